@@ -1,0 +1,434 @@
+//! Lenient reading of the contract: one line, or the bytes of many.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::lines::split_lines;
+use crate::notification::{
+    METHOD, McpServerStartupFailureReason, McpServerStartupState,
+    McpServerStatusUpdatedNotification,
+};
+
+/// Why a line could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum DecodeErrorKind {
+    /// Not JSON (RFC 8259), or not UTF-8.
+    InvalidJson,
+    /// JSON, but not an object, so no JSON-RPC message.
+    NotAnObject,
+    /// A required field is absent or null.
+    MissingField,
+    /// A field has a value of another type.
+    InvalidType,
+    /// The line is longer than [`MAX_LINE_BYTES`](crate::MAX_LINE_BYTES).
+    TooLong,
+}
+
+/// A line that is no message of ours and no other well-formed message either.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub struct DecodeError {
+    /// What is wrong, as a stable value.
+    pub kind: DecodeErrorKind,
+    /// The field it is about, as a path: `method`, `params`, `params.name`, …
+    pub field: Option<&'static str>,
+    /// A sentence that names the field.
+    pub message: String,
+}
+
+impl DecodeError {
+    pub(crate) fn invalid_json(error: &serde_json::Error) -> Self {
+        Self {
+            kind: DecodeErrorKind::InvalidJson,
+            field: None,
+            message: format!("not valid JSON: {error}"),
+        }
+    }
+
+    pub(crate) fn too_long(limit: usize) -> Self {
+        Self {
+            kind: DecodeErrorKind::TooLong,
+            field: None,
+            message: format!("the line is longer than {limit} bytes"),
+        }
+    }
+
+    fn missing(field: &'static str) -> Self {
+        Self {
+            kind: DecodeErrorKind::MissingField,
+            field: Some(field),
+            message: format!("`{field}` is missing"),
+        }
+    }
+
+    fn invalid_type(field: &'static str, wanted: &str, got: &str) -> Self {
+        Self {
+            kind: DecodeErrorKind::InvalidType,
+            field: Some(field),
+            message: format!("`{field}` must be {wanted}, not {got}"),
+        }
+    }
+}
+
+/// A bad line among many: its number and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, thiserror::Error)]
+#[error("line {line}: {error}")]
+pub struct LineError {
+    /// The number of the line, from 1, blank lines and lines of other messages counted.
+    pub line: u64,
+    /// What is wrong with it.
+    #[source]
+    pub error: DecodeError,
+}
+
+/// What [`decode_lines`] read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DecodedLines {
+    /// The notifications, in the order of their lines.
+    pub notifications: Vec<McpServerStatusUpdatedNotification>,
+    /// The bad lines, in order.
+    pub errors: Vec<LineError>,
+}
+
+/// Reads one line: the whole JSON-RPC message.
+///
+/// `Ok(None)` is a well-formed message that is not this notification (another method, a response) or a blank line. A
+/// state or a reason that this version does not know is kept as its text; fields that it does not know are dropped.
+///
+/// # Errors
+///
+/// A [`DecodeError`] that names the field, for malformed JSON, a missing `name` or `status`, or a value of a wrong type.
+///
+/// ```
+/// use mcp_startup_core::{decode, DecodeErrorKind};
+///
+/// assert_eq!(decode(br#"{"method":"thread/started","params":{}}"#), Ok(None));
+/// let error = decode(br#"{"method":"mcpServer/startupStatus/updated","params":{"name":7,"status":"ready"}}"#).unwrap_err();
+/// assert_eq!((error.kind, error.field), (DecodeErrorKind::InvalidType, Some("params.name")));
+/// assert_eq!(error.message, "`params.name` must be a string, not a number");
+/// ```
+pub fn decode(line: &[u8]) -> Result<Option<McpServerStatusUpdatedNotification>, DecodeError> {
+    Ok(decode_borrowed(line)?.map(|fields| fields.into_notification()))
+}
+
+/// Reads the bytes of many lines (LF or CRLF; the last one needs no end). A bad line is reported with its number and the
+/// others are kept.
+///
+/// ```
+/// use mcp_startup_core::decode_lines;
+///
+/// let bytes = b"{\"method\":\"mcpServer/startupStatus/updated\",\"params\":{\"name\":\"a\",\"status\":\"ready\"}}\noops\n";
+/// let read = decode_lines(bytes);
+/// assert_eq!(read.notifications[0].name(), "a");
+/// assert_eq!(read.errors[0].line, 2);
+/// ```
+pub fn decode_lines(bytes: &[u8]) -> DecodedLines {
+    let mut decoded = DecodedLines::default();
+    for (line, content) in split_lines(bytes) {
+        match decode(content) {
+            Ok(Some(notification)) => decoded.notifications.push(notification),
+            Ok(None) => {}
+            Err(error) => decoded.errors.push(LineError { line, error }),
+        }
+    }
+    decoded
+}
+
+/// The fields of one notification, borrowed from the line wherever JSON has no escape in them: what the tracker reads,
+/// so that a repeated line costs no allocation.
+#[derive(Debug)]
+pub(crate) struct NotificationFields<'a> {
+    pub thread_id: Option<Cow<'a, str>>,
+    pub name: Cow<'a, str>,
+    pub status: Cow<'a, str>,
+    pub error: Option<Cow<'a, str>>,
+    pub failure_reason: Option<Cow<'a, str>>,
+}
+
+impl NotificationFields<'_> {
+    fn into_notification(self) -> McpServerStatusUpdatedNotification {
+        McpServerStatusUpdatedNotification::read(
+            self.thread_id.map(Cow::into_owned),
+            self.name.into_owned(),
+            McpServerStartupState::from_wire(&self.status),
+            self.error.map(Cow::into_owned),
+            self.failure_reason
+                .as_deref()
+                .map(McpServerStartupFailureReason::from_wire),
+        )
+    }
+}
+
+pub(crate) fn decode_borrowed(line: &[u8]) -> Result<Option<NotificationFields<'_>>, DecodeError> {
+    let Some(first) = line.iter().find(|byte| !byte.is_ascii_whitespace()) else {
+        return Ok(None);
+    };
+    if *first != b'{' {
+        return Err(match serde_json::from_slice::<IgnoredAny>(line) {
+            Ok(_) => DecodeError {
+                kind: DecodeErrorKind::NotAnObject,
+                field: None,
+                message: "a JSON-RPC message must be an object".to_owned(),
+            },
+            Err(error) => DecodeError::invalid_json(&error),
+        });
+    }
+    let message: Message<'_> =
+        serde_json::from_slice(line).map_err(|error| DecodeError::invalid_json(&error))?;
+    match message.method {
+        Field::Absent => return Ok(None),
+        Field::Text(method) if method == METHOD => {}
+        Field::Text(_) => return Ok(None),
+        Field::Null => return Err(DecodeError::invalid_type("method", "a string", "null")),
+        Field::Other(got) => return Err(DecodeError::invalid_type("method", "a string", got)),
+    }
+    let params = match message.params {
+        Params::Absent => return Err(DecodeError::missing("params")),
+        Params::Read(params) => params,
+        Params::Before(raw) => {
+            let read = serde_json::from_str::<ParamsValue<'_>>(raw.get())
+                .map_err(|error| DecodeError::invalid_json(&error))?;
+            match read.0 {
+                Ok(params) => params,
+                Err(got) => return Err(DecodeError::invalid_type("params", "an object", got)),
+            }
+        }
+        Params::Other(got) => return Err(DecodeError::invalid_type("params", "an object", got)),
+    };
+    Ok(Some(NotificationFields {
+        thread_id: params.thread_id.nullable("params.threadId")?,
+        name: params.name.required("params.name")?,
+        status: params.status.required("params.status")?,
+        error: params.error.nullable("params.error")?,
+        failure_reason: params.failure_reason.nullable("params.failureReason")?,
+    }))
+}
+
+/// One field as it stands, its type not yet judged: so that the error can name the field.
+#[derive(Debug, Default)]
+enum Field<'a> {
+    #[default]
+    Absent,
+    Null,
+    Text(Cow<'a, str>),
+    Other(&'static str),
+}
+
+impl<'a> Field<'a> {
+    fn nullable(self, field: &'static str) -> Result<Option<Cow<'a, str>>, DecodeError> {
+        match self {
+            Self::Absent | Self::Null => Ok(None),
+            Self::Text(text) => Ok(Some(text)),
+            Self::Other(got) => Err(DecodeError::invalid_type(field, "a string or null", got)),
+        }
+    }
+
+    fn required(self, field: &'static str) -> Result<Cow<'a, str>, DecodeError> {
+        match self {
+            Self::Absent | Self::Null => Err(DecodeError::missing(field)),
+            Self::Text(text) => Ok(text),
+            Self::Other(got) => Err(DecodeError::invalid_type(field, "a string", got)),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct ParamsFields<'a> {
+    thread_id: Field<'a>,
+    name: Field<'a>,
+    status: Field<'a>,
+    error: Field<'a>,
+    failure_reason: Field<'a>,
+}
+
+#[derive(Debug, Default)]
+enum Params<'a> {
+    #[default]
+    Absent,
+    Read(ParamsFields<'a>),
+    /// `params` stood before `method`, so it was not known yet whether it is worth reading.
+    Before(&'a RawValue),
+    Other(&'static str),
+}
+
+/// A JSON-RPC message: what matters of it. As in JavaScript, the last of two equal keys counts.
+#[derive(Debug, Default)]
+struct Message<'a> {
+    method: Field<'a>,
+    params: Params<'a>,
+}
+
+impl<'de> Deserialize<'de> for Message<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MessageVisitor;
+        impl<'de> Visitor<'de> for MessageVisitor {
+            type Value = Message<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON-RPC message")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut message = Message::default();
+                while let Some(key) = map.next_key::<Key<'de>>()? {
+                    match key.0.as_ref() {
+                        "method" => message.method = map.next_value_seed(FieldSeed)?,
+                        "params" => {
+                            message.params = match &message.method {
+                                Field::Text(method) if method == METHOD => {
+                                    match map.next_value::<ParamsValue<'de>>()?.0 {
+                                        Ok(params) => Params::Read(params),
+                                        Err(got) => Params::Other(got),
+                                    }
+                                }
+                                Field::Absent => Params::Before(map.next_value()?),
+                                _ => {
+                                    map.next_value::<IgnoredAny>()?;
+                                    Params::Absent
+                                }
+                            };
+                        }
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(message)
+            }
+        }
+        deserializer.deserialize_map(MessageVisitor)
+    }
+}
+
+/// A key, borrowed where it can be.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct FieldSeed;
+
+impl<'de> DeserializeSeed<'de> for FieldSeed {
+    type Value = Field<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field<'de>, D::Error> {
+        deserializer.deserialize_any(FieldVisitor)
+    }
+}
+
+struct FieldVisitor;
+
+impl<'de> Visitor<'de> for FieldVisitor {
+    type Value = Field<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Field::Text(Cow::Borrowed(text)))
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Field::Text(Cow::Owned(text.to_owned())))
+    }
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Field::Null)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Field::Other("a boolean"))
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Field::Other("a number"))
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Field::Other("a number"))
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Field::Other("a number"))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Field::Other("an array"))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Field::Other("an object"))
+    }
+}
+
+/// The value of `params`: its fields, or the name of the type that it has instead.
+struct ParamsValue<'a>(Result<ParamsFields<'a>, &'static str>);
+
+impl<'de> Deserialize<'de> for ParamsValue<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ParamsVisitor;
+        impl<'de> Visitor<'de> for ParamsVisitor {
+            type Value = ParamsValue<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the params")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = ParamsFields::default();
+                while let Some(key) = map.next_key::<Key<'de>>()? {
+                    let field = match key.0.as_ref() {
+                        "threadId" => &mut fields.thread_id,
+                        "name" => &mut fields.name,
+                        "status" => &mut fields.status,
+                        "error" => &mut fields.error,
+                        "failureReason" => &mut fields.failure_reason,
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    *field = map.next_value_seed(FieldSeed)?;
+                }
+                Ok(ParamsValue(Ok(fields)))
+            }
+            fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+                Ok(ParamsValue(Err("a string")))
+            }
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(ParamsValue(Err("null")))
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(ParamsValue(Err("a boolean")))
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+                Ok(ParamsValue(Err("a number")))
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+                Ok(ParamsValue(Err("a number")))
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(ParamsValue(Err("a number")))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(ParamsValue(Err("an array")))
+            }
+        }
+        deserializer.deserialize_any(ParamsVisitor)
+    }
+}

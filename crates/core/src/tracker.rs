@@ -1,0 +1,377 @@
+//! The tracker: what a client shows, folded from notifications.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+
+use serde::Serialize;
+
+use crate::decode::{LineError, NotificationFields, decode_borrowed};
+use crate::lines::split_lines;
+use crate::notification::{
+    McpServerStartupFailureReason, McpServerStartupState, McpServerStatusUpdatedNotification,
+    carries_reason,
+};
+
+const REAUTHENTICATION_REQUIRED: &str = "reauthenticationRequired";
+
+/// How many servers a tracker holds unless told otherwise.
+const DEFAULT_LIMIT: usize = 10_000;
+
+/// One server as a client shows it: the latest of what was said about a (threadId, name).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrackedServer {
+    /// The thread whose server it is; `None` where it belongs to the whole app.
+    pub thread_id: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub status: McpServerStartupState,
+    /// The sentence that came with a failure.
+    pub error: Option<String>,
+    /// Why it failed, where a client can do something about it.
+    pub failure_reason: Option<McpServerStartupFailureReason>,
+}
+
+/// What one notification did to the tracker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrackerUpdate {
+    /// Something that a client shows is different now.
+    pub changed: bool,
+    /// The user is to be asked, now, to sign in again to this server.
+    pub prompt: bool,
+}
+
+/// What the bytes of many lines did to the tracker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppliedLines {
+    /// How many lines were notifications of ours.
+    pub notifications: u64,
+    /// The servers that are different now, as (threadId, name), each once, in the order of their first change.
+    pub changed: Vec<(Option<String>, String)>,
+    /// The names of the servers to ask the user about, now, in order.
+    pub prompts: Vec<String>,
+    /// The bad lines.
+    pub errors: Vec<LineError>,
+}
+
+/// Folds notifications into what a client shows: the state of each server, which ones want a sign-in *again*, and when to
+/// ask the user.
+///
+/// The user is asked once per **name** and episode, however many threads and retries repeat the failure: an episode begins
+/// at the first failure with that reason and ends when a server of that name is ready.
+///
+/// Memory is bounded: past the limit the oldest finished server is forgotten first.
+///
+/// ```
+/// use mcp_startup_core::{McpServerStatusUpdatedNotification as Notification, StartupTracker};
+///
+/// let mut tracker = StartupTracker::default();
+/// let failed = Notification::reauthentication_required("linear", "sign in again");
+/// assert!(tracker.apply(&failed).prompt);
+/// assert!(!tracker.apply(&failed.with_thread_id("another")).prompt);
+/// assert_eq!(tracker.reauthentication_required(), ["linear"]);
+/// tracker.apply(&Notification::ready("linear"));
+/// assert!(tracker.reauthentication_required().is_empty());
+/// ```
+#[derive(Clone, Debug)]
+pub struct StartupTracker {
+    /// The slot of each server: by name for those of the whole app, by thread and name for the others.
+    of_app: HashMap<String, usize>,
+    of_thread: HashMap<String, HashMap<String, usize>>,
+    slots: Vec<Option<Slot>>,
+    free: Vec<usize>,
+    /// (is running, number in the order of coming, slot): the first is forgotten first.
+    order: BTreeSet<(bool, u64, usize)>,
+    next: u64,
+    /// How many were forgotten for the bound.
+    forgotten: u64,
+    limit: usize,
+    episodes: HashMap<String, u64>,
+    episode_order: VecDeque<(u64, String)>,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    number: u64,
+    server: TrackedServer,
+}
+
+impl Default for StartupTracker {
+    fn default() -> Self {
+        Self::with_limit(DEFAULT_LIMIT)
+    }
+}
+
+impl StartupTracker {
+    /// A tracker that holds at most `limit` servers (at least one), and as many episodes.
+    pub fn with_limit(limit: usize) -> Self {
+        Self {
+            of_app: HashMap::new(),
+            of_thread: HashMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            order: BTreeSet::new(),
+            next: 0,
+            forgotten: 0,
+            limit: limit.max(1),
+            episodes: HashMap::new(),
+            episode_order: VecDeque::new(),
+        }
+    }
+
+    /// Takes one notification.
+    pub fn apply(&mut self, notification: &McpServerStatusUpdatedNotification) -> TrackerUpdate {
+        let (_, update) = self.fold(Said {
+            thread_id: notification.thread_id(),
+            name: notification.name(),
+            status: notification.status().as_str(),
+            error: notification.error(),
+            failure_reason: notification.failure_reason().map(|reason| reason.as_str()),
+        });
+        update
+    }
+
+    /// Takes the bytes of whole lines; lines of other messages are passed over, bad ones reported by number.
+    ///
+    /// ```
+    /// use mcp_startup_core::StartupTracker;
+    ///
+    /// let mut tracker = StartupTracker::default();
+    /// let applied = tracker.apply_lines(b"{\"method\":\"mcpServer/startupStatus/updated\",\"params\":{\"name\":\"a\",\"status\":\"ready\"}}\n{\n");
+    /// assert_eq!((applied.notifications, applied.changed.len(), applied.errors[0].line), (1, 1, 2));
+    /// ```
+    pub fn apply_lines(&mut self, bytes: &[u8]) -> AppliedLines {
+        let mut applied = AppliedLines::default();
+        // By number and not by slot: a slot may be given to another server within one batch.
+        let mut changed = BTreeSet::new();
+        let forgotten = self.forgotten;
+        for (line, content) in split_lines(bytes) {
+            match decode_borrowed(content) {
+                Ok(Some(fields)) => {
+                    applied.notifications += 1;
+                    let (number, update) = self.fold(Said::from(&fields));
+                    if update.prompt {
+                        applied.prompts.push(fields.name.to_string());
+                    }
+                    if update.changed && changed.insert(number) {
+                        let thread_id = fields.thread_id.as_deref().map(str::to_owned);
+                        applied.changed.push((thread_id, fields.name.into_owned()));
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => applied.errors.push(LineError { line, error }),
+            }
+        }
+        if self.forgotten != forgotten {
+            // One that was forgotten and heard of again has two numbers.
+            let mut seen = HashSet::new();
+            applied.changed.retain(|server| seen.insert(server.clone()));
+        }
+        applied
+    }
+
+    /// Every server, in the order in which they were first heard of.
+    pub fn servers(&self) -> Vec<&TrackedServer> {
+        let mut slots: Vec<&Slot> = self.slots.iter().flatten().collect();
+        slots.sort_unstable_by_key(|slot| slot.number);
+        slots.into_iter().map(|slot| &slot.server).collect()
+    }
+
+    /// One server.
+    pub fn server(&self, thread_id: Option<&str>, name: &str) -> Option<&TrackedServer> {
+        let slot = self.find(thread_id, name)?;
+        self.slots[slot].as_ref().map(|slot| &slot.server)
+    }
+
+    /// The names of the servers that want a sign-in again, in the order in which that began.
+    pub fn reauthentication_required(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.episodes.iter().collect();
+        names.sort_unstable_by_key(|(_, number)| **number);
+        names.into_iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Forgets the servers of one thread, and says how many there were. An episode goes on: the same server in the next
+    /// thread does not ask the user again.
+    pub fn remove(&mut self, thread_id: &str) -> usize {
+        let slots: Vec<usize> = match self.of_thread.remove(thread_id) {
+            Some(names) => names.into_values().collect(),
+            None => return 0,
+        };
+        for slot in &slots {
+            self.vacate(*slot);
+        }
+        slots.len()
+    }
+
+    fn fold(&mut self, said: Said<'_>) -> (u64, TrackerUpdate) {
+        let (number, changed) = match self.find(said.thread_id, said.name) {
+            Some(slot) => self.replace(slot, &said),
+            None => (self.insert(&said), true),
+        };
+        let prompt = match said.status {
+            "failed" if said.failure_reason == Some(REAUTHENTICATION_REQUIRED) => {
+                self.begin_episode(said.name)
+            }
+            "ready" => {
+                self.episodes.remove(said.name);
+                false
+            }
+            _ => false,
+        };
+        (number, TrackerUpdate { changed, prompt })
+    }
+
+    fn find(&self, thread_id: Option<&str>, name: &str) -> Option<usize> {
+        match thread_id {
+            None => self.of_app.get(name).copied(),
+            Some(thread_id) => self.of_thread.get(thread_id)?.get(name).copied(),
+        }
+    }
+
+    fn replace(&mut self, slot: usize, said: &Said<'_>) -> (u64, bool) {
+        let Some(entry) = &mut self.slots[slot] else {
+            return (0, false);
+        };
+        let server = &mut entry.server;
+        let same = server.status.as_str() == said.status
+            && server.error.as_deref() == said.error
+            && server.failure_reason.as_ref().map(|reason| reason.as_str()) == said.reason();
+        if same {
+            return (entry.number, false);
+        }
+        let was_running = !server.status.is_finished();
+        server.status = McpServerStartupState::from_wire(said.status);
+        server.error = said.error.map(str::to_owned);
+        server.failure_reason = said.reason().map(McpServerStartupFailureReason::from_wire);
+        let is_running = !server.status.is_finished();
+        let number = entry.number;
+        if was_running != is_running {
+            self.order.remove(&(was_running, number, slot));
+            self.order.insert((is_running, number, slot));
+        }
+        (number, true)
+    }
+
+    fn insert(&mut self, said: &Said<'_>) -> u64 {
+        if self.order.len() >= self.limit {
+            self.forget_one();
+        }
+        let number = self.next;
+        self.next += 1;
+        let server = TrackedServer {
+            thread_id: said.thread_id.map(str::to_owned),
+            name: said.name.to_owned(),
+            status: McpServerStartupState::from_wire(said.status),
+            error: said.error.map(str::to_owned),
+            failure_reason: said.reason().map(McpServerStartupFailureReason::from_wire),
+        };
+        let running = !server.status.is_finished();
+        let entry = Some(Slot { number, server });
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot] = entry;
+                slot
+            }
+            None => {
+                self.slots.push(entry);
+                self.slots.len() - 1
+            }
+        };
+        self.order.insert((running, number, slot));
+        match said.thread_id {
+            None => self.of_app.insert(said.name.to_owned(), slot),
+            Some(thread_id) => self
+                .of_thread
+                .entry(thread_id.to_owned())
+                .or_default()
+                .insert(said.name.to_owned(), slot),
+        };
+        number
+    }
+
+    fn forget_one(&mut self) {
+        let Some((_, _, slot)) = self.order.first().copied() else {
+            return;
+        };
+        let Some(server) = self.vacate(slot) else {
+            return;
+        };
+        self.forgotten += 1;
+        match server.thread_id {
+            None => {
+                self.of_app.remove(&server.name);
+            }
+            Some(thread_id) => {
+                if let Some(names) = self.of_thread.get_mut(&thread_id) {
+                    names.remove(&server.name);
+                    if names.is_empty() {
+                        self.of_thread.remove(&thread_id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn vacate(&mut self, slot: usize) -> Option<TrackedServer> {
+        let Slot { number, server } = self.slots[slot].take()?;
+        self.order
+            .remove(&(!server.status.is_finished(), number, slot));
+        self.free.push(slot);
+        Some(server)
+    }
+
+    fn begin_episode(&mut self, name: &str) -> bool {
+        if self.episodes.contains_key(name) {
+            return false;
+        }
+        if self.episodes.len() >= self.limit {
+            while let Some((number, oldest)) = self.episode_order.pop_front() {
+                if self.episodes.get(&oldest) == Some(&number) {
+                    self.episodes.remove(&oldest);
+                    break;
+                }
+            }
+        }
+        let number = self.next;
+        self.next += 1;
+        self.episodes.insert(name.to_owned(), number);
+        self.episode_order.push_back((number, name.to_owned()));
+        if self.episode_order.len() > 2 * self.limit {
+            let episodes = &self.episodes;
+            self.episode_order
+                .retain(|(number, name)| episodes.get(name) == Some(number));
+        }
+        true
+    }
+}
+
+/// What a notification says, borrowed.
+struct Said<'a> {
+    thread_id: Option<&'a str>,
+    name: &'a str,
+    status: &'a str,
+    error: Option<&'a str>,
+    failure_reason: Option<&'a str>,
+}
+
+impl Said<'_> {
+    /// The reason, where the contract lets one stand.
+    fn reason(&self) -> Option<&str> {
+        self.failure_reason
+            .filter(|_| carries_reason(&McpServerStartupState::from_wire(self.status)))
+    }
+}
+
+impl<'a> From<&'a NotificationFields<'_>> for Said<'a> {
+    fn from(fields: &'a NotificationFields<'_>) -> Self {
+        Self {
+            thread_id: fields.thread_id.as_deref(),
+            name: &fields.name,
+            status: &fields.status,
+            error: fields.error.as_deref(),
+            failure_reason: fields.failure_reason.as_deref(),
+        }
+    }
+}
