@@ -1,0 +1,297 @@
+//! What can be wrong with one entry: a table of cases for each format. Every case is read beside a good server before
+//! and after it, must name its key and its line, and must show none of the secrets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mcp_startup_config::*;
+
+fn environment() -> BTreeMap<String, String> {
+    [
+        ("BLANK", "  "),
+        ("NEWLINE", "var-secret\nX: y"),
+        ("SECRET", "var-secret"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
+
+/// `key`, `line` (of the entry's own text, from 1) and a part of the problem.
+fn check(text: &str, first_line: u32, case: &str, key: &str, line: u32, part: &str) {
+    let configuration = parse(text, Path::new("config"), &environment())
+        .unwrap_or_else(|error| panic!("{case}: {error}"));
+    let [before, entry, after] = configuration.servers.as_slice() else {
+        panic!("{case}: {} servers", configuration.servers.len());
+    };
+    assert!(
+        before.config.is_ok() && after.config.is_ok(),
+        "{case}: {configuration:?}"
+    );
+    let problem = match &entry.config {
+        Err(problem) => problem,
+        Ok(config) => panic!("{case}: accepted as {config:?}"),
+    };
+    assert_eq!(
+        (problem.key.as_str(), problem.line),
+        (key, Some(first_line + line - 1)),
+        "{case}: {problem}"
+    );
+    let shown = problem.to_string();
+    assert!(shown.contains(part), "{case}: {shown}");
+    assert!(
+        shown.starts_with(&format!("{key} (line ")),
+        "{case}: {shown}"
+    );
+    for text in [
+        shown,
+        format!("{problem:?}"),
+        format!("{:?}", configuration.servers),
+    ] {
+        // The name of a field and of a key is no secret.
+        let text = text.replace("client_secret", "");
+        assert!(
+            !text.contains("secret") && !text.contains(char::is_control),
+            "{case}: {text}"
+        );
+    }
+    let shown = format!("{}{}", problem.key, problem.problem);
+    assert!(!shown.contains(['\u{202e}', '\u{200b}']), "{case}: {shown}");
+}
+
+#[test]
+fn codex_toml() {
+    // After the line `[mcp_servers.x]`, which is line 1: the lines, the key below it, the line, a part of the problem.
+    #[rustfmt::skip]
+    let cases: &[(&str, &str, u32, &str)] = &[
+        ("", "", 1, "neither `command` nor `url`"),
+        ("enabled = true\nargs = []", "", 1, "neither"),
+        ("command = 'a'\nurl = 'https://example.com'", ".url", 3, "`url` does not go with `command`"),
+        ("command = ''", ".command", 2, "empty"),
+        ("\ncommand = '  '", ".command", 3, "empty"),
+        ("command = ['a']", ".command", 2, "must be a string, not a list"),
+        ("command = \"a\\u0000\"", ".command", 2, "NUL"),
+        ("command = 'a'\nargs = 'b-secret'", ".args", 3, "must be a list, not a string"),
+        ("command = 'a'\nargs = ['b',\n 7]", ".args[1]", 4, "must be a string, not a number"),
+        ("command = 'a'\nargs = [\"b\\u0000secret\"]", ".args[0]", 3, "NUL"),
+        ("command = 'a'\nenv = ['A=b-secret']", ".env", 3, "must be a table, not a list"),
+        ("command = 'a'\nenv = { A = 'b', C = 5 }", ".env.C", 3, "must be a string, not a number"),
+        ("command = 'a'\nenv = { 'A=B' = 'c-secret' }", ".env.\"A=B\"", 3, "name of an environment variable"),
+        ("command = 'a'\n[mcp_servers.x.env]\n\nA = 2020-01-01", ".env.A", 5, "not a date"),
+        ("command = 'a'\nenv_vars = [1]", ".env_vars[0]", 3, "must be a string"),
+        ("command = 'a'\nenv_vars = [{ name = 'A', source = 'remote' }]", ".env_vars[0].source", 3, "`remote` is not supported"),
+        ("command = 'a'\nenv_vars = [{ source = 'local' }]", ".env_vars[0]", 3, "`name` of the variable"),
+        ("command = 'a'\ncwd = true", ".cwd", 3, "must be a string, not a boolean"),
+        ("command = 'a'\nbearer_token_env_var = 'SECRET'", ".bearer_token_env_var", 3, "`bearer_token_env_var` does not go with `command`"),
+        ("command = 'a'\nhttp_headers = { A = 'b-secret' }", ".http_headers", 3, "does not go with"),
+        ("command = 'a'\nenv_http_headers = { A = 'SECRET' }", ".env_http_headers", 3, "does not go with"),
+        ("command = 'a'\nhttp_headers_helper = 'c'", ".http_headers_helper", 3, "does not go with"),
+        ("command = 'a'\noauth_resource = 'b'", ".oauth_resource", 3, "does not go with"),
+        ("command = 'a'\n[mcp_servers.x.oauth]\nclient_id = 'b'", ".oauth", 3, "does not go with"),
+        ("url = 'https://example.com'\nargs = []", ".args", 3, "`args` does not go with `url`"),
+        ("url = 'https://example.com'\nenv = { A = 'b-secret' }", ".env", 3, "does not go with"),
+        ("url = 'https://example.com'\nenv_vars = []", ".env_vars", 3, "does not go with"),
+        ("url = 'https://example.com'\ncwd = '/'", ".cwd", 3, "does not go with"),
+        ("url = 'https://example.com'\nbearer_token = 'token-secret'", ".bearer_token", 3, "bearer_token_env_var"),
+        ("command = 'a'\nbearer_token = 'token-secret'", ".bearer_token", 3, "bearer_token_env_var"),
+        ("url = 'https://example.com'\nhttp_headers_helper = 'c'", ".http_headers_helper", 3, "not run here"),
+        ("url = ''", ".url", 2, "not a URL"),
+        ("url = 'user:pw-secret'", ".url", 2, "the scheme is missing"),
+        ("url = 'example.com/mcp?k=secret'", ".url", 2, "not a URL"),
+        ("url = 'https://'", ".url", 2, "not a URL"),
+        ("url = 'https://pw-secret@exa mple.com'", ".url", 2, "not a URL"),
+        ("url = 'ftp://u:pw-secret@example.com'", ".url", 2, "ftp:// is not supported"),
+        ("url = 'file:///etc/passwd'", ".url", 2, "file:// is not supported"),
+        ("url = 'https://u:pw-secret@example.com'", ".url", 2, "bearer_token_env_var"),
+        ("url = 'https://user@example.com'", ".url", 2, "user name"),
+        ("url = 'https://:pw-secret@example.com'", ".url", 2, "password"),
+        ("url = 5", ".url", 2, "must be a string, not a number"),
+        ("url = 'https://example.com'\nbearer_token_env_var = 'UNSET'", ".bearer_token_env_var", 3, "environment variable UNSET is not set"),
+        ("url = 'https://example.com'\nbearer_token_env_var = 'BLANK'", ".bearer_token_env_var", 3, "environment variable BLANK is blank"),
+        ("url = 'https://example.com'\nbearer_token_env_var = 'NEWLINE'", ".bearer_token_env_var", 3, "variable NEWLINE contains a character"),
+        ("url = 'https://example.com'\nbearer_token_env_var = ''", ".bearer_token_env_var", 3, "name of an environment variable is missing"),
+        ("url = 'https://example.com'\nbearer_token_env_var = \"A\\u001b[31m\"", ".bearer_token_env_var", 3, "A\\u{1b}[31m is not set"),
+        ("url = 'https://example.com'\nhttp_headers = { 'X Y' = 'b-secret' }", ".http_headers.\"X Y\"", 3, "`X Y` is not the name of a header"),
+        ("url = 'https://example.com'\nhttp_headers = { '' = 'b-secret' }", ".http_headers.\"\"", 3, "is not the name"),
+        ("url = 'https://example.com'\nhttp_headers = { X = \"b-secret\\r\\nA: b\" }", ".http_headers.X", 3, "the value contains a character"),
+        ("url = 'https://example.com'\nhttp_headers = { X = 1.5 }", ".http_headers.X", 3, "must be a string, not a number"),
+        ("url = 'https://example.com'\nhttp_headers = \"X: b-secret\"", ".http_headers", 3, "must be a table"),
+        ("url = 'https://example.com'\n[mcp_servers.x.env_http_headers]\nX = 'UNSET'", ".env_http_headers.X", 4, "UNSET is not set"),
+        ("url = 'https://example.com'\nenv_http_headers.X = 'BLANK'", ".env_http_headers.X", 3, "BLANK is blank"),
+        ("url = 'https://example.com'\nenv_http_headers.X = 'NEWLINE'", ".env_http_headers.X", 3, "NEWLINE contains a character"),
+        ("url = 'https://example.com'\nscopes = 'a b'", ".scopes", 3, "must be a list"),
+        ("url = 'https://example.com'\noauth = 'a'", ".oauth", 3, "must be a table"),
+        ("url = 'https://example.com'\noauth = { client_id = 1 }", ".oauth.client_id", 3, "must be a string"),
+        ("url = 'https://example.com'\noauth = { client_secret_env_var = 'UNSET' }", ".oauth.client_secret_env_var", 3, "UNSET is not set"),
+        ("url = 'https://example.com'\noauth.client_secret = 'a-secret'\noauth.client_secret_env_var = 'SECRET'", ".oauth.client_secret_env_var", 4, "take one of the two out"),
+        ("url = 'https://example.com'\noauth_resource = []", ".oauth_resource", 3, "must be a string"),
+        ("command = 'a'\nenabled = 'no'", ".enabled", 3, "must be true or false, not a string"),
+        ("command = 'a'\nrequired = 1", ".required", 3, "must be true or false, not a number"),
+        ("command = 'a'\nstartup_timeout_sec = 0", ".startup_timeout_sec", 3, "more than zero and at most 24 hours"),
+        ("command = 'a'\nstartup_timeout_sec = -1.5", ".startup_timeout_sec", 3, "more than zero"),
+        ("command = 'a'\nstartup_timeout_sec = nan", ".startup_timeout_sec", 3, "more than zero"),
+        ("command = 'a'\nstartup_timeout_sec = inf", ".startup_timeout_sec", 3, "more than zero"),
+        ("command = 'a'\nstartup_timeout_sec = 86400.5", ".startup_timeout_sec", 3, "24 hours"),
+        ("command = 'a'\nstartup_timeout_sec = '5'", ".startup_timeout_sec", 3, "must be a number, not a string"),
+        ("command = 'a'\nstartup_timeout_ms = 0", ".startup_timeout_ms", 3, "more than zero"),
+        ("command = 'a'\nstartup_timeout_ms = -5", ".startup_timeout_ms", 3, "more than zero"),
+        ("command = 'a'\nstartup_timeout_ms = 86400001", ".startup_timeout_ms", 3, "24 hours"),
+        ("command = 'a'\nstartup_timeout_ms = 1.5", ".startup_timeout_ms", 3, "whole number"),
+        ("command = 'a'\nstartup_timeout_sec = 5\nstartup_timeout_ms = 0", ".startup_timeout_ms", 4, "more than zero"),
+    ];
+    for (lines, key, line, part) in cases {
+        let text = format!(
+            "[mcp_servers.before]\ncommand = 'a'\n\n[mcp_servers.x]\n{lines}\n[mcp_servers.after]\nurl = 'https://example.com'\n"
+        );
+        check(&text, 4, lines, &format!("mcp_servers.x{key}"), *line, part);
+    }
+    check(
+        "[mcp_servers]\nb = { command = 'a' }\nx = 5\na = { command = 'a' }",
+        1,
+        "no table",
+        "mcp_servers.x",
+        3,
+        "must be a table, not a number",
+    );
+}
+
+#[test]
+fn mcp_servers_json() {
+    // The entry's text, its first line being line 1.
+    #[rustfmt::skip]
+    let cases: &[(&str, &str, u32, &str)] = &[
+        ("7", "", 1, "must be a table, not a number"),
+        ("null", "", 1, "not null"),
+        ("{}", "", 1, "neither `command` nor `url`"),
+        (r#"{"type": "stdio", "url": "https://example.com"}"#, "", 1, "`command` is missing"),
+        (r#"{"type": "http", "command": "a"}"#, "", 1, "`url` is missing"),
+        ("{\n\"type\": \"sse\", \"url\": \"https://example.com\"}", ".type", 2, "the transport `sse` is not supported"),
+        (r#"{"type": "w\u001b[31m\u202es", "url": "wss://example.com"}"#, ".type", 1, "`w\\u{1b}[31m\\u{202e}s` is not supported"),
+        (r#"{"type": 1}"#, ".type", 1, "must be a string, not a number"),
+        (r#"{"command": ""}"#, ".command", 1, "empty"),
+        (r#"{"command": "${BLANK}"}"#, ".command", 1, "empty"),
+        (r#"{"command": "${UNSET}/a"}"#, ".command", 1, "the environment variable UNSET is not set"),
+        (r#"{"command": ["a"]}"#, ".command", 1, "not a list"),
+        (r#"{"command": "\ud800"}"#, ".command", 1, "cannot be represented"),
+        ("{\"command\": \"a\",\n \"args\": [\"${SECRET}\",\n \"${UNSET}\"]}", ".args[1]", 3, "UNSET is not set"),
+        (r#"{"command": "a", "args": {"a": "b-secret"}}"#, ".args", 1, "must be a list, not a table"),
+        (r#"{"command": "a", "args": ["b-secret\u0000"]}"#, ".args[0]", 1, "NUL"),
+        (r#"{"command": "a", "args": [null]}"#, ".args[0]", 1, "not null"),
+        (r#"{"command": "a", "args": [[[[[[["b"]]]]]]]}"#, ".args[0]", 1, "not a list"),
+        ("{\"command\": \"a\", \"env\": {\"A\": \"b\",\r\n\"C\":\r\n\"${SECRET}${UNSET}\"}}", ".env.C", 3, "UNSET is not set"),
+        (r#"{"command": "a", "env": {"A": 1e999}}"#, ".env.A", 1, "must be a string"),
+        (r#"{"command": "a", "env": {"": "b-secret"}}"#, ".env.\"\"", 1, "name of an environment variable"),
+        (r#"{"command": "a", "disabled": "yes"}"#, ".disabled", 1, "must be true or false"),
+        (r#"{"command": "a", "enabled": 0}"#, ".enabled", 1, "must be true or false"),
+        (r#"{"url": "${UNSET}/mcp"}"#, ".url", 1, "write a default as ${UNSET:-default}"),
+        (r#"{"url": "${SECRET}"}"#, ".url", 1, "not a URL"),
+        (r#"{"url": "https://u:${SECRET}@example.com"}"#, ".url", 1, "password"),
+        (r#"{"url": "ftp://example.com/${SECRET}"}"#, ".url", 1, "ftp:// is not supported"),
+        ("{\"url\": \"https://example.com\", \"headers\": {\n\"A\": \"Bearer ${UNSET_1}\"}}", ".headers.A", 2, "UNSET_1 is not set"),
+        (r#"{"url": "https://example.com", "headers": {"A": "${NEWLINE}"}}"#, ".headers.A", 1, "variable NEWLINE contains a character"),
+        (r#"{"url": "https://example.com", "headers": {"A": "b-secret\n"}}"#, ".headers.A", 1, "the value contains a character"),
+        (r#"{"url": "https://example.com", "headers": {"A\u001b": "b-secret"}}"#, ".headers.\"A\\u{1b}\"", 1, "is not the name of a header"),
+        (r#"{"url": "https://example.com", "headers": ["A: b-secret"]}"#, ".headers", 1, "must be a table, not a list"),
+        (r#"{"url": "https://example.com", "headersHelper": "a"}"#, ".headersHelper", 1, "not run here"),
+        (r#"{"url": "https://example.com", "oauth": {"clientId": 1}}"#, ".oauth.clientId", 1, "must be a string"),
+        (r#"{"url": "https://example.com", "oauth": {"scopes": ["a"]}}"#, ".oauth.scopes", 1, "must be a string, not a list"),
+    ];
+    for (entry, key, line, part) in cases {
+        let text = format!(
+            "{{\"mcpServers\": {{\n\"before\": {{\"command\": \"a\"}},\n\"x\": {entry},\n\"after\": {{\"url\": \"https://example.com\"}}}}}}"
+        );
+        check(&text, 3, entry, &format!("mcpServers.x{key}"), *line, part);
+    }
+}
+
+#[test]
+fn names() {
+    let long = "n".repeat(201);
+    let wide = "ü".repeat(101);
+    #[rustfmt::skip]
+    let refused: &[(&str, &str, &str)] = &[
+        ("", "\"\"", "empty"),
+        ("a\u{1b}[2J", "\"a\\u{1b}[2J\"", "control characters"),
+        ("a\nb", "\"a\\nb\"", "control characters"),
+        ("a\u{9b}", "\"a\\u{9b}\"", "control characters"),
+        ("..", "\"..\"", ".."),
+        ("a/../b", "\"a/../b\"", ".."),
+        ("a\\..", "\"a\\\\..\"", ".."),
+        (&long, "", "200 bytes"),
+        (&wide, "", "200 bytes"),
+    ];
+    let accepted = [
+        "linear",
+        "my server",
+        "a.b",
+        "a/b\\c",
+        "...",
+        "a..b",
+        "名前 🦀",
+        "|",
+        "-",
+        &"n".repeat(200),
+    ];
+    for (name, key, part) in refused {
+        for (prefix, text) in both_formats(name) {
+            let configuration = parse(&text, Path::new("x"), &BTreeMap::new()).unwrap();
+            let entry = &configuration.servers[0];
+            let problem = entry.config.as_ref().unwrap_err();
+            if !key.is_empty() {
+                assert_eq!(problem.key, format!("{prefix}.{key}"));
+            }
+            assert!(problem.problem.contains(part), "{name:?}: {problem}");
+            assert!(problem.line.is_some());
+            let shown = format!("{}{problem}", entry.name);
+            assert!(!shown.contains(char::is_control), "{shown:?}");
+            assert!(shown.len() < 1000);
+        }
+    }
+    for name in accepted {
+        for (_, text) in both_formats(name) {
+            let configuration = parse(&text, Path::new("x"), &BTreeMap::new()).unwrap();
+            let entry = &configuration.servers[0];
+            assert_eq!(entry.config.as_ref().unwrap().name, name);
+            assert_eq!(entry.name, name);
+        }
+    }
+}
+
+/// One server of that name that starts `a`.
+fn both_formats(name: &str) -> [(&'static str, String); 2] {
+    let json = name
+        .chars()
+        .map(|character| format!("\\u{:04x}", u32::from(character)))
+        .collect::<String>();
+    let json = if name
+        .chars()
+        .all(|character| u32::from(character) < 0x1_0000)
+    {
+        json
+    } else {
+        name.to_owned()
+    };
+    let toml = name
+        .chars()
+        .map(|character| format!("\\U{:08x}", u32::from(character)))
+        .collect::<String>();
+    [
+        (
+            "mcp_servers",
+            format!("[mcp_servers.\"{toml}\"]\ncommand = 'a'"),
+        ),
+        (
+            "mcpServers",
+            format!("{{\"mcpServers\": {{\"{json}\": {{\"command\": \"a\"}}}}}}"),
+        ),
+    ]
+}
+
+#[test]
+fn an_unusable_entry_still_says_whether_it_is_wanted() {
+    let text = "[mcp_servers.x]\nenabled = false\nrequired = true\nurl = 'nothing'";
+    let configuration = parse(text, Path::new("x"), &BTreeMap::new()).unwrap();
+    let entry = &configuration.servers[0];
+    assert!(!entry.enabled && entry.required && entry.config.is_err());
+}
