@@ -1,0 +1,169 @@
+//! What every HTTP request of this project obeys, and the log of what came of each.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::StreamExt;
+use mcp_startup_core::{IoTrouble, RequestEvidence};
+use rustls_platform_verifier::BuilderVerifierExt;
+use url::Url;
+
+/// No client could be made: the system's certificates could not be loaded, say.
+#[derive(Debug, thiserror::Error)]
+#[error("no HTTP client could be made: {0}")]
+pub struct ClientError(#[source] Box<dyn Error + Send + Sync>);
+
+/// The one HTTP client of a process: one pool of connections and one TLS configuration for all servers. It verifies
+/// against the system's trust store, obeys `HTTPS_PROXY` and `NO_PROXY`, and follows no redirect by itself, because where a
+/// token may go is not the server's to decide.
+///
+/// # Errors
+///
+/// [`ClientError`] where TLS can't be set up.
+pub fn client() -> Result<reqwest::Client, ClientError> {
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .and_then(|builder| builder.with_platform_verifier())
+    .map_err(|error| ClientError(Box::new(error)))?
+    .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("mcp-startup/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| ClientError(Box::new(error)))
+}
+
+/// The requests of one start, in order: each is entered when it is sent, and completed when something came of it; so a
+/// request that a time-out cut off stands there without an answer.
+#[derive(Clone, Debug, Default)]
+pub struct RequestLog(Arc<Mutex<Vec<RequestEvidence>>>);
+
+/// A request that has been entered and not been answered.
+#[derive(Debug)]
+pub struct SentRequest {
+    log: RequestLog,
+    index: usize,
+}
+
+impl RequestLog {
+    /// Enters a request that is being sent.
+    pub fn sent(&self, request: RequestEvidence) -> SentRequest {
+        let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.push(request);
+        SentRequest {
+            log: self.clone(),
+            index: requests.len() - 1,
+        }
+    }
+
+    /// The requests so far.
+    pub fn requests(&self) -> Vec<RequestEvidence> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl SentRequest {
+    /// Notes what is known of the answer.
+    pub fn note(&self, note: impl FnOnce(&mut RequestEvidence)) {
+        let mut requests = self.log.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(request) = requests.get_mut(self.index) {
+            note(request);
+        }
+    }
+
+    /// Notes that no whole answer came.
+    pub fn failed(&self, error: &reqwest::Error) {
+        self.note(|request| request.io = Some(trouble(error)));
+    }
+}
+
+/// Why no answer came.
+pub fn trouble(error: &reqwest::Error) -> IoTrouble {
+    if error.is_timeout() {
+        return IoTrouble::Timeout;
+    }
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    let mut is_dns = false;
+    while let Some(current) = cause {
+        let nested = current
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        if current.is::<rustls::Error>()
+            || nested.is_some_and(|nested| nested.is::<rustls::Error>())
+        {
+            return IoTrouble::Tls;
+        }
+        // hyper-util keeps its connector's errors to itself; their text is all that tells them apart.
+        is_dns |= current.to_string() == "dns error";
+        cause = current.source();
+    }
+    match (is_dns, error.is_connect()) {
+        (true, _) => IoTrouble::Dns,
+        (false, true) => IoTrouble::Connect,
+        (false, false) => IoTrouble::Closed,
+    }
+}
+
+/// A body that could not be read whole.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is larger than is taken.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The connection broke.
+    #[error(transparent)]
+    Broken(#[from] reqwest::Error),
+}
+
+impl BodyError {
+    /// The same as evidence.
+    pub fn trouble(&self) -> IoTrouble {
+        match self {
+            Self::TooLarge(_) => IoTrouble::TooLarge,
+            Self::Broken(error) => trouble(error),
+        }
+    }
+}
+
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+///
+/// [`BodyError`] where it is larger (no more than the limit is ever held) or breaks off.
+pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::new();
+    let mut chunks = response.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        if body.len() + chunk.len() > limit {
+            return Err(BodyError::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// A URL as it may be kept: scheme, host, port and path. What it is asked with and who asks stay out.
+///
+/// ```
+/// let url = "https://user:password@mcp.example:8443/mcp?key=secret#part".parse()?;
+/// assert_eq!(mcp_startup_auth::network::bare_url(&url), "https://mcp.example:8443/mcp");
+/// # Ok::<(), url::ParseError>(())
+/// ```
+pub fn bare_url(url: &Url) -> String {
+    let port = url
+        .port()
+        .map_or_else(String::new, |port| format!(":{port}"));
+    format!(
+        "{}://{}{port}{}",
+        url.scheme(),
+        url.host_str().unwrap_or_default(),
+        url.path()
+    )
+}
