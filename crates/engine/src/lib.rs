@@ -1,0 +1,48 @@
+//! Starts the MCP servers that a user has configured and says, typed, what each start came to.
+//!
+//! ```
+//! use futures::StreamExt;
+//! use mcp_startup::config::{ServerConfig, ServerEntry};
+//! use mcp_startup::{McpServerStartupState, Startup, StartupFailureKind, StartupOptions};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A server of the lab that wants a sign-in, and one that is ready; a user's own come from `config::read`.
+//! let lab = mcp_startup_lab::Lab::start(0).await?;
+//! let servers = ["ready", "first-sign-in"].map(|name| {
+//!     ServerEntry::from(ServerConfig::http(name, &lab.url(name)).unwrap())
+//! });
+//!
+//! let startup = Startup::new(StartupOptions::default())?;
+//! let mut check = startup.check(servers.into());
+//! while let Some(event) = check.next().await {
+//!     match event.notification.status() {
+//!         McpServerStartupState::Failed => {
+//!             let failure = event.failure.unwrap();
+//!             assert_eq!(failure.kind(), StartupFailureKind::SignInRequired);
+//!             println!("{}", failure.message());
+//!         }
+//!         state => println!("{}: {state}", event.notification.name()),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Dropping a [`Check`] ends its starts; no program that it started is left.
+
+mod authorization;
+mod check;
+mod event;
+mod findings;
+mod handshake;
+mod http;
+mod start;
+mod stdio;
+
+pub use check::{Check, DEFAULT_CONCURRENCY, DEFAULT_LIMIT, Start, Startup, StartupOptions};
+pub use event::{Progress, StartupEvent};
+pub use mcp_startup_auth as auth;
+pub use mcp_startup_config as config;
+pub use mcp_startup_core::*;
+pub use start::LiveServer;

@@ -1,0 +1,438 @@
+//! The start of one server, from its configuration to a client or a verdict.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderName, HeaderValue};
+use mcp_startup_auth::{CredentialKey, CredentialStores, Mask, StoreError, discover};
+use mcp_startup_config::{
+    EntryProblem, HttpConfig, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
+};
+use mcp_startup_core::{
+    ConfigurationEvidence, CredentialEvidence, CredentialSource, CredentialWorth, DiscoveryOutcome,
+    FirstRequest, RequestTarget, StartPhase, StartupFailure, StoreEvidence, Transport, assess,
+    judge,
+};
+use rmcp::RoleClient;
+use rmcp::model::PaginatedRequestParams;
+use rmcp::service::Peer;
+use rmcp::transport::streamable_http_client::{
+    StreamableHttpClientTransport, StreamableHttpClientTransportConfig,
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
+
+use crate::authorization::{self, Authorization};
+use crate::findings::Findings;
+use crate::handshake::{HandshakeError, Service, shake_hands};
+use crate::http::McpHttp;
+use crate::stdio::Program;
+
+/// How long closing a server may take: ending its session over HTTP.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// How long a server may take to list its tools.
+const TOOLS_LIMIT: Duration = Duration::from_secs(5);
+/// A server may page its tools for ever.
+const MAX_TOOL_PAGES: usize = 100;
+
+/// What every start of one [`Startup`](crate::Startup) shares.
+pub(crate) struct Means {
+    pub client: reqwest::Client,
+    pub stores: Option<CredentialStores>,
+    /// Goes over the limit of the configuration.
+    pub limit: Option<Duration>,
+    pub default_limit: Duration,
+}
+
+/// A server that has been started and is ready: the SDK's client, and the program behind it.
+///
+/// Dropped, it is closed in the background; [`close`](Self::close) waits for it.
+pub struct LiveServer {
+    service: Service,
+    program: Option<Program>,
+}
+
+impl std::fmt::Debug for LiveServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveServer").finish_non_exhaustive()
+    }
+}
+
+impl LiveServer {
+    /// The SDK's handle: lists and calls tools, reads resources, …
+    pub fn peer(&self) -> &Peer<RoleClient> {
+        self.service.peer()
+    }
+
+    /// Ends the session, and the program with all that it started.
+    pub async fn close(mut self) {
+        let _ = self.service.close_with_timeout(CLOSE_LIMIT).await;
+        drop(self.service);
+        if let Some(program) = self.program {
+            program.close().await;
+        }
+    }
+
+    /// How many tools the server has; `None` where it does not say so in time.
+    pub(crate) async fn count_tools(&self) -> Option<usize> {
+        let offers_tools = self
+            .service
+            .peer_info()
+            .is_some_and(|info| info.capabilities.tools.is_some());
+        if !offers_tools {
+            return Some(0);
+        }
+        let count = async {
+            let mut tools = 0;
+            let mut cursor = None;
+            for _ in 0..MAX_TOOL_PAGES {
+                let params = PaginatedRequestParams::default().with_cursor(cursor);
+                let page = self.peer().list_tools(Some(params)).await.ok()?;
+                tools += page.tools.len();
+                cursor = page.next_cursor;
+                if cursor.is_none() {
+                    return Some(tools);
+                }
+            }
+            None
+        };
+        tokio::time::timeout(TOOLS_LIMIT, count).await.ok()?
+    }
+}
+
+/// What a start came to.
+pub(crate) enum Outcome {
+    Ready(LiveServer),
+    /// It failed; the program, if there is one, is still to be ended, which must not delay saying so.
+    Failed(Box<StartupFailure>, Option<Program>),
+    Cancelled(Option<Program>),
+}
+
+/// Everything that this start is given and that may come back from elsewhere.
+pub(crate) fn mask(entry: &ServerEntry) -> Mask {
+    let mut mask = Mask::default();
+    let Ok(config) = &entry.config else {
+        return mask;
+    };
+    let secrets: Vec<&SecretString> = match &config.transport {
+        TransportConfig::Stdio(stdio) => stdio.env.iter().map(|(_, value)| value).collect(),
+        TransportConfig::Http(http) => {
+            for (_, value) in http.url.query_pairs() {
+                mask.add(&value);
+            }
+            let headers = http.headers.iter().map(|header| &header.value);
+            let bearer = http.bearer.iter().map(|bearer| &bearer.token);
+            headers.chain(bearer).collect()
+        }
+    };
+    for secret in secrets {
+        mask.add(secret.expose_secret());
+        // Of `Bearer abc` the server may echo `abc` alone.
+        if let Some((_, credentials)) = secret.expose_secret().split_once(' ') {
+            mask.add(credentials);
+        }
+    }
+    mask
+}
+
+/// Starts one server. Nothing of it is left when the future is dropped.
+pub(crate) async fn start(
+    entry: &ServerEntry,
+    means: &Means,
+    findings: Arc<Findings>,
+    keep_listening: bool,
+    cancellation: &CancellationToken,
+) -> Outcome {
+    let began = Instant::now();
+    findings.enter(StartPhase::Configuring);
+    let config = match &entry.config {
+        Ok(config) => config,
+        Err(problem) => {
+            findings.note(|evidence| evidence.configuration = Some(as_evidence(problem)));
+            return Outcome::Failed(Box::new(judge(findings.evidence())), None);
+        }
+    };
+    let limit = means
+        .limit
+        .or(config.startup_timeout)
+        .unwrap_or(means.default_limit);
+    findings.note(|evidence| evidence.limit_ms = Some(milliseconds(limit)));
+    let mut attempt = Attempt {
+        config,
+        means,
+        findings: findings.clone(),
+        keep_listening,
+        program: None,
+    };
+    let (service, elapsed) = tokio::select! {
+        biased;
+        () = cancellation.cancelled() => return Outcome::Cancelled(attempt.program),
+        ended = tokio::time::timeout(limit, attempt.run()) => match ended {
+            // A start that failed by itself in the last moment was not ended by the limit.
+            Ok(service) => (service, began.elapsed().min(limit.saturating_sub(Duration::from_millis(1)))),
+            Err(_) => (None, began.elapsed().max(limit)),
+        },
+    };
+    findings.note(|evidence| evidence.elapsed_ms = Some(milliseconds(elapsed)));
+    let program = attempt.program;
+    match service {
+        Some(service) => Outcome::Ready(LiveServer { service, program }),
+        None => {
+            if let Some(program) = &program {
+                program.note_stderr(&findings);
+            }
+            Outcome::Failed(Box::new(judge(findings.evidence())), program)
+        }
+    }
+}
+
+/// One start under its limit: what outlives a time-out stands in its fields.
+struct Attempt<'a> {
+    config: &'a ServerConfig,
+    means: &'a Means,
+    findings: Arc<Findings>,
+    keep_listening: bool,
+    program: Option<Program>,
+}
+
+impl Attempt<'_> {
+    /// The service, where the server is ready; why not, stands in the findings.
+    async fn run(&mut self) -> Option<Service> {
+        match &self.config.transport {
+            TransportConfig::Stdio(stdio) => self.run_program(stdio).await,
+            TransportConfig::Http(http) => self.run_http(http).await,
+        }
+    }
+
+    async fn run_program(&mut self, config: &StdioConfig) -> Option<Service> {
+        let findings = self.findings.clone();
+        findings.note(|evidence| evidence.transport = Some(Transport::Stdio));
+        findings.enter(StartPhase::Launching);
+        let program = self.program.insert(Program::launch(config, &findings)?);
+        findings.enter(StartPhase::Initializing);
+        match shake_hands(|| program.lend(), || false, &findings).await {
+            Ok(service) => {
+                program.answered();
+                Some(service)
+            }
+            Err(error) => {
+                let answered = note_failure(&findings, &error);
+                if !answered {
+                    program.inquire(&findings).await;
+                }
+                None
+            }
+        }
+    }
+
+    async fn run_http(&self, config: &HttpConfig) -> Option<Service> {
+        let findings = self.findings.clone();
+        findings.note(|evidence| evidence.transport = Some(Transport::Http));
+        let authorization = match authorization::configured(config) {
+            Some((token, name)) => {
+                findings.note(|evidence| {
+                    evidence.credential = Some(CredentialEvidence {
+                        source: Some(CredentialSource::Configuration),
+                        name: Some(name),
+                        ..CredentialEvidence::default()
+                    });
+                });
+                Authorization::configured(token)
+            }
+            None => self.read_credentials(config).await,
+        };
+        let headers = config
+            .headers
+            .iter()
+            .filter_map(|header| {
+                let name = HeaderName::try_from(header.name.as_str()).ok()?;
+                HeaderValue::try_from(header.value.expose_secret()).ok()?;
+                Some((name, header.value.clone()))
+            })
+            .collect();
+        let http = McpHttp::new(
+            self.means.client.clone(),
+            config.url.clone(),
+            headers,
+            authorization,
+            findings.clone(),
+            self.keep_listening,
+        );
+        findings.enter(StartPhase::Initializing);
+        let connect = || {
+            let transport = StreamableHttpClientTransportConfig::with_uri(config.url.as_str());
+            Some(StreamableHttpClientTransport::with_client(
+                http.clone(),
+                transport,
+            ))
+        };
+        // Some servers of the new era refuse `initialize` by a status alone.
+        let refused_by_status = || last_status(&findings) == Some(400);
+        match shake_hands(connect, refused_by_status, &findings).await {
+            Ok(service) => Some(service),
+            Err(error) => {
+                note_failure(&findings, &error);
+                if last_status(&findings) == Some(401) {
+                    self.look_for_authorization(config, http.challenge().as_deref())
+                        .await;
+                }
+                None
+            }
+        }
+    }
+
+    /// Reads what is stored for exactly this server.
+    async fn read_credentials(&self, config: &HttpConfig) -> Authorization {
+        let findings = self.findings.clone();
+        findings.enter(StartPhase::ReadingCredentials);
+        let key = CredentialKey::new(&self.config.name, &config.written_url);
+        let loaded = match self.means.stores.clone() {
+            None => Ok(None),
+            Some(stores) => tokio::task::spawn_blocking(move || stores.load(&key))
+                .await
+                .unwrap_or(Ok(None)),
+        };
+        let (source, worth) = match &loaded {
+            Ok(Some(record)) => (
+                CredentialSource::Stored,
+                Some(assess(&record.facts(), now_ms())),
+            ),
+            Ok(None) | Err(_) => (CredentialSource::None, None),
+        };
+        findings.note(|evidence| {
+            if let Err(error) = &loaded {
+                evidence.store = Some(store_evidence(error));
+            }
+            let record = loaded.as_ref().ok().and_then(Option::as_ref);
+            evidence.credential = Some(CredentialEvidence {
+                source: Some(source),
+                worth,
+                stored_issuer: record.and_then(|record| record.issuer().map(str::to_owned)),
+                ..CredentialEvidence::default()
+            });
+        });
+        let first = worth.map_or(FirstRequest::WithoutToken, CredentialWorth::first_request);
+        Authorization::stored(loaded.ok().flatten().as_ref(), first)
+    }
+
+    /// The server has answered 401, and nothing is left to send: where does it say to sign in?
+    async fn look_for_authorization(&self, config: &HttpConfig, challenge: Option<&str>) {
+        let evidence = self.findings.evidence();
+        let credential = evidence.credential.unwrap_or_default();
+        let needs_no_discovery = match credential.source {
+            Some(CredentialSource::Configuration) => true,
+            // Spent already, wherever it says.
+            Some(CredentialSource::Stored) => !credential.worth.unwrap_or_default().refresh_token,
+            Some(CredentialSource::None) | None => evidence.store.is_some(),
+        };
+        if needs_no_discovery {
+            return;
+        }
+        self.findings.enter(StartPhase::Authorizing);
+        let found = discover(
+            &self.means.client,
+            &config.url,
+            challenge,
+            &self.findings.log,
+        )
+        .await;
+        let not_published = found.outcome == Some(DiscoveryOutcome::NotPublished);
+        self.findings
+            .note(|evidence| evidence.discovered = Some(found));
+        // No OAuth, and a header was sent: if anything was meant to be the key that was refused, it was that.
+        if not_published
+            && credential.source != Some(CredentialSource::Stored)
+            && let Some(header) = config.headers.first()
+        {
+            self.findings.note(|evidence| {
+                evidence.credential = Some(CredentialEvidence {
+                    source: Some(CredentialSource::Configuration),
+                    name: Some(header.variable.as_ref().unwrap_or(&header.name).clone()),
+                    ..CredentialEvidence::default()
+                });
+            });
+        }
+    }
+}
+
+/// Enters why a handshake failed. Returns whether the server has answered it, by an error or a version.
+fn note_failure(findings: &Findings, error: &HandshakeError) -> bool {
+    findings.note(|evidence| {
+        evidence.cause = Some(findings.mask.foreign(&error_chain(error), 1000));
+    });
+    match error {
+        HandshakeError::Refused { .. } | HandshakeError::NoCommonVersion(_) => {
+            findings.note_protocol(|protocol| error.note(protocol));
+            true
+        }
+        HandshakeError::Failed(_) | HandshakeError::Lost => {
+            // Over HTTP: a good status, a whole answer, and still no handshake.
+            let last = findings.log.requests().pop();
+            let answered_well = last.is_some_and(|last| {
+                last.io.is_none()
+                    && last
+                        .status
+                        .is_some_and(|status| (200..300).contains(&status))
+            });
+            if answered_well {
+                findings.note_protocol(|protocol| {
+                    protocol.not_mcp.get_or_insert_default();
+                });
+            }
+            false
+        }
+    }
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut chain = error.to_string();
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        let text = current.to_string();
+        if !chain.contains(&text) {
+            chain.push_str(": ");
+            chain.push_str(&text);
+        }
+        cause = current.source();
+    }
+    chain
+}
+
+fn last_status(findings: &Findings) -> Option<u16> {
+    findings
+        .log
+        .requests()
+        .iter()
+        .rev()
+        .find(|request| request.to == Some(RequestTarget::Mcp))?
+        .status
+}
+
+fn as_evidence(problem: &EntryProblem) -> ConfigurationEvidence {
+    ConfigurationEvidence {
+        file: None,
+        key: Some(problem.key.clone()),
+        line: problem.line,
+        problem: Some(problem.problem.clone()),
+    }
+}
+
+fn store_evidence(error: &StoreError) -> StoreEvidence {
+    StoreEvidence {
+        kind: Some(error.store.clone()),
+        trouble: Some(error.trouble),
+        detail: Some(error.detail.clone()),
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn now_ms() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
+}
