@@ -1,0 +1,142 @@
+//! What can be asked for on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_STATUSES: &str = "\
+Exit status:
+  0    every server is ready
+  1    some server failed otherwise
+  2    the arguments or the configuration can't be used
+  3    at least one server needs a sign-in (again) or more access, whatever else failed
+  130  interrupted by Ctrl-C, after every program that was started has ended";
+
+/// Starts the MCP servers you have configured and says what each start came to.
+///
+/// Which are ready, which need a sign-in again, which a first one, and which failed for a reason that no sign-in mends.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start your servers, say what each start came to, and close them again
+    ///
+    /// Never opens a browser, and writes nothing.
+    #[command(after_help = EXIT_STATUSES)]
+    Check(Check),
+    /// See it at work: servers in many states, in this process, with nothing to install or configure
+    ///
+    /// Exits with 0 where each came to what it is made for.
+    Demo(Demo),
+    /// Read notifications of any app-server from stdin and show the same table
+    ///
+    /// Other lines may stand among them. Bad lines are named on stderr by their number.
+    #[command(after_help = EXIT_STATUSES)]
+    Follow(Follow),
+    /// Serve MCP servers on loopback that fail on demand, to test a client against
+    ///
+    /// They are listed as JSON at `/`, each with its URL and what must come out.
+    Lab(Lab),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Only these servers, disabled ones among them
+    #[arg(value_name = "SERVER")]
+    pub servers: Vec<String>,
+    /// The configuration: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub starts: Starts,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Only these scenarios of the lab
+    #[arg(value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// Every scenario of the lab
+    #[arg(long, conflicts_with = "scenarios")]
+    pub all: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Follow {
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Lab {
+    /// The port on loopback; 0 for a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// Be one of its stdio servers instead, on this process's stdin and stdout
+    #[arg(long, value_name = "SCENARIO", conflicts_with = "port")]
+    pub stdio: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Starts {
+    /// How long each start may take, over what the configuration says [default there: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// How many servers start at once
+    #[arg(long, value_name = "N", default_value_t = mcp_startup::DEFAULT_CONCURRENCY, value_parser = at_least_one)]
+    pub concurrency: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Output {
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A line for each server; on a terminal with its progress
+    Table,
+    /// The notifications as they go over the wire, one a line
+    Ndjson,
+    /// One report at the end, with why each failed
+    Json,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    const MOST: f64 = 86_400.0;
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= MOST => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(format!(
+            "must be a number of seconds, more than 0 and at most {MOST}"
+        )),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("must be a whole number from 1".to_owned()),
+    }
+}

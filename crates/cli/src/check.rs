@@ -1,0 +1,337 @@
+//! `mcp-startup check`: starts the servers of a configuration.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use futures::StreamExt;
+use mcp_startup::auth::{CredentialStores, StoreSelection};
+use mcp_startup::config::{
+    Configuration, CredentialStoreMode, ProcessEnvironment, ServerEntry, codex_home, read,
+    stranger_configuration,
+};
+use mcp_startup::{
+    Check, McpServerStartupState, Progress, Startup, StartupEvent, StartupOptions, encode,
+    printable,
+};
+
+use crate::CommandError;
+use crate::arguments::{self, Format};
+use crate::exit_status::{Ending, ExitStatus};
+use crate::interruption::asked_to_end;
+use crate::report::{self, Report, ServerReport};
+use crate::table::{Note, Row, Table};
+
+pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
+    let path = match arguments.config {
+        Some(path) => path,
+        None => default_configuration()?,
+    };
+    let configuration = read(&path, &ProcessEnvironment)?;
+    let servers = selected(&configuration, &arguments.servers)?;
+    if servers.is_empty() {
+        let mut stderr = anstream::stderr();
+        let _ = writeln!(
+            stderr,
+            "No server is configured and enabled in {}.",
+            path.display()
+        );
+    }
+    let mut options = StartupOptions::default();
+    options.stores = stores(&configuration);
+    options.limit = arguments.starts.timeout;
+    options.concurrency = arguments.starts.concurrency;
+    let shown_path = Some(path.display().to_string());
+    start(options, servers, arguments.output.format, shown_path).map(|checked| checked.status)
+}
+
+/// What a check came to, and which servers it was about.
+pub struct Checked {
+    pub status: ExitStatus,
+    pub servers: Vec<ServerReport>,
+}
+
+/// Checks `servers` and shows them.
+pub fn start(
+    options: StartupOptions,
+    servers: Vec<ServerEntry>,
+    format: Format,
+    configuration: Option<String>,
+) -> Result<Checked, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let startup = Startup::new(options)?;
+        let mut shown = Shown::new(format, &servers);
+        let began = Instant::now();
+        let interrupted = follow(startup.check(servers), &mut shown).await?;
+        let status = match interrupted {
+            true => ExitStatus::Interrupted,
+            false => ExitStatus::of(shown.reports.iter().map(|report| {
+                let recovery = report.failure.as_ref().map(|failure| failure.recovery());
+                Ending::of_start(recovery, &report.status)
+            })),
+        };
+        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let servers =
+            shown.close(|servers| Report::new(configuration, elapsed_ms, status, servers))?;
+        Ok(Checked { status, servers })
+    })
+}
+
+/// Shows a check until it ends. Returns whether it was interrupted; a second interruption does not wait for the programs
+/// to end by themselves.
+async fn follow(mut check: Check, shown: &mut Shown) -> Result<bool, CommandError> {
+    let mut progress = check.progress();
+    let mut interrupted = false;
+    let mut broken = None;
+    loop {
+        let told = tokio::select! {
+            biased;
+            () = asked_to_end() => {
+                if interrupted {
+                    break;
+                }
+                interrupted = true;
+                check.cancel();
+                Ok(())
+            }
+            Some(progress) = progress.recv() => shown.progress(progress),
+            event = check.next() => match event {
+                Some(event) => shown.event(event),
+                None => break,
+            },
+        };
+        // Nobody reads on: the programs are ended all the same.
+        if let Err(error) = told
+            && broken.is_none()
+        {
+            broken = Some(error);
+            check.cancel();
+        }
+    }
+    while let Ok(late) = progress.try_recv() {
+        if broken.is_none() {
+            shown.progress(late)?;
+        }
+    }
+    match broken {
+        Some(error) => Err(error.into()),
+        None => Ok(interrupted),
+    }
+}
+
+/// What is shown of a check, in one of the formats; and what is known of it in the end, in all of them.
+struct Shown {
+    format: Format,
+    table: Option<Table>,
+    reports: Vec<ServerReport>,
+    /// The place of each server in the order of the configuration.
+    order: HashMap<String, usize>,
+    /// Servers that are ready and whose tools are being counted: their place among the reports.
+    counting: HashMap<String, usize>,
+}
+
+impl Shown {
+    fn new(format: Format, servers: &[ServerEntry]) -> Self {
+        let names = servers.iter().map(|entry| entry.name.as_str());
+        Self {
+            format,
+            table: (format == Format::Table).then(|| Table::new(names.clone())),
+            reports: Vec::new(),
+            order: names.map(str::to_owned).zip(0..).collect(),
+            counting: HashMap::new(),
+        }
+    }
+
+    fn progress(&mut self, progress: Progress) -> std::io::Result<()> {
+        match progress {
+            Progress::Phase { name, phase } => {
+                if let Some(table) = &mut self.table {
+                    table.runs(&name, &name, Some(phase));
+                }
+                Ok(())
+            }
+            Progress::Tools { name, count } => {
+                let Some(at) = self.counting.remove(&name) else {
+                    return Ok(());
+                };
+                self.reports[at].tools = count;
+                self.print_row(at)
+            }
+        }
+    }
+
+    fn event(&mut self, event: StartupEvent) -> std::io::Result<()> {
+        let notification = &event.notification;
+        if self.format == Format::Ndjson {
+            let mut stdout = std::io::stdout().lock();
+            writeln!(stdout, "{}", encode(notification))?;
+            stdout.flush()?;
+        }
+        if *notification.status() == McpServerStartupState::Starting {
+            if let Some(table) = &mut self.table {
+                table.runs(notification.name(), notification.name(), None);
+            }
+            return Ok(());
+        }
+        let is_ready = *notification.status() == McpServerStartupState::Ready;
+        let at = self.reports.len();
+        self.reports.push(ServerReport {
+            name: notification.name().to_owned(),
+            required: event.required,
+            status: notification.status().clone(),
+            failure_reason: notification.failure_reason().cloned(),
+            phase: event.phase,
+            elapsed_ms: event.elapsed_ms,
+            tools: None,
+            failure: event.failure,
+        });
+        // Its line waits for the number of its tools.
+        match is_ready {
+            true => {
+                self.counting.insert(self.reports[at].name.clone(), at);
+                Ok(())
+            }
+            false => self.print_row(at),
+        }
+    }
+
+    fn print_row(&mut self, at: usize) -> std::io::Result<()> {
+        let Some(table) = &mut self.table else {
+            return Ok(());
+        };
+        let report = &self.reports[at];
+        let note = match &report.failure {
+            Some(failure) => Note::Failed {
+                recovery: failure.recovery(),
+                message: failure.message(),
+            },
+            None => match report.status {
+                McpServerStartupState::Ready => Note::Tools(report.tools),
+                _ => Note::Nothing,
+            },
+        };
+        table.ended(
+            &report.name,
+            &Row {
+                name: &report.name,
+                state: &report.status,
+                elapsed_ms: Some(report.elapsed_ms),
+                required: report.required,
+                note,
+            },
+        )
+    }
+
+    fn close(
+        mut self,
+        report: impl FnOnce(Vec<ServerReport>) -> Report,
+    ) -> std::io::Result<Vec<ServerReport>> {
+        let mut left: Vec<_> = self.counting.drain().map(|(_, at)| at).collect();
+        left.sort_unstable();
+        for at in left {
+            self.print_row(at)?;
+        }
+        let order = self.order;
+        self.reports
+            .sort_by_key(|report| order.get(&report.name).copied());
+        if let Some(table) = self.table {
+            table.close(true)?;
+        }
+        if self.format != Format::Json {
+            return Ok(self.reports);
+        }
+        let report = report(self.reports);
+        report::print(&report)?;
+        Ok(report.servers)
+    }
+}
+
+/// Codex's own configuration, which is named. One that lies in the current folder may be a stranger's: it is named too, and
+/// not started.
+fn default_configuration() -> Result<PathBuf, CommandError> {
+    let mut stderr = anstream::stderr();
+    let stranger = std::env::current_dir()
+        .ok()
+        .and_then(|folder| stranger_configuration(&folder));
+    let path = codex_home(&ProcessEnvironment).map(|home| home.join("config.toml"));
+    match path {
+        Some(path) if path.exists() => {
+            let _ = writeln!(stderr, "Checking the servers of {}", path.display());
+            if stranger.is_some() {
+                let _ = writeln!(
+                    stderr,
+                    "There is a .mcp.json in this folder. It may have come with somebody's repository, so it is not started; \
+                     if you trust it: mcp-startup check --config .mcp.json"
+                );
+            }
+            Ok(path)
+        }
+        path => {
+            let looked = path.map_or_else(
+                || "neither CODEX_HOME nor HOME is set".to_owned(),
+                |path| format!("{} does not exist", path.display()),
+            );
+            let hint = match stranger {
+                Some(_) => {
+                    "; there is a .mcp.json in this folder, which may have come with somebody's repository: \
+                     if you trust it, use `--config .mcp.json`"
+                }
+                None => "; name a configuration with `--config FILE`, or see `mcp-startup demo`",
+            };
+            Err(CommandError::Usage(format!("{looked}{hint}")))
+        }
+    }
+}
+
+fn selected(
+    configuration: &Configuration,
+    names: &[String],
+) -> Result<Vec<ServerEntry>, CommandError> {
+    let mut servers = configuration.servers.clone();
+    if names.is_empty() {
+        servers.retain(|entry| entry.enabled);
+        return Ok(servers);
+    }
+    for name in names {
+        if !servers.iter().any(|entry| entry.name == *name) {
+            let known: Vec<_> = servers
+                .iter()
+                .take(20)
+                .map(|entry| printable(&entry.name, 60))
+                .collect();
+            let known = match known.is_empty() {
+                true => "it configures none".to_owned(),
+                false => format!("it configures: {}", known.join(", ")),
+            };
+            return Err(CommandError::Usage(format!(
+                "there is no server `{}` in {}; {known}",
+                printable(name, 60),
+                configuration.path.display()
+            )));
+        }
+    }
+    servers.retain(|entry| names.contains(&entry.name));
+    for entry in &mut servers {
+        // Who names a disabled server wants it.
+        entry.enabled = true;
+    }
+    Ok(servers)
+}
+
+fn stores(configuration: &Configuration) -> Option<CredentialStores> {
+    let settings = &configuration.credentials;
+    if settings.home.as_os_str().is_empty() {
+        return None;
+    }
+    let selection = match &settings.mode {
+        CredentialStoreMode::Auto => StoreSelection::Auto,
+        CredentialStoreMode::File => StoreSelection::File,
+        CredentialStoreMode::Keyring => StoreSelection::Keyring,
+        CredentialStoreMode::Unknown(name) => StoreSelection::Unknown(name.clone()),
+    };
+    Some(CredentialStores::new(&settings.home, selection))
+}

@@ -1,0 +1,165 @@
+//! `mcp-startup demo`: the lab in this process, and a check of its servers as a user's own.
+
+use std::io::Write;
+use std::path::Path;
+
+use mcp_startup::StartupOptions;
+use mcp_startup::auth::{CredentialKey, CredentialStores, StoreSelection};
+use mcp_startup::config::{ProcessEnvironment, parse};
+use mcp_startup_lab::{Lab, Scenario};
+
+use crate::CommandError;
+use crate::arguments;
+use crate::check::{self, Checked};
+use crate::exit_status::ExitStatus;
+use crate::report::ServerReport;
+
+/// A few of the lab's scenarios, each another state.
+const SHOWN: [&str; 14] = [
+    "ready",
+    "ready-modern",
+    "ready-stored-token",
+    "expired-but-served",
+    "expired-no-refresh",
+    "first-sign-in",
+    "insufficient-scope",
+    "bearer-rejected",
+    "api-key",
+    "server-500",
+    "html-page",
+    "hangs",
+    "stdio-ready",
+    "stdio-exits-3",
+];
+
+pub fn run(arguments: arguments::Demo) -> Result<ExitStatus, CommandError> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    // It serves on a thread of its own; dropped at the end, it stops.
+    let lab = runtime.block_on(Lab::start(0))?;
+    let rows = selected(&lab, &arguments)?;
+    let home = tempfile::tempdir()?;
+    let program = std::env::current_exe()?;
+    let text = configuration(&lab, &rows, &program);
+    let path = home.path().join("config.toml");
+    std::fs::write(&path, &text)?;
+    std::fs::write(
+        home.path().join(".credentials.json"),
+        credentials(&lab, &rows)?,
+    )?;
+    let configuration = parse(&text, &path, &ProcessEnvironment)?;
+    let mut options = StartupOptions::default();
+    options.stores = Some(CredentialStores::new(home.path(), StoreSelection::File));
+    let servers = configuration.servers;
+    let Checked { status, servers } =
+        check::start(options, servers, arguments.output.format, None)?;
+    if status == ExitStatus::Interrupted {
+        return Ok(status);
+    }
+    let wrong = unexpected(&rows, &servers);
+    let mut stderr = anstream::stderr();
+    if wrong.is_empty() {
+        let _ = writeln!(
+            stderr,
+            "These were servers of the lab. A check of your own: mcp-startup check (it would end with status {} here)",
+            status.code()
+        );
+        return Ok(ExitStatus::AllReady);
+    }
+    let _ = writeln!(
+        stderr,
+        "Not what the lab's scenarios are made for: {}",
+        wrong.join(", ")
+    );
+    Ok(ExitStatus::Failed)
+}
+
+fn selected<'a>(
+    lab: &'a Lab,
+    arguments: &arguments::Demo,
+) -> Result<Vec<&'a Scenario>, CommandError> {
+    if arguments.all {
+        return Ok(lab.scenarios().iter().collect());
+    }
+    let names: Vec<&str> = match arguments.scenarios.is_empty() {
+        true => SHOWN.to_vec(),
+        false => arguments.scenarios.iter().map(String::as_str).collect(),
+    };
+    let known = lab.scenarios();
+    names
+        .into_iter()
+        .map(|name| {
+            known.iter().find(|row| row.name == name).ok_or_else(|| {
+                let known: Vec<_> = known.iter().map(|row| row.name.as_str()).collect();
+                CommandError::Usage(format!(
+                    "the lab has no scenario `{}`; it has: {}",
+                    mcp_startup_core::printable(name, 60),
+                    known.join(", ")
+                ))
+            })
+        })
+        .collect()
+}
+
+/// The rows as a user's `config.toml`.
+fn configuration(lab: &Lab, rows: &[&Scenario], program: &Path) -> String {
+    use std::fmt::Write;
+    let mut text = String::from("mcp_oauth_credentials_store = \"file\"\n");
+    // A string of JSON is a basic string of TOML.
+    let quoted = |value: &str| serde_json::Value::from(value).to_string();
+    for row in rows {
+        let name = &row.name;
+        let _ = writeln!(text, "\n[mcp_servers.{}]", quoted(name));
+        let _ = match row.stdio {
+            Some(_) => writeln!(
+                text,
+                "command = {}\nargs = [\"lab\", \"--stdio\", {}]",
+                quoted(&program.to_string_lossy()),
+                quoted(name)
+            ),
+            None => writeln!(text, "url = {}", quoted(&lab.url(name))),
+        };
+        if let Some(seconds) = row.startup_timeout_sec {
+            let _ = writeln!(text, "startup_timeout_sec = {seconds}");
+        }
+        if let Some(configured) = &row.configured {
+            let header = quoted(&format!("Bearer {}", configured.bearer));
+            let _ = writeln!(text, "http_headers = {{ Authorization = {header} }}");
+        }
+    }
+    text
+}
+
+/// What is stored for the rows, as Codex stores it.
+fn credentials(lab: &Lab, rows: &[&Scenario]) -> Result<Vec<u8>, std::io::Error> {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    let now_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let records: serde_json::Map<_, _> = rows
+        .iter()
+        .filter_map(|row| {
+            let record = row.stored_record(&lab.base_url(), now_ms)?;
+            let key = CredentialKey::new(&row.name, record["server_url"].as_str()?);
+            Some((key.as_str().to_owned(), record))
+        })
+        .collect();
+    Ok(serde_json::to_vec(&records)?)
+}
+
+/// The servers that did not come to what their row says.
+fn unexpected<'a>(rows: &'a [&Scenario], servers: &[ServerReport]) -> Vec<&'a str> {
+    rows.iter()
+        .filter(|row| {
+            !servers.iter().any(|server| {
+                let kind = server.failure.as_ref().map(|failure| failure.kind());
+                let kind = serde_json::to_value(kind).unwrap_or_default();
+                let reason = server.failure_reason.as_ref().map(|reason| reason.as_str());
+                server.name == row.name
+                    && server.status.as_str() == row.expect.state
+                    && kind.as_str() == row.expect.kind.as_deref()
+                    && reason == row.expect.reason.as_deref()
+            })
+        })
+        .map(|row| row.name.as_str())
+        .collect()
+}

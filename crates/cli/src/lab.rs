@@ -1,0 +1,62 @@
+//! `mcp-startup lab`: servers to test a client against.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use mcp_startup_lab::{Lab, scenarios, serve_stdio};
+
+use crate::CommandError;
+use crate::arguments;
+use crate::exit_status::ExitStatus;
+use crate::interruption::asked_to_end;
+
+pub fn run(arguments: &arguments::Lab) -> Result<ExitCode, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match &arguments.stdio {
+        Some(name) => {
+            let behaviour = scenarios()
+                .iter()
+                .find(|row| row.name == *name)
+                .and_then(|row| row.stdio.as_ref())
+                .ok_or_else(|| unknown_stdio_scenario(name))?;
+            let code = runtime.block_on(serve_stdio(behaviour));
+            // A read of stdin that is still waiting must not keep the process.
+            runtime.shutdown_background();
+            Ok(code)
+        }
+        None => Ok(runtime.block_on(serve(arguments.port))?.into()),
+    }
+}
+
+async fn serve(port: u16) -> Result<ExitStatus, CommandError> {
+    let mut lab = Lab::start(port).await?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}/", lab.base_url())?;
+    stdout.flush()?;
+    let mut stderr = anstream::stderr();
+    let _ = writeln!(
+        stderr,
+        "Serving {} scenarios, listed as JSON at this URL. Ctrl-C ends it.",
+        lab.scenarios().len()
+    );
+    tokio::select! {
+        () = asked_to_end() => lab.stop().await,
+        () = lab.wait() => {}
+    }
+    Ok(ExitStatus::AllReady)
+}
+
+fn unknown_stdio_scenario(name: &str) -> CommandError {
+    let known: Vec<_> = scenarios()
+        .iter()
+        .filter(|row| row.stdio.is_some())
+        .map(|row| row.name.as_str())
+        .collect();
+    CommandError::Usage(format!(
+        "the lab has no stdio server `{}`; it has: {}",
+        mcp_startup_core::printable(name, 60),
+        known.join(", ")
+    ))
+}

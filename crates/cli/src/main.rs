@@ -1,0 +1,82 @@
+//! The program `mcp-startup`: checks the MCP servers a user has configured.
+//!
+//! Every module is one thing that a person can ask for ([`check`], [`demo`], [`follow`], [`lab`]) or see ([`table`],
+//! [`report`], [`exit_status`]); what a start comes to is decided on the floors below.
+
+mod arguments;
+mod check;
+mod demo;
+mod exit_status;
+mod follow;
+mod interruption;
+mod lab;
+mod report;
+mod table;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use arguments::{Arguments, Command};
+use exit_status::ExitStatus;
+
+/// Why a command did not do what it was asked for; what servers come to is never one.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    /// The arguments or the configuration can't be used.
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Configuration(#[from] mcp_startup_config::ConfigurationError),
+    #[error(transparent)]
+    Client(#[from] mcp_startup::auth::network::ClientError),
+    #[error(transparent)]
+    Lab(#[from] mcp_startup_lab::LabError),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if std::env::var_os("RUST_LOG").is_some() {
+        tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_writer(std::io::stderr)
+            .init();
+    }
+    match run(arguments.command) {
+        Ok(code) => code,
+        Err(CommandError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitStatus::ClosedPipe.into()
+        }
+        Err(error) => {
+            let red = anstyle::AnsiColor::Red.on_default().bold();
+            // Where stderr is closed too, there is nobody left to tell.
+            let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {error}");
+            match error {
+                CommandError::Usage(_) | CommandError::Configuration(_) => ExitStatus::Usage,
+                CommandError::Client(_) | CommandError::Lab(_) | CommandError::Io(_) => {
+                    ExitStatus::Failed
+                }
+            }
+            .into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, CommandError> {
+    match command {
+        Command::Check(arguments) => Ok(check::run(arguments)?.into()),
+        Command::Demo(arguments) => Ok(demo::run(arguments)?.into()),
+        Command::Follow(arguments) => Ok(follow::run(&arguments)?.into()),
+        Command::Lab(arguments) => lab::run(&arguments),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            let mut program = Arguments::command();
+            clap_complete::generate(shell, &mut program, "mcp-startup", &mut script);
+            std::io::stdout().write_all(&script)?;
+            Ok(ExitStatus::AllReady.into())
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The report of `--format json`: stable names, one document.
+
+use std::io::Write;
+
+use mcp_startup_core::{
+    McpServerStartupFailureReason, McpServerStartupState, StartPhase, StartupFailure,
+};
+use serde::Serialize;
+
+use crate::exit_status::ExitStatus;
+
+/// What a check came to.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The configuration that was read; null for the demo.
+    pub configuration: Option<String>,
+    /// The time the whole check took, in ms.
+    pub elapsed_ms: u64,
+    /// What the program exits with.
+    pub exit_status: u8,
+    /// Each server, in the order of the configuration.
+    pub servers: Vec<ServerReport>,
+}
+
+/// What one start came to.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerReport {
+    pub name: String,
+    pub required: bool,
+    pub status: McpServerStartupState,
+    pub failure_reason: Option<McpServerStartupFailureReason>,
+    /// How far the start had come.
+    pub phase: StartPhase,
+    /// The time the start took, in ms.
+    pub elapsed_ms: u64,
+    /// How many tools a server has that is ready; null where it did not say.
+    pub tools: Option<usize>,
+    /// Why it failed.
+    pub failure: Option<StartupFailure>,
+}
+
+impl Report {
+    pub fn new(
+        configuration: Option<String>,
+        elapsed_ms: u64,
+        status: ExitStatus,
+        servers: Vec<ServerReport>,
+    ) -> Self {
+        Self {
+            configuration,
+            elapsed_ms,
+            exit_status: status.code(),
+            servers,
+        }
+    }
+}
+
+/// Prints one JSON document on stdout.
+///
+/// # Errors
+///
+/// Whatever writing to stdout gives.
+pub fn print(document: &impl Serialize) -> std::io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(document)?;
+    text.push(b'\n');
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&text)?;
+    stdout.flush()
+}
