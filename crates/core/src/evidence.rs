@@ -111,7 +111,7 @@ evidence_enum! {
 evidence_enum! {
     /// Which credential a request carried.
     CredentialSent {
-        /// None.
+        /// No credential at all.
         None,
         /// The stored access token.
         Stored,
@@ -214,7 +214,7 @@ evidence_struct! {
     StoreEvidence {
         /// Which one: `file`, `keyring`, or as the configuration calls it.
         kind: String,
-        /// Why.
+        /// Why it could not be read.
         trouble: CredentialStoreTrouble,
         /// What the store said, or where it is.
         detail: String,
@@ -321,7 +321,10 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreEvidence>,
     /// The HTTP requests of the start, in order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
     pub requests: Vec<RequestEvidence>,
     /// What is known of the server's authorization server.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -335,4 +338,11 @@ pub struct Evidence {
     /// Any other cause: the technical chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+}
+
+/// A host may write every absent field as null.
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<RequestEvidence>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -124,7 +124,7 @@ impl McpServerStartupState {
 ///     r#"{"method":"mcpServer/startupStatus/updated","params":{"threadId":null,"name":"linear","status":"starting","error":null,"failureReason":null}}"#,
 /// );
 /// ```
-// `//` below where a field is explained: a doc comment on a field would land inside the TypeScript type.
+// Its fields are explained where they are read: a doc comment on a field would land inside the TypeScript type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "schema",
@@ -231,7 +231,7 @@ impl McpServerStatusUpdatedNotification {
         &self.name
     }
 
-    /// The new state.
+    /// The state that the start has come to.
     pub fn status(&self) -> &McpServerStartupState {
         &self.status
     }

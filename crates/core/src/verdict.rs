@@ -96,7 +96,7 @@ pub struct StartupFailure {
 }
 
 impl StartupFailure {
-    /// What it comes to.
+    /// What the start comes to, as a stable value.
     pub fn kind(&self) -> StartupFailureKind {
         self.kind
     }
@@ -129,7 +129,7 @@ impl StartupFailure {
 
 /// Judges a failed start by its evidence. Total: the least evidence gives [`StartupFailureKind::Other`].
 ///
-/// The rows of the design's table are tried from the top; the first that holds, wins.
+/// The kinds of [`StartupFailureKind`] are tried in their order; the first whose case holds, wins.
 ///
 /// ```
 /// use mcp_startup_core::{judge, Evidence, Recovery, StartupFailureKind};
