@@ -6,10 +6,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use futures::StreamExt;
-use mcp_startup::auth::{CredentialStores, StoreSelection};
 use mcp_startup::config::{
-    Configuration, CredentialStoreMode, ProcessEnvironment, ServerEntry, codex_home, read,
-    stranger_configuration,
+    Configuration, ProcessEnvironment, ServerEntry, codex_home, read, stranger_configuration,
 };
 use mcp_startup::{
     Check, McpServerStartupState, Progress, Startup, StartupEvent, StartupOptions, encode,
@@ -38,8 +36,7 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
             path.display()
         );
     }
-    let mut options = StartupOptions::default();
-    options.stores = stores(&configuration);
+    let mut options = StartupOptions::for_configuration(&configuration);
     options.limit = arguments.starts.timeout;
     options.concurrency = arguments.starts.concurrency;
     let shown_path = Some(path.display().to_string());
@@ -320,18 +317,4 @@ fn selected(
         entry.enabled = true;
     }
     Ok(servers)
-}
-
-fn stores(configuration: &Configuration) -> Option<CredentialStores> {
-    let settings = &configuration.credentials;
-    if settings.home.as_os_str().is_empty() {
-        return None;
-    }
-    let selection = match &settings.mode {
-        CredentialStoreMode::Auto => StoreSelection::Auto,
-        CredentialStoreMode::File => StoreSelection::File,
-        CredentialStoreMode::Keyring => StoreSelection::Keyring,
-        CredentialStoreMode::Unknown(name) => StoreSelection::Unknown(name.clone()),
-    };
-    Some(CredentialStores::new(&settings.home, selection))
 }

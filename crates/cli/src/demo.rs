@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use mcp_startup::StartupOptions;
-use mcp_startup::auth::{CredentialKey, CredentialStores, StoreSelection};
+use mcp_startup::auth::CredentialKey;
 use mcp_startup::config::{ProcessEnvironment, parse};
 use mcp_startup_lab::{Lab, Scenario};
 
@@ -47,8 +47,7 @@ pub fn run(arguments: arguments::Demo) -> Result<ExitStatus, CommandError> {
         credentials(&lab, &rows)?,
     )?;
     let configuration = parse(&text, &path, &ProcessEnvironment)?;
-    let mut options = StartupOptions::default();
-    options.stores = Some(CredentialStores::new(home.path(), StoreSelection::File));
+    let options = StartupOptions::for_configuration(&configuration);
     let servers = configuration.servers;
     let Checked { status, servers } =
         check::start(options, servers, arguments.output.format, None)?;

@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use mcp_startup_auth::CredentialStores;
 use mcp_startup_auth::network::{self, ClientError};
-use mcp_startup_config::ServerEntry;
+use mcp_startup_auth::{CredentialStores, StoreSelection};
+use mcp_startup_config::{Configuration, CredentialStoreMode, ServerEntry};
 use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
@@ -36,6 +36,24 @@ pub struct StartupOptions {
     pub concurrency: usize,
     /// Whether a check asks a server that is ready for its tools.
     pub count_tools: bool,
+}
+
+impl StartupOptions {
+    /// The options for the servers of a configuration: their credentials are where it says.
+    pub fn for_configuration(configuration: &Configuration) -> Self {
+        let settings = &configuration.credentials;
+        let selection = match &settings.mode {
+            CredentialStoreMode::Auto => StoreSelection::Auto,
+            CredentialStoreMode::File => StoreSelection::File,
+            CredentialStoreMode::Keyring => StoreSelection::Keyring,
+            CredentialStoreMode::Unknown(name) => StoreSelection::Unknown(name.clone()),
+        };
+        let has_place = !settings.home.as_os_str().is_empty();
+        Self {
+            stores: has_place.then(|| CredentialStores::new(&settings.home, selection)),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for StartupOptions {

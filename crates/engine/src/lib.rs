@@ -46,3 +46,8 @@ pub use mcp_startup_auth as auth;
 pub use mcp_startup_config as config;
 pub use mcp_startup_core::*;
 pub use start::LiveServer;
+
+/// The README's example, compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

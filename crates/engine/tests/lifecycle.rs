@@ -1,0 +1,193 @@
+//! Beginning and end: what is cancelled, dropped or kept, and what is left of it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use mcp_startup::config::{ServerConfig, ServerEntry};
+use mcp_startup::{McpServerStartupState as State, Startup, StartupOptions};
+use mcp_startup_lab::{Lab, parse_scenarios};
+
+fn startup() -> Startup {
+    Startup::new(StartupOptions::default()).unwrap()
+}
+
+fn http(lab: &Lab, name: &str) -> ServerEntry {
+    ServerConfig::http(name, &lab.url(name)).unwrap().into()
+}
+
+/// A lab whose one server never answers.
+async fn silent_lab() -> Lab {
+    let row = r#"[{"name": "silent", "about": "never answers", "mcp": {"respond": [{"when": {}, "reply": {"hang": true}}]},
+        "expect": {"state": "failed", "kind": "timedOut", "recovery": "retry"}}]"#;
+    Lab::start_with(parse_scenarios(row).unwrap(), 0)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_live_server_can_be_used_until_it_is_closed() {
+    let lab = Lab::start(0).await.unwrap();
+    for name in ["ready", "ready-modern", "ready-sse"] {
+        let mut start = startup().start(vec![http(&lab, name)]);
+        let (starting, nothing) = start.next().await.unwrap();
+        assert_eq!(starting.notification.status(), &State::Starting);
+        assert!(nothing.is_none());
+        let (ready, live) = start.next().await.unwrap();
+        assert_eq!(
+            ready.notification.status(),
+            &State::Ready,
+            "{name}: {ready:?}"
+        );
+        assert!(start.next().await.is_none());
+        let live = live.unwrap();
+        assert!(
+            !live.peer().list_all_tools().await.unwrap().is_empty(),
+            "{name}"
+        );
+        live.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_check_says_so_for_each_running_start_and_ends() {
+    let lab = silent_lab().await;
+    let servers = (0..5)
+        .map(|number| {
+            let url = lab.url("silent");
+            ServerConfig::http(format!("s{number}"), &url)
+                .unwrap()
+                .into()
+        })
+        .collect();
+    let mut check = startup().check(servers);
+    for _ in 0..5 {
+        assert_eq!(
+            check.next().await.unwrap().notification.status(),
+            &State::Starting
+        );
+    }
+    check.cancel();
+    for _ in 0..5 {
+        assert_eq!(
+            check.next().await.unwrap().notification.status(),
+            &State::Cancelled
+        );
+    }
+    assert!(check.next().await.is_none());
+}
+
+#[tokio::test]
+async fn disabled_servers_are_not_started_and_one_at_a_time_starts_all() {
+    let lab = Lab::start(0).await.unwrap();
+    let mut options = StartupOptions::default();
+    options.concurrency = 1;
+    let mut servers: Vec<_> = ["ready", "server-500", "first-sign-in"]
+        .map(|name| http(&lab, name))
+        .into();
+    servers[1].enabled = false;
+    let check = Startup::new(options).unwrap().check(servers);
+    let said: Vec<_> = check
+        .map(|event| {
+            format!(
+                "{} {}",
+                event.notification.name(),
+                event.notification.status()
+            )
+        })
+        .collect()
+        .await;
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert!(!said.concat().contains("server-500"));
+    // The next begins when the one before has been closed.
+    assert!(
+        said[1].starts_with(said[0].split(' ').next().unwrap()),
+        "{said:?}"
+    );
+}
+
+// Linux: that a process has ended is read in /proc, where a zombie can be told.
+#[cfg(target_os = "linux")]
+mod programs {
+    use super::*;
+
+    /// A program that writes its process id and that of a child of its own, ignores being asked to end, and never answers.
+    fn stubborn(folder: &std::path::Path) -> (ServerEntry, std::path::PathBuf) {
+        let pids = folder.join("pids");
+        let script = format!(
+            "trap '' TERM; sleep 1000 & echo $$ $! > {0}.new; mv {0}.new {0}; while :; do sleep 1000; done",
+            pids.display()
+        );
+        let server = ServerConfig::stdio("stubborn", "sh", ["-c", &script]).unwrap();
+        (server.into(), pids)
+    }
+
+    async fn written(path: &std::path::Path) -> Vec<i32> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Ok(text) = std::fs::read_to_string(path) {
+                return text
+                    .split_whitespace()
+                    .map(|pid| pid.parse().unwrap())
+                    .collect();
+            }
+            assert!(Instant::now() < deadline, "the program did not start");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn all_gone(pids: &[i32]) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        for pid in pids {
+            // A zombie that is still to be reaped has ended too.
+            while std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                .is_ok_and(|stat| !stat.contains(") Z "))
+            {
+                assert!(Instant::now() < deadline, "process {pid} was left");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_and_its_children_end_however_the_check_does() {
+        for how in ["cancelled", "dropped", "timed out", "live server dropped"] {
+            let folder = tempfile::tempdir().unwrap();
+            let (entry, pids) = stubborn(folder.path());
+            let mut options = StartupOptions::default();
+            options.limit = (how == "timed out").then_some(Duration::from_millis(500));
+            let startup = Startup::new(options).unwrap();
+            if how == "live server dropped" {
+                drop(startup.start(vec![entry]));
+                // It may not even have begun; where it has, nothing of it is left.
+                if pids.exists() {
+                    all_gone(&written(&pids).await).await;
+                }
+                continue;
+            }
+            let mut check = startup.check(vec![entry]);
+            check.next().await.unwrap();
+            let pids = written(&pids).await;
+            match how {
+                "cancelled" => {
+                    check.cancel();
+                    assert_eq!(
+                        check.next().await.unwrap().notification.status(),
+                        &State::Cancelled
+                    );
+                    assert!(check.next().await.is_none());
+                }
+                "timed out" => {
+                    assert_eq!(
+                        check.next().await.unwrap().notification.status(),
+                        &State::Failed
+                    );
+                    assert!(check.next().await.is_none());
+                }
+                _ => drop(check),
+            }
+            all_gone(&pids).await;
+        }
+    }
+}
