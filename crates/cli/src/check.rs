@@ -136,7 +136,7 @@ impl Shown {
         let names = servers.iter().map(|entry| entry.name.as_str());
         Self {
             format,
-            table: (format == Format::Table).then(|| Table::new(names.clone())),
+            table: (format == Format::Table).then(|| Table::of_check(names.clone())),
             reports: Vec::new(),
             order: names.map(str::to_owned).zip(0..).collect(),
             counting: HashMap::new(),
@@ -236,7 +236,7 @@ impl Shown {
         self.reports
             .sort_by_key(|report| order.get(&report.name).copied());
         if let Some(table) = self.table {
-            table.close(true)?;
+            table.close()?;
         }
         if self.format != Format::Json {
             return Ok(self.reports);

@@ -31,7 +31,7 @@ struct Followed<'a> {
 pub fn run(arguments: &arguments::Follow) -> Result<ExitStatus, CommandError> {
     let mut follower = Follower {
         format: arguments.output.format,
-        table: Table::new([]),
+        table: Table::of_others(),
         tracker: StartupTracker::default(),
         bad_lines: 0,
     };
@@ -131,7 +131,7 @@ impl Follower {
             }));
         match self.format {
             Format::Ndjson => {}
-            Format::Table => self.table.close(false)?,
+            Format::Table => self.table.close()?,
             Format::Json => report::print(&Followed {
                 servers,
                 reauthentication_required: self.tracker.reauthentication_required(),

@@ -128,28 +128,41 @@ const LOOKS: [Look; 7] = [
 
 /// Prints lines as they come, with spinners below them while something runs and stdout is a terminal.
 pub struct Table {
+    /// The width of the widest name so far.
     width: usize,
-    began: Instant,
+    /// When the check began; `None` for starts that are only heard of, and have no times.
+    began: Option<Instant>,
     spinners: Option<MultiProgress>,
     running: HashMap<String, ProgressBar>,
     looks: HashMap<Look, usize>,
 }
 
 impl Table {
-    /// A table whose names are at most `width` characters wide.
-    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let width = names
-            .into_iter()
-            .map(|name| printable(name, NAME_CHARS).chars().count())
-            .max()
-            .unwrap_or(0)
-            .max(8);
+    /// The table of a check of these servers, which begins now.
+    pub fn of_check<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut table = Self::new(Some(Instant::now()));
+        for name in names {
+            table.make_room(name);
+        }
+        table
+    }
+
+    /// The table of starts that are only heard of.
+    pub fn of_others() -> Self {
+        Self::new(None)
+    }
+
+    fn make_room(&mut self, name: &str) {
+        self.width = self.width.max(printable(name, NAME_CHARS).chars().count());
+    }
+
+    fn new(began: Option<Instant>) -> Self {
         let spinners = std::io::stdout()
             .is_terminal()
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout()));
         Self {
-            width,
-            began: Instant::now(),
+            width: 8,
+            began,
             spinners,
             running: HashMap::new(),
             looks: HashMap::new(),
@@ -158,9 +171,11 @@ impl Table {
 
     /// A start has begun, or come to another phase.
     pub fn runs(&mut self, key: &str, name: &str, phase: Option<StartPhase>) {
+        self.make_room(name);
         let Some(spinners) = &self.spinners else {
             return;
         };
+        let is_phase = phase.is_some();
         let phase = match phase {
             None | Some(StartPhase::Configuring) => "starting",
             Some(StartPhase::ReadingCredentials) => "reading credentials",
@@ -170,7 +185,9 @@ impl Table {
         };
         let message = format!("{}  {phase}", pad(name, self.width));
         match self.running.get(key) {
-            Some(spinner) => spinner.set_message(message),
+            // A phase may be heard of before the beginning is.
+            Some(spinner) if is_phase => spinner.set_message(message),
+            Some(_) => {}
             None if self.running.len() < MOST_SPINNERS => {
                 let style = ProgressStyle::with_template("{spinner} {msg}  {elapsed}")
                     .unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -190,7 +207,7 @@ impl Table {
     /// Whatever writing to stdout gives, a closed pipe among it.
     pub fn ended(&mut self, key: &str, row: &Row<'_>) -> std::io::Result<()> {
         if let Some(spinner) = self.running.remove(key) {
-            spinner.finish_and_clear();
+            self.clear(&spinner);
         }
         let look = Look::of(row);
         *self.looks.entry(look).or_default() += 1;
@@ -201,7 +218,8 @@ impl Table {
             Look::GrantScope => "needs more access",
             _ => row.state.as_str(),
         };
-        let state = printable(state, 20);
+        let state = printable(state, 17);
+        let note = note(row);
         let time = row
             .elapsed_ms
             .map_or_else(String::new, |ms| format!("{:>7.2} s", ms as f64 / 1000.0));
@@ -209,13 +227,16 @@ impl Table {
             true => "  (required)",
             false => "",
         };
+        let state = match time.is_empty() && required.is_empty() && note.is_empty() {
+            true => state,
+            false => format!("{state:<17}"),
+        };
         let line = format!(
-            "{style}{mark}{style:#} {name}  {style}{state:<17}{style:#} {DIM}{time:>9}{DIM:#}{required}{note}",
+            "{style}{mark}{style:#} {name}  {style}{state}{style:#}{time}{required}{note}",
             mark = look.mark(),
             name = pad(row.name, self.width),
-            note = note(row),
         );
-        self.print(line.trim_end())
+        self.print(&line)
     }
 
     /// The closing line, which counts.
@@ -223,9 +244,9 @@ impl Table {
     /// # Errors
     ///
     /// Whatever writing to stdout gives.
-    pub fn close(mut self, timed: bool) -> std::io::Result<()> {
-        for (_, spinner) in self.running.drain() {
-            spinner.finish_and_clear();
+    pub fn close(mut self) -> std::io::Result<()> {
+        for (_, spinner) in std::mem::take(&mut self.running) {
+            self.clear(&spinner);
         }
         let total: usize = self.looks.values().sum();
         let counts: Vec<_> = LOOKS
@@ -240,15 +261,21 @@ impl Table {
             1 => "1 server".to_owned(),
             _ => format!("{total} servers"),
         };
-        let time = match timed {
-            true => format!(" {DIM}({:.2} s){DIM:#}", self.began.elapsed().as_secs_f64()),
-            false => String::new(),
-        };
+        let time = self.began.map_or_else(String::new, |began| {
+            format!(" {DIM}({:.2} s){DIM:#}", began.elapsed().as_secs_f64())
+        });
         let counts = match counts.is_empty() {
             true => String::new(),
             false => format!(": {}", counts.join(", ")),
         };
         self.print(&format!("{servers}{counts}{time}"))
+    }
+
+    fn clear(&self, spinner: &ProgressBar) {
+        spinner.finish_and_clear();
+        if let Some(spinners) = &self.spinners {
+            spinners.remove(spinner);
+        }
     }
 
     fn print(&self, line: &str) -> std::io::Result<()> {
@@ -280,7 +307,7 @@ fn note(row: &Row<'_>) -> String {
             recovery: Recovery::Reauthenticate | Recovery::SignIn | Recovery::GrantScope,
             ..
         } => run_login(row.name),
-        Note::Failed { message, .. } => printable(message, NOTE_CHARS),
+        Note::Failed { message, .. } => printable(without_name(message, row.name), NOTE_CHARS),
         Note::Heard {
             reason: Some(McpServerStartupFailureReason::ReauthenticationRequired),
             ..
@@ -288,6 +315,14 @@ fn note(row: &Row<'_>) -> String {
         Note::Heard { error, .. } => printable(error.unwrap_or_default(), NOTE_CHARS),
     };
     format!("  {text}")
+}
+
+/// The message without the name that it begins with: the line has it already.
+fn without_name<'a>(message: &'a str, name: &str) -> &'a str {
+    message
+        .strip_prefix(printable(name, NAME_CHARS).as_str())
+        .and_then(|rest| rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' ')))
+        .unwrap_or(message)
 }
 
 fn run_login(name: &str) -> String {
