@@ -1,14 +1,18 @@
 //! What every HTTP request of this project obeys, and the log of what came of each.
 
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures::StreamExt;
 use mcp_startup_core::{IoTrouble, RequestEvidence};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls_platform_verifier::Verifier;
 use url::Url;
 
-/// No client could be made: the system's certificates could not be loaded, say.
+/// No client could be made.
 #[derive(Debug, thiserror::Error)]
 #[error("no HTTP client could be made: {0}")]
 pub struct ClientError(#[source] Box<dyn Error + Send + Sync>);
@@ -21,19 +25,84 @@ pub struct ClientError(#[source] Box<dyn Error + Send + Sync>);
 ///
 /// [`ClientError`] where TLS can't be set up.
 pub fn client() -> Result<reqwest::Client, ClientError> {
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
-        rustls::crypto::ring::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()
-    .and_then(|builder| builder.with_platform_verifier())
-    .map_err(|error| ClientError(Box::new(error)))?
-    .with_no_client_auth();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ClientError(Box::new(error)))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(SystemTrust {
+            provider,
+            verifier: OnceLock::new(),
+        }))
+        .with_no_client_auth();
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("mcp-startup/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| ClientError(Box::new(error)))
+}
+
+/// The platform's verifier, made when the first certificate is to be verified: to read the system's trust store takes longer
+/// than to start many servers that need none.
+#[derive(Debug)]
+struct SystemTrust {
+    provider: Arc<CryptoProvider>,
+    verifier: OnceLock<Result<Verifier, rustls::Error>>,
+}
+
+impl SystemTrust {
+    fn verifier(&self) -> Result<&Verifier, rustls::Error> {
+        self.verifier
+            .get_or_init(|| Verifier::new(self.provider.clone()))
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+}
+
+impl ServerCertVerifier for SystemTrust {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.verifier()?.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        )
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier()?
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier()?
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
 }
 
 /// The requests of one start, in order: each is entered when it is sent, and completed when something came of it; so a

@@ -17,7 +17,7 @@ use mcp_startup::{
 use crate::CommandError;
 use crate::arguments::{self, Format};
 use crate::exit_status::{Ending, ExitStatus};
-use crate::interruption::asked_to_end;
+use crate::interruption::Interruption;
 use crate::report::{self, Report, ServerReport};
 use crate::table::{Note, Row, Table};
 
@@ -82,12 +82,13 @@ pub fn start(
 /// to end by themselves.
 async fn follow(mut check: Check, shown: &mut Shown) -> Result<bool, CommandError> {
     let mut progress = check.progress();
+    let mut interruption = Interruption::listen()?;
     let mut interrupted = false;
     let mut broken = None;
     loop {
         let told = tokio::select! {
             biased;
-            () = asked_to_end() => {
+            () = interruption.next() => {
                 if interrupted {
                     break;
                 }

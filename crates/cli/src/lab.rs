@@ -8,7 +8,7 @@ use mcp_startup_lab::{Lab, scenarios, serve_stdio};
 use crate::CommandError;
 use crate::arguments;
 use crate::exit_status::ExitStatus;
-use crate::interruption::asked_to_end;
+use crate::interruption::Interruption;
 
 pub fn run(arguments: &arguments::Lab) -> Result<ExitCode, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -31,6 +31,7 @@ pub fn run(arguments: &arguments::Lab) -> Result<ExitCode, CommandError> {
 }
 
 async fn serve(port: u16) -> Result<ExitStatus, CommandError> {
+    let mut interruption = Interruption::listen()?;
     let mut lab = Lab::start(port).await?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}/", lab.base_url())?;
@@ -42,7 +43,7 @@ async fn serve(port: u16) -> Result<ExitStatus, CommandError> {
         lab.scenarios().len()
     );
     tokio::select! {
-        () = asked_to_end() => lab.stop().await,
+        () = interruption.next() => lab.stop().await,
         () = lab.wait() => {}
     }
     Ok(ExitStatus::AllReady)

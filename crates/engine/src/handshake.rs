@@ -40,9 +40,12 @@ where
     T: Transport<RoleClient> + 'static,
 {
     let transport = connect().ok_or(HandshakeError::Lost)?;
-    let legacy = client(ProtocolVersion::LATEST_WITH_INITIALIZE)
-        .serve_with_lifecycle(transport, ClientLifecycleMode::Initialize)
-        .await;
+    // Boxed, as the second one: the SDK's futures are large, and each would be copied with all that holds it.
+    let legacy = Box::pin(
+        client(ProtocolVersion::LATEST_WITH_INITIALIZE)
+            .serve_with_lifecycle(transport, ClientLifecycleMode::Initialize),
+    )
+    .await;
     let refusal = match legacy {
         Ok(service) => return with_known_version(service),
         Err(ClientInitializeError::JsonRpcError(error)) => Some(error),
@@ -54,9 +57,8 @@ where
     let lifecycle = ClientLifecycleMode::Discover {
         preferred_versions: vec![ProtocolVersion::LATEST],
     };
-    let modern = client(ProtocolVersion::LATEST)
-        .serve_with_lifecycle(transport, lifecycle)
-        .await;
+    let modern =
+        Box::pin(client(ProtocolVersion::LATEST).serve_with_lifecycle(transport, lifecycle)).await;
     match modern {
         Ok(service) => Ok(service),
         Err(ClientInitializeError::NoCompatibleProtocolVersion {

@@ -9,6 +9,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -313,7 +314,10 @@ pub fn lab_of(rows: Value) -> Lab {
         .iter()
         .map(|row| {
             let mut row = row.clone();
-            for (field, value) in [("about", json!("")), ("expect", json!({ "state": "failed" }))] {
+            for (field, value) in [
+                ("about", json!("")),
+                ("expect", json!({ "state": "failed" })),
+            ] {
                 if row.get(field).is_none() {
                     row[field] = value;
                 }
@@ -337,18 +341,24 @@ pub fn now_ms() -> i64 {
     i64::try_from(since.unwrap().as_millis()).unwrap()
 }
 
-/// Does the same with each of many, a few at a time.
+/// Does the same with each of many, a few at a time. What failed is told of all of them.
 pub fn each<T: Sync>(items: &[T], act: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
+    let failed = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    act(item);
+                    if catch_unwind(AssertUnwindSafe(|| act(item))).is_err() {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
             });
         }
     });
+    let failed = failed.into_inner();
+    println!("{} rows", items.len());
+    assert_eq!(failed, 0, "so many of {} rows failed", items.len());
 }
 
 /// Says that a test was not run, as `tests/e2e/README.md` has it.
