@@ -157,26 +157,30 @@ pub fn trouble(error: &reqwest::Error) -> IoTrouble {
     if error.is_timeout() {
         return IoTrouble::Timeout;
     }
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    let mut is_dns = false;
-    while let Some(current) = cause {
-        let nested = current
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        if current.is::<rustls::Error>()
-            || nested.is_some_and(|nested| nested.is::<rustls::Error>())
-        {
-            return IoTrouble::Tls;
-        }
-        // hyper-util keeps its connector's errors to itself; their text is all that tells them apart.
-        is_dns |= current.to_string() == "dns error";
-        cause = current.source();
+    // hyper-util keeps its connector's errors to itself; their text is all that tells them apart.
+    let is_dns = has_cause(error, &|cause| cause.to_string() == "dns error");
+    let is_tls = has_cause(error, &|cause| cause.is::<rustls::Error>());
+    match (is_tls, is_dns, error.is_connect()) {
+        (true, _, _) => IoTrouble::Tls,
+        (false, true, _) => IoTrouble::Dns,
+        (false, false, true) => IoTrouble::Connect,
+        (false, false, false) => IoTrouble::Closed,
     }
-    match (is_dns, error.is_connect()) {
-        (true, _) => IoTrouble::Dns,
-        (false, true) => IoTrouble::Connect,
-        (false, false) => IoTrouble::Closed,
-    }
+}
+
+/// Whether an error or one of its causes is of a kind. What an `io::Error` wraps is no source of it and is looked at too.
+fn has_cause(
+    error: &(dyn Error + 'static),
+    is_it: &dyn Fn(&(dyn Error + 'static)) -> bool,
+) -> bool {
+    let wrapped = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    is_it(error)
+        || wrapped.is_some_and(|wrapped| has_cause(wrapped, is_it))
+        || error
+            .source()
+            .is_some_and(|source| has_cause(source, is_it))
 }
 
 /// A body that could not be read whole.

@@ -10,6 +10,8 @@ use crate::event::Progress;
 
 /// How much of an answer that is no MCP is kept, in characters.
 const SAMPLE_CHARS: usize = 200;
+/// How much of the chain of causes is kept, in characters.
+const CAUSE_CHARS: usize = 1000;
 
 /// What is found out while one server starts. Shared by all that take part in the start; each enters what it learns.
 #[derive(Debug)]
@@ -66,6 +68,24 @@ impl Findings {
             .unwrap_or_else(PoisonError::into_inner)
             .phase
             .unwrap_or(StartPhase::Configuring)
+    }
+
+    /// Why it failed: the error and its causes as one line. What was said of it first, nearest to where it happened, stays.
+    pub fn cause(&self, error: &(dyn std::error::Error + 'static)) {
+        let mut chain = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !chain.contains(&text) {
+                chain.push_str(": ");
+                chain.push_str(&text);
+            }
+            source = cause.source();
+        }
+        let chain = self.mask.foreign(&chain, CAUSE_CHARS);
+        self.note(|evidence| {
+            evidence.cause.get_or_insert(chain);
+        });
     }
 
     /// The server has answered, and the answer is no MCP: the beginning of it.

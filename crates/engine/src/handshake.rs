@@ -81,6 +81,17 @@ where
 }
 
 impl HandshakeError {
+    /// The error to be told: what the SDK says of a transport names its type, which tells nobody anything.
+    pub fn cause(&self) -> &(dyn std::error::Error + 'static) {
+        match self {
+            Self::Failed(sdk) => match &**sdk {
+                ClientInitializeError::TransportError { error, .. } => error.error.as_ref(),
+                sdk => sdk,
+            },
+            error => error,
+        }
+    }
+
     /// What it adds to the evidence of the protocol.
     pub fn note(&self, protocol: &mut ProtocolEvidence) {
         match self {

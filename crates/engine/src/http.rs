@@ -146,8 +146,11 @@ impl McpHttp {
                 ..RequestEvidence::default()
             });
             let response = request.send().await.map_err(|error| {
+                // The URL may hold a key.
+                let error = error.without_url();
                 sent.failed(&error);
-                failure(error.without_url())
+                self.shared.findings.cause(&error);
+                failure(error)
             })?;
             let status = response.status();
             sent.note(|noted| self.note_answer(noted, &response));

@@ -357,9 +357,7 @@ impl Attempt<'_> {
 
 /// Enters why a handshake failed. Returns whether the server has answered it, by an error or a version.
 fn note_failure(findings: &Findings, error: &HandshakeError) -> bool {
-    findings.note(|evidence| {
-        evidence.cause = Some(findings.mask.foreign(&error_chain(error), 1000));
-    });
+    findings.cause(error.cause());
     match error {
         HandshakeError::Refused { .. } | HandshakeError::NoCommonVersion(_) => {
             findings.note_protocol(|protocol| error.note(protocol));
@@ -382,20 +380,6 @@ fn note_failure(findings: &Findings, error: &HandshakeError) -> bool {
             false
         }
     }
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut chain = error.to_string();
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        let text = current.to_string();
-        if !chain.contains(&text) {
-            chain.push_str(": ");
-            chain.push_str(&text);
-        }
-        cause = current.source();
-    }
-    chain
 }
 
 fn last_status(findings: &Findings) -> Option<u16> {
