@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mcp_startup_core::{
     CredentialSent, DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, IoTrouble,
-    RequestEvidence, RequestTarget,
+    RequestEvidence, RequestTarget, printable,
 };
 use rmcp::transport::auth::{
     AuthError, AuthorizationManager, OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest,
@@ -16,6 +16,7 @@ use crate::network::{RequestLog, bare_url, read_body};
 
 /// The largest metadata document that is read: 1 MB.
 const MAX_DOCUMENT_BYTES: usize = 1_000_000;
+const MAX_ISSUER_CHARS: usize = 2000;
 
 /// Looks for the authorization server of the MCP server at `resource`, after it has answered 401: protected-resource metadata
 /// (RFC 9728; the challenge's pointer first), then the authorization server's own (RFC 8414, OpenID Connect Discovery).
@@ -31,7 +32,6 @@ pub async fn discover(
     let http = DiscoveryHttp {
         client: client.clone(),
         resource: resource.clone(),
-        challenge: challenge.map(str::to_owned),
         log: log.clone(),
     };
     let manager =
@@ -49,12 +49,17 @@ pub async fn discover(
         Ok(resolution) if resolution.source.is_discovered() => found(
             DiscoveryOutcome::Published,
             None,
-            resolution.metadata.issuer,
+            resolution
+                .metadata
+                .issuer
+                .map(|issuer| printable(&issuer, MAX_ISSUER_CHARS)),
         ),
         Ok(_) => found(DiscoveryOutcome::NotPublished, None, None),
         Err(error) => {
-            tracing::debug!(%error, resource = bare_url(resource), "discovery failed");
-            match problem(&error) {
+            let problem = problem(&error);
+            // Not the error itself: it may quote a URL with all that it is asked with.
+            tracing::debug!(resource = bare_url(resource), ?problem, "discovery failed");
+            match problem {
                 Some(problem) => found(DiscoveryOutcome::Unusable, Some(problem), None),
                 None => found(DiscoveryOutcome::Unavailable, None, None),
             }
@@ -89,7 +94,6 @@ fn problem(error: &AuthError) -> Option<DiscoveryProblem> {
 struct DiscoveryHttp {
     client: reqwest::Client,
     resource: Url,
-    challenge: Option<String>,
     log: RequestLog,
 }
 
@@ -97,13 +101,10 @@ impl OAuthHttpClient for DiscoveryHttp {
     fn execute(&self, request: OAuthHttpRequest) -> OAuthHttpClientFuture<'_> {
         Box::pin(async move {
             let request = reqwest::Request::try_from(request.request)?;
-            // The SDK asks the resource for its challenge, which has just been given: asking again could open a stream of
-            // events that never ends.
+            // The SDK asks the resource for its challenge. That has been given and made use of; asking again could open a
+            // stream of events that never ends.
             if *request.url() == self.resource {
-                let mut answer = http::Response::builder().status(http::StatusCode::UNAUTHORIZED);
-                if let Some(challenge) = &self.challenge {
-                    answer = answer.header(http::header::WWW_AUTHENTICATE, challenge);
-                }
+                let answer = http::Response::builder().status(http::StatusCode::UNAUTHORIZED);
                 return Ok(answer.body(Vec::new())?);
             }
             let sent = self.log.sent(RequestEvidence {

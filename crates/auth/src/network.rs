@@ -1,10 +1,10 @@
 //! What every HTTP request of this project obeys, and the log of what came of each.
 
 use std::error::Error;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures::StreamExt;
-use mcp_startup_core::{IoTrouble, RequestEvidence};
+use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -108,40 +108,88 @@ impl ServerCertVerifier for SystemTrust {
 /// The requests of one start, in order: each is entered when it is sent, and completed when something came of it; so a
 /// request that a time-out cut off stands there without an answer.
 #[derive(Clone, Debug, Default)]
-pub struct RequestLog(Arc<Mutex<Vec<RequestEvidence>>>);
+pub struct RequestLog(Arc<Mutex<Entries>>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    requests: Vec<(u64, RequestEvidence)>,
+    next: u64,
+    closed: bool,
+}
 
 /// A request that has been entered and not been answered.
 #[derive(Debug)]
 pub struct SentRequest {
     log: RequestLog,
-    index: usize,
+    number: u64,
 }
 
 impl RequestLog {
     /// Enters a request that is being sent.
     pub fn sent(&self, request: RequestEvidence) -> SentRequest {
-        let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        requests.push(request);
+        let mut entries = self.lock();
+        let number = entries.next;
+        entries.next += 1;
+        if !entries.closed {
+            entries.requests.push((number, request));
+        }
         SentRequest {
             log: self.clone(),
-            index: requests.len() - 1,
+            number,
         }
     }
 
     /// The requests so far.
     pub fn requests(&self) -> Vec<RequestEvidence> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let entries = self.lock();
+        entries
+            .requests
+            .iter()
+            .map(|(_, request)| request.clone())
+            .collect()
+    }
+
+    /// The HTTP status that the last request to `target` was answered with.
+    pub fn last_status(&self, target: RequestTarget) -> Option<u16> {
+        let entries = self.lock();
+        let requests = entries.requests.iter().rev();
+        let mut to_target = requests.filter(|(_, request)| request.to == Some(target));
+        to_target.next()?.1.status
+    }
+
+    /// How many requests there are.
+    pub fn len(&self) -> usize {
+        self.lock().requests.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets the requests after the first `length`: those of an attempt that says nothing about the start.
+    pub fn truncate(&self, length: usize) {
+        self.lock().requests.truncate(length);
+    }
+
+    /// The start is over: nothing is entered any more, and what was is forgotten.
+    pub fn close(&self) {
+        let mut entries = self.lock();
+        entries.closed = true;
+        entries.requests = Vec::new();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SentRequest {
     /// Notes what is known of the answer.
     pub fn note(&self, note: impl FnOnce(&mut RequestEvidence)) {
-        let mut requests = self.log.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(request) = requests.get_mut(self.index) {
+        let mut entries = self.log.lock();
+        let mut requests = entries.requests.iter_mut().rev();
+        if let Some((_, request)) = requests.find(|(number, _)| *number == self.number) {
             note(request);
         }
     }
@@ -160,11 +208,21 @@ pub fn trouble(error: &reqwest::Error) -> IoTrouble {
     // hyper-util keeps its connector's errors to itself; their text is all that tells them apart.
     let is_dns = has_cause(error, &|cause| cause.to_string() == "dns error");
     let is_tls = has_cause(error, &|cause| cause.is::<rustls::Error>());
-    match (is_tls, is_dns, error.is_connect()) {
-        (true, _, _) => IoTrouble::Tls,
-        (false, true, _) => IoTrouble::Dns,
-        (false, false, true) => IoTrouble::Connect,
-        (false, false, false) => IoTrouble::Closed,
+    let is_of_hyper = |is_it: fn(&hyper::Error) -> bool| {
+        has_cause(error, &|cause| cause.downcast_ref().is_some_and(is_it))
+    };
+    if is_tls {
+        IoTrouble::Tls
+    } else if is_dns {
+        IoTrouble::Dns
+    } else if error.is_connect() {
+        IoTrouble::Connect
+    } else if is_of_hyper(hyper::Error::is_parse_too_large) {
+        IoTrouble::TooLarge
+    } else if is_of_hyper(hyper::Error::is_parse) {
+        IoTrouble::Malformed
+    } else {
+        IoTrouble::Closed
     }
 }
 

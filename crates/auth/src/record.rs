@@ -125,11 +125,12 @@ impl CredentialRecord {
         })
     }
 
-    /// What is known of it without a secret: for [`assess`](mcp_startup_core::assess).
+    /// What is known of it without a secret: for [`assess`](mcp_startup_core::assess). A refresh token goes to the issuer
+    /// that granted it and to no other: where the record does not say which that was, it is as good as none.
     pub fn facts(&self) -> CredentialFacts {
         CredentialFacts {
             access_token: self.access_token.is_some(),
-            refresh_token: self.refresh_token.is_some(),
+            refresh_token: self.refresh_token.is_some() && self.issuer.is_some(),
             expires_at_ms: self.expires_at_ms,
         }
     }
@@ -177,7 +178,7 @@ mod tests {
         };
         let cases = [
             (
-                json!({"access_token": "a", "refresh_token": "r", "expires_at": 5}),
+                json!({"access_token": "a", "refresh_token": "r", "expires_at": 5, "issuer": "https://a"}),
                 fact(true, true, Some(5)),
             ),
             (

@@ -1,10 +1,14 @@
 //! The places where records are kept.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use mcp_startup_core::CredentialStoreTrouble;
 use serde_json::Value;
+use serde_json::error::Category;
+use serde_json::value::RawValue;
 
 use crate::record::{CredentialKey, CredentialRecord};
 
@@ -43,6 +47,17 @@ pub struct StoreError {
     pub trouble: CredentialStoreTrouble,
     /// Why, as the rest of a sentence; never anything of what is stored.
     pub detail: String,
+}
+
+impl StoreError {
+    /// Reading broke off by an error of this program's own: nothing is known, and that is not "nothing stored".
+    pub fn broken(error: &dyn std::error::Error) -> Self {
+        Self {
+            store: "file".to_owned(),
+            trouble: CredentialStoreTrouble::Unreadable,
+            detail: error.to_string(),
+        }
+    }
 }
 
 impl CredentialStores {
@@ -89,21 +104,23 @@ impl CredentialStores {
         let Some(bytes) = self.read_file()? else {
             return Ok(None);
         };
-        let file: Value = serde_json::from_slice(&bytes).map_err(|error| {
-            // serde_json's own text may quote what it met, and what it meets here is secret.
-            self.corrupt(format!(
-                "is not valid JSON (line {}, column {})",
-                error.line(),
-                error.column()
-            ))
-        })?;
-        let records = file
-            .as_object()
-            .ok_or_else(|| self.corrupt("is not a JSON object".to_owned()))?;
-        records
-            .get(key.as_str())
-            .map(CredentialRecord::from_json)
-            .transpose()
+        // serde_json's own text may quote what it met, and what it meets here is secret.
+        let invalid = |error: serde_json::Error| {
+            let (line, column) = (error.line(), error.column());
+            match error.classify() {
+                Category::Data => self.corrupt("is not a JSON object".to_owned()),
+                _ => self.corrupt(format!("is not valid JSON (line {line}, column {column})")),
+            }
+        };
+        // Of the other records no more is made than where they stand.
+        let records: HashMap<Cow<'_, str>, &RawValue> =
+            serde_json::from_slice(&bytes).map_err(invalid)?;
+        let Some(record) = records.get(key.as_str()) else {
+            return Ok(None);
+        };
+        let record: Value = serde_json::from_str(record.get()).map_err(invalid)?;
+        CredentialRecord::from_json(&record)
+            .map(Some)
             .map_err(|error| {
                 self.corrupt(format!("holds a damaged record for this server: {error}"))
             })

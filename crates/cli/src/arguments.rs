@@ -18,6 +18,7 @@ Exit status:
 /// Which are ready, which need a sign-in again, which a first one, and which failed for a reason that no sign-in mends.
 #[derive(Debug, Parser)]
 #[command(
+    name = "mcp-startup",
     version,
     propagate_version = true,
     arg_required_else_help = true,

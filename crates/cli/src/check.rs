@@ -3,23 +3,23 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use mcp_startup::config::{
     Configuration, ProcessEnvironment, ServerEntry, codex_home, read, stranger_configuration,
 };
 use mcp_startup::{
-    Check, McpServerStartupState, Progress, Startup, StartupEvent, StartupOptions, encode,
-    printable,
+    Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, encode, printable,
 };
 
 use crate::CommandError;
 use crate::arguments::{self, Format};
 use crate::exit_status::{Ending, ExitStatus};
-use crate::interruption::Interruption;
+use crate::interruption::{Interruption, nobody_reads};
 use crate::report::{self, Report, ServerReport};
 use crate::table::{Note, Row, Table};
+
+const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 
 pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     let path = match arguments.config {
@@ -59,11 +59,13 @@ pub fn start(
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let checked = runtime.block_on(async {
+        // Before anything starts: from then on there is something to end.
+        let interruption = Interruption::listen()?;
         let startup = Startup::new(options)?;
         let mut shown = Shown::new(format, &servers);
         let began = Instant::now();
-        let interrupted = follow(startup.check(servers), &mut shown).await?;
+        let interrupted = follow(startup.check(servers), interruption, &mut shown).await?;
         let status = match interrupted {
             true => ExitStatus::Interrupted,
             false => ExitStatus::of(shown.reports.iter().map(|report| {
@@ -75,14 +77,20 @@ pub fn start(
         let servers =
             shown.close(|servers| Report::new(configuration, elapsed_ms, status, servers))?;
         Ok(Checked { status, servers })
-    })
+    });
+    // The look-up of a host's name can't be cancelled, and may take long after its start was given up.
+    runtime.shutdown_timeout(SHUTDOWN_LIMIT);
+    checked
 }
 
 /// Shows a check until it ends. Returns whether it was interrupted; a second interruption does not wait for the programs
 /// to end by themselves.
-async fn follow(mut check: Check, shown: &mut Shown) -> Result<bool, CommandError> {
-    let mut progress = check.progress();
-    let mut interruption = Interruption::listen()?;
+async fn follow(
+    mut check: Check,
+    mut interruption: Interruption,
+    shown: &mut Shown,
+) -> Result<bool, CommandError> {
+    let mut unread = std::pin::pin!(nobody_reads());
     let mut interrupted = false;
     let mut broken = None;
     loop {
@@ -94,25 +102,18 @@ async fn follow(mut check: Check, shown: &mut Shown) -> Result<bool, CommandErro
                 }
                 interrupted = true;
                 check.cancel();
-                Ok(())
+                continue;
             }
-            Some(progress) = progress.recv() => shown.progress(progress),
-            event = check.next() => match event {
-                Some(event) => shown.event(event),
+            () = &mut unread, if broken.is_none() => Err(std::io::ErrorKind::BrokenPipe.into()),
+            update = check.update() => match update {
+                Some(update) => shown.update(update),
                 None => break,
             },
         };
         // Nobody reads on: the programs are ended all the same.
-        if let Err(error) = told
-            && broken.is_none()
-        {
-            broken = Some(error);
+        if let Err(error) = told {
+            broken.get_or_insert(error);
             check.cancel();
-        }
-    }
-    while let Ok(late) = progress.try_recv() {
-        if broken.is_none() {
-            shown.progress(late)?;
         }
     }
     match broken {
@@ -144,15 +145,16 @@ impl Shown {
         }
     }
 
-    fn progress(&mut self, progress: Progress) -> std::io::Result<()> {
-        match progress {
-            Progress::Phase { name, phase } => {
+    fn update(&mut self, update: Update) -> std::io::Result<()> {
+        match update {
+            Update::Event(event) => self.event(event),
+            Update::Phase { name, phase } => {
                 if let Some(table) = &mut self.table {
                     table.runs(&name, &name, Some(phase));
                 }
                 Ok(())
             }
-            Progress::Tools { name, count } => {
+            Update::Tools { name, count } => {
                 let Some(at) = self.counting.remove(&name) else {
                     return Ok(());
                 };
@@ -202,26 +204,7 @@ impl Shown {
             return Ok(());
         };
         let report = &self.reports[at];
-        let note = match &report.failure {
-            Some(failure) => Note::Failed {
-                recovery: failure.recovery(),
-                message: failure.message(),
-            },
-            None => match report.status {
-                McpServerStartupState::Ready => Note::Tools(report.tools),
-                _ => Note::Nothing,
-            },
-        };
-        table.ended(
-            &report.name,
-            &Row {
-                name: &report.name,
-                state: &report.status,
-                elapsed_ms: Some(report.elapsed_ms),
-                required: report.required,
-                note,
-            },
-        )
+        table.ended(&report.name, &row(report))
     }
 
     fn close(
@@ -237,7 +220,7 @@ impl Shown {
         self.reports
             .sort_by_key(|report| order.get(&report.name).copied());
         if let Some(table) = self.table {
-            table.close()?;
+            table.close(self.reports.iter().map(row))?;
         }
         if self.format != Format::Json {
             return Ok(self.reports);
@@ -245,6 +228,24 @@ impl Shown {
         let report = report(self.reports);
         report::print(&report)?;
         Ok(report.servers)
+    }
+}
+
+fn row(report: &ServerReport) -> Row<'_> {
+    let note = match (&report.failure, &report.status) {
+        (Some(failure), _) => Note::Failed {
+            recovery: failure.recovery(),
+            message: failure.message(),
+        },
+        (None, McpServerStartupState::Ready) => Note::Tools(report.tools),
+        (None, _) => Note::Nothing,
+    };
+    Row {
+        name: &report.name,
+        state: &report.status,
+        elapsed_ms: Some(report.elapsed_ms),
+        required: report.required,
+        note,
     }
 }
 

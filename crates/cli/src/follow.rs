@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 
 use mcp_startup_core::{
-    LineError, LineSplitter, McpServerStartupState, McpServerStatusUpdatedNotification,
-    StartupTracker, TrackedServer, decode, encode,
+    LineError, LineSplitter, McpServerStartupFailureReason, McpServerStartupState,
+    McpServerStatusUpdatedNotification, StartupTracker, TrackedServer, decode, encode,
 };
 use serde::Serialize;
 
@@ -104,20 +104,12 @@ impl Follower {
                     self.table.runs(&key, said.name(), None);
                     return Ok(());
                 }
-                let note = match said.status() {
-                    McpServerStartupState::Failed => Note::Heard {
-                        reason: said.failure_reason(),
-                        error: said.error(),
-                    },
-                    _ => Note::Nothing,
-                };
-                let row = Row {
-                    name: said.name(),
-                    state: said.status(),
-                    elapsed_ms: None,
-                    required: false,
-                    note,
-                };
+                let row = row(
+                    said.name(),
+                    said.status(),
+                    said.failure_reason(),
+                    said.error(),
+                );
                 self.table.ended(&key, &row)
             }
         }
@@ -131,7 +123,15 @@ impl Follower {
             }));
         match self.format {
             Format::Ndjson => {}
-            Format::Table => self.table.close()?,
+            Format::Table => self.table.close(servers.iter().map(|server| {
+                let reason = server.failure_reason.as_ref();
+                row(
+                    &server.name,
+                    &server.status,
+                    reason,
+                    server.error.as_deref(),
+                )
+            }))?,
             Format::Json => report::print(&Followed {
                 servers,
                 reauthentication_required: self.tracker.reauthentication_required(),
@@ -140,5 +140,24 @@ impl Follower {
             })?,
         }
         Ok(status)
+    }
+}
+
+fn row<'a>(
+    name: &'a str,
+    state: &'a McpServerStartupState,
+    reason: Option<&'a McpServerStartupFailureReason>,
+    error: Option<&'a str>,
+) -> Row<'a> {
+    let note = match state {
+        McpServerStartupState::Failed => Note::Heard { reason, error },
+        _ => Note::Nothing,
+    };
+    Row {
+        name,
+        state,
+        elapsed_ms: None,
+        required: false,
+        note,
     }
 }

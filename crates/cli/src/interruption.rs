@@ -3,6 +3,24 @@
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// Waits until nobody can read stdout any more: the other end of its pipe was closed. Where that can't be told, for ever; then
+/// it shows at the next line.
+pub async fn nobody_reads() {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        use tokio::net::unix::pipe::Sender;
+        let stdout = std::io::stdout().as_fd().try_clone_to_owned();
+        // Unchecked: it is not to be written through, and stays as blocking as it is.
+        if let Ok(pipe) = stdout.and_then(Sender::from_owned_fd_unchecked)
+            && pipe.ready(tokio::io::Interest::ERROR).await.is_ok()
+        {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
 /// Listens for what asks the program to end: Ctrl-C, and on Unix SIGTERM, or SIGHUP of a terminal that was closed (the
 /// servers' process groups would not hear of it). From the moment it is made, nothing is missed.
 pub struct Interruption {

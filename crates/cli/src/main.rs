@@ -39,12 +39,7 @@ enum CommandError {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if std::env::var_os("RUST_LOG").is_some() {
-        tracing_subscriber::fmt()
-            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-            .with_writer(std::io::stderr)
-            .init();
-    }
+    log_as_asked();
     match run(arguments.command) {
         Ok(code) => code,
         Err(CommandError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
@@ -63,6 +58,24 @@ fn main() -> ExitCode {
             .into()
         }
     }
+}
+
+/// Logs to stderr what `RUST_LOG` asks for. Of the SDK's targets nothing below `error`, whatever it says: they quote what
+/// servers say, and a server may say a secret that it was given.
+fn log_as_asked() {
+    use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+    use tracing_subscriber::prelude::*;
+    if std::env::var_os("RUST_LOG").is_none() {
+        return;
+    }
+    let quotes_servers = filter_fn(|metadata| {
+        *metadata.level() <= tracing::Level::ERROR || !metadata.target().starts_with("rmcp")
+    });
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
+        .with_filter(EnvFilter::from_default_env().and(quotes_servers));
+    tracing_subscriber::registry().with(layer).init();
 }
 
 fn run(command: Command) -> Result<ExitCode, CommandError> {

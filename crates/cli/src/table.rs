@@ -47,7 +47,7 @@ pub enum Note<'a> {
 }
 
 /// How a server's start came out, for the eye.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
     Ready,
     SignInAgain,
@@ -134,7 +134,6 @@ pub struct Table {
     began: Option<Instant>,
     spinners: Option<MultiProgress>,
     running: HashMap<String, ProgressBar>,
-    looks: HashMap<Look, usize>,
 }
 
 impl Table {
@@ -165,7 +164,6 @@ impl Table {
             began,
             spinners,
             running: HashMap::new(),
-            looks: HashMap::new(),
         }
     }
 
@@ -175,7 +173,6 @@ impl Table {
         let Some(spinners) = &self.spinners else {
             return;
         };
-        let is_phase = phase.is_some();
         let phase = match phase {
             None | Some(StartPhase::Configuring) => "starting",
             Some(StartPhase::ReadingCredentials) => "reading credentials",
@@ -185,9 +182,7 @@ impl Table {
         };
         let message = format!("{}  {phase}", pad(name, self.width));
         match self.running.get(key) {
-            // A phase may be heard of before the beginning is.
-            Some(spinner) if is_phase => spinner.set_message(message),
-            Some(_) => {}
+            Some(spinner) => spinner.set_message(message),
             None if self.running.len() < MOST_SPINNERS => {
                 let style = ProgressStyle::with_template("{spinner} {msg}  {elapsed}")
                     .unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -210,7 +205,6 @@ impl Table {
             self.clear(&spinner);
         }
         let look = Look::of(row);
-        *self.looks.entry(look).or_default() += 1;
         let style = look.style();
         let state = match look {
             Look::SignInAgain => "sign-in expired",
@@ -239,19 +233,21 @@ impl Table {
         self.print(&line)
     }
 
-    /// The closing line, which counts.
+    /// The closing line, which counts how the servers stand in the end.
     ///
     /// # Errors
     ///
     /// Whatever writing to stdout gives.
-    pub fn close(mut self) -> std::io::Result<()> {
+    pub fn close<'a>(mut self, rows: impl Iterator<Item = Row<'a>>) -> std::io::Result<()> {
         for (_, spinner) in std::mem::take(&mut self.running) {
             self.clear(&spinner);
         }
-        let total: usize = self.looks.values().sum();
+        let looks: Vec<_> = rows.map(|row| Look::of(&row)).collect();
+        let total = looks.len();
         let counts: Vec<_> = LOOKS
             .iter()
-            .filter_map(|look| Some((look, self.looks.get(look)?)))
+            .map(|look| (look, looks.iter().filter(|other| *other == look).count()))
+            .filter(|(_, count)| *count > 0)
             .map(|(look, count)| {
                 let style = look.style();
                 format!("{style}{count} {}{style:#}", look.counted())

@@ -224,6 +224,7 @@ fn server(
         scopes: entry.place_of("scopes").map(|_| scopes),
         oauth,
         transport,
+        filled_in: Vec::new(),
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Source: <https://code.claude.com/docs/en/mcp>.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
@@ -15,8 +16,8 @@ use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::foreign::{escaped, shown};
 use crate::located::{Entry, Found, Lines, Located, Place, Value};
 use crate::server::{
-    HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry, StdioConfig,
-    TransportConfig, with_last_of_each_header,
+    CODEX_INHERITED_VARIABLES, HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig,
+    ServerEntry, StdioConfig, TransportConfig, with_last_of_each_header,
 };
 use crate::{
     Configuration, ConfigurationFormat, CredentialSettings, CredentialStoreMode, validation,
@@ -212,6 +213,10 @@ fn server(
             }
         },
     };
+    let environment = Recording {
+        environment,
+        given: RefCell::default(),
+    };
     let mut config = ServerConfig {
         name: name.to_owned(),
         required: false,
@@ -219,10 +224,11 @@ fn server(
         scopes: None,
         oauth: OAuthClient::default(),
         transport: if is_http {
-            TransportConfig::Http(http(entry, environment)?)
+            TransportConfig::Http(http(entry, &environment)?)
         } else {
-            TransportConfig::Stdio(stdio(entry, environment)?)
+            TransportConfig::Stdio(stdio(entry, &environment)?)
         },
+        filled_in: environment.given.into_inner(),
     };
     if is_http && let Some(oauth) = entry.table("oauth")? {
         config.oauth.client_id = oauth.text("clientId")?.map(|found| found.value.to_owned());
@@ -232,6 +238,22 @@ fn server(
         });
     }
     Ok(config)
+}
+
+/// An environment that keeps what it has given.
+struct Recording<'a> {
+    environment: &'a dyn Environment,
+    given: RefCell<Vec<SecretString>>,
+}
+
+impl Environment for Recording<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        let value = self.environment.get(name)?;
+        if !CODEX_INHERITED_VARIABLES.contains(&name) {
+            self.given.borrow_mut().push(value.clone().into());
+        }
+        Some(value)
+    }
 }
 
 fn stdio(entry: &Entry<'_>, environment: &dyn Environment) -> Result<StdioConfig, EntryProblem> {

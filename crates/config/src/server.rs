@@ -134,6 +134,9 @@ pub struct ServerConfig {
     pub oauth: OAuthClient,
     /// How it is reached.
     pub transport: TransportConfig,
+    /// The values that variables filled into texts of the entry, its arguments and URL among them: each may be a secret. Not
+    /// those of the variables that every program inherits ([`CODEX_INHERITED_VARIABLES`]).
+    pub filled_in: Vec<SecretString>,
 }
 
 /// The OAuth client that the configuration gives, where it gives one.
@@ -294,6 +297,7 @@ impl ServerConfig {
             scopes: None,
             oauth: OAuthClient::default(),
             transport,
+            filled_in: Vec::new(),
         })
     }
 

@@ -135,8 +135,10 @@ evidence_enum! {
         Closed,
         /// No answer within the time of the request.
         Timeout,
-        /// The answer was larger than is taken.
+        /// The answer, or a part of it, was larger than is taken.
         TooLarge,
+        /// The answer was no HTTP.
+        Malformed,
     }
 }
 

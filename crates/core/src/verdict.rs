@@ -224,7 +224,7 @@ impl<'a> Facts<'a> {
                 return (Kind::Unreachable, Recovery::Retry);
             }
             Some(IoTrouble::Timeout) => return (Kind::TimedOut, Recovery::Retry),
-            Some(IoTrouble::TooLarge) | None => {}
+            Some(IoTrouble::TooLarge | IoTrouble::Malformed) | None => {}
         }
         if self.timed_out() {
             return (Kind::TimedOut, Recovery::Retry);
@@ -234,18 +234,19 @@ impl<'a> Facts<'a> {
         }
         match self.status() {
             Some(429 | 500..) => return (Kind::ServerError, Recovery::Retry),
-            Some(status) if !(200..300).contains(&status) => {
+            // An error of MCP's own that comes with a status is that error.
+            Some(status) if !(200..300).contains(&status) && !self.names_its_versions() => {
                 return (Kind::ServerError, Recovery::None);
             }
             _ => {}
         }
         let protocol = evidence.protocol.as_ref();
-        if protocol.is_some_and(|protocol| protocol.server_versions.is_some()) {
+        if self.names_its_versions() {
             return (Kind::UnsupportedProtocol, Recovery::FixConfiguration);
         }
         if protocol.is_some_and(|protocol| protocol.not_mcp.is_some())
             || self.answered_in_a_foreign_type()
-            || self.answer.and_then(|answer| answer.io) == Some(IoTrouble::TooLarge)
+            || self.answer_was_no_answer()
         {
             return (Kind::NotMcp, Recovery::FixConfiguration);
         }
@@ -386,6 +387,18 @@ impl<'a> Facts<'a> {
                 .iter()
                 .any(|known| found.eq_ignore_ascii_case(known))
         })
+    }
+
+    fn answer_was_no_answer(&self) -> bool {
+        matches!(
+            self.answer.and_then(|answer| answer.io),
+            Some(IoTrouble::TooLarge | IoTrouble::Malformed)
+        )
+    }
+
+    fn names_its_versions(&self) -> bool {
+        let protocol = self.evidence.protocol.as_ref();
+        protocol.is_some_and(|protocol| protocol.server_versions.is_some())
     }
 
     fn timed_out(&self) -> bool {
@@ -621,9 +634,19 @@ impl<'a> Facts<'a> {
                 404 | 405 | 410 => {
                     format!("{server} is not at this URL (HTTP {status}): check its URL")
                 }
-                _ => format!(
-                    "{server} refused the request (HTTP {status}): check its URL and its documentation"
-                ),
+                _ => match evidence
+                    .protocol
+                    .as_ref()
+                    .and_then(|protocol| protocol.error.as_deref())
+                {
+                    Some(error) => format!(
+                        "{server} refused the request (HTTP {status}): {}",
+                        foreign(error)
+                    ),
+                    None => format!(
+                        "{server} refused the request (HTTP {status}): check its URL and its documentation"
+                    ),
+                },
             },
             Kind::UnsupportedProtocol => {
                 let versions = evidence
@@ -643,13 +666,15 @@ impl<'a> Facts<'a> {
                     .as_ref()
                     .and_then(|protocol| protocol.not_mcp.as_deref())
                     .filter(|text| !text.trim().is_empty());
-                match beginning {
-                    Some(text) => format!(
-                        "{server} does not speak MCP: its answer begins with {:?}; check its URL or command",
-                        foreign(text)
-                    ),
-                    None => format!("{server} does not speak MCP: check its URL or command"),
-                }
+                let why = match (self.answer.and_then(|answer| answer.io), beginning) {
+                    (Some(IoTrouble::TooLarge), _) => {
+                        ": its answer is larger than is read".to_owned()
+                    }
+                    (Some(IoTrouble::Malformed), _) => ": its answer is no HTTP".to_owned(),
+                    (_, Some(text)) => format!(": its answer begins with \"{}\"", foreign(text)),
+                    (_, None) => String::new(),
+                };
+                format!("{server} does not speak MCP{why}; check its URL or command")
             }
             Kind::Other => {
                 let cause = evidence

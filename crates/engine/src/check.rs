@@ -1,20 +1,21 @@
 //! Many starts at once, as one stream of events.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures::Stream;
+use futures::{FutureExt, Stream};
 use mcp_startup_auth::network::{self, ClientError};
 use mcp_startup_auth::{CredentialStores, StoreSelection};
 use mcp_startup_config::{Configuration, CredentialStoreMode, ServerEntry};
-use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase};
+use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase, judge};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::event::{Progress, StartupEvent};
+use crate::event::{StartupEvent, Update};
 use crate::findings::Findings;
 use crate::start::{LiveServer, Means, Outcome, mask, start};
 use crate::stdio::Program;
@@ -23,6 +24,9 @@ use crate::stdio::Program;
 pub const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 /// How many servers start at once unless told otherwise.
 pub const DEFAULT_CONCURRENCY: usize = 256;
+
+/// How many starts read what is stored at once: each holds the whole file for a moment.
+const MAX_READERS: usize = 4;
 
 /// How servers are started.
 #[derive(Clone, Debug)]
@@ -93,7 +97,7 @@ impl Startup {
                 client: network::client()?,
                 stores: options.stores,
                 limit: options.limit,
-                default_limit: DEFAULT_LIMIT,
+                reading: Semaphore::new(MAX_READERS),
             }),
             concurrency: options.concurrency.max(1),
             count_tools: options.count_tools,
@@ -138,10 +142,11 @@ impl Check {
         self.run.cancellation.cancel();
     }
 
-    /// What goes on between the changes of state, for someone who watches. To be taken before the first event; a second call
-    /// gets nothing.
-    pub fn progress(&mut self) -> mpsc::UnboundedReceiver<Progress> {
-        self.run.progress()
+    /// The next of all that there is to tell, for someone who watches: what the stream gives, and what goes on in between.
+    /// Dropped, it has lost nothing.
+    pub async fn update(&mut self) -> Option<Update> {
+        let (update, _) = self.run.told.recv().await?;
+        Some(update)
     }
 }
 
@@ -152,7 +157,7 @@ impl Stream for Check {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<StartupEvent>> {
-        let polled = self.run.events.poll_recv(context);
+        let polled = self.run.poll_event(context);
         polled.map(|event| event.map(|(event, _)| event))
     }
 }
@@ -168,18 +173,13 @@ impl Start {
     pub fn cancel(&self) {
         self.run.cancellation.cancel();
     }
-
-    /// As [`Check::progress`].
-    pub fn progress(&mut self) -> mpsc::UnboundedReceiver<Progress> {
-        self.run.progress()
-    }
 }
 
 impl Stream for Start {
     type Item = (StartupEvent, Option<LiveServer>);
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.run.events.poll_recv(context)
+        self.run.poll_event(context)
     }
 }
 
@@ -189,14 +189,14 @@ enum Keeping {
     Live,
 }
 
-type Events = mpsc::UnboundedSender<(StartupEvent, Option<LiveServer>)>;
+/// What is told of a run, and with the `ready` of a server that is kept, the server.
+pub(crate) type Told = (Update, Option<LiveServer>);
 
 /// The task that owns every start of one call, and what comes out of it.
 #[derive(Debug)]
 struct Run {
-    // Unbounded, and yet bounded: two events for each server.
-    events: mpsc::UnboundedReceiver<(StartupEvent, Option<LiveServer>)>,
-    progress: Option<mpsc::UnboundedReceiver<Progress>>,
+    // Unbounded, and yet bounded: a handful for each server.
+    told: mpsc::UnboundedReceiver<Told>,
     cancellation: CancellationToken,
     owner: JoinHandle<()>,
 }
@@ -210,8 +210,7 @@ impl Drop for Run {
 
 impl Run {
     fn begin(startup: &Startup, servers: Vec<ServerEntry>, keeping: Keeping) -> Self {
-        let (event_sender, events) = mpsc::unbounded_channel();
-        let (progress_sender, progress) = mpsc::unbounded_channel();
+        let (sender, told) = mpsc::unbounded_channel();
         let cancellation = CancellationToken::new();
         let permits = Arc::new(Semaphore::new(
             startup.concurrency.min(Semaphore::MAX_PERMITS),
@@ -223,12 +222,8 @@ impl Run {
             for entry in servers.into_iter().filter(|entry| entry.enabled) {
                 let one = One {
                     means: means.clone(),
-                    findings: Arc::new(Findings::new(
-                        entry.name.clone(),
-                        mask(&entry),
-                        progress_sender.clone(),
-                    )),
-                    events: event_sender.clone(),
+                    findings: Arc::new(Findings::new(entry.name.clone(), mask(&entry), &sender)),
+                    sender: sender.clone(),
                     cancellation: cancelled.clone(),
                     keeping,
                     entry,
@@ -246,21 +241,30 @@ impl Run {
                     }
                 });
             }
-            drop((event_sender, progress_sender));
+            drop(sender);
             while starts.join_next().await.is_some() {}
         });
         Self {
-            events,
-            progress: Some(progress),
+            told,
             cancellation,
             owner,
         }
     }
 
-    fn progress(&mut self) -> mpsc::UnboundedReceiver<Progress> {
-        self.progress
-            .take()
-            .unwrap_or_else(|| mpsc::unbounded_channel().1)
+    fn poll_event(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<(StartupEvent, Option<LiveServer>)>> {
+        loop {
+            match self.told.poll_recv(context) {
+                Poll::Ready(Some((Update::Event(event), live))) => {
+                    return Poll::Ready(Some((event, live)));
+                }
+                Poll::Ready(Some(_)) => {}
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
     }
 }
 
@@ -269,7 +273,7 @@ struct One {
     entry: ServerEntry,
     means: Arc<Means>,
     findings: Arc<Findings>,
-    events: Events,
+    sender: mpsc::UnboundedSender<Told>,
     cancellation: CancellationToken,
     keeping: Keeping,
 }
@@ -286,15 +290,24 @@ impl One {
             None,
             None,
         );
-        let keep_listening = matches!(self.keeping, Keeping::Live);
-        let outcome = start(
+        let live = matches!(self.keeping, Keeping::Live);
+        let starting = start(
             &self.entry,
             &self.means,
             self.findings.clone(),
-            keep_listening,
+            live,
             &self.cancellation,
-        )
-        .await;
+        );
+        // Every `starting` is followed by an end, whatever happens in between.
+        let outcome = match AssertUnwindSafe(starting).catch_unwind().await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                self.findings.note(|evidence| {
+                    evidence.cause = Some("an error of mcp-startup itself".to_owned())
+                });
+                Outcome::Failed(Box::new(judge(self.findings.evidence())), None)
+            }
+        };
         let phase = self.findings.phase();
         match (outcome, self.keeping) {
             (Outcome::Cancelled(program), _) => {
@@ -338,7 +351,7 @@ impl One {
             failure,
         };
         // Whoever asked may have gone.
-        let _ = self.events.send((event, live));
+        let _ = self.sender.send((Update::Event(event), live));
     }
 }
 

@@ -20,9 +20,15 @@ pub struct StartupEvent {
     pub failure: Option<StartupFailure>,
 }
 
-/// Something that a person who waits may want to see, and that is no change of state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
+/// What a check has to tell: its events, and between them what a person who waits may want to see.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a handful are made for each server, and each is handed on at once"
+)]
+pub enum Update {
+    /// The state of a server's start has changed.
+    Event(StartupEvent),
     /// The start of a server has come to another phase.
     Phase {
         /// The server.

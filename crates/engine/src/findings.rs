@@ -1,15 +1,18 @@
 //! The evidence of one start while it is collected.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use mcp_startup_auth::{Mask, RequestLog};
-use mcp_startup_core::{Evidence, ProtocolEvidence, StartPhase};
-use tokio::sync::mpsc::UnboundedSender;
+use mcp_startup_core::{Evidence, StartPhase, printable};
+use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender};
 
-use crate::event::Progress;
+use crate::check::Told;
+use crate::event::Update;
 
 /// How much of an answer that is no MCP is kept, in characters.
 const SAMPLE_CHARS: usize = 200;
+/// How much of a URL is kept, in characters.
+const URL_CHARS: usize = 500;
 /// How much of the chain of causes is kept, in characters.
 const CAUSE_CHARS: usize = 1000;
 
@@ -20,14 +23,14 @@ pub(crate) struct Findings {
     pub name: String,
     /// The HTTP requests.
     pub log: RequestLog,
-    /// The values that the start was given.
-    pub mask: Mask,
+    mask: RwLock<Mask>,
     evidence: Mutex<Evidence>,
-    progress: UnboundedSender<Progress>,
+    /// Weak, so that a server that is kept does not keep the stream of events from ending.
+    updates: WeakUnboundedSender<Told>,
 }
 
 impl Findings {
-    pub fn new(name: String, mask: Mask, progress: UnboundedSender<Progress>) -> Self {
+    pub fn new(name: String, mask: Mask, updates: &UnboundedSender<Told>) -> Self {
         let evidence = Evidence {
             server: Some(name.clone()),
             ..Evidence::default()
@@ -35,38 +38,62 @@ impl Findings {
         Self {
             name,
             log: RequestLog::default(),
-            mask,
+            mask: RwLock::new(mask),
             evidence: Mutex::new(evidence),
-            progress,
+            updates: updates.downgrade(),
         }
     }
 
-    pub fn note(&self, note: impl FnOnce(&mut Evidence)) {
-        note(&mut self.evidence.lock().unwrap_or_else(PoisonError::into_inner));
+    pub fn note<T>(&self, note: impl FnOnce(&mut Evidence) -> T) -> T {
+        note(&mut self.lock())
+    }
+
+    pub fn read<T>(&self, read: impl FnOnce(&Evidence) -> T) -> T {
+        read(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Evidence> {
+        self.evidence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The start has been given more that must not come back: what is stored.
+    pub fn hide(&self, secrets: impl Iterator<Item = impl AsRef<str>>) {
+        let mut mask = self.mask.write().unwrap_or_else(PoisonError::into_inner);
+        secrets.for_each(|secret| mask.add(secret.as_ref()));
+    }
+
+    /// Foreign text without the secrets in it.
+    pub fn hide_in(&self, text: &str) -> String {
+        let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
+        mask.hide(text)
+    }
+
+    /// Foreign text as it may be kept.
+    pub fn foreign(&self, text: &str, max_chars: usize) -> String {
+        printable(&self.hide_in(text), max_chars)
     }
 
     /// The start has come to `phase`.
     pub fn enter(&self, phase: StartPhase) {
         self.note(|evidence| evidence.phase = Some(phase));
-        // Nobody needs to listen.
-        let _ = self.progress.send(Progress::Phase {
-            name: self.name.clone(),
-            phase,
-        });
+        let name = self.name.clone();
+        self.tell(Update::Phase { name, phase });
     }
 
     pub fn tools(&self, count: Option<usize>) {
-        let _ = self.progress.send(Progress::Tools {
-            name: self.name.clone(),
-            count,
-        });
+        let name = self.name.clone();
+        self.tell(Update::Tools { name, count });
+    }
+
+    fn tell(&self, update: Update) {
+        // Nobody needs to listen.
+        if let Some(updates) = self.updates.upgrade() {
+            let _ = updates.send((update, None));
+        }
     }
 
     pub fn phase(&self) -> StartPhase {
-        self.evidence
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .phase
+        self.read(|evidence| evidence.phase)
             .unwrap_or(StartPhase::Configuring)
     }
 
@@ -82,7 +109,7 @@ impl Findings {
             }
             source = cause.source();
         }
-        let chain = self.mask.foreign(&chain, CAUSE_CHARS);
+        let chain = self.foreign(&chain, CAUSE_CHARS);
         self.note(|evidence| {
             evidence.cause.get_or_insert(chain);
         });
@@ -91,24 +118,28 @@ impl Findings {
     /// The server has answered, and the answer is no MCP: the beginning of it.
     pub fn not_mcp(&self, answer: &[u8]) {
         let beginning = &answer[..answer.len().min(4 * SAMPLE_CHARS)];
-        let shown = self
-            .mask
-            .foreign(String::from_utf8_lossy(beginning).trim(), SAMPLE_CHARS);
-        self.note_protocol(|protocol| protocol.not_mcp = Some(shown));
-    }
-
-    pub fn note_protocol(&self, note: impl FnOnce(&mut ProtocolEvidence)) {
-        self.note(|evidence| note(evidence.protocol.get_or_insert_default()));
+        let shown = self.foreign(String::from_utf8_lossy(beginning).trim(), SAMPLE_CHARS);
+        self.note(|evidence| {
+            evidence.protocol.get_or_insert_default().not_mcp = Some(shown);
+        });
     }
 
     /// All that was found.
     pub fn evidence(&self) -> Evidence {
-        let mut evidence = self
-            .evidence
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let mut evidence = self.lock().clone();
         evidence.requests = self.log.requests();
+        // Where a redirect or a document leads, is what the server says: a secret of ours, if it likes.
+        let issuer = evidence
+            .discovered
+            .as_mut()
+            .and_then(|found| found.issuer.as_mut());
+        let urls = evidence
+            .requests
+            .iter_mut()
+            .filter_map(|request| request.url.as_mut());
+        for text in urls.chain(issuer) {
+            *text = self.foreign(text, URL_CHARS);
+        }
         evidence
     }
 }

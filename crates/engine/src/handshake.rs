@@ -4,13 +4,19 @@
 //! other order is slower and breaks servers: of the legacy ones some stay silent at a method they do not know, and some exit.
 //! A server of the new era alone refuses `initialize` at once, by an error, as every one that was tried does.
 
-use mcp_startup_core::ProtocolEvidence;
+use std::time::Duration;
+
+use mcp_startup_core::RequestTarget;
 use rmcp::RoleClient;
 use rmcp::model::{ClientCapabilities, ClientConfig, ErrorData, Implementation, ProtocolVersion};
 use rmcp::service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RunningService};
 use rmcp::transport::Transport;
 
 use crate::findings::Findings;
+
+const MAX_ERROR_CHARS: usize = 200;
+const MAX_VERSIONS: usize = 20;
+const MAX_VERSION_CHARS: usize = 40;
 
 /// A server that has answered the handshake.
 pub(crate) type Service = RunningService<RoleClient, ClientConfig>;
@@ -28,12 +34,16 @@ pub(crate) enum HandshakeError {
     Lost,
 }
 
+/// How long the second handshake may take. A server that has just refused the first is awake; one that stays silent now must not
+/// use up the time of the start.
+const SECOND_LIMIT: Duration = Duration::from_secs(5);
+
 /// Shakes hands over a transport that `connect` makes: it is asked for a second one only where the server has refused the
-/// first handshake, and may then hand out the same connection again. `second_chance` says, for a first handshake that failed
-/// without an answer in JSON-RPC, whether it was refused all the same.
+/// first handshake, and may then hand out the same connection again. `refused_by_status` says of a first handshake that was not
+/// answered in JSON-RPC whether it was refused all the same.
 pub(crate) async fn shake_hands<T>(
     mut connect: impl FnMut() -> Option<T>,
-    second_chance: impl Fn() -> bool,
+    refused_by_status: impl Fn() -> bool,
     findings: &Findings,
 ) -> Result<Service, HandshakeError>
 where
@@ -47,36 +57,44 @@ where
     )
     .await;
     let refusal = match legacy {
-        Ok(service) => return with_known_version(service),
-        Err(ClientInitializeError::JsonRpcError(error)) => Some(error),
-        Err(ClientInitializeError::UncorrelatedErrorResponse { .. }) => None,
-        Err(_) if second_chance() => None,
-        Err(error) => return Err(HandshakeError::Failed(Box::new(error))),
+        Ok(service) => return with_known_version(service, findings),
+        Err(error) => match &error {
+            ClientInitializeError::JsonRpcError(data) => HandshakeError::refused(data, findings),
+            ClientInitializeError::UncorrelatedErrorResponse { .. } => HandshakeError::from(error),
+            _ if refused_by_status() => HandshakeError::from(error),
+            _ => return Err(HandshakeError::from(error)),
+        },
     };
     let transport = connect().ok_or(HandshakeError::Lost)?;
+    let requests = findings.log.len();
     let lifecycle = ClientLifecycleMode::Discover {
         preferred_versions: vec![ProtocolVersion::LATEST],
     };
     let modern =
-        Box::pin(client(ProtocolVersion::LATEST).serve_with_lifecycle(transport, lifecycle)).await;
-    match modern {
-        Ok(service) => Ok(service),
-        Err(ClientInitializeError::NoCompatibleProtocolVersion {
+        Box::pin(client(ProtocolVersion::LATEST).serve_with_lifecycle(transport, lifecycle));
+    match tokio::time::timeout(SECOND_LIMIT, modern).await {
+        Ok(Ok(service)) => return Ok(service),
+        Ok(Err(ClientInitializeError::NoCompatibleProtocolVersion {
             server_supported, ..
-        }) if !server_supported.is_empty() => {
-            let versions = server_supported.iter().map(ToString::to_string).collect();
-            Err(HandshakeError::NoCommonVersion(versions))
+        })) if !server_supported.is_empty() => {
+            let versions = server_supported.iter().map(ProtocolVersion::as_str);
+            return Err(HandshakeError::no_common_version(versions, findings));
         }
-        Err(error) => Err(match refusal {
-            Some(refusal) => match supported_versions(&refusal) {
-                Some(versions) => HandshakeError::NoCommonVersion(versions),
-                None => HandshakeError::Refused {
-                    code: refusal.code.0,
-                    message: findings.mask.foreign(&refusal.message, 200),
-                },
-            },
-            None => HandshakeError::Failed(Box::new(error)),
-        }),
+        Ok(Err(_)) | Err(_) => {}
+    }
+    // It was no server of the new era: what it said to the first handshake counts, unless it has asked for authorization.
+    if !matches!(
+        findings.log.last_status(RequestTarget::Mcp),
+        Some(401 | 403)
+    ) {
+        findings.log.truncate(requests);
+    }
+    Err(refusal)
+}
+
+impl From<ClientInitializeError> for HandshakeError {
+    fn from(error: ClientInitializeError) -> Self {
+        Self::Failed(Box::new(error))
     }
 }
 
@@ -92,19 +110,43 @@ impl HandshakeError {
         }
     }
 
-    /// What it adds to the evidence of the protocol.
-    pub fn note(&self, protocol: &mut ProtocolEvidence) {
-        match self {
-            Self::Refused { code, message } => {
-                protocol.error = Some(format!(
-                    "the server answered with the error {code}: {message}"
-                ));
-            }
-            Self::NoCommonVersion(versions) => {
-                protocol.server_versions = Some(versions.clone());
-            }
-            Self::Failed(_) | Self::Lost => {}
+    /// An answer to `initialize` by an error; one that names the versions the server speaks says more than its code.
+    fn refused(error: &ErrorData, findings: &Findings) -> Self {
+        match supported_versions(error) {
+            Some(versions) => Self::no_common_version(versions.into_iter(), findings),
+            None => Self::Refused {
+                code: error.code.0,
+                message: findings.foreign(&error.message, MAX_ERROR_CHARS),
+            },
         }
+    }
+
+    fn no_common_version<'a>(versions: impl Iterator<Item = &'a str>, findings: &Findings) -> Self {
+        let versions = versions.take(MAX_VERSIONS);
+        Self::NoCommonVersion(
+            versions
+                .map(|version| findings.foreign(version, MAX_VERSION_CHARS))
+                .collect(),
+        )
+    }
+
+    /// Enters it into the evidence. Returns whether the server has answered the handshake, if by an error.
+    pub fn note(&self, findings: &Findings) -> bool {
+        findings.cause(self.cause());
+        findings.note(|evidence| {
+            let protocol = &mut evidence.protocol;
+            match self {
+                Self::Refused { .. } => {
+                    protocol.get_or_insert_default().error = Some(self.to_string());
+                    true
+                }
+                Self::NoCommonVersion(versions) => {
+                    protocol.get_or_insert_default().server_versions = Some(versions.clone());
+                    true
+                }
+                Self::Failed(_) | Self::Lost => false,
+            }
+        })
     }
 }
 
@@ -114,23 +156,26 @@ fn client(version: ProtocolVersion) -> ClientConfig {
 }
 
 /// The server may answer `initialize` with another version than it was asked for; one that is not known here can't be spoken.
-fn with_known_version(service: Service) -> Result<Service, HandshakeError> {
+fn with_known_version(service: Service, findings: &Findings) -> Result<Service, HandshakeError> {
     let version = service
         .peer_info()
         .map(|info| info.protocol_version.clone())
         .unwrap_or_default();
     match ProtocolVersion::KNOWN_VERSIONS.contains(&version) {
         true => Ok(service),
-        false => Err(HandshakeError::NoCommonVersion(vec![version.to_string()])),
+        false => Err(HandshakeError::no_common_version(
+            std::iter::once(version.as_str()),
+            findings,
+        )),
     }
 }
 
 /// The versions in an error that says ours is not supported (MCP 2026-07-28, protocol version negotiation).
-fn supported_versions(error: &ErrorData) -> Option<Vec<String>> {
+fn supported_versions(error: &ErrorData) -> Option<Vec<&str>> {
     let supported = error.data.as_ref()?.get("supported")?.as_array()?;
     let versions: Vec<_> = supported
         .iter()
-        .filter_map(|version| version.as_str().map(str::to_owned))
+        .filter_map(|version| version.as_str())
         .collect();
     (!versions.is_empty()).then_some(versions)
 }

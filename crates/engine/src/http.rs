@@ -1,32 +1,38 @@
 //! Streamable HTTP: the SDK's transport on our client, which authorizes each request and notes what came of it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, InvalidHeaderValue, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use mcp_startup_auth::network::{BodyError, bare_url, read_body};
+use mcp_startup_config::HttpConfig;
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
-use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::streamable_http_client::{
     AuthRequiredError, HttpStatusError, SseError, StreamableHttpClient, StreamableHttpError,
     StreamableHttpPostResponse, StreamableHttpResponseLimits,
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use sse_stream::{Sse, SseStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
-use crate::authorization::Authorization;
+use crate::authorization::{Authorization, Sends};
 use crate::findings::Findings;
+use crate::limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
 
-/// The largest answer, and the largest event of a stream, that is read: 4 MiB. Many servers start at once.
-pub(crate) const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// How much of an answer is read that can't be MCP, in bytes: enough to show its beginning.
 const MAX_SAMPLE_BYTES: usize = 1024;
 const MAX_CHALLENGE_CHARS: usize = 1000;
+const MAX_HEADER_CHARS: usize = 100;
 const MAX_REDIRECTS: usize = 3;
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const JSON: &str = "application/json";
@@ -41,12 +47,16 @@ pub(crate) struct McpHttp {
 struct Shared {
     client: reqwest::Client,
     url: Url,
-    headers: Vec<(HeaderName, SecretString)>,
+    headers: HeaderMap,
     authorization: Authorization,
     findings: Arc<Findings>,
-    /// Whether the stream of the server's own messages is opened: not by a check, which is over before one could come.
-    listens: bool,
-    challenge: std::sync::Mutex<Option<String>>,
+    /// Whether the client is kept: a check opens no stream of the server's own messages, being over before one could come.
+    live: bool,
+    answered: AtomicBool,
+    refused_initialize: AtomicBool,
+    challenge: Mutex<Option<String>>,
+    /// Ends what is under way. The SDK's worker waits for its first requests whatever becomes of the start.
+    over: CancellationToken,
 }
 
 /// A request of ours failed; what came of it is in the findings.
@@ -58,8 +68,8 @@ pub(crate) enum RequestError {
     Body(#[from] BodyError),
     #[error("the answer is no MCP")]
     NotMcp,
-    #[error("a header can't be sent: {0}")]
-    Header(#[from] http::header::InvalidHeaderValue),
+    #[error("the token can't be sent in a header")]
+    Token,
 }
 
 type Failure = StreamableHttpError<RequestError>;
@@ -69,50 +79,96 @@ fn failure(error: impl Into<RequestError>) -> Failure {
 }
 
 impl McpHttp {
-    pub fn new(
+    /// The way to `config`'s server, open until the guard is dropped.
+    pub fn open(
         client: reqwest::Client,
-        url: Url,
-        headers: Vec<(HeaderName, SecretString)>,
+        config: &HttpConfig,
         authorization: Authorization,
         findings: Arc<Findings>,
-        listens: bool,
-    ) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                client,
-                url,
-                headers,
-                authorization,
-                findings,
-                listens,
-                challenge: std::sync::Mutex::default(),
-            }),
-        }
+        live: bool,
+    ) -> (Self, DropGuard) {
+        let headers = config.headers.iter().filter_map(|header| {
+            let name = HeaderName::try_from(header.name.as_str()).ok()?;
+            Some((name, sensitive(header.value.expose_secret()).ok()?))
+        });
+        let over = CancellationToken::new();
+        let guard = over.clone().drop_guard();
+        let shared = Shared {
+            client,
+            url: config.url.clone(),
+            headers: headers.collect(),
+            authorization,
+            findings,
+            live,
+            answered: AtomicBool::new(false),
+            refused_initialize: AtomicBool::new(false),
+            challenge: Mutex::default(),
+            over,
+        };
+        let http = Self {
+            shared: Arc::new(shared),
+        };
+        (http, guard)
+    }
+
+    /// The handshake was answered: larger answers are read, and no more evidence is kept.
+    pub fn answered(&self) {
+        self.shared.answered.store(true, Ordering::Relaxed);
+        self.shared.findings.log.close();
+    }
+
+    /// Whether `initialize` was answered with 400: some servers of the new era say no more.
+    pub fn refused_initialize(&self) -> bool {
+        self.shared.refused_initialize.load(Ordering::Relaxed)
     }
 
     /// The challenge of the last 401, as it came: for discovery.
     pub fn challenge(&self) -> Option<String> {
-        self.shared
-            .challenge
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+        self.lock_challenge().clone()
     }
 
+    fn lock_challenge(&self) -> MutexGuard<'_, Option<String>> {
+        let challenge = &self.shared.challenge;
+        challenge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn limit(&self) -> usize {
+        match (
+            self.shared.answered.load(Ordering::Relaxed),
+            self.shared.live,
+        ) {
+            (false, _) => HANDSHAKE_BYTES,
+            (true, false) => CHECK_BYTES,
+            (true, true) => LIVE_BYTES,
+        }
+    }
+
+    /// A request with all its headers; of two with one name the protocol's goes over the configuration's.
     fn request(
         &self,
         method: Method,
         url: &Url,
-        token: Option<&str>,
+        sends: &Sends,
+        session_id: Option<&str>,
+        protocol: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
     ) -> Result<reqwest::RequestBuilder, RequestError> {
-        let mut request = self.shared.client.request(method, url.clone());
-        for (name, value) in &self.shared.headers {
-            request = request.header(name.clone(), sensitive(value.expose_secret())?);
+        let mut headers = self.shared.headers.clone();
+        for (name, value) in protocol {
+            headers.insert(name, value);
         }
-        if let Some(token) = token {
-            request = request.header(AUTHORIZATION, sensitive(&format!("Bearer {token}"))?);
+        if let Some(token) = sends.token() {
+            let value = sensitive(&format!("Bearer {token}")).map_err(|_| RequestError::Token)?;
+            headers.insert(AUTHORIZATION, value);
         }
-        Ok(request)
+        // The server gave it: if it could be received in a header, it can be sent in one.
+        if let Some(Ok(session_id)) = session_id.map(HeaderValue::from_str) {
+            headers.insert(SESSION_ID, session_id);
+        }
+        Ok(self
+            .shared
+            .client
+            .request(method, url.clone())
+            .headers(headers))
     }
 
     /// Posts a message: with the credential that is due, once more with another where the server refuses it and there is one,
@@ -124,21 +180,22 @@ impl McpHttp {
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<Answer, Failure> {
         let body = Bytes::from(serde_json::to_vec(message)?);
-        let headers: HeaderMap = headers.into_iter().collect();
         let mut url = self.shared.url.clone();
         let mut redirects = 0;
         loop {
             let sends = self.shared.authorization.sends();
-            let mut request = self
-                .request(Method::POST, &url, sends.token())
+            let media_types = [
+                (
+                    ACCEPT,
+                    HeaderValue::from_static("application/json, text/event-stream"),
+                ),
+                (CONTENT_TYPE, HeaderValue::from_static(JSON)),
+            ];
+            let protocol = headers.clone().into_iter().chain(media_types);
+            let request = self
+                .request(Method::POST, &url, &sends, session_id, protocol)
                 .map_err(failure)?
-                .headers(headers.clone())
-                .header(ACCEPT, "application/json, text/event-stream")
-                .header(CONTENT_TYPE, JSON)
                 .body(body.clone());
-            if let Some(session_id) = session_id {
-                request = request.header(SESSION_ID, session_id);
-            }
             let sent = self.shared.findings.log.sent(RequestEvidence {
                 to: Some(RequestTarget::Mcp),
                 url: Some(bare_url(&url)),
@@ -155,12 +212,7 @@ impl McpHttp {
             let status = response.status();
             sent.note(|noted| self.note_answer(noted, &response));
             if status == StatusCode::UNAUTHORIZED {
-                let challenge = challenge(response.headers());
-                *self
-                    .shared
-                    .challenge
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner) = challenge;
+                *self.lock_challenge() = challenge(response.headers());
                 if self.shared.authorization.refused() {
                     continue;
                 }
@@ -184,7 +236,7 @@ impl McpHttp {
         let text = |name: &HeaderName| {
             let value = response.headers().get(name)?;
             let text = String::from_utf8_lossy(value.as_bytes());
-            Some(self.shared.findings.mask.foreign(&text, 100))
+            Some(self.shared.findings.foreign(&text, MAX_HEADER_CHARS))
         };
         noted.status = Some(response.status().as_u16());
         noted.content_type = text(&CONTENT_TYPE);
@@ -192,9 +244,106 @@ impl McpHttp {
         noted.challenge = challenge(response.headers()).map(|challenge| {
             self.shared
                 .findings
-                .mask
                 .foreign(&challenge, MAX_CHALLENGE_CHARS)
         });
+    }
+
+    /// Posts a message and reads what comes back, as far as the SDK does not read it itself.
+    async fn exchange(
+        &self,
+        message: ClientJsonRpcMessage,
+        session_id: Option<Arc<str>>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let answer = self
+            .post(&message, session_id.as_deref(), custom_headers)
+            .await?;
+        let response = &answer.response;
+        let status = response.status();
+        if status == StatusCode::BAD_REQUEST && is_initialize(&message) {
+            self.shared
+                .refused_initialize
+                .store(true, Ordering::Relaxed);
+        }
+        let media_type = media_type(response);
+        let awaits_answer = matches!(message, JsonRpcMessage::Request(_));
+        if status.is_success() && !awaits_answer {
+            return Ok(StreamableHttpPostResponse::Accepted);
+        }
+        let session = response
+            .headers()
+            .get(SESSION_ID)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        if status.is_success() {
+            if media_type == EVENTS {
+                let bytes = self.events_of(answer);
+                return Ok(StreamableHttpPostResponse::Sse(bytes, session));
+            }
+            if media_type != JSON && !media_type.is_empty() {
+                return Err(self.not_mcp(answer.response).await);
+            }
+            let body = answer.body(self.limit()).await?;
+            return match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
+                Ok(message @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) => {
+                    Ok(StreamableHttpPostResponse::Json(message, session))
+                }
+                Ok(_) | Err(_) => {
+                    self.shared.findings.not_mcp(&body);
+                    Err(failure(RequestError::NotMcp))
+                }
+            };
+        }
+        match status {
+            StatusCode::UNAUTHORIZED => Err(StreamableHttpError::AuthRequired(
+                AuthRequiredError::new("401".to_owned()),
+            )),
+            StatusCode::NOT_FOUND if session_id.is_some() => {
+                Err(StreamableHttpError::SessionExpired)
+            }
+            // A JSON-RPC error may come with a status that says the same: then it is what the server has to say.
+            _ if status.is_client_error()
+                && media_type == JSON
+                && !matches!(
+                    status,
+                    StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+                ) =>
+            {
+                let body = answer.body(self.limit()).await?;
+                match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
+                    Ok(error @ JsonRpcMessage::Error(_)) => {
+                        Ok(StreamableHttpPostResponse::Json(error, session))
+                    }
+                    _ => Err(HttpStatusError::new(status.as_u16(), None).into()),
+                }
+            }
+            _ => Err(HttpStatusError::new(status.as_u16(), None).into()),
+        }
+    }
+
+    /// An answer that is a stream of events, each bounded; what becomes of it is noted with its request.
+    fn events_of(&self, answer: Answer) -> BoxStream<'static, Result<Sse, SseError>> {
+        let Answer { response, sent } = answer;
+        let findings = self.shared.findings.clone();
+        let mut bound = EventBound::new(self.limit());
+        let mut sampled = false;
+        let bytes = response.bytes_stream().map(move |chunk| {
+            let chunk = chunk.map_err(|error| {
+                sent.failed(&error);
+                std::io::Error::other(error.without_url())
+            })?;
+            if !std::mem::replace(&mut sampled, true) && !looks_like_events(&chunk) {
+                findings.not_mcp(&chunk);
+            }
+            bound.take(&chunk).inspect_err(|_| {
+                sent.note(|noted| noted.io = Some(IoTrouble::TooLarge));
+            })?;
+            Ok::<_, std::io::Error>(chunk)
+        });
+        let over = self.shared.over.clone();
+        SseStream::from_bytes_stream(bytes)
+            .take_until(over.cancelled_owned())
+            .boxed()
     }
 
     /// The answer is no MCP: keeps its beginning, and reads no more of it.
@@ -216,17 +365,15 @@ struct Answer {
 }
 
 impl Answer {
-    async fn body(self) -> Result<Vec<u8>, Failure> {
-        read_body(self.response, MAX_ANSWER_BYTES)
-            .await
-            .map_err(|error| {
-                self.sent.note(|noted| noted.io = Some(error.trouble()));
-                failure(error)
-            })
+    async fn body(self, limit: usize) -> Result<Vec<u8>, Failure> {
+        read_body(self.response, limit).await.map_err(|error| {
+            self.sent.note(|noted| noted.io = Some(error.trouble()));
+            failure(error)
+        })
     }
 }
 
-fn sensitive(value: &str) -> Result<HeaderValue, RequestError> {
+fn sensitive(value: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     let mut value = HeaderValue::from_str(value)?;
     value.set_sensitive(true);
     Ok(value)
@@ -279,7 +426,7 @@ impl StreamableHttpClient for McpHttp {
         .await
     }
 
-    /// The limits are ours and not the transport's: [`MAX_ANSWER_BYTES`].
+    /// The limits are ours and not the transport's.
     async fn post_message_with_response_limits(
         &self,
         _uri: Arc<str>,
@@ -289,62 +436,10 @@ impl StreamableHttpClient for McpHttp {
         custom_headers: HashMap<HeaderName, HeaderValue>,
         _limits: StreamableHttpResponseLimits,
     ) -> Result<StreamableHttpPostResponse, Failure> {
-        let answer = self
-            .post(&message, session_id.as_deref(), custom_headers)
-            .await?;
-        let response = &answer.response;
-        let status = response.status();
-        let media_type = media_type(response);
-        let awaits_answer = matches!(message, JsonRpcMessage::Request(_));
-        if status.is_success() && !awaits_answer {
-            return Ok(StreamableHttpPostResponse::Accepted);
-        }
-        let session = response
-            .headers()
-            .get(SESSION_ID)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
-        if status.is_success() {
-            if media_type == EVENTS {
-                let bytes = bounded_events(answer, self.shared.findings.clone());
-                return Ok(StreamableHttpPostResponse::Sse(events(bytes), session));
-            }
-            if media_type != JSON && !media_type.is_empty() {
-                return Err(self.not_mcp(answer.response).await);
-            }
-            let body = answer.body().await?;
-            return match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
-                Ok(message) => Ok(StreamableHttpPostResponse::Json(message, session)),
-                Err(_) => {
-                    self.shared.findings.not_mcp(&body);
-                    Err(failure(RequestError::NotMcp))
-                }
-            };
-        }
-        match status {
-            StatusCode::UNAUTHORIZED => Err(StreamableHttpError::AuthRequired(
-                AuthRequiredError::new("401".to_owned()),
-            )),
-            StatusCode::NOT_FOUND if session_id.is_some() => {
-                Err(StreamableHttpError::SessionExpired)
-            }
-            // A JSON-RPC error may come with a status that says the same: then it is what the server has to say.
-            _ if status.is_client_error()
-                && media_type == JSON
-                && !matches!(
-                    status,
-                    StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
-                ) =>
-            {
-                let body = answer.body().await?;
-                match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
-                    Ok(error @ JsonRpcMessage::Error(_)) => {
-                        Ok(StreamableHttpPostResponse::Json(error, session))
-                    }
-                    _ => Err(HttpStatusError::new(status.as_u16(), None).into()),
-                }
-            }
-            _ => Err(HttpStatusError::new(status.as_u16(), None).into()),
+        tokio::select! {
+            biased;
+            () = self.shared.over.cancelled() => Err(StreamableHttpError::TransportChannelClosed),
+            answer = self.exchange(message, session_id, custom_headers) => answer,
         }
     }
 
@@ -356,13 +451,18 @@ impl StreamableHttpClient for McpHttp {
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<(), Failure> {
         let sends = self.shared.authorization.sends();
-        self.request(Method::DELETE, &self.shared.url, sends.token())
-            .map_err(failure)?
-            .headers(custom_headers.into_iter().collect())
-            .header(SESSION_ID, session_id.as_ref())
-            .send()
-            .await
-            .map_err(failure)?;
+        let url = &self.shared.url;
+        self.request(
+            Method::DELETE,
+            url,
+            &sends,
+            Some(&session_id),
+            custom_headers,
+        )
+        .map_err(failure)?
+        .send()
+        .await
+        .map_err(|error| failure(error.without_url()))?;
         Ok(())
     }
 
@@ -374,22 +474,24 @@ impl StreamableHttpClient for McpHttp {
         _auth_header: Option<String>,
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
-        if !self.shared.listens {
+        // Resuming an answer that broke off is another matter.
+        if !self.shared.live && last_event_id.is_none() {
             return Err(StreamableHttpError::ServerDoesNotSupportSse);
         }
         let sends = self.shared.authorization.sends();
+        let url = &self.shared.url;
+        let accept = [(ACCEPT, HeaderValue::from_static(EVENTS))];
+        let protocol = custom_headers.into_iter().chain(accept);
         let mut request = self
-            .request(Method::GET, &self.shared.url, sends.token())
-            .map_err(failure)?
-            .headers(custom_headers.into_iter().collect())
-            .header(ACCEPT, EVENTS);
-        if let Some(session_id) = session_id {
-            request = request.header(SESSION_ID, session_id.as_ref());
-        }
+            .request(Method::GET, url, &sends, session_id.as_deref(), protocol)
+            .map_err(failure)?;
         if let Some(last_event_id) = last_event_id {
             request = request.header("last-event-id", last_event_id);
         }
-        let response = request.send().await.map_err(failure)?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| failure(error.without_url()))?;
         match response.status() {
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => {
                 Err(StreamableHttpError::ServerDoesNotSupportSse)
@@ -398,13 +500,8 @@ impl StreamableHttpClient for McpHttp {
                 AuthRequiredError::new("401".to_owned()),
             )),
             status if status.is_success() && media_type(&response) == EVENTS => {
-                let mut bound = EventBound::default();
-                let bytes = response.bytes_stream().map(move |chunk| {
-                    let chunk = chunk.map_err(std::io::Error::other)?;
-                    bound.take(&chunk)?;
-                    Ok(chunk)
-                });
-                Ok(events(bytes.boxed()))
+                let sent = self.shared.findings.log.sent(RequestEvidence::default());
+                Ok(self.events_of(Answer { response, sent }))
             }
             status if status.is_success() => Err(StreamableHttpError::UnexpectedContentType(None)),
             status => Err(HttpStatusError::new(status.as_u16(), None).into()),
@@ -412,31 +509,8 @@ impl StreamableHttpClient for McpHttp {
     }
 }
 
-type EventBytes = BoxStream<'static, Result<Bytes, std::io::Error>>;
-
-fn events(bytes: EventBytes) -> BoxStream<'static, Result<Sse, SseError>> {
-    SseStream::from_bytes_stream(bytes).boxed()
-}
-
-/// The bytes of an answer that is a stream of events, each event bounded; what becomes of it is noted with its request.
-fn bounded_events(answer: Answer, findings: Arc<Findings>) -> EventBytes {
-    let Answer { response, sent } = answer;
-    let mut bound = EventBound::default();
-    let mut sampled = false;
-    let bytes = response.bytes_stream().map(move |chunk| {
-        let chunk = chunk.map_err(|error| {
-            sent.failed(&error);
-            std::io::Error::other(error)
-        })?;
-        if !std::mem::replace(&mut sampled, true) && !looks_like_events(&chunk) {
-            findings.not_mcp(&chunk);
-        }
-        bound.take(&chunk).inspect_err(|_| {
-            sent.note(|noted| noted.io = Some(IoTrouble::TooLarge));
-        })?;
-        Ok(chunk)
-    });
-    bytes.boxed()
+fn is_initialize(message: &ClientJsonRpcMessage) -> bool {
+    matches!(message, JsonRpcMessage::Request(request) if matches!(request.request, ClientRequest::InitializeRequest(_)))
 }
 
 /// Whether bytes may be the beginning of an event stream: a field, a comment or a blank line.
@@ -453,13 +527,21 @@ fn looks_like_events(bytes: &[u8]) -> bool {
 }
 
 /// Counts the bytes since the last blank line, which ends an event.
-#[derive(Default)]
 struct EventBound {
+    limit: usize,
     event: usize,
     line: usize,
 }
 
 impl EventBound {
+    fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            event: 0,
+            line: 0,
+        }
+    }
+
     fn take(&mut self, chunk: &[u8]) -> Result<(), std::io::Error> {
         for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
             self.event += piece.len();
@@ -470,7 +552,7 @@ impl EventBound {
                 }
                 self.line = 0;
             }
-            if self.event > MAX_ANSWER_BYTES {
+            if self.event > self.limit {
                 return Err(std::io::Error::other("an event is larger than is taken"));
             }
         }
@@ -482,21 +564,23 @@ impl EventBound {
 mod tests {
     use super::*;
 
+    const LIMIT: usize = 100_000;
+
     #[test]
     fn events_are_bounded_one_by_one_wherever_the_chunks_end() {
         let event = b"data: {\"a\":1}\r\n\r\n";
-        let many = event.repeat(MAX_ANSWER_BYTES / event.len() + 10);
+        let many = event.repeat(LIMIT / event.len() + 10);
         for size in [1, 7, 17, 4096] {
-            let mut bound = EventBound::default();
+            let mut bound = EventBound::new(LIMIT);
             assert!(
                 many.chunks(size).all(|chunk| bound.take(chunk).is_ok()),
                 "chunks of {size}"
             );
         }
-        let mut bound = EventBound::default();
+        let mut bound = EventBound::new(LIMIT);
         let endless = vec![b'x'; 4096];
         let taken = (0..).take_while(|_| bound.take(&endless).is_ok()).count();
-        assert_eq!(taken, MAX_ANSWER_BYTES / endless.len());
+        assert_eq!(taken, LIMIT / endless.len());
     }
 
     #[test]

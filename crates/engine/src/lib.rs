@@ -29,7 +29,10 @@
 //! # }
 //! ```
 //!
-//! Dropping a [`Check`] ends its starts; no program that it started is left.
+//! Dropping a [`Check`] ends its starts; no program and no request of theirs is left.
+//!
+//! The SDK below (`rmcp`) logs what servers say, at every level but `error`. What a server says may hold a secret that it was
+//! given: a host that installs a [`tracing`] subscriber should keep targets that begin with `rmcp` at `error`.
 
 mod authorization;
 mod check;
@@ -37,11 +40,12 @@ mod event;
 mod findings;
 mod handshake;
 mod http;
+mod limits;
 mod start;
 mod stdio;
 
 pub use check::{Check, DEFAULT_CONCURRENCY, DEFAULT_LIMIT, Start, Startup, StartupOptions};
-pub use event::{Progress, StartupEvent};
+pub use event::{StartupEvent, Update};
 pub use mcp_startup_auth as auth;
 pub use mcp_startup_config as config;
 pub use mcp_startup_core::*;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderName, HeaderValue};
 use mcp_startup_auth::{CredentialKey, CredentialStores, Mask, StoreError, discover};
 use mcp_startup_config::{
     EntryProblem, HttpConfig, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
@@ -20,20 +19,22 @@ use rmcp::transport::streamable_http_client::{
     StreamableHttpClientTransport, StreamableHttpClientTransportConfig,
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::authorization::{self, Authorization};
+use crate::check::DEFAULT_LIMIT;
 use crate::findings::Findings;
-use crate::handshake::{HandshakeError, Service, shake_hands};
+use crate::handshake::{Service, shake_hands};
 use crate::http::McpHttp;
-use crate::stdio::Program;
+use crate::stdio::{Program, lend};
 
 /// How long closing a server may take: ending its session over HTTP.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// How long a server may take to list its tools.
 const TOOLS_LIMIT: Duration = Duration::from_secs(5);
 /// A server may page its tools for ever.
-const MAX_TOOL_PAGES: usize = 100;
+const MAX_TOOL_PAGES: usize = 20;
 
 /// What every start of one [`Startup`](crate::Startup) shares.
 pub(crate) struct Means {
@@ -41,7 +42,8 @@ pub(crate) struct Means {
     pub stores: Option<CredentialStores>,
     /// Goes over the limit of the configuration.
     pub limit: Option<Duration>,
-    pub default_limit: Duration,
+    /// For those that read what is stored: each holds the whole file for a moment.
+    pub reading: Semaphore,
 }
 
 /// A server that has been started and is ready: the SDK's client, and the program behind it.
@@ -49,6 +51,8 @@ pub(crate) struct Means {
 /// Dropped, it is closed in the background; [`close`](Self::close) waits for it.
 pub struct LiveServer {
     service: Service,
+    /// What keeps its requests over HTTP going.
+    connection: Option<DropGuard>,
     program: Option<Program>,
 }
 
@@ -66,6 +70,8 @@ impl LiveServer {
 
     /// Ends the session, and the program with all that it started.
     pub async fn close(mut self) {
+        // What is still under way must not hold up the end of the session.
+        drop(self.connection);
         let _ = self.service.close_with_timeout(CLOSE_LIMIT).await;
         drop(self.service);
         if let Some(program) = self.program {
@@ -115,17 +121,26 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
         return mask;
     };
     let secrets: Vec<&SecretString> = match &config.transport {
-        TransportConfig::Stdio(stdio) => stdio.env.iter().map(|(_, value)| value).collect(),
+        // The PATH is shown where a program is not on it.
+        TransportConfig::Stdio(stdio) => stdio
+            .env
+            .iter()
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("PATH"))
+            .map(|(_, value)| value)
+            .collect(),
         TransportConfig::Http(http) => {
             for (_, value) in http.url.query_pairs() {
                 mask.add(&value);
+            }
+            for pair in http.url.query().unwrap_or_default().split('&') {
+                mask.add(pair.split_once('=').map_or(pair, |(_, value)| value));
             }
             let headers = http.headers.iter().map(|header| &header.value);
             let bearer = http.bearer.iter().map(|bearer| &bearer.token);
             headers.chain(bearer).collect()
         }
     };
-    for secret in secrets {
+    for secret in secrets.into_iter().chain(&config.filled_in) {
         mask.add(secret.expose_secret());
         // Of `Bearer abc` the server may echo `abc` alone.
         if let Some((_, credentials)) = secret.expose_secret().split_once(' ') {
@@ -140,7 +155,7 @@ pub(crate) async fn start(
     entry: &ServerEntry,
     means: &Means,
     findings: Arc<Findings>,
-    keep_listening: bool,
+    live: bool,
     cancellation: &CancellationToken,
 ) -> Outcome {
     let began = Instant::now();
@@ -155,35 +170,46 @@ pub(crate) async fn start(
     let limit = means
         .limit
         .or(config.startup_timeout)
-        .unwrap_or(means.default_limit);
+        .unwrap_or(DEFAULT_LIMIT);
     findings.note(|evidence| evidence.limit_ms = Some(milliseconds(limit)));
     let mut attempt = Attempt {
         config,
         means,
         findings: findings.clone(),
-        keep_listening,
+        live,
+        connection: None,
         program: None,
+        answered: false,
     };
-    let (service, elapsed) = tokio::select! {
+    let ended = tokio::select! {
         biased;
         () = cancellation.cancelled() => return Outcome::Cancelled(attempt.program),
-        ended = tokio::time::timeout(limit, attempt.run()) => match ended {
-            // A start that failed by itself in the last moment was not ended by the limit.
-            Ok(service) => (service, began.elapsed().min(limit.saturating_sub(Duration::from_millis(1)))),
-            Err(_) => (None, began.elapsed().max(limit)),
-        },
+        ended = tokio::time::timeout(limit, attempt.run()) => ended,
+    };
+    let elapsed = match &ended {
+        // A start that failed by itself in the last moment was not ended by the limit.
+        Ok(_) => began
+            .elapsed()
+            .min(limit.saturating_sub(Duration::from_millis(1))),
+        Err(_) => began.elapsed().max(limit),
     };
     findings.note(|evidence| evidence.elapsed_ms = Some(milliseconds(elapsed)));
-    let program = attempt.program;
-    match service {
-        Some(service) => Outcome::Ready(LiveServer { service, program }),
-        None => {
-            if let Some(program) = &program {
-                program.note_stderr(&findings);
-            }
-            Outcome::Failed(Box::new(judge(findings.evidence())), program)
-        }
+    let failed_by_itself = ended.is_ok();
+    if let Some(service) = ended.ok().flatten() {
+        return Outcome::Ready(LiveServer {
+            service,
+            connection: attempt.connection,
+            program: attempt.program,
+        });
     }
+    let mut program = attempt.program;
+    if let Some(program) = &mut program {
+        if failed_by_itself && !attempt.answered {
+            program.find_end(&findings).await;
+        }
+        program.note_stderr(&findings);
+    }
+    Outcome::Failed(Box::new(judge(findings.evidence())), program)
 }
 
 /// One start under its limit: what outlives a time-out stands in its fields.
@@ -191,8 +217,11 @@ struct Attempt<'a> {
     config: &'a ServerConfig,
     means: &'a Means,
     findings: Arc<Findings>,
-    keep_listening: bool,
+    live: bool,
+    connection: Option<DropGuard>,
     program: Option<Program>,
+    /// The server has answered the handshake by an error: there is no need to ask what became of it.
+    answered: bool,
 }
 
 impl Attempt<'_> {
@@ -208,24 +237,31 @@ impl Attempt<'_> {
         let findings = self.findings.clone();
         findings.note(|evidence| evidence.transport = Some(Transport::Stdio));
         findings.enter(StartPhase::Launching);
-        let program = self.program.insert(Program::launch(config, &findings)?);
+        let program = self
+            .program
+            .insert(Program::launch(config, self.live, &findings)?);
         findings.enter(StartPhase::Initializing);
-        match shake_hands(|| program.lend(), || false, &findings).await {
+        let connections = program.connections();
+        let handshake = shake_hands(|| lend(&connections), || false, &findings);
+        let shaken = tokio::select! {
+            biased;
+            shaken = handshake => shaken,
+            // What it started may hold its output open, and keep us waiting.
+            () = program.exited() => return None,
+        };
+        match shaken {
             Ok(service) => {
                 program.answered();
                 Some(service)
             }
             Err(error) => {
-                let answered = note_failure(&findings, &error);
-                if !answered {
-                    program.inquire(&findings).await;
-                }
+                self.answered = error.note(&findings);
                 None
             }
         }
     }
 
-    async fn run_http(&self, config: &HttpConfig) -> Option<Service> {
+    async fn run_http(&mut self, config: &HttpConfig) -> Option<Service> {
         let findings = self.findings.clone();
         findings.note(|evidence| evidence.transport = Some(Transport::Http));
         let authorization = match authorization::configured(config) {
@@ -241,23 +277,10 @@ impl Attempt<'_> {
             }
             None => self.read_credentials(config).await,
         };
-        let headers = config
-            .headers
-            .iter()
-            .filter_map(|header| {
-                let name = HeaderName::try_from(header.name.as_str()).ok()?;
-                HeaderValue::try_from(header.value.expose_secret()).ok()?;
-                Some((name, header.value.clone()))
-            })
-            .collect();
-        let http = McpHttp::new(
-            self.means.client.clone(),
-            config.url.clone(),
-            headers,
-            authorization,
-            findings.clone(),
-            self.keep_listening,
-        );
+        let client = self.means.client.clone();
+        let (http, guard) =
+            McpHttp::open(client, config, authorization, findings.clone(), self.live);
+        self.connection = Some(guard);
         findings.enter(StartPhase::Initializing);
         let connect = || {
             let transport = StreamableHttpClientTransportConfig::with_uri(config.url.as_str());
@@ -266,14 +289,18 @@ impl Attempt<'_> {
                 transport,
             ))
         };
-        // Some servers of the new era refuse `initialize` by a status alone.
-        let refused_by_status = || last_status(&findings) == Some(400);
-        match shake_hands(connect, refused_by_status, &findings).await {
-            Ok(service) => Some(service),
+        match shake_hands(connect, || http.refused_initialize(), &findings).await {
+            Ok(service) => {
+                http.answered();
+                Some(service)
+            }
             Err(error) => {
-                note_failure(&findings, &error);
-                if last_status(&findings) == Some(401) {
-                    self.look_for_authorization(config, http.challenge().as_deref())
+                if !error.note(&findings) {
+                    note_no_mcp(&findings);
+                }
+                if findings.log.last_status(RequestTarget::Mcp) == Some(401) {
+                    let challenge = http.challenge();
+                    self.look_for_authorization(config, challenge.as_deref())
                         .await;
                 }
                 None
@@ -288,10 +315,17 @@ impl Attempt<'_> {
         let key = CredentialKey::new(&self.config.name, &config.written_url);
         let loaded = match self.means.stores.clone() {
             None => Ok(None),
-            Some(stores) => tokio::task::spawn_blocking(move || stores.load(&key))
-                .await
-                .unwrap_or(Ok(None)),
+            Some(stores) => {
+                // Held while the file is read, which is what it is for. It is never closed.
+                let _permit = self.means.reading.acquire().await;
+                tokio::task::spawn_blocking(move || stores.load(&key))
+                    .await
+                    .unwrap_or_else(|error| Err(StoreError::broken(&error)))
+            }
         };
+        if let Ok(Some(record)) = &loaded {
+            findings.hide(record.secrets());
+        }
         let (source, worth) = match &loaded {
             Ok(Some(record)) => (
                 CredentialSource::Stored,
@@ -317,13 +351,15 @@ impl Attempt<'_> {
 
     /// The server has answered 401, and nothing is left to send: where does it say to sign in?
     async fn look_for_authorization(&self, config: &HttpConfig, challenge: Option<&str>) {
-        let evidence = self.findings.evidence();
-        let credential = evidence.credential.unwrap_or_default();
+        let (credential, store_failed) = self.findings.read(|evidence| {
+            let credential = evidence.credential.clone().unwrap_or_default();
+            (credential, evidence.store.is_some())
+        });
         let needs_no_discovery = match credential.source {
             Some(CredentialSource::Configuration) => true,
             // Spent already, wherever it says.
             Some(CredentialSource::Stored) => !credential.worth.unwrap_or_default().refresh_token,
-            Some(CredentialSource::None) | None => evidence.store.is_some(),
+            Some(CredentialSource::None) | None => store_failed,
         };
         if needs_no_discovery {
             return;
@@ -355,41 +391,20 @@ impl Attempt<'_> {
     }
 }
 
-/// Enters why a handshake failed. Returns whether the server has answered it, by an error or a version.
-fn note_failure(findings: &Findings, error: &HandshakeError) -> bool {
-    findings.cause(error.cause());
-    match error {
-        HandshakeError::Refused { .. } | HandshakeError::NoCommonVersion(_) => {
-            findings.note_protocol(|protocol| error.note(protocol));
-            true
-        }
-        HandshakeError::Failed(_) | HandshakeError::Lost => {
-            // Over HTTP: a good status, a whole answer, and still no handshake.
-            let last = findings.log.requests().pop();
-            let answered_well = last.is_some_and(|last| {
-                last.io.is_none()
-                    && last
-                        .status
-                        .is_some_and(|status| (200..300).contains(&status))
-            });
-            if answered_well {
-                findings.note_protocol(|protocol| {
-                    protocol.not_mcp.get_or_insert_default();
-                });
-            }
-            false
-        }
+/// A good status, a whole answer, and still no handshake: whatever it was, it was no MCP.
+fn note_no_mcp(findings: &Findings) {
+    let answered_well = findings.log.requests().pop().is_some_and(|last| {
+        last.io.is_none()
+            && last
+                .status
+                .is_some_and(|status| (200..300).contains(&status))
+    });
+    if answered_well {
+        findings.note(|evidence| {
+            let protocol = evidence.protocol.get_or_insert_default();
+            protocol.not_mcp.get_or_insert_default();
+        });
     }
-}
-
-fn last_status(findings: &Findings) -> Option<u16> {
-    findings
-        .log
-        .requests()
-        .iter()
-        .rev()
-        .find(|request| request.to == Some(RequestTarget::Mcp))?
-        .status
 }
 
 fn as_evidence(problem: &EntryProblem) -> ConfigurationEvidence {

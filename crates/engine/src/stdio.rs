@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mcp_startup_config::{InheritedEnvironment, StdioConfig};
-use mcp_startup_core::{ConfigurationEvidence, ProcessEvidence, SpawnFailure};
+use mcp_startup_core::{ConfigurationEvidence, ProcessEvidence, SpawnFailure, printable};
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
 use rmcp::RoleClient;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -23,17 +23,19 @@ use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 use crate::findings::Findings;
+use crate::limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
 
-/// What a program may write before it has answered the handshake, and the longest line that is taken from it: 4 MiB.
-const MAX_OUTPUT_BYTES: usize = 4 * 1024 * 1024;
 /// How much of the beginning of its output is kept, in bytes.
 const HEAD_BYTES: usize = 1024;
 /// How much of the end of its stderr is kept, in bytes.
 const STDERR_BYTES: usize = 4096;
 /// The same as evidence, in characters.
 const STDERR_CHARS: usize = 2000;
-/// How long a program that has closed its output may take to end, so that its exit can be told.
-const EXIT_GRACE: Duration = Duration::from_millis(500);
+/// How long a program that has closed its output may take to end, so that its exit can be told: under many others a wrapper
+/// takes its time.
+const EXIT_GRACE: Duration = Duration::from_secs(2);
+/// How long what it wrote last may take to arrive.
+const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 /// How long a program may take to end after its input was closed (MCP, stdio shutdown), and after it was asked to.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 const TERMINATE_GRACE: Duration = Duration::from_millis(500);
@@ -53,7 +55,7 @@ type Connection = AsyncRwTransport<RoleClient, BoundedOutput, ChildStdin>;
 
 impl Program {
     /// Launches the program. What is wrong with it, where it can't be, goes into the findings.
-    pub fn launch(config: &StdioConfig, findings: &Findings) -> Option<Self> {
+    pub fn launch(config: &StdioConfig, live: bool, findings: &Findings) -> Option<Self> {
         let environment = environment(config);
         let path = environment
             .iter()
@@ -63,8 +65,8 @@ impl Program {
         let shown_path = path.to_string_lossy().into_owned();
         findings.note(|evidence| {
             evidence.process = Some(ProcessEvidence {
-                program: Some(findings.mask.foreign(&config.command, 200)),
-                path: Some(findings.mask.foreign(&shown_path, 1000)),
+                program: Some(findings.foreign(&config.command, 200)),
+                path: Some(findings.foreign(&shown_path, 1000)),
                 ..ProcessEvidence::default()
             });
         });
@@ -101,12 +103,16 @@ impl Program {
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {
-                let problem = format!("{} can't be run: {error}", program.display());
                 note_process(findings, |process| {
-                    process.spawn = Some(SpawnFailure::Failed)
+                    process.spawn = Some(SpawnFailure::Failed);
                 });
-                findings
-                    .note(|evidence| evidence.configuration = Some(invalid("command", problem)));
+                findings.cause(&error);
+                if is_of_the_program(&error) {
+                    let problem = format!("{} can't be run: {error}", program.display());
+                    findings.note(|evidence| {
+                        evidence.configuration = Some(invalid("command", problem));
+                    });
+                }
                 return None;
             }
         };
@@ -122,8 +128,8 @@ impl Program {
             stdout,
             output: output.clone(),
         };
-        let connection =
-            AsyncRwTransport::new_client(bounded, stdin).with_max_line_length(MAX_OUTPUT_BYTES);
+        let connection = AsyncRwTransport::new_client(bounded, stdin)
+            .with_max_line_length(if live { LIVE_BYTES } else { CHECK_BYTES });
         let tail = Arc::new(Mutex::new(VecDeque::new()));
         Some(Self {
             child,
@@ -134,13 +140,18 @@ impl Program {
         })
     }
 
-    /// The connection, for one handshake; it comes back when the handshake has failed.
-    pub fn lend(&self) -> Option<LentConnection> {
-        let connection = take(&self.connection)?;
-        Some(LentConnection {
-            connection: Some(connection),
-            home: self.connection.clone(),
-        })
+    /// Where its connection is while nobody uses it.
+    pub fn connections(&self) -> ConnectionSlot {
+        self.connection.clone()
+    }
+
+    /// Waits until the program has ended, and what it wrote last has had time to be read.
+    pub async fn exited(&mut self) {
+        if self.child.wait().await.is_ok() {
+            tokio::time::sleep(OUTPUT_GRACE).await;
+        } else {
+            std::future::pending().await
+        }
     }
 
     /// The handshake was answered: from now on no bound but that of a line holds.
@@ -148,44 +159,44 @@ impl Program {
         self.output.answered.store(true, Ordering::Relaxed);
     }
 
-    /// The handshake failed: finds out what became of the program.
-    pub async fn inquire(&mut self, findings: &Findings) {
+    /// The handshake failed by itself: finds out what became of the program.
+    pub async fn find_end(&mut self, findings: &Findings) {
         let head = lock(&self.output.head).clone();
         if self.output.exceeded.load(Ordering::Relaxed) {
             findings.not_mcp(&head);
             return;
         }
-        let exited = tokio::time::timeout(EXIT_GRACE, self.child.wait()).await;
-        let Ok(Ok(status)) = exited else {
-            // It lives, and has closed its output or said something that is no answer.
-            findings.not_mcp(&head);
+        let Ok(Ok(status)) = tokio::time::timeout(EXIT_GRACE, self.child.wait()).await else {
+            // It lives on, and what it has said is no answer.
+            if !head.is_empty() {
+                findings.not_mcp(&head);
+            }
             return;
         };
-        // What it wrote last may still be on its way.
-        let _ = tokio::time::timeout(EXIT_GRACE, &mut self.stderr_reader).await;
+        let _ = tokio::time::timeout(OUTPUT_GRACE, &mut self.stderr_reader).await;
         let (exit, signal) = code_and_signal(status);
         note_process(findings, |process| {
             process.exit = exit;
             process.signal = signal;
         });
-        self.note_stderr(findings);
     }
 
     /// Keeps the end of what the program has written to stderr.
     pub fn note_stderr(&self, findings: &Findings) {
         let tail: Vec<u8> = lock(&self.stderr).iter().copied().collect();
-        let lines: Vec<_> = String::from_utf8_lossy(&tail)
+        let text = String::from_utf8_lossy(&tail);
+        // Half of a character, where it was cut off.
+        let text = text.trim_start_matches('\u{fffd}');
+        let lines: Vec<_> = findings
+            .hide_in(text)
             .lines()
-            .map(|line| findings.mask.foreign(line, STDERR_CHARS))
+            .map(|line| printable(line, STDERR_CHARS))
             .collect();
         let text = lines.join("\n");
-        let cut = text
-            .char_indices()
-            .rev()
-            .nth(STDERR_CHARS - 1)
-            .map_or(0, |(at, _)| at);
+        let cut = text.char_indices().rev().nth(STDERR_CHARS - 1);
+        let end = &text[cut.map_or(0, |(at, _)| at)..];
         note_process(findings, |process| {
-            process.stderr = (!text.trim().is_empty()).then(|| text[cut..].to_owned());
+            process.stderr = (!end.trim().is_empty()).then(|| end.to_owned());
         });
     }
 
@@ -240,6 +251,20 @@ fn invalid(key: &str, problem: String) -> ConfigurationEvidence {
     }
 }
 
+/// Whether a program can't be run because of what it is; and not because this machine has run out of something.
+fn is_of_the_program(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    // "Exec format error" on Unix, "not a valid application" on Windows.
+    let format_error = if cfg!(windows) { 193 } else { 8 };
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::InvalidInput
+            | ErrorKind::ArgumentListTooLong
+    ) || error.raw_os_error() == Some(format_error)
+}
+
 fn environment(config: &StdioConfig) -> Vec<(OsString, OsString)> {
     let inherited: Vec<_> = match config.inherited {
         InheritedEnvironment::Everything => std::env::vars_os().collect(),
@@ -260,30 +285,29 @@ fn environment(config: &StdioConfig) -> Vec<(OsString, OsString)> {
         .collect()
 }
 
-/// The program that `command` means: a path as it is (one that is relative from the folder it is run in), a name by the PATH.
+/// The program that `command` means, as an absolute path: a path as it is (one that is relative from the folder it is run in),
+/// a name by the PATH.
 fn find_program(command: &str, path: &std::ffi::OsStr, cwd: Option<&Path>) -> Option<PathBuf> {
     let given = Path::new(command);
-    if given.components().count() > 1 || given.is_absolute() {
-        let from = match cwd {
-            Some(cwd) => cwd.join(given),
-            None => given.to_owned(),
-        };
-        return from.exists().then_some(from);
+    let found = if given.components().count() > 1 || given.is_absolute() {
+        let from = cwd.map_or_else(|| given.to_owned(), |cwd| cwd.join(given));
+        from.exists().then_some(from)?
+    } else {
+        let names = names_of(command);
+        std::env::split_paths(path)
+            .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
+            .find(|candidate| is_program(candidate))?
+    };
+    std::path::absolute(found).ok()
+}
+
+/// The names that a program of this name may have. On Windows a file without a suffix is a script of some other system's.
+fn names_of(command: &str) -> Vec<String> {
+    if cfg!(not(windows)) || Path::new(command).extension().is_some() {
+        return vec![command.to_owned()];
     }
-    std::env::split_paths(path)
-        .flat_map(|folder| {
-            let plain = folder.join(given);
-            let suffixed = if cfg!(windows) {
-                &["exe", "cmd", "bat"][..]
-            } else {
-                &[]
-            }
-            .iter()
-            .map(|suffix| folder.join(format!("{command}.{suffix}")))
-            .collect::<Vec<_>>();
-            std::iter::once(plain).chain(suffixed)
-        })
-        .find(|candidate| is_program(candidate))
+    let suffixes = ["com", "exe", "bat", "cmd"];
+    suffixes.map(|suffix| format!("{command}.{suffix}")).into()
 }
 
 #[cfg(unix)]
@@ -322,6 +346,15 @@ async fn keep_tail(mut stderr: ChildStderr, tail: Arc<Mutex<VecDeque<u8>>>) {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The connection, for one handshake; it comes back when the handshake has failed.
+pub(crate) fn lend(slot: &ConnectionSlot) -> Option<LentConnection> {
+    let connection = take(slot)?;
+    Some(LentConnection {
+        connection: Some(connection),
+        home: slot.clone(),
+    })
 }
 
 fn take(slot: &ConnectionSlot) -> Option<Connection> {
@@ -403,7 +436,7 @@ impl AsyncRead for BoundedOutput {
             let wanted = new.len().min(HEAD_BYTES - read);
             lock(&output.head).extend_from_slice(&new[..wanted]);
         }
-        if read + new.len() > MAX_OUTPUT_BYTES {
+        if read + new.len() > HANDSHAKE_BYTES {
             output.exceeded.store(true, Ordering::Relaxed);
             return Poll::Ready(Err(std::io::Error::other(
                 "too much output before an answer",

@@ -8,6 +8,7 @@ use futures::StreamExt;
 use mcp_startup::config::{ServerConfig, ServerEntry};
 use mcp_startup::{McpServerStartupState as State, Startup, StartupOptions};
 use mcp_startup_lab::{Lab, parse_scenarios};
+use tokio::io::AsyncReadExt;
 
 fn startup() -> Startup {
     Startup::new(StartupOptions::default()).unwrap()
@@ -112,12 +113,17 @@ async fn disabled_servers_are_not_started_and_one_at_a_time_starts_all() {
 mod programs {
     use super::*;
 
-    /// A program that writes its process id and that of a child of its own, ignores being asked to end, and never answers.
-    fn stubborn(folder: &std::path::Path) -> (ServerEntry, std::path::PathBuf) {
+    /// A program that writes its process id and that of a child of its own, ignores being asked to end, and does not end with
+    /// its input; it answers the handshake, or never.
+    fn stubborn(folder: &std::path::Path, answers: bool) -> (ServerEntry, std::path::PathBuf) {
         let pids = folder.join("pids");
+        let answer = r#"read request
+            id=$(printf '%s' "$request" | sed 's/.*"id":\([0-9]*\).*/\1/')
+            printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"sh","version":"1"}}}\n' "$id""#;
         let script = format!(
-            "trap '' TERM; sleep 1000 & echo $$ $! > {0}.new; mv {0}.new {0}; while :; do sleep 1000; done",
-            pids.display()
+            "trap '' TERM; sleep 1000 & echo $$ $! > {0}.new; mv {0}.new {0}; {1}; while :; do sleep 1000; done",
+            pids.display(),
+            if answers { answer } else { ":" },
         );
         let server = ServerConfig::stdio("stubborn", "sh", ["-c", &script]).unwrap();
         (server.into(), pids)
@@ -152,42 +158,78 @@ mod programs {
 
     #[tokio::test]
     async fn a_program_and_its_children_end_however_the_check_does() {
-        for how in ["cancelled", "dropped", "timed out", "live server dropped"] {
+        for how in [
+            "cancelled",
+            "dropped",
+            "timed out",
+            "ready",
+            "kept and dropped",
+        ] {
             let folder = tempfile::tempdir().unwrap();
-            let (entry, pids) = stubborn(folder.path());
+            let is_ready = matches!(how, "ready" | "kept and dropped");
+            let (entry, pids) = stubborn(folder.path(), is_ready);
             let mut options = StartupOptions::default();
             options.limit = (how == "timed out").then_some(Duration::from_millis(500));
             let startup = Startup::new(options).unwrap();
-            if how == "live server dropped" {
-                drop(startup.start(vec![entry]));
-                // It may not even have begun; where it has, nothing of it is left.
-                if pids.exists() {
-                    all_gone(&written(&pids).await).await;
-                }
+            if how == "kept and dropped" {
+                let mut start = startup.start(vec![entry]);
+                start.next().await.unwrap();
+                let (event, live) = start.next().await.unwrap();
+                assert_eq!(event.notification.status(), &State::Ready, "{event:?}");
+                let pids = written(&pids).await;
+                drop(live.unwrap());
+                all_gone(&pids).await;
                 continue;
             }
             let mut check = startup.check(vec![entry]);
             check.next().await.unwrap();
             let pids = written(&pids).await;
-            match how {
-                "cancelled" => {
-                    check.cancel();
-                    assert_eq!(
-                        check.next().await.unwrap().notification.status(),
-                        &State::Cancelled
-                    );
-                    assert!(check.next().await.is_none());
-                }
-                "timed out" => {
-                    assert_eq!(
-                        check.next().await.unwrap().notification.status(),
-                        &State::Failed
-                    );
-                    assert!(check.next().await.is_none());
-                }
-                _ => drop(check),
+            let end = match how {
+                "cancelled" => Some(State::Cancelled),
+                "timed out" => Some(State::Failed),
+                "ready" => Some(State::Ready),
+                _ => None,
+            };
+            if how == "cancelled" {
+                check.cancel();
             }
+            if let Some(end) = end {
+                assert_eq!(check.next().await.unwrap().notification.status(), &end);
+                assert!(check.next().await.is_none());
+            }
+            drop(check);
             all_gone(&pids).await;
         }
+    }
+}
+
+/// Nothing of a start over HTTP outlives it, whichever request is under way: the connection is closed while the client lives.
+#[tokio::test]
+async fn a_request_ends_with_its_start() {
+    for how in ["cancelled", "dropped", "timed out"] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let mut options = StartupOptions::default();
+        options.limit = (how == "timed out").then_some(Duration::from_millis(300));
+        let startup = Startup::new(options).unwrap();
+        let mut check = startup.check(vec![ServerConfig::http("silent", &url).unwrap().into()]);
+        check.next().await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).await.unwrap() > 0);
+        match how {
+            "cancelled" => check.cancel(),
+            "dropped" => drop(check),
+            _ => assert_eq!(
+                check.next().await.unwrap().notification.status(),
+                &State::Failed
+            ),
+        }
+        let ended = tokio::time::timeout(Duration::from_secs(10), async {
+            while stream.read(&mut request).await.is_ok_and(|read| read > 0) {}
+        });
+        ended
+            .await
+            .unwrap_or_else(|_| panic!("{how}: the request goes on"));
     }
 }

@@ -71,7 +71,9 @@ const LARGEST_REQUEST: usize = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// The port is taken, or may not be listened at.
-    #[error("the lab cannot listen at 127.0.0.1:{port}")]
+    #[error(
+        "the lab cannot listen at 127.0.0.1:{port}: {source}; choose another port, or 0 for a free one"
+    )]
     Listen {
         /// The port that was asked for.
         port: u16,

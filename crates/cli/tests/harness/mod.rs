@@ -3,8 +3,10 @@
 
 #![allow(
     dead_code,
+    clippy::print_stderr,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "each test program uses a part of it, and a test may panic"
+    reason = "each test program uses a part of it, and a test may panic and print"
 )]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -151,24 +153,17 @@ impl Run {
     }
 
     /// Starts it and hands it over.
-    pub fn spawn(mut self) -> Child {
-        self.command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+    pub fn spawn(mut self) -> Started {
+        let command = self.command.stdin(Stdio::null());
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Started(command.spawn().unwrap())
     }
 
     /// Runs it to its end.
     pub fn done(mut self) -> Done {
-        let mut child = self
-            .command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let command = self.command.stdin(Stdio::piped());
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
         let input = self.stdin;
         // It may end without having read all.
@@ -186,6 +181,16 @@ impl Run {
             stderr: String::from_utf8(stderr.join().unwrap()).unwrap(),
             peak_mb,
         }
+    }
+}
+
+/// A program that runs, and that ends with its test whatever becomes of that.
+pub struct Started(pub Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -220,6 +225,8 @@ fn watch(child: &mut Child) -> (Option<i32>, f64) {
 
 fn high_water_mark(status_file: &Path) -> Option<f64> {
     let status = std::fs::read_to_string(status_file).ok()?;
+    // Until the program has taken the place of the process that starts it, this is about the tests.
+    status.lines().find(|line| *line == "Name:\tmcp-startup")?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }

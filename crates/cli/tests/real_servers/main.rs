@@ -17,12 +17,12 @@ mod user;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use mcp_startup_lab::Lab;
+use mcp_startup_lab::{Lab, RecordedRequest};
 use serde_json::{Value, json};
 
 use peers::{Era, Installed, Kit, Peer, Way, sources};
 use processes::{lives, members, soon};
-use user::{Finished, Hanging, User, text_of};
+use user::{Finished, Hanging, Reading, User, text_of};
 
 /// A limit that no test waits for: what hangs here hangs until it is ended.
 const NO_LIMIT: &str = "startup_timeout_sec = 600";
@@ -104,6 +104,34 @@ fn is_ready(test: &str, peer: Peer) {
         }
     }
     panic!("{peer} takes too long (by itself, started): {times:.2?}");
+}
+
+/// What is written must not keep anything from being heard: here nothing is read, and so the program can't go on writing.
+#[test]
+fn the_number_of_tools_is_shown_also_where_the_reader_is_slow() {
+    // More than fits into a pipe.
+    const FAILING: usize = 400;
+    let lab = start_lab();
+    let mut user = User::new();
+    let program = ["no-such-program-anywhere".to_owned()];
+    for number in 0..FAILING {
+        let name = format!("{number}-{}", "\u{1f980}".repeat(40));
+        user.program(&name, &program, "");
+    }
+    user.url("ready", &lab.url("ready"), NO_LIMIT);
+    let concurrency = (FAILING + 1).to_string();
+    let arguments = ["--format", "table", "--concurrency", &concurrency];
+    let mut running = user.start_check(&arguments, Reading::Later);
+    // It has been asked for its tools, and is closed.
+    let closes = |request: &RecordedRequest| request.method == "DELETE";
+    let closed = || lab.requests("ready").iter().any(closes);
+    assert!(soon(processes::DEADLINE, closed));
+    running.read_on();
+    let finished = running.finish();
+    let mut lines = finished.stdout.lines();
+    let ready = lines.find(|line| line.contains(" ready  "));
+    assert!(ready.unwrap().ends_with("3 tools"), "{ready:?}");
+    assert_eq!((finished.status, &*finished.stderr), (Some(1), ""));
 }
 
 // --- programs that end, or do not -------------------------------------------------------------------------------------
@@ -275,20 +303,18 @@ fn each_server_says_what_it_came_to_real_ones_among_them() {
         return;
     };
     let servers = rows.map(|(kit, way, era)| {
-        let (peer, tools) = (
-            Peer {
-                kit,
-                way,
-                era,
-                tools: 0,
-            },
-            NO_LIMIT,
-        );
-        (peer.to_string(), installed.prepare(peer), tools)
+        let tools = 0;
+        let peer = Peer {
+            kit,
+            way,
+            era,
+            tools,
+        };
+        (peer.to_string(), installed.prepare(peer))
     });
     each_says_what_it_came_to(|user| {
-        let configure = servers.iter().map(|(name, server, settings)| {
-            server.configure(user, name, settings);
+        let configure = servers.iter().map(|(name, server)| {
+            server.configure(user, name, NO_LIMIT);
             name.clone()
         });
         configure.collect()
@@ -342,7 +368,9 @@ fn an_interrupted_check_says_cancelled_and_leaves_nothing() {
     ];
     for (signal, format) in cases {
         let waiting = Waiting::new(NO_LIMIT);
-        let running = waiting.user.start_check(&["--format", format], None);
+        let running = waiting
+            .user
+            .start_check(&["--format", format], Reading::Everything);
         let groups = waiting.all_hang();
         running.signal(signal);
         let finished = running.finish_within(ENDS_WITHIN);
@@ -381,7 +409,10 @@ fn what_has_not_begun_says_nothing_when_interrupted() {
     for name in ["one", "two"] {
         user.hanging(name, Hanging::NeverAnswers, NO_LIMIT);
     }
-    let running = user.start_check(&["--format", "ndjson", "--concurrency", "1"], None);
+    let running = user.start_check(
+        &["--format", "ndjson", "--concurrency", "1"],
+        Reading::Everything,
+    );
     running.wait_for("starting");
     running.signal("INT");
     let finished = running.finish_within(ENDS_WITHIN);
@@ -403,7 +434,7 @@ fn a_second_interruption_waits_for_nothing() {
             user.hanging("hangs", Hanging::NeverAnswers, NO_LIMIT),
             user.hanging("ready", Hanging::AnswersAndNeverEnds, NO_LIMIT),
         ];
-        let running = user.start_check(&["--format", "ndjson"], None);
+        let running = user.start_check(&["--format", "ndjson"], Reading::Everything);
         let groups = files.map(|file| file.wait());
         running.wait_for("\"ready\",\"error\"");
         let began = Instant::now();
@@ -427,23 +458,27 @@ fn a_second_interruption_waits_for_nothing() {
 }
 
 #[test]
-fn an_interruption_is_heard_while_much_is_written() {
+fn an_interruption_is_heard_while_the_reader_is_slow() {
     // More than fits into a pipe: in JSON each quote of a name takes two bytes.
     const SERVERS: usize = 300;
     let lab = start_lab();
     let mut user = User::new();
-    let name = |number: usize| format!("{}{number}", "\"".repeat(190));
     for number in 0..SERVERS {
-        user.url(&name(number), &lab.url("hangs"), NO_LIMIT);
+        let name = format!("{number}-{}", "\"".repeat(190));
+        user.url(&name, &lab.url("hangs"), NO_LIMIT);
     }
     let concurrency = SERVERS.to_string();
     let arguments = ["--format", "ndjson", "--concurrency", &concurrency];
-    let running = user.start_check(&arguments, None);
-    running.wait_for("starting");
+    let mut running = user.start_check(&arguments, Reading::Later);
+    let all_hang = || lab.requests("hangs").len() == SERVERS;
+    assert!(soon(processes::DEADLINE, all_hang));
     running.signal("INT");
+    running.read_on();
     let finished = running.finish_within(ENDS_WITHIN);
     assert_eq!((finished.status, &*finished.stderr), (Some(130), ""));
-    for (name, (states, _)) in said(&finished) {
+    let said = said(&finished);
+    assert_eq!(said.len(), SERVERS);
+    for (name, (states, _)) in said {
         assert_eq!(states, ["starting", "cancelled"], "{name}");
     }
 }
@@ -474,7 +509,9 @@ fn a_closed_pipe_ends_it_also_while_there_is_nothing_to_write() {
 
 /// After `read` lines nobody reads on, and yet nothing is left, and nothing is said.
 fn ends_when_unread(waiting: &Waiting, format: &str, read: usize) {
-    let running = waiting.user.start_check(&["--format", format], Some(read));
+    let running = waiting
+        .user
+        .start_check(&["--format", format], Reading::Lines(read));
     let finished = running.finish_within(ENDS_WITHIN);
     let case = format!("{format} {read}: {finished:#?}");
     assert_eq!(finished.stderr, "", "{case}");

@@ -96,8 +96,10 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // Its number is still taken: nobody has collected it yet, or a member of its group is left.
-        signal(-i64::from(self.child.id()), "KILL");
+        // What has ended may have left its number to another.
+        if !members(self.child.id()).is_empty() {
+            signal(-i64::from(self.child.id()), "KILL");
+        }
         let _ = self.child.wait();
     }
 }

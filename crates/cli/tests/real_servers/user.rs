@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -124,8 +124,8 @@ impl User {
         file
     }
 
-    /// Runs `mcp-startup check` on it. After `most` lines, nobody reads its stdout any more.
-    pub fn start_check(&self, arguments: &[&str], most: Option<usize>) -> Running<'_> {
+    /// Runs `mcp-startup check` on it.
+    pub fn start_check(&self, arguments: &[&str], reading: Reading) -> Running<'_> {
         let path = self.folder().join("config.toml");
         std::fs::write(&path, &self.configuration).unwrap();
         let credentials = serde_json::to_vec(&self.credentials).unwrap();
@@ -133,13 +133,24 @@ impl User {
         let mut command = Command::new(PROGRAM);
         command.arg("check").arg("--config").arg(path);
         command.args(arguments);
-        Running::start(&mut command, self.folder(), most)
+        Running::start(&mut command, self.folder(), reading)
     }
 
     /// Runs `mcp-startup check` on it, to the end.
     pub fn check(&self, format: &str) -> Finished {
-        self.start_check(&["--format", format], None).finish()
+        self.start_check(&["--format", format], Reading::Everything)
+            .finish()
     }
+}
+
+/// Who reads the program's stdout.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    Everything,
+    /// So many lines, and then nobody any more.
+    Lines(usize),
+    /// Nobody, until [`Running::read_on`].
+    Later,
 }
 
 /// A file in which a program writes the number of its process, which is that of its group.
@@ -163,6 +174,8 @@ pub struct Running<'a> {
     group: Option<Group>,
     folder: &'a Path,
     lines: Receiver<String>,
+    /// What the reader of stdout waits for.
+    gate: Option<Sender<()>>,
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
 }
@@ -177,7 +190,7 @@ pub struct Finished {
 }
 
 impl<'a> Running<'a> {
-    fn start(command: &mut Command, folder: &'a Path, most: Option<usize>) -> Self {
+    fn start(command: &mut Command, folder: &'a Path, reading: Reading) -> Self {
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             command.env_remove(name);
             command.env_remove(name.to_uppercase());
@@ -189,11 +202,13 @@ impl<'a> Running<'a> {
         let stdout = group.child.stdout.take().unwrap();
         let mut stderr = group.child.stderr.take().unwrap();
         let (sender, lines) = channel();
+        let (gate, opened) = channel();
         let stdout = std::thread::spawn(move || {
+            let _ = opened.recv();
             let mut stdout = BufReader::new(stdout);
             let mut read = Vec::new();
             let mut count = 0;
-            while most.is_none_or(|most| count < most) {
+            while reading != Reading::Lines(count) {
                 let from = read.len();
                 if !matches!(stdout.read_until(b'\n', &mut read), Ok(1..)) {
                     break;
@@ -213,9 +228,14 @@ impl<'a> Running<'a> {
             group: Some(group),
             folder,
             lines,
+            gate: (reading == Reading::Later).then_some(gate),
             stdout: Some(stdout),
             stderr: Some(stderr),
         }
+    }
+
+    pub fn read_on(&mut self) {
+        self.gate = None;
     }
 
     /// Waits for a line on stdout that contains `text`.
@@ -265,6 +285,15 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
+        self.read_on();
+        // It is asked first, so that it ends what it has started.
+        if let Some(group) = &mut self.group
+            && matches!(group.child.try_wait(), Ok(None))
+        {
+            signal(i64::from(group.child.id()), "TERM");
+            let ended = || !matches!(group.child.try_wait(), Ok(None));
+            soon(Duration::from_secs(5), ended);
+        }
         drop(self.group.take());
         let files = std::fs::read_dir(self.folder).into_iter().flatten();
         for file in files.flatten().map(|file| file.path()) {
