@@ -37,6 +37,7 @@
 
 mod credential;
 mod decode;
+mod decode_error;
 mod evidence;
 mod foreign_text;
 mod lines;
@@ -49,7 +50,8 @@ pub use credential::{
     AccessTokenWorth, CLOCK_SKEW_MS, CredentialFacts, CredentialWorth, FirstRequest, McpAuthStatus,
     assess, auth_status,
 };
-pub use decode::{DecodeError, DecodeErrorKind, DecodedLines, LineError, decode, decode_lines};
+pub use decode::{DecodedLines, decode, decode_lines};
+pub use decode_error::{DecodeError, DecodeErrorKind, LineError};
 pub use evidence::{
     ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialSent, CredentialSource,
     CredentialStoreTrouble, DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence,

@@ -1,6 +1,6 @@
 //! Lines of bytes: all at once, or as they arrive.
 
-use crate::decode::{DecodeError, LineError};
+use crate::decode_error::{DecodeError, LineError};
 
 /// The longest line that [`LineSplitter`] takes, in bytes: 16 MiB.
 pub const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;

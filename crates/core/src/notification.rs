@@ -5,8 +5,6 @@ use std::fmt;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use crate::verdict::StartupFailure;
-
 /// The JSON-RPC method of the notification, as Codex's app-server sends it.
 pub const METHOD: &str = "mcpServer/startupStatus/updated";
 
@@ -174,14 +172,6 @@ impl McpServerStatusUpdatedNotification {
         Self {
             failure_reason: Some(McpServerStartupFailureReason::ReauthenticationRequired),
             ..Self::failed(name, error)
-        }
-    }
-
-    /// What a verdict says on the wire: its message as `error`, and its reason, if it has one.
-    pub fn from_failure(name: impl Into<String>, failure: &StartupFailure) -> Self {
-        Self {
-            failure_reason: failure.reason(),
-            ..Self::failed(name, failure.message())
         }
     }
 

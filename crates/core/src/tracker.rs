@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use serde::Serialize;
 
-use crate::decode::{LineError, NotificationFields, decode_borrowed};
+use crate::decode::{NotificationFields, decode_borrowed};
+use crate::decode_error::LineError;
 use crate::lines::split_lines;
 use crate::notification::{
     McpServerStartupFailureReason, McpServerStartupState, McpServerStatusUpdatedNotification,

@@ -20,8 +20,6 @@ use crate::findings::Findings;
 use crate::start::{LiveServer, Means, Outcome, mask, start};
 use crate::stdio::Program;
 
-/// How long a start may take where neither the caller nor the configuration says: 30 s.
-pub const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 /// How many servers start at once unless told otherwise.
 pub const DEFAULT_CONCURRENCY: usize = 256;
 
@@ -190,7 +188,7 @@ enum Keeping {
 }
 
 /// What is told of a run, and with the `ready` of a server that is kept, the server.
-pub(crate) type Told = (Update, Option<LiveServer>);
+type Told = (Update, Option<LiveServer>);
 
 /// The task that owns every start of one call, and what comes out of it.
 #[derive(Debug)]
@@ -222,7 +220,11 @@ impl Run {
             for entry in servers.into_iter().filter(|entry| entry.enabled) {
                 let one = One {
                     means: means.clone(),
-                    findings: Arc::new(Findings::new(entry.name.clone(), mask(&entry), &sender)),
+                    findings: Arc::new(Findings::new(
+                        entry.name.clone(),
+                        mask(&entry),
+                        tell(&sender),
+                    )),
                     sender: sender.clone(),
                     cancellation: cancelled.clone(),
                     keeping,
@@ -264,6 +266,17 @@ impl Run {
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }
+        }
+    }
+}
+
+/// How a start tells what goes on in it; weakly, so that a server that is kept does not keep the stream from ending.
+fn tell(sender: &mpsc::UnboundedSender<Told>) -> impl Fn(Update) + Send + Sync + 'static {
+    let sender = sender.downgrade();
+    move |update| {
+        // Nobody needs to listen.
+        if let Some(sender) = sender.upgrade() {
+            let _ = sender.send((update, None));
         }
     }
 }

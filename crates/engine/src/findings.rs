@@ -2,12 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+use crate::event::Update;
 use mcp_startup_auth::{Mask, RequestLog};
 use mcp_startup_core::{Evidence, StartPhase, printable};
-use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender};
-
-use crate::check::Told;
-use crate::event::Update;
 
 /// How much of an answer that is no MCP is kept, in characters.
 const SAMPLE_CHARS: usize = 200;
@@ -17,7 +14,6 @@ const URL_CHARS: usize = 500;
 const CAUSE_CHARS: usize = 1000;
 
 /// What is found out while one server starts. Shared by all that take part in the start; each enters what it learns.
-#[derive(Debug)]
 pub(crate) struct Findings {
     /// The name of the server.
     pub name: String,
@@ -25,12 +21,11 @@ pub(crate) struct Findings {
     pub log: RequestLog,
     mask: RwLock<Mask>,
     evidence: Mutex<Evidence>,
-    /// Weak, so that a server that is kept does not keep the stream of events from ending.
-    updates: WeakUnboundedSender<Told>,
+    tell: Box<dyn Fn(Update) + Send + Sync>,
 }
 
 impl Findings {
-    pub fn new(name: String, mask: Mask, updates: &UnboundedSender<Told>) -> Self {
+    pub fn new(name: String, mask: Mask, tell: impl Fn(Update) + Send + Sync + 'static) -> Self {
         let evidence = Evidence {
             server: Some(name.clone()),
             ..Evidence::default()
@@ -40,7 +35,7 @@ impl Findings {
             log: RequestLog::default(),
             mask: RwLock::new(mask),
             evidence: Mutex::new(evidence),
-            updates: updates.downgrade(),
+            tell: Box::new(tell),
         }
     }
 
@@ -77,19 +72,12 @@ impl Findings {
     pub fn enter(&self, phase: StartPhase) {
         self.note(|evidence| evidence.phase = Some(phase));
         let name = self.name.clone();
-        self.tell(Update::Phase { name, phase });
+        (self.tell)(Update::Phase { name, phase });
     }
 
     pub fn tools(&self, count: Option<usize>) {
         let name = self.name.clone();
-        self.tell(Update::Tools { name, count });
-    }
-
-    fn tell(&self, update: Update) {
-        // Nobody needs to listen.
-        if let Some(updates) = self.updates.upgrade() {
-            let _ = updates.send((update, None));
-        }
+        (self.tell)(Update::Tools { name, count });
     }
 
     pub fn phase(&self) -> StartPhase {

@@ -37,6 +37,7 @@
 mod authorization;
 mod check;
 mod event;
+mod event_stream;
 mod findings;
 mod handshake;
 mod http;
@@ -44,12 +45,12 @@ mod limits;
 mod start;
 mod stdio;
 
-pub use check::{Check, DEFAULT_CONCURRENCY, DEFAULT_LIMIT, Start, Startup, StartupOptions};
+pub use check::{Check, DEFAULT_CONCURRENCY, Start, Startup, StartupOptions};
 pub use event::{StartupEvent, Update};
 pub use mcp_startup_auth as auth;
 pub use mcp_startup_config as config;
 pub use mcp_startup_core::*;
-pub use start::LiveServer;
+pub use start::{DEFAULT_LIMIT, LiveServer};
 
 /// The README's example, compiled with the documentation's.
 #[cfg(doctest)]

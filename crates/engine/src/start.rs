@@ -23,12 +23,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::authorization::{self, Authorization};
-use crate::check::DEFAULT_LIMIT;
 use crate::findings::Findings;
 use crate::handshake::{Service, shake_hands};
 use crate::http::McpHttp;
 use crate::stdio::{Program, lend};
 
+/// How long a start may take where neither the caller nor the configuration says: 30 s.
+pub const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 /// How long closing a server may take: ending its session over HTTP.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// How long a server may take to list its tools.
