@@ -81,7 +81,7 @@ pub fn in_wire_words(documentation: &str) -> String {
     without_links(text.trim()).replace("`None`", "`null`")
 }
 
-/// "[`decode`](crate::decode)" and "[`decode`]" become "`decode`".
+/// Links to items become the names that they show: such a link leads nowhere on a page.
 fn without_links(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
