@@ -7,8 +7,8 @@ use mcp_startup_core::{
     RequestEvidence, RequestTarget, printable,
 };
 use rmcp::transport::auth::{
-    AuthError, AuthorizationManager, OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest,
-    ProtectedResourceMetadataInvalidReason,
+    AuthError, AuthorizationManager, AuthorizationMetadata, OAuthHttpClient, OAuthHttpClientFuture,
+    OAuthHttpRequest, ProtectedResourceMetadataInvalidReason,
 };
 use url::Url;
 
@@ -18,9 +18,18 @@ use crate::network::{RequestLog, bare_url, read_body};
 const MAX_DOCUMENT_BYTES: usize = 1_000_000;
 const MAX_ISSUER_CHARS: usize = 2000;
 
-/// Looks for the authorization server of the MCP server at `resource`, after it has answered 401: protected-resource metadata
-/// (RFC 9728; the challenge's pointer first), then the authorization server's own (RFC 8414, OpenID Connect Discovery).
-/// Every request goes through `client` and into `log`; none carries a credential.
+/// What was found of a server's authorization server.
+#[derive(Clone, Debug, Default)]
+pub struct Discovered {
+    /// The same as evidence.
+    pub evidence: DiscoveryEvidence,
+    /// The metadata, where it can be used.
+    pub metadata: Option<AuthorizationMetadata>,
+}
+
+/// Looks for the authorization server of the MCP server at `resource`: protected-resource metadata (RFC 9728; the pointer of
+/// the `challenge` first, if there was one), then the authorization server's own (RFC 8414, OpenID Connect Discovery). Every
+/// request goes through `client` and into `log`; none carries a credential.
 ///
 /// It takes as long as the servers take: the caller has the limit.
 pub async fn discover(
@@ -28,7 +37,7 @@ pub async fn discover(
     resource: &Url,
     challenge: Option<&str>,
     log: &RequestLog,
-) -> DiscoveryEvidence {
+) -> Discovered {
     let http = DiscoveryHttp {
         client: client.clone(),
         resource: resource.clone(),
@@ -40,30 +49,31 @@ pub async fn discover(
         Ok(manager) => manager.resolve_metadata_from_challenge(challenge).await,
         Err(error) => Err(error),
     };
-    let found = |outcome, problem, issuer| DiscoveryEvidence {
-        outcome: Some(outcome),
-        issuer,
-        problem,
-    };
-    match resolved {
-        Ok(resolution) if resolution.source.is_discovered() => found(
-            DiscoveryOutcome::Published,
-            None,
-            resolution
-                .metadata
-                .issuer
-                .map(|issuer| printable(&issuer, MAX_ISSUER_CHARS)),
-        ),
-        Ok(_) => found(DiscoveryOutcome::NotPublished, None, None),
+    let (outcome, problem, metadata) = match resolved {
+        Ok(resolution) if resolution.source.is_discovered() => {
+            (DiscoveryOutcome::Published, None, Some(resolution.metadata))
+        }
+        Ok(_) => (DiscoveryOutcome::NotPublished, None, None),
         Err(error) => {
             let problem = problem(&error);
             // Not the error itself: it may quote a URL with all that it is asked with.
             tracing::debug!(resource = bare_url(resource), ?problem, "discovery failed");
             match problem {
-                Some(problem) => found(DiscoveryOutcome::Unusable, Some(problem), None),
-                None => found(DiscoveryOutcome::Unavailable, None, None),
+                Some(_) => (DiscoveryOutcome::Unusable, problem, None),
+                None => (DiscoveryOutcome::Unavailable, None, None),
             }
         }
+    };
+    let issuer = metadata
+        .as_ref()
+        .and_then(|metadata| metadata.issuer.as_deref());
+    Discovered {
+        evidence: DiscoveryEvidence {
+            outcome: Some(outcome),
+            issuer: issuer.map(|issuer| printable(issuer, MAX_ISSUER_CHARS)),
+            problem,
+        },
+        metadata,
     }
 }
 

@@ -1,7 +1,9 @@
 //! What is stored for an MCP server, what it is worth, and where the server says to sign in.
 //!
 //! * [`CredentialRecord`] and [`CredentialKey`]: one stored sign-in, as Codex keeps it;
-//! * [`CredentialStores`]: the places where records are kept;
+//! * [`CredentialStore`]: a place where records are kept, and what it must guarantee; [`FileStore`], [`MemoryStore`] or a
+//!   host's own;
+//! * [`CredentialStores`]: which of them the configuration chooses, read alone;
 //! * [`discover`]: which authorization server an MCP server names (RFC 9728, RFC 8414);
 //! * [`network`]: what every HTTP request of this project obeys, and [`RequestLog`], which keeps what came of each;
 //! * [`Mask`]: hides the secrets that a start was given in whatever text comes back.
@@ -9,13 +11,19 @@
 //! Nothing here knows a transport of MCP or the format of a configuration file.
 
 mod discovery;
+mod file_store;
 mod mask;
+mod memory_store;
 pub mod network;
 mod record;
+mod store;
 mod stores;
 
 pub use discovery::discover;
+pub use file_store::FileStore;
 pub use mask::Mask;
+pub use memory_store::MemoryStore;
 pub use network::RequestLog;
 pub use record::{CorruptRecord, CredentialKey, CredentialRecord};
-pub use stores::{CredentialStores, StoreError, StoreSelection};
+pub use store::{CredentialStore, RecordLock, Replaced, StoreError, StoreFuture};
+pub use stores::{CredentialStores, StoreSelection};

@@ -1,8 +1,14 @@
 //! One stored sign-in, as Codex keeps it.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use mcp_startup_core::CredentialFacts;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 /// The key of a record: the server's name, and its URL as a hash. Another URL under the same name is another key, so that
@@ -39,15 +45,44 @@ impl CredentialKey {
 }
 
 /// One stored sign-in. Its tokens do not print.
-#[derive(Clone, Debug)]
+///
+/// Every field that is stored is kept with the text it has there, those that are not known here too: what is written back
+/// has lost nothing. Two records are equal when they mean the same: the order of the fields, the layout, and whether an
+/// absent field is spelled out as `null` make no difference.
+///
+/// ```
+/// use mcp_startup_auth::CredentialRecord;
+/// use serde_json::{Map, json};
+///
+/// let record = CredentialRecord::from_json(&json!({"access_token": "old", "of_the_vendor": [1, 2]}))?;
+/// let mut renewed = Map::new();
+/// renewed.insert("access_token".to_owned(), json!("new"));
+/// let record = record.with(&renewed)?;
+/// assert_eq!(record, CredentialRecord::from_json(&json!({"of_the_vendor": [1, 2], "access_token": "new", "issuer": null}))?);
+/// # Ok::<(), mcp_startup_auth::CorruptRecord>(())
+/// ```
+#[derive(Clone)]
 pub struct CredentialRecord {
+    /// Every field with its JSON text, in the order they have in the store.
+    fields: Vec<(String, SecretString)>,
     issuer: Option<String>,
     client_id: Option<String>,
+    client_secret: Option<SecretString>,
     access_token: Option<SecretString>,
     refresh_token: Option<SecretString>,
     expires_at_ms: Option<i64>,
     scopes: Vec<String>,
 }
+
+/// The fields that `PartialEq` compares by what is read of them.
+const READ: [&str; 6] = [
+    "issuer",
+    "client_id",
+    "access_token",
+    "refresh_token",
+    "expires_at",
+    "scopes",
+];
 
 /// A stored record is not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,68 +96,130 @@ pub struct CorruptRecord {
 
 impl CredentialRecord {
     /// Reads a record from its JSON. A blank token is no token; an expiry is taken as ms since the Unix epoch, and one beyond
-    /// 64 bits as the last moment that 64 bits hold. Fields that are not known here are left alone.
+    /// 64 bits as the last moment that 64 bits hold. Fields that are not known here are kept as they are.
     ///
     /// # Errors
     ///
     /// [`CorruptRecord`] where it is no object, or a field that is known has another type.
     pub fn from_json(value: &Value) -> Result<Self, CorruptRecord> {
-        let object = value.as_object().ok_or(CorruptRecord {
-            field: "value",
-            wanted: "an object",
-        })?;
-        let text = |field: &'static str| match object.get(field) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(CorruptRecord {
-                field,
-                wanted: "a string",
-            }),
+        let object = value.as_object().ok_or(NO_OBJECT)?;
+        let fields = object.iter();
+        Self::from_fields(
+            fields
+                .map(|(name, value)| (name.clone(), value.to_string().into()))
+                .collect(),
+        )
+    }
+
+    /// Reads a record from the text of its JSON, as [`from_json`](Self::from_json) does; numbers that no `Value` can hold
+    /// are kept too.
+    ///
+    /// # Errors
+    ///
+    /// [`CorruptRecord`] where it is no object, or a field that is known has another type.
+    pub fn parse(json: &str) -> Result<Self, CorruptRecord> {
+        let Fields(fields) = serde_json::from_str(json).map_err(|_| NO_OBJECT)?;
+        Self::from_fields(fields)
+    }
+
+    fn from_fields(fields: Vec<(String, SecretString)>) -> Result<Self, CorruptRecord> {
+        // The error of serde_json may quote what it met.
+        let value = |field: &'static str, wanted| match find(&fields, field) {
+            None => Ok(Value::Null),
+            Some(json) => serde_json::from_str(json.expose_secret())
+                .map_err(|_| CorruptRecord { field, wanted }),
         };
-        let token = |field| {
-            Ok(text(field)?
-                .filter(|token| !token.trim().is_empty())
-                .map(SecretString::from))
+        let text = |field: &'static str| {
+            let wanted = "a string";
+            match value(field, wanted)? {
+                Value::Null => Ok(None),
+                Value::String(text) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
+                _ => Err(CorruptRecord { field, wanted }),
+            }
         };
-        let expires_at_ms = match object.get("expires_at") {
-            None | Some(Value::Null) => None,
-            Some(Value::Number(number)) => Some(match number.as_i64() {
+        let token = |field| Ok(text(field)?.map(SecretString::from));
+        let expires_at_ms = match value("expires_at", "a number")? {
+            Value::Null => None,
+            Value::Number(number) => Some(match number.as_i64() {
                 Some(ms) => ms,
                 // `as` from a float keeps to the range of i64.
                 None => number.as_f64().map_or(i64::MAX, |ms| ms as i64),
             }),
-            Some(_) => {
+            _ => {
                 return Err(CorruptRecord {
                     field: "expires_at",
                     wanted: "a number",
                 });
             }
         };
-        let scopes = match object.get("scopes") {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(scopes)) => scopes
+        let scopes = match value("scopes", "an array")? {
+            Value::Null => Vec::new(),
+            Value::Array(scopes) => scopes
                 .iter()
                 .filter_map(|scope| scope.as_str().map(str::to_owned))
                 .collect(),
-            Some(_) => {
+            _ => {
                 return Err(CorruptRecord {
                     field: "scopes",
                     wanted: "an array",
                 });
             }
         };
-        let non_blank = |text: Option<&str>| {
-            text.filter(|text| !text.trim().is_empty())
-                .map(str::to_owned)
-        };
         Ok(Self {
-            issuer: non_blank(text("issuer")?),
-            client_id: non_blank(text("client_id")?),
+            issuer: text("issuer")?,
+            client_id: text("client_id")?,
+            // Not one of Codex's: one of another shape is another program's, and left alone.
+            client_secret: token("client_secret").unwrap_or_default(),
             access_token: token("access_token")?,
             refresh_token: token("refresh_token")?,
             expires_at_ms,
             scopes,
+            fields,
         })
+    }
+
+    /// Its JSON, with every field it was read with.
+    pub fn to_json(&self) -> SecretString {
+        let mut json = String::from("{");
+        for (name, value) in &self.fields {
+            if json.len() > 1 {
+                json.push(',');
+            }
+            json.push_str(&Value::from(name.as_str()).to_string());
+            json.push(':');
+            json.push_str(value.expose_secret());
+        }
+        json.push('}');
+        json.into()
+    }
+
+    /// The record with `changes` written over the fields of the same names; all others stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`CorruptRecord`] where a field that is known gets another type.
+    pub fn with(&self, changes: &Map<String, Value>) -> Result<Self, CorruptRecord> {
+        let mut fields = self.fields.clone();
+        for (name, value) in changes {
+            set(&mut fields, name, value.to_string().into());
+        }
+        Self::from_fields(fields)
+    }
+
+    /// Whether both hold the same tokens. Of two records that do and yet are not equal, one was written by a program that
+    /// keeps fewer fields: the sign-in is the same.
+    pub fn same_tokens(&self, other: &Self) -> bool {
+        same(self.access_token.as_ref(), other.access_token.as_ref())
+            && same(self.refresh_token.as_ref(), other.refresh_token.as_ref())
+    }
+
+    /// The fields that `PartialEq` compares by their JSON.
+    fn others(&self) -> BTreeMap<&str, &str> {
+        let fields = self.fields.iter();
+        fields
+            .map(|(name, json)| (name.as_str(), json.expose_secret()))
+            .filter(|(name, json)| *json != "null" && !READ.contains(name))
+            .collect()
     }
 
     /// What is known of it without a secret: for [`assess`](mcp_startup_core::assess). A refresh token goes to the issuer
@@ -145,9 +242,19 @@ impl CredentialRecord {
         self.client_id.as_deref()
     }
 
+    /// The secret of that client, where one was issued.
+    pub fn client_secret(&self) -> Option<&SecretString> {
+        self.client_secret.as_ref()
+    }
+
     /// The access token, if it is not blank.
     pub fn access_token(&self) -> Option<&SecretString> {
         self.access_token.as_ref()
+    }
+
+    /// The refresh token, if it is not blank. Whether it may be sent is another question: [`facts`](Self::facts).
+    pub fn refresh_token(&self) -> Option<&SecretString> {
+        self.refresh_token.as_ref()
     }
 
     /// The scopes that were granted.
@@ -157,11 +264,97 @@ impl CredentialRecord {
 
     /// Every secret in it, to be masked wherever foreign text is shown.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        [&self.access_token, &self.refresh_token]
+        [&self.access_token, &self.refresh_token, &self.client_secret]
             .into_iter()
             .flatten()
             .map(ExposeSecret::expose_secret)
     }
+}
+
+impl PartialEq for CredentialRecord {
+    fn eq(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.others(), other.others());
+        self.same_tokens(other)
+            && self.issuer == other.issuer
+            && self.client_id == other.client_id
+            && self.expires_at_ms == other.expires_at_ms
+            && self.scopes == other.scopes
+            && mine.len() == theirs.len()
+            && mine
+                .iter()
+                .zip(&theirs)
+                .all(|(mine, theirs)| mine.0 == theirs.0 && same_json(mine.1, theirs.1))
+    }
+}
+
+impl fmt::Debug for CredentialRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("CredentialRecord")
+            .field("issuer", &self.issuer)
+            .field("client_id", &self.client_id)
+            .field("expires_at_ms", &self.expires_at_ms)
+            .field("scopes", &self.scopes)
+            .field("fields", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+const NO_OBJECT: CorruptRecord = CorruptRecord {
+    field: "value",
+    wanted: "an object",
+};
+
+/// The fields of a JSON object as they stand; of one that is there twice, the last.
+struct Fields(Vec<(String, SecretString)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some((name, json)) = map.next_entry::<String, &RawValue>()? {
+                    set(&mut fields, &name, json.get().into());
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+fn find<'a>(fields: &'a [(String, SecretString)], name: &str) -> Option<&'a SecretString> {
+    let mut fields = fields.iter();
+    fields.find_map(|(known, json)| (known == name).then_some(json))
+}
+
+fn set(fields: &mut Vec<(String, SecretString)>, name: &str, json: SecretString) {
+    match fields.iter_mut().find(|(known, _)| known == name) {
+        Some((_, known)) => *known = json,
+        None => fields.push((name.to_owned(), json)),
+    }
+}
+
+fn same(a: Option<&SecretString>, b: Option<&SecretString>) -> bool {
+    a.map(ExposeSecret::expose_secret) == b.map(ExposeSecret::expose_secret)
+}
+
+/// Whether both texts are the same JSON. What no `Value` can hold is compared as text.
+fn same_json(a: &str, b: &str) -> bool {
+    a == b
+        || matches!(
+            (serde_json::from_str::<Value>(a), serde_json::from_str::<Value>(b)),
+            (Ok(a), Ok(b)) if a == b
+        )
 }
 
 #[cfg(test)]
@@ -237,13 +430,74 @@ mod tests {
     #[test]
     fn tokens_do_not_print() {
         let record = CredentialRecord::from_json(
-            &json!({"access_token": "at-canary", "refresh_token": "rt-canary"}),
+            &json!({"access_token": "at-canary", "refresh_token": "rt-canary", "client_secret": "cs-canary", "x": "x-canary"}),
         )
         .unwrap();
         assert!(!format!("{record:?}").contains("canary"));
         assert_eq!(
             record.secrets().collect::<Vec<_>>(),
-            ["at-canary", "rt-canary"]
+            ["at-canary", "rt-canary", "cs-canary"]
         );
+    }
+
+    #[test]
+    fn every_field_is_written_back_as_it_was_read() {
+        let json = r#"{"access_token":"t","big":123456789012345678901234567890.10,"issuer":null,"client_secret":"cs","odd\n":{"b":[1.0, 2e5],"a":"\u00e9"},"expires_at":1500.0}"#;
+        let record = CredentialRecord::parse(json).unwrap();
+        assert_eq!(record.to_json().expose_secret(), json);
+
+        let change = json!({"access_token": "t2", "issuer": "https://a", "added": 1});
+        let changed = record.with(change.as_object().unwrap()).unwrap();
+        assert_eq!(
+            changed.to_json().expose_secret(),
+            json.replace("\"t\"", "\"t2\"")
+                .replace("null", "\"https://a\"")
+                .replace("1500.0}", "1500.0,\"added\":1}")
+        );
+        assert_eq!(changed.issuer(), Some("https://a"));
+        let wrong = json!({"access_token": 1});
+        assert_eq!(
+            record.with(wrong.as_object().unwrap()).unwrap_err().field,
+            "access_token"
+        );
+    }
+
+    #[test]
+    fn records_are_equal_when_they_mean_the_same() {
+        let record = |json: &str| CredentialRecord::parse(json).unwrap();
+        let one = record(r#"{"access_token":"a","expires_at":1500,"x":{"y":1,"z":[2]}}"#);
+        for same in [
+            r#"{"x": {"z":[ 2 ],"y":1}, "expires_at":1500.0, "access_token": "a"}"#,
+            r#"{"access_token":"a","refresh_token":null,"scopes":[],"unknown":null,"expires_at":1500,"x":{"y":1,"z":[2]}}"#,
+            r#"{"access_token":"b","access_token":"a","expires_at":1500,"x":{"y":1,"z":[2]}}"#,
+        ] {
+            assert_eq!(one, record(same));
+        }
+        for (other, same_tokens) in [
+            (r#"{"access_token":"a","expires_at":1500}"#, true),
+            (
+                r#"{"access_token":"a","expires_at":1500,"x":{"y":1,"z":[3]}}"#,
+                true,
+            ),
+            (
+                r#"{"access_token":"a","expires_at":1501,"x":{"y":1,"z":[2]}}"#,
+                true,
+            ),
+            (
+                r#"{"access_token":"a","expires_at":1500,"x":{"y":1,"z":[2]},"scopes":["s"]}"#,
+                true,
+            ),
+            (
+                r#"{"access_token":"b","expires_at":1500,"x":{"y":1,"z":[2]}}"#,
+                false,
+            ),
+            (
+                r#"{"access_token":"a","refresh_token":"r","expires_at":1500,"x":{"y":1,"z":[2]}}"#,
+                false,
+            ),
+        ] {
+            assert_ne!(one, record(other));
+            assert_eq!(one.same_tokens(&record(other)), same_tokens);
+        }
     }
 }

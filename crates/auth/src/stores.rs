@@ -1,20 +1,12 @@
 //! The places where records are kept.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mcp_startup_core::CredentialStoreTrouble;
-use serde_json::Value;
-use serde_json::error::Category;
-use serde_json::value::RawValue;
 
+use crate::file_store::FileStore;
 use crate::record::{CredentialKey, CredentialRecord};
-
-/// The largest credentials file that is read: 16 MiB.
-const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
-const FILE_NAME: &str = ".credentials.json";
+use crate::store::StoreError;
 
 /// Which store the configuration chooses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,38 +25,15 @@ pub enum StoreSelection {
 /// The stores of one home: the folder of Codex's `config.toml`, with `.credentials.json` in it.
 #[derive(Clone, Debug)]
 pub struct CredentialStores {
-    file: PathBuf,
+    file: FileStore,
     selection: StoreSelection,
-}
-
-/// What is stored can't be known: the store is locked, unreadable, corrupt, or of a kind that can't be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the credential store ({store}) can't be used: {detail}")]
-pub struct StoreError {
-    /// Which store: `file`, `keyring`, or as the configuration calls it.
-    pub store: String,
-    /// Why, as a stable value.
-    pub trouble: CredentialStoreTrouble,
-    /// Why, as the rest of a sentence; never anything of what is stored.
-    pub detail: String,
-}
-
-impl StoreError {
-    /// Reading broke off by an error of this program's own: nothing is known, and that is not "nothing stored".
-    pub fn broken(error: &dyn std::error::Error) -> Self {
-        Self {
-            store: "file".to_owned(),
-            trouble: CredentialStoreTrouble::Unreadable,
-            detail: error.to_string(),
-        }
-    }
 }
 
 impl CredentialStores {
     /// The stores in the folder `home`, as the configuration selects them.
     pub fn new(home: &Path, selection: StoreSelection) -> Self {
         Self {
-            file: home.join(FILE_NAME),
+            file: FileStore::new(home),
             selection,
         }
     }
@@ -90,74 +59,13 @@ impl CredentialStores {
     /// ```
     pub fn load(&self, key: &CredentialKey) -> Result<Option<CredentialRecord>, StoreError> {
         match &self.selection {
-            StoreSelection::File => self.load_from_file(key),
-            StoreSelection::Auto => match self.load_from_file(key)? {
+            StoreSelection::File => self.file.load_blocking(key),
+            StoreSelection::Auto => match self.file.load_blocking(key)? {
                 Some(record) => Ok(Some(record)),
                 None => Err(unsupported("keyring")),
             },
             StoreSelection::Keyring => Err(unsupported("keyring")),
             StoreSelection::Unknown(name) => Err(unsupported(name)),
-        }
-    }
-
-    fn load_from_file(&self, key: &CredentialKey) -> Result<Option<CredentialRecord>, StoreError> {
-        let Some(bytes) = self.read_file()? else {
-            return Ok(None);
-        };
-        // serde_json's own text may quote what it met, and what it meets here is secret.
-        let invalid = |error: serde_json::Error| {
-            let (line, column) = (error.line(), error.column());
-            match error.classify() {
-                Category::Data => self.corrupt("is not a JSON object".to_owned()),
-                _ => self.corrupt(format!("is not valid JSON (line {line}, column {column})")),
-            }
-        };
-        // Of the other records no more is made than where they stand.
-        let records: HashMap<Cow<'_, str>, &RawValue> =
-            serde_json::from_slice(&bytes).map_err(invalid)?;
-        let Some(record) = records.get(key.as_str()) else {
-            return Ok(None);
-        };
-        let record: Value = serde_json::from_str(record.get()).map_err(invalid)?;
-        CredentialRecord::from_json(&record)
-            .map(Some)
-            .map_err(|error| {
-                self.corrupt(format!("holds a damaged record for this server: {error}"))
-            })
-    }
-
-    fn read_file(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = match std::fs::symlink_metadata(&self.file) {
-            Ok(found) => found,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.unreadable(error.to_string())),
-        };
-        if !found.is_file() {
-            return Err(self.unreadable("is not a regular file".to_owned()));
-        }
-        let mut bytes = Vec::new();
-        std::fs::File::open(&self.file)
-            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(|error| self.unreadable(error.to_string()))?;
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(self.corrupt(format!("is larger than {MAX_FILE_BYTES} bytes")));
-        }
-        Ok(Some(bytes))
-    }
-
-    fn unreadable(&self, detail: String) -> StoreError {
-        self.file_error(CredentialStoreTrouble::Unreadable, detail)
-    }
-
-    fn corrupt(&self, detail: String) -> StoreError {
-        self.file_error(CredentialStoreTrouble::Corrupt, detail)
-    }
-
-    fn file_error(&self, trouble: CredentialStoreTrouble, detail: String) -> StoreError {
-        StoreError {
-            store: "file".to_owned(),
-            trouble,
-            detail: format!("{} {detail}", self.file.display()),
         }
     }
 }
@@ -174,6 +82,7 @@ fn unsupported(store: &str) -> StoreError {
 mod tests {
     use super::*;
 
+    const FILE_NAME: &str = ".credentials.json";
     const URL: &str = "https://mcp.example/mcp";
 
     fn key() -> CredentialKey {

@@ -105,6 +105,19 @@ impl CredentialWorth {
     }
 }
 
+/// Whether two issuers are one: the same string (RFC 8414, section 3.3), but for a slash at the end, which URL libraries add and
+/// which makes no other issuer. A refresh token goes to the issuer that granted it, and to no other.
+///
+/// ```
+/// use mcp_startup_core::same_issuer;
+///
+/// assert!(same_issuer("https://auth.example", "https://auth.example/"));
+/// assert!(!same_issuer("https://auth.example", "https://auth.example/tenant"));
+/// ```
+pub fn same_issuer(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
+}
+
 /// How a client is authorized at a server, as Codex's app-server calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -115,7 +128,7 @@ impl CredentialWorth {
     ts(rename_all = "camelCase")
 )]
 pub enum McpAuthStatus {
-    /// The server asks for no authorization that a sign-in could give; so does every server over stdio.
+    /// A sign-in has no place here: the server publishes no OAuth, or is a program (stdio).
     Unsupported,
     /// The server publishes OAuth, and nothing usable is stored.
     NotLoggedIn,

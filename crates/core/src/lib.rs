@@ -48,7 +48,7 @@ mod verdict;
 
 pub use credential::{
     AccessTokenWorth, CLOCK_SKEW_MS, CredentialFacts, CredentialWorth, FirstRequest, McpAuthStatus,
-    assess, auth_status,
+    assess, auth_status, same_issuer,
 };
 pub use decode::{DecodedLines, decode, decode_lines};
 pub use decode_error::{DecodeError, DecodeErrorKind, LineError};

@@ -1,0 +1,690 @@
+//! The file `.credentials.json`, with Codex's locks.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mcp_startup_core::CredentialStoreTrouble;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::record::{CredentialKey, CredentialRecord};
+use crate::store::{CredentialStore, RecordLock, Replaced, StoreError, StoreFuture};
+
+/// The largest credentials file that is read or written: 16 MiB.
+const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+const FILE_NAME: &str = ".credentials.json";
+const LOCK_FOLDER: &str = "mcp-oauth-locks";
+/// Held around read, merge and rename. Every temporary file is made and gone while it is held, unless its process was killed.
+const FILE_LOCK: &str = "file-store.lock";
+const TEMPORARY_PREFIX: &str = ".credentials.json.";
+const TEMPORARY_SUFFIX: &str = ".mcp-startup.tmp";
+/// More than a record takes: what is written on top of the file's size to prove that it can grow.
+const ROOM_FOR_A_RECORD: usize = 16 * 1024;
+/// How often a change by a program that keeps no lock is merged before this gives up.
+const ATTEMPTS: usize = 100;
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Keeps records in the file `.credentials.json`, as Codex does: an object with one record under each key.
+///
+/// * The file is replaced as a whole: what is new is written to a temporary file beside it (mode 0600, a name that can't be
+///   guessed), synced, and renamed over it. Other records and fields keep their text. A file that is not what it should be
+///   is reported and never written over.
+/// * The locks are Codex's: `flock` on `mcp-oauth-locks/file-store.lock` while the file is rewritten, and on
+///   `mcp-oauth-locks/<SHA-256 of the key>.lock` while a record is refreshed. The second is taken before the first.
+/// * A symbolic link is followed for the folder itself, and for nothing in it.
+/// * What is made here belongs to the owner of the file or, where there is none yet, of the folder, so that root leaves a
+///   user nothing that only root can open.
+///
+/// Its futures need a Tokio runtime with time enabled; all I/O is done on its blocking threads.
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    home: PathBuf,
+}
+
+impl FileStore {
+    /// The store in the folder `home`, which is created (0700) when something is stored there.
+    pub fn new(home: impl Into<PathBuf>) -> Self {
+        Self { home: home.into() }
+    }
+
+    /// What [`load`](CredentialStore::load) does, on this thread.
+    pub(crate) fn load_blocking(
+        &self,
+        key: &CredentialKey,
+    ) -> Result<Option<CredentialRecord>, StoreError> {
+        match self.read()? {
+            Some(found) => self.record(&self.parse(&found.bytes)?, key),
+            None => Ok(None),
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.home.join(FILE_NAME)
+    }
+
+    fn read(&self) -> Result<Option<Found>, StoreError> {
+        let file = match system::open_no_link(OpenOptions::new().read(true), &self.file()) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(_) if self.file().is_symlink() => {
+                return Err(self.unreadable("is a symbolic link, and none is followed".to_owned()));
+            }
+            Err(error) => return Err(self.unreadable(error.to_string())),
+        };
+        let unreadable = |error: io::Error| self.unreadable(error.to_string());
+        let metadata = file.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(self.unreadable("is not a regular file".to_owned()));
+        }
+        if metadata.len() > MAX_FILE_BYTES {
+            return Err(self.too_large());
+        }
+        // With room for all of it from the start: a buffer that grows leaves copies of secrets behind.
+        let length = usize::try_from(metadata.len()).unwrap_or(0);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length + 1));
+        file.take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(self.too_large());
+        }
+        Ok(Some(Found { bytes, metadata }))
+    }
+
+    fn parse<'a>(&self, bytes: &'a [u8]) -> Result<Document<'a>, StoreError> {
+        // serde_json's own text may quote what it met, and what it meets here is secret.
+        serde_json::from_slice(bytes).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            match error.classify() {
+                Category::Data => self.corrupt("is not a JSON object".to_owned()),
+                _ => self.corrupt(format!("is not valid JSON (line {line}, column {column})")),
+            }
+        })
+    }
+
+    fn record(
+        &self,
+        document: &Document<'_>,
+        key: &CredentialKey,
+    ) -> Result<Option<CredentialRecord>, StoreError> {
+        let mut entries = document.0.iter().rev();
+        let Some((_, json)) = entries.find(|(name, _)| name == key.as_str()) else {
+            return Ok(None);
+        };
+        CredentialRecord::parse(json.get())
+            .map(Some)
+            .map_err(|error| {
+                self.corrupt(format!("holds a damaged record for this server: {error}"))
+            })
+    }
+
+    /// To be called with the file's lock held. `written` is called when the new file is written and not yet in its place.
+    fn replace_locked(
+        &self,
+        key: &CredentialKey,
+        expected: Option<&CredentialRecord>,
+        new: Option<&CredentialRecord>,
+        mut written: impl FnMut(),
+    ) -> Result<Replaced, StoreError> {
+        self.remove_left_overs();
+        for _ in 0..ATTEMPTS {
+            let found = self.read()?;
+            let document = match &found {
+                Some(found) => self.parse(&found.bytes)?,
+                None => Document(Vec::new()),
+            };
+            let stored = self.record(&document, key)?;
+            if stored.as_ref() != expected {
+                return Ok(Replaced::Conflict(stored));
+            }
+            if stored.is_none() && new.is_none() {
+                return Ok(Replaced::Stored);
+            }
+            let json = new.map(CredentialRecord::to_json);
+            let content = document
+                .with(key, json.as_ref())
+                .map_err(|error| self.unwritable(&self.file(), error.into()))?;
+            if content.len() as u64 > MAX_FILE_BYTES {
+                let detail = format!("would be larger than {MAX_FILE_BYTES} bytes");
+                return Err(self.unreadable(detail));
+            }
+            let temporary = self.write_temporary(&content, found.as_ref())?;
+            written();
+            // Not every program keeps the lock. The file is looked at once more when all that is left is to rename.
+            let bytes = |found: Option<&Found>| found.map(|found| found.bytes.clone());
+            if bytes(self.read()?.as_ref()) != bytes(found.as_ref()) {
+                continue;
+            }
+            temporary
+                .persist(self.file())
+                .map_err(|error| self.unwritable(&self.file(), error.error))?;
+            system::sync_folder(&self.home).map_err(|error| self.unwritable(&self.home, error))?;
+            return Ok(Replaced::Stored);
+        }
+        Err(self.unreadable("is changed all the time by another program".to_owned()))
+    }
+
+    /// To be called with the file's lock held.
+    fn prove_writable_locked(&self, key: &CredentialKey) -> Result<(), StoreError> {
+        self.remove_left_overs();
+        let found = self.read()?;
+        if let Some(found) = &found {
+            self.record(&self.parse(&found.bytes)?, key)?;
+        }
+        let size = found.as_ref().map_or(0, |found| found.bytes.len()) + ROOM_FOR_A_RECORD;
+        self.write_temporary(&vec![0; size], found.as_ref())?
+            .close()
+            .map_err(|error| self.unwritable(&self.home, error))
+    }
+
+    /// A synced file beside the one that it may replace; gone when it is dropped.
+    fn write_temporary(
+        &self,
+        content: &[u8],
+        replaced: Option<&Found>,
+    ) -> Result<NamedTempFile, StoreError> {
+        let write = || {
+            let mut temporary = tempfile::Builder::new()
+                .prefix(TEMPORARY_PREFIX)
+                .rand_bytes(16)
+                .suffix(TEMPORARY_SUFFIX)
+                .tempfile_in(&self.home)?;
+            match replaced {
+                // Its owner could not read it any more.
+                Some(replaced) => system::give_to_owner(temporary.as_file(), &replaced.metadata)?,
+                None => self.give_to_owner_of_home(temporary.as_file()),
+            }
+            temporary.write_all(content)?;
+            temporary.as_file().sync_all()?;
+            Ok(temporary)
+        };
+        write().map_err(|error: io::Error| self.unwritable(&self.file(), error))
+    }
+
+    /// Removes the temporary files of processes that were killed: there are secrets in them. To be called with the file's
+    /// lock held, under which alone such files live.
+    fn remove_left_overs(&self) {
+        let Ok(entries) = fs::read_dir(&self.home) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let left_over = name.to_str().is_some_and(|name| {
+                name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX)
+            });
+            if left_over && let Err(error) = fs::remove_file(entry.path()) {
+                tracing::debug!(%error, "a temporary file of a process that was killed stays");
+            }
+        }
+    }
+
+    /// Waits for the lock of this name. It asks again and again instead of having the system wait: a thread that the system
+    /// keeps waiting can't be called back, and would be given a lock that nobody wants any more.
+    async fn wait_for_lock(&self, name: String) -> Result<FileLock, StoreError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (store, name) = (self.clone(), name.clone());
+            // Nobody waiting for it any more, Tokio drops the result, and that releases the lock.
+            if let Some(lock) = blocking(move || store.try_lock(&name)).await? {
+                return Ok(lock);
+            }
+            if pause == FIRST_PAUSE {
+                tracing::debug!("waiting for a lock of the credential store");
+            }
+            tokio::time::sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
+    /// `None` where another holds it.
+    fn try_lock(&self, name: &str) -> Result<Option<FileLock>, StoreError> {
+        let folder = self.home.join(LOCK_FOLDER);
+        let path = folder.join(name);
+        // Opened anew each time: somebody may have cleared the folder away.
+        let opened = match system::open_lock(&folder, name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.create_lock_folder(&folder)?;
+                system::open_lock(&folder, name)
+            }
+            opened => opened,
+        };
+        let (file, is_new) = opened.map_err(|error| {
+            if folder.is_symlink() || path.is_symlink() {
+                let error = io::Error::other("it is a symbolic link, and none is followed");
+                self.unwritable(&path, error)
+            } else {
+                self.unwritable(&path, error)
+            }
+        })?;
+        if is_new {
+            self.give_to_owner_of_home(&file);
+        }
+        let locked = system::try_lock(&file).map_err(|error| self.unwritable(&path, error))?;
+        Ok(locked.then_some(FileLock(file)))
+    }
+
+    fn create_lock_folder(&self, folder: &Path) -> Result<(), StoreError> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .create(folder)
+            .map_err(|error| self.unwritable(folder, error))?;
+        #[cfg(unix)]
+        if let Ok(folder) = system::open_no_link(OpenOptions::new().read(true), folder) {
+            self.give_to_owner_of_home(&folder);
+        }
+        Ok(())
+    }
+
+    /// To be called with nothing but what was just made here: with another file it would give root's files away. Where that
+    /// is not allowed the file stays as it is.
+    fn give_to_owner_of_home(&self, file: &File) {
+        let given = fs::metadata(&self.home).and_then(|home| system::give_to_owner(file, &home));
+        if let Err(error) = given {
+            tracing::debug!(%error, "a new file does not belong to the owner of its folder");
+        }
+    }
+
+    fn unreadable(&self, detail: String) -> StoreError {
+        self.file_error(CredentialStoreTrouble::Unreadable, detail)
+    }
+
+    fn too_large(&self) -> StoreError {
+        self.corrupt(format!("is larger than {MAX_FILE_BYTES} bytes"))
+    }
+
+    fn corrupt(&self, detail: String) -> StoreError {
+        self.file_error(CredentialStoreTrouble::Corrupt, detail)
+    }
+
+    fn file_error(&self, trouble: CredentialStoreTrouble, detail: String) -> StoreError {
+        StoreError {
+            store: "file".to_owned(),
+            trouble,
+            detail: format!("{} {detail}", self.file().display()),
+        }
+    }
+
+    fn unwritable(&self, path: &Path, error: io::Error) -> StoreError {
+        StoreError {
+            store: "file".to_owned(),
+            trouble: CredentialStoreTrouble::Unreadable,
+            detail: format!("{} can't be written: {error}", path.display()),
+        }
+    }
+}
+
+impl CredentialStore for FileStore {
+    fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
+        let (store, key) = (self.clone(), key.clone());
+        Box::pin(blocking(move || store.load_blocking(&key)))
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+        expected: Option<&'a CredentialRecord>,
+        new: Option<&'a CredentialRecord>,
+    ) -> StoreFuture<'a, Replaced> {
+        Box::pin(async move {
+            let lock = self.wait_for_lock(FILE_LOCK.to_owned()).await?;
+            let (store, key) = (self.clone(), key.clone());
+            let (expected, new) = (expected.cloned(), new.cloned());
+            // From here on it goes through to its end, whether anybody waits for it or not, and the lock is held until then.
+            blocking(move || {
+                let _lock = lock;
+                store.replace_locked(&key, expected.as_ref(), new.as_ref(), || {})
+            })
+            .await
+        })
+    }
+
+    fn lock<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, RecordLock> {
+        let digest = Sha256::digest(key.as_str().as_bytes());
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Box::pin(async move {
+            let lock = self.wait_for_lock(format!("{digest}.lock")).await?;
+            Ok(RecordLock::new(lock))
+        })
+    }
+
+    fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let lock = self.wait_for_lock(FILE_LOCK.to_owned()).await?;
+            let (store, key) = (self.clone(), key.clone());
+            blocking(move || {
+                let _lock = lock;
+                store.prove_writable_locked(&key)
+            })
+            .await
+        })
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(StoreError::broken(&error)),
+    }
+}
+
+/// The file as it was found.
+struct Found {
+    bytes: Zeroizing<Vec<u8>>,
+    metadata: fs::Metadata,
+}
+
+/// What is in the file: of the records no more is made than where they stand.
+struct Document<'a>(Vec<(String, &'a RawValue)>);
+
+impl Document<'_> {
+    /// The text of the file with this record in it, or without one. What else is in it keeps its text and its place.
+    fn with(
+        &self,
+        key: &CredentialKey,
+        record: Option<&SecretString>,
+    ) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+        let record: Option<&RawValue> = record
+            .map(|json| serde_json::from_str(json.expose_secret()))
+            .transpose()?;
+        let mut entries = Vec::with_capacity(self.0.len() + 1);
+        let mut record = record;
+        for (name, json) in &self.0 {
+            if name != key.as_str() {
+                entries.push((name.as_str(), *json));
+            } else if let Some(record) = record.take() {
+                entries.push((name.as_str(), record));
+            }
+        }
+        entries.extend(record.map(|record| (key.as_str(), record)));
+        // Room for the names with every character escaped, the texts, and what stands around them.
+        let length = entries
+            .iter()
+            .map(|(name, json)| 6 * name.len() + json.get().len() + 8);
+        let mut content = Zeroizing::new(Vec::with_capacity(length.sum::<usize>() + 8));
+        serde_json::to_writer_pretty(&mut *content, &Entries(&entries))?;
+        Ok(content)
+    }
+}
+
+impl<'de> Deserialize<'de> for Document<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Document<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Document(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+struct Entries<'a>(&'a [(&'a str, &'a RawValue)]);
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, json) in self.0 {
+            map.serialize_entry(name, json)?;
+        }
+        map.end()
+    }
+}
+
+/// A lock that is held. The system releases it when the process ends, in whatever way.
+struct FileLock(File);
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Closing alone would leave it held by a child that is just being started and has not closed its copy yet.
+        system::unlock(&self.0);
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::fs::{File, Metadata, OpenOptions};
+    use std::io;
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    use std::path::Path;
+
+    use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+    use rustix::io::Errno;
+
+    /// Opens what is at `path`, unless that is a symbolic link. A pipe does not make it wait.
+    pub fn open_no_link(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        options.custom_flags(flags.bits().cast_signed()).open(path)
+    }
+
+    /// Opens a lock file, which is created if it is not there (`true` then); the folder is not.
+    pub fn open_lock(folder: &Path, name: &str) -> io::Result<(File, bool)> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+        let open = |more: OFlags| {
+            let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            rustix::fs::openat(&folder, name, flags | more, Mode::RUSR | Mode::WUSR)
+        };
+        match open(OFlags::CREATE | OFlags::EXCL) {
+            Ok(file) => Ok((file.into(), true)),
+            Err(Errno::EXIST) => Ok((open(OFlags::empty())?.into(), false)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub fn try_lock(file: &File) -> io::Result<bool> {
+        loop {
+            match flock(file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(true),
+                Err(Errno::WOULDBLOCK) => return Ok(false),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    pub fn unlock(file: &File) {
+        if let Err(error) = flock(file, FlockOperation::Unlock) {
+            tracing::debug!(%error, "a lock is released by closing its file");
+        }
+    }
+
+    /// Gives `file` the owner that `like` has.
+    pub fn give_to_owner(file: &File, like: &Metadata) -> io::Result<()> {
+        if file.metadata()?.uid() == like.uid() {
+            return Ok(());
+        }
+        std::os::unix::fs::fchown(file, Some(like.uid()), Some(like.gid()))
+    }
+
+    /// Makes a rename in `folder` outlast a power failure.
+    pub fn sync_folder(folder: &Path) -> io::Result<()> {
+        match File::open(folder)?.sync_all() {
+            // A file system that does not know how to sync a folder.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            synced => synced,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod system {
+    use std::fs::{File, Metadata, OpenOptions};
+    use std::io;
+    use std::path::Path;
+
+    use fs4::{FileExt, TryLockError};
+
+    /// Opens what is at `path`; of a symbolic link, the link itself, which is no regular file.
+    pub fn open_no_link(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+        #[cfg(windows)]
+        {
+            use std::os::windows::fs::OpenOptionsExt;
+
+            const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+            options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+        }
+        options.open(path)
+    }
+
+    /// Opens a lock file, which is created if it is not there (`true` then); the folder is not.
+    pub fn open_lock(folder: &Path, name: &str) -> io::Result<(File, bool)> {
+        if !folder.symlink_metadata()?.is_dir() {
+            return Err(io::Error::other("what it should be in is no folder"));
+        }
+        let path = folder.join(name);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        match open_no_link(options.clone().create_new(true), &path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => return Ok((opened?, true)),
+        }
+        let file = open_no_link(&mut options, &path)?;
+        match file.metadata()?.is_file() {
+            true => Ok((file, false)),
+            false => Err(io::Error::other("it is no regular file")),
+        }
+    }
+
+    pub fn try_lock(file: &File) -> io::Result<bool> {
+        match FileExt::try_lock(file) {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    pub fn unlock(file: &File) {
+        if let Err(error) = FileExt::unlock(file) {
+            tracing::debug!(%error, "a lock is released by closing its file");
+        }
+    }
+
+    /// A file inherits from its folder who may use it.
+    pub fn give_to_owner(_file: &File, _like: &Metadata) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The system has no such thing.
+    pub fn sync_folder(_folder: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn record(token: &str) -> CredentialRecord {
+        CredentialRecord::from_json(&json!({"access_token": token})).unwrap()
+    }
+
+    /// What a program does that keeps no lock, at the worst moment.
+    #[test]
+    fn a_change_made_while_the_new_file_was_written_survives() {
+        let home = tempfile::tempdir().unwrap();
+        let store = FileStore::new(home.path());
+        let (mine, other) = (
+            CredentialKey::new("a", "https://a"),
+            CredentialKey::new("b", "https://b"),
+        );
+        fs::write(store.file(), "{}").unwrap();
+        let mut changes = vec![
+            format!(r#"{{"{}":{{"access_token":"b1"}}}}"#, other.as_str()),
+            format!(
+                r#"{{"{}":{{"access_token":"b2"}},"version":2}}"#,
+                other.as_str()
+            ),
+        ];
+        let replaced = store.replace_locked(&mine, None, Some(&record("a1")), || {
+            if let Some(change) = changes.pop() {
+                fs::write(store.file(), change).unwrap();
+            }
+        });
+        assert_eq!(replaced, Ok(Replaced::Stored));
+        let stored = |key| store.load_blocking(key).unwrap();
+        assert_eq!(stored(&mine), Some(record("a1")));
+        assert_eq!(stored(&other), Some(record("b1")));
+
+        // The record itself, too.
+        let newer = format!(r#"{{"{}":{{"access_token":"a2"}}}}"#, mine.as_str());
+        let replaced = store.replace_locked(&mine, Some(&record("a1")), None, || {
+            fs::write(store.file(), &newer).unwrap();
+        });
+        assert_eq!(replaced, Ok(Replaced::Conflict(Some(record("a2")))));
+        assert_eq!(fs::read_to_string(store.file()).unwrap(), newer);
+
+        // A program that never stops does not make it run for ever, nor lose what that program wrote.
+        let mut count = 0;
+        let replaced = store.replace_locked(&other, None, Some(&record("b3")), || {
+            count += 1;
+            fs::write(store.file(), format!(r#"{{"count":{count}}}"#)).unwrap();
+        });
+        assert_eq!(
+            replaced.unwrap_err().trouble,
+            CredentialStoreTrouble::Unreadable
+        );
+        let left: Value = serde_json::from_slice(&fs::read(store.file()).unwrap()).unwrap();
+        assert_eq!((count, left), (ATTEMPTS, json!({"count": ATTEMPTS})));
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let store = FileStore::new(home.path());
+        let left_over = home
+            .path()
+            .join(format!("{TEMPORARY_PREFIX}0123{TEMPORARY_SUFFIX}"));
+        let others = [".credentials.json.bak", "x.mcp-startup.tmp"].map(|n| home.path().join(n));
+        for path in others.iter().chain([&left_over]) {
+            fs::write(path, "secret").unwrap();
+        }
+        let key = CredentialKey::new("a", "https://a");
+        store.prove_writable_locked(&key).unwrap();
+        assert!(!left_over.exists() && others.iter().all(|path| path.exists()));
+        assert!(!store.file().exists());
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_becomes_one_and_the_last_was_valid() {
+        let home = tempfile::tempdir().unwrap();
+        let store = FileStore::new(home.path());
+        let key = CredentialKey::new("a", "https://a");
+        let of = |token: &str| format!(r#""{}":{{"access_token":"{token}"}}"#, key.as_str());
+        let twice = format!(r#"{{"x":1,{},"x":2,{}}}"#, of("first"), of("last"));
+        fs::write(store.file(), twice).unwrap();
+        assert_eq!(store.load_blocking(&key).unwrap(), Some(record("last")));
+        let replaced = store.replace_locked(&key, Some(&record("last")), None, || {});
+        assert_eq!(replaced, Ok(Replaced::Stored));
+        let left = fs::read_to_string(store.file()).unwrap();
+        assert_eq!(left, "{\n  \"x\": 1,\n  \"x\": 2\n}");
+    }
+}
