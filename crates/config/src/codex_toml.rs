@@ -225,6 +225,8 @@ fn server(
         oauth,
         transport,
         filled_in: Vec::new(),
+        place: entry.place.clone(),
+        key_places: entry.places_of(&["command", "cwd"]),
     })
 }
 

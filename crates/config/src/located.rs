@@ -38,7 +38,7 @@ impl Value {
 }
 
 /// A key, and the line where it stands: what every problem names.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Place {
     key: String,
     line: Option<u32>,
@@ -109,6 +109,11 @@ impl<'a> Entry<'a> {
     /// Where `key` stands, if it is there at all.
     pub fn place_of(&self, key: &str) -> Option<Place> {
         self.find(key).map(|found| found.place)
+    }
+
+    pub fn places_of(&self, keys: &[&'static str]) -> Vec<(&'static str, Place)> {
+        let places = keys.iter().map(|key| Some((*key, self.place_of(key)?)));
+        places.flatten().collect()
     }
 
     pub fn text(&self, key: &str) -> Result<Option<Found<&'a str>>, EntryProblem> {

@@ -229,6 +229,8 @@ fn server(
             TransportConfig::Stdio(stdio(entry, &environment)?)
         },
         filled_in: environment.given.into_inner(),
+        place: entry.place.clone(),
+        key_places: entry.places_of(&["command"]),
     };
     if is_http && let Some(oauth) = entry.table("oauth")? {
         config.oauth.client_id = oauth.text("clientId")?.map(|found| found.value.to_owned());

@@ -137,6 +137,9 @@ pub struct ServerConfig {
     /// The values that variables filled into texts of the entry, its arguments and URL among them: each may be a secret. Not
     /// those of the variables that every program inherits ([`CODEX_INHERITED_VARIABLES`]).
     pub filled_in: Vec<SecretString>,
+    /// Where the entry stands, and its keys that a start may find fault with.
+    pub(crate) place: Place,
+    pub(crate) key_places: Vec<(&'static str, Place)>,
 }
 
 /// The OAuth client that the configuration gives, where it gives one.
@@ -288,6 +291,13 @@ impl ServerConfig {
         Self::in_code(name.into(), transport)
     }
 
+    /// A problem with one key of the entry that only a start can find, such as a `cwd` that does not exist: key and line named.
+    pub fn problem(&self, key: &str, problem: impl Into<String>) -> EntryProblem {
+        let place = self.key_places.iter().find(|(known, _)| *known == key);
+        let place = place.map_or_else(|| self.place.child(key, None), |(_, place)| place.clone());
+        place.problem(problem)
+    }
+
     fn in_code(name: String, transport: TransportConfig) -> Result<Self, EntryProblem> {
         validation::name(&Place::in_code("name"), &name)?;
         Ok(Self {
@@ -298,6 +308,8 @@ impl ServerConfig {
             oauth: OAuthClient::default(),
             transport,
             filled_in: Vec::new(),
+            place: Place::in_code("server"),
+            key_places: Vec::new(),
         })
     }
 

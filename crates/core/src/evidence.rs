@@ -183,8 +183,6 @@ evidence_enum! {
 evidence_struct! {
     /// The entry of the configuration can't be used.
     ConfigurationEvidence {
-        /// The file.
-        file: String,
         /// The key, as a path in the file.
         key: String,
         /// The line, from 1.

@@ -330,15 +330,8 @@ fn any_process() -> impl Strategy<Value = ProcessEvidence> {
 fn any_evidence() -> impl Strategy<Value = Evidence> {
     use CredentialStoreTrouble::*;
     use StartPhase::*;
-    let configuration =
-        (words(), words(), any::<Option<u32>>(), words()).prop_map(|(file, key, line, problem)| {
-            ConfigurationEvidence {
-                file,
-                key,
-                line,
-                problem,
-            }
-        });
+    let configuration = (words(), any::<Option<u32>>(), words())
+        .prop_map(|(key, line, problem)| ConfigurationEvidence { key, line, problem });
     let store = (
         words(),
         one_of(&[Locked, Unreadable, Corrupt, Unsupported]),

@@ -27,6 +27,15 @@ pub const DEFAULT_CONCURRENCY: usize = 256;
 const MAX_READERS: usize = 4;
 
 /// How servers are started.
+///
+/// ```
+/// use mcp_startup::{Startup, StartupOptions};
+///
+/// let mut options = StartupOptions::default();
+/// options.concurrency = 8;
+/// let startup = Startup::new(options)?;
+/// # Ok::<(), mcp_startup::ClientError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StartupOptions {
@@ -120,6 +129,26 @@ impl Startup {
     /// Starts every enabled server and keeps those that are ready.
     ///
     /// Must be called inside a Tokio runtime.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use mcp_startup::config::ServerConfig;
+    /// use mcp_startup::{Startup, StartupOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let lab = mcp_startup_lab::Lab::start(0).await?;
+    /// let server = ServerConfig::http("ready", &lab.url("ready"))?;
+    /// let mut start = Startup::new(StartupOptions::default())?.start(vec![server.into()]);
+    /// while let Some((event, live)) = start.next().await {
+    ///     if let Some(live) = live {
+    ///         println!("{} has {} tools", event.notification.name(), live.peer().list_all_tools().await?.len());
+    ///         live.close().await;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start(&self, servers: Vec<ServerEntry>) -> Start {
         Start {
             run: Run::begin(self, servers, Keeping::Live),

@@ -4,7 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::event::Update;
 use mcp_startup_auth::{Mask, RequestLog};
-use mcp_startup_core::{Evidence, StartPhase, printable};
+use mcp_startup_config::EntryProblem;
+use mcp_startup_core::{ConfigurationEvidence, Evidence, StartPhase, printable};
 
 /// How much of an answer that is no MCP is kept, in characters.
 const SAMPLE_CHARS: usize = 200;
@@ -55,6 +56,17 @@ impl Findings {
     pub fn hide(&self, secrets: impl Iterator<Item = impl AsRef<str>>) {
         let mut mask = self.mask.write().unwrap_or_else(PoisonError::into_inner);
         secrets.for_each(|secret| mask.add(secret.as_ref()));
+    }
+
+    /// The entry of the configuration can't be used.
+    pub fn misconfigured(&self, problem: &EntryProblem) {
+        self.note(|evidence| {
+            evidence.configuration = Some(ConfigurationEvidence {
+                key: Some(problem.key.clone()),
+                line: problem.line,
+                problem: Some(problem.problem.clone()),
+            });
+        });
     }
 
     /// Foreign text without the secrets in it.

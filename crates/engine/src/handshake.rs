@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use mcp_startup_core::RequestTarget;
 use rmcp::RoleClient;
-use rmcp::model::{ClientCapabilities, ClientConfig, ErrorData, Implementation, ProtocolVersion};
+use rmcp::model::{
+    ClientCapabilities, ClientConfig, ErrorCode, ErrorData, Implementation, ProtocolVersion,
+};
 use rmcp::service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RunningService};
 use rmcp::transport::Transport;
 
@@ -59,7 +61,12 @@ where
     let refusal = match legacy {
         Ok(service) => return with_known_version(service, findings),
         Err(error) => match &error {
-            ClientInitializeError::JsonRpcError(data) => HandshakeError::refused(data, findings),
+            ClientInitializeError::JsonRpcError(data) if may_be_of_another_era(data) => {
+                HandshakeError::refused(data, findings)
+            }
+            ClientInitializeError::JsonRpcError(data) => {
+                return Err(HandshakeError::refused(data, findings));
+            }
             ClientInitializeError::UncorrelatedErrorResponse { .. } => HandshakeError::from(error),
             _ if refused_by_status() => HandshakeError::from(error),
             _ => return Err(HandshakeError::from(error)),
@@ -168,6 +175,18 @@ fn with_known_version(service: Service, findings: &Findings) -> Result<Service, 
             findings,
         )),
     }
+}
+
+/// Whether an answer to `initialize` may mean that the server is of the new era: those that were tried answer that the method,
+/// its params or its version is not theirs. Any other error is about this server, and a second handshake would only take time.
+fn may_be_of_another_era(error: &ErrorData) -> bool {
+    matches!(
+        error.code,
+        ErrorCode::METHOD_NOT_FOUND
+            | ErrorCode::INVALID_PARAMS
+            | ErrorCode::INVALID_REQUEST
+            | ErrorCode::UNSUPPORTED_PROTOCOL_VERSION
+    ) || supported_versions(error).is_some()
 }
 
 /// The versions in an error that says ours is not supported (MCP 2026-07-28, protocol version negotiation).

@@ -17,7 +17,7 @@ use mcp_startup_config::HttpConfig;
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::streamable_http_client::{
-    AuthRequiredError, HttpStatusError, SseError, StreamableHttpClient, StreamableHttpError,
+    HttpStatusError, SseError, StreamableHttpClient, StreamableHttpError,
     StreamableHttpPostResponse, StreamableHttpResponseLimits,
 };
 use secrecy::ExposeSecret;
@@ -296,9 +296,6 @@ impl McpHttp {
             };
         }
         match status {
-            StatusCode::UNAUTHORIZED => Err(StreamableHttpError::AuthRequired(
-                AuthRequiredError::new("401".to_owned()),
-            )),
             StatusCode::NOT_FOUND if session_id.is_some() => {
                 Err(StreamableHttpError::SessionExpired)
             }
@@ -307,7 +304,9 @@ impl McpHttp {
                 && media_type == JSON
                 && !matches!(
                     status,
-                    StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+                    StatusCode::UNAUTHORIZED
+                        | StatusCode::FORBIDDEN
+                        | StatusCode::TOO_MANY_REQUESTS
                 ) =>
             {
                 let body = answer.body(self.limit()).await?;
@@ -497,9 +496,6 @@ impl StreamableHttpClient for McpHttp {
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => {
                 Err(StreamableHttpError::ServerDoesNotSupportSse)
             }
-            StatusCode::UNAUTHORIZED => Err(StreamableHttpError::AuthRequired(
-                AuthRequiredError::new("401".to_owned()),
-            )),
             status if status.is_success() && media_type(&response) == EVENTS => {
                 let sent = self.shared.findings.log.sent(RequestEvidence::default());
                 Ok(self.events_of(Answer { response, sent }))

@@ -48,8 +48,10 @@ mod stdio;
 pub use check::{Check, DEFAULT_CONCURRENCY, Start, Startup, StartupOptions};
 pub use event::{StartupEvent, Update};
 pub use mcp_startup_auth as auth;
+pub use mcp_startup_auth::network::ClientError;
 pub use mcp_startup_config as config;
 pub use mcp_startup_core::*;
+pub use rmcp;
 pub use start::{DEFAULT_LIMIT, LiveServer};
 
 /// The README's example, compiled with the documentation's.

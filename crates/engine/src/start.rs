@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use mcp_startup_auth::{CredentialKey, CredentialStores, Mask, StoreError, discover};
 use mcp_startup_config::{
-    EntryProblem, HttpConfig, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
+    HttpConfig, InheritedEnvironment, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
 };
 use mcp_startup_core::{
-    ConfigurationEvidence, CredentialEvidence, CredentialSource, CredentialWorth, DiscoveryOutcome,
-    FirstRequest, RequestTarget, StartPhase, StartupFailure, StoreEvidence, Transport, assess,
-    judge,
+    CredentialEvidence, CredentialSource, CredentialWorth, DiscoveryOutcome, FirstRequest,
+    RequestTarget, StartPhase, StartupFailure, StoreEvidence, Transport, assess, judge,
 };
 use rmcp::RoleClient;
 use rmcp::model::PaginatedRequestParams;
@@ -33,7 +32,7 @@ pub const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 /// How long closing a server may take: ending its session over HTTP.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// How long a server may take to list its tools.
-const TOOLS_LIMIT: Duration = Duration::from_secs(5);
+const TOOLS_LIMIT: Duration = Duration::from_secs(2);
 /// A server may page its tools for ever.
 const MAX_TOOL_PAGES: usize = 20;
 
@@ -122,13 +121,19 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
         return mask;
     };
     let secrets: Vec<&SecretString> = match &config.transport {
-        // The PATH is shown where a program is not on it.
-        TransportConfig::Stdio(stdio) => stdio
-            .env
-            .iter()
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("PATH"))
-            .map(|(_, value)| value)
-            .collect(),
+        TransportConfig::Stdio(stdio) => {
+            secrets_of_arguments(&stdio.args).for_each(|secret| mask.add(secret));
+            if matches!(stdio.inherited, InheritedEnvironment::Everything) {
+                std::env::vars()
+                    .filter(|(name, _)| names_a_secret(name))
+                    .for_each(|(_, value)| mask.add(&value));
+            }
+            // The PATH is shown where a program is not on it.
+            let env = stdio.env.iter();
+            env.filter(|(name, _)| !name.eq_ignore_ascii_case("PATH"))
+                .map(|(_, value)| value)
+                .collect()
+        }
         TransportConfig::Http(http) => {
             for (_, value) in http.url.query_pairs() {
                 mask.add(&value);
@@ -151,6 +156,40 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
     mask
 }
 
+/// The values of arguments that are called secrets: `--api-key=VALUE`, `--api-key VALUE`, `API_KEY=VALUE`.
+fn secrets_of_arguments(arguments: &[String]) -> impl Iterator<Item = &str> {
+    let following = arguments.iter().zip(arguments.iter().skip(1));
+    let separate = following
+        .filter(|(flag, _)| flag.starts_with('-') && !flag.contains('=') && names_a_secret(flag))
+        .map(|(_, value)| value.as_str());
+    let joined = arguments
+        .iter()
+        .filter_map(|argument| argument.split_once('='))
+        .filter(|(name, _)| names_a_secret(name))
+        .map(|(_, value)| value);
+    separate.chain(joined)
+}
+
+/// Whether a flag or a variable is called a secret. A program inherits much, and most of it is harmless.
+fn names_a_secret(name: &str) -> bool {
+    const WORDS: [&str; 10] = [
+        "key",
+        "token",
+        "secret",
+        "passw",
+        "passphrase",
+        "pwd",
+        "credential",
+        "auth",
+        "bearer",
+        "cookie",
+    ];
+    let name = name.to_ascii_lowercase();
+    // The folder that a shell was in, and where it was before.
+    let is_folder = matches!(name.as_str(), "pwd" | "oldpwd");
+    !is_folder && WORDS.iter().any(|word| name.contains(word))
+}
+
 /// Starts one server. Nothing of it is left when the future is dropped.
 pub(crate) async fn start(
     entry: &ServerEntry,
@@ -164,7 +203,7 @@ pub(crate) async fn start(
     let config = match &entry.config {
         Ok(config) => config,
         Err(problem) => {
-            findings.note(|evidence| evidence.configuration = Some(as_evidence(problem)));
+            findings.misconfigured(problem);
             return Outcome::Failed(Box::new(judge(findings.evidence())), None);
         }
     };
@@ -238,9 +277,9 @@ impl Attempt<'_> {
         let findings = self.findings.clone();
         findings.note(|evidence| evidence.transport = Some(Transport::Stdio));
         findings.enter(StartPhase::Launching);
-        let program = self
-            .program
-            .insert(Program::launch(config, self.live, &findings)?);
+        let program =
+            self.program
+                .insert(Program::launch(self.config, config, self.live, &findings)?);
         findings.enter(StartPhase::Initializing);
         let connections = program.connections();
         let handshake = shake_hands(|| lend(&connections), || false, &findings);
@@ -373,9 +412,9 @@ impl Attempt<'_> {
             &self.findings.log,
         )
         .await;
-        let not_published = found.outcome == Some(DiscoveryOutcome::NotPublished);
+        let not_published = found.evidence.outcome == Some(DiscoveryOutcome::NotPublished);
         self.findings
-            .note(|evidence| evidence.discovered = Some(found));
+            .note(|evidence| evidence.discovered = Some(found.evidence));
         // No OAuth, and a header was sent: if anything was meant to be the key that was refused, it was that.
         if not_published
             && credential.source != Some(CredentialSource::Stored)
@@ -405,15 +444,6 @@ fn note_no_mcp(findings: &Findings) {
             let protocol = evidence.protocol.get_or_insert_default();
             protocol.not_mcp.get_or_insert_default();
         });
-    }
-}
-
-fn as_evidence(problem: &EntryProblem) -> ConfigurationEvidence {
-    ConfigurationEvidence {
-        file: None,
-        key: Some(problem.key.clone()),
-        line: problem.line,
-        problem: Some(problem.problem.clone()),
     }
 }
 

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use mcp_startup_config::{InheritedEnvironment, StdioConfig};
-use mcp_startup_core::{ConfigurationEvidence, ProcessEvidence, SpawnFailure, printable};
+use mcp_startup_config::{InheritedEnvironment, ServerConfig, StdioConfig};
+use mcp_startup_core::{ProcessEvidence, SpawnFailure, printable};
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
 use rmcp::RoleClient;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -55,7 +55,12 @@ type Connection = AsyncRwTransport<RoleClient, BoundedOutput, ChildStdin>;
 
 impl Program {
     /// Launches the program. What is wrong with it, where it can't be, goes into the findings.
-    pub fn launch(config: &StdioConfig, live: bool, findings: &Findings) -> Option<Self> {
+    pub fn launch(
+        server: &ServerConfig,
+        config: &StdioConfig,
+        live: bool,
+        findings: &Findings,
+    ) -> Option<Self> {
         let environment = environment(config);
         let path = environment
             .iter()
@@ -74,7 +79,7 @@ impl Program {
             && !cwd.is_dir()
         {
             let problem = format!("the folder {} does not exist", cwd.display());
-            findings.note(|evidence| evidence.configuration = Some(invalid("cwd", problem)));
+            findings.misconfigured(&server.problem("cwd", problem));
             return None;
         }
         let Some(program) = find_program(&config.command, &path, config.cwd.as_deref()) else {
@@ -109,9 +114,7 @@ impl Program {
                 findings.cause(&error);
                 if is_of_the_program(&error) {
                     let problem = format!("{} can't be run: {error}", program.display());
-                    findings.note(|evidence| {
-                        evidence.configuration = Some(invalid("command", problem));
-                    });
+                    findings.misconfigured(&server.problem("command", problem));
                 }
                 return None;
             }
@@ -241,14 +244,6 @@ impl Drop for Program {
 
 fn note_process(findings: &Findings, note: impl FnOnce(&mut ProcessEvidence)) {
     findings.note(|evidence| note(evidence.process.get_or_insert_default()));
-}
-
-fn invalid(key: &str, problem: String) -> ConfigurationEvidence {
-    ConfigurationEvidence {
-        key: Some(key.to_owned()),
-        problem: Some(problem),
-        ..ConfigurationEvidence::default()
-    }
 }
 
 /// Whether a program can't be run because of what it is; and not because this machine has run out of something.

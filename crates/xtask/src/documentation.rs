@@ -28,11 +28,32 @@ pub fn of_accessors(
                 && let Some(documentation) = in_attributes(&function.attrs)
             {
                 let field = camel_case(&function.sig.ident.to_string());
-                found.insert(field, in_wire_words(&documentation));
+                found.insert(field, in_wire_words(without_examples(&documentation)));
             }
         }
     }
     Ok(found)
+}
+
+/// The documentation of a type itself, without its examples, which are Rust.
+pub fn of_type(source: &str, type_name: &str) -> Result<String, Box<dyn Error>> {
+    for item in syn::parse_file(source)?.items {
+        if let Item::Struct(found) = item
+            && found.ident == type_name
+            && let Some(documentation) = in_attributes(&found.attrs)
+        {
+            return Ok(in_wire_words(without_examples(&documentation)));
+        }
+    }
+    Err(format!("{type_name} is not documented").into())
+}
+
+/// The text before the first example.
+fn without_examples(documentation: &str) -> &str {
+    documentation
+        .split_once("```")
+        .map_or(documentation, |(text, _)| text)
+        .trim()
 }
 
 fn in_attributes(attributes: &[Attribute]) -> Option<String> {

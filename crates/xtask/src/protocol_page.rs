@@ -14,7 +14,7 @@ use mcp_startup_core::{
 };
 use serde_json::Value;
 
-use crate::{field_order, schemas};
+use crate::{documentation, field_order, schemas};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -24,6 +24,7 @@ pub fn page() -> Result<String> {
         introduction(),
         notification()?,
         reading()?,
+        tracker()?,
         auth_status()?,
         failure()?,
         evidence()?,
@@ -198,6 +199,32 @@ What is written is closed; what is read is open, because a newer server may say 
 /// A line without the method, which would fill the table.
 fn shortened(line: &str) -> String {
     line.replace(&format!("\"method\":\"{METHOD}\""), "…")
+}
+
+/// What clients of this project fold notifications with, in every language alike.
+fn tracker() -> Result<String> {
+    const SOURCE: &str = include_str!("../../core/src/tracker.rs");
+    let mut page = format!(
+        "## StartupTracker\n\n{}\n\n| operation | what it does |\n| --- | --- |\n",
+        documentation::of_type(SOURCE, "StartupTracker")?
+    );
+    let operations = documentation::of_accessors(SOURCE, "StartupTracker")?;
+    let order = [
+        "withLimit",
+        "apply",
+        "applyLines",
+        "servers",
+        "server",
+        "reauthenticationRequired",
+        "remove",
+    ];
+    for name in order {
+        let meaning = operations
+            .get(name)
+            .ok_or_else(|| format!("StartupTracker has no documented {name}"))?;
+        row(&mut page, &[&code(name), &meaning.replace('\n', " ")])?;
+    }
+    Ok(page)
 }
 
 fn auth_status() -> Result<String> {

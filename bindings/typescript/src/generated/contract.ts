@@ -31,7 +31,7 @@ export type McpServerStatusUpdatedNotification = { threadId: string | null, name
 /**
  * How a client is authorized at a server, as Codex's app-server calls it.
  *
- * - `unsupported`: The server asks for no authorization that a sign-in could give; so does every server over stdio.
+ * - `unsupported`: A sign-in has no place here: the server publishes no OAuth, or is a program (stdio).
  * - `notLoggedIn`: The server publishes OAuth, and nothing usable is stored.
  * - `bearerToken`: The configuration carries the authorization.
  * - `oAuth`: A stored record has a usable access or refresh token.

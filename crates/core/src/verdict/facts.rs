@@ -1,6 +1,6 @@
 //! The rows: what the evidence holds, and the first row that it makes true.
 
-use crate::credential::AccessTokenWorth;
+use crate::credential::{AccessTokenWorth, same_issuer};
 use crate::evidence::{
     CredentialSent, CredentialSource, DiscoveryOutcome, Evidence, IoTrouble, RequestEvidence,
     RequestTarget, SpawnFailure,
@@ -273,12 +273,6 @@ impl<'a> Facts<'a> {
             .as_ref()
             .and_then(|discovered| discovered.outcome)
     }
-}
-
-/// Two issuers are one if they are the same string (RFC 8414, section 3.3); a slash at the end, which URL libraries add,
-/// makes no other issuer.
-fn same_issuer(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 /// Whether a challenge has `error=VALUE` (RFC 6750, section 3), outside of any quoted text.

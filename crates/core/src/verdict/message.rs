@@ -68,7 +68,7 @@ impl Facts<'_> {
                     ),
                     Some(Trouble::Unsupported) => (
                         "is of a kind that can't be read here",
-                        "set the store to `file`, or start the server with the client that wrote it",
+                        "set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in again there, or use the client that wrote it",
                     ),
                     Some(Trouble::Unreadable) | None => {
                         ("can't be read", "check that it is there and may be read")
@@ -154,7 +154,9 @@ impl Facts<'_> {
             Kind::Unreachable => {
                 let what = match self.answer.and_then(|answer| answer.io) {
                     Some(IoTrouble::Dns) => "the name of its host could not be resolved",
-                    Some(IoTrouble::Tls) => "the TLS connection failed",
+                    Some(IoTrouble::Tls) => {
+                        "the TLS connection failed (where your network has a certificate authority of its own: SSL_CERT_FILE)"
+                    }
                     Some(IoTrouble::Closed) => "it closed the connection without an answer",
                     _ => "no connection could be made",
                 };
