@@ -11,7 +11,23 @@ Exit status:
   1    some server failed otherwise
   2    the arguments or the configuration can't be used
   3    at least one server needs a sign-in (again) or more access, whatever else failed
-  130  interrupted by Ctrl-C, after every program that was started has ended";
+  130  interrupted by Ctrl-C, after every program that was started has ended
+  141  nobody read on: the output was closed";
+
+const EXIT_STATUSES_OF_DEMO: &str = "\
+Exit status:
+  0    each server came to what it is made for
+  1    some server did not
+  130  interrupted by Ctrl-C";
+
+const EXIT_STATUSES_OF_FOLLOW: &str = "\
+Exit status:
+  0    every server is ready
+  1    some server failed otherwise, or is not ready
+  2    the arguments can't be used
+  3    at least one server needs a sign-in again, whatever else failed
+  130  interrupted by Ctrl-C, after the state so far was shown
+  141  nobody read on: the output was closed";
 
 /// Starts the MCP servers you have configured and says what each start came to.
 ///
@@ -37,13 +53,12 @@ pub enum Command {
     #[command(after_help = EXIT_STATUSES)]
     Check(Check),
     /// See it at work: servers in many states, in this process, with nothing to install or configure
-    ///
-    /// Exits with 0 where each came to what it is made for.
+    #[command(after_help = EXIT_STATUSES_OF_DEMO)]
     Demo(Demo),
     /// Read notifications of any app-server from stdin and show the same table
     ///
     /// Other lines may stand among them. Bad lines are named on stderr by their number.
-    #[command(after_help = EXIT_STATUSES)]
+    #[command(after_help = EXIT_STATUSES_OF_FOLLOW)]
     Follow(Follow),
     /// Serve MCP servers on loopback that fail on demand, to test a client against
     ///
@@ -100,7 +115,7 @@ pub struct Lab {
 
 #[derive(Debug, Args)]
 pub struct Starts {
-    /// How long each start may take, over what the configuration says [default there: 30]
+    /// How long each start may take; goes over the configuration's own (30 where that says nothing)
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
     /// How many servers start at once

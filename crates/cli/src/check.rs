@@ -1,8 +1,8 @@
 //! `mcp-startup check`: starts the servers of a configuration.
 
 use std::collections::HashMap;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mcp_startup::config::{
@@ -17,9 +17,12 @@ use crate::arguments::{self, Format};
 use crate::exit_status::{Ending, ExitStatus};
 use crate::interruption::{Interruption, nobody_reads};
 use crate::report::{self, Report, ServerReport};
-use crate::table::{Note, Row, Table};
+use crate::table::{Note, Row, Server, Table, wrapped};
 
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
+const PATH_CHARS: usize = 500;
+const NO_LOGIN_YET: &str = "`mcp-startup login` comes with the next version; until then sign in with the client that owns this \
+    configuration, such as `codex mcp login NAME`";
 
 pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     let path = match arguments.config {
@@ -27,20 +30,44 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
         None => default_configuration()?,
     };
     let configuration = read(&path, &ProcessEnvironment)?;
+    if configuration.servers.is_empty() {
+        let shown = shown(&path);
+        return Err(CommandError::Usage(format!(
+            "no server is configured in {shown}"
+        )));
+    }
     let servers = selected(&configuration, &arguments.servers)?;
     if servers.is_empty() {
         let mut stderr = anstream::stderr();
-        let _ = writeln!(
-            stderr,
-            "No server is configured and enabled in {}.",
-            path.display()
-        );
+        let _ = writeln!(stderr, "No server is enabled in {}.", shown(&path));
     }
     let mut options = StartupOptions::for_configuration(&configuration);
     options.limit = arguments.starts.timeout;
     options.concurrency = arguments.starts.concurrency;
-    let shown_path = Some(path.display().to_string());
-    start(options, servers, arguments.output.format, shown_path).map(|checked| checked.status)
+    // Part of a JSON document, which is for programs: the path as it is.
+    let reported_path = Some(path.display().to_string());
+    let format = arguments.output.format;
+    let checked = start(options, servers, format, reported_path)?;
+    if format == Format::Table && checked.servers.iter().any(wants_sign_in) {
+        let mut stderr = anstream::stderr();
+        let hint = match std::io::stderr().is_terminal() {
+            true => wrapped(NO_LOGIN_YET, textwrap::termwidth(), ""),
+            false => NO_LOGIN_YET.to_owned(),
+        };
+        let _ = writeln!(stderr, "{hint}");
+    }
+    Ok(checked.status)
+}
+
+/// A path as it may come to a terminal: whoever made the file chose its name.
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string(), PATH_CHARS)
+}
+
+/// Whether its row tells the user to sign in.
+fn wants_sign_in(server: &ServerReport) -> bool {
+    let recovery = server.failure.as_ref().map(|failure| failure.recovery());
+    Ending::of_start(recovery, &server.status) == Ending::NeedsSignIn
 }
 
 /// What a check came to, and which servers it was about.
@@ -150,7 +177,7 @@ impl Shown {
             Update::Event(event) => self.event(event),
             Update::Phase { name, phase } => {
                 if let Some(table) = &mut self.table {
-                    table.runs(&name, &name, Some(phase));
+                    table.runs(Server::named(&name), Some(phase));
                 }
                 Ok(())
             }
@@ -173,7 +200,7 @@ impl Shown {
         }
         if *notification.status() == McpServerStartupState::Starting {
             if let Some(table) = &mut self.table {
-                table.runs(notification.name(), notification.name(), None);
+                table.runs(Server::named(notification.name()), None);
             }
             return Ok(());
         }
@@ -192,7 +219,11 @@ impl Shown {
         // Its line waits for the number of its tools.
         match is_ready {
             true => {
-                self.counting.insert(self.reports[at].name.clone(), at);
+                let name = &self.reports[at].name;
+                if let Some(table) = &mut self.table {
+                    table.counts_tools(Server::named(name));
+                }
+                self.counting.insert(name.clone(), at);
                 Ok(())
             }
             false => self.print_row(at),
@@ -203,8 +234,7 @@ impl Shown {
         let Some(table) = &mut self.table else {
             return Ok(());
         };
-        let report = &self.reports[at];
-        table.ended(&report.name, &row(report))
+        table.ended(&row(&self.reports[at]))
     }
 
     fn close(
@@ -241,7 +271,7 @@ fn row(report: &ServerReport) -> Row<'_> {
         (None, _) => Note::Nothing,
     };
     Row {
-        name: &report.name,
+        server: Server::named(&report.name),
         state: &report.status,
         elapsed_ms: Some(report.elapsed_ms),
         required: report.required,
@@ -259,7 +289,7 @@ fn default_configuration() -> Result<PathBuf, CommandError> {
     let path = codex_home(&ProcessEnvironment).map(|home| home.join("config.toml"));
     match path {
         Some(path) if path.exists() => {
-            let _ = writeln!(stderr, "Checking the servers of {}", path.display());
+            let _ = writeln!(stderr, "Checking the servers of {}", shown(&path));
             if stranger.is_some() {
                 let _ = writeln!(
                     stderr,
@@ -272,7 +302,7 @@ fn default_configuration() -> Result<PathBuf, CommandError> {
         path => {
             let looked = path.map_or_else(
                 || "neither CODEX_HOME nor HOME is set".to_owned(),
-                |path| format!("{} does not exist", path.display()),
+                |path| format!("{} does not exist", shown(&path)),
             );
             let hint = match stranger {
                 Some(_) => {
@@ -302,14 +332,11 @@ fn selected(
                 .take(20)
                 .map(|entry| printable(&entry.name, 60))
                 .collect();
-            let known = match known.is_empty() {
-                true => "it configures none".to_owned(),
-                false => format!("it configures: {}", known.join(", ")),
-            };
             return Err(CommandError::Usage(format!(
-                "there is no server `{}` in {}; {known}",
+                "there is no server `{}` in {}; it configures: {}",
                 printable(name, 60),
-                configuration.path.display()
+                shown(&configuration.path),
+                known.join(", ")
             )));
         }
     }

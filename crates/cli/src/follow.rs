@@ -1,20 +1,22 @@
 //! `mcp-startup follow`: the table of what any app-server says.
 
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Write};
 
 use mcp_startup_core::{
     LineError, LineSplitter, McpServerStartupFailureReason, McpServerStartupState,
     McpServerStatusUpdatedNotification, StartupTracker, TrackedServer, decode, encode,
 };
 use serde::Serialize;
+use tokio::io::AsyncReadExt;
 
 use crate::CommandError;
 use crate::arguments::{self, Format};
 use crate::exit_status::{Ending, ExitStatus};
+use crate::interruption::Interruption;
 use crate::report;
-use crate::table::{Note, Row, Table};
+use crate::table::{Note, Row, Server, Table};
 
-/// The tracker's state when the input has ended.
+/// The tracker's state when the input has ended, or was interrupted.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Followed<'a> {
@@ -35,27 +37,17 @@ pub fn run(arguments: &arguments::Follow) -> Result<ExitStatus, CommandError> {
         tracker: StartupTracker::default(),
         bad_lines: 0,
     };
-    let mut lines = LineSplitter::default();
-    let mut stdin = std::io::stdin().lock();
-    let mut buffer = vec![0; 64 * 1024];
-    let mut told = Ok(());
-    loop {
-        let read = match stdin.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error.into()),
-        };
-        lines.push(&buffer[..read], |number, line| {
-            if told.is_ok() {
-                told = follower.line(number, line);
-            }
-        });
-        std::mem::replace(&mut told, Ok(()))?;
+    let mut stderr = anstream::stderr();
+    if std::io::stdin().is_terminal() {
+        let _ = writeln!(stderr, "Reading notifications from stdin; Ctrl-D ends it.");
     }
-    lines.finish(|number, line| told = follower.line(number, line));
-    told?;
-    follower.close()
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let interrupted = runtime.block_on(follower.read());
+    // A read of stdin that is still waiting must not keep the process.
+    runtime.shutdown_background();
+    follower.close(interrupted?)
 }
 
 struct Follower {
@@ -66,6 +58,33 @@ struct Follower {
 }
 
 impl Follower {
+    /// Reads stdin to its end. Returns whether it was interrupted.
+    async fn read(&mut self) -> std::io::Result<bool> {
+        let mut interruption = Interruption::listen()?;
+        let mut lines = LineSplitter::default();
+        let mut stdin = tokio::io::stdin();
+        let mut buffer = vec![0; 64 * 1024];
+        let mut told = Ok(());
+        loop {
+            let read = tokio::select! {
+                biased;
+                () = interruption.next() => return Ok(true),
+                read = stdin.read(&mut buffer) => read?,
+            };
+            if read == 0 {
+                break;
+            }
+            lines.push(&buffer[..read], |number, line| {
+                if told.is_ok() {
+                    told = self.line(number, line);
+                }
+            });
+            std::mem::replace(&mut told, Ok(()))?;
+        }
+        lines.finish(|number, line| told = self.line(number, line));
+        told.map(|()| false)
+    }
+
     fn line(&mut self, number: u64, line: Result<&[u8], LineError>) -> std::io::Result<()> {
         let read = line.and_then(|line| {
             decode(line).map_err(|error| LineError {
@@ -78,12 +97,8 @@ impl Follower {
             Ok(None) => Ok(()),
             Err(error) => {
                 self.bad_lines += 1;
-                let mut stderr = anstream::stderr();
-                let _ = writeln!(
-                    stderr,
-                    "{}",
-                    mcp_startup_core::printable(&error.to_string(), 300)
-                );
+                self.table
+                    .aside(&mcp_startup_core::printable(&error.to_string(), 300));
                 Ok(())
             }
         }
@@ -99,38 +114,32 @@ impl Follower {
             }
             Format::Table if !update.changed => Ok(()),
             Format::Table => {
-                let key = format!("{:?} {}", said.thread_id(), said.name());
-                if !said.status().is_finished() {
-                    self.table.runs(&key, said.name(), None);
+                let server = server(&self.tracker, said.name(), said.thread_id());
+                if *said.status() == McpServerStartupState::Starting {
+                    self.table.runs(server, None);
                     return Ok(());
                 }
-                let row = row(
-                    said.name(),
-                    said.status(),
-                    said.failure_reason(),
-                    said.error(),
-                );
-                self.table.ended(&key, &row)
+                let reason = said.failure_reason();
+                self.table
+                    .ended(&row(server, said.status(), reason, said.error()))
             }
         }
     }
 
-    fn close(self) -> Result<ExitStatus, CommandError> {
+    fn close(self, interrupted: bool) -> Result<ExitStatus, CommandError> {
         let servers = self.tracker.servers();
-        let status =
-            ExitStatus::of(servers.iter().map(|server| {
+        let status = match interrupted {
+            true => ExitStatus::Interrupted,
+            false => ExitStatus::of(servers.iter().map(|server| {
                 Ending::of_notification(&server.status, server.failure_reason.as_ref())
-            }));
+            })),
+        };
         match self.format {
             Format::Ndjson => {}
-            Format::Table => self.table.close(servers.iter().map(|server| {
-                let reason = server.failure_reason.as_ref();
-                row(
-                    &server.name,
-                    &server.status,
-                    reason,
-                    server.error.as_deref(),
-                )
+            Format::Table => self.table.close(servers.iter().map(|tracked| {
+                let reason = tracked.failure_reason.as_ref();
+                let server = Server::named(&tracked.name);
+                row(server, &tracked.status, reason, tracked.error.as_deref())
             }))?,
             Format::Json => report::print(&Followed {
                 servers,
@@ -143,8 +152,21 @@ impl Follower {
     }
 }
 
+/// The server, which shows its thread where another thread has one of the same name.
+fn server<'a>(tracker: &StartupTracker, name: &'a str, thread_id: Option<&'a str>) -> Server<'a> {
+    let shows_thread = tracker
+        .servers()
+        .iter()
+        .any(|other| other.name == name && other.thread_id.as_deref() != thread_id);
+    Server {
+        name,
+        thread_id,
+        shows_thread,
+    }
+}
+
 fn row<'a>(
-    name: &'a str,
+    server: Server<'a>,
     state: &'a McpServerStartupState,
     reason: Option<&'a McpServerStartupFailureReason>,
     error: Option<&'a str>,
@@ -154,7 +176,7 @@ fn row<'a>(
         _ => Note::Nothing,
     };
     Row {
-        name,
+        server,
         state,
         elapsed_ms: None,
         required: false,

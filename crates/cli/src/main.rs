@@ -38,7 +38,12 @@ enum CommandError {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => return bad_arguments(&error),
+        // Help or the version, which was asked for.
+        Err(answer) => answer.exit(),
+    };
     log_as_asked();
     match run(arguments.command) {
         Ok(code) => code,
@@ -58,6 +63,20 @@ fn main() -> ExitCode {
             .into()
         }
     }
+}
+
+/// Says what is wrong with the arguments. The error quotes them, or a part of them, and they may hold what steers a terminal;
+/// so they are read again with that escaped.
+fn bad_arguments(error: &clap::Error) -> ExitCode {
+    let escaped = std::env::args_os()
+        .map(|argument| mcp_startup_core::printable(&argument.to_string_lossy(), usize::MAX));
+    let text = match Arguments::try_parse_from(escaped) {
+        Err(error) if error.use_stderr() => error.render().ansi().to_string(),
+        // Only what was escaped made it an error, such as bytes that are no UTF-8.
+        _ => format!("error: {}\n", error.kind()),
+    };
+    let _ = write!(anstream::stderr(), "{text}");
+    ExitStatus::Usage.into()
 }
 
 /// Logs to stderr what `RUST_LOG` asks for. Of the SDK's targets nothing below `error`, whatever it says: they quote what

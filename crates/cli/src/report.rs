@@ -17,7 +17,7 @@ pub struct Report {
     pub configuration: Option<String>,
     /// The time the whole check took, in ms.
     pub elapsed_ms: u64,
-    /// What the program exits with.
+    /// What `mcp-startup check` exits with.
     pub exit_status: u8,
     /// Each server, in the order of the configuration.
     pub servers: Vec<ServerReport>,

@@ -1,6 +1,5 @@
 //! The table: a line for each server, as its start comes to its end; on a terminal with a spinner while it runs.
 
-use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -9,8 +8,24 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mcp_startup_core::{
     McpServerStartupFailureReason, McpServerStartupState, Recovery, StartPhase, printable,
 };
+use textwrap::{WordSeparator, WordSplitter};
+use unicode_width::UnicodeWidthStr;
 
 const NAME_CHARS: usize = 40;
+/// A row's name has at least so many columns, however narrow the terminal is.
+const LEAST_NAME_COLUMNS: usize = 8;
+/// What a message of core has of a server's name, at most.
+const NAME_CHARS_OF_MESSAGE: usize = 60;
+const THREAD_CHARS: usize = 8;
+const STATE_COLUMNS: usize = 17;
+/// The mark and the gaps of a row.
+const MARK_COLUMNS: usize = 2;
+const GAP: &str = "  ";
+/// A time as `   12.34 s`.
+const TIME_COLUMNS: usize = 9;
+/// What stands around the words of a spinner, its time among it.
+const SPINNER_COLUMNS: usize = 12;
+const INDENT: &str = "    ";
 const NOTE_CHARS: usize = 300;
 const SPINNER_TICK: Duration = Duration::from_millis(100);
 /// More would not fit below the lines.
@@ -21,9 +36,55 @@ const ASKS: Style = AnsiColor::Yellow.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const DIM: Style = Style::new().dimmed();
 
+/// A server as the table tells it from others.
+#[derive(Clone, Copy)]
+pub struct Server<'a> {
+    pub name: &'a str,
+    pub thread_id: Option<&'a str>,
+    /// Whether the name alone does not tell it from the same server of another thread.
+    pub shows_thread: bool,
+}
+
+impl<'a> Server<'a> {
+    /// A server of a check, which has no threads.
+    pub fn named(name: &'a str) -> Self {
+        Self {
+            name,
+            thread_id: None,
+            shows_thread: false,
+        }
+    }
+
+    /// What stands behind the name.
+    fn thread(&self) -> String {
+        let shown = self.thread_id.filter(|_| self.shows_thread);
+        shown.map_or_else(String::new, |id| {
+            let start: String = id.chars().take(THREAD_CHARS).collect();
+            format!(" {}", cut(&start, THREAD_CHARS))
+        })
+    }
+
+    /// The columns that its name wants, with what stands behind it.
+    fn columns(&self) -> usize {
+        cut(self.name, NAME_CHARS).width() + self.thread().width()
+    }
+
+    /// Its name and what stands behind it, in so many columns; the latter in this style.
+    fn label(&self, columns: usize, style: Style) -> String {
+        let thread = self.thread();
+        let name = cut(self.name, columns.saturating_sub(thread.width()).max(1));
+        let missing = columns.saturating_sub(name.width() + thread.width());
+        let styled = match thread.is_empty() {
+            true => thread,
+            false => format!("{style}{thread}{style:#}"),
+        };
+        format!("{name}{styled}{}", " ".repeat(missing))
+    }
+}
+
 /// One server's line.
 pub struct Row<'a> {
-    pub name: &'a str,
+    pub server: Server<'a>,
     pub state: &'a McpServerStartupState,
     /// The time the start took, where it is known.
     pub elapsed_ms: Option<u64>,
@@ -56,6 +117,8 @@ enum Look {
     Failed,
     Cancelled,
     Running,
+    /// A state that this version does not know.
+    Other,
 }
 
 impl Look {
@@ -63,9 +126,8 @@ impl Look {
         match (row.state, &row.note) {
             (McpServerStartupState::Ready, _) => Self::Ready,
             (McpServerStartupState::Cancelled, _) => Self::Cancelled,
-            (McpServerStartupState::Starting | McpServerStartupState::Unknown(_), _) => {
-                Self::Running
-            }
+            (McpServerStartupState::Starting, _) => Self::Running,
+            (McpServerStartupState::Unknown(_), _) => Self::Other,
             (McpServerStartupState::Failed, Note::Failed { recovery, .. }) => match recovery {
                 Recovery::Reauthenticate => Self::SignInAgain,
                 Recovery::SignIn => Self::SignIn,
@@ -88,7 +150,7 @@ impl Look {
             Self::Ready => GOOD,
             Self::SignInAgain | Self::SignIn | Self::GrantScope => ASKS,
             Self::Failed => BAD,
-            Self::Cancelled | Self::Running => DIM,
+            Self::Cancelled | Self::Running | Self::Other => DIM,
         }
     }
 
@@ -98,7 +160,7 @@ impl Look {
             Self::SignInAgain | Self::SignIn | Self::GrantScope => '!',
             Self::Failed => '✗',
             Self::Cancelled => '-',
-            Self::Running => '·',
+            Self::Running | Self::Other => '·',
         }
     }
 
@@ -112,11 +174,12 @@ impl Look {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Running => "still starting",
+            Self::Other => "in another state",
         }
     }
 }
 
-const LOOKS: [Look; 7] = [
+const LOOKS: [Look; 8] = [
     Look::Ready,
     Look::SignInAgain,
     Look::SignIn,
@@ -124,16 +187,31 @@ const LOOKS: [Look; 7] = [
     Look::Failed,
     Look::Cancelled,
     Look::Running,
+    Look::Other,
 ];
+
+/// A server that is being started.
+struct Running {
+    name: String,
+    thread_id: Option<String>,
+    /// What its line says.
+    words: String,
+    since: Instant,
+    /// Its line, where there is room for one.
+    spinner: Option<ProgressBar>,
+}
 
 /// Prints lines as they come, with spinners below them while something runs and stdout is a terminal.
 pub struct Table {
-    /// The width of the widest name so far.
-    width: usize,
+    /// The columns that the widest name so far wants.
+    name_columns: usize,
     /// When the check began; `None` for starts that are only heard of, and have no times.
     began: Option<Instant>,
     spinners: Option<MultiProgress>,
-    running: HashMap<String, ProgressBar>,
+    /// In the order in which they began; the first of them have lines.
+    running: Vec<Running>,
+    /// The line that counts those without one.
+    more: Option<ProgressBar>,
 }
 
 impl Table {
@@ -141,7 +219,7 @@ impl Table {
     pub fn of_check<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut table = Self::new(Some(Instant::now()));
         for name in names {
-            table.make_room(name);
+            table.make_room(Server::named(name));
         }
         table
     }
@@ -151,47 +229,123 @@ impl Table {
         Self::new(None)
     }
 
-    fn make_room(&mut self, name: &str) {
-        self.width = self.width.max(printable(name, NAME_CHARS).chars().count());
-    }
-
     fn new(began: Option<Instant>) -> Self {
         let spinners = std::io::stdout()
             .is_terminal()
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout()));
         Self {
-            width: 8,
+            name_columns: LEAST_NAME_COLUMNS,
             began,
             spinners,
-            running: HashMap::new(),
+            running: Vec::new(),
+            more: None,
         }
     }
 
+    fn make_room(&mut self, server: Server<'_>) {
+        self.name_columns = self.name_columns.max(server.columns());
+    }
+
+    /// The columns of the terminal, if stdout is one; else a line may have any length.
+    fn terminal_columns(&self) -> Option<usize> {
+        self.spinners.is_some().then(textwrap::termwidth)
+    }
+
+    /// The columns of the names: a row without its note must fit into the terminal.
+    fn shown_name_columns(&self) -> usize {
+        let others = MARK_COLUMNS + GAP.len() + STATE_COLUMNS + TIME_COLUMNS;
+        let most = self.terminal_columns().map_or(usize::MAX, |columns| {
+            columns.saturating_sub(others).max(LEAST_NAME_COLUMNS)
+        });
+        self.name_columns.min(most)
+    }
+
     /// A start has begun, or come to another phase.
-    pub fn runs(&mut self, key: &str, name: &str, phase: Option<StartPhase>) {
-        self.make_room(name);
-        let Some(spinners) = &self.spinners else {
-            return;
-        };
-        let phase = match phase {
+    pub fn runs(&mut self, server: Server<'_>, phase: Option<StartPhase>) {
+        let doing = match phase {
             None | Some(StartPhase::Configuring) => "starting",
             Some(StartPhase::ReadingCredentials) => "reading credentials",
             Some(StartPhase::Launching) => "launching the program",
             Some(StartPhase::Initializing) => "shaking hands",
             Some(StartPhase::Authorizing) => "looking for its authorization server",
         };
-        let message = format!("{}  {phase}", pad(name, self.width));
-        match self.running.get(key) {
-            Some(spinner) => spinner.set_message(message),
-            None if self.running.len() < MOST_SPINNERS => {
-                let style = ProgressStyle::with_template("{spinner} {msg}  {elapsed}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner());
-                let spinner = spinners.add(ProgressBar::new_spinner().with_style(style));
-                spinner.set_message(message);
-                spinner.enable_steady_tick(SPINNER_TICK);
-                self.running.insert(key.to_owned(), spinner);
+        self.show(server, doing);
+    }
+
+    /// A server is ready, and its line waits for the number of its tools.
+    pub fn counts_tools(&mut self, server: Server<'_>) {
+        self.show(server, "ready, counting its tools");
+    }
+
+    fn show(&mut self, server: Server<'_>, doing: &str) {
+        self.make_room(server);
+        let Some(columns) = self.terminal_columns() else {
+            return;
+        };
+        let label = server.label(self.shown_name_columns(), Style::new());
+        let words = cut(
+            &format!("{label}{GAP}{doing}"),
+            columns.saturating_sub(SPINNER_COLUMNS),
+        );
+        match self.place(server) {
+            Some(at) => {
+                let running = &mut self.running[at];
+                if let Some(spinner) = &running.spinner {
+                    spinner.set_message(words.clone());
+                }
+                running.words = words;
             }
-            None => {}
+            None => {
+                self.running.push(Running {
+                    name: server.name.to_owned(),
+                    thread_id: server.thread_id.map(str::to_owned),
+                    words,
+                    since: Instant::now(),
+                    spinner: None,
+                });
+                self.give_lines();
+            }
+        }
+    }
+
+    fn place(&self, server: Server<'_>) -> Option<usize> {
+        self.running.iter().position(|running| {
+            running.name == server.name && running.thread_id.as_deref() == server.thread_id
+        })
+    }
+
+    /// Gives a line to each of the first servers that run, and one to the number of the others.
+    fn give_lines(&mut self) {
+        let Some(spinners) = &self.spinners else {
+            return;
+        };
+        let first = self.running.iter_mut().take(MOST_SPINNERS);
+        for running in first.filter(|running| running.spinner.is_none()) {
+            let spinner = ProgressBar::new_spinner()
+                .with_style(style("{spinner} {msg}  {elapsed}"))
+                .with_elapsed(running.since.elapsed());
+            let spinner = match &self.more {
+                Some(more) => spinners.insert_before(more, spinner),
+                None => spinners.add(spinner),
+            };
+            spinner.set_message(running.words.clone());
+            spinner.enable_steady_tick(SPINNER_TICK);
+            running.spinner = Some(spinner);
+        }
+        match self.running.len().saturating_sub(MOST_SPINNERS) {
+            0 => {
+                if let Some(more) = self.more.take() {
+                    self.clear(&more);
+                }
+            }
+            count => {
+                let more = self.more.get_or_insert_with(|| {
+                    let more = spinners.add(ProgressBar::new_spinner().with_style(style("{msg}")));
+                    more.enable_steady_tick(SPINNER_TICK);
+                    more
+                });
+                more.set_message(format!("… and {count} more"));
+            }
         }
     }
 
@@ -200,37 +354,56 @@ impl Table {
     /// # Errors
     ///
     /// Whatever writing to stdout gives, a closed pipe among it.
-    pub fn ended(&mut self, key: &str, row: &Row<'_>) -> std::io::Result<()> {
-        if let Some(spinner) = self.running.remove(key) {
-            self.clear(&spinner);
+    pub fn ended(&mut self, row: &Row<'_>) -> std::io::Result<()> {
+        self.make_room(row.server);
+        if let Some(at) = self.place(row.server) {
+            let ended = self.running.remove(at);
+            if let Some(spinner) = ended.spinner {
+                self.clear(&spinner);
+            }
+            self.give_lines();
         }
+        self.print(&self.lines(row))
+    }
+
+    /// A row, and on a terminal below it what does not fit behind it.
+    fn lines(&self, row: &Row<'_>) -> String {
         let look = Look::of(row);
         let style = look.style();
+        let name_columns = self.shown_name_columns();
         let state = match look {
             Look::SignInAgain => "sign-in expired",
             Look::SignIn => "not signed in",
             Look::GrantScope => "needs more access",
             _ => row.state.as_str(),
         };
-        let state = printable(state, 17);
-        let note = note(row);
+        let state = cut(state, STATE_COLUMNS);
         let time = row
             .elapsed_ms
             .map_or_else(String::new, |ms| format!("{:>7.2} s", ms as f64 / 1000.0));
-        let required = match row.required && look != Look::Ready {
-            true => "  (required)",
-            false => "",
+        let required = (row.required && look != Look::Ready).then(|| "(required)".to_owned());
+        let notes: Vec<_> = required.into_iter().chain(note(row)).collect();
+        let notes = notes.join(GAP);
+        let columns_before =
+            MARK_COLUMNS + name_columns + GAP.len() + STATE_COLUMNS + time.len() + GAP.len();
+        let (behind, below) = match self.terminal_columns() {
+            _ if notes.is_empty() => (String::new(), String::new()),
+            Some(columns) if columns_before + notes.width() > columns => {
+                let below = wrapped(&notes, columns, INDENT);
+                (String::new(), format!("\n{below}"))
+            }
+            _ => (format!("{GAP}{notes}"), String::new()),
         };
-        let state = match time.is_empty() && required.is_empty() && note.is_empty() {
-            true => state,
-            false => format!("{state:<17}"),
+        let missing = match time.is_empty() && behind.is_empty() {
+            true => 0,
+            false => STATE_COLUMNS.saturating_sub(state.width()),
         };
-        let line = format!(
-            "{style}{mark}{style:#} {name}  {style}{state}{style:#}{time}{required}{note}",
+        format!(
+            "{style}{mark}{style:#} {name}{GAP}{style}{state}{style:#}{space}{time}{behind}{below}",
             mark = look.mark(),
-            name = pad(row.name, self.width),
-        );
-        self.print(&line)
+            name = row.server.label(name_columns, DIM),
+            space = " ".repeat(missing),
+        )
     }
 
     /// The closing line, which counts how the servers stand in the end.
@@ -239,7 +412,9 @@ impl Table {
     ///
     /// Whatever writing to stdout gives.
     pub fn close<'a>(mut self, rows: impl Iterator<Item = Row<'a>>) -> std::io::Result<()> {
-        for (_, spinner) in std::mem::take(&mut self.running) {
+        let spinners = self.running.drain(..).filter_map(|running| running.spinner);
+        let left: Vec<_> = spinners.chain(self.more.take()).collect();
+        for spinner in left {
             self.clear(&spinner);
         }
         let looks: Vec<_> = rows.map(|row| Look::of(&row)).collect();
@@ -264,7 +439,11 @@ impl Table {
             true => String::new(),
             false => format!(": {}", counts.join(", ")),
         };
-        self.print(&format!("{servers}{counts}{time}"))
+        let closing = format!("{servers}{counts}{time}");
+        self.print(&match self.terminal_columns() {
+            Some(columns) => wrapped(&closing, columns, ""),
+            None => closing,
+        })
     }
 
     fn clear(&self, spinner: &ProgressBar) {
@@ -275,12 +454,22 @@ impl Table {
     }
 
     fn print(&self, line: &str) -> std::io::Result<()> {
-        // The spinners stand below the lines and would be written over.
-        let write = || {
+        self.beside_spinners(|| {
             let mut stdout = anstream::stdout().lock();
             writeln!(stdout, "{line}")?;
             stdout.flush()
-        };
+        })
+    }
+
+    /// Says on stderr what belongs to no row.
+    pub fn aside(&self, text: &str) {
+        self.beside_spinners(|| {
+            let _ = writeln!(anstream::stderr(), "{text}");
+        });
+    }
+
+    /// Writes while no spinner is there: they stand below the lines and would be written over.
+    fn beside_spinners<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.spinners {
             Some(spinners) => spinners.suspend(write),
             None => write(),
@@ -288,35 +477,59 @@ impl Table {
     }
 }
 
-fn pad(name: &str, width: usize) -> String {
-    let name = printable(name, NAME_CHARS);
-    let missing = width.saturating_sub(name.chars().count());
-    format!("{name}{}", " ".repeat(missing))
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-fn note(row: &Row<'_>) -> String {
+/// The text without what steers a terminal, cut to so many columns: a character may have two of them.
+fn cut(text: &str, columns: usize) -> String {
+    let mut shown = printable(text, columns);
+    if shown.width() <= columns {
+        return shown;
+    }
+    while shown.width() >= columns.max(1) {
+        shown.pop();
+    }
+    shown.push('…');
+    shown
+}
+
+/// The text in lines of so many columns, broken between words only: half a word could neither be read nor copied.
+pub fn wrapped(text: &str, columns: usize, indent: &str) -> String {
+    let options = textwrap::Options::new(columns)
+        .initial_indent(indent)
+        .subsequent_indent(indent)
+        .break_words(false)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation);
+    textwrap::fill(text, options)
+}
+
+fn note(row: &Row<'_>) -> Option<String> {
     let text = match &row.note {
-        Note::Nothing | Note::Tools(None) => return String::new(),
+        Note::Nothing | Note::Tools(None) => return None,
         Note::Tools(Some(1)) => "1 tool".to_owned(),
         Note::Tools(Some(count)) => format!("{count} tools"),
         Note::Failed {
             recovery: Recovery::Reauthenticate | Recovery::SignIn | Recovery::GrantScope,
             ..
-        } => run_login(row.name),
-        Note::Failed { message, .. } => printable(without_name(message, row.name), NOTE_CHARS),
+        } => run_login(row.server.name),
+        Note::Failed { message, .. } => {
+            printable(without_name(message, row.server.name), NOTE_CHARS)
+        }
         Note::Heard {
             reason: Some(McpServerStartupFailureReason::ReauthenticationRequired),
             ..
-        } => run_login(row.name),
+        } => run_login(row.server.name),
         Note::Heard { error, .. } => printable(error.unwrap_or_default(), NOTE_CHARS),
     };
-    format!("  {text}")
+    (!text.is_empty()).then_some(text)
 }
 
 /// The message without the name that it begins with: the line has it already.
 fn without_name<'a>(message: &'a str, name: &str) -> &'a str {
     message
-        .strip_prefix(printable(name, NAME_CHARS).as_str())
+        .strip_prefix(printable(name, NAME_CHARS_OF_MESSAGE).as_str())
         .and_then(|rest| rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' ')))
         .unwrap_or(message)
 }

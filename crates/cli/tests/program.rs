@@ -7,16 +7,18 @@
 mod harness;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use harness::{
-    Done, PROGRAM, Run, User, each, entry, lab, lab_of, now_ms, quoted, shell, skip, url,
+    Done, PROGRAM, Run, Server, User, each, entry, lab, lab_of, now_ms, quoted, shell, skip, url,
 };
 use mcp_startup_lab::{Lab, Scenario, scenarios};
 use serde_json::{Value, json};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 const FILE_STORE: &str = "mcp_oauth_credentials_store = \"file\"\n";
 
@@ -55,7 +57,7 @@ fn rows_of<'a>(lab: &'a Lab, names: &[&str]) -> Vec<&'a Scenario> {
 #[test]
 fn the_exit_status_says_what_the_servers_came_to() {
     let lab = lab();
-    let rows: [(&[&str], i32); 9] = [
+    let rows: [(&[&str], i32); 8] = [
         (&["ready", "ready-sse"], 0),
         (&["expired-but-served"], 0),
         (&["ready", "server-500"], 1),
@@ -64,7 +66,6 @@ fn the_exit_status_says_what_the_servers_came_to() {
         (&["ready", "expired-no-refresh", "server-500"], 3),
         (&["insufficient-scope", "html-page", "bearer-rejected"], 3),
         (&["bearer-rejected", "access-denied", "discovery-500"], 1),
-        (&[], 0),
     ];
     each(&rows, |(names, code)| {
         let user = user_of(&lab, &rows_of(&lab, names));
@@ -79,14 +80,44 @@ fn the_exit_status_says_what_the_servers_came_to() {
 
 #[test]
 fn the_exit_statuses_stand_in_the_help() {
-    for command in ["check", "follow"] {
+    let of_starts = ["  0  ", "  1  ", "  2  ", "  3  ", "  130  ", "  141  "];
+    let of_demo = ["  0  ", "  1  ", "  130  "];
+    for (command, statuses) in [
+        ("check", &of_starts[..]),
+        ("follow", &of_starts),
+        ("demo", &of_demo),
+    ] {
         for help in ["--help", "-h"] {
             let done = User::new().program(&[command, help]).done().ended_with(0);
-            for status in ["  0  ", "  1  ", "  2  ", "  3  ", "  130  "] {
+            for status in statuses {
                 assert!(done.stdout.contains(status), "{}", done.stdout);
             }
         }
     }
+}
+
+#[test]
+fn arguments_that_steer_a_terminal_are_quoted_without_that() {
+    let user = User::new();
+    for (arguments, says) in [
+        (
+            &["check", "--format", "ba\u{1b}[41mX"][..],
+            "ba\\u{1b}[41mX",
+        ),
+        (&["check", "--format=ba\u{1b}[41mX"], "ba\\u{1b}[41mX"),
+        (&["check", "--timeout", "\u{9b}2J"], "\\u{9b}2J"),
+        (&["check", "--co\u{1b}lour"], "--co\\u{1b}lour"),
+        (&["check", "-\u{1b}[2J"], "unexpected argument"),
+        (&["re\nboot\u{202e}"], "re\\nboot\\u{202e}"),
+    ] {
+        let done = user.program(arguments).done().ended_with(2);
+        assert_eq!(done.stdout, "", "{arguments:?}");
+        assert!(done.stderr.contains(says), "{arguments:?}: {done:#?}");
+        assert!(!done.stderr.contains('\u{202e}'), "{done:#?}");
+    }
+    let hostile = std::ffi::OsStr::from_bytes(b"\xff\x1b[41m");
+    let done = user.program(&["check"]).arg_os(hostile).done();
+    assert!(!done.ended_with(2).stderr.is_empty());
 }
 
 #[test]
@@ -143,7 +174,8 @@ fn a_table_is_plain_lines_where_there_is_no_terminal() {
     ];
     let user = user_of(&lab, &rows_of(&lab, &names));
     let done = user.check("table").done().ended_with(3);
-    assert_eq!(done.stderr, "");
+    assert_eq!(done.stderr.lines().count(), 1, "{done:#?}");
+    assert!(done.stderr.contains("`codex mcp login NAME`"), "{done:#?}");
     assert_eq!(done.stdout.lines().count(), names.len() + 1);
     for (name, starts, ends) in [
         ("ready", "✓", "  3 tools"),
@@ -413,12 +445,34 @@ fn servers_are_chosen_by_name_and_required_ones_are_marked() {
     let nothing = User::with(&entry("off", &format!("{ready}\nenabled = false")));
     let done = nothing.check("table").done().ended_with(0);
     assert!(
-        done.stderr.contains("No server is configured and enabled"),
+        done.stderr.contains("No server is enabled in "),
         "{done:#?}"
     );
     assert!(done.stdout.starts_with("0 servers"), "{done:#?}");
     let done = nothing.check("json").done().ended_with(0);
     assert_eq!(done.json()["servers"], json!([]));
+}
+
+#[test]
+fn a_configuration_without_any_server_is_an_error() {
+    let user = User::with(FILE_STORE);
+    user.write("empty.json", "{\"mcpServers\": {}}");
+    let json = user.path("empty.json");
+    for (run, file) in [
+        (user.check("table"), user.config()),
+        (user.check("json"), user.config()),
+        (user.check("json").arg("named"), user.config()),
+        (user.program(&["check"]), user.config()),
+        (
+            user.program(&["check", "--config", json.to_str().unwrap()]),
+            json.clone(),
+        ),
+    ] {
+        let done = run.done().ended_with(2);
+        assert_eq!(done.stdout, "");
+        let wanted = format!("no server is configured in {}", file.display());
+        assert!(done.stderr.contains(&wanted), "{done:#?}");
+    }
 }
 
 #[test]
@@ -788,6 +842,10 @@ fn follow_counts_each_server_once_and_as_it_is_now() {
             vec![line("a", "starting", ""), line("a", "cancelled", "")],
             "1 server: 1 cancelled",
         ),
+        (
+            vec![line("a", "dozing", ""), line("b", "starting", "")],
+            "2 servers: 1 still starting, 1 in another state",
+        ),
         (vec![], "0 servers"),
     ] {
         let user = User::new();
@@ -799,6 +857,64 @@ fn follow_counts_each_server_once_and_as_it_is_now() {
             "{said:#?}\n{}",
             done.stdout
         );
+    }
+}
+
+#[test]
+fn follow_shows_what_it_does_not_know_and_which_thread_it_is_about() {
+    let of = |thread: &str| format!(r#","threadId":"{thread}""#);
+    let said = [
+        line("one", "dozing", ""),
+        line("two", "starting", &of("0199aaaa-1")),
+        line("two", "starting", &of("0199\\u001bbbb-2")),
+        line("two", "ready", &of("0199aaaa-1")),
+        line("two", "ready", &of("0199\\u001bbbb-2")),
+    ];
+    let user = User::new();
+    let run = user.program(&["follow"]).stdin(said.join("\n"));
+    let done = run.done().ended_with(1);
+    let lines: Vec<_> = done.stdout.lines().collect();
+    let [one, aaaa, bbbb, _] = lines[..] else {
+        panic!("{lines:#?}");
+    };
+    assert!(
+        one.starts_with("· one ") && one.ends_with("dozing"),
+        "{one}"
+    );
+    assert!(aaaa.starts_with("✓ two 0199aaaa  ready"), "{aaaa}");
+    assert!(bbbb.starts_with("✓ two 0199\\u"), "{bbbb}");
+}
+
+#[test]
+fn follow_that_is_interrupted_shows_what_it_has_heard() {
+    let user = User::new();
+    for (signal, format) in [("INT", "json"), ("TERM", "json"), ("INT", "table")] {
+        let run = user.program(&["follow", "--format", format]);
+        let mut child = run.spawn_with(Stdio::piped());
+        let mut stdin = child.0.stdin.take().unwrap();
+        writeln!(stdin, "{}\n{{", line("a", "ready", "")).unwrap();
+        // It has read all when it complains of the second line.
+        let mut stderr = BufReader::new(child.0.stderr.take().unwrap());
+        let mut complaint = String::new();
+        stderr.read_line(&mut complaint).unwrap();
+        assert!(complaint.contains("line 2"), "{complaint}");
+        let process = child.0.id().to_string();
+        let killed = Command::new("kill")
+            .args([&format!("-{signal}"), &process])
+            .status();
+        assert!(killed.unwrap().success());
+        assert_eq!(child.0.wait().unwrap().code(), Some(130), "{signal}");
+        let mut stdout = String::new();
+        let mut pipe = child.0.stdout.take().unwrap();
+        pipe.read_to_string(&mut stdout).unwrap();
+        match format {
+            "json" => {
+                let state: Value = serde_json::from_str(&stdout).unwrap();
+                assert_eq!(state["servers"][0]["status"], "ready", "{state:#}");
+                assert_eq!(state["exitStatus"], 130, "{state:#}");
+            }
+            _ => assert!(stdout.ends_with("1 server: 1 ready\n"), "{stdout}"),
+        }
     }
 }
 
@@ -1023,13 +1139,13 @@ fn a_closed_pipe_ends_it_quietly() {
     }
 }
 
-/// Runs a program on a terminal of 120 columns, and prints all that came to it, then its exit status.
+/// Runs a program on a terminal of so many rows and columns, and prints all that came to it, then its exit status.
 const ON_A_TERMINAL: &str = r#"
 import fcntl, os, pty, struct, sys, termios
 child, terminal = pty.fork()
 if child == 0:
-    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 120, 0, 0))
-    os.execvp(sys.argv[1], sys.argv[1:])
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", int(sys.argv[1]), int(sys.argv[2]), 0, 0))
+    os.execvp(sys.argv[3], sys.argv[3:])
 while True:
     try:
         read = os.read(terminal, 65536)
@@ -1043,6 +1159,10 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 "#;
 
 fn on_a_terminal(run: Run, test: &str) -> Option<Done> {
+    on_a_terminal_of(60, 120, run, test)
+}
+
+fn on_a_terminal_of(rows: usize, columns: usize, run: Run, test: &str) -> Option<Done> {
     let has_terminals = Command::new("python3").args(["-c", "import pty"]).status();
     if !has_terminals.is_ok_and(|status| status.success()) {
         skip(
@@ -1053,11 +1173,17 @@ fn on_a_terminal(run: Run, test: &str) -> Option<Done> {
         return None;
     }
     let run = run.env("TERM", "xterm-256color");
-    Some(run.through(&["python3", "-c", ON_A_TERMINAL]).done())
+    let (rows, columns) = (rows.to_string(), columns.to_string());
+    let terminal = ["python3", "-c", ON_A_TERMINAL, &rows, &columns];
+    Some(run.through(&terminal).done())
 }
 
 /// What stands on a terminal's screen after all this has come to it, and the parameters of each SGR sequence.
 fn screen(text: &str) -> (Vec<String>, Vec<String>) {
+    screen_of(120, text)
+}
+
+fn screen_of(columns: usize, text: &str) -> (Vec<String>, Vec<String>) {
     let (mut lines, mut colours) = (vec![Vec::new()], Vec::new());
     let (mut row, mut column) = (0_usize, 0_usize);
     let mut characters = text.chars();
@@ -1097,19 +1223,25 @@ fn screen(text: &str) -> (Vec<String>, Vec<String>) {
             }
             character => {
                 assert!(!character.is_control(), "{character:?}");
-                if column == 120 {
+                let width = character.width().unwrap();
+                if column + width > columns {
                     (row, column) = (row + 1, 0);
                 }
                 lines.resize(lines.len().max(row + 1), Vec::new());
                 let line: &mut Vec<char> = &mut lines[row];
-                line.resize(line.len().max(column + 1), ' ');
+                line.resize(line.len().max(column + width), ' ');
+                // A wide character takes two cells, of which the second is empty.
+                line[column..column + width].fill('\0');
                 line[column] = character;
-                column += 1;
+                column += width;
             }
         }
         lines.resize(lines.len().max(row + 1), Vec::new());
     }
-    let shown = |line: Vec<char>| line.into_iter().collect::<String>().trim_end().to_owned();
+    let shown = |line: Vec<char>| {
+        let line: String = line.into_iter().filter(|cell| *cell != '\0').collect();
+        line.trim_end().to_owned()
+    };
     let mut lines: Vec<_> = lines.into_iter().map(shown).collect();
     while lines.last().is_some_and(String::is_empty) {
         lines.pop();
@@ -1206,4 +1338,115 @@ fn on_a_terminal_more_servers_than_spinners_are_all_shown() {
             "{name}: {lines:#?}"
         );
     }
+}
+
+/// A row of the lab whose first answers take so long, and are failures.
+fn slow_row(name: &str, milliseconds: u32) -> Value {
+    let reply = json!({ "delayMs": milliseconds, "status": 500 });
+    json!({ "name": name, "mcp": { "respond": [{ "when": { "method": "initialize" }, "reply": reply }] } })
+}
+
+#[test]
+fn on_a_terminal_wide_names_are_as_wide_as_they_are() {
+    let test = "on_a_terminal_wide_names_are_as_wide_as_they_are";
+    let lab = lab_of(json!([slow_row("slow", 500)]));
+    let long = "名".repeat(45);
+    let names = ["名前", "a", &long];
+    let entries = names.map(|name| entry(name, &url(&lab.url("slow"))));
+    let user = User::with(&entries.concat());
+    let Some(done) = on_a_terminal(user.check("table"), test) else {
+        return;
+    };
+    let (lines, _) = screen(&done.stdout);
+    let rows: Vec<_> = lines.iter().filter(|line| line.starts_with('✗')).collect();
+    assert_eq!(rows.len(), 3, "{lines:#?}");
+    for row in &rows {
+        let (before, _) = row.split_once("failed").unwrap();
+        // The long name is cut to 40 columns, of which half a character can't have the last.
+        assert_eq!(before.width(), 2 + 39 + 2, "{lines:#?}");
+    }
+    assert!(rows.iter().any(|row| row.contains(" 名前 ")), "{lines:#?}");
+    // Nothing of a spinner is left.
+    assert!(lines.last().unwrap().starts_with("3 servers: 3 failed ("));
+    assert!(!lines.iter().any(|line| line.contains("starting")));
+}
+
+#[test]
+fn on_a_terminal_servers_without_a_line_are_counted_and_get_one_when_one_is_free() {
+    let test = "on_a_terminal_servers_without_a_line_are_counted_and_get_one_when_one_is_free";
+    let name = |number: u32| format!("server-{number:02}");
+    let lab = lab_of(
+        (0..30)
+            .map(|number| slow_row(&name(number), if number < 12 { 800 } else { 2500 }))
+            .collect(),
+    );
+    let rows: Vec<_> = lab.scenarios().iter().collect();
+    let user = user_of(&lab, &rows);
+    let Some(done) = on_a_terminal_of(24, 120, user.check("table"), test) else {
+        return;
+    };
+    for wanted in ["… and 18 more", "… and 6 more"] {
+        assert!(done.stdout.contains(wanted), "{wanted}: {done:#?}");
+    }
+    // It began without a line.
+    let shakes = format!("{}  shaking hands", name(23));
+    assert!(done.stdout.contains(&shakes), "{done:#?}");
+    let (lines, _) = screen(&done.stdout);
+    assert_eq!(lines.len(), 31, "{lines:#?}");
+    assert!(lines[30].starts_with("30 servers: 30 failed ("));
+}
+
+#[test]
+fn on_a_terminal_nothing_breaks_inside_a_word() {
+    let test = "on_a_terminal_nothing_breaks_inside_a_word";
+    let lab = lab();
+    let long = "a-name-that-is-longer-than-half-of-the-row";
+    let user = User::with(
+        &[
+            FILE_STORE.to_owned(),
+            entry(
+                long,
+                &format!("{}\nrequired = true", url(&lab.url("server-500"))),
+            ),
+            entry("sign-in", &url(&lab.url("first-sign-in"))),
+            entry("ready", &url(&lab.url("ready"))),
+        ]
+        .concat(),
+    );
+    let Some(done) = on_a_terminal_of(24, 60, user.check("table"), test) else {
+        return;
+    };
+    let (lines, _) = screen_of(60, &done.stdout);
+    // The terminal itself has broken no row: what it breaks goes on in the first column.
+    let rows = lines
+        .iter()
+        .take_while(|line| !line.starts_with("3 servers"));
+    let mut starts = rows.map(|line| line.split_whitespace().next().zip(line.find(|c| c != ' ')));
+    assert!(
+        starts.all(|start| matches!(start, Some(("✓" | "✗" | "!", 0) | (_, 4)))),
+        "{lines:#?}"
+    );
+    let has = |wanted: &str| lines.iter().any(|line| line == wanted);
+    assert!(has("    run `mcp-startup login sign-in`"), "{lines:#?}");
+    let required = |line: &String| line.starts_with("    (required)");
+    assert!(lines.iter().any(required), "{lines:#?}");
+    let ready = |line: &String| line.starts_with("✓ ready") && line.ends_with(" s");
+    assert!(lines.iter().any(ready), "{lines:#?}");
+}
+
+#[test]
+fn on_a_terminal_a_ready_server_says_that_its_tools_are_counted() {
+    let test = "on_a_terminal_a_ready_server_says_that_its_tools_are_counted";
+    let server = Server::start(|asked, answering| {
+        if asked.rpc() == "tools/list" {
+            std::thread::sleep(std::time::Duration::from_millis(600));
+        }
+        answering.good(asked)
+    });
+    let user = User::with(&entry("ready", &url(&server.url())));
+    let Some(done) = on_a_terminal(user.check("table"), test) else {
+        return;
+    };
+    let counts = done.stdout.contains("ready     ready, counting its tools");
+    assert!(counts, "{done:#?}");
 }

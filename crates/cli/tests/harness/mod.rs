@@ -120,6 +120,11 @@ impl Run {
         self
     }
 
+    pub fn arg_os(mut self, argument: &std::ffi::OsStr) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
     pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.command.env(name, value);
         self
@@ -153,8 +158,13 @@ impl Run {
     }
 
     /// Starts it and hands it over.
-    pub fn spawn(mut self) -> Started {
-        let command = self.command.stdin(Stdio::null());
+    pub fn spawn(self) -> Started {
+        self.spawn_with(Stdio::null())
+    }
+
+    /// The same with this stdin.
+    pub fn spawn_with(mut self, stdin: Stdio) -> Started {
+        let command = self.command.stdin(stdin);
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Started(command.spawn().unwrap())
     }
