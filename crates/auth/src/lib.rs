@@ -5,6 +5,7 @@
 //!   host's own;
 //! * [`CredentialStores`]: which of them the configuration chooses, read alone;
 //! * [`discover`]: which authorization server an MCP server names (RFC 9728, RFC 8414);
+//! * [`refresh`]: the refresh transaction, which loses no answer;
 //! * [`network`]: what every HTTP request of this project obeys, and [`RequestLog`], which keeps what came of each;
 //! * [`Mask`]: hides the secrets that a start was given in whatever text comes back.
 //!
@@ -16,14 +17,16 @@ mod mask;
 mod memory_store;
 pub mod network;
 mod record;
+mod refresh;
 mod store;
 mod stores;
 
-pub use discovery::discover;
+pub use discovery::{Discovered, discover};
 pub use file_store::FileStore;
 pub use mask::Mask;
 pub use memory_store::MemoryStore;
 pub use network::RequestLog;
 pub use record::{CorruptRecord, CredentialKey, CredentialRecord};
+pub use refresh::{Refresh, Refreshed, refresh};
 pub use store::{CredentialStore, RecordLock, Replaced, StoreError, StoreFuture};
 pub use stores::{CredentialStores, StoreSelection};

@@ -1,12 +1,13 @@
 //! The places where records are kept.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use mcp_startup_core::CredentialStoreTrouble;
 
 use crate::file_store::FileStore;
 use crate::record::{CredentialKey, CredentialRecord};
-use crate::store::StoreError;
+use crate::store::{CredentialStore, StoreError};
 
 /// Which store the configuration chooses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,11 @@ impl CredentialStores {
             file: FileStore::new(home),
             selection,
         }
+    }
+
+    /// Where a record that was found can be written again.
+    pub fn writable(&self) -> Arc<dyn CredentialStore> {
+        Arc::new(self.file.clone())
     }
 
     /// The record under `key`; `None` where nothing is stored. Blocks on the file system.

@@ -49,7 +49,7 @@ pub struct Arguments {
 pub enum Command {
     /// Start your servers, say what each start came to, and close them again
     ///
-    /// Never opens a browser, and writes nothing.
+    /// Never opens a browser, and writes nothing but a refreshed credential.
     #[command(after_help = EXIT_STATUSES)]
     Check(Check),
     /// See it at work: servers in many states, in this process, with nothing to install or configure

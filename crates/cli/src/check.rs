@@ -215,6 +215,7 @@ impl Shown {
             elapsed_ms: event.elapsed_ms,
             tools: None,
             failure: event.failure,
+            not_saved: event.not_saved,
         });
         // Its line waits for the number of its tools.
         match is_ready {
@@ -267,7 +268,10 @@ fn row(report: &ServerReport) -> Row<'_> {
             recovery: failure.recovery(),
             message: failure.message(),
         },
-        (None, McpServerStartupState::Ready) => Note::Tools(report.tools),
+        (None, McpServerStartupState::Ready) => Note::Ready {
+            tools: report.tools,
+            not_saved: report.not_saved.as_deref(),
+        },
         (None, _) => Note::Nothing,
     };
     Row {

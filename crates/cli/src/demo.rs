@@ -18,7 +18,7 @@ use crate::report::ServerReport;
 const SHOWN: [&str; 14] = [
     "ready",
     "ready-modern",
-    "ready-stored-token",
+    "expired-refreshes",
     "expired-but-served",
     "expired-no-refresh",
     "first-sign-in",

@@ -39,6 +39,8 @@ pub struct ServerReport {
     pub tools: Option<usize>,
     /// Why it failed.
     pub failure: Option<StartupFailure>,
+    /// Why a refreshed sign-in could not be saved.
+    pub not_saved: Option<String>,
 }
 
 impl Report {

@@ -95,7 +95,11 @@ pub struct Row<'a> {
 /// What stands behind the state.
 pub enum Note<'a> {
     Nothing,
-    Tools(Option<usize>),
+    Ready {
+        tools: Option<usize>,
+        /// Why a refreshed sign-in could not be saved.
+        not_saved: Option<&'a str>,
+    },
     Failed {
         recovery: Recovery,
         message: &'a str,
@@ -507,9 +511,21 @@ pub fn wrapped(text: &str, columns: usize, indent: &str) -> String {
 
 fn note(row: &Row<'_>) -> Option<String> {
     let text = match &row.note {
-        Note::Nothing | Note::Tools(None) => return None,
-        Note::Tools(Some(1)) => "1 tool".to_owned(),
-        Note::Tools(Some(count)) => format!("{count} tools"),
+        Note::Nothing => return None,
+        Note::Ready { tools, not_saved } => {
+            let tools = tools.map(|count| match count {
+                1 => "1 tool".to_owned(),
+                _ => format!("{count} tools"),
+            });
+            let not_saved = not_saved.map(|why| {
+                format!(
+                    "its refreshed sign-in could not be saved: {}",
+                    printable(why, NOTE_CHARS)
+                )
+            });
+            let both: Vec<_> = tools.into_iter().chain(not_saved).collect();
+            both.join("; ")
+        }
         Note::Failed {
             recovery: Recovery::Reauthenticate | Recovery::SignIn | Recovery::GrantScope,
             ..

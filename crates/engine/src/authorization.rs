@@ -1,23 +1,31 @@
 //! Which credential a request carries, and which one comes after a refusal.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use mcp_startup_auth::CredentialRecord;
-use mcp_startup_config::HttpConfig;
-use mcp_startup_core::{CredentialSent, FirstRequest};
+use mcp_startup_auth::{
+    CredentialKey, CredentialRecord, CredentialStore, Refresh, Refreshed, StoreError, discover,
+    refresh,
+};
+use mcp_startup_config::{HttpConfig, OAuthClient};
+use mcp_startup_core::{CredentialSent, FirstRequest, StartPhase, StoreEvidence};
 use secrecy::{ExposeSecret, SecretString};
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::findings::Findings;
 
 /// The credential of one start over HTTP: what is sent now, and what is left to try.
-#[derive(Debug)]
 pub(crate) struct Authorization {
     state: Mutex<State>,
+    renewal: Option<Renewal>,
 }
 
-#[derive(Clone, Debug)]
 struct State {
     sends: Sends,
     /// The stored token, where it is still to be tried after a refusal without one.
     in_reserve: Option<SecretString>,
+    /// A refresh has been tried: there is no second one in a start.
+    renewed: bool,
 }
 
 /// What a request carries as its `Authorization`.
@@ -29,6 +37,8 @@ pub(crate) enum Sends {
     Configured(Option<SecretString>),
     /// The stored access token.
     Stored(SecretString),
+    /// An access token that was obtained in this start.
+    Refreshed(SecretString),
 }
 
 impl Sends {
@@ -36,7 +46,7 @@ impl Sends {
         match self {
             Self::Nothing => None,
             Self::Configured(token) => token.as_ref().map(ExposeSecret::expose_secret),
-            Self::Stored(token) => Some(token.expose_secret()),
+            Self::Stored(token) | Self::Refreshed(token) => Some(token.expose_secret()),
         }
     }
 
@@ -45,6 +55,7 @@ impl Sends {
             Self::Nothing => CredentialSent::None,
             Self::Configured(_) => CredentialSent::Configuration,
             Self::Stored(_) => CredentialSent::Stored,
+            Self::Refreshed(_) => CredentialSent::Refreshed,
         }
     }
 }
@@ -67,29 +78,51 @@ pub(crate) fn configured(http: &HttpConfig) -> Option<(Option<SecretString>, Str
 impl Authorization {
     /// A start whose authorization the configuration carries: that, and never OAuth.
     pub fn configured(token: Option<SecretString>) -> Self {
-        Self::starting_with(Sends::Configured(token), None)
+        Self::starting_with(Sends::Configured(token), None, None)
     }
 
-    /// A start with what is stored, by what it is worth.
-    pub fn stored(record: Option<&CredentialRecord>, first: FirstRequest) -> Self {
-        let token = record.and_then(|record| record.access_token()).cloned();
+    /// A start for which nothing is stored.
+    pub fn none() -> Self {
+        Self::starting_with(Sends::Nothing, None, None)
+    }
+
+    /// A start with what is stored, by what it is worth: refreshed before anything is sent, where that is what it takes. Without
+    /// a refresh token there is no `renewal`.
+    pub async fn stored(
+        record: &CredentialRecord,
+        first: FirstRequest,
+        renewal: Option<Renewal>,
+    ) -> Self {
+        let token = record.access_token().cloned();
         match (first, token) {
             (FirstRequest::StoredToken, Some(token)) => {
-                Self::starting_with(Sends::Stored(token), None)
+                Self::starting_with(Sends::Stored(token), None, renewal)
             }
             // The clock may be wrong: the token is tried once the server has refused to serve without.
             (FirstRequest::WithoutTokenThenStored, token) => {
-                Self::starting_with(Sends::Nothing, token)
+                Self::starting_with(Sends::Nothing, token, None)
             }
-            (FirstRequest::Refresh | FirstRequest::WithoutToken | FirstRequest::StoredToken, _) => {
-                Self::starting_with(Sends::Nothing, None)
+            (FirstRequest::Refresh, token) => {
+                let authorization = Self::starting_with(Sends::Nothing, None, renewal);
+                authorization.renew(None, token).await;
+                authorization
             }
+            (FirstRequest::WithoutToken | FirstRequest::StoredToken, _) => Self::none(),
         }
     }
 
-    fn starting_with(sends: Sends, in_reserve: Option<SecretString>) -> Self {
+    fn starting_with(
+        sends: Sends,
+        in_reserve: Option<SecretString>,
+        renewal: Option<Renewal>,
+    ) -> Self {
         Self {
-            state: Mutex::new(State { sends, in_reserve }),
+            state: Mutex::new(State {
+                sends,
+                in_reserve,
+                renewed: false,
+            }),
+            renewal,
         }
     }
 
@@ -98,19 +131,127 @@ impl Authorization {
         self.lock().sends.clone()
     }
 
-    /// The server has answered 401. Returns whether there is another credential to try: each is sent once.
-    pub fn refused(&self) -> bool {
-        let mut state = self.lock();
-        match state.in_reserve.take() {
-            Some(token) => {
-                state.sends = Sends::Stored(token);
+    /// The server has answered 401 to what was sent. Returns whether there is another credential to try: each is sent once, and
+    /// there is one refresh in a start.
+    pub async fn refused(&self, challenge: Option<&str>) -> bool {
+        let in_reserve = self.lock().in_reserve.take();
+        if let Some(token) = in_reserve {
+            self.lock().sends = Sends::Stored(token);
+            return true;
+        }
+        match self.sends() {
+            Sends::Stored(token) => self.renew(challenge, Some(token)).await,
+            Sends::Nothing | Sends::Configured(_) | Sends::Refreshed(_) => false,
+        }
+    }
+
+    /// Refreshes what is stored, if that was not done yet. Returns whether there is a new token to send.
+    async fn renew(&self, challenge: Option<&str>, rejected: Option<SecretString>) -> bool {
+        let Some(renewal) = &self.renewal else {
+            return false;
+        };
+        if std::mem::replace(&mut self.lock().renewed, true) {
+            return false;
+        }
+        match renewal.renew(challenge, rejected.clone()).await {
+            Renewed::Token(token) => {
+                self.lock().sends = Sends::Refreshed(token);
                 true
             }
-            None => false,
+            // Its refresh token is as good as none: the rule for a token that has expired without one.
+            Renewed::NotSent => {
+                self.lock().in_reserve = rejected;
+                false
+            }
+            Renewed::Failed => false,
         }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a refresh for this start takes.
+pub(crate) struct Renewal {
+    pub store: Arc<dyn CredentialStore>,
+    pub client: reqwest::Client,
+    pub refreshes: TaskTracker,
+    pub key: CredentialKey,
+    pub resource: Url,
+    pub oauth: OAuthClient,
+    pub scopes: Option<Vec<String>>,
+    pub findings: Arc<Findings>,
+}
+
+/// What a refresh came to, for what is sent next.
+enum Renewed {
+    Token(SecretString),
+    NotSent,
+    Failed,
+}
+
+impl Renewal {
+    async fn renew(&self, challenge: Option<&str>, rejected: Option<SecretString>) -> Renewed {
+        let findings = &self.findings;
+        let phase = findings.phase();
+        findings.enter(StartPhase::Authorizing);
+        // Boxed: large, and rarely needed.
+        let found = Box::pin(discover(
+            &self.client,
+            &self.resource,
+            challenge,
+            &findings.log,
+        ))
+        .await;
+        findings.note(|evidence| evidence.discovered = Some(found.evidence));
+        let Some(metadata) = found.metadata else {
+            findings.enter(phase);
+            return Renewed::Failed;
+        };
+        let wanted = Refresh {
+            key: self.key.clone(),
+            rejected,
+            resource: self.resource.clone(),
+            metadata,
+            client_secret: self.oauth.client_secret.clone(),
+            scopes: self.scopes.clone(),
+        };
+        let refreshed = refresh(
+            self.store.clone(),
+            self.client.clone(),
+            wanted,
+            findings.log.clone(),
+            &self.refreshes,
+        );
+        let renewed = match Box::pin(refreshed).await {
+            Refreshed::Token {
+                access_token,
+                not_saved,
+            } => {
+                findings.hide([access_token.expose_secret()].into_iter());
+                if let Some(error) = not_saved {
+                    findings.note(|evidence| evidence.store = Some(store_evidence(&error)));
+                }
+                Renewed::Token(access_token)
+            }
+            Refreshed::NotSent => Renewed::NotSent,
+            Refreshed::Refused => Renewed::Failed,
+            Refreshed::StoreFailed(error) => {
+                findings.note(|evidence| evidence.store = Some(store_evidence(&error)));
+                Renewed::Failed
+            }
+        };
+        findings.enter(phase);
+        renewed
+    }
+}
+
+/// Why a store could not be used, as evidence.
+pub(crate) fn store_evidence(error: &StoreError) -> StoreEvidence {
+    StoreEvidence {
+        kind: Some(error.store.clone()),
+        trouble: Some(error.trouble),
+        detail: Some(error.detail.clone()),
     }
 }

@@ -14,6 +14,7 @@ use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase, judge};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::event::{StartupEvent, Update};
 use crate::findings::Findings;
@@ -105,6 +106,7 @@ impl Startup {
                 stores: options.stores,
                 limit: options.limit,
                 reading: Semaphore::new(MAX_READERS),
+                refreshes: TaskTracker::new(),
             }),
             concurrency: options.concurrency.max(1),
             count_tools: options.count_tools,
@@ -274,6 +276,9 @@ impl Run {
             }
             drop(sender);
             while starts.join_next().await.is_some() {}
+            // A refresh that was sent is saved, whatever became of the start that wanted it.
+            means.refreshes.close();
+            means.refreshes.wait().await;
         });
         Self {
             told,
@@ -391,6 +396,7 @@ impl One {
             elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             required: self.entry.required,
             failure,
+            not_saved: self.findings.not_saved(),
         };
         // Whoever asked may have gone.
         let _ = self.sender.send((Update::Event(event), live));

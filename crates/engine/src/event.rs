@@ -18,6 +18,8 @@ pub struct StartupEvent {
     pub required: bool,
     /// Why it failed: on `failed`, and on nothing else.
     pub failure: Option<StartupFailure>,
+    /// Why a token that was refreshed in this start could not be saved: it serves this start, and the next one needs another.
+    pub not_saved: Option<String>,
 }
 
 /// What a check has to tell: its events, and between them what a person who waits may want to see.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use crate::event::Update;
 use mcp_startup_auth::{Mask, RequestLog};
 use mcp_startup_config::EntryProblem;
-use mcp_startup_core::{ConfigurationEvidence, Evidence, StartPhase, printable};
+use mcp_startup_core::{ConfigurationEvidence, CredentialSource, Evidence, StartPhase, printable};
 
 /// How much of an answer that is no MCP is kept, in characters.
 const SAMPLE_CHARS: usize = 200;
@@ -95,6 +95,16 @@ impl Findings {
     pub fn phase(&self) -> StartPhase {
         self.read(|evidence| evidence.phase)
             .unwrap_or(StartPhase::Configuring)
+    }
+
+    /// Why a token that was refreshed in this start could not be saved. (Where a record was read, nothing else can be wrong with
+    /// the store.)
+    pub fn not_saved(&self) -> Option<String> {
+        self.read(|evidence| {
+            let was_read = evidence.credential.as_ref()?.source == Some(CredentialSource::Stored);
+            let store = evidence.store.as_ref().filter(|_| was_read)?;
+            store.detail.clone()
+        })
     }
 
     /// Why it failed: the error and its causes as one line. What was said of it first, nearest to where it happened, stays.

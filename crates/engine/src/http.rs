@@ -213,8 +213,14 @@ impl McpHttp {
             let status = response.status();
             sent.note(|noted| self.note_answer(noted, &response));
             if status == StatusCode::UNAUTHORIZED {
-                *self.lock_challenge() = challenge(response.headers());
-                if self.shared.authorization.refused() {
+                let challenge = challenge(response.headers());
+                self.lock_challenge().clone_from(&challenge);
+                if self
+                    .shared
+                    .authorization
+                    .refused(challenge.as_deref())
+                    .await
+                {
                     continue;
                 }
             }

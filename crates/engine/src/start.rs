@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mcp_startup_auth::{CredentialKey, CredentialStores, Mask, StoreError, discover};
+use mcp_startup_auth::{
+    CredentialKey, CredentialRecord, CredentialStores, Mask, StoreError, discover,
+};
 use mcp_startup_config::{
     HttpConfig, InheritedEnvironment, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
 };
 use mcp_startup_core::{
-    CredentialEvidence, CredentialSource, CredentialWorth, DiscoveryOutcome, FirstRequest,
-    RequestTarget, StartPhase, StartupFailure, StoreEvidence, Transport, assess, judge,
+    ClientSource, CredentialEvidence, CredentialSource, DiscoveryOutcome, RequestTarget,
+    StartPhase, StartupFailure, Transport, assess, judge,
 };
 use rmcp::RoleClient;
 use rmcp::model::PaginatedRequestParams;
@@ -20,8 +22,9 @@ use rmcp::transport::streamable_http_client::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
-use crate::authorization::{self, Authorization};
+use crate::authorization::{self, Authorization, Renewal, store_evidence};
 use crate::findings::Findings;
 use crate::handshake::{Service, shake_hands};
 use crate::http::McpHttp;
@@ -44,6 +47,8 @@ pub(crate) struct Means {
     pub limit: Option<Duration>,
     /// For those that read what is stored: each holds the whole file for a moment.
     pub reading: Semaphore,
+    /// Owns the refreshes that are under way: they outlive the starts that wanted them.
+    pub refreshes: TaskTracker,
 }
 
 /// A server that has been started and is ready: the SDK's client, and the program behind it.
@@ -358,6 +363,7 @@ impl Attempt<'_> {
             Some(stores) => {
                 // Held while the file is read, which is what it is for. It is never closed.
                 let _permit = self.means.reading.acquire().await;
+                let key = key.clone();
                 tokio::task::spawn_blocking(move || stores.load(&key))
                     .await
                     .unwrap_or_else(|error| Err(StoreError::broken(&error)))
@@ -382,18 +388,47 @@ impl Attempt<'_> {
                 source: Some(source),
                 worth,
                 stored_issuer: record.and_then(|record| record.issuer().map(str::to_owned)),
+                client_source: record.map(|record| self.client_source(record)),
                 ..CredentialEvidence::default()
             });
         });
-        let first = worth.map_or(FirstRequest::WithoutToken, CredentialWorth::first_request);
-        Authorization::stored(loaded.ok().flatten().as_ref(), first)
+        let (Ok(Some(record)), Some(worth), Some(stores)) = (loaded, worth, &self.means.stores)
+        else {
+            return Authorization::none();
+        };
+        let renewal = worth.refresh_token.then(|| Renewal {
+            store: stores.writable(),
+            client: self.means.client.clone(),
+            refreshes: self.means.refreshes.clone(),
+            key,
+            resource: config.url.clone(),
+            oauth: self.config.oauth.clone(),
+            scopes: self.config.scopes.clone(),
+            findings,
+        });
+        Authorization::stored(&record, worth.first_request(), renewal).await
+    }
+
+    /// Where the OAuth client of a record comes from: the configuration names it, or its id is the URL of a metadata document,
+    /// or it was registered.
+    fn client_source(&self, record: &CredentialRecord) -> ClientSource {
+        let configured = self.config.oauth.client_id.as_deref();
+        match record.client_id() {
+            Some(client_id) if Some(client_id) == configured => ClientSource::Configuration,
+            Some(client_id) if client_id.starts_with("https://") => ClientSource::MetadataDocument,
+            _ => ClientSource::Registration,
+        }
     }
 
     /// The server has answered 401, and nothing is left to send: where does it say to sign in?
     async fn look_for_authorization(&self, config: &HttpConfig, challenge: Option<&str>) {
-        let (credential, store_failed) = self.findings.read(|evidence| {
+        let (credential, store_failed, discovered) = self.findings.read(|evidence| {
             let credential = evidence.credential.clone().unwrap_or_default();
-            (credential, evidence.store.is_some())
+            (
+                credential,
+                evidence.store.is_some(),
+                evidence.discovered.is_some(),
+            )
         });
         let needs_no_discovery = match credential.source {
             Some(CredentialSource::Configuration) => true,
@@ -401,7 +436,8 @@ impl Attempt<'_> {
             Some(CredentialSource::Stored) => !credential.worth.unwrap_or_default().refresh_token,
             Some(CredentialSource::None) | None => store_failed,
         };
-        if needs_no_discovery {
+        // A refresh has looked already.
+        if needs_no_discovery || discovered {
             return;
         }
         self.findings.enter(StartPhase::Authorizing);
@@ -444,14 +480,6 @@ fn note_no_mcp(findings: &Findings) {
             let protocol = evidence.protocol.get_or_insert_default();
             protocol.not_mcp.get_or_insert_default();
         });
-    }
-}
-
-fn store_evidence(error: &StoreError) -> StoreEvidence {
-    StoreEvidence {
-        kind: Some(error.store.clone()),
-        trouble: Some(error.trouble),
-        detail: Some(error.detail.clone()),
     }
 }
 

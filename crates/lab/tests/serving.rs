@@ -691,9 +691,16 @@ async fn the_root_lists_every_row_with_its_placeholders_filled() {
                 (&Value::Null, &json!(stdio))
             ),
         }
-        if row.stored.is_some() {
-            let issuer = format!("{}/{}", lab.base_url(), row.name);
-            assert_eq!(listed["stored"]["issuer"], issuer);
+        let issuer = row
+            .stored
+            .as_ref()
+            .and_then(|stored| stored.issuer.as_ref());
+        if let Some(issuer) = issuer {
+            let own = format!("{}/{}", lab.base_url(), row.name);
+            let filled = issuer
+                .replace("{issuer}", &own)
+                .replace("{base}", &lab.base_url());
+            assert_eq!(listed["stored"]["issuer"], filled);
         }
     }
 }

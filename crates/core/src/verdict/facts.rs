@@ -207,13 +207,13 @@ impl<'a> Facts<'a> {
             .store
             .as_ref()
             .is_some_and(|store| store.trouble.is_some());
-        troubled
-            && !self.stored
-            && !self.configured
-            && match self.answer {
-                None => self.evidence.process.is_none(),
-                Some(_) => self.status() == Some(401),
-            }
+        let needed = match self.answer {
+            None => !self.stored && self.evidence.process.is_none(),
+            // What is stored was read, and could not be refreshed because nothing could be written.
+            Some(_) if self.stored => self.wants_authorization() && self.refresh.is_none(),
+            Some(_) => self.wants_authorization(),
+        };
+        troubled && needed && !self.configured
     }
 
     fn wants_authorization(&self) -> bool {
