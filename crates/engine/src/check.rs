@@ -274,11 +274,12 @@ impl Run {
                     }
                 });
             }
-            drop(sender);
             while starts.join_next().await.is_some() {}
             // A refresh that was sent is saved, whatever became of the start that wanted it.
             means.refreshes.close();
             means.refreshes.wait().await;
+            // What keeps the stream from ending.
+            drop(sender);
         });
         Self {
             told,

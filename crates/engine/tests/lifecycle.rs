@@ -5,9 +5,10 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use mcp_startup::auth::{CredentialKey, CredentialStores, StoreSelection};
 use mcp_startup::config::{ServerConfig, ServerEntry};
-use mcp_startup::{McpServerStartupState as State, Startup, StartupOptions};
-use mcp_startup_lab::{Lab, parse_scenarios};
+use mcp_startup::{McpServerStartupState as State, Startup, StartupFailureKind, StartupOptions};
+use mcp_startup_lab::{Lab, Target, parse_scenarios};
 use tokio::io::AsyncReadExt;
 
 fn startup() -> Startup {
@@ -231,5 +232,63 @@ async fn a_request_ends_with_its_start() {
         ended
             .await
             .unwrap_or_else(|_| panic!("{how}: the request goes on"));
+    }
+}
+
+/// What was sent to an authorization server is waited for and saved, whatever became of the start that wanted it.
+#[tokio::test]
+async fn a_refresh_outlives_its_start_and_the_stream_ends_after_it() {
+    let row = r#"[{"name": "slow", "about": "a slow refresh", "mcp": {"serves": {"tokens": ["late-token"]}},
+        "token": {"respond": [{"when": {}, "reply": {"delayMs": 400, "body": {"json":
+            {"access_token": "late-token", "token_type": "Bearer", "refresh_token": "late-refresh"}}}}]},
+        "stored": {"issuer": "{issuer}", "clientId": "client-1", "accessToken": "expired-token", "expiresInSeconds": -60,
+            "refreshToken": "good-refresh"},
+        "expect": {"state": "ready"}}]"#;
+    for how in ["cancelled", "timed out"] {
+        let lab = Lab::start_with(parse_scenarios(row).unwrap(), 0)
+            .await
+            .unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let key = CredentialKey::new("slow", &lab.url("slow"));
+        let record = lab.scenarios()[0]
+            .stored_record(&lab.base_url(), 0)
+            .unwrap();
+        let file = home.path().join(".credentials.json");
+        let records = serde_json::json!({ key.as_str(): record });
+        std::fs::write(&file, records.to_string()).unwrap();
+        let mut options = StartupOptions::default();
+        options.stores = Some(CredentialStores::new(home.path(), StoreSelection::File));
+        options.limit = (how == "timed out").then_some(Duration::from_millis(150));
+        let mut check = Startup::new(options)
+            .unwrap()
+            .check(vec![http(&lab, "slow")]);
+        check.next().await.unwrap();
+        while !lab
+            .requests("slow")
+            .iter()
+            .any(|request| request.to == Target::Token)
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if how == "cancelled" {
+            check.cancel();
+        }
+        let event = check.next().await.unwrap();
+        let wanted = match how {
+            "cancelled" => (State::Cancelled, None),
+            _ => (State::Failed, Some(StartupFailureKind::TimedOut)),
+        };
+        let kind = event.failure.as_ref().map(|failure| failure.kind());
+        assert_eq!(
+            (event.notification.status().clone(), kind),
+            wanted,
+            "{event:?}"
+        );
+        assert!(check.next().await.is_none());
+        let stored = std::fs::read_to_string(&file).unwrap();
+        assert!(
+            stored.contains("late-token") && stored.contains("late-refresh"),
+            "{how}: {stored}"
+        );
     }
 }
