@@ -100,6 +100,23 @@ fn problem(error: &AuthError) -> Option<DiscoveryProblem> {
     }
 }
 
+/// Whether the SDK can tell from a well-known URL which issuer its document must name (RFC 8414, section 3.3). Of any other one
+/// it takes whatever issuer the document claims to be, and a refresh token would follow that claim.
+fn is_bound_to_its_issuer(url: &Url) -> bool {
+    const OPENID: &str = "/.well-known/openid-configuration";
+    let path = url.path();
+    !path.contains("/.well-known/")
+        || path.ends_with(OPENID)
+        || [
+            OPENID,
+            "/.well-known/oauth-authorization-server",
+            "/.well-known/oauth-protected-resource",
+        ]
+        .iter()
+        .filter_map(|known| path.strip_prefix(known))
+        .any(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// The SDK's requests, on our client.
 struct DiscoveryHttp {
     client: reqwest::Client,
@@ -115,6 +132,10 @@ impl OAuthHttpClient for DiscoveryHttp {
             // stream of events that never ends.
             if *request.url() == self.resource {
                 let answer = http::Response::builder().status(http::StatusCode::UNAUTHORIZED);
+                return Ok(answer.body(Vec::new())?);
+            }
+            if !is_bound_to_its_issuer(request.url()) {
+                let answer = http::Response::builder().status(http::StatusCode::NOT_FOUND);
                 return Ok(answer.body(Vec::new())?);
             }
             let sent = self.log.sent(RequestEvidence {
@@ -143,5 +164,49 @@ impl OAuthHttpClient for DiscoveryHttp {
                 })?;
             Ok(answer.body(body)?)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_well_known_documents_that_are_bound_to_an_issuer_are_read() {
+        for (url, wanted) in [
+            (
+                "https://a.example/.well-known/oauth-authorization-server",
+                true,
+            ),
+            (
+                "https://a.example/.well-known/oauth-authorization-server/tenant",
+                true,
+            ),
+            (
+                "https://a.example/tenant/.well-known/openid-configuration",
+                true,
+            ),
+            (
+                "https://a.example/.well-known/openid-configuration/tenant",
+                true,
+            ),
+            (
+                "https://a.example/.well-known/oauth-protected-resource/mcp",
+                true,
+            ),
+            ("https://a.example/metadata", true),
+            ("https://a.example/.well-known/x", false),
+            (
+                "https://a.example/tenant/.well-known/oauth-authorization-server",
+                false,
+            ),
+            (
+                "https://a.example/.well-known/oauth-authorization-server-of-mine",
+                false,
+            ),
+        ] {
+            let url = url.parse().unwrap();
+            assert_eq!(is_bound_to_its_issuer(&url), wanted, "{url}");
+        }
     }
 }

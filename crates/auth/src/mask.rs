@@ -61,11 +61,16 @@ impl Mask {
         }
     }
 
+    /// `text`, which was not cut off anywhere, with every secret replaced.
+    pub fn hide_whole(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| {
+            text.replace(secret.expose_secret(), MASKED)
+        })
+    }
+
     /// `text` with every secret replaced, and what is left of one where the text was cut off at its end or its front.
     pub fn hide(&self, text: &str) -> String {
-        let mut hidden = self.secrets.iter().fold(text.to_owned(), |text, secret| {
-            text.replace(secret.expose_secret(), MASKED)
-        });
+        let mut hidden = self.hide_whole(text);
         let cut_off = self
             .secrets
             .iter()

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use mcp_startup_core::{RequestEvidence, RequestTarget, refusal, same_issuer};
 use rmcp::transport::auth::AuthorizationMetadata;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
@@ -16,11 +15,13 @@ use crate::network::{RequestLog, bare_url, read_body};
 use crate::record::{CredentialKey, CredentialRecord};
 use crate::store::{CredentialStore, RecordLock, Replaced, StoreError};
 
-/// How long a refresh may take, from the moment it is written until the record is synced.
-const LIMIT: Duration = Duration::from_secs(30);
+/// How long a refresh may take, 30 s in all: until its answer is there, and from then until it is saved. What is being saved
+/// then is saved all the same.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+const SAVE_LIMIT: Duration = Duration::from_secs(10);
 /// How often saving is tried, and the time between.
-const SAVE_TRIES: usize = 3;
-const SAVE_PAUSE: Duration = Duration::from_millis(200);
+const SAVE_TRIES: usize = 10;
+const SAVE_PAUSE: Duration = Duration::from_millis(500);
 /// The largest answer of a token endpoint that is read: 1 MB.
 const MAX_REPLY_BYTES: usize = 1_000_000;
 
@@ -35,8 +36,8 @@ pub struct Refresh {
     pub resource: Url,
     /// The metadata of the authorization server that the MCP server names.
     pub metadata: AuthorizationMetadata,
-    /// A secret of the client from the configuration, where the client is.
-    pub client_secret: Option<SecretString>,
+    /// The client of the configuration and its secret: sent only for a record that was granted to that client.
+    pub client: Option<(String, Option<SecretString>)>,
     /// Scopes, only where the configuration names them.
     pub scopes: Option<Vec<String>>,
 }
@@ -88,16 +89,57 @@ pub async fn refresh(
         Err(error) => return Refreshed::StoreFailed(error),
     };
     let (sender, receiver) = oneshot::channel();
+    let saving = tasks.clone();
     tasks.spawn(async move {
-        let exchange = exchange(&*store, &client, &wanted.key, &record, request, &log);
-        let refreshed = tokio::time::timeout(LIMIT, exchange)
-            .await
-            .unwrap_or(Refreshed::Refused);
-        drop(lock);
+        let answer = exchange(&client, request, &log);
+        let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await;
+        let key = wanted.key;
+        let refreshed = match answer.ok().flatten() {
+            None => after_refusal(&*store, &key, &record).await,
+            Some(tokens) => {
+                let access_token = tokens.access_token.clone();
+                // It owns the lock: nobody may read the old record while the new one is on its way.
+                let save = saving.spawn(async move {
+                    let saved = save(&*store, &key, &record, tokens).await;
+                    drop(lock);
+                    saved
+                });
+                match tokio::time::timeout(SAVE_LIMIT, save).await {
+                    Ok(Ok(saved)) => saved,
+                    Ok(Err(error)) => not_saved(access_token, StoreError::broken(&error)),
+                    Err(late) => not_saved(access_token, StoreError::broken(&late)),
+                }
+            }
+        };
         // The start may have been given up.
         let _ = sender.send(refreshed);
     });
     receiver.await.unwrap_or(Refreshed::Refused)
+}
+
+fn not_saved(access_token: SecretString, error: StoreError) -> Refreshed {
+    Refreshed::Token {
+        access_token,
+        not_saved: Some(error),
+    }
+}
+
+/// A refresh was refused. A program that takes no lock may have been quicker: then its token is there.
+async fn after_refusal(
+    store: &dyn CredentialStore,
+    key: &CredentialKey,
+    record: &CredentialRecord,
+) -> Refreshed {
+    match store.load(key).await {
+        Ok(Some(newer)) if !newer.same_tokens(record) => match newer.access_token() {
+            Some(token) => Refreshed::Token {
+                access_token: token.clone(),
+                not_saved: None,
+            },
+            None => Refreshed::Refused,
+        },
+        _ => Refreshed::Refused,
+    }
 }
 
 enum Prepared {
@@ -144,10 +186,10 @@ impl TokenRequest {
         if endpoint.scheme() != issuer.scheme() {
             return None;
         }
-        let secret = wanted
-            .client_secret
-            .as_ref()
-            .or_else(|| record.client_secret());
+        let configured = wanted.client.as_ref();
+        let configured = configured.filter(|(id, _)| record.client_id() == Some(id));
+        let secret = configured.and_then(|(_, secret)| secret.as_ref());
+        let secret = secret.or_else(|| record.client_secret());
         let client_id = record.client_id().unwrap_or_default();
         let methods = wanted
             .metadata
@@ -157,10 +199,14 @@ impl TokenRequest {
         // RFC 8414: where the metadata does not say, it is `client_secret_basic`.
         let takes_basic = methods
             .is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic"));
+        // What the server is asked with is no part of what it is, and may be a key.
+        let mut resource = wanted.resource.clone();
+        resource.set_query(None);
+        resource.set_fragment(None);
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token")
             .append_pair("refresh_token", refresh_token.expose_secret())
-            .append_pair("resource", wanted.resource.as_str());
+            .append_pair("resource", resource.as_str());
         if let Some(scopes) = &wanted.scopes {
             form.append_pair("scope", &scopes.join(" "));
         }
@@ -184,14 +230,12 @@ impl TokenRequest {
     }
 }
 
+/// Sends the request. `None` where no token came of it; how, stands in the log.
 async fn exchange(
-    store: &dyn CredentialStore,
     client: &reqwest::Client,
-    key: &CredentialKey,
-    record: &CredentialRecord,
     request: TokenRequest,
     log: &RequestLog,
-) -> Refreshed {
+) -> Option<RenewedTokens> {
     let sent = log.sent(RequestEvidence {
         to: Some(RequestTarget::Token),
         url: Some(bare_url(&request.endpoint)),
@@ -216,7 +260,7 @@ async fn exchange(
         Ok(response) => response,
         Err(error) => {
             sent.failed(&error);
-            return Refreshed::Refused;
+            return None;
         }
     };
     let status = response.status();
@@ -231,7 +275,7 @@ async fn exchange(
                 noted.status = Some(status.as_u16());
                 noted.io = Some(error.trouble());
             });
-            return Refreshed::Refused;
+            return None;
         }
     };
     sent.note(|noted| {
@@ -239,13 +283,10 @@ async fn exchange(
         noted.retry_after = retry_after;
         noted.oauth_error = refusal::error_code(&body);
     });
-    let Some(tokens) = TokenReply::read(&body)
-        .filter(|_| status.is_success())
-        .and_then(TokenReply::into_tokens)
-    else {
-        return Refreshed::Refused;
-    };
-    save(store, key, record, tokens).await
+    if !status.is_success() {
+        return None;
+    }
+    RenewedTokens::read(&body)
 }
 
 async fn save(
@@ -254,14 +295,17 @@ async fn save(
     record: &CredentialRecord,
     tokens: RenewedTokens,
 ) -> Refreshed {
-    let Ok(renewed) = record.with(&tokens.changes()) else {
-        return Refreshed::Refused;
-    };
+    let changes = tokens.changes();
     let mut expected = record.clone();
     let mut tries = 0;
     loop {
         tries += 1;
-        let error = match store.replace(key, Some(&expected), Some(&renewed)).await {
+        // On top of what is there: another program may have changed what is no concern of ours.
+        let replaced = match expected.with(&changes) {
+            Ok(renewed) => store.replace(key, Some(&expected), Some(&renewed)).await,
+            Err(error) => Err(StoreError::broken(&error)),
+        };
+        let error = match replaced {
             Ok(Replaced::Stored) => {
                 return Refreshed::Token {
                     access_token: tokens.access_token,
@@ -269,11 +313,11 @@ async fn save(
                 };
             }
             // Another program has written the same sign-in anew, in its own way.
-            Ok(Replaced::Conflict(Some(newer)))
-                if newer.same_tokens(record) && tries < SAVE_TRIES =>
-            {
+            Ok(Replaced::Conflict(Some(newer))) if newer.same_tokens(record) => {
                 expected = newer;
-                continue;
+                StoreError::broken(&std::io::Error::other(
+                    "another program keeps changing the record",
+                ))
             }
             // Somebody has signed in meanwhile, without the lock: theirs stands, and is used.
             Ok(Replaced::Conflict(newer)) => {
@@ -286,10 +330,7 @@ async fn save(
             Err(error) => error,
         };
         if tries == SAVE_TRIES {
-            return Refreshed::Token {
-                access_token: tokens.access_token,
-                not_saved: Some(error),
-            };
+            return not_saved(tokens.access_token, error);
         }
         tokio::time::sleep(SAVE_PAUSE).await;
     }
@@ -305,6 +346,49 @@ struct RenewedTokens {
 }
 
 impl RenewedTokens {
+    /// A successful answer of a token endpoint (RFC 6749, section 5.1), as JSON or, as some vendors have it, as a form. Each field
+    /// is read by itself: an odd one that does not matter must not cost a token that the old one was given up for. Nor does its
+    /// type decide: vendors have their own names for it, and the server refuses what it can't use.
+    ///
+    /// `None` where there is no access token in it.
+    fn read(body: &[u8]) -> Option<Self> {
+        let reply: Map<String, Value> = serde_json::from_slice(body).unwrap_or_else(|_| {
+            let pairs = url::form_urlencoded::parse(body);
+            pairs
+                .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
+                .collect()
+        });
+        let token = |name| {
+            let token = reply.get(name).and_then(Value::as_str)?;
+            (!token.trim().is_empty()).then(|| SecretString::from(token))
+        };
+        let expires_in_s = match reply.get("expires_in") {
+            Some(Value::Number(number)) => number.as_f64(),
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now_ms = since.unwrap_or_default().as_millis() as i64;
+        // `as` from a float keeps to the range of i64.
+        let expires_at = |seconds: f64| now_ms.saturating_add((seconds * 1000.0) as i64);
+        let scopes = match reply.get("scope") {
+            Some(Value::String(scope)) => {
+                Some(scope.split_whitespace().map(str::to_owned).collect())
+            }
+            Some(Value::Array(scopes)) => {
+                let scopes = scopes.iter().filter_map(Value::as_str);
+                Some(scopes.map(str::to_owned).collect())
+            }
+            _ => None,
+        };
+        Some(Self {
+            access_token: token("access_token")?,
+            refresh_token: token("refresh_token"),
+            expires_at_ms: expires_in_s.map(expires_at),
+            scopes,
+        })
+    }
+
     /// The fields of the record that change.
     fn changes(&self) -> Map<String, Value> {
         let text = |secret: &SecretString| Value::from(secret.expose_secret());
@@ -318,55 +402,5 @@ impl RenewedTokens {
             changes.insert("scopes".to_owned(), scopes.clone().into());
         }
         changes
-    }
-}
-
-/// A successful answer of a token endpoint (RFC 6749, section 5.1), as JSON or, as some vendors have it, as a form.
-#[derive(Deserialize)]
-struct TokenReply {
-    access_token: Option<String>,
-    token_type: Option<String>,
-    expires_in: Option<Value>,
-    refresh_token: Option<String>,
-    scope: Option<String>,
-}
-
-impl TokenReply {
-    fn read(body: &[u8]) -> Option<Self> {
-        if let Ok(reply) = serde_json::from_slice(body) {
-            return Some(reply);
-        }
-        let form: serde_json::Map<String, Value> = url::form_urlencoded::parse(body)
-            .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
-            .collect();
-        serde_json::from_value(form.into()).ok()
-    }
-
-    /// `None` where there is no token in it that can be used.
-    fn into_tokens(self) -> Option<RenewedTokens> {
-        let is_bearer = |token_type: &String| token_type.eq_ignore_ascii_case("bearer");
-        if !self.token_type.as_ref().is_none_or(is_bearer) {
-            return None;
-        }
-        let non_blank = |token: Option<String>| token.filter(|token| !token.trim().is_empty());
-        let expires_in_s = match self.expires_in {
-            Some(Value::Number(number)) => number.as_f64(),
-            Some(Value::String(text)) => text.trim().parse().ok(),
-            _ => None,
-        };
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        // `as` from a float keeps to the range of i64.
-        let now_ms = since.as_millis() as i64;
-        Some(RenewedTokens {
-            access_token: non_blank(self.access_token)?.into(),
-            refresh_token: non_blank(self.refresh_token).map(SecretString::from),
-            expires_at_ms: expires_in_s
-                .map(|seconds| now_ms.saturating_add((seconds * 1000.0) as i64)),
-            scopes: self
-                .scope
-                .map(|scope| scope.split_whitespace().map(str::to_owned).collect()),
-        })
     }
 }

@@ -73,7 +73,7 @@ impl Case {
             rejected: Some("expired-token".into()),
             resource,
             metadata: found.metadata.unwrap(),
-            client_secret: None,
+            client: None,
             scopes: None,
         };
         refresh(self.store.clone(), client, wanted, log, &self.tasks).await

@@ -26,6 +26,9 @@ struct State {
     in_reserve: Option<SecretString>,
     /// A refresh has been tried: there is no second one in a start.
     renewed: bool,
+    /// A refresh was wanted before the server had been asked, and nothing was sent because it was not known where to: the token
+    /// that was found wanting. The server's challenge may say where.
+    unsent: Option<Option<SecretString>>,
 }
 
 /// What a request carries as its `Authorization`.
@@ -121,6 +124,7 @@ impl Authorization {
                 sends,
                 in_reserve,
                 renewed: false,
+                unsent: None,
             }),
             renewal,
         }
@@ -134,6 +138,14 @@ impl Authorization {
     /// The server has answered 401 to what was sent. Returns whether there is another credential to try: each is sent once, and
     /// there is one refresh in a start.
     pub async fn refused(&self, challenge: Option<&str>) -> bool {
+        if let Some(challenge) = challenge.filter(|text| text.contains("resource_metadata")) {
+            let unsent = self.lock().unsent.take();
+            if let Some(rejected) = unsent
+                && self.renew(Some(challenge), rejected).await
+            {
+                return true;
+            }
+        }
         let in_reserve = self.lock().in_reserve.take();
         if let Some(token) = in_reserve {
             self.lock().sends = Sends::Stored(token);
@@ -158,9 +170,16 @@ impl Authorization {
                 self.lock().sends = Sends::Refreshed(token);
                 true
             }
-            // Its refresh token is as good as none: the rule for a token that has expired without one.
-            Renewed::NotSent => {
-                self.lock().in_reserve = rejected;
+            renewed @ (Renewed::NotSent | Renewed::Undiscovered) => {
+                let mut state = self.lock();
+                if challenge.is_none() {
+                    state.renewed = false;
+                    state.unsent = Some(rejected.clone());
+                }
+                // Its refresh token is as good as none: the rule for a token that has expired without one.
+                if matches!(renewed, Renewed::NotSent) && !matches!(state.sends, Sends::Stored(_)) {
+                    state.in_reserve = rejected;
+                }
                 false
             }
             Renewed::Failed => false,
@@ -187,7 +206,10 @@ pub(crate) struct Renewal {
 /// What a refresh came to, for what is sent next.
 enum Renewed {
     Token(SecretString),
+    /// The refresh token may not be sent to the authorization server that was found.
     NotSent,
+    /// No authorization server was found.
+    Undiscovered,
     Failed,
 }
 
@@ -207,14 +229,18 @@ impl Renewal {
         findings.note(|evidence| evidence.discovered = Some(found.evidence));
         let Some(metadata) = found.metadata else {
             findings.enter(phase);
-            return Renewed::Failed;
+            return Renewed::Undiscovered;
         };
         let wanted = Refresh {
             key: self.key.clone(),
             rejected,
             resource: self.resource.clone(),
             metadata,
-            client_secret: self.oauth.client_secret.clone(),
+            client: self
+                .oauth
+                .client_id
+                .clone()
+                .map(|id| (id, self.oauth.client_secret.clone())),
             scopes: self.scopes.clone(),
         };
         let refreshed = refresh(
@@ -231,7 +257,7 @@ impl Renewal {
             } => {
                 findings.hide([access_token.expose_secret()].into_iter());
                 if let Some(error) = not_saved {
-                    findings.note(|evidence| evidence.store = Some(store_evidence(&error)));
+                    findings.could_not_save(&error);
                 }
                 Renewed::Token(access_token)
             }

@@ -113,6 +113,13 @@ impl Startup {
         })
     }
 
+    /// Waits until every refresh that was sent is saved, at most 30 s each. The stream of a [`check`](Self::check) ends after
+    /// that by itself; a host that has dropped one, or that keeps servers, waits here before it ends its runtime, or a new token
+    /// may be lost.
+    pub async fn finish(&self) {
+        self.means.finish_refreshes().await;
+    }
+
     /// Starts every enabled server, says what each start came to, and closes each when its state is known.
     ///
     /// Must be called inside a Tokio runtime. Dropped, it ends every start at once; [`Check::cancel`] lets each say so.
@@ -276,8 +283,7 @@ impl Run {
             }
             while starts.join_next().await.is_some() {}
             // A refresh that was sent is saved, whatever became of the start that wanted it.
-            means.refreshes.close();
-            means.refreshes.wait().await;
+            means.finish_refreshes().await;
             // What keeps the stream from ending.
             drop(sender);
         });

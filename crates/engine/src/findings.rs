@@ -1,11 +1,11 @@
 //! The evidence of one start while it is collected.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::event::Update;
-use mcp_startup_auth::{Mask, RequestLog};
+use mcp_startup_auth::{Mask, RequestLog, StoreError};
 use mcp_startup_config::EntryProblem;
-use mcp_startup_core::{ConfigurationEvidence, CredentialSource, Evidence, StartPhase, printable};
+use mcp_startup_core::{ConfigurationEvidence, Evidence, StartPhase, printable};
 
 /// How much of an answer that is no MCP is kept, in characters.
 const SAMPLE_CHARS: usize = 200;
@@ -22,6 +22,7 @@ pub(crate) struct Findings {
     pub log: RequestLog,
     mask: RwLock<Mask>,
     evidence: Mutex<Evidence>,
+    not_saved: OnceLock<String>,
     tell: Box<dyn Fn(Update) + Send + Sync>,
 }
 
@@ -36,6 +37,7 @@ impl Findings {
             log: RequestLog::default(),
             mask: RwLock::new(mask),
             evidence: Mutex::new(evidence),
+            not_saved: OnceLock::new(),
             tell: Box::new(tell),
         }
     }
@@ -97,14 +99,14 @@ impl Findings {
             .unwrap_or(StartPhase::Configuring)
     }
 
-    /// Why a token that was refreshed in this start could not be saved. (Where a record was read, nothing else can be wrong with
-    /// the store.)
+    /// Why a token that was refreshed in this start could not be saved.
     pub fn not_saved(&self) -> Option<String> {
-        self.read(|evidence| {
-            let was_read = evidence.credential.as_ref()?.source == Some(CredentialSource::Stored);
-            let store = evidence.store.as_ref().filter(|_| was_read)?;
-            store.detail.clone()
-        })
+        self.not_saved.get().cloned()
+    }
+
+    /// A token that was refreshed in this start could not be saved.
+    pub fn could_not_save(&self, error: &StoreError) {
+        let _ = self.not_saved.set(self.foreign(&error.detail, CAUSE_CHARS));
     }
 
     /// Why it failed: the error and its causes as one line. What was said of it first, nearest to where it happened, stays.
@@ -143,12 +145,16 @@ impl Findings {
             .discovered
             .as_mut()
             .and_then(|found| found.issuer.as_mut());
-        let urls = evidence
-            .requests
-            .iter_mut()
-            .filter_map(|request| request.url.as_mut());
-        for text in urls.chain(issuer) {
-            *text = self.foreign(text, URL_CHARS);
+        let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
+        let requests = evidence.requests.iter_mut().flat_map(|request| {
+            [
+                &mut request.url,
+                &mut request.oauth_error,
+                &mut request.retry_after,
+            ]
+        });
+        for text in requests.flatten().chain(issuer) {
+            *text = printable(&mask.hide_whole(text), URL_CHARS);
         }
         evidence
     }

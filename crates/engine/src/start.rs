@@ -51,6 +51,14 @@ pub(crate) struct Means {
     pub refreshes: TaskTracker,
 }
 
+impl Means {
+    /// Waits for the refreshes that are under way. New ones can be begun all the same.
+    pub async fn finish_refreshes(&self) {
+        self.refreshes.close();
+        self.refreshes.wait().await;
+    }
+}
+
 /// A server that has been started and is ready: the SDK's client, and the program behind it.
 ///
 /// Dropped, it is closed in the background; [`close`](Self::close) waits for it.
@@ -151,7 +159,8 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
             headers.chain(bearer).collect()
         }
     };
-    for secret in secrets.into_iter().chain(&config.filled_in) {
+    let given = config.filled_in.iter().chain(&config.oauth.client_secret);
+    for secret in secrets.into_iter().chain(given) {
         mask.add(secret.expose_secret());
         // Of `Bearer abc` the server may echo `abc` alone.
         if let Some((_, credentials)) = secret.expose_secret().split_once(' ') {
