@@ -28,5 +28,6 @@ pub use memory_store::MemoryStore;
 pub use network::RequestLog;
 pub use record::{CorruptRecord, CredentialKey, CredentialRecord};
 pub use refresh::{Refresh, Refreshed, refresh};
+pub use rmcp::transport::auth::AuthorizationMetadata;
 pub use store::{CredentialStore, RecordLock, Replaced, StoreError, StoreFuture};
 pub use stores::{CredentialStores, StoreSelection};

@@ -149,12 +149,17 @@ impl RequestLog {
             .collect()
     }
 
+    /// The last request to `target`, with what is known of its answer.
+    pub fn last(&self, target: RequestTarget) -> Option<RequestEvidence> {
+        let entries = self.lock();
+        let mut requests = entries.requests.iter().rev();
+        let (_, request) = requests.find(|(_, request)| request.to == Some(target))?;
+        Some(request.clone())
+    }
+
     /// The HTTP status that the last request to `target` was answered with.
     pub fn last_status(&self, target: RequestTarget) -> Option<u16> {
-        let entries = self.lock();
-        let requests = entries.requests.iter().rev();
-        let mut to_target = requests.filter(|(_, request)| request.to == Some(target));
-        to_target.next()?.1.status
+        self.last(target)?.status
     }
 
     /// How many requests there are.

@@ -19,7 +19,7 @@ pub(crate) fn split_lines(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
             None => (rest, &rest[rest.len()..]),
         };
         number += 1;
-        Some((number, line.strip_suffix(b"\r").unwrap_or(line)))
+        Some((number, without_carriage_return(line)))
     })
 }
 

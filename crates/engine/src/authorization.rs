@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mcp_startup_auth::{
-    CredentialKey, CredentialRecord, CredentialStore, Refresh, Refreshed, StoreError, discover,
-    refresh,
+    AuthorizationMetadata, CredentialKey, CredentialRecord, CredentialStore, Refresh, Refreshed,
+    StoreError, discover, refresh,
 };
 use mcp_startup_config::{HttpConfig, OAuthClient};
 use mcp_startup_core::{CredentialSent, FirstRequest, StartPhase, StoreEvidence};
@@ -217,17 +217,9 @@ impl Renewal {
     async fn renew(&self, challenge: Option<&str>, rejected: Option<SecretString>) -> Renewed {
         let findings = &self.findings;
         let phase = findings.phase();
-        findings.enter(StartPhase::Authorizing);
-        // Boxed: large, and rarely needed.
-        let found = Box::pin(discover(
-            &self.client,
-            &self.resource,
-            challenge,
-            &findings.log,
-        ))
-        .await;
-        findings.note(|evidence| evidence.discovered = Some(found.evidence));
-        let Some(metadata) = found.metadata else {
+        let found =
+            find_authorization_server(&self.client, &self.resource, challenge, findings).await;
+        let Some(metadata) = found else {
             findings.enter(phase);
             return Renewed::Undiscovered;
         };
@@ -271,6 +263,21 @@ impl Renewal {
         findings.enter(phase);
         renewed
     }
+}
+
+/// Looks for the authorization server of an MCP server, which is a phase of its start and part of the evidence. Gives its
+/// metadata, where that can be used.
+pub(crate) async fn find_authorization_server(
+    client: &reqwest::Client,
+    resource: &Url,
+    challenge: Option<&str>,
+    findings: &Findings,
+) -> Option<AuthorizationMetadata> {
+    findings.enter(StartPhase::Authorizing);
+    // Boxed: large, and rarely needed.
+    let found = Box::pin(discover(client, resource, challenge, &findings.log)).await;
+    findings.note(|evidence| evidence.discovered = Some(found.evidence));
+    found.metadata
 }
 
 /// Why a store could not be used, as evidence.

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mcp_startup_auth::{
-    CredentialKey, CredentialRecord, CredentialStores, Mask, StoreError, discover,
-};
+use mcp_startup_auth::{CredentialKey, CredentialRecord, CredentialStores, Mask, StoreError};
 use mcp_startup_config::{
     HttpConfig, InheritedEnvironment, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
 };
@@ -24,7 +22,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::authorization::{self, Authorization, Renewal, store_evidence};
+use crate::authorization::{
+    self, Authorization, Renewal, find_authorization_server, store_evidence,
+};
 use crate::findings::Findings;
 use crate::handshake::{Service, shake_hands};
 use crate::http::McpHttp;
@@ -449,17 +449,12 @@ impl Attempt<'_> {
         if needs_no_discovery || discovered {
             return;
         }
-        self.findings.enter(StartPhase::Authorizing);
-        let found = discover(
-            &self.means.client,
-            &config.url,
-            challenge,
-            &self.findings.log,
-        )
-        .await;
-        let not_published = found.evidence.outcome == Some(DiscoveryOutcome::NotPublished);
-        self.findings
-            .note(|evidence| evidence.discovered = Some(found.evidence));
+        let (client, findings) = (&self.means.client, &self.findings);
+        find_authorization_server(client, &config.url, challenge, findings).await;
+        let not_published = findings.read(|evidence| {
+            let outcome = evidence.discovered.as_ref().and_then(|found| found.outcome);
+            outcome == Some(DiscoveryOutcome::NotPublished)
+        });
         // No OAuth, and a header was sent: if anything was meant to be the key that was refused, it was that.
         if not_published
             && credential.source != Some(CredentialSource::Stored)
@@ -478,7 +473,7 @@ impl Attempt<'_> {
 
 /// A good status, a whole answer, and still no handshake: whatever it was, it was no MCP.
 fn note_no_mcp(findings: &Findings) {
-    let answered_well = findings.log.requests().pop().is_some_and(|last| {
+    let answered_well = findings.log.last(RequestTarget::Mcp).is_some_and(|last| {
         last.io.is_none()
             && last
                 .status
