@@ -1,5 +1,6 @@
 //! The verdict: what the evidence of a failed start comes to.
 
+mod examples;
 mod facts;
 mod message;
 
@@ -19,9 +20,9 @@ const MESSAGE_CHARS: usize = 300;
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum StartupFailureKind {
-    /// The entry of the configuration can't be used.
+    /// The entry of the configuration can't be used; the evidence has its key and line.
     InvalidConfiguration,
-    /// The program is not on the PATH.
+    /// The program is not on the PATH, or not where the configuration says.
     ProgramNotFound,
     /// The start needed what is stored, and the store is locked, unreadable, corrupt, or of a kind that can't be read. It
     /// does not mean "signed out".
@@ -30,7 +31,7 @@ pub enum StartupFailureKind {
     CredentialRejected,
     /// The server asks for more scope than the stored credentials were granted.
     InsufficientScope,
-    /// The server refuses access, and no sign-in mends it.
+    /// The server refuses access (HTTP 403), and no sign-in mends it.
     AccessDenied,
     /// Credentials are stored for this name and URL, the server refuses to go on without good ones, and they are spent.
     /// The only kind whose reason on the wire is not null.
@@ -45,9 +46,9 @@ pub enum StartupFailureKind {
     CredentialRequired,
     /// No connection: DNS, TCP or TLS.
     Unreachable,
-    /// The time limit passed.
+    /// The time limit passed; the phase in the evidence says during what.
     TimedOut,
-    /// The program ended.
+    /// The program ended before it was ready.
     Exited,
     /// The server answered with an HTTP error.
     ServerError,
@@ -59,24 +60,24 @@ pub enum StartupFailureKind {
     Other,
 }
 
-/// What mends a failure.
+/// What mends a failure, and so what a client offers beside the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Recovery {
-    /// Nothing that the user of this client can do.
+    /// Nothing that this client could offer. Show no button: the message says whose turn it is.
     None,
-    /// Trying again, later.
+    /// Trying again, later. Offer that, or do it by yourself after a while; what is stored stays stored.
     Retry,
-    /// A first sign-in.
+    /// A first sign-in. Offer it, and start none unasked.
     SignIn,
-    /// Signing in again.
+    /// Signing in again. Offer it, once for each server, however many threads and retries report the failure.
     Reauthenticate,
-    /// A sign-in that grants more scope.
+    /// A sign-in that grants more scope. Offer it; the challenge in the evidence may name the scope.
     GrantScope,
-    /// Changing the configuration.
+    /// Changing the configuration. Offer to open it, at the key and the line if the evidence has them.
     FixConfiguration,
-    /// Unlocking or mending the place where credentials are stored.
+    /// Unlocking or mending the place where credentials are stored. Offer to try again after that; nobody has been signed out.
     FixCredentialStore,
 }
 
@@ -99,7 +100,8 @@ impl StartupFailure {
         self.kind
     }
 
-    /// A sentence for a person, which names the server: at most 300 characters on one line, without control characters.
+    /// What happened and what to do next, for a person and with the name of the server: at most 300 characters on one line,
+    /// without control characters. What to do is never what is cut off.
     pub fn message(&self) -> &str {
         &self.message
     }

@@ -5,6 +5,8 @@
     reason = "a helper of a test fails as the test does"
 )]
 
+mod actions;
+
 use std::collections::HashSet;
 
 use mcp_startup_core::{
@@ -582,6 +584,7 @@ proptest! {
         {
             prop_assert!(message.contains(server.as_str()), "{message:?} does not name {server:?}");
         }
+        prop_assert!(actions::says_what_to_do(message, failure.recovery()), "{message:?} does not say what to do");
         let asks_again = failure.kind() == StartupFailureKind::ReauthenticationRequired;
         prop_assert_eq!(failure.reason().is_some(), asks_again);
         if asks_again {

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::{protocol_page, schemas, typescript};
+use crate::{failures_page, protocol_page, schemas, typescript};
 
 /// Folders in which everything is generated, so that any other file is left over from an earlier version.
 const GENERATED_FOLDERS: &[&str] = &["schema", "bindings/typescript/src/generated"];
@@ -70,6 +70,7 @@ pub fn files() -> Result<Vec<GeneratedFile>, Box<dyn Error>> {
             typescript::contract()?,
         ),
         file("docs/protocol.md", protocol_page::page()?),
+        file("docs/failures.md", failures_page::page()?),
     ])
 }
 
@@ -187,6 +188,7 @@ mod tests {
 
         fs::write(root.join("schema/Evidence.json"), "{}\n").unwrap();
         fs::remove_file(root.join("docs/protocol.md")).unwrap();
+        fs::write(root.join("docs/failures.md"), "# Failures\n").unwrap();
         fs::create_dir(root.join("schema/old")).unwrap();
         fs::write(root.join("schema/old/Gone.json"), "{}\n").unwrap();
         fs::write(root.join("docs/by-hand.md"), "Not ours.\n").unwrap();
@@ -194,6 +196,7 @@ mod tests {
         assert_eq!(
             found,
             [
+                Difference::Stale("docs/failures.md".to_owned()),
                 Difference::Missing("docs/protocol.md".to_owned()),
                 Difference::Stale("schema/Evidence.json".to_owned()),
                 Difference::LeftOver("schema/old/Gone.json".to_owned()),
@@ -202,13 +205,14 @@ mod tests {
         assert_eq!(
             report(&found),
             "what is generated no longer fits the types:\n  \
+               stale     docs/failures.md\n  \
                missing   docs/protocol.md\n  \
                stale     schema/Evidence.json\n  \
                left over schema/old/Gone.json\n\
              to mend it, run: cargo xtask generate\n"
         );
 
-        assert_eq!(write(root, &files().unwrap()).unwrap().len(), 3);
+        assert_eq!(write(root, &files().unwrap()).unwrap().len(), 4);
         assert_eq!(check(root).unwrap(), []);
         assert_eq!(write(root, &files().unwrap()).unwrap(), []);
         assert!(root.join("docs/by-hand.md").is_file());

@@ -7,8 +7,11 @@
 )]
 
 mod documentation;
+mod examples;
+mod failures_page;
 mod field_order;
 mod generate;
+mod markdown;
 mod protocol_page;
 mod schemas;
 mod typescript;
@@ -29,7 +32,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Writes what is derived from the types: JSON Schemas, TypeScript, docs/protocol.md
+    /// Writes what is derived from the types: JSON Schemas, TypeScript, docs/protocol.md, docs/failures.md
     ///
     /// The types of crates/core are the only definition. What is written here is committed, so that nobody needs Rust to
     /// use it, and a test fails when it no longer fits the types. Files that are no longer generated are removed.

@@ -10,11 +10,13 @@ use std::fmt::Write;
 use mcp_startup_core::refusal::{RefusalMeaning, meaning};
 use mcp_startup_core::{
     ClientSource, DecodeErrorKind, Evidence, MAX_LINE_BYTES, METHOD, McpAuthStatus,
-    McpServerStatusUpdatedNotification, Recovery, StartupFailureKind, decode, encode, judge,
+    McpServerStatusUpdatedNotification, decode, encode, judge,
 };
 use serde_json::Value;
 
-use crate::{documentation, field_order, schemas};
+use crate::markdown::{code, row};
+use crate::schemas::{self, description, text, variants};
+use crate::{documentation, examples, field_order};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -242,7 +244,7 @@ fn auth_status() -> Result<String> {
 fn failure() -> Result<String> {
     let schema = schemas::startup_failure()?;
     let definitions = &schema["definitions"];
-    let kinds = judged_examples(&definitions["StartupFailureKind"])?;
+    let kinds = examples::kinds(definitions)?;
 
     let mut page = format!("## StartupFailure\n\n{}\n\n", description(&schema)?);
     page.push_str("| field | type | meaning |\n| --- | --- | --- |\n");
@@ -265,108 +267,36 @@ fn failure() -> Result<String> {
     )?;
     page.push_str("| kind | meaning | recovery |\n| --- | --- | --- |\n");
     for kind in &kinds {
-        let mut recoveries: Vec<String> = Vec::new();
-        for (_, recovery) in &kind.examples {
-            let recovery = code(text(&serde_json::to_value(recovery)?)?);
-            if !recoveries.contains(&recovery) {
-                recoveries.push(recovery);
-            }
-        }
+        let recoveries: Vec<String> = kind
+            .recoveries
+            .iter()
+            .map(|recovery| code(&recovery.name))
+            .collect();
         row(
             &mut page,
             &[&code(&kind.name), &kind.meaning, &recoveries.join(" or ")],
         )?;
     }
+    page.push_str(
+        "\n[failures.md](failures.md) has each kind with the messages that a person reads.\n",
+    );
 
     enum_section(&mut page, "Recovery", &definitions["Recovery"], "recovery")?;
 
     page.push_str(
-        "\n### From evidence to kind\n\nLittle evidence that is enough for each kind, as `judge` judges it:\n\n\
+        "\n### From evidence to kind\n\nThe least evidence that is enough for each kind, as `judge` judges it: nothing of it could be left out.\n\n\
          | evidence | kind | recovery |\n| --- | --- | --- |\n",
     );
     for kind in &kinds {
-        for (evidence, recovery) in &kind.examples {
-            let recovery = code(text(&serde_json::to_value(recovery)?)?);
-            row(&mut page, &[&code(evidence), &code(&kind.name), &recovery])?;
+        for recovery in &kind.recoveries {
+            let evidence = serde_json::to_string(&recovery.least_evidence)?;
+            row(
+                &mut page,
+                &[&code(&evidence), &code(&kind.name), &code(&recovery.name)],
+            )?;
         }
     }
     Ok(page)
-}
-
-/// A kind of failure, with evidence that leads to it and what mends it then.
-struct JudgedKind {
-    name: String,
-    meaning: String,
-    examples: Vec<(&'static str, Recovery)>,
-}
-
-fn judged_examples(kinds: &Value) -> Result<Vec<JudgedKind>> {
-    variants(kinds)?
-        .into_iter()
-        .map(|(name, meaning)| {
-            let kind: StartupFailureKind = serde_json::from_value(name.into())?;
-            let mut examples = Vec::new();
-            for example in evidence_of(kind) {
-                let failure = judge(evidence_from(example)?);
-                if failure.kind() != kind {
-                    return Err(
-                        format!("{example} is judged {:?}, not {kind:?}", failure.kind()).into(),
-                    );
-                }
-                examples.push((*example, failure.recovery()));
-            }
-            Ok(JudgedKind {
-                name: name.to_owned(),
-                meaning: meaning.to_owned(),
-                examples,
-            })
-        })
-        .collect()
-}
-
-/// Evidence that is judged to be of a kind: one example for each recovery that the kind has.
-fn evidence_of(kind: StartupFailureKind) -> &'static [&'static str] {
-    match kind {
-        StartupFailureKind::InvalidConfiguration => {
-            &[r#"{"configuration":{"key":"url","line":12,"problem":"it is not a URL"}}"#]
-        }
-        StartupFailureKind::ProgramNotFound => &[r#"{"process":{"spawn":"notFound"}}"#],
-        StartupFailureKind::CredentialStoreUnavailable => &[r#"{"store":{"trouble":"locked"}}"#],
-        StartupFailureKind::CredentialRejected => {
-            &[r#"{"credential":{"source":"configuration"},"requests":[{"to":"mcp","status":401}]}"#]
-        }
-        StartupFailureKind::InsufficientScope => &[
-            r#"{"credential":{"source":"stored"},"requests":[{"to":"mcp","status":403,"challenge":"Bearer error=\"insufficient_scope\""}]}"#,
-        ],
-        StartupFailureKind::AccessDenied => &[r#"{"requests":[{"to":"mcp","status":403}]}"#],
-        StartupFailureKind::ReauthenticationRequired => &[
-            r#"{"credential":{"source":"stored","worth":{"accessToken":"expired","refreshToken":false}},"requests":[{"to":"mcp","credentialSent":"stored","status":401}]}"#,
-        ],
-        StartupFailureKind::AuthorizationUnavailable => {
-            &[r#"{"requests":[{"to":"mcp","status":401}],"discovered":{"outcome":"unavailable"}}"#]
-        }
-        StartupFailureKind::AuthorizationMisconfigured => &[
-            r#"{"requests":[{"to":"mcp","status":401}],"discovered":{"outcome":"unusable","problem":"issuerMismatch"}}"#,
-        ],
-        StartupFailureKind::SignInRequired => &[
-            r#"{"credential":{"source":"none"},"requests":[{"to":"mcp","status":401}],"discovered":{"outcome":"published"}}"#,
-        ],
-        StartupFailureKind::CredentialRequired => &[
-            r#"{"credential":{"source":"none"},"requests":[{"to":"mcp","status":401}],"discovered":{"outcome":"notPublished"}}"#,
-        ],
-        StartupFailureKind::Unreachable => &[r#"{"requests":[{"to":"mcp","io":"connect"}]}"#],
-        StartupFailureKind::TimedOut => &[r#"{"limitMs":30000,"elapsedMs":30000}"#],
-        StartupFailureKind::Exited => &[r#"{"process":{"exit":3}}"#],
-        StartupFailureKind::ServerError => &[
-            r#"{"requests":[{"to":"mcp","status":503}]}"#,
-            r#"{"requests":[{"to":"mcp","status":404}]}"#,
-        ],
-        StartupFailureKind::UnsupportedProtocol => {
-            &[r#"{"protocol":{"serverVersions":["2099-01-01"]}}"#]
-        }
-        StartupFailureKind::NotMcp => &[r#"{"protocol":{"notMcp":"<!doctype html>"}}"#],
-        StartupFailureKind::Other => &[r#"{}"#],
-    }
 }
 
 fn evidence_from(json: &str) -> Result<Evidence> {
@@ -600,69 +530,9 @@ fn reference(property: &Value) -> Option<&str> {
         .find_map(reference)
 }
 
-/// The values of an enum and what they mean.
-fn variants(schema: &Value) -> Result<Vec<(&str, &str)>> {
-    let variants = schema["oneOf"]
-        .as_array()
-        .ok_or_else(|| format!("no documented enum: {schema}"))?;
-    variants
-        .iter()
-        .map(|variant| Ok((text(&variant["const"])?, description(variant)?)))
-        .collect()
-}
-
-fn description(schema: &Value) -> Result<&str> {
-    schema["description"]
-        .as_str()
-        .ok_or_else(|| format!("no documentation: {schema}").into())
-}
-
-fn text(value: &Value) -> Result<&str> {
-    value
-        .as_str()
-        .ok_or_else(|| format!("not a text: {value}").into())
-}
-
-fn code(text: &str) -> String {
-    format!("`{text}`")
-}
-
-fn row(page: &mut String, cells: &[&str]) -> Result<()> {
-    let cells: Vec<String> = cells
-        .iter()
-        .map(|cell| cell.replace("\n\n", "<br>").replace('|', "\\|"))
-        .collect();
-    Ok(writeln!(page, "| {} |", cells.join(" | "))?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_link_within_the_page_has_its_heading() {
-        let page = page().unwrap();
-        let headings: BTreeSet<String> = page
-            .lines()
-            .filter_map(|line| line.strip_prefix('#'))
-            .map(|line| {
-                line.trim_start_matches('#')
-                    .trim()
-                    .to_lowercase()
-                    .replace(' ', "-")
-            })
-            .collect();
-        let mut links = 0;
-        for (_, link) in page
-            .match_indices("](#")
-            .map(|(at, _)| page.split_at(at + 3))
-        {
-            let (anchor, _) = link.split_once(')').unwrap();
-            assert!(headings.contains(anchor), "#{anchor} leads nowhere");
-            links += 1;
-        }
-        assert!(links > 10);
-    }
 
     #[test]
     fn every_schema_that_the_page_links_to_is_generated() {
@@ -679,22 +549,6 @@ mod tests {
                 "{}",
                 schema.path
             );
-        }
-    }
-
-    #[test]
-    fn every_row_of_a_table_has_as_many_cells_as_its_head() {
-        let cells = |line: &str| line.replace("\\|", "").matches('|').count();
-        let page = page().unwrap();
-        let mut head = None;
-        for line in page.lines() {
-            if !line.starts_with('|') {
-                head = None;
-            } else if let Some(head) = head {
-                assert_eq!(cells(line), head, "{line}");
-            } else {
-                head = Some(cells(line));
-            }
         }
     }
 

@@ -105,6 +105,31 @@ pub fn to_text(schema: &Value) -> Result<String, Box<dyn Error>> {
     Ok(serde_json::to_string_pretty(&schema)? + "\n")
 }
 
+/// The values of an enum and what they mean.
+pub fn variants(schema: &Value) -> Result<Vec<(&str, &str)>, Box<dyn Error>> {
+    let variants = schema["oneOf"]
+        .as_array()
+        .ok_or_else(|| format!("no documented enum: {schema}"))?;
+    variants
+        .iter()
+        .map(|variant| Ok((text(&variant["const"])?, description(variant)?)))
+        .collect()
+}
+
+/// What a schema says of its type, field or value.
+pub fn description(schema: &Value) -> Result<&str, Box<dyn Error>> {
+    schema["description"]
+        .as_str()
+        .ok_or_else(|| format!("no documentation: {schema}").into())
+}
+
+/// A value that is a text.
+pub fn text(value: &Value) -> Result<&str, Box<dyn Error>> {
+    value
+        .as_str()
+        .ok_or_else(|| format!("not a text: {value}").into())
+}
+
 fn derived<T: JsonSchema>() -> Value {
     SchemaSettings::draft07()
         .into_generator()
