@@ -1,5 +1,20 @@
-//! What every `CredentialStore` must do, as functions that any store can be given to. Each uses keys of its own, and leaves
-//! its records behind: the store should be an empty one.
+//! What every [`CredentialStore`] must do, as a suite that any store can be given to: a host's own too.
+//!
+//! [`run`] runs all of it, for a store of another language; in a Rust test, [`conformance!`](crate::conformance!) makes a test of
+//! each case. A case that fails panics, and says what it wanted.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! mcp_startup_auth::conformance::run(&mcp_startup_auth::MemoryStore::default()).await;
+//! # }
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test suite: a store that fails it is told so by a panic"
+)]
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -7,18 +22,22 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
-use mcp_startup_auth::{
-    CredentialKey, CredentialRecord, CredentialStore, RecordLock, Replaced, StoreError,
-};
 use serde_json::{Value, json};
+
+use crate::record::{CredentialKey, CredentialRecord};
+use crate::store::{CredentialStore, RecordLock, Replaced, StoreError};
 
 /// What has to happen takes no longer, however busy the machine is.
 const LONG: Duration = Duration::from_secs(60);
 /// What must not happen would have happened by then.
 const SHORT: Duration = Duration::from_millis(150);
 
-/// One test for each function here, each with a new store: `$store` is a tuple with the store first, and what must live as
-/// long behind it.
+/// One test for each case of the [suite](crate::conformance), each with a new and empty store: the second argument is a tuple
+/// with the store first, and what must live as long behind it.
+///
+/// ```
+/// mcp_startup_auth::conformance!(memory, (mcp_startup_auth::MemoryStore::default(), ()));
+/// ```
 #[macro_export]
 macro_rules! conformance {
     ($module:ident, $store:expr) => {
@@ -54,10 +73,35 @@ macro_rules! conformance {
     };
 }
 
+/// Runs every case, one after another, on a store that is empty. Each uses keys of its own and leaves its records behind.
+///
+/// # Panics
+///
+/// Where the store does not do what a case asks of it.
+pub async fn run(store: &dyn CredentialStore) {
+    nothing_is_stored_at_first(store).await;
+    a_record_comes_back_with_every_field(store).await;
+    a_record_is_replaced_and_deleted(store).await;
+    a_wrong_expectation_changes_nothing(store).await;
+    of_many_that_expect_the_same_one_wins(store).await;
+    other_records_stay_as_they_are(store).await;
+    names_of_every_kind_are_keys(store).await;
+    the_lock_excludes_until_it_is_dropped(store).await;
+    the_lock_can_be_handed_to_a_task(store).await;
+    a_wait_that_is_dropped_leaves_no_lock(store).await;
+    locks_of_different_keys_do_not_meet(store).await;
+    a_held_lock_keeps_nobody_from_reading_or_writing(store).await;
+    under_the_lock_no_update_is_lost(store).await;
+    a_dropped_replace_is_done_or_not(store).await;
+    proving_that_it_can_write_changes_nothing(store).await;
+}
+
+/// A key for a server of this name.
 pub fn key(name: &str) -> CredentialKey {
     CredentialKey::new(name, "https://mcp.example/mcp")
 }
 
+/// A record with this access token.
 pub fn record(token: &str) -> CredentialRecord {
     CredentialRecord::from_json(&json!({
         "server_name": "server",
@@ -83,15 +127,18 @@ pub async fn put(
     assert_eq!(replaced, Replaced::Stored);
 }
 
+/// What is stored under a key.
 pub async fn stored(store: &dyn CredentialStore, key: &CredentialKey) -> Option<CredentialRecord> {
     within(store.load(key)).await.unwrap()
 }
 
+/// What has to happen does, within a minute.
 pub async fn within<T>(future: impl Future<Output = T>) -> T {
     let result = tokio::time::timeout(LONG, future).await;
     result.expect("it takes too long")
 }
 
+/// What must wait does.
 pub async fn waits<T>(future: impl Future<Output = Result<T, StoreError>>) {
     if let Ok(got) = tokio::time::timeout(SHORT, future).await {
         panic!("it should wait: {:?}", got.map(drop));
@@ -99,7 +146,7 @@ pub async fn waits<T>(future: impl Future<Output = Result<T, StoreError>>) {
 }
 
 /// Polls `future` so many times, and drops it when it would be polled once more; what it came to, if it did.
-async fn dropped_after<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
+pub async fn dropped_after<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
     let mut future = pin!(future);
     let mut polled = 0;
     poll_fn(|context| {
@@ -112,6 +159,7 @@ async fn dropped_after<T>(future: impl Future<Output = T>, polls: usize) -> Opti
     .await
 }
 
+/// An empty store has nothing, and nothing can be deleted from it.
 pub async fn nothing_is_stored_at_first(store: &dyn CredentialStore) {
     let key = key("first");
     assert_eq!(stored(store, &key).await, None);
@@ -119,6 +167,7 @@ pub async fn nothing_is_stored_at_first(store: &dyn CredentialStore) {
     assert_eq!(stored(store, &key).await, None);
 }
 
+/// A record keeps every field, those that nobody here knows too.
 pub async fn a_record_comes_back_with_every_field(store: &dyn CredentialStore) {
     let key = key("whole");
     let whole = json!({
@@ -152,6 +201,7 @@ pub async fn a_record_comes_back_with_every_field(store: &dyn CredentialStore) {
     assert_eq!(fields(&stored(store, &key).await.unwrap()), wanted);
 }
 
+/// A record is stored, replaced, deleted and stored again.
 pub async fn a_record_is_replaced_and_deleted(store: &dyn CredentialStore) {
     let key = key("replaced");
     let (one, two) = (record("one"), record("two"));
@@ -164,6 +214,7 @@ pub async fn a_record_is_replaced_and_deleted(store: &dyn CredentialStore) {
     assert_eq!(stored(store, &key).await, Some(one));
 }
 
+/// Whoever expects something else than what is stored changes nothing, and is told what is there.
 pub async fn a_wrong_expectation_changes_nothing(store: &dyn CredentialStore) {
     let key = key("conflict");
     let (old, newer, mine) = (record("old"), record("newer"), record("mine"));
@@ -184,6 +235,7 @@ pub async fn a_wrong_expectation_changes_nothing(store: &dyn CredentialStore) {
     }
 }
 
+/// Of many that expect the same, one stores its record, and the others are told of that.
 pub async fn of_many_that_expect_the_same_one_wins(store: &dyn CredentialStore) {
     let key = key("race");
     let mut before = None;
@@ -208,6 +260,7 @@ pub async fn of_many_that_expect_the_same_one_wins(store: &dyn CredentialStore) 
     }
 }
 
+/// A change of one record leaves all others alone.
 pub async fn other_records_stay_as_they_are(store: &dyn CredentialStore) {
     let keys = ["other-a", "other-b", "other-c"].map(key);
     for key in &keys {
@@ -233,6 +286,7 @@ pub async fn other_records_stay_as_they_are(store: &dyn CredentialStore) {
     assert_eq!(stored(store, &elsewhere).await, Some(record("elsewhere")));
 }
 
+/// A server may have any name.
 pub async fn names_of_every_kind_are_keys(store: &dyn CredentialStore) {
     let long = "x".repeat(5000);
     let names = [
@@ -253,6 +307,7 @@ pub async fn names_of_every_kind_are_keys(store: &dyn CredentialStore) {
     }
 }
 
+/// One at a time holds the lock of a record.
 pub async fn the_lock_excludes_until_it_is_dropped(store: &dyn CredentialStore) {
     let key = key("locked");
     for _ in 0..3 {
@@ -270,6 +325,7 @@ pub async fn the_lock_excludes_until_it_is_dropped(store: &dyn CredentialStore) 
     drop(waited.unwrap());
 }
 
+/// A lock can be handed on, and ends with whoever holds it.
 pub async fn the_lock_can_be_handed_to_a_task(store: &dyn CredentialStore) {
     let key = key("handed");
     let guard: RecordLock = within(store.lock(&key)).await.unwrap();
@@ -293,6 +349,7 @@ pub async fn the_lock_can_be_handed_to_a_task(store: &dyn CredentialStore) {
     drop(within(store.lock(&key)).await.unwrap());
 }
 
+/// Who gives up waiting for a lock does not hold it, at whatever moment that is.
 pub async fn a_wait_that_is_dropped_leaves_no_lock(store: &dyn CredentialStore) {
     let key = key("dropped");
     // While another holds it.
@@ -318,6 +375,7 @@ pub async fn a_wait_that_is_dropped_leaves_no_lock(store: &dyn CredentialStore) 
     }
 }
 
+/// The locks of different records have nothing to do with each other.
 pub async fn locks_of_different_keys_do_not_meet(store: &dyn CredentialStore) {
     let keys = [
         key("apart"),
@@ -330,6 +388,7 @@ pub async fn locks_of_different_keys_do_not_meet(store: &dyn CredentialStore) {
     }
 }
 
+/// A lock keeps nobody from reading or writing.
 pub async fn a_held_lock_keeps_nobody_from_reading_or_writing(store: &dyn CredentialStore) {
     let key = key("held");
     let _guard = within(store.lock(&key)).await.unwrap();
@@ -338,6 +397,7 @@ pub async fn a_held_lock_keeps_nobody_from_reading_or_writing(store: &dyn Creden
     assert_eq!(stored(store, &key).await, Some(record("one")));
 }
 
+/// Who reads and writes under the lock meets no conflict, and no update is lost.
 pub async fn under_the_lock_no_update_is_lost(store: &dyn CredentialStore) {
     const TASKS: i64 = 6;
     const ROUNDS: i64 = 4;
@@ -359,6 +419,7 @@ pub async fn under_the_lock_no_update_is_lost(store: &dyn CredentialStore) {
     assert_eq!(count(stored(store, &key).await.as_ref()), TASKS * ROUNDS);
 }
 
+/// A replace that is given up is done as a whole or not at all.
 pub async fn a_dropped_replace_is_done_or_not(store: &dyn CredentialStore) {
     let key = key("cut-short");
     let untouched = self::key("untouched");
@@ -385,6 +446,7 @@ pub async fn a_dropped_replace_is_done_or_not(store: &dyn CredentialStore) {
     assert_eq!(stored(store, &untouched).await, Some(record("untouched")));
 }
 
+/// To prove that it can write changes nothing that is stored.
 pub async fn proving_that_it_can_write_changes_nothing(store: &dyn CredentialStore) {
     let key = key("proved");
     within(store.prove_writable(&key)).await.unwrap();

@@ -1,9 +1,8 @@
 //! The file `.credentials.json`, with Codex's locks.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use mcp_startup_core::CredentialStoreTrouble;
 use secrecy::zeroize::Zeroizing;
@@ -12,16 +11,17 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use crate::file_system;
+use crate::lock_files::{LockFiles, blocking};
 use crate::record::{CredentialKey, CredentialRecord};
 use crate::store::{CredentialStore, RecordLock, Replaced, StoreError, StoreFuture};
 
 /// The largest credentials file that is read or written: 16 MiB.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+const NAME: &str = "file";
 const FILE_NAME: &str = ".credentials.json";
-const LOCK_FOLDER: &str = "mcp-oauth-locks";
 /// Held around read, merge and rename. Every temporary file is made and gone while it is held, unless its process was killed.
 const FILE_LOCK: &str = "file-store.lock";
 const TEMPORARY_PREFIX: &str = ".credentials.json.";
@@ -30,8 +30,6 @@ const TEMPORARY_SUFFIX: &str = ".mcp-startup.tmp";
 const ROOM_FOR_A_RECORD: usize = 16 * 1024;
 /// How often a change by a program that keeps no lock is merged before this gives up.
 const ATTEMPTS: usize = 100;
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Keeps records in the file `.credentials.json`, as Codex does: an object with one record under each key.
 ///
@@ -48,19 +46,19 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub struct FileStore {
     home: PathBuf,
+    locks: LockFiles,
 }
 
 impl FileStore {
     /// The store in the folder `home`, which is created (0700) when something is stored there.
     pub fn new(home: impl Into<PathBuf>) -> Self {
-        Self { home: home.into() }
+        let home = home.into();
+        let locks = LockFiles::new(home.clone(), NAME);
+        Self { home, locks }
     }
 
     /// What [`load`](CredentialStore::load) does, on this thread.
-    pub(crate) fn load_blocking(
-        &self,
-        key: &CredentialKey,
-    ) -> Result<Option<CredentialRecord>, StoreError> {
+    fn load_blocking(&self, key: &CredentialKey) -> Result<Option<CredentialRecord>, StoreError> {
         match self.read()? {
             Some(found) => self.record(&self.parse(&found.bytes)?, key),
             None => Ok(None),
@@ -72,7 +70,7 @@ impl FileStore {
     }
 
     fn read(&self) -> Result<Option<Found>, StoreError> {
-        let file = match system::open_no_link(OpenOptions::new().read(true), &self.file()) {
+        let file = match file_system::open_no_link(OpenOptions::new().read(true), &self.file()) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(_) if self.file().is_symlink() => {
@@ -100,7 +98,7 @@ impl FileStore {
         Ok(Some(Found { bytes, metadata }))
     }
 
-    fn parse<'a>(&self, bytes: &'a [u8]) -> Result<Document<'a>, StoreError> {
+    pub(crate) fn parse<'a>(&self, bytes: &'a [u8]) -> Result<Document<'a>, StoreError> {
         // serde_json's own text may quote what it met, and what it meets here is secret.
         serde_json::from_slice(bytes).map_err(|error| {
             let (line, column) = (error.line(), error.column());
@@ -111,7 +109,7 @@ impl FileStore {
         })
     }
 
-    fn record(
+    pub(crate) fn record(
         &self,
         document: &Document<'_>,
         key: &CredentialKey,
@@ -167,7 +165,8 @@ impl FileStore {
             temporary
                 .persist(self.file())
                 .map_err(|error| self.unwritable(&self.file(), error.error))?;
-            system::sync_folder(&self.home).map_err(|error| self.unwritable(&self.home, error))?;
+            file_system::sync_folder(&self.home)
+                .map_err(|error| self.unwritable(&self.home, error))?;
             return Ok(Replaced::Stored);
         }
         Err(self.unreadable("is changed all the time by another program".to_owned()))
@@ -200,8 +199,10 @@ impl FileStore {
                 .tempfile_in(&self.home)?;
             match replaced {
                 // Its owner could not read it any more.
-                Some(replaced) => system::give_to_owner(temporary.as_file(), &replaced.metadata)?,
-                None => self.give_to_owner_of_home(temporary.as_file()),
+                Some(replaced) => {
+                    file_system::give_to_owner(temporary.as_file(), &replaced.metadata)?
+                }
+                None => self.locks.give_to_owner_of_home(temporary.as_file()),
             }
             temporary.write_all(content)?;
             temporary.as_file().sync_all()?;
@@ -227,75 +228,6 @@ impl FileStore {
         }
     }
 
-    /// Waits for the lock of this name. It asks again and again instead of having the system wait: a thread that the system
-    /// keeps waiting can't be called back, and would be given a lock that nobody wants any more.
-    async fn wait_for_lock(&self, name: String) -> Result<FileLock, StoreError> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let (store, name) = (self.clone(), name.clone());
-            // Nobody waiting for it any more, Tokio drops the result, and that releases the lock.
-            if let Some(lock) = blocking(move || store.try_lock(&name)).await? {
-                return Ok(lock);
-            }
-            if pause == FIRST_PAUSE {
-                tracing::debug!("waiting for a lock of the credential store");
-            }
-            tokio::time::sleep(pause).await;
-            pause = LONGEST_PAUSE.min(pause * 2);
-        }
-    }
-
-    /// `None` where another holds it.
-    fn try_lock(&self, name: &str) -> Result<Option<FileLock>, StoreError> {
-        let folder = self.home.join(LOCK_FOLDER);
-        let path = folder.join(name);
-        // Opened anew each time: somebody may have cleared the folder away.
-        let opened = match system::open_lock(&folder, name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.create_lock_folder(&folder)?;
-                system::open_lock(&folder, name)
-            }
-            opened => opened,
-        };
-        let (file, is_new) = opened.map_err(|error| {
-            if folder.is_symlink() || path.is_symlink() {
-                let error = io::Error::other("it is a symbolic link, and none is followed");
-                self.unwritable(&path, error)
-            } else {
-                self.unwritable(&path, error)
-            }
-        })?;
-        if is_new {
-            self.give_to_owner_of_home(&file);
-        }
-        let locked = system::try_lock(&file).map_err(|error| self.unwritable(&path, error))?;
-        Ok(locked.then_some(FileLock(file)))
-    }
-
-    fn create_lock_folder(&self, folder: &Path) -> Result<(), StoreError> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(folder)
-            .map_err(|error| self.unwritable(folder, error))?;
-        #[cfg(unix)]
-        if let Ok(folder) = system::open_no_link(OpenOptions::new().read(true), folder) {
-            self.give_to_owner_of_home(&folder);
-        }
-        Ok(())
-    }
-
-    /// To be called with nothing but what was just made here: with another file it would give root's files away. Where that
-    /// is not allowed the file stays as it is.
-    fn give_to_owner_of_home(&self, file: &File) {
-        let given = fs::metadata(&self.home).and_then(|home| system::give_to_owner(file, &home));
-        if let Err(error) = given {
-            tracing::debug!(%error, "a new file does not belong to the owner of its folder");
-        }
-    }
-
     fn unreadable(&self, detail: String) -> StoreError {
         self.file_error(CredentialStoreTrouble::Unreadable, detail)
     }
@@ -309,19 +241,12 @@ impl FileStore {
     }
 
     fn file_error(&self, trouble: CredentialStoreTrouble, detail: String) -> StoreError {
-        StoreError {
-            store: "file".to_owned(),
-            trouble,
-            detail: format!("{} {detail}", self.file().display()),
-        }
+        StoreError::new(NAME, trouble, format!("{} {detail}", self.file().display()))
     }
 
     fn unwritable(&self, path: &Path, error: io::Error) -> StoreError {
-        StoreError {
-            store: "file".to_owned(),
-            trouble: CredentialStoreTrouble::Unreadable,
-            detail: format!("{} can't be written: {error}", path.display()),
-        }
+        let detail = format!("{} can't be written: {error}", path.display());
+        StoreError::new(NAME, CredentialStoreTrouble::Unreadable, detail)
     }
 }
 
@@ -338,7 +263,7 @@ impl CredentialStore for FileStore {
         new: Option<&'a CredentialRecord>,
     ) -> StoreFuture<'a, Replaced> {
         Box::pin(async move {
-            let lock = self.wait_for_lock(FILE_LOCK.to_owned()).await?;
+            let lock = self.locks.wait_for(FILE_LOCK.to_owned()).await?;
             let (store, key) = (self.clone(), key.clone());
             let (expected, new) = (expected.cloned(), new.cloned());
             // From here on it goes through to its end, whether anybody waits for it or not, and the lock is held until then.
@@ -351,17 +276,12 @@ impl CredentialStore for FileStore {
     }
 
     fn lock<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, RecordLock> {
-        let digest = Sha256::digest(key.as_str().as_bytes());
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Box::pin(async move {
-            let lock = self.wait_for_lock(format!("{digest}.lock")).await?;
-            Ok(RecordLock::new(lock))
-        })
+        Box::pin(self.locks.record(key))
     }
 
     fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let lock = self.wait_for_lock(FILE_LOCK.to_owned()).await?;
+            let lock = self.locks.wait_for(FILE_LOCK.to_owned()).await?;
             let (store, key) = (self.clone(), key.clone());
             blocking(move || {
                 let _lock = lock;
@@ -372,15 +292,6 @@ impl CredentialStore for FileStore {
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(StoreError::broken(&error)),
-    }
-}
-
 /// The file as it was found.
 struct Found {
     bytes: Zeroizing<Vec<u8>>,
@@ -388,11 +299,11 @@ struct Found {
 }
 
 /// What is in the file: of the records no more is made than where they stand.
-struct Document<'a>(Vec<(String, &'a RawValue)>);
+pub(crate) struct Document<'a>(Vec<(String, &'a RawValue)>);
 
 impl Document<'_> {
     /// The text of the file with this record in it, or without one. What else is in it keeps its text and its place.
-    fn with(
+    pub(crate) fn with(
         &self,
         key: &CredentialKey,
         record: Option<&SecretString>,
@@ -453,146 +364,6 @@ impl Serialize for Entries<'_> {
             map.serialize_entry(name, json)?;
         }
         map.end()
-    }
-}
-
-/// A lock that is held. The system releases it when the process ends, in whatever way.
-struct FileLock(File);
-
-impl Drop for FileLock {
-    fn drop(&mut self) {
-        // Closing alone would leave it held by a child that is just being started and has not closed its copy yet.
-        system::unlock(&self.0);
-    }
-}
-
-#[cfg(unix)]
-mod system {
-    use std::fs::{File, Metadata, OpenOptions};
-    use std::io;
-    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-    use std::path::Path;
-
-    use rustix::fs::{FlockOperation, Mode, OFlags, flock};
-    use rustix::io::Errno;
-
-    /// Opens what is at `path`, unless that is a symbolic link. A pipe does not make it wait.
-    pub fn open_no_link(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        options.custom_flags(flags.bits().cast_signed()).open(path)
-    }
-
-    /// Opens a lock file, which is created if it is not there (`true` then); the folder is not.
-    pub fn open_lock(folder: &Path, name: &str) -> io::Result<(File, bool)> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = rustix::fs::open(folder, flags, Mode::empty())?;
-        let open = |more: OFlags| {
-            let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            rustix::fs::openat(&folder, name, flags | more, Mode::RUSR | Mode::WUSR)
-        };
-        match open(OFlags::CREATE | OFlags::EXCL) {
-            Ok(file) => Ok((file.into(), true)),
-            Err(Errno::EXIST) => Ok((open(OFlags::empty())?.into(), false)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    pub fn try_lock(file: &File) -> io::Result<bool> {
-        loop {
-            match flock(file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(true),
-                Err(Errno::WOULDBLOCK) => return Ok(false),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    pub fn unlock(file: &File) {
-        if let Err(error) = flock(file, FlockOperation::Unlock) {
-            tracing::debug!(%error, "a lock is released by closing its file");
-        }
-    }
-
-    /// Gives `file` the owner that `like` has.
-    pub fn give_to_owner(file: &File, like: &Metadata) -> io::Result<()> {
-        if file.metadata()?.uid() == like.uid() {
-            return Ok(());
-        }
-        std::os::unix::fs::fchown(file, Some(like.uid()), Some(like.gid()))
-    }
-
-    /// Makes a rename in `folder` outlast a power failure.
-    pub fn sync_folder(folder: &Path) -> io::Result<()> {
-        match File::open(folder)?.sync_all() {
-            // A file system that does not know how to sync a folder.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-            synced => synced,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-mod system {
-    use std::fs::{File, Metadata, OpenOptions};
-    use std::io;
-    use std::path::Path;
-
-    use fs4::{FileExt, TryLockError};
-
-    /// Opens what is at `path`; of a symbolic link, the link itself, which is no regular file.
-    pub fn open_no_link(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-        #[cfg(windows)]
-        {
-            use std::os::windows::fs::OpenOptionsExt;
-
-            const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
-            options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
-        }
-        options.open(path)
-    }
-
-    /// Opens a lock file, which is created if it is not there (`true` then); the folder is not.
-    pub fn open_lock(folder: &Path, name: &str) -> io::Result<(File, bool)> {
-        if !folder.symlink_metadata()?.is_dir() {
-            return Err(io::Error::other("what it should be in is no folder"));
-        }
-        let path = folder.join(name);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true);
-        match open_no_link(options.clone().create_new(true), &path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            opened => return Ok((opened?, true)),
-        }
-        let file = open_no_link(&mut options, &path)?;
-        match file.metadata()?.is_file() {
-            true => Ok((file, false)),
-            false => Err(io::Error::other("it is no regular file")),
-        }
-    }
-
-    pub fn try_lock(file: &File) -> io::Result<bool> {
-        match FileExt::try_lock(file) {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
-
-    pub fn unlock(file: &File) {
-        if let Err(error) = FileExt::unlock(file) {
-            tracing::debug!(%error, "a lock is released by closing its file");
-        }
-    }
-
-    /// A file inherits from its folder who may use it.
-    pub fn give_to_owner(_file: &File, _like: &Metadata) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// The system has no such thing.
-    pub fn sync_folder(_folder: &Path) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -1,9 +1,9 @@
 //! What is stored for an MCP server, what it is worth, and where the server says to sign in.
 //!
 //! * [`CredentialRecord`] and [`CredentialKey`]: one stored sign-in, as Codex keeps it;
-//! * [`CredentialStore`]: a place where records are kept, and what it must guarantee; [`FileStore`], [`MemoryStore`] or a
-//!   host's own;
-//! * [`CredentialStores`]: which of them the configuration chooses, read alone;
+//! * [`CredentialStore`]: a place where records are kept, and what it must guarantee; [`FileStore`], `KeyringStore`,
+//!   [`MemoryStore`] or a host's own;
+//! * [`CredentialStores`]: which of them the configuration chooses, and in which order;
 //! * [`discover`]: which authorization server an MCP server names (RFC 9728, RFC 8414);
 //! * [`refresh`]: the refresh transaction, which loses no answer;
 //! * [`network`]: what every HTTP request of this project obeys, and [`RequestLog`], which keeps what came of each;
@@ -11,8 +11,20 @@
 //!
 //! Nothing here knows a transport of MCP or the format of a configuration file.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod discovery;
+mod encrypted_store;
 mod file_store;
+mod file_system;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(any(feature = "keyring", fuzzing))]
+mod keyring_entry;
+#[cfg(feature = "keyring")]
+mod keyring_store;
+mod lock_files;
 mod mask;
 mod memory_store;
 pub mod network;
@@ -21,8 +33,10 @@ mod refresh;
 mod store;
 mod stores;
 
-pub use discovery::{Discovered, discover};
+pub use discovery::{Discovered, discover, discover_issuer};
 pub use file_store::FileStore;
+#[cfg(feature = "keyring")]
+pub use keyring_store::KeyringStore;
 pub use mask::Mask;
 pub use memory_store::MemoryStore;
 pub use network::RequestLog;
@@ -30,4 +44,4 @@ pub use record::{CorruptRecord, CredentialKey, CredentialRecord};
 pub use refresh::{Refresh, Refreshed, refresh};
 pub use rmcp::transport::auth::AuthorizationMetadata;
 pub use store::{CredentialStore, RecordLock, Replaced, StoreError, StoreFuture};
-pub use stores::{CredentialStores, StoreSelection};
+pub use stores::{CredentialStores, FoundRecord, StoreSelection};

@@ -64,7 +64,7 @@ impl CredentialKey {
 #[derive(Clone)]
 pub struct CredentialRecord {
     /// Every field with its JSON text, in the order they have in the store.
-    fields: Vec<(String, SecretString)>,
+    fields: Fields,
     issuer: Option<String>,
     client_id: Option<String>,
     client_secret: Option<SecretString>,
@@ -103,12 +103,11 @@ impl CredentialRecord {
     /// [`CorruptRecord`] where it is no object, or a field that is known has another type.
     pub fn from_json(value: &Value) -> Result<Self, CorruptRecord> {
         let object = value.as_object().ok_or(NO_OBJECT)?;
-        let fields = object.iter();
-        Self::from_fields(
-            fields
-                .map(|(name, value)| (name.clone(), value.to_string().into()))
-                .collect(),
-        )
+        let mut fields = Fields::default();
+        for (name, value) in object {
+            fields.set(name, value.to_string().into());
+        }
+        Self::from_fields(fields)
     }
 
     /// Reads a record from the text of its JSON, as [`from_json`](Self::from_json) does; numbers that no `Value` can hold
@@ -118,13 +117,12 @@ impl CredentialRecord {
     ///
     /// [`CorruptRecord`] where it is no object, or a field that is known has another type.
     pub fn parse(json: &str) -> Result<Self, CorruptRecord> {
-        let Fields(fields) = serde_json::from_str(json).map_err(|_| NO_OBJECT)?;
-        Self::from_fields(fields)
+        Self::from_fields(Fields::parse(json)?)
     }
 
-    fn from_fields(fields: Vec<(String, SecretString)>) -> Result<Self, CorruptRecord> {
+    pub(crate) fn from_fields(fields: Fields) -> Result<Self, CorruptRecord> {
         // The error of serde_json may quote what it met.
-        let value = |field: &'static str, wanted| match find(&fields, field) {
+        let value = |field: &'static str, wanted| match fields.find(field) {
             None => Ok(Value::Null),
             Some(json) => serde_json::from_str(json.expose_secret())
                 .map_err(|_| CorruptRecord { field, wanted }),
@@ -180,17 +178,12 @@ impl CredentialRecord {
 
     /// Its JSON, with every field it was read with.
     pub fn to_json(&self) -> SecretString {
-        let mut json = String::from("{");
-        for (name, value) in &self.fields {
-            if json.len() > 1 {
-                json.push(',');
-            }
-            json.push_str(&Value::from(name.as_str()).to_string());
-            json.push(':');
-            json.push_str(value.expose_secret());
-        }
-        json.push('}');
-        json.into()
+        self.fields.to_json()
+    }
+
+    /// Every field with its JSON text, in the order they have in the store.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &(String, SecretString)> {
+        self.fields.0.iter()
     }
 
     /// The record with `changes` written over the fields of the same names; all others stay as they are.
@@ -201,7 +194,7 @@ impl CredentialRecord {
     pub fn with(&self, changes: &Map<String, Value>) -> Result<Self, CorruptRecord> {
         let mut fields = self.fields.clone();
         for (name, value) in changes {
-            set(&mut fields, name, value.to_string().into());
+            fields.set(name, value.to_string().into());
         }
         Self::from_fields(fields)
     }
@@ -215,8 +208,7 @@ impl CredentialRecord {
 
     /// The fields that `PartialEq` compares by their JSON.
     fn others(&self) -> BTreeMap<&str, &str> {
-        let fields = self.fields.iter();
-        fields
+        self.fields()
             .map(|(name, json)| (name.as_str(), json.expose_secret()))
             .filter(|(name, json)| *json != "null" && !READ.contains(name))
             .collect()
@@ -226,7 +218,7 @@ impl CredentialRecord {
     /// that granted it and to no other: where the record does not say which that was, it is as good as none.
     pub fn facts(&self) -> CredentialFacts {
         CredentialFacts {
-            access_token: self.access_token.is_some(),
+            access_token: self.access_token().is_some(),
             refresh_token: self.refresh_token.is_some() && self.issuer.is_some(),
             expires_at_ms: self.expires_at_ms,
         }
@@ -247,9 +239,10 @@ impl CredentialRecord {
         self.client_secret.as_ref()
     }
 
-    /// The access token, if it is not blank.
+    /// The access token, if it is not blank and can be sent in a header.
     pub fn access_token(&self) -> Option<&SecretString> {
-        self.access_token.as_ref()
+        let token = self.access_token.as_ref();
+        token.filter(|token| !token.expose_secret().contains(char::is_control))
     }
 
     /// The refresh token, if it is not blank. Whether it may be sent is another question: [`facts`](Self::facts).
@@ -289,7 +282,7 @@ impl PartialEq for CredentialRecord {
 
 impl fmt::Debug for CredentialRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = self.fields().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("CredentialRecord")
             .field("issuer", &self.issuer)
             .field("client_id", &self.client_id)
@@ -306,7 +299,53 @@ const NO_OBJECT: CorruptRecord = CorruptRecord {
 };
 
 /// The fields of a JSON object as they stand; of one that is there twice, the last.
-struct Fields(Vec<(String, SecretString)>);
+#[derive(Clone, Default)]
+pub(crate) struct Fields(Vec<(String, SecretString)>);
+
+impl Fields {
+    pub fn parse(json: &str) -> Result<Self, CorruptRecord> {
+        serde_json::from_str(json).map_err(|_| NO_OBJECT)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn find(&self, name: &str) -> Option<&SecretString> {
+        let mut fields = self.0.iter();
+        fields.find_map(|(known, json)| (known == name).then_some(json))
+    }
+
+    pub fn set(&mut self, name: &str, json: SecretString) {
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = json,
+            None => self.0.push((name.to_owned(), json)),
+        }
+    }
+
+    pub fn to_json(&self) -> SecretString {
+        let mut json = String::from("{");
+        for (name, value) in &self.0 {
+            if json.len() > 1 {
+                json.push(',');
+            }
+            json.push_str(&Value::from(name.as_str()).to_string());
+            json.push(':');
+            json.push_str(value.expose_secret());
+        }
+        json.push('}');
+        json.into()
+    }
+}
+
+impl IntoIterator for Fields {
+    type Item = (String, SecretString);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -320,27 +359,15 @@ impl<'de> Deserialize<'de> for Fields {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Vec::new();
+                let mut fields = Fields::default();
                 while let Some((name, json)) = map.next_entry::<String, &RawValue>()? {
-                    set(&mut fields, &name, json.get().into());
+                    fields.set(&name, json.get().into());
                 }
-                Ok(Fields(fields))
+                Ok(fields)
             }
         }
 
         deserializer.deserialize_map(Object)
-    }
-}
-
-fn find<'a>(fields: &'a [(String, SecretString)], name: &str) -> Option<&'a SecretString> {
-    let mut fields = fields.iter();
-    fields.find_map(|(known, json)| (known == name).then_some(json))
-}
-
-fn set(fields: &mut Vec<(String, SecretString)>, name: &str, json: SecretString) {
-    match fields.iter_mut().find(|(known, _)| known == name) {
-        Some((_, known)) => *known = json,
-        None => fields.push((name.to_owned(), json)),
     }
 }
 

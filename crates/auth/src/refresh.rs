@@ -32,8 +32,8 @@ pub struct Refresh {
     pub key: CredentialKey,
     /// The access token that was found wanting; `None` where there was none.
     pub rejected: Option<SecretString>,
-    /// The MCP server, as the `resource` of the request (RFC 8707).
-    pub resource: Url,
+    /// The MCP server, as the `resource` of the request (RFC 8707): the resource that it was granted for.
+    pub resource: String,
     /// The metadata of the authorization server that the MCP server names.
     pub metadata: AuthorizationMetadata,
     /// The client of the configuration and its secret: sent only for a record that was granted to that client.
@@ -106,8 +106,8 @@ pub async fn refresh(
                 });
                 match tokio::time::timeout(SAVE_LIMIT, save).await {
                     Ok(Ok(saved)) => saved,
-                    Ok(Err(error)) => not_saved(access_token, StoreError::broken(&error)),
-                    Err(late) => not_saved(access_token, StoreError::broken(&late)),
+                    Ok(Err(error)) => not_saved(access_token, StoreError::broken("file", &error)),
+                    Err(late) => not_saved(access_token, StoreError::broken("file", &late)),
                 }
             }
         };
@@ -199,14 +199,10 @@ impl TokenRequest {
         // RFC 8414: where the metadata does not say, it is `client_secret_basic`.
         let takes_basic = methods
             .is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic"));
-        // What the server is asked with is no part of what it is, and may be a key.
-        let mut resource = wanted.resource.clone();
-        resource.set_query(None);
-        resource.set_fragment(None);
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token")
             .append_pair("refresh_token", refresh_token.expose_secret())
-            .append_pair("resource", resource.as_str());
+            .append_pair("resource", &wanted.resource);
         if let Some(scopes) = &wanted.scopes {
             form.append_pair("scope", &scopes.join(" "));
         }
@@ -303,7 +299,7 @@ async fn save(
         // On top of what is there: another program may have changed what is no concern of ours.
         let replaced = match expected.with(&changes) {
             Ok(renewed) => store.replace(key, Some(&expected), Some(&renewed)).await,
-            Err(error) => Err(StoreError::broken(&error)),
+            Err(error) => Err(StoreError::broken("file", &error)),
         };
         let error = match replaced {
             Ok(Replaced::Stored) => {
@@ -315,9 +311,10 @@ async fn save(
             // Another program has written the same sign-in anew, in its own way.
             Ok(Replaced::Conflict(Some(newer))) if newer.same_tokens(record) => {
                 expected = newer;
-                StoreError::broken(&std::io::Error::other(
-                    "another program keeps changing the record",
-                ))
+                StoreError::broken(
+                    "file",
+                    &std::io::Error::other("another program keeps changing the record"),
+                )
             }
             // Somebody has signed in meanwhile, without the lock: theirs stands, and is used.
             Ok(Replaced::Conflict(newer)) => {
@@ -338,7 +335,7 @@ async fn save(
 
 /// What a refresh has given. Of a refresh token that was not given anew, the old one stays valid (RFC 6749, section 6); so do
 /// the scopes.
-struct RenewedTokens {
+pub(crate) struct RenewedTokens {
     access_token: SecretString,
     refresh_token: Option<SecretString>,
     expires_at_ms: Option<i64>,
@@ -351,7 +348,7 @@ impl RenewedTokens {
     /// type decide: vendors have their own names for it, and the server refuses what it can't use.
     ///
     /// `None` where there is no access token in it.
-    fn read(body: &[u8]) -> Option<Self> {
+    pub(crate) fn read(body: &[u8]) -> Option<Self> {
         let reply: Map<String, Value> = serde_json::from_slice(body).unwrap_or_else(|_| {
             let pairs = url::form_urlencoded::parse(body);
             pairs
@@ -390,7 +387,7 @@ impl RenewedTokens {
     }
 
     /// The fields of the record that change.
-    fn changes(&self) -> Map<String, Value> {
+    pub(crate) fn changes(&self) -> Map<String, Value> {
         let text = |secret: &SecretString| Value::from(secret.expose_secret());
         let mut changes = Map::new();
         changes.insert("access_token".to_owned(), text(&self.access_token));

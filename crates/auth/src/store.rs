@@ -19,7 +19,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 ///   open whether the record was stored: [`load`](Self::load) tells.
 /// * A future may be dropped at any point. It then leaves nothing half done behind, and no lock. What a dropped `replace`
 ///   had begun may still come to pass, as a whole, or not at all.
-/// * No future blocks the thread that polls it, and none has a limit of its own: the caller gives up by dropping it.
+/// * No future blocks the thread that polls it. Who waits for a lock may wait for ever, and gives up by dropping the future; all
+///   else ends within seconds, by an error where the store does not answer.
 /// * Records are kept whole: each field as it came, those that nobody here knows too. The records of other keys, and
 ///   whatever else the store holds, stay as they are.
 ///
@@ -128,12 +129,17 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// Reading broke off by an error of this program's own: nothing is known, and that is not "nothing stored".
-    pub fn broken(error: &dyn std::error::Error) -> Self {
+    /// An error of the store called `store`: why, as a stable value, and as the rest of a sentence.
+    pub fn new(store: &str, trouble: CredentialStoreTrouble, detail: impl Into<String>) -> Self {
         Self {
-            store: "file".to_owned(),
-            trouble: CredentialStoreTrouble::Unreadable,
-            detail: error.to_string(),
+            store: store.to_owned(),
+            trouble,
+            detail: detail.into(),
         }
+    }
+
+    /// Reading broke off by an error of this program's own: nothing is known, and that is not "nothing stored".
+    pub fn broken(store: &str, error: &dyn std::error::Error) -> Self {
+        Self::new(store, CredentialStoreTrouble::Unreadable, error.to_string())
     }
 }

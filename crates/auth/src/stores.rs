@@ -1,11 +1,14 @@
-//! The places where records are kept.
+//! The places where records are kept, in the order in which they are looked for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mcp_startup_core::CredentialStoreTrouble;
 
+use crate::encrypted_store;
 use crate::file_store::FileStore;
+#[cfg(feature = "keyring")]
+use crate::keyring_store::KeyringStore;
 use crate::record::{CredentialKey, CredentialRecord};
 use crate::store::{CredentialStore, StoreError};
 
@@ -23,64 +26,127 @@ pub enum StoreSelection {
     Unknown(String),
 }
 
-/// The stores of one home: the folder of Codex's `config.toml`, with `.credentials.json` in it.
+/// Where a user's records are kept: one place, or several in an order.
+///
+/// ```
+/// use std::sync::Arc;
+/// use mcp_startup_auth::{CredentialKey, CredentialStores, MemoryStore, StoreSelection};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let home = tempfile::tempdir()?;
+/// let key = CredentialKey::new("linear", "https://mcp.linear.app/mcp");
+/// let stores = CredentialStores::new(home.path(), StoreSelection::File);
+/// assert!(stores.find(&key).await?.is_none());
+///
+/// std::fs::write(home.path().join(".credentials.json"), format!(r#"{{"{}": {{"access_token": "t"}}}}"#, key.as_str()))?;
+/// let found = stores.find(&key).await?.unwrap();
+/// assert!(found.record.access_token().is_some());
+///
+/// // A host's own.
+/// let stores = CredentialStores::of(Arc::new(MemoryStore::default()));
+/// assert!(stores.find(&key).await?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CredentialStores {
-    file: FileStore,
-    selection: StoreSelection,
+    stores: Vec<Arc<dyn CredentialStore>>,
+    unreadable: Option<Unreadable>,
+}
+
+/// A place that may have what none of the stores has, and that can't be read.
+#[derive(Clone, Debug)]
+enum Unreadable {
+    /// Codex's encrypted store, if this home has one.
+    Encrypted(PathBuf),
+    /// A store that this version does not have.
+    Unsupported(String),
+}
+
+/// A record, and the store that it was found in: there and nowhere else it is written again.
+#[derive(Clone, Debug)]
+pub struct FoundRecord {
+    /// The record.
+    pub record: CredentialRecord,
+    /// Where it was found.
+    pub store: Arc<dyn CredentialStore>,
 }
 
 impl CredentialStores {
-    /// The stores in the folder `home`, as the configuration selects them.
+    /// The stores of one home, the folder of Codex's `config.toml`, as the configuration selects them: Codex looks for a record
+    /// in the same places and in the same order.
     pub fn new(home: &Path, selection: StoreSelection) -> Self {
+        let file = || -> Arc<dyn CredentialStore> { Arc::new(FileStore::new(home)) };
+        let encrypted = Some(Unreadable::Encrypted(home.to_owned()));
+        let (stores, unreadable) = match selection {
+            StoreSelection::File => (vec![file()], None),
+            #[cfg(feature = "keyring")]
+            StoreSelection::Auto => (vec![Arc::new(KeyringStore::new(home)), file()], encrypted),
+            #[cfg(feature = "keyring")]
+            StoreSelection::Keyring => (vec![Arc::new(KeyringStore::new(home)) as _], encrypted),
+            #[cfg(not(feature = "keyring"))]
+            StoreSelection::Auto => {
+                let _ = encrypted;
+                (
+                    vec![file()],
+                    Some(Unreadable::Unsupported("keyring".to_owned())),
+                )
+            }
+            #[cfg(not(feature = "keyring"))]
+            StoreSelection::Keyring => (
+                Vec::new(),
+                Some(Unreadable::Unsupported("keyring".to_owned())),
+            ),
+            StoreSelection::Unknown(name) => (Vec::new(), Some(Unreadable::Unsupported(name))),
+        };
+        Self { stores, unreadable }
+    }
+
+    /// A host's own store, and no other.
+    pub fn of(store: Arc<dyn CredentialStore>) -> Self {
         Self {
-            file: FileStore::new(home),
-            selection,
+            stores: vec![store],
+            unreadable: None,
         }
     }
 
-    /// Where a record that was found can be written again.
-    pub fn writable(&self) -> Arc<dyn CredentialStore> {
-        Arc::new(self.file.clone())
-    }
-
-    /// The record under `key`; `None` where nothing is stored. Blocks on the file system.
+    /// The record under `key`; `None` where nothing is stored.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where that can't be known. That is not "nothing stored": nobody who has signed in may be asked to sign
-    /// in for the first time because a store was locked.
-    ///
-    /// ```
-    /// use mcp_startup_auth::{CredentialKey, CredentialStores, StoreSelection};
-    ///
-    /// let home = tempfile::tempdir()?;
-    /// let key = CredentialKey::new("linear", "https://mcp.linear.app/mcp");
-    /// let stores = CredentialStores::new(home.path(), StoreSelection::File);
-    /// assert!(stores.load(&key)?.is_none());
-    ///
-    /// std::fs::write(home.path().join(".credentials.json"), format!(r#"{{"{}": {{"access_token": "t"}}}}"#, key.as_str()))?;
-    /// assert!(stores.load(&key)?.is_some());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn load(&self, key: &CredentialKey) -> Result<Option<CredentialRecord>, StoreError> {
-        match &self.selection {
-            StoreSelection::File => self.file.load_blocking(key),
-            StoreSelection::Auto => match self.file.load_blocking(key)? {
-                Some(record) => Ok(Some(record)),
-                None => Err(unsupported("keyring")),
-            },
-            StoreSelection::Keyring => Err(unsupported("keyring")),
-            StoreSelection::Unknown(name) => Err(unsupported(name)),
+    /// [`StoreError`] where that can't be known: none of the places that can be read has a record, and one can't be read. That
+    /// is not "nothing stored": nobody who has signed in may be asked to sign in for the first time because a store was locked.
+    pub async fn find(&self, key: &CredentialKey) -> Result<Option<FoundRecord>, StoreError> {
+        let mut trouble = None;
+        for store in &self.stores {
+            match store.load(key).await {
+                Ok(Some(record)) => {
+                    let store = store.clone();
+                    return Ok(Some(FoundRecord { record, store }));
+                }
+                Ok(None) => {}
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
+        }
+        match trouble {
+            Some(error) => Err(error),
+            None => self.look_at_the_unreadable().map(|()| None),
         }
     }
-}
 
-fn unsupported(store: &str) -> StoreError {
-    StoreError {
-        store: store.to_owned(),
-        trouble: CredentialStoreTrouble::Unsupported,
-        detail: "this version reads the file store alone".to_owned(),
+    fn look_at_the_unreadable(&self) -> Result<(), StoreError> {
+        match &self.unreadable {
+            None => Ok(()),
+            Some(Unreadable::Encrypted(home)) => encrypted_store::refuse(home),
+            Some(Unreadable::Unsupported(name)) => {
+                let detail = "this program has no such store";
+                Err(StoreError::new(
+                    name,
+                    CredentialStoreTrouble::Unsupported,
+                    detail,
+                ))
+            }
+        }
     }
 }
 
@@ -95,13 +161,26 @@ mod tests {
         CredentialKey::new("server", URL)
     }
 
+    fn find(
+        home: &Path,
+        selection: StoreSelection,
+        key: &CredentialKey,
+    ) -> Result<Option<CredentialRecord>, StoreError> {
+        let stores = CredentialStores::new(home, selection);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let found = runtime.unwrap().block_on(stores.find(key))?;
+        Ok(found.map(|found| found.record))
+    }
+
     fn with_file(
         content: &[u8],
         selection: StoreSelection,
     ) -> Result<Option<CredentialRecord>, StoreError> {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join(FILE_NAME), content).unwrap();
-        CredentialStores::new(home.path(), selection).load(&key())
+        find(home.path(), selection, &key())
     }
 
     #[test]
@@ -142,47 +221,111 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_cannot_be_read_yet_is_named_unless_the_file_has_the_record() {
-        let empty = || b"{}".to_vec();
+    fn a_store_that_this_program_does_not_have_is_named() {
         let full = || format!("{{\"{}\":{{\"access_token\":\"t\"}}}}", key().as_str()).into_bytes();
         let unknown = StoreSelection::Unknown("vault".to_owned());
-        for (selection, content, wanted) in [
-            (StoreSelection::Auto, full(), Ok(true)),
-            (StoreSelection::Auto, empty(), Err("keyring")),
-            (StoreSelection::File, empty(), Ok(false)),
-            (StoreSelection::Keyring, full(), Err("keyring")),
-            (unknown, full(), Err("vault")),
-        ] {
-            let got = with_file(&content, selection.clone());
-            match (got, wanted) {
-                (Ok(found), Ok(wanted)) => assert_eq!(found.is_some(), wanted, "{selection:?}"),
-                (Err(error), Err(store)) => {
-                    assert_eq!(
-                        (error.trouble, error.store.as_str()),
-                        (CredentialStoreTrouble::Unsupported, store)
-                    );
-                }
-                (got, wanted) => panic!("{selection:?}: {got:?}, wanted {wanted:?}"),
-            }
+        let error = with_file(&full(), unknown).unwrap_err();
+        assert_eq!(
+            (error.trouble, error.store.as_str()),
+            (CredentialStoreTrouble::Unsupported, "vault")
+        );
+        assert!(with_file(&full(), StoreSelection::File).unwrap().is_some());
+        assert!(with_file(b"{}", StoreSelection::File).unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_first_store_that_has_a_record_counts_and_one_that_fails_only_where_none_has() {
+        let record = |token: &str| {
+            CredentialRecord::parse(&format!(r#"{{"access_token":"{token}"}}"#)).unwrap()
+        };
+        let empty = || -> Arc<dyn CredentialStore> { Arc::new(crate::MemoryStore::default()) };
+        async fn full(record: CredentialRecord) -> Arc<dyn CredentialStore> {
+            let store = crate::MemoryStore::default();
+            let stored = store.replace(&key(), None, Some(&record)).await;
+            assert_eq!(stored, Ok(crate::Replaced::Stored));
+            Arc::new(store)
         }
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join(FILE_NAME), "damaged").unwrap();
+        let broken = || -> Arc<dyn CredentialStore> { Arc::new(FileStore::new(home.path())) };
+        let cases = [
+            (
+                vec![full(record("a")).await, full(record("b")).await],
+                Ok(Some("a")),
+            ),
+            (vec![empty(), full(record("b")).await], Ok(Some("b"))),
+            (vec![broken(), full(record("b")).await], Ok(Some("b"))),
+            (
+                vec![broken(), empty()],
+                Err(CredentialStoreTrouble::Corrupt),
+            ),
+            (vec![empty(), empty()], Ok(None)),
+        ];
+        for (at, (stores, wanted)) in cases.into_iter().enumerate() {
+            let stores = CredentialStores {
+                stores,
+                unreadable: None,
+            };
+            let found = stores.find(&key()).await;
+            let found = found
+                .map(|found| found.map(|found| found.record))
+                .map_err(|error| error.trouble);
+            assert_eq!(found, wanted.map(|token| token.map(record)), "case {at}");
+        }
+    }
+
+    #[test]
+    fn an_encrypted_store_is_named_where_there_is_one_and_the_others_have_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let stores = |selection| CredentialStores {
+            stores: vec![Arc::new(FileStore::new(home.path()))],
+            ..CredentialStores::new(home.path(), selection)
+        };
+        let find = |selection| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(stores(selection).find(&key()))
+        };
+        let selections = || [StoreSelection::Auto, StoreSelection::Keyring];
+        if cfg!(feature = "keyring") {
+            assert!(
+                selections()
+                    .into_iter()
+                    .all(|selection| find(selection).unwrap().is_none())
+            );
+        }
+        std::fs::create_dir(home.path().join("secrets")).unwrap();
+        std::fs::write(
+            home.path().join("secrets/mcp_oauth.age"),
+            "age-encryption.org/v1",
+        )
+        .unwrap();
+        for selection in selections() {
+            let error = find(selection).unwrap_err();
+            assert_eq!(error.trouble, CredentialStoreTrouble::Unsupported);
+            #[cfg(feature = "keyring")]
+            assert_eq!(error.store, "secrets");
+        }
+        assert!(find(StoreSelection::File).unwrap().is_none());
     }
 
     #[cfg(unix)]
     #[test]
     fn a_symbolic_link_and_a_folder_are_not_read() {
         let home = tempfile::tempdir().unwrap();
-        let stores = CredentialStores::new(home.path(), StoreSelection::File);
+        let found = || find(home.path(), StoreSelection::File, &key());
         let file = home.path().join(FILE_NAME);
         std::fs::create_dir(&file).unwrap();
         assert_eq!(
-            stores.load(&key()).unwrap_err().trouble,
+            found().unwrap_err().trouble,
             CredentialStoreTrouble::Unreadable
         );
         std::fs::remove_dir(&file).unwrap();
         std::fs::write(home.path().join("elsewhere"), "{}").unwrap();
         std::os::unix::fs::symlink(home.path().join("elsewhere"), &file).unwrap();
         assert_eq!(
-            stores.load(&key()).unwrap_err().trouble,
+            found().unwrap_err().trouble,
             CredentialStoreTrouble::Unreadable
         );
     }

@@ -1,11 +1,12 @@
 //! The refresh transaction against the lab's authorization server: one request, and no answer lost.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use mcp_startup_auth::conformance::dropped_after;
 use mcp_startup_auth::{
     CredentialKey, CredentialRecord, CredentialStore, FileStore, MemoryStore, RecordLock, Refresh,
     Refreshed, Replaced, RequestLog, StoreError, StoreFuture, discover, network, refresh,
@@ -71,7 +72,7 @@ impl Case {
         let wanted = Refresh {
             key: self.key.clone(),
             rejected: Some("expired-token".into()),
-            resource,
+            resource: found.resource.unwrap(),
             metadata: found.metadata.unwrap(),
             client: None,
             scopes: None,
@@ -276,4 +277,54 @@ async fn a_refresh_token_goes_to_the_issuer_that_granted_it_alone() {
         .unwrap();
     assert!(matches!(case.refresh().await, Refreshed::NotSent));
     assert_eq!(case.sent(), 0);
+}
+
+/// The authorization server takes a used refresh token for theft, and then refuses everything: what is lost once is lost for good.
+#[tokio::test]
+async fn a_start_that_is_given_up_at_any_await_of_a_refresh_loses_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let stores: [(&str, Arc<dyn CredentialStore>); 2] = [
+        ("memory", Arc::new(MemoryStore::default())),
+        ("file", Arc::new(FileStore::new(home.path()))),
+    ];
+    for (name, store) in stores {
+        let (mut cut_short, mut polls) = (0, 0);
+        loop {
+            // Each lab has a port of its own, and so each case a record of its own.
+            let case = Case::new(r#"{"rotates": true}"#, store.clone()).await;
+            let given_up = dropped_after(case.refresh(), polls).await;
+            case.tasks.close();
+            case.tasks.wait().await;
+            let stored = case.stored().await;
+            let wanted = match case.sent() {
+                0 => ("expired-token", "good-refresh"),
+                _ => ("fresh-token-1", "fresh-refresh-1"),
+            };
+            let tokens = (
+                stored["access_token"].as_str(),
+                stored["refresh_token"].as_str(),
+            );
+            assert_eq!(
+                tokens,
+                (Some(wanted.0), Some(wanted.1)),
+                "{name}, after {polls} polls"
+            );
+            assert!(case.sent() <= 1);
+            // Nothing holds the lock, and the next start has what it needs: by a refresh, or without one.
+            let next = tokio::time::timeout(Duration::from_secs(10), case.refresh()).await;
+            assert_eq!(
+                token(next.unwrap()),
+                ("fresh-token-1".to_owned(), false),
+                "{name}, {polls}"
+            );
+            assert_eq!(case.sent(), 1);
+            if given_up.is_some() {
+                break;
+            }
+            cut_short += 1;
+            polls += 1;
+        }
+        println!("{name}: given up at {cut_short} awaits");
+        assert!(cut_short >= 5, "{name}: {cut_short}");
+    }
 }

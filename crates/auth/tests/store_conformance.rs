@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
-mod conformance;
-
-use mcp_startup_auth::{FileStore, MemoryStore};
+use mcp_startup_auth::{FileStore, MemoryStore, conformance};
 
 conformance!(memory, (MemoryStore::default(), ()));
 conformance!(file, {
@@ -30,7 +28,7 @@ mod on_unix {
     use serde_json::value::RawValue;
     use tempfile::TempDir;
 
-    use crate::conformance::{key, put, record, stored, waits, within};
+    use mcp_startup_auth::conformance::{key, put, record, stored, waits, within};
 
     const ROLE: &str = "STORE_TEST_ROLE";
     const HOME: &str = "STORE_TEST_HOME";

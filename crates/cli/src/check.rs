@@ -19,6 +19,8 @@ use crate::interruption::{Interruption, nobody_reads};
 use crate::report::{self, Report, ServerReport};
 use crate::table::{Note, Row, Server, Table, wrapped};
 
+/// Whoever waits for longer is told for what.
+const SAVING_IS_SAID_AFTER: Duration = Duration::from_secs(1);
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 const PATH_CHARS: usize = 500;
 const NO_LOGIN_YET: &str = "`mcp-startup login` comes with the next version; until then sign in with the client that owns this \
@@ -120,6 +122,8 @@ async fn follow(
     let mut unread = std::pin::pin!(nobody_reads());
     let mut interrupted = false;
     let mut broken = None;
+    let mut saving_since = None;
+    let mut saving_is_said = false;
     loop {
         let told = tokio::select! {
             biased;
@@ -132,7 +136,19 @@ async fn follow(
                 continue;
             }
             () = &mut unread, if broken.is_none() => Err(std::io::ErrorKind::BrokenPipe.into()),
+            () = until(saving_since.map(|since| since + SAVING_IS_SAID_AFTER)), if !saving_is_said => {
+                saving_is_said = true;
+                let _ = writeln!(
+                    anstream::stderr(),
+                    "Waiting for the answer to a refresh that was sent, so that the sign-in is not lost (at most 30 s)"
+                );
+                Ok(())
+            }
             update = check.update() => match update {
+                Some(Update::Saving) => {
+                    saving_since = Some(tokio::time::Instant::now());
+                    Ok(())
+                }
                 Some(update) => shown.update(update),
                 None => break,
             },
@@ -146,6 +162,14 @@ async fn follow(
     match broken {
         Some(error) => Err(error.into()),
         None => Ok(interrupted),
+    }
+}
+
+/// Until that moment; for ever, where there is none.
+async fn until(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -188,6 +212,7 @@ impl Shown {
                 self.reports[at].tools = count;
                 self.print_row(at)
             }
+            Update::Saving => Ok(()),
         }
     }
 

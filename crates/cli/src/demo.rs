@@ -1,12 +1,11 @@
 //! `mcp-startup demo`: the lab in this process, and a check of its servers as a user's own.
 
 use std::io::Write;
-use std::path::Path;
 
 use mcp_startup::StartupOptions;
 use mcp_startup::auth::CredentialKey;
 use mcp_startup::config::{ProcessEnvironment, parse};
-use mcp_startup_lab::{Lab, Scenario};
+use mcp_startup_lab::{Lab, Scenario, config_toml};
 
 use crate::CommandError;
 use crate::arguments;
@@ -39,7 +38,7 @@ pub fn run(arguments: arguments::Demo) -> Result<ExitStatus, CommandError> {
     let rows = selected(&lab, &arguments)?;
     let home = tempfile::tempdir()?;
     let program = std::env::current_exe()?;
-    let text = configuration(&lab, &rows, &program);
+    let text = config_toml(rows.iter().copied(), &lab.base_url(), &program);
     let path = home.path().join("config.toml");
     std::fs::write(&path, &text)?;
     std::fs::write(
@@ -97,35 +96,6 @@ fn selected<'a>(
             })
         })
         .collect()
-}
-
-/// The rows as a user's `config.toml`.
-fn configuration(lab: &Lab, rows: &[&Scenario], program: &Path) -> String {
-    use std::fmt::Write;
-    let mut text = String::from("mcp_oauth_credentials_store = \"file\"\n");
-    // A string of JSON is a basic string of TOML.
-    let quoted = |value: &str| serde_json::Value::from(value).to_string();
-    for row in rows {
-        let name = &row.name;
-        let _ = writeln!(text, "\n[mcp_servers.{}]", quoted(name));
-        let _ = match row.stdio {
-            Some(_) => writeln!(
-                text,
-                "command = {}\nargs = [\"lab\", \"--stdio\", {}]",
-                quoted(&program.to_string_lossy()),
-                quoted(name)
-            ),
-            None => writeln!(text, "url = {}", quoted(&lab.url(name))),
-        };
-        if let Some(seconds) = row.startup_timeout_sec {
-            let _ = writeln!(text, "startup_timeout_sec = {seconds}");
-        }
-        if let Some(configured) = &row.configured {
-            let header = quoted(&format!("Bearer {}", configured.bearer));
-            let _ = writeln!(text, "http_headers = {{ Authorization = {header} }}");
-        }
-    }
-    text
 }
 
 /// What is stored for the rows, as Codex stores it.

@@ -442,7 +442,7 @@ fn a_server_that_answers_without_bound_or_sense_fails_alone() {
         { "name": "version-hostile", "mcp": { "protocolVersion": "\u{1b}[31m\u{202e}9" } },
     ]));
     let rows: Vec<Bad> = [
-        ("huge", "notMcp", "larger"),
+        ("huge", "notMcp", "too large"),
         ("huge-error", "serverError", "500"),
         ("huge-refusal", "serverError", "400"),
         ("endless", "timedOut", "2 s"),
@@ -458,9 +458,9 @@ fn a_server_that_answers_without_bound_or_sense_fails_alone() {
         ("accepted", "notMcp", ""),
         ("no-content", "notMcp", ""),
         ("another-id", "notMcp", ""),
-        ("discovery-huge", "credentialRequired", ""),
+        ("discovery-huge", "authorizationUnavailable", ""),
         ("discovery-endless", "timedOut", "2 s"),
-        ("discovery-page", "credentialRequired", ""),
+        ("discovery-page", "authorizationUnavailable", ""),
         ("discovery-circle", "authorizationUnavailable", ""),
         ("discovery-closes", "authorizationUnavailable", ""),
         ("tools-hang", "", ""),
@@ -485,12 +485,12 @@ type Handler = fn(&Asked, &mut Answering<'_>) -> io::Result<()>;
 
 /// What no row of the lab can do.
 const RAW: [(&str, &str, &str, Handler); 19] = [
-    ("huge-event", "notMcp", "larger", |_, to| {
+    ("huge-event", "notMcp", "too large", |_, to| {
         to.head(200, "text/event-stream", "")?;
         to.0.write_all(b"data: \"")?;
         to.repeat(&[b'a'; 65_536], GB)
     }),
-    ("huge-event-of-lines", "notMcp", "larger", |_, to| {
+    ("huge-event-of-lines", "notMcp", "too large", |_, to| {
         to.head(200, "text/event-stream", "")?;
         to.repeat(&b"data: a\n".repeat(8192), GB)
     }),

@@ -14,9 +14,10 @@ use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use harness::{
-    Done, PROGRAM, Run, Server, User, each, entry, lab, lab_of, now_ms, quoted, shell, skip, url,
+    Done, PROGRAM, Run, Server, User, each, entry, lab, lab_of, now_ms, quoted, ran, shell, skip,
+    url,
 };
-use mcp_startup_lab::{Lab, Scenario, scenarios};
+use mcp_startup_lab::{Lab, Scenario, config_toml, scenarios};
 use serde_json::{Value, json};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -24,25 +25,7 @@ const FILE_STORE: &str = "mcp_oauth_credentials_store = \"file\"\n";
 
 /// A user with these rows of the lab as their servers, and what is stored for them.
 fn user_of(lab: &Lab, rows: &[&Scenario]) -> User {
-    let mut config = FILE_STORE.to_owned();
-    for row in rows {
-        let mut body = match row.stdio {
-            Some(_) => {
-                let program = quoted(PROGRAM);
-                let name = quoted(&row.name);
-                format!("command = {program}\nargs = [\"lab\", \"--stdio\", {name}]")
-            }
-            None => url(&lab.url(&row.name)),
-        };
-        if let Some(configured) = &row.configured {
-            let header = quoted(&format!("Bearer {}", configured.bearer));
-            body += &format!("\nhttp_headers = {{ Authorization = {header} }}");
-        }
-        if let Some(seconds) = row.startup_timeout_sec {
-            body += &format!("\nstartup_timeout_sec = {seconds}");
-        }
-        config += &entry(&row.name, &body);
-    }
+    let config = config_toml(rows.iter().copied(), &lab.base_url(), Path::new(PROGRAM));
     let user = User::with(&config);
     let stored = rows.iter();
     user.store(stored.filter_map(|row| row.stored_record(&lab.base_url(), now_ms())));
@@ -1054,7 +1037,7 @@ fn every_scenario_of_the_lab_comes_to_what_it_is_made_for() {
             wrong.push(format!("{}: {got:?}, wanted {wanted:?}", row.name));
         }
     }
-    println!("{} rows", scenarios().len());
+    ran("starts by the program", scenarios().len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

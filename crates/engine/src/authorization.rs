@@ -2,12 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mcp_startup_auth::network::bare_url;
 use mcp_startup_auth::{
-    AuthorizationMetadata, CredentialKey, CredentialRecord, CredentialStore, Refresh, Refreshed,
-    StoreError, discover, refresh,
+    CredentialKey, CredentialRecord, CredentialStore, Discovered, Refresh, Refreshed, StoreError,
+    discover, discover_issuer, refresh,
 };
-use mcp_startup_config::{HttpConfig, OAuthClient};
-use mcp_startup_core::{CredentialSent, FirstRequest, StartPhase, StoreEvidence};
+use mcp_startup_config::{ConfiguredHeader, HttpConfig, OAuthClient};
+use mcp_startup_core::{
+    CredentialEvidence, CredentialSent, CredentialSource, DiscoveryOutcome, FirstRequest,
+    StartPhase, StoreEvidence,
+};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -17,6 +21,9 @@ use crate::findings::Findings;
 /// The credential of one start over HTTP: what is sent now, and what is left to try.
 pub(crate) struct Authorization {
     state: Mutex<State>,
+    /// Held while another credential is looked for, over the network too: of many requests that are refused at once, one looks, and
+    /// the others have what it found.
+    looking: tokio::sync::Mutex<()>,
     renewal: Option<Renewal>,
 }
 
@@ -24,8 +31,10 @@ struct State {
     sends: Sends,
     /// The stored token, where it is still to be tried after a refusal without one.
     in_reserve: Option<SecretString>,
-    /// A refresh has been tried: there is no second one in a start.
+    /// A refresh has been tried: there is no second one in a start, nor later before a token was good for something.
     renewed: bool,
+    /// The start is over, and the server is kept: its token will expire one day.
+    kept: bool,
     /// A refresh was wanted before the server had been asked, and nothing was sent because it was not known where to: the token
     /// that was found wanting. The server's challenge may say where.
     unsent: Option<Option<SecretString>>,
@@ -69,13 +78,15 @@ pub(crate) fn configured(http: &HttpConfig) -> Option<(Option<SecretString>, Str
     if let Some(bearer) = &http.bearer {
         return Some((Some(bearer.token.clone()), bearer.variable.clone()));
     }
-    http.headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case("authorization"))
-        .map(|header| {
-            let name = header.variable.as_ref().unwrap_or(&header.name);
-            (None, name.clone())
-        })
+    let header = configured_header(http)?;
+    let name = header.variable.as_ref().unwrap_or(&header.name);
+    Some((None, name.clone()))
+}
+
+/// The `Authorization` header that a configuration has among its headers.
+pub(crate) fn configured_header(http: &HttpConfig) -> Option<&ConfiguredHeader> {
+    let mut headers = http.headers.iter();
+    headers.find(|header| header.name.eq_ignore_ascii_case("authorization"))
 }
 
 impl Authorization {
@@ -124,8 +135,10 @@ impl Authorization {
                 sends,
                 in_reserve,
                 renewed: false,
+                kept: false,
                 unsent: None,
             }),
+            looking: tokio::sync::Mutex::default(),
             renewal,
         }
     }
@@ -135,9 +148,28 @@ impl Authorization {
         self.lock().sends.clone()
     }
 
-    /// The server has answered 401 to what was sent. Returns whether there is another credential to try: each is sent once, and
-    /// there is one refresh in a start.
-    pub async fn refused(&self, challenge: Option<&str>) -> bool {
+    /// The start is over, and the server is kept.
+    pub fn keep(&self) {
+        let mut state = self.lock();
+        state.kept = true;
+        state.renewed = false;
+    }
+
+    /// The server has not refused what was sent.
+    pub fn accepted(&self) {
+        let mut state = self.lock();
+        if state.kept {
+            state.renewed = false;
+        }
+    }
+
+    /// The server has answered 401 to `sent`. Returns whether there is another credential to try: each is sent once, and there is
+    /// one refresh in a start.
+    pub async fn refused(&self, sent: &Sends, challenge: Option<&str>) -> bool {
+        let _looking = self.looking.lock().await;
+        if self.sends().token() != sent.token() {
+            return true;
+        }
         if let Some(challenge) = challenge.filter(|text| text.contains("resource_metadata")) {
             let unsent = self.lock().unsent.take();
             if let Some(rejected) = unsent
@@ -151,8 +183,10 @@ impl Authorization {
             self.lock().sends = Sends::Stored(token);
             return true;
         }
+        let kept = self.lock().kept;
         match self.sends() {
             Sends::Stored(token) => self.renew(challenge, Some(token)).await,
+            Sends::Refreshed(token) if kept => self.renew(challenge, Some(token)).await,
             Sends::Nothing | Sends::Configured(_) | Sends::Refreshed(_) => false,
         }
     }
@@ -198,13 +232,15 @@ pub(crate) struct Renewal {
     pub refreshes: TaskTracker,
     pub key: CredentialKey,
     pub resource: Url,
+    /// Who granted the record.
+    pub issuer: Option<String>,
     pub oauth: OAuthClient,
     pub scopes: Option<Vec<String>>,
     pub findings: Arc<Findings>,
 }
 
 /// What a refresh came to, for what is sent next.
-enum Renewed {
+pub(crate) enum Renewed {
     Token(SecretString),
     /// The refresh token may not be sent to the authorization server that was found.
     NotSent,
@@ -214,19 +250,30 @@ enum Renewed {
 }
 
 impl Renewal {
-    async fn renew(&self, challenge: Option<&str>, rejected: Option<SecretString>) -> Renewed {
+    /// Looks for the authorization server, and refreshes what is stored there.
+    pub async fn renew(&self, challenge: Option<&str>, rejected: Option<SecretString>) -> Renewed {
         let findings = &self.findings;
         let phase = findings.phase();
-        let found =
+        let mut found =
             find_authorization_server(&self.client, &self.resource, challenge, findings).await;
-        let Some(metadata) = found else {
+        // The server does not say who grants tokens for it; the record does.
+        if found.evidence.outcome == Some(DiscoveryOutcome::NotPublished)
+            && let Some(issuer) = &self.issuer
+            && let Some(known) = discover_issuer(&self.client, issuer, &findings.log).await
+        {
+            findings.note(|evidence| evidence.discovered = Some(known.evidence.clone()));
+            found = known;
+        }
+        let Some(metadata) = found.metadata else {
             findings.enter(phase);
             return Renewed::Undiscovered;
         };
+        let configured = self.oauth.resource.clone();
+        let resource = configured.or(found.resource);
         let wanted = Refresh {
             key: self.key.clone(),
             rejected,
-            resource: self.resource.clone(),
+            resource: resource.unwrap_or_else(|| bare_url(&self.resource)),
             metadata,
             client: self
                 .oauth
@@ -272,12 +319,57 @@ pub(crate) async fn find_authorization_server(
     resource: &Url,
     challenge: Option<&str>,
     findings: &Findings,
-) -> Option<AuthorizationMetadata> {
+) -> Discovered {
     findings.enter(StartPhase::Authorizing);
     // Boxed: large, and rarely needed.
     let found = Box::pin(discover(client, resource, challenge, &findings.log)).await;
-    findings.note(|evidence| evidence.discovered = Some(found.evidence));
-    found.metadata
+    findings.note(|evidence| evidence.discovered = Some(found.evidence.clone()));
+    found
+}
+
+/// The server has answered 401, and nothing is left to send: where does it say to sign in? Asked only where the verdict hangs
+/// on it.
+pub(crate) async fn look_for_authorization(
+    client: &reqwest::Client,
+    config: &HttpConfig,
+    challenge: Option<&str>,
+    findings: &Findings,
+) {
+    let (credential, store_failed, discovered) = findings.read(|evidence| {
+        let credential = evidence.credential.clone().unwrap_or_default();
+        let store_failed = evidence.store.is_some();
+        (credential, store_failed, evidence.discovered.is_some())
+    });
+    let needs_no_discovery = match credential.source {
+        Some(CredentialSource::Configuration) => true,
+        // Spent already, wherever it says.
+        Some(CredentialSource::Stored) => !credential.worth.unwrap_or_default().refresh_token,
+        Some(CredentialSource::None) | None => store_failed,
+    };
+    // A refresh has looked already.
+    if needs_no_discovery || discovered {
+        return;
+    }
+    let found = find_authorization_server(client, &config.url, challenge, findings).await;
+    // No OAuth, and a header was sent: if anything was meant to be the key that was refused, it was that.
+    if found.evidence.outcome == Some(DiscoveryOutcome::NotPublished)
+        && credential.source != Some(CredentialSource::Stored)
+        && let Some(header) = config.headers.first()
+    {
+        findings.note(|evidence| {
+            let name = header.variable.as_ref().unwrap_or(&header.name);
+            evidence.credential = Some(configuration_evidence(name.clone()));
+        });
+    }
+}
+
+/// Authorization that the configuration carries: the variable or the header that it comes from.
+pub(crate) fn configuration_evidence(name: String) -> CredentialEvidence {
+    CredentialEvidence {
+        source: Some(CredentialSource::Configuration),
+        name: Some(name),
+        ..CredentialEvidence::default()
+    }
 }
 
 /// Why a store could not be used, as evidence.

@@ -10,7 +10,8 @@ use futures::{FutureExt, Stream};
 use mcp_startup_auth::network::{self, ClientError};
 use mcp_startup_auth::{CredentialStores, StoreSelection};
 use mcp_startup_config::{Configuration, CredentialStoreMode, ServerEntry};
-use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase, judge};
+use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase, StartupFailure, judge};
+use secrecy::SecretString;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::event::{StartupEvent, Update};
 use crate::findings::Findings;
+use crate::header::{self, Lately, Rejected};
 use crate::start::{LiveServer, Means, Outcome, mask, start};
 use crate::stdio::Program;
 
@@ -107,6 +109,7 @@ impl Startup {
                 limit: options.limit,
                 reading: Semaphore::new(MAX_READERS),
                 refreshes: TaskTracker::new(),
+                lately: Lately::default(),
             }),
             concurrency: options.concurrency.max(1),
             count_tools: options.count_tools,
@@ -118,6 +121,47 @@ impl Startup {
     /// may be lost.
     pub async fn finish(&self) {
         self.means.finish_refreshes().await;
+    }
+
+    /// The `Authorization` header for a request that the host makes itself, with another SDK; `None` where it is to have none.
+    /// The token comes through the same store, lock and refresh as that of a start.
+    ///
+    /// Asked without `rejected`, it is what to send first: what the configuration carries, or what is stored, refreshed where it has
+    /// expired. Where the server answers 401 all the same, what was sent goes in as `rejected`, and out comes what to send
+    /// once more.
+    ///
+    /// Must be called inside a Tokio runtime. It takes as long as a start may; [`finish`](Self::finish) waits for what goes on after
+    /// that.
+    ///
+    /// # Errors
+    ///
+    /// The verdict, where nothing is left to send: the same that a start would have come to. Without `rejected`, only where the entry
+    /// can't be used or the limit has passed.
+    ///
+    /// ```
+    /// use mcp_startup::config::ServerConfig;
+    /// use mcp_startup::{Rejected, Startup, StartupFailureKind, StartupOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let lab = mcp_startup_lab::Lab::start(0).await?;
+    /// let server = ServerConfig::http("first-sign-in", &lab.url("first-sign-in"))?.into();
+    /// let startup = Startup::new(StartupOptions::default())?;
+    ///
+    /// let header = startup.authorization(&server, None).await.unwrap();
+    /// assert!(header.is_none(), "nothing is stored");
+    /// // The host's request without one is answered with 401.
+    /// let failure = startup.authorization(&server, Some(&Rejected::new(None))).await.unwrap_err();
+    /// assert_eq!(failure.kind(), StartupFailureKind::SignInRequired);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn authorization(
+        &self,
+        server: &ServerEntry,
+        rejected: Option<&Rejected>,
+    ) -> Result<Option<SecretString>, Box<StartupFailure>> {
+        header::authorization(server, &self.means, rejected).await
     }
 
     /// Starts every enabled server, says what each start came to, and closes each when its state is known.
@@ -283,6 +327,9 @@ impl Run {
             }
             while starts.join_next().await.is_some() {}
             // A refresh that was sent is saved, whatever became of the start that wanted it.
+            if !means.refreshes.is_empty() {
+                let _ = sender.send((Update::Saving, None));
+            }
             means.finish_refreshes().await;
             // What keeps the stream from ending.
             drop(sender);
@@ -394,7 +441,7 @@ impl One {
         began: Instant,
         notification: McpServerStatusUpdatedNotification,
         phase: StartPhase,
-        failure: Option<mcp_startup_core::StartupFailure>,
+        failure: Option<StartupFailure>,
         live: Option<LiveServer>,
     ) {
         let event = StartupEvent {

@@ -38,6 +38,8 @@ pub enum Update {
         /// The phase.
         phase: StartPhase,
     },
+    /// Every server is closed, and the stream waits for refreshes that were sent, so that no answer is lost: at most 30 s.
+    Saving,
     /// A server that is ready has been asked for its tools.
     Tools {
         /// The server.

@@ -32,7 +32,8 @@ use crate::limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
 
 /// How much of an answer is read that can't be MCP, in bytes: enough to show its beginning.
 const MAX_SAMPLE_BYTES: usize = 1024;
-const MAX_CHALLENGE_CHARS: usize = 1000;
+/// How much of a challenge is kept, in characters.
+pub(crate) const MAX_CHALLENGE_CHARS: usize = 1000;
 const MAX_HEADER_CHARS: usize = 100;
 const MAX_REDIRECTS: usize = 3;
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -115,6 +116,9 @@ impl McpHttp {
     /// The handshake was answered: larger answers are read, and no more evidence is kept.
     pub fn answered(&self) {
         self.shared.answered.store(true, Ordering::Relaxed);
+        if self.shared.live {
+            self.shared.authorization.keep();
+        }
         self.shared.findings.log.close();
     }
 
@@ -215,14 +219,12 @@ impl McpHttp {
             if status == StatusCode::UNAUTHORIZED {
                 let challenge = challenge(response.headers());
                 self.lock_challenge().clone_from(&challenge);
-                if self
-                    .shared
-                    .authorization
-                    .refused(challenge.as_deref())
-                    .await
-                {
+                let authorization = &self.shared.authorization;
+                if authorization.refused(&sends, challenge.as_deref()).await {
                     continue;
                 }
+            } else {
+                self.shared.authorization.accepted();
             }
             if matches!(
                 status,

@@ -40,13 +40,16 @@ mod event;
 mod event_stream;
 mod findings;
 mod handshake;
+mod header;
 mod http;
 mod limits;
 mod start;
 mod stdio;
+mod stored;
 
 pub use check::{Check, DEFAULT_CONCURRENCY, Start, Startup, StartupOptions};
 pub use event::{StartupEvent, Update};
+pub use header::Rejected;
 pub use mcp_startup_auth as auth;
 pub use mcp_startup_auth::network::ClientError;
 pub use mcp_startup_config as config;

@@ -3,14 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mcp_startup_auth::{CredentialKey, CredentialRecord, CredentialStores, Mask, StoreError};
+use mcp_startup_auth::{CredentialStores, Mask};
 use mcp_startup_config::{
     HttpConfig, InheritedEnvironment, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
 };
-use mcp_startup_core::{
-    ClientSource, CredentialEvidence, CredentialSource, DiscoveryOutcome, RequestTarget,
-    StartPhase, StartupFailure, Transport, assess, judge,
-};
+use mcp_startup_core::{RequestTarget, StartPhase, StartupFailure, Transport, judge};
 use rmcp::RoleClient;
 use rmcp::model::PaginatedRequestParams;
 use rmcp::service::Peer;
@@ -22,13 +19,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::authorization::{
-    self, Authorization, Renewal, find_authorization_server, store_evidence,
-};
+use crate::authorization::{self, Authorization, look_for_authorization};
 use crate::findings::Findings;
 use crate::handshake::{Service, shake_hands};
+use crate::header::Lately;
 use crate::http::McpHttp;
 use crate::stdio::{Program, lend};
+use crate::stored::read_stored;
 
 /// How long a start may take where neither the caller nor the configuration says: 30 s.
 pub const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
@@ -49,9 +46,17 @@ pub(crate) struct Means {
     pub reading: Semaphore,
     /// Owns the refreshes that are under way: they outlive the starts that wanted them.
     pub refreshes: TaskTracker,
+    /// What came of the refreshes that a host has asked for.
+    pub lately: Lately,
 }
 
 impl Means {
+    /// How long the start of this server may take.
+    pub fn limit_of(&self, config: &ServerConfig) -> Duration {
+        let limit = self.limit.or(config.startup_timeout);
+        limit.unwrap_or(DEFAULT_LIMIT)
+    }
+
     /// Waits for the refreshes that are under way. New ones can be begun all the same.
     pub async fn finish_refreshes(&self) {
         self.refreshes.close();
@@ -221,10 +226,7 @@ pub(crate) async fn start(
             return Outcome::Failed(Box::new(judge(findings.evidence())), None);
         }
     };
-    let limit = means
-        .limit
-        .or(config.startup_timeout)
-        .unwrap_or(DEFAULT_LIMIT);
+    let limit = means.limit_of(config);
     findings.note(|evidence| evidence.limit_ms = Some(milliseconds(limit)));
     let mut attempt = Attempt {
         config,
@@ -321,15 +323,14 @@ impl Attempt<'_> {
         let authorization = match authorization::configured(config) {
             Some((token, name)) => {
                 findings.note(|evidence| {
-                    evidence.credential = Some(CredentialEvidence {
-                        source: Some(CredentialSource::Configuration),
-                        name: Some(name),
-                        ..CredentialEvidence::default()
-                    });
+                    evidence.credential = Some(authorization::configuration_evidence(name));
                 });
                 Authorization::configured(token)
             }
-            None => self.read_credentials(config).await,
+            None => match read_stored(self.config, config, self.means, &findings).await {
+                Some(stored) => stored.authorization().await,
+                None => Authorization::none(),
+            },
         };
         let client = self.means.client.clone();
         let (http, guard) =
@@ -354,119 +355,11 @@ impl Attempt<'_> {
                 }
                 if findings.log.last_status(RequestTarget::Mcp) == Some(401) {
                     let challenge = http.challenge();
-                    self.look_for_authorization(config, challenge.as_deref())
-                        .await;
+                    let (client, challenge) = (&self.means.client, challenge.as_deref());
+                    look_for_authorization(client, config, challenge, &findings).await;
                 }
                 None
             }
-        }
-    }
-
-    /// Reads what is stored for exactly this server.
-    async fn read_credentials(&self, config: &HttpConfig) -> Authorization {
-        let findings = self.findings.clone();
-        findings.enter(StartPhase::ReadingCredentials);
-        let key = CredentialKey::new(&self.config.name, &config.written_url);
-        let loaded = match self.means.stores.clone() {
-            None => Ok(None),
-            Some(stores) => {
-                // Held while the file is read, which is what it is for. It is never closed.
-                let _permit = self.means.reading.acquire().await;
-                let key = key.clone();
-                tokio::task::spawn_blocking(move || stores.load(&key))
-                    .await
-                    .unwrap_or_else(|error| Err(StoreError::broken(&error)))
-            }
-        };
-        if let Ok(Some(record)) = &loaded {
-            findings.hide(record.secrets());
-        }
-        let (source, worth) = match &loaded {
-            Ok(Some(record)) => (
-                CredentialSource::Stored,
-                Some(assess(&record.facts(), now_ms())),
-            ),
-            Ok(None) | Err(_) => (CredentialSource::None, None),
-        };
-        findings.note(|evidence| {
-            if let Err(error) = &loaded {
-                evidence.store = Some(store_evidence(error));
-            }
-            let record = loaded.as_ref().ok().and_then(Option::as_ref);
-            evidence.credential = Some(CredentialEvidence {
-                source: Some(source),
-                worth,
-                stored_issuer: record.and_then(|record| record.issuer().map(str::to_owned)),
-                client_source: record.map(|record| self.client_source(record)),
-                ..CredentialEvidence::default()
-            });
-        });
-        let (Ok(Some(record)), Some(worth), Some(stores)) = (loaded, worth, &self.means.stores)
-        else {
-            return Authorization::none();
-        };
-        let renewal = worth.refresh_token.then(|| Renewal {
-            store: stores.writable(),
-            client: self.means.client.clone(),
-            refreshes: self.means.refreshes.clone(),
-            key,
-            resource: config.url.clone(),
-            oauth: self.config.oauth.clone(),
-            scopes: self.config.scopes.clone(),
-            findings,
-        });
-        Authorization::stored(&record, worth.first_request(), renewal).await
-    }
-
-    /// Where the OAuth client of a record comes from: the configuration names it, or its id is the URL of a metadata document,
-    /// or it was registered.
-    fn client_source(&self, record: &CredentialRecord) -> ClientSource {
-        let configured = self.config.oauth.client_id.as_deref();
-        match record.client_id() {
-            Some(client_id) if Some(client_id) == configured => ClientSource::Configuration,
-            Some(client_id) if client_id.starts_with("https://") => ClientSource::MetadataDocument,
-            _ => ClientSource::Registration,
-        }
-    }
-
-    /// The server has answered 401, and nothing is left to send: where does it say to sign in?
-    async fn look_for_authorization(&self, config: &HttpConfig, challenge: Option<&str>) {
-        let (credential, store_failed, discovered) = self.findings.read(|evidence| {
-            let credential = evidence.credential.clone().unwrap_or_default();
-            (
-                credential,
-                evidence.store.is_some(),
-                evidence.discovered.is_some(),
-            )
-        });
-        let needs_no_discovery = match credential.source {
-            Some(CredentialSource::Configuration) => true,
-            // Spent already, wherever it says.
-            Some(CredentialSource::Stored) => !credential.worth.unwrap_or_default().refresh_token,
-            Some(CredentialSource::None) | None => store_failed,
-        };
-        // A refresh has looked already.
-        if needs_no_discovery || discovered {
-            return;
-        }
-        let (client, findings) = (&self.means.client, &self.findings);
-        find_authorization_server(client, &config.url, challenge, findings).await;
-        let not_published = findings.read(|evidence| {
-            let outcome = evidence.discovered.as_ref().and_then(|found| found.outcome);
-            outcome == Some(DiscoveryOutcome::NotPublished)
-        });
-        // No OAuth, and a header was sent: if anything was meant to be the key that was refused, it was that.
-        if not_published
-            && credential.source != Some(CredentialSource::Stored)
-            && let Some(header) = config.headers.first()
-        {
-            self.findings.note(|evidence| {
-                evidence.credential = Some(CredentialEvidence {
-                    source: Some(CredentialSource::Configuration),
-                    name: Some(header.variable.as_ref().unwrap_or(&header.name).clone()),
-                    ..CredentialEvidence::default()
-                });
-            });
         }
     }
 }
@@ -487,14 +380,6 @@ fn note_no_mcp(findings: &Findings) {
     }
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn now_ms() -> i64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
 }

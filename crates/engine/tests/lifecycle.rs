@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use mcp_startup::auth::{CredentialKey, CredentialStores, StoreSelection};
+use mcp_startup::auth::{
+    CredentialKey, CredentialRecord, CredentialStore, CredentialStores, MemoryStore, StoreSelection,
+};
 use mcp_startup::config::{ServerConfig, ServerEntry};
 use mcp_startup::{McpServerStartupState as State, Startup, StartupFailureKind, StartupOptions};
 use mcp_startup_lab::{Lab, Target, parse_scenarios};
+use secrecy::ExposeSecret;
 use tokio::io::AsyncReadExt;
 
 fn startup() -> Startup {
@@ -290,5 +294,61 @@ async fn a_refresh_outlives_its_start_and_the_stream_ends_after_it() {
             stored.contains("late-token") && stored.contains("late-refresh"),
             "{how}: {stored}"
         );
+    }
+}
+
+/// A token expires while the server is kept: one refresh for all requests that meet it, and no further one for a token that is
+/// no good from the start.
+#[tokio::test]
+async fn a_live_server_refreshes_a_token_that_has_expired_and_its_requests_agree() {
+    let row = |refused: &str| {
+        format!(
+            r#"[{{"name": "kept", "about": "a token that expires", "mcp": {{"serves": {{"tokens": []}}, "respond": [
+                {{"when": {{"token": "fresh-token-1", "method": "tools/list"}}, "reply": {{"status": 401}}}}{refused}]}},
+            "token": {{"rotates": true}},
+            "stored": {{"issuer": "{{issuer}}", "clientId": "client-1", "accessToken": "expired-token", "expiresInSeconds": -60,
+                "refreshToken": "good-refresh"}},
+            "expect": {{"state": "ready"}}}}]"#
+        )
+    };
+    let refused = r#", {"when": {"token": "fresh-token-2", "method": "tools/list"}, "reply": {"status": 401}}"#;
+    for (row, served) in [(row(""), true), (row(refused), false)] {
+        let lab = Lab::start_with(parse_scenarios(&row).unwrap(), 0)
+            .await
+            .unwrap();
+        let key = CredentialKey::new("kept", &lab.url("kept"));
+        let record = lab.scenarios()[0]
+            .stored_record(&lab.base_url(), 0)
+            .unwrap();
+        let record = CredentialRecord::from_json(&record).unwrap();
+        let store = MemoryStore::default();
+        store.replace(&key, None, Some(&record)).await.unwrap();
+        let mut options = StartupOptions::default();
+        options.stores = Some(CredentialStores::of(Arc::new(store.clone())));
+        let startup = Startup::new(options).unwrap();
+        let mut start = startup.start(vec![http(&lab, "kept")]);
+        start.next().await.unwrap();
+        let (_, live) = start.next().await.unwrap();
+        let live = live.unwrap();
+        let list = || live.peer().list_tools(None);
+        for _ in 0..2 {
+            let (one, two) = tokio::join!(list(), list());
+            assert_eq!(
+                (one.is_ok(), two.is_ok()),
+                (served, served),
+                "{one:?} {two:?}"
+            );
+        }
+        let refreshes = lab
+            .requests("kept")
+            .into_iter()
+            .filter(|request| request.to == Target::Token);
+        assert_eq!(refreshes.count(), 2);
+        let stored = store.load(&key).await.unwrap().unwrap();
+        assert_eq!(
+            stored.access_token().unwrap().expose_secret(),
+            "fresh-token-2"
+        );
+        live.close().await;
     }
 }

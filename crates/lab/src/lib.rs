@@ -1,6 +1,6 @@
 //! MCP servers and an OAuth authorization server on loopback that fail on demand.
 //!
-//! What they do is data: a [`Scenario`] is a row of `scenarios.json` that says how the MCP endpoint, the discovery documents
+//! What they do is data: a [`Scenario`] is a row of the folder `atlas` that says how the MCP endpoint, the discovery documents
 //! and the token endpoint answer, what is stored for the client, and what a start must come to. [`Lab`] serves the rows, each
 //! under a URL of its own; [`serve_stdio`] is the half on stdin and stdout. Every token in the rows is fake and public.
 //!
@@ -50,9 +50,9 @@ use tokio::sync::{oneshot, watch};
 use url::form_urlencoded;
 
 pub use scenario::{
-    Body, ConfiguredAuthorization, Discovery, Era, Expectation, McpEndpoint, Reply, Rule, Scenario,
-    Serves, StdioBehaviour, Step, StoredCredential, TokenEndpoint, When, parse_scenarios,
-    scenarios,
+    Body, ConfiguredAuthorization, ConfiguredHeader, Discovery, Era, Expectation, McpEndpoint,
+    RenewedCredential, Reply, Rule, Scenario, Serves, StdioBehaviour, Step, StoredCredential,
+    TokenEndpoint, When, config_toml, parse_scenarios, scenarios,
 };
 pub use served::{RecordedRequest, Target};
 pub use stdio_server::serve_stdio;
@@ -502,6 +502,7 @@ fn listing(lab: &ServedRows) -> Value {
         json!({
             "name": row.name,
             "about": row.about,
+            "because": row.because,
             "url": row.mcp.as_ref().map(|_| &places.resource),
             "stdio": row.stdio,
             "stored": places.fill_json(&json!(row.stored)),

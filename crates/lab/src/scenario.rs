@@ -1,6 +1,8 @@
 //! The rows: what a scenario's servers do, what is stored for the client, and what must come out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -9,10 +11,17 @@ use serde_json::{Map, Value, json};
 
 use crate::LabError;
 
-/// The rows that this crate carries.
-static EMBEDDED: &str = include_str!("../scenarios.json");
+/// The rows that this crate carries, by what decides them.
+const EMBEDDED: [&str; 6] = [
+    include_str!("../atlas/served.json"),
+    include_str!("../atlas/stored.json"),
+    include_str!("../atlas/refresh.json"),
+    include_str!("../atlas/discovery.json"),
+    include_str!("../atlas/answers.json"),
+    include_str!("../atlas/programs.json"),
+];
 
-/// The rows that this crate carries, in the order of its data file.
+/// The rows that this crate carries: the atlas, in the order of its files.
 ///
 /// ```
 /// let names: Vec<_> = mcp_startup_lab::scenarios().iter().map(|row| row.name.as_str()).collect();
@@ -20,12 +29,20 @@ static EMBEDDED: &str = include_str!("../scenarios.json");
 /// ```
 pub fn scenarios() -> &'static [Scenario] {
     // A test holds the embedded file to be valid, so the default is never seen.
-    static ROWS: LazyLock<Vec<Scenario>> =
-        LazyLock::new(|| parse_scenarios(EMBEDDED).unwrap_or_default());
+    static ROWS: LazyLock<Vec<Scenario>> = LazyLock::new(|| embedded().unwrap_or_default());
     &ROWS
 }
 
-/// Reads rows of your own, in the format of this crate's `scenarios.json`: an array of objects, each a [`Scenario`].
+fn embedded() -> Result<Vec<Scenario>, LabError> {
+    let mut rows = Vec::new();
+    for file in EMBEDDED {
+        rows.extend(serde_json::from_str::<Vec<Scenario>>(file)?);
+    }
+    check(&rows)?;
+    Ok(rows)
+}
+
+/// Reads rows of your own, in the format of the files in this crate's folder `atlas`: an array of objects, each a [`Scenario`].
 ///
 /// ```
 /// let rows = mcp_startup_lab::parse_scenarios(r#"[{
@@ -83,6 +100,9 @@ pub struct Scenario {
     pub name: String,
     /// One sentence for a person.
     pub about: String,
+    /// The rule, or the section of an RFC, by which that must come out which is expected.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub because: String,
     /// The MCP endpoint; a row has either this or `stdio`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcp: Option<McpEndpoint>,
@@ -134,19 +154,49 @@ impl Scenario {
             json!(fill(&stored.server_url).unwrap_or_else(|| places.resource.clone())),
         );
         record.insert("issuer".into(), json!(fill(&stored.issuer)));
-        if let Some(client_id) = fill(&stored.client_id) {
-            record.insert("client_id".into(), json!(client_id));
+        let optional = [
+            ("client_id", fill(&stored.client_id)),
+            ("client_secret", stored.client_secret.clone()),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                record.insert(name.into(), json!(value));
+            }
         }
         record.insert("access_token".into(), json!(stored.access_token));
         let expires_at = match (&stored.expires_at, stored.expires_in_seconds) {
             (Some(written), _) => written.clone(),
-            (None, Some(seconds)) => json!(now_ms.saturating_add(seconds.saturating_mul(1000))),
+            (None, Some(seconds)) => json!(after(now_ms, seconds)),
             (None, None) => Value::Null,
         };
         record.insert("expires_at".into(), expires_at);
         record.insert("refresh_token".into(), json!(stored.refresh_token));
         record.insert("scopes".into(), json!(stored.scopes));
         Some(record.into())
+    }
+
+    /// What must be stored once the start is over, when it began at `now_ms`: what was there, with the changes that are
+    /// expected. `None` if nothing is.
+    ///
+    /// ```
+    /// let rows = mcp_startup_lab::scenarios();
+    /// let row = rows.iter().find(|row| row.name == "expired-refreshes").unwrap();
+    /// let record = row.expected_record("http://127.0.0.1:9", 10_000_000).unwrap();
+    /// assert_eq!(record["access_token"], "fresh-token-1");
+    /// assert_eq!(record["expires_at"], 10_000_000 + 3_600_000);
+    /// ```
+    pub fn expected_record(&self, base: &str, now_ms: i64) -> Option<Value> {
+        let mut record = self.stored_record(base, now_ms)?;
+        if let Some(renewed) = &self.expect.stored {
+            record["access_token"] = json!(renewed.access_token);
+            record["refresh_token"] = json!(renewed.refresh_token);
+            let expires_in = renewed.expires_in_seconds;
+            record["expires_at"] = json!(expires_in.map(|seconds| after(now_ms, seconds)));
+            if let Some(scopes) = &renewed.scopes {
+                record["scopes"] = json!(scopes);
+            }
+        }
+        Some(record)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -176,6 +226,75 @@ impl Scenario {
             .chain(replies(&self.token.respond))
             .chain(self.pages.values())
     }
+}
+
+/// So many seconds after a Unix time in ms.
+fn after(now_ms: i64, seconds: i64) -> i64 {
+    now_ms.saturating_add(seconds.saturating_mul(1000))
+}
+
+/// Rows as a user's `config.toml`, the credentials in the file beside it. `base` is the lab's
+/// [`base_url`](crate::Lab::base_url); `program` is called as `program lab --stdio NAME` for the rows that are programs.
+///
+/// ```
+/// use std::path::Path;
+///
+/// let text = mcp_startup_lab::config_toml(mcp_startup_lab::scenarios(), "http://127.0.0.1:9", Path::new("mcp-startup"));
+/// assert!(text.contains("[mcp_servers.\"ready\"]\nurl = \"http://127.0.0.1:9/ready/mcp\"\n"));
+/// ```
+pub fn config_toml<'a>(
+    rows: impl IntoIterator<Item = &'a Scenario>,
+    base: &str,
+    program: &Path,
+) -> String {
+    let mut text = String::from("mcp_oauth_credentials_store = \"file\"\n");
+    // A string of JSON is a basic string of TOML. Writing to a string does not fail.
+    let quoted = |value: &str| Value::from(value).to_string();
+    for row in rows {
+        let name = quoted(&row.name);
+        let _ = writeln!(text, "\n[mcp_servers.{name}]");
+        let _ = match row.stdio {
+            Some(_) => writeln!(
+                text,
+                "command = {}\nargs = [\"lab\", \"--stdio\", {name}]",
+                quoted(&program.to_string_lossy()),
+            ),
+            None => writeln!(
+                text,
+                "url = {}",
+                quoted(&Places::new(base, &row.name).resource)
+            ),
+        };
+        if let Some(seconds) = row.startup_timeout_sec {
+            let _ = writeln!(text, "startup_timeout_sec = {seconds}");
+        }
+        let Some(configured) = &row.configured else {
+            continue;
+        };
+        let bearer = configured.bearer.iter();
+        let bearer = bearer.map(|token| ("Authorization", format!("Bearer {token}")));
+        let header = configured.header.iter();
+        let header = header.map(|header| (header.name.as_str(), header.value.clone()));
+        let headers: Vec<_> = bearer
+            .chain(header)
+            .map(|(name, value)| format!("{} = {}", quoted(name), quoted(&value)))
+            .collect();
+        if !headers.is_empty() {
+            let _ = writeln!(text, "http_headers = {{ {} }}", headers.join(", "));
+        }
+        let client = [
+            ("client_id", &configured.client_id),
+            ("client_secret", &configured.client_secret),
+        ];
+        let client: Vec<_> = client
+            .into_iter()
+            .filter_map(|(key, value)| Some(format!("{key} = {}", quoted(value.as_deref()?))))
+            .collect();
+        if !client.is_empty() {
+            let _ = writeln!(text, "oauth = {{ {} }}", client.join(", "));
+        }
+    }
+    text
 }
 
 fn replies(rules: &[Rule]) -> impl Iterator<Item = &Reply> {
@@ -440,31 +559,26 @@ impl Default for TokenEndpoint {
 /// let row = rows.iter().find(|row| row.name == "ready-unknown-expiry").unwrap();
 /// assert_eq!(row.stored.as_ref().unwrap().expires_in_seconds, None);
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StoredCredential {
     /// The URL that the record is for; left out, the scenario's own.
-    #[serde(default)]
     pub server_url: Option<String>,
     /// The issuer, usually `{issuer}`; null for a record that names none.
-    #[serde(default)]
     pub issuer: Option<String>,
     /// The client; left out, the record has no such field.
-    #[serde(default)]
     pub client_id: Option<String>,
+    /// The secret of that client; left out, the record has no such field.
+    pub client_secret: Option<String>,
     /// The access token, possibly blank.
-    pub access_token: String,
+    pub access_token: Option<String>,
     /// When the access token expires, counted from now; null for a record that does not say.
-    #[serde(default)]
     pub expires_in_seconds: Option<i64>,
     /// `expires_at` as it stands in the record, in place of `expiresInSeconds`: for what no clock gives.
-    #[serde(default)]
     pub expires_at: Option<Value>,
     /// The refresh token, possibly blank.
-    #[serde(default)]
     pub refresh_token: Option<String>,
     /// The scopes.
-    #[serde(default)]
     pub scopes: Vec<String>,
 }
 
@@ -473,13 +587,34 @@ pub struct StoredCredential {
 /// ```
 /// let rows = mcp_startup_lab::scenarios();
 /// let row = rows.iter().find(|row| row.name == "bearer-rejected").unwrap();
-/// assert_eq!(row.configured.as_ref().unwrap().bearer, "wrong-token");
+/// assert_eq!(row.configured.as_ref().unwrap().bearer.as_deref(), Some("wrong-token"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ConfiguredAuthorization {
+    /// A bearer token.
+    pub bearer: Option<String>,
+    /// Any other header.
+    pub header: Option<ConfiguredHeader>,
+    /// The OAuth client.
+    pub client_id: Option<String>,
+    /// Its secret.
+    pub client_secret: Option<String>,
+}
+
+/// A header that a client's configuration carries.
+///
+/// ```
+/// let json = r#"{ "name": "X-Api-Key", "value": "good-key" }"#;
+/// assert_eq!(serde_json::from_str::<mcp_startup_lab::ConfiguredHeader>(json).unwrap().name, "X-Api-Key");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ConfiguredAuthorization {
-    /// A bearer token.
-    pub bearer: String,
+pub struct ConfiguredHeader {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// What a start must come to, in the words of the wire.
@@ -508,6 +643,35 @@ pub struct Expectation {
     /// must say. Left out, the row does not care.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_sent: Option<Vec<String>>,
+    /// The refresh tokens that came to the token endpoint, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refresh_tokens_sent: Vec<String>,
+    /// Whether a discovery document was asked for. Left out, the row does not care.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovers: Option<bool>,
+    /// What of the stored record has changed when the start is over. Left out, nothing has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<RenewedCredential>,
+}
+
+/// What a refresh leaves in the stored record.
+///
+/// ```
+/// let json = r#"{ "accessToken": "fresh-token-1", "refreshToken": "good-refresh", "expiresInSeconds": null }"#;
+/// assert_eq!(serde_json::from_str::<mcp_startup_lab::RenewedCredential>(json).unwrap().expires_in_seconds, None);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RenewedCredential {
+    /// The access token.
+    pub access_token: String,
+    /// The refresh token.
+    pub refresh_token: Option<String>,
+    /// When the access token expires, counted from when it was granted; null for a record that does not say.
+    pub expires_in_seconds: Option<i64>,
+    /// The scopes, where they have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
 }
 
 /// What a scenario's program does on its stdin and stdout. Left out, what a good legacy server does.
@@ -624,9 +788,17 @@ mod tests {
 
     #[test]
     fn the_embedded_rows_are_valid() {
-        let rows = parse_scenarios(EMBEDDED).unwrap();
-        assert!(rows.len() >= 24, "{} rows", rows.len());
+        let rows = embedded().unwrap();
+        assert!(rows.len() >= 90, "{} rows", rows.len());
         assert_eq!(rows.len(), scenarios().len());
+        for row in rows {
+            assert!(!row.because.is_empty(), "{} has no source", row.name);
+            assert!(
+                row.stdio.is_some() || row.expect.tokens_sent.is_some(),
+                "{}",
+                row.name
+            );
+        }
     }
 
     #[test]
@@ -638,7 +810,7 @@ mod tests {
     #[test]
     fn every_placeholder_resolves() {
         let places = Places::new("http://127.0.0.1:9", "name");
-        let filled = places.fill_json(&serde_json::from_str(EMBEDDED).unwrap());
+        let filled = places.fill_json(&serde_json::to_value(scenarios()).unwrap());
         let filled = serde_json::to_string(&filled).unwrap();
         for (at, _) in filled.match_indices('{') {
             let rest = &filled[at + 1..];
@@ -734,14 +906,12 @@ mod tests {
     fn a_record_has_the_fields_of_codex() {
         let mut row = scenarios()[0].clone();
         row.stored = Some(StoredCredential {
-            server_url: None,
             issuer: Some("{issuer}".into()),
             client_id: Some("client-1".into()),
-            access_token: "good-token".into(),
+            access_token: Some("good-token".into()),
             expires_in_seconds: Some(60),
-            expires_at: None,
-            refresh_token: None,
             scopes: vec!["mcp:tools".into()],
+            ..StoredCredential::default()
         });
         let base = "http://127.0.0.1:9";
         let wanted = json!({

@@ -194,14 +194,14 @@ impl Served {
 fn tokens_named(scenario: &Scenario) -> BTreeSet<String> {
     let mut named: BTreeSet<String> = scenario.token.accepts.iter().cloned().collect();
     if let Some(stored) = &scenario.stored {
-        named.insert(stored.access_token.clone());
+        named.extend(stored.access_token.clone());
         named.extend(stored.refresh_token.clone());
     }
     named.extend(
         scenario
             .configured
             .as_ref()
-            .map(|configured| configured.bearer.clone()),
+            .and_then(|configured| configured.bearer.clone()),
     );
     let mut rules: Vec<&Rule> = scenario.token.respond.iter().collect();
     if let Some(mcp) = &scenario.mcp {

@@ -389,13 +389,21 @@ pub fn skip(program: &str, test: &str, reason: &str) {
     }
 }
 
+/// Says how many cases were run, past the capture of the test harness: the count is part of what a run says.
+pub fn ran(what: &str, count: usize) {
+    let line = format!("atlas: {what} {count} cases\n");
+    io::stdout().write_all(line.as_bytes()).unwrap();
+}
+
 /// A request to a [`Server`].
 pub struct Asked {
     pub method: String,
     pub path: String,
     /// In lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, or null.
+    /// The body as it came.
+    pub text: String,
+    /// The same as JSON, or null.
     pub body: Value,
 }
 
@@ -552,10 +560,12 @@ fn serve(connection: &mut TcpStream, answer: &Answer) -> io::Result<()> {
         method,
         path,
         headers,
+        text: String::new(),
         body: Value::Null,
     };
     let mut body = vec![0; asked.header("content-length").parse().unwrap_or(0)];
     reader.read_exact(&mut body)?;
     asked.body = serde_json::from_slice(&body).unwrap_or_default();
+    asked.text = String::from_utf8_lossy(&body).into_owned();
     answer(&asked, &mut Answering(connection))
 }

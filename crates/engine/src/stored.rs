@@ -1,0 +1,108 @@
+//! What is stored for a server, as far as its start is concerned.
+
+use std::sync::Arc;
+
+use mcp_startup_auth::{CredentialKey, CredentialRecord};
+use mcp_startup_config::{HttpConfig, OAuthClient, ServerConfig};
+use mcp_startup_core::{
+    ClientSource, CredentialEvidence, CredentialSource, CredentialWorth, StartPhase, assess,
+};
+
+use crate::authorization::{Authorization, Renewal, store_evidence};
+use crate::findings::Findings;
+use crate::start::Means;
+
+/// A record that is stored for exactly this server.
+pub(crate) struct Stored {
+    pub record: CredentialRecord,
+    pub worth: CredentialWorth,
+    /// What refreshing it takes; `None` where it has no refresh token that may be sent.
+    pub renewal: Option<Renewal>,
+}
+
+impl Stored {
+    /// The credential of a start with this record.
+    pub async fn authorization(self) -> Authorization {
+        Authorization::stored(&self.record, self.worth.first_request(), self.renewal).await
+    }
+}
+
+/// Reads what is stored for a server, and enters it into the evidence, or why that can't be known.
+pub(crate) async fn read_stored(
+    config: &ServerConfig,
+    http: &HttpConfig,
+    means: &Means,
+    findings: &Arc<Findings>,
+) -> Option<Stored> {
+    findings.enter(StartPhase::ReadingCredentials);
+    let key = CredentialKey::new(&config.name, &http.written_url);
+    let found = match &means.stores {
+        None => Ok(None),
+        Some(stores) => {
+            // Held while a file is read, which is what it is for. It is never closed.
+            let _permit = means.reading.acquire().await;
+            stores.find(&key).await
+        }
+    };
+    let found = match found {
+        Ok(Some(found)) => found,
+        nothing => {
+            findings.note(|evidence| {
+                evidence.store = nothing.err().as_ref().map(store_evidence);
+                evidence.credential = Some(CredentialEvidence {
+                    source: Some(CredentialSource::None),
+                    ..CredentialEvidence::default()
+                });
+            });
+            return None;
+        }
+    };
+    let record = found.record;
+    findings.hide(record.secrets());
+    let worth = assess(&record.facts(), now_ms());
+    findings.note(|evidence| {
+        evidence.credential = Some(CredentialEvidence {
+            source: Some(CredentialSource::Stored),
+            worth: Some(worth),
+            stored_issuer: record.issuer().map(str::to_owned),
+            client_source: Some(client_source(&record, &config.oauth)),
+            ..CredentialEvidence::default()
+        });
+    });
+    let renewal = worth.refresh_token.then(|| Renewal {
+        store: found.store,
+        client: means.client.clone(),
+        refreshes: means.refreshes.clone(),
+        key,
+        resource: http.url.clone(),
+        issuer: record.issuer().map(str::to_owned),
+        oauth: config.oauth.clone(),
+        scopes: config.scopes.clone(),
+        findings: findings.clone(),
+    });
+    Some(Stored {
+        record,
+        worth,
+        renewal,
+    })
+}
+
+/// Where the OAuth client of a record comes from: the configuration names it, or its id is the URL of a metadata document, or
+/// it was registered.
+fn client_source(record: &CredentialRecord, configured: &OAuthClient) -> ClientSource {
+    match record.client_id() {
+        Some(client_id) if Some(client_id) == configured.client_id.as_deref() => {
+            ClientSource::Configuration
+        }
+        Some(client_id) if client_id.starts_with("https://") => ClientSource::MetadataDocument,
+        _ => ClientSource::Registration,
+    }
+}
+
+fn now_ms() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
+}

@@ -1,0 +1,141 @@
+//! A host that makes its requests itself, and has only the header from here: it must fare as a start does.
+
+use std::path::Path;
+
+use mcp_startup::auth::{
+    CredentialKey, CredentialRecord, CredentialStore, CredentialStores, MemoryStore, network,
+};
+use mcp_startup::config::{self, ServerEntry};
+use mcp_startup::{Rejected, Startup, StartupFailure, StartupOptions};
+use mcp_startup_lab::{Lab, Scenario, Target, config_toml};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{now_ms, ran};
+
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"host","version":"1"}}}"#;
+/// No start sends more.
+const MOST_REQUESTS: usize = 4;
+/// What a 401 can come to.
+const VERDICTS_OF_401: [&str; 7] = [
+    "authorizationMisconfigured",
+    "authorizationUnavailable",
+    "credentialRejected",
+    "credentialRequired",
+    "credentialStoreUnavailable",
+    "reauthenticationRequired",
+    "signInRequired",
+];
+
+async fn startup_of(lab: &Lab, row: &Scenario) -> (Startup, ServerEntry) {
+    let text = config_toml([row], &lab.base_url(), Path::new("mcp-startup"));
+    let path = Path::new("config.toml");
+    let mut servers = config::parse(&text, path, &config::ProcessEnvironment)
+        .unwrap()
+        .servers;
+    let store = MemoryStore::default();
+    if let Some(record) = row.stored_record(&lab.base_url(), now_ms()) {
+        let key = CredentialKey::new(&row.name, record["server_url"].as_str().unwrap());
+        let record = CredentialRecord::from_json(&record).unwrap();
+        store.replace(&key, None, Some(&record)).await.unwrap();
+    }
+    let mut options = StartupOptions::default();
+    options.stores = Some(CredentialStores::of(std::sync::Arc::new(store)));
+    (Startup::new(options).unwrap(), servers.remove(0))
+}
+
+/// What a host comes to that sends `initialize`, and after a 401 once more with another header, as long as there is one.
+async fn host(
+    startup: &Startup,
+    server: &ServerEntry,
+    url: &str,
+) -> Result<u16, Box<StartupFailure>> {
+    let client = network::client().unwrap();
+    let mut header = startup.authorization(server, None).await?;
+    for _ in 0..MOST_REQUESTS {
+        let mut request = client
+            .post(url)
+            .body(INITIALIZE)
+            .header("content-type", "application/json");
+        if let Some(header) = &header {
+            request = request.header("authorization", header.expose_secret());
+        }
+        let response = request.send().await.unwrap();
+        if response.status() != 401 {
+            return Ok(response.status().as_u16());
+        }
+        let mut rejected = Rejected::new(header.as_ref().map(SecretString::expose_secret));
+        let challenge = response.headers().get("www-authenticate");
+        rejected.challenge = challenge.map(|value| value.to_str().unwrap().to_owned());
+        header = startup.authorization(server, Some(&rejected)).await?;
+    }
+    panic!("{}: it goes on and on", server.name);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_fares_as_a_start_does() {
+    let lab = Lab::start(0).await.unwrap();
+    let verdict_of_401 = |row: &&Scenario| {
+        let kind = row.expect.kind.as_deref();
+        kind.is_none_or(|kind| VERDICTS_OF_401.contains(&kind))
+    };
+    // Redirects, other eras and what comes after the first request are the host's own matter.
+    let plain = |row: &&Scenario| {
+        row.mcp.as_ref().is_some_and(|mcp| {
+            mcp.respond.iter().all(|rule| {
+                rule.reply.redirect.is_none() && rule.times.is_none() && rule.when.method.is_none()
+            }) && mcp.era != mcp_startup_lab::Era::Modern
+                && mcp
+                    .unauthorized
+                    .as_ref()
+                    .is_none_or(|reply| reply.redirect.is_none())
+        })
+    };
+    let stored = |row: &&Scenario| {
+        let record = row.stored_record(&lab.base_url(), 0);
+        record.is_none_or(|record| CredentialRecord::from_json(&record).is_ok())
+    };
+    let rows: Vec<&Scenario> = lab
+        .scenarios()
+        .iter()
+        .filter(plain)
+        .filter(verdict_of_401)
+        .filter(stored)
+        .collect();
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let (startup, server) = startup_of(&lab, row).await;
+        let came_to = host(&startup, &server, &lab.url(&row.name)).await;
+        let got = match &came_to {
+            Ok(status) => ("ready".to_owned(), None, Some(*status)),
+            Err(failure) => {
+                let kind = serde_json::to_value(failure.kind()).unwrap();
+                ("failed".to_owned(), kind.as_str().map(str::to_owned), None)
+            }
+        };
+        let wanted = (
+            row.expect.state.clone(),
+            row.expect.kind.clone(),
+            (row.expect.state == "ready").then_some(200),
+        );
+        let requests = lab.requests(&row.name);
+        let refreshes = requests
+            .iter()
+            .filter(|request| request.to == Target::Token);
+        let refreshes: Vec<_> = refreshes.map(|request| request.token.clone()).collect();
+        if got != wanted || refreshes != row.expect.refresh_tokens_sent {
+            wrong.push(format!(
+                "{} ({})\n  got    {got:?} {refreshes:?}\n  wanted {wanted:?} {:?}",
+                row.name, row.because, row.expect.refresh_tokens_sent
+            ));
+        }
+    }
+    ran("starts by a host's own requests", rows.len());
+    assert!(rows.len() >= 80, "{} rows", rows.len());
+    assert!(
+        wrong.is_empty(),
+        "{} of {} rows:\n{}",
+        wrong.len(),
+        rows.len(),
+        wrong.join("\n")
+    );
+}

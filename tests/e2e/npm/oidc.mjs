@@ -1,0 +1,278 @@
+// A real authorization server (npm `oidc-provider`) and a small MCP server behind it, for tests of OAuth under fire.
+//
+//     node oidc.mjs [--access-ttl SECONDS]     everything on one free port of 127.0.0.1
+//
+// Once it accepts requests it writes one line to stdout: `listening http://127.0.0.1:PORT`. That is the issuer too.
+// It ends when its stdin ends, so that a killed test leaves nothing behind, and at SIGTERM.
+//
+// MCP, legacy and stateless: /mcp and /NAME/mcp for any NAME. Each is a resource of its own (RFC 8707, RFC 9728).
+//
+// A refresh token is good for one use. If one comes again, oidc-provider takes it as stolen and destroys the grant: every
+// token of that sign-in is dead, the newest too. That is what a client that races itself or forgets what it got runs into.
+//
+// What only tests may do, JSON in and out:
+//     POST /test/grant {name?, accessTtl?, clientId?}    a user who has signed in; an accessTtl <= 0 has expired already
+//          -> {issuer, clientId, accessToken, refreshToken, expiresAtMs, resource, grantId}
+//     GET  /test/stats -> {refreshes, refused, reuses, perGrant: {GRANT_ID: refreshes}}; `refreshes` counts before `afterMs`
+//     POST /test/reset-stats
+//     POST /test/delay {beforeMs?, afterMs?}             of each token request: before it is carried out, before it is answered
+//     POST /test/expire {accessToken}                    that token is invalid at once
+//     POST /test/revoke {refreshToken}                   the user withdraws consent: the grant is destroyed
+
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { parse as parseForm } from 'node:querystring';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+
+const { values } = parseArgs({ options: { 'access-ttl': { type: 'string', default: '3600' } } });
+const accessTtl = Number(values['access-ttl']);
+if (!Number.isSafeInteger(accessTtl) || accessTtl <= 0) {
+  console.error('usage: node oidc.mjs [--access-ttl SECONDS]');
+  process.exit(2);
+}
+
+process.stdin.on('end', () => process.exit(0)).on('error', () => process.exit(0)).resume();
+
+// oidc-provider tells by these what a production server should do better, and console.info writes to stdout.
+console.info = console.warn = () => {};
+// It is made for Node.js 22. Of what is used here, this is all that 20 lacks.
+URL.parse ??= (url, base) => (URL.canParse(url, base) ? new URL(url, base) : null);
+const { Provider, errors } = await import('oidc-provider');
+
+const http = createServer();
+http.listen(0, '127.0.0.1');
+await once(http, 'listening');
+const issuer = `http://127.0.0.1:${http.address().port}`;
+
+const SCOPE = 'mcp:tools';
+const SCOPES = `${SCOPE} offline_access`;
+const USER = 'user-1';
+const MCP_PATH = /^(\/[\w.~-]+)?\/mcp$/;
+const seconds = () => Math.floor(Date.now() / 1000);
+const stats = { refreshes: 0, refused: 0, reuses: 0, perGrant: {} };
+const delay = { beforeMs: 0, afterMs: 0 };
+
+// The one that comes with oidc-provider forgets the oldest of 1000 rows, and with it that a refresh token was used.
+class Adapter {
+  rows = new Map();
+  grants = new Map();
+
+  async upsert(id, row) {
+    this.rows.set(id, row);
+    if (!row.grantId) return;
+    if (!this.grants.has(row.grantId)) this.grants.set(row.grantId, new Set());
+    this.grants.get(row.grantId).add(id);
+  }
+
+  async find(id) {
+    return this.rows.get(id);
+  }
+
+  async findByUid(uid) {
+    return [...this.rows.values()].find((row) => row.uid === uid);
+  }
+
+  async consume(id) {
+    this.rows.get(id).consumed = seconds();
+  }
+
+  async destroy(id) {
+    this.grants.get(this.rows.get(id)?.grantId)?.delete(id);
+    this.rows.delete(id);
+  }
+
+  async revokeByGrantId(grantId) {
+    for (const id of this.grants.get(grantId) ?? []) this.rows.delete(id);
+    this.grants.delete(grantId);
+  }
+}
+
+const publicClient = (id) => ({
+  client_id: id,
+  application_type: 'native', // so that the port of the redirect URI may be any
+  redirect_uris: ['http://127.0.0.1/callback'],
+  grant_types: ['authorization_code', 'refresh_token'],
+  token_endpoint_auth_method: 'none',
+});
+
+const resourceServer = (resource) => ({ scope: SCOPE, audience: resource, accessTokenFormat: 'opaque' });
+
+const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
+const provider = new Provider(issuer, {
+  adapter: Adapter,
+  clients: [publicClient('client-1')],
+  clientDefaults: { id_token_signed_response_alg: 'ES256' },
+  clockTolerance: 0, // an expired token is refused at once, not 15 s later
+  cookies: { keys: [randomBytes(16).toString('hex')] },
+  expiresWithSession: () => false,
+  features: {
+    devInteractions: { enabled: false },
+    registration: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_, resource) => {
+        if (!resource.startsWith(issuer) || !MCP_PATH.test(resource.slice(issuer.length))) throw new errors.InvalidTarget();
+        return resourceServer(resource);
+      },
+    },
+    revocation: { enabled: true },
+  },
+  findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+  issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
+  jwks: { keys: [{ ...key, alg: 'ES256', use: 'sig' }] },
+  // Each sign-in is a grant of its own and asks the user, so that the end of one does not end another.
+  loadExistingGrant: ({ oidc }) => oidc.result?.consent && oidc.provider.Grant.find(oidc.result.consent.grantId),
+  renderError: (ctx, out) => {
+    ctx.body = out; // the page that comes with it loads a font
+  },
+  rotateRefreshToken: true,
+  scopes: ['openid', 'offline_access', SCOPE],
+  ttl: { AccessToken: accessTtl, RefreshToken: 14 * 86400, Grant: 14 * 86400 },
+});
+
+provider.use(async (ctx, next) => {
+  if (ctx.path !== '/token' || ctx.method !== 'POST') return next();
+  const { beforeMs, afterMs } = delay;
+  // Read at once: a request that has arrived is carried out, whether or not its sender lives to see the answer.
+  ctx.req.body = parseForm(await text(ctx.req));
+  if (beforeMs) await sleep(beforeMs); // sleep(0) is a whole millisecond
+  await next();
+  if (afterMs) await sleep(afterMs);
+});
+provider.on('grant.success', ({ oidc }) => {
+  if (oidc.params.grant_type !== 'refresh_token') return;
+  const id = oidc.entities.Grant.jti;
+  stats.refreshes += 1;
+  stats.perGrant[id] = (stats.perGrant[id] ?? 0) + 1;
+});
+provider.on('grant.error', (_, error) => {
+  stats.refused += 1;
+  if (error.error_detail === 'refresh token already used') stats.reuses += 1;
+});
+provider.on('server_error', (_, error) => console.error(error));
+
+async function newGrant(clientId, scope, resources) {
+  const grant = new provider.Grant({ accountId: USER, clientId });
+  grant.addOIDCScope(scope);
+  for (const resource of resources) grant.addResourceScope(resource, SCOPE);
+  return grant.save();
+}
+
+const door = {
+  'POST /test/grant': async ({ name, accessTtl: ttl = accessTtl, clientId = 'client-1' }) => {
+    const path = name === undefined ? '/mcp' : `/${name}/mcp`;
+    if (!MCP_PATH.test(path) || !Number.isSafeInteger(ttl)) throw new TypeError('bad name or accessTtl');
+    const resource = issuer + path;
+    if (!(await provider.Client.find(clientId))) await provider.Client.adapter.upsert(clientId, publicClient(clientId));
+    const client = await provider.Client.find(clientId);
+    const grantId = await newGrant(clientId, SCOPES, [resource]);
+    const common = { accountId: USER, client, grantId, gty: 'authorization_code' };
+    const exp = seconds() + ttl;
+    const refreshToken = new provider.RefreshToken({ ...common, scope: SCOPES, resource, rotations: 0 });
+    const accessToken = new provider.AccessToken({
+      ...common,
+      scope: SCOPE,
+      resourceServer: new provider.ResourceServer(resource, resourceServer(resource)),
+      exp,
+    });
+    return {
+      issuer,
+      clientId,
+      accessToken: await accessToken.save(),
+      refreshToken: await refreshToken.save(),
+      expiresAtMs: exp * 1000,
+      resource,
+      grantId,
+    };
+  },
+  'GET /test/stats': () => stats,
+  'POST /test/reset-stats': () => Object.assign(stats, { refreshes: 0, refused: 0, reuses: 0, perGrant: {} }),
+  'POST /test/delay': ({ beforeMs = 0, afterMs = 0 }) => Object.assign(delay, { beforeMs, afterMs }),
+  'POST /test/expire': async ({ accessToken }) => {
+    const token = await provider.AccessToken.find(accessToken);
+    await token?.destroy();
+    return { found: token !== undefined };
+  },
+  'POST /test/revoke': async ({ refreshToken }) => {
+    const token = await provider.RefreshToken.find(refreshToken);
+    if (token) {
+      await provider.AccessToken.revokeByGrantId(token.grantId);
+      await provider.RefreshToken.revokeByGrantId(token.grantId);
+      await provider.Grant.adapter.destroy(token.grantId);
+    }
+    return { found: token !== undefined };
+  },
+};
+
+const methods = {
+  initialize: ({ protocolVersion = '2025-11-25' }) => ({
+    protocolVersion,
+    capabilities: { tools: {} },
+    serverInfo: { name: 'mcp-startup-e2e-oidc', version: '1.0.0' },
+  }),
+  ping: () => ({}),
+  'tools/list': () => ({ tools: [{ name: 'noop', description: 'Do nothing.', inputSchema: { type: 'object' } }] }),
+};
+
+function json(response, status, body, headers) {
+  response.writeHead(status, { 'Content-Type': 'application/json', ...headers }).end(JSON.stringify(body));
+}
+
+async function mcp(request, response, path) {
+  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization)?.[1];
+  const token = await provider.AccessToken.find(bearer);
+  if (token?.aud !== issuer + path || !(await provider.Grant.find(token.grantId))) {
+    const challenge = [`resource_metadata="${issuer}/.well-known/oauth-protected-resource${path}"`];
+    if (bearer) challenge.push('error="invalid_token"');
+    return json(response, 401, { error: 'unauthorized' }, { 'WWW-Authenticate': `Bearer ${challenge.join(', ')}` });
+  }
+  if (request.method === 'DELETE') return response.writeHead(200).end();
+  if (request.method !== 'POST') return response.writeHead(405, { Allow: 'POST, DELETE' }).end();
+  const { id, method, params = {} } = JSON.parse(await text(request));
+  if (id === undefined) return response.writeHead(202).end();
+  const answer = Object.hasOwn(methods, method)
+    ? { result: methods[method](params) }
+    : { error: { code: -32601, message: 'Method not found' } };
+  return json(response, 200, { jsonrpc: '2.0', id, ...answer });
+}
+
+// One page, for a browser and for a plain HTTP client that keeps cookies: the button signs in and consents.
+async function interaction(request, response) {
+  const { params } = await provider.interactionDetails(request, response);
+  if (request.method !== 'POST') {
+    response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' });
+    return response.end('<!doctype html><title>Sign in</title><form method="post"><button id="allow">Allow</button></form>\n');
+  }
+  const resources = [params.resource ?? []].flat();
+  const grantId = await newGrant(params.client_id, params.scope ?? '', resources);
+  return provider.interactionFinished(request, response, { login: { accountId: USER }, consent: { grantId } });
+}
+
+const METADATA = '/.well-known/oauth-protected-resource';
+const authorizationServer = provider.callback();
+async function route(request, response) {
+  const { pathname } = new URL(request.url, issuer);
+  const test = door[`${request.method} ${pathname}`];
+  if (test) return json(response, 200, await test(JSON.parse((await text(request)) || '{}')));
+  if (MCP_PATH.test(pathname)) return mcp(request, response, pathname);
+  if (pathname.startsWith('/interaction/')) return interaction(request, response);
+  if (pathname.startsWith(METADATA) && MCP_PATH.test(pathname.slice(METADATA.length))) {
+    return json(response, 200, {
+      resource: issuer + pathname.slice(METADATA.length),
+      authorization_servers: [issuer],
+      scopes_supported: [SCOPE],
+      bearer_methods_supported: ['header'],
+    });
+  }
+  return authorizationServer(request, response);
+}
+
+http.on('request', (request, response) => {
+  route(request, response).catch((error) => {
+    if (!response.headersSent) json(response, 400, { error: error.message });
+  });
+});
+process.stdout.write(`listening ${issuer}\n`);
