@@ -29,6 +29,8 @@ pub struct Discovered {
     pub metadata: Option<AuthorizationMetadata>,
     /// The resource as its own metadata calls it (RFC 9728, section 2), where that was found.
     pub resource: Option<String>,
+    /// The scopes that the resource's metadata names (RFC 9728, section 2).
+    pub scopes: Vec<String>,
 }
 
 /// Looks for the authorization server of the MCP server at `resource`: protected-resource metadata (RFC 9728; the pointer of
@@ -78,7 +80,10 @@ pub async fn discover(
     };
     let mut discovered = Discovered::new(outcome, metadata);
     discovered.evidence.problem = problem;
-    discovered.resource = seen.resource.filter(|_| discovered.metadata.is_some());
+    if discovered.metadata.is_some() {
+        discovered.resource = seen.resource;
+        discovered.scopes = seen.scopes;
+    }
     discovered
 }
 
@@ -121,7 +126,7 @@ impl Discovered {
                 problem: None,
             },
             metadata,
-            resource: None,
+            ..Self::default()
         }
     }
 }
@@ -131,6 +136,8 @@ impl Discovered {
 struct Seen {
     /// The resource that the last protected-resource metadata was for.
     resource: Option<String>,
+    /// The scopes that it names.
+    scopes: Vec<String>,
     /// The HTTP status of the first document: of the one that the challenge points to, where it does.
     first_status: Option<u16>,
 }
@@ -218,6 +225,9 @@ fn read_resource(document: Vec<u8>, url: &Url, seen: &mut Seen) -> Vec<u8> {
         return document;
     };
     seen.resource = Some(named.clone());
+    let scopes = metadata.get("scopes_supported").and_then(Value::as_array);
+    let scopes = scopes.into_iter().flatten().filter_map(Value::as_str);
+    seen.scopes = scopes.map(str::to_owned).collect();
     let differs_by_a_slash = named.strip_suffix('/') == Some(url.as_str());
     if !differs_by_a_slash {
         return document;
