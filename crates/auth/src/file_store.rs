@@ -251,6 +251,10 @@ impl FileStore {
 }
 
 impl CredentialStore for FileStore {
+    fn name(&self) -> &str {
+        NAME
+    }
+
     fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
         let (store, key) = (self.clone(), key.clone());
         Box::pin(blocking(move || store.load_blocking(&key)))

@@ -72,10 +72,13 @@ pub(crate) fn write(record: &CredentialRecord) -> SecretString {
             }
             TOKENS => {
                 for (name, json) in Fields::parse(json.expose_secret()).unwrap_or_default() {
-                    tokens.set(&name, json);
+                    // The record's own go before.
+                    if !matches!(name.as_str(), "access_token" | "refresh_token" | "scope") {
+                        tokens.set(&name, json);
+                    }
                 }
             }
-            "access_token" | "refresh_token" | "scopes" => {}
+            "access_token" | "refresh_token" | "scopes" | "url" => {}
             name => entry.set(name, json.clone()),
         }
     }

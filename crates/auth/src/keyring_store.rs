@@ -49,6 +49,10 @@ impl KeyringStore {
 }
 
 impl CredentialStore for KeyringStore {
+    fn name(&self) -> &str {
+        NAME
+    }
+
     fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
         let key = key.clone();
         Box::pin(self.keyring.ask(move |system| load(system, &key)))

@@ -6,11 +6,13 @@
 //! * [`CredentialStores`]: which of them the configuration chooses, and in which order;
 //! * [`discover`]: which authorization server an MCP server names (RFC 9728, RFC 8414);
 //! * [`refresh`]: the refresh transaction, which loses no answer;
+//! * [`begin_sign_in`] and [`finish_sign_in`]: a sign-in, in two calls; [`revoke`]: the end of one;
 //! * [`network`]: what every HTTP request of this project obeys, and [`RequestLog`], which keeps what came of each;
 //! * [`Mask`]: hides the secrets that a start was given in whatever text comes back.
 //!
 //! Nothing here knows a transport of MCP or the format of a configuration file.
 
+mod client_authentication;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod discovery;
@@ -30,6 +32,8 @@ mod memory_store;
 pub mod network;
 mod record;
 mod refresh;
+mod sign_in;
+mod sign_out;
 mod store;
 mod stores;
 
@@ -43,5 +47,10 @@ pub use network::RequestLog;
 pub use record::{CorruptRecord, CredentialKey, CredentialRecord};
 pub use refresh::{Refresh, Refreshed, refresh};
 pub use rmcp::transport::auth::AuthorizationMetadata;
+pub use sign_in::{
+    PendingSignIn, SIGN_IN_LIMIT, SignIn, SignInBegun, SignInError, SignInFailureKind,
+    begin_sign_in, finish_sign_in,
+};
+pub use sign_out::{Revocation, revoke};
 pub use store::{CredentialStore, RecordLock, Replaced, StoreError, StoreFuture};
 pub use stores::{CredentialStores, FoundRecord, StoreSelection};

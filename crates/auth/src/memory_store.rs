@@ -14,6 +14,10 @@ pub struct MemoryStore {
 }
 
 impl CredentialStore for MemoryStore {
+    fn name(&self) -> &str {
+        "memory"
+    }
+
     fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
         Box::pin(async { Ok(unpoisoned(&self.records).get(key).cloned()) })
     }

@@ -1,46 +1,191 @@
 //! What every HTTP request of this project obeys, and the log of what came of each.
 
+mod addresses;
+mod names;
+mod outside;
+#[cfg(test)]
+pub(crate) mod world;
+
 use std::error::Error;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures::StreamExt;
+use hyper_util::client::proxy::matcher::Matcher;
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
+use secrecy::SecretString;
 use url::Url;
+
+pub(crate) use addresses::{Place, place};
+use names::{Names, Resolver};
+use outside::Guarded;
+pub use outside::{Outside, OutsideError, Refused};
 
 /// No client could be made.
 #[derive(Debug, thiserror::Error)]
 #[error("no HTTP client could be made: {0}")]
 pub struct ClientError(#[source] Box<dyn Error + Send + Sync>);
 
-/// The one HTTP client of a process: one pool of connections and one TLS configuration for all servers. It verifies
-/// against the system's trust store, obeys `HTTPS_PROXY` and `NO_PROXY`, and follows no redirect by itself, because where a
-/// token may go is not the server's to decide.
+/// The HTTP clients of a process: one TLS configuration for all of them, which verifies against the system's trust store. They
+/// obey `HTTPS_PROXY` and `NO_PROXY`, and follow no redirect by themselves, because where a token may go is not the server's to
+/// decide. Cheap to clone.
 ///
-/// # Errors
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use mcp_startup_auth::network::{Network, OutsideError};
 ///
-/// [`ClientError`] where TLS can't be set up.
-pub fn client() -> Result<reqwest::Client, ClientError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ClientError(Box::new(error)))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(SystemTrust {
-            provider,
-            verifier: OnceLock::new(),
-        }))
-        .with_no_client_auth();
+/// let network = Network::new()?;
+/// // What a public server names must not lead into the user's own network.
+/// let outside = network.beyond(&"https://1.1.1.1/mcp".parse()?).await;
+/// let url = "https://192.168.1.1/.well-known/oauth-authorization-server".parse()?;
+/// let request = reqwest::Request::new(reqwest::Method::GET, url);
+/// assert!(matches!(outside.execute(request).await, Err(OutsideError::Refused(_))));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Network(Arc<Shared>);
+
+struct Shared {
+    tls: rustls::ClientConfig,
+    names: Arc<Names>,
+    proxies: Proxies,
+    to_servers: reqwest::Client,
+    // Made when they are needed, which most starts never do.
+    routes: OnceLock<Matcher>,
+    guarded: OnceLock<Guarded>,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network").finish_non_exhaustive()
+    }
+}
+
+impl Network {
+    /// Makes ready to send requests.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`] where TLS can't be set up.
+    pub fn new() -> Result<Self, ClientError> {
+        Self::with(Names::of_system(), Proxies::System)
+    }
+
+    fn with(names: Names, proxies: Proxies) -> Result<Self, ClientError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| ClientError(Box::new(error)))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(SystemTrust {
+                provider,
+                verifier: OnceLock::new(),
+            }))
+            .with_no_client_auth();
+        let names = Arc::new(names);
+        let to_servers = proxies
+            .set(builder(tls.clone()))
+            .dns_resolver(Resolver(names.clone()))
+            .build()
+            .map_err(|error| ClientError(Box::new(error)))?;
+        Ok(Self(Arc::new(Shared {
+            tls,
+            names,
+            proxies,
+            to_servers,
+            routes: OnceLock::new(),
+            guarded: OnceLock::new(),
+        })))
+    }
+
+    /// The client for MCP servers, which are where the user's configuration says: one pool of connections for all of them.
+    pub fn to_servers(&self) -> &reqwest::Client {
+        &self.0.to_servers
+    }
+
+    /// The way to what the MCP server at `server` names. The name of a server is looked up only where no request to it has done so.
+    pub async fn beyond(&self, server: &Url) -> Outside {
+        Outside::of(self, server).await
+    }
+
+    fn names(&self) -> &Names {
+        &self.0.names
+    }
+
+    fn routes(&self) -> &Matcher {
+        self.0.routes.get_or_init(|| self.0.proxies.matcher())
+    }
+
+    fn goes_through_a_proxy(&self, url: &Url) -> bool {
+        let uri = url.as_str().parse().ok();
+        uri.is_some_and(|uri| self.routes().intercept(&uri).is_some())
+    }
+
+    /// The client for what a public server leads to.
+    fn guarded(&self, url: &Url) -> Result<&reqwest::Client, OutsideError> {
+        let shared = &self.0;
+        let guarded = match shared.guarded.get() {
+            Some(guarded) => guarded,
+            None => {
+                let builder = builder(shared.tls.clone());
+                let made = Guarded::new(builder, &shared.proxies, self.routes(), &shared.names)?;
+                // Another may have been quicker.
+                shared.guarded.get_or_init(|| made)
+            }
+        };
+        Ok(guarded.client(url, self.goes_through_a_proxy(url))?)
+    }
+}
+
+fn builder(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("mcp-startup/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| ClientError(Box::new(error)))
+}
+
+/// Which proxies are used.
+enum Proxies {
+    /// Those of the environment, or of the system.
+    System,
+    #[cfg(test)]
+    None,
+    /// This one, but for those hosts.
+    #[cfg(test)]
+    One { url: String, not: String },
+}
+
+impl Proxies {
+    fn set(&self, builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+        match self {
+            Self::System => builder,
+            #[cfg(test)]
+            Self::None => builder.no_proxy(),
+            #[cfg(test)]
+            Self::One { url, not } => {
+                let proxy = reqwest::Proxy::all(url).unwrap();
+                builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(not)))
+            }
+        }
+    }
+
+    /// What decides which URLs go through a proxy: the same that decides in a client.
+    fn matcher(&self) -> Matcher {
+        match self {
+            Self::System => Matcher::from_system(),
+            #[cfg(test)]
+            Self::None => Matcher::builder().build(),
+            #[cfg(test)]
+            Self::One { url, not } => Matcher::builder().all(url).no(not).build(),
+        }
+    }
 }
 
 /// The platform's verifier, made when the first certificate is to be verified: to read the system's trust store takes longer
@@ -108,7 +253,11 @@ impl ServerCertVerifier for SystemTrust {
 /// The requests of one start, in order: each is entered when it is sent, and completed when something came of it; so a
 /// request that a time-out cut off stands there without an answer.
 #[derive(Clone, Debug, Default)]
-pub struct RequestLog(Arc<Mutex<Entries>>);
+pub struct RequestLog {
+    entries: Arc<Mutex<Entries>>,
+    /// Apart from the entries: whoever notes what an answer says asks for these meanwhile.
+    given: Arc<Mutex<Vec<SecretString>>>,
+}
 
 #[derive(Debug, Default)]
 struct Entries {
@@ -162,6 +311,17 @@ impl RequestLog {
         self.last(target)?.status
     }
 
+    /// Notes secrets that an answer has given: they must not come back in any text.
+    pub fn given(&self, secrets: impl IntoIterator<Item = SecretString>) {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.extend(secrets);
+    }
+
+    /// The secrets that were given since this was asked last.
+    pub fn take_given(&self) -> Vec<SecretString> {
+        std::mem::take(&mut self.given.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// How many requests there are.
     pub fn len(&self) -> usize {
         self.lock().requests.len()
@@ -185,7 +345,7 @@ impl RequestLog {
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -197,6 +357,14 @@ impl SentRequest {
         if let Some((_, request)) = requests.find(|(number, _)| *number == self.number) {
             note(request);
         }
+    }
+
+    /// It was not sent after all: what forbids it showed when it was to be connected.
+    pub fn not_sent(self) {
+        let mut entries = self.log.lock();
+        entries
+            .requests
+            .retain(|(number, _)| *number != self.number);
     }
 
     /// Notes that no whole answer came.

@@ -183,7 +183,7 @@ impl CredentialRecord {
 
     /// Every field with its JSON text, in the order they have in the store.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &(String, SecretString)> {
-        self.fields.0.iter()
+        self.fields.iter()
     }
 
     /// The record with `changes` written over the fields of the same names; all others stay as they are.
@@ -307,8 +307,13 @@ impl Fields {
         serde_json::from_str(json).map_err(|_| NO_OBJECT)
     }
 
+    #[cfg(any(feature = "keyring", fuzzing))]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &(String, SecretString)> {
+        self.0.iter()
     }
 
     pub fn find(&self, name: &str) -> Option<&SecretString> {

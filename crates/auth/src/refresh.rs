@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mcp_startup_core::{RequestEvidence, RequestTarget, refusal, same_issuer};
+use mcp_startup_core::{
+    CredentialStoreTrouble, RequestEvidence, RequestTarget, refusal, same_issuer,
+};
 use rmcp::transport::auth::AuthorizationMetadata;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
@@ -11,8 +13,9 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::network::{RequestLog, bare_url, read_body};
-use crate::record::{CredentialKey, CredentialRecord};
+use crate::client_authentication::ClientAuthentication;
+use crate::network::{Outside, OutsideError, Refused, RequestLog, bare_url, read_body};
+use crate::record::{CredentialKey, CredentialRecord, Fields};
 use crate::store::{CredentialStore, RecordLock, Replaced, StoreError};
 
 /// How long a refresh may take, 30 s in all: until its answer is there, and from then until it is saved. What is being saved
@@ -23,7 +26,7 @@ const SAVE_LIMIT: Duration = Duration::from_secs(10);
 const SAVE_TRIES: usize = 10;
 const SAVE_PAUSE: Duration = Duration::from_millis(500);
 /// The largest answer of a token endpoint that is read: 1 MB.
-const MAX_REPLY_BYTES: usize = 1_000_000;
+pub(crate) const MAX_REPLY_BYTES: usize = 1_000_000;
 
 /// A refresh that is wanted: whose, and what is known for it.
 #[derive(Clone, Debug)]
@@ -56,6 +59,8 @@ pub enum Refreshed {
     NotSent,
     /// The authorization server gave no token: how it said so, stands in the log.
     Refused,
+    /// The token endpoint is where none may be asked: nothing was sent.
+    Misplaced(Refused),
     /// The store can't be read, locked or written: nothing was sent.
     StoreFailed(StoreError),
 }
@@ -71,7 +76,7 @@ pub enum Refreshed {
 /// not the refresh. Whoever owns `tasks` waits for them before the process ends.
 pub async fn refresh(
     store: Arc<dyn CredentialStore>,
-    client: reqwest::Client,
+    outside: Outside,
     wanted: Refresh,
     log: RequestLog,
     tasks: &TaskTracker,
@@ -91,12 +96,13 @@ pub async fn refresh(
     let (sender, receiver) = oneshot::channel();
     let saving = tasks.clone();
     tasks.spawn(async move {
-        let answer = exchange(&client, request, &log);
+        let answer = exchange(&outside, request, &log);
         let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await;
         let key = wanted.key;
-        let refreshed = match answer.ok().flatten() {
-            None => after_refusal(&*store, &key, &record).await,
-            Some(tokens) => {
+        let refreshed = match answer.unwrap_or(Ok(None)) {
+            Err(refused) => Refreshed::Misplaced(refused),
+            Ok(None) => after_refusal(&*store, &key, &record).await,
+            Ok(Some(tokens)) => {
                 let access_token = tokens.access_token.clone();
                 // It owns the lock: nobody may read the old record while the new one is on its way.
                 let save = saving.spawn(async move {
@@ -106,8 +112,9 @@ pub async fn refresh(
                 });
                 match tokio::time::timeout(SAVE_LIMIT, save).await {
                     Ok(Ok(saved)) => saved,
-                    Ok(Err(error)) => not_saved(access_token, StoreError::broken("file", &error)),
-                    Err(late) => not_saved(access_token, StoreError::broken("file", &late)),
+                    // Not the error itself: it quotes the panic.
+                    Ok(Err(_)) => not_saved(access_token, unsaved("saving it broke off")),
+                    Err(_) => not_saved(access_token, unsaved("saving it takes too long")),
                 }
             }
         };
@@ -115,6 +122,10 @@ pub async fn refresh(
         let _ = sender.send(refreshed);
     });
     receiver.await.unwrap_or(Refreshed::Refused)
+}
+
+fn unsaved(detail: &str) -> StoreError {
+    StoreError::new("store", CredentialStoreTrouble::Unreadable, detail)
 }
 
 fn not_saved(access_token: SecretString, error: StoreError) -> Refreshed {
@@ -189,16 +200,8 @@ impl TokenRequest {
         let configured = wanted.client.as_ref();
         let configured = configured.filter(|(id, _)| record.client_id() == Some(id));
         let secret = configured.and_then(|(_, secret)| secret.as_ref());
-        let secret = secret.or_else(|| record.client_secret());
-        let client_id = record.client_id().unwrap_or_default();
-        let methods = wanted
-            .metadata
-            .additional_fields
-            .get("token_endpoint_auth_methods_supported")
-            .and_then(Value::as_array);
-        // RFC 8414: where the metadata does not say, it is `client_secret_basic`.
-        let takes_basic = methods
-            .is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic"));
+        let methods = "token_endpoint_auth_methods_supported";
+        let client = ClientAuthentication::new(record, secret, &wanted.metadata, methods);
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token")
             .append_pair("refresh_token", refresh_token.expose_secret())
@@ -206,18 +209,9 @@ impl TokenRequest {
         if let Some(scopes) = &wanted.scopes {
             form.append_pair("scope", &scopes.join(" "));
         }
-        let basic = match secret {
-            Some(secret) if takes_basic => Some((client_id.to_owned(), secret.clone())),
-            secret => {
-                if !client_id.is_empty() {
-                    form.append_pair("client_id", client_id);
-                }
-                if let Some(secret) = secret {
-                    form.append_pair("client_secret", secret.expose_secret());
-                }
-                None
-            }
-        };
+        client.add_to(&mut form);
+        let basic = client.basic();
+        let basic = basic.map(|(id, secret)| (id.to_owned(), SecretString::from(secret)));
         Some(Self {
             endpoint,
             form: form.finish(),
@@ -228,35 +222,30 @@ impl TokenRequest {
 
 /// Sends the request. `None` where no token came of it; how, stands in the log.
 async fn exchange(
-    client: &reqwest::Client,
+    outside: &Outside,
     request: TokenRequest,
     log: &RequestLog,
-) -> Option<RenewedTokens> {
+) -> Result<Option<RenewedTokens>, Refused> {
     let sent = log.sent(RequestEvidence {
         to: Some(RequestTarget::Token),
         url: Some(bare_url(&request.endpoint)),
         ..RequestEvidence::default()
     });
-    let mut post = client
-        .post(request.endpoint)
-        .header(
-            http::header::CONTENT_TYPE,
-            "application/x-www-form-urlencoded",
-        )
-        .header(http::header::ACCEPT, "application/json")
-        .body(request.form);
-    if let Some((client_id, secret)) = &request.basic {
-        // RFC 6749, section 2.3.1: each is encoded as in a form before it is put together.
-        let encode = |text: &str| -> String {
-            url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
-        };
-        post = post.basic_auth(encode(client_id), Some(encode(secret.expose_secret())));
-    }
-    let response = match post.send().await {
+    let basic = request.basic.as_ref();
+    let basic = basic.map(|(id, secret)| (id.as_str(), secret.expose_secret()));
+    let answer = async {
+        let post = outside.form(request.endpoint, request.form, basic)?;
+        outside.execute(post).await
+    };
+    let response = match answer.await {
         Ok(response) => response,
+        Err(OutsideError::Refused(refused)) => {
+            sent.not_sent();
+            return Err(refused);
+        }
         Err(error) => {
-            sent.failed(&error);
-            return None;
+            sent.note(|noted| noted.io = Some(error.trouble()));
+            return Ok(None);
         }
     };
     let status = response.status();
@@ -271,18 +260,19 @@ async fn exchange(
                 noted.status = Some(status.as_u16());
                 noted.io = Some(error.trouble());
             });
-            return None;
+            return Ok(None);
         }
     };
+    log.given(tokens_in(&reply_fields(&body)));
     sent.note(|noted| {
         noted.status = Some(status.as_u16());
         noted.retry_after = retry_after;
         noted.oauth_error = refusal::error_code(&body);
     });
     if !status.is_success() {
-        return None;
+        return Ok(None);
     }
-    RenewedTokens::read(&body)
+    Ok(RenewedTokens::read(&body))
 }
 
 async fn save(
@@ -299,7 +289,7 @@ async fn save(
         // On top of what is there: another program may have changed what is no concern of ours.
         let replaced = match expected.with(&changes) {
             Ok(renewed) => store.replace(key, Some(&expected), Some(&renewed)).await,
-            Err(error) => Err(StoreError::broken("file", &error)),
+            Err(error) => Err(unsaved(&error.to_string())),
         };
         let error = match replaced {
             Ok(Replaced::Stored) => {
@@ -311,10 +301,7 @@ async fn save(
             // Another program has written the same sign-in anew, in its own way.
             Ok(Replaced::Conflict(Some(newer))) if newer.same_tokens(record) => {
                 expected = newer;
-                StoreError::broken(
-                    "file",
-                    &std::io::Error::other("another program keeps changing the record"),
-                )
+                unsaved("another program keeps changing the record")
             }
             // Somebody has signed in meanwhile, without the lock: theirs stands, and is used.
             Ok(Replaced::Conflict(newer)) => {
@@ -333,6 +320,27 @@ async fn save(
     }
 }
 
+/// The fields of an answer, as JSON or as a form.
+pub(crate) fn reply_fields(body: &[u8]) -> Fields {
+    let text = String::from_utf8_lossy(body);
+    Fields::parse(&text).unwrap_or_else(|_| {
+        let mut fields = Fields::default();
+        for (name, value) in url::form_urlencoded::parse(body) {
+            fields.set(&name, Value::from(value.into_owned()).to_string().into());
+        }
+        fields
+    })
+}
+
+/// Every token that an answer gives, those that are of no use here too.
+pub(crate) fn tokens_in(reply: &Fields) -> Vec<SecretString> {
+    let tokens = reply.iter().filter(|(name, _)| name.ends_with("token"));
+    tokens
+        .filter_map(|(_, json)| serde_json::from_str::<String>(json.expose_secret()).ok())
+        .map(SecretString::from)
+        .collect()
+}
+
 /// What a refresh has given. Of a refresh token that was not given anew, the old one stays valid (RFC 6749, section 6); so do
 /// the scopes.
 pub(crate) struct RenewedTokens {
@@ -349,17 +357,16 @@ impl RenewedTokens {
     ///
     /// `None` where there is no access token in it.
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
-        let reply: Map<String, Value> = serde_json::from_slice(body).unwrap_or_else(|_| {
-            let pairs = url::form_urlencoded::parse(body);
-            pairs
-                .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
-                .collect()
-        });
-        let token = |name| {
-            let token = reply.get(name).and_then(Value::as_str)?;
-            (!token.trim().is_empty()).then(|| SecretString::from(token))
+        let reply = reply_fields(body);
+        // What can't be read stands for itself alone.
+        let value = |name: &str| -> Option<Value> {
+            serde_json::from_str(reply.find(name)?.expose_secret()).ok()
         };
-        let expires_in_s = match reply.get("expires_in") {
+        let token = |name| match value(name)? {
+            Value::String(token) if !token.trim().is_empty() => Some(SecretString::from(token)),
+            _ => None,
+        };
+        let expires_in_s = match value("expires_in") {
             Some(Value::Number(number)) => number.as_f64(),
             Some(Value::String(text)) => text.trim().parse().ok(),
             _ => None,
@@ -368,7 +375,7 @@ impl RenewedTokens {
         let now_ms = since.unwrap_or_default().as_millis() as i64;
         // `as` from a float keeps to the range of i64.
         let expires_at = |seconds: f64| now_ms.saturating_add((seconds * 1000.0) as i64);
-        let scopes = match reply.get("scope") {
+        let scopes = match value("scope") {
             Some(Value::String(scope)) => {
                 Some(scope.split_whitespace().map(str::to_owned).collect())
             }
@@ -399,5 +406,74 @@ impl RenewedTokens {
             changes.insert("scopes".to_owned(), scopes.clone().into());
         }
         changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::MemoryStore;
+    use crate::network::world::{World, answer, network};
+
+    const SERVER: &str = "http://mcp.example/mcp";
+
+    /// A server on the internet whose token has expired, and a refresh with this token endpoint.
+    async fn refreshed(outside: Outside, endpoint: &str, log: &RequestLog) -> Refreshed {
+        let record = CredentialRecord::from_json(&json!({
+            "issuer": "https://auth.example", "client_id": "client-1", "access_token": "expired-token",
+            "expires_at": 1, "refresh_token": "good-refresh",
+        }));
+        let record = record.unwrap();
+        let key = CredentialKey::new("server", SERVER);
+        let store = Arc::new(MemoryStore::default());
+        store.replace(&key, None, Some(&record)).await.unwrap();
+        let metadata = json!({
+            "issuer": "https://auth.example", "token_endpoint": endpoint,
+            "authorization_endpoint": "https://auth.example/authorize",
+        });
+        let wanted = Refresh {
+            key: key.clone(),
+            rejected: Some("expired-token".into()),
+            resource: SERVER.to_owned(),
+            metadata: serde_json::from_value(metadata).unwrap(),
+            client: None,
+            scopes: None,
+        };
+        let tasks = TaskTracker::new();
+        let came_to = refresh(store.clone(), outside, wanted, log.clone(), &tasks).await;
+        assert_eq!(store.load(&key).await.unwrap(), Some(record), "{endpoint}");
+        // Nobody holds the lock any more.
+        drop(store.lock(&key).await.unwrap());
+        came_to
+    }
+
+    #[tokio::test]
+    async fn a_refresh_token_does_not_follow_a_public_server_into_a_private_network() {
+        let world = World::new(|_| answer(200, "", "{}"));
+        let port = world.address.port();
+        let network = network(vec![
+            ("mcp.example", "1.1.1.1"),
+            ("auth.example", "127.0.0.1"),
+        ]);
+        let outside = network.beyond(&SERVER.parse().unwrap()).await;
+        for endpoint in [
+            // What it resolves to shows only when it is connected to.
+            format!("https://auth.example:{port}/token"),
+            format!("https://127.0.0.1:{port}/token"),
+            format!("https://localhost:{port}/token"),
+            format!("https://[::ffff:127.0.0.1]:{port}/token"),
+        ] {
+            let log = RequestLog::default();
+            match refreshed(outside.clone(), &endpoint, &log).await {
+                Refreshed::Misplaced(refused) => {
+                    assert_eq!(refused.url(), Url::parse(&endpoint).unwrap().as_str())
+                }
+                other => panic!("{endpoint}: {other:?}"),
+            }
+            assert!(log.is_empty(), "{endpoint}");
+        }
+        assert!(world.asked().is_empty());
     }
 }

@@ -47,6 +47,11 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait CredentialStore: fmt::Debug + Send + Sync {
+    /// What a person calls it: `file`, `keyring`, …
+    fn name(&self) -> &str {
+        "host"
+    }
+
     /// The record under `key`; `None` where nothing is stored, and only there.
     ///
     /// It sees every `replace` that returned [`Replaced::Stored`] before it was called, in this process or another, and

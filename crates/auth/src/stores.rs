@@ -10,7 +10,10 @@ use crate::file_store::FileStore;
 #[cfg(feature = "keyring")]
 use crate::keyring_store::KeyringStore;
 use crate::record::{CredentialKey, CredentialRecord};
-use crate::store::{CredentialStore, StoreError};
+use crate::store::{CredentialStore, Replaced, StoreError};
+
+/// How often a change by a program that takes no lock is written over before this gives up.
+const ATTEMPTS: usize = 10;
 
 /// Which store the configuration chooses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,6 +137,60 @@ impl CredentialStores {
         }
     }
 
+    /// Stores the record of a sign-in, whatever was there: in the first of the places that takes it. It is removed from the
+    /// others, as Codex does, so that none of them is found one day in its stead.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] of the first place, where none has taken it.
+    pub async fn save(
+        &self,
+        key: &CredentialKey,
+        record: &CredentialRecord,
+    ) -> Result<(), StoreError> {
+        let mut trouble = None;
+        for (at, store) in self.stores.iter().enumerate() {
+            match put(&**store, key, Some(record)).await {
+                Ok(_) => {
+                    for other in self.stores.iter().skip(at + 1) {
+                        if let Err(error) = put(&**other, key, None).await {
+                            tracing::debug!(%error, "an older record stays");
+                        }
+                    }
+                    return Ok(());
+                }
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
+        }
+        let nowhere = || {
+            let detail = "there is no place to store a sign-in in";
+            StoreError::new("none", CredentialStoreTrouble::Unsupported, detail)
+        };
+        Err(match trouble {
+            Some(error) => error,
+            None => self.look_at_the_unreadable().err().unwrap_or_else(nowhere),
+        })
+    }
+
+    /// Removes what is stored under `key`, everywhere. Returns whether anything was.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] of the first place where that can't be known or done; the others are cleared all the same.
+    pub async fn remove(&self, key: &CredentialKey) -> Result<bool, StoreError> {
+        let (mut removed, mut trouble) = (false, None);
+        for store in &self.stores {
+            match put(&**store, key, None).await {
+                Ok(there_was) => removed |= there_was,
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
+        }
+        match trouble {
+            Some(error) => Err(error),
+            None => self.look_at_the_unreadable().map(|()| removed),
+        }
+    }
+
     fn look_at_the_unreadable(&self) -> Result<(), StoreError> {
         match &self.unreadable {
             None => Ok(()),
@@ -148,6 +205,33 @@ impl CredentialStores {
             }
         }
     }
+}
+
+/// Writes over whatever is stored, under the lock of the record: no refresh is under way then. Returns whether anything was
+/// stored.
+async fn put(
+    store: &dyn CredentialStore,
+    key: &CredentialKey,
+    new: Option<&CredentialRecord>,
+) -> Result<bool, StoreError> {
+    let mut stored = store.load(key).await?;
+    if stored.is_none() && new.is_none() {
+        return Ok(false);
+    }
+    let _lock = store.lock(key).await?;
+    // Not every program takes the lock.
+    for _ in 0..ATTEMPTS {
+        match store.replace(key, stored.as_ref(), new).await? {
+            Replaced::Stored => return Ok(stored.is_some()),
+            Replaced::Conflict(newer) => stored = newer,
+        }
+    }
+    let detail = "it is changed all the time by another program";
+    Err(StoreError::new(
+        store.name(),
+        CredentialStoreTrouble::Unreadable,
+        detail,
+    ))
 }
 
 #[cfg(test)]
@@ -272,6 +356,58 @@ mod tests {
                 .map_err(|error| error.trouble);
             assert_eq!(found, wanted.map(|token| token.map(record)), "case {at}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_is_stored_in_the_first_place_that_takes_it_and_removed_everywhere() {
+        let record = |token: &str| {
+            CredentialRecord::parse(&format!(r#"{{"access_token":"{token}"}}"#)).unwrap()
+        };
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join(FILE_NAME), "damaged").unwrap();
+        let broken = Arc::new(FileStore::new(home.path()));
+        let (one, two) = (
+            Arc::new(crate::MemoryStore::default()),
+            Arc::new(crate::MemoryStore::default()),
+        );
+        let stores = |stores: Vec<Arc<dyn CredentialStore>>| CredentialStores {
+            stores,
+            unreadable: None,
+        };
+        let loaded = async |store: &crate::MemoryStore| store.load(&key()).await.unwrap();
+
+        two.replace(&key(), None, Some(&record("older")))
+            .await
+            .unwrap();
+        let both = stores(vec![one.clone(), two.clone()]);
+        both.save(&key(), &record("new")).await.unwrap();
+        assert_eq!(
+            (loaded(&one).await, loaded(&two).await),
+            (Some(record("new")), None)
+        );
+        both.save(&key(), &record("newer")).await.unwrap();
+        assert_eq!(loaded(&one).await, Some(record("newer")));
+
+        let with_broken = stores(vec![broken.clone(), two.clone()]);
+        with_broken.save(&key(), &record("second")).await.unwrap();
+        assert_eq!(loaded(&two).await, Some(record("second")));
+        let error = with_broken.remove(&key()).await.unwrap_err();
+        assert_eq!(error.trouble, CredentialStoreTrouble::Corrupt);
+        assert_eq!(loaded(&two).await, None);
+        assert!(
+            stores(vec![broken.clone()])
+                .save(&key(), &record("x"))
+                .await
+                .is_err()
+        );
+        assert_eq!(
+            std::fs::read_to_string(home.path().join(FILE_NAME)).unwrap(),
+            "damaged"
+        );
+
+        assert_eq!(both.remove(&key()).await, Ok(true));
+        assert_eq!(both.remove(&key()).await, Ok(false));
+        assert!(stores(Vec::new()).save(&key(), &record("x")).await.is_err());
     }
 
     #[test]

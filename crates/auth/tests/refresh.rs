@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mcp_startup_auth::conformance::dropped_after;
+use mcp_startup_auth::network::Network;
 use mcp_startup_auth::{
     CredentialKey, CredentialRecord, CredentialStore, FileStore, MemoryStore, RecordLock, Refresh,
-    Refreshed, Replaced, RequestLog, StoreError, StoreFuture, discover, network, refresh,
+    Refreshed, Replaced, RequestLog, StoreError, StoreFuture, discover, refresh,
 };
 use mcp_startup_core::CredentialStoreTrouble;
 use mcp_startup_lab::{Lab, Target, parse_scenarios};
@@ -65,10 +66,10 @@ impl Case {
     }
 
     async fn refresh(&self) -> Refreshed {
-        let client = network::client().unwrap();
         let resource = self.lab.url(NAME).parse().unwrap();
+        let outside = Network::new().unwrap().beyond(&resource).await;
         let log = RequestLog::default();
-        let found = discover(&client, &resource, None, &log).await;
+        let found = discover(&outside, &resource, None, &log).await;
         let wanted = Refresh {
             key: self.key.clone(),
             rejected: Some("expired-token".into()),
@@ -77,7 +78,7 @@ impl Case {
             client: None,
             scopes: None,
         };
-        refresh(self.store.clone(), client, wanted, log, &self.tasks).await
+        refresh(self.store.clone(), outside, wanted, log, &self.tasks).await
     }
 
     fn sent(&self) -> usize {

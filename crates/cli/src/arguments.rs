@@ -29,6 +29,30 @@ Exit status:
   130  interrupted by Ctrl-C, after the state so far was shown
   141  nobody read on: the output was closed";
 
+const EXIT_STATUSES_OF_LOGIN: &str = "\
+Exit status:
+  0    signed in
+  1    not signed in; what was stored before is stored still
+  2    the arguments or the configuration can't be used, or the server has nothing to sign in to
+  130  interrupted by Ctrl-C; what was stored before is stored still
+  141  nobody read on: the output was closed";
+
+const EXIT_STATUSES_OF_LOGOUT: &str = "\
+Exit status:
+  0    nothing is stored any more
+  1    what is stored could not be read or removed
+  2    the arguments or the configuration can't be used, or the server has nothing to sign out of
+  130  interrupted by Ctrl-C
+  141  nobody read on: the output was closed";
+
+const EXIT_STATUSES_OF_STATUS: &str = "\
+Exit status:
+  0    shown, whatever it is
+  1    shown, but for a server for which it can't be known what is stored
+  2    the arguments or the configuration can't be used
+  130  interrupted by Ctrl-C
+  141  nobody read on: the output was closed";
+
 /// Starts the MCP servers you have configured and says what each start came to.
 ///
 /// Which are ready, which need a sign-in again, which a first one, and which failed for a reason that no sign-in mends.
@@ -52,6 +76,20 @@ pub enum Command {
     /// Never opens a browser, and writes nothing but a refreshed credential.
     #[command(after_help = EXIT_STATUSES)]
     Check(Check),
+    /// Sign in to a server in your browser
+    ///
+    /// The browser comes back to this machine, or you paste the URL that it came back with. What is stored is what Codex stores,
+    /// where Codex stores it; a sign-in that fails or is given up changes nothing.
+    #[command(after_help = EXIT_STATUSES_OF_LOGIN)]
+    Login(Login),
+    /// Sign out of a server: revoke what was granted, where that is offered, and remove it from every place where it is stored
+    #[command(after_help = EXIT_STATUSES_OF_LOGOUT)]
+    Logout(Logout),
+    /// Show what is stored for each server, and what it is worth
+    ///
+    /// Starts no server, and shows no secret. Without --online nothing is sent.
+    #[command(after_help = EXIT_STATUSES_OF_STATUS)]
+    Status(Status),
     /// See it at work: servers in many states, in this process, with nothing to install or configure
     #[command(after_help = EXIT_STATUSES_OF_DEMO)]
     Demo(Demo),
@@ -79,10 +117,69 @@ pub struct Check {
     /// The configuration: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Stay, and start a server that failed again: when its stored sign-in changes, and by itself where time may mend it
+    ///
+    /// A sign-in counts whoever makes it. What time may mend is tried after about 1 s, then 2 s, 4 s and so on up to 5 min, or when
+    /// the server has asked for. Ctrl-C or SIGTERM ends it, with status 130. Not with `--format json`.
+    #[arg(long)]
+    pub watch: bool,
     #[command(flatten)]
     pub starts: Starts,
     #[command(flatten)]
     pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Login {
+    /// The server
+    #[arg(value_name = "SERVER")]
+    pub server: String,
+    /// The configuration: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Open no browser: print the URL, and take the one that yours comes back with, pasted, where it is on another machine
+    #[arg(long)]
+    pub no_browser: bool,
+    /// The port on 127.0.0.1 that the browser comes back to, as `http://127.0.0.1:PORT/callback`; 0 for a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// How long to wait for you to come back
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "300")]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct Logout {
+    /// The server
+    #[arg(value_name = "SERVER")]
+    pub server: String,
+    /// The configuration: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Only these servers, disabled ones among them
+    #[arg(value_name = "SERVER")]
+    pub servers: Vec<String>,
+    /// The configuration: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Ask the servers for which nothing usable is stored whether they offer a sign-in
+    #[arg(long)]
+    pub online: bool,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = StatusFormat::Table)]
+    pub format: StatusFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// A line for each server
+    Table,
+    /// One document with all of it
+    Json,
 }
 
 #[derive(Debug, Args)]

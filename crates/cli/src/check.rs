@@ -1,75 +1,53 @@
 //! `mcp-startup check`: starts the servers of a configuration.
 
 use std::collections::HashMap;
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
-use mcp_startup::config::{
-    Configuration, ProcessEnvironment, ServerEntry, codex_home, read, stranger_configuration,
-};
+use mcp_startup::config::ServerEntry;
 use mcp_startup::{
-    Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, encode, printable,
+    Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, Watch, encode,
 };
 
 use crate::CommandError;
 use crate::arguments::{self, Format};
+use crate::configuration::{self, selected, shown};
 use crate::exit_status::{Ending, ExitStatus};
 use crate::interruption::{Interruption, nobody_reads};
 use crate::report::{self, Report, ServerReport};
-use crate::table::{Note, Row, Server, Table, wrapped};
+use crate::table::{Again, Note, Row, Server, Table};
 
 /// Whoever waits for longer is told for what.
 const SAVING_IS_SAID_AFTER: Duration = Duration::from_secs(1);
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
-const PATH_CHARS: usize = 500;
-const NO_LOGIN_YET: &str = "`mcp-startup login` comes with the next version; until then sign in with the client that owns this \
-    configuration, such as `codex mcp login NAME`";
 
 pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
-    let path = match arguments.config {
-        Some(path) => path,
-        None => default_configuration()?,
-    };
-    let configuration = read(&path, &ProcessEnvironment)?;
-    if configuration.servers.is_empty() {
-        let shown = shown(&path);
-        return Err(CommandError::Usage(format!(
-            "no server is configured in {shown}"
-        )));
+    let format = arguments.output.format;
+    if arguments.watch && format == Format::Json {
+        return Err(CommandError::Usage(
+            "`--format json` is one report at the end, and `--watch` has no end: use `--format ndjson`"
+                .to_owned(),
+        ));
     }
+    let configuration = configuration::read_for_check(arguments.config)?;
+    let path = &configuration.path;
     let servers = selected(&configuration, &arguments.servers)?;
     if servers.is_empty() {
         let mut stderr = anstream::stderr();
-        let _ = writeln!(stderr, "No server is enabled in {}.", shown(&path));
+        let _ = writeln!(stderr, "No server is enabled in {}.", shown(path));
     }
     let mut options = StartupOptions::for_configuration(&configuration);
     options.limit = arguments.starts.timeout;
     options.concurrency = arguments.starts.concurrency;
     // Part of a JSON document, which is for programs: the path as it is.
     let reported_path = Some(path.display().to_string());
-    let format = arguments.output.format;
-    let checked = start(options, servers, format, reported_path)?;
-    if format == Format::Table && checked.servers.iter().any(wants_sign_in) {
-        let mut stderr = anstream::stderr();
-        let hint = match std::io::stderr().is_terminal() {
-            true => wrapped(NO_LOGIN_YET, textwrap::termwidth(), ""),
-            false => NO_LOGIN_YET.to_owned(),
-        };
-        let _ = writeln!(stderr, "{hint}");
+    // Of no server nothing would ever come.
+    let watches = arguments.watch && !servers.is_empty();
+    if watches && format == Format::Table {
+        let _ = writeln!(anstream::stderr(), "Watching them; Ctrl-C ends it.");
     }
+    let checked = start(options, servers, format, reported_path, watches)?;
     Ok(checked.status)
-}
-
-/// A path as it may come to a terminal: whoever made the file chose its name.
-fn shown(path: &Path) -> String {
-    printable(&path.display().to_string(), PATH_CHARS)
-}
-
-/// Whether its row tells the user to sign in.
-fn wants_sign_in(server: &ServerReport) -> bool {
-    let recovery = server.failure.as_ref().map(|failure| failure.recovery());
-    Ending::of_start(recovery, &server.status) == Ending::NeedsSignIn
 }
 
 /// What a check came to, and which servers it was about.
@@ -78,12 +56,13 @@ pub struct Checked {
     pub servers: Vec<ServerReport>,
 }
 
-/// Checks `servers` and shows them.
+/// Checks `servers` and shows them: once, or again and again until that is interrupted.
 pub fn start(
     options: StartupOptions,
     servers: Vec<ServerEntry>,
     format: Format,
     configuration: Option<String>,
+    watches: bool,
 ) -> Result<Checked, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -92,9 +71,13 @@ pub fn start(
         // Before anything starts: from then on there is something to end.
         let interruption = Interruption::listen()?;
         let startup = Startup::new(options)?;
-        let mut shown = Shown::new(format, &servers);
+        let mut shown = Shown::new(format, &servers, watches);
         let began = Instant::now();
-        let interrupted = follow(startup.check(servers), interruption, &mut shown).await?;
+        let starts = match watches {
+            true => Starts::Watched(startup.watch_check(servers)),
+            false => Starts::Once(startup.check(servers)),
+        };
+        let interrupted = follow(starts, interruption, &mut shown).await?;
         let status = match interrupted {
             true => ExitStatus::Interrupted,
             false => ExitStatus::of(shown.reports.iter().map(|report| {
@@ -112,10 +95,32 @@ pub fn start(
     checked
 }
 
-/// Shows a check until it ends. Returns whether it was interrupted; a second interruption does not wait for the programs
+/// What is shown: one start of each server, or all that come.
+enum Starts {
+    Once(Check),
+    Watched(Watch),
+}
+
+impl Starts {
+    fn cancel(&self) {
+        match self {
+            Self::Once(check) => check.cancel(),
+            Self::Watched(watch) => watch.cancel(),
+        }
+    }
+
+    async fn update(&mut self) -> Option<Update> {
+        match self {
+            Self::Once(check) => check.update().await,
+            Self::Watched(watch) => watch.update().await.map(|(update, _)| update),
+        }
+    }
+}
+
+/// Shows starts until there are no more. Returns whether it was interrupted; a second interruption does not wait for the programs
 /// to end by themselves.
 async fn follow(
-    mut check: Check,
+    mut starts: Starts,
     mut interruption: Interruption,
     shown: &mut Shown,
 ) -> Result<bool, CommandError> {
@@ -132,7 +137,7 @@ async fn follow(
                     break;
                 }
                 interrupted = true;
-                check.cancel();
+                starts.cancel();
                 continue;
             }
             () = &mut unread, if broken.is_none() => Err(std::io::ErrorKind::BrokenPipe.into()),
@@ -144,7 +149,7 @@ async fn follow(
                 );
                 Ok(())
             }
-            update = check.update() => match update {
+            update = starts.update() => match update {
                 Some(Update::Saving) => {
                     saving_since = Some(tokio::time::Instant::now());
                     Ok(())
@@ -156,7 +161,7 @@ async fn follow(
         // Nobody reads on: the programs are ended all the same.
         if let Err(error) = told {
             broken.get_or_insert(error);
-            check.cancel();
+            starts.cancel();
         }
     }
     match broken {
@@ -177,22 +182,27 @@ async fn until(moment: Option<tokio::time::Instant>) {
 struct Shown {
     format: Format,
     table: Option<Table>,
+    /// Of each server that has come to an end the last one.
     reports: Vec<ServerReport>,
     /// The place of each server in the order of the configuration.
     order: HashMap<String, usize>,
-    /// Servers that are ready and whose tools are being counted: their place among the reports.
-    counting: HashMap<String, usize>,
+    /// Whether servers are started again.
+    watches: bool,
+    /// Servers whose line waits for more: that their tools are counted, or for what will start them again. Their place among
+    /// the reports.
+    unprinted: HashMap<String, usize>,
 }
 
 impl Shown {
-    fn new(format: Format, servers: &[ServerEntry]) -> Self {
+    fn new(format: Format, servers: &[ServerEntry], watches: bool) -> Self {
         let names = servers.iter().map(|entry| entry.name.as_str());
         Self {
             format,
             table: (format == Format::Table).then(|| Table::of_check(names.clone())),
             reports: Vec::new(),
             order: names.map(str::to_owned).zip(0..).collect(),
-            counting: HashMap::new(),
+            watches,
+            unprinted: HashMap::new(),
         }
     }
 
@@ -206,11 +216,21 @@ impl Shown {
                 Ok(())
             }
             Update::Tools { name, count } => {
-                let Some(at) = self.counting.remove(&name) else {
+                let Some(at) = self.unprinted.remove(&name) else {
                     return Ok(());
                 };
                 self.reports[at].tools = count;
-                self.print_row(at)
+                self.print_row(at, Again::NotAtAll)
+            }
+            Update::Waiting { name, retry_in_ms } => {
+                let Some(at) = self.unprinted.remove(&name) else {
+                    return Ok(());
+                };
+                let again = match retry_in_ms {
+                    Some(ms) => Again::InMs(ms),
+                    None => again_after_sign_in(&self.reports[at]),
+                };
+                self.print_row(at, again)
             }
             Update::Saving => Ok(()),
         }
@@ -229,9 +249,7 @@ impl Shown {
             }
             return Ok(());
         }
-        let is_ready = *notification.status() == McpServerStartupState::Ready;
-        let at = self.reports.len();
-        self.reports.push(ServerReport {
+        let report = ServerReport {
             name: notification.name().to_owned(),
             required: event.required,
             status: notification.status().clone(),
@@ -241,42 +259,58 @@ impl Shown {
             tools: None,
             failure: event.failure,
             not_saved: event.not_saved,
-        });
-        // Its line waits for the number of its tools.
-        match is_ready {
-            true => {
-                let name = &self.reports[at].name;
-                if let Some(table) = &mut self.table {
-                    table.counts_tools(Server::named(name));
-                }
-                self.counting.insert(name.clone(), at);
-                Ok(())
+        };
+        let is_ready = report.status == McpServerStartupState::Ready;
+        let is_waiting = self.watches && report.status == McpServerStartupState::Failed;
+        let at = self.place_of(report);
+        if !is_ready && !is_waiting {
+            return self.print_row(at, Again::NotAtAll);
+        }
+        let name = &self.reports[at].name;
+        if is_ready && let Some(table) = &mut self.table {
+            table.counts_tools(Server::named(name));
+        }
+        self.unprinted.insert(name.clone(), at);
+        Ok(())
+    }
+
+    /// Where the report is now: in the place of the server's last one, if there is one.
+    fn place_of(&mut self, report: ServerReport) -> usize {
+        let mut reports = self.reports.iter();
+        match reports.position(|last| self.watches && last.name == report.name) {
+            Some(at) => {
+                self.reports[at] = report;
+                at
             }
-            false => self.print_row(at),
+            None => {
+                self.reports.push(report);
+                self.reports.len() - 1
+            }
         }
     }
 
-    fn print_row(&mut self, at: usize) -> std::io::Result<()> {
+    fn print_row(&mut self, at: usize, again: Again) -> std::io::Result<()> {
         let Some(table) = &mut self.table else {
             return Ok(());
         };
-        table.ended(&row(&self.reports[at]))
+        table.ended(&row(&self.reports[at], again))
     }
 
     fn close(
         mut self,
         report: impl FnOnce(Vec<ServerReport>) -> Report,
     ) -> std::io::Result<Vec<ServerReport>> {
-        let mut left: Vec<_> = self.counting.drain().map(|(_, at)| at).collect();
+        let mut left: Vec<_> = self.unprinted.drain().map(|(_, at)| at).collect();
         left.sort_unstable();
         for at in left {
-            self.print_row(at)?;
+            self.print_row(at, Again::NotAtAll)?;
         }
         let order = self.order;
         self.reports
             .sort_by_key(|report| order.get(&report.name).copied());
         if let Some(table) = self.table {
-            table.close(self.reports.iter().map(row))?;
+            let rows = self.reports.iter();
+            table.close(rows.map(|report| row(report, Again::NotAtAll)))?;
         }
         if self.format != Format::Json {
             return Ok(self.reports);
@@ -287,7 +321,16 @@ impl Shown {
     }
 }
 
-fn row(report: &ServerReport) -> Row<'_> {
+/// What its line tells a person to do, if that is a sign-in, is all that is needed.
+fn again_after_sign_in(report: &ServerReport) -> Again {
+    let recovery = report.failure.as_ref().map(|failure| failure.recovery());
+    match Ending::of_start(recovery, &report.status) {
+        Ending::NeedsSignIn => Again::AfterThat,
+        Ending::Ready | Ending::Failed => Again::NotAtAll,
+    }
+}
+
+fn row(report: &ServerReport, again: Again) -> Row<'_> {
     let note = match (&report.failure, &report.status) {
         (Some(failure), _) => Note::Failed {
             recovery: failure.recovery(),
@@ -305,74 +348,6 @@ fn row(report: &ServerReport) -> Row<'_> {
         elapsed_ms: Some(report.elapsed_ms),
         required: report.required,
         note,
+        again,
     }
-}
-
-/// Codex's own configuration, which is named. One that lies in the current folder may be a stranger's: it is named too, and
-/// not started.
-fn default_configuration() -> Result<PathBuf, CommandError> {
-    let mut stderr = anstream::stderr();
-    let stranger = std::env::current_dir()
-        .ok()
-        .and_then(|folder| stranger_configuration(&folder));
-    let path = codex_home(&ProcessEnvironment).map(|home| home.join("config.toml"));
-    match path {
-        Some(path) if path.exists() => {
-            let _ = writeln!(stderr, "Checking the servers of {}", shown(&path));
-            if stranger.is_some() {
-                let _ = writeln!(
-                    stderr,
-                    "There is a .mcp.json in this folder. It may have come with somebody's repository, so it is not started; \
-                     if you trust it: mcp-startup check --config .mcp.json"
-                );
-            }
-            Ok(path)
-        }
-        path => {
-            let looked = path.map_or_else(
-                || "neither CODEX_HOME nor HOME is set".to_owned(),
-                |path| format!("{} does not exist", shown(&path)),
-            );
-            let hint = match stranger {
-                Some(_) => {
-                    "; there is a .mcp.json in this folder, which may have come with somebody's repository: \
-                     if you trust it, use `--config .mcp.json`"
-                }
-                None => "; name a configuration with `--config FILE`, or see `mcp-startup demo`",
-            };
-            Err(CommandError::Usage(format!("{looked}{hint}")))
-        }
-    }
-}
-
-fn selected(
-    configuration: &Configuration,
-    names: &[String],
-) -> Result<Vec<ServerEntry>, CommandError> {
-    let mut servers = configuration.servers.clone();
-    if names.is_empty() {
-        servers.retain(|entry| entry.enabled);
-        return Ok(servers);
-    }
-    for name in names {
-        if !servers.iter().any(|entry| entry.name == *name) {
-            let known: Vec<_> = servers
-                .iter()
-                .take(20)
-                .map(|entry| printable(&entry.name, 60))
-                .collect();
-            return Err(CommandError::Usage(format!(
-                "there is no server `{}` in {}; it configures: {}",
-                printable(name, 60),
-                shown(&configuration.path),
-                known.join(", ")
-            )));
-        }
-    }
-    servers.retain(|entry| names.contains(&entry.name));
-    for entry in &mut servers {
-        // Who names a disabled server wants it.
-        entry.enabled = true;
-    }
-    Ok(servers)
 }

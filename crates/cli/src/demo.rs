@@ -49,7 +49,7 @@ pub fn run(arguments: arguments::Demo) -> Result<ExitStatus, CommandError> {
     let options = StartupOptions::for_configuration(&configuration);
     let servers = configuration.servers;
     let Checked { status, servers } =
-        check::start(options, servers, arguments.output.format, None)?;
+        check::start(options, servers, arguments.output.format, None, false)?;
     if status == ExitStatus::Interrupted {
         return Ok(status);
     }

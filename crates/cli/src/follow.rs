@@ -14,7 +14,7 @@ use crate::arguments::{self, Format};
 use crate::exit_status::{Ending, ExitStatus};
 use crate::interruption::Interruption;
 use crate::report;
-use crate::table::{Note, Row, Server, Table};
+use crate::table::{Again, Note, Row, Server, Table};
 
 /// The tracker's state when the input has ended, or was interrupted.
 #[derive(Debug, Serialize)]
@@ -181,5 +181,6 @@ fn row<'a>(
         elapsed_ms: None,
         required: false,
         note,
+        again: Again::NotAtAll,
     }
 }

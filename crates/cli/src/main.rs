@@ -1,16 +1,19 @@
 //! The program `mcp-startup`: checks the MCP servers a user has configured.
 //!
-//! Every module is one thing that a person can ask for ([`check`], [`demo`], [`follow`], [`lab`]) or see ([`table`],
+//! Every module is one thing that a person can ask for ([`check`], [`login`], [`status`], [`demo`], [`follow`], [`lab`]) or see ([`table`],
 //! [`report`], [`exit_status`]); what a start comes to is decided on the floors below.
 
 mod arguments;
 mod check;
+mod configuration;
 mod demo;
 mod exit_status;
 mod follow;
 mod interruption;
 mod lab;
+mod login;
 mod report;
+mod status;
 mod table;
 
 use std::io::Write;
@@ -33,6 +36,9 @@ enum CommandError {
     Client(#[from] mcp_startup::auth::network::ClientError),
     #[error(transparent)]
     Lab(#[from] mcp_startup_lab::LabError),
+    /// It may quote what others wrote.
+    #[error("{}", mcp_startup::printable(.0.message(), usize::MAX))]
+    SignIn(#[from] mcp_startup::auth::SignInError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
@@ -56,9 +62,10 @@ fn main() -> ExitCode {
             let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {error}");
             match error {
                 CommandError::Usage(_) | CommandError::Configuration(_) => ExitStatus::Usage,
-                CommandError::Client(_) | CommandError::Lab(_) | CommandError::Io(_) => {
-                    ExitStatus::Failed
-                }
+                CommandError::Client(_)
+                | CommandError::Lab(_)
+                | CommandError::SignIn(_)
+                | CommandError::Io(_) => ExitStatus::Failed,
             }
             .into()
         }
@@ -79,17 +86,15 @@ fn bad_arguments(error: &clap::Error) -> ExitCode {
     ExitStatus::Usage.into()
 }
 
-/// Logs to stderr what `RUST_LOG` asks for. Of the SDK's targets nothing below `error`, whatever it says: they quote what
-/// servers say, and a server may say a secret that it was given.
+/// Logs to stderr what `RUST_LOG` asks for. Of the SDK's targets nothing, whatever it says: they quote what servers say, and a
+/// server may say a secret that it was given.
 fn log_as_asked() {
     use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
     use tracing_subscriber::prelude::*;
     if std::env::var_os("RUST_LOG").is_none() {
         return;
     }
-    let quotes_servers = filter_fn(|metadata| {
-        *metadata.level() <= tracing::Level::ERROR || !metadata.target().starts_with("rmcp")
-    });
+    let quotes_servers = filter_fn(|metadata| !metadata.target().starts_with("rmcp"));
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
@@ -100,6 +105,9 @@ fn log_as_asked() {
 fn run(command: Command) -> Result<ExitCode, CommandError> {
     match command {
         Command::Check(arguments) => Ok(check::run(arguments)?.into()),
+        Command::Login(arguments) => Ok(login::login(arguments)?.into()),
+        Command::Logout(arguments) => Ok(login::logout(arguments)?.into()),
+        Command::Status(arguments) => Ok(status::run(arguments)?.into()),
         Command::Demo(arguments) => Ok(demo::run(arguments)?.into()),
         Command::Follow(arguments) => Ok(follow::run(&arguments)?.into()),
         Command::Lab(arguments) => lab::run(&arguments),

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use mcp_startup_core::{
-    McpServerStartupFailureReason, McpServerStartupState, StartPhase, StartupFailure,
+    McpServerStartupFailureReason, McpServerStartupState, StartPhase, StartupFailure, printable,
 };
 use serde::Serialize;
 
@@ -59,15 +59,31 @@ impl Report {
     }
 }
 
-/// Prints one JSON document on stdout.
+/// Prints one JSON document on stdout. What would steer a terminal is escaped; outside of strings there is nothing such.
 ///
 /// # Errors
 ///
 /// Whatever writing to stdout gives.
 pub fn print(document: &impl Serialize) -> std::io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(document)?;
-    text.push(b'\n');
+    let mut text = String::new();
+    for character in serde_json::to_string_pretty(document)?.chars() {
+        // JSON itself escapes the others below a space.
+        match is_plain(character) {
+            true => text.push(character),
+            false => text.push_str(&format!("\\u{:04x}", u32::from(character))),
+        }
+    }
+    text.push('\n');
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(&text)?;
+    stdout.write_all(text.as_bytes())?;
     stdout.flush()
+}
+
+fn is_plain(character: char) -> bool {
+    if matches!(character, '\n' | ' '..='~') {
+        return true;
+    }
+    let mut utf8 = [0; 4];
+    let text = character.encode_utf8(&mut utf8);
+    printable(text, 10) == *text
 }

@@ -90,6 +90,31 @@ pub struct Row<'a> {
     pub elapsed_ms: Option<u64>,
     pub required: bool,
     pub note: Note<'a>,
+    pub again: Again,
+}
+
+/// When a server that failed is started again.
+#[derive(Clone, Copy)]
+pub enum Again {
+    NotAtAll,
+    /// In so many ms.
+    InMs(u64),
+    /// When what the note says has been done.
+    AfterThat,
+}
+
+impl Again {
+    fn words(self) -> Option<String> {
+        match self {
+            Self::NotAtAll => None,
+            Self::InMs(ms @ ..10_000) => {
+                Some(format!("(tries again in {:.1} s)", ms as f64 / 1000.0))
+            }
+            Self::InMs(ms @ ..120_000) => Some(format!("(tries again in {} s)", ms.div_ceil(1000))),
+            Self::InMs(ms) => Some(format!("(tries again in {} min)", ms.div_ceil(60_000))),
+            Self::AfterThat => Some("(waits for that)".to_owned()),
+        }
+    }
 }
 
 /// What stands behind the state.
@@ -386,7 +411,8 @@ impl Table {
             .elapsed_ms
             .map_or_else(String::new, |ms| format!("{:>7.2} s", ms as f64 / 1000.0));
         let required = (row.required && look != Look::Ready).then(|| "(required)".to_owned());
-        let notes: Vec<_> = required.into_iter().chain(note(row)).collect();
+        let notes = required.into_iter().chain(note(row));
+        let notes: Vec<_> = notes.chain(row.again.words()).collect();
         let notes = notes.join(GAP);
         let columns_before =
             MARK_COLUMNS + name_columns + GAP.len() + STATE_COLUMNS + time.len() + GAP.len();
@@ -550,7 +576,8 @@ fn without_name<'a>(message: &'a str, name: &str) -> &'a str {
         .unwrap_or(message)
 }
 
-fn run_login(name: &str) -> String {
+/// What a person does about a sign-in that is missing or over.
+pub fn run_login(name: &str) -> String {
     format!("run `mcp-startup login {}`", shell_word(name))
 }
 

@@ -1,6 +1,5 @@
 //! Bad input: files, entries, programs and servers that no user should have and somebody has. Each comes to a clear error,
-//! in bounded memory, without a panic, and the other servers start all the same. No secret that a start was given comes out
-//! of it, whatever a server does with it.
+//! in bounded memory, without a panic, and the other servers start all the same.
 
 #![cfg(unix)]
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
@@ -11,8 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 
 use harness::{
-    Answering, Asked, Done, Server, User, each, entry, lab, lab_of, now_ms, quoted, shell, skip,
-    url,
+    Answering, Asked, Done, Server, User, each, entry, lab, lab_of, quoted, shell, skip, url,
 };
 use serde_json::{Value, json};
 
@@ -461,7 +459,7 @@ fn a_server_that_answers_without_bound_or_sense_fails_alone() {
         ("discovery-huge", "authorizationUnavailable", ""),
         ("discovery-endless", "timedOut", "2 s"),
         ("discovery-page", "authorizationUnavailable", ""),
-        ("discovery-circle", "authorizationUnavailable", ""),
+        ("discovery-circle", "authorizationMisconfigured", ""),
         ("discovery-closes", "authorizationUnavailable", ""),
         ("tools-hang", "", ""),
         ("tools-500", "", ""),
@@ -774,238 +772,4 @@ fn lines_that_are_no_notifications_are_read_in_bounded_memory() {
         assert_eq!(done.server("a")["status"], "ready");
         assert!(done.stderr.len() < 1000, "{what}: {}", done.stderr);
     }
-}
-
-const CANARY: &str = "canary-3f9a61c2-value";
-
-/// Runs in every format, and with everything logged.
-fn assert_never_said(user: &User, environment: &[(&str, &str)], secrets: &[&str], what: &str) {
-    let mut said = std::collections::BTreeSet::new();
-    for (format, logged) in [
-        ("table", false),
-        ("ndjson", false),
-        ("json", false),
-        ("json", true),
-    ] {
-        let mut run = user.check(format);
-        for (name, value) in environment {
-            run = run.env(name, value);
-        }
-        if logged {
-            run = run.env("RUST_LOG", "trace");
-        }
-        let done = run.done();
-        assert!(!done.stderr.contains("panicked"), "{done:#?}");
-        assert!(done.code.is_some_and(|code| code != 2), "{done:#?}");
-        let all = done.all();
-        for secret in secrets {
-            for (at, _) in all.match_indices(secret) {
-                let line = all[..at].rfind('\n').map_or(0, |end| end + 1);
-                let end = all[at..].find('\n').map_or(all.len(), |end| at + end);
-                let shown: String = all[line..end].chars().take(300).collect();
-                said.insert(format!("{what}, {format}, logged: {logged}: {shown}"));
-            }
-        }
-    }
-    let said: Vec<_> = said.into_iter().collect();
-    assert!(said.is_empty(), "a secret is said:\n{}", said.join("\n"));
-}
-
-/// What came with the request, as text that fits into a header.
-fn heard(asked: &Asked) -> String {
-    let headers = asked.headers.iter();
-    let text: Vec<_> = headers
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    format!("{} {}", asked.path, text.join(" "))
-}
-
-/// Ways to give back what a request brought.
-const ECHOES: [(&str, Handler); 12] = [
-    ("page", |asked, to| to.text(200, "text/html", &heard(asked))),
-    ("other JSON", |asked, to| {
-        to.json(&json!({ "heard": heard(asked) }))
-    }),
-    ("500", |asked, to| to.text(500, "text/plain", &heard(asked))),
-    ("403", |asked, to| {
-        to.text(403, "application/json", &heard(asked))
-    }),
-    ("error", |asked, to| {
-        to.json(&json!({ "jsonrpc": "2.0", "id": asked.body["id"], "error": { "code": -32000, "message": heard(asked), "data": { "supported": [heard(asked)] } } }))
-    }),
-    ("error of another shape", |asked, to| {
-        to.json(&json!({ "jsonrpc": "2.0", "id": asked.body["id"], "error": { "code": -32000, "message": heard(asked) } }))
-    }),
-    ("event", |asked, to| {
-        to.text(
-            200,
-            "text/event-stream",
-            &format!("event: {0}\ndata: {0}\n\n", heard(asked)),
-        )
-    }),
-    ("challenge", |asked, to| {
-        let challenge = format!("WWW-Authenticate: Bearer realm=\"{}\"\r\n", heard(asked));
-        to.head(401, "application/json", &challenge)
-    }),
-    ("headers", |asked, to| {
-        to.head(
-            429,
-            &format!("x/{}", heard(asked)),
-            &format!("Retry-After: {}\r\n", heard(asked)),
-        )
-    }),
-    ("redirect", |asked, to| {
-        let place = heard(asked).replace([' ', '?', '&'], "/");
-        to.head(307, "text/plain", &format!("Location: /again{place}\r\n"))
-    }),
-    ("version", |asked, to| {
-        let mut answer = asked.good_result();
-        answer["result"]["protocolVersion"] = json!(heard(asked));
-        to.json(&answer)
-    }),
-    ("ready", |asked, to| {
-        let mut answer = asked.good_result();
-        if asked.rpc() == "initialize" {
-            answer["result"]["serverInfo"]["name"] = json!(heard(asked));
-            answer["result"]["instructions"] = json!(heard(asked));
-            to.head(
-                200,
-                "application/json",
-                &format!("Mcp-Session-Id: {CANARY}\r\n"),
-            )?;
-            return to.0.write_all(answer.to_string().as_bytes());
-        }
-        to.good(asked)
-    }),
-];
-
-#[test]
-fn a_server_that_gives_back_what_it_was_given_learns_nobody_a_secret() {
-    each(&ECHOES, |(what, answer)| {
-        let server = Server::start(*answer);
-        let bearer = format!("bearer-{CANARY}");
-        let header = format!("header-{CANARY}");
-        let fixed = format!("fixed-{CANARY}");
-        let user = User::with(&format!(
-            "mcp_oauth_credentials_store = \"file\"\n{}{}{}{}{}",
-            entry(
-                "bearer",
-                &format!("{}\nbearer_token_env_var = \"TOKEN\"", url(&server.url()))
-            ),
-            entry(
-                "header",
-                &format!(
-                    "{}\nenv_http_headers = {{ \"X-Key\" = \"KEY\" }}",
-                    url(&server.url())
-                )
-            ),
-            entry(
-                "fixed",
-                &format!(
-                    "{}\nhttp_headers = {{ \"Authorization\" = \"Basic {fixed}\" }}",
-                    url(&server.url())
-                )
-            ),
-            entry("stored", &url(&server.url())),
-            entry(
-                "query",
-                &url(&format!(
-                    "{}?key=query-{CANARY}&other=%71uery-{CANARY}",
-                    server.url()
-                ))
-            ),
-        ));
-        let token = format!("stored-{CANARY}");
-        user.store([json!({
-            "server_name": "stored", "server_url": server.url(), "issuer": server.base(), "client_id": "client-1",
-            "access_token": token, "expires_at": now_ms() + 3_600_000, "refresh_token": format!("refresh-{CANARY}"), "scopes": [],
-        })]);
-        let environment = [("TOKEN", bearer.as_str()), ("KEY", header.as_str())];
-        assert_never_said(&user, &environment, &[CANARY], what);
-    });
-}
-
-/// Discovery documents that hold what was sent to the server before.
-#[test]
-fn a_server_that_publishes_what_it_was_given_learns_nobody_a_secret() {
-    let server = Server::start(|asked, to| {
-        let base = format!("http://{}", asked.header("host"));
-        let issuer = format!("{base}/{CANARY}");
-        if asked.path == "/mcp" {
-            let challenge =
-                format!("WWW-Authenticate: Bearer resource_metadata=\"{base}/prm/{CANARY}\"\r\n");
-            return to.head(401, "application/json", &challenge);
-        }
-        if asked.path.starts_with("/prm/") {
-            return to.json(&json!({ "resource": format!("{base}/mcp"), "authorization_servers": [issuer], "scopes_supported": [CANARY] }));
-        }
-        to.json(&json!({
-            "issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize"), "token_endpoint": format!("{issuer}/token"),
-            "response_types_supported": ["code"], "code_challenge_methods_supported": ["S256"],
-        }))
-    });
-    let user = User::with(&format!(
-        "mcp_oauth_credentials_store = \"file\"\n{}",
-        entry(
-            "header",
-            &format!(
-                "{}\nenv_http_headers = {{ \"X-Key\" = \"KEY\" }}",
-                url(&server.url())
-            )
-        ),
-    ));
-    assert_never_said(&user, &[("KEY", CANARY)], &[CANARY], "discovery");
-}
-
-#[test]
-fn a_program_that_says_what_it_was_given_learns_nobody_a_secret() {
-    let key = "-----BEGIN-----\nline-one-canary-1111\nline-two-canary-2222\n-----END-----";
-    let rows = [
-        ("stderr", "echo \"no good: $SECRET\" >&2; exit 1"),
-        ("stdout", "echo \"no good: $SECRET\"; exit 1"),
-        (
-            "stdout-alive",
-            "echo \"no good: $SECRET\"; exec >&-; sleep 100",
-        ),
-        (
-            "stderr-cut",
-            "i=0; while [ $i -lt 300 ]; do echo \"$SECRET\" >&2; i=$((i+1)); done; exit 1",
-        ),
-        (
-            "stdout-cut",
-            "i=0; while [ $i -lt 300 ]; do printf '%s ' \"$SECRET\"; i=$((i+1)); done; exec >&-; sleep 100",
-        ),
-        (
-            "answer",
-            "read line; printf '{\"jsonrpc\":\"2.0\",\"id\":0,\"error\":{\"code\":-32000,\"message\":\"%s\",\"data\":{\"supported\":[\"%s\"]}}}\\n' \"$SECRET\" \"$SECRET\"; cat >/dev/null",
-        ),
-    ];
-    each(&rows, |(what, script)| {
-        let with_secret = format!(
-            "{}\nenv_vars = [\"SECRET\"]\nstartup_timeout_sec = 3",
-            shell(script)
-        );
-        let user = User::with(&entry("program", &with_secret));
-        // Long, so that what is cut somewhere within it is seen.
-        let long = "canary-0123456789-".repeat(6);
-        assert_never_said(&user, &[("SECRET", &long)], &["canary", "0123456789"], what);
-        if what.starts_with("std") {
-            assert_never_said(
-                &user,
-                &[("SECRET", key)],
-                &["canary"],
-                &format!("{what}, of several lines"),
-            );
-        }
-    });
-}
-
-#[test]
-fn a_value_that_a_variable_gave_to_an_argument_is_a_secret_too() {
-    let user = User::new();
-    let servers = json!({ "mcpServers": { "program": {
-        "command": "/bin/sh", "args": ["-c", "echo \"bad key: $1\" >&2; exit 1", "sh", "${KEY}"],
-    }}});
-    user.write("home/.codex/config.toml", servers.to_string());
-    assert_never_said(&user, &[("KEY", CANARY)], &[CANARY], "an argument");
 }

@@ -9,14 +9,13 @@
 mod harness;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::{Run, User, entry, now_ms, skip, url};
+use harness::oidc::Oidc;
+use harness::{Run, User, entry, now_ms, others, skip, url};
 use serde_json::{Value, json};
 
 /// How often sixteen programs are let loose; more of them with this variable.
@@ -29,56 +28,7 @@ fn times(variable: &str, usually: usize) -> usize {
     std::env::var(variable).map_or(usually, |times| times.parse().unwrap())
 }
 
-/// The authorization server, and an MCP server that takes its tokens. It ends with its stdin.
-struct Oidc {
-    child: Child,
-    base: String,
-}
-
 impl Oidc {
-    /// `None`, and noted as skipped, where Node or its packages are not installed.
-    fn start(test: &str) -> Option<Self> {
-        let folder = std::env::var_os("MCP_STARTUP_E2E").map(PathBuf::from);
-        let Some(folder) = folder.filter(|folder| folder.join("npm/.installed-from").exists())
-        else {
-            skip("under_fire", test, "the Node packages are not installed");
-            return None;
-        };
-        let mut child = Command::new(folder.join("bin/node"))
-            .arg(folder.join("npm/oidc.mjs"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
-        let base = line.trim().strip_prefix("listening ").unwrap().to_owned();
-        Some(Self { child, base })
-    }
-
-    /// What its door for tests answers.
-    fn ask(&self, method: &str, path: &str, body: Value) -> Value {
-        let address = self.base.strip_prefix("http://").unwrap();
-        let mut stream = TcpStream::connect(address).unwrap();
-        let body = if method == "GET" {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        write!(
-            stream,
-            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len(),
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(" 20"), "{answer}");
-        serde_json::from_str(body).unwrap_or_default()
-    }
-
     /// A user's sign-in to the MCP server of this name, as it is stored: its access token has expired.
     fn sign_in(&self, name: &str) -> SignIn {
         let grant = self.ask(
@@ -97,10 +47,6 @@ impl Oidc {
         }
     }
 
-    fn stats(&self) -> Value {
-        self.ask("GET", "/test/stats", Value::Null)
-    }
-
     /// How often this sign-in was refreshed.
     fn refreshes(&self, sign_in: &SignIn) -> u64 {
         let of_all = self.stats();
@@ -110,25 +56,9 @@ impl Oidc {
     }
 }
 
-impl Drop for Oidc {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 struct SignIn {
     record: Value,
     grant: String,
-}
-
-/// What others keep in the file, which no refresh may touch.
-fn others() -> Vec<Value> {
-    let other = |name: &str| {
-        json!({"server_name": name, "server_url": format!("https://{name}.example/mcp"), "access_token": "theirs",
-            "odd": {"number": 1.5, "list": [null, true]}})
-    };
-    vec![other("other-a"), other("other-b")]
 }
 
 fn user_with(name: &str, server: &Value) -> User {
@@ -137,24 +67,6 @@ fn user_with(name: &str, server: &Value) -> User {
         "mcp_oauth_credentials_store = \"file\"\n{}",
         entry(name, &server)
     ))
-}
-
-/// The records of the user, by the name of their server; it panics where the file is not whole.
-fn records(user: &User) -> BTreeMap<String, Value> {
-    let file = std::fs::read(user.path("home/.codex/.credentials.json")).unwrap();
-    let records: BTreeMap<String, Value> = serde_json::from_slice(&file).unwrap();
-    let name = |record: &Value| record["server_name"].as_str().unwrap().to_owned();
-    records
-        .into_values()
-        .map(|record| (name(&record), record))
-        .collect()
-}
-
-fn assert_others_untouched(user: &User) {
-    let records = records(user);
-    for other in others() {
-        assert_eq!(records[other["server_name"].as_str().unwrap()], other);
-    }
 }
 
 /// What a check of this one server comes to: its kind of failure, if it is not ready.
@@ -198,9 +110,9 @@ fn sixteen_programs_at_once_refresh_once_and_nobody_is_signed_out() {
             (&stats["refused"], &stats["reuses"]),
             (&json!(0), &json!(0))
         );
-        let stored = records(&user).remove("linear").unwrap();
+        let stored = user.records().remove("linear").unwrap();
         assert_ne!(stored["refresh_token"], record["refresh_token"]);
-        assert_others_untouched(&user);
+        user.assert_others_untouched();
         record = stored;
     }
     eprintln!(
@@ -237,8 +149,8 @@ fn a_program_that_is_killed_leaves_the_file_whole_and_says_the_truth_afterwards(
         running.0.kill().unwrap();
         let status = running.0.wait().unwrap();
 
-        assert_others_untouched(&user);
-        let is_old = records(&user)["linear"] == sign_in.record;
+        user.assert_others_untouched();
+        let is_old = user.records()["linear"] == sign_in.record;
         // A request that was just sent may still be on its way: what it comes to counts.
         let mut refreshed = oidc.refreshes(&sign_in) > 0;
         if is_old && !refreshed {
@@ -300,15 +212,15 @@ fn a_kill_between_rotation_and_sync_leaves_the_old_record_and_the_next_start_say
     }
     running.0.kill().unwrap();
     running.0.wait().unwrap();
-    assert_eq!(records(&user)["linear"], sign_in.record);
-    assert_others_untouched(&user);
+    assert_eq!(user.records()["linear"], sign_in.record);
+    user.assert_others_untouched();
     oidc.ask("POST", "/test/delay", json!({"beforeMs": 0, "afterMs": 0}));
     assert_eq!(
         comes_to(user.check("json"), "linear").as_deref(),
         Some("reauthenticationRequired")
     );
     assert_eq!(
-        records(&user)["linear"],
+        user.records()["linear"],
         sign_in.record,
         "nothing is deleted"
     );
@@ -353,12 +265,12 @@ fn while_another_program_holds_a_lock_of_codex_nothing_is_sent() {
             "{lock}"
         );
         assert_eq!(oidc.refreshes(&sign_in), 0, "{lock}");
-        assert_eq!(records(&user)["linear"], sign_in.record);
+        assert_eq!(user.records()["linear"], sign_in.record);
         drop(holder.stdin.take());
         holder.wait().unwrap();
         assert_eq!(comes_to(user.check("json"), "linear"), None, "{lock}");
         assert_eq!(oidc.refreshes(&sign_in), 1, "{lock}");
-        assert_others_untouched(&user);
+        user.assert_others_untouched();
     }
 }
 

@@ -143,7 +143,7 @@ pub struct ServerConfig {
 }
 
 /// The OAuth client that the configuration gives, where it gives one.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct OAuthClient {
     /// The client's identifier. `None`: it registers itself.
     pub client_id: Option<String>,
@@ -151,6 +151,18 @@ pub struct OAuthClient {
     pub client_secret: Option<SecretString>,
     /// The resource to name in OAuth requests (RFC 8707). `None`: the server's URL.
     pub resource: Option<String>,
+}
+
+impl fmt::Debug for OAuthClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let resource = self.resource.as_deref();
+        formatter
+            .debug_struct("OAuthClient")
+            .field("client_id", &self.client_id)
+            .field("client_secret", &self.client_secret)
+            .field("resource", &resource.and_then(|url| url.split('?').next()))
+            .finish()
+    }
 }
 
 /// How a server is reached.
@@ -162,7 +174,7 @@ pub enum TransportConfig {
     Http(HttpConfig),
 }
 
-/// A program to start. `Debug` leaves out its arguments, which may hold tokens.
+/// A program to start. `Debug` leaves out its command and its arguments, which may hold tokens.
 #[derive(Clone)]
 pub struct StdioConfig {
     /// The program: a path, or a name to be found on the `PATH`. Not blank.
@@ -182,7 +194,7 @@ impl fmt::Debug for StdioConfig {
         let variables: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
         formatter
             .debug_struct("StdioConfig")
-            .field("command", &self.command)
+            .field("command", &format_args!("[not shown]"))
             .field("args", &format_args!("[{} not shown]", self.args.len()))
             .field("env", &variables)
             .field("inherited", &self.inherited)
@@ -200,7 +212,7 @@ pub enum InheritedEnvironment {
     Named(&'static [&'static str]),
 }
 
-/// A URL to connect to. `Debug` leaves out the URL's query, which may hold a token.
+/// A URL to connect to. `Debug` shows its origin alone: the path and the query may hold a token.
 #[derive(Clone)]
 pub struct HttpConfig {
     /// `http` or `https`, without user name and password.
@@ -218,7 +230,7 @@ impl fmt::Debug for HttpConfig {
         let origin = self.url.origin().ascii_serialization();
         formatter
             .debug_struct("HttpConfig")
-            .field("url", &format_args!("{origin}{}", self.url.path()))
+            .field("url", &origin)
             .field("bearer", &self.bearer)
             .field("headers", &self.headers)
             .finish()

@@ -42,10 +42,13 @@ pub(crate) fn url(place: &Place, text: &str) -> Result<Url, EntryProblem> {
     })?;
     if !matches!(url.scheme(), "http" | "https") {
         // Without `//` the part before the colon may be a user's name, or anything.
-        let scheme = if text.contains("://") {
-            format!("{}:// is not supported", shown(url.scheme()))
-        } else {
-            "the scheme is missing".to_owned()
+        // And one that nobody knows may have come from a variable.
+        let scheme = match url.scheme() {
+            _ if !text.contains("://") => "the scheme is missing".to_owned(),
+            known @ ("file" | "ftp" | "sse" | "unix" | "ws" | "wss") => {
+                format!("{known}:// is not supported")
+            }
+            _ => "its scheme is not supported".to_owned(),
         };
         return Err(place.problem(format!("{scheme}: a server's URL is http:// or https://")));
     }

@@ -214,11 +214,8 @@ impl<'de> Deserialize<'de> for Message<'de> {
                                         Err(got) => Params::Other(got),
                                     }
                                 }
-                                Field::Absent => Params::Before(map.next_value()?),
-                                _ => {
-                                    map.next_value::<IgnoredAny>()?;
-                                    Params::Absent
-                                }
+                                // The method may still come, or come once more.
+                                _ => Params::Before(map.next_value()?),
                             };
                         }
                         _ => {

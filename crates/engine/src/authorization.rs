@@ -2,15 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mcp_startup_auth::network::bare_url;
+use mcp_startup_auth::network::{Network, Outside, bare_url};
 use mcp_startup_auth::{
-    CredentialKey, CredentialRecord, CredentialStore, Discovered, Refresh, Refreshed, StoreError,
-    discover, discover_issuer, refresh,
+    CredentialKey, CredentialRecord, CredentialStore, Discovered, Refresh, Refreshed, discover,
+    discover_issuer, refresh,
 };
 use mcp_startup_config::{ConfiguredHeader, HttpConfig, OAuthClient};
 use mcp_startup_core::{
     CredentialEvidence, CredentialSent, CredentialSource, DiscoveryOutcome, FirstRequest,
-    StartPhase, StoreEvidence,
+    StartPhase,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::task::TaskTracker;
@@ -228,7 +228,7 @@ impl Authorization {
 /// What a refresh for this start takes.
 pub(crate) struct Renewal {
     pub store: Arc<dyn CredentialStore>,
-    pub client: reqwest::Client,
+    pub network: Network,
     pub refreshes: TaskTracker,
     pub key: CredentialKey,
     pub resource: Url,
@@ -254,14 +254,15 @@ impl Renewal {
     pub async fn renew(&self, challenge: Option<&str>, rejected: Option<SecretString>) -> Renewed {
         let findings = &self.findings;
         let phase = findings.phase();
+        let outside = self.network.beyond(&self.resource).await;
         let mut found =
-            find_authorization_server(&self.client, &self.resource, challenge, findings).await;
+            find_authorization_server(&outside, &self.resource, challenge, findings).await;
         // The server does not say who grants tokens for it; the record does.
         if found.evidence.outcome == Some(DiscoveryOutcome::NotPublished)
             && let Some(issuer) = &self.issuer
-            && let Some(known) = discover_issuer(&self.client, issuer, &findings.log).await
+            && let Some(known) = discover_issuer(&outside, issuer, &findings.log).await
         {
-            findings.note(|evidence| evidence.discovered = Some(known.evidence.clone()));
+            findings.discovered(&known);
             found = known;
         }
         let Some(metadata) = found.metadata else {
@@ -284,7 +285,7 @@ impl Renewal {
         };
         let refreshed = refresh(
             self.store.clone(),
-            self.client.clone(),
+            outside,
             wanted,
             findings.log.clone(),
             &self.refreshes,
@@ -302,8 +303,12 @@ impl Renewal {
             }
             Refreshed::NotSent => Renewed::NotSent,
             Refreshed::Refused => Renewed::Failed,
+            Refreshed::Misplaced(refused) => {
+                findings.misplaced(&refused);
+                Renewed::Failed
+            }
             Refreshed::StoreFailed(error) => {
-                findings.note(|evidence| evidence.store = Some(store_evidence(&error)));
+                findings.store_failed(&error);
                 Renewed::Failed
             }
         };
@@ -315,22 +320,22 @@ impl Renewal {
 /// Looks for the authorization server of an MCP server, which is a phase of its start and part of the evidence. Gives its
 /// metadata, where that can be used.
 pub(crate) async fn find_authorization_server(
-    client: &reqwest::Client,
+    outside: &Outside,
     resource: &Url,
     challenge: Option<&str>,
     findings: &Findings,
 ) -> Discovered {
     findings.enter(StartPhase::Authorizing);
     // Boxed: large, and rarely needed.
-    let found = Box::pin(discover(client, resource, challenge, &findings.log)).await;
-    findings.note(|evidence| evidence.discovered = Some(found.evidence.clone()));
+    let found = Box::pin(discover(outside, resource, challenge, &findings.log)).await;
+    findings.discovered(&found);
     found
 }
 
 /// The server has answered 401, and nothing is left to send: where does it say to sign in? Asked only where the verdict hangs
 /// on it.
 pub(crate) async fn look_for_authorization(
-    client: &reqwest::Client,
+    network: &Network,
     config: &HttpConfig,
     challenge: Option<&str>,
     findings: &Findings,
@@ -346,11 +351,17 @@ pub(crate) async fn look_for_authorization(
         Some(CredentialSource::Stored) => !credential.worth.unwrap_or_default().refresh_token,
         Some(CredentialSource::None) | None => store_failed,
     };
-    // A refresh has looked already.
-    if needs_no_discovery || discovered {
+    if needs_no_discovery {
         return;
     }
-    let found = find_authorization_server(client, &config.url, challenge, findings).await;
+    // A refresh has looked already.
+    if discovered {
+        findings.blame_refused();
+        return;
+    }
+    let outside = network.beyond(&config.url).await;
+    let found = find_authorization_server(&outside, &config.url, challenge, findings).await;
+    findings.blame_refused();
     // No OAuth, and a header was sent: if anything was meant to be the key that was refused, it was that.
     if found.evidence.outcome == Some(DiscoveryOutcome::NotPublished)
         && credential.source != Some(CredentialSource::Stored)
@@ -369,14 +380,5 @@ pub(crate) fn configuration_evidence(name: String) -> CredentialEvidence {
         source: Some(CredentialSource::Configuration),
         name: Some(name),
         ..CredentialEvidence::default()
-    }
-}
-
-/// Why a store could not be used, as evidence.
-pub(crate) fn store_evidence(error: &StoreError) -> StoreEvidence {
-    StoreEvidence {
-        kind: Some(error.store.clone()),
-        trouble: Some(error.trouble),
-        detail: Some(error.detail.clone()),
     }
 }

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, Stream};
-use mcp_startup_auth::network::{self, ClientError};
-use mcp_startup_auth::{CredentialStores, StoreSelection};
+use mcp_startup_auth::network::{ClientError, Network};
+use mcp_startup_auth::{CredentialStores, PendingSignIn, SignInBegun, SignInError, StoreSelection};
 use mcp_startup_config::{Configuration, CredentialStoreMode, ServerEntry};
 use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase, StartupFailure, judge};
 use secrecy::SecretString;
@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::event::{StartupEvent, Update};
 use crate::findings::Findings;
 use crate::header::{self, Lately, Rejected};
+use crate::sign_in::{self, AuthStatus, Finished, SignedOut};
 use crate::start::{LiveServer, Means, Outcome, mask, start};
 use crate::stdio::Program;
 
@@ -50,6 +51,9 @@ pub struct StartupOptions {
     pub concurrency: usize,
     /// Whether a check asks a server that is ready for its tools.
     pub count_tools: bool,
+    /// The URL of the host's client id metadata document, where it publishes one: its sign-ins need no registration at an
+    /// authorization server that takes such documents.
+    pub client_metadata_url: Option<String>,
 }
 
 impl StartupOptions {
@@ -77,16 +81,17 @@ impl Default for StartupOptions {
             limit: None,
             concurrency: DEFAULT_CONCURRENCY,
             count_tools: true,
+            client_metadata_url: None,
         }
     }
 }
 
-/// Starts servers: holds what all starts share, one HTTP client and one TLS configuration among it.
+/// Starts servers: holds what all starts share, the HTTP clients and their one TLS configuration among it.
 #[derive(Clone)]
 pub struct Startup {
-    means: Arc<Means>,
+    pub(crate) means: Arc<Means>,
     concurrency: usize,
-    count_tools: bool,
+    pub(crate) count_tools: bool,
 }
 
 impl std::fmt::Debug for Startup {
@@ -104,12 +109,14 @@ impl Startup {
     pub fn new(options: StartupOptions) -> Result<Self, ClientError> {
         Ok(Self {
             means: Arc::new(Means {
-                client: network::client()?,
+                network: Network::new()?,
                 stores: options.stores,
                 limit: options.limit,
                 reading: Semaphore::new(MAX_READERS),
                 refreshes: TaskTracker::new(),
                 lately: Lately::default(),
+                finished: Finished::default(),
+                client_metadata_url: options.client_metadata_url,
             }),
             concurrency: options.concurrency.max(1),
             count_tools: options.count_tools,
@@ -164,18 +171,75 @@ impl Startup {
         header::authorization(server, &self.means, rejected).await
     }
 
+    /// Begins a sign-in to a server: gives the URL that the user is to open in their browser, and what finishes it. `redirect_uri`
+    /// is where they come back to: `http` on loopback, `https`, or a scheme of the app's own (RFC 8252, section 7).
+    ///
+    /// Nothing is stored before it is finished, and what was stored before stays until then. Sign-ins to several servers, or several
+    /// to one, do not disturb each other.
+    ///
+    /// # Errors
+    ///
+    /// [`SignInError`], by its kind.
+    ///
+    /// ```no_run
+    /// # async fn sign_in(startup: mcp_startup::Startup, server: mcp_startup::config::ServerEntry) -> Result<(), mcp_startup::auth::SignInError> {
+    /// let begun = startup.begin_sign_in(&server, "http://127.0.0.1:8123/callback").await?;
+    /// println!("open {}", begun.authorization_url);
+    /// # let came_back = "";
+    /// // The browser comes back to the redirect URI: with all of that URL it is finished.
+    /// startup.finish_sign_in(&begun.pending, came_back).await
+    /// # }
+    /// ```
+    pub async fn begin_sign_in(
+        &self,
+        server: &ServerEntry,
+        redirect_uri: &str,
+    ) -> Result<SignInBegun, SignInError> {
+        sign_in::begin(server, &self.means, redirect_uri).await
+    }
+
+    /// Finishes a sign-in: exchanges the code that the user came back with, and stores what is granted, where Codex would.
+    ///
+    /// A `pending` is good for one sign-in within 15 min. It may come from another process
+    /// ([`PendingSignIn::parse`]).
+    ///
+    /// # Errors
+    ///
+    /// [`SignInError`], by its kind; what was stored before is stored still. After
+    /// [`InvalidCallback`](mcp_startup_auth::SignInFailureKind::InvalidCallback) the right answer may still come.
+    pub async fn finish_sign_in(
+        &self,
+        pending: &PendingSignIn,
+        callback_url: &str,
+    ) -> Result<(), SignInError> {
+        sign_in::finish(&self.means, pending, callback_url).await
+    }
+
+    /// Signs out of a server: what was granted is revoked where its authorization server offers that (RFC 7009), and what is
+    /// stored is removed from every place, whatever came of that.
+    ///
+    /// # Errors
+    ///
+    /// [`SignInError`] where the entry can't be used, or what is stored can't be read or removed.
+    pub async fn sign_out(&self, server: &ServerEntry) -> Result<SignedOut, SignInError> {
+        sign_in::sign_out(server, &self.means).await
+    }
+
+    /// How a client is authorized at a server, and what is stored for it. Without `online` nothing is sent; with it the server is
+    /// asked, where that is the only way to know.
+    pub async fn auth_status(&self, server: &ServerEntry, online: bool) -> AuthStatus {
+        sign_in::status(server, &self.means, online).await
+    }
+
     /// Starts every enabled server, says what each start came to, and closes each when its state is known.
     ///
     /// Must be called inside a Tokio runtime. Dropped, it ends every start at once; [`Check::cancel`] lets each say so.
     pub fn check(&self, servers: Vec<ServerEntry>) -> Check {
+        let keeping = Keeping::Nothing {
+            count_tools: self.count_tools,
+        };
         Check {
-            run: Run::begin(
-                self,
-                servers,
-                Keeping::Nothing {
-                    count_tools: self.count_tools,
-                },
-            ),
+            run: Run::begin(self, keeping, |starts| start_each(starts, servers)),
         }
     }
 
@@ -204,7 +268,7 @@ impl Startup {
     /// ```
     pub fn start(&self, servers: Vec<ServerEntry>) -> Start {
         Start {
-            run: Run::begin(self, servers, Keeping::Live),
+            run: Run::begin(self, Keeping::Live, |starts| start_each(starts, servers)),
         }
     }
 }
@@ -264,20 +328,20 @@ impl Stream for Start {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Keeping {
+pub(crate) enum Keeping {
     Nothing { count_tools: bool },
     Live,
 }
 
 /// What is told of a run, and with the `ready` of a server that is kept, the server.
-type Told = (Update, Option<LiveServer>);
+pub(crate) type Told = (Update, Option<LiveServer>);
 
 /// The task that owns every start of one call, and what comes out of it.
 #[derive(Debug)]
-struct Run {
-    // Unbounded, and yet bounded: a handful for each server.
-    told: mpsc::UnboundedReceiver<Told>,
-    cancellation: CancellationToken,
+pub(crate) struct Run {
+    // Unbounded, and yet bounded: a handful for each server. (A server is started again only after its failure was read.)
+    pub told: mpsc::UnboundedReceiver<Told>,
+    pub cancellation: CancellationToken,
     owner: JoinHandle<()>,
 }
 
@@ -288,51 +352,86 @@ impl Drop for Run {
     }
 }
 
-impl Run {
-    fn begin(startup: &Startup, servers: Vec<ServerEntry>, keeping: Keeping) -> Self {
-        let (sender, told) = mpsc::unbounded_channel();
-        let cancellation = CancellationToken::new();
-        let permits = Arc::new(Semaphore::new(
-            startup.concurrency.min(Semaphore::MAX_PERMITS),
-        ));
-        let means = startup.means.clone();
-        let cancelled = cancellation.clone();
-        let owner = tokio::spawn(async move {
-            let mut starts = JoinSet::new();
-            for entry in servers.into_iter().filter(|entry| entry.enabled) {
+/// What the starts of one call share, and the way to make one.
+#[derive(Clone)]
+pub(crate) struct Starts {
+    pub means: Arc<Means>,
+    pub cancellation: CancellationToken,
+    permits: Arc<Semaphore>,
+    sender: mpsc::UnboundedSender<Told>,
+    keeping: Keeping,
+}
+
+impl Starts {
+    /// Starts a server as soon as one more may be started. `failed` hears of a failure before anybody else does; what it
+    /// returns is told after it.
+    pub async fn start(
+        &self,
+        entry: &ServerEntry,
+        failed: impl FnOnce(&StartupFailure, &Findings) -> Option<Update>,
+    ) {
+        tokio::select! {
+            permit = self.permits.acquire() => {
                 let one = One {
-                    means: means.clone(),
+                    entry,
+                    starts: self,
                     findings: Arc::new(Findings::new(
                         entry.name.clone(),
-                        mask(&entry),
-                        tell(&sender),
+                        mask(entry),
+                        tell(&self.sender),
                     )),
-                    sender: sender.clone(),
-                    cancellation: cancelled.clone(),
-                    keeping,
-                    entry,
                 };
-                let permits = permits.clone();
-                starts.spawn(async move {
-                    let waited = one.cancellation.clone();
-                    tokio::select! {
-                        permit = permits.acquire_owned() => {
-                            one.run().await;
-                            drop(permit);
-                        }
-                        // What has not begun has nothing to say.
-                        () = waited.cancelled() => {}
-                    }
-                });
+                one.run(failed).await;
+                drop(permit);
             }
-            while starts.join_next().await.is_some() {}
+            // What has not begun has nothing to say.
+            () = self.cancellation.cancelled() => {}
+        }
+    }
+
+    pub fn tell(&self, update: Update, live: Option<LiveServer>) {
+        // Whoever asked may have gone.
+        let _ = self.sender.send((update, live));
+    }
+}
+
+/// One start of every enabled server.
+async fn start_each(starts: Starts, servers: Vec<ServerEntry>) {
+    let mut tasks = JoinSet::new();
+    for entry in servers.into_iter().filter(|entry| entry.enabled) {
+        let starts = starts.clone();
+        tasks.spawn(async move { starts.start(&entry, |_, _| None).await });
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+impl Run {
+    /// A run is over with the future that `work` makes: it owns the starts.
+    pub fn begin<F: Future<Output = ()> + Send + 'static>(
+        startup: &Startup,
+        keeping: Keeping,
+        work: impl FnOnce(Starts) -> F,
+    ) -> Self {
+        let (sender, told) = mpsc::unbounded_channel();
+        let cancellation = CancellationToken::new();
+        let starts = Starts {
+            means: startup.means.clone(),
+            cancellation: cancellation.clone(),
+            permits: Arc::new(Semaphore::new(
+                startup.concurrency.min(Semaphore::MAX_PERMITS),
+            )),
+            sender,
+            keeping,
+        };
+        let work = work(starts.clone());
+        let owner = tokio::spawn(async move {
+            work.await;
             // A refresh that was sent is saved, whatever became of the start that wanted it.
-            if !means.refreshes.is_empty() {
-                let _ = sender.send((Update::Saving, None));
+            if !starts.means.refreshes.is_empty() {
+                starts.tell(Update::Saving, None);
             }
-            means.finish_refreshes().await;
-            // What keeps the stream from ending.
-            drop(sender);
+            starts.means.finish_refreshes().await;
+            // With `starts` ends the stream.
         });
         Self {
             told,
@@ -341,7 +440,7 @@ impl Run {
         }
     }
 
-    fn poll_event(
+    pub fn poll_event(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<(StartupEvent, Option<LiveServer>)>> {
@@ -369,18 +468,15 @@ fn tell(sender: &mpsc::UnboundedSender<Told>) -> impl Fn(Update) + Send + Sync +
     }
 }
 
-/// One server of a run.
-struct One {
-    entry: ServerEntry,
-    means: Arc<Means>,
+/// One start of a server.
+struct One<'a> {
+    entry: &'a ServerEntry,
+    starts: &'a Starts,
     findings: Arc<Findings>,
-    sender: mpsc::UnboundedSender<Told>,
-    cancellation: CancellationToken,
-    keeping: Keeping,
 }
 
-impl One {
-    async fn run(self) {
+impl One<'_> {
+    async fn run(self, failed: impl FnOnce(&StartupFailure, &Findings) -> Option<Update>) {
         use McpServerStatusUpdatedNotification as Notification;
         let name = &self.entry.name;
         let began = Instant::now();
@@ -391,13 +487,13 @@ impl One {
             None,
             None,
         );
-        let live = matches!(self.keeping, Keeping::Live);
+        let live = matches!(self.starts.keeping, Keeping::Live);
         let starting = start(
-            &self.entry,
-            &self.means,
+            self.entry,
+            &self.starts.means,
             self.findings.clone(),
             live,
-            &self.cancellation,
+            &self.starts.cancellation,
         );
         // Every `starting` is followed by an end, whatever happens in between.
         let outcome = match AssertUnwindSafe(starting).catch_unwind().await {
@@ -410,14 +506,18 @@ impl One {
             }
         };
         let phase = self.findings.phase();
-        match (outcome, self.keeping) {
+        match (outcome, self.starts.keeping) {
             (Outcome::Cancelled(program), _) => {
                 self.say(began, Notification::cancelled(name), phase, None, None);
                 end(program).await;
             }
             (Outcome::Failed(failure, program), _) => {
+                let update = failed(&failure, &self.findings);
                 let said = Notification::from_failure(name, &failure);
                 self.say(began, said, phase, Some(*failure), None);
+                if let Some(update) = update {
+                    self.starts.tell(update, None);
+                }
                 end(program).await;
             }
             (Outcome::Ready(live), Keeping::Live) => {
@@ -427,7 +527,7 @@ impl One {
                 self.say(began, Notification::ready(name), phase, None, None);
                 if count_tools {
                     tokio::select! {
-                        () = self.cancellation.cancelled() => {}
+                        () = self.starts.cancellation.cancelled() => {}
                         count = live.count_tools() => self.findings.tools(count),
                     }
                 }
@@ -452,8 +552,7 @@ impl One {
             failure,
             not_saved: self.findings.not_saved(),
         };
-        // Whoever asked may have gone.
-        let _ = self.sender.send((Update::Event(event), live));
+        self.starts.tell(Update::Event(event), live);
     }
 }
 

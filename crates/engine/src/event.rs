@@ -4,7 +4,7 @@ use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase, StartupFa
 
 /// The state of one server's start has changed: the notification for the wire, and what stands behind it.
 ///
-/// For each server that is started: one with `starting`, and then exactly one more.
+/// For each start of a server: one with `starting`, and then exactly one more.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StartupEvent {
@@ -37,6 +37,15 @@ pub enum Update {
         name: String,
         /// The phase.
         phase: StartPhase,
+    },
+    /// A server has failed, and is started again when that may help: by [`Watch::retry`](crate::Watch::retry), when what is
+    /// stored for it has changed, and by itself in this time. In a watch it comes after each `failed`, and once more where it is to
+    /// be sooner.
+    Waiting {
+        /// The server.
+        name: String,
+        /// The time until it is started by itself, in ms; `None` where that would not help.
+        retry_in_ms: Option<u64>,
     },
     /// Every server is closed, and the stream waits for refreshes that were sent, so that no answer is lost: at most 30 s.
     Saving,

@@ -1,11 +1,17 @@
 //! The evidence of one start while it is collected.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use secrecy::ExposeSecret;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::event::Update;
-use mcp_startup_auth::{Mask, RequestLog, StoreError};
+use crate::stored::Known;
+use mcp_startup_auth::network::Refused;
+use mcp_startup_auth::{Discovered, Mask, RequestLog, StoreError};
 use mcp_startup_config::EntryProblem;
-use mcp_startup_core::{ConfigurationEvidence, Evidence, StartPhase, printable};
+use mcp_startup_core::{
+    ConfigurationEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence, StartPhase, StoreEvidence,
+    printable,
+};
 
 /// How much of an answer that is no MCP is kept, in characters.
 const SAMPLE_CHARS: usize = 200;
@@ -13,6 +19,8 @@ const SAMPLE_CHARS: usize = 200;
 const URL_CHARS: usize = 500;
 /// How much of the chain of causes is kept, in characters.
 const CAUSE_CHARS: usize = 1000;
+/// How much of the name of a store is kept, in characters.
+const STORE_CHARS: usize = 40;
 
 /// What is found out while one server starts. Shared by all that take part in the start; each enters what it learns.
 pub(crate) struct Findings {
@@ -20,9 +28,12 @@ pub(crate) struct Findings {
     pub name: String,
     /// The HTTP requests.
     pub log: RequestLog,
+    /// What is known of its record.
+    pub known: Arc<Known>,
     mask: RwLock<Mask>,
     evidence: Mutex<Evidence>,
     not_saved: OnceLock<String>,
+    refused: OnceLock<String>,
     tell: Box<dyn Fn(Update) + Send + Sync>,
 }
 
@@ -35,9 +46,11 @@ impl Findings {
         Self {
             name,
             log: RequestLog::default(),
+            known: Arc::default(),
             mask: RwLock::new(mask),
             evidence: Mutex::new(evidence),
             not_saved: OnceLock::new(),
+            refused: OnceLock::new(),
             tell: Box::new(tell),
         }
     }
@@ -62,17 +75,37 @@ impl Findings {
 
     /// The entry of the configuration can't be used.
     pub fn misconfigured(&self, problem: &EntryProblem) {
+        let shown = self.foreign(&problem.problem, CAUSE_CHARS);
         self.note(|evidence| {
             evidence.configuration = Some(ConfigurationEvidence {
                 key: Some(problem.key.clone()),
                 line: problem.line,
-                problem: Some(problem.problem.clone()),
+                problem: Some(shown),
             });
         });
     }
 
+    /// The store can't be used. What it says of that may be a host's own words.
+    pub fn store_failed(&self, error: &StoreError) {
+        let store = StoreEvidence {
+            kind: Some(self.foreign(&error.store, STORE_CHARS)),
+            trouble: Some(error.trouble),
+            detail: Some(self.foreign(&error.detail, CAUSE_CHARS)),
+        };
+        self.note(|evidence| evidence.store = Some(store));
+    }
+
+    /// What an answer has given since must not come back either.
+    fn hide_given(&self) {
+        let given = self.log.take_given();
+        if !given.is_empty() {
+            self.hide(given.iter().map(ExposeSecret::expose_secret));
+        }
+    }
+
     /// Foreign text without the secrets in it.
     pub fn hide_in(&self, text: &str) -> String {
+        self.hide_given();
         let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
         mask.hide(text)
     }
@@ -127,6 +160,36 @@ impl Findings {
         });
     }
 
+    /// What was found of the server's authorization server.
+    pub fn discovered(&self, found: &Discovered) {
+        if let Some(refused) = &found.refused {
+            self.refused(refused);
+        }
+        self.note(|evidence| evidence.discovered = Some(found.evidence.clone()));
+    }
+
+    /// The token endpoint is where none may be asked: what the server publishes can't be used after all.
+    pub fn misplaced(&self, refused: &Refused) {
+        self.refused(refused);
+        self.note(|evidence| {
+            let discovered = evidence.discovered.get_or_insert_default();
+            discovered.outcome = Some(DiscoveryOutcome::Unusable);
+            discovered.problem = Some(DiscoveryProblem::NoAuthorizationServer);
+        });
+    }
+
+    fn refused(&self, refused: &Refused) {
+        let text = self.foreign(&refused.to_string(), CAUSE_CHARS);
+        let _ = self.refused.set(text);
+    }
+
+    /// The server wants authorization, and that is all that is left to say: if what it names may not be asked, that is why.
+    pub fn blame_refused(&self) {
+        if let Some(refused) = self.refused.get() {
+            self.note(|evidence| evidence.cause = Some(refused.clone()));
+        }
+    }
+
     /// The server has answered, and the answer is no MCP: the beginning of it.
     pub fn not_mcp(&self, answer: &[u8]) {
         let beginning = &answer[..answer.len().min(4 * SAMPLE_CHARS)];
@@ -138,6 +201,7 @@ impl Findings {
 
     /// All that was found.
     pub fn evidence(&self) -> Evidence {
+        self.hide_given();
         let mut evidence = self.lock().clone();
         evidence.requests = self.log.requests();
         // Where a redirect or a document leads, is what the server says: a secret of ours, if it likes.

@@ -75,13 +75,23 @@ impl Lately {
 /// rejected.challenge = Some(r#"Bearer error="invalid_token""#.to_owned());
 /// assert!(!format!("{rejected:?}").contains("stale-token"));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Rejected {
     /// The value of its `Authorization` header; `None` where it had none.
     pub authorization: Option<SecretString>,
     /// The `WWW-Authenticate` of the answer (RFC 9110, section 11.6.1); it may say where to sign in (RFC 9728, section 5.1).
     pub challenge: Option<String>,
+}
+
+impl std::fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A challenge may say again what was sent.
+        f.debug_struct("Rejected")
+            .field("authorization", &self.authorization.is_some())
+            .field("challenge", &self.challenge.is_some())
+            .finish()
+    }
 }
 
 impl Rejected {
@@ -254,7 +264,7 @@ impl Asked<'_> {
 
     async fn look(&self, rejected: &Rejected) {
         let challenge = rejected.challenge.as_deref();
-        look_for_authorization(&self.means.client, self.http, challenge, &self.findings).await;
+        look_for_authorization(&self.means.network, self.http, challenge, &self.findings).await;
     }
 
     /// Enters the request that the host has made.
@@ -262,7 +272,11 @@ impl Asked<'_> {
         let findings = &self.findings;
         findings.enter(StartPhase::Initializing);
         if let Some(token) = &rejected.authorization {
-            findings.hide([token.expose_secret(), token_of(token)].into_iter());
+            let value = token.expose_secret();
+            let alone = value
+                .split_once(' ')
+                .map_or(value, |(_, credentials)| credentials.trim());
+            findings.hide([value, token_of(token), alone].into_iter());
         }
         let challenge = rejected.challenge.as_deref();
         // It has been answered.

@@ -29,12 +29,13 @@
 //! # }
 //! ```
 //!
-//! Dropping a [`Check`] ends its starts; no program and no request of theirs is left.
+//! Dropping a [`Check`] or a [`Watch`] ends its starts; no program and no request of theirs is left.
 //!
-//! The SDK below (`rmcp`) logs what servers say, at every level but `error`. What a server says may hold a secret that it was
-//! given: a host that installs a [`tracing`] subscriber should keep targets that begin with `rmcp` at `error`.
+//! The SDK below (`rmcp`) logs what servers say. What a server says may hold a secret that it was given: a host that installs a
+//! [`tracing`] subscriber should leave out targets that begin with `rmcp`.
 
 mod authorization;
+mod backoff;
 mod check;
 mod event;
 mod event_stream;
@@ -43,9 +44,11 @@ mod handshake;
 mod header;
 mod http;
 mod limits;
+mod sign_in;
 mod start;
 mod stdio;
 mod stored;
+mod watch;
 
 pub use check::{Check, DEFAULT_CONCURRENCY, Start, Startup, StartupOptions};
 pub use event::{StartupEvent, Update};
@@ -55,7 +58,9 @@ pub use mcp_startup_auth::network::ClientError;
 pub use mcp_startup_config as config;
 pub use mcp_startup_core::*;
 pub use rmcp;
+pub use sign_in::{AuthStatus, SignedOut};
 pub use start::{DEFAULT_LIMIT, LiveServer};
+pub use watch::{Watch, WatchHandle};
 
 /// The README's example, compiled with the documentation's.
 #[cfg(doctest)]

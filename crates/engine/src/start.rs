@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use mcp_startup_auth::network::Network;
 use mcp_startup_auth::{CredentialStores, Mask};
 use mcp_startup_config::{
     HttpConfig, InheritedEnvironment, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
@@ -18,17 +21,21 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 use crate::authorization::{self, Authorization, look_for_authorization};
 use crate::findings::Findings;
 use crate::handshake::{Service, shake_hands};
 use crate::header::Lately;
 use crate::http::McpHttp;
+use crate::sign_in::Finished;
 use crate::stdio::{Program, lend};
 use crate::stored::read_stored;
 
 /// How long a start may take where neither the caller nor the configuration says: 30 s.
 pub const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
+/// A part of a value that is shorter is no secret.
+const SHORTEST_PART: usize = 8;
 /// How long closing a server may take: ending its session over HTTP.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// How long a server may take to list its tools.
@@ -38,7 +45,7 @@ const MAX_TOOL_PAGES: usize = 20;
 
 /// What every start of one [`Startup`](crate::Startup) shares.
 pub(crate) struct Means {
-    pub client: reqwest::Client,
+    pub network: Network,
     pub stores: Option<CredentialStores>,
     /// Goes over the limit of the configuration.
     pub limit: Option<Duration>,
@@ -48,6 +55,10 @@ pub(crate) struct Means {
     pub refreshes: TaskTracker,
     /// What came of the refreshes that a host has asked for.
     pub lately: Lately,
+    /// The sign-ins that were finished.
+    pub finished: Finished,
+    /// The URL of the host's client id metadata document.
+    pub client_metadata_url: Option<String>,
 }
 
 impl Means {
@@ -140,11 +151,20 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
     };
     let secrets: Vec<&SecretString> = match &config.transport {
         TransportConfig::Stdio(stdio) => {
-            secrets_of_arguments(&stdio.args).for_each(|secret| mask.add(secret));
+            for secret in secrets_of_arguments(&stdio.args) {
+                add_with_parts(&mut mask, secret);
+            }
+            for argument in &stdio.args {
+                add_parts_of_url(&mut mask, argument);
+            }
             if matches!(stdio.inherited, InheritedEnvironment::Everything) {
-                std::env::vars()
-                    .filter(|(name, _)| names_a_secret(name))
-                    .for_each(|(_, value)| mask.add(&value));
+                for (name, value) in std::env::vars_os() {
+                    let value = value.to_string_lossy();
+                    match names_a_secret(&name.to_string_lossy()) {
+                        true => add_with_parts(&mut mask, &value),
+                        false => add_parts_of_url(&mut mask, &value),
+                    }
+                }
             }
             // The PATH is shown where a program is not on it.
             let env = stdio.env.iter();
@@ -159,6 +179,14 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
             for pair in http.url.query().unwrap_or_default().split('&') {
                 mask.add(pair.split_once('=').map_or(pair, |(_, value)| value));
             }
+            // A proxy is given its password, and may answer in place of the server.
+            for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+                for name in [name.to_owned(), name.to_ascii_lowercase()] {
+                    if let Some(value) = std::env::var_os(name) {
+                        add_parts_of_url(&mut mask, &value.to_string_lossy());
+                    }
+                }
+            }
             let headers = http.headers.iter().map(|header| &header.value);
             let bearer = http.bearer.iter().map(|bearer| &bearer.token);
             headers.chain(bearer).collect()
@@ -166,13 +194,62 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
     };
     let given = config.filled_in.iter().chain(&config.oauth.client_secret);
     for secret in secrets.into_iter().chain(given) {
-        mask.add(secret.expose_secret());
-        // Of `Bearer abc` the server may echo `abc` alone.
-        if let Some((_, credentials)) = secret.expose_secret().split_once(' ') {
-            mask.add(credentials);
-        }
+        add_with_parts(&mut mask, secret.expose_secret());
     }
     mask
+}
+
+/// Hides a value, and what a server may say of it alone: the credentials of `Bearer abc`, one of two cookies, a password.
+fn add_with_parts(mask: &mut Mask, value: &str) {
+    mask.add(value);
+    if let Some((scheme, credentials)) = value.trim().split_once(' ') {
+        let credentials = credentials.trim();
+        mask.add(credentials);
+        if scheme.eq_ignore_ascii_case("basic") {
+            // RFC 7617, section 2.
+            let decoded = BASE64_STANDARD.decode(credentials).unwrap_or_default();
+            let decoded = String::from_utf8_lossy(&decoded);
+            mask.add(
+                decoded
+                    .split_once(':')
+                    .map_or(&*decoded, |(_, password)| password),
+            );
+        }
+    }
+    let parts = value.split([';', ',', '&', ' ']);
+    let values = parts.filter_map(|part| Some(part.split_once('=')?.1));
+    values
+        .filter(|value| value.len() >= SHORTEST_PART)
+        .for_each(|value| mask.add(value));
+    add_parts_of_url(mask, value);
+}
+
+/// Hides the password of a URL, and the values in its query that are called secrets.
+fn add_parts_of_url(mask: &mut Mask, value: &str) {
+    let Some(url) = value
+        .contains("://")
+        .then(|| Url::parse(value).ok())
+        .flatten()
+    else {
+        return;
+    };
+    if let Some(password) = url.password() {
+        mask.add(password);
+        mask.add(&percent_decoded(password));
+    }
+    for (name, value) in url.query_pairs() {
+        if names_a_secret(&name) {
+            mask.add(&value);
+        }
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    let as_pair = format!("x={}", text.replace('+', "%2B"));
+    let mut pairs = url::form_urlencoded::parse(as_pair.as_bytes());
+    pairs
+        .next()
+        .map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
 /// The values of arguments that are called secrets: `--api-key=VALUE`, `--api-key VALUE`, `API_KEY=VALUE`.
@@ -186,7 +263,13 @@ fn secrets_of_arguments(arguments: &[String]) -> impl Iterator<Item = &str> {
         .filter_map(|argument| argument.split_once('='))
         .filter(|(name, _)| names_a_secret(name))
         .map(|(_, value)| value);
-    separate.chain(joined)
+    // `--header "Authorization: Bearer abc"`
+    let headers = arguments
+        .iter()
+        .filter_map(|argument| argument.split_once(": "))
+        .filter(|(name, _)| names_a_secret(name))
+        .map(|(_, value)| value);
+    separate.chain(joined).chain(headers)
 }
 
 /// Whether a flag or a variable is called a secret. A program inherits much, and most of it is harmless.
@@ -332,7 +415,7 @@ impl Attempt<'_> {
                 None => Authorization::none(),
             },
         };
-        let client = self.means.client.clone();
+        let client = self.means.network.to_servers().clone();
         let (http, guard) =
             McpHttp::open(client, config, authorization, findings.clone(), self.live);
         self.connection = Some(guard);
@@ -355,8 +438,8 @@ impl Attempt<'_> {
                 }
                 if findings.log.last_status(RequestTarget::Mcp) == Some(401) {
                     let challenge = http.challenge();
-                    let (client, challenge) = (&self.means.client, challenge.as_deref());
-                    look_for_authorization(client, config, challenge, &findings).await;
+                    let (network, challenge) = (&self.means.network, challenge.as_deref());
+                    look_for_authorization(network, config, challenge, &findings).await;
                 }
                 None
             }

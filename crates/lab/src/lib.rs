@@ -11,7 +11,8 @@
 //! | `/NAME/requests` | what came to the row's servers, as JSON |
 //! | `/.well-known/oauth-protected-resource/NAME/mcp` | RFC 9728 |
 //! | `/.well-known/oauth-authorization-server/NAME` | RFC 8414, for the issuer `/NAME`; also as OpenID configuration |
-//! | `/NAME/token`, `/NAME/register`, `/NAME/revoke` | the authorization server |
+//! | `/NAME/authorize` | where a user signs in, who consents at once (RFC 6749, section 4.1) |
+//! | `/NAME/token`, `/NAME/register`, `/NAME/revoke` | the rest of the authorization server |
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -50,9 +51,9 @@ use tokio::sync::{oneshot, watch};
 use url::form_urlencoded;
 
 pub use scenario::{
-    Body, ConfiguredAuthorization, ConfiguredHeader, Discovery, Era, Expectation, McpEndpoint,
-    RenewedCredential, Reply, Rule, Scenario, Serves, StdioBehaviour, Step, StoredCredential,
-    TokenEndpoint, When, config_toml, parse_scenarios, scenarios,
+    Authorization, Body, ConfiguredAuthorization, ConfiguredHeader, Discovery, Era, Expectation,
+    McpEndpoint, RenewedCredential, Reply, Rule, Scenario, Serves, StdioBehaviour, Step,
+    StoredCredential, TokenEndpoint, When, config_toml, parse_scenarios, scenarios,
 };
 pub use served::{RecordedRequest, Target};
 pub use stdio_server::serve_stdio;
@@ -61,6 +62,19 @@ use served::Served;
 
 /// No client of a lab sends more than this.
 const LARGEST_REQUEST: usize = 1024 * 1024;
+
+/// The parameters that are kept of what comes to the authorization server: none of them is a secret.
+const PARAMETERS_KEPT: [&str; 9] = [
+    "client_id",
+    "code_challenge_method",
+    "grant_type",
+    "prompt",
+    "redirect_uri",
+    "resource",
+    "response_type",
+    "scope",
+    "token_type_hint",
+];
 
 /// Why a lab does not start.
 ///
@@ -343,6 +357,7 @@ enum Place {
     ProtectedResource,
     AuthorizationServer,
     NoDocument,
+    Authorize,
     Token,
     Register,
     Revoke,
@@ -358,7 +373,9 @@ impl Place {
                 Target::Discovery
             }
             Self::Token => Target::Token,
-            Self::Register | Self::Revoke | Self::Requests | Self::Page => Target::Other,
+            Self::Authorize | Self::Register | Self::Revoke | Self::Requests | Self::Page => {
+                Target::Other
+            }
         }
     }
 }
@@ -381,6 +398,7 @@ fn locate(path: &str) -> (&str, &str, Place) {
     let place = match beneath {
         "/mcp" | "/mcp/" => Place::Mcp,
         "/.well-known/openid-configuration" => Place::AuthorizationServer,
+        "/authorize" => Place::Authorize,
         "/token" => Place::Token,
         "/register" => Place::Register,
         "/revoke" => Place::Revoke,
@@ -421,24 +439,25 @@ async fn answer(State(lab): State<Arc<ServedRows>>, request: Request) -> Respons
         return reply::respond(StatusCode::PAYLOAD_TOO_LARGE, "");
     };
     let message: Option<Value> = serde_json::from_slice(&body).ok();
-    let form: BTreeMap<String, String> = match place {
-        Place::Token => form_urlencoded::parse(&body).into_owned().collect(),
-        _ => BTreeMap::new(),
+    let fields: &[u8] = match place {
+        Place::Token | Place::Revoke => &body,
+        Place::Authorize => parts.uri.query().unwrap_or_default().as_bytes(),
+        _ => b"",
     };
-    let bearer = bearer(&parts.headers);
+    let form: BTreeMap<String, String> = form_urlencoded::parse(fields).into_owned().collect();
     let token = match place {
         Place::Token => form.get("refresh_token").cloned(),
-        _ => bearer,
+        Place::Revoke => form.get("token").cloned(),
+        _ => bearer(&parts.headers),
     };
     let rpc_method = message
         .as_ref()
         .filter(|_| place == Place::Mcp)
         .and_then(protocol::method);
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let kept = ["grant_type", "client_id", "resource", "scope"];
     let kept = form
         .iter()
-        .filter(|(name, _)| kept.contains(&name.as_str()));
+        .filter(|(name, _)| PARAMETERS_KEPT.contains(&name.as_str()));
     let record = RecordedRequest {
         to: place.target(),
         method: parts.method.to_string(),
@@ -467,10 +486,16 @@ async fn answer(State(lab): State<Arc<ServedRows>>, request: Request) -> Respons
             authorization_server::protected_resource(served).await
         }
         (Place::AuthorizationServer, Some(_)) => authorization_server::metadata(served).await,
-        (Place::Token, Some(_)) if post => authorization_server::token(served, &form).await,
-        (Place::Register, Some(_)) if post => authorization_server::register(message),
-        // RFC 7009, section 2.2: the answer is the same for a token that was never valid.
-        (Place::Revoke, Some(_)) if post => reply::respond(StatusCode::OK, ""),
+        (Place::Authorize, Some(_)) if parts.method == Method::GET => {
+            authorization_server::authorize(served, &form)
+        }
+        (Place::Token, Some(_)) if post => {
+            authorization_server::token(served, &form, &parts.headers).await
+        }
+        (Place::Register, Some(_)) if post => authorization_server::register(served, message).await,
+        (Place::Revoke, Some(_)) if post => {
+            authorization_server::revoke(served, &form, &parts.headers).await
+        }
         _ => match served.scenario.pages.get(beneath) {
             Some(page) => reply::send(page, &served.places).await,
             None => {

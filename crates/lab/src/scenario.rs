@@ -115,6 +115,9 @@ pub struct Scenario {
     /// The token endpoint.
     #[serde(default)]
     pub token: TokenEndpoint,
+    /// How a user signs in.
+    #[serde(default)]
+    pub authorization: Authorization,
     /// Further pages, by their path beneath `/NAME`: a login page, a document that moved.
     #[serde(default)]
     pub pages: BTreeMap<String, Reply>,
@@ -224,6 +227,8 @@ impl Scenario {
             .chain(&self.discovery.protected_resource)
             .chain(&self.discovery.authorization_server)
             .chain(replies(&self.token.respond))
+            .chain(&self.authorization.register)
+            .chain(replies(&self.authorization.revoke))
             .chain(self.pages.values())
     }
 }
@@ -408,7 +413,8 @@ pub struct Rule {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct When {
-    /// `none`, `any` (any token, but one) or a token: the bearer token at the MCP endpoint, the refresh token at the token endpoint.
+    /// `none`, `any` (any token, but one) or a token: the bearer token at the MCP endpoint, the refresh token at the token endpoint,
+    /// the token that is to be revoked.
     pub token: Option<String>,
     /// The JSON-RPC method at the MCP endpoint, the grant type at the token endpoint.
     pub method: Option<String>,
@@ -517,6 +523,12 @@ pub struct Discovery {
     pub protected_resource: Option<Reply>,
     /// In place of the authorization server's metadata (RFC 8414, and OpenID Connect Discovery).
     pub authorization_server: Option<Reply>,
+    /// Fields of the protected-resource metadata, in place of a good server's; null takes one out.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub protected_resource_fields: Map<String, Value>,
+    /// Fields of the authorization server's metadata, in place of a good one's; null takes one out.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub authorization_server_fields: Map<String, Value>,
 }
 
 /// What a scenario's token endpoint does. Left out, it grants `fresh-token-1`, `fresh-token-2`, … for `good-refresh`, each good
@@ -550,6 +562,37 @@ impl Default for TokenEndpoint {
             respond: Vec::new(),
         }
     }
+}
+
+/// How a user signs in at a scenario's authorization server: by an authorization code with PKCE (RFC 6749, section 4.1; RFC 7636).
+/// Whoever comes to it consents at once.
+///
+/// Left out, it registers every client as `client-1`, which is public, and knows the client of
+/// [`configured`](Scenario::configured). It answers with a code (and with `iss`, where its metadata says so), and exchanges that for a
+/// token and a refresh token (`fresh-refresh-1`, …), for the scopes that were asked for.
+///
+/// ```
+/// let refuses: mcp_startup_lab::Authorization = serde_json::from_str(
+///     r#"{ "answer": { "error": "access_denied", "error_description": "Not today." } }"#,
+/// ).unwrap();
+/// assert_eq!(refuses.answer["error"].as_deref(), Some("access_denied"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Authorization {
+    /// The resource that it grants tokens for (RFC 8707); left out, the one that the protected-resource metadata names.
+    pub resource: Option<String>,
+    /// Parameters of the answer to the user's browser, in place of a good one's; null leaves one out. With an `error` there is no
+    /// code.
+    pub answer: BTreeMap<String, Option<String>>,
+    /// Fields of the registration's answer (RFC 7591), in place of a good one's; null takes one out. The client must come with a
+    /// `client_secret` that stands here, in the way that `token_endpoint_auth_method` says.
+    pub registered: Map<String, Value>,
+    /// In place of the registration's answer.
+    pub register: Option<Reply>,
+    /// The first rule that matches answers a revocation (RFC 7009), and nothing is revoked then; by `token`, the token that is to be
+    /// revoked.
+    pub revoke: Vec<Rule>,
 }
 
 /// What is stored for the client, in the row's words; [`Scenario::stored_record`] gives the record.
@@ -766,6 +809,19 @@ impl Places {
             .replace("{resource}", &self.resource)
             .replace("{prm}", &self.prm)
             .replace("{issuer}", &self.issuer)
+    }
+
+    /// `document` with these fields in place of its own; null takes one out.
+    pub(crate) fn put_in(&self, document: &mut Value, fields: &Map<String, Value>) {
+        let Value::Object(document) = document else {
+            return;
+        };
+        for (name, value) in fields {
+            match value {
+                Value::Null => document.remove(name),
+                value => document.insert(name.clone(), self.fill_json(value)),
+            };
+        }
     }
 
     /// Fills every text within.

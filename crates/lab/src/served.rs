@@ -25,7 +25,7 @@ pub enum Target {
     Discovery,
     /// The token endpoint.
     Token,
-    /// Anything else: registration, revocation, a page.
+    /// Anything else: authorization, registration, revocation, a page.
     Other,
 }
 
@@ -53,10 +53,11 @@ pub struct RecordedRequest {
     pub path: String,
     /// The JSON-RPC method, at the MCP endpoint.
     pub rpc_method: Option<String>,
-    /// The bearer token, or at the token endpoint the refresh token: `none`, `blank`, the lab's token, or `unlisted` for one that
-    /// the row does not know, which may be real and is not kept.
+    /// The bearer token; at the token endpoint the refresh token, and where tokens are revoked that token: `none`, `blank`, the
+    /// lab's token, or `unlisted` for one that the row does not know, which may be real and is not kept.
     pub token: String,
-    /// `grant_type`, `client_id`, `resource` and `scope`, at the token endpoint.
+    /// Those of what came to the authorization server that are no secrets: `client_id`, `code_challenge_method`, `grant_type`,
+    /// `prompt`, `redirect_uri`, `resource`, `response_type`, `scope`, `token_type_hint`.
     pub parameters: BTreeMap<String, String>,
 }
 
@@ -76,12 +77,29 @@ struct State {
     access_tokens: BTreeSet<String>,
     refresh_tokens: BTreeSet<String>,
     used_refresh_tokens: BTreeSet<String>,
+    revoked_tokens: BTreeSet<String>,
+    /// The codes that were given to users.
+    codes: BTreeMap<String, Code>,
+    used_codes: BTreeSet<String>,
+    /// Those of the clients that were registered.
+    redirect_uris: BTreeSet<String>,
     grants: u32,
     /// How often each rule has answered.
     answered: BTreeMap<(Target, usize), u32>,
 }
 
-/// What a refresh gives.
+/// What a code is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Code {
+    pub(crate) client_id: String,
+    pub(crate) redirect_uri: String,
+    /// The PKCE challenge, by S256.
+    pub(crate) challenge: String,
+    pub(crate) resource: String,
+    pub(crate) scope: Option<String>,
+}
+
+/// What a refresh gives, or a code.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) access_token: String,
@@ -96,6 +114,10 @@ impl Served {
             access_tokens: BTreeSet::new(),
             refresh_tokens: scenario.token.accepts.iter().cloned().collect(),
             used_refresh_tokens: BTreeSet::new(),
+            revoked_tokens: BTreeSet::new(),
+            codes: BTreeMap::new(),
+            used_codes: BTreeSet::new(),
+            redirect_uris: BTreeSet::new(),
             grants: 0,
             answered: BTreeMap::new(),
         };
@@ -154,10 +176,63 @@ impl Served {
         match serves {
             Serves::Open => true,
             Serves::Tokens(tokens) => token.is_some_and(|token| {
-                tokens.iter().any(|good| good == token)
-                    || self.state().access_tokens.contains(token)
+                let state = self.state();
+                let is_good =
+                    tokens.iter().any(|good| good == token) || state.access_tokens.contains(token);
+                is_good && !state.revoked_tokens.contains(token)
             }),
         }
+    }
+
+    /// Registers a client with these redirect URIs.
+    pub(crate) fn register(&self, redirect_uris: impl IntoIterator<Item = String>) {
+        self.state().redirect_uris.extend(redirect_uris);
+    }
+
+    /// Whether a client was registered with this redirect URI.
+    pub(crate) fn is_registered(&self, redirect_uri: &str) -> bool {
+        self.state().redirect_uris.contains(redirect_uri)
+    }
+
+    /// A new code.
+    pub(crate) fn give_code(&self, good_for: Code) -> String {
+        let mut state = self.state();
+        let number = state.codes.len() + state.used_codes.len() + 1;
+        let code = format!("fresh-code-{number}");
+        state.codes.insert(code.clone(), good_for);
+        code
+    }
+
+    /// What a code is good for, once. One that comes again revokes everything (RFC 6749, section 4.1.2).
+    pub(crate) fn take_code(&self, code: &str) -> Option<Code> {
+        let mut state = self.state();
+        if state.used_codes.contains(code) {
+            state.refresh_tokens.clear();
+            state.access_tokens.clear();
+        }
+        let good_for = state.codes.remove(code)?;
+        state.used_codes.insert(code.to_owned());
+        Some(good_for)
+    }
+
+    /// A new access token and a new refresh token.
+    pub(crate) fn grant(&self) -> Grant {
+        let mut state = self.state();
+        let access_token = state.new_access_token();
+        let refresh_token = state.new_refresh_token();
+        Grant {
+            access_token,
+            refresh_token: Some(refresh_token),
+        }
+    }
+
+    /// From now on the token is worth nothing, and with a refresh token no token that was granted.
+    pub(crate) fn revoke(&self, token: &str) {
+        let mut state = self.state();
+        if state.refresh_tokens.remove(token) {
+            state.access_tokens.clear();
+        }
+        state.revoked_tokens.insert(token.to_owned());
     }
 
     /// A new access token for a good refresh token.
@@ -171,22 +246,34 @@ impl Served {
         if !state.refresh_tokens.contains(refresh_token) {
             return None;
         }
-        state.grants += 1;
-        let access_token = format!("fresh-token-{}", state.grants);
-        state.known.insert(access_token.clone());
-        state.access_tokens.insert(access_token.clone());
+        let access_token = state.new_access_token();
         let new_refresh_token = self.scenario.token.rotates.then(|| {
-            let new = format!("fresh-refresh-{}", state.grants);
             state.refresh_tokens.remove(refresh_token);
             state.used_refresh_tokens.insert(refresh_token.to_owned());
-            state.refresh_tokens.insert(new.clone());
-            state.known.insert(new.clone());
-            new
+            state.new_refresh_token()
         });
         Some(Grant {
             access_token,
             refresh_token: new_refresh_token,
         })
+    }
+}
+
+impl State {
+    fn new_access_token(&mut self) -> String {
+        self.grants += 1;
+        let token = format!("fresh-token-{}", self.grants);
+        self.known.insert(token.clone());
+        self.access_tokens.insert(token.clone());
+        token
+    }
+
+    /// One that goes with the last access token.
+    fn new_refresh_token(&mut self) -> String {
+        let token = format!("fresh-refresh-{}", self.grants);
+        self.known.insert(token.clone());
+        self.refresh_tokens.insert(token.clone());
+        token
     }
 }
 
@@ -204,6 +291,7 @@ fn tokens_named(scenario: &Scenario) -> BTreeSet<String> {
             .and_then(|configured| configured.bearer.clone()),
     );
     let mut rules: Vec<&Rule> = scenario.token.respond.iter().collect();
+    rules.extend(&scenario.authorization.revoke);
     if let Some(mcp) = &scenario.mcp {
         rules.extend(&mcp.respond);
         if let Serves::Tokens(tokens) = &mcp.serves {

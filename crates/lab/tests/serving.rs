@@ -470,6 +470,450 @@ async fn a_refresh_gives_a_token_that_is_served() {
     assert_eq!(parameters, wanted);
 }
 
+/// The verifier of RFC 7636, appendix B, and its challenge.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const CALLBACK: &str = "http://127.0.0.1:1/callback";
+
+/// Fields as a query or a form, in which these stand in place of the usual ones; `""` leaves one out.
+fn fields(usual: &[(&str, &str)], others: &[(&str, &str)]) -> String {
+    let new = others
+        .iter()
+        .filter(|(name, _)| usual.iter().all(|(known, _)| known != name));
+    let all = usual.iter().map(|(name, value)| {
+        let other = others.iter().find(|(changed, _)| changed == name);
+        (*name, other.map_or(*value, |(_, value)| *value))
+    });
+    let all = all
+        .chain(new.copied())
+        .filter(|(_, value)| !value.is_empty());
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(all)
+        .finish()
+}
+
+/// The parameters that the user of a row comes back with; the status where they do not come back.
+async fn sign_in(
+    lab: &Lab,
+    row: &str,
+    others: &[(&str, &str)],
+) -> Result<Vec<(String, String)>, u16> {
+    let usual = [
+        ("response_type", "code"),
+        ("client_id", "client-1"),
+        ("redirect_uri", CALLBACK),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+        ("state", "a state"),
+        ("scope", "mcp:tools"),
+        ("resource", &lab.url(row)),
+    ];
+    let query = fields(&usual, others);
+    let got = get(lab, &format!("/{row}/authorize?{query}")).await;
+    let location = got
+        .head
+        .lines()
+        .find_map(|line| line.strip_prefix("location: "));
+    let Some(location) = location else {
+        return Err(got.status);
+    };
+    assert_eq!(got.status, 302);
+    let (to, query) = location.split_once('?').unwrap();
+    assert_eq!(to, CALLBACK);
+    Ok(url::form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect())
+}
+
+async fn register(lab: &Lab, row: &str, redirect_uri: &str) -> Response {
+    let body = json!({ "redirect_uris": [redirect_uri] }).to_string();
+    send(lab, "POST", &format!("/{row}/register"), "", &body).await
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Result<Vec<(String, String)>, u16> {
+    let pairs = pairs.iter();
+    Ok(pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect())
+}
+
+#[tokio::test]
+async fn a_user_comes_back_with_a_code_or_with_what_the_row_says() {
+    let promises = json!({ "authorizationServerFields": { "authorization_response_iss_parameter_supported": true, "client_id_metadata_document_supported": true } });
+    let answer = |answer: Value| json!({ "mcp": {}, "authorization": { "answer": answer } });
+    let rows = vec![
+        row("good", json!({ "mcp": {} })),
+        row("promises", json!({ "mcp": {}, "discovery": promises })),
+        row(
+            "denies",
+            answer(json!({ "error": "access_denied", "error_description": "not you" })),
+        ),
+        row(
+            "wrong",
+            answer(json!({ "state": "other", "iss": "{issuer}/x" })),
+        ),
+        row("silent", answer(json!({ "state": null, "code": null }))),
+        row(
+            "configured",
+            json!({ "mcp": {}, "configured": { "clientId": "mine" } }),
+        ),
+    ];
+    let lab = Lab::start_with(rows, 0).await.unwrap();
+    assert_eq!(
+        sign_in(&lab, "good", &[]).await,
+        Err(400),
+        "nobody has registered"
+    );
+    for name in ["good", "promises", "denies", "wrong", "silent"] {
+        assert_eq!(register(&lab, name, CALLBACK).await.status, 201);
+    }
+    let issuer = |name: &str| format!("{}/{name}", lab.base_url());
+    let (promises, wrong) = (issuer("promises"), issuer("wrong/x"));
+    let document = ("client_id", "https://host.example/client");
+    let denied = |error| pairs(&[("error", error), ("state", "a state")]);
+    for (name, others, wanted) in [
+        (
+            "good",
+            vec![],
+            pairs(&[("code", "fresh-code-1"), ("state", "a state")]),
+        ),
+        (
+            "good",
+            vec![("scope", "")],
+            pairs(&[("code", "fresh-code-2"), ("state", "a state")]),
+        ),
+        (
+            "promises",
+            vec![document],
+            pairs(&[
+                ("code", "fresh-code-1"),
+                ("iss", &promises),
+                ("state", "a state"),
+            ]),
+        ),
+        (
+            "denies",
+            vec![],
+            pairs(&[
+                ("error", "access_denied"),
+                ("error_description", "not you"),
+                ("state", "a state"),
+            ]),
+        ),
+        (
+            "wrong",
+            vec![],
+            pairs(&[
+                ("code", "fresh-code-1"),
+                ("iss", &wrong),
+                ("state", "other"),
+            ]),
+        ),
+        ("silent", vec![], pairs(&[])),
+        (
+            "configured",
+            vec![("client_id", "mine")],
+            pairs(&[("code", "fresh-code-1"), ("state", "a state")]),
+        ),
+        (
+            "good",
+            vec![("response_type", "token")],
+            denied("unsupported_response_type"),
+        ),
+        (
+            "good",
+            vec![("code_challenge", "")],
+            denied("invalid_request"),
+        ),
+        (
+            "good",
+            vec![("code_challenge_method", "plain")],
+            denied("invalid_request"),
+        ),
+        ("good", vec![("resource", "")], denied("invalid_target")),
+        (
+            "good",
+            vec![("resource", "https://a.example")],
+            denied("invalid_target"),
+        ),
+        (
+            "good",
+            vec![("redirect_uri", "http://127.0.0.1:1/other")],
+            Err(400),
+        ),
+        ("good", vec![("client_id", "another")], Err(400)),
+        ("good", vec![document], Err(400)),
+    ] {
+        assert_eq!(
+            sign_in(&lab, name, &others).await,
+            wanted,
+            "{name} {others:?}"
+        );
+    }
+
+    let requests = lab.requests("promises");
+    let asked = requests
+        .iter()
+        .find(|request| request.path == "/promises/authorize")
+        .unwrap();
+    let names: Vec<_> = asked.parameters.keys().map(String::as_str).collect();
+    let wanted = [
+        "client_id",
+        "code_challenge_method",
+        "redirect_uri",
+        "resource",
+        "response_type",
+        "scope",
+    ];
+    assert_eq!(names, wanted, "neither state nor challenge is kept");
+}
+
+#[tokio::test]
+async fn a_code_gives_tokens_once_to_who_has_the_verifier_and_the_secret() {
+    let secret =
+        |method| json!({ "client_secret": "s&e cret", "token_endpoint_auth_method": method });
+    let registered = |method| json!({ "mcp": { "serves": { "tokens": [] } }, "authorization": { "registered": secret(method) } });
+    let rows = vec![
+        row("public", json!({ "mcp": { "serves": { "tokens": [] } } })),
+        row("post", registered("client_secret_post")),
+        row("basic", registered("client_secret_basic")),
+        row("either", registered("none")),
+    ];
+    let lab = Lab::start_with(rows, 0).await.unwrap();
+    for name in ["public", "post", "basic", "either"] {
+        assert_eq!(register(&lab, name, CALLBACK).await.status, 201);
+    }
+    // "client-1:s%26e+cret"
+    let basic = "Authorization: Basic Y2xpZW50LTE6cyUyNmUrY3JldA==\r\n";
+    let exchange = async |name: &str, header: &str, others: &[(&str, &str)]| {
+        let answer = sign_in(&lab, name, &[]).await.unwrap();
+        let (resource, code) = (lab.url(name), answer[0].1.clone());
+        let usual = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("client_id", "client-1"),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", VERIFIER),
+            ("resource", &resource),
+        ];
+        let form = fields(&usual, others);
+        let got = send(&lab, "POST", &format!("/{name}/token"), header, &form).await;
+        (got, form)
+    };
+    let mine = ("client_secret", "s&e cret");
+    for (name, header, others, error) in [
+        (
+            "public",
+            "",
+            vec![("code_verifier", CHALLENGE)],
+            "invalid_grant",
+        ),
+        ("public", "", vec![("code_verifier", "")], "invalid_request"),
+        ("public", "", vec![("code", "")], "invalid_request"),
+        (
+            "public",
+            "",
+            vec![("code", "fresh-code-99")],
+            "invalid_grant",
+        ),
+        ("public", "", vec![("redirect_uri", "")], "invalid_grant"),
+        (
+            "public",
+            "",
+            vec![("client_id", "another")],
+            "invalid_grant",
+        ),
+        ("public", "", vec![("client_id", "")], "invalid_grant"),
+        (
+            "public",
+            "",
+            vec![("resource", "https://a.example")],
+            "invalid_target",
+        ),
+        ("post", "", vec![], "invalid_client"),
+        (
+            "post",
+            "",
+            vec![("client_secret", "another")],
+            "invalid_client",
+        ),
+        ("post", basic, vec![], "invalid_client"),
+        ("basic", "", vec![mine], "invalid_client"),
+        (
+            "basic",
+            "Authorization: Basic !\r\n",
+            vec![],
+            "invalid_client",
+        ),
+        ("either", "", vec![], "invalid_client"),
+    ] {
+        let (got, _) = exchange(name, header, &others).await;
+        let status = if error == "invalid_client" { 401 } else { 400 };
+        assert_eq!(
+            (got.status, got.json()),
+            (status, json!({ "error": error })),
+            "{name} {others:?}"
+        );
+    }
+    for (name, header, others) in [
+        ("public", "", vec![]),
+        ("post", "", vec![mine]),
+        ("basic", basic, vec![("client_id", "")]),
+        ("either", basic, vec![("client_id", "")]),
+        ("either", "", vec![mine]),
+    ] {
+        let (got, form) = exchange(name, header, &others).await;
+        let number = if others == [mine] && name == "either" {
+            2
+        } else {
+            1
+        };
+        let (access, refresh) = (
+            format!("fresh-token-{number}"),
+            format!("fresh-refresh-{number}"),
+        );
+        let wanted = json!({ "access_token": access, "token_type": "Bearer", "expires_in": 3600, "refresh_token": refresh, "scope": "mcp:tools" });
+        assert_eq!((got.status, got.json()), (200, wanted), "{name}");
+        assert_eq!(call(&lab, name, &access, "initialize").await.status, 200);
+
+        if name == "public" {
+            // Once more: that is theft, and all is revoked (RFC 6749, section 4.1.2).
+            let again = self::refresh(&lab, name, &form).await;
+            assert_eq!(again.json()["error"], "invalid_grant");
+            assert_eq!(call(&lab, name, &access, "initialize").await.status, 401);
+        }
+    }
+    let requests = lab.requests("post");
+    let exchanged = requests
+        .iter()
+        .rfind(|request| request.to == Target::Token)
+        .unwrap();
+    let names: Vec<_> = exchanged.parameters.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["client_id", "grant_type", "redirect_uri", "resource"],
+        "no secret is kept"
+    );
+}
+
+#[tokio::test]
+async fn what_is_revoked_is_worth_nothing_unless_the_row_refuses() {
+    let serves = json!({ "serves": { "tokens": ["good-token"] } });
+    let refuses =
+        json!({ "revoke": [{ "when": { "token": "good-token" }, "reply": { "status": 503 } }] });
+    let rows = vec![
+        row("revokes", json!({ "mcp": serves })),
+        row(
+            "refuses",
+            json!({ "mcp": serves, "authorization": refuses }),
+        ),
+        row(
+            "confidential",
+            json!({ "mcp": serves, "authorization": { "registered": { "client_secret": "s" } } }),
+        ),
+    ];
+    let lab = Lab::start_with(rows, 0).await.unwrap();
+    let revoke = async |name: &str, form: &str| {
+        send(&lab, "POST", &format!("/{name}/revoke"), "", form)
+            .await
+            .status
+    };
+    let is_served =
+        async |name: &str, token: &str| call(&lab, name, token, "initialize").await.status == 200;
+    let granted = "grant_type=refresh_token&refresh_token=good-refresh";
+
+    assert_eq!(revoke("revokes", "").await, 400);
+    assert_eq!(revoke("revokes", "token=nobody-knows").await, 200);
+    assert!(is_served("revokes", "good-token").await);
+    assert_eq!(
+        revoke("revokes", "token=good-token&token_type_hint=access_token").await,
+        200
+    );
+    assert!(!is_served("revokes", "good-token").await);
+    assert_eq!(refresh(&lab, "revokes", granted).await.status, 200);
+    assert!(is_served("revokes", "fresh-token-1").await);
+    assert_eq!(revoke("revokes", "token=good-refresh").await, 200);
+    assert!(!is_served("revokes", "fresh-token-1").await);
+    assert_eq!(
+        refresh(&lab, "revokes", granted).await.json()["error"],
+        "invalid_grant"
+    );
+
+    assert_eq!(revoke("refuses", "token=good-token").await, 503);
+    assert!(is_served("refuses", "good-token").await);
+    assert_eq!(revoke("refuses", "token=good-refresh").await, 200);
+
+    assert_eq!(
+        revoke("confidential", "token=good-token&client_id=client-1").await,
+        401
+    );
+    assert_eq!(
+        revoke(
+            "confidential",
+            "token=good-token&client_id=client-1&client_secret=s"
+        )
+        .await,
+        200
+    );
+
+    let requests = lab.requests("revokes");
+    let revocation = requests
+        .iter()
+        .filter(|request| request.path == "/revokes/revoke")
+        .nth(2);
+    let revocation = revocation.unwrap();
+    assert_eq!(revocation.token, "good-token");
+    assert_eq!(revocation.parameters["token_type_hint"], "access_token");
+}
+
+#[tokio::test]
+async fn documents_and_registration_have_the_fields_that_the_row_says() {
+    let discovery = json!({
+        "protectedResourceFields": { "resource": "{base}", "scopes_supported": null },
+        "authorizationServerFields": { "code_challenge_methods_supported": ["plain"], "registration_endpoint": null },
+    });
+    let authorization = json!({ "registered": { "client_id": "other", "client_secret": "s", "token_endpoint_auth_method": null } });
+    let refuses = json!({ "register": { "status": 400, "body": { "json": { "error": "invalid_redirect_uri" } } } });
+    let rows = vec![
+        row(
+            "changed",
+            json!({ "mcp": {}, "discovery": discovery, "authorization": authorization }),
+        ),
+        row("refuses", json!({ "mcp": {}, "authorization": refuses })),
+    ];
+    let lab = Lab::start_with(rows, 0).await.unwrap();
+    let prm = get(&lab, "/.well-known/oauth-protected-resource/changed/mcp")
+        .await
+        .json();
+    assert_eq!(
+        (&prm["resource"], prm.get("scopes_supported")),
+        (&json!(lab.base_url()), None)
+    );
+    assert_eq!(
+        prm["authorization_servers"],
+        json!([format!("{}/changed", lab.base_url())])
+    );
+    let metadata = get(&lab, "/.well-known/oauth-authorization-server/changed")
+        .await
+        .json();
+    assert_eq!(
+        metadata["code_challenge_methods_supported"],
+        json!(["plain"])
+    );
+    assert_eq!(metadata.get("registration_endpoint"), None);
+    assert_eq!(
+        metadata["token_endpoint"],
+        format!("{}/changed/token", lab.base_url())
+    );
+
+    let client = register(&lab, "changed", CALLBACK).await.json();
+    let wanted = json!({ "client_id": "other", "client_secret": "s", "redirect_uris": [CALLBACK] });
+    assert_eq!(client, wanted);
+    assert_eq!(register(&lab, "refuses", CALLBACK).await.status, 400);
+    let nothing = send(&lab, "POST", "/changed/register", "", "{}").await;
+    assert_eq!(nothing.json()["error"], "invalid_redirect_uri");
+}
+
 #[tokio::test]
 async fn the_token_endpoint_fails_as_its_row_says() {
     let token = |reply: Value| json!({ "mcp": {}, "token": { "respond": [{ "reply": reply }] } });

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::{failures_page, protocol_page, schemas, typescript};
+use crate::{failures_page, guide, protocol_page, schemas, typescript, workspace_root};
 
 /// Folders in which everything is generated, so that any other file is left over from an earlier version.
 const GENERATED_FOLDERS: &[&str] = &["schema", "bindings/typescript/src/generated"];
@@ -71,6 +71,7 @@ pub fn files() -> Result<Vec<GeneratedFile>, Box<dyn Error>> {
         ),
         file("docs/protocol.md", protocol_page::page()?),
         file("docs/failures.md", failures_page::page()?),
+        file(guide::PAGE, guide::page(&workspace_root()?)?),
     ])
 }
 

@@ -11,6 +11,7 @@ mod examples;
 mod failures_page;
 mod field_order;
 mod generate;
+mod guide;
 mod markdown;
 mod protocol_page;
 mod schemas;
@@ -32,7 +33,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Writes what is derived from the types: JSON Schemas, TypeScript, docs/protocol.md, docs/failures.md
+    /// Writes what is derived from the types: JSON Schemas, TypeScript, docs/protocol.md, docs/failures.md; and the code in
+    /// docs/guide.md, from the files where it is tested
     ///
     /// The types of crates/core are the only definition. What is written here is committed, so that nobody needs Rust to
     /// use it, and a test fails when it no longer fits the types. Files that are no longer generated are removed.

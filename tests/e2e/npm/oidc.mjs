@@ -5,7 +5,10 @@
 // Once it accepts requests it writes one line to stdout: `listening http://127.0.0.1:PORT`. That is the issuer too.
 // It ends when its stdin ends, so that a killed test leaves nothing behind, and at SIGTERM.
 //
-// MCP, legacy and stateless: /mcp and /NAME/mcp for any NAME. Each is a resource of its own (RFC 8707, RFC 9728).
+// MCP, legacy and stateless: /mcp and /NAME/mcp for any NAME. Each is a resource of its own (RFC 8707, RFC 9728). An MCP server
+// elsewhere becomes one by /test/resource, and asks what a token is worth at /token/introspection (RFC 7662).
+//
+// The page on which the user signs in has two buttons, `allow` and `deny`. Who posts its form without either allows.
 //
 // A refresh token is good for one use. If one comes again, oidc-provider takes it as stolen and destroys the grant: every
 // token of that sign-in is dead, the newest too. That is what a client that races itself or forgets what it got runs into.
@@ -13,11 +16,14 @@
 // What only tests may do, JSON in and out:
 //     POST /test/grant {name?, accessTtl?, clientId?}    a user who has signed in; an accessTtl <= 0 has expired already
 //          -> {issuer, clientId, accessToken, refreshToken, expiresAtMs, resource, grantId}
-//     GET  /test/stats -> {refreshes, refused, reuses, perGrant: {GRANT_ID: refreshes}}; `refreshes` counts before `afterMs`
+//     GET  /test/stats -> {requests, refreshes, refused, reuses, perGrant: {GRANT_ID: refreshes}}; `requests` counts all but those
+//          to this door, `refreshes` before `afterMs`
 //     POST /test/reset-stats
 //     POST /test/delay {beforeMs?, afterMs?}             of each token request: before it is carried out, before it is answered
 //     POST /test/expire {accessToken}                    that token is invalid at once
 //     POST /test/revoke {refreshToken}                   the user withdraws consent: the grant is destroyed
+//     POST /test/resource {resource}                     tokens are granted for the MCP server of this URL, too
+//          -> {issuer, scope, clientId, clientSecret}    with which it asks for introspection
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -52,7 +58,10 @@ const SCOPES = `${SCOPE} offline_access`;
 const USER = 'user-1';
 const MCP_PATH = /^(\/[\w.~-]+)?\/mcp$/;
 const seconds = () => Math.floor(Date.now() / 1000);
-const stats = { refreshes: 0, refused: 0, reuses: 0, perGrant: {} };
+const noStats = () => ({ requests: 0, refreshes: 0, refused: 0, reuses: 0, perGrant: {} });
+const stats = noStats();
+// MCP servers that are not here.
+const elsewhere = new Set();
 const delay = { beforeMs: 0, afterMs: 0 };
 
 // The one that comes with oidc-provider forgets the oldest of 1000 rows, and with it that a refresh token was used.
@@ -98,23 +107,34 @@ const publicClient = (id) => ({
   token_endpoint_auth_method: 'none',
 });
 
+// What an MCP server elsewhere is to the authorization server: it asks, and never signs in.
+const asking = {
+  client_id: 'resource-server',
+  client_secret: randomBytes(16).toString('hex'),
+  redirect_uris: [],
+  response_types: [],
+  grant_types: [],
+};
+
 const resourceServer = (resource) => ({ scope: SCOPE, audience: resource, accessTokenFormat: 'opaque' });
 
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
 const provider = new Provider(issuer, {
   adapter: Adapter,
-  clients: [publicClient('client-1')],
+  clients: [publicClient('client-1'), asking],
   clientDefaults: { id_token_signed_response_alg: 'ES256' },
   clockTolerance: 0, // an expired token is refused at once, not 15 s later
   cookies: { keys: [randomBytes(16).toString('hex')] },
   expiresWithSession: () => false,
   features: {
     devInteractions: { enabled: false },
+    introspection: { enabled: true },
     registration: { enabled: true },
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo: (_, resource) => {
-        if (!resource.startsWith(issuer) || !MCP_PATH.test(resource.slice(issuer.length))) throw new errors.InvalidTarget();
+        const isHere = resource.startsWith(issuer) && MCP_PATH.test(resource.slice(issuer.length));
+        if (!isHere && !elsewhere.has(resource)) throw new errors.InvalidTarget();
         return resourceServer(resource);
       },
     },
@@ -189,7 +209,7 @@ const door = {
     };
   },
   'GET /test/stats': () => stats,
-  'POST /test/reset-stats': () => Object.assign(stats, { refreshes: 0, refused: 0, reuses: 0, perGrant: {} }),
+  'POST /test/reset-stats': () => Object.assign(stats, noStats()),
   'POST /test/delay': ({ beforeMs = 0, afterMs = 0 }) => Object.assign(delay, { beforeMs, afterMs }),
   'POST /test/expire': async ({ accessToken }) => {
     const token = await provider.AccessToken.find(accessToken);
@@ -204,6 +224,10 @@ const door = {
       await provider.Grant.adapter.destroy(token.grantId);
     }
     return { found: token !== undefined };
+  },
+  'POST /test/resource': ({ resource }) => {
+    elsewhere.add(new URL(resource).href);
+    return { issuer, scope: SCOPE, clientId: asking.client_id, clientSecret: asking.client_secret };
   },
 };
 
@@ -239,12 +263,22 @@ async function mcp(request, response, path) {
   return json(response, 200, { jsonrpc: '2.0', id, ...answer });
 }
 
-// One page, for a browser and for a plain HTTP client that keeps cookies: the button signs in and consents.
+// One page, for a browser and for a plain HTTP client that keeps cookies: a button signs in and consents, another says no.
+const PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in</title>
+<style>body { font: 1.1rem/1.5 sans-serif; max-width: 30rem; margin: 15vh auto } button { font: inherit; margin-right: 1rem }</style>
+<h1>Sign in</h1><p>A program on your computer wants to use the tools of a server for you.</p>
+<form method="post"><button id="allow">Allow</button><button id="deny" name="deny" value="yes">Deny</button></form>
+`;
+
 async function interaction(request, response) {
   const { params } = await provider.interactionDetails(request, response);
   if (request.method !== 'POST') {
     response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' });
-    return response.end('<!doctype html><title>Sign in</title><form method="post"><button id="allow">Allow</button></form>\n');
+    return response.end(PAGE);
+  }
+  if (parseForm(await text(request)).deny) {
+    const refusal = { error: 'access_denied', error_description: 'the user has said no' };
+    return provider.interactionFinished(request, response, refusal);
   }
   const resources = [params.resource ?? []].flat();
   const grantId = await newGrant(params.client_id, params.scope ?? '', resources);
@@ -257,6 +291,7 @@ async function route(request, response) {
   const { pathname } = new URL(request.url, issuer);
   const test = door[`${request.method} ${pathname}`];
   if (test) return json(response, 200, await test(JSON.parse((await text(request)) || '{}')));
+  stats.requests += 1;
   if (MCP_PATH.test(pathname)) return mcp(request, response, pathname);
   if (pathname.startsWith('/interaction/')) return interaction(request, response);
   if (pathname.startsWith(METADATA) && MCP_PATH.test(pathname.slice(METADATA.length))) {

@@ -9,6 +9,10 @@
     reason = "each test program uses a part of it, and a test may panic and print"
 )]
 
+#[cfg(unix)]
+pub mod oidc;
+
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -79,6 +83,29 @@ impl User {
         );
     }
 
+    /// The records that are stored for the user, by the name of their server; none without a file. It panics where that is not
+    /// whole.
+    pub fn records(&self) -> BTreeMap<String, Value> {
+        let records: BTreeMap<String, Value> =
+            match std::fs::read(self.path("home/.codex/.credentials.json")) {
+                Ok(file) => serde_json::from_slice(&file).unwrap(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+                Err(error) => panic!("{error}"),
+            };
+        let name = |record: &Value| record["server_name"].as_str().unwrap().to_owned();
+        records
+            .into_values()
+            .map(|record| (name(&record), record))
+            .collect()
+    }
+
+    pub fn assert_others_untouched(&self) {
+        let records = self.records();
+        for other in others() {
+            assert_eq!(records[other["server_name"].as_str().unwrap()], other);
+        }
+    }
+
     /// The program, for this user: nothing of the environment of the tests comes to it but the PATH.
     pub fn program(&self, arguments: &[&str]) -> Run {
         let mut command = Command::new(PROGRAM);
@@ -106,6 +133,15 @@ impl User {
             config.to_str().unwrap(),
         ])
     }
+}
+
+/// What others keep in the file of the records, which nobody else may touch.
+pub fn others() -> Vec<Value> {
+    let other = |name: &str| {
+        json!({"server_name": name, "server_url": format!("https://{name}.example/mcp"), "access_token": "theirs",
+            "odd": {"number": 1.5, "list": [null, true]}})
+    };
+    vec![other("other-a"), other("other-b")]
 }
 
 /// One run of the program.

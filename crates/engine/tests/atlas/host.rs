@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use mcp_startup::auth::network::Network;
 use mcp_startup::auth::{
-    CredentialKey, CredentialRecord, CredentialStore, CredentialStores, MemoryStore, network,
+    CredentialKey, CredentialRecord, CredentialStore, CredentialStores, MemoryStore,
 };
 use mcp_startup::config::{self, ServerEntry};
 use mcp_startup::{Rejected, Startup, StartupFailure, StartupOptions};
@@ -49,7 +50,8 @@ async fn host(
     server: &ServerEntry,
     url: &str,
 ) -> Result<u16, Box<StartupFailure>> {
-    let client = network::client().unwrap();
+    let network = Network::new().unwrap();
+    let client = network.to_servers();
     let mut header = startup.authorization(server, None).await?;
     for _ in 0..MOST_REQUESTS {
         let mut request = client

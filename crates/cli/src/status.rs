@@ -1,0 +1,256 @@
+//! `mcp-startup status`: what is stored for each server, and what it is worth.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use mcp_startup::config::{ServerEntry, TransportConfig};
+use mcp_startup::{
+    AccessTokenWorth, AuthStatus, McpAuthStatus, Startup, StartupOptions, printable,
+};
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+use crate::CommandError;
+use crate::arguments::{self, StatusFormat};
+use crate::configuration::{self, selected, shown};
+use crate::exit_status::ExitStatus;
+use crate::interruption::Interruption;
+use crate::report;
+use crate::table::run_login;
+
+const NAME_CHARS: usize = 40;
+const STORE_CHARS: usize = 20;
+const DETAIL_CHARS: usize = 300;
+
+/// What `--format json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Statuses {
+    /// The configuration that was read.
+    configuration: String,
+    /// Each server, in the order of the configuration.
+    servers: Vec<ServerStatus>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServerStatus {
+    name: String,
+    /// `stdio` or `http`; null for an entry that can't be used.
+    transport: Option<&'static str>,
+    /// How a client is authorized; null where that can't be known.
+    auth_status: Option<McpAuthStatus>,
+    /// What is stored for exactly this server; null where nothing is.
+    stored: Option<Stored>,
+    /// Why it can't be known what is stored.
+    store_error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    /// The place: `file`, `keyring`.
+    store: Option<String>,
+    access_token: AccessTokenWorth,
+    /// Whether there is one that can be used.
+    refresh_token: bool,
+    /// When the access token expires, in ms since the Unix epoch; null where that is not known.
+    expires_at_ms: Option<i64>,
+    scopes: Vec<String>,
+    issuer: Option<String>,
+}
+
+pub fn run(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
+    let configuration = configuration::read(arguments.config)?;
+    let servers = selected(&configuration, &arguments.servers)?;
+    let startup = Startup::new(StartupOptions::for_configuration(&configuration))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let found = runtime.block_on(async {
+        let mut interruption = Interruption::listen()?;
+        let asked = servers
+            .iter()
+            .map(|server| startup.auth_status(server, arguments.online));
+        tokio::select! {
+            biased;
+            () = interruption.next() => Ok(None),
+            found = futures::future::join_all(asked) => Ok::<_, std::io::Error>(Some(found)),
+        }
+    });
+    // The look-up of a host's name can't be cancelled.
+    runtime.shutdown_background();
+    let Some(found) = found? else {
+        return Ok(ExitStatus::Interrupted);
+    };
+    let found: Vec<_> = servers
+        .iter()
+        .zip(found)
+        .map(|(entry, status)| of(entry, status))
+        .collect();
+    let unreadable = found.iter().any(|server| server.store_error.is_some());
+    match arguments.format {
+        StatusFormat::Json => report::print(&Statuses {
+            configuration: configuration.path.display().to_string(),
+            servers: found,
+        })?,
+        StatusFormat::Table if found.is_empty() => {
+            let path = shown(&configuration.path);
+            let _ = writeln!(anstream::stderr(), "No server is enabled in {path}.");
+        }
+        StatusFormat::Table => print_table(&found, arguments.online)?,
+    }
+    Ok(match unreadable {
+        true => ExitStatus::Failed,
+        false => ExitStatus::AllReady,
+    })
+}
+
+fn of(entry: &ServerEntry, status: AuthStatus) -> ServerStatus {
+    let transport = entry
+        .config
+        .as_ref()
+        .ok()
+        .map(|config| match config.transport {
+            TransportConfig::Stdio(_) => "stdio",
+            TransportConfig::Http(_) => "http",
+        });
+    ServerStatus {
+        name: entry.name.clone(),
+        transport,
+        auth_status: status.status,
+        stored: status.worth.map(|worth| Stored {
+            store: status.store,
+            access_token: worth.access_token,
+            refresh_token: worth.refresh_token,
+            expires_at_ms: status.expires_at_ms,
+            scopes: status.scopes,
+            issuer: status.issuer,
+        }),
+        store_error: status.store_error.map(|error| error.to_string()),
+    }
+}
+
+fn print_table(servers: &[ServerStatus], online: bool) -> std::io::Result<()> {
+    let now_ms = now_ms();
+    let names: Vec<_> = servers
+        .iter()
+        .map(|server| printable(&server.name, NAME_CHARS))
+        .collect();
+    let widest = names
+        .iter()
+        .map(|name| name.width())
+        .max()
+        .unwrap_or_default();
+    let mut stdout = anstream::stdout().lock();
+    for (server, name) in servers.iter().zip(&names) {
+        let (look, words) = line(server, online, now_ms);
+        let (mark, style) = (look.mark(), look.style());
+        let padding = " ".repeat(widest - name.width());
+        writeln!(stdout, "{style}{mark}{style:#} {name}{padding}  {words}")?;
+    }
+    stdout.flush()
+}
+
+#[derive(Clone, Copy)]
+enum Look {
+    Authorized,
+    Asks,
+    Broken,
+    Nothing,
+}
+
+impl Look {
+    fn mark(self) -> char {
+        match self {
+            Self::Authorized => '✓',
+            Self::Asks => '!',
+            Self::Broken => '✗',
+            Self::Nothing => '-',
+        }
+    }
+
+    fn style(self) -> Style {
+        match self {
+            Self::Authorized => AnsiColor::Green.on_default(),
+            Self::Asks => AnsiColor::Yellow.on_default(),
+            Self::Broken => AnsiColor::Red.on_default(),
+            Self::Nothing => Style::new().dimmed(),
+        }
+    }
+}
+
+/// What a person wants to know of it, in a line.
+fn line(server: &ServerStatus, online: bool, now_ms: i64) -> (Look, String) {
+    let Some(transport) = server.transport else {
+        let words = "its entry in the configuration can't be used: `mcp-startup check` says why";
+        return (Look::Broken, words.to_owned());
+    };
+    if server.auth_status == Some(McpAuthStatus::BearerToken) {
+        return (
+            Look::Authorized,
+            "the configuration carries its token".to_owned(),
+        );
+    }
+    if let Some(error) = &server.store_error {
+        return (Look::Broken, printable(error, DETAIL_CHARS));
+    }
+    if let Some(stored) = &server.stored {
+        return of_stored(&server.name, stored, now_ms);
+    }
+    match server.auth_status {
+        Some(McpAuthStatus::NotLoggedIn) => (
+            Look::Asks,
+            format!("not signed in: {}", run_login(&server.name)),
+        ),
+        Some(McpAuthStatus::Unsupported) if transport == "stdio" => (
+            Look::Nothing,
+            "a program on this machine: nothing to sign in to".to_owned(),
+        ),
+        Some(McpAuthStatus::Unsupported) => (Look::Nothing, "offers no sign-in".to_owned()),
+        _ if online => {
+            let words =
+                "nothing is stored, and whether it offers a sign-in could not be found out now";
+            (Look::Nothing, words.to_owned())
+        }
+        _ => {
+            let words = "nothing is stored; whether it offers a sign-in shows with --online";
+            (Look::Nothing, words.to_owned())
+        }
+    }
+}
+
+fn of_stored(name: &str, stored: &Stored, now_ms: i64) -> (Look, String) {
+    let place = printable(stored.store.as_deref().unwrap_or_default(), STORE_CHARS);
+    let signed_in = |more: String| (Look::Authorized, format!("signed in ({place}); {more}"));
+    match (stored.access_token, stored.expires_at_ms) {
+        (AccessTokenWorth::Good, Some(expires_at)) => {
+            let left = duration(expires_at.saturating_sub(now_ms));
+            signed_in(format!("the token is good for {left}"))
+        }
+        (AccessTokenWorth::Good | AccessTokenWorth::ExpiryUnknown, _) => {
+            signed_in("when the token expires is not known".to_owned())
+        }
+        (AccessTokenWorth::Expired | AccessTokenWorth::Absent, _) if stored.refresh_token => {
+            signed_in("the token has expired, and the next start renews it".to_owned())
+        }
+        (AccessTokenWorth::Expired | AccessTokenWorth::Absent, _) => (
+            Look::Asks,
+            format!("sign-in expired ({place}): {}", run_login(name)),
+        ),
+    }
+}
+
+fn duration(ms: i64) -> String {
+    match ms / 60_000 {
+        0 => format!("{} s", ms / 1000),
+        minutes @ 1..=119 => format!("{minutes} min"),
+        minutes @ 120..=2879 => format!("{} h", minutes / 60),
+        minutes => format!("{} days", minutes / 1440),
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,139 @@
+//! The rows of `sign_out.json`.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use mcp_startup::auth::Revocation;
+
+use crate::secrets::logged;
+use crate::{Client, User, all_went_well, lab_of, requests_at, row, same};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Case {
+    name: String,
+    about: String,
+    because: String,
+    #[serde(default)]
+    server: Value,
+    expect: Expectation,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Expectation {
+    /// `revoked`, `notOffered` or `failed`.
+    revocation: String,
+    /// The tokens that came to be revoked, in order.
+    #[serde(default)]
+    tokens: Vec<String>,
+    /// The row whose authorization server they came to, if not its own.
+    to: Option<String>,
+    /// Whether nothing at all was sent.
+    #[serde(default)]
+    silent: bool,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_comes_to_what_it_says() {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("sign_out.json")).unwrap();
+    let lab = lab_of(
+        cases
+            .iter()
+            .map(|case| row(&case.name, &case.server))
+            .collect(),
+    )
+    .await;
+    let mut wrong = Vec::new();
+    for case in &cases {
+        assert!(
+            !case.because.is_empty() && !case.about.is_empty(),
+            "{}",
+            case.name
+        );
+        let user = User::with(&lab, &case.name, &Client::default());
+        if let Err(what) = run(case, &user).await {
+            wrong.push(format!("{} ({})\n  {what}", case.name, case.because));
+        }
+    }
+    all_went_well("sign-outs", cases.len(), &wrong);
+}
+
+async fn run(case: &Case, user: &User<'_>) -> Result<(), String> {
+    let was_stored = user.record().is_some();
+    let to = case.expect.to.as_ref().unwrap_or(&case.name);
+    let before = requests_at(user.lab, to, "revoke").len();
+    let signed_out = user.startup.sign_out(&user.server).await;
+    let signed_out = signed_out.map_err(|error| error.to_string())?;
+    let revocation = match signed_out.revocation {
+        Revocation::Revoked => "revoked",
+        Revocation::NotOffered => "notOffered",
+        Revocation::Failed => "failed",
+    };
+    same("revocation", revocation, &case.expect.revocation)?;
+    same("was stored", signed_out.was_stored, was_stored)?;
+
+    let requests = requests_at(user.lab, to, "revoke").split_off(before);
+    let tokens: Vec<_> = requests
+        .iter()
+        .map(|request| request.token.clone())
+        .collect();
+    same("tokens", &tokens, &case.expect.tokens)?;
+    for request in &requests {
+        let hint = match request.token.contains("refresh") {
+            true => "refresh_token",
+            false => "access_token",
+        };
+        same("hint", request.parameters["token_type_hint"].as_str(), hint)?;
+    }
+    if *to != case.name {
+        same("at its own", user.requests_at("revoke").len(), 0)?;
+    }
+    if case.expect.silent {
+        same("requests", user.requests().len(), 0)?;
+    }
+
+    same("stored", user.record(), None)?;
+    let records: Map<String, Value> = serde_json::from_str(&user.file()).unwrap();
+    same("other records", records.len(), 1)?;
+    let again = user.startup.sign_out(&user.server).await;
+    let again = again.map_err(|error| error.to_string())?;
+    same("was stored after that", again.was_stored, false)?;
+    logged(&[
+        "good-token".to_owned(),
+        "good-refresh".to_owned(),
+        "issued-secret".to_owned(),
+    ])
+}
+
+/// What was signed in is signed out: nothing of it is worth anything any more.
+#[tokio::test]
+async fn what_a_sign_in_was_given_is_worth_nothing_after_a_sign_out() {
+    use crate::{REDIRECT_URI, come_back};
+    let secret = serde_json::json!({ "authorization": { "registered": {
+        "client_secret": "issued-secret", "client_secret_expires_at": 0, "token_endpoint_auth_method": "client_secret_post"
+    } } });
+    let lab = lab_of(vec![row("server", &secret)]).await;
+    let user = User::new(&lab, "server");
+    let begun = user
+        .startup
+        .begin_sign_in(&user.server, REDIRECT_URI)
+        .await
+        .unwrap();
+    let callback = come_back(&begun.authorization_url).await;
+    user.startup
+        .finish_sign_in(&begun.pending, &callback)
+        .await
+        .unwrap();
+    assert!(user.is_ready().await);
+    let record = user.record().unwrap();
+
+    let signed_out = user.startup.sign_out(&user.server).await.unwrap();
+    assert_eq!(signed_out.revocation, Revocation::Revoked);
+    assert_eq!(user.record(), None);
+    // Somebody has kept a copy.
+    user.write_record(&record);
+    assert!(!user.is_ready().await);
+    let refused = user.token_requests("refresh_token").pop().unwrap();
+    assert_eq!(refused.token, "fresh-refresh-1");
+}

@@ -1,0 +1,19 @@
+//! Codex's `config.toml`, with variables that are secret.
+
+#![no_main]
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use mcp_startup_fuzz::check_configuration;
+
+fuzz_target!(|input: &[u8]| -> Corpus {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return Corpus::Reject;
+    };
+    let without_mark = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // That would be the other format.
+    if without_mark.trim_start().starts_with('{') {
+        return Corpus::Reject;
+    }
+    check_configuration(text);
+    Corpus::Keep
+});

@@ -1,0 +1,94 @@
+//! The credential file. The first line of the input is a record (or anything else, for none), the rest is the file: what
+//! was there of other keys keeps its text and its place, and the record is found again.
+
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use mcp_startup_auth::fuzzing::{file_with_record, record_in_file};
+use mcp_startup_auth::{CredentialKey, CredentialRecord};
+use mcp_startup_fuzz::{Layout, is_one_line, members, mutate};
+use secrecy::ExposeSecret;
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let dictionary = include_str!("../dictionaries/credential.dict");
+    mutate(
+        data,
+        size,
+        max_size,
+        seed,
+        Layout::Lines { after: 0 },
+        dictionary,
+    )
+});
+
+fuzz_target!(|input: &[u8]| {
+    let (first, file) = match input.iter().position(|byte| *byte == b'\n') {
+        Some(end) => (&input[..end], &input[end + 1..]),
+        None => (&b""[..], input),
+    };
+    let new = std::str::from_utf8(first)
+        .ok()
+        .and_then(|json| CredentialRecord::parse(json).ok());
+    // linear|638130d5ab3558f4
+    let key = CredentialKey::new("linear", "https://mcp.linear.app/mcp");
+
+    let before = members(file);
+    let stored = record_in_file(file, &key);
+    if let Err(error) = &stored {
+        // The line and the column are all that changes in it.
+        assert!(
+            is_one_line(&error.detail) && error.detail.len() < 200,
+            "{error}"
+        );
+    }
+    let Some(before) = before else {
+        assert!(stored.is_err(), "no object, and no error");
+        assert!(file_with_record(file, &key, new.as_ref()).is_err());
+        return;
+    };
+    let is_there = before.iter().any(|(name, _)| name == key.as_str());
+    assert!(
+        is_there != matches!(stored, Ok(None)),
+        "it is there, or it is not"
+    );
+
+    let content = file_with_record(file, &key, new.as_ref()).expect("it can be written");
+    // A buffer that grew would leave copies of secrets behind.
+    assert!(content.len() <= room(&before, &key, new.as_ref()));
+    assert!(!content.is_empty() && std::str::from_utf8(&content).is_ok());
+    assert_eq!(record_in_file(&content, &key).as_ref(), Ok(&new));
+    let after = members(&content).expect("what was written is an object");
+    let others = |members: &[(String, Box<serde_json::value::RawValue>)]| -> Vec<(String, String)> {
+        let others = members.iter().filter(|(name, _)| name != key.as_str());
+        others
+            .map(|(name, json)| (name.clone(), json.get().to_owned()))
+            .collect()
+    };
+    assert_eq!(others(&after), others(&before));
+    let mut mine = after.iter().filter(|(name, _)| name == key.as_str());
+    let found = mine.next().map(|(_, json)| json.get().to_owned());
+    let wanted = new
+        .as_ref()
+        .map(|new| new.to_json().expose_secret().to_owned());
+    assert_eq!(found, wanted);
+    assert!(mine.next().is_none());
+
+    // Taken out again, the file is as if it had never been in it.
+    let without = file_with_record(&content, &key, None).expect("it can be written");
+    assert_eq!(record_in_file(&without, &key), Ok(None));
+    let without = members(&without).expect("what was written is an object");
+    assert_eq!(others(&without), others(&before));
+});
+
+/// As much as `Document::with` makes room for.
+fn room(
+    before: &[(String, Box<serde_json::value::RawValue>)],
+    key: &CredentialKey,
+    new: Option<&CredentialRecord>,
+) -> usize {
+    let of = |name: &str, json: &str| 6 * name.len() + json.len() + 8;
+    let others = before.iter().filter(|(name, _)| name != key.as_str());
+    let others: usize = others.map(|(name, json)| of(name, json.get())).sum();
+    let new = new.map_or(0, |new| of(key.as_str(), new.to_json().expose_secret()));
+    others + new + 8
+}

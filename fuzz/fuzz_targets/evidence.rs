@@ -1,0 +1,31 @@
+//! Whole evidence, as a host in another language hands it in.
+
+#![no_main]
+
+#[path = "../../crates/core/tests/actions/mod.rs"]
+mod actions;
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use mcp_startup_core::{Evidence, judge};
+use mcp_startup_fuzz::{Layout, check_verdict, mutate};
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let dictionary = include_str!("../dictionaries/evidence.dict");
+    mutate(data, size, max_size, seed, Layout::Whole, dictionary)
+});
+
+fuzz_target!(|json: &[u8]| {
+    let Ok(evidence) = serde_json::from_slice::<Evidence>(json) else {
+        return;
+    };
+    check_verdict(&evidence);
+    let failure = judge(evidence.clone());
+    let (message, recovery) = (failure.message(), failure.recovery());
+    assert!(
+        actions::says_what_to_do(message, recovery),
+        "{message:?} does not say what to do: {recovery:?}"
+    );
+    let written = serde_json::to_string(&evidence).expect("evidence can be written");
+    let read: Evidence = serde_json::from_str(&written).expect("what was written can be read");
+    assert_eq!(read, evidence);
+});

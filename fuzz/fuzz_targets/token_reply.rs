@@ -1,0 +1,71 @@
+//! The answer of a token endpoint: the tokens in it, and the code of an error in it.
+
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use mcp_startup_auth::CredentialRecord;
+use mcp_startup_auth::fuzzing::token_reply;
+use mcp_startup_core::{ClientSource, refusal};
+use mcp_startup_fuzz::{Layout, members, mutate};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let dictionary = include_str!("../dictionaries/token_reply.dict");
+    mutate(data, size, max_size, seed, Layout::Whole, dictionary)
+});
+
+fuzz_target!(|body: &[u8]| {
+    let code = refusal::error_code(body);
+    if let Some(code) = &code {
+        let is_code = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
+        assert!(!code.is_empty() && code.len() <= 200 && code.bytes().all(is_code));
+    }
+    for status in [200, 400, 503] {
+        refusal::meaning(
+            Some(status),
+            code.as_deref(),
+            Some(ClientSource::Registration),
+        );
+    }
+
+    let reply = token_reply(body);
+    // An odd field that does not matter costs no token. Not so yet for what no `Value` can hold: a number beyond f64, half of a
+    // surrogate pair, arrays in arrays.
+    if let Some(members) = members(body)
+        && serde_json::from_slice::<Value>(body).is_ok()
+    {
+        let text = |name| {
+            let mut members = members.iter().rev();
+            let (_, json) = members.find(|(known, _)| known == name)?;
+            let text: String = serde_json::from_str(json.get()).ok()?;
+            Some(text).filter(|text| !text.trim().is_empty())
+        };
+        let found = |name| Some(reply.as_ref()?.get(name)?.as_str()?.to_owned());
+        let access_token = text("access_token");
+        assert_eq!(found("access_token"), access_token);
+        if access_token.is_some() {
+            assert_eq!(found("refresh_token"), text("refresh_token"));
+        }
+    }
+    let Some(reply) = reply else {
+        return;
+    };
+
+    // It can be written into a record, whose tokens it then are.
+    let old = r#"{"access_token":"old","refresh_token":"rt","issuer":"https://auth.example","expires_at":0,"x":[1.0]}"#;
+    let old = CredentialRecord::parse(old).expect("a record");
+    let record = old.with(&reply).expect("a reply fits into a record");
+    let text = |name: &str| reply.get(name).and_then(Value::as_str);
+    let access_token = text("access_token").expect("a reply has an access token");
+    assert!(!access_token.trim().is_empty());
+    // One with a control character in it can't be sent, and is none.
+    let can_be_sent = !access_token.contains(char::is_control);
+    let sent = record.access_token().map(|token| token.expose_secret());
+    assert_eq!(sent, Some(access_token).filter(|_| can_be_sent));
+    let kept = record.refresh_token().map(|token| token.expose_secret());
+    assert_eq!(kept, text("refresh_token").or(Some("rt")));
+    let expires_at = reply.get("expires_at").and_then(Value::as_i64);
+    assert_eq!(record.facts().expires_at_ms, expires_at);
+    assert_eq!(record.issuer(), old.issuer());
+});
