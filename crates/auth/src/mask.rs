@@ -76,6 +76,22 @@ impl Mask {
         replaced(text, self.found_in(text, true))
     }
 
+    /// A URL that a server has chosen, or made by ours: secrets replaced, and nothing shown from where one begins. What a URL library
+    /// does to a path may take a secret apart.
+    pub fn hide_in_url(&self, url: &str) -> String {
+        let hidden = self.hide(url);
+        let beginnings = self.secrets.iter().filter_map(|secret| {
+            let secret = secret.expose_secret();
+            let beginning = secret.get(..SHORTEST_PART)?;
+            // One that is a URL itself begins as all of them do.
+            (!secret.contains("://")).then(|| hidden.find(beginning))?
+        });
+        match beginnings.min() {
+            Some(at) => format!("{}{MASKED}", &hidden[..at]),
+            None => hidden,
+        }
+    }
+
     /// Foreign text as it may be kept: secrets replaced, control characters escaped, at most `max_chars` characters.
     pub fn foreign(&self, text: &str, max_chars: usize) -> String {
         printable(&self.hide(text), max_chars)
@@ -306,6 +322,26 @@ mod tests {
             ("\u{fffd}t=\"token\" said", "[masked] said"),
         ] {
             assert_eq!(mask.hide(text), hidden, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_url_nothing_is_shown_from_where_a_secret_begins() {
+        let mut mask = Mask::default();
+        mask.add("s3cret-to/ken?=x");
+        mask.add("https://given.example/path");
+        for (url, hidden) in [
+            (
+                "https://a.example/x/s3cret-to/other",
+                "https://a.example/x/[masked]",
+            ),
+            (
+                "https://a.example/x/s3cret-to/ken",
+                "https://a.example/x/[masked]",
+            ),
+            ("https://a.example/x", "https://a.example/x"),
+        ] {
+            assert_eq!(mask.hide_in_url(url), hidden);
         }
     }
 

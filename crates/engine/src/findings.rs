@@ -210,15 +210,18 @@ impl Findings {
             .as_mut()
             .and_then(|found| found.issuer.as_mut());
         let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
-        let requests = evidence.requests.iter_mut().flat_map(|request| {
-            [
-                &mut request.url,
-                &mut request.oauth_error,
-                &mut request.retry_after,
-            ]
-        });
-        for text in requests.flatten().chain(issuer) {
-            *text = printable(&mask.hide_whole(text), URL_CHARS);
+        for request in &mut evidence.requests {
+            let said = [&mut request.oauth_error, &mut request.retry_after];
+            for text in said.into_iter().flatten() {
+                *text = printable(&mask.hide_whole(text), URL_CHARS);
+            }
+        }
+        let urls = evidence
+            .requests
+            .iter_mut()
+            .filter_map(|request| request.url.as_mut());
+        for url in urls.chain(issuer) {
+            *url = printable(&mask.hide_in_url(url), URL_CHARS);
         }
         evidence
     }
