@@ -32,7 +32,7 @@ const LONG: Duration = Duration::from_secs(60);
 /// What must not happen would have happened by then.
 const SHORT: Duration = Duration::from_millis(150);
 
-/// One test for each case of the [suite](crate::conformance), each with a new and empty store: the second argument is a tuple
+/// One test for each case of the [suite](mod@crate::conformance), each with a new and empty store: the second argument is a tuple
 /// with the store first, and what must live as long behind it.
 ///
 /// ```
