@@ -30,11 +30,8 @@ fuzz_target!(|body: &[u8]| {
     }
 
     let reply = token_reply(body);
-    // An odd field that does not matter costs no token. Not so yet for what no `Value` can hold: a number beyond f64, half of a
-    // surrogate pair, arrays in arrays.
-    if let Some(members) = members(body)
-        && serde_json::from_slice::<Value>(body).is_ok()
-    {
+    // An odd field that does not matter costs no token: not even one that no `Value` can hold.
+    if let Some(members) = members(body) {
         let text = |name| {
             let mut members = members.iter().rev();
             let (_, json) = members.find(|(known, _)| known == name)?;

@@ -244,16 +244,23 @@ fn client(
         text.filter(|text| !text.is_empty())
     };
     let issued_secret = issued("client_secret");
-    let configured = served.scenario.configured.as_ref();
+    let (stored, configured) = (&served.scenario.stored, &served.scenario.configured);
     let known = match &id {
-        Some(id) if *id == registered_id(served) => issued_secret,
+        Some(id) if *id == registered_id(served) => {
+            let stored = stored.as_ref().filter(|client| client.client_id.as_ref() == Some(id));
+            Some(issued_secret.or(stored.and_then(|client| client.client_secret.as_deref())))
+        }
         Some(_) => configured
+            .as_ref()
             .filter(|client| client.client_id == id)
-            .and_then(|client| client.client_secret.as_deref()),
+            .map(|client| client.client_secret.as_deref()),
         None => None,
     };
-    let Some(known) = known else {
-        return Ok(id);
+    let known = match (known, &secret) {
+        (Some(Some(known)), _) => known,
+        // A public client has no secret: this one is somebody else's.
+        (Some(None), Some(_)) => return Err("invalid_client"),
+        (Some(None), None) | (None, _) => return Ok(id),
     };
     // One that is told to send none has a secret all the same.
     let its_method = issued("token_endpoint_auth_method")
