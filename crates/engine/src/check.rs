@@ -19,9 +19,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::event::{StartupEvent, Update};
 use crate::findings::Findings;
-use crate::header::{self, Lately, Rejected};
-use crate::sign_in::{self, AuthStatus, Finished, SignedOut};
-use crate::start::{LiveServer, Means, Outcome, mask, start};
+use crate::given::mask;
+use crate::header::{self, Rejected};
+use crate::lately::Lately;
+use crate::means::{Finished, Means};
+use crate::sign_in::{self, AuthStatus, SignedOut};
+use crate::start::{LiveServer, Outcome, start};
 use crate::stdio::Program;
 
 /// How many servers start at once unless told otherwise.

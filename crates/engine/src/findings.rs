@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::event::Update;
-use crate::stored::Known;
+use crate::known::Known;
 use mcp_startup_auth::network::Refused;
 use mcp_startup_auth::{Discovered, Mask, RequestLog, StoreError};
 use mcp_startup_config::EntryProblem;

@@ -1,70 +1,23 @@
 //! The header for a request that the host makes itself, with another SDK.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use mcp_startup_auth::CredentialKey;
 use mcp_startup_auth::network::bare_url;
 use mcp_startup_config::{HttpConfig, ServerConfig, ServerEntry, TransportConfig};
 use mcp_startup_core::{
-    CredentialSent, Evidence, FirstRequest, RequestEvidence, RequestTarget, StartPhase,
-    StartupFailure, Transport, judge,
+    CredentialSent, FirstRequest, RequestEvidence, RequestTarget, StartPhase, StartupFailure,
+    Transport, judge,
 };
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::authorization::{self, Renewal, Renewed, look_for_authorization};
 use crate::findings::Findings;
+use crate::given::mask;
 use crate::http::MAX_CHALLENGE_CHARS;
-use crate::start::{Means, mask, milliseconds};
+use crate::lately::Outcome;
+use crate::means::{Means, milliseconds};
 use crate::stored::{Stored, read_stored};
-
-/// How long what came of a refresh is remembered. A start has one, whatever comes of it; what a host does is many calls.
-const LATELY: Duration = Duration::from_secs(60);
-
-/// What came of the refreshes that a host has asked for a moment ago.
-#[derive(Default)]
-pub(crate) struct Lately(Mutex<Vec<(Instant, Outcome)>>);
-
-enum Outcome {
-    /// This token: if the server refuses it, another refresh mends nothing.
-    Renewed(SecretString),
-    /// Nothing, with this access token of this record: what was found out.
-    Failed(CredentialKey, Option<SecretString>, Box<Evidence>),
-}
-
-impl Lately {
-    fn note(&self, outcome: Outcome) {
-        self.lock().push((Instant::now(), outcome));
-    }
-
-    fn has_renewed(&self, token: &str) -> bool {
-        self.lock().iter().any(|(_, outcome)| match outcome {
-            Outcome::Renewed(renewed) => renewed.expose_secret() == token,
-            Outcome::Failed(..) => false,
-        })
-    }
-
-    fn failure(&self, key: &CredentialKey, wanting: Option<&SecretString>) -> Option<Evidence> {
-        let wanting = wanting.map(ExposeSecret::expose_secret);
-        self.lock()
-            .iter()
-            .rev()
-            .find_map(|(_, outcome)| match outcome {
-                Outcome::Failed(of, token, evidence)
-                    if of == key && token.as_ref().map(ExposeSecret::expose_secret) == wanting =>
-                {
-                    Some((**evidence).clone())
-                }
-                Outcome::Failed(..) | Outcome::Renewed(_) => None,
-            })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<(Instant, Outcome)>> {
-        let mut outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        outcomes.retain(|(since, _)| since.elapsed() < LATELY);
-        outcomes
-    }
-}
 
 /// A request that a server has answered with 401.
 ///

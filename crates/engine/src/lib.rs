@@ -40,10 +40,14 @@ mod check;
 mod event;
 mod event_stream;
 mod findings;
+mod given;
 mod handshake;
 mod header;
 mod http;
+mod known;
+mod lately;
 mod limits;
+mod means;
 mod sign_in;
 mod start;
 mod stdio;
@@ -57,9 +61,10 @@ pub use mcp_startup_auth as auth;
 pub use mcp_startup_auth::network::ClientError;
 pub use mcp_startup_config as config;
 pub use mcp_startup_core::*;
+pub use means::DEFAULT_LIMIT;
 pub use rmcp;
 pub use sign_in::{AuthStatus, SignedOut};
-pub use start::{DEFAULT_LIMIT, LiveServer};
+pub use start::LiveServer;
 pub use watch::{Watch, WatchHandle};
 
 /// The README's example, compiled with the documentation's.

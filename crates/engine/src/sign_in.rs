@@ -1,7 +1,5 @@
 //! Signing in and out of the servers of a configuration, and how each is authorized now.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -15,7 +13,7 @@ use mcp_startup_core::{CredentialWorth, DiscoveryOutcome, McpAuthStatus, assess,
 use secrecy::ExposeSecret;
 
 use crate::authorization;
-use crate::start::{DEFAULT_LIMIT, Means};
+use crate::means::{DEFAULT_LIMIT, Means};
 use crate::stored::now_ms;
 
 /// What a server is asked with to find out what it wants: a handshake, which every server knows.
@@ -25,18 +23,6 @@ const INITIALIZE: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     r#""}}}"#
 );
-
-/// The sign-ins that were finished: each is good for one.
-#[derive(Debug, Default)]
-pub(crate) struct Finished(Mutex<HashSet<String>>);
-
-impl Finished {
-    /// Whether it is the first time.
-    fn note(&self, pending: &PendingSignIn) -> bool {
-        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        states.insert(pending.state().to_owned())
-    }
-}
 
 /// How a client is authorized at a server, and what is stored for it. No secret is in it.
 #[derive(Clone, Debug, Default)]

@@ -21,8 +21,9 @@ use crate::backoff::{pause, random, retry_after};
 use crate::check::{Keeping, Run, Starts, Startup};
 use crate::event::{StartupEvent, Update};
 use crate::findings::Findings;
-use crate::start::{LiveServer, Means, milliseconds};
-use crate::stored::Known;
+use crate::known::Known;
+use crate::means::{Means, milliseconds};
+use crate::start::LiveServer;
 
 /// How often what is stored for the servers that failed is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
