@@ -247,7 +247,9 @@ fn client(
     let (stored, configured) = (&served.scenario.stored, &served.scenario.configured);
     let known = match &id {
         Some(id) if *id == registered_id(served) => {
-            let stored = stored.as_ref().filter(|client| client.client_id.as_ref() == Some(id));
+            let stored = stored
+                .as_ref()
+                .filter(|client| client.client_id.as_ref() == Some(id));
             Some(issued_secret.or(stored.and_then(|client| client.client_secret.as_deref())))
         }
         Some(_) => configured
