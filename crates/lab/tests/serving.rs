@@ -730,6 +730,7 @@ async fn a_code_gives_tokens_once_to_who_has_the_verifier_and_the_secret() {
             vec![("resource", "https://a.example")],
             "invalid_target",
         ),
+        ("public", "", vec![mine], "invalid_client"),
         ("post", "", vec![], "invalid_client"),
         (
             "post",
