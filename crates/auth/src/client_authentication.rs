@@ -25,15 +25,18 @@ pub(crate) struct ClientAuthentication<'a> {
 }
 
 impl<'a> ClientAuthentication<'a> {
-    /// The client of `record`. `configured` is the secret that the configuration has for that client; else it is the one that was
-    /// issued with the record, and is sent as was said then. `methods` is the field of the metadata that lists the methods of the
-    /// endpoint.
+    /// The client of `record`. Its secret is that of the configuration, if that is `configured` for this very client; else it is the
+    /// one that was issued with the record, and is sent as was said then. `methods` is the field of the metadata that lists the
+    /// methods of the endpoint.
     pub fn new(
         record: &'a CredentialRecord,
-        configured: Option<&'a SecretString>,
+        configured: Option<&'a (String, Option<SecretString>)>,
         metadata: &AuthorizationMetadata,
         methods: &str,
     ) -> Self {
+        let configured = configured
+            .filter(|(id, _)| record.client_id() == Some(id))
+            .and_then(|(_, secret)| secret.as_ref());
         let methods = metadata
             .additional_fields
             .get(methods)
@@ -86,7 +89,7 @@ mod tests {
             CredentialRecord::from_json(&fields).unwrap()
         };
         let public = CredentialRecord::from_json(&json!({ "client_id": "c" })).unwrap();
-        let configured = SecretString::from("configured");
+        let configured = ("c".to_owned(), Some(SecretString::from("configured")));
         let (basic, post) = (Some("client_secret_basic"), Some("client_secret_post"));
         // The record, whether the configuration has a secret, what the metadata lists, what goes into the header and into the form.
         for (record, is_configured, methods, header, form) in [
@@ -134,8 +137,8 @@ mod tests {
             let mut metadata = AuthorizationMetadata::default();
             let listed = methods.map(|methods| ("methods".to_owned(), methods));
             metadata.additional_fields.extend(listed);
-            let secret = is_configured.then_some(&configured);
-            let client = ClientAuthentication::new(record, secret, &metadata, "methods");
+            let configured = is_configured.then_some(&configured);
+            let client = ClientAuthentication::new(record, configured, &metadata, "methods");
             let mut written = Serializer::new(String::new());
             client.add_to(&mut written);
             assert_eq!(client.basic(), header.map(|secret| ("c", secret)));

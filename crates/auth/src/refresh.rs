@@ -198,10 +198,8 @@ impl TokenRequest {
             return None;
         }
         let configured = wanted.client.as_ref();
-        let configured = configured.filter(|(id, _)| record.client_id() == Some(id));
-        let secret = configured.and_then(|(_, secret)| secret.as_ref());
         let methods = "token_endpoint_auth_methods_supported";
-        let client = ClientAuthentication::new(record, secret, &wanted.metadata, methods);
+        let client = ClientAuthentication::new(record, configured, &wanted.metadata, methods);
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token")
             .append_pair("refresh_token", refresh_token.expose_secret())

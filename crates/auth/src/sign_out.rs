@@ -26,11 +26,11 @@ pub enum Revocation {
 /// with which the access tokens that came of it should go too (section 2.1), and the access token.
 ///
 /// Where there is a refresh token, it alone decides what came of it: an authorization server need not revoke access tokens (section
-/// 2). `secret`: that of the client of the configuration, if the record was granted to it.
+/// 2). `client`: that of the configuration and its secret, sent only for a record that was granted to that client.
 pub async fn revoke(
     outside: &Outside,
     record: &CredentialRecord,
-    secret: Option<&SecretString>,
+    client: Option<&(String, Option<SecretString>)>,
     log: &RequestLog,
 ) -> Revocation {
     let Some(issuer) = record.issuer() else {
@@ -49,7 +49,7 @@ pub async fn revoke(
     let revoking = Revoking {
         outside,
         endpoint,
-        client: ClientAuthentication::new(record, secret, &metadata, methods),
+        client: ClientAuthentication::new(record, client, &metadata, methods),
         log,
     };
     let tokens = [

@@ -89,6 +89,12 @@ pub(crate) fn configured_header(http: &HttpConfig) -> Option<&ConfiguredHeader> 
     headers.find(|header| header.name.eq_ignore_ascii_case("authorization"))
 }
 
+/// The client that a configuration has, and its secret.
+pub(crate) fn configured_client(oauth: &OAuthClient) -> Option<(String, Option<SecretString>)> {
+    let client_id = oauth.client_id.clone()?;
+    Some((client_id, oauth.client_secret.clone()))
+}
+
 impl Authorization {
     /// A start whose authorization the configuration carries: that, and never OAuth.
     pub fn configured(token: Option<SecretString>) -> Self {
@@ -276,11 +282,7 @@ impl Renewal {
             rejected,
             resource: resource.unwrap_or_else(|| bare_url(&self.resource)),
             metadata,
-            client: self
-                .oauth
-                .client_id
-                .clone()
-                .map(|id| (id, self.oauth.client_secret.clone())),
+            client: configured_client(&self.oauth),
             scopes: self.scopes.clone(),
         };
         let refreshed = refresh(

@@ -89,16 +89,12 @@ impl McpHttp {
         findings: Arc<Findings>,
         live: bool,
     ) -> (Self, DropGuard) {
-        let headers = config.headers.iter().filter_map(|header| {
-            let name = HeaderName::try_from(header.name.as_str()).ok()?;
-            Some((name, sensitive(header.value.expose_secret()).ok()?))
-        });
         let over = CancellationToken::new();
         let guard = over.clone().drop_guard();
         let shared = Shared {
             client,
             url: config.url.clone(),
-            headers: headers.collect(),
+            headers: configured_headers(config),
             authorization,
             findings,
             live,
@@ -189,14 +185,7 @@ impl McpHttp {
         let mut redirects = 0;
         loop {
             let sends = self.shared.authorization.sends();
-            let media_types = [
-                (
-                    ACCEPT,
-                    HeaderValue::from_static("application/json, text/event-stream"),
-                ),
-                (CONTENT_TYPE, HeaderValue::from_static(JSON)),
-            ];
-            let protocol = headers.clone().into_iter().chain(media_types);
+            let protocol = headers.clone().into_iter().chain(media_types());
             let request = self
                 .request(Method::POST, &url, &sends, session_id, protocol)
                 .map_err(failure)?
@@ -381,6 +370,26 @@ impl Answer {
     }
 }
 
+/// The headers that a configuration has for its server, as far as they can be sent.
+pub(crate) fn configured_headers(config: &HttpConfig) -> HeaderMap {
+    let headers = config.headers.iter().filter_map(|header| {
+        let name = HeaderName::try_from(header.name.as_str()).ok()?;
+        Some((name, sensitive(header.value.expose_secret()).ok()?))
+    });
+    headers.collect()
+}
+
+/// What a message is, and what may come back.
+pub(crate) fn media_types() -> [(HeaderName, HeaderValue); 2] {
+    [
+        (
+            ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        ),
+        (CONTENT_TYPE, HeaderValue::from_static(JSON)),
+    ]
+}
+
 fn sensitive(value: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     let mut value = HeaderValue::from_str(value)?;
     value.set_sensitive(true);
@@ -388,7 +397,7 @@ fn sensitive(value: &str) -> Result<HeaderValue, InvalidHeaderValue> {
 }
 
 /// Every `WWW-Authenticate` of an answer as one list, which is what RFC 9110, section 5.2, makes of them.
-fn challenge(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn challenge(headers: &HeaderMap) -> Option<String> {
     let challenges: Vec<_> = headers
         .get_all(WWW_AUTHENTICATE)
         .iter()

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp_startup_auth::{
     CredentialKey, CredentialRecord, PendingSignIn, RequestLog, Revocation, SignIn, SignInBegun,
     SignInError, SignInFailureKind, StoreError, begin_sign_in, discover, finish_sign_in, revoke,
@@ -12,9 +10,10 @@ use mcp_startup_config::{HttpConfig, ServerConfig, ServerEntry, TransportConfig}
 use mcp_startup_core::{CredentialWorth, DiscoveryOutcome, McpAuthStatus, assess, auth_status};
 use secrecy::ExposeSecret;
 
-use crate::authorization;
+use crate::authorization::{self, configured_client};
+use crate::http::{challenge, configured_headers, media_types};
 use crate::means::{DEFAULT_LIMIT, Means};
-use crate::stored::now_ms;
+use crate::stored::{credential_key, now_ms};
 
 /// What a server is asked with to find out what it wants: a handshake, which every server knows.
 const INITIALIZE: &str = concat!(
@@ -70,7 +69,11 @@ pub(crate) async fn begin(
     let begun = async {
         let stored = match &means.stores {
             // What can't be read can still be written over.
-            Some(stores) => stores.find(&key(config, http)).await.ok().flatten(),
+            Some(stores) => stores
+                .find(&credential_key(config, http))
+                .await
+                .ok()
+                .flatten(),
             None => None,
         };
         let record = stored.map(|found| found.record);
@@ -81,7 +84,7 @@ pub(crate) async fn begin(
             url: http.url.clone(),
             redirect_uri: redirect_uri.to_owned(),
             challenge,
-            client: configured_client(config),
+            client: configured_client(&config.oauth),
             client_metadata_url: means.client_metadata_url.clone(),
             scopes: config.scopes.clone(),
             granted: match (&record, wants_more) {
@@ -101,10 +104,6 @@ pub(crate) async fn finish(
     pending: &PendingSignIn,
     callback_url: &str,
 ) -> Result<(), SignInError> {
-    let failed = |error: &StoreError| {
-        let message = format!("the sign-in went well, and could not be stored: {error}");
-        SignInError::new(SignInFailureKind::StoreFailed, message)
-    };
     let Some(stores) = &means.stores else {
         return Err(SignInError::new(
             SignInFailureKind::StoreFailed,
@@ -131,8 +130,10 @@ pub(crate) async fn finish(
     };
     let record = within(means.limit.unwrap_or(DEFAULT_LIMIT), exchanged).await?;
     let key = CredentialKey::new(pending.server_name(), pending.server_url());
-    let saved = stores.save(&key, &record).await;
-    saved.map_err(|error| failed(&error))
+    stores.save(&key, &record).await.map_err(|error| {
+        let message = format!("the sign-in went well, and could not be stored: {error}");
+        SignInError::new(SignInFailureKind::StoreFailed, message)
+    })
 }
 
 pub(crate) async fn sign_out(entry: &ServerEntry, means: &Means) -> Result<SignedOut, SignInError> {
@@ -143,20 +144,15 @@ pub(crate) async fn sign_out(entry: &ServerEntry, means: &Means) -> Result<Signe
             revocation: Revocation::NotOffered,
         });
     };
-    let key = key(config, http);
+    let key = credential_key(config, http);
     let failed =
         |error: StoreError| SignInError::new(SignInFailureKind::StoreFailed, error.to_string());
     let mut revocation = Revocation::NotOffered;
     if let Some(found) = stores.find(&key).await.map_err(failed)? {
         let outside = means.network.beyond(&http.url).await;
-        let client = configured_client(config);
-        let is_its = |(id, _): &&(String, _)| found.record.client_id() == Some(id);
-        let secret = client
-            .as_ref()
-            .filter(is_its)
-            .and_then(|(_, secret)| secret.as_ref());
+        let client = configured_client(&config.oauth);
         let log = RequestLog::default();
-        let revoking = revoke(&outside, &found.record, secret, &log);
+        let revoking = revoke(&outside, &found.record, client.as_ref(), &log);
         revocation = tokio::time::timeout(means.limit_of(config), revoking)
             .await
             .unwrap_or(Revocation::Failed);
@@ -180,7 +176,7 @@ pub(crate) async fn status(entry: &ServerEntry, means: &Means, online: bool) -> 
     };
     let configured = authorization::configured(http).is_some();
     if let Some(stores) = &means.stores {
-        match stores.find(&key(config, http)).await {
+        match stores.find(&credential_key(config, http)).await {
             Ok(Some(stored)) => {
                 let record = &stored.record;
                 found.worth = Some(assess(&record.facts(), now_ms()));
@@ -234,19 +230,10 @@ async fn ask(
     http: &HttpConfig,
     record: Option<&CredentialRecord>,
 ) -> (Option<String>, bool) {
-    let mut headers = HeaderMap::new();
-    for header in &http.headers {
-        let name = HeaderName::try_from(header.name.as_str());
-        let value = HeaderValue::from_str(header.value.expose_secret());
-        if let (Ok(name), Ok(value)) = (name, value) {
-            headers.insert(name, value);
-        }
+    let mut headers = configured_headers(http);
+    for (name, value) in media_types() {
+        headers.insert(name, value);
     }
-    headers.insert(
-        ACCEPT,
-        HeaderValue::from_static("application/json, text/event-stream"),
-    );
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let mut request = means
         .network
         .to_servers()
@@ -259,12 +246,8 @@ async fn ask(
     let Ok(response) = request.send().await else {
         return (None, false);
     };
-    let challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
-    let challenges: Vec<_> = challenges
-        .map(|value| String::from_utf8_lossy(value.as_bytes()))
-        .collect();
-    let challenge = (!challenges.is_empty()).then(|| challenges.join(", "));
-    (challenge, response.status() == http::StatusCode::FORBIDDEN)
+    let wants_more = response.status() == http::StatusCode::FORBIDDEN;
+    (challenge(response.headers()), wants_more)
 }
 
 async fn within<T>(
@@ -294,13 +277,4 @@ fn of_http(entry: &ServerEntry) -> Result<(&ServerConfig, &HttpConfig), SignInEr
             "this server is a program on this machine: there is nothing to sign in to".to_owned(),
         )),
     }
-}
-
-fn key(config: &ServerConfig, http: &HttpConfig) -> CredentialKey {
-    CredentialKey::new(&config.name, &http.written_url)
-}
-
-fn configured_client(config: &ServerConfig) -> Option<(String, Option<secrecy::SecretString>)> {
-    let client_id = config.oauth.client_id.clone()?;
-    Some((client_id, config.oauth.client_secret.clone()))
 }

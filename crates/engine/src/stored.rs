@@ -28,6 +28,11 @@ impl Stored {
     }
 }
 
+/// Under what is stored for a server.
+pub(crate) fn credential_key(config: &ServerConfig, http: &HttpConfig) -> CredentialKey {
+    CredentialKey::new(&config.name, &http.written_url)
+}
+
 /// Reads what is stored for a server, and enters it into the evidence, or why that can't be known.
 pub(crate) async fn read_stored(
     config: &ServerConfig,
@@ -36,7 +41,7 @@ pub(crate) async fn read_stored(
     findings: &Arc<Findings>,
 ) -> Option<Stored> {
     findings.enter(StartPhase::ReadingCredentials);
-    let key = CredentialKey::new(&config.name, &http.written_url);
+    let key = credential_key(config, http);
     let found = match &means.stores {
         None => Ok(None),
         Some(stores) => {

@@ -24,6 +24,7 @@ use crate::findings::Findings;
 use crate::known::Known;
 use crate::means::{Means, milliseconds};
 use crate::start::LiveServer;
+use crate::stored::credential_key;
 
 /// How often what is stored for the servers that failed is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -225,7 +226,7 @@ async fn keep_starting_each(starts: Starts, servers: Vec<(ServerEntry, Signals)>
     });
     for (entry, signals) in servers {
         let server = Watched {
-            key: credential_key(&entry),
+            key: looked_for(&entry),
             entry,
             signals,
             failed: failed.clone(),
@@ -240,11 +241,11 @@ async fn keep_starting_each(starts: Starts, servers: Vec<(ServerEntry, Signals)>
 }
 
 /// The key of what a start of this server would look for in the stores; `None` where it would not.
-fn credential_key(entry: &ServerEntry) -> Option<CredentialKey> {
+fn looked_for(entry: &ServerEntry) -> Option<CredentialKey> {
     let config = entry.config.as_ref().ok()?;
     match &config.transport {
         TransportConfig::Http(http) if authorization::configured(http).is_none() => {
-            Some(CredentialKey::new(&config.name, &http.written_url))
+            Some(credential_key(config, http))
         }
         TransportConfig::Http(_) | TransportConfig::Stdio(_) => None,
     }
