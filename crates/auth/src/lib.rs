@@ -13,6 +13,7 @@
 //! Nothing here knows a transport of MCP or the format of a configuration file.
 
 mod client_authentication;
+mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod discovery;
@@ -37,6 +38,7 @@ mod sign_out;
 mod store;
 mod stores;
 
+pub use clock::now_ms;
 pub use discovery::{Discovered, discover, discover_issuer};
 pub use file_store::FileStore;
 #[cfg(feature = "keyring")]

@@ -1,7 +1,7 @@
 //! The refresh transaction: at most one refresh for a record at a time, and no answer to one is ever lost by us.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use mcp_startup_core::{
     CredentialStoreTrouble, RequestEvidence, RequestTarget, refusal, same_issuer,
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::client_authentication::ClientAuthentication;
+use crate::clock::now_ms;
 use crate::network::{Outside, OutsideError, Refused, RequestLog, bare_url, read_body};
 use crate::record::{CredentialKey, CredentialRecord, Fields};
 use crate::store::{CredentialStore, RecordLock, Replaced, StoreError};
@@ -369,10 +370,8 @@ impl RenewedTokens {
             Some(Value::String(text)) => text.trim().parse().ok(),
             _ => None,
         };
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now_ms = since.unwrap_or_default().as_millis() as i64;
         // `as` from a float keeps to the range of i64.
-        let expires_at = |seconds: f64| now_ms.saturating_add((seconds * 1000.0) as i64);
+        let expires_at = |seconds: f64| now_ms().saturating_add((seconds * 1000.0) as i64);
         let scopes = match value("scope") {
             Some(Value::String(scope)) => {
                 Some(scope.split_whitespace().map(str::to_owned).collect())

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use mcp_startup_core::{DiscoveryOutcome, RequestEvidence, RequestTarget, printable, refusal};
@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::client_authentication;
+use crate::clock::now_ms;
 use crate::discovery::{Discovered, discover};
 use crate::mask::Mask;
 use crate::network::{Outside, Place, RequestLog, bare_url, place, read_body};
@@ -757,11 +758,6 @@ fn shown_name(pending: &PendingSignIn) -> String {
 
 fn shown(text: &str) -> String {
     printable(text, FOREIGN_CHARS)
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The state of one sign-in, for the SDK to keep: that is what is pending.

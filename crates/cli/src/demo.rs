@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use mcp_startup::StartupOptions;
-use mcp_startup::auth::CredentialKey;
+use mcp_startup::auth::{CredentialKey, now_ms};
 use mcp_startup::config::{ProcessEnvironment, parse};
 use mcp_startup_lab::{Lab, Scenario, config_toml};
 
@@ -100,14 +100,10 @@ fn selected<'a>(
 
 /// What is stored for the rows, as Codex stores it.
 fn credentials(lab: &Lab, rows: &[&Scenario]) -> Result<Vec<u8>, std::io::Error> {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    let now_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
     let records: serde_json::Map<_, _> = rows
         .iter()
         .filter_map(|row| {
-            let record = row.stored_record(&lab.base_url(), now_ms)?;
+            let record = row.stored_record(&lab.base_url(), now_ms())?;
             let key = CredentialKey::new(&row.name, record["server_url"].as_str()?);
             Some((key.as_str().to_owned(), record))
         })

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
+use mcp_startup::auth::now_ms;
 use mcp_startup::config::{ServerEntry, TransportConfig};
 use mcp_startup::{
     AccessTokenWorth, AuthStatus, McpAuthStatus, Startup, StartupOptions, printable,
@@ -248,9 +249,4 @@ fn duration(ms: i64) -> String {
         minutes @ 120..=2879 => format!("{} h", minutes / 60),
         minutes => format!("{} days", minutes / 1440),
     }
-}
-
-fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use mcp_startup_auth::{
     CredentialKey, CredentialRecord, PendingSignIn, RequestLog, Revocation, SignIn, SignInBegun,
-    SignInError, SignInFailureKind, StoreError, begin_sign_in, discover, finish_sign_in, revoke,
+    SignInError, SignInFailureKind, StoreError, begin_sign_in, discover, finish_sign_in, now_ms,
+    revoke,
 };
 use mcp_startup_config::{HttpConfig, ServerConfig, ServerEntry, TransportConfig};
 use mcp_startup_core::{CredentialWorth, DiscoveryOutcome, McpAuthStatus, assess, auth_status};
@@ -13,7 +14,7 @@ use secrecy::ExposeSecret;
 use crate::authorization::{self, configured_client};
 use crate::http::{challenge, configured_headers, media_types};
 use crate::means::{DEFAULT_LIMIT, Means};
-use crate::stored::{credential_key, now_ms};
+use crate::stored::credential_key;
 
 /// What a server is asked with to find out what it wants: a handshake, which every server knows.
 const INITIALIZE: &str = concat!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mcp_startup_auth::{CredentialKey, CredentialRecord};
+use mcp_startup_auth::{CredentialKey, CredentialRecord, now_ms};
 use mcp_startup_config::{HttpConfig, OAuthClient, ServerConfig};
 use mcp_startup_core::{
     ClientSource, CredentialEvidence, CredentialSource, CredentialWorth, StartPhase, assess,
@@ -112,12 +112,4 @@ fn client_source(record: &CredentialRecord, configured: &OAuthClient) -> ClientS
         Some(client_id) if client_id.starts_with("https://") => ClientSource::MetadataDocument,
         _ => ClientSource::Registration,
     }
-}
-
-pub(crate) fn now_ms() -> i64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
 }

@@ -9,14 +9,13 @@ use std::fmt::{self, Debug};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt;
 use futures::future::join_all;
 use mcp_startup::auth::{
     AuthorizationMetadata, CredentialKey, CredentialRecord, CredentialStore, CredentialStores,
     FoundRecord, Mask, MemoryStore, RecordLock, Refresh, Refreshed, Replaced, StoreError,
-    StoreFuture,
+    StoreFuture, now_ms,
 };
 use mcp_startup::config::{self, Configuration, ServerConfig, ServerEntry, TransportConfig};
 use mcp_startup::{
@@ -482,14 +481,12 @@ fn collect_panics() {
 async fn with_a_store_that_is_wrong(lab: &Lab, wrong: Method, instead: Instead) -> Leaks {
     let mut leaks = Leaks::default();
     let what = format!("{wrong:?} {instead:?}");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let now_ms = i64::try_from(now.as_millis()).unwrap();
     let row = lab
         .scenarios()
         .iter()
         .find(|row| row.name == "host")
         .unwrap();
-    let record = row.stored_record(&lab.base_url(), now_ms).unwrap();
+    let record = row.stored_record(&lab.base_url(), now_ms()).unwrap();
     let startup = || {
         let store = HostStore {
             record: CredentialRecord::from_json(&record).unwrap(),

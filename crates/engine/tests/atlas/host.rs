@@ -4,14 +4,14 @@ use std::path::Path;
 
 use mcp_startup::auth::network::Network;
 use mcp_startup::auth::{
-    CredentialKey, CredentialRecord, CredentialStore, CredentialStores, MemoryStore,
+    CredentialKey, CredentialRecord, CredentialStore, CredentialStores, MemoryStore, now_ms,
 };
 use mcp_startup::config::{self, ServerEntry};
 use mcp_startup::{Rejected, Startup, StartupFailure, StartupOptions};
 use mcp_startup_lab::{Lab, Scenario, Target, config_toml};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{now_ms, ran};
+use crate::ran;
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"host","version":"1"}}}"#;
 /// No start sends more.

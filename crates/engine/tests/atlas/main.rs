@@ -13,8 +13,3 @@ fn ran(what: &str, count: usize) {
     let line = format!("atlas: {what} {count} cases\n");
     std::io::stdout().write_all(line.as_bytes()).unwrap();
 }
-
-fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.unwrap().as_millis() as i64
-}

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures::StreamExt;
-use mcp_startup::auth::CredentialKey;
+use mcp_startup::auth::{CredentialKey, now_ms};
 use mcp_startup::config::{self, ServerEntry};
 use mcp_startup::{McpServerStartupState, Startup, StartupEvent, StartupFailure, StartupOptions};
 use mcp_startup_lab::{Lab, Scenario, Target, config_toml};
 use serde_json::Value;
 
-use crate::{now_ms, ran};
+use crate::ran;
 
 const FILE: &str = ".credentials.json";
 

@@ -13,7 +13,7 @@ mod watch;
 use std::sync::Arc;
 
 use mcp_startup::auth::{
-    CredentialKey, CredentialRecord, CredentialStore, CredentialStores, MemoryStore,
+    CredentialKey, CredentialRecord, CredentialStore, CredentialStores, MemoryStore, now_ms,
 };
 use mcp_startup::config::{ServerConfig, ServerEntry};
 use mcp_startup::{Startup, StartupOptions};
@@ -34,9 +34,7 @@ fn host(store: &MemoryStore) -> Startup {
 /// Stores what the lab's row says is stored for its client.
 async fn store_for(store: &MemoryStore, lab: &Lab, name: &str) {
     let row = lab.scenarios().iter().find(|row| row.name == name).unwrap();
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now_ms = i64::try_from(since.unwrap().as_millis()).unwrap();
-    let record = row.stored_record(&lab.base_url(), now_ms).unwrap();
+    let record = row.stored_record(&lab.base_url(), now_ms()).unwrap();
     let record = CredentialRecord::from_json(&record).unwrap();
     let key = CredentialKey::new(name, &lab.url(name));
     store.replace(&key, None, Some(&record)).await.unwrap();

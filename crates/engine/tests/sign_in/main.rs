@@ -19,7 +19,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use mcp_startup::auth::network::Network;
 use mcp_startup::auth::{
-    CredentialKey, CredentialStores, SignInError, SignInFailureKind, StoreSelection,
+    CredentialKey, CredentialStores, SignInError, SignInFailureKind, StoreSelection, now_ms,
 };
 use mcp_startup::config::{ServerConfig, ServerEntry};
 use mcp_startup::{McpServerStartupState, Startup, StartupOptions};
@@ -34,11 +34,6 @@ const FILE: &str = ".credentials.json";
 fn ran(what: &str, count: usize) {
     let line = format!("sign_in: {what} {count} cases\n");
     std::io::stdout().write_all(line.as_bytes()).unwrap();
-}
-
-fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.unwrap().as_millis() as i64
 }
 
 /// What the client has, besides what the lab's row says.
