@@ -4,18 +4,11 @@ use mcp_startup::config::{ServerConfig, ServerEntry};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{User, all_went_well, lab_of, row, same};
+use crate::{Case, User, run_all, same};
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Case {
-    name: String,
-    about: String,
-    because: String,
-    /// What of the lab's row is not usual; null for a program.
-    server: Value,
-    /// In place of what is stored.
-    file: Option<String>,
+#[serde(deny_unknown_fields)]
+struct Expectation {
     /// What is known without the network; the same with it, where that is not asked.
     offline: Option<String>,
     /// What is known when the server was asked. Left out, it is not asked.
@@ -32,55 +25,38 @@ struct Asked {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_comes_to_what_it_says() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("auth_status.json")).unwrap();
-    let lab = lab_of(
-        cases
-            .iter()
-            .map(|case| row(&case.name, &case.server))
-            .collect(),
-    )
-    .await;
-    let mut wrong = Vec::new();
-    for case in &cases {
-        assert!(
-            !case.because.is_empty() && !case.about.is_empty(),
-            "{}",
-            case.name
-        );
-        if let Err(what) = run(case, &User::new(&lab, &case.name)).await {
-            wrong.push(format!("{} ({})\n  {what}", case.name, case.because));
-        }
-    }
-    all_went_well("statuses", cases.len(), &wrong);
+    run_all("statuses", include_str!("auth_status.json"), run).await;
 }
 
-async fn run(case: &Case, user: &User<'_>) -> Result<(), String> {
+async fn run(case: &Case<Expectation>, user: &User<'_>) -> Result<(), String> {
     let program: ServerEntry = ServerConfig::stdio(&case.name, "true", ["x"])
         .unwrap()
         .into();
+    // Null in the table: a program.
     let server = match case.server {
         Value::Null => &program,
         _ => &user.server,
     };
-    if let Some(content) = &case.file {
-        std::fs::write(user.home.path().join(".credentials.json"), content).unwrap();
-    }
     let before = user.file();
     for online in [false, true] {
         let status = user.startup.auth_status(server, online).await;
-        let wanted = match (&case.online, online) {
+        let wanted = match (&case.expect.online, online) {
             (Some(asked), true) => &asked.status,
-            _ => &case.offline,
+            _ => &case.expect.offline,
         };
         let what = |what| format!("{what}, {}", if online { "online" } else { "offline" });
         same(&what("status"), json!(status.status), json!(wanted))?;
-        let asks = online && case.online.is_some();
+        let asks = online && case.expect.online.is_some();
         same(&what("asks"), !user.requests().is_empty(), asks)?;
-        same(&what("worth"), json!(status.worth), json!(case.worth))?;
+        same(
+            &what("worth"),
+            json!(status.worth),
+            json!(case.expect.worth),
+        )?;
         same(
             &what("store error"),
             status.store_error.is_some(),
-            case.file.is_some(),
+            case.client.file.is_some(),
         )?;
         let record = status.worth.and_then(|_| user.record()).unwrap_or_default();
         same(

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::secrets::{logged, secrets_of, told_by};
-use crate::{REDIRECT_URI, User, come_back, kind, lab_of, ran, row};
+use crate::{REDIRECT_URI, User, kind, lab_of, ran, row};
 
 const NAME: &str = "server";
 const STORED: &str = r#"{ "issuer": "{issuer}", "clientId": "client-0", "accessToken": "expired-token", "expiresInSeconds": -3600,
@@ -22,20 +22,10 @@ async fn an_answer_that_is_none_changes_nothing_and_the_right_one_still_finishes
     let lab = lab_of(rows()).await;
     let user = User::new(&lab, NAME);
     let before = user.file();
-    let begun = user
-        .startup
-        .begin_sign_in(&user.server, REDIRECT_URI)
-        .await
-        .unwrap();
-    let callback = come_back(&begun.authorization_url).await;
+    let (begun, callback) = user.sign_in().await;
     let state = begun.pending.state().to_owned();
     let secrets = secrets_of(&begun.pending);
-    let another = user
-        .startup
-        .begin_sign_in(&user.server, REDIRECT_URI)
-        .await
-        .unwrap();
-    let of_another = come_back(&another.authorization_url).await;
+    let (_, of_another) = user.sign_in().await;
     let changed = |from: &str, to: &str| {
         assert!(callback.contains(from), "{callback}");
         callback.replace(from, to)
@@ -115,12 +105,7 @@ async fn wrong_answers_that_come_at_the_same_time_do_not_use_it_up() {
     let lab = lab_of(rows()).await;
     let user = User::new(&lab, NAME);
     for _ in 0..20 {
-        let begun = user
-            .startup
-            .begin_sign_in(&user.server, REDIRECT_URI)
-            .await
-            .unwrap();
-        let callback = come_back(&begun.authorization_url).await;
+        let (begun, callback) = user.sign_in().await;
         let finishing = (0..8).map(|number| {
             let (startup, pending) = (user.startup.clone(), begun.pending.clone());
             let answer = match number {
@@ -141,12 +126,7 @@ async fn wrong_answers_that_come_at_the_same_time_do_not_use_it_up() {
 async fn a_sign_in_is_finished_once() {
     let lab = lab_of(rows()).await;
     let user = User::new(&lab, NAME);
-    let begun = user
-        .startup
-        .begin_sign_in(&user.server, REDIRECT_URI)
-        .await
-        .unwrap();
-    let callback = come_back(&begun.authorization_url).await;
+    let (begun, callback) = user.sign_in().await;
     let finishing = (0..8).map(|_| user.startup.finish_sign_in(&begun.pending, &callback));
     let finished = futures::future::join_all(finishing).await;
     assert_eq!(
@@ -173,12 +153,7 @@ async fn a_sign_in_is_finished_once() {
 async fn what_is_kept_of_it_finishes_it_in_another_process() {
     let lab = lab_of(rows()).await;
     let user = User::new(&lab, NAME);
-    let begun = user
-        .startup
-        .begin_sign_in(&user.server, REDIRECT_URI)
-        .await
-        .unwrap();
-    let callback = come_back(&begun.authorization_url).await;
+    let (begun, callback) = user.sign_in().await;
     let kept = begun.pending.to_json();
     drop(begun);
 
@@ -203,12 +178,7 @@ async fn a_sign_in_that_was_begun_too_long_ago_is_not_finished() {
     let lab = lab_of(rows()).await;
     let user = User::new(&lab, NAME);
     let before = user.file();
-    let begun = user
-        .startup
-        .begin_sign_in(&user.server, REDIRECT_URI)
-        .await
-        .unwrap();
-    let callback = come_back(&begun.authorization_url).await;
+    let (begun, callback) = user.sign_in().await;
     let mut kept: Value = serde_json::from_str(begun.pending.to_json().expose_secret()).unwrap();
     let in_time = begun.pending.expires_at_ms() - crate::now_ms();
     assert!((14 * 60_000..=15 * 60_000).contains(&in_time), "{in_time}");
@@ -230,11 +200,7 @@ async fn a_sign_in_that_was_begun_too_long_ago_is_not_finished() {
 async fn what_is_no_sign_in_is_refused_without_being_quoted() {
     let lab = lab_of(rows()).await;
     let user = User::new(&lab, NAME);
-    let begun = user
-        .startup
-        .begin_sign_in(&user.server, REDIRECT_URI)
-        .await
-        .unwrap();
+    let (begun, callback) = user.sign_in().await;
     let kept = begun.pending.to_json();
     let kept = kept.expose_secret();
     let mut cases: Vec<String> = [
@@ -271,7 +237,6 @@ async fn what_is_no_sign_in_is_refused_without_being_quoted() {
     let mut elsewhere = fields.clone();
     elsewhere["serverUrl"] = json!("nowhere");
     let elsewhere = PendingSignIn::parse(&elsewhere.to_string()).unwrap();
-    let callback = come_back(&begun.authorization_url).await;
     let error = user.startup.finish_sign_in(&elsewhere, &callback).await;
     assert_eq!(kind(&error.unwrap_err()), "invalidPending");
 }

@@ -19,12 +19,14 @@ use std::time::Duration;
 use futures::StreamExt;
 use mcp_startup::auth::network::Network;
 use mcp_startup::auth::{
-    CredentialKey, CredentialStores, SignInError, SignInFailureKind, StoreSelection, now_ms,
+    CredentialKey, CredentialStores, SignInBegun, SignInError, SignInFailureKind, StoreSelection,
+    now_ms,
 };
 use mcp_startup::config::{ServerConfig, ServerEntry};
 use mcp_startup::{McpServerStartupState, Startup, StartupOptions};
 use mcp_startup_lab::{Lab, RecordedRequest, Scenario, Target, parse_scenarios};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 const REDIRECT_URI: &str = "http://127.0.0.1:8123/callback";
@@ -34,6 +36,52 @@ const FILE: &str = ".credentials.json";
 fn ran(what: &str, count: usize) {
     let line = format!("sign_in: {what} {count} cases\n");
     std::io::stdout().write_all(line.as_bytes()).unwrap();
+}
+
+/// A case of one of the tables.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case<E> {
+    name: String,
+    about: String,
+    /// The rule, or the section of a standard, by which that must come out which is expected.
+    because: String,
+    /// What of the lab's row is not usual.
+    #[serde(default)]
+    server: Value,
+    #[serde(default)]
+    client: Client,
+    expect: E,
+}
+
+/// Runs every case of a table, at a lab with a row for each, and says of all that go wrong what it is.
+async fn run_all<E: DeserializeOwned>(
+    what: &str,
+    table: &str,
+    run: impl AsyncFn(&Case<E>, &User<'_>) -> Result<(), String>,
+) {
+    let cases: Vec<Case<E>> = serde_json::from_str(table).unwrap();
+    let rows = cases.iter().map(|case| row(&case.name, &case.server));
+    let lab = lab_of(rows.collect()).await;
+    let mut wrong = Vec::new();
+    for case in &cases {
+        assert!(
+            !case.because.is_empty() && !case.about.is_empty(),
+            "{}",
+            case.name
+        );
+        let user = User::with(&lab, &case.name, &case.client);
+        if let Err(what) = run(case, &user).await {
+            wrong.push(format!("{} ({})\n  {what}", case.name, case.because));
+        }
+    }
+    ran(what, cases.len());
+    let (failed, count) = (wrong.len(), cases.len());
+    assert!(
+        wrong.is_empty(),
+        "{failed} of {count}:\n{}",
+        wrong.join("\n")
+    );
 }
 
 /// What the client has, besides what the lab's row says.
@@ -46,6 +94,8 @@ struct Client {
     redirect_uri: Option<String>,
     /// The URL in the configuration, if not that of the row.
     url: Option<String>,
+    /// The file with its credentials, in place of what the row stores.
+    file: Option<String>,
 }
 
 /// The row of a case, which says of a lab's row only what is not usual: a server that wants a token of its authorization server.
@@ -122,6 +172,7 @@ impl<'a> User<'a> {
             None => format!("{{ {others} }}\n"),
             Some(record) => format!("{{ {others},\n  {}: {record} }}\n", json!(user.key())),
         };
+        let content = client.file.clone().unwrap_or(content);
         std::fs::write(user.home.path().join(FILE), content).unwrap();
         user
     }
@@ -171,6 +222,11 @@ impl<'a> User<'a> {
         requests_at(self.lab, &self.row.name, place)
     }
 
+    /// Begins a sign-in, and opens its page: with where the browser comes back to.
+    async fn sign_in(&self) -> (SignInBegun, String) {
+        sign_in(&self.startup, &self.server).await
+    }
+
     /// Whether the server is ready for the user's next process.
     async fn is_ready(&self) -> bool {
         is_ready(&self.next_startup(), &self.server).await
@@ -203,6 +259,13 @@ async fn is_ready(startup: &Startup, server: &ServerEntry) -> bool {
     let events: Vec<_> = startup.check(vec![server.clone()]).collect().await;
     let last = events.last().unwrap();
     last.notification.status() == &McpServerStartupState::Ready
+}
+
+/// Begins a sign-in, and opens its page: with where the browser comes back to.
+async fn sign_in(startup: &Startup, server: &ServerEntry) -> (SignInBegun, String) {
+    let begun = startup.begin_sign_in(server, REDIRECT_URI).await.unwrap();
+    let callback = come_back(&begun.authorization_url).await;
+    (begun, callback)
 }
 
 /// Where the user's browser ends up: what the page that they open sends them back to.
@@ -252,15 +315,4 @@ fn kind(error: &SignInError) -> String {
 fn in_words(kind: SignInFailureKind) -> String {
     let text = serde_json::to_value(kind).unwrap();
     text.as_str().unwrap().to_owned()
-}
-
-/// No case went wrong.
-fn all_went_well(what: &str, count: usize, wrong: &[String]) {
-    ran(what, count);
-    let failed = wrong.len();
-    assert!(
-        wrong.is_empty(),
-        "{failed} of {count}:\n{}",
-        wrong.join("\n")
-    );
 }

@@ -8,23 +8,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::secrets::{logged, secrets_of, told_by};
-use crate::{Client, REDIRECT_URI, User, all_went_well, come_back, fill, fill_json, kind, lab_of};
-use crate::{now_ms, row, same};
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Case {
-    name: String,
-    about: String,
-    /// The rule, or the section of a standard, by which that must come out which is expected.
-    because: String,
-    /// What of the lab's row is not usual.
-    #[serde(default)]
-    server: Value,
-    #[serde(default)]
-    client: Client,
-    expect: Expectation,
-}
+use crate::{Case, REDIRECT_URI, User, come_back, fill, fill_json, kind, lab_of, now_ms, row};
+use crate::{run_all, same};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -57,32 +42,14 @@ fn yes() -> bool {
     true
 }
 
-fn cases() -> Vec<Case> {
-    serde_json::from_str(include_str!("sign_in.json")).unwrap()
-}
+const TABLE: &str = include_str!("sign_in.json");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_comes_to_what_it_says() {
-    let cases = cases();
-    let rows = cases.iter().map(|case| row(&case.name, &case.server));
-    let lab = lab_of(rows.collect()).await;
-    let mut wrong = Vec::new();
-    for case in &cases {
-        assert!(
-            !case.because.is_empty() && !case.about.is_empty(),
-            "{}",
-            case.name
-        );
-        let user = User::with(&lab, &case.name, &case.client);
-        if let Err(what) = run(case, &user).await {
-            wrong.push(format!("{} ({})\n  {what}", case.name, case.because));
-        }
-    }
-    all_went_well("sign-ins", cases.len(), &wrong);
-    assert!(cases.len() >= 90, "{}", cases.len());
+    run_all("sign-ins", TABLE, run).await;
 }
 
-async fn run(case: &Case, user: &User<'_>) -> Result<(), String> {
+async fn run(case: &Case<Expectation>, user: &User<'_>) -> Result<(), String> {
     let before = user.file();
     let redirect_uri = case.client.redirect_uri.as_deref().unwrap_or(REDIRECT_URI);
     let begun = user.startup.begin_sign_in(&user.server, redirect_uri).await;
@@ -142,7 +109,7 @@ async fn run(case: &Case, user: &User<'_>) -> Result<(), String> {
     logged(&secrets)
 }
 
-fn failed(case: &Case, at: &str, error: &SignInError) -> Result<(), String> {
+fn failed(case: &Case<Expectation>, at: &str, error: &SignInError) -> Result<(), String> {
     let Some(failure) = &case.expect.fails else {
         return Err(format!("fails at {at}: {error:?}"));
     };
@@ -156,7 +123,7 @@ fn failed(case: &Case, at: &str, error: &SignInError) -> Result<(), String> {
 }
 
 fn check_request(
-    case: &Case,
+    case: &Case<Expectation>,
     user: &User<'_>,
     redirect_uri: &str,
     asked: &RecordedRequest,
@@ -199,7 +166,7 @@ fn same_parameters(
 }
 
 /// The record, if it is as the row says; and the others are as they were.
-fn stored(case: &Case, user: &User<'_>) -> Result<Value, String> {
+fn stored(case: &Case<Expectation>, user: &User<'_>) -> Result<Value, String> {
     let mut wanted = json!({
         "server_name": case.name,
         "issuer": "{issuer}",
@@ -272,9 +239,10 @@ async fn refreshes(
 
 #[test]
 fn no_case_is_told_twice() {
-    let names: Vec<String> = cases().into_iter().map(|case| case.name).collect();
-    let different: BTreeSet<&String> = names.iter().collect();
-    assert_eq!(names.len(), different.len());
+    let cases: Vec<Case<Expectation>> = serde_json::from_str(TABLE).unwrap();
+    let different: BTreeSet<&String> = cases.iter().map(|case| &case.name).collect();
+    assert_eq!(cases.len(), different.len());
+    assert!(cases.len() >= 90, "{}", cases.len());
 }
 
 /// Sign-ins at once to one server and to many, finished in another order.
@@ -287,12 +255,7 @@ async fn sign_ins_at_once_do_not_disturb_each_other() {
     let users = names.map(|name| User::new(&lab, name));
     let servers = || (0..4).flat_map(|_| users.iter().map(|user| &user.server));
     let begun = servers().map(|server| async {
-        let begun = home
-            .startup
-            .begin_sign_in(server, REDIRECT_URI)
-            .await
-            .unwrap();
-        let callback = come_back(&begun.authorization_url).await;
+        let (begun, callback) = crate::sign_in(&home.startup, server).await;
         (begun.pending, callback)
     });
     let begun = futures::future::join_all(begun).await;

@@ -6,18 +6,7 @@ use serde_json::{Map, Value};
 use mcp_startup::auth::Revocation;
 
 use crate::secrets::logged;
-use crate::{Client, User, all_went_well, lab_of, requests_at, row, same};
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Case {
-    name: String,
-    about: String,
-    because: String,
-    #[serde(default)]
-    server: Value,
-    expect: Expectation,
-}
+use crate::{Case, User, lab_of, requests_at, row, run_all, same};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -36,30 +25,10 @@ struct Expectation {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_comes_to_what_it_says() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("sign_out.json")).unwrap();
-    let lab = lab_of(
-        cases
-            .iter()
-            .map(|case| row(&case.name, &case.server))
-            .collect(),
-    )
-    .await;
-    let mut wrong = Vec::new();
-    for case in &cases {
-        assert!(
-            !case.because.is_empty() && !case.about.is_empty(),
-            "{}",
-            case.name
-        );
-        let user = User::with(&lab, &case.name, &Client::default());
-        if let Err(what) = run(case, &user).await {
-            wrong.push(format!("{} ({})\n  {what}", case.name, case.because));
-        }
-    }
-    all_went_well("sign-outs", cases.len(), &wrong);
+    run_all("sign-outs", include_str!("sign_out.json"), run).await;
 }
 
-async fn run(case: &Case, user: &User<'_>) -> Result<(), String> {
+async fn run(case: &Case<Expectation>, user: &User<'_>) -> Result<(), String> {
     let was_stored = user.record().is_some();
     let to = case.expect.to.as_ref().unwrap_or(&case.name);
     let before = requests_at(user.lab, to, "revoke").len();
@@ -109,18 +78,12 @@ async fn run(case: &Case, user: &User<'_>) -> Result<(), String> {
 /// What was signed in is signed out: nothing of it is worth anything any more.
 #[tokio::test]
 async fn what_a_sign_in_was_given_is_worth_nothing_after_a_sign_out() {
-    use crate::{REDIRECT_URI, come_back};
     let secret = serde_json::json!({ "authorization": { "registered": {
         "client_secret": "issued-secret", "client_secret_expires_at": 0, "token_endpoint_auth_method": "client_secret_post"
     } } });
     let lab = lab_of(vec![row("server", &secret)]).await;
     let user = User::new(&lab, "server");
-    let begun = user
-        .startup
-        .begin_sign_in(&user.server, REDIRECT_URI)
-        .await
-        .unwrap();
-    let callback = come_back(&begun.authorization_url).await;
+    let (begun, callback) = user.sign_in().await;
     user.startup
         .finish_sign_in(&begun.pending, &callback)
         .await

@@ -11,7 +11,7 @@ use mcp_startup::config::ServerConfig;
 use mcp_startup::{CredentialStoreTrouble, Startup, StartupOptions};
 use serde_json::json;
 
-use crate::{REDIRECT_URI, User, come_back, key_of, lab_of, row, secrets};
+use crate::{REDIRECT_URI, User, come_back, key_of, lab_of, row, secrets, sign_in};
 
 /// A store that takes nothing new.
 #[derive(Debug)]
@@ -61,11 +61,7 @@ async fn what_can_not_be_stored_leaves_what_was_there() {
     let store = Arc::new(Full(memory));
     let startup = startup_with(Some(CredentialStores::of(store.clone())), None);
 
-    let begun = startup
-        .begin_sign_in(&user.server, REDIRECT_URI)
-        .await
-        .unwrap();
-    let callback = come_back(&begun.authorization_url).await;
+    let (begun, callback) = sign_in(&startup, &user.server).await;
     let error = startup
         .finish_sign_in(&begun.pending, &callback)
         .await
@@ -87,11 +83,7 @@ async fn where_there_is_no_place_to_store_it_in_the_code_is_not_sent() {
     let lab = lab_of(vec![row("server", &json!({}))]).await;
     let user = User::new(&lab, "server");
     let nowhere = startup_with(None, None);
-    let begun = nowhere
-        .begin_sign_in(&user.server, REDIRECT_URI)
-        .await
-        .unwrap();
-    let callback = come_back(&begun.authorization_url).await;
+    let (begun, callback) = sign_in(&nowhere, &user.server).await;
     let error = nowhere
         .finish_sign_in(&begun.pending, &callback)
         .await
@@ -114,12 +106,7 @@ async fn a_damaged_store_is_not_written_over() {
     let user = User::new(&lab, "server");
     let file = user.home.path().join(".credentials.json");
     std::fs::write(&file, "{ damaged").unwrap();
-    let begun = user
-        .startup
-        .begin_sign_in(&user.server, REDIRECT_URI)
-        .await
-        .unwrap();
-    let callback = come_back(&begun.authorization_url).await;
+    let (begun, callback) = user.sign_in().await;
     let error = user
         .startup
         .finish_sign_in(&begun.pending, &callback)
