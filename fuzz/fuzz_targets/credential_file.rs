@@ -3,23 +3,16 @@
 
 #![no_main]
 
-use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use libfuzzer_sys::fuzz_target;
 use mcp_startup_auth::fuzzing::{file_with_record, record_in_file};
 use mcp_startup_auth::{CredentialKey, CredentialRecord};
-use mcp_startup_fuzz::{Layout, is_one_line, members, mutate};
+use mcp_startup_fuzz::{Layout, is_one_line, json_mutator, members};
 use secrecy::ExposeSecret;
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let dictionary = include_str!("../dictionaries/credential.dict");
-    mutate(
-        data,
-        size,
-        max_size,
-        seed,
-        Layout::Lines { after: 0 },
-        dictionary,
-    )
-});
+json_mutator!(
+    Layout::Lines { after: 0 },
+    "../dictionaries/credential.dict"
+);
 
 fuzz_target!(|input: &[u8]| {
     let (first, file) = match input.iter().position(|byte| *byte == b'\n') {

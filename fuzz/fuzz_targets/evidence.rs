@@ -5,14 +5,11 @@
 #[path = "../../crates/core/tests/actions/mod.rs"]
 mod actions;
 
-use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use libfuzzer_sys::fuzz_target;
 use mcp_startup_core::{Evidence, judge};
-use mcp_startup_fuzz::{Layout, check_verdict, mutate};
+use mcp_startup_fuzz::{Layout, check_verdict, json_mutator};
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let dictionary = include_str!("../dictionaries/evidence.dict");
-    mutate(data, size, max_size, seed, Layout::Whole, dictionary)
-});
+json_mutator!(Layout::Whole, "../dictionaries/evidence.dict");
 
 fuzz_target!(|json: &[u8]| {
     let Ok(evidence) = serde_json::from_slice::<Evidence>(json) else {

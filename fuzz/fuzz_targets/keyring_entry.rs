@@ -2,16 +2,13 @@
 
 #![no_main]
 
-use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target};
+use libfuzzer_sys::{Corpus, fuzz_target};
 use mcp_startup_auth::CredentialRecord;
 use mcp_startup_auth::fuzzing::{read_keyring_entry, write_keyring_entry};
-use mcp_startup_fuzz::{Layout, members, mutate};
+use mcp_startup_fuzz::{Layout, json_mutator, members};
 use secrecy::ExposeSecret;
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let dictionary = include_str!("../dictionaries/credential.dict");
-    mutate(data, size, max_size, seed, Layout::Whole, dictionary)
-});
+json_mutator!(Layout::Whole, "../dictionaries/credential.dict");
 
 fuzz_target!(|input: &[u8]| -> Corpus {
     let Ok(json) = std::str::from_utf8(input) else {

@@ -2,21 +2,14 @@
 
 #![no_main]
 
-use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use libfuzzer_sys::fuzz_target;
 use mcp_startup_core::{DecodedLines, LineError, LineSplitter, decode, decode_lines};
-use mcp_startup_fuzz::{Layout, mutate};
+use mcp_startup_fuzz::{Layout, json_mutator, lines_of};
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let dictionary = include_str!("../dictionaries/notification.dict");
-    mutate(
-        data,
-        size,
-        max_size,
-        seed,
-        Layout::Lines { after: 1 },
-        dictionary,
-    )
-});
+json_mutator!(
+    Layout::Lines { after: 1 },
+    "../dictionaries/notification.dict"
+);
 
 fuzz_target!(|input: &[u8]| {
     let Some((&first, bytes)) = input.split_first() else {
@@ -24,11 +17,8 @@ fuzz_target!(|input: &[u8]| {
     };
     let whole = decode_lines(bytes);
     let mut expected = DecodedLines::default();
-    let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-    // What follows the last line's end is no line.
-    lines.pop_if(|line| line.is_empty());
-    for (line, content) in (1..).zip(lines) {
-        match decode(content.strip_suffix(b"\r").unwrap_or(content)) {
+    for (line, content) in lines_of(bytes) {
+        match decode(content) {
             Ok(said) => expected.notifications.extend(said),
             Err(error) => expected.errors.push(LineError { line, error }),
         }

@@ -2,13 +2,10 @@
 
 #![no_main]
 
-use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target};
-use mcp_startup_fuzz::{Layout, check_configuration, mutate};
+use libfuzzer_sys::{Corpus, fuzz_target};
+use mcp_startup_fuzz::{Layout, check_configuration, json_mutator};
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let dictionary = include_str!("../dictionaries/mcp_servers_json.dict");
-    mutate(data, size, max_size, seed, Layout::Whole, dictionary)
-});
+json_mutator!(Layout::Whole, "../dictionaries/mcp_servers_json.dict");
 
 fuzz_target!(|input: &[u8]| -> Corpus {
     let Ok(text) = std::str::from_utf8(input) else {

@@ -3,17 +3,14 @@
 
 #![no_main]
 
-use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use libfuzzer_sys::fuzz_target;
 use mcp_startup_core::{
     DecodeError, DecodeErrorKind, METHOD, McpServerStatusUpdatedNotification, decode, encode,
 };
-use mcp_startup_fuzz::{Layout, is_one_line, mutate};
+use mcp_startup_fuzz::{Layout, is_one_line, json_mutator};
 use serde_json::{Map, Value};
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let dictionary = include_str!("../dictionaries/notification.dict");
-    mutate(data, size, max_size, seed, Layout::Whole, dictionary)
-});
+json_mutator!(Layout::Whole, "../dictionaries/notification.dict");
 
 fuzz_target!(|line: &[u8]| {
     let decoded = decode(line);

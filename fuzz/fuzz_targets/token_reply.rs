@@ -2,18 +2,15 @@
 
 #![no_main]
 
-use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use libfuzzer_sys::fuzz_target;
 use mcp_startup_auth::CredentialRecord;
 use mcp_startup_auth::fuzzing::token_reply;
 use mcp_startup_core::{ClientSource, refusal};
-use mcp_startup_fuzz::{Layout, members, mutate};
+use mcp_startup_fuzz::{Layout, json_mutator, members};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let dictionary = include_str!("../dictionaries/token_reply.dict");
-    mutate(data, size, max_size, seed, Layout::Whole, dictionary)
-});
+json_mutator!(Layout::Whole, "../dictionaries/token_reply.dict");
 
 fuzz_target!(|body: &[u8]| {
     let code = refusal::error_code(body);

@@ -5,21 +5,14 @@
 
 use std::collections::HashSet;
 
-use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use libfuzzer_sys::fuzz_target;
 use mcp_startup_core::{AppliedLines, LineError, StartupTracker, decode};
-use mcp_startup_fuzz::{Layout, mutate};
+use mcp_startup_fuzz::{Layout, json_mutator, lines_of};
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let dictionary = include_str!("../dictionaries/notification.dict");
-    mutate(
-        data,
-        size,
-        max_size,
-        seed,
-        Layout::Lines { after: 1 },
-        dictionary,
-    )
-});
+json_mutator!(
+    Layout::Lines { after: 1 },
+    "../dictionaries/notification.dict"
+);
 
 fuzz_target!(|input: &[u8]| {
     let Some((&first, bytes)) = input.split_first() else {
@@ -36,10 +29,7 @@ fuzz_target!(|input: &[u8]| {
     let mut expected = AppliedLines::default();
     let mut changed = HashSet::new();
     let mut threads = HashSet::new();
-    let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-    lines.pop_if(|line| line.is_empty());
-    for (number, line) in (1..).zip(lines) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+    for (number, line) in lines_of(bytes) {
         // With its end: without one, a carriage return of its own would be taken for a part of that.
         let one = by_line.apply_lines(&[line, b"\n"].concat());
         match decode(line) {

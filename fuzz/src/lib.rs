@@ -50,6 +50,14 @@ pub fn members(json: &[u8]) -> Option<Vec<(String, Box<RawValue>)>> {
     Some(members.0)
 }
 
+/// The lines of a text, from 1, without their ends. What follows the last line's end is no line.
+pub fn lines_of(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    lines.pop_if(|line| line.is_empty());
+    let without_end = |line| <[u8]>::strip_suffix(line, b"\r").unwrap_or(line);
+    (1..).zip(lines.into_iter().map(without_end))
+}
+
 /// Whether a text can be shown as one line.
 pub fn is_one_line(text: &str) -> bool {
     !text.chars().any(char::is_control)

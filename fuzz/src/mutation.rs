@@ -15,6 +15,17 @@ pub enum Layout {
     Lines { after: usize },
 }
 
+/// Has a target's input mutated as JSON: where there is JSON in it, and a dictionary.
+#[macro_export]
+macro_rules! json_mutator {
+    ($layout:expr, $dictionary:literal) => {
+        libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+            let dictionary = include_str!($dictionary);
+            $crate::mutate(data, size, max_size, seed, $layout, dictionary)
+        });
+    };
+}
+
 /// What `fuzz_mutator!` wants. The words of a dictionary are the names and values that are put in.
 pub fn mutate(
     data: &mut [u8],
