@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 use crate::file_store::FileStore;
 use crate::keyring_entry;
 use crate::record::{CorruptRecord, CredentialKey, CredentialRecord};
-use crate::refresh::RenewedTokens;
 use crate::store::StoreError;
+use crate::token_endpoint::GrantedTokens;
 
 /// The fields of a record that the answer of a token endpoint changes.
 pub fn token_reply(body: &[u8]) -> Option<Map<String, Value>> {
-    RenewedTokens::read(body).map(|tokens| tokens.changes())
+    GrantedTokens::read(body).map(|tokens| tokens.changes())
 }
 
 /// The record under a key in the text of a credential file.

@@ -37,6 +37,7 @@ mod sign_in;
 mod sign_out;
 mod store;
 mod stores;
+mod token_endpoint;
 
 pub use clock::now_ms;
 pub use discovery::{Discovered, discover, discover_issuer};

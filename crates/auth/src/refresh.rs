@@ -3,21 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_startup_core::{
-    CredentialStoreTrouble, RequestEvidence, RequestTarget, refusal, same_issuer,
-};
+use mcp_startup_core::{CredentialStoreTrouble, same_issuer};
 use rmcp::transport::auth::AuthorizationMetadata;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::client_authentication::ClientAuthentication;
-use crate::clock::now_ms;
-use crate::network::{Outside, OutsideError, Refused, RequestLog, bare_url, read_body};
-use crate::record::{CredentialKey, CredentialRecord, Fields};
+use crate::network::{Outside, OutsideError, Refused, RequestLog};
+use crate::record::{CredentialKey, CredentialRecord};
 use crate::store::{CredentialStore, RecordLock, Replaced, StoreError};
+use crate::token_endpoint::{self, GrantedTokens, NoReply};
 
 /// How long a refresh may take, 30 s in all: until its answer is there, and from then until it is saved. What is being saved
 /// then is saved all the same.
@@ -26,8 +23,6 @@ const SAVE_LIMIT: Duration = Duration::from_secs(10);
 /// How often saving is tried, and the time between.
 const SAVE_TRIES: usize = 10;
 const SAVE_PAUSE: Duration = Duration::from_millis(500);
-/// The largest answer of a token endpoint that is read: 1 MB.
-pub(crate) const MAX_REPLY_BYTES: usize = 1_000_000;
 
 /// A refresh that is wanted: whose, and what is known for it.
 #[derive(Clone, Debug)]
@@ -224,61 +219,24 @@ async fn exchange(
     outside: &Outside,
     request: TokenRequest,
     log: &RequestLog,
-) -> Result<Option<RenewedTokens>, Refused> {
-    let sent = log.sent(RequestEvidence {
-        to: Some(RequestTarget::Token),
-        url: Some(bare_url(&request.endpoint)),
-        ..RequestEvidence::default()
-    });
+) -> Result<Option<GrantedTokens>, Refused> {
     let basic = request.basic.as_ref();
     let basic = basic.map(|(id, secret)| (id.as_str(), secret.expose_secret()));
-    let answer = async {
-        let post = outside.form(request.endpoint, request.form, basic)?;
-        outside.execute(post).await
-    };
-    let response = match answer.await {
-        Ok(response) => response,
-        Err(OutsideError::Refused(refused)) => {
-            sent.not_sent();
-            return Err(refused);
-        }
-        Err(error) => {
-            sent.note(|noted| noted.io = Some(error.trouble()));
-            return Ok(None);
-        }
-    };
-    let status = response.status();
-    let retry_after = response.headers().get(http::header::RETRY_AFTER);
-    let retry_after = retry_after
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
-    let body = match read_body(response, MAX_REPLY_BYTES).await {
-        Ok(body) => body,
-        Err(error) => {
-            sent.note(|noted| {
-                noted.status = Some(status.as_u16());
-                noted.io = Some(error.trouble());
-            });
-            return Ok(None);
-        }
-    };
-    log.given(tokens_in(&reply_fields(&body)));
-    sent.note(|noted| {
-        noted.status = Some(status.as_u16());
-        noted.retry_after = retry_after;
-        noted.oauth_error = refusal::error_code(&body);
-    });
-    if !status.is_success() {
+    let Ok(post) = outside.form(request.endpoint, request.form, basic) else {
         return Ok(None);
+    };
+    match token_endpoint::ask(outside, post, log).await {
+        Ok(reply) => Ok(reply.tokens()),
+        Err(NoReply::Outside(OutsideError::Refused(refused))) => Err(refused),
+        Err(_) => Ok(None),
     }
-    Ok(RenewedTokens::read(&body))
 }
 
 async fn save(
     store: &dyn CredentialStore,
     key: &CredentialKey,
     record: &CredentialRecord,
-    tokens: RenewedTokens,
+    tokens: GrantedTokens,
 ) -> Refreshed {
     let changes = tokens.changes();
     let mut expected = record.clone();
@@ -316,93 +274,6 @@ async fn save(
             return not_saved(tokens.access_token, error);
         }
         tokio::time::sleep(SAVE_PAUSE).await;
-    }
-}
-
-/// The fields of an answer, as JSON or as a form.
-pub(crate) fn reply_fields(body: &[u8]) -> Fields {
-    let text = String::from_utf8_lossy(body);
-    Fields::parse(&text).unwrap_or_else(|_| {
-        let mut fields = Fields::default();
-        for (name, value) in url::form_urlencoded::parse(body) {
-            fields.set(&name, Value::from(value.into_owned()).to_string().into());
-        }
-        fields
-    })
-}
-
-/// Every token that an answer gives, those that are of no use here too.
-pub(crate) fn tokens_in(reply: &Fields) -> Vec<SecretString> {
-    let tokens = reply.iter().filter(|(name, _)| name.ends_with("token"));
-    tokens
-        .filter_map(|(_, json)| serde_json::from_str::<String>(json.expose_secret()).ok())
-        .map(SecretString::from)
-        .collect()
-}
-
-/// What a refresh has given. Of a refresh token that was not given anew, the old one stays valid (RFC 6749, section 6); so do
-/// the scopes.
-pub(crate) struct RenewedTokens {
-    access_token: SecretString,
-    refresh_token: Option<SecretString>,
-    expires_at_ms: Option<i64>,
-    scopes: Option<Vec<String>>,
-}
-
-impl RenewedTokens {
-    /// A successful answer of a token endpoint (RFC 6749, section 5.1), as JSON or, as some vendors have it, as a form. Each field
-    /// is read by itself: an odd one that does not matter must not cost a token that the old one was given up for. Nor does its
-    /// type decide: vendors have their own names for it, and the server refuses what it can't use.
-    ///
-    /// `None` where there is no access token in it.
-    pub(crate) fn read(body: &[u8]) -> Option<Self> {
-        let reply = reply_fields(body);
-        // What can't be read stands for itself alone.
-        let value = |name: &str| -> Option<Value> {
-            serde_json::from_str(reply.find(name)?.expose_secret()).ok()
-        };
-        let token = |name| match value(name)? {
-            Value::String(token) if !token.trim().is_empty() => Some(SecretString::from(token)),
-            _ => None,
-        };
-        let expires_in_s = match value("expires_in") {
-            Some(Value::Number(number)) => number.as_f64(),
-            Some(Value::String(text)) => text.trim().parse().ok(),
-            _ => None,
-        };
-        // `as` from a float keeps to the range of i64.
-        let expires_at = |seconds: f64| now_ms().saturating_add((seconds * 1000.0) as i64);
-        let scopes = match value("scope") {
-            Some(Value::String(scope)) => {
-                Some(scope.split_whitespace().map(str::to_owned).collect())
-            }
-            Some(Value::Array(scopes)) => {
-                let scopes = scopes.iter().filter_map(Value::as_str);
-                Some(scopes.map(str::to_owned).collect())
-            }
-            _ => None,
-        };
-        Some(Self {
-            access_token: token("access_token")?,
-            refresh_token: token("refresh_token"),
-            expires_at_ms: expires_in_s.map(expires_at),
-            scopes,
-        })
-    }
-
-    /// The fields of the record that change.
-    pub(crate) fn changes(&self) -> Map<String, Value> {
-        let text = |secret: &SecretString| Value::from(secret.expose_secret());
-        let mut changes = Map::new();
-        changes.insert("access_token".to_owned(), text(&self.access_token));
-        changes.insert("expires_at".to_owned(), self.expires_at_ms.into());
-        if let Some(refresh_token) = &self.refresh_token {
-            changes.insert("refresh_token".to_owned(), text(refresh_token));
-        }
-        if let Some(scopes) = &self.scopes {
-            changes.insert("scopes".to_owned(), scopes.clone().into());
-        }
-        changes
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use mcp_startup_core::{DiscoveryOutcome, RequestEvidence, RequestTarget, printable, refusal};
+use mcp_startup_core::{DiscoveryOutcome, printable, refusal};
 use rmcp::transport::auth::{
     AuthError, AuthorizationManager, AuthorizationMetadata, OAuthClientConfig, OAuthHttpClient,
     OAuthHttpClientFuture, OAuthHttpRequest, StateStore, StoredAuthorizationState,
@@ -21,9 +21,9 @@ use crate::client_authentication;
 use crate::clock::now_ms;
 use crate::discovery::{Discovered, discover};
 use crate::mask::Mask;
-use crate::network::{Outside, Place, RequestLog, bare_url, place, read_body};
+use crate::network::{Outside, Place, RequestLog, bare_url, place};
 use crate::record::CredentialRecord;
-use crate::refresh::{MAX_REPLY_BYTES, RenewedTokens};
+use crate::token_endpoint::{self, GrantedTokens, Reply};
 
 /// How long a sign-in that was begun can be finished: 15 min.
 pub const SIGN_IN_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -313,10 +313,7 @@ pub async fn finish_sign_in(
     let _ = exchanged.await;
     // The answer is read as that of a refresh is: what the SDK can't read may be a good one.
     let reply = http.take_reply();
-    let tokens = reply
-        .as_ref()
-        .filter(|reply| (200..300).contains(&reply.status));
-    if let Some(tokens) = tokens.and_then(|reply| RenewedTokens::read(&reply.body)) {
+    if let Some(tokens) = reply.as_ref().and_then(Reply::tokens) {
         return pending.record(&tokens);
     }
     Err(match reply {
@@ -332,7 +329,7 @@ pub async fn finish_sign_in(
 }
 
 impl PendingSignIn {
-    fn record(&self, tokens: &RenewedTokens) -> Result<CredentialRecord, SignInError> {
+    fn record(&self, tokens: &GrantedTokens) -> Result<CredentialRecord, SignInError> {
         // A scope that the answer leaves out is the one that was asked for (RFC 6749, section 5.1).
         let mut record: Map<String, Value> = Map::new();
         record.insert("server_name".to_owned(), json!(self.server_name));
@@ -351,11 +348,11 @@ impl PendingSignIn {
         use SignInFailureKind as Kind;
         let name = shown_name(self);
         let code = refusal::error_code(&reply.body);
-        let code = code.filter(|_| reply.status != 429 && reply.status < 500);
+        let code = code.filter(|_| reply.refuses());
         let Some(code) = code else {
             let message = format!(
                 "the sign-in service of {name} could not finish the sign-in (HTTP {}): try again later",
-                reply.status
+                reply.status.as_u16()
             );
             return SignInError::new(Kind::Unavailable, message);
         };
@@ -659,9 +656,7 @@ async fn register(
     let registered = registered.await;
     // What the SDK makes of the answer leaves out what it does not know, and more must be there than is needed.
     let reply = http.take_reply();
-    let good = reply
-        .as_ref()
-        .filter(|reply| (200..300).contains(&reply.status));
+    let good = reply.as_ref().filter(|reply| reply.status.is_success());
     if let Some(client) = good.and_then(|reply| Client::registered(&reply.body)) {
         return Ok(client);
     }
@@ -670,11 +665,14 @@ async fn register(
     {
         return Err(unusable(error));
     }
-    let refused = reply.filter(|reply| (400..500).contains(&reply.status) && reply.status != 429);
+    let refused = reply.filter(|reply| reply.status.is_client_error() && reply.refuses());
     Err(match refused {
         Some(reply) => {
             let code = refusal::error_code(&reply.body);
-            let code = code.map_or_else(|| format!("HTTP {}", reply.status), |code| shown(&code));
+            let code = code.map_or_else(
+                || format!("HTTP {}", reply.status.as_u16()),
+                |code| shown(&code),
+            );
             SignInError::new(
                 Kind::NoClient,
                 format!(
@@ -798,11 +796,6 @@ impl StateStore for KeptState {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-struct Reply {
-    status: u16,
-    body: Vec<u8>,
-}
-
 /// The SDK's requests to the authorization server, on our way there; the last answer is kept.
 #[derive(Clone)]
 struct SignInHttp {
@@ -854,29 +847,8 @@ impl OAuthHttpClient for SignInHttp {
                 request.headers_mut().remove(CONTENT_LENGTH);
                 *request.body_mut() = Some(form.into());
             }
-            let sent = self.log.sent(RequestEvidence {
-                to: Some(RequestTarget::Token),
-                url: Some(bare_url(request.url())),
-                ..RequestEvidence::default()
-            });
-            let response = self.outside.execute(request).await.inspect_err(|error| {
-                sent.note(|noted| noted.io = Some(error.trouble()));
-            })?;
-            let status = response.status();
-            let headers = response.headers().clone();
-            let body = read_body(response, MAX_REPLY_BYTES)
-                .await
-                .inspect_err(|error| {
-                    sent.note(|noted| noted.io = Some(error.trouble()));
-                })?;
-            sent.note(|noted| {
-                noted.status = Some(status.as_u16());
-                noted.oauth_error = refusal::error_code(&body);
-            });
-            let reply = Reply {
-                status: status.as_u16(),
-                body: body.clone(),
-            };
+            let reply = token_endpoint::ask(&self.outside, request, &self.log).await?;
+            let (status, headers, body) = (reply.status, reply.headers.clone(), reply.body.clone());
             *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
             let mut answer = http::Response::builder().status(status);
             if let Some(kept) = answer.headers_mut() {
