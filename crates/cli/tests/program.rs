@@ -1126,17 +1126,7 @@ fn a_closed_pipe_ends_it_quietly() {
     let lab = lab();
     let user = user_of(&lab, &rows_of(&lab, &["ready", "stdio-ready", "hangs"]));
     for format in ["table", "ndjson", "json"] {
-        let mut child = user.check(format).spawn();
-        drop(child.0.stdout.take());
-        let mut stderr = String::new();
-        child
-            .0
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut stderr)
-            .unwrap();
-        child.0.wait().unwrap();
+        let (_, stderr) = user.check(format).spawn().closed();
         assert_eq!(stderr, "", "{format}");
     }
 }

@@ -233,6 +233,17 @@ impl Run {
 /// A program that runs, and that ends with its test whatever becomes of that.
 pub struct Started(pub Child);
 
+impl Started {
+    /// Closes its stdout. Gives the status it ends with, and what it says on stderr.
+    pub fn closed(mut self) -> (Option<i32>, String) {
+        drop(self.0.stdout.take());
+        let mut stderr = String::new();
+        let mut pipe = self.0.stderr.take().unwrap();
+        pipe.read_to_string(&mut stderr).unwrap();
+        (self.0.wait().unwrap().code(), stderr)
+    }
+}
+
 impl Drop for Started {
     fn drop(&mut self) {
         let _ = self.0.kill();
