@@ -28,6 +28,25 @@ pub struct Interruption {
     signals: [Signal; 3],
 }
 
+/// Does the work of a command; `None` where it was interrupted before it was done.
+///
+/// What it has begun that can't be cancelled, the look-up of a host's name or a read of stdin, does not keep the process.
+pub fn until_interrupted<T>(work: impl Future<Output = T>) -> std::io::Result<Option<T>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(async {
+        let mut interruption = Interruption::listen()?;
+        tokio::select! {
+            biased;
+            () = interruption.next() => Ok(None),
+            done = work => Ok(Some(done)),
+        }
+    });
+    runtime.shutdown_background();
+    done
+}
+
 impl Interruption {
     /// Must be called inside a Tokio runtime.
     #[cfg(unix)]

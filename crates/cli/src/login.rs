@@ -24,7 +24,7 @@ use crate::CommandError;
 use crate::arguments;
 use crate::configuration::{self, selected};
 use crate::exit_status::ExitStatus;
-use crate::interruption::Interruption;
+use crate::interruption::until_interrupted;
 
 const NAME_CHARS: usize = 60;
 /// The path of the redirect URL.
@@ -37,22 +37,10 @@ const LAST_PAGE_LIMIT: Duration = Duration::from_secs(1);
 /// Signs in to a server: in the user's browser, which comes back to a listener on loopback, or to what is pasted.
 pub fn login(arguments: arguments::Login) -> Result<ExitStatus, CommandError> {
     let (startup, server) = startup_of(arguments.config.clone(), &arguments.server)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
     let prompt = Prompt::default();
-    let ended = runtime.block_on(async {
-        let mut interruption = Interruption::listen()?;
-        tokio::select! {
-            biased;
-            () = interruption.next() => Ok(ExitStatus::Interrupted),
-            ended = sign_in(&startup, &server, &arguments, &prompt) => ended,
-        }
-    });
+    let ended = until_interrupted(sign_in(&startup, &server, &arguments, &prompt));
     prompt.close();
-    // A read of stdin that is still waiting must not keep the process.
-    runtime.shutdown_background();
-    ended
+    ended?.unwrap_or(Ok(ExitStatus::Interrupted))
 }
 
 async fn sign_in(
@@ -368,23 +356,10 @@ impl Pages {
 /// Signs out of a server: revokes what was granted, and removes it from every place where it is stored.
 pub fn logout(arguments: arguments::Logout) -> Result<ExitStatus, CommandError> {
     let (startup, server) = startup_of(arguments.config, &arguments.server)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let ended = runtime.block_on(async {
-        let mut interruption = Interruption::listen()?;
-        tokio::select! {
-            biased;
-            () = interruption.next() => Ok(None),
-            signed_out = startup.sign_out(&server) => {
-                signed_out.map(Some).map_err(|error| of_server(&server, error))
-            }
-        }
-    });
-    runtime.shutdown_background();
-    let Some(signed_out) = ended? else {
+    let Some(ended) = until_interrupted(startup.sign_out(&server))? else {
         return Ok(ExitStatus::Interrupted);
     };
+    let signed_out = ended.map_err(|error| of_server(&server, error))?;
     let name = printable(&server.name, NAME_CHARS);
     let more = match (signed_out.was_stored, signed_out.revocation) {
         (false, _) => {

@@ -15,7 +15,7 @@ use crate::CommandError;
 use crate::arguments::{self, StatusFormat};
 use crate::configuration::{self, selected, shown};
 use crate::exit_status::ExitStatus;
-use crate::interruption::Interruption;
+use crate::interruption::until_interrupted;
 use crate::report;
 use crate::table::run_login;
 
@@ -65,23 +65,10 @@ pub fn run(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
     let configuration = configuration::read(arguments.config)?;
     let servers = selected(&configuration, &arguments.servers)?;
     let startup = Startup::new(StartupOptions::for_configuration(&configuration))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let found = runtime.block_on(async {
-        let mut interruption = Interruption::listen()?;
-        let asked = servers
-            .iter()
-            .map(|server| startup.auth_status(server, arguments.online));
-        tokio::select! {
-            biased;
-            () = interruption.next() => Ok(None),
-            found = futures::future::join_all(asked) => Ok::<_, std::io::Error>(Some(found)),
-        }
-    });
-    // The look-up of a host's name can't be cancelled.
-    runtime.shutdown_background();
-    let Some(found) = found? else {
+    let asked = servers
+        .iter()
+        .map(|server| startup.auth_status(server, arguments.online));
+    let Some(found) = until_interrupted(futures::future::join_all(asked))? else {
         return Ok(ExitStatus::Interrupted);
     };
     let found: Vec<_> = servers

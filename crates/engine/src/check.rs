@@ -22,7 +22,7 @@ use crate::findings::Findings;
 use crate::given::mask;
 use crate::header::{self, Rejected};
 use crate::lately::Lately;
-use crate::means::{Finished, Means};
+use crate::means::{Finished, Means, milliseconds};
 use crate::sign_in::{self, AuthStatus, SignedOut};
 use crate::start::{LiveServer, Outcome, start};
 use crate::stdio::Program;
@@ -550,7 +550,7 @@ impl One<'_> {
         let event = StartupEvent {
             notification,
             phase,
-            elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            elapsed_ms: milliseconds(began.elapsed()),
             required: self.entry.required,
             failure,
             not_saved: self.findings.not_saved(),
