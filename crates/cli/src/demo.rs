@@ -31,14 +31,13 @@ const SHOWN: [&str; 14] = [
     "stdio-exits-3",
 ];
 
-pub fn run(arguments: arguments::Demo) -> Result<ExitStatus, CommandError> {
+pub fn run(program: &[String], arguments: arguments::Demo) -> Result<ExitStatus, CommandError> {
     let runtime = tokio::runtime::Runtime::new()?;
     // It serves on a thread of its own; dropped at the end, it stops.
     let lab = runtime.block_on(Lab::start(0))?;
     let rows = selected(&lab, &arguments)?;
     let home = tempfile::tempdir()?;
-    let program = std::env::current_exe()?;
-    let text = config_toml(rows.iter().copied(), &lab.base_url(), &program);
+    let text = config_toml(rows.iter().copied(), &lab.base_url(), program);
     let path = home.path().join("config.toml");
     std::fs::write(&path, &text)?;
     std::fs::write(

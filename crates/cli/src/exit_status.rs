@@ -1,7 +1,5 @@
 //! What the program ends with.
 
-use std::process::ExitCode;
-
 use mcp_startup_core::{McpServerStartupFailureReason, McpServerStartupState, Recovery};
 
 /// The statuses that stand in `--help`, and the one of a closed pipe, which nobody waits for.
@@ -35,12 +33,6 @@ impl ExitStatus {
             Ending::Failed => Self::Failed,
             Ending::NeedsSignIn => Self::NeedsSignIn,
         }
-    }
-}
-
-impl From<ExitStatus> for ExitCode {
-    fn from(status: ExitStatus) -> Self {
-        Self::from(status.code())
     }
 }
 

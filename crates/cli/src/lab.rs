@@ -1,7 +1,6 @@
 //! `mcp-startup lab`: servers to test a client against.
 
 use std::io::Write;
-use std::process::ExitCode;
 
 use mcp_startup_lab::{Lab, scenarios, serve_stdio};
 
@@ -10,7 +9,7 @@ use crate::arguments;
 use crate::exit_status::ExitStatus;
 use crate::interruption::Interruption;
 
-pub fn run(arguments: &arguments::Lab) -> Result<ExitCode, CommandError> {
+pub fn run(arguments: &arguments::Lab) -> Result<u8, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -26,7 +25,7 @@ pub fn run(arguments: &arguments::Lab) -> Result<ExitCode, CommandError> {
             runtime.shutdown_background();
             Ok(code)
         }
-        None => Ok(runtime.block_on(serve(arguments.port))?.into()),
+        None => Ok(runtime.block_on(serve(arguments.port))?.code()),
     }
 }
 

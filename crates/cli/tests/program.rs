@@ -25,7 +25,7 @@ const FILE_STORE: &str = "mcp_oauth_credentials_store = \"file\"\n";
 
 /// A user with these rows of the lab as their servers, and what is stored for them.
 fn user_of(lab: &Lab, rows: &[&Scenario]) -> User {
-    let config = config_toml(rows.iter().copied(), &lab.base_url(), Path::new(PROGRAM));
+    let config = config_toml(rows.iter().copied(), &lab.base_url(), &[PROGRAM]);
     let user = User::with(&config);
     let stored = rows.iter();
     user.store(stored.filter_map(|row| row.stored_record(&lab.base_url(), now_ms())));

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::path::Path;
 use std::sync::LazyLock;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -239,18 +238,17 @@ fn after(now_ms: i64, seconds: i64) -> i64 {
 }
 
 /// Rows as a user's `config.toml`, the credentials in the file beside it. `base` is the lab's
-/// [`base_url`](crate::Lab::base_url); `program` is called as `program lab --stdio NAME` for the rows that are programs.
+/// [`base_url`](crate::Lab::base_url); `program` and the arguments that stand in it are called with `lab --stdio NAME` after them
+/// for the rows that are programs.
 ///
 /// ```
-/// use std::path::Path;
-///
-/// let text = mcp_startup_lab::config_toml(mcp_startup_lab::scenarios(), "http://127.0.0.1:9", Path::new("mcp-startup"));
+/// let text = mcp_startup_lab::config_toml(mcp_startup_lab::scenarios(), "http://127.0.0.1:9", &["mcp-startup"]);
 /// assert!(text.contains("[mcp_servers.\"ready\"]\nurl = \"http://127.0.0.1:9/ready/mcp\"\n"));
 /// ```
 pub fn config_toml<'a>(
     rows: impl IntoIterator<Item = &'a Scenario>,
     base: &str,
-    program: &Path,
+    program: &[impl AsRef<str>],
 ) -> String {
     let mut text = String::from("mcp_oauth_credentials_store = \"file\"\n");
     // A string of JSON is a basic string of TOML. Writing to a string does not fail.
@@ -259,11 +257,15 @@ pub fn config_toml<'a>(
         let name = quoted(&row.name);
         let _ = writeln!(text, "\n[mcp_servers.{name}]");
         let _ = match row.stdio {
-            Some(_) => writeln!(
-                text,
-                "command = {}\nargs = [\"lab\", \"--stdio\", {name}]",
-                quoted(&program.to_string_lossy()),
-            ),
+            Some(_) => {
+                let mut words = program.iter().map(|word| quoted(word.as_ref()));
+                let command = words.next().unwrap_or_else(|| quoted(""));
+                let own: String = words.map(|word| word + ", ").collect();
+                writeln!(
+                    text,
+                    "command = {command}\nargs = [{own}\"lab\", \"--stdio\", {name}]",
+                )
+            }
             None => writeln!(
                 text,
                 "url = {}",

@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let row = scenarios().iter().find(|row| row.name == name).unwrap();
-    serve_stdio(row.stdio.as_ref().unwrap()).await
+    serve_stdio(row.stdio.as_ref().unwrap()).await.into()
 }
 
 fn start(row: &str) -> Child {

@@ -28,7 +28,7 @@ const VERDICTS_OF_401: [&str; 7] = [
 ];
 
 async fn startup_of(lab: &Lab, row: &Scenario) -> (Startup, ServerEntry) {
-    let text = config_toml([row], &lab.base_url(), Path::new("mcp-startup"));
+    let text = config_toml([row], &lab.base_url(), &["mcp-startup"]);
     let path = Path::new("config.toml");
     let mut servers = config::parse(&text, path, &config::ProcessEnvironment)
         .unwrap()

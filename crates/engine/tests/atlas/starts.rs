@@ -30,11 +30,7 @@ fn startup_of(
         }
     }
     std::fs::write(home.join(FILE), serde_json::to_vec(&records).unwrap()).unwrap();
-    let text = config_toml(
-        rows.iter().copied(),
-        &lab.base_url(),
-        Path::new("mcp-startup"),
-    );
+    let text = config_toml(rows.iter().copied(), &lab.base_url(), &["mcp-startup"]);
     let path = home.join("config.toml");
     let configuration = config::parse(&text, &path, &config::ProcessEnvironment).unwrap();
     let options = StartupOptions::for_configuration(&configuration);

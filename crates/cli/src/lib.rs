@@ -1,0 +1,146 @@
+//! The program `mcp-startup`: checks the MCP servers a user has configured.
+//!
+//! It is a library too, of one function, so that `npx mcp-startup` and `uvx mcp-startup` are the same program without a second copy of
+//! the engine in their packages.
+//!
+//! Every module is one thing that a person can ask for ([`check`], [`login`], [`status`], [`demo`], [`follow`], [`lab`]) or see ([`table`],
+//! [`report`], [`exit_status`]); what a start comes to is decided on the floors below.
+
+mod arguments;
+mod check;
+mod configuration;
+mod demo;
+mod exit_status;
+mod follow;
+mod interruption;
+mod lab;
+mod login;
+mod report;
+mod status;
+mod table;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::{CommandFactory, Parser};
+
+use arguments::{Arguments, Command};
+use exit_status::ExitStatus;
+
+/// Why a command did not do what it was asked for; what servers come to is never one.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    /// The arguments or the configuration can't be used.
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Configuration(#[from] mcp_startup_config::ConfigurationError),
+    #[error(transparent)]
+    Client(#[from] mcp_startup::auth::network::ClientError),
+    #[error(transparent)]
+    Lab(#[from] mcp_startup_lab::LabError),
+    /// It may quote what others wrote.
+    #[error("{}", mcp_startup::printable(.0.message(), usize::MAX))]
+    SignIn(#[from] mcp_startup::auth::SignInError),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Runs the program with these arguments, its own name not among them, and gives what it exits with.
+///
+/// `program` is how it can be started again, a command and its first arguments: the demo's servers are this program.
+pub fn run(program: &[String], arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    match parse(&arguments) {
+        Ok(arguments) => {
+            log_as_asked();
+            carry_out(program, arguments.command)
+        }
+        Err(error) if error.use_stderr() => bad_arguments(&arguments, &error).code(),
+        // Help or the version, which was asked for.
+        Err(answer) => match answer.print() {
+            Ok(()) => ExitStatus::AllReady.code(),
+            Err(_) => ExitStatus::ClosedPipe.code(),
+        },
+    }
+}
+
+fn parse(arguments: &[impl Into<OsString> + Clone]) -> Result<Arguments, clap::Error> {
+    let name = [OsString::from("mcp-startup")].into_iter();
+    Arguments::try_parse_from(name.chain(arguments.iter().cloned().map(Into::into)))
+}
+
+fn carry_out(program: &[String], command: Command) -> u8 {
+    match dispatch(program, command) {
+        Ok(code) => code,
+        Err(CommandError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitStatus::ClosedPipe.code()
+        }
+        Err(error) => {
+            let red = anstyle::AnsiColor::Red.on_default().bold();
+            // Where stderr is closed too, there is nobody left to tell.
+            let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {error}");
+            match error {
+                CommandError::Usage(_) | CommandError::Configuration(_) => ExitStatus::Usage,
+                CommandError::Client(_)
+                | CommandError::Lab(_)
+                | CommandError::SignIn(_)
+                | CommandError::Io(_) => ExitStatus::Failed,
+            }
+            .code()
+        }
+    }
+}
+
+/// Says what is wrong with the arguments. The error quotes them, or a part of them, and they may hold what steers a terminal;
+/// so they are read again with that escaped.
+fn bad_arguments(arguments: &[OsString], error: &clap::Error) -> ExitStatus {
+    let escaped: Vec<String> = arguments
+        .iter()
+        .map(|argument| mcp_startup_core::printable(&argument.to_string_lossy(), usize::MAX))
+        .collect();
+    let text = match parse(&escaped) {
+        Err(error) if error.use_stderr() => error.render().ansi().to_string(),
+        // Only what was escaped made it an error, such as bytes that are no UTF-8.
+        _ => format!("error: {}\n", error.kind()),
+    };
+    let _ = write!(anstream::stderr(), "{text}");
+    ExitStatus::Usage
+}
+
+/// Logs to stderr what `RUST_LOG` asks for. Of the SDK's targets nothing, whatever it says: they quote what servers say, and a
+/// server may say a secret that it was given.
+fn log_as_asked() {
+    use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+    use tracing_subscriber::prelude::*;
+    if std::env::var_os("RUST_LOG").is_none() {
+        return;
+    }
+    let quotes_servers = filter_fn(|metadata| !metadata.target().starts_with("rmcp"));
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
+        .with_filter(EnvFilter::from_default_env().and(quotes_servers));
+    // A host that runs this in its own process may have one already.
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+}
+
+fn dispatch(program: &[String], command: Command) -> Result<u8, CommandError> {
+    let status = match command {
+        Command::Check(arguments) => check::run(arguments)?,
+        Command::Login(arguments) => login::login(arguments)?,
+        Command::Logout(arguments) => login::logout(arguments)?,
+        Command::Status(arguments) => status::run(arguments)?,
+        Command::Demo(arguments) => demo::run(program, arguments)?,
+        Command::Follow(arguments) => follow::run(&arguments)?,
+        Command::Lab(arguments) => return lab::run(&arguments),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            let mut program = Arguments::command();
+            clap_complete::generate(shell, &mut program, "mcp-startup", &mut script);
+            std::io::stdout().write_all(&script)?;
+            ExitStatus::AllReady
+        }
+    };
+    Ok(status.code())
+}
