@@ -23,6 +23,7 @@ mod file_system;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod host_store;
 #[cfg(any(feature = "keyring", fuzzing))]
 mod keyring_entry;
 #[cfg(feature = "keyring")]
@@ -42,6 +43,7 @@ mod token_endpoint;
 pub use clock::now_ms;
 pub use discovery::{Discovered, discover, discover_issuer};
 pub use file_store::FileStore;
+pub use host_store::{HostFuture, HostRecords, HostStore};
 #[cfg(feature = "keyring")]
 pub use keyring_store::KeyringStore;
 pub use mask::Mask;

@@ -51,10 +51,6 @@ impl CredentialStore for MemoryStore {
             Ok(RecordLock::new(lock.lock_owned().await))
         })
     }
-
-    fn prove_writable<'a>(&'a self, _key: &'a CredentialKey) -> StoreFuture<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
 }
 
 /// No panic leaves anything half done in these maps.

@@ -3,6 +3,7 @@
 use mcp_startup_core::{RequestEvidence, RequestTarget};
 use rmcp::transport::auth::AuthorizationMetadata;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
@@ -12,7 +13,8 @@ use crate::network::{Outside, RequestLog, bare_url};
 use crate::record::CredentialRecord;
 
 /// What became of the tokens at the authorization server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Revocation {
     /// The authorization server says that it is done.
     Revoked,

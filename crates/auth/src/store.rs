@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 
 use mcp_startup_core::CredentialStoreTrouble;
+use serde::Serialize;
 
 use crate::record::{CredentialKey, CredentialRecord};
 
@@ -87,7 +88,17 @@ pub trait CredentialStore: fmt::Debug + Send + Sync {
     /// It is called before a refresh is sent: an authorization server that rotates refresh tokens has made the old one
     /// worthless by the time the new one arrives, so a store that can't write must say so before. What is stored stays as
     /// it is. An `Ok` is no promise; an error means that a `replace` would fail now.
-    fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()>;
+    ///
+    /// Unless it is overridden, what is stored is written over by itself.
+    fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            // With nothing stored there is nothing to refresh; and who was faster has proved it.
+            if let Some(record) = self.load(key).await? {
+                self.replace(key, Some(&record), Some(&record)).await?;
+            }
+            Ok(())
+        })
+    }
 }
 
 /// What became of a [`replace`](CredentialStore::replace).
@@ -122,7 +133,8 @@ impl fmt::Debug for RecordLock {
 
 /// What is stored can't be known or changed: the store is locked, unreadable, corrupt, can't be written, or is of a kind
 /// that can't be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
 #[error("the credential store ({store}) can't be used: {detail}")]
 pub struct StoreError {
     /// Which store: `file`, `keyring`, or as the configuration calls it.

@@ -2,13 +2,99 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
-use mcp_startup_auth::{FileStore, MemoryStore, conformance};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use mcp_startup_auth::{
+    CredentialStore, FileStore, HostFuture, HostRecords, HostStore, MemoryStore, conformance,
+};
+use secrecy::{ExposeSecret, SecretString};
 
 conformance!(memory, (MemoryStore::default(), ()));
 conformance!(file, {
     let home = tempfile::tempdir().unwrap();
     (FileStore::new(home.path()), home)
 });
+
+conformance!(host, (HostStore::new(Texts::default()), ()));
+
+/// A host's own store: texts, which it lays out in its own way.
+#[derive(Clone, Debug, Default)]
+struct Texts {
+    records: Arc<Mutex<HashMap<String, String>>>,
+    locks: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
+    /// What it says where it stores nothing.
+    refusal: Option<&'static str>,
+}
+
+/// After a turn of the runtime, as an answer from another language comes.
+fn later<T: Send + 'static>(answer: Result<T, String>) -> HostFuture<T> {
+    Box::pin(async {
+        tokio::task::yield_now().await;
+        answer
+    })
+}
+
+impl HostRecords for Texts {
+    fn load(&self, key: String) -> HostFuture<Option<SecretString>> {
+        let record = self.records.lock().unwrap().get(&key).cloned();
+        later(Ok(record.map(SecretString::from)))
+    }
+
+    fn replace(
+        &self,
+        key: String,
+        expected: Option<SecretString>,
+        new: Option<SecretString>,
+    ) -> HostFuture<bool> {
+        if let Some(refusal) = self.refusal {
+            return later(Err(refusal.to_owned()));
+        }
+        let mut records = self.records.lock().unwrap();
+        let is_expected = records.get(&key).map(String::as_str)
+            == expected.as_ref().map(ExposeSecret::expose_secret);
+        if is_expected {
+            match new {
+                Some(new) => records.insert(key, format!("\n{} ", new.expose_secret())),
+                None => records.remove(&key),
+            };
+        }
+        later(Ok(is_expected))
+    }
+
+    fn lock(&self, key: String) -> HostFuture<Box<dyn Send + Sync>> {
+        let lock = self.locks.lock().unwrap().entry(key).or_default().clone();
+        Box::pin(async { Ok(Box::new(lock.lock_owned().await) as _) })
+    }
+}
+
+#[tokio::test]
+async fn what_a_host_says_of_an_error_shows_no_secret_of_the_record() {
+    let texts = Texts {
+        refusal: Some("the vault\nis closed to canary-token"),
+        ..Texts::default()
+    };
+    let (key, record) = (conformance::key("a"), conformance::record("canary-token"));
+    let replaced = HostStore::new(texts)
+        .replace(&key, None, Some(&record))
+        .await;
+    assert_eq!(
+        replaced.unwrap_err().detail,
+        "the vault\\nis closed to [masked]"
+    );
+}
+
+#[tokio::test]
+async fn a_text_of_a_host_that_is_no_record_is_corrupt_and_not_nothing_stored() {
+    let (texts, key) = (Texts::default(), conformance::key("a"));
+    let other = (key.as_str().to_owned(), "[1]".to_owned());
+    texts.records.lock().unwrap().extend([other]);
+    let error = HostStore::new(texts).load(&key).await.unwrap_err();
+    assert_eq!(
+        error.trouble,
+        mcp_startup_core::CredentialStoreTrouble::Corrupt
+    );
+}
 
 #[cfg(unix)]
 mod on_unix {

@@ -9,12 +9,18 @@ pub const CLOCK_SKEW_MS: i64 = 30_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(rename_all = "camelCase")
+)]
 pub struct CredentialFacts {
     /// An access token is there and is not blank.
     pub access_token: bool,
     /// A refresh token is there and is not blank.
     pub refresh_token: bool,
     /// When the access token expires, in ms since the Unix epoch; `None` where the record does not say.
+    #[cfg_attr(feature = "typescript", ts(type = "number | null"))]
     pub expires_at_ms: Option<i64>,
 }
 
@@ -22,6 +28,11 @@ pub struct CredentialFacts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(rename_all = "camelCase")
+)]
 pub enum AccessTokenWorth {
     /// None is there, or a blank one.
     #[default]
@@ -38,6 +49,11 @@ pub enum AccessTokenWorth {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(rename_all = "camelCase")
+)]
 pub struct CredentialWorth {
     /// What its access token is worth.
     pub access_token: AccessTokenWorth,
@@ -46,7 +62,14 @@ pub struct CredentialWorth {
 }
 
 /// What is sent first, once a record is known to be stored (or not).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(rename_all = "camelCase")
+)]
 pub enum FirstRequest {
     /// No token: nothing usable is stored.
     WithoutToken,

@@ -10,6 +10,7 @@ macro_rules! evidence_enum {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "camelCase")]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
         pub enum $name {
             $($(#[$variant_meta])* $variant,)*
         }
@@ -22,6 +23,7 @@ macro_rules! evidence_struct {
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "camelCase", default)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename_all = "camelCase", optional_fields))]
         pub struct $name {
             $(
                 $(#[$field_meta])*
@@ -295,6 +297,11 @@ evidence_struct! {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(rename_all = "camelCase", optional_fields)
+)]
 pub struct Evidence {
     /// The name of the server.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -307,9 +314,11 @@ pub struct Evidence {
     pub phase: Option<StartPhase>,
     /// The time that the start was given, in ms.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(type = "number", optional))]
     pub limit_ms: Option<u64>,
     /// The time that the start took, in ms; at least the limit means that the limit ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(type = "number", optional))]
     pub elapsed_ms: Option<u64>,
     /// What is wrong with the entry of the configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -324,6 +333,10 @@ pub struct Evidence {
     #[serde(
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "null_is_empty"
+    )]
+    #[cfg_attr(
+        feature = "typescript",
+        ts(as = "Option<Vec<RequestEvidence>>", optional)
     )]
     pub requests: Vec<RequestEvidence>,
     /// What is known of the server's authorization server.

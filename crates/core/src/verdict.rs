@@ -19,6 +19,11 @@ const MESSAGE_CHARS: usize = 300;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(rename_all = "camelCase")
+)]
 pub enum StartupFailureKind {
     /// The entry of the configuration can't be used; the evidence has its key and line.
     InvalidConfiguration,
@@ -64,6 +69,11 @@ pub enum StartupFailureKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(rename_all = "camelCase")
+)]
 pub enum Recovery {
     /// Nothing that this client could offer. Show no button: the message says whose turn it is.
     None,
@@ -87,6 +97,11 @@ pub enum Recovery {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(rename_all = "camelCase")
+)]
 pub struct StartupFailure {
     kind: StartupFailureKind,
     message: String,

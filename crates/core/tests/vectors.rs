@@ -386,14 +386,8 @@ fn assess_json() {
             &case.worth.clone().unwrap_or_default(),
         )?;
         if let Some(wanted) = &case.first_request {
-            let first =
-                match worth.map_or(FirstRequest::WithoutToken, CredentialWorth::first_request) {
-                    FirstRequest::WithoutToken => "withoutToken",
-                    FirstRequest::StoredToken => "storedToken",
-                    FirstRequest::Refresh => "refresh",
-                    FirstRequest::WithoutTokenThenStored => "withoutTokenThenStored",
-                };
-            equal("firstRequest", &json!(first), &json!(wanted))?;
+            let first = worth.map_or(FirstRequest::WithoutToken, CredentialWorth::first_request);
+            equal("firstRequest", &value(&first), &json!(wanted))?;
         }
         equal(
             "authStatus",

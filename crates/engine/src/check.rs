@@ -110,20 +110,44 @@ impl Startup {
     ///
     /// [`ClientError`] where TLS can't be set up.
     pub fn new(options: StartupOptions) -> Result<Self, ClientError> {
-        Ok(Self {
+        let network = Network::new()?;
+        Ok(Self::of(options, network, Arc::default(), Arc::default()))
+    }
+
+    /// The same for other options. What is costly is shared, the HTTP clients and their one TLS configuration; and so is what is
+    /// remembered from one call to the next: that a token was just refreshed ([`authorization`](Self::authorization)), and that
+    /// a sign-in was finished.
+    #[must_use]
+    pub fn with(&self, options: StartupOptions) -> Self {
+        let Means {
+            network,
+            lately,
+            finished,
+            ..
+        } = &*self.means;
+        Self::of(options, network.clone(), lately.clone(), finished.clone())
+    }
+
+    fn of(
+        options: StartupOptions,
+        network: Network,
+        lately: Arc<Lately>,
+        finished: Arc<Finished>,
+    ) -> Self {
+        Self {
             means: Arc::new(Means {
-                network: Network::new()?,
+                network,
                 stores: options.stores,
                 limit: options.limit,
                 reading: Semaphore::new(MAX_READERS),
                 refreshes: TaskTracker::new(),
-                lately: Lately::default(),
-                finished: Finished::default(),
+                lately,
+                finished,
                 client_metadata_url: options.client_metadata_url,
             }),
             concurrency: options.concurrency.max(1),
             count_tools: options.count_tools,
-        })
+        }
     }
 
     /// Waits until every refresh that was sent is saved, at most 30 s each. The stream of a [`check`](Self::check) ends after

@@ -1,11 +1,13 @@
 //! What a check says while it runs.
 
 use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase, StartupFailure};
+use serde::Serialize;
 
 /// The state of one server's start has changed: the notification for the wire, and what stands behind it.
 ///
 /// For each start of a server: one with `starting`, and then exactly one more.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct StartupEvent {
     /// The notification, as it goes over the wire.

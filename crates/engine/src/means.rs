@@ -1,7 +1,7 @@
 //! What every start of one [`Startup`](crate::Startup) shares.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mcp_startup_auth::network::Network;
@@ -26,9 +26,9 @@ pub(crate) struct Means {
     /// Owns the refreshes that are under way: they outlive the starts that wanted them.
     pub refreshes: TaskTracker,
     /// What came of the refreshes that a host has asked for.
-    pub lately: Lately,
+    pub lately: Arc<Lately>,
     /// The sign-ins that were finished.
-    pub finished: Finished,
+    pub finished: Arc<Finished>,
     /// The URL of the host's client id metadata document.
     pub client_metadata_url: Option<String>,
 }

@@ -10,6 +10,7 @@ use mcp_startup_auth::{
 use mcp_startup_config::{HttpConfig, ServerConfig, ServerEntry, TransportConfig};
 use mcp_startup_core::{CredentialWorth, DiscoveryOutcome, McpAuthStatus, assess, auth_status};
 use secrecy::ExposeSecret;
+use serde::Serialize;
 
 use crate::authorization::{self, configured_client};
 use crate::http::{challenge, configured_headers, media_types};
@@ -25,7 +26,8 @@ const INITIALIZE: &str = concat!(
 );
 
 /// How a client is authorized at a server, and what is stored for it. No secret is in it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AuthStatus {
     /// As Codex's app-server calls it; `None` where that can't be known: nothing usable is stored, and the server was not asked or
@@ -46,7 +48,8 @@ pub struct AuthStatus {
 }
 
 /// What signing out came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SignedOut {
     /// Whether anything was stored.

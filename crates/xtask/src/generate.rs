@@ -69,6 +69,10 @@ pub fn files() -> Result<Vec<GeneratedFile>, Box<dyn Error>> {
             "bindings/typescript/src/generated/contract.ts",
             typescript::contract()?,
         ),
+        file(
+            "bindings/typescript/src/generated/verdict.ts",
+            typescript::verdict()?,
+        ),
         file("docs/protocol.md", protocol_page::page()?),
         file("docs/failures.md", failures_page::page()?),
         file(guide::PAGE, guide::page(&workspace_root()?)?),

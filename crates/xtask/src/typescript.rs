@@ -1,33 +1,76 @@
-//! The contract's types in TypeScript.
+//! The types in TypeScript: the contract's, and those of the verdict.
 
 use std::error::Error;
 
 use mcp_startup_core::{
+    AccessTokenWorth, ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialFacts,
+    CredentialSent, CredentialSource, CredentialStoreTrouble, CredentialWorth, DecodeErrorKind,
+    DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence, FirstRequest, IoTrouble,
     McpAuthStatus, McpServerStartupFailureReason, McpServerStartupState,
-    McpServerStatusUpdatedNotification,
+    McpServerStatusUpdatedNotification, ProcessEvidence, ProtocolEvidence, Recovery,
+    RequestEvidence, RequestTarget, SpawnFailure, StartPhase, StartupFailure, StartupFailureKind,
+    StoreEvidence, Transport,
 };
+use schemars::JsonSchema;
 use serde_json::Value;
 use ts_rs::{Config, TS};
 
-use crate::{field_order, schemas};
+use crate::{documentation, field_order, schemas};
 
-/// One module with every type: it imports nothing, so it serves each of TypeScript's ways to resolve a module.
+const GENERATED: &str = "// Generated from the Rust types by `cargo xtask generate`, with ts-rs. Do not edit it by hand.\n\n";
+
+/// The contract in one module: it imports nothing, so it serves each of TypeScript's ways to resolve a module.
 pub fn contract() -> Result<String, Box<dyn Error>> {
     let notification = schemas::documented_notification()?;
     let definitions = &notification["definitions"];
-    let auth_status = schemas::documented::<McpAuthStatus>()?;
     let types = [
         declaration::<McpServerStartupFailureReason>(
             &definitions["McpServerStartupFailureReason"],
         )?,
         declaration::<McpServerStartupState>(&definitions["McpServerStartupState"])?,
         declaration::<McpServerStatusUpdatedNotification>(&notification)?,
-        declaration::<McpAuthStatus>(&auth_status)?,
+        documented::<McpAuthStatus>()?,
+        documented::<DecodeErrorKind>()?,
     ];
-    Ok(format!(
-        "// Generated from the Rust types by `cargo xtask generate`, with ts-rs. Do not edit it by hand.\n\n{}",
-        types.join("\n")
-    ))
+    Ok(GENERATED.to_owned() + &types.join("\n"))
+}
+
+/// The verdict and what it is made of, in one module that imports nothing.
+pub fn verdict() -> Result<String, Box<dyn Error>> {
+    let failure = schemas::startup_failure()?;
+    let types = [
+        declaration::<StartupFailure>(&failure)?,
+        documented::<StartupFailureKind>()?,
+        documented::<Recovery>()?,
+        documented::<Evidence>()?,
+        documented::<Transport>()?,
+        documented::<StartPhase>()?,
+        documented::<ConfigurationEvidence>()?,
+        documented::<CredentialEvidence>()?,
+        documented::<CredentialSource>()?,
+        documented::<ClientSource>()?,
+        documented::<StoreEvidence>()?,
+        documented::<CredentialStoreTrouble>()?,
+        documented::<RequestEvidence>()?,
+        documented::<RequestTarget>()?,
+        documented::<CredentialSent>()?,
+        documented::<IoTrouble>()?,
+        documented::<DiscoveryEvidence>()?,
+        documented::<DiscoveryOutcome>()?,
+        documented::<DiscoveryProblem>()?,
+        documented::<ProcessEvidence>()?,
+        documented::<SpawnFailure>()?,
+        documented::<ProtocolEvidence>()?,
+        documented::<CredentialFacts>()?,
+        documented::<CredentialWorth>()?,
+        documented::<AccessTokenWorth>()?,
+        documented::<FirstRequest>()?,
+    ];
+    Ok(GENERATED.to_owned() + &types.join("\n"))
+}
+
+fn documented<T: TS + JsonSchema>() -> Result<String, Box<dyn Error>> {
+    declaration::<T>(&schemas::documented::<T>()?)
 }
 
 /// A type as ts-rs declares it, below what its documentation says of it and of each value or field.
@@ -37,14 +80,20 @@ fn declaration<T: TS>(documentation: &Value) -> Result<String, Box<dyn Error>> {
         .as_str()
         .and_then(|description| description.split("\n\n").next())
         .ok_or_else(|| format!("{name} has no documentation"))?;
-    let mut comment = format!("/**\n * {summary}\n *\n");
+    let declared = exported::<T>();
+    let mut comment = format!("/**\n * {summary}\n");
     let described = |described: &Value| described["description"].as_str().map(str::to_owned);
+    let mut has_list = false;
     let mut list = |item: &str, text: Option<String>| -> Result<(), Box<dyn Error>> {
         let text = text.ok_or_else(|| format!("`{item}` of {name} has no documentation"))?;
+        if !std::mem::replace(&mut has_list, true) {
+            comment.push_str(" *\n");
+        }
         comment.push_str(&format!(" * - `{item}`: {text}\n"));
         Ok(())
     };
-    if documentation["properties"].is_object() {
+    // Where the fields of the type have comments of their own, they stand in it.
+    if documentation["properties"].is_object() && !declared.contains("/**") {
         for field in field_order::of(&name)? {
             list(&field, described(&documentation["properties"][&field]))?;
         }
@@ -53,11 +102,23 @@ fn declaration<T: TS>(documentation: &Value) -> Result<String, Box<dyn Error>> {
         let value = variant["const"].as_str().ok_or("a variant has no text")?;
         list(value, described(variant))?;
     }
-    Ok(format!("{comment} */\n{}\n", exported::<T>()))
+    Ok(format!("{comment} */\n{declared}\n"))
 }
 
+/// The type as ts-rs declares it.
 fn exported<T: TS>() -> String {
-    format!("export {}", T::decl(&Config::new()))
+    let declared = format!("export {}", T::decl(&Config::new()));
+    let (first, inner) = declared.split_once('\n').unwrap_or((&declared, ""));
+    let mut exported = first.trim_end().to_owned();
+    // The fields with their comments.
+    for line in inner.lines().map(str::trim_end) {
+        exported.push_str("\n  ");
+        match line.strip_prefix(" * ") {
+            Some(text) => exported.push_str(&format!(" * {}", documentation::in_wire_words(text))),
+            None => exported.push_str(line),
+        }
+    }
+    exported
 }
 
 #[cfg(test)]
@@ -71,6 +132,7 @@ mod tests {
             r#"export type McpServerStartupState = "starting" | "ready" | "failed" | "cancelled";"#,
             "export type McpServerStatusUpdatedNotification = { threadId: string | null, name: string, status: McpServerStartupState, error: string | null, failureReason: McpServerStartupFailureReason | null, };",
             r#"export type McpAuthStatus = "unsupported" | "notLoggedIn" | "bearerToken" | "oAuth";"#,
+            r#"export type DecodeErrorKind = "invalidJson" | "notAnObject" | "missingField" | "invalidType" | "tooLong";"#,
         ];
         let contract = contract().unwrap();
         let exported: Vec<&str> = contract
@@ -81,15 +143,28 @@ mod tests {
     }
 
     #[test]
-    fn no_comment_ends_early() {
-        let contract = contract().unwrap();
-        assert_eq!(
-            contract.matches("/**").count(),
-            contract.matches("*/").count()
-        );
-        assert_eq!(
-            contract.matches("*/").count(),
-            contract.matches("\nexport ").count()
-        );
+    fn no_comment_ends_early_and_every_type_that_is_named_is_there() {
+        for module in [contract().unwrap(), verdict().unwrap()] {
+            assert_eq!(module.matches("/**").count(), module.matches("*/").count());
+            for (before, _) in module.match_indices("export type ") {
+                assert!(module[..before].ends_with("*/\n"), "{}", &module[before..]);
+            }
+        }
+        let module = verdict().unwrap();
+        let schema = schemas::startup_failure().unwrap();
+        for name in schema["definitions"].as_object().unwrap().keys() {
+            assert!(
+                module.contains(&format!("\nexport type {name} = ")),
+                "{name}"
+            );
+        }
+        // What is left out where it is empty, and numbers that are no bigint.
+        for field in [
+            "requests?: Array<RequestEvidence>",
+            "limitMs?: number",
+            "elapsedMs?: number",
+        ] {
+            assert!(module.contains(field), "{field}");
+        }
     }
 }

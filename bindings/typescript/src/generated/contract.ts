@@ -37,3 +37,14 @@ export type McpServerStatusUpdatedNotification = { threadId: string | null, name
  * - `oAuth`: A stored record has a usable access or refresh token.
  */
 export type McpAuthStatus = "unsupported" | "notLoggedIn" | "bearerToken" | "oAuth";
+
+/**
+ * Why a line could not be read.
+ *
+ * - `invalidJson`: Not JSON (RFC 8259), or not UTF-8.
+ * - `notAnObject`: JSON, but not an object, so no JSON-RPC message.
+ * - `missingField`: A required field is absent or null.
+ * - `invalidType`: A field has a value of another type.
+ * - `tooLong`: The line is longer than `MAX_LINE_BYTES`.
+ */
+export type DecodeErrorKind = "invalidJson" | "notAnObject" | "missingField" | "invalidType" | "tooLong";
