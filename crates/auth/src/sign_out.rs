@@ -79,12 +79,16 @@ struct Revoking<'a> {
 
 impl Revoking<'_> {
     async fn revoke(&self, hint: &str, token: &SecretString) -> Revocation {
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("token", token.expose_secret())
-            .append_pair("token_type_hint", hint);
-        self.client.add_to(&mut form);
+        // Gone before anything is waited for: a form that is being written can't be sent to another thread.
+        let form = {
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            form.append_pair("token", token.expose_secret())
+                .append_pair("token_type_hint", hint);
+            self.client.add_to(&mut form);
+            form.finish()
+        };
         let (endpoint, basic) = (self.endpoint.clone(), self.client.basic());
-        let Ok(request) = self.outside.form(endpoint, form.finish(), basic) else {
+        let Ok(request) = self.outside.form(endpoint, form, basic) else {
             return Revocation::Failed;
         };
         let sent = self.log.sent(RequestEvidence {

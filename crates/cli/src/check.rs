@@ -11,7 +11,7 @@ use mcp_startup::{
 
 use crate::CommandError;
 use crate::arguments::{self, Format};
-use crate::configuration::{self, selected, shown};
+use crate::configuration::{self, shown};
 use crate::exit_status::{Ending, ExitStatus};
 use crate::interruption::{Interruption, nobody_reads};
 use crate::report::{self, Report, ServerReport};
@@ -31,7 +31,7 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     }
     let configuration = configuration::read_for_check(arguments.config)?;
     let path = &configuration.path;
-    let servers = selected(&configuration, &arguments.servers)?;
+    let servers = configuration.select(&arguments.servers)?;
     if servers.is_empty() {
         let mut stderr = anstream::stderr();
         let _ = writeln!(stderr, "No server is enabled in {}.", shown(path));

@@ -1,10 +1,10 @@
-//! Which configuration a command is about, and which of its servers.
+//! Which configuration a command is about.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mcp_startup::config::{
-    self, Configuration, ProcessEnvironment, ServerEntry, codex_home, stranger_configuration,
+    self, Configuration, ProcessEnvironment, codex_home, stranger_configuration,
 };
 use mcp_startup::printable;
 
@@ -72,37 +72,4 @@ fn default_configuration() -> Result<PathBuf, CommandError> {
 
 fn stranger() -> Option<PathBuf> {
     stranger_configuration(&std::env::current_dir().ok()?)
-}
-
-/// The servers of these names, disabled ones among them; the enabled ones, where none is named.
-pub fn selected(
-    configuration: &Configuration,
-    names: &[String],
-) -> Result<Vec<ServerEntry>, CommandError> {
-    let mut servers = configuration.servers.clone();
-    if names.is_empty() {
-        servers.retain(|entry| entry.enabled);
-        return Ok(servers);
-    }
-    for name in names {
-        if !servers.iter().any(|entry| entry.name == *name) {
-            let known: Vec<_> = servers
-                .iter()
-                .take(20)
-                .map(|entry| printable(&entry.name, 60))
-                .collect();
-            return Err(CommandError::Usage(format!(
-                "there is no server `{}` in {}; it configures: {}",
-                printable(name, 60),
-                shown(&configuration.path),
-                known.join(", ")
-            )));
-        }
-    }
-    servers.retain(|entry| names.contains(&entry.name));
-    for entry in &mut servers {
-        // Who names a disabled server wants it.
-        entry.enabled = true;
-    }
-    Ok(servers)
 }

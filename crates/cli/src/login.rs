@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::CommandError;
 use crate::arguments;
-use crate::configuration::{self, selected};
+use crate::configuration;
 use crate::exit_status::ExitStatus;
 use crate::interruption::until_interrupted;
 
@@ -387,7 +387,7 @@ fn startup_of(
 ) -> Result<(Startup, ServerEntry), CommandError> {
     let configuration = configuration::read(config)?;
     let options = StartupOptions::for_configuration(&configuration);
-    let server = selected(&configuration, &[server.to_owned()])?.remove(0);
+    let server = configuration.select(&[server.to_owned()])?.remove(0);
     Ok((Startup::new(options)?, server))
 }
 

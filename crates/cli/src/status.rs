@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::CommandError;
 use crate::arguments::{self, StatusFormat};
-use crate::configuration::{self, selected, shown};
+use crate::configuration::{self, shown};
 use crate::exit_status::ExitStatus;
 use crate::interruption::until_interrupted;
 use crate::report;
@@ -63,7 +63,7 @@ struct Stored {
 
 pub fn run(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
     let configuration = configuration::read(arguments.config)?;
-    let servers = selected(&configuration, &arguments.servers)?;
+    let servers = configuration.select(&arguments.servers)?;
     let startup = Startup::new(StartupOptions::for_configuration(&configuration))?;
     let asked = servers
         .iter()

@@ -36,21 +36,41 @@ impl Environment for BTreeMap<String, String> {
 /// assert_eq!(mcp_startup_config::codex_home(&environment).as_deref(), Some(Path::new("/srv/codex")));
 /// ```
 pub fn codex_home(environment: &dyn Environment) -> Option<PathBuf> {
-    let set = |name: &str| {
-        environment
-            .get(name)
-            .filter(|value| !value.trim().is_empty())
-    };
-    if let Some(home) = set("CODEX_HOME") {
+    if let Some(home) = set(environment, "CODEX_HOME") {
         return Some(home.into());
     }
-    let user_folder = if cfg!(windows) {
+    Some(user_folder(environment)?.join(".codex"))
+}
+
+/// A path as a person writes it: what begins with `~/` is in the user's folder. No shell has read it where it stands in a program.
+///
+/// ```
+/// use std::{collections::BTreeMap, path::Path};
+/// let environment = BTreeMap::from([("HOME".to_owned(), "/home/ada".to_owned())]);
+/// let path = mcp_startup_config::user_path("~/.codex/config.toml", &environment);
+/// assert_eq!(path, Path::new("/home/ada/.codex/config.toml"));
+/// ```
+pub fn user_path(written: &str, environment: &dyn Environment) -> PathBuf {
+    match (written.strip_prefix("~/"), user_folder(environment)) {
+        (Some(rest), Some(folder)) => folder.join(rest),
+        _ => written.into(),
+    }
+}
+
+fn user_folder(environment: &dyn Environment) -> Option<PathBuf> {
+    let variables = if cfg!(windows) {
         ["USERPROFILE", "HOME"]
     } else {
         ["HOME", "USERPROFILE"]
     };
-    user_folder
+    variables
         .into_iter()
-        .find_map(set)
-        .map(|home| PathBuf::from(home).join(".codex"))
+        .find_map(|name| set(environment, name))
+        .map(PathBuf::from)
+}
+
+/// The variable's value, unless it is blank.
+fn set(environment: &dyn Environment, name: &str) -> Option<String> {
+    let value = environment.get(name);
+    value.filter(|value| !value.trim().is_empty())
 }

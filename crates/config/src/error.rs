@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::foreign;
 
+/// How many names of servers an error shows.
+const KNOWN_SHOWN: usize = 20;
+
 /// Why a file could not be read as a configuration. Stable: match on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConfigurationErrorKind {
@@ -22,6 +25,8 @@ pub enum ConfigurationErrorKind {
     Syntax,
     /// Valid, but no configuration of MCP servers; the key says what is missing or of the wrong type.
     NotAConfiguration,
+    /// It configures no server of the name that was asked for.
+    UnknownServer,
 }
 
 impl ConfigurationErrorKind {
@@ -35,6 +40,7 @@ impl ConfigurationErrorKind {
             Self::NotUtf8 => "notUtf8",
             Self::Syntax => "syntax",
             Self::NotAConfiguration => "notAConfiguration",
+            Self::UnknownServer => "unknownServer",
         }
     }
 }
@@ -111,6 +117,24 @@ impl ConfigurationError {
                 foreign::escaped(&path.to_string_lossy())
             ),
             ..Self::new(kind, path, "")
+        }
+    }
+
+    /// `known`: the names that the file has.
+    pub(crate) fn unknown_server<'a>(
+        path: &Path,
+        name: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let known: Vec<String> = known.take(KNOWN_SHOWN).map(foreign::shown).collect();
+        Self {
+            message: format!(
+                "there is no server `{}` in {}; it configures: {}",
+                foreign::shown(name),
+                foreign::escaped(&path.to_string_lossy()),
+                known.join(", ")
+            ),
+            ..Self::new(ConfigurationErrorKind::UnknownServer, path, "")
         }
     }
 

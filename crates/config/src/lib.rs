@@ -39,7 +39,7 @@ mod validation;
 
 use std::path::PathBuf;
 
-pub use environment::{Environment, ProcessEnvironment, codex_home};
+pub use environment::{Environment, ProcessEnvironment, codex_home, user_path};
 pub use error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 pub use file::{MAXIMUM_BYTES, parse, read, stranger_configuration};
 pub use server::{
@@ -58,6 +58,36 @@ pub struct Configuration {
     pub servers: Vec<ServerEntry>,
     /// Where credentials for them are kept.
     pub credentials: CredentialSettings,
+}
+
+impl Configuration {
+    /// The servers of these names, disabled ones among them, for who names one wants it; the enabled ones, where none is named.
+    /// In the file's order.
+    ///
+    /// # Errors
+    /// [`ConfigurationErrorKind::UnknownServer`] for a name that the file does not have.
+    pub fn select(&self, names: &[String]) -> Result<Vec<ServerEntry>, ConfigurationError> {
+        let known = || self.servers.iter().map(|entry| entry.name.as_str());
+        if let Some(unknown) = names
+            .iter()
+            .find(|name| !known().any(|known| known == **name))
+        {
+            return Err(ConfigurationError::unknown_server(
+                &self.path,
+                unknown,
+                known(),
+            ));
+        }
+        let mut servers = self.servers.clone();
+        servers.retain(|entry| match names.is_empty() {
+            true => entry.enabled,
+            false => names.contains(&entry.name),
+        });
+        for entry in &mut servers {
+            entry.enabled = true;
+        }
+        Ok(servers)
+    }
 }
 
 /// The format of a file.

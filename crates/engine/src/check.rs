@@ -313,6 +313,11 @@ impl Check {
         self.run.cancellation.cancel();
     }
 
+    /// What [`cancel`](Self::cancel) does, for somebody else than who reads the stream: of a button, say.
+    pub fn canceller(&self) -> CancellationToken {
+        self.run.cancellation.clone()
+    }
+
     /// The next of all that there is to tell, for someone who watches: what the stream gives, and what goes on in between.
     /// Dropped, it has lost nothing.
     pub async fn update(&mut self) -> Option<Update> {

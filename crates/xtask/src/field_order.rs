@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use mcp_startup_core::{
-    ConfigurationEvidence, CredentialEvidence, CredentialWorth, DiscoveryEvidence, Evidence,
-    McpServerStatusUpdatedNotification, ProcessEvidence, ProtocolEvidence, RequestEvidence,
-    StoreEvidence, judge,
+    ConfigurationEvidence, CredentialEvidence, CredentialFacts, CredentialWorth, DiscoveryEvidence,
+    Evidence, McpServerStatusUpdatedNotification, ProcessEvidence, ProtocolEvidence,
+    RequestEvidence, StoreEvidence, judge,
 };
 use serde::de::value::Error as Captured;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
@@ -15,6 +15,7 @@ use serde::{Serialize, forward_to_deserialize_any};
 pub fn of(type_name: &str) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(match type_name {
         "ConfigurationEvidence" => declared::<ConfigurationEvidence>(),
+        "CredentialFacts" => declared::<CredentialFacts>(),
         "CredentialEvidence" => declared::<CredentialEvidence>(),
         "CredentialWorth" => declared::<CredentialWorth>(),
         "DiscoveryEvidence" => declared::<DiscoveryEvidence>(),

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::{failures_page, guide, protocol_page, schemas, typescript, workspace_root};
+use crate::{failures_page, guide, protocol_page, python, schemas, typescript, workspace_root};
 
 /// Folders in which everything is generated, so that any other file is left over from an earlier version.
 const GENERATED_FOLDERS: &[&str] = &["schema", "bindings/typescript/src/generated"];
@@ -72,6 +72,10 @@ pub fn files() -> Result<Vec<GeneratedFile>, Box<dyn Error>> {
         file(
             "bindings/typescript/src/generated/verdict.ts",
             typescript::verdict()?,
+        ),
+        file(
+            "bindings/python/python/mcp_startup/_generated.py",
+            python::types()?,
         ),
         file("docs/protocol.md", protocol_page::page()?),
         file("docs/failures.md", failures_page::page()?),

@@ -14,6 +14,7 @@ mod generate;
 mod guide;
 mod markdown;
 mod protocol_page;
+mod python;
 mod schemas;
 mod typescript;
 
@@ -33,7 +34,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Writes what is derived from the types: JSON Schemas, TypeScript, docs/protocol.md, docs/failures.md; and the code in
+    /// Writes what is derived from the types: JSON Schemas, TypeScript, Python, docs/protocol.md, docs/failures.md; and the code in
     /// docs/guide.md, from the files where it is tested
     ///
     /// The types of crates/core are the only definition. What is written here is committed, so that nobody needs Rust to

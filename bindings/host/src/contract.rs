@@ -1,0 +1,41 @@
+//! Writing the contract from the fields that a host has.
+
+use mcp_startup::{DecodeError, DecodeErrorKind, METHOD, decode};
+use serde_json::value::RawValue;
+
+use crate::HostError;
+
+/// The line of a notification whose params are this JSON: five fields in order, nulls written out.
+///
+/// # Errors
+///
+/// [`HostError::Decode`] where they are no such params; [`HostError::InvalidArgument`] for a reason that stands on another state than
+/// `failed`, which reading drops and writing refuses.
+pub fn encode(params: &str) -> Result<String, HostError> {
+    let params: &RawValue = serde_json::from_str(params)
+        .map_err(|error| HostError::InvalidArgument(format!("the notification: {error}")))?;
+    let line = format!(r#"{{"method":"{METHOD}","params":{}}}"#, params.get());
+    let notification = decode(line.as_bytes())?.ok_or_else(no_notification)?;
+    let given: Reason = serde_json::from_str(params.get()).unwrap_or_default();
+    if given.failure_reason.is_some() && notification.failure_reason().is_none() {
+        return Err(HostError::InvalidArgument(format!(
+            "the notification: a `failureReason` stands on `failed` and on nothing else, not on `{}`",
+            notification.status()
+        )));
+    }
+    Ok(mcp_startup::encode(&notification))
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Reason {
+    failure_reason: Option<serde_json::Value>,
+}
+
+fn no_notification() -> DecodeError {
+    DecodeError {
+        kind: DecodeErrorKind::NotAnObject,
+        field: None,
+        message: "the notification must be an object".to_owned(),
+    }
+}

@@ -1,0 +1,104 @@
+//! Why a call failed, for every language.
+
+use mcp_startup::config::ConfigurationError;
+use mcp_startup::{ClientError, DecodeError, StartupFailure, auth::SignInError};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Why a call failed. A binding makes one class or code of each.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// What was asked for makes no sense: an unknown option, evidence that is none.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// A line or a notification breaks the contract.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// There is no such configuration, or no such server in it.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// No request can be sent from this process.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A sign-in or a sign-out failed; what was stored before is stored still.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
+    /// A server can't be used: the verdict.
+    #[error("{}", .0.message())]
+    Failure(Box<StartupFailure>),
+    /// A credential store does not do what it must.
+    #[error("{0}")]
+    CredentialStore(String),
+    /// The process was forked from one in which this runs, and has none of its threads.
+    #[error(
+        "mcp-startup was in use before this process was forked, and can't be used in it: start it with exec (in Python: \
+         multiprocessing's `spawn` or `forkserver`), or use mcp-startup only after the fork"
+    )]
+    Forked,
+    /// An error of this library's own.
+    #[error("an error of mcp-startup's own: {0}")]
+    Internal(String),
+}
+
+impl HostError {
+    /// The stable code, the same in every language.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidArgument(_) => "invalidArgument",
+            Self::Decode(_) => "decode",
+            Self::Configuration(_) => "configuration",
+            Self::Client(_) => "client",
+            Self::SignIn(_) => "signIn",
+            Self::Failure(_) => "failure",
+            Self::CredentialStore(_) => "credentialStore",
+            Self::Forked => "forked",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// `code` and `message`, and what this code has besides: `kind`, `field`, `path`, `line`, `key` or the whole `failure`.
+    pub fn to_json(&self) -> Value {
+        let mut error = json!({ "code": self.code(), "message": self.to_string() });
+        let details = match self {
+            Self::Decode(error) => json!({ "kind": error.kind, "field": error.field }),
+            Self::Configuration(error) => json!({
+                "kind": error.kind().as_str(),
+                "path": error.path(),
+                "line": error.line(),
+                "key": error.key(),
+            }),
+            Self::SignIn(error) => json!({ "kind": error.kind() }),
+            Self::Failure(failure) => json!({ "failure": failure }),
+            Self::InvalidArgument(_)
+            | Self::Client(_)
+            | Self::CredentialStore(_)
+            | Self::Forked
+            | Self::Internal(_) => Value::Null,
+        };
+        if let (Value::Object(error), Value::Object(details)) = (&mut error, details) {
+            error.extend(details);
+        }
+        error
+    }
+}
+
+/// What came of a call, as one JSON text: `{"ok":…}` or `{"error":{"code":…,"message":…,…}}`.
+pub fn answer<T: Serialize>(result: Result<T, HostError>) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    enum Answer<T> {
+        Ok(T),
+        Error(Value),
+    }
+    let answer = match result {
+        Ok(value) => Answer::Ok(value),
+        Err(error) => Answer::Error(error.to_json()),
+    };
+    match serde_json::to_string(&answer) {
+        Ok(text) => text,
+        // A path that is no text.
+        Err(error) => {
+            json!({ "error": HostError::Internal(error.to_string()).to_json() }).to_string()
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The native addon of the npm package.

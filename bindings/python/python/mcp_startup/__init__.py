@@ -1,0 +1,181 @@
+"""One typed answer to "why did this MCP server not start?".
+
+    async for event in mcp_startup.check(config="~/.codex/config.toml"):
+        if event.notification.failure_reason is mcp_startup.McpServerStartupFailureReason.REAUTHENTICATION_REQUIRED:
+            show_reconnect(event.notification.name)
+
+* the contract: `decode`, `decode_lines`, `McpServerStatusUpdatedNotification`, `StartupTracker`;
+* the engine: `check`, `watch`, `check_blocking`; `authorization` for requests of the application's own;
+  `begin_sign_in`, `finish_sign_in`, `sign_out`, `auth_status`; `CredentialStore` for a store of its own;
+* the verdict: `judge`, `assess`.
+"""
+
+from __future__ import annotations
+
+import typing
+
+from ._contract import (
+    AppliedLines,
+    DecodedLines,
+    LineError,
+    StartupTracker,
+    TrackedServer,
+    TrackerUpdate,
+    decode_lines,
+)
+from ._engine import (
+    AuthStatus,
+    Check,
+    Options,
+    Rejected,
+    Revocation,
+    SignInBegun,
+    SignedOut,
+    StartupEvent,
+    StoreError,
+    Watch,
+    auth_status,
+    authorization,
+    begin_sign_in,
+    check,
+    check_blocking,
+    finish_sign_in,
+    sign_out,
+    test_credential_store,
+    watch,
+)
+from ._errors import (
+    ConfigurationError,
+    CredentialStoreError,
+    DecodeError,
+    McpStartupError,
+    SignInError,
+    StartupFailedError,
+)
+from ._generated import (
+    AccessTokenWorth,
+    ClientSource,
+    ConfigurationEvidence,
+    CredentialEvidence,
+    CredentialFacts,
+    CredentialSent,
+    CredentialSource,
+    CredentialStoreTrouble,
+    CredentialWorth,
+    DecodeErrorKind,
+    DiscoveryEvidence,
+    DiscoveryOutcome,
+    DiscoveryProblem,
+    Evidence,
+    FirstRequest,
+    IoTrouble,
+    McpAuthStatus,
+    McpServerStartupFailureReason,
+    McpServerStartupState,
+    ProcessEvidence,
+    ProtocolEvidence,
+    Recovery,
+    RequestEvidence,
+    RequestTarget,
+    SpawnFailure,
+    StartPhase,
+    StartupFailure,
+    StartupFailureKind,
+    StoreEvidence,
+    Transport,
+)
+from ._native import (
+    METHOD,
+    McpServerStatusUpdatedNotification,
+    decode,
+)
+from ._store import (
+    CredentialStore,
+)
+from ._verdict import (
+    assess,
+    auth_status_of,
+    first_request,
+    judge,
+)
+from ._native import VERSION as __version__
+
+__all__ = [
+    "AccessTokenWorth",
+    "AppliedLines",
+    "AuthStatus",
+    "Check",
+    "ClientSource",
+    "ConfigurationError",
+    "ConfigurationEvidence",
+    "CredentialEvidence",
+    "CredentialFacts",
+    "CredentialSent",
+    "CredentialSource",
+    "CredentialStore",
+    "CredentialStoreError",
+    "CredentialStoreTrouble",
+    "CredentialWorth",
+    "DecodeError",
+    "DecodeErrorKind",
+    "DecodedLines",
+    "DiscoveryEvidence",
+    "DiscoveryOutcome",
+    "DiscoveryProblem",
+    "Evidence",
+    "FirstRequest",
+    "IoTrouble",
+    "LineError",
+    "METHOD",
+    "McpAuthStatus",
+    "McpServerStartupFailureReason",
+    "McpServerStartupState",
+    "McpServerStatusUpdatedNotification",
+    "McpStartupError",
+    "Options",
+    "ProcessEvidence",
+    "ProtocolEvidence",
+    "Recovery",
+    "Rejected",
+    "RequestEvidence",
+    "RequestTarget",
+    "Revocation",
+    "SignInBegun",
+    "SignInError",
+    "SignedOut",
+    "SpawnFailure",
+    "StartPhase",
+    "StartupEvent",
+    "StartupFailedError",
+    "StartupFailure",
+    "StartupFailureKind",
+    "StartupTracker",
+    "StoreError",
+    "StoreEvidence",
+    "TrackedServer",
+    "TrackerUpdate",
+    "Transport",
+    "Watch",
+    "assess",
+    "auth_status",
+    "auth_status_of",
+    "authorization",
+    "begin_sign_in",
+    "check",
+    "check_blocking",
+    "decode",
+    "decode_lines",
+    "finish_sign_in",
+    "first_request",
+    "judge",
+    "sign_out",
+    "test_credential_store",
+    "watch",
+]
+
+# Public names are those of this module: what is pickled does not know where it is written.
+for _name in typing.cast("list[str]", __all__):
+    _public = globals()[_name]
+    if isinstance(_public, type) and _public.__module__.startswith("mcp_startup."):
+        _public.__module__ = "mcp_startup"
+del _name, _public

@@ -1,0 +1,142 @@
+//! Starting servers, and signing in and out.
+
+use mcp_startup_host::{Events as HostEvents, HostStore, runtime};
+use pyo3::prelude::*;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::call::Call;
+use crate::store::Records;
+
+/// A check or a watch.
+#[pyclass(frozen, module = "mcp_startup._native")]
+pub struct Events(HostEvents);
+
+#[pymethods]
+impl Events {
+    /// One start of each server.
+    #[staticmethod]
+    fn of_check(options: String, store: Option<Py<PyAny>>) -> Self {
+        Self(HostEvents::of_check(options, host_store(store)))
+    }
+
+    /// Starts that go on.
+    #[staticmethod]
+    fn of_watch(options: String, store: Option<Py<PyAny>>) -> Self {
+        Self(HostEvents::of_watch(options, host_store(store)))
+    }
+
+    /// Asks for the next events: a list, empty at the end.
+    fn next(&self) -> Call {
+        Call::begin(self.0.next())
+    }
+
+    fn retry(&self, name: &str) {
+        self.0.retry(name);
+    }
+
+    fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    fn close(&self) {
+        self.0.close();
+    }
+}
+
+fn host_store(bridge: Option<Py<PyAny>>) -> Option<HostStore> {
+    bridge.map(|bridge| HostStore::new(Records::new(bridge)))
+}
+
+#[pyfunction]
+#[pyo3(signature = (options, store, server, rejected, authorization, challenge))]
+pub fn authorization(
+    options: String,
+    store: Option<Py<PyAny>>,
+    server: String,
+    rejected: bool,
+    authorization: Option<String>,
+    challenge: Option<String>,
+) -> Call {
+    let rejected = rejected.then(|| mcp_startup_host::rejected(authorization, challenge));
+    let store = host_store(store);
+    Call::begin(async move {
+        let header = mcp_startup_host::authorization(options, store, server, rejected).await?;
+        Ok(header.map(|header: SecretString| header.expose_secret().to_owned()))
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (options, store, server, online))]
+pub fn auth_status(
+    options: String,
+    store: Option<Py<PyAny>>,
+    server: String,
+    online: bool,
+) -> Call {
+    let store = host_store(store);
+    Call::begin(mcp_startup_host::auth_status(
+        options, store, server, online,
+    ))
+}
+
+#[pyfunction]
+#[pyo3(signature = (options, store, server, redirect_uri))]
+pub fn begin_sign_in(
+    options: String,
+    store: Option<Py<PyAny>>,
+    server: String,
+    redirect_uri: String,
+) -> Call {
+    let store = host_store(store);
+    Call::begin(mcp_startup_host::begin_sign_in(
+        options,
+        store,
+        server,
+        redirect_uri,
+    ))
+}
+
+#[pyfunction]
+#[pyo3(signature = (options, store, pending, callback_url))]
+pub fn finish_sign_in(
+    options: String,
+    store: Option<Py<PyAny>>,
+    pending: String,
+    callback_url: String,
+) -> Call {
+    let store = host_store(store);
+    Call::begin(mcp_startup_host::finish_sign_in(
+        options,
+        store,
+        pending,
+        callback_url,
+    ))
+}
+
+#[pyfunction]
+#[pyo3(signature = (options, store, server))]
+pub fn sign_out(options: String, store: Option<Py<PyAny>>, server: String) -> Call {
+    let store = host_store(store);
+    Call::begin(mcp_startup_host::sign_out(options, store, server))
+}
+
+#[pyfunction]
+pub fn test_credential_store(store: Py<PyAny>) -> Call {
+    Call::begin(mcp_startup_host::test_credential_store(HostStore::new(
+        Records::new(store),
+    )))
+}
+
+/// Waits until every refresh that was sent is saved.
+#[pyfunction]
+pub fn finish(py: Python<'_>) {
+    if !runtime::is_finished() {
+        py.detach(runtime::finish);
+    }
+}
+
+/// The program `mcp-startup`: `command` is how it is started, `arguments` are its own. Returns its exit status.
+#[pyfunction]
+pub fn program(py: Python<'_>, command: Vec<String>, arguments: Vec<std::ffi::OsString>) -> u8 {
+    py.detach(|| mcp_startup_cli::run(&command, arguments))
+}

@@ -1,0 +1,41 @@
+//! The native module of the pip package: what is fast or waits, for the Python around it (`python/mcp_startup`).
+//!
+//! Where speed counts ([`notification`], [`tracker`]) there are classes; all else goes through as JSON, whose answers are
+//! `{"ok":…}` or `{"error":…}` ([`mcp_startup_host::answer`]).
+
+mod call;
+mod engine;
+mod notification;
+mod store;
+mod tracker;
+mod verdict;
+
+use pyo3::prelude::*;
+
+/// The module `mcp_startup._native`.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::call::Call;
+    #[pymodule_export]
+    use super::engine::{
+        Events, auth_status, authorization, begin_sign_in, finish, finish_sign_in, program,
+        sign_out, test_credential_store,
+    };
+    #[pymodule_export]
+    use super::notification::{McpServerStatusUpdatedNotification, decode, decode_lines};
+    #[pymodule_export]
+    use super::store::Reply;
+    #[pymodule_export]
+    use super::tracker::StartupTracker;
+    #[pymodule_export]
+    use super::verdict::{assess, auth_status_of, first_request, judge};
+
+    use super::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("METHOD", mcp_startup_core::METHOD)?;
+        module.add("VERSION", env!("CARGO_PKG_VERSION"))
+    }
+}

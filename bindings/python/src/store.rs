@@ -1,0 +1,139 @@
+//! A credential store that is written in Python.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mcp_startup_host::{HostFuture, HostRecords, runtime};
+use pyo3::prelude::*;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::oneshot;
+
+/// What Python answers: a text or nothing; or why not.
+type Answer = Result<Option<String>, String>;
+
+/// The store, behind the bridge of `_store.py`, which runs it on its own loop.
+pub struct Records(Arc<Py<PyAny>>);
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").finish_non_exhaustive()
+    }
+}
+
+impl Records {
+    pub fn new(bridge: Py<PyAny>) -> Self {
+        Self(Arc::new(bridge))
+    }
+
+    /// Asks the bridge: on a thread that may wait for the GIL.
+    fn ask(
+        &self,
+        operation: &'static str,
+        arguments: Vec<Option<String>>,
+    ) -> HostFuture<Option<String>> {
+        let bridge = self.0.clone();
+        Box::pin(async move {
+            let (sender, answer) = oneshot::channel();
+            let asked = in_background(move |py| {
+                let reply = Reply(Mutex::new(Some(sender)));
+                bridge
+                    .call_method1(py, "call", (operation, arguments, reply))
+                    .map(drop)
+                    .map_err(|error| error.to_string())
+            });
+            asked.await?;
+            // A reply that is dropped says nothing.
+            answer
+                .await
+                .unwrap_or_else(|_| Err("the store gave no answer".to_owned()))
+        })
+    }
+}
+
+async fn in_background<T: Send + 'static>(
+    work: impl FnOnce(Python<'_>) -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let ended = || "Python is ending".to_owned();
+    let handle = runtime::handle().map_err(|error| error.to_string())?;
+    let worked = handle.spawn_blocking(move || Python::try_attach(work));
+    match worked.await {
+        Ok(Some(result)) => result,
+        Ok(None) => Err(ended()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl HostRecords for Records {
+    fn load(&self, key: String) -> HostFuture<Option<SecretString>> {
+        let loaded = self.ask("load", vec![Some(key)]);
+        Box::pin(async move { Ok(loaded.await?.map(SecretString::from)) })
+    }
+
+    fn replace(
+        &self,
+        key: String,
+        expected: Option<SecretString>,
+        new: Option<SecretString>,
+    ) -> HostFuture<bool> {
+        let text = |secret: Option<SecretString>| secret.map(|s| s.expose_secret().to_owned());
+        let replaced = self.ask("replace", vec![Some(key), text(expected), text(new)]);
+        Box::pin(async move { Ok(replaced.await?.is_some()) })
+    }
+
+    fn lock(&self, key: String) -> HostFuture<Box<dyn Send + Sync>> {
+        let locked = self.ask("lock", vec![Some(key)]);
+        let bridge = self.0.clone();
+        Box::pin(async move {
+            let token = locked.await?;
+            Ok(Box::new(Held { bridge, token }) as _)
+        })
+    }
+}
+
+/// A lock of the store, given back when this is dropped.
+struct Held {
+    bridge: Arc<Py<PyAny>>,
+    token: Option<String>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let (bridge, token) = (self.bridge.clone(), self.token.take());
+        if let Ok(handle) = runtime::handle() {
+            handle.spawn_blocking(move || {
+                Python::try_attach(|py| {
+                    if let Err(error) = bridge.call_method1(py, "release", (token,)) {
+                        error.write_unraisable(py, None);
+                    }
+                });
+            });
+        }
+    }
+}
+
+/// Where the bridge puts the answer to one call, once.
+#[pyclass(frozen, module = "mcp_startup._native")]
+pub struct Reply(Mutex<Option<oneshot::Sender<Answer>>>);
+
+#[pymethods]
+impl Reply {
+    /// The call has succeeded; with a text, or without.
+    fn ok(&self, text: Option<String>) {
+        self.send(Ok(text));
+    }
+
+    /// The call has failed; why, as a sentence.
+    fn error(&self, message: String) {
+        self.send(Err(message));
+    }
+}
+
+impl Reply {
+    fn send(&self, answer: Answer) {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            // Nobody may be waiting any more.
+            let _ = sender.send(answer);
+        }
+    }
+}
