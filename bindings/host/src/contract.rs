@@ -1,6 +1,8 @@
 //! Writing the contract from the fields that a host has.
 
-use mcp_startup::{DecodeError, DecodeErrorKind, METHOD, decode};
+use mcp_startup::{
+    DecodeError, DecodeErrorKind, METHOD, McpServerStatusUpdatedNotification, decode,
+};
 use serde_json::value::RawValue;
 
 use crate::HostError;
@@ -9,9 +11,18 @@ use crate::HostError;
 ///
 /// # Errors
 ///
+/// Those of [`notification`].
+pub fn encode(params: &str) -> Result<String, HostError> {
+    Ok(mcp_startup::encode(&notification(params)?))
+}
+
+/// The notification whose params are this JSON.
+///
+/// # Errors
+///
 /// [`HostError::Decode`] where they are no such params; [`HostError::InvalidArgument`] for a reason that stands on another state than
 /// `failed`, which reading drops and writing refuses.
-pub fn encode(params: &str) -> Result<String, HostError> {
+pub fn notification(params: &str) -> Result<McpServerStatusUpdatedNotification, HostError> {
     let params: &RawValue = serde_json::from_str(params)
         .map_err(|error| HostError::InvalidArgument(format!("the notification: {error}")))?;
     let line = format!(r#"{{"method":"{METHOD}","params":{}}}"#, params.get());
@@ -23,7 +34,7 @@ pub fn encode(params: &str) -> Result<String, HostError> {
             notification.status()
         )));
     }
-    Ok(mcp_startup::encode(&notification))
+    Ok(notification)
 }
 
 #[derive(Default, serde::Deserialize)]

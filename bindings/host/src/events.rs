@@ -167,11 +167,17 @@ impl Inner {
         state
     }
 
-    fn close(&self) {
+    fn close(self: &Arc<Self>) {
         self.closed.cancel();
-        // Whoever waits for the next events lets go of it by that.
-        if let Ok(mut state) = self.state.try_lock() {
-            *state = State::Ended;
+        match self.state.try_lock() {
+            Ok(mut state) => *state = State::Ended,
+            // Who waits for the next events lets go of it by that, or is being aborted and ends nothing.
+            Err(_) => {
+                if let Ok(handle) = runtime::handle() {
+                    let inner = self.clone();
+                    handle.spawn(async move { *inner.state.lock().await = State::Ended });
+                }
+            }
         }
         let startup = self
             .startup

@@ -94,19 +94,26 @@ pub(crate) fn finish_later(startup: Startup) {
     }
 }
 
-/// Waits until every refresh that was sent is saved, at most 30 s: to be called before the process ends.
+/// Waits until every refresh that was sent is saved, at most 30 s each: to be called before the process ends.
 pub fn finish() {
-    let Some(process) = PROCESS.get() else { return };
-    if process.pid == std::process::id() {
+    if !is_finished()
+        && let Ok(handle) = handle()
+    {
+        handle.block_on(finished());
+    }
+}
+
+/// The same, for who does not block.
+pub async fn finished() {
+    if let Some(process) = PROCESS.get() {
+        // Others may come all the same.
         process.finishing.close();
-        process.runtime.block_on(process.finishing.wait());
-        process.finishing.reopen();
+        process.finishing.wait().await;
     }
 }
 
 /// Whether there is nothing that [`finish`] would wait for.
 pub fn is_finished() -> bool {
-    PROCESS
-        .get()
-        .is_none_or(|process| process.finishing.is_empty())
+    let process = PROCESS.get();
+    process.is_none_or(|process| process.pid != std::process::id() || process.finishing.is_empty())
 }

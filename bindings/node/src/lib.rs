@@ -1,1 +1,9 @@
-//! The native addon of the npm package.
+//! The native addon of the npm package: what is fast or waits, for the JavaScript around it (`lib`).
+//!
+//! Everything goes through as JSON, whose answers are `{"ok":…}` or `{"error":…}` ([`mcp_startup_host::answer`]): one text is
+//! cheaper for Node than an object made property by property.
+
+mod contract;
+mod engine;
+mod store;
+mod verdict;

@@ -1,0 +1,38 @@
+/**
+ * One typed answer to "why did this MCP server not start?".
+ *
+ * @packageDocumentation
+ */
+export type * from "@mcp-startup/protocol" with { "resolution-mode": "import" };
+export {
+  type AppliedLines,
+  type DecodedLines,
+  decode,
+  decodeLines,
+  encode,
+  type LineError,
+  StartupTracker,
+} from "./contract.cjs";
+export {
+  type AuthStatus,
+  authorization,
+  authStatus,
+  beginSignIn,
+  type Check,
+  type CheckOptions,
+  check,
+  finishSignIn,
+  type Options,
+  type Rejected,
+  type ServerEntry,
+  type SignedOut,
+  type SignInBegun,
+  type StartupEvent,
+  signOut,
+  testCredentialStore,
+  type Watch,
+  watch,
+} from "./engine.cjs";
+export { DecodeError, McpStartupError, type McpStartupErrorCode } from "./errors.cjs";
+export type { CredentialStore } from "./store.cjs";
+export { assess, authStatusOf, firstRequest, judge, type KnownAuthorization } from "./verdict.cjs";

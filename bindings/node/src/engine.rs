@@ -1,0 +1,166 @@
+//! Starting servers, and signing in and out.
+
+use std::ffi::OsString;
+
+use mcp_startup_host::{Events as HostEvents, HostError, answer, runtime};
+use napi::Status;
+use napi::bindgen_prelude::Unknown;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use crate::store::{Ask, store};
+
+/// Where an answer goes. As long as it is there, the process does not end by itself.
+type Done<T = String> = ThreadsafeFunction<T, Unknown<'static>, T, Status, false>;
+
+/// Begins the work, and calls `done` with what comes of it.
+fn begin<T: Serialize + Send + 'static>(
+    work: impl Future<Output = Result<T, HostError>> + Send + 'static,
+    done: Done,
+) {
+    let mode = ThreadsafeFunctionCallMode::NonBlocking;
+    let done = std::sync::Arc::new(done);
+    let told = done.clone();
+    let begun = runtime::run(work, move |result| {
+        told.call(answer(result), mode);
+    });
+    if let Err(error) = begun {
+        done.call(answer::<()>(Err(error)), mode);
+    }
+}
+
+/// A check or a watch.
+#[napi]
+pub struct Events(HostEvents);
+
+#[napi]
+impl Events {
+    /// One start of each server.
+    #[napi(factory)]
+    pub fn of_check(options: String, ask: Option<Ask>) -> Self {
+        Self(HostEvents::of_check(options, store(ask)))
+    }
+
+    /// Starts that go on.
+    #[napi(factory)]
+    pub fn of_watch(options: String, ask: Option<Ask>) -> Self {
+        Self(HostEvents::of_watch(options, store(ask)))
+    }
+
+    /// Asks for the next events: a list, empty at the end.
+    #[napi]
+    pub fn next(&self, done: Done) {
+        begin(self.0.next(), done);
+    }
+
+    #[napi]
+    pub fn retry(&self, name: String) {
+        self.0.retry(&name);
+    }
+
+    #[napi]
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    #[napi]
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+#[napi]
+pub fn authorization(
+    options: String,
+    ask: Option<Ask>,
+    server: String,
+    rejected: bool,
+    authorization: Option<String>,
+    challenge: Option<String>,
+    done: Done,
+) {
+    let rejected = rejected.then(|| mcp_startup_host::rejected(authorization, challenge));
+    let store = store(ask);
+    let header = async move {
+        let header = mcp_startup_host::authorization(options, store, server, rejected).await?;
+        Ok(header.map(|header| header.expose_secret().to_owned()))
+    };
+    begin(header, done);
+}
+
+#[napi]
+pub fn auth_status(options: String, ask: Option<Ask>, server: String, online: bool, done: Done) {
+    let status = mcp_startup_host::auth_status(options, store(ask), server, online);
+    begin(status, done);
+}
+
+#[napi]
+pub fn begin_sign_in(
+    options: String,
+    ask: Option<Ask>,
+    server: String,
+    redirect_uri: String,
+    done: Done,
+) {
+    let begun = mcp_startup_host::begin_sign_in(options, store(ask), server, redirect_uri);
+    begin(begun, done);
+}
+
+#[napi]
+pub fn finish_sign_in(
+    options: String,
+    ask: Option<Ask>,
+    pending: String,
+    callback_url: String,
+    done: Done,
+) {
+    let finished = mcp_startup_host::finish_sign_in(options, store(ask), pending, callback_url);
+    begin(finished, done);
+}
+
+#[napi]
+pub fn sign_out(options: String, ask: Option<Ask>, server: String, done: Done) {
+    begin(
+        mcp_startup_host::sign_out(options, store(ask), server),
+        done,
+    );
+}
+
+#[napi]
+pub fn test_credential_store(ask: Ask, done: Done) {
+    if let Some(store) = store(Some(ask)) {
+        begin(mcp_startup_host::test_credential_store(store), done);
+    }
+}
+
+/// Waits until every refresh that was sent is saved; at once, where there is none, and then `done` is not called.
+#[napi]
+pub fn finish(done: Done) {
+    if !runtime::is_finished() {
+        begin(
+            async {
+                runtime::finished().await;
+                Ok(())
+            },
+            done,
+        );
+    }
+}
+
+/// The program `mcp-startup`: `command` is how it is started, `words` are its own arguments. `done` hears its exit status.
+#[napi]
+pub fn program(command: Vec<String>, words: Vec<String>, done: Done<u32>) -> napi::Result<()> {
+    let words = words.into_iter().map(OsString::from).collect::<Vec<_>>();
+    let run = move || {
+        let status = mcp_startup_cli::run(&command, words);
+        done.call(status.into(), ThreadsafeFunctionCallMode::NonBlocking);
+    };
+    // With the stack that the main thread of the program has.
+    let thread = std::thread::Builder::new().stack_size(8 * 1024 * 1024);
+    match thread.spawn(run) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(napi::Error::from_reason(error.to_string())),
+    }
+}

@@ -1,0 +1,86 @@
+//! A credential store that is written in JavaScript.
+
+use std::fmt;
+use std::sync::Arc;
+
+use mcp_startup_host::{HostFuture, HostRecords, HostStore};
+use napi::Status;
+use napi::bindgen_prelude::{FnArgs, Promise};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use secrecy::{ExposeSecret, SecretString};
+
+/// An operation and its arguments.
+type Question = FnArgs<(String, Vec<Option<String>>)>;
+
+/// The store, behind the function of `lib/store.cts`: its promise gives a text or null, or the error as one. Weak: what keeps the process is
+/// the call that the store is asked for.
+pub type Ask = ThreadsafeFunction<Question, Promise<Option<String>>, Question, Status, false, true>;
+
+/// The store that this function is.
+pub fn store(ask: Option<Ask>) -> Option<HostStore> {
+    ask.map(|ask| HostStore::new(Records(Arc::new(ask))))
+}
+
+struct Records(Arc<Ask>);
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").finish_non_exhaustive()
+    }
+}
+
+impl Records {
+    fn ask(
+        &self,
+        operation: &'static str,
+        arguments: Vec<Option<String>>,
+    ) -> HostFuture<Option<String>> {
+        let ask = self.0.clone();
+        Box::pin(async move {
+            let question = (operation.to_owned(), arguments).into();
+            let answer = async { ask.call_async(question).await?.await };
+            answer.await.map_err(|error| error.reason.to_string())
+        })
+    }
+}
+
+impl HostRecords for Records {
+    fn load(&self, key: String) -> HostFuture<Option<SecretString>> {
+        let loaded = self.ask("load", vec![Some(key)]);
+        Box::pin(async move { Ok(loaded.await?.map(SecretString::from)) })
+    }
+
+    fn replace(
+        &self,
+        key: String,
+        expected: Option<SecretString>,
+        new: Option<SecretString>,
+    ) -> HostFuture<bool> {
+        let text = |secret: Option<SecretString>| secret.map(|s| s.expose_secret().to_owned());
+        let replaced = self.ask("replace", vec![Some(key), text(expected), text(new)]);
+        Box::pin(async move { Ok(replaced.await?.is_some()) })
+    }
+
+    fn lock(&self, key: String) -> HostFuture<Box<dyn Send + Sync>> {
+        let locked = self.ask("lock", vec![Some(key)]);
+        let ask = self.0.clone();
+        Box::pin(async move {
+            let token = locked.await?;
+            Ok(Box::new(Held { ask, token }) as _)
+        })
+    }
+}
+
+/// A lock of the store, given back when this is dropped.
+struct Held {
+    ask: Arc<Ask>,
+    token: Option<String>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let question = ("release".to_owned(), vec![self.token.take()]).into();
+        self.ask
+            .call(question, ThreadsafeFunctionCallMode::NonBlocking);
+    }
+}

@@ -1,0 +1,13 @@
+import { encode, StartupTracker, startupNotification } from "@mcp-startup/protocol";
+
+const tracker = new StartupTracker();
+const { reauthenticationRequired, ready } = startupNotification;
+
+// Two threads report the same expired sign-in: the user is asked once.
+const batch = ["thread-1", "thread-2"].map((thread) => encode(reauthenticationRequired("linear", "expired", thread)));
+const { changed, prompts } = tracker.applyLines(batch.join("\n"));
+console.log(changed.length, "changed, ask about", prompts);
+
+tracker.apply(ready("linear", "thread-1"));
+console.log("still to sign in:", tracker.reauthenticationRequired());
+console.log(tracker.servers().map(({ threadId, status }) => `${threadId} ${status}`));

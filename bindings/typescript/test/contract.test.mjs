@@ -1,0 +1,147 @@
+// What the data files don't say: what Codex really sends, what is refused when writing, and what JavaScript adds.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+import {
+  DecodeError,
+  decode,
+  decodeLines,
+  EncodeError,
+  encode,
+  isFinished,
+  isKnownState,
+  isMcpServerStatusUpdatedNotification,
+  METHOD,
+  startupNotification,
+} from "@mcp-startup/protocol";
+
+const line = (params) => JSON.stringify({ method: METHOD, params });
+const thrown = (work) => {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  return assert.fail("nothing was thrown");
+};
+
+test("every line of Codex's app-server is read and written again", () => {
+  const fixture = new URL("../../../tests/fixtures/codex-app-server-0.169.0.jsonl", import.meta.url);
+  const text = readFileSync(fixture, "utf8");
+  const lines = text.split("\n").filter((line) => line !== "");
+  assert.ok(lines.length > 0);
+  for (const line of lines) {
+    const { method, params } = JSON.parse(line);
+    const notification = decode(line);
+    assert.equal(encode(notification), JSON.stringify({ method, params }));
+    assert.ok(isMcpServerStatusUpdatedNotification(params));
+  }
+  assert.equal(decodeLines(text).notifications.length, lines.length);
+});
+
+test("an error has the wording of the other languages", () => {
+  const rows = [
+    [line({ name: 7, status: "ready" }), "invalidType", "params.name", "`params.name` must be a string, not a number"],
+    [line({ name: "a" }), "missingField", "params.status", "`params.status` is missing"],
+    [line({ name: "a", status: null }), "missingField", "params.status", "`params.status` is missing"],
+    [
+      line({ name: "a", status: "ready", error: [] }),
+      "invalidType",
+      "params.error",
+      "`params.error` must be a string or null, not an array",
+    ],
+    // The first in the order of the fields.
+    [line({ threadId: 7 }), "invalidType", "params.threadId", "`params.threadId` must be a string or null, not a number"],
+    [line(null), "invalidType", "params", "`params` must be an object, not null"],
+    [JSON.stringify({ method: METHOD }), "missingField", "params", "`params` is missing"],
+    ['{"method":null}', "invalidType", "method", "`method` must be a string, not null"],
+    ["[]", "notAnObject", null, "a JSON-RPC message must be an object"],
+    ['{"method":', "invalidJson", null, "not valid JSON"],
+  ];
+  for (const [text, kind, field, message] of rows) {
+    const error = thrown(() => decode(text));
+    assert.ok(error instanceof DecodeError && error instanceof Error);
+    assert.deepEqual({ kind: error.kind, field: error.field, message: error.message }, { kind, field, message });
+    assert.deepEqual([error.name, error.code], ["DecodeError", "MCP_STARTUP_DECODE_ERROR"]);
+  }
+});
+
+test("an error does not quote the line", () => {
+  const error = thrown(() => decode("sk-secret"));
+  assert.ok(!`${error.stack}${String(error.cause)}`.split("\n    at")[0].includes("secret"));
+});
+
+test("half a surrogate pair is no text", () => {
+  const broken = "\ud800";
+  for (const field of ["threadId", "name", "status", "error", "failureReason"]) {
+    const params = { name: "a", status: "failed", [field]: `x${broken}` };
+    for (const text of [line(params), line(params).replace("\\ud800", broken)]) {
+      const error = thrown(() => decode(text));
+      assert.deepEqual([error.kind, error.field], ["invalidJson", null]);
+    }
+    assert.equal(isMcpServerStatusUpdatedNotification(params), false);
+    assert.equal(thrown(() => encode(params)).code, "MCP_STARTUP_ENCODE_ERROR");
+  }
+  assert.equal(thrown(() => decode('{"method":"\\ud800"}')).kind, "invalidJson");
+  // Where nothing of ours is read, it is not looked at.
+  assert.equal(decode(line({ name: "🚀", status: "ready", more: broken })).name, "🚀");
+});
+
+test("white space of ASCII makes a blank line, and no other does", () => {
+  assert.equal(decode(" \t\r\n\f"), null);
+  for (const text of ["\u00a0", "\v", "\f{}"]) assert.equal(thrown(() => decode(text)).kind, "invalidJson");
+});
+
+test("a byte order mark is not JSON", () => {
+  const text = `\ufeff${line({ name: "a", status: "ready" })}`;
+  for (const input of [text, new TextEncoder().encode(text)]) {
+    assert.equal(thrown(() => decode(input)).kind, "invalidJson");
+  }
+});
+
+test("names that objects of JavaScript have anyway are nothing special", () => {
+  for (const name of ["__proto__", "constructor", "hasOwnProperty"]) {
+    const params = `{"__proto__":{"x":1},"name":"${name}","status":"${name}","failureReason":"r"}`;
+    const read = decode(`{"method":"${METHOD}","params":${params}}`);
+    assert.deepEqual(read, { threadId: null, name, status: name, error: null, failureReason: "r" });
+    assert.equal(isFinished(name), false);
+  }
+  const inherited = '{"__proto__":{"name":"a","status":"ready"}}';
+  assert.throws(() => decode(`{"method":"${METHOD}","params":${inherited}}`), DecodeError);
+});
+
+test("a reason on a known state other than failed is not written", () => {
+  const base = { threadId: null, name: "a", error: null, failureReason: "reauthenticationRequired" };
+  for (const status of ["starting", "ready", "cancelled"]) {
+    const error = thrown(() => encode({ ...base, status }));
+    assert.ok(error instanceof EncodeError);
+    assert.deepEqual([error.code, error.field], ["MCP_STARTUP_ENCODE_ERROR", "params.failureReason"]);
+    assert.ok(error.message.includes("params.failureReason"));
+  }
+  // A newer version's state may carry one.
+  for (const status of ["failed", "paused"]) {
+    const written = encode({ ...base, status });
+    assert.deepEqual(decode(written), { ...base, status });
+  }
+});
+
+test("what decode would not read is not written", () => {
+  const name = "a";
+  const status = "ready";
+  for (const bad of [null, undefined, 7, [], { name }, { name: 7, status }, { name, status, error: 1 }]) {
+    assert.ok(thrown(() => encode(bad)) instanceof EncodeError);
+    assert.equal(isMcpServerStatusUpdatedNotification(bad), false);
+  }
+});
+
+test("what is left out is written as null", () => {
+  const wanted = encode(startupNotification.ready("a"));
+  assert.equal(encode({ status: "ready", name: "a", threadId: undefined, more: 1 }), wanted);
+});
+
+test("which states are known, and which are the end of a start", () => {
+  const states = ["starting", "ready", "failed", "cancelled", "paused"];
+  assert.deepEqual(states.filter(isFinished), ["ready", "failed", "cancelled"]);
+  assert.deepEqual(states.filter(isKnownState), states.slice(0, 4));
+});

@@ -1,0 +1,84 @@
+// What is shipped: it runs where there is no Node, it is small, its types hold, and its examples are true.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import test from "node:test";
+import { fileURLToPath } from "node:url";
+import vm from "node:vm";
+import { build } from "esbuild";
+
+const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const node = (...args) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: at("."), encoding: "utf8" });
+  return { status, stdout, output: stdout + stderr };
+};
+
+test("the package depends on nothing and imports nothing but itself", () => {
+  const { dependencies, peerDependencies, optionalDependencies } = JSON.parse(readFileSync(at("package.json"), "utf8"));
+  assert.deepEqual([dependencies, peerDependencies, optionalDependencies], [undefined, undefined, undefined]);
+  const files = readdirSync(at("dist"), { recursive: true }).filter((file) => /\.(js|d\.ts)$/.test(file));
+  assert.ok(files.length > 0);
+  for (const file of files) {
+    const code = readFileSync(at(`dist/${file}`), "utf8");
+    for (const [, from] of code.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)["']([^"']+)["']/g)) {
+      assert.match(from, /^\.\.?\//, `${file} imports ${from}`);
+    }
+    assert.doesNotMatch(code, /\b(require|process|Buffer|globalThis)\b[.([]/, file);
+  }
+});
+
+test("it runs where there is nothing but the language and TextDecoder", async () => {
+  const { outputFiles } = await build({
+    entryPoints: [at("dist/index.js")],
+    bundle: true,
+    format: "iife",
+    globalName: "protocol",
+    platform: "browser",
+    write: false,
+  });
+  const lineOf = (params) => `{"method":"mcpServer/startupStatus/updated","params":${params}}`;
+  const line = lineOf('{"name":"a","status":"ready"}');
+  const context = vm.createContext({ TextDecoder, bytes: new TextEncoder().encode(line) });
+  vm.runInContext(outputFiles[0].text, context);
+  const written = vm.runInContext("protocol.encode(protocol.decode(bytes))", context);
+  assert.equal(written, lineOf('{"threadId":null,"name":"a","status":"ready","error":null,"failureReason":null}'));
+});
+
+test("who uses one function does not carry the tracker", async () => {
+  const { outputFiles } = await build({
+    stdin: { contents: 'export { METHOD } from "@mcp-startup/protocol";', resolveDir: at(".") },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    write: false,
+  });
+  assert.ok(outputFiles[0].contents.length < 200, outputFiles[0].text);
+});
+
+test("the whole is smaller than 10 kB", () => {
+  const { status, output } = node("scripts/size.mjs");
+  assert.equal(status, 0, output);
+});
+
+for (const resolution of ["bundler", "node16"]) {
+  test(`the types hold under ${resolution}`, () => {
+    const tsc = fileURLToPath(new URL("bin/tsc", import.meta.resolve("typescript/package.json")));
+    const { status, output } = node(tsc, "-p", `test/types/tsconfig.${resolution}.json`);
+    assert.equal(status, 0, output);
+  });
+}
+
+test("the README's code is the examples, and they run", () => {
+  const readme = readFileSync(at("README.md"), "utf8");
+  const blocks = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
+  const examples = readdirSync(at("examples")).sort();
+  assert.deepEqual(blocks.sort(), examples.map((file) => readFileSync(at(`examples/${file}`), "utf8")).sort());
+  const shown = [...readme.matchAll(/```text\n(.*?)```/gs)].map(([, text]) => text);
+  const printed = examples.map((file) => {
+    const { status, stdout, output } = node(`examples/${file}`);
+    assert.equal(status, 0, output);
+    return stdout;
+  });
+  assert.deepEqual(shown.sort(), printed.sort());
+});

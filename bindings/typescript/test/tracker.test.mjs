@@ -1,0 +1,138 @@
+// The tracker against a model that is too simple to be wrong, on random notifications; and what JavaScript adds.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { encode, StartupTracker, startupNotification } from "@mcp-startup/protocol";
+
+/** The tracker as its documentation has it, in one list that is searched from the start. */
+class Model {
+  servers = [];
+  episodes = [];
+
+  constructor(limit) {
+    this.limit = limit;
+  }
+
+  apply(said) {
+    const same = ({ threadId, name }) => threadId === said.threadId && name === said.name;
+    const at = this.servers.findIndex(same);
+    const changed = at === -1 || JSON.stringify(this.servers[at]) !== JSON.stringify(said);
+    if (at !== -1) this.servers[at] = said;
+    else {
+      if (this.servers.length >= this.limit) {
+        const finished = this.servers.findIndex(({ status }) => ["ready", "failed", "cancelled"].includes(status));
+        this.servers.splice(Math.max(finished, 0), 1);
+      }
+      this.servers.push(said);
+    }
+    if (said.status === "ready") this.episodes = this.episodes.filter((name) => name !== said.name);
+    const spent = said.status === "failed" && said.failureReason === "reauthenticationRequired";
+    const prompt = spent && !this.episodes.includes(said.name);
+    if (prompt) this.episodes = [...this.episodes, said.name].slice(-this.limit);
+    return { changed, prompt };
+  }
+
+  remove(threadId) {
+    const before = this.servers.length;
+    this.servers = this.servers.filter((server) => server.threadId !== threadId);
+    return before - this.servers.length;
+  }
+}
+
+/** mulberry32: a seed gives the same run everywhere. */
+function random(seed) {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % below;
+  };
+}
+
+function notification(below) {
+  const pick = (values) => values[below(values.length)];
+  const status = pick(["starting", "ready", "failed", "failed", "cancelled", "paused"]);
+  const mayHaveReason = status === "failed" || status === "paused";
+  return {
+    threadId: pick([null, null, "t1", "t2", ""]),
+    name: pick(["a", "b", "c", "d", "e", "f", "__proto__", ""]),
+    status,
+    error: pick([null, "x", "y"]),
+    failureReason: mayHaveReason ? pick([null, ...Array(2).fill("reauthenticationRequired"), "quotaExceeded"]) : null,
+  };
+}
+
+test("the tracker does what the model does", () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const below = random(seed);
+    const limit = 1 + below(12);
+    const tracker = new StartupTracker({ limit });
+    const batched = new StartupTracker({ limit });
+    const model = new Model(limit);
+    let batch = [];
+    const flush = () => {
+      const changed = new Map();
+      for (const { said, ...update } of batch) {
+        if (update.changed) changed.set(JSON.stringify([said.threadId, said.name]), [said.threadId, said.name]);
+      }
+      assert.deepEqual(batched.applyLines(batch.map(({ said }) => encode(said)).join("\r\n")), {
+        notifications: batch.length,
+        changed: [...changed.values()],
+        prompts: batch.filter(({ prompt }) => prompt).map(({ said }) => said.name),
+        errors: [],
+      });
+      batch = [];
+    };
+    for (let step = 0; step < 120; step++) {
+      if (below(15) === 0) {
+        flush();
+        const removed = model.remove("t1");
+        assert.equal(tracker.remove("t1"), removed);
+        assert.equal(batched.remove("t1"), removed);
+      } else {
+        const said = notification(below);
+        const update = model.apply(said);
+        assert.deepEqual(tracker.apply(said), update, `seed ${seed}, step ${step}`);
+        batch.push({ said, ...update });
+        if (below(6) === 0) flush();
+      }
+      assert.deepEqual(tracker.servers(), model.servers, `seed ${seed}, step ${step}`);
+      assert.deepEqual(tracker.reauthenticationRequired(), model.episodes, `seed ${seed}, step ${step}`);
+    }
+    flush();
+    assert.deepEqual(batched.servers(), model.servers);
+    for (const server of model.servers) assert.deepEqual(tracker.server(server.threadId, server.name), server);
+  }
+});
+
+test("a server that says the same is the same object, and a change is another one", () => {
+  const tracker = new StartupTracker();
+  tracker.apply(startupNotification.starting("a"));
+  const before = tracker.server(null, "a");
+  tracker.apply(startupNotification.starting("a"));
+  assert.equal(tracker.server(null, "a"), before);
+  tracker.apply(startupNotification.ready("a"));
+  assert.notEqual(tracker.server(null, "a"), before);
+  assert.equal(before.status, "starting");
+});
+
+test("a notification that is changed after it was applied changes nothing", () => {
+  const tracker = new StartupTracker();
+  const said = { name: "a", status: "ready", failureReason: "reauthenticationRequired" };
+  assert.deepEqual(tracker.apply(said), { changed: true, prompt: false });
+  said.status = "failed";
+  assert.deepEqual(tracker.servers(), [startupNotification.ready("a")]);
+});
+
+test("no limit is below one, and the usual one is ten thousand", () => {
+  for (const limit of [0, -1, Number.NaN, 1]) {
+    const tracker = new StartupTracker({ limit });
+    for (const name of ["a", "b", "c"]) tracker.apply(startupNotification.ready(name));
+    assert.deepEqual(tracker.servers().map(({ name }) => name), ["c"]);
+  }
+  const tracker = new StartupTracker();
+  for (let at = 0; at <= 10_000; at++) tracker.apply(startupNotification.starting(`s${at}`));
+  assert.equal(tracker.servers().length, 10_000);
+  assert.equal(tracker.server(null, "s0"), null);
+});

@@ -1,0 +1,127 @@
+// Compiled and never run: what the types allow, and what they don't.
+
+import {
+  type DecodeErrorKind,
+  decode,
+  encode,
+  isKnownState,
+  isMcpServerStatusUpdatedNotification,
+  type McpAuthStatus,
+  type McpServerStartupState,
+  type McpServerStatusUpdatedNotification,
+  METHOD,
+  type ReceivedNotification,
+  StartupTracker,
+  startupNotification,
+  type TrackedServer,
+} from "@mcp-startup/protocol";
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const same = <A, B>(_: Same<A, B>) => {};
+
+/** A `switch` over all that may come: known values, one that is newer than this version, and a default. */
+export function label({ status, error }: ReceivedNotification): string {
+  switch (status) {
+    case "starting":
+    case "ready":
+    case "cancelled":
+      return status;
+    case "failed":
+      return error ?? "?";
+    case "paused":
+      return "…";
+    default:
+      // None of the known ones is left.
+      same<typeof status, string & {}>(true);
+      return status.toUpperCase();
+  }
+}
+
+// @ts-expect-error: without a default, a newer server's state gives no label.
+export function labelOfKnown({ status }: ReceivedNotification): string {
+  switch (status) {
+    case "starting":
+    case "ready":
+    case "failed":
+    case "cancelled":
+      return "";
+  }
+}
+
+/** After `isKnownState` the type is closed: it narrows to each value, and the compiler sees that none is left out. */
+export function strictLabel({ status }: ReceivedNotification): string {
+  if (!isKnownState(status)) return status;
+  switch (status) {
+    case "starting":
+      same<typeof status, "starting">(true);
+      return "…";
+    case "ready":
+      return "✓";
+    case "failed":
+      same<typeof status, "failed">(true);
+      return "✗";
+    case "cancelled":
+      return "–";
+    // @ts-expect-error: not a known value.
+    case "paused":
+      return "";
+  }
+}
+
+/** The generated type stays closed: here the four are all. */
+export function closed(status: McpServerStartupState): string {
+  switch (status) {
+    case "starting":
+    case "ready":
+    case "failed":
+    case "cancelled":
+      return status;
+  }
+}
+
+const read = decode("");
+same<typeof read, ReceivedNotification | null>(true);
+// @ts-expect-error: it may be null.
+read.name;
+if (read?.failureReason === "reauthenticationRequired") encode(read);
+
+/** Everything closed is also open, and not the other way round. */
+export const widened: ReceivedNotification = startupNotification.ready("a");
+export const newer: ReceivedNotification = { ...widened, status: "paused", failureReason: "quotaExceeded" };
+// @ts-expect-error: a state that the contract does not have.
+export const wrong: McpServerStatusUpdatedNotification = { ...widened, status: "paused" };
+// @ts-expect-error: what was read may be newer than this version.
+export const narrowed: McpServerStatusUpdatedNotification = newer;
+
+encode({ name: "a", status: "ready" });
+encode(newer);
+// @ts-expect-error: no such field.
+encode({ name: "a", status: "ready", thread: "t" });
+// @ts-expect-error: a number for a string.
+encode({ name: 7, status: "ready" });
+// @ts-expect-error: a failure has a sentence for a person.
+startupNotification.failed("a");
+
+export function guarded(value: unknown): string {
+  // @ts-expect-error: anything.
+  value.name;
+  if (!isMcpServerStatusUpdatedNotification(value)) return "";
+  same<typeof value.threadId, string | null | undefined>(true);
+  new StartupTracker().apply(value);
+  return value.name;
+}
+
+const tracker = new StartupTracker({ limit: 100 });
+const update: { changed: boolean; prompt: boolean } = tracker.apply(startupNotification.starting("a", "t"));
+const [first] = tracker.applyLines(new Uint8Array()).changed;
+export const changed: readonly [string | null, string] | undefined = first;
+export const found: TrackedServer | null = tracker.server(null, "a");
+// @ts-expect-error: the tracker's own.
+if (found) found.status = "ready";
+// @ts-expect-error: servers of the whole app are not removed with a thread.
+tracker.remove(null);
+
+same<typeof METHOD, "mcpServer/startupStatus/updated">(true);
+export const kinds: DecodeErrorKind[] = ["invalidJson", "notAnObject", "missingField", "invalidType", "tooLong"];
+export const auth: McpAuthStatus = "oAuth";
+export { update };
