@@ -1,8 +1,10 @@
-//! Writing the contract from the fields that a host has.
+//! The contract over JSON: writing it from the fields that a host has, and what many lines come to.
 
-use mcp_startup::{
-    DecodeError, DecodeErrorKind, METHOD, McpServerStatusUpdatedNotification, decode,
+use mcp_startup_core::{
+    AppliedLines, DecodeError, DecodeErrorKind, DecodedLines, LineError, METHOD,
+    McpServerStatusUpdatedNotification, decode,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::HostError;
@@ -13,7 +15,7 @@ use crate::HostError;
 ///
 /// Those of [`notification`].
 pub fn encode(params: &str) -> Result<String, HostError> {
-    Ok(mcp_startup::encode(&notification(params)?))
+    Ok(mcp_startup_core::encode(&notification(params)?))
 }
 
 /// The notification whose params are this JSON.
@@ -37,7 +39,57 @@ pub fn notification(params: &str) -> Result<McpServerStatusUpdatedNotification, 
     Ok(notification)
 }
 
-#[derive(Default, serde::Deserialize)]
+/// What the bytes of many lines are.
+#[derive(Serialize)]
+pub struct Decoded {
+    notifications: Vec<McpServerStatusUpdatedNotification>,
+    errors: Vec<BadLine>,
+}
+
+impl From<DecodedLines> for Decoded {
+    fn from(decoded: DecodedLines) -> Self {
+        Self {
+            notifications: decoded.notifications,
+            errors: bad_lines(decoded.errors),
+        }
+    }
+}
+
+/// What the bytes of many lines did to a tracker.
+#[derive(Serialize)]
+pub struct Applied {
+    notifications: u64,
+    changed: Vec<(Option<String>, String)>,
+    prompts: Vec<String>,
+    errors: Vec<BadLine>,
+}
+
+impl From<AppliedLines> for Applied {
+    fn from(applied: AppliedLines) -> Self {
+        Self {
+            notifications: applied.notifications,
+            changed: applied.changed,
+            prompts: applied.prompts,
+            errors: bad_lines(applied.errors),
+        }
+    }
+}
+
+/// A bad line: its number and what is wrong with it.
+#[derive(Serialize)]
+struct BadLine {
+    line: u64,
+    error: DecodeError,
+}
+
+fn bad_lines(errors: Vec<LineError>) -> Vec<BadLine> {
+    let errors = errors.into_iter();
+    errors
+        .map(|LineError { line, error }| BadLine { line, error })
+        .collect()
+}
+
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Reason {
     failure_reason: Option<serde_json::Value>,

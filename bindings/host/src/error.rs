@@ -1,7 +1,8 @@
 //! Why a call failed, for every language.
 
-use mcp_startup::config::ConfigurationError;
-use mcp_startup::{ClientError, DecodeError, StartupFailure, auth::SignInError};
+#[cfg(feature = "engine")]
+use mcp_startup::{ClientError, auth::SignInError, config::ConfigurationError};
+use mcp_startup_core::{DecodeError, StartupFailure};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -15,12 +16,15 @@ pub enum HostError {
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// There is no such configuration, or no such server in it.
+    #[cfg(feature = "engine")]
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
     /// No request can be sent from this process.
+    #[cfg(feature = "engine")]
     #[error(transparent)]
     Client(#[from] ClientError),
     /// A sign-in or a sign-out failed; what was stored before is stored still.
+    #[cfg(feature = "engine")]
     #[error(transparent)]
     SignIn(#[from] SignInError),
     /// A server can't be used: the verdict.
@@ -46,8 +50,11 @@ impl HostError {
         match self {
             Self::InvalidArgument(_) => "invalidArgument",
             Self::Decode(_) => "decode",
+            #[cfg(feature = "engine")]
             Self::Configuration(_) => "configuration",
+            #[cfg(feature = "engine")]
             Self::Client(_) => "client",
+            #[cfg(feature = "engine")]
             Self::SignIn(_) => "signIn",
             Self::Failure(_) => "failure",
             Self::CredentialStore(_) => "credentialStore",
@@ -61,16 +68,19 @@ impl HostError {
         let mut error = json!({ "code": self.code(), "message": self.to_string() });
         let details = match self {
             Self::Decode(error) => json!({ "kind": error.kind, "field": error.field }),
+            #[cfg(feature = "engine")]
             Self::Configuration(error) => json!({
                 "kind": error.kind().as_str(),
                 "path": error.path(),
                 "line": error.line(),
                 "key": error.key(),
             }),
+            #[cfg(feature = "engine")]
             Self::SignIn(error) => json!({ "kind": error.kind() }),
             Self::Failure(failure) => json!({ "failure": failure }),
+            #[cfg(feature = "engine")]
+            Self::Client(_) => Value::Null,
             Self::InvalidArgument(_)
-            | Self::Client(_)
             | Self::CredentialStore(_)
             | Self::Forked
             | Self::Internal(_) => Value::Null,

@@ -5,29 +5,34 @@
 //! wire, or a [`HostError`] with a stable code.
 //!
 //! * [`verdict`] and [`contract`]: functions of their arguments;
+//!
+//! With the feature `engine`:
+//!
 //! * [`Events`]: a check or a watch, read in batches;
 //! * [`authorization`], [`auth_status`], [`begin_sign_in`], [`finish_sign_in`], [`sign_out`]: one server;
 //! * [`runtime`]: where all of it runs.
 
 pub mod contract;
 mod error;
+#[cfg(feature = "engine")]
 mod events;
+#[cfg(feature = "engine")]
 mod options;
+#[cfg(feature = "engine")]
 pub mod runtime;
+#[cfg(feature = "engine")]
 mod server;
 pub mod verdict;
 
 pub use error::{HostError, answer};
+#[cfg(feature = "engine")]
 pub use events::Events;
+#[cfg(feature = "engine")]
+pub use mcp_startup::auth::{HostFuture, HostRecords, HostStore};
+#[cfg(feature = "engine")]
 pub use options::Options;
+#[cfg(feature = "engine")]
 pub use server::{
     auth_status, authorization, begin_sign_in, finish_sign_in, rejected, sign_out,
     test_credential_store,
-};
-
-pub use mcp_startup::auth::{HostFuture, HostRecords, HostStore};
-pub use mcp_startup::{
-    DecodeError, DecodedLines, LineError, McpServerStartupFailureReason, McpServerStartupState,
-    McpServerStatusUpdatedNotification, StartupTracker, TrackedServer, TrackerUpdate, decode,
-    decode_lines, encode,
 };

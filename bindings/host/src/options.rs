@@ -75,7 +75,11 @@ impl Options {
 
     fn open_now(self, store: Option<HostStore>) -> Result<Opened, HostError> {
         let configuration = self.configuration()?;
-        let servers = configuration.select(&self.servers.unwrap_or_default())?;
+        let servers = match self.servers {
+            // None of them: to `select` no names are those that are enabled.
+            Some(names) if names.is_empty() => Vec::new(),
+            names => configuration.select(&names.unwrap_or_default())?,
+        };
         let mut options = StartupOptions::for_configuration(&configuration);
         if let Some(store) = store {
             options.stores = Some(CredentialStores::of(Arc::new(store)));

@@ -1,9 +1,8 @@
 //! Reading and writing the contract, and following it.
 
-use mcp_startup_core::{self as core, DecodedLines, LineError};
+use mcp_startup_core as core;
 use mcp_startup_host::{HostError, answer, contract};
 use napi_derive::napi;
-use serde::Serialize;
 
 /// One line: the notification's params, or null for a message of another method or a blank line.
 #[napi]
@@ -14,47 +13,13 @@ pub fn decode(line: &[u8]) -> String {
 /// The bytes of many lines.
 #[napi]
 pub fn decode_lines(lines: &[u8]) -> String {
-    let DecodedLines {
-        notifications,
-        errors,
-    } = core::decode_lines(lines);
-    answer(Ok(Decoded {
-        notifications: &notifications,
-        errors: errors_of(&errors),
-    }))
+    answer(Ok(contract::Decoded::from(core::decode_lines(lines))))
 }
 
 /// The line of a notification with these params.
 #[napi]
 pub fn encode(params: String) -> String {
     answer(contract::encode(&params))
-}
-
-#[derive(Serialize)]
-struct Decoded<'a> {
-    notifications: &'a [core::McpServerStatusUpdatedNotification],
-    errors: Vec<LineErrorOfJson<'a>>,
-}
-
-#[derive(Serialize)]
-struct Applied<'a> {
-    notifications: u64,
-    changed: &'a [(Option<String>, String)],
-    prompts: &'a [String],
-    errors: Vec<LineErrorOfJson<'a>>,
-}
-
-#[derive(Serialize)]
-struct LineErrorOfJson<'a> {
-    line: u64,
-    error: &'a core::DecodeError,
-}
-
-fn errors_of(errors: &[LineError]) -> Vec<LineErrorOfJson<'_>> {
-    let errors = errors.iter();
-    errors
-        .map(|LineError { line, error }| LineErrorOfJson { line: *line, error })
-        .collect()
 }
 
 /// The tracker.
@@ -75,13 +40,7 @@ impl Tracker {
     /// Takes the bytes of whole lines.
     #[napi]
     pub fn apply_lines(&mut self, lines: &[u8]) -> String {
-        let applied = self.0.apply_lines(lines);
-        answer(Ok(Applied {
-            notifications: applied.notifications,
-            changed: &applied.changed,
-            prompts: &applied.prompts,
-            errors: errors_of(&applied.errors),
-        }))
+        answer(Ok(contract::Applied::from(self.0.apply_lines(lines))))
     }
 
     /// Takes one notification, as its params.

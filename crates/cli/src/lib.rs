@@ -111,16 +111,21 @@ fn bad_arguments(arguments: &[OsString], error: &clap::Error) -> ExitStatus {
 /// Logs to stderr what `RUST_LOG` asks for. Of the SDK's targets nothing, whatever it says: they quote what servers say, and a
 /// server may say a secret that it was given.
 fn log_as_asked() {
-    use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+    use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
     use tracing_subscriber::prelude::*;
-    if std::env::var_os("RUST_LOG").is_none() {
+    let Some(asked) = std::env::var_os("RUST_LOG") else {
         return;
-    }
+    };
+    let Ok(asked) = asked.to_string_lossy().parse::<Targets>() else {
+        let hint = "RUST_LOG can't be read, and nothing is logged; it is a level, or targets such as `mcp_startup=debug`";
+        let _ = writeln!(anstream::stderr(), "{hint}");
+        return;
+    };
     let quotes_servers = filter_fn(|metadata| !metadata.target().starts_with("rmcp"));
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
-        .with_filter(EnvFilter::from_default_env().and(quotes_servers));
+        .with_filter(asked.and(quotes_servers));
     // A host that runs this in its own process may have one already.
     let _ = tracing_subscriber::registry().with(layer).try_init();
 }
