@@ -12,10 +12,13 @@ mod failures_page;
 mod field_order;
 mod generate;
 mod guide;
+mod kotlin;
 mod markdown;
+mod model;
 mod protocol_page;
 mod python;
 mod schemas;
+mod swift;
 mod typescript;
 
 use std::error::Error;
@@ -44,14 +47,31 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Writes the types of the contract and of the verdict for a language whose generated sources are not committed
+    Types {
+        /// The language
+        #[arg(long)]
+        language: Language,
+        /// The file to write
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Language {
+    Swift,
+    Kotlin,
 }
 
 fn main() -> ExitCode {
-    let Chore::Generate { check } = Arguments::parse().chore;
-    let done = workspace_root().and_then(|root| match check {
-        true => check_generated(&root),
-        false => write_generated(&root),
-    });
+    let done = match Arguments::parse().chore {
+        Chore::Generate { check: true } => workspace_root().and_then(|root| check_generated(&root)),
+        Chore::Generate { check: false } => {
+            workspace_root().and_then(|root| write_generated(&root))
+        }
+        Chore::Types { language, out } => write_types(language, &out),
+    };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error}");
         ExitCode::FAILURE
@@ -69,6 +89,21 @@ fn write_generated(root: &Path) -> Result<ExitCode, Box<dyn Error>> {
         files.len(),
         changes.len()
     );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_types(language: Language, out: &Path) -> Result<ExitCode, Box<dyn Error>> {
+    let types = match language {
+        Language::Swift => swift::types()?,
+        Language::Kotlin => kotlin::types()?,
+    };
+    if let Some(folder) = out.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // A file that is the same stays as old as it is, and nothing is built again for it.
+    if std::fs::read_to_string(out).ok().as_ref() != Some(&types) {
+        std::fs::write(out, types)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,0 +1,145 @@
+//! The types in Kotlin: enum classes of texts, sealed interfaces, and data classes, each with its serializer.
+
+use std::error::Error;
+use std::fmt::Write;
+
+use crate::model::{Absent, Declared, Field, Kind, Shape, declared, snake_case};
+
+/// One file with every type but the notification.
+pub fn types() -> Result<String, Box<dyn Error>> {
+    let mut file = String::from(
+        "// Generated from the Rust types by `cargo xtask types`. Do not edit it by hand.\n\
+         package io.github.mcpstartup\n\n\
+         import kotlinx.serialization.KSerializer\n\
+         import kotlinx.serialization.SerialName\n\
+         import kotlinx.serialization.Serializable\n\
+         import kotlinx.serialization.descriptors.PrimitiveKind\n\
+         import kotlinx.serialization.descriptors.PrimitiveSerialDescriptor\n\
+         import kotlinx.serialization.descriptors.SerialDescriptor\n\
+         import kotlinx.serialization.encoding.Decoder\n\
+         import kotlinx.serialization.encoding.Encoder\n",
+    );
+    for declared in declared()? {
+        file.push('\n');
+        documentation(&mut file, "", &declared.documentation);
+        match &declared.shape {
+            Shape::Enum { values, is_open } => match is_open {
+                true => sealed_interface(&mut file, &declared, values)?,
+                false => enum_class(&mut file, &declared, values)?,
+            },
+            Shape::Struct(fields) => data_class(&mut file, &declared, fields)?,
+        }
+    }
+    Ok(file)
+}
+
+fn enum_class(
+    file: &mut String,
+    declared: &Declared,
+    values: &[(String, String)],
+) -> std::fmt::Result {
+    writeln!(
+        file,
+        "@Serializable\npublic enum class {}(public val wire: String) {{",
+        declared.name
+    )?;
+    for (at, (value, meaning)) in values.iter().enumerate() {
+        documentation(file, "    ", meaning);
+        let end = if at + 1 == values.len() { ";" } else { "," };
+        let member = snake_case(value).to_ascii_uppercase();
+        writeln!(
+            file,
+            "    @SerialName(\"{value}\")\n    {member}(\"{value}\"){end}"
+        )?;
+    }
+    writeln!(file, "}}")
+}
+
+fn sealed_interface(
+    file: &mut String,
+    declared: &Declared,
+    values: &[(String, String)],
+) -> std::fmt::Result {
+    let name = &declared.name;
+    writeln!(
+        file,
+        "@Serializable(with = {name}Serializer::class)\npublic sealed interface {name} {{\n    /** Its text on the wire. */\n    public val wire: String\n"
+    )?;
+    for (value, meaning) in values {
+        documentation(file, "    ", meaning);
+        let member = object_name(value);
+        writeln!(
+            file,
+            "    public data object {member} : {name} {{\n        override val wire: String = \"{value}\"\n    }}\n"
+        )?;
+    }
+    writeln!(
+        file,
+        "    /** A value from a newer server, kept as its text. */\n    public data class Unknown internal constructor(override val wire: String) : {name}\n"
+    )?;
+    let known: Vec<String> = values.iter().map(|(value, _)| object_name(value)).collect();
+    writeln!(
+        file,
+        "    public companion object {{\n        /** Every value that this version knows. */\n        public val known: List<{name}> get() = listOf({})\n",
+        known.join(", ")
+    )?;
+    writeln!(
+        file,
+        "        /** The value that this text of the wire is. */\n        public fun of(wire: String): {name} = known.firstOrNull {{ it.wire == wire }} ?: Unknown(wire)\n    }}\n}}\n"
+    )?;
+    writeln!(
+        file,
+        "internal object {name}Serializer : KSerializer<{name}> {{\n    override val descriptor: SerialDescriptor = PrimitiveSerialDescriptor(\"{name}\", PrimitiveKind.STRING)\n\n    override fun serialize(encoder: Encoder, value: {name}): Unit = encoder.encodeString(value.wire)\n\n    override fun deserialize(decoder: Decoder): {name} = {name}.of(decoder.decodeString())\n}}"
+    )
+}
+
+fn data_class(file: &mut String, declared: &Declared, fields: &[Field]) -> std::fmt::Result {
+    writeln!(file, "@Serializable\npublic data class {}(", declared.name)?;
+    for field in fields {
+        documentation(file, "    ", &field.documentation);
+        let base = kotlin_type(&field.kind);
+        let rest = match &field.absent {
+            None => String::new(),
+            Some(Absent::Nothing) => "? = null".to_owned(),
+            Some(Absent::False) => " = false".to_owned(),
+            Some(Absent::EmptyList) => " = emptyList()".to_owned(),
+            Some(Absent::Value(value)) => {
+                format!(" = {base}.{}", snake_case(value).to_ascii_uppercase())
+            }
+        };
+        writeln!(file, "    public val {}: {base}{rest},", field.name)?;
+    }
+    writeln!(file, ")")
+}
+
+fn kotlin_type(kind: &Kind) -> String {
+    match kind {
+        Kind::Text => "String".to_owned(),
+        Kind::Integer => "Long".to_owned(),
+        Kind::Boolean => "Boolean".to_owned(),
+        Kind::Named(name) => name.clone(),
+        Kind::List(item) => format!("List<{}>", kotlin_type(item)),
+    }
+}
+
+/// `reauthenticationRequired` as `ReauthenticationRequired`.
+fn object_name(value: &str) -> String {
+    let mut characters = value.chars();
+    let first = characters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(characters).collect()
+}
+
+fn documentation(file: &mut String, indent: &str, text: &str) {
+    let text = text.replace("*/", "* /");
+    let lines: Vec<&str> = text.lines().collect();
+    if let [line] = lines.as_slice() {
+        file.push_str(&format!("{indent}/** {line} */\n"));
+        return;
+    }
+    file.push_str(&format!("{indent}/**\n"));
+    for line in lines {
+        file.push_str(format!("{indent} * {line}").trim_end());
+        file.push('\n');
+    }
+    file.push_str(&format!("{indent} */\n"));
+}
