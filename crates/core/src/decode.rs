@@ -41,7 +41,7 @@ pub struct DecodedLines {
 /// assert_eq!(error.message, "`params.name` must be a string, not a number");
 /// ```
 pub fn decode(line: &[u8]) -> Result<Option<McpServerStatusUpdatedNotification>, DecodeError> {
-    Ok(decode_borrowed(line)?.map(|fields| fields.into_notification()))
+    Ok(decode_borrowed(line)?.map(NotificationRef::into_owned))
 }
 
 /// Reads the bytes of many lines (LF or CRLF; the last one needs no end). A bad line is reported with its number and the
@@ -56,43 +56,96 @@ pub fn decode(line: &[u8]) -> Result<Option<McpServerStatusUpdatedNotification>,
 /// assert_eq!(read.errors[0].line, 2);
 /// ```
 pub fn decode_lines(bytes: &[u8]) -> DecodedLines {
-    let mut decoded = DecodedLines::default();
+    let mut notifications = Vec::new();
+    let errors = decode_each(bytes, |notification| {
+        notifications.push(notification.into_owned());
+    });
+    DecodedLines {
+        notifications,
+        errors,
+    }
+}
+
+/// The same, for who makes something else of each notification: it is handed over as it stands in its line. Returns the bad lines.
+///
+/// ```
+/// use mcp_startup_core::decode_each;
+///
+/// let mut names = Vec::new();
+/// let bytes = b"{\"method\":\"mcpServer/startupStatus/updated\",\"params\":{\"name\":\"a\",\"status\":\"ready\"}}";
+/// let errors = decode_each(bytes, |notification| names.push(notification.name().to_owned()));
+/// assert_eq!((names, errors), (vec!["a".to_owned()], vec![]));
+/// ```
+pub fn decode_each<'a>(
+    bytes: &'a [u8],
+    mut take: impl FnMut(NotificationRef<'a>),
+) -> Vec<LineError> {
+    let mut errors = Vec::new();
     for (line, content) in split_lines(bytes) {
-        match decode(content) {
-            Ok(Some(notification)) => decoded.notifications.push(notification),
+        match decode_borrowed(content) {
+            Ok(Some(notification)) => take(notification),
             Ok(None) => {}
-            Err(error) => decoded.errors.push(LineError { line, error }),
+            Err(error) => errors.push(LineError { line, error }),
         }
     }
-    decoded
+    errors
 }
 
-/// The fields of one notification, borrowed from the line wherever JSON has no escape in them: what the tracker reads,
-/// so that a repeated line costs no allocation.
+/// A notification that borrows from its line wherever JSON has no escape in it: reading it costs no allocation.
 #[derive(Debug)]
-pub(crate) struct NotificationFields<'a> {
-    pub thread_id: Option<Cow<'a, str>>,
-    pub name: Cow<'a, str>,
-    pub status: Cow<'a, str>,
-    pub error: Option<Cow<'a, str>>,
-    pub failure_reason: Option<Cow<'a, str>>,
+pub struct NotificationRef<'a> {
+    thread_id: Option<Cow<'a, str>>,
+    name: Cow<'a, str>,
+    status: Cow<'a, str>,
+    error: Option<Cow<'a, str>>,
+    failure_reason: Option<Cow<'a, str>>,
 }
 
-impl NotificationFields<'_> {
-    fn into_notification(self) -> McpServerStatusUpdatedNotification {
+impl NotificationRef<'_> {
+    /// The thread whose server this is; `None` where the server belongs to the whole app.
+    pub fn thread_id(&self) -> Option<&str> {
+        self.thread_id.as_deref()
+    }
+
+    /// The name of the server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The text of its state.
+    pub fn status(&self) -> &str {
+        &self.status
+    }
+
+    /// A sentence for a person, on a failed start.
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// The text of the reason. One that stands on a known state other than `failed` breaks the contract: it is dropped, so that nobody
+    /// is asked to sign in to a server that is ready.
+    pub fn failure_reason(&self) -> Option<&str> {
+        self.failure_reason
+            .as_deref()
+            .filter(|_| McpServerStartupState::carries_reason(&self.status))
+    }
+
+    /// The notification that is kept.
+    pub fn into_owned(self) -> McpServerStatusUpdatedNotification {
+        let failure_reason = self
+            .failure_reason()
+            .map(McpServerStartupFailureReason::from_wire);
         McpServerStatusUpdatedNotification::read(
             self.thread_id.map(Cow::into_owned),
             self.name.into_owned(),
             McpServerStartupState::from_wire(&self.status),
             self.error.map(Cow::into_owned),
-            self.failure_reason
-                .as_deref()
-                .map(McpServerStartupFailureReason::from_wire),
+            failure_reason,
         )
     }
 }
 
-pub(crate) fn decode_borrowed(line: &[u8]) -> Result<Option<NotificationFields<'_>>, DecodeError> {
+pub(crate) fn decode_borrowed(line: &[u8]) -> Result<Option<NotificationRef<'_>>, DecodeError> {
     let Some(first) = line.iter().find(|byte| !byte.is_ascii_whitespace()) else {
         return Ok(None);
     };
@@ -128,7 +181,7 @@ pub(crate) fn decode_borrowed(line: &[u8]) -> Result<Option<NotificationFields<'
         }
         Params::Other(got) => return Err(DecodeError::invalid_type("params", "an object", got)),
     };
-    Ok(Some(NotificationFields {
+    Ok(Some(NotificationRef {
         thread_id: params.thread_id.nullable("params.threadId")?,
         name: params.name.required("params.name")?,
         status: params.status.required("params.status")?,

@@ -50,7 +50,7 @@ pub use credential::{
     AccessTokenWorth, CLOCK_SKEW_MS, CredentialFacts, CredentialWorth, FirstRequest, McpAuthStatus,
     assess, auth_status, same_issuer,
 };
-pub use decode::{DecodedLines, decode, decode_lines};
+pub use decode::{DecodedLines, NotificationRef, decode, decode_each, decode_lines};
 pub use decode_error::{DecodeError, DecodeErrorKind, LineError};
 pub use evidence::{
     ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialSent, CredentialSource,

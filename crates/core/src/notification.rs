@@ -105,6 +105,12 @@ impl McpServerStartupState {
             Self::Starting | Self::Unknown(_) => false,
         }
     }
+
+    /// Whether a reason may stand beside the state that this text is: on a failed start, and on a state that only a newer version
+    /// knows.
+    pub(crate) fn carries_reason(text: &str) -> bool {
+        text == Self::Failed.as_str() || Self::KNOWN.iter().all(|known| known.as_str() != text)
+    }
 }
 
 /// The params of the notification `mcpServer/startupStatus/updated`: the state of one server's start has changed.
@@ -192,8 +198,7 @@ impl McpServerStatusUpdatedNotification {
         }
     }
 
-    /// What was read from the wire. A reason that stands on a known state other than `failed` breaks the contract; it is
-    /// dropped here, so that nobody is asked to sign in to a server that is ready.
+    /// What was read from the wire, where a reason stands on no state that can't have one.
     pub(crate) fn read(
         thread_id: Option<String>,
         name: String,
@@ -201,7 +206,6 @@ impl McpServerStatusUpdatedNotification {
         error: Option<String>,
         failure_reason: Option<McpServerStartupFailureReason>,
     ) -> Self {
-        let failure_reason = failure_reason.filter(|_| carries_reason(&status));
         Self {
             thread_id,
             name,
@@ -235,14 +239,6 @@ impl McpServerStatusUpdatedNotification {
     pub fn failure_reason(&self) -> Option<&McpServerStartupFailureReason> {
         self.failure_reason.as_ref()
     }
-}
-
-/// Whether a reason may stand beside this state: on a failed start, and on a state that only a newer version knows.
-pub(crate) fn carries_reason(status: &McpServerStartupState) -> bool {
-    matches!(
-        status,
-        McpServerStartupState::Failed | McpServerStartupState::Unknown(_)
-    )
 }
 
 impl Serialize for McpServerStatusUpdatedNotification {

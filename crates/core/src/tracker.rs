@@ -4,12 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use serde::Serialize;
 
-use crate::decode::{NotificationFields, decode_borrowed};
+use crate::decode::decode_each;
 use crate::decode_error::LineError;
-use crate::lines::split_lines;
 use crate::notification::{
     McpServerStartupFailureReason, McpServerStartupState, McpServerStatusUpdatedNotification,
-    carries_reason,
 };
 
 const REAUTHENTICATION_REQUIRED: &str = "reauthenticationRequired";
@@ -148,23 +146,26 @@ impl StartupTracker {
         // By number and not by slot: a slot may be given to another server within one batch.
         let mut changed = BTreeSet::new();
         let forgotten = self.forgotten;
-        for (line, content) in split_lines(bytes) {
-            match decode_borrowed(content) {
-                Ok(Some(fields)) => {
-                    applied.notifications += 1;
-                    let (number, update) = self.fold(Said::from(&fields));
-                    if update.prompt {
-                        applied.prompts.push(fields.name.to_string());
-                    }
-                    if update.changed && changed.insert(number) {
-                        let thread_id = fields.thread_id.as_deref().map(str::to_owned);
-                        applied.changed.push((thread_id, fields.name.into_owned()));
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => applied.errors.push(LineError { line, error }),
+        let errors = decode_each(bytes, |notification| {
+            applied.notifications += 1;
+            let said = Said {
+                thread_id: notification.thread_id(),
+                name: notification.name(),
+                status: notification.status(),
+                error: notification.error(),
+                failure_reason: notification.failure_reason(),
+            };
+            let (thread_id, name) = (said.thread_id, said.name);
+            let (number, update) = self.fold(said);
+            if update.prompt {
+                applied.prompts.push(name.to_owned());
             }
-        }
+            if update.changed && changed.insert(number) {
+                let thread_id = thread_id.map(str::to_owned);
+                applied.changed.push((thread_id, name.to_owned()));
+            }
+        });
+        applied.errors = errors;
         if self.forgotten != forgotten {
             // One that was forgotten and heard of again has two numbers.
             let mut seen = HashSet::new();
@@ -238,14 +239,16 @@ impl StartupTracker {
         let server = &mut entry.server;
         let same = server.status.as_str() == said.status
             && server.error.as_deref() == said.error
-            && server.failure_reason.as_ref().map(|reason| reason.as_str()) == said.reason();
+            && server.failure_reason.as_ref().map(|reason| reason.as_str()) == said.failure_reason;
         if same {
             return (entry.number, false);
         }
         let was_running = !server.status.is_finished();
         server.status = McpServerStartupState::from_wire(said.status);
         server.error = said.error.map(str::to_owned);
-        server.failure_reason = said.reason().map(McpServerStartupFailureReason::from_wire);
+        server.failure_reason = said
+            .failure_reason
+            .map(McpServerStartupFailureReason::from_wire);
         let is_running = !server.status.is_finished();
         let number = entry.number;
         if was_running != is_running {
@@ -266,7 +269,9 @@ impl StartupTracker {
             name: said.name.to_owned(),
             status: McpServerStartupState::from_wire(said.status),
             error: said.error.map(str::to_owned),
-            failure_reason: said.reason().map(McpServerStartupFailureReason::from_wire),
+            failure_reason: said
+                .failure_reason
+                .map(McpServerStartupFailureReason::from_wire),
         };
         let running = !server.status.is_finished();
         let entry = Some(Slot { number, server });
@@ -355,24 +360,4 @@ struct Said<'a> {
     status: &'a str,
     error: Option<&'a str>,
     failure_reason: Option<&'a str>,
-}
-
-impl Said<'_> {
-    /// The reason, where the contract lets one stand.
-    fn reason(&self) -> Option<&str> {
-        self.failure_reason
-            .filter(|_| carries_reason(&McpServerStartupState::from_wire(self.status)))
-    }
-}
-
-impl<'a> From<&'a NotificationFields<'_>> for Said<'a> {
-    fn from(fields: &'a NotificationFields<'_>) -> Self {
-        Self {
-            thread_id: fields.thread_id.as_deref(),
-            name: &fields.name,
-            status: &fields.status,
-            error: fields.error.as_deref(),
-            failure_reason: fields.failure_reason.as_deref(),
-        }
-    }
 }
