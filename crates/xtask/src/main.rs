@@ -20,6 +20,7 @@ mod python;
 mod schemas;
 mod swift;
 mod typescript;
+mod versions;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,11 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Gives every package another version: crates, npm, wheel, jar
+    Bump {
+        /// The version, such as 1.2.3
+        version: String,
+    },
     /// Writes the types of the contract and of the verdict for a language whose generated sources are not committed
     Types {
         /// The language
@@ -70,6 +76,7 @@ fn main() -> ExitCode {
         Chore::Generate { check: false } => {
             workspace_root().and_then(|root| write_generated(&root))
         }
+        Chore::Bump { version } => workspace_root().and_then(|root| bump(&root, &version)),
         Chore::Types { language, out } => write_types(language, &out),
     };
     done.unwrap_or_else(|error| {
@@ -89,6 +96,14 @@ fn write_generated(root: &Path) -> Result<ExitCode, Box<dyn Error>> {
         files.len(),
         changes.len()
     );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn bump(root: &Path, version: &str) -> Result<ExitCode, Box<dyn Error>> {
+    for file in versions::bump(root, version)? {
+        println!("{version:<9} {file}");
+    }
+    println!("the lock files follow: cargo check, and npm install in bindings/");
     Ok(ExitCode::SUCCESS)
 }
 
