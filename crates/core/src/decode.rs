@@ -149,8 +149,10 @@ pub(crate) fn decode_borrowed(line: &[u8]) -> Result<Option<NotificationRef<'_>>
     let Some(first) = line.iter().find(|byte| !byte.is_ascii_whitespace()) else {
         return Ok(None);
     };
+    // Once for the line, and not once for each of its strings.
+    let text = std::str::from_utf8(line).map_err(|error| DecodeError::not_utf8(&error))?;
     if *first != b'{' {
-        return Err(match serde_json::from_slice::<IgnoredAny>(line) {
+        return Err(match serde_json::from_str::<IgnoredAny>(text) {
             Ok(_) => DecodeError {
                 kind: DecodeErrorKind::NotAnObject,
                 field: None,
@@ -160,7 +162,7 @@ pub(crate) fn decode_borrowed(line: &[u8]) -> Result<Option<NotificationRef<'_>>
         });
     }
     let message: Message<'_> =
-        serde_json::from_slice(line).map_err(|error| DecodeError::invalid_json(&error))?;
+        serde_json::from_str(text).map_err(|error| DecodeError::invalid_json(&error))?;
     match message.method {
         Field::Absent => return Ok(None),
         Field::Text(method) if method == METHOD => {}

@@ -45,6 +45,15 @@ impl DecodeError {
         }
     }
 
+    /// RFC 8259, section 8.1.
+    pub(crate) fn not_utf8(error: &std::str::Utf8Error) -> Self {
+        Self {
+            kind: DecodeErrorKind::InvalidJson,
+            field: None,
+            message: format!("not valid JSON: {error}"),
+        }
+    }
+
     pub(crate) fn too_long(limit: usize) -> Self {
         Self {
             kind: DecodeErrorKind::TooLong,

@@ -1,7 +1,8 @@
 //! The tracker: what a client shows, folded from notifications.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
+use foldhash::HashMap;
 use serde::Serialize;
 
 use crate::decode::decode_each;
@@ -107,15 +108,15 @@ impl StartupTracker {
     /// A tracker that holds at most `limit` servers (at least one), and as many episodes.
     pub fn with_limit(limit: usize) -> Self {
         Self {
-            of_app: HashMap::new(),
-            of_thread: HashMap::new(),
+            of_app: HashMap::default(),
+            of_thread: HashMap::default(),
             slots: Vec::new(),
             free: Vec::new(),
             order: BTreeSet::new(),
             next: 0,
             forgotten: 0,
             limit: limit.max(1),
-            episodes: HashMap::new(),
+            episodes: HashMap::default(),
             episode_order: VecDeque::new(),
         }
     }

@@ -1,0 +1,94 @@
+//! How long the functions take that a client calls for every line, or a host for every record: `cargo bench -p mcp-startup-core`.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a bench: what fails, fails it; and criterion's macros document nothing"
+)]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use mcp_startup_core::{
+    CredentialFacts, Evidence, StartupTracker, assess, decode, decode_lines, encode, judge,
+};
+
+/// Lines that a real app-server wrote.
+const LINES: &[u8] = include_bytes!("../../../tests/fixtures/codex-app-server-0.169.0.jsonl");
+const EVIDENCE: &str = include_str!("../../../tests/vectors/judge.json");
+
+fn lines() -> Vec<&'static [u8]> {
+    LINES
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+fn contract(criterion: &mut Criterion) {
+    let lines = lines();
+    let notifications = decode_lines(LINES).notifications;
+    let mut group = criterion.benchmark_group("contract");
+    group.throughput(Throughput::Elements(lines.len() as u64));
+    group.bench_function("decode", |bencher| {
+        bencher.iter(|| {
+            for line in &lines {
+                black_box(decode(black_box(line)).unwrap());
+            }
+        });
+    });
+    group.bench_function("decode_lines", |bencher| {
+        bencher.iter(|| black_box(decode_lines(black_box(LINES))));
+    });
+    group.bench_function("encode", |bencher| {
+        bencher.iter(|| {
+            for notification in &notifications {
+                black_box(encode(black_box(notification)));
+            }
+        });
+    });
+    group.bench_function("tracker, bytes", |bencher| {
+        let mut tracker = StartupTracker::default();
+        bencher.iter(|| black_box(tracker.apply_lines(black_box(LINES))));
+    });
+    group.finish();
+}
+
+fn verdict(criterion: &mut Criterion) {
+    let facts: Vec<CredentialFacts> = (0..1000)
+        .map(|n| CredentialFacts {
+            access_token: n % 7 != 0,
+            refresh_token: n % 3 == 0,
+            expires_at_ms: (n % 5 != 0).then_some(1_800_000_000_000 + n * 1000),
+        })
+        .collect();
+    let rows: Vec<serde_json::Value> = serde_json::from_str(EVIDENCE).unwrap();
+    let evidence: Vec<Evidence> = rows
+        .iter()
+        .map(|row| serde_json::from_value(row["evidence"].clone()).unwrap())
+        .collect();
+    let mut group = criterion.benchmark_group("verdict");
+    group.throughput(Throughput::Elements(facts.len() as u64));
+    group.bench_function("assess", |bencher| {
+        bencher.iter(|| {
+            for facts in &facts {
+                black_box(assess(black_box(facts), 1_800_000_500_000));
+            }
+        });
+    });
+    group.throughput(Throughput::Elements(evidence.len() as u64));
+    group.bench_function("judge", |bencher| {
+        bencher.iter_batched(
+            || evidence.clone(),
+            |evidence| {
+                for evidence in evidence {
+                    black_box(judge(evidence));
+                }
+            },
+            criterion::BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, contract, verdict);
+criterion_main!(benches);
