@@ -91,6 +91,10 @@ impl Events {
                     std::mem::replace(&mut *state, State::Ended)
             {
                 let opened = Options::parse(&options)?.open(store).await?;
+                if inner.cancelled.is_cancelled() {
+                    // Nothing is starting that could be given up.
+                    return Ok(Vec::new());
+                }
                 *state = inner.begin(opened, kind);
             }
             let State::Running(events, stop) = &mut *state else {

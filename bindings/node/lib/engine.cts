@@ -73,7 +73,8 @@ export class Check implements AsyncIterableIterator<StartupEvent> {
   protected readonly events: native.Events;
   readonly #signal: AbortSignal | undefined;
   readonly #abort = () => this.#close();
-  #ready: StartupEvent[] = [];
+  readonly #ready: StartupEvent[] = [];
+  #asked: Promise<void> | undefined;
   #isClosed = false;
 
   /** @internal */
@@ -90,21 +91,27 @@ export class Check implements AsyncIterableIterator<StartupEvent> {
 
   async next(): Promise<IteratorResult<StartupEvent, undefined>> {
     this.#signal?.throwIfAborted();
-    if (this.#ready.length === 0 && !this.#isClosed) {
-      try {
-        const batch = (await answer((done) => this.events.next(done))) as StartupEvent[];
-        // Not in place: two that wait at once get a batch each.
-        this.#ready = this.#ready.concat(batch);
-      } catch (error) {
-        this.#close();
-        throw error;
-      }
+    while (this.#ready.length === 0 && !this.#isClosed) {
+      // One question at a time, whoever waits for it: two answers could overtake each other.
+      this.#asked ??= this.#ask();
+      await this.#asked;
       this.#signal?.throwIfAborted();
     }
     const event = this.#isClosed ? undefined : this.#ready.shift();
-    if (event !== undefined) return { done: false, value: event };
-    this.#close();
-    return { done: true, value: undefined };
+    return event === undefined ? { done: true, value: undefined } : { done: false, value: event };
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      const batch = (await answer((done) => this.events.next(done))) as StartupEvent[];
+      if (batch.length === 0) this.#close();
+      this.#ready.push(...batch);
+    } catch (error) {
+      this.#close();
+      throw error;
+    } finally {
+      this.#asked = undefined;
+    }
   }
 
   async return(): Promise<IteratorResult<StartupEvent, undefined>> {
