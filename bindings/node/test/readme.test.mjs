@@ -1,0 +1,159 @@
+// The examples of the README: each stands there as it is in `examples/`, and is run against the lab.
+
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import test from "node:test";
+import { Lab, run, User } from "./lab.mjs";
+
+// An installed package has no examples: they are copied beside these tests then.
+const EXAMPLES = process.env.MCP_STARTUP_EXAMPLES ?? join(import.meta.dirname, "../examples");
+const FIXTURE = join(import.meta.dirname, "../../../tests/fixtures/codex-app-server-0.169.0.jsonl");
+
+test("the README has the examples as they are", () => {
+  const text = readFileSync(join(import.meta.dirname, "../README.md"), "utf8");
+  const blocks = [...text.matchAll(/<!-- examples\/(\S+) -->\n```js\n(.*?)```/gs)];
+  assert.equal(text.split("```js").length - 1, blocks.length);
+  for (const [, name, block] of blocks) {
+    assert.equal(block, readFileSync(join(EXAMPLES, name), "utf8"), `copy examples/${name} into README.md`);
+  }
+  assert.deepEqual(blocks.map(([, name]) => name).sort(), readdirSync(EXAMPLES).sort());
+  const this_ = readFileSync(import.meta.filename, "utf8");
+  for (const name of readdirSync(EXAMPLES)) assert.ok(this_.includes(`"${name}"`), `${name} is not run`);
+});
+
+/** Somebody whose configuration is where Codex has it. */
+function codexUser(context, lab) {
+  const folder = mkdtempSync(join(tmpdir(), "mcp-startup-"));
+  mkdirSync(join(folder, ".codex"));
+  const user = new User(context, lab, join(folder, ".codex"));
+  user.folder = folder;
+  return user;
+}
+
+function environment(user) {
+  const { CODEX_HOME: _, ...kept } = process.env;
+  return { ...kept, HOME: user.folder };
+}
+
+async function example(user, name, words = [], options = {}) {
+  const { wanted = 0, ...rest } = options;
+  const done = await run(process.execPath, [join(EXAMPLES, name), ...words], {
+    cwd: user.folder,
+    env: environment(user),
+    ...rest,
+  });
+  assert.equal(done.status, wanted, done.err);
+  return done;
+}
+
+const lines = (text) => text.trimEnd().split("\n");
+
+test("each example", { concurrency: true, timeout: 60_000 }, async (all) => {
+  const lab = await Lab.start(all);
+  const tests = [];
+  const add = (name, body) => tests.push(all.test(name, (t) => body(name, codexUser(t, lab), t)));
+
+  add("check.mjs", async (name, user) => {
+    user.has("ready", "first-sign-in");
+    const said = lines((await example(user, name)).out).map((line) => line.trim());
+    assert.equal(said.length, 4);
+    for (const line of ["ready starting", "ready ready", "first-sign-in starting"]) assert.ok(said.includes(line));
+    assert.ok(said.some((line) => /^first-sign-in failed .*sign in/.test(line)));
+  });
+
+  add("events.mjs", async (name, user) => {
+    user.has("ready", "first-sign-in", "expired-no-refresh", "server-500", "access-denied");
+    const said = lines((await example(user, name)).out);
+    assert.ok(said.includes("expired-no-refresh: you were signed in, and have to sign in again"));
+    const buttons = said.flatMap((line) => line.match(/\[(.*)\]$/)?.[1] ?? []).sort();
+    assert.deepEqual(buttons, ["Reconnect", "Sign in", "Try again"]);
+  });
+
+  add("give_up.mjs", async (name, user) => {
+    user.hasSilentProgram();
+    assert.deepEqual(lines((await example(user, name)).out), ["silent starting", "TimeoutError"]);
+  });
+
+  for (const row of ["ready-stored-token", "revoked-refreshes", "expired-rotates", "ready"]) {
+    tests.push(all.test(`mcp_sdk.mjs, ${row}`, async (t) => {
+      const own = await Lab.start(t);
+      const user = codexUser(t, own).has(row);
+      assert.match((await example(user, "mcp_sdk.mjs", [row, own.url(row)])).out, /tool-1/);
+      const wanted = own.rows.get(row).expect;
+      assert.deepEqual(await own.tokensSent(row), wanted.tokensSent);
+      assert.deepEqual(await own.refreshes(row), wanted.refreshTokensSent ?? []);
+    }));
+  }
+
+  add("mcp_sdk.mjs", async (name, user) => {
+    const row = "expired-no-refresh";
+    user.has(row);
+    const { err } = await example(user, name, [row, lab.url(row)], { wanted: 1 });
+    assert.match(err, /sign in again/);
+    assert.ok(!err.includes(lab.record(row).access_token));
+  });
+
+  const asBrowser = (child) => {
+    createInterface(child.stdout).on("line", (line) => {
+      if (line.startsWith("open ")) void fetch(line.slice(5)).then((page) => page.arrayBuffer());
+    });
+  };
+
+  add("sign_in.mjs", async (name, user) => {
+    user.has("first-sign-in");
+    const { out } = await example(user, name, ["first-sign-in"], { started: asBrowser });
+    assert.match(out, /first-sign-in: signed in \(oAuth\)\n$/);
+    assert.ok(user.record("first-sign-in"));
+  });
+
+  add("watch.mjs", async (name, user) => {
+    user.has("expired-no-refresh");
+    const signInOnce = (child) => {
+      let seen = 0;
+      createInterface(child.stdout).on("line", () => {
+        seen += 1;
+        if (seen === 2) void example(user, "sign_in.mjs", ["expired-no-refresh"], { started: asBrowser });
+      });
+    };
+    const { out } = await example(user, name, [], { started: signInOnce });
+    const states = lines(out).map((line) => line.split(" ")[1]);
+    assert.deepEqual(states, ["starting", "failed", "starting", "ready"]);
+  });
+
+  add("own_store.mjs", async (name, user) => {
+    // It is not where Codex keeps credentials: so nobody is signed in there.
+    user.has("ready-stored-token", "ready");
+    const said = lines((await example(user, name)).out);
+    assert.ok(said.includes("ready ready") && said.includes("ready-stored-token failed"));
+  });
+
+  add("judge.mjs", async (name, user) => {
+    const [kind, line] = lines((await example(user, name)).out);
+    assert.equal(kind, "reauthenticationRequired reauthenticate");
+    assert.equal(JSON.parse(line).params.failureReason, "reauthenticationRequired");
+  });
+
+  add("tracker.mjs", async (name, user) => {
+    const text = readFileSync(FIXTURE, "utf8");
+    const messages = lines(text).map((line) => JSON.parse(line).params);
+    const again = new Set(messages.filter(({ failureReason }) => failureReason).map(({ name }) => name));
+    const options = { stdio: ["pipe", "pipe", "pipe"], started: (child) => child.stdin.end(text) };
+    const said = lines((await example(user, name, [], options)).out);
+    const asked = said.filter((line) => line.endsWith("Reconnect?"));
+    assert.ok(again.size > 0);
+    assert.deepEqual(asked.map((line) => line.split(" needs you")[0]).sort(), [...again].sort());
+    const servers = new Set(messages.map(({ threadId, name }) => JSON.stringify([threadId, name])));
+    assert.equal(said.length, asked.length + servers.size);
+  });
+
+  add("errors.mjs", async (name, user) => {
+    user.configure("\n[mcp_servers.a\n");
+    const said = lines((await example(user, name)).out);
+    assert.deepEqual(said, ["MCP_STARTUP_CONFIGURATION syntax", "invalidType params.name"]);
+  });
+
+  await Promise.all(tests);
+});
