@@ -5,7 +5,7 @@ import type {
   TrackedServer,
   TrackerUpdate,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
-import { DecodeError, type DecodeErrorOfJson, unwrap } from "./errors.cjs";
+import { answerOf, called, DecodeError, type DecodeErrorOfJson } from "./errors.cjs";
 import * as native from "../native.cjs";
 
 /** A bad line among many. */
@@ -42,12 +42,12 @@ export type AppliedLines = {
  * @throws {DecodeError} It names the field.
  */
 export function decode(line: string | Uint8Array): ReceivedNotification | null {
-  return unwrap(native.decode(bytesOf(line))) as ReceivedNotification | null;
+  return answerOf(() => native.decode(bytesOf(line))) as ReceivedNotification | null;
 }
 
 /** Reads many lines (LF or CRLF; the last one needs no end). A bad line is reported with its number and the others are kept. */
 export function decodeLines(lines: string | Uint8Array): DecodedLines {
-  return withErrors(unwrap(native.decodeLines(bytesOf(lines))) as WithErrors<DecodedLines>);
+  return withErrors(answerOf(() => native.decodeLines(bytesOf(lines))) as WithErrors<DecodedLines>);
 }
 
 /**
@@ -58,7 +58,7 @@ export function decodeLines(lines: string | Uint8Array): DecodedLines {
 export function encode(
   notification: McpServerStatusUpdatedNotification | ReceivedNotification | LenientNotification,
 ): string {
-  return unwrap(native.encode(JSON.stringify(notification))) as string;
+  return answerOf(() => native.encode(JSON.stringify(notification))) as string;
 }
 
 /**
@@ -72,7 +72,7 @@ export class StartupTracker {
   readonly #native: native.Tracker;
 
   constructor(options: { limit?: number } = {}) {
-    this.#native = new native.Tracker(options.limit ?? null);
+    this.#native = called(() => new native.Tracker(options.limit ?? null));
   }
 
   /** Takes the bytes of whole lines; lines of other messages are passed over, bad ones reported by number. */
@@ -83,19 +83,19 @@ export class StartupTracker {
     said: string | Uint8Array | McpServerStatusUpdatedNotification | ReceivedNotification | LenientNotification,
   ): AppliedLines | TrackerUpdate {
     if (typeof said === "string" || said instanceof Uint8Array) {
-      return withErrors(unwrap(this.#native.applyLines(bytesOf(said))) as WithErrors<AppliedLines>);
+      return withErrors(answerOf(() => this.#native.applyLines(bytesOf(said))) as WithErrors<AppliedLines>);
     }
-    return unwrap(this.#native.apply(JSON.stringify(said))) as TrackerUpdate;
+    return answerOf(() => this.#native.apply(JSON.stringify(said))) as TrackerUpdate;
   }
 
   /** Every server, in the order in which they were first heard of. */
   servers(): TrackedServer[] {
-    return unwrap(this.#native.servers()) as TrackedServer[];
+    return answerOf(() => this.#native.servers()) as TrackedServer[];
   }
 
   /** One server; `threadId` is `null` where it belongs to the whole app. */
   server(threadId: string | null, name: string): TrackedServer | undefined {
-    return (unwrap(this.#native.server(threadId, name)) as TrackedServer | null) ?? undefined;
+    return (answerOf(() => this.#native.server(threadId, name)) as TrackedServer | null) ?? undefined;
   }
 
   /** The names of the servers that want a sign-in again, in the order in which that began. */
@@ -105,7 +105,7 @@ export class StartupTracker {
 
   /** Forgets the servers of one thread, and says how many there were. An episode goes on. */
   remove(threadId: string): number {
-    return this.#native.remove(threadId);
+    return called(() => this.#native.remove(threadId));
   }
 }
 

@@ -6,7 +6,7 @@ import type {
   StartPhase,
   StartupFailure,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
-import { unwrap } from "./errors.cjs";
+import { called, unwrap } from "./errors.cjs";
 import * as native from "../native.cjs";
 import { type Ask, asking, type CredentialStore } from "./store.cjs";
 
@@ -69,53 +69,62 @@ export type StartupEvent = {
  * Starts under way: an async iterable of events. Nothing begins before the first event is asked for. Leaving the loop ends every
  * start at once; no program and no request is left.
  */
-export class Check implements AsyncIterableIterator<StartupEvent> {
-  protected readonly events: native.Events;
-  readonly #signal: AbortSignal | undefined;
-  readonly #abort = () => this.#close();
-  readonly #ready: StartupEvent[] = [];
-  #asked: Promise<void> | undefined;
-  #isClosed = false;
+export interface Check extends AsyncIterableIterator<StartupEvent, undefined> {
+  /** Gives up what is still starting: each such start says `cancelled`, and there are no events after that. */
+  cancel(): void;
+  /** Ends every start at once, as leaving the loop does. */
+  return(): Promise<IteratorResult<StartupEvent, undefined>>;
+}
 
-  /** @internal */
+/** Starts that go on: it ends when it is cancelled or left. */
+export interface Watch extends Check {
+  /** Starts the server of this name again now, if it has failed. Does nothing if it is starting or ready. */
+  retry(name: string): void;
+}
+
+class Starts implements Watch {
+  readonly #events: native.Events;
+  #signal: AbortSignal | undefined;
+  readonly #abort = () => this.#stop();
+  #ready: StartupEvent[] = [];
+  #isStopped = false;
+
   constructor(events: native.Events, signal: AbortSignal | undefined) {
-    this.events = events;
+    this.#events = events;
     this.#signal = signal;
-    signal?.addEventListener("abort", this.#abort, { once: true });
   }
 
-  /** Gives up what is still starting: each such start says `cancelled`, and there are no events after that. */
   cancel(): void {
-    this.events.cancel();
+    this.#events.cancel();
+  }
+
+  retry(name: string): void {
+    called(() => this.#events.retry(name));
   }
 
   async next(): Promise<IteratorResult<StartupEvent, undefined>> {
-    this.#signal?.throwIfAborted();
-    while (this.#ready.length === 0 && !this.#isClosed) {
-      // One question at a time, whoever waits for it: two answers could overtake each other.
-      this.#asked ??= this.#ask();
-      await this.#asked;
-      this.#signal?.throwIfAborted();
+    this.#throwIfAborted();
+    // Only now, for what is never asked for leaves no listener. The same one again is not added again.
+    this.#signal?.addEventListener("abort", this.#abort, { once: true });
+    if (this.#ready.length === 0 && !this.#isStopped) {
+      try {
+        const batch = (await answer((done) => this.#events.next(done))) as StartupEvent[];
+        // Not in place: two that wait at once get a batch each.
+        this.#ready = this.#ready.concat(batch);
+      } catch (error) {
+        this.#leave();
+        throw error;
+      }
+      this.#throwIfAborted();
     }
-    const event = this.#isClosed ? undefined : this.#ready.shift();
-    return event === undefined ? { done: true, value: undefined } : { done: false, value: event };
-  }
-
-  async #ask(): Promise<void> {
-    try {
-      const batch = (await answer((done) => this.events.next(done))) as StartupEvent[];
-      if (batch.length === 0) this.#close();
-      this.#ready.push(...batch);
-    } catch (error) {
-      this.#close();
-      throw error;
-    } finally {
-      this.#asked = undefined;
-    }
+    const event = this.#isStopped ? undefined : this.#ready.shift();
+    if (event !== undefined) return { done: false, value: event };
+    this.#leave();
+    return { done: true, value: undefined };
   }
 
   async return(): Promise<IteratorResult<StartupEvent, undefined>> {
-    this.#close();
+    this.#leave();
     return { done: true, value: undefined };
   }
 
@@ -123,19 +132,24 @@ export class Check implements AsyncIterableIterator<StartupEvent> {
     return this;
   }
 
-  #close(): void {
-    this.#isClosed = true;
-    this.#signal?.removeEventListener("abort", this.#abort);
-    this.events.close();
-    saveFirst();
+  /** The loop throws once, and is over then. */
+  #throwIfAborted(): void {
+    if (!this.#signal?.aborted) return;
+    const { reason } = this.#signal;
+    this.#leave();
+    throw reason;
   }
-}
 
-/** Starts that go on: it ends when it is cancelled or left. */
-export class Watch extends Check {
-  /** Starts the server of this name again now, if it has failed. Does nothing if it is starting or ready. */
-  retry(name: string): void {
-    this.events.retry(name);
+  #leave(): void {
+    this.#signal?.removeEventListener("abort", this.#abort);
+    this.#signal = undefined;
+    this.#stop();
+  }
+
+  #stop(): void {
+    this.#isStopped = true;
+    this.#events.close();
+    saveFirst();
   }
 }
 
@@ -146,7 +160,7 @@ export class Watch extends Check {
  */
 export function check(options: CheckOptions = {}): Check {
   const { signal, ...rest } = options;
-  return new Check(native.Events.ofCheck(...nativeOptions(rest)), signal);
+  return new Starts(called(() => native.Events.ofCheck(...nativeOptions(rest))), signal);
 }
 
 /**
@@ -155,7 +169,7 @@ export function check(options: CheckOptions = {}): Check {
  */
 export function watch(options: CheckOptions = {}): Watch {
   const { signal, ...rest } = options;
-  return new Watch(native.Events.ofWatch(...nativeOptions(rest)), signal);
+  return new Starts(called(() => native.Events.ofWatch(...nativeOptions(rest))), signal);
 }
 
 /** A request that a server has answered with 401. */
@@ -261,12 +275,12 @@ export async function testCredentialStore(store: CredentialStore): Promise<void>
 
 /** The options as JSON, and the store. */
 function nativeOptions({ store, ...options }: Options): [string, Ask | null] {
-  return [JSON.stringify(options), store === undefined ? null : asking(store)];
+  return [called(() => JSON.stringify(options)), store == null ? null : asking(store)];
 }
 
 /** Waits for what the addon answers. */
 async function answer(begin: (done: (answer: string) => void) => void): Promise<unknown> {
-  return unwrap(await new Promise<string>(begin));
+  return unwrap(await new Promise<string>((done) => called(() => begin(done))));
 }
 
 /** Where a refresh was sent, its new token is stored before the process ends by itself. */

@@ -67,7 +67,23 @@ type ErrorOfJson = {
   failure?: StartupFailure;
 };
 
-/** What the addon answers, or its error. */
+/** Calls the addon. Its own error for an argument of a wrong type would show the argument, which may be a secret. */
+export function called<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    const problem = code === undefined ? message : `an argument has the wrong type (${code})`;
+    throw new McpStartupError({ code: "invalidArgument", message: problem });
+  }
+}
+
+/** What the addon answers to a call, or its error. */
+export function answerOf(call: () => string): unknown {
+  return unwrap(called(call));
+}
+
+/** What is in an answer of the addon, or its error. */
 export function unwrap(answer: string): unknown {
   const { ok, error } = JSON.parse(answer) as { ok?: unknown; error?: ErrorOfJson };
   if (error === undefined) return ok;

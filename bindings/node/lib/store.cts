@@ -28,35 +28,67 @@ export interface CredentialStore {
 /** Answers one question of the addon about a store: a text or null, or an error. */
 export type Ask = (operation: string, words: (string | null)[]) => Promise<string | null>;
 
-/** A store as the addon asks for it. */
+/** A store as the addon asks for it. What the store throws or gives that is not what it must is an error, and never "nothing stored". */
 export function asking(store: CredentialStore): Ask {
-  const held = new Map<string, () => void | Promise<void>>();
-  let locks = 0;
+  const locks = new HeldLocks();
   return async (operation, [first, second, third]) => {
     // The addon gives each operation the words that it takes.
     const key = first as string;
     switch (operation) {
-      case "load":
-        return (await store.load(key)) ?? null;
-      case "replace":
-        return (await store.replace(key, second ?? null, third ?? null)) ? "" : null;
+      case "load": {
+        const record: unknown = await store.load(key);
+        return record === null || typeof record === "string" ? record : refuse("load", "a string or null", record);
+      }
+      case "replace": {
+        const isReplaced: unknown = await store.replace(key, second ?? null, third ?? null);
+        if (typeof isReplaced !== "boolean") return refuse("replace", "a boolean", isReplaced);
+        return isReplaced ? "" : null;
+      }
       case "lock": {
-        const release = await store.lock(key);
-        const token = String(locks++);
-        held.set(token, release);
-        return token;
+        const release: unknown = await store.lock(key);
+        return typeof release === "function" ? locks.keep(release as Release) : refuse("lock", "a function", release);
       }
-      default: {
-        const release = held.get(key);
-        held.delete(key);
-        try {
-          await release?.();
-        } catch (error) {
-          // Nobody waits for a release; and a lock that stays is worth a word.
-          process.emitWarning(`a lock of a credential store could not be released: ${error}`, "McpStartupWarning");
-        }
+      default:
+        await locks.release(key);
         return null;
-      }
     }
   };
+}
+
+type Release = () => void | Promise<void>;
+
+/** What releases the locks that are held, by the token that the addon has for each. */
+class HeldLocks {
+  readonly #held = new Map<string, Release>();
+  #next = 0;
+  #alive: NodeJS.Timeout | undefined;
+
+  keep(release: Release): string {
+    const token = String(this.#next++);
+    this.#held.set(token, release);
+    // The addon may give it back at once, from another thread: the process must not end by itself before it is released.
+    this.#alive ??= setInterval(() => {}, LONGEST_DELAY_MS);
+    return token;
+  }
+
+  async release(token: string): Promise<void> {
+    const release = this.#held.get(token);
+    this.#held.delete(token);
+    if (this.#held.size === 0) {
+      clearInterval(this.#alive);
+      this.#alive = undefined;
+    }
+    try {
+      await release?.();
+    } catch (error) {
+      // Nobody waits for a release; and a lock that stays is worth a word.
+      process.emitWarning(`a lock of a credential store could not be released: ${error}`, "McpStartupWarning");
+    }
+  }
+}
+
+const LONGEST_DELAY_MS = 2 ** 31 - 1;
+
+function refuse(operation: string, wanted: string, given: unknown): never {
+  throw new Error(`\`${operation}\` must give ${wanted}, not ${given === null ? "null" : typeof given}`);
 }

@@ -6,22 +6,22 @@ import type {
   McpAuthStatus,
   StartupFailure,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
-import { unwrap } from "./errors.cjs";
+import { answerOf } from "./errors.cjs";
 import * as native from "../native.cjs";
 
 /** Judges a failed start by its evidence. The least evidence gives `other`. */
 export function judge(evidence: Evidence): StartupFailure {
-  return unwrap(native.judge(JSON.stringify(evidence))) as StartupFailure;
+  return answerOf(() => native.judge(JSON.stringify(evidence))) as StartupFailure;
 }
 
 /** Says what a stored credential is worth at `nowMs` (ms since the Unix epoch); now, unless told otherwise. */
 export function assess(facts: CredentialFacts, nowMs: number = Date.now()): CredentialWorth {
-  return unwrap(native.assess(JSON.stringify(facts), nowMs)) as CredentialWorth;
+  return answerOf(() => native.assess(JSON.stringify(facts), nowMs)) as CredentialWorth;
 }
 
 /** What to send first with a credential of this worth; `null`: nothing is stored. */
 export function firstRequest(worth: CredentialWorth | null): FirstRequest {
-  return unwrap(native.firstRequest(textOf(worth))) as FirstRequest;
+  return answerOf(() => native.firstRequest(textOf(worth))) as FirstRequest;
 }
 
 /** What is known of how a client is authorized at a server. */
@@ -37,7 +37,7 @@ export type KnownAuthorization = {
 /** Says how a client is authorized; `null` where that can't be told before the server is asked. */
 export function authStatusOf(known: KnownAuthorization): McpAuthStatus | null {
   const stored = textOf(known.stored);
-  return unwrap(native.authStatusOf(known.configured, stored, known.oauthPublished)) as McpAuthStatus | null;
+  return answerOf(() => native.authStatusOf(known.configured, stored, known.oauthPublished)) as McpAuthStatus | null;
 }
 
 function textOf(worth: CredentialWorth | null): string | null {

@@ -30,8 +30,9 @@ pub struct Tracker(core::StartupTracker);
 impl Tracker {
     /// One that holds at most `limit` servers.
     #[napi(constructor)]
-    pub fn new(limit: Option<u32>) -> Self {
+    pub fn new(limit: Option<f64>) -> Self {
         Self(match limit {
+            // A float to the nearest of usize: what is less than one holds the one that is the least.
             Some(limit) => core::StartupTracker::with_limit(limit as usize),
             None => core::StartupTracker::default(),
         })

@@ -4,8 +4,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mcp_startup_host::{HostError, answer, runtime};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use serde::Serialize;
+
+use crate::attach::{attach, is_ending};
 
 /// A call under way. Its answer is a JSON text.
 #[pyclass(frozen, module = "mcp_startup._native")]
@@ -67,7 +70,7 @@ impl Shared {
 
 /// Hands an answer to Python; where that is ending, to nobody.
 fn tell(then: Py<PyAny>, answer: String) {
-    Python::try_attach(|py| {
+    attach(|py| {
         if let Err(error) = then.call1(py, (answer,)) {
             error.write_unraisable(py, None);
         }
@@ -77,7 +80,11 @@ fn tell(then: Py<PyAny>, answer: String) {
 #[pymethods]
 impl Call {
     /// Calls `reply` with the answer once it is there, from a thread of the runtime.
-    fn then(&self, reply: Py<PyAny>) {
+    fn then(&self, reply: Py<PyAny>) -> PyResult<()> {
+        if is_ending() {
+            // Nobody could be told.
+            return Err(PyRuntimeError::new_err("Python is ending"));
+        }
         let mut state = self.state.lock();
         match state.answer.take() {
             Some(answer) => {
@@ -86,6 +93,7 @@ impl Call {
             }
             None => state.then = Some(reply),
         }
+        Ok(())
     }
 
     /// Waits for the answer, at most so many ms; `None` where it is not there yet. The GIL is free meanwhile.

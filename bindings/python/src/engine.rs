@@ -4,6 +4,7 @@ use mcp_startup_host::{Events as HostEvents, HostStore, runtime};
 use pyo3::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::attach;
 use crate::call::Call;
 use crate::store::Records;
 
@@ -127,12 +128,13 @@ pub fn test_credential_store(store: Py<PyAny>) -> Call {
     )))
 }
 
-/// Waits until every refresh that was sent is saved.
+/// Waits until every refresh that was sent is saved, and no thread of the runtime is in Python: to be called when Python ends.
 #[pyfunction]
 pub fn finish(py: Python<'_>) {
     if !runtime::is_finished() {
         py.detach(runtime::finish);
     }
+    attach::end(py);
 }
 
 /// The program `mcp-startup`: `command` is how it is started, `arguments` are its own. Returns its exit status.

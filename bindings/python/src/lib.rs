@@ -3,6 +3,7 @@
 //! Where speed counts ([`notification`], [`tracker`]) there are classes; all else goes through as JSON, whose answers are
 //! `{"ok":…}` or `{"error":…}` ([`mcp_startup_host::answer`]).
 
+mod attach;
 mod call;
 mod engine;
 mod notification;

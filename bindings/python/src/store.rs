@@ -8,6 +8,8 @@ use pyo3::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
+use crate::attach::attach;
+
 /// What Python answers: a text or nothing; or why not.
 type Answer = Result<Option<String>, String>;
 
@@ -55,7 +57,7 @@ async fn in_background<T: Send + 'static>(
 ) -> Result<T, String> {
     let ended = || "Python is ending".to_owned();
     let handle = runtime::handle().map_err(|error| error.to_string())?;
-    let worked = handle.spawn_blocking(move || Python::try_attach(work));
+    let worked = handle.spawn_blocking(move || attach(work));
     match worked.await {
         Ok(Some(result)) => result,
         Ok(None) => Err(ended()),
@@ -101,7 +103,7 @@ impl Drop for Held {
         let (bridge, token) = (self.bridge.clone(), self.token.take());
         if let Ok(handle) = runtime::handle() {
             handle.spawn_blocking(move || {
-                Python::try_attach(|py| {
+                attach(|py| {
                     if let Err(error) = bridge.call_method1(py, "release", (token,)) {
                         error.write_unraisable(py, None);
                     }

@@ -4,20 +4,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mcp_startup_core as core;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::PyTuple;
 
 use crate::notification::{McpServerStatusUpdatedNotification, bytes_of, line_errors};
 
 /// The tracker below `mcp_startup.StartupTracker`. Any thread may use it.
-#[pyclass(frozen, module = "mcp_startup._native", subclass)]
+#[pyclass(frozen, module = "mcp_startup._native")]
 pub struct StartupTracker(Mutex<core::StartupTracker>);
 
 /// The number of notifications, the servers that changed, the prompts, and the bad lines.
 type Applied<'py> = (
     u64,
-    Vec<(Option<String>, String)>,
-    Vec<String>,
-    Bound<'py, PyList>,
+    Bound<'py, PyTuple>,
+    Bound<'py, PyTuple>,
+    Bound<'py, PyTuple>,
 );
 
 impl StartupTracker {
@@ -38,9 +38,14 @@ impl StartupTracker {
     }
 
     /// Takes one notification: whether something changed, and whether the user is to be asked.
-    fn apply_one(&self, notification: &McpServerStatusUpdatedNotification) -> (bool, bool) {
-        let update = self.lock().apply(&notification.0);
-        (update.changed, update.prompt)
+    fn apply_one(
+        &self,
+        py: Python<'_>,
+        notification: &McpServerStatusUpdatedNotification,
+    ) -> PyResult<(bool, bool)> {
+        let notification = notification.notification(py)?;
+        let update = self.lock().apply(&notification);
+        Ok((update.changed, update.prompt))
     }
 
     /// Takes the bytes of whole lines. The GIL is free meanwhile.
@@ -50,8 +55,8 @@ impl StartupTracker {
         let applied = py.detach(|| self.lock().apply_lines(&bytes));
         Ok((
             applied.notifications,
-            applied.changed,
-            applied.prompts,
+            PyTuple::new(py, applied.changed)?,
+            PyTuple::new(py, applied.prompts)?,
             line_errors(py, applied.errors)?,
         ))
     }

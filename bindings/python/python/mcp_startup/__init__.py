@@ -12,8 +12,7 @@
 
 from __future__ import annotations
 
-import typing
-
+from . import _native
 from ._contract import (
     AppliedLines,
     DecodedLines,
@@ -98,7 +97,8 @@ from ._verdict import (
     first_request,
     judge,
 )
-from ._native import VERSION as __version__
+
+__version__: str = _native.VERSION
 
 __all__ = [
     "AccessTokenWorth",
@@ -174,8 +174,12 @@ __all__ = [
 ]
 
 # Public names are those of this module: what is pickled does not know where it is written.
-for _name in typing.cast("list[str]", __all__):
-    _public = globals()[_name]
-    if isinstance(_public, type) and _public.__module__.startswith("mcp_startup."):
-        _public.__module__ = "mcp_startup"
-del _name, _public
+def _publish() -> None:
+    for name in __all__:
+        public = globals()[name]
+        if isinstance(public, type) and public.__module__.startswith("mcp_startup."):
+            public.__module__ = "mcp_startup"
+
+
+_publish()
+del _publish

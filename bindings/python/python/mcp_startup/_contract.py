@@ -27,10 +27,10 @@ class LineError:
 class DecodedLines:
     """What the bytes of many lines are."""
 
-    notifications: list[McpServerStatusUpdatedNotification]
+    notifications: tuple[McpServerStatusUpdatedNotification, ...]
     """The notifications, in the order of their lines."""
 
-    errors: list[LineError]
+    errors: tuple[LineError, ...]
     """The bad lines, in order."""
 
 
@@ -40,7 +40,7 @@ def decode_lines(data: bytes | str) -> DecodedLines:
     A bad line is reported with its number and the others are kept; lines of other methods are passed over.
     """
     notifications, errors = _native.decode_lines(data)
-    return DecodedLines(notifications, [LineError(*error) for error in errors])
+    return DecodedLines(notifications, tuple(LineError(*error) for error in errors))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +81,13 @@ class AppliedLines:
     notifications: int
     """How many lines were notifications of ours."""
 
-    changed: list[tuple[str | None, str]]
+    changed: tuple[tuple[str | None, str], ...]
     """The servers that are different now, as (thread_id, name), each once, in the order of their first change."""
 
-    prompts: list[str]
+    prompts: tuple[str, ...]
     """The names of the servers to ask the user about, now, in order."""
 
-    errors: list[LineError]
+    errors: tuple[LineError, ...]
     """The bad lines."""
 
 
@@ -111,7 +111,7 @@ class StartupTracker:
     def apply_lines(self, data: bytes | str) -> AppliedLines:
         """Takes the bytes of whole lines; lines of other messages are passed over, bad ones reported by number."""
         notifications, changed, prompts, errors = self._native.apply_lines(data)
-        return AppliedLines(notifications, changed, prompts, [LineError(*error) for error in errors])
+        return AppliedLines(notifications, changed, prompts, tuple(LineError(*error) for error in errors))
 
     def servers(self) -> list[TrackedServer]:
         """Every server, in the order in which they were first heard of."""

@@ -169,6 +169,7 @@ class Check(AsyncIterator[StartupEvent]):
     """
 
     def __init__(self, options: Options) -> None:
+        _refuse_unknown(options)
         self._options = options
         self._events: _native.Events | None = None
         self._ready: collections.deque[StartupEvent] = collections.deque()
@@ -258,6 +259,11 @@ def watch(**options: Unpack[Options]) -> Watch:
 
 def check_blocking(**options: Unpack[Options]) -> Generator[StartupEvent, None, None]:
     """The same as `check`, for a thread that may wait. The GIL is free meanwhile."""
+    _refuse_unknown(options)
+    return _check_blocking(options)
+
+
+def _check_blocking(options: Options) -> Generator[StartupEvent, None, None]:
     events = _native.Events.of_check(*_native_options(options))
     try:
         while batch := _events(unwrap(_wait(events.next()))):
@@ -326,11 +332,15 @@ async def test_credential_store(store: CredentialStore) -> None:
 test_credential_store.__test__ = False  # type: ignore[attr-defined]
 
 
-def _native_options(options: Options) -> tuple[str, StoreBridge | None]:
-    """The options as JSON, and the store."""
+def _refuse_unknown(options: Options) -> None:
     unknown = options.keys() - Options.__annotations__.keys()
     if unknown:
         raise TypeError(f"there is no option {', '.join(map(repr, sorted(unknown)))}")
+
+
+def _native_options(options: Options) -> tuple[str, StoreBridge | None]:
+    """The options as JSON, and the store."""
+    _refuse_unknown(options)
     store, timeout, config = options.get("store"), options.get("timeout"), options.get("config")
     wire = {
         "config": None if config is None else os.fspath(config),

@@ -21,6 +21,13 @@ class McpStartupError(Exception):
     def __str__(self) -> str:
         return str(self.args[0])
 
+    def __eq__(self, other: object) -> bool:
+        # What holds an error, such as a bad line among many, is a value.
+        return isinstance(other, McpStartupError) and type(self) is type(other) and self.args == other.args
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.args))
+
 
 class DecodeError(McpStartupError, ValueError):
     """A line is no message of ours and no other well-formed message either."""
@@ -60,6 +67,12 @@ class ConfigurationError(McpStartupError):
         line: int | None = self.args[3]
         return line
 
+    @property
+    def key(self) -> str | None:
+        """The key, as a path in the file."""
+        key: str | None = self.args[4]
+        return key
+
 
 class CredentialStoreError(McpStartupError):
     """A credential store does not do what it must."""
@@ -74,7 +87,8 @@ class SignInError(McpStartupError):
 
     @property
     def kind(self) -> str:
-        """Why, as a stable value: `denied`, `expired`, `invalidCallback`, `notOffered`, `unavailable`, …"""
+        """Why, as a stable value: `notOffered`, `unavailable`, `misconfigured`, `pkceNotOffered`, `noClient`, `invalidCallback`,
+        `denied`, `expired`, `used`, `invalidPending`, `storeFailed` or `invalidConfiguration`."""
         return str(self.args[1])
 
 
@@ -108,7 +122,7 @@ def of_json(error: dict[str, Any]) -> McpStartupError:
     if code == DecodeError.code:
         return DecodeError(message, error["kind"], error["field"])
     if code == ConfigurationError.code:
-        return ConfigurationError(message, error["kind"], error["path"], error["line"])
+        return ConfigurationError(message, error["kind"], error["path"], error["line"], error["key"])
     if code == SignInError.code:
         return SignInError(message, error["kind"])
     if code == StartupFailedError.code:

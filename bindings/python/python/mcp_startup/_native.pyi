@@ -4,8 +4,32 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, final
 
 from ._errors import DecodeError
-from ._generated import McpServerStartupFailureReason, McpServerStartupState
+from ._generated import McpServerStartupFailureReason, McpServerStartupState, StartupFailure
 from ._store import StoreBridge
+
+__all__ = [
+    "Call",
+    "Events",
+    "METHOD",
+    "McpServerStatusUpdatedNotification",
+    "Reply",
+    "StartupTracker",
+    "VERSION",
+    "assess",
+    "auth_status",
+    "auth_status_of",
+    "authorization",
+    "begin_sign_in",
+    "decode",
+    "decode_lines",
+    "finish",
+    "finish_sign_in",
+    "first_request",
+    "judge",
+    "program",
+    "sign_out",
+    "test_credential_store",
+]
 
 METHOD: Final[str]
 VERSION: Final[str]
@@ -32,6 +56,11 @@ class McpServerStatusUpdatedNotification:
         name: str, error: str, *, thread_id: str | None = None
     ) -> McpServerStatusUpdatedNotification:
         """The start of `name` failed because what is stored for it is spent: the user has to sign in again."""
+    @staticmethod
+    def from_failure(
+        name: str, failure: StartupFailure, *, thread_id: str | None = None
+    ) -> McpServerStatusUpdatedNotification:
+        """What the verdict `failure` says on the wire: its message as the error, and its reason, if it has one."""
     @property
     def thread_id(self) -> str | None:
         """The thread whose server this is; `None` where the server belongs to the whole app."""
@@ -59,14 +88,15 @@ def decode(line: str | bytes) -> McpServerStatusUpdatedNotification | None:
 
 def decode_lines(
     data: str | bytes,
-) -> tuple[list[McpServerStatusUpdatedNotification], list[tuple[int, DecodeError]]]: ...
+) -> tuple[tuple[McpServerStatusUpdatedNotification, ...], tuple[tuple[int, DecodeError], ...]]: ...
 
+@final
 class StartupTracker:
     def __new__(cls, limit: int | None = None) -> StartupTracker: ...
     def apply_one(self, notification: McpServerStatusUpdatedNotification) -> tuple[bool, bool]: ...
     def apply_lines(
         self, data: str | bytes
-    ) -> tuple[int, list[tuple[str | None, str]], list[str], list[tuple[int, DecodeError]]]: ...
+    ) -> tuple[int, tuple[tuple[str | None, str], ...], tuple[str, ...], tuple[tuple[int, DecodeError], ...]]: ...
     def servers(self) -> str: ...
     def server(self, thread_id: str | None, name: str) -> str: ...
     def reauthentication_required(self) -> list[str]: ...

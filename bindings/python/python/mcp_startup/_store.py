@@ -19,11 +19,11 @@ class CredentialStore(Protocol):
     * A call may be given up at any time, and goes on to its end.
     """
 
-    async def load(self, key: str) -> str | None:
+    async def load(self, key: str, /) -> str | None:
         """The record under `key`; `None` where nothing is stored, and only there."""
         ...
 
-    async def replace(self, key: str, expected: str | None, new: str | None) -> bool:
+    async def replace(self, key: str, expected: str | None, new: str | None, /) -> bool:
         """Stores `new` under `key`, or deletes what is there if `new` is `None`, if what is stored is `expected`.
 
         Comparing and storing are one step among all processes. `False` where something else is stored: nothing is changed then.
@@ -31,7 +31,7 @@ class CredentialStore(Protocol):
         """
         ...
 
-    def lock(self, key: str) -> AbstractAsyncContextManager[Any]:
+    def lock(self, key: str, /) -> AbstractAsyncContextManager[Any]:
         """Excludes every other task and process that can reach the same record, while the context is entered. It is held for as
         long as a refresh takes, and waited for without a limit."""
         ...
@@ -50,7 +50,12 @@ class StoreBridge:
             self._loop = _loop_of_its_own()
 
     def call(self, operation: str, arguments: list[Any], reply: _native.Reply) -> None:
-        self._loop.call_soon_threadsafe(self._begin, operation, arguments, reply)
+        try:
+            self._loop.call_soon_threadsafe(self._begin, operation, arguments, reply)
+        except RuntimeError:
+            # The loop was closed, with a refresh under way: what that gave is stored all the same.
+            self._loop = _loop_of_its_own()
+            self._loop.call_soon_threadsafe(self._begin, operation, arguments, reply)
 
     def release(self, token: str) -> None:
         try:
@@ -76,13 +81,16 @@ class StoreBridge:
                 async with self._store.lock(*arguments):
                     token, event = str(id(reply)), asyncio.Event()
                     self._held[token] = event
-                    reply.ok(token)
-                    await event.wait()
+                    try:
+                        reply.ok(token)
+                        await event.wait()
+                    finally:
+                        self._held.pop(token, None)
         except Exception as error:
             reply.error(f"{type(error).__name__}: {error}")
 
     def _released(self, token: str) -> None:
-        event = self._held.pop(token, None)
+        event = self._held.get(token)
         if event is not None:
             event.set()
 

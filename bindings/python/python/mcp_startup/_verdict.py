@@ -44,5 +44,12 @@ def auth_status_of(
     return None if status is None else McpAuthStatus(status)
 
 
+def evidence_of(failure: object) -> str:
+    """The evidence of a verdict, as JSON."""
+    if not isinstance(failure, StartupFailure):
+        raise TypeError(f"a StartupFailure is wanted, not {type(failure).__name__}")
+    return json.dumps(to_wire(failure.evidence))
+
+
 def _text(worth: CredentialWorth | None) -> str | None:
     return None if worth is None else json.dumps(to_wire(worth))

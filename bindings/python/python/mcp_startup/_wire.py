@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
 import re
 import types
 import typing
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 T = TypeVar("T")
 
 
 class WireEnum(str, enum.Enum):
     """An enum whose values are texts of the wire. A member is equal to its text."""
+
+    def __new__(cls, value: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        return member
 
     def __str__(self) -> str:
         return str(self.value)
@@ -47,7 +55,7 @@ def to_wire(value: Any) -> Any:
         fields = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
         return {camel_case(name): to_wire(field) for name, field in fields if field is not None}
     if isinstance(value, (list, tuple)):
-        return [to_wire(item) for item in value]
+        return [to_wire(item) for item in typing.cast("list[Any]", value)]
     return value
 
 
@@ -56,8 +64,17 @@ def from_wire(wanted: type[T], value: Any) -> T:
     return typing.cast(T, _reader(wanted)(value))
 
 
-@functools.lru_cache(maxsize=None)
-def _reader(wanted: Any) -> Any:
+_readers: dict[Any, Callable[[Any], Any]] = {}
+
+
+def _reader(wanted: Any) -> Callable[[Any], Any]:
+    read = _readers.get(wanted)
+    if read is None:
+        read = _readers[wanted] = _new_reader(wanted)
+    return read
+
+
+def _new_reader(wanted: Any) -> Callable[[Any], Any]:
     origin = typing.get_origin(wanted)
     if origin in (typing.Union, types.UnionType):
         (inner,) = (argument for argument in typing.get_args(wanted) if argument is not type(None))

@@ -1,0 +1,91 @@
+// What a consumer writes, and what does not compile. Never run.
+
+import type { McpServerStartupState, StartupFailure } from "@mcp-startup/protocol";
+import {
+  authorization,
+  authStatus,
+  type CredentialStore,
+  check,
+  DecodeError,
+  decode,
+  type Evidence,
+  judge,
+  McpStartupError,
+  type Recovery,
+  StartupTracker,
+  watch,
+} from "mcp-startup";
+
+class Store implements CredentialStore {
+  async load(_key: string): Promise<string | null> {
+    return null;
+  }
+  async replace(_key: string, _expected: string | null, _next: string | null): Promise<boolean> {
+    return true;
+  }
+  async lock(_key: string): Promise<() => void> {
+    return () => {};
+  }
+}
+
+export async function consumer(): Promise<void> {
+  for await (const { notification, failure, elapsedMs } of check({ config: "a", store: new Store(), signal: AbortSignal.timeout(1) })) {
+    if (notification.failureReason === "reauthenticationRequired") notification.name.trim();
+    // @ts-expect-error There is no such reason.
+    if (notification.failureReason === "reauthenticate") return;
+    switch (notification.status) {
+      case "starting":
+      case "ready":
+      case "failed":
+      case "cancelled":
+        break;
+      default: {
+        const never: never = notification.status;
+        return never;
+      }
+    }
+    const state: McpServerStartupState = notification.status;
+    const known: StartupFailure | null = failure;
+    const recovery: Recovery | undefined = failure?.recovery;
+    const time: number = elapsedMs;
+    void [state, known, recovery, time];
+  }
+  // @ts-expect-error There is no such option.
+  check({ timout: 1 });
+  // @ts-expect-error A store has three calls.
+  check({ store: { load: async () => null } });
+
+  const watching = watch({ mcpServers: { linear: { url: "https://mcp.linear.app/mcp" } } });
+  watching.retry("linear");
+  // @ts-expect-error A check ends by itself.
+  check().retry("linear");
+
+  const header: string | null = await authorization("linear", { authorization: null });
+  const { status, worth } = await authStatus("linear", { online: true });
+  if (status === "oAuth" && worth?.accessToken === "good") void header;
+
+  // A newer server may send a state that this version does not know.
+  const decoded = decode("");
+  if (decoded?.status === "paused") return;
+  if (decoded?.status === "ready") return;
+
+  const evidence: Evidence = { server: "linear", requests: [{ to: "mcp", status: 401 }] };
+  const verdict: StartupFailure = judge(evidence);
+  // @ts-expect-error There is no such target.
+  judge({ requests: [{ to: "somewhere" }] });
+  void verdict;
+
+  const tracker = new StartupTracker({ limit: 10 });
+  const prompts: string[] = tracker.apply(new Uint8Array()).prompts;
+  const prompt: boolean = tracker.apply({ name: "linear", status: "ready" }).prompt;
+  void [prompts, prompt];
+
+  try {
+    decode("{");
+  } catch (error) {
+    if (error instanceof DecodeError) error.field?.trim();
+    if (error instanceof McpStartupError && error.code === "MCP_STARTUP_FAILURE") error.failure?.message.trim();
+    // @ts-expect-error There is no such code.
+    if (error instanceof McpStartupError && error.code === "ENOENT") return;
+  }
+}

@@ -1,0 +1,330 @@
+"""The objects: frozen, comparable, hashable, printable, to be pickled, copied and matched; and never a secret in what they print."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import enum
+import inspect
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mcp_startup
+from mcp_startup import (
+    AuthStatus,
+    ConfigurationError,
+    CredentialEvidence,
+    CredentialSource,
+    CredentialWorth,
+    DecodeError,
+    DecodeErrorKind,
+    Evidence,
+    McpAuthStatus,
+    McpServerStartupFailureReason,
+    McpServerStartupState,
+    McpServerStatusUpdatedNotification,
+    McpStartupError,
+    Rejected,
+    SignInBegun,
+    SignInError,
+    StartPhase,
+    StartupEvent,
+    StartupFailedError,
+    StartupTracker,
+)
+
+FIXTURE = Path(__file__).parents[3] / "tests/fixtures/codex-app-server-0.169.0.jsonl"
+UNKNOWN = '{"method":"mcpServer/startupStatus/updated","params":{"name":"a","status":"queued"}}'
+UNKNOWN_REASON = (
+    '{"method":"mcpServer/startupStatus/updated","params":{"name":"a","status":"failed","failureReason":"outOfLuck"}}'
+)
+
+
+def read(line: str) -> McpServerStatusUpdatedNotification:
+    notification = mcp_startup.decode(line)
+    assert notification is not None
+    return notification
+
+
+def failure(server: str = "linear") -> mcp_startup.StartupFailure:
+    return mcp_startup.judge(
+        {
+            "server": server,
+            "credential": {"source": "stored", "worth": {"accessToken": "good", "refreshToken": False}},
+            "requests": [{"to": "mcp", "credentialSent": "stored", "status": 401}],
+        }
+    )
+
+
+def bad_line(line: str = "{") -> DecodeError:
+    with pytest.raises(DecodeError) as raised:
+        mcp_startup.decode(line)
+    return raised.value
+
+
+def auth_status(scopes: tuple[str, ...] = ("a", "b")) -> AuthStatus:
+    return AuthStatus(
+        status=McpAuthStatus.OAUTH,
+        worth=CredentialWorth(refresh_token=True),
+        expires_at_ms=1,
+        scopes=scopes,
+        issuer="https://issuer.example",
+        store="file",
+        store_error=None,
+    )
+
+
+def event(name: str = "linear") -> StartupEvent:
+    return StartupEvent(
+        notification=McpServerStatusUpdatedNotification.from_failure(name, failure(name)),
+        phase=StartPhase.INITIALIZING,
+        elapsed_ms=12,
+        required=False,
+        failure=failure(name),
+        not_saved=None,
+    )
+
+
+# Pairs of an object and another of its type that is not equal to it. Made twice, so that equal ones are not the same.
+def objects() -> list[tuple[Any, Any]]:
+    notification = McpServerStatusUpdatedNotification
+    lines = mcp_startup.decode_lines(UNKNOWN + "\n{\n")
+    tracker = StartupTracker()
+    applied = tracker.apply_lines(UNKNOWN + "\n{\n")
+    return [
+        (notification.ready("a"), notification.ready("b")),
+        (notification.failed("a", "no", thread_id="t"), notification.failed("a", "no")),
+        (notification.reauthentication_required("a", "no"), notification.failed("a", "no")),
+        (read(UNKNOWN), read(UNKNOWN.replace("queued", "waiting"))),
+        (read(UNKNOWN_REASON), notification.failed("a", "")),
+        (read(UNKNOWN).status, McpServerStartupState.READY),
+        (McpServerStartupState.READY, McpServerStartupState.FAILED),
+        (McpServerStartupFailureReason.REAUTHENTICATION_REQUIRED, McpServerStartupFailureReason("outOfLuck")),
+        (lines, mcp_startup.decode_lines(b"")),
+        (lines.errors[0], mcp_startup.decode_lines("{").errors[0]),
+        (applied, tracker.apply_lines(b"")),
+        (tracker.apply(notification.ready("c")), tracker.apply(notification.ready("c"))),
+        (tracker.servers()[0], tracker.servers()[1]),
+        (failure(), failure("notion")),
+        (failure().evidence, Evidence(server="linear")),
+        (event(), event("notion")),
+        (auth_status(), auth_status(())),
+        (Rejected(authorization="Bearer s3cret"), Rejected()),
+        (SignInBegun(authorization_url="https://a.example/?state=s3cret", pending="s3cret"),
+         SignInBegun(authorization_url="https://a.example/", pending="s3cret")),
+        (bad_line(), bad_line("[]")),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("at", range(len(objects())))
+def test_an_object_is_a_value(at: int) -> None:
+    (one, other), (same, _) = objects()[at], objects()[at]
+    assert one == same and not one != same
+    assert one != other and not one == other
+    assert hash(one) == hash(same)
+    assert len({one, same, other}) == 2
+    assert one != object()
+    assert type(one).__name__ in repr(one)
+    assert repr(one) == repr(same)
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        loaded = pickle.loads(pickle.dumps(one, protocol))
+        assert loaded == one and type(loaded) is type(one) and hash(loaded) == hash(one)
+    for copied in [copy.copy(one), copy.deepcopy(one)]:
+        assert copied == one and type(copied) is type(one)
+
+
+@pytest.mark.parametrize("at", range(len(objects())))
+def test_an_object_is_frozen(at: int) -> None:
+    one = objects()[at][0]
+    if isinstance(one, BaseException):
+        # Python itself writes to an exception: where it was raised, for one.
+        return
+    if dataclasses.is_dataclass(one):
+        fields = [field.name for field in dataclasses.fields(one)]
+    elif isinstance(one, enum.Enum):
+        fields = ["name", "value"]
+    else:
+        fields = ["thread_id", "name", "status", "error", "failure_reason"]
+    for field in fields:
+        before = getattr(one, field)
+        with pytest.raises(AttributeError):
+            setattr(one, field, None)
+        with pytest.raises(AttributeError):
+            delattr(one, field)
+        assert getattr(one, field) == before
+
+
+def test_every_public_class_says_that_it_is_public() -> None:
+    for name in mcp_startup.__all__:
+        value = getattr(mcp_startup, name)
+        if inspect.isclass(value):
+            assert (value.__module__, value.__qualname__) == ("mcp_startup", name)
+            assert pickle.loads(pickle.dumps(value)) is value
+
+
+def test_a_notification_cannot_be_made_wrongly() -> None:
+    with pytest.raises(TypeError):
+        McpServerStatusUpdatedNotification("a", "starting", None, "reauthenticationRequired")  # type: ignore[call-arg]
+    notification: Any = McpServerStatusUpdatedNotification
+    with pytest.raises(TypeError):
+        notification.ready(1)
+    with pytest.raises(TypeError):
+        notification.failed("a")
+    with pytest.raises(TypeError):
+        notification.from_failure("a", failure().evidence)
+
+
+def test_a_verdict_that_was_forged_says_what_its_evidence_does() -> None:
+    forged = dataclasses.replace(failure(), evidence=Evidence(server="linear"))
+    assert McpServerStatusUpdatedNotification.from_failure("linear", forged).failure_reason is None
+
+
+def test_a_known_value_is_one_object() -> None:
+    line = McpServerStatusUpdatedNotification.reauthentication_required("a", "no").encode()
+    for got in [read(line), mcp_startup.decode_lines(line).notifications[0], pickle.loads(pickle.dumps(read(line)))]:
+        assert got.status is McpServerStartupState.FAILED
+        assert got.failure_reason is McpServerStartupFailureReason.REAUTHENTICATION_REQUIRED
+    tracker = StartupTracker()
+    tracker.apply_lines(line)
+    assert tracker.servers()[0].status is McpServerStartupState.FAILED
+    for state in McpServerStartupState:
+        assert McpServerStartupState(state.value) is state and state.is_known
+        assert copy.copy(state) is state and copy.deepcopy(state) is state
+        assert pickle.loads(pickle.dumps(state)) is state
+        assert state == state.value and hash(state) == hash(state.value) and str(state) == state.value == f"{state}"
+
+
+def test_an_unknown_value_is_its_text() -> None:
+    status = read(UNKNOWN).status
+    assert isinstance(status, McpServerStartupState)
+    assert status == "queued" and status == McpServerStartupState("queued")
+    assert {"queued": 1}[status] == 1 and {status: 1}["queued"] == 1
+    assert (str(status), f"{status}", json.dumps(status)) == ("queued", "queued", '"queued"')
+    assert not status.is_known and status not in list(McpServerStartupState)
+    reason = read(UNKNOWN_REASON).failure_reason
+    assert reason == "outOfLuck" and reason is not None and not reason.is_known
+    assert '"status":"queued"' in read(UNKNOWN).encode()
+    # An unknown one and a known one of another type share no more than their text.
+    assert status != McpServerStartupState.STARTING and status is not None
+
+
+@pytest.mark.parametrize("value", [None, 1, b"ready", ["ready"]])
+def test_what_is_no_text_is_no_value(value: Any) -> None:
+    with pytest.raises(ValueError):
+        McpServerStartupState(value)
+
+
+def test_a_notification_matches() -> None:
+    def said(notification: object) -> str:
+        match notification:
+            case McpServerStatusUpdatedNotification(name, McpServerStartupState.READY):
+                return f"{name} is ready"
+            case McpServerStatusUpdatedNotification(
+                name, failure_reason=McpServerStartupFailureReason.REAUTHENTICATION_REQUIRED
+            ):
+                return f"sign in again to {name}"
+            case McpServerStatusUpdatedNotification(name, McpServerStartupState.FAILED, str(error)):
+                return f"{name}: {error}"
+            case McpServerStatusUpdatedNotification(status="queued"):
+                return "queued"
+        return "?"
+
+    notification = McpServerStatusUpdatedNotification
+    assert said(notification.ready("a")) == "a is ready"
+    assert said(notification.reauthentication_required("a", "no")) == "sign in again to a"
+    assert said(notification.failed("a", "no")) == "a: no"
+    assert said(read(UNKNOWN)) == "queued"
+    assert said(notification.starting("a")) == "?"
+
+
+def test_a_failure_matches() -> None:
+    match failure():
+        case mcp_startup.StartupFailure(
+            kind=mcp_startup.StartupFailureKind.REAUTHENTICATION_REQUIRED,
+            evidence=Evidence(credential=CredentialEvidence(source=CredentialSource.STORED)),
+        ):
+            return
+    raise AssertionError(failure())
+
+
+def test_what_holds_a_secret_does_not_print_it() -> None:
+    for one, _ in objects():
+        assert "s3cret" not in repr(one) + str(one)
+
+
+def test_the_errors_are_one_tree() -> None:
+    error = bad_line('{"method":"mcpServer/startupStatus/updated","params":{"name":7,"status":"ready"}}')
+    assert isinstance(error, McpStartupError) and isinstance(error, ValueError)
+    assert (error.code, error.kind, error.field) == ("decode", DecodeErrorKind.INVALID_TYPE, "params.name")
+    assert "params.name" in str(error)
+    for name in mcp_startup.__all__:
+        if name.endswith("Error") and name not in ("LineError", "StoreError"):
+            assert issubclass(getattr(mcp_startup, name), McpStartupError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        bad_line(),
+        ConfigurationError("no", "syntax", "/config.toml", 3, "mcp_servers"),
+        SignInError("no", "denied"),
+        StartupFailedError("no", failure()),
+        mcp_startup.CredentialStoreError("no"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_is_pickled_with_what_it_says(error: McpStartupError) -> None:
+    loaded = pickle.loads(pickle.dumps(error))
+    assert type(loaded) is type(error) and loaded.code == error.code and str(loaded) == str(error)
+    for name, member in inspect.getmembers(type(error)):
+        if isinstance(member, property):
+            assert getattr(loaded, name) == getattr(error, name)
+
+
+def test_other_errors_keep_their_code() -> None:
+    with pytest.raises(McpStartupError) as raised:
+        mcp_startup.judge({"requests": "none"})
+    assert raised.value.code == "invalidArgument" and "a sequence" in str(raised.value)
+    assert pickle.loads(pickle.dumps(raised.value)).code == "invalidArgument"
+
+
+@pytest.mark.parametrize("wrong", [None, 1, ["line"], bytearray(b"{}")])
+def test_only_texts_and_bytes_are_read(wrong: Any) -> None:
+    for read_it in [mcp_startup.decode, mcp_startup.decode_lines, StartupTracker().apply_lines]:
+        with pytest.raises(TypeError):
+            read_it(wrong)
+
+
+def test_every_line_of_codex_is_read_and_written_again() -> None:
+    lines = FIXTURE.read_bytes().splitlines()
+    notifications = 0
+    for line in lines:
+        message = json.loads(line)
+        got = mcp_startup.decode(line)
+        if message.get("method") != mcp_startup.METHOD:
+            assert got is None
+            continue
+        notifications += 1
+        assert got is not None
+        written = json.loads(got.encode())
+        assert written == {"method": message["method"], "params": message["params"]}
+        assert list(written["params"]) == ["threadId", "name", "status", "error", "failureReason"]
+    assert notifications > 10
+    decoded = mcp_startup.decode_lines(FIXTURE.read_bytes())
+    assert len(decoded.notifications) == notifications and decoded.errors == ()
+
+
+def test_the_tracker_is_one_for_all_threads() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    tracker = StartupTracker()
+    line = McpServerStatusUpdatedNotification.reauthentication_required("a", "no").encode()
+    with ThreadPoolExecutor(8) as pool:
+        prompts = list(pool.map(lambda _: tracker.apply_lines(line).prompts, range(200)))
+    # However many say it, and at once: the user is asked once.
+    assert sorted(prompts, reverse=True)[0] == ("a",) and sum(map(len, prompts)) == 1
+    assert tracker.reauthentication_required() == ["a"]

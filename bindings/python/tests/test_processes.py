@@ -1,0 +1,241 @@
+"""What belongs to a whole process: its end, Ctrl-C, and forks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from lab import DEADLINE_S, User, python, run_python, wait_for_end, wait_for_pid
+
+CHECK = """
+import asyncio, sys, mcp_startup
+async def main():
+    async for event in mcp_startup.check(config=sys.argv[1]):
+        print(event.notification.name, event.notification.status, flush=True)
+asyncio.run(main())
+"""
+
+BLOCKING = """
+import sys, mcp_startup
+try:
+    for event in mcp_startup.check_blocking(config=sys.argv[1]):
+        print(event.notification.name, event.notification.status, flush=True)
+except KeyboardInterrupt:
+    print("interrupted")
+    sys.exit(130)
+"""
+
+# Leaves in the middle of a check, while its program runs.
+LEAVES = """
+import asyncio, os, sys, mcp_startup
+config, pid_file, how = sys.argv[1:]
+async def until_it_runs(check):
+    await check.__anext__()
+    while not os.path.exists(pid_file):
+        await asyncio.sleep(0.01)
+async def main():
+    global check
+    check = mcp_startup.check(config=config)
+    await until_it_runs(check)
+    if how == "exit":
+        sys.exit(0)
+    if how == "other loop":
+        return
+asyncio.run(main())
+"""
+
+
+def test_a_process_that_has_nothing_else_to_do_exits(user: User) -> None:
+    user.has("ready", "stdio-ready")
+    for code in [CHECK, BLOCKING]:
+        lines = run_python(code, str(user.config)).split("\n")
+        assert sorted(lines) == ["", "ready ready", "ready starting", "stdio-ready ready", "stdio-ready starting"]
+    # And one that has never used it.
+    run_python("import mcp_startup")
+
+
+@pytest.mark.parametrize("how", ["exit", "return"])
+def test_a_process_that_leaves_in_the_middle_leaves_no_program(user: User, how: str) -> None:
+    pid_file = user.has_silent_program()
+    run_python(LEAVES, str(user.config), str(pid_file), how)
+    wait_for_end(wait_for_pid(pid_file))
+
+
+@pytest.mark.parametrize("code", [CHECK, BLOCKING], ids=["asyncio", "blocking"])
+def test_ctrl_c_interrupts_and_leaves_no_program(user: User, code: str) -> None:
+    pid_file = user.has_silent_program()
+    with python(code, str(user.config)) as process:
+        assert process.stdout is not None and process.stdout.readline() == "silent starting\n"
+        pid = wait_for_pid(pid_file)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=DEADLINE_S)
+    if code == BLOCKING:
+        assert (process.returncode, out, err) == (130, "interrupted\n", "")
+    else:
+        # As Python ends when nobody handles it.
+        assert process.returncode == -signal.SIGINT and err.endswith("KeyboardInterrupt\n"), err
+    wait_for_end(pid)
+
+
+def test_ctrl_c_is_heard_within_a_moment(user: User) -> None:
+    """Though no event comes, and though another thread than the main one never hears of a signal."""
+    user.has("hangs", timeout_s=600)
+    with python(BLOCKING, str(user.config)) as process:
+        assert process.stdout is not None and process.stdout.readline() == "hangs starting\n"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 130
+
+
+FORKED = """
+import asyncio, os, sys, mcp_startup
+options = {"config": sys.argv[1]}
+
+async def collect(check):
+    return [event async for event in check]
+
+async def signs_in():
+    await mcp_startup.begin_sign_in("ready", "http://127.0.0.1:1/", **options)
+
+def raises(call):
+    try:
+        call()
+    except mcp_startup.McpStartupError as error:
+        return error.code == "forked" and "fork" in str(error)
+    return False
+
+def in_child(held):
+    calls = [
+        lambda: asyncio.run(collect(mcp_startup.check(**options))),
+        lambda: asyncio.run(collect(mcp_startup.watch(**options))),
+        lambda: list(mcp_startup.check_blocking(**options)),
+        lambda: asyncio.run(mcp_startup.authorization("ready", **options)),
+        lambda: asyncio.run(mcp_startup.auth_status("ready", **options)),
+        lambda: asyncio.run(mcp_startup.sign_out("ready", **options)),
+        lambda: asyncio.run(signs_in()),
+        # An iterator of the parent's.
+        lambda: asyncio.run(held.__anext__()),
+    ]
+    for number, call in enumerate(calls):
+        if not raises(call):
+            return number + 1
+    # What needs no thread works on.
+    line = '{"method":"mcpServer/startupStatus/updated","params":{"name":"a","status":"ready"}}'
+    assert mcp_startup.decode(line).name == "a"
+    assert mcp_startup.judge({}).kind is mcp_startup.StartupFailureKind.OTHER
+    return 0
+
+async def main():
+    held = mcp_startup.watch(**options)
+    await held.__anext__()
+    pid = os.fork()
+    if pid == 0:
+        status = 99
+        try:
+            # A loop that is running is the parent's: the child has its own.
+            asyncio.events._set_running_loop(None)
+            status = in_child(held)
+            del held
+        finally:
+            # As multiprocessing ends its children: with their atexit, or without.
+            if sys.argv[2] == "exit":
+                os._exit(status)
+            import atexit
+            atexit._run_exitfuncs()
+            os._exit(status)
+    _, status = os.waitpid(pid, 0)
+    print("child", os.waitstatus_to_exitcode(status))
+    # The parent's goes on.
+    await held.__anext__()
+    held.close()
+    print("parent", len(await collect(mcp_startup.check(**options))))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("end", ["exit", "atexit"])
+def test_used_after_a_fork_it_says_so_and_does_not_hang(user: User, end: str) -> None:
+    user.has("ready")
+    assert run_python(FORKED, str(user.config), end) == "child 0\nparent 2\n"
+
+
+FORKS_WHILE_IT_RUNS = """
+import asyncio, os, sys, mcp_startup
+config, pid_file = sys.argv[1:]
+async def main():
+    check = mcp_startup.check(config=config)
+    await check.__anext__()
+    while not os.path.exists(pid_file):
+        await asyncio.sleep(0.01)
+    with open(pid_file) as file:
+        program = int(file.read())
+    pid = os.fork()
+    if pid == 0:
+        # What it has of the parent's is forgotten, and it ends.
+        check.close()
+        del check
+        os._exit(0)
+    os.waitpid(pid, 0)
+    # The program is the parent's, and runs on.
+    os.kill(program, 0)
+    with open(f"/proc/{program}/stat") as stat:
+        assert stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    check.cancel()
+    print([event.notification.status.value async for event in check])
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="no /proc here")
+def test_a_child_that_ends_takes_no_program_of_its_parent_with_it(user: User) -> None:
+    pid_file = user.has_silent_program()
+    assert run_python(FORKS_WHILE_IT_RUNS, str(user.config), str(pid_file)) == "['cancelled']\n"
+
+
+USED_ONLY_AFTER_A_FORK = """
+import os, sys, mcp_startup
+pid = os.fork()
+if pid == 0:
+    events = list(mcp_startup.check_blocking(config=sys.argv[1]))
+    os._exit(len(events))
+_, status = os.waitpid(pid, 0)
+print(os.waitstatus_to_exitcode(status), len(list(mcp_startup.check_blocking(config=sys.argv[1]))))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_imported_before_a_fork_and_used_after_it_works(user: User) -> None:
+    user.has("ready")
+    assert run_python(USED_ONLY_AFTER_A_FORK, str(user.config)) == "2 2\n"
+
+
+SPAWNED = """
+import multiprocessing, sys, mcp_startup
+def count(config):
+    return len(list(mcp_startup.check_blocking(config=config)))
+if __name__ == "__main__":
+    counts = [count(sys.argv[1])]
+    with multiprocessing.get_context(sys.argv[2]).Pool(2) as pool:
+        counts += pool.map(count, [sys.argv[1]] * 2)
+    print(counts)
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_what_the_error_advises_works(user: User, method: str) -> None:
+    if method == "forkserver" and sys.platform == "win32":
+        pytest.skip("no forkserver here")
+    user.has("ready")
+    script = user.home / "spawned.py"
+    script.write_text(SPAWNED)
+    # From a file: a new process of its own imports that.
+    done = subprocess.run(
+        [sys.executable, str(script), str(user.config), method],
+        capture_output=True, text=True, timeout=DEADLINE_S, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "[2, 2, 2]\n"), done.stderr

@@ -1,0 +1,323 @@
+"""A credential store that is written in Python."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import Lab, key_of, run_python, sign_in, wait_until
+from stores import (
+    CannotLock,
+    CannotReplace,
+    Forgets,
+    LocksNothing,
+    MemoryStore,
+    Mixes,
+    Overwrites,
+    Raises,
+)
+
+import mcp_startup
+from mcp_startup import (
+    CredentialStoreError,
+    CredentialStoreTrouble,
+    McpAuthStatus,
+    McpServerStartupState,
+    Rejected,
+    SignInError,
+    StartupEvent,
+    StartupFailedError,
+    StartupFailureKind,
+)
+
+READY, FAILED = McpServerStartupState.READY, McpServerStartupState.FAILED
+
+
+class Stored:
+    """A row of the lab whose record is in a store of the application's own."""
+
+    def __init__(self, lab: Lab, name: str, store: MemoryStore) -> None:
+        self.lab, self.name, self.store = lab, name, store
+        self.key = key_of(name, lab.url(name))
+        record = lab.record(name)
+        if record is not None:
+            store.records[self.key] = json.dumps(record)
+        self.options: mcp_startup.Options = {"mcp_servers": {name: {"url": lab.url(name)}}, "store": store}
+
+    def record(self) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads(self.store.records[self.key])
+        return record
+
+
+async def closing(options: mcp_startup.Options) -> StartupEvent:
+    events = [event async for event in mcp_startup.check(**options)]
+    assert len(events) == 2
+    return events[-1]
+
+
+async def test_a_good_store_passes() -> None:
+    store = MemoryStore()
+    await mcp_startup.test_credential_store(store)
+    assert store.held == set()
+
+
+@pytest.mark.parametrize("store", [Forgets, Overwrites, LocksNothing, Mixes, Raises, CannotReplace, CannotLock])
+async def test_a_broken_store_is_named(store: type[MemoryStore]) -> None:
+    with pytest.raises(CredentialStoreError) as raised:
+        await mcp_startup.test_credential_store(store())
+    assert raised.value.code == "credentialStore" and "the store does not do what it must" in str(raised.value)
+
+
+@pytest.mark.parametrize("waits", ["asyncio", "blocking"])
+async def test_it_is_asked_for_what_is_stored(lab: Lab, waits: str) -> None:
+    stored = Stored(lab, "ready-stored-token", MemoryStore())
+    if waits == "asyncio":
+        event = await closing(stored.options)
+    else:
+        events = await asyncio.to_thread(lambda: list(mcp_startup.check_blocking(**stored.options)))
+        event = events[-1]
+    assert event.notification.status is READY
+    assert lab.tokens_sent(stored.name) == ["good-token"]
+    status = await mcp_startup.auth_status(stored.name, **stored.options)
+    assert (status.status, status.store) == (McpAuthStatus.OAUTH, "host")
+
+
+@pytest.mark.parametrize("waits", ["asyncio", "blocking"])
+async def test_it_keeps_a_rotated_token(lab: Lab, waits: str) -> None:
+    stored = Stored(lab, "expired-rotates", MemoryStore())
+    if waits == "asyncio":
+        event = await closing(stored.options)
+    else:
+        events = await asyncio.to_thread(lambda: list(mcp_startup.check_blocking(**stored.options)))
+        event = events[-1]
+    assert event.notification.status is READY and event.not_saved is None
+    record = stored.record()
+    assert (record["access_token"], record["refresh_token"]) == ("fresh-token-1", "fresh-refresh-1")
+    assert lab.refreshes(stored.name) == ["good-refresh"]
+    await asyncio.to_thread(wait_until, "the lock is given back", lambda: not stored.store.held)
+
+
+async def test_signing_in_and_out_goes_through_it(lab: Lab) -> None:
+    stored = Stored(lab, "first-sign-in", MemoryStore())
+    await sign_in(stored.name, **stored.options)
+    assert stored.record()["access_token"] == "fresh-token-1"
+    assert (await closing(stored.options)).notification.status is READY
+    out = await mcp_startup.sign_out(stored.name, **stored.options)
+    assert out.was_stored and stored.store.records == {}
+
+
+async def test_a_store_that_raises_does_not_mean_signed_out(lab: Lab) -> None:
+    stored = Stored(lab, "first-sign-in", Raises())
+    event = await closing(stored.options)
+    failure = event.failure
+    assert failure is not None and failure.kind is StartupFailureKind.CREDENTIAL_STORE_UNAVAILABLE
+    assert event.notification.failure_reason is None
+    assert failure.evidence.store is not None
+    assert failure.evidence.store.trouble is CredentialStoreTrouble.UNREADABLE
+    assert failure.evidence.store.detail is not None and "the vault is locked" in failure.evidence.store.detail
+    status = await mcp_startup.auth_status(stored.name, **stored.options)
+    assert status.status is None
+    assert status.store_error is not None and "the vault is locked" in status.store_error.detail
+    with pytest.raises(StartupFailedError) as raised:
+        await mcp_startup.authorization(stored.name, Rejected(), **stored.options)
+    assert raised.value.failure.kind is StartupFailureKind.CREDENTIAL_STORE_UNAVAILABLE
+
+
+async def test_a_store_that_cannot_be_written_to_is_not_given_a_rotated_token(lab: Lab) -> None:
+    """It has to prove that it can write before the old refresh token is spent."""
+    stored = Stored(lab, "expired-rotates", CannotReplace())
+    failure = (await closing(stored.options)).failure
+    assert failure is not None and failure.kind is StartupFailureKind.CREDENTIAL_STORE_UNAVAILABLE
+    assert lab.refreshes(stored.name) == []
+    other = Stored(lab, "first-sign-in", CannotReplace())
+    with pytest.raises(SignInError) as raised:
+        await sign_in(other.name, **other.options)
+    assert raised.value.kind == "storeFailed"
+
+
+async def test_what_is_stored_and_is_no_record_is_corrupt(lab: Lab) -> None:
+    stored = Stored(lab, "ready-stored-token", MemoryStore())
+    stored.store.records[stored.key] = "{"
+    status = await mcp_startup.auth_status(stored.name, **stored.options)
+    assert status.store_error is not None and status.store_error.trouble is CredentialStoreTrouble.CORRUPT
+
+
+@pytest.mark.parametrize("answer", [7, b"{}", object()])
+async def test_an_answer_of_another_type_is_an_error_of_the_store(lab: Lab, answer: Any) -> None:
+    stored = Stored(lab, "ready-stored-token", MemoryStore())
+
+    async def load(key: str) -> Any:
+        return answer
+
+    stored.store.load = load  # type: ignore[method-assign]
+    status = await mcp_startup.auth_status(stored.name, **stored.options)
+    assert status.store_error is not None and "TypeError" in status.store_error.detail
+
+
+async def test_no_secret_of_an_error_is_shown(lab: Lab) -> None:
+    """A database quotes the statement that failed, and with it what was to be stored."""
+    stored = Stored(lab, "first-sign-in", MemoryStore())
+
+    async def replace(key: str, expected: str | None, new: str | None) -> bool:
+        raise ValueError(f"INSERT INTO records VALUES ({new})")
+
+    stored.store.replace = replace  # type: ignore[method-assign]
+    with pytest.raises(SignInError) as raised:
+        await sign_in(stored.name, **stored.options)
+    assert "fresh-token-1" not in repr(raised.value) and "fresh-refresh-1" not in repr(raised.value)
+
+
+async def test_a_lock_that_somebody_holds_is_waited_for(lab: Lab) -> None:
+    stored = Stored(lab, "expired-rotates", MemoryStore())
+    async with stored.store.lock(stored.key):
+        task = asyncio.create_task(closing(stored.options))
+        await asyncio.to_thread(wait_until, "it waits for the lock", lambda: stored.store.waiting)
+        # Who holds it has refreshed meanwhile.
+        record = stored.record()
+        record |= {"access_token": "good-token", "expires_at": None, "refresh_token": "theirs"}
+        stored.store.records[stored.key] = json.dumps(record)
+        assert not task.done() and lab.refreshes(stored.name) == []
+    assert (await task).notification.status is READY
+    # So nothing is sent, and their token is used.
+    assert lab.refreshes(stored.name) == [] and lab.tokens_sent(stored.name) == ["good-token"]
+    assert stored.record()["refresh_token"] == "theirs"
+
+
+async def test_who_is_cancelled_while_it_waits_for_a_lock_does_not_keep_it(lab: Lab) -> None:
+    stored = Stored(lab, "expired-rotates", MemoryStore())
+    async with stored.store.lock(stored.key):
+        task = asyncio.create_task(closing(stored.options))
+        await asyncio.to_thread(wait_until, "it waits for the lock", lambda: stored.store.waiting)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await asyncio.to_thread(
+        wait_until, "nobody holds it", lambda: not stored.store.waiting and not stored.store.held
+    )
+    assert lab.refreshes(stored.name) == []
+    assert (await closing(stored.options)).notification.status is READY
+
+
+async def test_who_is_cancelled_while_it_holds_a_lock_gives_it_back(lab: Lab) -> None:
+    """And the refresh that was sent is saved."""
+    stored = Stored(lab, "expired-rotates", MemoryStore())
+    original, sent, go_on = stored.store.replace, asyncio.Event(), asyncio.Event()
+
+    async def replace(key: str, expected: str | None, new: str | None) -> bool:
+        if lab.refreshes(stored.name):
+            sent.set()
+            await go_on.wait()
+        return await original(key, expected, new)
+
+    stored.store.replace = replace  # type: ignore[method-assign]
+    task = asyncio.create_task(closing(stored.options))
+    await sent.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert stored.store.held == {stored.key}
+    go_on.set()
+    await asyncio.to_thread(wait_until, "the lock is given back", lambda: not stored.store.held)
+    assert stored.record()["refresh_token"] == "fresh-refresh-1"
+
+
+async def test_a_watch_sees_what_is_stored_by_hand(lab: Lab) -> None:
+    stored = Stored(lab, "first-sign-in", MemoryStore())
+    async with mcp_startup.watch(**stored.options) as watch:
+        async for event in watch:
+            if event.notification.status is FAILED:
+                await sign_in(stored.name, **stored.options)
+            if event.notification.status is READY:
+                break
+
+
+async def test_two_loops_may_have_one_store(lab: Lab) -> None:
+    stored = Stored(lab, "expired-rotates", MemoryStore())
+    headers = await asyncio.gather(
+        *(
+            asyncio.to_thread(lambda: asyncio.run(mcp_startup.authorization(stored.name, **stored.options)))
+            for _ in range(4)
+        )
+    )
+    assert headers == ["Bearer fresh-token-1"] * 4
+    assert lab.refreshes(stored.name) == ["good-refresh"]
+
+
+async def test_a_lock_is_left_by_the_task_that_entered_it(lab: Lab) -> None:
+    """As `asyncio.timeout`, a task group or a lock of a thread want it."""
+    stored = Stored(lab, "expired-rotates", MemoryStore())
+    original, entered, left = stored.store.lock, [], []
+
+    @contextlib.asynccontextmanager
+    async def lock(key: str) -> AsyncIterator[None]:
+        async with original(key):
+            entered.append((asyncio.current_task(), threading.get_ident()))
+            yield
+            left.append((asyncio.current_task(), threading.get_ident()))
+
+    stored.store.lock = lock  # type: ignore[method-assign]
+    await closing(stored.options)
+    await asyncio.to_thread(wait_until, "it is left", lambda: left)
+    assert entered == left
+
+
+# A store in a file. Its `replace` is slow once the refresh was sent, and the loop is closed meanwhile.
+LEAVES_WITH_A_REFRESH_UNDER_WAY = """
+import asyncio, json, sys, time
+from contextlib import asynccontextmanager
+import mcp_startup
+
+file, name, url, how = sys.argv[1:]
+
+class SlowStore:
+    replaces = 0
+    begun = asyncio.Event()
+    async def load(self, key):
+        with open(file) as opened:
+            return json.load(opened).get(key)
+    async def replace(self, key, expected, new):
+        with open(file) as opened:
+            records = json.load(opened)
+        if records.get(key) != expected:
+            return False
+        if new is not None and "fresh-token-1" in new:
+            SlowStore.replaces += 1
+            self.begun.set()
+            await asyncio.sleep(0.1)
+        records[key] = new
+        with open(file, "w") as opened:
+            json.dump(records, opened)
+        return True
+    @asynccontextmanager
+    async def lock(self, key):
+        yield
+
+async def collect(options):
+    return [event async for event in mcp_startup.check(**options)]
+
+async def main():
+    store = SlowStore()
+    task = asyncio.create_task(collect({"mcp_servers": {name: {"url": url}}, "store": store}))
+    await store.begun.wait()
+    if how == "exits":
+        sys.exit(0)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("how", ["returns", "exits"])
+def test_a_refresh_is_saved_though_the_loop_and_the_process_end(lab: Lab, tmp_path: Path, how: str) -> None:
+    name = "expired-rotates"
+    key = key_of(name, lab.url(name))
+    file = tmp_path / "records.json"
+    file.write_text(json.dumps({key: json.dumps(lab.record(name))}))
+    run_python(LEAVES_WITH_A_REFRESH_UNDER_WAY, str(file), name, lab.url(name), how)
+    record = json.loads(json.loads(file.read_text())[key])
+    assert (record["access_token"], record["refresh_token"]) == ("fresh-token-1", "fresh-refresh-1")

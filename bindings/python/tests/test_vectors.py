@@ -1,0 +1,251 @@
+"""The data files of `tests/vectors`, which every language runs: here in Python.
+
+Each prints how many cases it ran, names every case that failed with what it got and what was wanted, and has run as many as the
+file holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mcp_startup
+from mcp_startup import CredentialFacts, DecodeError, LineError, McpServerStatusUpdatedNotification, StartupTracker
+
+VECTORS = Path(__file__).parents[3] / "tests/vectors"
+
+Case = dict[str, Any]
+
+
+class Wrong(Exception):
+    """What a case comes to is not what is wanted."""
+
+
+def equal(what: str, got: Any, wanted: Any) -> None:
+    # Their JSON: 1, 1.0 and true are equal in Python.
+    if json.dumps(got, sort_keys=True) != json.dumps(wanted, sort_keys=True):
+        raise Wrong(f"  {what}\n     got {json.dumps(got)}\n  wanted {json.dumps(wanted)}")
+
+
+def only(case: Case, *fields: str) -> None:
+    unknown = set(case) - {"name", "source", *fields}
+    if unknown:
+        raise Wrong(f"the case itself is wrong: {unknown}")
+
+
+def run(file: str, check: Callable[[Case], None], capsys: pytest.CaptureFixture[str]) -> None:
+    cases: list[Case] = json.loads((VECTORS / file).read_text(encoding="utf-8"))
+    ran = 0
+    names = set()
+    failures = []
+    for case in cases:
+        assert case.get("name"), f"{file}: a case has no name: {case}"
+        assert case.get("source"), f"{file}: {case['name']}: no source"
+        assert case["name"] not in names, f"{file}: {case['name']}: stands twice"
+        names.add(case["name"])
+        try:
+            check(case)
+        except Wrong as wrong:
+            failures.append(f"{file}: {case['name']} ({case['source']})\n{wrong}")
+        except Exception as error:
+            failures.append(f"{file}: {case['name']} ({case['source']})\n  {error!r}")
+        ran += 1
+    # Past the capture of pytest: the count is part of what a run says.
+    with capsys.disabled():
+        print(f"\nvectors: {file} {ran} cases (python)", flush=True)
+    assert ran == len(cases) > 0, f"{file}: not every case was run"
+    assert not failures, f"{len(failures)} of {ran} cases failed\n\n" + "\n\n".join(failures)
+
+
+def bytes_of(case: Case, text: str) -> bytes:
+    if (text in case) == ("hex" in case):
+        raise Wrong(f"the case itself is wrong: either {text} or hex")
+    return case[text].encode() if text in case else bytes.fromhex(case["hex"])
+
+
+def params(notification: McpServerStatusUpdatedNotification | mcp_startup.TrackedServer | None) -> Any:
+    """The fields of a notification, read one by one, under their names on the wire."""
+    if notification is None:
+        return None
+    return {
+        "threadId": notification.thread_id,
+        "name": notification.name,
+        "status": notification.status,
+        "error": notification.error,
+        "failureReason": notification.failure_reason,
+    }
+
+
+def wire(value: Any) -> Any:
+    """A value as the wire has it: what is `None` is left out, and an absent list of requests is not written as an empty one."""
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {
+            re.sub("_(.)", lambda match: match[1].upper(), name): wire(field)
+            for name, field in fields.items()
+            if field is not None and not (name == "requests" and field == ())
+        }
+    return [wire(item) for item in value] if isinstance(value, tuple) else value
+
+
+def error_is(got: DecodeError, wanted: Case) -> None:
+    equal("field", got.field, wanted.get("field"))
+    # Left out, or null, where the design does not tell two kinds apart.
+    if wanted.get("kind") is not None:
+        equal("kind", got.kind, wanted["kind"])
+    if wanted.get("field") and wanted["field"] not in str(got):
+        raise Wrong(f"  message does not name {wanted['field']}: {got}")
+
+
+def errors_are(got: tuple[LineError, ...], wanted: list[Case]) -> None:
+    equal("numbers of the bad lines", [error.line for error in got], [error["line"] for error in wanted])
+    for error, wanted_error in zip(got, wanted):
+        error_is(error.error, wanted_error)
+
+
+def check_decode(case: Case) -> None:
+    only(case, "line", "hex", "notification", "encoded", "error")
+    if ("notification" in case) == ("error" in case):
+        raise Wrong("the case itself is wrong: either a notification or an error")
+    line = bytes_of(case, "line")
+    inputs: list[str | bytes] = [line] if "hex" in case else [line, case["line"]]
+    for given in inputs:
+        try:
+            got = mcp_startup.decode(given)
+        except DecodeError as error:
+            if "error" not in case:
+                raise Wrong(f"     got {error!r}\n  wanted {case['notification']}") from None
+            error_is(error, case["error"])
+        else:
+            if "error" in case:
+                raise Wrong(f"     got {got}\n  wanted an error {case['error']}")
+            equal("notification", params(got), case["notification"])
+            if "encoded" in case:
+                equal("encoded", got and got.encode(), case["encoded"])
+
+
+def check_encode(case: Case) -> None:
+    only(case, "constructor", "server", "threadId", "error", "line")
+    make = getattr(McpServerStatusUpdatedNotification, re.sub("([A-Z])", r"_\1", case["constructor"]).lower())
+    error = [case["error"]] if "error" in case else []
+    built = make(case["server"], *error, thread_id=case.get("threadId"))
+    equal("line", built.encode(), case["line"])
+    if mcp_startup.decode(case["line"]) != built:
+        raise Wrong(f"  read again\n     got {mcp_startup.decode(case['line'])}\n  wanted {built}")
+
+
+def check_lines(case: Case) -> None:
+    only(case, "text", "hex", "notifications", "errors")
+    data = bytes_of(case, "text")
+    got = mcp_startup.decode_lines(data)
+    equal("notifications", [params(notification) for notification in got.notifications], case["notifications"])
+    errors_are(got.errors, case["errors"])
+    applied = StartupTracker().apply_lines(data)
+    errors_are(applied.errors, case["errors"])
+    equal("notifications that the tracker counted", applied.notifications, len(case["notifications"]))
+
+
+def check_tracker(case: Case) -> None:
+    only(case, "limit", "steps")
+    tracker = StartupTracker(limit=case.get("limit"))
+    for number, step in enumerate(case["steps"], 1):
+        try:
+            take_step(tracker, step)
+        except Wrong as wrong:
+            raise Wrong(f"  step {number}\n{wrong}") from None
+
+
+def take_step(tracker: StartupTracker, step: Case) -> None:
+    shown = ("servers", "reauthenticationRequired")
+    if "lines" in step:
+        only(step, "lines", "notifications", "changed", "prompts", "errors", *shown)
+        applied = tracker.apply_lines("\n".join(step["lines"]))
+        equal("notifications", applied.notifications, step["notifications"])
+        equal("changed", applied.changed, step["changed"])
+        equal("prompts", applied.prompts, step["prompts"])
+        equal("errors", [error.line for error in applied.errors], step["errors"])
+    else:
+        only(step, "remove", "removed", *shown)
+        equal("removed", tracker.remove(step["remove"]), step["removed"])
+    if "servers" in step:
+        servers = tracker.servers()
+        equal("servers", [params(server) for server in servers], step["servers"])
+        for server in servers:
+            found = tracker.server(server.name, thread_id=server.thread_id)
+            equal("server", params(found), params(server))
+    if "reauthenticationRequired" in step:
+        equal("reauthenticationRequired", tracker.reauthentication_required(), step["reauthenticationRequired"])
+
+
+def check_assess(case: Case) -> None:
+    only(case, "facts", "nowMs", "configured", "oauthPublished", "worth", "firstRequest", "authStatus")
+    worth = None
+    if case["facts"] is not None:
+        if set(case["facts"]) != {"accessToken", "refreshToken", "expiresAtMs"}:
+            raise Wrong("the case itself is wrong: its facts")
+        facts = CredentialFacts(
+            access_token=case["facts"]["accessToken"],
+            refresh_token=case["facts"]["refreshToken"],
+            expires_at_ms=case["facts"]["expiresAtMs"],
+        )
+        worth = mcp_startup.assess(facts, now_ms=case["nowMs"])
+    equal("worth", worth and wire(worth), case["worth"])
+    # Null where the configuration carries the authorization, and nobody asks.
+    if case["firstRequest"] is not None:
+        equal("firstRequest", mcp_startup.first_request(worth), case["firstRequest"])
+    status = mcp_startup.auth_status_of(
+        configured=case["configured"], stored=worth, oauth_published=case["oauthPublished"]
+    )
+    equal("authStatus", status, case["authStatus"])
+
+
+def check_judge(case: Case) -> None:
+    only(case, "evidence", "kind", "recovery", "failureReason", "messageContains")
+    failure = mcp_startup.judge(case["evidence"])
+    # Nothing of it was lost on the way in or out: neither as JSON nor as objects.
+    equal("evidence", wire(failure.evidence), case["evidence"])
+    if mcp_startup.judge(failure.evidence) != failure:
+        raise Wrong(f"  judged as an object\n     got {mcp_startup.judge(failure.evidence)}\n  wanted {failure}")
+    # Left out, with the recovery, where only the reason follows from the design.
+    if "kind" in case:
+        equal("kind", failure.kind, case["kind"])
+        equal("recovery", failure.recovery, case["recovery"])
+    said = McpServerStatusUpdatedNotification.from_failure("linear", failure)
+    equal("failureReason", said.failure_reason, case["failureReason"])
+    equal("error", said.error, failure.message)
+    message = failure.message
+    if not 0 < len(message) <= 300:
+        raise Wrong(f"  message of {len(message)} characters: {message!r}")
+    if any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in message):
+        raise Wrong(f"  control characters in the message: {message!r}")
+    for part in case["messageContains"]:
+        if part not in message:
+            raise Wrong(f"  message without {part!r}: {message!r}")
+
+
+@pytest.mark.parametrize(
+    ("file", "check"),
+    [
+        ("decode.json", check_decode),
+        ("encode.json", check_encode),
+        ("lines.json", check_lines),
+        ("tracker.json", check_tracker),
+        ("assess.json", check_assess),
+        ("judge.json", check_judge),
+    ],
+    ids=["decode", "encode", "lines", "tracker", "assess", "judge"],
+)
+def test_vectors(file: str, check: Callable[[Case], None], capsys: pytest.CaptureFixture[str]) -> None:
+    run(file, check, capsys)
+
+
+def test_every_file_of_vectors_is_run() -> None:
+    marks = test_vectors.pytestmark  # type: ignore[attr-defined]
+    run_here = {file for file, _ in marks[0].args[1]}
+    assert run_here == {path.name for path in VECTORS.iterdir()}

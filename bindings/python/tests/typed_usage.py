@@ -1,0 +1,158 @@
+"""What type checkers make of the main calls. It is checked, and never run."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import assert_type
+
+import mcp_startup
+from mcp_startup import (
+    AppliedLines,
+    AuthStatus,
+    Check,
+    CredentialWorth,
+    DecodedLines,
+    DecodeErrorKind,
+    Evidence,
+    FirstRequest,
+    McpAuthStatus,
+    McpServerStartupFailureReason,
+    McpServerStartupState,
+    McpServerStatusUpdatedNotification,
+    Options,
+    Recovery,
+    Rejected,
+    Revocation,
+    SignedOut,
+    SignInBegun,
+    StartupEvent,
+    StartupFailure,
+    StartupFailureKind,
+    StartupTracker,
+    TrackedServer,
+    TrackerUpdate,
+    Watch,
+)
+
+
+def reading(line: str, data: bytes) -> None:
+    notification = mcp_startup.decode(line)
+    assert_type(notification, McpServerStatusUpdatedNotification | None)
+    assert_type(mcp_startup.decode(data), McpServerStatusUpdatedNotification | None)
+    if notification is None:
+        return
+    assert_type(notification.name, str)
+    assert_type(notification.thread_id, str | None)
+    assert_type(notification.status, McpServerStartupState)
+    assert_type(notification.error, str | None)
+    assert_type(notification.failure_reason, McpServerStartupFailureReason | None)
+    assert_type(notification.encode(), str)
+    decoded = mcp_startup.decode_lines(data)
+    assert_type(decoded, DecodedLines)
+    assert_type(decoded.notifications, tuple[McpServerStatusUpdatedNotification, ...])
+    for bad in decoded.errors:
+        assert_type(bad.line, int)
+        assert_type(bad.error.kind, DecodeErrorKind)
+        assert_type(bad.error.field, str | None)
+    assert_type(McpServerStatusUpdatedNotification.ready("a", thread_id="t"), McpServerStatusUpdatedNotification)
+    # A state is a text too.
+    text: str = notification.status
+    assert_type(mcp_startup.METHOD, str)
+    assert_type(mcp_startup.__version__, str)
+    del text
+
+
+def matching(notification: McpServerStatusUpdatedNotification) -> str:
+    match notification:
+        case McpServerStatusUpdatedNotification(name, McpServerStartupState.READY):
+            assert_type(name, str)
+            return name
+        case McpServerStatusUpdatedNotification(error=str(error)):
+            return error
+        case _:
+            return ""
+
+
+def following(tracker: StartupTracker, notification: McpServerStatusUpdatedNotification, data: bytes) -> None:
+    assert_type(tracker.apply(notification), TrackerUpdate)
+    applied = tracker.apply_lines(data)
+    assert_type(applied, AppliedLines)
+    assert_type(applied.changed, tuple[tuple[str | None, str], ...])
+    assert_type(applied.prompts, tuple[str, ...])
+    assert_type(tracker.servers(), list[TrackedServer])
+    assert_type(tracker.server("a", thread_id="t"), TrackedServer | None)
+    assert_type(tracker.reauthentication_required(), list[str])
+    assert_type(tracker.remove("t"), int)
+
+
+def judging(evidence: Evidence) -> None:
+    failure = mcp_startup.judge(evidence)
+    assert_type(failure, StartupFailure)
+    assert_type(mcp_startup.judge({"server": "a"}), StartupFailure)
+    assert_type(failure.kind, StartupFailureKind)
+    assert_type(failure.recovery, Recovery)
+    worth = mcp_startup.assess(mcp_startup.CredentialFacts(access_token=True), now_ms=1)
+    assert_type(worth, CredentialWorth)
+    assert_type(mcp_startup.first_request(worth), FirstRequest)
+    status = mcp_startup.auth_status_of(configured=False, stored=worth, oauth_published=None)
+    assert_type(status, McpAuthStatus | None)
+
+
+class Store:
+    """A store; what its arguments are called is its own affair."""
+
+    async def load(self, record_key: str) -> str | None:
+        return None
+
+    async def replace(self, record_key: str, old: str | None, new: str | None) -> bool:
+        return False
+
+    def lock(self, record_key: str) -> AbstractAsyncContextManager[None]:
+        raise NotImplementedError
+
+
+async def starting() -> None:
+    check = mcp_startup.check(config="~/.codex/config.toml", timeout=2.5, servers=("a",), concurrency=2)
+    assert_type(check, Check)
+    async for event in check:
+        assert_type(event, StartupEvent)
+        assert_type(event.failure, StartupFailure | None)
+    async with mcp_startup.watch(config=Path("config.toml"), store=Store()) as watch:
+        assert_type(watch, Watch)
+        assert_type(watch.retry("a"), None)
+        async for event in watch:
+            assert_type(event, StartupEvent)
+    for event in mcp_startup.check_blocking(mcp_servers={"a": {"command": "a"}}):
+        assert_type(event, StartupEvent)
+    mcp_startup.check(timout=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    mcp_startup.check(timeout="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    mcp_startup.check(store=object())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def authorizing(**options: Any) -> None:
+    one: Options = {"config": "config.toml", "client_metadata_url": "https://app.example/client.json"}
+    assert_type(await mcp_startup.authorization("a", Rejected(authorization="Bearer t"), **one), str | None)
+    assert_type(await mcp_startup.auth_status("a", online=True, **one), AuthStatus)
+    begun = await mcp_startup.begin_sign_in("a", "http://127.0.0.1/callback", **one)
+    assert_type(begun, SignInBegun)
+    assert_type(await mcp_startup.finish_sign_in(begun.pending, "http://127.0.0.1/callback?code=c", **one), None)
+    out = await mcp_startup.sign_out("a", **one)
+    assert_type(out, SignedOut)
+    assert_type(out.revocation, Revocation)
+    assert_type(await mcp_startup.test_credential_store(Store()), None)
+
+
+def failing(line: str) -> None:
+    try:
+        mcp_startup.decode(line)
+    except mcp_startup.DecodeError as error:
+        value_error: ValueError = error
+        assert_type(error.code, str)
+        del value_error
+    except mcp_startup.StartupFailedError as error:
+        assert_type(error.failure, StartupFailure)
+    except mcp_startup.ConfigurationError as error:
+        assert_type(error.line, int | None)
