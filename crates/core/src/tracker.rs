@@ -82,9 +82,14 @@ pub struct StartupTracker {
     of_thread: HashMap<String, HashMap<String, usize>>,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
-    /// (is running, number in the order of coming, slot): the first is forgotten first.
-    order: BTreeSet<(bool, u64, usize)>,
+    /// (number in the order of coming, slot) of each server.
+    order: BTreeSet<(u64, usize)>,
+    /// The same of those that have finished, of which the first is forgotten first. Some have begun again since: a server that
+    /// is restarted all day stays where it is.
+    finished: BTreeSet<(u64, usize)>,
     next: u64,
+    /// How many batches of lines there were.
+    batches: u64,
     /// How many were forgotten for the bound.
     forgotten: u64,
     limit: usize,
@@ -96,6 +101,10 @@ pub struct StartupTracker {
 struct Slot {
     number: u64,
     server: TrackedServer,
+    /// Whether it stands in `finished`.
+    is_listed: bool,
+    /// The last batch in which it was said to have changed.
+    changed_in: u64,
 }
 
 impl Default for StartupTracker {
@@ -113,7 +122,9 @@ impl StartupTracker {
             slots: Vec::new(),
             free: Vec::new(),
             order: BTreeSet::new(),
+            finished: BTreeSet::new(),
             next: 0,
+            batches: 0,
             forgotten: 0,
             limit: limit.max(1),
             episodes: HashMap::default(),
@@ -144,8 +155,7 @@ impl StartupTracker {
     /// ```
     pub fn apply_lines(&mut self, bytes: &[u8]) -> AppliedLines {
         let mut applied = AppliedLines::default();
-        // By number and not by slot: a slot may be given to another server within one batch.
-        let mut changed = BTreeSet::new();
+        self.batches += 1;
         let forgotten = self.forgotten;
         let errors = decode_each(bytes, |notification| {
             applied.notifications += 1;
@@ -157,18 +167,18 @@ impl StartupTracker {
                 failure_reason: notification.failure_reason(),
             };
             let (thread_id, name) = (said.thread_id, said.name);
-            let (number, update) = self.fold(said);
+            let (slot, update) = self.fold(said);
             if update.prompt {
                 applied.prompts.push(name.to_owned());
             }
-            if update.changed && changed.insert(number) {
+            if update.changed && self.is_first_change(slot) {
                 let thread_id = thread_id.map(str::to_owned);
                 applied.changed.push((thread_id, name.to_owned()));
             }
         });
         applied.errors = errors;
         if self.forgotten != forgotten {
-            // One that was forgotten and heard of again has two numbers.
+            // One that was forgotten and heard of again was said to have changed twice.
             let mut seen = HashSet::new();
             applied.changed.retain(|server| seen.insert(server.clone()));
         }
@@ -208,9 +218,17 @@ impl StartupTracker {
         slots.len()
     }
 
-    fn fold(&mut self, said: Said<'_>) -> (u64, TrackerUpdate) {
-        let (number, changed) = match self.find(said.thread_id, said.name) {
-            Some(slot) => self.replace(slot, &said),
+    /// Whether this batch has not said of the server yet that it has changed.
+    fn is_first_change(&mut self, slot: usize) -> bool {
+        let batch = self.batches;
+        let entry = self.slots[slot].as_mut();
+        entry.is_some_and(|entry| std::mem::replace(&mut entry.changed_in, batch) != batch)
+    }
+
+    /// The slot of the server that it is about, and what it did.
+    fn fold(&mut self, said: Said<'_>) -> (usize, TrackerUpdate) {
+        let (slot, changed) = match self.find(said.thread_id, said.name) {
+            Some(slot) => (slot, self.replace(slot, &said)),
             None => (self.insert(&said), true),
         };
         let prompt = match said.status {
@@ -223,7 +241,7 @@ impl StartupTracker {
             }
             _ => false,
         };
-        (number, TrackerUpdate { changed, prompt })
+        (slot, TrackerUpdate { changed, prompt })
     }
 
     fn find(&self, thread_id: Option<&str>, name: &str) -> Option<usize> {
@@ -233,49 +251,46 @@ impl StartupTracker {
         }
     }
 
-    fn replace(&mut self, slot: usize, said: &Said<'_>) -> (u64, bool) {
+    fn replace(&mut self, slot: usize, said: &Said<'_>) -> bool {
         let Some(entry) = &mut self.slots[slot] else {
-            return (0, false);
+            return false;
         };
         let server = &mut entry.server;
         let same = server.status.as_str() == said.status
             && server.error.as_deref() == said.error
             && server.failure_reason.as_ref().map(|reason| reason.as_str()) == said.failure_reason;
         if same {
-            return (entry.number, false);
+            return false;
         }
-        let was_running = !server.status.is_finished();
         server.status = McpServerStartupState::from_wire(said.status);
         server.error = said.error.map(str::to_owned);
         server.failure_reason = said
             .failure_reason
             .map(McpServerStartupFailureReason::from_wire);
-        let is_running = !server.status.is_finished();
-        let number = entry.number;
-        if was_running != is_running {
-            self.order.remove(&(was_running, number, slot));
-            self.order.insert((is_running, number, slot));
-        }
-        (number, true)
+        self.list(slot);
+        true
     }
 
-    fn insert(&mut self, said: &Said<'_>) -> u64 {
+    fn insert(&mut self, said: &Said<'_>) -> usize {
         if self.order.len() >= self.limit {
             self.forget_one();
         }
         let number = self.next;
         self.next += 1;
-        let server = TrackedServer {
-            thread_id: said.thread_id.map(str::to_owned),
-            name: said.name.to_owned(),
-            status: McpServerStartupState::from_wire(said.status),
-            error: said.error.map(str::to_owned),
-            failure_reason: said
-                .failure_reason
-                .map(McpServerStartupFailureReason::from_wire),
-        };
-        let running = !server.status.is_finished();
-        let entry = Some(Slot { number, server });
+        let entry = Some(Slot {
+            number,
+            server: TrackedServer {
+                thread_id: said.thread_id.map(str::to_owned),
+                name: said.name.to_owned(),
+                status: McpServerStartupState::from_wire(said.status),
+                error: said.error.map(str::to_owned),
+                failure_reason: said
+                    .failure_reason
+                    .map(McpServerStartupFailureReason::from_wire),
+            },
+            is_listed: false,
+            changed_in: 0,
+        });
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot] = entry;
@@ -286,7 +301,8 @@ impl StartupTracker {
                 self.slots.len() - 1
             }
         };
-        self.order.insert((running, number, slot));
+        self.order.insert((number, slot));
+        self.list(slot);
         match said.thread_id {
             None => self.of_app.insert(said.name.to_owned(), slot),
             Some(thread_id) => self
@@ -295,11 +311,36 @@ impl StartupTracker {
                 .or_default()
                 .insert(said.name.to_owned(), slot),
         };
-        number
+        slot
+    }
+
+    /// Lists a server that has finished among those that are forgotten first.
+    fn list(&mut self, slot: usize) {
+        if let Some(entry) = &mut self.slots[slot]
+            && !entry.is_listed
+            && entry.server.status.is_finished()
+        {
+            entry.is_listed = true;
+            self.finished.insert((entry.number, slot));
+        }
+    }
+
+    /// The server that is forgotten first: the oldest that has finished, else the oldest.
+    fn oldest(&mut self) -> Option<usize> {
+        while let Some((_, slot)) = self.finished.pop_first() {
+            if let Some(entry) = &mut self.slots[slot] {
+                if entry.server.status.is_finished() {
+                    return Some(slot);
+                }
+                // It has begun again since, and is listed when it finishes.
+                entry.is_listed = false;
+            }
+        }
+        self.order.first().map(|(_, slot)| *slot)
     }
 
     fn forget_one(&mut self) {
-        let Some((_, _, slot)) = self.order.first().copied() else {
+        let Some(slot) = self.oldest() else {
             return;
         };
         let Some(server) = self.vacate(slot) else {
@@ -322,9 +363,9 @@ impl StartupTracker {
     }
 
     fn vacate(&mut self, slot: usize) -> Option<TrackedServer> {
-        let Slot { number, server } = self.slots[slot].take()?;
-        self.order
-            .remove(&(!server.status.is_finished(), number, slot));
+        let Slot { number, server, .. } = self.slots[slot].take()?;
+        self.order.remove(&(number, slot));
+        self.finished.remove(&(number, slot));
         self.free.push(slot);
         Some(server)
     }

@@ -105,7 +105,8 @@ fn structure(file: &mut String, declared: &Declared, fields: &[Field]) -> std::f
     )?;
     for field in fields {
         documentation(file, "    ", &field.documentation);
-        writeln!(file, "    public var {}: {}", field.name, type_of(field))?;
+        let name = identifier(&field.name);
+        writeln!(file, "    public var {name}: {}", type_of(field))?;
     }
     let parameters: Vec<String> = fields
         .iter()
@@ -114,7 +115,8 @@ fn structure(file: &mut String, declared: &Declared, fields: &[Field]) -> std::f
                 Some(default) => format!(" = {default}"),
                 None => String::new(),
             };
-            format!("        {}: {}{default}", field.name, type_of(field))
+            let name = identifier(&field.name);
+            format!("        {name}: {}{default}", type_of(field))
         })
         .collect();
     writeln!(
@@ -123,7 +125,7 @@ fn structure(file: &mut String, declared: &Declared, fields: &[Field]) -> std::f
         parameters.join(",\n")
     )?;
     for field in fields {
-        writeln!(file, "        self.{0} = {0}", field.name)?;
+        writeln!(file, "        self.{0} = {0}", identifier(&field.name))?;
     }
     writeln!(file, "    }}\n")?;
     writeln!(
@@ -131,7 +133,7 @@ fn structure(file: &mut String, declared: &Declared, fields: &[Field]) -> std::f
         "    public init(from decoder: any Decoder) throws {{\n        let container = try decoder.container(keyedBy: CodingKeys.self)"
     )?;
     for field in fields {
-        let (name, base) = (&field.name, swift_type(&field.kind));
+        let (name, base) = (identifier(&field.name), swift_type(&field.kind));
         match default_of(field).as_deref() {
             None => writeln!(
                 file,
@@ -148,6 +150,35 @@ fn structure(file: &mut String, declared: &Declared, fields: &[Field]) -> std::f
         }
     }
     writeln!(file, "    }}\n}}")
+}
+
+/// The words that can't be the name of a property as they are (The Swift Programming Language, "Keywords and Punctuation").
+const KEYWORDS: [&str; 17] = [
+    "case",
+    "class",
+    "default",
+    "enum",
+    "extension",
+    "func",
+    "import",
+    "in",
+    "init",
+    "internal",
+    "operator",
+    "private",
+    "protocol",
+    "public",
+    "static",
+    "struct",
+    "where",
+];
+
+/// A field's name as Swift takes it.
+fn identifier(name: &str) -> String {
+    match KEYWORDS.contains(&name) {
+        true => format!("`{name}`"),
+        false => name.to_owned(),
+    }
 }
 
 fn type_of(field: &Field) -> String {
