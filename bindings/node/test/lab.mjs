@@ -217,21 +217,16 @@ export async function ended(pid) {
   await until(`process ${pid} has ended`, () => !isAlive(pid));
 }
 
+/** Whether it is among the system's processes: one that has ended is not, once it was waited for. */
 function isAlive(pid) {
   try {
-    process.kill(pid, 0);
+    return process.kill(pid, 0);
   } catch {
     return false;
   }
-  try {
-    // One that has ended and whose parent has not asked how (a zombie) does not run. The state stands behind the name.
-    return readFileSync(`/proc/${pid}/stat`, "utf8").split(")").at(-1).trim()[0] !== "Z";
-  } catch {
-    return !existsSync("/proc/self/stat");
-  }
 }
 
-/** Runs Node on this module text in a process of its own, which ends in time. */
+/** Runs a command in a process of its own, which ends in time. */
 export async function run(command, words, options = {}) {
   const child = spawn(command, words, { stdio: ["ignore", "pipe", "pipe"], timeout: DEADLINE_MS, ...options });
   let [out, err] = ["", ""];

@@ -42,7 +42,8 @@ const TERMINATE_GRACE: Duration = Duration::from_millis(500);
 
 /// The program of one server and all that it started: its process group ends when this is dropped.
 pub(crate) struct Program {
-    child: Box<dyn ChildWrapper>,
+    /// Nothing only while this is dropped.
+    child: Option<Box<dyn ChildWrapper>>,
     output: Arc<Output>,
     stderr: Arc<Mutex<VecDeque<u8>>>,
     stderr_reader: JoinHandle<()>,
@@ -135,7 +136,7 @@ impl Program {
             .with_max_line_length(if live { LIVE_BYTES } else { CHECK_BYTES });
         let tail = Arc::new(Mutex::new(VecDeque::new()));
         Some(Self {
-            child,
+            child: Some(child),
             output,
             stderr: tail.clone(),
             stderr_reader: tokio::spawn(keep_tail(stderr, tail)),
@@ -150,7 +151,7 @@ impl Program {
 
     /// Waits until the program has ended, and what it wrote last has had time to be read.
     pub async fn exited(&mut self) {
-        if self.child.wait().await.is_ok() {
+        if self.wait().await.is_some() {
             tokio::time::sleep(OUTPUT_GRACE).await;
         } else {
             std::future::pending().await
@@ -169,7 +170,7 @@ impl Program {
             findings.not_mcp(&head);
             return;
         }
-        let Ok(Ok(status)) = tokio::time::timeout(EXIT_GRACE, self.child.wait()).await else {
+        let Ok(Some(status)) = tokio::time::timeout(EXIT_GRACE, self.wait()).await else {
             // It lives on, and what it has said is no answer.
             if !head.is_empty() {
                 findings.not_mcp(&head);
@@ -207,7 +208,7 @@ impl Program {
     /// asked to, then its whole group is ended.
     pub async fn close(mut self) {
         drop(take(&self.connection));
-        if tokio::time::timeout(CLOSE_GRACE, self.child.wait())
+        if tokio::time::timeout(CLOSE_GRACE, self.wait())
             .await
             .is_err()
         {
@@ -225,20 +226,35 @@ impl Program {
         #[cfg(unix)]
         {
             const SIGTERM: i32 = 15;
-            if self.child.signal(SIGTERM).is_ok() {
-                let _ = tokio::time::timeout(TERMINATE_GRACE, self.child.wait()).await;
+            let asked = self.child.as_ref().map(|child| child.signal(SIGTERM));
+            if matches!(asked, Some(Ok(()))) {
+                let _ = tokio::time::timeout(TERMINATE_GRACE, self.wait()).await;
             }
         }
-        let _ = self.child.start_kill();
-        let _ = tokio::time::timeout(TERMINATE_GRACE, self.child.wait()).await;
+        if let Some(child) = &mut self.child {
+            let _ = child.start_kill();
+        }
+        let _ = tokio::time::timeout(TERMINATE_GRACE, self.wait()).await;
+    }
+
+    /// Waits until the program has ended; `None` where that can't be known.
+    async fn wait(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.wait().await.ok()
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // The whole group, and what is left of it where the program itself has ended.
-        let _ = self.child.start_kill();
         self.stderr_reader.abort();
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        // The whole group, and what is left of it where the program itself has ended.
+        let _ = child.start_kill();
+        // It is waited for: else it stays among the system's processes until this one ends, or the runtime looks by chance.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { drop(child.wait().await) });
+        }
     }
 }
 
