@@ -217,6 +217,10 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+# As a terminal starts a program. A shell starts one in the background with this signal ignored, and that is inherited.
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 @contextmanager
 def python(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A Python of its own that runs this code; ended at the latest when the context is left."""
