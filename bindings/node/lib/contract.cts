@@ -94,8 +94,8 @@ export class StartupTracker {
   }
 
   /** One server; `threadId` is `null` where it belongs to the whole app. */
-  server(threadId: string | null, name: string): TrackedServer | undefined {
-    return (answerOf(() => this.#native.server(threadId, name)) as TrackedServer | null) ?? undefined;
+  server(threadId: string | null, name: string): TrackedServer | null {
+    return answerOf(() => this.#native.server(threadId, name)) as TrackedServer | null;
   }
 
   /** The names of the servers that want a sign-in again, in the order in which that began. */

@@ -2,7 +2,7 @@
 // crates/core/tests/vectors.rs is the same runner in Rust.
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import test from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { startupNotification } from "@mcp-startup/protocol";
@@ -17,14 +17,12 @@ import {
   judge,
   StartupTracker,
 } from "mcp-startup";
-
-const VECTORS = new URL("../../../tests/vectors/", import.meta.url);
+import { dataFile } from "./places.mjs";
 
 /** Runs every case of a file, and names every case that failed. */
 function run(file, fields, check) {
-  run.files.push(file);
   test(file, () => {
-    const cases = JSON.parse(readFileSync(new URL(file, VECTORS), "utf8"));
+    const cases = JSON.parse(readFileSync(dataFile(`vectors/${file}`), "utf8"));
     const names = new Set();
     const failures = [];
     let ran = 0;
@@ -47,11 +45,13 @@ function run(file, fields, check) {
   });
 }
 
-run.files = [];
-
 /** A field that this runner does not know would be a check that is left out in silence. */
 function knows(object, fields) {
   for (const field of Object.keys(object)) assert.ok(fields.includes(field), `the case itself is wrong: ${field}`);
+}
+
+function has(object, fields) {
+  for (const field of fields) assert.ok(field in object, `the case itself is wrong: no ${field}`);
 }
 
 function equal(what, got, wanted) {
@@ -62,7 +62,7 @@ function equal(what, got, wanted) {
 /** Text is read both ways that it can be handed over: as a string, and as bytes. */
 function inputs(text, hex) {
   assert.ok((text === undefined) !== (hex === undefined), "the case itself is wrong: either text or hex");
-  return hex === undefined ? [text, new TextEncoder().encode(text)] : [new Uint8Array(Buffer.from(hex, "hex"))];
+  return hex === undefined ? [text, Buffer.from(text)] : [Buffer.from(hex, "hex")];
 }
 
 function outcomeOf(line) {
@@ -144,7 +144,7 @@ const SHOWN = ["servers", "reauthenticationRequired"];
 function takeStep(tracker, step) {
   const action = step.lines === undefined ? REMOVAL : BATCH;
   knows(step, [...action, ...SHOWN]);
-  for (const field of action) assert.ok(field in step, `the case itself is wrong: no ${field}`);
+  has(step, action);
   if (action === BATCH) {
     const got = tracker.apply(step.lines.join("\n"));
     equal("notifications", got.notifications, step.notifications);
@@ -163,28 +163,36 @@ function takeStep(tracker, step) {
   }
 }
 
-run("assess.json", ["facts", "nowMs", "configured", "oauthPublished", "worth", "firstRequest", "authStatus"], (given) => {
+const ASSESSED = ["facts", "nowMs", "configured", "oauthPublished", "worth", "firstRequest", "authStatus"];
+
+run("assess.json", ASSESSED, (given) => {
+  has(given, ASSESSED);
   const worth = given.facts === null ? null : assess(given.facts, given.nowMs);
   equal("worth", worth, given.worth);
+  // Null where the configuration carries the authorization, and nobody asks.
   if (given.firstRequest !== null) equal("firstRequest", firstRequest(worth), given.firstRequest);
   const { configured, oauthPublished } = given;
   equal("authStatus", authStatusOf({ configured, stored: worth, oauthPublished }), given.authStatus);
 });
 
 run("judge.json", ["evidence", "kind", "recovery", "failureReason", "messageContains"], (given) => {
-  const failure = judge(given.evidence);
-  const { kind, recovery, message } = failure;
-  if (given.kind !== undefined) equal("kind and recovery", [kind, recovery], [given.kind, given.recovery]);
-  // The one kind that has a reason.
-  const reason = kind === "reauthenticationRequired" ? kind : null;
-  equal("failureReason", reason, given.failureReason);
-  equal("evidence", failure.evidence, given.evidence);
-  const length = [...message].length;
-  assert.ok(length > 0 && length <= 300, `message of ${length} characters: ${message}`);
-  assert.doesNotMatch(message, /\p{Cc}/u);
-  for (const part of given.messageContains) assert.ok(message.includes(part), `message without ${part}: ${message}`);
-});
-
-test("every file of vectors is run", () => {
-  assert.deepEqual(readdirSync(VECTORS).sort(), [...run.files].sort());
+  has(given, ["evidence", "failureReason", "messageContains"]);
+  const { kind, recovery, message, evidence } = judge(given.evidence);
+  try {
+    // Left out, with the recovery, where only the reason follows from the design.
+    if (given.kind !== undefined) {
+      equal("kind", kind, given.kind);
+      equal("recovery", recovery, given.recovery);
+    }
+    const reason = kind === "reauthenticationRequired" ? kind : null;
+    equal("failureReason", reason, given.failureReason);
+    // Evidence is read leniently: a misspelt field would be lost in silence.
+    equal("evidence", evidence, given.evidence);
+    assert.ok(message !== "" && [...message].length <= 300, "its length");
+    assert.doesNotMatch(message, /\p{Cc}/u);
+    for (const part of given.messageContains) assert.ok(message.includes(part), `without ${JSON.stringify(part)}`);
+  } catch (error) {
+    error.message += `\n  message ${JSON.stringify(message)}`;
+    throw error;
+  }
 });

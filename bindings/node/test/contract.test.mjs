@@ -1,0 +1,146 @@
+// What the data files don't say: what Codex really sends, what is refused when writing, and what JavaScript adds.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+import { inspect } from "node:util";
+import {
+  assess,
+  authorization,
+  authStatus,
+  beginSignIn,
+  check,
+  DecodeError,
+  decode,
+  decodeLines,
+  encode,
+  finishSignIn,
+  judge,
+  McpStartupError,
+  StartupTracker,
+  signOut,
+  testCredentialStore,
+  watch,
+} from "mcp-startup";
+import { thrown } from "./lab.mjs";
+import { dataFile } from "./places.mjs";
+
+const METHOD = "mcpServer/startupStatus/updated";
+const line = (params) => JSON.stringify({ method: METHOD, params });
+
+test("every line of Codex's app-server is read and written again", () => {
+  const bytes = readFileSync(dataFile("fixtures/codex-app-server-0.169.0.jsonl"));
+  const lines = bytes.toString().split("\n").filter((line) => line !== "");
+  assert.ok(lines.length > 0);
+  for (const line of lines) {
+    const { method, params } = JSON.parse(line);
+    assert.deepEqual(decode(line), params);
+    assert.equal(encode(decode(line)), JSON.stringify({ method, params }));
+  }
+  const { notifications, errors } = decodeLines(bytes);
+  assert.deepEqual([notifications.length, errors], [lines.length, []]);
+  assert.equal(new StartupTracker().apply(bytes).notifications, lines.length);
+});
+
+test("a bad line is an error that names the field and does not quote the line", async () => {
+  const error = await thrown(() => decode(line({ name: 7, status: "ready" })));
+  assert.ok(error instanceof DecodeError && error instanceof McpStartupError);
+  const { name, code, kind, field, message } = error;
+  const wanted = ["DecodeError", "MCP_STARTUP_DECODE_ERROR", "invalidType", "params.name"];
+  assert.deepEqual([name, code, kind, field], wanted);
+  assert.equal(message, "`params.name` must be a string, not a number");
+  assert.doesNotMatch(inspect(await thrown(() => decode("sk-secret"))).split("\n    at")[0], /secret/);
+  const [bad] = decodeLines(`\n${line({ name: "a" })}\n`).errors;
+  assert.deepEqual([bad.line, bad.error instanceof DecodeError, bad.error.field], [2, true, "params.status"]);
+});
+
+test("a reason on a known state other than failed is not written", async () => {
+  const base = { threadId: null, name: "a", error: null, failureReason: "reauthenticationRequired" };
+  for (const status of ["starting", "ready", "cancelled"]) {
+    for (const write of [encode, (bad) => new StartupTracker().apply(bad)]) {
+      const error = await thrown(() => write({ ...base, status }));
+      assert.equal(error.code, "MCP_STARTUP_INVALID_ARGUMENT");
+      assert.match(error.message, /failureReason/);
+    }
+  }
+  // A newer version's state may carry one.
+  for (const status of ["failed", "paused"]) {
+    assert.deepEqual(decode(encode({ ...base, status })), { ...base, status });
+  }
+  assert.equal((await thrown(() => encode({ name: "a" }))).field, "params.status");
+});
+
+test("names that objects of JavaScript have anyway are nothing special", () => {
+  for (const name of ["__proto__", "constructor", "hasOwnProperty"]) {
+    const params = `{"__proto__":{"x":1},"name":"${name}","status":"${name}","failureReason":"r"}`;
+    const read = decode(`{"method":"${METHOD}","params":${params}}`);
+    assert.deepEqual(read, { threadId: null, name, status: name, error: null, failureReason: "r" });
+  }
+});
+
+test("a tracker holds at least one server, and none that nobody has heard of", () => {
+  for (const limit of [-1, 0, 1, Number.NaN]) {
+    const tracker = new StartupTracker({ limit });
+    for (const name of ["a", "b"]) tracker.apply({ name, status: "ready" });
+    assert.deepEqual(tracker.servers().map(({ name }) => name), ["b"], `${limit}`);
+    assert.equal(tracker.server(null, "a"), null);
+  }
+});
+
+test("bytes are read wherever they lie", () => {
+  const text = `\n${line({ name: "a", status: "ready" })}\n`;
+  const bytes = new TextEncoder().encode(text);
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  for (const lines of [text, bytes, Buffer.from(text), new Uint8Array(bytes.buffer, 1), shared]) {
+    assert.equal(decodeLines(lines).notifications.length, 1);
+  }
+});
+
+test("the time of `assess` is now, unless told otherwise", () => {
+  const facts = { accessToken: true, refreshToken: false, expiresAtMs: Date.now() + 3_600_000 };
+  assert.deepEqual(assess(facts), { accessToken: "good", refreshToken: false });
+  assert.equal(assess(facts, facts.expiresAtMs + 1).accessToken, "expired");
+});
+
+test("an argument of a wrong type is an error with a code, which does not show it", async () => {
+  const mcpServers = { a: { url: "http://127.0.0.1:1/" } };
+  const secret = { token: "sk-secret" };
+  const calls = {
+    decode: () => decode(secret),
+    "decode a view": () => decode(new DataView(new ArrayBuffer(1))),
+    decodeLines: () => decodeLines([secret]),
+    encode: () => encode(undefined),
+    tracker: () => new StartupTracker({ limit: "sk-secret" }),
+    "tracker.server": () => new StartupTracker().server(secret, "a"),
+    "tracker.remove": () => new StartupTracker().remove(null),
+    judge: () => judge(undefined),
+    "judge no evidence": () => judge({ server: 7 }),
+    assess: () => assess(secret, "sk-secret"),
+    check: () => check({ mcpServers: { a: { env: { BIG: 10n } } } }),
+    "watch.retry": () => watch().retry(secret),
+    authorization: () => authorization(secret, null, { mcpServers }),
+    "authorization, rejected": () => authorization("a", { authorization: secret }, { mcpServers }),
+    authStatus: () => authStatus("a", { mcpServers, online: "sk-secret" }),
+    beginSignIn: () => beginSignIn("a", secret, { mcpServers }),
+    finishSignIn: () => finishSignIn(secret, "http://127.0.0.1/"),
+    signOut: () => signOut(undefined),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    const error = await thrown(call);
+    assert.ok(error instanceof McpStartupError, `${name}: ${error.stack}`);
+    assert.equal(error.code, "MCP_STARTUP_INVALID_ARGUMENT", name);
+    assert.doesNotMatch(inspect(error, { depth: 9 }), /sk-secret/, name);
+  }
+  assert.equal((await thrown(() => testCredentialStore(undefined))).code, "MCP_STARTUP_CREDENTIAL_STORE");
+});
+
+test("what holds secrets shows none of them", () => {
+  const secret = "sk-secret";
+  const mcpServers = { a: { url: "http://127.0.0.1:1/", headers: { Authorization: `Bearer ${secret}` } } };
+  const store = { load: async () => secret, replace: async () => true, lock: async () => () => {} };
+  for (const events of [check({ mcpServers, store }), watch({ mcpServers, store })]) {
+    assert.doesNotMatch(inspect(events, { depth: 9, showHidden: true }), /secret/);
+    assert.doesNotMatch(JSON.stringify(events), /secret/);
+  }
+});
