@@ -114,7 +114,7 @@ pub async fn sign_out(
     Ok(startup.sign_out(&entry).await?)
 }
 
-/// Holds a host's store to what every store must do, each sentence of it: see [`mcp_startup::auth::conformance`]. The store is empty, and
+/// Holds a host's store to what every store must do, each sentence of it: see [`mod@mcp_startup::auth::conformance`]. The store is empty, and
 /// what is left in it afterwards is rubbish.
 ///
 /// # Errors

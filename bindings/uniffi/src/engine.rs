@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mcp_startup_host::{Events as HostEvents, HostError, answer, runtime};
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::store::{StoreCalls, store};
 
@@ -33,6 +33,41 @@ struct Abandoned(tokio::task::AbortHandle);
 impl Drop for Abandoned {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// Gives up the call that it was handed to. For Swift, where the task that waits is not told to let go of the call, as Kotlin's is.
+#[derive(uniffi::Object)]
+struct Cancellation(Notify);
+
+#[uniffi::export]
+impl Cancellation {
+    #[uniffi::constructor]
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Notify::new()))
+    }
+
+    /// Gives the call up, or as soon as it begins.
+    fn cancel(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// The same as [`wait`], until it is cancelled.
+async fn wait_unless<T: Serialize + Send + 'static>(
+    cancellation: Option<Arc<Cancellation>>,
+    work: impl Future<Output = Result<T, HostError>> + Send + 'static,
+) -> String {
+    let cancelled = async {
+        match &cancellation {
+            Some(cancellation) => cancellation.0.notified().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = cancelled => answer::<()>(Err(HostError::Internal("given up".to_owned()))),
+        answer = wait(work) => answer,
     }
 }
 
@@ -72,7 +107,7 @@ impl Events {
     }
 }
 
-#[uniffi::export]
+#[uniffi::export(default(cancellation = None))]
 async fn authorization(
     options: String,
     calls: Option<Arc<dyn StoreCalls>>,
@@ -80,75 +115,87 @@ async fn authorization(
     rejected: bool,
     sent: Option<String>,
     challenge: Option<String>,
+    cancellation: Option<Arc<Cancellation>>,
 ) -> String {
     let rejected = rejected.then(|| mcp_startup_host::rejected(sent, challenge));
     let store = store(calls);
-    wait(async move {
+    wait_unless(cancellation, async move {
         let header = mcp_startup_host::authorization(options, store, server, rejected).await?;
         Ok(header.map(|header| header.expose_secret().to_owned()))
     })
     .await
 }
 
-#[uniffi::export]
+#[uniffi::export(default(cancellation = None))]
 async fn auth_status(
     options: String,
     calls: Option<Arc<dyn StoreCalls>>,
     server: String,
     online: bool,
+    cancellation: Option<Arc<Cancellation>>,
 ) -> String {
-    wait(mcp_startup_host::auth_status(
-        options,
-        store(calls),
-        server,
-        online,
-    ))
+    wait_unless(
+        cancellation,
+        mcp_startup_host::auth_status(options, store(calls), server, online),
+    )
     .await
 }
 
-#[uniffi::export]
+#[uniffi::export(default(cancellation = None))]
 async fn begin_sign_in(
     options: String,
     calls: Option<Arc<dyn StoreCalls>>,
     server: String,
     redirect_uri: String,
+    cancellation: Option<Arc<Cancellation>>,
 ) -> String {
     let store = store(calls);
-    wait(mcp_startup_host::begin_sign_in(
-        options,
-        store,
-        server,
-        redirect_uri,
-    ))
+    wait_unless(
+        cancellation,
+        mcp_startup_host::begin_sign_in(options, store, server, redirect_uri),
+    )
     .await
 }
 
-#[uniffi::export]
+#[uniffi::export(default(cancellation = None))]
 async fn finish_sign_in(
     options: String,
     calls: Option<Arc<dyn StoreCalls>>,
     pending: String,
     callback_url: String,
+    cancellation: Option<Arc<Cancellation>>,
 ) -> String {
     let store = store(calls);
-    wait(mcp_startup_host::finish_sign_in(
-        options,
-        store,
-        pending,
-        callback_url,
-    ))
+    wait_unless(
+        cancellation,
+        mcp_startup_host::finish_sign_in(options, store, pending, callback_url),
+    )
     .await
 }
 
-#[uniffi::export]
-async fn sign_out(options: String, calls: Option<Arc<dyn StoreCalls>>, server: String) -> String {
-    wait(mcp_startup_host::sign_out(options, store(calls), server)).await
+#[uniffi::export(default(cancellation = None))]
+async fn sign_out(
+    options: String,
+    calls: Option<Arc<dyn StoreCalls>>,
+    server: String,
+    cancellation: Option<Arc<Cancellation>>,
+) -> String {
+    wait_unless(
+        cancellation,
+        mcp_startup_host::sign_out(options, store(calls), server),
+    )
+    .await
 }
 
-#[uniffi::export]
-async fn test_credential_store(calls: Arc<dyn StoreCalls>) -> String {
+#[uniffi::export(default(cancellation = None))]
+async fn test_credential_store(
+    calls: Arc<dyn StoreCalls>,
+    cancellation: Option<Arc<Cancellation>>,
+) -> String {
     match store(Some(calls)) {
-        Some(store) => wait(mcp_startup_host::test_credential_store(store)).await,
+        Some(store) => {
+            wait_unless(cancellation, mcp_startup_host::test_credential_store(store)).await
+        }
         None => answer::<()>(Ok(())),
     }
 }

@@ -3,8 +3,8 @@
 //! It is a library too, of one function, so that `npx mcp-startup` and `uvx mcp-startup` are the same program without a second copy of
 //! the engine in their packages.
 //!
-//! Every module is one thing that a person can ask for ([`check`], [`login`], [`status`], [`demo`], [`follow`], [`lab`]) or see ([`table`],
-//! [`report`], [`exit_status`]); what a start comes to is decided on the floors below.
+//! Every module is one thing that a person can ask for (`check`, `login`, `status`, `demo`, `follow`, `lab`) or see (`table`,
+//! `report`, `exit_status`); what a start comes to is decided on the floors below.
 
 mod arguments;
 mod check;

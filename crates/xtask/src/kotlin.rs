@@ -10,6 +10,8 @@ pub fn types() -> Result<String, Box<dyn Error>> {
     let mut file = String::from(
         "// Generated from the Rust types by `cargo xtask types`. Do not edit it by hand.\n\
          package io.github.mcpstartup\n\n\
+         import kotlinx.serialization.EncodeDefault\n\
+         import kotlinx.serialization.ExperimentalSerializationApi\n\
          import kotlinx.serialization.KSerializer\n\
          import kotlinx.serialization.SerialName\n\
          import kotlinx.serialization.Serializable\n\
@@ -94,9 +96,17 @@ fn sealed_interface(
 }
 
 fn data_class(file: &mut String, declared: &Declared, fields: &[Field]) -> std::fmt::Result {
+    let is_empty_list = |field: &Field| matches!(field.absent, Some(Absent::EmptyList));
+    if fields.iter().any(is_empty_list) {
+        writeln!(file, "@OptIn(ExperimentalSerializationApi::class)")?;
+    }
     writeln!(file, "@Serializable\npublic data class {}(", declared.name)?;
     for field in fields {
         documentation(file, "    ", &field.documentation);
+        if is_empty_list(field) {
+            // The wire leaves it out where there is nothing in it.
+            writeln!(file, "    @EncodeDefault(EncodeDefault.Mode.NEVER)")?;
+        }
         let base = kotlin_type(&field.kind);
         let rest = match &field.absent {
             None => String::new(),

@@ -6,6 +6,12 @@ use std::path::Path;
 
 /// Where the version stands: a file, and the texts that surround it.
 const PLACES: &[Place] = &[
+    place(
+        "bindings/kotlin/pom.xml",
+        "<artifactId>mcp-startup</artifactId>\n  <version>",
+        "</version>",
+        1,
+    ),
     place("Cargo.toml", "[workspace.package]\nversion = \"", "\"", 1),
     // Each of the packages that others depend on.
     place("Cargo.toml", "\", version = \"", "\"", 7),

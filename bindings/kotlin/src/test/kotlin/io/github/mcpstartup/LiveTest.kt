@@ -1,0 +1,208 @@
+package io.github.mcpstartup
+
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitAll
+import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.onEach
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeout
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.jsonObject
+import org.junit.jupiter.api.AfterAll
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertNotEquals
+import org.junit.jupiter.api.Assertions.assertNull
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.BeforeAll
+import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.TestInstance
+import org.junit.jupiter.api.assertThrows
+import java.io.File
+import kotlin.random.Random
+import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.seconds
+
+/** Starting servers of the lab, and signing in to them. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class LiveTest {
+    private lateinit var lab: Lab
+
+    @BeforeAll
+    fun start() {
+        lab = Lab()
+    }
+
+    @AfterAll
+    fun stop() = lab.close()
+
+    private fun <T> test(body: suspend () -> T): T = runBlocking(Dispatchers.Default) { withTimeout(60.seconds) { body() } }
+
+    /** What a server comes to, with a store. */
+    private suspend fun cameTo(name: String, store: CredentialStore, lab: Lab = this.lab): StartupEvent =
+        McpStartup.check(listOf(lab.server(name)), store).toList().last()
+
+    @Test
+    fun `every server comes to what its row says`(): Unit = test {
+        val rows = listOf(
+            "ready", "ready-modern", "ready-stored-token", "first-sign-in", "expired-no-refresh", "insufficient-scope",
+            "access-denied", "api-key", "server-500", "html-page", "drops",
+        )
+        val store = MemoryStore()
+        for (row in rows) lab.record(row)?.let { store.records[keyOf(row, lab.url(row))] = it.toString() }
+        val events = McpStartup.check(rows.map(lab::server), store).toList().groupBy { it.notification.name }
+        assertEquals(rows.toSet(), events.keys)
+        for ((name, ofOne) in events) {
+            val (starting, closing) = ofOne
+            assertEquals(2, ofOne.size, name)
+            val wanted = lab.expected(name)
+            assertEquals(McpServerStartupState.Starting, starting.notification.status)
+            assertEquals(wanted.text("state"), closing.notification.status.wire, name)
+            assertEquals(wanted.text("reason"), closing.notification.failureReason?.wire, name)
+            assertEquals(wanted.text("kind"), closing.failure?.kind?.wire, name)
+            assertEquals(wanted.text("recovery")?.takeIf { closing.failure != null }, closing.failure?.recovery?.wire, name)
+            assertEquals(closing.failure?.message, closing.notification.error)
+        }
+        val again = events.getValue("expired-no-refresh").last().notification
+        assertEquals(McpServerStartupFailureReason.ReauthenticationRequired, again.failureReason)
+        assertNull(events.getValue("first-sign-in").last().notification.failureReason)
+    }
+
+    @Test
+    fun `signing in and out`(): Unit = test {
+        val store = MemoryStore()
+        val options = Options(servers = listOf(lab.server("first-sign-in")), store = store)
+        val server = "first-sign-in"
+        assertEquals(StartupFailureKind.SIGN_IN_REQUIRED, cameTo(server, store).failure?.kind)
+        assertEquals(McpAuthStatus.NOT_LOGGED_IN, McpStartup.authStatus(server, online = true, options).status)
+        val begun = McpStartup.beginSignIn(server, "http://127.0.0.1:8123/callback", options)
+        val wrong = assertThrows<SignInException> {
+            runBlocking { McpStartup.finishSignIn(begun.pending, "http://127.0.0.1:8123/callback?code=a&state=b", options) }
+        }
+        assertEquals("invalidCallback", wrong.kind)
+        McpStartup.finishSignIn(begun.pending, comeBack(begun.authorizationUrl), options)
+        assertEquals(McpAuthStatus.OAUTH, McpStartup.authStatus(server, options = options).status)
+        assertEquals(McpServerStartupState.Ready, cameTo(server, store).notification.status)
+        assertTrue(McpStartup.signOut(server, options).wasStored)
+        assertTrue(store.records.isEmpty())
+    }
+
+    @Test
+    fun `the header for a request of one's own`(): Unit = test {
+        val row = "expired-no-refresh"
+        val options = Options(servers = listOf(lab.server(row)), store = MemoryStore.with(lab, row))
+        val sent = "Bearer " + lab.record(row)!!.text("access_token")
+        assertEquals(sent, McpStartup.authorization(row, options = options))
+        val failed = assertThrows<StartupFailedException> {
+            runBlocking { McpStartup.authorization(row, Rejected(sent), options) }
+        }
+        assertEquals(StartupFailureKind.REAUTHENTICATION_REQUIRED, failed.failure.kind)
+        assertTrue(sent.removePrefix("Bearer ") !in failed.toString() + failed.failure)
+    }
+
+    @Test
+    fun `a store in Kotlin does what every store must, and one that does not is told so`(): Unit = test {
+        McpStartup.testCredentialStore(MemoryStore())
+        val forgets = object : MemoryStore() {
+            override suspend fun load(key: String): String? = null
+        }
+        assertThrows<CredentialStoreException> { runBlocking { McpStartup.testCredentialStore(forgets) } }
+    }
+
+    @Test
+    fun `a store in Kotlin keeps a rotated token, and one refresh serves all`(): Unit = test {
+        Lab().use { own ->
+            val row = "expired-rotates"
+            val store = MemoryStore.with(own, row)
+            val token = { Json.parseToJsonElement(store.records.getValue(keyOf(row, own.url(row)))).jsonObject.text("refresh_token") }
+            val before = token()
+            val events = kotlinx.coroutines.coroutineScope { List(8) { async { cameTo(row, store, own) } }.awaitAll() }
+            assertEquals(setOf<Any>(McpServerStartupState.Ready), events.map { it.notification.status }.toSet())
+            assertEquals(1, own.refreshes(row).size)
+            assertNotEquals(before, token())
+            assertEquals(McpServerStartupState.Ready, cameTo(row, store, own).notification.status)
+        }
+    }
+
+    @Test
+    fun `a store that throws is no sign-out`(): Unit = test {
+        val locked = object : MemoryStore() {
+            override suspend fun load(key: String): String? = error("the vault is locked")
+        }
+        val failure = cameTo("ready-stored-token", locked).failure!!
+        assertEquals(StartupFailureKind.CREDENTIAL_STORE_UNAVAILABLE, failure.kind)
+        assertTrue("the vault is locked" in failure.toString())
+    }
+
+    @Test
+    fun `a watch starts a server again after a sign-in, and when it is asked to`(): Unit = test {
+        val server = "first-sign-in"
+        val options = Options(servers = listOf(lab.server(server)), store = MemoryStore())
+        val watch = McpStartup.watch(options)
+        val said = mutableListOf<String>()
+        watch.updates.onEach {
+            said += it.notification.status.wire
+            if (said.size == 2) watch.retry(server)
+            if (said.size == 4) {
+                val begun = McpStartup.beginSignIn(server, "http://127.0.0.1:8123/callback", options)
+                McpStartup.finishSignIn(begun.pending, comeBack(begun.authorizationUrl), options)
+            }
+        }.first { it.notification.status == McpServerStartupState.Ready }
+        assertEquals(listOf("starting", "failed", "starting", "failed", "starting", "ready"), said)
+    }
+
+    @Test
+    fun `what can't be used is named`(): Unit = test {
+        val missing = assertThrows<ConfigurationException> {
+            runBlocking { McpStartup.check(Options(config = "/nowhere/config.toml")).toList() }
+        }
+        assertEquals("notFound" to "/nowhere/config.toml", missing.kind to missing.path)
+        val unknown = assertThrows<ConfigurationException> {
+            runBlocking { McpStartup.check(Options(servers = emptyList(), names = listOf("linear"))).toList() }
+        }
+        assertEquals("unknownServer", unknown.kind)
+        val both = Options(config = "a", servers = emptyList())
+        assertThrows<InvalidArgumentException> { runBlocking { McpStartup.check(both).toList() } }
+    }
+
+    @Test
+    fun `a check that is cancelled at random leaves nothing`(): Unit = test {
+        val times = Integer.getInteger("mcp.startup.cancellations", 300)
+        val random = Random(7)
+        val servers = listOf("ready", "hangs", "first-sign-in", "server-500").map(lab::server)
+        suspend fun once() = kotlinx.coroutines.coroutineScope {
+            val after = CompletableDeferred<Unit>()
+            val collecting = launch {
+                McpStartup.check(Options(servers = servers, store = MemoryStore(), timeout = 30.seconds)).collect {
+                    assertTrue(!after.isCompleted, "an event after the end")
+                }
+            }
+            delay(random.nextInt(12).milliseconds)
+            collecting.cancelAndJoin()
+            after.complete(Unit)
+        }
+        repeat(times / 3) { once() }
+        val (before, threads) = measured()
+        repeat(times - times / 3) { once() }
+        val (later, threadsLater) = measured()
+        println("cancelled $times checks: ${before / 1024} -> ${later / 1024} MB, $threads -> $threadsLater threads")
+        assertTrue(later < before + 64 * 1024, "$before -> $later kB")
+        assertTrue(threadsLater <= threads + 8, "$threads -> $threadsLater threads")
+    }
+
+    /** Resident memory in kB and the number of threads of this process, after what can be collected was. */
+    private suspend fun measured(): Pair<Long, Long> {
+        repeat(3) {
+            System.gc()
+            delay(200.milliseconds)
+        }
+        val status = File("/proc/self/status").takeIf { it.exists() }?.readLines() ?: return 0L to 0L
+        val number = { name: String -> status.first { it.startsWith(name) }.filter(Char::isDigit).toLong() }
+        return number("VmRSS:") to number("Threads:")
+    }
+}

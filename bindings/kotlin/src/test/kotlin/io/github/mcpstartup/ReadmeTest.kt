@@ -1,0 +1,40 @@
+package io.github.mcpstartup
+
+import io.github.mcpstartup.examples.check
+import io.github.mcpstartup.examples.signIn
+import io.github.mcpstartup.examples.verdict
+import kotlinx.coroutines.runBlocking
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Test
+import java.io.File
+
+/** The examples of the README: each stands there as it is in `examples`, and runs. */
+class ReadmeTest {
+    @Test
+    fun `the README has the examples as they are`() {
+        val text = File(ROOT, "bindings/kotlin/README.md").readText()
+        val blocks = Regex("""<!-- (\S+) -->\n```kotlin\n(.*?)```""", RegexOption.DOT_MATCHES_ALL).findAll(text)
+            .associate { it.groupValues[1] to it.groupValues[2] }
+        val examples = File(ROOT, "bindings/kotlin/src/test/kotlin/io/github/mcpstartup/examples").listFiles()!!
+        // Without their package and what they import.
+        val wanted = examples.associate { file ->
+            val lines = file.readLines().dropWhile { it.isBlank() || it.startsWith("package ") || it.startsWith("import ") }
+            file.name to lines.joinToString("\n", postfix = "\n")
+        }
+        assertEquals(wanted, blocks)
+    }
+
+    @Test
+    fun `and they run`(): Unit = runBlocking {
+        Lab().use { lab ->
+            val row = "first-sign-in"
+            val store = MemoryStore()
+            val shown = mutableListOf<Recovery?>()
+            check(lab.url(row), store) { _, recovery -> shown += recovery }
+            signIn("linear", Options(servers = listOf(McpServer.Http("linear", lab.url(row))), store = store), ::comeBack)
+            check(lab.url(row), store) { _, recovery -> shown += recovery }
+            assertEquals(listOf<Recovery?>(Recovery.SIGN_IN), shown)
+        }
+        assertEquals(Recovery.REAUTHENTICATE, verdict().recovery)
+    }
+}

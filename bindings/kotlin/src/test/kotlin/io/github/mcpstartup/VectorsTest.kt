@@ -1,0 +1,237 @@
+package io.github.mcpstartup
+
+import kotlinx.serialization.encodeToString
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonArray
+import kotlinx.serialization.json.JsonElement
+import kotlinx.serialization.json.JsonNull
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.JsonPrimitive
+import kotlinx.serialization.json.boolean
+import kotlinx.serialization.json.decodeFromJsonElement
+import kotlinx.serialization.json.encodeToJsonElement
+import kotlinx.serialization.json.jsonArray
+import kotlinx.serialization.json.jsonObject
+import kotlinx.serialization.json.jsonPrimitive
+import kotlinx.serialization.json.long
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import org.junit.jupiter.params.ParameterizedTest
+import org.junit.jupiter.params.provider.ValueSource
+import java.io.File
+
+/**
+ * The data files of `tests/vectors`, which every language runs: here in Kotlin. Their expected values are written by hand;
+ * crates/core/tests/vectors.rs is the same runner in Rust.
+ */
+class VectorsTest {
+    @ParameterizedTest
+    @ValueSource(strings = ["decode.json", "encode.json", "lines.json", "tracker.json", "assess.json", "judge.json"])
+    fun vectors(file: String) {
+        val cases = json.parseToJsonElement(File(VECTORS, file).readText()).jsonArray.map { it.jsonObject }
+        val failures = mutableListOf<String>()
+        val names = mutableSetOf<String>()
+        var ran = 0
+        for (case in cases) {
+            val (name, source) = listOf("name", "source").map { case.getValue(it).jsonPrimitive.content }
+            try {
+                assertTrue(names.add(name), "stands twice")
+                check(file, JsonObject(case - "name" - "source"))
+            } catch (failure: Throwable) {
+                failures += "$name ($source)\n  $failure"
+            }
+            ran += 1
+        }
+        println("vectors: $file $ran cases (kotlin)")
+        assertEquals(cases.size, ran)
+        assertTrue(ran > 0)
+        assertTrue(failures.isEmpty(), "${failures.size} of $ran cases failed\n\n${failures.joinToString("\n\n")}")
+    }
+
+    @Test
+    fun `every file of vectors is run`() {
+        val run = VectorsTest::class.java.getMethod("vectors", String::class.java).getAnnotation(ValueSource::class.java)
+        assertEquals(VECTORS.list()!!.sorted(), run.strings.sorted())
+    }
+
+    @Test
+    fun `what Codex wrote is read and written again`() {
+        for (line in File(ROOT, "tests/fixtures/codex-app-server-0.169.0.jsonl").readLines()) {
+            val notification = decode(line)!!
+            val params = { text: String -> json.parseToJsonElement(text).jsonObject["params"] }
+            assertEquals(params(line), params(notification.encode()))
+        }
+    }
+
+    @Test
+    fun `values go through JSON and come back`() {
+        val said = McpServerStatusUpdatedNotification.reauthenticationRequired("a", "again", threadId = "t")
+        val text = json.encodeToString(said)
+        assertEquals("""{"threadId":"t","name":"a","status":"failed","error":"again","failureReason":"reauthenticationRequired"}""", text)
+        assertEquals(said, json.decodeFromString(McpServerStatusUpdatedNotification.serializer(), text))
+        assertEquals(said.hashCode(), decode(said.encode()).hashCode())
+        val failure = judge(Evidence(server = "a"))
+        assertEquals(failure, wire.decodeFromString(StartupFailure.serializer(), wire.encodeToString(failure)))
+    }
+}
+
+internal val ROOT = File(System.getProperty("user.dir")).resolve("../..").canonicalFile
+private val VECTORS = File(ROOT, "tests/vectors")
+private val json = Json
+
+private fun check(file: String, case: JsonObject) = when (file) {
+    "decode.json" -> checkDecode(case)
+    "encode.json" -> checkEncode(case)
+    "lines.json" -> checkLines(case)
+    "tracker.json" -> checkTracker(case)
+    "assess.json" -> checkAssess(case)
+    else -> checkJudge(case)
+}
+
+/** A field that this runner does not know would be a check that is left out in silence. */
+private fun knows(case: JsonObject, vararg fields: String) =
+    assertTrue((case.keys - fields.toSet()).isEmpty(), "the case itself is wrong: ${case.keys - fields.toSet()}")
+
+private fun JsonObject.string(name: String): String? = text(name)
+
+private fun bytesOf(case: JsonObject, text: String): ByteArray {
+    assertTrue((text in case) != ("hex" in case), "the case itself is wrong: either $text or hex")
+    val hex = case.string("hex") ?: return case.string(text)!!.encodeToByteArray()
+    return hex.chunked(2).map { it.toInt(16).toByte() }.toByteArray()
+}
+
+private fun paramsOf(notification: McpServerStatusUpdatedNotification?): JsonElement {
+    if (notification == null) return JsonNull
+    return JsonObject(
+        mapOf(
+            "threadId" to JsonPrimitive(notification.threadId),
+            "name" to JsonPrimitive(notification.name),
+            "status" to JsonPrimitive(notification.status.wire),
+            "error" to JsonPrimitive(notification.error),
+            "failureReason" to JsonPrimitive(notification.failureReason?.wire),
+        ),
+    )
+}
+
+private fun isError(got: DecodeException, wanted: JsonObject) {
+    knows(wanted, "line", "kind", "field")
+    assertEquals("decode", got.code)
+    assertEquals(wanted.string("field"), got.field)
+    wanted.string("kind")?.let { assertEquals(it, got.kind.wire) }
+    wanted.string("field")?.let { assertTrue(it in got.message!!, "message without the field: ${got.message}") }
+}
+
+private fun areErrors(got: List<LineError>, wanted: JsonArray) {
+    assertEquals(wanted.map { it.jsonObject.getValue("line").jsonPrimitive.long }, got.map { it.line })
+    got.zip(wanted).forEach { (error, row) -> isError(error.error, row.jsonObject) }
+}
+
+private fun checkDecode(case: JsonObject) {
+    knows(case, "line", "hex", "notification", "encoded", "error")
+    val line = bytesOf(case, "line")
+    val outcome = runCatching { decode(line) }
+    val wanted = case["error"]
+    if (wanted != null) {
+        val error = outcome.exceptionOrNull()
+        assertTrue(error is DecodeException, "got ${outcome.getOrNull()}")
+        isError(error as DecodeException, wanted.jsonObject)
+        return
+    }
+    val notification = outcome.getOrThrow()
+    assertEquals(case.getValue("notification"), paramsOf(notification))
+    case.string("encoded")?.let { assertEquals(it, notification!!.encode()) }
+}
+
+private fun checkEncode(case: JsonObject) {
+    knows(case, "constructor", "server", "threadId", "error", "line")
+    val (server, error, threadId) = listOf("server", "error", "threadId").map { case.string(it) }
+    val said = when (val constructor = case.string("constructor")) {
+        "starting" -> McpServerStatusUpdatedNotification.starting(server!!, threadId)
+        "ready" -> McpServerStatusUpdatedNotification.ready(server!!, threadId)
+        "cancelled" -> McpServerStatusUpdatedNotification.cancelled(server!!, threadId)
+        "failed" -> McpServerStatusUpdatedNotification.failed(server!!, error!!, threadId)
+        "reauthenticationRequired" -> McpServerStatusUpdatedNotification.reauthenticationRequired(server!!, error!!, threadId)
+        else -> throw AssertionError("the case itself is wrong: $constructor")
+    }
+    assertEquals(case.string("line"), said.encode())
+    assertEquals(said, decode(said.encode()))
+}
+
+private fun checkLines(case: JsonObject) {
+    knows(case, "text", "hex", "notifications", "errors")
+    val bytes = bytesOf(case, "text")
+    val (notifications, errors) = listOf("notifications", "errors").map { case.getValue(it).jsonArray }
+    val decoded = decodeLines(bytes)
+    assertEquals(notifications, JsonArray(decoded.notifications.map(::paramsOf)))
+    areErrors(decoded.errors, errors)
+    StartupTracker().use { tracker ->
+        val applied = tracker.apply(bytes)
+        assertEquals(notifications.size.toLong(), applied.notifications)
+        areErrors(applied.errors, errors)
+    }
+}
+
+private fun checkTracker(case: JsonObject) {
+    knows(case, "limit", "steps")
+    StartupTracker(case["limit"]?.jsonPrimitive?.long).use { tracker ->
+        case.getValue("steps").jsonArray.forEachIndexed { at, step ->
+            try {
+                takeStep(tracker, step.jsonObject)
+            } catch (failure: Throwable) {
+                throw AssertionError("step ${at + 1}: $failure", failure)
+            }
+        }
+    }
+}
+
+private fun takeStep(tracker: StartupTracker, step: JsonObject) {
+    val shown = arrayOf("servers", "reauthenticationRequired")
+    val lines = step["lines"]
+    if (lines != null) {
+        knows(step, "lines", "notifications", "changed", "prompts", "errors", *shown)
+        val applied = tracker.apply(lines.jsonArray.joinToString("\n") { it.jsonPrimitive.content }.encodeToByteArray())
+        assertEquals(step.getValue("notifications").jsonPrimitive.long, applied.notifications)
+        val changed = applied.changed.map { (threadId, name) -> JsonArray(listOf(JsonPrimitive(threadId), JsonPrimitive(name))) }
+        assertEquals(step.getValue("changed"), JsonArray(changed))
+        assertEquals(step.getValue("prompts"), JsonArray(applied.prompts.map { JsonPrimitive(it) }))
+        assertEquals(step.getValue("errors"), JsonArray(applied.errors.map { JsonPrimitive(it.line) }))
+    } else {
+        knows(step, "remove", "removed", *shown)
+        assertEquals(step.getValue("removed").jsonPrimitive.long, tracker.remove(step.string("remove")!!))
+    }
+    step["servers"]?.let { wanted ->
+        assertEquals(wanted, json.encodeToJsonElement(tracker.servers()))
+        for (server in tracker.servers()) assertEquals(server, tracker.server(server.name, server.threadId))
+    }
+    step["reauthenticationRequired"]?.let { wanted ->
+        assertEquals(wanted, JsonArray(tracker.reauthenticationRequired().map { JsonPrimitive(it) }))
+    }
+}
+
+private fun checkAssess(case: JsonObject) {
+    knows(case, "facts", "nowMs", "configured", "oauthPublished", "worth", "firstRequest", "authStatus")
+    val facts: CredentialFacts? = wire.decodeFromJsonElement(case.getValue("facts"))
+    val worth = facts?.let { assess(it, case.getValue("nowMs").jsonPrimitive.long) }
+    assertEquals(case.getValue("worth"), wire.encodeToJsonElement(worth))
+    case.string("firstRequest")?.let { assertEquals(it, firstRequest(worth).wire) }
+    val published = case.getValue("oauthPublished").let { if (it is JsonNull) null else it.jsonPrimitive.boolean }
+    val status = authStatusOf(case.getValue("configured").jsonPrimitive.boolean, worth, published)
+    assertEquals(case.string("authStatus"), status?.wire)
+}
+
+private fun checkJudge(case: JsonObject) {
+    knows(case, "evidence", "kind", "recovery", "failureReason", "messageContains")
+    val failure = judge(wire.decodeFromJsonElement(case.getValue("evidence")))
+    case.string("kind")?.let {
+        assertEquals(listOf(it, case.string("recovery")), listOf(failure.kind.wire, failure.recovery.wire))
+    }
+    // The one kind that has a reason.
+    val reason = failure.kind.wire.takeIf { failure.kind == StartupFailureKind.REAUTHENTICATION_REQUIRED }
+    assertEquals(case.string("failureReason"), reason)
+    assertEquals(case.getValue("evidence"), wire.encodeToJsonElement(failure.evidence))
+    val message = failure.message
+    assertTrue(message.isNotEmpty() && message.codePointCount(0, message.length) <= 300, message)
+    assertTrue(message.none { it.isISOControl() }, message)
+    for (part in case.getValue("messageContains").jsonArray) assertTrue(part.jsonPrimitive.content in message, message)
+}
