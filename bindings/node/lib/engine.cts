@@ -82,6 +82,9 @@ export interface Watch extends Check {
   retry(name: string): void;
 }
 
+// A process that is told to end (`process.exit`, an error that nobody has caught) collects nothing, and would leave the programs.
+process.on("exit", () => native.endAll());
+
 class Starts implements Watch {
   readonly #events: native.Events;
   #signal: AbortSignal | undefined;

@@ -1,6 +1,9 @@
 //! Starting servers, and signing in and out.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use mcp_startup_host::{Events as HostEvents, HostError, answer, runtime};
 use napi::Status;
@@ -21,7 +24,7 @@ fn begin<T: Serialize + Send + 'static>(
     done: Done,
 ) {
     let mode = ThreadsafeFunctionCallMode::NonBlocking;
-    let done = std::sync::Arc::new(done);
+    let done = Arc::new(done);
     let told = done.clone();
     let begun = runtime::run(work, move |result| {
         told.call(answer(result), mode);
@@ -33,25 +36,30 @@ fn begin<T: Serialize + Send + 'static>(
 
 /// A check or a watch.
 #[napi]
-pub struct Events(HostEvents);
+pub struct Events(Arc<HostEvents>);
 
 #[napi]
 impl Events {
     /// One start of each server.
     #[napi(factory)]
     pub fn of_check(options: String, ask: Option<Ask>) -> Self {
-        Self(HostEvents::of_check(options, store(ask)))
+        Self(Arc::new(HostEvents::of_check(options, store(ask))))
     }
 
     /// Starts that go on.
     #[napi(factory)]
     pub fn of_watch(options: String, ask: Option<Ask>) -> Self {
-        Self(HostEvents::of_watch(options, store(ask)))
+        Self(Arc::new(HostEvents::of_watch(options, store(ask))))
     }
 
     /// Asks for the next events: a list, empty at the end.
     #[napi]
     pub fn next(&self, done: Done) {
+        OPEN.with_borrow_mut(|open| {
+            let events = Arc::downgrade(&self.0);
+            open.retain(|other| other.strong_count() > 0 && !other.ptr_eq(&events));
+            open.push(events);
+        });
         begin(self.0.next(), done);
     }
 
@@ -68,6 +76,33 @@ impl Events {
     #[napi]
     pub fn close(&self) {
         self.0.close();
+    }
+}
+
+thread_local! {
+    /// Those of this thread of JavaScript that have begun and are not collected yet.
+    static OPEN: RefCell<Vec<Weak<HostEvents>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How long a process that ends waits, for refreshes that were sent and are not saved yet.
+const LONGEST_END: Duration = Duration::from_secs(5);
+
+/// Cancels every check and watch of this thread, and reads each to its end: then its programs have ended. For the end of the
+/// process, when nothing is collected any more.
+#[napi]
+pub fn end_all() {
+    let open = OPEN.take();
+    let open: Vec<_> = open.iter().filter_map(Weak::upgrade).collect();
+    if let (false, Ok(runtime)) = (open.is_empty(), runtime::handle()) {
+        runtime.block_on(async {
+            open.iter().for_each(|events| events.cancel());
+            let ended = async {
+                for events in &open {
+                    while events.next().await.is_ok_and(|batch| !batch.is_empty()) {}
+                }
+            };
+            let _ = tokio::time::timeout(LONGEST_END, ended).await;
+        });
     }
 }
 

@@ -13,7 +13,7 @@ import {
   signOut,
   testCredentialStore,
 } from "mcp-startup";
-import { comeBack, keyOf, Lab, MemoryStore, REDIRECT_URI, runModule, signIn, until, User } from "./lab.mjs";
+import { comeBack, keyOf, Lab, MemoryStore, REDIRECT_URI, runModule, signIn, until, User } from "./users.mjs";
 
 /** What a server comes to, with a store. */
 async function cameTo(lab, name, options) {

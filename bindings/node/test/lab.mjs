@@ -115,21 +115,37 @@ export function withResolvers() {
 
 /**
  * A stdio server that never answers, and ends only when it is killed: how to start it, and promises of its start and of
- * its end, which are those of a connection to this process.
+ * its end, which are those of a connection to this process. Another process waits for the start at `startedPort`: what it
+ * connects to there is closed then.
  */
 export async function silentServer(after) {
   const { promise: started, resolve: start } = withResolvers();
   const { promise: ended, resolve: end } = withResolvers();
-  const listener = createServer((socket) => {
-    // Killed, it may reset the connection.
-    socket.on("error", () => {}).on("close", end);
-    socket.resume();
+  const server = await listen(after, (socket) => {
+    socket.on("close", end);
     start();
   });
+  const waiting = await listen(after, (socket) => started.then(() => socket.end()));
+  const code = `require("node:net").connect(${server}, "127.0.0.1")`;
+  return { entry: { command: process.execPath, args: ["-e", code] }, started, ended, startedPort: waiting };
+}
+
+/** Listens at a free port, which it gives. */
+async function listen(after, connected) {
+  const sockets = new Set();
+  const listener = createServer((socket) => {
+    sockets.add(socket);
+    // Killed, it may reset the connection.
+    socket.on("error", () => {}).on("close", () => sockets.delete(socket));
+    socket.resume();
+    connected(socket);
+  });
   await once(listener.listen(0, "127.0.0.1"), "listening");
-  after(() => listener.close());
-  const code = `require("node:net").connect(${listener.address().port}, "127.0.0.1")`;
-  return { entry: { command: process.execPath, args: ["-e", code] }, started, ended };
+  after(() => {
+    for (const socket of sockets) socket.destroy();
+    listener.close();
+  });
+  return listener.address().port;
 }
 
 /** Reads events to the end. */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ended, Lab, pidIn, PROGRAM, run, User } from "./lab.mjs";
+import { ended, Lab, pidIn, PROGRAM, run, User } from "./users.mjs";
 
 const program = (words, options) => run(PROGRAM[0], [PROGRAM[1], ...words], options);
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test from "node:test";
-import { Lab, run, User } from "./lab.mjs";
+import { Lab, run, User } from "./users.mjs";
 
 // An installed package has no examples: they are copied beside these tests then.
 const EXAMPLES = process.env.MCP_STARTUP_EXAMPLES ?? join(import.meta.dirname, "../examples");

@@ -1,0 +1,159 @@
+// What outlives nothing: processes that end, threads that are ended, and checks that nobody holds any more.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import test, { after } from "node:test";
+import { Worker } from "node:worker_threads";
+import { check } from "mcp-startup";
+import { all, silentServer, startLab, words } from "./lab.mjs";
+import { project } from "./places.mjs";
+
+const lab = await startLab(after);
+
+const PROLOGUE = `
+  const { connect } = await import("node:net");
+  const { check, watch, authorization } = await import("mcp-startup");
+  const store = {
+    load: async () => null,
+    replace: async () => false,
+    lock: async () => () => {},
+  };
+  const started = () => new Promise((resolve) => connect(startedPort, "127.0.0.1").on("close", resolve).resume());
+`;
+
+/** Runs this in a process of its own, which knows these values by their names. */
+function run(code, values, flags = []) {
+  const given = Object.entries(values).map(([name, value]) => `const ${name} = ${JSON.stringify(value)};`);
+  const words = [...flags, "--input-type=module", "-e", [...given, PROLOGUE, code].join("\n")];
+  // What waits for ever is ended, and fails.
+  const child = spawn(process.execPath, words, { cwd: project, stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 });
+  const output = Promise.all([child.stdout, child.stderr].map((stream) => stream.toArray()));
+  const ended = once(child, "close").then(async ([status, signal]) => {
+    const [stdout, stderr] = await output;
+    return { status, signal, stdout: stdout.join(""), stderr: stderr.join("") };
+  });
+  return { child, ended };
+}
+
+/** What a process does, with servers that answer. */
+const WITH_ANSWERS = {
+  "a check to its end": `for await (const _ of check({ mcpServers })) ;`,
+  "a check to its end, with a store": `for await (const _ of check({ mcpServers, store })) ;`,
+  "a check that is asked for nothing": `globalThis.events = check({ mcpServers, store });`,
+  "a header": `await authorization("ready", null, { mcpServers, store });`,
+  "a watch that is left": `
+    for await (const { notification } of watch({ mcpServers, store })) if (notification.status === "failed") break;`,
+};
+
+/** The same, with a server that does not answer, and has been started when the process ends. */
+const WITH_SILENCE = {
+  "a loop that is left": `for await (const _ of check({ mcpServers })) { await started(); break; }`,
+  "a loop that is left, with a store": `for await (const _ of check({ mcpServers, store })) { await started(); break; }`,
+  "a check that is held, and not read on": `
+    globalThis.events = check({ mcpServers, store });
+    await events.next();
+    await started();`,
+  "a watch that is held, and not read on": `
+    globalThis.events = watch({ mcpServers, store });
+    await events.next();
+    await started();`,
+  "a cancelled check": `
+    const events = check({ mcpServers });
+    for await (const _ of events) { await started(); events.cancel(); }`,
+  "an aborted check": `
+    const abort = new AbortController();
+    try {
+      for await (const _ of check({ mcpServers, signal: abort.signal })) { await started(); abort.abort(); }
+    } catch (error) {
+      if (error.name !== "AbortError") throw error;
+    }`,
+  "process.exit, while the loop waits": `
+    started().then(() => process.exit());
+    for await (const _ of check({ mcpServers })) ;`,
+  "process.exit, in the loop's body": `for await (const _ of check({ mcpServers })) { await started(); process.exit(); }`,
+};
+
+const ENDED_WELL = { status: 0, signal: null, stdout: "", stderr: "" };
+
+for (const [what, code] of Object.entries(WITH_ANSWERS)) {
+  test(`a process ends by itself: ${what}`, async () => {
+    const mcpServers = lab.servers("ready", "first-sign-in");
+    assert.deepEqual(await run(code, { mcpServers }).ended, ENDED_WELL);
+  });
+}
+
+for (const [what, code] of Object.entries(WITH_SILENCE)) {
+  test(`a process ends and leaves nothing: ${what}`, async (t) => {
+    const { entry, startedPort, started, ended } = await silentServer(t.after.bind(t));
+    assert.deepEqual(await run(code, { mcpServers: { silent: entry }, startedPort }).ended, ENDED_WELL);
+    await started;
+    await ended;
+  });
+}
+
+test("a check that is forgotten ends when it is collected", async (t) => {
+  const { entry, startedPort, ended } = await silentServer(t.after.bind(t));
+  const forget = `
+    await check({ mcpServers }).next();
+    await started();
+    setInterval(gc, 10);`;
+  const { child, ended: childEnded } = run(forget, { mcpServers: { silent: entry }, startedPort }, ["--expose-gc"]);
+  t.after(() => child.kill());
+  await ended;
+  // It was collected, and did not end with its process.
+  assert.equal(child.exitCode, null);
+  child.kill();
+  assert.equal((await childEnded).signal, "SIGTERM");
+});
+
+/** A thread that checks these, and posts each event as \`NAME STATE\`. */
+function worker(mcpServers) {
+  const code = `
+    const { parentPort, workerData } = require("node:worker_threads");
+    const { check } = require("mcp-startup");
+    const store = { load: async () => null, replace: async () => false, lock: async () => () => {} };
+    (async () => {
+      for await (const { notification: { name, status } } of check({ mcpServers: workerData, store })) {
+        parentPort.postMessage(name + " " + status);
+      }
+    })();`;
+  const worker = new Worker(code, { eval: true, workerData: mcpServers });
+  const said = [];
+  worker.on("message", (message) => said.push(message));
+  return { worker, said };
+}
+
+test("in threads: each has its own checks, and ends by itself", async () => {
+  const mcpServers = lab.servers("ready", "first-sign-in");
+  const workers = [worker(mcpServers), worker(mcpServers)];
+  const [here] = await Promise.all([all(check({ mcpServers })), ...workers.map(({ worker }) => once(worker, "exit"))]);
+  for (const { said } of workers) assert.deepEqual(said.sort(), here.map(words).sort());
+});
+
+test("a thread that is ended in the middle leaves nothing, and the others go on", async (t) => {
+  for (let round = 0; round < 3; round++) {
+    const server = await silentServer(t.after.bind(t));
+    const { worker: thread, said } = worker({ silent: server.entry });
+    await server.started;
+    await thread.terminate();
+    await server.ended;
+    assert.deepEqual(said.filter((said) => said !== "silent starting"), []);
+    const events = await all(check({ mcpServers: lab.servers("ready") }));
+    assert.deepEqual(events.map(words), ["ready starting", "ready ready"]);
+  }
+});
+
+test("a thread that is ended while its store is asked leaves the others alone", async () => {
+  const code = `
+    const { parentPort, workerData } = require("node:worker_threads");
+    const { check } = require("mcp-startup");
+    const load = () => (parentPort.postMessage("asked"), new Promise(() => {}));
+    const store = { load, replace: async () => false, lock: async () => () => {} };
+    (async () => { for await (const _ of check({ mcpServers: workerData, store })) ; })();`;
+  const mcpServers = lab.servers("ready");
+  const thread = new Worker(code, { eval: true, workerData: mcpServers });
+  await once(thread, "message");
+  await thread.terminate();
+  assert.deepEqual((await all(check({ mcpServers }))).map(words), ["ready starting", "ready ready"]);
+});
