@@ -86,6 +86,10 @@ export class MemoryStore {
     return Object.fromEntries(records.map((record) => [record.server_name, record]));
   }
 
+  keys() {
+    return [...this.#records.keys()];
+  }
+
   async load(key) {
     return this.#records.get(key) ?? null;
   }

@@ -163,38 +163,6 @@ export async function signIn(server, options) {
   await finishSignIn(begun.pending, await comeBack(begun.authorizationUrl), options);
 }
 
-/** A store in memory. */
-export class MemoryStore {
-  records = new Map();
-  #locks = new Map();
-
-  async load(key) {
-    return this.records.get(key) ?? null;
-  }
-
-  async replace(key, expected, next) {
-    if ((this.records.get(key) ?? null) !== expected) return false;
-    if (next === null) this.records.delete(key);
-    else this.records.set(key, next);
-    return true;
-  }
-
-  async lock(key) {
-    const before = this.#locks.get(key);
-    let release;
-    this.#locks.set(key, new Promise((resolve) => (release = resolve)));
-    await before;
-    return release;
-  }
-
-  /** With what a row says is stored. */
-  static with(lab, name) {
-    const store = new MemoryStore();
-    store.records.set(keyOf(name, lab.url(name)), JSON.stringify(lab.record(name)));
-    return store;
-  }
-}
-
 /** Waits until something holds, and returns what it came to. */
 export async function until(what, holds) {
   const deadline = Date.now() + DEADLINE_MS;

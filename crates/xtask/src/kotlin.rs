@@ -77,7 +77,7 @@ fn sealed_interface(
     }
     writeln!(
         file,
-        "    /** A value from a newer server, kept as its text. */\n    public data class Unknown internal constructor(override val wire: String) : {name}\n"
+        "    /** A value from a newer server, kept as its text. */\n    @ConsistentCopyVisibility\n    public data class Unknown internal constructor(override val wire: String) : {name}\n"
     )?;
     let known: Vec<String> = values.iter().map(|(value, _)| object_name(value)).collect();
     writeln!(

@@ -2,7 +2,6 @@ package io.github.mcpstartup
 
 import io.github.mcpstartup.ffi.StoreCalls
 import io.github.mcpstartup.ffi.StoreFailure
-import kotlinx.coroutines.CancellationException
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.atomic.AtomicLong
 
@@ -10,8 +9,8 @@ import java.util.concurrent.atomic.AtomicLong
  * A place of the app's own where sign-ins are kept. A record is a text, to be kept as it is, in a place for secrets.
  *
  * Whoever refreshes a credential relies on each sentence here: [McpStartup.testCredentialStore] holds a store to them. An exception
- * never means "nothing stored"; its message is shown to people, and nothing of a record belongs in it. A call may be given up at
- * any time.
+ * never means "nothing stored"; its message is shown to people, and nothing of a record belongs in it. A call goes on to its end,
+ * though nobody may be waiting for it any more; a lock that is granted then is released at once.
  */
 public interface CredentialStore {
     /** The record under [key]; null where nothing is stored, and only there. */
@@ -59,9 +58,8 @@ internal class StoreBridge(private val store: CredentialStore) : StoreCalls {
 
     private suspend fun <T> told(call: suspend () -> T): T = try {
         call()
-    } catch (cancelled: CancellationException) {
-        throw cancelled
-    } catch (failure: Exception) {
+    } catch (failure: Throwable) {
+        // An `Error` too, such as that of TODO(), and a time-out of the store's own: whatever is not answered here is waited for.
         throw StoreFailure.Failed(failure.message ?: failure.javaClass.simpleName)
     }
 }

@@ -23,7 +23,13 @@ public class DecodeException internal constructor(
     public val kind: DecodeErrorKind,
     public val field: String?,
     message: String,
-) : McpStartupException("decode", message)
+) : McpStartupException("decode", message) {
+    // What holds one, such as a bad line among many, is a value.
+    override fun equals(other: Any?): Boolean =
+        other is DecodeException && kind == other.kind && field == other.field && message == other.message
+
+    override fun hashCode(): Int = listOf(kind, field, message).hashCode()
+}
 
 /**
  * There is no such configuration, it can't be read, or it has no such server.
@@ -31,18 +37,21 @@ public class DecodeException internal constructor(
  * @property kind `notFound`, `notAFile`, `unreadable`, `tooLarge`, `notUtf8`, `syntax`, `notAConfiguration` or `unknownServer`.
  * @property path The file.
  * @property line The line, from 1.
+ * @property key The key, as a path in the file.
  */
 public class ConfigurationException internal constructor(
     public val kind: String,
     public val path: String,
     public val line: Int?,
+    public val key: String?,
     message: String,
 ) : McpStartupException("configuration", message)
 
 /**
  * A sign-in or a sign-out failed. What was stored before is stored still.
  *
- * @property kind Why, as a stable value: `denied`, `expired`, `invalidCallback`, `notOffered`, `unavailable`, …
+ * @property kind Why, as a stable value: `notOffered`, `unavailable`, `misconfigured`, `pkceNotOffered`, `noClient`, `invalidCallback`,
+ * `denied`, `expired`, `used`, `invalidPending`, `storeFailed` or `invalidConfiguration`.
  */
 public class SignInException internal constructor(
     public val kind: String,
@@ -79,7 +88,8 @@ internal fun exceptionOf(error: JsonObject): McpStartupException {
         "configuration" -> ConfigurationException(
             error.text("kind").orEmpty(),
             error.text("path").orEmpty(),
-            error.text("line")?.toIntOrNull(),
+            error.text("line")?.toInt(),
+            error.text("key"),
             message,
         )
         "signIn" -> SignInException(error.text("kind").orEmpty(), message)

@@ -134,6 +134,10 @@ public object McpStartup {
     public fun check(servers: List<McpServer>, store: CredentialStore? = null): Flow<StartupEvent> =
         check(Options(servers = servers, store = store))
 
+    /** The same for the servers of a configuration: Codex's `config.toml` or an `mcpServers` JSON. */
+    public fun check(config: String, store: CredentialStore? = null): Flow<StartupEvent> =
+        check(Options(config = config, store = store))
+
     /**
      * The same as [check], and goes on: a server that failed is started again when [Watch.retry] asks for it; when what is stored for it
      * has changed, a sign-in by any process; and by itself, where the failure's recovery is `RETRY`: after 1 s, then 2 s, 4 s and so on

@@ -139,7 +139,8 @@ public fun decode(line: String): McpServerStatusUpdatedNotification? = decode(li
  * @property line Its number, from 1; blank lines and lines of other messages count.
  * @property error What is wrong with it.
  */
-public class LineError internal constructor(public val line: Long, public val error: DecodeException)
+@ConsistentCopyVisibility
+public data class LineError internal constructor(public val line: Long, public val error: DecodeException)
 
 /**
  * What the bytes of many lines are.
@@ -147,7 +148,8 @@ public class LineError internal constructor(public val line: Long, public val er
  * @property notifications The notifications, in the order of their lines.
  * @property errors The bad lines, in order.
  */
-public class DecodedLines internal constructor(
+@ConsistentCopyVisibility
+public data class DecodedLines internal constructor(
     public val notifications: List<McpServerStatusUpdatedNotification>,
     public val errors: List<LineError>,
 )

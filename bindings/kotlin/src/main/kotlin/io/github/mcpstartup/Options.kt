@@ -6,7 +6,10 @@ import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import kotlin.time.Duration
 
-/** A server that stands in code, in place of a configuration. */
+/**
+ * A server that stands in code, in place of a configuration. `${NAME}` in a text is that variable of the environment, as it is in an
+ * `.mcp.json`.
+ */
 public sealed interface McpServer {
     /** Its name. */
     public val name: String
@@ -43,7 +46,7 @@ public sealed interface McpServer {
  *
  * @property config The configuration: Codex's `config.toml` or an `mcpServers` JSON. `~/` is the user's folder. Codex's own, where neither
  * this nor [servers] is given.
- * @property servers The servers themselves, in place of a file.
+ * @property servers The servers themselves, in place of a file; each has a name of its own.
  * @property names The names of those that are meant; those that are enabled, unless told otherwise.
  * @property timeout How long each start may take, over what the configuration says.
  * @property concurrency How many servers start at once.
@@ -62,7 +65,7 @@ public class Options(
     internal fun json(): String {
         val options = buildMap<String, JsonElement> {
             config?.let { put("config", JsonPrimitive(it)) }
-            servers?.let { put("mcpServers", JsonObject(it.associate { server -> server.name to entryOf(server) })) }
+            servers?.let { put("mcpServers", entriesOf(it)) }
             names?.let { put("servers", textsOf(it)) }
             timeout?.let { put("timeoutMs", JsonPrimitive(it.inWholeMilliseconds)) }
             concurrency?.let { put("concurrency", JsonPrimitive(it)) }
@@ -72,6 +75,12 @@ public class Options(
     }
 
     internal fun bridge(): StoreBridge? = store?.let(::StoreBridge)
+}
+
+private fun entriesOf(servers: List<McpServer>): JsonObject {
+    val entries = servers.associate { it.name to entryOf(it) }
+    if (entries.size < servers.size) throw InvalidArgumentException("the options: two servers have the same name")
+    return JsonObject(entries)
 }
 
 private fun entryOf(server: McpServer): JsonObject = when (server) {

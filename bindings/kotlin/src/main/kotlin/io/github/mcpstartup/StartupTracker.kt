@@ -44,7 +44,8 @@ public data class TrackerUpdate(public val changed: Boolean, public val prompt: 
  * @property prompts The names of the servers to ask the user about, now, in order.
  * @property errors The bad lines.
  */
-public class AppliedLines internal constructor(
+@ConsistentCopyVisibility
+public data class AppliedLines internal constructor(
     public val notifications: Long,
     public val changed: List<Pair<String?, String>>,
     public val prompts: List<String>,

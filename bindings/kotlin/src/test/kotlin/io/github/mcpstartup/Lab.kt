@@ -8,7 +8,6 @@ import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
-import kotlinx.serialization.json.long
 import java.net.URI
 import java.net.http.HttpClient
 import java.net.http.HttpRequest
@@ -56,15 +55,15 @@ class Lab : AutoCloseable {
         val filled = { field: String ->
             JsonPrimitive(stored.text(field)?.replace("{base}", base)?.replace("{issuer}", "$base/$name"))
         }
-        val relative = stored["expiresInSeconds"]?.jsonPrimitive?.long?.let { System.currentTimeMillis() + it * 1000 }
+        val relative = stored.text("expiresInSeconds")?.let { System.currentTimeMillis() + it.toLong() * 1000 }
         return JsonObject(
             mapOf(
                 "server_name" to JsonPrimitive(name),
-                "server_url" to JsonPrimitive(url(name)),
+                "server_url" to (filled("serverUrl").takeIf { it !is JsonNull } ?: JsonPrimitive(url(name))),
                 "issuer" to filled("issuer"),
                 "client_id" to filled("clientId"),
                 "access_token" to filled("accessToken"),
-                "expires_at" to (stored["expiresAt"] ?: JsonPrimitive(relative)),
+                "expires_at" to (stored["expiresAt"]?.takeIf { it !is JsonNull } ?: JsonPrimitive(relative)),
                 "refresh_token" to filled("refreshToken"),
                 "scopes" to (stored["scopes"] ?: JsonNull),
             ),

@@ -71,6 +71,12 @@ class VectorsTest {
         assertEquals("""{"threadId":"t","name":"a","status":"failed","error":"again","failureReason":"reauthenticationRequired"}""", text)
         assertEquals(said, json.decodeFromString(McpServerStatusUpdatedNotification.serializer(), text))
         assertEquals(said.hashCode(), decode(said.encode()).hashCode())
+        val lines = "{}\n[]\n".encodeToByteArray()
+        assertEquals(decodeLines(lines), decodeLines(lines))
+        // Nobody can make an unknown value of a known text.
+        val unknown = McpServerStartupState.of("queued")
+        assertEquals("queued", unknown.wire)
+        assertTrue(unknown.javaClass.methods.none { it.name == "copy" })
         val failure = judge(Evidence(server = "a"))
         assertEquals(failure, wire.decodeFromString(StartupFailure.serializer(), wire.encodeToString(failure)))
     }

@@ -1,9 +1,9 @@
-// Many servers at once, several readers, and servers that recover.
+// Users with a home: many servers at once, several readers, servers that recover, and what is stored when nobody reads on.
 
 import assert from "node:assert/strict";
 import test from "node:test";
 import { check, watch } from "mcp-startup";
-import { Lab, signIn, User } from "./users.mjs";
+import { Lab, runModule, signIn, User } from "./users.mjs";
 
 // One of each kind of answer; what must come out stands in the rows.
 const ROWS = [
@@ -94,6 +94,23 @@ test("starting", { concurrency: true }, async (all) => {
       if (notification.status === "ready") break;
     }
     assert.deepEqual(said, ["starting", "failed", "starting", "failed", "starting", "ready"]);
+  });
+
+  add("a new token is stored before the process ends, though nobody reads on", async (t) => {
+    const own = await Lab.start(t);
+    const user = new User(t, own).has("expired-rotates");
+    const before = user.record("expired-rotates").refresh_token;
+    const text = `
+      import { check } from "mcp-startup";
+      const events = check({ config: ${JSON.stringify(user.config)} });
+      await events.next();
+      const closing = events.next();
+      while ((await (await fetch("${own.base}/expired-rotates/requests")).json()).every(({ to }) => to !== "token"));
+      await events.return();
+      await closing;`;
+    const { status, err } = await runModule(text);
+    assert.equal(status, 0, err);
+    assert.notEqual(user.record("expired-rotates").refresh_token, before);
   });
 
   await Promise.all(tests);
