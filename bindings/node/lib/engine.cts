@@ -91,6 +91,7 @@ class Starts implements Watch {
   readonly #abort = () => this.#stop();
   #ready: StartupEvent[] = [];
   #isStopped = false;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(events: native.Events, signal: AbortSignal | undefined) {
     this.#events = events;
@@ -105,15 +106,20 @@ class Starts implements Watch {
     called(() => this.#events.retry(name));
   }
 
-  async next(): Promise<IteratorResult<StartupEvent, undefined>> {
+  /** One after another: the answers of the addon may overtake each other, and its "no more" the last event. */
+  next(): Promise<IteratorResult<StartupEvent, undefined>> {
+    const next = this.#last.then(() => this.#nextInTurn());
+    this.#last = next.catch(() => {});
+    return next;
+  }
+
+  async #nextInTurn(): Promise<IteratorResult<StartupEvent, undefined>> {
     this.#throwIfAborted();
     // Only now, for what is never asked for leaves no listener. The same one again is not added again.
     this.#signal?.addEventListener("abort", this.#abort, { once: true });
     if (this.#ready.length === 0 && !this.#isStopped) {
       try {
-        const batch = (await answer((done) => this.#events.next(done))) as StartupEvent[];
-        // Not in place: two that wait at once get a batch each.
-        this.#ready = this.#ready.concat(batch);
+        this.#ready = (await answer((done) => this.#events.next(done))) as StartupEvent[];
       } catch (error) {
         this.#leave();
         throw error;

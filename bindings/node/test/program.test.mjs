@@ -49,5 +49,29 @@ test("the program", { concurrency: true, timeout: 60_000 }, async (all) => {
     });
   }
 
+  add("ends when nobody reads on, and leaves no server", async (t) => {
+    const user = new User(t, lab);
+    const pidFile = user.hasSilentProgram();
+    // A pipe as a shell makes it; what Node makes is a socket.
+    const script = '{ "$@"; echo $? >&2; } | { head -n 1; until [ -e "$STARTED" ]; do sleep 0.01; done; }';
+    const words = [...PROGRAM, "check", "--config", user.config, "--format", "ndjson"];
+    const env = { ...process.env, STARTED: pidFile };
+    const { out, err } = await run("sh", ["-c", script, "sh", ...words], { env });
+    assert.match(out, /"starting"/);
+    assert.equal(err, "141\n");
+    await ended(await pidIn(pidFile));
+  });
+
+  add("is a server of the lab, which ends with its stdin", async () => {
+    const clientInfo = { name: "test", version: "1" };
+    const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo };
+    const initialize = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params });
+    const started = (child) => child.stdin.end(`${initialize}\n`);
+    const stdio = ["pipe", "pipe", "pipe"];
+    const { status, out } = await program(["lab", "--stdio", "stdio-ready"], { stdio, started });
+    assert.equal(status, 0);
+    assert.equal(JSON.parse(out).result.protocolVersion, "2025-11-25");
+  });
+
   await Promise.all(tests);
 });

@@ -138,6 +138,14 @@ test("a rotated token is kept, under the lock", async () => {
   assert.equal(calls.filter((call) => call === "lock").length, calls.filter((call) => call === "release").length);
 });
 
+test("many that want the same token at once make one refresh", async () => {
+  const name = "refresh-new-scope";
+  const options = { mcpServers: lab.servers(name), store: lab.storeOf(name) };
+  const checks = Array.from({ length: 8 }, () => all(check(options)));
+  for (const [, { notification }] of await Promise.all(checks)) assert.equal(notification.status, "ready");
+  assert.equal((await lab.requests(name)).filter(({ to }) => to === "token").length, 1);
+});
+
 test("a lock that somebody else holds is waited for, and what they have stored is used", async () => {
   const name = "revoked-refreshes";
   const store = lab.storeOf(name);
