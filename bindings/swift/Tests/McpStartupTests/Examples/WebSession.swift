@@ -1,0 +1,33 @@
+// Apple's systems only; NOT RUN by this project's tests, which run on Linux.
+#if canImport(AuthenticationServices)
+    import AuthenticationServices
+    import McpStartup
+
+    /// What `browse` of `signIn` is in an app: the system's own sheet, which shares the browser's session.
+    @MainActor
+    final class WebSession: NSObject, ASWebAuthenticationPresentationContextProviding {
+        private let window: ASPresentationAnchor
+
+        init(window: ASPresentationAnchor) {
+            self.window = window
+        }
+
+        func browse(_ page: URL) async throws -> URL {
+            try await withCheckedThrowingContinuation { continuation in
+                let session = ASWebAuthenticationSession(url: page, callbackURLScheme: "com.example.app") { url, error in
+                    if let url {
+                        continuation.resume(returning: url)
+                    } else {
+                        continuation.resume(throwing: error ?? CancellationError())
+                    }
+                }
+                session.presentationContextProvider = self
+                session.start()
+            }
+        }
+
+        func presentationAnchor(for session: ASWebAuthenticationSession) -> ASPresentationAnchor {
+            window
+        }
+    }
+#endif

@@ -1,0 +1,10 @@
+import Foundation
+
+/// Where this package's sources are.
+enum Repository {
+    static func path(_ path: String) -> URL {
+        var root = URL(fileURLWithPath: #filePath)
+        for _ in 0..<5 { root.deleteLastPathComponent() }
+        return root.appendingPathComponent(path)
+    }
+}
