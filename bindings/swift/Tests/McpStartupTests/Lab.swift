@@ -30,7 +30,8 @@ final class Lab {
     }
 
     func stop() {
-        process.interrupt()
+        // A program that is started on a thread of Swift's tasks inherits that most signals are blocked there.
+        kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
     }
 

@@ -11,7 +11,7 @@ final class StoreTests: XCTestCase {
         try await eventually("the locks are given back") { await store.held.isEmpty }
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
         defer { try? FileManager.default.removeItem(at: folder) }
-        try await testCredentialStore(FolderStore(folder: folder))
+        try await testCredentialStore(FileStore(folder: folder))
     }
 
     func testABrokenStoreIsNamed() async throws {
@@ -77,38 +77,36 @@ final class StoreTests: XCTestCase {
     }
 }
 
-/// One file for each record, as the locks of the package make it possible.
-private struct FolderStore: CredentialStore {
+/// All records in one file, as the locks of the package make it possible.
+private struct FileStore: CredentialStore {
     let folder: URL
 
     func load(_ key: String) async throws -> String? {
-        try stored(key)
+        try stored()[key]
     }
 
     func replace(_ key: String, expected: String?, with new: String?) async throws -> Bool {
         let writing = try FileLock.blocking(for: folder.appendingPathComponent("store.lock"))
         defer { writing.release() }
-        guard try stored(key) == expected else { return false }
-        if let new {
-            try Data(new.utf8).write(to: file(key), options: .atomic)
-        } else if expected != nil {
-            try FileManager.default.removeItem(at: file(key))
-        }
+        var records = try stored()
+        guard records[key] == expected else { return false }
+        records[key] = new
+        try JSONEncoder().encode(records).write(to: file, options: .atomic)
         return true
     }
 
     func lock(_ key: String) async throws -> any CredentialLock {
-        try await FileLock.waiting(for: file(key).appendingPathExtension("lock"))
+        // A key holds characters that no file name may, and may be longer.
+        let name = Data(key.utf8).map { String(format: "%02x", $0) }.joined().suffix(200)
+        return try await FileLock.waiting(for: folder.appendingPathComponent("\(name).lock"))
     }
 
-    private func stored(_ key: String) throws -> String? {
-        guard FileManager.default.fileExists(atPath: file(key).path) else { return nil }
-        return try String(contentsOf: file(key), encoding: .utf8)
+    private func stored() throws -> [String: String] {
+        guard FileManager.default.fileExists(atPath: file.path) else { return [:] }
+        return try JSONDecoder().decode([String: String].self, from: Data(contentsOf: file))
     }
 
-    private func file(_ key: String) -> URL {
-        folder.appendingPathComponent(Data(key.utf8).map { String(format: "%02x", $0) }.joined())
-    }
+    private var file: URL { folder.appendingPathComponent("records.json") }
 }
 
 /// A store that does one thing wrong.
