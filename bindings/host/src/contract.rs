@@ -4,6 +4,7 @@ use mcp_startup_core::{
     AppliedLines, DecodeError, DecodeErrorKind, DecodedLines, LineError, METHOD,
     McpServerStatusUpdatedNotification, decode,
 };
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -92,7 +93,7 @@ fn bad_lines(errors: Vec<LineError>) -> Vec<BadLine> {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Reason {
-    failure_reason: Option<serde_json::Value>,
+    failure_reason: Option<IgnoredAny>,
 }
 
 fn no_notification() -> DecodeError {

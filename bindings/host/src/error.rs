@@ -3,8 +3,7 @@
 #[cfg(feature = "engine")]
 use mcp_startup::{ClientError, auth::SignInError, config::ConfigurationError};
 use mcp_startup_core::{DecodeError, StartupFailure};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Why a call failed. A binding makes one class or code of each.
 #[derive(Debug, thiserror::Error)]
@@ -62,53 +61,57 @@ impl HostError {
             Self::Internal(_) => "internal",
         }
     }
+}
 
-    /// `code` and `message`, and what this code has besides: `kind`, `field`, `path`, `line`, `key` or the whole `failure`.
-    pub fn to_json(&self) -> Value {
-        let mut error = json!({ "code": self.code(), "message": self.to_string() });
-        let details = match self {
-            Self::Decode(error) => json!({ "kind": error.kind, "field": error.field }),
+/// `code` and `message`, and what this code has besides: `kind`, `field`, `path`, `line`, `key` or the whole `failure`.
+impl Serialize for HostError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_map(None)?;
+        error.serialize_entry("code", self.code())?;
+        error.serialize_entry("message", &self.to_string())?;
+        match self {
+            Self::Decode(decode) => {
+                error.serialize_entry("kind", &decode.kind)?;
+                error.serialize_entry("field", &decode.field)?;
+            }
             #[cfg(feature = "engine")]
-            Self::Configuration(error) => json!({
-                "kind": error.kind().as_str(),
-                "path": error.path(),
-                "line": error.line(),
-                "key": error.key(),
-            }),
+            Self::Configuration(configuration) => {
+                error.serialize_entry("kind", configuration.kind().as_str())?;
+                error.serialize_entry("path", configuration.path())?;
+                error.serialize_entry("line", &configuration.line())?;
+                error.serialize_entry("key", &configuration.key())?;
+            }
             #[cfg(feature = "engine")]
-            Self::SignIn(error) => json!({ "kind": error.kind() }),
-            Self::Failure(failure) => json!({ "failure": failure }),
+            Self::SignIn(sign_in) => error.serialize_entry("kind", &sign_in.kind())?,
+            Self::Failure(failure) => error.serialize_entry("failure", failure)?,
             #[cfg(feature = "engine")]
-            Self::Client(_) => Value::Null,
+            Self::Client(_) => {}
             Self::InvalidArgument(_)
             | Self::CredentialStore(_)
             | Self::Forked
-            | Self::Internal(_) => Value::Null,
-        };
-        if let (Value::Object(error), Value::Object(details)) = (&mut error, details) {
-            error.extend(details);
+            | Self::Internal(_) => {}
         }
-        error
+        error.end()
     }
 }
 
 /// What came of a call, as one JSON text: `{"ok":…}` or `{"error":{"code":…,"message":…,…}}`.
 pub fn answer<T: Serialize>(result: Result<T, HostError>) -> String {
-    #[derive(Serialize)]
+    text(&result).unwrap_or_else(|error| {
+        // A path that is no text. A sentence always can be written.
+        text::<T>(&Err(HostError::Internal(error.to_string()))).unwrap_or_default()
+    })
+}
+
+fn text<T: Serialize>(result: &Result<T, HostError>) -> Result<String, serde_json::Error> {
+    #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]
-    enum Answer<T> {
-        Ok(T),
-        Error(Value),
+    enum Answer<'a, T> {
+        Ok(&'a T),
+        Error(&'a HostError),
     }
-    let answer = match result {
+    serde_json::to_string(&match result {
         Ok(value) => Answer::Ok(value),
-        Err(error) => Answer::Error(error.to_json()),
-    };
-    match serde_json::to_string(&answer) {
-        Ok(text) => text,
-        // A path that is no text.
-        Err(error) => {
-            json!({ "error": HostError::Internal(error.to_string()).to_json() }).to_string()
-        }
-    }
+        Err(error) => Answer::Error(error),
+    })
 }
