@@ -1,8 +1,10 @@
 //! The file `.credentials.json`, with Codex's locks.
 
+use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_startup_core::CredentialStoreTrouble;
 use secrecy::zeroize::Zeroizing;
@@ -12,6 +14,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use tempfile::NamedTempFile;
+use tokio::sync::oneshot;
 
 use crate::file_system;
 use crate::lock_files::{LockFiles, blocking};
@@ -47,6 +50,7 @@ const ATTEMPTS: usize = 100;
 pub struct FileStore {
     home: PathBuf,
     locks: LockFiles,
+    readers: Arc<Readers>,
 }
 
 impl FileStore {
@@ -54,14 +58,33 @@ impl FileStore {
     pub fn new(home: impl Into<PathBuf>) -> Self {
         let home = home.into();
         let locks = LockFiles::new(home.clone(), NAME);
-        Self { home, locks }
+        Self {
+            home,
+            locks,
+            readers: Arc::default(),
+        }
     }
 
-    /// What [`load`](CredentialStore::load) does, on this thread.
-    fn load_blocking(&self, key: &CredentialKey) -> Result<Option<CredentialRecord>, StoreError> {
-        match self.read()? {
-            Some(found) => self.record(&self.parse(&found.bytes)?, key),
-            None => Ok(None),
+    /// The records under these keys, from one reading.
+    fn load_blocking(&self, keys: &[&CredentialKey]) -> Vec<Loaded> {
+        let of_all = |loaded: Loaded| vec![loaded; keys.len()];
+        let found = match self.read() {
+            Ok(Some(found)) => found,
+            Ok(None) => return of_all(Ok(None)),
+            Err(error) => return of_all(Err(error)),
+        };
+        match self.parse(&found.bytes) {
+            Err(error) => of_all(Err(error)),
+            // Of two with one name the last is valid.
+            Ok(document) => {
+                let entries = document.0.iter().map(|(name, json)| (&**name, *json));
+                let records: HashMap<&str, &RawValue> = entries.collect();
+                let record = |key: &&CredentialKey| match records.get(key.as_str()) {
+                    Some(json) => self.parse_record(json).map(Some),
+                    None => Ok(None),
+                };
+                keys.iter().map(record).collect()
+            }
         }
     }
 
@@ -115,14 +138,16 @@ impl FileStore {
         key: &CredentialKey,
     ) -> Result<Option<CredentialRecord>, StoreError> {
         let mut entries = document.0.iter().rev();
-        let Some((_, json)) = entries.find(|(name, _)| name == key.as_str()) else {
-            return Ok(None);
-        };
-        CredentialRecord::parse(json.get())
-            .map(Some)
-            .map_err(|error| {
-                self.corrupt(format!("holds a damaged record for this server: {error}"))
-            })
+        match entries.find(|(name, _)| name == key.as_str()) {
+            Some((_, json)) => self.parse_record(json).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn parse_record(&self, json: &RawValue) -> Result<CredentialRecord, StoreError> {
+        CredentialRecord::parse(json.get()).map_err(|error| {
+            self.corrupt(format!("holds a damaged record for this server: {error}"))
+        })
     }
 
     /// To be called with the file's lock held. `written` is called when the new file is written and not yet in its place.
@@ -256,8 +281,16 @@ impl CredentialStore for FileStore {
     }
 
     fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
-        let (store, key) = (self.clone(), key.clone());
-        Box::pin(blocking(move || store.load_blocking(&key)))
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            let key = key.clone();
+            if self.readers.ask(Asked { key, answer }) {
+                let mut reading = Reading::new(self.clone());
+                tokio::task::spawn_blocking(move || reading.until_nobody_asks());
+            }
+            let lost = |lost| Err(StoreError::broken(NAME, &lost));
+            answered.await.unwrap_or_else(lost)
+        })
     }
 
     fn replace<'a>(
@@ -293,6 +326,82 @@ impl CredentialStore for FileStore {
             })
             .await
         })
+    }
+}
+
+type Loaded = Result<Option<CredentialRecord>, StoreError>;
+
+/// Who asks for a record while the file is being read: the next reading, which begins after they have asked, is for all of them. Ten
+/// thousand servers would else read ten thousand times a file of ten thousand records.
+#[derive(Debug, Default)]
+struct Readers(Mutex<Asking>);
+
+#[derive(Debug, Default)]
+struct Asking {
+    asked: Vec<Asked>,
+    is_reading: bool,
+}
+
+#[derive(Debug)]
+struct Asked {
+    key: CredentialKey,
+    answer: oneshot::Sender<Loaded>,
+}
+
+impl Readers {
+    fn lock(&self) -> MutexGuard<'_, Asking> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether a [`Reading`] is to begin: none is going on that would see this.
+    fn ask(&self, asked: Asked) -> bool {
+        let mut asking = self.lock();
+        asking.asked.push(asked);
+        !std::mem::replace(&mut asking.is_reading, true)
+    }
+}
+
+/// Reads the file for those who ask. If it breaks off, they are told, and the next who asks begins another.
+struct Reading {
+    store: FileStore,
+    is_over: bool,
+}
+
+impl Reading {
+    fn new(store: FileStore) -> Self {
+        let is_over = false;
+        Self { store, is_over }
+    }
+
+    fn until_nobody_asks(&mut self) {
+        loop {
+            let mut asked = {
+                let mut asking = self.store.readers.lock();
+                if asking.asked.is_empty() {
+                    asking.is_reading = false;
+                    self.is_over = true;
+                    return;
+                }
+                std::mem::take(&mut asking.asked)
+            };
+            asked.retain(|asked| !asked.answer.is_closed());
+            let keys: Vec<_> = asked.iter().map(|asked| &asked.key).collect();
+            let loaded = self.store.load_blocking(&keys);
+            for (asked, loaded) in asked.into_iter().zip(loaded) {
+                // Nobody may wait for it any more.
+                let _ = asked.answer.send(loaded);
+            }
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let mut asking = self.store.readers.lock();
+            asking.is_reading = false;
+            asking.asked.clear();
+        }
     }
 }
 
@@ -404,7 +513,7 @@ mod tests {
             }
         });
         assert_eq!(replaced, Ok(Replaced::Stored));
-        let stored = |key| store.load_blocking(key).unwrap();
+        let stored = |key| store.load_blocking(&[key]).remove(0).unwrap();
         assert_eq!(stored(&mine), Some(record("a1")));
         assert_eq!(stored(&other), Some(record("b1")));
 
@@ -448,6 +557,53 @@ mod tests {
         assert!(!store.file().exists());
     }
 
+    #[tokio::test]
+    async fn who_asks_is_answered_by_a_reading_that_began_later_though_others_ask_and_are_given_up()
+    {
+        let home = tempfile::tempdir().unwrap();
+        let store = FileStore::new(home.path());
+        let keys: Vec<_> = (0..1000)
+            .map(|n| CredentialKey::new(&n.to_string(), "https://a"))
+            .collect();
+        for round in 0..20 {
+            let records = keys.iter().map(|key| {
+                (
+                    key.as_str().to_owned(),
+                    json!({"access_token": format!("{round}")}),
+                )
+            });
+            let records: serde_json::Map<_, _> = records.collect();
+            let file = Value::from(records).to_string();
+            fs::write(store.file(), file).unwrap();
+            let all = futures::future::join_all(keys.iter().map(|key| store.load(key)));
+            let mut given_up: Vec<_> = keys.iter().map(|key| store.load(key)).collect();
+            for load in given_up.iter_mut().take(100) {
+                let _ = futures::poll!(load);
+            }
+            drop(given_up);
+            for loaded in all.await {
+                assert_eq!(loaded, Ok(Some(record(&round.to_string()))));
+            }
+        }
+    }
+
+    /// As when the runtime ends before the reading has begun.
+    #[tokio::test]
+    async fn a_reading_that_breaks_off_is_an_error_and_the_next_one_is_as_ever() {
+        let home = tempfile::tempdir().unwrap();
+        let store = FileStore::new(home.path());
+        let key = CredentialKey::new("a", "https://a");
+        let (answer, answered) = oneshot::channel();
+        let asked = Asked {
+            key: key.clone(),
+            answer,
+        };
+        assert!(store.readers.ask(asked));
+        drop(Reading::new(store.clone()));
+        assert!(answered.await.is_err());
+        assert_eq!(store.load(&key).await, Ok(None));
+    }
+
     #[test]
     fn a_key_that_is_there_twice_becomes_one_and_the_last_was_valid() {
         let home = tempfile::tempdir().unwrap();
@@ -456,7 +612,8 @@ mod tests {
         let of = |token: &str| format!(r#""{}":{{"access_token":"{token}"}}"#, key.as_str());
         let twice = format!(r#"{{"x":1,{},"x":2,{}}}"#, of("first"), of("last"));
         fs::write(store.file(), twice).unwrap();
-        assert_eq!(store.load_blocking(&key).unwrap(), Some(record("last")));
+        let loaded = store.load_blocking(&[&key]);
+        assert_eq!(loaded, [Ok(Some(record("last")))]);
         let replaced = store.replace_locked(&key, Some(&record("last")), None, || {});
         assert_eq!(replaced, Ok(Replaced::Stored));
         let left = fs::read_to_string(store.file()).unwrap();

@@ -193,6 +193,8 @@ type Job = Box<dyn FnOnce(&mut Option<Arc<System>>) + Send>;
 /// The thread that talks to the keyring: one that hangs must hold up neither the runtime nor the end of the process.
 #[derive(Debug, Default)]
 struct Keyring {
+    /// One question at a time, so that the limit is for what the keyring does and not for waiting behind others.
+    turn: tokio::sync::Mutex<()>,
     jobs: OnceLock<Mutex<mpsc::Sender<Job>>>,
     hangs: Arc<AtomicBool>,
 }
@@ -202,6 +204,8 @@ impl Keyring {
         &self,
         question: impl FnOnce(&Arc<System>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        // Held until the answer is there, which is what it is for.
+        let _turn = self.turn.lock().await;
         if self.hangs.load(Ordering::Relaxed) {
             return Err(silent());
         }

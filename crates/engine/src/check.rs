@@ -30,9 +30,6 @@ use crate::stdio::Program;
 /// How many servers start at once unless told otherwise.
 pub const DEFAULT_CONCURRENCY: usize = 256;
 
-/// How many starts read what is stored at once: each holds the whole file for a moment.
-const MAX_READERS: usize = 4;
-
 /// How servers are started.
 ///
 /// ```
@@ -139,7 +136,6 @@ impl Startup {
                 network,
                 stores: options.stores,
                 limit: options.limit,
-                reading: Semaphore::new(MAX_READERS),
                 refreshes: TaskTracker::new(),
                 lately,
                 finished,

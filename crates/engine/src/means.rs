@@ -7,7 +7,6 @@ use std::time::Duration;
 use mcp_startup_auth::network::Network;
 use mcp_startup_auth::{CredentialStores, PendingSignIn};
 use mcp_startup_config::ServerConfig;
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::lately::Lately;
@@ -21,8 +20,6 @@ pub(crate) struct Means {
     pub stores: Option<CredentialStores>,
     /// Goes over the limit of the configuration.
     pub limit: Option<Duration>,
-    /// For those that read what is stored: each holds the whole file for a moment.
-    pub reading: Semaphore,
     /// Owns the refreshes that are under way: they outlive the starts that wanted them.
     pub refreshes: TaskTracker,
     /// What came of the refreshes that a host has asked for.

@@ -44,11 +44,7 @@ pub(crate) async fn read_stored(
     let key = credential_key(config, http);
     let found = match &means.stores {
         None => Ok(None),
-        Some(stores) => {
-            // Held while a file is read, which is what it is for. It is never closed.
-            let _permit = means.reading.acquire().await;
-            stores.find(&key).await
-        }
+        Some(stores) => stores.find(&key).await,
     };
     findings.known.has_read(match &found {
         Ok(found) => Read::Record(found.as_ref().map(|found| found.record.clone())),

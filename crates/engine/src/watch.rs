@@ -447,7 +447,7 @@ async fn look_at_stores(means: &Means, mut failed: mpsc::UnboundedReceiver<Weak<
             if one.next > Instant::now() {
                 continue;
             }
-            match look(means, stores, &at).await {
+            match look(stores, &at).await {
                 Some(is_news) => {
                     one.errors = 0;
                     if is_news {
@@ -465,9 +465,7 @@ async fn look_at_stores(means: &Means, mut failed: mpsc::UnboundedReceiver<Weak<
 }
 
 /// Whether something else is stored than the start has found; `None` where that can't be known.
-async fn look(means: &Means, stores: &CredentialStores, at: &LookedAt) -> Option<bool> {
-    // Held while a file is read. It is never closed.
-    let _permit = means.reading.acquire().await;
+async fn look(stores: &CredentialStores, at: &LookedAt) -> Option<bool> {
     // A store of the host's that panics must not be the end of all looking.
     let finding = AssertUnwindSafe(stores.find(&at.key)).catch_unwind();
     let found = finding.await.ok()?.ok()?;
