@@ -1,42 +1,45 @@
-//! An MCP server over streamable HTTP that does nothing but answer. It prints its URL and ends with its stdin.
+//! An MCP server that does nothing but answer, at once or after MS milliseconds. Over streamable HTTP it prints its URL and ends with its
+//! stdin; with `stdio` it speaks there.
+//!
+//! Usage: answers_at_once [MS | stdio]
+
+use std::io::{BufRead, Write};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use mcp_startup_bench::{answer, reply, until_stdin_ends};
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
-    println!("http://{}/mcp", listener.local_addr()?);
-    let serving = axum::serve(listener, Router::new().route("/mcp", post(answer)));
-    let mut rest = Vec::new();
-    tokio::select! {
-        ended = serving => ended?,
-        _ = async { tokio::io::stdin().read_to_end(&mut rest).await } => {}
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    match std::env::args().nth(1).as_deref() {
+        // No runtime and no thread: fifty of them are started at once.
+        Some("stdio") => stdio(),
+        Some(pause) => http(Duration::from_millis(pause.parse()?)),
+        None => http(Duration::ZERO),
+    }
+}
+
+fn stdio() -> Result<(), Box<dyn std::error::Error>> {
+    let mut out = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        if let Some(reply) = reply(&serde_json::from_str(&line?)?) {
+            writeln!(out, "{reply}")?;
+            out.flush()?;
+        }
     }
     Ok(())
 }
 
-async fn answer(body: Bytes) -> Response {
-    let Ok(message) = serde_json::from_slice::<Value>(&body) else {
-        return StatusCode::BAD_REQUEST.into_response();
+#[tokio::main]
+async fn http(pause: Duration) -> Result<(), Box<dyn std::error::Error>> {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    println!("http://{}/mcp", listener.local_addr()?);
+    let asked = move |body: Bytes| async move {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        answer(&body)
     };
-    let Some(id) = message.get("id") else {
-        return StatusCode::ACCEPTED.into_response();
-    };
-    let result = match message["method"].as_str() {
-        Some("initialize") => json!({
-            "protocolVersion": message["params"]["protocolVersion"],
-            "capabilities": {"tools": {}},
-            "serverInfo": {"name": "answers-at-once", "version": "1"}
-        }),
-        Some("tools/list") => json!({"tools": [{"name": "one", "inputSchema": {"type": "object"}}]}),
-        _ => json!({}),
-    };
-    let answer = json!({"jsonrpc": "2.0", "id": id, "result": result});
-    ([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
+    until_stdin_ends(axum::serve(listener, Router::new().route("/mcp", post(asked)))).await
 }

@@ -1,47 +1,66 @@
-// How fast what an app-server writes is followed, on lines of Codex's, beside what a Node program would do instead: `JSON.parse` for each
-// line, and the same fold. Prints one line of JSON: rates in lines a second (medians), and how many times faster. Only a release build
-// means anything.
+// How fast what an app-server writes is followed and read, on lines of Codex's, beside what a Node program would do instead: `JSON.parse`
+// for each line, and the same fold. Prints one line of JSON: rates in lines a second (medians), how many times faster, and the peak of
+// resident memory after the tracker alone. Only a release build means anything.
+//
+// What is read stands in chunks of 1 MiB of whole lines, as a reader of a long stream has it.
 //
 // usage: node bench/tracker.mjs [LINES] [ROUNDS]
 
 import { readFileSync } from "node:fs";
-import { StartupTracker } from "mcp-startup";
+import { decodeLines, StartupTracker } from "mcp-startup";
 
 const [wanted = 100_000, rounds = 5] = process.argv.slice(2).map(Number);
 const fixture = readFileSync(new URL("../../../tests/fixtures/codex-app-server-0.169.0.jsonl", import.meta.url));
-const perCopy = fixture.toString().trimEnd().split("\n").length;
-const bytes = Buffer.concat(Array(Math.ceil(wanted / perCopy)).fill(fixture));
-const lines = perCopy * Math.ceil(wanted / perCopy);
+const copies = Math.floor(2 ** 20 / fixture.length);
+const chunk = Buffer.concat(Array(copies).fill(fixture));
+const perChunk = copies * (fixture.toString().trimEnd().split("\n").length);
+const chunks = Math.ceil(wanted / perChunk);
+const lines = chunks * perChunk;
 
 function withTracker() {
-  return new StartupTracker().apply(bytes).prompts.length;
+  const tracker = new StartupTracker();
+  let prompts = 0;
+  for (let at = 0; at < chunks; at += 1) prompts += tracker.apply(chunk).prompts.length;
+  return prompts;
 }
 
 /** The state of each (threadId, name), which of them changed, and one prompt for each name and episode. */
-function withJsonParse() {
+function foldOf(read) {
   const servers = new Map();
   const changed = new Set();
   const episodes = new Set();
-  const prompts = [];
-  for (const line of bytes.toString().split("\n")) {
+  let prompts = 0;
+  for (let at = 0; at < chunks; at += 1) {
+    for (const { threadId, name, status, error, failureReason } of read()) {
+      const key = `${threadId}\n${name}`;
+      const known = servers.get(key);
+      if (known?.status !== status || known.error !== error || known.failureReason !== failureReason) {
+        servers.set(key, { threadId, name, status, error, failureReason });
+        changed.add(key);
+      }
+      if (status === "failed" && failureReason === "reauthenticationRequired" && !episodes.has(name)) {
+        episodes.add(name);
+        prompts += 1;
+      }
+      if (status === "ready") episodes.delete(name);
+    }
+  }
+  return prompts;
+}
+
+function* parsed() {
+  for (const line of chunk.toString().split("\n")) {
     if (line === "") continue;
     const { method, params } = JSON.parse(line);
-    if (method !== "mcpServer/startupStatus/updated") continue;
-    const { threadId, name, status, error, failureReason } = params;
-    const key = `${threadId}\n${name}`;
-    const known = servers.get(key);
-    if (known?.status !== status || known.error !== error || known.failureReason !== failureReason) {
-      servers.set(key, { threadId, name, status, error, failureReason });
-      changed.add(key);
-    }
-    if (status === "failed" && failureReason === "reauthenticationRequired" && !episodes.has(name)) {
-      episodes.add(name);
-      prompts.push(name);
-    }
-    if (status === "ready") episodes.delete(name);
+    if (method === "mcpServer/startupStatus/updated") yield params;
   }
-  return prompts.length;
 }
+
+const sides = {
+  tracker: withTracker,
+  decodeLines: () => foldOf(() => decodeLines(chunk).notifications),
+  jsonParse: () => foldOf(parsed),
+};
 
 function linesPerSecond(fold) {
   const began = performance.now();
@@ -49,21 +68,27 @@ function linesPerSecond(fold) {
   return { rate: (lines / (performance.now() - began)) * 1000, prompts };
 }
 
-const sides = { tracker: withTracker, jsonParse: withJsonParse };
-const rates = { tracker: [], jsonParse: [] };
+const rates = Object.fromEntries(Object.keys(sides).map((name) => [name, []]));
+let peakKib;
 // The first round warms up.
 for (let round = 0; round <= rounds; round += 1) {
-  const found = Object.entries(sides).map(([name, fold]) => [name, linesPerSecond(fold)]);
-  if (new Set(found.map(([, { prompts }]) => prompts)).size !== 1) throw new Error("they differ");
-  if (round > 0) for (const [name, { rate }] of found) rates[name].push(rate);
+  const prompts = new Set();
+  for (const [name, fold] of Object.entries(sides)) {
+    const found = linesPerSecond(fold);
+    prompts.add(found.prompts);
+    if (round > 0) rates[name].push(found.rate);
+    peakKib ??= process.resourceUsage().maxRSS;
+  }
+  if (prompts.size !== 1) throw new Error("they differ");
 }
 const median = (all) => all.sort((one, other) => one - other)[Math.floor(all.length / 2)];
-const [tracker, jsonParse] = [median(rates.tracker), median(rates.jsonParse)];
+const medians = Object.fromEntries(Object.entries(rates).map(([name, all]) => [name, Math.round(median(all))]));
 console.log(
   JSON.stringify({
     lines,
     rounds,
-    linesPerSecond: { tracker: Math.round(tracker), jsonParse: Math.round(jsonParse) },
-    trackerToJsonParse: Number((tracker / jsonParse).toFixed(2)),
+    linesPerSecond: medians,
+    trackerToJsonParse: Number((medians.tracker / medians.jsonParse).toFixed(2)),
+    peakKib,
   }),
 );

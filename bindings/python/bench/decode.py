@@ -1,10 +1,12 @@
-"""How fast the contract is read, on the lines of Codex's app-server, beside what a Python program would use instead.
+"""How fast the contract is read and followed, on the lines of Codex's app-server, beside what a Python program would use instead.
 
-Prints one line of JSON: rates in lines a second (medians), and how many times faster. Only a release build means anything.
+Prints one line of JSON: rates in lines a second (medians), how many times faster, and the peak of resident memory after the tracker
+alone. Only a release build means anything. What is read stands in chunks of 1 MiB of whole lines, as a reader of a long stream has it.
 
-* `decodeLines`: all lines at once, and name, status and failure reason of each read; against `msgspec` decoding the same lines into a
-  `Struct`, and the same three fields read.
-* `decode`: line by line; against `json.loads` and a dataclass.
+* `tracker`: `StartupTracker.apply_lines`; against `json.loads` for each line and the same fold (`jsonFold`).
+* `decodeLines`: all lines of a chunk at once, and name, status and failure reason of each read; against `msgspec` decoding the same lines
+  into a `Struct`, and the same three fields read.
+* `decode`: line by line; against `json.loads` and a dataclass (`json`).
 
 usage: python bench/decode.py [--lines N] [--rounds N]
 """
@@ -14,7 +16,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,77 +53,129 @@ class Notification:
     failure_reason: str | None
 
 
-def with_decode_lines(data: bytes) -> int:
+def with_tracker(chunk: bytes, _: list[bytes], chunks: int) -> int:
+    tracker = mcp_startup.StartupTracker()
+    return sum(tracker.apply_lines(chunk).notifications for _ in range(chunks))
+
+
+def with_json_fold(chunk: bytes, _: list[bytes], chunks: int) -> int:
+    """The state of each (threadId, name), which of them changed, and one prompt for each name and episode."""
+    servers: dict[tuple[str | None, str], dict[str, Any]] = {}
+    changed: set[tuple[str | None, str]] = set()
+    episodes: set[str] = set()
+    prompts: list[str] = []
     read = 0
-    for said in mcp_startup.decode_lines(data).notifications:
-        said.name, said.status, said.failure_reason  # noqa: B018
-        read += 1
+    for _ in range(chunks):
+        for line in chunk.splitlines():
+            message = json.loads(line)
+            if message["method"] != "mcpServer/startupStatus/updated":
+                continue
+            read += 1
+            said = message["params"]
+            name, status = said["name"], said["status"]
+            key = (said["threadId"], name)
+            if servers.get(key) != said:
+                servers[key] = said
+                changed.add(key)
+            if status == "failed" and said["failureReason"] == "reauthenticationRequired" and name not in episodes:
+                episodes.add(name)
+                prompts.append(name)
+            if status == "ready":
+                episodes.discard(name)
     return read
 
 
-def with_msgspec(data: bytes) -> int:
+def with_decode_lines(chunk: bytes, _: list[bytes], chunks: int) -> int:
     read = 0
-    for message in msgspec.json.Decoder(Message).decode_lines(data):
-        said = message.params
-        said.name, said.status, said.failure_reason  # noqa: B018
-        read += 1
+    for _ in range(chunks):
+        for said in mcp_startup.decode_lines(chunk).notifications:
+            said.name, said.status, said.failure_reason  # noqa: B018
+            read += 1
     return read
 
 
-def with_decode(lines: list[bytes]) -> int:
+def with_msgspec(chunk: bytes, _: list[bytes], chunks: int) -> int:
     read = 0
-    for line in lines:
-        read += mcp_startup.decode(line) is not None
+    decoder = msgspec.json.Decoder(Message)
+    for _ in range(chunks):
+        for message in decoder.decode_lines(chunk):
+            said = message.params
+            said.name, said.status, said.failure_reason  # noqa: B018
+            read += 1
     return read
 
 
-def with_json(lines: list[bytes]) -> int:
+def with_decode(_: bytes, lines: list[bytes], chunks: int) -> int:
     read = 0
-    for line in lines:
-        params = json.loads(line)["params"]
-        Notification(
-            thread_id=params["threadId"],
-            name=params["name"],
-            status=params["status"],
-            error=params["error"],
-            failure_reason=params["failureReason"],
-        )
-        read += 1
+    for _ in range(chunks):
+        for line in lines:
+            read += mcp_startup.decode(line) is not None
     return read
+
+
+def with_json(_: bytes, lines: list[bytes], chunks: int) -> int:
+    read = 0
+    for _ in range(chunks):
+        for line in lines:
+            params = json.loads(line)["params"]
+            Notification(
+                thread_id=params["threadId"],
+                name=params["name"],
+                status=params["status"],
+                error=params["error"],
+                failure_reason=params["failureReason"],
+            )
+            read += 1
+    return read
+
+
+SIDES: dict[str, Callable[[bytes, list[bytes], int], int]] = {
+    "tracker": with_tracker,
+    "jsonFold": with_json_fold,
+    "decodeLines": with_decode_lines,
+    "msgspec": with_msgspec,
+    "decode": with_decode,
+    "json": with_json,
+}
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    arguments.add_argument("--lines", type=int, default=200_000, help="about so many lines (default: %(default)s)")
+    arguments.add_argument("--lines", type=int, default=100_000, help="about so many lines (default: %(default)s)")
     arguments.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
     given = arguments.parse_args()
 
-    fixture = FIXTURE.read_bytes().splitlines()
-    lines = fixture * max(1, given.lines // len(fixture))
-    data = b"\n".join(lines)
-    runs: dict[str, tuple[Callable[[Any], int], Any]] = {
-        "decodeLines": (with_decode_lines, data),
-        "msgspec": (with_msgspec, data),
-        "decode": (with_decode, lines),
-        "json": (with_json, lines),
-    }
-    rates: dict[str, list[float]] = {name: [] for name in runs}
-    # One after the other in each round: what slows the machine for a while slows them all.
-    for _ in range(given.rounds):
-        for name, (run, argument) in runs.items():
+    fixture = FIXTURE.read_bytes()
+    chunk = fixture * (2**20 // len(fixture))
+    lines = chunk.splitlines()
+    chunks = -(-given.lines // len(lines))
+    rates: dict[str, list[float]] = {name: [] for name in SIDES}
+    peak: int | None = None
+    # One after the other in each round: what slows the machine for a while slows them all. The first round warms up.
+    for turn in range(given.rounds + 1):
+        for name, run in SIDES.items():
             began = time.perf_counter()
-            read = run(argument)
-            rates[name].append(read / (time.perf_counter() - began))
-            assert read == len(lines), f"{name}: {read} of {len(lines)}"
+            read = run(chunk, lines, chunks)
+            if turn > 0:
+                rates[name].append(read / (time.perf_counter() - began))
+            assert read == len(lines) * chunks, f"{name}: {read} of {len(lines) * chunks}"
+            peak = peak or peak_kib()
     median = {name: statistics.median(of_one) for name, of_one in rates.items()}
     result = {
-        "lines": len(lines),
+        "lines": len(lines) * chunks,
         "rounds": given.rounds,
         "linesPerSecond": {name: round(rate) for name, rate in median.items()},
+        "trackerToJson": round(median["tracker"] / median["jsonFold"], 2),
         "decodeLinesToMsgspec": round(median["decodeLines"] / median["msgspec"], 2),
         "decodeToJson": round(median["decode"] / median["json"], 2),
+        "peakKib": peak,
     }
     print(json.dumps(result))
+
+
+def peak_kib() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // 1024 if sys.platform == "darwin" else peak
 
 
 if __name__ == "__main__":

@@ -1,0 +1,19 @@
+"""Starts MCP servers with the pip package `mcp-startup`.
+
+usage: python_module.py CONFIG    JSON with `mcpServers`; prints a line with `ready` for each server
+"""
+
+import asyncio
+import sys
+
+import mcp_startup
+
+
+async def main(config: str) -> None:
+    async for event in mcp_startup.check(config=config):
+        said = event.notification
+        if said.status is not mcp_startup.McpServerStartupState.STARTING:
+            print(said.name, said.status, event.failure.message if event.failure else "")
+
+
+asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,44 @@
+"""Starts MCP servers with the official Python SDK: connect, `initialize`, `tools/list`, close, all at once.
+
+usage: python_sdk.py CONFIG    JSON with `mcpServers`; prints a line with `ready` for each server
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from mcp import Client, StdioServerParameters
+from mcp.client import Transport
+from mcp.client.streamable_http import streamable_http_client
+
+
+async def start(name: str, server: dict[str, Any], http: httpx2.AsyncClient) -> bool:
+    transport: Transport | StdioServerParameters
+    if "url" in server:
+        # One HTTP client for all: the SDK's default is one for each server, which takes several times as long.
+        transport = streamable_http_client(server["url"], http_client=http)
+    else:
+        transport = StdioServerParameters(**server)
+    try:
+        # Not "auto", which asks `server/discover` first: the others here begin with `initialize`.
+        async with Client(transport, mode="legacy") as client:
+            tools = (await client.list_tools()).tools
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+        print(f"{name} failed: {error!r}", flush=True)
+        return False
+    print(f"{name} ready {len(tools)}", flush=True)
+    return True
+
+
+async def main(config: str) -> int:
+    servers = json.loads(Path(config).read_text())["mcpServers"]
+    # The time limits of the SDK's own.
+    async with httpx2.AsyncClient(timeout=httpx2.Timeout(30, read=300)) as http:
+        started = await asyncio.gather(*(start(name, server, http) for name, server in servers.items()))
+    return 0 if all(started) else 1
+
+
+sys.exit(asyncio.run(main(*sys.argv[1:])))

@@ -1,0 +1,124 @@
+"""What the figures are to come to, and whether they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import credentials, lines, start
+from .rows import Row, find
+
+MILLION = 1_000_000
+
+
+@dataclass
+class Goal:
+    what: str
+    # The figure, and what it has to come to: `None` where it was not measured.
+    reached: Callable[[list[Row]], float | None]
+    limit: float
+    unit: str
+    at_most: bool
+
+    def line(self, rows: list[Row]) -> str | None:
+        reached = self.reached(rows)
+        if reached is None:
+            return None
+        is_met = reached <= self.limit if self.at_most else reached >= self.limit
+        bound = "at most" if self.at_most else "at least"
+        return f"| {self.what} | {bound} {self.limit:g} {self.unit} | {reached:.3g} {self.unit} | {'yes' if is_met else '**no**'} |"
+
+
+def ratio(case: str, side: str, over: str, without: tuple[str, str] = ("", "")) -> Callable[[list[Row]], float | None]:
+    """How many times longer (or, of rates, faster) a side is than another, less what the sides `without` take."""
+
+    def of(rows: list[Row]) -> float | None:
+        one, other = find(rows, case, side), find(rows, case, over)
+        if one is None or other is None:
+            return None
+        less = find(rows, case, without[0])
+        more = find(rows, case, without[1])
+        return (one.median - (less.median if less else 0)) / (other.median - (more.median if more else 0))
+
+    return of
+
+
+def of_row(case: str, side: str, of: Callable[[Row], float]) -> Callable[[list[Row]], float | None]:
+    def found(rows: list[Row]) -> float | None:
+        row = find(rows, case, side)
+        return of(row) if row else None
+
+    return found
+
+
+def growth(rows: list[Row]) -> float | None:
+    """How much longer a server takes among 1,000 than among 200."""
+    many, few = (find(rows, start.http(count, 50), start.PROGRAM) for count in (1000, 200))
+    return (many.median / 1000) / (few.median / 200) if many and few else None
+
+
+def refreshes(rows: list[Row]) -> float | None:
+    """Over the rounds that they take, less what the disk takes to sync as many files."""
+    sides = (credentials.OURS, credentials.ROUNDS, credentials.SYNCS)
+    ours, rounds, syncs = (find(rows, credentials.refreshes(200), side) for side in sides)
+    return (ours.median - syncs.median) / rounds.median if ours and rounds and syncs else None
+
+
+def rate(language: str, ours: str, count: int = 100_000) -> Callable[[list[Row]], float | None]:
+    named = lines.case(language, ours, count)
+    return of_row(named, ours, lambda row: row.median / MILLION)
+
+
+def memory_growth(language: str) -> Callable[[list[Row]], float | None]:
+    """The peak after ten million lines over that after a hundred thousand."""
+
+    def of(rows: list[Row]) -> float | None:
+        few, many = (find(rows, lines.case(language, "tracker", count), "tracker") for count in (100_000, 10_000_000))
+        return many.memory[0] / few.memory[0] if few and many and few.memory and many.memory else None
+
+    return of
+
+
+BUSY = start.http(200, 0)
+TIMES = "×"
+GOALS = [
+    Goal("200 HTTP servers, 0 ms: over bare rmcp", ratio(BUSY, start.PROGRAM, start.BARE), 1.25, TIMES, True),
+    Goal("the same: Codex's app-server over ours", ratio(BUSY, start.CODEX, start.PROGRAM), 20, TIMES, False),
+    Goal("the same: peak memory", of_row(BUSY, start.PROGRAM, lambda row: max(row.memory)), 32, "MB", True),
+    Goal("1,000 HTTP servers, 50 ms: a server's time over that among 200", growth, 1.3, TIMES, True),
+    Goal("50 stdio servers: over bare rmcp", ratio(start.stdio(50), start.PROGRAM, start.BARE), 1.25, TIMES, True),
+    Goal(
+        "200 HTTP servers, from Node less Node's own start: over the program",
+        ratio(BUSY, start.NODE, start.PROGRAM, (start.NODE_ALONE, "")), 1.5, TIMES, True,
+    ),
+    Goal(
+        "200 HTTP servers, from Python less Python's own start: over the program",
+        ratio(BUSY, start.PYTHON, start.PROGRAM, (start.PYTHON_ALONE, "")), 1.5, TIMES, True,
+    ),
+    Goal("`mcp-startup --version`", of_row(start.VERSION, start.PROGRAM, lambda row: row.median * 1000), 10, "ms", True),
+    Goal("decode in Rust", rate("Rust", "decode"), 3, "M lines/s", False),
+    *(
+        Goal(f"tracker over bytes, {language}", rate(language, "tracker"), 3, "M lines/s", False)
+        for language in ["Rust", "Node addon", "Python", "Swift", "Kotlin"]
+    ),
+    *(
+        Goal(f"the same: memory for 10 million lines over that for 100,000, {language}", memory_growth(language), 1.2, TIMES, True)
+        for language in ["Rust", "Node addon", "Python", "Swift", "Kotlin"]
+    ),
+    Goal(
+        "Python `decode_lines`, three fields read: over msgspec",
+        ratio(
+            lines.case("Python", "decode_lines, three fields read", 100_000),
+            "decode_lines, three fields read", "msgspec, three fields read",
+        ), 2, TIMES, False,
+    ),
+    Goal(
+        "Node tracker over a `Buffer`: over `JSON.parse` and a fold",
+        ratio(lines.case("Node addon", "tracker", 100_000), "tracker", "JSON.parse and a fold"), 3, TIMES, False,
+    ),
+    Goal("assess", of_row("assess, 1,000,000 times", credentials.OURS, lambda row: row.median / MILLION), 20, "M/s", False),
+    Goal("judge", of_row("judge, 1,000,000 times", credentials.OURS, lambda row: row.median / MILLION), 2, "M/s", False),
+    Goal(
+        f"{credentials.refreshes(200)}: over the rounds that takes, less as many synced writes", refreshes, 1.2, TIMES, True,
+    ),
+]  # fmt: skip

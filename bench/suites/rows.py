@@ -1,0 +1,34 @@
+"""What was measured: a row for each side of a case."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class Row:
+    """One side of a case, such as `bare rmcp` of `200 HTTP servers, 0 ms`."""
+
+    case: str
+    side: str
+    # `s` (less is better), or what is done in a second, such as `lines/s` (more is better).
+    unit: str
+    samples: list[float]
+    # Of whole processes: s, and MB at the peak.
+    cpu: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+    # The side that the others of its case are measured by.
+    is_reference: bool = False
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def find(rows: list[Row], case: str, side: str) -> Row | None:
+    return next((row for row in rows if row.case == case and row.side == side), None)

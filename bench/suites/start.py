@@ -1,0 +1,97 @@
+"""Many servers are started: whole processes, from the first instruction to the last."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from .rows import Row
+from .run import PEERS, ROOT, Run, Sample
+
+PROGRAM = "mcp-startup check"
+NODE = "mcp-startup, Node addon"
+PYTHON = "mcp-startup, Python module"
+NODE_ALONE = "Node, an empty program"
+PYTHON_ALONE = "Python, an empty asyncio program"
+BARE = "bare rmcp"
+TYPESCRIPT = "TypeScript SDK"
+PYTHON_SDK = "Python SDK"
+CODEX = "Codex app-server"
+CODEX_FILE = "Codex app-server, credentials in a file"
+
+VERSION = "mcp-startup --version"
+
+# A side whose run takes longer is run no more than three times.
+LONG = 8.0
+
+
+def http(count: int, pause: int) -> str:
+    return f"{count:,} HTTP servers, {pause} ms"
+
+
+def stdio(count: int) -> str:
+    return f"{count} stdio servers"
+
+
+def measure(run: Run) -> list[Row]:
+    counts = [1, 2] if run.tiny else [1, 10, 50, 200, 1000]
+    rows = []
+    for pause in [0] if run.tiny else [0, 50]:
+        with run.server("answers_at_once", str(pause)) as url:
+            for count in counts:
+                servers = {f"s{n}": {"url": url} for n in range(count)}
+                rows += of_case(run, http(count, pause), servers)
+    server = str(run.of_bench("answers_at_once"))
+    for count in [2] if run.tiny else [10, 50]:
+        servers = {f"s{n}": {"command": server, "args": ["stdio"]} for n in range(count)}
+        rows += of_case(run, stdio(count), servers)
+    versions = [run.process([run.program, "--version"]) for _ in range(run.runs)]
+    return [*rows, row(VERSION, PROGRAM, versions)]
+
+
+def of_case(run: Run, case: str, servers: dict[str, dict[str, object]]) -> list[Row]:
+    run.say(case)
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "servers.json"
+        config.write_text(json.dumps({"mcpServers": servers}))
+        # Ours keeps credentials where Codex does.
+        environment = {"CODEX_HOME": folder}
+        samples: dict[str, list[Sample]] = {}
+        sides = commands(run, config)
+        for turn in range(run.runs):
+            for side, (command, starts) in sides.items():
+                # Turns go on for the quick ones.
+                if turn >= 3 and samples[side][0].wall > LONG:
+                    continue
+                sample = run.process(command, len(servers) if starts else 0, environment)
+                samples.setdefault(side, []).append(sample)
+    return [row(case, side, found) for side, found in samples.items()]
+
+
+def row(case: str, side: str, samples: list[Sample]) -> Row:
+    return Row(
+        case, side, "s", [sample.wall for sample in samples], [sample.cpu for sample in samples],
+        [sample.memory for sample in samples], is_reference=side == PROGRAM,
+    )  # fmt: skip
+
+
+def commands(run: Run, config: Path) -> dict[str, tuple[list[str | Path], bool]]:
+    """Each side's command, and whether it starts the servers at all."""
+    peers = ROOT / "bench" / "peers"
+    sides: dict[str, tuple[list[str | Path], bool]] = {
+        PROGRAM: ([run.program, "check", "--config", config], True),
+        NODE: (["node", PEERS / "node_addon.mjs", config], True),
+        NODE_ALONE: (["node", "--input-type=module", "--eval", ""], False),
+        PYTHON: ([run.python, ROOT / "bench" / "ours" / "python_module.py", config], True),
+        PYTHON_ALONE: ([run.python, "-c", "import asyncio; asyncio.run(asyncio.sleep(0))"], False),
+        BARE: ([run.of_bench("bare_rmcp"), config], True),
+        TYPESCRIPT: (["node", PEERS / "typescript_sdk.mjs", config], True),
+        PYTHON_SDK: ([run.python, peers / "python_sdk.py", config], True),
+    }
+    if run.codex:
+        app_server: list[str | Path] = [run.python, peers / "codex_app_server.py", config, PEERS / "node_modules"]
+        # A home that it has been in before: what it first writes there takes longer than many a start.
+        sides[CODEX] = ([*app_server, PEERS / "codex-home", "auto"], True)
+        sides[CODEX_FILE] = ([*app_server, PEERS / "codex-home", "file"], True)
+    return sides

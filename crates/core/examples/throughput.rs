@@ -1,0 +1,220 @@
+//! How fast what an app-server writes is followed and read, on lines of Codex's, beside what a Rust program would do instead (`serde_json`
+//! for each line, and the same fold); and how fast credentials and evidence are judged. Prints one line of JSON: rates a second (medians),
+//! and the peak of resident memory after the tracker (Linux). Only a release build means anything.
+//!
+//! What is read stands in chunks of 1 MiB of whole lines, as a reader of a long stream has it.
+//!
+//! Usage: cargo run --release --example throughput [LINES [ROUNDS [JUDGED]]]
+
+use std::collections::{HashMap, HashSet};
+use std::error::Error;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use mcp_startup_core::{CredentialFacts, Evidence, METHOD, StartupTracker, assess, decode, judge};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+const FIXTURE: &str = include_str!("../../../tests/fixtures/codex-app-server-0.169.0.jsonl");
+const EVIDENCE: &str = include_str!("../../../tests/vectors/judge.json");
+const CHUNK: usize = 1 << 20;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let numbers: Result<Vec<usize>, _> =
+        std::env::args().skip(1).map(|text| text.parse()).collect();
+    let numbers = numbers?;
+    let number = |at: usize, unless_told: usize| numbers.get(at).copied().unwrap_or(unless_told);
+    let (lines, rounds, judged) = (number(0, 100_000), number(1, 5), number(2, 1_000_000));
+
+    let per_copy = FIXTURE.lines().count();
+    let chunk = FIXTURE.repeat(CHUNK / FIXTURE.len());
+    let per_chunk = per_copy * (CHUNK / FIXTURE.len());
+    let chunks = lines.div_ceil(per_chunk);
+    let lines = chunks * per_chunk;
+
+    let mut rates = Map::new();
+    let mut peak = None;
+    type Fold = fn(&str, usize) -> usize;
+    // Two of each: they come to the same.
+    let sides: [(&str, Fold); 4] = [
+        ("tracker", with_tracker),
+        ("serdeJsonFold", with_serde_json_and_fold),
+        ("decode", with_decode),
+        ("serdeJson", with_serde_json),
+    ];
+    let mut found = Vec::new();
+    for (name, side) in sides {
+        let mut count = 0;
+        let rate = median(rounds, || {
+            let began = Instant::now();
+            count = side(&chunk, chunks);
+            per_second(lines, began.elapsed())
+        });
+        found.push(count);
+        peak = peak.or_else(peak_kib);
+        rates.insert(name.to_owned(), rate.into());
+    }
+    if found[0] != found[1] || found[2] != found[3] {
+        return Err(format!("they differ: {found:?}").into());
+    }
+    let verdict =
+        json!({ "assess": assessed(judged, rounds), "judge": judge_all(judged, rounds)? });
+    println!(
+        "{}",
+        json!({ "lines": lines, "rounds": rounds, "linesPerSecond": rates, "peakKib": peak,
+            "judged": judged, "verdictsPerSecond": verdict })
+    );
+    Ok(())
+}
+
+fn with_tracker(chunk: &str, chunks: usize) -> usize {
+    let mut tracker = StartupTracker::default();
+    (0..chunks)
+        .map(|_| tracker.apply_lines(chunk.as_bytes()).prompts.len())
+        .sum()
+}
+
+fn with_serde_json_and_fold(chunk: &str, chunks: usize) -> usize {
+    let mut fold = Fold::default();
+    for _ in 0..chunks {
+        for line in chunk.lines() {
+            if let Ok(message) = serde_json::from_slice::<Message>(line.as_bytes())
+                && message.method == METHOD
+            {
+                fold.apply(message.params);
+            }
+        }
+    }
+    fold.prompts
+}
+
+/// Line by line, as they come.
+fn with_decode(chunk: &str, chunks: usize) -> usize {
+    let mut read = 0;
+    for _ in 0..chunks {
+        for line in chunk.lines() {
+            if let Ok(Some(said)) = decode(line.as_bytes()) {
+                black_box((said.name(), said.status(), said.failure_reason()));
+                read += 1;
+            }
+        }
+    }
+    read
+}
+
+fn with_serde_json(chunk: &str, chunks: usize) -> usize {
+    let mut read = 0;
+    for _ in 0..chunks {
+        for line in chunk.lines() {
+            if let Ok(Message {
+                method,
+                params: said,
+            }) = serde_json::from_slice(line.as_bytes())
+                && method == METHOD
+            {
+                black_box((&said.name, &said.status, &said.failure_reason));
+                read += 1;
+            }
+        }
+    }
+    read
+}
+
+#[derive(Deserialize)]
+struct Message {
+    method: String,
+    params: Params,
+}
+
+#[derive(PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Params {
+    thread_id: Option<String>,
+    name: String,
+    status: String,
+    error: Option<String>,
+    failure_reason: Option<String>,
+}
+
+/// The state of each (threadId, name), and one prompt for each name and episode.
+#[derive(Default)]
+struct Fold {
+    servers: HashMap<(Option<String>, String), Params>,
+    episodes: HashSet<String>,
+    prompts: usize,
+}
+
+impl Fold {
+    fn apply(&mut self, said: Params) {
+        let again = said.status == "failed"
+            && said.failure_reason.as_deref() == Some("reauthenticationRequired");
+        if again && self.episodes.insert(said.name.clone()) {
+            self.prompts += 1;
+        }
+        if said.status == "ready" {
+            self.episodes.remove(&said.name);
+        }
+        let key = (said.thread_id.clone(), said.name.clone());
+        if self.servers.get(&key) != Some(&said) {
+            self.servers.insert(key, said);
+        }
+    }
+}
+
+fn assessed(count: usize, rounds: usize) -> u64 {
+    let facts: Vec<CredentialFacts> = (0..1000)
+        .map(|n| CredentialFacts {
+            access_token: n % 7 != 0,
+            refresh_token: n % 3 == 0,
+            expires_at_ms: (n % 5 != 0).then_some(1_800_000_000_000 + n * 1000),
+        })
+        .collect();
+    median(rounds, || {
+        let began = Instant::now();
+        for facts in facts.iter().cycle().take(count) {
+            black_box(assess(black_box(facts), 1_800_000_500_000));
+        }
+        per_second(count, began.elapsed())
+    })
+}
+
+/// Each piece of evidence is judged once; copying it for the next is not counted.
+fn judge_all(count: usize, rounds: usize) -> Result<u64, Box<dyn Error>> {
+    let rows: Vec<Value> = serde_json::from_str(EVIDENCE)?;
+    let evidence = rows
+        .into_iter()
+        .map(|mut row| serde_json::from_value(row["evidence"].take()));
+    let evidence: Vec<Evidence> = evidence.collect::<Result<_, _>>()?;
+    Ok(median(rounds, || {
+        let (mut judged, mut took) = (0, Duration::ZERO);
+        while judged < count {
+            let batch = evidence.clone();
+            judged += batch.len();
+            let began = Instant::now();
+            for evidence in batch {
+                black_box(judge(evidence));
+            }
+            took += began.elapsed();
+        }
+        per_second(judged, took)
+    }))
+}
+
+fn per_second(count: usize, took: Duration) -> u64 {
+    (count as f64 / took.as_secs_f64()) as u64
+}
+
+/// Of so many rounds, after one that warms up.
+fn median(rounds: usize, mut round: impl FnMut() -> u64) -> u64 {
+    round();
+    let mut all: Vec<u64> = (0..rounds.max(1)).map(|_| round()).collect();
+    all.sort_unstable();
+    all[all.len() / 2]
+}
+
+/// The peak of resident memory so far, in KiB, where the system says.
+fn peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
