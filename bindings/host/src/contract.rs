@@ -78,12 +78,13 @@ impl From<AppliedLines> for Applied {
 
 /// A bad line: its number and what is wrong with it.
 #[derive(Serialize)]
-struct BadLine {
+pub struct BadLine {
     line: u64,
     error: DecodeError,
 }
 
-fn bad_lines(errors: Vec<LineError>) -> Vec<BadLine> {
+/// The bad lines, for JSON.
+pub fn bad_lines(errors: Vec<LineError>) -> Vec<BadLine> {
     let errors = errors.into_iter();
     errors
         .map(|LineError { line, error }| BadLine { line, error })

@@ -1,20 +1,76 @@
 //! Reading and writing the contract, and following it.
+//!
+//! Bytes are lent, as `&[u8]`: UniFFI would copy a `Vec<u8>` three times from Swift and twice from Kotlin. And what is read goes back as
+//! objects: as JSON it would be written and parsed once more.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mcp_startup_core::{self as core};
-use mcp_startup_host::{HostError, answer, contract};
+use mcp_startup_core::{self as core, McpServerStatusUpdatedNotification};
+use mcp_startup_host::{answer, contract};
 
-/// One line: the notification's params, or null for a message of another method or a blank line.
+/// A notification that was read: its fields as the texts of the wire.
+#[derive(uniffi::Record)]
+struct Said {
+    thread_id: Option<String>,
+    name: String,
+    status: String,
+    error: Option<String>,
+    failure_reason: Option<String>,
+}
+
+impl From<&McpServerStatusUpdatedNotification> for Said {
+    fn from(said: &McpServerStatusUpdatedNotification) -> Self {
+        Self {
+            thread_id: said.thread_id().map(str::to_owned),
+            name: said.name().to_owned(),
+            status: said.status().as_str().to_owned(),
+            error: said.error().map(str::to_owned),
+            failure_reason: said
+                .failure_reason()
+                .map(|reason| reason.as_str().to_owned()),
+        }
+    }
+}
+
+/// What one line is: neither for a message of another method and for a blank line.
+#[derive(uniffi::Record)]
+struct ReadLine {
+    notification: Option<Said>,
+    /// The answer that is an error.
+    error: Option<String>,
+}
+
+/// What many lines are.
+#[derive(uniffi::Record)]
+struct ReadLines {
+    notifications: Vec<Said>,
+    /// The answer with the bad lines.
+    errors: String,
+}
+
+/// One line.
 #[uniffi::export]
-fn decode(line: Vec<u8>) -> String {
-    answer(core::decode(&line).map_err(HostError::from))
+fn decode(line: &[u8]) -> ReadLine {
+    match core::decode(line) {
+        Ok(said) => ReadLine {
+            notification: said.as_ref().map(Said::from),
+            error: None,
+        },
+        Err(error) => ReadLine {
+            notification: None,
+            error: Some(answer::<()>(Err(error.into()))),
+        },
+    }
 }
 
 /// The bytes of many lines.
 #[uniffi::export]
-fn decode_lines(lines: Vec<u8>) -> String {
-    answer(Ok(contract::Decoded::from(core::decode_lines(&lines))))
+fn decode_lines(lines: &[u8]) -> ReadLines {
+    let read = core::decode_lines(lines);
+    ReadLines {
+        notifications: read.notifications.iter().map(Said::from).collect(),
+        errors: answer(Ok(contract::bad_lines(read.errors))),
+    }
 }
 
 /// The line of a notification with these params.
@@ -47,8 +103,8 @@ impl Tracker {
     }
 
     /// Takes the bytes of whole lines.
-    fn apply_lines(&self, lines: Vec<u8>) -> String {
-        let applied = self.lock().apply_lines(&lines);
+    fn apply_lines(&self, lines: &[u8]) -> String {
+        let applied = self.lock().apply_lines(lines);
         answer(Ok(contract::Applied::from(applied)))
     }
 

@@ -5,9 +5,9 @@ import McpStartupFFI
 ///
 /// Throws ``McpStartupError/decode(kind:field:message:)``, which names the field.
 public func decode(_ line: Data) throws -> McpServerStatusUpdatedNotification? {
-    let read = try value(
-        of: McpStartupFFI.decode(line: line), as: McpServerStatusUpdatedNotification.Trusted?.self)
-    return read?.notification
+    let read = McpStartupFFI.decode(line: line)
+    if let error = read.error { _ = try value(of: error, as: Done.self) }
+    return read.notification.map(McpServerStatusUpdatedNotification.init)
 }
 
 /// The same for a line that is a text.
@@ -19,7 +19,10 @@ public func decode(_ line: String) throws -> McpServerStatusUpdatedNotification?
 ///
 /// A bad line is reported with its number, and the others are kept; lines of other methods are passed over.
 public func decodeLines(_ lines: Data) -> DecodedLines {
-    alwaysValue(of: McpStartupFFI.decodeLines(lines: lines))
+    let read = McpStartupFFI.decodeLines(lines: lines)
+    return DecodedLines(
+        notifications: read.notifications.map(McpServerStatusUpdatedNotification.init),
+        errors: alwaysValue(of: read.errors))
 }
 
 /// What the bytes of many lines are.
@@ -28,20 +31,6 @@ public struct DecodedLines: Sendable, Hashable {
     public let notifications: [McpServerStatusUpdatedNotification]
     /// The bad lines, in order.
     public let errors: [LineError]
-}
-
-extension DecodedLines: Decodable {
-    private enum CodingKeys: CodingKey {
-        case notifications, errors
-    }
-
-    public init(from decoder: any Decoder) throws {
-        let fields = try decoder.container(keyedBy: CodingKeys.self)
-        let trusted = try fields.decode(
-            [McpServerStatusUpdatedNotification.Trusted].self, forKey: .notifications)
-        notifications = trusted.map(\.notification)
-        errors = try fields.decode([LineError].self, forKey: .errors)
-    }
 }
 
 /// A bad line among many.

@@ -31,6 +31,13 @@ public struct McpServerStatusUpdatedNotification: Sendable, Hashable {
         self.failureReason = failureReason
     }
 
+    /// What the library below has read.
+    init(_ said: Said) {
+        self.init(
+            said.name, McpServerStartupState(wire: said.status), threadId: said.threadId, error: said.error,
+            failureReason: said.failureReason.map(McpServerStartupFailureReason.init(wire:)))
+    }
+
     /// The start of `name` has begun.
     public static func starting(_ name: String, threadId: String? = nil) -> Self {
         Self(name, .starting, threadId: threadId)
@@ -86,8 +93,10 @@ extension McpServerStatusUpdatedNotification: Codable {
             params[key] = try fields.decodeIfPresent(String.self, forKey: key)
         }
         let line = try json(of: Message(params: Dictionary(uniqueKeysWithValues: params.map { ($0.rawValue, $1) })))
-        let read = try value(of: McpStartupFFI.decode(line: Data(line.utf8)), as: Trusted.self)
-        self = read.notification
+        guard let read = try McpStartup.decode(line) else {
+            throw McpStartupError.internal(message: "a notification is none")
+        }
+        self = read
     }
 
     /// Writes the five fields.
@@ -103,20 +112,5 @@ extension McpServerStatusUpdatedNotification: Codable {
     private struct Message: Encodable {
         let method = McpServerStatusUpdatedNotification.method
         let params: [String: String]
-    }
-
-    /// A notification that the library below has written, and that needs no second look.
-    struct Trusted: Decodable {
-        let notification: McpServerStatusUpdatedNotification
-
-        init(from decoder: any Decoder) throws {
-            let fields = try decoder.container(keyedBy: CodingKeys.self)
-            notification = McpServerStatusUpdatedNotification(
-                try fields.decode(String.self, forKey: .name),
-                try fields.decode(McpServerStartupState.self, forKey: .status),
-                threadId: try fields.decodeIfPresent(String.self, forKey: .threadId),
-                error: try fields.decodeIfPresent(String.self, forKey: .error),
-                failureReason: try fields.decodeIfPresent(McpServerStartupFailureReason.self, forKey: .failureReason))
-        }
     }
 }

@@ -1,15 +1,16 @@
 package io.github.mcpstartup
 
+import io.github.mcpstartup.ffi.Said
 import kotlinx.serialization.KSerializer
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.SerializationException
 import kotlinx.serialization.descriptors.SerialDescriptor
 import kotlinx.serialization.encoding.Decoder
 import kotlinx.serialization.encoding.Encoder
+import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonDecoder
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonEncoder
-import kotlinx.serialization.json.JsonNull
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.jsonArray
@@ -92,13 +93,33 @@ public class McpServerStatusUpdatedNotification internal constructor(
             McpServerStartupFailureReason.ReauthenticationRequired,
         )
 
-        /** What the library has read: its five fields. */
-        internal fun of(params: JsonObject): McpServerStatusUpdatedNotification = McpServerStatusUpdatedNotification(
-            params.text("threadId"),
-            params.text("name").orEmpty(),
-            McpServerStartupState.of(params.text("status").orEmpty()),
-            params.text("error"),
-            params.text("failureReason")?.let(McpServerStartupFailureReason::of),
+        /**
+         * What a verdict says on the wire: its message as the error, and its reason, if it has one.
+         *
+         * It is judged anew by the evidence in it: a verdict that somebody built by hand says nothing else than [judge] would.
+         */
+        public fun ofFailure(
+            name: String,
+            failure: StartupFailure,
+            threadId: String? = null,
+        ): McpServerStatusUpdatedNotification {
+            val judged = judge(failure.evidence)
+            return McpServerStatusUpdatedNotification(
+                threadId,
+                name,
+                McpServerStartupState.Failed,
+                judged.message,
+                judged.failureReason,
+            )
+        }
+
+        /** What the library below has read. */
+        internal fun of(said: Said): McpServerStatusUpdatedNotification = McpServerStatusUpdatedNotification(
+            said.threadId,
+            said.name,
+            McpServerStartupState.of(said.status),
+            said.error,
+            said.failureReason?.let(McpServerStartupFailureReason::of),
         )
     }
 }
@@ -126,8 +147,9 @@ internal object NotificationSerializer : KSerializer<McpServerStatusUpdatedNotif
  * @throws DecodeException It names the field.
  */
 public fun decode(line: ByteArray): McpServerStatusUpdatedNotification? {
-    val params = unwrap(io.github.mcpstartup.ffi.decode(line))
-    return if (params is JsonNull) null else McpServerStatusUpdatedNotification.of(params.jsonObject)
+    val read = lend(line) { io.github.mcpstartup.ffi.decode(it) }
+    read.error?.let(::unwrap)
+    return read.notification?.let(McpServerStatusUpdatedNotification::of)
 }
 
 /** The same for a text. */
@@ -156,14 +178,14 @@ public data class DecodedLines internal constructor(
 
 /** Reads many lines (LF or CRLF; the last one needs no end). A bad line is reported with its number and the others are kept. */
 public fun decodeLines(lines: ByteArray): DecodedLines {
-    val decoded = unwrap(io.github.mcpstartup.ffi.decodeLines(lines)).jsonObject
+    val read = lend(lines) { io.github.mcpstartup.ffi.decodeLines(it) }
     return DecodedLines(
-        decoded.getValue("notifications").jsonArray.map { McpServerStatusUpdatedNotification.of(it.jsonObject) },
-        lineErrorsOf(decoded),
+        read.notifications.map(McpServerStatusUpdatedNotification::of),
+        lineErrorsOf(unwrap(read.errors).jsonArray),
     )
 }
 
-internal fun lineErrorsOf(read: JsonObject): List<LineError> = read.getValue("errors").jsonArray.map {
+internal fun lineErrorsOf(errors: JsonArray): List<LineError> = errors.map {
     val bad = it.jsonObject
     LineError(bad.getValue("line").jsonPrimitive.long, decodeExceptionOf(bad.getValue("error").jsonObject))
 }

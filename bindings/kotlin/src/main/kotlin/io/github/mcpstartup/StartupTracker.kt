@@ -73,7 +73,7 @@ public class StartupTracker(limit: Long? = null) : AutoCloseable {
 
     /** Takes the bytes of whole lines; lines of other messages are passed over, bad ones reported by number. */
     public fun apply(lines: ByteArray): AppliedLines {
-        val applied = unwrap(tracker.applyLines(lines)).jsonObject
+        val applied = unwrap(lend(lines) { tracker.applyLines(it) }).jsonObject
         return AppliedLines(
             applied.getValue("notifications").jsonPrimitive.long,
             applied.getValue("changed").jsonArray.map {
@@ -81,7 +81,7 @@ public class StartupTracker(limit: Long? = null) : AutoCloseable {
                 Pair(if (threadId is JsonNull) null else threadId.jsonPrimitive.content, name.jsonPrimitive.content)
             },
             applied.getValue("prompts").jsonArray.map { it.jsonPrimitive.content },
-            lineErrorsOf(applied),
+            lineErrorsOf(applied.getValue("errors").jsonArray),
         )
     }
 

@@ -28,3 +28,8 @@ public fun authStatusOf(configured: Boolean, stored: CredentialWorth?, oauthPubl
             io.github.mcpstartup.ffi.authStatusOf(configured, stored?.let { wire.encodeToString(it) }, oauthPublished),
         ),
     )
+
+/** What its notification carries: set for the one kind that a sign-in *again* mends. */
+public val StartupFailure.failureReason: McpServerStartupFailureReason?
+    get() = McpServerStartupFailureReason.ReauthenticationRequired
+        .takeIf { kind == StartupFailureKind.REAUTHENTICATION_REQUIRED }

@@ -80,6 +80,15 @@ class VectorsTest {
         val failure = judge(Evidence(server = "a"))
         assertEquals(failure, wire.decodeFromString(StartupFailure.serializer(), wire.encodeToString(failure)))
     }
+
+    @Test
+    fun `a verdict that somebody built by hand says no more than its evidence`() {
+        val built = judge(Evidence(server = "a")).copy(
+            kind = StartupFailureKind.REAUTHENTICATION_REQUIRED,
+            recovery = Recovery.REAUTHENTICATE,
+        )
+        assertEquals(null, McpServerStatusUpdatedNotification.ofFailure("a", built).failureReason)
+    }
 }
 
 internal val ROOT = File(System.getProperty("user.dir")).resolve("../..").canonicalFile
@@ -232,9 +241,11 @@ private fun checkJudge(case: JsonObject) {
     case.string("kind")?.let {
         assertEquals(listOf(it, case.string("recovery")), listOf(failure.kind.wire, failure.recovery.wire))
     }
-    // The one kind that has a reason.
-    val reason = failure.kind.wire.takeIf { failure.kind == StartupFailureKind.REAUTHENTICATION_REQUIRED }
-    assertEquals(case.string("failureReason"), reason)
+    // By what it says on the wire.
+    val said = McpServerStatusUpdatedNotification.ofFailure("linear", failure)
+    assertEquals(case.string("failureReason"), said.failureReason?.wire)
+    assertEquals(failure.message, said.error)
+    assertEquals(McpServerStartupState.Failed, said.status)
     assertEquals(case.getValue("evidence"), wire.encodeToJsonElement(failure.evidence))
     val message = failure.message
     assertTrue(message.isNotEmpty() && message.codePointCount(0, message.length) <= 300, message)

@@ -1,0 +1,157 @@
+// How fast what an app-server writes is followed and read, on lines of Codex's, beside what a Kotlin program would do instead:
+// kotlinx.serialization for each line, and the same fold. Prints one line of JSON: rates in lines a second (medians), how many times
+// faster, and the peak of resident memory after the tracker alone (Linux). Only a release build means anything.
+//
+// What is read stands in chunks of 1 MiB of whole lines, as a reader of a long stream has it; the lines are rounded up to whole copies of
+// the fixture.
+//
+// usage: scripts/kotlin bench [LINES [ROUNDS]]
+
+package io.github.mcpstartup.bench
+
+import io.github.mcpstartup.StartupTracker
+import io.github.mcpstartup.decodeLines
+import kotlinx.serialization.Serializable
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.buildJsonObject
+import kotlinx.serialization.json.put
+import kotlinx.serialization.json.putJsonObject
+import java.io.File
+import kotlin.math.roundToLong
+
+private const val CHUNK = 1 shl 20
+
+/** The lines, as chunks: [whole] so many times, and then [rest]. */
+private class Lines(fixture: ByteArray, wanted: Long) {
+    private val perCopy = fixture.count { it == '\n'.code.toByte() }
+    private val copies = (wanted + perCopy - 1) / perCopy
+    private val perChunk = CHUNK / fixture.size
+    private val whole = repeated(fixture, perChunk)
+    private val rest = repeated(fixture, (copies % perChunk).toInt())
+
+    val count: Long = copies * perCopy
+
+    fun forEach(take: (ByteArray) -> Unit) {
+        for (chunk in 1..copies / perChunk) take(whole)
+        if (rest.isNotEmpty()) take(rest)
+    }
+
+    private fun repeated(fixture: ByteArray, times: Int) =
+        ByteArray(fixture.size * times) { fixture[it % fixture.size] }
+}
+
+/** What a side has found: notifications of ours, and users to ask. */
+private data class Found(val notifications: Long, val prompts: Int)
+
+private fun withTracker(lines: Lines): Found {
+    var notifications = 0L
+    var prompts = 0
+    StartupTracker().use { tracker ->
+        lines.forEach { chunk ->
+            val applied = tracker.apply(chunk)
+            notifications += applied.notifications
+            prompts += applied.prompts.size
+        }
+    }
+    return Found(notifications, prompts)
+}
+
+private fun withDecodeLines(lines: Lines): Found {
+    val fold = Fold()
+    lines.forEach { chunk ->
+        for (said in decodeLines(chunk).notifications) {
+            fold.apply(Params(said.threadId, said.name, said.status.wire, said.error, said.failureReason?.wire))
+        }
+    }
+    return fold.found()
+}
+
+@Serializable
+private data class Message(val method: String, val params: Params)
+
+@Serializable
+private data class Params(
+    val threadId: String? = null,
+    val name: String,
+    val status: String,
+    val error: String? = null,
+    val failureReason: String? = null,
+)
+
+private val json = Json { ignoreUnknownKeys = true }
+
+private fun withSerialization(lines: Lines): Found {
+    val fold = Fold()
+    lines.forEach { chunk ->
+        for (line in chunk.decodeToString().lineSequence()) {
+            if (line.isEmpty()) continue
+            val message = json.decodeFromString<Message>(line)
+            if (message.method == "mcpServer/startupStatus/updated") fold.apply(message.params)
+        }
+    }
+    return fold.found()
+}
+
+/** The state of each (threadId, name), which of them changed, and one prompt for each name and episode. */
+private class Fold {
+    private val servers = HashMap<Pair<String?, String>, Params>()
+    private val changed = HashSet<Pair<String?, String>>()
+    private val episodes = HashSet<String>()
+    private var notifications = 0L
+    private var prompts = 0
+
+    fun apply(said: Params) {
+        notifications += 1
+        val key = Pair(said.threadId, said.name)
+        if (servers[key] != said) {
+            servers[key] = said
+            changed.add(key)
+        }
+        val again = said.status == "failed" && said.failureReason == "reauthenticationRequired"
+        if (again && episodes.add(said.name)) prompts += 1
+        if (said.status == "ready") episodes.remove(said.name)
+    }
+
+    fun found() = Found(notifications, prompts)
+}
+
+/** The peak of resident memory so far, where the system says. */
+private fun peakKib(): Long? = File("/proc/self/status").takeIf { it.exists() }?.useLines { status ->
+    status.first { it.startsWith("VmHWM:") }.filter { it.isDigit() }.toLong()
+}
+
+fun main(arguments: Array<String>) {
+    val wanted = arguments.getOrNull(0)?.toLong() ?: 100_000
+    val rounds = arguments.getOrNull(1)?.toInt() ?: 5
+    val lines = Lines(File("tests/fixtures/codex-app-server-0.169.0.jsonl").readBytes(), wanted)
+
+    val sides = mapOf("tracker" to ::withTracker, "decodeLines" to ::withDecodeLines, "serialization" to ::withSerialization)
+    val rates = sides.mapValues { mutableListOf<Double>() }
+    var peak: Long? = null
+    // A JVM is warm after some million lines. The tracker's is the first memory that is needed.
+    for (side in sides.values) {
+        repeat((3_000_000 / lines.count).toInt() + 1) { side(lines) }
+        peak = peak ?: peakKib()
+    }
+    repeat(rounds) {
+        val found = sides.map { (name, side) ->
+            val began = System.nanoTime()
+            val found = side(lines)
+            rates.getValue(name).add(lines.count / ((System.nanoTime() - began) / 1e9))
+            found
+        }
+        check(found.distinct().size == 1) { "they differ: $found" }
+    }
+    val median = rates.mapValues { (_, all) -> all.sorted()[all.size / 2] }
+    fun ratio(name: String) = (median.getValue(name) / median.getValue("serialization") * 100).roundToLong() / 100.0
+    println(
+        buildJsonObject {
+            put("lines", lines.count)
+            put("rounds", rounds)
+            putJsonObject("linesPerSecond") { median.forEach { (name, rate) -> put(name, rate.roundToLong()) } }
+            put("trackerToSerialization", ratio("tracker"))
+            put("decodeLinesToSerialization", ratio("decodeLines"))
+            put("peakKib", peak)
+        },
+    )
+}
