@@ -429,6 +429,9 @@ async fn start_each(starts: Starts, servers: Vec<ServerEntry>) {
     for entry in servers.into_iter().filter(|entry| entry.enabled) {
         let starts = starts.clone();
         tasks.spawn(async move { starts.start(&entry, |_, _| None).await });
+        // The next begins when what this one sent is on its way and what came meanwhile was read: of hundreds that begin in one
+        // moment each opens a connection of its own, where the first ones' could be used again.
+        tokio::task::yield_now().await;
     }
     while tasks.join_next().await.is_some() {}
 }
