@@ -23,6 +23,10 @@ READ: dict[str, list[list[tuple[str, str]]]] = {
     "Python": [
         [("tracker", "tracker"), ("jsonFold", "json and a fold")],
         [("decodeLines", "decode_lines, three fields read"), ("msgspec", "msgspec, three fields read")],
+        [
+            ("decodeLinesAtOnce", "decode_lines of all at once, three fields read"),
+            ("msgspecAtOnce", "msgspec of all at once, three fields read"),
+        ],
         [("decode", "decode"), ("json", "json and a dataclass")],
     ],
     "Swift": [
@@ -78,6 +82,8 @@ def of_language(language: str, wanted: int, found: dict[str, Any]) -> list[Row]:
     }
     rows = []
     for sides in READ[language]:
+        if sides[0][0] not in rates:
+            continue
         named = case(language, sides[0][1], wanted)
         for at, (rate, side) in enumerate(sides):
             is_ours = at == 0
