@@ -72,7 +72,7 @@ def commands(run: Run, lines: int, rounds: int) -> dict[str, list[str | Path]]:
         sides["Swift"] = [ROOT / "scripts" / "swift", "bench", str(lines), str(rounds)]
         if shutil.which("mvn"):
             sides["Kotlin"] = [ROOT / "scripts" / "kotlin", "bench", str(lines), str(rounds)]
-    return sides
+    return {language: command for language, command in sides.items() if not run.languages or language in run.languages}
 
 
 def of_language(language: str, wanted: int, found: dict[str, Any]) -> list[Row]:

@@ -19,8 +19,12 @@ CHART = ROOT / "bench" / "suites" / "chart.py"
 def write(folder: Path, run: Run, measured: dict[str, list[Row]]) -> Path:
     """Writes `benchmarks.json`, `.md` and `.svg`. Suites that were not measured this time keep what they had."""
     file = folder / "benchmarks.json"
-    kept = json.loads(file.read_text())["suites"] if file.exists() else {}
-    suites = {**kept, **{name: [row.to_json() for row in rows] for name, rows in measured.items()}}
+    suites = json.loads(file.read_text())["suites"] if file.exists() else {}
+    for name, rows in measured.items():
+        # What was measured of a part only leaves the rest as it was.
+        cases = {row.case for row in rows}
+        kept = [row for row in suites.get(name, []) if run.languages and row["case"] not in cases]
+        suites[name] = [row.to_json() for row in rows] + kept
     found = {"machine": machine(), "versions": versions(run), "runs": run.runs, "suites": suites}
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")

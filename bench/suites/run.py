@@ -26,6 +26,8 @@ class Run:
     # Only to see that it works: next to nothing of everything, from debug builds, and the peers that are installed in no time.
     tiny: bool
     build: bool
+    # Of `lines`: only these languages.
+    languages: list[str]
 
     @property
     def profile(self) -> str:
