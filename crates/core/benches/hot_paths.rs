@@ -9,23 +9,14 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use mcp_startup_core::{
-    CredentialFacts, Evidence, StartupTracker, assess, decode, decode_lines, encode, judge,
-};
+use mcp_startup_core::{StartupTracker, assess, decode, decode_lines, encode, judge};
 
-/// Lines that a real app-server wrote.
-const LINES: &[u8] = include_bytes!("../../../tests/fixtures/codex-app-server-0.169.0.jsonl");
-const EVIDENCE: &str = include_str!("../../../tests/vectors/judge.json");
+mod samples;
 
-fn lines() -> Vec<&'static [u8]> {
-    LINES
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .collect()
-}
+const LINES: &[u8] = samples::LINES.as_bytes();
 
 fn contract(criterion: &mut Criterion) {
-    let lines = lines();
+    let lines: Vec<&[u8]> = samples::LINES.lines().map(str::as_bytes).collect();
     let notifications = decode_lines(LINES).notifications;
     let mut group = criterion.benchmark_group("contract");
     group.throughput(Throughput::Elements(lines.len() as u64));
@@ -54,24 +45,14 @@ fn contract(criterion: &mut Criterion) {
 }
 
 fn verdict(criterion: &mut Criterion) {
-    let facts: Vec<CredentialFacts> = (0..1000)
-        .map(|n| CredentialFacts {
-            access_token: n % 7 != 0,
-            refresh_token: n % 3 == 0,
-            expires_at_ms: (n % 5 != 0).then_some(1_800_000_000_000 + n * 1000),
-        })
-        .collect();
-    let rows: Vec<serde_json::Value> = serde_json::from_str(EVIDENCE).unwrap();
-    let evidence: Vec<Evidence> = rows
-        .iter()
-        .map(|row| serde_json::from_value(row["evidence"].clone()).unwrap())
-        .collect();
+    let facts = samples::facts();
+    let evidence = samples::evidence().unwrap();
     let mut group = criterion.benchmark_group("verdict");
     group.throughput(Throughput::Elements(facts.len() as u64));
     group.bench_function("assess", |bencher| {
         bencher.iter(|| {
             for facts in &facts {
-                black_box(assess(black_box(facts), 1_800_000_500_000));
+                black_box(assess(black_box(facts), samples::NOW_MS));
             }
         });
     });

@@ -13,12 +13,15 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use mcp_startup_core::{CredentialFacts, Evidence, METHOD, StartupTracker, assess, decode, judge};
+use mcp_startup_core::{METHOD, StartupTracker, assess, decode, judge};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
-const FIXTURE: &str = include_str!("../../../tests/fixtures/codex-app-server-0.169.0.jsonl");
-const EVIDENCE: &str = include_str!("../../../tests/vectors/judge.json");
+#[path = "../benches/samples/mod.rs"]
+mod samples;
+
+use samples::LINES;
+
 const CHUNK: usize = 1 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -28,9 +31,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let number = |at: usize, unless_told: usize| numbers.get(at).copied().unwrap_or(unless_told);
     let (lines, rounds, judged) = (number(0, 100_000), number(1, 5), number(2, 1_000_000));
 
-    let per_copy = FIXTURE.lines().count();
-    let chunk = FIXTURE.repeat(CHUNK / FIXTURE.len());
-    let per_chunk = per_copy * (CHUNK / FIXTURE.len());
+    let per_copy = LINES.lines().count();
+    let chunk = LINES.repeat(CHUNK / LINES.len());
+    let per_chunk = per_copy * (CHUNK / LINES.len());
     let chunks = lines.div_ceil(per_chunk);
     let lines = chunks * per_chunk;
 
@@ -166,17 +169,11 @@ impl Fold {
 }
 
 fn assessed(count: usize, rounds: usize) -> u64 {
-    let facts: Vec<CredentialFacts> = (0..1000)
-        .map(|n| CredentialFacts {
-            access_token: n % 7 != 0,
-            refresh_token: n % 3 == 0,
-            expires_at_ms: (n % 5 != 0).then_some(1_800_000_000_000 + n * 1000),
-        })
-        .collect();
+    let facts = samples::facts();
     median(rounds, || {
         let began = Instant::now();
         for facts in facts.iter().cycle().take(count) {
-            black_box(assess(black_box(facts), 1_800_000_500_000));
+            black_box(assess(black_box(facts), samples::NOW_MS));
         }
         per_second(count, began.elapsed())
     })
@@ -184,11 +181,7 @@ fn assessed(count: usize, rounds: usize) -> u64 {
 
 /// Each piece of evidence is judged once; copying it for the next is not counted.
 fn judge_all(count: usize, rounds: usize) -> Result<u64, Box<dyn Error>> {
-    let rows: Vec<Value> = serde_json::from_str(EVIDENCE)?;
-    let evidence = rows
-        .into_iter()
-        .map(|mut row| serde_json::from_value(row["evidence"].take()));
-    let evidence: Vec<Evidence> = evidence.collect::<Result<_, _>>()?;
+    let evidence = samples::evidence()?;
     Ok(median(rounds, || {
         let (mut judged, mut took) = (0, Duration::ZERO);
         while judged < count {

@@ -1,0 +1,30 @@
+//! What is measured: by the benches, and by `examples/throughput.rs` beside what others would do.
+
+use mcp_startup_core::{CredentialFacts, Evidence};
+use serde_json::Value;
+
+/// Lines that a real app-server wrote.
+pub const LINES: &str = include_str!("../../../../tests/fixtures/codex-app-server-0.169.0.jsonl");
+/// In ms since the Unix epoch: the time at which [`facts`] are assessed.
+pub const NOW_MS: i64 = 1_800_000_500_000;
+const EVIDENCE: &str = include_str!("../../../../tests/vectors/judge.json");
+
+/// A thousand credentials of every worth.
+pub fn facts() -> Vec<CredentialFacts> {
+    (0..1000)
+        .map(|n| CredentialFacts {
+            access_token: n % 7 != 0,
+            refresh_token: n % 3 == 0,
+            expires_at_ms: (n % 5 != 0).then_some(1_800_000_000_000 + n * 1000),
+        })
+        .collect()
+}
+
+/// The evidence of every case of `tests/vectors/judge.json`.
+pub fn evidence() -> serde_json::Result<Vec<Evidence>> {
+    let rows: Vec<Value> = serde_json::from_str(EVIDENCE)?;
+    let evidence = rows
+        .into_iter()
+        .map(|mut row| serde_json::from_value(row["evidence"].take()));
+    evidence.collect()
+}
