@@ -423,15 +423,19 @@ impl Starts {
     }
 }
 
+/// Awaited between two starts that begin: what the first sent is on its way then, and what came meanwhile was read. Of hundreds that
+/// begin in one moment each opens a connection of its own, where the first ones' could be used again.
+pub(crate) async fn before_the_next() {
+    tokio::task::yield_now().await;
+}
+
 /// One start of every enabled server.
 async fn start_each(starts: Starts, servers: Vec<ServerEntry>) {
     let mut tasks = JoinSet::new();
     for entry in servers.into_iter().filter(|entry| entry.enabled) {
         let starts = starts.clone();
         tasks.spawn(async move { starts.start(&entry, |_, _| None).await });
-        // The next begins when what this one sent is on its way and what came meanwhile was read: of hundreds that begin in one
-        // moment each opens a connection of its own, where the first ones' could be used again.
-        tokio::task::yield_now().await;
+        before_the_next().await;
     }
     while tasks.join_next().await.is_some() {}
 }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authorization;
 use crate::backoff::{pause, random, retry_after};
-use crate::check::{Keeping, Run, Starts, Startup};
+use crate::check::{Keeping, Run, Starts, Startup, before_the_next};
 use crate::event::{StartupEvent, Update};
 use crate::findings::Findings;
 use crate::known::Known;
@@ -235,6 +235,7 @@ async fn keep_starting_each(starts: Starts, servers: Vec<(ServerEntry, Signals)>
             changes: Changes::default(),
         };
         tasks.spawn(server.keep_starting());
+        before_the_next().await;
     }
     starts.cancellation.cancelled().await;
     while tasks.join_next().await.is_some() {}
