@@ -27,8 +27,13 @@ pub fn answer(body: &[u8]) -> Response {
     };
     match reply(&message) {
         None => StatusCode::ACCEPTED.into_response(),
-        Some(reply) => ([(header::CONTENT_TYPE, "application/json")], reply.to_string()).into_response(),
+        Some(reply) => json_of(&reply),
     }
+}
+
+/// A response with this JSON.
+pub fn json_of(value: &Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
 
 /// Serves until whoever has started this program closes its stdin.

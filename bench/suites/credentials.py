@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .rows import Row
-from .run import TARGET, Run, Sample, last_line
+from .run import TARGET, Run, last_line
 
 OURS = "mcp-startup"
 ROUNDS = "the rounds that takes"
@@ -37,7 +37,8 @@ def verdict(run: Run) -> list[Row]:
             home(Path(folder), "http://127.0.0.1:9", servers)
             command: list[str | Path] = [run.program, "status", "--config", Path(folder) / "config.toml"]
             samples.append(run.process(command))
-    return [*rows, row(f"status of {servers:,} servers whose credentials are in a file", samples)]
+    status = f"status of {servers:,} servers whose credentials are in a file"
+    return [*rows, Row.of_processes(status, OURS, samples, is_reference=True)]
 
 
 def refresh(run: Run) -> list[Row]:
@@ -56,7 +57,7 @@ def refresh(run: Run) -> list[Row]:
                 syncs.append(synced_writes(Path(folder), credentials.read_bytes(), servers))
     rounds = -(-servers // 32)
     return [
-        row(refreshes(servers), samples),
+        Row.of_processes(refreshes(servers), OURS, samples, is_reference=True),
         Row(refreshes(servers), ROUNDS, "s", [rounds * 0.25]),
         Row(refreshes(servers), SYNCS, "s", syncs),
     ]
@@ -95,10 +96,3 @@ def home(folder: Path, url: str, servers: int) -> Path:
     credentials.touch(mode=0o600)
     credentials.write_text(json.dumps(records))
     return credentials
-
-
-def row(case: str, samples: list[Sample]) -> Row:
-    return Row(
-        case, OURS, "s", [sample.wall for sample in samples], [sample.cpu for sample in samples],
-        [sample.memory for sample in samples], is_reference=True,
-    )  # fmt: skip

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from . import credentials, lines, start
 from .rows import Row, find
 
-MILLION = 1_000_000
-
 
 @dataclass
 class Goal:
@@ -29,16 +27,15 @@ class Goal:
         return f"| {self.what} | {bound} {self.limit:g} {self.unit} | {reached:.3g} {self.unit} | {'yes' if is_met else '**no**'} |"
 
 
-def ratio(case: str, side: str, over: str, without: tuple[str, str] = ("", "")) -> Callable[[list[Row]], float | None]:
-    """How many times longer (or, of rates, faster) a side is than another, less what the sides `without` take."""
+def ratio(case: str, side: str, over: str, less: str | None = None) -> Callable[[list[Row]], float | None]:
+    """How many times longer (or, of rates, faster) a side is than another; of the first without what the side `less` takes."""
 
     def of(rows: list[Row]) -> float | None:
         one, other = find(rows, case, side), find(rows, case, over)
         if one is None or other is None:
             return None
-        less = find(rows, case, without[0])
-        more = find(rows, case, without[1])
-        return (one.median - (less.median if less else 0)) / (other.median - (more.median if more else 0))
+        without = find(rows, case, less) if less else None
+        return (one.median - (without.median if without else 0)) / other.median
 
     return of
 
@@ -64,9 +61,12 @@ def refreshes(rows: list[Row]) -> float | None:
     return (ours.median - syncs.median) / rounds.median if ours and rounds and syncs else None
 
 
-def rate(language: str, ours: str, count: int = 100_000) -> Callable[[list[Row]], float | None]:
-    named = lines.case(language, ours, count)
-    return of_row(named, ours, lambda row: row.median / MILLION)
+def million_lines(language: str, ours: str) -> Callable[[list[Row]], float | None]:
+    return millions(lines.case(language, ours, 100_000), ours)
+
+
+def millions(case: str, side: str) -> Callable[[list[Row]], float | None]:
+    return of_row(case, side, lambda row: row.median / 1e6)
 
 
 def memory_growth(language: str) -> Callable[[list[Row]], float | None]:
@@ -89,16 +89,16 @@ GOALS = [
     Goal("50 stdio servers: over bare rmcp", ratio(start.stdio(50), start.PROGRAM, start.BARE), 1.25, TIMES, True),
     Goal(
         "200 HTTP servers, from Node less Node's own start: over the program",
-        ratio(BUSY, start.NODE, start.PROGRAM, (start.NODE_ALONE, "")), 1.5, TIMES, True,
+        ratio(BUSY, start.NODE, start.PROGRAM, start.NODE_ALONE), 1.5, TIMES, True,
     ),
     Goal(
         "200 HTTP servers, from Python less Python's own start: over the program",
-        ratio(BUSY, start.PYTHON, start.PROGRAM, (start.PYTHON_ALONE, "")), 1.5, TIMES, True,
+        ratio(BUSY, start.PYTHON, start.PROGRAM, start.PYTHON_ALONE), 1.5, TIMES, True,
     ),
     Goal("`mcp-startup --version`", of_row(start.VERSION, start.PROGRAM, lambda row: row.median * 1000), 10, "ms", True),
-    Goal("decode in Rust", rate("Rust", "decode"), 3, "M lines/s", False),
+    Goal("decode in Rust", million_lines("Rust", "decode"), 3, "M lines/s", False),
     *(
-        Goal(f"tracker over bytes, {language}", rate(language, "tracker"), 3, "M lines/s", False)
+        Goal(f"tracker over bytes, {language}", million_lines(language, "tracker"), 3, "M lines/s", False)
         for language in ["Rust", "Node addon", "Python", "Swift", "Kotlin"]
     ),
     *(
@@ -119,8 +119,8 @@ GOALS = [
         "Node tracker over a `Buffer`: over `JSON.parse` and a fold",
         ratio(lines.case("Node addon", "tracker", 100_000), "tracker", "JSON.parse and a fold"), 3, TIMES, False,
     ),
-    Goal("assess", of_row("assess, 1,000,000 times", credentials.OURS, lambda row: row.median / MILLION), 20, "M/s", False),
-    Goal("judge", of_row("judge, 1,000,000 times", credentials.OURS, lambda row: row.median / MILLION), 2, "M/s", False),
+    Goal("assess", millions("assess, 1,000,000 times", credentials.OURS), 20, "M/s", False),
+    Goal("judge", millions("judge, 1,000,000 times", credentials.OURS), 2, "M/s", False),
     Goal(
         f"{credentials.refreshes(200)}: over the rounds that takes, less as many synced writes", refreshes, 1.2, TIMES, True,
     ),

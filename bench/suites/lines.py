@@ -85,10 +85,9 @@ def of_language(language: str, wanted: int, found: dict[str, Any]) -> list[Row]:
         if sides[0][0] not in rates:
             continue
         named = case(language, sides[0][1], wanted)
-        for at, (rate, side) in enumerate(sides):
-            is_ours = at == 0
+        for rate, side in sides:
             # Of the whole process, so far: the tracker is the first that runs.
             peak = found.get("peakKib") if rate == "tracker" else None
             memory = [peak * 1024 / 1e6] if isinstance(peak, int) else []
-            rows.append(Row(named, side, "lines/s", [rates[rate]], memory=memory, is_reference=is_ours))
+            rows.append(Row(named, side, "lines/s", [rates[rate]], memory=memory, is_reference=(rate, side) == sides[0]))
     return rows

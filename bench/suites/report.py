@@ -11,7 +11,7 @@ from typing import Any
 
 from .goals import GOALS
 from .rows import Row
-from .run import PEERS, ROOT, Run
+from .run import ROOT, Run
 
 CHART = ROOT / "bench" / "suites" / "chart.py"
 
@@ -51,7 +51,7 @@ def versions(run: Run) -> dict[str, str]:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         return done.stdout.strip().splitlines()[0] if done.stdout else ""
 
-    lock = json.loads((ROOT / "bench" / "peers" / "package.json").read_text())["dependencies"]
+    from_npm = json.loads((ROOT / "bench" / "peers" / "package.json").read_text())["dependencies"]
     python = said(run.python, "-c", "import importlib.metadata as m; print(m.version('mcp'), m.version('msgspec'))").split()
     cargo = (ROOT / "bench" / "Cargo.lock").read_text()
     return {
@@ -61,7 +61,7 @@ def versions(run: Run) -> dict[str, str]:
         "Python": said(run.python, "--version").removeprefix("Python "),
         "mcp (Python SDK)": python[0],
         "msgspec": python[1],
-        **lock,
+        **from_npm,
     }
 
 
@@ -113,4 +113,5 @@ def table(rows: list[Row], has_processes: bool) -> list[str]:
 def figure(unit: str) -> Callable[[float], str]:
     if unit == "s":
         return lambda value: f"{value:.3f} s"
-    return lambda value: f"{value / 1e6:,.2f} M{unit.removeprefix('lines') if unit == '/s' else ' ' + unit}"
+    of_a_million = "M/s" if unit == "/s" else f"M {unit}"
+    return lambda value: f"{value / 1e6:,.2f} {of_a_million}"

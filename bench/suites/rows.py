@@ -8,6 +8,18 @@ from typing import Any
 
 
 @dataclass
+class Sample:
+    """One whole process."""
+
+    # s
+    wall: float
+    # s
+    cpu: float
+    # MB, at the peak
+    memory: float
+
+
+@dataclass
 class Row:
     """One side of a case, such as `bare rmcp` of `200 HTTP servers, 0 ms`."""
 
@@ -21,6 +33,11 @@ class Row:
     memory: list[float] = field(default_factory=list)
     # The side that the others of its case are measured by.
     is_reference: bool = False
+
+    @classmethod
+    def of_processes(cls, case: str, side: str, samples: list[Sample], *, is_reference: bool) -> Row:
+        wall, cpu = [sample.wall for sample in samples], [sample.cpu for sample in samples]
+        return cls(case, side, "s", wall, cpu, [sample.memory for sample in samples], is_reference)
 
     @property
     def median(self) -> float:

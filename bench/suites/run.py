@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .rows import Sample
+
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 PEERS = TARGET / "bench" / "peers"
@@ -115,16 +117,6 @@ class Run:
             yield server.stdout.readline().strip()
         finally:
             server.communicate()
-
-
-@dataclass
-class Sample:
-    # s
-    wall: float
-    # s
-    cpu: float
-    # MB
-    memory: float
 
 
 def last_line(command: list[str | Path]) -> dict[str, object]:

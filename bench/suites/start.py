@@ -6,8 +6,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from .rows import Row
-from .run import PEERS, ROOT, Run, Sample
+from .rows import Row, Sample
+from .run import PEERS, ROOT, Run
 
 PROGRAM = "mcp-startup check"
 NODE = "mcp-startup, Node addon"
@@ -47,7 +47,7 @@ def measure(run: Run) -> list[Row]:
         servers = {f"s{n}": {"command": server, "args": ["stdio"]} for n in range(count)}
         rows += of_case(run, stdio(count), servers)
     versions = [run.process([run.program, "--version"]) for _ in range(run.runs)]
-    return [*rows, row(VERSION, PROGRAM, versions)]
+    return [*rows, Row.of_processes(VERSION, PROGRAM, versions, is_reference=True)]
 
 
 def of_case(run: Run, case: str, servers: dict[str, dict[str, object]]) -> list[Row]:
@@ -66,14 +66,7 @@ def of_case(run: Run, case: str, servers: dict[str, dict[str, object]]) -> list[
                     continue
                 sample = run.process(command, len(servers) if starts else 0, environment)
                 samples.setdefault(side, []).append(sample)
-    return [row(case, side, found) for side, found in samples.items()]
-
-
-def row(case: str, side: str, samples: list[Sample]) -> Row:
-    return Row(
-        case, side, "s", [sample.wall for sample in samples], [sample.cpu for sample in samples],
-        [sample.memory for sample in samples], is_reference=side == PROGRAM,
-    )  # fmt: skip
+    return [Row.of_processes(case, side, found, is_reference=side == PROGRAM) for side, found in samples.items()]
 
 
 def commands(run: Run, config: Path) -> dict[str, tuple[list[str | Path], bool]]:

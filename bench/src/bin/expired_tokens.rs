@@ -11,8 +11,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use mcp_startup_bench::{answer, until_stdin_ends};
-use serde_json::{Value, json};
+use mcp_startup_bench::{answer, json_of, until_stdin_ends};
+use serde_json::json;
 
 #[derive(Clone)]
 struct World {
@@ -66,8 +66,4 @@ async fn metadata(State(World { url, .. }): State<World>) -> Response {
 async fn token(State(world): State<World>) -> Response {
     tokio::time::sleep(world.pause).await;
     json_of(&json!({"access_token": "fresh", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "next"}))
-}
-
-fn json_of(value: &Value) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
