@@ -406,7 +406,13 @@ pub fn decode_lines<'py>(
     let bytes = bytes_of(data)?;
     let mut maker = Maker::new(py)?;
     let mut made = Vec::new();
-    let errors = decode_each(&bytes, |said| made.push(maker.make(&said)));
-    let notifications = made.into_iter().collect::<PyResult<Vec<_>>>()?;
-    Ok((PyTuple::new(py, notifications)?, line_errors(py, errors)?))
+    let mut failed = None;
+    let errors = decode_each(&bytes, |said| match maker.make(&said) {
+        Ok(notification) => made.push(notification),
+        Err(error) => failed = Some(error),
+    });
+    match failed {
+        Some(error) => Err(error),
+        None => Ok((PyTuple::new(py, made)?, line_errors(py, errors)?)),
+    }
 }

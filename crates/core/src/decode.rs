@@ -1,5 +1,7 @@
 //! Lenient reading of the contract: one line, or the bytes of many.
 
+mod as_encoded;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -146,11 +148,14 @@ impl NotificationRef<'_> {
 }
 
 pub(crate) fn decode_borrowed(line: &[u8]) -> Result<Option<NotificationRef<'_>>, DecodeError> {
+    // Once for the line, and not once for each of its strings.
+    let text = std::str::from_utf8(line).map_err(|error| DecodeError::not_utf8(&error))?;
+    if let Some(notification) = as_encoded::read(text) {
+        return Ok(Some(notification));
+    }
     let Some(first) = line.iter().find(|byte| !byte.is_ascii_whitespace()) else {
         return Ok(None);
     };
-    // Once for the line, and not once for each of its strings.
-    let text = std::str::from_utf8(line).map_err(|error| DecodeError::not_utf8(&error))?;
     if *first != b'{' {
         return Err(match serde_json::from_str::<IgnoredAny>(text) {
             Ok(_) => DecodeError {

@@ -427,6 +427,16 @@ proptest! {
         prop_assert_eq!(decode(line.as_bytes()), Ok(Some(said)));
     }
 
+    /// A space before it takes a line out of the layout that is read where it stands.
+    #[test]
+    fn the_quick_reader_and_that_of_any_json_agree(line in any_line()) {
+        let slow = decode(&[b" ", &line[..]].concat());
+        match (decode(&line), slow) {
+            (Err(quick), Err(slow)) => prop_assert_eq!((quick.kind, quick.field), (slow.kind, slow.field)),
+            (quick, slow) => prop_assert_eq!(quick, slow),
+        }
+    }
+
     #[test]
     fn a_reason_stands_on_failed_alone(line in any_line()) {
         if let Ok(Some(read)) = decode(&line)
