@@ -1,12 +1,12 @@
-# The steps of a script that builds or verifies something, one line each. To be sourced in the repository's folder, with a name:
+# Runs the steps of a script and prints one line for each. Source it in the root of the repository, with the name of the script:
 #
 #     source scripts/steps.bash npm
 #     step install install || finish
 #     finish
 #
-# The output of a step goes to target/test-logs/NAME-STEP.log. A script whose steps run tests has
+# The output of a step is in target/test-logs/NAME-STEP.log. A script whose steps run tests defines
 #
-#     count_tests LOG      prints "PASSED FAILED" if LOG is the output of its test runner, and nothing if it is not
+#     count_tests LOG      prints "PASSED FAILED" if LOG is the output of its test runner, and nothing otherwise
 # shellcheck shell=bash
 
 steps_of=$1
@@ -24,18 +24,18 @@ passed=0 failed=0
 
 count_tests() { :; }
 
-# step NAME COMMAND...: what it says of itself goes to file descriptor 3, and stands in its line. Returns the command's status.
-# In a step, `set -e` does nothing: each command of it says what follows it.
+# step NAME COMMAND...: runs the command and returns its status. Text that the command writes to file descriptor 3 appears in the line.
+# `set -e` has no effect in a step, so a step must connect its commands with `&&` or `|| return`.
 step() {
-  local name=$1 log=$logs/$steps_of-$1.log said=$logs/.$steps_of-said status=0 started=$SECONDS good='' bad=''
+  local name=$1 log=$logs/$steps_of-$1.log summary=$logs/.$steps_of-summary status=0 started=$SECONDS good='' bad=''
   shift
   printf '%-12s ' "$name"
-  : >"$said"
-  "$@" >"$log" 2>&1 3>"$said" </dev/null || status=$?
+  : >"$summary"
+  "$@" >"$log" 2>&1 3>"$summary" </dev/null || status=$?
   read -r good bad < <(count_tests "$log") || true
   if [ -n "$good" ]; then
     passed=$((passed + good)) failed=$((failed + bad))
-    echo "$good passed, $bad failed" >"$said"
+    echo "$good passed, $bad failed" >"$summary"
     if [ $status != 0 ] && [ "$bad" = 0 ]; then failed=$((failed + 1)); fi
   elif [ $status = 0 ]; then
     passed=$((passed + 1))
@@ -43,13 +43,13 @@ step() {
     failed=$((failed + 1))
   fi
   if [ $status = 0 ]; then printf '%sok%s     ' "$green" "$plain"; else printf '%sFAILED%s ' "$red" "$plain"; fi
-  printf '%s  (%s s)\n' "$(cat "$said")" $((SECONDS - started))
-  rm -f "$said"
+  printf '%s  (%s s)\n' "$(cat "$summary")" $((SECONDS - started))
+  rm -f "$summary"
   if [ $status != 0 ]; then sed "s/^/  $name | /" "$log"; fi
   return $status
 }
 
-# How many cases of each data file were run, and the sum as the last line. Ends the script.
+# Prints how many cases of each data file were run, and the total as the last line. Exits with 1 if a step failed.
 finish() {
   local cases
   cases=$(sed -nE 's/^.*(vectors: .* cases \([a-z]+\))$/\1/p' "$logs/$steps_of"-*.log | sort -u)

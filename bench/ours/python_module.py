@@ -11,9 +11,9 @@ import mcp_startup
 
 async def main(config: str) -> None:
     async for event in mcp_startup.check(config=config):
-        said = event.notification
-        if said.status is not mcp_startup.McpServerStartupState.STARTING:
-            print(said.name, said.status, event.failure.message if event.failure else "")
+        notification = event.notification
+        if notification.status is not mcp_startup.McpServerStartupState.STARTING:
+            print(notification.name, notification.status, event.failure.message if event.failure else "")
 
 
 asyncio.run(main(*sys.argv[1:]))

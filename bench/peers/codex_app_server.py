@@ -2,9 +2,9 @@
 
 usage: codex_app_server.py CONFIG [NODE_MODULES [HOME [STORE]]]    JSON with `mcpServers`; prints a line with `ready` for each
 
-Codex is looked for in NODE_MODULES, else in node_modules beside this program. With HOME, that is its CODEX_HOME, which is kept
-and whose config.toml is written over; else a temporary folder is, and what Codex first writes there takes longer than the start.
-STORE is where it looks for credentials: `file`, or `auto` as it comes, which asks the keyring for each server.
+NODE_MODULES is the folder with Codex (default: node_modules next to this program). HOME is the CODEX_HOME. It is kept, and its
+config.toml is overwritten. The default is a temporary folder, but then Codex first writes files there, which takes longer than the
+start. STORE is the credential store: `file` (default), or `auto`, Codex's default, which searches the keyring for each server.
 """
 
 import json
@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-# What is not the start of MCP servers, and depends on the machine, is off: `git ls-remote` of a repository of plugins, the user's login
-# shell. A thread starts the servers, and would also connect to its model: this one needs no login and is never reached.
+# These settings turn off features that are unrelated to MCP servers and depend on the machine: `git ls-remote` for plugins, and the
+# user's login shell. A thread starts the servers and also connects to its model. This model needs no login and is unreachable.
 SETTINGS = """
 model = "none"
 model_provider = "none"
@@ -59,7 +59,7 @@ def main(
         with tempfile.TemporaryDirectory() as temporary:
             return main(config, node_modules, temporary, store)
     servers = json.loads(Path(config).read_text())["mcpServers"]
-    # Not by way of `bin/codex.js`: what Node costs there is not the app-server's.
+    # Run the program directly. `bin/codex.js` would add the startup time of Node.
     (codex,) = Path(node_modules).resolve().glob("@openai/codex-*/vendor/*/bin/codex")
     waiting, failed = set(servers), 0
     Path(home).mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def main(
                 break
             message = json.loads(line)
             if "error" in message:
-                print(f"the app-server refused: {message['error']}")
+                print(f"the app-server returned an error: {message['error']}")
                 break
             if message.get("method") != "mcpServer/startupStatus/updated":
                 continue
@@ -91,7 +91,7 @@ def main(
                 waiting.remove(name)
                 failed += status != "ready"
                 print(name, status, message["params"]["error"] or "")
-        # The end of its stdin is the end of the app-server; what it still says is read, or it could not end.
+        # Close stdin, which ends the app-server, and read the rest of its output, so that it does not block.
         app_server.communicate()
     return 1 if waiting or failed else 0
 

@@ -1,4 +1,4 @@
-// Starts MCP servers with the official TypeScript SDK: connect, `initialize`, `tools/list`, close, all at once.
+// Starts MCP servers with the official TypeScript SDK: connect, `initialize`, `tools/list`, close, all concurrently.
 //
 // usage: node typescript_sdk.mjs CONFIG    JSON with `mcpServers`; prints a line with `ready` for each server
 

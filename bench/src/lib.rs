@@ -1,11 +1,11 @@
-//! What the servers of the benches have in common: an MCP server that does nothing but answer.
+//! A minimal MCP server, which the servers of the benchmarks share.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
-/// The result for a request over either transport; `None` for a notification.
+/// Returns the response to a request over either transport, or `None` for a notification.
 pub fn reply(message: &Value) -> Option<Value> {
     let id = message.get("id")?;
     let result = match message["method"].as_str() {
@@ -20,7 +20,7 @@ pub fn reply(message: &Value) -> Option<Value> {
     Some(json!({"jsonrpc": "2.0", "id": id, "result": result}))
 }
 
-/// The answer to a POST over streamable HTTP.
+/// Returns the response to a POST over streamable HTTP.
 pub fn answer(body: &[u8]) -> Response {
     let Ok(message) = serde_json::from_slice::<Value>(body) else {
         return StatusCode::BAD_REQUEST.into_response();
@@ -31,12 +31,12 @@ pub fn answer(body: &[u8]) -> Response {
     }
 }
 
-/// A response with this JSON.
+/// Returns a response with this JSON.
 pub fn json_of(value: &Value) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
 
-/// Serves until whoever has started this program closes its stdin.
+/// Serves until stdin ends.
 pub async fn until_stdin_ends(
     serving: impl IntoFuture<Output = std::io::Result<()>>,
 ) -> Result<(), Box<dyn std::error::Error>> {

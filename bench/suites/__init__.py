@@ -1,1 +1,1 @@
-"""What `scripts/bench` measures: each suite is a module with `measure(run) -> list[Row]`."""
+"""The suites of `scripts/bench`. Each is a function that takes a `Run` and returns a list of `Row`."""

@@ -1,4 +1,4 @@
-"""Credentials: what they are worth, read for very many servers, and refreshed for many at once."""
+"""Credentials: assessed, read for 10,000 servers, and refreshed concurrently."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .rows import Row
 from .run import TARGET, Run, last_line
 
 OURS = "mcp-startup"
-ROUNDS = "the rounds that takes"
-SYNCS = "as many writes of such a file, each synced"
+ROUNDS = "lower bound: the rounds of 32"
+SYNCS = "the same number of synced file writes"
 
 
 def refreshes(count: int) -> str:
-    return f"{count} refreshes, 32 at once, 250 ms each"
+    return f"{count} refreshes, 32 concurrent, 250 ms each"
 
 
 def verdict(run: Run) -> list[Row]:
     count = 1000 if run.tiny else 1_000_000
-    found: Any = last_line([TARGET / run.profile / "examples" / "throughput", "1", "5", str(count)])
-    rates = found["verdictsPerSecond"]
+    result: Any = last_line([TARGET / run.profile / "examples" / "throughput", "1", "5", str(count)])
+    rates = result["verdictsPerSecond"]
     rows = [
-        Row(f"{what}, {count:,} times", OURS, "/s", [rates[what]], is_reference=True)
-        for what in ["assess", "judge"]
+        Row(f"{function}, {count:,} calls", OURS, "/s", [rates[function]], is_reference=True)
+        for function in ["assess", "judge"]
     ]
     servers = 10 if run.tiny else 10_000
     samples = []
@@ -37,7 +37,7 @@ def verdict(run: Run) -> list[Row]:
             home(Path(folder), "http://127.0.0.1:9", servers)
             command: list[str | Path] = [run.program, "status", "--config", Path(folder) / "config.toml"]
             samples.append(run.process(command))
-    status = f"status of {servers:,} servers whose credentials are in a file"
+    status = f"status of {servers:,} servers, credentials in a file"
     return [*rows, Row.of_processes(status, OURS, samples, is_reference=True)]
 
 
@@ -53,7 +53,7 @@ def refresh(run: Run) -> list[Row]:
                 samples.append(run.process(command, servers))
                 after = json.loads(credentials.read_text())
                 if any(record["refresh_token"] != "next" for record in after.values()):
-                    raise SystemExit("a rotated refresh token was not stored")
+                    raise SystemExit("scripts/bench: a rotated refresh token was not stored")
                 syncs.append(synced_writes(Path(folder), credentials.read_bytes(), servers))
     rounds = -(-servers // 32)
     return [
@@ -64,7 +64,7 @@ def refresh(run: Run) -> list[Row]:
 
 
 def synced_writes(folder: Path, content: bytes, count: int) -> float:
-    """What the disk takes to keep so many versions of a file, one after the other, each replaced by a rename."""
+    """Returns the time to replace a file `count` times, each time with a synced write and a rename, in seconds."""
     began = time.perf_counter()
     for _ in range(count):
         new = folder / "new"
@@ -79,7 +79,7 @@ def synced_writes(folder: Path, content: bytes, count: int) -> float:
 
 
 def home(folder: Path, url: str, servers: int) -> Path:
-    """A home of Codex with so many servers, for each of which an expired token is stored. Returns the file with the credentials."""
+    """Creates a Codex home with this many servers and an expired token for each. Returns the path of the credential file."""
     config = ['mcp_oauth_credentials_store = "file"\n']
     records = {}
     for n in range(servers):

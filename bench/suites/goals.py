@@ -1,4 +1,4 @@
-"""What the figures are to come to, and whether they do."""
+"""The goals, and whether the results meet them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .rows import Row, find
 @dataclass
 class Goal:
     what: str
-    # The figure, and what it has to come to: `None` where it was not measured.
+    # Returns the result, or `None` if it was not measured.
     reached: Callable[[list[Row]], float | None]
     limit: float
     unit: str
@@ -28,7 +28,7 @@ class Goal:
 
 
 def ratio(case: str, side: str, over: str, less: str | None = None) -> Callable[[list[Row]], float | None]:
-    """How many times longer (or, of rates, faster) a side is than another; of the first without what the side `less` takes."""
+    """The median of `side` divided by that of `over`. The median of `less`, if given, is subtracted from `side` first."""
 
     def of(rows: list[Row]) -> float | None:
         one, other = find(rows, case, side), find(rows, case, over)
@@ -49,13 +49,13 @@ def of_row(case: str, side: str, of: Callable[[Row], float]) -> Callable[[list[R
 
 
 def growth(rows: list[Row]) -> float | None:
-    """How much longer a server takes among 1,000 than among 200."""
+    """The time for each of 1,000 servers, divided by the time for each of 200."""
     many, few = (find(rows, start.http(count, 50), start.PROGRAM) for count in (1000, 200))
     return (many.median / 1000) / (few.median / 200) if many and few else None
 
 
 def refreshes(rows: list[Row]) -> float | None:
-    """Over the rounds that they take, less what the disk takes to sync as many files."""
+    """The time without that of the synced writes, divided by the lower bound."""
     sides = (credentials.OURS, credentials.ROUNDS, credentials.SYNCS)
     ours, rounds, syncs = (find(rows, credentials.refreshes(200), side) for side in sides)
     return (ours.median - syncs.median) / rounds.median if ours and rounds and syncs else None
@@ -70,7 +70,7 @@ def millions(case: str, side: str) -> Callable[[list[Row]], float | None]:
 
 
 def memory_growth(language: str) -> Callable[[list[Row]], float | None]:
-    """The peak after ten million lines over that after a hundred thousand."""
+    """The peak memory for 10 million lines, divided by that for 100,000."""
 
     def of(rows: list[Row]) -> float | None:
         few, many = (find(rows, lines.case(language, "tracker", count), "tracker") for count in (100_000, 10_000_000))
@@ -82,46 +82,46 @@ def memory_growth(language: str) -> Callable[[list[Row]], float | None]:
 BUSY = start.http(200, 0)
 TIMES = "×"
 GOALS = [
-    Goal("200 HTTP servers, 0 ms: over bare rmcp", ratio(BUSY, start.PROGRAM, start.BARE), 1.25, TIMES, True),
-    Goal("the same: Codex's app-server over ours", ratio(BUSY, start.CODEX, start.PROGRAM), 20, TIMES, False),
-    Goal("the same: peak memory", of_row(BUSY, start.PROGRAM, lambda row: max(row.memory)), 32, "MB", True),
-    Goal("1,000 HTTP servers, 50 ms: a server's time over that among 200", growth, 1.3, TIMES, True),
-    Goal("50 stdio servers: over bare rmcp", ratio(start.stdio(50), start.PROGRAM, start.BARE), 1.25, TIMES, True),
+    Goal("200 HTTP servers, no delay: time relative to bare rmcp", ratio(BUSY, start.PROGRAM, start.BARE), 1.25, TIMES, True),
+    Goal("200 HTTP servers, no delay: time of Codex's app-server relative to mcp-startup", ratio(BUSY, start.CODEX, start.PROGRAM), 20, TIMES, False),
+    Goal("200 HTTP servers, no delay: peak memory", of_row(BUSY, start.PROGRAM, lambda row: max(row.memory)), 32, "MB", True),
+    Goal("1,000 HTTP servers, 50 ms delay: time for each server relative to 200 servers", growth, 1.3, TIMES, True),
+    Goal("50 stdio servers: time relative to bare rmcp", ratio(start.stdio(50), start.PROGRAM, start.BARE), 1.25, TIMES, True),
     Goal(
-        "200 HTTP servers, from Node less Node's own start: over the program",
+        "200 HTTP servers, no delay: Node addon without Node's startup, relative to the program",
         ratio(BUSY, start.NODE, start.PROGRAM, start.NODE_ALONE), 1.5, TIMES, True,
     ),
     Goal(
-        "200 HTTP servers, from Python less Python's own start: over the program",
+        "200 HTTP servers, no delay: Python module without Python's startup, relative to the program",
         ratio(BUSY, start.PYTHON, start.PROGRAM, start.PYTHON_ALONE), 1.5, TIMES, True,
     ),
     Goal("`mcp-startup --version`", of_row(start.VERSION, start.PROGRAM, lambda row: row.median * 1000), 10, "ms", True),
-    Goal("decode in Rust", million_lines("Rust", "decode"), 3, "M lines/s", False),
+    Goal("`decode`, Rust", million_lines("Rust", "decode"), 3, "M lines/s", False),
     *(
-        Goal(f"tracker over bytes, {language}", million_lines(language, "tracker"), 3, "M lines/s", False)
+        Goal(f"Tracker over bytes, {language}", million_lines(language, "tracker"), 3, "M lines/s", False)
         for language in ["Rust", "Node addon", "Python", "Swift", "Kotlin"]
     ),
     *(
-        Goal(f"the same: memory for 10 million lines over that for 100,000, {language}", memory_growth(language), 1.2, TIMES, True)
+        Goal(f"Tracker over bytes, {language}: memory for 10 million lines relative to 100,000", memory_growth(language), 1.2, TIMES, True)
         for language in ["Rust", "Node addon", "Python", "Swift", "Kotlin"]
     ),
     *(
         Goal(
-            f"Python `decode_lines`, three fields read, {name}: over msgspec",
+            f"Python `decode_lines`, three fields read, {name}: rate relative to msgspec",
             ratio(
                 lines.case("Python", f"decode_lines{of}, three fields read", 100_000),
                 f"decode_lines{of}, three fields read", f"msgspec{of}, three fields read",
             ), 2, TIMES, False,
         )
-        for name, of in [("100,000 lines at once", " of all at once"), ("in chunks of 1 MiB", "")]
+        for name, of in [("100,000 lines in one call", " in one call"), ("in chunks of 1 MiB", "")]
     ),
     Goal(
-        "Node tracker over a `Buffer`: over `JSON.parse` and a fold",
+        "Node tracker over a `Buffer`: rate relative to `JSON.parse` and a fold",
         ratio(lines.case("Node addon", "tracker", 100_000), "tracker", "JSON.parse and a fold"), 3, TIMES, False,
     ),
-    Goal("assess", millions("assess, 1,000,000 times", credentials.OURS), 20, "M/s", False),
-    Goal("judge", millions("judge, 1,000,000 times", credentials.OURS), 2, "M/s", False),
+    Goal("`assess`", millions("assess, 1,000,000 calls", credentials.OURS), 20, "M/s", False),
+    Goal("`judge`", millions("judge, 1,000,000 calls", credentials.OURS), 2, "M/s", False),
     Goal(
-        f"{credentials.refreshes(200)}: over the rounds that takes, less as many synced writes", refreshes, 1.2, TIMES, True,
+        f"{credentials.refreshes(200)}: without the synced writes, relative to the lower bound", refreshes, 1.2, TIMES, True,
     ),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Lines of an app-server are read and followed, in each language, beside what its users would do instead."""
+"""Reads and tracks the lines of an app-server in each language, compared with the usual JSON libraries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from .rows import Row
 from .run import ROOT, TARGET, Run, last_line
 
-# Language, and then for each kind of work: the name of a rate in what the bench prints, and what it is called. The first is ours.
+# For each language and task: the key of a rate in the output of the language's benchmark, and its label. The first is mcp-startup's.
 READ: dict[str, list[list[tuple[str, str]]]] = {
     "Rust": [
         [("tracker", "tracker"), ("serdeJsonFold", "serde_json and a fold")],
@@ -24,8 +24,8 @@ READ: dict[str, list[list[tuple[str, str]]]] = {
         [("tracker", "tracker"), ("jsonFold", "json and a fold")],
         [("decodeLines", "decode_lines, three fields read"), ("msgspec", "msgspec, three fields read")],
         [
-            ("decodeLinesAtOnce", "decode_lines of all at once, three fields read"),
-            ("msgspecAtOnce", "msgspec of all at once, three fields read"),
+            ("decodeLinesAtOnce", "decode_lines in one call, three fields read"),
+            ("msgspecAtOnce", "msgspec in one call, three fields read"),
         ],
         [("decode", "decode"), ("json", "json and a dataclass")],
     ],
@@ -40,19 +40,19 @@ READ: dict[str, list[list[tuple[str, str]]]] = {
 }
 
 
-def case(language: str, ours: str, lines: int) -> str:
-    return f"{language}: {ours}, {lines:,} lines"
+def case(language: str, side: str, lines: int) -> str:
+    return f"{language}: {side}, {lines:,} lines"
 
 
 def measure(run: Run) -> list[Row]:
     rows = []
-    for wanted in [1000] if run.tiny else [100_000, 10_000_000]:
-        # Ten million lines are as many as a hundred rounds.
-        rounds = 1 if run.tiny or wanted > 1_000_000 else 5
-        for language, command in commands(run, wanted, rounds).items():
-            run.say(f"{language}, {wanted:,} lines")
-            found = last_line(command)
-            rows += of_language(language, wanted, found)
+    for count in [1000] if run.tiny else [100_000, 10_000_000]:
+        # One round of 10 million lines is as much work as 100 rounds of 100,000.
+        rounds = 1 if run.tiny or count > 1_000_000 else 5
+        for language, command in commands(run, count, rounds).items():
+            run.say(f"{language}, {count:,} lines")
+            result = last_line(command)
+            rows += of_language(language, count, result)
     return rows
 
 
@@ -67,7 +67,7 @@ def commands(run: Run, lines: int, rounds: int) -> dict[str, list[str | Path]]:
     }  # fmt: skip
     if lines <= 1_000_000:
         sides["TypeScript"] = ["node", bindings / "typescript" / "bench" / "decode.mjs"]
-    # Each takes a release build of its own.
+    # Each needs its own release build.
     if not run.tiny:
         sides["Swift"] = [ROOT / "scripts" / "swift", "bench", str(lines), str(rounds)]
         if shutil.which("mvn"):
@@ -75,19 +75,19 @@ def commands(run: Run, lines: int, rounds: int) -> dict[str, list[str | Path]]:
     return {language: command for language, command in sides.items() if not run.languages or language in run.languages}
 
 
-def of_language(language: str, wanted: int, found: dict[str, Any]) -> list[Row]:
-    rates = found.get("linesPerSecond") or {
-        "decode": 1e9 / found["decodeNsPerLine"],
-        "parse": 1e9 / found["parseNsPerLine"],
+def of_language(language: str, lines: int, result: dict[str, Any]) -> list[Row]:
+    rates = result.get("linesPerSecond") or {
+        "decode": 1e9 / result["decodeNsPerLine"],
+        "parse": 1e9 / result["parseNsPerLine"],
     }
     rows = []
     for sides in READ[language]:
         if sides[0][0] not in rates:
             continue
-        named = case(language, sides[0][1], wanted)
+        name = case(language, sides[0][1], lines)
         for rate, side in sides:
-            # Of the whole process, so far: the tracker is the first that runs.
-            peak = found.get("peakKib") if rate == "tracker" else None
+            # The peak of the process up to the end of the tracker, which runs first.
+            peak = result.get("peakKib") if rate == "tracker" else None
             memory = [peak * 1024 / 1e6] if isinstance(peak, int) else []
-            rows.append(Row(named, side, "lines/s", [rates[rate]], memory=memory, is_reference=(rate, side) == sides[0]))
+            rows.append(Row(name, side, "lines/s", [rates[rate]], memory=memory, is_reference=(rate, side) == sides[0]))
     return rows

@@ -1,4 +1,4 @@
-"""The figures as JSON, as a document and as a chart."""
+"""Writes the results as JSON, as a document and as a chart."""
 
 from __future__ import annotations
 
@@ -15,21 +15,52 @@ from .run import ROOT, Run
 
 CHART = ROOT / "bench" / "suites" / "chart.py"
 
+# The heading of each suite and its description.
+SUITES = {
+    "start": (
+        "Start servers",
+        [
+            "Each side starts the servers, waits until they are ready, and ends. The servers only answer requests, after the delay. They run in",
+            "another process. By default, Codex's app-server looks for the credentials of each server in a keyring, which takes long if there",
+            "is none; the last row configures it to use a file.",
+        ],
+    ),
+    "lines": (
+        "Read and track notifications",
+        [
+            "Each side reads the lines of an app-server. A tracker, or a fold over the parsed lines, computes the latest state of each server.",
+        ],
+    ),
+    "verdict": (
+        "Verdicts and credentials",
+        [
+            "`assess` decides whether a stored credential can be used, and `judge` why a start failed. `status` reads the stored credentials.",
+        ],
+    ),
+    "refresh": (
+        "Refresh tokens",
+        [
+            "`mcp-startup check` starts servers whose tokens have expired. The authorization server takes 250 ms for each refresh. Up to 32 run",
+            "concurrently, so the lower bound is 7 rounds. Every new token is saved with a synced write.",
+        ],
+    ),
+}
+
 
 def write(folder: Path, run: Run, measured: dict[str, list[Row]]) -> Path:
-    """Writes `benchmarks.json`, `.md` and `.svg`. Suites that were not measured this time keep what they had."""
+    """Writes `benchmarks.json`, `.md` and `.svg`. Suites that were not measured keep their earlier results. Returns the document."""
     file = folder / "benchmarks.json"
     suites = json.loads(file.read_text())["suites"] if file.exists() else {}
     for name, rows in measured.items():
-        # What was measured of a part only leaves the rest as it was.
+        # If only some languages were measured, the other rows stay unchanged.
         cases = {row.case for row in rows}
         kept = [row for row in suites.get(name, []) if run.languages and row["case"] not in cases]
         suites[name] = [row.to_json() for row in rows] + kept
-    found = {"machine": machine(), "versions": versions(run), "runs": run.runs, "suites": suites}
+    results = {"machine": machine(), "versions": versions(run), "runs": run.runs, "suites": suites}
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     document = file.with_suffix(".md")
-    document.write_text(markdown(found))
+    document.write_text(markdown(results))
     subprocess.run([run.python, CHART, file, file.with_suffix(".svg")], check=True)
     return document
 
@@ -47,48 +78,52 @@ def machine() -> dict[str, Any]:
 
 
 def versions(run: Run) -> dict[str, str]:
-    def said(*command: str | Path) -> str:
+    def first_line(*command: str | Path) -> str:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         return done.stdout.strip().splitlines()[0] if done.stdout else ""
 
     from_npm = json.loads((ROOT / "bench" / "peers" / "package.json").read_text())["dependencies"]
-    python = said(run.python, "-c", "import importlib.metadata as m; print(m.version('mcp'), m.version('msgspec'))").split()
+    python = first_line(run.python, "-c", "import importlib.metadata as m; print(m.version('mcp'), m.version('msgspec'))").split()
     cargo = (ROOT / "bench" / "Cargo.lock").read_text()
     return {
-        "mcp-startup": said(run.program, "--version").removeprefix("mcp-startup "),
+        "mcp-startup": first_line(run.program, "--version").removeprefix("mcp-startup "),
         "rmcp": cargo.partition('name = "rmcp"\nversion = "')[2].partition('"')[0],
-        "Node": said("node", "--version"),
-        "Python": said(run.python, "--version").removeprefix("Python "),
+        "Node": first_line("node", "--version"),
+        "Python": first_line(run.python, "--version").removeprefix("Python "),
         "mcp (Python SDK)": python[0],
         "msgspec": python[1],
         **from_npm,
     }
 
 
-def markdown(found: dict[str, Any]) -> str:
-    all_rows = {suite: [Row(**row) for row in rows] for suite, rows in found["suites"].items()}
-    machine = ", ".join(f"{value} cores" if key == "cores" else str(value) for key, value in found["machine"].items())
+def markdown(results: dict[str, Any]) -> str:
+    all_rows = {suite: [Row(**row) for row in rows] for suite, rows in results["suites"].items()}
+    machine = ", ".join(f"{value} cores" if key == "cores" else str(value) for key, value in results["machine"].items())
     out = [
-        "# How fast it is, beside what you would pick instead",
+        "# Benchmarks",
         "",
-        "Written by `scripts/bench`, which anyone can run: it installs the peers at these versions, and runs ours and theirs in turn in",
-        f"one run. Of whole processes the median of {found['runs']} (of 3 where one takes longer than 8 s); they start servers that do",
-        "nothing but answer and are a process of their own. Codex's app-server, as it comes, asks a keyring for each server, which takes",
-        "long where there is none; told to keep credentials in a file, it does not.",
+        "*Generated by `scripts/bench`. To change this page, run it again.*",
+        "",
+        "This page compares mcp-startup with the alternatives. To measure on your machine, run `scripts/bench`: it installs the",
+        "alternatives in the versions below, and runs all sides in turn.",
         "",
         "![Time to start 200 servers](benchmarks.svg)",
         "",
-        f"{machine}. " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()) + ".",
+        f"* **Machine**: {machine}.",
+        "* **Versions**: " + ", ".join(f"{name} {version}" for name, version in results["versions"].items()) + ".",
+        f"* **Processes**: for each whole process, the tables have the median of {results['runs']} runs, or of 3 if one run takes longer",
+        "  than 8 s. The time is wall time.",
+        "* **Relative**: the median, divided by the median of the side with 1.00. In the tables with rates, more is better.",
         "",
         "## Goals",
         "",
-        "| what | goal | reached | met |",
+        "| Result | Goal | Reached | Met |",
         "| --- | --- | --- | --- |",
         *filter(None, (goal.line([row for rows in all_rows.values() for row in rows]) for goal in GOALS)),
         "",
     ]
     for suite, rows in all_rows.items():
-        out += [f"## {suite}", ""]
+        out += [f"## {SUITES[suite][0]}", "", *SUITES[suite][1], ""]
         has_processes = any(row.cpu for row in rows)
         for case in dict.fromkeys(row.case for row in rows):
             out += [f"### {case}", "", *table([row for row in rows if row.case == case], has_processes), ""]
@@ -97,8 +132,8 @@ def markdown(found: dict[str, Any]) -> str:
 
 def table(rows: list[Row], has_processes: bool) -> list[str]:
     reference = next((row for row in rows if row.is_reference), None)
-    shown = figure(rows[0].unit)
-    head = ["", "median", "min", "max", "to ours"] + (["CPU", "peak memory"] if has_processes else ["peak memory"])
+    shown = formatter(rows[0].unit)
+    head = ["", "Median", "Min", "Max", "Relative"] + (["CPU", "Peak memory"] if has_processes else ["Peak memory"])
     out = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
     for row in rows:
         cells = [row.side, shown(row.median), shown(min(row.samples)), shown(max(row.samples))]
@@ -110,8 +145,8 @@ def table(rows: list[Row], has_processes: bool) -> list[str]:
     return out
 
 
-def figure(unit: str) -> Callable[[float], str]:
+def formatter(unit: str) -> Callable[[float], str]:
     if unit == "s":
         return lambda value: f"{value:.3f} s"
-    of_a_million = "M/s" if unit == "/s" else f"M {unit}"
-    return lambda value: f"{value / 1e6:,.2f} {of_a_million}"
+    in_millions = "M/s" if unit == "/s" else f"M {unit}"
+    return lambda value: f"{value / 1e6:,.2f} {in_millions}"

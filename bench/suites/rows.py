@@ -1,4 +1,4 @@
-"""What was measured: a row for each side of a case."""
+"""The results: one row for each side of a case."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 
 @dataclass
 class Sample:
-    """One whole process."""
+    """The measurements of one whole process."""
 
-    # s
+    # Wall time, in s.
     wall: float
-    # s
+    # CPU time, in s.
     cpu: float
-    # MB, at the peak
+    # Peak memory, in MB.
     memory: float
 
 
 @dataclass
 class Row:
-    """One side of a case, such as `bare rmcp` of `200 HTTP servers, 0 ms`."""
+    """One side of a case, such as `bare rmcp` of `200 HTTP servers, no delay`."""
 
     case: str
     side: str
-    # `s` (less is better), or what is done in a second, such as `lines/s` (more is better).
+    # `s` (less is better), or a rate such as `lines/s` (more is better).
     unit: str
     samples: list[float]
-    # Of whole processes: s, and MB at the peak.
+    # For whole processes: the CPU times in s, and the peak memory in MB.
     cpu: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
-    # The side that the others of its case are measured by.
+    # Whether the other sides of the case are compared with this one.
     is_reference: bool = False
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A run: how much of it, and what it needs: ours built for release, and what a user would pick instead, from its registry."""
+"""A run of the benchmarks: its options, the builds of mcp-startup, and the alternatives, which are installed from their registries."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PEERS = TARGET / "bench" / "peers"
 
 @dataclass
 class Run:
-    # How often each whole process is run, the sides in turn.
+    # The number of runs of each whole process. The sides take turns.
     runs: int
-    # Only to see that it works: next to nothing of everything, from debug builds, and the peers that are installed in no time.
+    # Whether to measure as little as possible, with debug builds and without the alternatives that take long to install.
     tiny: bool
     build: bool
-    # Of `lines`: only these languages.
+    # The languages of the suite `lines`. Empty for all.
     languages: list[str]
 
     @property
@@ -50,7 +50,7 @@ class Run:
         print(text, file=sys.stderr, flush=True)
 
     def prepare(self) -> None:
-        """Builds and installs; what is there already is looked at again, which takes no time."""
+        """Builds mcp-startup and installs the alternatives. This is quick if they are up to date."""
         if not self.build:
             return
         release = [] if self.tiny else ["--release"]
@@ -62,7 +62,7 @@ class Run:
         for script in ["verify-npm", "verify-wheel"]:
             self.say(f"scripts/{script} --build-only")
             subprocess.run([ROOT / "scripts" / script, "--build-only"], check=True, stdout=subprocess.DEVNULL)
-        self.say("installing the peers and our packages")
+        self.say("installing the alternatives and the packages of mcp-startup")
         self.install_python()
         self.install_node()
 
@@ -76,7 +76,7 @@ class Run:
         subprocess.run([*pip, "--no-deps", "--force-reinstall", wheel], check=True)
 
     def install_node(self) -> None:
-        """Ours is where a program is that was built, beside the peers; the programs have to stand beside both."""
+        """Installs the alternatives, links the package `mcp-startup`, and copies the programs next to them, because they import both."""
         for file in ["package.json", "package-lock.json"]:
             shutil.copy(ROOT / "bench" / "peers" / file, PEERS)
         # Codex's package is 420 MB.
@@ -94,7 +94,7 @@ class Run:
         return next((PEERS / "node_modules" / "@openai").glob("codex-*/vendor/*/bin/codex"), None)
 
     def process(self, command: list[str | Path], ready: int = 0, environment: Mapping[str, str] | None = None) -> Sample:
-        """One whole process. It has to end well, and to say of so many servers that they are ready."""
+        """Measures one whole process. It must exit with 0 and report at least `ready` servers as ready."""
         measured = [self.of_bench("measure"), *command]
         done = subprocess.run(
             measured, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
@@ -108,7 +108,7 @@ class Run:
 
     @contextmanager
     def server(self, program: str, *arguments: str) -> Iterator[str]:
-        """A server in a process of its own, for as long as its stdin is open; gives its URL."""
+        """Runs a server in another process until the context ends, which closes its stdin. Yields its URL."""
         server = subprocess.Popen(
             [self.of_bench(program), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -120,7 +120,7 @@ class Run:
 
 
 def last_line(command: list[str | Path]) -> dict[str, object]:
-    """What a bench of another language prints: one line of JSON, after what it may say before."""
+    """Runs the benchmark of another language and returns the last line of its output, which is JSON."""
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    found: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    result: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result

@@ -1,4 +1,4 @@
-"""Many servers are started: whole processes, from the first instruction to the last."""
+"""Starts many servers, and measures whole processes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ CODEX_FILE = "Codex app-server, credentials in a file"
 
 VERSION = "mcp-startup --version"
 
-# A side whose run takes longer is run no more than three times.
+# In s. A side whose first run takes longer than this is run at most three times.
 LONG = 8.0
 
 
-def http(count: int, pause: int) -> str:
-    return f"{count:,} HTTP servers, {pause} ms"
+def http(count: int, delay: int) -> str:
+    servers = "server" if count == 1 else "servers"
+    return f"{count:,} HTTP {servers}, {f'{delay} ms' if delay else 'no'} delay"
 
 
 def stdio(count: int) -> str:
@@ -37,11 +38,11 @@ def stdio(count: int) -> str:
 def measure(run: Run) -> list[Row]:
     counts = [1, 2] if run.tiny else [1, 10, 50, 200, 1000]
     rows = []
-    for pause in [0] if run.tiny else [0, 50]:
-        with run.server("answers_at_once", str(pause)) as url:
+    for delay in [0] if run.tiny else [0, 50]:
+        with run.server("answers_at_once", str(delay)) as url:
             for count in counts:
                 servers = {f"s{n}": {"url": url} for n in range(count)}
-                rows += of_case(run, http(count, pause), servers)
+                rows += of_case(run, http(count, delay), servers)
     server = str(run.of_bench("answers_at_once"))
     for count in [2] if run.tiny else [10, 50]:
         servers = {f"s{n}": {"command": server, "args": ["stdio"]} for n in range(count)}
@@ -55,22 +56,22 @@ def of_case(run: Run, case: str, servers: dict[str, dict[str, object]]) -> list[
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "servers.json"
         config.write_text(json.dumps({"mcpServers": servers}))
-        # Ours keeps credentials where Codex does.
+        # mcp-startup stores credentials where Codex does.
         environment = {"CODEX_HOME": folder}
         samples: dict[str, list[Sample]] = {}
         sides = commands(run, config)
         for turn in range(run.runs):
             for side, (command, starts) in sides.items():
-                # Turns go on for the quick ones.
+                # The quick sides take all turns.
                 if turn >= 3 and samples[side][0].wall > LONG:
                     continue
                 sample = run.process(command, len(servers) if starts else 0, environment)
                 samples.setdefault(side, []).append(sample)
-    return [Row.of_processes(case, side, found, is_reference=side == PROGRAM) for side, found in samples.items()]
+    return [Row.of_processes(case, side, taken, is_reference=side == PROGRAM) for side, taken in samples.items()]
 
 
 def commands(run: Run, config: Path) -> dict[str, tuple[list[str | Path], bool]]:
-    """Each side's command, and whether it starts the servers at all."""
+    """The command of each side, and whether it starts the servers."""
     peers = ROOT / "bench" / "peers"
     sides: dict[str, tuple[list[str | Path], bool]] = {
         PROGRAM: ([run.program, "check", "--config", config], True),
@@ -84,7 +85,7 @@ def commands(run: Run, config: Path) -> dict[str, tuple[list[str | Path], bool]]
     }
     if run.codex:
         app_server: list[str | Path] = [run.python, peers / "codex_app_server.py", config, PEERS / "node_modules"]
-        # A home that it has been in before: what it first writes there takes longer than many a start.
+        # The home is reused, because the first run in a new one writes files, which takes longer than a start.
         sides[CODEX] = ([*app_server, PEERS / "codex-home", "auto"], True)
         sides[CODEX_FILE] = ([*app_server, PEERS / "codex-home", "file"], True)
     return sides

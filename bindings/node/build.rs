@@ -1,4 +1,4 @@
-//! Lets the addon find Node's symbols where it is loaded.
+//! Sets the linker options of a Node addon.
 
 fn main() {
     napi_build::setup();

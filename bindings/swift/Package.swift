@@ -1,7 +1,7 @@
 // swift-tools-version: 6.0
 import PackageDescription
 
-// Where `libmcp_startup_ffi` was built: `scripts/swift` builds it there, and generates the sources that git does not have.
+// The folder with `libmcp_startup_ffi`. `scripts/swift` builds it, and generates the sources that are not in git.
 let library = Context.environment["MCP_STARTUP_LIBRARY_DIR"] ?? Context.packageDirectory + "/../../target/debug"
 
 let package = Package(
@@ -13,7 +13,7 @@ let package = Package(
         .target(
             name: "McpStartupFFI",
             dependencies: ["mcp_startup_ffiFFI"],
-            // UniFFI's sources, as it writes them.
+            // The sources that UniFFI generates are written for Swift 5.
             swiftSettings: [.swiftLanguageMode(.v5)],
             linkerSettings: [.unsafeFlags(["-L", library, "-Xlinker", "-rpath", "-Xlinker", library])]
         ),

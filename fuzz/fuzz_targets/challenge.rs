@@ -1,4 +1,4 @@
-//! A `WWW-Authenticate` challenge, as it is judged. The bits of the first byte are what else is known of the start.
+//! A `WWW-Authenticate` challenge, and the verdict on it. The bits of the first byte are the other evidence of the start.
 
 #![no_main]
 
@@ -23,13 +23,13 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         assert!(challenge.contains("insufficient_scope"));
     }
 
-    // Whatever is quoted is a text, and asks for nothing.
+    // Text inside quotes is not a parameter, so it cannot request a scope.
     let quoted = challenge.replace('\\', "\\\\").replace('"', "\\\"");
     let kind = check_verdict(&evidence(first, &format!("Bearer realm=\"{quoted}\"")));
     assert_ne!(kind, StartupFailureKind::InsufficientScope);
-    // And what stands behind it is read.
-    let asks = format!("Bearer realm=\"{quoted}\", error=\"insufficient_scope\"");
-    let kind = check_verdict(&evidence(0b11, &asks));
+    // A parameter after the quoted text is read.
+    let with_error = format!("Bearer realm=\"{quoted}\", error=\"insufficient_scope\"");
+    let kind = check_verdict(&evidence(0b11, &with_error));
     assert_eq!(kind, StartupFailureKind::InsufficientScope);
     Corpus::Keep
 });

@@ -1,4 +1,4 @@
-//! Codex's `config.toml`, with variables that are secret.
+//! Codex's `config.toml`, with secret environment variables.
 
 #![no_main]
 
@@ -10,7 +10,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         return Corpus::Reject;
     };
     let without_mark = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // That would be the other format.
+    // Such a text is read as the JSON format.
     if without_mark.trim_start().starts_with('{') {
         return Corpus::Reject;
     }

@@ -1,5 +1,5 @@
-//! The credential file. The first line of the input is a record (or anything else, for none), the rest is the file: what
-//! was there of other keys keeps its text and its place, and the record is found again.
+//! The credential file. The first line of the input is a record, or anything else for no record. The rest is the file. After
+//! the record is written, the other entries keep their text and order, and the record can be read again.
 
 #![no_main]
 
@@ -28,29 +28,29 @@ fuzz_target!(|input: &[u8]| {
     let before = members(file);
     let stored = record_in_file(file, &key);
     if let Err(error) = &stored {
-        // The line and the column are all that changes in it.
+        // Only the line and the column in it depend on the file.
         assert!(
             is_one_line(&error.detail) && error.detail.len() < 200,
             "{error}"
         );
     }
     let Some(before) = before else {
-        assert!(stored.is_err(), "no object, and no error");
+        assert!(stored.is_err(), "a file that is not an object was accepted");
         assert!(file_with_record(file, &key, new.as_ref()).is_err());
         return;
     };
     let is_there = before.iter().any(|(name, _)| name == key.as_str());
     assert!(
         is_there != matches!(stored, Ok(None)),
-        "it is there, or it is not"
+        "the entry is read if and only if it exists"
     );
 
-    let content = file_with_record(file, &key, new.as_ref()).expect("it can be written");
-    // A buffer that grew would leave copies of secrets behind.
-    assert!(content.len() <= room(&before, &key, new.as_ref()));
+    let content = file_with_record(file, &key, new.as_ref()).expect("the file can be written");
+    // A buffer that grows leaves copies of secrets in memory.
+    assert!(content.len() <= capacity(&before, &key, new.as_ref()));
     assert!(!content.is_empty() && std::str::from_utf8(&content).is_ok());
     assert_eq!(record_in_file(&content, &key).as_ref(), Ok(&new));
-    let after = members(&content).expect("what was written is an object");
+    let after = members(&content).expect("the written file is an object");
     let others = |members: &[(String, Box<serde_json::value::RawValue>)]| -> Vec<(String, String)> {
         let others = members.iter().filter(|(name, _)| name != key.as_str());
         others
@@ -58,23 +58,23 @@ fuzz_target!(|input: &[u8]| {
             .collect()
     };
     assert_eq!(others(&after), others(&before));
-    let mut mine = after.iter().filter(|(name, _)| name == key.as_str());
-    let found = mine.next().map(|(_, json)| json.get().to_owned());
-    let wanted = new
+    let mut written = after.iter().filter(|(name, _)| name == key.as_str());
+    let found = written.next().map(|(_, json)| json.get().to_owned());
+    let expected = new
         .as_ref()
         .map(|new| new.to_json().expose_secret().to_owned());
-    assert_eq!(found, wanted);
-    assert!(mine.next().is_none());
+    assert_eq!(found, expected);
+    assert!(written.next().is_none());
 
-    // Taken out again, the file is as if it had never been in it.
-    let without = file_with_record(&content, &key, None).expect("it can be written");
+    // After the record is removed again, only the other entries are left.
+    let without = file_with_record(&content, &key, None).expect("the file can be written");
     assert_eq!(record_in_file(&without, &key), Ok(None));
-    let without = members(&without).expect("what was written is an object");
+    let without = members(&without).expect("the written file is an object");
     assert_eq!(others(&without), others(&before));
 });
 
-/// As much as `Document::with` makes room for.
-fn room(
+/// The capacity that `Document::with` reserves.
+fn capacity(
     before: &[(String, Box<serde_json::value::RawValue>)],
     key: &CredentialKey,
     new: Option<&CredentialRecord>,

@@ -1,4 +1,4 @@
-//! One stored record: what is written is what was read, and its secrets do not print.
+//! One stored record. It is written as it was read, and its `Debug` output contains no secrets.
 
 #![no_main]
 
@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     };
     assess(&record.facts(), 1_700_000_000_000).first_request();
 
-    // The last of two fields of one name is kept, where the first stood, with its text.
+    // If a name is repeated, the last value is kept unchanged, at the position of the first.
     let mut fields: Vec<(String, String)> = Vec::new();
     for (name, value) in members(input).expect("a record is an object") {
         match fields.iter_mut().find(|(known, _)| *known == name) {
@@ -29,19 +29,21 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         }
     }
     let json = record.to_json();
-    let written = members(json.expose_secret().as_bytes()).expect("a record is written as one");
+    let written =
+        members(json.expose_secret().as_bytes()).expect("a record is written as an object");
     let written: Vec<(String, String)> = written
         .into_iter()
         .map(|(name, value)| (name, value.get().to_owned()))
         .collect();
     assert_eq!(written, fields);
 
-    let again = CredentialRecord::parse(json.expose_secret()).expect("what was written is read");
+    let again =
+        CredentialRecord::parse(json.expose_secret()).expect("a written record can be read");
     assert_eq!(again, record);
     assert_eq!(again.to_json().expose_secret(), json.expose_secret());
-    assert!(again.same_tokens(&record));
+    assert!(again.has_same_tokens(&record));
 
-    // Its text does not depend on its secrets.
+    // Its `Debug` output does not depend on its secrets.
     let mut others = Map::new();
     for name in ["access_token", "refresh_token", "client_secret"] {
         if fields.iter().any(|(known, _)| known == name) {

@@ -1,4 +1,4 @@
-//! Whole evidence, as a host in another language hands it in.
+//! Evidence as JSON, as a host in another language passes it, and the verdict on it.
 
 #![no_main]
 
@@ -20,9 +20,9 @@ fuzz_target!(|json: &[u8]| {
     let (message, recovery) = (failure.message(), failure.recovery());
     assert!(
         actions::says_what_to_do(message, recovery),
-        "{message:?} does not say what to do: {recovery:?}"
+        "{message:?} recommends no step for {recovery:?}"
     );
     let written = serde_json::to_string(&evidence).expect("evidence can be written");
-    let read: Evidence = serde_json::from_str(&written).expect("what was written can be read");
+    let read: Evidence = serde_json::from_str(&written).expect("written evidence can be read");
     assert_eq!(read, evidence);
 });

@@ -1,4 +1,4 @@
-//! An entry of the keyring, and a record written as one: what is read of it is in what is written.
+//! A keyring entry, and a record written as one. The written entry contains everything that was read.
 
 #![no_main]
 
@@ -14,22 +14,23 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let Ok(json) = std::str::from_utf8(input) else {
         return Corpus::Reject;
     };
-    // Of words, as it is one text here (RFC 6749, section 3.3): only an array of a foreign hand has others.
+    // An entry stores the scopes as one text (RFC 6749, section 3.3). Only an array that another program wrote can contain a scope
+    // that is blank or has a space.
     let is_word = |scope: &String| !scope.is_empty() && !scope.contains(char::is_whitespace);
     if let Ok(record) = read_keyring_entry(json)
         && record.scopes().iter().all(is_word)
     {
-        assert_eq!(written_and_read(&record), record);
+        assert_eq!(write_and_read(&record), record);
     }
-    // A record as the file has it, without the two fields that are the keyring's own.
+    // A record as the credential file stores it, without the two fields that exist only in a keyring entry.
     if let Ok(record) = CredentialRecord::parse(json)
         && !members(input).is_some_and(|members| {
             let mut names = members.iter().map(|(name, _)| name.as_str());
             names.any(|name| matches!(name, "url" | "token_response"))
         })
     {
-        let again = written_and_read(&record);
-        assert!(again.same_tokens(&record));
+        let again = write_and_read(&record);
+        assert!(again.has_same_tokens(&record));
         assert_eq!(again.issuer(), record.issuer());
         assert_eq!(again.client_id(), record.client_id());
         assert_eq!(again.facts(), record.facts());
@@ -40,7 +41,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-fn written_and_read(record: &CredentialRecord) -> CredentialRecord {
+fn write_and_read(record: &CredentialRecord) -> CredentialRecord {
     let entry = write_keyring_entry(record);
-    read_keyring_entry(entry.expose_secret()).expect("what was written is read")
+    read_keyring_entry(entry.expose_secret()).expect("a written entry can be read")
 }

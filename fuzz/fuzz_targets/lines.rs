@@ -1,10 +1,10 @@
-//! The bytes of many lines: all at once, and as they arrive. The first byte says in pieces of how many bytes.
+//! The bytes of many lines, whole and in chunks. The first byte is the size of the chunks minus 1.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use mcp_startup_core::{DecodedLines, LineError, LineSplitter, decode, decode_lines};
-use mcp_startup_fuzz::{Layout, json_mutator, lines_of};
+use mcp_startup_fuzz::{Layout, json_mutator, numbered_lines};
 
 json_mutator!(
     Layout::Lines { after: 1 },
@@ -17,9 +17,9 @@ fuzz_target!(|input: &[u8]| {
     };
     let whole = decode_lines(bytes);
     let mut expected = DecodedLines::default();
-    for (line, content) in lines_of(bytes) {
+    for (line, content) in numbered_lines(bytes) {
         match decode(content) {
-            Ok(said) => expected.notifications.extend(said),
+            Ok(notification) => expected.notifications.extend(notification),
             Err(error) => expected.errors.push(LineError { line, error }),
         }
     }
@@ -29,18 +29,18 @@ fuzz_target!(|input: &[u8]| {
     let mut arriving = DecodedLines::default();
     for (line, content) in split(usize::MAX, bytes, size) {
         match content.map(|content| decode(&content)) {
-            Ok(Ok(said)) => arriving.notifications.extend(said),
+            Ok(Ok(notification)) => arriving.notifications.extend(notification),
             Ok(Err(error)) => arriving.errors.push(LineError { line, error }),
             Err(error) => arriving.errors.push(error),
         }
     }
     assert_eq!(whole, arriving);
 
-    // A line that is too long is so wherever the pieces end.
+    // Whether a line is too long does not depend on the ends of the chunks.
     let limit = usize::from(first / 2);
-    let in_pieces = split(limit, bytes, size);
-    assert_eq!(in_pieces, split(limit, bytes, usize::MAX));
-    for (_, line) in in_pieces {
+    let in_chunks = split(limit, bytes, size);
+    assert_eq!(in_chunks, split(limit, bytes, usize::MAX));
+    for (_, line) in in_chunks {
         assert!(line.is_err() || line.is_ok_and(|line| line.len() <= limit));
     }
 });
@@ -53,8 +53,8 @@ fn split(limit: usize, bytes: &[u8], size: usize) -> Lines {
         lines.push((number, line.map(<[u8]>::to_vec)));
     };
     let mut splitter = LineSplitter::with_limit(limit);
-    for piece in bytes.chunks(size) {
-        splitter.push(piece, &mut take);
+    for chunk in bytes.chunks(size) {
+        splitter.push(chunk, &mut take);
     }
     splitter.finish(&mut take);
     lines

@@ -1,4 +1,4 @@
-//! The `mcpServers` JSON, with variables that are secret.
+//! The `mcpServers` JSON, with secret environment variables.
 
 #![no_main]
 
@@ -15,7 +15,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     if without_mark.trim_start().starts_with('{') {
         check_configuration(text);
     } else {
-        // Else it would be the other format.
+        // Without the brace, the text would be read as TOML.
         check_configuration(&format!("{{{text}"));
     }
     Corpus::Keep

@@ -1,5 +1,5 @@
-//! One message. What decodes encodes again, and decodes to the same; and what is read is what a JSON reader that knows
-//! nothing of this message reads.
+//! One message. A decoded notification can be encoded and decoded again without a change. The result is the same as that of a
+//! generic JSON parser.
 
 #![no_main]
 
@@ -16,25 +16,28 @@ fuzz_target!(|line: &[u8]| {
     let decoded = decode(line);
     match &decoded {
         Ok(None) => {}
-        Ok(Some(said)) => {
-            let written = encode(said);
+        Ok(Some(notification)) => {
+            let written = encode(notification);
             assert!(!written.bytes().any(|byte| byte < 0x20), "{written:?}");
-            assert_eq!(decode(written.as_bytes()).as_ref(), Ok(&Some(said.clone())));
-            if said.failure_reason().is_some() {
-                let status = said.status().as_str();
+            assert_eq!(
+                decode(written.as_bytes()).as_ref(),
+                Ok(&Some(notification.clone()))
+            );
+            if notification.failure_reason().is_some() {
+                let status = notification.status().as_str();
                 assert!(!matches!(status, "starting" | "ready" | "cancelled"));
             }
         }
         Err(error) => assert!(is_one_line(&error.message), "{:?}", error.message),
     }
-    // It reads more than serde_json's `Value` does: a number of any size where nothing is read of it, for one.
+    // `decode` accepts more than serde_json's `Value`, such as a number of any size in a field that it ignores.
     if let Ok(value) = serde_json::from_slice::<Value>(line) {
         assert_same(&decoded, expected(&value));
     }
 });
 
 type Decoded = Result<Option<McpServerStatusUpdatedNotification>, DecodeError>;
-/// Thread, name, status, error, reason; or the kind of the error and its field.
+/// The thread, name, status, error and reason, or the kind of the error and its field.
 type Expected<'a> = Result<Option<[Option<&'a str>; 5]>, (DecodeErrorKind, Option<&'static str>)>;
 
 fn expected(message: &Value) -> Expected<'_> {
@@ -75,13 +78,13 @@ fn text<'a>(
 
 fn assert_same(decoded: &Decoded, expected: Expected<'_>) {
     let decoded = match decoded {
-        Ok(said) => Ok(said.as_ref().map(|said| {
+        Ok(notification) => Ok(notification.as_ref().map(|notification| {
             [
-                said.thread_id(),
-                Some(said.name()),
-                Some(said.status().as_str()),
-                said.error(),
-                said.failure_reason().map(|reason| reason.as_str()),
+                notification.thread_id(),
+                Some(notification.name()),
+                Some(notification.status().as_str()),
+                notification.error(),
+                notification.failure_reason().map(|reason| reason.as_str()),
             ]
         })),
         Err(error) => Err((error.kind, error.field)),

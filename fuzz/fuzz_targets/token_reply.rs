@@ -1,4 +1,4 @@
-//! The answer of a token endpoint: the tokens in it, and the code of an error in it.
+//! A response of the token endpoint: its tokens and its error code.
 
 #![no_main]
 
@@ -27,7 +27,7 @@ fuzz_target!(|body: &[u8]| {
     }
 
     let reply = token_reply(body);
-    // An odd field that does not matter costs no token: not even one that no `Value` can hold.
+    // An invalid field that is not needed does not cost a token, not even a value that `Value` cannot represent.
     if let Some(members) = members(body) {
         let text = |name| {
             let mut members = members.iter().rev();
@@ -46,14 +46,16 @@ fuzz_target!(|body: &[u8]| {
         return;
     };
 
-    // It can be written into a record, whose tokens it then are.
+    // The response can be written into a record, which then has its tokens.
     let old = r#"{"access_token":"old","refresh_token":"rt","issuer":"https://auth.example","expires_at":0,"x":[1.0]}"#;
     let old = CredentialRecord::parse(old).expect("a record");
-    let record = old.with(&reply).expect("a reply fits into a record");
+    let record = old
+        .with(&reply)
+        .expect("a response can be written into a record");
     let text = |name: &str| reply.get(name).and_then(Value::as_str);
-    let access_token = text("access_token").expect("a reply has an access token");
+    let access_token = text("access_token").expect("a response has an access token");
     assert!(!access_token.trim().is_empty());
-    // One with a control character in it can't be sent, and is none.
+    // A token with a control character cannot be sent, and counts as missing.
     let can_be_sent = !access_token.contains(char::is_control);
     let sent = record.access_token().map(|token| token.expose_secret());
     assert_eq!(sent, Some(access_token).filter(|_| can_be_sent));

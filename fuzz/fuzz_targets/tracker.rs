@@ -1,5 +1,5 @@
-//! The tracker, fed with bytes: one batch is line by line is decoding and applying, and its memory is bounded. The first
-//! byte is its limit, and says whether a thread is taken out.
+//! The tracker over bytes. A batch, single lines, and decoded notifications have the same result, and the number of servers is limited.
+//! The first byte is the limit, and whether threads are removed.
 
 #![no_main]
 
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use libfuzzer_sys::fuzz_target;
 use mcp_startup_core::{AppliedLines, LineError, StartupTracker, decode};
-use mcp_startup_fuzz::{Layout, json_mutator, lines_of};
+use mcp_startup_fuzz::{Layout, json_mutator, numbered_lines};
 
 json_mutator!(
     Layout::Lines { after: 1 },
@@ -25,31 +25,34 @@ fuzz_target!(|input: &[u8]| {
 
     let limit = limit.max(1);
     let mut by_line = StartupTracker::with_limit(limit);
-    let mut by_hand = StartupTracker::with_limit(limit);
+    let mut decoded = StartupTracker::with_limit(limit);
     let mut expected = AppliedLines::default();
     let mut changed = HashSet::new();
     let mut threads = HashSet::new();
-    for (number, line) in lines_of(bytes) {
-        // With its end: without one, a carriage return of its own would be taken for a part of that.
+    for (number, line) in numbered_lines(bytes) {
+        // Each line is passed with a line break, as in the batch.
         let one = by_line.apply_lines(&[line, b"\n"].concat());
         match decode(line) {
-            Ok(Some(said)) => {
-                let update = by_hand.apply(&said);
+            Ok(Some(notification)) => {
+                let update = decoded.apply(&notification);
                 assert_eq!(update.changed, !one.changed.is_empty());
                 assert_eq!(update.prompt, !one.prompts.is_empty());
                 assert!(one.errors.is_empty());
                 expected.notifications += 1;
-                let key = (said.thread_id().map(str::to_owned), said.name().to_owned());
+                let key = (
+                    notification.thread_id().map(str::to_owned),
+                    notification.name().to_owned(),
+                );
                 if update.changed && changed.insert(key.clone()) {
                     expected.changed.push(key);
                 }
                 if update.prompt {
-                    expected.prompts.push(said.name().to_owned());
+                    expected.prompts.push(notification.name().to_owned());
                 }
-                threads.extend(said.thread_id().map(str::to_owned));
-                let held = by_hand.server(said.thread_id(), said.name());
-                let held = held.expect("what was just said is held");
-                assert_eq!(&held.status, said.status());
+                threads.extend(notification.thread_id().map(str::to_owned));
+                let held = decoded.server(notification.thread_id(), notification.name());
+                let held = held.expect("the tracker has the server");
+                assert_eq!(&held.status, notification.status());
             }
             Ok(None) => assert_eq!(one, AppliedLines::default()),
             Err(error) => expected.errors.push(LineError {
@@ -57,11 +60,11 @@ fuzz_target!(|input: &[u8]| {
                 error,
             }),
         }
-        assert!(by_hand.servers().len() <= limit);
-        assert!(by_hand.reauthentication_required().len() <= limit);
+        assert!(decoded.servers().len() <= limit);
+        assert!(decoded.reauthentication_required().len() <= limit);
     }
     assert_eq!(applied, expected);
-    for other in [&by_line, &by_hand] {
+    for other in [&by_line, &decoded] {
         assert_eq!(batch.servers(), other.servers());
         assert_eq!(
             batch.reauthentication_required(),
@@ -86,7 +89,7 @@ fuzz_target!(|input: &[u8]| {
                 .iter()
                 .all(|server| server.thread_id.is_none())
         );
-        // What was freed is used again, and nothing of it is left.
+        // After that, the tracker accepts new servers up to its limit again.
         batch.apply_lines(bytes);
         assert!(batch.servers().len() <= limit);
     }

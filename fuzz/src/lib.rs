@@ -1,4 +1,4 @@
-//! What more than one target needs. Nothing in it is used by the crates: what is expected is worked out another way.
+//! Code that several targets share. The crates under test do not use it, so that it computes the expected results independently.
 
 mod mutation;
 
@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 
 pub use mutation::{Layout, mutate};
 
-/// The members of a JSON object as they stand, those that are there twice too. `None` where it is none.
+/// Returns the members of a JSON object unchanged, including repeated names. Returns `None` if the JSON is not an object.
 pub fn members(json: &[u8]) -> Option<Vec<(String, Box<RawValue>)>> {
     struct Members(Vec<(String, Box<RawValue>)>);
 
@@ -50,20 +50,21 @@ pub fn members(json: &[u8]) -> Option<Vec<(String, Box<RawValue>)>> {
     Some(members.0)
 }
 
-/// The lines of a text, from 1, without their ends. What follows the last line's end is no line.
-pub fn lines_of(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+/// Returns the lines of a text with their numbers, which begin at 1, without line breaks. An empty text after the last line break is
+/// not a line.
+pub fn numbered_lines(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     lines.pop_if(|line| line.is_empty());
-    let without_end = |line| <[u8]>::strip_suffix(line, b"\r").unwrap_or(line);
-    (1..).zip(lines.into_iter().map(without_end))
+    let without_carriage_return = |line| <[u8]>::strip_suffix(line, b"\r").unwrap_or(line);
+    (1..).zip(lines.into_iter().map(without_carriage_return))
 }
 
-/// Whether a text can be shown as one line.
+/// Returns whether a text can be shown as one line.
 pub fn is_one_line(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
-/// The value that must be shown nowhere.
+/// A value that must not appear in any output.
 const SECRET: &str = "s3cret-canary";
 
 static ENVIRONMENT: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
@@ -79,20 +80,24 @@ static ENVIRONMENT: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
     .into()
 });
 
-/// What holds for every text that is read as a configuration.
+/// Reads a configuration, and checks the properties that hold for every text.
 pub fn check_configuration(text: &str) {
-    // What stands in the file in plain sight may be shown, though it be the secret.
-    let hides = |shown: &str| text.contains(SECRET) || !shown.contains(SECRET);
+    // A text that the file contains in plain sight may be shown, even if it is the secret.
+    let hides_secret = |shown: &str| text.contains(SECRET) || !shown.contains(SECRET);
     let lines = text.matches('\n').count() as u32 + 1;
-    let is_line = |line: Option<u32>| line.is_none_or(|line| (1..=lines).contains(&line));
+    let is_valid_line = |line: Option<u32>| line.is_none_or(|line| (1..=lines).contains(&line));
 
     let configuration = match parse(text, Path::new("/srv/codex/config.toml"), &*ENVIRONMENT) {
         Ok(configuration) => configuration,
         Err(error) => {
             let message = error.to_string();
             assert!(is_one_line(&message), "{message:?}");
-            assert!(hides(&message) && hides(&format!("{error:?}")));
-            assert!(is_line(error.line()), "line {:?} of {lines}", error.line());
+            assert!(hides_secret(&message) && hides_secret(&format!("{error:?}")));
+            assert!(
+                is_valid_line(error.line()),
+                "line {:?} of {lines}",
+                error.line()
+            );
             return;
         }
     };
@@ -106,16 +111,23 @@ pub fn check_configuration(text: &str) {
             Err(problem) => {
                 let message = problem.to_string();
                 assert!(is_one_line(&message), "{message:?}");
-                assert!(hides(&message), "{message:?}");
-                assert!(is_line(problem.line), "line {:?} of {lines}", problem.line);
+                assert!(hides_secret(&message), "{message:?}");
+                assert!(
+                    is_valid_line(problem.line),
+                    "line {:?} of {lines}",
+                    problem.line
+                );
                 continue;
             }
         };
-        assert!(hides(&format!("{config:?}")), "{config:?}");
+        assert!(hides_secret(&format!("{config:?}")), "{config:?}");
         assert!((1..=200).contains(&config.name.len()));
         assert_eq!(config.name, server.name);
-        let of_this_name = |other: &&ServerEntry| other.name == server.name;
-        assert_eq!(configuration.servers.iter().filter(of_this_name).count(), 1);
+        let has_same_name = |other: &&ServerEntry| other.name == server.name;
+        assert_eq!(
+            configuration.servers.iter().filter(has_same_name).count(),
+            1
+        );
         if let Some(limit) = config.startup_timeout {
             assert!(!limit.is_zero() && limit <= Duration::from_secs(86_400));
         }
@@ -141,7 +153,7 @@ fn assert_unique<T: Ord + fmt::Debug>(items: impl Iterator<Item = T>) {
     assert!(items.is_sorted_by(|one, next| one < next), "{items:?}");
 }
 
-/// Judges, and checks what holds for every verdict.
+/// Judges the evidence, and checks the properties that hold for every verdict.
 pub fn check_verdict(evidence: &Evidence) -> StartupFailureKind {
     let failure = judge(evidence.clone());
     assert_eq!(failure.evidence(), evidence);
@@ -155,17 +167,23 @@ pub fn check_verdict(evidence: &Evidence) -> StartupFailureKind {
         assert!(message.contains(server.as_str()), "{message:?}");
     }
 
-    let asks_again = failure.kind() == StartupFailureKind::ReauthenticationRequired;
-    assert_eq!(failure.reason().is_some(), asks_again);
-    if asks_again {
-        let source = evidence.credential.as_ref().and_then(|found| found.source);
+    let requires_sign_in_again = failure.kind() == StartupFailureKind::ReauthenticationRequired;
+    assert_eq!(failure.reason().is_some(), requires_sign_in_again);
+    if requires_sign_in_again {
+        let source = evidence
+            .credential
+            .as_ref()
+            .and_then(|credential| credential.source);
         assert_eq!(source, Some(CredentialSource::Stored));
         let mut requests = evidence.requests.iter().rev();
         let last = requests.find(|request| request.to == Some(RequestTarget::Mcp));
         assert_eq!(last.and_then(|request| request.status), Some(401));
     }
-    let said = McpServerStatusUpdatedNotification::from_failure("x", &failure);
-    assert_eq!(said.failure_reason().cloned(), failure.reason());
-    assert_eq!(decode(encode(&said).as_bytes()), Ok(Some(said)));
+    let notification = McpServerStatusUpdatedNotification::from_failure("x", &failure);
+    assert_eq!(notification.failure_reason().cloned(), failure.reason());
+    assert_eq!(
+        decode(encode(&notification).as_bytes()),
+        Ok(Some(notification))
+    );
     failure.kind()
 }

@@ -1,4 +1,4 @@
-//! Mutates JSON as JSON. Of what the fuzzer makes of bytes nearly all is no JSON any more, and comes no further than the
+//! Mutates JSON so that it stays valid. After a mutation of its bytes, a text is rarely valid JSON, and does not get past the
 //! parser.
 
 use libfuzzer_sys::fuzzer_mutate;
@@ -7,15 +7,15 @@ use serde_json::value::RawValue;
 
 use crate::members;
 
-/// Where in the input of a target there is JSON.
+/// The parts of a target's input that are JSON.
 pub enum Layout {
-    /// All of it is.
+    /// The whole input is JSON.
     Whole,
-    /// Each line is one, but for the first so many bytes of the input.
+    /// Each line is JSON, after the first `after` bytes of the input.
     Lines { after: usize },
 }
 
-/// Has a target's input mutated as JSON: where there is JSON in it, and a dictionary.
+/// Defines the mutator of a target, from the layout of its input and the path of its dictionary.
 #[macro_export]
 macro_rules! json_mutator {
     ($layout:expr, $dictionary:literal) => {
@@ -26,7 +26,8 @@ macro_rules! json_mutator {
     };
 }
 
-/// What `fuzz_mutator!` wants. The words of a dictionary are the names and values that are put in.
+/// Mutates the input in `data[..size]` and returns its new size, as `fuzz_mutator!` requires. Inserts the words of the dictionary as
+/// names and values.
 pub fn mutate(
     data: &mut [u8],
     size: usize,
@@ -80,7 +81,7 @@ fn json_mutated(json: &[u8], words: &[String], random: &mut Random) -> Option<Ve
 }
 
 fn change(node: &mut Node, copy: Node, words: &[String], random: &mut Random) {
-    let of_words = |random: &mut Random| match words.is_empty() {
+    let random_word = |random: &mut Random| match words.is_empty() {
         true => "null".to_owned(),
         false => words[random.below(words.len())].clone(),
     };
@@ -98,10 +99,10 @@ fn change(node: &mut Node, copy: Node, words: &[String], random: &mut Random) {
             members.swap(at, other);
         }
         (Node::Object(members), 4..) => {
-            let name = Some(of_words(random)).filter(|word| word.starts_with('"'));
+            let name = Some(random_word(random)).filter(|word| word.starts_with('"'));
             let value = match random.below(2) {
                 0 => copy,
-                _ => Node::Plain(of_words(random)),
+                _ => Node::Plain(random_word(random)),
             };
             members.push((name.unwrap_or_else(|| "\"a\"".to_owned()), value));
         }
@@ -110,7 +111,7 @@ fn change(node: &mut Node, copy: Node, words: &[String], random: &mut Random) {
         }
         (Node::Array(items), 2..) => items.push(copy),
         (Node::Plain(json), 0..4) if json.starts_with('"') => {
-            // Half of a surrogate pair is no string, and stays as it is.
+            // Half of a surrogate pair does not decode to a string, so it stays unchanged.
             let Ok(text) = serde_json::from_str::<String>(json) else {
                 return;
             };
@@ -120,12 +121,12 @@ fn change(node: &mut Node, copy: Node, words: &[String], random: &mut Random) {
             let size = fuzzer_mutate(&mut bytes, size, size + 64);
             *json = Value::from(String::from_utf8_lossy(&bytes[..size])).to_string();
         }
-        (Node::Plain(json), 0..6) => *json = of_words(random),
+        (Node::Plain(json), 0..6) => *json = random_word(random),
         _ => *node = copy,
     }
 }
 
-/// A JSON value, with the text of what is no object and no array, and of every name.
+/// A JSON value. Names, and values other than objects and arrays, are kept as their JSON text.
 #[derive(Clone)]
 enum Node {
     Plain(String),
@@ -169,7 +170,7 @@ impl Node {
         below + 1
     }
 
-    /// The node at this place in the order of the text.
+    /// Returns the node at this index, in the order of the text. Counts `at` down.
     fn nth(&mut self, at: &mut usize) -> Option<&mut Self> {
         if *at == 0 {
             return Some(self);
@@ -211,14 +212,14 @@ impl Node {
     }
 }
 
-/// A word of a dictionary, if it is JSON by itself: its line without the quotes and the escapes.
+/// Returns the word on a line of a dictionary, unescaped and without its quotes, if the word is valid JSON by itself.
 fn word(line: &str) -> Option<String> {
     let quoted = line.strip_prefix('"')?.strip_suffix('"')?;
     let mut word = String::new();
     let mut characters = quoted.chars();
     while let Some(character) = characters.next() {
         match character {
-            // Of bytes; none of those is JSON by itself.
+            // A word with a byte escape is never valid JSON by itself.
             '\\' => match characters.next()? {
                 'x' => return None,
                 escaped => word.push(escaped),
@@ -233,7 +234,7 @@ fn word(line: &str) -> Option<String> {
 struct Random(u64);
 
 impl Random {
-    /// The next number below `end`, which is not 0 (xorshift64*).
+    /// Returns a random number below `end`, which must not be 0 (xorshift64*).
     fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

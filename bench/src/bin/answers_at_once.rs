@@ -1,5 +1,5 @@
-//! An MCP server that does nothing but answer, at once or after MS milliseconds. Over streamable HTTP it prints its URL and ends with its
-//! stdin; with `stdio` it speaks there.
+//! A minimal MCP server that responds immediately, or after MS milliseconds. Over streamable HTTP, it prints its URL and ends when its
+//! stdin ends. With `stdio`, it uses stdin and stdout.
 //!
 //! Usage: answers_at_once [MS | stdio]
 
@@ -13,7 +13,7 @@ use mcp_startup_bench::{answer, reply, until_stdin_ends};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     match std::env::args().nth(1).as_deref() {
-        // No runtime and no thread: fifty of them are started at once.
+        // Without a runtime or threads, because 50 of these processes start at the same time.
         Some("stdio") => stdio(),
         Some(pause) => http(Duration::from_millis(pause.parse()?)),
         None => http(Duration::ZERO),
@@ -35,11 +35,11 @@ fn stdio() -> Result<(), Box<dyn std::error::Error>> {
 async fn http(pause: Duration) -> Result<(), Box<dyn std::error::Error>> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("http://{}/mcp", listener.local_addr()?);
-    let asked = move |body: Bytes| async move {
+    let respond = move |body: Bytes| async move {
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
         answer(&body)
     };
-    until_stdin_ends(axum::serve(listener, Router::new().route("/mcp", post(asked)))).await
+    until_stdin_ends(axum::serve(listener, Router::new().route("/mcp", post(respond)))).await
 }

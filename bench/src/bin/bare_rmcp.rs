@@ -1,4 +1,5 @@
-//! The least that starts many MCP servers with rmcp: one shared HTTP client without TLS, `initialize`, `tools/list`, close.
+//! Starts many MCP servers with rmcp and as little code as possible: one shared HTTP client without TLS, `initialize`, `tools/list`,
+//! close.
 //!
 //! Usage: bare_rmcp CONFIG    JSON with `mcpServers`; prints a line with `ready` for each server
 

@@ -1,5 +1,5 @@
-//! MCP servers whose tokens have all expired, and the authorization server of all of them, which takes its time for a token. It
-//! prints its URL (a server's is URL/NAME/mcp) and ends with its stdin.
+//! MCP servers whose tokens have all expired, and their authorization server, which issues a token after MS milliseconds. Prints its
+//! URL, and serves an MCP server at URL/NAME/mcp for any NAME. Ends when its stdin ends.
 //!
 //! Usage: expired_tokens MS
 
@@ -15,7 +15,7 @@ use mcp_startup_bench::{answer, json_of, until_stdin_ends};
 use serde_json::json;
 
 #[derive(Clone)]
-struct World {
+struct AuthorizationServer {
     url: String,
     pause: Duration,
 }
@@ -32,27 +32,27 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/.well-known/oauth-protected-resource/{name}/mcp", get(resource))
         .route("/.well-known/oauth-authorization-server", get(metadata))
         .route("/token", post(token))
-        .with_state(World { url, pause });
+        .with_state(AuthorizationServer { url, pause });
     until_stdin_ends(axum::serve(listener, router)).await
 }
 
-async fn mcp(State(world): State<World>, Path(name): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+async fn mcp(State(server): State<AuthorizationServer>, Path(name): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
     if headers.get(header::AUTHORIZATION).is_some_and(|sent| sent == "Bearer fresh") {
         return answer(&body);
     }
     let challenge = format!(
         r#"Bearer resource_metadata="{}/.well-known/oauth-protected-resource/{name}/mcp""#,
-        world.url
+        server.url
     );
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response()
 }
 
-async fn resource(State(world): State<World>, Path(name): Path<String>) -> Response {
-    let resource = format!("{}/{name}/mcp", world.url);
-    json_of(&json!({"resource": resource, "authorization_servers": [world.url]}))
+async fn resource(State(server): State<AuthorizationServer>, Path(name): Path<String>) -> Response {
+    let resource = format!("{}/{name}/mcp", server.url);
+    json_of(&json!({"resource": resource, "authorization_servers": [server.url]}))
 }
 
-async fn metadata(State(World { url, .. }): State<World>) -> Response {
+async fn metadata(State(AuthorizationServer { url, .. }): State<AuthorizationServer>) -> Response {
     json_of(&json!({
         "issuer": url,
         "authorization_endpoint": format!("{url}/authorize"),
@@ -63,7 +63,7 @@ async fn metadata(State(World { url, .. }): State<World>) -> Response {
     }))
 }
 
-async fn token(State(world): State<World>) -> Response {
-    tokio::time::sleep(world.pause).await;
+async fn token(State(server): State<AuthorizationServer>) -> Response {
+    tokio::time::sleep(server.pause).await;
     json_of(&json!({"access_token": "fresh", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "next"}))
 }

@@ -1,7 +1,7 @@
-//! Runs a program and says what it took, as JSON on stderr: wall time and CPU time in s, the peak of resident memory in KiB (bytes on
-//! macOS), of it and what it has waited for. Its own stderr is not kept.
+//! Runs a program and prints its resource usage as JSON to stderr: the wall time and CPU time in s, and the peak of resident memory in
+//! KiB (bytes on macOS), including the child processes that it has waited for. Discards the program's stderr.
 //!
-//! A program of its own, because a process begins with the peak of the one that has started it: this one is small.
+//! This is a separate program because a new process inherits the peak memory of its parent, and this one is small.
 //!
 //! Usage: measure PROGRAM [ARGUMENT...]
 

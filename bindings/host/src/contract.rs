@@ -1,4 +1,4 @@
-//! The contract over JSON: writing it from the fields that a host has, and what many lines come to.
+//! The contract over JSON: reads the params of a notification, and serializes the results of reading many lines.
 
 use mcp_startup_core::{
     AppliedLines, DecodeError, DecodeErrorKind, DecodedLines, LineError, METHOD,
@@ -10,37 +10,40 @@ use serde_json::value::RawValue;
 
 use crate::HostError;
 
-/// The line of a notification whose params are this JSON: five fields in order, nulls written out.
+/// Writes the line of a notification, without the line break. `params` is the params of the notification as JSON. The line has all
+/// five fields, in the order of the contract; absent fields are `null`.
 ///
 /// # Errors
 ///
-/// Those of [`notification`].
+/// Fails as [`notification`] does.
 pub fn encode(params: &str) -> Result<String, HostError> {
     Ok(mcp_startup_core::encode(&notification(params)?))
 }
 
-/// The notification whose params are this JSON.
+/// Reads the params of a notification from JSON.
 ///
 /// # Errors
 ///
-/// [`HostError::Decode`] where they are no such params; [`HostError::InvalidArgument`] for a reason that stands on another state than
-/// `failed`, which reading drops and writing refuses.
+/// * [`HostError::Decode`] if a required field is missing or a field has the wrong type.
+/// * [`HostError::InvalidArgument`] if the text is not JSON, or if `failureReason` is set and `status` is not `failed`. A decoder
+///   drops such a reason; an encoder must not write it.
 pub fn notification(params: &str) -> Result<McpServerStatusUpdatedNotification, HostError> {
-    let params: &RawValue = serde_json::from_str(params)
-        .map_err(|error| HostError::InvalidArgument(format!("the notification: {error}")))?;
+    let params: &RawValue = serde_json::from_str(params).map_err(|error| {
+        HostError::InvalidArgument(format!("the notification: not valid JSON: {error}"))
+    })?;
     let line = format!(r#"{{"method":"{METHOD}","params":{}}}"#, params.get());
-    let notification = decode(line.as_bytes())?.ok_or_else(no_notification)?;
-    let given: Reason = serde_json::from_str(params.get()).unwrap_or_default();
-    if given.failure_reason.is_some() && notification.failure_reason().is_none() {
+    let notification = decode(line.as_bytes())?.ok_or_else(not_an_object)?;
+    let with_reason: Reason = serde_json::from_str(params.get()).unwrap_or_default();
+    if with_reason.failure_reason.is_some() && notification.failure_reason().is_none() {
         return Err(HostError::InvalidArgument(format!(
-            "the notification: a `failureReason` stands on `failed` and on nothing else, not on `{}`",
+            "the notification: `failureReason` is allowed only if `status` is `failed`, not `{}`",
             notification.status()
         )));
     }
     Ok(notification)
 }
 
-/// What the bytes of many lines are.
+/// The notifications and the bad lines in many lines.
 #[derive(Serialize)]
 pub struct Decoded {
     notifications: Vec<McpServerStatusUpdatedNotification>,
@@ -56,7 +59,7 @@ impl From<DecodedLines> for Decoded {
     }
 }
 
-/// What the bytes of many lines did to a tracker.
+/// The changes that many lines made to a tracker.
 #[derive(Serialize)]
 pub struct Applied {
     notifications: u64,
@@ -76,14 +79,14 @@ impl From<AppliedLines> for Applied {
     }
 }
 
-/// A bad line: its number and what is wrong with it.
+/// A line that could not be decoded: its number, counted from 1, and the error.
 #[derive(Serialize)]
 pub struct BadLine {
     line: u64,
     error: DecodeError,
 }
 
-/// The bad lines, for JSON.
+/// Converts bad lines to the type that is serialized.
 pub fn bad_lines(errors: Vec<LineError>) -> Vec<BadLine> {
     let errors = errors.into_iter();
     errors
@@ -97,7 +100,7 @@ struct Reason {
     failure_reason: Option<IgnoredAny>,
 }
 
-fn no_notification() -> DecodeError {
+fn not_an_object() -> DecodeError {
     DecodeError {
         kind: DecodeErrorKind::NotAnObject,
         field: None,

@@ -1,20 +1,20 @@
-//! Why a call failed, for every language.
+//! The error of every call, with a stable code and its JSON form.
 
 #[cfg(feature = "engine")]
 use mcp_startup::{ClientError, auth::SignInError, config::ConfigurationError};
 use mcp_startup_core::{DecodeError, StartupFailure};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// Why a call failed. A binding makes one class or code of each.
+/// The error of a call. Each binding maps a variant to one exception class or error code.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// What was asked for makes no sense: an unknown option, evidence that is none.
+    /// An argument is invalid, such as an unknown option or malformed evidence.
     #[error("{0}")]
     InvalidArgument(String),
     /// A line or a notification breaks the contract.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// There is no such configuration, or no such server in it.
+    /// The configuration does not exist or can't be read, or it has no server with the requested name.
     #[cfg(feature = "engine")]
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
@@ -22,29 +22,29 @@ pub enum HostError {
     #[cfg(feature = "engine")]
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// A sign-in or a sign-out failed; what was stored before is stored still.
+    /// A sign-in or a sign-out failed. The stored credentials are unchanged.
     #[cfg(feature = "engine")]
     #[error(transparent)]
     SignIn(#[from] SignInError),
-    /// A server can't be used: the verdict.
+    /// A server can't be used. Contains the verdict.
     #[error("{}", .0.message())]
     Failure(Box<StartupFailure>),
-    /// A credential store does not do what it must.
+    /// A credential store failed a case of the conformance suite.
     #[error("{0}")]
     CredentialStore(String),
-    /// The process was forked from one in which this runs, and has none of its threads.
+    /// The process was forked after the runtime had started. The threads of the runtime do not exist in the child process.
     #[error(
-        "mcp-startup was in use before this process was forked, and can't be used in it: start it with exec (in Python: \
-         multiprocessing's `spawn` or `forkserver`), or use mcp-startup only after the fork"
+        "mcp-startup was in use when this process was forked, and can't be used in the child process: start the child with exec \
+         (in Python: multiprocessing's `spawn` or `forkserver`), or use mcp-startup only after the fork"
     )]
     Forked,
-    /// An error of this library's own.
-    #[error("an error of mcp-startup's own: {0}")]
+    /// A bug in mcp-startup or a failure of the system, such as no more threads.
+    #[error("internal error in mcp-startup: {0}")]
     Internal(String),
 }
 
 impl HostError {
-    /// The stable code, the same in every language.
+    /// Returns the stable code. Every language has the same codes.
     pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidArgument(_) => "invalidArgument",
@@ -63,7 +63,7 @@ impl HostError {
     }
 }
 
-/// `code` and `message`, and what this code has besides: `kind`, `field`, `path`, `line`, `key` or the whole `failure`.
+/// Writes `code` and `message`, and the fields of the code: `kind`, `field`, `path`, `line`, `key` or `failure`.
 impl Serialize for HostError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut error = serializer.serialize_map(None)?;
@@ -95,10 +95,10 @@ impl Serialize for HostError {
     }
 }
 
-/// What came of a call, as one JSON text: `{"ok":…}` or `{"error":{"code":…,"message":…,…}}`.
+/// Writes the result of a call as JSON: `{"ok":…}` or `{"error":{"code":…,"message":…,…}}`.
 pub fn answer<T: Serialize>(result: Result<T, HostError>) -> String {
     text(&result).unwrap_or_else(|error| {
-        // A path that is no text. A sentence always can be written.
+        // The value has a path that is not UTF-8. An internal error is always serializable.
         text::<T>(&Err(HostError::Internal(error.to_string()))).unwrap_or_default()
     })
 }

@@ -1,4 +1,4 @@
-//! A check or a watch, read in batches.
+//! The events of a check or a watch, read in batches.
 
 use std::sync::{Arc, Mutex as Lock, OnceLock, PoisonError};
 
@@ -11,24 +11,24 @@ use tokio_util::sync::CancellationToken;
 use crate::options::{Opened, Options};
 use crate::{HostError, runtime};
 
-/// How many events are handed on at once, so that a batch does not grow without bound.
+/// The maximum number of events in a batch.
 const BATCH: usize = 256;
 
-/// The events of a check or a watch. Nothing begins before they are asked for.
+/// The events of a check or a watch. The starts begin with the first call of [`next`](Self::next).
 ///
-/// Dropped, it ends every start at once; a refresh that was sent is saved all the same.
+/// Dropping it ends every start immediately. A refresh that has been sent is still saved.
 pub struct Events {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    /// Held over an await: two that ask at once get one batch after the other.
+    /// Held across awaits: concurrent calls of `next` get their batches one after another.
     state: Mutex<State>,
-    /// Where `retry` goes, once a watch has begun.
+    /// The target of `retry`. Set when a watch begins.
     handle: OnceLock<WatchHandle>,
-    /// Each start says that it is cancelled, and the stream ends.
+    /// Cancels each start under way: it reports `cancelled`, and the stream ends.
     cancelled: CancellationToken,
-    /// Everything ends now.
+    /// Ends everything without further events.
     closed: CancellationToken,
     startup: Lock<Option<Startup>>,
 }
@@ -51,14 +51,14 @@ enum Kind {
 }
 
 impl Events {
-    /// One start of each server. `options`: [`Options`] as JSON.
+    /// Starts each server once. `options` is [`Options`] as JSON.
     pub fn of_check(options: String, store: Option<HostStore>) -> Self {
         Self::new(State::Waiting(options, store, Kind::Check))
     }
 
-    /// Starts that go on: a server that failed is started again when that may help. Those that are ready are closed, as in a check.
+    /// Starts each server, and restarts a failed server when that may help. A server that is ready is closed, as in a check.
     ///
-    /// `options`: [`Options`] as JSON.
+    /// `options` is [`Options`] as JSON.
     pub fn of_watch(options: String, store: Option<HostStore>) -> Self {
         Self::new(State::Waiting(options, store, Kind::Watch))
     }
@@ -75,11 +75,12 @@ impl Events {
         }
     }
 
-    /// Waits for the next events, and gives all that are there. None, and there will be no more.
+    /// Waits for the next event. Returns it with the events that are available at that moment. An empty list means that there are no
+    /// more events.
     ///
     /// # Errors
     ///
-    /// [`HostError`] where the options or the configuration can't be used; there will be no more then either.
+    /// Fails if the options or the configuration can't be used. No events follow an error.
     pub fn next(
         &self,
     ) -> impl Future<Output = Result<Vec<StartupEvent>, HostError>> + Send + use<> {
@@ -92,7 +93,7 @@ impl Events {
             {
                 let opened = Options::parse(&options)?.open(store).await?;
                 if inner.cancelled.is_cancelled() {
-                    // Nothing is starting that could be given up.
+                    // No start has begun, so there is none to report as cancelled.
                     return Ok(Vec::new());
                 }
                 *state = inner.begin(opened, kind);
@@ -100,13 +101,13 @@ impl Events {
             let State::Running(events, stop) = &mut *state else {
                 return Ok(Vec::new());
             };
-            let mut asked = false;
+            let mut is_stopping = false;
             let first = loop {
                 tokio::select! {
                     biased;
                     () = inner.closed.cancelled() => break None,
-                    () = inner.cancelled.cancelled(), if !asked => {
-                        asked = true;
+                    () = inner.cancelled.cancelled(), if !is_stopping => {
+                        is_stopping = true;
                         stop();
                     }
                     event = events.next() => break event,
@@ -126,19 +127,19 @@ impl Events {
         }
     }
 
-    /// Starts the server of this name again now, if this is a watch and it has failed; else nothing.
+    /// Restarts a failed server now. Does nothing for a check, or if the server is starting or ready.
     pub fn retry(&self, name: &str) {
         if let Some(handle) = self.inner.handle.get() {
             handle.retry(name);
         }
     }
 
-    /// Gives up what is still starting: each such start says `cancelled`, its program ends, and there are no events after that.
+    /// Cancels the starts under way. Each reports `cancelled` and ends its program; no events follow.
     pub fn cancel(&self) {
         self.inner.cancelled.cancel();
     }
 
-    /// Ends everything at once, as dropping it does.
+    /// Ends every start immediately, as dropping does.
     pub fn close(&self) {
         self.inner.close();
     }
@@ -175,7 +176,7 @@ impl Inner {
         self.closed.cancel();
         match self.state.try_lock() {
             Ok(mut state) => *state = State::Ended,
-            // Who waits for the next events lets go of it by that, or is being aborted and ends nothing.
+            // A call of `next` holds the state. It releases it now, because `closed` is set; if its task is aborted, it ends no start.
             Err(_) => {
                 if let Ok(handle) = runtime::handle() {
                     let inner = self.clone();

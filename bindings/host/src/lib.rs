@@ -1,21 +1,22 @@
-//! What every binding has below it: what a host in another language asks for, and what it gets, over JSON and on one runtime.
+//! The layer below the bindings for Node, Python, Swift and Kotlin.
 //!
-//! A binding names things as its language does and converts; it decides nothing. So each call here takes what such a host has
-//! ([`Options`] as JSON, a store of its own, the names of servers) and gives what it can show: JSON whose names are those of the
-//! wire, or a [`HostError`] with a stable code.
+//! A binding converts names and types to those of its language and makes no decisions. Each function here takes values that every
+//! language has, such as [`Options`] as JSON and the name of a server. It returns values that serialize to JSON with the field names
+//! of the wire, or a [`HostError`] with a stable code.
 //!
-//! * [`verdict`] and [`contract`]: functions of their arguments;
+//! * [`verdict`] and [`contract`]: pure functions.
 //!
 //! With the feature `engine`:
 //!
-//! * [`Events`]: a check or a watch, read in batches;
-//! * [`authorization`], [`auth_status`], [`begin_sign_in`], [`finish_sign_in`], [`sign_out`]: one server;
-//! * [`runtime`]: where all of it runs.
+//! * [`Events`]: the events of a check or a watch, in batches.
+//! * [`authorization`], [`auth_status`], [`begin_sign_in`], [`finish_sign_in`], [`sign_out`]: calls for one server.
+//! * [`runtime`]: the runtime on which they run.
 
 pub mod contract;
 mod error;
 #[cfg(feature = "engine")]
 mod events;
+mod json_error;
 #[cfg(feature = "engine")]
 mod options;
 #[cfg(feature = "engine")]

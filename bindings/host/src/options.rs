@@ -1,64 +1,65 @@
-//! What a host asks for: which servers, and how they are started.
+//! The options of a host: which servers to start, and how.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_startup::auth::{CredentialStores, HostStore};
 use mcp_startup::config::{
-    self, Configuration, ProcessEnvironment, ServerEntry, codex_home, user_path,
+    self, Configuration, ProcessEnvironment, ServerEntry, codex_home, expand_tilde,
 };
 use mcp_startup::{Startup, StartupOptions};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::json_error::read;
 use crate::{HostError, runtime};
 
-/// The place that a server has which was not read from a file.
+/// The path in errors about servers that a host passes itself instead of a file.
 const IN_CODE: &str = "mcpServers";
 
-/// What a host asks for, as JSON in camelCase. Every field may be absent or null.
+/// The options of a host, read from JSON. The names are in camelCase. Every field may be absent or null.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Options {
-    /// The configuration: a file of Codex or of Claude; `~/` is the user's folder. Absent, and without `mcpServers`: Codex's own.
+    /// The path of the configuration: Codex's `config.toml`, or JSON with `mcpServers`. `~/` is the user's home folder. Without this
+    /// option and `mcpServers`, Codex's configuration is used.
     pub config: Option<String>,
-    /// The servers themselves, in place of a file: the object `mcpServers` of a `.mcp.json`.
+    /// The servers, instead of a file: the value of `mcpServers` in a `.mcp.json`.
     pub mcp_servers: Option<Box<RawValue>>,
-    /// The names of those that are meant. Absent: those that are enabled.
+    /// The names of the servers to start. The default is every enabled server.
     pub servers: Option<Vec<String>>,
-    /// How long each start may take, in ms, over what the configuration says.
+    /// The maximum duration of each start in milliseconds, at least 1. Overrides the limit in the configuration.
     pub timeout_ms: Option<u64>,
-    /// How many servers start at once.
+    /// The maximum number of servers that start at the same time.
     pub concurrency: Option<usize>,
-    /// The URL of the host's client id metadata document, where it publishes one.
+    /// The URL of the host's client ID metadata document, if it publishes one.
     pub client_metadata_url: Option<String>,
 }
 
-/// What the options come to.
+/// An engine and the selected servers.
 pub(crate) struct Opened {
     pub startup: Startup,
     pub servers: Vec<ServerEntry>,
 }
 
 impl Options {
-    /// Reads them from JSON.
+    /// Reads the options from JSON.
     ///
     /// # Errors
     ///
-    /// [`HostError::InvalidArgument`] that names the option.
+    /// [`HostError::InvalidArgument`], which names the option, the values that it takes, and the value that it has.
     pub fn parse(json: &str) -> Result<Self, HostError> {
-        serde_json::from_str(json)
-            .map_err(|error| HostError::InvalidArgument(format!("the options: {error}")))
+        read("the options", json)
     }
 
-    /// Reads the configuration, on a thread that may wait for the disk.
+    /// Reads the configuration on a thread for blocking work, and selects the servers.
     pub(crate) async fn open(self, store: Option<HostStore>) -> Result<Opened, HostError> {
         let opening = tokio::task::spawn_blocking(move || self.open_now(store));
         let opened = opening.await;
         opened.unwrap_or_else(|error| Err(HostError::Internal(error.to_string())))
     }
 
-    /// The same for one server; `servers` of the options does not matter.
+    /// Reads the configuration, and selects one server. Ignores the option `servers`.
     pub(crate) async fn open_one(
         mut self,
         store: Option<HostStore>,
@@ -67,8 +68,10 @@ impl Options {
         self.servers = Some(vec![server]);
         let mut opened = self.open(store).await?;
         match opened.servers.is_empty() {
-            // The name has been found; so it is there.
-            true => Err(HostError::Internal("the server is gone".to_owned())),
+            // `select` fails for an unknown name, so there is always one.
+            true => Err(HostError::Internal(
+                "the selected server is missing".to_owned(),
+            )),
             false => Ok((opened.startup, opened.servers.swap_remove(0))),
         }
     }
@@ -76,17 +79,17 @@ impl Options {
     fn open_now(self, store: Option<HostStore>) -> Result<Opened, HostError> {
         let configuration = self.configuration()?;
         let servers = match self.servers {
-            // None of them: to `select` no names are those that are enabled.
+            // No servers. An empty list means "every enabled server" to `select`.
             Some(names) if names.is_empty() => Vec::new(),
             names => configuration.select(&names.unwrap_or_default())?,
         };
         let mut options = StartupOptions::for_configuration(&configuration);
         if let Some(store) = store {
-            options.stores = Some(CredentialStores::of(Arc::new(store)));
+            options.stores = Some(CredentialStores::from_store(Arc::new(store)));
         }
         options.limit = match self.timeout_ms {
             Some(0) => {
-                let problem = "the options: the time limit must be more than zero";
+                let problem = "the options: `timeoutMs` must be a time limit above zero, not 0";
                 return Err(HostError::InvalidArgument(problem.to_owned()));
             }
             limit => limit.map(Duration::from_millis),
@@ -95,7 +98,7 @@ impl Options {
             options.concurrency = concurrency;
         }
         options.client_metadata_url = self.client_metadata_url;
-        // Nothing of an event says how many there are.
+        // No event contains the number of tools.
         options.count_tools = false;
         Ok(Opened {
             startup: runtime::startup(options)?,
@@ -107,18 +110,18 @@ impl Options {
         let environment = &ProcessEnvironment;
         let path = match (&self.config, &self.mcp_servers) {
             (Some(_), Some(_)) => {
-                let problem = "the options: either `config` or `mcpServers`, not both";
+                let problem = "the options: `config` and `mcpServers` exclude each other; set only one of them";
                 return Err(HostError::InvalidArgument(problem.to_owned()));
             }
             (None, Some(servers)) => {
                 let text = format!("{{\"mcpServers\":{}}}", servers.get());
                 return Ok(config::parse(&text, IN_CODE.as_ref(), environment)?);
             }
-            (Some(path), None) => user_path(path, environment),
+            (Some(path), None) => expand_tilde(path, environment),
             (None, None) => codex_home(environment)
                 .map(|home| home.join("config.toml"))
                 .ok_or_else(|| {
-                    let problem = "neither CODEX_HOME nor HOME is set: name a configuration";
+                    let problem = "no configuration was found: neither CODEX_HOME nor HOME is set; set the option `config`";
                     HostError::InvalidArgument(problem.to_owned())
                 })?,
         };

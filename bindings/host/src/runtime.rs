@@ -1,4 +1,4 @@
-//! The one runtime of a process.
+//! The Tokio runtime of the process, and the refreshes that outlive their starts.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
@@ -11,14 +11,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::HostError;
 
-/// Two: one that reads what arrives, and one for whatever takes longer.
+/// One thread for I/O, and one for work that takes longer.
 const THREADS: usize = 2;
 
 struct Process {
     runtime: Runtime,
-    /// What was built for the first call; each later one shares its HTTP clients.
+    /// Created by the first call. Later calls share its HTTP clients.
     startup: Startup,
-    /// Starts whose stream was dropped, with a refresh that is not saved yet.
+    /// Waits for the refreshes of starts whose stream was dropped.
     finishing: TaskTracker,
     pid: u32,
 }
@@ -36,7 +36,7 @@ fn process() -> Result<&'static Process, HostError> {
                 .build()
                 .map_err(|error| HostError::Internal(error.to_string()))?;
             let startup = Startup::new(StartupOptions::default())?;
-            // Two first calls at once: one of them wins, and the other's threads end.
+            // If two first calls race, one wins, and the runtime of the other is dropped.
             PROCESS.get_or_init(|| Process {
                 runtime,
                 startup,
@@ -51,22 +51,22 @@ fn process() -> Result<&'static Process, HostError> {
     }
 }
 
-/// Where everything runs.
+/// Returns the runtime of the process, and starts it on the first call.
 ///
 /// # Errors
 ///
-/// [`HostError::Forked`] in a process that was forked from one in which it runs.
+/// [`HostError::Forked`] if the process was forked after the runtime had started.
 pub fn handle() -> Result<&'static Handle, HostError> {
     Ok(process()?.runtime.handle())
 }
 
-/// Does the work, and hands on what comes of it. A panic in it is an error, and nothing that leaves a host waiting.
+/// Runs `work` as a task, and passes its result to `done`. A panic becomes an error, so that a host never waits forever.
 ///
-/// Aborted through what it returns, nothing is handed on.
+/// If the returned task is aborted, `done` is not called.
 ///
 /// # Errors
 ///
-/// [`HostError::Forked`]: then `done` is not called.
+/// [`HostError::Forked`]. In this case `done` is not called.
 pub fn run<T: Send + 'static>(
     work: impl Future<Output = Result<T, HostError>> + Send + 'static,
     done: impl FnOnce(Result<T, HostError>) + Send + 'static,
@@ -75,18 +75,18 @@ pub fn run<T: Send + 'static>(
         let result = AssertUnwindSafe(work).catch_unwind().await;
         done(
             result.unwrap_or_else(|_| {
-                Err(HostError::Internal("a task of it has panicked".to_owned()))
+                Err(HostError::Internal("a task ended unexpectedly".to_owned()))
             }),
         );
     }))
 }
 
-/// A [`Startup`] for these options, with the HTTP clients that every other has.
+/// Creates a [`Startup`] that shares the HTTP clients of the process.
 pub(crate) fn startup(options: StartupOptions) -> Result<Startup, HostError> {
-    Ok(process()?.startup.with(options))
+    Ok(process()?.startup.with_options(options))
 }
 
-/// Waits for the refreshes of starts that nobody reads any more, in the background.
+/// Waits in the background for the refreshes of starts whose events are no longer read.
 pub(crate) fn finish_later(startup: Startup) {
     if let Ok(process) = process() {
         let finish = async move { startup.finish().await };
@@ -94,7 +94,7 @@ pub(crate) fn finish_later(startup: Startup) {
     }
 }
 
-/// Waits until every refresh that was sent is saved, at most 30 s each: to be called before the process ends.
+/// Blocks until the new token of every refresh in flight is saved, at most 30 s for each refresh. Call it before the process ends.
 pub fn finish() {
     if !is_finished()
         && let Ok(handle) = handle()
@@ -103,16 +103,16 @@ pub fn finish() {
     }
 }
 
-/// The same, for who does not block.
+/// Waits until the new token of every refresh in flight is saved, at most 30 s for each refresh, without blocking the thread.
 pub async fn finished() {
     if let Some(process) = PROCESS.get() {
-        // Others may come all the same.
+        // A closed tracker still accepts tasks; closing only allows `wait` to return.
         process.finishing.close();
         process.finishing.wait().await;
     }
 }
 
-/// Whether there is nothing that [`finish`] would wait for.
+/// Returns whether no refresh is in flight, so that [`finish`] would return immediately.
 pub fn is_finished() -> bool {
     let process = PROCESS.get();
     process.is_none_or(|process| process.pid != std::process::id() || process.finishing.is_empty())

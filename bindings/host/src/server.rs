@@ -1,4 +1,6 @@
-//! One server: the header for a host's own requests, signing in and out, how it is authorized. `options` is [`Options`] as JSON.
+//! The calls for one server: the header for a host's own requests, the sign-in, the sign-out, and the authorization status.
+//!
+//! In each call, `options` is [`Options`] as JSON.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
@@ -13,12 +15,14 @@ use serde::Serialize;
 use crate::options::{Opened, Options};
 use crate::{HostError, runtime};
 
-/// The `Authorization` header for a request that the host makes itself; `None` where it is to have none. After a 401 what was sent goes
-/// in as `rejected`, and out comes what to send once more: see [`mcp_startup::Startup::authorization`].
+/// Returns the value of the `Authorization` header for a request that the host sends itself. `None` means: send no such header.
+///
+/// After an answer of 401, pass the rejected header value as `rejected`: the call returns the value for the second attempt. See
+/// [`mcp_startup::Startup::authorization`].
 ///
 /// # Errors
 ///
-/// [`HostError::Failure`], the verdict, where nothing is left to send.
+/// [`HostError::Failure`] with the verdict if no credential is left to send.
 pub async fn authorization(
     options: String,
     store: Option<HostStore>,
@@ -31,18 +35,19 @@ pub async fn authorization(
     header.map_err(HostError::Failure)
 }
 
-/// A request that was answered with 401: the value of its `Authorization` header, and the `WWW-Authenticate` of the answer.
+/// Describes a request that the server answered with 401. `authorization` is the value of its `Authorization` header, and `challenge` is
+/// the `WWW-Authenticate` header of the answer.
 pub fn rejected(authorization: Option<String>, challenge: Option<String>) -> Rejected {
     let mut rejected = Rejected::new(authorization.as_deref());
     rejected.challenge = challenge;
     rejected
 }
 
-/// How a client is authorized at the server, and what is stored for it. Without `online` nothing is sent.
+/// Returns how a client is authorized at the server, and the state of the stored credential. Without `online` it sends no request.
 ///
 /// # Errors
 ///
-/// [`HostError`] where the options or the configuration can't be used.
+/// Fails if the options or the configuration can't be used.
 pub async fn auth_status(
     options: String,
     store: Option<HostStore>,
@@ -53,17 +58,17 @@ pub async fn auth_status(
     Ok(startup.auth_status(&entry, online).await)
 }
 
-/// A sign-in that has begun. `pending` is a text that holds secrets.
+/// A sign-in in progress. Both fields contain secrets.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Begun {
-    /// Where the user signs in: to be opened in their browser.
+    /// The URL of the sign-in page. Open it in the user's browser.
     pub authorization_url: String,
-    /// What finishes it, within 15 min, in this process or another.
+    /// The state of the sign-in, for [`finish_sign_in`]. Valid for one use and for 15 minutes, in any process.
     pub pending: String,
 }
 
-/// Begins a sign-in: see [`mcp_startup::Startup::begin_sign_in`].
+/// Begins a sign-in. See [`mcp_startup::Startup::begin_sign_in`].
 ///
 /// # Errors
 ///
@@ -82,7 +87,8 @@ pub async fn begin_sign_in(
     })
 }
 
-/// Finishes a sign-in with the whole URL that the browser came back with: see [`mcp_startup::Startup::finish_sign_in`].
+/// Finishes a sign-in. `callback_url` is the complete URL to which the authorization server redirected the browser. See
+/// [`mcp_startup::Startup::finish_sign_in`].
 ///
 /// # Errors
 ///
@@ -100,7 +106,7 @@ pub async fn finish_sign_in(
     Ok(startup.finish_sign_in(&pending, &callback_url).await?)
 }
 
-/// Signs out: see [`mcp_startup::Startup::sign_out`].
+/// Signs out. See [`mcp_startup::Startup::sign_out`].
 ///
 /// # Errors
 ///
@@ -114,12 +120,12 @@ pub async fn sign_out(
     Ok(startup.sign_out(&entry).await?)
 }
 
-/// Holds a host's store to what every store must do, each sentence of it: see [`mod@mcp_startup::auth::conformance`]. The store is empty, and
-/// what is left in it afterwards is rubbish.
+/// Runs the conformance suite on a host's store. See [`mod@mcp_startup::auth::conformance`]. The store must be empty; the suite leaves
+/// test records in it.
 ///
 /// # Errors
 ///
-/// [`HostError::CredentialStore`] with the first thing that it does not do.
+/// [`HostError::CredentialStore`] with the first case that fails.
 pub async fn test_credential_store(store: HostStore) -> Result<(), HostError> {
     let ran = {
         let _quiet = Quiet::new();
@@ -128,14 +134,16 @@ pub async fn test_credential_store(store: HostStore) -> Result<(), HostError> {
             .await
     };
     ran.map_err(|panic| {
-        let said = panic.downcast_ref::<String>().map(String::as_str);
-        let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
-        let said = said.unwrap_or("a case failed");
-        HostError::CredentialStore(format!("the store does not do what it must: {said}"))
+        let reason = panic.downcast_ref::<String>().map(String::as_str);
+        let reason = reason.or_else(|| panic.downcast_ref::<&str>().copied());
+        let reason = reason.unwrap_or("a case failed");
+        HostError::CredentialStore(format!(
+            "the credential store failed the conformance test: {reason}"
+        ))
     })
 }
 
-/// While one of these is there, a panic prints nothing: a case that fails is an answer here, and no accident.
+/// Suppresses the output of panics while a value of this type exists. Here a panic is the normal report of a failed case.
 struct Quiet;
 
 static QUIET: AtomicUsize = AtomicUsize::new(0);
@@ -144,10 +152,10 @@ impl Quiet {
     fn new() -> Self {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
-            let loud = panic::take_hook();
+            let previous = panic::take_hook();
             panic::set_hook(Box::new(move |info| {
                 if QUIET.load(Ordering::Relaxed) == 0 {
-                    loud(info);
+                    previous(info);
                 }
             }));
         });

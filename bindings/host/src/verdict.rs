@@ -1,36 +1,37 @@
-//! The verdict over JSON: for a host that starts its servers with another SDK.
+//! The verdict over JSON, for a host that starts its servers with another SDK.
 
 use mcp_startup_core::{
     CredentialFacts, CredentialWorth, Evidence, FirstRequest, McpAuthStatus, StartupFailure,
 };
-use serde::de::DeserializeOwned;
 
 use crate::HostError;
+use crate::json_error::read;
 
-/// Judges a failed start by its evidence: see [`mcp_startup_core::judge`].
+/// Judges a failed start. `evidence` is an [`Evidence`] as JSON. See [`mcp_startup_core::judge`].
 ///
 /// # Errors
 ///
-/// [`HostError::InvalidArgument`] where the JSON is no evidence.
+/// [`HostError::InvalidArgument`] if the JSON is not valid evidence.
 pub fn judge(evidence: &str) -> Result<StartupFailure, HostError> {
     read::<Evidence>("the evidence", evidence).map(mcp_startup_core::judge)
 }
 
-/// What a stored credential is worth at `now_ms`: see [`mcp_startup_core::assess`].
+/// Assesses which parts of a stored credential can be used at `now_ms`, in milliseconds since the Unix epoch. `facts` is a
+/// [`CredentialFacts`] as JSON. See [`mcp_startup_core::assess`].
 ///
 /// # Errors
 ///
-/// [`HostError::InvalidArgument`] where the JSON has no facts.
+/// [`HostError::InvalidArgument`] if the JSON does not contain valid facts.
 pub fn assess(facts: &str, now_ms: i64) -> Result<CredentialWorth, HostError> {
     let facts = read::<CredentialFacts>("the facts", facts)?;
     Ok(mcp_startup_core::assess(&facts, now_ms))
 }
 
-/// What is sent first with a credential of this worth; `None`: nothing is stored.
+/// Returns what the first request of a start contains. `worth` is a [`CredentialWorth`] as JSON, or `None` if no credential is stored.
 ///
 /// # Errors
 ///
-/// [`HostError::InvalidArgument`] where the JSON is no worth.
+/// [`HostError::InvalidArgument`] if the JSON is not a valid worth.
 pub fn first_request(worth: Option<&str>) -> Result<FirstRequest, HostError> {
     Ok(match worth {
         None => FirstRequest::WithoutToken,
@@ -38,11 +39,12 @@ pub fn first_request(worth: Option<&str>) -> Result<FirstRequest, HostError> {
     })
 }
 
-/// How a client is authorized: see [`mcp_startup_core::auth_status`].
+/// Returns how a client is authorized at a server. `stored` is a [`CredentialWorth`] as JSON, or `None` if no credential is stored. See
+/// [`mcp_startup_core::auth_status`].
 ///
 /// # Errors
 ///
-/// [`HostError::InvalidArgument`] where the JSON is no worth.
+/// [`HostError::InvalidArgument`] if the JSON is not a valid worth.
 pub fn auth_status_of(
     configured: bool,
     stored: Option<&str>,
@@ -56,9 +58,4 @@ pub fn auth_status_of(
         stored,
         oauth_published,
     ))
-}
-
-fn read<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, HostError> {
-    serde_json::from_str(json)
-        .map_err(|error| HostError::InvalidArgument(format!("{what}: {error}")))
 }

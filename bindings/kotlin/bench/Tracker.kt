@@ -1,9 +1,8 @@
-// How fast what an app-server writes is followed and read, on lines of Codex's, beside what a Kotlin program would do instead:
-// kotlinx.serialization for each line, and the same fold. Prints one line of JSON: rates in lines a second (medians), how many times
-// faster, and the peak of resident memory after the tracker alone (Linux). Only a release build means anything.
+// Measures the tracker and the decoder on lines of Codex's app-server, compared with kotlinx.serialization for each line and the same
+// tracking in Kotlin. Prints one line of JSON: the median rates in lines per second, the ratios to kotlinx.serialization, and the peak of
+// resident memory after the warm-up of the tracker (Linux only). Use a release build.
 //
-// What is read stands in chunks of 1 MiB of whole lines, as a reader of a long stream has it; the lines are rounded up to whole copies of
-// the fixture.
+// The input is chunks of complete lines, up to 1 MiB each. The number of lines is rounded up to complete copies of the fixture.
 //
 // usage: scripts/kotlin bench [LINES [ROUNDS]]
 
@@ -21,10 +20,10 @@ import kotlin.math.roundToLong
 
 private const val CHUNK = 1 shl 20
 
-/** The lines, as chunks: [whole] so many times, and then [rest]. */
-private class Lines(fixture: ByteArray, wanted: Long) {
+/** The lines in chunks: [whole] several times, and then [rest]. */
+private class Lines(fixture: ByteArray, atLeast: Long) {
     private val perCopy = fixture.count { it == '\n'.code.toByte() }
-    private val copies = (wanted + perCopy - 1) / perCopy
+    private val copies = (atLeast + perCopy - 1) / perCopy
     private val perChunk = CHUNK / fixture.size
     private val whole = repeated(fixture, perChunk)
     private val rest = repeated(fixture, (copies % perChunk).toInt())
@@ -40,7 +39,7 @@ private class Lines(fixture: ByteArray, wanted: Long) {
         ByteArray(fixture.size * times) { fixture[it % fixture.size] }
 }
 
-/** What a side has found: notifications of ours, and users to ask. */
+/** The result of one side: the number of notifications and of prompts. */
 private data class Found(val notifications: Long, val prompts: Int)
 
 private fun withTracker(lines: Lines): Found {
@@ -59,8 +58,10 @@ private fun withTracker(lines: Lines): Found {
 private fun withDecodeLines(lines: Lines): Found {
     val fold = Fold()
     lines.forEach { chunk ->
-        for (said in decodeLines(chunk).notifications) {
-            fold.apply(Params(said.threadId, said.name, said.status.wire, said.error, said.failureReason?.wire))
+        for (notification in decodeLines(chunk).notifications) {
+            val status = notification.status.wire
+            val reason = notification.failureReason?.wire
+            fold.apply(Params(notification.threadId, notification.name, status, notification.error, reason))
         }
     }
     return fold.found()
@@ -92,7 +93,7 @@ private fun withSerialization(lines: Lines): Found {
     return fold.found()
 }
 
-/** The state of each (threadId, name), which of them changed, and one prompt for each name and episode. */
+/** Tracks the state of each (threadId, name), the changed servers, and one prompt for each name and episode. */
 private class Fold {
     private val servers = HashMap<Pair<String?, String>, Params>()
     private val changed = HashSet<Pair<String?, String>>()
@@ -100,35 +101,35 @@ private class Fold {
     private var notifications = 0L
     private var prompts = 0
 
-    fun apply(said: Params) {
+    fun apply(params: Params) {
         notifications += 1
-        val key = Pair(said.threadId, said.name)
-        if (servers[key] != said) {
-            servers[key] = said
+        val key = Pair(params.threadId, params.name)
+        if (servers[key] != params) {
+            servers[key] = params
             changed.add(key)
         }
-        val again = said.status == "failed" && said.failureReason == "reauthenticationRequired"
-        if (again && episodes.add(said.name)) prompts += 1
-        if (said.status == "ready") episodes.remove(said.name)
+        val again = params.status == "failed" && params.failureReason == "reauthenticationRequired"
+        if (again && episodes.add(params.name)) prompts += 1
+        if (params.status == "ready") episodes.remove(params.name)
     }
 
     fun found() = Found(notifications, prompts)
 }
 
-/** The peak of resident memory so far, where the system says. */
+/** The peak of resident memory so far, in KiB, if the system reports it. */
 private fun peakKib(): Long? = File("/proc/self/status").takeIf { it.exists() }?.useLines { status ->
     status.first { it.startsWith("VmHWM:") }.filter { it.isDigit() }.toLong()
 }
 
 fun main(arguments: Array<String>) {
-    val wanted = arguments.getOrNull(0)?.toLong() ?: 100_000
+    val atLeast = arguments.getOrNull(0)?.toLong() ?: 100_000
     val rounds = arguments.getOrNull(1)?.toInt() ?: 5
-    val lines = Lines(File("tests/fixtures/codex-app-server-0.169.0.jsonl").readBytes(), wanted)
+    val lines = Lines(File("tests/fixtures/codex-app-server-0.169.0.jsonl").readBytes(), atLeast)
 
     val sides = mapOf("tracker" to ::withTracker, "decodeLines" to ::withDecodeLines, "serialization" to ::withSerialization)
     val rates = sides.mapValues { mutableListOf<Double>() }
     var peak: Long? = null
-    // A JVM is warm after some million lines. The tracker's is the first memory that is needed.
+    // A JVM needs some million lines to warm up. The memory is measured after the first side, the tracker.
     for (side in sides.values) {
         repeat((3_000_000 / lines.count).toInt() + 1) { side(lines) }
         peak = peak ?: peakKib()
@@ -140,7 +141,7 @@ fun main(arguments: Array<String>) {
             rates.getValue(name).add(lines.count / ((System.nanoTime() - began) / 1e9))
             found
         }
-        check(found.distinct().size == 1) { "they differ: $found" }
+        check(found.distinct().size == 1) { "the sides have different results: $found" }
     }
     val median = rates.mapValues { (_, all) -> all.sorted()[all.size / 2] }
     fun ratio(name: String) = (median.getValue(name) / median.getValue("serialization") * 100).roundToLong() / 100.0

@@ -1,20 +1,20 @@
-// How fast what an app-server writes is followed and read, on lines of Codex's, beside what a Node program would do instead: `JSON.parse`
-// for each line, and the same fold. Prints one line of JSON: rates in lines a second (medians), how many times faster, and the peak of
-// resident memory after the tracker alone. Only a release build means anything.
+// Measures how fast lines recorded from Codex's app-server are tracked and decoded, compared with the alternative in plain
+// JavaScript: `JSON.parse` for each line, and the same tracking. Prints one line of JSON: rates in lines per second (medians), the
+// speedup, and the peak resident memory after the tracker's first run. Use a release build.
 //
-// What is read stands in chunks of 1 MiB of whole lines, as a reader of a long stream has it.
+// The input is chunks of 1 MiB of whole lines, like the buffers of a reader of a long stream.
 //
 // usage: node bench/tracker.mjs [LINES] [ROUNDS]
 
 import { readFileSync } from "node:fs";
 import { decodeLines, StartupTracker } from "mcp-startup";
 
-const [wanted = 100_000, rounds = 5] = process.argv.slice(2).map(Number);
+const [atLeast = 100_000, rounds = 5] = process.argv.slice(2).map(Number);
 const fixture = readFileSync(new URL("../../../tests/fixtures/codex-app-server-0.169.0.jsonl", import.meta.url));
 const copies = Math.floor(2 ** 20 / fixture.length);
 const chunk = Buffer.concat(Array(copies).fill(fixture));
 const perChunk = copies * (fixture.toString().trimEnd().split("\n").length);
-const chunks = Math.ceil(wanted / perChunk);
+const chunks = Math.ceil(atLeast / perChunk);
 const lines = chunks * perChunk;
 
 function withTracker() {
@@ -24,7 +24,7 @@ function withTracker() {
   return prompts;
 }
 
-/** The state of each (threadId, name), which of them changed, and one prompt for each name and episode. */
+/** Tracks the state of each (threadId, name), the changed servers, and one prompt for each name and episode. */
 function foldOf(read) {
   const servers = new Map();
   const changed = new Set();
@@ -79,7 +79,7 @@ for (let round = 0; round <= rounds; round += 1) {
     if (round > 0) rates[name].push(found.rate);
     peakKib ??= process.resourceUsage().maxRSS;
   }
-  if (prompts.size !== 1) throw new Error("they differ");
+  if (prompts.size !== 1) throw new Error("the results differ");
 }
 const median = (all) => all.sort((one, other) => one - other)[Math.floor(all.length / 2)];
 const medians = Object.fromEntries(Object.entries(rates).map(([name, all]) => [name, Math.round(median(all))]));

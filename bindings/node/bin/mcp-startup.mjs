@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-// The program `mcp-startup`, which the addon carries.
+// Runs the program `mcp-startup`, which is part of the addon.
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
 const { program } = createRequire(import.meta.url)("../native.cjs");
 
-// The program listens for these itself. Without a listener Node would end the process at once, and leave the servers that it has started.
+// The program handles these signals itself. Without a listener, Node would exit immediately and leave the servers running.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
 
 const command = [process.execPath, fileURLToPath(import.meta.url)];

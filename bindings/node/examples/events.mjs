@@ -1,6 +1,6 @@
 import { check } from "mcp-startup";
 
-// What mends a failure is a stable value; its message is for a person and never to be read by a program.
+// Decide by `recovery`, which is a stable value. Show the message unchanged, and do not parse it.
 const BUTTONS = {
   none: null,
   retry: "Try again",
@@ -13,7 +13,7 @@ const BUTTONS = {
 
 for await (const { notification, failure } of check({ config: "~/.codex/config.toml", timeoutMs: 20_000 })) {
   if (notification.failureReason === "reauthenticationRequired") {
-    console.log(`${notification.name}: you were signed in, and have to sign in again`);
+    console.log(`${notification.name}: your sign-in has expired. Sign in again.`);
   }
   if (failure !== null) {
     const button = BUTTONS[failure.recovery];

@@ -5,6 +5,6 @@ try {
     console.log(notification.name, notification.status);
   }
 } catch (error) {
-  // Every start has ended, and every program that was started.
+  // Every start has ended, and so has every server process.
   console.log(error.name);
 }

@@ -1,6 +1,6 @@
 import { encode, judge } from "mcp-startup";
 
-// What an application knows that has started the server with another SDK. Every field may be left out.
+// The evidence of an application that started the server with another SDK. Every field is optional.
 const failure = judge({
   server: "linear",
   credential: { source: "stored", worth: { accessToken: "good", refreshToken: false } },
@@ -8,6 +8,6 @@ const failure = judge({
 });
 console.log(failure.kind, failure.recovery);
 
-// What to say on the wire. `encode` refuses a reason that stands on anything but a failed start.
+// The notification for clients. `encode` rejects a reason on any known state other than `failed`.
 const failureReason = failure.kind === "reauthenticationRequired" ? failure.kind : null;
 console.log(encode({ threadId: null, name: "linear", status: "failed", error: failure.message, failureReason }));

@@ -4,7 +4,7 @@ import { authorization } from "mcp-startup";
 const [server, url] = process.argv.slice(2);
 const options = { config: "~/.codex/config.toml" };
 
-/** `fetch` with what is stored for the server: refreshed where it must be, once for all processes. */
+/** `fetch` with the stored credentials. An expired token is refreshed once, even if several processes need it. */
 async function authorizedFetch(input, init) {
   let header = await authorization(server, null, options);
   for (;;) {
@@ -14,7 +14,7 @@ async function authorizedFetch(input, init) {
     if (response.status !== 401) return response;
     const challenge = response.headers.get("WWW-Authenticate");
     await response.body?.cancel();
-    // Where nothing is left to send, it throws the verdict.
+    // Throws an error with the verdict if no credential is left to try.
     header = await authorization(server, { authorization: header, challenge }, options);
   }
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { check, testCredentialStore } from "mcp-startup";
 
-/** Records in a file, for one process. One for several takes a lock that they all see, as a database has. */
+/** Stores records in a file, for one process. Several processes need a lock that they share, for example in a database. */
 class FileStore {
   #locks = new Map();
   #writing = Promise.resolve();
@@ -17,7 +17,7 @@ class FileStore {
   }
 
   async replace(key, expected, next) {
-    // One after another: nobody can store anything between the comparison and the write.
+    // Run the replacements one after another, so that no other write happens between the comparison and the write.
     const replaced = this.#writing.then(async () => {
       const records = await this.#records();
       if ((records[key] ?? null) !== expected) return false;
@@ -44,13 +44,13 @@ class FileStore {
       return JSON.parse(await readFile(this.path, "utf8"));
     } catch (error) {
       if (error.code === "ENOENT") return {};
-      // Not its message, which quotes what stands there.
+      // The message of the original error quotes the file, which contains secrets.
       throw new Error(`${this.path} can't be read (${error.code ?? error.name})`);
     }
   }
 }
 
-// In the application's tests: is it a store that loses nothing?
+// In your tests: check that the store meets the contract.
 const folder = await mkdtemp(join(tmpdir(), "store-"));
 await testCredentialStore(new FileStore(join(folder, "records.json")));
 await rm(folder, { recursive: true });

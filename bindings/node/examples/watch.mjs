@@ -1,7 +1,7 @@
 import { watch } from "mcp-startup";
 
 const events = watch({ config: "~/.codex/config.toml" });
-// What a button "Try again" does: events.retry("linear")
+// For a "Try again" button, call events.retry("linear").
 for await (const { notification } of events) {
   console.log(notification.name, notification.status);
   if (notification.status === "ready") break;

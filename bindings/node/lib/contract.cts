@@ -5,107 +5,125 @@ import type {
   TrackedServer,
   TrackerUpdate,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
-import { answerOf, called, DecodeError, type DecodeErrorOfJson } from "./errors.cjs";
+import { nativeResult, callNative, DecodeError, type DecodeErrorOfJson } from "./errors.cjs";
 import * as native from "../native.cjs";
 
-/** A bad line among many. */
+/** An invalid line in a batch. */
 export type LineError = {
-  /** Its number, from 1; blank lines and lines of other messages count. */
+  /** The line number, starting at 1. Blank lines and other messages count. */
   line: number;
-  /** What is wrong with it. */
+  /** Why the line could not be read. */
   error: DecodeError;
 };
 
-/** What `decodeLines` read. */
+/** The result of `decodeLines`. */
 export type DecodedLines = {
-  /** The notifications, in the order of their lines. */
+  /** The notifications, in line order. */
   notifications: ReceivedNotification[];
-  /** The bad lines, in order. */
+  /** The invalid lines, in line order. */
   errors: LineError[];
 };
 
-/** What the bytes of many lines did to the tracker. */
+/** The effect of many lines on the tracker. */
 export type AppliedLines = {
-  /** How many lines were notifications of ours. */
+  /** The number of lines that held a startup notification. */
   notifications: number;
-  /** The servers that are different now, as [threadId, name], each once, in the order of their first change. */
+  /** The servers that changed, as [threadId, name], each once, in the order of their first change. */
   changed: [string | null, string][];
-  /** The names of the servers to ask the user about, now, in order. */
+  /** The names of the servers to ask the user about now, in line order. */
   prompts: string[];
-  /** The bad lines. */
+  /** The invalid lines, in line order. */
   errors: LineError[];
 };
 
 /**
- * Reads one line. `null` is a well-formed message of another method, or a blank line.
+ * Decodes one line, which must hold a whole JSON-RPC message.
  *
- * @throws {DecodeError} It names the field.
+ * A state or a reason that this version does not know is kept as text. Unknown fields are dropped.
+ *
+ * @returns The notification, or `null` for a blank line and for any other well-formed message (another method, a
+ *   response).
+ * @throws {DecodeError} If the line is not valid JSON, if `name` or `status` is missing, or if a field has the wrong
+ *   type. The error names the field.
  */
 export function decode(line: string | Uint8Array): ReceivedNotification | null {
-  return answerOf(() => native.decode(bytesOf(line))) as ReceivedNotification | null;
-}
-
-/** Reads many lines (LF or CRLF; the last one needs no end). A bad line is reported with its number and the others are kept. */
-export function decodeLines(lines: string | Uint8Array): DecodedLines {
-  return withErrors(answerOf(() => native.decodeLines(bytesOf(lines))) as WithErrors<DecodedLines>);
+  return nativeResult(() => native.decode(bytesOf(line))) as ReceivedNotification | null;
 }
 
 /**
- * The whole notification as one line of JSON, without the line's end: five fields in order, nulls written out.
+ * Decodes many lines, which end in LF or CRLF. The last line needs no line ending.
  *
- * @throws {McpStartupError} For a `failureReason` on a state that is not `failed`: reading drops it, and writing refuses it.
+ * An invalid line is reported with its number and does not affect the other lines.
+ */
+export function decodeLines(lines: string | Uint8Array): DecodedLines {
+  return withErrors(nativeResult(() => native.decodeLines(bytesOf(lines))) as WithErrors<DecodedLines>);
+}
+
+/**
+ * Encodes the whole notification as one line of JSON, without a line ending.
+ *
+ * The line has all five fields in the order of the contract. Missing fields are written as `null`.
+ *
+ * @throws {McpStartupError} If `failureReason` is set on a known state other than `failed`. (`decode` drops such a reason.)
  */
 export function encode(
   notification: McpServerStatusUpdatedNotification | ReceivedNotification | LenientNotification,
 ): string {
-  return answerOf(() => native.encode(JSON.stringify(notification))) as string;
+  return nativeResult(() => native.encode(JSON.stringify(notification))) as string;
 }
 
 /**
- * Folds notifications into what a client shows: the state of each server, which ones want a sign-in *again*, and when to ask the
- * user.
+ * Tracks what a client shows: the state of each server, the servers that need the user to sign in *again*, and when to
+ * prompt the user.
  *
- * The user is asked once per **name** and episode, which begins at the first failure with that reason and ends at `ready`. At most
- * `limit` servers are held (10,000 unless told otherwise), and the oldest finished is forgotten first.
+ * The tracker prompts once per server **name** and episode, even if many threads and retries report the failure. An
+ * episode begins with the first failure whose reason is `reauthenticationRequired`, and ends when a server with this name
+ * is ready.
+ *
+ * The tracker keeps at most `limit` servers, by default 10,000. Past the limit, it forgets the oldest finished server
+ * first.
  */
 export class StartupTracker {
   readonly #native: native.Tracker;
 
   constructor(options: { limit?: number } = {}) {
-    this.#native = called(() => new native.Tracker(options.limit ?? null));
+    this.#native = callNative(() => new native.Tracker(options.limit ?? null));
   }
 
-  /** Takes the bytes of whole lines; lines of other messages are passed over, bad ones reported by number. */
+  /** Applies whole lines. It skips other messages and reports invalid lines by number. */
   apply(lines: string | Uint8Array): AppliedLines;
-  /** Takes one notification. */
+  /** Applies one notification. */
   apply(notification: McpServerStatusUpdatedNotification | ReceivedNotification | LenientNotification): TrackerUpdate;
   apply(
-    said: string | Uint8Array | McpServerStatusUpdatedNotification | ReceivedNotification | LenientNotification,
+    input: string | Uint8Array | McpServerStatusUpdatedNotification | ReceivedNotification | LenientNotification,
   ): AppliedLines | TrackerUpdate {
-    if (typeof said === "string" || said instanceof Uint8Array) {
-      return withErrors(answerOf(() => this.#native.applyLines(bytesOf(said))) as WithErrors<AppliedLines>);
+    if (typeof input === "string" || input instanceof Uint8Array) {
+      return withErrors(nativeResult(() => this.#native.applyLines(bytesOf(input))) as WithErrors<AppliedLines>);
     }
-    return answerOf(() => this.#native.apply(JSON.stringify(said))) as TrackerUpdate;
+    return nativeResult(() => this.#native.apply(JSON.stringify(input))) as TrackerUpdate;
   }
 
-  /** Every server, in the order in which they were first heard of. */
+  /** Returns every server, in the order in which the servers were first seen. */
   servers(): TrackedServer[] {
-    return answerOf(() => this.#native.servers()) as TrackedServer[];
+    return nativeResult(() => this.#native.servers()) as TrackedServer[];
   }
 
-  /** One server; `threadId` is `null` where it belongs to the whole app. */
+  /**
+   * Returns one server, or `null` if the tracker does not know it. `threadId` is `null` for a server that belongs to the
+   * whole app.
+   */
   server(threadId: string | null, name: string): TrackedServer | null {
-    return answerOf(() => this.#native.server(threadId, name)) as TrackedServer | null;
+    return nativeResult(() => this.#native.server(threadId, name)) as TrackedServer | null;
   }
 
-  /** The names of the servers that want a sign-in again, in the order in which that began. */
+  /** Returns the names of the servers that need the user to sign in again, in the order in which their episodes began. */
   reauthenticationRequired(): string[] {
     return this.#native.reauthenticationRequired();
   }
 
-  /** Forgets the servers of one thread, and says how many there were. An episode goes on. */
+  /** Forgets the servers of one thread and returns how many there were. Open episodes continue. */
   remove(threadId: string): number {
-    return called(() => this.#native.remove(threadId));
+    return callNative(() => this.#native.remove(threadId));
   }
 }
 

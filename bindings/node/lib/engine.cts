@@ -6,83 +6,90 @@ import type {
   StartPhase,
   StartupFailure,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
-import { called, unwrap } from "./errors.cjs";
+import { callNative, unwrap } from "./errors.cjs";
 import * as native from "../native.cjs";
-import { type Ask, asking, type CredentialStore } from "./store.cjs";
+import { type Ask, adaptStore, type CredentialStore } from "./store.cjs";
 
-/** Which servers, and how they are started. All of it may be left out. */
+/** Selects the servers and controls how they start. Every option is optional. */
 export type Options = {
-  /** The configuration: Codex's `config.toml` or an `mcpServers` JSON. `~/` is the user's folder. Codex's own, unless told otherwise. */
+  /**
+   * The path of the configuration: Codex's `config.toml`, or a JSON file with `mcpServers`. A leading `~/` is the user's
+   * home folder. By default, the user's Codex configuration.
+   */
   config?: string | undefined;
-  /** The servers themselves, in place of a file: what stands under `mcpServers` in a `.mcp.json`. */
+  /** The servers, instead of a file: the same object as `mcpServers` in a `.mcp.json`. */
   mcpServers?: Record<string, ServerEntry> | undefined;
-  /** The names of those that are meant; those that are enabled, unless told otherwise. */
+  /** The names of the servers to start. By default, all enabled servers. */
   servers?: string[] | undefined;
-  /** How long each start may take, in ms, over what the configuration says. */
+  /** The time limit for each start, in milliseconds. It overrides the configuration. */
   timeoutMs?: number | undefined;
-  /** How many servers start at once. */
+  /** The maximum number of servers that start at the same time. */
   concurrency?: number | undefined;
-  /** The URL of the application's client id metadata document, where it publishes one. */
+  /** The URL of the application's OAuth client ID metadata document, if it publishes one. */
   clientMetadataUrl?: string | undefined;
-  /** A credential store of the application's own, in place of where Codex keeps credentials. */
+  /** A custom credential store. By default, credentials are stored where Codex stores them. */
   store?: CredentialStore | undefined;
 };
 
-/** A server, as it stands in a `.mcp.json`. */
+/** A server entry of a `.mcp.json`. */
 export type ServerEntry = {
-  /** A server at a URL. */
+  /** The URL of a remote server. */
   url?: string;
-  /** Headers to send to it. */
+  /** The headers to send to the remote server. */
   headers?: Record<string, string>;
-  /** A program to start. */
+  /** The command that starts a local server. */
   command?: string;
-  /** Its arguments. */
+  /** The arguments of the command. */
   args?: string[];
-  /** Variables for it. */
+  /** Environment variables for the command. */
   env?: Record<string, string>;
   [key: string]: unknown;
 };
 
-/** The same, for what can be given up. */
+/** The options of `check` and `watch`. */
 export type CheckOptions = Options & {
-  /** Gives everything up: the loop throws the signal's reason. */
+  /** Aborts every start. The loop then throws the signal's reason. */
   signal?: AbortSignal | undefined;
 };
 
-/** The state of one server's start has changed. For each start: one with `starting`, and then exactly one more. */
+/**
+ * A change in the state of one server's start. Each start emits one event with `starting`, and then exactly one with
+ * `ready`, `failed` or `cancelled`.
+ */
 export type StartupEvent = {
-  /** The notification, as it goes over the wire. */
+  /** The notification to send to clients, unchanged. */
   notification: McpServerStatusUpdatedNotification;
-  /** How far the start had come; on `ready`, the last phase it went through. */
+  /** The phase that the start had reached. On `ready`, the last phase of the start. */
   phase: StartPhase;
-  /** The time since the start began, in ms. */
+  /** The time since the start began, in milliseconds. */
   elapsedMs: number;
-  /** Whether the configuration says that the app can't do without this server. */
+  /** Whether the configuration marks this server as required. */
   required: boolean;
-  /** Why it failed: on `failed`, and on nothing else. */
+  /** Why the start failed. Set only on `failed`. */
   failure: StartupFailure | null;
-  /** Why a token that was refreshed in this start could not be saved. */
+  /** Why a token that was refreshed during this start could not be saved, or `null`. */
   notSaved: string | null;
 };
 
 /**
- * Starts under way: an async iterable of events. Nothing begins before the first event is asked for. Leaving the loop ends every
- * start at once; no program and no request is left.
+ * An async iterable of startup events.
+ *
+ * Nothing starts until you iterate. Leaving the loop immediately ends every start, including its process and requests.
  */
 export interface Check extends AsyncIterableIterator<StartupEvent, undefined> {
-  /** Gives up what is still starting: each such start says `cancelled`, and there are no events after that. */
+  /** Cancels the starts that have not finished. Each of them emits `cancelled`, and then the iteration ends. */
   cancel(): void;
-  /** Ends every start at once, as leaving the loop does. */
+  /** Immediately ends every start, as leaving the loop does. */
   return(): Promise<IteratorResult<StartupEvent, undefined>>;
 }
 
-/** Starts that go on: it ends when it is cancelled or left. */
+/** An async iterable of startup events that continues until you cancel it or leave the loop. */
 export interface Watch extends Check {
-  /** Starts the server of this name again now, if it has failed. Does nothing if it is starting or ready. */
+  /** Starts the named server again now if it has failed. Does nothing if it is starting or ready. */
   retry(name: string): void;
 }
 
-// A process that is told to end (`process.exit`, an error that nobody has caught) collects nothing, and would leave the programs.
+// `process.exit` and uncaught errors run no destructors, which would leave the servers' processes running.
 process.on("exit", () => native.endAll());
 
 class Starts implements Watch {
@@ -103,10 +110,10 @@ class Starts implements Watch {
   }
 
   retry(name: string): void {
-    called(() => this.#events.retry(name));
+    callNative(() => this.#events.retry(name));
   }
 
-  /** One after another: the answers of the addon may overtake each other, and its "no more" the last event. */
+  /** Serializes the calls: otherwise the addon's end of iteration could overtake the last event. */
   next(): Promise<IteratorResult<StartupEvent, undefined>> {
     const next = this.#last.then(() => this.#nextInTurn());
     this.#last = next.catch(() => {});
@@ -115,7 +122,7 @@ class Starts implements Watch {
 
   async #nextInTurn(): Promise<IteratorResult<StartupEvent, undefined>> {
     this.#throwIfAborted();
-    // Only now, for what is never asked for leaves no listener. The same one again is not added again.
+    // Not in the constructor: an iterator that is never used must leave no listener. Adding the same listener again is a no-op.
     this.#signal?.addEventListener("abort", this.#abort, { once: true });
     if (this.#ready.length === 0 && !this.#isStopped) {
       try {
@@ -141,7 +148,7 @@ class Starts implements Watch {
     return this;
   }
 
-  /** The loop throws once, and is over then. */
+  /** Throws the signal's reason once and ends the iteration. */
   #throwIfAborted(): void {
     if (!this.#signal?.aborted) return;
     const { reason } = this.#signal;
@@ -163,39 +170,47 @@ class Starts implements Watch {
 }
 
 /**
- * Starts every enabled server, says what each start came to, and closes each when its state is known.
+ * Starts every enabled server, emits an event for each state, and closes each server when its start has ended.
  *
- * The loop throws a `McpStartupError` where there is no such configuration.
+ * A server that fails to start is an event, not an error.
+ *
+ * @throws {McpStartupError} If the configuration can't be read. The loop throws it, not this call.
  */
 export function check(options: CheckOptions = {}): Check {
   const { signal, ...rest } = options;
-  return new Starts(called(() => native.Events.ofCheck(...nativeOptions(rest))), signal);
+  return new Starts(callNative(() => native.Events.ofCheck(...nativeOptions(rest))), signal);
 }
 
 /**
- * The same, and goes on: a server that failed is started again when `retry` asks for it; when what is stored for it has changed, a
- * sign-in by any process; and by itself, where the failure's recovery is `retry`: after 1 s, then 2 s, 4 s and so on up to 5 min.
+ * Starts every enabled server like `check`, and continues: it starts a failed server again
+ *
+ * - when you call `retry`;
+ * - when its stored credentials change, for example after a sign-in by any process;
+ * - automatically, if the failure's recovery is `retry`: after 1 s, then 2 s, 4 s and so on, up to 5 min.
+ *
+ * @throws {McpStartupError} If the configuration can't be read. The loop throws it, not this call.
  */
 export function watch(options: CheckOptions = {}): Watch {
   const { signal, ...rest } = options;
-  return new Starts(called(() => native.Events.ofWatch(...nativeOptions(rest))), signal);
+  return new Starts(callNative(() => native.Events.ofWatch(...nativeOptions(rest))), signal);
 }
 
-/** A request that a server has answered with 401. */
+/** A request that the server rejected with HTTP 401. */
 export type Rejected = {
-  /** The value of its `Authorization` header; `null` where it had none. */
+  /** The value of the request's `Authorization` header, or `null` if it had none. */
   authorization: string | null;
-  /** The `WWW-Authenticate` of the answer. */
+  /** The value of the response's `WWW-Authenticate` header. */
   challenge?: string | null;
 };
 
 /**
- * The `Authorization` header for a request that the application makes itself, with another SDK; `null` where it is to have none.
+ * Returns the `Authorization` header for a request that the application sends itself, for example with another SDK.
  *
- * Asked without `rejected`, it is what to send first. Where the server answers 401 all the same, what was sent goes in as `rejected`,
- * and out comes what to send once more: through the same store, lock and refresh as that of a start.
+ * For the first request, call it without `rejected`. If the server answers 401, call it again with the rejected request: it
+ * returns the header for the next attempt. It uses the same store, lock and refresh as a start.
  *
- * @throws {McpStartupError} With the verdict as `failure`, where nothing is left to send.
+ * @returns The value of the header, or `null` to send the request without one.
+ * @throws {McpStartupError} If no credential is left to try. Its `failure` is the verdict.
  */
 export async function authorization(
   server: string,
@@ -211,88 +226,111 @@ export async function authorization(
   return header as string | null;
 }
 
-/** How a client is authorized at a server, and what is stored for it. No secret is in it. */
+/** How a client is authorized at a server, and the state of the stored credentials. It contains no secret. */
 export type AuthStatus = {
-  /** `null` where that can't be known: nothing usable is stored, and the server was not asked or did not answer. */
+  /**
+   * The status, or `null` if it is unknown: no usable credentials are stored, and the server was not queried or did not
+   * answer.
+   */
   status: McpAuthStatus | null;
-  /** What is stored is worth this; `null` where nothing is stored for exactly this server. */
+  /** Whether the stored credentials can be used or refreshed; `null` if none are stored for exactly this server. */
   worth: CredentialWorth | null;
-  /** When the stored access token expires, in ms since the Unix epoch, where the record says. */
+  /** When the stored access token expires, in milliseconds since the Unix epoch; `null` if the record does not specify it. */
   expiresAtMs: number | null;
-  /** The scopes that were granted. */
+  /** The granted scopes. */
   scopes: string[];
-  /** Who granted it. */
+  /** The issuer identifier of the authorization server that granted the credentials. */
   issuer: string | null;
-  /** The place where it is stored: `file`, `keyring` or `host`. */
+  /** Where the credentials are stored: `file`, `keyring` or `host`. */
   store: string | null;
-  /** Why it can't be known what is stored. */
+  /** Why the store could not be read, or `null`. */
   storeError: { store: string; trouble: CredentialStoreTrouble; detail: string } | null;
 };
 
-/** How a client is authorized at a server, and what is stored for it. Without `online` nothing is sent. */
+/**
+ * Returns how a client is authorized at a server, and the state of the stored credentials. It sends requests only if
+ * `online` is `true`.
+ */
 export async function authStatus(server: string, options: Options & { online?: boolean } = {}): Promise<AuthStatus> {
   const { online, ...rest } = options;
   const [text, ask] = nativeOptions(rest);
   return (await answer((done) => native.authStatus(text, ask, server, online ?? false, done))) as AuthStatus;
 }
 
-/** A sign-in that has begun. Both parts hold secrets. */
+/** A sign-in that has begun. Both fields contain secrets. */
 export type SignInBegun = {
-  /** Where the user signs in: to be opened in their browser. */
+  /** The URL to open in the user's browser. */
   authorizationUrl: string;
-  /** What finishes it, once and within 15 minutes, in this process or another. */
+  /**
+   * The value to pass to `finishSignIn`, in this process or another. It is single-use and expires after 15 minutes.
+   */
   pending: string;
 };
 
 /**
- * Begins a sign-in: gives the URL to open in the user's browser, and what finishes it. `redirectUri` is where they come back to: `http`
- * on loopback, `https`, or a scheme of the app's own. Nothing is stored before it is finished.
+ * Begins a sign-in. It stores nothing; `finishSignIn` does.
+ *
+ * @param redirectUri The URI that the browser is redirected to: `http` on loopback, `https`, or the app's custom scheme.
+ * @throws {McpStartupError} If the sign-in can't begin. Its `code` is `MCP_STARTUP_SIGN_IN`.
  */
 export async function beginSignIn(server: string, redirectUri: string, options: Options = {}): Promise<SignInBegun> {
   const [text, ask] = nativeOptions(options);
   return (await answer((done) => native.beginSignIn(text, ask, server, redirectUri, done))) as SignInBegun;
 }
 
-/** Finishes a sign-in with the whole URL that the browser came back with, and stores what is granted. */
+/**
+ * Finishes a sign-in and stores the granted credentials.
+ *
+ * @param pending The `pending` value that `beginSignIn` returned.
+ * @param callbackUrl The whole URL that the browser was redirected to.
+ * @throws {McpStartupError} If the sign-in failed. Its `code` is `MCP_STARTUP_SIGN_IN`; stored credentials are unchanged.
+ */
 export async function finishSignIn(pending: string, callbackUrl: string, options: Options = {}): Promise<void> {
   const [text, ask] = nativeOptions(options);
   await answer((done) => native.finishSignIn(text, ask, pending, callbackUrl, done));
 }
 
-/** What signing out came to. */
+/** The result of a sign-out. */
 export type SignedOut = {
-  /** Whether anything was stored. */
+  /** Whether credentials were stored. */
   wasStored: boolean;
-  /** What became of the tokens at the authorization server: it says that they are revoked, it offers no revocation, or it did not say. */
+  /**
+   * Whether the authorization server revoked the tokens: it confirmed the revocation, it offers none, or it did not confirm
+   * it.
+   */
   revocation: "revoked" | "notOffered" | "failed";
 };
 
-/** Signs out: what was granted is revoked where that is offered, and what is stored is removed, whatever came of that. */
+/**
+ * Signs out: revokes the tokens if the authorization server supports it, and removes the stored credentials even if the
+ * revocation fails.
+ */
 export async function signOut(server: string, options: Options = {}): Promise<SignedOut> {
   const [text, ask] = nativeOptions(options);
   return (await answer((done) => native.signOut(text, ask, server, done))) as SignedOut;
 }
 
 /**
- * Holds a store to what every store must do. It is to be empty, and what is left in it afterwards is rubbish.
+ * Checks that a credential store meets the contract of `CredentialStore`. Call it from your tests.
  *
- * @throws {McpStartupError} With the first thing that it does not do.
+ * @param store An empty store. The check leaves test data in it.
+ * @throws {McpStartupError} With the first violation.
  */
 export async function testCredentialStore(store: CredentialStore): Promise<void> {
-  await answer((done) => native.testCredentialStore(asking(store), done));
+  await answer((done) => native.testCredentialStore(adaptStore(store), done));
 }
 
-/** The options as JSON, and the store. */
+/** Returns the options as JSON, and the store as the addon calls it. */
 function nativeOptions({ store, ...options }: Options): [string, Ask | null] {
-  return [called(() => JSON.stringify(options)), store == null ? null : asking(store)];
+  return [callNative(() => JSON.stringify(options)), store == null ? null : adaptStore(store)];
 }
 
-/** Waits for what the addon answers. */
+/** Waits for an answer of the addon. */
 async function answer(begin: (done: (answer: string) => void) => void): Promise<unknown> {
-  return unwrap(await new Promise<string>((done) => called(() => begin(done))));
+  return unwrap(await new Promise<string>((done) => callNative(() => begin(done))));
 }
 
-/** Where a refresh was sent, its new token is stored before the process ends by itself. */
+/** Keeps the process alive until every refresh that was sent has stored its new token. */
 function saveFirst(): void {
   native.finish(() => {});
 }

@@ -1,17 +1,17 @@
 import type { DecodeErrorKind, StartupFailure } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
 
 /**
- * What went wrong, as a stable value: the `code` of every error of this package.
+ * The stable `code` of an error of this package.
  *
- * - `MCP_STARTUP_INVALID_ARGUMENT`: What was asked for makes no sense: an unknown option, evidence that is none.
- * - `MCP_STARTUP_DECODE_ERROR`: A line is no message of ours and no other well-formed message either.
- * - `MCP_STARTUP_CONFIGURATION`: There is no such configuration, it can't be read, or it has no such server.
- * - `MCP_STARTUP_CLIENT`: No request can be sent from this process.
- * - `MCP_STARTUP_SIGN_IN`: A sign-in or a sign-out failed; what was stored before is stored still.
- * - `MCP_STARTUP_FAILURE`: A server can't be used: `failure` is the verdict.
- * - `MCP_STARTUP_CREDENTIAL_STORE`: A credential store does not do what it must.
- * - `MCP_STARTUP_FORKED`: The process was forked from one in which this runs.
- * - `MCP_STARTUP_INTERNAL`: An error of this package's own.
+ * - `MCP_STARTUP_INVALID_ARGUMENT`: An argument is invalid, for example an unknown option or malformed evidence.
+ * - `MCP_STARTUP_DECODE_ERROR`: A line is not a well-formed message, or its notification has invalid fields.
+ * - `MCP_STARTUP_CONFIGURATION`: The configuration does not exist, can't be read, or does not contain the server.
+ * - `MCP_STARTUP_CLIENT`: This process can't send requests.
+ * - `MCP_STARTUP_SIGN_IN`: A sign-in or a sign-out failed. The stored credentials are unchanged.
+ * - `MCP_STARTUP_FAILURE`: A server can't be used. `failure` is the verdict.
+ * - `MCP_STARTUP_CREDENTIAL_STORE`: A credential store violates its contract.
+ * - `MCP_STARTUP_FORKED`: The process was forked from a process that had already used the engine.
+ * - `MCP_STARTUP_INTERNAL`: A bug in this package.
  */
 export type McpStartupErrorCode = (typeof CODES)[keyof typeof CODES];
 
@@ -27,14 +27,17 @@ const CODES = {
   internal: "MCP_STARTUP_INTERNAL",
 } as const;
 
-/** Anything that this package throws. */
+/** The base class of every error that this package throws. */
 export class McpStartupError extends Error {
   override readonly name: string = "McpStartupError";
-  /** What went wrong, as a stable value. */
+  /** The category of the error, as a stable value. */
   readonly code: McpStartupErrorCode;
-  /** More of it, as a stable value: of a configuration `notFound`, `syntax`, `unknownServer`, …; of a sign-in `denied`, `expired`, … */
+  /**
+   * The specific error within its `code`, as a stable value: `notFound`, `syntax`, `unknownServer`, … for a configuration;
+   * `denied`, `expired`, … for a sign-in; `null` for other codes.
+   */
   readonly kind: string | null;
-  /** The verdict, where a server can't be used. */
+  /** The verdict if a server can't be used, or `null`. */
   readonly failure: StartupFailure | null;
 
   constructor(error: ErrorOfJson) {
@@ -45,11 +48,11 @@ export class McpStartupError extends Error {
   }
 }
 
-/** A line is no message of ours and no other well-formed message either. */
+/** Thrown for a line that is not a well-formed JSON-RPC message, or whose notification has invalid fields. */
 export class DecodeError extends McpStartupError {
   override readonly name = "DecodeError";
   declare readonly kind: DecodeErrorKind;
-  /** The field it is about, as a path such as `params.name`. */
+  /** The path of the invalid field, such as `params.name`; `null` if no single field is at fault. */
   readonly field: string | null;
 
   constructor(error: DecodeErrorOfJson) {
@@ -67,8 +70,8 @@ type ErrorOfJson = {
   failure?: StartupFailure;
 };
 
-/** Calls the addon. Its own error for an argument of a wrong type would show the argument, which may be a secret. */
-export function called<T>(call: () => T): T {
+/** Calls the addon. The addon's own error for an argument of the wrong type shows the argument, which may be a secret. */
+export function callNative<T>(call: () => T): T {
   try {
     return call();
   } catch (error) {
@@ -78,12 +81,12 @@ export function called<T>(call: () => T): T {
   }
 }
 
-/** What the addon answers to a call, or its error. */
-export function answerOf(call: () => string): unknown {
-  return unwrap(called(call));
+/** Calls the addon, and returns its result or throws its error. */
+export function nativeResult(call: () => string): unknown {
+  return unwrap(callNative(call));
 }
 
-/** What is in an answer of the addon, or its error. */
+/** Returns the result in an answer of the addon, or throws its error. */
 export function unwrap(answer: string): unknown {
   const { ok, error } = JSON.parse(answer) as { ok?: unknown; error?: ErrorOfJson };
   if (error === undefined) return ok;

@@ -1,5 +1,5 @@
 /**
- * One typed answer to "why did this MCP server not start?".
+ * Starts MCP servers and reports why a server did not start, as one typed answer.
  *
  * @packageDocumentation
  */

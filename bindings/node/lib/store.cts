@@ -1,38 +1,45 @@
 /**
- * A place of the application's own where sign-ins are kept. A record is a text, to be kept as it is, in a place for secrets.
+ * A custom store for OAuth credentials.
  *
- * Whoever refreshes a credential relies on each sentence here: `testCredentialStore` holds a store to them.
+ * A record is an opaque string. Store it unchanged, in a place that is safe for secrets.
  *
- * An error never means "nothing stored". Its message is shown to people; nothing of a record belongs in it. A call may be given up
- * at any time, and goes on to its end.
+ * Refreshes rely on every rule of this interface. `testCredentialStore` checks them.
+ *
+ * - An error never means "no record". Throw it if the store can't be read or written.
+ * - Error messages are shown to users. They must not contain any part of a record.
+ * - The caller may abandon a call at any time. The call must still run to completion.
  */
 export interface CredentialStore {
-  /** The record under `key`; `null` where nothing is stored, and only there. */
+  /** Returns the record under `key`, or `null` if, and only if, there is no such record. */
   load(key: string): Promise<string | null>;
 
   /**
-   * Stores `next` under `key`, or deletes what is there if `next` is `null`, if what is stored is `expected`.
+   * Replaces the record under `key` with `next` if the current record is `expected`; `null` means "no record" in both.
    *
-   * Comparing and storing are one step among all processes. `false` where something else is stored: nothing is changed then. `true`
-   * means that no crash takes the record away.
+   * The comparison and the write must be one atomic step across all processes.
+   *
+   * @returns `true` if the change is durable, so that a crash can't lose it; `false`, without a change, if the current
+   *   record is not `expected`.
    */
   replace(key: string, expected: string | null, next: string | null): Promise<boolean>;
 
   /**
-   * Waits until nobody else holds the lock of `key`, in any process that can reach the same record, and gives what releases it. It is
-   * held for as long as a refresh takes, and waited for without a limit.
+   * Acquires the exclusive lock of `key`, and returns the function that releases it.
+   *
+   * The lock excludes every other task and process that can reach the same record. It is held for the duration of a refresh.
+   * Wait for it without a time limit.
    */
   lock(key: string): Promise<() => void | Promise<void>>;
 }
 
-/** Answers one question of the addon about a store: a text or null, or an error. */
-export type Ask = (operation: string, words: (string | null)[]) => Promise<string | null>;
+/** Runs one operation of a store for the addon. */
+export type Ask = (operation: string, args: (string | null)[]) => Promise<string | null>;
 
-/** A store as the addon asks for it. What the store throws or gives that is not what it must is an error, and never "nothing stored". */
-export function asking(store: CredentialStore): Ask {
+/** Adapts a store to the addon. A result of the wrong type is an error, and never counts as "no record". */
+export function adaptStore(store: CredentialStore): Ask {
   const locks = new HeldLocks();
   return async (operation, [first, second, third]) => {
-    // The addon gives each operation the words that it takes.
+    // The addon passes the arguments that each operation takes.
     const key = first as string;
     switch (operation) {
       case "load": {
@@ -57,7 +64,7 @@ export function asking(store: CredentialStore): Ask {
 
 type Release = () => void | Promise<void>;
 
-/** What releases the locks that are held, by the token that the addon has for each. */
+/** The release functions of the held locks, by the token that the addon holds for each lock. */
 class HeldLocks {
   readonly #held = new Map<string, Release>();
   #next = 0;
@@ -66,7 +73,7 @@ class HeldLocks {
   keep(release: Release): string {
     const token = String(this.#next++);
     this.#held.set(token, release);
-    // The addon may give it back at once, from another thread: the process must not end by itself before it is released.
+    // The addon may release the lock at any time, from another thread. Keep the process alive until then.
     this.#alive ??= setInterval(() => {}, LONGEST_DELAY_MS);
     return token;
   }
@@ -81,14 +88,14 @@ class HeldLocks {
     try {
       await release?.();
     } catch (error) {
-      // Nobody waits for a release; and a lock that stays is worth a word.
-      process.emitWarning(`a lock of a credential store could not be released: ${error}`, "McpStartupWarning");
+      // No caller waits for a release, so there is no one to throw to.
+      process.emitWarning(`A lock of the credential store could not be released: ${error}`, "McpStartupWarning");
     }
   }
 }
 
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
-function refuse(operation: string, wanted: string, given: unknown): never {
-  throw new Error(`\`${operation}\` must give ${wanted}, not ${given === null ? "null" : typeof given}`);
+function refuse(operation: string, expected: string, actual: unknown): never {
+  throw new Error(`\`${operation}\` must return ${expected}, not ${actual === null ? "null" : typeof actual}`);
 }

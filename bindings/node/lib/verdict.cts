@@ -6,38 +6,42 @@ import type {
   McpAuthStatus,
   StartupFailure,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
-import { answerOf } from "./errors.cjs";
+import { nativeResult } from "./errors.cjs";
 import * as native from "../native.cjs";
 
-/** Judges a failed start by its evidence. The least evidence gives `other`. */
+/** Classifies a failed start by its evidence. Every field of the evidence is optional; empty evidence results in `other`. */
 export function judge(evidence: Evidence): StartupFailure {
-  return answerOf(() => native.judge(JSON.stringify(evidence))) as StartupFailure;
+  return nativeResult(() => native.judge(JSON.stringify(evidence))) as StartupFailure;
 }
 
-/** Says what a stored credential is worth at `nowMs` (ms since the Unix epoch); now, unless told otherwise. */
+/**
+ * Returns whether a stored credential can be used or refreshed.
+ *
+ * @param nowMs The time to evaluate it at, in milliseconds since the Unix epoch. By default, the current time.
+ */
 export function assess(facts: CredentialFacts, nowMs: number = Date.now()): CredentialWorth {
-  return answerOf(() => native.assess(JSON.stringify(facts), nowMs)) as CredentialWorth;
+  return nativeResult(() => native.assess(JSON.stringify(facts), nowMs)) as CredentialWorth;
 }
 
-/** What to send first with a credential of this worth; `null`: nothing is stored. */
+/** Returns what to send first with a credential of this worth. `null` means that no credential is stored. */
 export function firstRequest(worth: CredentialWorth | null): FirstRequest {
-  return answerOf(() => native.firstRequest(textOf(worth))) as FirstRequest;
+  return nativeResult(() => native.firstRequest(textOf(worth))) as FirstRequest;
 }
 
-/** What is known of how a client is authorized at a server. */
+/** The known facts about a client's authorization at a server. */
 export type KnownAuthorization = {
-  /** The configuration carries authorization. */
+  /** Whether the configuration contains authorization. */
   configured: boolean;
-  /** What is stored for exactly this server. */
+  /** The credential that is stored for exactly this server, or `null`. */
   stored: CredentialWorth | null;
-  /** Whether the server publishes OAuth: `false` for stdio, `null` where nobody has asked it. */
+  /** Whether the server publishes OAuth metadata: `false` for stdio, `null` if it is unknown. */
   oauthPublished: boolean | null;
 };
 
-/** Says how a client is authorized; `null` where that can't be told before the server is asked. */
+/** Returns how a client is authorized, or `null` if that depends on whether the server publishes OAuth metadata. */
 export function authStatusOf(known: KnownAuthorization): McpAuthStatus | null {
   const stored = textOf(known.stored);
-  return answerOf(() => native.authStatusOf(known.configured, stored, known.oauthPublished)) as McpAuthStatus | null;
+  return nativeResult(() => native.authStatusOf(known.configured, stored, known.oauthPublished)) as McpAuthStatus | null;
 }
 
 function textOf(worth: CredentialWorth | null): string | null {

@@ -15,19 +15,19 @@ use serde::Serialize;
 
 use crate::store::{Ask, store};
 
-/// Where an answer goes. As long as it is there, the process does not end by itself.
+/// The JavaScript callback that receives an answer. It keeps the process alive until it is dropped.
 type Done<T = String> = ThreadsafeFunction<T, Unknown<'static>, T, Status, false>;
 
-/// Begins the work, and calls `done` with what comes of it.
+/// Starts the work and calls `done` with its result.
 fn begin<T: Serialize + Send + 'static>(
     work: impl Future<Output = Result<T, HostError>> + Send + 'static,
     done: Done,
 ) {
     let mode = ThreadsafeFunctionCallMode::NonBlocking;
     let done = Arc::new(done);
-    let told = done.clone();
+    let callback = done.clone();
     let begun = runtime::run(work, move |result| {
-        told.call(answer(result), mode);
+        callback.call(answer(result), mode);
     });
     if let Err(error) = begun {
         done.call(answer::<()>(Err(error)), mode);
@@ -40,19 +40,19 @@ pub struct Events(Arc<HostEvents>);
 
 #[napi]
 impl Events {
-    /// One start of each server.
+    /// Starts each server once.
     #[napi(factory)]
     pub fn of_check(options: String, ask: Option<Ask>) -> Self {
         Self(Arc::new(HostEvents::of_check(options, store(ask))))
     }
 
-    /// Starts that go on.
+    /// Starts each server, and starts failed servers again.
     #[napi(factory)]
     pub fn of_watch(options: String, ask: Option<Ask>) -> Self {
         Self(Arc::new(HostEvents::of_watch(options, store(ask))))
     }
 
-    /// Asks for the next events: a list, empty at the end.
+    /// Requests the next events, as a list that is empty at the end.
     #[napi]
     pub fn next(&self, done: Done) {
         OPEN.with_borrow_mut(|open| {
@@ -80,15 +80,15 @@ impl Events {
 }
 
 thread_local! {
-    /// Those of this thread of JavaScript that have begun and are not collected yet.
+    /// The checks and watches of this JavaScript thread that have begun and have not been garbage-collected.
     static OPEN: RefCell<Vec<Weak<HostEvents>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How long a process that ends waits, for refreshes that were sent and are not saved yet.
-const LONGEST_END: Duration = Duration::from_secs(5);
+/// How long a process that exits waits for its servers to end and for refreshes that are not saved yet.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Cancels every check and watch of this thread, and reads each to its end: then its programs have ended. For the end of the
-/// process, when nothing is collected any more.
+/// Cancels every check and watch of this thread and reads its remaining events. All of its server processes have then ended.
+/// Call it when the process exits, because nothing is garbage-collected after that.
 #[napi]
 pub fn end_all() {
     let open = OPEN.take();
@@ -101,7 +101,7 @@ pub fn end_all() {
                     while events.next().await.is_ok_and(|batch| !batch.is_empty()) {}
                 }
             };
-            let _ = tokio::time::timeout(LONGEST_END, ended).await;
+            let _ = tokio::time::timeout(EXIT_TIMEOUT, ended).await;
         });
     }
 }
@@ -170,7 +170,7 @@ pub fn test_credential_store(ask: Ask, done: Done) {
     }
 }
 
-/// Waits until every refresh that was sent is saved; at once, where there is none, and then `done` is not called.
+/// Calls `done` when every refresh that was sent is saved. It does not call `done` if there is no such refresh.
 #[napi]
 pub fn finish(done: Done) {
     if !runtime::is_finished() {
@@ -184,15 +184,19 @@ pub fn finish(done: Done) {
     }
 }
 
-/// The program `mcp-startup`: `command` is how it is started, `words` are its own arguments. `done` hears its exit status.
+/// Runs the program `mcp-startup`. `command` is the command line that starts it, `arguments` are the program's arguments.
+/// `done` receives the exit status.
 #[napi]
-pub fn program(command: Vec<String>, words: Vec<String>, done: Done<u32>) -> napi::Result<()> {
-    let words = words.into_iter().map(OsString::from).collect::<Vec<_>>();
+pub fn program(command: Vec<String>, arguments: Vec<String>, done: Done<u32>) -> napi::Result<()> {
+    let arguments = arguments
+        .into_iter()
+        .map(OsString::from)
+        .collect::<Vec<_>>();
     let run = move || {
-        let status = mcp_startup_cli::run(&command, words);
+        let status = mcp_startup_cli::run(&command, arguments);
         done.call(status.into(), ThreadsafeFunctionCallMode::NonBlocking);
     };
-    // With the stack that the main thread of the program has.
+    // The stack size of a main thread.
     let thread = std::thread::Builder::new().stack_size(8 * 1024 * 1024);
     match thread.spawn(run) {
         Ok(_) => Ok(()),

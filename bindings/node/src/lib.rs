@@ -1,9 +1,9 @@
-//! The native addon of the npm package: what is fast or waits, for the JavaScript around it (`lib`).
+//! The native addon of the npm package. The JavaScript around it is in `lib`.
 //!
-//! Everything goes through as JSON, whose answers are `{"ok":…}` or `{"error":…}` ([`mcp_startup_host::answer`]): one text is
-//! cheaper for Node than an object made property by property.
+//! Arguments and answers are JSON texts. An answer is `{"ok":…}` or `{"error":…}` ([`mcp_startup_host::answer`]). One text is
+//! cheaper for Node than an object that is built property by property.
 
-// Where tests are compiled, napi hands nothing to Node.
+// In test builds, napi exports nothing to Node.
 #![cfg_attr(test, allow(dead_code))]
 
 mod contract;

@@ -1,4 +1,4 @@
-//! A credential store that is written in JavaScript.
+//! Credential stores that are implemented in JavaScript.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,11 +12,12 @@ use secrecy::{ExposeSecret, SecretString};
 /// An operation and its arguments.
 type Question = FnArgs<(String, Vec<Option<String>>)>;
 
-/// The store, behind the function of `lib/store.cts`: its promise gives a text or null, or the error as one. Weak: what keeps the process is
-/// the call that the store is asked for.
+/// The function of `lib/store.cts` that runs the operations of a store. Its promise resolves to a text or null.
+///
+/// The reference is weak: the call that uses the store keeps the process alive, and not the store.
 pub type Ask = ThreadsafeFunction<Question, Promise<Option<String>>, Question, Status, false, true>;
 
-/// The store that this function is.
+/// Wraps the function as a store.
 pub fn store(ask: Option<Ask>) -> Option<HostStore> {
     ask.map(|ask| HostStore::new(Records(Arc::new(ask))))
 }
@@ -71,7 +72,7 @@ impl HostRecords for Records {
     }
 }
 
-/// A lock of the store, given back when this is dropped.
+/// A held lock of the store. Dropping it releases the lock.
 struct Held {
     ask: Arc<Ask>,
     token: Option<String>,

@@ -1,4 +1,4 @@
-//! The verdict.
+//! The verdict functions, over JSON.
 
 use mcp_startup_host::{answer, verdict};
 use napi_derive::napi;
@@ -10,7 +10,7 @@ pub fn judge(evidence: String) -> String {
 
 #[napi]
 pub fn assess(facts: String, now_ms: f64) -> String {
-    // A float to the nearest of i64.
+    // The cast saturates.
     answer(verdict::assess(&facts, now_ms as i64))
 }
 

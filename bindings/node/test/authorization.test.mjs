@@ -1,16 +1,16 @@
-// Headers for the host's own requests, signing in and out, how a client is authorized, and a watch over all of it: at the
-// lab, whose authorization servers sign a user in at once.
+// Tests `authorization`, sign-in, sign-out, `authStatus` and `watch` against the lab, whose authorization servers consent
+// immediately.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { inspect } from "node:util";
 import { authorization, authStatus, beginSignIn, check, finishSignIn, McpStartupError, signOut, watch } from "mcp-startup";
-import { all, MemoryStore, startLab, thrown, words } from "./lab.mjs";
+import { all, MemoryStore, startLab, summary, thrown } from "./lab.mjs";
 
 const lab = await startLab(after);
 const REDIRECT_URI = "http://127.0.0.1:8123/callback";
 
-/** What a host comes to that sends `initialize`, and after a 401 once more with another header, as long as there is one. */
+/** Acts as a host: sends `initialize`, repeats it with the next header after a 401, and returns the final status. */
 async function host(name, options) {
   const body = JSON.stringify({
     jsonrpc: "2.0",
@@ -19,7 +19,7 @@ async function host(name, options) {
     params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "host", version: "1" } },
   });
   let header = await authorization(name, null, options);
-  // No start sends more.
+  // A start sends at most four.
   for (let requests = 0; requests < 4; requests++) {
     const headers = { "content-type": "application/json", ...(header && { authorization: header }) };
     const { status, headers: answered } = await fetch(lab.url(name), { method: "POST", body, headers });
@@ -27,7 +27,7 @@ async function host(name, options) {
     const rejected = { authorization: header, challenge: answered.get("www-authenticate") };
     header = await authorization(name, rejected, options);
   }
-  return assert.fail(`${name}: it goes on and on`);
+  return assert.fail(`${name}: no end after four requests`);
 }
 
 const optionsOf = (name) => ({
@@ -35,7 +35,7 @@ const optionsOf = (name) => ({
   store: lab.row(name).stored ? lab.storeOf(name) : new MemoryStore(),
 });
 
-test("a host fares as a start does", async (t) => {
+test("authorization gives a host the same result as a start", async (t) => {
   const names = ["ready", "ready-stored-token", "bearer-ok", "expired-refreshes", "revoked-refreshes", "stale-clock"];
   names.push("first-sign-in", "expired-no-refresh", "refresh-invalid-grant", "refresh-503", "bearer-rejected", "api-key");
   names.push("damaged-record", "wrong-resource");
@@ -59,16 +59,16 @@ test("a host fares as a start does", async (t) => {
   }
 });
 
-test("what was rejected may be said without a challenge, and of a server that is not there nothing can be", async () => {
+test("authorization accepts a rejection without a challenge, and reports an unknown server", async () => {
   const options = optionsOf("revoked-after-initialize");
   const header = await authorization("revoked-after-initialize", undefined, options);
   const next = await authorization("revoked-after-initialize", { authorization: header }, options);
   assert.match(next, /^Bearer fresh-token-/);
-  const error = await thrown(() => authorization("nobody", null, options));
+  const error = await thrown(() => authorization("unknown", null, options));
   assert.deepEqual([error.code, error.kind], ["MCP_STARTUP_CONFIGURATION", "unknownServer"]);
 });
 
-test("authStatus: what is stored, and what it is worth", async () => {
+test("authStatus reports the stored credentials and whether they can be used", async () => {
   const status = async (name, online) => authStatus(name, { ...optionsOf(name), online });
   const stored = await status("ready-stored-token");
   assert.deepEqual([stored.status, stored.worth.accessToken, stored.scopes], ["oAuth", "good", ["mcp:tools"]]);
@@ -86,7 +86,7 @@ test("authStatus: what is stored, and what it is worth", async () => {
   assert.deepEqual([broken.status, broken.storeError.store, broken.storeError.trouble], [null, "host", "corrupt"]);
 });
 
-/** Signs in, as the user's browser does. */
+/** Begins a sign-in and follows it as the user's browser would. */
 async function signIn(name, options) {
   const begun = await beginSignIn(name, REDIRECT_URI, options);
   const page = await fetch(begun.authorizationUrl, { redirect: "manual" });
@@ -95,16 +95,16 @@ async function signIn(name, options) {
   return { begun, callback };
 }
 
-test("signing in stores what is granted, once; signing out revokes and removes it", async () => {
+test("a sign-in stores the credentials and is single-use; a sign-out revokes and removes them", async () => {
   const name = "header-first-sign-in";
   const store = new MemoryStore();
   const options = { mcpServers: lab.servers(name), store };
   const { begun, callback } = await signIn(name, options);
-  assert.deepEqual(store.records(), {}, "nothing is stored before it is finished");
+  assert.deepEqual(store.records(), {}, "nothing is stored before the sign-in is finished");
   assert.equal(new URL(begun.authorizationUrl).searchParams.get("redirect_uri"), REDIRECT_URI);
 
-  const strange = await thrown(() => finishSignIn(begun.pending, `${REDIRECT_URI}?code=x&state=another`, options));
-  assert.deepEqual([strange.code, strange.kind], ["MCP_STARTUP_SIGN_IN", "invalidCallback"]);
+  const mismatch = await thrown(() => finishSignIn(begun.pending, `${REDIRECT_URI}?code=x&state=another`, options));
+  assert.deepEqual([mismatch.code, mismatch.kind], ["MCP_STARTUP_SIGN_IN", "invalidCallback"]);
   await finishSignIn(begun.pending, callback, options);
   const record = store.records()[name];
   assert.match(record.access_token, /^fresh-token-/);
@@ -114,7 +114,7 @@ test("signing in stores what is granted, once; signing out revokes and removes i
 
   const again = await thrown(() => finishSignIn(begun.pending, callback, options));
   assert.deepEqual([again.code, again.kind], ["MCP_STARTUP_SIGN_IN", "used"]);
-  for (const error of [strange, again]) {
+  for (const error of [mismatch, again]) {
     const secrets = [JSON.parse(begun.pending).code_verifier, new URL(callback).searchParams.get("code"), begun.pending];
     for (const secret of secrets.filter(Boolean)) assert.ok(!inspect(error).includes(secret));
   }
@@ -124,7 +124,7 @@ test("signing in stores what is granted, once; signing out revokes and removes i
   assert.equal((await signOut(name, options)).wasStored, false);
 });
 
-test("a sign-in that can't be", async () => {
+test("a sign-in that can't begin or finish throws an error with its kind", async () => {
   const rows = [
     ["api-key", REDIRECT_URI, "notOffered"],
     ["first-sign-in", "http://example.com/callback", "invalidConfiguration"],
@@ -140,33 +140,33 @@ test("a sign-in that can't be", async () => {
   assert.ok(!inspect(error).includes("sk-1"));
 });
 
-test("a watch: what failed for want of a sign-in becomes ready after one", async () => {
+test("a watch starts a server again after a sign-in", async () => {
   const name = "challenge-two-schemes";
   const options = { mcpServers: lab.servers(name, "ready"), store: new MemoryStore() };
-  const said = [];
+  const seen = [];
   for await (const event of watch(options)) {
-    said.push(words(event));
+    seen.push(summary(event));
     if (event.failure?.recovery === "signIn") {
-      // By anybody who has the same store: another call, another process.
+      // Any call or process that uses the same store can sign in.
       const { begun, callback } = await signIn(name, options);
       await finishSignIn(begun.pending, callback, options);
     }
-    if (words(event) === `${name} ready`) break;
+    if (summary(event) === `${name} ready`) break;
   }
-  const of = said.filter((said) => said.startsWith(name));
-  assert.deepEqual(of, ["starting", "failed", "starting", "ready"].map((state) => `${name} ${state}`));
-  assert.deepEqual((await all(check(options))).map(words).includes(`${name} ready`), true);
+  const states = seen.filter((line) => line.startsWith(name));
+  assert.deepEqual(states, ["starting", "failed", "starting", "ready"].map((state) => `${name} ${state}`));
+  assert.deepEqual((await all(check(options))).map(summary).includes(`${name} ready`), true);
 });
 
-test("a watch: retry starts again what has failed, and cancel ends it", async () => {
+test("a watch starts a failed server again on retry, and ends on cancel", async () => {
   const watching = watch({ mcpServers: lab.servers("ready", "api-key"), store: new MemoryStore() });
-  const said = [];
+  const seen = [];
   for await (const event of watching) {
-    said.push(words(event));
-    // What is ready is not started again.
-    if (said.length === 4) for (const name of ["ready", "api-key", "nobody"]) watching.retry(name);
-    if (said.length === 6) watching.cancel();
+    seen.push(summary(event));
+    // A server that is ready is not started again.
+    if (seen.length === 4) for (const name of ["ready", "api-key", "unknown"]) watching.retry(name);
+    if (seen.length === 6) watching.cancel();
   }
-  assert.deepEqual(said.slice(0, 4).sort(), ["api-key failed", "api-key starting", "ready ready", "ready starting"]);
-  assert.deepEqual(said.slice(4), ["api-key starting", "api-key failed"]);
+  assert.deepEqual(seen.slice(0, 4).sort(), ["api-key failed", "api-key starting", "ready ready", "ready starting"]);
+  assert.deepEqual(seen.slice(4), ["api-key starting", "api-key failed"]);
 });

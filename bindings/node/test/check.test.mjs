@@ -1,4 +1,4 @@
-// A check: what comes out of the lab's servers, and that nothing is left of it, however it is left.
+// Tests the results of a check for the servers of the lab, and that no process or request is left when it ends.
 
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
@@ -7,11 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import { check, McpStartupError, StartupTracker } from "mcp-startup";
-import { all, MemoryStore, recordOf, silentServer, startLab, thrown, words } from "./lab.mjs";
+import { all, MemoryStore, recordOf, silentServer, startLab, summary, thrown } from "./lab.mjs";
 
 const lab = await startLab(after);
 
-test("each server comes to what the lab's row says: starting, and one closing", async () => {
+test("each server emits starting and then the state that its row expects", async () => {
   const names = ["ready", "ready-modern", "stdio-ready", "first-sign-in", "expired-no-refresh", "expired-rotates"];
   names.push("bearer-ok", "bearer-rejected", "api-key", "access-denied", "server-500", "html-page", "stdio-exits-3");
   const store = lab.storeOf("expired-no-refresh", "expired-rotates", "access-denied");
@@ -20,12 +20,12 @@ test("each server comes to what the lab's row says: starting, and one closing", 
     const [starting, closing, ...more] = events.filter(({ notification }) => notification.name === name);
     assert.deepEqual(more, []);
     const common = { threadId: null, name };
-    const quiet = { error: null, failureReason: null };
-    assert.deepEqual(starting.notification, { ...common, status: "starting", ...quiet });
+    const noFailure = { error: null, failureReason: null };
+    assert.deepEqual(starting.notification, { ...common, status: "starting", ...noFailure });
     assert.equal(starting.failure, null);
     const { state, kind, recovery, reason } = lab.row(name).expect;
-    const said = { error: closing.failure?.message ?? null, failureReason: reason };
-    assert.deepEqual(closing.notification, { ...common, status: state, ...said });
+    const outcome = { error: closing.failure?.message ?? null, failureReason: reason };
+    assert.deepEqual(closing.notification, { ...common, status: state, ...outcome });
     assert.deepEqual([closing.failure?.kind ?? null, closing.failure?.recovery ?? null], [kind, recovery], name);
     if (closing.failure) assert.equal(closing.failure.evidence.server, name);
     assert.deepEqual([typeof closing.elapsedMs, closing.required, closing.notSaved], ["number", false, null]);
@@ -34,18 +34,18 @@ test("each server comes to what the lab's row says: starting, and one closing", 
   assert.equal(store.records()["expired-rotates"].refresh_token, "fresh-refresh-1");
 });
 
-test("the sign-in again is the one reason on the wire, and the tracker asks about it", async () => {
+test("the tracker prompts for a sign-in again, and not for a first sign-in", async () => {
   const tracker = new StartupTracker();
   const names = ["first-sign-in", "expired-years-ago"];
-  const asked = [];
+  const prompted = [];
   for await (const { notification } of check({ mcpServers: lab.servers(...names), store: lab.storeOf(names[1]) })) {
-    if (tracker.apply(notification).prompt) asked.push(notification.name);
+    if (tracker.apply(notification).prompt) prompted.push(notification.name);
   }
-  assert.deepEqual(asked, ["expired-years-ago"]);
+  assert.deepEqual(prompted, ["expired-years-ago"]);
   assert.deepEqual(tracker.reauthenticationRequired(), ["expired-years-ago"]);
 });
 
-test("Codex's own configuration and credentials are read, from a folder of the user's", async (t) => {
+test("a check reads Codex's configuration and credentials from their folder", async (t) => {
   const home = mkdtempSync(join(tmpdir(), "mcp-startup-"));
   t.after(() => rmSync(home, { recursive: true }));
   const row = lab.row("expired-refreshes");
@@ -55,14 +55,14 @@ test("Codex's own configuration and credentials are read, from a folder of the u
   const credentials = join(home, ".credentials.json");
   writeFileSync(credentials, `{${JSON.stringify(key)}:${record}}`, { mode: 0o600 });
   const events = await all(check({ config }));
-  assert.deepEqual(events.map(words), [`${row.name} starting`, `${row.name} ready`]);
+  assert.deepEqual(events.map(summary), [`${row.name} starting`, `${row.name} ready`]);
   assert.ok(events.every(({ required }) => required));
   assert.equal(JSON.parse(readFileSync(credentials))[key].access_token, row.expect.stored.accessToken);
 });
 
-test("`servers` chooses among them", async () => {
+test("`servers` selects servers", async () => {
   const mcpServers = { ...lab.servers("ready", "first-sign-in"), off: { url: lab.url("ready-sse"), disabled: true } };
-  const names = async (servers) => (await all(check({ mcpServers, servers }))).map(words);
+  const names = async (servers) => (await all(check({ mcpServers, servers }))).map(summary);
   assert.deepEqual(await names(["first-sign-in"]), ["first-sign-in starting", "first-sign-in failed"]);
   assert.deepEqual(await names([]), []);
 });
@@ -82,14 +82,14 @@ test("leaving the loop ends every start", async (t) => {
       }
     },
     throw: async (events, server) => {
-      const wanted = new Error("the loop's own");
+      const expected = new Error("thrown by the loop");
       const got = await thrown(async () => {
         for await (const _ of events) {
           await server.started;
-          throw wanted;
+          throw expected;
         }
       });
-      assert.equal(got, wanted);
+      assert.equal(got, expected);
     },
     "return while another waits": async (events, server) => {
       await events.next();
@@ -110,8 +110,8 @@ test("leaving the loop ends every start", async (t) => {
   }
 });
 
-test("a signal that was aborted before: the loop throws its reason, and nothing begins", async () => {
-  const reason = new Error("not wanted");
+test("if the signal is already aborted, the loop throws its reason and nothing starts", async () => {
+  const reason = new Error("aborted before the start");
   const signal = AbortSignal.abort(reason);
   const before = await lab.requests("ready-sse");
   const events = check({ mcpServers: lab.servers("ready-sse"), signal });
@@ -121,7 +121,7 @@ test("a signal that was aborted before: the loop throws its reason, and nothing 
   assert.deepEqual(await events.next(), { done: true, value: undefined });
 });
 
-test("a signal that is aborted: the loop throws its reason at once, and nothing is left running", async (t) => {
+test("when the signal aborts, the loop immediately throws its reason and every start ends", async (t) => {
   for (const when of ["while the loop waits", "while the loop's body runs"]) {
     await t.test(when, async (t) => {
       const server = await silentServer(t.after.bind(t));
@@ -141,7 +141,7 @@ test("a signal that is aborted: the loop throws its reason at once, and nothing 
   }
 });
 
-test("no listener is left on a signal that nobody aborts", async () => {
+test("a check leaves no listener on a signal that is never aborted", async () => {
   const { signal } = new AbortController();
   const mcpServers = lab.servers("ready");
   check({ mcpServers, signal });
@@ -155,37 +155,37 @@ test("no listener is left on a signal that nobody aborts", async () => {
   assert.deepEqual(getEventListeners(signal, "abort"), []);
 });
 
-test("`cancel`: each start says so, and the loop ends by itself", async (t) => {
+test("`cancel` emits cancelled for each unfinished start, and the loop ends", async (t) => {
   const server = await silentServer(t.after.bind(t));
   const events = check({ mcpServers: { silent: server.entry, ...lab.servers("ready") } });
-  const said = [];
+  const seen = [];
   for await (const event of events) {
-    said.push(words(event));
-    if (said.includes("ready ready")) {
+    seen.push(summary(event));
+    if (seen.includes("ready ready")) {
       await server.started;
       events.cancel();
     }
   }
-  assert.deepEqual(said.sort(), ["ready ready", "ready starting", "silent cancelled", "silent starting"]);
+  assert.deepEqual(seen.sort(), ["ready ready", "ready starting", "silent cancelled", "silent starting"]);
   await server.ended;
 });
 
-test("two checks at once, and two that wait for the same", async () => {
+test("two checks can run at once, and several readers can share one check", async () => {
   const mcpServers = lab.servers("ready", "ready-sse", "first-sign-in");
   const [one, other] = await Promise.all([all(check({ mcpServers })), all(check({ mcpServers }))]);
-  assert.deepEqual(one.map(words).sort(), other.map(words).sort());
+  assert.deepEqual(one.map(summary).sort(), other.map(summary).sort());
   assert.equal(one.length, 6);
 
   const events = check({ mcpServers });
-  const said = [];
+  const seen = [];
   const read = async () => {
-    for (let next = await events.next(); !next.done; next = await events.next()) said.push(words(next.value));
+    for (let next = await events.next(); !next.done; next = await events.next()) seen.push(summary(next.value));
   };
   await Promise.all([read(), read(), read()]);
-  assert.deepEqual(said.sort(), one.map(words).sort());
+  assert.deepEqual(seen.sort(), one.map(summary).sort());
 });
 
-test("a limit of time", async () => {
+test("a start that exceeds the time limit fails with timedOut", async () => {
   const [, { failure, elapsedMs }] = await all(check({ mcpServers: lab.servers("hangs"), timeoutMs: 200 }));
   assert.deepEqual([failure.kind, failure.evidence.limitMs], ["timedOut", 200]);
   assert.ok(elapsedMs >= 200);
@@ -205,11 +205,11 @@ test("the event loop is never blocked", async () => {
   const events = await all(check({ mcpServers, timeoutMs: limitMs }));
   clearInterval(timer);
   assert.equal(events.length, 100);
-  // Whoever waits in the loop's thread waits for the one that hangs, too.
+  // A check that blocks the event loop would block it until the server that hangs times out.
   assert.ok(longest < limitMs / 3, `${longest} ms without a tick`);
 });
 
-test("what can't be used is an error with a code, and the loop is over", async () => {
+test("invalid options throw an error with a code and end the loop", async () => {
   const rows = [
     [{ config: "/no/such/file" }, "MCP_STARTUP_CONFIGURATION", "notFound"],
     [{ mcpServers: lab.servers("ready"), servers: ["reday"] }, "MCP_STARTUP_CONFIGURATION", "unknownServer"],
@@ -231,21 +231,21 @@ test("what can't be used is an error with a code, and the loop is over", async (
   assert.deepEqual(await events.next(), { done: true, value: undefined });
 });
 
-test("an entry that can't be used is that server's failure, and no other's", async () => {
+test("an invalid entry fails only its own server", async () => {
   const mcpServers = { bad: { url: "not a URL" }, ...lab.servers("ready"), none: { command: "no-such-program-here" } };
   const events = await all(check({ mcpServers }));
   const kinds = events.map(({ notification, failure }) => [notification.name, failure?.kind]).filter(([, kind]) => kind);
   assert.deepEqual(Object.fromEntries(kinds), { bad: "invalidConfiguration", none: "programNotFound" });
-  assert.ok(events.map(words).includes("ready ready"));
+  assert.ok(events.map(summary).includes("ready ready"));
 });
 
-test("a store is only asked for what is at a URL", async () => {
+test("a store is queried only for servers at a URL", async () => {
   const store = new MemoryStore();
-  const asked = [];
+  const loaded = [];
   store.load = async (key) => {
-    asked.push(key.split("|")[0]);
+    loaded.push(key.split("|")[0]);
     return null;
   };
   await all(check({ mcpServers: lab.servers("ready", "stdio-ready"), store }));
-  assert.deepEqual([...new Set(asked)], ["ready"]);
+  assert.deepEqual([...new Set(loaded)], ["ready"]);
 });

@@ -1,4 +1,4 @@
-// What the data files don't say: what Codex really sends, what is refused when writing, and what JavaScript adds.
+// Cases that the shared data files do not cover: recorded Codex output, errors of `encode`, and JavaScript specifics.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -28,7 +28,7 @@ import { dataFile } from "./places.mjs";
 const METHOD = "mcpServer/startupStatus/updated";
 const line = (params) => JSON.stringify({ method: METHOD, params });
 
-test("every line of Codex's app-server is read and written again", () => {
+test("every recorded line of Codex's app-server is decoded and encoded unchanged", () => {
   const bytes = readFileSync(dataFile("fixtures/codex-app-server-0.169.0.jsonl"));
   const lines = bytes.toString().split("\n").filter((line) => line !== "");
   assert.ok(lines.length > 0);
@@ -42,19 +42,19 @@ test("every line of Codex's app-server is read and written again", () => {
   assert.equal(new StartupTracker().apply(bytes).notifications, lines.length);
 });
 
-test("a bad line is an error that names the field and does not quote the line", async () => {
+test("the error for an invalid line names the field and does not quote the line", async () => {
   const error = await thrown(() => decode(line({ name: 7, status: "ready" })));
   assert.ok(error instanceof DecodeError && error instanceof McpStartupError);
   const { name, code, kind, field, message } = error;
-  const wanted = ["DecodeError", "MCP_STARTUP_DECODE_ERROR", "invalidType", "params.name"];
-  assert.deepEqual([name, code, kind, field], wanted);
+  const expected = ["DecodeError", "MCP_STARTUP_DECODE_ERROR", "invalidType", "params.name"];
+  assert.deepEqual([name, code, kind, field], expected);
   assert.equal(message, "`params.name` must be a string, not a number");
   assert.doesNotMatch(inspect(await thrown(() => decode("sk-secret"))).split("\n    at")[0], /secret/);
   const [bad] = decodeLines(`\n${line({ name: "a" })}\n`).errors;
   assert.deepEqual([bad.line, bad.error instanceof DecodeError, bad.error.field], [2, true, "params.status"]);
 });
 
-test("a reason on a known state other than failed is not written", async () => {
+test("encode and the tracker reject a reason on a known state other than failed", async () => {
   const base = { threadId: null, name: "a", error: null, failureReason: "reauthenticationRequired" };
   for (const status of ["starting", "ready", "cancelled"]) {
     for (const write of [encode, (bad) => new StartupTracker().apply(bad)]) {
@@ -63,14 +63,14 @@ test("a reason on a known state other than failed is not written", async () => {
       assert.match(error.message, /failureReason/);
     }
   }
-  // A newer version's state may carry one.
+  // An unknown state may have a reason.
   for (const status of ["failed", "paused"]) {
     assert.deepEqual(decode(encode({ ...base, status })), { ...base, status });
   }
   assert.equal((await thrown(() => encode({ name: "a" }))).field, "params.status");
 });
 
-test("names that objects of JavaScript have anyway are nothing special", () => {
+test("names of built-in object properties are ordinary names", () => {
   for (const name of ["__proto__", "constructor", "hasOwnProperty"]) {
     const params = `{"__proto__":{"x":1},"name":"${name}","status":"${name}","failureReason":"r"}`;
     const read = decode(`{"method":"${METHOD}","params":${params}}`);
@@ -78,7 +78,7 @@ test("names that objects of JavaScript have anyway are nothing special", () => {
   }
 });
 
-test("a tracker holds at least one server, and none that nobody has heard of", () => {
+test("a tracker keeps at least one server, and returns null for unknown servers", () => {
   for (const limit of [-1, 0, 1, Number.NaN]) {
     const tracker = new StartupTracker({ limit });
     for (const name of ["a", "b"]) tracker.apply({ name, status: "ready" });
@@ -87,7 +87,7 @@ test("a tracker holds at least one server, and none that nobody has heard of", (
   }
 });
 
-test("bytes are read wherever they lie", () => {
+test("strings, byte arrays, views and shared buffers are all read", () => {
   const text = `\n${line({ name: "a", status: "ready" })}\n`;
   const bytes = new TextEncoder().encode(text);
   const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
@@ -97,13 +97,13 @@ test("bytes are read wherever they lie", () => {
   }
 });
 
-test("the time of `assess` is now, unless told otherwise", () => {
+test("`assess` uses the current time by default", () => {
   const facts = { accessToken: true, refreshToken: false, expiresAtMs: Date.now() + 3_600_000 };
   assert.deepEqual(assess(facts), { accessToken: "good", refreshToken: false });
   assert.equal(assess(facts, facts.expiresAtMs + 1).accessToken, "expired");
 });
 
-test("an argument of a wrong type is an error with a code, which does not show it", async () => {
+test("the error for an argument of the wrong type has a code and does not show the argument", async () => {
   const mcpServers = { a: { url: "http://127.0.0.1:1/" } };
   const secret = { token: "sk-secret" };
   const calls = {
@@ -135,7 +135,7 @@ test("an argument of a wrong type is an error with a code, which does not show i
   assert.equal((await thrown(() => testCredentialStore(undefined))).code, "MCP_STARTUP_CREDENTIAL_STORE");
 });
 
-test("what holds secrets shows none of them", () => {
+test("inspecting a check or a watch shows no secrets", () => {
   const secret = "sk-secret";
   const mcpServers = { a: { url: "http://127.0.0.1:1/", headers: { Authorization: `Bearer ${secret}` } } };
   const store = { load: async () => secret, replace: async () => true, lock: async () => () => {} };

@@ -1,11 +1,11 @@
-// Users with a home: many servers at once, several readers, servers that recover, and what is stored when nobody reads on.
+// Users with a home folder: many servers at once, several readers, servers that recover, and a refresh after the loop ends.
 
 import assert from "node:assert/strict";
 import test from "node:test";
 import { check, watch } from "mcp-startup";
 import { Lab, runModule, signIn, User } from "./users.mjs";
 
-// One of each kind of answer; what must come out stands in the rows.
+// One row for each kind of server. The rows contain the expected results.
 const ROWS = [
   "ready", "ready-modern", "ready-stored-token", "expired-but-served", "first-sign-in", "expired-no-refresh", "bearer-ok",
   "bearer-rejected", "insufficient-scope", "access-denied", "api-key", "server-500", "html-page", "wrong-resource",
@@ -27,28 +27,28 @@ function byName(events) {
   return grouped;
 }
 
-/** For each server one `starting`, and one of the others, as its row says. */
-function comesOutAsExpected(lab, events, rows) {
+/** Checks that each server has one `starting` event and one closing event, as its row expects. */
+function assertResults(lab, events, rows) {
   const grouped = byName(events);
   assert.deepEqual([...grouped.keys()].sort(), [...rows].sort());
   for (const [name, ofOne] of grouped) {
     assert.equal(ofOne.length, 2, name);
     const [starting, closing] = ofOne;
-    const wanted = lab.rows.get(name).expect;
+    const { expect } = lab.rows.get(name);
     assert.deepEqual([starting.notification.status, starting.failure], ["starting", null]);
     assert.ok(starting.elapsedMs <= closing.elapsedMs);
     const { status, failureReason, error, threadId } = closing.notification;
-    assert.deepEqual([status, failureReason, threadId], [wanted.state, wanted.reason ?? null, null], name);
+    assert.deepEqual([status, failureReason, threadId], [expect.state, expect.reason ?? null, null], name);
     if (status === "ready") {
       assert.deepEqual([closing.failure, error], [null, null]);
     } else {
       const { kind, recovery, message, evidence } = closing.failure;
-      assert.deepEqual([kind, recovery], [wanted.kind, wanted.recovery], name);
+      assert.deepEqual([kind, recovery], [expect.kind, expect.recovery], name);
       assert.equal(message, error);
       assert.equal(evidence.server, name);
     }
     const fields = ["notification", "phase", "elapsedMs", "required", "failure", "notSaved"];
-    assert.deepEqual(Object.keys(closing), fields, "what index.d.cts says of an event");
+    assert.deepEqual(Object.keys(closing), fields, "the fields of StartupEvent");
   }
 }
 
@@ -58,19 +58,19 @@ test("starting", { concurrency: true }, async (all) => {
   const tests = [];
   const add = (name, body) => tests.push(it(name, body));
 
-  add("every server comes to what its row says", async (t) => {
+  add("every server has the result that its row expects", async (t) => {
     const user = new User(t, lab).has(...ROWS);
-    comesOutAsExpected(lab, await collect(check({ config: user.config })), ROWS);
+    assertResults(lab, await collect(check({ config: user.config })), ROWS);
   });
 
-  add("two checks at once do not meet", async (t) => {
+  add("two checks at once do not affect each other", async (t) => {
     const rows = ["ready", "first-sign-in", "expired-no-refresh", "stdio-ready"];
     const user = new User(t, lab).has(...rows);
     const both = await Promise.all([1, 2].map(() => collect(check({ config: user.config }))));
-    for (const events of both) comesOutAsExpected(lab, events, rows);
+    for (const events of both) assertResults(lab, events, rows);
   });
 
-  add("two may read one check", async (t) => {
+  add("two readers can share one check", async (t) => {
     const rows = ["ready", "ready-sse", "server-500", "first-sign-in"];
     const user = new User(t, lab).has(...rows);
     const events = check({ config: user.config });
@@ -79,24 +79,24 @@ test("starting", { concurrency: true }, async (all) => {
       for await (const event of events) all.push(event);
     };
     await Promise.all([read(), read()]);
-    comesOutAsExpected(lab, all, rows);
+    assertResults(lab, all, rows);
   });
 
-  add("a watch starts a server again after a sign-in, and when it is asked to", async (t) => {
+  add("a watch starts a server again after a sign-in and on retry", async (t) => {
     const own = await Lab.start(t);
     const user = new User(t, own).has("first-sign-in");
     const events = watch({ config: user.config });
-    const said = [];
+    const states = [];
     for await (const { notification } of events) {
-      said.push(notification.status);
-      if (said.length === 2) events.retry("first-sign-in");
-      if (said.length === 4) await signIn("first-sign-in", { config: user.config });
+      states.push(notification.status);
+      if (states.length === 2) events.retry("first-sign-in");
+      if (states.length === 4) await signIn("first-sign-in", { config: user.config });
       if (notification.status === "ready") break;
     }
-    assert.deepEqual(said, ["starting", "failed", "starting", "failed", "starting", "ready"]);
+    assert.deepEqual(states, ["starting", "failed", "starting", "failed", "starting", "ready"]);
   });
 
-  add("a new token is stored before the process ends, though nobody reads on", async (t) => {
+  add("a refreshed token is stored before the process exits, even if the loop has ended", async (t) => {
     const own = await Lab.start(t);
     const user = new User(t, own).has("expired-rotates");
     const before = user.record("expired-rotates").refresh_token;

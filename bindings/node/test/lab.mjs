@@ -1,5 +1,5 @@
-// The lab, which the program in the addon serves: MCP servers and authorization servers that fail on demand. Besides it
-// what else the tests start and store.
+// The lab: MCP servers and authorization servers that fail on demand, served by the program in the addon. Also a silent
+// server and a credential store for tests.
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -10,8 +10,8 @@ import { program } from "./places.mjs";
 
 /** Starts a lab, and stops it after the tests of this file. */
 export async function startLab(after) {
-  const [command, ...words] = program;
-  const lab = spawn(command, [...words, "lab"], { stdio: ["ignore", "pipe", "ignore"] });
+  const [command, ...args] = program;
+  const lab = spawn(command, [...args, "lab"], { stdio: ["ignore", "pipe", "ignore"] });
   after(async () => {
     lab.kill("SIGTERM");
     if (lab.exitCode === null && lab.signalCode === null) await once(lab, "exit");
@@ -27,11 +27,11 @@ export async function startLab(after) {
     base,
     row,
     url: (name) => row(name).url,
-    /** Rows as the option `mcpServers`. */
+    /** The rows as the option `mcpServers`. */
     servers: (...names) => Object.fromEntries(names.map((name) => [name, entry(row(name))])),
-    /** What came to a row's servers. */
+    /** The requests that a row's servers received. */
     requests: (name) => json(`${base}${name}/requests`),
-    /** A store that holds what these rows say is stored. */
+    /** A store with the records of these rows. */
     storeOf: (...names) => new MemoryStore(Object.fromEntries(names.map((name) => recordOf(row(name))))),
   };
 }
@@ -40,22 +40,22 @@ async function json(url) {
   return (await fetch(url)).json();
 }
 
-/** A row as it stands in a `.mcp.json`. */
+/** A row as a server entry of a `.mcp.json`. */
 function entry({ name, url, stdio, configured }) {
   if (stdio) {
-    const [command, ...words] = program;
-    return { command, args: [...words, "lab", "--stdio", name] };
+    const [command, ...args] = program;
+    return { command, args: [...args, "lab", "--stdio", name] };
   }
   return configured?.bearer ? { url, headers: { Authorization: `Bearer ${configured.bearer}` } } : { url };
 }
 
-/** The key of a record, as Codex makes it. */
+/** The key of a record, computed as Codex does. */
 export function keyOf(name, url) {
   const hash = createHash("sha256").update(`{"type":"http","url":"${url}","headers":{}}`);
   return `${name}|${hash.digest("hex").slice(0, 16)}`;
 }
 
-/** The key and the record, as a text, that a row says is stored. */
+/** The key and the text of the record that a row has stored. */
 export function recordOf({ name, url, stored }) {
   const serverUrl = stored.serverUrl ?? url;
   const record = {
@@ -71,7 +71,7 @@ export function recordOf({ name, url, stored }) {
   return [keyOf(name, serverUrl), JSON.stringify(record)];
 }
 
-/** A credential store in memory, as good as one can be that is. */
+/** A correct credential store in memory, for one process. */
 export class MemoryStore {
   #records;
   #locks = new Map();
@@ -110,7 +110,7 @@ export class MemoryStore {
   }
 }
 
-/** `Promise.withResolvers`, which Node 20 has not. */
+/** `Promise.withResolvers`, which Node 20 does not have. */
 export function withResolvers() {
   const resolvers = {};
   resolvers.promise = new Promise((resolve, reject) => Object.assign(resolvers, { resolve, reject }));
@@ -118,9 +118,11 @@ export function withResolvers() {
 }
 
 /**
- * A stdio server that never answers, and ends only when it is killed: how to start it, and promises of its start and of
- * its end, which are those of a connection to this process. Another process waits for the start at `startedPort`: what it
- * connects to there is closed then.
+ * A stdio server that never answers and runs until it is killed.
+ *
+ * Returns its `entry` for `mcpServers`, and promises for its start and its end. The server connects to this process, which
+ * observes the connection. Another process can connect to `startedPort`: that connection is closed when the server has
+ * started.
  */
 export async function silentServer(after) {
   const { promise: started, resolve: start } = withResolvers();
@@ -134,12 +136,12 @@ export async function silentServer(after) {
   return { entry: { command: process.execPath, args: ["-e", code] }, started, ended, startedPort: waiting };
 }
 
-/** Listens at a free port, which it gives. */
+/** Listens on a free port and returns it. */
 async function listen(after, connected) {
   const sockets = new Set();
   const listener = createServer((socket) => {
     sockets.add(socket);
-    // Killed, it may reset the connection.
+    // A server that is killed may reset the connection.
     socket.on("error", () => {}).on("close", () => sockets.delete(socket));
     socket.resume();
     connected(socket);
@@ -152,7 +154,7 @@ async function listen(after, connected) {
   return listener.address().port;
 }
 
-/** Reads events to the end. */
+/** Returns all events. */
 export async function all(events) {
   const read = [];
   for await (const event of events) read.push(event);
@@ -160,9 +162,9 @@ export async function all(events) {
 }
 
 /** An event as `NAME STATE`. */
-export const words = ({ notification: { name, status } }) => `${name} ${status}`;
+export const summary = ({ notification: { name, status } }) => `${name} ${status}`;
 
-/** What is thrown, by a call or by its promise. */
+/** Returns the error that a call throws, or that its promise rejects with. */
 export async function thrown(work) {
   try {
     await work();

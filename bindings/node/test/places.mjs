@@ -1,4 +1,4 @@
-// Where things are: the package under test, and the data files of the repository. The package is found by its name, so that
+// The locations of the package under test and of the repository's data files. The package is resolved by its name, so that
 // the same tests run in a project that has installed it.
 
 import { createRequire } from "node:module";
@@ -7,10 +7,10 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const packageFolder = dirname(createRequire(import.meta.url).resolve("mcp-startup/package.json"));
 
-/** How the program of the package is started. */
+/** The command that starts the program of the package. */
 export const program = [process.execPath, join(packageFolder, "bin/mcp-startup.mjs")];
 
-/** Where a project that has the package begins: `mcp-startup` is found from here. */
+/** The folder of the project that uses the package. `mcp-startup` resolves from here. */
 export const project = fileURLToPath(new URL("..", import.meta.url));
 
 const { MCP_STARTUP_REPOSITORY } = process.env;
@@ -18,5 +18,5 @@ const repository = MCP_STARTUP_REPOSITORY
   ? pathToFileURL(join(MCP_STARTUP_REPOSITORY, "/"))
   : new URL("../../../", import.meta.url);
 
-/** A data file of the repository's folder `tests`. */
+/** The URL of a data file in the repository's `tests` folder. */
 export const dataFile = (path) => new URL(`tests/${path}`, repository);

@@ -1,4 +1,4 @@
-// What outlives nothing: processes that end, threads that are ended, and checks that nobody holds any more.
+// Checks leave no server process behind when the process exits, a thread ends, or the iterator is garbage-collected.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -6,7 +6,7 @@ import { once } from "node:events";
 import test, { after } from "node:test";
 import { Worker } from "node:worker_threads";
 import { check } from "mcp-startup";
-import { all, silentServer, startLab, words } from "./lab.mjs";
+import { all, silentServer, startLab, summary } from "./lab.mjs";
 import { project } from "./places.mjs";
 
 const lab = await startLab(after);
@@ -22,12 +22,12 @@ const PROLOGUE = `
   const started = () => new Promise((resolve) => connect(startedPort, "127.0.0.1").on("close", resolve).resume());
 `;
 
-/** Runs this in a process of its own, which knows these values by their names. */
+/** Runs the code in a new process, with `values` as constants. */
 function run(code, values, flags = []) {
-  const given = Object.entries(values).map(([name, value]) => `const ${name} = ${JSON.stringify(value)};`);
-  const words = [...flags, "--input-type=module", "-e", [...given, PROLOGUE, code].join("\n")];
-  // What waits for ever is ended, and fails.
-  const child = spawn(process.execPath, words, { cwd: project, stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 });
+  const constants = Object.entries(values).map(([name, value]) => `const ${name} = ${JSON.stringify(value)};`);
+  const args = [...flags, "--input-type=module", "-e", [...constants, PROLOGUE, code].join("\n")];
+  // The time limit kills a process that does not exit, and the test fails.
+  const child = spawn(process.execPath, args, { cwd: project, stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 });
   const output = Promise.all([child.stdout, child.stderr].map((stream) => stream.toArray()));
   const ended = once(child, "close").then(async ([status, signal]) => {
     const [stdout, stderr] = await output;
@@ -36,25 +36,25 @@ function run(code, values, flags = []) {
   return { child, ended };
 }
 
-/** What a process does, with servers that answer. */
+/** Processes whose servers answer. */
 const WITH_ANSWERS = {
-  "a check to its end": `for await (const _ of check({ mcpServers })) ;`,
-  "a check to its end, with a store": `for await (const _ of check({ mcpServers, store })) ;`,
-  "a check that is asked for nothing": `globalThis.events = check({ mcpServers, store });`,
+  "a complete check": `for await (const _ of check({ mcpServers })) ;`,
+  "a complete check, with a store": `for await (const _ of check({ mcpServers, store })) ;`,
+  "a check that is never iterated": `globalThis.events = check({ mcpServers, store });`,
   "a header": `await authorization("ready", null, { mcpServers, store });`,
   "a watch that is left": `
     for await (const { notification } of watch({ mcpServers, store })) if (notification.status === "failed") break;`,
 };
 
-/** The same, with a server that does not answer, and has been started when the process ends. */
+/** Processes with a server that never answers and is running when the process exits. */
 const WITH_SILENCE = {
   "a loop that is left": `for await (const _ of check({ mcpServers })) { await started(); break; }`,
   "a loop that is left, with a store": `for await (const _ of check({ mcpServers, store })) { await started(); break; }`,
-  "a check that is held, and not read on": `
+  "a check that is referenced but no longer read": `
     globalThis.events = check({ mcpServers, store });
     await events.next();
     await started();`,
-  "a watch that is held, and not read on": `
+  "a watch that is referenced but no longer read": `
     globalThis.events = watch({ mcpServers, store });
     await events.next();
     await started();`,
@@ -77,14 +77,14 @@ const WITH_SILENCE = {
 const ENDED_WELL = { status: 0, signal: null, stdout: "", stderr: "" };
 
 for (const [what, code] of Object.entries(WITH_ANSWERS)) {
-  test(`a process ends by itself: ${what}`, async () => {
+  test(`a process exits by itself: ${what}`, async () => {
     const mcpServers = lab.servers("ready", "first-sign-in");
     assert.deepEqual(await run(code, { mcpServers }).ended, ENDED_WELL);
   });
 }
 
 for (const [what, code] of Object.entries(WITH_SILENCE)) {
-  test(`a process ends and leaves nothing: ${what}`, async (t) => {
+  test(`a process exits and leaves no server: ${what}`, async (t) => {
     const { entry, startedPort, started, ended } = await silentServer(t.after.bind(t));
     assert.deepEqual(await run(code, { mcpServers: { silent: entry }, startedPort }).ended, ENDED_WELL);
     await started;
@@ -92,7 +92,7 @@ for (const [what, code] of Object.entries(WITH_SILENCE)) {
   });
 }
 
-test("a check that is forgotten ends when it is collected", async (t) => {
+test("a check ends when it is garbage-collected", async (t) => {
   const { entry, startedPort, ended } = await silentServer(t.after.bind(t));
   const forget = `
     await check({ mcpServers }).next();
@@ -101,13 +101,13 @@ test("a check that is forgotten ends when it is collected", async (t) => {
   const { child, ended: childEnded } = run(forget, { mcpServers: { silent: entry }, startedPort }, ["--expose-gc"]);
   t.after(() => child.kill());
   await ended;
-  // It was collected, and did not end with its process.
+  // The check ended because it was collected, and not because its process exited.
   assert.equal(child.exitCode, null);
   child.kill();
   assert.equal((await childEnded).signal, "SIGTERM");
 });
 
-/** A thread that checks these, and posts each event as \`NAME STATE\`. */
+/** A thread that checks these servers and posts each event as `NAME STATE`. */
 function worker(mcpServers) {
   const code = `
     const { parentPort, workerData } = require("node:worker_threads");
@@ -119,41 +119,41 @@ function worker(mcpServers) {
       }
     })();`;
   const worker = new Worker(code, { eval: true, workerData: mcpServers });
-  const said = [];
-  worker.on("message", (message) => said.push(message));
-  return { worker, said };
+  const seen = [];
+  worker.on("message", (message) => seen.push(message));
+  return { worker, seen };
 }
 
-test("in threads: each has its own checks, and ends by itself", async () => {
+test("each thread has its own checks and ends by itself", async () => {
   const mcpServers = lab.servers("ready", "first-sign-in");
   const workers = [worker(mcpServers), worker(mcpServers)];
   const [here] = await Promise.all([all(check({ mcpServers })), ...workers.map(({ worker }) => once(worker, "exit"))]);
-  for (const { said } of workers) assert.deepEqual(said.sort(), here.map(words).sort());
+  for (const { seen } of workers) assert.deepEqual(seen.sort(), here.map(summary).sort());
 });
 
-test("a thread that is ended in the middle leaves nothing, and the others go on", async (t) => {
+test("a thread that is terminated during a check leaves no server, and other threads continue", async (t) => {
   for (let round = 0; round < 3; round++) {
     const server = await silentServer(t.after.bind(t));
-    const { worker: thread, said } = worker({ silent: server.entry });
+    const { worker: thread, seen } = worker({ silent: server.entry });
     await server.started;
     await thread.terminate();
     await server.ended;
-    assert.deepEqual(said.filter((said) => said !== "silent starting"), []);
+    assert.deepEqual(seen.filter((line) => line !== "silent starting"), []);
     const events = await all(check({ mcpServers: lab.servers("ready") }));
-    assert.deepEqual(events.map(words), ["ready starting", "ready ready"]);
+    assert.deepEqual(events.map(summary), ["ready starting", "ready ready"]);
   }
 });
 
-test("a thread that is ended while its store is asked leaves the others alone", async () => {
+test("a thread that is terminated during a store call does not affect other threads", async () => {
   const code = `
     const { parentPort, workerData } = require("node:worker_threads");
     const { check } = require("mcp-startup");
-    const load = () => (parentPort.postMessage("asked"), new Promise(() => {}));
+    const load = () => (parentPort.postMessage("load"), new Promise(() => {}));
     const store = { load, replace: async () => false, lock: async () => () => {} };
     (async () => { for await (const _ of check({ mcpServers: workerData, store })) ; })();`;
   const mcpServers = lab.servers("ready");
   const thread = new Worker(code, { eval: true, workerData: mcpServers });
   await once(thread, "message");
   await thread.terminate();
-  assert.deepEqual((await all(check({ mcpServers }))).map(words), ["ready starting", "ready ready"]);
+  assert.deepEqual((await all(check({ mcpServers }))).map(summary), ["ready starting", "ready ready"]);
 });

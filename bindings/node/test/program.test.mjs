@@ -1,17 +1,17 @@
-// The program that the package carries.
+// The program that is part of the package.
 
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ended, Lab, pidIn, PROGRAM, run, User } from "./users.mjs";
 
-const program = (words, options) => run(PROGRAM[0], [PROGRAM[1], ...words], options);
+const program = (args, options) => run(PROGRAM[0], [PROGRAM[1], ...args], options);
 
 test("the program", { concurrency: true, timeout: 60_000 }, async (all) => {
   const lab = await Lab.start(all);
   const tests = [];
   const add = (name, body) => tests.push(all.test(name, body));
 
-  add("says its version, and what it can do", async () => {
+  add("prints its version and its usage", async () => {
     assert.match((await program(["--version"])).out, /^mcp-startup \d+\.\d+\.\d+\n$/);
     assert.match((await program(["--help"])).out, /Usage: mcp-startup/);
     const { status, err } = await program(["chekc"]);
@@ -19,23 +19,23 @@ test("the program", { concurrency: true, timeout: 60_000 }, async (all) => {
     assert.match(err, /chekc/);
   });
 
-  add("checks a configuration: exactly the notifications, and 3 where a sign-in is needed", async (t) => {
+  add("checks a configuration: prints only notifications, and exits with 3 if a sign-in is needed", async (t) => {
     const user = new User(t, lab).has("ready", "expired-no-refresh");
     const { status, out } = await program(["check", "--config", user.config, "--format", "ndjson"]);
     assert.equal(status, 3);
-    const said = out.trim().split("\n").map((line) => JSON.parse(line).params);
-    assert.equal(said.length, 4);
-    assert.deepEqual(said.map(({ failureReason }) => failureReason).filter(Boolean), ["reauthenticationRequired"]);
+    const params = out.trim().split("\n").map((line) => JSON.parse(line).params);
+    assert.equal(params.length, 4);
+    assert.deepEqual(params.map(({ failureReason }) => failureReason).filter(Boolean), ["reauthenticationRequired"]);
   });
 
-  add("shows itself, with servers that are itself", async () => {
+  add("runs the demo, whose servers are the program itself", async () => {
     const { status, out, err } = await program(["demo"]);
     assert.equal(status, 0, err);
     assert.match(out, /stdio-ready +ready/);
   });
 
   for (const signal of ["SIGINT", "SIGTERM"]) {
-    add(`ends with 130 on ${signal}, and leaves no server`, async (t) => {
+    add(`exits with 130 on ${signal}, and leaves no server`, async (t) => {
       const user = new User(t, lab);
       const pidFile = user.hasSilentProgram();
       let pid;
@@ -49,20 +49,20 @@ test("the program", { concurrency: true, timeout: 60_000 }, async (all) => {
     });
   }
 
-  add("ends when nobody reads on, and leaves no server", async (t) => {
+  add("exits when the reader of its output closes the pipe, and leaves no server", async (t) => {
     const user = new User(t, lab);
     const pidFile = user.hasSilentProgram();
-    // A pipe as a shell makes it; what Node makes is a socket.
+    // A shell creates a pipe; Node would create a socket.
     const script = '{ "$@"; echo $? >&2; } | { head -n 1; until [ -e "$STARTED" ]; do sleep 0.01; done; }';
-    const words = [...PROGRAM, "check", "--config", user.config, "--format", "ndjson"];
+    const args = [...PROGRAM, "check", "--config", user.config, "--format", "ndjson"];
     const env = { ...process.env, STARTED: pidFile };
-    const { out, err } = await run("sh", ["-c", script, "sh", ...words], { env });
+    const { out, err } = await run("sh", ["-c", script, "sh", ...args], { env });
     assert.match(out, /"starting"/);
     assert.equal(err, "141\n");
     await ended(await pidIn(pidFile));
   });
 
-  add("is a server of the lab, which ends with its stdin", async () => {
+  add("serves a stdio server of the lab, which exits when its stdin closes", async () => {
     const clientInfo = { name: "test", version: "1" };
     const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo };
     const initialize = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params });

@@ -1,4 +1,4 @@
-// The examples of the README: each stands there as it is in `examples/`, and is run against the lab.
+// Checks that the README contains the examples of `examples/` verbatim, and runs each of them against the lab.
 
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
@@ -8,11 +8,11 @@ import { createInterface } from "node:readline";
 import test from "node:test";
 import { Lab, run, User } from "./users.mjs";
 
-// An installed package has no examples: they are copied beside these tests then.
+// An installed package has no examples, so `scripts/verify-npm` copies them next to these tests.
 const EXAMPLES = process.env.MCP_STARTUP_EXAMPLES ?? join(import.meta.dirname, "../examples");
 const FIXTURE = join(import.meta.dirname, "../../../tests/fixtures/codex-app-server-0.169.0.jsonl");
 
-test("the README has the examples as they are", () => {
+test("the README contains every example verbatim", () => {
   const text = readFileSync(join(import.meta.dirname, "../README.md"), "utf8");
   const blocks = [...text.matchAll(/<!-- examples\/(\S+) -->\n```js\n(.*?)```/gs)];
   assert.equal(text.split("```js").length - 1, blocks.length);
@@ -24,7 +24,7 @@ test("the README has the examples as they are", () => {
   for (const name of readdirSync(EXAMPLES)) assert.ok(this_.includes(`"${name}"`), `${name} is not run`);
 });
 
-/** Somebody whose configuration is where Codex has it. */
+/** A user whose configuration is where Codex stores it. */
 function codexUser(context, lab) {
   const folder = mkdtempSync(join(tmpdir(), "mcp-startup-"));
   mkdirSync(join(folder, ".codex"));
@@ -38,14 +38,14 @@ function environment(user) {
   return { ...kept, HOME: user.folder };
 }
 
-async function example(user, name, words = [], options = {}) {
-  const { wanted = 0, ...rest } = options;
-  const done = await run(process.execPath, [join(EXAMPLES, name), ...words], {
+async function example(user, name, args = [], options = {}) {
+  const { expectedStatus = 0, ...rest } = options;
+  const done = await run(process.execPath, [join(EXAMPLES, name), ...args], {
     cwd: user.folder,
     env: environment(user),
     ...rest,
   });
-  assert.equal(done.status, wanted, done.err);
+  assert.equal(done.status, expectedStatus, done.err);
   return done;
 }
 
@@ -58,17 +58,17 @@ test("each example", { concurrency: true, timeout: 60_000 }, async (all) => {
 
   add("check.mjs", async (name, user) => {
     user.has("ready", "first-sign-in");
-    const said = lines((await example(user, name)).out).map((line) => line.trim());
-    assert.equal(said.length, 4);
-    for (const line of ["ready starting", "ready ready", "first-sign-in starting"]) assert.ok(said.includes(line));
-    assert.ok(said.some((line) => /^first-sign-in failed .*sign in/.test(line)));
+    const printed = lines((await example(user, name)).out).map((line) => line.trim());
+    assert.equal(printed.length, 4);
+    for (const line of ["ready starting", "ready ready", "first-sign-in starting"]) assert.ok(printed.includes(line));
+    assert.ok(printed.some((line) => /^first-sign-in failed .*sign in/.test(line)));
   });
 
   add("events.mjs", async (name, user) => {
     user.has("ready", "first-sign-in", "expired-no-refresh", "server-500", "access-denied");
-    const said = lines((await example(user, name)).out);
-    assert.ok(said.includes("expired-no-refresh: you were signed in, and have to sign in again"));
-    const buttons = said.flatMap((line) => line.match(/\[(.*)\]$/)?.[1] ?? []).sort();
+    const printed = lines((await example(user, name)).out);
+    assert.ok(printed.includes("expired-no-refresh: your sign-in has expired. Sign in again."));
+    const buttons = printed.flatMap((line) => line.match(/\[(.*)\]$/)?.[1] ?? []).sort();
     assert.deepEqual(buttons, ["Reconnect", "Sign in", "Try again"]);
   });
 
@@ -82,16 +82,16 @@ test("each example", { concurrency: true, timeout: 60_000 }, async (all) => {
       const own = await Lab.start(t);
       const user = codexUser(t, own).has(row);
       assert.match((await example(user, "mcp_sdk.mjs", [row, own.url(row)])).out, /tool-1/);
-      const wanted = own.rows.get(row).expect;
-      assert.deepEqual(await own.tokensSent(row), wanted.tokensSent);
-      assert.deepEqual(await own.refreshes(row), wanted.refreshTokensSent ?? []);
+      const { expect } = own.rows.get(row);
+      assert.deepEqual(await own.tokensSent(row), expect.tokensSent);
+      assert.deepEqual(await own.refreshes(row), expect.refreshTokensSent ?? []);
     }));
   }
 
   add("mcp_sdk.mjs", async (name, user) => {
     const row = "expired-no-refresh";
     user.has(row);
-    const { err } = await example(user, name, [row, lab.url(row)], { wanted: 1 });
+    const { err } = await example(user, name, [row, lab.url(row)], { expectedStatus: 1 });
     assert.match(err, /sign in again/);
     assert.ok(!err.includes(lab.record(row).access_token));
   });
@@ -124,10 +124,10 @@ test("each example", { concurrency: true, timeout: 60_000 }, async (all) => {
   });
 
   add("own_store.mjs", async (name, user) => {
-    // It is not where Codex keeps credentials: so nobody is signed in there.
+    // The user's credentials are in Codex's store, and not in this one.
     user.has("ready-stored-token", "ready");
-    const said = lines((await example(user, name)).out);
-    assert.ok(said.includes("ready ready") && said.includes("ready-stored-token failed"));
+    const printed = lines((await example(user, name)).out);
+    assert.ok(printed.includes("ready ready") && printed.includes("ready-stored-token failed"));
   });
 
   add("judge.mjs", async (name, user) => {
@@ -141,18 +141,18 @@ test("each example", { concurrency: true, timeout: 60_000 }, async (all) => {
     const messages = lines(text).map((line) => JSON.parse(line).params);
     const again = new Set(messages.filter(({ failureReason }) => failureReason).map(({ name }) => name));
     const options = { stdio: ["pipe", "pipe", "pipe"], started: (child) => child.stdin.end(text) };
-    const said = lines((await example(user, name, [], options)).out);
-    const asked = said.filter((line) => line.endsWith("Reconnect?"));
+    const printed = lines((await example(user, name, [], options)).out);
+    const prompts = printed.filter((line) => line.endsWith("Reconnect?"));
     assert.ok(again.size > 0);
-    assert.deepEqual(asked.map((line) => line.split(" needs you")[0]).sort(), [...again].sort());
+    assert.deepEqual(prompts.map((line) => line.split(" needs you")[0]).sort(), [...again].sort());
     const servers = new Set(messages.map(({ threadId, name }) => JSON.stringify([threadId, name])));
-    assert.equal(said.length, asked.length + servers.size);
+    assert.equal(printed.length, prompts.length + servers.size);
   });
 
   add("errors.mjs", async (name, user) => {
     user.configure("\n[mcp_servers.a\n");
-    const said = lines((await example(user, name)).out);
-    assert.deepEqual(said, ["MCP_STARTUP_CONFIGURATION syntax", "invalidType params.name"]);
+    const printed = lines((await example(user, name)).out);
+    assert.deepEqual(printed, ["MCP_STARTUP_CONFIGURATION syntax", "invalidType params.name"]);
   });
 
   await Promise.all(tests);

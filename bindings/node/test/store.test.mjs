@@ -1,4 +1,4 @@
-// A credential store that is written in JavaScript: what it is held to, and what it is asked for.
+// Credential stores written in JavaScript: `testCredentialStore`, and how the engine uses a store.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -9,7 +9,7 @@ import { project } from "./places.mjs";
 
 const lab = await startLab(after);
 
-test("a good store passes, and so does one that is slow", async () => {
+test("a correct store passes, and so does a slow one", async () => {
   await testCredentialStore(new MemoryStore());
   const later = () => new Promise((resolve) => setImmediate(resolve));
   class Slow extends MemoryStore {
@@ -17,9 +17,9 @@ test("a good store passes, and so does one that is slow", async () => {
       await later();
       return super.load(key);
     }
-    async replace(...words) {
+    async replace(...args) {
       await later();
-      const isReplaced = await super.replace(...words);
+      const isReplaced = await super.replace(...args);
       await later();
       return isReplaced;
     }
@@ -35,31 +35,31 @@ test("a good store passes, and so does one that is slow", async () => {
   await testCredentialStore(new Slow());
 });
 
-/** Stores that are not what they must be, and what is said of each. */
+/** Stores that violate the contract, and the expected message of the error. */
 const BROKEN = {
-  "forgets what it stores": [{ replace: async () => true }, /must/],
-  "stores whatever was expected": [
+  "forgets its records": [{ replace: async () => true }, /failed the conformance test/],
+  "ignores the expected record": [
     {
       async replace(key, _expected, next) {
         return MemoryStore.prototype.replace.call(this, key, await this.load(key), next);
       },
     },
-    /must/,
+    /failed the conformance test/,
   ],
-  "locks nobody out": [{ lock: async () => () => {} }, /must/],
-  "changes what it keeps": [
+  "does not lock": [{ lock: async () => () => {} }, /failed the conformance test/],
+  "changes its records": [
     {
       async load(key) {
         const record = await MemoryStore.prototype.load.call(this, key);
         return record && JSON.stringify({ ...JSON.parse(record), scopes: [] });
       },
     },
-    /must/,
+    /failed the conformance test/,
   ],
   "rejects": [{ load: async () => Promise.reject(new Error("the vault is closed")) }, /the vault is closed/],
-  "rejects with nothing": [{ load: () => Promise.reject() }, /must/],
-  "rejects with a text": [{ load: () => Promise.reject("closed") }, /closed/],
-  "throws before there is a promise": [
+  "rejects with nothing": [{ load: () => Promise.reject() }, /failed the conformance test/],
+  "rejects with a string": [{ load: () => Promise.reject("closed") }, /closed/],
+  "throws instead of rejecting": [
     {
       load() {
         throw new Error("the vault is closed");
@@ -67,27 +67,27 @@ const BROKEN = {
     },
     /the vault is closed/,
   ],
-  "gives nothing": [{ load: () => {} }, /`load` must give a string or null, not undefined/],
-  "gives a record": [{ load: async () => ({}) }, /`load` must give a string or null, not object/],
-  "does not say whether it has stored": [{ replace: async () => {} }, /`replace` must give a boolean, not undefined/],
-  "gives nothing to release": [{ lock: async () => {} }, /`lock` must give a function, not undefined/],
-  "has no function": [{ replace: undefined }, /replace is not a function/],
+  "returns undefined": [{ load: () => {} }, /`load` must return a string or null, not undefined/],
+  "returns an object": [{ load: async () => ({}) }, /`load` must return a string or null, not object/],
+  "returns no boolean": [{ replace: async () => {} }, /`replace` must return a boolean, not undefined/],
+  "returns no release function": [{ lock: async () => {} }, /`lock` must return a function, not undefined/],
+  "lacks a function": [{ replace: undefined }, /replace is not a function/],
 };
 
-for (const [what, [fault, says]] of Object.entries(BROKEN)) {
-  test(`a store that ${what} is named`, async () => {
+for (const [what, [fault, message]] of Object.entries(BROKEN)) {
+  test(`a store that ${what} is reported`, async () => {
     const error = await thrown(() => testCredentialStore(Object.assign(new MemoryStore(), fault)));
     assert.ok(error instanceof McpStartupError, error.stack);
     assert.equal(error.code, "MCP_STARTUP_CREDENTIAL_STORE");
-    assert.match(error.message, says);
+    assert.match(error.message, message);
   });
 }
 
-test("a store that can't be read is not one in which nothing is stored", async () => {
+test("a store that can't be read is not treated as an empty store", async () => {
   const name = "ready-stored-token";
   const faults = Object.entries(BROKEN).filter(([, [fault]]) => fault.load);
   assert.ok(faults.length > 4);
-  for (const [what, [fault]] of faults.filter(([what]) => what !== "changes what it keeps")) {
+  for (const [what, [fault]] of faults.filter(([what]) => what !== "changes its records")) {
     const store = Object.assign(lab.storeOf(name), fault);
     const options = { mcpServers: lab.servers(name), store };
     const [, { failure, notification }] = await all(check(options));
@@ -95,14 +95,14 @@ test("a store that can't be read is not one in which nothing is stored", async (
     assert.equal(notification.failureReason, null);
     const { status, storeError } = await authStatus(name, options);
     assert.deepEqual([status, storeError.store, storeError.trouble], [null, "host", "unreadable"], what);
-    // Without a token first, for the server may want none.
+    // The first request has no token, because the server may not require one.
     assert.equal(await authorization(name, null, options), null);
     const error = await thrown(() => authorization(name, { authorization: null }, options));
     assert.equal(error.failure.kind, "credentialStoreUnavailable");
   }
 });
 
-test("nothing of a record is in what is said of a store", async () => {
+test("the events for a failing store contain no part of a record", async () => {
   const name = "expired-refreshes";
   const store = lab.storeOf(name);
   store.replace = async (_key, expected, next) => {
@@ -114,15 +114,15 @@ test("nothing of a record is in what is said of a store", async () => {
   assert.doesNotMatch(JSON.stringify(events), /expired-token|good-refresh\b|fresh-token-1/);
 });
 
-test("a rotated token is kept, under the lock", async () => {
+test("a rotated token is stored under the lock", async () => {
   const name = "expired-rotates";
   const store = lab.storeOf(name);
   const calls = [];
   for (const operation of ["load", "replace", "lock"]) {
     const original = store[operation].bind(store);
-    store[operation] = async (...words) => {
+    store[operation] = async (...args) => {
       calls.push(operation);
-      const answer = await original(...words);
+      const answer = await original(...args);
       if (operation !== "lock") return answer;
       return () => {
         calls.push("release");
@@ -138,7 +138,7 @@ test("a rotated token is kept, under the lock", async () => {
   assert.equal(calls.filter((call) => call === "lock").length, calls.filter((call) => call === "release").length);
 });
 
-test("many that want the same token at once make one refresh", async () => {
+test("concurrent checks that need the same token send one refresh", async () => {
   const name = "refresh-new-scope";
   const options = { mcpServers: lab.servers(name), store: lab.storeOf(name) };
   const checks = Array.from({ length: 8 }, () => all(check(options)));
@@ -146,20 +146,20 @@ test("many that want the same token at once make one refresh", async () => {
   assert.equal((await lab.requests(name)).filter(({ to }) => to === "token").length, 1);
 });
 
-test("a lock that somebody else holds is waited for, and what they have stored is used", async () => {
+test("a check waits for the lock and uses the token that the previous holder stored", async () => {
   const name = "revoked-refreshes";
   const store = lab.storeOf(name);
   const [key] = store.keys();
   const release = await store.lock(key);
-  const { promise: asked, resolve: ask } = withResolvers();
+  const { promise: requested, resolve: request } = withResolvers();
   const lock = store.lock.bind(store);
   store.lock = (key) => {
-    ask();
+    request();
     return lock(key);
   };
   const events = all(check({ mcpServers: lab.servers(name), store }));
-  await asked;
-  // The other one has refreshed meanwhile.
+  await requested;
+  // Meanwhile, the holder of the lock refreshes the token.
   const record = JSON.parse(await store.load(key));
   const options = { mcpServers: lab.servers(name), store: lab.storeOf(name) };
   const header = await authorization(name, { authorization: `Bearer ${record.access_token}` }, options);
@@ -169,32 +169,32 @@ test("a lock that somebody else holds is waited for, and what they have stored i
   const [, { notification }] = await events;
   assert.equal(notification.status, "ready");
   const refreshes = (await lab.requests(name)).filter(({ to }) => to === "token");
-  assert.equal(refreshes.length, 1, "nobody refreshes what is fresh");
+  assert.equal(refreshes.length, 1, "a fresh token is not refreshed again");
 });
 
-test("aborted while it waits for a lock, it gives it back", async () => {
+test("a check that is aborted while it waits for a lock releases the lock", async () => {
   const name = "revoked-refresh-503";
   const store = lab.storeOf(name);
   const [key] = store.keys();
   const release = await store.lock(key);
-  const { promise: asked, resolve: ask } = withResolvers();
+  const { promise: requested, resolve: request } = withResolvers();
   const lock = store.lock.bind(store);
   store.lock = (key) => {
-    ask();
+    request();
     return lock(key);
   };
   const abort = new AbortController();
   const checked = thrown(() => all(check({ mcpServers: lab.servers(name), store, signal: abort.signal })));
-  await asked;
+  await requested;
   abort.abort();
   assert.equal((await checked).name, "AbortError");
   release();
-  // Whoever comes next gets it.
+  // The next caller acquires the lock.
   (await lock(key))();
   assert.deepEqual((await lab.requests(name)).filter(({ to }) => to === "token"), []);
 });
 
-test("a process whose check was aborted gives back a lock that it gets late, and ends", () => {
+test("a process whose check was aborted releases a lock that it acquires late, and exits", () => {
   const name = "expired-refreshes";
   const code = `
     const { check } = await import("mcp-startup");
@@ -209,12 +209,12 @@ test("a process whose check was aborted gives back a lock that it gets late, and
     const options = { mcpServers: ${JSON.stringify(lab.servers(name))}, store, signal: abort.signal };
     try { for await (const _ of check(options)) ; } catch (error) { console.log(error.name); }
   `;
-  const words = ["--input-type=module", "-e", code];
-  const { status, stdout, stderr } = spawnSync(process.execPath, words, { cwd: project, encoding: "utf8", timeout: 60_000 });
+  const args = ["--input-type=module", "-e", code];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: project, encoding: "utf8", timeout: 60_000 });
   assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: "AbortError\nreleased\n", stderr: "" });
 });
 
-test("a release that fails is a warning, and nothing else", () => {
+test("a release that fails only emits a warning", () => {
   const code = `
     const { check } = await import("mcp-startup");
     const { MemoryStore, recordOf } = await import(${JSON.stringify(new URL("lab.mjs", import.meta.url))});
@@ -225,8 +225,8 @@ test("a release that fails is a warning, and nothing else", () => {
     const options = { mcpServers: { [row.name]: { url: row.url } }, store };
     for await (const { notification } of check(options)) console.log(notification.status);
   `;
-  const words = ["--input-type=module", "-e", code];
-  const { status, stdout, stderr } = spawnSync(process.execPath, words, { cwd: project, encoding: "utf8", timeout: 60_000 });
+  const args = ["--input-type=module", "-e", code];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: project, encoding: "utf8", timeout: 60_000 });
   assert.deepEqual({ status, stdout }, { status: 0, stdout: "starting\nready\n" });
-  assert.match(stderr, /McpStartupWarning: a lock of a credential store could not be released: Error: it is stuck/);
+  assert.match(stderr, /McpStartupWarning: A lock of the credential store could not be released: Error: it is stuck/);
 });

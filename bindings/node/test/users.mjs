@@ -1,4 +1,4 @@
-// The lab that the program in the package serves, and users who have its servers.
+// The lab, served by the program in the package, and users whose servers are rows of the lab.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -11,15 +11,15 @@ import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { beginSignIn, finishSignIn } from "mcp-startup";
 
-/** What has to happen does, in this time. */
+/** The time limit for everything that a test waits for. */
 export const DEADLINE_MS = 30_000;
 export const REDIRECT_URI = "http://127.0.0.1:8123/callback";
 
 const PACKAGE = dirname(createRequire(import.meta.url).resolve("mcp-startup/package.json"));
-/** How the program is started: a command and its first argument. */
+/** The command that starts the program, and its first argument. */
 export const PROGRAM = [process.execPath, join(PACKAGE, "bin/mcp-startup.mjs")];
 
-// A program that never answers, ignores that its input ends, and says which process it is.
+// A program that never answers, ignores the end of its input, and writes its process ID to a file.
 const SILENT_PROGRAM = `
 const fs = require("node:fs");
 fs.writeFileSync(process.argv[1] + ".new", String(process.pid));
@@ -27,7 +27,7 @@ fs.renameSync(process.argv[1] + ".new", process.argv[1]);
 setInterval(() => {}, 60_000);
 `;
 
-/** Servers that behave as the rows of the atlas say, each under a URL of its own. */
+/** A running lab. Each row of the atlas is a server at its own URL. */
 export class Lab {
   static async start(context) {
     const lab = new Lab();
@@ -54,19 +54,19 @@ export class Lab {
     return await (await fetch(`${this.base}/${name}/requests`)).json();
   }
 
-  /** The tokens that came with messages to the MCP endpoint, in order, repetitions folded. */
+  /** The tokens of the messages that the MCP endpoint received, in order, without consecutive repetitions. */
   async tokensSent(name) {
     const sent = (await this.requests(name)).filter(({ to, method }) => to === "mcp" && method === "POST");
     return sent.map(({ token }) => token).filter((token, at, all) => at === 0 || token !== all[at - 1]);
   }
 
-  /** The refresh tokens that came to the token endpoint. */
+  /** The refresh tokens that the token endpoint received. */
   async refreshes(name) {
     const sent = (await this.requests(name)).filter(({ to }) => to === "token");
     return sent.filter(({ parameters }) => parameters.grant_type === "refresh_token").map(({ token }) => token);
   }
 
-  /** What is stored for a client of this row, as the row says. */
+  /** The stored record of a client of this row, or `null`. */
   record(name) {
     const { stored } = this.rows.get(name);
     if (stored == null) return null;
@@ -85,7 +85,7 @@ export class Lab {
   }
 }
 
-/** Somebody with a Codex home of their own, whose servers are rows of the lab. */
+/** A user with their own Codex home, whose servers are rows of the lab. */
 export class User {
   constructor(context, lab, home = mkdtempSync(join(tmpdir(), "mcp-startup-"))) {
     context.after(() => rmSync(home, { recursive: true, force: true }));
@@ -96,14 +96,14 @@ export class User {
     writeFileSync(this.config, 'mcp_oauth_credentials_store = "file"\n');
   }
 
-  /** Configures these rows, and stores what they say is stored. */
+  /** Configures these rows and stores their records. */
   has(...names) {
     for (const name of names) {
       const row = this.lab.rows.get(name);
       const entry = row.stdio
         ? { command: PROGRAM[0], args: [...PROGRAM.slice(1), "lab", "--stdio", name] }
         : { url: this.lab.url(name) };
-      // A text, or an array of texts, is the same in JSON and in TOML.
+      // Strings and arrays of strings have the same syntax in JSON and in TOML.
       const lines = Object.entries(entry).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
       if (row.startupTimeoutSec) lines.push(`startup_timeout_sec = ${row.startupTimeoutSec}\n`);
       const bearer = row.configured?.bearer;
@@ -115,7 +115,7 @@ export class User {
     return this;
   }
 
-  /** Configures a program that never answers. Returns the file into which it writes its process id. */
+  /** Configures a program that never answers. Returns the file that it writes its process ID to. */
   hasSilentProgram(name = "silent") {
     const pidFile = join(this.home, `${name}.pid`);
     const args = JSON.stringify(["-e", SILENT_PROGRAM, pidFile]);
@@ -137,21 +137,21 @@ export class User {
     renameSync(`${this.credentials}.new`, this.credentials);
   }
 
-  /** What is stored for a row. */
+  /** The stored record of a row, or `undefined`. */
   record(name) {
     if (!existsSync(this.credentials)) return undefined;
     return JSON.parse(readFileSync(this.credentials, "utf8"))[keyOf(name, this.lab.url(name))];
   }
 }
 
-/** The key of a record, as Codex makes it. */
+/** The key of a record, computed as Codex does. */
 export function keyOf(name, url) {
   const hashed = JSON.stringify({ type: "http", url, headers: {} });
   return `${name}|${createHash("sha256").update(hashed).digest("hex").slice(0, 16)}`;
 }
 
-/** Opens the page of an authorization server whose user consents at once. Returns where the browser is sent back to. */
-export async function comeBack(authorizationUrl) {
+/** Opens the page of an authorization server that consents immediately. Returns the URL that it redirects the browser to. */
+export async function followRedirect(authorizationUrl) {
   const page = await fetch(authorizationUrl, { redirect: "manual" });
   assert.equal(page.status, 302);
   return page.headers.get("location");
@@ -160,32 +160,32 @@ export async function comeBack(authorizationUrl) {
 /** Signs in as a user with a browser does. */
 export async function signIn(server, options) {
   const begun = await beginSignIn(server, REDIRECT_URI, options);
-  await finishSignIn(begun.pending, await comeBack(begun.authorizationUrl), options);
+  await finishSignIn(begun.pending, await followRedirect(begun.authorizationUrl), options);
 }
 
-/** Waits until something holds, and returns what it came to. */
-export async function until(what, holds) {
+/** Waits until `condition` returns a truthy value, and returns it. */
+export async function until(what, condition) {
   const deadline = Date.now() + DEADLINE_MS;
   for (;;) {
-    const found = await holds();
+    const found = await condition();
     if (found) return found;
     assert.ok(Date.now() < deadline, `not within ${DEADLINE_MS} ms: ${what}`);
     await pause(10);
   }
 }
 
-/** The process id that a silent program has written. */
+/** Waits for the process ID that a silent program writes. */
 export async function pidIn(file) {
   await until(`${file} is written`, () => existsSync(file));
   return Number(readFileSync(file, "utf8"));
 }
 
-/** Waits until the process has ended. */
+/** Waits until the process has exited. */
 export async function ended(pid) {
-  await until(`process ${pid} has ended`, () => !isAlive(pid));
+  await until(`process ${pid} has exited`, () => !isAlive(pid));
 }
 
-/** Whether it is among the system's processes: one that has ended is not, once it was waited for. */
+/** Whether the process exists. A process that has exited stops existing once its parent has reaped it. */
 function isAlive(pid) {
   try {
     return process.kill(pid, 0);
@@ -194,9 +194,9 @@ function isAlive(pid) {
   }
 }
 
-/** Runs a command in a process of its own, which ends in time. */
-export async function run(command, words, options = {}) {
-  const child = spawn(command, words, { stdio: ["ignore", "pipe", "pipe"], timeout: DEADLINE_MS, ...options });
+/** Runs a command with a time limit. */
+export async function run(command, args, options = {}) {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], timeout: DEADLINE_MS, ...options });
   let [out, err] = ["", ""];
   child.stdout?.setEncoding("utf8").on("data", (text) => (out += text));
   child.stderr?.setEncoding("utf8").on("data", (text) => (err += text));
@@ -205,7 +205,7 @@ export async function run(command, words, options = {}) {
   return { status, signal, out, err };
 }
 
-/** The same for the text of a module, with `mcp-startup` in sight. */
-export function runModule(text, words = [], flags = []) {
-  return run(process.execPath, [...flags, "--input-type=module", "-e", text, ...words], { cwd: import.meta.dirname });
+/** Runs the text of a module with a time limit. The module can import `mcp-startup`. */
+export function runModule(text, args = [], flags = []) {
+  return run(process.execPath, [...flags, "--input-type=module", "-e", text, ...args], { cwd: import.meta.dirname });
 }

@@ -1,5 +1,5 @@
-// The data files of `tests/vectors`, which every language runs: here in Node. Their expected values are written by hand;
-// crates/core/tests/vectors.rs is the same runner in Rust.
+// Runs the test vectors of `tests/vectors`, as every language does. Their expected values are written by hand. The Rust
+// runner is crates/core/tests/vectors.rs.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -19,20 +19,20 @@ import {
 } from "mcp-startup";
 import { dataFile } from "./places.mjs";
 
-/** Runs every case of a file, and names every case that failed. */
+/** Runs every case of a file and reports all cases that fail. */
 function run(file, fields, check) {
   test(file, () => {
     const cases = JSON.parse(readFileSync(dataFile(`vectors/${file}`), "utf8"));
     const names = new Set();
     const failures = [];
     let ran = 0;
-    for (const { name, source, ...given } of cases) {
+    for (const { name, source, ...testCase } of cases) {
       try {
         assert.ok(name && source, "a name and a source");
-        assert.ok(!names.has(name), "stands twice");
+        assert.ok(!names.has(name), "a unique name");
         names.add(name);
-        knows(given, fields);
-        check(given);
+        hasOnly(testCase, fields);
+        check(testCase);
       } catch (error) {
         failures.push(`${name} (${source})\n${error.stack}`);
       }
@@ -45,8 +45,8 @@ function run(file, fields, check) {
   });
 }
 
-/** A field that this runner does not know would be a check that is left out in silence. */
-function knows(object, fields) {
+/** Rejects a field that this runner does not know: it would be a check that is silently skipped. */
+function hasOnly(object, fields) {
   for (const field of Object.keys(object)) assert.ok(fields.includes(field), `the case itself is wrong: ${field}`);
 }
 
@@ -54,12 +54,12 @@ function has(object, fields) {
   for (const field of fields) assert.ok(field in object, `the case itself is wrong: no ${field}`);
 }
 
-function equal(what, got, wanted) {
-  if (isDeepStrictEqual(got, wanted)) return;
-  assert.fail(`${what}\n     got ${JSON.stringify(got)}\n  wanted ${JSON.stringify(wanted)}`);
+function equal(what, got, expected) {
+  if (isDeepStrictEqual(got, expected)) return;
+  assert.fail(`${what}\n       got ${JSON.stringify(got)}\n  expected ${JSON.stringify(expected)}`);
 }
 
-/** Text is read both ways that it can be handed over: as a string, and as bytes. */
+/** Both forms of the input: a string and bytes. A case with `hex` has only bytes. */
 function inputs(text, hex) {
   assert.ok((text === undefined) !== (hex === undefined), "the case itself is wrong: either text or hex");
   return hex === undefined ? [text, Buffer.from(text)] : [Buffer.from(hex, "hex")];
@@ -74,60 +74,62 @@ function outcomeOf(line) {
   }
 }
 
-function isError(got, wanted) {
-  knows(wanted, ["line", "kind", "field"]);
+function isError(got, expected) {
+  hasOnly(expected, ["line", "kind", "field"]);
   assert.equal(got.code, "MCP_STARTUP_DECODE_ERROR");
-  equal("field", got.field, wanted.field);
-  if (wanted.kind != null) equal("kind", got.kind, wanted.kind);
-  if (wanted.field != null) assert.ok(got.message.includes(wanted.field), `message without the field: ${got.message}`);
+  equal("field", got.field, expected.field);
+  if (expected.kind != null) equal("kind", got.kind, expected.kind);
+  if (expected.field != null) {
+    assert.ok(got.message.includes(expected.field), `message without the field: ${got.message}`);
+  }
 }
 
-function areErrors(got, wanted) {
-  equal("numbers of the bad lines", got.map(({ line }) => line), wanted.map(({ line }) => line));
-  got.forEach(({ error }, at) => isError(error, wanted[at]));
+function areErrors(got, expected) {
+  equal("numbers of the invalid lines", got.map(({ line }) => line), expected.map(({ line }) => line));
+  got.forEach(({ error }, at) => isError(error, expected[at]));
 }
 
-run("decode.json", ["line", "hex", "notification", "encoded", "error"], (given) => {
-  const isRefused = given.error !== undefined;
-  assert.ok(isRefused !== (given.notification !== undefined), "the case itself is wrong: a notification or an error");
-  for (const input of inputs(given.line, given.hex)) {
+run("decode.json", ["line", "hex", "notification", "encoded", "error"], (testCase) => {
+  const isRefused = testCase.error !== undefined;
+  assert.ok(isRefused !== (testCase.notification !== undefined), "the case itself is wrong: a notification or an error");
+  for (const input of inputs(testCase.line, testCase.hex)) {
     const { notification, error } = outcomeOf(input);
     if (isRefused) {
-      assert.ok(error, `     got ${JSON.stringify(notification)}\n  wanted ${JSON.stringify(given.error)}`);
-      isError(error, given.error);
+      assert.ok(error, `       got ${JSON.stringify(notification)}\n  expected ${JSON.stringify(testCase.error)}`);
+      isError(error, testCase.error);
     } else {
       if (error) throw error;
-      equal("notification", notification, given.notification);
-      // The fields in the order of the contract.
-      equal("as text", JSON.stringify(notification), JSON.stringify(given.notification));
+      equal("notification", notification, testCase.notification);
+      // The text also checks the order of the fields.
+      equal("as text", JSON.stringify(notification), JSON.stringify(testCase.notification));
     }
-    if (given.encoded !== undefined) equal("encoded", encode(notification), given.encoded);
+    if (testCase.encoded !== undefined) equal("encoded", encode(notification), testCase.encoded);
   }
 });
 
-run("encode.json", ["constructor", "server", "threadId", "error", "line"], (given) => {
-  const { [given.constructor]: build } = startupNotification;
-  assert.ok(build, `the case itself is wrong: ${given.constructor}`);
-  const texts = given.error === undefined ? [given.server] : [given.server, given.error];
-  const built = given.threadId === undefined ? build(...texts) : build(...texts, given.threadId);
-  equal("line", encode(built), given.line);
-  equal("read again", decode(given.line), built);
+run("encode.json", ["constructor", "server", "threadId", "error", "line"], (testCase) => {
+  const { [testCase.constructor]: build } = startupNotification;
+  assert.ok(build, `the case itself is wrong: ${testCase.constructor}`);
+  const texts = testCase.error === undefined ? [testCase.server] : [testCase.server, testCase.error];
+  const built = testCase.threadId === undefined ? build(...texts) : build(...texts, testCase.threadId);
+  equal("line", encode(built), testCase.line);
+  equal("decoded again", decode(testCase.line), built);
 });
 
-run("lines.json", ["text", "hex", "notifications", "errors"], (given) => {
-  for (const input of inputs(given.text, given.hex)) {
+run("lines.json", ["text", "hex", "notifications", "errors"], (testCase) => {
+  for (const input of inputs(testCase.text, testCase.hex)) {
     const got = decodeLines(input);
-    equal("notifications", got.notifications, given.notifications);
-    areErrors(got.errors, given.errors);
+    equal("notifications", got.notifications, testCase.notifications);
+    areErrors(got.errors, testCase.errors);
     const applied = new StartupTracker().apply(input);
-    equal("notifications that the tracker counted", applied.notifications, given.notifications.length);
-    areErrors(applied.errors, given.errors);
+    equal("notifications that the tracker counted", applied.notifications, testCase.notifications.length);
+    areErrors(applied.errors, testCase.errors);
   }
 });
 
-run("tracker.json", ["limit", "steps"], (given) => {
-  const tracker = new StartupTracker(given.limit === undefined ? {} : { limit: given.limit });
-  given.steps.forEach((step, at) => {
+run("tracker.json", ["limit", "steps"], (testCase) => {
+  const tracker = new StartupTracker(testCase.limit === undefined ? {} : { limit: testCase.limit });
+  testCase.steps.forEach((step, at) => {
     try {
       takeStep(tracker, step);
     } catch (error) {
@@ -143,7 +145,7 @@ const SHOWN = ["servers", "reauthenticationRequired"];
 
 function takeStep(tracker, step) {
   const action = step.lines === undefined ? REMOVAL : BATCH;
-  knows(step, [...action, ...SHOWN]);
+  hasOnly(step, [...action, ...SHOWN]);
   has(step, action);
   if (action === BATCH) {
     const got = tracker.apply(step.lines.join("\n"));
@@ -165,32 +167,32 @@ function takeStep(tracker, step) {
 
 const ASSESSED = ["facts", "nowMs", "configured", "oauthPublished", "worth", "firstRequest", "authStatus"];
 
-run("assess.json", ASSESSED, (given) => {
-  has(given, ASSESSED);
-  const worth = given.facts === null ? null : assess(given.facts, given.nowMs);
-  equal("worth", worth, given.worth);
-  // Null where the configuration carries the authorization, and nobody asks.
-  if (given.firstRequest !== null) equal("firstRequest", firstRequest(worth), given.firstRequest);
-  const { configured, oauthPublished } = given;
-  equal("authStatus", authStatusOf({ configured, stored: worth, oauthPublished }), given.authStatus);
+run("assess.json", ASSESSED, (testCase) => {
+  has(testCase, ASSESSED);
+  const worth = testCase.facts === null ? null : assess(testCase.facts, testCase.nowMs);
+  equal("worth", worth, testCase.worth);
+  // Null if the configuration contains authorization, so that the stored credential is not used.
+  if (testCase.firstRequest !== null) equal("firstRequest", firstRequest(worth), testCase.firstRequest);
+  const { configured, oauthPublished } = testCase;
+  equal("authStatus", authStatusOf({ configured, stored: worth, oauthPublished }), testCase.authStatus);
 });
 
-run("judge.json", ["evidence", "kind", "recovery", "failureReason", "messageContains"], (given) => {
-  has(given, ["evidence", "failureReason", "messageContains"]);
-  const { kind, recovery, message, evidence } = judge(given.evidence);
+run("judge.json", ["evidence", "kind", "recovery", "failureReason", "messageContains"], (testCase) => {
+  has(testCase, ["evidence", "failureReason", "messageContains"]);
+  const { kind, recovery, message, evidence } = judge(testCase.evidence);
   try {
-    // Left out, with the recovery, where only the reason follows from the design.
-    if (given.kind !== undefined) {
-      equal("kind", kind, given.kind);
-      equal("recovery", recovery, given.recovery);
+    // A case leaves out the kind and the recovery if the design specifies only the reason.
+    if (testCase.kind !== undefined) {
+      equal("kind", kind, testCase.kind);
+      equal("recovery", recovery, testCase.recovery);
     }
     const reason = kind === "reauthenticationRequired" ? kind : null;
-    equal("failureReason", reason, given.failureReason);
-    // Evidence is read leniently: a misspelt field would be lost in silence.
-    equal("evidence", evidence, given.evidence);
+    equal("failureReason", reason, testCase.failureReason);
+    // Evidence is read leniently, so a misspelled field would be silently dropped.
+    equal("evidence", evidence, testCase.evidence);
     assert.ok(message !== "" && [...message].length <= 300, "its length");
     assert.doesNotMatch(message, /\p{Cc}/u);
-    for (const part of given.messageContains) assert.ok(message.includes(part), `without ${JSON.stringify(part)}`);
+    for (const part of testCase.messageContains) assert.ok(message.includes(part), `without ${JSON.stringify(part)}`);
   } catch (error) {
     error.message += `\n  message ${JSON.stringify(message)}`;
     throw error;

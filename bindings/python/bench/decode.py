@@ -1,13 +1,13 @@
-"""How fast the contract is read and followed, on the lines of Codex's app-server, beside what a Python program would use instead.
+"""Measures how fast lines recorded from Codex's app-server are decoded and tracked, compared with the alternatives in Python.
 
-Prints one line of JSON: rates in lines a second (medians), how many times faster, and the peak of resident memory after the tracker
-alone. Only a release build means anything. What is read stands in chunks of 1 MiB of whole lines, as a reader of a long stream has it;
-and, up to a million lines, all in one, as a reader of a file has it (`AtOnce`).
+Prints one line of JSON: rates in lines per second (medians), the speedup, and the peak resident memory after the tracker's first run.
+Use a release build. The input is chunks of 1 MiB of whole lines, like the buffers of a reader of a long stream, and, up to a million
+lines, also one large chunk, like a whole file (`AtOnce`).
 
-* `tracker`: `StartupTracker.apply_lines`; against `json.loads` for each line and the same fold (`jsonFold`).
-* `decodeLines`: all lines of a chunk at once, and name, status and failure reason of each read; against `msgspec` decoding the same lines
-  into a `Struct`, and the same three fields read.
-* `decode`: line by line; against `json.loads` and a dataclass (`json`).
+* `tracker`: `StartupTracker.apply_lines`, compared with `json.loads` for each line and the same tracking (`jsonFold`).
+* `decodeLines`: decodes all lines of a chunk at once and reads the name, status and failure reason of each, compared with `msgspec`
+  decoding the same lines into a `Struct` and reading the same three fields.
+* `decode`: decodes line by line, compared with `json.loads` and a dataclass (`json`).
 
 usage: python bench/decode.py [--lines N] [--rounds N]
 """
@@ -61,7 +61,7 @@ def with_tracker(chunk: bytes, _: list[bytes], chunks: int) -> int:
 
 
 def with_json_fold(chunk: bytes, _: list[bytes], chunks: int) -> int:
-    """The state of each (threadId, name), which of them changed, and one prompt for each name and episode."""
+    """Tracks the state of each (threadId, name), the changed servers, and one prompt for each name and episode."""
     servers: dict[tuple[str | None, str], dict[str, Any]] = {}
     changed: set[tuple[str | None, str]] = set()
     episodes: set[str] = set()
@@ -73,13 +73,13 @@ def with_json_fold(chunk: bytes, _: list[bytes], chunks: int) -> int:
             if message["method"] != "mcpServer/startupStatus/updated":
                 continue
             read += 1
-            said = message["params"]
-            name, status = said["name"], said["status"]
-            key = (said["threadId"], name)
-            if servers.get(key) != said:
-                servers[key] = said
+            params = message["params"]
+            name, status = params["name"], params["status"]
+            key = (params["threadId"], name)
+            if servers.get(key) != params:
+                servers[key] = params
                 changed.add(key)
-            if status == "failed" and said["failureReason"] == "reauthenticationRequired" and name not in episodes:
+            if status == "failed" and params["failureReason"] == "reauthenticationRequired" and name not in episodes:
                 episodes.add(name)
                 prompts.append(name)
             if status == "ready":
@@ -90,8 +90,8 @@ def with_json_fold(chunk: bytes, _: list[bytes], chunks: int) -> int:
 def with_decode_lines(chunk: bytes, _: list[bytes], chunks: int) -> int:
     read = 0
     for _ in range(chunks):
-        for said in mcp_startup.decode_lines(chunk).notifications:
-            said.name, said.status, said.failure_reason  # noqa: B018
+        for notification in mcp_startup.decode_lines(chunk).notifications:
+            notification.name, notification.status, notification.failure_reason  # noqa: B018
             read += 1
     return read
 
@@ -101,8 +101,8 @@ def with_msgspec(chunk: bytes, _: list[bytes], chunks: int) -> int:
     decoder = msgspec.json.Decoder(Message)
     for _ in range(chunks):
         for message in decoder.decode_lines(chunk):
-            said = message.params
-            said.name, said.status, said.failure_reason  # noqa: B018
+            params = message.params
+            params.name, params.status, params.failure_reason  # noqa: B018
             read += 1
     return read
 
@@ -155,21 +155,21 @@ def whole(chunk: bytes, chunks: int) -> bytes:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    arguments.add_argument("--lines", type=int, default=100_000, help="about so many lines (default: %(default)s)")
-    arguments.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
-    given = arguments.parse_args()
+    arguments.add_argument("--lines", type=int, default=100_000, help="approximate number of lines (default: %(default)s)")
+    arguments.add_argument("--rounds", type=int, default=5, help="number of rounds, of which the median is taken (default: %(default)s)")
+    options = arguments.parse_args()
 
     fixture = FIXTURE.read_bytes()
     chunk = fixture * (2**20 // len(fixture))
     lines = chunk.splitlines()
-    chunks = -(-given.lines // len(lines))
+    chunks = -(-options.lines // len(lines))
     sides = dict(SIDES)
-    if given.lines <= 1_000_000:
+    if options.lines <= 1_000_000:
         sides |= {f"{name}AtOnce": at_once(SIDES[name]) for name in ["decodeLines", "msgspec"]}
     rates: dict[str, list[float]] = {name: [] for name in sides}
     peak: int | None = None
-    # One after the other in each round: what slows the machine for a while slows them all. The first round warms up.
-    for turn in range(given.rounds + 1):
+    # Each round runs every side, so that a busy machine slows all of them equally. The first round is a warm-up.
+    for turn in range(options.rounds + 1):
         for name, run in sides.items():
             began = time.perf_counter()
             read = run(chunk, lines, chunks)
@@ -180,7 +180,7 @@ def main() -> None:
     median = {name: statistics.median(of_one) for name, of_one in rates.items()}
     result = {
         "lines": len(lines) * chunks,
-        "rounds": given.rounds,
+        "rounds": options.rounds,
         "linesPerSecond": {name: round(rate) for name, rate in median.items()},
         "trackerToJson": round(median["tracker"] / median["jsonFold"], 2),
         "decodeLinesToMsgspec": round(median["decodeLines"] / median["msgspec"], 2),

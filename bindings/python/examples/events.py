@@ -13,11 +13,11 @@ BUTTONS = {
 
 
 def show(event: StartupEvent) -> None:
-    said = event.notification
-    if said.failure_reason is McpServerStartupFailureReason.REAUTHENTICATION_REQUIRED:
-        print(f"{said.name}: you were signed in, and have to sign in again")
+    notification = event.notification
+    if notification.failure_reason is McpServerStartupFailureReason.REAUTHENTICATION_REQUIRED:
+        print(f"{notification.name}: your sign-in has expired. Sign in again.")
     if event.failure is not None:
-        # A sentence for a person, with the name of the server in it; and what to offer beside it.
+        # The message names the server. Show it unchanged, and decide by `recovery`, which is a stable value.
         button = BUTTONS.get(event.failure.recovery)
         print(event.failure.message, f"[{button}]" if button else "")
 

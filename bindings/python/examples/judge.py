@@ -11,7 +11,7 @@ from mcp_startup import (
     judge,
 )
 
-# What an application knows that has started the server with another SDK. Every field may be left out.
+# The evidence of an application that started the server with another SDK. Every field is optional.
 evidence = Evidence(
     server="linear",
     credential=CredentialEvidence(
@@ -22,5 +22,5 @@ evidence = Evidence(
 )
 failure = judge(evidence)
 print(failure.kind, failure.recovery)
-# What to say on the wire: the reason is set where it must be, and nowhere else.
+# The notification for clients. `from_failure` sets the reason only if the verdict requires it.
 print(McpServerStatusUpdatedNotification.from_failure("linear", failure).encode())

@@ -11,7 +11,7 @@ from mcp_startup import Rejected
 
 
 class StartupAuth(httpx2.Auth):
-    """Authorizes the requests of the `mcp` SDK with what is stored for a server."""
+    """Authorizes the requests of the `mcp` SDK with the stored credentials of a server."""
 
     def __init__(self, server: str, options: mcp_startup.Options) -> None:
         self.server = server
@@ -26,7 +26,7 @@ class StartupAuth(httpx2.Auth):
             if response.status_code != 401:
                 return
             rejected = Rejected(authorization=header, challenge=response.headers.get("WWW-Authenticate"))
-            # Refreshes what may be refreshed, once for all processes. Where nothing is left to send, it raises the verdict.
+            # Refreshes the token once, even if several processes need it. Raises the verdict if no credential is left to try.
             header = await mcp_startup.authorization(self.server, rejected, **self.options)
 
 

@@ -10,7 +10,7 @@ import mcp_startup
 
 
 class SqliteStore:
-    """Records in a database of the application's own, for all of its processes."""
+    """Stores records in the application's database, for all of its processes."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -27,7 +27,7 @@ class SqliteStore:
 
     async def replace(self, key: str, expected: str | None, new: str | None) -> bool:
         with closing(self._open()) as database:
-            # One step: nobody can store anything between the comparison and the write.
+            # One transaction, so that no other write happens between the comparison and the write.
             database.execute("BEGIN IMMEDIATE")
             if self._stored(database, key) != expected:
                 return False
@@ -40,7 +40,7 @@ class SqliteStore:
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:
-        # Held over a refresh, so it must not keep anybody from loading; and it ends with the process that holds it.
+        # The lock is held during a refresh, so it must not block `load`. It is released if the process that holds it exits.
         name = hashlib.sha256(key.encode()).hexdigest()
         with open(self.folder / f"{name}.lock", "w") as file:
             while True:
@@ -57,7 +57,7 @@ class SqliteStore:
 
 
 async def main() -> None:
-    # In the application's tests: is it a store that keeps nobody waiting, and loses nothing?
+    # In your tests: check that the store meets the contract.
     await mcp_startup.test_credential_store(SqliteStore(Path("empty")))
     async for event in mcp_startup.check(config="~/.codex/config.toml", store=SqliteStore(Path("credentials"))):
         print(event.notification.name, event.notification.status)

@@ -3,11 +3,11 @@ import sys
 from mcp_startup import StartupTracker
 
 tracker = StartupTracker()
-# Any chunks of whole lines, of Codex's app-server for one; lines of other messages are passed over.
+# Pass any number of whole lines, for example from Codex's app-server. The tracker skips other messages.
 for chunk in [sys.stdin.buffer.read()]:
     applied = tracker.apply_lines(chunk)
     for name in applied.prompts:
-        # Once for each name, however many threads and retries repeat it, until the server was ready.
+        # Once for each name until the server is ready, even if many threads and retries report the failure.
         print(f"{name} needs you to sign in again. Reconnect?")
 for server in tracker.servers():
     print(server.thread_id, server.name, server.status)

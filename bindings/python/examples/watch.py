@@ -5,7 +5,7 @@ from mcp_startup import McpServerStartupState, watch
 
 async def main() -> None:
     async with watch(config="~/.codex/config.toml") as events:
-        # What a button "Try again" does: events.retry("linear")
+        # For a "Try again" button, call events.retry("linear").
         async for event in events:
             print(event.notification.name, event.notification.status, flush=True)
             if event.notification.status is McpServerStartupState.READY:

@@ -1,7 +1,8 @@
-//! Entering Python from threads of the runtime, for as long as it does not end.
+//! Calls Python from threads of the runtime until the interpreter shuts down.
 //!
-//! A thread that waits for the GIL when the interpreter begins to end is cut short by it, with Rust on its stack: a crash. Python can't
-//! be asked in time; so the threads that are inside are counted, and the interpreter waits for them before it ends.
+//! If a thread waits for the GIL while the interpreter shuts down, Python terminates the thread with Rust frames on its stack, which
+//! crashes. Python offers no way to check for this in time. So this module counts the threads inside Python, and the interpreter waits
+//! for them before it shuts down.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
@@ -12,7 +13,7 @@ use pyo3::prelude::*;
 
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 static ENDING: AtomicBool = AtomicBool::new(false);
-/// The process whose threads are counted: a fork has the number, and none of the threads.
+/// The process whose threads are counted. A forked child inherits the count, but none of the threads.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 struct Inside;
@@ -23,7 +24,7 @@ impl Drop for Inside {
     }
 }
 
-/// Does the work with the GIL; where Python is ending, not.
+/// Runs the work with the GIL. Returns `None`, without running it, if Python is shutting down.
 pub fn attach<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     PROCESS.store(process::id(), SeqCst);
     INSIDE.fetch_add(1, SeqCst);
@@ -34,12 +35,12 @@ pub fn attach<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     }
 }
 
-/// Whether nobody enters any more.
+/// Whether Python is shutting down, so that no thread may enter it.
 pub fn is_ending() -> bool {
     ENDING.load(SeqCst)
 }
 
-/// Lets nobody in any more, and waits until all are out: a matter of moments, with the GIL free.
+/// Prevents threads from entering Python, and waits, without the GIL, until every thread has left it.
 pub fn end(py: Python<'_>) {
     if PROCESS.load(SeqCst) != process::id() {
         return;

@@ -1,4 +1,4 @@
-//! A call that is under way on the runtime, for whoever waits: a loop of asyncio, or a thread.
+//! A call that runs on the runtime while an asyncio event loop or a thread waits for it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::attach::{attach, is_ending};
 
-/// A call under way. Its answer is a JSON text.
+/// A running call. Its answer is a JSON text.
 #[pyclass(frozen, module = "mcp_startup._native")]
 pub struct Call {
     state: Arc<Shared>,
@@ -30,7 +30,7 @@ struct State {
 }
 
 impl Call {
-    /// Begins the work.
+    /// Starts the work.
     pub fn begin<T: Serialize + Send + 'static>(
         work: impl Future<Output = Result<T, HostError>> + Send + 'static,
     ) -> Self {
@@ -59,17 +59,17 @@ impl Shared {
         match state.then.take() {
             None => state.answer = Some(answer),
             Some(then) => {
-                // Python may want this lock while it runs.
+                // The callback may need this lock.
                 drop(state);
-                tell(then, answer);
+                deliver(then, answer);
             }
         }
         self.answered.notify_all();
     }
 }
 
-/// Hands an answer to Python; where that is ending, to nobody.
-fn tell(then: Py<PyAny>, answer: String) {
+/// Passes an answer to the Python callback, unless Python is shutting down.
+fn deliver(then: Py<PyAny>, answer: String) {
     attach(|py| {
         if let Err(error) = then.call1(py, (answer,)) {
             error.write_unraisable(py, None);
@@ -79,24 +79,24 @@ fn tell(then: Py<PyAny>, answer: String) {
 
 #[pymethods]
 impl Call {
-    /// Calls `reply` with the answer once it is there, from a thread of the runtime.
+    /// Calls `reply` with the answer when it is available, from a thread of the runtime.
     fn then(&self, reply: Py<PyAny>) -> PyResult<()> {
         if is_ending() {
-            // Nobody could be told.
-            return Err(PyRuntimeError::new_err("Python is ending"));
+            // The callback could never run.
+            return Err(PyRuntimeError::new_err("Python is shutting down"));
         }
         let mut state = self.state.lock();
         match state.answer.take() {
             Some(answer) => {
                 drop(state);
-                tell(reply, answer);
+                deliver(reply, answer);
             }
             None => state.then = Some(reply),
         }
         Ok(())
     }
 
-    /// Waits for the answer, at most so many ms; `None` where it is not there yet. The GIL is free meanwhile.
+    /// Waits for the answer for at most `at_most_ms` milliseconds, without the GIL. Returns `None` if it is not available yet.
     fn wait(&self, py: Python<'_>, at_most_ms: u64) -> Option<String> {
         py.detach(|| {
             let limit = Duration::from_millis(at_most_ms);
@@ -110,7 +110,7 @@ impl Call {
         })
     }
 
-    /// Gives it up: there will be no answer.
+    /// Aborts the call, so that there will be no answer.
     fn abort(&self) {
         if let Some(abort) = &self.abort {
             abort();

@@ -14,19 +14,19 @@ pub struct Events(HostEvents);
 
 #[pymethods]
 impl Events {
-    /// One start of each server.
+    /// Starts each server once.
     #[staticmethod]
     fn of_check(options: String, store: Option<Py<PyAny>>) -> Self {
         Self(HostEvents::of_check(options, host_store(store)))
     }
 
-    /// Starts that go on.
+    /// Starts each server, and starts failed servers again.
     #[staticmethod]
     fn of_watch(options: String, store: Option<Py<PyAny>>) -> Self {
         Self(HostEvents::of_watch(options, host_store(store)))
     }
 
-    /// Asks for the next events: a list, empty at the end.
+    /// Requests the next events, as a list that is empty at the end.
     fn next(&self) -> Call {
         Call::begin(self.0.next())
     }
@@ -128,7 +128,7 @@ pub fn test_credential_store(store: Py<PyAny>) -> Call {
     )))
 }
 
-/// Waits until every refresh that was sent is saved, and no thread of the runtime is in Python: to be called when Python ends.
+/// Waits until every refresh that was sent is saved and no thread of the runtime is inside Python. Call it when Python shuts down.
 #[pyfunction]
 pub fn finish(py: Python<'_>) {
     if !runtime::is_finished() {
@@ -137,7 +137,8 @@ pub fn finish(py: Python<'_>) {
     attach::end(py);
 }
 
-/// The program `mcp-startup`: `command` is how it is started, `arguments` are its own. Returns its exit status.
+/// Runs the program `mcp-startup` and returns its exit status. `command` is the command line that starts it, `arguments` are the
+/// program's arguments.
 #[pyfunction]
 pub fn program(py: Python<'_>, command: Vec<String>, arguments: Vec<std::ffi::OsString>) -> u8 {
     py.detach(|| mcp_startup_cli::run(&command, arguments))

@@ -1,7 +1,7 @@
-//! The native module of the pip package: what is fast or waits, for the Python around it (`python/mcp_startup`).
+//! The native module of the pip package. The Python around it is in `python/mcp_startup`.
 //!
-//! Where speed counts ([`notification`], [`tracker`]) there are classes; all else goes through as JSON, whose answers are
-//! `{"ok":…}` or `{"error":…}` ([`mcp_startup_host::answer`]).
+//! [`notification`] and [`tracker`] are Python classes, for speed. Everything else passes JSON texts. An answer is `{"ok":…}` or
+//! `{"error":…}` ([`mcp_startup_host::answer`]).
 
 mod attach;
 mod call;

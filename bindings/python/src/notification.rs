@@ -1,4 +1,4 @@
-//! The notification, as an object of Python.
+//! The notification as a Python class, and its decoders.
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
@@ -13,23 +13,23 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
-/// The params of the notification `mcpServer/startupStatus/updated`: the state of one server's start has changed.
-// Objects of Python from the beginning: a field that is read is one more reference and no new object.
+/// The params of the notification `mcpServer/startupStatus/updated`, which reports the state of one server's start.
+// The fields are Python objects, so that reading a field creates no new object.
 #[pyclass(frozen, module = "mcp_startup")]
 pub struct McpServerStatusUpdatedNotification {
-    /// The thread whose server this is; `None` where the server belongs to the whole app.
+    /// The thread that the server belongs to, or `None` if it belongs to the whole app.
     #[pyo3(get)]
     thread_id: Py<PyAny>,
-    /// The name of the server, as the user configured it.
+    /// The name of the server in the user's configuration.
     #[pyo3(get)]
     name: Py<PyAny>,
-    /// The state that the start has come to.
+    /// The state of the start.
     #[pyo3(get)]
     status: Py<PyAny>,
-    /// A sentence for a person, on a failed start.
+    /// A human-readable message, if the start failed.
     #[pyo3(get)]
     error: Py<PyAny>,
-    /// Why the start failed, where a client can do something specific about it.
+    /// Why the start failed, if a client can do something specific about it.
     #[pyo3(get)]
     failure_reason: Py<PyAny>,
 }
@@ -41,28 +41,28 @@ impl McpServerStatusUpdatedNotification {
         ("name", "status", "error", "failure_reason")
     }
 
-    /// The start of `name` has begun.
+    /// The server `name` is starting.
     #[staticmethod]
     #[pyo3(signature = (name, *, thread_id=None))]
     fn starting(py: Python<'_>, name: String, thread_id: Option<String>) -> PyResult<Self> {
         Self::of(py, of_thread(Notification::starting(name), thread_id))
     }
 
-    /// `name` can be used.
+    /// The server `name` is ready to use.
     #[staticmethod]
     #[pyo3(signature = (name, *, thread_id=None))]
     fn ready(py: Python<'_>, name: String, thread_id: Option<String>) -> PyResult<Self> {
         Self::of(py, of_thread(Notification::ready(name), thread_id))
     }
 
-    /// The start of `name` was given up by the host.
+    /// The host cancelled the start of the server `name`.
     #[staticmethod]
     #[pyo3(signature = (name, *, thread_id=None))]
     fn cancelled(py: Python<'_>, name: String, thread_id: Option<String>) -> PyResult<Self> {
         Self::of(py, of_thread(Notification::cancelled(name), thread_id))
     }
 
-    /// The start of `name` failed for a reason that no new sign-in mends. `error` is a sentence for a person.
+    /// The server `name` failed to start, and signing in again would not help. `error` is a human-readable message.
     #[staticmethod]
     #[pyo3(signature = (name, error, *, thread_id=None))]
     fn failed(
@@ -74,7 +74,10 @@ impl McpServerStatusUpdatedNotification {
         Self::of(py, of_thread(Notification::failed(name, error), thread_id))
     }
 
-    /// The start of `name` failed because what is stored for it is spent: the user has to sign in again.
+    /// The server `name` failed to start because its stored credentials can no longer be used or refreshed.
+    ///
+    /// The user has to sign in again. Create it only if credentials were stored for exactly this server and the start failed because
+    /// of them. `error` is a human-readable message.
     #[staticmethod]
     #[pyo3(signature = (name, error, *, thread_id=None))]
     fn reauthentication_required(
@@ -87,7 +90,9 @@ impl McpServerStatusUpdatedNotification {
         Self::of(py, of_thread(notification, thread_id))
     }
 
-    /// What the verdict `failure` says on the wire: its message as the error, and its reason, if it has one.
+    /// Creates the notification for a verdict: `error` is its message, and `failure_reason` is set if its kind requires it.
+    ///
+    /// The kind is judged again from the evidence, so a `StartupFailure` that was built by hand can't set a wrong reason.
     #[staticmethod]
     #[pyo3(signature = (name, failure, *, thread_id=None))]
     fn from_failure(
@@ -95,18 +100,17 @@ impl McpServerStatusUpdatedNotification {
         failure: &Bound<'_, PyAny>,
         thread_id: Option<String>,
     ) -> PyResult<Self> {
-        // Judged anew, by the evidence in it: an object that somebody built by hand says nothing else than a verdict would.
         let evidence = failure
             .py()
             .import("mcp_startup._verdict")?
             .call_method1("evidence_of", (failure,))?;
         let evidence = serde_json::from_str(evidence.extract()?)
-            .map_err(|error| PyTypeError::new_err(format!("no verdict: {error}")))?;
+            .map_err(|error| PyTypeError::new_err(format!("invalid evidence: {error}")))?;
         let notification = Notification::from_failure(name, &mcp_startup_core::judge(evidence));
         Self::of(failure.py(), of_thread(notification, thread_id))
     }
 
-    /// The whole notification as one line of JSON, without the line's end.
+    /// Returns the whole notification as one line of JSON, without a line ending.
     fn encode(&self, py: Python<'_>) -> PyResult<String> {
         Ok(mcp_startup_core::encode(&self.notification(py)?))
     }
@@ -145,14 +149,14 @@ impl McpServerStatusUpdatedNotification {
     }
 
     fn __reduce__(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, (String,))> {
-        // Only reading makes a notification with a value that this version does not know.
+        // Only `decode` can create a notification with unknown values.
         let decode = py.import("mcp_startup._native")?.getattr("decode")?;
         Ok((decode.unbind(), (self.encode(py)?,)))
     }
 }
 
 impl McpServerStatusUpdatedNotification {
-    /// The object for a notification.
+    /// Creates the object for a notification.
     fn of(py: Python<'_>, notification: Notification) -> PyResult<Self> {
         let optional = |text: Option<&str>| text.map_or_else(|| py.None(), |text| string(py, text));
         let members = members(py)?;
@@ -168,7 +172,7 @@ impl McpServerStatusUpdatedNotification {
         })
     }
 
-    /// The notification that this is, with a value that this version does not know, too.
+    /// Returns the notification, including unknown values.
     pub fn notification(&self, py: Python<'_>) -> PyResult<Notification> {
         let [thread_id, name, status, error, failure_reason] = self.fields();
         let params = serde_json::json!({
@@ -193,7 +197,7 @@ impl McpServerStatusUpdatedNotification {
     }
 }
 
-/// A `str`, or a member of an enum of texts; `None` where it is that.
+/// The text of a `str` or of a string enum's member, or `None`.
 fn text(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     value.extract()
 }
@@ -241,7 +245,7 @@ fn members(py: Python<'_>) -> PyResult<&'static Members> {
 
 impl Members {
     fn state(&self, py: Python<'_>, value: &McpServerStartupState) -> PyResult<Py<PyAny>> {
-        // Where each stands among the known ones: a value more does not compile before it stands here.
+        // The index among the known values. A new value does not compile until it has a line here.
         let known = match value {
             McpServerStartupState::Starting => 0,
             McpServerStartupState::Ready => 1,
@@ -263,18 +267,18 @@ impl Members {
     }
 }
 
-/// Makes objects of many notifications. Of texts that come again and again, as names and errors do, there is one object.
+/// Creates the objects for many notifications. Repeated texts, such as names and errors, share one object.
 struct Maker<'py> {
     py: Python<'py>,
     members: &'static Members,
-    /// By the hash of the text: the last one of that hash.
+    /// A cache with one slot per hash.
     strings: Vec<Option<(Box<str>, Py<PyAny>)>>,
     hasher: foldhash::fast::RandomState,
 }
 
-/// A power of two.
+/// The number of slots. A power of two.
 const STRINGS: usize = 256;
-/// A longer text seldom comes again, in bytes.
+/// The length of the longest cached text, in bytes. Longer texts are rarely repeated.
 const LONGEST_STRING: usize = 1024;
 
 impl<'py> Maker<'py> {
@@ -289,14 +293,16 @@ impl<'py> Maker<'py> {
 
     fn make(
         &mut self,
-        said: &NotificationRef<'_>,
+        params: &NotificationRef<'_>,
     ) -> PyResult<Bound<'py, McpServerStatusUpdatedNotification>> {
         let (py, members) = (self.py, self.members);
-        let status = match known(McpServerStartupState::KNOWN, said.status(), |k| k.as_str()) {
+        let status = match known(McpServerStartupState::KNOWN, params.status(), |k| {
+            k.as_str()
+        }) {
             Some(known) => members.states[known].clone_ref(py),
-            None => members.state.call1(py, (said.status(),))?,
+            None => members.state.call1(py, (params.status(),))?,
         };
-        let failure_reason = match said.failure_reason() {
+        let failure_reason = match params.failure_reason() {
             None => py.None(),
             Some(text) => match known(McpServerStartupFailureReason::KNOWN, text, |k| k.as_str()) {
                 Some(known) => members.reasons[known].clone_ref(py),
@@ -306,10 +312,10 @@ impl<'py> Maker<'py> {
         let made = Bound::new(
             py,
             McpServerStatusUpdatedNotification {
-                thread_id: self.optional(said.thread_id()),
-                name: self.string(said.name()),
+                thread_id: self.optional(params.thread_id()),
+                name: self.string(params.name()),
                 status,
-                error: self.optional(said.error()),
+                error: self.optional(params.error()),
                 failure_reason,
             },
         )?;
@@ -340,15 +346,15 @@ impl<'py> Maker<'py> {
     }
 }
 
-/// Takes a notification out of what the garbage collector looks through: it holds texts and members of enums, and is part of no cycle.
-/// Among many of them the collector would take as long as reading them does.
+/// Untracks a notification in the garbage collector. It holds only strings and enum members, so it can't be part of a cycle. Tracking
+/// many of them would cost as much time as decoding them.
 #[allow(unsafe_code, reason = "no safe function of pyo3 does it")]
 fn untrack(notification: &Bound<'_, McpServerStatusUpdatedNotification>) {
-    // SAFETY: a live object of a type with `Py_TPFLAGS_HAVE_GC`, which each `pyclass` has; and the GIL is held.
+    // SAFETY: it is a live object of a type with `Py_TPFLAGS_HAVE_GC`, which every `pyclass` has, and the GIL is held.
     unsafe { pyo3::ffi::PyObject_GC_UnTrack(notification.as_ptr().cast()) }
 }
 
-/// Where a text of the wire stands among the known values.
+/// The index of a text among the known values.
 fn known<T>(values: &[T], text: &str, text_of: impl Fn(&T) -> &str) -> Option<usize> {
     values.iter().position(|value| text_of(value) == text)
 }
@@ -361,13 +367,13 @@ pub fn bytes_of<'a>(data: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     match data.cast::<PyString>() {
         Ok(text) => Ok(Cow::Borrowed(text.to_str()?.as_bytes())),
         Err(_) => Err(PyTypeError::new_err(format!(
-            "str or bytes are wanted, not {}",
+            "expected str or bytes, not {}",
             data.get_type().name()?
         ))),
     }
 }
 
-/// The exception for a line that can't be read, made by Python from the JSON of the error.
+/// Creates the Python exception for an invalid line, from the JSON form of the error.
 pub fn decode_error(py: Python<'_>, error: DecodeError) -> PyErr {
     let text = answer::<()>(Err(HostError::Decode(error)));
     let made = py
@@ -376,7 +382,7 @@ pub fn decode_error(py: Python<'_>, error: DecodeError) -> PyErr {
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
-/// The bad lines as pairs of number and exception.
+/// The invalid lines, as pairs of line number and exception.
 pub fn line_errors<'py>(py: Python<'py>, errors: Vec<LineError>) -> PyResult<Bound<'py, PyTuple>> {
     let errors = errors
         .into_iter()
@@ -384,7 +390,10 @@ pub fn line_errors<'py>(py: Python<'py>, errors: Vec<LineError>) -> PyResult<Bou
     PyTuple::new(py, errors.collect::<Vec<_>>())
 }
 
-/// Reads one line, `str` or `bytes`: `None` for a message of another method or a blank line.
+/// Decodes one line, which must hold a whole JSON-RPC message.
+///
+/// Returns the notification, or `None` for a blank line and for any other well-formed message (another method, a response). Raises
+/// `DecodeError` if the line is not valid JSON, if `name` or `status` is missing, or if a field has the wrong type.
 #[pyfunction]
 pub fn decode(line: &Bound<'_, PyAny>) -> PyResult<Option<McpServerStatusUpdatedNotification>> {
     let py = line.py();
@@ -397,7 +406,7 @@ pub fn decode(line: &Bound<'_, PyAny>) -> PyResult<Option<McpServerStatusUpdated
     }
 }
 
-/// Reads the bytes of many lines: the notifications, and the bad lines as pairs of number and exception.
+/// Decodes many lines. Returns the notifications, and the invalid lines as pairs of line number and exception.
 #[pyfunction]
 pub fn decode_lines<'py>(
     data: &Bound<'py, PyAny>,
@@ -407,7 +416,7 @@ pub fn decode_lines<'py>(
     let mut maker = Maker::new(py)?;
     let mut made = Vec::new();
     let mut failed = None;
-    let errors = decode_each(&bytes, |said| match maker.make(&said) {
+    let errors = decode_each(&bytes, |params| match maker.make(&params) {
         Ok(notification) => made.push(notification),
         Err(error) => failed = Some(error),
     });

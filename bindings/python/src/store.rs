@@ -1,4 +1,4 @@
-//! A credential store that is written in Python.
+//! Credential stores that are implemented in Python.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +10,10 @@ use tokio::sync::oneshot;
 
 use crate::attach::attach;
 
-/// What Python answers: a text or nothing; or why not.
+/// The answer of Python: an optional text, or an error message.
 type Answer = Result<Option<String>, String>;
 
-/// The store, behind the bridge of `_store.py`, which runs it on its own loop.
+/// A store, called through the bridge of `_store.py`, which runs it on an event loop.
 pub struct Records(Arc<Py<PyAny>>);
 
 impl fmt::Debug for Records {
@@ -27,7 +27,7 @@ impl Records {
         Self(Arc::new(bridge))
     }
 
-    /// Asks the bridge: on a thread that may wait for the GIL.
+    /// Calls the bridge on a thread that may wait for the GIL.
     fn ask(
         &self,
         operation: &'static str,
@@ -36,18 +36,18 @@ impl Records {
         let bridge = self.0.clone();
         Box::pin(async move {
             let (sender, answer) = oneshot::channel();
-            let asked = in_background(move |py| {
+            let called = in_background(move |py| {
                 let reply = Reply(Mutex::new(Some(sender)));
                 bridge
                     .call_method1(py, "call", (operation, arguments, reply))
                     .map(drop)
                     .map_err(|error| error.to_string())
             });
-            asked.await?;
-            // A reply that is dropped says nothing.
+            called.await?;
+            // A reply that was dropped never answers.
             answer
                 .await
-                .unwrap_or_else(|_| Err("the store gave no answer".to_owned()))
+                .unwrap_or_else(|_| Err("the store did not answer".to_owned()))
         })
     }
 }
@@ -55,7 +55,7 @@ impl Records {
 async fn in_background<T: Send + 'static>(
     work: impl FnOnce(Python<'_>) -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    let ended = || "Python is ending".to_owned();
+    let ended = || "Python is shutting down".to_owned();
     let handle = runtime::handle().map_err(|error| error.to_string())?;
     let worked = handle.spawn_blocking(move || attach(work));
     match worked.await {
@@ -92,7 +92,7 @@ impl HostRecords for Records {
     }
 }
 
-/// A lock of the store, given back when this is dropped.
+/// A held lock of the store. Dropping it releases the lock.
 struct Held {
     bridge: Arc<Py<PyAny>>,
     token: Option<String>,
@@ -113,18 +113,18 @@ impl Drop for Held {
     }
 }
 
-/// Where the bridge puts the answer to one call, once.
+/// The receiver for the answer to one call. Only the first answer counts.
 #[pyclass(frozen, module = "mcp_startup._native")]
 pub struct Reply(Mutex<Option<oneshot::Sender<Answer>>>);
 
 #[pymethods]
 impl Reply {
-    /// The call has succeeded; with a text, or without.
+    /// The call has succeeded, with an optional text.
     fn ok(&self, text: Option<String>) {
         self.send(Ok(text));
     }
 
-    /// The call has failed; why, as a sentence.
+    /// The call has failed. `message` is human-readable.
     fn error(&self, message: String) {
         self.send(Err(message));
     }
@@ -134,7 +134,7 @@ impl Reply {
     fn send(&self, answer: Answer) {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender {
-            // Nobody may be waiting any more.
+            // The caller may have stopped waiting.
             let _ = sender.send(answer);
         }
     }

@@ -1,4 +1,4 @@
-//! The tracker, as an object of Python.
+//! The tracker as a Python class.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,11 +8,11 @@ use pyo3::types::PyTuple;
 
 use crate::notification::{McpServerStatusUpdatedNotification, bytes_of, line_errors};
 
-/// The tracker below `mcp_startup.StartupTracker`. Any thread may use it.
+/// The implementation of `mcp_startup.StartupTracker`. It can be shared between threads.
 #[pyclass(frozen, module = "mcp_startup._native")]
 pub struct StartupTracker(Mutex<core::StartupTracker>);
 
-/// The number of notifications, the servers that changed, the prompts, and the bad lines.
+/// The number of notifications, the changed servers, the prompts, and the invalid lines.
 type Applied<'py> = (
     u64,
     Bound<'py, PyTuple>,
@@ -37,7 +37,7 @@ impl StartupTracker {
         }))
     }
 
-    /// Takes one notification: whether something changed, and whether the user is to be asked.
+    /// Applies one notification. Returns whether anything changed, and whether to prompt the user.
     fn apply_one(
         &self,
         py: Python<'_>,
@@ -48,7 +48,7 @@ impl StartupTracker {
         Ok((update.changed, update.prompt))
     }
 
-    /// Takes the bytes of whole lines. The GIL is free meanwhile.
+    /// Applies whole lines, without the GIL.
     fn apply_lines<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Applied<'py>> {
         let py = data.py();
         let bytes = bytes_of(data)?;
@@ -61,25 +61,25 @@ impl StartupTracker {
         ))
     }
 
-    /// Every server as JSON, in the order in which they were first heard of.
+    /// Returns every server as JSON, in the order in which the servers were first seen.
     fn servers(&self) -> String {
         mcp_startup_host::answer(Ok(self.lock().servers()))
     }
 
-    /// One server as JSON, or null.
+    /// Returns one server as JSON, or null.
     #[pyo3(signature = (thread_id, name))]
     fn server(&self, thread_id: Option<&str>, name: &str) -> String {
         mcp_startup_host::answer(Ok(self.lock().server(thread_id, name)))
     }
 
-    /// The names of the servers that want a sign-in again, in the order in which that began.
+    /// Returns the names of the servers that need the user to sign in again, in the order in which their episodes began.
     fn reauthentication_required(&self) -> Vec<String> {
         let tracker = self.lock();
         let names = tracker.reauthentication_required().into_iter();
         names.map(str::to_owned).collect()
     }
 
-    /// Forgets the servers of one thread, and says how many there were.
+    /// Forgets the servers of one thread and returns how many there were.
     fn remove(&self, thread_id: &str) -> usize {
         self.lock().remove(thread_id)
     }

@@ -1,4 +1,4 @@
-//! The verdict, over JSON.
+//! The verdict functions, over JSON.
 
 use mcp_startup_host::{answer, verdict};
 use pyo3::prelude::*;

@@ -1,4 +1,4 @@
-"""A user's browser, for `webbrowser`: opens a page, follows where it is sent, and says nothing."""
+"""A browser for `webbrowser` that opens a page, follows its redirects, and prints nothing."""
 
 import sys
 import urllib.request

@@ -1,4 +1,4 @@
-"""What the tests share: coroutines as tests, and the lab."""
+"""Shared by all tests: a hook that runs coroutines as tests, and fixtures for the lab and its users."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from lab import Lab, User
 
-# A test that waits for what never comes fails, and does not hang.
+# The time limit of a test, so that a test that would hang fails instead.
 LIMIT_S = 60
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Runs a test that is a coroutine on a loop of its own."""
+    """Runs a test that is a coroutine function on a new event loop."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
@@ -26,25 +26,25 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture(scope="session")
 def shared_lab() -> Iterator[Lab]:
-    """The lab, for tests that change nothing in it."""
+    """A lab for all tests that do not change its state."""
     with Lab() as lab:
         yield lab
 
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    """A lab of the test's own: its servers remember what was granted and revoked."""
+    """A new lab for one test, because the servers remember granted and revoked tokens."""
     with Lab() as lab:
         yield lab
 
 
 @pytest.fixture
 def user(shared_lab: Lab, tmp_path: Path) -> User:
-    """Somebody whose home is empty."""
+    """A user of the shared lab, with an empty home."""
     return User(shared_lab, tmp_path)
 
 
 @pytest.fixture
 def own_user(lab: Lab, tmp_path: Path) -> User:
-    """The same, with a lab of the test's own."""
+    """A user of a new lab, with an empty home."""
     return User(lab, tmp_path)

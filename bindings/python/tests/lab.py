@@ -1,4 +1,4 @@
-"""The lab that the program in the wheel serves, and users who have its servers."""
+"""The lab, served by the program in the wheel, and users whose servers are rows of the lab."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ PROGRAM = [sys.executable, "-m", "mcp_startup"]
 REDIRECT_URI = "http://127.0.0.1:8123/callback"
 DEADLINE_S = 30
 
-# A program that never answers, ignores that its input ends, and says which process it is.
+# A program that never answers, ignores the end of its input, and writes its process ID to a file.
 SILENT_PROGRAM = """
 import os, sys, time
 with open(sys.argv[1] + ".new", "w") as file:
     file.write(str(os.getpid()))
 os.rename(sys.argv[1] + ".new", sys.argv[1])
-# So that none is left for ever where a test fails.
+# Exits by itself if a test fails to end it.
 time.sleep(300)
 """
 
 
 class Lab:
-    """Servers that behave as the rows of the atlas say, each under a URL of its own."""
+    """A running lab. Each row of the atlas is a server at its own URL."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -61,7 +61,7 @@ class Lab:
         return requests
 
     def tokens_sent(self, name: str) -> list[str]:
-        """The tokens that came with messages to the MCP endpoint, in order, repetitions folded."""
+        """The tokens of the messages that the MCP endpoint received, in order, without consecutive repetitions."""
         tokens: list[str] = []
         for request in self.requests(name):
             if request["to"] == "mcp" and request["method"] == "POST" and tokens[-1:] != [request["token"]]:
@@ -69,7 +69,7 @@ class Lab:
         return tokens
 
     def refreshes(self, name: str) -> list[str]:
-        """The refresh tokens that came to the token endpoint."""
+        """The refresh tokens that the token endpoint received."""
         return [
             request["token"]
             for request in self.requests(name)
@@ -77,7 +77,7 @@ class Lab:
         ]
 
     def record(self, name: str) -> dict[str, Any] | None:
-        """What is stored for a client of this row, as the row says."""
+        """The stored record of a client of this row, or `None`."""
         stored = self.rows[name].get("stored")
         if stored is None:
             return None
@@ -101,7 +101,7 @@ class Lab:
 
 
 class User:
-    """Somebody with a Codex home of their own, whose servers are rows of the lab."""
+    """A user with their own Codex home, whose servers are rows of the lab."""
 
     def __init__(self, lab: Lab, home: Path) -> None:
         self.lab = lab
@@ -111,7 +111,7 @@ class User:
         self.config.write_text('mcp_oauth_credentials_store = "file"\n')
 
     def has(self, *names: str, timeout_s: float | None = None) -> User:
-        """Configures these rows, and stores what they say is stored."""
+        """Configures these rows and stores their records."""
         for name in names:
             row = self.lab.rows[name]
             bearer = (row.get("configured") or {}).get("bearer")
@@ -121,7 +121,7 @@ class User:
             else:
                 entry = {"url": self.lab.url(name)}
             text = f"\n[mcp_servers.{json.dumps(name)}]\n"
-            # A text, or an array of texts, is the same in JSON and in TOML.
+            # Strings and arrays of strings have the same syntax in JSON and in TOML.
             text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in entry.items())
             text += f"startup_timeout_sec = {limit}\n" if limit else ""
             text += f'http_headers = {{ Authorization = "Bearer {bearer}" }}\n' if bearer else ""
@@ -132,7 +132,7 @@ class User:
         return self
 
     def has_silent_program(self, name: str = "silent") -> Path:
-        """Configures a program that never answers. Returns the file into which it writes its process id."""
+        """Configures a program that never answers. Returns the file that it writes its process ID to."""
         pid_file = self.home / f"{name}.pid"
         command = [sys.executable, "-c", SILENT_PROGRAM, str(pid_file)]
         entry = f"command = {json.dumps(command[0])}\nargs = {json.dumps(command[1:])}\n"
@@ -149,7 +149,7 @@ class User:
         new.rename(self.credentials)
 
     def record(self, name: str) -> dict[str, Any] | None:
-        """What is stored for a row."""
+        """The stored record of a row, or `None`."""
         if not self.credentials.exists():
             return None
         record: dict[str, Any] | None = json.loads(self.credentials.read_text()).get(key_of(name, self.lab.url(name)))
@@ -161,55 +161,55 @@ class User:
 
 
 def key_of(name: str, url: str) -> str:
-    """The key of a record, as Codex makes it."""
+    """The key of a record, computed as Codex does."""
     hashed = json.dumps({"type": "http", "url": url, "headers": {}}, separators=(",", ":"))
     return f"{name}|{hashlib.sha256(hashed.encode()).hexdigest()[:16]}"
 
 
-def come_back(authorization_url: str) -> str:
-    """Opens the page of an authorization server whose user consents at once. Returns where the browser is sent back to."""
+def follow_redirect(authorization_url: str) -> str:
+    """Opens the page of an authorization server that consents immediately. Returns the URL that it redirects the browser to."""
 
-    class Stay(urllib.request.HTTPRedirectHandler):
+    class NoRedirect(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_: object) -> None:
             return None
 
     try:
-        urllib.request.build_opener(Stay).open(authorization_url, timeout=DEADLINE_S)
+        urllib.request.build_opener(NoRedirect).open(authorization_url, timeout=DEADLINE_S)
     except urllib.error.HTTPError as page:
         with page:
             assert page.code == 302, page.code
             return str(page.headers["Location"])
-    raise AssertionError("the page sends nobody back")
+    raise AssertionError("the page did not redirect")
 
 
 async def sign_in(server: str, **options: Any) -> None:
     """Signs in as a user with a browser does."""
     begun = await mcp_startup.begin_sign_in(server, REDIRECT_URI, **options)
-    await mcp_startup.finish_sign_in(begun.pending, come_back(begun.authorization_url), **options)
+    await mcp_startup.finish_sign_in(begun.pending, follow_redirect(begun.authorization_url), **options)
 
 
-def wait_until(what: str, holds: Callable[[], Any]) -> Any:
-    """Waits until something holds, and returns what it came to."""
+def wait_until(what: str, condition: Callable[[], Any]) -> Any:
+    """Waits until `condition` returns a truthy value, and returns it."""
     deadline = time.monotonic() + DEADLINE_S
-    while not (found := holds()):
+    while not (found := condition()):
         assert time.monotonic() < deadline, f"not within {DEADLINE_S} s: {what}"
         time.sleep(0.01)
     return found
 
 
 def wait_for_pid(file: Path) -> int:
-    """The process id that a silent program has written."""
+    """Waits for the process ID that a silent program writes."""
     wait_until(f"{file} is written", file.exists)
     return int(file.read_text())
 
 
 def wait_for_end(pid: int) -> None:
-    """Waits until the process has ended."""
-    wait_until(f"process {pid} has ended", lambda: not is_alive(pid))
+    """Waits until the process has exited."""
+    wait_until(f"process {pid} has exited", lambda: not is_alive(pid))
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it is among the system's processes: one that has ended is not, once it was waited for."""
+    """Whether the process exists. A process that has exited stops existing once its parent has reaped it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -217,15 +217,16 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-# As a terminal starts a program. A shell starts one in the background with this signal ignored, and that is inherited.
-HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+# A program that a terminal starts handles this signal. A shell starts background programs with the signal ignored, and their
+# children inherit that.
+HANDLE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
 @contextmanager
 def python(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A Python of its own that runs this code; ended at the latest when the context is left."""
+    """Runs the code in a new Python process, and kills it when the context ends."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HEARS_CTRL_C + code, *arguments],
+        [sys.executable, "-c", HANDLE_CTRL_C + code, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -239,7 +240,7 @@ def python(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def run_python(code: str, *arguments: str) -> str:
-    """The output of a Python of its own, which ends in time, by itself and well."""
+    """Runs the code in a new Python process, which must exit by itself, in time, with status 0. Returns its output."""
     with python(code, *arguments) as process:
         out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, (process.returncode, out, err)
@@ -247,5 +248,5 @@ def run_python(code: str, *arguments: str) -> str:
 
 
 def _get_json(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=DEADLINE_S) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(url, timeout=DEADLINE_S) as response:
+        return json.load(response)

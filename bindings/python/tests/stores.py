@@ -1,4 +1,4 @@
-"""Credential stores that are written in Python, as an application would."""
+"""Credential stores for tests: a correct one, and several that violate the contract."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 
 class MemoryStore:
-    """Records in memory, for all loops and threads of this process."""
+    """Stores records in memory, for all event loops and threads of this process."""
 
     def __init__(self) -> None:
         self.records: dict[str, str] = {}
@@ -52,21 +52,21 @@ class MemoryStore:
 
 
 class Forgets(MemoryStore):
-    """Says that it has stored what it has not."""
+    """Reports a record as stored without storing it."""
 
     async def replace(self, key: str, expected: str | None, new: str | None) -> bool:
         return True
 
 
 class Overwrites(MemoryStore):
-    """Does not look at what is expected."""
+    """Ignores the expected record."""
 
     async def replace(self, key: str, expected: str | None, new: str | None) -> bool:
         return await super().replace(key, self.records.get(key), new)
 
 
 class LocksNothing(MemoryStore):
-    """Lets everybody in."""
+    """Has a lock that excludes no one."""
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:
@@ -74,7 +74,7 @@ class LocksNothing(MemoryStore):
 
 
 class Mixes(MemoryStore):
-    """Keeps one record for all keys."""
+    """Stores one record for all keys."""
 
     async def load(self, key: str) -> str | None:
         return await super().load("one")
@@ -84,21 +84,21 @@ class Mixes(MemoryStore):
 
 
 class Raises(MemoryStore):
-    """Can't be opened."""
+    """Can't be read."""
 
     async def load(self, key: str) -> str | None:
         raise PermissionError("the vault is locked")
 
 
 class CannotReplace(MemoryStore):
-    """Can be read, and not written to."""
+    """Can be read, but not written."""
 
     async def replace(self, key: str, expected: str | None, new: str | None) -> bool:
         raise OSError("the vault is full")
 
 
 class CannotLock(MemoryStore):
-    """Has no lock."""
+    """Can't be locked."""
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""One server: the header for an application's own requests, how it is authorized, signing in and out, and watching."""
+"""Tests `authorization`, `auth_status`, sign-in, sign-out and `watch` for one server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import REDIRECT_URI, User, come_back, key_of, run_python, sign_in
+from lab import REDIRECT_URI, User, follow_redirect, key_of, run_python, sign_in
 
 import mcp_startup
 from mcp_startup import (
@@ -42,29 +42,29 @@ STARTING, READY, FAILED = McpServerStartupState.STARTING, McpServerStartupState.
         ("ready-stored-token", "Bearer good-token"),
         ("bearer-ok", "Bearer good-token"),
         ("bearer-beside-record", "Bearer good-token"),
-        # Rule 5: without it first, for the token has expired.
+        # The token has expired, so the first request has none.
         ("stale-clock", None),
     ],
 )
-async def test_what_to_send_first(own_user: User, row: str, header: str | None) -> None:
+async def test_the_header_of_the_first_request(own_user: User, row: str, header: str | None) -> None:
     own_user.has(row)
     assert await mcp_startup.authorization(row, config=own_user.config) == header
     assert own_user.lab.requests(row) == []
 
 
-async def test_an_expired_token_is_refreshed_and_kept(own_user: User) -> None:
+async def test_an_expired_token_is_refreshed_and_stored(own_user: User) -> None:
     own_user.has("expired-rotates")
     options: mcp_startup.Options = {"config": own_user.config}
     assert await mcp_startup.authorization("expired-rotates", **options) == "Bearer fresh-token-1"
     record = own_user.record("expired-rotates")
     assert record is not None and record["access_token"] == "fresh-token-1"
     assert record["refresh_token"] == "fresh-refresh-1"
-    # The next one has it, and asks nobody.
+    # The next call uses the stored token and sends no request.
     assert await mcp_startup.authorization("expired-rotates", **options) == "Bearer fresh-token-1"
     assert own_user.lab.refreshes("expired-rotates") == ["good-refresh"]
 
 
-async def test_many_at_once_refresh_once(own_user: User) -> None:
+async def test_concurrent_calls_send_one_refresh(own_user: User) -> None:
     own_user.has("expired-rotates")
     headers = await asyncio.gather(
         *(mcp_startup.authorization("expired-rotates", config=own_user.config) for _ in range(10))
@@ -73,19 +73,19 @@ async def test_many_at_once_refresh_once(own_user: User) -> None:
     assert own_user.lab.refreshes("expired-rotates") == ["good-refresh"]
 
 
-async def test_a_rejected_token_is_refreshed_and_sent_once_more(own_user: User) -> None:
+async def test_a_rejected_token_is_refreshed(own_user: User) -> None:
     own_user.has("revoked-refreshes")
     options: mcp_startup.Options = {"config": own_user.config}
     first = await mcp_startup.authorization("revoked-refreshes", **options)
     assert first == "Bearer revoked-token"
     rejected = Rejected(authorization=first, challenge='Bearer error="invalid_token"')
     assert await mcp_startup.authorization("revoked-refreshes", rejected, **options) == "Bearer fresh-token-1"
-    # Who comes later with the same rejected token gets what is there now.
+    # A later call with the same rejected token returns the stored token.
     assert await mcp_startup.authorization("revoked-refreshes", rejected, **options) == "Bearer fresh-token-1"
     assert own_user.lab.refreshes("revoked-refreshes") == ["good-refresh"]
 
 
-async def test_a_request_without_a_token_was_rejected(own_user: User) -> None:
+async def test_after_a_rejected_request_without_a_token_the_stored_token_is_tried(own_user: User) -> None:
     own_user.has("stale-clock", "first-sign-in")
     options: mcp_startup.Options = {"config": own_user.config}
     assert await mcp_startup.authorization("stale-clock", Rejected(), **options) == "Bearer good-token"
@@ -94,7 +94,7 @@ async def test_a_request_without_a_token_was_rejected(own_user: User) -> None:
     assert raised.value.failure.kind is StartupFailureKind.SIGN_IN_REQUIRED
 
 
-async def test_where_nothing_is_left_to_send_there_is_a_verdict(own_user: User) -> None:
+async def test_the_verdict_is_raised_if_no_credential_is_left_to_try(own_user: User) -> None:
     own_user.has("expired-no-refresh")
     options: mcp_startup.Options = {"config": own_user.config}
     rejected = Rejected(authorization="Bearer expired-token")
@@ -103,8 +103,8 @@ async def test_where_nothing_is_left_to_send_there_is_a_verdict(own_user: User) 
     error, failure = raised.value, raised.value.failure
     assert error.code == "failure" and str(error) == failure.message
     assert failure.kind is StartupFailureKind.REAUTHENTICATION_REQUIRED and failure.recovery is Recovery.REAUTHENTICATE
-    said = mcp_startup.McpServerStatusUpdatedNotification.from_failure("expired-no-refresh", failure)
-    assert said.failure_reason is McpServerStartupFailureReason.REAUTHENTICATION_REQUIRED
+    notification = mcp_startup.McpServerStatusUpdatedNotification.from_failure("expired-no-refresh", failure)
+    assert notification.failure_reason is McpServerStartupFailureReason.REAUTHENTICATION_REQUIRED
     assert "expired-token" not in repr(error) + str(error)
 
 
@@ -124,7 +124,7 @@ async def test_where_nothing_is_left_to_send_there_is_a_verdict(own_user: User) 
         ("bearer-ok", False, McpAuthStatus.BEARER_TOKEN, None),
     ],
 )  # fmt: skip
-async def test_how_a_client_is_authorized(
+async def test_auth_status_reports_the_status_and_the_worth_of_the_credentials(
     own_user: User, row: str, online: bool, status: McpAuthStatus | None, worth: CredentialWorth | None
 ) -> None:
     own_user.has(row)
@@ -134,7 +134,7 @@ async def test_how_a_client_is_authorized(
         assert own_user.lab.requests(row) == []
 
 
-async def test_what_is_stored_is_said_without_its_secrets(own_user: User) -> None:
+async def test_auth_status_contains_no_secrets(own_user: User) -> None:
     own_user.has("ready-stored-token")
     record = own_user.record("ready-stored-token")
     assert record is not None
@@ -144,7 +144,7 @@ async def test_what_is_stored_is_said_without_its_secrets(own_user: User) -> Non
     assert record["access_token"] not in repr(got)
 
 
-async def test_a_store_that_cannot_be_read_is_not_signed_out(own_user: User) -> None:
+async def test_an_unreadable_store_does_not_mean_signed_out(own_user: User) -> None:
     own_user.has("ready-stored-token")
     own_user.credentials.write_text("{")
     got = await mcp_startup.auth_status("ready-stored-token", config=own_user.config)
@@ -152,45 +152,45 @@ async def test_a_store_that_cannot_be_read_is_not_signed_out(own_user: User) -> 
     assert got.store_error is not None and got.store_error.trouble is CredentialStoreTrouble.CORRUPT
 
 
-# --- signing in and out -----------------------------------------------------------------------------------------------
+# --- sign-in and sign-out ---------------------------------------------------------------------------------------------
 
 
 async def closing(**options: Any) -> StartupEvent:
     return [event async for event in mcp_startup.check(**options)][-1]
 
 
-async def test_a_first_sign_in(own_user: User) -> None:
+async def test_a_sign_in_stores_the_credentials_and_is_single_use(own_user: User) -> None:
     own_user.has("first-sign-in")
     options: mcp_startup.Options = {"config": own_user.config}
     begun = await mcp_startup.begin_sign_in("first-sign-in", REDIRECT_URI, **options)
     assert begun.authorization_url.startswith(f"{own_user.lab.base}/first-sign-in/authorize?")
     assert "code_challenge_method=S256" in begun.authorization_url
-    callback = come_back(begun.authorization_url)
+    callback = follow_redirect(begun.authorization_url)
     assert own_user.record("first-sign-in") is None
     await mcp_startup.finish_sign_in(begun.pending, callback, **options)
     record = own_user.record("first-sign-in")
     assert record is not None and (record["access_token"], record["refresh_token"]) == ("fresh-token-1", "fresh-refresh-1")
     assert stat.S_IMODE(own_user.credentials.stat().st_mode) == 0o600
     assert (await closing(**options)).notification.status is READY
-    # It was good once.
+    # The pending sign-in is single-use.
     with pytest.raises(SignInError):
         await mcp_startup.finish_sign_in(begun.pending, callback, **options)
     assert own_user.record("first-sign-in") == record
 
 
-async def test_another_process_may_finish_it(own_user: User) -> None:
+async def test_another_process_can_finish_a_sign_in(own_user: User) -> None:
     own_user.has("first-sign-in")
     begun = await mcp_startup.begin_sign_in("first-sign-in", REDIRECT_URI, config=own_user.config)
     code = (
         "import asyncio, sys, mcp_startup; config, pending, callback = sys.argv[1:]\n"
         "asyncio.run(mcp_startup.finish_sign_in(pending, callback, config=config))"
     )
-    callback = come_back(begun.authorization_url)
+    callback = follow_redirect(begun.authorization_url)
     await asyncio.to_thread(run_python, code, str(own_user.config), begun.pending, callback)
     assert (await closing(config=own_user.config)).notification.status is READY
 
 
-async def test_what_comes_back_must_be_the_answer(own_user: User) -> None:
+async def test_an_invalid_callback_is_rejected_and_does_not_end_the_sign_in(own_user: User) -> None:
     own_user.has("first-sign-in")
     options: mcp_startup.Options = {"config": own_user.config}
     begun = await mcp_startup.begin_sign_in("first-sign-in", REDIRECT_URI, **options)
@@ -202,25 +202,25 @@ async def test_what_comes_back_must_be_the_answer(own_user: User) -> None:
             await mcp_startup.finish_sign_in(begun.pending, callback, **options)
         assert (raised.value.code, raised.value.kind) == ("signIn", kind)
     assert own_user.record("first-sign-in") is None
-    # The right one may still come.
-    await mcp_startup.finish_sign_in(begun.pending, come_back(begun.authorization_url), **options)
+    # The valid callback still works.
+    await mcp_startup.finish_sign_in(begun.pending, follow_redirect(begun.authorization_url), **options)
 
 
-async def test_a_user_may_say_no(own_user: User) -> None:
+async def test_a_denied_sign_in_is_reported(own_user: User) -> None:
     own_user.has("first-sign-in")
     options: mcp_startup.Options = {"config": own_user.config}
     begun = await mcp_startup.begin_sign_in("first-sign-in", REDIRECT_URI, **options)
     state = dict(part.split("=", 1) for part in begun.authorization_url.split("?", 1)[1].split("&"))["state"]
     denied = f"{REDIRECT_URI}?error=access_denied&state={state}"
-    # A server that names itself in its answers names itself in this one too.
-    if "iss=" in come_back(begun.authorization_url):
+    # A server that sends `iss` in its responses also sends it in this one.
+    if "iss=" in follow_redirect(begun.authorization_url):
         denied += f"&iss={own_user.lab.base}/first-sign-in"
     with pytest.raises(SignInError) as raised:
         await mcp_startup.finish_sign_in(begun.pending, denied, **options)
     assert raised.value.kind == "denied"
 
 
-async def test_an_error_of_a_sign_in_holds_no_secret(own_user: User) -> None:
+async def test_sign_in_errors_contain_no_secrets(own_user: User) -> None:
     own_user.has("first-sign-in")
     options: mcp_startup.Options = {"config": own_user.config}
     begun = await mcp_startup.begin_sign_in("first-sign-in", REDIRECT_URI, **options)
@@ -235,13 +235,13 @@ async def test_an_error_of_a_sign_in_holds_no_secret(own_user: User) -> None:
 
 
 @pytest.mark.parametrize("redirect_uri", ["http://example.com/callback", "nothing"])
-async def test_not_every_place_may_be_come_back_to(own_user: User, redirect_uri: str) -> None:
+async def test_an_invalid_redirect_uri_is_rejected(own_user: User, redirect_uri: str) -> None:
     own_user.has("first-sign-in")
     with pytest.raises(SignInError):
         await mcp_startup.begin_sign_in("first-sign-in", redirect_uri, config=own_user.config)
 
 
-async def test_a_server_that_offers_no_sign_in(own_user: User) -> None:
+async def test_a_server_without_oauth_offers_no_sign_in(own_user: User) -> None:
     own_user.has("api-key", "stdio-ready")
     for name, kind in [("api-key", "notOffered"), ("stdio-ready", "invalidConfiguration")]:
         with pytest.raises(SignInError) as raised:
@@ -249,7 +249,7 @@ async def test_a_server_that_offers_no_sign_in(own_user: User) -> None:
         assert raised.value.kind == kind
 
 
-async def test_signing_out(own_user: User) -> None:
+async def test_a_sign_out_revokes_and_removes_the_credentials(own_user: User) -> None:
     own_user.has("first-sign-in")
     options: mcp_startup.Options = {"config": own_user.config}
     nothing = await mcp_startup.sign_out("first-sign-in", **options)
@@ -266,7 +266,7 @@ async def test_signing_out(own_user: User) -> None:
 
 
 HERE = str(Path(__file__).parent)
-SIGNS_IN = """
+SIGN_IN = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[1])
 from lab import sign_in
@@ -275,7 +275,7 @@ asyncio.run(sign_in("expired-no-refresh", config=sys.argv[2]))
 
 
 async def next_closing(watch: mcp_startup.Watch) -> StartupEvent:
-    """The next event but `starting`."""
+    """Returns the next event other than `STARTING`."""
     async for event in watch:
         if event.notification.status is not STARTING:
             return event
@@ -283,7 +283,7 @@ async def next_closing(watch: mcp_startup.Watch) -> StartupEvent:
 
 
 @pytest.mark.parametrize("who", ["this process", "another process"])
-async def test_a_server_is_ready_once_somebody_has_signed_in(own_user: User, who: str) -> None:
+async def test_a_watch_starts_a_server_again_after_a_sign_in(own_user: User, who: str) -> None:
     own_user.has("expired-no-refresh")
     options: mcp_startup.Options = {"config": own_user.config}
     tracker = mcp_startup.StartupTracker()
@@ -298,24 +298,24 @@ async def test_a_server_is_ready_once_somebody_has_signed_in(own_user: User, who
                 if who == "this process":
                     await sign_in("expired-no-refresh", **options)
                 else:
-                    await asyncio.to_thread(run_python, SIGNS_IN, HERE, str(own_user.config))
+                    await asyncio.to_thread(run_python, SIGN_IN, HERE, str(own_user.config))
     assert prompts == 1 and tracker.reauthentication_required() == []
 
 
-async def test_a_server_is_started_again_when_somebody_asks(own_user: User) -> None:
+async def test_a_watch_starts_a_server_again_on_retry(own_user: User) -> None:
     own_user.has("first-sign-in")
     async with mcp_startup.watch(config=own_user.config) as watch:
-        # Nothing is under way yet.
+        # Before the first event, a retry does nothing.
         watch.retry("first-sign-in")
         for _ in range(3):
             event = await next_closing(watch)
             assert event.failure is not None and event.failure.kind is StartupFailureKind.SIGN_IN_REQUIRED
             watch.retry("first-sign-in")
-            watch.retry("nobody")
+            watch.retry("unknown")
         assert (await watch.__anext__()).notification.status is STARTING
 
 
-async def test_a_watch_that_is_cancelled_ends(own_user: User) -> None:
+async def test_cancelling_a_watch_ends_it(own_user: User) -> None:
     own_user.has("first-sign-in", "ready")
     watch = mcp_startup.watch(config=own_user.config)
     closed = [await next_closing(watch), await next_closing(watch)]
@@ -326,8 +326,8 @@ async def test_a_watch_that_is_cancelled_ends(own_user: User) -> None:
     assert [event async for event in watch] == []
 
 
-def test_the_record_is_codex_s(own_user: User) -> None:
-    """What these tests store is what the engine stores: else they would test something else."""
+def test_the_key_of_a_record_is_that_of_codex(own_user: User) -> None:
+    """The tests write records under the same keys as the engine."""
     own_user.has("first-sign-in")
     asyncio.run(sign_in("first-sign-in", config=own_user.config))
     (key,) = json.loads(own_user.credentials.read_text())

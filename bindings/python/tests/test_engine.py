@@ -1,4 +1,4 @@
-"""Starting servers: what comes out, and that nothing is left of it."""
+"""Tests the results of starts, and that no process or request is left when they end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mcp_startup import (
 STARTING, READY = McpServerStartupState.STARTING, McpServerStartupState.READY
 FAILED, CANCELLED = McpServerStartupState.FAILED, McpServerStartupState.CANCELLED
 
-# One of each kind of answer; what must come out stands in the rows.
+# One row for each kind of server. The rows contain the expected results.
 ROWS = [
     "ready", "ready-modern", "ready-stored-token", "expired-but-served", "first-sign-in", "expired-no-refresh", "bearer-ok",
     "bearer-rejected", "insufficient-scope", "access-denied", "api-key", "server-500", "html-page", "wrong-resource",
@@ -45,24 +45,24 @@ def by_name(events: list[StartupEvent]) -> dict[str, list[StartupEvent]]:
     return grouped
 
 
-def comes_out_as_expected(user: User, events: list[StartupEvent], rows: list[str]) -> None:
-    """For each server one `starting`, and one of the others, as its row says."""
+def assert_results(user: User, events: list[StartupEvent], rows: list[str]) -> None:
+    """Checks that each server has one `STARTING` event and one closing event, as its row expects."""
     grouped = by_name(events)
     assert sorted(grouped) == sorted(rows)
     for name, of_one in grouped.items():
         starting, closing = of_one
-        wanted = user.lab.rows[name]["expect"]
+        expected = user.lab.rows[name]["expect"]
         assert starting.notification.status is STARTING and starting.failure is None
-        assert closing.notification.status == wanted["state"], closing
-        assert closing.notification.failure_reason == wanted.get("reason")
+        assert closing.notification.status == expected["state"], closing
+        assert closing.notification.failure_reason == expected.get("reason")
         assert closing.notification.thread_id is None
         assert closing.elapsed_ms >= starting.elapsed_ms >= 0
-        if wanted["state"] == "ready":
+        if expected["state"] == "ready":
             assert closing.failure is None and closing.notification.error is None
         else:
             failure = closing.failure
             assert failure is not None
-            assert (failure.kind, failure.recovery) == (wanted["kind"], wanted["recovery"])
+            assert (failure.kind, failure.recovery) == (expected["kind"], expected["recovery"])
             assert failure.message == closing.notification.error and name in failure.message
             assert failure.evidence.server == name
             assert McpServerStatusUpdatedNotification.from_failure(name, failure) == closing.notification
@@ -72,14 +72,14 @@ async def collect(check: Check) -> list[StartupEvent]:
     return [event async for event in check]
 
 
-async def test_every_server_comes_to_what_its_row_says(user: User) -> None:
+async def test_every_server_has_the_result_that_its_row_expects(user: User) -> None:
     user.has(*ROWS)
-    comes_out_as_expected(user, await collect(mcp_startup.check(config=user.config)), ROWS)
+    assert_results(user, await collect(mcp_startup.check(config=user.config)), ROWS)
 
 
-def test_so_it_does_for_a_thread_that_waits(user: User) -> None:
+def test_a_blocking_check_has_the_same_results(user: User) -> None:
     user.has(*ROWS)
-    comes_out_as_expected(user, list(mcp_startup.check_blocking(config=user.config)), ROWS)
+    assert_results(user, list(mcp_startup.check_blocking(config=user.config)), ROWS)
 
 
 async def test_the_reason_is_set_for_a_sign_in_again_and_not_for_a_first_one(user: User) -> None:
@@ -94,25 +94,25 @@ async def test_the_reason_is_set_for_a_sign_in_again_and_not_for_a_first_one(use
     assert ready.notification.status is READY and ready.phase is StartPhase.INITIALIZING
 
 
-async def test_servers_may_stand_in_code(shared_lab: Lab) -> None:
+async def test_servers_can_be_passed_as_a_mapping(shared_lab: Lab) -> None:
     servers = {"one": {"url": shared_lab.url("ready")}, "two": {"url": shared_lab.url("server-500")}}
     events = by_name(await collect(mcp_startup.check(mcp_servers=servers)))
     assert [events[name][-1].notification.status for name in ("one", "two")] == [READY, FAILED]
 
 
-async def test_only_those_that_are_named_are_started(user: User) -> None:
+async def test_servers_selects_the_servers_to_start(user: User) -> None:
     user.has("ready", "server-500")
     assert set(by_name(await collect(mcp_startup.check(config=user.config, servers=["ready"])))) == {"ready"}
-    # None of them is not the same as nothing said.
+    # An empty list is different from no list.
     assert await collect(mcp_startup.check(config=user.config, servers=[])) == []
 
 
-async def test_no_servers_no_events(user: User) -> None:
+async def test_a_check_without_servers_has_no_events(user: User) -> None:
     assert await collect(mcp_startup.check(config=user.config)) == []
     assert list(mcp_startup.check_blocking(config=user.config)) == []
 
 
-async def test_a_required_server_is_said_to_be_one(user: User) -> None:
+async def test_events_report_whether_a_server_is_required(user: User) -> None:
     user.has("ready", "ready-sse")
     with user.config.open("a") as file:
         file.write("required = true\n")
@@ -121,11 +121,11 @@ async def test_a_required_server_is_said_to_be_one(user: User) -> None:
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-async def test_few_at_once_come_to_the_same(user: User, concurrency: int) -> None:
+async def test_concurrency_limits_the_starts_and_not_the_results(user: User, concurrency: int) -> None:
     rows = ["ready", "server-500", "first-sign-in", "stdio-ready"]
     user.has(*rows)
     events = await collect(mcp_startup.check(config=user.config, concurrency=concurrency))
-    comes_out_as_expected(user, events, rows)
+    assert_results(user, events, rows)
     under_way = most = 0
     for event in events:
         under_way += 1 if event.notification.status is STARTING else -1
@@ -133,7 +133,7 @@ async def test_few_at_once_come_to_the_same(user: User, concurrency: int) -> Non
     assert most <= concurrency
 
 
-async def test_a_time_out_is_one(user: User) -> None:
+async def test_a_start_that_exceeds_the_time_limit_fails_with_timed_out(user: User) -> None:
     user.has("hangs", "ready", timeout_s=600)
     events = by_name(await collect(mcp_startup.check(config=user.config, timeout=0.3)))
     failure = events["hangs"][-1].failure
@@ -143,7 +143,7 @@ async def test_a_time_out_is_one(user: User) -> None:
 
 
 async def begun(check: Check, pid_file: Any) -> int:
-    """The check has begun, and its silent program runs."""
+    """Begins the check, and waits until its silent program runs. Returns the process ID."""
     event = await check.__anext__()
     assert event.notification.status is STARTING
     return await asyncio.to_thread(wait_for_pid, pid_file)
@@ -153,7 +153,7 @@ async def ended(pid: int) -> None:
     await asyncio.to_thread(wait_for_end, pid)
 
 
-async def test_leaving_the_context_ends_it(user: User) -> None:
+async def test_leaving_the_context_ends_every_start(user: User) -> None:
     pid_file = user.has_silent_program()
     async with mcp_startup.check(config=user.config) as check:
         pid = await begun(check, pid_file)
@@ -161,7 +161,7 @@ async def test_leaving_the_context_ends_it(user: User) -> None:
     assert await collect(check) == []
 
 
-async def test_an_exception_in_the_context_ends_it(user: User) -> None:
+async def test_an_exception_in_the_context_ends_every_start(user: User) -> None:
     pid_file = user.has_silent_program()
     with pytest.raises(ZeroDivisionError):
         async with mcp_startup.check(config=user.config) as check:
@@ -170,7 +170,7 @@ async def test_an_exception_in_the_context_ends_it(user: User) -> None:
     await ended(pid)
 
 
-async def test_leaving_the_loop_ends_it(user: User) -> None:
+async def test_leaving_the_loop_ends_every_start(user: User) -> None:
     pid_file = user.has_silent_program()
     async for event in mcp_startup.check(config=user.config):
         assert event.notification.status is STARTING
@@ -180,11 +180,11 @@ async def test_leaving_the_loop_ends_it(user: User) -> None:
 
 
 @pytest.mark.parametrize("close", ["close", "aclose"])
-async def test_closing_it_ends_it(user: User, close: str) -> None:
+async def test_closing_the_iterator_ends_every_start(user: User, close: str) -> None:
     check = mcp_startup.check(config=user.config)
     pid = await begun(check, user.has_silent_program())
     waiting = asyncio.ensure_future(collect(check))
-    # It waits for the next event, which never comes.
+    # Let the task wait for the next event, which never arrives.
     await asyncio.sleep(0)
     closing = getattr(check, close)()
     if closing is not None:
@@ -193,7 +193,7 @@ async def test_closing_it_ends_it(user: User, close: str) -> None:
     await ended(pid)
 
 
-async def test_a_forgotten_iterator_ends_it(user: User) -> None:
+async def test_dropping_the_iterator_ends_every_start(user: User) -> None:
     check = mcp_startup.check(config=user.config)
     pid = await begun(check, user.has_silent_program())
     del check
@@ -202,7 +202,7 @@ async def test_a_forgotten_iterator_ends_it(user: User) -> None:
 
 
 @pytest.mark.parametrize("begin", [mcp_startup.check, mcp_startup.watch])
-async def test_cancelling_the_task_ends_it(user: User, begin: Any) -> None:
+async def test_cancelling_the_task_ends_every_start(user: User, begin: Any) -> None:
     check = begin(config=user.config)
     pid = await begun(check, user.has_silent_program())
     task = asyncio.create_task(collect(check))
@@ -210,12 +210,12 @@ async def test_cancelling_the_task_ends_it(user: User, begin: Any) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    # Though somebody holds the iterator still.
+    # The starts end although the iterator is still referenced.
     await ended(pid)
     assert await collect(check) == []
 
 
-async def test_a_time_limit_of_asyncio_ends_it(user: User) -> None:
+async def test_a_timeout_of_asyncio_ends_every_start(user: User) -> None:
     check = mcp_startup.check(config=user.config)
     pid = await begun(check, user.has_silent_program())
     with pytest.raises(asyncio.TimeoutError):
@@ -223,7 +223,7 @@ async def test_a_time_limit_of_asyncio_ends_it(user: User) -> None:
     await ended(pid)
 
 
-async def test_cancelled_each_start_says_so(user: User) -> None:
+async def test_cancel_emits_cancelled_for_each_unfinished_start(user: User) -> None:
     pid_file = user.has_silent_program()
     user.has("ready")
     check = mcp_startup.check(config=user.config)
@@ -239,7 +239,7 @@ async def test_cancelled_each_start_says_so(user: User) -> None:
     await ended(pid)
 
 
-async def test_cancelled_before_it_began_nothing_starts(user: User) -> None:
+async def test_a_check_that_is_cancelled_before_iteration_starts_nothing(user: User) -> None:
     pid_file = user.has_silent_program()
     check = mcp_startup.check(config=user.config)
     check.cancel()
@@ -247,7 +247,7 @@ async def test_cancelled_before_it_began_nothing_starts(user: User) -> None:
     assert not pid_file.exists()
 
 
-async def test_nothing_begins_before_an_event_is_asked_for(lab: Lab, own_user: User) -> None:
+async def test_nothing_starts_until_iteration(lab: Lab, own_user: User) -> None:
     own_user.has("ready")
     check = mcp_startup.check(config=own_user.config)
     blocking = mcp_startup.check_blocking(config=own_user.config)
@@ -257,15 +257,15 @@ async def test_nothing_begins_before_an_event_is_asked_for(lab: Lab, own_user: U
     assert lab.requests("ready") == []
 
 
-async def test_two_checks_at_once_do_not_meet(user: User) -> None:
+async def test_two_checks_at_once_do_not_affect_each_other(user: User) -> None:
     rows = ["ready", "first-sign-in", "expired-no-refresh", "stdio-ready"]
     user.has(*rows)
     both = await asyncio.gather(*(collect(mcp_startup.check(config=user.config)) for _ in range(2)))
     for events in both:
-        comes_out_as_expected(user, events, rows)
+        assert_results(user, events, rows)
 
 
-async def test_two_tasks_may_read_one_check(user: User) -> None:
+async def test_two_tasks_can_share_one_check(user: User) -> None:
     rows = ["ready", "ready-sse", "server-500", "first-sign-in"]
     user.has(*rows)
     check = mcp_startup.check(config=user.config)
@@ -276,10 +276,10 @@ async def test_two_tasks_may_read_one_check(user: User) -> None:
             events.append(event)
 
     await asyncio.gather(read(), read())
-    comes_out_as_expected(user, events, rows)
+    assert_results(user, events, rows)
 
 
-def test_threads_with_a_loop_each_do_not_meet(user: User) -> None:
+def test_checks_in_several_threads_do_not_affect_each_other(user: User) -> None:
     rows = ["ready", "first-sign-in", "stdio-ready"]
     user.has(*rows)
 
@@ -288,10 +288,10 @@ def test_threads_with_a_loop_each_do_not_meet(user: User) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         for events in pool.map(of_a_thread, range(8)):
-            comes_out_as_expected(user, events, rows)
+            assert_results(user, events, rows)
 
 
-def test_a_thread_that_waits_leaves_the_gil_to_others(user: User) -> None:
+def test_a_blocking_check_releases_the_gil(user: User) -> None:
     user.has("hangs", timeout_s=1)
     counted = 0
     over = threading.Event()
@@ -311,11 +311,11 @@ def test_a_thread_that_waits_leaves_the_gil_to_others(user: User) -> None:
     over.set()
     other.join()
     assert closing.failure is not None and closing.failure.kind is StartupFailureKind.TIMED_OUT
-    # Were the GIL held, the other thread would not have counted at all meanwhile.
+    # If the check held the GIL, the other thread could not count.
     assert after - before > 1000
 
 
-def test_a_loop_of_a_thread_that_is_left_ends_it(user: User) -> None:
+def test_leaving_the_loop_of_a_blocking_check_ends_every_start(user: User) -> None:
     pid_file = user.has_silent_program()
     for event in mcp_startup.check_blocking(config=user.config):
         assert event.notification.status is STARTING
@@ -332,7 +332,7 @@ def test_a_loop_of_a_thread_that_is_left_ends_it(user: User) -> None:
         (b"\xff\xfe", "notUtf8", 1),
     ],
 )
-async def test_a_configuration_that_cannot_be_used_is_named(
+async def test_an_unusable_configuration_is_reported(
     user: User, content: str | bytes | None, kind: str, line: int | None
 ) -> None:
     user.config.unlink()
@@ -342,7 +342,7 @@ async def test_a_configuration_that_cannot_be_used_is_named(
         check = begin(config=user.config)
         with pytest.raises(ConfigurationError) as raised:
             await check.__anext__()
-        # It is over then.
+        # The error ends the iteration.
         assert await collect(check) == []
         error = raised.value
         assert (error.code, error.kind, error.line) == ("configuration", kind, line)
@@ -351,7 +351,7 @@ async def test_a_configuration_that_cannot_be_used_is_named(
         list(mcp_startup.check_blocking(config=user.config))
 
 
-async def test_an_unknown_server_is_named(user: User) -> None:
+async def test_an_unknown_server_is_reported(user: User) -> None:
     user.has("ready")
     calls = [
         collect(mcp_startup.check(config=user.config, servers=["reday"])),
@@ -366,7 +366,7 @@ async def test_an_unknown_server_is_named(user: User) -> None:
         assert raised.value.kind == "unknownServer" and "reday" in str(raised.value)
 
 
-async def test_an_entry_that_cannot_be_used_fails_alone(user: User) -> None:
+async def test_an_invalid_entry_fails_only_its_own_server(user: User) -> None:
     user.has("ready")
     with user.config.open("a") as file:
         file.write("\n[mcp_servers.odd]\nurl = 7\n")
@@ -377,7 +377,7 @@ async def test_an_entry_that_cannot_be_used_fails_alone(user: User) -> None:
     assert failure.evidence.configuration is not None and failure.evidence.configuration.line is not None
 
 
-def test_an_unknown_option_is_named_at_once() -> None:
+def test_an_unknown_option_is_rejected_immediately() -> None:
     unknown: Any = {"timout": 1}
     for begin in [mcp_startup.check, mcp_startup.watch, mcp_startup.check_blocking]:
         with pytest.raises(TypeError, match="'timout'"):
@@ -403,7 +403,7 @@ def test_an_unknown_option_is_named_at_once() -> None:
         ({"mcp_servers": {}}, "mcpServers"),
     ],
 )
-async def test_an_option_that_makes_no_sense_is_refused(user: User, options: Options, names: str) -> None:
+async def test_an_invalid_option_value_is_rejected(user: User, options: Options, names: str) -> None:
     user.has("ready")
     with pytest.raises(McpStartupError, match=names) as raised:
         await collect(mcp_startup.check(**{"config": user.config, **options}))

@@ -1,4 +1,4 @@
-"""The objects: frozen, comparable, hashable, printable, to be pickled, copied and matched; and never a secret in what they print."""
+"""The objects are frozen, comparable and hashable, can be printed, pickled, copied and matched, and never print secrets."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def event(name: str = "linear") -> StartupEvent:
     )
 
 
-# Pairs of an object and another of its type that is not equal to it. Made twice, so that equal ones are not the same.
+# Pairs of an object and a different object of the same type. Each call creates new objects, so that equal ones are not identical.
 def objects() -> list[tuple[Any, Any]]:
     notification = McpServerStatusUpdatedNotification
     lines = mcp_startup.decode_lines(UNKNOWN + "\n{\n")
@@ -141,7 +141,7 @@ def test_an_object_is_a_value(at: int) -> None:
 def test_an_object_is_frozen(at: int) -> None:
     one = objects()[at][0]
     if isinstance(one, BaseException):
-        # Python itself writes to an exception: where it was raised, for one.
+        # Python itself sets attributes of exceptions, such as the traceback.
         return
     if dataclasses.is_dataclass(one):
         fields = [field.name for field in dataclasses.fields(one)]
@@ -158,7 +158,7 @@ def test_an_object_is_frozen(at: int) -> None:
         assert getattr(one, field) == before
 
 
-def test_every_public_class_says_that_it_is_public() -> None:
+def test_public_classes_belong_to_the_public_module() -> None:
     for name in mcp_startup.__all__:
         value = getattr(mcp_startup, name)
         if inspect.isclass(value):
@@ -166,7 +166,7 @@ def test_every_public_class_says_that_it_is_public() -> None:
             assert pickle.loads(pickle.dumps(value)) is value
 
 
-def test_a_notification_cannot_be_made_wrongly() -> None:
+def test_an_invalid_notification_cannot_be_created() -> None:
     with pytest.raises(TypeError):
         McpServerStatusUpdatedNotification("a", "starting", None, "reauthenticationRequired")  # type: ignore[call-arg]
     notification: Any = McpServerStatusUpdatedNotification
@@ -178,12 +178,12 @@ def test_a_notification_cannot_be_made_wrongly() -> None:
         notification.from_failure("a", failure().evidence)
 
 
-def test_a_verdict_that_was_forged_says_what_its_evidence_does() -> None:
+def test_from_failure_ignores_a_kind_that_the_evidence_does_not_support() -> None:
     forged = dataclasses.replace(failure(), evidence=Evidence(server="linear"))
     assert McpServerStatusUpdatedNotification.from_failure("linear", forged).failure_reason is None
 
 
-def test_a_known_value_is_one_object() -> None:
+def test_a_known_value_is_a_single_object() -> None:
     line = McpServerStatusUpdatedNotification.reauthentication_required("a", "no").encode()
     for got in [read(line), mcp_startup.decode_lines(line).notifications[0], pickle.loads(pickle.dumps(read(line)))]:
         assert got.status is McpServerStartupState.FAILED
@@ -198,7 +198,7 @@ def test_a_known_value_is_one_object() -> None:
         assert state == state.value and hash(state) == hash(state.value) and str(state) == state.value == f"{state}"
 
 
-def test_an_unknown_value_is_its_text() -> None:
+def test_an_unknown_value_is_equal_to_its_text() -> None:
     status = read(UNKNOWN).status
     assert isinstance(status, McpServerStartupState)
     assert status == "queued" and status == McpServerStartupState("queued")
@@ -208,18 +208,17 @@ def test_an_unknown_value_is_its_text() -> None:
     reason = read(UNKNOWN_REASON).failure_reason
     assert reason == "outOfLuck" and reason is not None and not reason.is_known
     assert '"status":"queued"' in read(UNKNOWN).encode()
-    # An unknown one and a known one of another type share no more than their text.
     assert status != McpServerStartupState.STARTING and status is not None
 
 
 @pytest.mark.parametrize("value", [None, 1, b"ready", ["ready"]])
-def test_what_is_no_text_is_no_value(value: Any) -> None:
+def test_only_strings_are_enum_values(value: Any) -> None:
     with pytest.raises(ValueError):
         McpServerStartupState(value)
 
 
 def test_a_notification_matches() -> None:
-    def said(notification: object) -> str:
+    def describe(notification: object) -> str:
         match notification:
             case McpServerStatusUpdatedNotification(name, McpServerStartupState.READY):
                 return f"{name} is ready"
@@ -234,11 +233,11 @@ def test_a_notification_matches() -> None:
         return "?"
 
     notification = McpServerStatusUpdatedNotification
-    assert said(notification.ready("a")) == "a is ready"
-    assert said(notification.reauthentication_required("a", "no")) == "sign in again to a"
-    assert said(notification.failed("a", "no")) == "a: no"
-    assert said(read(UNKNOWN)) == "queued"
-    assert said(notification.starting("a")) == "?"
+    assert describe(notification.ready("a")) == "a is ready"
+    assert describe(notification.reauthentication_required("a", "no")) == "sign in again to a"
+    assert describe(notification.failed("a", "no")) == "a: no"
+    assert describe(read(UNKNOWN)) == "queued"
+    assert describe(notification.starting("a")) == "?"
 
 
 def test_a_failure_matches() -> None:
@@ -251,12 +250,12 @@ def test_a_failure_matches() -> None:
     raise AssertionError(failure())
 
 
-def test_what_holds_a_secret_does_not_print_it() -> None:
+def test_objects_do_not_print_their_secrets() -> None:
     for one, _ in objects():
         assert "s3cret" not in repr(one) + str(one)
 
 
-def test_the_errors_are_one_tree() -> None:
+def test_every_error_is_an_mcp_startup_error() -> None:
     error = bad_line('{"method":"mcpServer/startupStatus/updated","params":{"name":7,"status":"ready"}}')
     assert isinstance(error, McpStartupError) and isinstance(error, ValueError)
     assert (error.code, error.kind, error.field) == ("decode", DecodeErrorKind.INVALID_TYPE, "params.name")
@@ -277,7 +276,7 @@ def test_the_errors_are_one_tree() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_is_pickled_with_what_it_says(error: McpStartupError) -> None:
+def test_an_error_is_pickled_with_its_details(error: McpStartupError) -> None:
     loaded = pickle.loads(pickle.dumps(error))
     assert type(loaded) is type(error) and loaded.code == error.code and str(loaded) == str(error)
     for name, member in inspect.getmembers(type(error)):
@@ -288,18 +287,18 @@ def test_an_error_is_pickled_with_what_it_says(error: McpStartupError) -> None:
 def test_other_errors_keep_their_code() -> None:
     with pytest.raises(McpStartupError) as raised:
         mcp_startup.judge({"requests": "none"})
-    assert raised.value.code == "invalidArgument" and "a sequence" in str(raised.value)
+    assert raised.value.code == "invalidArgument" and "a list" in str(raised.value)
     assert pickle.loads(pickle.dumps(raised.value)).code == "invalidArgument"
 
 
 @pytest.mark.parametrize("wrong", [None, 1, ["line"], bytearray(b"{}")])
-def test_only_texts_and_bytes_are_read(wrong: Any) -> None:
+def test_only_str_and_bytes_are_accepted(wrong: Any) -> None:
     for read_it in [mcp_startup.decode, mcp_startup.decode_lines, StartupTracker().apply_lines]:
         with pytest.raises(TypeError):
             read_it(wrong)
 
 
-def test_every_line_of_codex_is_read_and_written_again() -> None:
+def test_every_recorded_line_of_codex_is_decoded_and_encoded_unchanged() -> None:
     lines = FIXTURE.read_bytes().splitlines()
     notifications = 0
     for line in lines:
@@ -318,13 +317,13 @@ def test_every_line_of_codex_is_read_and_written_again() -> None:
     assert len(decoded.notifications) == notifications and decoded.errors == ()
 
 
-def test_the_tracker_is_one_for_all_threads() -> None:
+def test_threads_can_share_a_tracker() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     tracker = StartupTracker()
     line = McpServerStatusUpdatedNotification.reauthentication_required("a", "no").encode()
     with ThreadPoolExecutor(8) as pool:
         prompts = list(pool.map(lambda _: tracker.apply_lines(line).prompts, range(200)))
-    # However many say it, and at once: the user is asked once.
+    # The tracker prompts once, although all threads report the failure.
     assert sorted(prompts, reverse=True)[0] == ("a",) and sum(map(len, prompts)) == 1
     assert tracker.reauthentication_required() == ["a"]

@@ -1,4 +1,4 @@
-"""What belongs to a whole process: its end, Ctrl-C, and forks."""
+"""Process exit, Ctrl-C, and forks."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ except KeyboardInterrupt:
     sys.exit(130)
 """
 
-# Leaves in the middle of a check, while its program runs.
-LEAVES = """
+# Exits during a check, while its program runs.
+EXITS = """
 import asyncio, os, sys, mcp_startup
 config, pid_file, how = sys.argv[1:]
 async def until_it_runs(check):
@@ -48,19 +48,19 @@ asyncio.run(main())
 """
 
 
-def test_a_process_that_has_nothing_else_to_do_exits(user: User) -> None:
+def test_an_idle_process_exits(user: User) -> None:
     user.has("ready", "stdio-ready")
     for code in [CHECK, BLOCKING]:
         lines = run_python(code, str(user.config)).split("\n")
         assert sorted(lines) == ["", "ready ready", "ready starting", "stdio-ready ready", "stdio-ready starting"]
-    # And one that has never used it.
+    # So does a process that only imports the package.
     run_python("import mcp_startup")
 
 
 @pytest.mark.parametrize("how", ["exit", "return"])
-def test_a_process_that_leaves_in_the_middle_leaves_no_program(user: User, how: str) -> None:
+def test_a_process_that_exits_during_a_check_leaves_no_program(user: User, how: str) -> None:
     pid_file = user.has_silent_program()
-    run_python(LEAVES, str(user.config), str(pid_file), how)
+    run_python(EXITS, str(user.config), str(pid_file), how)
     wait_for_end(wait_for_pid(pid_file))
 
 
@@ -75,13 +75,12 @@ def test_ctrl_c_interrupts_and_leaves_no_program(user: User, code: str) -> None:
     if code == BLOCKING:
         assert (process.returncode, out, err) == (130, "interrupted\n", "")
     else:
-        # As Python ends when nobody handles it.
+        # Python exits this way if nothing handles the exception.
         assert process.returncode == -signal.SIGINT and err.endswith("KeyboardInterrupt\n"), err
     wait_for_end(pid)
 
 
-def test_ctrl_c_is_heard_within_a_moment(user: User) -> None:
-    """Though no event comes, and though another thread than the main one never hears of a signal."""
+def test_ctrl_c_interrupts_a_blocking_check_that_receives_no_event(user: User) -> None:
     user.has("hangs", timeout_s=600)
     with python(BLOCKING, str(user.config)) as process:
         assert process.stdout is not None and process.stdout.readline() == "hangs starting\n"
@@ -97,7 +96,7 @@ options = {"config": sys.argv[1]}
 async def collect(check):
     return [event async for event in check]
 
-async def signs_in():
+async def sign_in():
     await mcp_startup.begin_sign_in("ready", "http://127.0.0.1:1/", **options)
 
 def raises(call):
@@ -115,14 +114,14 @@ def in_child(held):
         lambda: asyncio.run(mcp_startup.authorization("ready", **options)),
         lambda: asyncio.run(mcp_startup.auth_status("ready", **options)),
         lambda: asyncio.run(mcp_startup.sign_out("ready", **options)),
-        lambda: asyncio.run(signs_in()),
-        # An iterator of the parent's.
+        lambda: asyncio.run(sign_in()),
+        # An iterator that the parent created.
         lambda: asyncio.run(held.__anext__()),
     ]
     for number, call in enumerate(calls):
         if not raises(call):
             return number + 1
-    # What needs no thread works on.
+    # Functions that need no thread still work.
     line = '{"method":"mcpServer/startupStatus/updated","params":{"name":"a","status":"ready"}}'
     assert mcp_startup.decode(line).name == "a"
     assert mcp_startup.judge({}).kind is mcp_startup.StartupFailureKind.OTHER
@@ -135,12 +134,12 @@ async def main():
     if pid == 0:
         status = 99
         try:
-            # A loop that is running is the parent's: the child has its own.
+            # The running loop belongs to the parent. The child creates its own.
             asyncio.events._set_running_loop(None)
             status = in_child(held)
             del held
         finally:
-            # As multiprocessing ends its children: with their atexit, or without.
+            # multiprocessing ends its children with or without their atexit functions.
             if sys.argv[2] == "exit":
                 os._exit(status)
             import atexit
@@ -148,7 +147,7 @@ async def main():
             os._exit(status)
     _, status = os.waitpid(pid, 0)
     print("child", os.waitstatus_to_exitcode(status))
-    # The parent's goes on.
+    # The parent's iterator still works.
     await held.__anext__()
     held.close()
     print("parent", len(await collect(mcp_startup.check(**options))))
@@ -159,12 +158,12 @@ asyncio.run(main())
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("end", ["exit", "atexit"])
-def test_used_after_a_fork_it_says_so_and_does_not_hang(user: User, end: str) -> None:
+def test_use_after_a_fork_raises_an_error_instead_of_hanging(user: User, end: str) -> None:
     user.has("ready")
     assert run_python(FORKED, str(user.config), end) == "child 0\nparent 2\n"
 
 
-FORKS_WHILE_IT_RUNS = """
+FORKS_DURING_A_CHECK = """
 import asyncio, os, sys, mcp_startup
 config, pid_file = sys.argv[1:]
 async def main():
@@ -176,12 +175,12 @@ async def main():
         program = int(file.read())
     pid = os.fork()
     if pid == 0:
-        # What it has of the parent's is forgotten, and it ends.
+        # The child drops the parent's check and exits.
         check.close()
         del check
         os._exit(0)
     os.waitpid(pid, 0)
-    # The program is the parent's, and runs on.
+    # The program belongs to the parent and still runs.
     os.kill(program, 0)
     with open(f"/proc/{program}/stat") as stat:
         assert stat.read().rsplit(")", 1)[1].split()[0] != "Z"
@@ -192,9 +191,9 @@ asyncio.run(main())
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="no /proc here")
-def test_a_child_that_ends_takes_no_program_of_its_parent_with_it(user: User) -> None:
+def test_a_child_that_exits_does_not_end_the_programs_of_its_parent(user: User) -> None:
     pid_file = user.has_silent_program()
-    assert run_python(FORKS_WHILE_IT_RUNS, str(user.config), str(pid_file)) == "['cancelled']\n"
+    assert run_python(FORKS_DURING_A_CHECK, str(user.config), str(pid_file)) == "['cancelled']\n"
 
 
 USED_ONLY_AFTER_A_FORK = """
@@ -209,7 +208,7 @@ print(os.waitstatus_to_exitcode(status), len(list(mcp_startup.check_blocking(con
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_imported_before_a_fork_and_used_after_it_works(user: User) -> None:
+def test_a_process_can_import_before_a_fork_and_use_after_it(user: User) -> None:
     user.has("ready")
     assert run_python(USED_ONLY_AFTER_A_FORK, str(user.config)) == "2 2\n"
 
@@ -227,13 +226,13 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_what_the_error_advises_works(user: User, method: str) -> None:
+def test_spawn_and_forkserver_work(user: User, method: str) -> None:
     if method == "forkserver" and sys.platform == "win32":
         pytest.skip("no forkserver here")
     user.has("ready")
     script = user.home / "spawned.py"
     script.write_text(SPAWNED)
-    # From a file: a new process of its own imports that.
+    # A file, because the new processes import the main module.
     done = subprocess.run(
         [sys.executable, str(script), str(user.config), method],
         capture_output=True, text=True, timeout=DEADLINE_S, stdin=subprocess.DEVNULL,

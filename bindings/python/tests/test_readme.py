@@ -1,4 +1,4 @@
-"""The examples of the README: each stands there as it is in `examples/`, and is run against the lab."""
+"""Checks that the README contains the examples of `examples/` verbatim, and runs each of them against the lab."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ EXAMPLES = HERE.parent / "examples"
 
 @pytest.fixture
 def codex_user(lab: Lab, tmp_path: Path) -> User:
-    """Somebody whose configuration is where Codex has it."""
+    """A user whose configuration is where Codex stores it."""
     home = tmp_path / ".codex"
     home.mkdir()
     return User(lab, home)
 
 
 def environment(user: User) -> dict[str, str]:
-    # Where `webbrowser` finds a browser; without a screen it would not look at any other.
+    # `webbrowser` uses this browser. Without a display, it uses no other.
     browser = shlex.join([sys.executable, str(HERE / "browser.py"), "%s"])
     kept = {name: value for name, value in os.environ.items() if name != "CODEX_HOME"}
     return {**kept, "HOME": str(user.home.parent), "BROWSER": browser}
@@ -48,7 +48,7 @@ def example(user: User, name: str, *arguments: str, status: int = 0, **more: Any
     return done
 
 
-def test_the_readme_has_the_examples_as_they_are() -> None:
+def test_the_readme_contains_every_example_verbatim() -> None:
     text = README.read_text(encoding="utf-8")
     blocks = re.findall(r"<!-- examples/(\S+) -->\n```python\n(.*?)```", text, re.DOTALL)
     assert text.count("```python") == len(blocks)
@@ -73,7 +73,7 @@ def test_check(codex_user: User) -> None:
 def test_events(codex_user: User) -> None:
     codex_user.has("ready", "first-sign-in", "expired-no-refresh", "server-500", "access-denied")
     lines = example(codex_user, "events.py").stdout.splitlines()
-    assert "expired-no-refresh: you were signed in, and have to sign in again" in lines
+    assert "expired-no-refresh: your sign-in has expired. Sign in again." in lines
     buttons = sorted(line.rsplit("[", 1)[1] for line in lines if line.endswith("]"))
     assert buttons == ["Reconnect]", "Sign in]", "Try again]"]
     assert len(lines) == 5
@@ -84,20 +84,20 @@ def test_tracker(codex_user: User) -> None:
         messages = [json.loads(line)["params"] for line in lines]
         lines.seek(0)
         printed = example(codex_user, "tracker.py", stdin=lines).stdout.splitlines()
-    again = {said["name"] for said in messages if said["failureReason"] == "reauthenticationRequired"}
-    asked = [line.split(" needs you")[0] for line in printed if line.endswith("Reconnect?")]
-    assert again and sorted(asked) == sorted(again)
-    assert len(printed) == len(asked) + len({(said["threadId"], said["name"]) for said in messages})
+    again = {params["name"] for params in messages if params["failureReason"] == "reauthenticationRequired"}
+    prompts = [line.split(" needs you")[0] for line in printed if line.endswith("Reconnect?")]
+    assert again and sorted(prompts) == sorted(again)
+    assert len(printed) == len(prompts) + len({(params["threadId"], params["name"]) for params in messages})
 
 
 @pytest.mark.parametrize("row", ["ready-stored-token", "revoked-refreshes", "expired-rotates", "ready"])
 def test_mcp_sdk(codex_user: User, row: str) -> None:
     codex_user.has(row)
-    # As many as the server has, which is not what matters here.
+    # The number of tools does not matter here.
     assert example(codex_user, "mcp_sdk.py", row, codex_user.lab.url(row)).stdout.startswith("['tool-1'")
-    wanted = codex_user.lab.rows[row]["expect"]
-    assert codex_user.lab.tokens_sent(row) == wanted["tokensSent"]
-    assert codex_user.lab.refreshes(row) == (wanted.get("refreshTokensSent") or [])
+    expected = codex_user.lab.rows[row]["expect"]
+    assert codex_user.lab.tokens_sent(row) == expected["tokensSent"]
+    assert codex_user.lab.refreshes(row) == (expected.get("refreshTokensSent") or [])
 
 
 def test_mcp_sdk_ends_with_the_verdict(codex_user: User) -> None:
@@ -132,7 +132,7 @@ def test_watch(codex_user: User) -> None:
 
 
 def test_own_store(codex_user: User) -> None:
-    # It is not where Codex keeps credentials: so nobody is signed in there.
+    # The user's credentials are in Codex's store, and not in this one.
     codex_user.has("ready-stored-token", "ready")
     lines = example(codex_user, "own_store.py").stdout.splitlines()
     assert {"ready ready", "ready-stored-token failed"} < set(lines)

@@ -1,4 +1,4 @@
-"""A credential store that is written in Python."""
+"""Credential stores written in Python: `test_credential_store`, and how the engine uses a store."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ READY, FAILED = McpServerStartupState.READY, McpServerStartupState.FAILED
 
 
 class Stored:
-    """A row of the lab whose record is in a store of the application's own."""
+    """A row of the lab whose record is in a custom store."""
 
     def __init__(self, lab: Lab, name: str, store: MemoryStore) -> None:
         self.lab, self.name, self.store = lab, name, store
@@ -61,21 +61,21 @@ async def closing(options: mcp_startup.Options) -> StartupEvent:
     return events[-1]
 
 
-async def test_a_good_store_passes() -> None:
+async def test_a_correct_store_passes() -> None:
     store = MemoryStore()
     await mcp_startup.test_credential_store(store)
     assert store.held == set()
 
 
 @pytest.mark.parametrize("store", [Forgets, Overwrites, LocksNothing, Mixes, Raises, CannotReplace, CannotLock])
-async def test_a_broken_store_is_named(store: type[MemoryStore]) -> None:
+async def test_a_broken_store_is_reported(store: type[MemoryStore]) -> None:
     with pytest.raises(CredentialStoreError) as raised:
         await mcp_startup.test_credential_store(store())
-    assert raised.value.code == "credentialStore" and "the store does not do what it must" in str(raised.value)
+    assert raised.value.code == "credentialStore" and "the credential store failed the conformance test" in str(raised.value)
 
 
 @pytest.mark.parametrize("waits", ["asyncio", "blocking"])
-async def test_it_is_asked_for_what_is_stored(lab: Lab, waits: str) -> None:
+async def test_a_check_uses_the_stored_token(lab: Lab, waits: str) -> None:
     stored = Stored(lab, "ready-stored-token", MemoryStore())
     if waits == "asyncio":
         event = await closing(stored.options)
@@ -89,7 +89,7 @@ async def test_it_is_asked_for_what_is_stored(lab: Lab, waits: str) -> None:
 
 
 @pytest.mark.parametrize("waits", ["asyncio", "blocking"])
-async def test_it_keeps_a_rotated_token(lab: Lab, waits: str) -> None:
+async def test_a_rotated_token_is_stored(lab: Lab, waits: str) -> None:
     stored = Stored(lab, "expired-rotates", MemoryStore())
     if waits == "asyncio":
         event = await closing(stored.options)
@@ -100,10 +100,10 @@ async def test_it_keeps_a_rotated_token(lab: Lab, waits: str) -> None:
     record = stored.record()
     assert (record["access_token"], record["refresh_token"]) == ("fresh-token-1", "fresh-refresh-1")
     assert lab.refreshes(stored.name) == ["good-refresh"]
-    await asyncio.to_thread(wait_until, "the lock is given back", lambda: not stored.store.held)
+    await asyncio.to_thread(wait_until, "the lock is released", lambda: not stored.store.held)
 
 
-async def test_signing_in_and_out_goes_through_it(lab: Lab) -> None:
+async def test_sign_in_and_sign_out_use_the_store(lab: Lab) -> None:
     stored = Stored(lab, "first-sign-in", MemoryStore())
     await sign_in(stored.name, **stored.options)
     assert stored.record()["access_token"] == "fresh-token-1"
@@ -129,8 +129,8 @@ async def test_a_store_that_raises_does_not_mean_signed_out(lab: Lab) -> None:
     assert raised.value.failure.kind is StartupFailureKind.CREDENTIAL_STORE_UNAVAILABLE
 
 
-async def test_a_store_that_cannot_be_written_to_is_not_given_a_rotated_token(lab: Lab) -> None:
-    """It has to prove that it can write before the old refresh token is spent."""
+async def test_no_refresh_is_sent_if_the_store_cannot_be_written(lab: Lab) -> None:
+    """The store must prove that it is writable before the old refresh token is used."""
     stored = Stored(lab, "expired-rotates", CannotReplace())
     failure = (await closing(stored.options)).failure
     assert failure is not None and failure.kind is StartupFailureKind.CREDENTIAL_STORE_UNAVAILABLE
@@ -141,7 +141,7 @@ async def test_a_store_that_cannot_be_written_to_is_not_given_a_rotated_token(la
     assert raised.value.kind == "storeFailed"
 
 
-async def test_what_is_stored_and_is_no_record_is_corrupt(lab: Lab) -> None:
+async def test_a_malformed_record_is_corrupt(lab: Lab) -> None:
     stored = Stored(lab, "ready-stored-token", MemoryStore())
     stored.store.records[stored.key] = "{"
     status = await mcp_startup.auth_status(stored.name, **stored.options)
@@ -149,7 +149,7 @@ async def test_what_is_stored_and_is_no_record_is_corrupt(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("answer", [7, b"{}", object()])
-async def test_an_answer_of_another_type_is_an_error_of_the_store(lab: Lab, answer: Any) -> None:
+async def test_a_result_of_the_wrong_type_is_an_error_of_the_store(lab: Lab, answer: Any) -> None:
     stored = Stored(lab, "ready-stored-token", MemoryStore())
 
     async def load(key: str) -> Any:
@@ -160,8 +160,8 @@ async def test_an_answer_of_another_type_is_an_error_of_the_store(lab: Lab, answ
     assert status.store_error is not None and "TypeError" in status.store_error.detail
 
 
-async def test_no_secret_of_an_error_is_shown(lab: Lab) -> None:
-    """A database quotes the statement that failed, and with it what was to be stored."""
+async def test_secrets_in_an_error_of_the_store_are_masked(lab: Lab) -> None:
+    """A database quotes the statement that failed, which contains the record."""
     stored = Stored(lab, "first-sign-in", MemoryStore())
 
     async def replace(key: str, expected: str | None, new: str | None) -> bool:
@@ -173,23 +173,23 @@ async def test_no_secret_of_an_error_is_shown(lab: Lab) -> None:
     assert "fresh-token-1" not in repr(raised.value) and "fresh-refresh-1" not in repr(raised.value)
 
 
-async def test_a_lock_that_somebody_holds_is_waited_for(lab: Lab) -> None:
+async def test_a_check_waits_for_the_lock_and_uses_the_token_that_the_holder_stored(lab: Lab) -> None:
     stored = Stored(lab, "expired-rotates", MemoryStore())
     async with stored.store.lock(stored.key):
         task = asyncio.create_task(closing(stored.options))
         await asyncio.to_thread(wait_until, "it waits for the lock", lambda: stored.store.waiting)
-        # Who holds it has refreshed meanwhile.
+        # Meanwhile, the holder of the lock refreshes the token.
         record = stored.record()
         record |= {"access_token": "good-token", "expires_at": None, "refresh_token": "theirs"}
         stored.store.records[stored.key] = json.dumps(record)
         assert not task.done() and lab.refreshes(stored.name) == []
     assert (await task).notification.status is READY
-    # So nothing is sent, and their token is used.
+    # The check sends no refresh and uses the holder's token.
     assert lab.refreshes(stored.name) == [] and lab.tokens_sent(stored.name) == ["good-token"]
     assert stored.record()["refresh_token"] == "theirs"
 
 
-async def test_who_is_cancelled_while_it_waits_for_a_lock_does_not_keep_it(lab: Lab) -> None:
+async def test_a_check_that_is_cancelled_while_it_waits_for_a_lock_does_not_hold_it(lab: Lab) -> None:
     stored = Stored(lab, "expired-rotates", MemoryStore())
     async with stored.store.lock(stored.key):
         task = asyncio.create_task(closing(stored.options))
@@ -198,21 +198,20 @@ async def test_who_is_cancelled_while_it_waits_for_a_lock_does_not_keep_it(lab: 
         with pytest.raises(asyncio.CancelledError):
             await task
     await asyncio.to_thread(
-        wait_until, "nobody holds it", lambda: not stored.store.waiting and not stored.store.held
+        wait_until, "the lock is free", lambda: not stored.store.waiting and not stored.store.held
     )
     assert lab.refreshes(stored.name) == []
     assert (await closing(stored.options)).notification.status is READY
 
 
-async def test_who_is_cancelled_while_it_holds_a_lock_gives_it_back(lab: Lab) -> None:
-    """And the refresh that was sent is saved."""
+async def test_a_check_that_is_cancelled_during_a_refresh_saves_the_token_and_releases_the_lock(lab: Lab) -> None:
     stored = Stored(lab, "expired-rotates", MemoryStore())
-    original, sent, go_on = stored.store.replace, asyncio.Event(), asyncio.Event()
+    original, sent, proceed = stored.store.replace, asyncio.Event(), asyncio.Event()
 
     async def replace(key: str, expected: str | None, new: str | None) -> bool:
         if lab.refreshes(stored.name):
             sent.set()
-            await go_on.wait()
+            await proceed.wait()
         return await original(key, expected, new)
 
     stored.store.replace = replace  # type: ignore[method-assign]
@@ -222,12 +221,12 @@ async def test_who_is_cancelled_while_it_holds_a_lock_gives_it_back(lab: Lab) ->
     with pytest.raises(asyncio.CancelledError):
         await task
     assert stored.store.held == {stored.key}
-    go_on.set()
-    await asyncio.to_thread(wait_until, "the lock is given back", lambda: not stored.store.held)
+    proceed.set()
+    await asyncio.to_thread(wait_until, "the lock is released", lambda: not stored.store.held)
     assert stored.record()["refresh_token"] == "fresh-refresh-1"
 
 
-async def test_a_watch_sees_what_is_stored_by_hand(lab: Lab) -> None:
+async def test_a_watch_notices_a_sign_in_through_the_store(lab: Lab) -> None:
     stored = Stored(lab, "first-sign-in", MemoryStore())
     async with mcp_startup.watch(**stored.options) as watch:
         async for event in watch:
@@ -237,7 +236,7 @@ async def test_a_watch_sees_what_is_stored_by_hand(lab: Lab) -> None:
                 break
 
 
-async def test_two_loops_may_have_one_store(lab: Lab) -> None:
+async def test_several_event_loops_can_share_a_store(lab: Lab) -> None:
     stored = Stored(lab, "expired-rotates", MemoryStore())
     headers = await asyncio.gather(
         *(
@@ -249,8 +248,8 @@ async def test_two_loops_may_have_one_store(lab: Lab) -> None:
     assert lab.refreshes(stored.name) == ["good-refresh"]
 
 
-async def test_a_lock_is_left_by_the_task_that_entered_it(lab: Lab) -> None:
-    """As `asyncio.timeout`, a task group or a lock of a thread want it."""
+async def test_a_lock_is_released_by_the_task_that_acquired_it(lab: Lab) -> None:
+    """`asyncio.timeout`, task groups and thread locks require it."""
     stored = Stored(lab, "expired-rotates", MemoryStore())
     original, entered, left = stored.store.lock, [], []
 
@@ -263,12 +262,12 @@ async def test_a_lock_is_left_by_the_task_that_entered_it(lab: Lab) -> None:
 
     stored.store.lock = lock  # type: ignore[method-assign]
     await closing(stored.options)
-    await asyncio.to_thread(wait_until, "it is left", lambda: left)
+    await asyncio.to_thread(wait_until, "the lock is released", lambda: left)
     assert entered == left
 
 
-# A store in a file. Its `replace` is slow once the refresh was sent, and the loop is closed meanwhile.
-LEAVES_WITH_A_REFRESH_UNDER_WAY = """
+# A store in a file. Its `replace` is slow once the refresh was sent, and the loop is closed in the meantime.
+EXITS_DURING_A_REFRESH = """
 import asyncio, json, sys, time
 from contextlib import asynccontextmanager
 import mcp_startup
@@ -313,11 +312,11 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("how", ["returns", "exits"])
-def test_a_refresh_is_saved_though_the_loop_and_the_process_end(lab: Lab, tmp_path: Path, how: str) -> None:
+def test_a_refreshed_token_is_stored_although_the_loop_and_the_process_end(lab: Lab, tmp_path: Path, how: str) -> None:
     name = "expired-rotates"
     key = key_of(name, lab.url(name))
     file = tmp_path / "records.json"
     file.write_text(json.dumps({key: json.dumps(lab.record(name))}))
-    run_python(LEAVES_WITH_A_REFRESH_UNDER_WAY, str(file), name, lab.url(name), how)
+    run_python(EXITS_DURING_A_REFRESH, str(file), name, lab.url(name), how)
     record = json.loads(json.loads(file.read_text())[key])
     assert (record["access_token"], record["refresh_token"]) == ("fresh-token-1", "fresh-refresh-1")

@@ -1,4 +1,4 @@
-"""What type checkers say of the package as it is installed, and of programs that use it."""
+"""Type checkers accept the installed package and programs that use it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLES = HERE.parent / "examples"
 
 
 def passes(folder: Path, *command: str) -> None:
-    # Not in this folder: what is checked is what is installed.
+    # Run in another folder, so that the installed package is checked and not the sources.
     done = subprocess.run(
         [sys.executable, "-m", *command], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
@@ -26,7 +26,7 @@ def passes(folder: Path, *command: str) -> None:
 
 
 def pyright(folder: Path, *include: Path) -> None:
-    """Checks copies of these, strictly, as the oldest Python that is supported reads them."""
+    """Checks copies of these paths in strict mode for the oldest supported Python version."""
     for path in include:
         copy = shutil.copytree if path.is_dir() else shutil.copy
         copy(path, folder / path.name)
@@ -34,7 +34,7 @@ def pyright(folder: Path, *include: Path) -> None:
         "include": [path.name for path in include],
         "typeCheckingMode": "strict",
         "pythonVersion": "3.10",
-        # The native module is used by the rest of its package.
+        # The rest of the package uses its private native module.
         "reportPrivateUsage": "none",
     }
     (folder / "pyrightconfig.json").write_text(json.dumps(settings))
@@ -50,24 +50,24 @@ def test_pyright_accepts_the_package(tmp_path: Path) -> None:
     pyright(tmp_path, PACKAGE)
 
 
-def test_the_stub_is_of_this_module(tmp_path: Path) -> None:
+def test_the_stub_matches_the_native_module(tmp_path: Path) -> None:
     passes(tmp_path, "mypy.stubtest", "mcp_startup")
 
 
-def test_mypy_reads_the_calls_as_they_are_meant(tmp_path: Path) -> None:
+def test_mypy_infers_the_types_of_the_main_calls(tmp_path: Path) -> None:
     passes(tmp_path, "mypy", "--strict", "--python-version", "3.10", str(HERE / "typed_usage.py"))
 
 
-def test_pyright_reads_the_calls_as_they_are_meant(tmp_path: Path) -> None:
+def test_pyright_infers_the_types_of_the_main_calls(tmp_path: Path) -> None:
     pyright(tmp_path, HERE / "typed_usage.py")
 
 
-def test_the_examples_are_typed(tmp_path: Path) -> None:
+def test_mypy_accepts_the_examples(tmp_path: Path) -> None:
     for example in sorted(EXAMPLES.glob("*.py")):
         passes(tmp_path, "mypy", "--strict", "--python-version", "3.10", str(example))
 
 
-def test_what_type_checkers_need_is_not_needed_to_run(tmp_path: Path) -> None:
-    """`typing_extensions` is known to every type checker, and need not be installed."""
+def test_typing_extensions_is_not_needed_at_run_time(tmp_path: Path) -> None:
+    """Type checkers know `typing_extensions` even if it is not installed."""
     code = "import sys; sys.modules['typing_extensions'] = None; import mcp_startup"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)

@@ -1,7 +1,7 @@
-"""The data files of `tests/vectors`, which every language runs: here in Python.
+"""Runs the test vectors of `tests/vectors`, as every language does.
 
-Each prints how many cases it ran, names every case that failed with what it got and what was wanted, and has run as many as the
-file holds.
+Each test prints how many cases it ran, reports every case that failed with the actual and the expected value, and fails unless it
+ran every case of the file.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Case = dict[str, Any]
 
 
 class Wrong(Exception):
-    """What a case comes to is not what is wanted."""
+    """A case did not have the expected result."""
 
 
-def equal(what: str, got: Any, wanted: Any) -> None:
-    # Their JSON: 1, 1.0 and true are equal in Python.
-    if json.dumps(got, sort_keys=True) != json.dumps(wanted, sort_keys=True):
-        raise Wrong(f"  {what}\n     got {json.dumps(got)}\n  wanted {json.dumps(wanted)}")
+def equal(what: str, got: Any, expected: Any) -> None:
+    # Compare the JSON, because 1, 1.0 and True are equal in Python.
+    if json.dumps(got, sort_keys=True) != json.dumps(expected, sort_keys=True):
+        raise Wrong(f"  {what}\n       got {json.dumps(got)}\n  expected {json.dumps(expected)}")
 
 
 def only(case: Case, *fields: str) -> None:
@@ -47,7 +47,7 @@ def run(file: str, check: Callable[[Case], None], capsys: pytest.CaptureFixture[
     for case in cases:
         assert case.get("name"), f"{file}: a case has no name: {case}"
         assert case.get("source"), f"{file}: {case['name']}: no source"
-        assert case["name"] not in names, f"{file}: {case['name']}: stands twice"
+        assert case["name"] not in names, f"{file}: {case['name']}: the name is not unique"
         names.add(case["name"])
         try:
             check(case)
@@ -56,7 +56,7 @@ def run(file: str, check: Callable[[Case], None], capsys: pytest.CaptureFixture[
         except Exception as error:
             failures.append(f"{file}: {case['name']} ({case['source']})\n  {error!r}")
         ran += 1
-    # Past the capture of pytest: the count is part of what a run says.
+    # Bypass pytest's capture, so that the count is always printed.
     with capsys.disabled():
         print(f"\nvectors: {file} {ran} cases (python)", flush=True)
     assert ran == len(cases) > 0, f"{file}: not every case was run"
@@ -70,7 +70,7 @@ def bytes_of(case: Case, text: str) -> bytes:
 
 
 def params(notification: McpServerStatusUpdatedNotification | mcp_startup.TrackedServer | None) -> Any:
-    """The fields of a notification, read one by one, under their names on the wire."""
+    """The fields of a notification, under their JSON names."""
     if notification is None:
         return None
     return {
@@ -83,7 +83,7 @@ def params(notification: McpServerStatusUpdatedNotification | mcp_startup.Tracke
 
 
 def wire(value: Any) -> Any:
-    """A value as the wire has it: what is `None` is left out, and an absent list of requests is not written as an empty one."""
+    """The JSON form of a value. Fields that are `None` and an empty list of requests are left out."""
     if dataclasses.is_dataclass(value):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {
@@ -94,19 +94,19 @@ def wire(value: Any) -> Any:
     return [wire(item) for item in value] if isinstance(value, tuple) else value
 
 
-def error_is(got: DecodeError, wanted: Case) -> None:
-    equal("field", got.field, wanted.get("field"))
-    # Left out, or null, where the design does not tell two kinds apart.
-    if wanted.get("kind") is not None:
-        equal("kind", got.kind, wanted["kind"])
-    if wanted.get("field") and wanted["field"] not in str(got):
-        raise Wrong(f"  message does not name {wanted['field']}: {got}")
+def error_is(got: DecodeError, expected: Case) -> None:
+    equal("field", got.field, expected.get("field"))
+    # A case has no kind if the contract does not distinguish between two kinds.
+    if expected.get("kind") is not None:
+        equal("kind", got.kind, expected["kind"])
+    if expected.get("field") and expected["field"] not in str(got):
+        raise Wrong(f"  message does not name {expected['field']}: {got}")
 
 
-def errors_are(got: tuple[LineError, ...], wanted: list[Case]) -> None:
-    equal("numbers of the bad lines", [error.line for error in got], [error["line"] for error in wanted])
-    for error, wanted_error in zip(got, wanted):
-        error_is(error.error, wanted_error)
+def errors_are(got: tuple[LineError, ...], expected: list[Case]) -> None:
+    equal("numbers of the invalid lines", [error.line for error in got], [error["line"] for error in expected])
+    for error, expected_error in zip(got, expected):
+        error_is(error.error, expected_error)
 
 
 def check_decode(case: Case) -> None:
@@ -115,16 +115,16 @@ def check_decode(case: Case) -> None:
         raise Wrong("the case itself is wrong: either a notification or an error")
     line = bytes_of(case, "line")
     inputs: list[str | bytes] = [line] if "hex" in case else [line, case["line"]]
-    for given in inputs:
+    for value in inputs:
         try:
-            got = mcp_startup.decode(given)
+            got = mcp_startup.decode(value)
         except DecodeError as error:
             if "error" not in case:
-                raise Wrong(f"     got {error!r}\n  wanted {case['notification']}") from None
+                raise Wrong(f"       got {error!r}\n  expected {case['notification']}") from None
             error_is(error, case["error"])
         else:
             if "error" in case:
-                raise Wrong(f"     got {got}\n  wanted an error {case['error']}")
+                raise Wrong(f"       got {got}\n  expected an error {case['error']}")
             equal("notification", params(got), case["notification"])
             if "encoded" in case:
                 equal("encoded", got and got.encode(), case["encoded"])
@@ -137,7 +137,7 @@ def check_encode(case: Case) -> None:
     built = make(case["server"], *error, thread_id=case.get("threadId"))
     equal("line", built.encode(), case["line"])
     if mcp_startup.decode(case["line"]) != built:
-        raise Wrong(f"  read again\n     got {mcp_startup.decode(case['line'])}\n  wanted {built}")
+        raise Wrong(f"  decoded again\n       got {mcp_startup.decode(case['line'])}\n  expected {built}")
 
 
 def check_lines(case: Case) -> None:
@@ -196,7 +196,7 @@ def check_assess(case: Case) -> None:
         )
         worth = mcp_startup.assess(facts, now_ms=case["nowMs"])
     equal("worth", worth and wire(worth), case["worth"])
-    # Null where the configuration carries the authorization, and nobody asks.
+    # Null if the configuration contains authorization, so that the stored credential is not used.
     if case["firstRequest"] is not None:
         equal("firstRequest", mcp_startup.first_request(worth), case["firstRequest"])
     status = mcp_startup.auth_status_of(
@@ -208,17 +208,17 @@ def check_assess(case: Case) -> None:
 def check_judge(case: Case) -> None:
     only(case, "evidence", "kind", "recovery", "failureReason", "messageContains")
     failure = mcp_startup.judge(case["evidence"])
-    # Nothing of it was lost on the way in or out: neither as JSON nor as objects.
+    # The evidence is complete, both as JSON and as objects.
     equal("evidence", wire(failure.evidence), case["evidence"])
     if mcp_startup.judge(failure.evidence) != failure:
-        raise Wrong(f"  judged as an object\n     got {mcp_startup.judge(failure.evidence)}\n  wanted {failure}")
-    # Left out, with the recovery, where only the reason follows from the design.
+        raise Wrong(f"  judged as an object\n       got {mcp_startup.judge(failure.evidence)}\n  expected {failure}")
+    # A case leaves out the kind and the recovery if the design specifies only the reason.
     if "kind" in case:
         equal("kind", failure.kind, case["kind"])
         equal("recovery", failure.recovery, case["recovery"])
-    said = McpServerStatusUpdatedNotification.from_failure("linear", failure)
-    equal("failureReason", said.failure_reason, case["failureReason"])
-    equal("error", said.error, failure.message)
+    notification = McpServerStatusUpdatedNotification.from_failure("linear", failure)
+    equal("failureReason", notification.failure_reason, case["failureReason"])
+    equal("error", notification.error, failure.message)
     message = failure.message
     if not 0 < len(message) <= 300:
         raise Wrong(f"  message of {len(message)} characters: {message!r}")

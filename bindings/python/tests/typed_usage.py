@@ -1,4 +1,4 @@
-"""What type checkers make of the main calls. It is checked, and never run."""
+"""Type-checked but never run: the types of the main calls."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def reading(line: str, data: bytes) -> None:
         assert_type(bad.error.kind, DecodeErrorKind)
         assert_type(bad.error.field, str | None)
     assert_type(McpServerStatusUpdatedNotification.ready("a", thread_id="t"), McpServerStatusUpdatedNotification)
-    # A state is a text too.
+    # A state is also a string.
     text: str = notification.status
     assert_type(mcp_startup.METHOD, str)
     assert_type(mcp_startup.__version__, str)
@@ -102,7 +102,7 @@ def judging(evidence: Evidence) -> None:
 
 
 class Store:
-    """A store; what its arguments are called is its own affair."""
+    """A store. Its parameter names can differ from those of `CredentialStore`."""
 
     async def load(self, record_key: str) -> str | None:
         return None

@@ -1,7 +1,7 @@
 // swift-tools-version: 6.0
 import PackageDescription
 
-// A package of its own, so that the one above is its library alone. `scripts/swift bench` builds and runs it.
+// A separate package, so that the library's package has no executable. `scripts/swift bench` builds and runs it.
 let package = Package(
     name: "bench",
     platforms: [.macOS(.v13)],

@@ -1,7 +1,7 @@
-// How fast lines are read and folded, on what Codex's app-server really sent. Prints one JSON line:
-//   ratio  the time of bare `JSON.parse` over that of `decode`, for the same lines: 1 would be as fast as parsing alone.
-// Each is the median of 5 rounds. Within a round all are measured in turn, a few ms each and many times, so that a busy
-// machine slows all of them alike.
+// Measures how fast lines recorded from Codex's app-server are decoded and tracked. Prints one JSON line:
+//   ratio  the time of `JSON.parse` divided by the time of `decode` for the same lines; 1 means as fast as parsing.
+// Each value is the median of 5 rounds. A round measures everything in turn, a few ms at a time and many times over, so
+// that a busy machine slows all measurements equally.
 
 import { readFileSync } from "node:fs";
 import { decode, StartupTracker } from "@mcp-startup/protocol";
@@ -10,10 +10,10 @@ const fixture = new URL("../../../tests/fixtures/codex-app-server-0.169.0.jsonl"
 const text = readFileSync(fixture, "utf8");
 const lines = text.split("\n").filter((line) => line !== "");
 
-// Kept outside, so that no engine may leave out the work.
+// Stored outside the loops, so that the engine can't optimize the work away.
 let last;
 
-/** The time that `work` takes for each of its `size` parts, in ns. */
+/** The time that `work` takes for each of its `size` parts, in nanoseconds. */
 function timed(repeats, size, work) {
   const start = process.hrtime.bigint();
   for (let repeat = 0; repeat < repeats; repeat++) work();
@@ -34,7 +34,7 @@ const measures = {
     timed(400, lines.length, () => {
       for (const line of lines) last = decode(line);
     }),
-  // Each repeat starts every server again, so that most notifications are a change.
+  // Each repetition starts every server again, so most notifications are changes.
   apply: () =>
     timed(400, lines.length, () => {
       for (const notification of notifications) last = tracker.apply(notification);
@@ -56,7 +56,7 @@ function round() {
   return sums;
 }
 
-round(); // to warm up
+round(); // warm-up
 const rounds = Array.from({ length: 5 }, round);
 const nsOf = (name) => Math.round(median(rounds.map((round) => round[name])));
 

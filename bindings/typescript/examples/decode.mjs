@@ -11,7 +11,7 @@ const lines = [
 for (const line of lines) {
   try {
     const notification = decode(line);
-    if (notification === null) continue; // another message
+    if (notification === null) continue; // A blank line or another message.
     console.log(`${notification.name}: ${label(notification)}`);
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
@@ -30,6 +30,6 @@ function label({ status, error, failureReason }) {
     case "cancelled":
       return "cancelled";
     default:
-      return `${status} (said by a newer server)`;
+      return `${status} (from a newer server)`;
   }
 }

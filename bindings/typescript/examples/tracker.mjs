@@ -3,7 +3,7 @@ import { encode, StartupTracker, startupNotification } from "@mcp-startup/protoc
 const tracker = new StartupTracker();
 const { reauthenticationRequired, ready } = startupNotification;
 
-// Two threads report the same expired sign-in: the user is asked once.
+// Two threads report the same expired sign-in. The tracker prompts once.
 const batch = ["thread-1", "thread-2"].map((thread) => encode(reauthenticationRequired("linear", "expired", thread)));
 const { changed, prompts } = tracker.applyLines(batch.join("\n"));
 console.log(changed.length, "changed, ask about", prompts);

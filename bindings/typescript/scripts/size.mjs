@@ -1,5 +1,5 @@
-// The size of the whole package as a browser would get it: one file, minified, gzipped. Prints one JSON line; exit status
-// 1 at or above the limit.
+// Measures the size of the whole package for a browser: one file, minified and gzipped. Prints one JSON line, and exits
+// with 1 at or above the limit.
 
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -12,7 +12,7 @@ const { outputFiles } = await build({
   bundle: true,
   minify: true,
   format: "esm",
-  // Anything of Node's would not be found.
+  // An import of a Node module fails the build.
   platform: "browser",
   write: false,
 });

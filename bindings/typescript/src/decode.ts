@@ -8,13 +8,13 @@ import {
   received,
 } from "./notification.js";
 
-/** A line that is no message of ours and no other well-formed message either. */
+/** Thrown for a line that is not a well-formed JSON-RPC message, or whose notification has invalid fields. */
 export class DecodeError extends Error {
   override readonly name = "DecodeError";
   readonly code = "MCP_STARTUP_DECODE_ERROR";
-  /** What is wrong, as a stable value. */
+  /** The kind of error, as a stable value. */
   readonly kind: DecodeErrorKind;
-  /** The field it is about, as a path: `method`, `params`, `params.name`, … */
+  /** The path of the invalid field: `method`, `params`, `params.name`, …; `null` if no single field is at fault. */
   readonly field: string | null;
 
   constructor(kind: DecodeErrorKind, field: string | null, message: string) {
@@ -24,36 +24,38 @@ export class DecodeError extends Error {
   }
 }
 
-/** A bad line among many. */
+/** An invalid line in a batch. */
 export type LineError = {
-  /** The number of the line, from 1, blank lines and lines of other messages counted. */
+  /** The line number, starting at 1. Blank lines and other messages count. */
   line: number;
-  /** What is wrong with it. */
+  /** Why the line could not be read. */
   error: DecodeError;
 };
 
-/** What `decodeLines` read. */
+/** The result of `decodeLines`. */
 export type DecodedLines = {
-  /** The notifications, in the order of their lines. */
+  /** The notifications, in line order. */
   notifications: ReceivedNotification[];
-  /** The bad lines, in order. */
+  /** The invalid lines, in line order. */
   errors: LineError[];
 };
 
 /**
- * Reads one line: the whole JSON-RPC message.
+ * Decodes one line, which must hold a whole JSON-RPC message.
  *
- * `null` is a well-formed message that is not this notification (another method, a response) or a blank line. A state or
- * a reason that this version does not know is kept as its text; fields that it does not know are dropped.
+ * A state or a reason that this version does not know is kept as text. Unknown fields are dropped.
  *
- * @throws {DecodeError} for malformed JSON, a missing `name` or `status`, or a value of a wrong type; it names the field.
+ * @returns The notification, or `null` for a blank line and for any other well-formed message (another method, a
+ *   response).
+ * @throws {DecodeError} If the line is not valid JSON, if `name` or `status` is missing, or if a field has the wrong
+ *   type. The error names the field.
  */
 export function decode(line: string | Uint8Array): ReceivedNotification | null {
   const text = typeof line === "string" ? line : textOf(line);
   if (text === undefined) throw new DecodeError("invalidJson", null, "not valid JSON: not UTF-8");
   if (text.charCodeAt(0) !== OPENING_BRACE && BLANK.test(text)) return null;
   const message = parse(text);
-  // The method first: whatever else is wrong with the message is found on the way that is seldom taken.
+  // Check the method first. All other checks are on the rare path.
   const { method, params } = (message ?? {}) as { method?: unknown; params?: unknown };
   if (method !== METHOD) return otherMessage(message, method);
   if (!isMcpServerStatusUpdatedNotification(params)) throw decodeError(flawOf(params));
@@ -61,8 +63,9 @@ export function decode(line: string | Uint8Array): ReceivedNotification | null {
 }
 
 /**
- * Reads many lines (LF or CRLF; the last one needs no end). A bad line is reported with its number and the others are
- * kept.
+ * Decodes many lines, which end in LF or CRLF. The last line needs no line ending.
+ *
+ * An invalid line is reported with its number and does not affect the other lines.
  */
 export function decodeLines(lines: string | Uint8Array): DecodedLines {
   const notifications: ReceivedNotification[] = [];
@@ -70,7 +73,7 @@ export function decodeLines(lines: string | Uint8Array): DecodedLines {
   return { notifications, errors };
 }
 
-/** Hands on the notifications among many lines as they are read, and returns the bad lines. */
+/** Decodes many lines, passes each notification to `take`, and returns the invalid lines. */
 export function readLines(
   lines: string | Uint8Array,
   take: (notification: ReceivedNotification) => void,
@@ -97,12 +100,12 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // What the engine says quotes the line, and what stands on a foreign line does not belong into a log.
+    // The JavaScript engine's message quotes the line, which may hold data that must not reach a log.
     throw new DecodeError("invalidJson", null, "not valid JSON");
   }
 }
 
-/** A message whose method is not ours: passed over if it is an object and its method a text or absent. */
+/** Accepts a message with another method if it is an object whose method is a string or absent. */
 function otherMessage(message: unknown, method: unknown): null {
   if (typeof message !== "object" || message === null || Array.isArray(message)) {
     throw new DecodeError("notAnObject", null, "a JSON-RPC message must be an object");

@@ -6,11 +6,11 @@ import {
   received,
 } from "./notification.js";
 
-/** A notification that breaks the contract, and so is not written. */
+/** Thrown for a notification that violates the contract. */
 export class EncodeError extends Error {
   override readonly name = "EncodeError";
   readonly code = "MCP_STARTUP_ENCODE_ERROR";
-  /** The field it is about, as a path: `params.failureReason`, … */
+  /** The path of the invalid field: `params.failureReason`, …; `null` if no single field is at fault. */
   readonly field: string | null;
 
   constructor(field: string | null, message: string) {
@@ -20,10 +20,13 @@ export class EncodeError extends Error {
 }
 
 /**
- * The whole notification as one line of JSON, without the line's end: the five fields in their order, nulls written out,
- * unknown values as they came in.
+ * Encodes the whole notification as one line of JSON, without a line ending.
  *
- * @throws {EncodeError} for a `failureReason` on a known state other than `failed`, and for what `decode` would not read.
+ * The line has all five fields in the order of the contract. Missing fields are written as `null`, and unknown states
+ * and reasons are written unchanged.
+ *
+ * @throws {EncodeError} If `failureReason` is set on a known state other than `failed`, or if `decode` would reject the
+ *   result.
  */
 export function encode(notification: LenientNotification): string {
   if (!isMcpServerStatusUpdatedNotification(notification)) {
@@ -32,7 +35,7 @@ export function encode(notification: LenientNotification): string {
   }
   const params = received(notification);
   if (params.failureReason !== (notification.failureReason ?? null)) {
-    const message = `\`params.failureReason\` must be null where \`params.status\` is ${params.status}`;
+    const message = `\`params.failureReason\` must be null if \`params.status\` is ${params.status}`;
     throw new EncodeError("params.failureReason", message);
   }
   return JSON.stringify({ method: METHOD, params });

@@ -1,14 +1,14 @@
 import { validate as validateParams } from "./validator/validate.js";
 
-/** Why params can't be read, or can't be written. */
+/** Why params can't be decoded or encoded. */
 export type Flaw = {
   kind: "invalidJson" | "missingField" | "invalidType";
-  /** As a path: `params`, `params.name`, … */
+  /** The path of the field: `params`, `params.name`, … */
   field: string | null;
   message: string;
 };
 
-/** The errors that the validator left, as ajv shapes them. */
+/** The part of ajv's error objects that this module reads. */
 type ValidatorErrors = {
   instancePath: string;
   params: { missingProperty?: string; type?: string | string[] };
@@ -16,7 +16,7 @@ type ValidatorErrors = {
 
 const FIELDS = ["threadId", "name", "status", "error", "failureReason"] as const;
 
-/** What is wrong with params that are not valid: the first flaw in the order of the fields, as in the other languages. */
+/** Returns the first flaw of invalid params, in the order of the fields. The other languages report the same one. */
 export function flawOf(params: unknown): Flaw {
   const validate: { (params: unknown): boolean; errors?: ValidatorErrors | null } = validateParams;
   const errors = validate(params) ? [] : (validate.errors ?? []);
@@ -32,7 +32,7 @@ export function flawOf(params: unknown): Flaw {
     if (error === undefined) continue;
     const field = `params.${name}`;
     const value = values[name];
-    // Null stands for nothing: a required field that is null is missing.
+    // Null counts as absent: a required field that is null is missing.
     if (value == null) return missing(field);
     return invalidType(field, Array.isArray(error.params.type) ? "a string or null" : "a string", value);
   }
@@ -47,14 +47,14 @@ function missing(field: string): Flaw {
   return { kind: "missingField", field, message: `\`${field}\` is missing` };
 }
 
-/** A field whose value is not of the `wanted` type. */
-export function invalidType(field: string, wanted: string, value: unknown): Flaw {
-  return { kind: "invalidType", field, message: `\`${field}\` must be ${wanted}, not ${typeName(value)}` };
+/** The flaw of a field whose value does not have the `expected` type. */
+export function invalidType(field: string, expected: string, value: unknown): Flaw {
+  return { kind: "invalidType", field, message: `\`${field}\` must be ${expected}, not ${typeName(value)}` };
 }
 
-/** Half a surrogate pair makes the whole line invalid, as in the other languages: so no field is at fault. */
-export function loneSurrogate(where: string): Flaw {
-  return { kind: "invalidJson", field: null, message: `not valid JSON: a lone surrogate in \`${where}\`` };
+/** A lone surrogate makes the whole line invalid JSON in every language, so `field` is `null`. */
+export function loneSurrogate(path: string): Flaw {
+  return { kind: "invalidJson", field: null, message: `not valid JSON: a lone surrogate in \`${path}\`` };
 }
 
 function typeName(value: unknown): string {

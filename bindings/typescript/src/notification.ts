@@ -5,37 +5,38 @@ import type {
 } from "./generated/contract.js";
 import { isValid } from "./validator/is_valid.js";
 
-/** The JSON-RPC method of the notification, as Codex's app-server sends it. */
+/** The JSON-RPC method of the notification that Codex's app-server sends. */
 export const METHOD = "mcpServer/startupStatus/updated";
 
 /**
- * A closed type of the contract, or any other text, for a newer server may send it. An editor still offers the known ones.
+ * A known value of the contract, or any other string, because a newer server may send one. Editors still complete the
+ * known values.
  */
 export type OrNewer<Known extends string> = Known | (string & {});
 
 /**
- * The params as they are read: all five fields, in the order of the wire. A state or a reason that this version does not
- * know is kept as its text.
+ * The params of a decoded notification, with all five fields in the order of the contract. A state or a reason that this
+ * version does not know is kept as text.
  */
 export type ReceivedNotification = {
-  /** The thread whose server this is; `null` where the server belongs to the whole app. */
+  /** The thread that the server belongs to, or `null` if it belongs to the whole app. */
   threadId: string | null;
-  /** The name of the server, as the user configured it. */
+  /** The name of the server in the user's configuration. */
   name: string;
-  /** The state that the start has come to. */
+  /** The state of the start. */
   status: OrNewer<McpServerStartupState>;
-  /** A sentence for a person, on a failed start. */
+  /** A human-readable message, if the start failed. */
   error: string | null;
-  /** Why the start failed, where a client can do something specific about it. */
+  /** Why the start failed, if a client can do something specific about it. */
   failureReason: OrNewer<McpServerStartupFailureReason> | null;
 };
 
-/** The params as a server may send them: only `name` and `status` are required. */
+/** The params that a server may send. Only `name` and `status` are required. */
 export type LenientNotification = Pick<ReceivedNotification, "name" | "status"> & {
   [Field in "threadId" | "error" | "failureReason"]?: ReceivedNotification[Field] | undefined;
 };
 
-// One line for each value of the generated type: a new one does not compile until it is decided here.
+// One line for each value of the generated type. A new value does not compile until it has a line here.
 const STATES: Record<McpServerStartupState, { finished: boolean; carriesReason: boolean }> = {
   starting: { finished: false, carriesReason: false },
   ready: { finished: true, carriesReason: false },
@@ -44,34 +45,34 @@ const STATES: Record<McpServerStartupState, { finished: boolean; carriesReason: 
 };
 
 /**
- * Whether this version knows the state. A `switch` after it is over the closed type: it narrows to each value, and the
- * compiler says if one is left out.
+ * Whether this version knows the state. It narrows `status` to the closed type, so the compiler reports a `switch` that
+ * leaves out a value.
  */
 export function isKnownState(status: string): status is McpServerStartupState {
   return Object.hasOwn(STATES, status);
 }
 
 /**
- * Whether the start has come to its end: anything but `starting`. A state that this version does not know counts as
- * running, because only a newer version can say that it closes a start.
+ * Whether the start has ended: `true` for every known state except `starting`. An unknown state counts as running,
+ * because this version can't know whether it ends a start.
  */
 export function isFinished(status: OrNewer<McpServerStartupState>): boolean {
   return isKnownState(status) && STATES[status].finished;
 }
 
-/** Whether a reason may stand beside this state: on a failed start, and on a state that only a newer version knows. */
+/** Whether this state may have a reason: a failed start may, and so may any state that this version does not know. */
 function carriesReason(status: string): boolean {
   return !isKnownState(status) || STATES[status].carriesReason;
 }
 
-/** Whether `value` can be read as the params of the notification: exactly those that `decode` takes. */
+/** Whether `value` holds valid params of the notification. It accepts exactly the params that `decode` accepts. */
 export function isMcpServerStatusUpdatedNotification(value: unknown): value is LenientNotification {
   return isValid(value) && isText(value as LenientNotification);
 }
 
 /**
- * Whether no field holds half a surrogate pair, which JSON lets stand alone (`\ud800`). It is no text, no other language
- * could keep it, and a JSON Schema can't say so. Written out, because it runs for every line.
+ * Whether every field is well-formed Unicode. JSON can encode a lone surrogate (`\ud800`), which the other languages
+ * can't represent and a JSON Schema can't exclude. The fields are written out because this runs for every line.
  */
 function isText({ threadId, name, status, error, failureReason }: LenientNotification): boolean {
   return (
@@ -84,8 +85,8 @@ function isText({ threadId, name, status, error, failureReason }: LenientNotific
 }
 
 /**
- * What is read out of valid params. A reason where none may stand is dropped, so that nobody is asked to sign in to a
- * server that is ready.
+ * Normalizes valid params. It drops a reason on a state that may not have one, so that a client does not ask the user to
+ * sign in to a server that is ready.
  */
 export function received(params: LenientNotification): ReceivedNotification {
   const reason = params.failureReason ?? null;

@@ -1,23 +1,23 @@
-// The notifications that a host sends, one function for each, as in Rust. Everything that they make can be encoded.
+// One function for each notification that a host sends. `encode` accepts every result.
 
 import type { McpServerStatusUpdatedNotification } from "./generated/contract.js";
 
-/** The start of `name` has begun. */
+/** The server `name` is starting. */
 export function starting(name: string, threadId: string | null = null): McpServerStatusUpdatedNotification {
   return { threadId, name, status: "starting", error: null, failureReason: null };
 }
 
-/** `name` can be used. */
+/** The server `name` is ready to use. */
 export function ready(name: string, threadId: string | null = null): McpServerStatusUpdatedNotification {
   return { threadId, name, status: "ready", error: null, failureReason: null };
 }
 
-/** The start of `name` was given up by the host. */
+/** The host cancelled the start of the server `name`. */
 export function cancelled(name: string, threadId: string | null = null): McpServerStatusUpdatedNotification {
   return { threadId, name, status: "cancelled", error: null, failureReason: null };
 }
 
-/** The start of `name` failed for a reason that no new sign-in mends. `error` is a sentence for a person. */
+/** The server `name` failed to start, and signing in again would not help. `error` is a human-readable message. */
 export function failed(
   name: string,
   error: string,
@@ -27,8 +27,10 @@ export function failed(
 }
 
 /**
- * The start of `name` failed because what is stored for it is spent: the user has to sign in again. To be said only when
- * that is certain.
+ * The server `name` failed to start because its stored credentials can no longer be used or refreshed: the user has to
+ * sign in again. `error` is a human-readable message.
+ *
+ * Send it only if credentials were stored for exactly this server and the start failed because of them.
  */
 export function reauthenticationRequired(
   name: string,

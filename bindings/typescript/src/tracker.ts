@@ -2,65 +2,68 @@ import { type LineError, readLines } from "./decode.js";
 import { isFinished, type LenientNotification, type ReceivedNotification, received } from "./notification.js";
 
 /**
- * One server as a client shows it: the latest of what was said about a (threadId, name). A change puts a new object in
- * its place, so that an object which is the same says the same.
+ * One server as a client shows it: the latest notification for a (threadId, name).
+ *
+ * The tracker replaces the object if anything changes, so an identical object means an unchanged server.
  */
 export type TrackedServer = Readonly<ReceivedNotification>;
 
-/** What one notification did to the tracker. */
+/** The effect of one notification on the tracker. */
 export type TrackerUpdate = {
-  /** Something that a client shows is different now. */
+  /** Whether anything that a client shows has changed. */
   changed: boolean;
-  /** The user is to be asked, now, to sign in again to this server. */
+  /** Whether to ask the user now to sign in to this server again. */
   prompt: boolean;
 };
 
-/** What many lines did to the tracker. */
+/** The effect of many lines on the tracker. */
 export type AppliedLines = {
-  /** How many lines were notifications of ours. */
+  /** The number of lines that held a startup notification. */
   notifications: number;
-  /** The servers that are different now, each once, in the order of their first change. */
+  /** The servers that changed, each once, in the order of their first change. */
   changed: [threadId: string | null, name: string][];
-  /** The names of the servers to ask the user about, now, in order. */
+  /** The names of the servers to ask the user about now, in line order. */
   prompts: string[];
-  /** The bad lines. */
+  /** The invalid lines, in line order. */
   errors: LineError[];
 };
 
+/** Options of a `StartupTracker`. */
 export type TrackerOptions = {
-  /** How many servers it holds at most (at least one), and how many episodes. 10,000 unless told otherwise. */
+  /** The maximum number of servers, and of episodes, that the tracker keeps: at least 1, by default 10,000. */
   limit?: number;
 };
 
 /**
- * Folds notifications into what a client shows: the state of each server, which ones want a sign-in *again*, and when to
- * ask the user.
+ * Tracks what a client shows: the state of each server, the servers that need the user to sign in *again*, and when to
+ * prompt the user.
  *
- * The user is asked once per **name** and episode, however many threads and retries repeat the failure: an episode begins
- * at the first failure with that reason and ends when a server of that name is ready.
+ * The tracker prompts once per server **name** and episode, even if many threads and retries report the failure. An
+ * episode begins with the first failure whose reason is `reauthenticationRequired`, and ends when a server with this name
+ * is ready.
  *
- * Memory is bounded: past the limit the oldest finished server is forgotten first.
+ * Memory is bounded. Past the limit, the tracker forgets the oldest finished server first.
  */
 export class StartupTracker {
   readonly #limit: number;
   readonly #threads = new Map<string | null, Map<string, Entry>>();
-  // Each in the order of coming: what is forgotten is found at the start of one of them.
+  // Both in the order in which the servers were first seen, so that the entry to forget is at the front.
   readonly #running: Entry[] = [];
   readonly #finished: Entry[] = [];
   #next = 0;
-  /** The names whose episode is under way, in the order in which they began. */
+  /** The names that have an open episode, in the order in which the episodes began. */
   readonly #episodes = new Set<string>();
 
   constructor({ limit = 10_000 }: TrackerOptions = {}) {
     this.#limit = limit >= 1 ? limit : 1;
   }
 
-  /** Takes one notification. A reason on a known state other than `failed` is dropped, as `decode` does. */
+  /** Applies one notification. Like `decode`, it drops a reason on a known state other than `failed`. */
   apply(notification: LenientNotification): TrackerUpdate {
     return this.#fold(received(notification));
   }
 
-  /** Takes whole lines; lines of other messages are passed over, bad ones reported by number. */
+  /** Applies whole lines. It skips other messages and reports invalid lines by number. */
   applyLines(lines: string | Uint8Array): AppliedLines {
     const applied: AppliedLines = { notifications: 0, changed: [], prompts: [], errors: [] };
     const seen = new Map<string | null, Set<string>>();
@@ -78,67 +81,67 @@ export class StartupTracker {
     return applied;
   }
 
-  /** Every server, in the order in which they were first heard of. */
+  /** Returns every server, in the order in which the servers were first seen. */
   servers(): TrackedServer[] {
     const entries = [...this.#running, ...this.#finished].sort((a, b) => a.number - b.number);
     return entries.map(({ server }) => server);
   }
 
-  /** One server. */
+  /** Returns one server, or `null` if the tracker does not know it. */
   server(threadId: string | null, name: string): TrackedServer | null {
     return this.#threads.get(threadId)?.get(name)?.server ?? null;
   }
 
-  /** The names of the servers that want a sign-in again, in the order in which that began. */
+  /** Returns the names of the servers that need the user to sign in again, in the order in which their episodes began. */
   reauthenticationRequired(): string[] {
     return [...this.#episodes];
   }
 
   /**
-   * Forgets the servers of one thread, and says how many there were. An episode goes on: the same server in the next
-   * thread does not ask the user again.
+   * Forgets the servers of one thread and returns how many there were. Open episodes continue, so that the same server in
+   * the next thread does not prompt the user again.
    */
   remove(threadId: string): number {
     const names = this.#threads.get(threadId);
     if (names === undefined) return 0;
     this.#threads.delete(threadId);
-    for (const entry of names.values()) take(this.#listOf(entry.server), entry);
+    for (const entry of names.values()) removeFrom(this.#listOf(entry.server), entry);
     return names.size;
   }
 
-  #fold(said: ReceivedNotification): TrackerUpdate {
-    const { threadId, name, status, failureReason } = said;
+  #fold(notification: ReceivedNotification): TrackerUpdate {
+    const { threadId, name, status, failureReason } = notification;
     const entry = this.#threads.get(threadId)?.get(name);
-    const changed = entry === undefined ? this.#insert(said) : this.#replace(entry, said);
+    const changed = entry === undefined ? this.#insert(notification) : this.#replace(entry, notification);
     if (status === "ready") this.#episodes.delete(name);
-    const spent = status === "failed" && failureReason === "reauthenticationRequired";
-    return { changed, prompt: spent && this.#beginEpisode(name) };
+    const needsSignIn = status === "failed" && failureReason === "reauthenticationRequired";
+    return { changed, prompt: needsSignIn && this.#beginEpisode(name) };
   }
 
-  #insert(said: ReceivedNotification): true {
+  #insert(server: ReceivedNotification): true {
     if (this.#running.length + this.#finished.length >= this.#limit) this.#forgetOne();
-    const entry = { number: this.#next++, server: said };
-    this.#listOf(said).push(entry);
-    getOrInsert(this.#threads, said.threadId, () => new Map()).set(said.name, entry);
+    const entry = { number: this.#next++, server };
+    this.#listOf(server).push(entry);
+    getOrInsert(this.#threads, server.threadId, () => new Map()).set(server.name, entry);
     return true;
   }
 
-  #replace(entry: Entry, said: ReceivedNotification): boolean {
+  #replace(entry: Entry, next: ReceivedNotification): boolean {
     const { server } = entry;
     if (
-      server.status === said.status &&
-      server.error === said.error &&
-      server.failureReason === said.failureReason
+      server.status === next.status &&
+      server.error === next.error &&
+      server.failureReason === next.failureReason
     ) {
       return false;
     }
     const from = this.#listOf(server);
-    const to = this.#listOf(said);
+    const to = this.#listOf(next);
     if (from !== to) {
-      take(from, entry);
+      removeFrom(from, entry);
       to.splice(position(to, entry), 0, entry);
     }
-    entry.server = said;
+    entry.server = next;
     return true;
   }
 
@@ -168,10 +171,10 @@ export class StartupTracker {
   }
 }
 
-/** A server, and its number in the order of coming. */
+/** A server, and its number in the order in which the servers were first seen. */
 type Entry = { readonly number: number; server: TrackedServer };
 
-/** Where `entry` stands, or would stand, in a list that is in the order of coming. */
+/** The index of `entry`, or the index to insert it at, in a list that is sorted by number. */
 function position(list: readonly Entry[], { number }: Entry): number {
   let low = 0;
   let high = list.length;
@@ -183,7 +186,7 @@ function position(list: readonly Entry[], { number }: Entry): number {
   return low;
 }
 
-function take(list: Entry[], entry: Entry): void {
+function removeFrom(list: Entry[], entry: Entry): void {
   list.splice(position(list, entry), 1);
 }
 

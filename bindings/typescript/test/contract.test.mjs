@@ -1,4 +1,4 @@
-// What the data files don't say: what Codex really sends, what is refused when writing, and what JavaScript adds.
+// Cases that the shared data files do not cover: recorded Codex output, errors of `encode`, and JavaScript specifics.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -26,7 +26,7 @@ const thrown = (work) => {
   return assert.fail("nothing was thrown");
 };
 
-test("every line of Codex's app-server is read and written again", () => {
+test("every recorded line of Codex's app-server is decoded and encoded unchanged", () => {
   const fixture = new URL("../../../tests/fixtures/codex-app-server-0.169.0.jsonl", import.meta.url);
   const text = readFileSync(fixture, "utf8");
   const lines = text.split("\n").filter((line) => line !== "");
@@ -40,7 +40,7 @@ test("every line of Codex's app-server is read and written again", () => {
   assert.equal(decodeLines(text).notifications.length, lines.length);
 });
 
-test("an error has the wording of the other languages", () => {
+test("error messages are the same as in the other languages", () => {
   const rows = [
     [line({ name: 7, status: "ready" }), "invalidType", "params.name", "`params.name` must be a string, not a number"],
     [line({ name: "a" }), "missingField", "params.status", "`params.status` is missing"],
@@ -51,7 +51,7 @@ test("an error has the wording of the other languages", () => {
       "params.error",
       "`params.error` must be a string or null, not an array",
     ],
-    // The first in the order of the fields.
+    // The first invalid field in the order of the contract.
     [line({ threadId: 7 }), "invalidType", "params.threadId", "`params.threadId` must be a string or null, not a number"],
     [line(null), "invalidType", "params", "`params` must be an object, not null"],
     [JSON.stringify({ method: METHOD }), "missingField", "params", "`params` is missing"],
@@ -72,7 +72,7 @@ test("an error does not quote the line", () => {
   assert.ok(!`${error.stack}${String(error.cause)}`.split("\n    at")[0].includes("secret"));
 });
 
-test("half a surrogate pair is no text", () => {
+test("a lone surrogate is rejected", () => {
   const broken = "\ud800";
   for (const field of ["threadId", "name", "status", "error", "failureReason"]) {
     const params = { name: "a", status: "failed", [field]: `x${broken}` };
@@ -84,11 +84,11 @@ test("half a surrogate pair is no text", () => {
     assert.equal(thrown(() => encode(params)).code, "MCP_STARTUP_ENCODE_ERROR");
   }
   assert.equal(thrown(() => decode('{"method":"\\ud800"}')).kind, "invalidJson");
-  // Where nothing of ours is read, it is not looked at.
+  // Unknown fields are not checked.
   assert.equal(decode(line({ name: "🚀", status: "ready", more: broken })).name, "🚀");
 });
 
-test("white space of ASCII makes a blank line, and no other does", () => {
+test("only ASCII white space makes a blank line", () => {
   assert.equal(decode(" \t\r\n\f"), null);
   for (const text of ["\u00a0", "\v", "\f{}"]) assert.equal(thrown(() => decode(text)).kind, "invalidJson");
 });
@@ -100,7 +100,7 @@ test("a byte order mark is not JSON", () => {
   }
 });
 
-test("names that objects of JavaScript have anyway are nothing special", () => {
+test("names of built-in object properties are ordinary names", () => {
   for (const name of ["__proto__", "constructor", "hasOwnProperty"]) {
     const params = `{"__proto__":{"x":1},"name":"${name}","status":"${name}","failureReason":"r"}`;
     const read = decode(`{"method":"${METHOD}","params":${params}}`);
@@ -111,7 +111,7 @@ test("names that objects of JavaScript have anyway are nothing special", () => {
   assert.throws(() => decode(`{"method":"${METHOD}","params":${inherited}}`), DecodeError);
 });
 
-test("a reason on a known state other than failed is not written", () => {
+test("encode rejects a reason on a known state other than failed", () => {
   const base = { threadId: null, name: "a", error: null, failureReason: "reauthenticationRequired" };
   for (const status of ["starting", "ready", "cancelled"]) {
     const error = thrown(() => encode({ ...base, status }));
@@ -119,14 +119,14 @@ test("a reason on a known state other than failed is not written", () => {
     assert.deepEqual([error.code, error.field], ["MCP_STARTUP_ENCODE_ERROR", "params.failureReason"]);
     assert.ok(error.message.includes("params.failureReason"));
   }
-  // A newer version's state may carry one.
+  // An unknown state may have a reason.
   for (const status of ["failed", "paused"]) {
     const written = encode({ ...base, status });
     assert.deepEqual(decode(written), { ...base, status });
   }
 });
 
-test("what decode would not read is not written", () => {
+test("encode rejects params that decode would reject", () => {
   const name = "a";
   const status = "ready";
   for (const bad of [null, undefined, 7, [], { name }, { name: 7, status }, { name, status, error: 1 }]) {
@@ -135,12 +135,12 @@ test("what decode would not read is not written", () => {
   }
 });
 
-test("what is left out is written as null", () => {
-  const wanted = encode(startupNotification.ready("a"));
-  assert.equal(encode({ status: "ready", name: "a", threadId: undefined, more: 1 }), wanted);
+test("encode writes missing fields as null", () => {
+  const expected = encode(startupNotification.ready("a"));
+  assert.equal(encode({ status: "ready", name: "a", threadId: undefined, more: 1 }), expected);
 });
 
-test("which states are known, and which are the end of a start", () => {
+test("known states are recognized, and so are the states that end a start", () => {
   const states = ["starting", "ready", "failed", "cancelled", "paused"];
   assert.deepEqual(states.filter(isFinished), ["ready", "failed", "cancelled"]);
   assert.deepEqual(states.filter(isKnownState), states.slice(0, 4));

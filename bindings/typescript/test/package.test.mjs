@@ -1,4 +1,4 @@
-// What is shipped: it runs where there is no Node, it is small, its types hold, and its examples are true.
+// The published package: it runs without Node, it is small, its types compile, and its README examples run.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -14,7 +14,7 @@ const node = (...args) => {
   return { status, stdout, output: stdout + stderr };
 };
 
-test("the package depends on nothing and imports nothing but itself", () => {
+test("the package has no dependencies and imports only its own files", () => {
   const { dependencies, peerDependencies, optionalDependencies } = JSON.parse(readFileSync(at("package.json"), "utf8"));
   assert.deepEqual([dependencies, peerDependencies, optionalDependencies], [undefined, undefined, undefined]);
   const files = readdirSync(at("dist"), { recursive: true }).filter((file) => /\.(js|d\.ts)$/.test(file));
@@ -28,7 +28,7 @@ test("the package depends on nothing and imports nothing but itself", () => {
   }
 });
 
-test("it runs where there is nothing but the language and TextDecoder", async () => {
+test("it needs only the language and TextDecoder", async () => {
   const { outputFiles } = await build({
     entryPoints: [at("dist/index.js")],
     bundle: true,
@@ -41,11 +41,11 @@ test("it runs where there is nothing but the language and TextDecoder", async ()
   const line = lineOf('{"name":"a","status":"ready"}');
   const context = vm.createContext({ TextDecoder, bytes: new TextEncoder().encode(line) });
   vm.runInContext(outputFiles[0].text, context);
-  const written = vm.runInContext("protocol.encode(protocol.decode(bytes))", context);
-  assert.equal(written, lineOf('{"threadId":null,"name":"a","status":"ready","error":null,"failureReason":null}'));
+  const encoded = vm.runInContext("protocol.encode(protocol.decode(bytes))", context);
+  assert.equal(encoded, lineOf('{"threadId":null,"name":"a","status":"ready","error":null,"failureReason":null}'));
 });
 
-test("who uses one function does not carry the tracker", async () => {
+test("a bundle with one import does not include the tracker", async () => {
   const { outputFiles } = await build({
     stdin: { contents: 'export { METHOD } from "@mcp-startup/protocol";', resolveDir: at(".") },
     bundle: true,
@@ -56,20 +56,20 @@ test("who uses one function does not carry the tracker", async () => {
   assert.ok(outputFiles[0].contents.length < 200, outputFiles[0].text);
 });
 
-test("the whole is smaller than 10 kB", () => {
+test("the whole package is smaller than 10 kB", () => {
   const { status, output } = node("scripts/size.mjs");
   assert.equal(status, 0, output);
 });
 
 for (const resolution of ["bundler", "node16"]) {
-  test(`the types hold under ${resolution}`, () => {
+  test(`the types compile with module resolution ${resolution}`, () => {
     const tsc = fileURLToPath(new URL("bin/tsc", import.meta.resolve("typescript/package.json")));
     const { status, output } = node(tsc, "-p", `test/types/tsconfig.${resolution}.json`);
     assert.equal(status, 0, output);
   });
 }
 
-test("the README's code is the examples, and they run", () => {
+test("the README's code blocks are the examples, and the examples print the README's output", () => {
   const readme = readFileSync(at("README.md"), "utf8");
   const blocks = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
   const examples = readdirSync(at("examples")).sort();

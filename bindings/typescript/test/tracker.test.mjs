@@ -1,10 +1,10 @@
-// The tracker against a model that is too simple to be wrong, on random notifications; and what JavaScript adds.
+// Compares the tracker with a simple model on random notifications, and tests what is specific to JavaScript.
 
 import assert from "node:assert/strict";
 import test from "node:test";
 import { encode, StartupTracker, startupNotification } from "@mcp-startup/protocol";
 
-/** The tracker as its documentation has it, in one list that is searched from the start. */
+/** The documented behavior of the tracker, as one list that is searched linearly. */
 class Model {
   servers = [];
   episodes = [];
@@ -13,22 +13,23 @@ class Model {
     this.limit = limit;
   }
 
-  apply(said) {
-    const same = ({ threadId, name }) => threadId === said.threadId && name === said.name;
+  apply(notification) {
+    const same = ({ threadId, name }) => threadId === notification.threadId && name === notification.name;
     const at = this.servers.findIndex(same);
-    const changed = at === -1 || JSON.stringify(this.servers[at]) !== JSON.stringify(said);
-    if (at !== -1) this.servers[at] = said;
+    const changed = at === -1 || JSON.stringify(this.servers[at]) !== JSON.stringify(notification);
+    if (at !== -1) this.servers[at] = notification;
     else {
       if (this.servers.length >= this.limit) {
         const finished = this.servers.findIndex(({ status }) => ["ready", "failed", "cancelled"].includes(status));
         this.servers.splice(Math.max(finished, 0), 1);
       }
-      this.servers.push(said);
+      this.servers.push(notification);
     }
-    if (said.status === "ready") this.episodes = this.episodes.filter((name) => name !== said.name);
-    const spent = said.status === "failed" && said.failureReason === "reauthenticationRequired";
-    const prompt = spent && !this.episodes.includes(said.name);
-    if (prompt) this.episodes = [...this.episodes, said.name].slice(-this.limit);
+    const { name, status, failureReason } = notification;
+    if (status === "ready") this.episodes = this.episodes.filter((episode) => episode !== name);
+    const needsSignIn = status === "failed" && failureReason === "reauthenticationRequired";
+    const prompt = needsSignIn && !this.episodes.includes(name);
+    if (prompt) this.episodes = [...this.episodes, name].slice(-this.limit);
     return { changed, prompt };
   }
 
@@ -39,7 +40,7 @@ class Model {
   }
 }
 
-/** mulberry32: a seed gives the same run everywhere. */
+/** mulberry32: the same seed gives the same sequence on every machine. */
 function random(seed) {
   let state = seed;
   return (below) => {
@@ -50,7 +51,7 @@ function random(seed) {
   };
 }
 
-function notification(below) {
+function randomNotification(below) {
   const pick = (values) => values[below(values.length)];
   const status = pick(["starting", "ready", "failed", "failed", "cancelled", "paused"]);
   const mayHaveReason = status === "failed" || status === "paused";
@@ -63,7 +64,7 @@ function notification(below) {
   };
 }
 
-test("the tracker does what the model does", () => {
+test("the tracker behaves like the model", () => {
   for (let seed = 1; seed <= 300; seed++) {
     const below = random(seed);
     const limit = 1 + below(12);
@@ -73,13 +74,14 @@ test("the tracker does what the model does", () => {
     let batch = [];
     const flush = () => {
       const changed = new Map();
-      for (const { said, ...update } of batch) {
-        if (update.changed) changed.set(JSON.stringify([said.threadId, said.name]), [said.threadId, said.name]);
+      for (const { notification, ...update } of batch) {
+        const key = [notification.threadId, notification.name];
+        if (update.changed) changed.set(JSON.stringify(key), key);
       }
-      assert.deepEqual(batched.applyLines(batch.map(({ said }) => encode(said)).join("\r\n")), {
+      assert.deepEqual(batched.applyLines(batch.map(({ notification }) => encode(notification)).join("\r\n")), {
         notifications: batch.length,
         changed: [...changed.values()],
-        prompts: batch.filter(({ prompt }) => prompt).map(({ said }) => said.name),
+        prompts: batch.filter(({ prompt }) => prompt).map(({ notification }) => notification.name),
         errors: [],
       });
       batch = [];
@@ -91,10 +93,10 @@ test("the tracker does what the model does", () => {
         assert.equal(tracker.remove("t1"), removed);
         assert.equal(batched.remove("t1"), removed);
       } else {
-        const said = notification(below);
-        const update = model.apply(said);
-        assert.deepEqual(tracker.apply(said), update, `seed ${seed}, step ${step}`);
-        batch.push({ said, ...update });
+        const notification = randomNotification(below);
+        const update = model.apply(notification);
+        assert.deepEqual(tracker.apply(notification), update, `seed ${seed}, step ${step}`);
+        batch.push({ notification, ...update });
         if (below(6) === 0) flush();
       }
       assert.deepEqual(tracker.servers(), model.servers, `seed ${seed}, step ${step}`);
@@ -106,7 +108,7 @@ test("the tracker does what the model does", () => {
   }
 });
 
-test("a server that says the same is the same object, and a change is another one", () => {
+test("an unchanged server is the same object, and a changed server is a new one", () => {
   const tracker = new StartupTracker();
   tracker.apply(startupNotification.starting("a"));
   const before = tracker.server(null, "a");
@@ -117,15 +119,15 @@ test("a server that says the same is the same object, and a change is another on
   assert.equal(before.status, "starting");
 });
 
-test("a notification that is changed after it was applied changes nothing", () => {
+test("changing a notification after it was applied does not affect the tracker", () => {
   const tracker = new StartupTracker();
-  const said = { name: "a", status: "ready", failureReason: "reauthenticationRequired" };
-  assert.deepEqual(tracker.apply(said), { changed: true, prompt: false });
-  said.status = "failed";
+  const notification = { name: "a", status: "ready", failureReason: "reauthenticationRequired" };
+  assert.deepEqual(tracker.apply(notification), { changed: true, prompt: false });
+  notification.status = "failed";
   assert.deepEqual(tracker.servers(), [startupNotification.ready("a")]);
 });
 
-test("no limit is below one, and the usual one is ten thousand", () => {
+test("the limit is at least one, and by default ten thousand", () => {
   for (const limit of [0, -1, Number.NaN, 1]) {
     const tracker = new StartupTracker({ limit });
     for (const name of ["a", "b", "c"]) tracker.apply(startupNotification.ready(name));

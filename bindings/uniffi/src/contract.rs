@@ -1,16 +1,16 @@
-//! Reading and writing the contract, and following it.
+//! The decoder, the encoder and the tracker.
 //!
-//! Bytes are lent, as `&[u8]`: UniFFI would copy a `Vec<u8>` three times from Swift and twice from Kotlin. And what is read goes back as
-//! objects: as JSON it would be written and parsed once more.
+//! Arguments with bytes are `&[u8]`, because UniFFI would copy a `Vec<u8>` three times from Swift and twice from Kotlin. Decoded
+//! notifications are returned as records, because JSON would have to be written and parsed once more.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_startup_core::{self as core, McpServerStatusUpdatedNotification};
 use mcp_startup_host::{answer, contract};
 
-/// A notification that was read: its fields as the texts of the wire.
+/// The fields of a notification. `status` and `failure_reason` have the text of the wire.
 #[derive(uniffi::Record)]
-struct Said {
+struct NotificationFields {
     thread_id: Option<String>,
     name: String,
     status: String,
@@ -18,42 +18,42 @@ struct Said {
     failure_reason: Option<String>,
 }
 
-impl From<&McpServerStatusUpdatedNotification> for Said {
-    fn from(said: &McpServerStatusUpdatedNotification) -> Self {
+impl From<&McpServerStatusUpdatedNotification> for NotificationFields {
+    fn from(notification: &McpServerStatusUpdatedNotification) -> Self {
         Self {
-            thread_id: said.thread_id().map(str::to_owned),
-            name: said.name().to_owned(),
-            status: said.status().as_str().to_owned(),
-            error: said.error().map(str::to_owned),
-            failure_reason: said
+            thread_id: notification.thread_id().map(str::to_owned),
+            name: notification.name().to_owned(),
+            status: notification.status().as_str().to_owned(),
+            error: notification.error().map(str::to_owned),
+            failure_reason: notification
                 .failure_reason()
                 .map(|reason| reason.as_str().to_owned()),
         }
     }
 }
 
-/// What one line is: neither for a message of another method and for a blank line.
+/// The result of decoding one line. Both fields are absent for a blank line and for a message of another method.
 #[derive(uniffi::Record)]
 struct ReadLine {
-    notification: Option<Said>,
-    /// The answer that is an error.
+    notification: Option<NotificationFields>,
+    /// The error, as an answer.
     error: Option<String>,
 }
 
-/// What many lines are.
+/// The result of decoding many lines.
 #[derive(uniffi::Record)]
 struct ReadLines {
-    notifications: Vec<Said>,
-    /// The answer with the bad lines.
+    notifications: Vec<NotificationFields>,
+    /// The bad lines, as an answer.
     errors: String,
 }
 
-/// One line.
+/// Decodes one line.
 #[uniffi::export]
 fn decode(line: &[u8]) -> ReadLine {
     match core::decode(line) {
-        Ok(said) => ReadLine {
-            notification: said.as_ref().map(Said::from),
+        Ok(notification) => ReadLine {
+            notification: notification.as_ref().map(NotificationFields::from),
             error: None,
         },
         Err(error) => ReadLine {
@@ -63,23 +63,27 @@ fn decode(line: &[u8]) -> ReadLine {
     }
 }
 
-/// The bytes of many lines.
+/// Decodes the bytes of many lines.
 #[uniffi::export]
 fn decode_lines(lines: &[u8]) -> ReadLines {
     let read = core::decode_lines(lines);
     ReadLines {
-        notifications: read.notifications.iter().map(Said::from).collect(),
+        notifications: read
+            .notifications
+            .iter()
+            .map(NotificationFields::from)
+            .collect(),
         errors: answer(Ok(contract::bad_lines(read.errors))),
     }
 }
 
-/// The line of a notification with these params.
+/// Encodes a notification as one line. `params` is its params as JSON.
 #[uniffi::export]
 fn encode(params: String) -> String {
     answer(contract::encode(&params))
 }
 
-/// The tracker. Any thread may use it.
+/// The tracker. Every thread may use it.
 #[derive(uniffi::Object)]
 struct Tracker(Mutex<core::StartupTracker>);
 
@@ -91,7 +95,7 @@ impl Tracker {
 
 #[uniffi::export]
 impl Tracker {
-    /// One that holds at most `limit` servers.
+    /// Creates a tracker that keeps at most `limit` servers.
     #[uniffi::constructor]
     fn new(limit: Option<u64>) -> Arc<Self> {
         Arc::new(Self(Mutex::new(match limit {
@@ -102,36 +106,36 @@ impl Tracker {
         })))
     }
 
-    /// Takes the bytes of whole lines.
+    /// Applies the bytes of complete lines.
     fn apply_lines(&self, lines: &[u8]) -> String {
         let applied = self.lock().apply_lines(lines);
         answer(Ok(contract::Applied::from(applied)))
     }
 
-    /// Takes one notification, as its params.
+    /// Applies one notification. `params` is its params as JSON.
     fn apply(&self, params: String) -> String {
         let notification = contract::notification(&params);
         answer(notification.map(|notification| self.lock().apply(&notification)))
     }
 
-    /// Every server, in the order in which they were first heard of.
+    /// Returns every server, in the order of its first notification.
     fn servers(&self) -> String {
         answer(Ok(self.lock().servers()))
     }
 
-    /// One server, or null.
+    /// Returns one server, or null.
     fn server(&self, thread_id: Option<String>, name: String) -> String {
         answer(Ok(self.lock().server(thread_id.as_deref(), &name)))
     }
 
-    /// The names of the servers that want a sign-in again, in the order in which that began.
+    /// Returns the names of the servers that require the user to sign in again, in the order in which they began to.
     fn reauthentication_required(&self) -> Vec<String> {
         let tracker = self.lock();
         let names = tracker.reauthentication_required().into_iter();
         names.map(str::to_owned).collect()
     }
 
-    /// Forgets the servers of one thread, and says how many there were.
+    /// Removes the servers of one thread, and returns their number.
     fn remove(&self, thread_id: String) -> u64 {
         self.lock().remove(&thread_id) as u64
     }

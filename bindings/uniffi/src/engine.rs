@@ -1,4 +1,4 @@
-//! Starting servers, and signing in and out.
+//! The engine: checks and watches, sign-in and sign-out.
 
 use std::sync::Arc;
 
@@ -9,34 +9,37 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::store::{StoreCalls, store};
 
-/// Does the work on the runtime, for a foreign executor that waits. Dropped, the work is given up.
+const CANCELLED: &str = "the call was cancelled";
+
+/// Runs the work on the runtime of the process, and awaits it from a foreign executor. Dropping the future cancels the work.
 async fn wait<T: Serialize + Send + 'static>(
     work: impl Future<Output = Result<T, HostError>> + Send + 'static,
 ) -> String {
-    let (sender, answered) = oneshot::channel();
-    let begun = runtime::run(work, move |result| {
-        // Nobody may be waiting any more.
+    let (sender, receiver) = oneshot::channel();
+    let spawned = runtime::run(work, move |result| {
+        // The receiver may be gone.
         let _ = sender.send(answer(result));
     });
-    let _work = match begun {
-        Ok(task) => Abandoned(task.abort_handle()),
+    let _work = match spawned {
+        Ok(task) => AbortOnDrop(task.abort_handle()),
         Err(error) => return answer::<()>(Err(error)),
     };
-    answered
+    receiver
         .await
-        .unwrap_or_else(|_| answer::<()>(Err(HostError::Internal("given up".to_owned()))))
+        .unwrap_or_else(|_| answer::<()>(Err(HostError::Internal(CANCELLED.to_owned()))))
 }
 
-/// Work that nobody waits for any more, once this is dropped.
-struct Abandoned(tokio::task::AbortHandle);
+/// Aborts a task when it is dropped.
+struct AbortOnDrop(tokio::task::AbortHandle);
 
-impl Drop for Abandoned {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// Gives up the call that it was handed to. For Swift, where the task that waits is not told to let go of the call, as Kotlin's is.
+/// Cancels the call that it is passed to. Swift needs it, because the generated Swift code does not cancel the call with its task. The
+/// generated Kotlin code does.
 #[derive(uniffi::Object)]
 struct Cancellation(Notify);
 
@@ -47,13 +50,13 @@ impl Cancellation {
         Arc::new(Self(Notify::new()))
     }
 
-    /// Gives the call up, or as soon as it begins.
+    /// Cancels the call, or a call that begins later.
     fn cancel(&self) {
         self.0.notify_one();
     }
 }
 
-/// The same as [`wait`], until it is cancelled.
+/// Does the same as [`wait`], but returns as soon as `cancellation` is triggered.
 async fn wait_unless<T: Serialize + Send + 'static>(
     cancellation: Option<Arc<Cancellation>>,
     work: impl Future<Output = Result<T, HostError>> + Send + 'static,
@@ -66,30 +69,30 @@ async fn wait_unless<T: Serialize + Send + 'static>(
     };
     tokio::select! {
         biased;
-        () = cancelled => answer::<()>(Err(HostError::Internal("given up".to_owned()))),
+        () = cancelled => answer::<()>(Err(HostError::Internal(CANCELLED.to_owned()))),
         answer = wait(work) => answer,
     }
 }
 
-/// A check or a watch.
+/// The events of a check or a watch.
 #[derive(uniffi::Object)]
 struct Events(HostEvents);
 
 #[uniffi::export]
 impl Events {
-    /// One start of each server.
+    /// Starts each server once.
     #[uniffi::constructor]
     fn of_check(options: String, calls: Option<Arc<dyn StoreCalls>>) -> Arc<Self> {
         Arc::new(Self(HostEvents::of_check(options, store(calls))))
     }
 
-    /// Starts that go on.
+    /// Starts each server, and restarts a failed server when that may help.
     #[uniffi::constructor]
     fn of_watch(options: String, calls: Option<Arc<dyn StoreCalls>>) -> Arc<Self> {
         Arc::new(Self(HostEvents::of_watch(options, store(calls))))
     }
 
-    /// Waits for the next events: a list, empty at the end.
+    /// Waits for the next events. Returns a list, which is empty after the last event.
     async fn next(&self) -> String {
         wait(self.0.next()).await
     }
@@ -200,7 +203,7 @@ async fn test_credential_store(
     }
 }
 
-/// Waits until every refresh that was sent is saved: before the app ends.
+/// Waits until the new token of every refresh in flight is saved. Call it before the app ends.
 #[uniffi::export]
 async fn finish() {
     if !runtime::is_finished() {

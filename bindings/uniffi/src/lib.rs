@@ -1,7 +1,7 @@
-//! The library below the Swift package and the Kotlin library.
+//! The native library of the Swift package and the Kotlin library, over UniFFI.
 //!
-//! Few functions, over JSON texts whose answers are `{"ok":…}` or `{"error":…}` ([`mcp_startup_host::answer`]): the types that an app sees
-//! are those of `bindings/swift` and `bindings/kotlin`, generated from the same definition, and each language reads JSON by itself.
+//! Most functions take JSON and return `{"ok":…}` or `{"error":…}` ([`mcp_startup_host::answer`]). The types that an app uses are in
+//! `bindings/swift` and `bindings/kotlin`. They are generated from the same definition, and each language parses the JSON itself.
 
 mod contract;
 #[cfg(feature = "engine")]
@@ -12,7 +12,7 @@ mod verdict;
 
 uniffi::setup_scaffolding!();
 
-/// The version of this library.
+/// Returns the version of this library.
 #[uniffi::export]
 fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()

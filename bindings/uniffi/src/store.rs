@@ -1,4 +1,4 @@
-//! A credential store that is written in Swift or Kotlin.
+//! The interface to a credential store that is written in Swift or Kotlin.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use mcp_startup_host::{HostFuture, HostRecords, HostStore, runtime};
 use secrecy::{ExposeSecret, SecretString};
 
-/// What a store of the app does, over texts.
+/// The calls of an app's credential store. Keys and records are strings.
 #[uniffi::export(with_foreign)]
 #[async_trait::async_trait]
 pub trait StoreCalls: Send + Sync {
-    /// The record under `key`.
+    /// Returns the record under `key`.
     async fn load(&self, key: String) -> Result<Option<String>, StoreFailure>;
 
-    /// Stores `new` under `key`, if what is stored is `expected`; `false` where it is not.
+    /// Stores `new` under `key` if the stored record equals `expected`. Returns `false` if it does not.
     async fn replace(
         &self,
         key: String,
@@ -21,19 +21,19 @@ pub trait StoreCalls: Send + Sync {
         new: Option<String>,
     ) -> Result<bool, StoreFailure>;
 
-    /// Waits for the lock of `key`, and gives what it is released by.
+    /// Waits for the lock of `key`. Returns a token for [`release`](Self::release).
     async fn lock(&self, key: String) -> Result<String, StoreFailure>;
 
-    /// Releases a lock.
+    /// Releases the lock with this token.
     async fn release(&self, token: String) -> Result<(), StoreFailure>;
 }
 
-/// The store can't do it: why, as a sentence.
+/// The error of a call.
 #[derive(Debug, uniffi::Error)]
 pub enum StoreFailure {
-    /// In the app's words.
+    /// The call failed.
     Failed {
-        /// The sentence.
+        /// The app's message.
         reason: String,
     },
 }
@@ -55,7 +55,7 @@ impl From<uniffi::UnexpectedUniFFICallbackError> for StoreFailure {
     }
 }
 
-/// The store that these calls make.
+/// Creates a store from the calls of an app.
 pub fn store(calls: Option<Arc<dyn StoreCalls>>) -> Option<HostStore> {
     calls.map(|calls| HostStore::new(Records(calls)))
 }
@@ -102,7 +102,7 @@ impl HostRecords for Records {
     }
 }
 
-/// A lock of the store, given back when this is dropped.
+/// A lock of the store. Dropping it releases the lock.
 struct Held {
     calls: Arc<dyn StoreCalls>,
     token: String,
@@ -112,7 +112,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         let (calls, token) = (self.calls.clone(), std::mem::take(&mut self.token));
         if let Ok(handle) = runtime::handle() {
-            // Who holds a lock that can't be released finds out when it is asked for again.
+            // An error has no receiver here. A lock that stays held makes the next `lock` call of this key wait.
             handle.spawn(async move { drop(calls.release(token).await) });
         }
     }

@@ -1,4 +1,4 @@
-//! The verdict.
+//! The verdict, for apps that start their servers with another SDK.
 
 use mcp_startup_host::{answer, verdict};
 

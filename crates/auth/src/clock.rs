@@ -1,8 +1,8 @@
-//! The time, as records have it.
+//! The current time, in the unit that records use.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The time now, in ms since the Unix epoch: what the expiry of a record is compared with.
+/// Returns the current time in ms since the Unix epoch, the unit of a record's `expires_at`.
 ///
 /// ```
 /// use mcp_startup_auth::{CredentialRecord, now_ms};
@@ -13,6 +13,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// # Ok::<(), mcp_startup_auth::CorruptRecord>(())
 /// ```
 pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since_epoch.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,20 +1,20 @@
-//! What is private here and reads what others wrote, for the targets in `fuzz/`. Compiled for those alone.
+//! Access for the targets in `fuzz/` to private parsers of untrusted text. Compiled only with `cfg(fuzzing)`.
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use crate::file_store::FileStore;
-use crate::keyring_entry;
-use crate::record::{CorruptRecord, CredentialKey, CredentialRecord};
+use crate::oauth::token_endpoint::GrantedTokens;
+use crate::store::FileStore;
 use crate::store::StoreError;
-use crate::token_endpoint::GrantedTokens;
+use crate::store::keyring_entry;
+use crate::store::{CorruptRecord, CredentialKey, CredentialRecord};
 
-/// The fields of a record that the answer of a token endpoint changes.
+/// The fields of a record that a response of the token endpoint changes; `None` if the response has no usable token.
 pub fn token_reply(body: &[u8]) -> Option<Map<String, Value>> {
     GrantedTokens::read(body).map(|tokens| tokens.changes())
 }
 
-/// The record under a key in the text of a credential file.
+/// The record under `key` in the text of a credential file.
 pub fn record_in_file(
     file: &[u8],
     key: &CredentialKey,
@@ -23,7 +23,7 @@ pub fn record_in_file(
     store.record(&store.parse(file)?, key)
 }
 
-/// The text of a credential file with a record written into it, or taken out of it.
+/// The text of a credential file after the record under `key` is replaced, or removed if `record` is `None`.
 pub fn file_with_record(
     file: &[u8],
     key: &CredentialKey,
@@ -37,12 +37,12 @@ pub fn file_with_record(
     }
 }
 
-/// The record that an entry of the keyring stands for.
+/// The record in the JSON of a keyring entry.
 pub fn read_keyring_entry(json: &str) -> Result<CredentialRecord, CorruptRecord> {
     keyring_entry::read(json)
 }
 
-/// The entry of the keyring for a record.
+/// The JSON of the keyring entry for a record.
 pub fn write_keyring_entry(record: &CredentialRecord) -> SecretString {
     keyring_entry::write(record)
 }

@@ -1,4 +1,4 @@
-//! The refresh transaction against the lab's authorization server: one request, and no answer lost.
+//! The refresh transaction against the lab's authorization server: it sends one request and loses no token.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
@@ -9,8 +9,9 @@ use std::time::Duration;
 use mcp_startup_auth::conformance::dropped_after;
 use mcp_startup_auth::network::Network;
 use mcp_startup_auth::{
-    CredentialKey, CredentialRecord, CredentialStore, FileStore, MemoryStore, RecordLock, Refresh,
-    Refreshed, Replaced, RequestLog, StoreError, StoreFuture, discover, refresh,
+    CredentialKey, CredentialRecord, CredentialStore, FileStore, MemoryStore, RecordLock,
+    RefreshOutcome, RefreshRequest, ReplaceOutcome, RequestLog, StoreError, StoreFuture, discover,
+    refresh,
 };
 use mcp_startup_core::CredentialStoreTrouble;
 use mcp_startup_lab::{Lab, Target, parse_scenarios};
@@ -20,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 const NAME: &str = "server";
 
-/// A server whose token has expired, and what is stored for it.
+/// A server with an expired token and a store with its record.
 struct Case {
     lab: Lab,
     store: Arc<dyn CredentialStore>,
@@ -28,7 +29,7 @@ struct Case {
     tasks: TaskTracker,
 }
 
-/// A lab with one server, whose token endpoint does what `token` says.
+/// Starts a lab with one server. `token` is the JSON of its token endpoint.
 async fn lab(token: &str) -> Lab {
     let row = format!(
         r#"[{{"name": "{NAME}", "about": "for a refresh", "mcp": {{"serves": {{"tokens": ["good-token"]}}}}, "token": {token},
@@ -55,7 +56,7 @@ impl Case {
         let stored = record(&lab, "expired-token");
         assert!(matches!(
             store.replace(&key, None, Some(&stored)).await,
-            Ok(Replaced::Stored)
+            Ok(ReplaceOutcome::Stored)
         ));
         Self {
             lab,
@@ -65,23 +66,24 @@ impl Case {
         }
     }
 
-    async fn refresh(&self) -> Refreshed {
+    async fn refresh(&self) -> RefreshOutcome {
         let resource = self.lab.url(NAME).parse().unwrap();
-        let outside = Network::new().unwrap().beyond(&resource).await;
+        let guarded = Network::new().unwrap().guarded_client(&resource).await;
         let log = RequestLog::default();
-        let found = discover(&outside, &resource, None, &log).await;
-        let wanted = Refresh {
+        let discovery = discover(&guarded, &resource, None, &log).await;
+        let request = RefreshRequest {
             key: self.key.clone(),
             rejected: Some("expired-token".into()),
-            resource: found.resource.unwrap(),
-            metadata: found.metadata.unwrap(),
+            resource: discovery.resource.unwrap(),
+            metadata: discovery.metadata.unwrap(),
             client: None,
             scopes: None,
         };
-        refresh(self.store.clone(), outside, wanted, log, &self.tasks).await
+        refresh(self.store.clone(), guarded, request, log, &self.tasks).await
     }
 
-    fn sent(&self) -> usize {
+    /// The number of requests that the token endpoint received.
+    fn token_requests(&self) -> usize {
         let requests = self.lab.requests(NAME);
         requests
             .iter()
@@ -95,10 +97,10 @@ impl Case {
     }
 }
 
-/// The token that came out, and whether it could not be saved.
-fn token(refreshed: Refreshed) -> (String, bool) {
-    match refreshed {
-        Refreshed::Token {
+/// The access token of a refresh, and whether saving it failed. Panics for any other outcome.
+fn token(outcome: RefreshOutcome) -> (String, bool) {
+    match outcome {
+        RefreshOutcome::Token {
             access_token,
             not_saved,
         } => (access_token.expose_secret().to_owned(), not_saved.is_some()),
@@ -107,7 +109,7 @@ fn token(refreshed: Refreshed) -> (String, bool) {
 }
 
 #[tokio::test]
-async fn what_a_refresh_gives_is_stored_with_all_else_that_was_there() {
+async fn a_refresh_stores_the_new_tokens_and_keeps_the_other_fields() {
     let home = tempfile::tempdir().unwrap();
     for (endpoint, refresh_token) in [
         ("{}", "good-refresh"),
@@ -124,7 +126,7 @@ async fn what_a_refresh_gives_is_stored_with_all_else_that_was_there() {
         assert!(stored["expires_at"].as_i64().unwrap() > 1_700_000_000_000);
         assert_eq!(stored["from_another_version"], json!({"kept": true}));
         assert_eq!(stored["scopes"], json!(["mcp:tools"]));
-        assert_eq!(case.sent(), 1);
+        assert_eq!(case.token_requests(), 1);
         let request = case.lab.requests(NAME).pop().unwrap();
         assert_eq!(request.parameters["resource"], case.lab.url(NAME));
         assert!(!request.parameters.contains_key("scope"), "{request:?}");
@@ -132,7 +134,7 @@ async fn what_a_refresh_gives_is_stored_with_all_else_that_was_there() {
 }
 
 #[tokio::test]
-async fn of_many_at_once_one_refreshes_and_all_have_its_token() {
+async fn one_of_many_concurrent_refreshes_sends_a_request_and_all_return_its_token() {
     let home = tempfile::tempdir().unwrap();
     let case = Case::new(
         r#"{"rotates": true}"#,
@@ -140,28 +142,28 @@ async fn of_many_at_once_one_refreshes_and_all_have_its_token() {
     )
     .await;
     let all = futures::future::join_all((0..8).map(|_| case.refresh())).await;
-    for refreshed in all {
-        assert_eq!(token(refreshed), ("fresh-token-1".to_owned(), false));
+    for outcome in all {
+        assert_eq!(token(outcome), ("fresh-token-1".to_owned(), false));
     }
-    assert_eq!(case.sent(), 1);
+    assert_eq!(case.token_requests(), 1);
     assert_eq!(case.stored().await["refresh_token"], "fresh-refresh-1");
 }
 
 #[tokio::test]
-async fn a_refresh_that_nobody_waits_for_any_more_is_saved_all_the_same() {
+async fn a_refresh_is_saved_even_if_its_caller_stops_waiting() {
     let slow = r#"{"respond": [{"when": {}, "reply": {"delayMs": 300, "body": {"json":
         {"access_token": "late-token", "token_type": "Bearer", "refresh_token": "late-refresh"}}}}]}"#;
     let case = Case::new(slow, Arc::new(MemoryStore::default())).await;
     {
         let mut refreshing = std::pin::pin!(case.refresh());
-        let sent = async {
-            while case.sent() == 0 {
+        let is_sent = async {
+            while case.token_requests() == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         tokio::select! {
-            refreshed = &mut refreshing => panic!("{refreshed:?}"),
-            () = sent => {}
+            outcome = &mut refreshing => panic!("{outcome:?}"),
+            () = is_sent => {}
         }
     }
     case.tasks.close();
@@ -173,18 +175,19 @@ async fn a_refresh_that_nobody_waits_for_any_more_is_saved_all_the_same() {
     );
 }
 
-/// A store in memory with a fault.
+/// A memory store that fails on demand.
 #[derive(Debug, Default)]
-struct Faulty {
+struct FaultyStore {
     memory: MemoryStore,
+    /// Makes `prove_writable` fail.
     cannot_prove: bool,
-    /// Fails every `replace` once it is set.
+    /// Makes every `replace` fail.
     cannot_save: AtomicBool,
-    /// Signs in anew, without the lock, when something is to be saved.
+    /// Makes the next `replace` store the record of another sign-in first, without the lock.
     signs_in: AtomicBool,
 }
 
-fn full() -> StoreError {
+fn disk_full() -> StoreError {
     StoreError {
         store: "test".to_owned(),
         trouble: CredentialStoreTrouble::Unreadable,
@@ -192,7 +195,7 @@ fn full() -> StoreError {
     }
 }
 
-impl CredentialStore for Faulty {
+impl CredentialStore for FaultyStore {
     fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
         self.memory.load(key)
     }
@@ -202,10 +205,10 @@ impl CredentialStore for Faulty {
         key: &'a CredentialKey,
         expected: Option<&'a CredentialRecord>,
         new: Option<&'a CredentialRecord>,
-    ) -> StoreFuture<'a, Replaced> {
+    ) -> StoreFuture<'a, ReplaceOutcome> {
         Box::pin(async move {
             if self.cannot_save.load(Ordering::Relaxed) {
-                return Err(full());
+                return Err(disk_full());
             }
             if self.signs_in.swap(false, Ordering::Relaxed)
                 && let Some(now) = self.memory.load(key).await?
@@ -224,26 +227,29 @@ impl CredentialStore for Faulty {
 
     fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
         match self.cannot_prove {
-            true => Box::pin(async { Err(full()) }),
+            true => Box::pin(async { Err(disk_full()) }),
             false => self.memory.prove_writable(key),
         }
     }
 }
 
 #[tokio::test]
-async fn nothing_is_sent_where_its_answer_could_not_be_saved() {
-    let store = Faulty {
+async fn no_refresh_is_sent_if_the_store_is_not_writable() {
+    let store = FaultyStore {
         cannot_prove: true,
-        ..Faulty::default()
+        ..FaultyStore::default()
     };
     let case = Case::new("{}", Arc::new(store)).await;
-    assert!(matches!(case.refresh().await, Refreshed::StoreFailed(_)));
-    assert_eq!(case.sent(), 0);
+    assert!(matches!(
+        case.refresh().await,
+        RefreshOutcome::StoreFailed(_)
+    ));
+    assert_eq!(case.token_requests(), 0);
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_saved_serves_all_the_same_and_that_is_said() {
-    let store = Arc::new(Faulty::default());
+async fn a_token_that_cannot_be_saved_is_returned_with_the_store_error() {
+    let store = Arc::new(FaultyStore::default());
     let case = Case::new("{}", store.clone()).await;
     store.cannot_save.store(true, Ordering::Relaxed);
     assert_eq!(
@@ -254,8 +260,8 @@ async fn a_token_that_cannot_be_saved_serves_all_the_same_and_that_is_said() {
 }
 
 #[tokio::test]
-async fn a_sign_in_that_came_between_stands_and_is_used() {
-    let store = Arc::new(Faulty::default());
+async fn a_sign_in_during_a_refresh_is_kept_and_its_token_is_used() {
+    let store = Arc::new(FaultyStore::default());
     let case = Case::new("{}", store.clone()).await;
     store.signs_in.store(true, Ordering::Relaxed);
     assert_eq!(
@@ -266,7 +272,7 @@ async fn a_sign_in_that_came_between_stands_and_is_used() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_goes_to_the_issuer_that_granted_it_alone() {
+async fn a_refresh_token_is_sent_only_to_the_issuer_that_granted_it() {
     let store = Arc::new(MemoryStore::default());
     let case = Case::new("{}", store).await;
     let now = case.store.load(&case.key).await.unwrap().unwrap();
@@ -276,28 +282,29 @@ async fn a_refresh_token_goes_to_the_issuer_that_granted_it_alone() {
         .replace(&case.key, Some(&now), Some(&other))
         .await
         .unwrap();
-    assert!(matches!(case.refresh().await, Refreshed::NotSent));
-    assert_eq!(case.sent(), 0);
+    assert!(matches!(case.refresh().await, RefreshOutcome::NotSent));
+    assert_eq!(case.token_requests(), 0);
 }
 
-/// The authorization server takes a used refresh token for theft, and then refuses everything: what is lost once is lost for good.
+/// The authorization server treats a second use of a refresh token as theft and then refuses every token, so a lost token could not
+/// be replaced.
 #[tokio::test]
-async fn a_start_that_is_given_up_at_any_await_of_a_refresh_loses_nothing() {
+async fn a_start_that_is_dropped_at_any_await_of_a_refresh_loses_no_token() {
     let home = tempfile::tempdir().unwrap();
     let stores: [(&str, Arc<dyn CredentialStore>); 2] = [
         ("memory", Arc::new(MemoryStore::default())),
         ("file", Arc::new(FileStore::new(home.path()))),
     ];
     for (name, store) in stores {
-        let (mut cut_short, mut polls) = (0, 0);
+        let (mut dropped, mut polls) = (0, 0);
         loop {
-            // Each lab has a port of its own, and so each case a record of its own.
+            // Each lab has its own port, so each case has its own record.
             let case = Case::new(r#"{"rotates": true}"#, store.clone()).await;
-            let given_up = dropped_after(case.refresh(), polls).await;
+            let completed = dropped_after(case.refresh(), polls).await;
             case.tasks.close();
             case.tasks.wait().await;
             let stored = case.stored().await;
-            let wanted = match case.sent() {
+            let expected = match case.token_requests() {
                 0 => ("expired-token", "good-refresh"),
                 _ => ("fresh-token-1", "fresh-refresh-1"),
             };
@@ -307,25 +314,25 @@ async fn a_start_that_is_given_up_at_any_await_of_a_refresh_loses_nothing() {
             );
             assert_eq!(
                 tokens,
-                (Some(wanted.0), Some(wanted.1)),
+                (Some(expected.0), Some(expected.1)),
                 "{name}, after {polls} polls"
             );
-            assert!(case.sent() <= 1);
-            // Nothing holds the lock, and the next start has what it needs: by a refresh, or without one.
+            assert!(case.token_requests() <= 1);
+            // The lock is free, and the next start gets a token, with a refresh or without one.
             let next = tokio::time::timeout(Duration::from_secs(10), case.refresh()).await;
             assert_eq!(
                 token(next.unwrap()),
                 ("fresh-token-1".to_owned(), false),
                 "{name}, {polls}"
             );
-            assert_eq!(case.sent(), 1);
-            if given_up.is_some() {
+            assert_eq!(case.token_requests(), 1);
+            if completed.is_some() {
                 break;
             }
-            cut_short += 1;
+            dropped += 1;
             polls += 1;
         }
-        println!("{name}: given up at {cut_short} awaits");
-        assert!(cut_short >= 5, "{name}: {cut_short}");
+        println!("{name}: dropped at {dropped} awaits");
+        assert!(dropped >= 5, "{name}: {dropped}");
     }
 }

@@ -1,4 +1,4 @@
-//! What can be asked for on the command line.
+//! The command-line arguments.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,54 +8,54 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 const EXIT_STATUSES: &str = "\
 Exit status:
   0    every server is ready
-  1    some server failed otherwise
+  1    at least one server failed for another reason
   2    the arguments or the configuration can't be used
-  3    at least one server needs a sign-in (again) or more access, whatever else failed
-  130  interrupted by Ctrl-C, after every program that was started has ended
-  141  nobody read on: the output was closed";
+  3    at least one server needs a sign-in (again) or more access, even if others failed for other reasons
+  130  interrupted by Ctrl-C; every started program has ended
+  141  output pipe closed";
 
 const EXIT_STATUSES_OF_DEMO: &str = "\
 Exit status:
-  0    each server came to what it is made for
+  0    every server ended as its scenario specifies
   1    some server did not
   130  interrupted by Ctrl-C";
 
 const EXIT_STATUSES_OF_FOLLOW: &str = "\
 Exit status:
   0    every server is ready
-  1    some server failed otherwise, or is not ready
+  1    at least one server failed for another reason, or is not ready
   2    the arguments can't be used
-  3    at least one server needs a sign-in again, whatever else failed
-  130  interrupted by Ctrl-C, after the state so far was shown
-  141  nobody read on: the output was closed";
+  3    at least one server needs a sign-in again, even if others failed for other reasons
+  130  interrupted by Ctrl-C; the state so far was shown
+  141  output pipe closed";
 
 const EXIT_STATUSES_OF_LOGIN: &str = "\
 Exit status:
   0    signed in
-  1    not signed in; what was stored before is stored still
+  1    not signed in; an earlier sign-in is unchanged
   2    the arguments or the configuration can't be used, or the server has nothing to sign in to
-  130  interrupted by Ctrl-C; what was stored before is stored still
-  141  nobody read on: the output was closed";
+  130  interrupted by Ctrl-C; an earlier sign-in is unchanged
+  141  output pipe closed";
 
 const EXIT_STATUSES_OF_LOGOUT: &str = "\
 Exit status:
-  0    nothing is stored any more
-  1    what is stored could not be read or removed
+  0    signed out: nothing is stored
+  1    the stored sign-in could not be read or removed
   2    the arguments or the configuration can't be used, or the server has nothing to sign out of
   130  interrupted by Ctrl-C
-  141  nobody read on: the output was closed";
+  141  output pipe closed";
 
 const EXIT_STATUSES_OF_STATUS: &str = "\
 Exit status:
-  0    shown, whatever it is
-  1    shown, but for a server for which it can't be known what is stored
+  0    the status of every server was shown
+  1    the stored sign-in of at least one server could not be read
   2    the arguments or the configuration can't be used
   130  interrupted by Ctrl-C
-  141  nobody read on: the output was closed";
+  141  output pipe closed";
 
-/// Starts the MCP servers you have configured and says what each start came to.
+/// Starts the MCP servers you have configured and reports the result of each.
 ///
-/// Which are ready, which need a sign-in again, which a first one, and which failed for a reason that no sign-in mends.
+/// It reports which are ready, which need a sign-in again, which need a first one, and which failed for reasons signing in won't fix.
 #[derive(Debug, Parser)]
 #[command(
     name = "mcp-startup",
@@ -71,36 +71,36 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start your servers, say what each start came to, and close them again
+    /// Start your servers, report the result of each, and close them again
     ///
-    /// Never opens a browser, and writes nothing but a refreshed credential.
+    /// Never opens a browser. Writes only refreshed credentials.
     #[command(after_help = EXIT_STATUSES)]
     Check(Check),
     /// Sign in to a server in your browser
     ///
-    /// The browser comes back to this machine, or you paste the URL that it came back with. What is stored is what Codex stores,
-    /// where Codex stores it; a sign-in that fails or is given up changes nothing.
+    /// The browser returns to this machine, or you paste the URL that it returned to. The sign-in is stored in Codex's format, where
+    /// Codex stores it. A sign-in that fails or is interrupted changes nothing.
     #[command(after_help = EXIT_STATUSES_OF_LOGIN)]
     Login(Login),
-    /// Sign out of a server: revoke what was granted, where that is offered, and remove it from every place where it is stored
+    /// Sign out of a server: revoke its tokens if its sign-in service supports that, and remove them from every store
     #[command(after_help = EXIT_STATUSES_OF_LOGOUT)]
     Logout(Logout),
-    /// Show what is stored for each server, and what it is worth
+    /// Show how you are signed in to each server
     ///
-    /// Starts no server, and shows no secret. Without --online nothing is sent.
+    /// Starts no server and shows no secret. Sends nothing without --online.
     #[command(after_help = EXIT_STATUSES_OF_STATUS)]
     Status(Status),
-    /// See it at work: servers in many states, in this process, with nothing to install or configure
+    /// Try it with demo servers in many states; nothing to install or configure
     #[command(after_help = EXIT_STATUSES_OF_DEMO)]
     Demo(Demo),
     /// Read notifications of any app-server from stdin and show the same table
     ///
-    /// Other lines may stand among them. Bad lines are named on stderr by their number.
+    /// Other lines are ignored. Invalid lines are reported on stderr with their number.
     #[command(after_help = EXIT_STATUSES_OF_FOLLOW)]
     Follow(Follow),
-    /// Serve MCP servers on loopback that fail on demand, to test a client against
+    /// Serve MCP servers on loopback that fail on demand, for testing a client
     ///
-    /// They are listed as JSON at `/`, each with its URL and what must come out.
+    /// `/` lists them as JSON, each with its URL and the expected result.
     Lab(Lab),
     /// Print a completion script for a shell
     Completions {
@@ -111,16 +111,16 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Only these servers, disabled ones among them
+    /// Only these servers, including disabled ones
     #[arg(value_name = "SERVER")]
     pub servers: Vec<String>,
-    /// The configuration: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
+    /// The configuration file: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Stay, and start a server that failed again: when its stored sign-in changes, and by itself where time may mend it
+    /// Keep running, and start failed servers again after a sign-in or after transient failures
     ///
-    /// A sign-in counts whoever makes it. What time may mend is tried after about 1 s, then 2 s, 4 s and so on up to 5 min, or when
-    /// the server has asked for. Ctrl-C or SIGTERM ends it, with status 130. Not with `--format json`.
+    /// A sign-in by any process counts. After a transient failure, the next try is after about 1 s, then 2 s, 4 s and so on up to
+    /// 5 min, or when the server asks for it. Ctrl-C or SIGTERM ends it with status 130. Not with `--format json`.
     #[arg(long)]
     pub watch: bool,
     #[command(flatten)]
@@ -134,16 +134,16 @@ pub struct Login {
     /// The server
     #[arg(value_name = "SERVER")]
     pub server: String,
-    /// The configuration: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
+    /// The configuration file: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Open no browser: print the URL, and take the one that yours comes back with, pasted, where it is on another machine
+    /// Open no browser: print the URL, and accept the URL that your browser returned to, pasted, if it is on another machine
     #[arg(long)]
     pub no_browser: bool,
-    /// The port on 127.0.0.1 that the browser comes back to, as `http://127.0.0.1:PORT/callback`; 0 for a free one
+    /// The port on 127.0.0.1 that the browser returns to, as `http://127.0.0.1:PORT/callback`; 0 for a free one
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// How long to wait for you to come back
+    /// How long to wait for the browser to return
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "300")]
     pub timeout: Duration,
 }
@@ -153,20 +153,20 @@ pub struct Logout {
     /// The server
     #[arg(value_name = "SERVER")]
     pub server: String,
-    /// The configuration: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
+    /// The configuration file: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Only these servers, disabled ones among them
+    /// Only these servers, including disabled ones
     #[arg(value_name = "SERVER")]
     pub servers: Vec<String>,
-    /// The configuration: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
+    /// The configuration file: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Ask the servers for which nothing usable is stored whether they offer a sign-in
+    /// Ask servers without a usable stored sign-in whether they offer one
     #[arg(long)]
     pub online: bool,
     /// What to print
@@ -176,18 +176,18 @@ pub struct Status {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StatusFormat {
-    /// A line for each server
+    /// One line for each server
     Table,
-    /// One document with all of it
+    /// One JSON document
     Json,
 }
 
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Only these scenarios of the lab
+    /// Only these lab scenarios
     #[arg(value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
-    /// Every scenario of the lab
+    /// Every lab scenario
     #[arg(long, conflicts_with = "scenarios")]
     pub all: bool,
     #[command(flatten)]
@@ -205,14 +205,14 @@ pub struct Lab {
     /// The port on loopback; 0 for a free one
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// Be one of its stdio servers instead, on this process's stdin and stdout
+    /// Run one of its stdio servers instead, on stdin and stdout of this process
     #[arg(long, value_name = "SCENARIO", conflicts_with = "port")]
     pub stdio: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct Starts {
-    /// How long each start may take; goes over the configuration's own (30 where that says nothing)
+    /// How long each start may take; overrides the configuration [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
     /// How many servers start at once
@@ -229,11 +229,11 @@ pub struct Output {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A line for each server; on a terminal with its progress
+    /// One line for each server; on a terminal with its progress
     Table,
-    /// The notifications as they go over the wire, one a line
+    /// The notifications as they are sent on the wire, one a line
     Ndjson,
-    /// One report at the end, with why each failed
+    /// One report at the end, with the reason for each failure
     Json,
 }
 
@@ -242,7 +242,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= MOST => Ok(Duration::from_secs_f64(seconds)),
         _ => Err(format!(
-            "must be a number of seconds, more than 0 and at most {MOST}"
+            "must be a number of seconds greater than 0 and at most {MOST}"
         )),
     }
 }
@@ -250,6 +250,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number @ 1..) => Ok(number),
-        _ => Err("must be a whole number from 1".to_owned()),
+        _ => Err("must be a whole number, at least 1".to_owned()),
     }
 }

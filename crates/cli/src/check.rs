@@ -13,19 +13,19 @@ use crate::CommandError;
 use crate::arguments::{self, Format};
 use crate::configuration::{self, shown};
 use crate::exit_status::{Ending, ExitStatus};
-use crate::interruption::{Interruption, nobody_reads};
+use crate::interruption::{Interruption, output_closed};
 use crate::report::{self, Report, ServerReport};
-use crate::table::{Again, Note, Row, Server, Table};
+use crate::table::{NextTry, Note, Row, Server, Table};
 
-/// Whoever waits for longer is told for what.
-const SAVING_IS_SAID_AFTER: Duration = Duration::from_secs(1);
+/// A longer wait for a refresh is explained on stderr.
+const SAVING_NOTICE_AFTER: Duration = Duration::from_secs(1);
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 
 pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     let format = arguments.output.format;
     if arguments.watch && format == Format::Json {
         return Err(CommandError::Usage(
-            "`--format json` is one report at the end, and `--watch` has no end: use `--format ndjson`"
+            "`--format json` prints one report at the end, and `--watch` has no end; use `--format ndjson`"
                 .to_owned(),
         ));
     }
@@ -34,29 +34,29 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     let servers = configuration.select(&arguments.servers)?;
     if servers.is_empty() {
         let mut stderr = anstream::stderr();
-        let _ = writeln!(stderr, "No server is enabled in {}.", shown(path));
+        let _ = writeln!(stderr, "No servers are enabled in {}.", shown(path));
     }
     let mut options = StartupOptions::for_configuration(&configuration);
     options.limit = arguments.starts.timeout;
     options.concurrency = arguments.starts.concurrency;
-    // Part of a JSON document, which is for programs: the path as it is.
+    // The report is for programs, so it has the path unescaped.
     let reported_path = Some(path.display().to_string());
-    // Of no server nothing would ever come.
+    // A watch without servers would never print anything.
     let watches = arguments.watch && !servers.is_empty();
     if watches && format == Format::Table {
-        let _ = writeln!(anstream::stderr(), "Watching them; Ctrl-C ends it.");
+        let _ = writeln!(anstream::stderr(), "Watching. Press Ctrl-C to stop.");
     }
     let checked = start(options, servers, format, reported_path, watches)?;
     Ok(checked.status)
 }
 
-/// What a check came to, and which servers it was about.
+/// The result of a check.
 pub struct Checked {
     pub status: ExitStatus,
     pub servers: Vec<ServerReport>,
 }
 
-/// Checks `servers` and shows them: once, or again and again until that is interrupted.
+/// Checks `servers` once, or watches them until interrupted, and shows the results.
 pub fn start(
     options: StartupOptions,
     servers: Vec<ServerEntry>,
@@ -68,7 +68,7 @@ pub fn start(
         .enable_all()
         .build()?;
     let checked = runtime.block_on(async {
-        // Before anything starts: from then on there is something to end.
+        // Before anything starts, so that an interruption never leaves a program behind.
         let interruption = Interruption::listen()?;
         let startup = Startup::new(options)?;
         let mut shown = Shown::new(format, &servers, watches);
@@ -80,9 +80,9 @@ pub fn start(
         let interrupted = follow(starts, interruption, &mut shown).await?;
         let status = match interrupted {
             true => ExitStatus::Interrupted,
-            false => ExitStatus::of(shown.reports.iter().map(|report| {
+            false => ExitStatus::from_endings(shown.reports.iter().map(|report| {
                 let recovery = report.failure.as_ref().map(|failure| failure.recovery());
-                Ending::of_start(recovery, &report.status)
+                Ending::from_start(recovery, &report.status)
             })),
         };
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -90,12 +90,12 @@ pub fn start(
             shown.close(|servers| Report::new(configuration, elapsed_ms, status, servers))?;
         Ok(Checked { status, servers })
     });
-    // The look-up of a host's name can't be cancelled, and may take long after its start was given up.
+    // A host name lookup can't be cancelled, and may outlast the start that asked for it.
     runtime.shutdown_timeout(SHUTDOWN_LIMIT);
     checked
 }
 
-/// What is shown: one start of each server, or all that come.
+/// One start of each server, or a watch.
 enum Starts {
     Once(Check),
     Watched(Watch),
@@ -117,20 +117,20 @@ impl Starts {
     }
 }
 
-/// Shows starts until there are no more. Returns whether it was interrupted; a second interruption does not wait for the programs
-/// to end by themselves.
+/// Shows updates until the stream ends. Returns whether it was interrupted. A second interruption does not wait for the programs to
+/// exit.
 async fn follow(
     mut starts: Starts,
     mut interruption: Interruption,
     shown: &mut Shown,
 ) -> Result<bool, CommandError> {
-    let mut unread = std::pin::pin!(nobody_reads());
+    let mut closed = std::pin::pin!(output_closed());
     let mut interrupted = false;
     let mut broken = None;
     let mut saving_since = None;
-    let mut saving_is_said = false;
+    let mut notice_printed = false;
     loop {
-        let told = tokio::select! {
+        let result = tokio::select! {
             biased;
             () = interruption.next() => {
                 if interrupted {
@@ -140,12 +140,12 @@ async fn follow(
                 starts.cancel();
                 continue;
             }
-            () = &mut unread, if broken.is_none() => Err(std::io::ErrorKind::BrokenPipe.into()),
-            () = until(saving_since.map(|since| since + SAVING_IS_SAID_AFTER)), if !saving_is_said => {
-                saving_is_said = true;
+            () = &mut closed, if broken.is_none() => Err(std::io::ErrorKind::BrokenPipe.into()),
+            () = until(saving_since.map(|since| since + SAVING_NOTICE_AFTER)), if !notice_printed => {
+                notice_printed = true;
                 let _ = writeln!(
                     anstream::stderr(),
-                    "Waiting for the answer to a refresh that was sent, so that the sign-in is not lost (at most 30 s)"
+                    "Waiting for the response to a token refresh, so that the sign-in is not lost (at most 30 s)"
                 );
                 Ok(())
             }
@@ -158,8 +158,8 @@ async fn follow(
                 None => break,
             },
         };
-        // Nobody reads on: the programs are ended all the same.
-        if let Err(error) = told {
+        // The output pipe closed: end the programs.
+        if let Err(error) = result {
             broken.get_or_insert(error);
             starts.cancel();
         }
@@ -170,7 +170,7 @@ async fn follow(
     }
 }
 
-/// Until that moment; for ever, where there is none.
+/// Waits until that moment, or forever if there is none.
 async fn until(moment: Option<tokio::time::Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
@@ -178,18 +178,18 @@ async fn until(moment: Option<tokio::time::Instant>) {
     }
 }
 
-/// What is shown of a check, in one of the formats; and what is known of it in the end, in all of them.
+/// Shows a check in one of the formats, and collects the reports for all of them.
 struct Shown {
     format: Format,
     table: Option<Table>,
-    /// Of each server that has come to an end the last one.
+    /// The latest report of each server whose start has ended.
     reports: Vec<ServerReport>,
-    /// The place of each server in the order of the configuration.
+    /// The position of each server in the configuration.
     order: HashMap<String, usize>,
-    /// Whether servers are started again.
+    /// Whether failed servers are started again.
     watches: bool,
-    /// Servers whose line waits for more: that their tools are counted, or for what will start them again. Their place among
-    /// the reports.
+    /// Servers whose line is not printed yet, because their tools are still being listed or the time of the next try is not known.
+    /// The values are indexes into `reports`.
     unprinted: HashMap<String, usize>,
 }
 
@@ -198,7 +198,7 @@ impl Shown {
         let names = servers.iter().map(|entry| entry.name.as_str());
         Self {
             format,
-            table: (format == Format::Table).then(|| Table::of_check(names.clone())),
+            table: (format == Format::Table).then(|| Table::for_check(names.clone())),
             reports: Vec::new(),
             order: names.map(str::to_owned).zip(0..).collect(),
             watches,
@@ -220,17 +220,17 @@ impl Shown {
                     return Ok(());
                 };
                 self.reports[at].tools = count;
-                self.print_row(at, Again::NotAtAll)
+                self.print_row(at, NextTry::Never)
             }
             Update::Waiting { name, retry_in_ms } => {
                 let Some(at) = self.unprinted.remove(&name) else {
                     return Ok(());
                 };
-                let again = match retry_in_ms {
-                    Some(ms) => Again::InMs(ms),
-                    None => again_after_sign_in(&self.reports[at]),
+                let next_try = match retry_in_ms {
+                    Some(ms) => NextTry::InMs(ms),
+                    None => next_try_after_sign_in(&self.reports[at]),
                 };
-                self.print_row(at, again)
+                self.print_row(at, next_try)
             }
             Update::Saving => Ok(()),
         }
@@ -262,9 +262,9 @@ impl Shown {
         };
         let is_ready = report.status == McpServerStartupState::Ready;
         let is_waiting = self.watches && report.status == McpServerStartupState::Failed;
-        let at = self.place_of(report);
+        let at = self.store(report);
         if !is_ready && !is_waiting {
-            return self.print_row(at, Again::NotAtAll);
+            return self.print_row(at, NextTry::Never);
         }
         let name = &self.reports[at].name;
         if is_ready && let Some(table) = &mut self.table {
@@ -274,8 +274,8 @@ impl Shown {
         Ok(())
     }
 
-    /// Where the report is now: in the place of the server's last one, if there is one.
-    fn place_of(&mut self, report: ServerReport) -> usize {
+    /// Stores the report, in place of the server's previous one if there is one, and returns its index.
+    fn store(&mut self, report: ServerReport) -> usize {
         let mut reports = self.reports.iter();
         match reports.position(|last| self.watches && last.name == report.name) {
             Some(at) => {
@@ -289,11 +289,11 @@ impl Shown {
         }
     }
 
-    fn print_row(&mut self, at: usize, again: Again) -> std::io::Result<()> {
+    fn print_row(&mut self, at: usize, next_try: NextTry) -> std::io::Result<()> {
         let Some(table) = &mut self.table else {
             return Ok(());
         };
-        table.ended(&row(&self.reports[at], again))
+        table.ended(&row(&self.reports[at], next_try))
     }
 
     fn close(
@@ -303,14 +303,14 @@ impl Shown {
         let mut left: Vec<_> = self.unprinted.drain().map(|(_, at)| at).collect();
         left.sort_unstable();
         for at in left {
-            self.print_row(at, Again::NotAtAll)?;
+            self.print_row(at, NextTry::Never)?;
         }
         let order = self.order;
         self.reports
             .sort_by_key(|report| order.get(&report.name).copied());
         if let Some(table) = self.table {
             let rows = self.reports.iter();
-            table.close(rows.map(|report| row(report, Again::NotAtAll)))?;
+            table.close(rows.map(|report| row(report, NextTry::Never)))?;
         }
         if self.format != Format::Json {
             return Ok(self.reports);
@@ -321,16 +321,16 @@ impl Shown {
     }
 }
 
-/// What its line tells a person to do, if that is a sign-in, is all that is needed.
-fn again_after_sign_in(report: &ServerReport) -> Again {
+/// A server that needs a sign-in starts again after it.
+fn next_try_after_sign_in(report: &ServerReport) -> NextTry {
     let recovery = report.failure.as_ref().map(|failure| failure.recovery());
-    match Ending::of_start(recovery, &report.status) {
-        Ending::NeedsSignIn => Again::AfterThat,
-        Ending::Ready | Ending::Failed => Again::NotAtAll,
+    match Ending::from_start(recovery, &report.status) {
+        Ending::NeedsSignIn => NextTry::AfterSignIn,
+        Ending::Ready | Ending::Failed => NextTry::Never,
     }
 }
 
-fn row(report: &ServerReport, again: Again) -> Row<'_> {
+fn row(report: &ServerReport, next_try: NextTry) -> Row<'_> {
     let note = match (&report.failure, &report.status) {
         (Some(failure), _) => Note::Failed {
             recovery: failure.recovery(),
@@ -348,6 +348,6 @@ fn row(report: &ServerReport, again: Again) -> Row<'_> {
         elapsed_ms: Some(report.elapsed_ms),
         required: report.required,
         note,
-        again,
+        next_try,
     }
 }

@@ -1,10 +1,10 @@
-//! Which configuration a command is about.
+//! Which configuration a command uses.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mcp_startup::config::{
-    self, Configuration, ProcessEnvironment, codex_home, stranger_configuration,
+    self, Configuration, ProcessEnvironment, codex_home, untrusted_project_file,
 };
 use mcp_startup::printable;
 
@@ -12,13 +12,13 @@ use crate::CommandError;
 
 const PATH_CHARS: usize = 500;
 
-/// Reads the configuration that was named, or Codex's own. One with no servers in it is nothing to work with.
+/// Reads the named configuration, or Codex's own. A configuration without servers is an error.
 pub fn read(named: Option<PathBuf>) -> Result<Configuration, CommandError> {
     read_from(named.map_or_else(default_configuration, Ok)?)
 }
 
-/// The same for a check, which starts what stands there: Codex's own is named first. One that lies in the current folder may be a
-/// stranger's: it is named too, and not started.
+/// Reads the configuration for a check, and prints which one it is if the user named none. A project file in the current folder is
+/// mentioned and not used, because it may be part of someone else's repository.
 pub fn read_for_check(named: Option<PathBuf>) -> Result<Configuration, CommandError> {
     if named.is_some() {
         return read(named);
@@ -26,11 +26,11 @@ pub fn read_for_check(named: Option<PathBuf>) -> Result<Configuration, CommandEr
     let path = default_configuration()?;
     let mut stderr = anstream::stderr();
     let _ = writeln!(stderr, "Checking the servers of {}", shown(&path));
-    if stranger().is_some() {
+    if project_file().is_some() {
         let _ = writeln!(
             stderr,
-            "There is a .mcp.json in this folder. It may have come with somebody's repository, so it is not started; \
-             if you trust it: mcp-startup check --config .mcp.json"
+            "This folder has a .mcp.json. Its servers were not started, because it may be part of someone else's repository. \
+             If you trust it, run: mcp-startup check --config .mcp.json"
         );
     }
     read_from(path)
@@ -41,18 +41,18 @@ fn read_from(path: PathBuf) -> Result<Configuration, CommandError> {
     if configuration.servers.is_empty() {
         let shown = shown(&path);
         return Err(CommandError::Usage(format!(
-            "no server is configured in {shown}"
+            "no servers are configured in {shown}"
         )));
     }
     Ok(configuration)
 }
 
-/// A path as it may come to a terminal: whoever made the file chose its name.
+/// A path, escaped for a terminal: the author of the file chose its name.
 pub fn shown(path: &Path) -> String {
     printable(&path.display().to_string(), PATH_CHARS)
 }
 
-/// Where Codex has its configuration, if there is one.
+/// The path of Codex's configuration, if it exists.
 fn default_configuration() -> Result<PathBuf, CommandError> {
     let path = codex_home(&ProcessEnvironment).map(|home| home.join("config.toml"));
     let looked = match path {
@@ -60,16 +60,16 @@ fn default_configuration() -> Result<PathBuf, CommandError> {
         Some(path) => format!("{} does not exist", shown(&path)),
         None => "neither CODEX_HOME nor HOME is set".to_owned(),
     };
-    let hint = match stranger() {
+    let hint = match project_file() {
         Some(_) => {
-            "; there is a .mcp.json in this folder, which may have come with somebody's repository: \
+            "; this folder has a .mcp.json, which may be part of someone else's repository: \
              if you trust it, use `--config .mcp.json`"
         }
-        None => "; name a configuration with `--config FILE`, or see `mcp-startup demo`",
+        None => "; pass a configuration file with `--config FILE`, or try `mcp-startup demo`",
     };
     Err(CommandError::Usage(format!("{looked}{hint}")))
 }
 
-fn stranger() -> Option<PathBuf> {
-    stranger_configuration(&std::env::current_dir().ok()?)
+fn project_file() -> Option<PathBuf> {
+    untrusted_project_file(&std::env::current_dir().ok()?)
 }

@@ -1,4 +1,4 @@
-//! `mcp-startup demo`: the lab in this process, and a check of its servers as a user's own.
+//! `mcp-startup demo`: serves the lab in this process, and checks its servers as if the user had configured them.
 
 use std::io::Write;
 
@@ -13,7 +13,7 @@ use crate::check::{self, Checked};
 use crate::exit_status::ExitStatus;
 use crate::report::ServerReport;
 
-/// A few of the lab's scenarios, each another state.
+/// Lab scenarios that show different states.
 const SHOWN: [&str; 14] = [
     "ready",
     "ready-modern",
@@ -33,7 +33,7 @@ const SHOWN: [&str; 14] = [
 
 pub fn run(program: &[String], arguments: arguments::Demo) -> Result<ExitStatus, CommandError> {
     let runtime = tokio::runtime::Runtime::new()?;
-    // It serves on a thread of its own; dropped at the end, it stops.
+    // The lab serves on its own thread, and stops when it is dropped.
     let lab = runtime.block_on(Lab::start(0))?;
     let rows = selected(&lab, &arguments)?;
     let home = tempfile::tempdir()?;
@@ -57,14 +57,14 @@ pub fn run(program: &[String], arguments: arguments::Demo) -> Result<ExitStatus,
     if wrong.is_empty() {
         let _ = writeln!(
             stderr,
-            "These were servers of the lab. A check of your own: mcp-startup check (it would end with status {} here)",
+            "These were demo servers. To check your own, run: mcp-startup check (with these servers, its exit status would be {})",
             status.code()
         );
         return Ok(ExitStatus::AllReady);
     }
     let _ = writeln!(
         stderr,
-        "Not what the lab's scenarios are made for: {}",
+        "These servers did not end as their scenarios specify: {}",
         wrong.join(", ")
     );
     Ok(ExitStatus::Failed)
@@ -97,7 +97,7 @@ fn selected<'a>(
         .collect()
 }
 
-/// What is stored for the rows, as Codex stores it.
+/// The stored sign-ins of the scenarios, in Codex's format.
 fn credentials(lab: &Lab, rows: &[&Scenario]) -> Result<Vec<u8>, std::io::Error> {
     let records: serde_json::Map<_, _> = rows
         .iter()
@@ -110,7 +110,7 @@ fn credentials(lab: &Lab, rows: &[&Scenario]) -> Result<Vec<u8>, std::io::Error>
     Ok(serde_json::to_vec(&records)?)
 }
 
-/// The servers that did not come to what their row says.
+/// The servers that did not end as their scenario specifies.
 fn unexpected<'a>(rows: &'a [&Scenario], servers: &[ServerReport]) -> Vec<&'a str> {
     rows.iter()
         .filter(|row| {

@@ -1,8 +1,8 @@
-//! What the program ends with.
+//! The exit status of the program.
 
 use mcp_startup_core::{McpServerStartupFailureReason, McpServerStartupState, Recovery};
 
-/// The statuses that stand in `--help`, and the one of a closed pipe, which nobody waits for.
+/// The exit statuses that `--help` documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
     AllReady,
@@ -25,8 +25,8 @@ impl ExitStatus {
         }
     }
 
-    /// The status of many servers: a sign-in outweighs whatever else failed.
-    pub fn of(endings: impl IntoIterator<Item = Ending>) -> Self {
+    /// The status of many servers. A needed sign-in outranks other failures.
+    pub fn from_endings(endings: impl IntoIterator<Item = Ending>) -> Self {
         let worst = endings.into_iter().max().unwrap_or(Ending::Ready);
         match worst {
             Ending::Ready => Self::AllReady,
@@ -36,7 +36,7 @@ impl ExitStatus {
     }
 }
 
-/// How one server ended, as far as the exit status goes.
+/// How one server ended, as far as the exit status is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
     Ready,
@@ -45,8 +45,8 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// Of a server that was started here.
-    pub fn of_start(recovery: Option<Recovery>, state: &McpServerStartupState) -> Self {
+    /// The ending of a server that this process started.
+    pub fn from_start(recovery: Option<Recovery>, state: &McpServerStartupState) -> Self {
         match (state, recovery) {
             (McpServerStartupState::Ready, _) => Self::Ready,
             (_, Some(Recovery::SignIn | Recovery::Reauthenticate | Recovery::GrantScope)) => {
@@ -56,13 +56,13 @@ impl Ending {
         }
     }
 
-    /// Of a server that is only heard of: the reason is all that is said of a recovery.
-    pub fn of_notification(
+    /// The ending of a server that another process started. Only the reason tells how to recover.
+    pub fn from_notification(
         state: &McpServerStartupState,
         reason: Option<&McpServerStartupFailureReason>,
     ) -> Self {
         let recovery = (reason == Some(&McpServerStartupFailureReason::ReauthenticationRequired))
             .then_some(Recovery::Reauthenticate);
-        Self::of_start(recovery, state)
+        Self::from_start(recovery, state)
     }
 }

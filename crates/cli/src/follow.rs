@@ -1,4 +1,4 @@
-//! `mcp-startup follow`: the table of what any app-server says.
+//! `mcp-startup follow`: a table from the notifications of any app-server.
 
 use std::io::{IsTerminal, Write};
 
@@ -14,38 +14,41 @@ use crate::arguments::{self, Format};
 use crate::exit_status::{Ending, ExitStatus};
 use crate::interruption::Interruption;
 use crate::report;
-use crate::table::{Again, Note, Row, Server, Table};
+use crate::table::{NextTry, Note, Row, Server, Table};
 
-/// The tracker's state when the input has ended, or was interrupted.
+/// The tracker's state at the end of the input.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Followed<'a> {
-    /// Each (threadId, name), in the order in which it was first heard of.
+    /// One entry for each (threadId, name), in the order of their first notifications.
     servers: Vec<&'a TrackedServer>,
-    /// The servers that want a sign-in again.
+    /// The servers that need a sign-in again.
     reauthentication_required: Vec<&'a str>,
     /// How many lines could not be read.
     bad_lines: u64,
-    /// What the program exits with.
+    /// The exit status of the program.
     exit_status: u8,
 }
 
 pub fn run(arguments: &arguments::Follow) -> Result<ExitStatus, CommandError> {
     let mut follower = Follower {
         format: arguments.output.format,
-        table: Table::of_others(),
+        table: Table::for_notifications(),
         tracker: StartupTracker::default(),
         bad_lines: 0,
     };
     let mut stderr = anstream::stderr();
     if std::io::stdin().is_terminal() {
-        let _ = writeln!(stderr, "Reading notifications from stdin; Ctrl-D ends it.");
+        let _ = writeln!(
+            stderr,
+            "Reading notifications from stdin. Press Ctrl-D to end."
+        );
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let interrupted = runtime.block_on(follower.read());
-    // A read of stdin that is still waiting must not keep the process.
+    // A pending read of stdin must not keep the process alive.
     runtime.shutdown_background();
     follower.close(interrupted?)
 }
@@ -58,13 +61,13 @@ struct Follower {
 }
 
 impl Follower {
-    /// Reads stdin to its end. Returns whether it was interrupted.
+    /// Reads stdin until it ends. Returns whether it was interrupted.
     async fn read(&mut self) -> std::io::Result<bool> {
         let mut interruption = Interruption::listen()?;
         let mut lines = LineSplitter::default();
         let mut stdin = tokio::io::stdin();
         let mut buffer = vec![0; 64 * 1024];
-        let mut told = Ok(());
+        let mut result = Ok(());
         loop {
             let read = tokio::select! {
                 biased;
@@ -75,14 +78,14 @@ impl Follower {
                 break;
             }
             lines.push(&buffer[..read], |number, line| {
-                if told.is_ok() {
-                    told = self.line(number, line);
+                if result.is_ok() {
+                    result = self.line(number, line);
                 }
             });
-            std::mem::replace(&mut told, Ok(()))?;
+            std::mem::replace(&mut result, Ok(()))?;
         }
-        lines.finish(|number, line| told = self.line(number, line));
-        told.map(|()| false)
+        lines.finish(|number, line| result = self.line(number, line));
+        result.map(|()| false)
     }
 
     fn line(&mut self, number: u64, line: Result<&[u8], LineError>) -> std::io::Result<()> {
@@ -104,24 +107,31 @@ impl Follower {
         }
     }
 
-    fn notification(&mut self, said: &McpServerStatusUpdatedNotification) -> std::io::Result<()> {
-        let update = self.tracker.apply(said);
+    fn notification(
+        &mut self,
+        notification: &McpServerStatusUpdatedNotification,
+    ) -> std::io::Result<()> {
+        let update = self.tracker.apply(notification);
         match self.format {
             Format::Json => Ok(()),
             Format::Ndjson => {
                 let mut stdout = std::io::stdout().lock();
-                writeln!(stdout, "{}", encode(said))
+                writeln!(stdout, "{}", encode(notification))
             }
             Format::Table if !update.changed => Ok(()),
             Format::Table => {
-                let server = server(&self.tracker, said.name(), said.thread_id());
-                if *said.status() == McpServerStartupState::Starting {
+                let server = server(&self.tracker, notification.name(), notification.thread_id());
+                if *notification.status() == McpServerStartupState::Starting {
                     self.table.runs(server, None);
                     return Ok(());
                 }
-                let reason = said.failure_reason();
-                self.table
-                    .ended(&row(server, said.status(), reason, said.error()))
+                let reason = notification.failure_reason();
+                self.table.ended(&row(
+                    server,
+                    notification.status(),
+                    reason,
+                    notification.error(),
+                ))
             }
         }
     }
@@ -130,8 +140,8 @@ impl Follower {
         let servers = self.tracker.servers();
         let status = match interrupted {
             true => ExitStatus::Interrupted,
-            false => ExitStatus::of(servers.iter().map(|server| {
-                Ending::of_notification(&server.status, server.failure_reason.as_ref())
+            false => ExitStatus::from_endings(servers.iter().map(|server| {
+                Ending::from_notification(&server.status, server.failure_reason.as_ref())
             })),
         };
         match self.format {
@@ -152,7 +162,7 @@ impl Follower {
     }
 }
 
-/// The server, which shows its thread where another thread has one of the same name.
+/// The server, with its thread if another thread has a server of the same name.
 fn server<'a>(tracker: &StartupTracker, name: &'a str, thread_id: Option<&'a str>) -> Server<'a> {
     let shows_thread = tracker
         .servers()
@@ -172,7 +182,7 @@ fn row<'a>(
     error: Option<&'a str>,
 ) -> Row<'a> {
     let note = match state {
-        McpServerStartupState::Failed => Note::Heard { reason, error },
+        McpServerStartupState::Failed => Note::Reported { reason, error },
         _ => Note::Nothing,
     };
     Row {
@@ -181,6 +191,6 @@ fn row<'a>(
         elapsed_ms: None,
         required: false,
         note,
-        again: Again::NotAtAll,
+        next_try: NextTry::Never,
     }
 }

@@ -1,17 +1,16 @@
-//! Ctrl-C, and the other ways to ask a program to end.
+//! Ctrl-C and the other ways to ask a program to end.
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits until nobody can read stdout any more: the other end of its pipe was closed. Where that can't be told, for ever; then
-/// it shows at the next line.
-pub async fn nobody_reads() {
+/// Waits until the other end of the stdout pipe is closed. If that can't be observed, it waits forever, and the next write fails.
+pub async fn output_closed() {
     #[cfg(unix)]
     {
         use std::os::fd::AsFd;
         use tokio::net::unix::pipe::Sender;
         let stdout = std::io::stdout().as_fd().try_clone_to_owned();
-        // Unchecked: it is not to be written through, and stays as blocking as it is.
+        // Unchecked: nothing is written through it, and it stays blocking.
         if let Ok(pipe) = stdout.and_then(Sender::from_owned_fd_unchecked)
             && pipe.ready(tokio::io::Interest::ERROR).await.is_ok()
         {
@@ -21,16 +20,16 @@ pub async fn nobody_reads() {
     std::future::pending().await
 }
 
-/// Listens for what asks the program to end: Ctrl-C, and on Unix SIGTERM, or SIGHUP of a terminal that was closed (the
-/// servers' process groups would not hear of it). From the moment it is made, nothing is missed.
+/// Listens for Ctrl-C and, on Unix, for SIGTERM and for SIGHUP of a closed terminal, which the servers' process groups do not get.
+/// It misses nothing after it was created.
 pub struct Interruption {
     #[cfg(unix)]
     signals: [Signal; 3],
 }
 
-/// Does the work of a command; `None` where it was interrupted before it was done.
+/// Runs the work of a command. Returns `None` if it was interrupted.
 ///
-/// What it has begun that can't be cancelled, the look-up of a host's name or a read of stdin, does not keep the process.
+/// A host name lookup or a read of stdin can't be cancelled, and does not keep the process alive.
 pub fn until_interrupted<T>(work: impl Future<Output = T>) -> std::io::Result<Option<T>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -65,7 +64,7 @@ impl Interruption {
         Ok(Self {})
     }
 
-    /// Waits for the next one. Can be dropped and called again.
+    /// Waits for the next interruption. The future can be dropped and created again.
     pub async fn next(&mut self) {
         #[cfg(unix)]
         {

@@ -1,4 +1,4 @@
-//! `mcp-startup lab`: servers to test a client against.
+//! `mcp-startup lab`: servers for testing a client.
 
 use std::io::Write;
 
@@ -21,7 +21,7 @@ pub fn run(arguments: &arguments::Lab) -> Result<u8, CommandError> {
                 .and_then(|row| row.stdio.as_ref())
                 .ok_or_else(|| unknown_stdio_scenario(name))?;
             let code = runtime.block_on(serve_stdio(behaviour));
-            // A read of stdin that is still waiting must not keep the process.
+            // A pending read of stdin must not keep the process alive.
             runtime.shutdown_background();
             Ok(code)
         }
@@ -38,7 +38,7 @@ async fn serve(port: u16) -> Result<ExitStatus, CommandError> {
     let mut stderr = anstream::stderr();
     let _ = writeln!(
         stderr,
-        "Serving {} scenarios, listed as JSON at this URL. Ctrl-C ends it.",
+        "Serving {} scenarios, listed as JSON at this URL. Press Ctrl-C to stop.",
         lab.scenarios().len()
     );
     tokio::select! {

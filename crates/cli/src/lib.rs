@@ -1,10 +1,10 @@
 //! The program `mcp-startup`: checks the MCP servers a user has configured.
 //!
-//! It is a library too, of one function, so that `npx mcp-startup` and `uvx mcp-startup` are the same program without a second copy of
+//! It is also a library with one function, so that `npx mcp-startup` and `uvx mcp-startup` run the same program without a second copy of
 //! the engine in their packages.
 //!
-//! Every module is one thing that a person can ask for (`check`, `login`, `status`, `demo`, `follow`, `lab`) or see (`table`,
-//! `report`, `exit_status`); what a start comes to is decided on the floors below.
+//! Each command is a module (`check`, `login`, `status`, `demo`, `follow`, `lab`), and so is each part of its output (`table`, `report`,
+//! `exit_status`). Nothing here decides the result of a start.
 
 mod arguments;
 mod check;
@@ -27,7 +27,7 @@ use clap::{CommandFactory, Parser};
 use arguments::{Arguments, Command};
 use exit_status::ExitStatus;
 
-/// Why a command did not do what it was asked for; what servers come to is never one.
+/// Why a command failed. The failure of a server is a result, not an error.
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
     /// The arguments or the configuration can't be used.
@@ -39,25 +39,25 @@ enum CommandError {
     Client(#[from] mcp_startup::auth::network::ClientError),
     #[error(transparent)]
     Lab(#[from] mcp_startup_lab::LabError),
-    /// It may quote what others wrote.
+    /// The message may quote foreign text.
     #[error("{}", mcp_startup::printable(.0.message(), usize::MAX))]
     SignIn(#[from] mcp_startup::auth::SignInError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
 
-/// Runs the program with these arguments, its own name not among them, and gives what it exits with.
+/// Runs the program with these arguments, without its own name, and returns its exit status.
 ///
-/// `program` is how it can be started again, a command and its first arguments: the demo's servers are this program.
+/// `program` is the command, with its first arguments, that starts this program again: the demo's servers are this program.
 pub fn run(program: &[String], arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match parse(&arguments) {
         Ok(arguments) => {
-            log_as_asked();
-            carry_out(program, arguments.command)
+            log_to_stderr();
+            execute(program, arguments.command)
         }
         Err(error) if error.use_stderr() => bad_arguments(&arguments, &error).code(),
-        // Help or the version, which was asked for.
+        // Help or the version.
         Err(answer) => match answer.print() {
             Ok(()) => ExitStatus::AllReady.code(),
             Err(_) => ExitStatus::ClosedPipe.code(),
@@ -70,7 +70,7 @@ fn parse(arguments: &[impl Into<OsString> + Clone]) -> Result<Arguments, clap::E
     Arguments::try_parse_from(name.chain(arguments.iter().cloned().map(Into::into)))
 }
 
-fn carry_out(program: &[String], command: Command) -> u8 {
+fn execute(program: &[String], command: Command) -> u8 {
     match dispatch(program, command) {
         Ok(code) => code,
         Err(CommandError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
@@ -78,7 +78,7 @@ fn carry_out(program: &[String], command: Command) -> u8 {
         }
         Err(error) => {
             let red = anstyle::AnsiColor::Red.on_default().bold();
-            // Where stderr is closed too, there is nobody left to tell.
+            // If stderr is closed too, the message is lost.
             let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {error}");
             match error {
                 CommandError::Usage(_) | CommandError::Configuration(_) => ExitStatus::Usage,
@@ -92,8 +92,8 @@ fn carry_out(program: &[String], command: Command) -> u8 {
     }
 }
 
-/// Says what is wrong with the arguments. The error quotes them, or a part of them, and they may hold what steers a terminal;
-/// so they are read again with that escaped.
+/// Prints what is wrong with the arguments. The error quotes them, and they may contain control characters, so they are parsed again
+/// with those escaped.
 fn bad_arguments(arguments: &[OsString], error: &clap::Error) -> ExitStatus {
     let escaped: Vec<String> = arguments
         .iter()
@@ -101,23 +101,22 @@ fn bad_arguments(arguments: &[OsString], error: &clap::Error) -> ExitStatus {
         .collect();
     let text = match parse(&escaped) {
         Err(error) if error.use_stderr() => error.render().ansi().to_string(),
-        // Only what was escaped made it an error, such as bytes that are no UTF-8.
+        // Only the original arguments are an error, for example because they are not UTF-8.
         _ => format!("error: {}\n", error.kind()),
     };
     let _ = write!(anstream::stderr(), "{text}");
     ExitStatus::Usage
 }
 
-/// Logs to stderr what `RUST_LOG` asks for. Of the SDK's targets nothing, whatever it says: they quote what servers say, and a
-/// server may say a secret that it was given.
-fn log_as_asked() {
+/// Logs to stderr as `RUST_LOG` asks. The targets of the SDK are never logged: they quote servers, and a server may echo a secret.
+fn log_to_stderr() {
     use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
     use tracing_subscriber::prelude::*;
     let Some(asked) = std::env::var_os("RUST_LOG") else {
         return;
     };
     let Ok(asked) = asked.to_string_lossy().parse::<Targets>() else {
-        let hint = "RUST_LOG can't be read, and nothing is logged; it is a level, or targets such as `mcp_startup=debug`";
+        let hint = "RUST_LOG is not valid, so nothing is logged; set it to a level, or to targets such as `mcp_startup=debug`";
         let _ = writeln!(anstream::stderr(), "{hint}");
         return;
     };
@@ -126,7 +125,7 @@ fn log_as_asked() {
         .with_writer(std::io::stderr)
         .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
         .with_filter(asked.and(quotes_servers));
-    // A host that runs this in its own process may have one already.
+    // A host that runs this in its own process may have a subscriber.
     let _ = tracing_subscriber::registry().with(layer).try_init();
 }
 

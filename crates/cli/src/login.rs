@@ -29,12 +29,12 @@ use crate::interruption::until_interrupted;
 const NAME_CHARS: usize = 60;
 /// The path of the redirect URL.
 const CALLBACK: &str = "/callback";
-/// So much is read of what is pasted, in bytes: nobody pastes more.
-const MOST_PASTED: u64 = 1024 * 1024;
+/// How many bytes of pasted input are read.
+const MAX_PASTED_BYTES: u64 = 1024 * 1024;
 /// How long the browser has to fetch its last page.
 const LAST_PAGE_LIMIT: Duration = Duration::from_secs(1);
 
-/// Signs in to a server: in the user's browser, which comes back to a listener on loopback, or to what is pasted.
+/// Signs in to a server in the user's browser, which returns to a listener on loopback. The user can paste the URL instead.
 pub fn login(arguments: arguments::Login) -> Result<ExitStatus, CommandError> {
     let (startup, server) = startup_of(arguments.config.clone(), &arguments.server)?;
     let prompt = Prompt::default();
@@ -55,8 +55,8 @@ async fn sign_in(
     let begun = begun.map_err(|error| of_server(server, error))?;
     let name = printable(&server.name, NAME_CHARS);
 
-    let (came_back, mut callbacks) = mpsc::channel(4);
-    let pages = Pages::serve(listener, router(&redirect_uri, came_back.clone()));
+    let (callbacks_in, mut callbacks) = mpsc::channel(4);
+    let pages = Pages::serve(listener, router(&redirect_uri, callbacks_in.clone()));
     let deadline = Instant::now() + arguments.timeout;
     let mut browser = None;
     let mut asking = Box::pin(ask(
@@ -64,16 +64,16 @@ async fn sign_in(
         &begun,
         arguments,
         prompt,
-        came_back,
+        callbacks_in,
         &mut browser,
     ));
     let mut has_asked = false;
-    let mut said_wrong = HashSet::new();
+    let mut printed = HashSet::new();
     let finished = loop {
         let callback: Callback = tokio::select! {
             callback = callbacks.recv() => match callback {
                 Some(callback) => callback,
-                None => return Err(std::io::Error::other("nothing listens for the browser any more").into()),
+                None => return Err(std::io::Error::other("the listener for the browser has stopped").into()),
             },
             () = &mut asking, if !has_asked => {
                 has_asked = true;
@@ -81,19 +81,19 @@ async fn sign_in(
             }
             () = tokio::time::sleep_until(deadline) => {
                 prompt.close();
-                return Err(nobody_came(&name, arguments.timeout));
+                return Err(timed_out(&name, arguments.timeout));
             }
         };
         let finished = startup.finish_sign_in(&begun.pending, &callback.url).await;
         let page = match &finished {
             Ok(()) => Page::SignedIn,
-            // Somebody else's, or a mistake: the right one may still come.
+            // A mistake, or another program's request. The right one may still arrive.
             Err(error) if error.kind() == SignInFailureKind::InvalidCallback => Page::NotThis,
             Err(_) => Page::Ended,
         };
         let is_pasted = callback.page.is_none();
         if let Some(wanted) = callback.page {
-            // A browser may have gone.
+            // The browser may have closed the connection.
             let _ = wanted.send(page);
         }
         if page != Page::NotThis {
@@ -101,8 +101,8 @@ async fn sign_in(
         }
         let wrong = finished.err().map(|error| error.to_string());
         let wrong = printable(&wrong.unwrap_or_default(), usize::MAX);
-        // Each is said once: a page that keeps calling does not fill the terminal.
-        if said_wrong.insert(wrong.clone()) || is_pasted {
+        // Each message is printed once, so that a page that keeps reloading does not fill the terminal.
+        if printed.insert(wrong.clone()) || is_pasted {
             let asks = prompt.close() || is_pasted;
             let _ = writeln!(anstream::stderr(), "{wrong}");
             if asks {
@@ -112,7 +112,7 @@ async fn sign_in(
     };
     drop(asking);
     prompt.close();
-    // One that has the terminal, as `lynx` has, is left to its user first.
+    // A browser that runs in the terminal, such as `lynx`, is used until its user leaves it.
     if let Some(browser) = browser {
         let _ = browser.await;
     }
@@ -125,27 +125,31 @@ async fn sign_in(
 }
 
 async fn listen(port: u16) -> Result<TcpListener, CommandError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
-        let hint = match port {
-            0 => "",
-            _ => "; choose another --port, or leave it out for a free one",
-        };
-        let message = format!("can't listen on 127.0.0.1:{port}, where the browser would come back to: {error}{hint}");
-        std::io::Error::new(error.kind(), message).into()
-    })
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(|error| {
+            let hint = match port {
+                0 => "",
+                _ => "; choose another --port, or omit it to use a free port",
+            };
+            let message = format!(
+                "can't listen on 127.0.0.1:{port}, where the browser returns to: {error}{hint}"
+            );
+            std::io::Error::new(error.kind(), message).into()
+        })
 }
 
-/// Sends the user to the sign-in, and takes what they paste until stdin ends.
+/// Opens the sign-in in the browser, and reads pasted URLs until stdin ends.
 async fn ask(
     name: &str,
     begun: &SignInBegun,
     arguments: &arguments::Login,
     prompt: &Prompt,
-    came_back: mpsc::Sender<Callback>,
+    callbacks_in: mpsc::Sender<Callback>,
     browser: &mut Option<JoinHandle<()>>,
 ) {
     let mut stderr = anstream::stderr();
-    // Whole: a part of it would lead nowhere.
+    // Never cut: a part of the URL would not work.
     let url = printable(&begun.authorization_url, usize::MAX);
     let mut opened = false;
     if arguments.no_browser {
@@ -156,11 +160,11 @@ async fn ask(
     } else {
         let _ = writeln!(
             stderr,
-            "Your browser opens, to sign in to {name}. If it does not, open this URL:\n\n  {url}\n"
+            "Opening your browser to sign in to {name}. If it does not open, visit this URL:\n\n  {url}\n"
         );
         let (says, said) = oneshot::channel();
         let url = begun.authorization_url.clone();
-        // Comes back at once, or when a browser of the terminal is left.
+        // Returns immediately, or when the user leaves a browser that runs in the terminal.
         *browser = Some(tokio::task::spawn_blocking(move || {
             let _ = says.send(webbrowser::open(&url).is_ok());
         }));
@@ -168,32 +172,32 @@ async fn ask(
     }
     let is_terminal = std::io::stdin().is_terminal();
     if opened && !is_terminal {
-        // It is somebody else's, then.
+        // Stdin belongs to another program.
         return;
     }
     if !opened {
         let cause = match arguments.no_browser {
             true => "",
-            false => "No browser could be opened here. ",
+            false => "No browser could be opened. ",
         };
         let _ = writeln!(
             stderr,
-            "{cause}If the browser is on another machine, its last page does not load: copy the URL of that page, and paste it here."
+            "{cause}If your browser is on another machine, its last page will not load. Copy the URL of that page and paste it here."
         );
         prompt.open();
     }
-    read_pasted(came_back, prompt).await;
+    read_pasted(callbacks_in, prompt).await;
     if !opened {
         prompt.close();
         let _ = writeln!(
             stderr,
-            "Nothing more can be pasted here. A browser on this machine can still come back."
+            "Stdin has ended, so no URL can be pasted. A browser on this machine can still complete the sign-in."
         );
     }
 }
 
-async fn read_pasted(came_back: mpsc::Sender<Callback>, prompt: &Prompt) {
-    let mut stdin = BufReader::new(tokio::io::stdin().take(MOST_PASTED));
+async fn read_pasted(callbacks_in: mpsc::Sender<Callback>, prompt: &Prompt) {
+    let mut stdin = BufReader::new(tokio::io::stdin().take(MAX_PASTED_BYTES));
     loop {
         let mut line = Vec::new();
         match stdin.read_until(b'\n', &mut line).await {
@@ -206,21 +210,25 @@ async fn read_pasted(came_back: mpsc::Sender<Callback>, prompt: &Prompt) {
             prompt.open();
             continue;
         }
-        if came_back.send(Callback { url, page: None }).await.is_err() {
+        if callbacks_in
+            .send(Callback { url, page: None })
+            .await
+            .is_err()
+        {
             return;
         }
     }
 }
 
-fn nobody_came(name: &str, limit: Duration) -> CommandError {
+fn timed_out(name: &str, limit: Duration) -> CommandError {
     let message = format!(
-        "nobody came back from the sign-in to {name} within {} s, and nothing was changed; try again, or give it more time with --timeout",
+        "the sign-in to {name} was not completed within {} s, and nothing was changed; try again, or allow more time with --timeout",
         limit.as_secs_f64()
     );
     std::io::Error::new(std::io::ErrorKind::TimedOut, message).into()
 }
 
-/// The line of a terminal at which a URL can be pasted. Where there is no terminal there is none.
+/// The prompt on a terminal where a URL can be pasted.
 #[derive(Default)]
 struct Prompt {
     is_open: Cell<bool>,
@@ -242,7 +250,7 @@ impl Prompt {
         self.is_open.set(false);
     }
 
-    /// What comes next begins a line. Returns whether it was open.
+    /// Ends the line of the prompt. Returns whether the prompt was open.
     fn close(&self) -> bool {
         let was_open = self.is_open.replace(false);
         if was_open {
@@ -252,19 +260,19 @@ impl Prompt {
     }
 }
 
-/// A URL that the user came back with, and who waits for a page, where it was the browser.
+/// The URL that the user returned with, and the browser's pending request if it came from there.
 struct Callback {
     url: String,
     page: Option<oneshot::Sender<Page>>,
 }
 
-/// What a browser shows that came back.
+/// The page that the browser shows after the sign-in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Page {
     SignedIn,
-    /// The terminal says how.
+    /// The terminal has the details.
     Ended,
-    /// It is not what is waited for.
+    /// It is not the expected callback.
     NotThis,
 }
 
@@ -274,17 +282,17 @@ impl IntoResponse for Page {
             Self::SignedIn => (
                 StatusCode::OK,
                 "Signed in",
-                "You are signed in, and can close this page.",
+                "You are signed in. You can close this page.",
             ),
             Self::Ended => (
                 StatusCode::OK,
                 "Sign-in ended",
-                "The sign-in has ended: your terminal says how. You can close this page.",
+                "The sign-in has ended. Your terminal has the details. You can close this page.",
             ),
             Self::NotThis => (
                 StatusCode::BAD_REQUEST,
                 "Not this sign-in",
-                "This is not the answer to the sign-in that is waited for.",
+                "This is not the response to the current sign-in.",
             ),
         };
         let page = format!(
@@ -293,7 +301,7 @@ impl IntoResponse for Page {
              body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:30rem;margin:15vh auto;padding:0 1rem}}</style>\
              <h1>{title}</h1><p>{text}</p>\n"
         );
-        // The URL of this page has the code in it.
+        // The URL of this page contains the authorization code.
         let headers = [
             (header::CACHE_CONTROL, "no-store"),
             (header::REFERRER_POLICY, "no-referrer"),
@@ -306,15 +314,15 @@ impl IntoResponse for Page {
     }
 }
 
-fn router(redirect_uri: &str, came_back: mpsc::Sender<Callback>) -> Router {
+fn router(redirect_uri: &str, callbacks_in: mpsc::Sender<Callback>) -> Router {
     let origin = redirect_uri.trim_end_matches(CALLBACK).to_owned();
     Router::new()
         .route(CALLBACK, axum::routing::get(callback))
-        .with_state((origin, came_back))
+        .with_state((origin, callbacks_in))
 }
 
 async fn callback(
-    State((origin, came_back)): State<(String, mpsc::Sender<Callback>)>,
+    State((origin, callbacks_in)): State<(String, mpsc::Sender<Callback>)>,
     uri: Uri,
 ) -> Page {
     let (page, answered) = oneshot::channel();
@@ -322,13 +330,13 @@ async fn callback(
         url: format!("{origin}{uri}"),
         page: Some(page),
     };
-    match came_back.send(callback).await {
+    match callbacks_in.send(callback).await {
         Ok(()) => answered.await.unwrap_or(Page::Ended),
         Err(_) => Page::Ended,
     }
 }
 
-/// The listener's pages, until it is dropped.
+/// Serves the pages of the listener until it is dropped.
 struct Pages {
     end: oneshot::Sender<()>,
     serving: JoinHandle<std::io::Result<()>>,
@@ -346,14 +354,14 @@ impl Pages {
         }
     }
 
-    /// Takes no more requests, and waits until those that came have their page.
+    /// Accepts no more requests, and waits until the pending ones are answered.
     async fn close(self) {
         drop(self.end);
         let _ = tokio::time::timeout(LAST_PAGE_LIMIT, self.serving).await;
     }
 }
 
-/// Signs out of a server: revokes what was granted, and removes it from every place where it is stored.
+/// Signs out of a server: revokes its tokens, and removes them from every store.
 pub fn logout(arguments: arguments::Logout) -> Result<ExitStatus, CommandError> {
     let (startup, server) = startup_of(arguments.config, &arguments.server)?;
     let Some(ended) = until_interrupted(startup.sign_out(&server))? else {
@@ -366,17 +374,17 @@ pub fn logout(arguments: arguments::Logout) -> Result<ExitStatus, CommandError> 
             writeln!(std::io::stdout(), "You were not signed in to {name}.")?;
             return Ok(ExitStatus::AllReady);
         }
-        (true, Revocation::Revoked) => "what was granted is revoked",
+        (true, Revocation::Revoked) => "its tokens were revoked",
         (true, Revocation::NotOffered) => {
-            "its sign-in service offers no revocation, so what was granted ends when it expires"
+            "its sign-in service does not support revocation, so its tokens stay valid until they expire"
         }
         (true, Revocation::Failed) => {
-            "what was granted could not be revoked, and ends when it expires"
+            "its tokens could not be revoked and stay valid until they expire"
         }
     };
     writeln!(
         std::io::stdout(),
-        "Signed out of {name}: nothing is stored any more, and {more}."
+        "Signed out of {name}: the stored sign-in was removed, and {more}."
     )?;
     Ok(ExitStatus::AllReady)
 }
@@ -391,7 +399,7 @@ fn startup_of(
     Ok((Startup::new(options)?, server))
 }
 
-/// The error of a sign-in or sign-out, which may be that of an entry of the configuration.
+/// The error of a sign-in or sign-out. A problem with the configuration entry is a usage error.
 fn of_server(server: &ServerEntry, error: SignInError) -> CommandError {
     match error.kind() {
         SignInFailureKind::InvalidConfiguration => {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::exit_status::ExitStatus;
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -17,13 +17,13 @@ pub struct Report {
     pub configuration: Option<String>,
     /// The time the whole check took, in ms.
     pub elapsed_ms: u64,
-    /// What `mcp-startup check` exits with.
+    /// The exit status of `mcp-startup check`.
     pub exit_status: u8,
-    /// Each server, in the order of the configuration.
+    /// The servers, in the order of the configuration.
     pub servers: Vec<ServerReport>,
 }
 
-/// What one start came to.
+/// The result of one start.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerReport {
@@ -31,11 +31,11 @@ pub struct ServerReport {
     pub required: bool,
     pub status: McpServerStartupState,
     pub failure_reason: Option<McpServerStartupFailureReason>,
-    /// How far the start had come.
+    /// The last phase that the start entered.
     pub phase: StartPhase,
     /// The time the start took, in ms.
     pub elapsed_ms: u64,
-    /// How many tools a server has that is ready; null where it did not say.
+    /// How many tools a ready server has; null if it did not list them.
     pub tools: Option<usize>,
     /// Why it failed.
     pub failure: Option<StartupFailure>,
@@ -59,15 +59,15 @@ impl Report {
     }
 }
 
-/// Prints one JSON document on stdout. What would steer a terminal is escaped; outside of strings there is nothing such.
+/// Prints one JSON document on stdout. Characters that could control a terminal are escaped; they occur only in strings.
 ///
 /// # Errors
 ///
-/// Whatever writing to stdout gives.
+/// The error of writing to stdout.
 pub fn print(document: &impl Serialize) -> std::io::Result<()> {
     let mut text = String::new();
     for character in serde_json::to_string_pretty(document)?.chars() {
-        // JSON itself escapes the others below a space.
+        // serde_json has escaped the other characters below a space.
         match is_plain(character) {
             true => text.push(character),
             false => text.push_str(&format!("\\u{:04x}", u32::from(character))),

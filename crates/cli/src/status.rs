@@ -1,4 +1,4 @@
-//! `mcp-startup status`: what is stored for each server, and what it is worth.
+//! `mcp-startup status`: how the user is signed in to each server.
 
 use std::io::Write;
 
@@ -23,7 +23,7 @@ const NAME_CHARS: usize = 40;
 const STORE_CHARS: usize = 20;
 const DETAIL_CHARS: usize = 300;
 
-/// What `--format json` prints.
+/// The document that `--format json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Statuses {
@@ -37,25 +37,25 @@ struct Statuses {
 #[serde(rename_all = "camelCase")]
 struct ServerStatus {
     name: String,
-    /// `stdio` or `http`; null for an entry that can't be used.
+    /// `stdio` or `http`; null if the entry can't be used.
     transport: Option<&'static str>,
-    /// How a client is authorized; null where that can't be known.
+    /// How a client is authorized; null if that is not known.
     auth_status: Option<McpAuthStatus>,
-    /// What is stored for exactly this server; null where nothing is.
+    /// The sign-in stored for this server; null if there is none.
     stored: Option<Stored>,
-    /// Why it can't be known what is stored.
+    /// Why the stored sign-in could not be read.
     store_error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored {
-    /// The place: `file`, `keyring`.
+    /// The store: `file` or `keyring`.
     store: Option<String>,
     access_token: AccessTokenWorth,
-    /// Whether there is one that can be used.
+    /// Whether there is a usable refresh token.
     refresh_token: bool,
-    /// When the access token expires, in ms since the Unix epoch; null where that is not known.
+    /// When the access token expires, in ms since the Unix epoch; null if not known.
     expires_at_ms: Option<i64>,
     scopes: Vec<String>,
     issuer: Option<String>,
@@ -74,7 +74,7 @@ pub fn run(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
     let found: Vec<_> = servers
         .iter()
         .zip(found)
-        .map(|(entry, status)| of(entry, status))
+        .map(|(entry, status)| server_status(entry, status))
         .collect();
     let unreadable = found.iter().any(|server| server.store_error.is_some());
     match arguments.format {
@@ -84,7 +84,7 @@ pub fn run(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
         })?,
         StatusFormat::Table if found.is_empty() => {
             let path = shown(&configuration.path);
-            let _ = writeln!(anstream::stderr(), "No server is enabled in {path}.");
+            let _ = writeln!(anstream::stderr(), "No servers are enabled in {path}.");
         }
         StatusFormat::Table => print_table(&found, arguments.online)?,
     }
@@ -94,7 +94,7 @@ pub fn run(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
     })
 }
 
-fn of(entry: &ServerEntry, status: AuthStatus) -> ServerStatus {
+fn server_status(entry: &ServerEntry, status: AuthStatus) -> ServerStatus {
     let transport = entry
         .config
         .as_ref()
@@ -168,23 +168,23 @@ impl Look {
     }
 }
 
-/// What a person wants to know of it, in a line.
+/// The line for a server.
 fn line(server: &ServerStatus, online: bool, now_ms: i64) -> (Look, String) {
     let Some(transport) = server.transport else {
-        let words = "its entry in the configuration can't be used: `mcp-startup check` says why";
+        let words = "its configuration entry can't be used; run `mcp-startup check` to see why";
         return (Look::Broken, words.to_owned());
     };
     if server.auth_status == Some(McpAuthStatus::BearerToken) {
         return (
             Look::Authorized,
-            "the configuration carries its token".to_owned(),
+            "the configuration has its token".to_owned(),
         );
     }
     if let Some(error) = &server.store_error {
         return (Look::Broken, printable(error, DETAIL_CHARS));
     }
     if let Some(stored) = &server.stored {
-        return of_stored(&server.name, stored, now_ms);
+        return stored_line(&server.name, stored, now_ms);
     }
     match server.auth_status {
         Some(McpAuthStatus::NotLoggedIn) => (
@@ -193,34 +193,34 @@ fn line(server: &ServerStatus, online: bool, now_ms: i64) -> (Look, String) {
         ),
         Some(McpAuthStatus::Unsupported) if transport == "stdio" => (
             Look::Nothing,
-            "a program on this machine: nothing to sign in to".to_owned(),
+            "a program on this machine; it needs no sign-in".to_owned(),
         ),
         Some(McpAuthStatus::Unsupported) => (Look::Nothing, "offers no sign-in".to_owned()),
         _ if online => {
             let words =
-                "nothing is stored, and whether it offers a sign-in could not be found out now";
+                "not signed in; it could not be determined whether the server offers a sign-in";
             (Look::Nothing, words.to_owned())
         }
         _ => {
-            let words = "nothing is stored; whether it offers a sign-in shows with --online";
+            let words = "not signed in; use --online to see whether it offers a sign-in";
             (Look::Nothing, words.to_owned())
         }
     }
 }
 
-fn of_stored(name: &str, stored: &Stored, now_ms: i64) -> (Look, String) {
+fn stored_line(name: &str, stored: &Stored, now_ms: i64) -> (Look, String) {
     let place = printable(stored.store.as_deref().unwrap_or_default(), STORE_CHARS);
     let signed_in = |more: String| (Look::Authorized, format!("signed in ({place}); {more}"));
     match (stored.access_token, stored.expires_at_ms) {
         (AccessTokenWorth::Good, Some(expires_at)) => {
             let left = duration(expires_at.saturating_sub(now_ms));
-            signed_in(format!("the token is good for {left}"))
+            signed_in(format!("the token expires in {left}"))
         }
         (AccessTokenWorth::Good | AccessTokenWorth::ExpiryUnknown, _) => {
-            signed_in("when the token expires is not known".to_owned())
+            signed_in("the expiry of the token is not known".to_owned())
         }
         (AccessTokenWorth::Expired | AccessTokenWorth::Absent, _) if stored.refresh_token => {
-            signed_in("the token has expired, and the next start renews it".to_owned())
+            signed_in("the token has expired; the next start renews it".to_owned())
         }
         (AccessTokenWorth::Expired | AccessTokenWorth::Absent, _) => (
             Look::Asks,

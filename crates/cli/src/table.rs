@@ -1,4 +1,4 @@
-//! The table: a line for each server, as its start comes to its end; on a terminal with a spinner while it runs.
+//! The table: one line for each server when its start ends, and on a terminal a spinner while it runs.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -12,9 +12,9 @@ use textwrap::{WordSeparator, WordSplitter};
 use unicode_width::UnicodeWidthStr;
 
 const NAME_CHARS: usize = 40;
-/// A row's name has at least so many columns, however narrow the terminal is.
-const LEAST_NAME_COLUMNS: usize = 8;
-/// What a message of core has of a server's name, at most.
+/// The name has at least this many columns, even on a narrow terminal.
+const MIN_NAME_COLUMNS: usize = 8;
+/// How many characters of a server's name a failure message of `core` contains.
 const NAME_CHARS_OF_MESSAGE: usize = 60;
 const THREAD_CHARS: usize = 8;
 const STATE_COLUMNS: usize = 17;
@@ -23,25 +23,25 @@ const MARK_COLUMNS: usize = 2;
 const GAP: &str = "  ";
 /// A time as `   12.34 s`.
 const TIME_COLUMNS: usize = 9;
-/// What stands around the words of a spinner, its time among it.
+/// The columns around the text of a spinner, including its time.
 const SPINNER_COLUMNS: usize = 12;
 const INDENT: &str = "    ";
 const NOTE_CHARS: usize = 300;
 const SPINNER_TICK: Duration = Duration::from_millis(100);
-/// More would not fit below the lines.
-const MOST_SPINNERS: usize = 12;
+/// More spinners would not fit on the screen.
+const MAX_SPINNERS: usize = 12;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const ASKS: Style = AnsiColor::Yellow.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const DIM: Style = Style::new().dimmed();
 
-/// A server as the table tells it from others.
+/// A server, identified by its name and thread.
 #[derive(Clone, Copy)]
 pub struct Server<'a> {
     pub name: &'a str,
     pub thread_id: Option<&'a str>,
-    /// Whether the name alone does not tell it from the same server of another thread.
+    /// Whether another thread has a server of the same name, so that the thread is shown.
     pub shows_thread: bool,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// What stands behind the name.
+    /// The text after the name.
     fn thread(&self) -> String {
         let shown = self.thread_id.filter(|_| self.shows_thread);
         shown.map_or_else(String::new, |id| {
@@ -64,12 +64,12 @@ impl<'a> Server<'a> {
         })
     }
 
-    /// The columns that its name wants, with what stands behind it.
+    /// The width of the name and the thread, in columns.
     fn columns(&self) -> usize {
         cut(self.name, NAME_CHARS).width() + self.thread().width()
     }
 
-    /// Its name and what stands behind it, in so many columns; the latter in this style.
+    /// The name, and the thread in the given style, padded or cut to this many columns.
     fn label(&self, columns: usize, style: Style) -> String {
         let thread = self.thread();
         let name = cut(self.name, columns.saturating_sub(thread.width()).max(1));
@@ -86,38 +86,35 @@ impl<'a> Server<'a> {
 pub struct Row<'a> {
     pub server: Server<'a>,
     pub state: &'a McpServerStartupState,
-    /// The time the start took, where it is known.
+    /// How long the start took, if known.
     pub elapsed_ms: Option<u64>,
     pub required: bool,
     pub note: Note<'a>,
-    pub again: Again,
+    pub next_try: NextTry,
 }
 
-/// When a server that failed is started again.
+/// When a failed server is started again.
 #[derive(Clone, Copy)]
-pub enum Again {
-    NotAtAll,
-    /// In so many ms.
+pub enum NextTry {
+    Never,
     InMs(u64),
-    /// When what the note says has been done.
-    AfterThat,
+    /// After the sign-in that the note asks for.
+    AfterSignIn,
 }
 
-impl Again {
+impl NextTry {
     fn words(self) -> Option<String> {
         match self {
-            Self::NotAtAll => None,
-            Self::InMs(ms @ ..10_000) => {
-                Some(format!("(tries again in {:.1} s)", ms as f64 / 1000.0))
-            }
-            Self::InMs(ms @ ..120_000) => Some(format!("(tries again in {} s)", ms.div_ceil(1000))),
-            Self::InMs(ms) => Some(format!("(tries again in {} min)", ms.div_ceil(60_000))),
-            Self::AfterThat => Some("(waits for that)".to_owned()),
+            Self::Never => None,
+            Self::InMs(ms @ ..10_000) => Some(format!("(next try in {:.1} s)", ms as f64 / 1000.0)),
+            Self::InMs(ms @ ..120_000) => Some(format!("(next try in {} s)", ms.div_ceil(1000))),
+            Self::InMs(ms) => Some(format!("(next try in {} min)", ms.div_ceil(60_000))),
+            Self::AfterSignIn => Some("(waiting for the sign-in)".to_owned()),
         }
     }
 }
 
-/// What stands behind the state.
+/// The text after the state.
 pub enum Note<'a> {
     Nothing,
     Ready {
@@ -129,14 +126,14 @@ pub enum Note<'a> {
         recovery: Recovery,
         message: &'a str,
     },
-    /// A failure that is only heard of.
-    Heard {
+    /// A failure in another process.
+    Reported {
         reason: Option<&'a McpServerStartupFailureReason>,
         error: Option<&'a str>,
     },
 }
 
-/// How a server's start came out, for the eye.
+/// How the state of a server is displayed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
     Ready,
@@ -151,7 +148,7 @@ enum Look {
 }
 
 impl Look {
-    fn of(row: &Row<'_>) -> Self {
+    fn from_row(row: &Row<'_>) -> Self {
         match (row.state, &row.note) {
             (McpServerStartupState::Ready, _) => Self::Ready,
             (McpServerStartupState::Cancelled, _) => Self::Cancelled,
@@ -165,7 +162,7 @@ impl Look {
             },
             (
                 McpServerStartupState::Failed,
-                Note::Heard {
+                Note::Reported {
                     reason: Some(McpServerStartupFailureReason::ReauthenticationRequired),
                     ..
                 },
@@ -193,8 +190,8 @@ impl Look {
         }
     }
 
-    /// The words of the closing line.
-    fn counted(self) -> &'static str {
+    /// The words in the summary line.
+    fn summary(self) -> &'static str {
         match self {
             Self::Ready => "ready",
             Self::SignInAgain => "to sign in to again",
@@ -223,29 +220,29 @@ const LOOKS: [Look; 8] = [
 struct Running {
     name: String,
     thread_id: Option<String>,
-    /// What its line says.
+    /// The text of its spinner.
     words: String,
     since: Instant,
-    /// Its line, where there is room for one.
+    /// Its spinner, if there is room for one.
     spinner: Option<ProgressBar>,
 }
 
-/// Prints lines as they come, with spinners below them while something runs and stdout is a terminal.
+/// Prints one line when a start ends, with spinners below for running starts if stdout is a terminal.
 pub struct Table {
-    /// The columns that the widest name so far wants.
+    /// The width of the widest name so far.
     name_columns: usize,
-    /// When the check began; `None` for starts that are only heard of, and have no times.
+    /// When the check began; `None` for starts in another process, which have no times.
     began: Option<Instant>,
     spinners: Option<MultiProgress>,
-    /// In the order in which they began; the first of them have lines.
+    /// In the order in which they began. The first ones have spinners.
     running: Vec<Running>,
-    /// The line that counts those without one.
+    /// The line that counts those without a spinner.
     more: Option<ProgressBar>,
 }
 
 impl Table {
     /// The table of a check of these servers, which begins now.
-    pub fn of_check<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn for_check<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut table = Self::new(Some(Instant::now()));
         for name in names {
             table.make_room(Server::named(name));
@@ -253,8 +250,8 @@ impl Table {
         table
     }
 
-    /// The table of starts that are only heard of.
-    pub fn of_others() -> Self {
+    /// The table of starts in another process.
+    pub fn for_notifications() -> Self {
         Self::new(None)
     }
 
@@ -263,7 +260,7 @@ impl Table {
             .is_terminal()
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout()));
         Self {
-            name_columns: LEAST_NAME_COLUMNS,
+            name_columns: MIN_NAME_COLUMNS,
             began,
             spinners,
             running: Vec::new(),
@@ -275,35 +272,35 @@ impl Table {
         self.name_columns = self.name_columns.max(server.columns());
     }
 
-    /// The columns of the terminal, if stdout is one; else a line may have any length.
+    /// The width of the terminal. `None` if stdout is not a terminal; then lines have any length.
     fn terminal_columns(&self) -> Option<usize> {
         self.spinners.is_some().then(textwrap::termwidth)
     }
 
-    /// The columns of the names: a row without its note must fit into the terminal.
+    /// The width of the name column. A row without its note must fit into the terminal.
     fn shown_name_columns(&self) -> usize {
         let others = MARK_COLUMNS + GAP.len() + STATE_COLUMNS + TIME_COLUMNS;
         let most = self.terminal_columns().map_or(usize::MAX, |columns| {
-            columns.saturating_sub(others).max(LEAST_NAME_COLUMNS)
+            columns.saturating_sub(others).max(MIN_NAME_COLUMNS)
         });
         self.name_columns.min(most)
     }
 
-    /// A start has begun, or come to another phase.
+    /// A start has begun, or entered another phase.
     pub fn runs(&mut self, server: Server<'_>, phase: Option<StartPhase>) {
         let doing = match phase {
             None | Some(StartPhase::Configuring) => "starting",
             Some(StartPhase::ReadingCredentials) => "reading credentials",
             Some(StartPhase::Launching) => "launching the program",
-            Some(StartPhase::Initializing) => "shaking hands",
-            Some(StartPhase::Authorizing) => "looking for its authorization server",
+            Some(StartPhase::Initializing) => "connecting",
+            Some(StartPhase::Authorizing) => "finding its sign-in service",
         };
         self.show(server, doing);
     }
 
-    /// A server is ready, and its line waits for the number of its tools.
+    /// A server is ready, and its tools are being listed.
     pub fn counts_tools(&mut self, server: Server<'_>) {
-        self.show(server, "ready, counting its tools");
+        self.show(server, "ready, listing its tools");
     }
 
     fn show(&mut self, server: Server<'_>, doing: &str) {
@@ -343,12 +340,12 @@ impl Table {
         })
     }
 
-    /// Gives a line to each of the first servers that run, and one to the number of the others.
+    /// Shows a spinner for the first running starts, and a line that counts the others.
     fn give_lines(&mut self) {
         let Some(spinners) = &self.spinners else {
             return;
         };
-        let first = self.running.iter_mut().take(MOST_SPINNERS);
+        let first = self.running.iter_mut().take(MAX_SPINNERS);
         for running in first.filter(|running| running.spinner.is_none()) {
             let spinner = ProgressBar::new_spinner()
                 .with_style(style("{spinner} {msg}  {elapsed}"))
@@ -361,7 +358,7 @@ impl Table {
             spinner.enable_steady_tick(SPINNER_TICK);
             running.spinner = Some(spinner);
         }
-        match self.running.len().saturating_sub(MOST_SPINNERS) {
+        match self.running.len().saturating_sub(MAX_SPINNERS) {
             0 => {
                 if let Some(more) = self.more.take() {
                     self.clear(&more);
@@ -378,11 +375,11 @@ impl Table {
         }
     }
 
-    /// A start has come to its end.
+    /// A start has ended.
     ///
     /// # Errors
     ///
-    /// Whatever writing to stdout gives, a closed pipe among it.
+    /// The error of writing to stdout, including a closed pipe.
     pub fn ended(&mut self, row: &Row<'_>) -> std::io::Result<()> {
         self.make_room(row.server);
         if let Some(at) = self.place(row.server) {
@@ -395,9 +392,9 @@ impl Table {
         self.print(&self.lines(row))
     }
 
-    /// A row, and on a terminal below it what does not fit behind it.
+    /// The row. On a terminal, a note that does not fit is printed on the lines below.
     fn lines(&self, row: &Row<'_>) -> String {
-        let look = Look::of(row);
+        let look = Look::from_row(row);
         let style = look.style();
         let name_columns = self.shown_name_columns();
         let state = match look {
@@ -412,7 +409,7 @@ impl Table {
             .map_or_else(String::new, |ms| format!("{:>7.2} s", ms as f64 / 1000.0));
         let required = (row.required && look != Look::Ready).then(|| "(required)".to_owned());
         let notes = required.into_iter().chain(note(row));
-        let notes: Vec<_> = notes.chain(row.again.words()).collect();
+        let notes: Vec<_> = notes.chain(row.next_try.words()).collect();
         let notes = notes.join(GAP);
         let columns_before =
             MARK_COLUMNS + name_columns + GAP.len() + STATE_COLUMNS + time.len() + GAP.len();
@@ -436,18 +433,18 @@ impl Table {
         )
     }
 
-    /// The closing line, which counts how the servers stand in the end.
+    /// Prints the summary line.
     ///
     /// # Errors
     ///
-    /// Whatever writing to stdout gives.
+    /// The error of writing to stdout.
     pub fn close<'a>(mut self, rows: impl Iterator<Item = Row<'a>>) -> std::io::Result<()> {
         let spinners = self.running.drain(..).filter_map(|running| running.spinner);
         let left: Vec<_> = spinners.chain(self.more.take()).collect();
         for spinner in left {
             self.clear(&spinner);
         }
-        let looks: Vec<_> = rows.map(|row| Look::of(&row)).collect();
+        let looks: Vec<_> = rows.map(|row| Look::from_row(&row)).collect();
         let total = looks.len();
         let counts: Vec<_> = LOOKS
             .iter()
@@ -455,7 +452,7 @@ impl Table {
             .filter(|(_, count)| *count > 0)
             .map(|(look, count)| {
                 let style = look.style();
-                format!("{style}{count} {}{style:#}", look.counted())
+                format!("{style}{count} {}{style:#}", look.summary())
             })
             .collect();
         let servers = match total {
@@ -484,22 +481,22 @@ impl Table {
     }
 
     fn print(&self, line: &str) -> std::io::Result<()> {
-        self.beside_spinners(|| {
+        self.with_spinners_hidden(|| {
             let mut stdout = anstream::stdout().lock();
             writeln!(stdout, "{line}")?;
             stdout.flush()
         })
     }
 
-    /// Says on stderr what belongs to no row.
+    /// Prints a message that belongs to no row on stderr.
     pub fn aside(&self, text: &str) {
-        self.beside_spinners(|| {
+        self.with_spinners_hidden(|| {
             let _ = writeln!(anstream::stderr(), "{text}");
         });
     }
 
-    /// Writes while no spinner is there: they stand below the lines and would be written over.
-    fn beside_spinners<T>(&self, write: impl FnOnce() -> T) -> T {
+    /// Writes while the spinners are hidden. They are below the lines and would be overwritten.
+    fn with_spinners_hidden<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.spinners {
             Some(spinners) => spinners.suspend(write),
             None => write(),
@@ -511,7 +508,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// The text without what steers a terminal, cut to so many columns: a character may have two of them.
+/// The text, escaped for a terminal and cut to this many columns. A wide character has two columns.
 fn cut(text: &str, columns: usize) -> String {
     let mut shown = printable(text, columns);
     if shown.width() <= columns {
@@ -524,7 +521,7 @@ fn cut(text: &str, columns: usize) -> String {
     shown
 }
 
-/// The text in lines of so many columns, broken between words only: half a word could neither be read nor copied.
+/// Wraps the text between words. A broken word could not be copied.
 pub fn wrapped(text: &str, columns: usize, indent: &str) -> String {
     let options = textwrap::Options::new(columns)
         .initial_indent(indent)
@@ -559,16 +556,16 @@ fn note(row: &Row<'_>) -> Option<String> {
         Note::Failed { message, .. } => {
             printable(without_name(message, row.server.name), NOTE_CHARS)
         }
-        Note::Heard {
+        Note::Reported {
             reason: Some(McpServerStartupFailureReason::ReauthenticationRequired),
             ..
         } => run_login(row.server.name),
-        Note::Heard { error, .. } => printable(error.unwrap_or_default(), NOTE_CHARS),
+        Note::Reported { error, .. } => printable(error.unwrap_or_default(), NOTE_CHARS),
     };
     (!text.is_empty()).then_some(text)
 }
 
-/// The message without the name that it begins with: the line has it already.
+/// The message without the name at its beginning, which the line already shows.
 fn without_name<'a>(message: &'a str, name: &str) -> &'a str {
     message
         .strip_prefix(printable(name, NAME_CHARS_OF_MESSAGE).as_str())
@@ -576,12 +573,12 @@ fn without_name<'a>(message: &'a str, name: &str) -> &'a str {
         .unwrap_or(message)
 }
 
-/// What a person does about a sign-in that is missing or over.
+/// What to do about a missing or expired sign-in.
 pub fn run_login(name: &str) -> String {
     format!("run `mcp-startup login {}`", shell_word(name))
 }
 
-/// The name as one word of a shell command.
+/// The name, quoted for a shell if necessary.
 fn shell_word(name: &str) -> String {
     let plain = |character: char| character.is_alphanumeric() || "-_./@:+".contains(character);
     let shown = printable(name, NAME_CHARS);
@@ -596,7 +593,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_word_of_a_shell_command() {
+    fn a_server_name_is_quoted_for_a_shell() {
         for (name, wanted) in [
             ("linear", "linear"),
             ("my server", "'my server'"),

@@ -1,6 +1,5 @@
-//! Where the program's requests go: through the user's proxies and by the user's certificates, what is secret only to whom it is
-//! meant for, and nowhere that a server on the internet must not lead to. The internet is one of these tests' own: a proxy on
-//! loopback that is every host.
+//! The recipients of the program's requests and secrets. The program uses the user's proxies and certificates, and sends no
+//! request to a forbidden address that a public server names. In these tests, a proxy on loopback acts as every host.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
@@ -13,7 +12,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use harness::{Done, User, each, entry, url};
+use harness::cases::for_each_case;
+use harness::configuration::{FILE_STORE, entry, url};
+use harness::output::Finished;
+use harness::run::Run;
+use harness::user::User;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 
@@ -29,21 +32,22 @@ const PRM: &str = "mcp.example/.well-known/oauth-protected-resource/mcp";
 const METADATA: &str = "auth.example/.well-known/oauth-authorization-server";
 const TOKEN: &str = "auth.example/token";
 const CHALLENGE: &str = "www-authenticate: Bearer resource_metadata=\"https://mcp.example/.well-known/oauth-protected-resource/mcp\"";
-/// Of the configuration: for the MCP server alone.
+/// A key in the configuration. Only the MCP server may receive it.
 const KEY: &str = "key-of-the-configuration";
 
-/// A request as it came to its host.
+/// A request as a host received it.
 #[derive(Clone, Debug)]
-struct Asked {
+struct Request {
     /// Host and path.
     at: String,
-    /// The lines of its head, and its body.
+    /// Its headers and its body.
     text: String,
 }
 
-/// What a page answers: its status, a header, its body.
+/// A response: status, header line, body.
 type Page = (u16, String, String);
 
+/// A proxy that acts as every host.
 struct Internet {
     address: SocketAddr,
     certificate: String,
@@ -52,11 +56,11 @@ struct Internet {
 
 struct Shared {
     tls: Arc<rustls::ServerConfig>,
-    /// In place of what a good internet has there.
+    /// Pages that replace those of [`successful`].
     pages: HashMap<String, Page>,
-    /// What the proxy was asked for: `CONNECT host:port`, or `POST http://…`.
-    ways: Mutex<Vec<String>>,
-    asked: Mutex<Vec<Asked>>,
+    /// The requests to the proxy: `CONNECT host:port`, or `POST http://…`.
+    proxied: Mutex<Vec<String>>,
+    requests: Mutex<Vec<Request>>,
 }
 
 fn page(status: u16, header: &str, body: &Value) -> Page {
@@ -107,8 +111,8 @@ impl Internet {
         let shared = Arc::new(Shared {
             tls: Arc::new(tls),
             pages: pages.collect(),
-            ways: Mutex::default(),
-            asked: Mutex::default(),
+            proxied: Mutex::default(),
+            requests: Mutex::default(),
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -116,7 +120,7 @@ impl Internet {
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let shared = serving.clone();
-                // Whoever asked may go at any time.
+                // The client may disconnect at any time.
                 thread::spawn(move || shared.serve(connection));
             }
         });
@@ -131,30 +135,32 @@ impl Internet {
         format!("http://{}", self.address)
     }
 
-    /// A check of a user behind this proxy who trusts this internet.
-    fn check(&self, user: &User) -> Done {
-        self.trusted(user).env("HTTPS_PROXY", self.proxy()).done()
+    /// Runs `check` for a user who uses this proxy and trusts its certificate.
+    fn check(&self, user: &User) -> Finished {
+        self.trusted(user).env("HTTPS_PROXY", self.proxy()).finish()
     }
 
-    fn trusted(&self, user: &User) -> harness::Run {
+    /// Prepares `check` for a user who trusts the certificate.
+    fn trusted(&self, user: &User) -> Run {
         let certificate = user.write("internet.pem", &self.certificate);
         user.check("json").env("SSL_CERT_FILE", certificate)
     }
 
-    fn ways(&self) -> Vec<String> {
-        self.shared.ways.lock().unwrap().clone()
+    /// The requests to the proxy, in order.
+    fn proxied(&self) -> Vec<String> {
+        self.shared.proxied.lock().unwrap().clone()
     }
 
-    fn asked(&self) -> Vec<Asked> {
-        self.shared.asked.lock().unwrap().clone()
+    fn requests(&self) -> Vec<Request> {
+        self.shared.requests.lock().unwrap().clone()
     }
 
-    /// Where a text came to, each time.
-    fn saw(&self, text: &str) -> Vec<String> {
-        let asked = self.asked().into_iter();
-        asked
-            .filter(|asked| asked.text.contains(text))
-            .map(|asked| asked.at)
+    /// The host and path of every request whose headers or body contain a text.
+    fn requests_with(&self, text: &str) -> Vec<String> {
+        let requests = self.requests().into_iter();
+        requests
+            .filter(|request| request.text.contains(text))
+            .map(|request| request.at)
             .collect()
     }
 }
@@ -163,17 +169,17 @@ impl Shared {
     fn serve(&self, mut connection: TcpStream) -> Option<()> {
         let mut first = [0];
         connection.peek(&mut first).ok()?;
-        // A handshake of TLS: whoever comes, comes without a proxy.
+        // A TLS handshake means that the client connects directly, without the proxy.
         if first != [0x16] {
             let (line, text) = read(&mut connection)?;
             let mut words = line.split(' ');
             let (method, target) = (words.next()?, words.next()?);
-            let way = format!("{method} {target}");
-            self.ways.lock().unwrap().push(way);
+            let request_line = format!("{method} {target}");
+            self.proxied.lock().unwrap().push(request_line);
             if method != "CONNECT" {
                 let at = target.strip_prefix("http://")?.to_owned();
-                let answer = self.answer(Asked { at, text });
-                return connection.write_all(answer.as_bytes()).ok();
+                let response = self.respond(Request { at, text });
+                return connection.write_all(response.as_bytes()).ok();
             }
             connection
                 .write_all(b"HTTP/1.1 200 Connected\r\n\r\n")
@@ -185,18 +191,18 @@ impl Shared {
         let host = text.lines().find_map(|line| line.strip_prefix("host: "))?;
         let host = host.split(':').next()?;
         let at = format!("{host}{}", line.split(' ').nth(1)?);
-        let answer = self.answer(Asked { at, text });
-        stream.write_all(answer.as_bytes()).ok()?;
+        let response = self.respond(Request { at, text });
+        stream.write_all(response.as_bytes()).ok()?;
         stream.conn.send_close_notify();
         stream.flush().ok()
     }
 
-    fn answer(&self, asked: Asked) -> String {
-        let (status, header, body) = match self.pages.get(&asked.at) {
+    fn respond(&self, request: Request) -> String {
+        let (status, header, body) = match self.pages.get(&request.at) {
             Some(page) => page.clone(),
-            None => good(&asked),
+            None => successful(&request),
         };
-        self.asked.lock().unwrap().push(asked);
+        self.requests.lock().unwrap().push(request);
         let header = match header.as_str() {
             "" => String::new(),
             header => format!("{header}\r\n"),
@@ -208,7 +214,7 @@ impl Shared {
     }
 }
 
-/// A request's first line, and its whole text with the names of its headers in small letters.
+/// The first line of a request, and its headers and body. The names of the headers are in lower case.
 fn read(connection: &mut impl Read) -> Option<(String, String)> {
     let mut reader = BufReader::with_capacity(1, connection);
     let mut line = String::new();
@@ -232,9 +238,9 @@ fn read(connection: &mut impl Read) -> Option<(String, String)> {
     Some((line, text))
 }
 
-/// What a good internet answers.
-fn good(asked: &Asked) -> Page {
-    match asked.at.as_str() {
+/// The responses of working hosts.
+fn successful(request: &Request) -> Page {
+    match request.at.as_str() {
         PRM => prm("https://auth.example"),
         METADATA => metadata("https://auth.example/token"),
         TOKEN => page(
@@ -242,16 +248,16 @@ fn good(asked: &Asked) -> Page {
             "",
             &json!({"access_token": "fresh-token", "token_type": "Bearer", "expires_in": 3600}),
         ),
-        "mcp.example/mcp" if !asked.text.contains("authorization: Bearer fresh-token\n") => {
+        "mcp.example/mcp" if !request.text.contains("authorization: Bearer fresh-token\n") => {
             page(401, CHALLENGE, &json!({}))
         }
-        "mcp.example/mcp" | "mcp.example/open" | "localhost/open" => mcp(asked),
+        "mcp.example/mcp" | "mcp.example/open" | "localhost/open" => mcp(request),
         _ => page(404, "", &json!({})),
     }
 }
 
-fn mcp(asked: &Asked) -> Page {
-    let body = asked.text.lines().last().unwrap_or_default();
+fn mcp(request: &Request) -> Page {
+    let body = request.text.lines().last().unwrap_or_default();
     let message: Value = serde_json::from_str(body).unwrap_or_default();
     let result = match message["method"].as_str() {
         Some("initialize") => json!({
@@ -268,16 +274,13 @@ fn mcp(asked: &Asked) -> Page {
     )
 }
 
-/// A user of the server, who has signed in at `https://auth.example` and whose token has expired.
+/// A user who has signed in at `https://auth.example`, with an access token that has expired.
 fn user() -> User {
     let headers = format!(
         "{}\nhttp_headers = {{ X-Api-Key = \"{KEY}\" }}",
         url(SERVER)
     );
-    let user = User::with(&format!(
-        "mcp_oauth_credentials_store = \"file\"\n{}",
-        entry("server", &headers)
-    ));
+    let user = User::with(&format!("{FILE_STORE}{}", entry("server", &headers)));
     user.store([json!({
         "server_name": "server", "server_url": SERVER, "issuer": "https://auth.example",
         "client_id": "client-1", "access_token": "expired-token", "expires_at": 1,
@@ -286,17 +289,17 @@ fn user() -> User {
     user
 }
 
-fn new_user() -> User {
+fn user_without_records() -> User {
     let user = user();
     user.store([]);
     user
 }
 
 #[test]
-fn the_proxies_and_the_certificates_of_the_environment_are_used() {
+fn proxies_and_certificates_of_the_environment_are_used() {
     const OPEN: &str = "https://mcp.example/open";
     let connected = "CONNECT mcp.example:443";
-    for (server, proxies, not, ways) in [
+    for (server, proxies, no_proxy, expected) in [
         (OPEN, &["HTTPS_PROXY"][..], "", &[connected][..]),
         (OPEN, &["https_proxy"], "", &[connected]),
         (OPEN, &["ALL_PROXY"], "other.example", &[connected]),
@@ -330,26 +333,29 @@ fn the_proxies_and_the_certificates_of_the_environment_are_used() {
         let internet = Internet::new(&[]);
         let port = |text: &str| text.replace("PORT", &internet.address.port().to_string());
         let user = User::with(&entry("server", &url(&port(server))));
-        let set = |run: harness::Run| {
+        let set = |run: Run| {
             let run = proxies
                 .iter()
                 .fold(run, |run, name| run.env(name, internet.proxy()));
-            run.env("NO_PROXY", not)
+            run.env("NO_PROXY", no_proxy)
         };
-        let done = set(internet.trusted(&user)).done().ended_with(0);
+        let finished = set(internet.trusted(&user)).finish().assert_exit(0);
         assert_eq!(
-            done.server("server")["status"],
+            finished.server("server")["status"],
             "ready",
-            "{server} by {proxies:?}"
+            "{server} through {proxies:?}"
         );
-        let mut seen = internet.ways();
+        let mut seen = internet.proxied();
         seen.dedup();
-        let ways: Vec<String> = ways.iter().map(|way| port(way)).collect();
-        assert_eq!(seen, ways, "{server} by {proxies:?} but {not:?}");
+        let expected: Vec<String> = expected.iter().map(|line| port(line)).collect();
+        assert_eq!(
+            seen, expected,
+            "{server} through {proxies:?} except {no_proxy:?}"
+        );
         if server.starts_with("https:") {
-            // Nobody knows who signed that certificate.
-            let done = set(user.check("json")).done();
-            let server = done.server("server");
+            // Without `SSL_CERT_FILE` the certificate is not trusted.
+            let finished = set(user.check("json")).finish();
+            let server = finished.server("server");
             assert_eq!(server["failure"]["kind"], "unreachable", "{server:#}");
             let requests = &server["failure"]["evidence"]["requests"];
             assert_eq!(requests[0]["io"], "tls", "{server:#}");
@@ -358,23 +364,27 @@ fn the_proxies_and_the_certificates_of_the_environment_are_used() {
 }
 
 #[test]
-fn what_is_secret_goes_to_whom_it_is_meant_for() {
+fn secrets_are_sent_only_to_their_intended_recipients() {
     let internet = Internet::new(&[]);
-    let done = internet.check(&user()).ended_with(0);
-    assert_eq!(done.server("server")["status"], "ready");
-    let mut at: Vec<_> = internet.asked().into_iter().map(|asked| asked.at).collect();
+    let finished = internet.check(&user()).assert_exit(0);
+    assert_eq!(finished.server("server")["status"], "ready");
+    let mut at: Vec<_> = internet
+        .requests()
+        .into_iter()
+        .map(|request| request.at)
+        .collect();
     at.dedup();
     assert_eq!(at, [PRM, METADATA, TOKEN, "mcp.example/mcp"]);
-    // The header of the configuration, and the new token: to the server. The refresh token: to who granted it, once.
+    // The MCP server receives the configured header and the new token. The authorization server receives the refresh token, once.
     for text in [KEY, "fresh-token"] {
-        let mut saw = internet.saw(text);
-        saw.dedup();
-        assert_eq!(saw, ["mcp.example/mcp"], "{text}");
+        let mut recipients = internet.requests_with(text);
+        recipients.dedup();
+        assert_eq!(recipients, ["mcp.example/mcp"], "{text}");
     }
-    assert_eq!(internet.saw("good-refresh"), [TOKEN]);
-    assert_eq!(internet.saw("expired-token"), [""; 0]);
+    assert_eq!(internet.requests_with("good-refresh"), [TOKEN]);
+    assert_eq!(internet.requests_with("expired-token"), [""; 0]);
 
-    // With redirects on the way, and a first sign-in: the server's metadata is at another host.
+    // A first sign-in. Redirects lead to metadata on another host.
     let moved = "https://cdn.example/1";
     let internet = Internet::new(&[
         (PRM, redirect(301, moved)),
@@ -382,31 +392,31 @@ fn what_is_secret_goes_to_whom_it_is_meant_for() {
         ("cdn.example/2", redirect(307, "https://cdn.example/3")),
         ("cdn.example/3", prm("https://auth.example")),
     ]);
-    let done = internet.check(&new_user());
-    let server = done.server("server");
+    let finished = internet.check(&user_without_records());
+    let server = finished.server("server");
     assert_eq!(server["failure"]["kind"], "signInRequired", "{server:#}");
-    assert_eq!(internet.saw(KEY), ["mcp.example/mcp"]);
-    assert_eq!(internet.saw("authorization: "), [""; 0]);
+    assert_eq!(internet.requests_with(KEY), ["mcp.example/mcp"]);
+    assert_eq!(internet.requests_with("authorization: "), [""; 0]);
 
-    // A key of the configuration that is refused: OAuth has no part in it.
+    // The server rejects a configured key. OAuth is not used in that case.
     let internet = Internet::new(&[]);
     let user = User::with(&entry(
         "server",
         &format!("{}\nbearer_token_env_var = \"KEY\"", url(SERVER)),
     ));
     let run = internet.trusted(&user).env("KEY", KEY);
-    let done = run.env("HTTPS_PROXY", internet.proxy()).done();
-    let server = done.server("server");
+    let finished = run.env("HTTPS_PROXY", internet.proxy()).finish();
+    let server = finished.server("server");
     assert_eq!(
         server["failure"]["kind"], "credentialRejected",
         "{server:#}"
     );
-    assert_eq!(internet.saw(KEY), ["mcp.example/mcp"]);
-    assert_eq!(internet.ways(), ["CONNECT mcp.example:443"]);
+    assert_eq!(internet.requests_with(KEY), ["mcp.example/mcp"]);
+    assert_eq!(internet.proxied(), ["CONNECT mcp.example:443"]);
 }
 
 #[test]
-fn a_refresh_token_goes_to_who_granted_it_and_nowhere_else() {
+fn refresh_token_is_sent_only_to_the_server_that_granted_it() {
     let evil = "https://evil.example";
     let evil_metadata = json!({
         "issuer": evil,
@@ -418,7 +428,7 @@ fn a_refresh_token_goes_to_who_granted_it_and_nowhere_else() {
     let at_evil = "evil.example/.well-known/oauth-authorization-server";
     let misconfigured = "authorizationMisconfigured";
     for (pages, kind, refreshes) in [
-        // The token endpoint sends it on.
+        // The token endpoint redirects.
         (
             vec![(TOKEN, redirect(307, "https://evil.example/token"))],
             "authorizationUnavailable",
@@ -429,13 +439,13 @@ fn a_refresh_token_goes_to_who_granted_it_and_nowhere_else() {
             "authorizationUnavailable",
             1,
         ),
-        // The server names another authorization server.
+        // The MCP server names another authorization server.
         (
             vec![(PRM, prm(evil)), (at_evil, evil_metadata.clone())],
             "reauthenticationRequired",
             0,
         ),
-        // The metadata of who granted it is replaced by another's.
+        // The authorization server's metadata redirects to that of another one.
         (
             vec![
                 (METADATA, redirect(302, "https://evil.example/metadata")),
@@ -446,17 +456,17 @@ fn a_refresh_token_goes_to_who_granted_it_and_nowhere_else() {
         ),
     ] {
         let internet = Internet::new(&pages);
-        let done = internet.check(&user());
-        let server = done.server("server");
+        let finished = internet.check(&user());
+        let server = finished.server("server");
         assert_eq!(server["failure"]["kind"], kind, "{server:#}");
         assert_eq!(
-            internet.saw("good-refresh"),
+            internet.requests_with("good-refresh"),
             vec![TOKEN; refreshes],
             "{server:#}"
         );
         assert_eq!(
             internet
-                .saw("expired-token")
+                .requests_with("expired-token")
                 .iter()
                 .find(|at| *at != "mcp.example/mcp"),
             None
@@ -465,7 +475,7 @@ fn a_refresh_token_goes_to_who_granted_it_and_nowhere_else() {
 }
 
 #[test]
-fn where_a_public_server_must_not_lead_is_its_fault_and_not_asked() {
+fn forbidden_urls_named_by_a_public_server_are_not_requested_and_make_it_misconfigured() {
     let urls = [
         "http://auth.example",
         "https://169.254.169.254",
@@ -480,7 +490,7 @@ fn where_a_public_server_must_not_lead_is_its_fault_and_not_asked() {
         .into_iter()
         .flat_map(|url| places.map(|place| (url, place)))
         .collect();
-    each(&cases, |(to, place)| {
+    for_each_case(&cases, |(to, place)| {
         let case = format!("{to} at {place}");
         let trap = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         trap.set_nonblocking(true).unwrap();
@@ -497,33 +507,33 @@ fn where_a_public_server_must_not_lead_is_its_fault_and_not_asked() {
             "issuer" => vec![(PRM, prm(&to))],
             _ => vec![(METADATA, metadata(&below))],
         });
-        // With a challenge only, nothing is stored: else who granted that is asked.
+        // With a stored record, the program would not follow the challenge but use the authorization server that granted it.
         let user = match *place {
-            "challenge" => new_user(),
+            "challenge" => user_without_records(),
             _ => user(),
         };
-        let done = internet.check(&user);
-        let server = done.server("server");
+        let finished = internet.check(&user);
+        let server = finished.server("server");
         let failure = &server["failure"];
         assert_eq!(
             failure["kind"], "authorizationMisconfigured",
             "{case}: {server:#}"
         );
         assert_eq!(failure["recovery"], "none", "{case}: {server:#}");
-        // What the SDK itself does not follow, it does not show.
+        // The evidence has no URLs that the SDK itself does not follow.
         let is_shown = *place != "challenge" && !(to.starts_with("file:") && *place == "issuer");
         if is_shown {
             let cause = failure["evidence"]["cause"].as_str().unwrap();
-            let said = cause.contains(" was not asked: ");
-            assert!(said, "{case}: {cause}");
+            let explains = cause.contains(" was not requested: ");
+            assert!(explains, "{case}: {cause}");
         }
-        let ways = internet.ways();
-        let good = ["CONNECT mcp.example:443", "CONNECT auth.example:443"];
+        let proxied = internet.proxied();
+        let allowed = ["CONNECT mcp.example:443", "CONNECT auth.example:443"];
         assert!(
-            ways.iter().all(|way| good.contains(&way.as_str())),
-            "{case}: {ways:?}"
+            proxied.iter().all(|line| allowed.contains(&line.as_str())),
+            "{case}: {proxied:?}"
         );
         assert!(trap.accept().is_err(), "{case}");
-        assert_eq!(internet.saw("good-refresh"), [""; 0], "{case}");
+        assert_eq!(internet.requests_with("good-refresh"), [""; 0], "{case}");
     });
 }

@@ -1,4 +1,4 @@
-//! TLS: the system's trust store decides, and one that the user names is obeyed.
+//! TLS: the program trusts the certificates of the system, or those in the file that `SSL_CERT_FILE` names.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// An MCP server over TLS, with a certificate of an authority that nobody knows; and that certificate, as PEM.
+/// Starts an MCP server over TLS with a self-signed certificate. Returns its URL and the certificate as PEM.
 async fn serve() -> (String, String) {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(
@@ -29,7 +29,7 @@ async fn serve() -> (String, String) {
             let (stream, _) = listener.accept().await.unwrap();
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
-                // A client that does not trust us hangs up here.
+                // A client that does not trust the certificate disconnects here.
                 let Ok(mut stream) = acceptor.accept(stream).await else {
                     return;
                 };
@@ -37,11 +37,11 @@ async fn serve() -> (String, String) {
                 let mut buffer = [0; 4096];
                 while let Ok(read @ 1..) = stream.read(&mut buffer).await {
                     request.extend_from_slice(&buffer[..read]);
-                    let Some(answer) = answer(&request) else {
+                    let Some(response) = respond(&request) else {
                         continue;
                     };
                     request.clear();
-                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    stream.write_all(response.as_bytes()).await.unwrap();
                 }
             });
         }
@@ -52,8 +52,8 @@ async fn serve() -> (String, String) {
     )
 }
 
-/// The answer to a request that has come whole.
-fn answer(request: &[u8]) -> Option<String> {
+/// The response to a request; `None` if the request is not complete yet.
+fn respond(request: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(request).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     let length = head.lines().find_map(|line| {
@@ -79,7 +79,7 @@ fn answer(request: &[u8]) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_is_trusted_if_the_system_or_the_user_says_so() {
+async fn certificate_is_accepted_only_if_the_trust_store_has_it() {
     let (url, certificate) = serve().await;
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");

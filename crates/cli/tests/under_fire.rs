@@ -1,7 +1,7 @@
-//! The program and its credential file under fire: many processes at once, killed at random moments, against a real
-//! authorization server that rotates refresh tokens and takes a used one for theft (npm `oidc-provider`).
+//! The program and its credential file under load: many processes at once, and processes killed at random moments, against a
+//! real authorization server that rotates refresh tokens and treats a reused one as stolen (npm `oidc-provider`).
 //!
-//! The longer form is `scripts/stress`, which also says what the numbers are.
+//! `scripts/stress` runs the same tests for longer. Its help explains the numbers.
 
 #![cfg(unix)]
 #![allow(clippy::print_stderr, clippy::unwrap_used)]
@@ -14,24 +14,28 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::oidc::Oidc;
-use harness::{Run, User, entry, now_ms, others, skip, url};
+use harness::authorization_server::AuthorizationServer;
+use harness::cases::skip;
+use harness::configuration::{FILE_STORE, entry, url};
+use harness::run::Run;
+use harness::time::now_ms;
+use harness::user::{User, unrelated_records};
 use serde_json::{Value, json};
 
-/// How often sixteen programs are let loose; more of them with this variable.
+/// The environment variable with the number of rounds of concurrent programs.
 const ROUNDS: &str = "STRESS_ROUNDS";
-/// How often a program is killed; more of them with this variable.
+/// The environment variable with the number of programs to kill.
 const KILLS: &str = "STRESS_KILLS";
 const PROGRAMS: usize = 16;
 
-fn times(variable: &str, usually: usize) -> usize {
-    std::env::var(variable).map_or(usually, |times| times.parse().unwrap())
+fn count_from(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |count| count.parse().unwrap())
 }
 
-impl Oidc {
-    /// A user's sign-in to the MCP server of this name, as it is stored: its access token has expired.
+impl AuthorizationServer {
+    /// Grants a sign-in to the MCP server with this name. The access token of the record has expired.
     fn sign_in(&self, name: &str) -> SignIn {
-        let grant = self.ask(
+        let grant = self.control(
             "POST",
             "/test/grant",
             json!({"name": name, "accessTtl": -60}),
@@ -47,10 +51,10 @@ impl Oidc {
         }
     }
 
-    /// How often this sign-in was refreshed.
+    /// The number of refreshes of this sign-in.
     fn refreshes(&self, sign_in: &SignIn) -> u64 {
-        let of_all = self.stats();
-        of_all["perGrant"][&sign_in.grant]
+        let stats = self.stats();
+        stats["perGrant"][&sign_in.grant]
             .as_u64()
             .unwrap_or_default()
     }
@@ -63,16 +67,13 @@ struct SignIn {
 
 fn user_with(name: &str, server: &Value) -> User {
     let server = url(server.as_str().unwrap());
-    User::with(&format!(
-        "mcp_oauth_credentials_store = \"file\"\n{}",
-        entry(name, &server)
-    ))
+    User::with(&format!("{FILE_STORE}{}", entry(name, &server)))
 }
 
-/// What a check of this one server comes to: its kind of failure, if it is not ready.
-fn comes_to(run: Run, name: &str) -> Option<String> {
-    let done = run.done();
-    let server = done.server(name);
+/// Runs a check of one server. Returns the kind of its failure, or `None` if it is ready.
+fn failure_kind(run: Run, name: &str) -> Option<String> {
+    let finished = run.finish();
+    let server = finished.server(name);
     match server["status"].as_str() {
         Some("ready") => None,
         _ => Some(server["failure"]["kind"].as_str().unwrap().to_owned()),
@@ -80,31 +81,32 @@ fn comes_to(run: Run, name: &str) -> Option<String> {
 }
 
 #[test]
-fn sixteen_programs_at_once_refresh_once_and_nobody_is_signed_out() {
-    let Some(oidc) = Oidc::start("sixteen_programs_at_once_refresh_once_and_nobody_is_signed_out")
+fn sixteen_concurrent_programs_refresh_once_and_stay_signed_in() {
+    let Some(auth_server) =
+        AuthorizationServer::start("sixteen_concurrent_programs_refresh_once_and_stay_signed_in")
     else {
         return;
     };
-    let rounds = times(ROUNDS, 3);
-    let mut record = oidc.sign_in("linear").record;
+    let rounds = count_from(ROUNDS, 3);
+    let mut record = auth_server.sign_in("linear").record;
     let user = user_with("linear", &record["server_url"]);
     let began = Instant::now();
     for round in 1..=rounds {
-        // The record that the round before has left, an hour later.
+        // The record that the previous round left, with its access token expired again.
         record["expires_at"] = json!(now_ms() - 60_000);
-        user.store(others().into_iter().chain([record.clone()]));
+        user.store(unrelated_records().into_iter().chain([record.clone()]));
         let running: Vec<_> = (0..PROGRAMS)
             .map(|_| {
                 let run = user.check("json");
-                std::thread::spawn(move || comes_to(run, "linear"))
+                std::thread::spawn(move || failure_kind(run, "linear"))
             })
             .collect();
-        let came_to: Vec<_> = running.into_iter().map(|run| run.join().unwrap()).collect();
+        let failures: Vec<_> = running.into_iter().map(|run| run.join().unwrap()).collect();
         assert!(
-            came_to.iter().all(Option::is_none),
-            "round {round}: {came_to:?}"
+            failures.iter().all(Option::is_none),
+            "round {round}: {failures:?}"
         );
-        let stats = oidc.stats();
+        let stats = auth_server.stats();
         assert_eq!(stats["refreshes"], round, "{stats}");
         assert_eq!(
             (&stats["refused"], &stats["reuses"]),
@@ -112,111 +114,120 @@ fn sixteen_programs_at_once_refresh_once_and_nobody_is_signed_out() {
         );
         let stored = user.records().remove("linear").unwrap();
         assert_ne!(stored["refresh_token"], record["refresh_token"]);
-        user.assert_others_untouched();
+        user.assert_unrelated_records_unchanged();
         record = stored;
     }
     eprintln!(
-        "{rounds} rounds of {PROGRAMS} programs: {rounds} refreshes, 0 refused, 0 reused, nobody signed out ({:.1} s)",
+        "{rounds} rounds of {PROGRAMS} programs: {rounds} refreshes, 0 refused, 0 reused, no user signed out ({:.1} s)",
         began.elapsed().as_secs_f64()
     );
 }
 
-/// A kill between the rotation at the server and the sync of the record can't be mended by anybody. How rare it is, is told.
+/// No client can recover from a kill between the rotation at the server and the save of the record. The test prints how often
+/// that happened.
 #[test]
-fn a_program_that_is_killed_leaves_the_file_whole_and_says_the_truth_afterwards() {
-    let test = "a_program_that_is_killed_leaves_the_file_whole_and_says_the_truth_afterwards";
-    let Some(oidc) = Oidc::start(test) else {
+fn killed_program_leaves_the_file_intact_and_the_next_check_reports_the_true_state() {
+    let test = "killed_program_leaves_the_file_intact_and_the_next_check_reports_the_true_state";
+    let Some(auth_server) = AuthorizationServer::start(test) else {
         return;
     };
-    let kills = times(KILLS, 25);
-    // How long it takes when nobody kills it.
-    let whole = (0..5).map(|_| {
-        let SignIn { record, .. } = oidc.sign_in("linear");
+    let kills = count_from(KILLS, 25);
+    // The duration of a run that is not killed.
+    let full_run = (0..5).map(|_| {
+        let SignIn { record, .. } = auth_server.sign_in("linear");
         let user = user_with("linear", &record["server_url"]);
         user.store([record]);
         let began = Instant::now();
-        assert_eq!(comes_to(user.check("json"), "linear"), None);
+        assert_eq!(failure_kind(user.check("json"), "linear"), None);
         began.elapsed()
     });
-    let whole = whole.min().unwrap();
-    let (mut not_sent, mut lost, mut saved, mut ended) = (0, 0, 0, 0);
+    let full_run = full_run.min().unwrap();
+    let (mut not_sent, mut lost, mut saved, mut exited) = (0, 0, 0, 0);
     for _ in 0..kills {
-        let sign_in = oidc.sign_in("linear");
+        let sign_in = auth_server.sign_in("linear");
         let user = user_with("linear", &sign_in.record["server_url"]);
-        user.store(others().into_iter().chain([sign_in.record.clone()]));
+        user.store(
+            unrelated_records()
+                .into_iter()
+                .chain([sign_in.record.clone()]),
+        );
         let mut running = user.check("ndjson").spawn();
-        std::thread::sleep(whole.mul_f64(random()));
-        running.0.kill().unwrap();
-        let status = running.0.wait().unwrap();
+        std::thread::sleep(full_run.mul_f64(random()));
+        running.child.kill().unwrap();
+        let status = running.child.wait().unwrap();
 
-        user.assert_others_untouched();
+        user.assert_unrelated_records_unchanged();
         let is_old = user.records()["linear"] == sign_in.record;
-        // A request that was just sent may still be on its way: what it comes to counts.
-        let mut refreshed = oidc.refreshes(&sign_in) > 0;
+        // A request that was sent just before the kill may still be in transit.
+        let mut refreshed = auth_server.refreshes(&sign_in) > 0;
         if is_old && !refreshed {
             std::thread::sleep(Duration::from_millis(20));
-            refreshed = oidc.refreshes(&sign_in) > 0;
+            refreshed = auth_server.refreshes(&sign_in) > 0;
         }
-        let came_to = comes_to(user.check("json"), "linear");
+        let failure = failure_kind(user.check("json"), "linear");
         match (refreshed, is_old) {
             (true, true) => {
                 lost += 1;
-                assert_eq!(came_to.as_deref(), Some("reauthenticationRequired"));
+                assert_eq!(failure.as_deref(), Some("reauthenticationRequired"));
             }
             (_, false) => {
                 saved += 1;
-                assert_eq!(came_to, None);
+                assert_eq!(failure, None);
             }
             (false, true) => {
                 not_sent += 1;
-                assert_eq!(came_to, None);
+                assert_eq!(failure, None);
             }
         }
-        ended += usize::from(status.signal() != Some(9));
-        // What a killed writer left is gone with the next write.
+        exited += usize::from(status.signal() != Some(9));
+        // The next write removes the temporary file of a killed writer.
         let names: Vec<_> = std::fs::read_dir(user.path("home/.codex"))
             .unwrap()
             .collect();
         assert!(names.len() <= 4, "{names:?}");
     }
-    let window = whole.as_secs_f64() * 1000.0 * f64::from(lost) / kills as f64;
+    let window = full_run.as_secs_f64() * 1000.0 * f64::from(lost) / kills as f64;
     eprintln!(
-        "{kills} kills within {:.1} ms: {not_sent} before the refresh, {lost} between rotation and sync (a window of about {window:.2} ms), {saved} after; {ended} had ended by themselves",
-        whole.as_secs_f64() * 1000.0,
+        "{kills} kills within {:.1} ms: {not_sent} before the refresh, {lost} between rotation and save (a window of about {window:.2} ms), {saved} after; {exited} had already exited",
+        full_run.as_secs_f64() * 1000.0,
     );
 }
 
-/// The window, held open: the server has rotated, and its answer is on its way.
+/// Keeps the window open: the server rotates the token, and delays its response.
 #[test]
-fn a_kill_between_rotation_and_sync_leaves_the_old_record_and_the_next_start_says_so() {
-    let test = "a_kill_between_rotation_and_sync_leaves_the_old_record_and_the_next_start_says_so";
-    let Some(oidc) = Oidc::start(test) else {
+fn kill_between_rotation_and_save_leaves_the_old_record_and_the_next_check_asks_to_sign_in_again() {
+    let test = "kill_between_rotation_and_save_leaves_the_old_record_and_the_next_check_asks_to_sign_in_again";
+    let Some(auth_server) = AuthorizationServer::start(test) else {
         return;
     };
-    oidc.ask(
+    auth_server.control(
         "POST",
         "/test/delay",
         json!({"beforeMs": 0, "afterMs": 60_000}),
     );
-    let sign_in = oidc.sign_in("linear");
+    let sign_in = auth_server.sign_in("linear");
     let user = user_with("linear", &sign_in.record["server_url"]);
-    user.store(others().into_iter().chain([sign_in.record.clone()]));
+    user.store(
+        unrelated_records()
+            .into_iter()
+            .chain([sign_in.record.clone()]),
+    );
     let mut running = user.check("ndjson").spawn();
     let began = Instant::now();
-    while oidc.refreshes(&sign_in) == 0 {
+    while auth_server.refreshes(&sign_in) == 0 {
         assert!(
             began.elapsed() < Duration::from_secs(30),
-            "it does not refresh"
+            "the program does not refresh"
         );
         std::thread::sleep(Duration::from_millis(5));
     }
-    running.0.kill().unwrap();
-    running.0.wait().unwrap();
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
     assert_eq!(user.records()["linear"], sign_in.record);
-    user.assert_others_untouched();
-    oidc.ask("POST", "/test/delay", json!({"beforeMs": 0, "afterMs": 0}));
+    user.assert_unrelated_records_unchanged();
+    auth_server.control("POST", "/test/delay", json!({"beforeMs": 0, "afterMs": 0}));
     assert_eq!(
-        comes_to(user.check("json"), "linear").as_deref(),
+        failure_kind(user.check("json"), "linear").as_deref(),
         Some("reauthenticationRequired")
     );
     assert_eq!(
@@ -226,20 +237,24 @@ fn a_kill_between_rotation_and_sync_leaves_the_old_record_and_the_next_start_say
     );
 }
 
-/// Codex refreshes, or writes the file: whoever waits for it sends nothing, and loses nothing.
+/// Codex holds a lock while it refreshes a token or writes the file. The program waits for the lock before it sends a refresh.
 #[test]
-fn while_another_program_holds_a_lock_of_codex_nothing_is_sent() {
-    let test = "while_another_program_holds_a_lock_of_codex_nothing_is_sent";
-    let Some(oidc) = Oidc::start(test) else {
+fn nothing_is_sent_while_another_program_holds_a_lock_of_codex() {
+    let test = "nothing_is_sent_while_another_program_holds_a_lock_of_codex";
+    let Some(auth_server) = AuthorizationServer::start(test) else {
         return;
     };
     if Command::new("flock").arg("--version").output().is_err() {
-        return skip("under_fire", test, "there is no `flock` (util-linux)");
+        return skip(test, "`flock` (util-linux) is not installed");
     }
     for lock in ["record", "file-store"] {
-        let sign_in = oidc.sign_in("linear");
+        let sign_in = auth_server.sign_in("linear");
         let user = user_with("linear", &sign_in.record["server_url"]);
-        user.store(others().into_iter().chain([sign_in.record.clone()]));
+        user.store(
+            unrelated_records()
+                .into_iter()
+                .chain([sign_in.record.clone()]),
+        );
         let name = match lock {
             "record" => digest_of(&user),
             name => name.to_owned(),
@@ -260,21 +275,21 @@ fn while_another_program_holds_a_lock_of_codex_nothing_is_sent() {
         assert_eq!(line, "held\n");
         let run = user.check("json").arg("--timeout").arg("1");
         assert_eq!(
-            comes_to(run, "linear").as_deref(),
+            failure_kind(run, "linear").as_deref(),
             Some("timedOut"),
             "{lock}"
         );
-        assert_eq!(oidc.refreshes(&sign_in), 0, "{lock}");
+        assert_eq!(auth_server.refreshes(&sign_in), 0, "{lock}");
         assert_eq!(user.records()["linear"], sign_in.record);
         drop(holder.stdin.take());
         holder.wait().unwrap();
-        assert_eq!(comes_to(user.check("json"), "linear"), None, "{lock}");
-        assert_eq!(oidc.refreshes(&sign_in), 1, "{lock}");
-        user.assert_others_untouched();
+        assert_eq!(failure_kind(user.check("json"), "linear"), None, "{lock}");
+        assert_eq!(auth_server.refreshes(&sign_in), 1, "{lock}");
+        user.assert_unrelated_records_unchanged();
     }
 }
 
-/// The name of the lock of the user's record of `linear`: by `sha256sum`, and not by what is tested.
+/// The name of the lock of the user's record of `linear`, computed by `sha256sum` instead of the code under test.
 fn digest_of(user: &User) -> String {
     let file = std::fs::read(user.path("home/.codex/.credentials.json")).unwrap();
     let records: BTreeMap<String, Value> = serde_json::from_slice(&file).unwrap();
@@ -298,10 +313,10 @@ fn digest_of(user: &User) -> String {
     String::from_utf8(output.stdout).unwrap()[..64].to_owned()
 }
 
-/// From 0 to 1.
+/// A random number from 0 to 1.
 fn random() -> f64 {
     use std::hash::{BuildHasher, Hasher};
-    // Every one of them has keys of its own.
+    // Every `RandomState` has random keys.
     let hasher = std::collections::hash_map::RandomState::new().build_hasher();
     (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -1,4 +1,4 @@
-//! `check --watch`: what it shows while servers come and go, and how it ends.
+//! `check --watch`: its output while servers fail and recover, and its exit after a signal.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
@@ -6,17 +6,19 @@
 mod harness;
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use harness::{Started, User, entry, lab_of, url};
+use harness::configuration::{FILE_STORE, entry, url};
+use harness::lab::lab_with;
+use harness::run::Running;
+use harness::user::User;
 use serde_json::{Value, json};
 
-/// What has to happen takes no longer, however busy the machine is.
-const LONG: Duration = Duration::from_secs(60);
+/// No expected line takes longer, even on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The lines of a program's output, as they come.
+/// The lines of a program's output as they arrive.
 struct Lines(mpsc::Receiver<String>);
 
 impl Lines {
@@ -31,10 +33,10 @@ impl Lines {
         Self(lines)
     }
 
-    /// The next line that is about this.
-    fn about(&self, words: &[&str]) -> String {
+    /// Waits for the next line that contains every one of these words.
+    fn next_with(&self, words: &[&str]) -> String {
         loop {
-            let line = self.0.recv_timeout(LONG).unwrap();
+            let line = self.0.recv_timeout(TIMEOUT).unwrap();
             if words.iter().all(|word| line.contains(word)) {
                 return line;
             }
@@ -46,36 +48,34 @@ impl Lines {
     }
 }
 
-fn interrupt(program: &mut Started, signal: &str) -> Option<i32> {
-    let process = program.0.id().to_string();
-    let killed = Command::new("kill").args([signal, &process]).status();
-    assert!(killed.unwrap().success());
-    program.0.wait().unwrap().code()
+/// Sends a signal. Returns the exit code.
+fn interrupt(program: &mut Running, signal: &str) -> Option<i32> {
+    program.signal(signal);
+    program.child.wait().unwrap().code()
 }
 
 #[test]
-fn a_server_that_failed_is_shown_again_after_a_sign_in() {
-    let lab = lab_of(json!([
+fn failed_server_is_shown_again_after_a_sign_in() {
+    let lab = lab_with(json!([
         { "name": "linear", "mcp": { "serves": { "tokens": ["good-token"] } } },
         { "name": "gone", "mcp": { "respond": [{ "reply": { "status": 404 } }] } },
     ]));
-    for (format, signal) in [("table", "-INT"), ("ndjson", "-TERM")] {
+    for (format, signal) in [("table", "INT"), ("ndjson", "TERM")] {
         let servers = ["linear", "gone"].map(|name| entry(name, &url(&lab.url(name))));
-        let store = "mcp_oauth_credentials_store = \"file\"\n";
-        let user = User::with(&format!("{store}{}", servers.concat()));
+        let user = User::with(&format!("{FILE_STORE}{}", servers.concat()));
         let mut program = user.check(format).arg("--watch").spawn();
-        let lines = Lines::of(program.0.stdout.take().unwrap());
-        let stderr = Lines::of(program.0.stderr.take().unwrap());
+        let lines = Lines::of(program.child.stdout.take().unwrap());
+        let stderr = Lines::of(program.child.stderr.take().unwrap());
         let is_table = format == "table";
 
         let failed = match is_table {
             true => ["! linear", "not signed in"],
             false => [r#""linear""#, r#""failed""#],
         };
-        let failed = lines.about(&failed);
+        let failed = lines.next_with(&failed);
         if is_table {
-            let says = "run `mcp-startup login linear`  (waits for that)";
-            assert!(failed.ends_with(says), "{failed}");
+            let hint = "run `mcp-startup login linear`  (waiting for the sign-in)";
+            assert!(failed.ends_with(hint), "{failed}");
         }
         user.store([json!({
             "server_name": "linear", "server_url": lab.url("linear"),
@@ -83,12 +83,12 @@ fn a_server_that_failed_is_shown_again_after_a_sign_in() {
         })]);
         match is_table {
             true => {
-                let ready = lines.about(&["✓ linear", "ready"]);
+                let ready = lines.next_with(&["✓ linear", "ready"]);
                 assert!(ready.ends_with("1 tool"), "{ready}");
             }
             false => {
-                lines.about(&[r#""linear""#, r#""starting""#]);
-                let ready = lines.about(&[r#""linear""#, r#""ready""#]);
+                lines.next_with(&[r#""linear""#, r#""starting""#]);
+                let ready = lines.next_with(&[r#""linear""#, r#""ready""#]);
                 let ready: Value = serde_json::from_str(&ready).unwrap();
                 assert_eq!(ready["params"]["failureReason"], Value::Null);
             }
@@ -97,10 +97,10 @@ fn a_server_that_failed_is_shown_again_after_a_sign_in() {
         let rest = lines.rest();
         let stderr = stderr.rest().concat();
         if is_table {
-            let wanted = "2 servers: 1 ready, 1 failed ";
+            let counts = "2 servers: 1 ready, 1 failed ";
             let closing = rest.last().unwrap();
-            assert!(closing.starts_with(wanted), "{closing}");
-            assert_eq!(stderr, "Watching them; Ctrl-C ends it.");
+            assert!(closing.starts_with(counts), "{closing}");
+            assert_eq!(stderr, "Watching. Press Ctrl-C to stop.");
         } else {
             assert_eq!(stderr, "");
         }
@@ -108,8 +108,8 @@ fn a_server_that_failed_is_shown_again_after_a_sign_in() {
 }
 
 #[test]
-fn a_line_says_when_the_next_try_is_due() {
-    let lab = lab_of(json!([
+fn line_shows_when_the_next_try_is_due() {
+    let lab = lab_with(json!([
         { "name": "away", "mcp": { "respond": [{ "times": 1, "reply": { "status": 503 } }] } },
         { "name": "busy", "mcp": { "respond": [{ "reply": { "status": 429, "headers": { "Retry-After": "86400" } } }] } },
         { "name": "gone", "mcp": { "respond": [{ "reply": { "status": 404 } }] } },
@@ -117,31 +117,41 @@ fn a_line_says_when_the_next_try_is_due() {
     let servers = ["away", "busy", "gone"].map(|name| entry(name, &url(&lab.url(name))));
     let user = User::with(&servers.concat());
     let mut program = user.check("table").arg("--watch").spawn();
-    let lines = Lines::of(program.0.stdout.take().unwrap());
-    let mut told = std::collections::BTreeMap::new();
-    while told.len() < 4 {
-        let line = lines.about(&[]);
+    let lines = Lines::of(program.child.stdout.take().unwrap());
+    let mut lines_by_state = std::collections::BTreeMap::new();
+    while lines_by_state.len() < 4 {
+        let line = lines.next_with(&[]);
         let state = line
             .split_whitespace()
             .take(3)
             .collect::<Vec<_>>()
             .join(" ");
-        told.insert(state, line);
+        lines_by_state.insert(state, line);
     }
-    let line = |state: &str| told.get(state).unwrap_or_else(|| panic!("{told:#?}"));
+    let line = |state: &str| {
+        lines_by_state
+            .get(state)
+            .unwrap_or_else(|| panic!("{lines_by_state:#?}"))
+    };
     let (_, away) = line("✗ away failed").rsplit_once("  ").unwrap();
     assert!(
-        away.starts_with("(tries again in 0.") || away == "(tries again in 1.0 s)",
+        away.starts_with("(next try in 0.") || away == "(next try in 1.0 s)",
         "{away}"
     );
-    // An hour at most, and the random part of a second.
+    // One hour, the longest wait, rounded up because a random part of a second is added.
     assert!(
-        line("✗ busy failed").ends_with("  (tries again in 61 min)"),
-        "{told:#?}"
+        line("✗ busy failed").ends_with("  (next try in 61 min)"),
+        "{lines_by_state:#?}"
     );
-    assert!(!line("✗ gone failed").contains("again"), "{told:#?}");
-    assert!(line("✓ away ready").ends_with("1 tool"), "{told:#?}");
-    assert_eq!(interrupt(&mut program, "-INT"), Some(130));
+    assert!(
+        !line("✗ gone failed").contains("next try"),
+        "{lines_by_state:#?}"
+    );
+    assert!(
+        line("✓ away ready").ends_with("1 tool"),
+        "{lines_by_state:#?}"
+    );
+    assert_eq!(interrupt(&mut program, "INT"), Some(130));
     let closing = lines.rest().pop().unwrap();
     assert!(
         closing.starts_with("3 servers: 1 ready, 2 failed "),
@@ -150,17 +160,20 @@ fn a_line_says_when_the_next_try_is_due() {
 }
 
 #[test]
-fn one_report_at_the_end_is_not_for_what_has_no_end() {
+fn watch_rejects_the_json_format() {
     let user = User::with(&entry("one", &url("http://127.0.0.1:9/mcp")));
-    let done = user.check("json").arg("--watch").done().ended_with(2);
-    assert_eq!(done.stdout, "");
-    assert!(done.stderr.contains("use `--format ndjson`"), "{done:#?}");
+    let finished = user.check("json").arg("--watch").finish().assert_exit(2);
+    assert_eq!(finished.stdout, "");
+    assert!(
+        finished.stderr.contains("use `--format ndjson`"),
+        "{finished:#?}"
+    );
     let help = user
         .program(&["check", "--help"])
-        .done()
-        .ended_with(0)
+        .finish()
+        .assert_exit(0)
         .stdout;
-    for says in ["--watch", "with status 130", "Not with `--format json`"] {
-        assert!(help.contains(says), "{help}");
+    for text in ["--watch", "with status 130", "Not with `--format json`"] {
+        assert!(help.contains(text), "{help}");
     }
 }

@@ -1,15 +1,15 @@
-//! Where environment variables come from, and the folder that they make Codex's own.
+//! Environment variables: where they are read from, and the folders that they name. Never accesses the file system.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Where variables come from: the process, or a map that a test or a host without an environment fills.
+/// A source of environment variables: the process, or a map for tests and for hosts without an environment.
 pub trait Environment {
-    /// The variable's value. `None` if it is not set, or if its value is not Unicode.
+    /// Returns the value of a variable, or `None` if it is not set or not valid Unicode.
     fn get(&self, name: &str) -> Option<String>;
 }
 
-/// The environment of this process.
+/// The environment of the current process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ProcessEnvironment;
 
@@ -25,9 +25,11 @@ impl Environment for BTreeMap<String, String> {
     }
 }
 
-/// Codex's folder: `CODEX_HOME`, else `.codex` in the user's folder (`HOME`; on Windows `USERPROFILE` before it).
+/// Returns Codex's folder: `CODEX_HOME` if it is set, otherwise `.codex` in the user's home folder.
 ///
-/// A blank variable counts as absent. `None` if no variable names a folder. Nothing is looked up on the disk.
+/// The home folder is `HOME`. On Windows, `USERPROFILE` takes precedence. A blank variable counts as not set. Returns
+/// `None` if no variable names a folder. The folder need not exist.
+///
 /// Source: <https://developers.openai.com/codex/config-advanced>.
 ///
 /// ```
@@ -36,28 +38,31 @@ impl Environment for BTreeMap<String, String> {
 /// assert_eq!(mcp_startup_config::codex_home(&environment).as_deref(), Some(Path::new("/srv/codex")));
 /// ```
 pub fn codex_home(environment: &dyn Environment) -> Option<PathBuf> {
-    if let Some(home) = set(environment, "CODEX_HOME") {
+    if let Some(home) = non_blank(environment, "CODEX_HOME") {
         return Some(home.into());
     }
-    Some(user_folder(environment)?.join(".codex"))
+    Some(home_folder(environment)?.join(".codex"))
 }
 
-/// A path as a person writes it: what begins with `~/` is in the user's folder. No shell has read it where it stands in a program.
+/// Replaces a leading `~/` with the user's home folder. Returns any other path unchanged.
+///
+/// A shell does this for arguments, but not for paths in options of a program. The home folder is `HOME`. On Windows,
+/// `USERPROFILE` takes precedence. If neither variable is set, the path is returned unchanged.
 ///
 /// ```
 /// use std::{collections::BTreeMap, path::Path};
 /// let environment = BTreeMap::from([("HOME".to_owned(), "/home/ada".to_owned())]);
-/// let path = mcp_startup_config::user_path("~/.codex/config.toml", &environment);
+/// let path = mcp_startup_config::expand_tilde("~/.codex/config.toml", &environment);
 /// assert_eq!(path, Path::new("/home/ada/.codex/config.toml"));
 /// ```
-pub fn user_path(written: &str, environment: &dyn Environment) -> PathBuf {
-    match (written.strip_prefix("~/"), user_folder(environment)) {
-        (Some(rest), Some(folder)) => folder.join(rest),
-        _ => written.into(),
+pub fn expand_tilde(path: &str, environment: &dyn Environment) -> PathBuf {
+    match (path.strip_prefix("~/"), home_folder(environment)) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => path.into(),
     }
 }
 
-fn user_folder(environment: &dyn Environment) -> Option<PathBuf> {
+fn home_folder(environment: &dyn Environment) -> Option<PathBuf> {
     let variables = if cfg!(windows) {
         ["USERPROFILE", "HOME"]
     } else {
@@ -65,12 +70,12 @@ fn user_folder(environment: &dyn Environment) -> Option<PathBuf> {
     };
     variables
         .into_iter()
-        .find_map(|name| set(environment, name))
+        .find_map(|name| non_blank(environment, name))
         .map(PathBuf::from)
 }
 
-/// The variable's value, unless it is blank.
-fn set(environment: &dyn Environment, name: &str) -> Option<String> {
+/// Returns the value of a variable, or `None` if it is not set or blank.
+fn non_blank(environment: &dyn Environment, name: &str) -> Option<String> {
     let value = environment.get(name);
     value.filter(|value| !value.trim().is_empty())
 }

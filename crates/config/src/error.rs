@@ -1,36 +1,37 @@
-//! What can be wrong with a whole file, and with one server in it.
+//! The errors of this crate: a file that cannot be read, and an invalid entry of one server. They never contain secrets.
 
 use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
 
-use crate::foreign;
+use crate::escaping::{escape, escape_and_truncate};
 
-/// How many names of servers an error shows.
-const KNOWN_SHOWN: usize = 20;
+/// The maximum number of server names in the message of [`ConfigurationErrorKind::UnknownServer`].
+const MAX_LISTED_NAMES: usize = 20;
 
-/// Why a file could not be read as a configuration. Stable: match on it.
+/// Why a file could not be read as a configuration. The kinds are stable, so you can match on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConfigurationErrorKind {
-    /// There is no file of that name.
+    /// The file does not exist.
     NotFound,
-    /// A folder, or something else that is no regular file.
+    /// The path is a folder or another file that is not a regular file.
     NotAFile,
-    /// The file is there and may not or cannot be read; the cause is the error's source.
+    /// The file exists but cannot be read. The source of the error has the cause.
     Unreadable,
-    /// Larger than [`MAXIMUM_BYTES`](crate::MAXIMUM_BYTES).
+    /// The file is larger than [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
     TooLarge,
-    /// Not UTF-8 text.
+    /// The file is not valid UTF-8.
     NotUtf8,
-    /// Neither valid TOML nor valid JSON; line and column say where.
+    /// The file is not valid TOML or JSON. The error has the line and the column.
     Syntax,
-    /// Valid, but no configuration of MCP servers; the key says what is missing or of the wrong type.
+    /// The file is valid TOML or JSON, but not a configuration of MCP servers. The error has the key that is missing or
+    /// has the wrong type.
     NotAConfiguration,
-    /// It configures no server of the name that was asked for.
+    /// The file has no server with the requested name.
     UnknownServer,
 }
 
 impl ConfigurationErrorKind {
-    /// The kind's name on a wire, in camelCase.
+    /// Returns the name of the kind in JSON, in camelCase.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "notFound",
@@ -47,9 +48,9 @@ impl ConfigurationErrorKind {
 
 /// A file that could not be read as a configuration.
 ///
-/// Its text is one sentence or two that name the file, the place in it where there is one, and what to do. Nothing of
-/// the file's contents is in it, in its `Debug` or in its source: the line at fault may well hold a token. That is why
-/// a TOML error, which quotes its line, is not kept as the source; the errors of the system, of UTF-8 and of JSON are.
+/// The message names the file, the position if there is one, the problem, and what to do. Neither the message nor
+/// `Debug` nor the source contains text of the line at fault, because it may hold a token. A TOML error quotes that
+/// line, so it is not kept as the source. I/O, UTF-8 and JSON errors are.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ConfigurationError {
@@ -63,76 +64,91 @@ pub struct ConfigurationError {
 }
 
 impl ConfigurationError {
-    /// What went wrong.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ConfigurationErrorKind {
         self.kind
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The line, from 1.
+    /// Returns the line of the error, counted from 1.
     pub fn line(&self) -> Option<u32> {
         self.line
     }
 
-    /// The column in characters, from 1.
+    /// Returns the column of the error in characters, counted from 1.
     pub fn column(&self) -> Option<u32> {
         self.column
     }
 
-    /// The key that is missing or of the wrong type, dotted.
+    /// Returns the key that is missing or has the wrong type, as a dotted path.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// `what` follows the name of the file.
-    pub(crate) fn new(kind: ConfigurationErrorKind, path: &Path, what: &str) -> Self {
+    /// Creates an error with the message `PATH: PROBLEM`.
+    pub(crate) fn new(kind: ConfigurationErrorKind, path: &Path, problem: &str) -> Self {
         Self {
             kind,
             path: path.to_owned(),
             line: None,
             column: None,
             key: None,
-            message: format!("{}: {what}", foreign::escaped(&path.to_string_lossy())),
+            message: format!("{}: {problem}", escape(&path.to_string_lossy())),
             source: None,
         }
     }
 
-    /// `what` follows the name of the file and the place.
+    /// Creates an error with the message `PATH, line LINE, column COLUMN: PROBLEM`.
     pub(crate) fn at(
         kind: ConfigurationErrorKind,
         path: &Path,
         (line, column): (u32, Option<u32>),
-        what: &str,
+        problem: &str,
     ) -> Self {
         let column_text = column.map_or(String::new(), |column| format!(", column {column}"));
         Self {
             line: Some(line),
             column,
             message: format!(
-                "{}, line {line}{column_text}: {what}",
-                foreign::escaped(&path.to_string_lossy())
+                "{}, line {line}{column_text}: {problem}",
+                escape(&path.to_string_lossy())
             ),
             ..Self::new(kind, path, "")
         }
     }
 
-    /// `known`: the names that the file has.
+    /// Creates the error for a file or text that is larger than [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
+    pub(crate) fn too_large(path: &Path) -> Self {
+        Self::new(
+            ConfigurationErrorKind::TooLarge,
+            path,
+            "the file is larger than 4 MiB, the limit for a configuration; check the path",
+        )
+    }
+
+    /// Creates the error for a server that the file does not have. `known` are the names of the servers that it has.
     pub(crate) fn unknown_server<'a>(
         path: &Path,
         name: &str,
         known: impl Iterator<Item = &'a str>,
     ) -> Self {
-        let known: Vec<String> = known.take(KNOWN_SHOWN).map(foreign::shown).collect();
+        let known: Vec<String> = known
+            .take(MAX_LISTED_NAMES)
+            .map(escape_and_truncate)
+            .collect();
+        let hint = match known.as_slice() {
+            [] => "no servers are configured in it".to_owned(),
+            names => format!("the configured servers are: {}", names.join(", ")),
+        };
         Self {
             message: format!(
-                "there is no server `{}` in {}; it configures: {}",
-                foreign::shown(name),
-                foreign::escaped(&path.to_string_lossy()),
-                known.join(", ")
+                "there is no server `{}` in {}; {hint}",
+                escape_and_truncate(name),
+                escape(&path.to_string_lossy()),
             ),
             ..Self::new(ConfigurationErrorKind::UnknownServer, path, "")
         }
@@ -153,16 +169,16 @@ impl ConfigurationError {
     }
 }
 
-/// What is wrong with one server's entry. The other servers of the file are not touched by it.
+/// An invalid entry of one server. It does not affect the other servers of the file.
 ///
-/// No field ever holds a secret's value, and text of the file in them is escaped, so that they can be printed as they are.
+/// No field contains a secret. Text from the file is escaped, so you can print the fields as they are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}{}: {problem}", line.map(|line| format!(" (line {line})")).unwrap_or_default())]
 pub struct EntryProblem {
     /// The key at fault as a dotted path, for example `mcp_servers.linear.url` or `mcpServers."my server".args[1]`.
     pub key: String,
-    /// The line of the file, from 1. `None` for a server that was built in code.
+    /// The line in the file, counted from 1. `None` for a server that was created in code.
     pub line: Option<u32>,
-    /// What is wrong, and what to do about it.
+    /// What is wrong, and what to do.
     pub problem: String,
 }

@@ -1,6 +1,6 @@
 //! Reads the MCP servers that a user has configured, from each client's own file, into one [`ServerConfig`].
 //!
-//! Two formats are known, told apart by what is in the file, not by its name:
+//! The crate reads two formats. It detects the format from the content of the file, not from its name:
 //!
 //! | format | file | reference |
 //! | --- | --- | --- |
@@ -18,109 +18,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What always holds:
+//! The crate guarantees:
 //!
-//! * One bad entry is that server's [`EntryProblem`], which names key and line; the others are read all the same.
-//! * A variable that is needed and not set is a problem that names it, never a header that is silently missing.
-//! * Unknown keys are ignored: a newer client's file can be read.
-//! * No `Debug`, message or source of an error contains a secret, and text of the file in a message cannot reach a
-//!   terminal as a code.
-//! * Nothing here touches the network, starts a program or prints; a file is only ever read.
+//! * An invalid entry becomes the [`EntryProblem`] of that server, with the key and the line. The other servers are
+//!   still read.
+//! * If an entry needs a variable that is not set, the problem names the variable. A header is never silently dropped.
+//! * Unknown keys are ignored, so the file of a newer client can be read.
+//! * No `Debug` output, error message or error source contains a secret. Text from the file is escaped in messages, so
+//!   it cannot send control codes to a terminal.
+//! * The crate reads files. It never writes one, accesses the network, starts a program or prints.
 
-mod codex_toml;
+mod configuration;
 mod environment;
 mod error;
+mod escaping;
 mod file;
-mod foreign;
-mod located;
-mod mcp_servers_json;
+mod format;
 mod server;
+mod spanned;
 mod validation;
+mod variable_expansion;
 
-use std::path::PathBuf;
-
-pub use environment::{Environment, ProcessEnvironment, codex_home, user_path};
+pub use configuration::{Configuration, CredentialSettings, CredentialStoreMode};
+pub use environment::{Environment, ProcessEnvironment, codex_home, expand_tilde};
 pub use error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
-pub use file::{MAXIMUM_BYTES, parse, read, stranger_configuration};
+pub use file::{MAX_FILE_BYTES, read, untrusted_project_file};
+pub use format::{ConfigurationFormat, parse};
 pub use server::{
     BearerToken, CODEX_INHERITED_VARIABLES, ConfiguredHeader, HttpConfig, InheritedEnvironment,
     OAuthClient, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
 };
-
-/// What one file configures.
-#[derive(Debug, Clone)]
-pub struct Configuration {
-    /// The file.
-    pub path: PathBuf,
-    /// Its format.
-    pub format: ConfigurationFormat,
-    /// Its servers in the file's order, the disabled and the unusable ones too.
-    pub servers: Vec<ServerEntry>,
-    /// Where credentials for them are kept.
-    pub credentials: CredentialSettings,
-}
-
-impl Configuration {
-    /// The servers of these names, disabled ones among them, for who names one wants it; the enabled ones, where none is named.
-    /// In the file's order.
-    ///
-    /// # Errors
-    /// [`ConfigurationErrorKind::UnknownServer`] for a name that the file does not have.
-    pub fn select(&self, names: &[String]) -> Result<Vec<ServerEntry>, ConfigurationError> {
-        let known = || self.servers.iter().map(|entry| entry.name.as_str());
-        if let Some(unknown) = names
-            .iter()
-            .find(|name| !known().any(|known| known == **name))
-        {
-            return Err(ConfigurationError::unknown_server(
-                &self.path,
-                unknown,
-                known(),
-            ));
-        }
-        let mut servers = self.servers.clone();
-        servers.retain(|entry| match names.is_empty() {
-            true => entry.enabled,
-            false => names.contains(&entry.name),
-        });
-        for entry in &mut servers {
-            entry.enabled = true;
-        }
-        Ok(servers)
-    }
-}
-
-/// The format of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ConfigurationFormat {
-    /// Codex's `config.toml`.
-    CodexToml,
-    /// The `mcpServers` JSON of Claude's `.mcp.json`.
-    McpServersJson,
-}
-
-/// Where credentials are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CredentialSettings {
-    /// The folder. For a Codex configuration that of the file, else [`codex_home`]; **empty** if no variable names
-    /// one, and then there is no place for them.
-    pub home: PathBuf,
-    /// The kind of store.
-    pub mode: CredentialStoreMode,
-}
-
-/// The kind of store for OAuth credentials: Codex's `mcp_oauth_credentials_store`.
-///
-/// Source: <https://developers.openai.com/codex/config-reference>.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum CredentialStoreMode {
-    /// The system's keyring if it can be used, else the file. What holds where the file does not say.
-    #[default]
-    Auto,
-    /// `.credentials.json` in the folder. What holds for `.mcp.json`.
-    File,
-    /// The system's keyring alone.
-    Keyring,
-    /// Something that this version does not know, as written, escaped to be shown.
-    Unknown(String),
-}

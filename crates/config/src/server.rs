@@ -1,6 +1,8 @@
-//! One server, ready to be started, in the terms of no client in particular.
+//! The configuration of one server, independent of the client it comes from. Never starts the server.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,11 +10,11 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::error::EntryProblem;
-use crate::foreign::shown;
-use crate::located::{Place, last_of_each};
+use crate::escaping::escape_and_truncate;
+use crate::spanned::KeyPath;
 use crate::validation;
 
-/// The variables that Codex passes to a server's program unasked; it passes no others.
+/// The environment variables that a server's program inherits from Codex. All other variables must be configured.
 ///
 /// Source: `DEFAULT_ENV_VARS` in `codex-rs/rmcp-client/src/utils.rs` of <https://github.com/openai/codex>.
 #[cfg(not(windows))]
@@ -30,7 +32,7 @@ pub const CODEX_INHERITED_VARIABLES: &[&str] = &[
     "TZ",
 ];
 
-/// The variables that Codex passes to a server's program unasked; it passes no others.
+/// The environment variables that a server's program inherits from Codex. All other variables must be configured.
 ///
 /// Source: `DEFAULT_ENV_VARS` in `codex-rs/rmcp-client/src/utils.rs` of <https://github.com/openai/codex>.
 #[cfg(windows)]
@@ -57,21 +59,21 @@ pub const CODEX_INHERITED_VARIABLES: &[&str] = &[
     "PWSH",
 ];
 
-/// One entry of a file, usable or not.
+/// One server entry of a configuration file, valid or not.
 #[derive(Debug, Clone)]
 pub struct ServerEntry {
-    /// The server's name as in the file. A name that was refused is escaped and cut here, so that it can be shown.
+    /// The name of the server in the file. An invalid name is escaped and truncated, so that it is safe to print.
     pub name: String,
-    /// Whether the user wants it started. `true` where the file does not say.
+    /// Whether the server is enabled. `true` by default.
     pub enabled: bool,
-    /// Whether the user calls it indispensable (Codex's `required`). `false` where the file does not say.
+    /// Whether the user cannot work without the server (Codex's `required`). `false` by default.
     pub required: bool,
-    /// The server, or the first thing that is wrong with its entry.
+    /// The configuration of the server, or the first problem in its entry.
     pub config: Result<ServerConfig, EntryProblem>,
 }
 
 impl From<ServerConfig> for ServerEntry {
-    /// The entry of a server that was built in code: enabled.
+    /// Creates an enabled entry for a server that was created in code.
     fn from(config: ServerConfig) -> Self {
         Self {
             name: config.name.clone(),
@@ -89,12 +91,12 @@ impl ServerEntry {
         required: bool,
         config: Result<ServerConfig, EntryProblem>,
     ) -> Self {
-        let is_refused = validation::name(&Place::in_code(""), name).is_err();
+        let is_valid = validation::server_name(&KeyPath::new(""), name).is_ok();
         Self {
-            name: if is_refused {
-                shown(name)
-            } else {
+            name: if is_valid {
                 name.to_owned()
+            } else {
+                escape_and_truncate(name)
             },
             enabled,
             required,
@@ -103,9 +105,9 @@ impl ServerEntry {
     }
 }
 
-/// One server, checked: its name is usable, its URL is one, its headers can be sent.
+/// The configuration of one server. Its name, URL, headers and timeout are valid.
 ///
-/// It comes from a file ([`read`](crate::read)) or is built in code, where the same is checked:
+/// It comes from a file ([`read`](crate::read)) or is created in code. The same rules apply to both:
 ///
 /// ```
 /// use std::time::Duration;
@@ -117,39 +119,40 @@ impl ServerEntry {
 /// assert!(format!("{linear:?}").contains("mcp.linear.app"));
 ///
 /// let problem = ServerConfig::http("linear", "ftp://example.com").unwrap_err();
-/// assert_eq!(problem.to_string(), "url: ftp:// is not supported: a server's URL is http:// or https://");
+/// assert_eq!(problem.to_string(), "url: ftp:// is not supported; use http:// or https://");
 /// # Ok::<(), mcp_startup_config::EntryProblem>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// The server's name: 1 to 200 bytes, no control character, no path segment `..`; any other text.
+    /// The name of the server: 1 to 200 bytes without control characters and without a path segment `..`.
     pub name: String,
-    /// Whether the user calls it indispensable.
+    /// Whether the user cannot work without the server (Codex's `required`).
     pub required: bool,
-    /// How long its start may take, more than zero and at most 24 hours. `None`: the starter decides.
+    /// The startup timeout: more than zero and at most 24 hours. `None` if the configuration does not set one.
     pub startup_timeout: Option<Duration>,
-    /// The OAuth scopes to ask for. `None`: the server's own.
+    /// The OAuth scopes to request. `None` requests the scopes that the server names.
     pub scopes: Option<Vec<String>>,
-    /// The OAuth client to sign in with. All `None` for stdio.
+    /// The OAuth client to sign in with. All fields are `None` for a stdio server.
     pub oauth: OAuthClient,
-    /// How it is reached.
+    /// How to connect to the server.
     pub transport: TransportConfig,
-    /// The values that variables filled into texts of the entry, its arguments and URL among them: each may be a secret. Not
-    /// those of the variables that every program inherits ([`CODEX_INHERITED_VARIABLES`]).
-    pub filled_in: Vec<SecretString>,
-    /// Where the entry stands, and its keys that a start may find fault with.
-    pub(crate) place: Place,
-    pub(crate) key_places: Vec<(&'static str, Place)>,
+    /// The values of the environment variables that were expanded in the entry, for example in arguments or in the URL.
+    /// Any of them may be a secret. Values of [`CODEX_INHERITED_VARIABLES`] are not included.
+    pub expanded_variables: Vec<SecretString>,
+    /// The path of the entry in the file.
+    pub(crate) path: KeyPath,
+    /// The paths of those keys of the entry that [`problem`](Self::problem) may name.
+    pub(crate) key_paths: Vec<(&'static str, KeyPath)>,
 }
 
-/// The OAuth client that the configuration gives, where it gives one.
+/// The OAuth client of a configuration. All fields are `None` if the configuration has none.
 #[derive(Clone, Default)]
 pub struct OAuthClient {
-    /// The client's identifier. `None`: it registers itself.
+    /// The client ID. `None` if the client has to register itself.
     pub client_id: Option<String>,
-    /// The client's secret.
+    /// The client secret.
     pub client_secret: Option<SecretString>,
-    /// The resource to name in OAuth requests (RFC 8707). `None`: the server's URL.
+    /// The resource indicator for OAuth requests (RFC 8707). `None` if the configuration does not set one.
     pub resource: Option<String>,
 }
 
@@ -165,27 +168,27 @@ impl fmt::Debug for OAuthClient {
     }
 }
 
-/// How a server is reached.
+/// How to connect to a server.
 #[derive(Debug, Clone)]
 pub enum TransportConfig {
-    /// A program that is started, spoken to over its standard input and output.
+    /// A program that speaks MCP over its standard input and output.
     Stdio(StdioConfig),
-    /// A URL, spoken to over streamable HTTP.
+    /// A URL of a server that speaks MCP over HTTP.
     Http(HttpConfig),
 }
 
-/// A program to start. `Debug` leaves out its command and its arguments, which may hold tokens.
+/// A program to start. `Debug` omits the command and the arguments, because they may contain tokens.
 #[derive(Clone)]
 pub struct StdioConfig {
-    /// The program: a path, or a name to be found on the `PATH`. Not blank.
+    /// The program: a path, or a name to look up in `PATH`. Not blank.
     pub command: String,
-    /// Its arguments. No shell takes them apart.
+    /// The arguments. They are passed as they are, without a shell.
     pub args: Vec<String>,
-    /// The variables that the configuration gives it, each name once; they win over inherited ones.
+    /// The environment variables from the configuration. Each name occurs once. They override inherited variables.
     pub env: Vec<(String, SecretString)>,
-    /// The variables that it gets besides.
+    /// The environment variables that the program inherits in addition.
     pub inherited: InheritedEnvironment,
-    /// The folder to start it in. `None`: that of the process.
+    /// The working directory. `None` for the working directory of the current process.
     pub cwd: Option<PathBuf>,
 }
 
@@ -203,25 +206,26 @@ impl fmt::Debug for StdioConfig {
     }
 }
 
-/// Which variables of the starting process a program gets.
+/// The environment variables that a server's program inherits from the process that starts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InheritedEnvironment {
-    /// All, as a server of `.mcp.json` does.
+    /// All variables. Used for `.mcp.json`.
     Everything,
-    /// Only those of these names that are set, as with Codex ([`CODEX_INHERITED_VARIABLES`]).
+    /// The variables with these names, if they are set. Codex uses [`CODEX_INHERITED_VARIABLES`].
     Named(&'static [&'static str]),
 }
 
-/// A URL to connect to. `Debug` shows its origin alone: the path and the query may hold a token.
+/// A URL to connect to. `Debug` shows only the origin of the URL, because the path and the query may contain a token.
 #[derive(Clone)]
 pub struct HttpConfig {
-    /// `http` or `https`, without user name and password.
+    /// The URL. Its scheme is `http` or `https`, and it has no user name and no password.
     pub url: Url,
-    /// The URL as the configuration has it, its variables filled in: what a stored credential's key is made of.
+    /// The URL as written in the configuration, with its variables expanded. Keys of stored credentials are derived from
+    /// it.
     pub written_url: String,
-    /// The token to authorize with.
+    /// The bearer token from the configuration.
     pub bearer: Option<BearerToken>,
-    /// Headers to send, each name once, whatever its case. An `Authorization` may be among them.
+    /// The headers to send, which may include `Authorization`. Each name occurs once, regardless of case.
     pub headers: Vec<ConfiguredHeader>,
 }
 
@@ -237,51 +241,47 @@ impl fmt::Debug for HttpConfig {
     }
 }
 
-/// A bearer token and the environment variable it came from.
+/// A bearer token and the environment variable that it comes from.
 #[derive(Debug, Clone)]
 pub struct BearerToken {
-    /// The variable's name, for messages.
+    /// The name of the variable, for messages.
     pub variable: String,
-    /// Its value. Not blank.
+    /// The token. Not blank.
     pub token: SecretString,
 }
 
-/// A header of the configuration.
+/// An HTTP header from the configuration.
 #[derive(Debug, Clone)]
 pub struct ConfiguredHeader {
-    /// The header's name as written.
+    /// The name of the header as written in the configuration.
     pub name: String,
-    /// Its value.
+    /// The value of the header.
     pub value: SecretString,
-    /// The environment variable that the value, or its first variable part, came from.
+    /// The environment variable that the value comes from. If several were expanded, the first.
     pub variable: Option<String>,
 }
 
-/// Of headers with one name, whatever its case, the last.
-pub(crate) fn with_last_of_each_header(headers: Vec<ConfiguredHeader>) -> Vec<ConfiguredHeader> {
-    last_of_each(headers, |header| header.name.to_ascii_lowercase())
-}
-
 impl ServerConfig {
-    /// A server at a URL.
+    /// Creates the configuration of an HTTP server.
     ///
     /// # Errors
-    /// The name or the URL is not usable; the problem's key is `name` or `url`.
+    /// Fails if the name or the URL is invalid. The key of the problem is `name` or `url`.
     pub fn http(name: impl Into<String>, url: &str) -> Result<Self, EntryProblem> {
         let transport = TransportConfig::Http(HttpConfig {
-            url: validation::url(&Place::in_code("url"), url)?,
+            url: validation::url(&KeyPath::new("url"), url)?,
             written_url: url.to_owned(),
             bearer: None,
             headers: Vec::new(),
         });
-        Self::in_code(name.into(), transport)
+        Self::new(name.into(), transport)
     }
 
-    /// A server that is a program. It inherits the few variables that Codex passes on
-    /// ([`CODEX_INHERITED_VARIABLES`]); set [`StdioConfig::inherited`] for more.
+    /// Creates the configuration of a stdio server.
+    ///
+    /// The program inherits only the [`CODEX_INHERITED_VARIABLES`]. Set [`StdioConfig::inherited`] to change that.
     ///
     /// # Errors
-    /// The name, the command or an argument is not usable; the problem's key is `name`, `command` or `args`.
+    /// Fails if the name, the command or an argument is invalid. The key of the problem is `name`, `command` or `args`.
     pub fn stdio(
         name: impl Into<String>,
         command: impl Into<String>,
@@ -289,9 +289,9 @@ impl ServerConfig {
     ) -> Result<Self, EntryProblem> {
         let (command, args): (_, Vec<String>) =
             (command.into(), args.into_iter().map(Into::into).collect());
-        validation::command(&Place::in_code("command"), &command)?;
+        validation::command(&KeyPath::new("command"), &command)?;
         for arg in &args {
-            validation::program_text(&Place::in_code("args"), arg)?;
+            validation::no_nul(&KeyPath::new("args"), arg)?;
         }
         let transport = TransportConfig::Stdio(StdioConfig {
             command,
@@ -300,18 +300,20 @@ impl ServerConfig {
             inherited: InheritedEnvironment::Named(CODEX_INHERITED_VARIABLES),
             cwd: None,
         });
-        Self::in_code(name.into(), transport)
+        Self::new(name.into(), transport)
     }
 
-    /// A problem with one key of the entry that only a start can find, such as a `cwd` that does not exist: key and line named.
+    /// Creates a problem with one key of the entry, with the path and the line of the key.
+    ///
+    /// Use it for problems that show only when the server is started, such as a `cwd` that does not exist.
     pub fn problem(&self, key: &str, problem: impl Into<String>) -> EntryProblem {
-        let place = self.key_places.iter().find(|(known, _)| *known == key);
-        let place = place.map_or_else(|| self.place.child(key, None), |(_, place)| place.clone());
-        place.problem(problem)
+        let path = self.key_paths.iter().find(|(known, _)| *known == key);
+        let path = path.map_or_else(|| self.path.child(key, None), |(_, path)| path.clone());
+        path.problem(problem)
     }
 
-    fn in_code(name: String, transport: TransportConfig) -> Result<Self, EntryProblem> {
-        validation::name(&Place::in_code("name"), &name)?;
+    fn new(name: String, transport: TransportConfig) -> Result<Self, EntryProblem> {
+        validation::server_name(&KeyPath::new("name"), &name)?;
         Ok(Self {
             name,
             required: false,
@@ -319,80 +321,109 @@ impl ServerConfig {
             scopes: None,
             oauth: OAuthClient::default(),
             transport,
-            filled_in: Vec::new(),
-            place: Place::in_code("server"),
-            key_places: Vec::new(),
+            expanded_variables: Vec::new(),
+            path: KeyPath::new("server"),
+            key_paths: Vec::new(),
         })
     }
 
-    /// A token to authorize with. `variable` is what a message calls it; by habit an environment variable.
+    /// Sets the bearer token. `variable` is the name of the environment variable that it comes from, for messages.
     ///
     /// # Errors
-    /// The token is blank or cannot be sent in a header, or the server is a program. The key is `bearer_token`.
+    /// Fails if the token is blank or not valid in a header, or if this is a stdio server. The key of the problem is
+    /// `bearer_token`.
     pub fn with_bearer_token(
         mut self,
         variable: &str,
         token: impl Into<SecretString>,
     ) -> Result<Self, EntryProblem> {
-        let place = Place::in_code("bearer_token");
-        let bearer = validation::bearer_token(&place, variable, token.into())?;
-        self.http_config(&place)?.bearer = Some(bearer);
+        let path = KeyPath::new("bearer_token");
+        let bearer = validation::bearer_token(&path, variable, token.into())?;
+        self.http_config(&path)?.bearer = Some(bearer);
         Ok(self)
     }
 
-    /// A header to send, in place of one of the same name.
+    /// Adds a header. Replaces a header with the same name, regardless of case.
     ///
     /// # Errors
-    /// It is not a header that can be sent, or the server is a program. The key is `headers.` and its name.
+    /// Fails if the name or the value is not valid in a header, or if this is a stdio server. The key of the problem is
+    /// `headers.` followed by the name.
     pub fn with_header(
         mut self,
         name: &str,
         value: impl Into<SecretString>,
     ) -> Result<Self, EntryProblem> {
-        let place = Place::in_code("headers").child(name, None);
-        let header = validation::header(&place, name, value.into(), None)?;
-        let headers = &mut self.http_config(&place)?.headers;
+        let path = KeyPath::new("headers").child(name, None);
+        let header = validation::header(&path, name, value.into(), None)?;
+        let headers = &mut self.http_config(&path)?.headers;
         headers.retain(|earlier| !earlier.name.eq_ignore_ascii_case(name));
         headers.push(header);
         Ok(self)
     }
 
-    /// A variable for the program, in place of one of the same name.
+    /// Adds an environment variable for the program. Replaces a variable with the same name.
     ///
     /// # Errors
-    /// No program can be given it, or the server is a URL. The key is `env.` and its name.
+    /// Fails if the name is empty or contains `=`, if the name or the value contains NUL, or if this is an HTTP server. The
+    /// key of the problem is `env.` followed by the name.
     pub fn with_env(
         mut self,
         name: &str,
         value: impl Into<SecretString>,
     ) -> Result<Self, EntryProblem> {
-        let place = Place::in_code("env").child(name, None);
+        let path = KeyPath::new("env").child(name, None);
         let value = value.into();
-        validation::variable_for_program(&place, name, value.expose_secret())?;
+        validation::env_entry(&path, name, value.expose_secret())?;
         let TransportConfig::Stdio(stdio) = &mut self.transport else {
-            return Err(place.problem("a server at a URL takes no environment variables"));
+            return Err(path.problem("an HTTP server takes no environment variables; remove them"));
         };
         stdio.env.retain(|(earlier, _)| earlier != name);
         stdio.env.push((name.to_owned(), value));
         Ok(self)
     }
 
-    /// How long the start may take.
+    /// Sets the startup timeout.
     ///
     /// # Errors
-    /// Zero, or more than 24 hours. The key is `startup_timeout`.
+    /// Fails if the timeout is zero or more than 24 hours. The key of the problem is `startup_timeout`.
     pub fn with_startup_timeout(mut self, limit: Duration) -> Result<Self, EntryProblem> {
-        let place = Place::in_code("startup_timeout");
-        self.startup_timeout = Some(validation::timeout(&place, Some(limit))?);
+        let path = KeyPath::new("startup_timeout");
+        self.startup_timeout = Some(validation::timeout(&path, Some(limit))?);
         Ok(self)
     }
 
-    fn http_config(&mut self, place: &Place) -> Result<&mut HttpConfig, EntryProblem> {
+    fn http_config(&mut self, path: &KeyPath) -> Result<&mut HttpConfig, EntryProblem> {
         match &mut self.transport {
             TransportConfig::Http(http) => Ok(http),
             TransportConfig::Stdio(_) => {
-                Err(place.problem("a server that is a program takes no headers and no token"))
+                Err(path.problem("a stdio server takes no headers and no token; remove them"))
             }
         }
     }
+}
+
+/// Removes headers that are repeated, regardless of case. The last value takes the position of the first.
+pub(crate) fn deduplicate_headers(headers: Vec<ConfiguredHeader>) -> Vec<ConfiguredHeader> {
+    keep_last_by_key(headers, |header| header.name.to_ascii_lowercase())
+}
+
+/// Removes environment variables that are repeated. The last value takes the position of the first.
+pub(crate) fn deduplicate_env(env: Vec<(String, SecretString)>) -> Vec<(String, SecretString)> {
+    keep_last_by_key(env, |(name, _)| name.clone())
+}
+
+/// Keeps the last of the items with the same key, at the position of the first.
+fn keep_last_by_key<T, K: Eq + Hash>(items: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut kept: Vec<T> = Vec::with_capacity(items.len());
+    let mut positions: HashMap<K, usize> = HashMap::new();
+    for item in items {
+        match positions.get(&key(&item)).and_then(|at| kept.get_mut(*at)) {
+            Some(earlier) => *earlier = item,
+            None => {
+                positions.insert(key(&item), kept.len());
+                kept.push(item);
+            }
+        }
+    }
+    kept
 }

@@ -1,4 +1,5 @@
-//! What must hold of a server, whichever format it was written in, and when it was built in code.
+//! The rules for a server's name, URL, headers, command and timeout. They apply to every format, and to servers created
+//! in code.
 
 use std::time::Duration;
 
@@ -7,76 +8,83 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::error::EntryProblem;
-use crate::foreign::shown;
-use crate::located::Place;
+use crate::escaping::escape_and_truncate;
+use crate::spanned::KeyPath;
 use crate::{BearerToken, ConfiguredHeader, Environment};
 
-/// The longest name of a server, in bytes.
-const MAXIMUM_NAME_BYTES: usize = 200;
+/// The maximum length of a server name in bytes.
+const MAX_NAME_BYTES: usize = 200;
 
-/// The longest time that a start may take.
-const MAXIMUM_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The maximum startup timeout.
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A name becomes part of keys and of file names, and is shown everywhere.
-pub(crate) fn name(place: &Place, name: &str) -> Result<(), EntryProblem> {
+/// Checks a server name. Names are part of credential keys and of file names, and clients display them.
+pub(crate) fn server_name(path: &KeyPath, name: &str) -> Result<(), EntryProblem> {
     let problem = if name.is_empty() {
-        "a server needs a name: this one is empty"
-    } else if name.len() > MAXIMUM_NAME_BYTES {
-        "the name of a server must not be longer than 200 bytes"
+        "the server name is empty; give the server a name"
+    } else if name.len() > MAX_NAME_BYTES {
+        "the server name is longer than 200 bytes; shorten it"
     } else if name.chars().any(char::is_control) {
-        "the name of a server must not contain control characters"
+        "the server name contains control characters; remove them"
     } else if name.split(['/', '\\']).any(|segment| segment == "..") {
-        "the name of a server must not contain the path segment `..`"
+        "the server name contains the path segment `..`; remove it"
     } else {
         return Ok(());
     };
-    Err(place.problem(problem))
+    Err(path.problem(problem))
 }
 
-/// The URL itself is never shown: it may be mistyped around a password, or come from a variable.
-pub(crate) fn url(place: &Place, text: &str) -> Result<Url, EntryProblem> {
+/// Parses the URL of a server.
+///
+/// A message never contains the URL: it may hold a mistyped password or the value of a variable.
+pub(crate) fn url(path: &KeyPath, text: &str) -> Result<Url, EntryProblem> {
     let url = Url::parse(text).map_err(|error| {
-        place.problem(format!(
-            "not a URL ({error}); write it like https://example.com/mcp"
+        path.problem(format!(
+            "not a URL ({error}); use a URL such as https://example.com/mcp"
         ))
     })?;
     if !matches!(url.scheme(), "http" | "https") {
-        // Without `//` the part before the colon may be a user's name, or anything.
-        // And one that nobody knows may have come from a variable.
-        let scheme = match url.scheme() {
+        // The message names only well-known schemes. Without `//`, the text before the colon may be a user name or
+        // anything else, and an unknown scheme may be the value of a variable.
+        let problem = match url.scheme() {
             _ if !text.contains("://") => "the scheme is missing".to_owned(),
             known @ ("file" | "ftp" | "sse" | "unix" | "ws" | "wss") => {
                 format!("{known}:// is not supported")
             }
-            _ => "its scheme is not supported".to_owned(),
+            _ => "the scheme is not supported".to_owned(),
         };
-        return Err(place.problem(format!("{scheme}: a server's URL is http:// or https://")));
+        return Err(path.problem(format!("{problem}; use http:// or https://")));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(place.problem(
-            "the URL contains a user name or a password; take it out, and use bearer_token_env_var or a header instead",
+        return Err(path.problem(
+            "the URL contains a user name or a password; remove it, and use `bearer_token_env_var` or a header instead",
         ));
     }
     Ok(url)
 }
 
+/// The problem of an entry that has neither `command` nor `url`.
+pub(crate) fn missing_transport(path: &KeyPath) -> EntryProblem {
+    path.problem(
+        "the entry has neither `command` nor `url`; add `command` for a program or `url` for an HTTP server",
+    )
+}
+
+/// Checks a header. `variable` is the environment variable that the value comes from.
 pub(crate) fn header(
-    place: &Place,
+    path: &KeyPath,
     name: &str,
     value: SecretString,
     variable: Option<String>,
 ) -> Result<ConfiguredHeader, EntryProblem> {
     if HeaderName::from_bytes(name.as_bytes()).is_err() {
-        return Err(place.problem(format!("`{}` is not the name of a header", shown(name))));
-    }
-    if !fits_in_a_header(&value) {
-        let holder = variable.as_deref().map_or_else(
-            || "the value".to_owned(),
-            |variable| format!("the value of the environment variable {}", shown(variable)),
-        );
-        return Err(place.problem(format!(
-            "{holder} contains a character that no header may have, such as a line break"
+        return Err(path.problem(format!(
+            "`{}` is not a valid header name; use letters, digits and hyphens",
+            escape_and_truncate(name)
         )));
+    }
+    if !is_header_value(&value) {
+        return Err(invalid_header_value(path, variable.as_deref()));
     }
     Ok(ConfiguredHeader {
         name: name.to_owned(),
@@ -85,22 +93,17 @@ pub(crate) fn header(
     })
 }
 
+/// Checks a bearer token. `variable` is the environment variable that it comes from.
 pub(crate) fn bearer_token(
-    place: &Place,
+    path: &KeyPath,
     variable: &str,
     token: SecretString,
 ) -> Result<BearerToken, EntryProblem> {
     if token.expose_secret().trim().is_empty() {
-        return Err(place.problem(format!(
-            "the environment variable {} is blank",
-            shown(variable)
-        )));
+        return Err(unusable_variable(path, variable, "blank"));
     }
-    if !fits_in_a_header(&token) {
-        return Err(place.problem(format!(
-            "the value of the environment variable {} contains a character that no header may have, such as a line break",
-            shown(variable)
-        )));
+    if !is_header_value(&token) {
+        return Err(invalid_header_value(path, Some(variable)));
     }
     Ok(BearerToken {
         variable: variable.to_owned(),
@@ -108,75 +111,93 @@ pub(crate) fn bearer_token(
     })
 }
 
-fn fits_in_a_header(value: &SecretString) -> bool {
+fn is_header_value(value: &SecretString) -> bool {
     HeaderValue::from_str(value.expose_secret()).is_ok()
 }
 
-/// A variable that the configuration names: unset and blank are problems, the variable named.
-pub(crate) fn variable(
-    place: &Place,
+fn invalid_header_value(path: &KeyPath, variable: Option<&str>) -> EntryProblem {
+    let value = match variable {
+        Some(variable) => format!(
+            "the value of the environment variable {}",
+            escape_and_truncate(variable)
+        ),
+        None => "the value".to_owned(),
+    };
+    path.problem(format!(
+        "{value} contains a character that is not allowed in a header, such as a line break; remove it"
+    ))
+}
+
+/// Returns the value of an environment variable that an entry names. Fails if the variable is not set or blank.
+pub(crate) fn variable_value(
+    path: &KeyPath,
     name: &str,
     environment: &dyn Environment,
 ) -> Result<SecretString, EntryProblem> {
     if name.trim().is_empty() {
-        return Err(place.problem("the name of an environment variable is missing"));
+        return Err(path.problem("the name of an environment variable is missing; add it"));
     }
-    let state = match environment.get(name) {
-        Some(value) if !value.trim().is_empty() => return Ok(SecretString::from(value)),
-        Some(_) => "blank",
-        None => "not set",
-    };
-    Err(place.problem(format!(
-        "the environment variable {} is {state}",
-        shown(name)
-    )))
+    match environment.get(name) {
+        Some(value) if !value.trim().is_empty() => Ok(SecretString::from(value)),
+        Some(_) => Err(unusable_variable(path, name, "blank")),
+        None => Err(unusable_variable(path, name, "not set")),
+    }
 }
 
-pub(crate) fn command(place: &Place, command: &str) -> Result<(), EntryProblem> {
+fn unusable_variable(path: &KeyPath, name: &str, state: &str) -> EntryProblem {
+    path.problem(format!(
+        "the environment variable {} is {state}; set it and try again",
+        escape_and_truncate(name)
+    ))
+}
+
+/// Checks the command of a stdio server.
+pub(crate) fn command(path: &KeyPath, command: &str) -> Result<(), EntryProblem> {
     if command.trim().is_empty() {
-        return Err(place.problem("the command is empty; name the program to start"));
+        return Err(path.problem("the command is empty; set it to the program to start"));
     }
-    program_text(place, command)
+    no_nul(path, command)
 }
 
-/// What the system can hand to a program: anything without a NUL.
-pub(crate) fn program_text(place: &Place, text: &str) -> Result<(), EntryProblem> {
+/// Checks that a text contains no NUL, which no operating system accepts in a command, argument, variable or path.
+pub(crate) fn no_nul(path: &KeyPath, text: &str) -> Result<(), EntryProblem> {
     if text.contains('\0') {
-        return Err(place.problem("contains the character NUL, which no program can be given"));
+        return Err(path.problem(
+            "the text contains a NUL character, which cannot be passed to a program; remove it",
+        ));
     }
     Ok(())
 }
 
-pub(crate) fn variable_for_program(
-    place: &Place,
-    name: &str,
-    value: &str,
-) -> Result<(), EntryProblem> {
+/// Checks the name and the value of an environment variable for a program.
+pub(crate) fn env_entry(path: &KeyPath, name: &str, value: &str) -> Result<(), EntryProblem> {
     if name.is_empty() || name.contains(['=', '\0']) {
-        return Err(place.problem(
+        return Err(path.problem(
             "the name of an environment variable must not be empty or contain `=` or NUL",
         ));
     }
-    program_text(place, value)
+    no_nul(path, value)
 }
 
-/// From 0 (exclusive) to 24 hours.
-pub(crate) fn timeout_seconds(place: &Place, seconds: f64) -> Result<Duration, EntryProblem> {
-    timeout(place, Duration::try_from_secs_f64(seconds).ok())
+/// Checks a timeout in seconds: more than zero and at most 24 hours.
+pub(crate) fn timeout_from_secs(path: &KeyPath, seconds: f64) -> Result<Duration, EntryProblem> {
+    timeout(path, Duration::try_from_secs_f64(seconds).ok())
 }
 
-pub(crate) fn timeout_milliseconds(
-    place: &Place,
+/// Checks a timeout in milliseconds: more than zero and at most 24 hours.
+pub(crate) fn timeout_from_millis(
+    path: &KeyPath,
     milliseconds: i64,
 ) -> Result<Duration, EntryProblem> {
     timeout(
-        place,
+        path,
         u64::try_from(milliseconds).ok().map(Duration::from_millis),
     )
 }
 
-pub(crate) fn timeout(place: &Place, limit: Option<Duration>) -> Result<Duration, EntryProblem> {
+/// Checks a timeout: more than zero and at most 24 hours. `None` means a value that no [`Duration`] can represent.
+pub(crate) fn timeout(path: &KeyPath, limit: Option<Duration>) -> Result<Duration, EntryProblem> {
     limit
-        .filter(|limit| !limit.is_zero() && *limit <= MAXIMUM_TIMEOUT)
-        .ok_or_else(|| place.problem("a time-out must be more than zero and at most 24 hours"))
+        .filter(|limit| !limit.is_zero() && *limit <= MAX_TIMEOUT)
+        .ok_or_else(|| path.problem("the timeout must be more than zero and at most 24 hours"))
 }

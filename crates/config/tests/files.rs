@@ -1,4 +1,4 @@
-//! What can be wrong with a whole file.
+//! Files that cannot be read, and texts that are not a configuration.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use mcp_startup_config::ConfigurationErrorKind as Kind;
 use mcp_startup_config::*;
 
 #[test]
-fn texts_that_are_no_configuration() {
+fn texts_that_are_not_a_configuration() {
     // Text, kind, line, column, key, a part of the message.
     type Case = (
         &'static str,
@@ -29,9 +29,9 @@ fn texts_that_are_no_configuration() {
         ("a = 1\na = 'secret'", Kind::Syntax, Some(2), Some(1), None, "duplicate key"),
         ("[1, 2]", Kind::Syntax, Some(1), None, None, "not valid TOML"),
         ("plain secret text", Kind::Syntax, Some(1), None, None, "not valid TOML"),
-        ("\u{feff}{\n \"a\": \"secret\",\n}", Kind::Syntax, Some(3), Some(1), None, "line 3, column 1: not valid JSON: trailing comma."),
+        ("\u{feff}{\n \"a\": \"secret\",\n}", Kind::Syntax, Some(3), Some(1), None, "line 3, column 1: not valid JSON: trailing comma;"),
         ("{", Kind::Syntax, Some(1), Some(1), None, "not valid JSON: EOF"),
-        ("{} secret", Kind::Syntax, Some(1), Some(4), None, "not valid JSON: trailing characters."),
+        ("{} secret", Kind::Syntax, Some(1), Some(4), None, "not valid JSON: trailing characters;"),
         ("{\"mcpServers\": {\"a\": {\"url\": \"secret}}}", Kind::Syntax, Some(1), None, None, "not valid JSON"),
         ("{\n// a comment\n}", Kind::Syntax, Some(2), Some(1), None, "not valid JSON"),
         ("mcp_servers = 'secret'", Kind::NotAConfiguration, Some(1), None, Some("mcp_servers"), "`mcp_servers` must be a table"),
@@ -66,7 +66,7 @@ fn texts_that_are_no_configuration() {
 }
 
 #[test]
-fn deep_nesting_is_survived() {
+fn deep_nesting_is_an_error_and_not_a_stack_overflow() {
     let deep = |open: &str, close: &str| {
         let many = 100_000;
         format!(
@@ -101,7 +101,7 @@ fn files_that_cannot_be_read() {
         .unwrap()
         .set_len(50 * 1024 * 1024)
         .unwrap();
-    let mut full = vec![b'#'; MAXIMUM_BYTES];
+    let mut full = vec![b'#'; MAX_FILE_BYTES];
     let largest = write("largest.toml", &full);
     full.push(b'\n');
     let one_more = write("one-more.toml", &full);
@@ -129,7 +129,7 @@ fn files_that_cannot_be_read() {
     ];
     for (path, kind, line) in cases {
         let error = read(&path, &ProcessEnvironment).unwrap_err();
-        // Windows says "not found" of a path below a file.
+        // Windows reports "not found" for a path below a file.
         if !(cfg!(windows) && kind == Kind::Unreadable) {
             assert_eq!((error.kind(), error.line()), (kind, line), "{error}");
         }
@@ -142,7 +142,7 @@ fn files_that_cannot_be_read() {
         assert_eq!(error.source().is_some(), has_source, "{error}");
     }
     let error = parse(
-        &" ".repeat(MAXIMUM_BYTES + 1),
+        &" ".repeat(MAX_FILE_BYTES + 1),
         Path::new("x"),
         &BTreeMap::new(),
     );
@@ -159,7 +159,7 @@ fn a_file_without_permission() {
     fs::write(&path, "").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&path).is_ok() {
-        return; // A superuser may read everything.
+        return; // The superuser can read every file.
     }
     let error = read(&path, &ProcessEnvironment).unwrap_err();
     assert_eq!(error.kind(), Kind::Unreadable);
@@ -192,15 +192,15 @@ fn many_servers_are_read_in_time() {
 }
 
 #[test]
-fn a_strangers_file_is_found_and_not_read() {
+fn an_untrusted_project_file_is_found_but_not_read() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(stranger_configuration(folder.path()), None);
+    assert_eq!(untrusted_project_file(folder.path()), None);
     fs::create_dir(folder.path().join(".mcp.json")).unwrap();
-    assert_eq!(stranger_configuration(folder.path()), None);
+    assert_eq!(untrusted_project_file(folder.path()), None);
     fs::remove_dir(folder.path().join(".mcp.json")).unwrap();
     fs::write(folder.path().join(".mcp.json"), "not JSON").unwrap();
     assert_eq!(
-        stranger_configuration(folder.path()),
+        untrusted_project_file(folder.path()),
         Some(folder.path().join(".mcp.json"))
     );
 }

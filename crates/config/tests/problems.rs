@@ -1,5 +1,5 @@
-//! What can be wrong with one entry: a table of cases for each format. Every case is read beside a good server before
-//! and after it, must name its key and its line, and must show none of the secrets.
+//! Invalid entries: a table of cases for each format. Each entry is read between two valid servers. The problem must have
+//! its key and its line and must contain no secret.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -18,7 +18,8 @@ fn environment() -> BTreeMap<String, String> {
     .collect()
 }
 
-/// `key`, `line` (of the entry's own text, from 1) and a part of the problem.
+/// Checks that the second of three entries has a problem at `key` and `line` whose text contains `part`. `line` counts from
+/// the first line of the entry, which is `first_line` of the file.
 fn check(text: &str, first_line: u32, case: &str, key: &str, line: u32, part: &str) {
     let configuration = parse(text, Path::new("config"), &environment())
         .unwrap_or_else(|error| panic!("{case}: {error}"));
@@ -49,7 +50,7 @@ fn check(text: &str, first_line: u32, case: &str, key: &str, line: u32, part: &s
         format!("{problem:?}"),
         format!("{:?}", configuration.servers),
     ] {
-        // The name of a field and of a key is no secret.
+        // The name of the field and of the key is not a secret.
         let text = text.replace("client_secret", "");
         assert!(
             !text.contains("secret") && !text.contains(char::is_control),
@@ -62,12 +63,13 @@ fn check(text: &str, first_line: u32, case: &str, key: &str, line: u32, part: &s
 
 #[test]
 fn codex_toml() {
-    // After the line `[mcp_servers.x]`, which is line 1: the lines, the key below it, the line, a part of the problem.
+    // The lines of the entry after `[mcp_servers.x]`, the key in the entry, the line (`[mcp_servers.x]` is line 1), and a
+    // part of the problem.
     #[rustfmt::skip]
     let cases: &[(&str, &str, u32, &str)] = &[
         ("", "", 1, "neither `command` nor `url`"),
         ("enabled = true\nargs = []", "", 1, "neither"),
-        ("command = 'a'\nurl = 'https://example.com'", ".url", 3, "`url` does not go with `command`"),
+        ("command = 'a'\nurl = 'https://example.com'", ".url", 3, "`url` cannot be combined with `command`"),
         ("command = ''", ".command", 2, "empty"),
         ("\ncommand = '  '", ".command", 3, "empty"),
         ("command = ['a']", ".command", 2, "must be a string, not a list"),
@@ -81,21 +83,21 @@ fn codex_toml() {
         ("command = 'a'\n[mcp_servers.x.env]\n\nA = 2020-01-01", ".env.A", 5, "not a date"),
         ("command = 'a'\nenv_vars = [1]", ".env_vars[0]", 3, "must be a string"),
         ("command = 'a'\nenv_vars = [{ name = 'A', source = 'remote' }]", ".env_vars[0].source", 3, "`remote` is not supported"),
-        ("command = 'a'\nenv_vars = [{ source = 'local' }]", ".env_vars[0]", 3, "`name` of the variable"),
+        ("command = 'a'\nenv_vars = [{ source = 'local' }]", ".env_vars[0]", 3, "`name` is missing"),
         ("command = 'a'\ncwd = true", ".cwd", 3, "must be a string, not a boolean"),
-        ("command = 'a'\nbearer_token_env_var = 'SECRET'", ".bearer_token_env_var", 3, "`bearer_token_env_var` does not go with `command`"),
-        ("command = 'a'\nhttp_headers = { A = 'b-secret' }", ".http_headers", 3, "does not go with"),
-        ("command = 'a'\nenv_http_headers = { A = 'SECRET' }", ".env_http_headers", 3, "does not go with"),
-        ("command = 'a'\nhttp_headers_helper = 'c'", ".http_headers_helper", 3, "does not go with"),
-        ("command = 'a'\noauth_resource = 'b'", ".oauth_resource", 3, "does not go with"),
-        ("command = 'a'\n[mcp_servers.x.oauth]\nclient_id = 'b'", ".oauth", 3, "does not go with"),
-        ("url = 'https://example.com'\nargs = []", ".args", 3, "`args` does not go with `url`"),
-        ("url = 'https://example.com'\nenv = { A = 'b-secret' }", ".env", 3, "does not go with"),
-        ("url = 'https://example.com'\nenv_vars = []", ".env_vars", 3, "does not go with"),
-        ("url = 'https://example.com'\ncwd = '/'", ".cwd", 3, "does not go with"),
+        ("command = 'a'\nbearer_token_env_var = 'SECRET'", ".bearer_token_env_var", 3, "`bearer_token_env_var` cannot be combined with `command`"),
+        ("command = 'a'\nhttp_headers = { A = 'b-secret' }", ".http_headers", 3, "cannot be combined with"),
+        ("command = 'a'\nenv_http_headers = { A = 'SECRET' }", ".env_http_headers", 3, "cannot be combined with"),
+        ("command = 'a'\nhttp_headers_helper = 'c'", ".http_headers_helper", 3, "cannot be combined with"),
+        ("command = 'a'\noauth_resource = 'b'", ".oauth_resource", 3, "cannot be combined with"),
+        ("command = 'a'\n[mcp_servers.x.oauth]\nclient_id = 'b'", ".oauth", 3, "cannot be combined with"),
+        ("url = 'https://example.com'\nargs = []", ".args", 3, "`args` cannot be combined with `url`"),
+        ("url = 'https://example.com'\nenv = { A = 'b-secret' }", ".env", 3, "cannot be combined with"),
+        ("url = 'https://example.com'\nenv_vars = []", ".env_vars", 3, "cannot be combined with"),
+        ("url = 'https://example.com'\ncwd = '/'", ".cwd", 3, "cannot be combined with"),
         ("url = 'https://example.com'\nbearer_token = 'token-secret'", ".bearer_token", 3, "bearer_token_env_var"),
         ("command = 'a'\nbearer_token = 'token-secret'", ".bearer_token", 3, "bearer_token_env_var"),
-        ("url = 'https://example.com'\nhttp_headers_helper = 'c'", ".http_headers_helper", 3, "not run here"),
+        ("url = 'https://example.com'\nhttp_headers_helper = 'c'", ".http_headers_helper", 3, "are not run"),
         ("url = ''", ".url", 2, "not a URL"),
         ("url = 'user:pw-secret'", ".url", 2, "the scheme is missing"),
         ("url = 'example.com/mcp?k=secret'", ".url", 2, "not a URL"),
@@ -112,8 +114,8 @@ fn codex_toml() {
         ("url = 'https://example.com'\nbearer_token_env_var = 'NEWLINE'", ".bearer_token_env_var", 3, "variable NEWLINE contains a character"),
         ("url = 'https://example.com'\nbearer_token_env_var = ''", ".bearer_token_env_var", 3, "name of an environment variable is missing"),
         ("url = 'https://example.com'\nbearer_token_env_var = \"A\\u001b[31m\"", ".bearer_token_env_var", 3, "A\\u{1b}[31m is not set"),
-        ("url = 'https://example.com'\nhttp_headers = { 'X Y' = 'b-secret' }", ".http_headers.\"X Y\"", 3, "`X Y` is not the name of a header"),
-        ("url = 'https://example.com'\nhttp_headers = { '' = 'b-secret' }", ".http_headers.\"\"", 3, "is not the name"),
+        ("url = 'https://example.com'\nhttp_headers = { 'X Y' = 'b-secret' }", ".http_headers.\"X Y\"", 3, "`X Y` is not a valid header name"),
+        ("url = 'https://example.com'\nhttp_headers = { '' = 'b-secret' }", ".http_headers.\"\"", 3, "is not a valid header name"),
         ("url = 'https://example.com'\nhttp_headers = { X = \"b-secret\\r\\nA: b\" }", ".http_headers.X", 3, "the value contains a character"),
         ("url = 'https://example.com'\nhttp_headers = { X = 1.5 }", ".http_headers.X", 3, "must be a string, not a number"),
         ("url = 'https://example.com'\nhttp_headers = \"X: b-secret\"", ".http_headers", 3, "must be a table"),
@@ -124,7 +126,7 @@ fn codex_toml() {
         ("url = 'https://example.com'\noauth = 'a'", ".oauth", 3, "must be a table"),
         ("url = 'https://example.com'\noauth = { client_id = 1 }", ".oauth.client_id", 3, "must be a string"),
         ("url = 'https://example.com'\noauth = { client_secret_env_var = 'UNSET' }", ".oauth.client_secret_env_var", 3, "UNSET is not set"),
-        ("url = 'https://example.com'\noauth.client_secret = 'a-secret'\noauth.client_secret_env_var = 'SECRET'", ".oauth.client_secret_env_var", 4, "take one of the two out"),
+        ("url = 'https://example.com'\noauth.client_secret = 'a-secret'\noauth.client_secret_env_var = 'SECRET'", ".oauth.client_secret_env_var", 4, "remove one of them"),
         ("url = 'https://example.com'\noauth_resource = []", ".oauth_resource", 3, "must be a string"),
         ("command = 'a'\nenabled = 'no'", ".enabled", 3, "must be true or false, not a string"),
         ("command = 'a'\nrequired = 1", ".required", 3, "must be true or false, not a number"),
@@ -149,7 +151,7 @@ fn codex_toml() {
     check(
         "[mcp_servers]\nb = { command = 'a' }\nx = 5\na = { command = 'a' }",
         1,
-        "no table",
+        "not a table",
         "mcp_servers.x",
         3,
         "must be a table, not a number",
@@ -158,7 +160,7 @@ fn codex_toml() {
 
 #[test]
 fn mcp_servers_json() {
-    // The entry's text, its first line being line 1.
+    // The entry, the key in the entry, the line (the entry begins on line 1), and a part of the problem.
     #[rustfmt::skip]
     let cases: &[(&str, &str, u32, &str)] = &[
         ("7", "", 1, "must be a table, not a number"),
@@ -191,9 +193,9 @@ fn mcp_servers_json() {
         ("{\"url\": \"https://example.com\", \"headers\": {\n\"A\": \"Bearer ${UNSET_1}\"}}", ".headers.A", 2, "UNSET_1 is not set"),
         (r#"{"url": "https://example.com", "headers": {"A": "${NEWLINE}"}}"#, ".headers.A", 1, "variable NEWLINE contains a character"),
         (r#"{"url": "https://example.com", "headers": {"A": "b-secret\n"}}"#, ".headers.A", 1, "the value contains a character"),
-        (r#"{"url": "https://example.com", "headers": {"A\u001b": "b-secret"}}"#, ".headers.\"A\\u{1b}\"", 1, "is not the name of a header"),
+        (r#"{"url": "https://example.com", "headers": {"A\u001b": "b-secret"}}"#, ".headers.\"A\\u{1b}\"", 1, "is not a valid header name"),
         (r#"{"url": "https://example.com", "headers": ["A: b-secret"]}"#, ".headers", 1, "must be a table, not a list"),
-        (r#"{"url": "https://example.com", "headersHelper": "a"}"#, ".headersHelper", 1, "not run here"),
+        (r#"{"url": "https://example.com", "headersHelper": "a"}"#, ".headersHelper", 1, "are not run"),
         (r#"{"url": "https://example.com", "oauth": {"clientId": 1}}"#, ".oauth.clientId", 1, "must be a string"),
         (r#"{"url": "https://example.com", "oauth": {"scopes": ["a"]}}"#, ".oauth.scopes", 1, "must be a string, not a list"),
     ];
@@ -258,7 +260,7 @@ fn names() {
     }
 }
 
-/// One server of that name that starts `a`.
+/// A configuration in each format with one server that has this name.
 fn both_formats(name: &str) -> [(&'static str, String); 2] {
     let json = name
         .chars()
@@ -289,7 +291,7 @@ fn both_formats(name: &str) -> [(&'static str, String); 2] {
 }
 
 #[test]
-fn an_unusable_entry_still_says_whether_it_is_wanted() {
+fn an_invalid_entry_keeps_enabled_and_required() {
     let text = "[mcp_servers.x]\nenabled = false\nrequired = true\nurl = 'nothing'";
     let configuration = parse(text, Path::new("x"), &BTreeMap::new()).unwrap();
     let entry = &configuration.servers[0];

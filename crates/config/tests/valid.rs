@@ -1,4 +1,4 @@
-//! Valid files of both formats, with every key that is read.
+//! Valid files in both formats, with every key that is read.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -288,7 +288,7 @@ fn mcp_servers_json_with_every_key() {
 }
 
 #[test]
-fn a_file_without_servers_is_empty() {
+fn a_file_may_have_no_servers() {
     let cases = [
         ("", ConfigurationFormat::CodexToml),
         ("\u{feff}\n# nothing\n", ConfigurationFormat::CodexToml),
@@ -337,7 +337,7 @@ fn credential_store_modes() {
 }
 
 #[test]
-fn the_home_of_codex() {
+fn codex_home_and_its_variables() {
     let user_folder = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
     type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
     let cases: [Case; 5] = [
@@ -366,7 +366,7 @@ fn the_home_of_codex() {
 }
 
 #[test]
-fn a_server_built_in_code_is_checked_too() {
+fn a_server_created_in_code_is_validated() {
     let server = ServerConfig::stdio("files", "npx", ["-y", "files"])
         .and_then(|server| server.with_env("A", "first"))
         .and_then(|server| server.with_env("A", "given-secret"))

@@ -1,9 +1,11 @@
-//! How long the functions take that a client calls for every line, or a host for every record: `cargo bench -p mcp-startup-core`.
+//! Benchmarks of the functions that a client calls for every line and a host for every record.
+//!
+//! Run them with `cargo bench -p mcp-startup-core`.
 
 #![allow(
     clippy::unwrap_used,
     missing_docs,
-    reason = "a bench: what fails, fails it; and criterion's macros document nothing"
+    reason = "a panic fails the benchmark, and criterion's macros generate undocumented items"
 )]
 
 use std::hint::black_box;

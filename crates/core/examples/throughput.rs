@@ -1,12 +1,12 @@
-//! How fast what an app-server writes is followed and read, on lines of Codex's, beside what a Rust program would do instead (`serde_json`
-//! for each line, and the same fold); and how fast credentials and evidence are judged. Prints one line of JSON: rates a second (medians),
-//! and the peak of resident memory after the tracker (Linux). Only a release build means anything.
+//! Measures the throughput of the tracker and the decoder on lines that Codex's app-server wrote, compared with a program that uses
+//! `serde_json` for each line, and the throughput of `assess` and `judge`. Prints one line of JSON: the median rates per second, and
+//! the peak resident memory after the tracker (Linux). Only the numbers of a release build are meaningful.
 //!
-//! What is read stands in chunks of 1 MiB of whole lines, as a reader of a long stream has it.
+//! The input is passed in chunks of 1 MiB of whole lines, as a program that reads a long stream would pass it.
 //!
 //! Usage: cargo run --release --example throughput [LINES [ROUNDS [JUDGED]]]
 
-#![allow(clippy::print_stdout, reason = "what it has measured")]
+#![allow(clippy::print_stdout, reason = "prints the results")]
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let numbers: Result<Vec<usize>, _> =
         std::env::args().skip(1).map(|text| text.parse()).collect();
     let numbers = numbers?;
-    let number = |at: usize, unless_told: usize| numbers.get(at).copied().unwrap_or(unless_told);
+    let number = |at: usize, default: usize| numbers.get(at).copied().unwrap_or(default);
     let (lines, rounds, judged) = (number(0, 100_000), number(1, 5), number(2, 1_000_000));
 
     let per_copy = LINES.lines().count();
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut rates = Map::new();
     let mut peak = None;
     type Fold = fn(&str, usize) -> usize;
-    // Two of each: they come to the same.
+    // Each pair must have the same count.
     let sides: [(&str, Fold); 4] = [
         ("tracker", with_tracker),
         ("serdeJsonFold", with_serde_json_and_fold),
@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         rates.insert(name.to_owned(), rate.into());
     }
     if found[0] != found[1] || found[2] != found[3] {
-        return Err(format!("they differ: {found:?}").into());
+        return Err(format!("the counts differ: {found:?}").into());
     }
     let verdict =
         json!({ "assess": assessed(judged, rounds), "judge": judge_all(judged, rounds)? });
@@ -93,7 +93,7 @@ fn with_serde_json_and_fold(chunk: &str, chunks: usize) -> usize {
     fold.prompts
 }
 
-/// Line by line; where each ends was looked for once.
+/// Decodes line by line. The lines are split once, so splitting is not measured.
 fn with_decode(chunk: &str, chunks: usize) -> usize {
     let lines: Vec<&[u8]> = chunk.lines().map(str::as_bytes).collect();
     let mut read = 0;
@@ -143,7 +143,7 @@ struct Params {
     failure_reason: Option<String>,
 }
 
-/// The state of each (threadId, name), and one prompt for each name and episode.
+/// The state of each server, by thread and name, and one prompt per name and episode.
 #[derive(Default)]
 struct Fold {
     servers: HashMap<(Option<String>, String), Params>,
@@ -179,7 +179,7 @@ fn assessed(count: usize, rounds: usize) -> u64 {
     })
 }
 
-/// Each piece of evidence is judged once; copying it for the next is not counted.
+/// Judges copies of the evidence. Copying is not measured.
 fn judge_all(count: usize, rounds: usize) -> Result<u64, Box<dyn Error>> {
     let evidence = samples::evidence()?;
     Ok(median(rounds, || {
@@ -201,7 +201,7 @@ fn per_second(count: usize, took: Duration) -> u64 {
     (count as f64 / took.as_secs_f64()) as u64
 }
 
-/// Of so many rounds, after one that warms up.
+/// Returns the median of the rounds, after one warm-up round.
 fn median(rounds: usize, mut round: impl FnMut() -> u64) -> u64 {
     round();
     let mut all: Vec<u64> = (0..rounds.max(1)).map(|_| round()).collect();
@@ -209,7 +209,7 @@ fn median(rounds: usize, mut round: impl FnMut() -> u64) -> u64 {
     all[all.len() / 2]
 }
 
-/// The peak of resident memory so far, in KiB, where the system says.
+/// Returns the peak resident memory so far, in KiB, if the system reports it.
 fn peak_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

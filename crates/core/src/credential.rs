@@ -1,11 +1,12 @@
-//! What a stored credential is worth, from facts that hold no secret and a clock that the caller reads.
+//! Decides whether a stored credential can still be used, from facts without secrets and a time that the caller passes. Reads
+//! no clock and no store.
 
 use serde::{Deserialize, Serialize};
 
-/// How long before its expiry an access token already counts as expired: 30 s, in ms.
+/// The time before its expiry at which an access token already counts as expired, in ms: 30 s.
 pub const CLOCK_SKEW_MS: i64 = 30_000;
 
-/// What is known of a stored record, without any secret of it.
+/// The facts about a stored record. They contain no secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -15,16 +16,16 @@ pub const CLOCK_SKEW_MS: i64 = 30_000;
     ts(rename_all = "camelCase")
 )]
 pub struct CredentialFacts {
-    /// An access token is there and is not blank.
+    /// Whether the record has an access token that is not blank.
     pub access_token: bool,
-    /// A refresh token is there and is not blank.
+    /// Whether the record has a refresh token that is not blank.
     pub refresh_token: bool,
-    /// When the access token expires, in ms since the Unix epoch; `None` where the record does not say.
+    /// The time at which the access token expires, in ms since the Unix epoch. `None` if it is unknown.
     #[cfg_attr(feature = "typescript", ts(type = "number | null"))]
     pub expires_at_ms: Option<i64>,
 }
 
-/// What an access token is worth, as far as its record and the clock tell.
+/// Whether a stored access token can still be used, according to its record and the current time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -34,18 +35,18 @@ pub struct CredentialFacts {
     ts(rename_all = "camelCase")
 )]
 pub enum AccessTokenWorth {
-    /// None is there, or a blank one.
+    /// There is no access token, or it is blank.
     #[default]
     Absent,
-    /// It expires more than 30 s ([`CLOCK_SKEW_MS`]) from now.
+    /// The access token expires in more than 30 s ([`CLOCK_SKEW_MS`]).
     Good,
-    /// The record does not say when it expires: it is tried.
+    /// The expiry of the access token is unknown. It is used until the server rejects it.
     ExpiryUnknown,
-    /// It has expired, or will within 30 s ([`CLOCK_SKEW_MS`]).
+    /// The access token has expired or expires within 30 s ([`CLOCK_SKEW_MS`]).
     Expired,
 }
 
-/// What a stored credential is worth.
+/// Whether the tokens of a stored credential can still be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -55,13 +56,13 @@ pub enum AccessTokenWorth {
     ts(rename_all = "camelCase")
 )]
 pub struct CredentialWorth {
-    /// What its access token is worth.
+    /// Whether the access token can still be used.
     pub access_token: AccessTokenWorth,
-    /// Whether it has a refresh token that is not blank.
+    /// Whether there is a refresh token that is not blank.
     pub refresh_token: bool,
 }
 
-/// What is sent first, once a record is known to be stored (or not).
+/// The first request of a start, depending on the stored credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -71,17 +72,18 @@ pub struct CredentialWorth {
     ts(rename_all = "camelCase")
 )]
 pub enum FirstRequest {
-    /// No token: nothing usable is stored.
+    /// A request to the MCP server without a token, because no token is stored.
     WithoutToken,
-    /// The stored access token, with no discovery before it.
+    /// A request to the MCP server with the stored access token, without discovery before it.
     StoredToken,
-    /// A refresh, and then the token it gave.
+    /// A token refresh, followed by a request to the MCP server with the new access token.
     Refresh,
-    /// No token; should the server refuse that, the stored token once, because our clock may be wrong.
+    /// A request to the MCP server without a token. If the server rejects it, the expired access token is sent once, because
+    /// the local clock may be wrong.
     WithoutTokenThenStored,
 }
 
-/// Says what a stored credential is worth at `now_ms` (ms since the Unix epoch).
+/// Returns whether the tokens of a stored credential can still be used at the time `now_ms`, in ms since the Unix epoch.
 ///
 /// ```
 /// use mcp_startup_core::{assess, AccessTokenWorth, CredentialFacts};
@@ -106,7 +108,7 @@ pub fn assess(facts: &CredentialFacts, now_ms: i64) -> CredentialWorth {
 }
 
 impl CredentialWorth {
-    /// What to send first with a credential of this worth.
+    /// Returns the first request of a start with this credential.
     pub fn first_request(self) -> FirstRequest {
         match (self.access_token, self.refresh_token) {
             (AccessTokenWorth::Good | AccessTokenWorth::ExpiryUnknown, _) => {
@@ -118,7 +120,7 @@ impl CredentialWorth {
         }
     }
 
-    /// Whether anything in it can still be used: an access token that has not expired, or a refresh token.
+    /// Returns whether any token can still be used: an access token that is not known to have expired, or a refresh token.
     pub fn is_usable(self) -> bool {
         self.refresh_token
             || matches!(
@@ -128,8 +130,10 @@ impl CredentialWorth {
     }
 }
 
-/// Whether two issuers are one: the same string (RFC 8414, section 3.3), but for a slash at the end, which URL libraries add and
-/// which makes no other issuer. A refresh token goes to the issuer that granted it, and to no other.
+/// Returns whether two issuer identifiers are the same.
+///
+/// They are compared as strings (RFC 8414, section 3.3), except that a trailing slash is ignored, because URL libraries add
+/// one. A refresh token must only be sent to the issuer that issued it.
 ///
 /// ```
 /// use mcp_startup_core::same_issuer;
@@ -141,7 +145,7 @@ pub fn same_issuer(one: &str, other: &str) -> bool {
     one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
-/// How a client is authorized at a server, as Codex's app-server calls it.
+/// How a client is authorized at an MCP server. Codex's app-server uses the same values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -151,22 +155,25 @@ pub fn same_issuer(one: &str, other: &str) -> bool {
     ts(rename_all = "camelCase")
 )]
 pub enum McpAuthStatus {
-    /// A sign-in has no place here: the server publishes no OAuth, or is a program (stdio).
+    /// The server does not support a sign-in: it publishes no OAuth metadata, or it is a stdio server.
     Unsupported,
-    /// The server publishes OAuth, and nothing usable is stored.
+    /// The server publishes OAuth metadata, and no usable token is stored.
     NotLoggedIn,
-    /// The configuration carries the authorization.
+    /// The configuration contains a token or header for the server.
     BearerToken,
-    /// A stored record has a usable access or refresh token.
+    /// A usable access token or refresh token is stored.
     OAuth,
 }
 
-/// Says how a client is authorized at a server.
+/// Returns how a client is authorized at an MCP server.
 ///
-/// `configured`: the configuration carries authorization. `stored`: what is stored for exactly this server.
-/// `oauth_published`: whether the server publishes OAuth, `Some(false)` for stdio, `None` where nobody has asked it: then
-/// [`NotLoggedIn`](McpAuthStatus::NotLoggedIn) and [`Unsupported`](McpAuthStatus::Unsupported) can't be told apart and the
-/// answer is `None`.
+/// * `configured`: whether the configuration contains a token or header for the server.
+/// * `stored`: the credential that is stored for exactly this server, if there is one.
+/// * `oauth_published`: whether the server publishes OAuth metadata. Pass `Some(false)` for a stdio server, and `None` if this
+///   is unknown because no request was sent.
+///
+/// Returns `None` if the status is [`NotLoggedIn`](McpAuthStatus::NotLoggedIn) or
+/// [`Unsupported`](McpAuthStatus::Unsupported), but `oauth_published` is `None`.
 pub fn auth_status(
     configured: bool,
     stored: Option<CredentialWorth>,
@@ -189,11 +196,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn worth_and_first_request_follow_the_facts() {
+    fn worth_and_first_request_depend_on_the_facts() {
         use AccessTokenWorth::*;
         use FirstRequest::*;
         let now = 1_800_000_000_000;
-        // access token, refresh token, expiry, worth of the access token, what is sent first
+        // access token, refresh token, expiry, worth of the access token, first request
         let cases = [
             (true, true, Some(now + 3_600_000), Good, StoredToken),
             (
@@ -234,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn auth_status_is_what_the_contract_says() {
+    fn auth_status_depends_on_configuration_store_and_server() {
         use McpAuthStatus::*;
         let worth = |access_token, refresh_token| {
             Some(CredentialWorth {
@@ -279,10 +286,10 @@ mod tests {
             (false, None, Some(false), Some(Unsupported)),
             (false, None, None, None),
         ];
-        for (configured, stored, published, wanted) in cases {
+        for (configured, stored, published, expected) in cases {
             assert_eq!(
                 auth_status(configured, stored, published),
-                wanted,
+                expected,
                 "{configured} {stored:?} {published:?}"
             );
         }

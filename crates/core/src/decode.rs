@@ -1,4 +1,4 @@
-//! Lenient reading of the contract: one line, or the bytes of many.
+//! Lenient decoding of notifications, from one line or from the bytes of many lines. Reads no streams.
 
 mod as_encoded;
 
@@ -16,23 +16,24 @@ use crate::notification::{
     McpServerStatusUpdatedNotification,
 };
 
-/// What [`decode_lines`] read.
+/// The result of [`decode_lines`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DecodedLines {
     /// The notifications, in the order of their lines.
     pub notifications: Vec<McpServerStatusUpdatedNotification>,
-    /// The bad lines, in order.
+    /// The errors of the lines that could not be decoded, in order.
     pub errors: Vec<LineError>,
 }
 
-/// Reads one line: the whole JSON-RPC message.
+/// Decodes one line, which must contain a whole JSON-RPC message.
 ///
-/// `Ok(None)` is a well-formed message that is not this notification (another method, a response) or a blank line. A
-/// state or a reason that this version does not know is kept as its text; fields that it does not know are dropped.
+/// Returns `Ok(None)` for a blank line and for any other well-formed message, such as a different method or a response. Keeps
+/// the text of a state or reason that this version does not know, and drops unknown fields.
 ///
 /// # Errors
 ///
-/// A [`DecodeError`] that names the field, for malformed JSON, a missing `name` or `status`, or a value of a wrong type.
+/// Returns a [`DecodeError`] for malformed JSON, a missing `name` or `status`, or a value of the wrong type. The error names
+/// the field, if there is one.
 ///
 /// ```
 /// use mcp_startup_core::{decode, DecodeErrorKind};
@@ -46,8 +47,10 @@ pub fn decode(line: &[u8]) -> Result<Option<McpServerStatusUpdatedNotification>,
     Ok(decode_borrowed(line)?.map(NotificationRef::into_owned))
 }
 
-/// Reads the bytes of many lines (LF or CRLF; the last one needs no end). A bad line is reported with its number and the
-/// others are kept.
+/// Decodes the bytes of many lines.
+///
+/// Lines end with LF or CRLF; the last line may have no line end. A line that can't be decoded is reported with its number
+/// and does not affect the other lines.
 ///
 /// ```
 /// use mcp_startup_core::decode_lines;
@@ -68,7 +71,10 @@ pub fn decode_lines(bytes: &[u8]) -> DecodedLines {
     }
 }
 
-/// The same, for who makes something else of each notification: it is handed over as it stands in its line. Returns the bad lines.
+/// Decodes the bytes of many lines and calls `take` for each notification, without an allocation for each.
+///
+/// Lines end with LF or CRLF; the last line may have no line end. Returns the errors of the lines that can't be decoded, in
+/// order. Use [`decode_lines`] to collect the notifications.
 ///
 /// ```
 /// use mcp_startup_core::decode_each;
@@ -93,7 +99,7 @@ pub fn decode_each<'a>(
     errors
 }
 
-/// A notification that borrows from its line wherever JSON has no escape in it: reading it costs no allocation.
+/// A notification that borrows its text from the decoded line. Only strings with JSON escapes are allocated.
 #[derive(Debug)]
 pub struct NotificationRef<'a> {
     thread_id: Option<Cow<'a, str>>,
@@ -104,35 +110,37 @@ pub struct NotificationRef<'a> {
 }
 
 impl NotificationRef<'_> {
-    /// The thread whose server this is; `None` where the server belongs to the whole app.
+    /// The thread that the server belongs to. `None` if it belongs to the whole app.
     pub fn thread_id(&self) -> Option<&str> {
         self.thread_id.as_deref()
     }
 
-    /// The name of the server.
+    /// The name of the server, as the user configured it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The text of its state.
+    /// The state of the start, as its text on the wire.
     pub fn status(&self) -> &str {
         &self.status
     }
 
-    /// A sentence for a person, on a failed start.
+    /// A human-readable message that describes why the start failed. Usually `None` in any other state.
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
 
-    /// The text of the reason. One that stands on a known state other than `failed` breaks the contract: it is dropped, so that nobody
-    /// is asked to sign in to a server that is ready.
+    /// The reason for the failure, as its text on the wire.
+    ///
+    /// A reason with a known state other than `failed` violates the contract. It is dropped, so that the client does not ask
+    /// the user to sign in to a server that is ready.
     pub fn failure_reason(&self) -> Option<&str> {
         self.failure_reason
             .as_deref()
             .filter(|_| McpServerStartupState::carries_reason(&self.status))
     }
 
-    /// The notification that is kept.
+    /// Converts this into a notification that owns its text.
     pub fn into_owned(self) -> McpServerStatusUpdatedNotification {
         let failure_reason = self
             .failure_reason()
@@ -148,7 +156,7 @@ impl NotificationRef<'_> {
 }
 
 pub(crate) fn decode_borrowed(line: &[u8]) -> Result<Option<NotificationRef<'_>>, DecodeError> {
-    // Once for the line, and not once for each of its strings.
+    // Checks UTF-8 once for the whole line instead of once for each string.
     let text = std::str::from_utf8(line).map_err(|error| DecodeError::not_utf8(&error))?;
     if let Some(notification) = as_encoded::read(text) {
         return Ok(Some(notification));
@@ -197,7 +205,7 @@ pub(crate) fn decode_borrowed(line: &[u8]) -> Result<Option<NotificationRef<'_>>
     }))
 }
 
-/// One field as it stands, its type not yet judged: so that the error can name the field.
+/// A field whose type has not been checked yet. The check happens later, so that the error can name the field.
 #[derive(Debug, Default)]
 enum Field<'a> {
     #[default]
@@ -239,12 +247,12 @@ enum Params<'a> {
     #[default]
     Absent,
     Read(ParamsFields<'a>),
-    /// `params` stood before `method`, so it was not known yet whether it is worth reading.
+    /// `params` came before `method`, so it is read once the method is known.
     Before(&'a RawValue),
     Other(&'static str),
 }
 
-/// A JSON-RPC message: what matters of it. As in JavaScript, the last of two equal keys counts.
+/// The relevant fields of a JSON-RPC message. If a key occurs twice, the last one counts, as in JavaScript.
 #[derive(Debug, Default)]
 struct Message<'a> {
     method: Field<'a>,
@@ -274,7 +282,7 @@ impl<'de> Deserialize<'de> for Message<'de> {
                                         Err(got) => Params::Other(got),
                                     }
                                 }
-                                // The method may still come, or come once more.
+                                // The method has not been read yet, or it may be repeated.
                                 _ => Params::Before(map.next_value()?),
                             };
                         }
@@ -290,7 +298,7 @@ impl<'de> Deserialize<'de> for Message<'de> {
     }
 }
 
-/// A key, borrowed where it can be.
+/// A key, borrowed if it has no escapes.
 struct Key<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
@@ -360,7 +368,7 @@ impl<'de> Visitor<'de> for FieldVisitor {
     }
 }
 
-/// The value of `params`: its fields, or the name of the type that it has instead.
+/// The value of `params`: its fields, or the name of its type if it is not an object.
 struct ParamsValue<'a>(Result<ParamsFields<'a>, &'static str>);
 
 impl<'de> Deserialize<'de> for ParamsValue<'de> {

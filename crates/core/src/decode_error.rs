@@ -1,8 +1,8 @@
-//! What is wrong with a line that can't be read.
+//! The errors of lines that can't be decoded.
 
 use serde::Serialize;
 
-/// Why a line could not be read.
+/// Why a line could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -12,27 +12,27 @@ use serde::Serialize;
     ts(rename_all = "camelCase")
 )]
 pub enum DecodeErrorKind {
-    /// Not JSON (RFC 8259), or not UTF-8.
+    /// The line is not valid JSON (RFC 8259) or not valid UTF-8.
     InvalidJson,
-    /// JSON, but not an object, so no JSON-RPC message.
+    /// The line is JSON, but not an object, and therefore not a JSON-RPC message.
     NotAnObject,
-    /// A required field is absent or null.
+    /// A required field is missing or null.
     MissingField,
-    /// A field has a value of another type.
+    /// A field has a value of the wrong type.
     InvalidType,
-    /// The line is longer than [`MAX_LINE_BYTES`](crate::MAX_LINE_BYTES).
+    /// The line is longer than the limit, which is [`MAX_LINE_BYTES`](crate::MAX_LINE_BYTES) by default.
     TooLong,
 }
 
-/// A line that is no message of ours and no other well-formed message either.
+/// The error of a line that is neither this notification nor another well-formed JSON-RPC message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, thiserror::Error)]
 #[error("{message}")]
 pub struct DecodeError {
-    /// What is wrong, as a stable value.
+    /// The kind of error, as a stable value.
     pub kind: DecodeErrorKind,
-    /// The field it is about, as a path: `method`, `params`, `params.name`, …
+    /// The path of the field with the error, for example `method` or `params.name`. `None` if the error is not about a field.
     pub field: Option<&'static str>,
-    /// A sentence that names the field.
+    /// A human-readable message that names the field.
     pub message: String,
 }
 
@@ -70,22 +70,22 @@ impl DecodeError {
         }
     }
 
-    pub(crate) fn invalid_type(field: &'static str, wanted: &str, got: &str) -> Self {
+    pub(crate) fn invalid_type(field: &'static str, expected: &str, got: &str) -> Self {
         Self {
             kind: DecodeErrorKind::InvalidType,
             field: Some(field),
-            message: format!("`{field}` must be {wanted}, not {got}"),
+            message: format!("`{field}` must be {expected}, not {got}"),
         }
     }
 }
 
-/// A bad line among many: its number and what is wrong with it.
+/// The error of one line among many.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, thiserror::Error)]
 #[error("line {line}: {error}")]
 pub struct LineError {
-    /// The number of the line, from 1, blank lines and lines of other messages counted.
+    /// The line number, starting at 1. Blank lines and lines with other messages count.
     pub line: u64,
-    /// What is wrong with it.
+    /// The error of this line.
     #[source]
     pub error: DecodeError,
 }

@@ -1,4 +1,4 @@
-//! What a start left behind: the facts that the verdict is made of. No secret is ever among them.
+//! The evidence of a failed start: the facts from which the verdict is derived. It never contains a secret.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,9 +35,9 @@ macro_rules! evidence_struct {
 }
 
 evidence_enum! {
-    /// How a server is reached.
+    /// How the client connects to a server.
     Transport {
-        /// A program on this machine, over its standard input and output.
+        /// Standard input and output of a program on this machine.
         Stdio,
         /// Streamable HTTP.
         Http,
@@ -45,61 +45,61 @@ evidence_enum! {
 }
 
 evidence_enum! {
-    /// How far a start had come.
+    /// The phase that a start had reached.
     StartPhase {
-        /// The entry of the configuration was being read.
+        /// Reading the server's entry in the configuration.
         Configuring,
-        /// What is stored for the server was being read.
+        /// Reading the credentials that are stored for the server.
         ReadingCredentials,
-        /// The program was being started.
+        /// Starting the server's program.
         Launching,
-        /// The handshake was under way: over HTTP, connecting belongs to it.
+        /// The MCP handshake. Over HTTP, this includes connecting.
         Initializing,
-        /// The authorization server was being looked for, or a token refreshed.
+        /// Discovering the authorization server, or refreshing a token.
         Authorizing,
     }
 }
 
 evidence_enum! {
-    /// Where the authorization of a start comes from.
+    /// The source of the credential that a start used.
     CredentialSource {
-        /// Nothing is stored for this name and URL, and the configuration carries none.
+        /// No credential: nothing is stored for this server name and URL, and the configuration contains none.
         None,
-        /// A record is stored for exactly this name and URL.
+        /// A record that is stored for exactly this server name and URL.
         Stored,
-        /// The configuration carries a token or a header.
+        /// A token or header in the configuration.
         Configuration,
     }
 }
 
 evidence_enum! {
-    /// Where the OAuth client that a record was granted to comes from.
+    /// The source of the OAuth client to which the stored tokens were issued.
     ClientSource {
-        /// The user's configuration names it.
+        /// The user's configuration.
         Configuration,
         /// Dynamic client registration (RFC 7591).
         Registration,
-        /// A client id metadata document.
+        /// A client ID metadata document.
         MetadataDocument,
     }
 }
 
 evidence_enum! {
-    /// Why the place where credentials are stored could not be read.
+    /// Why a credential store could not be used.
     CredentialStoreTrouble {
-        /// It is locked, or asks for something before it opens.
+        /// It is locked or in use: the user has to unlock it, or another program has to release it.
         Locked,
-        /// It can't be reached or read.
+        /// It can't be reached, read or written to.
         Unreadable,
-        /// It was read, and is not what it should be.
+        /// It was read, but its contents are damaged.
         Corrupt,
-        /// It is of a kind that this version can't read.
+        /// This version does not support this kind of store.
         Unsupported,
     }
 }
 
 evidence_enum! {
-    /// Whom a request was for.
+    /// The recipient of a request.
     RequestTarget {
         /// The MCP server.
         Mcp,
@@ -111,63 +111,63 @@ evidence_enum! {
 }
 
 evidence_enum! {
-    /// Which credential a request carried.
+    /// The credential that was sent with a request.
     CredentialSent {
-        /// No credential at all.
+        /// No credential.
         None,
         /// The stored access token.
         Stored,
-        /// An access token that was obtained in this very start.
+        /// An access token that was obtained by a refresh during this start.
         Refreshed,
-        /// The token or header of the configuration.
+        /// The token or header in the configuration.
         Configuration,
     }
 }
 
 evidence_enum! {
-    /// Why no answer came to a request, or no whole one.
+    /// Why a request got no response, or an incomplete or unreadable one.
     IoTrouble {
-        /// The name of the host could not be resolved.
+        /// The host name could not be resolved.
         Dns,
-        /// No connection could be made.
+        /// The connection could not be established.
         Connect,
-        /// TLS failed: a certificate, a version, a handshake.
+        /// TLS failed, for example because of a certificate, the TLS version or the handshake.
         Tls,
-        /// The connection broke before the answer was whole.
+        /// The connection was closed before the response was complete.
         Closed,
-        /// No answer within the time of the request.
+        /// The response did not arrive within the time limit of the request.
         Timeout,
-        /// The answer, or a part of it, was larger than is taken.
+        /// The response, or a part of it, exceeded the size limit.
         TooLarge,
-        /// The answer was no HTTP.
+        /// The response was not valid HTTP.
         Malformed,
     }
 }
 
 evidence_enum! {
-    /// What became of looking for the server's authorization server.
+    /// The outcome of discovering the server's authorization server.
     DiscoveryOutcome {
-        /// Metadata that can be used was found.
+        /// Usable metadata was found.
         Published,
-        /// The server answered, and publishes no OAuth.
+        /// The server responded, but publishes no OAuth metadata.
         NotPublished,
-        /// It could not be completed: no answer, or 429 or 5xx.
+        /// Discovery could not be completed: there was no response, or its HTTP status was 429 or 5xx.
         Unavailable,
-        /// It was completed, and what is published can't be used; see the problem.
+        /// Metadata was found, but it can't be used. `problem` has the reason.
         Unusable,
     }
 }
 
 evidence_enum! {
-    /// Why published metadata can't be used.
+    /// Why the published metadata can't be used.
     DiscoveryProblem {
-        /// The protected-resource metadata is that of another resource (RFC 9728, section 3.3).
+        /// The protected resource metadata is for a different resource (RFC 9728, section 3.3).
         ResourceMismatch,
-        /// No authorization server that it names publishes usable metadata (RFC 8414).
+        /// None of the authorization servers that the metadata lists publishes usable metadata (RFC 8414).
         NoAuthorizationServer,
-        /// The metadata names another issuer than the one it was fetched for (RFC 8414, section 3.3).
+        /// The metadata names a different issuer than the one it was fetched for (RFC 8414, section 3.3).
         IssuerMismatch,
-        /// A document is not what its specification says.
+        /// A metadata document does not conform to its specification.
         InvalidMetadata,
     }
 }
@@ -175,125 +175,127 @@ evidence_enum! {
 evidence_enum! {
     /// Why a program could not be started.
     SpawnFailure {
-        /// There is no such program on the PATH.
+        /// The program was not found.
         NotFound,
-        /// It is there, and starting it failed.
+        /// The program was found, but could not be started.
         Failed,
     }
 }
 
 evidence_struct! {
-    /// The entry of the configuration can't be used.
+    /// A problem with the server's entry in the configuration.
     ConfigurationEvidence {
-        /// The key, as a path in the file.
+        /// The key, as a path in the file, for example `mcp_servers.linear.url`.
         key: String,
-        /// The line, from 1.
+        /// The line number, starting at 1.
         line: u32,
-        /// What is wrong with it, as the rest of a sentence; never a value that may be secret.
+        /// A description of the problem. It never contains a value that may be secret.
         problem: String,
     }
 }
 
 evidence_struct! {
-    /// The authorization that the start had.
+    /// The credential that the start used.
     CredentialEvidence {
-        /// Where it comes from.
+        /// The source of the credential.
         source: CredentialSource,
-        /// For a configured one: the variable or the header it comes from; never its value.
+        /// For a credential in the configuration: the name of its environment variable or header, never its value.
         name: String,
-        /// For a stored one: what it is worth.
+        /// For a stored credential: whether its tokens can still be used.
         worth: CredentialWorth,
-        /// Where the OAuth client comes from.
+        /// For a stored credential: the source of the OAuth client to which it was issued.
         client_source: ClientSource,
-        /// For a stored one: the issuer that granted it, as the record says. Absent means that the record does not say, and
-        /// then its refresh token can't be sent to anybody.
+        /// For a stored credential: the authorization server (issuer) that issued it, according to the record. If it is
+        /// absent, the issuer is unknown, and the refresh token must not be sent to any server.
         stored_issuer: String,
     }
 }
 
 evidence_struct! {
-    /// The place where credentials are stored could not be read.
+    /// A problem with a credential store.
     StoreEvidence {
-        /// Which one: `file`, `keyring`, or as the configuration calls it.
+        /// The kind of store: `file`, `keyring`, `secrets` (Codex's encrypted store), or another name.
         kind: String,
-        /// Why it could not be read.
+        /// Why the store could not be used.
         trouble: CredentialStoreTrouble,
-        /// What the store said, or where it is.
+        /// The error that the store reported, or the location of the store.
         detail: String,
     }
 }
 
 evidence_struct! {
-    /// One HTTP request of the start and what came back.
+    /// An HTTP request of the start, and its response.
     RequestEvidence {
-        /// Whom it was for.
+        /// The recipient of the request.
         to: RequestTarget,
-        /// Where it went: scheme, host and path.
+        /// The URL of the request: only scheme, host and path.
         url: String,
-        /// Which credential it carried.
+        /// The credential that was sent with the request.
         credential_sent: CredentialSent,
-        /// The HTTP status.
+        /// The HTTP status of the response.
         status: u16,
-        /// The media type of the answer.
+        /// The media type of the response.
         content_type: String,
-        /// The `WWW-Authenticate` challenge (RFC 9110, section 11.6.1), bounded.
+        /// The `WWW-Authenticate` header of the response (RFC 9110, section 11.6.1). Its length is limited.
         challenge: String,
-        /// The code of an OAuth error in the body (RFC 6749, section 5.2).
+        /// The OAuth error code in the body of the response (RFC 6749, section 5.2).
         oauth_error: String,
-        /// The `Retry-After` of the answer (RFC 9110, section 10.2.3), as it came.
+        /// The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date.
         retry_after: String,
-        /// Why no whole answer came.
+        /// Why the request got no response, or an incomplete or unreadable one.
         io: IoTrouble,
     }
 }
 
 evidence_struct! {
-    /// What is known of the server's authorization server.
+    /// The result of discovering the server's authorization server.
     DiscoveryEvidence {
-        /// What became of looking for it.
+        /// The outcome of the discovery.
         outcome: DiscoveryOutcome,
-        /// Its issuer.
+        /// The issuer of the authorization server that was discovered.
         issuer: String,
-        /// Why what is published can't be used.
+        /// Why the published metadata can't be used.
         problem: DiscoveryProblem,
     }
 }
 
 evidence_struct! {
-    /// What became of the program of a server over stdio.
+    /// The state of the program of a stdio server.
     ProcessEvidence {
-        /// The program, as configured.
+        /// The program, as it is configured.
         program: String,
-        /// The PATH that was searched for it.
+        /// The PATH that was searched for the program.
         path: String,
-        /// Why it could not be started.
+        /// Why the program could not be started.
         spawn: SpawnFailure,
-        /// The code it exited with, if it ended by itself.
+        /// The exit code, if the program exited by itself.
         exit: i32,
-        /// The signal that ended it, if one did.
+        /// The number of the signal that terminated the program, if a signal did.
         signal: i32,
-        /// The end of what it wrote to stderr, bounded.
+        /// The end of the program's stderr output. Its length is limited.
         stderr: String,
     }
 }
 
 evidence_struct! {
-    /// What became of the protocol itself.
+    /// The problems with the MCP protocol.
     ProtocolEvidence {
-        /// The versions that the server said it speaks, none of which the client does.
+        /// The MCP versions that the server reported. The client supports none of them.
         server_versions: Vec<String>,
-        /// The beginning of an answer that is no MCP, bounded.
+        /// The beginning of a response that is not MCP. Its length is limited.
         not_mcp: String,
-        /// The JSON-RPC error that the handshake was answered with.
+        /// The code and message of the JSON-RPC error with which the server responded to the handshake.
         error: String,
     }
 }
 
-/// The facts of one start that failed: every one optional, so that a host which starts servers with another SDK hands in
-/// what it has.
+/// The facts about one failed start.
 ///
-/// No secret is ever in it: URLs are scheme, host and path; foreign text (stderr, challenges, bodies) is bounded, freed of
-/// control characters, and every value that was given to the start is masked in it.
+/// Every field is optional, so a host that starts servers with another SDK can pass the facts that it has.
+///
+/// Evidence must not contain secrets. A URL has only scheme, host and path. Foreign text (stderr, challenges, response
+/// bodies) is limited in length and has no control characters, and every secret value that was passed to the start is
+/// masked in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -306,27 +308,27 @@ pub struct Evidence {
     /// The name of the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
-    /// How it is reached.
+    /// How the client connects to the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
-    /// How far the start had come.
+    /// The phase that the start had reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<StartPhase>,
-    /// The time that the start was given, in ms.
+    /// The time limit of the start, in ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(type = "number", optional))]
     pub limit_ms: Option<u64>,
-    /// The time that the start took, in ms; at least the limit means that the limit ended it.
+    /// The duration of the start, in ms. The start timed out if this is at least the time limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(type = "number", optional))]
     pub elapsed_ms: Option<u64>,
-    /// What is wrong with the entry of the configuration.
+    /// The problem with the server's entry in the configuration, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationEvidence>,
-    /// The authorization that the start had.
+    /// The credential that the start used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialEvidence>,
-    /// Why the place where credentials are stored could not be read.
+    /// The problem with the credential store, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreEvidence>,
     /// The HTTP requests of the start, in order.
@@ -339,21 +341,21 @@ pub struct Evidence {
         ts(as = "Option<Vec<RequestEvidence>>", optional)
     )]
     pub requests: Vec<RequestEvidence>,
-    /// What is known of the server's authorization server.
+    /// The result of discovering the server's authorization server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discovered: Option<DiscoveryEvidence>,
-    /// What became of the program.
+    /// For a stdio server: the state of its program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessEvidence>,
-    /// What became of the protocol.
+    /// The problems with the MCP protocol, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<ProtocolEvidence>,
-    /// Any other cause: the technical chain.
+    /// Any other cause, for example a chain of error messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
 
-/// A host may write every absent field as null.
+/// Accepts null, because a host may write an absent field as null.
 fn null_is_empty<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<RequestEvidence>, D::Error> {

@@ -1,28 +1,29 @@
 //! One typed answer to "why did this MCP server not start?".
 //!
-//! A host (a desktop app, a script, a phone) starts the MCP servers that a user has configured. For each of them
-//! this crate defines what is said about it, and decides what a failure means:
+//! A host (a desktop app, a script, a phone) starts the MCP servers that a user has configured. This crate defines how the
+//! host reports the state of each start, and decides what a failure means:
 //!
-//! * the **contract**: [`McpServerStatusUpdatedNotification`], the JSON-RPC notification
-//!   `mcpServer/startupStatus/updated`, written strictly ([`encode`]) and read leniently ([`decode`], [`decode_lines`]);
-//! * the **tracker**: [`StartupTracker`] folds notifications into what a client shows;
-//! * the **verdict**: [`judge`] turns [`Evidence`] of a failed start into a [`StartupFailure`], [`assess`] says what a
-//!   stored credential is worth, and [`refusal::meaning`] what the refusal of a refresh means.
+//! * The **contract**: [`McpServerStatusUpdatedNotification`], the JSON-RPC notification
+//!   `mcpServer/startupStatus/updated`. It is written strictly ([`encode`]) and read leniently ([`decode`],
+//!   [`decode_lines`]).
+//! * The **tracker**: [`StartupTracker`] folds notifications into the current state of each server.
+//! * The **verdict**: [`judge`] turns the [`Evidence`] of a failed start into a [`StartupFailure`]. [`assess`] checks whether
+//!   a stored credential can still be used, and [`refusal::meaning`] interprets a refused token refresh.
 //!
-//! Nothing here does I/O, waits, reads a clock or holds a secret: everything is a function of its arguments, so a host
-//! that starts servers with another SDK gets the same answers from the same facts.
+//! Nothing in this crate does I/O, waits, reads a clock or stores a secret. Every result depends only on the arguments, so a
+//! host that starts servers with another SDK gets the same answers from the same facts.
 //!
 //! # Example
 //!
 //! ```
 //! use mcp_startup_core::{decode, judge, Evidence, McpServerStartupFailureReason, McpServerStatusUpdatedNotification, Recovery};
 //!
-//! // What a client reads:
+//! // A client reads a notification:
 //! let line = r#"{"method":"mcpServer/startupStatus/updated","params":{"name":"linear","status":"failed","error":"…","failureReason":"reauthenticationRequired"}}"#;
-//! let notification = decode(line.as_bytes())?.expect("the method is ours");
+//! let notification = decode(line.as_bytes())?.expect("the method matches");
 //! assert_eq!(notification.failure_reason(), Some(&McpServerStartupFailureReason::ReauthenticationRequired));
 //!
-//! // What a host says, from the evidence it has collected:
+//! // A host judges a failed start by the evidence that it has collected:
 //! let evidence: Evidence = serde_json::from_str(r#"{
 //!     "server": "linear",
 //!     "credential": {"source": "stored", "worth": {"accessToken": "good", "refreshToken": false}},
@@ -30,8 +31,8 @@
 //! }"#)?;
 //! let failure = judge(evidence);
 //! assert_eq!(failure.recovery(), Recovery::Reauthenticate);
-//! let said = McpServerStatusUpdatedNotification::from_failure("linear", &failure);
-//! assert_eq!(said.failure_reason(), Some(&McpServerStartupFailureReason::ReauthenticationRequired));
+//! let notification = McpServerStatusUpdatedNotification::from_failure("linear", &failure);
+//! assert_eq!(notification.failure_reason(), Some(&McpServerStartupFailureReason::ReauthenticationRequired));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -39,9 +40,9 @@ mod credential;
 mod decode;
 mod decode_error;
 mod evidence;
-mod foreign_text;
 mod lines;
 mod notification;
+mod printable;
 pub mod refusal;
 mod tracker;
 mod verdict;
@@ -58,11 +59,11 @@ pub use evidence::{
     IoTrouble, ProcessEvidence, ProtocolEvidence, RequestEvidence, RequestTarget, SpawnFailure,
     StartPhase, StoreEvidence, Transport,
 };
-pub use foreign_text::printable;
 pub use lines::{LineSplitter, MAX_LINE_BYTES};
 pub use notification::{
     METHOD, McpServerStartupFailureReason, McpServerStartupState,
     McpServerStatusUpdatedNotification, UnknownValue, encode,
 };
+pub use printable::printable;
 pub use tracker::{AppliedLines, StartupTracker, TrackedServer, TrackerUpdate};
 pub use verdict::{Recovery, StartupFailure, StartupFailureKind, judge};

@@ -1,11 +1,12 @@
-//! Lines of bytes: all at once, or as they arrive.
+//! Splits bytes into lines, all at once or as they arrive. Does not interpret the lines.
 
 use crate::decode_error::{DecodeError, LineError};
 
-/// The longest line that [`LineSplitter`] takes, in bytes: 16 MiB.
+/// The default maximum length of a line for [`LineSplitter`], in bytes: 16 MiB.
 pub const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
-/// The lines of `bytes` with their numbers from 1, without their ends (LF or CRLF). No line follows a last line end.
+/// Returns the lines of `bytes` without their line ends (LF or CRLF), with numbers starting at 1. A line end at the end of
+/// `bytes` does not start another line.
 pub(crate) fn split_lines(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     let mut rest = bytes;
     let mut number = 0;
@@ -23,9 +24,9 @@ pub(crate) fn split_lines(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     })
 }
 
-/// Cuts a stream of bytes into lines, whatever pieces it arrives in, within bounded memory.
+/// Splits a stream of bytes into lines, within bounded memory. The stream may arrive in pieces of any size.
 ///
-/// A line that is longer than the limit is reported once and dropped up to its end; the lines after it are read.
+/// A line that is longer than the limit is reported once and skipped. The lines after it are returned as usual.
 ///
 /// ```
 /// use mcp_startup_core::LineSplitter;
@@ -51,7 +52,7 @@ impl Default for LineSplitter {
 }
 
 impl LineSplitter {
-    /// A splitter that takes lines of at most `limit` bytes.
+    /// Creates a splitter for lines of at most `limit` bytes.
     pub fn with_limit(limit: usize) -> Self {
         Self {
             pending: Vec::new(),
@@ -61,7 +62,8 @@ impl LineSplitter {
         }
     }
 
-    /// Takes the next bytes and hands on each line that they complete, with its number from 1.
+    /// Adds the next bytes of the stream. Calls `on_line` for each line that they complete, with the line number, starting at
+    /// 1. A line that is longer than the limit is an error.
     pub fn push(&mut self, bytes: &[u8], mut on_line: impl FnMut(u64, Result<&[u8], LineError>)) {
         let mut rest = bytes;
         while let Some(end) = memchr::memchr(b'\n', rest) {
@@ -94,7 +96,7 @@ impl LineSplitter {
         }
     }
 
-    /// Hands on the last line where the stream ended without a line end.
+    /// Ends the stream. Calls `on_line` for the last line if it has no line end.
     pub fn finish(mut self, mut on_line: impl FnMut(u64, Result<&[u8], LineError>)) {
         if !self.pending.is_empty() {
             self.lines += 1;
@@ -132,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_cut_wherever_the_pieces_end() {
+    fn lines_do_not_depend_on_the_pieces() {
         let whole: &[u8] = b"a\r\n\nbcd\ne";
-        let wanted = vec![
+        let expected = vec![
             (1, Ok(b"a".to_vec())),
             (2, Ok(b"".to_vec())),
             (3, Ok(b"bcd".to_vec())),
@@ -142,24 +144,24 @@ mod tests {
         ];
         for size in 1..=whole.len() {
             let pieces: Vec<_> = whole.chunks(size).collect();
-            assert_eq!(read(100, &pieces), wanted, "pieces of {size}");
+            assert_eq!(read(100, &pieces), expected, "pieces of {size}");
         }
         let all: Vec<_> = split_lines(whole)
             .map(|(number, line)| (number, Ok(line.to_vec())))
             .collect();
-        assert_eq!(all, wanted);
+        assert_eq!(all, expected);
     }
 
     #[test]
-    fn an_over_long_line_is_reported_once_and_the_next_is_read() {
-        let wanted = vec![
+    fn a_line_over_the_limit_is_reported_once_and_the_next_line_is_returned() {
+        let expected = vec![
             (1, Ok(b"ok".to_vec())),
             (2, Err(2)),
             (3, Ok(b"on".to_vec())),
         ];
-        assert_eq!(read(4, &[b"ok\n123456789\non\n"]), wanted);
-        assert_eq!(read(4, &[b"ok\n12345", b"6789", b"0\non\n"]), wanted);
-        let wanted_endless = vec![(1, Err(1))];
-        assert_eq!(read(4, &[b"123", b"456", b"789"]), wanted_endless);
+        assert_eq!(read(4, &[b"ok\n123456789\non\n"]), expected);
+        assert_eq!(read(4, &[b"ok\n12345", b"6789", b"0\non\n"]), expected);
+        let expected_without_end = vec![(1, Err(1))];
+        assert_eq!(read(4, &[b"123", b"456", b"789"]), expected_without_end);
     }
 }

@@ -1,28 +1,28 @@
-//! The contract: one JSON-RPC notification, and the two enums in it.
+//! The contract: one JSON-RPC notification and its two enums. Only these constructors and the decoder can build one.
 
 use std::fmt;
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-/// The JSON-RPC method of the notification, as Codex's app-server sends it.
+/// The JSON-RPC method of the notification. Codex's app-server uses the same method.
 pub const METHOD: &str = "mcpServer/startupStatus/updated";
 
-/// A value that a newer server sent and this version does not know, kept as its text.
+/// A value from a newer server that this version does not know. It keeps its text.
 ///
-/// Only decoding makes one, and never out of a known value: so an unknown value goes out again as it came in, and can't
-/// be mistaken for one that this version knows.
+/// Only decoding creates an `UnknownValue`, and never from a known value. It is encoded with the same text, and can't be
+/// confused with a value that this version knows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UnknownValue(String);
 
 impl UnknownValue {
-    /// The text as it stood on the wire.
+    /// The text on the wire.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// An enum of the wire whose known values are closed in the schema, and which keeps a value it does not know.
+/// Defines an enum that lists its known values in the schema and keeps an unknown value when it is decoded.
 macro_rules! open_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$meta])*
@@ -31,14 +31,14 @@ macro_rules! open_enum {
         #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename_all = "camelCase"))]
         pub enum $name {
             $($(#[$variant_meta])* $variant,)*
-            /// A value from a newer server, kept as its text. It is not part of the schema.
+            /// A value from a newer server, with its text. It is not part of the schema.
             #[cfg_attr(feature = "schema", schemars(skip))]
             #[cfg_attr(feature = "typescript", ts(skip))]
             Unknown(UnknownValue),
         }
 
         impl $name {
-            /// Every value this version knows, in the order of the schema.
+            /// Every value that this version knows, in the order of the schema.
             pub const KNOWN: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The text on the wire.
@@ -72,33 +72,35 @@ macro_rules! open_enum {
 }
 
 open_enum! {
-    /// How far the start of an MCP server has come.
+    /// The state of the start of an MCP server.
     ///
-    /// Every `starting` is followed by exactly one of the other three.
+    /// Each `starting` is followed by exactly one `ready`, `failed` or `cancelled`.
     McpServerStartupState {
         /// The start has begun.
         Starting = "starting",
-        /// The server has answered the handshake and can be used.
+        /// The server has completed the MCP handshake and can be used.
         Ready = "ready",
-        /// The server can't be used; `error` says why.
+        /// The start failed, and the server can't be used. `error` describes the failure.
         Failed = "failed",
-        /// The start was given up by the host before it came to an end.
+        /// The host cancelled the start before it was complete.
         Cancelled = "cancelled",
     }
 }
 
 open_enum! {
-    /// Why a start failed, where the client can do something specific about it.
+    /// The reason for a failed start, if clients should handle it in a specific way.
     McpServerStartupFailureReason {
-        /// Credentials were stored for exactly this server, they can no longer be used or refreshed, and the start failed
-        /// because of that: ask the user to sign in **again**. A first sign-in and passing trouble never carry it.
+        /// Credentials are stored for exactly this server, but they can no longer be used or refreshed, and the start failed
+        /// because of that. Ask the user to sign in **again**. A missing first sign-in or a temporary failure never has
+        /// this reason.
         ReauthenticationRequired = "reauthenticationRequired",
     }
 }
 
 impl McpServerStartupState {
-    /// Whether the start has come to its end: anything but [`Starting`](Self::Starting). A value this version does not
-    /// know counts as running, because only a newer version can say that it closes a start.
+    /// Returns whether the start is complete: it is ready, failed or cancelled.
+    ///
+    /// An unknown state counts as not complete, because this version can't know whether it ends a start.
     pub fn is_finished(&self) -> bool {
         match self {
             Self::Ready | Self::Failed | Self::Cancelled => true,
@@ -106,18 +108,19 @@ impl McpServerStartupState {
         }
     }
 
-    /// Whether a reason may stand beside the state that this text is: on a failed start, and on a state that only a newer version
-    /// knows.
+    /// Returns whether a notification with this state may have a failure reason: `failed` may, and so may an unknown state
+    /// from a newer server.
     pub(crate) fn carries_reason(text: &str) -> bool {
         text == Self::Failed.as_str() || Self::KNOWN.iter().all(|known| known.as_str() != text)
     }
 }
 
-/// The params of the notification `mcpServer/startupStatus/updated`: the state of one server's start has changed.
+/// The params of the notification `mcpServer/startupStatus/updated`, which reports that the state of a server's start has
+/// changed.
 ///
-/// Built only through its constructors, so that `failureReason` stands on nothing but a failed start; read leniently
-/// through [`decode`](crate::decode). All five fields are written, in this order, nulls included; only `name` and
-/// `status` are required when reading.
+/// A notification is built with a constructor for its state, so only a failed start can have a `failureReason`. Encoding
+/// writes all five fields in this order, including nulls. Decoding is lenient and requires only `name` and `status`, see
+/// [`decode`](crate::decode).
 ///
 /// ```
 /// use mcp_startup_core::{encode, McpServerStatusUpdatedNotification};
@@ -128,7 +131,7 @@ impl McpServerStartupState {
 ///     r#"{"method":"mcpServer/startupStatus/updated","params":{"threadId":null,"name":"linear","status":"starting","error":null,"failureReason":null}}"#,
 /// );
 /// ```
-// Its fields are explained where they are read: a doc comment on a field would land inside the TypeScript type.
+// The accessors document the fields. A doc comment on a field would become part of the TypeScript type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "schema",
@@ -149,22 +152,24 @@ pub struct McpServerStatusUpdatedNotification {
 }
 
 impl McpServerStatusUpdatedNotification {
-    /// The start of `name` has begun.
+    /// Creates a notification that the start of the server `name` has begun.
     pub fn starting(name: impl Into<String>) -> Self {
         Self::new(name.into(), McpServerStartupState::Starting)
     }
 
-    /// `name` can be used.
+    /// Creates a notification that the server `name` can be used.
     pub fn ready(name: impl Into<String>) -> Self {
         Self::new(name.into(), McpServerStartupState::Ready)
     }
 
-    /// The start of `name` was given up by the host.
+    /// Creates a notification that the host cancelled the start of the server `name`.
     pub fn cancelled(name: impl Into<String>) -> Self {
         Self::new(name.into(), McpServerStartupState::Cancelled)
     }
 
-    /// The start of `name` failed for a reason that no new sign-in mends. `error` is a sentence for a person.
+    /// Creates a notification that the start of the server `name` failed, without a failure reason.
+    ///
+    /// `error` is a human-readable message.
     pub fn failed(name: impl Into<String>, error: impl Into<String>) -> Self {
         Self {
             error: Some(error.into()),
@@ -172,8 +177,11 @@ impl McpServerStatusUpdatedNotification {
         }
     }
 
-    /// The start of `name` failed because what is stored for it is spent: the user has to sign in again. To be said only
-    /// when that is certain; [`from_failure`](Self::from_failure) says it exactly then.
+    /// Creates a notification that the start of the server `name` failed because its stored credentials can no longer be
+    /// used: the user has to sign in again.
+    ///
+    /// Use this only if it is certain. [`from_failure`](Self::from_failure) decides this from the evidence. `error` is a
+    /// human-readable message.
     pub fn reauthentication_required(name: impl Into<String>, error: impl Into<String>) -> Self {
         Self {
             failure_reason: Some(McpServerStartupFailureReason::ReauthenticationRequired),
@@ -181,7 +189,7 @@ impl McpServerStatusUpdatedNotification {
         }
     }
 
-    /// The same notification for one thread (a conversation of the client that has servers of its own).
+    /// Sets the thread that the server belongs to. A thread is a conversation of the client with its own servers.
     #[must_use]
     pub fn with_thread_id(mut self, thread_id: impl Into<String>) -> Self {
         self.thread_id = Some(thread_id.into());
@@ -198,7 +206,7 @@ impl McpServerStatusUpdatedNotification {
         }
     }
 
-    /// What was read from the wire, where a reason stands on no state that can't have one.
+    /// Creates a notification that was decoded. The caller ensures that the state may have the reason.
     pub(crate) fn read(
         thread_id: Option<String>,
         name: String,
@@ -215,7 +223,7 @@ impl McpServerStatusUpdatedNotification {
         }
     }
 
-    /// The thread whose server this is; `None` where the server belongs to the whole app.
+    /// The thread that the server belongs to. `None` if it belongs to the whole app.
     pub fn thread_id(&self) -> Option<&str> {
         self.thread_id.as_deref()
     }
@@ -225,17 +233,17 @@ impl McpServerStatusUpdatedNotification {
         &self.name
     }
 
-    /// The state that the start has come to.
+    /// The state of the start.
     pub fn status(&self) -> &McpServerStartupState {
         &self.status
     }
 
-    /// A sentence for a person, on a failed start.
+    /// A human-readable message that describes why the start failed. Usually `None` in any other state.
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
 
-    /// Why the start failed, where a client can do something specific about it.
+    /// The reason for the failure, if clients should handle it in a specific way.
     pub fn failure_reason(&self) -> Option<&McpServerStartupFailureReason> {
         self.failure_reason.as_ref()
     }
@@ -253,13 +261,13 @@ impl Serialize for McpServerStatusUpdatedNotification {
     }
 }
 
-/// The whole notification as one line of JSON, without the line's end.
+/// Encodes a notification as one line of JSON: the whole JSON-RPC message, without a line break at the end.
 ///
 /// ```
 /// use mcp_startup_core::{decode, encode, McpServerStatusUpdatedNotification};
 ///
-/// let said = McpServerStatusUpdatedNotification::failed("files", "exited with 3").with_thread_id("t1");
-/// assert_eq!(decode(encode(&said).as_bytes()).unwrap(), Some(said));
+/// let notification = McpServerStatusUpdatedNotification::failed("files", "exited with 3").with_thread_id("t1");
+/// assert_eq!(decode(encode(&notification).as_bytes()).unwrap(), Some(notification));
 /// ```
 pub fn encode(notification: &McpServerStatusUpdatedNotification) -> String {
     #[derive(Serialize)]
@@ -271,6 +279,6 @@ pub fn encode(notification: &McpServerStatusUpdatedNotification) -> String {
         method: METHOD,
         params: notification,
     };
-    // Strings, and strings alone: there is nothing in it that JSON can't hold.
+    // Can't fail: the message contains only strings and nulls.
     serde_json::to_string(&envelope).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
-//! What the refusal of a refresh means: one function over one table.
+//! Interprets the response to a token refresh that returned no token.
 //!
-//! The table is `refusals.tsv` beside this file; each of its lines names its source.
+//! The known error codes and their sources are in the table `refusals.tsv`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::evidence::ClientSource;
 
-/// What it means that an authorization server refused a refresh.
+/// The meaning of a token refresh that returned no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "schema",
@@ -17,29 +17,33 @@ use crate::evidence::ClientSource;
     schemars(rename_all = "camelCase")
 )]
 pub enum RefusalMeaning {
-    /// The grant is gone, or the client it was given to is: what is stored is spent, and signing in again mends it.
+    /// The grant or the OAuth client it was issued to is no longer valid. The stored credential can no longer be used; the
+    /// user has to sign in again.
     Spent,
-    /// The OAuth client that the configuration names was refused: no sign-in mends that.
+    /// The authorization server rejected the OAuth client in the configuration. Signing in again does not help.
     ClientRejected,
-    /// The authorization server does not know the resource (RFC 8707, `invalid_target`).
+    /// The authorization server does not recognize the resource (`invalid_target`, RFC 8707, section 2).
     Misconfigured,
-    /// It was refused, and it can't be told whether for good: what is stored stays, and a sign-in may help.
+    /// The authorization server refused, but it is unknown whether the refusal is permanent. The stored credential is kept,
+    /// and signing in again may help.
     Undecided,
-    /// It was not answered, or not by a refusal: later it may go well.
+    /// There was no response, or the response was not a refusal. A later refresh may succeed.
     Transient,
 }
 
-/// What the answer to a refresh means, where it gave no token.
+/// Returns the meaning of a token refresh that returned no token.
 ///
-/// `status`: the HTTP status, `None` where no answer came. `oauth_error`: the code of a parsed OAuth error body (see
-/// [`error_code`]), `None` where there is none. `client`: where the OAuth client comes from; an unknown source is taken
-/// for a registered one only by an explicit [`ClientSource::Registration`], so that no wrong "sign in again" is said.
+/// * `status`: the HTTP status. `None` if there was no response.
+/// * `oauth_error`: the OAuth error code in the body, see [`error_code`]. `None` if there is none.
+/// * `client`: the source of the OAuth client. If it is `None`, the rejection of a client is
+///   [`Undecided`](RefusalMeaning::Undecided), because a new sign-in fixes it only for a client that is not in the
+///   configuration.
 ///
 /// ```
 /// use mcp_startup_core::{refusal::{meaning, RefusalMeaning}, ClientSource};
 ///
 /// assert_eq!(meaning(Some(400), Some("invalid_grant"), None), RefusalMeaning::Spent);
-/// // An error inside HTTP 200 is one all the same, and one with a 503 is not yet.
+/// // An error code counts with HTTP 200 too, but not with 503.
 /// assert_eq!(meaning(Some(200), Some("token_revoked"), None), RefusalMeaning::Spent);
 /// assert_eq!(meaning(Some(503), Some("invalid_grant"), None), RefusalMeaning::Transient);
 /// assert_eq!(meaning(Some(401), Some("invalid_client"), Some(ClientSource::Configuration)), RefusalMeaning::ClientRejected);
@@ -69,8 +73,10 @@ pub fn meaning(
     }
 }
 
-/// The code of an OAuth error in a body, whatever the status: JSON `{"error":"…"}` (RFC 6749, section 5.2), the same as a
-/// form, and a vendor's `{"ok":false,"error":"…"}`. `None` where the body is neither, or holds no error.
+/// Returns the OAuth error code in the body of a response.
+///
+/// Reads `error` from a JSON object (RFC 6749, section 5.2) or from a form (`application/x-www-form-urlencoded`), as some
+/// vendors send it. Returns `None` if the body is neither of them or contains no error code.
 ///
 /// ```
 /// use mcp_startup_core::refusal::error_code;
@@ -88,8 +94,8 @@ pub fn error_code(body: &[u8]) -> Option<String> {
     let code = if text.starts_with('{') {
         serde_json::from_str::<ErrorBody>(text).ok()?.error?
     } else {
-        // A form, and nothing else: a page may have `&error=` in a link. Names and codes are of letters that need no
-        // escape (RFC 6749, section 5.2 and appendix A.7).
+        // The whole body must be a form, because an HTML page may contain `&error=` in a link. Names and codes consist of
+        // characters that need no escape (RFC 6749, section 5.2 and appendix A.7).
         let mut code = None;
         for pair in text.split('&') {
             let (name, value) = pair.split_once('=')?;
@@ -126,7 +132,7 @@ static TABLE: LazyLock<HashMap<&'static str, Row>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The lines of the table: code, meaning, source.
+/// The rows of the table: code, meaning, source.
 fn rows() -> impl Iterator<Item = (&'static str, Option<Row>, &'static str)> {
     include_str!("refusals.tsv")
         .lines()
@@ -151,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_of_the_table_has_one_meaning_and_a_source() {
+    fn every_row_of_the_table_has_one_meaning_and_a_source() {
         let mut seen = std::collections::HashSet::new();
         for (code, row, source) in rows() {
             assert!(row.is_some(), "{code} has no known meaning");
@@ -159,7 +165,7 @@ mod tests {
                 source.starts_with("https://") && source.len() > 12,
                 "{code} has no source"
             );
-            assert!(seen.insert(code), "{code} stands twice");
+            assert!(seen.insert(code), "{code} is listed twice");
             assert_eq!(
                 error_code(format!("{{\"error\":\"{code}\"}}").as_bytes()).as_deref(),
                 Some(code)
@@ -173,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_means_what_the_design_says() {
+    fn the_meaning_depends_on_status_code_and_client() {
         use ClientSource::*;
         use RefusalMeaning::*;
         let cases = [
@@ -223,17 +229,17 @@ mod tests {
             (None, None, None, Transient),
             (None, Some("invalid_grant"), None, Transient),
         ];
-        for (status, code, client, wanted) in cases {
+        for (status, code, client, expected) in cases {
             assert_eq!(
                 meaning(status, code, client),
-                wanted,
+                expected,
                 "{status:?} {code:?} {client:?}"
             );
         }
     }
 
     #[test]
-    fn only_a_body_with_an_error_code_has_one() {
+    fn a_body_without_an_error_code_has_none() {
         for body in [
             &b""[..],
             b"{}",

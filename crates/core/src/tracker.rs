@@ -1,4 +1,4 @@
-//! The tracker: what a client shows, folded from notifications.
+//! The tracker folds notifications into the current state of each server. It is pure: it shows nothing and starts nothing.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
@@ -13,56 +13,58 @@ use crate::notification::{
 
 const REAUTHENTICATION_REQUIRED: &str = "reauthenticationRequired";
 
-/// How many servers a tracker holds unless told otherwise.
+/// The default maximum number of servers.
 const DEFAULT_LIMIT: usize = 10_000;
 
-/// One server as a client shows it: the latest of what was said about a (threadId, name).
+/// The current state of one server, from the latest notification with its thread and name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrackedServer {
-    /// The thread whose server it is; `None` where it belongs to the whole app.
+    /// The thread that the server belongs to. `None` if it belongs to the whole app.
     pub thread_id: Option<String>,
-    /// Its name.
+    /// The name of the server, as the user configured it.
     pub name: String,
-    /// Its state.
+    /// The state of the start.
     pub status: McpServerStartupState,
-    /// The sentence that came with a failure.
+    /// A human-readable message that describes why the start failed. Usually `None` in any other state.
     pub error: Option<String>,
-    /// Why it failed, where a client can do something about it.
+    /// The reason for the failure, if clients should handle it in a specific way.
     pub failure_reason: Option<McpServerStartupFailureReason>,
 }
 
-/// What one notification did to the tracker.
+/// The effect of one notification on the tracker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrackerUpdate {
-    /// Something that a client shows is different now.
+    /// Whether the state of the server has changed, and the client has to update what it shows.
     pub changed: bool,
-    /// The user is to be asked, now, to sign in again to this server.
+    /// Whether the client has to ask the user now to sign in again to this server.
     pub prompt: bool,
 }
 
-/// What the bytes of many lines did to the tracker.
+/// The effect of many lines on the tracker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AppliedLines {
-    /// How many lines were notifications of ours.
+    /// The number of lines with this notification.
     pub notifications: u64,
-    /// The servers that are different now, as (threadId, name), each once, in the order of their first change.
+    /// The thread and name of each server whose state has changed, once each, in the order of their first change.
     pub changed: Vec<(Option<String>, String)>,
-    /// The names of the servers to ask the user about, now, in order.
+    /// The names of the servers for which the client has to ask the user now to sign in again, in order.
     pub prompts: Vec<String>,
-    /// The bad lines.
+    /// The errors of the lines that could not be decoded, in order.
     pub errors: Vec<LineError>,
 }
 
-/// Folds notifications into what a client shows: the state of each server, which ones want a sign-in *again*, and when to
-/// ask the user.
+/// Folds notifications into the state that a client shows: the state of each server, the servers that require signing in
+/// *again*, and the prompts for the user.
 ///
-/// The user is asked once per **name** and episode, however many threads and retries repeat the failure: an episode begins
-/// at the first failure with that reason and ends when a server of that name is ready.
+/// The tracker asks for one prompt per server **name** and episode, even if several threads or retries repeat the failure. An
+/// episode begins with the first failure with the reason `reauthenticationRequired`, and ends when a server with this name
+/// is ready.
 ///
-/// Memory is bounded: past the limit the oldest finished server is forgotten first.
+/// The number of servers is limited. At the limit, a new server replaces the oldest one whose start is complete, or the
+/// oldest one if no start is complete.
 ///
 /// ```
 /// use mcp_startup_core::{McpServerStatusUpdatedNotification as Notification, StartupTracker};
@@ -77,21 +79,22 @@ pub struct AppliedLines {
 /// ```
 #[derive(Clone, Debug)]
 pub struct StartupTracker {
-    /// The slot of each server: by name for those of the whole app, by thread and name for the others.
+    /// The slots of the servers that belong to the whole app, by name.
     of_app: HashMap<String, usize>,
+    /// The slots of the other servers, by thread and name.
     of_thread: HashMap<String, HashMap<String, usize>>,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
-    /// (number in the order of coming, slot) of each server.
+    /// The number and slot of each server. Numbers are in the order of the first notification.
     order: BTreeSet<(u64, usize)>,
-    /// The same of those that have finished, of which the first is forgotten first. Some have begun again since: a server that
-    /// is restarted all day stays where it is.
+    /// The number and slot of each server whose start is complete. The first one is replaced first. Entries of servers that have
+    /// started again are removed lazily.
     finished: BTreeSet<(u64, usize)>,
     next: u64,
-    /// How many batches of lines there were.
+    /// The number of calls to `apply_lines`.
     batches: u64,
-    /// How many were forgotten for the bound.
-    forgotten: u64,
+    /// The number of servers that were replaced because of the limit.
+    evicted: u64,
     limit: usize,
     episodes: HashMap<String, u64>,
     episode_order: VecDeque<(u64, String)>,
@@ -101,9 +104,9 @@ pub struct StartupTracker {
 struct Slot {
     number: u64,
     server: TrackedServer,
-    /// Whether it stands in `finished`.
+    /// Whether the slot is in `finished`.
     is_listed: bool,
-    /// The last batch in which it was said to have changed.
+    /// The last call to `apply_lines` that reported a change of the server.
     changed_in: u64,
 }
 
@@ -114,7 +117,7 @@ impl Default for StartupTracker {
 }
 
 impl StartupTracker {
-    /// A tracker that holds at most `limit` servers (at least one), and as many episodes.
+    /// Creates a tracker for at most `limit` servers and as many episodes. A limit of 0 counts as 1. The default is 10,000.
     pub fn with_limit(limit: usize) -> Self {
         Self {
             of_app: HashMap::default(),
@@ -125,16 +128,17 @@ impl StartupTracker {
             finished: BTreeSet::new(),
             next: 0,
             batches: 0,
-            forgotten: 0,
+            evicted: 0,
             limit: limit.max(1),
             episodes: HashMap::default(),
             episode_order: VecDeque::new(),
         }
     }
 
-    /// Takes one notification.
+    /// Applies one notification, and returns whether the state of the server has changed and whether to ask the user to sign in
+    /// again.
     pub fn apply(&mut self, notification: &McpServerStatusUpdatedNotification) -> TrackerUpdate {
-        let (_, update) = self.fold(Said {
+        let (_, update) = self.fold(Fields {
             thread_id: notification.thread_id(),
             name: notification.name(),
             status: notification.status().as_str(),
@@ -144,7 +148,8 @@ impl StartupTracker {
         update
     }
 
-    /// Takes the bytes of whole lines; lines of other messages are passed over, bad ones reported by number.
+    /// Applies the notifications in the bytes of whole lines. Ignores lines with other messages, and reports lines that can't be
+    /// decoded with their numbers.
     ///
     /// ```
     /// use mcp_startup_core::StartupTracker;
@@ -156,18 +161,18 @@ impl StartupTracker {
     pub fn apply_lines(&mut self, bytes: &[u8]) -> AppliedLines {
         let mut applied = AppliedLines::default();
         self.batches += 1;
-        let forgotten = self.forgotten;
+        let evicted = self.evicted;
         let errors = decode_each(bytes, |notification| {
             applied.notifications += 1;
-            let said = Said {
+            let fields = Fields {
                 thread_id: notification.thread_id(),
                 name: notification.name(),
                 status: notification.status(),
                 error: notification.error(),
                 failure_reason: notification.failure_reason(),
             };
-            let (thread_id, name) = (said.thread_id, said.name);
-            let (slot, update) = self.fold(said);
+            let (thread_id, name) = (fields.thread_id, fields.name);
+            let (slot, update) = self.fold(fields);
             if update.prompt {
                 applied.prompts.push(name.to_owned());
             }
@@ -177,36 +182,36 @@ impl StartupTracker {
             }
         });
         applied.errors = errors;
-        if self.forgotten != forgotten {
-            // One that was forgotten and heard of again was said to have changed twice.
+        if self.evicted != evicted {
+            // A server that was replaced and then reported again is in the list twice.
             let mut seen = HashSet::new();
             applied.changed.retain(|server| seen.insert(server.clone()));
         }
         applied
     }
 
-    /// Every server, in the order in which they were first heard of.
+    /// Returns every server, in the order of their first notification.
     pub fn servers(&self) -> Vec<&TrackedServer> {
         let mut slots: Vec<&Slot> = self.slots.iter().flatten().collect();
         slots.sort_unstable_by_key(|slot| slot.number);
         slots.into_iter().map(|slot| &slot.server).collect()
     }
 
-    /// One server.
+    /// Returns the server with this thread and name, if there is one.
     pub fn server(&self, thread_id: Option<&str>, name: &str) -> Option<&TrackedServer> {
         let slot = self.find(thread_id, name)?;
         self.slots[slot].as_ref().map(|slot| &slot.server)
     }
 
-    /// The names of the servers that want a sign-in again, in the order in which that began.
+    /// Returns the names of the servers that require signing in again, in the order in which their episodes began.
     pub fn reauthentication_required(&self) -> Vec<&str> {
         let mut names: Vec<_> = self.episodes.iter().collect();
         names.sort_unstable_by_key(|(_, number)| **number);
         names.into_iter().map(|(name, _)| name.as_str()).collect()
     }
 
-    /// Forgets the servers of one thread, and says how many there were. An episode goes on: the same server in the next
-    /// thread does not ask the user again.
+    /// Removes the servers of a thread, and returns their number. Episodes continue: if the same failure occurs in another
+    /// thread, it does not ask the user again.
     pub fn remove(&mut self, thread_id: &str) -> usize {
         let slots: Vec<usize> = match self.of_thread.remove(thread_id) {
             Some(names) => names.into_values().collect(),
@@ -218,25 +223,25 @@ impl StartupTracker {
         slots.len()
     }
 
-    /// Whether this batch has not said of the server yet that it has changed.
+    /// Returns whether the current call to `apply_lines` has not reported a change of this server yet.
     fn is_first_change(&mut self, slot: usize) -> bool {
         let batch = self.batches;
         let entry = self.slots[slot].as_mut();
         entry.is_some_and(|entry| std::mem::replace(&mut entry.changed_in, batch) != batch)
     }
 
-    /// The slot of the server that it is about, and what it did.
-    fn fold(&mut self, said: Said<'_>) -> (usize, TrackerUpdate) {
-        let (slot, changed) = match self.find(said.thread_id, said.name) {
-            Some(slot) => (slot, self.replace(slot, &said)),
-            None => (self.insert(&said), true),
+    /// Applies a notification. Returns the slot of its server and the effect.
+    fn fold(&mut self, fields: Fields<'_>) -> (usize, TrackerUpdate) {
+        let (slot, changed) = match self.find(fields.thread_id, fields.name) {
+            Some(slot) => (slot, self.replace(slot, &fields)),
+            None => (self.insert(&fields), true),
         };
-        let prompt = match said.status {
-            "failed" if said.failure_reason == Some(REAUTHENTICATION_REQUIRED) => {
-                self.begin_episode(said.name)
+        let prompt = match fields.status {
+            "failed" if fields.failure_reason == Some(REAUTHENTICATION_REQUIRED) => {
+                self.begin_episode(fields.name)
             }
             "ready" => {
-                self.episodes.remove(said.name);
+                self.episodes.remove(fields.name);
                 false
             }
             _ => false,
@@ -251,40 +256,41 @@ impl StartupTracker {
         }
     }
 
-    fn replace(&mut self, slot: usize, said: &Said<'_>) -> bool {
+    fn replace(&mut self, slot: usize, fields: &Fields<'_>) -> bool {
         let Some(entry) = &mut self.slots[slot] else {
             return false;
         };
         let server = &mut entry.server;
-        let same = server.status.as_str() == said.status
-            && server.error.as_deref() == said.error
-            && server.failure_reason.as_ref().map(|reason| reason.as_str()) == said.failure_reason;
+        let same = server.status.as_str() == fields.status
+            && server.error.as_deref() == fields.error
+            && server.failure_reason.as_ref().map(|reason| reason.as_str())
+                == fields.failure_reason;
         if same {
             return false;
         }
-        server.status = McpServerStartupState::from_wire(said.status);
-        server.error = said.error.map(str::to_owned);
-        server.failure_reason = said
+        server.status = McpServerStartupState::from_wire(fields.status);
+        server.error = fields.error.map(str::to_owned);
+        server.failure_reason = fields
             .failure_reason
             .map(McpServerStartupFailureReason::from_wire);
         self.list(slot);
         true
     }
 
-    fn insert(&mut self, said: &Said<'_>) -> usize {
+    fn insert(&mut self, fields: &Fields<'_>) -> usize {
         if self.order.len() >= self.limit {
-            self.forget_one();
+            self.evict_one();
         }
         let number = self.next;
         self.next += 1;
         let entry = Some(Slot {
             number,
             server: TrackedServer {
-                thread_id: said.thread_id.map(str::to_owned),
-                name: said.name.to_owned(),
-                status: McpServerStartupState::from_wire(said.status),
-                error: said.error.map(str::to_owned),
-                failure_reason: said
+                thread_id: fields.thread_id.map(str::to_owned),
+                name: fields.name.to_owned(),
+                status: McpServerStartupState::from_wire(fields.status),
+                error: fields.error.map(str::to_owned),
+                failure_reason: fields
                     .failure_reason
                     .map(McpServerStartupFailureReason::from_wire),
             },
@@ -303,18 +309,18 @@ impl StartupTracker {
         };
         self.order.insert((number, slot));
         self.list(slot);
-        match said.thread_id {
-            None => self.of_app.insert(said.name.to_owned(), slot),
+        match fields.thread_id {
+            None => self.of_app.insert(fields.name.to_owned(), slot),
             Some(thread_id) => self
                 .of_thread
                 .entry(thread_id.to_owned())
                 .or_default()
-                .insert(said.name.to_owned(), slot),
+                .insert(fields.name.to_owned(), slot),
         };
         slot
     }
 
-    /// Lists a server that has finished among those that are forgotten first.
+    /// Adds a server to `finished` if its start is complete.
     fn list(&mut self, slot: usize) {
         if let Some(entry) = &mut self.slots[slot]
             && !entry.is_listed
@@ -325,28 +331,28 @@ impl StartupTracker {
         }
     }
 
-    /// The server that is forgotten first: the oldest that has finished, else the oldest.
+    /// Returns the slot to replace first: the oldest whose start is complete, otherwise the oldest.
     fn oldest(&mut self) -> Option<usize> {
         while let Some((_, slot)) = self.finished.pop_first() {
             if let Some(entry) = &mut self.slots[slot] {
                 if entry.server.status.is_finished() {
                     return Some(slot);
                 }
-                // It has begun again since, and is listed when it finishes.
+                // It has started again, and is added when that start is complete.
                 entry.is_listed = false;
             }
         }
         self.order.first().map(|(_, slot)| *slot)
     }
 
-    fn forget_one(&mut self) {
+    fn evict_one(&mut self) {
         let Some(slot) = self.oldest() else {
             return;
         };
         let Some(server) = self.vacate(slot) else {
             return;
         };
-        self.forgotten += 1;
+        self.evicted += 1;
         match server.thread_id {
             None => {
                 self.of_app.remove(&server.name);
@@ -395,8 +401,8 @@ impl StartupTracker {
     }
 }
 
-/// What a notification says, borrowed.
-struct Said<'a> {
+/// The fields of a notification, borrowed.
+struct Fields<'a> {
     thread_id: Option<&'a str>,
     name: &'a str,
     status: &'a str,

@@ -1,4 +1,4 @@
-//! The verdict: what the evidence of a failed start comes to.
+//! The verdict: derives the kind, the message and the recovery of a failed start from its evidence. Collects no evidence.
 
 mod examples;
 mod facts;
@@ -7,15 +7,15 @@ mod message;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
-use crate::foreign_text::printable;
 use crate::notification::{McpServerStartupFailureReason, McpServerStatusUpdatedNotification};
+use crate::printable::printable;
 
 use facts::Facts;
 
-/// The longest message of a failure, in characters.
+/// The maximum length of a message, in characters.
 const MESSAGE_CHARS: usize = 300;
 
-/// What a failed start comes to, as a stable value.
+/// The kind of a failure, as a stable value for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -25,47 +25,49 @@ const MESSAGE_CHARS: usize = 300;
     ts(rename_all = "camelCase")
 )]
 pub enum StartupFailureKind {
-    /// The entry of the configuration can't be used; the evidence has its key and line.
+    /// The server's entry in the configuration is invalid. The evidence has its key and line, if they are known.
     InvalidConfiguration,
-    /// The program is not on the PATH, or not where the configuration says.
+    /// The server's program was not found on the PATH or at its configured path.
     ProgramNotFound,
-    /// The start needed what is stored, and the store is locked, unreadable, corrupt, or of a kind that can't be read. It
-    /// does not mean "signed out".
+    /// The start needed stored credentials, but the credential store is locked, can't be read or written to, is damaged, or is
+    /// not supported. The user is not signed out.
     CredentialStoreUnavailable,
-    /// A token or header of the configuration, or an OAuth client of it, was refused.
+    /// A token, header or OAuth client in the configuration was rejected.
     CredentialRejected,
-    /// The server asks for more scope than the stored credentials were granted.
+    /// The server requires a scope that was not granted to the stored credentials.
     InsufficientScope,
-    /// The server refuses access (HTTP 403), and no sign-in mends it.
+    /// The server denied access (HTTP 403). Signing in does not fix this.
     AccessDenied,
-    /// Credentials are stored for this name and URL, the server refuses to go on without good ones, and they are spent.
-    /// The only kind whose reason on the wire is not null.
+    /// Credentials are stored for this server name and URL, but they can no longer be used or refreshed, and the server requires
+    /// valid ones. Only this kind has a reason on the wire.
     ReauthenticationRequired,
-    /// The server wants authorization, and a refresh or the discovery could not be completed. What is stored stays stored.
+    /// The server requires authorization, but the token refresh or the discovery could not be completed. The stored credentials
+    /// are kept.
     AuthorizationUnavailable,
-    /// What the server publishes about its authorization can't be right.
+    /// The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not
+    /// recognize it.
     AuthorizationMisconfigured,
-    /// The server wants a sign-in, and nothing is stored for this name and URL.
+    /// The server requires a sign-in, and no credentials are stored for this server name and URL.
     SignInRequired,
-    /// The server wants a key, publishes no OAuth, and nothing is configured.
+    /// The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential.
     CredentialRequired,
-    /// No connection: DNS, TCP or TLS.
+    /// The connection to the server failed: DNS, TCP or TLS.
     Unreachable,
-    /// The time limit passed; the phase in the evidence says during what.
+    /// The start exceeded its time limit. The evidence has the phase that the start had reached.
     TimedOut,
-    /// The program ended before it was ready.
+    /// The server's program exited before it was ready.
     Exited,
-    /// The server answered with an HTTP error.
+    /// The server responded with an HTTP error.
     ServerError,
-    /// Client and server have no version of MCP in common.
+    /// The client and the server have no MCP version in common.
     UnsupportedProtocol,
-    /// The answer is no MCP.
+    /// The server's response is not MCP.
     NotMcp,
-    /// Anything else; the cause is in the evidence.
+    /// Any other failure. The evidence has the cause, if it is known.
     Other,
 }
 
-/// What mends a failure, and so what a client offers beside the message.
+/// How to fix a failure, and therefore what a client should offer with the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -75,25 +77,25 @@ pub enum StartupFailureKind {
     ts(rename_all = "camelCase")
 )]
 pub enum Recovery {
-    /// Nothing that this client could offer. Show no button: the message says whose turn it is.
+    /// The client can't fix the failure. Show no button. The message tells the user who can fix it.
     None,
-    /// Trying again, later. Offer that, or do it by yourself after a while; what is stored stays stored.
+    /// Try again later. Offer a button, or retry automatically after a delay. The stored credentials are kept.
     Retry,
-    /// A first sign-in. Offer it, and start none unasked.
+    /// Sign in for the first time. Offer a button, and do not start a sign-in without the user.
     SignIn,
-    /// Signing in again. Offer it, once for each server, however many threads and retries report the failure.
+    /// Sign in again. Offer a button, once for each server, even if several threads or retries report the failure.
     Reauthenticate,
-    /// A sign-in that grants more scope. Offer it; the challenge in the evidence may name the scope.
+    /// Sign in again to grant more scopes. Offer a button. The challenge in the evidence may name the scopes.
     GrantScope,
-    /// Changing the configuration. Offer to open it, at the key and the line if the evidence has them.
+    /// Change the configuration. Offer to open it, at the key and line if the evidence has them.
     FixConfiguration,
-    /// Unlocking or mending the place where credentials are stored. Offer to try again after that; nobody has been signed out.
+    /// Unlock or repair the credential store, or use a different one. Offer to try again after that. The user is not signed out.
     FixCredentialStore,
 }
 
-/// Why a start failed: a stable kind, a sentence for a person, what mends it, and the facts it was judged by.
+/// Why a start failed: a stable kind, a human-readable message, how to fix the failure, and the evidence.
 ///
-/// Made by [`judge`] alone.
+/// Only [`judge`] creates a failure, from its evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -110,28 +112,28 @@ pub struct StartupFailure {
 }
 
 impl StartupFailure {
-    /// What the start comes to, as a stable value.
+    /// The kind of the failure, as a stable value for programs.
     pub fn kind(&self) -> StartupFailureKind {
         self.kind
     }
 
-    /// What happened and what to do next, for a person and with the name of the server: at most 300 characters on one line,
-    /// without control characters. What to do is never what is cut off.
+    /// A human-readable message with the problem, its cause and the next step for the user. It names the server, and is one
+    /// line of at most 300 characters without control characters. A long message is shortened, but keeps the next step.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What mends it.
+    /// How to fix the failure.
     pub fn recovery(&self) -> Recovery {
         self.recovery
     }
 
-    /// The facts it was judged by.
+    /// The facts from which the failure was derived.
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
     }
 
-    /// The reason on the wire: set for [`StartupFailureKind::ReauthenticationRequired`] and for nothing else.
+    /// The failure reason on the wire. `None` unless the kind is [`StartupFailureKind::ReauthenticationRequired`].
     pub fn reason(&self) -> Option<McpServerStartupFailureReason> {
         match self.kind {
             StartupFailureKind::ReauthenticationRequired => {
@@ -142,9 +144,10 @@ impl StartupFailure {
     }
 }
 
-/// Judges a failed start by its evidence. Total: the least evidence gives [`StartupFailureKind::Other`].
+/// Derives a failure from the evidence of a failed start.
 ///
-/// The kinds of [`StartupFailureKind`] are tried in their order; the first whose case holds, wins.
+/// Tries the kinds in the order of [`StartupFailureKind`] and returns the first that applies. Every evidence has a result:
+/// without any facts, it is [`StartupFailureKind::Other`].
 ///
 /// ```
 /// use mcp_startup_core::{judge, Evidence, Recovery, StartupFailureKind};
@@ -174,7 +177,8 @@ pub fn judge(evidence: Evidence) -> StartupFailure {
 }
 
 impl McpServerStatusUpdatedNotification {
-    /// What a verdict says on the wire: its message as `error`, and its reason, if it has one.
+    /// Creates a notification that the start of the server `name` failed, with the message of the failure as `error` and with
+    /// its reason, if it has one.
     pub fn from_failure(name: impl Into<String>, failure: &StartupFailure) -> Self {
         match failure.reason() {
             Some(_) => Self::reauthentication_required(name, failure.message()),

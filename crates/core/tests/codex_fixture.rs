@@ -1,4 +1,4 @@
-//! What Codex's app-server 0.169 wrote, read by us: its clients and ours read each other.
+//! Compatibility with Codex: decodes and re-encodes the notifications that Codex's app-server 0.169.0 wrote.
 
 use mcp_startup_core::{StartupTracker, decode, decode_lines, encode};
 use serde_json::Value;
@@ -7,17 +7,17 @@ const FIXTURE: &str = include_str!("../../../tests/fixtures/codex-app-server-0.1
 const THREAD: &str = "01a203fb-1332-7de2-ac97-c052934e38e0";
 
 #[test]
-fn every_line_written_again_carries_the_same_params() {
+fn every_line_encodes_to_the_same_params() {
     assert_eq!(FIXTURE.lines().count(), 46);
     for (number, line) in (1..).zip(FIXTURE.lines()) {
         let read = decode(line.as_bytes())
             .unwrap_or_else(|error| panic!("line {number}: {error}"))
-            .unwrap_or_else(|| panic!("line {number} is taken for another message"));
+            .unwrap_or_else(|| panic!("line {number} was decoded as another message"));
         let theirs: Value = serde_json::from_str(line).unwrap();
         let ours: Value = serde_json::from_str(&encode(&read)).unwrap();
         assert_eq!(ours["params"], theirs["params"], "line {number}");
         assert_eq!(ours["method"], theirs["method"], "line {number}");
-        // Nulls and the order of the fields too: the params as text.
+        // The text must be equal too, with nulls and the order of the fields.
         let params = line.split_once("\"params\":").unwrap().1;
         let params = params.split_once(",\"emittedAtMs\"").unwrap().0;
         assert_eq!(
@@ -37,8 +37,8 @@ fn the_whole_file_decodes_without_an_error() {
 
 #[test]
 fn the_tracker_ends_with_the_states_of_the_file() {
-    // By hand from the file, in the order of the 23 `starting` lines.
-    let wanted = [
+    // Written by hand from the file, in the order of the 23 `starting` lines.
+    let expected = [
         ("expired-refreshes", "ready", false),
         ("refresh-invalid-grant", "failed", true),
         ("not-json-rpc", "failed", false),
@@ -63,7 +63,7 @@ fn the_tracker_ends_with_the_states_of_the_file() {
         ("bearer-env", "ready", false),
         ("expired-blank-refresh", "failed", true),
     ];
-    // In the order in which the five failures came.
+    // In the order of the five failures.
     let again = [
         "expired-blank-refresh",
         "expired-no-refresh",
@@ -95,9 +95,9 @@ fn the_tracker_ends_with_the_states_of_the_file() {
             )
         })
         .collect();
-    assert_eq!(got, wanted);
+    assert_eq!(got, expected);
 
-    // Read once more: each server starts and closes again, and nobody is asked twice but where `ready` came between.
+    // Applied a second time, the file causes no prompt, because none of the five servers became ready.
     let second = tracker.apply_lines(FIXTURE.as_bytes());
     assert_eq!(second.prompts, Vec::<String>::new());
     assert_eq!(tracker.remove(THREAD), 23);

@@ -1,11 +1,11 @@
-//! The messages: each says to a person what happened and what to do next, whatever the evidence holds.
+//! Tests of the messages: each names the server and recommends a next step, for any evidence.
 //!
-//! The table is `src/verdict/examples.json`: evidence for each kind and each shape of its message, and the words of what to do,
-//! written by hand.
+//! The cases are in `src/verdict/examples.json`: evidence for each kind and each form of its message, with the expected next
+//! step, written by hand.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a helper of a test fails as the test does"
+    reason = "a panic in a test helper fails the test"
 )]
 
 mod actions;
@@ -31,11 +31,11 @@ impl Example {
         judged(&self.evidence).kind()
     }
 
-    /// What the message has to say whatever the names and texts in the evidence are.
-    fn todo_of_any(&self) -> &str {
+    /// Returns the part of the next step that does not depend on names and texts in the evidence.
+    fn fixed_todo(&self) -> &str {
         match self.kind() {
-            // What is to be mended has a name of its own.
-            StartupFailureKind::InvalidConfiguration => "Mend ",
+            // The rest is the configuration key.
+            StartupFailureKind::InvalidConfiguration => "Fix ",
             _ => &self.todo,
         }
     }
@@ -70,8 +70,8 @@ const KINDS: [StartupFailureKind; 18] = [
     StartupFailureKind::Other,
 ];
 
-/// What a message that is fit to be shown is: one line that is not too long, for each kind and whatever is in it.
-fn is_fit_to_be_shown(message: &str) {
+/// Asserts that a message is one line of at most 300 characters without control characters.
+fn assert_printable(message: &str) {
     let length = message.chars().count();
     assert!(length <= 300, "{length} characters: {message}");
     assert!(
@@ -82,14 +82,14 @@ fn is_fit_to_be_shown(message: &str) {
 }
 
 #[test]
-fn there_is_an_example_of_each_kind_in_their_order() {
+fn examples_cover_every_kind_in_order() {
     let mut kinds: Vec<_> = examples().iter().map(Example::kind).collect();
     kinds.dedup();
     assert_eq!(kinds, KINDS);
 }
 
 #[test]
-fn an_example_has_no_field_that_is_not_read_and_none_like_another() {
+fn examples_are_distinct_and_have_no_unknown_fields() {
     let mut seen = std::collections::HashSet::new();
     for example in examples() {
         let read: Evidence = serde_json::from_value(example.evidence.clone()).unwrap();
@@ -104,30 +104,30 @@ fn an_example_has_no_field_that_is_not_read_and_none_like_another() {
 }
 
 #[test]
-fn a_host_is_given_all_of_them() {
-    let wanted: Vec<_> = examples()
+fn the_public_examples_are_complete() {
+    let expected: Vec<_> = examples()
         .iter()
         .map(|example| judged(&example.evidence))
         .collect();
-    assert_eq!(StartupFailure::examples(), wanted);
+    assert_eq!(StartupFailure::examples(), expected);
 }
 
 #[test]
-fn each_says_what_to_do_and_names_its_server() {
+fn messages_name_the_server_and_the_next_step() {
     for example in examples() {
         let failure = judged(&example.evidence);
         let message = failure.message();
-        is_fit_to_be_shown(message);
+        assert_printable(message);
         assert!(message.contains(example.evidence["server"].as_str().unwrap()));
         assert!(message.contains(&example.todo), "{message}");
-        // Nothing of an example is so long that it would be cut.
+        // The texts in the examples are short enough to be shown completely.
         assert!(!message.contains('…'), "{message}");
         assert!(says_what_to_do(message, failure.recovery()), "{message}");
     }
 }
 
 #[test]
-fn a_server_without_a_name_is_the_server() {
+fn an_unnamed_server_is_called_the_mcp_server() {
     for example in examples() {
         for name in [json!(null), json!(""), json!(" ")] {
             let mut evidence = example.evidence.clone();
@@ -137,26 +137,26 @@ fn a_server_without_a_name_is_the_server() {
                 message.starts_with("The MCP server") || message.contains(" the MCP server ");
             assert!(named, "{message}");
             assert!(message.contains(&example.todo), "{message}");
-            is_fit_to_be_shown(&message);
+            assert_printable(&message);
         }
     }
 }
 
 #[test]
-fn a_long_name_costs_nothing_else() {
+fn a_long_server_name_shortens_nothing_else() {
     let name = "n".repeat(60);
     for example in examples() {
         let mut evidence = example.evidence.clone();
         evidence["server"] = json!(name);
         let message = judged(&evidence).message().to_owned();
-        is_fit_to_be_shown(&message);
+        assert_printable(&message);
         assert!(message.contains(&name), "{message}");
         assert!(message.contains(&example.todo), "{message}");
         assert!(!message.contains('…'), "{message}");
     }
 }
 
-/// Fields whose text comes from elsewhere and decides nothing.
+/// Fields with foreign text that does not affect the kind.
 const FREE: [&str; 14] = [
     "server",
     "program",
@@ -174,16 +174,16 @@ const FREE: [&str; 14] = [
     "serverVersions",
 ];
 
-/// The evidence with `text` wherever a text comes from elsewhere, and the longest numbers.
+/// Returns the evidence with every foreign text replaced by `text`, and with the longest numbers.
 fn filled(evidence: &Value, text: &str) -> Value {
     let mut filled = evidence.clone();
     each_object(&mut filled, &mut |object| {
         let is_discovery = object.contains_key("outcome");
         for (field, value) in object.iter_mut() {
             let fills = match (field.as_str(), &*value) {
-                // A number of seconds is said otherwise than a date is.
+                // The message for a number of seconds differs from that for a date.
                 ("retryAfter", Value::String(found)) => found.parse::<u32>().is_err(),
-                // Codes and names that mean something are none of others' choice.
+                // Known codes and names affect the message.
                 ("oauthError", found) => found == "invalid_request",
                 ("kind", found) => found == "vault",
                 ("problem", _) => !is_discovery,
@@ -217,19 +217,19 @@ fn each_object(value: &mut Value, change: &mut dyn FnMut(&mut Map<String, Value>
 }
 
 #[test]
-fn what_to_do_is_never_cut_off() {
+fn long_texts_never_shorten_the_next_step() {
     let lengths = [1, 40, 60, 61, 100, 101, 160, 161, 300, 10_000];
     for example in examples() {
         for length in lengths {
-            // An ordinary text; one of which each character is shown as many; one of many bytes for each character.
+            // Plain text, characters that are escaped to several characters, and characters of several bytes.
             for letter in ["x", "\u{1b}", "a\n", "é", "🚀", "a/b\\c", "\u{202e}"] {
                 let text = letter.repeat(length);
                 let failure = judged(&filled(&example.evidence, &text));
                 let message = failure.message();
                 assert_eq!(failure.kind(), example.kind(), "{}", example.when);
-                is_fit_to_be_shown(message);
+                assert_printable(message);
                 assert!(
-                    message.contains(example.todo_of_any()),
+                    message.contains(example.fixed_todo()),
                     "{letter:?} x {length}: {message}"
                 );
             }
@@ -238,12 +238,12 @@ fn what_to_do_is_never_cut_off() {
 }
 
 #[test]
-fn a_blank_text_is_none() {
+fn a_blank_text_counts_as_absent() {
     for example in examples() {
         for blank in ["", " ", "\n\n"] {
             let failure = judged(&filled(&example.evidence, blank));
             let message = failure.message();
-            is_fit_to_be_shown(message);
+            assert_printable(message);
             assert!(says_what_to_do(message, failure.recovery()), "{message}");
             for nothing in ["``", "` `", "\"\"", "()", "( )", "\\n", ": :", ":;"] {
                 assert!(!message.contains(nothing), "{message}");
@@ -254,7 +254,7 @@ fn a_blank_text_is_none() {
 }
 
 #[test]
-fn nothing_that_may_be_secret_is_shown() {
+fn messages_contain_no_text_that_may_be_secret() {
     const CANARY: &str = "hunter2";
     for example in examples() {
         let mut evidence = example.evidence.clone();
@@ -262,11 +262,11 @@ fn nothing_that_may_be_secret_is_shown() {
             for (field, value) in object.iter_mut() {
                 let Value::String(text) = value else { continue };
                 match field.as_str() {
-                    // What stores, servers and proxies say, for who looks into the evidence.
+                    // Texts of stores, servers and proxies, which only the evidence has.
                     "detail" | "storedIssuer" | "issuer" => text.push_str(CANARY),
                     "challenge" => text.push_str(&format!(", realm=\"{CANARY}\"")),
                     "contentType" => text.push_str(&format!("; charset={CANARY}")),
-                    // It should have neither of these, and a path may be secret by itself.
+                    // A URL in evidence has no user name, query or fragment, but a host may pass one. The path may be secret too.
                     "url" => {
                         *text = format!(
                             "https://{CANARY}:{CANARY}@linear.example/{CANARY}?{CANARY}#{CANARY}"
@@ -285,7 +285,7 @@ fn nothing_that_may_be_secret_is_shown() {
 }
 
 #[test]
-fn the_examples_themselves_have_no_secret() {
+fn examples_contain_no_secrets() {
     for mut example in examples() {
         each_object(&mut example.evidence, &mut |object| {
             for (field, value) in object.iter() {
@@ -293,7 +293,7 @@ fn the_examples_themselves_have_no_secret() {
                 let looks_secret = ["token", "secret", "password", "cookie", "authorization"]
                     .iter()
                     .any(|word| field.contains(word));
-                // What a token is worth is not what it is.
+                // The worth of a token is not its value.
                 let is_worth = ["absent", "good", "expiryUnknown", "expired"]
                     .iter()
                     .any(|worth| value == worth);
@@ -307,7 +307,7 @@ fn the_examples_themselves_have_no_secret() {
 }
 
 #[test]
-fn every_vector_says_what_to_do() {
+fn messages_of_all_vectors_have_a_next_step() {
     #[derive(Deserialize)]
     struct Vector {
         name: String,
@@ -319,7 +319,7 @@ fn every_vector_says_what_to_do() {
     for vector in vectors {
         let failure = judged(&vector.evidence);
         let message = failure.message();
-        is_fit_to_be_shown(message);
+        assert_printable(message);
         assert!(
             says_what_to_do(message, failure.recovery()),
             "{}: {message}",
@@ -332,9 +332,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_to_do_is_said_whatever_others_say(characters in vec(any::<char>(), 0..400)) {
+    fn arbitrary_texts_never_shorten_the_next_step(characters in vec(any::<char>(), 0..400)) {
         let text = String::from_iter(characters);
-        // What is blank is not there.
+        // A blank text counts as absent.
         prop_assume!(!text.trim().is_empty());
         for example in examples() {
             let failure = judged(&filled(&example.evidence, &text));
@@ -342,7 +342,7 @@ proptest! {
             prop_assert_eq!(failure.kind(), example.kind());
             prop_assert!(message.chars().count() <= 300, "{}", message);
             prop_assert!(!message.chars().any(char::is_control), "{:?}", message);
-            prop_assert!(message.contains(example.todo_of_any()), "{}", message);
+            prop_assert!(message.contains(example.fixed_todo()), "{}", message);
         }
     }
 }

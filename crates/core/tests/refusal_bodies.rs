@@ -1,9 +1,9 @@
-//! "In a parsed OAuth error body … neither JSON nor form" (DESIGN 2): a page is neither, whatever stands in it.
+//! Tests of the error code in the body of a refused refresh: only JSON and forms have one, not a page that mentions one.
 
 use mcp_startup_core::refusal::error_code;
 
 #[test]
-fn a_page_is_no_oauth_error() {
+fn a_page_has_no_error_code() {
     let pages: &[&str] = &[
         "<html><a href=https://auth.example/login?next=/&error=login_required&x=1>again</a></html>",
         "<!doctype html><script>location='/login?a=b&error=interaction_required&c=d'</script>",
@@ -20,7 +20,7 @@ fn a_page_is_no_oauth_error() {
 }
 
 #[test]
-fn an_error_body_is_read_whatever_stands_beside_the_code() {
+fn other_members_do_not_affect_the_error_code() {
     for body in [
         r#"{"error":"invalid_grant"}"#,
         "\r\n {\"error_description\":\"a & b\",\"error\":\"invalid_grant\",\"error_uri\":null}\n",

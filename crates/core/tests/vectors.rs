@@ -1,11 +1,11 @@
-//! The data files of `tests/vectors`, which every language runs: here in Rust.
+//! Runs the test vectors in `tests/vectors`, which every language runs.
 //!
-//! Expected values stand in the files, written by hand from the design or an RFC. Each file's runner prints how many cases
-//! it ran, names every case that failed with what it got and what was wanted, and has run as many as the file holds.
+//! The expected values are in the files, written by hand from the design or an RFC. For each file, the runner prints the number of
+//! cases, and the actual and expected values of each case that failed.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a helper of a test fails as the test does"
+    reason = "a panic in a test helper fails the test"
 )]
 
 use std::collections::HashSet;
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 /// Runs every case of a file.
 ///
-/// Each case is read by itself, unknown fields denied, so that a mistake in one is named and hides no other.
+/// Parses each case separately and rejects unknown fields, so that a mistake in one case is reported and hides no other failure.
 fn run<Case: DeserializeOwned>(file: &str, check: impl Fn(&Case) -> Result<(), String>) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/vectors")
@@ -41,14 +41,14 @@ fn run<Case: DeserializeOwned>(file: &str, check: impl Fn(&Case) -> Result<(), S
         let source = case["source"].as_str().unwrap_or_default();
         assert!(!name.is_empty(), "{file}: a case has no name: {case}");
         assert!(!source.is_empty(), "{file}: {name}: no source");
-        assert!(names.insert(name), "{file}: {name}: stands twice");
+        assert!(names.insert(name), "{file}: {name}: the name occurs twice");
         let mut input = case.clone();
         if let Value::Object(fields) = &mut input {
             fields.remove("name");
             fields.remove("source");
         }
         let outcome = serde_json::from_value::<Case>(input)
-            .map_err(|error| format!("the case itself is wrong: {error}"))
+            .map_err(|error| format!("invalid case: {error}"))
             .and_then(|case| check(&case));
         ran += 1;
         if let Err(failure) = outcome {
@@ -56,7 +56,7 @@ fn run<Case: DeserializeOwned>(file: &str, check: impl Fn(&Case) -> Result<(), S
         }
     }
 
-    // Past the capture of the test harness: the count is part of what a run says.
+    // Bypasses the output capture of the test harness, so that every run shows the number of cases.
     let count = format!("vectors: {file} {ran} cases\n");
     std::io::stdout().write_all(count.as_bytes()).unwrap();
     assert_eq!(ran, cases.len(), "{file}: not every case was run");
@@ -69,11 +69,11 @@ fn run<Case: DeserializeOwned>(file: &str, check: impl Fn(&Case) -> Result<(), S
     );
 }
 
-fn equal(what: &str, got: &Value, wanted: &Value) -> Result<(), String> {
-    if got == wanted {
+fn equal(what: &str, got: &Value, expected: &Value) -> Result<(), String> {
+    if got == expected {
         return Ok(());
     }
-    Err(format!("  {what}\n     got {got}\n  wanted {wanted}"))
+    Err(format!("  {what}\n       got {got}\n  expected {expected}"))
 }
 
 fn bytes_of_hex(hex: &str) -> Vec<u8> {
@@ -88,11 +88,11 @@ fn input_bytes(text: &Option<String>, hex: &Option<String>) -> Result<Vec<u8>, S
     match (text, hex) {
         (Some(text), None) => Ok(text.clone().into_bytes()),
         (None, Some(hex)) => Ok(bytes_of_hex(hex)),
-        _ => Err("the case itself is wrong: either text or hex".to_owned()),
+        _ => Err("invalid case: either text or hex".to_owned()),
     }
 }
 
-/// A field that is null is not a field that is left out.
+/// Distinguishes a field that is null from a field that is absent.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
@@ -103,18 +103,18 @@ fn value(serializable: &impl serde::Serialize) -> Value {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WantedError {
-    /// Left out where the design does not tell two kinds apart.
+struct ExpectedError {
+    /// Absent if the design does not specify which of two kinds it is.
     kind: Option<String>,
     field: Option<String>,
 }
 
-fn error_is(got: &DecodeError, wanted: &WantedError) -> Result<(), String> {
-    equal("field", &json!(got.field), &json!(wanted.field))?;
-    if let Some(kind) = &wanted.kind {
+fn error_is(got: &DecodeError, expected: &ExpectedError) -> Result<(), String> {
+    equal("field", &json!(got.field), &json!(expected.field))?;
+    if let Some(kind) = &expected.kind {
         equal("kind", &value(&got.kind), &json!(kind))?;
     }
-    if let Some(field) = &wanted.field
+    if let Some(field) = &expected.field
         && !got.message.contains(field)
     {
         return Err(format!("  message does not name {field}: {}", got.message));
@@ -129,9 +129,9 @@ struct DecodeCase {
     hex: Option<String>,
     #[serde(default, deserialize_with = "present")]
     notification: Option<Value>,
-    /// The line that it is written as again.
+    /// The line that it is encoded as.
     encoded: Option<String>,
-    error: Option<WantedError>,
+    error: Option<ExpectedError>,
 }
 
 #[test]
@@ -139,20 +139,22 @@ fn decode_json() {
     run("decode.json", |case: &DecodeCase| {
         let line = input_bytes(&case.line, &case.hex)?;
         match (decode(&line), &case.notification, &case.error) {
-            (Ok(got), Some(wanted), None) => {
-                equal("notification", &value(&got), wanted)?;
+            (Ok(got), Some(expected), None) => {
+                equal("notification", &value(&got), expected)?;
                 if let Some(encoded) = &case.encoded {
                     equal("encoded", &json!(got.as_ref().map(encode)), &json!(encoded))?;
                 }
                 Ok(())
             }
-            (Err(got), None, Some(wanted)) => error_is(&got, wanted),
-            (got, None, Some(wanted)) => Err(format!(
-                "     got {got:?}\n  wanted an error of kind {:?}, field {:?}",
-                wanted.kind, wanted.field
+            (Err(got), None, Some(expected)) => error_is(&got, expected),
+            (got, None, Some(expected)) => Err(format!(
+                "       got {got:?}\n  expected an error of kind {:?}, field {:?}",
+                expected.kind, expected.field
             )),
-            (got, Some(wanted), None) => Err(format!("     got {got:?}\n  wanted {wanted}")),
-            _ => Err("the case itself is wrong: either a notification or an error".to_owned()),
+            (got, Some(expected), None) => {
+                Err(format!("       got {got:?}\n  expected {expected}"))
+            }
+            _ => Err("invalid case: either a notification or an error".to_owned()),
         }
     });
 }
@@ -181,7 +183,7 @@ fn encode_json() {
                 Notification::reauthentication_required(server, error)
             }
             (other, error) => {
-                return Err(format!("the case itself is wrong: {other} with {error:?}"));
+                return Err(format!("invalid case: {other} with {error:?}"));
             }
         };
         let built = match &case.thread_id {
@@ -192,7 +194,7 @@ fn encode_json() {
         match decode(case.line.as_bytes()) {
             Ok(Some(read)) if read == built => Ok(()),
             read => Err(format!(
-                "  read again\n     got {read:?}\n  wanted {built:?}"
+                "  decoded again\n       got {read:?}\n  expected {built:?}"
             )),
         }
     });
@@ -204,12 +206,12 @@ struct LinesCase {
     text: Option<String>,
     hex: Option<String>,
     notifications: Vec<Value>,
-    errors: Vec<WantedLineError>,
+    errors: Vec<ExpectedLineError>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WantedLineError {
+struct ExpectedLineError {
     line: u64,
     kind: Option<String>,
     field: Option<String>,
@@ -236,17 +238,17 @@ fn lines_json() {
     });
 }
 
-fn errors_are(got: &[LineError], wanted: &[WantedLineError]) -> Result<(), String> {
+fn errors_are(got: &[LineError], expected: &[ExpectedLineError]) -> Result<(), String> {
     let numbers = |all: Vec<u64>| json!(all);
     equal(
         "numbers of the bad lines",
         &numbers(got.iter().map(|error| error.line).collect()),
-        &numbers(wanted.iter().map(|error| error.line).collect()),
+        &numbers(expected.iter().map(|error| error.line).collect()),
     )?;
-    for (got, wanted) in got.iter().zip(wanted) {
-        let error = WantedError {
-            kind: wanted.kind.clone(),
-            field: wanted.field.clone(),
+    for (got, expected) in got.iter().zip(expected) {
+        let error = ExpectedError {
+            kind: expected.kind.clone(),
+            field: expected.field.clone(),
         };
         error_is(&got.error, &error).map_err(|failure| format!("  line {}{failure}", got.line))?;
     }
@@ -260,7 +262,7 @@ struct TrackerCase {
     steps: Vec<TrackerStep>,
 }
 
-/// A batch of lines or the removal of a thread, what that did, and what is shown after it.
+/// A batch of lines or the removal of a thread, with its effect and the state after it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct TrackerStep {
@@ -325,7 +327,7 @@ fn take_step(tracker: &mut StartupTracker, step: &TrackerStep) -> Result<(), Str
             removed: Some(removed),
             ..
         } => equal("removed", &json!(tracker.remove(thread)), &json!(removed))?,
-        _ => return Err("the case itself is wrong: lines or remove".to_owned()),
+        _ => return Err("invalid case: lines or remove".to_owned()),
     }
     if let Some(servers) = &step.servers {
         equal("servers", &value(&tracker.servers()), servers)?;
@@ -334,11 +336,11 @@ fn take_step(tracker: &mut StartupTracker, step: &TrackerStep) -> Result<(), Str
             equal("server", &value(&found), &value(server))?;
         }
     }
-    if let Some(wanted) = &step.reauthentication_required {
+    if let Some(expected) = &step.reauthentication_required {
         equal(
             "reauthenticationRequired",
             &json!(tracker.reauthentication_required()),
-            wanted,
+            expected,
         )?;
     }
     Ok(())
@@ -347,7 +349,7 @@ fn take_step(tracker: &mut StartupTracker, step: &TrackerStep) -> Result<(), Str
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct AssessCase {
-    /// Null where nothing is stored.
+    /// Null if nothing is stored.
     #[serde(deserialize_with = "present")]
     facts: Option<Value>,
     now_ms: i64,
@@ -356,14 +358,14 @@ struct AssessCase {
     oauth_published: Option<bool>,
     #[serde(deserialize_with = "present")]
     worth: Option<Value>,
-    /// Null where the configuration carries the authorization, and nobody asks.
+    /// Null if the configuration contains the credential, and the stored one is not assessed.
     #[serde(deserialize_with = "required")]
     first_request: Option<String>,
     #[serde(deserialize_with = "present")]
     auth_status: Option<Value>,
 }
 
-/// Null, or a value, but never left out.
+/// Accepts null or a value, but not an absent field.
 fn required<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -375,19 +377,19 @@ where
 #[test]
 fn assess_json() {
     run("assess.json", |case: &AssessCase| {
-        let given = case.facts.clone().unwrap_or_default();
+        let input = case.facts.clone().unwrap_or_default();
         let facts: Option<CredentialFacts> =
-            serde_json::from_value(given.clone()).map_err(|error| error.to_string())?;
-        equal("the case itself", &value(&facts), &given)?;
+            serde_json::from_value(input.clone()).map_err(|error| error.to_string())?;
+        equal("the case, parsed and written again", &value(&facts), &input)?;
         let worth = facts.map(|facts| assess(&facts, case.now_ms));
         equal(
             "worth",
             &value(&worth),
             &case.worth.clone().unwrap_or_default(),
         )?;
-        if let Some(wanted) = &case.first_request {
+        if let Some(expected) = &case.first_request {
             let first = worth.map_or(FirstRequest::WithoutToken, CredentialWorth::first_request);
-            equal("firstRequest", &value(&first), &json!(wanted))?;
+            equal("firstRequest", &value(&first), &json!(expected))?;
         }
         equal(
             "authStatus",
@@ -401,7 +403,7 @@ fn assess_json() {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct JudgeCase {
     evidence: Value,
-    /// Left out, with the recovery, where only the reason follows from the design.
+    /// Absent, like the recovery, if the design specifies only the reason.
     kind: Option<String>,
     recovery: Option<String>,
     #[serde(deserialize_with = "required")]
@@ -413,9 +415,13 @@ struct JudgeCase {
 fn judge_json() {
     run("judge.json", |case: &JudgeCase| {
         let evidence: Evidence = serde_json::from_value(case.evidence.clone())
-            .map_err(|error| format!("the case itself is wrong: {error}"))?;
-        // Evidence is read leniently: a misspelt field would be lost in silence.
-        equal("the case itself", &value(&evidence), &case.evidence)?;
+            .map_err(|error| format!("invalid case: {error}"))?;
+        // Evidence is parsed leniently, so a misspelled field would be ignored without an error.
+        equal(
+            "the case, parsed and written again",
+            &value(&evidence),
+            &case.evidence,
+        )?;
         let failure = judge(evidence);
         let message = failure.message();
         let explained = |error: String| format!("{error}\n  message {message:?}");

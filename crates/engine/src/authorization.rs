@@ -1,55 +1,66 @@
-//! Which credential a request carries, and which one comes after a refusal.
+//! Chooses the credential of each request, and the next one after a refusal.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod host_authorization;
+mod observed_record;
+mod recent_refreshes;
+mod renewal;
+pub(crate) mod sign_in;
+mod stored_credential;
 
-use mcp_startup_auth::network::{Network, Outside, bare_url};
-use mcp_startup_auth::{
-    CredentialKey, CredentialRecord, CredentialStore, Discovered, Refresh, Refreshed, discover,
-    discover_issuer, refresh,
-};
+use std::sync::{Mutex, PoisonError};
+
+use mcp_startup_auth::network::{GuardedClient, Network};
+use mcp_startup_auth::{CredentialRecord, Discovery, discover};
 use mcp_startup_config::{ConfiguredHeader, HttpConfig, OAuthClient};
 use mcp_startup_core::{
     CredentialEvidence, CredentialSent, CredentialSource, DiscoveryOutcome, FirstRequest,
     StartPhase,
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::findings::Findings;
+pub use self::host_authorization::Rejected;
+pub(crate) use self::host_authorization::authorization;
+pub(crate) use self::observed_record::ObservedRecord;
+pub(crate) use self::recent_refreshes::RecentRefreshes;
+use self::renewal::{Renewal, Renewed};
+pub(crate) use self::stored_credential::{credential_key, read_stored_credential};
+use crate::start::evidence_collector::EvidenceCollector;
 
-/// The credential of one start over HTTP: what is sent now, and what is left to try.
+/// The credential of one start over HTTP, and the credentials still to try.
 pub(crate) struct Authorization {
     state: Mutex<State>,
-    /// Held while another credential is looked for, over the network too: of many requests that are refused at once, one looks, and
-    /// the others have what it found.
-    looking: tokio::sync::Mutex<()>,
+    /// Held during the search for another credential, including its network requests. If the server refuses many
+    /// requests at the same time, one request searches and the others use its result.
+    search: tokio::sync::Mutex<()>,
     renewal: Option<Renewal>,
 }
 
 struct State {
     sends: Sends,
-    /// The stored token, where it is still to be tried after a refusal without one.
+    /// The stored token, if it is still to be tried after the server refuses a request without a token.
     in_reserve: Option<SecretString>,
-    /// A refresh has been tried: there is no second one in a start, nor later before a token was good for something.
+    /// Whether a refresh has been tried. A start tries one refresh; a kept server tries the next one after a
+    /// request was accepted.
     renewed: bool,
-    /// The start is over, and the server is kept: its token will expire one day.
+    /// Whether the start has ended and the server is kept. Its token can then expire while it is in use.
     kept: bool,
-    /// A refresh was wanted before the server had been asked, and nothing was sent because it was not known where to: the token
-    /// that was found wanting. The server's challenge may say where.
+    /// The token to replace, if a refresh was due before the first request but had no usable authorization server.
+    /// The server's challenge can name one.
     unsent: Option<Option<SecretString>>,
 }
 
-/// What a request carries as its `Authorization`.
+/// The authorization of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Sends {
     /// No token.
     Nothing,
-    /// What the configuration says; a bearer token, or headers that are sent anyway.
+    /// The configured authorization: a bearer token, or `None` if it is among the configured headers, which are
+    /// sent anyway.
     Configured(Option<SecretString>),
     /// The stored access token.
     Stored(SecretString),
-    /// An access token that was obtained in this start.
+    /// An access token obtained during this start.
     Refreshed(SecretString),
 }
 
@@ -72,8 +83,8 @@ impl Sends {
     }
 }
 
-/// The authorization that a configuration carries: its bearer token, or an `Authorization` header of its own; and the name of
-/// the variable or header it comes from.
+/// The configured authorization, which is a bearer token or an `Authorization` header, and the name of its variable or
+/// header. The token is `None` for a header.
 pub(crate) fn configured(http: &HttpConfig) -> Option<(Option<SecretString>, String)> {
     if let Some(bearer) = &http.bearer {
         return Some((Some(bearer.token.clone()), bearer.variable.clone()));
@@ -83,31 +94,31 @@ pub(crate) fn configured(http: &HttpConfig) -> Option<(Option<SecretString>, Str
     Some((None, name.clone()))
 }
 
-/// The `Authorization` header that a configuration has among its headers.
+/// The configured `Authorization` header.
 pub(crate) fn configured_header(http: &HttpConfig) -> Option<&ConfiguredHeader> {
     let mut headers = http.headers.iter();
     headers.find(|header| header.name.eq_ignore_ascii_case("authorization"))
 }
 
-/// The client that a configuration has, and its secret.
+/// The configured client ID and secret.
 pub(crate) fn configured_client(oauth: &OAuthClient) -> Option<(String, Option<SecretString>)> {
     let client_id = oauth.client_id.clone()?;
     Some((client_id, oauth.client_secret.clone()))
 }
 
 impl Authorization {
-    /// A start whose authorization the configuration carries: that, and never OAuth.
+    /// A start with configured authorization. It never uses OAuth.
     pub fn configured(token: Option<SecretString>) -> Self {
         Self::starting_with(Sends::Configured(token), None, None)
     }
 
-    /// A start for which nothing is stored.
+    /// A start without a stored credential.
     pub fn none() -> Self {
         Self::starting_with(Sends::Nothing, None, None)
     }
 
-    /// A start with what is stored, by what it is worth: refreshed before anything is sent, where that is what it takes. Without
-    /// a refresh token there is no `renewal`.
+    /// A start with a stored credential, which is refreshed before the first request if necessary. Without a
+    /// refresh token, `renewal` is `None`.
     pub async fn stored(
         record: &CredentialRecord,
         first: FirstRequest,
@@ -118,7 +129,7 @@ impl Authorization {
             (FirstRequest::StoredToken, Some(token)) => {
                 Self::starting_with(Sends::Stored(token), None, renewal)
             }
-            // The clock may be wrong: the token is tried once the server has refused to serve without.
+            // The clock may be wrong, so the token is sent if the server refuses a request without one.
             (FirstRequest::WithoutTokenThenStored, token) => {
                 Self::starting_with(Sends::Nothing, token, None)
             }
@@ -144,24 +155,24 @@ impl Authorization {
                 kept: false,
                 unsent: None,
             }),
-            looking: tokio::sync::Mutex::default(),
+            search: tokio::sync::Mutex::default(),
             renewal,
         }
     }
 
-    /// What the next request carries.
+    /// The authorization of the next request.
     pub fn sends(&self) -> Sends {
         self.lock().sends.clone()
     }
 
-    /// The start is over, and the server is kept.
+    /// Ends the start: the server is kept.
     pub fn keep(&self) {
         let mut state = self.lock();
         state.kept = true;
         state.renewed = false;
     }
 
-    /// The server has not refused what was sent.
+    /// Records that the server did not refuse the last authorization.
     pub fn accepted(&self) {
         let mut state = self.lock();
         if state.kept {
@@ -169,10 +180,10 @@ impl Authorization {
         }
     }
 
-    /// The server has answered 401 to `sent`. Returns whether there is another credential to try: each is sent once, and there is
-    /// one refresh in a start.
+    /// Handles a 401 response to `sent`. Returns whether there is another credential to try. Each credential is
+    /// sent once, and a start refreshes once.
     pub async fn refused(&self, sent: &Sends, challenge: Option<&str>) -> bool {
-        let _looking = self.looking.lock().await;
+        let _search = self.search.lock().await;
         if self.sends().token() != sent.token() {
             return true;
         }
@@ -197,7 +208,7 @@ impl Authorization {
         }
     }
 
-    /// Refreshes what is stored, if that was not done yet. Returns whether there is a new token to send.
+    /// Refreshes the stored credential, if no refresh has been tried. Returns whether there is a new token to send.
     async fn renew(&self, challenge: Option<&str>, rejected: Option<SecretString>) -> bool {
         let Some(renewal) = &self.renewal else {
             return false;
@@ -216,7 +227,8 @@ impl Authorization {
                     state.renewed = false;
                     state.unsent = Some(rejected.clone());
                 }
-                // Its refresh token is as good as none: the rule for a token that has expired without one.
+                // The refresh token cannot be used. Treat the record like one that has expired and has
+                // no refresh token.
                 if matches!(renewed, Renewed::NotSent) && !matches!(state.sends, Sends::Stored(_)) {
                     state.in_reserve = rejected;
                 }
@@ -231,152 +243,63 @@ impl Authorization {
     }
 }
 
-/// What a refresh for this start takes.
-pub(crate) struct Renewal {
-    pub store: Arc<dyn CredentialStore>,
-    pub network: Network,
-    pub refreshes: TaskTracker,
-    pub key: CredentialKey,
-    pub resource: Url,
-    /// Who granted the record.
-    pub issuer: Option<String>,
-    pub oauth: OAuthClient,
-    pub scopes: Option<Vec<String>>,
-    pub findings: Arc<Findings>,
-}
-
-/// What a refresh came to, for what is sent next.
-pub(crate) enum Renewed {
-    Token(SecretString),
-    /// The refresh token may not be sent to the authorization server that was found.
-    NotSent,
-    /// No authorization server was found.
-    Undiscovered,
-    Failed,
-}
-
-impl Renewal {
-    /// Looks for the authorization server, and refreshes what is stored there.
-    pub async fn renew(&self, challenge: Option<&str>, rejected: Option<SecretString>) -> Renewed {
-        let findings = &self.findings;
-        let phase = findings.phase();
-        let outside = self.network.beyond(&self.resource).await;
-        let mut found =
-            find_authorization_server(&outside, &self.resource, challenge, findings).await;
-        // The server does not say who grants tokens for it; the record does.
-        if found.evidence.outcome == Some(DiscoveryOutcome::NotPublished)
-            && let Some(issuer) = &self.issuer
-            && let Some(known) = discover_issuer(&outside, issuer, &findings.log).await
-        {
-            findings.discovered(&known);
-            found = known;
-        }
-        let Some(metadata) = found.metadata else {
-            findings.enter(phase);
-            return Renewed::Undiscovered;
-        };
-        let configured = self.oauth.resource.clone();
-        let resource = configured.or(found.resource);
-        let wanted = Refresh {
-            key: self.key.clone(),
-            rejected,
-            resource: resource.unwrap_or_else(|| bare_url(&self.resource)),
-            metadata,
-            client: configured_client(&self.oauth),
-            scopes: self.scopes.clone(),
-        };
-        let refreshed = refresh(
-            self.store.clone(),
-            outside,
-            wanted,
-            findings.log.clone(),
-            &self.refreshes,
-        );
-        let renewed = match Box::pin(refreshed).await {
-            Refreshed::Token {
-                access_token,
-                not_saved,
-            } => {
-                findings.hide([access_token.expose_secret()].into_iter());
-                if let Some(error) = not_saved {
-                    findings.could_not_save(&error);
-                }
-                Renewed::Token(access_token)
-            }
-            Refreshed::NotSent => Renewed::NotSent,
-            Refreshed::Refused => Renewed::Failed,
-            Refreshed::Misplaced(refused) => {
-                findings.misplaced(&refused);
-                Renewed::Failed
-            }
-            Refreshed::StoreFailed(error) => {
-                findings.store_failed(&error);
-                Renewed::Failed
-            }
-        };
-        findings.enter(phase);
-        renewed
-    }
-}
-
-/// Looks for the authorization server of an MCP server, which is a phase of its start and part of the evidence. Gives its
-/// metadata, where that can be used.
+/// Finds the authorization server of an MCP server, as a phase of its start, and adds the result to the evidence.
 pub(crate) async fn find_authorization_server(
-    outside: &Outside,
+    guarded: &GuardedClient,
     resource: &Url,
     challenge: Option<&str>,
-    findings: &Findings,
-) -> Discovered {
-    findings.enter(StartPhase::Authorizing);
+    collector: &EvidenceCollector,
+) -> Discovery {
+    collector.enter(StartPhase::Authorizing);
     // Boxed: large, and rarely needed.
-    let found = Box::pin(discover(outside, resource, challenge, &findings.log)).await;
-    findings.discovered(&found);
+    let found = Box::pin(discover(guarded, resource, challenge, &collector.log)).await;
+    collector.record_discovery(&found);
     found
 }
 
-/// The server has answered 401, and nothing is left to send: where does it say to sign in? Asked only where the verdict hangs
-/// on it.
+/// Finds where to sign in after a 401 response with no credential left to send. Runs discovery only if the verdict
+/// depends on it.
 pub(crate) async fn look_for_authorization(
     network: &Network,
     config: &HttpConfig,
     challenge: Option<&str>,
-    findings: &Findings,
+    collector: &EvidenceCollector,
 ) {
-    let (credential, store_failed, discovered) = findings.read(|evidence| {
+    let (credential, store_failed, discovered) = collector.read(|evidence| {
         let credential = evidence.credential.clone().unwrap_or_default();
         let store_failed = evidence.store.is_some();
         (credential, store_failed, evidence.discovered.is_some())
     });
     let needs_no_discovery = match credential.source {
         Some(CredentialSource::Configuration) => true,
-        // Spent already, wherever it says.
+        // The stored credential can no longer be used, so the verdict does not depend on discovery.
         Some(CredentialSource::Stored) => !credential.worth.unwrap_or_default().refresh_token,
         Some(CredentialSource::None) | None => store_failed,
     };
     if needs_no_discovery {
         return;
     }
-    // A refresh has looked already.
+    // A refresh has already run discovery.
     if discovered {
-        findings.blame_refused();
+        collector.blame_blocked_request();
         return;
     }
-    let outside = network.beyond(&config.url).await;
-    let found = find_authorization_server(&outside, &config.url, challenge, findings).await;
-    findings.blame_refused();
-    // No OAuth, and a header was sent: if anything was meant to be the key that was refused, it was that.
+    let guarded = network.guarded_client(&config.url).await;
+    let found = find_authorization_server(&guarded, &config.url, challenge, collector).await;
+    collector.blame_blocked_request();
+    // The server offers no OAuth, so it most likely refused the configured header.
     if found.evidence.outcome == Some(DiscoveryOutcome::NotPublished)
         && credential.source != Some(CredentialSource::Stored)
         && let Some(header) = config.headers.first()
     {
-        findings.note(|evidence| {
+        collector.update(|evidence| {
             let name = header.variable.as_ref().unwrap_or(&header.name);
             evidence.credential = Some(configuration_evidence(name.clone()));
         });
     }
 }
 
-/// Authorization that the configuration carries: the variable or the header that it comes from.
+/// The evidence of configured authorization: the name of its variable or header.
 pub(crate) fn configuration_evidence(name: String) -> CredentialEvidence {
     CredentialEvidence {
         source: Some(CredentialSource::Configuration),

@@ -1,61 +1,67 @@
-//! What a check says while it runs.
+//! The events and progress updates of a check, a start and a watch.
 
 use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase, StartupFailure};
 use serde::Serialize;
 
-/// The state of one server's start has changed: the notification for the wire, and what stands behind it.
+/// A change of the startup state of one server: the notification, and the details that the notification leaves out.
 ///
-/// For each start of a server: one with `starting`, and then exactly one more.
+/// Each start of a server has exactly two events: `starting`, then `ready`, `failed` or `cancelled`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct StartupEvent {
-    /// The notification, as it goes over the wire.
+    /// The `mcpServer/startupStatus/updated` notification, ready to serialize.
     pub notification: McpServerStatusUpdatedNotification,
-    /// How far the start had come; on `ready`, the last phase it went through.
+    /// The phase that the start had reached. On `ready`, this is its last phase.
     pub phase: StartPhase,
     /// The time since the start began, in ms.
     pub elapsed_ms: u64,
-    /// Whether the configuration says that the app can't do without this server.
+    /// Whether the configuration marks this server as required.
     pub required: bool,
-    /// Why it failed: on `failed`, and on nothing else.
+    /// The verdict: the reason of the failure and its recovery. It is set on `failed` only.
     pub failure: Option<StartupFailure>,
-    /// Why a token that was refreshed in this start could not be saved: it serves this start, and the next one needs another.
+    /// Why the credential store could not save a token that this start has refreshed. This start uses the token, but the next one
+    /// does not have it, and may require a sign-in.
     pub not_saved: Option<String>,
 }
 
-/// What a check has to tell: its events, and between them what a person who waits may want to see.
+/// An event, or a step between two events that you can show to a waiting user.
+///
+/// [`Check::update`](crate::Check::update) and [`Watch::update`](crate::Watch::update) return updates.
 #[derive(Clone, Debug)]
 #[allow(
     clippy::large_enum_variant,
-    reason = "a handful are made for each server, and each is handed on at once"
+    reason = "each server has only a few, and each is passed on immediately"
 )]
 pub enum Update {
-    /// The state of a server's start has changed.
+    /// The startup state of a server has changed.
     Event(StartupEvent),
-    /// The start of a server has come to another phase.
+    /// The start of a server has entered another phase.
     Phase {
-        /// The server.
+        /// The name of the server.
         name: String,
         /// The phase.
         phase: StartPhase,
     },
-    /// A server has failed, and is started again when that may help: by [`Watch::retry`](crate::Watch::retry), when what is
-    /// stored for it has changed, and by itself in this time. In a watch it comes after each `failed`, and once more where it is to
-    /// be sooner.
+    /// A watch waits before it restarts a failed server.
+    ///
+    /// It restarts the server after `retry_in_ms`, when the stored credentials change, or when you call
+    /// [`Watch::retry`](crate::Watch::retry). This update follows each `failed`. Another one follows if the restart is moved to an
+    /// earlier time.
     Waiting {
-        /// The server.
+        /// The name of the server.
         name: String,
-        /// The time until it is started by itself, in ms; `None` where that would not help.
+        /// The time until the automatic restart, in ms. `None` if a restart does not help before something changes.
         retry_in_ms: Option<u64>,
     },
-    /// Every server is closed, and the stream waits for refreshes that were sent, so that no answer is lost: at most 30 s.
+    /// All starts have ended. The stream stays open until the tokens of the refreshes in flight are saved, at most 30 s for each
+    /// refresh.
     Saving,
-    /// A server that is ready has been asked for its tools.
+    /// A check has counted the tools of a server that is ready.
     Tools {
-        /// The server.
+        /// The name of the server.
         name: String,
-        /// How many it has; `None` where it did not say, or not in time.
+        /// The number of tools. `None` if the server returned an error or did not list them in time.
         count: Option<usize>,
     },
 }

@@ -1,4 +1,13 @@
-//! Starts the MCP servers that a user has configured and says, typed, what each start came to.
+//! Starts the MCP servers that a user has configured and reports a typed result for each.
+//!
+//! A [`Startup`] starts servers in three ways:
+//!
+//! * [`Startup::check`] starts each server, reports whether it is ready, and closes it.
+//! * [`Startup::start`] keeps the servers that are ready, so that you can call their tools.
+//! * [`Startup::watch`] keeps them too, and restarts a failed server when that may help.
+//!
+//! Each returns a stream of [`StartupEvent`]s. The servers start independently. A server that fails to start is an event, not an
+//! error: its [`StartupFailure`] has a message for the user and the recovery that may help.
 //!
 //! ```
 //! use futures::StreamExt;
@@ -7,7 +16,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // A server of the lab that wants a sign-in, and one that is ready; a user's own come from `config::read`.
+//! // Two servers of the lab: one is ready, one requires a sign-in. To load a user's servers, call `config::read`.
 //! let lab = mcp_startup_lab::Lab::start(0).await?;
 //! let servers = ["ready", "first-sign-in"].map(|name| {
 //!     ServerEntry::from(ServerConfig::http(name, &lab.url(name)).unwrap())
@@ -29,45 +38,41 @@
 //! # }
 //! ```
 //!
-//! Dropping a [`Check`] or a [`Watch`] ends its starts; no program and no request of theirs is left.
+//! # Shutting down
 //!
-//! The SDK below (`rmcp`) logs what servers say. What a server says may hold a secret that it was given: a host that installs a
-//! [`tracing`] subscriber should leave out targets that begin with `rmcp`.
+//! To end all starts of a [`Check`], [`Start`] or [`Watch`], drop it. This ends their programs and requests too. Before you shut
+//! down the runtime, await [`Startup::finish`]: it saves the tokens of refreshes that are in flight.
+//!
+//! # Logging
+//!
+//! The SDK that this crate uses, `rmcp`, logs the messages of servers. A message can contain a secret that the server has received.
+//! If you install a [`tracing`] subscriber, filter out the targets that begin with `rmcp`.
 
 mod authorization;
-mod backoff;
 mod check;
 mod event;
-mod event_stream;
-mod findings;
-mod given;
-mod handshake;
-mod header;
-mod http;
-mod known;
-mod lately;
-mod limits;
-mod means;
-mod sign_in;
+mod run;
+mod shared_context;
 mod start;
-mod stdio;
-mod stored;
+mod startup;
+mod transport;
 mod watch;
 
-pub use check::{Check, DEFAULT_CONCURRENCY, Start, Startup, StartupOptions};
+pub use authorization::Rejected;
+pub use authorization::sign_in::{AuthStatus, SignedOut};
+pub use check::{Check, Start};
 pub use event::{StartupEvent, Update};
-pub use header::Rejected;
 pub use mcp_startup_auth as auth;
 pub use mcp_startup_auth::network::ClientError;
 pub use mcp_startup_config as config;
 pub use mcp_startup_core::*;
-pub use means::DEFAULT_LIMIT;
 pub use rmcp;
-pub use sign_in::{AuthStatus, SignedOut};
+pub use shared_context::DEFAULT_LIMIT;
 pub use start::LiveServer;
+pub use startup::{DEFAULT_CONCURRENCY, Startup, StartupOptions};
 pub use watch::{Watch, WatchHandle};
 
-/// The README's example, compiled with the documentation's.
+/// Compiles the example of the README as a documentation test.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

@@ -1,124 +1,62 @@
-//! The start of one server, from its configuration to a client or a verdict.
+//! The start of one server: from its configuration to a connected client or a verdict.
+//!
+//! This module connects the parts of a start: authorization, transport, handshake and evidence. It never decides why a start failed.
+
+pub(crate) mod evidence_collector;
+mod handshake;
+mod live_server;
+pub(crate) mod masked_secrets;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mcp_startup_config::{HttpConfig, ServerConfig, ServerEntry, StdioConfig, TransportConfig};
 use mcp_startup_core::{RequestTarget, StartPhase, StartupFailure, Transport, judge};
-use rmcp::RoleClient;
-use rmcp::model::PaginatedRequestParams;
-use rmcp::service::Peer;
 use rmcp::transport::streamable_http_client::{
     StreamableHttpClientTransport, StreamableHttpClientTransportConfig,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::authorization::{self, Authorization, look_for_authorization};
-use crate::findings::Findings;
-use crate::handshake::{Service, shake_hands};
-use crate::http::McpHttp;
-use crate::means::{Means, milliseconds};
-use crate::stdio::{Program, lend};
-use crate::stored::read_stored;
+use self::evidence_collector::EvidenceCollector;
+use self::handshake::{Service, handshake};
+pub use self::live_server::LiveServer;
+use crate::authorization::{self, Authorization, look_for_authorization, read_stored_credential};
+use crate::shared_context::{SharedContext, milliseconds};
+use crate::transport::http::McpHttp;
+use crate::transport::stdio::{Program, lend};
 
-/// How long closing a server may take: ending its session over HTTP.
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// How long a server may take to list its tools.
-const TOOLS_LIMIT: Duration = Duration::from_secs(2);
-/// A server may page its tools for ever.
-const MAX_TOOL_PAGES: usize = 20;
-
-/// A server that has been started and is ready: the SDK's client, and the program behind it.
-///
-/// Dropped, it is closed in the background; [`close`](Self::close) waits for it.
-pub struct LiveServer {
-    service: Service,
-    /// What keeps its requests over HTTP going.
-    connection: Option<DropGuard>,
-    program: Option<Program>,
-}
-
-impl std::fmt::Debug for LiveServer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LiveServer").finish_non_exhaustive()
-    }
-}
-
-impl LiveServer {
-    /// The SDK's handle: lists and calls tools, reads resources, …
-    pub fn peer(&self) -> &Peer<RoleClient> {
-        self.service.peer()
-    }
-
-    /// Ends the session, and the program with all that it started.
-    pub async fn close(mut self) {
-        // What is still under way must not hold up the end of the session.
-        drop(self.connection);
-        let _ = self.service.close_with_timeout(CLOSE_LIMIT).await;
-        drop(self.service);
-        if let Some(program) = self.program {
-            program.close().await;
-        }
-    }
-
-    /// How many tools the server has; `None` where it does not say so in time.
-    pub(crate) async fn count_tools(&self) -> Option<usize> {
-        let offers_tools = self
-            .service
-            .peer_info()
-            .is_some_and(|info| info.capabilities.tools.is_some());
-        if !offers_tools {
-            return Some(0);
-        }
-        let count = async {
-            let mut tools = 0;
-            let mut cursor = None;
-            for _ in 0..MAX_TOOL_PAGES {
-                let params = PaginatedRequestParams::default().with_cursor(cursor);
-                let page = self.peer().list_tools(Some(params)).await.ok()?;
-                tools += page.tools.len();
-                cursor = page.next_cursor;
-                if cursor.is_none() {
-                    return Some(tools);
-                }
-            }
-            None
-        };
-        tokio::time::timeout(TOOLS_LIMIT, count).await.ok()?
-    }
-}
-
-/// What a start came to.
+/// The result of a start.
 pub(crate) enum Outcome {
     Ready(LiveServer),
-    /// It failed; the program, if there is one, is still to be ended, which must not delay saying so.
+    /// The caller must report the failure first and end the program, if there is one, afterwards.
     Failed(Box<StartupFailure>, Option<Program>),
+    /// The caller must report this first and end the program, if there is one, afterwards.
     Cancelled(Option<Program>),
 }
 
-/// Starts one server. Nothing of it is left when the future is dropped.
+/// Starts one server. If the future is dropped, its requests and its program end.
 pub(crate) async fn start(
     entry: &ServerEntry,
-    means: &Means,
-    findings: Arc<Findings>,
+    shared: &SharedContext,
+    collector: Arc<EvidenceCollector>,
     live: bool,
     cancellation: &CancellationToken,
 ) -> Outcome {
     let began = Instant::now();
-    findings.enter(StartPhase::Configuring);
+    collector.enter(StartPhase::Configuring);
     let config = match &entry.config {
         Ok(config) => config,
         Err(problem) => {
-            findings.misconfigured(problem);
-            return Outcome::Failed(Box::new(judge(findings.evidence())), None);
+            collector.record_entry_problem(problem);
+            return Outcome::Failed(Box::new(judge(collector.evidence())), None);
         }
     };
-    let limit = means.limit_of(config);
-    findings.note(|evidence| evidence.limit_ms = Some(milliseconds(limit)));
+    let limit = shared.limit_of(config);
+    collector.update(|evidence| evidence.limit_ms = Some(milliseconds(limit)));
     let mut attempt = Attempt {
         config,
-        means,
-        findings: findings.clone(),
+        shared,
+        collector: collector.clone(),
         live,
         connection: None,
         program: None,
@@ -130,13 +68,13 @@ pub(crate) async fn start(
         ended = tokio::time::timeout(limit, attempt.run()) => ended,
     };
     let elapsed = match &ended {
-        // A start that failed by itself in the last moment was not ended by the limit.
+        // A start that failed just before the limit must not look like one that the limit has ended.
         Ok(_) => began
             .elapsed()
             .min(limit.saturating_sub(Duration::from_millis(1))),
         Err(_) => began.elapsed().max(limit),
     };
-    findings.note(|evidence| evidence.elapsed_ms = Some(milliseconds(elapsed)));
+    collector.update(|evidence| evidence.elapsed_ms = Some(milliseconds(elapsed)));
     let failed_by_itself = ended.is_ok();
     if let Some(service) = ended.ok().flatten() {
         return Outcome::Ready(LiveServer {
@@ -148,27 +86,27 @@ pub(crate) async fn start(
     let mut program = attempt.program;
     if let Some(program) = &mut program {
         if failed_by_itself && !attempt.answered {
-            program.find_end(&findings).await;
+            program.record_end(&collector).await;
         }
-        program.note_stderr(&findings);
+        program.record_stderr(&collector);
     }
-    Outcome::Failed(Box::new(judge(findings.evidence())), program)
+    Outcome::Failed(Box::new(judge(collector.evidence())), program)
 }
 
-/// One start under its limit: what outlives a time-out stands in its fields.
+/// The part of a start that the limit can end. Its fields hold the state that must survive a timeout.
 struct Attempt<'a> {
     config: &'a ServerConfig,
-    means: &'a Means,
-    findings: Arc<Findings>,
+    shared: &'a SharedContext,
+    collector: Arc<EvidenceCollector>,
     live: bool,
     connection: Option<DropGuard>,
     program: Option<Program>,
-    /// The server has answered the handshake by an error: there is no need to ask what became of it.
+    /// The server has answered the handshake with an error. Then the end of its program is not the cause of the failure.
     answered: bool,
 }
 
 impl Attempt<'_> {
-    /// The service, where the server is ready; why not, stands in the findings.
+    /// Returns the service if the server is ready. Otherwise the collector has the evidence.
     async fn run(&mut self) -> Option<Service> {
         match &self.config.transport {
             TransportConfig::Stdio(stdio) => self.run_program(stdio).await,
@@ -177,53 +115,55 @@ impl Attempt<'_> {
     }
 
     async fn run_program(&mut self, config: &StdioConfig) -> Option<Service> {
-        let findings = self.findings.clone();
-        findings.note(|evidence| evidence.transport = Some(Transport::Stdio));
-        findings.enter(StartPhase::Launching);
+        let collector = self.collector.clone();
+        collector.update(|evidence| evidence.transport = Some(Transport::Stdio));
+        collector.enter(StartPhase::Launching);
         let program =
             self.program
-                .insert(Program::launch(self.config, config, self.live, &findings)?);
-        findings.enter(StartPhase::Initializing);
-        let connections = program.connections();
-        let handshake = shake_hands(|| lend(&connections), || false, &findings);
-        let shaken = tokio::select! {
+                .insert(Program::launch(self.config, config, self.live, &collector)?);
+        collector.enter(StartPhase::Initializing);
+        let connection = program.connection_slot();
+        let handshake = handshake(|| lend(&connection), || false, &collector);
+        let result = tokio::select! {
             biased;
-            shaken = handshake => shaken,
-            // What it started may hold its output open, and keep us waiting.
+            result = handshake => result,
+            // A child of the program may hold its output open, so the handshake may not notice that the program has exited.
             () = program.exited() => return None,
         };
-        match shaken {
+        match result {
             Ok(service) => {
                 program.answered();
                 Some(service)
             }
             Err(error) => {
-                self.answered = error.note(&findings);
+                self.answered = error.record(&collector);
                 None
             }
         }
     }
 
     async fn run_http(&mut self, config: &HttpConfig) -> Option<Service> {
-        let findings = self.findings.clone();
-        findings.note(|evidence| evidence.transport = Some(Transport::Http));
+        let collector = self.collector.clone();
+        collector.update(|evidence| evidence.transport = Some(Transport::Http));
         let authorization = match authorization::configured(config) {
             Some((token, name)) => {
-                findings.note(|evidence| {
+                collector.update(|evidence| {
                     evidence.credential = Some(authorization::configuration_evidence(name));
                 });
                 Authorization::configured(token)
             }
-            None => match read_stored(self.config, config, self.means, &findings).await {
-                Some(stored) => stored.authorization().await,
-                None => Authorization::none(),
-            },
+            None => {
+                match read_stored_credential(self.config, config, self.shared, &collector).await {
+                    Some(stored) => stored.authorization().await,
+                    None => Authorization::none(),
+                }
+            }
         };
-        let client = self.means.network.to_servers().clone();
+        let client = self.shared.network.server_client().clone();
         let (http, guard) =
-            McpHttp::open(client, config, authorization, findings.clone(), self.live);
+            McpHttp::open(client, config, authorization, collector.clone(), self.live);
         self.connection = Some(guard);
-        findings.enter(StartPhase::Initializing);
+        collector.enter(StartPhase::Initializing);
         let connect = || {
             let transport = StreamableHttpClientTransportConfig::with_uri(config.url.as_str());
             Some(StreamableHttpClientTransport::with_client(
@@ -231,19 +171,19 @@ impl Attempt<'_> {
                 transport,
             ))
         };
-        match shake_hands(connect, || http.refused_initialize(), &findings).await {
+        match handshake(connect, || http.refused_initialize(), &collector).await {
             Ok(service) => {
                 http.answered();
                 Some(service)
             }
             Err(error) => {
-                if !error.note(&findings) {
-                    note_no_mcp(&findings);
+                if !error.record(&collector) {
+                    record_non_mcp_answer(&collector);
                 }
-                if findings.log.last_status(RequestTarget::Mcp) == Some(401) {
+                if collector.log.last_status(RequestTarget::Mcp) == Some(401) {
                     let challenge = http.challenge();
-                    let (network, challenge) = (&self.means.network, challenge.as_deref());
-                    look_for_authorization(network, config, challenge, &findings).await;
+                    let (network, challenge) = (&self.shared.network, challenge.as_deref());
+                    look_for_authorization(network, config, challenge, &collector).await;
                 }
                 None
             }
@@ -251,16 +191,16 @@ impl Attempt<'_> {
     }
 }
 
-/// A good status, a whole answer, and still no handshake: whatever it was, it was no MCP.
-fn note_no_mcp(findings: &Findings) {
-    let answered_well = findings.log.last(RequestTarget::Mcp).is_some_and(|last| {
+/// Records that the server does not speak MCP, if the last answer was complete and had a success status.
+fn record_non_mcp_answer(collector: &EvidenceCollector) {
+    let answered_well = collector.log.last(RequestTarget::Mcp).is_some_and(|last| {
         last.io.is_none()
             && last
                 .status
                 .is_some_and(|status| (200..300).contains(&status))
     });
     if answered_well {
-        findings.note(|evidence| {
+        collector.update(|evidence| {
             let protocol = evidence.protocol.get_or_insert_default();
             protocol.not_mcp.get_or_insert_default();
         });

@@ -1,5 +1,6 @@
-//! The keyring store on a real Secret Service, each test in a D-Bus session of its own: this program again, with the one test
-//! that starts it, which then plays its role there.
+//! The keyring store with a real Secret Service.
+//!
+//! Each test starts a separate D-Bus session and runs this program again in it, with only the same test and a role.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::print_stderr, clippy::unwrap_used)]
@@ -13,8 +14,8 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::future::join_all;
 use mcp_startup::auth::{
-    CredentialKey, CredentialRecord, CredentialStore, CredentialStores, KeyringStore, Replaced,
-    StoreSelection, conformance,
+    CredentialKey, CredentialRecord, CredentialStore, CredentialStores, KeyringStore,
+    ReplaceOutcome, StoreSelection, conformance,
 };
 use mcp_startup::config::ServerConfig;
 use mcp_startup::{CredentialStoreTrouble, Startup, StartupFailureKind, StartupOptions};
@@ -23,16 +24,16 @@ use secret_service::{EncryptionType, SecretService};
 use serde_json::{Value, json};
 
 const ROLE: &str = "KEYRING_TEST_ROLE";
-/// A keyring that can't be used is said to be so by then.
-const SOON: Duration = Duration::from_secs(5);
+/// The limit for reporting a keyring that can't be used.
+const REPORT_LIMIT: Duration = Duration::from_secs(5);
 
 fn role() -> Option<String> {
     std::env::var(ROLE).ok()
 }
 
-/// Runs the test of this name again in a session of this mode, as `role`; before that as `prepare`, if the mode has a keyring to
-/// prepare. `false`, and noted as skipped, where the programs for it are not installed.
-fn played_in(mode: &str, test: &str, role: &str) -> bool {
+/// Runs the test named `test` again as `role`, in a session of this mode. If the mode has a keyring, runs the test as `prepare`
+/// first. If the required programs are not installed, records the test as skipped and returns `false`.
+fn run_in_session(mode: &str, test: &str, role: &str) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .nth(2)
@@ -49,9 +50,9 @@ fn played_in(mode: &str, test: &str, role: &str) -> bool {
     }
     let command = command.arg(program).args(["--exact", test, "--nocapture"]);
     let output = command.env(ROLE, role).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.code() == Some(69) {
-        let line = format!("keyring {test}: {}\n", said.trim().replace('\n', "; "));
+        let line = format!("keyring {test}: {}\n", stderr.trim().replace('\n', "; "));
         eprint!("skipped: {line}");
         if let Some(file) = std::env::var_os("MCP_STARTUP_E2E_SKIPPED") {
             let mut options = std::fs::OpenOptions::new();
@@ -61,10 +62,13 @@ fn played_in(mode: &str, test: &str, role: &str) -> bool {
         return false;
     }
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{mode}, {role}:\n{stdout}\n{said}");
+    assert!(
+        output.status.success(),
+        "{mode}, {role}:\n{stdout}\n{stderr}"
+    );
     assert!(
         stdout.contains("1 passed"),
-        "no test of this name: {stdout}"
+        "no test has this name: {stdout}"
     );
     true
 }
@@ -85,12 +89,12 @@ fn home() -> tempfile::TempDir {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_passes_the_suite_that_every_store_passes() {
+async fn the_keyring_store_passes_the_conformance_suite() {
     match role().as_deref() {
         None => {
-            played_in(
+            run_in_session(
                 "unlocked",
-                "it_passes_the_suite_that_every_store_passes",
+                "the_keyring_store_passes_the_conformance_suite",
                 "run",
             );
         }
@@ -99,7 +103,7 @@ async fn it_passes_the_suite_that_every_store_passes() {
     }
 }
 
-/// The attributes by which Codex looks for its entry, and those that it gives one.
+/// The attributes of an entry of Codex.
 fn attributes_of_codex() -> HashMap<&'static str, &'static str> {
     HashMap::from([
         ("application", "rust-keyring"),
@@ -110,12 +114,12 @@ fn attributes_of_codex() -> HashMap<&'static str, &'static str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_of_codex_is_read_and_written_in_its_place() {
+async fn an_entry_of_codex_is_read_and_updated_in_place() {
     const CODEX: &str = r#"{"server_name":"linear","url":"https://mcp.linear.app/mcp","issuer":"https://linear.app","client_id":"c1","token_response":{"access_token":"at","token_type":"bearer","expires_in":3599,"refresh_token":"rt","scope":"read write"},"expires_at":1700000000000}"#;
     match role().as_deref() {
         None => {
-            let test = "an_entry_of_codex_is_read_and_written_in_its_place";
-            played_in("unlocked", test, "run");
+            let test = "an_entry_of_codex_is_read_and_updated_in_place";
+            run_in_session("unlocked", test, "run");
             return;
         }
         Some("run") => {}
@@ -137,30 +141,30 @@ async fn an_entry_of_codex_is_read_and_written_in_its_place() {
     let home = home();
     let store = KeyringStore::new(home.path());
     let found = store.load(&key()).await.unwrap().unwrap();
-    let wanted = json!({
+    let expected = json!({
         "server_name": "linear", "server_url": "https://mcp.linear.app/mcp", "issuer": "https://linear.app", "client_id": "c1",
         "access_token": "at", "refresh_token": "rt", "scopes": ["read", "write"], "expires_at": 1_700_000_000_000_i64,
     });
-    assert_eq!(found, CredentialRecord::from_json(&wanted).unwrap());
+    assert_eq!(found, CredentialRecord::from_json(&expected).unwrap());
 
     let renewed =
         json!({"access_token": "at2", "refresh_token": "rt2", "expires_at": 1_800_000_000_000_i64});
     let renewed = found.with(renewed.as_object().unwrap()).unwrap();
     let replaced = store.replace(&key(), Some(&found), Some(&renewed)).await;
-    assert_eq!(replaced, Ok(Replaced::Stored));
+    assert_eq!(replaced, Ok(ReplaceOutcome::Stored));
     let text = item.get_secret().await.unwrap();
-    let mut wanted: Value = serde_json::from_str(CODEX).unwrap();
-    wanted["token_response"] = json!({"access_token": "at2", "token_type": "bearer", "refresh_token": "rt2", "scope": "read write"});
-    wanted["expires_at"] = json!(1_800_000_000_000_i64);
-    assert_eq!(serde_json::from_slice::<Value>(&text).unwrap(), wanted);
+    let mut expected: Value = serde_json::from_str(CODEX).unwrap();
+    expected["token_response"] = json!({"access_token": "at2", "token_type": "bearer", "refresh_token": "rt2", "scope": "read write"});
+    expected["expires_at"] = json!(1_800_000_000_000_i64);
+    assert_eq!(serde_json::from_slice::<Value>(&text).unwrap(), expected);
     let mut search = attributes_of_codex();
     search.remove("application");
     let items = service.search_items(search.clone()).await.unwrap();
     assert_eq!((items.unlocked.len(), items.locked.len()), (1, 0));
 
-    // One that is made here is found as Codex looks for it.
+    // Codex finds an entry that this store has created, by the attributes with which Codex searches.
     let replaced = store.replace(&key(), Some(&renewed), None).await;
-    assert_eq!(replaced, Ok(Replaced::Stored));
+    assert_eq!(replaced, Ok(ReplaceOutcome::Stored));
     assert_eq!(
         service
             .search_items(search.clone())
@@ -171,7 +175,7 @@ async fn an_entry_of_codex_is_read_and_written_in_its_place() {
         0
     );
     let replaced = store.replace(&key(), None, Some(&renewed)).await;
-    assert_eq!(replaced, Ok(Replaced::Stored));
+    assert_eq!(replaced, Ok(ReplaceOutcome::Stored));
     assert_eq!(
         service.search_items(search).await.unwrap().unlocked.len(),
         1
@@ -179,11 +183,11 @@ async fn an_entry_of_codex_is_read_and_written_in_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_keyring_goes_before_the_file_and_is_written_where_it_was_read() {
+async fn the_keyring_takes_precedence_over_the_file_and_receives_the_new_tokens() {
     match role().as_deref() {
         None => {
-            let test = "the_keyring_goes_before_the_file_and_is_written_where_it_was_read";
-            played_in("unlocked", test, "run");
+            let test = "the_keyring_takes_precedence_over_the_file_and_receives_the_new_tokens";
+            run_in_session("unlocked", test, "run");
             return;
         }
         Some("run") => {}
@@ -199,8 +203,8 @@ async fn the_keyring_goes_before_the_file_and_is_written_where_it_was_read() {
     let expired = CredentialRecord::from_json(&expired).unwrap();
     let keyring = KeyringStore::new(home.path());
     let stored = keyring.replace(&key, None, Some(&expired)).await;
-    assert_eq!(stored, Ok(Replaced::Stored));
-    // What the file has is older.
+    assert_eq!(stored, Ok(ReplaceOutcome::Stored));
+    // The file has an older record.
     let file = home.path().join(".credentials.json");
     let older = format!(
         r#"{{"{}":{{"access_token":"older","expires_at":1}}}}"#,
@@ -217,21 +221,21 @@ async fn the_keyring_goes_before_the_file_and_is_written_where_it_was_read() {
     assert_eq!(lab.tokens_sent(name), ["fresh-token-1"]);
     let renewed = json!({"access_token": "fresh-token-1", "refresh_token": "fresh-refresh-1"});
     let found = keyring.load(&key).await.unwrap().unwrap();
-    let wanted = expired.with(renewed.as_object().unwrap()).unwrap();
-    assert!(found.same_tokens(&wanted), "{found:?}");
+    let expected = expired.with(renewed.as_object().unwrap()).unwrap();
+    assert!(found.has_same_tokens(&expected), "{found:?}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), older);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_keyring_that_cannot_be_used_is_said_to_be_so_soon_and_is_never_nothing_stored() {
-    let test = "a_keyring_that_cannot_be_used_is_said_to_be_so_soon_and_is_never_nothing_stored";
+async fn an_unusable_keyring_is_reported_soon_and_not_as_a_missing_record() {
+    let test = "an_unusable_keyring_is_reported_soon_and_not_as_a_missing_record";
     let Some(role) = role() else {
         for mode in ["locked", "hanging", "absent", "no-bus"] {
             let began = Instant::now();
-            if !played_in(mode, test, mode) {
+            if !run_in_session(mode, test, mode) {
                 return;
             }
-            // Nothing waits for a keyring that hangs, the end of the process neither.
+            // Not even the end of the process waits for a keyring that hangs.
             assert!(
                 began.elapsed() < Duration::from_secs(30),
                 "{mode}: {:?}",
@@ -245,40 +249,40 @@ async fn a_keyring_that_cannot_be_used_is_said_to_be_so_soon_and_is_never_nothin
         let stored = KeyringStore::new(home.path())
             .replace(&key(), None, Some(&record("there")))
             .await;
-        assert_eq!(stored, Ok(Replaced::Stored));
+        assert_eq!(stored, Ok(ReplaceOutcome::Stored));
         return;
     }
-    let wanted = match role.as_str() {
+    let expected = match role.as_str() {
         "locked" | "hanging" => CredentialStoreTrouble::Locked,
         _ => CredentialStoreTrouble::Unreadable,
     };
     let began = Instant::now();
     let store = KeyringStore::new(home.path());
     let guard = store.lock(&key()).await.unwrap();
-    // As many as there are servers.
+    // A user with 50 servers.
     let key = key();
-    let asked = join_all((0..50).map(|_| store.load(&key))).await;
-    for answer in asked {
-        let error = answer.unwrap_err();
+    let loaded = join_all((0..50).map(|_| store.load(&key))).await;
+    for result in loaded {
+        let error = result.unwrap_err();
         assert_eq!(
             (error.store.as_str(), error.trouble),
-            ("keyring", wanted),
+            ("keyring", expected),
             "{error}"
         );
     }
     assert!(store.prove_writable(&key).await.is_err());
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    assert!(began.elapsed() < REPORT_LIMIT, "{:?}", began.elapsed());
     drop(guard);
 
-    // Which entries a locked keyring has is known all the same, and it has none for this server.
+    // A locked keyring still lists its entries, and it has none for this server.
     let unknown = match role.as_str() {
         "locked" => StartupFailureKind::SignInRequired,
         _ => StartupFailureKind::CredentialStoreUnavailable,
     };
-    for (selection, in_file, wanted) in [
+    for (selection, in_file, expected) in [
         (StoreSelection::Auto, false, Some(unknown)),
         (StoreSelection::Keyring, true, Some(unknown)),
-        // Codex looks into the file then.
+        // Like Codex, the store uses the file instead.
         (StoreSelection::Auto, true, None),
     ] {
         let lab = Lab::start(0).await.unwrap();
@@ -296,7 +300,11 @@ async fn a_keyring_that_cannot_be_used_is_said_to_be_so_soon_and_is_never_nothin
         let check = Startup::new(options).unwrap().check(vec![server.into()]);
         let events: Vec<_> = check.collect().await;
         let kind = events[1].failure.as_ref().map(|failure| failure.kind());
-        assert_eq!(kind, wanted, "{role}, {selection:?}, {in_file}");
-        assert!(began.elapsed() < SOON, "{role}: {:?}", began.elapsed());
+        assert_eq!(kind, expected, "{role}, {selection:?}, {in_file}");
+        assert!(
+            began.elapsed() < REPORT_LIMIT,
+            "{role}: {:?}",
+            began.elapsed()
+        );
     }
 }

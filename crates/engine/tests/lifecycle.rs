@@ -1,4 +1,4 @@
-//! Beginning and end: what is cancelled, dropped or kept, and what is left of it.
+//! The lifecycle of starts: live servers, cancellation, and what ends with a start or outlives it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +23,7 @@ fn http(lab: &Lab, name: &str) -> ServerEntry {
     ServerConfig::http(name, &lab.url(name)).unwrap().into()
 }
 
-/// A lab whose one server never answers.
+/// A lab with one server, which never answers.
 async fn silent_lab() -> Lab {
     let row = r#"[{"name": "silent", "about": "never answers", "mcp": {"respond": [{"when": {}, "reply": {"hang": true}}]},
         "expect": {"state": "failed", "kind": "timedOut", "recovery": "retry"}}]"#;
@@ -33,13 +33,13 @@ async fn silent_lab() -> Lab {
 }
 
 #[tokio::test]
-async fn a_live_server_can_be_used_until_it_is_closed() {
+async fn a_live_server_is_usable_until_it_is_closed() {
     let lab = Lab::start(0).await.unwrap();
     for name in ["ready", "ready-modern", "ready-sse"] {
         let mut start = startup().start(vec![http(&lab, name)]);
-        let (starting, nothing) = start.next().await.unwrap();
+        let (starting, live) = start.next().await.unwrap();
         assert_eq!(starting.notification.status(), &State::Starting);
-        assert!(nothing.is_none());
+        assert!(live.is_none());
         let (ready, live) = start.next().await.unwrap();
         assert_eq!(
             ready.notification.status(),
@@ -57,7 +57,7 @@ async fn a_live_server_can_be_used_until_it_is_closed() {
 }
 
 #[tokio::test]
-async fn a_cancelled_check_says_so_for_each_running_start_and_ends() {
+async fn cancelling_a_check_cancels_each_running_start_and_ends_the_stream() {
     let lab = silent_lab().await;
     let servers = (0..5)
         .map(|number| {
@@ -85,7 +85,7 @@ async fn a_cancelled_check_says_so_for_each_running_start_and_ends() {
 }
 
 #[tokio::test]
-async fn disabled_servers_are_not_started_and_one_at_a_time_starts_all() {
+async fn disabled_servers_are_skipped_and_a_concurrency_of_one_starts_the_others_in_turn() {
     let lab = Lab::start(0).await.unwrap();
     let mut options = StartupOptions::default();
     options.concurrency = 1;
@@ -94,7 +94,7 @@ async fn disabled_servers_are_not_started_and_one_at_a_time_starts_all() {
         .into();
     servers[1].enabled = false;
     let check = Startup::new(options).unwrap().check(servers);
-    let said: Vec<_> = check
+    let states: Vec<_> = check
         .map(|event| {
             format!(
                 "{} {}",
@@ -104,22 +104,22 @@ async fn disabled_servers_are_not_started_and_one_at_a_time_starts_all() {
         })
         .collect()
         .await;
-    assert_eq!(said.len(), 4, "{said:?}");
-    assert!(!said.concat().contains("server-500"));
-    // The next begins when the one before has been closed.
+    assert_eq!(states.len(), 4, "{states:?}");
+    assert!(!states.concat().contains("server-500"));
+    // A start begins when the previous server is closed.
     assert!(
-        said[1].starts_with(said[0].split(' ').next().unwrap()),
-        "{said:?}"
+        states[1].starts_with(states[0].split(' ').next().unwrap()),
+        "{states:?}"
     );
 }
 
-// Linux: that a process has ended is read in /proc, where a zombie can be told.
+// Linux only: /proc distinguishes a running process from a zombie.
 #[cfg(target_os = "linux")]
 mod programs {
     use super::*;
 
-    /// A program that writes its process id and that of a child of its own, ignores being asked to end, and does not end with
-    /// its input; it answers the handshake, or never.
+    /// A program that starts a child process and writes both process IDs to a file. It ignores SIGTERM and the end of its input. It
+    /// answers the handshake if `answers` is set.
     fn stubborn(folder: &std::path::Path, answers: bool) -> (ServerEntry, std::path::PathBuf) {
         let pids = folder.join("pids");
         let answer = r#"read request
@@ -134,7 +134,7 @@ mod programs {
         (server.into(), pids)
     }
 
-    async fn written(path: &std::path::Path) -> Vec<i32> {
+    async fn process_ids(path: &std::path::Path) -> Vec<i32> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             if let Ok(text) = std::fs::read_to_string(path) {
@@ -148,21 +148,21 @@ mod programs {
         }
     }
 
-    async fn all_gone(pids: &[i32]) {
+    async fn wait_for_exit(pids: &[i32]) {
         let deadline = Instant::now() + Duration::from_secs(10);
         for pid in pids {
-            // A zombie that is still to be reaped has ended too.
+            // A zombie has exited too.
             while std::fs::read_to_string(format!("/proc/{pid}/stat"))
                 .is_ok_and(|stat| !stat.contains(") Z "))
             {
-                assert!(Instant::now() < deadline, "process {pid} was left");
+                assert!(Instant::now() < deadline, "process {pid} still runs");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
     }
 
     #[tokio::test]
-    async fn a_program_and_its_children_end_however_the_check_does() {
+    async fn a_program_and_its_children_end_with_the_check() {
         for how in [
             "cancelled",
             "dropped",
@@ -181,14 +181,14 @@ mod programs {
                 start.next().await.unwrap();
                 let (event, live) = start.next().await.unwrap();
                 assert_eq!(event.notification.status(), &State::Ready, "{event:?}");
-                let pids = written(&pids).await;
+                let pids = process_ids(&pids).await;
                 drop(live.unwrap());
-                all_gone(&pids).await;
+                wait_for_exit(&pids).await;
                 continue;
             }
             let mut check = startup.check(vec![entry]);
             check.next().await.unwrap();
-            let pids = written(&pids).await;
+            let pids = process_ids(&pids).await;
             let end = match how {
                 "cancelled" => Some(State::Cancelled),
                 "timed out" => Some(State::Failed),
@@ -203,12 +203,12 @@ mod programs {
                 assert!(check.next().await.is_none());
             }
             drop(check);
-            all_gone(&pids).await;
+            wait_for_exit(&pids).await;
         }
     }
 }
 
-/// Nothing of a start over HTTP outlives it, whichever request is under way: the connection is closed while the client lives.
+/// The connection of a request in flight is closed when the start ends, although the HTTP client still exists.
 #[tokio::test]
 async fn a_request_ends_with_its_start() {
     for how in ["cancelled", "dropped", "timed out"] {
@@ -235,11 +235,11 @@ async fn a_request_ends_with_its_start() {
         });
         ended
             .await
-            .unwrap_or_else(|_| panic!("{how}: the request goes on"));
+            .unwrap_or_else(|_| panic!("{how}: the request continues"));
     }
 }
 
-/// What was sent to an authorization server is waited for and saved, whatever became of the start that wanted it.
+/// The stream waits for the answer to a refresh and saves the tokens, even if the start that sent it has ended.
 #[tokio::test]
 async fn a_refresh_outlives_its_start_and_the_stream_ends_after_it() {
     let row = r#"[{"name": "slow", "about": "a slow refresh", "mcp": {"serves": {"tokens": ["late-token"]}},
@@ -278,14 +278,14 @@ async fn a_refresh_outlives_its_start_and_the_stream_ends_after_it() {
             check.cancel();
         }
         let event = check.next().await.unwrap();
-        let wanted = match how {
+        let expected = match how {
             "cancelled" => (State::Cancelled, None),
             _ => (State::Failed, Some(StartupFailureKind::TimedOut)),
         };
         let kind = event.failure.as_ref().map(|failure| failure.kind());
         assert_eq!(
             (event.notification.status().clone(), kind),
-            wanted,
+            expected,
             "{event:?}"
         );
         assert!(check.next().await.is_none());
@@ -297,10 +297,10 @@ async fn a_refresh_outlives_its_start_and_the_stream_ends_after_it() {
     }
 }
 
-/// A token expires while the server is kept: one refresh for all requests that meet it, and no further one for a token that is
-/// no good from the start.
+/// If a token expires while the server is live, all requests share one refresh. If the server rejects the refreshed token too, no
+/// further refresh follows.
 #[tokio::test]
-async fn a_live_server_refreshes_a_token_that_has_expired_and_its_requests_agree() {
+async fn the_requests_of_a_live_server_share_one_refresh() {
     let row = |refused: &str| {
         format!(
             r#"[{{"name": "kept", "about": "a token that expires", "mcp": {{"serves": {{"tokens": []}}, "respond": [
@@ -324,7 +324,7 @@ async fn a_live_server_refreshes_a_token_that_has_expired_and_its_requests_agree
         let store = MemoryStore::default();
         store.replace(&key, None, Some(&record)).await.unwrap();
         let mut options = StartupOptions::default();
-        options.stores = Some(CredentialStores::of(Arc::new(store.clone())));
+        options.stores = Some(CredentialStores::from_store(Arc::new(store.clone())));
         let startup = Startup::new(options).unwrap();
         let mut start = startup.start(vec![http(&lab, "kept")]);
         start.next().await.unwrap();

@@ -1,4 +1,4 @@
-//! The discovery documents and the OAuth endpoints.
+//! The discovery documents and the OAuth endpoints of a scenario. The scenario's state keeps the tokens and codes.
 
 use std::collections::BTreeMap;
 
@@ -12,43 +12,43 @@ use sha2::{Digest, Sha256};
 use url::{Url, form_urlencoded};
 
 use crate::reply;
-use crate::served::{Code, Grant, Served, Target};
+use crate::served::{AuthorizationCode, Grant, ServedScenario, Target};
 
-/// The id of every client that registers.
-const REGISTERED: &str = "client-1";
+/// The id that every client gets when it registers.
+const REGISTERED_CLIENT_ID: &str = "client-1";
 
 type Form = BTreeMap<String, String>;
 
-/// The protected-resource metadata (RFC 9728, section 3.2), or what the row has in its place.
-pub(crate) async fn protected_resource(served: &Served) -> Response {
+/// The protected-resource metadata (RFC 9728, section 3.2), or the scenario's replacement.
+pub(crate) async fn protected_resource(served: &ServedScenario) -> Response {
     match &served.scenario.discovery.protected_resource {
-        Some(reply) => reply::send(reply, &served.places).await,
+        Some(reply) => reply::send(reply, &served.urls).await,
         None => reply::json(StatusCode::OK, &protected_resource_document(served)),
     }
 }
 
-fn protected_resource_document(served: &Served) -> Value {
+fn protected_resource_document(served: &ServedScenario) -> Value {
     let mut document = json!({
-        "resource": served.places.resource,
-        "authorization_servers": [served.places.issuer],
+        "resource": served.urls.resource,
+        "authorization_servers": [served.urls.issuer],
         "scopes_supported": ["mcp:tools"],
         "bearer_methods_supported": ["header"],
     });
     let fields = &served.scenario.discovery.protected_resource_fields;
-    served.places.put_in(&mut document, fields);
+    served.urls.set_fields(&mut document, fields);
     document
 }
 
-/// The authorization server's metadata (RFC 8414, section 2), or what the row has in its place.
-pub(crate) async fn metadata(served: &Served) -> Response {
+/// The authorization server's metadata (RFC 8414, section 2), or the scenario's replacement.
+pub(crate) async fn metadata(served: &ServedScenario) -> Response {
     match &served.scenario.discovery.authorization_server {
-        Some(reply) => reply::send(reply, &served.places).await,
+        Some(reply) => reply::send(reply, &served.urls).await,
         None => reply::json(StatusCode::OK, &metadata_document(served)),
     }
 }
 
-fn metadata_document(served: &Served) -> Value {
-    let issuer = &served.places.issuer;
+fn metadata_document(served: &ServedScenario) -> Value {
+    let issuer = &served.urls.issuer;
     let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),
@@ -62,48 +62,48 @@ fn metadata_document(served: &Served) -> Value {
         "code_challenge_methods_supported": ["S256"],
     });
     let fields = &served.scenario.discovery.authorization_server_fields;
-    served.places.put_in(&mut document, fields);
+    served.urls.set_fields(&mut document, fields);
     document
 }
 
-/// Sends the user back with a code (RFC 6749, section 4.1), or with what the row says.
-pub(crate) fn authorize(served: &Served, query: &Form) -> Response {
+/// Redirects the user back to the client with a code (RFC 6749, section 4.1), or with the parameters of the scenario.
+pub(crate) fn authorize(served: &ServedScenario, query: &Form) -> Response {
     let field = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
-    // Who can't be trusted is not sent anywhere (section 4.1.2.1).
+    // Without a known client and redirect URI, the server must not redirect (section 4.1.2.1).
     let Some(redirect_uri) = redirect_uri(served, query) else {
-        return refusal(StatusCode::BAD_REQUEST, "invalid_request");
+        return error_response(StatusCode::BAD_REQUEST, "invalid_request");
     };
     let metadata = metadata_document(served);
     let mut answer: BTreeMap<&str, String> = BTreeMap::new();
     answer.insert("state", field("state").to_owned());
     if metadata["authorization_response_iss_parameter_supported"] == true {
-        answer.insert("iss", served.places.issuer.clone());
+        answer.insert("iss", served.urls.issuer.clone());
     }
-    let resource = resource(served);
-    let has = |name| !field(name).is_empty();
-    let rules = [
+    let resource = granted_resource(served);
+    let is_present = |name| !field(name).is_empty();
+    let requirements = [
         (
             field("response_type") == "code",
             "unsupported_response_type",
         ),
-        (has("state"), "invalid_request"),
+        (is_present("state"), "invalid_request"),
         // RFC 7636, section 4.4.1.
         (
-            has("code_challenge") && field("code_challenge_method") == "S256",
+            is_present("code_challenge") && field("code_challenge_method") == "S256",
             "invalid_request",
         ),
         // RFC 8707, section 2.
         (field("resource") == resource, "invalid_target"),
     ];
-    let wrong = rules.into_iter().find(|(is_kept, _)| !is_kept);
-    let answers = &served.scenario.authorization.answer;
-    match wrong {
+    let violated = requirements.into_iter().find(|(is_met, _)| !is_met);
+    let overrides = &served.scenario.authorization.answer;
+    match violated {
         Some((_, error)) => {
             answer.insert("error", error.to_owned());
         }
-        None if answers.contains_key("error") => {}
+        None if overrides.contains_key("error") => {}
         None => {
-            let code = served.give_code(Code {
+            let code = served.issue_code(AuthorizationCode {
                 client_id: field("client_id").to_owned(),
                 redirect_uri: field("redirect_uri").to_owned(),
                 challenge: field("code_challenge").to_owned(),
@@ -113,9 +113,9 @@ pub(crate) fn authorize(served: &Served, query: &Form) -> Response {
             answer.insert("code", code);
         }
     }
-    for (name, value) in answers {
+    for (name, value) in overrides {
         match value {
-            Some(value) => answer.insert(name, served.places.fill(value)),
+            Some(value) => answer.insert(name, served.urls.fill(value)),
             None => answer.remove(name.as_str()),
         };
     }
@@ -128,23 +128,23 @@ pub(crate) fn authorize(served: &Served, query: &Form) -> Response {
     response
 }
 
-/// Where the client's user may be sent; `None` where the client is not known, or has another redirect URI.
-fn redirect_uri(served: &Served, query: &Form) -> Option<Url> {
+/// The redirect URI of the request, or `None` if the client is unknown or has not registered this URI.
+fn redirect_uri(served: &ServedScenario, query: &Form) -> Option<Url> {
     let (client_id, redirect_uri) = (query.get("client_id")?, query.get("redirect_uri")?);
     let configured = served.scenario.configured.as_ref();
     let is_configured = configured.and_then(|client| client.client_id.as_ref()) == Some(client_id);
-    let takes_documents =
+    let accepts_documents =
         metadata_document(served)["client_id_metadata_document_supported"] == true;
-    let has_document = takes_documents && client_id.starts_with("https://");
+    let has_document = accepts_documents && client_id.starts_with("https://");
     let is_registered = *client_id == registered_id(served) && served.is_registered(redirect_uri);
     let is_known = is_configured || has_document || is_registered;
     is_known.then(|| Url::parse(redirect_uri).ok())?
 }
 
-/// The resource that tokens are granted for.
-fn resource(served: &Served) -> String {
+/// The resource that the server grants tokens for.
+fn granted_resource(served: &ServedScenario) -> String {
     match &served.scenario.authorization.resource {
-        Some(resource) => served.places.fill(resource),
+        Some(resource) => served.urls.fill(resource),
         None => protected_resource_document(served)["resource"]
             .as_str()
             .unwrap_or_default()
@@ -152,22 +152,22 @@ fn resource(served: &Served) -> String {
     }
 }
 
-/// The token endpoint (RFC 6749, sections 4.1.3, 5 and 6), or what the row has in its place.
-pub(crate) async fn token(served: &Served, form: &Form, headers: &HeaderMap) -> Response {
+/// The token endpoint (RFC 6749, sections 4.1.3, 5 and 6), or the reply of the scenario's first matching rule.
+pub(crate) async fn token(served: &ServedScenario, form: &Form, headers: &HeaderMap) -> Response {
     let endpoint = &served.scenario.token;
     let field = |name: &str| form.get(name).map(String::as_str);
     let (grant_type, refresh_token) = (field("grant_type"), field("refresh_token"));
     let rules = &endpoint.respond;
-    let rule = served.ruled(Target::Token, rules, refresh_token, grant_type, "/token");
+    let rule = served.matching_reply(Target::Token, rules, refresh_token, grant_type, "/token");
     if let Some(reply) = rule {
-        return reply::send(reply, &served.places).await;
+        return reply::send(reply, &served.urls).await;
     }
     let granted = match (grant_type, refresh_token) {
-        (Some("refresh_token"), Some(refresh_token)) => client(served, form, headers)
+        (Some("refresh_token"), Some(refresh_token)) => authenticate_client(served, form, headers)
             .and_then(|_| served.refresh(refresh_token).ok_or("invalid_grant"))
             .map(|grant| (grant, None)),
-        (Some("authorization_code"), _) => client(served, form, headers)
-            .and_then(|client_id| exchange(served, form, client_id.as_deref())),
+        (Some("authorization_code"), _) => authenticate_client(served, form, headers)
+            .and_then(|client_id| exchange_code(served, form, client_id.as_deref())),
         (None, _) | (Some("refresh_token"), None) => Err("invalid_request"),
         (Some(_), _) => Err("unsupported_grant_type"),
     };
@@ -189,16 +189,16 @@ pub(crate) async fn token(served: &Served, form: &Form, headers: &HeaderMap) -> 
             }
             reply::json(StatusCode::OK, &granted)
         }
-        Err(error) => refused(error),
+        Err(error) => oauth_error(error),
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-/// The tokens for a code, and their scope.
-fn exchange(
-    served: &Served,
+/// Exchanges a code for tokens. Returns them with their scope.
+fn exchange_code(
+    served: &ServedScenario,
     form: &Form,
     client_id: Option<&str>,
 ) -> Result<(Grant, Option<String>), &'static str> {
@@ -206,13 +206,13 @@ fn exchange(
     let (Some(code), Some(verifier)) = (field("code"), field("code_verifier")) else {
         return Err("invalid_request");
     };
-    let code = served.take_code(code).ok_or("invalid_grant")?;
+    let code = served.redeem_code(code).ok_or("invalid_grant")?;
     // RFC 7636, section 4.6.
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
-    let is_its = client_id == Some(&code.client_id)
+    let matches_request = client_id == Some(&code.client_id)
         && field("redirect_uri") == Some(&code.redirect_uri)
         && challenge == code.challenge;
-    if !is_its {
+    if !matches_request {
         return Err("invalid_grant");
     }
     if field("resource") != Some(&code.resource) {
@@ -221,15 +221,16 @@ fn exchange(
     Ok((served.grant(), code.scope))
 }
 
-/// Which client it is, where it says so (RFC 6749, section 2.3): one with a secret must have it, and send it in a way that it may.
-fn client(
-    served: &Served,
+/// The id of the client, if the request contains one (RFC 6749, section 2.3). A client that has a secret must send it, by a method
+/// that the server allows.
+fn authenticate_client(
+    served: &ServedScenario,
     form: &Form,
     headers: &HeaderMap,
 ) -> Result<Option<String>, &'static str> {
     let (id, secret, method) = match headers.get(AUTHORIZATION) {
         Some(header) => {
-            let (id, secret) = basic(header).ok_or("invalid_client")?;
+            let (id, secret) = basic_credentials(header).ok_or("invalid_client")?;
             (Some(id), Some(secret), "client_secret_basic")
         }
         None => (
@@ -245,7 +246,7 @@ fn client(
     };
     let issued_secret = issued("client_secret");
     let (stored, configured) = (&served.scenario.stored, &served.scenario.configured);
-    let known = match &id {
+    let known_secret = match &id {
         Some(id) if *id == registered_id(served) => {
             let stored = stored
                 .as_ref()
@@ -258,50 +259,50 @@ fn client(
             .map(|client| client.client_secret.as_deref()),
         None => None,
     };
-    let known = match (known, &secret) {
-        (Some(Some(known)), _) => known,
-        // A public client has no secret: this one is somebody else's.
+    let known_secret = match (known_secret, &secret) {
+        (Some(Some(known_secret)), _) => known_secret,
+        // A public client has no secret, so this one cannot be right.
         (Some(None), Some(_)) => return Err("invalid_client"),
         (Some(None), None) | (None, _) => return Ok(id),
     };
-    // One that is told to send none has a secret all the same.
-    let its_method = issued("token_endpoint_auth_method")
-        .filter(|method| Some(known) == issued_secret && *method != "none");
+    // A client that was registered with the method `none` and a secret can use any supported method.
+    let required_method = issued("token_endpoint_auth_method")
+        .filter(|method| Some(known_secret) == issued_secret && *method != "none");
     let is_allowed = match (
-        its_method,
+        required_method,
         &metadata_document(served)["token_endpoint_auth_methods_supported"],
     ) {
-        (Some(its), _) => its == method,
+        (Some(required), _) => required == method,
         (None, Value::Array(supported)) => supported.iter().any(|supported| supported == method),
-        // RFC 8414, section 2.
+        // The default of RFC 8414, section 2.
         (None, _) => method == "client_secret_basic",
     };
-    match is_allowed && secret.as_deref() == Some(known) {
+    match is_allowed && secret.as_deref() == Some(known_secret) {
         true => Ok(id),
         false => Err("invalid_client"),
     }
 }
 
-/// The id and the secret of a `Basic` header, each encoded as in a form (RFC 6749, section 2.3.1).
-fn basic(header: &HeaderValue) -> Option<(String, String)> {
+/// The client id and secret of a `Basic` header. Each is form-encoded (RFC 6749, section 2.3.1).
+fn basic_credentials(header: &HeaderValue) -> Option<(String, String)> {
     let encoded = header.to_str().ok()?.strip_prefix("Basic ")?;
     let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
     let (id, secret) = text.split_once(':')?;
-    let decoded = |text: &str| {
+    let decode = |text: &str| {
         let pair = format!("={text}");
         let mut pairs = form_urlencoded::parse(pair.as_bytes());
         pairs.next().map(|(_, value)| value.into_owned())
     };
-    Some((decoded(id)?, decoded(secret)?))
+    Some((decode(id)?, decode(secret)?))
 }
 
-/// Dynamic registration (RFC 7591): everyone is the same client, a public one unless the row says otherwise.
-pub(crate) async fn register(served: &Served, metadata: Option<Value>) -> Response {
+/// Dynamic registration (RFC 7591). Every client gets the same id, and is a public client unless the scenario changes that.
+pub(crate) async fn register(served: &ServedScenario, metadata: Option<Value>) -> Response {
     if let Some(reply) = &served.scenario.authorization.register {
-        return reply::send(reply, &served.places).await;
+        return reply::send(reply, &served.urls).await;
     }
     let Some(Value::Object(mut client)) = metadata else {
-        return refusal(StatusCode::BAD_REQUEST, "invalid_client_metadata");
+        return error_response(StatusCode::BAD_REQUEST, "invalid_client_metadata");
     };
     let redirect_uris = client.get("redirect_uris").and_then(Value::as_array);
     let redirect_uris: Vec<String> = redirect_uris
@@ -310,33 +311,34 @@ pub(crate) async fn register(served: &Served, metadata: Option<Value>) -> Respon
         .filter_map(|uri| Some(uri.as_str()?.to_owned()))
         .collect();
     if redirect_uris.is_empty() {
-        return refusal(StatusCode::BAD_REQUEST, "invalid_redirect_uri");
+        return error_response(StatusCode::BAD_REQUEST, "invalid_redirect_uri");
     }
     served.register(redirect_uris);
-    client.insert("client_id".into(), json!(REGISTERED));
+    client.insert("client_id".into(), json!(REGISTERED_CLIENT_ID));
     client.insert("token_endpoint_auth_method".into(), json!("none"));
     let mut answer = Value::Object(client);
     let fields = &served.scenario.authorization.registered;
-    served.places.put_in(&mut answer, fields);
+    served.urls.set_fields(&mut answer, fields);
     reply::json(StatusCode::CREATED, &answer)
 }
 
-fn registered_id(served: &Served) -> &str {
+fn registered_id(served: &ServedScenario) -> &str {
     let fields = &served.scenario.authorization.registered;
     let id = fields.get("client_id").and_then(Value::as_str);
-    id.unwrap_or(REGISTERED)
+    id.unwrap_or(REGISTERED_CLIENT_ID)
 }
 
-/// Revokes a token (RFC 7009), or does what the row says. The answer is the same for a token that was never valid (section 2.2).
-pub(crate) async fn revoke(served: &Served, form: &Form, headers: &HeaderMap) -> Response {
+/// Revokes a token (RFC 7009), or sends the reply of the scenario's first matching rule. A token that was never valid gets the same
+/// answer (section 2.2).
+pub(crate) async fn revoke(served: &ServedScenario, form: &Form, headers: &HeaderMap) -> Response {
     let token = form.get("token").map(String::as_str);
     let rules = &served.scenario.authorization.revoke;
-    if let Some(reply) = served.ruled(Target::Other, rules, token, None, "/revoke") {
-        return reply::send(reply, &served.places).await;
+    if let Some(reply) = served.matching_reply(Target::Other, rules, token, None, "/revoke") {
+        return reply::send(reply, &served.urls).await;
     }
-    match (client(served, form, headers), token) {
-        (Err(error), _) => refused(error),
-        (Ok(_), None) => refused("invalid_request"),
+    match (authenticate_client(served, form, headers), token) {
+        (Err(error), _) => oauth_error(error),
+        (Ok(_), None) => oauth_error("invalid_request"),
         (Ok(_), Some(token)) => {
             served.revoke(token);
             reply::respond(StatusCode::OK, "")
@@ -344,15 +346,15 @@ pub(crate) async fn revoke(served: &Served, form: &Form, headers: &HeaderMap) ->
     }
 }
 
-/// RFC 6749, section 5.2.
-fn refused(error: &str) -> Response {
+/// An error response of the token endpoint (RFC 6749, section 5.2).
+fn oauth_error(error: &str) -> Response {
     let status = match error {
         "invalid_client" => StatusCode::UNAUTHORIZED,
         _ => StatusCode::BAD_REQUEST,
     };
-    refusal(status, error)
+    error_response(status, error)
 }
 
-fn refusal(status: StatusCode, error: &str) -> Response {
+fn error_response(status: StatusCode, error: &str) -> Response {
     reply::json(status, &json!({ "error": error }))
 }

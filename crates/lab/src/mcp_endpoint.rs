@@ -1,4 +1,4 @@
-//! The one MCP endpoint of Streamable HTTP, which every row with `mcp` sets up as it likes.
+//! The MCP endpoint of a scenario over Streamable HTTP: rules, authorization, and the transport around the protocol's answers.
 
 use axum::http::header::{ALLOW, HeaderValue, WWW_AUTHENTICATE};
 use axum::http::{Method, StatusCode};
@@ -8,40 +8,44 @@ use serde_json::Value;
 use crate::protocol::{Answer, Protocol, error, method};
 use crate::reply;
 use crate::scenario::McpEndpoint;
-use crate::served::{Served, Target};
+use crate::served::{ServedScenario, Target};
 
-/// A request to the endpoint, as far as it matters here.
-pub(crate) struct Asked<'a> {
+/// The parts of an HTTP request that the endpoint looks at.
+pub(crate) struct McpRequest<'a> {
     pub(crate) http_method: &'a Method,
-    /// The path beneath `/NAME`.
+    /// The path below `/NAME`.
     pub(crate) path: &'a str,
     pub(crate) token: Option<&'a str>,
-    /// The body, if it is JSON.
+    /// The body, if it is valid JSON.
     pub(crate) message: Option<&'a Value>,
 }
 
-pub(crate) async fn answer(served: &Served, mcp: &McpEndpoint, asked: Asked<'_>) -> Response {
-    let rpc_method = asked.message.and_then(method);
-    let rule = served.ruled(
+pub(crate) async fn answer(
+    served: &ServedScenario,
+    mcp: &McpEndpoint,
+    request: McpRequest<'_>,
+) -> Response {
+    let rpc_method = request.message.and_then(method);
+    let rule = served.matching_reply(
         Target::Mcp,
         &mcp.respond,
-        asked.token,
+        request.token,
         rpc_method,
-        asked.path,
+        request.path,
     );
     if let Some(reply) = rule {
-        return reply::send(reply, &served.places).await;
+        return reply::send(reply, &served.urls).await;
     }
-    if !served.serves(&mcp.serves, asked.token) {
+    if !served.accepts(&mcp.serves, request.token) {
         return match &mcp.unauthorized {
-            Some(reply) => reply::send(reply, &served.places).await,
-            None => challenge(served, asked.token),
+            Some(reply) => reply::send(reply, &served.urls).await,
+            None => challenge(served, request.token),
         };
     }
-    if asked.http_method == Method::DELETE {
+    if request.http_method == Method::DELETE {
         return reply::respond(StatusCode::OK, "");
     }
-    if asked.http_method != Method::POST {
+    if request.http_method != Method::POST {
         let mut response = reply::respond(StatusCode::METHOD_NOT_ALLOWED, "");
         let allowed = HeaderValue::from_static("POST, DELETE");
         response.headers_mut().insert(ALLOW, allowed);
@@ -52,11 +56,11 @@ pub(crate) async fn answer(served: &Served, mcp: &McpEndpoint, asked: Asked<'_>)
         version: mcp.protocol_version.as_deref(),
         tools: mcp.tools,
     };
-    let answered = match asked.message {
+    let answer = match request.message {
         Some(message) => protocol.answer(message),
         None => Answer::Malformed(error(&Value::Null, -32700, "Parse error")),
     };
-    match answered {
+    match answer {
         Answer::Nothing => reply::respond(StatusCode::ACCEPTED, ""),
         Answer::Message(message) => {
             let mut response = if mcp.sse {
@@ -84,9 +88,9 @@ pub(crate) async fn answer(served: &Served, mcp: &McpEndpoint, asked: Asked<'_>)
     }
 }
 
-/// The 401 of RFC 6750, section 3, with the metadata that RFC 9728, section 5.1, adds.
-fn challenge(served: &Served, token: Option<&str>) -> Response {
-    let prm = &served.places.prm;
+/// A 401 with the challenge of RFC 6750, section 3, and the metadata URL of RFC 9728, section 5.1.
+fn challenge(served: &ServedScenario, token: Option<&str>) -> Response {
+    let prm = &served.urls.prm;
     let challenge = match token {
         None => format!("Bearer resource_metadata=\"{prm}\""),
         Some(_) => format!("Bearer error=\"invalid_token\", resource_metadata=\"{prm}\""),

@@ -1,4 +1,4 @@
-//! What an MCP server answers, over whichever transport.
+//! The answers of an MCP server in each era of the protocol. It knows no transport and no authorization.
 
 use serde_json::{Map, Value, json};
 
@@ -6,10 +6,10 @@ use crate::scenario::Era;
 
 const LEGACY_VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 const MODERN_VERSION: &str = "2026-07-28";
-const VERSION_IN_META: &str = "io.modelcontextprotocol/protocolVersion";
-const SERVER_IN_META: &str = "io.modelcontextprotocol/serverInfo";
+const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const META_SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
-/// A server of MCP proper, without transport or authorization.
+/// An MCP server without transport or authorization.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Protocol<'a> {
     pub(crate) era: Era,
@@ -17,16 +17,16 @@ pub(crate) struct Protocol<'a> {
     pub(crate) tools: u32,
 }
 
-/// What a message is answered with.
+/// The answer to a message.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Answer {
-    /// A notification or a response: nothing.
+    /// No answer, because the message is a notification or a response.
     Nothing,
-    /// A result, or an error that only its JSON tells.
+    /// A result.
     Message(Value),
-    /// A request with a method that the era does not have; the error that says so.
+    /// The error for a request whose method the era does not have.
     UnknownMethod { modern: bool, message: Value },
-    /// Not a request that the era allows; the error that says so.
+    /// The error for a message that is not a valid request of the era.
     Malformed(Value),
 }
 
@@ -48,29 +48,29 @@ impl Protocol<'_> {
             return Answer::Nothing;
         };
         let params = &message["params"];
-        let asked = params["_meta"][VERSION_IN_META].as_str();
+        let requested = params["_meta"][META_PROTOCOL_VERSION].as_str();
         let modern = match self.era {
             Era::Legacy => false,
             Era::Modern => true,
-            Era::Both => asked.is_some() || method == "server/discover",
+            Era::Both => requested.is_some() || method == "server/discover",
         };
         let result = match (modern, method) {
-            (false, "initialize") => self.initialized(params),
+            (false, "initialize") => self.initialize_result(params),
             (false, "ping") => json!({}),
-            (false, "tools/list") => Value::Object(self.tools()),
+            (false, "tools/list") => Value::Object(self.tools_result()),
             (true, "server/discover" | "tools/list") => {
-                if let Some(refusal) = self.refuse_version(id, asked) {
-                    return Answer::Malformed(refusal);
+                if let Some(error) = self.version_error(id, requested) {
+                    return Answer::Malformed(error);
                 }
                 let mut fields = if method == "tools/list" {
-                    self.tools()
+                    self.tools_result()
                 } else {
-                    self.discovered()
+                    self.discover_result()
                 };
                 fields.insert("resultType".into(), json!("complete"));
                 fields.insert("ttlMs".into(), json!(0));
                 fields.insert("cacheScope".into(), json!("private"));
-                fields.insert("_meta".into(), json!({ SERVER_IN_META: server_info() }));
+                fields.insert("_meta".into(), json!({ META_SERVER_INFO: server_info() }));
                 Value::Object(fields)
             }
             _ => {
@@ -81,11 +81,11 @@ impl Protocol<'_> {
         Answer::Message(json!({ "jsonrpc": "2.0", "id": id, "result": result }))
     }
 
-    fn initialized(self, params: &Value) -> Value {
-        let asked = params["protocolVersion"].as_str();
+    fn initialize_result(self, params: &Value) -> Value {
+        let requested = params["protocolVersion"].as_str();
         let known = LEGACY_VERSIONS
             .into_iter()
-            .find(|known| asked == Some(known));
+            .find(|known| requested == Some(known));
         let version = self.version.unwrap_or(known.unwrap_or(LEGACY_VERSIONS[0]));
         json!({
             "protocolVersion": version,
@@ -98,28 +98,28 @@ impl Protocol<'_> {
         self.version.unwrap_or(MODERN_VERSION)
     }
 
-    /// A modern request names its version each time, and one that the server has.
-    fn refuse_version(self, id: &Value, asked: Option<&str>) -> Option<Value> {
-        let Some(asked) = asked else {
-            let text = format!("Invalid params: `_meta` has no `{VERSION_IN_META}`");
+    /// The error for a modern request that names no protocol version, or one that the server does not support.
+    fn version_error(self, id: &Value, requested: Option<&str>) -> Option<Value> {
+        let Some(requested) = requested else {
+            let text = format!("Invalid params: `_meta` has no `{META_PROTOCOL_VERSION}`");
             return Some(error(id, -32602, &text));
         };
-        (asked != self.modern_version()).then(|| {
-            let mut refusal = error(id, -32022, "Unsupported protocol version");
-            refusal["error"]["data"] =
-                json!({ "supported": [self.modern_version()], "requested": asked });
-            refusal
+        (requested != self.modern_version()).then(|| {
+            let mut unsupported = error(id, -32022, "Unsupported protocol version");
+            unsupported["error"]["data"] =
+                json!({ "supported": [self.modern_version()], "requested": requested });
+            unsupported
         })
     }
 
-    fn discovered(self) -> Map<String, Value> {
+    fn discover_result(self) -> Map<String, Value> {
         let mut fields = Map::new();
         fields.insert("supportedVersions".into(), json!([self.modern_version()]));
         fields.insert("capabilities".into(), json!({ "tools": {} }));
         fields
     }
 
-    fn tools(self) -> Map<String, Value> {
+    fn tools_result(self) -> Map<String, Value> {
         let tool = |number: u32| {
             json!({
                 "name": format!("tool-{number}"),
@@ -152,10 +152,10 @@ mod tests {
         json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params })
     }
 
-    fn modern(method: &str) -> Value {
+    fn modern_request(method: &str) -> Value {
         request(
             method,
-            json!({ "_meta": { VERSION_IN_META: MODERN_VERSION } }),
+            json!({ "_meta": { META_PROTOCOL_VERSION: MODERN_VERSION } }),
         )
     }
 
@@ -167,32 +167,32 @@ mod tests {
     }
 
     #[test]
-    fn initialize_echoes_a_known_version_and_offers_its_own_for_others() {
-        for (asked, given) in [
+    fn initialize_returns_the_requested_version_or_the_latest_one() {
+        for (requested, offered) in [
             ("2024-11-05", "2024-11-05"),
             ("2025-06-18", "2025-06-18"),
             ("2025-11-25", "2025-11-25"),
             ("2099-01-01", "2025-11-25"),
         ] {
-            let message = request("initialize", json!({ "protocolVersion": asked }));
+            let message = request("initialize", json!({ "protocolVersion": requested }));
             let answer = result(server(Era::Legacy).answer(&message));
-            assert_eq!(answer["protocolVersion"], given);
+            assert_eq!(answer["protocolVersion"], offered);
         }
     }
 
     #[test]
-    fn each_era_has_its_own_methods() {
+    fn each_era_has_its_methods() {
         use Era::{Both, Legacy, Modern};
         let initialize = request("initialize", json!({ "protocolVersion": "2025-11-25" }));
         for (era, message, known) in [
             (Legacy, &initialize, true),
             (Modern, &initialize, false),
             (Both, &initialize, true),
-            (Legacy, &modern("server/discover"), false),
-            (Modern, &modern("server/discover"), true),
-            (Both, &modern("server/discover"), true),
+            (Legacy, &modern_request("server/discover"), false),
+            (Modern, &modern_request("server/discover"), true),
+            (Both, &modern_request("server/discover"), true),
             (Legacy, &request("ping", json!({})), true),
-            (Modern, &modern("ping"), false),
+            (Modern, &modern_request("ping"), false),
             (Legacy, &request("prompts/list", json!({})), false),
         ] {
             let answer = server(era).answer(message);
@@ -202,11 +202,11 @@ mod tests {
     }
 
     #[test]
-    fn modern_results_carry_the_modern_fields() {
-        let answer = result(server(Era::Modern).answer(&modern("server/discover")));
+    fn modern_results_have_the_modern_fields() {
+        let answer = result(server(Era::Modern).answer(&modern_request("server/discover")));
         assert_eq!(answer["supportedVersions"], json!([MODERN_VERSION]));
-        assert_eq!(answer["_meta"][SERVER_IN_META]["name"], "mcp-startup-lab");
-        let answer = result(server(Era::Both).answer(&modern("tools/list")));
+        assert_eq!(answer["_meta"][META_SERVER_INFO]["name"], "mcp-startup-lab");
+        let answer = result(server(Era::Both).answer(&modern_request("tools/list")));
         assert_eq!(answer["tools"].as_array().unwrap().len(), 2);
         assert_eq!(answer["resultType"], "complete");
         let answer = result(server(Era::Both).answer(&request("tools/list", json!({}))));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_modern_request_names_a_version_that_the_server_has() {
+    fn modern_requests_need_a_supported_version() {
         let code = |answer| match answer {
             Answer::Malformed(message) => message["error"]["code"].as_i64(),
             other => panic!("not refused: {other:?}"),
@@ -225,11 +225,14 @@ mod tests {
             version: Some("2099-01-01"),
             ..server(Era::Modern)
         };
-        assert_eq!(code(other.answer(&modern("server/discover"))), Some(-32022));
+        assert_eq!(
+            code(other.answer(&modern_request("server/discover"))),
+            Some(-32022)
+        );
     }
 
     #[test]
-    fn notifications_and_responses_are_not_answered() {
+    fn notifications_and_responses_get_no_answer() {
         let notification = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
         let response = json!({ "jsonrpc": "2.0", "id": 1, "result": {} });
         assert_eq!(server(Era::Legacy).answer(&notification), Answer::Nothing);

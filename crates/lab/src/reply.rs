@@ -1,4 +1,4 @@
-//! How a reply of a row becomes an HTTP response.
+//! HTTP responses: builds them, and sends the replies of scenarios with their delays, hangs and endless bodies.
 
 use std::convert::Infallible;
 use std::panic::resume_unwind;
@@ -13,38 +13,40 @@ use futures::stream;
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use crate::scenario::{Body, Places, Reply};
+use crate::scenario::{Body, Reply, ScenarioUrls};
 
-const JUNK: Bytes = Bytes::from_static(&[b'a'; 64 * 1024]);
-const BETWEEN_LETTERS: Duration = Duration::from_millis(100);
+/// A piece of a long body.
+const CHUNK: Bytes = Bytes::from_static(&[b'a'; 64 * 1024]);
+/// The pause between two chunks of an endless body.
+const ENDLESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Sends what the row says, when it says, if it says so.
-pub(crate) async fn send(reply: &Reply, places: &Places) -> Response {
+/// The response for a scenario's reply, after its delay. Never returns if the reply hangs.
+pub(crate) async fn send(reply: &Reply, urls: &ScenarioUrls) -> Response {
     tokio::time::sleep(Duration::from_millis(reply.delay_ms)).await;
     if reply.hang {
         return std::future::pending().await;
     }
     if reply.close {
-        // Unwinding, with no message, the task that serves this connection is how one is closed beneath axum.
+        // Axum cannot close a connection, so end the task that serves it. `resume_unwind` prints no panic message.
         resume_unwind(Box::new("the row closes the connection"));
     }
     let event_stream = reply.content_type.as_deref() == Some("text/event-stream");
-    let (usual_type, body) = match &reply.body {
+    let (default_type, body) = match &reply.body {
         Body::Empty => (None, HttpBody::empty()),
-        Body::Text(text) => (Some("text/plain"), HttpBody::from(places.fill(text))),
+        Body::Text(text) => (Some("text/plain"), HttpBody::from(urls.fill(text))),
         Body::Json(value) => {
-            let text = places.fill_json(value).to_string();
+            let text = urls.fill_json(value).to_string();
             (Some("application/json"), HttpBody::from(text))
         }
         Body::Form(fields) => {
-            let fields = fields.iter().map(|(key, value)| (key, places.fill(value)));
+            let fields = fields.iter().map(|(key, value)| (key, urls.fill(value)));
             let text = Serializer::new(String::new()).extend_pairs(fields).finish();
             (
                 Some("application/x-www-form-urlencoded"),
                 HttpBody::from(text),
             )
         }
-        Body::Bytes(count) => (Some("application/json"), junk(*count)),
+        Body::Bytes(count) => (Some("application/json"), json_string(*count)),
         Body::Endless => (Some("application/json"), endless(event_stream)),
     };
     let status = match (reply.status, &reply.redirect) {
@@ -55,11 +57,11 @@ pub(crate) async fn send(reply: &Reply, places: &Places) -> Response {
     let mut response = respond(status, body);
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(&places.fill(value)) {
+        if let Ok(value) = HeaderValue::from_str(&urls.fill(value)) {
             headers.insert(name, value);
         }
     };
-    if let Some(content_type) = reply.content_type.as_deref().or(usual_type) {
+    if let Some(content_type) = reply.content_type.as_deref().or(default_type) {
         set(CONTENT_TYPE, content_type);
     }
     if let Some(location) = &reply.redirect {
@@ -73,14 +75,14 @@ pub(crate) async fn send(reply: &Reply, places: &Places) -> Response {
     response
 }
 
-/// A response with this status, nothing else.
+/// A response with a status and a body, without headers.
 pub(crate) fn respond(status: StatusCode, body: impl Into<HttpBody>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response
 }
 
-/// A response of JSON.
+/// A JSON response.
 pub(crate) fn json(status: StatusCode, value: &Value) -> Response {
     typed(status, "application/json", value.to_string())
 }
@@ -93,15 +95,15 @@ pub(crate) fn typed(status: StatusCode, content_type: &'static str, body: String
     response
 }
 
-/// A JSON string of exactly so many bytes, quotes included.
-fn junk(count: u64) -> HttpBody {
+/// A JSON string of exactly this many bytes, including the quotes.
+fn json_string(count: u64) -> HttpBody {
     let chunks = stream::unfold((0, count), |(sent, count)| async move {
         let chunk = match count - sent {
             0 => return None,
             _ if sent == 0 => Bytes::from_static(b"\""),
             1 => Bytes::from_static(b"\""),
-            left => JUNK.slice(
-                ..JUNK
+            left => CHUNK.slice(
+                ..CHUNK
                     .len()
                     .min(usize::try_from(left - 1).unwrap_or(usize::MAX)),
             ),
@@ -112,6 +114,7 @@ fn junk(count: u64) -> HttpBody {
     HttpBody::from_stream(chunks)
 }
 
+/// A JSON string or, for an event stream, comments that never end.
 fn endless(event_stream: bool) -> HttpBody {
     let (first, next) = if event_stream {
         (": wait\n\n", ": wait\n\n")
@@ -120,7 +123,7 @@ fn endless(event_stream: bool) -> HttpBody {
     };
     let chunks = stream::unfold(first, move |chunk| async move {
         if chunk != first || event_stream {
-            tokio::time::sleep(BETWEEN_LETTERS).await;
+            tokio::time::sleep(ENDLESS_INTERVAL).await;
         }
         Some((
             Ok::<_, Infallible>(Bytes::from_static(chunk.as_bytes())),

@@ -1,4 +1,6 @@
-//! A scenario while it is served: the tokens that are good by now, and what has come in.
+//! The state of a scenario while a lab serves it: which tokens and codes are valid, and which requests it has received.
+//!
+//! It knows no HTTP. The endpoints read and change it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,12 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::scenario::{Body, Places, Reply, Rule, Scenario, Serves};
+use crate::scenario::{Body, Reply, Rule, Scenario, ScenarioUrls, Serves};
 
-/// How many requests are kept for each scenario.
-const REQUESTS_KEPT: usize = 1000;
+/// The number of requests that a scenario remembers.
+const MAX_RECORDED_REQUESTS: usize = 1000;
 
-/// Which of a scenario's servers a request came to.
+/// Which part of a scenario received a request.
 ///
 /// ```
 /// assert_eq!(serde_json::to_string(&mcp_startup_lab::Target::Mcp).unwrap(), r#""mcp""#);
@@ -21,15 +23,15 @@ const REQUESTS_KEPT: usize = 1000;
 pub enum Target {
     /// The MCP endpoint.
     Mcp,
-    /// A discovery document, whether there is one or not.
+    /// A discovery document, whether it exists or not.
     Discovery,
     /// The token endpoint.
     Token,
-    /// Anything else: authorization, registration, revocation, a page.
+    /// Anything else: authorization, registration, revocation or a page.
     Other,
 }
 
-/// A request that came in.
+/// A request that a scenario received.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -43,74 +45,76 @@ pub enum Target {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedRequest {
-    /// Where it came to.
+    /// The part of the scenario that received it.
     pub to: Target,
     /// The HTTP method.
     pub method: String,
-    /// The `Host` header, to tell one origin from another.
+    /// The `Host` header, to distinguish origins.
     pub host: Option<String>,
     /// The path.
     pub path: String,
-    /// The JSON-RPC method, at the MCP endpoint.
+    /// The JSON-RPC method, if the MCP endpoint received the request.
     pub rpc_method: Option<String>,
-    /// The bearer token; at the token endpoint the refresh token, and where tokens are revoked that token: `none`, `blank`, the
-    /// lab's token, or `unlisted` for one that the row does not know, which may be real and is not kept.
+    /// The bearer token. At the token endpoint, the refresh token. At the revocation endpoint, the token to revoke.
+    ///
+    /// The value is `none`, `blank`, the token itself if the scenario names or grants it, or `unlisted` for any other token. An unlisted token
+    /// might be real, so the lab does not keep it.
     pub token: String,
-    /// Those of what came to the authorization server that are no secrets: `client_id`, `code_challenge_method`, `grant_type`,
-    /// `prompt`, `redirect_uri`, `resource`, `response_type`, `scope`, `token_type_hint`.
+    /// The parameters that are not secrets, if the authorization server received the request: `client_id`,
+    /// `code_challenge_method`, `grant_type`, `prompt`, `redirect_uri`, `resource`, `response_type`, `scope`, `token_type_hint`.
     pub parameters: BTreeMap<String, String>,
 }
 
-/// One scenario of a running lab.
+/// A scenario of a running lab.
 #[derive(Debug)]
-pub(crate) struct Served {
+pub(crate) struct ServedScenario {
     pub(crate) scenario: Scenario,
-    pub(crate) places: Places,
+    pub(crate) urls: ScenarioUrls,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     requests: VecDeque<RecordedRequest>,
-    /// Every token that may be named in a record.
-    known: BTreeSet<String>,
+    /// The tokens that the scenario names or has granted. Only these appear in recorded requests.
+    listed_tokens: BTreeSet<String>,
     access_tokens: BTreeSet<String>,
     refresh_tokens: BTreeSet<String>,
     used_refresh_tokens: BTreeSet<String>,
     revoked_tokens: BTreeSet<String>,
-    /// The codes that were given to users.
-    codes: BTreeMap<String, Code>,
+    /// The authorization codes that were issued and not yet redeemed.
+    codes: BTreeMap<String, AuthorizationCode>,
     used_codes: BTreeSet<String>,
-    /// Those of the clients that were registered.
+    /// The redirect URIs of the registered clients.
     redirect_uris: BTreeSet<String>,
     grants: u32,
-    /// How often each rule has answered.
+    /// How many requests each rule has answered, by endpoint and position.
     answered: BTreeMap<(Target, usize), u32>,
 }
 
-/// What a code is good for.
+/// The authorization request that a code was issued for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Code {
+pub(crate) struct AuthorizationCode {
     pub(crate) client_id: String,
     pub(crate) redirect_uri: String,
-    /// The PKCE challenge, by S256.
+    /// The PKCE challenge (S256).
     pub(crate) challenge: String,
     pub(crate) resource: String,
     pub(crate) scope: Option<String>,
 }
 
-/// What a refresh gives, or a code.
+/// The tokens that a refresh or a code yields.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) access_token: String,
     pub(crate) refresh_token: Option<String>,
 }
 
-impl Served {
+impl ServedScenario {
     pub(crate) fn new(scenario: Scenario, base: &str) -> Self {
         let state = State {
             requests: VecDeque::new(),
-            known: tokens_named(&scenario),
+            listed_tokens: tokens_of(&scenario),
             access_tokens: BTreeSet::new(),
             refresh_tokens: scenario.token.accepts.iter().cloned().collect(),
             used_refresh_tokens: BTreeSet::new(),
@@ -122,7 +126,7 @@ impl Served {
             answered: BTreeMap::new(),
         };
         Self {
-            places: Places::new(base, &scenario.name),
+            urls: ScenarioUrls::new(base, &scenario.name),
             scenario,
             state: Mutex::new(state),
         }
@@ -136,23 +140,23 @@ impl Served {
         self.state().requests.iter().cloned().collect()
     }
 
-    /// Keeps the request, whose `token` may be one that must not be kept.
+    /// Records the request. The token itself is recorded only if it is listed.
     pub(crate) fn record(&self, mut request: RecordedRequest, token: Option<&str>) {
         let mut state = self.state();
         request.token = match token {
             None => "none".into(),
             Some(token) if token.trim().is_empty() => "blank".into(),
-            Some(token) if state.known.contains(token) => token.into(),
+            Some(token) if state.listed_tokens.contains(token) => token.into(),
             Some(_) => "unlisted".into(),
         };
-        if state.requests.len() == REQUESTS_KEPT {
+        if state.requests.len() == MAX_RECORDED_REQUESTS {
             state.requests.pop_front();
         }
         state.requests.push_back(request);
     }
 
-    /// The reply of the first rule that matches, which thereby has answered once more.
-    pub(crate) fn ruled<'a>(
+    /// The reply of the first rule that matches the request. Counts as one answer of that rule.
+    pub(crate) fn matching_reply<'a>(
         &self,
         target: Target,
         rules: &'a [Rule],
@@ -171,15 +175,15 @@ impl Served {
         Some(&rule.reply)
     }
 
-    /// Whether the MCP endpoint serves one who sends this token.
-    pub(crate) fn serves(&self, serves: &Serves, token: Option<&str>) -> bool {
+    /// Whether the MCP endpoint accepts a request with this token.
+    pub(crate) fn accepts(&self, serves: &Serves, token: Option<&str>) -> bool {
         match serves {
             Serves::Open => true,
             Serves::Tokens(tokens) => token.is_some_and(|token| {
                 let state = self.state();
-                let is_good =
-                    tokens.iter().any(|good| good == token) || state.access_tokens.contains(token);
-                is_good && !state.revoked_tokens.contains(token)
+                let is_valid = tokens.iter().any(|listed| listed == token)
+                    || state.access_tokens.contains(token);
+                is_valid && !state.revoked_tokens.contains(token)
             }),
         }
     }
@@ -194,28 +198,28 @@ impl Served {
         self.state().redirect_uris.contains(redirect_uri)
     }
 
-    /// A new code.
-    pub(crate) fn give_code(&self, good_for: Code) -> String {
+    /// Issues a code for an authorization request.
+    pub(crate) fn issue_code(&self, request: AuthorizationCode) -> String {
         let mut state = self.state();
         let number = state.codes.len() + state.used_codes.len() + 1;
         let code = format!("fresh-code-{number}");
-        state.codes.insert(code.clone(), good_for);
+        state.codes.insert(code.clone(), request);
         code
     }
 
-    /// What a code is good for, once. One that comes again revokes everything (RFC 6749, section 4.1.2).
-    pub(crate) fn take_code(&self, code: &str) -> Option<Code> {
+    /// Redeems a code. A code that is used twice revokes all granted tokens (RFC 6749, section 4.1.2).
+    pub(crate) fn redeem_code(&self, code: &str) -> Option<AuthorizationCode> {
         let mut state = self.state();
         if state.used_codes.contains(code) {
             state.refresh_tokens.clear();
             state.access_tokens.clear();
         }
-        let good_for = state.codes.remove(code)?;
+        let request = state.codes.remove(code)?;
         state.used_codes.insert(code.to_owned());
-        Some(good_for)
+        Some(request)
     }
 
-    /// A new access token and a new refresh token.
+    /// Grants a new access token and a new refresh token.
     pub(crate) fn grant(&self) -> Grant {
         let mut state = self.state();
         let access_token = state.new_access_token();
@@ -226,7 +230,7 @@ impl Served {
         }
     }
 
-    /// From now on the token is worth nothing, and with a refresh token no token that was granted.
+    /// Revokes a token. A refresh token takes all granted access tokens with it (RFC 7009, section 2.1).
     pub(crate) fn revoke(&self, token: &str) {
         let mut state = self.state();
         if state.refresh_tokens.remove(token) {
@@ -235,7 +239,7 @@ impl Served {
         state.revoked_tokens.insert(token.to_owned());
     }
 
-    /// A new access token for a good refresh token.
+    /// Grants a new access token for a valid refresh token. With rotation, a used refresh token revokes all granted tokens.
     pub(crate) fn refresh(&self, refresh_token: &str) -> Option<Grant> {
         let mut state = self.state();
         if state.used_refresh_tokens.contains(refresh_token) {
@@ -263,22 +267,22 @@ impl State {
     fn new_access_token(&mut self) -> String {
         self.grants += 1;
         let token = format!("fresh-token-{}", self.grants);
-        self.known.insert(token.clone());
+        self.listed_tokens.insert(token.clone());
         self.access_tokens.insert(token.clone());
         token
     }
 
-    /// One that goes with the last access token.
+    /// The refresh token that belongs to the last access token.
     fn new_refresh_token(&mut self) -> String {
         let token = format!("fresh-refresh-{}", self.grants);
-        self.known.insert(token.clone());
+        self.listed_tokens.insert(token.clone());
         self.refresh_tokens.insert(token.clone());
         token
     }
 }
 
-/// The tokens that a row names, and that are therefore no secrets.
-fn tokens_named(scenario: &Scenario) -> BTreeSet<String> {
+/// The tokens that a scenario names. They are public, so the lab can record them.
+fn tokens_of(scenario: &Scenario) -> BTreeSet<String> {
     let mut named: BTreeSet<String> = scenario.token.accepts.iter().cloned().collect();
     if let Some(stored) = &scenario.stored {
         named.extend(stored.access_token.clone());
@@ -317,42 +321,45 @@ mod tests {
     use super::*;
     use crate::scenario::{TokenEndpoint, scenarios};
 
-    fn served(rotates: bool) -> Served {
+    fn served_scenario(rotates: bool) -> ServedScenario {
         let mut scenario = scenarios()[0].clone();
         scenario.token = TokenEndpoint {
             rotates,
             ..Default::default()
         };
-        Served::new(scenario, "http://127.0.0.1:9")
+        ServedScenario::new(scenario, "http://127.0.0.1:9")
     }
 
-    fn good(served: &Served, token: &str) -> bool {
-        served.serves(&Serves::Tokens(vec![]), Some(token))
+    fn is_accepted(served: &ServedScenario, token: &str) -> bool {
+        served.accepts(&Serves::Tokens(vec![]), Some(token))
     }
 
     #[test]
-    fn a_refresh_token_that_does_not_rotate_is_good_again_and_again() {
-        let served = served(false);
+    fn refresh_token_without_rotation_stays_valid() {
+        let served = served_scenario(false);
         for number in 1..=2 {
             let grant = served.refresh("good-refresh").unwrap();
             assert_eq!(grant.access_token, format!("fresh-token-{number}"));
             assert_eq!(grant.refresh_token, None);
-            assert!(good(&served, &grant.access_token));
+            assert!(is_accepted(&served, &grant.access_token));
         }
         assert_eq!(served.refresh("another"), None);
-        assert!(good(&served, "fresh-token-1"), "a guess revokes nothing");
+        assert!(
+            is_accepted(&served, "fresh-token-1"),
+            "an unknown refresh token revokes nothing"
+        );
     }
 
     #[test]
-    fn a_used_refresh_token_that_comes_again_revokes_everything() {
-        let served = served(true);
+    fn reused_refresh_token_revokes_everything() {
+        let served = served_scenario(true);
         let first = served.refresh("good-refresh").unwrap();
         let second = served
             .refresh(first.refresh_token.as_deref().unwrap())
             .unwrap();
-        assert!(good(&served, &second.access_token));
+        assert!(is_accepted(&served, &second.access_token));
         assert_eq!(served.refresh("good-refresh"), None);
-        assert!(!good(&served, &second.access_token));
+        assert!(!is_accepted(&served, &second.access_token));
         assert_eq!(
             served.refresh(second.refresh_token.as_deref().unwrap()),
             None
@@ -360,8 +367,8 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_last_thousand_requests_are_kept_and_no_unknown_token() {
-        let served = served(false);
+    fn only_the_last_thousand_requests_and_no_unlisted_tokens_are_recorded() {
+        let served = served_scenario(false);
         for number in 0..1010 {
             let request = RecordedRequest {
                 to: Target::Mcp,
@@ -380,24 +387,24 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_has_answered_often_enough_matches_no_more() {
-        let served = served(false);
+    fn rule_stops_matching_after_its_limit() {
+        let served = served_scenario(false);
         let rules: Vec<Rule> = serde_json::from_str(
             r#"[{ "when": { "token": "any" }, "times": 2, "reply": { "status": 503 } },
                 { "when": { "token": "none", "path": "/mcp" }, "reply": { "status": 401 } }]"#,
         )
         .unwrap();
         let status = |token| {
-            let reply = served.ruled(Target::Mcp, &rules, token, None, "/mcp");
+            let reply = served.matching_reply(Target::Mcp, &rules, token, None, "/mcp");
             reply.map(|reply| reply.status.unwrap())
         };
-        let got = [
+        let statuses = [
             status(Some("a")),
             status(None),
             status(Some("b")),
             status(Some("a")),
             status(None),
         ];
-        assert_eq!(got, [Some(503), Some(401), Some(503), None, Some(401)]);
+        assert_eq!(statuses, [Some(503), Some(401), Some(503), None, Some(401)]);
     }
 }

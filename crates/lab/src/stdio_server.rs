@@ -1,4 +1,4 @@
-//! The stdio half: a program's stdin and stdout.
+//! A scenario's program: speaks MCP on stdin and stdout and performs the scenario's steps. It knows no HTTP.
 
 use std::io::{self, BufRead, Write};
 use std::sync::mpsc;
@@ -11,14 +11,14 @@ use tokio::sync::oneshot;
 use crate::protocol::{Answer, Protocol, error, method};
 use crate::scenario::{StdioBehaviour, Step};
 
-/// How long what was read before stdin closed may still be answered.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// What a program exits with that could not say its last words.
+/// How long the program can still answer earlier messages after stdin has closed.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// The exit code if stdout or stderr cannot be written.
 const FAILURE: u8 = 1;
 
-/// Speaks MCP on this process's stdin and stdout, line by line, as the behaviour says, until stdin closes or the behaviour ends it.
+/// Speaks MCP on this process's stdin and stdout, line by line, until stdin closes or a step exits. Returns the exit code.
 ///
-/// Hand the exit code to `main` and end: a thread may still be reading stdin, or writing a line that has no end.
+/// Return the exit code from `main` immediately: a thread might still be reading stdin or writing an endless line.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -31,34 +31,34 @@ const FAILURE: u8 = 1;
 /// # }
 /// ```
 pub async fn serve_stdio(behaviour: &StdioBehaviour) -> u8 {
-    // Plain threads rather than tokio's stdin and stdout: a runtime waits at its end for a read or write that is stuck.
-    let (line_in, lines) = mpsc::sync_channel::<String>(64);
-    let (closed_in, mut closed) = oneshot::channel::<()>();
+    // Plain threads instead of tokio's stdin and stdout, because a runtime that shuts down waits for a blocked read or write.
+    let (line_sender, lines) = mpsc::sync_channel::<String>(64);
+    let (closed_sender, mut closed) = oneshot::channel::<()>();
     thread::spawn(move || {
         for line in io::stdin().lock().lines() {
-            if !line.is_ok_and(|line| line_in.send(line).is_ok()) {
+            if !line.is_ok_and(|line| line_sender.send(line).is_ok()) {
                 break;
             }
         }
-        drop(closed_in);
+        drop(closed_sender);
     });
-    let (ended_in, mut ended) = oneshot::channel::<u8>();
+    let (ended_sender, mut ended) = oneshot::channel::<u8>();
     let behaviour = behaviour.clone();
     thread::spawn(move || {
-        let spoken = converse(&behaviour, lines, &mut io::stdout(), &mut io::stderr());
-        // A client that no longer reads has ended the conversation.
-        let _ = ended_in.send(spoken.unwrap_or(FAILURE));
+        let exit_code = converse(&behaviour, lines, &mut io::stdout(), &mut io::stderr());
+        // Writing fails if the client no longer reads.
+        let _ = ended_sender.send(exit_code.unwrap_or(FAILURE));
     });
     tokio::select! {
         code = &mut ended => code.unwrap_or(FAILURE),
-        _ = &mut closed => match tokio::time::timeout(LAST_WORDS, ended).await {
+        _ = &mut closed => match tokio::time::timeout(DRAIN_TIMEOUT, ended).await {
             Ok(code) => code.unwrap_or(FAILURE),
             Err(_) => 0,
         },
     }
 }
 
-/// The whole conversation, up to the exit code.
+/// Runs the whole conversation and returns the exit code.
 fn converse(
     behaviour: &StdioBehaviour,
     lines: impl IntoIterator<Item = String>,
@@ -70,37 +70,37 @@ fn converse(
         version: behaviour.protocol_version.as_deref(),
         tools: behaviour.tools,
     };
-    if let Some(code) = perform(&behaviour.first, None, out, err)? {
+    if let Some(code) = run_steps(&behaviour.first, None, out, err)? {
         return Ok(code);
     }
     for line in lines {
-        let (named, answer) = match serde_json::from_str::<Value>(&line) {
+        let (steps_for_method, answer) = match serde_json::from_str::<Value>(&line) {
             Ok(message) => {
-                let named = method(&message).and_then(|method| behaviour.on.get(method));
-                (named, protocol.answer(&message))
+                let steps = method(&message).and_then(|method| behaviour.on.get(method));
+                (steps, protocol.answer(&message))
             }
             Err(_) => (
                 None,
                 Answer::Malformed(error(&Value::Null, -32700, "Parse error")),
             ),
         };
-        let (usual, answer): (&[Step], _) = match answer {
+        let (default_steps, answer): (&[Step], _) = match answer {
             Answer::Nothing => (&[], None),
             Answer::UnknownMethod { message, .. } => (&behaviour.on_unknown_method, Some(message)),
             Answer::Message(message) | Answer::Malformed(message) => {
                 (&[Step::Answer], Some(message))
             }
         };
-        let steps = named.map_or(usual, Vec::as_slice);
-        if let Some(code) = perform(steps, answer.as_ref(), out, err)? {
+        let steps = steps_for_method.map_or(default_steps, Vec::as_slice);
+        if let Some(code) = run_steps(steps, answer.as_ref(), out, err)? {
             return Ok(code);
         }
     }
     Ok(0)
 }
 
-/// Takes the steps; an exit code ends the conversation.
-fn perform(
+/// Runs the steps. Returns the exit code if one of them exits.
+fn run_steps(
     steps: &[Step],
     answer: Option<&Value>,
     out: &mut impl Write,
@@ -127,6 +127,7 @@ fn perform(
     Ok(None)
 }
 
+/// Writes lines that are not JSON, exactly this many bytes in total.
 fn write_junk(count: u64, out: &mut impl Write) -> io::Result<()> {
     const LINE: usize = 1024;
     let block: Vec<u8> = (1..=64 * LINE)
@@ -149,7 +150,7 @@ mod tests {
     const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
     const DISCOVER: &str = r#"{"jsonrpc":"2.0","id":2,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
 
-    /// The exit code, what is on stdout, what is on stderr.
+    /// The exit code, stdout and stderr of a conversation.
     fn talk(behaviour: &StdioBehaviour, lines: &[&str]) -> (u8, String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let lines = lines.iter().map(|line| (*line).to_owned());
@@ -170,8 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn the_rows_speak_as_they_are_written() {
-        for (row, lines, code, answered) in [
+    fn programs_behave_as_their_scenarios_describe() {
+        for (row, lines, code, expected) in [
             (
                 "stdio-ready",
                 vec![INITIALIZE],
@@ -220,8 +221,8 @@ mod tests {
             let (got, out, _) = talk(behaviour(row), &lines);
             assert_eq!(got, code, "{row}");
             let answers: Vec<_> = out.lines().collect();
-            assert_eq!(answers.len(), answered.len(), "{row}: {out}");
-            for (answer, part) in answers.iter().zip(answered) {
+            assert_eq!(answers.len(), expected.len(), "{row}: {out}");
+            for (answer, part) in answers.iter().zip(expected) {
                 assert!(answer.contains(part), "{row}: {answer}");
             }
         }
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_may_have_steps_of_its_own() {
+    fn steps_for_a_method_replace_its_answer() {
         let on = |steps: Vec<Step>| StdioBehaviour {
             on: [("initialize".to_owned(), steps)].into(),
             era: Era::Legacy,
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn junk_is_of_the_size_asked_for_and_an_endless_line_ends_with_its_reader() {
+    fn junk_has_the_requested_size_and_an_endless_line_ends_with_its_reader() {
         let junk = StdioBehaviour {
             first: vec![Step::JunkBytes(100_000)],
             ..Default::default()

@@ -1,4 +1,4 @@
-//! Rows on the stdin and stdout of a real process: this program, started again with the name of a row.
+//! Scenarios on the stdin and stdout of a real process. The test starts itself again with the name of a scenario.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -8,17 +8,18 @@ use std::time::{Duration, Instant};
 
 use mcp_startup_lab::{scenarios, serve_stdio};
 
-const ROW: &str = "MCP_STARTUP_LAB_ROW";
+/// The environment variable that names the scenario to run.
+const SCENARIO: &str = "MCP_STARTUP_LAB_ROW";
 const INITIALIZE: &str =
     r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Ok(name) = std::env::var(ROW) else {
-        answers_and_ends_with_its_stdin();
-        ends_with_the_code_of_the_row_while_stdin_is_open();
-        ends_with_its_stdin_though_nobody_reads_its_endless_line();
-        ends_with_its_reader();
+    let Ok(name) = std::env::var(SCENARIO) else {
+        answers_until_stdin_closes();
+        exits_with_the_scenarios_code_while_stdin_is_open();
+        ends_with_stdin_while_an_endless_line_is_unread();
+        ends_when_stdout_closes();
         println!("stdio_process: 4 passed");
         return ExitCode::SUCCESS;
     };
@@ -28,7 +29,7 @@ async fn main() -> ExitCode {
 
 fn start(row: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .env(ROW, row)
+        .env(SCENARIO, row)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -36,8 +37,8 @@ fn start(row: &str) -> Child {
         .unwrap()
 }
 
-/// The exit code; the process is killed and the test fails if it does not come in time.
-fn ended(mut child: Child) -> Option<i32> {
+/// Waits for the exit code. If the process does not end in time, kills it and fails the test.
+fn exit_code(mut child: Child) -> Option<i32> {
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(20) {
         if let Some(status) = child.try_wait().unwrap() {
@@ -49,21 +50,21 @@ fn ended(mut child: Child) -> Option<i32> {
     panic!("the process did not end");
 }
 
-fn answers_and_ends_with_its_stdin() {
+fn answers_until_stdin_closes() {
     let mut child = start("stdio-banner-then-ready");
     let mut stdin = child.stdin.take().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     writeln!(stdin, "{INITIALIZE}").unwrap();
     assert!(lines.next().unwrap().unwrap().starts_with("Lab server"));
     assert!(lines.next().unwrap().unwrap().contains("protocolVersion"));
-    // What was asked before stdin closed is still answered.
+    // A request that was sent before stdin closed is still answered.
     write!(stdin, "{}", INITIALIZE.replace("initialize", "ping")).unwrap();
     drop(stdin);
     assert!(lines.next().unwrap().unwrap().contains(r#""result":{}"#));
-    assert_eq!(ended(child), Some(0));
+    assert_eq!(exit_code(child), Some(0));
 }
 
-fn ends_with_the_code_of_the_row_while_stdin_is_open() {
+fn exits_with_the_scenarios_code_while_stdin_is_open() {
     let mut child = start("stdio-exits-3");
     let _stdin = child.stdin.take();
     let mut stderr = String::new();
@@ -74,19 +75,19 @@ fn ends_with_the_code_of_the_row_while_stdin_is_open() {
         .read_to_string(&mut stderr)
         .unwrap();
     assert_eq!(stderr, "cannot open the database: no such file\n");
-    assert_eq!(ended(child), Some(3));
+    assert_eq!(exit_code(child), Some(3));
 }
 
-fn ends_with_its_stdin_though_nobody_reads_its_endless_line() {
+fn ends_with_stdin_while_an_endless_line_is_unread() {
     let mut child = start("stdio-endless-line");
     let _unread = child.stdout.take();
     drop(child.stdin.take());
-    assert_eq!(ended(child), Some(0));
+    assert_eq!(exit_code(child), Some(0));
 }
 
-fn ends_with_its_reader() {
+fn ends_when_stdout_closes() {
     let mut child = start("stdio-junk");
     let _stdin = child.stdin.take();
     drop(child.stdout.take());
-    assert_eq!(ended(child), Some(1));
+    assert_eq!(exit_code(child), Some(1));
 }

@@ -1,25 +1,13 @@
-//! Chores of this repository: `cargo xtask --help`.
+//! Development tasks of this repository. `cargo xtask --help` lists them.
 
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program for developers: printing is its job"
+    reason = "a command-line program"
 )]
 
-mod documentation;
-mod examples;
-mod failures_page;
-mod field_order;
 mod generate;
-mod guide;
-mod kotlin;
-mod markdown;
-mod model;
-mod protocol_page;
-mod python;
-mod schemas;
-mod swift;
-mod typescript;
+mod picture;
 mod versions;
 
 use std::error::Error;
@@ -28,32 +16,44 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Chores of this repository.
+use generate::languages::{kotlin, swift};
+
+/// Development tasks of this repository
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
     #[command(subcommand)]
-    chore: Chore,
+    task: Task,
 }
 
 #[derive(Subcommand)]
-enum Chore {
-    /// Writes what is derived from the types: JSON Schemas, TypeScript, Python, docs/protocol.md, docs/failures.md; and the code in
-    /// docs/guide.md, from the files where it is tested
+enum Task {
+    /// Generate JSON Schemas, TypeScript, Python and pages of docs/
     ///
-    /// The types of crates/core are the only definition. What is written here is committed, so that nobody needs Rust to
-    /// use it, and a test fails when it no longer fits the types. Files that are no longer generated are removed.
+    /// The files are derived from the types of crates/core, which are the only definition. They are committed, so that you can
+    /// use them without Rust, and a test fails if they are not up to date. The code in docs/guide.md is copied from
+    /// crates/engine/tests/guide. Files that are no longer generated are removed.
     Generate {
-        /// Write nothing; name each file that is stale, missing or left over, and exit with 1 if there is any
+        /// Write nothing; list the files that are stale, missing or left over, and exit with 1 if there are any
         #[arg(long)]
         check: bool,
     },
-    /// Gives every package another version: crates, npm, wheel, jar
+    /// Change the version of every package: crates, npm, wheel, jar
     Bump {
-        /// The version, such as 1.2.3
+        /// The new version, for example 1.2.3
         version: String,
     },
-    /// Writes the types of the contract and of the verdict for a language whose generated sources are not committed
+    /// Write a picture of terminal output, read from stdin, as SVG for light and for dark pages
+    ///
+    /// scripts/picture makes the picture in the README with it.
+    Picture {
+        /// The folder to write NAME.svg and NAME-dark.svg to
+        #[arg(long)]
+        out: PathBuf,
+        /// The name of the picture
+        name: String,
+    },
+    /// Generate the types for a language whose generated sources are not committed
     Types {
         /// The language
         #[arg(long)]
@@ -71,13 +71,12 @@ enum Language {
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().chore {
-        Chore::Generate { check: true } => workspace_root().and_then(|root| check_generated(&root)),
-        Chore::Generate { check: false } => {
-            workspace_root().and_then(|root| write_generated(&root))
-        }
-        Chore::Bump { version } => workspace_root().and_then(|root| bump(&root, &version)),
-        Chore::Types { language, out } => write_types(language, &out),
+    let done = match Arguments::parse().task {
+        Task::Generate { check: true } => workspace_root().and_then(|root| check_generated(&root)),
+        Task::Generate { check: false } => workspace_root().and_then(|root| write_generated(&root)),
+        Task::Bump { version } => workspace_root().and_then(|root| bump(&root, &version)),
+        Task::Picture { out, name } => write_picture(&out, &name),
+        Task::Types { language, out } => write_types(language, &out),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error}");
@@ -91,11 +90,7 @@ fn write_generated(root: &Path) -> Result<ExitCode, Box<dyn Error>> {
     for change in &changes {
         println!("{change}");
     }
-    println!(
-        "{} files are generated, {} changed",
-        files.len(),
-        changes.len()
-    );
+    println!("generated {} files, changed {}", files.len(), changes.len());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -103,7 +98,13 @@ fn bump(root: &Path, version: &str) -> Result<ExitCode, Box<dyn Error>> {
     for file in versions::bump(root, version)? {
         println!("{version:<9} {file}");
     }
-    println!("the lock files follow: cargo check, and npm install in bindings/");
+    println!("to update the lock files, run: cargo check, and npm install in bindings/");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_picture(out: &Path, name: &str) -> Result<ExitCode, Box<dyn Error>> {
+    let text = std::io::read_to_string(std::io::stdin())?;
+    picture::write(out, name, text.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -115,7 +116,7 @@ fn write_types(language: Language, out: &Path) -> Result<ExitCode, Box<dyn Error
     if let Some(folder) = out.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    // A file that is the same stays as old as it is, and nothing is built again for it.
+    // Keep the modification time of an unchanged file, so that it does not cause a rebuild.
     if std::fs::read_to_string(out).ok().as_ref() != Some(&types) {
         std::fs::write(out, types)?;
     }
@@ -125,14 +126,14 @@ fn write_types(language: Language, out: &Path) -> Result<ExitCode, Box<dyn Error
 fn check_generated(root: &Path) -> Result<ExitCode, Box<dyn Error>> {
     let differences = generate::check(root)?;
     if differences.is_empty() {
-        println!("what is generated is fresh");
+        println!("the generated files are up to date");
         return Ok(ExitCode::SUCCESS);
     }
     eprint!("{}", generate::report(&differences));
     Ok(ExitCode::FAILURE)
 }
 
-/// The root of the workspace that this program was started in by Cargo, else of the one that it was built in.
+/// Returns the root of the workspace in which Cargo started this program, or of the workspace in which it was built.
 fn workspace_root() -> Result<PathBuf, Box<dyn Error>> {
     let package = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);

@@ -1,28 +1,28 @@
-//! One version for every package: where it stands, and how it is changed everywhere at once.
+//! The version of the packages. All packages have the same version; it occurs in several manifests.
 
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-/// Where the version stands: a file, and the texts that surround it.
-const PLACES: &[Place] = &[
-    place(
+/// Every occurrence of the version in the manifests.
+const OCCURRENCES: &[Occurrence] = &[
+    occurrence(
         "bindings/kotlin/pom.xml",
         "<artifactId>mcp-startup</artifactId>\n  <version>",
         "</version>",
         1,
     ),
-    place("Cargo.toml", "[workspace.package]\nversion = \"", "\"", 1),
-    // Each of the packages that others depend on.
-    place("Cargo.toml", "\", version = \"", "\"", 7),
-    place(
+    occurrence("Cargo.toml", "[workspace.package]\nversion = \"", "\"", 1),
+    // The crates of the workspace that others depend on.
+    occurrence("Cargo.toml", "\", version = \"", "\"", 7),
+    occurrence(
         "bindings/typescript/package.json",
         "\n  \"version\": \"",
         "\"",
         1,
     ),
-    place("bindings/node/package.json", "\n  \"version\": \"", "\"", 1),
-    place(
+    occurrence("bindings/node/package.json", "\n  \"version\": \"", "\"", 1),
+    occurrence(
         "bindings/node/package.json",
         "\"@mcp-startup/protocol\": \"",
         "\"",
@@ -30,84 +30,99 @@ const PLACES: &[Place] = &[
     ),
 ];
 
-struct Place {
+/// A version in a file, between two texts.
+struct Occurrence {
+    /// The path from the root of the workspace.
     file: &'static str,
     before: &'static str,
     after: &'static str,
-    times: usize,
+    /// How many times the version occurs in this way.
+    count: usize,
 }
 
-const fn place(
+const fn occurrence(
     file: &'static str,
     before: &'static str,
     after: &'static str,
-    times: usize,
-) -> Place {
-    Place {
+    count: usize,
+) -> Occurrence {
+    Occurrence {
         file,
         before,
         after,
-        times,
+        count,
     }
 }
 
-/// Every version that stands somewhere, with the place.
-pub fn found(root: &Path) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
-    let mut found = Vec::new();
-    for place in PLACES {
-        let text = read(root, place)?;
-        let before = found.len();
-        for (at, _) in text.match_indices(place.before) {
-            let rest = &text[at + place.before.len()..];
-            let end = rest.find(place.after).ok_or_else(|| missing(place))?;
-            found.push((place.file, rest[..end].to_owned()));
+/// Returns every version and the file that contains it.
+///
+/// # Errors
+/// Fails if a file cannot be read or does not contain the version as often as expected.
+fn versions(root: &Path) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
+    let mut versions = Vec::new();
+    for occurrence in OCCURRENCES {
+        let text = read(root, occurrence)?;
+        let before = versions.len();
+        for (at, _) in text.match_indices(occurrence.before) {
+            let rest = &text[at + occurrence.before.len()..];
+            let end = rest
+                .find(occurrence.after)
+                .ok_or_else(|| missing_version(occurrence))?;
+            versions.push((occurrence.file, rest[..end].to_owned()));
         }
-        if found.len() - before != place.times {
-            return Err(missing(place).into());
+        if versions.len() - before != occurrence.count {
+            return Err(missing_version(occurrence).into());
         }
     }
-    Ok(found)
+    Ok(versions)
 }
 
-/// Writes `version` everywhere, and says where.
+/// Changes every occurrence of the version. Returns the files that contain it.
+///
+/// # Errors
+/// Fails if `version` does not consist of three numbers, if an occurrence is missing, or if a file cannot be read or written.
 pub fn bump(root: &Path, version: &str) -> Result<Vec<&'static str>, Box<dyn Error>> {
     let is_version = version.split('.').count() == 3
         && version
             .split('.')
             .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
     if !is_version {
-        return Err(format!("`{version}` is no version: three numbers, such as 1.2.3").into());
+        return Err(
+            format!("`{version}` is not a version; use three numbers, for example 1.2.3").into(),
+        );
     }
-    // All are found before one is changed.
-    found(root)?;
+    // Check every occurrence before the first change.
+    versions(root)?;
     let mut files = Vec::new();
-    for place in PLACES {
-        let text = read(root, place)?;
-        let mut pieces = text.split(place.before);
+    for occurrence in OCCURRENCES {
+        let text = read(root, occurrence)?;
+        let mut pieces = text.split(occurrence.before);
         let mut changed = pieces.next().unwrap_or_default().to_owned();
         for piece in pieces {
-            let end = piece.find(place.after).ok_or_else(|| missing(place))?;
-            changed += place.before;
+            let end = piece
+                .find(occurrence.after)
+                .ok_or_else(|| missing_version(occurrence))?;
+            changed += occurrence.before;
             changed += version;
             changed += &piece[end..];
         }
-        fs::write(root.join(place.file), changed)?;
-        if !files.contains(&place.file) {
-            files.push(place.file);
+        fs::write(root.join(occurrence.file), changed)?;
+        if !files.contains(&occurrence.file) {
+            files.push(occurrence.file);
         }
     }
     Ok(files)
 }
 
-fn read(root: &Path, place: &Place) -> Result<String, Box<dyn Error>> {
-    let path = root.join(place.file);
+fn read(root: &Path, occurrence: &Occurrence) -> Result<String, Box<dyn Error>> {
+    let path = root.join(occurrence.file);
     fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
-fn missing(place: &Place) -> String {
+fn missing_version(occurrence: &Occurrence) -> String {
     format!(
-        "{}: the version is not there {} times, after {:?}",
-        place.file, place.times, place.before
+        "{}: expected {} versions after {:?}",
+        occurrence.file, occurrence.count, occurrence.before
     )
 }
 
@@ -116,9 +131,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_packages_have_one_version() {
+    fn all_packages_have_the_same_version() {
         let root = crate::workspace_root().unwrap();
-        for (file, version) in found(&root).unwrap() {
+        for (file, version) in versions(&root).unwrap() {
             assert_eq!(
                 version,
                 env!("CARGO_PKG_VERSION"),
@@ -128,26 +143,26 @@ mod tests {
     }
 
     #[test]
-    fn a_bump_changes_the_version_and_nothing_else() {
+    fn a_bump_changes_only_the_version() {
         let (root, copy) = (
             crate::workspace_root().unwrap(),
             tempfile::tempdir().unwrap(),
         );
-        for place in PLACES {
-            let to = copy.path().join(place.file);
+        for occurrence in OCCURRENCES {
+            let to = copy.path().join(occurrence.file);
             fs::create_dir_all(to.parent().unwrap()).unwrap();
-            fs::copy(root.join(place.file), to).unwrap();
+            fs::copy(root.join(occurrence.file), to).unwrap();
         }
         assert!(bump(copy.path(), "1.2").is_err());
         bump(copy.path(), "12.34.56").unwrap();
-        for (file, version) in found(copy.path()).unwrap() {
+        for (file, version) in versions(copy.path()).unwrap() {
             assert_eq!(version, "12.34.56", "{file}");
         }
         bump(copy.path(), env!("CARGO_PKG_VERSION")).unwrap();
-        for place in PLACES {
+        for occurrence in OCCURRENCES {
             assert_eq!(
-                read(&root, place).unwrap(),
-                read(copy.path(), place).unwrap()
+                read(&root, occurrence).unwrap(),
+                read(copy.path(), occurrence).unwrap()
             );
         }
     }

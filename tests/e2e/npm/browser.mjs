@@ -1,10 +1,10 @@
-// A person with a browser: opens the URL in headless Chromium, presses "Allow", and waits for the page that comes at the end.
+// Acts as a user with a browser: opens the URL in headless Chromium, clicks "Allow", and waits for the last page.
 //
 //     node browser.mjs --chromium PROGRAM [--screenshot FILE.png] URL
 //
-// It writes the title and the text of that page to stdout, and with --screenshot a picture of it. It ends with 1 where
-// something does not come within 30 s. The browser speaks its DevTools protocol over two pipes, so nothing has to be installed
-// for this but the browser, and no port is opened. It has a new profile, which is removed.
+// Prints the title and the text of the last page to stdout, and with --screenshot saves a picture of it. Exits with 1 if the last page
+// does not load within 30 s. The DevTools protocol runs over two pipes, so this needs only the browser and opens no port. The browser
+// has a new profile, which is removed at the end.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -30,7 +30,7 @@ const chromium = spawn(
   values.chromium,
   [
     '--headless',
-    '--no-sandbox', // it must run as root too, and opens nothing but pages of these tests
+    '--no-sandbox', // Chromium requires this for root. It opens only pages of these tests.
     '--disable-gpu',
     '--disable-quic',
     '--no-first-run',
@@ -42,12 +42,12 @@ const chromium = spawn(
     '--remote-debugging-pipe',
     'about:blank',
   ],
-  // It reads commands from 3 and writes to 4, each ended by a zero byte.
+  // Chromium reads commands from 3 and writes responses to 4. Each one ends with a zero byte.
   { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] },
 );
 const ended = once(chromium, 'exit');
 const [commands, answers] = chromium.stdio.slice(3);
-commands.on('error', () => {}); // it has ended, and that is told below
+commands.on('error', () => {}); // The browser has ended, which is reported below.
 
 const waiting = new Map();
 let unread = '';
@@ -75,7 +75,7 @@ async function visit() {
   const page = (method, params) => send(method, params, sessionId);
   const ask = async (expression) => (await page('Runtime.evaluate', { expression, returnByValue: true })).result.value;
 
-  // Until `expression` is something; a page that is just going away has no answer.
+  // Repeats `expression` until it is truthy. A page that is being unloaded does not respond.
   const until = async (expression) => {
     for (;;) {
       const value = await ask(expression).catch(() => undefined);
@@ -85,7 +85,7 @@ async function visit() {
   };
 
   await page('Page.navigate', { url });
-  // Pressed as a hand does it: where the button is on the page.
+  // Click at the position of the button, as a user does.
   const { x, y } = await until(`(() => {
     const button = document.readyState === 'complete' && document.querySelector('#allow');
     if (!button) return;
@@ -111,8 +111,8 @@ try {
   const shown = await Promise.race([
     visit(),
     once(chromium, 'error').then(([error]) => Promise.reject(error)),
-    ended.then(([code]) => Promise.reject(new Error(`the browser has ended with ${code}`))),
-    sleep(LIMIT_MS, undefined, { signal: limit.signal }).then(() => Promise.reject(new Error('nothing came in time'))),
+    ended.then(([code]) => Promise.reject(new Error(`the browser exited with ${code}`))),
+    sleep(LIMIT_MS, undefined, { signal: limit.signal }).then(() => Promise.reject(new Error('the last page did not load within 30 s'))),
   ]);
   console.log(shown);
 } catch (error) {
@@ -120,7 +120,7 @@ try {
   process.exitCode = 1;
 } finally {
   limit.abort();
-  // Closed by itself it leaves nothing behind.
+  // A browser that closes itself leaves no processes or files behind.
   send('Browser.close').catch(() => {});
   await Promise.race([ended, sleep(2000, undefined, { ref: false })]).catch(() => {});
   chromium.kill('SIGKILL');

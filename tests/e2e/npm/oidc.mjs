@@ -1,29 +1,29 @@
-// A real authorization server (npm `oidc-provider`) and a small MCP server behind it, for tests of OAuth under fire.
+// A real authorization server (npm `oidc-provider`) with a small MCP server, for stress tests of OAuth.
 //
-//     node oidc.mjs [--access-ttl SECONDS]     everything on one free port of 127.0.0.1
+//     node oidc.mjs [--access-ttl SECONDS]     both on one free port of 127.0.0.1
 //
-// Once it accepts requests it writes one line to stdout: `listening http://127.0.0.1:PORT`. That is the issuer too.
-// It ends when its stdin ends, so that a killed test leaves nothing behind, and at SIGTERM.
+// When it accepts requests, it prints one line to stdout: `listening http://127.0.0.1:PORT`. The URL is also the issuer.
+// It ends at SIGTERM, and when its stdin ends, so that it does not outlive a killed test.
 //
-// MCP, legacy and stateless: /mcp and /NAME/mcp for any NAME. Each is a resource of its own (RFC 8707, RFC 9728). An MCP server
-// elsewhere becomes one by /test/resource, and asks what a token is worth at /token/introspection (RFC 7662).
+// The MCP server is legacy and stateless, at /mcp and at /NAME/mcp for any NAME. Each URL is a separate resource (RFC 8707, RFC 9728).
+// Another MCP server registers with /test/resource, and checks tokens at /token/introspection (RFC 7662).
 //
-// The page on which the user signs in has two buttons, `allow` and `deny`. Who posts its form without either allows.
+// The sign-in page has the buttons `allow` and `deny`. A form that is posted without a button allows.
 //
-// A refresh token is good for one use. If one comes again, oidc-provider takes it as stolen and destroys the grant: every
-// token of that sign-in is dead, the newest too. That is what a client that races itself or forgets what it got runs into.
+// A refresh token is single-use. If a client uses one again, oidc-provider treats it as stolen and destroys the grant: all tokens of
+// that sign-in become invalid, including the newest. This happens to a client that sends a refresh twice or loses a new token.
 //
-// What only tests may do, JSON in and out:
-//     POST /test/grant {name?, accessTtl?, clientId?}    a user who has signed in; an accessTtl <= 0 has expired already
+// These endpoints are for tests. They read and return JSON:
+//     POST /test/grant {name?, accessTtl?, clientId?}    signs a user in; with an accessTtl <= 0 the token has already expired
 //          -> {issuer, clientId, accessToken, refreshToken, expiresAtMs, resource, grantId}
-//     GET  /test/stats -> {requests, refreshes, refused, reuses, perGrant: {GRANT_ID: refreshes}}; `requests` counts all but those
-//          to this door, `refreshes` before `afterMs`
+//     GET  /test/stats -> {requests, refreshes, refused, reuses, perGrant: {GRANT_ID: refreshes}}; `requests` counts all requests
+//          except those to /test, and `refreshes` counts before `afterMs`
 //     POST /test/reset-stats
-//     POST /test/delay {beforeMs?, afterMs?}             of each token request: before it is carried out, before it is answered
-//     POST /test/expire {accessToken}                    that token is invalid at once
-//     POST /test/revoke {refreshToken}                   the user withdraws consent: the grant is destroyed
-//     POST /test/resource {resource}                     tokens are granted for the MCP server of this URL, too
-//          -> {issuer, scope, clientId, clientSecret}    with which it asks for introspection
+//     POST /test/delay {beforeMs?, afterMs?}             delays each token request, before processing and before the response
+//     POST /test/expire {accessToken}                    invalidates the token immediately
+//     POST /test/revoke {refreshToken}                   withdraws the user's consent: destroys the grant
+//     POST /test/resource {resource}                     registers the MCP server at this URL as a resource
+//          -> {issuer, scope, clientId, clientSecret}    the credentials for introspection
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -42,9 +42,9 @@ if (!Number.isSafeInteger(accessTtl) || accessTtl <= 0) {
 
 process.stdin.on('end', () => process.exit(0)).on('error', () => process.exit(0)).resume();
 
-// oidc-provider tells by these what a production server should do better, and console.info writes to stdout.
+// oidc-provider prints notices about production use with these functions, and console.info writes to stdout.
 console.info = console.warn = () => {};
-// It is made for Node.js 22. Of what is used here, this is all that 20 lacks.
+// oidc-provider requires Node.js 22. With this function, Node.js 20 is enough for the features that the tests use.
 URL.parse ??= (url, base) => (URL.canParse(url, base) ? new URL(url, base) : null);
 const { Provider, errors } = await import('oidc-provider');
 
@@ -60,11 +60,11 @@ const MCP_PATH = /^(\/[\w.~-]+)?\/mcp$/;
 const seconds = () => Math.floor(Date.now() / 1000);
 const noStats = () => ({ requests: 0, refreshes: 0, refused: 0, reuses: 0, perGrant: {} });
 const stats = noStats();
-// MCP servers that are not here.
+// The URLs of the MCP servers in other processes.
 const elsewhere = new Set();
 const delay = { beforeMs: 0, afterMs: 0 };
 
-// The one that comes with oidc-provider forgets the oldest of 1000 rows, and with it that a refresh token was used.
+// The adapter of oidc-provider keeps only 1000 rows, so it loses the information that a refresh token was used.
 class Adapter {
   rows = new Map();
   grants = new Map();
@@ -101,14 +101,14 @@ class Adapter {
 
 const publicClient = (id) => ({
   client_id: id,
-  application_type: 'native', // so that the port of the redirect URI may be any
+  application_type: 'native', // accepts any port in the redirect URI
   redirect_uris: ['http://127.0.0.1/callback'],
   grant_types: ['authorization_code', 'refresh_token'],
   token_endpoint_auth_method: 'none',
 });
 
-// What an MCP server elsewhere is to the authorization server: it asks, and never signs in.
-const asking = {
+// The client of the MCP servers in other processes. It only introspects tokens, and never signs in.
+const introspectionClient = {
   client_id: 'resource-server',
   client_secret: randomBytes(16).toString('hex'),
   redirect_uris: [],
@@ -121,9 +121,9 @@ const resourceServer = (resource) => ({ scope: SCOPE, audience: resource, access
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
 const provider = new Provider(issuer, {
   adapter: Adapter,
-  clients: [publicClient('client-1'), asking],
+  clients: [publicClient('client-1'), introspectionClient],
   clientDefaults: { id_token_signed_response_alg: 'ES256' },
-  clockTolerance: 0, // an expired token is refused at once, not 15 s later
+  clockTolerance: 0, // rejects an expired token immediately instead of after 15 s
   cookies: { keys: [randomBytes(16).toString('hex')] },
   expiresWithSession: () => false,
   features: {
@@ -143,10 +143,10 @@ const provider = new Provider(issuer, {
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
   jwks: { keys: [{ ...key, alg: 'ES256', use: 'sig' }] },
-  // Each sign-in is a grant of its own and asks the user, so that the end of one does not end another.
+  // Each sign-in prompts the user and creates a new grant, so that revoking one does not affect another.
   loadExistingGrant: ({ oidc }) => oidc.result?.consent && oidc.provider.Grant.find(oidc.result.consent.grantId),
   renderError: (ctx, out) => {
-    ctx.body = out; // the page that comes with it loads a font
+    ctx.body = out; // the default page loads a font
   },
   rotateRefreshToken: true,
   scopes: ['openid', 'offline_access', SCOPE],
@@ -156,9 +156,9 @@ const provider = new Provider(issuer, {
 provider.use(async (ctx, next) => {
   if (ctx.path !== '/token' || ctx.method !== 'POST') return next();
   const { beforeMs, afterMs } = delay;
-  // Read at once: a request that has arrived is carried out, whether or not its sender lives to see the answer.
+  // Read the body before the delay: the server processes a request even if its sender is killed in the meantime.
   ctx.req.body = parseForm(await text(ctx.req));
-  if (beforeMs) await sleep(beforeMs); // sleep(0) is a whole millisecond
+  if (beforeMs) await sleep(beforeMs); // sleep(0) takes a whole millisecond
   await next();
   if (afterMs) await sleep(afterMs);
 });
@@ -181,7 +181,7 @@ async function newGrant(clientId, scope, resources) {
   return grant.save();
 }
 
-const door = {
+const testEndpoints = {
   'POST /test/grant': async ({ name, accessTtl: ttl = accessTtl, clientId = 'client-1' }) => {
     const path = name === undefined ? '/mcp' : `/${name}/mcp`;
     if (!MCP_PATH.test(path) || !Number.isSafeInteger(ttl)) throw new TypeError('bad name or accessTtl');
@@ -227,7 +227,7 @@ const door = {
   },
   'POST /test/resource': ({ resource }) => {
     elsewhere.add(new URL(resource).href);
-    return { issuer, scope: SCOPE, clientId: asking.client_id, clientSecret: asking.client_secret };
+    return { issuer, scope: SCOPE, clientId: introspectionClient.client_id, clientSecret: introspectionClient.client_secret };
   },
 };
 
@@ -263,7 +263,7 @@ async function mcp(request, response, path) {
   return json(response, 200, { jsonrpc: '2.0', id, ...answer });
 }
 
-// One page, for a browser and for a plain HTTP client that keeps cookies: a button signs in and consents, another says no.
+// The sign-in page, for a browser and for an HTTP client that keeps cookies. One button signs in and consents, the other denies.
 const PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in</title>
 <style>body { font: 1.1rem/1.5 sans-serif; max-width: 30rem; margin: 15vh auto } button { font: inherit; margin-right: 1rem }</style>
 <h1>Sign in</h1><p>A program on your computer wants to use the tools of a server for you.</p>
@@ -277,6 +277,7 @@ async function interaction(request, response) {
     return response.end(PAGE);
   }
   if (parseForm(await text(request)).deny) {
+    // words: allow: the tests compare this text
     const refusal = { error: 'access_denied', error_description: 'the user has said no' };
     return provider.interactionFinished(request, response, refusal);
   }
@@ -289,7 +290,7 @@ const METADATA = '/.well-known/oauth-protected-resource';
 const authorizationServer = provider.callback();
 async function route(request, response) {
   const { pathname } = new URL(request.url, issuer);
-  const test = door[`${request.method} ${pathname}`];
+  const test = testEndpoints[`${request.method} ${pathname}`];
   if (test) return json(response, 200, await test(JSON.parse((await text(request)) || '{}')));
   stats.requests += 1;
   if (MCP_PATH.test(pathname)) return mcp(request, response, pathname);

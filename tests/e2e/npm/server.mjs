@@ -1,10 +1,10 @@
-// An MCP server made with version 2 of the official TypeScript SDK, for the end-to-end tests.
+// An MCP server with version 2 of the official TypeScript SDK, for the end-to-end tests.
 //
 //     node server.mjs stdio [--era dual|modern]
-//     node server.mjs http --port N [--era dual|modern]     streamable HTTP at http://127.0.0.1:N/mcp; N = 0 takes a free port
+//     node server.mjs http --port N [--era dual|modern]     streamable HTTP at http://127.0.0.1:N/mcp; 0 for a free port
 //
-// Once it accepts requests it writes one line to stderr: `listening on http://127.0.0.1:N/mcp`, or `serving stdio`.
-// `modern` is the SDK's own switch for a server that refuses the `initialize` handshake.
+// When it accepts requests, it prints one line to stderr: `listening on http://127.0.0.1:N/mcp`, or `serving stdio`.
+// With `modern`, the SDK rejects the `initialize` handshake.
 
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';

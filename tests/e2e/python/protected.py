@@ -1,13 +1,12 @@
-"""An MCP server made with the official Python SDK and its OAuth support, for the end-to-end tests: a resource server.
+"""A protected MCP server for the end-to-end tests: a resource server with the OAuth support of the official Python SDK.
 
     python protected.py --issuer URL        streamable HTTP at http://127.0.0.1:N/mcp, N a free port
 
-Its authorization server is `../npm/oidc.mjs` at URL, which it tells of itself by /test/resource. What it publishes of itself,
-how it refuses and which tokens it takes is all the SDK's; what a token is worth it asks the authorization server each time
-(RFC 7662).
+Its authorization server is `../npm/oidc.mjs` at URL. The server registers there with /test/resource. The SDK publishes the metadata and
+decides which requests to reject. Each token is checked at the introspection endpoint of the authorization server (RFC 7662).
 
-Once it accepts requests it writes one line to stderr: `listening on http://127.0.0.1:N/mcp`. It ends when its stdin ends, so
-that a killed test leaves nothing behind, and at SIGTERM.
+When it accepts requests, it prints one line to stderr: `listening on http://127.0.0.1:N/mcp`. It ends at SIGTERM, and when its
+stdin ends, so that it does not outlive a killed test.
 """
 
 import argparse
@@ -39,16 +38,16 @@ class Introspection:
         async with httpx2.AsyncClient() as http:
             response = await http.post(self.url, data={"token": token}, auth=self.client)
         response.raise_for_status()
-        said = response.json()
-        if not said["active"]:
+        claims = response.json()
+        if not claims["active"]:
             return None
         return AccessToken(
             token=token,
-            client_id=said["client_id"],
-            scopes=said["scope"].split(),
-            expires_at=said["exp"],
-            resource=said["aud"],
-            subject=said["sub"],
+            client_id=claims["client_id"],
+            scopes=claims["scope"].split(),
+            expires_at=claims["exp"],
+            resource=claims["aud"],
+            subject=claims["sub"],
         )
 
 
@@ -63,30 +62,30 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 
-    # Its URL is what tokens are granted for, so the port comes first.
+    # Tokens are granted for the server's URL, so the port must be known first.
     listener = socket.create_server((HOST, 0))
     resource = f"http://{HOST}:{listener.getsockname()[1]}{PATH}"
     response = httpx2.post(f"{options.issuer}/test/resource", json={"resource": resource})
     response.raise_for_status()
-    known = response.json()
+    registration = response.json()
 
     server = MCPServer(
         "mcp-startup-e2e-protected",
         version="1.0.0",
         log_level="WARNING",
-        token_verifier=Introspection(known["issuer"], known["clientId"], known["clientSecret"]),
+        token_verifier=Introspection(registration["issuer"], registration["clientId"], registration["clientSecret"]),
         auth=AuthSettings(
-            issuer_url=known["issuer"],
+            issuer_url=registration["issuer"],
             resource_server_url=resource,
-            required_scopes=[known["scope"]],
+            required_scopes=[registration["scope"]],
             validate_token_resource=True,
         ),
     )
 
     @server.tool()
     def whoami() -> str:
-        """Say that the token is good."""
-        return "somebody who has signed in"
+        """Confirm that the token is valid."""
+        return "a signed-in user"
 
     app = server.streamable_http_app(streamable_http_path=PATH, host=HOST)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)

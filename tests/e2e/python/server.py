@@ -1,12 +1,12 @@
-"""An MCP server made with the official Python SDK, for the end-to-end tests.
+"""An MCP server with the official Python SDK, for the end-to-end tests.
 
     python server.py stdio
-    python server.py http --port N        streamable HTTP at http://127.0.0.1:N/mcp; N = 0 takes a free port
+    python server.py http --port N        streamable HTTP at http://127.0.0.1:N/mcp; 0 for a free port
 
-Once it accepts requests it writes one line to stderr: `listening on http://127.0.0.1:N/mcp`, or `serving stdio`.
+When it accepts requests, it prints one line to stderr: `listening on http://127.0.0.1:N/mcp`, or `serving stdio`.
 
-`--era` says which protocol eras are served: `dual` (what the SDK does by itself), `legacy` (only the `initialize`
-handshake, up to 2025-11-25) or `modern` (only 2026-07-28: `server/discover` and a `_meta` envelope on each request).
+`--era` selects the protocol eras: `dual` (the SDK's default), `legacy` (only the `initialize` handshake, up to 2025-11-25) or
+`modern` (only 2026-07-28: `server/discover` and a `_meta` envelope on each request).
 """
 
 import argparse
@@ -47,8 +47,8 @@ async def wait(seconds: float) -> str:
     return "done"
 
 
-# The SDK serves both eras and has no switch for it. The inner parts used below are those that it calls itself once it
-# has chosen an era, so the answers are its own. requirements.txt pins the exact version.
+# The SDK serves both eras and has no option to select one. The code below calls the SDK's internal functions for one era, so the
+# responses are the SDK's. requirements.txt pins the exact version.
 lowlevel = server._lowlevel_server
 
 
@@ -72,7 +72,7 @@ async def run_stdio(era: str) -> None:
 
 
 def legacy_only(app):
-    """Hide the version header of the modern era, so that the SDK takes its path for the handshake."""
+    """Remove the version header of the modern era, so that the SDK selects the handshake."""
 
     async def wrapped(scope, receive, send):
         if scope["type"] == "http":
@@ -85,7 +85,7 @@ def legacy_only(app):
 
 
 def modern_only(app):
-    """Send every request to the SDK's entry for the modern era, the handshake included."""
+    """Pass every request, including the handshake, to the SDK's handler for the modern era."""
 
     async def wrapped(scope, receive, send):
         if scope["type"] != "http" or scope["path"] != PATH:

@@ -1,4 +1,4 @@
 #!/bin/sh
-# Not a server: it says why on stderr and ends with status 3.
+# Not a server: prints an error to stderr and exits with 3.
 echo "cannot open the database: no such file" >&2
 exit 3

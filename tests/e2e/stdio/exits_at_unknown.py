@@ -1,4 +1,4 @@
-"""A legacy MCP server over stdio that ends with status 1 at a method it does not know, `server/discover` among them."""
+"""A legacy MCP server over stdio that exits with 1 when it receives an unknown method, including `server/discover`."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""A legacy MCP server over stdio that starts a process of its own, and does not end it when it ends itself.
+"""A legacy MCP server over stdio that starts a child process and leaves it running at exit.
 
-The child sleeps for an hour, in the same process group, with none of the server's pipes. Its process id goes to the
-file that MCP_STARTUP_E2E_CHILD_PID names if it is set, and to stderr as `child N`: both before anything is answered.
+The child sleeps for an hour, in the same process group, without the server's pipes. Before the first response, the server writes
+the process id of the child to the file that MCP_STARTUP_E2E_CHILD_PID names, if it is set, and to stderr as `child N`.
 """
 
 import os

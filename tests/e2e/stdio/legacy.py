@@ -1,4 +1,4 @@
-"""What the small legacy servers of this folder share: JSON-RPC lines, and MCP up to 2025-11-25. Standard library only."""
+"""JSON-RPC lines and MCP up to 2025-11-25, for the legacy servers in this folder. Uses only the standard library."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ def send(message):
 
 
 def serve(name, unknown):
-    """Answer until stdin ends. `unknown(message)` is called for a request whose method is not known here."""
+    """Respond to requests until stdin ends. Calls `unknown(message)` for a request with an unknown method."""
     for line in sys.stdin:
         if not line.strip():
             continue
@@ -22,9 +22,9 @@ def serve(name, unknown):
         if "id" not in message or method is None:
             continue  # a notification or a response
         if method == "initialize":
-            asked = message["params"].get("protocolVersion")
+            version = message["params"].get("protocolVersion")
             result = {
-                "protocolVersion": asked if asked in VERSIONS else VERSIONS[-1],
+                "protocolVersion": version if version in VERSIONS else VERSIONS[-1],
                 "capabilities": {"tools": {}},
                 "serverInfo": {"name": name, "version": "1.0.0"},
             }

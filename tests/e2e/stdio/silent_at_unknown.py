@@ -1,4 +1,4 @@
-"""A legacy MCP server over stdio that never answers a method it does not know, `server/discover` among them."""
+"""A legacy MCP server over stdio that does not respond to unknown methods, including `server/discover`."""
 
 import legacy
 

@@ -1,4 +1,4 @@
-// What a consumer writes, and what does not compile. Never run.
+// Compiled but never run: typical code of a consumer, and code that must not compile.
 
 import type { McpServerStartupState, StartupFailure } from "@mcp-startup/protocol";
 import {
@@ -52,12 +52,12 @@ export async function consumer(): Promise<void> {
   }
   // @ts-expect-error There is no such option.
   check({ timout: 1 });
-  // @ts-expect-error A store has three calls.
+  // @ts-expect-error A store has three methods.
   check({ store: { load: async () => null } });
 
   const watching = watch({ mcpServers: { linear: { url: "https://mcp.linear.app/mcp" } } });
   watching.retry("linear");
-  // @ts-expect-error A check ends by itself.
+  // @ts-expect-error A check has no retry.
   check().retry("linear");
 
   const header: string | null = await authorization("linear", { authorization: null });

@@ -1,13 +1,14 @@
-"""One typed answer to "why did this MCP server not start?".
+"""Starts MCP servers and reports why a server did not start, as one typed answer.
 
     async for event in mcp_startup.check(config="~/.codex/config.toml"):
         if event.notification.failure_reason is mcp_startup.McpServerStartupFailureReason.REAUTHENTICATION_REQUIRED:
             show_reconnect(event.notification.name)
 
-* the contract: `decode`, `decode_lines`, `McpServerStatusUpdatedNotification`, `StartupTracker`;
-* the engine: `check`, `watch`, `check_blocking`; `authorization` for requests of the application's own;
-  `begin_sign_in`, `finish_sign_in`, `sign_out`, `auth_status`; `CredentialStore` for a store of its own;
-* the verdict: `judge`, `assess`.
+* Notifications: `decode`, `decode_lines`, `McpServerStatusUpdatedNotification`, `StartupTracker`.
+* Starts: `check`, `watch`, `check_blocking`.
+* Authorization: `authorization` for the application's own requests, `begin_sign_in`, `finish_sign_in`, `sign_out`,
+  `auth_status`, and `CredentialStore` for a custom store.
+* Verdicts: `judge`, `assess`, `first_request`, `auth_status_of`.
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ __all__ = [
     "watch",
 ]
 
-# Public names are those of this module: what is pickled does not know where it is written.
+# Publish every class under this module, so that pickles do not depend on private modules.
 def _publish() -> None:
     for name in __all__:
         public = globals()[name]

@@ -11,12 +11,12 @@ from . import _native
 
 
 def main() -> NoReturn:
-    """Runs the program with this process's arguments, and ends with its status."""
-    # The program listens for Ctrl-C itself.
+    """Runs the program with this process's arguments, and exits with its status."""
+    # The program handles Ctrl-C itself.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     status = _native.program([sys.executable, "-m", "mcp_startup"], sys.argv[1:])
     sys.stdout.flush()
-    # Without Python's own end: a read of stdin that is still waiting must not hold it up.
+    # Skip Python's shutdown: it would wait for a thread that still reads stdin.
     os._exit(status)
 
 

@@ -1,4 +1,4 @@
-"""Reading the contract, and following it."""
+"""Decoding and tracking notifications."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from ._wire import from_wire
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LineError:
-    """A bad line among many."""
+    """An invalid line in a batch."""
 
     line: int
-    """Its number, from 1; blank lines and lines of other messages count."""
+    """The line number, starting at 1. Blank lines and other messages count."""
 
     error: DecodeError
-    """What is wrong with it."""
+    """Why the line could not be read."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DecodedLines:
-    """What the bytes of many lines are."""
+    """The result of `decode_lines`."""
 
     notifications: tuple[McpServerStatusUpdatedNotification, ...]
-    """The notifications, in the order of their lines."""
+    """The notifications, in line order."""
 
     errors: tuple[LineError, ...]
-    """The bad lines, in order."""
+    """The invalid lines, in line order."""
 
 
 def decode_lines(data: bytes | str) -> DecodedLines:
-    """Reads the bytes of many lines (LF or CRLF; the last one needs no end).
+    """Decodes many lines.
 
-    A bad line is reported with its number and the others are kept; lines of other methods are passed over.
+    An invalid line is reported with its number and does not affect the other lines. Blank lines and other messages are skipped.
+
+    Args:
+        data: The lines, which end in LF or CRLF. The last line needs no line ending.
     """
     notifications, errors = _native.decode_lines(data)
     return DecodedLines(notifications, tuple(LineError(*error) for error in errors))
@@ -45,58 +48,64 @@ def decode_lines(data: bytes | str) -> DecodedLines:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TrackedServer:
-    """One server as a client shows it: the latest of what was said about a (thread_id, name)."""
+    """One server as a client shows it: the latest notification for a (thread_id, name)."""
 
     thread_id: str | None
-    """The thread whose server it is; `None` where it belongs to the whole app."""
+    """The thread that the server belongs to, or `None` if it belongs to the whole app."""
 
     name: str
-    """Its name."""
+    """The name of the server."""
 
     status: McpServerStartupState
-    """Its state."""
+    """The state of the server."""
 
     error: str | None
-    """The sentence that came with a failure."""
+    """A human-readable message, if the start failed."""
 
     failure_reason: McpServerStartupFailureReason | None
-    """Why it failed, where a client can do something about it."""
+    """Why the start failed, if a client can do something specific about it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrackerUpdate:
-    """What one notification did to the tracker."""
+    """The effect of one notification on the tracker."""
 
     changed: bool
-    """Something that a client shows is different now."""
+    """Whether anything that a client shows has changed."""
 
     prompt: bool
-    """The user is to be asked, now, to sign in again to this server."""
+    """Whether to ask the user now to sign in to this server again."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AppliedLines:
-    """What the bytes of many lines did to the tracker."""
+    """The effect of many lines on the tracker."""
 
     notifications: int
-    """How many lines were notifications of ours."""
+    """The number of lines that held a startup notification."""
 
     changed: tuple[tuple[str | None, str], ...]
-    """The servers that are different now, as (thread_id, name), each once, in the order of their first change."""
+    """The servers that changed, as (thread_id, name), each once, in the order of their first change."""
 
     prompts: tuple[str, ...]
-    """The names of the servers to ask the user about, now, in order."""
+    """The names of the servers to ask the user about now, in line order."""
 
     errors: tuple[LineError, ...]
-    """The bad lines."""
+    """The invalid lines, in line order."""
 
 
 class StartupTracker:
-    """Folds notifications into what a client shows: the state of each server, which ones want a sign-in *again*, and when to ask
-    the user.
+    """Tracks what a client shows: the state of each server, the servers that need the user to sign in *again*, and when to
+    prompt the user.
 
-    The user is asked once per **name** and episode, which begins at the first failure with that reason and ends at `ready`. At most
-    `limit` servers are held (10,000 unless told otherwise), and the oldest finished is forgotten first. Any thread may use it.
+    The tracker prompts once per server **name** and episode, even if many threads and retries report the failure. An episode begins
+    with the first failure whose reason is `REAUTHENTICATION_REQUIRED`, and ends when a server with this name is ready.
+
+    A tracker can be shared between threads.
+
+    Args:
+        limit: The maximum number of servers that the tracker keeps, by default 10,000. Past the limit, it forgets the oldest
+            finished server first.
     """
 
     __slots__ = ("_native",)
@@ -105,27 +114,27 @@ class StartupTracker:
         self._native = _native.StartupTracker(limit)
 
     def apply(self, notification: McpServerStatusUpdatedNotification) -> TrackerUpdate:
-        """Takes one notification."""
+        """Applies one notification."""
         return TrackerUpdate(*self._native.apply_one(notification))
 
     def apply_lines(self, data: bytes | str) -> AppliedLines:
-        """Takes the bytes of whole lines; lines of other messages are passed over, bad ones reported by number."""
+        """Applies whole lines. It skips other messages and reports invalid lines by number."""
         notifications, changed, prompts, errors = self._native.apply_lines(data)
         return AppliedLines(notifications, changed, prompts, tuple(LineError(*error) for error in errors))
 
     def servers(self) -> list[TrackedServer]:
-        """Every server, in the order in which they were first heard of."""
+        """Returns every server, in the order in which the servers were first seen."""
         return [from_wire(TrackedServer, server) for server in unwrap(self._native.servers())]
 
     def server(self, name: str, *, thread_id: str | None = None) -> TrackedServer | None:
-        """One server."""
+        """Returns one server, or `None` if the tracker does not know it."""
         found: Any = unwrap(self._native.server(thread_id, name))
         return None if found is None else from_wire(TrackedServer, found)
 
     def reauthentication_required(self) -> list[str]:
-        """The names of the servers that want a sign-in again, in the order in which that began."""
+        """Returns the names of the servers that need the user to sign in again, in the order in which their episodes began."""
         return self._native.reauthentication_required()
 
     def remove(self, thread_id: str) -> int:
-        """Forgets the servers of one thread, and says how many there were. An episode goes on."""
+        """Forgets the servers of one thread and returns how many there were. Open episodes continue."""
         return self._native.remove(thread_id)

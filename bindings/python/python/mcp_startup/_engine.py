@@ -23,149 +23,153 @@ from ._wire import WireEnum, from_wire
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-# A new token that an authorization server has given out is stored before the process ends.
+# Before the process exits, wait until every token that an authorization server has issued is stored.
 atexit.register(_native.finish)
 
 
 class Options(TypedDict, total=False):
-    """Which servers, and how they are started. All of it may be left out."""
+    """Selects the servers and controls how they start. Every option is optional."""
 
     config: str | os.PathLike[str] | None
-    """The configuration: Codex's `config.toml` or an `mcpServers` JSON. `~/` is the user's folder. Codex's own, unless told otherwise."""
+    """The path of the configuration: Codex's `config.toml`, or a JSON file with `mcpServers`. A leading `~/` is the user's home
+    folder. By default, the user's Codex configuration."""
 
     mcp_servers: Mapping[str, Any] | None
-    """The servers themselves, in place of a file: what stands under `mcpServers` in a `.mcp.json`."""
+    """The servers, instead of a file: the same object as `mcpServers` in a `.mcp.json`."""
 
     servers: Sequence[str] | None
-    """The names of those that are meant; those that are enabled, unless told otherwise."""
+    """The names of the servers to start. By default, all enabled servers."""
 
     timeout: float | None
-    """How long each start may take, in seconds, over what the configuration says."""
+    """The time limit for each start, in seconds. It overrides the configuration."""
 
     concurrency: int | None
-    """How many servers start at once."""
+    """The maximum number of servers that start at the same time."""
 
     client_metadata_url: str | None
-    """The URL of the application's client id metadata document, where it publishes one."""
+    """The URL of the application's OAuth client ID metadata document, if it publishes one."""
 
     store: CredentialStore | None
-    """A credential store of the application's own, in place of where Codex keeps credentials."""
+    """A custom credential store. By default, credentials are stored where Codex stores them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StartupEvent:
-    """The state of one server's start has changed. For each start: one with `STARTING`, and then exactly one more."""
+    """A change in the state of one server's start.
+
+    Each start emits one event with `STARTING`, and then exactly one with `READY`, `FAILED` or `CANCELLED`.
+    """
 
     notification: McpServerStatusUpdatedNotification
-    """The notification, as it goes over the wire."""
+    """The notification to send to clients, unchanged."""
 
     phase: StartPhase
-    """How far the start had come; on `READY`, the last phase it went through."""
+    """The phase that the start had reached. On `READY`, the last phase of the start."""
 
     elapsed_ms: int
-    """The time since the start began, in ms."""
+    """The time since the start began, in milliseconds."""
 
     required: bool
-    """Whether the configuration says that the app can't do without this server."""
+    """Whether the configuration marks this server as required."""
 
     failure: StartupFailure | None
-    """Why it failed: on `FAILED`, and on nothing else."""
+    """Why the start failed. Set only on `FAILED`."""
 
     not_saved: str | None
-    """Why a token that was refreshed in this start could not be saved."""
+    """Why a token that was refreshed during this start could not be saved, or `None`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """A request that a server has answered with 401."""
+    """A request that the server rejected with HTTP 401."""
 
     authorization: str | None = dataclasses.field(default=None, repr=False)
-    """The value of its `Authorization` header; `None` where it had none."""
+    """The value of the request's `Authorization` header, or `None` if it had none."""
 
     challenge: str | None = dataclasses.field(default=None, repr=False)
-    """The `WWW-Authenticate` of the answer."""
+    """The value of the response's `WWW-Authenticate` header."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StoreError:
-    """Why it can't be known what is stored."""
+    """Why a credential store could not be read."""
 
     store: str
-    """Which store: `file`, `keyring`, or as the configuration calls it."""
+    """The store: `file`, `keyring`, `host`, or the name that the configuration uses."""
 
     trouble: CredentialStoreTrouble
-    """Why, as a stable value."""
+    """The cause, as a stable value."""
 
     detail: str
-    """Why, as the rest of a sentence."""
+    """The cause, as a human-readable phrase without the name of the store."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AuthStatus:
-    """How a client is authorized at a server, and what is stored for it. No secret is in it."""
+    """How a client is authorized at a server, and the state of the stored credentials. It contains no secret."""
 
     status: McpAuthStatus | None
-    """`None` where that can't be known: nothing usable is stored, and the server was not asked or did not answer."""
+    """The status, or `None` if it is unknown: no usable credentials are stored, and the server was not queried or did not answer."""
 
     worth: CredentialWorth | None
-    """What is stored is worth this; `None` where nothing is stored for exactly this server."""
+    """Whether the stored credentials can be used or refreshed; `None` if none are stored for exactly this server."""
 
     expires_at_ms: int | None
-    """When the stored access token expires, in ms since the Unix epoch, where the record says."""
+    """When the stored access token expires, in milliseconds since the Unix epoch; `None` if the record does not specify it."""
 
     scopes: tuple[str, ...]
-    """The scopes that were granted."""
+    """The granted scopes."""
 
     issuer: str | None
-    """Who granted it."""
+    """The issuer identifier of the authorization server that granted the credentials."""
 
     store: str | None
-    """The place where it is stored: `file`, `keyring` or `host`."""
+    """Where the credentials are stored: `file`, `keyring` or `host`."""
 
     store_error: StoreError | None
-    """Why it can't be known what is stored."""
+    """Why the store could not be read, or `None`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SignInBegun:
-    """A sign-in that has begun. Neither part prints: both hold secrets."""
+    """A sign-in that has begun. Both fields contain secrets, so `repr` omits them."""
 
     authorization_url: str = dataclasses.field(repr=False)
-    """Where the user signs in: to be opened in their browser."""
+    """The URL to open in the user's browser."""
 
     pending: str = dataclasses.field(repr=False)
-    """What finishes it, once and within 15 minutes, in this process or another."""
+    """The value to pass to `finish_sign_in`, in this process or another. It is single-use and expires after 15 minutes."""
 
 
 class Revocation(WireEnum):
-    """What became of the tokens at the authorization server."""
+    """Whether the authorization server revoked the tokens at a sign-out."""
 
     REVOKED = "revoked"
-    """The authorization server says that it is done."""
+    """The authorization server confirmed the revocation."""
 
     NOT_OFFERED = "notOffered"
-    """It offers no revocation, or the record does not say which server it was: they expire."""
+    """The authorization server offers no revocation, or the record does not name the server. The tokens are valid until they expire."""
 
     FAILED = "failed"
-    """It was asked, and did not say that it is done: they may be good until they expire."""
+    """The authorization server did not confirm the revocation. The tokens may be valid until they expire."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SignedOut:
-    """What signing out came to."""
+    """The result of a sign-out."""
 
     was_stored: bool
-    """Whether anything was stored."""
+    """Whether credentials were stored."""
 
     revocation: Revocation
-    """What became of the tokens at the authorization server."""
+    """Whether the authorization server revoked the tokens."""
 
 
 class Check(AsyncIterator[StartupEvent]):
-    """Starts under way: an async iterator of events, and an async context manager that ends them.
+    """An async iterator of startup events, and an async context manager that ends the starts.
 
-    Nothing begins before the first event is asked for. When the iterator is closed or forgotten, or the task that waits for it is cancelled, every start
-    ends at once; no program and no request is left.
+    Nothing starts until you iterate. Closing the iterator, dropping the last reference to it, or cancelling the task that waits for
+    it immediately ends every start, including its process and requests.
     """
 
     def __init__(self, options: Options) -> None:
@@ -177,20 +181,20 @@ class Check(AsyncIterator[StartupEvent]):
         self._is_closed = False
 
     def cancel(self) -> None:
-        """Gives up what is still starting: each such start says `CANCELLED`, and there are no events after that."""
+        """Cancels the starts that have not finished. Each of them emits `CANCELLED`, and then the iteration ends."""
         self._is_cancelled = True
         if self._events is not None:
             self._events.cancel()
 
     def close(self) -> None:
-        """Ends every start at once. There are no more events."""
+        """Immediately ends every start and the iteration."""
         self._is_closed = True
         self._ready.clear()
         if self._events is not None:
             self._events.close()
 
     async def aclose(self) -> None:
-        """The same, as an async iterator has it."""
+        """Immediately ends every start and the iteration, like `close`."""
         self.close()
 
     def __aiter__(self) -> Self:
@@ -217,7 +221,7 @@ class Check(AsyncIterator[StartupEvent]):
 
     def _running(self) -> _native.Events:
         if self._events is None:
-            # Not before: a store runs on the loop that asks.
+            # Not in the constructor: a store runs on the event loop that iterates.
             self._events = self._begin(*_native_options(self._options))
             if self._is_cancelled:
                 self._events.cancel()
@@ -228,10 +232,10 @@ class Check(AsyncIterator[StartupEvent]):
 
 
 class Watch(Check):
-    """Starts that go on: a server that failed is started again when that may help. It ends when it is cancelled or closed."""
+    """An async iterator of startup events that starts failed servers again, until you cancel or close it."""
 
     def retry(self, name: str) -> None:
-        """Starts the server of this name again now, if it has failed. Does nothing if it is starting or ready."""
+        """Starts the named server again now if it has failed. Does nothing if it is starting or ready."""
         if self._events is not None:
             self._events.retry(name)
 
@@ -240,25 +244,31 @@ class Watch(Check):
 
 
 def check(**options: Unpack[Options]) -> Check:
-    """Starts every enabled server, says what each start came to, and closes each when its state is known.
+    """Starts every enabled server, emits an event for each state, and closes each server when its start has ended.
 
-    The first event raises `ConfigurationError` where there is no such configuration.
+    A server that fails to start is an event, not an exception.
+
+    Raises:
+        ConfigurationError: If the configuration can't be read. The first event raises it, not this call.
     """
     return Check(options)
 
 
 def watch(**options: Unpack[Options]) -> Watch:
-    """The same, and goes on: a server that failed is started again
+    """Starts every enabled server like `check`, and continues: it starts a failed server again
 
-    * when `Watch.retry` asks for it;
-    * when what is stored for it has changed: a sign-in by any process;
-    * by itself, where the failure's recovery is `RETRY`: after 1 s, then 2 s, 4 s and so on up to 5 min.
+    * when you call `Watch.retry`;
+    * when its stored credentials change, for example after a sign-in by any process;
+    * automatically, if the failure's recovery is `RETRY`: after 1 s, then 2 s, 4 s and so on, up to 5 min.
+
+    Raises:
+        ConfigurationError: If the configuration can't be read. The first event raises it, not this call.
     """
     return Watch(options)
 
 
 def check_blocking(**options: Unpack[Options]) -> Generator[StartupEvent, None, None]:
-    """The same as `check`, for a thread that may wait. The GIL is free meanwhile."""
+    """Starts every enabled server like `check`, and blocks the thread while it waits for events. It releases the GIL while it waits."""
     _refuse_unknown(options)
     return _check_blocking(options)
 
@@ -275,12 +285,16 @@ def _check_blocking(options: Options) -> Generator[StartupEvent, None, None]:
 async def authorization(
     server: str, rejected: Rejected | None = None, **options: Unpack[Options]
 ) -> str | None:
-    """The `Authorization` header for a request that the application makes itself, with another SDK; `None` where it is to have none.
+    """Returns the `Authorization` header for a request that the application sends itself, for example with another SDK.
 
-    Asked without `rejected`, it is what to send first. Where the server answers 401 all the same, what was sent goes in as `rejected`,
-    and out comes what to send once more: through the same store, lock and refresh as that of a start.
+    For the first request, call it without `rejected`. If the server answers 401, call it again with the rejected request: it returns
+    the header for the next attempt. It uses the same store, lock and refresh as a start.
 
-    Raises `StartupFailedError`, with the verdict, where nothing is left to send.
+    Returns:
+        The value of the header, or `None` to send the request without one.
+
+    Raises:
+        StartupFailedError: If no credential is left to try. Its `failure` is the verdict.
     """
     was_rejected = rejected is not None
     rejected = rejected or Rejected()
@@ -293,53 +307,76 @@ async def authorization(
 
 
 async def auth_status(server: str, *, online: bool = False, **options: Unpack[Options]) -> AuthStatus:
-    """How a client is authorized at a server, and what is stored for it. Without `online` nothing is sent."""
+    """Returns how a client is authorized at a server, and the state of the stored credentials.
+
+    Args:
+        server: The name of the server.
+        online: Whether to query the server if the stored credentials don't determine the status. By default, no request is sent.
+    """
     return from_wire(AuthStatus, await _answer(_native.auth_status(*_native_options(options), server, online)))
 
 
 async def begin_sign_in(server: str, redirect_uri: str, **options: Unpack[Options]) -> SignInBegun:
-    """Begins a sign-in: gives the URL to open in the user's browser, and what finishes it. `redirect_uri` is where they come back to:
-    `http` on loopback, `https`, or a scheme of the app's own.
+    """Begins a sign-in. It stores nothing; `finish_sign_in` does.
 
-    Nothing is stored before it is finished. Raises `SignInError`.
+    Args:
+        server: The name of the server.
+        redirect_uri: The URI that the browser is redirected to: `http` on loopback, `https`, or the app's custom scheme.
+
+    Raises:
+        SignInError: If the sign-in can't begin.
     """
     begun = await _answer(_native.begin_sign_in(*_native_options(options), server, redirect_uri))
     return from_wire(SignInBegun, begun)
 
 
 async def finish_sign_in(pending: str, callback_url: str, **options: Unpack[Options]) -> None:
-    """Finishes a sign-in with the whole URL that the browser came back with, and stores what is granted. Raises `SignInError`."""
+    """Finishes a sign-in and stores the granted credentials.
+
+    Args:
+        pending: The `pending` value that `begin_sign_in` returned.
+        callback_url: The whole URL that the browser was redirected to.
+
+    Raises:
+        SignInError: If the sign-in failed. The stored credentials are unchanged.
+    """
     await _answer(_native.finish_sign_in(*_native_options(options), pending, callback_url))
 
 
 async def sign_out(server: str, **options: Unpack[Options]) -> SignedOut:
-    """Signs out: what was granted is revoked where that is offered, and what is stored is removed, whatever came of that.
+    """Signs out: revokes the tokens if the authorization server supports it, and removes the stored credentials even if the
+    revocation fails.
 
-    Raises `SignInError` where what is stored can't be read or removed.
+    Raises:
+        SignInError: If the stored credentials can't be read or removed.
     """
     return from_wire(SignedOut, await _answer(_native.sign_out(*_native_options(options), server)))
 
 
 async def test_credential_store(store: CredentialStore) -> None:
-    """Holds a store to what every store must do. It is to be empty, and what is left in it afterwards is rubbish.
+    """Checks that a credential store meets the contract of `CredentialStore`. Call it from your tests.
 
-    Raises `CredentialStoreError` with the first thing that it does not do.
+    Args:
+        store: An empty store. The check leaves test data in it.
+
+    Raises:
+        CredentialStoreError: With the first violation.
     """
     await _answer(_native.test_credential_store(StoreBridge(store)))
 
 
-# pytest is not to take it for a test.
+# Its name looks like a test to pytest.
 test_credential_store.__test__ = False  # type: ignore[attr-defined]
 
 
 def _refuse_unknown(options: Options) -> None:
     unknown = options.keys() - Options.__annotations__.keys()
     if unknown:
-        raise TypeError(f"there is no option {', '.join(map(repr, sorted(unknown)))}")
+        raise TypeError(f"unknown option: {', '.join(map(repr, sorted(unknown)))}")
 
 
 def _native_options(options: Options) -> tuple[str, StoreBridge | None]:
-    """The options as JSON, and the store."""
+    """Returns the options as JSON, and the store as the native module calls it."""
     _refuse_unknown(options)
     store, timeout, config = options.get("store"), options.get("timeout"), options.get("config")
     wire = {
@@ -354,7 +391,7 @@ def _native_options(options: Options) -> tuple[str, StoreBridge | None]:
 
 
 async def _answer(call: _native.Call) -> Any:
-    """Waits on the loop for what the call comes to; cancelled, it gives the call up."""
+    """Waits on the event loop for the result of the call. Cancelling the wait aborts the call."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[str] = loop.create_future()
 
@@ -366,7 +403,7 @@ async def _answer(call: _native.Call) -> Any:
         try:
             loop.call_soon_threadsafe(settle, answer)
         except RuntimeError:
-            # The loop was closed, and nobody waits any more.
+            # The loop was closed, so no task waits for the answer.
             pass
 
     call.then(reply)
@@ -378,7 +415,7 @@ async def _answer(call: _native.Call) -> Any:
 
 
 def _wait(call: _native.Call) -> str:
-    """Waits on this thread. In between Python looks for signals, Ctrl-C among them."""
+    """Waits on this thread, in short intervals, so that Python can handle signals such as Ctrl-C."""
     try:
         while (answer := call.wait(100)) is None:
             pass

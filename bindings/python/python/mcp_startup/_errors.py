@@ -1,4 +1,4 @@
-"""The exceptions, and what the native module answers."""
+"""The exceptions, and their conversion from answers of the native module."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from ._wire import from_wire
 
 
 class McpStartupError(Exception):
-    """Anything that this package raises. `code` is stable: `invalidArgument`, `decode`, `configuration`, `client`, `signIn`,
-    `failure`, `credentialStore`, `forked` or `internal`."""
+    """The base class of every exception that this package raises.
+
+    `code` is a stable value: `invalidArgument`, `decode`, `configuration`, `client`, `signIn`, `failure`, `credentialStore`,
+    `forked` or `internal`.
+    """
 
     code: str = "internal"
 
@@ -22,7 +25,7 @@ class McpStartupError(Exception):
         return str(self.args[0])
 
     def __eq__(self, other: object) -> bool:
-        # What holds an error, such as a bad line among many, is a value.
+        # Objects that hold an exception, such as `LineError`, are compared by value.
         return isinstance(other, McpStartupError) and type(self) is type(other) and self.args == other.args
 
     def __hash__(self) -> int:
@@ -30,82 +33,83 @@ class McpStartupError(Exception):
 
 
 class DecodeError(McpStartupError, ValueError):
-    """A line is no message of ours and no other well-formed message either."""
+    """Raised for a line that is not a well-formed JSON-RPC message, or whose notification has invalid fields."""
 
     code = "decode"
 
     @property
     def kind(self) -> DecodeErrorKind:
-        """What is wrong, as a stable value."""
+        """The kind of error, as a stable value."""
         return DecodeErrorKind(self.args[1])
 
     @property
     def field(self) -> str | None:
-        """The field it is about, as a path such as `params.name`."""
+        """The path of the invalid field, such as `params.name`; `None` if no single field is at fault."""
         field: str | None = self.args[2]
         return field
 
 
 class ConfigurationError(McpStartupError):
-    """There is no such configuration, it can't be read, or it has no such server."""
+    """Raised if the configuration does not exist, can't be read, or does not contain the server."""
 
     code = "configuration"
 
     @property
     def kind(self) -> str:
-        """`notFound`, `notAFile`, `unreadable`, `tooLarge`, `notUtf8`, `syntax`, `notAConfiguration` or `unknownServer`."""
+        """The cause, as a stable value: `notFound`, `notAFile`, `unreadable`, `tooLarge`, `notUtf8`, `syntax`, `notAConfiguration`
+        or `unknownServer`."""
         return str(self.args[1])
 
     @property
     def path(self) -> str:
-        """The file."""
+        """The path of the configuration file."""
         return str(self.args[2])
 
     @property
     def line(self) -> int | None:
-        """The line, from 1."""
+        """The line number, starting at 1, or `None`."""
         line: int | None = self.args[3]
         return line
 
     @property
     def key(self) -> str | None:
-        """The key, as a path in the file."""
+        """The path of the key in the file, or `None`."""
         key: str | None = self.args[4]
         return key
 
 
 class CredentialStoreError(McpStartupError):
-    """A credential store does not do what it must."""
+    """Raised if a credential store violates the contract of `CredentialStore`."""
 
     code = "credentialStore"
 
 
 class SignInError(McpStartupError):
-    """A sign-in or a sign-out failed. What was stored before is stored still."""
+    """Raised if a sign-in or a sign-out failed. The stored credentials are unchanged."""
 
     code = "signIn"
 
     @property
     def kind(self) -> str:
-        """Why, as a stable value: `notOffered`, `unavailable`, `misconfigured`, `pkceNotOffered`, `noClient`, `invalidCallback`,
+        """The cause, as a stable value: `notOffered`, `unavailable`, `misconfigured`, `pkceNotOffered`, `noClient`, `invalidCallback`,
         `denied`, `expired`, `used`, `invalidPending`, `storeFailed` or `invalidConfiguration`."""
         return str(self.args[1])
 
 
 class StartupFailedError(McpStartupError):
-    """A server can't be used: `failure` is the verdict."""
+    """Raised if a server can't be used. `failure` is the verdict."""
 
     code = "failure"
 
     @property
     def failure(self) -> StartupFailure:
-        """Why, what mends it, and on what evidence."""
+        """The verdict: why the server can't be used, how to recover, and the evidence."""
         failure: StartupFailure = self.args[1]
         return failure
 
 
 def unwrap(answer: str) -> Any:
-    """What the native module answers, or its error as an exception."""
+    """Returns the result in an answer of the native module, or raises its error."""
     value = json.loads(answer)
     if "error" in value:
         raise of_json(value["error"])
@@ -113,11 +117,12 @@ def unwrap(answer: str) -> Any:
 
 
 def of_answer(answer: str) -> McpStartupError:
-    """The exception of an answer that is an error."""
+    """Returns the exception for an answer that is an error."""
     return of_json(json.loads(answer)["error"])
 
 
 def of_json(error: dict[str, Any]) -> McpStartupError:
+    """Returns the exception for an error object of the native module."""
     code, message = error["code"], error["message"]
     if code == DecodeError.code:
         return DecodeError(message, error["kind"], error["field"])

@@ -9,188 +9,188 @@ from ._wire import OpenWireEnum, WireEnum
 
 
 class McpServerStartupState(OpenWireEnum):
-    """How far the start of an MCP server has come.
+    """The state of the start of an MCP server.
 
-    Every `starting` is followed by exactly one of the other three."""
+    Each `starting` is followed by exactly one `ready`, `failed` or `cancelled`."""
 
     STARTING = "starting"
     """The start has begun."""
 
     READY = "ready"
-    """The server has answered the handshake and can be used."""
+    """The server has completed the MCP handshake and can be used."""
 
     FAILED = "failed"
-    """The server can't be used; `error` says why."""
+    """The start failed, and the server can't be used. `error` describes the failure."""
 
     CANCELLED = "cancelled"
-    """The start was given up by the host before it came to an end."""
+    """The host cancelled the start before it was complete."""
 
 
 class McpServerStartupFailureReason(OpenWireEnum):
-    """Why a start failed, where the client can do something specific about it."""
+    """The reason for a failed start, if clients should handle it in a specific way."""
 
     REAUTHENTICATION_REQUIRED = "reauthenticationRequired"
-    """Credentials were stored for exactly this server, they can no longer be used or refreshed, and the start failed because of that: ask the user to sign in **again**. A first sign-in and passing trouble never carry it."""
+    """Credentials are stored for exactly this server, but they can no longer be used or refreshed, and the start failed because of that. Ask the user to sign in **again**. A missing first sign-in or a temporary failure never has this reason."""
 
 
 class AccessTokenWorth(WireEnum):
-    """What an access token is worth, as far as its record and the clock tell."""
+    """Whether a stored access token can still be used, according to its record and the current time."""
 
     ABSENT = "absent"
-    """None is there, or a blank one."""
+    """There is no access token, or it is blank."""
 
     GOOD = "good"
-    """It expires more than 30 s (`CLOCK_SKEW_MS`) from now."""
+    """The access token expires in more than 30 s (`CLOCK_SKEW_MS`)."""
 
     EXPIRY_UNKNOWN = "expiryUnknown"
-    """The record does not say when it expires: it is tried."""
+    """The expiry of the access token is unknown. It is used until the server rejects it."""
 
     EXPIRED = "expired"
-    """It has expired, or will within 30 s (`CLOCK_SKEW_MS`)."""
+    """The access token has expired or expires within 30 s (`CLOCK_SKEW_MS`)."""
 
 
 class ClientSource(WireEnum):
-    """Where the OAuth client that a record was granted to comes from."""
+    """The source of the OAuth client to which the stored tokens were issued."""
 
     CONFIGURATION = "configuration"
-    """The user's configuration names it."""
+    """The user's configuration."""
 
     REGISTRATION = "registration"
     """Dynamic client registration (RFC 7591)."""
 
     METADATA_DOCUMENT = "metadataDocument"
-    """A client id metadata document."""
+    """A client ID metadata document."""
 
 
 class CredentialSent(WireEnum):
-    """Which credential a request carried."""
+    """The credential that was sent with a request."""
 
     NONE = "none"
-    """No credential at all."""
+    """No credential."""
 
     STORED = "stored"
     """The stored access token."""
 
     REFRESHED = "refreshed"
-    """An access token that was obtained in this very start."""
+    """An access token that was obtained by a refresh during this start."""
 
     CONFIGURATION = "configuration"
-    """The token or header of the configuration."""
+    """The token or header in the configuration."""
 
 
 class CredentialSource(WireEnum):
-    """Where the authorization of a start comes from."""
+    """The source of the credential that a start used."""
 
     NONE = "none"
-    """Nothing is stored for this name and URL, and the configuration carries none."""
+    """No credential: nothing is stored for this server name and URL, and the configuration contains none."""
 
     STORED = "stored"
-    """A record is stored for exactly this name and URL."""
+    """A record that is stored for exactly this server name and URL."""
 
     CONFIGURATION = "configuration"
-    """The configuration carries a token or a header."""
+    """A token or header in the configuration."""
 
 
 class CredentialStoreTrouble(WireEnum):
-    """Why the place where credentials are stored could not be read."""
+    """Why a credential store could not be used."""
 
     LOCKED = "locked"
-    """It is locked, or asks for something before it opens."""
+    """It is locked or in use: the user has to unlock it, or another program has to release it."""
 
     UNREADABLE = "unreadable"
-    """It can't be reached or read."""
+    """It can't be reached, read or written to."""
 
     CORRUPT = "corrupt"
-    """It was read, and is not what it should be."""
+    """It was read, but its contents are damaged."""
 
     UNSUPPORTED = "unsupported"
-    """It is of a kind that this version can't read."""
+    """This version does not support this kind of store."""
 
 
 class DiscoveryOutcome(WireEnum):
-    """What became of looking for the server's authorization server."""
+    """The outcome of discovering the server's authorization server."""
 
     PUBLISHED = "published"
-    """Metadata that can be used was found."""
+    """Usable metadata was found."""
 
     NOT_PUBLISHED = "notPublished"
-    """The server answered, and publishes no OAuth."""
+    """The server responded, but publishes no OAuth metadata."""
 
     UNAVAILABLE = "unavailable"
-    """It could not be completed: no answer, or 429 or 5xx."""
+    """Discovery could not be completed: there was no response, or its HTTP status was 429 or 5xx."""
 
     UNUSABLE = "unusable"
-    """It was completed, and what is published can't be used; see the problem."""
+    """Metadata was found, but it can't be used. `problem` has the reason."""
 
 
 class DiscoveryProblem(WireEnum):
-    """Why published metadata can't be used."""
+    """Why the published metadata can't be used."""
 
     RESOURCE_MISMATCH = "resourceMismatch"
-    """The protected-resource metadata is that of another resource (RFC 9728, section 3.3)."""
+    """The protected resource metadata is for a different resource (RFC 9728, section 3.3)."""
 
     NO_AUTHORIZATION_SERVER = "noAuthorizationServer"
-    """No authorization server that it names publishes usable metadata (RFC 8414)."""
+    """None of the authorization servers that the metadata lists publishes usable metadata (RFC 8414)."""
 
     ISSUER_MISMATCH = "issuerMismatch"
-    """The metadata names another issuer than the one it was fetched for (RFC 8414, section 3.3)."""
+    """The metadata names a different issuer than the one it was fetched for (RFC 8414, section 3.3)."""
 
     INVALID_METADATA = "invalidMetadata"
-    """A document is not what its specification says."""
+    """A metadata document does not conform to its specification."""
 
 
 class IoTrouble(WireEnum):
-    """Why no answer came to a request, or no whole one."""
+    """Why a request got no response, or an incomplete or unreadable one."""
 
     DNS = "dns"
-    """The name of the host could not be resolved."""
+    """The host name could not be resolved."""
 
     CONNECT = "connect"
-    """No connection could be made."""
+    """The connection could not be established."""
 
     TLS = "tls"
-    """TLS failed: a certificate, a version, a handshake."""
+    """TLS failed, for example because of a certificate, the TLS version or the handshake."""
 
     CLOSED = "closed"
-    """The connection broke before the answer was whole."""
+    """The connection was closed before the response was complete."""
 
     TIMEOUT = "timeout"
-    """No answer within the time of the request."""
+    """The response did not arrive within the time limit of the request."""
 
     TOO_LARGE = "tooLarge"
-    """The answer, or a part of it, was larger than is taken."""
+    """The response, or a part of it, exceeded the size limit."""
 
     MALFORMED = "malformed"
-    """The answer was no HTTP."""
+    """The response was not valid HTTP."""
 
 
 class Recovery(WireEnum):
-    """What mends a failure, and so what a client offers beside the message."""
+    """How to fix a failure, and therefore what a client should offer with the message."""
 
     NONE = "none"
-    """Nothing that this client could offer. Show no button: the message says whose turn it is."""
+    """The client can't fix the failure. Show no button. The message tells the user who can fix it."""
 
     RETRY = "retry"
-    """Trying again, later. Offer that, or do it by yourself after a while; what is stored stays stored."""
+    """Try again later. Offer a button, or retry automatically after a delay. The stored credentials are kept."""
 
     SIGN_IN = "signIn"
-    """A first sign-in. Offer it, and start none unasked."""
+    """Sign in for the first time. Offer a button, and do not start a sign-in without the user."""
 
     REAUTHENTICATE = "reauthenticate"
-    """Signing in again. Offer it, once for each server, however many threads and retries report the failure."""
+    """Sign in again. Offer a button, once for each server, even if several threads or retries report the failure."""
 
     GRANT_SCOPE = "grantScope"
-    """A sign-in that grants more scope. Offer it; the challenge in the evidence may name the scope."""
+    """Sign in again to grant more scopes. Offer a button. The challenge in the evidence may name the scopes."""
 
     FIX_CONFIGURATION = "fixConfiguration"
-    """Changing the configuration. Offer to open it, at the key and the line if the evidence has them."""
+    """Change the configuration. Offer to open it, at the key and line if the evidence has them."""
 
     FIX_CREDENTIAL_STORE = "fixCredentialStore"
-    """Unlocking or mending the place where credentials are stored. Offer to try again after that; nobody has been signed out."""
+    """Unlock or repair the credential store, or use a different one. Offer to try again after that. The user is not signed out."""
 
 
 class RequestTarget(WireEnum):
-    """Whom a request was for."""
+    """The recipient of a request."""
 
     MCP = "mcp"
     """The MCP server."""
@@ -206,366 +206,368 @@ class SpawnFailure(WireEnum):
     """Why a program could not be started."""
 
     NOT_FOUND = "notFound"
-    """There is no such program on the PATH."""
+    """The program was not found."""
 
     FAILED = "failed"
-    """It is there, and starting it failed."""
+    """The program was found, but could not be started."""
 
 
 class StartPhase(WireEnum):
-    """How far a start had come."""
+    """The phase that a start had reached."""
 
     CONFIGURING = "configuring"
-    """The entry of the configuration was being read."""
+    """Reading the server's entry in the configuration."""
 
     READING_CREDENTIALS = "readingCredentials"
-    """What is stored for the server was being read."""
+    """Reading the credentials that are stored for the server."""
 
     LAUNCHING = "launching"
-    """The program was being started."""
+    """Starting the server's program."""
 
     INITIALIZING = "initializing"
-    """The handshake was under way: over HTTP, connecting belongs to it."""
+    """The MCP handshake. Over HTTP, this includes connecting."""
 
     AUTHORIZING = "authorizing"
-    """The authorization server was being looked for, or a token refreshed."""
+    """Discovering the authorization server, or refreshing a token."""
 
 
 class StartupFailureKind(WireEnum):
-    """What a failed start comes to, as a stable value."""
+    """The kind of a failure, as a stable value for programs."""
 
     INVALID_CONFIGURATION = "invalidConfiguration"
-    """The entry of the configuration can't be used; the evidence has its key and line."""
+    """The server's entry in the configuration is invalid. The evidence has its key and line, if they are known."""
 
     PROGRAM_NOT_FOUND = "programNotFound"
-    """The program is not on the PATH, or not where the configuration says."""
+    """The server's program was not found on the PATH or at its configured path."""
 
     CREDENTIAL_STORE_UNAVAILABLE = "credentialStoreUnavailable"
-    """The start needed what is stored, and the store is locked, unreadable, corrupt, or of a kind that can't be read. It does not mean "signed out"."""
+    """The start needed stored credentials, but the credential store is locked, can't be read or written to, is damaged, or is not supported. The user is not signed out."""
 
     CREDENTIAL_REJECTED = "credentialRejected"
-    """A token or header of the configuration, or an OAuth client of it, was refused."""
+    """A token, header or OAuth client in the configuration was rejected."""
 
     INSUFFICIENT_SCOPE = "insufficientScope"
-    """The server asks for more scope than the stored credentials were granted."""
+    """The server requires a scope that was not granted to the stored credentials."""
 
     ACCESS_DENIED = "accessDenied"
-    """The server refuses access (HTTP 403), and no sign-in mends it."""
+    """The server denied access (HTTP 403). Signing in does not fix this."""
 
     REAUTHENTICATION_REQUIRED = "reauthenticationRequired"
-    """Credentials are stored for this name and URL, the server refuses to go on without good ones, and they are spent. The only kind whose reason on the wire is not null."""
+    """Credentials are stored for this server name and URL, but they can no longer be used or refreshed, and the server requires valid ones. Only this kind has a reason on the wire."""
 
     AUTHORIZATION_UNAVAILABLE = "authorizationUnavailable"
-    """The server wants authorization, and a refresh or the discovery could not be completed. What is stored stays stored."""
+    """The server requires authorization, but the token refresh or the discovery could not be completed. The stored credentials are kept."""
 
     AUTHORIZATION_MISCONFIGURED = "authorizationMisconfigured"
-    """What the server publishes about its authorization can't be right."""
+    """The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it."""
 
     SIGN_IN_REQUIRED = "signInRequired"
-    """The server wants a sign-in, and nothing is stored for this name and URL."""
+    """The server requires a sign-in, and no credentials are stored for this server name and URL."""
 
     CREDENTIAL_REQUIRED = "credentialRequired"
-    """The server wants a key, publishes no OAuth, and nothing is configured."""
+    """The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential."""
 
     UNREACHABLE = "unreachable"
-    """No connection: DNS, TCP or TLS."""
+    """The connection to the server failed: DNS, TCP or TLS."""
 
     TIMED_OUT = "timedOut"
-    """The time limit passed; the phase in the evidence says during what."""
+    """The start exceeded its time limit. The evidence has the phase that the start had reached."""
 
     EXITED = "exited"
-    """The program ended before it was ready."""
+    """The server's program exited before it was ready."""
 
     SERVER_ERROR = "serverError"
-    """The server answered with an HTTP error."""
+    """The server responded with an HTTP error."""
 
     UNSUPPORTED_PROTOCOL = "unsupportedProtocol"
-    """Client and server have no version of MCP in common."""
+    """The client and the server have no MCP version in common."""
 
     NOT_MCP = "notMcp"
-    """The answer is no MCP."""
+    """The server's response is not MCP."""
 
     OTHER = "other"
-    """Anything else; the cause is in the evidence."""
+    """Any other failure. The evidence has the cause, if it is known."""
 
 
 class Transport(WireEnum):
-    """How a server is reached."""
+    """How the client connects to a server."""
 
     STDIO = "stdio"
-    """A program on this machine, over its standard input and output."""
+    """Standard input and output of a program on this machine."""
 
     HTTP = "http"
     """Streamable HTTP."""
 
 
 class FirstRequest(WireEnum):
-    """What is sent first, once a record is known to be stored (or not)."""
+    """The first request of a start, depending on the stored credential."""
 
     WITHOUT_TOKEN = "withoutToken"
-    """No token: nothing usable is stored."""
+    """A request to the MCP server without a token, because no token is stored."""
 
     STORED_TOKEN = "storedToken"
-    """The stored access token, with no discovery before it."""
+    """A request to the MCP server with the stored access token, without discovery before it."""
 
     REFRESH = "refresh"
-    """A refresh, and then the token it gave."""
+    """A token refresh, followed by a request to the MCP server with the new access token."""
 
     WITHOUT_TOKEN_THEN_STORED = "withoutTokenThenStored"
-    """No token; should the server refuse that, the stored token once, because our clock may be wrong."""
+    """A request to the MCP server without a token. If the server rejects it, the expired access token is sent once, because the local clock may be wrong."""
 
 
 class McpAuthStatus(WireEnum):
-    """How a client is authorized at a server, as Codex's app-server calls it."""
+    """How a client is authorized at an MCP server. Codex's app-server uses the same values."""
 
     UNSUPPORTED = "unsupported"
-    """A sign-in has no place here: the server publishes no OAuth, or is a program (stdio)."""
+    """The server does not support a sign-in: it publishes no OAuth metadata, or it is a stdio server."""
 
     NOT_LOGGED_IN = "notLoggedIn"
-    """The server publishes OAuth, and nothing usable is stored."""
+    """The server publishes OAuth metadata, and no usable token is stored."""
 
     BEARER_TOKEN = "bearerToken"
-    """The configuration carries the authorization."""
+    """The configuration contains a token or header for the server."""
 
     OAUTH = "oAuth"
-    """A stored record has a usable access or refresh token."""
+    """A usable access token or refresh token is stored."""
 
 
 class DecodeErrorKind(WireEnum):
-    """Why a line could not be read."""
+    """Why a line could not be decoded."""
 
     INVALID_JSON = "invalidJson"
-    """Not JSON (RFC 8259), or not UTF-8."""
+    """The line is not valid JSON (RFC 8259) or not valid UTF-8."""
 
     NOT_AN_OBJECT = "notAnObject"
-    """JSON, but not an object, so no JSON-RPC message."""
+    """The line is JSON, but not an object, and therefore not a JSON-RPC message."""
 
     MISSING_FIELD = "missingField"
-    """A required field is absent or null."""
+    """A required field is missing or null."""
 
     INVALID_TYPE = "invalidType"
-    """A field has a value of another type."""
+    """A field has a value of the wrong type."""
 
     TOO_LONG = "tooLong"
-    """The line is longer than `MAX_LINE_BYTES`."""
+    """The line is longer than the limit, which is `MAX_LINE_BYTES` by default."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationEvidence:
-    """The entry of the configuration can't be used."""
+    """A problem with the server's entry in the configuration."""
 
     key: str | None = None
-    """The key, as a path in the file."""
+    """The key, as a path in the file, for example `mcp_servers.linear.url`."""
 
     line: int | None = None
-    """The line, from 1."""
+    """The line number, starting at 1."""
 
     problem: str | None = None
-    """What is wrong with it, as the rest of a sentence; never a value that may be secret."""
+    """A description of the problem. It never contains a value that may be secret."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialEvidence:
-    """The authorization that the start had."""
+    """The credential that the start used."""
 
     source: CredentialSource | None = None
-    """Where it comes from."""
+    """The source of the credential."""
 
     name: str | None = None
-    """For a configured one: the variable or the header it comes from; never its value."""
+    """For a credential in the configuration: the name of its environment variable or header, never its value."""
 
     worth: CredentialWorth | None = None
-    """For a stored one: what it is worth."""
+    """For a stored credential: whether its tokens can still be used."""
 
     client_source: ClientSource | None = None
-    """Where the OAuth client comes from."""
+    """For a stored credential: the source of the OAuth client to which it was issued."""
 
     stored_issuer: str | None = None
-    """For a stored one: the issuer that granted it, as the record says. Absent means that the record does not say, and then its refresh token can't be sent to anybody."""
+    """For a stored credential: the authorization server (issuer) that issued it, according to the record. If it is absent, the issuer is unknown, and the refresh token must not be sent to any server."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialWorth:
-    """What a stored credential is worth."""
+    """Whether the tokens of a stored credential can still be used."""
 
     access_token: AccessTokenWorth = AccessTokenWorth.ABSENT
-    """What its access token is worth."""
+    """Whether the access token can still be used."""
 
     refresh_token: bool = False
-    """Whether it has a refresh token that is not blank."""
+    """Whether there is a refresh token that is not blank."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryEvidence:
-    """What is known of the server's authorization server."""
+    """The result of discovering the server's authorization server."""
 
     outcome: DiscoveryOutcome | None = None
-    """What became of looking for it."""
+    """The outcome of the discovery."""
 
     issuer: str | None = None
-    """Its issuer."""
+    """The issuer of the authorization server that was discovered."""
 
     problem: DiscoveryProblem | None = None
-    """Why what is published can't be used."""
+    """Why the published metadata can't be used."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The facts of one start that failed: every one optional, so that a host which starts servers with another SDK hands in what it has.
+    """The facts about one failed start.
 
-    No secret is ever in it: URLs are scheme, host and path; foreign text (stderr, challenges, bodies) is bounded, freed of control characters, and every value that was given to the start is masked in it."""
+    Every field is optional, so a host that starts servers with another SDK can pass the facts that it has.
+
+    Evidence must not contain secrets. A URL has only scheme, host and path. Foreign text (stderr, challenges, response bodies) is limited in length and has no control characters, and every secret value that was passed to the start is masked in it."""
 
     server: str | None = None
     """The name of the server."""
 
     transport: Transport | None = None
-    """How it is reached."""
+    """How the client connects to the server."""
 
     phase: StartPhase | None = None
-    """How far the start had come."""
+    """The phase that the start had reached."""
 
     limit_ms: int | None = None
-    """The time that the start was given, in ms."""
+    """The time limit of the start, in ms."""
 
     elapsed_ms: int | None = None
-    """The time that the start took, in ms; at least the limit means that the limit ended it."""
+    """The duration of the start, in ms. The start timed out if this is at least the time limit."""
 
     configuration: ConfigurationEvidence | None = None
-    """What is wrong with the entry of the configuration."""
+    """The problem with the server's entry in the configuration, if there is one."""
 
     credential: CredentialEvidence | None = None
-    """The authorization that the start had."""
+    """The credential that the start used."""
 
     store: StoreEvidence | None = None
-    """Why the place where credentials are stored could not be read."""
+    """The problem with the credential store, if there is one."""
 
     requests: tuple[RequestEvidence, ...] = ()
     """The HTTP requests of the start, in order."""
 
     discovered: DiscoveryEvidence | None = None
-    """What is known of the server's authorization server."""
+    """The result of discovering the server's authorization server."""
 
     process: ProcessEvidence | None = None
-    """What became of the program."""
+    """For a stdio server: the state of its program."""
 
     protocol: ProtocolEvidence | None = None
-    """What became of the protocol."""
+    """The problems with the MCP protocol, if there are any."""
 
     cause: str | None = None
-    """Any other cause: the technical chain."""
+    """Any other cause, for example a chain of error messages."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessEvidence:
-    """What became of the program of a server over stdio."""
+    """The state of the program of a stdio server."""
 
     program: str | None = None
-    """The program, as configured."""
+    """The program, as it is configured."""
 
     path: str | None = None
-    """The PATH that was searched for it."""
+    """The PATH that was searched for the program."""
 
     spawn: SpawnFailure | None = None
-    """Why it could not be started."""
+    """Why the program could not be started."""
 
     exit: int | None = None
-    """The code it exited with, if it ended by itself."""
+    """The exit code, if the program exited by itself."""
 
     signal: int | None = None
-    """The signal that ended it, if one did."""
+    """The number of the signal that terminated the program, if a signal did."""
 
     stderr: str | None = None
-    """The end of what it wrote to stderr, bounded."""
+    """The end of the program's stderr output. Its length is limited."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolEvidence:
-    """What became of the protocol itself."""
+    """The problems with the MCP protocol."""
 
     server_versions: tuple[str, ...] | None = None
-    """The versions that the server said it speaks, none of which the client does."""
+    """The MCP versions that the server reported. The client supports none of them."""
 
     not_mcp: str | None = None
-    """The beginning of an answer that is no MCP, bounded."""
+    """The beginning of a response that is not MCP. Its length is limited."""
 
     error: str | None = None
-    """The JSON-RPC error that the handshake was answered with."""
+    """The code and message of the JSON-RPC error with which the server responded to the handshake."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RequestEvidence:
-    """One HTTP request of the start and what came back."""
+    """An HTTP request of the start, and its response."""
 
     to: RequestTarget | None = None
-    """Whom it was for."""
+    """The recipient of the request."""
 
     url: str | None = None
-    """Where it went: scheme, host and path."""
+    """The URL of the request: only scheme, host and path."""
 
     credential_sent: CredentialSent | None = None
-    """Which credential it carried."""
+    """The credential that was sent with the request."""
 
     status: int | None = None
-    """The HTTP status."""
+    """The HTTP status of the response."""
 
     content_type: str | None = None
-    """The media type of the answer."""
+    """The media type of the response."""
 
     challenge: str | None = None
-    """The `WWW-Authenticate` challenge (RFC 9110, section 11.6.1), bounded."""
+    """The `WWW-Authenticate` header of the response (RFC 9110, section 11.6.1). Its length is limited."""
 
     oauth_error: str | None = None
-    """The code of an OAuth error in the body (RFC 6749, section 5.2)."""
+    """The OAuth error code in the body of the response (RFC 6749, section 5.2)."""
 
     retry_after: str | None = None
-    """The `Retry-After` of the answer (RFC 9110, section 10.2.3), as it came."""
+    """The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date."""
 
     io: IoTrouble | None = None
-    """Why no whole answer came."""
+    """Why the request got no response, or an incomplete or unreadable one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StoreEvidence:
-    """The place where credentials are stored could not be read."""
+    """A problem with a credential store."""
 
     kind: str | None = None
-    """Which one: `file`, `keyring`, or as the configuration calls it."""
+    """The kind of store: `file`, `keyring`, `secrets` (Codex's encrypted store), or another name."""
 
     trouble: CredentialStoreTrouble | None = None
-    """Why it could not be read."""
+    """Why the store could not be used."""
 
     detail: str | None = None
-    """What the store said, or where it is."""
+    """The error that the store reported, or the location of the store."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialFacts:
-    """What is known of a stored record, without any secret of it."""
+    """The facts about a stored record. They contain no secret."""
 
     access_token: bool = False
-    """An access token is there and is not blank."""
+    """Whether the record has an access token that is not blank."""
 
     refresh_token: bool = False
-    """A refresh token is there and is not blank."""
+    """Whether the record has a refresh token that is not blank."""
 
     expires_at_ms: int | None = None
-    """When the access token expires, in ms since the Unix epoch; `None` where the record does not say."""
+    """The time at which the access token expires, in ms since the Unix epoch. `None` if it is unknown."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StartupFailure:
-    """Why a start failed: a stable kind, a sentence for a person, what mends it, and the facts it was judged by.
+    """Why a start failed: a stable kind, a human-readable message, how to fix the failure, and the evidence.
 
-    Made by `judge` alone."""
+    Only `judge` creates a failure, from its evidence."""
 
     kind: StartupFailureKind
-    """What the start comes to, as a stable value."""
+    """The kind of the failure, as a stable value for programs."""
 
     message: str
-    """What happened and what to do next, for a person and with the name of the server: at most 300 characters on one line, without control characters. What to do is never what is cut off."""
+    """A human-readable message with the problem, its cause and the next step for the user. It names the server, and is one line of at most 300 characters without control characters. A long message is shortened, but keeps the next step."""
 
     recovery: Recovery
-    """What mends it."""
+    """How to fix the failure."""
 
     evidence: Evidence
-    """The facts it was judged by."""
+    """The facts from which the failure was derived."""

@@ -1,4 +1,4 @@
-"""The native module. Its answers are JSON texts; see `_errors.unwrap`."""
+"""The native module. It returns JSON strings, which `_errors.unwrap` converts."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final, final
@@ -36,55 +36,69 @@ VERSION: Final[str]
 
 @final
 class McpServerStatusUpdatedNotification:
-    """The params of the notification `mcpServer/startupStatus/updated`: the state of one server's start has changed."""
+    """The params of the notification `mcpServer/startupStatus/updated`, which reports the state of one server's start."""
 
     __match_args__: Final = ("name", "status", "error", "failure_reason")
     @staticmethod
     def starting(name: str, *, thread_id: str | None = None) -> McpServerStatusUpdatedNotification:
-        """The start of `name` has begun."""
+        """The server `name` is starting."""
     @staticmethod
     def ready(name: str, *, thread_id: str | None = None) -> McpServerStatusUpdatedNotification:
-        """`name` can be used."""
+        """The server `name` is ready to use."""
     @staticmethod
     def cancelled(name: str, *, thread_id: str | None = None) -> McpServerStatusUpdatedNotification:
-        """The start of `name` was given up by the host."""
+        """The host cancelled the start of the server `name`."""
     @staticmethod
     def failed(name: str, error: str, *, thread_id: str | None = None) -> McpServerStatusUpdatedNotification:
-        """The start of `name` failed for a reason that no new sign-in mends. `error` is a sentence for a person."""
+        """The server `name` failed to start, and signing in again would not help. `error` is a human-readable message."""
     @staticmethod
     def reauthentication_required(
         name: str, error: str, *, thread_id: str | None = None
     ) -> McpServerStatusUpdatedNotification:
-        """The start of `name` failed because what is stored for it is spent: the user has to sign in again."""
+        """The server `name` failed to start because its stored credentials can no longer be used or refreshed.
+
+        The user has to sign in again. Create it only if credentials were stored for exactly this server and the start failed because
+        of them. `error` is a human-readable message.
+        """
     @staticmethod
     def from_failure(
         name: str, failure: StartupFailure, *, thread_id: str | None = None
     ) -> McpServerStatusUpdatedNotification:
-        """What the verdict `failure` says on the wire: its message as the error, and its reason, if it has one."""
+        """Creates the notification for a verdict: `error` is its message, and `failure_reason` is set if its kind requires it.
+
+        The kind is judged again from the evidence, so a `StartupFailure` that was built by hand can't set a wrong reason.
+        """
     @property
     def thread_id(self) -> str | None:
-        """The thread whose server this is; `None` where the server belongs to the whole app."""
+        """The thread that the server belongs to, or `None` if it belongs to the whole app."""
     @property
     def name(self) -> str:
-        """The name of the server, as the user configured it."""
+        """The name of the server in the user's configuration."""
     @property
     def status(self) -> McpServerStartupState:
-        """The state that the start has come to."""
+        """The state of the start."""
     @property
     def error(self) -> str | None:
-        """A sentence for a person, on a failed start."""
+        """A human-readable message, if the start failed."""
     @property
     def failure_reason(self) -> McpServerStartupFailureReason | None:
-        """Why the start failed, where a client can do something specific about it."""
+        """Why the start failed, if a client can do something specific about it."""
     def encode(self) -> str:
-        """The whole notification as one line of JSON, without the line's end."""
+        """Returns the whole notification as one line of JSON, without a line ending."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[Any, tuple[str]]: ...
 
 def decode(line: str | bytes) -> McpServerStatusUpdatedNotification | None:
-    """Reads one line. `None` for a message of another method or a blank line; `DecodeError` names what is wrong."""
+    """Decodes one line, which must hold a whole JSON-RPC message.
+
+    Returns:
+        The notification, or `None` for a blank line and for any other well-formed message (another method, a response).
+
+    Raises:
+        DecodeError: If the line is not valid JSON, if `name` or `status` is missing, or if a field has the wrong type.
+    """
 
 def decode_lines(
     data: str | bytes,

@@ -1,4 +1,4 @@
-"""A credential store that an application writes in Python."""
+"""Credential stores that are implemented in Python."""
 
 from __future__ import annotations
 
@@ -11,34 +11,43 @@ from . import _native
 
 
 class CredentialStore(Protocol):
-    """A place of the application's own where sign-ins are kept. A record is a text, to be kept as it is, in a place for secrets.
+    """A custom store for OAuth credentials.
 
-    Whoever refreshes a credential relies on each sentence here: `test_credential_store` holds a store to them.
+    A record is an opaque string. Store it unchanged, in a place that is safe for secrets.
 
-    * An exception never means "nothing stored". Its text is shown to people; nothing of a record belongs in it.
-    * A call may be given up at any time, and goes on to its end.
+    Refreshes rely on every rule of this class. `test_credential_store` checks them.
+
+    * An exception never means "no record". Raise it if the store can't be read or written.
+    * Exception messages are shown to users. They must not contain any part of a record.
+    * The caller may abandon a call at any time. The call must still run to completion.
     """
 
     async def load(self, key: str, /) -> str | None:
-        """The record under `key`; `None` where nothing is stored, and only there."""
+        """Returns the record under `key`, or `None` if, and only if, there is no such record."""
         ...
 
     async def replace(self, key: str, expected: str | None, new: str | None, /) -> bool:
-        """Stores `new` under `key`, or deletes what is there if `new` is `None`, if what is stored is `expected`.
+        """Replaces the record under `key` with `new` if the current record is `expected`. `None` means "no record" in both.
 
-        Comparing and storing are one step among all processes. `False` where something else is stored: nothing is changed then.
-        `True` means that no crash takes the record away.
+        The comparison and the write must be one atomic step across all processes.
+
+        Returns:
+            `True` if the change is durable, so that a crash can't lose it; `False`, without a change, if the current record is not
+            `expected`.
         """
         ...
 
     def lock(self, key: str, /) -> AbstractAsyncContextManager[Any]:
-        """Excludes every other task and process that can reach the same record, while the context is entered. It is held for as
-        long as a refresh takes, and waited for without a limit."""
+        """Returns a context manager that holds the exclusive lock of `key` while it is entered.
+
+        The lock excludes every other task and process that can reach the same record. It is held for the duration of a refresh. Wait
+        for it without a time limit.
+        """
         ...
 
 
 class StoreBridge:
-    """Runs a store on a loop of asyncio, for threads that have none."""
+    """Runs the calls of a store on an asyncio event loop, on behalf of threads that have none."""
 
     def __init__(self, store: CredentialStore) -> None:
         self._store = store
@@ -47,25 +56,25 @@ class StoreBridge:
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._loop = _loop_of_its_own()
+            self._loop = _background_loop()
 
     def call(self, operation: str, arguments: list[Any], reply: _native.Reply) -> None:
         try:
             self._loop.call_soon_threadsafe(self._begin, operation, arguments, reply)
         except RuntimeError:
-            # The loop was closed, with a refresh under way: what that gave is stored all the same.
-            self._loop = _loop_of_its_own()
+            # The loop was closed during a refresh. The new token must still be stored.
+            self._loop = _background_loop()
             self._loop.call_soon_threadsafe(self._begin, operation, arguments, reply)
 
     def release(self, token: str) -> None:
         try:
             self._loop.call_soon_threadsafe(self._released, token)
         except RuntimeError:
-            # The loop was closed, and the tasks that held locks with it.
+            # The loop was closed, which ended the tasks that held locks.
             pass
 
     def _begin(self, operation: str, arguments: list[Any], reply: _native.Reply) -> None:
-        # A loop keeps no strong reference to its tasks.
+        # The event loop keeps only weak references to its tasks.
         task = self._loop.create_task(self._run(operation, arguments, reply))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -77,7 +86,7 @@ class StoreBridge:
             elif operation == "replace":
                 reply.ok("" if await self._store.replace(*arguments) else None)
             else:
-                # One task from beginning to end: not every lock can be given back by another.
+                # Enter and exit in one task: some locks can't be released by another task.
                 async with self._store.lock(*arguments):
                     token, event = str(id(reply)), asyncio.Event()
                     self._held[token] = event
@@ -95,15 +104,15 @@ class StoreBridge:
             event.set()
 
 
-_own_loop: asyncio.AbstractEventLoop | None = None
-_own_loop_lock = threading.Lock()
+_shared_loop: asyncio.AbstractEventLoop | None = None
+_shared_loop_lock = threading.Lock()
 
 
-def _loop_of_its_own() -> asyncio.AbstractEventLoop:
-    """A loop on a thread of its own, for calls that are made where none is running."""
-    global _own_loop
-    with _own_loop_lock:
-        if _own_loop is None:
-            _own_loop = asyncio.new_event_loop()
-            threading.Thread(target=_own_loop.run_forever, name="mcp-startup-store", daemon=True).start()
-        return _own_loop
+def _background_loop() -> asyncio.AbstractEventLoop:
+    """Returns the event loop that runs on a background thread, for callers without a running loop."""
+    global _shared_loop
+    with _shared_loop_lock:
+        if _shared_loop is None:
+            _shared_loop = asyncio.new_event_loop()
+            threading.Thread(target=_shared_loop.run_forever, name="mcp-startup-store", daemon=True).start()
+        return _shared_loop

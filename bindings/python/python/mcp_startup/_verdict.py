@@ -1,4 +1,4 @@
-"""The verdict, for a host that starts its servers with another SDK."""
+"""The verdict functions, for hosts that start servers with another SDK."""
 
 from __future__ import annotations
 
@@ -14,40 +14,55 @@ from ._wire import from_wire, to_wire
 
 
 def judge(evidence: Evidence | Mapping[str, Any]) -> StartupFailure:
-    """Judges a failed start by its evidence, an `Evidence` or the same as JSON has it. The least evidence gives `OTHER`.
+    """Classifies a failed start by its evidence.
 
-    Raises `McpStartupError` where it is no evidence.
+    Args:
+        evidence: An `Evidence`, or a mapping with the field names of its JSON form. Every field is optional; empty evidence results
+            in the kind `OTHER`.
+
+    Raises:
+        McpStartupError: If the mapping is not valid evidence.
     """
     return from_wire(StartupFailure, unwrap(_native.judge(json.dumps(to_wire(evidence)))))
 
 
 def assess(facts: CredentialFacts, *, now_ms: int | None = None) -> CredentialWorth:
-    """Says what a stored credential is worth at `now_ms` (ms since the Unix epoch); now, unless told otherwise."""
+    """Returns whether a stored credential can be used or refreshed.
+
+    Args:
+        facts: The relevant facts of the stored record.
+        now_ms: The time to evaluate it at, in milliseconds since the Unix epoch. By default, the current time.
+    """
     now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     return from_wire(CredentialWorth, unwrap(_native.assess(json.dumps(to_wire(facts)), now_ms)))
 
 
 def first_request(worth: CredentialWorth | None) -> FirstRequest:
-    """What to send first with a credential of this worth; `None`: nothing is stored."""
+    """Returns what to send first with a credential of this worth. `None` means that no credential is stored."""
     return FirstRequest(unwrap(_native.first_request(_text(worth))))
 
 
 def auth_status_of(
     *, configured: bool, stored: CredentialWorth | None, oauth_published: bool | None
 ) -> McpAuthStatus | None:
-    """Says how a client is authorized at a server, from what is known of it.
+    """Returns how a client is authorized at a server.
 
-    `configured`: the configuration carries authorization. `oauth_published`: whether the server publishes OAuth, `False` for
-    stdio, `None` where nobody has asked it: then the answer may be `None`.
+    Args:
+        configured: Whether the configuration contains authorization.
+        stored: The credential that is stored for exactly this server, or `None`.
+        oauth_published: Whether the server publishes OAuth metadata: `False` for stdio, `None` if it is unknown.
+
+    Returns:
+        The status, or `None` if it depends on whether the server publishes OAuth metadata.
     """
     status = unwrap(_native.auth_status_of(configured, _text(stored), oauth_published))
     return None if status is None else McpAuthStatus(status)
 
 
 def evidence_of(failure: object) -> str:
-    """The evidence of a verdict, as JSON."""
+    """Returns the evidence of a verdict as JSON."""
     if not isinstance(failure, StartupFailure):
-        raise TypeError(f"a StartupFailure is wanted, not {type(failure).__name__}")
+        raise TypeError(f"expected a StartupFailure, not {type(failure).__name__}")
     return json.dumps(to_wire(failure.evidence))
 
 

@@ -1,4 +1,4 @@
-"""Values of the wire as Python has them: texts as enums, objects as frozen dataclasses."""
+"""Conversion between JSON and Python: strings become enums, and objects become frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class WireEnum(str, enum.Enum):
-    """An enum whose values are texts of the wire. A member is equal to its text."""
+    """An enum of strings. A member is equal to its string."""
 
     def __new__(cls, value: str) -> Self:
         member = str.__new__(cls, value)
@@ -32,7 +32,7 @@ class WireEnum(str, enum.Enum):
 
 
 class OpenWireEnum(WireEnum):
-    """One of which a newer server may send more: any other text is a value too, and is equal to its text."""
+    """An enum that accepts unknown strings, because a newer server may send them. An unknown value is equal to its string."""
 
     @classmethod
     def _missing_(cls, value: object) -> OpenWireEnum | None:
@@ -50,7 +50,7 @@ class OpenWireEnum(WireEnum):
 
 
 def to_wire(value: Any) -> Any:
-    """What `json.dumps` makes the wire's JSON of; fields that are `None` are left out."""
+    """Converts a value to objects for `json.dumps`. Fields that are `None` are left out."""
     if dataclasses.is_dataclass(value):
         fields = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
         return {camel_case(name): to_wire(field) for name, field in fields if field is not None}
@@ -59,41 +59,41 @@ def to_wire(value: Any) -> Any:
     return value
 
 
-def from_wire(wanted: type[T], value: Any) -> T:
-    """The dataclass that an object of the wire is. Strict: the native module and this are of one version."""
-    return typing.cast(T, _reader(wanted)(value))
+def from_wire(target: type[T], value: Any) -> T:
+    """Converts parsed JSON to the target type. It is strict, because the native module always has the same version."""
+    return typing.cast(T, _reader(target)(value))
 
 
 _readers: dict[Any, Callable[[Any], Any]] = {}
 
 
-def _reader(wanted: Any) -> Callable[[Any], Any]:
-    read = _readers.get(wanted)
+def _reader(target: Any) -> Callable[[Any], Any]:
+    read = _readers.get(target)
     if read is None:
-        read = _readers[wanted] = _new_reader(wanted)
+        read = _readers[target] = _new_reader(target)
     return read
 
 
-def _new_reader(wanted: Any) -> Callable[[Any], Any]:
-    origin = typing.get_origin(wanted)
+def _new_reader(target: Any) -> Callable[[Any], Any]:
+    origin = typing.get_origin(target)
     if origin in (typing.Union, types.UnionType):
-        (inner,) = (argument for argument in typing.get_args(wanted) if argument is not type(None))
+        (inner,) = (argument for argument in typing.get_args(target) if argument is not type(None))
         read = _reader(inner)
         return lambda value: None if value is None else read(value)
     if origin is tuple:
-        read = _reader(typing.get_args(wanted)[0])
+        read = _reader(typing.get_args(target)[0])
         return lambda value: tuple(read(item) for item in value)
-    if dataclasses.is_dataclass(wanted):
-        hints = typing.get_type_hints(wanted)
-        fields = {camel_case(field.name): field.name for field in dataclasses.fields(wanted)}
+    if dataclasses.is_dataclass(target):
+        hints = typing.get_type_hints(target)
+        fields = {camel_case(field.name): field.name for field in dataclasses.fields(target)}
         readers = {name: _reader(hints[field]) for name, field in fields.items()}
-        make = typing.cast(Any, wanted)
+        make = typing.cast(Any, target)
         return lambda value: make(**{fields[name]: readers[name](item) for name, item in value.items()})
-    if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
-        return wanted
+    if isinstance(target, type) and issubclass(target, enum.Enum):
+        return target
     return lambda value: value
 
 
 def camel_case(name: str) -> str:
-    """`stored_issuer` as `storedIssuer`."""
+    """Converts `stored_issuer` to `storedIssuer`."""
     return re.sub("_([a-z])", lambda match: match.group(1).upper(), name)

@@ -1,55 +1,82 @@
 import Foundation
 import McpStartupFFI
 
-/// Starts these servers, says what each start came to, and closes each when its state is known.
+/// Starts servers, reports the outcome of each start, and closes each server when its state is known.
 ///
-/// Nothing begins before the first event is asked for, and no browser is ever opened. `store`: where credentials are kept; `timeout`: how
-/// long each start may take.
+/// The starts begin when you request the first event. No browser opens.
+///
+/// - Parameters:
+///   - servers: The servers to start. Each needs a unique name.
+///   - store: The store with the credentials. `nil` means Codex's own stores.
+///   - timeout: The maximum duration of each start.
+/// - Returns: The events, to read with `for try await`.
 public func check(
     servers: [Server], store: (any CredentialStore)? = nil, timeout: Duration? = nil
 ) -> StartupCheck {
     check(StartupOptions(.servers(servers), timeout: timeout, store: store))
 }
 
-/// The same for the servers of a configuration: Codex's `config.toml`, or JSON with `mcpServers`. `~/` is the user's folder.
+/// Starts every enabled server of a configuration, reports the outcome of each start, and closes each server when its state is known.
+///
+/// The starts begin when you request the first event. No browser opens.
+///
+/// - Parameters:
+///   - path: The path of Codex's `config.toml`, or of a JSON file with `mcpServers`. `~/` is the user's home folder.
+///   - store: The store with the credentials. `nil` means the stores that Codex uses with this configuration.
+///   - timeout: The maximum duration of each start. Overrides the limits in the configuration.
+/// - Returns: The events, to read with `for try await`.
 public func check(
     config path: String, store: (any CredentialStore)? = nil, timeout: Duration? = nil
 ) -> StartupCheck {
     check(StartupOptions(.file(path), timeout: timeout, store: store))
 }
 
-/// The same, with every option.
+/// Starts the servers that the options select, reports the outcome of each start, and closes each server when its state is known.
+///
+/// The starts begin when you request the first event. No browser opens.
 public func check(_ options: StartupOptions) -> StartupCheck {
     StartupCheck(EventSource(options, begin: Events.ofCheck))
 }
 
-/// The same, and goes on: a server that failed is started again
+/// Starts the servers that the options select, and restarts a failed server when that may help:
 ///
-/// * when ``StartupWatch/retry(_:)`` asks for it;
-/// * when what is stored for it has changed: a sign-in by any process;
-/// * by itself, where the failure's recovery is ``Recovery/retry``: after 1 s, then 2 s, 4 s and so on up to 5 min.
+/// * when you call ``StartupWatch/retry(_:)``;
+/// * when its stored credential changes, such as after a sign-in in any process;
+/// * automatically if the recovery of the failure is ``Recovery/retry``: after 1 s, then 2 s, 4 s and so on up to 5 min.
+///
+/// As in a check, a server that is ready is closed, and no browser opens.
 public func watch(_ options: StartupOptions) -> StartupWatch {
     StartupWatch(EventSource(options, begin: Events.ofWatch))
 }
 
-/// The same for these servers.
+/// Starts servers, and restarts a failed server when that may help. See ``watch(_:)``.
+///
+/// - Parameters:
+///   - servers: The servers to start. Each needs a unique name.
+///   - store: The store with the credentials. `nil` means Codex's own stores.
+///   - timeout: The maximum duration of each start.
 public func watch(
     servers: [Server], store: (any CredentialStore)? = nil, timeout: Duration? = nil
 ) -> StartupWatch {
     watch(StartupOptions(.servers(servers), timeout: timeout, store: store))
 }
 
-/// The same for the servers of a configuration.
+/// Starts every enabled server of a configuration, and restarts a failed server when that may help. See ``watch(_:)``.
+///
+/// - Parameters:
+///   - path: The path of Codex's `config.toml`, or of a JSON file with `mcpServers`. `~/` is the user's home folder.
+///   - store: The store with the credentials. `nil` means the stores that Codex uses with this configuration.
+///   - timeout: The maximum duration of each start. Overrides the limits in the configuration.
 public func watch(
     config path: String, store: (any CredentialStore)? = nil, timeout: Duration? = nil
 ) -> StartupWatch {
     watch(StartupOptions(.file(path), timeout: timeout, store: store))
 }
 
-/// The events of a check: for each start one with `starting`, and then exactly one more.
+/// The events of a check. Each start reports `starting`, and then exactly one of `ready`, `failed` and `cancelled`.
 ///
-/// Read once, like a stream. When the task that reads is cancelled, or the iterator is dropped (a `for` loop is left), every start ends at
-/// once, no program and no request is left, and there are no more events. A refresh that was sent is saved all the same.
+/// You can read the sequence once. When the reading task is cancelled, or the iterator goes away (such as after `break` in a `for` loop),
+/// every start ends immediately: no program and no request remains, and no events follow. A refresh that has been sent is still saved.
 public struct StartupCheck: AsyncSequence, Sendable {
     public typealias Element = StartupEvent
 
@@ -59,7 +86,7 @@ public struct StartupCheck: AsyncSequence, Sendable {
         self.source = source
     }
 
-    /// Gives up what is still starting: each such start says `cancelled`, and there are no events after that.
+    /// Cancels the starts under way. Each reports `cancelled`, and no events follow.
     public func cancel() {
         source.events?.cancel()
     }
@@ -69,7 +96,9 @@ public struct StartupCheck: AsyncSequence, Sendable {
     }
 }
 
-/// The events of a watch, as those of a ``StartupCheck``. It ends when it is cancelled.
+/// The events of a watch. Each start reports `starting`, and then exactly one of `ready`, `failed` and `cancelled`.
+///
+/// The sequence ends when you call ``cancel()``, cancel the reading task, or leave the loop. See ``StartupCheck``.
 public struct StartupWatch: AsyncSequence, Sendable {
     public typealias Element = StartupEvent
 
@@ -79,12 +108,12 @@ public struct StartupWatch: AsyncSequence, Sendable {
         self.source = source
     }
 
-    /// Starts the server of this name again now, if it has failed. Does nothing if it is starting or ready.
+    /// Restarts a failed server now. Does nothing if the server is starting or ready.
     public func retry(_ name: String) {
         source.events?.retry(name: name)
     }
 
-    /// Gives up what is still starting: each such start says `cancelled`, and there are no events after that.
+    /// Cancels the starts under way. Each reports `cancelled`, and no events follow.
     public func cancel() {
         source.events?.cancel()
     }
@@ -94,7 +123,7 @@ public struct StartupWatch: AsyncSequence, Sendable {
     }
 }
 
-/// Reads the events of a check or a watch.
+/// The iterator over the events of a check or a watch.
 public struct StartupEvents: AsyncIteratorProtocol {
     private let reading: Reading
     private var ready: ArraySlice<StartupEvent> = []
@@ -103,14 +132,15 @@ public struct StartupEvents: AsyncIteratorProtocol {
         reading = Reading(source)
     }
 
-    /// The next event; `nil` at the end, and once the task is cancelled.
+    /// Waits for the next event.
     ///
-    /// Throws ``McpStartupError/configuration(kind:path:line:key:message:)`` or ``McpStartupError/invalidArgument(message:)`` where nothing
-    /// can be started.
+    /// - Returns: The event, or `nil` at the end or after the task was cancelled.
+    /// - Throws: ``McpStartupError/configuration(kind:path:line:key:message:)`` or ``McpStartupError/invalidArgument(message:)`` if the
+    ///   configuration or the options can't be used. A server that fails to start is an event, not an error.
     public mutating func next() async throws -> StartupEvent? {
         if ready.isEmpty {
             let events = try reading.source.begun()
-            // UniFFI does not hear that the task is cancelled; closed, it has no more events at once.
+            // UniFFI does not react to the cancellation of a task. After `close`, the pending call returns without events.
             let answer = await withTaskCancellationHandler {
                 await events.next()
             } onCancel: {
@@ -125,7 +155,7 @@ public struct StartupEvents: AsyncIteratorProtocol {
         return ready.popFirst()
     }
 
-    /// Ends the starts when nobody reads any more, though the sequence may live on.
+    /// Ends the starts when the iterator goes away, even if the sequence still exists.
     private final class Reading: Sendable {
         let source: EventSource
 
@@ -139,7 +169,7 @@ public struct StartupEvents: AsyncIteratorProtocol {
     }
 }
 
-/// What the library below has begun, or why it could not.
+/// The events of the native library, or the error from encoding the options.
 final class EventSource: Sendable {
     private let result: Result<Events, any Error>
 
@@ -156,29 +186,32 @@ final class EventSource: Sendable {
     }
 }
 
-/// The state of one server's start has changed.
+/// A change of the state of one server's start.
 public struct StartupEvent: Sendable, Hashable, Codable {
-    /// The notification, as it goes over the wire.
+    /// The notification, as it is sent over the wire.
     public let notification: McpServerStatusUpdatedNotification
-    /// How far the start had come; on `ready`, the last phase it went through.
+    /// The phase of the start. On `ready`, it is the last phase of the start.
     public let phase: StartPhase
-    /// The time since the start began, in ms.
+    /// The time since the start began, in milliseconds.
     public let elapsedMs: Int
-    /// Whether the configuration says that the app can't do without this server.
+    /// Whether the configuration marks the server as required.
     public let required: Bool
-    /// Why it failed: on `failed`, and on nothing else.
+    /// The failure. Set only on `failed`.
     public let failure: StartupFailure?
-    /// Why a token that was refreshed in this start could not be saved.
+    /// The reason why a token that was refreshed during this start could not be saved; otherwise `nil`.
     public let notSaved: String?
 }
 
-/// Waits until every token that an authorization server has given out is stored, at most 30 s: before a process ends whose checks were
-/// cancelled.
+/// Waits until the new token of every refresh in flight is saved, at most 30 s for each refresh.
+///
+/// Call it before the process ends if you have cancelled a check or a watch, or left its loop early. Otherwise a new token can be lost,
+/// and the user has to sign in again.
 public func finish() async {
     await McpStartupFFI.finish()
 }
 
-/// What a call of the library below comes to. The call is given up when the task is cancelled, and `CancellationError` thrown.
+/// Calls the native library, and returns the decoded answer. When the task is cancelled, it cancels the call and throws
+/// `CancellationError`.
 func answer<T: Decodable>(_ call: (Cancellation) async throws -> String) async throws -> T {
     try Task.checkCancellation()
     let cancellation = Cancellation()

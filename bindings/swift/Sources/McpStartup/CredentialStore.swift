@@ -1,42 +1,48 @@
 import Foundation
 import McpStartupFFI
 
-/// A place of the app's own where sign-ins are kept. A record is a text, to be kept as it is, in a place for secrets.
+/// A store for sign-ins that your app provides, in place of Codex's stores.
 ///
-/// Whoever refreshes a credential relies on each sentence here; ``testCredentialStore(_:)`` holds a store to them.
+/// A record is a string that contains secrets. Store it unchanged, in a place for secrets. Refreshing a token relies on every guarantee
+/// that is described here; ``testCredentialStore(_:)`` checks them.
 ///
-/// * A thrown error never means "nothing stored". Its text is shown to people; nothing of a record belongs in it.
-/// * A call goes on to its end, though the check that asked may have been cancelled: its task is not cancelled with it.
+/// * Throw an error if a call can't be completed, and never to report that nothing is stored. The message of the error is shown to users,
+///   so it must not contain any part of a record.
+/// * A call runs to completion even if the check that made it is cancelled: the task of the call is not cancelled with it.
 public protocol CredentialStore: Sendable {
-    /// The record under `key`; `nil` where nothing is stored, and only there.
+    /// Returns the record under `key`, or `nil` if no record is stored. Never return `nil` for another reason.
     func load(_ key: String) async throws -> String?
 
-    /// Stores `new` under `key`, or deletes what is there if `new` is `nil`, if what is stored is `expected`.
+    /// Stores `new` under `key` if the stored record equals `expected`. A `new` of `nil` deletes the record.
     ///
-    /// Comparing and storing are one step among all processes. `false` where something else is stored: nothing is changed then. `true`
-    /// means that no crash takes the record away.
+    /// The comparison and the change are one atomic step across all processes.
+    ///
+    /// - Returns: `true` after the change, which must survive a crash. `false` if the stored record differs from `expected`; then nothing
+    ///   changes.
     func replace(_ key: String, expected: String?, with new: String?) async throws -> Bool
 
-    /// Excludes every other task and process that can reach the same record, until what it returns is released.
+    /// Waits for the lock of `key`, and acquires it. The lock excludes every other task and process that can reach the same record, until
+    /// it is released.
     ///
-    /// It is held for as long as a refresh takes, and waited for without a limit. The lock of one key keeps nobody from another.
+    /// The lock is held for the duration of a refresh. Wait for it without a time limit. Locks of different keys are independent.
     func lock(_ key: String) async throws -> any CredentialLock
 }
 
-/// A lock that is held.
+/// A lock that is currently held.
 public protocol CredentialLock: Sendable {
-    /// Gives it back: called once, from any task.
+    /// Releases the lock. Called once, from any task.
     func release() async
 }
 
-/// Holds a store to what every store must do. It is to be empty, and what is left in it afterwards is rubbish.
+/// Checks that a store meets every guarantee of ``CredentialStore``. Call it in your app's tests.
 ///
-/// Throws ``McpStartupError/credentialStore(message:)`` with the first thing that it does not do.
+/// - Parameter store: An empty store. The test leaves records in it.
+/// - Throws: ``McpStartupError/credentialStore(message:)`` with the first guarantee that the store does not meet.
 public func testCredentialStore(_ store: any CredentialStore) async throws {
     let _: Done = try await answer { await McpStartupFFI.testCredentialStore(calls: StoreBridge(store), cancellation: $0) }
 }
 
-/// A store of the app, as the library below calls it.
+/// Passes the calls of the native library to the app's store.
 final class StoreBridge: StoreCalls, Sendable {
     private let store: any CredentialStore
     private let held = HeldLocks()
@@ -46,15 +52,15 @@ final class StoreBridge: StoreCalls, Sendable {
     }
 
     func load(key: String) async throws -> String? {
-        try await asked { try await store.load(key) }
+        try await converted { try await store.load(key) }
     }
 
     func replace(key: String, expected: String?, new: String?) async throws -> Bool {
-        try await asked { try await store.replace(key, expected: expected, with: new) }
+        try await converted { try await store.replace(key, expected: expected, with: new) }
     }
 
     func lock(key: String) async throws -> String {
-        let lock = try await asked { try await store.lock(key) }
+        let lock = try await converted { try await store.lock(key) }
         return await held.keep(lock)
     }
 
@@ -62,18 +68,18 @@ final class StoreBridge: StoreCalls, Sendable {
         await held.take(token)?.release()
     }
 
-    /// The library below knows of one error only.
-    private func asked<T>(_ call: () async throws -> T) async throws -> T {
+    /// Converts every error to the only error type of the native library.
+    private func converted<T>(_ call: () async throws -> T) async throws -> T {
         do {
             return try await call()
         } catch {
-            let said = (error as? any LocalizedError)?.errorDescription
-            throw StoreFailure.Failed(reason: said ?? String(describing: error))
+            let message = (error as? any LocalizedError)?.errorDescription
+            throw StoreFailure.Failed(reason: message ?? String(describing: error))
         }
     }
 }
 
-/// The locks that are held, each under what it is released by.
+/// The locks that are currently held, by the token that releases each.
 private actor HeldLocks {
     private var locks: [String: any CredentialLock] = [:]
     private var granted = 0

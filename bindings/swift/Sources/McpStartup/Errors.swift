@@ -1,33 +1,35 @@
 import Foundation
 
-/// Anything that this package throws, besides `CancellationError`.
+/// The error that this package throws. The only other error is `CancellationError`.
 ///
-/// Each case has a `message` for a person. Decide by the case and its `kind`, which are stable, and never by the message.
+/// Each case has a human-readable ``message``, which may change. In code, decide by the case and its `kind`, which are stable. A server
+/// that fails to start is not an error: it is an event.
 public enum McpStartupError: Error, Sendable, Hashable {
-    /// A line is no message of ours and no other well-formed message either. `field`: the one it is about, as a path such as
-    /// `params.name`.
+    /// A line is not a well-formed JSON-RPC message, or its notification has a missing or invalid field. `field` is the path of that
+    /// field, such as `params.name`.
     case decode(kind: DecodeErrorKind, field: String?, message: String)
-    /// There is no such configuration, it can't be read, or it has no such server. `kind`: `notFound`, `notAFile`, `unreadable`,
-    /// `tooLarge`, `notUtf8`, `syntax`, `notAConfiguration` or `unknownServer`; `line`: from 1; `key`: as a path in the file.
+    /// The configuration does not exist or can't be read, or it has no server with the requested name. `kind` is `notFound`, `notAFile`,
+    /// `unreadable`, `tooLarge`, `notUtf8`, `syntax`, `notAConfiguration` or `unknownServer`. `line` counts from 1. `key` is a path in
+    /// the file.
     case configuration(kind: String, path: String, line: Int?, key: String?, message: String)
-    /// A sign-in or a sign-out failed. What was stored before is stored still. `kind`: `notOffered`, `unavailable`, `misconfigured`,
+    /// A sign-in or a sign-out failed. The stored credentials are unchanged. `kind` is `notOffered`, `unavailable`, `misconfigured`,
     /// `pkceNotOffered`, `noClient`, `invalidCallback`, `denied`, `expired`, `used`, `invalidPending`, `storeFailed` or
     /// `invalidConfiguration`.
     case signIn(kind: String, message: String)
-    /// A server can't be used: the verdict.
+    /// A server can't be used. Contains the verdict.
     case failure(StartupFailure)
-    /// A credential store does not do what it must.
+    /// A credential store does not meet a guarantee of ``CredentialStore``.
     case credentialStore(message: String)
-    /// What was asked for makes no sense.
+    /// An argument is invalid.
     case invalidArgument(message: String)
-    /// No request can be sent from this process.
+    /// This process can't send requests.
     case client(message: String)
-    /// The process was forked from one in which the engine runs, and has none of its threads.
+    /// The process was forked after mcp-startup had been used. The child process can't use it.
     case forked(message: String)
-    /// An error of this package's own.
+    /// An internal error in mcp-startup.
     case `internal`(message: String)
 
-    /// A sentence for a person.
+    /// A human-readable message.
     public var message: String {
         switch self {
         case .decode(_, _, let message), .configuration(_, _, _, _, let message), .signIn(_, let message),
@@ -44,19 +46,19 @@ extension McpStartupError: LocalizedError {
     public var errorDescription: String? { message }
 }
 
-// MARK: - What the library below answers
+// MARK: - Answers of the native library
 
-/// What an answer of the library below holds: `{"ok":…}`, or its error, thrown.
+/// Decodes an answer of the native library. Returns the value of `{"ok":…}`, and throws the error of `{"error":…}`.
 func value<T: Decodable>(of answer: String, as type: T.Type = T.self) throws -> T {
     do {
         return try JSONDecoder().decode(Answer<T>.self, from: Data(answer.utf8)).result.get()
     } catch let error as DecodingError {
-        // The two are of one version, so this says that they are not.
-        throw McpStartupError.internal(message: "an answer of another version of the library: \(error)")
+        // Both parts have the same version, so this happens only if they do not match.
+        throw McpStartupError.internal(message: "the native library and the Swift package have different versions: \(error)")
     }
 }
 
-/// The same, of a call that has no error.
+/// Decodes an answer of a call that cannot fail.
 func alwaysValue<T: Decodable>(of answer: @autoclosure () throws -> String) -> T {
     do {
         return try value(of: answer())
@@ -65,12 +67,12 @@ func alwaysValue<T: Decodable>(of answer: @autoclosure () throws -> String) -> T
     }
 }
 
-/// JSON for the library below.
+/// Encodes a value as JSON for the native library.
 func json(of value: some Encodable) throws -> String {
     String(decoding: try JSONEncoder().encode(value), as: UTF8.self)
 }
 
-/// An answer that says nothing but that it is done.
+/// An answer without a value.
 struct Done: Decodable {
     init(from decoder: any Decoder) {}
 }
@@ -91,7 +93,7 @@ private struct Answer<T: Decodable>: Decodable {
     }
 }
 
-/// Why a line could not be read, as the library below writes it.
+/// A decode error, in the JSON form of the native library.
 struct WireDecodeError: Decodable {
     let error: McpStartupError
 

@@ -9,23 +9,25 @@ import Foundation
 #endif
 
 #if canImport(Darwin) || canImport(Glibc) || canImport(Musl)
-    /// A lock that excludes tasks and processes alike: `flock` on a file, which ends with the process that holds it. For a
-    /// ``CredentialStore`` of the app's own.
+    /// A lock across tasks and processes, for a custom ``CredentialStore``.
+    ///
+    /// It is `flock` on a file. The system releases it when the process ends.
     public final class FileLock: CredentialLock {
         private let file: FileHandle
 
-        /// Waits until the file is nobody else's. It is made if it is not there, and stays; so does its folder.
+        /// Waits for the lock without blocking a thread. Creates the file and its folder if they do not exist, and never deletes them.
         public static func waiting(for url: URL) async throws -> FileLock {
             let file = try open(url)
             while flock(file.fileDescriptor, LOCK_EX | LOCK_NB) != 0 {
                 guard errno == EWOULDBLOCK || errno == EINTR else { throw systemError() }
-                // Not `Thread.sleep`: the threads that Swift's tasks share are few.
+                // `Thread.sleep` would block one of the few threads that all tasks share.
                 try await Task.sleep(for: .milliseconds(20))
             }
             return FileLock(file)
         }
 
-        /// The same for a short time, on the thread that asks: for what is held over no `await`.
+        /// Waits for the lock on the calling thread. Use it for a short critical section without `await`. Creates the file and its folder
+        /// if they do not exist, and never deletes them.
         public static func blocking(for url: URL) throws -> FileLock {
             let file = try open(url)
             while flock(file.fileDescriptor, LOCK_EX) != 0 {
@@ -34,7 +36,7 @@ import Foundation
             return FileLock(file)
         }
 
-        /// Gives it back. So does forgetting it.
+        /// Releases the lock. Deallocating the object releases it too.
         public func release() {
             flock(file.fileDescriptor, LOCK_UN)
         }

@@ -1,23 +1,28 @@
-// Apple's systems only. NOT RUN by this project's tests, which run on Linux: run `testCredentialStore(KeychainStore(service: "test"))` in an
-// app of yours before you rely on it.
+// Apple platforms only. NOT RUN by this project's tests, which run on Linux. Before you rely on it, run
+// `testCredentialStore(KeychainStore(service: "test"))` in your app.
 #if canImport(Security)
     import Foundation
     import Security
 
-    /// Records in the user's keychain, each a generic password of `service`.
+    /// A store in the user's keychain. Each record is a generic password of `service`.
     ///
-    /// The keychain compares nothing and locks nothing, so files beside it do: in `locks`, a folder that every process must share which
-    /// shares the records. On iOS it belongs into the app's own container, as the system ends a suspended app that holds a lock in an app
-    /// group's.
+    /// The keychain has no compare-and-swap and no locks, so the store uses lock files in the folder `locks`. Every process that shares
+    /// the records must share this folder. On iOS, use a folder in the app's own container: the system ends a suspended app that holds a
+    /// lock in the container of an app group.
+    ///
+    /// - Important: The tests of this package do not cover this store, because they run on Linux. Before you rely on it, run
+    ///   ``testCredentialStore(_:)`` with it in your app.
     public struct KeychainStore: CredentialStore {
         private let service: String
         private let accessGroup: String?
         private let locks: URL
 
+        /// Creates a store. It does not access the keychain.
+        ///
         /// - Parameters:
-        ///   - service: The service that the items are stored under.
-        ///   - accessGroup: The keychain group that shares them; `nil`: the app's own.
-        ///   - locks: The folder with the locks; `nil`: one in the app's Application Support.
+        ///   - service: The service of the keychain items.
+        ///   - accessGroup: The keychain access group of the items. `nil` means the app's default group.
+        ///   - locks: The folder for the lock files. `nil` means a folder in the app's Application Support folder.
         public init(service: String = "mcp-startup", accessGroup: String? = nil, locks: URL? = nil) {
             self.service = service
             self.accessGroup = accessGroup
@@ -42,7 +47,7 @@
             case (nil, let new?):
                 var item = query(key)
                 item[kSecValueData] = Data(new.utf8)
-                // A refresh may run in the background, but never on another device.
+                // Available in the background, and never copied to another device.
                 item[kSecAttrAccessible] = kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly
                 try succeed(SecItemAdd(item as CFDictionary, nil))
             case (_, let new?):
@@ -53,7 +58,7 @@
         }
 
         public func lock(_ key: String) async throws -> any CredentialLock {
-            // A key holds characters that no file name may.
+            // A key can contain characters that are not allowed in file names.
             let name = Data(key.utf8).map { String(format: "%02x", $0) }.joined()
             return try await FileLock.waiting(for: locks.appending(component: "\(name.suffix(200)).lock"))
         }
@@ -87,13 +92,13 @@
         }
     }
 
-    /// What the keychain says when it can't.
+    /// An error of the keychain.
     public struct KeychainError: LocalizedError, Sendable, Hashable {
-        /// Its code, as in `SecBase.h`.
+        /// The code, as defined in `SecBase.h`.
         public let status: OSStatus
 
         public var errorDescription: String? {
-            SecCopyErrorMessageString(status, nil) as String? ?? "the keychain says \(status)"
+            SecCopyErrorMessageString(status, nil) as String? ?? "the keychain failed with status \(status)"
         }
     }
 #endif

@@ -1,23 +1,27 @@
 import Foundation
 import McpStartupFFI
 
-/// Reads one line of an app-server: `nil` for a well-formed message of another method, and for a blank line.
+/// Decodes one line of an app-server.
 ///
-/// Throws ``McpStartupError/decode(kind:field:message:)``, which names the field.
+/// - Returns: The notification, or `nil` for a blank line or a well-formed message of another method.
+/// - Throws: ``McpStartupError/decode(kind:field:message:)``, which names the field.
 public func decode(_ line: Data) throws -> McpServerStatusUpdatedNotification? {
     let read = McpStartupFFI.decode(line: line)
     if let error = read.error { _ = try value(of: error, as: Done.self) }
     return read.notification.map(McpServerStatusUpdatedNotification.init)
 }
 
-/// The same for a line that is a text.
+/// Decodes one line of an app-server.
+///
+/// - Returns: The notification, or `nil` for a blank line or a well-formed message of another method.
+/// - Throws: ``McpStartupError/decode(kind:field:message:)``, which names the field.
 public func decode(_ line: String) throws -> McpServerStatusUpdatedNotification? {
     try decode(Data(line.utf8))
 }
 
-/// Reads the bytes of many lines (LF or CRLF; the last one needs no end).
+/// Decodes many lines. They end with LF or CRLF; the last line needs no line break.
 ///
-/// A bad line is reported with its number, and the others are kept; lines of other methods are passed over.
+/// A bad line is reported with its number and does not affect the other lines. Messages of other methods are ignored.
 public func decodeLines(_ lines: Data) -> DecodedLines {
     let read = McpStartupFFI.decodeLines(lines: lines)
     return DecodedLines(
@@ -25,7 +29,7 @@ public func decodeLines(_ lines: Data) -> DecodedLines {
         errors: alwaysValue(of: read.errors))
 }
 
-/// What the bytes of many lines are.
+/// The notifications and the bad lines in many lines.
 public struct DecodedLines: Sendable, Hashable {
     /// The notifications, in the order of their lines.
     public let notifications: [McpServerStatusUpdatedNotification]
@@ -33,11 +37,11 @@ public struct DecodedLines: Sendable, Hashable {
     public let errors: [LineError]
 }
 
-/// A bad line among many.
+/// A line that could not be decoded.
 public struct LineError: Sendable, Hashable, Decodable {
-    /// Its number, from 1; blank lines and lines of other messages count.
+    /// The number of the line, counted from 1. Blank lines and lines of other messages count.
     public let line: Int
-    /// What is wrong with it, as the error that ``decode(_:)-(Data)`` throws for it.
+    /// The error that ``decode(_:)-(Data)`` throws for this line.
     public let error: McpStartupError
 
     private enum CodingKeys: CodingKey {

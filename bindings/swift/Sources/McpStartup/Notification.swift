@@ -1,23 +1,24 @@
 import Foundation
 import McpStartupFFI
 
-/// The params of the notification `mcpServer/startupStatus/updated`: the state of one server's start has changed.
+/// The params of the notification `mcpServer/startupStatus/updated`, which reports a change of the state of one server's start.
 ///
-/// What can be built here is what may be written: a failure reason stands on ``McpServerStartupState/failed`` and on nothing else. Only
-/// reading makes one with a value that this version does not know. As `Codable` it is the wire's JSON: five fields, nulls written out.
+/// You can create only valid notifications: the failure reason is set only together with ``McpServerStartupState/failed``. A state or a
+/// reason that this version does not know occurs only in decoded notifications. The `Codable` form is the JSON of the wire, with all five
+/// fields; absent values are `null`.
 public struct McpServerStatusUpdatedNotification: Sendable, Hashable {
-    /// The method of the notification.
+    /// The JSON-RPC method of the notification.
     public static let method = "mcpServer/startupStatus/updated"
 
-    /// The thread whose server this is; `nil` where the server belongs to the whole app.
+    /// The thread that the server belongs to, or `nil` if it belongs to the whole app.
     public let threadId: String?
     /// The name of the server, as the user configured it.
     public let name: String
-    /// The state that the start has come to.
+    /// The state of the start.
     public let status: McpServerStartupState
-    /// A sentence for a person, on a failed start.
+    /// A human-readable message. Set only on a failed start.
     public let error: String?
-    /// Why the start failed, where a client can do something specific about it.
+    /// The reason of the failure, if a client can react to it in a specific way.
     public let failureReason: McpServerStartupFailureReason?
 
     private init(
@@ -31,50 +32,55 @@ public struct McpServerStatusUpdatedNotification: Sendable, Hashable {
         self.failureReason = failureReason
     }
 
-    /// What the library below has read.
-    init(_ said: Said) {
+    /// Converts the fields that the native library has decoded.
+    init(_ fields: NotificationFields) {
         self.init(
-            said.name, McpServerStartupState(wire: said.status), threadId: said.threadId, error: said.error,
-            failureReason: said.failureReason.map(McpServerStartupFailureReason.init(wire:)))
+            fields.name, McpServerStartupState(wire: fields.status), threadId: fields.threadId, error: fields.error,
+            failureReason: fields.failureReason.map(McpServerStartupFailureReason.init(wire:)))
     }
 
-    /// The start of `name` has begun.
+    /// Creates a notification that the start of `name` has begun.
     public static func starting(_ name: String, threadId: String? = nil) -> Self {
         Self(name, .starting, threadId: threadId)
     }
 
-    /// `name` can be used.
+    /// Creates a notification that `name` is ready for use.
     public static func ready(_ name: String, threadId: String? = nil) -> Self {
         Self(name, .ready, threadId: threadId)
     }
 
-    /// The start of `name` was given up by the host.
+    /// Creates a notification that the host has cancelled the start of `name`.
     public static func cancelled(_ name: String, threadId: String? = nil) -> Self {
         Self(name, .cancelled, threadId: threadId)
     }
 
-    /// The start of `name` failed for a reason that no new sign-in mends. `error` is a sentence for a person.
+    /// Creates a notification that the start of `name` failed, and that signing in again does not help.
+    ///
+    /// - Parameter error: A human-readable message.
     public static func failed(_ name: String, error: String, threadId: String? = nil) -> Self {
         Self(name, .failed, threadId: threadId, error: error)
     }
 
-    /// The start of `name` failed because what is stored for it is spent: the user has to sign in **again**.
+    /// Creates a notification that the start of `name` failed because the stored credential can no longer be used: the user has to sign
+    /// in **again**.
     ///
-    /// To be said only when that is certain; ``init(name:failure:threadId:)`` says it exactly then.
+    /// Send it only if this is certain. ``init(name:failure:threadId:)`` decides that for you.
+    ///
+    /// - Parameter error: A human-readable message.
     public static func reauthenticationRequired(_ name: String, error: String, threadId: String? = nil) -> Self {
         Self(name, .failed, threadId: threadId, error: error, failureReason: .reauthenticationRequired)
     }
 
-    /// What a verdict says on the wire: its message as the error, and its reason, if it has one.
+    /// Creates the notification of a verdict: the message of the verdict is the error, and the reason is set if the verdict has one.
     ///
-    /// It is judged anew by the evidence in it: a verdict that somebody built by hand says nothing else than ``judge(_:)`` would.
+    /// Uses only the evidence of the verdict and judges it again. If you have built a verdict by hand, its other fields have no effect.
     public init(name: String, failure: StartupFailure, threadId: String? = nil) throws {
         let failure = try judge(failure.evidence)
         self.init(
             name, .failed, threadId: threadId, error: failure.message, failureReason: failure.failureReason)
     }
 
-    /// The whole notification as one line of JSON, without the line's end.
+    /// Returns the whole notification as one line of JSON, without a line break.
     public func encode() -> String {
         alwaysValue(of: McpStartupFFI.encode(params: try json(of: self)))
     }
@@ -85,7 +91,7 @@ extension McpServerStatusUpdatedNotification: Codable {
         case threadId, name, status, error, failureReason
     }
 
-    /// Reads the params. What they must be is decided by the one decoder that every language has.
+    /// Decodes the params with the same rules as ``decode(_:)-(Data)``.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         var params: [CodingKeys: String] = [:]
@@ -94,12 +100,12 @@ extension McpServerStatusUpdatedNotification: Codable {
         }
         let line = try json(of: Message(params: Dictionary(uniqueKeysWithValues: params.map { ($0.rawValue, $1) })))
         guard let read = try McpStartup.decode(line) else {
-            throw McpStartupError.internal(message: "a notification is none")
+            throw McpStartupError.internal(message: "the params of a notification could not be decoded")
         }
         self = read
     }
 
-    /// Writes the five fields.
+    /// Encodes the five fields.
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(threadId, forKey: .threadId)

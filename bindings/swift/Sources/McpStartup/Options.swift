@@ -1,21 +1,33 @@
 import Foundation
 
-/// A server, in place of one from a configuration file.
+/// A server that you define in code, instead of in a configuration file.
 ///
-/// As in a `.mcp.json`, `${NAME}` within a text of it stands for an environment variable. It does not print what may be secret.
+/// As in a `.mcp.json`, `${NAME}` in a string is replaced by that environment variable. Printing a server shows none of its values,
+/// because they can contain secrets.
 public struct Server: Sendable, Hashable, Redacted {
-    /// Its name: that of its notifications, and with its URL the key of what is stored for it.
+    /// The name of the server. It appears in the notifications. The name and the URL identify the stored sign-in.
     public let name: String
     let entry: Entry
 
-    /// A server that is reached over streamable HTTP. `headers` go to it and nowhere else; with an `Authorization` among them, OAuth has
-    /// no part in its start.
+    /// Creates a server at a URL, over streamable HTTP.
+    ///
+    /// - Parameters:
+    ///   - name: The name of the server.
+    ///   - url: The URL of the MCP endpoint, `http` or `https`.
+    ///   - headers: Headers for requests to this server. They are sent to no other server. If they contain `Authorization`, the start does
+    ///     not use OAuth.
     public static func http(name: String, url: URL, headers: [String: String] = [:]) -> Self {
         Self(name: name, entry: Entry(url: url.absoluteString, headers: headers.isEmpty ? nil : headers))
     }
 
     #if os(macOS) || os(Linux) || os(Windows)
-        /// A program on this machine. `env` is set besides what this process has.
+        /// Creates a server that is a program on this machine, over stdio.
+        ///
+        /// - Parameters:
+        ///   - name: The name of the server.
+        ///   - command: The path of the program, or a name to find on the `PATH`.
+        ///   - args: The arguments. No shell interprets them.
+        ///   - env: Environment variables for the program, in addition to those of this process.
         public static func stdio(
             name: String, command: String, args: [String] = [], env: [String: String] = [:]
         ) -> Self {
@@ -23,7 +35,7 @@ public struct Server: Sendable, Hashable, Redacted {
         }
     #endif
 
-    /// As it stands under `mcpServers` in a `.mcp.json`.
+    /// The entry in `mcpServers` of a `.mcp.json`.
     struct Entry: Sendable, Hashable, Encodable {
         var url: String?
         var headers: [String: String]?
@@ -31,7 +43,7 @@ public struct Server: Sendable, Hashable, Redacted {
         var args: [String]?
         var env: [String: String]?
 
-        /// The URL tells an `http` server only with its type.
+        /// An entry with a URL must have a type.
         private var type: String? { url == nil ? "stdio" : "http" }
 
         private enum CodingKeys: CodingKey {
@@ -50,29 +62,29 @@ public struct Server: Sendable, Hashable, Redacted {
     }
 }
 
-/// Which servers, and how they are started.
+/// Options that select the servers and configure their starts.
 public struct StartupOptions: Sendable {
-    /// Where the servers stand.
+    /// A place that defines servers.
     public enum Source: Sendable, Hashable {
-        /// In Codex's own configuration: `config.toml` in `CODEX_HOME`, or in `~/.codex`.
+        /// Codex's configuration: `config.toml` in `CODEX_HOME` or in `~/.codex`.
         case codex
-        /// In this file: Codex's `config.toml`, or JSON with `mcpServers`. `~/` is the user's folder.
+        /// A file: Codex's `config.toml`, or JSON with `mcpServers`. `~/` is the user's home folder.
         case file(String)
-        /// Here.
+        /// Servers that you define in code. Each needs a unique name.
         case servers([Server])
     }
 
-    /// Where the servers stand.
+    /// The place that defines the servers.
     public var source: Source
-    /// The names of those that are meant; `nil`: those that are enabled.
+    /// The names of the servers to start. `nil` means every enabled server.
     public var names: [String]?
-    /// How long each start may take, over what the configuration says. Counted in ms.
+    /// The maximum duration of each start, at least 1 ms. Overrides the limits in the configuration.
     public var timeout: Duration?
-    /// How many servers start at once.
+    /// The maximum number of servers that start at the same time.
     public var concurrency: Int?
-    /// The URL of the app's client id metadata document, where it publishes one.
+    /// The URL of your app's client ID metadata document, if you publish one.
     public var clientMetadataURL: URL?
-    /// Where credentials are kept; `nil`: where the configuration says that Codex keeps them.
+    /// The store with the credentials. `nil` means the stores that Codex uses with this configuration.
     public var store: (any CredentialStore)?
 
     public init(
@@ -91,7 +103,7 @@ public struct StartupOptions: Sendable {
         self.store = store
     }
 
-    /// As the library below reads them.
+    /// Encodes the options for the native library.
     func encoded() throws -> String {
         var wire = Wire(
             servers: names, timeoutMs: timeout.map(\.milliseconds), concurrency: concurrency,
@@ -101,7 +113,8 @@ public struct StartupOptions: Sendable {
         case .file(let path): wire.config = path
         case .servers(let servers):
             wire.mcpServers = try Dictionary(servers.map { ($0.name, $0.entry) }) { _, _ in
-                throw McpStartupError.invalidArgument(message: "the options: two servers have one name")
+                throw McpStartupError.invalidArgument(
+                    message: "the options: two servers have the same name; give each server a unique name")
             }
         }
         return try json(of: wire)
@@ -123,7 +136,7 @@ extension Duration {
     }
 }
 
-/// What holds secrets, and so prints none of what is in it, in a debugger either.
+/// A type with secrets. Printing it shows none of its values, not even in a debugger.
 protocol Redacted: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {}
 
 extension Redacted {

@@ -1,12 +1,17 @@
 import Foundation
 import McpStartupFFI
 
-/// The `Authorization` header for a request that the app makes itself, with another SDK; `nil` where it is to have none.
+/// Returns the value of the `Authorization` header for a request that your app sends itself, with another SDK.
 ///
-/// Asked without `rejected`, it is what to send first. Where the server answers 401 all the same, what was sent goes in as `rejected`, and
-/// out comes what to send once more: through the same store, lock and refresh as that of a start.
+/// Call it before a request, without `rejected`. If the server answers with 401, call it again and pass the rejected header value: the
+/// function returns the value for the second attempt. Tokens are read, locked and refreshed as during a start.
 ///
-/// Throws ``McpStartupError/failure(_:)``, the verdict, where nothing is left to send.
+/// - Parameters:
+///   - server: The name of the server.
+///   - rejected: The request that the server has rejected.
+///   - options: The options that define the server and the store.
+/// - Returns: The value, or `nil` if the request needs no such header.
+/// - Throws: ``McpStartupError/failure(_:)`` with the verdict if no credential is left to send.
 public func authorization(
     server: String, rejected: Rejected? = nil, in options: StartupOptions
 ) async throws -> String? {
@@ -17,7 +22,12 @@ public func authorization(
     }
 }
 
-/// How a client is authorized at a server, and what is stored for it. Without `online` nothing is sent.
+/// Returns how a client is authorized at a server, and the state of the stored credential.
+///
+/// - Parameters:
+///   - server: The name of the server.
+///   - online: Whether to send requests to the server to find out. Without them, the status may be unknown.
+///   - options: The options that define the server and the store.
 public func authStatus(server: String, online: Bool = false, in options: StartupOptions) async throws -> AuthStatus {
     try await answer {
         await McpStartupFFI.authStatus(
@@ -25,9 +35,15 @@ public func authStatus(server: String, online: Bool = false, in options: Startup
     }
 }
 
-/// Begins a sign-in. `redirectURI` is where the user comes back to: `http` on loopback, `https`, or a scheme of the app's own.
+/// Begins a sign-in. The store does not change until you finish the sign-in.
 ///
-/// Nothing is stored before it is finished. Throws ``McpStartupError/signIn(kind:message:)``.
+/// - Parameters:
+///   - server: The name of the server.
+///   - redirectURI: The URI to which the authorization server redirects the browser: `http` on a loopback address, `https`, or a custom
+///     scheme of your app.
+///   - options: The options that define the server and the store.
+/// - Returns: The URL of the sign-in page, and the state for ``finishSignIn(pending:callbackURL:in:)``.
+/// - Throws: ``McpStartupError/signIn(kind:message:)``.
 public func beginSignIn(
     server: String, redirectURI: String, in options: StartupOptions
 ) async throws -> SignInBegun {
@@ -38,9 +54,13 @@ public func beginSignIn(
     }
 }
 
-/// Finishes a sign-in with the whole URL that the browser came back with, and stores what is granted.
+/// Finishes a sign-in, and stores the granted credential.
 ///
-/// `pending` is that of ``SignInBegun``. Throws ``McpStartupError/signIn(kind:message:)``.
+/// - Parameters:
+///   - pending: The state of the sign-in: ``SignInBegun/pending``.
+///   - callbackURL: The complete URL to which the browser was redirected.
+///   - options: The options that define the server and the store.
+/// - Throws: ``McpStartupError/signIn(kind:message:)``.
 public func finishSignIn(pending: String, callbackURL: URL, in options: StartupOptions) async throws {
     let _: Done = try await answer {
         await McpStartupFFI.finishSignIn(
@@ -49,9 +69,9 @@ public func finishSignIn(pending: String, callbackURL: URL, in options: StartupO
     }
 }
 
-/// Signs out: what was granted is revoked where that is offered, and what is stored is removed, whatever came of that.
+/// Signs out: revokes the tokens if the authorization server supports it, and removes the stored credential even if the revocation fails.
 ///
-/// Throws ``McpStartupError/signIn(kind:message:)`` where what is stored can't be read or removed.
+/// - Throws: ``McpStartupError/signIn(kind:message:)`` if the stored credential can't be read or removed.
 public func signOut(server: String, in options: StartupOptions) async throws -> SignedOut {
     try await answer {
         await McpStartupFFI.signOut(
@@ -63,11 +83,11 @@ extension StartupOptions {
     fileprivate var bridge: (any StoreCalls)? { store.map(StoreBridge.init) }
 }
 
-/// A request that a server has answered with 401. It does not print.
+/// A request that a server has answered with 401. Printing it shows none of its values, because they contain secrets.
 public struct Rejected: Sendable, Hashable, Redacted {
-    /// The value of its `Authorization` header; `nil` where it had none.
+    /// The value of its `Authorization` header, or `nil` if it had none.
     public var authorization: String?
-    /// The `WWW-Authenticate` of the answer.
+    /// The value of the `WWW-Authenticate` header of the answer.
     public var challenge: String?
 
     public init(authorization: String?, challenge: String? = nil) {
@@ -76,11 +96,11 @@ public struct Rejected: Sendable, Hashable, Redacted {
     }
 }
 
-/// A sign-in that has begun. It does not print: both parts hold secrets.
+/// A sign-in in progress. Printing it shows none of its values, because both contain secrets.
 public struct SignInBegun: Sendable, Hashable, Decodable, Redacted {
-    /// Where the user signs in: to be opened in their browser.
+    /// The URL of the sign-in page. Open it in the user's browser.
     public let authorizationURL: URL
-    /// What finishes it, once and within 15 minutes, in this process or another.
+    /// The state of the sign-in, for ``finishSignIn(pending:callbackURL:in:)``. Valid for one use and for 15 minutes, in any process.
     public let pending: String
 
     private enum CodingKeys: String, CodingKey {
@@ -89,48 +109,49 @@ public struct SignInBegun: Sendable, Hashable, Decodable, Redacted {
     }
 }
 
-/// How a client is authorized at a server, and what is stored for it. No secret is in it.
+/// The authorization of a client at a server, and the state of the stored credential. Contains no secrets.
 public struct AuthStatus: Sendable, Hashable, Decodable {
-    /// `nil` where that can't be known: nothing usable is stored, and the server was not asked or did not answer.
+    /// How the client is authorized. `nil` if this is unknown: no usable credential is stored, and the server was not queried or did not
+    /// answer.
     public let status: McpAuthStatus?
-    /// What is stored is worth this; `nil` where nothing is stored for exactly this server.
+    /// Which parts of the stored credential can be used. `nil` if no credential is stored for exactly this server.
     public let worth: CredentialWorth?
-    /// When the stored access token expires, in ms since the Unix epoch, where the record says.
+    /// The time when the stored access token expires, in milliseconds since the Unix epoch, if it is known.
     public let expiresAtMs: Int?
-    /// The scopes that were granted.
+    /// The granted scopes.
     public let scopes: [String]
-    /// Who granted it.
+    /// The issuer of the credential.
     public let issuer: String?
-    /// The place where it is stored: `file`, `keyring` or `host`.
+    /// The store that contains the credential: `file`, `keyring` or `host`.
     public let store: String?
-    /// Why it can't be known what is stored.
+    /// The error of the store, if the stored credential could not be read.
     public let storeError: StoreError?
 }
 
-/// Why it can't be known what is stored.
+/// The reason why a store could not be read.
 public struct StoreError: Sendable, Hashable, Decodable {
-    /// Which store: `file`, `keyring`, or as the configuration calls it.
+    /// The store: `file`, `keyring`, or its name in the configuration.
     public let store: String
-    /// Why, as a stable value.
+    /// The reason, as a stable value.
     public let trouble: CredentialStoreTrouble
-    /// Why, as the rest of a sentence.
+    /// The details, as a human-readable text.
     public let detail: String
 }
 
-/// What signing out came to.
+/// The result of a sign-out.
 public struct SignedOut: Sendable, Hashable, Decodable {
-    /// Whether anything was stored.
+    /// Whether a credential was stored.
     public let wasStored: Bool
-    /// What became of the tokens at the authorization server.
+    /// The result of the revocation at the authorization server.
     public let revocation: Revocation
 }
 
-/// What became of the tokens at the authorization server.
+/// The result of revoking tokens at the authorization server.
 public enum Revocation: String, Sendable, Hashable, Decodable, CaseIterable {
-    /// The authorization server says that it is done.
+    /// The authorization server has confirmed the revocation.
     case revoked
-    /// It offers no revocation, or the record does not say which server it was: they expire.
+    /// The authorization server offers no revocation, or the record does not name the server. The tokens remain valid until they expire.
     case notOffered
-    /// It was asked, and did not say that it is done: they may be good until they expire.
+    /// The authorization server did not confirm the revocation. The tokens may remain valid until they expire.
     case failed
 }

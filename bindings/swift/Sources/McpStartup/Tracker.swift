@@ -1,85 +1,88 @@
 import Foundation
 import McpStartupFFI
 
-/// Folds notifications into what a client shows: the state of each server, which ones want a sign-in *again*, and when to ask the user.
+/// Collects notifications into the state that a client shows: the state of each server, the servers that require the user to sign in
+/// *again*, and the prompts for the user.
 ///
-/// The user is asked once per **name** and episode, which begins at the first failure with that reason and ends at `ready`. Any thread
-/// may use it.
+/// There is one prompt for each **name** and episode. An episode begins with the first failure with that reason, and ends with `ready`. The
+/// tracker is safe to use from every thread.
 public final class StartupTracker: Sendable {
     private let tracker: Tracker
 
-    /// One that holds at most `limit` servers (10,000 unless told otherwise); the oldest finished is forgotten first.
+    /// Creates a tracker that keeps at most `limit` servers, by default 10,000. Above the limit, it removes the oldest server whose start
+    /// has finished.
     public init(limit: UInt64? = nil) {
         tracker = Tracker(limit: limit)
     }
 
-    /// Takes one notification.
+    /// Applies one notification.
     @discardableResult
     public func apply(_ notification: McpServerStatusUpdatedNotification) -> TrackerUpdate {
         alwaysValue(of: tracker.apply(params: try json(of: notification)))
     }
 
-    /// Takes the bytes of whole lines: what crosses the border of the languages does so once for all of them. Lines of other messages
-    /// are passed over, bad ones reported by number.
+    /// Applies the bytes of complete lines. Ignores lines of other messages, and reports bad lines by their number.
+    ///
+    /// This is faster than applying each notification, because it calls the native library once for all lines.
     @discardableResult
     public func apply(lines: Data) -> AppliedLines {
         alwaysValue(of: tracker.applyLines(lines: lines))
     }
 
-    /// Every server, in the order in which they were first heard of.
+    /// Every server, in the order of its first notification.
     public var servers: [TrackedServer] {
         alwaysValue(of: tracker.servers())
     }
 
-    /// One server.
+    /// Returns the server with this name in this thread, or `nil` if the tracker does not have it.
     public func server(_ name: String, threadId: String? = nil) -> TrackedServer? {
         alwaysValue(of: tracker.server(threadId: threadId, name: name))
     }
 
-    /// The names of the servers that want a sign-in again, in the order in which that began.
+    /// The names of the servers that require the user to sign in again, in the order in which they began to.
     public var reauthenticationRequired: [String] {
         tracker.reauthenticationRequired()
     }
 
-    /// Forgets the servers of one thread, and says how many there were. An episode goes on.
+    /// Removes the servers of one thread, and returns their number. It does not end an episode.
     @discardableResult
     public func remove(threadId: String) -> Int {
         Int(tracker.remove(threadId: threadId))
     }
 }
 
-/// One server as a client shows it: the latest of what was said about a ``ServerKey``.
+/// The latest state of one server.
 public struct TrackedServer: Sendable, Hashable, Codable {
-    /// The thread whose server it is; `nil` where it belongs to the whole app.
+    /// The thread that the server belongs to, or `nil` if it belongs to the whole app.
     public let threadId: String?
-    /// Its name.
+    /// The name of the server.
     public let name: String
-    /// Its state.
+    /// The state of its start.
     public let status: McpServerStartupState
-    /// The sentence that came with a failure.
+    /// The message of a failure.
     public let error: String?
-    /// Why it failed, where a client can do something about it.
+    /// The reason of the failure, if a client can react to it in a specific way.
     public let failureReason: McpServerStartupFailureReason?
 }
 
-/// What one notification did to the tracker.
+/// The changes that one notification made to the tracker.
 public struct TrackerUpdate: Sendable, Hashable, Codable {
-    /// Something that a client shows is different now.
+    /// Whether the state of the server has changed.
     public let changed: Bool
-    /// The user is to be asked, now, to sign in again to this server.
+    /// Whether to prompt the user now to sign in to this server again.
     public let prompt: Bool
 }
 
-/// Which server of a tracker.
+/// The key of a server in a tracker.
 public struct ServerKey: Sendable, Hashable {
-    /// The thread whose server it is; `nil` where it belongs to the whole app.
+    /// The thread that the server belongs to, or `nil` if it belongs to the whole app.
     public let threadId: String?
-    /// Its name.
+    /// The name of the server.
     public let name: String
 }
 
 extension ServerKey: Decodable {
-    /// On the wire it is a pair.
+    /// Decodes a pair of the thread and the name.
     public init(from decoder: any Decoder) throws {
         var pair = try decoder.unkeyedContainer()
         threadId = try pair.decode(String?.self)
@@ -87,13 +90,13 @@ extension ServerKey: Decodable {
     }
 }
 
-/// What the bytes of many lines did to the tracker.
+/// The changes that many lines made to the tracker.
 public struct AppliedLines: Sendable, Hashable, Decodable {
-    /// How many lines were notifications of ours.
+    /// The number of lines with this notification.
     public let notifications: Int
-    /// The servers that are different now, each once, in the order of their first change.
+    /// The servers whose state has changed, each once, in the order of their first change.
     public let changed: [ServerKey]
-    /// The names of the servers to ask the user about, now, in order.
+    /// The names of the servers to prompt the user for now, in order.
     public let prompts: [String]
     /// The bad lines.
     public let errors: [LineError]

@@ -1,32 +1,38 @@
 import Foundation
 import McpStartupFFI
 
-/// Judges a failed start by its evidence: for a host that starts its servers with another SDK. The least evidence gives
-/// ``StartupFailureKind/other``.
+/// Judges a failed start, for an app that starts its servers with another SDK.
 ///
-/// Throws ``McpStartupError/invalidArgument(message:)`` where it is no evidence, such as a negative status.
+/// - Parameter evidence: The facts about the start. Every field is optional; without any, the kind is ``StartupFailureKind/other``.
+/// - Throws: ``McpStartupError/invalidArgument(message:)`` if a value is out of range, such as a negative HTTP status.
 public func judge(_ evidence: Evidence) throws -> StartupFailure {
     try value(of: McpStartupFFI.judge(evidence: json(of: evidence)))
 }
 
-/// Says what a stored credential is worth at `nowMs` (ms since the Unix epoch; now, unless told otherwise).
+/// Assesses which parts of a stored credential can be used.
+///
+/// - Parameters:
+///   - facts: The facts about the credential.
+///   - nowMs: The time of the assessment, in milliseconds since the Unix epoch. `nil` means now.
 public func assess(_ facts: CredentialFacts, nowMs: Int64? = nil) throws -> CredentialWorth {
     let nowMs = nowMs ?? Int64(Date().timeIntervalSince1970 * 1000)
     return try value(of: McpStartupFFI.assess(facts: json(of: facts), nowMs: nowMs))
 }
 
-/// What to send first with a credential of this worth; `nil`: nothing is stored.
+/// Returns what the first request of a start contains.
+///
+/// - Parameter worth: The worth of the stored credential, or `nil` if no credential is stored.
 public func firstRequest(_ worth: CredentialWorth?) throws -> FirstRequest {
     try value(of: McpStartupFFI.firstRequest(worth: worth.map(json)))
 }
 
-/// Says how a client is authorized at a server, from what is known of it.
+/// Returns how a client is authorized at a server, from the known facts.
 ///
 /// - Parameters:
-///   - configured: The configuration carries authorization.
-///   - stored: What is stored is worth this; `nil`: nothing is stored.
-///   - oauthPublished: Whether the server publishes OAuth; `false` for stdio, `nil` where nobody has asked it: then the answer may be
-///     `nil`.
+///   - configured: Whether the configuration contains the authorization.
+///   - stored: The worth of the stored credential, or `nil` if no credential is stored.
+///   - oauthPublished: Whether the server publishes OAuth metadata: `false` for stdio, `nil` if the server was not queried.
+/// - Returns: The status, or `nil` if it can't be determined without a query to the server.
 public func authStatus(configured: Bool, stored: CredentialWorth?, oauthPublished: Bool?) throws -> McpAuthStatus? {
     let stored = try stored.map(json)
     return try value(
@@ -34,7 +40,7 @@ public func authStatus(configured: Bool, stored: CredentialWorth?, oauthPublishe
 }
 
 extension StartupFailure {
-    /// What its notification carries: set for the one kind that a sign-in *again* mends.
+    /// The reason for the notification of this failure. Set only for the kind that signing in *again* resolves.
     public var failureReason: McpServerStartupFailureReason? {
         kind == .reauthenticationRequired ? .reauthenticationRequired : nil
     }

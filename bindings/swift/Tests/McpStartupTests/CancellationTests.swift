@@ -3,25 +3,25 @@ import McpStartup
 import McpStartupFFI
 import XCTest
 
-/// Checks that are cancelled at random: memory stays, nothing hangs, no event comes after the cancellation, and no object is left.
+/// Cancels checks at random times. Memory must not grow, no check may hang, no event may follow the cancellation, and no object may remain.
 final class CancellationTests: XCTestCase {
-    /// What memory may grow by over all of them, in KiB: less than 1 KiB for each of 10,000.
+    /// The permitted growth of memory over all checks, in KiB: less than 1 KiB for each of 10,000 checks.
     private static let growthKiB = 8 * 1024
 
     func testTasksAreCancelledAtRandom() async throws {
-        let wanted = ProcessInfo.processInfo.environment["MCP_STARTUP_SWIFT_CANCELLED"].flatMap(Int.init) ?? 300
+        let count = ProcessInfo.processInfo.environment["MCP_STARTUP_SWIFT_CANCELLED"].flatMap(Int.init) ?? 300
         let lab = try Lab()
         defer { lab.stop() }
         let stores = SeededStore.alive.value
-        // What is made once is made before memory is looked at.
+        // Warm up, so that one-time allocations do not count.
         for _ in 0..<100 { try await cancelOne(lab) }
         let before = try residentKiB()
         var latest = Duration.zero
-        for _ in 0..<wanted { latest = max(latest, try await cancelOne(lab)) }
+        for _ in 0..<count { latest = max(latest, try await cancelOne(lab)) }
         try await eventually("the stores are deallocated") { SeededStore.alive.value == stores }
         try await eventually("no call of a store is left") { uniffiForeignFutureHandleCountMcpStartupFfi() == 0 }
         let after = try residentKiB()
-        print("cancelled: \(wanted) checks, memory \(before) -> \(after) KiB, the last end \(latest) after its cancellation (swift)")
+        print("cancelled: \(count) checks, memory \(before) -> \(after) KiB, slowest end \(latest) after its cancellation (swift)")
         XCTAssertLessThan(after - before, Self.growthKiB)
         XCTAssertLessThan(latest, .seconds(5))
     }
@@ -36,7 +36,7 @@ final class CancellationTests: XCTestCase {
         let reading = Task {
             var events = check.makeAsyncIterator()
             while true {
-                // Asked for after the cancellation, there is none.
+                // A request for an event after the cancellation must return none.
                 let late = isCancelled.value > 0
                 guard let event = try await events.next() else { return }
                 if late { throw Wrong("an event after the cancellation: \(event)") }
@@ -49,23 +49,23 @@ final class CancellationTests: XCTestCase {
         return try await clock.measure { try await reading.value }
     }
 
-    func testACallIsGivenUpWithItsTask() async throws {
+    func testCancellingATaskCancelsItsCall() async throws {
         let lab = try Lab()
         defer { lab.stop() }
         let store = try lab.store("expired-rotates")
         let options = StartupOptions(.servers([lab.server("expired-rotates")]), store: store)
         for _ in 0..<50 {
-            let asking = Task { try await authStatus(server: "expired-rotates", online: true, in: options) }
+            let calling = Task { try await authStatus(server: "expired-rotates", online: true, in: options) }
             try await Task.sleep(for: .microseconds(Int.random(in: 0...3000)))
-            asking.cancel()
-            switch await asking.result {
+            calling.cancel()
+            switch await calling.result {
             case .success: break
             case .failure(let error): XCTAssertTrue(error is CancellationError, "\(error)")
             }
         }
     }
 
-    /// The memory that this process has, in KiB.
+    /// The resident memory of this process, in KiB.
     private func residentKiB() throws -> Int {
         let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
         let line = try XCTUnwrap(status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") })

@@ -3,7 +3,7 @@ import McpStartup
 import XCTest
 
 final class ContractTests: XCTestCase {
-    func testTheLinesOfCodexAreRead() throws {
+    func testLinesOfCodexAreDecoded() throws {
         let lines = try Data(contentsOf: Repository.path("tests/fixtures/codex-app-server-0.169.0.jsonl"))
         let texts = String(decoding: lines, as: UTF8.self).split(separator: "\n")
         let decoded = decodeLines(lines)
@@ -11,12 +11,12 @@ final class ContractTests: XCTestCase {
         XCTAssertEqual(decoded.notifications.count, texts.count)
         XCTAssertEqual(decoded.notifications, try texts.compactMap { try decode(String($0)) })
         XCTAssert(decoded.notifications.contains { $0.failureReason == .reauthenticationRequired })
-        for (said, text) in zip(decoded.notifications, texts) {
+        for (notification, text) in zip(decoded.notifications, texts) {
             let params = try XCTUnwrap(try JSON(line: String(text))["params"])
-            try equal("params", try JSON(of: said), params)
+            try equal("params", try JSON(of: notification), params)
         }
         let tracker = StartupTracker()
-        for said in decoded.notifications { tracker.apply(said) }
+        for notification in decoded.notifications { tracker.apply(notification) }
         let other = StartupTracker()
         let applied = other.apply(lines: lines)
         XCTAssertEqual(applied.notifications, texts.count)
@@ -31,10 +31,10 @@ final class ContractTests: XCTestCase {
             try XCTUnwrap(try decode(line(#"{"name":"a","status":"queued"}"#))),
             try XCTUnwrap(try decode(line(#"{"name":"a","status":"failed","failureReason":"newer"}"#))),
         ]
-        for said in all {
-            let json = try JSONEncoder().encode(said)
-            XCTAssertEqual(try JSONDecoder().decode(McpServerStatusUpdatedNotification.self, from: json), said)
-            XCTAssertEqual(try decode(said.encode()), said)
+        for notification in all {
+            let json = try JSONEncoder().encode(notification)
+            XCTAssertEqual(try JSONDecoder().decode(McpServerStatusUpdatedNotification.self, from: json), notification)
+            XCTAssertEqual(try decode(notification.encode()), notification)
             let fields = try JSONDecoder().decode(JSON.self, from: json).fields.keys
             XCTAssertEqual(Set(fields), ["threadId", "name", "status", "error", "failureReason"])
         }
@@ -43,11 +43,11 @@ final class ContractTests: XCTestCase {
         XCTAssertEqual(all[6].failureReason, .unknown("newer"))
     }
 
-    func testReadingAsCodableFollowsTheRulesOfTheDecoder() throws {
+    func testCodableFollowsTheRulesOfTheDecoder() throws {
         func read(_ params: String) throws -> McpServerStatusUpdatedNotification {
             try JSONDecoder().decode(McpServerStatusUpdatedNotification.self, from: Data(params.utf8))
         }
-        // A reason stands on `failed` and on nothing else: reading drops it.
+        // A reason is valid only on `failed`. The decoder drops any other.
         XCTAssertEqual(
             try read(#"{"name":"a","status":"ready","failureReason":"reauthenticationRequired"}"#), .ready("a"))
         XCTAssertThrowsError(try read(#"{"status":"ready"}"#)) { error in
@@ -58,7 +58,7 @@ final class ContractTests: XCTestCase {
         XCTAssertThrowsError(try read(#"{"name":7,"status":"ready"}"#))
     }
 
-    func testValuesOfTheVerdictAreCodable() throws {
+    func testTypesOfTheVerdictAreCodable() throws {
         let evidence = Evidence(
             server: "linear", transport: .http, limitMs: 30_000,
             credential: CredentialEvidence(source: .stored, worth: CredentialWorth(accessToken: .good)),
@@ -73,30 +73,30 @@ final class ContractTests: XCTestCase {
         XCTAssertEqual(try JSON(of: evidence)["protocol"]?["serverVersions"]?.list.count, 1)
     }
 
-    func testWhatIsNoEvidenceIsRefused() {
+    func testInvalidEvidenceIsRejected() {
         XCTAssertThrowsError(try judge(Evidence(limitMs: -1))) { error in
             guard case McpStartupError.invalidArgument(let message) = error else { return XCTFail("\(error)") }
             XCTAssertTrue(message.contains("evidence"), message)
         }
     }
 
-    func testAVerdictThatSomebodyBuiltByHandSaysNoMoreThanItsEvidence() throws {
+    func testAHandBuiltVerdictIsJudgedByItsEvidence() throws {
         let built = StartupFailure(
             kind: .reauthenticationRequired, message: "sign in", recovery: .reauthenticate,
             evidence: Evidence(server: "linear"))
-        let said = try McpServerStatusUpdatedNotification(name: "linear", failure: built)
-        XCTAssertEqual(said.status, .failed)
-        XCTAssertNil(said.failureReason)
+        let notification = try McpServerStatusUpdatedNotification(name: "linear", failure: built)
+        XCTAssertEqual(notification.status, .failed)
+        XCTAssertNil(notification.failureReason)
     }
 
-    func testAssessReadsTheClockUnlessItIsTold() throws {
+    func testAssessUsesTheCurrentTimeByDefault() throws {
         let inAnHour = Int(Date().timeIntervalSince1970 * 1000) + 3_600_000
         let facts = CredentialFacts(accessToken: true, expiresAtMs: inAnHour)
         XCTAssertEqual(try assess(facts).accessToken, .good)
         XCTAssertEqual(try assess(facts, nowMs: Int64(inAnHour)).accessToken, .expired)
     }
 
-    func testWhatHoldsSecretsDoesNotPrint() throws {
+    func testSecretsAreNotPrinted() throws {
         let url = try XCTUnwrap(URL(string: "https://mcp.example.com"))
         let secrets: [Any] = [
             Server.http(name: "a", url: url, headers: ["Authorization": "Bearer secret"]),

@@ -1,7 +1,7 @@
 import Foundation
 import XCTest
 
-/// Any JSON, for comparing what is written with what is wanted.
+/// Any JSON value, for comparisons.
 indirect enum JSON: Codable {
     case null
     case bool(Bool)
@@ -43,7 +43,7 @@ indirect enum JSON: Codable {
         }
     }
 
-    /// The value as JSON has it.
+    /// Encodes a value.
     init(of value: some Encodable) throws {
         self = try JSONDecoder().decode(JSON.self, from: JSONEncoder().encode(value))
     }
@@ -52,12 +52,12 @@ indirect enum JSON: Codable {
         self = try JSONDecoder().decode(JSON.self, from: Data(line.utf8))
     }
 
-    /// Read as a value of Swift.
+    /// Decodes a Swift value.
     func decoded<T: Decodable>(_ type: T.Type = T.self) throws -> T {
         try JSONDecoder().decode(T.self, from: JSONEncoder().encode(self))
     }
 
-    /// One text for one value. Swift takes texts for equal whose bytes are not, and these are not to be.
+    /// The canonical text of the value, for comparing bytes. Swift's `==` treats canonically equivalent strings as equal.
     var canonical: String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -81,7 +81,7 @@ indirect enum JSON: Codable {
     }
 }
 
-/// Something does not come to what is wanted.
+/// An expectation that is not met.
 struct Wrong: Error, CustomStringConvertible {
     let description: String
 
@@ -90,8 +90,8 @@ struct Wrong: Error, CustomStringConvertible {
     }
 }
 
-func equal(_ what: String, _ got: JSON, _ wanted: JSON) throws {
-    guard got.canonical.utf8.elementsEqual(wanted.canonical.utf8) else {
-        throw Wrong("  \(what)\n     got \(got.canonical)\n  wanted \(wanted.canonical)")
+func equal(_ what: String, _ actual: JSON, _ expected: JSON) throws {
+    guard actual.canonical.utf8.elementsEqual(expected.canonical.utf8) else {
+        throw Wrong("  \(what)\n    actual \(actual.canonical)\n  expected \(expected.canonical)")
     }
 }

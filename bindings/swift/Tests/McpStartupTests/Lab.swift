@@ -6,7 +6,7 @@ import XCTest
     import FoundationNetworking
 #endif
 
-/// Servers that behave as the rows of `crates/lab/atlas` say, each under a URL of its own: the program `mcp-startup lab`.
+/// The servers of `mcp-startup lab`. Each row of `crates/lab/atlas` is one server with its own URL.
 final class Lab {
     let base: URL
     private let process = Process()
@@ -24,13 +24,13 @@ final class Lab {
         while let byte = try output.fileHandleForReading.read(upToCount: 1), !byte.isEmpty, byte != Data("\n".utf8) {
             line += byte
         }
-        base = try XCTUnwrap(URL(string: String(decoding: line, as: UTF8.self)), "the lab says where it is")
+        base = try XCTUnwrap(URL(string: String(decoding: line, as: UTF8.self)), "the lab prints its URL")
         let all = try JSONDecoder().decode([JSON].self, from: Data(contentsOf: base))
         rows = Dictionary(uniqueKeysWithValues: all.compactMap { row in row["name"]?.string.map { ($0, row) } })
     }
 
     func stop() {
-        // A program that is started on a thread of Swift's tasks inherits that most signals are blocked there.
+        // The program inherits the signal mask of its thread. The threads of Swift's tasks block most signals.
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
     }
@@ -43,7 +43,7 @@ final class Lab {
         base.appendingPathComponent("\(name)/mcp")
     }
 
-    /// The refresh tokens that came to the token endpoint.
+    /// The refresh tokens that the token endpoint has received.
     func refreshes(_ name: String) throws -> [String] {
         try requests(name).filter {
             $0["to"]?.string == "token" && $0["parameters"]?["grant_type"]?.string == "refresh_token"
@@ -54,7 +54,7 @@ final class Lab {
         try JSONDecoder().decode([JSON].self, from: Data(contentsOf: base.appendingPathComponent("\(name)/requests")))
     }
 
-    /// The record that a row says is stored.
+    /// The stored record of a row.
     func record(_ name: String) throws -> String? {
         guard let stored = rows[name]?["stored"], case .object = stored else { return nil }
         func text(_ field: String) -> JSON {
@@ -76,15 +76,15 @@ final class Lab {
         return record.canonical
     }
 
-    /// A store that has what the rows say is stored.
+    /// A store with the stored records of the rows.
     func store(_ names: String...) throws -> SeededStore {
         var records: [String: String] = [:]
-        for name in names { records[name] = try XCTUnwrap(try record(name), "\(name) stores nothing") }
+        for name in names { records[name] = try XCTUnwrap(try record(name), "\(name) has no stored record") }
         return SeededStore(records)
     }
 }
 
-/// Opens the page of an authorization server whose user consents at once. Returns where the browser is sent back to.
+/// Opens the page of an authorization server that consents immediately. Returns the URL of the redirect.
 func comeBack(_ page: URL) async throws -> URL {
     final class Stay: NSObject, URLSessionTaskDelegate {
         func urlSession(
@@ -102,14 +102,14 @@ func comeBack(_ page: URL) async throws -> URL {
     return try XCTUnwrap(http.value(forHTTPHeaderField: "Location").flatMap(URL.init(string:)))
 }
 
-/// A store in memory whose records were given by the name of the server: their keys are the engine's own affair.
+/// A store in memory with initial records by the name of the server. The engine decides the keys.
 actor SeededStore: CredentialStore {
     private var seeds: [String: String]
     private(set) var records: [String: String] = [:]
     private(set) var held: Set<String> = []
     private(set) var waiting = 0
 
-    /// How many of them there are.
+    /// The number of stores that exist.
     static let alive = Count()
 
     init(_ seeds: [String: String] = [:]) {
@@ -158,7 +158,7 @@ actor SeededStore: CredentialStore {
     }
 }
 
-/// A number that any thread may change.
+/// A counter that is safe to use from every thread.
 final class Count: @unchecked Sendable {
     private let lock = NSLock()
     private var number = 0
@@ -168,7 +168,7 @@ final class Count: @unchecked Sendable {
     var value: Int { lock.withLock { number } }
 }
 
-/// Waits until something holds, at most 30 s.
+/// Waits until a condition is true, at most 30 s.
 func eventually(_ what: String, _ holds: () async throws -> Bool) async throws {
     for _ in 0..<3000 {
         if try await holds() { return }
@@ -177,12 +177,12 @@ func eventually(_ what: String, _ holds: () async throws -> Bool) async throws {
     throw Wrong("not within 30 s: \(what)")
 }
 
-/// All events of a check, the last one for each server by its name.
+/// Reads all events of a check. Returns the last event of each server by name.
 func outcomes(_ check: StartupCheck) async throws -> [String: StartupEvent] {
     var last: [String: StartupEvent] = [:]
     for try await event in check {
         let status = event.notification.status
-        XCTAssertEqual(last[event.notification.name] == nil, status == .starting, "starting first, and once")
+        XCTAssertEqual(last[event.notification.name] == nil, status == .starting, "the first event is `starting`, and no other")
         last[event.notification.name] = event
     }
     return last

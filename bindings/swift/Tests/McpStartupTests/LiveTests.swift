@@ -6,7 +6,7 @@ import XCTest
     import FoundationNetworking
 #endif
 
-/// Against the lab.
+/// Tests against the servers of the lab.
 final class LiveTests: XCTestCase {
     nonisolated(unsafe) private static var shared: Lab?
 
@@ -22,7 +22,7 @@ final class LiveTests: XCTestCase {
         return lab
     }
 
-    func testEachStartComesToWhatItIs() async throws {
+    func testEachStartHasItsExpectedOutcome() async throws {
         let lab = try lab()
         let names = ["ready-stored-token", "expired-no-refresh", "first-sign-in"]
         let store = try lab.store("ready-stored-token", "expired-no-refresh")
@@ -55,7 +55,7 @@ final class LiveTests: XCTestCase {
         try Data(text.canonical.utf8).write(to: file)
         let events = try await outcomes(check(config: file.path, store: SeededStore()))
         XCTAssertEqual(events["first-sign-in"]?.failure?.kind, .signInRequired)
-        let none = check(StartupOptions(.file(file.path), names: ["nobody"]))
+        let none = check(StartupOptions(.file(file.path), names: ["missing"]))
         do {
             _ = try await outcomes(none)
             XCTFail("there is no such server")
@@ -65,7 +65,7 @@ final class LiveTests: XCTestCase {
         }
     }
 
-    func testOptionsThatMakeNoSenseAreRefused() async throws {
+    func testInvalidOptionsAreRejected() async throws {
         let lab = try lab()
         let server = lab.server("first-sign-in")
         for options in [
@@ -73,14 +73,14 @@ final class LiveTests: XCTestCase {
         ] {
             do {
                 _ = try await outcomes(check(options))
-                XCTFail("refused")
+                XCTFail("the options are accepted")
             } catch McpStartupError.invalidArgument(let message) {
                 XCTAssertTrue(message.hasPrefix("the options:"), message)
             }
         }
     }
 
-    func testATimeOutIsOne() async throws {
+    func testAStartThatExceedsItsLimitTimesOut() async throws {
         let events = try await outcomes(
             check(servers: [try lab().server("hangs")], store: SeededStore(), timeout: .milliseconds(150)))
         XCTAssertEqual(events["hangs"]?.failure?.kind, .timedOut)
@@ -113,7 +113,7 @@ final class LiveTests: XCTestCase {
 
         do {
             try await finishSignIn(pending: begun.pending, callbackURL: callback, in: options)
-            XCTFail("once")
+            XCTFail("a sign-in can be finished twice")
         } catch McpStartupError.signIn(let kind, _) {
             XCTAssertEqual(kind, "used")
         }
@@ -123,7 +123,7 @@ final class LiveTests: XCTestCase {
         XCTAssertEqual(left, [:])
     }
 
-    func testARotatedTokenIsKept() async throws {
+    func testARotatedTokenIsSaved() async throws {
         let lab = try lab()
         let store = try lab.store("expired-rotates")
         let events = try await outcomes(check(servers: [lab.server("expired-rotates")], store: store))
@@ -133,23 +133,23 @@ final class LiveTests: XCTestCase {
         XCTAssertEqual(record["access_token"]?.string, "fresh-token-1")
         XCTAssertEqual(record["refresh_token"]?.string, "fresh-refresh-1")
         XCTAssertEqual(try lab.refreshes("expired-rotates"), ["good-refresh"])
-        try await eventually("the lock is given back") { await store.held.isEmpty }
+        try await eventually("the lock is released") { await store.held.isEmpty }
     }
 
-    func testWhatIsLeftToSendAfterA401() async throws {
+    func testAuthorizationAfterA401ThrowsTheVerdict() async throws {
         let lab = try lab()
         let store = try lab.store("expired-no-refresh")
         let options = StartupOptions(.servers([lab.server("expired-no-refresh")]), store: store)
         do {
             _ = try await authorization(
                 server: "expired-no-refresh", rejected: Rejected(authorization: "Bearer expired-token"), in: options)
-            XCTFail("nothing is left to send")
+            XCTFail("no credential is left to send")
         } catch McpStartupError.failure(let failure) {
             XCTAssertEqual(failure.kind, .reauthenticationRequired)
         }
     }
 
-    func testAWatchIsTriedAgainAndCancelled() async throws {
+    func testAWatchCanBeRetriedAndCancelled() async throws {
         let lab = try lab()
         let store = SeededStore()
         let options = StartupOptions(.servers([lab.server("first-sign-in")]), store: store)
@@ -166,7 +166,7 @@ final class LiveTests: XCTestCase {
         XCTAssertEqual(seen, [.starting, .failed, .starting, .failed])
     }
 
-    func testACancelledCheckSaysSo() async throws {
+    func testACancelledCheckReportsIt() async throws {
         let check = check(servers: [try lab().server("hangs")], store: SeededStore(), timeout: .seconds(600))
         var seen: [McpServerStartupState] = []
         for try await event in check {
@@ -194,11 +194,11 @@ final class LiveTests: XCTestCase {
         }
         XCTAssertGreaterThan(pid, 0)
         try await eventually("the program has ended") { !isAlive(pid) }
-        // The sequence lives on, and has no more events.
+        // The sequence still exists, but has no more events.
         for try await event in check { XCTFail("\(event)") }
     }
 
-    func testTheExamplesDoWhatTheySay() async throws {
+    func testTheExamplesOfTheReadmeRun() async throws {
         let lab = try lab()
         var shown: [String] = []
         let row = "first-sign-in"
@@ -221,15 +221,15 @@ final class LiveTests: XCTestCase {
 
         let line = try verdict()
         XCTAssertEqual(try decode(line)?.failureReason, .reauthenticationRequired)
-        var asked: [String] = []
+        var prompts: [String] = []
         let chunks = AsyncThrowingStream<Data, any Error> { chunks in
             chunks.yield(Data("\(line)\n\(line)\n".utf8))
             chunks.yield(Data(line.utf8))
             chunks.finish()
         }
-        let servers = try await follow(chunks: chunks) { asked.append($0) }
+        let servers = try await follow(chunks: chunks) { prompts.append($0) }
         XCTAssertEqual(servers.map(\.name), ["linear"])
-        XCTAssertEqual(asked.count, 1)
+        XCTAssertEqual(prompts.count, 1)
     }
 }
 
@@ -239,7 +239,7 @@ private func XCTUnwrapAsync<T>(_ value: T?) async throws -> T {
 
 private func isAlive(_ pid: pid_t) -> Bool {
     guard kill(pid, 0) == 0 else { return false }
-    // One that has ended and whose parent has not asked how (a zombie) is not alive.
+    // A zombie, which has ended but whose parent has not waited for it, is not alive.
     let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
     return stat?.contains(") Z ") != true
 }

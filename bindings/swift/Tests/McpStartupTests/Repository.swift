@@ -1,6 +1,6 @@
 import Foundation
 
-/// Where this package's sources are.
+/// The repository that contains this package.
 enum Repository {
     static func path(_ path: String) -> URL {
         var root = URL(fileURLWithPath: #filePath)

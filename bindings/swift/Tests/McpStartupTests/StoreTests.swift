@@ -2,30 +2,30 @@ import Foundation
 import McpStartup
 import XCTest
 
-/// Credential stores that are written in Swift.
+/// Custom credential stores.
 final class StoreTests: XCTestCase {
-    func testGoodStoresPass() async throws {
+    func testCorrectStoresPass() async throws {
         try await testCredentialStore(MemoryStore())
         let store = SeededStore()
         try await testCredentialStore(store)
-        try await eventually("the locks are given back") { await store.held.isEmpty }
+        try await eventually("the locks are released") { await store.held.isEmpty }
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
         defer { try? FileManager.default.removeItem(at: folder) }
         try await testCredentialStore(FileStore(folder: folder))
     }
 
-    func testABrokenStoreIsNamed() async throws {
+    func testABrokenStoreFails() async throws {
         for fault in [Broken.Fault.forgets, .overwrites, .locksNothing, .mixes, .throwsOnLoad, .throwsOnReplace, .throwsOnLock] {
             do {
                 try await testCredentialStore(Broken(fault))
                 XCTFail("\(fault) passes")
             } catch McpStartupError.credentialStore(let message) {
-                XCTAssertTrue(message.contains("the store does not do what it must"), "\(fault): \(message)")
+                XCTAssertTrue(message.contains("the credential store failed the conformance test"), "\(fault): \(message)")
             }
         }
     }
 
-    func testAStoreThatThrowsDoesNotMeanSignedOut() async throws {
+    func testAStoreThatThrowsIsNotASignOut() async throws {
         let lab = try Lab()
         defer { lab.stop() }
         let options = StartupOptions(.servers([lab.server("first-sign-in")]), store: Broken(.throwsOnLoad))
@@ -40,31 +40,31 @@ final class StoreTests: XCTestCase {
         XCTAssertEqual(status.storeError?.trouble, .unreadable)
     }
 
-    func testALockThatSomebodyHoldsIsWaitedForAndACancelledTaskDoesNotKeepIt() async throws {
+    func testACallWaitsForAHeldLockAndACancelledTaskReleasesIt() async throws {
         let lab = try Lab()
         defer { lab.stop() }
         let store = try lab.store("expired-rotates")
         let options = StartupOptions(.servers([lab.server("expired-rotates")]), timeout: .seconds(600), store: store)
-        // The key, as the engine asks for it.
+        // Make the engine load the record, to learn its key.
         _ = try await authStatus(server: "expired-rotates", in: options)
         let key = try await firstKey(store)
         XCTAssertNotNil(key.range(of: #"^expired-rotates\|[0-9a-f]{16}$"#, options: .regularExpression), key)
 
-        let theirs = try await store.lock(key)
+        let held = try await store.lock(key)
         let starting = Task { try await outcomes(check(options)) }
-        let asking = Task { try await authorization(server: "expired-rotates", in: options) }
+        let calling = Task { try await authorization(server: "expired-rotates", in: options) }
         try await eventually("both wait for the lock") { await store.waiting >= 1 }
         XCTAssertEqual(try lab.refreshes("expired-rotates"), [])
         starting.cancel()
-        asking.cancel()
+        calling.cancel()
         let events = try await starting.value
         XCTAssertNotEqual(events["expired-rotates"]?.notification.status, .ready)
         do {
-            _ = try await asking.value
-            XCTFail("cancelled")
+            _ = try await calling.value
+            XCTFail("the call is not cancelled")
         } catch is CancellationError {}
-        await theirs.release()
-        try await eventually("nobody keeps it") {
+        await held.release()
+        try await eventually("every lock is released") {
             let (held, waiting) = await (store.held, store.waiting)
             return held.isEmpty && waiting == 0
         }
@@ -77,7 +77,7 @@ final class StoreTests: XCTestCase {
     }
 }
 
-/// All records in one file, as the locks of the package make it possible.
+/// Keeps all records in one file, with the locks of the package.
 private struct FileStore: CredentialStore {
     let folder: URL
 
@@ -96,7 +96,7 @@ private struct FileStore: CredentialStore {
     }
 
     func lock(_ key: String) async throws -> any CredentialLock {
-        // A key holds characters that no file name may, and may be longer.
+        // A key can contain characters that are not allowed in file names, and can be longer than a file name.
         let name = Data(key.utf8).map { String(format: "%02x", $0) }.joined().suffix(200)
         return try await FileLock.waiting(for: folder.appendingPathComponent("\(name).lock"))
     }
@@ -109,7 +109,7 @@ private struct FileStore: CredentialStore {
     private var file: URL { folder.appendingPathComponent("records.json") }
 }
 
-/// A store that does one thing wrong.
+/// A store with one fault.
 private struct Broken: CredentialStore {
     enum Fault: Sendable {
         case forgets, overwrites, locksNothing, mixes, throwsOnLoad, throwsOnReplace, throwsOnLock

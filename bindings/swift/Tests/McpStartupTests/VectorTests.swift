@@ -2,10 +2,9 @@ import Foundation
 import McpStartup
 import XCTest
 
-/// The data files of `tests/vectors`, which every language runs: here in Swift.
+/// The data files in `tests/vectors`. Every language runs them.
 ///
-/// Each prints how many cases it ran, names every case that failed with what it got and what was wanted, and has run as many as the file
-/// holds.
+/// Each test runs every case of its file, prints the number of cases, and reports each failed case with the actual and the expected value.
 final class VectorTests: XCTestCase {
     private static let checks: [String: @Sendable (JSON) throws -> Void] = [
         "decode.json": checkDecode, "encode.json": checkEncode, "lines.json": checkLines,
@@ -19,7 +18,7 @@ final class VectorTests: XCTestCase {
     func testAssess() throws { try run("assess.json") }
     func testJudge() throws { try run("judge.json") }
 
-    func testEveryFileOfVectorsIsRun() throws {
+    func testEveryDataFileHasATest() throws {
         let files = try FileManager.default.contentsOfDirectory(atPath: Repository.path("tests/vectors").path)
         XCTAssertEqual(Set(files), Set(Self.checks.keys))
     }
@@ -34,7 +33,7 @@ final class VectorTests: XCTestCase {
         for vector in cases {
             let name = try XCTUnwrap(vector["name"]?.string, "\(file): a case has no name")
             let source = try XCTUnwrap(vector["source"]?.string, "\(file): \(name): no source")
-            XCTAssert(names.insert(name).inserted, "\(file): \(name): stands twice")
+            XCTAssert(names.insert(name).inserted, "\(file): \(name): duplicate name")
             do {
                 try check(vector)
             } catch {
@@ -52,7 +51,7 @@ final class VectorTests: XCTestCase {
 
 private func only(_ vector: JSON, _ fields: String...) throws {
     let unknown = Set(vector.fields.keys).subtracting(fields).subtracting(["name", "source"])
-    if !unknown.isEmpty { throw Wrong("the case itself is wrong: \(unknown)") }
+    if !unknown.isEmpty { throw Wrong("the case is invalid: unknown fields \(unknown)") }
 }
 
 private func bytes(_ vector: JSON, _ text: String) throws -> Data {
@@ -63,11 +62,11 @@ private func bytes(_ vector: JSON, _ text: String) throws -> Data {
         let digits = Array(hex)
         return Data(
             try stride(from: 0, to: digits.count, by: 2).map { at in
-                guard let byte = UInt8(String(digits[at..<at + 2]), radix: 16) else { throw Wrong("no hex: \(hex)") }
+                guard let byte = UInt8(String(digits[at..<at + 2]), radix: 16) else { throw Wrong("not hexadecimal: \(hex)") }
                 return byte
             })
     default:
-        throw Wrong("the case itself is wrong: either \(text) or hex")
+        throw Wrong("the case is invalid: it needs either \(text) or hex")
     }
 }
 
@@ -75,15 +74,15 @@ private func texts(_ texts: [String]) -> JSON {
     .list(texts.map(JSON.text))
 }
 
-/// The properties of a notification, read one by one, under their names on the wire.
+/// The properties of a notification, by their names on the wire.
 private func params(_ notification: McpServerStatusUpdatedNotification?) -> JSON {
-    guard let said = notification else { return .null }
+    guard let notification else { return .null }
     return .object([
-        "threadId": said.threadId.map(JSON.text) ?? .null,
-        "name": .text(said.name),
-        "status": .text(said.status.wire),
-        "error": said.error.map(JSON.text) ?? .null,
-        "failureReason": said.failureReason.map { .text($0.wire) } ?? .null,
+        "threadId": notification.threadId.map(JSON.text) ?? .null,
+        "name": .text(notification.name),
+        "status": .text(notification.status.wire),
+        "error": notification.error.map(JSON.text) ?? .null,
+        "failureReason": notification.failureReason.map { .text($0.wire) } ?? .null,
     ])
 }
 
@@ -98,22 +97,22 @@ private func params(_ server: TrackedServer?) -> JSON {
     ])
 }
 
-private func errorIs(_ got: any Error, _ wanted: JSON) throws {
-    guard case McpStartupError.decode(let kind, let field, let message) = got else { throw got }
-    try equal("field", field.map(JSON.text) ?? .null, wanted["field"] ?? .null)
-    // Left out, or null, where the design does not tell two kinds apart.
-    if let wantedKind = wanted["kind"]?.string {
-        try equal("kind", .text(kind.rawValue), .text(wantedKind))
+private func errorIs(_ actual: any Error, _ expected: JSON) throws {
+    guard case McpStartupError.decode(let kind, let field, let message) = actual else { throw actual }
+    try equal("field", field.map(JSON.text) ?? .null, expected["field"] ?? .null)
+    // Absent or null if the specification does not distinguish two kinds.
+    if let expectedKind = expected["kind"]?.string {
+        try equal("kind", .text(kind.rawValue), .text(expectedKind))
     }
-    if let field = wanted["field"]?.string, !message.contains(field) {
-        throw Wrong("  message does not name \(field): \(message)")
+    if let field = expected["field"]?.string, !message.contains(field) {
+        throw Wrong("  the message does not name \(field): \(message)")
     }
 }
 
-private func errorsAre(_ got: [LineError], _ wanted: [JSON]) throws {
-    let numbers = wanted.map { $0["line"] ?? .null }
-    try equal("numbers of the bad lines", .list(got.map { .integer(Int64($0.line)) }), .list(numbers))
-    for (error, wanted) in zip(got, wanted) { try errorIs(error.error, wanted) }
+private func errorsAre(_ actual: [LineError], _ expected: [JSON]) throws {
+    let numbers = expected.map { $0["line"] ?? .null }
+    try equal("numbers of the bad lines", .list(actual.map { .integer(Int64($0.line)) }), .list(numbers))
+    for (error, expected) in zip(actual, expected) { try errorIs(error.error, expected) }
 }
 
 @Sendable private func checkDecode(_ vector: JSON) throws {
@@ -121,27 +120,27 @@ private func errorsAre(_ got: [LineError], _ wanted: [JSON]) throws {
     let line = try bytes(vector, "line")
     let read = Result { try decode(line) }
     switch (read, vector["notification"], vector["error"]) {
-    case (.success(let got), let wanted?, nil):
-        try equal("notification", params(got), wanted)
-        if let encoded = vector["encoded"], let got {
-            try equal("encoded", .text(got.encode()), encoded)
-            // The same by its `Codable`.
-            try equal("as JSON", try JSON(of: got), wanted)
-            try equal("read from JSON", params(try wanted.decoded() as McpServerStatusUpdatedNotification), wanted)
+    case (.success(let actual), let expected?, nil):
+        try equal("notification", params(actual), expected)
+        if let encoded = vector["encoded"], let actual {
+            try equal("encoded", .text(actual.encode()), encoded)
+            // The conformance to `Codable` follows the same rules.
+            try equal("as JSON", try JSON(of: actual), expected)
+            try equal("read from JSON", params(try expected.decoded() as McpServerStatusUpdatedNotification), expected)
         }
-    case (.failure(let error), nil, let wanted?):
-        try errorIs(error, wanted)
+    case (.failure(let error), nil, let expected?):
+        try errorIs(error, expected)
     case (_, nil, nil), (_, _?, _?):
-        throw Wrong("the case itself is wrong: either a notification or an error")
+        throw Wrong("the case is invalid: it needs either a notification or an error")
     default:
-        throw Wrong("     got \(read)\n  wanted \(vector.canonical)")
+        throw Wrong("    actual \(read)\n  expected \(vector.canonical)")
     }
 }
 
 @Sendable private func checkEncode(_ vector: JSON) throws {
     try only(vector, "constructor", "server", "threadId", "error", "line")
     guard let server = vector["server"]?.string, let line = vector["line"]?.string else {
-        throw Wrong("the case itself is wrong")
+        throw Wrong("the case is invalid")
     }
     let threadId = vector["threadId"]?.string
     let built: McpServerStatusUpdatedNotification =
@@ -152,7 +151,7 @@ private func errorsAre(_ got: [LineError], _ wanted: [JSON]) throws {
         case ("failed", let error?): .failed(server, error: error, threadId: threadId)
         case ("reauthenticationRequired", let error?):
             .reauthenticationRequired(server, error: error, threadId: threadId)
-        default: throw Wrong("the case itself is wrong: its constructor")
+        default: throw Wrong("the case is invalid: unknown constructor")
         }
     try equal("line", .text(built.encode()), .text(line))
     try equal("read again", params(try decode(line)), params(built))
@@ -161,14 +160,14 @@ private func errorsAre(_ got: [LineError], _ wanted: [JSON]) throws {
 @Sendable private func checkLines(_ vector: JSON) throws {
     try only(vector, "text", "hex", "notifications", "errors")
     let lines = try bytes(vector, "text")
-    let (wanted, errors) = (vector["notifications"]?.list ?? [], vector["errors"]?.list ?? [])
-    let got = decodeLines(lines)
-    try equal("notifications", .list(got.notifications.map { params($0) }), .list(wanted))
-    try errorsAre(got.errors, errors)
+    let (expected, errors) = (vector["notifications"]?.list ?? [], vector["errors"]?.list ?? [])
+    let decoded = decodeLines(lines)
+    try equal("notifications", .list(decoded.notifications.map { params($0) }), .list(expected))
+    try errorsAre(decoded.errors, errors)
     let applied = StartupTracker().apply(lines: lines)
     try errorsAre(applied.errors, errors)
     try equal(
-        "notifications that the tracker counted", .integer(Int64(applied.notifications)), .integer(Int64(wanted.count)))
+        "notifications that the tracker counted", .integer(Int64(applied.notifications)), .integer(Int64(expected.count)))
 }
 
 @Sendable private func checkTracker(_ vector: JSON) throws {
@@ -176,14 +175,14 @@ private func errorsAre(_ got: [LineError], _ wanted: [JSON]) throws {
     let tracker = StartupTracker(limit: try vector["limit"]?.decoded())
     for (number, step) in (vector["steps"]?.list ?? []).enumerated() {
         do {
-            try take(step, tracker)
+            try apply(step, tracker)
         } catch {
             throw Wrong("  step \(number + 1)\n\(error)")
         }
     }
 }
 
-private func take(_ step: JSON, _ tracker: StartupTracker) throws {
+private func apply(_ step: JSON, _ tracker: StartupTracker) throws {
     if let lines = step["lines"] {
         try only(
             step, "lines", "notifications", "changed", "prompts", "errors", "servers", "reauthenticationRequired")
@@ -196,7 +195,7 @@ private func take(_ step: JSON, _ tracker: StartupTracker) throws {
         try equal("errors", .list(applied.errors.map { .integer(Int64($0.line)) }), step["errors"] ?? .null)
     } else {
         try only(step, "remove", "removed", "servers", "reauthenticationRequired")
-        guard let thread = step["remove"]?.string else { throw Wrong("the case itself is wrong: lines or remove") }
+        guard let thread = step["remove"]?.string else { throw Wrong("the case is invalid: it needs lines or remove") }
         try equal("removed", .integer(Int64(tracker.remove(threadId: thread))), step["removed"] ?? .null)
     }
     if let servers = step["servers"] {
@@ -205,8 +204,8 @@ private func take(_ step: JSON, _ tracker: StartupTracker) throws {
             try equal("server", params(tracker.server(server.name, threadId: server.threadId)), params(server))
         }
     }
-    if let wanted = step["reauthenticationRequired"] {
-        try equal("reauthenticationRequired", texts(tracker.reauthenticationRequired), wanted)
+    if let expected = step["reauthenticationRequired"] {
+        try equal("reauthenticationRequired", texts(tracker.reauthenticationRequired), expected)
     }
 }
 
@@ -215,12 +214,12 @@ private func take(_ step: JSON, _ tracker: StartupTracker) throws {
         vector, "facts", "nowMs", "configured", "oauthPublished", "worth", "firstRequest", "authStatus")
     guard let facts = vector["facts"], let nowMs: Int64 = try vector["nowMs"]?.decoded(),
         let configured: Bool = try vector["configured"]?.decoded(), let published = vector["oauthPublished"]
-    else { throw Wrong("the case itself is wrong") }
+    else { throw Wrong("the case is invalid") }
     let worth = try (facts.decoded() as CredentialFacts?).map { try assess($0, nowMs: nowMs) }
     try equal("worth", try worth.map { try JSON(of: $0) } ?? .null, vector["worth"] ?? .null)
-    // Null where the configuration carries the authorization, and nobody asks.
-    if let wanted = vector["firstRequest"]?.string {
-        try equal("firstRequest", .text(try firstRequest(worth).rawValue), .text(wanted))
+    // Null if the configuration contains the authorization, because `firstRequest` does not apply then.
+    if let expected = vector["firstRequest"]?.string {
+        try equal("firstRequest", .text(try firstRequest(worth).rawValue), .text(expected))
     }
     let status = try authStatus(configured: configured, stored: worth, oauthPublished: published.decoded())
     try equal("authStatus", status.map { .text($0.rawValue) } ?? .null, vector["authStatus"] ?? .null)
@@ -228,30 +227,30 @@ private func take(_ step: JSON, _ tracker: StartupTracker) throws {
 
 @Sendable private func checkJudge(_ vector: JSON) throws {
     try only(vector, "evidence", "kind", "recovery", "failureReason", "messageContains")
-    guard let evidence = vector["evidence"] else { throw Wrong("the case itself is wrong: no evidence") }
+    guard let evidence = vector["evidence"] else { throw Wrong("the case is invalid: no evidence") }
     let failure = try judge(evidence.decoded())
-    // Nothing of it was lost on the way in or out. That there were no requests is written, or left out.
+    // The evidence survives the round trip. An empty list of requests may be omitted.
     func written(_ evidence: JSON) -> JSON {
         .object(evidence.fields.filter { $0.key != "requests" || !$0.value.list.isEmpty })
     }
     try equal("evidence", written(try JSON(of: failure.evidence)), written(evidence))
-    // Left out, with the recovery, where only the reason follows from the design.
+    // Absent, together with the recovery, if the specification determines only the reason.
     if let kind = vector["kind"] {
         try equal("kind", .text(failure.kind.rawValue), kind)
         try equal("recovery", .text(failure.recovery.rawValue), vector["recovery"] ?? .null)
     }
-    let said = try McpServerStatusUpdatedNotification(name: "linear", failure: failure)
-    try equal("failureReason", said.failureReason.map { .text($0.wire) } ?? .null, vector["failureReason"] ?? .null)
-    try equal("error", said.error.map(JSON.text) ?? .null, .text(failure.message))
+    let notification = try McpServerStatusUpdatedNotification(name: "linear", failure: failure)
+    try equal("failureReason", notification.failureReason.map { .text($0.wire) } ?? .null, vector["failureReason"] ?? .null)
+    try equal("error", notification.error.map(JSON.text) ?? .null, .text(failure.message))
     let letters = failure.message.unicodeScalars
     if letters.isEmpty || letters.count > 300 {
-        throw Wrong("  message of \(letters.count) characters: \(failure.message)")
+        throw Wrong("  the message has \(letters.count) characters: \(failure.message)")
     }
     if letters.contains(where: { $0.properties.generalCategory == .control }) {
         throw Wrong("  control characters in the message: \(failure.message)")
     }
     for part in vector["messageContains"]?.list.compactMap(\.string) ?? []
     where !failure.message.contains(part) {
-        throw Wrong("  message without \(part): \(failure.message)")
+        throw Wrong("  the message does not contain \(part): \(failure.message)")
     }
 }

@@ -1,50 +1,50 @@
 // Generated from the Rust types by `cargo xtask generate`, with ts-rs. Do not edit it by hand.
 
 /**
- * Why a start failed, where the client can do something specific about it.
+ * The reason for a failed start, if clients should handle it in a specific way.
  *
- * - `reauthenticationRequired`: Credentials were stored for exactly this server, they can no longer be used or refreshed, and the start failed because of that: ask the user to sign in **again**. A first sign-in and passing trouble never carry it.
+ * - `reauthenticationRequired`: Credentials are stored for exactly this server, but they can no longer be used or refreshed, and the start failed because of that. Ask the user to sign in **again**. A missing first sign-in or a temporary failure never has this reason.
  */
 export type McpServerStartupFailureReason = "reauthenticationRequired";
 
 /**
- * How far the start of an MCP server has come.
+ * The state of the start of an MCP server.
  *
  * - `starting`: The start has begun.
- * - `ready`: The server has answered the handshake and can be used.
- * - `failed`: The server can't be used; `error` says why.
- * - `cancelled`: The start was given up by the host before it came to an end.
+ * - `ready`: The server has completed the MCP handshake and can be used.
+ * - `failed`: The start failed, and the server can't be used. `error` describes the failure.
+ * - `cancelled`: The host cancelled the start before it was complete.
  */
 export type McpServerStartupState = "starting" | "ready" | "failed" | "cancelled";
 
 /**
- * The params of the notification `mcpServer/startupStatus/updated`: the state of one server's start has changed.
+ * The params of the notification `mcpServer/startupStatus/updated`, which reports that the state of a server's start has changed.
  *
- * - `threadId`: The thread whose server this is; `null` where the server belongs to the whole app.
+ * - `threadId`: The thread that the server belongs to. `null` if it belongs to the whole app.
  * - `name`: The name of the server, as the user configured it.
- * - `status`: The state that the start has come to.
- * - `error`: A sentence for a person, on a failed start.
- * - `failureReason`: Why the start failed, where a client can do something specific about it.
+ * - `status`: The state of the start.
+ * - `error`: A human-readable message that describes why the start failed. Usually `null` in any other state.
+ * - `failureReason`: The reason for the failure, if clients should handle it in a specific way.
  */
 export type McpServerStatusUpdatedNotification = { threadId: string | null, name: string, status: McpServerStartupState, error: string | null, failureReason: McpServerStartupFailureReason | null, };
 
 /**
- * How a client is authorized at a server, as Codex's app-server calls it.
+ * How a client is authorized at an MCP server. Codex's app-server uses the same values.
  *
- * - `unsupported`: A sign-in has no place here: the server publishes no OAuth, or is a program (stdio).
- * - `notLoggedIn`: The server publishes OAuth, and nothing usable is stored.
- * - `bearerToken`: The configuration carries the authorization.
- * - `oAuth`: A stored record has a usable access or refresh token.
+ * - `unsupported`: The server does not support a sign-in: it publishes no OAuth metadata, or it is a stdio server.
+ * - `notLoggedIn`: The server publishes OAuth metadata, and no usable token is stored.
+ * - `bearerToken`: The configuration contains a token or header for the server.
+ * - `oAuth`: A usable access token or refresh token is stored.
  */
 export type McpAuthStatus = "unsupported" | "notLoggedIn" | "bearerToken" | "oAuth";
 
 /**
- * Why a line could not be read.
+ * Why a line could not be decoded.
  *
- * - `invalidJson`: Not JSON (RFC 8259), or not UTF-8.
- * - `notAnObject`: JSON, but not an object, so no JSON-RPC message.
- * - `missingField`: A required field is absent or null.
- * - `invalidType`: A field has a value of another type.
- * - `tooLong`: The line is longer than `MAX_LINE_BYTES`.
+ * - `invalidJson`: The line is not valid JSON (RFC 8259) or not valid UTF-8.
+ * - `notAnObject`: The line is JSON, but not an object, and therefore not a JSON-RPC message.
+ * - `missingField`: A required field is missing or null.
+ * - `invalidType`: A field has a value of the wrong type.
+ * - `tooLong`: The line is longer than the limit, which is `MAX_LINE_BYTES` by default.
  */
 export type DecodeErrorKind = "invalidJson" | "notAnObject" | "missingField" | "invalidType" | "tooLong";

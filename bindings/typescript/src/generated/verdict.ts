@@ -1,54 +1,54 @@
 // Generated from the Rust types by `cargo xtask generate`, with ts-rs. Do not edit it by hand.
 
 /**
- * Why a start failed: a stable kind, a sentence for a person, what mends it, and the facts it was judged by.
+ * Why a start failed: a stable kind, a human-readable message, how to fix the failure, and the evidence.
  *
- * - `kind`: What the start comes to, as a stable value.
- * - `message`: What happened and what to do next, for a person and with the name of the server: at most 300 characters on one line, without control characters. What to do is never what is cut off.
- * - `recovery`: What mends it.
- * - `evidence`: The facts it was judged by.
+ * - `kind`: The kind of the failure, as a stable value for programs.
+ * - `message`: A human-readable message with the problem, its cause and the next step for the user. It names the server, and is one line of at most 300 characters without control characters. A long message is shortened, but keeps the next step.
+ * - `recovery`: How to fix the failure.
+ * - `evidence`: The facts from which the failure was derived.
  */
 export type StartupFailure = { kind: StartupFailureKind, message: string, recovery: Recovery, evidence: Evidence, };
 
 /**
- * What a failed start comes to, as a stable value.
+ * The kind of a failure, as a stable value for programs.
  *
- * - `invalidConfiguration`: The entry of the configuration can't be used; the evidence has its key and line.
- * - `programNotFound`: The program is not on the PATH, or not where the configuration says.
- * - `credentialStoreUnavailable`: The start needed what is stored, and the store is locked, unreadable, corrupt, or of a kind that can't be read. It does not mean "signed out".
- * - `credentialRejected`: A token or header of the configuration, or an OAuth client of it, was refused.
- * - `insufficientScope`: The server asks for more scope than the stored credentials were granted.
- * - `accessDenied`: The server refuses access (HTTP 403), and no sign-in mends it.
- * - `reauthenticationRequired`: Credentials are stored for this name and URL, the server refuses to go on without good ones, and they are spent. The only kind whose reason on the wire is not null.
- * - `authorizationUnavailable`: The server wants authorization, and a refresh or the discovery could not be completed. What is stored stays stored.
- * - `authorizationMisconfigured`: What the server publishes about its authorization can't be right.
- * - `signInRequired`: The server wants a sign-in, and nothing is stored for this name and URL.
- * - `credentialRequired`: The server wants a key, publishes no OAuth, and nothing is configured.
- * - `unreachable`: No connection: DNS, TCP or TLS.
- * - `timedOut`: The time limit passed; the phase in the evidence says during what.
- * - `exited`: The program ended before it was ready.
- * - `serverError`: The server answered with an HTTP error.
- * - `unsupportedProtocol`: Client and server have no version of MCP in common.
- * - `notMcp`: The answer is no MCP.
- * - `other`: Anything else; the cause is in the evidence.
+ * - `invalidConfiguration`: The server's entry in the configuration is invalid. The evidence has its key and line, if they are known.
+ * - `programNotFound`: The server's program was not found on the PATH or at its configured path.
+ * - `credentialStoreUnavailable`: The start needed stored credentials, but the credential store is locked, can't be read or written to, is damaged, or is not supported. The user is not signed out.
+ * - `credentialRejected`: A token, header or OAuth client in the configuration was rejected.
+ * - `insufficientScope`: The server requires a scope that was not granted to the stored credentials.
+ * - `accessDenied`: The server denied access (HTTP 403). Signing in does not fix this.
+ * - `reauthenticationRequired`: Credentials are stored for this server name and URL, but they can no longer be used or refreshed, and the server requires valid ones. Only this kind has a reason on the wire.
+ * - `authorizationUnavailable`: The server requires authorization, but the token refresh or the discovery could not be completed. The stored credentials are kept.
+ * - `authorizationMisconfigured`: The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it.
+ * - `signInRequired`: The server requires a sign-in, and no credentials are stored for this server name and URL.
+ * - `credentialRequired`: The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential.
+ * - `unreachable`: The connection to the server failed: DNS, TCP or TLS.
+ * - `timedOut`: The start exceeded its time limit. The evidence has the phase that the start had reached.
+ * - `exited`: The server's program exited before it was ready.
+ * - `serverError`: The server responded with an HTTP error.
+ * - `unsupportedProtocol`: The client and the server have no MCP version in common.
+ * - `notMcp`: The server's response is not MCP.
+ * - `other`: Any other failure. The evidence has the cause, if it is known.
  */
 export type StartupFailureKind = "invalidConfiguration" | "programNotFound" | "credentialStoreUnavailable" | "credentialRejected" | "insufficientScope" | "accessDenied" | "reauthenticationRequired" | "authorizationUnavailable" | "authorizationMisconfigured" | "signInRequired" | "credentialRequired" | "unreachable" | "timedOut" | "exited" | "serverError" | "unsupportedProtocol" | "notMcp" | "other";
 
 /**
- * What mends a failure, and so what a client offers beside the message.
+ * How to fix a failure, and therefore what a client should offer with the message.
  *
- * - `none`: Nothing that this client could offer. Show no button: the message says whose turn it is.
- * - `retry`: Trying again, later. Offer that, or do it by yourself after a while; what is stored stays stored.
- * - `signIn`: A first sign-in. Offer it, and start none unasked.
- * - `reauthenticate`: Signing in again. Offer it, once for each server, however many threads and retries report the failure.
- * - `grantScope`: A sign-in that grants more scope. Offer it; the challenge in the evidence may name the scope.
- * - `fixConfiguration`: Changing the configuration. Offer to open it, at the key and the line if the evidence has them.
- * - `fixCredentialStore`: Unlocking or mending the place where credentials are stored. Offer to try again after that; nobody has been signed out.
+ * - `none`: The client can't fix the failure. Show no button. The message tells the user who can fix it.
+ * - `retry`: Try again later. Offer a button, or retry automatically after a delay. The stored credentials are kept.
+ * - `signIn`: Sign in for the first time. Offer a button, and do not start a sign-in without the user.
+ * - `reauthenticate`: Sign in again. Offer a button, once for each server, even if several threads or retries report the failure.
+ * - `grantScope`: Sign in again to grant more scopes. Offer a button. The challenge in the evidence may name the scopes.
+ * - `fixConfiguration`: Change the configuration. Offer to open it, at the key and line if the evidence has them.
+ * - `fixCredentialStore`: Unlock or repair the credential store, or use a different one. Offer to try again after that. The user is not signed out.
  */
 export type Recovery = "none" | "retry" | "signIn" | "reauthenticate" | "grantScope" | "fixConfiguration" | "fixCredentialStore";
 
 /**
- * The facts of one start that failed: every one optional, so that a host which starts servers with another SDK hands in what it has.
+ * The facts about one failed start.
  */
 export type Evidence = {
   /**
@@ -56,31 +56,31 @@ export type Evidence = {
    */
   server?: string,
   /**
-   * How it is reached.
+   * How the client connects to the server.
    */
   transport?: Transport,
   /**
-   * How far the start had come.
+   * The phase that the start had reached.
    */
   phase?: StartPhase,
   /**
-   * The time that the start was given, in ms.
+   * The time limit of the start, in ms.
    */
   limitMs?: number,
   /**
-   * The time that the start took, in ms; at least the limit means that the limit ended it.
+   * The duration of the start, in ms. The start timed out if this is at least the time limit.
    */
   elapsedMs?: number,
   /**
-   * What is wrong with the entry of the configuration.
+   * The problem with the server's entry in the configuration, if there is one.
    */
   configuration?: ConfigurationEvidence,
   /**
-   * The authorization that the start had.
+   * The credential that the start used.
    */
   credential?: CredentialEvidence,
   /**
-   * Why the place where credentials are stored could not be read.
+   * The problem with the credential store, if there is one.
    */
   store?: StoreEvidence,
   /**
@@ -88,172 +88,172 @@ export type Evidence = {
    */
   requests?: Array<RequestEvidence>,
   /**
-   * What is known of the server's authorization server.
+   * The result of discovering the server's authorization server.
    */
   discovered?: DiscoveryEvidence,
   /**
-   * What became of the program.
+   * For a stdio server: the state of its program.
    */
   process?: ProcessEvidence,
   /**
-   * What became of the protocol.
+   * The problems with the MCP protocol, if there are any.
    */
   protocol?: ProtocolEvidence,
   /**
-   * Any other cause: the technical chain.
+   * Any other cause, for example a chain of error messages.
    */
   cause?: string, };
 
 /**
- * How a server is reached.
+ * How the client connects to a server.
  *
- * - `stdio`: A program on this machine, over its standard input and output.
+ * - `stdio`: Standard input and output of a program on this machine.
  * - `http`: Streamable HTTP.
  */
 export type Transport = "stdio" | "http";
 
 /**
- * How far a start had come.
+ * The phase that a start had reached.
  *
- * - `configuring`: The entry of the configuration was being read.
- * - `readingCredentials`: What is stored for the server was being read.
- * - `launching`: The program was being started.
- * - `initializing`: The handshake was under way: over HTTP, connecting belongs to it.
- * - `authorizing`: The authorization server was being looked for, or a token refreshed.
+ * - `configuring`: Reading the server's entry in the configuration.
+ * - `readingCredentials`: Reading the credentials that are stored for the server.
+ * - `launching`: Starting the server's program.
+ * - `initializing`: The MCP handshake. Over HTTP, this includes connecting.
+ * - `authorizing`: Discovering the authorization server, or refreshing a token.
  */
 export type StartPhase = "configuring" | "readingCredentials" | "launching" | "initializing" | "authorizing";
 
 /**
- * The entry of the configuration can't be used.
+ * A problem with the server's entry in the configuration.
  */
 export type ConfigurationEvidence = {
   /**
-   * The key, as a path in the file.
+   * The key, as a path in the file, for example `mcp_servers.linear.url`.
    */
   key?: string,
   /**
-   * The line, from 1.
+   * The line number, starting at 1.
    */
   line?: number,
   /**
-   * What is wrong with it, as the rest of a sentence; never a value that may be secret.
+   * A description of the problem. It never contains a value that may be secret.
    */
   problem?: string, };
 
 /**
- * The authorization that the start had.
+ * The credential that the start used.
  */
 export type CredentialEvidence = {
   /**
-   * Where it comes from.
+   * The source of the credential.
    */
   source?: CredentialSource,
   /**
-   * For a configured one: the variable or the header it comes from; never its value.
+   * For a credential in the configuration: the name of its environment variable or header, never its value.
    */
   name?: string,
   /**
-   * For a stored one: what it is worth.
+   * For a stored credential: whether its tokens can still be used.
    */
   worth?: CredentialWorth,
   /**
-   * Where the OAuth client comes from.
+   * For a stored credential: the source of the OAuth client to which it was issued.
    */
   clientSource?: ClientSource,
   /**
-   * For a stored one: the issuer that granted it, as the record says. Absent means that the record does not say, and
-   * then its refresh token can't be sent to anybody.
+   * For a stored credential: the authorization server (issuer) that issued it, according to the record. If it is
+   * absent, the issuer is unknown, and the refresh token must not be sent to any server.
    */
   storedIssuer?: string, };
 
 /**
- * Where the authorization of a start comes from.
+ * The source of the credential that a start used.
  *
- * - `none`: Nothing is stored for this name and URL, and the configuration carries none.
- * - `stored`: A record is stored for exactly this name and URL.
- * - `configuration`: The configuration carries a token or a header.
+ * - `none`: No credential: nothing is stored for this server name and URL, and the configuration contains none.
+ * - `stored`: A record that is stored for exactly this server name and URL.
+ * - `configuration`: A token or header in the configuration.
  */
 export type CredentialSource = "none" | "stored" | "configuration";
 
 /**
- * Where the OAuth client that a record was granted to comes from.
+ * The source of the OAuth client to which the stored tokens were issued.
  *
- * - `configuration`: The user's configuration names it.
+ * - `configuration`: The user's configuration.
  * - `registration`: Dynamic client registration (RFC 7591).
- * - `metadataDocument`: A client id metadata document.
+ * - `metadataDocument`: A client ID metadata document.
  */
 export type ClientSource = "configuration" | "registration" | "metadataDocument";
 
 /**
- * The place where credentials are stored could not be read.
+ * A problem with a credential store.
  */
 export type StoreEvidence = {
   /**
-   * Which one: `file`, `keyring`, or as the configuration calls it.
+   * The kind of store: `file`, `keyring`, `secrets` (Codex's encrypted store), or another name.
    */
   kind?: string,
   /**
-   * Why it could not be read.
+   * Why the store could not be used.
    */
   trouble?: CredentialStoreTrouble,
   /**
-   * What the store said, or where it is.
+   * The error that the store reported, or the location of the store.
    */
   detail?: string, };
 
 /**
- * Why the place where credentials are stored could not be read.
+ * Why a credential store could not be used.
  *
- * - `locked`: It is locked, or asks for something before it opens.
- * - `unreadable`: It can't be reached or read.
- * - `corrupt`: It was read, and is not what it should be.
- * - `unsupported`: It is of a kind that this version can't read.
+ * - `locked`: It is locked or in use: the user has to unlock it, or another program has to release it.
+ * - `unreadable`: It can't be reached, read or written to.
+ * - `corrupt`: It was read, but its contents are damaged.
+ * - `unsupported`: This version does not support this kind of store.
  */
 export type CredentialStoreTrouble = "locked" | "unreadable" | "corrupt" | "unsupported";
 
 /**
- * One HTTP request of the start and what came back.
+ * An HTTP request of the start, and its response.
  */
 export type RequestEvidence = {
   /**
-   * Whom it was for.
+   * The recipient of the request.
    */
   to?: RequestTarget,
   /**
-   * Where it went: scheme, host and path.
+   * The URL of the request: only scheme, host and path.
    */
   url?: string,
   /**
-   * Which credential it carried.
+   * The credential that was sent with the request.
    */
   credentialSent?: CredentialSent,
   /**
-   * The HTTP status.
+   * The HTTP status of the response.
    */
   status?: number,
   /**
-   * The media type of the answer.
+   * The media type of the response.
    */
   contentType?: string,
   /**
-   * The `WWW-Authenticate` challenge (RFC 9110, section 11.6.1), bounded.
+   * The `WWW-Authenticate` header of the response (RFC 9110, section 11.6.1). Its length is limited.
    */
   challenge?: string,
   /**
-   * The code of an OAuth error in the body (RFC 6749, section 5.2).
+   * The OAuth error code in the body of the response (RFC 6749, section 5.2).
    */
   oauthError?: string,
   /**
-   * The `Retry-After` of the answer (RFC 9110, section 10.2.3), as it came.
+   * The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date.
    */
   retryAfter?: string,
   /**
-   * Why no whole answer came.
+   * Why the request got no response, or an incomplete or unreadable one.
    */
   io?: IoTrouble, };
 
 /**
- * Whom a request was for.
+ * The recipient of a request.
  *
  * - `mcp`: The MCP server.
  * - `discovery`: A discovery document (RFC 9728, RFC 8414, OpenID Connect Discovery).
@@ -262,165 +262,165 @@ export type RequestEvidence = {
 export type RequestTarget = "mcp" | "discovery" | "token";
 
 /**
- * Which credential a request carried.
+ * The credential that was sent with a request.
  *
- * - `none`: No credential at all.
+ * - `none`: No credential.
  * - `stored`: The stored access token.
- * - `refreshed`: An access token that was obtained in this very start.
- * - `configuration`: The token or header of the configuration.
+ * - `refreshed`: An access token that was obtained by a refresh during this start.
+ * - `configuration`: The token or header in the configuration.
  */
 export type CredentialSent = "none" | "stored" | "refreshed" | "configuration";
 
 /**
- * Why no answer came to a request, or no whole one.
+ * Why a request got no response, or an incomplete or unreadable one.
  *
- * - `dns`: The name of the host could not be resolved.
- * - `connect`: No connection could be made.
- * - `tls`: TLS failed: a certificate, a version, a handshake.
- * - `closed`: The connection broke before the answer was whole.
- * - `timeout`: No answer within the time of the request.
- * - `tooLarge`: The answer, or a part of it, was larger than is taken.
- * - `malformed`: The answer was no HTTP.
+ * - `dns`: The host name could not be resolved.
+ * - `connect`: The connection could not be established.
+ * - `tls`: TLS failed, for example because of a certificate, the TLS version or the handshake.
+ * - `closed`: The connection was closed before the response was complete.
+ * - `timeout`: The response did not arrive within the time limit of the request.
+ * - `tooLarge`: The response, or a part of it, exceeded the size limit.
+ * - `malformed`: The response was not valid HTTP.
  */
 export type IoTrouble = "dns" | "connect" | "tls" | "closed" | "timeout" | "tooLarge" | "malformed";
 
 /**
- * What is known of the server's authorization server.
+ * The result of discovering the server's authorization server.
  */
 export type DiscoveryEvidence = {
   /**
-   * What became of looking for it.
+   * The outcome of the discovery.
    */
   outcome?: DiscoveryOutcome,
   /**
-   * Its issuer.
+   * The issuer of the authorization server that was discovered.
    */
   issuer?: string,
   /**
-   * Why what is published can't be used.
+   * Why the published metadata can't be used.
    */
   problem?: DiscoveryProblem, };
 
 /**
- * What became of looking for the server's authorization server.
+ * The outcome of discovering the server's authorization server.
  *
- * - `published`: Metadata that can be used was found.
- * - `notPublished`: The server answered, and publishes no OAuth.
- * - `unavailable`: It could not be completed: no answer, or 429 or 5xx.
- * - `unusable`: It was completed, and what is published can't be used; see the problem.
+ * - `published`: Usable metadata was found.
+ * - `notPublished`: The server responded, but publishes no OAuth metadata.
+ * - `unavailable`: Discovery could not be completed: there was no response, or its HTTP status was 429 or 5xx.
+ * - `unusable`: Metadata was found, but it can't be used. `problem` has the reason.
  */
 export type DiscoveryOutcome = "published" | "notPublished" | "unavailable" | "unusable";
 
 /**
- * Why published metadata can't be used.
+ * Why the published metadata can't be used.
  *
- * - `resourceMismatch`: The protected-resource metadata is that of another resource (RFC 9728, section 3.3).
- * - `noAuthorizationServer`: No authorization server that it names publishes usable metadata (RFC 8414).
- * - `issuerMismatch`: The metadata names another issuer than the one it was fetched for (RFC 8414, section 3.3).
- * - `invalidMetadata`: A document is not what its specification says.
+ * - `resourceMismatch`: The protected resource metadata is for a different resource (RFC 9728, section 3.3).
+ * - `noAuthorizationServer`: None of the authorization servers that the metadata lists publishes usable metadata (RFC 8414).
+ * - `issuerMismatch`: The metadata names a different issuer than the one it was fetched for (RFC 8414, section 3.3).
+ * - `invalidMetadata`: A metadata document does not conform to its specification.
  */
 export type DiscoveryProblem = "resourceMismatch" | "noAuthorizationServer" | "issuerMismatch" | "invalidMetadata";
 
 /**
- * What became of the program of a server over stdio.
+ * The state of the program of a stdio server.
  */
 export type ProcessEvidence = {
   /**
-   * The program, as configured.
+   * The program, as it is configured.
    */
   program?: string,
   /**
-   * The PATH that was searched for it.
+   * The PATH that was searched for the program.
    */
   path?: string,
   /**
-   * Why it could not be started.
+   * Why the program could not be started.
    */
   spawn?: SpawnFailure,
   /**
-   * The code it exited with, if it ended by itself.
+   * The exit code, if the program exited by itself.
    */
   exit?: number,
   /**
-   * The signal that ended it, if one did.
+   * The number of the signal that terminated the program, if a signal did.
    */
   signal?: number,
   /**
-   * The end of what it wrote to stderr, bounded.
+   * The end of the program's stderr output. Its length is limited.
    */
   stderr?: string, };
 
 /**
  * Why a program could not be started.
  *
- * - `notFound`: There is no such program on the PATH.
- * - `failed`: It is there, and starting it failed.
+ * - `notFound`: The program was not found.
+ * - `failed`: The program was found, but could not be started.
  */
 export type SpawnFailure = "notFound" | "failed";
 
 /**
- * What became of the protocol itself.
+ * The problems with the MCP protocol.
  */
 export type ProtocolEvidence = {
   /**
-   * The versions that the server said it speaks, none of which the client does.
+   * The MCP versions that the server reported. The client supports none of them.
    */
   serverVersions?: Array<string>,
   /**
-   * The beginning of an answer that is no MCP, bounded.
+   * The beginning of a response that is not MCP. Its length is limited.
    */
   notMcp?: string,
   /**
-   * The JSON-RPC error that the handshake was answered with.
+   * The code and message of the JSON-RPC error with which the server responded to the handshake.
    */
   error?: string, };
 
 /**
- * What is known of a stored record, without any secret of it.
+ * The facts about a stored record. They contain no secret.
  */
 export type CredentialFacts = {
   /**
-   * An access token is there and is not blank.
+   * Whether the record has an access token that is not blank.
    */
   accessToken: boolean,
   /**
-   * A refresh token is there and is not blank.
+   * Whether the record has a refresh token that is not blank.
    */
   refreshToken: boolean,
   /**
-   * When the access token expires, in ms since the Unix epoch; `null` where the record does not say.
+   * The time at which the access token expires, in ms since the Unix epoch. `null` if it is unknown.
    */
   expiresAtMs: number | null, };
 
 /**
- * What a stored credential is worth.
+ * Whether the tokens of a stored credential can still be used.
  */
 export type CredentialWorth = {
   /**
-   * What its access token is worth.
+   * Whether the access token can still be used.
    */
   accessToken: AccessTokenWorth,
   /**
-   * Whether it has a refresh token that is not blank.
+   * Whether there is a refresh token that is not blank.
    */
   refreshToken: boolean, };
 
 /**
- * What an access token is worth, as far as its record and the clock tell.
+ * Whether a stored access token can still be used, according to its record and the current time.
  *
- * - `absent`: None is there, or a blank one.
- * - `good`: It expires more than 30 s (`CLOCK_SKEW_MS`) from now.
- * - `expiryUnknown`: The record does not say when it expires: it is tried.
- * - `expired`: It has expired, or will within 30 s (`CLOCK_SKEW_MS`).
+ * - `absent`: There is no access token, or it is blank.
+ * - `good`: The access token expires in more than 30 s (`CLOCK_SKEW_MS`).
+ * - `expiryUnknown`: The expiry of the access token is unknown. It is used until the server rejects it.
+ * - `expired`: The access token has expired or expires within 30 s (`CLOCK_SKEW_MS`).
  */
 export type AccessTokenWorth = "absent" | "good" | "expiryUnknown" | "expired";
 
 /**
- * What is sent first, once a record is known to be stored (or not).
+ * The first request of a start, depending on the stored credential.
  *
- * - `withoutToken`: No token: nothing usable is stored.
- * - `storedToken`: The stored access token, with no discovery before it.
- * - `refresh`: A refresh, and then the token it gave.
- * - `withoutTokenThenStored`: No token; should the server refuse that, the stored token once, because our clock may be wrong.
+ * - `withoutToken`: A request to the MCP server without a token, because no token is stored.
+ * - `storedToken`: A request to the MCP server with the stored access token, without discovery before it.
+ * - `refresh`: A token refresh, followed by a request to the MCP server with the new access token.
+ * - `withoutTokenThenStored`: A request to the MCP server without a token. If the server rejects it, the expired access token is sent once, because the local clock may be wrong.
  */
 export type FirstRequest = "withoutToken" | "storedToken" | "refresh" | "withoutTokenThenStored";

@@ -1,4 +1,4 @@
-// Compiled and never run: what the types allow, and what they don't.
+// Compiled but never run: checks which uses the types allow and which they reject.
 
 import {
   type DecodeErrorKind,
@@ -19,7 +19,7 @@ import {
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(_: Same<A, B>) => {};
 
-/** A `switch` over all that may come: known values, one that is newer than this version, and a default. */
+/** A `switch` over an open state: known values, a value that is newer than this version, and a default. */
 export function label({ status, error }: ReceivedNotification): string {
   switch (status) {
     case "starting":
@@ -31,13 +31,13 @@ export function label({ status, error }: ReceivedNotification): string {
     case "paused":
       return "…";
     default:
-      // None of the known ones is left.
+      // No known value is left.
       same<typeof status, string & {}>(true);
       return status.toUpperCase();
   }
 }
 
-// @ts-expect-error: without a default, a newer server's state gives no label.
+// @ts-expect-error: without a default, an unknown state has no label.
 export function labelOfKnown({ status }: ReceivedNotification): string {
   switch (status) {
     case "starting":
@@ -48,7 +48,7 @@ export function labelOfKnown({ status }: ReceivedNotification): string {
   }
 }
 
-/** After `isKnownState` the type is closed: it narrows to each value, and the compiler sees that none is left out. */
+/** `isKnownState` narrows to the closed type: each case narrows further, and the `switch` is exhaustive. */
 export function strictLabel({ status }: ReceivedNotification): string {
   if (!isKnownState(status)) return status;
   switch (status) {
@@ -68,7 +68,7 @@ export function strictLabel({ status }: ReceivedNotification): string {
   }
 }
 
-/** The generated type stays closed: here the four are all. */
+/** The generated type is closed: a `switch` over its four values is exhaustive. */
 export function closed(status: McpServerStartupState): string {
   switch (status) {
     case "starting":
@@ -85,25 +85,25 @@ same<typeof read, ReceivedNotification | null>(true);
 read.name;
 if (read?.failureReason === "reauthenticationRequired") encode(read);
 
-/** Everything closed is also open, and not the other way round. */
+/** The closed type is assignable to the open type, but not the reverse. */
 export const widened: ReceivedNotification = startupNotification.ready("a");
 export const newer: ReceivedNotification = { ...widened, status: "paused", failureReason: "quotaExceeded" };
-// @ts-expect-error: a state that the contract does not have.
+// @ts-expect-error: the contract has no such state.
 export const wrong: McpServerStatusUpdatedNotification = { ...widened, status: "paused" };
-// @ts-expect-error: what was read may be newer than this version.
+// @ts-expect-error: a decoded notification may be newer than this version.
 export const narrowed: McpServerStatusUpdatedNotification = newer;
 
 encode({ name: "a", status: "ready" });
 encode(newer);
 // @ts-expect-error: no such field.
 encode({ name: "a", status: "ready", thread: "t" });
-// @ts-expect-error: a number for a string.
+// @ts-expect-error: a number instead of a string.
 encode({ name: 7, status: "ready" });
-// @ts-expect-error: a failure has a sentence for a person.
+// @ts-expect-error: a failure needs a message.
 startupNotification.failed("a");
 
 export function guarded(value: unknown): string {
-  // @ts-expect-error: anything.
+  // @ts-expect-error: the value is unknown.
   value.name;
   if (!isMcpServerStatusUpdatedNotification(value)) return "";
   same<typeof value.threadId, string | null | undefined>(true);
@@ -116,9 +116,9 @@ const update: { changed: boolean; prompt: boolean } = tracker.apply(startupNotif
 const [first] = tracker.applyLines(new Uint8Array()).changed;
 export const changed: readonly [string | null, string] | undefined = first;
 export const found: TrackedServer | null = tracker.server(null, "a");
-// @ts-expect-error: the tracker's own.
+// @ts-expect-error: read-only.
 if (found) found.status = "ready";
-// @ts-expect-error: servers of the whole app are not removed with a thread.
+// @ts-expect-error: only the servers of a thread can be removed.
 tracker.remove(null);
 
 same<typeof METHOD, "mcpServer/startupStatus/updated">(true);

@@ -1,23 +1,23 @@
-//! Where a URL leads, as far as the URL says, and which addresses are public.
+//! The destination of a URL, as far as the URL itself determines it, and the public IP addresses. It resolves no name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// Where a URL leads.
+/// The destination of a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place<'a> {
-    /// To this machine: an address, or a name that means it everywhere (RFC 6761, section 6.3).
+    /// This machine: a loopback address, or a name that always resolves to one (RFC 6761, section 6.3).
     Loopback,
-    /// To an address that is not public, and not loopback.
-    Inner,
-    /// To a public address.
+    /// An address that is neither public nor loopback.
+    Private,
+    /// A public address.
     Public,
-    /// To whatever this name resolves to.
+    /// A name, which can resolve to any address.
     Named(&'a str),
 }
 
-/// Where `url` leads; `None` where it has no host.
+/// The destination of `url`; `None` if it has no host.
 pub(crate) fn place(url: &Url) -> Option<Place<'_>> {
     Some(match url.host()? {
         Host::Domain(name) => match is_localhost(name) {
@@ -35,16 +35,16 @@ fn is_localhost(name: &str) -> bool {
 }
 
 fn place_of(address: IpAddr) -> Place<'static> {
-    // `to_canonical`: an IPv4 address that is written as an IPv6 one is connected to as what it is.
+    // The system connects to an IPv4-mapped IPv6 address as to the IPv4 address, which `to_canonical` returns.
     match address.to_canonical() {
         address if address.is_loopback() => Place::Loopback,
         address if is_public(address) => Place::Public,
-        _ => Place::Inner,
+        _ => Place::Private,
     }
 }
 
-/// Whether an address is one that anybody on the internet may have: by the registries of special-purpose addresses (RFC 6890).
-/// An address that leads to another one, such as that of a translator (RFC 6052), is worth what the other is.
+/// Whether an address is globally reachable, by the registries of special-purpose addresses (RFC 6890). An address that embeds
+/// an IPv4 address, such as one of a translator (RFC 6052), is public if the embedded address is.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -54,14 +54,14 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let is_special = match address.octets() {
-        // "This network", 10/8, loopback.
+        // "This network", 10.0.0.0/8, loopback.
         [0 | 10 | 127, ..] => true,
         // Carrier-grade NAT (RFC 6598).
         [100, 64..=127, ..] => true,
-        // Link-local (RFC 3927): where clouds keep the credentials of their machines.
+        // Link-local (RFC 3927): clouds serve the credentials of a machine there.
         [169, 254, ..] => true,
         [172, 16..=31, ..] | [192, 168, ..] => true,
-        // Protocol assignments, and relays of 6to4 (RFC 7526).
+        // Protocol assignments, and 6to4 relays (RFC 7526).
         [192, 0, 0, _] | [192, 88, 99, _] => true,
         // Documentation (RFC 5737).
         [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => true,
@@ -78,7 +78,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match segments {
-        // IPv4-mapped (RFC 4291, section 2.5.5.2), and NAT64 by its well-known prefix (RFC 6052).
+        // IPv4-mapped (RFC 4291, section 2.5.5.2), and NAT64 with the well-known prefix (RFC 6052).
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
             is_public_v4(v4(high, low))
         }
@@ -88,7 +88,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         [0x2001, 0..=0x01ff, ..] => false,
         // Documentation (RFC 3849, RFC 9637).
         [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => false,
-        // Global unicast is this alone: no unique local, link-local, multicast, IPv4-compatible or local NAT64 address.
+        // Only 2000::/3 is global unicast. This excludes unique local, link-local, multicast, IPv4-compatible and local NAT64
+        // addresses.
         [first, ..] => (0x2000..=0x3fff).contains(&first),
     }
 }
@@ -98,9 +99,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_addresses_are_public() {
-        for (addresses, wanted) in [
-            // The first and the last of each range, and their neighbours.
+    fn special_purpose_addresses_are_not_public() {
+        for (addresses, expected) in [
+            // The first and the last address of each range, and their neighbors.
             ("0.0.0.0 0.0.0.1 0.255.255.255", false),
             ("1.0.0.0 9.255.255.255", true),
             ("10.0.0.0 10.255.255.255", false),
@@ -130,7 +131,7 @@ mod tests {
             ("224.0.0.0 239.255.255.255 240.0.0.0 255.255.255.255", false),
             // Unspecified, loopback, IPv4-compatible.
             (":: ::1 ::2 ::10.0.0.1 ::8.8.8.8", false),
-            // IPv4-mapped and NAT64: as what they lead to.
+            // IPv4-mapped and NAT64: like the embedded address.
             (
                 "::ffff:127.0.0.1 ::ffff:169.254.169.254 ::ffff:10.0.0.1",
                 false,
@@ -166,14 +167,14 @@ mod tests {
             ("ff00:: ff02::1 ffff::", false),
         ] {
             for address in addresses.split(' ') {
-                assert_eq!(is_public(address.parse().unwrap()), wanted, "{address}");
+                assert_eq!(is_public(address.parse().unwrap()), expected, "{address}");
             }
         }
     }
 
     #[test]
-    fn where_a_url_leads() {
-        for (url, wanted) in [
+    fn the_destination_of_a_url() {
+        for (url, expected) in [
             (
                 "https://auth.example/token",
                 Some(Place::Named("auth.example")),
@@ -195,20 +196,20 @@ mod tests {
             ("http://[::1]/", Some(Place::Loopback)),
             ("http://[::ffff:127.0.0.1]/", Some(Place::Loopback)),
             ("http://[::ffff:7f00:1]/", Some(Place::Loopback)),
-            ("https://0/", Some(Place::Inner)),
-            ("https://[::]/", Some(Place::Inner)),
-            ("https://[::127.0.0.1]/", Some(Place::Inner)),
-            ("https://[64:ff9b::7f00:1]/", Some(Place::Inner)),
-            ("https://10.1/", Some(Place::Inner)),
-            ("https://169.254.169.254/latest", Some(Place::Inner)),
-            ("https://[fd00::1]/", Some(Place::Inner)),
+            ("https://0/", Some(Place::Private)),
+            ("https://[::]/", Some(Place::Private)),
+            ("https://[::127.0.0.1]/", Some(Place::Private)),
+            ("https://[64:ff9b::7f00:1]/", Some(Place::Private)),
+            ("https://10.1/", Some(Place::Private)),
+            ("https://169.254.169.254/latest", Some(Place::Private)),
+            ("https://[fd00::1]/", Some(Place::Private)),
             ("https://8.8.8.8/", Some(Place::Public)),
             ("https://[::ffff:8.8.8.8]/", Some(Place::Public)),
             ("https://[2606:4700::1]/", Some(Place::Public)),
             ("file:///etc/passwd", None),
             ("data:,x", None),
         ] {
-            assert_eq!(place(&url.parse().unwrap()), wanted, "{url}");
+            assert_eq!(place(&url.parse().unwrap()), expected, "{url}");
         }
     }
 }

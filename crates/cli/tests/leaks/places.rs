@@ -1,202 +1,231 @@
-//! Where a secret can be given to a start.
+//! The places where a user or an authorization server can put a secret.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::harness::{now_ms, quoted};
+use crate::harness::configuration::quoted;
+use crate::harness::time::now_ms;
 use crate::secrets::{base64, percent_encoded};
 
-/// A place where a secret can be given.
+/// A place that can hold a secret.
 pub struct Place {
     pub name: &'static str,
-    pub given: fn(&At) -> Given,
-    /// The field of a token endpoint's answer in which it is given.
+    /// Configures a server with its secret in this place.
+    pub configure: fn(&Target) -> Configured,
+    /// The field of the token response that holds the secret, if the authorization server grants it.
     pub granted: Option<&'static str>,
 }
 
-/// The server that is given a secret.
-pub struct At {
+/// The server whose secret is put into a place.
+pub struct Target {
     pub number: usize,
     pub secret: String,
     /// The URL of its folder, without a slash at the end.
     pub base: String,
-    /// The script that it is, where it is a program.
+    /// The path of its script, if it is a program.
     pub script: String,
-    /// A folder of the user's of its own.
+    /// A folder for the server's files.
     pub folder: PathBuf,
 }
 
-/// What a user has for one server: its entry in a `config.toml` or in an `mcpServers` JSON, variables, and a record.
+/// The user's configuration of one server: an entry in `config.toml` or in an `mcpServers` JSON file, environment variables,
+/// and a stored record.
 #[derive(Default)]
-pub struct Given {
+pub struct Configured {
     pub toml: String,
     pub json: Value,
     pub environment: Vec<(String, String)>,
     pub record: Option<Value>,
 }
 
-/// The place whose authorization server takes the secret of a client in a form, and not in a header.
+/// The place whose authorization server requires the client secret in the request body instead of a header.
 pub const SENT_IN_A_FORM: &str = "the stored client secret, sent in a form";
-/// The client of all records. With a colon its length is a multiple of three: in base64 what comes after it stands alone.
+
+/// The client id of all records. With a colon, its length is a multiple of three, so that the base64 of `ID:SECRET` encodes
+/// the secret in separate digits.
 const CLIENT: &str = "client-1";
 
-/// The servers over HTTP.
+/// The places of servers over HTTP.
 pub const PLACES: [Place; 24] = [
-    place("bearer_token_env_var", |at| {
-        let variable = at.variable();
-        let entry = at.url(&format!("bearer_token_env_var = \"{variable}\""));
-        entry.with(&variable, &at.secret)
+    place("bearer_token_env_var", |target| {
+        let variable = target.variable();
+        let entry = target.url(&format!("bearer_token_env_var = \"{variable}\""));
+        entry.with(&variable, &target.secret)
     }),
-    place("http_headers", |at| at.header("X-Key", &at.secret)),
-    place("http_headers, a bearer token", |at| {
-        at.header("Authorization", &format!("Bearer {}", at.secret))
+    place("http_headers", |target| {
+        target.header("X-Key", &target.secret)
     }),
-    place("http_headers, the password of a user", |at| {
-        let user = base64(&format!("me:{}", at.secret));
-        at.header("Authorization", &format!("Basic {user}"))
+    place("http_headers, a bearer token", |target| {
+        target.header("Authorization", &format!("Bearer {}", target.secret))
     }),
-    place("http_headers, one of two cookies", |at| {
-        at.header("Cookie", &format!("session={}; theme=dark", at.secret))
+    place(
+        "http_headers, a password for basic authentication",
+        |target| {
+            let user = base64(&format!("me:{}", target.secret));
+            target.header("Authorization", &format!("Basic {user}"))
+        },
+    ),
+    place("http_headers, one of two cookies", |target| {
+        target.header("Cookie", &format!("session={}; theme=dark", target.secret))
     }),
-    place("env_http_headers", |at| {
-        let variable = at.variable();
-        let entry = at.url(&format!("env_http_headers = {{ X-Key = \"{variable}\" }}"));
-        entry.with(&variable, &at.secret)
+    place("env_http_headers", |target| {
+        let variable = target.variable();
+        let entry = target.url(&format!("env_http_headers = {{ X-Key = \"{variable}\" }}"));
+        entry.with(&variable, &target.secret)
     }),
-    place("a value in the query of the URL", |at| {
-        let key = percent_encoded(&at.secret);
-        Given::toml(format!("url = \"{}/mcp?key={key}&a=b\"", at.base))
+    place("a value in the query of the URL", |target| {
+        let key = percent_encoded(&target.secret);
+        Configured::toml(format!("url = \"{}/mcp?key={key}&a=b\"", target.base))
     }),
-    place("the password in the URL", |at| {
-        let base = at.base_with_password(&percent_encoded(&at.secret));
-        Given::toml(format!("url = \"{base}/mcp\""))
+    place("the password in the URL", |target| {
+        let base = target.base_with_password(&percent_encoded(&target.secret));
+        Configured::toml(format!("url = \"{base}/mcp\""))
     }),
-    place("a token in the file", |at| {
-        at.url(&format!("bearer_token = {}", quoted(&at.secret)))
+    place("a token in the configuration file", |target| {
+        target.url(&format!("bearer_token = {}", quoted(&target.secret)))
     }),
-    place("the stored access token", |at| {
-        at.stored(json!({ "access_token": at.secret }))
+    place("the stored access token", |target| {
+        target.stored(json!({ "access_token": target.secret }))
     }),
-    place("the stored access token, expired", |at| {
-        at.expired(json!({ "access_token": at.secret, "refresh_token": null }))
+    place("the expired stored access token", |target| {
+        target.expired(json!({ "access_token": target.secret, "refresh_token": null }))
     }),
-    place("the stored refresh token", |at| {
-        at.expired(json!({ "refresh_token": at.secret }))
+    place("the stored refresh token", |target| {
+        target.expired(json!({ "refresh_token": target.secret }))
     }),
-    place("the stored client secret", |at| {
-        at.expired(json!({ "client_secret": at.secret }))
+    place("the stored client secret", |target| {
+        target.expired(json!({ "client_secret": target.secret }))
     }),
-    place(SENT_IN_A_FORM, |at| {
-        at.expired(json!({ "client_secret": at.secret }))
+    place(SENT_IN_A_FORM, |target| {
+        target.expired(json!({ "client_secret": target.secret }))
     }),
-    place("fields of the record that nobody knows", |at| {
-        at.expired(json!({ "password": at.secret, "vendor": { "id_token": [at.secret] } }))
+    place("unknown fields of the stored record", |target| {
+        target.expired(
+            json!({ "password": target.secret, "vendor": { "id_token": [target.secret] } }),
+        )
     }),
-    place("oauth.client_secret", |at| {
-        at.client(&format!("client_secret = {}", quoted(&at.secret)))
+    place("oauth.client_secret", |target| {
+        target.client(&format!("client_secret = {}", quoted(&target.secret)))
     }),
-    place("oauth.client_secret_env_var", |at| {
-        let variable = at.variable();
-        let entry = at.client(&format!("client_secret_env_var = \"{variable}\""));
-        entry.with(&variable, &at.secret)
+    place("oauth.client_secret_env_var", |target| {
+        let variable = target.variable();
+        let entry = target.client(&format!("client_secret_env_var = \"{variable}\""));
+        entry.with(&variable, &target.secret)
     }),
-    granted("a new access token", "access_token"),
-    granted("a new refresh token", "refresh_token"),
-    granted("a new id_token", "id_token"),
-    place("${VAR} in a header", |at| {
-        let value = format!("Key ${{{}}}", at.variable());
-        at.filled_in(json!({ "url": format!("{}/mcp", at.base), "headers": { "X-Key": value } }))
+    granted("a newly granted access token", "access_token"),
+    granted("a newly granted refresh token", "refresh_token"),
+    granted("a newly granted id_token", "id_token"),
+    place("${VAR} in a header", |target| {
+        let value = format!("Key ${{{}}}", target.variable());
+        target.filled_in(
+            json!({ "url": format!("{}/mcp", target.base), "headers": { "X-Key": value } }),
+        )
     }),
-    place("${VAR} in the path of the URL", |at| {
-        at.filled_in(json!({ "url": format!("{}/mcp/${{{}}}", at.base, at.variable()) }))
+    place("${VAR} in the path of the URL", |target| {
+        target
+            .filled_in(json!({ "url": format!("{}/mcp/${{{}}}", target.base, target.variable()) }))
     }),
-    place("${VAR} in the query of the URL", |at| {
-        at.filled_in(json!({ "url": format!("{}/mcp?key=${{{}}}", at.base, at.variable()) }))
+    place("${VAR} in the query of the URL", |target| {
+        target.filled_in(
+            json!({ "url": format!("{}/mcp?key=${{{}}}", target.base, target.variable()) }),
+        )
     }),
-    place("${VAR} as the password in the URL", |at| {
-        let base = at.base_with_password(&format!("${{{}}}", at.variable()));
-        at.filled_in(json!({ "url": format!("{base}/mcp") }))
+    place("${VAR} as the password in the URL", |target| {
+        let base = target.base_with_password(&format!("${{{}}}", target.variable()));
+        target.filled_in(json!({ "url": format!("{base}/mcp") }))
     }),
 ];
 
-/// Those that are said again by nobody: the entry is refused, or nobody sends them.
-pub const SILENT: [&str; 4] = [
+/// The places whose secrets no server receives, because the program rejects the entry or never sends the secret.
+pub const NOT_ECHOED: [&str; 4] = [
     "the password in the URL",
-    "a token in the file",
-    "fields of the record that nobody knows",
+    "a token in the configuration file",
+    "unknown fields of the stored record",
     "${VAR} as the password in the URL",
 ];
 
-/// The servers that are programs.
+/// The places of servers that are programs.
 pub const PROGRAM_PLACES: [Place; 13] = [
-    place("env", |at| {
-        at.program(&[], &format!("env = {{ SECRET = {} }}", quoted(&at.secret)))
-    }),
-    place("env, the password in a URL", |at| {
-        at.program(
+    place("env", |target| {
+        target.program(
             &[],
-            &format!("env = {{ DATABASE_URL = {} }}", quoted(&at.database())),
+            &format!("env = {{ SECRET = {} }}", quoted(&target.secret)),
         )
     }),
-    place("env_vars", |at| {
-        let variable = at.variable();
-        let entry = at.program(&[], &format!("env_vars = [\"{variable}\"]"));
-        entry.with(&variable, &at.secret)
-    }),
-    place("an argument after --api-key", |at| {
-        at.program(&["--api-key", &at.secret], "")
-    }),
-    place("an argument --api-key=", |at| {
-        at.program(&[&format!("--api-key={}", at.secret)], "")
-    }),
-    place("an argument API_KEY=", |at| {
-        at.program(&[&format!("API_KEY={}", at.secret)], "")
-    }),
-    place("an argument after --header", |at| {
-        let header = format!("Authorization: Bearer {}", at.secret);
-        at.program(&["https://mcp.example/mcp", "--header", &header], "")
-    }),
-    place("an argument, a value in the query of a URL", |at| {
-        let key = percent_encoded(&at.secret);
-        at.program(&[&format!("https://mcp.example/mcp?api_key={key}&a=b")], "")
-    }),
-    place("an inherited variable that is called a secret", |at| {
-        let entry = at.json_program(&[]);
-        entry.with(&format!("API_KEY_{:03}", at.number), &at.secret)
-    }),
-    place("an inherited variable, the password in a URL", |at| {
-        let entry = at.json_program(&[]);
-        entry.with(&format!("DATABASE_URL_{:03}", at.number), &at.database())
-    }),
-    place("${VAR} in env", |at| {
-        let mut entry = at.json_program(&[]);
-        entry.json["env"] = json!({ "X": format!("a ${{{}}}", at.variable()) });
-        entry.with(&at.variable(), &at.secret)
-    }),
-    place("${VAR} in an argument", |at| {
-        let entry = at.json_program(&[&format!("a${{{}}}", at.variable())]);
-        entry.with(&at.variable(), &at.secret)
-    }),
-    place("${VAR} in the path of a program that can't be run", |at| {
-        let file = at.folder.join(&at.secret);
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, "no program").unwrap();
-        at.filled_in(
-            json!({ "command": format!("{}/${{{}}}", at.folder.display(), at.variable()) }),
+    place("env, the password in a URL", |target| {
+        target.program(
+            &[],
+            &format!("env = {{ DATABASE_URL = {} }}", quoted(&target.database())),
         )
     }),
+    place("env_vars", |target| {
+        let variable = target.variable();
+        let entry = target.program(&[], &format!("env_vars = [\"{variable}\"]"));
+        entry.with(&variable, &target.secret)
+    }),
+    place("an argument after --api-key", |target| {
+        target.program(&["--api-key", &target.secret], "")
+    }),
+    place("an argument --api-key=", |target| {
+        target.program(&[&format!("--api-key={}", target.secret)], "")
+    }),
+    place("an argument API_KEY=", |target| {
+        target.program(&[&format!("API_KEY={}", target.secret)], "")
+    }),
+    place("an argument after --header", |target| {
+        let header = format!("Authorization: Bearer {}", target.secret);
+        target.program(&["https://mcp.example/mcp", "--header", &header], "")
+    }),
+    place("an argument, a value in the query of a URL", |target| {
+        let key = percent_encoded(&target.secret);
+        target.program(&[&format!("https://mcp.example/mcp?api_key={key}&a=b")], "")
+    }),
+    place(
+        "an inherited variable with the name of a secret",
+        |target| {
+            let entry = target.json_program(&[]);
+            entry.with(&format!("API_KEY_{:03}", target.number), &target.secret)
+        },
+    ),
+    place("an inherited variable, the password in a URL", |target| {
+        let entry = target.json_program(&[]);
+        entry.with(
+            &format!("DATABASE_URL_{:03}", target.number),
+            &target.database(),
+        )
+    }),
+    place("${VAR} in env", |target| {
+        let mut entry = target.json_program(&[]);
+        entry.json["env"] = json!({ "X": format!("a ${{{}}}", target.variable()) });
+        entry.with(&target.variable(), &target.secret)
+    }),
+    place("${VAR} in an argument", |target| {
+        let entry = target.json_program(&[&format!("a${{{}}}", target.variable())]);
+        entry.with(&target.variable(), &target.secret)
+    }),
+    place(
+        "${VAR} in the path of a program that can't be run",
+        |target| {
+            let file = target.folder.join(&target.secret);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "not executable").unwrap();
+            target.filled_in(
+            json!({ "command": format!("{}/${{{}}}", target.folder.display(), target.variable()) }),
+        )
+        },
+    ),
 ];
 
-pub const SILENT_PROGRAMS: [&str; 1] = ["${VAR} in the path of a program that can't be run"];
+pub const NOT_ECHOED_BY_PROGRAMS: [&str; 1] = ["${VAR} in the path of a program that can't be run"];
 
-/// With every request to a server. Its variable is one for all servers, so there is one of these.
-pub const PROXY: [Place; 1] = [place("the password of the proxy", |at| at.url(""))];
+/// The URL of the proxy. All servers of a run share its environment variable, so a run has only one server with this place.
+pub const PROXY: [Place; 1] = [place("the password of the proxy", |target| target.url(""))];
 
-const fn place(name: &'static str, given: fn(&At) -> Given) -> Place {
+const fn place(name: &'static str, configure: fn(&Target) -> Configured) -> Place {
     Place {
         name,
-        given,
+        configure,
         granted: None,
     }
 }
@@ -204,17 +233,17 @@ const fn place(name: &'static str, given: fn(&At) -> Given) -> Place {
 const fn granted(name: &'static str, field: &'static str) -> Place {
     Place {
         name,
-        given: |at| at.expired(json!({})),
+        configure: |target| target.expired(json!({})),
         granted: Some(field),
     }
 }
 
-pub fn name_of(number: usize) -> String {
+pub fn server_name(number: usize) -> String {
     format!("s{number:03}")
 }
 
-impl At {
-    /// A variable of its own.
+impl Target {
+    /// The name of an environment variable that only this server uses.
     fn variable(&self) -> String {
         format!("VAR_{:03}", self.number)
     }
@@ -230,65 +259,65 @@ impl At {
         )
     }
 
-    /// The entry of a URL, and what is in it besides.
-    fn url(&self, more: &str) -> Given {
-        Given::toml(format!("url = \"{}/mcp\"\n{more}", self.base))
+    /// An entry with the server's URL and additional lines.
+    fn url(&self, more: &str) -> Configured {
+        Configured::toml(format!("url = \"{}/mcp\"\n{more}", self.base))
     }
 
-    fn header(&self, name: &str, value: &str) -> Given {
+    fn header(&self, name: &str, value: &str) -> Configured {
         self.url(&format!("http_headers = {{ {name} = {} }}", quoted(value)))
     }
 
-    /// The entry of a URL with a record that is good for an hour, but for these fields.
-    fn stored(&self, changes: Value) -> Given {
+    /// An entry with the server's URL, and a stored record that is valid for an hour. `changes` replaces fields of the record.
+    fn stored(&self, changes: Value) -> Configured {
         let mut record = json!({
-            "server_name": name_of(self.number), "server_url": format!("{}/mcp", self.base), "issuer": self.base,
+            "server_name": server_name(self.number), "server_url": format!("{}/mcp", self.base), "issuer": self.base,
             "client_id": CLIENT, "access_token": "an-access-token", "refresh_token": "a-refresh-token",
             "expires_at": now_ms() + 3_600_000, "scopes": [],
         });
         let changes = changes.as_object().unwrap().clone();
         record.as_object_mut().unwrap().extend(changes);
-        Given {
+        Configured {
             record: Some(record),
             ..self.url("")
         }
     }
 
-    /// The same with one that has expired.
-    fn expired(&self, mut changes: Value) -> Given {
+    /// An entry with the server's URL, and an expired stored record. `changes` replaces fields of the record.
+    fn expired(&self, mut changes: Value) -> Configured {
         changes["expires_at"] = json!(now_ms() - 3_600_000);
         self.stored(changes)
     }
 
-    /// The same with a client of the configuration.
-    fn client(&self, secret: &str) -> Given {
+    /// An entry with the server's URL and a configured OAuth client, and an expired stored record.
+    fn client(&self, secret: &str) -> Configured {
         let client = format!("oauth = {{ client_id = \"{CLIENT}\", {secret} }}");
-        Given {
+        Configured {
             toml: self.url(&client).toml,
             ..self.expired(json!({}))
         }
     }
 
-    /// The entry of the program, with these arguments and what is in it besides.
-    fn program(&self, arguments: &[&str], more: &str) -> Given {
+    /// An entry with the server's program, arguments and additional lines.
+    fn program(&self, arguments: &[&str], more: &str) -> Configured {
         let arguments = [&[self.script.as_str()], arguments].concat();
         let arguments = json!(arguments);
-        Given::toml(format!("command = \"/bin/sh\"\nargs = {arguments}\n{more}"))
+        Configured::toml(format!("command = \"/bin/sh\"\nargs = {arguments}\n{more}"))
     }
 
-    /// An entry of an `mcpServers` JSON whose variable is the secret.
-    fn filled_in(&self, entry: Value) -> Given {
-        Given::json(entry).with(&self.variable(), &self.secret)
+    /// An entry in an `mcpServers` JSON file that refers to an environment variable with the secret.
+    fn filled_in(&self, entry: Value) -> Configured {
+        Configured::json(entry).with(&self.variable(), &self.secret)
     }
 
-    /// The entry of the program in an `mcpServers` JSON: it inherits every variable.
-    fn json_program(&self, arguments: &[&str]) -> Given {
+    /// An entry in an `mcpServers` JSON file with the server's program, which inherits every environment variable.
+    fn json_program(&self, arguments: &[&str]) -> Configured {
         let arguments = [&[self.script.as_str()], arguments].concat();
-        Given::json(json!({ "command": "/bin/sh", "args": arguments }))
+        Configured::json(json!({ "command": "/bin/sh", "args": arguments }))
     }
 }
 
-impl Given {
+impl Configured {
     fn toml(toml: String) -> Self {
         Self {
             toml,

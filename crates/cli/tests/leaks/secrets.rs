@@ -1,48 +1,56 @@
-//! The secrets that are given away: their texts, the ways to write them, and the search for what is left of one.
+//! The secrets: their texts, the encodings of their echoes, and the search for complete and truncated secrets.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
-/// Every secret begins and ends so, beside its number. Letters alone: whatever a text is escaped as leaves them as they are, so
-/// a search for these two, plain and in base64, finds a secret in every form, and what is left of one that was cut.
+/// Every secret begins with this text and a number. Like [`TAIL`], it consists of letters, which no escaping changes. A search
+/// for both, verbatim and in base64, therefore finds a secret in every encoding, even if the secret was truncated.
 const HEAD: &str = "ZqKvWxHtP";
+
+/// Every secret ends with a number and this text.
 const TAIL: &str = "JmyBtLrGd";
-/// What is written in another way in a URL, in JSON, in HTML and in base64.
+
+/// Characters that URLs, JSON and HTML escape, and bytes that base64 encodes as its special digits.
 const HARD: &str = "+n/ry==\"é";
 
-/// A text that a secret has, by its number.
+/// A name, and the text of a secret with a given number.
 pub type Text = (&'static str, fn(usize) -> String);
 
 pub const PLAIN: Text = ("plain", |number| {
     format!("{HEAD}{number:03}-{number:03}{TAIL}")
 });
-pub const HARD_TO_WRITE: Text = ("hard to write", |number| {
+
+pub const NEEDS_ESCAPING: Text = ("needs escaping", |number| {
     format!("{HEAD}{number:03}{HARD}{number:03}{TAIL}")
 });
-/// Long enough to be cut, and hard to write.
+
+/// Long enough to be truncated, with characters that need escaping.
 pub const LONG: Text = ("long", |number| {
     format!("{HEAD}{number:03}{}{number:03}{TAIL}", HARD.repeat(12))
 });
-/// Only a program can be given one.
-pub const OF_LINES: Text = ("of many lines", |number| {
+
+/// Several lines. Only a program can receive such a secret.
+pub const MULTILINE: Text = ("multiline", |number| {
     format!("-----BEGIN-----\n{HEAD}{number:03}\nand-{number:03}{TAIL}\n-----END-----")
 });
 
-/// What no other secret begins with.
+/// The beginning of a secret, which no other secret has.
 pub fn head_of(number: usize) -> String {
     format!("{HEAD}{number:03}")
 }
 
-/// How something that says a secret may write it.
-pub type Form = (&'static str, fn(&str) -> String);
+/// A name, and the function with which a server encodes the secret that it echoes.
+pub type Encoding = (&'static str, fn(&str) -> String);
 
-pub const AS_IT_IS: Form = ("as it is", str::to_owned);
-pub const IN_BASE64: Form = ("in base64", base64);
-pub const OTHER_FORMS: [Form; 8] = [
-    ("as in a form", percent_encoded),
-    // In lower case, as some do, and no more than has to be.
-    ("as in a path", |text| {
+pub const VERBATIM: Encoding = ("verbatim", str::to_owned);
+
+pub const BASE64: Encoding = ("in base64", base64);
+
+pub const ENCODINGS: [Encoding; 8] = [
+    ("percent-encoded", percent_encoded),
+    // With lowercase hexadecimal digits, as some programs write them. Escapes only characters that must be escaped.
+    ("percent-encoded as in a path", |text| {
         percent_encoded(text)
             .to_lowercase()
             .replace("%2b", "+")
@@ -51,24 +59,24 @@ pub const OTHER_FORMS: [Form; 8] = [
             .replace(&HEAD.to_lowercase(), HEAD)
             .replace(&TAIL.to_lowercase(), TAIL)
     }),
-    // In ASCII alone, and with the slash that some escape.
-    ("as in JSON", |text| {
+    // With only ASCII characters and an escaped slash, as some programs write them.
+    ("escaped as in JSON", |text| {
         let json = Value::from(text).to_string().replace('/', "\\/");
         json[1..json.len() - 1].replace('é', "\\u00e9")
     }),
-    ("as in HTML", |text| {
+    ("escaped as in HTML", |text| {
         let html = text.replace('&', "&amp;").replace('"', "&quot;");
         html.replace('/', "&#x2F;").replace('é', "&#233;")
     }),
-    IN_BASE64,
-    // As it comes with a client's secret (RFC 6749, section 2.3.1).
-    ("in base64, as in a form", |text| {
+    BASE64,
+    // The encoding in which a client sends its secret (RFC 6749, section 2.3.1).
+    ("in base64, percent-encoded", |text| {
         base64(&format!("client-1:{}", percent_encoded(text)))
     }),
-    ("in base64, with more before it", |text| {
+    ("in base64, with text before it", |text| {
         base64(&format!("token={text}"))
     }),
-    ("in base64, with more around it", |text| {
+    ("in base64, with text around it", |text| {
         base64(&format!("me, {text}; Path=/"))
     }),
 ];
@@ -85,7 +93,7 @@ pub fn percent_encoded(text: &str) -> String {
     encoded
 }
 
-/// RFC 4648, section 4.
+/// Base64 (RFC 4648, section 4).
 pub fn base64(text: &str) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut encoded = String::new();
@@ -100,7 +108,7 @@ pub fn base64(text: &str) -> String {
     encoded
 }
 
-/// The digits of base64 that stand for `text` and nothing else, whatever stands before and behind it.
+/// The base64 digits that encode only `text`, for each alignment of `text` within a longer text.
 fn pieces_in_base64(text: &str) -> [String; 3] {
     [0, 1, 2].map(|before| {
         let encoded = base64(&format!("{}{text}", &"..."[..before]));
@@ -109,13 +117,13 @@ fn pieces_in_base64(text: &str) -> [String; 3] {
     })
 }
 
-/// Whether `text` holds this piece of a secret, in whatever form.
+/// Whether `text` contains this part of a secret, in any encoding.
 pub fn holds(text: &str, piece: &str) -> bool {
     let in_base64 = pieces_in_base64(piece);
     text.contains(piece) || in_base64.iter().any(|piece| text.contains(piece))
 }
 
-/// Where `text` holds a secret, or what is left of one, in whatever form.
+/// Finds a complete or truncated secret in any encoding. Returns its position in `text`.
 pub fn found_in(text: &str) -> Option<usize> {
     let in_base64 = [HEAD, TAIL].map(pieces_in_base64);
     let pieces = in_base64.as_flattened().iter().map(String::as_str);
@@ -124,22 +132,25 @@ pub fn found_in(text: &str) -> Option<usize> {
 }
 
 #[test]
-fn a_secret_is_found_in_every_form_and_where_it_was_cut() {
-    for (name, text) in [PLAIN, HARD_TO_WRITE, LONG, OF_LINES] {
+fn secret_is_found_in_every_encoding_and_if_it_is_truncated() {
+    for (name, text) in [PLAIN, NEEDS_ESCAPING, LONG, MULTILINE] {
         let text = text(7);
-        for (form, write) in [[AS_IT_IS].as_slice(), &OTHER_FORMS].concat() {
-            let said = write(&text);
-            for said in [Value::from(said.as_str()).to_string(), said] {
-                assert!(found_in(&said).is_some(), "{name} {form}: {said}");
-                assert!(holds(&said, &head_of(7)), "{name} {form}: {said}");
-                assert!(!holds(&said, &head_of(400)), "{name} {form}: {said}");
+        for (encoding, encode) in [[VERBATIM].as_slice(), &ENCODINGS].concat() {
+            let encoded = encode(&text);
+            for echoed in [Value::from(encoded.as_str()).to_string(), encoded] {
+                assert!(found_in(&echoed).is_some(), "{name} {encoding}: {echoed}");
+                assert!(holds(&echoed, &head_of(7)), "{name} {encoding}: {echoed}");
+                assert!(
+                    !holds(&echoed, &head_of(400)),
+                    "{name} {encoding}: {echoed}"
+                );
             }
         }
-        let (begun, ended) = (text.find(HEAD).unwrap(), text.rfind(TAIL).unwrap());
-        for cut in [&text[..begun + HEAD.len()], &text[ended..]] {
+        let (head, tail) = (text.find(HEAD).unwrap(), text.rfind(TAIL).unwrap());
+        for cut in [&text[..head + HEAD.len()], &text[tail..]] {
             assert!(found_in(cut).is_some(), "{name}: {cut}");
         }
     }
     assert_eq!(base64("me:pass"), "bWU6cGFzcw==");
-    assert_eq!(found_in("nothing of the kind"), None);
+    assert_eq!(found_in("no secret"), None);
 }

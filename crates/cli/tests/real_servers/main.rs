@@ -1,13 +1,13 @@
-//! The program `mcp-startup`, with real MCP servers, programs that misbehave, and users who change their minds.
+//! The program with real MCP servers, with programs that do not exit, and with users who interrupt it.
 //!
-//! `tests/e2e/README.md` says how the real servers are installed; without them, what needs them is skipped, and named.
+//! `tests/e2e/README.md` describes how the real servers are installed. Without them, the tests that need them are skipped.
 
 #![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stderr,
-    reason = "a test that can't go on says so by a panic"
+    reason = "tests may panic and print"
 )]
 
 mod peers;
@@ -20,32 +20,32 @@ use std::time::{Duration, Instant};
 use mcp_startup_lab::{Lab, RecordedRequest};
 use serde_json::{Value, json};
 
-use peers::{Era, Installed, Kit, Peer, Way, sources};
+use peers::{Era, Installed, Kit, Peer, Transport, sources};
 use processes::{lives, members, soon};
 use user::{Finished, Hanging, Reading, User, text_of};
 
-/// A limit that no test waits for: what hangs here hangs until it is ended.
+/// A timeout that no test reaches: a server that hangs does so until it is killed.
 const NO_LIMIT: &str = "startup_timeout_sec = 600";
-/// How long the program may take to end when it is asked to: far less than that.
-const ENDS_WITHIN: Duration = Duration::from_secs(20);
+/// How long the program may take to exit after a signal.
+const EXIT_LIMIT: Duration = Duration::from_secs(20);
 
 fn start_lab() -> Lab {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(Lab::start(0)).unwrap()
 }
 
-// --- every real server is ready --------------------------------------------------------------------------------------
+// --- Every real server becomes ready ---------------------------------------------------------------------------------
 
-/// Makes a test of each row.
+/// Defines a test for each server.
 macro_rules! ready {
-    ($($name:ident: $kit:expr, $way:ident, $era:ident, $tools:literal;)*) => {
+    ($($name:ident: $kit:expr, $transport:ident, $era:ident, $tools:literal;)*) => {
         mod ready {
             use super::*;
             $(
                 #[test]
                 fn $name() {
-                    let peer = Peer { kit: $kit, way: Way::$way, era: Era::$era, tools: $tools };
-                    is_ready(concat!("ready::", stringify!($name)), peer);
+                    let peer = Peer { kit: $kit, transport: Transport::$transport, era: Era::$era, tools: $tools };
+                    assert_ready(concat!("ready::", stringify!($name)), peer);
                 }
             )*
         }
@@ -69,10 +69,10 @@ ready! {
     exits_at_unknown: Kit::Small("exits_at_unknown.py"), Stdio, Legacy, 1;
 }
 
-/// The server is ready, with its tools, and never a second later than its own start takes.
-fn is_ready(test: &str, peer: Peer) {
-    const MORE: Duration = Duration::from_secs(1);
-    // A machine that is busy with something else may hold up either of two starts; a client that waits does so each time.
+/// Asserts that the server becomes ready with its tools, at most one second later than it responds to a bare request.
+fn assert_ready(test: &str, peer: Peer) {
+    const OVERHEAD: Duration = Duration::from_secs(1);
+    // Other work on the machine may delay a single start. A client that waits for no reason is slow every time.
     const TRIES: usize = 3;
     let Some(installed) = Installed::find(test, &[peer.kit]) else {
         return;
@@ -86,30 +86,30 @@ fn is_ready(test: &str, peer: Peer) {
         let finished = user.check("json");
         let report = finished.report();
         let ready = &report["servers"][0];
-        let said = json!([
+        let actual = json!([
             ready["name"],
             ready["status"],
             ready["tools"],
             ready["failure"]
         ]);
-        let wanted = json!([peer.to_string(), "ready", peer.tools, null]);
-        assert_eq!(said, wanted, "{finished:#?}");
+        let expected = json!([peer.to_string(), "ready", peer.tools, null]);
+        assert_eq!(actual, expected, "{finished:#?}");
         assert_eq!(finished.status, Some(0), "{finished:#?}");
         assert_eq!(finished.stderr, "");
         let elapsed = Duration::from_millis(ready["elapsedMs"].as_u64().unwrap());
         times.push((own, elapsed));
-        if elapsed <= own + MORE {
-            eprintln!("{peer}: by itself {own:.2?}, started {elapsed:.2?}");
+        if elapsed <= own + OVERHEAD {
+            eprintln!("{peer}: bare {own:.2?}, through the program {elapsed:.2?}");
             return;
         }
     }
-    panic!("{peer} takes too long (by itself, started): {times:.2?}");
+    panic!("{peer} takes too long (bare, through the program): {times:.2?}");
 }
 
-/// What is written must not keep anything from being heard: here nothing is read, and so the program can't go on writing.
+/// The program cannot write while its output is not read. It must process the responses of servers anyway.
 #[test]
-fn the_number_of_tools_is_shown_also_where_the_reader_is_slow() {
-    // More than fits into a pipe.
+fn number_of_tools_is_shown_even_if_the_output_is_read_slowly() {
+    // The lines of this many servers do not fit into a pipe.
     const FAILING: usize = 400;
     let lab = start_lab();
     let mut user = User::new();
@@ -122,7 +122,7 @@ fn the_number_of_tools_is_shown_also_where_the_reader_is_slow() {
     let concurrency = (FAILING + 1).to_string();
     let arguments = ["--format", "table", "--concurrency", &concurrency];
     let mut running = user.start_check(&arguments, Reading::Later);
-    // It has been asked for its tools, and is closed.
+    // The session is closed after the tools were listed.
     let closes = |request: &RecordedRequest| request.method == "DELETE";
     let closed = || lab.requests("ready").iter().any(closes);
     assert!(soon(processes::DEADLINE, closed));
@@ -134,17 +134,17 @@ fn the_number_of_tools_is_shown_also_where_the_reader_is_slow() {
     assert_eq!((finished.status, &*finished.stderr), (Some(1), ""));
 }
 
-// --- programs that end, or do not -------------------------------------------------------------------------------------
+// --- Programs that exit, and programs that do not ---------------------------------------------------------------------
 
 #[test]
-fn a_program_that_ends_says_with_what_and_why() {
+fn exit_code_and_error_of_a_program_that_exits_are_reported() {
     let mut user = User::new();
     let script = sources().join("stdio/exits_3.sh");
     user.program("exits", &[text_of(&script).to_owned()], "");
     let finished = user.check("json");
     let report = finished.report();
     let failed = &report["servers"][0];
-    let said = json!([
+    let actual = json!([
         failed["status"],
         failed["failureReason"],
         failed["failure"]["kind"],
@@ -153,7 +153,7 @@ fn a_program_that_ends_says_with_what_and_why() {
     ]);
     let why = "cannot open the database: no such file";
     assert_eq!(
-        said,
+        actual,
         json!(["failed", null, "exited", 3, why]),
         "{report:#}"
     );
@@ -161,8 +161,8 @@ fn a_program_that_ends_says_with_what_and_why() {
 }
 
 #[test]
-fn the_child_that_a_server_leaves_behind_ends_with_it() {
-    let test = "the_child_that_a_server_leaves_behind_ends_with_it";
+fn child_process_that_a_server_leaves_behind_is_ended() {
+    let test = "child_process_that_a_server_leaves_behind_is_ended";
     let file = "leaves_child.py";
     let Some(installed) = Installed::find(test, &[Kit::Small(file)]) else {
         return;
@@ -182,11 +182,14 @@ fn the_child_that_a_server_leaves_behind_ends_with_it() {
     );
     let child = std::fs::read_to_string(&pid_file).unwrap();
     let child = child.trim().parse().unwrap();
-    assert!(soon(Duration::from_secs(5), || !lives(child)), "it is left");
+    assert!(
+        soon(Duration::from_secs(5), || !lives(child)),
+        "the child still runs"
+    );
 }
 
 #[test]
-fn a_server_that_never_ends_is_ended() {
+fn server_that_ignores_signals_is_ended() {
     let mut user = User::new();
     let files = [
         user.hanging("ready", Hanging::AnswersAndNeverEnds, NO_LIMIT),
@@ -194,27 +197,32 @@ fn a_server_that_never_ends_is_ended() {
     ];
     let finished = user.check("json");
     let servers = &finished.report()["servers"];
-    let said = json!([servers[0]["status"], servers[1]["failure"]["kind"]]);
-    assert_eq!(said, json!(["ready", "timedOut"]), "{finished:#?}");
+    let actual = json!([servers[0]["status"], servers[1]["failure"]["kind"]]);
+    assert_eq!(actual, json!(["ready", "timedOut"]), "{finished:#?}");
     assert_eq!((finished.status, &*finished.stderr), (Some(1), ""));
     for file in files {
-        nothing_is_left(file.wait());
+        assert_group_ended(file.wait());
     }
 }
 
-fn nothing_is_left(group: u32) {
+/// Asserts that no process of this group is left.
+fn assert_group_ended(group: u32) {
     let gone = soon(Duration::from_secs(5), || members(group).is_empty());
-    assert!(gone, "of group {group} there are {:?}", members(group));
+    assert!(
+        gone,
+        "processes of group {group} are left: {:?}",
+        members(group)
+    );
 }
 
-// --- what stands on stdout --------------------------------------------------------------------------------------------
+// --- The notifications on stdout --------------------------------------------------------------------------------------
 
-/// The notifications of each server, in order: its states, and the last failure reason.
-type Said = BTreeMap<String, (Vec<String>, Value)>;
+/// For each server, its states in order and its last failure reason.
+type Notifications = BTreeMap<String, (Vec<String>, Value)>;
 
-/// What `--format ndjson` has said. Nothing but notifications may stand there.
-fn said(finished: &Finished) -> Said {
-    let mut said = Said::new();
+/// Reads the output of `--format ndjson`. Asserts that it contains only notifications.
+fn notifications(finished: &Finished) -> Notifications {
+    let mut notifications = Notifications::new();
     for line in finished.stdout.split_inclusive('\n') {
         assert!(line.ends_with('\n'), "{line:?}");
         let message: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line:?}"));
@@ -233,23 +241,23 @@ fn said(finished: &Finished) -> Said {
             "{line}"
         );
         let name = params["name"].as_str().unwrap().to_owned();
-        let entry = said.entry(name).or_default();
+        let entry = notifications.entry(name).or_default();
         entry.0.push(params["status"].as_str().unwrap().to_owned());
         entry.1 = params["failureReason"].clone();
     }
-    said
+    notifications
 }
 
-/// What a server is to say: `starting`, the state, and nothing more.
-fn wanted(name: &str, state: &str, reason: Option<&str>) -> (String, (Vec<String>, Value)) {
+/// The notifications of a server that goes from `starting` to one final state.
+fn expected(name: &str, state: &str, reason: Option<&str>) -> (String, (Vec<String>, Value)) {
     let states = vec!["starting".to_owned(), state.to_owned()];
     (name.to_owned(), (states, json!(reason)))
 }
 
 const REAUTHENTICATE: &str = "reauthenticationRequired";
 
-/// Checks servers of the lab and programs, and with them `others`, which must be ready.
-fn each_says_what_it_came_to(configure_others: impl FnOnce(&mut User) -> Vec<String>) {
+/// Checks servers of the lab, two programs, and further servers that must become ready.
+fn assert_notifications(configure_others: impl FnOnce(&mut User) -> Vec<String>) {
     const ROWS: [(&str, &str, Option<&str>); 6] = [
         ("ready", "ready", None),
         ("first-sign-in", "failed", None),
@@ -260,21 +268,21 @@ fn each_says_what_it_came_to(configure_others: impl FnOnce(&mut User) -> Vec<Str
     ];
     let lab = start_lab();
     let mut user = User::new();
-    let mut all = Said::new();
+    let mut all = Notifications::new();
     for (name, state, reason) in ROWS {
         let row = lab.scenarios().iter().find(|row| row.name == name);
         user.scenario(&lab, row.unwrap());
-        all.extend([wanted(name, state, reason)]);
+        all.extend([expected(name, state, reason)]);
     }
     user.program("missing", &["no-such-program-anywhere".to_owned()], "");
     let script = sources().join("stdio/exits_3.sh");
     user.program("exits-3", &[text_of(&script).to_owned()], "");
-    all.extend(["missing", "exits-3"].map(|name| wanted(name, "failed", None)));
+    all.extend(["missing", "exits-3"].map(|name| expected(name, "failed", None)));
     let others = configure_others(&mut user);
-    all.extend(others.iter().map(|name| wanted(name, "ready", None)));
+    all.extend(others.iter().map(|name| expected(name, "ready", None)));
 
     let finished = user.check("ndjson");
-    assert_eq!(said(&finished), all, "{finished:#?}");
+    assert_eq!(notifications(&finished), all, "{finished:#?}");
     assert_eq!((finished.status, &*finished.stderr), (Some(3), ""));
     for row in lab.scenarios().iter().filter(|row| row.mcp.is_some()) {
         if all.contains_key(&row.name)
@@ -286,33 +294,37 @@ fn each_says_what_it_came_to(configure_others: impl FnOnce(&mut User) -> Vec<Str
 }
 
 #[test]
-fn each_server_says_what_it_came_to() {
-    each_says_what_it_came_to(|_| Vec::new());
+fn every_server_is_notified_as_starting_and_then_in_its_final_state() {
+    assert_notifications(|_| Vec::new());
 }
 
 #[test]
-fn each_server_says_what_it_came_to_real_ones_among_them() {
-    let test = "each_server_says_what_it_came_to_real_ones_among_them";
+fn every_server_is_notified_in_a_configuration_with_real_servers() {
+    let test = "every_server_is_notified_in_a_configuration_with_real_servers";
     let rows = [
-        (Kit::Everything, Way::Stdio, Era::Legacy),
-        (Kit::TypeScript, Way::Http, Era::Dual),
-        (Kit::Python, Way::Http, Era::Modern),
-        (Kit::Small("silent_at_unknown.py"), Way::Stdio, Era::Legacy),
+        (Kit::Everything, Transport::Stdio, Era::Legacy),
+        (Kit::TypeScript, Transport::Http, Era::Dual),
+        (Kit::Python, Transport::Http, Era::Modern),
+        (
+            Kit::Small("silent_at_unknown.py"),
+            Transport::Stdio,
+            Era::Legacy,
+        ),
     ];
     let Some(installed) = Installed::find(test, &rows.map(|(kit, ..)| kit)) else {
         return;
     };
-    let servers = rows.map(|(kit, way, era)| {
+    let servers = rows.map(|(kit, transport, era)| {
         let tools = 0;
         let peer = Peer {
             kit,
-            way,
+            transport,
             era,
             tools,
         };
         (peer.to_string(), installed.prepare(peer))
     });
-    each_says_what_it_came_to(|user| {
+    assert_notifications(|user| {
         let configure = servers.iter().map(|(name, server)| {
             server.configure(user, name, NO_LIMIT);
             name.clone()
@@ -321,10 +333,10 @@ fn each_server_says_what_it_came_to_real_ones_among_them() {
     });
 }
 
-// --- interrupted ------------------------------------------------------------------------------------------------------
+// --- Interruption -----------------------------------------------------------------------------------------------------
 
-/// A user whose servers hang: one over HTTP, a program, and a program that can't be asked to end.
-struct Waiting {
+/// A user whose servers hang: one over HTTP, a program, and a program that ignores signals.
+struct HangingServers {
     lab: Lab,
     user: User,
     files: [user::GroupFile; 2],
@@ -332,7 +344,7 @@ struct Waiting {
 
 const HANGING: [&str; 3] = ["hangs", "never-answers", "never-ends"];
 
-impl Waiting {
+impl HangingServers {
     fn new(settings: &str) -> Self {
         let lab = start_lab();
         let mut user = User::new();
@@ -345,20 +357,20 @@ impl Waiting {
         Self { lab, user, files }
     }
 
-    /// Waits until all of them hang. Returns the groups.
+    /// Waits until all servers hang. Returns the process groups of the programs.
     fn all_hang(&self) -> [u32; 2] {
-        let asked = || !self.lab.requests("hangs").is_empty();
-        assert!(soon(processes::DEADLINE, asked));
+        let requested = || !self.lab.requests("hangs").is_empty();
+        assert!(soon(processes::DEADLINE, requested));
         let groups = self.files.each_ref().map(user::GroupFile::wait);
         assert_eq!(groups.map(|group| members(group).is_empty()), [false; 2]);
-        // It has a child.
+        // The second program has a child.
         assert!(members(groups[1]).len() >= 2);
         groups
     }
 }
 
 #[test]
-fn an_interrupted_check_says_cancelled_and_leaves_nothing() {
+fn interrupted_check_reports_cancelled_and_leaves_no_process() {
     let cases = [
         ("INT", "ndjson"),
         ("TERM", "ndjson"),
@@ -367,36 +379,36 @@ fn an_interrupted_check_says_cancelled_and_leaves_nothing() {
         ("INT", "table"),
     ];
     for (signal, format) in cases {
-        let waiting = Waiting::new(NO_LIMIT);
-        let running = waiting
+        let hanging = HangingServers::new(NO_LIMIT);
+        let running = hanging
             .user
             .start_check(&["--format", format], Reading::Everything);
-        let groups = waiting.all_hang();
+        let groups = hanging.all_hang();
         running.signal(signal);
-        let finished = running.finish_within(ENDS_WITHIN);
-        groups.into_iter().for_each(nothing_is_left);
+        let finished = running.finish_within(EXIT_LIMIT);
+        groups.into_iter().for_each(assert_group_ended);
         let case = format!("{signal} {format}: {finished:#?}");
         assert_eq!(finished.status, Some(130), "{case}");
         assert_eq!(finished.stderr, "", "{case}");
         match format {
             "ndjson" => {
-                let all = HANGING.map(|name| wanted(name, "cancelled", None));
-                assert_eq!(said(&finished), Said::from(all), "{case}");
+                let all = HANGING.map(|name| expected(name, "cancelled", None));
+                assert_eq!(notifications(&finished), Notifications::from(all), "{case}");
             }
             "json" => {
                 let report = finished.report();
                 assert_eq!(report["exitStatus"], 130, "{case}");
                 let servers = report["servers"].as_array().unwrap().iter();
-                let said: Vec<_> = servers
+                let actual: Vec<_> = servers
                     .map(|server| json!([server["name"], server["status"], server["failure"]]))
                     .collect();
                 let all = HANGING.map(|name| json!([name, "cancelled", null]));
-                assert_eq!(said, all, "{case}");
+                assert_eq!(actual, all, "{case}");
             }
             _ => {
                 let lines = finished.stdout.lines();
                 let cancelled = lines.filter(|line| line.contains("cancelled"));
-                // One for each, and the closing line.
+                // One for each server, and one in the closing line.
                 assert_eq!(cancelled.count(), 4, "{case}");
             }
         }
@@ -404,7 +416,7 @@ fn an_interrupted_check_says_cancelled_and_leaves_nothing() {
 }
 
 #[test]
-fn what_has_not_begun_says_nothing_when_interrupted() {
+fn server_that_has_not_started_is_not_notified_when_interrupted() {
     let mut user = User::new();
     for name in ["one", "two"] {
         user.hanging(name, Hanging::NeverAnswers, NO_LIMIT);
@@ -415,17 +427,20 @@ fn what_has_not_begun_says_nothing_when_interrupted() {
     );
     running.wait_for("starting");
     running.signal("INT");
-    let finished = running.finish_within(ENDS_WITHIN);
-    let said = said(&finished);
-    let states: Vec<_> = said.values().map(|(states, _)| states.join(" ")).collect();
+    let finished = running.finish_within(EXIT_LIMIT);
+    let notifications = notifications(&finished);
+    let states: Vec<_> = notifications
+        .values()
+        .map(|(states, _)| states.join(" "))
+        .collect();
     assert_eq!(states, ["starting cancelled"], "{finished:#?}");
     assert_eq!((finished.status, &*finished.stderr), (Some(130), ""));
 }
 
 #[test]
-fn a_second_interruption_waits_for_nothing() {
-    // Left alone, what never ends is given more than two seconds after it was ready.
-    const AT_ONCE: Duration = Duration::from_millis(1500);
+fn second_interruption_ends_everything_immediately() {
+    // After one interruption, a ready server that ignores signals has more than two seconds to exit.
+    const IMMEDIATELY: Duration = Duration::from_millis(1500);
     const TRIES: usize = 3;
     let mut times = Vec::new();
     for _ in 0..TRIES {
@@ -439,27 +454,31 @@ fn a_second_interruption_waits_for_nothing() {
         running.wait_for("\"ready\",\"error\"");
         let began = Instant::now();
         running.signal("INT");
-        // It has heard the first.
+        // The program has handled the first signal.
         running.wait_for("cancelled");
         running.signal("INT");
-        let finished = running.finish_within(ENDS_WITHIN);
+        let finished = running.finish_within(EXIT_LIMIT);
         let elapsed = began.elapsed();
-        groups.into_iter().for_each(nothing_is_left);
+        groups.into_iter().for_each(assert_group_ended);
         assert_eq!((finished.status, &*finished.stderr), (Some(130), ""));
         let states = [("hangs", "cancelled"), ("ready", "ready")];
-        let all = states.map(|(name, state)| wanted(name, state, None));
-        assert_eq!(said(&finished), Said::from(all), "{finished:#?}");
+        let all = states.map(|(name, state)| expected(name, state, None));
+        assert_eq!(
+            notifications(&finished),
+            Notifications::from(all),
+            "{finished:#?}"
+        );
         times.push(elapsed);
-        if elapsed < AT_ONCE {
+        if elapsed < IMMEDIATELY {
             return;
         }
     }
-    panic!("it takes {times:.2?}");
+    panic!("the program takes {times:.2?} to exit");
 }
 
 #[test]
-fn an_interruption_is_heard_while_the_reader_is_slow() {
-    // More than fits into a pipe: in JSON each quote of a name takes two bytes.
+fn interruption_is_handled_while_the_output_is_read_slowly() {
+    // The lines of this many servers do not fit into a pipe: in JSON, each quote in a name takes two bytes.
     const SERVERS: usize = 300;
     let lab = start_lab();
     let mut user = User::new();
@@ -474,49 +493,50 @@ fn an_interruption_is_heard_while_the_reader_is_slow() {
     assert!(soon(processes::DEADLINE, all_hang));
     running.signal("INT");
     running.read_on();
-    let finished = running.finish_within(ENDS_WITHIN);
+    let finished = running.finish_within(EXIT_LIMIT);
     assert_eq!((finished.status, &*finished.stderr), (Some(130), ""));
-    let said = said(&finished);
-    assert_eq!(said.len(), SERVERS);
-    for (name, (states, _)) in said {
+    let notifications = notifications(&finished);
+    assert_eq!(notifications.len(), SERVERS);
+    for (name, (states, _)) in notifications {
         assert_eq!(states, ["starting", "cancelled"], "{name}");
     }
 }
 
 #[test]
-fn a_closed_pipe_ends_it_quietly_and_leaves_nothing() {
-    // How many lines are read before nobody does any more, and the limit of each start: a report is written at the end.
+fn closed_stdout_ends_the_program_quietly_and_leaves_no_process() {
+    // The number of lines to read before stdout is closed, and the timeout of each start. A JSON report is written only at the
+    // end.
     let cases = [
         ("ndjson", 4, NO_LIMIT),
         ("table", 0, NO_LIMIT),
         ("json", 0, "startup_timeout_sec = 2"),
     ];
     for (format, read, settings) in cases {
-        let mut waiting = Waiting::new(settings);
-        // What fails in a while makes it write.
+        let mut hanging = HangingServers::new(settings);
+        // This failure makes the program write.
         let fails = "startup_timeout_sec = 2";
-        waiting.user.hanging("fails", Hanging::NeverAnswers, fails);
-        ends_when_unread(&waiting, format, read);
+        hanging.user.hanging("fails", Hanging::NeverAnswers, fails);
+        assert_ends_when_unread(&hanging, format, read);
     }
 }
 
 #[test]
-fn a_closed_pipe_ends_it_also_while_there_is_nothing_to_write() {
+fn closed_stdout_ends_the_program_even_if_it_has_no_output_to_write() {
     for (format, read) in [("ndjson", 3), ("ndjson", 1), ("table", 0), ("json", 0)] {
-        ends_when_unread(&Waiting::new(NO_LIMIT), format, read);
+        assert_ends_when_unread(&HangingServers::new(NO_LIMIT), format, read);
     }
 }
 
-/// After `read` lines nobody reads on, and yet nothing is left, and nothing is said.
-fn ends_when_unread(waiting: &Waiting, format: &str, read: usize) {
-    let running = waiting
+/// Closes stdout after `read` lines. Asserts that the program exits without an error message and leaves no process.
+fn assert_ends_when_unread(hanging: &HangingServers, format: &str, read: usize) {
+    let running = hanging
         .user
         .start_check(&["--format", format], Reading::Lines(read));
-    let finished = running.finish_within(ENDS_WITHIN);
+    let finished = running.finish_within(EXIT_LIMIT);
     let case = format!("{format} {read}: {finished:#?}");
     assert_eq!(finished.stderr, "", "{case}");
     assert_eq!(finished.status, Some(141), "{case}");
-    // Those that were launched before it ended.
-    let groups = waiting.files.iter().filter_map(user::GroupFile::read);
-    groups.for_each(nothing_is_left);
+    // The programs that were started before it exited.
+    let groups = hanging.files.iter().filter_map(user::GroupFile::read);
+    groups.for_each(assert_group_ended);
 }

@@ -1,4 +1,4 @@
-//! The real servers: a row for each, and how it is started. `tests/e2e/README.md` describes them.
+//! The real servers, and how each one is started. `tests/e2e/README.md` describes them.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::processes::{DEADLINE, Group};
 use crate::user::{User, text_of};
 
-/// What a server is made with.
+/// The software that a server is built with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kit {
     /// The npm package `@modelcontextprotocol/server-everything`.
@@ -25,11 +25,12 @@ pub enum Kit {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Transport {
     Stdio,
     Http,
 }
 
+/// The protocol versions that a server supports: those with `initialize`, those without it, or both.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Era {
     Legacy,
@@ -37,11 +38,11 @@ pub enum Era {
     Modern,
 }
 
-/// A row: a server, and how many tools it has.
+/// A real server, and the number of its tools.
 #[derive(Clone, Copy)]
 pub struct Peer {
     pub kit: Kit,
-    pub way: Way,
+    pub transport: Transport,
     pub era: Era,
     pub tools: u64,
 }
@@ -54,11 +55,11 @@ impl fmt::Display for Peer {
             Kit::Python => "python",
             Kit::Small(file) => file,
         };
-        let way = match self.way {
-            Way::Stdio => "stdio",
-            Way::Http => "http",
+        let transport = match self.transport {
+            Transport::Stdio => "stdio",
+            Transport::Http => "http",
         };
-        write!(f, "{kit}-{way}-{}", self.era.name())
+        write!(f, "{kit}-{transport}-{}", self.era.name())
     }
 }
 
@@ -71,7 +72,7 @@ impl Era {
         }
     }
 
-    /// A first request that a server of this era answers well, as one line.
+    /// A first request to which a server of this era responds with a result, as one line.
     fn first_request(self) -> &'static str {
         match self {
             Self::Legacy | Self::Dual => concat!(
@@ -96,11 +97,11 @@ pub fn sources() -> PathBuf {
     root.unwrap().join("tests/e2e")
 }
 
-/// Where the real servers are installed.
+/// The folder in which the real servers are installed.
 pub struct Installed(PathBuf);
 
 impl Installed {
-    /// What the test needs, or `None` where it is not there: then the test is noted as skipped.
+    /// Finds the parts that a test needs. If one is missing, records the test as skipped and returns `None`.
     pub fn find(test: &str, kits: &[Kit]) -> Option<Self> {
         let parts = kits.iter().map(|kit| match kit {
             Kit::Everything | Kit::TypeScript => "npm",
@@ -121,7 +122,7 @@ impl Installed {
         if let Some(file) = std::env::var_os("MCP_STARTUP_E2E_SKIPPED") {
             let mut options = std::fs::OpenOptions::new();
             let file = options.append(true).create(true).open(file);
-            // In one write: other tests append to it too.
+            // One write, because other tests append to the file at the same time.
             file.unwrap().write_all(line.as_bytes()).unwrap();
         }
         None
@@ -131,7 +132,7 @@ impl Installed {
         self.0.join("venv/bin/python")
     }
 
-    /// The command that starts a server; one over HTTP takes `port`.
+    /// The command that starts a server. A server over HTTP listens on `port`.
     fn command(&self, peer: Peer, port: u16) -> Vec<String> {
         let node = self.0.join("bin/node");
         let everything = "npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js";
@@ -143,12 +144,12 @@ impl Installed {
         };
         let mut command = vec![text_of(&program).to_owned(), text_of(&script).to_owned()];
         let mut add = |arguments: &[&str]| command.extend(arguments.iter().map(|&s| s.to_owned()));
-        match (peer.kit, peer.way) {
+        match (peer.kit, peer.transport) {
             (Kit::Small(_), _) => {}
-            (Kit::Everything, Way::Stdio) => add(&["stdio"]),
-            (Kit::Everything, Way::Http) => add(&["streamableHttp"]),
-            (_, Way::Stdio) => add(&["stdio", "--era", peer.era.name()]),
-            (_, Way::Http) => {
+            (Kit::Everything, Transport::Stdio) => add(&["stdio"]),
+            (Kit::Everything, Transport::Http) => add(&["streamableHttp"]),
+            (_, Transport::Stdio) => add(&["stdio", "--era", peer.era.name()]),
+            (_, Transport::Http) => {
                 let port = port.to_string();
                 add(&["http", "--port", &port, "--era", peer.era.name()]);
             }
@@ -156,19 +157,19 @@ impl Installed {
         command
     }
 
-    /// Makes the server ready to be configured: one over HTTP listens when this returns, and as long as the result is kept.
+    /// Prepares a server for a configuration. A server over HTTP listens until the result is dropped.
     pub fn prepare(&self, peer: Peer) -> Prepared {
-        match peer.way {
-            Way::Stdio => Prepared::Program(self.command(peer, 0)),
-            Way::Http => {
-                // Another process may take the port that was free a moment ago.
+        match peer.transport {
+            Transport::Stdio => Prepared::Program(self.command(peer, 0)),
+            Transport::Http => {
+                // Another process may take the free port first.
                 let listening = (0..5).find_map(|_| self.listen(peer));
                 listening.unwrap_or_else(|| panic!("{peer} does not listen"))
             }
         }
     }
 
-    /// Starts a server over HTTP; `None` where it ended before it listened.
+    /// Starts a server over HTTP. Returns `None` if it exits before it listens.
     fn listen(&self, peer: Peer) -> Option<Prepared> {
         let port = match peer.kit {
             Kit::Everything => free_port(),
@@ -180,7 +181,7 @@ impl Installed {
         let mut group = Group::start(command.stderr(Stdio::piped()));
         let mut stderr = BufReader::new(group.child.stderr.take().unwrap());
         let (sender, lines) = channel();
-        // It is read to its end, so that the server can go on writing.
+        // Reads until the end of the output, so that the server never blocks while it writes.
         std::thread::spawn(move || {
             let mut line = Vec::new();
             while let Ok(1..) = stderr.read_until(b'\n', &mut line) {
@@ -217,7 +218,8 @@ impl Prepared {
         }
     }
 
-    /// How long the server itself takes, from its launch to its answer to a first request; one over HTTP has been launched.
+    /// The time that the server itself takes to respond to a first request. It includes the launch, unless the server already
+    /// listens.
     pub fn own_time(&self, era: Era) -> Duration {
         let began = Instant::now();
         let answer = match self {
@@ -263,7 +265,7 @@ fn answer_over_http(url: &str, era: Era) -> String {
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
-    // An answer as events may stay open after what was asked for has come.
+    // An event stream may stay open after the response.
     while !String::from_utf8_lossy(&answer).contains("\"result\"") {
         match stream.read(&mut buffer).unwrap() {
             0 => break,

@@ -1,15 +1,15 @@
-//! Processes: started in groups of their own, looked up, and ended whatever becomes of the test.
+//! Processes: starts each in a new process group, looks them up, and kills them even if the test fails.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long something may take that is only waited for, on a machine that is busy with other things.
+/// The time limit for events whose duration a test does not check. It is long enough for a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Whether `holds` comes to hold before the deadline.
+/// Waits until `holds` returns true. Returns whether it did before the deadline.
 pub fn soon(deadline: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let began = Instant::now();
     loop {
@@ -23,7 +23,7 @@ pub fn soon(deadline: Duration, mut holds: impl FnMut() -> bool) -> bool {
     }
 }
 
-/// Sends a signal to a process, or to a group where `target` is negative. Returns whether there was one.
+/// Sends a signal to a process, or to a group if `target` is negative. Returns whether the process or group exists.
 pub fn signal(target: i64, name: &str) -> bool {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "kill -s \"$1\" -- \"$2\"", "sh", name]);
@@ -31,7 +31,7 @@ pub fn signal(target: i64, name: &str) -> bool {
     shell.status().is_ok_and(|status| status.success())
 }
 
-/// The processes of a group that are alive. One that has ended and that nobody has collected yet is not.
+/// The living processes of a group, without zombies.
 pub fn members(group: u32) -> Vec<u32> {
     let all = processes();
     let members = all.into_iter().filter(|process| process.group == group);
@@ -59,7 +59,7 @@ fn processes() -> Vec<Process> {
     {
         let read = |entry: std::fs::DirEntry| {
             let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-            // `ID (NAME) STATE PARENT GROUP …`, and the name may hold anything.
+            // `ID (NAME) STATE PARENT GROUP …`. The name may contain any character.
             let (_, rest) = stat.rsplit_once(')')?;
             let mut words = rest.split_whitespace();
             let state = words.next()?;
@@ -80,7 +80,7 @@ fn processes() -> Vec<Process> {
         .collect()
 }
 
-/// A process in a group of its own, which ends with this.
+/// A process that leads a process group. The group is killed when this is dropped.
 pub struct Group {
     pub child: Child,
 }
@@ -96,7 +96,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // What has ended may have left its number to another.
+        // The number of a group that has ended may have been reused.
         if !members(self.child.id()).is_empty() {
             signal(-i64::from(self.child.id()), "KILL");
         }

@@ -1,4 +1,4 @@
-//! A user: a configuration, credentials, and the program `mcp-startup` run with them.
+//! A user: a configuration, stored credentials, and runs of the program with them.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
@@ -16,19 +16,19 @@ use crate::processes::{DEADLINE, Group, members, signal, soon};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_mcp-startup");
 
-/// Never answers, and ends as it should: at the end of its input, or when it is asked to.
+/// Never responds. Exits at the end of its input, or on a signal.
 const NEVER_ANSWERS: &str = "\
 echo $$ >\"$1.part\" && mv \"$1.part\" \"$1\"
 while read -r line; do :; done
 ";
-/// Never answers, has a child, and neither of them ends by itself.
+/// Never responds and has a child. Both ignore signals.
 const NEVER_ENDS: &str = "\
 trap '' TERM INT HUP
 sh -c 'while :; do sleep 1; done' &
 echo $$ >\"$1.part\" && mv \"$1.part\" \"$1\"
 while :; do sleep 1; done
 ";
-/// Answers `initialize`, and does not end by itself.
+/// Responds to `initialize`, and ignores signals.
 const ANSWERS_AND_NEVER_ENDS: &str = "\
 trap '' TERM INT HUP
 echo $$ >\"$1.part\" && mv \"$1.part\" \"$1\"
@@ -39,7 +39,7 @@ printf '%s%s%s\\n' '{\"jsonrpc\":\"2.0\",\"id\":' \"$id\" ',\"result\":{\"protoc
 while :; do sleep 1; done
 ";
 
-/// A program of a few lines of shell that hangs in one way or another.
+/// A shell script that hangs.
 #[derive(Clone, Copy)]
 pub enum Hanging {
     NeverAnswers,
@@ -47,7 +47,7 @@ pub enum Hanging {
     AnswersAndNeverEnds,
 }
 
-/// A folder with the configuration of a user.
+/// A folder with a configuration and credentials.
 pub struct User {
     home: tempfile::TempDir,
     configuration: String,
@@ -72,7 +72,7 @@ impl User {
         write!(self.configuration, "\n[mcp_servers.{name}]\n{settings}\n").unwrap();
     }
 
-    /// A server that is a program.
+    /// Adds a server that is a program.
     pub fn program(&mut self, name: &str, command: &[String], settings: &str) {
         let (program, arguments) = command.split_first().unwrap();
         let arguments = serde_json::to_string(arguments).unwrap();
@@ -83,33 +83,33 @@ impl User {
         );
     }
 
-    /// A server behind a URL.
+    /// Adds a server at a URL.
     pub fn url(&mut self, name: &str, url: &str, settings: &str) {
         let url = quoted(url);
         self.server(name, &format!("url = {url}\n{settings}"));
     }
 
-    /// A server of the lab, with what its row says is configured and stored.
-    pub fn scenario(&mut self, lab: &Lab, row: &Scenario) {
-        let settings = row
+    /// Adds a server of the lab, with the settings and the stored record of its scenario.
+    pub fn scenario(&mut self, lab: &Lab, scenario: &Scenario) {
+        let settings = scenario
             .startup_timeout_sec
             .map(|seconds| format!("startup_timeout_sec = {seconds}"))
             .unwrap_or_default();
-        if row.stdio.is_some() {
-            let command = [PROGRAM, "lab", "--stdio", &row.name].map(str::to_owned);
-            return self.program(&row.name, &command, &settings);
+        if scenario.stdio.is_some() {
+            let command = [PROGRAM, "lab", "--stdio", &scenario.name].map(str::to_owned);
+            return self.program(&scenario.name, &command, &settings);
         }
-        self.url(&row.name, &lab.url(&row.name), &settings);
+        self.url(&scenario.name, &lab.url(&scenario.name), &settings);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let now_ms = i64::try_from(since.as_millis()).unwrap();
-        if let Some(record) = row.stored_record(&lab.base_url(), now_ms) {
+        if let Some(record) = scenario.stored_record(&lab.base_url(), now_ms) {
             let url = record["server_url"].as_str().unwrap();
-            let key = CredentialKey::new(&row.name, url);
+            let key = CredentialKey::new(&scenario.name, url);
             self.credentials.insert(key.as_str().to_owned(), record);
         }
     }
 
-    /// A program that hangs. Returns the file that names its group once it runs.
+    /// Adds a program that hangs. Returns the file that names its process group once it runs.
     pub fn hanging(&mut self, name: &str, kind: Hanging, settings: &str) -> GroupFile {
         let script = self.folder().join(format!("{name}.sh"));
         let text = match kind {
@@ -124,7 +124,7 @@ impl User {
         file
     }
 
-    /// Runs `mcp-startup check` on it.
+    /// Starts `mcp-startup check`.
     pub fn start_check(&self, arguments: &[&str], reading: Reading) -> Running<'_> {
         let path = self.folder().join("config.toml");
         std::fs::write(&path, &self.configuration).unwrap();
@@ -136,54 +136,55 @@ impl User {
         Running::start(&mut command, self.folder(), reading)
     }
 
-    /// Runs `mcp-startup check` on it, to the end.
+    /// Runs `mcp-startup check` to completion.
     pub fn check(&self, format: &str) -> Finished {
         self.start_check(&["--format", format], Reading::Everything)
             .finish()
     }
 }
 
-/// Who reads the program's stdout.
+/// When and how much the test reads from the program's stdout.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
     Everything,
-    /// So many lines, and then nobody any more.
+    /// Only this many lines. Then stdout is closed.
     Lines(usize),
-    /// Nobody, until [`Running::read_on`].
+    /// Only after [`Running::read_on`].
     Later,
 }
 
-/// A file in which a program writes the number of its process, which is that of its group.
+/// A file in which a program writes its process id, which is also the id of its group.
 pub struct GroupFile(PathBuf);
 
 impl GroupFile {
-    /// The group, where it runs already, or has run.
+    /// The group, if the program has started.
     pub fn read(&self) -> Option<u32> {
         std::fs::read_to_string(&self.0).ok()?.trim().parse().ok()
     }
 
-    /// The group, once it runs.
+    /// Waits until the program has started. Returns its group.
     pub fn wait(&self) -> u32 {
         assert!(soon(DEADLINE, || self.read().is_some()), "{:?}", self.0);
         self.read().unwrap()
     }
 }
 
-/// The program while it runs: it ends with this, and so does every program that has left its number in the user's folder.
+/// The running program. When this is dropped, the program is ended, and so is every program whose process id is in the user's
+/// folder.
 pub struct Running<'a> {
     group: Option<Group>,
     folder: &'a Path,
     lines: Receiver<String>,
-    /// What the reader of stdout waits for.
+    /// The reader of stdout waits until this is dropped.
     gate: Option<Sender<()>>,
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
 }
 
-/// What the program has come to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit status; `None` where a signal has ended it.
+    /// The exit status; `None` if a signal ended the program.
     pub status: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -214,7 +215,7 @@ impl<'a> Running<'a> {
                     break;
                 }
                 count += 1;
-                // Where nobody waits for a line it stands in the output all the same.
+                // The receiver may have been dropped. The line is part of the output in any case.
                 let _ = sender.send(String::from_utf8_lossy(&read[from..]).into_owned());
             }
             read
@@ -247,15 +248,20 @@ impl<'a> Running<'a> {
                 Ok(line) if line.contains(text) => return,
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => panic!("no line with {text:?} in time"),
-                Err(RecvTimeoutError::Disconnected) => panic!("it ended without {text:?}"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("the program exited without {text:?}")
+                }
             }
         }
     }
 
-    /// Sends a signal to the program, and to nothing that it has started.
+    /// Sends a signal to the program, but not to the programs that it has started.
     pub fn signal(&self, name: &str) {
         let id = self.group.as_ref().unwrap().child.id();
-        assert!(signal(i64::from(id), name), "the program has ended already");
+        assert!(
+            signal(i64::from(id), name),
+            "the program has already exited"
+        );
     }
 
     pub fn finish(self) -> Finished {
@@ -286,7 +292,7 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.read_on();
-        // It is asked first, so that it ends what it has started.
+        // SIGTERM first, so that the program ends the servers that it has started.
         if let Some(group) = &mut self.group
             && matches!(group.child.try_wait(), Ok(None))
         {
@@ -300,7 +306,7 @@ impl Drop for Running<'_> {
             if file.extension().is_some_and(|extension| extension == "pid")
                 && let Some(id) = GroupFile(file).read()
             {
-                // What has ended may have left its number to another.
+                // The number of a group that has ended may have been reused.
                 if !members(id).is_empty() {
                     signal(-i64::from(id), "KILL");
                 }
@@ -317,7 +323,7 @@ impl Finished {
 }
 
 fn quoted(text: &str) -> String {
-    // A string of JSON is a basic string of TOML.
+    // A JSON string is also a basic string of TOML.
     Value::from(text).to_string()
 }
 

@@ -1,15 +1,15 @@
-//! What is measured: by the benches, and by `examples/throughput.rs` beside what others would do.
+//! Input for the benchmarks and for `examples/throughput.rs`.
 
 use mcp_startup_core::{CredentialFacts, Evidence};
 use serde_json::Value;
 
-/// Lines that a real app-server wrote.
+/// Lines that Codex's app-server wrote.
 pub const LINES: &str = include_str!("../../../../tests/fixtures/codex-app-server-0.169.0.jsonl");
-/// In ms since the Unix epoch: the time at which [`facts`] are assessed.
+/// The time at which [`facts`] are assessed, in ms since the Unix epoch.
 pub const NOW_MS: i64 = 1_800_000_500_000;
 const EVIDENCE: &str = include_str!("../../../../tests/vectors/judge.json");
 
-/// A thousand credentials of every worth.
+/// A thousand credentials of every kind: good, expired, without an expiry, and without tokens.
 pub fn facts() -> Vec<CredentialFacts> {
     (0..1000)
         .map(|n| CredentialFacts {

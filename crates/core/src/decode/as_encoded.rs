@@ -1,17 +1,17 @@
-//! The layout in which [`encode`](crate::encode) and Codex's app-server write the notification, read where it stands.
+//! A fast path for lines in exactly the layout that [`encode`](crate::encode) and Codex's app-server write.
 //!
-//! Nearly every line of a real stream has it, and reading it as any JSON costs three times as much, for what is not in it: another
-//! order, spaces, escapes. A line that differs in one byte is left to the reader of any JSON; the two agree on every line that both
-//! read (`tests/properties.rs`, and the fuzz target `notification`).
+//! Nearly every line of a real stream has this layout, and the general JSON decoder takes three times as long. Any other line
+//! (another order, spaces, escapes) is left to the general decoder. Both give the same result for every line that this one
+//! accepts (`tests/properties/decoding.rs` and the fuzz target `notification`).
 
 use memchr::memchr2;
 
 use super::NotificationRef;
 
-/// Everything before the first value. [`METHOD`](crate::METHOD) stands in it.
+/// The text before the first value. It contains [`METHOD`](crate::METHOD).
 const START: &str = r#"{"method":"mcpServer/startupStatus/updated","params":{"threadId":"#;
 
-/// `None` says nothing about the line, but that it must be read as any JSON.
+/// Decodes a line in the expected layout. Returns `None` for any other line, valid or not.
 pub(super) fn read(line: &str) -> Option<NotificationRef<'_>> {
     let rest = line.strip_prefix(START)?;
     if has_control_character(rest) {
@@ -23,7 +23,7 @@ pub(super) fn read(line: &str) -> Option<NotificationRef<'_>> {
     let (error, rest) = nullable(rest.strip_prefix(r#","error":"#)?)?;
     let (failure_reason, rest) = nullable(rest.strip_prefix(r#","failureReason":"#)?)?;
     let rest = rest.strip_prefix('}')?;
-    // Codex's app-server says when it was sent, in ms since the Unix epoch.
+    // Codex's app-server adds the time of sending, in ms since the Unix epoch.
     let rest = match rest.strip_prefix(r#","emittedAtMs":"#) {
         Some(number) => after_integer(number)?,
         None => rest,
@@ -45,20 +45,21 @@ fn nullable(text: &str) -> Option<(Option<&str>, &str)> {
     Some((Some(value), rest))
 }
 
-/// A string without an escape, and what follows it.
+/// Splits a string without escapes from the text after it.
 fn string(text: &str) -> Option<(&str, &str)> {
     let text = text.strip_prefix('"')?;
     let (value, rest) = text.split_at_checked(memchr2(b'"', b'\\', text.as_bytes())?)?;
     Some((value, rest.strip_prefix('"')?))
 }
 
-/// JSON has none in a string but as an escape (RFC 8259, section 7). Looked for in the whole line, many bytes at a time.
+/// Returns whether a line has a control character, which JSON strings may only contain as an escape (RFC 8259, section 7).
+/// Checks the whole line at once, because the compiler can then check many bytes at a time.
 fn has_control_character(line: &str) -> bool {
     line.bytes()
         .fold(false, |found, byte| found | (byte < 0x20))
 }
 
-/// What follows an integer of JSON that is not negative.
+/// Returns the text after a non-negative JSON integer.
 fn after_integer(text: &str) -> Option<&str> {
     let length = text.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = text.split_at_checked(length)?;
@@ -70,15 +71,15 @@ mod tests {
     use super::*;
     use crate::{McpServerStatusUpdatedNotification as Notification, encode};
 
-    /// What is written here, and what Codex's app-server wrote, is read here: else it would only be slow, and no test would say so.
+    /// Without this test, a changed layout would only make decoding slower, and no other test would fail.
     #[test]
-    fn the_layout_is_that_of_encode_and_of_codex() {
+    fn lines_of_encode_and_of_codex_take_the_fast_path() {
         let ours = [
             Notification::starting("a"),
             Notification::failed("é", "it's not there").with_thread_id("t"),
             Notification::reauthentication_required("a", "sign in again"),
         ]
-        .map(|said| encode(&said));
+        .map(|notification| encode(&notification));
         let codex = include_str!("../../../../tests/fixtures/codex-app-server-0.169.0.jsonl");
         for line in ours.iter().map(String::as_str).chain(codex.lines()) {
             let escaped = line.contains('\\');
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_left_to_the_reader_of_any_json() {
+    fn any_other_line_is_left_to_the_general_decoder() {
         let end = r#""name":"a","status":"ready","error":null,"failureReason":null}"#;
         let line = format!("{START}null,{end}");
         assert!(read(&format!("{line}}}")).is_some());

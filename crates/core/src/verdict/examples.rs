@@ -1,4 +1,4 @@
-//! Failures to build and test a client with.
+//! Example failures for building and testing clients.
 
 use serde::Deserialize;
 
@@ -6,8 +6,8 @@ use crate::evidence::Evidence;
 
 use super::{StartupFailure, judge};
 
-/// The evidence of every kind and shape of failure, in the order of the kinds. Here the evidence is all that is read of it;
-/// `docs/failures.md` and the tests of the messages are made of the rest.
+/// Evidence for each kind of failure and each form of its message, in the order of the kinds. The other fields are for
+/// `docs/failures.md` and the tests of the messages.
 const EXAMPLES: &str = include_str!("examples.json");
 
 #[derive(Deserialize)]
@@ -16,10 +16,10 @@ struct Example {
 }
 
 impl StartupFailure {
-    /// One failure of each kind and shape, in the order of the kinds: to build and test what a client shows for each, without
-    /// a server that fails so.
+    /// Returns an example of each kind of failure and each form of its message, in the order of the kinds.
     ///
-    /// Which shapes there are and how their messages read may change with any version; that every kind is among them does not.
+    /// Use the examples to build and test what a client shows, without a server that fails in this way. The number of examples
+    /// and their messages may change in any version, but every kind has at least one example.
     ///
     /// ```
     /// use mcp_startup_core::{Recovery, StartupFailure};
@@ -34,7 +34,7 @@ impl StartupFailure {
     /// }
     /// ```
     pub fn examples() -> Vec<Self> {
-        // That the file can be read is tested: a host is given no error that it can do nothing about.
+        // A test checks that the file can be parsed, so callers need not handle an error.
         let examples: Vec<Example> = serde_json::from_str(EXAMPLES).unwrap_or_default();
         examples
             .into_iter()

@@ -1,4 +1,5 @@
-//! The rows: what the evidence holds, and the first row that it makes true.
+//! Derives the kind and the recovery from the evidence: the rows of the table of kinds, of which the first that applies wins.
+//! Writes no message.
 
 use crate::credential::{AccessTokenWorth, same_issuer};
 use crate::evidence::{
@@ -9,12 +10,12 @@ use crate::refusal::{self, RefusalMeaning};
 
 use super::{Recovery, StartupFailureKind};
 
-/// The evidence, with what the rows ask of it worked out once.
+/// The evidence, with the facts that several rows use.
 pub(super) struct Facts<'a> {
     pub(super) evidence: &'a Evidence,
-    /// The last request to the MCP server: what it came to in the end.
+    /// The last request to the MCP server. Its response decides.
     pub(super) answer: Option<&'a RequestEvidence>,
-    /// The last request to the token endpoint.
+    /// The last request to the token endpoint: the refresh.
     pub(super) refresh: Option<&'a RequestEvidence>,
     pub(super) stored: bool,
     pub(super) configured: bool,
@@ -56,18 +57,18 @@ impl<'a> Facts<'a> {
             );
         }
         if (self.configured && self.status() == Some(401))
-            || (self.wants_authorization()
+            || (self.requires_authorization()
                 && self.refresh_meaning() == Some(RefusalMeaning::ClientRejected))
         {
             return (Kind::CredentialRejected, Recovery::FixConfiguration);
         }
         if self.status() == Some(403) {
-            return match self.stored && self.asks_for_scope() {
+            return match self.stored && self.requires_scope() {
                 true => (Kind::InsufficientScope, Recovery::GrantScope),
                 false => (Kind::AccessDenied, Recovery::None),
             };
         }
-        if self.wants_authorization() {
+        if self.requires_authorization() {
             return self.authorization_row();
         }
         match self.answer.and_then(|answer| answer.io) {
@@ -85,7 +86,7 @@ impl<'a> Facts<'a> {
         }
         match self.status() {
             Some(429 | 500..) => return (Kind::ServerError, Recovery::Retry),
-            // An error of MCP's own that comes with a status is that error.
+            // If an MCP error comes with an HTTP error status, the MCP error decides.
             Some(status) if !(200..300).contains(&status) && !self.names_its_versions() => {
                 return (Kind::ServerError, Recovery::None);
             }
@@ -96,29 +97,29 @@ impl<'a> Facts<'a> {
             return (Kind::UnsupportedProtocol, Recovery::FixConfiguration);
         }
         if protocol.is_some_and(|protocol| protocol.not_mcp.is_some())
-            || self.answered_in_a_foreign_type()
-            || self.answer_was_no_answer()
+            || self.has_foreign_media_type()
+            || self.response_was_unreadable()
         {
             return (Kind::NotMcp, Recovery::FixConfiguration);
         }
         (Kind::Other, Recovery::None)
     }
 
-    /// The rows of a server that has answered 401 to a start without configured authorization.
+    /// Returns the row for a server that responded with 401 to a start without a configured credential.
     fn authorization_row(&self) -> (StartupFailureKind, Recovery) {
         use StartupFailureKind as Kind;
         if self.stored && self.is_spent() {
             return (Kind::ReauthenticationRequired, Recovery::Reauthenticate);
         }
-        // The limit is the cause only where it ended what was still going on.
-        let was_going_on = match self.refresh {
+        // The time limit is the cause only if it interrupted a request.
+        let was_interrupted = match self.refresh {
             Some(refresh) => refresh.status.is_none() && refresh.io.is_none(),
             None => match self.discovery() {
                 None => true,
                 Some(outcome) => self.stored && outcome == DiscoveryOutcome::Published,
             },
         };
-        if self.timed_out() && was_going_on {
+        if self.timed_out() && was_interrupted {
             return (Kind::TimedOut, Recovery::Retry);
         }
         if self.refresh_meaning() == Some(RefusalMeaning::Misconfigured) {
@@ -132,12 +133,13 @@ impl<'a> Facts<'a> {
                 (Kind::AuthorizationUnavailable, Recovery::Retry)
             }
             Some(DiscoveryOutcome::Unusable) => (Kind::AuthorizationMisconfigured, Recovery::None),
-            // Stored, not spent, and the refresh was not made.
+            // The stored credential can still be refreshed, but no refresh was sent.
             Some(DiscoveryOutcome::Published) if self.stored => {
                 (Kind::AuthorizationUnavailable, Recovery::Retry)
             }
             Some(DiscoveryOutcome::Published) => (Kind::SignInRequired, Recovery::SignIn),
-            // What is stored was granted by a server that no longer says where: no sign-in can mend that.
+            // The stored credential was issued when the server published OAuth metadata, but now it publishes none. Signing in
+            // does not fix this.
             Some(DiscoveryOutcome::NotPublished) if self.stored => {
                 (Kind::AuthorizationMisconfigured, Recovery::None)
             }
@@ -147,13 +149,13 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Spent: the stored credential has been refused or can't be sent, and no refresh can mend it.
+    /// Returns whether the stored credential can no longer be used: it was rejected or can't be sent, and can't be refreshed.
     fn is_spent(&self) -> bool {
         if self.sent() == Some(CredentialSent::Refreshed) {
             return true;
         }
         if self.refresh.is_some() {
-            // It was sent: so it could be, and what came back decides.
+            // The refresh token could be sent, so the response decides.
             return self.refresh_meaning() == Some(RefusalMeaning::Spent);
         }
         let Some(worth) = self.evidence.credential.as_ref().and_then(|c| c.worth) else {
@@ -168,8 +170,8 @@ impl<'a> Facts<'a> {
         access_token_refused && (!worth.refresh_token || self.refresh_token_may_not_be_sent())
     }
 
-    /// A refresh token goes to the issuer that granted it and to no other: not, then, if that is unknown or not the one the
-    /// server names.
+    /// Returns whether the refresh token must not be sent, because its issuer is unknown or is not the one that the server
+    /// names. A refresh token must only be sent to the issuer that issued it.
     fn refresh_token_may_not_be_sent(&self) -> bool {
         let granted_by = self
             .evidence
@@ -202,32 +204,32 @@ impl<'a> Facts<'a> {
     }
 
     fn store_was_needed(&self) -> bool {
-        let troubled = self
+        let is_unavailable = self
             .evidence
             .store
             .as_ref()
             .is_some_and(|store| store.trouble.is_some());
         let needed = match self.answer {
             None => !self.stored && self.evidence.process.is_none(),
-            // What is stored was read, and could not be refreshed because nothing could be written.
-            Some(_) if self.stored => self.wants_authorization() && self.refresh.is_none(),
-            Some(_) => self.wants_authorization(),
+            // The stored credential was read, but was not refreshed because the store can't be written to.
+            Some(_) if self.stored => self.requires_authorization() && self.refresh.is_none(),
+            Some(_) => self.requires_authorization(),
         };
-        troubled && needed && !self.configured
+        is_unavailable && needed && !self.configured
     }
 
-    fn wants_authorization(&self) -> bool {
+    fn requires_authorization(&self) -> bool {
         self.status() == Some(401)
     }
 
-    fn asks_for_scope(&self) -> bool {
+    fn requires_scope(&self) -> bool {
         self.answer
             .and_then(|answer| answer.challenge.as_deref())
             .is_some_and(|challenge| error_attribute_is(challenge, "insufficient_scope"))
     }
 
-    /// A page, or whatever else is neither of the two media types of an answer (MCP, Streamable HTTP).
-    fn answered_in_a_foreign_type(&self) -> bool {
+    /// Returns whether the response has a media type that Streamable HTTP does not allow, for example that of an HTML page.
+    fn has_foreign_media_type(&self) -> bool {
         let media_type = self
             .answer
             .filter(|answer| matches!(answer.status, Some(200..300)))
@@ -240,7 +242,7 @@ impl<'a> Facts<'a> {
         })
     }
 
-    fn answer_was_no_answer(&self) -> bool {
+    fn response_was_unreadable(&self) -> bool {
         matches!(
             self.answer.and_then(|answer| answer.io),
             Some(IoTrouble::TooLarge | IoTrouble::Malformed)
@@ -275,7 +277,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Whether a challenge has `error=VALUE` (RFC 6750, section 3), outside of any quoted text.
+/// Returns whether a challenge has the attribute `error` with this value (RFC 6750, section 3). Ignores quoted text.
 fn error_attribute_is(challenge: &str, value: &str) -> bool {
     let mut quoted = false;
     let mut escaped = false;

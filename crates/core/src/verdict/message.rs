@@ -1,51 +1,52 @@
-//! The sentence for a person: what happened, and what to do next.
+//! The human-readable message of a failure: the problem, its cause and the next step for the user.
 //!
-//! It is read by somebody at a terminal or in front of a desktop app who knows nothing of OAuth: an authorization server is a
-//! "sign-in service" here, and what is stored is "your sign-in". The technical side stays in the evidence.
+//! The messages are for users of a terminal or desktop app who do not know OAuth. They call an authorization server a "sign-in
+//! service" and the stored credential "your sign-in". Technical details stay in the evidence.
 
 use std::borrow::Cow;
 
 use crate::evidence::{
     CredentialStoreTrouble, DiscoveryOutcome, DiscoveryProblem, IoTrouble, StartPhase, Transport,
 };
-use crate::foreign_text::printable;
+use crate::printable::printable;
 use crate::refusal::RefusalMeaning;
 
 use super::facts::Facts;
 use super::{MESSAGE_CHARS, StartupFailureKind};
 
-/// The longest name of a server in a message, in characters.
+/// The maximum length of a server name, in characters.
 const NAME_CHARS: usize = 60;
-/// The longest part of a message that came from elsewhere, in characters.
+/// The maximum length of other foreign text in the middle of a message, in characters.
 const FOREIGN_CHARS: usize = 100;
-/// The longest key of a configuration: what is wrong with it has to have room beside it.
+/// The maximum length of a configuration key, in characters. It leaves room for the problem.
 const KEY_CHARS: usize = 72;
-/// The longest name of a store that is not known.
+/// The maximum length of the name of an unknown store, in characters.
 const STORE_CHARS: usize = 40;
-/// The longest end of a message that came from elsewhere.
-const SAID_CHARS: usize = 160;
+/// The maximum length of the quote at the end of a message, in characters.
+const QUOTE_CHARS: usize = 160;
 
-/// A message in its parts. When there is no room for all, what was said by others is cut first, and what to do never.
-struct Sentence {
+/// The parts of a message. If the message is too long, the quote is shortened first, then `happened`, and `todo` never.
+struct Parts {
+    /// The problem and its cause.
     happened: String,
-    /// With the punctuation between it and what happened.
+    /// The next step, with the punctuation before it.
     todo: Cow<'static, str>,
-    /// What the server, its program or its file said of it, at the end of the message.
-    said: Option<String>,
+    /// The words of the server, its program or its configuration, at the end of the message.
+    quote: Option<String>,
 }
 
-impl Sentence {
+impl Parts {
     fn new(happened: impl Into<String>, todo: impl Into<Cow<'static, str>>) -> Self {
         Self {
             happened: happened.into(),
             todo: todo.into(),
-            said: None,
+            quote: None,
         }
     }
 
-    fn that_says(self, said: &str) -> Self {
+    fn with_quote(self, quote: &str) -> Self {
         Self {
-            said: Some(printable(said, SAID_CHARS)),
+            quote: Some(printable(quote, QUOTE_CHARS)),
             ..self
         }
     }
@@ -54,24 +55,24 @@ impl Sentence {
         let room = MESSAGE_CHARS.saturating_sub(self.todo.chars().count());
         let mut message = printable(&self.happened, room);
         message.push_str(&self.todo);
-        if let Some(said) = self.said {
+        if let Some(quote) = self.quote {
             let room = MESSAGE_CHARS.saturating_sub(message.chars().count());
-            message.push_str(&printable(&said, room));
+            message.push_str(&printable(&quote, room));
         }
         message
     }
 }
 
 impl Facts<'_> {
-    /// One sentence or two: what happened, and what to do next.
+    /// Returns the message for a kind of failure.
     pub(super) fn message(&self, kind: StartupFailureKind) -> String {
         let name = self.evidence.server.as_deref();
         match name.filter(|name| !name.trim().is_empty()) {
             Some(name) => self
-                .sentence(kind, &printable(name, NAME_CHARS))
+                .parts(kind, &printable(name, NAME_CHARS))
                 .into_message(),
             None => {
-                let message = self.sentence(kind, "the MCP server").into_message();
+                let message = self.parts(kind, "the MCP server").into_message();
                 match message.strip_prefix("the ") {
                     Some(rest) => format!("The {rest}"),
                     None => message,
@@ -80,43 +81,43 @@ impl Facts<'_> {
         }
     }
 
-    fn sentence(&self, kind: StartupFailureKind, server: &str) -> Sentence {
+    fn parts(&self, kind: StartupFailureKind, server: &str) -> Parts {
         use StartupFailureKind as Kind;
         match kind {
             Kind::InvalidConfiguration => self.invalid_configuration(server),
             Kind::ProgramNotFound => self.program_not_found(server),
             Kind::CredentialStoreUnavailable => self.credential_store_unavailable(server),
             Kind::CredentialRejected => self.credential_rejected(server),
-            Kind::InsufficientScope => Sentence::new(
-                format!("{server} asks for more access than your sign-in grants"),
-                ": sign in again and grant it, or sign in with an account that has it",
+            Kind::InsufficientScope => Parts::new(
+                format!("{server} requires more access than your sign-in grants"),
+                ": sign in again and grant it, or use an account that has it",
             ),
-            Kind::AccessDenied => Sentence::new(
-                format!("{server} does not let your account, key or network in (HTTP 403)"),
+            Kind::AccessDenied => Parts::new(
+                format!("{server} denied access for your account, key or network (HTTP 403)"),
                 ": ask its operator for access",
             ),
-            Kind::ReauthenticationRequired => Sentence::new(
-                format!("The sign-in to {server} has expired or was revoked"),
+            Kind::ReauthenticationRequired => Parts::new(
+                format!("Your sign-in to {server} has expired or was revoked"),
                 ": sign in again",
             ),
             Kind::AuthorizationUnavailable => self.authorization_unavailable(server),
-            Kind::AuthorizationMisconfigured => Sentence::new(
+            Kind::AuthorizationMisconfigured => Parts::new(
                 format!(
-                    "{server} asks for a sign-in, and {}",
+                    "{server} requires a sign-in, but {}",
                     self.misconfiguration()
                 ),
-                ": tell its operator, who has to mend that",
+                ": contact its operator",
             ),
-            Kind::SignInRequired => Sentence::new(
-                format!("{server} asks for a sign-in, and you have not signed in to it yet"),
+            Kind::SignInRequired => Parts::new(
+                format!("{server} requires a sign-in, and you have not signed in yet"),
                 ": sign in",
             ),
-            Kind::CredentialRequired => Sentence::new(
-                format!("{server} asks for a key or token (HTTP 401) and offers no sign-in"),
+            Kind::CredentialRequired => Parts::new(
+                format!("{server} requires a key or token (HTTP 401) and offers no sign-in"),
                 ": get one from its operator and add it to the configuration",
             ),
             Kind::Unreachable => self.unreachable(server),
-            Kind::TimedOut => self.timed_out_sentence(server),
+            Kind::TimedOut => self.timed_out_parts(server),
             Kind::Exited => self.exited(server),
             Kind::ServerError => self.server_error(server),
             Kind::UnsupportedProtocol => self.unsupported_protocol(server),
@@ -125,7 +126,7 @@ impl Facts<'_> {
         }
     }
 
-    fn invalid_configuration(&self, server: &str) -> Sentence {
+    fn invalid_configuration(&self, server: &str) -> Parts {
         let found = self.evidence.configuration.as_ref();
         let key = found.and_then(|found| text_of(&found.key));
         let key = key.map(|key| printable(key, KEY_CHARS));
@@ -137,14 +138,12 @@ impl Facts<'_> {
         };
         let happened = format!("{server} is not configured correctly");
         match found.and_then(|found| text_of(&found.problem)) {
-            Some(problem) => {
-                Sentence::new(happened, format!(". Mend {place}: ")).that_says(problem)
-            }
-            None => Sentence::new(happened, format!(". Mend {place}")),
+            Some(problem) => Parts::new(happened, format!(". Fix {place}: ")).with_quote(problem),
+            None => Parts::new(happened, format!(". Fix {place}")),
         }
     }
 
-    fn program_not_found(&self, server: &str) -> Sentence {
+    fn program_not_found(&self, server: &str) -> Parts {
         let process = self.evidence.process.as_ref();
         let program = process.and_then(|process| text_of(&process.program));
         let is_searched_for = !program.is_some_and(|program| program.contains(['/', '\\']));
@@ -158,7 +157,7 @@ impl Facts<'_> {
             true => " on the PATH",
             false => "",
         };
-        Sentence::new(
+        Parts::new(
             format!(
                 "{server} could not be started: {} was not found{place}{path}",
                 self.program()
@@ -167,7 +166,7 @@ impl Facts<'_> {
         )
     }
 
-    fn credential_store_unavailable(&self, server: &str) -> Sentence {
+    fn credential_store_unavailable(&self, server: &str) -> Parts {
         use CredentialStoreTrouble::{Corrupt, Locked, Unreadable, Unsupported};
         const DESKTOP_OR_FILE: &str = ": run this in your desktop session, or set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in";
         const FILE_OR_OTHER_CLIENT: &str = ": set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in, or use the client that wrote it";
@@ -175,96 +174,95 @@ impl Facts<'_> {
         let name = store.and_then(|store| text_of(&store.kind));
         let trouble = store.and_then(|store| store.trouble).unwrap_or(Unreadable);
         let place: Cow<'_, str> = match name {
-            Some("keyring") => "the system's keyring".into(),
+            Some("keyring") => "the system keyring".into(),
             Some("file") => "the file `.credentials.json`".into(),
             Some("secrets") => "Codex's encrypted store".into(),
-            Some(other) => format!("the store `{}`", printable(other, STORE_CHARS)).into(),
-            None => "the store of sign-ins".into(),
+            Some(other) => {
+                format!("the credential store `{}`", printable(other, STORE_CHARS)).into()
+            }
+            None => "the credential store".into(),
         };
-        // What was read and can't be used any more could not be written again.
+        // If the stored credential was read, the store could not be written to when it was refreshed.
         let was_read = self.stored;
         let (trouble, todo) = match (trouble, name) {
             (Locked, Some("secrets")) => (
                 "is locked",
-                ": unlock the system's keyring, which has its key, and try again",
+                ": unlock the system keyring, which holds its key, and try again",
             ),
             (Locked, Some("file")) => (
                 "is in use by another program",
-                ": try again when that is done with it",
+                ": try again when that program is done",
             ),
             (Locked, _) => ("is locked", ": unlock it and try again"),
             (Unreadable, Some("file")) if was_read => (
                 "can't be written to",
-                ": check that you may write to it and that there is room on the disk, and try again",
+                ": check its permissions and the free disk space, and try again",
             ),
             (Unreadable, _) if was_read => (
                 "can't be written to",
-                ": check that this program may write to it, and try again",
+                ": check that this program is allowed to write to it, and try again",
             ),
-            (Unreadable, Some("file")) => (
-                "can't be read",
-                ": check that you may read it, and try again",
-            ),
+            (Unreadable, Some("file")) => {
+                ("can't be read", ": check its permissions and try again")
+            }
             (Unreadable, Some("keyring" | "secrets")) => {
                 ("can't be reached from here", DESKTOP_OR_FILE)
             }
             (Unreadable, _) => (
                 "can't be read",
-                ": check that it is there and that you may read it, and try again",
+                ": check that it exists and that you can read it, and try again",
             ),
             (Corrupt, Some("keyring")) => (
-                "has a damaged entry for it",
+                "has a damaged entry for this server",
                 ": delete that entry and sign in again",
             ),
             (Corrupt, _) => (
                 "is damaged",
-                ": mend it, or move it away and sign in again; nothing in it was changed",
+                ": repair it, or move it aside and sign in again; it was not changed",
             ),
             (Unsupported, Some("secrets")) => (
-                "can be read by Codex alone",
+                "can only be read by Codex",
                 ": use Codex, or set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in",
             ),
-            (Unsupported, _) => ("can't be read here", FILE_OR_OTHER_CLIENT),
+            (Unsupported, _) => ("is not supported by this version", FILE_OR_OTHER_CLIENT),
         };
         let happened = match was_read {
-            true => format!("{server} needs your sign-in renewed, and {place} {trouble}"),
-            false => {
-                format!("{server} asks for a sign-in, and yours may be in {place}, which {trouble}")
-            }
+            true => format!("{server} needs to renew your sign-in, but {place} {trouble}"),
+            false => format!("{server} requires a sign-in, but {place} {trouble}"),
         };
-        Sentence::new(happened, todo)
+        Parts::new(happened, todo)
     }
 
-    fn credential_rejected(&self, server: &str) -> Sentence {
+    fn credential_rejected(&self, server: &str) -> Parts {
         let credential = self.evidence.credential.as_ref();
         let name = credential.and_then(|credential| text_of(&credential.name));
         match (self.configured, name) {
-            (true, Some(name)) => Sentence::new(
+            (true, Some(name)) => Parts::new(
                 format!(
-                    "{server} refused the configured key or token (`{}`)",
+                    "{server} rejected the configured key or token (`{}`)",
                     foreign(name)
                 ),
                 ": replace its value",
             ),
-            (true, None) => Sentence::new(
-                format!("{server} refused the configured key or token"),
+            (true, None) => Parts::new(
+                format!("{server} rejected the configured key or token"),
                 ": replace it in the configuration",
             ),
-            (false, _) => Sentence::new(
+            (false, _) => Parts::new(
                 format!(
-                    "{server} needs your sign-in renewed, and its sign-in service refused the OAuth client of the configuration"
+                    "{server} needs to renew your sign-in, but its sign-in service rejected the configured OAuth client"
                 ),
-                ": correct its client id or secret",
+                ": correct the client ID or secret",
             ),
         }
     }
 
-    fn authorization_unavailable(&self, server: &str) -> Sentence {
-        const LATER: &str = ": try again later; you stay signed in";
+    fn authorization_unavailable(&self, server: &str) -> Parts {
+        const LATER: &str = ": try again later; you are still signed in";
         match self.refresh_meaning() {
-            Some(RefusalMeaning::Transient) => Sentence::new(
+            Some(RefusalMeaning::Transient) => Parts::new(
                 format!(
-                    "{server} needs your sign-in renewed, and its sign-in service could not do that now"
+                    "{server} needs to renew your sign-in, but its sign-in service is currently unavailable"
                 ),
                 LATER,
             ),
@@ -273,53 +271,51 @@ impl Facts<'_> {
                     .refresh
                     .and_then(|refresh| text_of(&refresh.oauth_error))
                     .map_or_else(String::new, |code| format!(" ({})", foreign(code)));
-                Sentence::new(
+                Parts::new(
                     format!(
-                        "{server} needs your sign-in renewed, and its sign-in service refused to do that{code}"
+                        "{server} needs to renew your sign-in, but its sign-in service refused{code}"
                     ),
                     ": try again later, or sign in again",
                 )
             }
-            None if self.stored => Sentence::new(
-                format!("{server} needs your sign-in renewed, and that could not be done now"),
+            None if self.stored => Parts::new(
+                format!("{server} needs to renew your sign-in, but this is currently not possible"),
                 LATER,
             ),
-            None => Sentence::new(
-                format!("{server} asks for a sign-in, and where to sign in could not be found out"),
+            None => Parts::new(
+                format!(
+                    "{server} requires a sign-in, but its sign-in service could not be determined"
+                ),
                 ": try again later",
             ),
         }
     }
 
-    /// What is wrong with what the server says of its authorization, as the rest of a sentence.
+    /// Describes what is wrong with the server's authorization.
     fn misconfiguration(&self) -> &'static str {
         let discovered = self.evidence.discovered.as_ref();
         match discovered.and_then(|discovered| discovered.problem) {
             Some(DiscoveryProblem::ResourceMismatch) => {
-                "what it publishes about signing in is for another server"
+                "its sign-in metadata is for a different server"
             }
-            Some(DiscoveryProblem::NoAuthorizationServer) => {
-                "it names no sign-in service that can be used"
-            }
+            Some(DiscoveryProblem::NoAuthorizationServer) => "it names no usable sign-in service",
             Some(DiscoveryProblem::IssuerMismatch) => {
-                "the sign-in service that it names says that it is another one"
+                "its sign-in service identifies itself as a different one"
             }
-            Some(DiscoveryProblem::InvalidMetadata) => {
-                "what it publishes about signing in is not valid"
-            }
+            Some(DiscoveryProblem::InvalidMetadata) => "its sign-in metadata is invalid",
             None if self.refresh_meaning() == Some(RefusalMeaning::Misconfigured) => {
-                "its sign-in service does not know it (invalid_target)"
+                "its sign-in service does not recognize it (invalid_target)"
             }
             None if discovered
                 .is_some_and(|found| found.outcome == Some(DiscoveryOutcome::Unusable)) =>
             {
-                "what it publishes about signing in can't be used"
+                "its sign-in metadata can't be used"
             }
-            None => "it no longer says where to sign in",
+            None => "it no longer publishes where to sign in",
         }
     }
 
-    fn unreachable(&self, server: &str) -> Sentence {
+    fn unreachable(&self, server: &str) -> Parts {
         const NETWORK: &str = "; check the network and its URL, and try again";
         let host = self
             .answer
@@ -327,18 +323,18 @@ impl Facts<'_> {
             .and_then(host_of)
             .map_or_else(String::new, |host| format!(" ({})", foreign(host)));
         let (what, todo) = match self.answer.and_then(|answer| answer.io) {
-            Some(IoTrouble::Dns) => ("the address of its host was not found", NETWORK),
+            Some(IoTrouble::Dns) => ("its host name could not be resolved", NETWORK),
             Some(IoTrouble::Tls) => (
-                "no secure (TLS) connection could be made",
+                "the secure (TLS) connection failed",
                 "; check its URL, and that this machine trusts your network's certificates (SSL_CERT_FILE), and try again",
             ),
-            Some(IoTrouble::Closed) => ("it closed the connection without an answer", NETWORK),
-            _ => ("no connection could be made", NETWORK),
+            Some(IoTrouble::Closed) => ("it closed the connection without answering", NETWORK),
+            _ => ("the connection failed", NETWORK),
         };
-        Sentence::new(format!("{server} can't be reached: {what}{host}"), todo)
+        Parts::new(format!("{server} can't be reached: {what}{host}"), todo)
     }
 
-    fn timed_out_sentence(&self, server: &str) -> Sentence {
+    fn timed_out_parts(&self, server: &str) -> Parts {
         let limit = self.evidence.limit_ms.or(self.evidence.elapsed_ms);
         let limit = limit.map_or_else(
             || "in time".to_owned(),
@@ -347,7 +343,7 @@ impl Facts<'_> {
         let (during, todo) = match self.evidence.phase {
             Some(StartPhase::ReadingCredentials) => (
                 ", because reading your sign-in took too long",
-                ": see whether a keyring waits to be unlocked, and try again",
+                ": check whether a keyring is waiting to be unlocked, and try again",
             ),
             phase => {
                 let during = match phase {
@@ -362,13 +358,13 @@ impl Facts<'_> {
                 (during, ": try again, or give it more time")
             }
         };
-        Sentence::new(format!("{server} was not ready {limit}{during}"), todo)
+        Parts::new(format!("{server} was not ready {limit}{during}"), todo)
     }
 
-    fn exited(&self, server: &str) -> Sentence {
+    fn exited(&self, server: &str) -> Parts {
         let process = self.evidence.process.as_ref();
         let how = match process.map(|process| (process.exit, process.signal)) {
-            Some((_, Some(signal))) => format!("was ended by signal {signal}"),
+            Some((_, Some(signal))) => format!("was killed by signal {signal}"),
             Some((Some(code), None)) => format!("exited with {code}"),
             _ => "exited".to_owned(),
         };
@@ -378,20 +374,20 @@ impl Facts<'_> {
             .map(str::trim);
         let happened = format!("{server}: {} {how} before it was ready", self.program());
         match last {
-            Some(line) => Sentence::new(happened, MEND_OR_REPORT).that_says(line),
-            None => Sentence::new(
-                happened + " and did not say why",
-                ": run its command in a terminal to see more, or ask its maker",
+            Some(line) => Parts::new(happened, FIX_OR_REPORT).with_quote(line),
+            None => Parts::new(
+                happened + " and reported no reason",
+                ": run its command in a terminal to see more, or contact its author",
             ),
         }
     }
 
-    fn server_error(&self, server: &str) -> Sentence {
-        const URL_OR_OPERATOR: &str = ": check its URL, or ask its operator";
+    fn server_error(&self, server: &str) -> Parts {
+        const URL_OR_OPERATOR: &str = ": check its URL, or contact its operator";
         let status = self.status().unwrap_or_default();
         match status {
-            429 => Sentence::new(
-                format!("{server} takes no more requests for now (HTTP 429)"),
+            429 => Parts::new(
+                format!("{server} is rate limiting requests (HTTP 429)"),
                 match self.answer.and_then(|answer| text_of(&answer.retry_after)) {
                     // Seconds, or a date (RFC 9110, section 10.2.3).
                     Some(after) => match after.parse::<u32>() {
@@ -401,15 +397,15 @@ impl Facts<'_> {
                     None => Cow::from(": try again later"),
                 },
             ),
-            500.. => Sentence::new(
-                format!("{server} has a problem of its own (HTTP {status})"),
+            500.. => Parts::new(
+                format!("{server} had an internal error (HTTP {status})"),
                 ": try again later",
             ),
-            300..400 => Sentence::new(
-                format!("{server} sends its clients to another URL (HTTP {status})"),
+            300..400 => Parts::new(
+                format!("{server} redirects to another URL (HTTP {status})"),
                 URL_OR_OPERATOR,
             ),
-            404 | 405 | 410 => Sentence::new(
+            404 | 405 | 410 => Parts::new(
                 format!("{server} was not found at its URL (HTTP {status})"),
                 URL_OR_OPERATOR,
             ),
@@ -417,18 +413,18 @@ impl Facts<'_> {
                 let happened = format!("{server} refused the request (HTTP {status})");
                 let protocol = self.evidence.protocol.as_ref();
                 match protocol.and_then(|protocol| text_of(&protocol.error)) {
-                    Some(error) => Sentence::new(
+                    Some(error) => Parts::new(
                         happened,
                         ": check its URL, or report this to its operator: ",
                     )
-                    .that_says(error),
-                    None => Sentence::new(happened, URL_OR_OPERATOR),
+                    .with_quote(error),
+                    None => Parts::new(happened, URL_OR_OPERATOR),
                 }
             }
         }
     }
 
-    fn unsupported_protocol(&self, server: &str) -> Sentence {
+    fn unsupported_protocol(&self, server: &str) -> Parts {
         let protocol = self.evidence.protocol.as_ref();
         let versions: Vec<&str> = protocol
             .and_then(|protocol| protocol.server_versions.as_ref())
@@ -441,13 +437,13 @@ impl Facts<'_> {
             true => String::new(),
             false => format!(" (it offers {})", foreign(&versions.join(", "))),
         };
-        Sentence::new(
-            format!("{server} speaks no version of MCP that this client speaks{versions}"),
+        Parts::new(
+            format!("{server} shares no version of MCP with this client{versions}"),
             ": update the server or this client",
         )
     }
 
-    fn not_mcp(&self, server: &str) -> Sentence {
+    fn not_mcp(&self, server: &str) -> Parts {
         let protocol = self.evidence.protocol.as_ref();
         let beginning = protocol.and_then(|protocol| text_of(&protocol.not_mcp));
         let why = match (self.answer.and_then(|answer| answer.io), beginning) {
@@ -457,29 +453,29 @@ impl Facts<'_> {
             (_, None) => String::new(),
         };
         let todo = match self.evidence.transport {
-            Some(Transport::Stdio) => "; check its `command`, or ask its maker",
+            Some(Transport::Stdio) => "; check its `command`, or contact its author",
             Some(Transport::Http) => "; check its URL",
             None => "; check its URL or `command`",
         };
-        Sentence::new(format!("{server} does not speak MCP{why}"), todo)
+        Parts::new(format!("{server} does not speak MCP{why}"), todo)
     }
 
-    fn other(&self, server: &str) -> Sentence {
+    fn other(&self, server: &str) -> Parts {
         let happened = format!("{server} could not be started");
         let protocol = self.evidence.protocol.as_ref();
         let cause = protocol
             .and_then(|protocol| text_of(&protocol.error))
             .or(text_of(&self.evidence.cause));
         match cause {
-            Some(cause) => Sentence::new(happened, MEND_OR_REPORT).that_says(cause),
-            None => Sentence::new(
-                happened + ", and nothing is known of why",
-                ": report this to its maker",
+            Some(cause) => Parts::new(happened, FIX_OR_REPORT).with_quote(cause),
+            None => Parts::new(
+                happened + " for an unknown reason",
+                ": report this to its author",
             ),
         }
     }
 
-    /// The program, as the subject of a sentence.
+    /// Names the program.
     fn program(&self) -> String {
         let process = self.evidence.process.as_ref();
         match process.and_then(|process| text_of(&process.program)) {
@@ -489,10 +485,10 @@ impl Facts<'_> {
     }
 }
 
-/// Whose turn it is where only what was said can tell.
-const MEND_OR_REPORT: &str = "; mend or report this: ";
+/// The next step if only the quote shows who has to act.
+const FIX_OR_REPORT: &str = "; fix or report this: ";
 
-/// A text of the evidence, where there is more of it than blanks.
+/// Returns a text of the evidence, or `None` if it is blank.
 fn text_of(text: &Option<String>) -> Option<&str> {
     text.as_deref()
         .map(str::trim)
@@ -503,8 +499,8 @@ fn foreign(text: &str) -> String {
     printable(text, FOREIGN_CHARS)
 }
 
-/// Host and port of a URL. That is all a message shows of it: a path may have a key in it, and so may all that evidence should
-/// not have.
+/// Returns the host and port of a URL. A message shows no other part of it, because a path, a user name or a query may contain a
+/// key.
 fn host_of(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#', '\\']).next()?;

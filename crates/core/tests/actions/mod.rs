@@ -1,25 +1,26 @@
-//! What a message tells a person to do.
+//! The next steps that messages recommend.
 
 use mcp_startup_core::Recovery;
 
-/// One of these is in every message with that recovery; where nothing can be done here, whose turn it is.
-pub fn words(recovery: Recovery) -> &'static [&'static str] {
+/// Returns texts of which every message with this recovery contains at least one. For [`Recovery::None`], they name who can fix
+/// the failure.
+pub fn next_steps(recovery: Recovery) -> &'static [&'static str] {
     match recovery {
         Recovery::None => &[
             "report this",
             "ask its operator",
-            "tell its operator",
-            "ask its maker",
+            "contact its operator",
+            "contact its author",
         ],
         Recovery::Retry => &["try again"],
         Recovery::SignIn => &[": sign in"],
         Recovery::Reauthenticate => &[": sign in again"],
         Recovery::GrantScope => &[": sign in again and grant it"],
         Recovery::FixConfiguration => &[
-            ". Mend ",
+            ". Fix ",
             "; install it or correct `command`",
             ": replace ",
-            ": correct its client id or secret",
+            ": correct the client ID or secret",
             "add it to the configuration",
             ": update the server or this client",
             "; check its ",
@@ -28,7 +29,9 @@ pub fn words(recovery: Recovery) -> &'static [&'static str] {
     }
 }
 
-/// Whether a message with that recovery says what to do.
+/// Returns whether a message recommends a next step for this recovery.
 pub fn says_what_to_do(message: &str, recovery: Recovery) -> bool {
-    words(recovery).iter().any(|words| message.contains(words))
+    next_steps(recovery)
+        .iter()
+        .any(|step| message.contains(step))
 }

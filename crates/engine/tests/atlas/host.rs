@@ -1,4 +1,4 @@
-//! A host that makes its requests itself, and has only the header from here: it must fare as a start does.
+//! A host that sends its own requests and uses the engine only for the header. Its result must be the same as that of a start.
 
 use std::path::Path;
 
@@ -11,12 +11,12 @@ use mcp_startup::{Rejected, Startup, StartupFailure, StartupOptions};
 use mcp_startup_lab::{Lab, Scenario, Target, config_toml};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::ran;
+use crate::print_count;
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"host","version":"1"}}}"#;
-/// No start sends more.
+/// No start sends more requests than this.
 const MOST_REQUESTS: usize = 4;
-/// What a 401 can come to.
+/// The verdicts that a 401 can lead to.
 const VERDICTS_OF_401: [&str; 7] = [
     "authorizationMisconfigured",
     "authorizationUnavailable",
@@ -40,18 +40,18 @@ async fn startup_of(lab: &Lab, row: &Scenario) -> (Startup, ServerEntry) {
         store.replace(&key, None, Some(&record)).await.unwrap();
     }
     let mut options = StartupOptions::default();
-    options.stores = Some(CredentialStores::of(std::sync::Arc::new(store)));
+    options.stores = Some(CredentialStores::from_store(std::sync::Arc::new(store)));
     (Startup::new(options).unwrap(), servers.remove(0))
 }
 
-/// What a host comes to that sends `initialize`, and after a 401 once more with another header, as long as there is one.
+/// Sends `initialize` as a host would. After a 401, it repeats the request with another header until there is none left.
 async fn host(
     startup: &Startup,
     server: &ServerEntry,
     url: &str,
 ) -> Result<u16, Box<StartupFailure>> {
     let network = Network::new().unwrap();
-    let client = network.to_servers();
+    let client = network.server_client();
     let mut header = startup.authorization(server, None).await?;
     for _ in 0..MOST_REQUESTS {
         let mut request = client
@@ -70,17 +70,17 @@ async fn host(
         rejected.challenge = challenge.map(|value| value.to_str().unwrap().to_owned());
         header = startup.authorization(server, Some(&rejected)).await?;
     }
-    panic!("{}: it goes on and on", server.name);
+    panic!("{}: too many requests", server.name);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_fares_as_a_start_does() {
+async fn a_host_gets_the_same_result_as_a_start() {
     let lab = Lab::start(0).await.unwrap();
     let verdict_of_401 = |row: &&Scenario| {
         let kind = row.expect.kind.as_deref();
         kind.is_none_or(|kind| VERDICTS_OF_401.contains(&kind))
     };
-    // Redirects, other eras and what comes after the first request are the host's own matter.
+    // The host itself is responsible for redirects, other eras of MCP and later requests.
     let plain = |row: &&Scenario| {
         row.mcp.as_ref().is_some_and(|mcp| {
             mcp.respond.iter().all(|rule| {
@@ -106,15 +106,15 @@ async fn a_host_fares_as_a_start_does() {
     let mut wrong = Vec::new();
     for row in &rows {
         let (startup, server) = startup_of(&lab, row).await;
-        let came_to = host(&startup, &server, &lab.url(&row.name)).await;
-        let got = match &came_to {
+        let result = host(&startup, &server, &lab.url(&row.name)).await;
+        let got = match &result {
             Ok(status) => ("ready".to_owned(), None, Some(*status)),
             Err(failure) => {
                 let kind = serde_json::to_value(failure.kind()).unwrap();
                 ("failed".to_owned(), kind.as_str().map(str::to_owned), None)
             }
         };
-        let wanted = (
+        let expected = (
             row.expect.state.clone(),
             row.expect.kind.clone(),
             (row.expect.state == "ready").then_some(200),
@@ -124,14 +124,14 @@ async fn a_host_fares_as_a_start_does() {
             .iter()
             .filter(|request| request.to == Target::Token);
         let refreshes: Vec<_> = refreshes.map(|request| request.token.clone()).collect();
-        if got != wanted || refreshes != row.expect.refresh_tokens_sent {
+        if got != expected || refreshes != row.expect.refresh_tokens_sent {
             wrong.push(format!(
-                "{} ({})\n  got    {got:?} {refreshes:?}\n  wanted {wanted:?} {:?}",
+                "{} ({})\n  got      {got:?} {refreshes:?}\n  expected {expected:?} {:?}",
                 row.name, row.because, row.expect.refresh_tokens_sent
             ));
         }
     }
-    ran("starts by a host's own requests", rows.len());
+    print_count("starts by a host's own requests", rows.len());
     assert!(rows.len() >= 80, "{} rows", rows.len());
     assert!(
         wrong.is_empty(),

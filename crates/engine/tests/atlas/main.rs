@@ -1,5 +1,5 @@
-//! The atlas: every row of the lab that is reached over HTTP, started by the engine, and by a host with its own requests. What must
-//! come out stands in the row.
+//! The atlas: runs every HTTP scenario of the lab through the engine, and through a host with its own requests. Each scenario
+//! contains the expected result.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,8 +8,8 @@ mod starts;
 
 use std::io::Write;
 
-/// Says how many cases were run, past the capture of the test harness: the count is part of what a run says.
-fn ran(what: &str, count: usize) {
+/// Prints the number of cases. It bypasses the capture of the test harness, because the output of a test run must contain it.
+fn print_count(what: &str, count: usize) {
     let line = format!("atlas: {what} {count} cases\n");
     std::io::stdout().write_all(line.as_bytes()).unwrap();
 }

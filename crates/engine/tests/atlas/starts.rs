@@ -1,4 +1,4 @@
-//! Every row, started by the engine, all at once.
+//! Starts all scenarios with the engine at the same time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,11 +10,11 @@ use mcp_startup::{McpServerStartupState, Startup, StartupEvent, StartupFailure, 
 use mcp_startup_lab::{Lab, Scenario, Target, config_toml};
 use serde_json::Value;
 
-use crate::ran;
+use crate::print_count;
 
 const FILE: &str = ".credentials.json";
 
-/// The user whose servers the rows are, with what is stored for them.
+/// The configuration and the stored records of a user whose servers are these scenarios.
 fn startup_of(
     lab: &Lab,
     rows: &[&Scenario],
@@ -50,15 +50,16 @@ async fn check_all(
     events
 }
 
-/// What is stored for the row, with an expiry that is right told as the expected one: a refresh takes a moment.
-fn stored_of(row: &Scenario, records: &Value, wanted: Option<&Value>) -> Option<Value> {
+/// The stored record of a scenario. An expiry that is at most a minute late is replaced by the expected one, because a refresh takes
+/// time.
+fn stored_of(row: &Scenario, records: &Value, expected: Option<&Value>) -> Option<Value> {
     let url = row
         .stored
         .as_ref()
-        .map(|_| wanted.unwrap()["server_url"].as_str().unwrap())?;
+        .map(|_| expected.unwrap()["server_url"].as_str().unwrap())?;
     let mut stored = records[CredentialKey::new(&row.name, url).as_str()].clone();
     let expiry = |record: &Value| record["expires_at"].as_i64();
-    if let (Some(got), Some(expected)) = (expiry(&stored), wanted.and_then(expiry))
+    if let (Some(got), Some(expected)) = (expiry(&stored), expected.and_then(expiry))
         && row.expect.stored.is_some()
         && (0..60_000).contains(&(got - expected))
     {
@@ -67,7 +68,7 @@ fn stored_of(row: &Scenario, records: &Value, wanted: Option<&Value>) -> Option<
     Some(stored)
 }
 
-fn said(failure: &StartupFailure) -> (String, String, Option<String>) {
+fn verdict_of(failure: &StartupFailure) -> (String, String, Option<String>) {
     let text = |value: serde_json::Value| value.as_str().unwrap().to_owned();
     (
         text(serde_json::to_value(failure.kind()).unwrap()),
@@ -77,7 +78,7 @@ fn said(failure: &StartupFailure) -> (String, String, Option<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_row_comes_to_what_it_says() {
+async fn every_scenario_has_its_expected_result() {
     let lab = Lab::start(0).await.unwrap();
     let home = tempfile::tempdir().unwrap();
     let now_ms = now_ms();
@@ -107,17 +108,17 @@ async fn every_row_comes_to_what_it_says() {
             .iter()
             .any(|request| request.to == Target::Discovery);
         let expect = &row.expect;
-        let wanted_record = row.expected_record(&lab.base_url(), now_ms);
-        let got = Got {
+        let expected_record = row.expected_record(&lab.base_url(), now_ms);
+        let got = Observed {
             state: last.notification.status().to_string(),
-            verdict: last.failure.as_ref().map(said),
+            verdict: last.failure.as_ref().map(verdict_of),
             reason: last.notification.failure_reason().map(ToString::to_string),
             tokens_sent: lab.tokens_sent(&row.name),
             refresh_tokens_sent: refreshes.map(|request| request.token.clone()).collect(),
             discovers,
-            stored: stored_of(row, &records, wanted_record.as_ref()),
+            stored: stored_of(row, &records, expected_record.as_ref()),
         };
-        let wanted = Got {
+        let expected = Observed {
             state: expect.state.clone(),
             verdict: expect.kind.clone().map(|kind| {
                 let recovery = expect.recovery.clone().unwrap_or_else(|| "none".to_owned());
@@ -130,13 +131,13 @@ async fn every_row_comes_to_what_it_says() {
                 .unwrap_or_else(|| got.tokens_sent.clone()),
             refresh_tokens_sent: expect.refresh_tokens_sent.clone(),
             discovers: expect.discovers.unwrap_or(discovers),
-            stored: wanted_record,
+            stored: expected_record,
         };
-        if got != wanted {
+        if got != expected {
             let evidence = last.failure.as_ref().map(|failure| failure.evidence());
             let evidence = serde_json::to_string(&evidence).unwrap();
             wrong.push(format!(
-                "{} ({})\n  got    {got:?}\n  wanted {wanted:?}\n  {evidence}",
+                "{} ({})\n  got      {got:?}\n  expected {expected:?}\n  {evidence}",
                 row.name, row.because
             ));
         }
@@ -145,7 +146,7 @@ async fn every_row_comes_to_what_it_says() {
             assert!(message.contains(&row.name), "{message}");
         }
     }
-    ran("starts over HTTP", rows.len());
+    print_count("starts over HTTP", rows.len());
     assert!(
         wrong.is_empty(),
         "{} of {} rows:\n{}",
@@ -155,9 +156,9 @@ async fn every_row_comes_to_what_it_says() {
     );
 }
 
-/// What a start came to: all that a row speaks of.
+/// The result of a start, with everything that a scenario can specify.
 #[derive(Debug, PartialEq)]
-struct Got {
+struct Observed {
     state: String,
     verdict: Option<(String, String, Option<String>)>,
     reason: Option<String>,

@@ -1,4 +1,4 @@
-//! Start every server, and hear what each start came to.
+//! Starts every server and collects one line for each result.
 
 // guide: check
 use std::error::Error;
@@ -17,7 +17,7 @@ async fn check(path: &Path) -> Result<Vec<String>, Box<dyn Error>> {
         let name = event.notification.name();
         match (event.notification.status(), &event.failure) {
             (McpServerStartupState::Ready, _) => lines.push(format!("{name} is ready")),
-            // A sentence for a person, with the name of the server in it.
+            // A message for the user. It contains the name of the server.
             (_, Some(failure)) => lines.push(failure.message().to_owned()),
             _ => {}
         }
@@ -27,7 +27,7 @@ async fn check(path: &Path) -> Result<Vec<String>, Box<dyn Error>> {
 // guide end
 
 #[tokio::test]
-async fn each_start_comes_to_something() {
+async fn each_server_has_one_result() {
     let lab = mcp_startup_lab::Lab::start(0).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");

@@ -1,5 +1,5 @@
-//! The code of `docs/guide.md`, run against the lab. What stands between `guide:` and `guide end` is what the page shows; `cargo
-//! xtask generate` takes it there.
+//! The code of `docs/guide.md`, run against the lab. `cargo xtask generate` copies the lines between `guide:` and `guide end` into
+//! that page.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,19 +19,19 @@ use mcp_startup::config::{ServerConfig, ServerEntry};
 use mcp_startup::{Startup, StartupOptions};
 use mcp_startup_lab::Lab;
 
-/// A server of the lab, as a configuration would have it.
+/// The entry of a lab server, as a configuration would contain it.
 fn server(lab: &Lab, name: &str) -> ServerEntry {
     ServerConfig::http(name, &lab.url(name)).unwrap().into()
 }
 
-/// A host with this store.
+/// The `Startup` of a host that uses this store.
 fn host(store: &MemoryStore) -> Startup {
     let mut options = StartupOptions::default();
-    options.stores = Some(CredentialStores::of(Arc::new(store.clone())));
+    options.stores = Some(CredentialStores::from_store(Arc::new(store.clone())));
     Startup::new(options).unwrap()
 }
 
-/// Stores what the lab's row says is stored for its client.
+/// Saves the record that the lab's scenario specifies for its client.
 async fn store_for(store: &MemoryStore, lab: &Lab, name: &str) {
     let row = lab.scenarios().iter().find(|row| row.name == name).unwrap();
     let record = row.stored_record(&lab.base_url(), now_ms()).unwrap();

@@ -1,4 +1,4 @@
-//! A host that talks to its servers with another SDK, and has only the authorization from here.
+//! A host that sends requests with another SDK and uses mcp-startup only to authorize them.
 
 use mcp_startup::StartupFailureKind;
 use mcp_startup::auth::MemoryStore;
@@ -14,7 +14,8 @@ use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use secrecy::{ExposeSecret, SecretString};
 
-/// A request of the host's own, authorized by mcp-startup. The outer error is the verdict, where nothing is left to send.
+/// Posts a message to the server and authorizes it with mcp-startup. The outer error is the verdict if no credential is left to
+/// send.
 async fn post(
     startup: &Startup,
     server: &ServerEntry,
@@ -31,13 +32,13 @@ async fn post(
         };
         let response = match request.body(message.to_owned()).send().await {
             Ok(response) if response.status() == StatusCode::UNAUTHORIZED => response,
-            answered => return Ok(answered),
+            result => return Ok(result),
         };
         let sent = authorization.as_ref().map(SecretString::expose_secret);
         let mut rejected = Rejected::new(sent);
         let challenge = response.headers().get(WWW_AUTHENTICATE);
         rejected.challenge = challenge.and_then(|value| Some(value.to_str().ok()?.to_owned()));
-        // Refreshes what may be refreshed, once, under the lock that every other process takes too.
+        // Refreshes the token if possible. Processes that share the token refresh it only once.
         authorization = startup.authorization(server, Some(&rejected)).await?;
     }
 }
@@ -46,7 +47,7 @@ async fn post(
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 #[tokio::test]
-async fn a_host_sends_what_it_is_given() {
+async fn a_host_sends_the_header_it_receives() {
     let lab = Lab::start(0).await.unwrap();
     let store = MemoryStore::default();
     store_for(&store, &lab, "revoked-refreshes").await;
@@ -57,7 +58,7 @@ async fn a_host_sends_what_it_is_given() {
         post(
             &startup,
             &server,
-            network.to_servers(),
+            network.server_client(),
             &lab.url(name),
             PING,
         )

@@ -1,4 +1,4 @@
-//! A store of the host's own.
+//! A credential store that a host implements.
 
 use mcp_startup::auth::CredentialStores;
 
@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_startup::CredentialStoreTrouble;
 use mcp_startup::auth::{
-    CredentialKey, CredentialRecord, CredentialStore, RecordLock, Replaced, StoreError, StoreFuture,
+    CredentialKey, CredentialRecord, CredentialStore, RecordLock, ReplaceOutcome, StoreError,
+    StoreFuture,
 };
 use secrecy::{ExposeSecret, SecretString};
 
-/// Records in the vault of an app that runs once: here a map stands for it.
+/// Stores records in the vault of an app that runs as a single process. In this example, the vault is a map.
 #[derive(Debug, Default)]
 struct VaultStore {
     vault: Mutex<HashMap<String, SecretString>>,
@@ -30,7 +31,7 @@ impl VaultStore {
     }
 }
 
-/// What is there and can't be read is an error, and never "nothing stored".
+/// A record that can't be read is an error. It must never look like a missing record.
 fn read(json: Option<&SecretString>) -> Result<Option<CredentialRecord>, StoreError> {
     let corrupt = |error| {
         let trouble = CredentialStoreTrouble::Corrupt;
@@ -54,19 +55,19 @@ impl CredentialStore for VaultStore {
         key: &'a CredentialKey,
         expected: Option<&'a CredentialRecord>,
         new: Option<&'a CredentialRecord>,
-    ) -> StoreFuture<'a, Replaced> {
+    ) -> StoreFuture<'a, ReplaceOutcome> {
         Box::pin(async move {
-            // One step: nobody can store anything between the comparison and the write.
+            // Compare and write in one step, so that no other task can store a record in between.
             let mut vault = self.vault();
             let stored = read(vault.get(key.as_str()))?;
             if stored.as_ref() != expected {
-                return Ok(Replaced::Conflict(stored));
+                return Ok(ReplaceOutcome::Conflict(stored));
             }
             match new {
                 Some(new) => vault.insert(key.as_str().to_owned(), new.to_json()),
                 None => vault.remove(key.as_str()),
             };
-            Ok(Replaced::Stored)
+            Ok(ReplaceOutcome::Stored)
         })
     }
 
@@ -88,10 +89,12 @@ mcp_startup_auth::conformance!(vault, (VaultStore::default(), ()));
 // guide end
 
 #[tokio::test]
-async fn a_host_has_its_own_store() {
+async fn a_host_uses_its_own_store() {
     // guide: own-store-set
     let mut options = mcp_startup::StartupOptions::default();
-    options.stores = Some(CredentialStores::of(Arc::new(VaultStore::default())));
+    options.stores = Some(CredentialStores::from_store(
+        Arc::new(VaultStore::default()),
+    ));
     let startup = mcp_startup::Startup::new(options).unwrap();
     // guide end
     let lab = mcp_startup_lab::Lab::start(0).await.unwrap();

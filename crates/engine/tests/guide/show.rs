@@ -1,4 +1,4 @@
-//! What a host shows of the starts, and when it asks its user.
+//! Shows the state of the servers, and prompts the user for a sign-in.
 
 use futures::StreamExt;
 use mcp_startup::auth::MemoryStore;
@@ -9,7 +9,7 @@ use crate::{host, server, store_for};
 // guide: button
 use mcp_startup::{Recovery, StartupFailure};
 
-/// The button beside the message of a server that did not start.
+/// The label of the button next to the message of a failed server.
 fn button(failure: &StartupFailure) -> Option<&'static str> {
     match failure.recovery() {
         Recovery::SignIn => Some("Sign in"),
@@ -25,19 +25,23 @@ fn button(failure: &StartupFailure) -> Option<&'static str> {
 // guide: tracker
 use mcp_startup::{McpServerStatusUpdatedNotification, StartupTracker};
 
-/// Takes what was said of a server. Returns what to ask the user, now.
-fn hear(tracker: &mut StartupTracker, said: &McpServerStatusUpdatedNotification) -> Option<String> {
-    let update = tracker.apply(said);
+/// Applies a notification. Returns the question to show the user now, if there is one.
+fn apply(
+    tracker: &mut StartupTracker,
+    notification: &McpServerStatusUpdatedNotification,
+) -> Option<String> {
+    let update = tracker.apply(notification);
     if update.changed {
-        // Draw `tracker.servers()` again: the latest state of each, in the order in which they came.
+        // Redraw `tracker.servers()`: the latest state of each server, in the order of their first notifications.
     }
-    let question = || format!("{} needs you to sign in again. Reconnect?", said.name());
+    let name = notification.name();
+    let question = || format!("{name} needs you to sign in again. Reconnect?");
     update.prompt.then(question)
 }
 // guide end
 
 #[tokio::test]
-async fn the_user_is_asked_once() {
+async fn the_user_is_prompted_once() {
     let lab = Lab::start(0).await.unwrap();
     let store = MemoryStore::default();
     let names = ["ready", "first-sign-in", "expired-no-refresh", "server-500"];
@@ -45,11 +49,11 @@ async fn the_user_is_asked_once() {
     let startup = host(&store);
     let mut tracker = StartupTracker::default();
     let (mut questions, mut buttons) = (Vec::new(), Vec::new());
-    // Twice, as two threads of the host or two tries would do it.
+    // Check twice, as two threads of the host or a retry would do.
     for _ in 0..2 {
         let mut check = startup.check(names.map(|name| server(&lab, name)).into());
         while let Some(event) = check.next().await {
-            questions.extend(hear(&mut tracker, &event.notification));
+            questions.extend(apply(&mut tracker, &event.notification));
             let name = event.notification.name().to_owned();
             buttons.extend(event.failure.map(|failure| (name, button(&failure))));
         }

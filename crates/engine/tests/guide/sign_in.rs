@@ -1,4 +1,4 @@
-//! Signing in by a redirect of the host's own, and signing out.
+//! Signs in with the redirect URI of a host, and signs out.
 
 use mcp_startup::auth::MemoryStore;
 use mcp_startup::auth::network::Network;
@@ -15,49 +15,53 @@ use mcp_startup::config::ServerEntry;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-/// The sign-ins that wait for their user, by their `state`. They hold secrets: a host that may be ended meanwhile keeps them
-/// where it keeps such, and not in memory.
-type Waiting = HashMap<String, SecretString>;
+/// The pending sign-ins, by their `state`. They contain secrets. If your app may be terminated before the user returns, save them
+/// where you save other secrets, instead of in memory.
+type PendingSignIns = HashMap<String, SecretString>;
 
-/// The user has pressed the button: gives the URL to open in their browser.
+/// Call this when the user presses the button. Returns the URL to open in the browser.
 async fn begin(
     startup: &Startup,
     server: &ServerEntry,
-    waiting: &mut Waiting,
+    pending: &mut PendingSignIns,
 ) -> Result<String, SignInError> {
     let redirect_uri = "com.example.host:/signed-in";
     let begun = startup.begin_sign_in(server, redirect_uri).await?;
-    waiting.insert(begun.pending.state().to_owned(), begun.pending.to_json());
+    pending.insert(begun.pending.state().to_owned(), begun.pending.to_json());
     Ok(begun.authorization_url)
 }
 
-/// The system has handed the app a URL that begins with its redirect URI.
-async fn came_back(startup: &Startup, waiting: &mut Waiting, url: &str) -> Result<(), SignInError> {
+/// Call this when the system opens your app with a URL that begins with the redirect URI.
+async fn finish(
+    startup: &Startup,
+    pending: &mut PendingSignIns,
+    url: &str,
+) -> Result<(), SignInError> {
     let parsed = Url::parse(url).ok();
     let state = parsed.as_ref().and_then(|url| {
         let mut pairs = url.query_pairs();
         pairs.find_map(|(name, value)| (name == "state").then(|| value.into_owned()))
     });
-    let Some((state, pending)) = state.and_then(|state| waiting.remove_entry(&state)) else {
-        // Anybody can open such a URL: it is nobody's.
+    let Some((state, json)) = state.and_then(|state| pending.remove_entry(&state)) else {
+        // Any app or web page can open such a URL. It belongs to no pending sign-in, so ignore it.
         return Ok(());
     };
-    let finished = match PendingSignIn::parse(pending.expose_secret()) {
-        Ok(pending) => startup.finish_sign_in(&pending, url).await,
+    let finished = match PendingSignIn::parse(json.expose_secret()) {
+        Ok(sign_in) => startup.finish_sign_in(&sign_in, url).await,
         Err(error) => Err(error),
     };
     if let Err(error) = &finished
         && error.kind() == SignInFailureKind::InvalidCallback
     {
-        // The right answer may still come.
-        waiting.insert(state, pending);
+        // Keep the sign-in pending: the right redirect may still arrive.
+        pending.insert(state, json);
     }
     finished
 }
 // guide end
 
 // guide: account
-/// A line for the account page of a server. Nothing is sent.
+/// The line for a server on the account page. It sends no request.
 async fn account(startup: &Startup, server: &ServerEntry) -> String {
     let status = startup.auth_status(server, false).await;
     match (status.store_error, status.worth) {
@@ -77,24 +81,29 @@ async fn a_user_signs_in_and_out() {
     let lab = Lab::start(0).await.unwrap();
     let startup = host(&MemoryStore::default());
     let server = server(&lab, "first-sign-in");
-    let mut waiting = Waiting::new();
+    let mut pending = PendingSignIns::new();
     assert_eq!(account(&startup, &server).await, "not signed in");
 
-    let url = begin(&startup, &server, &mut waiting).await.unwrap();
-    // The lab's user consents at once, and is sent back.
+    let url = begin(&startup, &server, &mut pending).await.unwrap();
+    // The lab's authorization server grants access immediately and redirects the browser.
     let browser = Network::new().unwrap();
-    let answer = browser.to_servers().get(url).send().await.unwrap();
-    let back = answer.headers()["location"].to_str().unwrap().to_owned();
-    assert!(back.starts_with("com.example.host:/signed-in?"), "{back}");
+    let answer = browser.server_client().get(url).send().await.unwrap();
+    let callback = answer.headers()["location"].to_str().unwrap().to_owned();
+    assert!(
+        callback.starts_with("com.example.host:/signed-in?"),
+        "{callback}"
+    );
 
-    let strange = "com.example.host:/signed-in?code=stolen&state=guessed";
-    came_back(&startup, &mut waiting, strange).await.unwrap();
+    let forged = "com.example.host:/signed-in?code=stolen&state=guessed";
+    finish(&startup, &mut pending, forged).await.unwrap();
     assert_eq!(account(&startup, &server).await, "not signed in");
-    let other = back.replace("code=", "cod=");
-    let error = came_back(&startup, &mut waiting, &other).await.unwrap_err();
+    let incomplete = callback.replace("code=", "cod=");
+    let error = finish(&startup, &mut pending, &incomplete)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), SignInFailureKind::InvalidCallback);
-    came_back(&startup, &mut waiting, &back).await.unwrap();
-    assert!(waiting.is_empty());
+    finish(&startup, &mut pending, &callback).await.unwrap();
+    assert!(pending.is_empty());
     assert_eq!(account(&startup, &server).await, "signed in, for mcp:tools");
 
     let signed_out = startup.sign_out(&server).await.unwrap();

@@ -1,4 +1,4 @@
-//! Servers that are started again while the host runs.
+//! Restarts failed servers while the host runs.
 
 use futures::StreamExt;
 use mcp_startup::auth::MemoryStore;
@@ -11,20 +11,20 @@ use crate::{host, server, store_for};
 // guide: watch
 use mcp_startup::{LiveServer, StartupEvent, Watch};
 
-/// Hears of each start until the watch is cancelled, and keeps the servers that are ready.
-async fn run(mut watch: Watch, mut told: impl FnMut(StartupEvent)) -> Vec<LiveServer> {
+/// Passes each event to `on_event` until the watch is cancelled. Returns the live servers.
+async fn run(mut watch: Watch, mut on_event: impl FnMut(StartupEvent)) -> Vec<LiveServer> {
     let mut servers = Vec::new();
     while let Some((event, live)) = watch.next().await {
-        // A server that is ready is the host's from here on: its tools are called by `live.peer()`.
+        // The live server belongs to your app now. To call its tools, use `live.peer()`.
         servers.extend(live);
-        told(event);
+        on_event(event);
     }
     servers
 }
 // guide end
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_recovers_by_itself() {
+async fn a_server_restarts_after_a_sign_in_elsewhere() {
     let lab = Lab::start(0).await.unwrap();
     let store = MemoryStore::default();
     let name = "expired-no-refresh";
@@ -37,10 +37,10 @@ async fn a_server_recovers_by_itself() {
     let servers = vec![server(&lab, name)];
     // guide: watch-begin
     let watch = startup.watch(servers);
-    // For the buttons: `handle.retry("linear")` is what "Try again" does, `handle.cancel()` ends it all.
+    // "Try again" calls `handle.retry("linear")`. To end the watch, call `handle.cancel()`.
     let handle = watch.handle();
     // guide end
-    let told = |event: StartupEvent| {
+    let on_event = |event: StartupEvent| {
         let status = event.notification.status().clone();
         prompts += u32::from(tracker.apply(&event.notification).prompt);
         match status {
@@ -52,7 +52,7 @@ async fn a_server_recovers_by_itself() {
         }
         states.push(status.to_string());
     };
-    // Another process of the same user, which signs in.
+    // The user signs in from another process.
     let other = host(&store);
     let entry = server(&lab, name);
     let sign_in = async {
@@ -60,12 +60,15 @@ async fn a_server_recovers_by_itself() {
         let redirect_uri = "http://127.0.0.1:1/callback";
         let begun = other.begin_sign_in(&entry, redirect_uri).await.unwrap();
         let browser = Network::new().unwrap();
-        let answer = browser.to_servers().get(begun.authorization_url);
+        let answer = browser.server_client().get(begun.authorization_url);
         let answer = answer.send().await.unwrap();
-        let back = answer.headers()["location"].to_str().unwrap();
-        other.finish_sign_in(&begun.pending, back).await.unwrap();
+        let callback = answer.headers()["location"].to_str().unwrap();
+        other
+            .finish_sign_in(&begun.pending, callback)
+            .await
+            .unwrap();
     };
-    let (servers, ()) = tokio::join!(run(watch, told), sign_in);
+    let (servers, ()) = tokio::join!(run(watch, on_event), sign_in);
     assert_eq!(states, ["starting", "failed", "starting", "ready"]);
     assert_eq!(prompts, 1);
     for server in servers {

@@ -1,37 +1,37 @@
-//! What the user comes back with, and what was kept of the sign-in meanwhile.
+//! Callback URLs and pending sign-ins: the valid ones, and those that are refused.
 
 use mcp_startup::auth::{PendingSignIn, SignInFailureKind as Kind};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::secrets::{logged, secrets_of, told_by};
-use crate::{REDIRECT_URI, User, kind, lab_of, ran, row};
+use crate::secrets::{check_debug, check_log, secrets_of};
+use crate::{REDIRECT_URI, User, kind, lab_of, report_count, row};
 
 const NAME: &str = "server";
 const STORED: &str = r#"{ "issuer": "{issuer}", "clientId": "client-0", "accessToken": "expired-token", "expiresInSeconds": -3600,
     "refreshToken": "old-refresh", "scopes": ["mcp:tools"] }"#;
 
-/// A row with a stored sign-in, so that it shows where anything of it changes.
+/// A row with a stored sign-in, so that any change to it is noticed.
 fn rows() -> Vec<Value> {
     let stored: Value = serde_json::from_str(STORED).unwrap();
     vec![row(NAME, &json!({ "stored": stored }))]
 }
 
 #[tokio::test]
-async fn an_answer_that_is_none_changes_nothing_and_the_right_one_still_finishes() {
+async fn an_invalid_callback_changes_nothing_and_the_valid_one_still_finishes() {
     let lab = lab_of(rows()).await;
     let user = User::new(&lab, NAME);
     let before = user.file();
     let (begun, callback) = user.sign_in().await;
     let state = begun.pending.state().to_owned();
     let secrets = secrets_of(&begun.pending);
-    let (_, of_another) = user.sign_in().await;
+    let (_, other_callback) = user.sign_in().await;
     let changed = |from: &str, to: &str| {
         assert!(callback.contains(from), "{callback}");
         callback.replace(from, to)
     };
     let cases = [
-        // Another place (RFC 6749, section 3.1.2.3).
+        // Another URI (RFC 6749, section 3.1.2.3).
         changed("/callback", "/other"),
         changed("/callback", "/callback/"),
         changed("/callback", "/callback/more"),
@@ -45,7 +45,7 @@ async fn an_answer_that_is_none_changes_nothing_and_the_right_one_still_finishes
             "http://127.0.0.1:8123",
             "http://127.0.0.1:8123@attacker.example",
         ),
-        // Another state (section 10.12).
+        // Another `state` (section 10.12).
         changed(&state, "another"),
         changed(&state, ""),
         changed(
@@ -53,15 +53,15 @@ async fn an_answer_that_is_none_changes_nothing_and_the_right_one_still_finishes
             &state.to_lowercase().replace(|c: char| c.is_numeric(), "x"),
         ),
         changed("state=", "State="),
-        of_another,
-        // Each is there once (section 3.1).
+        other_callback,
+        // Repeated parameters (section 3.1).
         format!("{callback}&state={state}"),
         format!("{callback}&code=another"),
         format!("{callback}&iss=https://a.example"),
         format!("{callback}&iss=https://a.example&iss=https://b.example"),
-        // No code.
+        // A missing code.
         changed("code=", "codes="),
-        // Not even a URL.
+        // Text that is not a URL.
         String::new(),
         "fresh-code-1".to_owned(),
         callback.split_once('?').unwrap().1.to_owned(),
@@ -81,13 +81,13 @@ async fn an_answer_that_is_none_changes_nothing_and_the_right_one_still_finishes
             .await
             .unwrap_err();
         assert_eq!(error.kind(), Kind::InvalidCallback, "{case}");
-        told_by(&error, &secrets).unwrap();
+        check_debug(&error, &secrets).unwrap();
         assert!(!error.message().contains(char::is_control), "{error}");
     }
     assert_eq!(user.file(), before);
     assert_eq!(user.requests_at("token").len(), 0, "no code was sent");
 
-    // As it is pasted.
+    // A pasted URL, with white space.
     let pasted = format!(" \t{callback}\r\n");
     begun.pending.check(&pasted).unwrap();
     user.startup
@@ -95,35 +95,35 @@ async fn an_answer_that_is_none_changes_nothing_and_the_right_one_still_finishes
         .await
         .unwrap();
     assert_ne!(user.file(), before);
-    logged(&secrets).unwrap();
-    ran("callbacks", cases.len());
+    check_log(&secrets).unwrap();
+    report_count("callbacks", cases.len());
 }
 
-/// Any of many answers at once may be the right one.
+/// Several callbacks are finished at the same time, and only one of them is correct.
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_answers_that_come_at_the_same_time_do_not_use_it_up() {
+async fn simultaneous_invalid_callbacks_do_not_use_up_the_sign_in() {
     let lab = lab_of(rows()).await;
     let user = User::new(&lab, NAME);
     for _ in 0..20 {
         let (begun, callback) = user.sign_in().await;
         let finishing = (0..8).map(|number| {
             let (startup, pending) = (user.startup.clone(), begun.pending.clone());
-            let answer = match number {
+            let callback_url = match number {
                 4 => callback.clone(),
                 _ => callback.replace("state=", "state=x"),
             };
-            tokio::spawn(async move { startup.finish_sign_in(&pending, &answer).await })
+            tokio::spawn(async move { startup.finish_sign_in(&pending, &callback_url).await })
         });
         let finished = futures::future::join_all(finishing).await;
-        let good = finished
+        let successful = finished
             .into_iter()
             .filter(|finished| finished.as_ref().unwrap().is_ok());
-        assert_eq!(good.count(), 1);
+        assert_eq!(successful.count(), 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sign_in_is_finished_once() {
+async fn a_sign_in_is_single_use() {
     let lab = lab_of(rows()).await;
     let user = User::new(&lab, NAME);
     let (begun, callback) = user.sign_in().await;
@@ -140,7 +140,7 @@ async fn a_sign_in_is_finished_once() {
     assert_eq!(again.unwrap_err().kind(), Kind::Used);
     assert_eq!(user.requests_at("token").len(), 1);
 
-    // Another process can't know that. The authorization server does (RFC 6749, section 4.1.2).
+    // Another process cannot detect that. The authorization server can (RFC 6749, section 4.1.2).
     let elsewhere = user
         .next_startup()
         .finish_sign_in(&begun.pending, &callback)
@@ -150,21 +150,21 @@ async fn a_sign_in_is_finished_once() {
 }
 
 #[tokio::test]
-async fn what_is_kept_of_it_finishes_it_in_another_process() {
+async fn a_stored_pending_sign_in_finishes_in_another_process() {
     let lab = lab_of(rows()).await;
     let user = User::new(&lab, NAME);
     let (begun, callback) = user.sign_in().await;
-    let kept = begun.pending.to_json();
+    let stored = begun.pending.to_json();
     drop(begun);
 
-    let pending = PendingSignIn::parse(kept.expose_secret()).unwrap();
+    let pending = PendingSignIn::parse(stored.expose_secret()).unwrap();
     assert_eq!(pending.server_name(), NAME);
     assert_eq!(pending.server_url(), lab.url(NAME));
     assert_eq!(pending.redirect_uri(), REDIRECT_URI);
     assert!(callback.contains(pending.state()));
     let again = pending.to_json();
     let read = |json: &str| serde_json::from_str::<Value>(json).unwrap();
-    assert_eq!(read(again.expose_secret()), read(kept.expose_secret()));
+    assert_eq!(read(again.expose_secret()), read(stored.expose_secret()));
     user.next_startup()
         .finish_sign_in(&pending, &callback)
         .await
@@ -174,20 +174,23 @@ async fn what_is_kept_of_it_finishes_it_in_another_process() {
 }
 
 #[tokio::test]
-async fn a_sign_in_that_was_begun_too_long_ago_is_not_finished() {
+async fn an_expired_sign_in_cannot_be_finished() {
     let lab = lab_of(rows()).await;
     let user = User::new(&lab, NAME);
     let before = user.file();
     let (begun, callback) = user.sign_in().await;
-    let mut kept: Value = serde_json::from_str(begun.pending.to_json().expose_secret()).unwrap();
-    let in_time = begun.pending.expires_at_ms() - crate::now_ms();
-    assert!((14 * 60_000..=15 * 60_000).contains(&in_time), "{in_time}");
-    kept["expiresAtMs"] = json!(crate::now_ms() - 1);
-    let old = PendingSignIn::parse(&kept.to_string()).unwrap();
+    let mut stored: Value = serde_json::from_str(begun.pending.to_json().expose_secret()).unwrap();
+    let remaining_ms = begun.pending.expires_at_ms() - crate::now_ms();
+    assert!(
+        (14 * 60_000..=15 * 60_000).contains(&remaining_ms),
+        "{remaining_ms}"
+    );
+    stored["expiresAtMs"] = json!(crate::now_ms() - 1);
+    let expired = PendingSignIn::parse(&stored.to_string()).unwrap();
     for _ in 0..2 {
         let error = user
             .startup
-            .finish_sign_in(&old, &callback)
+            .finish_sign_in(&expired, &callback)
             .await
             .unwrap_err();
         assert_eq!(error.kind(), Kind::Expired);
@@ -197,12 +200,12 @@ async fn a_sign_in_that_was_begun_too_long_ago_is_not_finished() {
 }
 
 #[tokio::test]
-async fn what_is_no_sign_in_is_refused_without_being_quoted() {
+async fn an_invalid_pending_sign_in_is_refused_and_not_quoted() {
     let lab = lab_of(rows()).await;
     let user = User::new(&lab, NAME);
     let (begun, callback) = user.sign_in().await;
-    let kept = begun.pending.to_json();
-    let kept = kept.expose_secret();
+    let stored = begun.pending.to_json();
+    let stored = stored.expose_secret();
     let mut cases: Vec<String> = [
         "",
         "{}",
@@ -214,8 +217,8 @@ async fn what_is_no_sign_in_is_refused_without_being_quoted() {
     ]
     .map(str::to_owned)
     .into();
-    cases.push(kept[..kept.len() / 2].to_owned());
-    let fields: Value = serde_json::from_str(kept).unwrap();
+    cases.push(stored[..stored.len() / 2].to_owned());
+    let fields: Value = serde_json::from_str(stored).unwrap();
     for field in fields.as_object().unwrap().keys() {
         let mut without = fields.clone();
         without.as_object_mut().unwrap().remove(field);
@@ -229,14 +232,14 @@ async fn what_is_no_sign_in_is_refused_without_being_quoted() {
         let error = PendingSignIn::parse(case).unwrap_err();
         assert_eq!(error.kind(), Kind::InvalidPending, "{case}");
         assert!(!format!("{error:?}").contains("canary"), "{error}");
-        told_by(&error, &secrets).unwrap();
+        check_debug(&error, &secrets).unwrap();
     }
-    ran("damaged sign-ins", cases.len());
+    report_count("damaged sign-ins", cases.len());
 
-    // It can be read, and is of no use.
-    let mut elsewhere = fields.clone();
-    elsewhere["serverUrl"] = json!("nowhere");
-    let elsewhere = PendingSignIn::parse(&elsewhere.to_string()).unwrap();
-    let error = user.startup.finish_sign_in(&elsewhere, &callback).await;
+    // A pending sign-in that can be parsed, but not used.
+    let mut unusable = fields.clone();
+    unusable["serverUrl"] = json!("nowhere");
+    let unusable = PendingSignIn::parse(&unusable.to_string()).unwrap();
+    let error = user.startup.finish_sign_in(&unusable, &callback).await;
     assert_eq!(kind(&error.unwrap_err()), "invalidPending");
 }

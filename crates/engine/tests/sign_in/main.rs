@@ -1,7 +1,9 @@
-//! Signing in and out, and how a client is authorized: at the lab, whose authorization servers sign a user in at once.
+//! Sign-in, sign-out and authorization status, tested with the lab, whose authorization servers sign a user in
+//! immediately.
 //!
-//! What can be said as data stands in `sign_in.json`, `sign_out.json` and `auth_status.json`: the lab's row, what the client has, and
-//! what must come out, with the rule that it follows from. Expected values are written by hand.
+//! The tables `sign_in.json`, `sign_out.json` and `auth_status.json` have the cases: the row of the lab, the
+//! configuration and credentials of the client, the expected result, and the rule that it follows from. Expected values
+//! are written by hand.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,8 +21,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use mcp_startup::auth::network::Network;
 use mcp_startup::auth::{
-    CredentialKey, CredentialStores, SignInBegun, SignInError, SignInFailureKind, StoreSelection,
-    now_ms,
+    CredentialKey, CredentialStores, SignInBegun, SignInError, StoreSelection, now_ms,
 };
 use mcp_startup::config::{ServerConfig, ServerEntry};
 use mcp_startup::{McpServerStartupState, Startup, StartupOptions};
@@ -32,8 +33,8 @@ use serde_json::{Map, Value, json};
 const REDIRECT_URI: &str = "http://127.0.0.1:8123/callback";
 const FILE: &str = ".credentials.json";
 
-/// Says how many cases were run, past the capture of the test harness: the count is part of what a run says.
-fn ran(what: &str, count: usize) {
+/// Prints the number of cases. The test harness does not capture this line, so it appears in every run.
+fn report_count(what: &str, count: usize) {
     let line = format!("sign_in: {what} {count} cases\n");
     std::io::stdout().write_all(line.as_bytes()).unwrap();
 }
@@ -44,9 +45,9 @@ fn ran(what: &str, count: usize) {
 struct Case<E> {
     name: String,
     about: String,
-    /// The rule, or the section of a standard, by which that must come out which is expected.
+    /// The rule or the section of a standard that the expected result follows from.
     because: String,
-    /// What of the lab's row is not usual.
+    /// The fields of the lab's row that differ from the default.
     #[serde(default)]
     server: Value,
     #[serde(default)]
@@ -54,7 +55,7 @@ struct Case<E> {
     expect: E,
 }
 
-/// Runs every case of a table, at a lab with a row for each, and says of all that go wrong what it is.
+/// Runs every case of a table, with one row of the lab for each, and reports all failures.
 async fn run_all<E: DeserializeOwned>(
     what: &str,
     table: &str,
@@ -63,7 +64,7 @@ async fn run_all<E: DeserializeOwned>(
     let cases: Vec<Case<E>> = serde_json::from_str(table).unwrap();
     let rows = cases.iter().map(|case| row(&case.name, &case.server));
     let lab = lab_of(rows.collect()).await;
-    let mut wrong = Vec::new();
+    let mut failures = Vec::new();
     for case in &cases {
         assert!(
             !case.because.is_empty() && !case.about.is_empty(),
@@ -71,20 +72,20 @@ async fn run_all<E: DeserializeOwned>(
             case.name
         );
         let user = User::with(&lab, &case.name, &case.client);
-        if let Err(what) = run(case, &user).await {
-            wrong.push(format!("{} ({})\n  {what}", case.name, case.because));
+        if let Err(failure) = run(case, &user).await {
+            failures.push(format!("{} ({})\n  {failure}", case.name, case.because));
         }
     }
-    ran(what, cases.len());
-    let (failed, count) = (wrong.len(), cases.len());
+    report_count(what, cases.len());
+    let (failed, count) = (failures.len(), cases.len());
     assert!(
-        wrong.is_empty(),
+        failures.is_empty(),
         "{failed} of {count}:\n{}",
-        wrong.join("\n")
+        failures.join("\n")
     );
 }
 
-/// What the client has, besides what the lab's row says.
+/// The configuration and credentials of the client that are not in the lab's row.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Client {
@@ -92,13 +93,13 @@ struct Client {
     scopes: Option<Vec<String>>,
     resource: Option<String>,
     redirect_uri: Option<String>,
-    /// The URL in the configuration, if not that of the row.
+    /// The configured URL, if it is not that of the row.
     url: Option<String>,
-    /// The file with its credentials, in place of what the row stores.
+    /// The content of the credentials file, in place of the row's stored record.
     file: Option<String>,
 }
 
-/// The row of a case, which says of a lab's row only what is not usual: a server that wants a token of its authorization server.
+/// The lab's row for a case: a server that requires a token of its authorization server, with these fields changed.
 fn row(name: &str, fields: &Value) -> Value {
     let mut row = json!({
         "name": name,
@@ -117,7 +118,7 @@ async fn lab_of(rows: Vec<Value>) -> Lab {
     Lab::start_with(rows, 0).await.unwrap()
 }
 
-/// A user, whose credentials are in a file of their own home, and who has one server.
+/// A user with one server, whose credentials are in a file of a separate home folder.
 struct User<'a> {
     lab: &'a Lab,
     row: &'a Scenario,
@@ -166,7 +167,7 @@ impl<'a> User<'a> {
             metadata_url,
         };
         let record = row.stored_record(&lab.base_url(), now_ms());
-        // Laid out as nobody here would write it.
+        // This layout differs from that of every writer.
         let others = r#""other|0123456789abcdef" : { "access_token":"good-token-of-another", "big": 12345678901234567890.50 }"#;
         let content = match &record {
             None => format!("{{ {others} }}\n"),
@@ -177,7 +178,7 @@ impl<'a> User<'a> {
         user
     }
 
-    /// The same user's next process.
+    /// A new process of the same user.
     fn next_startup(&self) -> Startup {
         startup(self.home.path(), self.metadata_url.clone())
     }
@@ -186,18 +187,18 @@ impl<'a> User<'a> {
         key_of(&self.server).as_str().to_owned()
     }
 
-    /// The file with the credentials, as it stands.
+    /// The content of the credentials file.
     fn file(&self) -> String {
         std::fs::read_to_string(self.home.path().join(FILE)).unwrap()
     }
 
-    /// The record that is stored for the server.
+    /// The record stored for the server.
     fn record(&self) -> Option<Value> {
         let records: Map<String, Value> = serde_json::from_str(&self.file()).unwrap();
         records.get(&self.key()).cloned()
     }
 
-    /// Writes over the record that is stored.
+    /// Replaces the stored record.
     fn write_record(&self, record: &Value) {
         let mut records: Map<String, Value> = serde_json::from_str(&self.file()).unwrap();
         records.insert(self.key(), record.clone());
@@ -209,25 +210,25 @@ impl<'a> User<'a> {
         self.lab.requests(&self.row.name)
     }
 
-    /// Those that came to the token endpoint with this grant.
+    /// The requests to the token endpoint with this grant type.
     fn token_requests(&self, grant_type: &str) -> Vec<RecordedRequest> {
-        let is_it = |request: &RecordedRequest| {
+        let matches = |request: &RecordedRequest| {
             request.to == Target::Token && request.parameters["grant_type"] == grant_type
         };
-        self.requests().into_iter().filter(is_it).collect()
+        self.requests().into_iter().filter(matches).collect()
     }
 
-    /// Those that came to `/NAME/` and this.
+    /// The requests to `/NAME/` followed by `place`.
     fn requests_at(&self, place: &str) -> Vec<RecordedRequest> {
         requests_at(self.lab, &self.row.name, place)
     }
 
-    /// Begins a sign-in, and opens its page: with where the browser comes back to.
+    /// Begins a sign-in and opens its page. Returns the callback URL that the browser is redirected to.
     async fn sign_in(&self) -> (SignInBegun, String) {
         sign_in(&self.startup, &self.server).await
     }
 
-    /// Whether the server is ready for the user's next process.
+    /// Whether a new process of the user finds the server ready.
     async fn is_ready(&self) -> bool {
         is_ready(&self.next_startup(), &self.server).await
     }
@@ -248,7 +249,7 @@ fn key_of(server: &ServerEntry) -> CredentialKey {
 }
 
 fn startup(home: &Path, metadata_url: Option<String>) -> Startup {
-    secrets::listen();
+    secrets::capture_log();
     let mut options = StartupOptions::default();
     options.stores = Some(CredentialStores::new(home, StoreSelection::File));
     options.client_metadata_url = metadata_url;
@@ -261,30 +262,30 @@ async fn is_ready(startup: &Startup, server: &ServerEntry) -> bool {
     last.notification.status() == &McpServerStartupState::Ready
 }
 
-/// Begins a sign-in, and opens its page: with where the browser comes back to.
+/// Begins a sign-in and opens its page. Returns the callback URL that the browser is redirected to.
 async fn sign_in(startup: &Startup, server: &ServerEntry) -> (SignInBegun, String) {
     let begun = startup.begin_sign_in(server, REDIRECT_URI).await.unwrap();
-    let callback = come_back(&begun.authorization_url).await;
+    let callback = redirect_target(&begun.authorization_url).await;
     (begun, callback)
 }
 
-/// Where the user's browser ends up: what the page that they open sends them back to.
-async fn come_back(authorization_url: &str) -> String {
+/// The URL that the sign-in page redirects the user's browser to.
+async fn redirect_target(authorization_url: &str) -> String {
     let network = Network::new().unwrap();
-    let page = network.to_servers().get(authorization_url).send();
+    let page = network.server_client().get(authorization_url).send();
     let page = page.await.unwrap();
     assert_eq!(page.status(), 302, "{authorization_url}");
     page.headers()["location"].to_str().unwrap().to_owned()
 }
 
-/// Fills the placeholders of the lab.
+/// Fills in the placeholders of the lab.
 fn fill(lab: &Lab, name: &str, text: &str) -> String {
     text.replace("{base}", &lab.base_url())
         .replace("{issuer}", &format!("{}/{name}", lab.base_url()))
         .replace("{resource}", &lab.url(name))
 }
 
-/// Every text within.
+/// Fills in the placeholders in every string of a value.
 fn fill_json(lab: &Lab, name: &str, value: &Value) -> Value {
     match value {
         Value::String(text) => fill(lab, name, text).into(),
@@ -300,19 +301,17 @@ fn fill_json(lab: &Lab, name: &str, value: &Value) -> Value {
     }
 }
 
-/// What is got, if it is not what is wanted.
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, wanted: T) -> Result<(), String> {
-    match got == wanted {
+/// Returns an error with both values if they differ.
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, actual: T, expected: T) -> Result<(), String> {
+    match actual == expected {
         true => Ok(()),
-        false => Err(format!("{what}\n    got    {got:?}\n    wanted {wanted:?}")),
+        false => Err(format!(
+            "{what}\n    actual   {actual:?}\n    expected {expected:?}"
+        )),
     }
 }
 
 fn kind(error: &SignInError) -> String {
-    in_words(error.kind())
-}
-
-fn in_words(kind: SignInFailureKind) -> String {
-    let text = serde_json::to_value(kind).unwrap();
+    let text = serde_json::to_value(error.kind()).unwrap();
     text.as_str().unwrap().to_owned()
 }

@@ -1,4 +1,4 @@
-//! No secret of a sign-in comes out: not in an error, not in `Debug`, not in the log at its finest.
+//! Checks that no secret of a sign-in appears in an error, in `Debug` output, or in the log at its most detailed level.
 
 use std::fmt::Debug;
 use std::io::{self, Write};
@@ -26,9 +26,9 @@ impl Write for Log {
     }
 }
 
-/// From here on everything is logged that the program would log, were it asked for all. The SDK's targets are held at `error`, as
-/// the program holds them: they quote what servers say.
-pub fn listen() {
+/// Captures the log at the level `trace`. The SDK's targets are limited to `error`, as in the program, because they
+/// quote servers.
+pub fn capture_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let quotes_servers = filter_fn(|metadata| {
@@ -42,7 +42,7 @@ pub fn listen() {
     });
 }
 
-/// What every secret in the rows begins with, and every one that the lab makes.
+/// The prefixes of every secret in the rows and of every secret that the lab creates.
 const SECRETS: [&str; 9] = [
     "configured-secret",
     "expired-token",
@@ -55,7 +55,7 @@ const SECRETS: [&str; 9] = [
     "old-",
 ];
 
-/// The texts by which a secret of this sign-in is found.
+/// The texts that identify a secret of this sign-in.
 pub fn secrets_of(pending: &PendingSignIn) -> Vec<String> {
     let json: Value = serde_json::from_str(pending.to_json().expose_secret()).unwrap();
     let verifier = json["state"]["pkce_verifier"].as_str().unwrap();
@@ -64,26 +64,26 @@ pub fn secrets_of(pending: &PendingSignIn) -> Vec<String> {
     secrets.chain([verifier.to_owned()]).collect()
 }
 
-/// Whether the `Debug` of something says one.
-pub fn told_by(what: &impl Debug, secrets: &[String]) -> Result<(), String> {
-    let text = format!("{what:?} {what:#?}");
+/// Returns an error if the `Debug` output of `value` contains a secret.
+pub fn check_debug(value: &impl Debug, secrets: &[String]) -> Result<(), String> {
+    let text = format!("{value:?} {value:#?}");
     match secrets.iter().find(|secret| text.contains(*secret)) {
         None => Ok(()),
-        Some(secret) => Err(format!("`{secret}` is told: {text}")),
+        Some(secret) => Err(format!("`{secret}` appears in: {text}")),
     }
 }
 
-/// Whether the log says one.
-pub fn logged(secrets: &[String]) -> Result<(), String> {
+/// Returns an error if the log contains a secret.
+pub fn check_log(secrets: &[String]) -> Result<(), String> {
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
     let text = String::from_utf8_lossy(&log);
-    assert!(text.contains("TRACE"), "nothing is logged");
+    assert!(text.contains("TRACE"), "the log is empty");
     let lines = || text.lines();
     let found = secrets
         .iter()
         .find_map(|secret| lines().find(|line| line.contains(secret)));
     match found {
         None => Ok(()),
-        Some(line) => Err(format!("the log says: {line}")),
+        Some(line) => Err(format!("a secret is in the log: {line}")),
     }
 }

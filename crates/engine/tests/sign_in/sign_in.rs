@@ -1,4 +1,4 @@
-//! The rows of `sign_in.json`, each from `begin_sign_in` to a start, and on to the first refresh.
+//! Runs the cases of `sign_in.json`, from `begin_sign_in` through a start to the first refresh.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,23 +7,23 @@ use mcp_startup_lab::{Lab, RecordedRequest};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::secrets::{logged, secrets_of, told_by};
-use crate::{Case, REDIRECT_URI, User, come_back, fill, fill_json, kind, lab_of, now_ms, row};
-use crate::{run_all, same};
+use crate::secrets::{check_debug, check_log, secrets_of};
+use crate::{Case, REDIRECT_URI, User, fill, fill_json, kind, lab_of, now_ms, redirect_target};
+use crate::{row, run_all, same};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Expectation {
-    /// Whether a client was registered. Left out, the row does not care.
+    /// Whether a client must be registered. If left out, it does not matter.
     registers: Option<bool>,
-    /// Parameters of the authorization request; null for one that must not be there. Scopes are a set.
+    /// The parameters of the authorization request; null for one that must be absent. Scopes are compared as a set.
     #[serde(default)]
     asked: BTreeMap<String, Option<String>>,
-    /// Whether a code was sent to the token endpoint. Left out, it was, once.
-    #[serde(default = "yes")]
+    /// Whether a code must be sent to the token endpoint. The default is true: once.
+    #[serde(default = "exchanges_by_default")]
     exchanges: bool,
     fails: Option<Failure>,
-    /// Fields of the record, in place of what a good server leaves there.
+    /// The fields of the record that differ from those of a well-behaved server.
     #[serde(default)]
     stored: Map<String, Value>,
 }
@@ -38,14 +38,14 @@ struct Failure {
     says: Option<String>,
 }
 
-fn yes() -> bool {
+fn exchanges_by_default() -> bool {
     true
 }
 
 const TABLE: &str = include_str!("sign_in.json");
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_row_comes_to_what_it_says() {
+async fn sign_in_matches_the_table() {
     run_all("sign-ins", TABLE, run).await;
 }
 
@@ -69,44 +69,47 @@ async fn run(case: &Case<Expectation>, user: &User<'_>) -> Result<(), String> {
         }
     };
     let secrets = secrets_of(&begun.pending);
-    told_by(&begun, &secrets)?;
-    logged(&secrets)?;
+    check_debug(&begun, &secrets)?;
+    check_log(&secrets)?;
     if case
         .expect
         .fails
         .as_ref()
         .is_some_and(|failure| failure.at == "begin")
     {
-        return Err(format!("begins: {begun:?}"));
+        return Err(format!("begin_sign_in succeeds: {begun:?}"));
     }
 
-    let callback = come_back(&begun.authorization_url).await;
-    let asked = user.requests_at("authorize").remove(0);
-    check_request(case, user, redirect_uri, &asked)?;
+    let callback = redirect_target(&begun.authorization_url).await;
+    let authorize_request = user.requests_at("authorize").remove(0);
+    check_request(case, user, redirect_uri, &authorize_request)?;
     let finished = user.startup.finish_sign_in(&begun.pending, &callback).await;
-    logged(&secrets)?;
+    check_log(&secrets)?;
     let exchanges = user.token_requests("authorization_code");
-    let wanted = usize::from(case.expect.exchanges);
-    same("requests with the code", exchanges.len(), wanted)?;
+    let expected = usize::from(case.expect.exchanges);
+    same("requests with the code", exchanges.len(), expected)?;
     for exchange in &exchanges {
-        same_parameters(&asked, exchange, &["redirect_uri", "resource"])?;
+        same_parameters(&authorize_request, exchange, &["redirect_uri", "resource"])?;
     }
     if let Err(error) = &finished {
         same("after failing, stored", user.file(), before)?;
-        told_by(error, &secrets)?;
+        check_debug(error, &secrets)?;
         return failed(case, "finish", error);
     }
     if let Some(failure) = &case.expect.fails {
-        return Err(format!("signs in, and should fail: {}", failure.kind));
+        return Err(format!(
+            "finish_sign_in succeeds, expected: {}",
+            failure.kind
+        ));
     }
     let granted = stored(case, user)?;
     if !user.is_ready().await {
         return Err("the next start is not ready".to_owned());
     }
     if granted["refresh_token"].is_string() {
-        refreshes(user, granted, &asked).await?;
+        refreshes(user, granted, &authorize_request).await?;
     }
-    logged(&secrets)
+    check_log(&secrets)
 }
 
 fn failed(case: &Case<Expectation>, at: &str, error: &SignInError) -> Result<(), String> {
@@ -115,10 +118,13 @@ fn failed(case: &Case<Expectation>, at: &str, error: &SignInError) -> Result<(),
     };
     same("fails at", at, &failure.at)?;
     same("kind", kind(error), failure.kind.clone())?;
-    let says = failure.says.as_deref().unwrap_or_default();
-    match error.message().contains(says) && !error.message().contains(char::is_control) {
+    let message = failure.says.as_deref().unwrap_or_default();
+    match error.message().contains(message) && !error.message().contains(char::is_control) {
         true => Ok(()),
-        false => Err(format!("it says {:?}, and not {says:?}", error.message())),
+        false => Err(format!(
+            "the message is {:?}, expected {message:?}",
+            error.message()
+        )),
     }
 }
 
@@ -126,48 +132,49 @@ fn check_request(
     case: &Case<Expectation>,
     user: &User<'_>,
     redirect_uri: &str,
-    asked: &RecordedRequest,
+    request: &RecordedRequest,
 ) -> Result<(), String> {
-    let mut wanted: BTreeMap<&str, Option<String>> = BTreeMap::new();
+    let mut expected: BTreeMap<&str, Option<String>> = BTreeMap::new();
     for (name, value) in [
         ("response_type", "code"),
         ("code_challenge_method", "S256"),
         ("redirect_uri", redirect_uri),
     ] {
-        wanted.insert(name, Some(value.to_owned()));
+        expected.insert(name, Some(value.to_owned()));
     }
     for (name, value) in &case.expect.asked {
         let filled = value
             .as_deref()
             .map(|value| fill(user.lab, &case.name, value));
-        wanted.insert(name, filled);
+        expected.insert(name, filled);
     }
     let as_set = |name: &str, value: Option<&String>| -> Option<BTreeSet<String>> {
         let words = value?.split(if name == "scope" { ' ' } else { '\n' });
         Some(words.map(str::to_owned).collect())
     };
-    for (name, wanted) in wanted {
-        let got = as_set(name, asked.parameters.get(name));
-        same(name, got, as_set(name, wanted.as_ref()))?;
+    for (name, value) in expected {
+        let actual = as_set(name, request.parameters.get(name));
+        same(name, actual, as_set(name, value.as_ref()))?;
     }
     Ok(())
 }
 
 fn same_parameters(
-    one: &RecordedRequest,
-    other: &RecordedRequest,
+    first: &RecordedRequest,
+    second: &RecordedRequest,
     names: &[&str],
 ) -> Result<(), String> {
     for name in names {
-        let (one, other) = (one.parameters.get(*name), other.parameters.get(*name));
-        same(&format!("{name} of both requests"), other, one)?;
+        let expected = first.parameters.get(*name);
+        let actual = second.parameters.get(*name);
+        same(&format!("{name} of both requests"), actual, expected)?;
     }
     Ok(())
 }
 
-/// The record, if it is as the row says; and the others are as they were.
+/// Returns the stored record if it is the expected one and the other records are unchanged.
 fn stored(case: &Case<Expectation>, user: &User<'_>) -> Result<Value, String> {
-    let mut wanted = json!({
+    let mut expected = json!({
         "server_name": case.name,
         "issuer": "{issuer}",
         "client_id": "client-1",
@@ -177,42 +184,39 @@ fn stored(case: &Case<Expectation>, user: &User<'_>) -> Result<Value, String> {
         "expires_in": 3600,
     });
     for (field, value) in &case.expect.stored {
-        wanted[field] = value.clone();
+        expected[field] = value.clone();
     }
-    let wanted = &mut fill_json(user.lab, &case.name, &wanted);
+    let expected = &mut fill_json(user.lab, &case.name, &expected);
     let url = case.client.url.as_deref().unwrap_or("{resource}");
-    wanted["server_url"] = fill(user.lab, &case.name, url).into();
-    let expires_in = wanted.as_object_mut().unwrap().remove("expires_in");
-    let mut got = user.record().ok_or("nothing is stored")?;
+    expected["server_url"] = fill(user.lab, &case.name, url).into();
+    let expires_in = expected.as_object_mut().unwrap().remove("expires_in");
+    let mut actual = user.record().ok_or("nothing is stored")?;
     if let Some(seconds) = expires_in.as_ref().and_then(Value::as_i64) {
-        let expiry = got["expires_at"].as_i64().ok_or("no expiry is stored")?;
+        let expiry = actual["expires_at"].as_i64().ok_or("no expiry is stored")?;
         let late = now_ms() + seconds * 1000 - expiry;
         same("expires in time", (0..60_000).contains(&late), true)?;
-        wanted["expires_at"] = expiry.into();
+        expected["expires_at"] = expiry.into();
     } else {
-        wanted["expires_at"] = Value::Null;
+        expected["expires_at"] = Value::Null;
     }
-    for record in [&mut got, wanted] {
+    for record in [&mut actual, expected] {
         if let Some(scopes) = record["scopes"].as_array_mut() {
             scopes.sort_by_key(|scope| scope.to_string());
         }
     }
-    same("stored", &got, wanted)?;
+    same("stored", &actual, expected)?;
     let others = r#""big": 12345678901234567890.50"#;
     match user.file().contains(others) {
-        true => Ok(got),
-        false => Err(format!(
-            "another record is not what it was: {}",
-            user.file()
-        )),
+        true => Ok(actual),
+        false => Err(format!("another record was changed: {}", user.file())),
     }
 }
 
-/// The token has become old: the next start refreshes it, as the client that signed in, and for the same resource.
+/// Expires the token. The next start must refresh it, with the client of the sign-in and for the same resource.
 async fn refreshes(
     user: &User<'_>,
     mut granted: Value,
-    asked: &RecordedRequest,
+    authorize_request: &RecordedRequest,
 ) -> Result<(), String> {
     let before = user.token_requests("refresh_token").len();
     granted["expires_at"] = json!(1);
@@ -223,12 +227,12 @@ async fn refreshes(
     let refreshes = user.token_requests("refresh_token");
     same("refreshes", refreshes.len() - before, 1)?;
     let refresh = refreshes.last().ok_or("no refresh")?;
-    same_parameters(asked, refresh, &["resource"])?;
-    let wanted = granted["refresh_token"].as_str();
+    same_parameters(authorize_request, refresh, &["resource"])?;
+    let expected = granted["refresh_token"].as_str();
     same(
         "the token of the refresh",
         Some(refresh.token.as_str()),
-        wanted,
+        expected,
     )?;
     let mut renewed = user.record().ok_or("nothing is stored after the refresh")?;
     for field in ["access_token", "expires_at"] {
@@ -238,19 +242,19 @@ async fn refreshes(
 }
 
 #[test]
-fn no_case_is_told_twice() {
+fn case_names_are_unique() {
     let cases: Vec<Case<Expectation>> = serde_json::from_str(TABLE).unwrap();
-    let different: BTreeSet<&String> = cases.iter().map(|case| &case.name).collect();
-    assert_eq!(cases.len(), different.len());
+    let names: BTreeSet<&String> = cases.iter().map(|case| &case.name).collect();
+    assert_eq!(cases.len(), names.len());
     assert!(cases.len() >= 90, "{}", cases.len());
 }
 
-/// Sign-ins at once to one server and to many, finished in another order.
+/// Begins several sign-ins to one server and to several servers, and finishes them in reverse order.
 #[tokio::test(flavor = "multi_thread")]
-async fn sign_ins_at_once_do_not_disturb_each_other() {
+async fn simultaneous_sign_ins_are_independent() {
     let names = ["one", "two", "three"];
     let lab: Lab = lab_of(names.map(|name| row(name, &json!({}))).into()).await;
-    // One home for all.
+    // All users share one home folder.
     let home = User::new(&lab, "one");
     let users = names.map(|name| User::new(&lab, name));
     let servers = || (0..4).flat_map(|_| users.iter().map(|user| &user.server));
@@ -262,10 +266,10 @@ async fn sign_ins_at_once_do_not_disturb_each_other() {
     let states: BTreeSet<&str> = begun.iter().map(|(pending, _)| pending.state()).collect();
     assert_eq!(states.len(), 12, "no two have the same state");
 
-    // An answer is for its own sign-in alone, and a wrong one does no harm.
+    // A callback URL finishes only its own sign-in, and a wrong one has no effect.
     for (at, (pending, _)) in begun.iter().enumerate() {
-        let (_, of_another) = &begun[(at + 1) % begun.len()];
-        let error = home.startup.finish_sign_in(pending, of_another).await;
+        let (_, other_callback) = &begun[(at + 1) % begun.len()];
+        let error = home.startup.finish_sign_in(pending, other_callback).await;
         assert_eq!(kind(&error.unwrap_err()), "invalidCallback");
     }
     let finished = begun.iter().rev();

@@ -1,11 +1,11 @@
-//! The rows of `sign_out.json`.
+//! Runs the cases of `sign_out.json`.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use mcp_startup::auth::Revocation;
 
-use crate::secrets::logged;
+use crate::secrets::check_log;
 use crate::{Case, User, lab_of, requests_at, row, run_all, same};
 
 #[derive(Debug, Deserialize)]
@@ -13,18 +13,18 @@ use crate::{Case, User, lab_of, requests_at, row, run_all, same};
 struct Expectation {
     /// `revoked`, `notOffered` or `failed`.
     revocation: String,
-    /// The tokens that came to be revoked, in order.
+    /// The tokens in the revocation requests, in order.
     #[serde(default)]
     tokens: Vec<String>,
-    /// The row whose authorization server they came to, if not its own.
+    /// The row whose authorization server receives them, if not the case's row.
     to: Option<String>,
-    /// Whether nothing at all was sent.
+    /// Whether no request may be sent.
     #[serde(default)]
     silent: bool,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_row_comes_to_what_it_says() {
+async fn sign_out_matches_the_table() {
     run_all("sign-outs", include_str!("sign_out.json"), run).await;
 }
 
@@ -68,16 +68,16 @@ async fn run(case: &Case<Expectation>, user: &User<'_>) -> Result<(), String> {
     let again = user.startup.sign_out(&user.server).await;
     let again = again.map_err(|error| error.to_string())?;
     same("was stored after that", again.was_stored, false)?;
-    logged(&[
+    check_log(&[
         "good-token".to_owned(),
         "good-refresh".to_owned(),
         "issued-secret".to_owned(),
     ])
 }
 
-/// What was signed in is signed out: nothing of it is worth anything any more.
+/// A sign-out revokes everything that a sign-in granted.
 #[tokio::test]
-async fn what_a_sign_in_was_given_is_worth_nothing_after_a_sign_out() {
+async fn tokens_of_a_sign_in_are_refused_after_a_sign_out() {
     let secret = serde_json::json!({ "authorization": { "registered": {
         "client_secret": "issued-secret", "client_secret_expires_at": 0, "token_endpoint_auth_method": "client_secret_post"
     } } });
@@ -94,7 +94,7 @@ async fn what_a_sign_in_was_given_is_worth_nothing_after_a_sign_out() {
     let signed_out = user.startup.sign_out(&user.server).await.unwrap();
     assert_eq!(signed_out.revocation, Revocation::Revoked);
     assert_eq!(user.record(), None);
-    // Somebody has kept a copy.
+    // Restore a copy of the record.
     user.write_record(&record);
     assert!(!user.is_ready().await);
     let refused = user.token_requests("refresh_token").pop().unwrap();

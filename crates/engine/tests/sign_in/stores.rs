@@ -1,19 +1,19 @@
-//! Where a sign-in is stored, where it can't be, and how long it may take.
+//! Sign-ins with stores that fail, and with servers that do not respond.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mcp_startup::auth::{
     CredentialKey, CredentialRecord, CredentialStore, CredentialStores, MemoryStore, RecordLock,
-    Replaced, SignInFailureKind as Kind, StoreError, StoreFuture,
+    ReplaceOutcome, SignInFailureKind as Kind, StoreError, StoreFuture,
 };
 use mcp_startup::config::ServerConfig;
 use mcp_startup::{CredentialStoreTrouble, Startup, StartupOptions};
 use serde_json::json;
 
-use crate::{REDIRECT_URI, User, come_back, key_of, lab_of, row, secrets, sign_in};
+use crate::{REDIRECT_URI, User, key_of, lab_of, redirect_target, row, secrets, sign_in};
 
-/// A store that takes nothing new.
+/// A store that accepts no new record.
 #[derive(Debug)]
 struct Full(MemoryStore);
 
@@ -27,7 +27,7 @@ impl CredentialStore for Full {
         _: &'a CredentialKey,
         _: Option<&'a CredentialRecord>,
         _: Option<&'a CredentialRecord>,
-    ) -> StoreFuture<'a, Replaced> {
+    ) -> StoreFuture<'a, ReplaceOutcome> {
         let trouble = CredentialStoreTrouble::Unreadable;
         Box::pin(async move { Err(StoreError::new("host", trouble, "no space is left")) })
     }
@@ -42,7 +42,7 @@ impl CredentialStore for Full {
 }
 
 fn startup_with(stores: Option<CredentialStores>, limit: Option<Duration>) -> Startup {
-    secrets::listen();
+    secrets::capture_log();
     let mut options = StartupOptions::default();
     options.stores = stores;
     options.limit = limit;
@@ -50,7 +50,7 @@ fn startup_with(stores: Option<CredentialStores>, limit: Option<Duration>) -> St
 }
 
 #[tokio::test]
-async fn what_can_not_be_stored_leaves_what_was_there() {
+async fn a_failed_save_keeps_the_old_record() {
     let lab = lab_of(vec![row("server", &json!({}))]).await;
     let user = User::new(&lab, "server");
     let old =
@@ -59,7 +59,7 @@ async fn what_can_not_be_stored_leaves_what_was_there() {
     let memory = MemoryStore::default();
     memory.replace(&key, None, Some(&old)).await.unwrap();
     let store = Arc::new(Full(memory));
-    let startup = startup_with(Some(CredentialStores::of(store.clone())), None);
+    let startup = startup_with(Some(CredentialStores::from_store(store.clone())), None);
 
     let (begun, callback) = sign_in(&startup, &user.server).await;
     let error = startup
@@ -69,39 +69,39 @@ async fn what_can_not_be_stored_leaves_what_was_there() {
     assert_eq!(error.kind(), Kind::StoreFailed);
     assert!(error.message().contains("no space is left"), "{error}");
     let secrets = secrets::secrets_of(&begun.pending);
-    secrets::told_by(&error, &secrets).unwrap();
+    secrets::check_debug(&error, &secrets).unwrap();
     assert_eq!(store.load(&key).await, Ok(Some(old.clone())));
 
-    // Signing out is refused too, though what was granted is revoked then.
+    // A sign-out also fails, although the tokens are revoked first.
     let error = startup.sign_out(&user.server).await.unwrap_err();
     assert_eq!(error.kind(), Kind::StoreFailed);
     assert_eq!(store.load(&key).await, Ok(Some(old)));
 }
 
 #[tokio::test]
-async fn where_there_is_no_place_to_store_it_in_the_code_is_not_sent() {
+async fn without_a_store_the_code_is_not_sent() {
     let lab = lab_of(vec![row("server", &json!({}))]).await;
     let user = User::new(&lab, "server");
-    let nowhere = startup_with(None, None);
-    let (begun, callback) = sign_in(&nowhere, &user.server).await;
-    let error = nowhere
+    let without_store = startup_with(None, None);
+    let (begun, callback) = sign_in(&without_store, &user.server).await;
+    let error = without_store
         .finish_sign_in(&begun.pending, &callback)
         .await
         .unwrap_err();
     assert_eq!(error.kind(), Kind::StoreFailed);
     assert_eq!(user.requests_at("token").len(), 0);
-    // It can still be finished where there is one.
+    // A process with a store can still finish it.
     user.startup
         .finish_sign_in(&begun.pending, &callback)
         .await
         .unwrap();
 
-    let signed_out = nowhere.sign_out(&user.server).await.unwrap();
+    let signed_out = without_store.sign_out(&user.server).await.unwrap();
     assert!(!signed_out.was_stored);
 }
 
 #[tokio::test]
-async fn a_damaged_store_is_not_written_over() {
+async fn a_damaged_store_is_not_overwritten() {
     let lab = lab_of(vec![row("server", &json!({}))]).await;
     let user = User::new(&lab, "server");
     let file = user.home.path().join(".credentials.json");
@@ -125,7 +125,7 @@ async fn a_damaged_store_is_not_written_over() {
 }
 
 #[tokio::test]
-async fn who_does_not_answer_is_not_waited_for() {
+async fn the_wait_for_a_response_is_limited() {
     let hangs = json!([{ "reply": { "hang": true } }]);
     let metadata = json!({ "authorizationServer": { "hang": true } });
     let lab = lab_of(vec![
@@ -149,7 +149,7 @@ async fn who_does_not_answer_is_not_waited_for() {
         let begun = startup.begin_sign_in(&user.server, REDIRECT_URI).await;
         let error = match (name, begun) {
             ("exchange", Ok(begun)) => {
-                let callback = come_back(&begun.authorization_url).await;
+                let callback = redirect_target(&begun.authorization_url).await;
                 startup
                     .finish_sign_in(&begun.pending, &callback)
                     .await
@@ -168,12 +168,12 @@ async fn who_does_not_answer_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_reached_or_is_a_program_has_no_sign_in() {
+async fn an_unreachable_server_and_a_local_program_have_no_sign_in() {
     let startup = startup_with(None, None);
-    let nowhere = ServerConfig::http("nowhere", "http://127.0.0.1:1/mcp").unwrap();
+    let unreachable = ServerConfig::http("nowhere", "http://127.0.0.1:1/mcp").unwrap();
     let program = ServerConfig::stdio("program", "true", ["x"]).unwrap();
-    for (server, wanted) in [
-        (nowhere, Kind::Unavailable),
+    for (server, expected) in [
+        (unreachable, Kind::Unavailable),
         (program, Kind::InvalidConfiguration),
     ] {
         let server = server.into();
@@ -181,7 +181,7 @@ async fn what_can_not_be_reached_or_is_a_program_has_no_sign_in() {
             .begin_sign_in(&server, REDIRECT_URI)
             .await
             .unwrap_err();
-        assert_eq!(error.kind(), wanted);
+        assert_eq!(error.kind(), expected);
     }
     let program = ServerConfig::stdio("program", "true", ["x"])
         .unwrap()

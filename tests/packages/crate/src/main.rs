@@ -4,5 +4,5 @@ use mcp_startup_core::{McpServerStatusUpdatedNotification, decode, encode};
 fn main() {
     assert!(StartupOptions::default().limit.is_none());
     let line = encode(&McpServerStatusUpdatedNotification::ready("linear"));
-    println!("{:?}", decode(line.as_bytes()).map(|read| read.map(|said| said.status().to_string())));
+    println!("{:?}", decode(line.as_bytes()).map(|read| read.map(|notification| notification.status().to_string())));
 }

@@ -5,7 +5,7 @@ import io.github.mcpstartup.judge
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.runBlocking
 
-/** Nobody listens at the URL of the argument. */
+/** Checks one server at the URL in the first argument, which must be unreachable. */
 fun main(arguments: Array<String>): Unit = runBlocking {
     println(judge(Evidence()).kind)
     val events = McpStartup.check(servers = listOf(McpServer.Http("nobody", arguments.single()))).toList()

@@ -4,10 +4,10 @@ import McpStartup
 func showServers(url: URL, store: any CredentialStore, show: (String) -> Void) async throws {
     for try await event in McpStartup.check(servers: [.http(name: "linear", url: url)], store: store) {
         if event.notification.failureReason == .reauthenticationRequired {
-            show("\(event.notification.name): you were signed in, and have to sign in again")
+            show("\(event.notification.name): sign in again")
         }
         if let failure = event.failure {
-            // A sentence for a person, with the name of the server in it; and what to offer beside it.
+            // A message for the user, with the name of the server, and the action to offer next to it.
             show(failure.message)
             switch failure.recovery {
             case .signIn: show("[Sign in]")

@@ -1,12 +1,12 @@
 import McpStartup
 
-/// What an app says that has started the server with another SDK. Every field of the evidence may be left out.
+/// Judges a start that failed in another SDK. Every field of the evidence is optional.
 func verdict() throws -> String {
     let evidence = Evidence(
         server: "linear",
         credential: CredentialEvidence(source: .stored, worth: CredentialWorth(accessToken: .good)),
         requests: [RequestEvidence(to: .mcp, credentialSent: .stored, status: 401)])
     let failure = try judge(evidence)
-    // The reason is set where it must be, and nowhere else.
+    // The failure reason is set only if the user has to sign in again.
     return try McpServerStatusUpdatedNotification(name: "linear", failure: failure).encode()
 }

@@ -1,6 +1,6 @@
 import McpStartup
 
-/// Records in memory, for all tasks of one process.
+/// Keeps the records in memory, for all tasks of one process.
 actor MemoryStore: CredentialStore {
     private var records: [String: String]
     private var held: Set<String> = []

@@ -5,7 +5,7 @@ import McpStartup
     import FoundationNetworking
 #endif
 
-/// Sends a request of the app's own to an MCP server, authorized with what is stored for it.
+/// Sends a request to an MCP server with the stored credential.
 func send(_ request: URLRequest, to server: String, _ options: StartupOptions) async throws -> Data {
     var request = request
     var header = try await authorization(server: server, in: options)
@@ -15,7 +15,7 @@ func send(_ request: URLRequest, to server: String, _ options: StartupOptions) a
         guard let http = answer as? HTTPURLResponse, http.statusCode == 401 else { return body }
         let challenge = http.value(forHTTPHeaderField: "WWW-Authenticate")
         let rejected = Rejected(authorization: header, challenge: challenge)
-        // Refreshes what may be refreshed, once for all processes. Where nothing is left to send, it throws the verdict.
+        // Refreshes the token, once for all processes. Throws the verdict if no credential is left to send.
         header = try await authorization(server: server, rejected: rejected, in: options)
     }
 }

@@ -3,10 +3,10 @@ import McpStartup
 
 func follow(chunks: some AsyncSequence<Data, any Error>, ask: (String) -> Void) async throws -> [TrackedServer] {
     let tracker = StartupTracker()
-    // Any chunks of whole lines; lines of other messages are passed over.
+    // Each chunk has complete lines. Lines of other messages are ignored.
     for try await chunk in chunks {
         for name in tracker.apply(lines: chunk).prompts {
-            // Once for each name, however many threads and retries repeat it, until the server was ready.
+            // One prompt for each name until the server is ready, even if threads and retries repeat the failure.
             ask("\(name) needs you to sign in again. Reconnect?")
         }
     }

@@ -1,9 +1,9 @@
-// Apple's systems only; NOT RUN by this project's tests, which run on Linux.
+// Apple platforms only. NOT RUN by this project's tests, which run on Linux.
 #if canImport(AuthenticationServices)
     import AuthenticationServices
     import McpStartup
 
-    /// What `browse` of `signIn` is in an app: the system's own sheet, which shares the browser's session.
+    /// Shows the system's sign-in sheet, which shares the session of the browser. Pass `browse` to `signIn`.
     @MainActor
     final class WebSession: NSObject, ASWebAuthenticationPresentationContextProviding {
         private let window: ASPresentationAnchor

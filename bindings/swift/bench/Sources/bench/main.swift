@@ -1,25 +1,24 @@
-// How fast what an app-server writes is followed and read, on lines of Codex's, beside what a Swift program would do instead:
-// `JSONDecoder` for each line, and the same fold. Prints one line of JSON: rates in lines a second (medians), how many times faster, and
-// the peak of resident memory after the tracker alone (Linux). Only a release build means anything.
+// Measures the tracker and the decoder on lines of Codex's app-server, compared with `JSONDecoder` for each line and the same tracking in
+// Swift. Prints one line of JSON: the median rates in lines per second, the ratios to `JSONDecoder`, and the peak of resident memory after
+// the tracker's first run (Linux only). Use a release build.
 //
-// What is read stands in chunks of 1 MiB of whole lines, as a reader of a long stream has it; the lines are rounded up to whole copies of
-// the fixture.
+// The input is chunks of complete lines, up to 1 MiB each. The number of lines is rounded up to complete copies of the fixture.
 //
 // usage: scripts/swift bench [LINES [ROUNDS]]
 
 import Foundation
 import McpStartup
 
-/// The lines, as chunks: one so many times, and then the rest.
+/// The lines in chunks: the same chunk several times, and then the rest.
 struct Lines {
     let count: Int
     private let wholeChunks: Int
     private let whole: Data
     private let rest: Data
 
-    init(_ fixture: Data, wanted: Int) {
+    init(_ fixture: Data, atLeast: Int) {
         let perCopy = fixture.count { $0 == UInt8(ascii: "\n") }
-        let copies = (wanted + perCopy - 1) / perCopy
+        let copies = (atLeast + perCopy - 1) / perCopy
         let perChunk = (1 << 20) / fixture.count
         func repeated(_ times: Int) -> Data {
             var chunk = Data(capacity: fixture.count * times)
@@ -38,7 +37,7 @@ struct Lines {
     }
 }
 
-/// What a side has found: notifications of ours, and users to ask.
+/// The result of one side: the number of notifications and of prompts.
 struct Found: Hashable {
     var notifications = 0
     var prompts = 0
@@ -58,11 +57,11 @@ func withTracker(_ lines: Lines) -> Found {
 func withDecodeLines(_ lines: Lines) -> Found {
     var fold = Fold()
     lines.forEach { chunk in
-        for said in decodeLines(chunk).notifications {
+        for notification in decodeLines(chunk).notifications {
             fold.apply(
                 Params(
-                    threadId: said.threadId, name: said.name, status: said.status.wire, error: said.error,
-                    failureReason: said.failureReason?.wire))
+                    threadId: notification.threadId, name: notification.name, status: notification.status.wire,
+                    error: notification.error, failureReason: notification.failureReason?.wire))
         }
     }
     return fold.found
@@ -93,7 +92,7 @@ func withJSONDecoder(_ lines: Lines) throws -> Found {
     return fold.found
 }
 
-/// The state of each (threadId, name), which of them changed, and one prompt for each name and episode.
+/// Tracks the state of each (threadId, name), the changed servers, and one prompt for each name and episode.
 struct Fold {
     struct Key: Hashable {
         let threadId: String?
@@ -105,20 +104,20 @@ struct Fold {
     private var changed: Set<Key> = []
     private var episodes: Set<String> = []
 
-    mutating func apply(_ said: Params) {
+    mutating func apply(_ params: Params) {
         found.notifications += 1
-        let key = Key(threadId: said.threadId, name: said.name)
-        if servers[key] != said {
-            servers[key] = said
+        let key = Key(threadId: params.threadId, name: params.name)
+        if servers[key] != params {
+            servers[key] = params
             changed.insert(key)
         }
-        let again = said.status == "failed" && said.failureReason == "reauthenticationRequired"
-        if again && episodes.insert(said.name).inserted { found.prompts += 1 }
-        if said.status == "ready" { episodes.remove(said.name) }
+        let again = params.status == "failed" && params.failureReason == "reauthenticationRequired"
+        if again && episodes.insert(params.name).inserted { found.prompts += 1 }
+        if params.status == "ready" { episodes.remove(params.name) }
     }
 }
 
-/// The peak of resident memory so far, where the system says.
+/// The peak of resident memory so far, in KiB, if the system reports it.
 func peakKiB() -> Int? {
     let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
     let line = status?.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
@@ -135,16 +134,16 @@ struct Report: Encodable {
 }
 
 let arguments = CommandLine.arguments.dropFirst().map { Int($0)! }
-let (wanted, rounds) = (arguments.first ?? 100_000, arguments.dropFirst().first ?? 5)
+let (atLeast, rounds) = (arguments.first ?? 100_000, arguments.dropFirst().first ?? 5)
 let fixture = URL(fileURLWithPath: "tests/fixtures/codex-app-server-0.169.0.jsonl")
-let lines = Lines(try Data(contentsOf: fixture), wanted: wanted)
+let lines = Lines(try Data(contentsOf: fixture), atLeast: atLeast)
 
 let sides: [(name: String, run: (Lines) throws -> Found)] = [
     ("tracker", withTracker), ("decodeLines", withDecodeLines), ("jsonDecoder", withJSONDecoder),
 ]
 var rates: [String: [Double]] = [:]
 var peak: Int?
-// The first round warms up, and what the tracker's memory comes to is known after it.
+// The first round warms up. The memory is measured after its first side, the tracker.
 for round in 0...rounds {
     var found: Set<Found> = []
     for (name, run) in sides {
@@ -154,7 +153,7 @@ for round in 0...rounds {
         if round > 0 { rates[name, default: []].append(Double(lines.count) / took) }
         peak = peak ?? peakKiB()
     }
-    precondition(found.count == 1, "they differ: \(found)")
+    precondition(found.count == 1, "the sides have different results: \(found)")
 }
 let median = rates.mapValues { $0.sorted()[$0.count / 2] }
 func ratio(_ name: String) -> Double { (median[name]! / median["jsonDecoder"]! * 100).rounded() / 100 }

@@ -8,21 +8,23 @@ import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.jsonObject
 import java.nio.ByteBuffer
 
-/** JSON as the library below reads and writes it. */
+/** The JSON format of the native library. */
 internal val wire: Json = Json {
-    // What is null is left out; nulls that the wire wants are written by hand.
+    // Omits nulls. The code writes the nulls that the wire requires explicitly.
     explicitNulls = false
     encodeDefaults = true
 }
 
-/** What the library answers, `{"ok":…}`, or its error as an exception. */
+/** Returns the value of an answer, `{"ok":…}`, or throws its error, `{"error":…}`. */
 internal fun unwrap(answer: String): JsonElement {
-    val told: JsonObject = wire.parseToJsonElement(answer).jsonObject
-    told["error"]?.let { throw exceptionOf(it.jsonObject) }
-    return told["ok"] ?: JsonNull
+    val fields: JsonObject = wire.parseToJsonElement(answer).jsonObject
+    fields["error"]?.let { throw exceptionOf(it.jsonObject) }
+    return fields["ok"] ?: JsonNull
 }
 
-/** Lends bytes to the library below, which reads them where they are, outside the heap: one copy. They are gone when [read] returns. */
+/**
+ * Passes bytes to the native library, outside the heap. This copies them only once. The buffer is valid until [read] returns.
+ */
 internal inline fun <T> lend(bytes: ByteArray, read: (ByteBuffer) -> T): T {
     if (bytes.isEmpty()) return read(ByteBuffer.allocateDirect(0))
     return Memory(bytes.size.toLong()).use { memory ->

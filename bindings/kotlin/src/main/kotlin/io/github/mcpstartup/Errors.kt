@@ -7,24 +7,26 @@ import kotlinx.serialization.json.decodeFromJsonElement
 import kotlinx.serialization.json.jsonPrimitive
 
 /**
- * Anything that this library throws. What servers come to is never one: it is an event.
+ * The exceptions of this library. A server that fails to start is not an exception: it is an event.
  *
- * @property code What went wrong, as a stable value, the same in every language.
+ * In code, decide by the class and its stable values. The message is human-readable and may change.
+ *
+ * @property code The stable code, the same in every language.
  */
 public sealed class McpStartupException(public val code: String, message: String) : Exception(message)
 
 /**
- * A line is no message of ours and no other well-formed message either.
+ * A line is not a well-formed JSON-RPC message, or its notification has a missing or invalid field.
  *
- * @property kind What is wrong, as a stable value.
- * @property field The field it is about, as a path such as `params.name`.
+ * @property kind The kind of the error, as a stable value.
+ * @property field The path of the field, such as `params.name`, if the error is about a field.
  */
 public class DecodeException internal constructor(
     public val kind: DecodeErrorKind,
     public val field: String?,
     message: String,
 ) : McpStartupException("decode", message) {
-    // What holds one, such as a bad line among many, is a value.
+    // A data class such as `LineError` contains it, and compares it by value.
     override fun equals(other: Any?): Boolean =
         other is DecodeException && kind == other.kind && field == other.field && message == other.message
 
@@ -32,12 +34,13 @@ public class DecodeException internal constructor(
 }
 
 /**
- * There is no such configuration, it can't be read, or it has no such server.
+ * The configuration does not exist or can't be read, or it has no server with the requested name.
  *
- * @property kind `notFound`, `notAFile`, `unreadable`, `tooLarge`, `notUtf8`, `syntax`, `notAConfiguration` or `unknownServer`.
- * @property path The file.
- * @property line The line, from 1.
- * @property key The key, as a path in the file.
+ * @property kind The kind of the error: `notFound`, `notAFile`, `unreadable`, `tooLarge`, `notUtf8`, `syntax`, `notAConfiguration` or
+ * `unknownServer`.
+ * @property path The path of the file.
+ * @property line The line, counted from 1, if it is known.
+ * @property key The key, as a path in the file, if the error is about a key.
  */
 public class ConfigurationException internal constructor(
     public val kind: String,
@@ -48,10 +51,10 @@ public class ConfigurationException internal constructor(
 ) : McpStartupException("configuration", message)
 
 /**
- * A sign-in or a sign-out failed. What was stored before is stored still.
+ * A sign-in or a sign-out failed. The stored credentials are unchanged.
  *
- * @property kind Why, as a stable value: `notOffered`, `unavailable`, `misconfigured`, `pkceNotOffered`, `noClient`, `invalidCallback`,
- * `denied`, `expired`, `used`, `invalidPending`, `storeFailed` or `invalidConfiguration`.
+ * @property kind The reason, as a stable value: `notOffered`, `unavailable`, `misconfigured`, `pkceNotOffered`, `noClient`,
+ * `invalidCallback`, `denied`, `expired`, `used`, `invalidPending`, `storeFailed` or `invalidConfiguration`.
  */
 public class SignInException internal constructor(
     public val kind: String,
@@ -61,22 +64,22 @@ public class SignInException internal constructor(
 /**
  * A server can't be used.
  *
- * @property failure Why, what mends it, and on what evidence.
+ * @property failure The verdict: the kind of the failure, the recovery, and the evidence.
  */
 public class StartupFailedException internal constructor(
     public val failure: StartupFailure,
     message: String,
 ) : McpStartupException("failure", message)
 
-/** A credential store does not do what it must. */
+/** A credential store does not meet a guarantee of [CredentialStore]. */
 public class CredentialStoreException internal constructor(message: String) :
     McpStartupException("credentialStore", message)
 
-/** What was asked for makes no sense. */
+/** An argument is invalid. */
 public class InvalidArgumentException internal constructor(message: String) :
     McpStartupException("invalidArgument", message)
 
-/** Anything else: `client` (no request can be sent), or an error of this library's own (`internal`). */
+/** Another error. Its [code] is `client` (this process can't send requests), `forked` or `internal` (an error in this library). */
 public class OtherMcpStartupException internal constructor(code: String, message: String) :
     McpStartupException(code, message)
 
@@ -107,7 +110,7 @@ internal fun decodeExceptionOf(error: JsonObject): DecodeException =
         error.text("message").orEmpty(),
     )
 
-/** A field that is a text or a number; null where it is null or absent. */
+/** Returns a string or a number as text, or null if the field is null or absent. */
 internal fun JsonObject.text(name: String): String? {
     val value: JsonElement? = this[name]
     return if (value == null || value is JsonNull) null else value.jsonPrimitive.content

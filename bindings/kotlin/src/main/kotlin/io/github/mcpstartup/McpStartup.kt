@@ -10,14 +10,14 @@ import kotlinx.serialization.json.decodeFromJsonElement
 import kotlinx.serialization.json.jsonPrimitive
 
 /**
- * The state of one server's start has changed. For each start: one with `Starting`, and then exactly one more.
+ * A change of the state of one server's start. Each start reports `Starting`, and then exactly one of `Ready`, `Failed` and `Cancelled`.
  *
- * @property notification The notification, as it goes over the wire.
- * @property phase How far the start had come; on `Ready`, the last phase it went through.
- * @property elapsedMs The time since the start began, in ms.
- * @property required Whether the configuration says that the app can't do without this server.
- * @property failure Why it failed: on `Failed`, and on nothing else.
- * @property notSaved Why a token that was refreshed in this start could not be saved.
+ * @property notification The notification, as it is sent over the wire.
+ * @property phase The phase of the start. On `Ready`, it is the last phase of the start.
+ * @property elapsedMs The time since the start began, in milliseconds.
+ * @property required Whether the configuration marks the server as required.
+ * @property failure The failure. Set only on `Failed`.
+ * @property notSaved The reason why a token that was refreshed during this start could not be saved; otherwise null.
  */
 @Serializable
 public data class StartupEvent(
@@ -30,23 +30,24 @@ public data class StartupEvent(
 )
 
 /**
- * A request that a server has answered with 401.
+ * A request that a server has answered with 401. [toString] shows none of its values, because they contain secrets.
  *
- * @property authorization The value of its `Authorization` header; null where it had none. It does not print.
- * @property challenge The `WWW-Authenticate` of the answer.
+ * @property authorization The value of its `Authorization` header, or null if it had none.
+ * @property challenge The value of the `WWW-Authenticate` header of the answer.
  */
 public class Rejected(public val authorization: String?, public val challenge: String? = null)
 
 /**
- * How a client is authorized at a server, and what is stored for it. No secret is in it.
+ * The authorization of a client at a server, and the state of the stored credential. Contains no secrets.
  *
- * @property status Null where that can't be known: nothing usable is stored, and the server was not asked or did not answer.
- * @property worth What is stored is worth this; null where nothing is stored for exactly this server.
- * @property expiresAtMs When the stored access token expires, in ms since the Unix epoch, where the record says.
- * @property scopes The scopes that were granted.
- * @property issuer Who granted it.
- * @property store The place where it is stored: `file`, `keyring` or `host`.
- * @property storeError Why it can't be known what is stored.
+ * @property status How the client is authorized. Null if this is unknown: no usable credential is stored, and the server was not
+ * queried or did not answer.
+ * @property worth Which parts of the stored credential can be used. Null if no credential is stored for exactly this server.
+ * @property expiresAtMs The time when the stored access token expires, in milliseconds since the Unix epoch, if it is known.
+ * @property scopes The granted scopes.
+ * @property issuer The issuer of the credential.
+ * @property store The store that contains the credential: `file`, `keyring` or `host`.
+ * @property storeError The error of the store, if the stored credential could not be read.
  */
 @Serializable
 public data class AuthStatus(
@@ -60,11 +61,11 @@ public data class AuthStatus(
 )
 
 /**
- * Why it can't be known what is stored.
+ * The reason why a store could not be read.
  *
- * @property store Which store: `file`, `keyring`, or as the configuration calls it.
- * @property trouble Why, as a stable value.
- * @property detail Why, as the rest of a sentence.
+ * @property store The store: `file`, `keyring`, or its name in the configuration.
+ * @property trouble The reason, as a stable value.
+ * @property detail The details, as a human-readable text.
  */
 @Serializable
 public data class StoreError(
@@ -74,84 +75,112 @@ public data class StoreError(
 )
 
 /**
- * A sign-in that has begun. It does not print: both parts hold secrets.
+ * A sign-in in progress. [toString] shows none of its values, because both contain secrets.
  *
- * @property authorizationUrl Where the user signs in: to be opened in their browser.
- * @property pending What finishes it, once and within 15 minutes, in this process or another.
+ * @property authorizationUrl The URL of the sign-in page. Open it in the user's browser.
+ * @property pending The state of the sign-in, for [McpStartup.finishSignIn]. Valid for one use and for 15 minutes, in any process.
  */
 @Serializable
 public class SignInBegun internal constructor(public val authorizationUrl: String, public val pending: String)
 
-/** What became of the tokens at the authorization server. */
+/** The result of revoking tokens at the authorization server. */
 @Serializable
 public enum class Revocation {
-    /** The authorization server says that it is done. */
+    /** The authorization server has confirmed the revocation. */
     @SerialName("revoked")
     REVOKED,
 
-    /** It offers no revocation, or the record does not say which server it was: they expire. */
+    /**
+     * The authorization server offers no revocation, or the record does not name the server. The tokens remain valid until they
+     * expire.
+     */
     @SerialName("notOffered")
     NOT_OFFERED,
 
-    /** It was asked, and did not say that it is done: they may be good until they expire. */
+    /** The authorization server did not confirm the revocation. The tokens may remain valid until they expire. */
     @SerialName("failed")
     FAILED,
 }
 
 /**
- * What signing out came to.
+ * The result of a sign-out.
  *
- * @property wasStored Whether anything was stored.
- * @property revocation What became of the tokens at the authorization server.
+ * @property wasStored Whether a credential was stored.
+ * @property revocation The result of the revocation at the authorization server.
  */
 @Serializable
 public data class SignedOut(public val wasStored: Boolean, public val revocation: Revocation)
 
-/** Starts that go on, and what can be asked of them. */
+/** A watch: starts servers, and restarts a failed server when that may help. Create it with [McpStartup.watch]. */
 public class Watch internal constructor(private val options: Options) {
     private val events: Events by lazy { Events.ofWatch(options.json(), options.bridge()) }
 
-    /** What the starts come to, for one collector. It goes on until it is cancelled, by the collector or by [cancel]. */
+    /**
+     * The events of the starts, for one collector. The starts begin when you collect the flow. It ends when you cancel the collector
+     * or call [cancel].
+     */
     public val updates: Flow<StartupEvent> = eventsOf { events }
 
-    /** Starts the server of this name again now, if it has failed. Does nothing if it is starting or ready. */
+    /** Restarts a failed server now. Does nothing if the server is starting or ready. */
     public fun retry(name: String): Unit = events.retry(name)
 
-    /** Each start under way says `Cancelled`, and [updates] ends after that. */
+    /** Cancels the starts under way. Each reports `Cancelled`, and then [updates] ends. */
     public fun cancel(): Unit = events.cancel()
 }
 
-/** Starting servers, and signing in and out. */
+/** Starts MCP servers, and signs in to them and out of them. */
 public object McpStartup {
     /**
-     * Starts every enabled server, says what each start came to, and closes each when its state is known. Nothing begins before the
-     * flow is collected; each collection starts anew. Where the collector is cancelled, every start ends at once.
+     * Starts the servers that the options select, reports the outcome of each start, and closes each server when its state is known.
+     * No browser opens.
+     *
+     * The starts begin when you collect the flow. Each collection starts the servers again. When the collector is cancelled, every
+     * start ends immediately; a refresh that has been sent is still saved.
+     *
+     * @throws ConfigurationException While collecting, if the configuration can't be used.
+     * @throws InvalidArgumentException While collecting, if an option is invalid.
      */
     public fun check(options: Options = Options()): Flow<StartupEvent> =
         eventsOf { Events.ofCheck(options.json(), options.bridge()) }
 
-    /** The same for servers that stand in code. */
+    /**
+     * Starts servers that you define in code. See [check].
+     *
+     * @param servers The servers to start. Each needs a unique name.
+     * @param store The store with the credentials. Null means Codex's own stores.
+     */
     public fun check(servers: List<McpServer>, store: CredentialStore? = null): Flow<StartupEvent> =
         check(Options(servers = servers, store = store))
 
-    /** The same for the servers of a configuration: Codex's `config.toml` or an `mcpServers` JSON. */
+    /**
+     * Starts every enabled server of a configuration. See [check].
+     *
+     * @param config The path of Codex's `config.toml`, or of a JSON file with `mcpServers`. `~/` is the user's home folder.
+     * @param store The store with the credentials. Null means the stores that Codex uses with this configuration.
+     */
     public fun check(config: String, store: CredentialStore? = null): Flow<StartupEvent> =
         check(Options(config = config, store = store))
 
     /**
-     * The same as [check], and goes on: a server that failed is started again when [Watch.retry] asks for it; when what is stored for it
-     * has changed, a sign-in by any process; and by itself, where the failure's recovery is `RETRY`: after 1 s, then 2 s, 4 s and so on
-     * up to 5 min.
+     * Starts the servers that the options select, and restarts a failed server when that may help:
+     *
+     * - when you call [Watch.retry];
+     * - when its stored credential changes, such as after a sign-in in any process;
+     * - automatically if the recovery of the failure is [Recovery.RETRY]: after 1 s, then 2 s, 4 s and so on up to 5 min.
+     *
+     * As in [check], a server that is ready is closed, and no browser opens.
      */
     public fun watch(options: Options = Options()): Watch = Watch(options)
 
     /**
-     * The `Authorization` header for a request that the app makes itself, with another SDK; null where it is to have none.
+     * Returns the value of the `Authorization` header for a request that your app sends itself, with another SDK.
      *
-     * Asked without [rejected], it is what to send first. Where the server answers 401 all the same, what was sent goes in as
-     * [rejected], and out comes what to send once more: through the same store, lock and refresh as that of a start.
+     * Call it before a request, without [rejected]. If the server answers with 401, call it again and pass the rejected header value:
+     * the function returns the value for the second attempt. Tokens are read, locked and refreshed as during a start.
      *
-     * @throws StartupFailedException With the verdict, where nothing is left to send.
+     * @param server The name of the server.
+     * @return The value, or null if the request needs no such header.
+     * @throws StartupFailedException With the verdict, if no credential is left to send.
      */
     public suspend fun authorization(server: String, rejected: Rejected? = null, options: Options = Options()): String? {
         val header = unwrap(
@@ -167,17 +196,25 @@ public object McpStartup {
         return if (header is JsonNull) null else header.jsonPrimitive.content
     }
 
-    /** How a client is authorized at a server, and what is stored for it. Without [online] nothing is sent. */
+    /**
+     * Returns how a client is authorized at a server, and the state of the stored credential.
+     *
+     * @param server The name of the server.
+     * @param online Whether to send requests to the server to find out. Without them, the status may be unknown.
+     */
     public suspend fun authStatus(server: String, online: Boolean = false, options: Options = Options()): AuthStatus =
         wire.decodeFromJsonElement(
             unwrap(io.github.mcpstartup.ffi.authStatus(options.json(), options.bridge(), server, online)),
         )
 
     /**
-     * Begins a sign-in: gives the URL to open in the user's browser, and what finishes it. Nothing is stored before it is finished.
+     * Begins a sign-in. The store does not change until you finish the sign-in.
      *
-     * @param redirectUri Where the user comes back to: `http` on loopback, `https`, or a scheme of the app's own.
-     * @throws SignInException By its kind.
+     * @param server The name of the server.
+     * @param redirectUri The URI to which the authorization server redirects the browser: `http` on a loopback address, `https`, or a
+     * custom scheme of your app.
+     * @return The URL of the sign-in page, and the state for [finishSignIn].
+     * @throws SignInException If the sign-in can't be begun. Its `kind` is the reason.
      */
     public suspend fun beginSignIn(server: String, redirectUri: String, options: Options = Options()): SignInBegun =
         wire.decodeFromJsonElement(
@@ -185,34 +222,47 @@ public object McpStartup {
         )
 
     /**
-     * Finishes a sign-in with the whole URL that the browser came back with, and stores what is granted.
+     * Finishes a sign-in, and stores the granted credential.
      *
-     * @throws SignInException By its kind.
+     * @param pending The state of the sign-in: [SignInBegun.pending].
+     * @param callbackUrl The complete URL to which the browser was redirected.
+     * @throws SignInException If the sign-in failed. Its `kind` is the reason.
      */
     public suspend fun finishSignIn(pending: String, callbackUrl: String, options: Options = Options()) {
         unwrap(io.github.mcpstartup.ffi.finishSignIn(options.json(), options.bridge(), pending, callbackUrl))
     }
 
-    /** Signs out: what was granted is revoked where that is offered, and what is stored is removed, whatever came of that. */
+    /**
+     * Signs out: revokes the tokens if the authorization server supports it, and removes the stored credential even if the revocation
+     * fails.
+     *
+     * @throws SignInException If the stored credential can't be read or removed.
+     */
     public suspend fun signOut(server: String, options: Options = Options()): SignedOut =
         wire.decodeFromJsonElement(
             unwrap(io.github.mcpstartup.ffi.signOut(options.json(), options.bridge(), server)),
         )
 
-    /** Waits until every refresh that was sent is saved: before a process ends that has cancelled a check. */
+    /**
+     * Waits until the new token of every refresh in flight is saved, at most 30 s for each refresh.
+     *
+     * Call it before the process ends if you have cancelled a check or a watch. Otherwise a new token can be lost, and the user has to
+     * sign in again.
+     */
     public suspend fun finish(): Unit = io.github.mcpstartup.ffi.finish()
 
     /**
-     * Holds a store to what every store must do. It is to be empty, and what is left in it afterwards is rubbish.
+     * Checks that a store meets every guarantee of [CredentialStore]. Call it in your app's tests.
      *
-     * @throws CredentialStoreException With the first thing that it does not do.
+     * @param store An empty store. The test leaves records in it.
+     * @throws CredentialStoreException With the first guarantee that the store does not meet.
      */
     public suspend fun testCredentialStore(store: CredentialStore) {
         unwrap(io.github.mcpstartup.ffi.testCredentialStore(StoreBridge(store)))
     }
 }
 
-/** The events of a check or a watch, in batches below and one by one here. */
+/** Reads batches of events from the native library, and emits each event. */
 private fun eventsOf(begin: () -> Events): Flow<StartupEvent> = flow {
     val events = begin()
     try {
@@ -222,7 +272,7 @@ private fun eventsOf(begin: () -> Events): Flow<StartupEvent> = flow {
             batch.forEach { emit(it) }
         }
     } finally {
-        // Every start ends now; the object itself goes when it is collected, for a `retry` may still come.
+        // Ends every start. The object stays alive until it is garbage-collected, because `retry` may still be called.
         events.end()
     }
 }

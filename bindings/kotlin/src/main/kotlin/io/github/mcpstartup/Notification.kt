@@ -1,6 +1,6 @@
 package io.github.mcpstartup
 
-import io.github.mcpstartup.ffi.Said
+import io.github.mcpstartup.ffi.NotificationFields
 import kotlinx.serialization.KSerializer
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.SerializationException
@@ -22,15 +22,15 @@ import kotlinx.serialization.json.jsonPrimitive
 public const val METHOD: String = "mcpServer/startupStatus/updated"
 
 /**
- * The params of the notification `mcpServer/startupStatus/updated`: the state of one server's start has changed.
+ * The params of the notification `mcpServer/startupStatus/updated`, which reports a change of the state of one server's start.
  *
- * Built only by the functions of its companion, so that a reason stands on nothing but a failed start.
+ * Create it with the functions of the companion object. They set a failure reason only on a failed start.
  *
- * @property threadId The thread whose server this is; null where the server belongs to the whole app.
+ * @property threadId The thread that the server belongs to, or null if it belongs to the whole app.
  * @property name The name of the server, as the user configured it.
- * @property status The state that the start has come to.
- * @property error A sentence for a person, on a failed start.
- * @property failureReason Why the start failed, where a client can do something specific about it.
+ * @property status The state of the start.
+ * @property error A human-readable message. Set only on a failed start.
+ * @property failureReason The reason of the failure, if a client can react to it in a specific way.
  */
 @Serializable(with = NotificationSerializer::class)
 public class McpServerStatusUpdatedNotification internal constructor(
@@ -40,7 +40,7 @@ public class McpServerStatusUpdatedNotification internal constructor(
     public val error: String?,
     public val failureReason: McpServerStartupFailureReason?,
 ) {
-    /** The whole notification as one line of JSON, without the line's end. */
+    /** Returns the whole notification as one line of JSON, without a line break. */
     public fun encode(): String = unwrap(io.github.mcpstartup.ffi.encode(params().toString())).jsonPrimitive.content
 
     internal fun params(): JsonObject = JsonObject(
@@ -64,23 +64,34 @@ public class McpServerStatusUpdatedNotification internal constructor(
     private fun fields(): List<Any?> = listOf(threadId, name, status, error, failureReason)
 
     public companion object {
-        /** The start of [name] has begun. */
+        /** Creates a notification that the start of [name] has begun. */
         public fun starting(name: String, threadId: String? = null): McpServerStatusUpdatedNotification =
             McpServerStatusUpdatedNotification(threadId, name, McpServerStartupState.Starting, null, null)
 
-        /** [name] can be used. */
+        /** Creates a notification that [name] is ready for use. */
         public fun ready(name: String, threadId: String? = null): McpServerStatusUpdatedNotification =
             McpServerStatusUpdatedNotification(threadId, name, McpServerStartupState.Ready, null, null)
 
-        /** The start of [name] was given up by the host. */
+        /** Creates a notification that the host has cancelled the start of [name]. */
         public fun cancelled(name: String, threadId: String? = null): McpServerStatusUpdatedNotification =
             McpServerStatusUpdatedNotification(threadId, name, McpServerStartupState.Cancelled, null, null)
 
-        /** The start of [name] failed for a reason that no new sign-in mends. [error] is a sentence for a person. */
+        /**
+         * Creates a notification that the start of [name] failed, and that signing in again does not help.
+         *
+         * @param error A human-readable message.
+         */
         public fun failed(name: String, error: String, threadId: String? = null): McpServerStatusUpdatedNotification =
             McpServerStatusUpdatedNotification(threadId, name, McpServerStartupState.Failed, error, null)
 
-        /** The start of [name] failed because what is stored for it is spent: the user has to sign in again. */
+        /**
+         * Creates a notification that the start of [name] failed because the stored credential can no longer be used: the user has to
+         * sign in **again**.
+         *
+         * Send it only if this is certain. [ofFailure] decides that for you.
+         *
+         * @param error A human-readable message.
+         */
         public fun reauthenticationRequired(
             name: String,
             error: String,
@@ -94,9 +105,10 @@ public class McpServerStatusUpdatedNotification internal constructor(
         )
 
         /**
-         * What a verdict says on the wire: its message as the error, and its reason, if it has one.
+         * Creates the notification of a verdict: the message of the verdict is the error, and the reason is set if the verdict has one.
          *
-         * It is judged anew by the evidence in it: a verdict that somebody built by hand says nothing else than [judge] would.
+         * Uses only the evidence of the verdict and judges it again. If you have built a verdict by hand, its other fields have no
+         * effect.
          */
         public fun ofFailure(
             name: String,
@@ -113,38 +125,39 @@ public class McpServerStatusUpdatedNotification internal constructor(
             )
         }
 
-        /** What the library below has read. */
-        internal fun of(said: Said): McpServerStatusUpdatedNotification = McpServerStatusUpdatedNotification(
-            said.threadId,
-            said.name,
-            McpServerStartupState.of(said.status),
-            said.error,
-            said.failureReason?.let(McpServerStartupFailureReason::of),
+        /** Converts the fields that the native library has decoded. */
+        internal fun of(fields: NotificationFields): McpServerStatusUpdatedNotification = McpServerStatusUpdatedNotification(
+            fields.threadId,
+            fields.name,
+            McpServerStartupState.of(fields.status),
+            fields.error,
+            fields.failureReason?.let(McpServerStartupFailureReason::of),
         )
     }
 }
 
-/** Writes the five fields, nulls too, and reads as [decode] does. */
+/** Writes all five fields, nulls included. Reads with the rules of [decode]. */
 internal object NotificationSerializer : KSerializer<McpServerStatusUpdatedNotification> {
     override val descriptor: SerialDescriptor = JsonElement.serializer().descriptor
 
     override fun serialize(encoder: Encoder, value: McpServerStatusUpdatedNotification) {
-        val json = encoder as? JsonEncoder ?: throw SerializationException("a notification is JSON")
+        val json = encoder as? JsonEncoder ?: throw SerializationException("a notification can be serialized only as JSON")
         json.encodeJsonElement(value.params())
     }
 
     override fun deserialize(decoder: Decoder): McpServerStatusUpdatedNotification {
-        val json = decoder as? JsonDecoder ?: throw SerializationException("a notification is JSON")
+        val json = decoder as? JsonDecoder ?: throw SerializationException("a notification can be serialized only as JSON")
         val message = mapOf("method" to JsonPrimitive(METHOD), "params" to json.decodeJsonElement())
         val line = JsonObject(message).toString()
-        return decode(line) ?: throw SerializationException("it is no notification")
+        return decode(line) ?: throw SerializationException("not a notification")
     }
 }
 
 /**
- * Reads one line. Null is a well-formed message of another method, or a blank line.
+ * Decodes one line of an app-server.
  *
- * @throws DecodeException It names the field.
+ * @return The notification, or null for a blank line or a well-formed message of another method.
+ * @throws DecodeException If the line is malformed. The exception names the field.
  */
 public fun decode(line: ByteArray): McpServerStatusUpdatedNotification? {
     val read = lend(line) { io.github.mcpstartup.ffi.decode(it) }
@@ -152,20 +165,25 @@ public fun decode(line: ByteArray): McpServerStatusUpdatedNotification? {
     return read.notification?.let(McpServerStatusUpdatedNotification::of)
 }
 
-/** The same for a text. */
+/**
+ * Decodes one line of an app-server.
+ *
+ * @return The notification, or null for a blank line or a well-formed message of another method.
+ * @throws DecodeException If the line is malformed. The exception names the field.
+ */
 public fun decode(line: String): McpServerStatusUpdatedNotification? = decode(line.encodeToByteArray())
 
 /**
- * A bad line among many.
+ * A line that could not be decoded.
  *
- * @property line Its number, from 1; blank lines and lines of other messages count.
- * @property error What is wrong with it.
+ * @property line The number of the line, counted from 1. Blank lines and lines of other messages count.
+ * @property error The exception that [decode] throws for this line.
  */
 @ConsistentCopyVisibility
 public data class LineError internal constructor(public val line: Long, public val error: DecodeException)
 
 /**
- * What the bytes of many lines are.
+ * The notifications and the bad lines in many lines.
  *
  * @property notifications The notifications, in the order of their lines.
  * @property errors The bad lines, in order.
@@ -176,7 +194,11 @@ public data class DecodedLines internal constructor(
     public val errors: List<LineError>,
 )
 
-/** Reads many lines (LF or CRLF; the last one needs no end). A bad line is reported with its number and the others are kept. */
+/**
+ * Decodes many lines. They end with LF or CRLF; the last line needs no line break.
+ *
+ * A bad line is reported with its number and does not affect the other lines. Messages of other methods are ignored.
+ */
 public fun decodeLines(lines: ByteArray): DecodedLines {
     val read = lend(lines) { io.github.mcpstartup.ffi.decodeLines(it) }
     return DecodedLines(

@@ -7,18 +7,21 @@ import kotlinx.serialization.json.JsonPrimitive
 import kotlin.time.Duration
 
 /**
- * A server that stands in code, in place of a configuration. `${NAME}` in a text is that variable of the environment, as it is in an
- * `.mcp.json`.
+ * A server that you define in code, instead of in a configuration file.
+ *
+ * As in a `.mcp.json`, `${NAME}` in a string is replaced by that environment variable. [toString] shows none of its values, because
+ * they can contain secrets.
  */
 public sealed interface McpServer {
-    /** Its name. */
+    /** The name of the server. It appears in the notifications. */
     public val name: String
 
     /**
-     * A server at a URL.
+     * A server at a URL, over streamable HTTP.
      *
-     * @property url `http` or `https`; with the name, what a stored sign-in belongs to.
-     * @property headers Headers to send to it. They do not print.
+     * @property url The URL of the MCP endpoint, `http` or `https`. The name and the URL identify the stored sign-in.
+     * @property headers Headers for requests to this server. They are sent to no other server. If they contain `Authorization`, the
+     * start does not use OAuth.
      */
     public class Http(
         override val name: String,
@@ -27,11 +30,11 @@ public sealed interface McpServer {
     ) : McpServer
 
     /**
-     * A program to start. No phone has one.
+     * A program to start, over stdio. Not available on phones.
      *
-     * @property command A path, or a name to be found on the `PATH`.
-     * @property args Its arguments. No shell takes them apart.
-     * @property env Variables for it. They do not print.
+     * @property command The path of the program, or a name to find on the `PATH`.
+     * @property args The arguments. No shell interprets them.
+     * @property env Environment variables for the program, in addition to those of this process.
      */
     public class Stdio(
         override val name: String,
@@ -42,16 +45,16 @@ public sealed interface McpServer {
 }
 
 /**
- * Which servers, and how they are started. All of it may be left out.
+ * Options that select the servers and configure their starts. Every option may be omitted.
  *
- * @property config The configuration: Codex's `config.toml` or an `mcpServers` JSON. `~/` is the user's folder. Codex's own, where neither
- * this nor [servers] is given.
- * @property servers The servers themselves, in place of a file; each has a name of its own.
- * @property names The names of those that are meant; those that are enabled, unless told otherwise.
- * @property timeout How long each start may take, over what the configuration says.
- * @property concurrency How many servers start at once.
- * @property clientMetadataUrl The URL of the app's client id metadata document, where it publishes one.
- * @property store A credential store of the app's own, in place of where Codex keeps credentials.
+ * @property config The path of the configuration: Codex's `config.toml`, or JSON with `mcpServers`. `~/` is the user's home folder.
+ * Without this option and [servers], Codex's own configuration is used.
+ * @property servers The servers, instead of a file. Each needs a unique name.
+ * @property names The names of the servers to start. The default is every enabled server.
+ * @property timeout The maximum duration of each start, at least 1 ms. Overrides the limits in the configuration.
+ * @property concurrency The maximum number of servers that start at the same time.
+ * @property clientMetadataUrl The URL of your app's client ID metadata document, if you publish one.
+ * @property store The store with the credentials. The default is the stores that Codex uses with this configuration.
  */
 public class Options(
     public val config: String? = null,
@@ -79,7 +82,9 @@ public class Options(
 
 private fun entriesOf(servers: List<McpServer>): JsonObject {
     val entries = servers.associate { it.name to entryOf(it) }
-    if (entries.size < servers.size) throw InvalidArgumentException("the options: two servers have the same name")
+    if (entries.size < servers.size) {
+        throw InvalidArgumentException("the options: two servers have the same name; give each server a unique name")
+    }
     return JsonObject(entries)
 }
 

@@ -11,13 +11,13 @@ import kotlinx.serialization.json.jsonPrimitive
 import kotlinx.serialization.json.long
 
 /**
- * One server as a client shows it: the latest of what was said about a (threadId, name).
+ * The latest state of one server.
  *
- * @property threadId The thread whose server it is; null where it belongs to the whole app.
- * @property name Its name.
- * @property status Its state.
- * @property error The sentence that came with a failure.
- * @property failureReason Why it failed, where a client can do something about it.
+ * @property threadId The thread that the server belongs to, or null if it belongs to the whole app.
+ * @property name The name of the server.
+ * @property status The state of its start.
+ * @property error The message of a failure.
+ * @property failureReason The reason of the failure, if a client can react to it in a specific way.
  */
 @Serializable
 public data class TrackedServer(
@@ -29,19 +29,19 @@ public data class TrackedServer(
 )
 
 /**
- * What one notification did to the tracker.
+ * The changes that one notification made to the tracker.
  *
- * @property changed Something that a client shows is different now.
- * @property prompt The user is to be asked, now, to sign in again to this server.
+ * @property changed Whether the state of the server has changed.
+ * @property prompt Whether to prompt the user now to sign in to this server again.
  */
 public data class TrackerUpdate(public val changed: Boolean, public val prompt: Boolean)
 
 /**
- * What the bytes of many lines did to the tracker.
+ * The changes that many lines made to the tracker.
  *
- * @property notifications How many lines were notifications of ours.
- * @property changed The servers that are different now, as (threadId, name), each once, in the order of their first change.
- * @property prompts The names of the servers to ask the user about, now, in order.
+ * @property notifications The number of lines with this notification.
+ * @property changed The servers whose state has changed, as (threadId, name), each once, in the order of their first change.
+ * @property prompts The names of the servers to prompt the user for now, in order.
  * @property errors The bad lines.
  */
 @ConsistentCopyVisibility
@@ -53,16 +53,19 @@ public data class AppliedLines internal constructor(
 )
 
 /**
- * Folds notifications into what a client shows: the state of each server, which ones want a sign-in *again*, and when to ask the
- * user. Any thread may use it.
+ * Collects notifications into the state that a client shows: the state of each server, the servers that require the user to sign in
+ * *again*, and the prompts for the user.
  *
- * The user is asked once per **name** and episode, which begins at the first failure with that reason and ends at `ready`. At most
- * `limit` servers are held (10,000 unless told otherwise), and the oldest finished is forgotten first.
+ * There is one prompt for each **name** and episode. An episode begins with the first failure with that reason, and ends with `ready`.
+ * The tracker is safe to use from every thread.
+ *
+ * @param limit The maximum number of servers, by default 10,000. Above the limit, the tracker removes the oldest server whose start has
+ * finished.
  */
 public class StartupTracker(limit: Long? = null) : AutoCloseable {
     private val tracker = Tracker(limit?.toULong())
 
-    /** Takes one notification. */
+    /** Applies one notification. */
     public fun apply(notification: McpServerStatusUpdatedNotification): TrackerUpdate {
         val update = unwrap(tracker.apply(notification.params().toString())).jsonObject
         return TrackerUpdate(
@@ -71,7 +74,11 @@ public class StartupTracker(limit: Long? = null) : AutoCloseable {
         )
     }
 
-    /** Takes the bytes of whole lines; lines of other messages are passed over, bad ones reported by number. */
+    /**
+     * Applies the bytes of complete lines. Ignores lines of other messages, and reports bad lines by their number.
+     *
+     * This is faster than applying each notification, because it calls the native library once for all lines.
+     */
     public fun apply(lines: ByteArray): AppliedLines {
         val applied = unwrap(lend(lines) { tracker.applyLines(it) }).jsonObject
         return AppliedLines(
@@ -85,19 +92,19 @@ public class StartupTracker(limit: Long? = null) : AutoCloseable {
         )
     }
 
-    /** Every server, in the order in which they were first heard of. */
+    /** Returns every server, in the order of its first notification. */
     public fun servers(): List<TrackedServer> = wire.decodeFromJsonElement(unwrap(tracker.servers()))
 
-    /** One server. */
+    /** Returns the server with this name in this thread, or null if the tracker does not have it. */
     public fun server(name: String, threadId: String? = null): TrackedServer? =
         wire.decodeFromJsonElement(unwrap(tracker.server(threadId, name)))
 
-    /** The names of the servers that want a sign-in again, in the order in which that began. */
+    /** Returns the names of the servers that require the user to sign in again, in the order in which they began to. */
     public fun reauthenticationRequired(): List<String> = tracker.reauthenticationRequired()
 
-    /** Forgets the servers of one thread, and says how many there were. An episode goes on. */
+    /** Removes the servers of one thread, and returns their number. It does not end an episode. */
     public fun remove(threadId: String): Long = tracker.remove(threadId).toLong()
 
-    /** Frees its memory at once; else that is done when it is collected. */
+    /** Frees the native memory. Without this call, the garbage collector frees it later. */
     override fun close(): Unit = tracker.close()
 }

@@ -17,7 +17,7 @@ import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.TimeUnit
 import kotlinx.coroutines.sync.Mutex
 
-/** The lab that the program serves: servers that behave as the rows of the atlas say, each under a URL of its own. */
+/** The servers of `mcp-startup lab`. Each row of the atlas is one server with its own URL. */
 class Lab : AutoCloseable {
     private val process: Process
     private val base: String
@@ -41,15 +41,15 @@ class Lab : AutoCloseable {
 
     fun requests(name: String): List<JsonObject> = get("$base/$name/requests").jsonArray.map { it.jsonObject }
 
-    /** The refresh tokens that came to the token endpoint. */
+    /** The refresh tokens that the token endpoint has received. */
     fun refreshes(name: String): List<String> = requests(name)
         .filter { it.text("to") == "token" && it.getValue("parameters").jsonObject.text("grant_type") == "refresh_token" }
         .map { it.text("token").orEmpty() }
 
-    /** What must come out of this row. */
+    /** The expected outcome of a row. */
     fun expected(name: String): JsonObject = rows.getValue(name).getValue("expect").jsonObject
 
-    /** What is stored for a client of this row, as the row says. */
+    /** The stored record of a row, or null if it has none. */
     fun record(name: String): JsonObject? {
         val stored = rows.getValue(name)["stored"]?.takeIf { it !is JsonNull }?.jsonObject ?: return null
         val filled = { field: String ->
@@ -78,14 +78,14 @@ private val http: HttpClient = HttpClient.newBuilder().followRedirects(HttpClien
 private fun fetch(url: String): HttpResponse<String> =
     http.send(HttpRequest.newBuilder(URI.create(url)).build(), HttpResponse.BodyHandlers.ofString())
 
-/** Opens the page of an authorization server whose user consents at once. Returns where the browser is sent back to. */
+/** Opens the page of an authorization server that consents immediately. Returns the URL of the redirect. */
 fun comeBack(authorizationUrl: String): String {
     val page = fetch(authorizationUrl)
     check(page.statusCode() == 302) { page.statusCode() }
     return page.headers().firstValue("location").get()
 }
 
-/** The key of a record, as Codex makes it. */
+/** The key of a record, in the format of Codex. */
 fun keyOf(name: String, url: String): String {
     val hashed = """{"type":"http","url":"$url","headers":{}}"""
     val digest = MessageDigest.getInstance("SHA-256").digest(hashed.encodeToByteArray())
@@ -112,7 +112,7 @@ open class MemoryStore : CredentialStore {
     }
 
     companion object {
-        /** With what a row says is stored. */
+        /** Returns a store with the stored record of a row. */
         fun with(lab: Lab, name: String): MemoryStore = MemoryStore().apply {
             records[keyOf(name, lab.url(name))] = lab.record(name).toString()
         }

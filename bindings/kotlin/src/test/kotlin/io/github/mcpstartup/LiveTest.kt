@@ -30,7 +30,7 @@ import kotlin.random.Random
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 
-/** Starting servers of the lab, and signing in to them. */
+/** Starts servers of the lab, and signs in to them. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class LiveTest {
     private lateinit var lab: Lab
@@ -45,12 +45,12 @@ class LiveTest {
 
     private fun <T> test(body: suspend () -> T): T = runBlocking(Dispatchers.Default) { withTimeout(60.seconds) { body() } }
 
-    /** What a server comes to, with a store. */
-    private suspend fun cameTo(name: String, store: CredentialStore, lab: Lab = this.lab): StartupEvent =
+    /** Starts a server with a store, and returns the last event. */
+    private suspend fun outcome(name: String, store: CredentialStore, lab: Lab = this.lab): StartupEvent =
         McpStartup.check(listOf(lab.server(name)), store).toList().last()
 
     @Test
-    fun `every server comes to what its row says`(): Unit = test {
+    fun `every start has the outcome of its row`(): Unit = test {
         val rows = listOf(
             "ready", "ready-modern", "ready-stored-token", "first-sign-in", "expired-no-refresh", "insufficient-scope",
             "access-denied", "api-key", "server-500", "html-page", "drops",
@@ -62,12 +62,12 @@ class LiveTest {
         for ((name, ofOne) in events) {
             val (starting, closing) = ofOne
             assertEquals(2, ofOne.size, name)
-            val wanted = lab.expected(name)
+            val expected = lab.expected(name)
             assertEquals(McpServerStartupState.Starting, starting.notification.status)
-            assertEquals(wanted.text("state"), closing.notification.status.wire, name)
-            assertEquals(wanted.text("reason"), closing.notification.failureReason?.wire, name)
-            assertEquals(wanted.text("kind"), closing.failure?.kind?.wire, name)
-            assertEquals(wanted.text("recovery")?.takeIf { closing.failure != null }, closing.failure?.recovery?.wire, name)
+            assertEquals(expected.text("state"), closing.notification.status.wire, name)
+            assertEquals(expected.text("reason"), closing.notification.failureReason?.wire, name)
+            assertEquals(expected.text("kind"), closing.failure?.kind?.wire, name)
+            assertEquals(expected.text("recovery")?.takeIf { closing.failure != null }, closing.failure?.recovery?.wire, name)
             assertEquals(closing.failure?.message, closing.notification.error)
         }
         val again = events.getValue("expired-no-refresh").last().notification
@@ -80,7 +80,7 @@ class LiveTest {
         val store = MemoryStore()
         val options = Options(servers = listOf(lab.server("first-sign-in")), store = store)
         val server = "first-sign-in"
-        assertEquals(StartupFailureKind.SIGN_IN_REQUIRED, cameTo(server, store).failure?.kind)
+        assertEquals(StartupFailureKind.SIGN_IN_REQUIRED, outcome(server, store).failure?.kind)
         assertEquals(McpAuthStatus.NOT_LOGGED_IN, McpStartup.authStatus(server, online = true, options).status)
         val begun = McpStartup.beginSignIn(server, "http://127.0.0.1:8123/callback", options)
         val wrong = assertThrows<SignInException> {
@@ -89,18 +89,18 @@ class LiveTest {
         assertEquals("invalidCallback", wrong.kind)
         McpStartup.finishSignIn(begun.pending, comeBack(begun.authorizationUrl), options)
         assertEquals(McpAuthStatus.OAUTH, McpStartup.authStatus(server, options = options).status)
-        assertEquals(McpServerStartupState.Ready, cameTo(server, store).notification.status)
+        assertEquals(McpServerStartupState.Ready, outcome(server, store).notification.status)
         assertTrue(McpStartup.signOut(server, options).wasStored)
         assertTrue(store.records.isEmpty())
     }
 
     @Test
-    fun `the header for a request of one's own`(): Unit = test {
+    fun `authorization returns the header for a request`(): Unit = test {
         val good = Options(servers = listOf(lab.server("ready-stored-token")), store = MemoryStore.with(lab, "ready-stored-token"))
         assertEquals("Bearer good-token", McpStartup.authorization("ready-stored-token", options = good))
         val row = "expired-no-refresh"
         val options = Options(servers = listOf(lab.server(row)), store = MemoryStore.with(lab, row))
-        // Rule 5 of the atlas: without it first, for the token has expired.
+        // The token has expired, so the first request is sent without it.
         assertNull(McpStartup.authorization(row, options = options))
         val sent = "Bearer " + lab.record(row)!!.text("access_token")
         val failed = assertThrows<StartupFailedException> {
@@ -111,7 +111,7 @@ class LiveTest {
     }
 
     @Test
-    fun `a store in Kotlin does what every store must, and one that does not is told so`(): Unit = test {
+    fun `the store test passes a correct store and fails a broken one`(): Unit = test {
         McpStartup.testCredentialStore(MemoryStore())
         val forgets = object : MemoryStore() {
             override suspend fun load(key: String): String? = null
@@ -120,53 +120,53 @@ class LiveTest {
     }
 
     @Test
-    fun `a store in Kotlin keeps a rotated token, and one refresh serves all`(): Unit = test {
+    fun `a custom store saves a rotated token, and one refresh serves every start`(): Unit = test {
         Lab().use { own ->
             val row = "expired-rotates"
             val store = MemoryStore.with(own, row)
             val token = { Json.parseToJsonElement(store.records.getValue(keyOf(row, own.url(row)))).jsonObject.text("refresh_token") }
             val before = token()
-            val events = coroutineScope { List(8) { async { cameTo(row, store, own) } }.awaitAll() }
+            val events = coroutineScope { List(8) { async { outcome(row, store, own) } }.awaitAll() }
             assertEquals(setOf<Any>(McpServerStartupState.Ready), events.map { it.notification.status }.toSet())
             assertEquals(1, own.refreshes(row).size)
             assertNotEquals(before, token())
-            assertEquals(McpServerStartupState.Ready, cameTo(row, store, own).notification.status)
+            assertEquals(McpServerStartupState.Ready, outcome(row, store, own).notification.status)
         }
     }
 
     @Test
-    fun `a store that throws is no sign-out`(): Unit = test {
-        // The second is an `Error`, and no `Exception`.
+    fun `a store that throws is not a sign-out`(): Unit = test {
+        // The second is an `Error`, not an `Exception`.
         for (reason in listOf(IllegalStateException("the vault is locked"), NotImplementedError("the vault is locked"))) {
             val locked = object : MemoryStore() {
                 override suspend fun load(key: String): String? = throw reason
             }
-            val event = cameTo("ready-stored-token", locked)
+            val event = outcome("ready-stored-token", locked)
             assertEquals(StartupFailureKind.CREDENTIAL_STORE_UNAVAILABLE, event.failure?.kind)
             assertTrue("the vault is locked" in event.failure.toString())
-            assertTrue(event.elapsedMs < 5_000, "$reason was waited for: ${event.elapsedMs} ms")
+            assertTrue(event.elapsedMs < 5_000, "the start waited for $reason: ${event.elapsedMs} ms")
         }
     }
 
     @Test
-    fun `a watch starts a server again after a sign-in, and when it is asked to`(): Unit = test {
+    fun `a watch restarts a server after a sign-in and after retry`(): Unit = test {
         val server = "first-sign-in"
         val options = Options(servers = listOf(lab.server(server)), store = MemoryStore())
         val watch = McpStartup.watch(options)
-        val said = mutableListOf<String>()
+        val states = mutableListOf<String>()
         watch.updates.onEach {
-            said += it.notification.status.wire
-            if (said.size == 2) watch.retry(server)
-            if (said.size == 4) {
+            states += it.notification.status.wire
+            if (states.size == 2) watch.retry(server)
+            if (states.size == 4) {
                 val begun = McpStartup.beginSignIn(server, "http://127.0.0.1:8123/callback", options)
                 McpStartup.finishSignIn(begun.pending, comeBack(begun.authorizationUrl), options)
             }
         }.first { it.notification.status == McpServerStartupState.Ready }
-        assertEquals(listOf("starting", "failed", "starting", "failed", "starting", "ready"), said)
+        assertEquals(listOf("starting", "failed", "starting", "failed", "starting", "ready"), states)
     }
 
     @Test
-    fun `what can't be used is named`(): Unit = test {
+    fun `invalid options and configurations are reported`(): Unit = test {
         val missing = assertThrows<ConfigurationException> {
             runBlocking { McpStartup.check(config = "/nowhere/config.toml").toList() }
         }
@@ -182,7 +182,7 @@ class LiveTest {
     }
 
     @Test
-    fun `a check that is cancelled at random leaves nothing`() {
+    fun `a check that is cancelled at a random time leaves nothing behind`() {
         val times = Integer.getInteger("mcp.startup.cancellations", 300)
         val random = Random(7)
         val store = MemoryStore.with(lab, "expired-no-refresh")
@@ -190,11 +190,11 @@ class LiveTest {
         val servers = listOf("ready", "hangs", "expired-no-refresh", "server-500").map(lab::server) + silent
         var events = 0
         suspend fun once() = coroutineScope {
-            // On one thread with the collector: what comes after `cancel` is seen.
+            // The collector is on the same thread, so an event after `cancel` is noticed.
             var isCancelled = false
             val collecting = launch {
                 McpStartup.check(Options(servers = servers, store = store, timeout = 600.seconds)).collect {
-                    assertTrue(!isCancelled, "an event after the end")
+                    assertTrue(!isCancelled, "an event after the cancellation")
                     events += 1
                 }
             }
@@ -209,22 +209,22 @@ class LiveTest {
                 val before = measured()
                 repeat(times - times / 3) { once() }
                 waitUntil("every program has ended") { programs() <= programs }
-                // Those that Tokio reads files on end after 10 s without work.
-                waitUntil("no thread is left over") { threads() <= before.threads }
+                // The threads for blocking work end after 10 s without work.
+                waitUntil("no additional thread is left") { threads() <= before.threads }
                 val after = measured()
                 println("cancelled $times checks after $events events: RSS ${before.rssKb / 1024} -> ${after.rssKb / 1024} MB, heap ${before.heapKb} -> ${after.heapKb} kB, ${before.threads} -> ${after.threads} threads")
                 assertTrue(events > 0)
                 assertTrue(after.rssKb < before.rssKb + 64 * 1024, "$before -> $after")
                 assertTrue(after.heapKb < before.heapKb + 8 * 1024, "$before -> $after")
                 assertEquals(0, uniffiForeignFutureHandleCount())
-                assertEquals(McpServerStartupState.Ready, cameTo("ready", store).notification.status)
+                assertEquals(McpServerStartupState.Ready, outcome("ready", store).notification.status)
             }
         }
     }
 
     private data class Measured(val rssKb: Long, val heapKb: Long, val threads: Long)
 
-    /** What this process has, after what can be collected was. */
+    /** The resources of this process after a garbage collection. */
     private suspend fun measured(): Measured {
         repeat(3) {
             System.gc()
@@ -238,13 +238,13 @@ class LiveTest {
 
     private fun programs(): Long = ProcessHandle.current().descendants().count()
 
-    /** A number of Linux's; 0 elsewhere. */
+    /** A number from `/proc/self/status`, or 0 on systems other than Linux. */
     private fun status(name: String): Long = File("/proc/self/status").takeIf { it.exists() }?.readLines()
         ?.first { it.startsWith(name) }?.filter(Char::isDigit)?.toLong() ?: 0
 
-    private suspend fun waitUntil(what: String, holds: () -> Boolean) {
+    private suspend fun waitUntil(what: String, condition: () -> Boolean) {
         val done = withTimeoutOrNull(30.seconds) {
-            while (!holds()) delay(20.milliseconds)
+            while (!condition()) delay(20.milliseconds)
         }
         assertTrue(done != null, "not within 30 s: $what")
     }

@@ -8,24 +8,24 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Test
 import java.io.File
 
-/** The examples of the README: each stands there as it is in `examples`, and runs. */
+/** The README contains the files of `examples` unchanged, and they run. */
 class ReadmeTest {
     @Test
-    fun `the README has the examples as they are`() {
+    fun `the README contains the examples`() {
         val text = File(ROOT, "bindings/kotlin/README.md").readText()
         val blocks = Regex("""<!-- (\S+) -->\n```kotlin\n(.*?)```""", RegexOption.DOT_MATCHES_ALL).findAll(text)
             .associate { it.groupValues[1] to it.groupValues[2] }
         val examples = File(ROOT, "bindings/kotlin/src/test/kotlin/io/github/mcpstartup/examples").listFiles()!!
-        // Without their package and what they import.
-        val wanted = examples.associate { file ->
+        // The README omits the package and the imports.
+        val expected = examples.associate { file ->
             val lines = file.readLines().dropWhile { it.isBlank() || it.startsWith("package ") || it.startsWith("import ") }
             file.name to lines.joinToString("\n", postfix = "\n")
         }
-        assertEquals(wanted, blocks)
+        assertEquals(expected, blocks)
     }
 
     @Test
-    fun `and they run`(): Unit = runBlocking {
+    fun `the examples run`(): Unit = runBlocking {
         Lab().use { lab ->
             val row = "first-sign-in"
             val store = MemoryStore()

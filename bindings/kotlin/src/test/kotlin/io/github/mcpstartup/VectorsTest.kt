@@ -22,8 +22,8 @@ import org.junit.jupiter.params.provider.ValueSource
 import java.io.File
 
 /**
- * The data files of `tests/vectors`, which every language runs: here in Kotlin. Their expected values are written by hand;
- * crates/core/tests/vectors.rs is the same runner in Rust.
+ * The data files in `tests/vectors`. Every language runs them. The expected values are written by hand. The runner for Rust is
+ * crates/core/tests/vectors.rs.
  */
 class VectorsTest {
     @ParameterizedTest
@@ -36,7 +36,7 @@ class VectorsTest {
         for (case in cases) {
             val (name, source) = listOf("name", "source").map { case.getValue(it).jsonPrimitive.content }
             try {
-                assertTrue(names.add(name), "stands twice")
+                assertTrue(names.add(name), "duplicate name")
                 check(file, JsonObject(case - "name" - "source"))
             } catch (failure: Throwable) {
                 failures += "$name ($source)\n  $failure"
@@ -50,13 +50,13 @@ class VectorsTest {
     }
 
     @Test
-    fun `every file of vectors is run`() {
+    fun `every data file has a test`() {
         val run = VectorsTest::class.java.getMethod("vectors", String::class.java).getAnnotation(ValueSource::class.java)
         assertEquals(VECTORS.list()!!.sorted(), run.strings.sorted())
     }
 
     @Test
-    fun `what Codex wrote is read and written again`() {
+    fun `lines of Codex are decoded and encoded unchanged`() {
         for (line in File(ROOT, "tests/fixtures/codex-app-server-0.169.0.jsonl").readLines()) {
             val notification = decode(line)!!
             val params = { text: String -> json.parseToJsonElement(text).jsonObject["params"] }
@@ -65,15 +65,15 @@ class VectorsTest {
     }
 
     @Test
-    fun `values go through JSON and come back`() {
-        val said = McpServerStatusUpdatedNotification.reauthenticationRequired("a", "again", threadId = "t")
-        val text = json.encodeToString(said)
+    fun `values survive a round trip through JSON`() {
+        val notification = McpServerStatusUpdatedNotification.reauthenticationRequired("a", "again", threadId = "t")
+        val text = json.encodeToString(notification)
         assertEquals("""{"threadId":"t","name":"a","status":"failed","error":"again","failureReason":"reauthenticationRequired"}""", text)
-        assertEquals(said, json.decodeFromString(McpServerStatusUpdatedNotification.serializer(), text))
-        assertEquals(said.hashCode(), decode(said.encode()).hashCode())
+        assertEquals(notification, json.decodeFromString(McpServerStatusUpdatedNotification.serializer(), text))
+        assertEquals(notification.hashCode(), decode(notification.encode()).hashCode())
         val lines = "{}\n[]\n".encodeToByteArray()
         assertEquals(decodeLines(lines), decodeLines(lines))
-        // Nobody can make an unknown value of a known text.
+        // An unknown value can't be created from a known text.
         val unknown = McpServerStartupState.of("queued")
         assertEquals("queued", unknown.wire)
         assertTrue(unknown.javaClass.methods.none { it.name == "copy" })
@@ -82,7 +82,7 @@ class VectorsTest {
     }
 
     @Test
-    fun `a verdict that somebody built by hand says no more than its evidence`() {
+    fun `a hand-built verdict is judged by its evidence`() {
         val built = judge(Evidence(server = "a")).copy(
             kind = StartupFailureKind.REAUTHENTICATION_REQUIRED,
             recovery = Recovery.REAUTHENTICATE,
@@ -104,14 +104,14 @@ private fun check(file: String, case: JsonObject) = when (file) {
     else -> checkJudge(case)
 }
 
-/** A field that this runner does not know would be a check that is left out in silence. */
+/** Fails for a field that this runner does not know, because it would silently skip a check. */
 private fun knows(case: JsonObject, vararg fields: String) =
-    assertTrue((case.keys - fields.toSet()).isEmpty(), "the case itself is wrong: ${case.keys - fields.toSet()}")
+    assertTrue((case.keys - fields.toSet()).isEmpty(), "the case is invalid: unknown fields ${case.keys - fields.toSet()}")
 
 private fun JsonObject.string(name: String): String? = text(name)
 
 private fun bytesOf(case: JsonObject, text: String): ByteArray {
-    assertTrue((text in case) != ("hex" in case), "the case itself is wrong: either $text or hex")
+    assertTrue((text in case) != ("hex" in case), "the case is invalid: it needs either $text or hex")
     val hex = case.string("hex") ?: return case.string(text)!!.encodeToByteArray()
     return hex.chunked(2).map { it.toInt(16).toByte() }.toByteArray()
 }
@@ -129,28 +129,28 @@ private fun paramsOf(notification: McpServerStatusUpdatedNotification?): JsonEle
     )
 }
 
-private fun isError(got: DecodeException, wanted: JsonObject) {
-    knows(wanted, "line", "kind", "field")
-    assertEquals("decode", got.code)
-    assertEquals(wanted.string("field"), got.field)
-    wanted.string("kind")?.let { assertEquals(it, got.kind.wire) }
-    wanted.string("field")?.let { assertTrue(it in got.message!!, "message without the field: ${got.message}") }
+private fun isError(actual: DecodeException, expected: JsonObject) {
+    knows(expected, "line", "kind", "field")
+    assertEquals("decode", actual.code)
+    assertEquals(expected.string("field"), actual.field)
+    expected.string("kind")?.let { assertEquals(it, actual.kind.wire) }
+    expected.string("field")?.let { assertTrue(it in actual.message!!, "the message does not name the field: ${actual.message}") }
 }
 
-private fun areErrors(got: List<LineError>, wanted: JsonArray) {
-    assertEquals(wanted.map { it.jsonObject.getValue("line").jsonPrimitive.long }, got.map { it.line })
-    got.zip(wanted).forEach { (error, row) -> isError(error.error, row.jsonObject) }
+private fun areErrors(actual: List<LineError>, expected: JsonArray) {
+    assertEquals(expected.map { it.jsonObject.getValue("line").jsonPrimitive.long }, actual.map { it.line })
+    actual.zip(expected).forEach { (error, row) -> isError(error.error, row.jsonObject) }
 }
 
 private fun checkDecode(case: JsonObject) {
     knows(case, "line", "hex", "notification", "encoded", "error")
     val line = bytesOf(case, "line")
     val outcome = runCatching { decode(line) }
-    val wanted = case["error"]
-    if (wanted != null) {
+    val expected = case["error"]
+    if (expected != null) {
         val error = outcome.exceptionOrNull()
-        assertTrue(error is DecodeException, "got ${outcome.getOrNull()}")
-        isError(error as DecodeException, wanted.jsonObject)
+        assertTrue(error is DecodeException, "decoded ${outcome.getOrNull()}")
+        isError(error as DecodeException, expected.jsonObject)
         return
     }
     val notification = outcome.getOrThrow()
@@ -161,16 +161,16 @@ private fun checkDecode(case: JsonObject) {
 private fun checkEncode(case: JsonObject) {
     knows(case, "constructor", "server", "threadId", "error", "line")
     val (server, error, threadId) = listOf("server", "error", "threadId").map { case.string(it) }
-    val said = when (val constructor = case.string("constructor")) {
+    val notification = when (val constructor = case.string("constructor")) {
         "starting" -> McpServerStatusUpdatedNotification.starting(server!!, threadId)
         "ready" -> McpServerStatusUpdatedNotification.ready(server!!, threadId)
         "cancelled" -> McpServerStatusUpdatedNotification.cancelled(server!!, threadId)
         "failed" -> McpServerStatusUpdatedNotification.failed(server!!, error!!, threadId)
         "reauthenticationRequired" -> McpServerStatusUpdatedNotification.reauthenticationRequired(server!!, error!!, threadId)
-        else -> throw AssertionError("the case itself is wrong: $constructor")
+        else -> throw AssertionError("the case is invalid: unknown constructor $constructor")
     }
-    assertEquals(case.string("line"), said.encode())
-    assertEquals(said, decode(said.encode()))
+    assertEquals(case.string("line"), notification.encode())
+    assertEquals(notification, decode(notification.encode()))
 }
 
 private fun checkLines(case: JsonObject) {
@@ -192,7 +192,7 @@ private fun checkTracker(case: JsonObject) {
     StartupTracker(case["limit"]?.jsonPrimitive?.long).use { tracker ->
         case.getValue("steps").jsonArray.forEachIndexed { at, step ->
             try {
-                takeStep(tracker, step.jsonObject)
+                applyStep(tracker, step.jsonObject)
             } catch (failure: Throwable) {
                 throw AssertionError("step ${at + 1}: $failure", failure)
             }
@@ -200,7 +200,7 @@ private fun checkTracker(case: JsonObject) {
     }
 }
 
-private fun takeStep(tracker: StartupTracker, step: JsonObject) {
+private fun applyStep(tracker: StartupTracker, step: JsonObject) {
     val shown = arrayOf("servers", "reauthenticationRequired")
     val lines = step["lines"]
     if (lines != null) {
@@ -215,12 +215,12 @@ private fun takeStep(tracker: StartupTracker, step: JsonObject) {
         knows(step, "remove", "removed", *shown)
         assertEquals(step.getValue("removed").jsonPrimitive.long, tracker.remove(step.string("remove")!!))
     }
-    step["servers"]?.let { wanted ->
-        assertEquals(wanted, json.encodeToJsonElement(tracker.servers()))
+    step["servers"]?.let { expected ->
+        assertEquals(expected, json.encodeToJsonElement(tracker.servers()))
         for (server in tracker.servers()) assertEquals(server, tracker.server(server.name, server.threadId))
     }
-    step["reauthenticationRequired"]?.let { wanted ->
-        assertEquals(wanted, JsonArray(tracker.reauthenticationRequired().map { JsonPrimitive(it) }))
+    step["reauthenticationRequired"]?.let { expected ->
+        assertEquals(expected, JsonArray(tracker.reauthenticationRequired().map { JsonPrimitive(it) }))
     }
 }
 
@@ -241,11 +241,10 @@ private fun checkJudge(case: JsonObject) {
     case.string("kind")?.let {
         assertEquals(listOf(it, case.string("recovery")), listOf(failure.kind.wire, failure.recovery.wire))
     }
-    // By what it says on the wire.
-    val said = McpServerStatusUpdatedNotification.ofFailure("linear", failure)
-    assertEquals(case.string("failureReason"), said.failureReason?.wire)
-    assertEquals(failure.message, said.error)
-    assertEquals(McpServerStartupState.Failed, said.status)
+    val notification = McpServerStatusUpdatedNotification.ofFailure("linear", failure)
+    assertEquals(case.string("failureReason"), notification.failureReason?.wire)
+    assertEquals(failure.message, notification.error)
+    assertEquals(McpServerStartupState.Failed, notification.status)
     assertEquals(case.getValue("evidence"), wire.encodeToJsonElement(failure.evidence))
     val message = failure.message
     assertTrue(message.isNotEmpty() && message.codePointCount(0, message.length) <= 300, message)

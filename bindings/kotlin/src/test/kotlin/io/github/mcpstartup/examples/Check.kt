@@ -8,11 +8,11 @@ import io.github.mcpstartup.Recovery
 
 suspend fun check(url: String, store: CredentialStore, show: (String, Recovery?) -> Unit) {
     McpStartup.check(servers = listOf(McpServer.Http("linear", url)), store = store).collect { event ->
-        val said = event.notification
-        if (said.failureReason == McpServerStartupFailureReason.ReauthenticationRequired) {
-            show("${said.name}: you were signed in, and have to sign in again", Recovery.REAUTHENTICATE)
+        val notification = event.notification
+        if (notification.failureReason == McpServerStartupFailureReason.ReauthenticationRequired) {
+            show("${notification.name}: sign in again", Recovery.REAUTHENTICATE)
         } else {
-            // A sentence for a person, and what to offer beside it.
+            // A message for the user, and the action to offer next to it.
             event.failure?.let { show(it.message, it.recovery) }
         }
     }

@@ -11,7 +11,7 @@ import io.github.mcpstartup.RequestTarget
 import io.github.mcpstartup.StartupFailure
 import io.github.mcpstartup.judge
 
-/** What an app knows that has started the server with another SDK. Every field may be left out. */
+/** Judges a start that failed in another SDK. Every field of the evidence is optional. */
 fun verdict(): StartupFailure = judge(
     Evidence(
         server = "linear",

@@ -1,0 +1,149 @@
+//! The message for JSON that does not have the shape of a type: the field, the values that it takes, and the value that it has.
+//!
+//! `serde_json` reports none of them in words that a user of another language knows, and not which field it is about. The module
+//! changes only the message, never which JSON is accepted.
+
+use std::fmt::Write;
+
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Error;
+
+use crate::HostError;
+
+/// Reads a value from JSON. `subject` names the value in the message, such as "the evidence".
+///
+/// # Errors
+///
+/// [`HostError::InvalidArgument`].
+pub(crate) fn read<T: DeserializeOwned>(subject: &str, json: &str) -> Result<T, HostError> {
+    serde_json::from_str(json)
+        .map_err(|error| HostError::InvalidArgument(message(subject, json, &error)))
+}
+
+fn message(subject: &str, json: &str, error: &Error) -> String {
+    if serde_json::from_str::<IgnoredAny>(json).is_err() {
+        return format!("{subject}: not valid JSON: {error}");
+    }
+    let path = path_at(json, offset(json, error));
+    let place = match path.is_empty() {
+        true => subject.to_owned(),
+        false => format!("{subject}: `{path}`"),
+    };
+    let text = error.to_string();
+    let text = text.rfind(" at line ").map_or(&*text, |end| &text[..end]);
+    let kind = ["invalid type: ", "invalid value: ", "unknown variant "];
+    let mismatch = kind.iter().find_map(|kind| text.strip_prefix(kind));
+    if let Some((actual, expected)) =
+        mismatch.and_then(|mismatch| mismatch.rsplit_once(", expected "))
+    {
+        return format!("{place} must be {}, not {}", takes(expected), got(actual));
+    }
+    if let Some(field) = text.strip_prefix("missing field ") {
+        return format!("{place} must have the field {field}");
+    }
+    if error.is_syntax() {
+        // A value that is neither a string nor an object, for an enum.
+        return format!("{place} has a value of the wrong type");
+    }
+    format!("{subject}: {text}")
+}
+
+/// The values that a type takes.
+fn takes(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "a boolean" => "true or false",
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number (0 or more)",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "string or map" => "a string",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    }
+}
+
+/// The value that was found.
+fn got(actual: &str) -> &str {
+    match actual {
+        "map" => return "an object",
+        "sequence" => return "a list",
+        _ => {}
+    }
+    for kind in ["integer ", "floating point ", "boolean "] {
+        if let Some(value) = actual.strip_prefix(kind) {
+            return value.trim_matches('`');
+        }
+    }
+    actual.strip_prefix("string ").unwrap_or(actual)
+}
+
+/// The offset of an error in bytes. Lines and columns count from 1, and columns count bytes.
+fn offset(json: &str, error: &Error) -> usize {
+    let before = error.line().saturating_sub(1);
+    let lines = json.split_inclusive('\n').take(before);
+    // A syntax error is reported one byte after the start of the value.
+    let column = error
+        .column()
+        .saturating_sub(usize::from(error.is_syntax()));
+    lines.map(str::len).sum::<usize>() + column
+}
+
+/// The path of the value that ends at an offset of valid JSON, or that begins there, such as `requests[0].status`.
+fn path_at(json: &str, offset: usize) -> String {
+    enum Level<'a> {
+        List(usize),
+        Object(&'a str),
+    }
+    let mut levels = Vec::new();
+    let mut expects_key = false;
+    let mut at = 0;
+    while at < offset.min(json.len()) {
+        match json.as_bytes()[at] {
+            b'{' => {
+                levels.push(Level::Object(""));
+                expects_key = true;
+            }
+            b'[' => levels.push(Level::List(0)),
+            b'}' | b']' => {
+                levels.pop();
+            }
+            b',' => match levels.last_mut() {
+                Some(Level::List(index)) => *index += 1,
+                _ => expects_key = true,
+            },
+            b'"' => {
+                let length = string_length(&json[at..]);
+                if expects_key && let Some(Level::Object(key)) = levels.last_mut() {
+                    *key = &json[at + 1..at + length - 1];
+                    expects_key = false;
+                }
+                at += length - 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    let mut path = String::new();
+    for level in levels {
+        let _ = match level {
+            Level::List(index) => write!(path, "[{index}]"),
+            Level::Object(key) if path.is_empty() => write!(path, "{key}"),
+            Level::Object(key) => write!(path, ".{key}"),
+        };
+    }
+    path
+}
+
+/// The length of the string literal that a text begins with, quotes included.
+fn string_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.bytes().skip(1).position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(text.len(), |end| end + 2)
+}

@@ -1,0 +1,99 @@
+//! The messages for arguments that do not have the right shape: each names the field, the values that it takes, and the value that it
+//! has.
+
+use mcp_startup_host::{HostError, verdict};
+
+fn evidence_error(json: &str) -> String {
+    match verdict::judge(json) {
+        Err(HostError::InvalidArgument(message)) => message,
+        other => panic!("{json}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_message_names_the_field_and_both_values() {
+    let cases = [
+        (
+            r#"{"server":7}"#,
+            "the evidence: `server` must be a string, not 7",
+        ),
+        (
+            r#"{"requests":"none"}"#,
+            r#"the evidence: `requests` must be a list, not "none""#,
+        ),
+        (
+            r#"{"server": "a \"b\" {", "requests": [{"status": 200}, {"status": -1}]}"#,
+            "the evidence: `requests[1].status` must be a whole number from 0 to 65535, not -1",
+        ),
+        (
+            "{\"server\":\"ü\",\n \"limitMs\" : 1.5}",
+            "the evidence: `limitMs` must be a whole number (0 or more), not 1.5",
+        ),
+        (
+            r#"{"requests":[{"to":[]}]}"#,
+            "the evidence: `requests[0].to` has a value of the wrong type",
+        ),
+        (
+            r#"{"transport":7}"#,
+            "the evidence: `transport` has a value of the wrong type",
+        ),
+        (
+            r#"{"credential":{"worth":{"refreshToken":{}}}}"#,
+            "the evidence: `credential.worth.refreshToken` must be true or false, not an object",
+        ),
+        ("7", "the evidence must be an object, not 7"),
+    ];
+    for (json, message) in cases {
+        assert_eq!(evidence_error(json), message, "{json}");
+    }
+}
+
+#[test]
+fn a_message_lists_the_values_of_an_enum() {
+    let message = evidence_error(r#"{"transport":"pigeon"}"#);
+    assert_eq!(
+        message,
+        "the evidence: `transport` must be `stdio` or `http`, not `pigeon`"
+    );
+}
+
+#[test]
+fn text_that_is_not_json_is_reported_as_such() {
+    let message = evidence_error("{");
+    assert!(
+        message.starts_with("the evidence: not valid JSON: "),
+        "{message}"
+    );
+}
+
+#[cfg(feature = "engine")]
+#[test]
+fn an_option_is_named() {
+    use mcp_startup_host::Options;
+
+    let cases = [
+        (
+            r#"{"timeoutMs":-1}"#,
+            "the options: `timeoutMs` must be a whole number (0 or more), not -1",
+        ),
+        (
+            r#"{"servers":"linear"}"#,
+            r#"the options: `servers` must be a list, not "linear""#,
+        ),
+        (
+            r#"{"servers":["linear",null]}"#,
+            "the options: `servers[1]` must be a string, not null",
+        ),
+        (
+            r#"{"timout":1}"#,
+            "the options: unknown field `timout`, expected one of `config`, `mcpServers`, `servers`, `timeoutMs`, \
+             `concurrency`, `clientMetadataUrl`",
+        ),
+    ];
+    for (json, message) in cases {
+        match Options::parse(json) {
+            Err(HostError::InvalidArgument(actual)) => assert_eq!(actual, message, "{json}"),
+            other => panic!("{json}: {other:?}"),
+        }
+    }
+}

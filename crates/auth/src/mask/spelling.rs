@@ -1,0 +1,357 @@
+//! The spellings that a value can have in text: percent-encoded, JSON, HTML, base64, punycode, in another case.
+//!
+//! Each function here reads its input once. A [`Spelled`] keeps the place of every byte in the original text, so that what is
+//! found in a decoded spelling can be hidden in the original.
+
+use std::ops::Range;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// The longest escape of one character, in bytes: `\u{10ffff}`, or two `\uXXXX`.
+pub(super) const LONGEST_ESCAPE: usize = 12;
+/// The longest HTML character reference that is decoded, in bytes, without the `&`.
+const LONGEST_REFERENCE: usize = 10;
+/// The longest label of a host name (RFC 1035, section 2.3.4).
+const LONGEST_LABEL: usize = 63;
+/// A shorter run of base64 digits cannot hold anything worth hiding.
+const SHORTEST_BASE64: usize = 11;
+
+/// Bytes, and the range of the original text that each stands for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spelled {
+    pub bytes: Vec<u8>,
+    origins: Vec<Range<u32>>,
+}
+
+impl Spelled {
+    /// The text as it is.
+    pub fn verbatim(text: &str) -> Self {
+        let origin = |at: usize| at as u32..at as u32 + 1;
+        Self {
+            bytes: text.as_bytes().to_vec(),
+            origins: (0..text.len()).map(origin).collect(),
+        }
+    }
+
+    /// Which part of the original text these bytes stand for.
+    pub fn origin_of(&self, bytes: Range<usize>) -> Range<usize> {
+        let last = &self.origins[bytes.end - 1];
+        self.origins[bytes.start].start as usize..last.end as usize
+    }
+
+    /// Whether the last byte comes from the end of the original text.
+    pub fn ends_at(&self, end: usize) -> bool {
+        self.origins
+            .last()
+            .is_some_and(|origin| origin.end as usize >= end)
+    }
+
+    /// How many of the bytes come from before `end` in the original text.
+    pub fn len_before(&self, end: usize) -> usize {
+        self.origins
+            .partition_point(|origin| origin.end as usize <= end)
+    }
+
+    /// How many of the bytes come from before `start` in the original text.
+    pub fn start_at(&self, start: usize) -> usize {
+        self.origins
+            .partition_point(|origin| (origin.start as usize) < start)
+    }
+
+    fn push(&mut self, bytes: &[u8], origin: Range<u32>) {
+        self.bytes.extend_from_slice(bytes);
+        self.origins.extend(bytes.iter().map(|_| origin.clone()));
+    }
+
+    fn push_char(&mut self, character: char, origin: Range<u32>) {
+        self.push(character.encode_utf8(&mut [0; 4]).as_bytes(), origin);
+    }
+
+    fn range(&self, from: usize, length: usize) -> Range<u32> {
+        let last = self.origins[from + length - 1].end;
+        self.origins[from].start..last
+    }
+
+    /// With one layer of escapes decoded; `None` if there is no escape.
+    pub fn decoded(&self) -> Option<Self> {
+        let mut decoded = Self::default();
+        let mut at = 0;
+        let mut is_changed = false;
+        let mut after_label_character = false;
+        while at < self.bytes.len() {
+            let rest = &self.bytes[at..];
+            let escape = match rest[0] {
+                b'%' => percent(rest),
+                b'\\' => Some(backslashes(rest)),
+                b'&' => reference(rest),
+                b'x' | b'X' if !after_label_character => punycode(rest),
+                _ => None,
+            };
+            after_label_character = is_of_label(rest[0]);
+            match escape {
+                Some((characters, length)) => {
+                    let origin = self.range(at, length);
+                    match characters {
+                        Decoded::Byte(byte) => decoded.push(&[byte], origin),
+                        Decoded::Character(character) => decoded.push_char(character, origin),
+                        Decoded::Text(text) => decoded.push(text.as_bytes(), origin),
+                        Decoded::Nothing => {}
+                    }
+                    is_changed = true;
+                    at += length;
+                }
+                None => {
+                    decoded.push(&rest[..1], self.origins[at].clone());
+                    at += 1;
+                }
+            }
+        }
+        is_changed.then_some(decoded)
+    }
+
+    /// What its runs of base64 digits stand for: at each of the four places in a group where a value may begin.
+    pub fn base64(&self) -> Vec<Self> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let digits = self.bytes[at..]
+                .iter()
+                .take_while(|byte| is_base64(**byte))
+                .count();
+            if digits >= SHORTEST_BASE64 {
+                found
+                    .extend((0..4).map(|skipped| self.base64_from(at + skipped, digits - skipped)));
+            }
+            at += digits.max(1);
+        }
+        found
+    }
+
+    fn base64_from(&self, start: usize, length: usize) -> Self {
+        const LENIENT: GeneralPurpose = GeneralPurpose::new(
+            &STANDARD,
+            GeneralPurposeConfig::new()
+                .with_decode_allow_trailing_bits(true)
+                .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+        );
+        // One digit more than whole groups stands for nothing.
+        let length = length - usize::from(length % 4 == 1);
+        let digits: Vec<u8> = self.bytes[start..start + length]
+            .iter()
+            .map(|digit| match digit {
+                b'-' => b'+',
+                b'_' => b'/',
+                digit => *digit,
+            })
+            .collect();
+        let bytes = LENIENT.decode(digits).unwrap_or_default();
+        let mut decoded = Self::default();
+        for (at, byte) in bytes.into_iter().enumerate() {
+            // Byte 0 of a group is in digits 0 and 1, byte 1 in 1 and 2, byte 2 in 2 and 3.
+            let first = start + at / 3 * 4 + at % 3;
+            decoded.push(&[byte], self.range(first, 2));
+        }
+        decoded
+    }
+
+    /// In lower case, and with one character for those that a URL or base64 writes in two ways.
+    pub fn folded(&self) -> Self {
+        let mut folded = Self::default();
+        folded.bytes.reserve(self.bytes.len());
+        folded.origins.reserve(self.bytes.len());
+        let mut at = 0;
+        for chunk in self.bytes.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                let length = character.len_utf8();
+                let origin = self.range(at, length);
+                match character {
+                    '+' | ' ' => folded.push(b"-", origin),
+                    '/' => folded.push(b"_", origin),
+                    character => {
+                        for lower in character.to_lowercase() {
+                            folded.push_char(lower, origin.clone());
+                        }
+                    }
+                }
+                at += length;
+            }
+            let invalid = chunk.invalid();
+            if !invalid.is_empty() {
+                for byte in invalid {
+                    folded.push(&[*byte], self.origins[at].clone());
+                    at += 1;
+                }
+            }
+        }
+        folded
+    }
+}
+
+enum Decoded {
+    Nothing,
+    Byte(u8),
+    Character(char),
+    Text(String),
+}
+
+type Escape = (Decoded, usize);
+
+/// `%2F` (RFC 3986, section 2.1).
+fn percent(text: &[u8]) -> Option<Escape> {
+    let byte = hexadecimal(text.get(1..3)?)?;
+    Some((Decoded::Byte(u8::try_from(byte).ok()?), 3))
+}
+
+/// A run of backslashes with what it escapes: each backslash may have been escaped again.
+fn backslashes(text: &[u8]) -> Escape {
+    let run = run_of_backslashes(text);
+    let rest = &text[run..];
+    let simple = match rest.first() {
+        Some(b'n') => Some('\n'),
+        Some(b'r') => Some('\r'),
+        Some(b't') => Some('\t'),
+        _ => None,
+    };
+    if let Some(character) = simple {
+        return (Decoded::Character(character), run + 1);
+    }
+    let coded = match rest.first() {
+        Some(b'u') => {
+            unicode(rest).map(|(character, length)| (Decoded::Character(character), length))
+        }
+        Some(b'x') => rest
+            .get(1..3)
+            .and_then(hexadecimal)
+            .and_then(char::from_u32)
+            .map(|character| (Decoded::Character(character), 3)),
+        _ => None,
+    };
+    match coded {
+        Some((decoded, length)) => (decoded, run + length),
+        None => (Decoded::Nothing, run),
+    }
+}
+
+fn run_of_backslashes(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| **byte == b'\\').count()
+}
+
+/// `u00e9`, `u{e9}`, `ud83e\udd80`.
+fn unicode(text: &[u8]) -> Option<(char, usize)> {
+    if text.get(1) == Some(&b'{') {
+        let digits = text[2..].iter().take(7).position(|byte| *byte == b'}')?;
+        let character = char::from_u32(hexadecimal(&text[2..2 + digits])?)?;
+        return Some((character, digits + 3));
+    }
+    let unit = hexadecimal(text.get(1..5)?)?;
+    if let Some(character) = char::from_u32(unit) {
+        return Some((character, 5));
+    }
+    let rest = &text[5..];
+    let run = run_of_backslashes(rest);
+    let low = rest.get(run..)?.strip_prefix(b"u")?;
+    let low = u16::try_from(hexadecimal(low.get(..4)?)?).ok()?;
+    let units = [u16::try_from(unit).ok()?, low];
+    let character = char::decode_utf16(units).next()?.ok()?;
+    Some((character, 5 + run + 5))
+}
+
+/// `&quot;`, `&#34;`, `&#x22;` (HTML, section "Named character references").
+fn reference(text: &[u8]) -> Option<Escape> {
+    let body = &text[1..text.len().min(1 + LONGEST_REFERENCE)];
+    if let Some(number) = body.strip_prefix(b"#") {
+        let (digits, radix, skipped) = match number.first() {
+            Some(b'x' | b'X') => (&number[1..], 16, 3),
+            _ => (number, 10, 2),
+        };
+        let count = digits
+            .iter()
+            .take_while(|byte| char::from(**byte).is_digit(radix))
+            .count();
+        let digits = std::str::from_utf8(&digits[..count]).ok()?;
+        let character = char::from_u32(u32::from_str_radix(digits, radix).ok()?)?;
+        let ends = usize::from(text.get(skipped + count) == Some(&b';'));
+        return Some((Decoded::Character(character), skipped + count + ends));
+    }
+    let end = body.iter().position(|byte| *byte == b';')?;
+    let name = std::str::from_utf8(&body[..end]).ok()?;
+    let (_, character) = NAMED.iter().find(|(known, _)| *known == name)?;
+    Some((Decoded::Character(*character), end + 2))
+}
+
+/// The named references of ASCII characters.
+const NAMED: [(&str, char); 41] = [
+    ("quot", '"'),
+    ("amp", '&'),
+    ("lt", '<'),
+    ("gt", '>'),
+    ("apos", '\''),
+    ("Tab", '\t'),
+    ("NewLine", '\n'),
+    ("excl", '!'),
+    ("num", '#'),
+    ("dollar", '$'),
+    ("percnt", '%'),
+    ("lpar", '('),
+    ("rpar", ')'),
+    ("ast", '*'),
+    ("midast", '*'),
+    ("plus", '+'),
+    ("comma", ','),
+    ("period", '.'),
+    ("sol", '/'),
+    ("colon", ':'),
+    ("semi", ';'),
+    ("equals", '='),
+    ("quest", '?'),
+    ("commat", '@'),
+    ("lsqb", '['),
+    ("lbrack", '['),
+    ("bsol", '\\'),
+    ("rsqb", ']'),
+    ("rbrack", ']'),
+    ("Hat", '^'),
+    ("lowbar", '_'),
+    ("UnderBar", '_'),
+    ("grave", '`'),
+    ("lcub", '{'),
+    ("lbrace", '{'),
+    ("verbar", '|'),
+    ("vert", '|'),
+    ("VerticalLine", '|'),
+    ("rcub", '}'),
+    ("rbrace", '}'),
+    ("hyphen", '-'),
+];
+
+/// A label of an internationalized host name: `xn--bcher-kva` (RFC 3492).
+fn punycode(text: &[u8]) -> Option<Escape> {
+    let label = text
+        .iter()
+        .take(LONGEST_LABEL + 1)
+        .take_while(|byte| is_of_label(**byte))
+        .count();
+    let label = &text[..label];
+    if !label.get(..4)?.eq_ignore_ascii_case(b"xn--") || label.len() > LONGEST_LABEL {
+        return None;
+    }
+    let encoded = std::str::from_utf8(&label[4..]).ok()?;
+    let decoded = idna::punycode::decode_to_string(encoded)?;
+    Some((Decoded::Text(decoded), label.len()))
+}
+
+fn is_of_label(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u32> {
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
+    let digits = std::str::from_utf8(digits).ok().filter(|_| is_number)?;
+    u32::from_str_radix(digits, 16).ok()
+}

@@ -1,0 +1,96 @@
+use super::*;
+
+#[test]
+fn no_secret_is_left_however_they_overlap() {
+    let mut mask = Mask::default();
+    for secret in ["abcd", "abcdefgh", "  spaced  ", "x", ""] {
+        mask.add(secret);
+    }
+    let hidden = mask.hide("abcdefgh abcd abcdabcdefgh spaced x");
+    assert_eq!(hidden, "[masked] [masked] [masked][masked] [masked] x");
+    assert!(!format!("{mask:?}").contains("abcd"));
+    mask.add("ghijklmn");
+    assert_eq!(mask.hide("abcdefghijklmn"), "[masked]");
+}
+
+#[test]
+fn a_secret_that_was_cut_off_or_has_many_lines_is_hidden_too() {
+    let mut mask = Mask::default();
+    mask.add("-----BEGIN-----\nline-of-a-key\n-----END-----");
+    mask.add("long-secret-token");
+    mask.add("sécrét=\"token\"");
+    for (text, hidden) in [
+        ("said: line-of-a-key", "said: [masked]"),
+        ("said: long-sec", "said: [masked]"),
+        ("said: lon", "said: lon"),
+        ("cret-token said", "[masked] said"),
+        ("ken said", "ken said"),
+        ("a long-secret-token long", "a [masked] [masked]"),
+        ("said: sécr\u{fffd}", "said: [masked]"),
+        ("said: s%C3%A9cr%C3", "said: [masked]"),
+        ("said: s\\u00e9cr\\u00", "said: [masked]"),
+        ("A9t%3D%22token%22 said", "[masked] said"),
+        ("t;token&quot; said", "[masked] said"),
+        ("\u{fffd}t=\"token\" said", "[masked] said"),
+    ] {
+        assert_eq!(mask.hide(text), hidden, "{text}");
+    }
+}
+
+#[test]
+fn of_a_url_nothing_is_shown_from_where_a_secret_begins() {
+    let mut mask = Mask::default();
+    mask.add("s3cret-to/ken?=x");
+    mask.add("https://given.example/path");
+    for (url, hidden) in [
+        (
+            "https://a.example/x/s3cret-to/other",
+            "https://a.example/x/[masked]",
+        ),
+        (
+            "https://a.example/x/s3cret-to/ken",
+            "https://a.example/x/[masked]",
+        ),
+        ("https://a.example/x", "https://a.example/x"),
+    ] {
+        assert_eq!(mask.hide_in_url(url), hidden);
+    }
+}
+
+#[test]
+fn a_secret_is_hidden_however_it_is_written() {
+    let mut mask = Mask::default();
+    mask.add("c+n/ry==\"é\\\\🦀&");
+    for written in [
+        "c+n/ry==\"é\\\\🦀&",
+        "c%2Bn%2Fry%3D%3D%22%C3%A9%5C%5C%F0%9F%A6%80%26",
+        "c+n/ry==%22%c3%a9%5c%5c%f0%9f%a6%80&",
+        "c+n/ry==\\\"é\\\\\\\\🦀&",
+        "c+n\\/ry==\\\"\\u00e9\\\\\\\\\\ud83e\\udd80&",
+        "c+n/ry==\\\\\\\"\\\\u00E9\\\\\\\\\\\\\\\\\\\\ud83e\\\\udd80&",
+        "c+n/ry==\\\"\\u{e9}\\\\\\\\\\u{1f980}&",
+        "c+n&#x2F;ry==&quot;&#233;\\\\🦀&amp;",
+    ] {
+        assert_eq!(
+            mask.hide(&format!("a {written} b")),
+            "a [masked] b",
+            "{written}"
+        );
+    }
+    let mut mask = Mask::default();
+    mask.add("a secret value");
+    for encoded in [
+        "YSBzZWNyZXQgdmFsdWU=",
+        "bWU6YSBzZWNyZXQgdmFsdWU=",
+        "bTphIHNlY3JldCB2YWx1ZTttb3Jl",
+        "OmEgc2VjcmV0IHZhbHVl",
+        "bWU6YStzZWNyZXQrdmFsdWU=",
+    ] {
+        let hidden = mask.hide(encoded);
+        assert!(
+            hidden.contains(MASKED) && hidden.len() < MASKED.len() + 12,
+            "{encoded}: {hidden}"
+        );
+    }
+    assert_eq!(mask.hide("a+secret+value"), MASKED);
+}

@@ -1,0 +1,132 @@
+//! The HTTP requests of one start, as evidence. It sends no request.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mcp_startup_core::{RequestEvidence, RequestTarget};
+use secrecy::SecretString;
+
+use super::response::trouble;
+
+/// The requests of one start, in order. A request is added when it is sent, and its outcome is added when it is known. So a request
+/// that a time-out interrupted has no outcome. Clones share the log.
+#[derive(Clone, Debug, Default)]
+pub struct RequestLog {
+    entries: Arc<Mutex<Entries>>,
+    /// Secrets from responses. A separate mutex, because [`SentRequest::note`] runs its closure while the entries are locked.
+    secrets: Arc<Mutex<Vec<SecretString>>>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    requests: Vec<(u64, RequestEvidence)>,
+    next: u64,
+    closed: bool,
+}
+
+/// A request in the log, to which its outcome can be added.
+#[derive(Debug)]
+pub struct SentRequest {
+    log: RequestLog,
+    number: u64,
+}
+
+impl RequestLog {
+    /// Adds a request that is being sent.
+    pub fn sent(&self, request: RequestEvidence) -> SentRequest {
+        let mut entries = self.lock();
+        let number = entries.next;
+        entries.next += 1;
+        if !entries.closed {
+            entries.requests.push((number, request));
+        }
+        SentRequest {
+            log: self.clone(),
+            number,
+        }
+    }
+
+    /// The requests so far.
+    pub fn requests(&self) -> Vec<RequestEvidence> {
+        let entries = self.lock();
+        entries
+            .requests
+            .iter()
+            .map(|(_, request)| request.clone())
+            .collect()
+    }
+
+    /// The last request to `target`, with its outcome so far.
+    pub fn last(&self, target: RequestTarget) -> Option<RequestEvidence> {
+        let entries = self.lock();
+        let mut requests = entries.requests.iter().rev();
+        let (_, request) = requests.find(|(_, request)| request.to == Some(target))?;
+        Some(request.clone())
+    }
+
+    /// The HTTP status of the last request to `target`.
+    pub fn last_status(&self, target: RequestTarget) -> Option<u16> {
+        self.last(target)?.status
+    }
+
+    /// Adds secrets from a response. They must be masked in all text that is shown.
+    pub fn add_secrets(&self, secrets: impl IntoIterator<Item = SecretString>) {
+        let mut known = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(secrets);
+    }
+
+    /// Removes and returns the secrets that were added since the last call.
+    pub fn take_secrets(&self) -> Vec<SecretString> {
+        std::mem::take(&mut self.secrets.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The number of requests.
+    pub fn len(&self) -> usize {
+        self.lock().requests.len()
+    }
+
+    /// Whether there is no request.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps the first `length` requests and removes the others. Use it to remove the requests of an attempt that is not evidence
+    /// about the start.
+    pub fn truncate(&self, length: usize) {
+        self.lock().requests.truncate(length);
+    }
+
+    /// Removes all requests and ignores later ones, because the start has ended.
+    pub fn close(&self) {
+        let mut entries = self.lock();
+        entries.closed = true;
+        entries.requests = Vec::new();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SentRequest {
+    /// Changes the entry of this request, for instance to add its status. Does nothing if the entry was removed.
+    pub fn note(&self, note: impl FnOnce(&mut RequestEvidence)) {
+        let mut entries = self.log.lock();
+        let mut requests = entries.requests.iter_mut().rev();
+        if let Some((_, request)) = requests.find(|(number, _)| *number == self.number) {
+            note(request);
+        }
+    }
+
+    /// Removes the entry of a request that was not sent, because a rule blocked it when the client connected.
+    pub fn not_sent(self) {
+        let mut entries = self.log.lock();
+        entries
+            .requests
+            .retain(|(number, _)| *number != self.number);
+    }
+
+    /// Adds the error of a request without a complete response.
+    pub fn failed(&self, error: &reqwest::Error) {
+        self.note(|request| request.io = Some(trouble(error)));
+    }
+}

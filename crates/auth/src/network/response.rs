@@ -1,0 +1,86 @@
+//! Reads a response body within a size limit, and classifies the errors of a request.
+
+use std::error::Error;
+
+use futures::StreamExt;
+use mcp_startup_core::IoTrouble;
+
+/// Classifies the error of a request without a complete response.
+pub fn trouble(error: &reqwest::Error) -> IoTrouble {
+    if error.is_timeout() {
+        return IoTrouble::Timeout;
+    }
+    // The connector errors of hyper-util are private; only their text distinguishes them.
+    let is_dns = has_cause(error, &|cause| cause.to_string() == "dns error");
+    let is_tls = has_cause(error, &|cause| cause.is::<rustls::Error>());
+    let is_hyper = |matches: fn(&hyper::Error) -> bool| {
+        has_cause(error, &|cause| cause.downcast_ref().is_some_and(matches))
+    };
+    if is_tls {
+        IoTrouble::Tls
+    } else if is_dns {
+        IoTrouble::Dns
+    } else if error.is_connect() {
+        IoTrouble::Connect
+    } else if is_hyper(hyper::Error::is_parse_too_large) {
+        IoTrouble::TooLarge
+    } else if is_hyper(hyper::Error::is_parse) {
+        IoTrouble::Malformed
+    } else {
+        IoTrouble::Closed
+    }
+}
+
+/// Whether an error or one of its causes matches. It also checks the error inside an `io::Error`, which is not a source of it.
+pub(super) fn has_cause(
+    error: &(dyn Error + 'static),
+    matches: &dyn Fn(&(dyn Error + 'static)) -> bool,
+) -> bool {
+    let wrapped = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    matches(error)
+        || wrapped.is_some_and(|wrapped| has_cause(wrapped, matches))
+        || error
+            .source()
+            .is_some_and(|source| has_cause(source, matches))
+}
+
+/// A response body that could not be read completely.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The body is larger than the limit, in bytes.
+    #[error("the response is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The connection broke.
+    #[error(transparent)]
+    Broken(#[from] reqwest::Error),
+}
+
+impl BodyError {
+    /// Converts the error to evidence.
+    pub fn trouble(&self) -> IoTrouble {
+        match self {
+            Self::TooLarge(_) => IoTrouble::TooLarge,
+            Self::Broken(error) => trouble(error),
+        }
+    }
+}
+
+/// Reads a response body of at most `limit` bytes. It never holds more than `limit` bytes in memory, apart from one chunk.
+///
+/// # Errors
+///
+/// [`BodyError`] if the body is larger than `limit`, or if the connection breaks.
+pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::new();
+    let mut chunks = response.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        if body.len() + chunk.len() > limit {
+            return Err(BodyError::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

@@ -1,0 +1,411 @@
+use std::collections::HashMap;
+
+use mcp_startup_core::IoTrouble;
+use serde_json::Value;
+
+use super::documents::{MAX_DOCUMENT_BYTES, is_bound_to_its_issuer, is_part_of};
+use super::*;
+use crate::network::test_internet::{TestInternet, listener, network, response};
+
+/// A public server. Its configured URL uses http, because this test cannot serve https.
+const SERVER: &str = "http://mcp.example/mcp";
+const PRM: &str = "http://mcp.example/.well-known/oauth-protected-resource/mcp";
+const METADATA: &str = "http://mcp.example/.well-known/oauth-authorization-server";
+const CHALLENGE: &str =
+    r#"Bearer resource_metadata="http://mcp.example/.well-known/oauth-protected-resource/mcp""#;
+/// Addresses that a public server must not lead to.
+const FORBIDDEN: [&str; 11] = [
+    "http://169.254.169.254/latest/meta-data",
+    "https://169.254.169.254/latest/meta-data",
+    "https://127.0.0.1:8443/x",
+    "http://127.0.0.1/x",
+    "https://[::1]/x",
+    "http://localhost:8080/x",
+    "https://10.0.0.1/x",
+    "https://[::ffff:10.0.0.1]/x",
+    "https://[64:ff9b::a00:1]/x",
+    "https://[fd00::1]/x",
+    "http://auth.example/x",
+];
+
+/// The response for each URL.
+#[derive(Clone, Default)]
+struct Pages(HashMap<String, String>);
+
+impl Pages {
+    fn with(mut self, url: &str, response: String) -> Self {
+        self.0.insert(format!("GET {url}"), response);
+        self
+    }
+
+    fn json(self, url: &str, body: &Value) -> Self {
+        self.with(
+            url,
+            response(200, "content-type: application/json\r\n", &body.to_string()),
+        )
+    }
+
+    fn redirect(self, url: &str, status: u16, to: &str) -> Self {
+        self.with(url, response(status, &format!("location: {to}\r\n"), ""))
+    }
+
+    fn prm(self, url: &str, issuer: &str) -> Self {
+        let document = serde_json::json!({"resource": SERVER, "authorization_servers": [issuer]});
+        self.json(url, &document)
+    }
+
+    fn metadata(self, url: &str, issuer: &str, token_endpoint: &str) -> Self {
+        let document = serde_json::json!({
+            "issuer": issuer,
+            "authorization_endpoint": "https://auth.example/authorize",
+            "token_endpoint": token_endpoint,
+            "response_types_supported": ["code"],
+        });
+        self.json(url, &document)
+    }
+
+    /// The documents of a well-behaved server.
+    fn valid() -> Self {
+        let pages = Self::default().prm(PRM, "http://mcp.example");
+        pages.metadata(METADATA, "http://mcp.example", "http://mcp.example/token")
+    }
+
+    async fn discover(self, challenge: Option<&str>) -> (Discovery, Vec<String>, RequestLog) {
+        let missing = response(404, "", "");
+        let internet =
+            TestInternet::new(move |target| self.0.get(target).unwrap_or(&missing).clone());
+        let server = SERVER.parse().unwrap();
+        let guarded = internet
+            .network("", Vec::new())
+            .guarded_client(&server)
+            .await;
+        let log = RequestLog::default();
+        let found = discover(&guarded, &server, challenge, &log).await;
+        for request in internet.requests() {
+            for header in ["authorization", "cookie", "referer"] {
+                assert!(!request.head.contains(header), "{request:?}");
+            }
+        }
+        (found, internet.targets(), log)
+    }
+}
+
+fn outcome(found: &Discovery) -> (DiscoveryOutcome, Option<DiscoveryProblem>) {
+    (found.evidence.outcome.unwrap(), found.evidence.problem)
+}
+
+fn unusable(problem: DiscoveryProblem) -> (DiscoveryOutcome, Option<DiscoveryProblem>) {
+    (DiscoveryOutcome::Unusable, Some(problem))
+}
+
+/// No request to this URL was sent or logged.
+fn assert_not_requested(url: &str, targets: &[String], log: &RequestLog) {
+    let beyond = targets
+        .iter()
+        .find(|target| !target.contains("http://mcp.example/"));
+    assert_eq!(beyond, None, "{url}");
+    let logged = log.requests();
+    assert_eq!(logged.len(), targets.len(), "{url}: {logged:?}");
+    assert!(
+        logged.iter().all(|request| request.status.is_some()),
+        "{url}: {logged:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_public_server_cannot_lead_into_a_private_network() {
+    let issuer = "http://mcp.example";
+    let endpoint = "http://mcp.example/token";
+    let forbidden = FORBIDDEN.into_iter().chain(["file:///etc/passwd"]);
+    for url in forbidden {
+        let target: Url = url.parse().unwrap();
+        let invalid = unusable(DiscoveryProblem::InvalidMetadata);
+        let no_server = unusable(DiscoveryProblem::NoAuthorizationServer);
+        let issuer_elsewhere = target.join("/").unwrap();
+        let other = issuer_elsewhere.as_str().trim_end_matches('/');
+        let redirected = Pages::default().redirect(PRM, 302, url);
+        for (pages, challenge, expected) in [
+            (redirected.clone(), Some(CHALLENGE), invalid),
+            (redirected, None, invalid),
+            (Pages::valid().redirect(METADATA, 307, url), None, no_server),
+            (Pages::valid().prm(PRM, other), Some(CHALLENGE), no_server),
+            (
+                Pages::valid().metadata(METADATA, issuer, url),
+                None,
+                no_server,
+            ),
+            (
+                Pages::valid().redirect(METADATA, 308, "/a").redirect(
+                    "http://mcp.example/a",
+                    303,
+                    url,
+                ),
+                None,
+                no_server,
+            ),
+        ] {
+            let (found, targets, log) = pages.discover(challenge).await;
+            assert_eq!(outcome(&found), expected, "{url}");
+            assert!(found.metadata.is_none(), "{url}");
+            if !(other.starts_with("file:")) {
+                let refused = found.blocked.expect(url).to_string();
+                let host = target.host_str().unwrap();
+                assert!(
+                    refused.contains(host) && refused.contains(" was not requested: "),
+                    "{refused}"
+                );
+            }
+            assert_not_requested(url, &targets, &log);
+        }
+        // Another issuer is used if one is usable.
+        let both =
+            serde_json::json!({"resource": SERVER, "authorization_servers": [other, issuer]});
+        let pages = Pages::default()
+            .json(PRM, &both)
+            .metadata(METADATA, issuer, endpoint);
+        let (found, targets, log) = pages.discover(None).await;
+        assert_eq!(
+            outcome(&found),
+            (DiscoveryOutcome::Published, None),
+            "{url}"
+        );
+        assert_eq!(found.blocked, None);
+        assert_not_requested(url, &targets, &log);
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_that_points_into_a_private_network_makes_the_metadata_unusable() {
+    let page = response(200, "content-type: text/html\r\n", "<h1>Dashboard</h1>");
+    for url in FORBIDDEN {
+        let challenge = format!(r#"Bearer resource_metadata="{url}""#);
+        for pages in [
+            Pages::default(),
+            Pages::default()
+                .with(PRM, page.clone())
+                .with(METADATA, page.clone()),
+        ] {
+            let (found, targets, log) = pages.discover(Some(&challenge)).await;
+            let expected = unusable(DiscoveryProblem::InvalidMetadata);
+            assert_eq!(outcome(&found), expected, "{url}");
+            assert_not_requested(url, &targets, &log);
+        }
+    }
+}
+
+#[tokio::test]
+async fn three_redirects_of_a_document_are_followed() {
+    let step = |number: usize| format!("http://mcp.example/step/{number}");
+    for (count, is_followed) in [(0, true), (1, true), (2, true), (3, true), (4, false)] {
+        for status in [301, 302, 303, 307, 308] {
+            let chain = |first: &str| {
+                let pages = Pages::default().redirect(first, status, "/step/1");
+                (1..count).fold(pages, |pages, at| {
+                    pages.redirect(&step(at), status, &format!("/step/{}", at + 1))
+                })
+            };
+            let last = |first: &str| match count {
+                0 => first.to_owned(),
+                _ => step(count),
+            };
+            let issuer = "http://mcp.example";
+            let endpoint = "http://mcp.example/token";
+            // The document of the resource, then that of the authorization server.
+            for (pages, problem) in [
+                (
+                    chain(PRM)
+                        .metadata(METADATA, issuer, endpoint)
+                        .prm(&last(PRM), issuer),
+                    None,
+                ),
+                (
+                    chain(METADATA)
+                        .prm(PRM, issuer)
+                        .metadata(&last(METADATA), issuer, endpoint),
+                    Some(DiscoveryProblem::NoAuthorizationServer),
+                ),
+            ] {
+                let (found, targets, log) = pages.discover(None).await;
+                // Without a document of the resource, its origin can still be its authorization server.
+                let expected = match (is_followed, problem) {
+                    (true, _) | (_, None) => (DiscoveryOutcome::Published, None),
+                    (false, Some(problem)) => unusable(problem),
+                };
+                assert_eq!(outcome(&found), expected, "{count} of {status}");
+                let resource = (is_followed || problem.is_some()).then(|| SERVER.to_owned());
+                if found.metadata.is_some() {
+                    assert_eq!(found.resource, resource, "{count} of {status}");
+                }
+                assert!(!targets.contains(&format!("GET {}", step(4))));
+                assert_eq!(log.len(), targets.len(), "each request is in the log");
+            }
+        }
+    }
+    for (status, to) in [
+        (300, "/step/1"),
+        (304, "/step/1"),
+        (305, "/step/1"),
+        (302, "http://["),
+        (302, SERVER),
+        (302, "/mcp#x"),
+    ] {
+        let pages = Pages::default()
+            .redirect(PRM, status, to)
+            .prm(&step(1), "http://mcp.example");
+        let (found, targets, _) = pages.discover(Some(CHALLENGE)).await;
+        assert_eq!(
+            outcome(&found),
+            unusable(DiscoveryProblem::InvalidMetadata),
+            "{status} to {to}"
+        );
+        assert!(
+            !targets
+                .iter()
+                .any(|target| target.contains("step") || target.ends_with("/mcp.example/mcp"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_public_host_is_followed() {
+    let pages = Pages::valid().redirect(METADATA, 302, "https://auth.example/metadata");
+    let (found, targets, _) = pages.discover(None).await;
+    // The proxy of this test does not connect there.
+    assert_eq!(outcome(&found), (DiscoveryOutcome::Unavailable, None));
+    assert_eq!(targets.last().unwrap(), "CONNECT auth.example:443");
+}
+
+#[tokio::test]
+async fn a_redirected_document_must_name_the_requested_issuer() {
+    let endpoint = "http://mcp.example/token";
+    let there = "http://mcp.example/tenant/metadata";
+    for (issuer, expected) in [
+        ("http://mcp.example", (DiscoveryOutcome::Published, None)),
+        ("http://mcp.example/", (DiscoveryOutcome::Published, None)),
+        (
+            "http://mcp.example/tenant",
+            unusable(DiscoveryProblem::IssuerMismatch),
+        ),
+        (
+            "https://auth.example",
+            unusable(DiscoveryProblem::IssuerMismatch),
+        ),
+    ] {
+        let pages = Pages::valid().redirect(METADATA, 302, there);
+        let pages = pages.metadata(there, issuer, endpoint);
+        let (found, ..) = pages.discover(None).await;
+        assert_eq!(outcome(&found), expected, "{issuer}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_may_have_at_most_1_mb() {
+    let document = r#"{"resource":"http://mcp.example/mcp","authorization_servers":["http://mcp.example"],"x":""#;
+    for (length, expected) in [
+        (MAX_DOCUMENT_BYTES, (DiscoveryOutcome::Published, None)),
+        (
+            MAX_DOCUMENT_BYTES + 1,
+            (DiscoveryOutcome::Unavailable, None),
+        ),
+    ] {
+        let filling = "x".repeat(length - document.len() - 2);
+        let body = format!("{document}{filling}\"}}");
+        assert_eq!(body.len(), length);
+        let pages = Pages::valid().with(PRM, response(200, "", &body));
+        let pages = match expected.0 {
+            DiscoveryOutcome::Published => pages,
+            _ => pages.with(METADATA, response(404, "", "")),
+        };
+        let (found, _, log) = pages.discover(Some(CHALLENGE)).await;
+        assert_eq!(outcome(&found), expected, "{length} bytes");
+        let was_too_large = log.requests()[0].io == Some(IoTrouble::TooLarge);
+        assert_eq!(was_too_large, length > MAX_DOCUMENT_BYTES, "{length} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_server_in_a_private_network_may_name_an_issuer_there() {
+    let listener = listener();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let server = base.replace("127.0.0.1", "mcp.corp") + "/mcp";
+    let resource = serde_json::json!({
+        "resource": server, "authorization_servers": [base], "scopes_supported": ["a"],
+    });
+    let metadata = serde_json::json!({
+        "issuer": base, "authorization_endpoint": base, "token_endpoint": base,
+    });
+    let _internet = TestInternet::at(listener, move |target| match target {
+        "GET /.well-known/oauth-protected-resource/mcp" => response(200, "", &resource.to_string()),
+        "GET /.well-known/oauth-authorization-server" => response(200, "", &metadata.to_string()),
+        _ => response(404, "", ""),
+    });
+    let server: Url = server.parse().unwrap();
+    let network = network(vec![("mcp.corp", "127.0.0.1")]);
+    let guarded = network.guarded_client(&server).await;
+    let found = discover(&guarded, &server, None, &RequestLog::default()).await;
+    assert_eq!(
+        outcome(&found),
+        (DiscoveryOutcome::Published, None),
+        "{found:?}"
+    );
+    assert_eq!(found.resource.as_deref(), Some(server.as_str()));
+    assert_eq!(found.scopes, ["a"]);
+}
+
+#[test]
+fn metadata_applies_to_its_resource_and_paths_below_it() {
+    let url: Url = "https://a.example/tenant/mcp".parse().unwrap();
+    for (resource, expected) in [
+        ("https://a.example/tenant/mcp", true),
+        ("https://a.example/tenant/mcp/", true),
+        ("https://a.example/tenant", true),
+        ("https://a.example", true),
+        ("https://a.example/ten", false),
+        ("https://a.example/tenant/mcp/more", false),
+        ("https://a.example:444/tenant/mcp", false),
+        ("http://a.example/tenant/mcp", false),
+        ("https://b.example/tenant/mcp", false),
+        ("tenant/mcp", false),
+    ] {
+        assert_eq!(is_part_of(&url, resource), expected, "{resource}");
+    }
+}
+
+#[test]
+fn well_known_documents_are_fetched_only_if_bound_to_an_issuer() {
+    for (url, expected) in [
+        (
+            "https://a.example/.well-known/oauth-authorization-server",
+            true,
+        ),
+        (
+            "https://a.example/.well-known/oauth-authorization-server/tenant",
+            true,
+        ),
+        (
+            "https://a.example/tenant/.well-known/openid-configuration",
+            true,
+        ),
+        (
+            "https://a.example/.well-known/openid-configuration/tenant",
+            true,
+        ),
+        (
+            "https://a.example/.well-known/oauth-protected-resource/mcp",
+            true,
+        ),
+        ("https://a.example/metadata", true),
+        ("https://a.example/.well-known/x", false),
+        (
+            "https://a.example/tenant/.well-known/oauth-authorization-server",
+            false,
+        ),
+        (
+            "https://a.example/.well-known/oauth-authorization-server-of-mine",
+            false,
+        ),
+    ] {
+        let url = url.parse().unwrap();
+        assert_eq!(is_bound_to_its_issuer(&url), expected, "{url}");
+    }
+}

@@ -1,0 +1,289 @@
+//! The refresh transaction: a record has at most one refresh at a time, and its response is never lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_startup_core::{CredentialStoreTrouble, same_issuer};
+use rmcp::transport::auth::AuthorizationMetadata;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::network::{BlockedRequest, GuardedClient, GuardedClientError, RequestLog};
+use crate::oauth::client_authentication::ClientAuthentication;
+use crate::oauth::token_endpoint::{self, GrantedTokens, NoReply};
+use crate::store::{CredentialKey, CredentialRecord};
+use crate::store::{CredentialStore, RecordLock, ReplaceOutcome, StoreError};
+
+/// The time limits of a refresh, 30 s in total: for its response, and then for saving it. When the second limit ends, a
+/// save that is under way continues.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+const SAVE_LIMIT: Duration = Duration::from_secs(10);
+/// The number of attempts to save, and the pause between them.
+const SAVE_TRIES: usize = 10;
+const SAVE_PAUSE: Duration = Duration::from_millis(500);
+
+/// The inputs of a refresh.
+#[derive(Clone, Debug)]
+pub struct RefreshRequest {
+    /// The key of the record.
+    pub key: CredentialKey,
+    /// The access token that has expired or that the server refused; `None` if there was none.
+    pub rejected: Option<SecretString>,
+    /// The `resource` parameter of the request (RFC 8707): the MCP server that the token is granted for.
+    pub resource: String,
+    /// The metadata of the authorization server that the MCP server names.
+    pub metadata: AuthorizationMetadata,
+    /// The configured client ID and secret. The secret is sent only if the record was granted to this client.
+    pub client: Option<(String, Option<SecretString>)>,
+    /// The configured scopes; `None` if none are configured.
+    pub scopes: Option<Vec<String>>,
+}
+
+/// The outcome of a refresh.
+#[derive(Debug)]
+pub enum RefreshOutcome {
+    /// A token to send: a new one, or one that another process has stored in the meantime.
+    Token {
+        /// The access token.
+        access_token: SecretString,
+        /// Why the record could not be saved, if saving failed. This start can use the token anyway.
+        not_saved: Option<StoreError>,
+    },
+    /// Nothing was sent: there is no refresh token, or it may not be sent to this authorization server.
+    NotSent,
+    /// The authorization server returned no token. The log has the details.
+    Refused,
+    /// Nothing was sent: requests to the token endpoint are not allowed.
+    Blocked(BlockedRequest),
+    /// Nothing was sent: the store cannot be read, locked or written.
+    StoreFailed(StoreError),
+}
+
+/// Refreshes a stored credential, under the lock of its record.
+///
+/// The record is read again under the lock. If its access token is no longer the rejected one, that token is returned
+/// and nothing is sent. Otherwise, the store proves that it is writable, one refresh request is sent (RFC 6749, section
+/// 6; to the issuer that granted the token, without redirects), and its response is stored.
+///
+/// Dropping the future while it waits for the lock sends nothing. From the request until the record is synced, the
+/// refresh is a separate task in `tasks`, with a limit of 30 s. Dropping the future then ends only the wait: the
+/// refresh continues. The owner of `tasks` must wait for them before the process exits.
+pub async fn refresh(
+    store: Arc<dyn CredentialStore>,
+    guarded: GuardedClient,
+    request: RefreshRequest,
+    log: RequestLog,
+    tasks: &TaskTracker,
+) -> RefreshOutcome {
+    let prepared = prepare(&*store, &request).await;
+    let (lock, record, token_request) = match prepared {
+        Ok(Prepared::Send(sending)) => *sending,
+        Ok(Prepared::Token(access_token)) => {
+            return RefreshOutcome::Token {
+                access_token,
+                not_saved: None,
+            };
+        }
+        Ok(Prepared::NotSent) => return RefreshOutcome::NotSent,
+        Err(error) => return RefreshOutcome::StoreFailed(error),
+    };
+    let (sender, receiver) = oneshot::channel();
+    let saving = tasks.clone();
+    tasks.spawn(async move {
+        let answer = exchange(&guarded, token_request, &log);
+        let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await;
+        let key = request.key;
+        let refreshed = match answer.unwrap_or(Ok(None)) {
+            Err(blocked) => RefreshOutcome::Blocked(blocked),
+            Ok(None) => after_refusal(&*store, &key, &record).await,
+            Ok(Some(tokens)) => {
+                let access_token = tokens.access_token.clone();
+                // The task owns the lock, so that no other process reads the old record before the new
+                // one is saved.
+                let save = saving.spawn(async move {
+                    let saved = save(&*store, &key, &record, tokens).await;
+                    drop(lock);
+                    saved
+                });
+                match tokio::time::timeout(SAVE_LIMIT, save).await {
+                    Ok(Ok(saved)) => saved,
+                    // The error is not shown: it contains the panic message.
+                    Ok(Err(_)) => not_saved(
+                        access_token,
+                        unsaved("saving the record failed unexpectedly"),
+                    ),
+                    Err(_) => not_saved(access_token, unsaved("saving the record took too long")),
+                }
+            }
+        };
+        // The caller may have dropped the future.
+        let _ = sender.send(refreshed);
+    });
+    receiver.await.unwrap_or(RefreshOutcome::Refused)
+}
+
+fn unsaved(detail: &str) -> StoreError {
+    StoreError::new("store", CredentialStoreTrouble::Unreadable, detail)
+}
+
+fn not_saved(access_token: SecretString, error: StoreError) -> RefreshOutcome {
+    RefreshOutcome::Token {
+        access_token,
+        not_saved: Some(error),
+    }
+}
+
+/// The outcome of a refused refresh. A program that takes no lock may have refreshed first: if so, its token is stored
+/// and can be used.
+async fn after_refusal(
+    store: &dyn CredentialStore,
+    key: &CredentialKey,
+    record: &CredentialRecord,
+) -> RefreshOutcome {
+    match store.load(key).await {
+        Ok(Some(newer)) if !newer.has_same_tokens(record) => match newer.access_token() {
+            Some(token) => RefreshOutcome::Token {
+                access_token: token.clone(),
+                not_saved: None,
+            },
+            None => RefreshOutcome::Refused,
+        },
+        _ => RefreshOutcome::Refused,
+    }
+}
+
+enum Prepared {
+    Send(Box<(RecordLock, CredentialRecord, TokenRequest)>),
+    Token(SecretString),
+    NotSent,
+}
+
+async fn prepare(
+    store: &dyn CredentialStore,
+    request: &RefreshRequest,
+) -> Result<Prepared, StoreError> {
+    let lock = store.lock(&request.key).await?;
+    let Some(record) = store.load(&request.key).await? else {
+        return Ok(Prepared::NotSent);
+    };
+    let rejected = request.rejected.as_ref().map(ExposeSecret::expose_secret);
+    if let Some(token) = record.access_token()
+        && Some(token.expose_secret()) != rejected
+    {
+        return Ok(Prepared::Token(token.clone()));
+    }
+    let Some(token_request) = TokenRequest::new(&record, request) else {
+        return Ok(Prepared::NotSent);
+    };
+    store.prove_writable(&request.key).await?;
+    Ok(Prepared::Send(Box::new((lock, record, token_request))))
+}
+
+/// A refresh request to the token endpoint.
+struct TokenRequest {
+    endpoint: Url,
+    form: String,
+    basic: Option<(String, SecretString)>,
+}
+
+impl TokenRequest {
+    /// Returns `None` if the refresh token may not be sent.
+    fn new(record: &CredentialRecord, request: &RefreshRequest) -> Option<Self> {
+        let refresh_token = record.refresh_token()?;
+        let issuer = request.metadata.issuer.as_deref()?;
+        if !same_issuer(record.issuer()?, issuer) {
+            return None;
+        }
+        let endpoint = Url::parse(&request.metadata.token_endpoint).ok()?;
+        let issuer = Url::parse(issuer).ok()?;
+        if endpoint.scheme() != issuer.scheme() {
+            return None;
+        }
+        let configured = request.client.as_ref();
+        let methods = "token_endpoint_auth_methods_supported";
+        let client = ClientAuthentication::new(record, configured, &request.metadata, methods);
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token")
+            .append_pair("refresh_token", refresh_token.expose_secret())
+            .append_pair("resource", &request.resource);
+        if let Some(scopes) = &request.scopes {
+            form.append_pair("scope", &scopes.join(" "));
+        }
+        client.add_to(&mut form);
+        let basic = client.basic();
+        let basic = basic.map(|(id, secret)| (id.to_owned(), SecretString::from(secret)));
+        Some(Self {
+            endpoint,
+            form: form.finish(),
+            basic,
+        })
+    }
+}
+
+/// Sends the request. Returns `None` if the response has no token; the log has the details.
+async fn exchange(
+    guarded: &GuardedClient,
+    request: TokenRequest,
+    log: &RequestLog,
+) -> Result<Option<GrantedTokens>, BlockedRequest> {
+    let basic = request.basic.as_ref();
+    let basic = basic.map(|(id, secret)| (id.as_str(), secret.expose_secret()));
+    let Ok(post) = guarded.form(request.endpoint, request.form, basic) else {
+        return Ok(None);
+    };
+    match token_endpoint::send(guarded, post, log).await {
+        Ok(reply) => Ok(reply.tokens()),
+        Err(NoReply::Request(GuardedClientError::Blocked(blocked))) => Err(blocked),
+        Err(_) => Ok(None),
+    }
+}
+
+async fn save(
+    store: &dyn CredentialStore,
+    key: &CredentialKey,
+    record: &CredentialRecord,
+    tokens: GrantedTokens,
+) -> RefreshOutcome {
+    let changes = tokens.changes();
+    let mut expected = record.clone();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        // Apply the changes to the current record: another program may have changed unrelated fields.
+        let replaced = match expected.with(&changes) {
+            Ok(renewed) => store.replace(key, Some(&expected), Some(&renewed)).await,
+            Err(error) => Err(unsaved(&error.to_string())),
+        };
+        let error = match replaced {
+            Ok(ReplaceOutcome::Stored) => {
+                return RefreshOutcome::Token {
+                    access_token: tokens.access_token,
+                    not_saved: None,
+                };
+            }
+            // Another program has rewritten the same sign-in in its own format.
+            Ok(ReplaceOutcome::Conflict(Some(newer))) if newer.has_same_tokens(record) => {
+                expected = newer;
+                unsaved("another program keeps changing the record")
+            }
+            // Another program has stored a sign-in without the lock. Keep that record and use its token.
+            Ok(ReplaceOutcome::Conflict(newer)) => {
+                let newer = newer.and_then(|newer| newer.access_token().cloned());
+                return RefreshOutcome::Token {
+                    access_token: newer.unwrap_or(tokens.access_token),
+                    not_saved: None,
+                };
+            }
+            Err(error) => error,
+        };
+        if tries == SAVE_TRIES {
+            return not_saved(tokens.access_token, error);
+        }
+        tokio::time::sleep(SAVE_PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

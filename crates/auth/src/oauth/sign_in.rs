@@ -1,0 +1,292 @@
+//! A sign-in with an authorization code and PKCE (OAuth 2.1, RFC 6749, RFC 7636): [`begin_sign_in`] returns the URL to
+//! open, and [`finish_sign_in`] takes the callback URL.
+//!
+//! This module stores nothing and opens no browser.
+
+mod callback;
+mod client;
+mod error;
+mod http;
+mod pending;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_startup_core::DiscoveryOutcome;
+use rmcp::transport::auth::{AuthorizationManager, AuthorizationMetadata, WWWAuthenticateParams};
+use secrecy::SecretString;
+use url::Url;
+
+use self::callback::check_redirect_uri;
+use self::client::client;
+pub use self::error::{SignInError, SignInFailureKind};
+use self::error::{broken, shown_name, unsafe_address, unusable};
+use self::http::{KeptState, SignInHttp};
+pub use self::pending::PendingSignIn;
+use super::discovery::{Discovery, discover};
+use super::token_endpoint::Reply;
+use crate::clock::now_ms;
+use crate::network::{GuardedClient, RequestLog, bare_url};
+use crate::store::CredentialRecord;
+
+/// How long a sign-in can be finished after it begins: 15 minutes.
+pub const SIGN_IN_LIMIT: Duration = Duration::from_secs(15 * 60);
+const OFFLINE_ACCESS: &str = "offline_access";
+/// The maximum length of an authorization server's text in a message, in characters.
+const FOREIGN_CHARS: usize = 150;
+
+/// The inputs of a sign-in.
+#[derive(Clone, Debug)]
+pub struct SignInRequest {
+    /// The name of the server.
+    pub server_name: String,
+    /// The URL of the server as written in the configuration. With the name, it is the key of the record.
+    pub server_url: String,
+    /// The URL of the server, parsed, for requests.
+    pub url: Url,
+    /// Where the authorization server redirects the user after the sign-in: `http` on loopback, `https`, or a
+    /// custom scheme of an app.
+    pub redirect_uri: String,
+    /// The `WWW-Authenticate` header of the response that refused a request, if there was one. It can name the
+    /// server's metadata and the required scopes (RFC 9728, section 5.1; RFC 6750, section 3).
+    pub challenge: Option<String>,
+    /// The configured client ID and secret.
+    pub client: Option<(String, Option<SecretString>)>,
+    /// The URL of the host's client ID metadata document, if it has one. It is used if the authorization server
+    /// supports such documents.
+    pub client_metadata_url: Option<String>,
+    /// The configured scopes; `None` if none are configured.
+    pub scopes: Option<Vec<String>>,
+    /// The scopes to keep from an earlier grant, if the server requires more. They are requested again.
+    pub granted: Vec<String>,
+    /// The configured resource indicator (RFC 8707), if there is one.
+    pub resource: Option<String>,
+}
+
+/// A sign-in that has begun. `Debug` omits the URL because it contains the `state`.
+#[derive(Clone)]
+pub struct SignInBegun {
+    /// The page where the user signs in. Open it in the user's browser. The scheme is `https`, or `http` on
+    /// loopback.
+    pub authorization_url: String,
+    /// The pending sign-in, for [`finish_sign_in`].
+    pub pending: PendingSignIn,
+}
+
+impl fmt::Debug for SignInBegun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignInBegun")
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Begins a sign-in: finds the authorization server, obtains a client, and builds the URL for the user to open. Nothing
+/// is stored.
+///
+/// The client is the configured one if there is one. Otherwise, it is the host's metadata document if the authorization
+/// server supports such documents, or a client that is registered for this sign-in (RFC 7591).
+///
+/// The scopes are the configured ones. If none are configured, they are the scopes of the challenge, or else those of
+/// the protected-resource metadata. The scopes in `granted` are added.
+///
+/// # Errors
+///
+/// Returns a [`SignInError`] with the kind of failure.
+pub async fn begin_sign_in(
+    guarded: &GuardedClient,
+    request: &SignInRequest,
+    log: &RequestLog,
+) -> Result<SignInBegun, SignInError> {
+    check_redirect_uri(&request.redirect_uri)?;
+    let challenge = request.challenge.as_deref();
+    let found = Box::pin(discover(guarded, &request.url, challenge, log)).await;
+    let metadata = usable_metadata(guarded, &found)?;
+    let resource = request.resource.clone().or_else(|| found.resource.clone());
+    let resource = resource.unwrap_or_else(|| bare_url(&request.url));
+    let scopes = scopes(request, &found, &metadata);
+
+    let http = SignInHttp::new(guarded.clone(), resource.clone(), log.clone());
+    let state = KeptState::default();
+    let mut manager = manager(&request.url, &http, &state, &metadata).await?;
+    let client = client(&mut manager, request, &metadata, &scopes, &http).await?;
+    let requested: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    let url = manager
+        .get_authorization_url(&requested)
+        .await
+        .map_err(unusable)?;
+    let state = state.take().ok_or_else(|| {
+        SignInError::new(
+            SignInFailureKind::Misconfigured,
+            "the sign-in could not be prepared",
+        )
+    })?;
+    Ok(SignInBegun {
+        authorization_url: authorization_url(&url, &resource, &scopes)?,
+        pending: PendingSignIn {
+            server_name: request.server_name.clone(),
+            server_url: request.server_url.clone(),
+            resource,
+            redirect_uri: request.redirect_uri.clone(),
+            client,
+            scopes,
+            expires_at_ms: now_ms().saturating_add(SIGN_IN_LIMIT.as_millis() as i64),
+            metadata,
+            state,
+        },
+    })
+}
+
+/// Finishes a sign-in, and returns the record for the caller to store. `callback_url` is the complete URL that the user
+/// was redirected to.
+///
+/// Checks the `state` and the issuer of the callback (RFC 6749, section 10.12; RFC 9207), then exchanges the code once.
+///
+/// # Errors
+///
+/// Returns a [`SignInError`] with the kind of failure. After [`SignInFailureKind::InvalidCallback`], the correct
+/// callback URL can still finish the sign-in.
+pub async fn finish_sign_in(
+    guarded: &GuardedClient,
+    pending: &PendingSignIn,
+    callback_url: &str,
+    log: &RequestLog,
+) -> Result<CredentialRecord, SignInError> {
+    let callback = pending.callback(callback_url)?;
+    let url = Url::parse(&pending.server_url).map_err(|_| broken())?;
+    let http = SignInHttp::new(guarded.clone(), pending.resource.clone(), log.clone());
+    let state = KeptState::holding(pending.state.clone());
+    let metadata = pending.client.metadata(&pending.metadata);
+    let mut manager = manager(&url, &http, &state, &metadata).await?;
+    let client = pending.client.config(&pending.redirect_uri);
+    manager.configure_client(client).map_err(unusable)?;
+    let issuer = callback.issuer.as_deref();
+    let exchanged =
+        manager.exchange_code_for_token_with_issuer(&callback.code, pending.state(), issuer);
+    // If it failed, the reply shows how.
+    let _ = exchanged.await;
+    // Parse the reply like that of a refresh: it can be valid even if the SDK cannot read it.
+    let reply = http.take_reply();
+    if let Some(tokens) = reply.as_ref().and_then(Reply::tokens) {
+        return pending.record(&tokens);
+    }
+    Err(match reply {
+        Some(reply) => pending.refused(&reply, &callback),
+        None => SignInError::new(
+            SignInFailureKind::Unavailable,
+            format!(
+                "the sign-in service of {} did not respond: try again later",
+                shown_name(pending)
+            ),
+        ),
+    })
+}
+
+/// The discovered metadata, if it is safe to use for a sign-in.
+fn usable_metadata(
+    guarded: &GuardedClient,
+    found: &Discovery,
+) -> Result<AuthorizationMetadata, SignInError> {
+    use SignInFailureKind as Kind;
+    let failed = |kind, message: &str| Err(SignInError::new(kind, message));
+    let Some(metadata) = &found.metadata else {
+        return match found.evidence.outcome {
+            Some(DiscoveryOutcome::NotPublished) => failed(
+                Kind::NotOffered,
+                "the server does not offer a sign-in: if it requires an API key, add its token or header to the configuration",
+            ),
+            Some(DiscoveryOutcome::Unusable) => failed(
+                Kind::Misconfigured,
+                "the server publishes invalid sign-in metadata: contact its operator",
+            ),
+            _ => failed(
+                Kind::Unavailable,
+                "the server's sign-in service could not be determined: try again later",
+            ),
+        };
+    };
+    let methods = metadata.code_challenge_methods_supported.iter().flatten();
+    if !methods.into_iter().any(|method| method == "S256") {
+        return failed(
+            Kind::PkceNotOffered,
+            "the server's sign-in service does not support PKCE with S256, which a safe sign-in requires: contact its operator",
+        );
+    }
+    for endpoint in [&metadata.authorization_endpoint, &metadata.token_endpoint] {
+        if !may_ask(guarded, endpoint) {
+            return Err(unsafe_address());
+        }
+    }
+    Ok(metadata.clone())
+}
+
+/// The scopes to request.
+fn scopes(
+    request: &SignInRequest,
+    found: &Discovery,
+    metadata: &AuthorizationMetadata,
+) -> Vec<String> {
+    let challenged = request.challenge.as_deref().and_then(|challenge| {
+        let scope = WWWAuthenticateParams::parse(challenge, &request.url).scope?;
+        let scopes: Vec<String> = scope.split_whitespace().map(str::to_owned).collect();
+        (!scopes.is_empty()).then_some(scopes)
+    });
+    let mut scopes = match (&request.scopes, challenged) {
+        (Some(configured), _) => configured.clone(),
+        (None, Some(challenged)) => challenged,
+        (None, None) => found.scopes.clone(),
+    };
+    let offered = metadata.scopes_supported.iter().flatten();
+    let offers_offline_access = offered.into_iter().any(|scope| scope == OFFLINE_ACCESS);
+    scopes.extend(request.granted.iter().cloned());
+    // Requested by itself, it would replace the server's default scopes (RFC 6749, section 3.3).
+    if offers_offline_access && !scopes.is_empty() {
+        scopes.push(OFFLINE_ACCESS.to_owned());
+    }
+    let mut seen = std::collections::HashSet::new();
+    scopes.retain(|scope| seen.insert(scope.clone()));
+    scopes
+}
+
+async fn manager(
+    url: &Url,
+    http: &SignInHttp,
+    state: &KeptState,
+    metadata: &AuthorizationMetadata,
+) -> Result<AuthorizationManager, SignInError> {
+    let manager =
+        AuthorizationManager::new_with_oauth_http_client(url.clone(), Arc::new(http.clone()));
+    let mut manager = manager.await.map_err(unusable)?;
+    manager.set_metadata(metadata.clone());
+    manager.set_state_store(state.clone());
+    Ok(manager)
+}
+
+/// The URL for the user, with the resource exactly as published. An OpenID authorization server issues a refresh token
+/// only with the user's consent (OpenID Connect Core, section 11).
+fn authorization_url(url: &str, resource: &str, scopes: &[String]) -> Result<String, SignInError> {
+    let mut url = Url::parse(url).map_err(|_| broken())?;
+    let pairs: Vec<_> = url
+        .query_pairs()
+        .into_owned()
+        .filter(|(name, _)| name != "resource")
+        .collect();
+    let requests_consent = scopes.iter().any(|scope| scope == OFFLINE_ACCESS);
+    let mut query = url.query_pairs_mut();
+    query
+        .clear()
+        .extend_pairs(pairs)
+        .append_pair("resource", resource);
+    if requests_consent {
+        query.append_pair("prompt", "consent");
+    }
+    drop(query);
+    Ok(url.into())
+}
+
+fn may_ask(guarded: &GuardedClient, endpoint: &str) -> bool {
+    Url::parse(endpoint).is_ok_and(|url| guarded.allows(&url).is_ok())
+}

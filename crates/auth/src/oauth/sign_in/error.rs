@@ -1,0 +1,99 @@
+//! The errors of a sign-in.
+
+use mcp_startup_core::printable;
+use rmcp::transport::auth::AuthError;
+use serde::{Deserialize, Serialize};
+
+use super::FOREIGN_CHARS;
+use super::pending::PendingSignIn;
+
+/// The kind of a failed sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SignInFailureKind {
+    /// The server publishes no OAuth metadata, so it offers no sign-in.
+    NotOffered,
+    /// The authorization server could not be reached, or returned an unexpected response. A later attempt may
+    /// succeed.
+    Unavailable,
+    /// The server's authorization metadata is invalid or unsafe.
+    Misconfigured,
+    /// The authorization server does not support PKCE with S256, without which a code could be stolen (RFC 7636).
+    PkceNotOffered,
+    /// There is no OAuth client: the authorization server registers none, and none is configured.
+    NoClient,
+    /// The callback URL does not belong to this sign-in, or names another authorization server.
+    InvalidCallback,
+    /// The user or the authorization server denied the sign-in.
+    Denied,
+    /// The sign-in has expired.
+    Expired,
+    /// The sign-in has already been finished.
+    Used,
+    /// The pending sign-in is invalid.
+    InvalidPending,
+    /// The tokens could not be stored.
+    StoreFailed,
+    /// The server's configuration does not allow a sign-in, its OAuth client was refused, or the redirect URI
+    /// cannot be used.
+    InvalidConfiguration,
+}
+
+/// A failed sign-in. Any credential stored before is unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SignInError {
+    kind: SignInFailureKind,
+    message: String,
+}
+
+impl SignInError {
+    /// Creates an error of this kind, with a human-readable message.
+    pub fn new(kind: SignInFailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// The kind of failure.
+    pub fn kind(&self) -> SignInFailureKind {
+        self.kind
+    }
+
+    /// A human-readable message. It never contains a secret.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+pub(super) fn unsafe_address() -> SignInError {
+    SignInError::new(
+        SignInFailureKind::Misconfigured,
+        "the server's sign-in service is at an unsafe address: contact its operator",
+    )
+}
+
+pub(super) fn unusable(error: AuthError) -> SignInError {
+    // The error is not logged: it can contain a URL with a query.
+    tracing::debug!(kind = ?std::mem::discriminant(&error), "the metadata cannot be used for a sign-in");
+    SignInError::new(
+        SignInFailureKind::Misconfigured,
+        "the server publishes sign-in metadata that cannot be used: contact its operator",
+    )
+}
+
+pub(super) fn broken() -> SignInError {
+    SignInError::new(
+        SignInFailureKind::InvalidPending,
+        "the pending sign-in cannot be used: start a new sign-in",
+    )
+}
+
+pub(super) fn shown_name(pending: &PendingSignIn) -> String {
+    printable(&pending.server_name, 60)
+}
+
+pub(super) fn shown(text: &str) -> String {
+    printable(text, FOREIGN_CHARS)
+}

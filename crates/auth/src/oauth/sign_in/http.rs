@@ -1,0 +1,114 @@
+//! The SDK's requests to the authorization server, sent through the guarded client.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use rmcp::transport::auth::{
+    AuthError, OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest, StateStore,
+    StoredAuthorizationState,
+};
+
+use super::may_ask;
+use crate::network::{GuardedClient, RequestLog};
+use crate::oauth::token_endpoint::{self, Reply};
+
+/// Holds the SDK's state of one sign-in, which becomes part of the pending sign-in.
+#[derive(Clone, Default)]
+pub(super) struct KeptState(Arc<Mutex<Option<StoredAuthorizationState>>>);
+
+impl KeptState {
+    pub fn holding(state: StoredAuthorizationState) -> Self {
+        Self(Arc::new(Mutex::new(Some(state))))
+    }
+
+    pub fn take(&self) -> Option<StoredAuthorizationState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[async_trait::async_trait]
+impl StateStore for KeptState {
+    async fn save(
+        &self,
+        _csrf_token: &str,
+        state: StoredAuthorizationState,
+    ) -> Result<(), AuthError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+        Ok(())
+    }
+
+    async fn load(&self, csrf_token: &str) -> Result<Option<StoredAuthorizationState>, AuthError> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(state.clone().filter(|state| state.csrf_token == csrf_token))
+    }
+
+    async fn delete(&self, _csrf_token: &str) -> Result<(), AuthError> {
+        self.take();
+        Ok(())
+    }
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Sends the SDK's requests through the guarded client, and keeps the last reply.
+#[derive(Clone)]
+pub(super) struct SignInHttp {
+    guarded: GuardedClient,
+    /// The resource exactly as published. The SDK has it as a URL, which can end with an extra slash.
+    resource: String,
+    log: RequestLog,
+    reply: Arc<Mutex<Option<Reply>>>,
+}
+
+impl SignInHttp {
+    pub fn new(guarded: GuardedClient, resource: String, log: RequestLog) -> Self {
+        Self {
+            guarded,
+            resource,
+            log,
+            reply: Arc::default(),
+        }
+    }
+
+    pub fn may_ask(&self, endpoint: &str) -> bool {
+        may_ask(&self.guarded, endpoint)
+    }
+
+    pub fn take_reply(&self) -> Option<Reply> {
+        self.reply
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+impl OAuthHttpClient for SignInHttp {
+    fn execute(&self, request: OAuthHttpRequest) -> OAuthHttpClientFuture<'_> {
+        Box::pin(async move {
+            let mut request = reqwest::Request::try_from(request.request)?;
+            let is_form = request
+                .headers()
+                .get(CONTENT_TYPE)
+                .is_some_and(|value| value == FORM);
+            let form = request.body().and_then(reqwest::Body::as_bytes);
+            if let Some(form) = form.filter(|_| is_form) {
+                let pairs =
+                    url::form_urlencoded::parse(form).filter(|(name, _)| name != "resource");
+                let mut form = url::form_urlencoded::Serializer::new(String::new());
+                form.extend_pairs(pairs)
+                    .append_pair("resource", &self.resource);
+                let form = form.finish();
+                request.headers_mut().remove(CONTENT_LENGTH);
+                *request.body_mut() = Some(form.into());
+            }
+            let reply = token_endpoint::send(&self.guarded, request, &self.log).await?;
+            let (status, headers, body) = (reply.status, reply.headers.clone(), reply.body.clone());
+            *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
+            let mut response = http::Response::builder().status(status);
+            if let Some(target) = response.headers_mut() {
+                *target = headers;
+            }
+            Ok(response.body(body)?)
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! A sign-in that has begun and is not finished.
+
+use std::fmt;
+
+use mcp_startup_core::refusal;
+use rmcp::transport::auth::{AuthorizationMetadata, StoredAuthorizationState};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::FOREIGN_CHARS;
+use super::callback::Callback;
+use super::client::Client;
+use super::error::{SignInError, SignInFailureKind, broken, shown_name};
+use crate::clock::now_ms;
+use crate::mask::Mask;
+use crate::oauth::token_endpoint::{GrantedTokens, Reply};
+use crate::store::CredentialRecord;
+
+/// A sign-in that has begun and is not finished. It is single-use and expires after 15 minutes
+/// ([`SIGN_IN_LIMIT`](super::SIGN_IN_LIMIT)). A host can store it in the meantime, in a place for secrets.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingSignIn {
+    pub(super) server_name: String,
+    pub(super) server_url: String,
+    pub(super) resource: String,
+    pub(super) redirect_uri: String,
+    pub(super) client: Client,
+    pub(super) scopes: Vec<String>,
+    pub(super) expires_at_ms: i64,
+    pub(super) metadata: AuthorizationMetadata,
+    pub(super) state: StoredAuthorizationState,
+}
+
+impl fmt::Debug for PendingSignIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingSignIn")
+            .field("server_name", &self.server_name)
+            .field("issuer", &self.metadata.issuer)
+            .field("client_id", &self.client.id)
+            .field("expires_at_ms", &self.expires_at_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PendingSignIn {
+    /// The pending sign-in as JSON. It contains secrets.
+    pub fn to_json(&self) -> SecretString {
+        serde_json::to_string(self).unwrap_or_default().into()
+    }
+
+    /// Parses the JSON of [`to_json`](Self::to_json).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SignInFailureKind::InvalidPending`] for any other text.
+    pub fn parse(json: &str) -> Result<Self, SignInError> {
+        // A serde_json error can quote its input.
+        serde_json::from_str(json).map_err(|_| {
+            SignInError::new(
+                SignInFailureKind::InvalidPending,
+                "the pending sign-in cannot be read: start a new sign-in",
+            )
+        })
+    }
+
+    /// The name of the server.
+    pub fn server_name(&self) -> &str {
+        &self.server_name
+    }
+
+    /// The URL of the server as written in the configuration.
+    pub fn server_url(&self) -> &str {
+        &self.server_url
+    }
+
+    /// The `state` that identifies the callback (RFC 6749, section 10.12). It is unique to this sign-in.
+    pub fn state(&self) -> &str {
+        &self.state.csrf_token
+    }
+
+    /// The URI that the authorization server redirects the user to.
+    pub fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+
+    /// When the sign-in expires, in ms since the Unix epoch.
+    pub fn expires_at_ms(&self) -> i64 {
+        self.expires_at_ms
+    }
+
+    /// Checks that `callback_url`, the complete URL that the user was redirected to, can finish this sign-in.
+    /// Nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SignInFailureKind::InvalidCallback`] if the URL does not belong to this sign-in: the correct one
+    /// can still finish it. Returns [`SignInFailureKind::Denied`] if the URL reports a refusal, and
+    /// [`SignInFailureKind::Expired`] if the sign-in has expired.
+    pub fn check(&self, callback_url: &str) -> Result<(), SignInError> {
+        self.callback(callback_url).map(|_| ())
+    }
+
+    pub(super) fn callback(&self, callback_url: &str) -> Result<Callback, SignInError> {
+        if now_ms() >= self.expires_at_ms {
+            return Err(SignInError::new(
+                SignInFailureKind::Expired,
+                format!(
+                    "the sign-in to {} has expired: start a new sign-in",
+                    shown_name(self)
+                ),
+            ));
+        }
+        Callback::read(self, callback_url)
+    }
+}
+
+impl PendingSignIn {
+    pub(super) fn record(&self, tokens: &GrantedTokens) -> Result<CredentialRecord, SignInError> {
+        // If the response omits the scope, the requested one was granted (RFC 6749, section 5.1).
+        let mut record: Map<String, Value> = Map::new();
+        record.insert("server_name".to_owned(), json!(self.server_name));
+        record.insert("server_url".to_owned(), json!(self.server_url));
+        record.insert("issuer".to_owned(), json!(self.metadata.issuer));
+        record.insert("client_id".to_owned(), json!(self.client.id));
+        record.insert("refresh_token".to_owned(), Value::Null);
+        record.insert("scopes".to_owned(), json!(self.scopes));
+        record.extend(tokens.changes());
+        record.extend(self.client.issued.clone());
+        CredentialRecord::from_json(&Value::Object(record)).map_err(|_| broken())
+    }
+
+    /// The error for a reply of the token endpoint that has no token.
+    pub(super) fn refused(&self, reply: &Reply, callback: &Callback) -> SignInError {
+        use SignInFailureKind as Kind;
+        let name = shown_name(self);
+        let code = refusal::error_code(&reply.body);
+        let code = code.filter(|_| reply.refuses());
+        let Some(code) = code else {
+            let message = format!(
+                "the sign-in service of {name} could not finish the sign-in (HTTP {}): try again later",
+                reply.status.as_u16()
+            );
+            return SignInError::new(Kind::Unavailable, message);
+        };
+        // The error code can repeat a secret that was sent.
+        let mut mask = Mask::default();
+        mask.add(&callback.code);
+        mask.add(&self.state.pkce_verifier);
+        mask.add(self.client.secret.as_deref().unwrap_or_default());
+        let shown = mask.foreign(&code, FOREIGN_CHARS);
+        let refuses_client = matches!(code.as_str(), "invalid_client" | "unauthorized_client");
+        match refuses_client && self.client.is_configured {
+            true => SignInError::new(
+                Kind::InvalidConfiguration,
+                format!(
+                    "the sign-in service of {name} rejected the configured OAuth client ({shown}): check its ID and secret"
+                ),
+            ),
+            false => SignInError::new(
+                Kind::Denied,
+                format!("the sign-in service of {name} returned no token ({shown}): sign in again"),
+            ),
+        }
+    }
+}

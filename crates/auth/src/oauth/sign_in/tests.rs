@@ -1,0 +1,361 @@
+use rmcp::transport::auth::AuthorizationMetadata;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::callback::{Callback, check_redirect_uri};
+use super::client::Client;
+use super::*;
+
+const REDIRECT_URI: &str = "http://127.0.0.1:8123/callback";
+
+fn metadata(fields: Value) -> AuthorizationMetadata {
+    let mut metadata = json!({
+        "issuer": "https://auth.example",
+        "authorization_endpoint": "https://auth.example/authorize",
+        "token_endpoint": "https://auth.example/token",
+    });
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        metadata[name] = value.clone();
+    }
+    serde_json::from_value(metadata).unwrap()
+}
+
+fn pending(redirect_uri: &str, require_issuer: bool) -> PendingSignIn {
+    let pending = json!({
+        "serverName": "server\u{1b}",
+        "serverUrl": "https://mcp.example/mcp",
+        "resource": "https://mcp.example/mcp",
+        "redirectUri": redirect_uri,
+        "client": { "id": "client-1", "secret": "secret-canary", "isConfigured": false, "issued": {} },
+        "scopes": [],
+        "expiresAtMs": i64::MAX,
+        "metadata": metadata(Value::Null),
+        "state": {
+            "pkce_verifier": "verifier-canary",
+            "csrf_token": "state-1",
+            "expected_issuer": "https://auth.example",
+            "require_issuer": require_issuer,
+            "created_at": 0,
+        },
+    });
+    PendingSignIn::parse(&pending.to_string()).unwrap()
+}
+
+#[test]
+fn scopes_are_the_selected_ones_then_the_granted_ones_then_offline_access() {
+    let words =
+        |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
+    // configured, challenge, of the resource, granted, supported, requested
+    for (configured, challenge, of_resource, granted, supported, expected) in [
+        (None, None, "", "", "", ""),
+        (None, None, "a b", "", "", "a b"),
+        (None, Some("Bearer"), "a b", "", "", "a b"),
+        (None, Some("Bearer scope=\"\""), "a b", "", "", "a b"),
+        (None, Some("Bearer scope=\"c  d\""), "a b", "", "", "c d"),
+        (
+            None,
+            Some("Basic, Bearer realm=\"x\", scope=c"),
+            "a",
+            "",
+            "",
+            "c",
+        ),
+        (Some("e"), Some("Bearer scope=\"c\""), "a", "", "", "e"),
+        (Some(""), Some("Bearer scope=\"c\""), "a", "", "", ""),
+        // Without duplicates, and in this order.
+        (None, Some("Bearer scope=\"c a\""), "", "a b c", "", "c a b"),
+        (Some("e"), None, "", "a e", "", "e a"),
+        (
+            None,
+            None,
+            "a",
+            "",
+            "a b offline_access",
+            "a offline_access",
+        ),
+        (
+            None,
+            None,
+            "offline_access a",
+            "",
+            "offline_access",
+            "offline_access a",
+        ),
+        (None, None, "offline_access a", "", "", "offline_access a"),
+        (None, None, "", "a", "offline_access", "a offline_access"),
+        (None, None, "", "", "offline_access", ""),
+    ] {
+        let sign_in = SignInRequest {
+            server_name: "server".to_owned(),
+            server_url: "https://mcp.example/mcp".to_owned(),
+            url: "https://mcp.example/mcp".parse().unwrap(),
+            redirect_uri: REDIRECT_URI.to_owned(),
+            challenge: challenge.map(str::to_owned),
+            client: None,
+            client_metadata_url: None,
+            scopes: configured.map(words),
+            granted: words(granted),
+            resource: None,
+        };
+        let found = Discovery {
+            scopes: words(of_resource),
+            ..Discovery::default()
+        };
+        let metadata = metadata(json!({ "scopes_supported": words(supported) }));
+        let requested = scopes(&sign_in, &found, &metadata).join(" ");
+        assert_eq!(
+            requested, expected,
+            "{challenge:?} {of_resource:?} {granted:?} {supported:?}"
+        );
+    }
+}
+
+#[test]
+fn the_authorization_url_has_the_resource_as_published() {
+    let scopes = |text: &str| [text.to_owned()];
+    for (url, resource, scope, expected) in [
+        (
+            "https://a.example/authorize?state=s&resource=https%3A%2F%2Fm.example%2F",
+            "https://m.example",
+            "a",
+            "https://a.example/authorize?state=s&resource=https%3A%2F%2Fm.example",
+        ),
+        (
+            "https://a.example/authorize?tenant=1&state=s",
+            "https://m.example/mcp/",
+            "a",
+            "https://a.example/authorize?tenant=1&state=s&resource=https%3A%2F%2Fm.example%2Fmcp%2F",
+        ),
+        (
+            "https://a.example/?state=s+%26",
+            "urn:x",
+            "offline_access",
+            "https://a.example/?state=s+%26&resource=urn%3Ax&prompt=consent",
+        ),
+    ] {
+        let got = authorization_url(url, resource, &scopes(scope));
+        assert_eq!(got.unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_callback_is_accepted_only_at_the_redirect_uri() {
+    let valid = "state=state-1&code=c";
+    for (redirect_uri, callback, is_accepted) in [
+        (REDIRECT_URI, format!("{REDIRECT_URI}?{valid}"), true),
+        (REDIRECT_URI, format!("\t {REDIRECT_URI}?{valid}\n"), true),
+        (
+            REDIRECT_URI,
+            format!("{REDIRECT_URI}?{valid}#fragment"),
+            true,
+        ),
+        (
+            REDIRECT_URI,
+            format!("{REDIRECT_URI}?{valid}&iss=https://auth.example"),
+            true,
+        ),
+        (
+            REDIRECT_URI,
+            format!("{REDIRECT_URI}?{valid}&iss=https://auth.example/"),
+            false,
+        ),
+        (REDIRECT_URI, format!("{REDIRECT_URI}/?{valid}"), false),
+        (
+            REDIRECT_URI,
+            format!("{REDIRECT_URI}?{valid}&{valid}"),
+            false,
+        ),
+        (REDIRECT_URI, format!("{REDIRECT_URI}#{valid}"), false),
+        (REDIRECT_URI, valid.to_owned(), false),
+        (
+            "https://host.example/cb",
+            format!("https://host.example:443/cb?{valid}"),
+            true,
+        ),
+        (
+            "https://host.example/cb",
+            format!("https://HOST.example/cb?{valid}"),
+            true,
+        ),
+        (
+            "https://host.example/cb",
+            format!("http://host.example/cb?{valid}"),
+            false,
+        ),
+        (
+            "https://host.example/cb?of=mine",
+            format!("https://host.example/cb?of=mine&{valid}"),
+            true,
+        ),
+        (
+            "com.example.app:/cb",
+            format!("com.example.app:/cb?{valid}"),
+            true,
+        ),
+        (
+            "com.example.app:cb",
+            format!("com.example.app:cb?{valid}"),
+            true,
+        ),
+        (
+            "com.example.app:cb",
+            format!("com.example.other:cb?{valid}"),
+            false,
+        ),
+        ("app://signed-in", format!("app://signed-in?{valid}"), true),
+        ("app://signed-in", format!("app://elsewhere?{valid}"), false),
+    ] {
+        let pending = pending(redirect_uri, false);
+        let callback_read = Callback::read(&pending, &callback);
+        assert_eq!(callback_read.is_ok(), is_accepted, "{callback}");
+        if let Err(error) = callback_read {
+            assert_eq!(
+                error.kind(),
+                SignInFailureKind::InvalidCallback,
+                "{callback}"
+            );
+            assert!(error.message().contains("server\\u{1b}"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn an_error_response_counts_only_from_the_expected_issuer() {
+    use SignInFailureKind::{Denied, InvalidCallback};
+    // Whether the server promises an `iss`, the parameters, the kind of the error, and a part of its message.
+    for (promised, parameters, expected, message) in [
+        (
+            false,
+            "state=state-1&error=access_denied",
+            Denied,
+            "(access_denied)",
+        ),
+        (false, "state=state-1&error=x&code=c", Denied, "(x)"),
+        (
+            false,
+            "state=state-1&error=a&error_description=b%07",
+            Denied,
+            "(a: b\\u{7})",
+        ),
+        (
+            false,
+            "state=state-1&error=a%1b&error_description=+",
+            Denied,
+            "(a\\u{1b})",
+        ),
+        (
+            true,
+            "state=state-1&error=a&iss=https://auth.example",
+            Denied,
+            "(a)",
+        ),
+        (true, "state=state-1&error=a", InvalidCallback, "no `iss`"),
+        (
+            false,
+            "state=state-1&error=a&iss=https://b.example",
+            InvalidCallback,
+            "another",
+        ),
+        (true, "state=state-1&code=c", InvalidCallback, "no `iss`"),
+        (
+            false,
+            "state=state-2&error=a",
+            InvalidCallback,
+            "another sign-in",
+        ),
+        (false, "error=a", InvalidCallback, "another sign-in"),
+        (false, "state=state-1", InvalidCallback, "`code`"),
+    ] {
+        let callback = format!("{REDIRECT_URI}?{parameters}");
+        let error = pending(REDIRECT_URI, promised)
+            .check(&callback)
+            .unwrap_err();
+        assert_eq!(error.kind(), expected, "{parameters}");
+        assert!(error.message().contains(message), "{error}");
+    }
+}
+
+#[test]
+fn a_redirect_uri_is_https_or_loopback_or_an_app_scheme() {
+    for (redirect_uri, is_valid) in [
+        (REDIRECT_URI, true),
+        ("http://localhost/callback", true),
+        ("http://[::1]:1/", true),
+        ("https://host.example/callback?of=mine", true),
+        ("com.example.app:/callback", true),
+        ("app://signed-in", true),
+        ("http://host.example/callback", false),
+        ("http://192.168.1.1/callback", false),
+        ("http://127.0.0.1/callback#part", false),
+        ("https://host.example/#", false),
+        ("/callback", false),
+        ("", false),
+    ] {
+        assert_eq!(
+            check_redirect_uri(redirect_uri).is_ok(),
+            is_valid,
+            "{redirect_uri}"
+        );
+    }
+    let error = check_redirect_uri("\u{1b}[2J").unwrap_err();
+    assert_eq!(error.kind(), SignInFailureKind::InvalidConfiguration);
+    assert!(!error.message().contains(char::is_control), "{error}");
+}
+
+#[test]
+fn a_registration_keeps_only_the_fields_that_later_requests_need() {
+    let secret = json!({ "client_secret": "s", "client_secret_expires_at": null });
+    for (response, expected) in [
+        (json!({ "client_id": "c" }), Some(("c", None, json!({})))),
+        (
+            json!({ "client_id": "c", "client_secret": "" }),
+            Some(("c", None, json!({}))),
+        ),
+        (
+            json!({ "client_id": "c", "client_secret": "s", "client_name": "n" }),
+            Some(("c", Some("s"), secret.clone())),
+        ),
+        (
+            json!({ "client_id": "c", "client_secret": "s", "client_secret_expires_at": "soon", "token_endpoint_auth_method": "none" }),
+            Some(("c", Some("s"), secret)),
+        ),
+        (
+            json!({ "client_id": "c", "client_secret": "s", "client_secret_expires_at": 7, "token_endpoint_auth_method": "client_secret_post" }),
+            Some((
+                "c",
+                Some("s"),
+                json!({ "client_secret": "s", "client_secret_expires_at": 7, "token_endpoint_auth_method": "client_secret_post" }),
+            )),
+        ),
+        (json!({ "client_id": "" }), None),
+        (json!({ "client_id": 7 }), None),
+        (json!({ "client_secret": "s" }), None),
+        (json!([]), None),
+    ] {
+        let client = Client::registered(response.to_string().as_bytes());
+        let got = client.as_ref().map(|client| {
+            let issued = Value::Object(client.issued.clone());
+            (client.id.as_str(), client.secret.as_deref(), issued)
+        });
+        assert_eq!(got, expected, "{response}");
+    }
+    assert!(Client::registered(b"<html>").is_none());
+}
+
+#[test]
+fn debug_output_has_no_secret() {
+    let pending = pending(REDIRECT_URI, false);
+    let begun = SignInBegun {
+        authorization_url: "https://auth.example/authorize".to_owned(),
+        pending: pending.clone(),
+    };
+    assert!(!format!("{pending:?} {begun:?}").contains("canary"));
+    let error = PendingSignIn::parse("{\"client\":\"canary\"}").unwrap_err();
+    assert!(!format!("{error:?} {error}").contains("canary"));
+    assert!(
+        pending
+            .to_json()
+            .expose_secret()
+            .contains("verifier-canary")
+    );
+}

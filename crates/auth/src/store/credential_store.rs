@@ -1,0 +1,177 @@
+//! The contract of a credential store: the trait that every store implements, and its errors. It does not know the stores.
+
+use std::fmt;
+use std::pin::Pin;
+
+use mcp_startup_core::CredentialStoreTrouble;
+use serde::Serialize;
+
+use crate::store::{CredentialKey, CredentialRecord};
+
+/// The future that the methods of a [`CredentialStore`] return.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A place that stores records. A host can implement its own.
+///
+/// The refresh transaction relies on every rule below. A store that breaks a rule can lose a refresh token, and the user then
+/// has to sign in again. The module `conformance` (feature `conformance`) tests a store against these rules.
+///
+/// # Rules for every method
+///
+/// * A method must return an error if it cannot determine the state of the store. An error must never mean that nothing is stored.
+/// * An error must not contain any part of a stored record.
+/// * A future must tolerate being dropped at any point. Dropping it must leave no partial change and no held lock.
+/// * A `replace` that is dropped must take effect completely or not at all. It may take effect after the drop.
+/// * A future must not block the thread that polls it.
+/// * [`lock`](Self::lock) may wait indefinitely; the caller stops waiting by dropping the future. Every other method must
+///   complete within seconds, and must return an error if the store does not respond.
+/// * A store must keep every field of a record unchanged, including fields that this crate does not know.
+/// * A method must not change the records under other keys or any other content of the store.
+///
+/// After [`replace`](Self::replace) returns an error, the new record may or may not be stored. The caller must call
+/// [`load`](Self::load) to find out.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_startup_auth::{CredentialKey, CredentialRecord, CredentialStore, MemoryStore, ReplaceOutcome};
+/// use serde_json::json;
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = MemoryStore::default();
+/// let key = CredentialKey::new("linear", "https://mcp.linear.app/mcp");
+/// let record = CredentialRecord::from_json(&json!({"access_token": "t"}))?;
+///
+/// let guard = store.lock(&key).await?;
+/// let loaded = store.load(&key).await?;
+/// match store.replace(&key, loaded.as_ref(), Some(&record)).await? {
+///     ReplaceOutcome::Stored => {}
+///     ReplaceOutcome::Conflict(newer) => println!("another process stored {newer:?}"),
+/// }
+/// drop(guard);
+/// assert_eq!(store.load(&key).await?, Some(record));
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait CredentialStore: fmt::Debug + Send + Sync {
+    /// The name of the store in messages and reports: `file`, `keyring`, … The default is `host`.
+    fn name(&self) -> &str {
+        "host"
+    }
+
+    /// Loads the record under `key`.
+    ///
+    /// * It must return `None` if nothing is stored under `key`, and in no other case.
+    /// * It must see every `replace` that returned [`ReplaceOutcome::Stored`] before the call, in this process or another.
+    /// * It must never return a partially written record.
+    /// * It must not wait for the [`lock`](Self::lock) of the key.
+    fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>>;
+
+    /// Compares the stored record with `expected` and, if they are equal, stores `new` under `key`. `None` means no record:
+    /// a `new` of `None` deletes the record.
+    ///
+    /// * The comparison and the write must be atomic: no other call of this method, in any task or process, may write between
+    ///   them. If several concurrent calls expect the same record, exactly one must return [`ReplaceOutcome::Stored`].
+    /// * It must return [`ReplaceOutcome::Stored`] only after the change is durable: a crash or a power failure must not undo
+    ///   it.
+    /// * If the stored record differs from `expected`, it must change nothing and return [`ReplaceOutcome::Conflict`] with the
+    ///   stored record. If a caller repeats a call that failed, the stored record can equal `new`.
+    /// * It must neither take nor wait for the [`lock`](Self::lock) of the key.
+    fn replace<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+        expected: Option<&'a CredentialRecord>,
+        new: Option<&'a CredentialRecord>,
+    ) -> StoreFuture<'a, ReplaceOutcome>;
+
+    /// Waits until the lock of `key` is free and takes it. Dropping the guard releases it.
+    ///
+    /// * The lock must exclude every other task and process that can access the same record.
+    /// * The lock must have no time limit: a refresh holds it until the new record is stored.
+    /// * The lock must end when the process that holds it ends, even if the process crashes or is killed.
+    /// * The locks of different keys must be independent.
+    /// * Dropping the future must leave the lock free, even if the lock was granted at that moment.
+    ///
+    /// The lock is not reentrant: a task that takes it twice waits forever.
+    fn lock<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, RecordLock>;
+
+    /// Proves that a record of the usual size can be stored under `key`, by a write of that size.
+    ///
+    /// The refresh transaction calls this before it sends the refresh token. An authorization server that rotates refresh
+    /// tokens invalidates the old token when it issues the new one, so a store that can't write must report it before that.
+    ///
+    /// * It must return an error if a `replace` would fail now. `Ok` does not guarantee that a later `replace` succeeds.
+    /// * It must leave the stored record unchanged, and must remove anything that it writes in addition.
+    ///
+    /// The default implementation replaces the stored record with itself.
+    fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            // If nothing is stored, there is nothing to refresh. A conflict also proves that the store can write: another
+            // process has just written.
+            if let Some(record) = self.load(key).await? {
+                self.replace(key, Some(&record), Some(&record)).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The outcome of a [`replace`](CredentialStore::replace).
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReplaceOutcome {
+    /// The stored record was the expected one. The change is durable.
+    Stored,
+    /// The stored record is not the expected one, and nothing was changed. The value is the stored record.
+    Conflict(Option<CredentialRecord>),
+}
+
+/// The lock of one record. Dropping it releases the lock.
+#[must_use = "the lock is released when this is dropped"]
+pub struct RecordLock {
+    _guard: Box<dyn Send + Sync>,
+}
+
+impl RecordLock {
+    /// Wraps the guard of a store. Dropping `guard` must release the lock.
+    pub fn new(guard: impl Send + Sync + 'static) -> Self {
+        Self {
+            _guard: Box::new(guard),
+        }
+    }
+}
+
+impl fmt::Debug for RecordLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordLock").finish_non_exhaustive()
+    }
+}
+
+/// A store can't be read or written: it is locked, unreadable, not writable or corrupt, or this program does not support it. This
+/// error never means that nothing is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
+#[error("the credential store ({store}) can't be used: {detail}")]
+pub struct StoreError {
+    /// The name of the store: `file`, `keyring`, or another name from the configuration.
+    pub store: String,
+    /// The reason, as a stable value.
+    pub trouble: CredentialStoreTrouble,
+    /// A human-readable reason, without a capital letter and a full stop. It contains no part of a stored record.
+    pub detail: String,
+}
+
+impl StoreError {
+    /// Creates an error of the store named `store`. See [`detail`](Self::detail) for its form.
+    pub fn new(store: &str, trouble: CredentialStoreTrouble, detail: impl Into<String>) -> Self {
+        Self {
+            store: store.to_owned(),
+            trouble,
+            detail: detail.into(),
+        }
+    }
+
+    /// Creates an error for a call that an internal error of this program ended, such as a task that panicked.
+    pub fn broken(store: &str, error: &dyn std::error::Error) -> Self {
+        Self::new(store, CredentialStoreTrouble::Unreadable, error.to_string())
+    }
+}

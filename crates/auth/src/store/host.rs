@@ -1,0 +1,170 @@
+//! A store that a host implements with three calls over texts, for instance in another language.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_startup_core::CredentialStoreTrouble;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::mask::Mask;
+use crate::store::{CredentialKey, CredentialRecord};
+use crate::store::{CredentialStore, RecordLock, ReplaceOutcome, StoreError, StoreFuture};
+
+const NAME: &str = "host";
+/// The time limit for a load or a replace. Waiting for a lock has no limit.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// How often a replace is tried again if the host's record changes between load and replace.
+const ATTEMPTS: usize = 10;
+/// The longest part of a host's error message that is shown, in characters.
+const DETAIL_CHARS: usize = 200;
+
+/// The calls that a host implements for its own store, in any language. [`HostStore`] makes a [`CredentialStore`] of them.
+///
+/// A key is the text of [`CredentialKey::as_str`]. A record is a JSON text.
+///
+/// # Rules for every call
+///
+/// * The host must store the JSON of a record without changing its fields.
+/// * A call must fail if it cannot determine the state of the store. A failure must never mean that nothing is stored.
+/// * An error must be a human-readable message without secrets.
+/// * A `load` or `replace` must complete within 10 s. After that, [`HostStore`] reports an error.
+/// * A call must not rely on being cancelled: every future runs to completion, even if the caller stops waiting.
+pub trait HostRecords: fmt::Debug + Send + Sync + 'static {
+    /// Returns the record under `key`. It must return `None` if nothing is stored there, and in no other case.
+    fn load(&self, key: String) -> HostFuture<Option<SecretString>>;
+
+    /// Compares the stored text with `expected` and, if they are equal, stores `new` under `key` and returns `true`. `None` means
+    /// no record: a `new` of `None` deletes the record.
+    ///
+    /// * The comparison and the write must be atomic, among all processes that can access the same records.
+    /// * It must compare with the text that [`load`](Self::load) returns.
+    /// * It must return `true` only after the change is durable: a crash must not undo it.
+    /// * If the texts differ, it must change nothing and return `false`.
+    fn replace(
+        &self,
+        key: String,
+        expected: Option<SecretString>,
+        new: Option<SecretString>,
+    ) -> HostFuture<bool>;
+
+    /// Waits until the lock of `key` is free and takes it. Dropping the returned guard must release it.
+    ///
+    /// * The lock must exclude every other task and process that can access the same record.
+    /// * The lock must end when the process that holds it ends.
+    /// * The locks of different keys must be independent.
+    fn lock(&self, key: String) -> HostFuture<Box<dyn Send + Sync>>;
+}
+
+/// The future that the calls of [`HostRecords`] return.
+pub type HostFuture<T> =
+    std::pin::Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'static>>;
+
+/// A [`CredentialStore`] over a host's [`HostRecords`].
+#[derive(Clone, Debug)]
+pub struct HostStore(Arc<dyn HostRecords>);
+
+impl HostStore {
+    /// Creates a store that makes these calls.
+    pub fn new(records: impl HostRecords) -> Self {
+        Self(Arc::new(records))
+    }
+
+    /// The stored text and the record that it contains.
+    async fn stored(
+        &self,
+        key: &CredentialKey,
+    ) -> Result<Option<(SecretString, CredentialRecord)>, StoreError> {
+        let loaded = call(self.0.load(key.as_str().to_owned()), &[]).await?;
+        let Some(text) = loaded else {
+            return Ok(None);
+        };
+        match CredentialRecord::parse(text.expose_secret()) {
+            Ok(record) => Ok(Some((text, record))),
+            Err(error) => {
+                let trouble = CredentialStoreTrouble::Corrupt;
+                Err(StoreError::new(NAME, trouble, error.to_string()))
+            }
+        }
+    }
+}
+
+impl CredentialStore for HostStore {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
+        Box::pin(async move { Ok(self.stored(key).await?.map(|(_, record)| record)) })
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+        expected: Option<&'a CredentialRecord>,
+        new: Option<&'a CredentialRecord>,
+    ) -> StoreFuture<'a, ReplaceOutcome> {
+        Box::pin(async move {
+            for _ in 0..ATTEMPTS {
+                // Two records with the same meaning can have different texts, and the host compares texts.
+                let (text, record) = self.stored(key).await?.unzip();
+                if record.as_ref() != expected {
+                    return Ok(ReplaceOutcome::Conflict(record));
+                }
+                let replaced = self.0.replace(
+                    key.as_str().to_owned(),
+                    text,
+                    new.map(CredentialRecord::to_json),
+                );
+                if call(replaced, &[expected, new]).await? {
+                    return Ok(ReplaceOutcome::Stored);
+                }
+            }
+            let (trouble, detail) = (
+                CredentialStoreTrouble::Unreadable,
+                "`replace` keeps reporting a conflict with the record that `load` returned",
+            );
+            Err(StoreError::new(NAME, trouble, detail))
+        })
+    }
+
+    fn lock<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, RecordLock> {
+        Box::pin(async move {
+            let lock = self.0.lock(key.as_str().to_owned());
+            // A separate task, so that a lock is released even if it is granted after the caller stopped waiting.
+            let granted = tokio::spawn(lock).await;
+            match granted.map_err(|error| StoreError::broken(NAME, &error))? {
+                Ok(guard) => Ok(RecordLock::new(guard)),
+                Err(detail) => Err(host_error(&detail, &[])),
+            }
+        })
+    }
+}
+
+/// The result of a call, within the time limit. Error messages show no secret of `records`.
+async fn call<T: Send + 'static>(
+    future: HostFuture<T>,
+    records: &[Option<&CredentialRecord>],
+) -> Result<T, StoreError> {
+    // A separate task, so that the call runs to completion: no host can undo half a call.
+    match tokio::time::timeout(CALL_LIMIT, tokio::spawn(future)).await {
+        Ok(Ok(Ok(result))) => Ok(result),
+        Ok(Ok(Err(detail))) => Err(host_error(&detail, records)),
+        Ok(Err(error)) => Err(StoreError::broken(NAME, &error)),
+        Err(_) => {
+            let detail = format!("it did not respond within {} s", CALL_LIMIT.as_secs());
+            let trouble = CredentialStoreTrouble::Unreadable;
+            Err(StoreError::new(NAME, trouble, detail))
+        }
+    }
+}
+
+/// A store error with the host's message, in which the secrets of `records` are masked.
+fn host_error(detail: &str, records: &[Option<&CredentialRecord>]) -> StoreError {
+    let mut mask = Mask::default();
+    for record in records.iter().flatten() {
+        record.secrets().for_each(|secret| mask.add(secret));
+    }
+    let detail = mask.foreign(detail, DETAIL_CHARS);
+    StoreError::new(NAME, CredentialStoreTrouble::Unreadable, detail)
+}

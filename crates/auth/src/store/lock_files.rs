@@ -1,0 +1,134 @@
+//! Codex's lock files, which prevent races with Codex and among the processes of this project.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mcp_startup_core::CredentialStoreTrouble;
+use sha2::{Digest, Sha256};
+
+use super::file_system;
+use crate::store::CredentialKey;
+use crate::store::{RecordLock, StoreError};
+
+const LOCK_FOLDER: &str = "mcp-oauth-locks";
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The locks in the folder `mcp-oauth-locks` of a home. Each lock is a `flock` on a file of its own name.
+#[derive(Clone, Debug)]
+pub(crate) struct LockFiles {
+    home: PathBuf,
+    /// The name of the store, for errors.
+    store: &'static str,
+}
+
+impl LockFiles {
+    pub fn new(home: PathBuf, store: &'static str) -> Self {
+        Self { home, store }
+    }
+
+    /// Waits for the lock of a record, which a refresh holds. All stores share this lock.
+    pub async fn record(&self, key: &CredentialKey) -> Result<RecordLock, StoreError> {
+        let digest = Sha256::digest(key.as_str().as_bytes());
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let lock = self.wait_for(format!("{digest}.lock")).await?;
+        Ok(RecordLock::new(lock))
+    }
+
+    /// Waits for the lock named `name` by polling. A blocking wait in the system can't be cancelled, so it could take a lock
+    /// after the caller stopped waiting.
+    pub async fn wait_for(&self, name: String) -> Result<FileLock, StoreError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (locks, name) = (self.clone(), name.clone());
+            // If the caller stops waiting, Tokio drops the result, which releases the lock.
+            if let Some(lock) = blocking(move || locks.try_lock(&name)).await? {
+                return Ok(lock);
+            }
+            if pause == FIRST_PAUSE {
+                tracing::debug!("waiting for a lock of the credential store");
+            }
+            tokio::time::sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
+    /// Takes the lock; `None` if another holder has it.
+    fn try_lock(&self, name: &str) -> Result<Option<FileLock>, StoreError> {
+        let folder = self.home.join(LOCK_FOLDER);
+        let path = folder.join(name);
+        // Opened again each time, because another process may have deleted the folder.
+        let opened = match file_system::open_lock(&folder, name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.create_lock_folder(&folder)?;
+                file_system::open_lock(&folder, name)
+            }
+            opened => opened,
+        };
+        let (file, is_new) = opened.map_err(|error| {
+            if folder.is_symlink() || path.is_symlink() {
+                let error = io::Error::other("it is a symbolic link, which is not followed");
+                self.unwritable(&path, error)
+            } else {
+                self.unwritable(&path, error)
+            }
+        })?;
+        if is_new {
+            self.give_to_owner_of_home(&file);
+        }
+        let locked = file_system::try_lock(&file).map_err(|error| self.unwritable(&path, error))?;
+        Ok(locked.then_some(FileLock(file)))
+    }
+
+    fn create_lock_folder(&self, folder: &Path) -> Result<(), StoreError> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .create(folder)
+            .map_err(|error| self.unwritable(folder, error))?;
+        #[cfg(unix)]
+        if let Ok(folder) = file_system::open_no_link(OpenOptions::new().read(true), folder) {
+            self.give_to_owner_of_home(&folder);
+        }
+        Ok(())
+    }
+
+    /// Changes the owner of `file` to the owner of the home. If that is not allowed, the file stays unchanged. The caller must have
+    /// just created the file: otherwise, a process of root could give away another file.
+    pub fn give_to_owner_of_home(&self, file: &File) {
+        let result =
+            fs::metadata(&self.home).and_then(|home| file_system::give_to_owner(file, &home));
+        if let Err(error) = result {
+            tracing::debug!(%error, "can't give a new file to the owner of its folder");
+        }
+    }
+
+    fn unwritable(&self, path: &Path, error: io::Error) -> StoreError {
+        let detail = format!("{} can't be written: {error}", path.display());
+        StoreError::new(self.store, CredentialStoreTrouble::Unreadable, detail)
+    }
+}
+
+/// A held lock. The system releases it when the process ends, even if the process crashes or is killed.
+pub(crate) struct FileLock(File);
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child process that is just starting can have an inherited copy.
+        file_system::unlock(&self.0);
+    }
+}
+
+/// Runs blocking work on a blocking thread. The work runs to completion, even if the caller stops waiting.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(StoreError::broken("file", &error)),
+    }
+}

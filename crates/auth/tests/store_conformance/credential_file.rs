@@ -1,0 +1,194 @@
+//! The credential file: modes and owners, other entries, damaged files and symbolic links.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mcp_startup_auth::conformance::{key, put, record, stored, within};
+use mcp_startup_auth::{CredentialStore, FileStore};
+use mcp_startup_core::CredentialStoreTrouble;
+
+use crate::home_folder::*;
+
+#[tokio::test]
+async fn new_files_and_folders_are_accessible_to_their_owner_only() {
+    let (root, _) = new_home();
+    let home = root.path().join("new/home");
+    let store = FileStore::new(&home);
+    assert_eq!(stored(&store, &key("a")).await, None);
+    assert!(!home.exists(), "reading created the folder");
+    put(&store, &key("a"), None, Some(&record("a"))).await;
+    drop(store.lock(&key("a")).await.unwrap());
+    for (path, expected) in [
+        (home.clone(), 0o700),
+        (lock_folder(&home), 0o700),
+        (credential_file(&home), 0o600),
+        (file_lock(&home), 0o600),
+    ] {
+        assert_eq!(mode(&path), expected, "{}", path.display());
+    }
+    set_mode(&credential_file(&home), 0o664);
+    put(&store, &key("a"), Some(&record("a")), Some(&record("b"))).await;
+    assert_eq!(mode(&credential_file(&home)), 0o600);
+    assert_eq!(file_names(&home), [".credentials.json", "mcp-oauth-locks"]);
+}
+
+#[tokio::test]
+async fn entries_of_other_programs_keep_their_text_byte_for_byte() {
+    let (root, store) = new_home();
+    fs::write(credential_file(root.path()), OTHER_ENTRIES).unwrap();
+    put(&store, &key("a"), None, Some(&record("a"))).await;
+    assert_other_entries_unchanged(root.path());
+    put(&store, &key("a"), Some(&record("a")), Some(&record("b"))).await;
+    assert_other_entries_unchanged(root.path());
+    put(&store, &key("a"), Some(&record("b")), None).await;
+    assert_other_entries_unchanged(root.path());
+    assert_eq!(entries(root.path()).len(), 3);
+}
+
+/// Panics unless every method fails with `trouble`, and no error shows file content.
+async fn assert_every_method_fails(store: &FileStore, trouble: CredentialStoreTrouble) {
+    let (key, new) = (key("server"), record("new"));
+    let errors = [
+        store.load(&key).await.map(drop),
+        store.replace(&key, None, Some(&new)).await.map(drop),
+        store.replace(&key, Some(&new), None).await.map(drop),
+        store.prove_writable(&key).await,
+    ];
+    for error in errors {
+        let error = error.unwrap_err();
+        assert_eq!(error.trouble, trouble, "{error}");
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_corrupt_file_is_reported_and_not_modified() {
+    let damaged = |value: &str| format!("{{\"{}\":{value}}}", key("server").as_str()).into_bytes();
+    let mut too_large = b"{\"canary\":\"".to_vec();
+    too_large.resize(16 * 1024 * 1024, b'x');
+    too_large.extend(b"\"}");
+    for content in [
+        b"".to_vec(),
+        b"canary".to_vec(),
+        b"[\"canary\"]".to_vec(),
+        b"{\"canary\":{\"access_token\":\"canary".to_vec(),
+        b"{\"a\":1} canary".to_vec(),
+        b"{\"a\":\"\xff canary\"}".to_vec(),
+        damaged("\"canary\""),
+        damaged("{\"refresh_token\":[\"canary\"]}"),
+        too_large,
+    ] {
+        let (root, store) = new_home();
+        fs::write(credential_file(root.path()), &content).unwrap();
+        let before = fs::metadata(credential_file(root.path())).unwrap();
+        assert_every_method_fails(&store, CredentialStoreTrouble::Corrupt).await;
+        assert!(fs::read(credential_file(root.path())).unwrap() == content);
+        let after = fs::metadata(credential_file(root.path())).unwrap();
+        assert_eq!(
+            (before.ino(), before.mtime_nsec()),
+            (after.ino(), after.mtime_nsec())
+        );
+        assert_eq!(
+            file_names(root.path()),
+            [".credentials.json", "mcp-oauth-locks"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_a_regular_file_is_accepted() {
+    let (elsewhere, _) = new_home();
+    let target = elsewhere.path().join("target");
+    fs::write(&target, "{}").unwrap();
+    for kind in ["a link", "a dangling link", "a folder", "a pipe"] {
+        let (root, store) = new_home();
+        let path = credential_file(root.path());
+        match kind {
+            "a link" => symlink(&target, &path).unwrap(),
+            "a dangling link" => symlink(elsewhere.path().join("nothing"), &path).unwrap(),
+            "a folder" => fs::create_dir(&path).unwrap(),
+            _ => assert!(
+                Command::new("mkfifo")
+                    .arg(&path)
+                    .status()
+                    .unwrap()
+                    .success()
+            ),
+        }
+        within(assert_every_method_fails(
+            &store,
+            CredentialStoreTrouble::Unreadable,
+        ))
+        .await;
+        let metadata = fs::symlink_metadata(path).unwrap();
+        assert!(!metadata.is_file(), "{kind} was replaced");
+    }
+    assert_eq!(fs::read_to_string(&target).unwrap(), "{}");
+    assert_eq!(file_names(elsewhere.path()), ["target"]);
+}
+
+#[tokio::test]
+async fn symbolic_links_in_place_of_lock_files_are_refused() {
+    let (elsewhere, _) = new_home();
+    for dangling in [false, true] {
+        let target = elsewhere.path().join(if dangling { "nothing" } else { "" });
+        // The lock folder, and one of its files.
+        for link_of in [lock_folder as fn(&Path) -> PathBuf, file_lock] {
+            let (root, store) = new_home();
+            let link = link_of(root.path());
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            symlink(&target, &link).unwrap();
+            for error in [
+                store.prove_writable(&key("a")).await.unwrap_err(),
+                store
+                    .replace(&key("a"), None, Some(&record("a")))
+                    .await
+                    .unwrap_err(),
+            ] {
+                assert!(error.detail.contains("symbolic link"), "{error}");
+            }
+            assert!(!credential_file(root.path()).exists());
+        }
+    }
+    assert!(file_names(elsewhere.path()).is_empty());
+}
+
+#[tokio::test]
+async fn the_home_folder_can_be_a_symbolic_link() {
+    let (root, _) = new_home();
+    let (real, link) = (root.path().join("real"), root.path().join("link"));
+    fs::create_dir(&real).unwrap();
+    symlink(&real, &link).unwrap();
+    let store = FileStore::new(&link);
+    put(&store, &key("a"), None, Some(&record("a"))).await;
+    assert!(credential_file(&real).is_file() && lock_folder(&real).is_dir());
+}
+
+#[tokio::test]
+async fn files_that_root_writes_belong_to_the_owner_of_the_file_or_folder() {
+    if !is_root() {
+        eprintln!("skipped: only root can change the owner of a file");
+        return;
+    }
+    let (root, store) = new_home();
+    chown(root.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    put(&store, &key("a"), None, Some(&record("a"))).await;
+    drop(store.lock(&key("a")).await.unwrap());
+    let owner = |path: &Path| fs::metadata(path).unwrap().uid();
+    for path in [
+        credential_file(root.path()),
+        lock_folder(root.path()),
+        file_lock(root.path()),
+    ] {
+        assert_eq!(owner(&path), NOBODY, "{}", path.display());
+    }
+    // The owner of an existing file does not change.
+    chown(file_lock(root.path()), Some(0), Some(0)).unwrap();
+    chown(credential_file(root.path()), Some(1), Some(1)).unwrap();
+    put(&store, &key("a"), Some(&record("a")), Some(&record("b"))).await;
+    assert_eq!(owner(&file_lock(root.path())), 0);
+    assert_eq!(owner(&credential_file(root.path())), 1);
+    assert_eq!(mode(&credential_file(root.path())), 0o600);
+}

@@ -1,0 +1,168 @@
+//! Configuration files that are invalid, missing, too large or unreadable.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use crate::harness::cases::{for_each_case, skip};
+use crate::harness::run::PROGRAM;
+use crate::harness::user::User;
+use crate::memory::{MB, assert_memory_limit, nested_lists};
+
+#[test]
+fn invalid_file_is_reported_with_its_name_and_the_mistake() {
+    let file = |name, content: &[u8], messages| BadFile {
+        name,
+        content: content.to_vec(),
+        messages,
+    };
+    let cases = [
+        file(
+            "syntax.toml",
+            b"[mcp_servers.a]\nurl = \"https://example.com/mcp\"\nbearer = canary-token oops\n",
+            &["syntax.toml, line 3", "not valid TOML"],
+        ),
+        file(
+            "syntax.json",
+            b"{\"mcpServers\": {\n  \"a\": {\"url\": canary-token}\n}}",
+            &["syntax.json, line 2", "not valid JSON"],
+        ),
+        file(
+            "cut.json",
+            b"{\"mcpServers\": {",
+            &["cut.json, line 1", "not valid JSON"],
+        ),
+        file(
+            "other.json",
+            b"{\"servers\": {}}",
+            &["other.json", "`mcpServers`"],
+        ),
+        file(
+            "list.json",
+            b"{\"mcpServers\": []}",
+            &["list.json, line 1", "must be an object"],
+        ),
+        file(
+            "text.toml",
+            b"mcp_servers = 3\n",
+            &["text.toml, line 1", "must be a table"],
+        ),
+        file(
+            "latin.toml",
+            b"# caf\xe9\n",
+            &["latin.toml, line 1", "UTF-8"],
+        ),
+        file(
+            "zero.toml",
+            &[0; 100],
+            &["zero.toml, line 1", "not valid TOML"],
+        ),
+        file(
+            "large.toml",
+            &vec![b'#'; 50 * MB],
+            &["large.toml", "larger than 4 MiB"],
+        ),
+        file(
+            "deep.json",
+            &nested_lists("{\"mcpServers\": ", MB),
+            &["deep.json", "not valid JSON"],
+        ),
+        file(
+            "deep.toml",
+            &nested_lists("mcp_servers = ", MB),
+            &["deep.toml", "not valid TOML"],
+        ),
+        file(
+            "escape\u{1b}[31m.toml",
+            b"=",
+            &["escape\\u{1b}[31m.toml, line 1", "not valid TOML"],
+        ),
+    ];
+    for_each_case(&cases, |case| {
+        let user = User::new();
+        let path = user.write(case.name, &case.content);
+        for format in ["table", "ndjson", "json"] {
+            let arguments = ["check", "--format", format, "--config"];
+            let finished = user
+                .program(&arguments)
+                .arg(path.to_str().unwrap())
+                .finish();
+            assert_memory_limit(&finished, case.name);
+            let finished = finished.assert_exit(2);
+            assert_eq!(finished.stdout, "");
+            assert!(finished.stderr.len() < 1000, "{finished:#?}");
+            for part in case.messages {
+                assert!(finished.stderr.contains(part), "{part}: {finished:#?}");
+            }
+            assert!(!finished.stderr.contains("canary"), "{finished:#?}");
+        }
+    });
+}
+
+/// An invalid file, and the texts that the error message about it contains.
+struct BadFile {
+    name: &'static str,
+    content: Vec<u8>,
+    messages: &'static [&'static str],
+}
+
+#[test]
+fn missing_or_irregular_file_is_reported_with_its_name_and_the_reason() {
+    let user = User::new();
+    std::fs::create_dir(user.path("folder")).unwrap();
+    symlink(user.path("folder/gone"), user.path("dangling")).unwrap();
+    symlink(user.path("loop"), user.path("loop")).unwrap();
+    for (name, message) in [
+        ("absent.toml", "there is no such file"),
+        ("absent/config.toml", "there is no such file"),
+        ("dangling", "there is no such file"),
+        ("folder", "this is a folder"),
+        ("loop", "cannot be read"),
+    ] {
+        let path = user.path(name);
+        let run = user.program(&["check", "--config"]);
+        let finished = run.arg(path.to_str().unwrap()).finish().assert_exit(2);
+        assert_eq!(finished.stdout, "");
+        assert!(finished.stderr.contains(name), "{finished:#?}");
+        assert!(finished.stderr.contains(message), "{finished:#?}");
+    }
+    for (name, message) in [
+        ("", "a value is required"),
+        ("/dev/zero", "not a regular file"),
+    ] {
+        let run = user.program(&["check", "--config", name]);
+        let finished = run.finish().assert_exit(2);
+        assert!(finished.stderr.contains(message), "{finished:#?}");
+    }
+}
+
+#[test]
+fn file_without_read_permission_is_reported_with_its_name_and_the_reason() {
+    let user = User::with("");
+    std::fs::set_permissions(user.config(), PermissionsExt::from_mode(0o000)).unwrap();
+    let mut run = user.check("table");
+    if std::fs::read(user.config()).is_ok() {
+        // Root can read every file, so the check runs as another user. That user needs access to the program and the file.
+        let other_user = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        let reachable = std::process::Command::new("setpriv")
+            .args(other_user)
+            .args(["test", "-x", PROGRAM])
+            .status();
+        if !reachable.is_ok_and(|status| status.success()) {
+            let reason = "root can read every file, and no other user can start the program";
+            skip(
+                "configuration_files::file_without_read_permission_is_reported_with_its_name_and_the_reason",
+                reason,
+            );
+            return;
+        }
+        let root = user.path("");
+        std::fs::set_permissions(root, PermissionsExt::from_mode(0o755)).unwrap();
+        run = run.through(&["setpriv", other_user[0], other_user[1], other_user[2]]);
+    }
+    let finished = run.finish().assert_exit(2);
+    assert!(
+        finished
+            .stderr
+            .contains("config.toml: you do not have permission to read this file"),
+        "{finished:#?}"
+    );
+}

@@ -1,0 +1,102 @@
+//! The command line: wrong usage, hostile arguments, and the commands that only print.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::harness::lab::{lab, scenarios_named, user_of};
+use crate::harness::user::User;
+
+#[test]
+fn wrong_usage_exits_with_2_and_names_the_mistake() {
+    let lab = lab();
+    let user = user_of(&lab, &scenarios_named(&lab, &["ready", "first-sign-in"]));
+    let config = user.config();
+    let config = config.to_str().unwrap();
+    let check = |more: &[&'static str]| [&["check", "--config", config], more].concat();
+    let cases = [
+        (vec![], "Usage"),
+        (vec!["reboot"], "reboot"),
+        (check(&["--colour"]), "--colour"),
+        (check(&["--timeout", "0"]), "more than 0"),
+        (check(&["--timeout=-1"]), "more than 0"),
+        (check(&["--timeout", "nan"]), "more than 0"),
+        (check(&["--timeout", "inf"]), "more than 0"),
+        (check(&["--timeout", "soon"]), "more than 0"),
+        (check(&["--concurrency", "0"]), "from 1"),
+        (check(&["--concurrency=-1"]), "from 1"),
+        (
+            check(&["--concurrency", "99999999999999999999999"]),
+            "from 1",
+        ),
+        (check(&["--format", "xml"]), "ndjson"),
+        (
+            check(&["reday"]),
+            "the configured servers are: ready, first-sign-in",
+        ),
+        (check(&["ready", "\u{1b}[31m"]), "no server `\\u{1b}[31m`"),
+        (vec!["check", "--config"], "--config"),
+        (vec!["follow", "more"], "more"),
+        (vec!["demo", "nothing-like-it"], "it has: ready, "),
+        (vec!["demo", "--all", "ready"], "--all"),
+        (vec!["lab", "--port", "65536"], "65536"),
+        (vec!["lab", "--stdio", "ready"], "it has: stdio-ready, "),
+        (vec!["completions"], "<SHELL>"),
+        (vec!["completions", "csh"], "csh"),
+    ];
+    for (arguments, message) in cases {
+        let finished = user.program(&arguments).finish().assert_exit(2);
+        assert_eq!(finished.stdout, "", "{arguments:?}");
+        assert!(
+            finished.stderr.contains(message),
+            "{arguments:?}: {finished:#?}"
+        );
+    }
+}
+
+#[test]
+fn control_characters_in_arguments_are_escaped_in_error_messages() {
+    let user = User::new();
+    for (arguments, message) in [
+        (
+            &["check", "--format", "ba\u{1b}[41mX"][..],
+            "ba\\u{1b}[41mX",
+        ),
+        (&["check", "--format=ba\u{1b}[41mX"], "ba\\u{1b}[41mX"),
+        (&["check", "--timeout", "\u{9b}2J"], "\\u{9b}2J"),
+        (&["check", "--co\u{1b}lour"], "--co\\u{1b}lour"),
+        (&["check", "-\u{1b}[2J"], "unexpected argument"),
+        (&["re\nboot\u{202e}"], "re\\nboot\\u{202e}"),
+    ] {
+        let finished = user.program(arguments).finish().assert_exit(2);
+        assert_eq!(finished.stdout, "", "{arguments:?}");
+        assert!(
+            finished.stderr.contains(message),
+            "{arguments:?}: {finished:#?}"
+        );
+        assert!(!finished.stderr.contains('\u{202e}'), "{finished:#?}");
+    }
+    let hostile = OsStr::from_bytes(b"\xff\x1b[41m");
+    let finished = user.program(&["check"]).arg(hostile).finish();
+    assert!(!finished.assert_exit(2).stderr.is_empty());
+}
+
+#[test]
+fn completions_and_the_version_are_printed() {
+    let user = User::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let finished = user.program(&["completions", shell]).finish();
+        assert_eq!(finished.code, Some(0), "{finished:#?}");
+        assert!(
+            finished.stdout.contains("mcp-startup") && finished.stdout.contains("concurrency"),
+            "{shell}"
+        );
+        assert_eq!(finished.stderr, "");
+    }
+    let version = concat!("mcp-startup ", env!("CARGO_PKG_VERSION"), "\n");
+    for arguments in [&["--version"][..], &["-V"]] {
+        assert_eq!(
+            user.program(arguments).finish().assert_exit(0).stdout,
+            version
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! The program's commands: their output in each format, their exit statuses, and the configuration file and the servers that
+//! they use. The test program `sign_in` covers `login`, `logout` and `status`.
+
+#![cfg(unix)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+mod arguments;
+mod configuration_file;
+mod credential_store;
+mod demo_and_lab;
+mod exit_status;
+mod follow;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod ndjson;
+mod report;
+mod selection;
+mod table;
+mod terminal;

@@ -1,0 +1,77 @@
+//! `check --format json`: the report.
+
+use serde_json::{Value, json};
+
+use crate::harness::lab::{lab, scenarios_named, user_of};
+
+#[test]
+fn json_is_one_report_in_the_order_of_the_configuration() {
+    let lab = lab();
+    let names = [
+        "server-500",
+        "ready",
+        "first-sign-in",
+        "stdio-exits-3",
+        "expired-no-refresh",
+    ];
+    let user = user_of(&lab, &scenarios_named(&lab, &names));
+    let finished = user.check("json").finish().assert_exit(3);
+    assert_eq!(finished.stderr, "");
+    let report = finished.json();
+    let mut expected = ["configuration", "elapsedMs", "exitStatus", "servers"];
+    expected.sort_unstable();
+    let mut found = keys(&report);
+    found.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!(report["configuration"], user.config().to_str().unwrap());
+    let servers = report["servers"].as_array().unwrap();
+    let in_order: Vec<_> = servers
+        .iter()
+        .map(|server| server["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(in_order, names);
+    for server in servers {
+        let mut found = keys(server);
+        found.sort_unstable();
+        let mut expected = [
+            "name",
+            "required",
+            "status",
+            "failureReason",
+            "phase",
+            "elapsedMs",
+            "tools",
+            "failure",
+            "notSaved",
+        ];
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+        match server["name"] == "ready" {
+            true => {
+                assert_eq!(
+                    (&server["failure"], &server["tools"]),
+                    (&Value::Null, &json!(3))
+                );
+            }
+            false => {
+                let mut found = keys(&server["failure"]);
+                found.sort_unstable();
+                assert_eq!(found, ["evidence", "kind", "message", "recovery"]);
+                assert_eq!(server["tools"], Value::Null);
+                assert_eq!(server["failure"]["evidence"]["server"], server["name"]);
+            }
+        }
+    }
+    let exited = &finished.server("stdio-exits-3")["failure"]["evidence"]["process"];
+    assert_eq!(exited["exit"], 3);
+    assert_eq!(exited["stderr"], "cannot open the database: no such file");
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
+}

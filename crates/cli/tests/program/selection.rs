@@ -1,0 +1,101 @@
+//! The servers of a configuration that `check` starts, and its time limit for each.
+
+use serde_json::json;
+
+use crate::harness::configuration::{entry, url};
+use crate::harness::lab::lab;
+use crate::harness::output::Finished;
+use crate::harness::user::User;
+
+#[test]
+fn servers_can_be_selected_by_name_and_required_ones_are_marked() {
+    let lab = lab();
+    let (ready, failing) = (url(&lab.url("ready")), url(&lab.url("server-500")));
+    let user = User::with(
+        &[
+            entry("on", &ready),
+            entry("off", &format!("{ready}\nenabled = false")),
+            entry("needed", &format!("{failing}\nrequired = true")),
+            entry("needed-and-ready", &format!("{ready}\nrequired = true")),
+        ]
+        .concat(),
+    );
+    let names = |finished: &Finished| -> Vec<String> {
+        let report = finished.json();
+        let servers = report["servers"].as_array().unwrap().iter();
+        servers
+            .map(|server| server["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let all = user.check("json").finish().assert_exit(1);
+    assert_eq!(names(&all), ["on", "needed", "needed-and-ready"]);
+    let required = |name: &str| all.server(name)["required"] == true;
+    assert_eq!(
+        [
+            required("on"),
+            required("needed"),
+            required("needed-and-ready")
+        ],
+        [false, true, true]
+    );
+    let some = user
+        .check("json")
+        .arg("needed-and-ready")
+        .arg("on")
+        .arg("on")
+        .finish()
+        .assert_exit(0);
+    assert_eq!(names(&some), ["on", "needed-and-ready"]);
+    let named = user.check("json").arg("off").finish().assert_exit(0);
+    assert_eq!(names(&named), ["off"]);
+    let table = user.check("table").finish().assert_exit(1);
+    assert!(
+        table.line("needed").contains("(required)"),
+        "{}",
+        table.stdout
+    );
+    assert!(!table.line("on").contains("(required)"), "{}", table.stdout);
+    let none_enabled = User::with(&entry("off", &format!("{ready}\nenabled = false")));
+    let finished = none_enabled.check("table").finish().assert_exit(0);
+    assert!(
+        finished.stderr.contains("No servers are enabled in "),
+        "{finished:#?}"
+    );
+    assert!(finished.stdout.starts_with("0 servers"), "{finished:#?}");
+    let finished = none_enabled.check("json").finish().assert_exit(0);
+    assert_eq!(finished.json()["servers"], json!([]));
+}
+
+#[test]
+fn timeout_option_overrides_the_configured_timeout() {
+    let lab = lab();
+    let hangs = |seconds: &str| {
+        entry(
+            "hangs",
+            &format!(
+                "{}\nstartup_timeout_sec = {seconds}",
+                url(&lab.url("hangs"))
+            ),
+        )
+    };
+    for (configured, option, limit_ms) in [("3600", "0.3", 300), ("0.001", "0.4", 400)] {
+        let user = User::with(&hangs(configured));
+        let finished = user
+            .check("json")
+            .arg("--timeout")
+            .arg(option)
+            .finish()
+            .assert_exit(1);
+        let failure = finished.server("hangs")["failure"].clone();
+        assert_eq!(failure["kind"], "timedOut");
+        assert_eq!(failure["evidence"]["limitMs"], limit_ms, "{failure:#}");
+    }
+    let finished = User::with(&hangs("0.25"))
+        .check("json")
+        .finish()
+        .assert_exit(1);
+    assert_eq!(
+        finished.server("hangs")["failure"]["evidence"]["limitMs"],
+        250
+    );
+}

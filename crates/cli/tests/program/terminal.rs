@@ -1,0 +1,223 @@
+//! `check` on a terminal: spinners while servers start, the result lines that replace them, and their width.
+
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
+
+use crate::harness::configuration::{FILE_STORE, entry, shell, url};
+use crate::harness::http_server::Server;
+use crate::harness::lab::{lab, lab_with, user_of};
+use crate::harness::output::Finished;
+use crate::harness::run::Run;
+use crate::harness::terminal::{Screen, run_on_terminal};
+use crate::harness::user::User;
+
+/// Wide enough that no line wraps.
+const COLUMNS: usize = 120;
+
+fn on_large_terminal(run: Run, test: &str) -> Option<Finished> {
+    run_on_terminal(60, COLUMNS, run, test)
+}
+
+#[test]
+fn spinners_run_and_the_result_lines_remain() {
+    let test = "terminal::spinners_run_and_the_result_lines_remain";
+    let slow = |milliseconds: u32| json!([{ "reply": { "delayMs": milliseconds, "status": 500 } }]);
+    let lab = lab_with(json!([
+        { "name": "fast", "mcp": { "tools": 2 } },
+        { "name": "slow", "mcp": { "respond": slow(700) } },
+        { "name": "slower", "mcp": { "respond": slow(1200) } },
+    ]));
+    let scenarios: Vec<_> = lab.scenarios().iter().collect();
+    let user = user_of(&lab, &scenarios);
+    user.write(
+        "home/.codex/config.toml",
+        format!(
+            "{}{}",
+            std::fs::read_to_string(user.config()).unwrap(),
+            entry("exits", &shell("printf '\\033[31mred\\n' >&2; exit 4"))
+        ),
+    );
+    for no_color in [false, true] {
+        let run = user.check("table");
+        let run = match no_color {
+            true => run.env("NO_COLOR", "1"),
+            false => run,
+        };
+        let Some(finished) = on_large_terminal(run, test) else {
+            return;
+        };
+        assert_eq!(finished.code, Some(1), "{finished:#?}");
+        assert!(
+            finished.stdout.contains("slower    connecting"),
+            "{:?}",
+            finished.stdout
+        );
+        let Screen { lines, colors } = Screen::after(&finished.stdout, COLUMNS);
+        assert_eq!(lines.len(), 5, "{lines:#?}");
+        let names: Vec<_> = lines
+            .iter()
+            .map(|line| line.split_whitespace().nth(1).unwrap())
+            .collect();
+        assert_eq!(names[2..4], ["slow", "slower"], "{lines:#?}");
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.starts_with("✓ fast") && line.ends_with("  2 tools")),
+            "{lines:#?}"
+        );
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.starts_with("✗ exits") && line.contains("\\u{1b}[31mred")),
+            "{lines:#?}"
+        );
+        assert!(
+            lines[4].starts_with("4 servers: 1 ready, 3 failed ("),
+            "{lines:#?}"
+        );
+        assert_eq!(colors.is_empty(), no_color, "{colors:?}");
+    }
+    for format in ["ndjson", "json"] {
+        let finished = on_large_terminal(user.check(format), test).unwrap();
+        assert!(!finished.stdout.contains('\u{1b}'), "{finished:#?}");
+    }
+}
+
+#[test]
+fn all_servers_are_shown_if_there_are_more_than_spinners() {
+    let test = "terminal::all_servers_are_shown_if_there_are_more_than_spinners";
+    let names: Vec<_> = (0..40)
+        .map(|number| format!("server-{number:02}"))
+        .collect();
+    let scenarios: Vec<_> = names
+        .iter()
+        .map(|name| json!({ "name": name, "mcp": { "respond": [{ "when": { "method": "initialize" }, "times": 1, "reply": { "delayMs": 200, "status": 503 } }] } }))
+        .collect();
+    let lab = lab_with(scenarios.into());
+    let scenarios: Vec<_> = lab.scenarios().iter().collect();
+    let user = user_of(&lab, &scenarios);
+    let Some(finished) = on_large_terminal(user.check("table"), test) else {
+        return;
+    };
+    let Screen { lines, .. } = Screen::after(&finished.stdout, COLUMNS);
+    assert_eq!(lines.len(), 41, "{lines:#?}");
+    for name in &names {
+        assert!(
+            lines.iter().any(|line| line.contains(name.as_str())),
+            "{name}: {lines:#?}"
+        );
+    }
+}
+
+#[test]
+fn columns_are_aligned_if_names_have_wide_characters() {
+    let test = "terminal::columns_are_aligned_if_names_have_wide_characters";
+    let lab = lab_with(json!([slow_failure("slow", 500)]));
+    let long = "名".repeat(45);
+    let names = ["名前", "a", &long];
+    let entries = names.map(|name| entry(name, &url(&lab.url("slow"))));
+    let user = User::with(&entries.concat());
+    let Some(finished) = on_large_terminal(user.check("table"), test) else {
+        return;
+    };
+    let Screen { lines, .. } = Screen::after(&finished.stdout, COLUMNS);
+    let rows: Vec<_> = lines.iter().filter(|line| line.starts_with('✗')).collect();
+    assert_eq!(rows.len(), 3, "{lines:#?}");
+    for row in &rows {
+        let (before, _) = row.split_once("failed").unwrap();
+        // The long name is truncated to 40 columns. A wide character does not fit into the last column.
+        assert_eq!(before.width(), 2 + 39 + 2, "{lines:#?}");
+    }
+    assert!(rows.iter().any(|row| row.contains(" 名前 ")), "{lines:#?}");
+    // No spinner is left.
+    assert!(lines.last().unwrap().starts_with("3 servers: 3 failed ("));
+    assert!(!lines.iter().any(|line| line.contains("starting")));
+}
+
+#[test]
+fn servers_without_a_spinner_are_counted_and_get_the_next_free_one() {
+    let test = "terminal::servers_without_a_spinner_are_counted_and_get_the_next_free_one";
+    let name = |number: u32| format!("server-{number:02}");
+    let lab = lab_with(
+        (0..30)
+            .map(|number| slow_failure(&name(number), if number < 12 { 800 } else { 2500 }))
+            .collect(),
+    );
+    let scenarios: Vec<_> = lab.scenarios().iter().collect();
+    let user = user_of(&lab, &scenarios);
+    let Some(finished) = run_on_terminal(24, COLUMNS, user.check("table"), test) else {
+        return;
+    };
+    for text in ["… and 18 more", "… and 6 more"] {
+        assert!(finished.stdout.contains(text), "{text}: {finished:#?}");
+    }
+    // This server started without a spinner.
+    let spinner = format!("{}  connecting", name(23));
+    assert!(finished.stdout.contains(&spinner), "{finished:#?}");
+    let Screen { lines, .. } = Screen::after(&finished.stdout, COLUMNS);
+    assert_eq!(lines.len(), 31, "{lines:#?}");
+    assert!(lines[30].starts_with("30 servers: 30 failed ("));
+}
+
+#[test]
+fn lines_wrap_only_between_words() {
+    let test = "terminal::lines_wrap_only_between_words";
+    let lab = lab();
+    let long = "a-name-that-is-longer-than-half-of-the-row";
+    let user = User::with(
+        &[
+            FILE_STORE.to_owned(),
+            entry(
+                long,
+                &format!("{}\nrequired = true", url(&lab.url("server-500"))),
+            ),
+            entry("sign-in", &url(&lab.url("first-sign-in"))),
+            entry("ready", &url(&lab.url("ready"))),
+        ]
+        .concat(),
+    );
+    let Some(finished) = run_on_terminal(24, 60, user.check("table"), test) else {
+        return;
+    };
+    let Screen { lines, .. } = Screen::after(&finished.stdout, 60);
+    // The terminal itself wrapped no line. If it had, the rest of the line would start in the first column.
+    let rows = lines
+        .iter()
+        .take_while(|line| !line.starts_with("3 servers"));
+    let mut starts = rows.map(|line| line.split_whitespace().next().zip(line.find(|c| c != ' ')));
+    assert!(
+        starts.all(|start| matches!(start, Some(("✓" | "✗" | "!", 0) | (_, 4)))),
+        "{lines:#?}"
+    );
+    let has = |text: &str| lines.iter().any(|line| line == text);
+    assert!(has("    run `mcp-startup login sign-in`"), "{lines:#?}");
+    let required = |line: &String| line.starts_with("    (required)");
+    assert!(lines.iter().any(required), "{lines:#?}");
+    let ready = |line: &String| line.starts_with("✓ ready") && line.ends_with(" s");
+    assert!(lines.iter().any(ready), "{lines:#?}");
+}
+
+#[test]
+fn ready_server_is_shown_while_its_tools_are_listed() {
+    let test = "terminal::ready_server_is_shown_while_its_tools_are_listed";
+    let server = Server::start(|request, responder| {
+        if request.rpc_method() == "tools/list" {
+            std::thread::sleep(std::time::Duration::from_millis(600));
+        }
+        responder.successful(request)
+    });
+    let user = User::with(&entry("ready", &url(&server.url())));
+    let Some(finished) = on_large_terminal(user.check("table"), test) else {
+        return;
+    };
+    let is_shown = finished
+        .stdout
+        .contains("ready     ready, listing its tools");
+    assert!(is_shown, "{finished:#?}");
+}
+
+/// A lab scenario that fails after a delay.
+fn slow_failure(name: &str, milliseconds: u32) -> Value {
+    let reply = json!({ "delayMs": milliseconds, "status": 500 });
+    json!({ "name": name, "mcp": { "respond": [{ "when": { "method": "initialize" }, "reply": reply }] } })
+}

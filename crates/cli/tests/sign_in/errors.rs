@@ -1,0 +1,124 @@
+//! `login`, `logout` and `status` for servers that have no sign-in, and the exit statuses in their help.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use crate::harness::configuration::{FILE_STORE, entry, shell, url};
+use crate::harness::lab::lab;
+use crate::harness::user::User;
+
+#[test]
+fn commands_explain_why_a_server_has_no_sign_in() {
+    let lab = lab();
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let unreachable = format!("http://{}/mcp", closed.local_addr().unwrap());
+    drop(closed);
+    let entries = [
+        entry("program", &shell("exit 1")),
+        entry(
+            "key",
+            &format!(
+                "{}\nhttp_headers = {{ Authorization = \"Bearer k\" }}",
+                url(&lab.url("ready"))
+            ),
+        ),
+        entry(
+            "token",
+            &format!(
+                "{}\nbearer_token_env_var = \"TOKEN\"",
+                url(&lab.url("ready"))
+            ),
+        ),
+        entry("broken", "url = \"no URL\""),
+        entry("open", &url(&lab.url("api-key"))),
+        entry("gone", &url(&unreachable)),
+    ];
+    let user = User::with(&format!("{FILE_STORE}{}", entries.concat()));
+    for (command, name, code, message) in [
+        (
+            "login",
+            "no\u{1b}[31mbody",
+            2,
+            "there is no server `no\\u{1b}[31mbody` in ",
+        ),
+        (
+            "logout",
+            "unknown",
+            2,
+            "the configured servers are: program, key, token, broken, open, gone\n",
+        ),
+        ("status", "unknown", 2, "there is no server `unknown` in "),
+        (
+            "login",
+            "program",
+            2,
+            "error: program: this server is a program on this machine",
+        ),
+        (
+            "logout",
+            "program",
+            2,
+            "error: program: this server is a program on this machine",
+        ),
+        (
+            "login",
+            "key",
+            2,
+            "error: key: the configuration carries a token or an `Authorization` header",
+        ),
+        (
+            "login",
+            "token",
+            2,
+            "error: token: the configuration carries a token",
+        ),
+        ("login", "broken", 2, "error: broken: "),
+        ("login", "open", 1, "error: the server offers no sign-in"),
+        ("login", "gone", 1, "try again later"),
+    ] {
+        let finished = user
+            .program(&[command, name])
+            .env("TOKEN", "t")
+            .finish()
+            .assert_exit(code);
+        assert_eq!(finished.stdout, "", "{command} {name}");
+        assert!(
+            finished.stderr.contains(message),
+            "{command} {name}: {finished:#?}"
+        );
+    }
+    let finished = user.program(&["logout", "key"]).finish().assert_exit(0);
+    assert_eq!(finished.stdout, "You were not signed in to key.\n");
+    let broken = User::with(
+        "mcp_oauth_credentials_store = \"\\u001b[31m\"\n[mcp_servers.a]\nurl = \"http://127.0.0.1:1/mcp\"\n",
+    );
+    let finished = broken.program(&["logout", "a"]).finish().assert_exit(1);
+    assert!(finished.stderr.contains("\\u{1b}[31m"), "{finished:#?}");
+    assert!(
+        broken
+            .program(&["status", "a"])
+            .finish()
+            .assert_exit(1)
+            .stdout
+            .contains("\\u{1b}[31m")
+    );
+}
+
+#[test]
+fn help_lists_the_exit_statuses_of_login_logout_and_status() {
+    for (command, codes) in [
+        ("login", &[0, 1, 2, 130, 141][..]),
+        ("logout", &[0, 1, 2, 130, 141]),
+        ("status", &[0, 1, 2, 130, 141]),
+    ] {
+        let finished = User::new()
+            .program(&[command, "--help"])
+            .finish()
+            .assert_exit(0);
+        let (_, statuses) = finished.stdout.split_once("Exit status:\n").unwrap();
+        let listed = statuses
+            .lines()
+            .map(|line| line.split_whitespace().next().unwrap());
+        let listed: Vec<i32> = listed.map(|code| code.parse().unwrap()).collect();
+        assert_eq!(listed, codes, "{command}");
+    }
+}

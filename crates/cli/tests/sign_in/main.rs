@@ -1,0 +1,18 @@
+//! `login`, `logout` and `status` against a real authorization server, which registers clients, rotates refresh tokens and
+//! revokes them (npm `oidc-provider`). The tests act as the browser over HTTP; one test uses Chromium.
+
+#![cfg(unix)]
+#![allow(clippy::print_stderr, clippy::unwrap_used)]
+
+mod callback;
+mod chromium;
+mod errors;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod lifecycle;
+mod login;
+mod logout;
+mod python_sdk;
+mod session;
+mod status;
+mod terminal;

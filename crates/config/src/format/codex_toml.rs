@@ -1,0 +1,317 @@
+//! Codex's `config.toml`: the table `mcp_servers`.
+//!
+//! Sources: <https://developers.openai.com/codex/config-reference>, and `codex-rs/config/src/mcp_types.rs` in
+//! <https://github.com/openai/codex> for the entries that Codex rejects.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::environment::Environment;
+use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
+use crate::escaping::escape_and_truncate;
+use crate::server::{
+    CODEX_INHERITED_VARIABLES, HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig,
+    ServerEntry, StdioConfig, TransportConfig, deduplicate_env, deduplicate_headers,
+};
+use crate::spanned::{Field, KeyPath, Spanned, Table, Value, toml};
+use crate::{
+    Configuration, ConfigurationFormat, CredentialSettings, CredentialStoreMode, validation,
+};
+
+const SERVERS: &str = "mcp_servers";
+const CREDENTIAL_STORE: &str = "mcp_oauth_credentials_store";
+
+/// Keys that only a server with `url` may have.
+///
+/// Codex rejects the whole entry if a key does not fit the transport. So does this crate: if a header were silently
+/// dropped, it would look as if the server had refused the token.
+const HTTP_KEYS: [&str; 7] = [
+    "url",
+    "bearer_token_env_var",
+    "http_headers",
+    "env_http_headers",
+    "http_headers_helper",
+    "oauth",
+    "oauth_resource",
+];
+
+/// Keys that only a server with `command` may have. See [`HTTP_KEYS`].
+const STDIO_KEYS: [&str; 4] = ["args", "env", "env_vars", "cwd"];
+
+pub(crate) fn parse(
+    source: &str,
+    path: &Path,
+    environment: &dyn Environment,
+) -> Result<Configuration, ConfigurationError> {
+    let document = toml::Document::parse(source, path)?;
+    let mut servers = Vec::new();
+    if let Some(spanned) = document.get(SERVERS) {
+        let Value::Table(entries) = &spanned.value else {
+            let problem = format!("`{SERVERS}` must be a table with one entry for each server");
+            return Err(ConfigurationError::at(
+                ConfigurationErrorKind::NotAConfiguration,
+                path,
+                (spanned.line.unwrap_or(1), None),
+                &problem,
+            )
+            .with_key(SERVERS));
+        };
+        let root = KeyPath::new(SERVERS);
+        servers = entries
+            .iter()
+            .map(|(name, spanned)| {
+                let path = root.child(name, spanned.line);
+                server_entry(name, path, spanned, environment)
+            })
+            .collect();
+    }
+    Ok(Configuration {
+        path: path.to_owned(),
+        format: ConfigurationFormat::CodexToml,
+        servers,
+        credentials: CredentialSettings {
+            home: parent_folder(path),
+            mode: credential_store_mode(&document),
+        },
+    })
+}
+
+fn parent_folder(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn credential_store_mode(document: &toml::Document<'_>) -> CredentialStoreMode {
+    let Some(spanned) = document.get(CREDENTIAL_STORE) else {
+        return CredentialStoreMode::Auto;
+    };
+    let Value::String(mode) = &spanned.value else {
+        let text = document.source_text(CREDENTIAL_STORE).unwrap_or_default();
+        return CredentialStoreMode::Unknown(escape_and_truncate(text));
+    };
+    match mode.as_str() {
+        "auto" => CredentialStoreMode::Auto,
+        "file" => CredentialStoreMode::File,
+        "keyring" => CredentialStoreMode::Keyring,
+        other => CredentialStoreMode::Unknown(escape_and_truncate(other)),
+    }
+}
+
+fn server_entry(
+    name: &str,
+    path: KeyPath,
+    spanned: &Spanned,
+    environment: &dyn Environment,
+) -> ServerEntry {
+    let (mut enabled, mut required) = (true, false);
+    let mut read = || {
+        validation::server_name(&path, name)?;
+        let entry = Table::new(path.clone(), spanned)?;
+        enabled = entry.boolean("enabled")?.unwrap_or(true);
+        required = entry.boolean("required")?.unwrap_or(false);
+        server_config(name, &entry, required, environment)
+    };
+    let config = read();
+    ServerEntry::new(name, enabled, required, config)
+}
+
+fn server_config(
+    name: &str,
+    entry: &Table<'_>,
+    required: bool,
+    environment: &dyn Environment,
+) -> Result<ServerConfig, EntryProblem> {
+    if let Some(path) = entry.path_to("bearer_token") {
+        return Err(path.problem(
+            "tokens are not read from the file; put the token in an environment variable and set `bearer_token_env_var` to its name",
+        ));
+    }
+    let (transport, oauth) = match (entry.string("command")?, entry.string("url")?) {
+        (Some(command), _) => {
+            reject_keys(entry, &HTTP_KEYS, "command")?;
+            let stdio = stdio_config(&command, entry, environment)?;
+            (TransportConfig::Stdio(stdio), OAuthClient::default())
+        }
+        (None, Some(url)) => {
+            reject_keys(entry, &STDIO_KEYS, "url")?;
+            let http = http_config(&url, entry, environment)?;
+            (
+                TransportConfig::Http(http),
+                oauth_client(entry, environment)?,
+            )
+        }
+        (None, None) => return Err(validation::missing_transport(&entry.path)),
+    };
+    let scopes = entry.strings("scopes")?.into_iter().map(owned).collect();
+    Ok(ServerConfig {
+        name: name.to_owned(),
+        required,
+        startup_timeout: startup_timeout(entry)?,
+        scopes: entry.path_to("scopes").map(|_| scopes),
+        oauth,
+        transport,
+        expanded_variables: Vec::new(),
+        path: entry.path.clone(),
+        key_paths: entry.paths_to(&["command", "cwd"]),
+    })
+}
+
+/// Fails if the entry has one of the keys, which cannot be combined with the key `transport_key`.
+fn reject_keys(entry: &Table<'_>, keys: &[&str], transport_key: &str) -> Result<(), EntryProblem> {
+    for key in keys {
+        if let Some(path) = entry.path_to(key) {
+            return Err(path.problem(format!(
+                "`{key}` cannot be combined with `{transport_key}`; remove one of them"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Returns `startup_timeout_sec`, or `startup_timeout_ms` if that key is missing. Both must be valid.
+fn startup_timeout(entry: &Table<'_>) -> Result<Option<Duration>, EntryProblem> {
+    let seconds = entry
+        .number("startup_timeout_sec")?
+        .map(|field| validation::timeout_from_secs(&field.path, field.value))
+        .transpose()?;
+    let milliseconds = entry
+        .integer("startup_timeout_ms")?
+        .map(|field| validation::timeout_from_millis(&field.path, field.value))
+        .transpose()?;
+    Ok(seconds.or(milliseconds))
+}
+
+fn stdio_config(
+    command: &Field<&str>,
+    entry: &Table<'_>,
+    environment: &dyn Environment,
+) -> Result<StdioConfig, EntryProblem> {
+    validation::command(&command.path, command.value)?;
+    let mut args = Vec::new();
+    for arg in entry.strings("args")? {
+        validation::no_nul(&arg.path, arg.value)?;
+        args.push(arg.value.to_owned());
+    }
+    // As in Codex, `env_vars` come first, so that a variable of `env` with the same name wins.
+    let mut env = Vec::new();
+    for item in entry.list("env_vars")? {
+        let name = env_var_name(item)?;
+        if let Some(value) = environment.get(name.value) {
+            validation::env_entry(&name.path, name.value, &value)?;
+            env.push((name.value.to_owned(), SecretString::from(value)));
+        }
+    }
+    for (name, field) in entry.string_entries("env")? {
+        validation::env_entry(&field.path, name, field.value)?;
+        env.push((name.to_owned(), SecretString::from(field.value)));
+    }
+    let cwd = entry.string("cwd")?;
+    if let Some(cwd) = &cwd {
+        validation::no_nul(&cwd.path, cwd.value)?;
+    }
+    Ok(StdioConfig {
+        command: command.value.to_owned(),
+        args,
+        env: deduplicate_env(env),
+        inherited: InheritedEnvironment::Named(CODEX_INHERITED_VARIABLES),
+        cwd: cwd.map(|cwd| PathBuf::from(cwd.value)),
+    })
+}
+
+/// Returns the name in an item of `env_vars`: `"NAME"` or `{ name = "NAME", source = "local" }`.
+fn env_var_name(item: Field<&Value>) -> Result<Field<&str>, EntryProblem> {
+    if !matches!(item.value, Value::Table(_)) {
+        return item.into_string();
+    }
+    let entry = item.into_table()?;
+    match entry.string("source")? {
+        None => {}
+        Some(source) if source.value == "local" => {}
+        Some(source) => {
+            return Err(source.path.problem(format!(
+                "the source `{}` is not supported; use `local`",
+                escape_and_truncate(source.value)
+            )));
+        }
+    }
+    entry.string("name")?.ok_or_else(|| {
+        entry
+            .path
+            .problem("`name` is missing; set it to the name of the variable")
+    })
+}
+
+fn http_config(
+    url: &Field<&str>,
+    entry: &Table<'_>,
+    environment: &dyn Environment,
+) -> Result<HttpConfig, EntryProblem> {
+    if let Some(path) = entry.path_to("http_headers_helper") {
+        return Err(path.problem(
+            "commands that produce headers are not run; use `http_headers` or `env_http_headers`",
+        ));
+    }
+    let parsed_url = validation::url(&url.path, url.value)?;
+    let bearer = entry
+        .string("bearer_token_env_var")?
+        .map(|field| {
+            let token = validation::variable_value(&field.path, field.value, environment)?;
+            validation::bearer_token(&field.path, field.value, token)
+        })
+        .transpose()?;
+    let mut headers = Vec::new();
+    for (name, field) in entry.string_entries("http_headers")? {
+        let value = SecretString::from(field.value);
+        headers.push(validation::header(&field.path, name, value, None)?);
+    }
+    for (name, field) in entry.string_entries("env_http_headers")? {
+        let value = validation::variable_value(&field.path, field.value, environment)?;
+        let variable = Some(field.value.to_owned());
+        headers.push(validation::header(&field.path, name, value, variable)?);
+    }
+    Ok(HttpConfig {
+        url: parsed_url,
+        written_url: url.value.to_owned(),
+        bearer,
+        headers: deduplicate_headers(headers),
+    })
+}
+
+fn oauth_client(
+    entry: &Table<'_>,
+    environment: &dyn Environment,
+) -> Result<OAuthClient, EntryProblem> {
+    let mut client = OAuthClient {
+        resource: entry.string("oauth_resource")?.map(owned),
+        ..OAuthClient::default()
+    };
+    if let Some(oauth) = entry.table("oauth")? {
+        client.client_id = oauth.string("client_id")?.map(owned);
+        client.client_secret = match (
+            oauth.string("client_secret")?,
+            oauth.string("client_secret_env_var")?,
+        ) {
+            (Some(_), Some(variable)) => {
+                return Err(variable
+                    .path
+                    .problem("`client_secret` is set too; remove one of them"));
+            }
+            (Some(secret), None) => Some(SecretString::from(secret.value)),
+            (None, Some(variable)) => Some(validation::variable_value(
+                &variable.path,
+                variable.value,
+                environment,
+            )?),
+            (None, None) => None,
+        };
+    }
+    Ok(client)
+}
+
+fn owned(field: Field<&str>) -> String {
+    field.value.to_owned()
+}

@@ -1,0 +1,129 @@
+//! Parses JSON into [`Spanned`] values. Only the parts that a caller asks for are converted.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{LineIndex, Spanned, Value};
+use crate::error::{ConfigurationError, ConfigurationErrorKind};
+use crate::escaping::escape;
+
+/// A JSON text whose root is an object.
+pub(crate) struct Document<'a> {
+    source: &'a str,
+    lines: LineIndex<'a>,
+    root: Object<'a>,
+}
+
+impl<'a> Document<'a> {
+    /// Parses a text. Fails with [`ConfigurationErrorKind::Syntax`] if it is not a JSON object.
+    pub fn parse(source: &'a str, path: &Path) -> Result<Self, ConfigurationError> {
+        let root = serde_json::from_str(source).map_err(|error| syntax_error(path, error))?;
+        Ok(Self {
+            source,
+            lines: LineIndex::new(source),
+            root,
+        })
+    }
+
+    /// Returns the value of a key of the root. Objects and arrays that are nested deeper than `max_depth` in it are
+    /// [`Value::Unsupported`].
+    pub fn get(&self, key: &str, max_depth: u8) -> Option<Spanned> {
+        let mut members = self.root.0.iter();
+        let (_, raw) = members.find(|(name, _)| name == key)?;
+        Some(self.spanned(raw, max_depth))
+    }
+
+    /// Converts a value. `raw` is a slice of the source.
+    fn spanned(&self, raw: &RawValue, max_depth: u8) -> Spanned {
+        let text = raw.get();
+        let offset = text
+            .as_ptr()
+            .addr()
+            .saturating_sub(self.source.as_ptr().addr());
+        Spanned {
+            line: Some(self.lines.line(offset)),
+            value: self.value(text, max_depth),
+        }
+    }
+
+    fn value(&self, text: &str, max_depth: u8) -> Value {
+        let value = match text.as_bytes().first() {
+            Some(b'{' | b'[') if max_depth == 0 => Some(Value::Unsupported("a nested value")),
+            Some(b'{') => serde_json::from_str::<Object<'_>>(text).ok().map(|object| {
+                let members = object.0.into_iter();
+                Value::Table(
+                    members
+                        .map(|(name, raw)| (name, self.spanned(raw, max_depth - 1)))
+                        .collect(),
+                )
+            }),
+            Some(b'[') => serde_json::from_str::<Vec<&RawValue>>(text)
+                .ok()
+                .map(|items| {
+                    let items = items.into_iter();
+                    Value::List(items.map(|raw| self.spanned(raw, max_depth - 1)).collect())
+                }),
+            Some(b'"') => serde_json::from_str(text).ok().map(Value::String),
+            Some(b't') => Some(Value::Boolean(true)),
+            Some(b'f') => Some(Value::Boolean(false)),
+            Some(b'n') => Some(Value::Unsupported("null")),
+            _ => serde_json::from_str(text)
+                .ok()
+                .map(Value::Integer)
+                .or_else(|| serde_json::from_str(text).ok().map(Value::Float)),
+        };
+        // For example, a string with a lone surrogate.
+        value.unwrap_or(Value::Unsupported("something that cannot be represented"))
+    }
+}
+
+fn syntax_error(path: &Path, error: serde_json::Error) -> ConfigurationError {
+    let position = (
+        u32::try_from(error.line()).unwrap_or(u32::MAX),
+        Some(u32::try_from(error.column()).unwrap_or(u32::MAX)),
+    );
+    let text = error.to_string();
+    let message = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(message, _)| message);
+    let problem = format!("not valid JSON: {}; fix this line", escape(message));
+    ConfigurationError::at(ConfigurationErrorKind::Syntax, path, position, &problem)
+        .with_source(error)
+}
+
+/// The members of an object in the order of the file. If a name is repeated, the last value takes the position of the
+/// first.
+struct Object<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Object<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members: Vec<(String, &'de RawValue)> = Vec::new();
+                let mut positions: HashMap<String, usize> = HashMap::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    match positions.get(&name).and_then(|at| members.get_mut(*at)) {
+                        Some(earlier) => earlier.1 = value,
+                        None => {
+                            positions.insert(name.clone(), members.len());
+                            members.push((name, value));
+                        }
+                    }
+                }
+                Ok(Object(members))
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}

@@ -1,0 +1,46 @@
+//! The path of a key in a configuration file, for messages.
+
+use crate::error::EntryProblem;
+use crate::escaping::format_key_segment;
+
+/// The dotted path of a key and its line in the file. Every [`EntryProblem`] has one.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyPath {
+    path: String,
+    line: Option<u32>,
+}
+
+impl KeyPath {
+    /// Creates a path without a line, for the root of a file or a server that was created in code.
+    pub fn new(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            line: None,
+        }
+    }
+
+    /// Returns the path of a key in this table. `line` falls back to the line of the table.
+    pub fn child(&self, name: &str, line: Option<u32>) -> Self {
+        Self {
+            path: format!("{}.{}", self.path, format_key_segment(name)),
+            line: line.or(self.line),
+        }
+    }
+
+    /// Returns the path of an item of this list. `line` falls back to the line of the list.
+    pub fn index(&self, index: usize, line: Option<u32>) -> Self {
+        Self {
+            path: format!("{}[{index}]", self.path),
+            line: line.or(self.line),
+        }
+    }
+
+    /// Creates a problem with the value of this key.
+    pub fn problem(&self, problem: impl Into<String>) -> EntryProblem {
+        EntryProblem {
+            key: self.path.clone(),
+            line: self.line,
+            problem: problem.into(),
+        }
+    }
+}

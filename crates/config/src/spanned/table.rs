@@ -1,0 +1,172 @@
+//! Typed access to the keys of a table. A value of the wrong type is an [`EntryProblem`] with its key and line.
+
+use super::{KeyPath, Spanned, Value};
+use crate::error::EntryProblem;
+
+/// A value and the path of the key that holds it.
+pub(crate) struct Field<T> {
+    pub value: T,
+    pub path: KeyPath,
+}
+
+impl<'a> Field<&'a Value> {
+    /// Converts the field to a string. Fails if the value has another type.
+    pub fn into_string(self) -> Result<Field<&'a str>, EntryProblem> {
+        match self.value {
+            Value::String(value) => Ok(Field {
+                value,
+                path: self.path,
+            }),
+            other => Err(wrong_type(&self.path, "a string", other)),
+        }
+    }
+
+    /// Converts the field to a table. Fails if the value has another type.
+    pub fn into_table(self) -> Result<Table<'a>, EntryProblem> {
+        match self.value {
+            Value::Table(fields) => Ok(Table {
+                path: self.path,
+                fields,
+            }),
+            other => Err(wrong_type(&self.path, "a table", other)),
+        }
+    }
+}
+
+/// A table and its path. Each method reads one key: it returns `None` if the key is missing and fails if the value has
+/// another type.
+pub(crate) struct Table<'a> {
+    pub path: KeyPath,
+    fields: &'a [(String, Spanned)],
+}
+
+impl<'a> Table<'a> {
+    /// Creates a table from a value. Fails if the value has another type.
+    pub fn new(path: KeyPath, spanned: &'a Spanned) -> Result<Self, EntryProblem> {
+        let value = &spanned.value;
+        Field { value, path }.into_table()
+    }
+
+    fn field(&self, key: &str) -> Option<Field<&'a Value>> {
+        self.fields
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(name, spanned)| Field {
+                value: &spanned.value,
+                path: self.path.child(name, spanned.line),
+            })
+    }
+
+    /// Returns the path of a key, or `None` if the key is missing.
+    pub fn path_to(&self, key: &str) -> Option<KeyPath> {
+        self.field(key).map(|field| field.path)
+    }
+
+    /// Returns the paths of those of the keys that are present.
+    pub fn paths_to(&self, keys: &[&'static str]) -> Vec<(&'static str, KeyPath)> {
+        let paths = keys.iter().map(|key| Some((*key, self.path_to(key)?)));
+        paths.flatten().collect()
+    }
+
+    pub fn string(&self, key: &str) -> Result<Option<Field<&'a str>>, EntryProblem> {
+        self.field(key).map(Field::into_string).transpose()
+    }
+
+    pub fn boolean(&self, key: &str) -> Result<Option<bool>, EntryProblem> {
+        self.field(key)
+            .map(|field| match field.value {
+                Value::Boolean(value) => Ok(*value),
+                other => Err(wrong_type(&field.path, "true or false", other)),
+            })
+            .transpose()
+    }
+
+    pub fn number(&self, key: &str) -> Result<Option<Field<f64>>, EntryProblem> {
+        self.field(key)
+            .map(|field| {
+                let value = match field.value {
+                    Value::Integer(value) => *value as f64,
+                    Value::Float(value) => *value,
+                    other => return Err(wrong_type(&field.path, "a number", other)),
+                };
+                Ok(Field {
+                    value,
+                    path: field.path,
+                })
+            })
+            .transpose()
+    }
+
+    pub fn integer(&self, key: &str) -> Result<Option<Field<i64>>, EntryProblem> {
+        self.field(key)
+            .map(|field| match field.value {
+                Value::Integer(value) => Ok(Field {
+                    value: *value,
+                    path: field.path,
+                }),
+                Value::Float(_) => {
+                    Err(field.path.problem("must be a whole number, not a fraction"))
+                }
+                other => Err(wrong_type(&field.path, "a whole number", other)),
+            })
+            .transpose()
+    }
+
+    pub fn table(&self, key: &str) -> Result<Option<Table<'a>>, EntryProblem> {
+        self.field(key).map(Field::into_table).transpose()
+    }
+
+    /// Returns the items of a list. A missing key is an empty list.
+    pub fn list(&self, key: &str) -> Result<Vec<Field<&'a Value>>, EntryProblem> {
+        let Some(field) = self.field(key) else {
+            return Ok(Vec::new());
+        };
+        match field.value {
+            Value::List(items) => Ok(items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| Field {
+                    value: &item.value,
+                    path: field.path.index(index, item.line),
+                })
+                .collect()),
+            other => Err(wrong_type(&field.path, "a list", other)),
+        }
+    }
+
+    /// Returns the items of a list of strings. A missing key is an empty list.
+    pub fn strings(&self, key: &str) -> Result<Vec<Field<&'a str>>, EntryProblem> {
+        self.list(key)?
+            .into_iter()
+            .map(Field::into_string)
+            .collect()
+    }
+
+    /// Returns the entries of a table of strings. A missing key is an empty table.
+    pub fn string_entries(
+        &self,
+        key: &str,
+    ) -> Result<Vec<(&'a str, Field<&'a str>)>, EntryProblem> {
+        let Some(table) = self.table(key)? else {
+            return Ok(Vec::new());
+        };
+        table
+            .fields
+            .iter()
+            .map(|(name, spanned)| {
+                let field = Field {
+                    value: &spanned.value,
+                    path: table.path.child(name, spanned.line),
+                };
+                Ok((name.as_str(), field.into_string()?))
+            })
+            .collect()
+    }
+}
+
+fn wrong_type(path: &KeyPath, expected: &str, value: &Value) -> EntryProblem {
+    path.problem(format!(
+        "must be {expected}, not {}",
+        value.type_description()
+    ))
+}

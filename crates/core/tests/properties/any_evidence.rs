@@ -1,0 +1,273 @@
+//! Arbitrary evidence.
+
+use mcp_startup_core::{
+    AccessTokenWorth, ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialSent,
+    CredentialSource, CredentialStoreTrouble, CredentialWorth, DiscoveryEvidence, DiscoveryOutcome,
+    DiscoveryProblem, Evidence, IoTrouble, ProcessEvidence, ProtocolEvidence, RequestEvidence,
+    RequestTarget, SpawnFailure, StartPhase, StoreEvidence, Transport,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::text::text;
+
+/// Returns one of the values, or none.
+fn one_of<T: Copy + std::fmt::Debug + 'static>(
+    values: &'static [T],
+) -> impl Strategy<Value = Option<T>> {
+    option::of(select(values))
+}
+
+/// Returns an optional text.
+pub fn optional_text() -> impl Strategy<Value = Option<String>> {
+    option::of(text())
+}
+
+fn any_worth() -> impl Strategy<Value = CredentialWorth> {
+    use AccessTokenWorth::*;
+    (
+        select(&[Absent, Good, ExpiryUnknown, Expired][..]),
+        any::<bool>(),
+    )
+        .prop_map(|(access_token, refresh_token)| CredentialWorth {
+            access_token,
+            refresh_token,
+        })
+}
+
+fn any_issuer() -> impl Strategy<Value = Option<String>> {
+    option::of(select(&["https://a.example", "https://b.example", ""][..]).prop_map(String::from))
+}
+
+fn any_credential() -> impl Strategy<Value = CredentialEvidence> {
+    use ClientSource as Client;
+    use CredentialSource as Source;
+    (
+        one_of(&[
+            Source::None,
+            Source::Stored,
+            Source::Stored,
+            Source::Configuration,
+        ]),
+        optional_text(),
+        option::weighted(0.8, any_worth()),
+        one_of(&[
+            Client::Configuration,
+            Client::Registration,
+            Client::MetadataDocument,
+        ]),
+        any_issuer(),
+    )
+        .prop_map(
+            |(source, name, worth, client_source, stored_issuer)| CredentialEvidence {
+                source,
+                name,
+                worth,
+                client_source,
+                stored_issuer,
+            },
+        )
+}
+
+fn any_request() -> impl Strategy<Value = RequestEvidence> {
+    use CredentialSent as Sent;
+    use IoTrouble::*;
+    let status = prop_oneof![
+        2 => Just(None),
+        6 => select(&[401, 401, 401, 403, 200, 400, 404, 429, 500, 503, 302][..]).prop_map(Some),
+        1 => any::<u16>().prop_map(Some),
+    ];
+    let oauth_error = prop_oneof![
+        Just(None),
+        select(
+            &[
+                "invalid_grant",
+                "invalid_client",
+                "invalid_target",
+                "invalid_request",
+                "token_revoked"
+            ][..]
+        )
+        .prop_map(|code| Some(code.to_owned())),
+        optional_text(),
+    ];
+    let challenge = prop_oneof![
+        Just(None),
+        Just(Some("Bearer error=\"insufficient_scope\"".to_owned())),
+        optional_text(),
+    ];
+    (
+        one_of(&[
+            RequestTarget::Mcp,
+            RequestTarget::Mcp,
+            RequestTarget::Discovery,
+            RequestTarget::Token,
+        ]),
+        optional_text(),
+        one_of(&[
+            Sent::None,
+            Sent::Stored,
+            Sent::Refreshed,
+            Sent::Configuration,
+        ]),
+        status,
+        optional_text(),
+        challenge,
+        oauth_error,
+        optional_text(),
+        option::weighted(
+            0.2,
+            select(&[Dns, Connect, Tls, Closed, Timeout, TooLarge][..]),
+        ),
+    )
+        .prop_map(
+            |(
+                to,
+                url,
+                credential_sent,
+                status,
+                content_type,
+                challenge,
+                oauth_error,
+                retry_after,
+                io,
+            )| {
+                RequestEvidence {
+                    to,
+                    url,
+                    credential_sent,
+                    status,
+                    content_type,
+                    challenge,
+                    oauth_error,
+                    retry_after,
+                    io,
+                }
+            },
+        )
+}
+
+fn any_discovery() -> impl Strategy<Value = DiscoveryEvidence> {
+    use DiscoveryOutcome::*;
+    use DiscoveryProblem::*;
+    (
+        one_of(&[Published, NotPublished, Unavailable, Unusable]),
+        any_issuer(),
+        one_of(&[
+            ResourceMismatch,
+            NoAuthorizationServer,
+            IssuerMismatch,
+            InvalidMetadata,
+        ]),
+    )
+        .prop_map(|(outcome, issuer, problem)| DiscoveryEvidence {
+            outcome,
+            issuer,
+            problem,
+        })
+}
+
+fn any_process() -> impl Strategy<Value = ProcessEvidence> {
+    (
+        optional_text(),
+        optional_text(),
+        one_of(&[SpawnFailure::NotFound, SpawnFailure::Failed]),
+        any::<Option<i32>>(),
+        any::<Option<i32>>(),
+        optional_text(),
+    )
+        .prop_map(
+            |(program, path, spawn, exit, signal, stderr)| ProcessEvidence {
+                program,
+                path,
+                spawn,
+                exit,
+                signal,
+                stderr,
+            },
+        )
+}
+
+/// Returns arbitrary evidence. Facts that decide by themselves (an invalid entry, a missing program) are rare, so that the later
+/// rows of the table of kinds are reached.
+pub fn any_evidence() -> impl Strategy<Value = Evidence> {
+    use CredentialStoreTrouble::*;
+    use StartPhase::*;
+    let configuration = (optional_text(), any::<Option<u32>>(), optional_text())
+        .prop_map(|(key, line, problem)| ConfigurationEvidence { key, line, problem });
+    let store = (
+        optional_text(),
+        one_of(&[Locked, Unreadable, Corrupt, Unsupported]),
+        optional_text(),
+    )
+        .prop_map(|(kind, trouble, detail)| StoreEvidence {
+            kind,
+            trouble,
+            detail,
+        });
+    let protocol = (
+        option::of(vec(text(), 0..4)),
+        optional_text(),
+        optional_text(),
+    )
+        .prop_map(|(server_versions, not_mcp, error)| ProtocolEvidence {
+            server_versions,
+            not_mcp,
+            error,
+        });
+    let times = prop_oneof![
+        3 => Just((None, None)),
+        1 => Just((Some(30_000), Some(30_000))),
+        1 => any::<(Option<u64>, Option<u64>)>(),
+    ];
+    (
+        (
+            optional_text(),
+            one_of(&[Transport::Stdio, Transport::Http]),
+            one_of(&[
+                Configuring,
+                ReadingCredentials,
+                Launching,
+                Initializing,
+                Authorizing,
+            ]),
+            times,
+            option::weighted(0.05, configuration),
+        ),
+        option::weighted(0.9, any_credential()),
+        option::weighted(0.15, store),
+        vec(any_request(), 0..5),
+        option::weighted(0.7, any_discovery()),
+        option::weighted(0.1, any_process()),
+        option::weighted(0.3, protocol),
+        optional_text(),
+    )
+        .prop_map(
+            |(
+                (server, transport, phase, (limit_ms, elapsed_ms), configuration),
+                credential,
+                store,
+                requests,
+                discovered,
+                process,
+                protocol,
+                cause,
+            )| Evidence {
+                server,
+                transport,
+                phase,
+                limit_ms,
+                elapsed_ms,
+                configuration,
+                credential,
+                store,
+                requests,
+                discovered,
+                process,
+                protocol,
+                cause,
+            },
+        )
+}

@@ -1,0 +1,158 @@
+//! Tracks the record that one start reads and writes, to detect later changes by other processes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mcp_startup_auth::{
+    CredentialKey, CredentialRecord, CredentialStore, RecordLock, ReplaceOutcome, StoreFuture,
+};
+
+/// The record that one start has read and written, for detecting later changes by other processes.
+#[derive(Debug, Default)]
+pub(crate) struct ObservedRecord(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    read: Read,
+    /// The last record that the start wrote or tried to write. A refresh continues after its start ends.
+    written: Option<CredentialRecord>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) enum Read {
+    #[default]
+    NotYet,
+    Unreadable,
+    Record(Option<CredentialRecord>),
+}
+
+impl ObservedRecord {
+    pub fn has_read(&self, read: Read) {
+        self.lock().read = read;
+    }
+
+    fn writes(&self, record: &CredentialRecord) {
+        self.lock().written = Some(record.clone());
+    }
+
+    /// Whether the stored record is new to the start, which has neither read nor written it.
+    pub fn is_news(&self, now: Option<&CredentialRecord>) -> bool {
+        let mut state = self.lock();
+        match &state.read {
+            // The start ended before it read the record. Compare later records with this one.
+            Read::NotYet => {
+                state.read = Read::Record(now.cloned());
+                false
+            }
+            // The start may have needed the record and could not read it.
+            Read::Unreadable => true,
+            Read::Record(read) if read.as_ref() == now => false,
+            Read::Record(_) => match (&state.written, now) {
+                // A store can return a record in another format.
+                (Some(written), Some(now)) => !written.has_same_tokens(now),
+                _ => true,
+            },
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The store of a start's record. It notes each record that the start writes, before any other process can read it.
+#[derive(Debug)]
+pub(crate) struct ObservingStore {
+    pub store: Arc<dyn CredentialStore>,
+    pub known: Arc<ObservedRecord>,
+}
+
+impl CredentialStore for ObservingStore {
+    fn name(&self) -> &str {
+        self.store.name()
+    }
+
+    fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
+        self.store.load(key)
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+        expected: Option<&'a CredentialRecord>,
+        new: Option<&'a CredentialRecord>,
+    ) -> StoreFuture<'a, ReplaceOutcome> {
+        if let Some(new) = new {
+            self.known.writes(new);
+        }
+        self.store.replace(key, expected, new)
+    }
+
+    fn lock<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, RecordLock> {
+        self.store.lock(key)
+    }
+
+    fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
+        self.store.prove_writable(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcp_startup_auth::MemoryStore;
+
+    fn record(token: &str) -> CredentialRecord {
+        CredentialRecord::parse(&format!(r#"{{"access_token":"{token}"}}"#)).unwrap()
+    }
+
+    #[test]
+    fn a_record_stored_by_others_is_news_and_one_known_to_the_start_is_not() {
+        let (old, new) = (record("old"), record("new"));
+        let touched =
+            CredentialRecord::parse(r#"{ "issuer": null, "access_token": "old" }"#).unwrap();
+        let read = |record: Option<&CredentialRecord>| Read::Record(record.cloned());
+        for (at, (was_read, now, expected)) in [
+            (read(None), None, false),
+            (read(None), Some(&new), true),
+            (read(Some(&old)), Some(&old), false),
+            (read(Some(&old)), Some(&touched), false),
+            (read(Some(&old)), Some(&new), true),
+            (read(Some(&old)), None, true),
+            (Read::Unreadable, None, true),
+            (Read::Unreadable, Some(&old), true),
+            (Read::NotYet, Some(&old), false),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let known = ObservedRecord::default();
+            known.has_read(was_read);
+            assert_eq!(known.is_news(now), expected, "case {at}");
+        }
+        // A start that has not read the record compares with the first call.
+        let known = ObservedRecord::default();
+        assert!(!known.is_news(Some(&old)));
+        assert!(!known.is_news(Some(&old)));
+        assert!(known.is_news(Some(&new)));
+    }
+
+    #[tokio::test]
+    async fn a_record_is_known_before_the_start_has_written_it() {
+        let key = CredentialKey::new("server", "https://mcp.example/mcp");
+        let known = Arc::new(ObservedRecord::default());
+        known.has_read(Read::Record(Some(record("old"))));
+        let store = ObservingStore {
+            store: Arc::new(MemoryStore::default()),
+            known: known.clone(),
+        };
+        let renewed = record("renewed");
+        assert!(known.is_news(Some(&renewed)));
+        let replacing = store.replace(&key, None, Some(&renewed));
+        assert!(!known.is_news(Some(&renewed)));
+        assert_eq!(replacing.await, Ok(ReplaceOutcome::Stored));
+        assert_eq!(store.load(&key).await, Ok(Some(renewed)));
+        assert!(!known.is_news(Some(&record("old"))));
+        assert!(known.is_news(Some(&record("of another process"))));
+        assert!(known.is_news(None));
+    }
+}

@@ -1,0 +1,104 @@
+//! Refreshes the stored credential of one start.
+
+use std::sync::Arc;
+
+use mcp_startup_auth::network::{Network, bare_url};
+use mcp_startup_auth::{
+    CredentialKey, CredentialStore, RefreshOutcome, RefreshRequest, discover_issuer, refresh,
+};
+use mcp_startup_config::OAuthClient;
+use mcp_startup_core::DiscoveryOutcome;
+use secrecy::{ExposeSecret, SecretString};
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use super::{configured_client, find_authorization_server};
+use crate::start::evidence_collector::EvidenceCollector;
+
+/// The inputs of a refresh for one start.
+pub(crate) struct Renewal {
+    pub store: Arc<dyn CredentialStore>,
+    pub network: Network,
+    pub refreshes: TaskTracker,
+    pub key: CredentialKey,
+    pub resource: Url,
+    /// The issuer that granted the record.
+    pub issuer: Option<String>,
+    pub oauth: OAuthClient,
+    pub scopes: Option<Vec<String>>,
+    pub collector: Arc<EvidenceCollector>,
+}
+
+/// The outcome of a refresh.
+pub(crate) enum Renewed {
+    Token(SecretString),
+    /// The refresh token may not be sent to the discovered authorization server.
+    NotSent,
+    /// No authorization server was found.
+    Undiscovered,
+    Failed,
+}
+
+impl Renewal {
+    /// Finds the authorization server, and refreshes the stored credential there.
+    pub async fn renew(&self, challenge: Option<&str>, rejected: Option<SecretString>) -> Renewed {
+        let collector = &self.collector;
+        let phase = collector.phase();
+        let guarded = self.network.guarded_client(&self.resource).await;
+        let mut found =
+            find_authorization_server(&guarded, &self.resource, challenge, collector).await;
+        // The server does not name its authorization server, but the record does.
+        if found.evidence.outcome == Some(DiscoveryOutcome::NotPublished)
+            && let Some(issuer) = &self.issuer
+            && let Some(known) = discover_issuer(&guarded, issuer, &collector.log).await
+        {
+            collector.record_discovery(&known);
+            found = known;
+        }
+        let Some(metadata) = found.metadata else {
+            collector.enter(phase);
+            return Renewed::Undiscovered;
+        };
+        let configured = self.oauth.resource.clone();
+        let resource = configured.or(found.resource);
+        let request = RefreshRequest {
+            key: self.key.clone(),
+            rejected,
+            resource: resource.unwrap_or_else(|| bare_url(&self.resource)),
+            metadata,
+            client: configured_client(&self.oauth),
+            scopes: self.scopes.clone(),
+        };
+        let refreshed = refresh(
+            self.store.clone(),
+            guarded,
+            request,
+            collector.log.clone(),
+            &self.refreshes,
+        );
+        let renewed = match Box::pin(refreshed).await {
+            RefreshOutcome::Token {
+                access_token,
+                not_saved,
+            } => {
+                collector.add_secrets([access_token.expose_secret()].into_iter());
+                if let Some(error) = not_saved {
+                    collector.record_save_error(&error);
+                }
+                Renewed::Token(access_token)
+            }
+            RefreshOutcome::NotSent => Renewed::NotSent,
+            RefreshOutcome::Refused => Renewed::Failed,
+            RefreshOutcome::Blocked(blocked) => {
+                collector.record_blocked_token_endpoint(&blocked);
+                Renewed::Failed
+            }
+            RefreshOutcome::StoreFailed(error) => {
+                collector.record_store_error(&error);
+                Renewed::Failed
+            }
+        };
+        collector.enter(phase);
+        renewed
+    }
+}

@@ -1,0 +1,236 @@
+//! The evidence of one start, while the engine collects it.
+//!
+//! Every part of a start records its observations here. Foreign text is masked and bounded before it is kept. The collector never
+//! judges: `judge` in the core crate does.
+
+use secrecy::ExposeSecret;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use crate::authorization::ObservedRecord;
+use crate::event::Update;
+use mcp_startup_auth::network::BlockedRequest;
+use mcp_startup_auth::{Discovery, Mask, RequestLog, StoreError};
+use mcp_startup_config::EntryProblem;
+use mcp_startup_core::{
+    ConfigurationEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence, StartPhase, StoreEvidence,
+    printable,
+};
+
+/// The maximum length of the excerpt of an answer that is not an MCP message, in characters.
+const SAMPLE_CHARS: usize = 200;
+/// The maximum length of a URL, in characters.
+const URL_CHARS: usize = 500;
+/// The maximum length of an error together with its causes, in characters.
+const CAUSE_CHARS: usize = 1000;
+/// The maximum length of the name of a store, in characters.
+const STORE_CHARS: usize = 40;
+
+/// Collects the evidence of the start of one server. All tasks of the start share it.
+pub(crate) struct EvidenceCollector {
+    /// The name of the server.
+    pub name: String,
+    /// The HTTP requests.
+    pub log: RequestLog,
+    /// The stored record as this start has last seen it.
+    pub known: Arc<ObservedRecord>,
+    mask: RwLock<Mask>,
+    evidence: Mutex<Evidence>,
+    save_error: OnceLock<String>,
+    blocked_request: OnceLock<String>,
+    send: Box<dyn Fn(Update) + Send + Sync>,
+}
+
+impl EvidenceCollector {
+    /// `send` receives the updates about the progress of the start.
+    pub fn new(name: String, mask: Mask, send: impl Fn(Update) + Send + Sync + 'static) -> Self {
+        let evidence = Evidence {
+            server: Some(name.clone()),
+            ..Evidence::default()
+        };
+        Self {
+            name,
+            log: RequestLog::default(),
+            known: Arc::default(),
+            mask: RwLock::new(mask),
+            evidence: Mutex::new(evidence),
+            save_error: OnceLock::new(),
+            blocked_request: OnceLock::new(),
+            send: Box::new(send),
+        }
+    }
+
+    pub fn update<T>(&self, update: impl FnOnce(&mut Evidence) -> T) -> T {
+        update(&mut self.lock())
+    }
+
+    pub fn read<T>(&self, read: impl FnOnce(&Evidence) -> T) -> T {
+        read(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Evidence> {
+        self.evidence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds secrets to the mask: from now on they are removed from all foreign text.
+    pub fn add_secrets(&self, secrets: impl Iterator<Item = impl AsRef<str>>) {
+        let mut mask = self.mask.write().unwrap_or_else(PoisonError::into_inner);
+        secrets.for_each(|secret| mask.add(secret.as_ref()));
+    }
+
+    /// Adds the secrets that answers have contained since the last call, such as new tokens, to the mask.
+    fn add_secrets_from_answers(&self) {
+        let secrets = self.log.take_secrets();
+        if !secrets.is_empty() {
+            self.add_secrets(secrets.iter().map(ExposeSecret::expose_secret));
+        }
+    }
+
+    /// Masks the secrets in foreign text.
+    pub fn mask(&self, text: &str) -> String {
+        self.add_secrets_from_answers();
+        let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
+        mask.hide(text)
+    }
+
+    /// Masks the secrets in foreign text, removes control characters and cuts it to `max_chars`.
+    pub fn sanitize(&self, text: &str, max_chars: usize) -> String {
+        printable(&self.mask(text), max_chars)
+    }
+
+    /// Records why the entry of the configuration can't be used.
+    pub fn record_entry_problem(&self, problem: &EntryProblem) {
+        let shown = self.sanitize(&problem.problem, CAUSE_CHARS);
+        self.update(|evidence| {
+            evidence.configuration = Some(ConfigurationEvidence {
+                key: Some(problem.key.clone()),
+                line: problem.line,
+                problem: Some(shown),
+            });
+        });
+    }
+
+    /// Records why the credential store can't be used. The text may come from a store that the host implements.
+    pub fn record_store_error(&self, error: &StoreError) {
+        let store = StoreEvidence {
+            kind: Some(self.sanitize(&error.store, STORE_CHARS)),
+            trouble: Some(error.trouble),
+            detail: Some(self.sanitize(&error.detail, CAUSE_CHARS)),
+        };
+        self.update(|evidence| evidence.store = Some(store));
+    }
+
+    /// Enters `phase` and reports it.
+    pub fn enter(&self, phase: StartPhase) {
+        self.update(|evidence| evidence.phase = Some(phase));
+        let name = self.name.clone();
+        (self.send)(Update::Phase { name, phase });
+    }
+
+    /// Reports the number of tools.
+    pub fn report_tools(&self, count: Option<usize>) {
+        let name = self.name.clone();
+        (self.send)(Update::Tools { name, count });
+    }
+
+    pub fn phase(&self) -> StartPhase {
+        self.read(|evidence| evidence.phase)
+            .unwrap_or(StartPhase::Configuring)
+    }
+
+    /// Why the store could not save a token that this start has refreshed.
+    pub fn save_error(&self) -> Option<String> {
+        self.save_error.get().cloned()
+    }
+
+    /// Records that the store could not save a token that this start has refreshed.
+    pub fn record_save_error(&self, error: &StoreError) {
+        let _ = self
+            .save_error
+            .set(self.sanitize(&error.detail, CAUSE_CHARS));
+    }
+
+    /// Records an error and its causes as one line. The first error is kept, because it was recorded nearest to the fault.
+    pub fn record_error(&self, error: &(dyn std::error::Error + 'static)) {
+        let mut chain = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !chain.contains(&text) {
+                chain.push_str(": ");
+                chain.push_str(&text);
+            }
+            source = cause.source();
+        }
+        let chain = self.sanitize(&chain, CAUSE_CHARS);
+        self.update(|evidence| {
+            evidence.cause.get_or_insert(chain);
+        });
+    }
+
+    /// Records what discovery has found out about the authorization server.
+    pub fn record_discovery(&self, found: &Discovery) {
+        if let Some(blocked) = &found.blocked {
+            self.record_blocked_request(blocked);
+        }
+        self.update(|evidence| evidence.discovered = Some(found.evidence.clone()));
+    }
+
+    /// Records that requests to the address of the token endpoint are blocked, so the published metadata can't be used.
+    pub fn record_blocked_token_endpoint(&self, blocked: &BlockedRequest) {
+        self.record_blocked_request(blocked);
+        self.update(|evidence| {
+            let discovered = evidence.discovered.get_or_insert_default();
+            discovered.outcome = Some(DiscoveryOutcome::Unusable);
+            discovered.problem = Some(DiscoveryProblem::NoAuthorizationServer);
+        });
+    }
+
+    fn record_blocked_request(&self, blocked: &BlockedRequest) {
+        let text = self.sanitize(&blocked.to_string(), CAUSE_CHARS);
+        let _ = self.blocked_request.set(text);
+    }
+
+    /// Makes a blocked request, if there was one, the cause of the failure: the server requires authorization, and mcp-startup
+    /// must not contact the address that the server publishes for it.
+    pub fn blame_blocked_request(&self) {
+        if let Some(blocked) = self.blocked_request.get() {
+            self.update(|evidence| evidence.cause = Some(blocked.clone()));
+        }
+    }
+
+    /// Records the beginning of an answer that is not an MCP message.
+    pub fn record_non_mcp_output(&self, answer: &[u8]) {
+        let beginning = &answer[..answer.len().min(4 * SAMPLE_CHARS)];
+        let shown = self.sanitize(String::from_utf8_lossy(beginning).trim(), SAMPLE_CHARS);
+        self.update(|evidence| {
+            evidence.protocol.get_or_insert_default().not_mcp = Some(shown);
+        });
+    }
+
+    /// The evidence collected so far, masked.
+    pub fn evidence(&self) -> Evidence {
+        self.add_secrets_from_answers();
+        let mut evidence = self.lock().clone();
+        evidence.requests = self.log.requests();
+        // A server chooses the URLs of its redirects and documents. It can put a secret into them that it has received.
+        let issuer = evidence
+            .discovered
+            .as_mut()
+            .and_then(|found| found.issuer.as_mut());
+        let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
+        for request in &mut evidence.requests {
+            let foreign = [&mut request.oauth_error, &mut request.retry_after];
+            for text in foreign.into_iter().flatten() {
+                *text = printable(&mask.hide_whole(text), URL_CHARS);
+            }
+        }
+        let urls = evidence
+            .requests
+            .iter_mut()
+            .filter_map(|request| request.url.as_mut());
+        for url in urls.chain(issuer) {
+            *url = printable(&mask.hide_in_url(url), URL_CHARS);
+        }
+        evidence
+    }
+}

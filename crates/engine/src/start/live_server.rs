@@ -1,0 +1,80 @@
+//! [`LiveServer`]: a server that is ready, with the connection and the program that belong to it.
+
+use std::time::Duration;
+
+use rmcp::RoleClient;
+use rmcp::model::PaginatedRequestParams;
+use rmcp::service::Peer;
+use tokio_util::sync::DropGuard;
+
+use super::handshake::Service;
+use crate::transport::stdio::Program;
+
+/// The limit for ending the HTTP session of a server.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// The limit for listing the tools of a server.
+const TOOLS_LIMIT: Duration = Duration::from_secs(2);
+/// The maximum number of pages of tools: a faulty server may return a next page forever.
+const MAX_TOOL_PAGES: usize = 20;
+
+/// A server that is ready: the SDK's client, and the program if the server is a program.
+///
+/// Keep it as long as you use the server. [`close`](Self::close) ends it gracefully and waits until it has ended. If you drop it
+/// instead, the connection is closed in the background and the program is killed.
+pub struct LiveServer {
+    pub(super) service: Service,
+    /// Ends the HTTP requests when it is dropped.
+    pub(super) connection: Option<DropGuard>,
+    pub(super) program: Option<Program>,
+}
+
+impl std::fmt::Debug for LiveServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveServer").finish_non_exhaustive()
+    }
+}
+
+impl LiveServer {
+    /// The SDK's handle, with which you list and call tools, read resources, and so on.
+    pub fn peer(&self) -> &Peer<RoleClient> {
+        self.service.peer()
+    }
+
+    /// Closes the server: ends its HTTP session, or closes the input of its program, and then ends the program with all its child
+    /// processes.
+    pub async fn close(mut self) {
+        // Requests in flight must not delay the end of the session.
+        drop(self.connection);
+        let _ = self.service.close_with_timeout(CLOSE_LIMIT).await;
+        drop(self.service);
+        if let Some(program) = self.program {
+            program.close().await;
+        }
+    }
+
+    /// Counts the tools of the server. Returns `None` if the server returns an error or does not answer in time.
+    pub(crate) async fn count_tools(&self) -> Option<usize> {
+        let offers_tools = self
+            .service
+            .peer_info()
+            .is_some_and(|info| info.capabilities.tools.is_some());
+        if !offers_tools {
+            return Some(0);
+        }
+        let count = async {
+            let mut tools = 0;
+            let mut cursor = None;
+            for _ in 0..MAX_TOOL_PAGES {
+                let params = PaginatedRequestParams::default().with_cursor(cursor);
+                let page = self.peer().list_tools(Some(params)).await.ok()?;
+                tools += page.tools.len();
+                cursor = page.next_cursor;
+                if cursor.is_none() {
+                    return Some(tools);
+                }
+            }
+            None
+        };
+        tokio::time::timeout(TOOLS_LIMIT, count).await.ok()?
+    }
+}

@@ -1,0 +1,482 @@
+//! Streamable HTTP: the client below the SDK's transport. It authorizes each request and records its result.
+//!
+//! It never decides why a start failed, and never refreshes a token itself.
+
+mod headers;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use mcp_startup_auth::network::{BodyError, bare_url, read_body};
+use mcp_startup_config::HttpConfig;
+use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::transport::streamable_http_client::{
+    HttpStatusError, SseError, StreamableHttpClient, StreamableHttpError,
+    StreamableHttpPostResponse, StreamableHttpResponseLimits,
+};
+use sse_stream::{Sse, SseStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use url::Url;
+
+pub(crate) use self::headers::{challenge, configured_headers, media_types};
+use self::headers::{location, media_type, sensitive};
+use super::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
+use super::server_sent_events::{EventSizeLimit, looks_like_events};
+use crate::authorization::{Authorization, Sends};
+use crate::start::evidence_collector::EvidenceCollector;
+
+/// How much is read of an answer that can't be an MCP message, in bytes. Only its beginning is shown.
+const MAX_SAMPLE_BYTES: usize = 1024;
+/// The maximum length of a recorded challenge, in characters.
+pub(crate) const MAX_CHALLENGE_CHARS: usize = 1000;
+const MAX_HEADER_CHARS: usize = 100;
+const MAX_REDIRECTS: usize = 3;
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
+
+/// The HTTP connection of one start to its server. The SDK's transport holds a clone of it, and never sees a credential.
+#[derive(Clone)]
+pub(crate) struct McpHttp {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    client: reqwest::Client,
+    url: Url,
+    headers: HeaderMap,
+    authorization: Authorization,
+    collector: Arc<EvidenceCollector>,
+    /// Whether the client is kept. A check doesn't open the stream for messages that the server initiates, because it ends before
+    /// such a message could arrive.
+    live: bool,
+    answered: AtomicBool,
+    refused_initialize: AtomicBool,
+    challenge: Mutex<Option<String>>,
+    /// Ends the requests in flight. Without it, the SDK's worker would wait for its first requests even after the start has ended.
+    closed: CancellationToken,
+}
+
+/// Why a request failed. The collector has the evidence.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestError {
+    #[error(transparent)]
+    Sending(#[from] reqwest::Error),
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error("the answer is not an MCP message")]
+    NotMcp,
+    #[error("the token can't be sent in a header")]
+    Token,
+}
+
+type Failure = StreamableHttpError<RequestError>;
+
+fn failure(error: impl Into<RequestError>) -> Failure {
+    StreamableHttpError::Client(error.into())
+}
+
+impl McpHttp {
+    /// Opens the connection to the server of `config`. It closes when the guard is dropped.
+    pub fn open(
+        client: reqwest::Client,
+        config: &HttpConfig,
+        authorization: Authorization,
+        collector: Arc<EvidenceCollector>,
+        live: bool,
+    ) -> (Self, DropGuard) {
+        let closed = CancellationToken::new();
+        let guard = closed.clone().drop_guard();
+        let shared = Shared {
+            client,
+            url: config.url.clone(),
+            headers: configured_headers(config),
+            authorization,
+            collector,
+            live,
+            answered: AtomicBool::new(false),
+            refused_initialize: AtomicBool::new(false),
+            challenge: Mutex::default(),
+            closed,
+        };
+        let http = Self {
+            shared: Arc::new(shared),
+        };
+        (http, guard)
+    }
+
+    /// Call this after the handshake: from now on, larger answers are accepted, and no more evidence is recorded.
+    pub fn answered(&self) {
+        self.shared.answered.store(true, Ordering::Relaxed);
+        if self.shared.live {
+            self.shared.authorization.keep();
+        }
+        self.shared.collector.log.close();
+    }
+
+    /// Whether the server has answered `initialize` with 400. Some servers of the new era send no JSON-RPC error with it.
+    pub fn refused_initialize(&self) -> bool {
+        self.shared.refused_initialize.load(Ordering::Relaxed)
+    }
+
+    /// The challenge of the last 401, unchanged, for discovery.
+    pub fn challenge(&self) -> Option<String> {
+        self.lock_challenge().clone()
+    }
+
+    fn lock_challenge(&self) -> MutexGuard<'_, Option<String>> {
+        let challenge = &self.shared.challenge;
+        challenge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn limit(&self) -> usize {
+        match (
+            self.shared.answered.load(Ordering::Relaxed),
+            self.shared.live,
+        ) {
+            (false, _) => HANDSHAKE_BYTES,
+            (true, false) => CHECK_BYTES,
+            (true, true) => LIVE_BYTES,
+        }
+    }
+
+    /// Builds a request with all its headers. A header of the protocol replaces a configured one with the same name.
+    fn request(
+        &self,
+        method: Method,
+        url: &Url,
+        sends: &Sends,
+        session_id: Option<&str>,
+        protocol: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> Result<reqwest::RequestBuilder, RequestError> {
+        let mut headers = self.shared.headers.clone();
+        for (name, value) in protocol {
+            headers.insert(name, value);
+        }
+        if let Some(token) = sends.token() {
+            let value = sensitive(&format!("Bearer {token}")).map_err(|_| RequestError::Token)?;
+            headers.insert(AUTHORIZATION, value);
+        }
+        // The session ID was received in a header, so it can be sent in one.
+        if let Some(Ok(session_id)) = session_id.map(HeaderValue::from_str) {
+            headers.insert(SESSION_ID, session_id);
+        }
+        Ok(self
+            .shared
+            .client
+            .request(method, url.clone())
+            .headers(headers))
+    }
+
+    /// Posts a message with the current credential. If the server refuses the credential and there is another one, it sends the
+    /// message again. It follows redirects within the origin of the server.
+    async fn post(
+        &self,
+        message: &ClientJsonRpcMessage,
+        session_id: Option<&str>,
+        headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<Answer, Failure> {
+        let body = Bytes::from(serde_json::to_vec(message)?);
+        let mut url = self.shared.url.clone();
+        let mut redirects = 0;
+        loop {
+            let sends = self.shared.authorization.sends();
+            let protocol = headers.clone().into_iter().chain(media_types());
+            let request = self
+                .request(Method::POST, &url, &sends, session_id, protocol)
+                .map_err(failure)?
+                .body(body.clone());
+            let sent = self.shared.collector.log.sent(RequestEvidence {
+                to: Some(RequestTarget::Mcp),
+                url: Some(bare_url(&url)),
+                credential_sent: Some(sends.as_evidence()),
+                ..RequestEvidence::default()
+            });
+            let response = request.send().await.map_err(|error| {
+                // The URL may hold a key.
+                let error = error.without_url();
+                sent.failed(&error);
+                self.shared.collector.record_error(&error);
+                failure(error)
+            })?;
+            let status = response.status();
+            sent.note(|evidence| self.record_response(evidence, &response));
+            if status == StatusCode::UNAUTHORIZED {
+                let challenge = challenge(response.headers());
+                self.lock_challenge().clone_from(&challenge);
+                let authorization = &self.shared.authorization;
+                if authorization.refused(&sends, challenge.as_deref()).await {
+                    continue;
+                }
+            } else {
+                self.shared.authorization.accepted();
+            }
+            if matches!(
+                status,
+                StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+            ) && redirects < MAX_REDIRECTS
+                && let Some(next) = location(&url, response.headers())
+                && next.origin() == self.shared.url.origin()
+            {
+                redirects += 1;
+                url = next;
+                continue;
+            }
+            return Ok(Answer { response, sent });
+        }
+    }
+
+    fn record_response(&self, evidence: &mut RequestEvidence, response: &reqwest::Response) {
+        let text = |name: &HeaderName| {
+            let value = response.headers().get(name)?;
+            let text = String::from_utf8_lossy(value.as_bytes());
+            Some(self.shared.collector.sanitize(&text, MAX_HEADER_CHARS))
+        };
+        evidence.status = Some(response.status().as_u16());
+        evidence.content_type = text(&CONTENT_TYPE);
+        evidence.retry_after = text(&RETRY_AFTER);
+        evidence.challenge = challenge(response.headers()).map(|challenge| {
+            self.shared
+                .collector
+                .sanitize(&challenge, MAX_CHALLENGE_CHARS)
+        });
+    }
+
+    /// Posts a message and reads the answer, except for an event stream, which the SDK reads.
+    async fn exchange(
+        &self,
+        message: ClientJsonRpcMessage,
+        session_id: Option<Arc<str>>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let answer = self
+            .post(&message, session_id.as_deref(), custom_headers)
+            .await?;
+        let response = &answer.response;
+        let status = response.status();
+        if status == StatusCode::BAD_REQUEST && is_initialize(&message) {
+            self.shared
+                .refused_initialize
+                .store(true, Ordering::Relaxed);
+        }
+        let media_type = media_type(response);
+        let awaits_answer = matches!(message, JsonRpcMessage::Request(_));
+        if status.is_success() && !awaits_answer {
+            return Ok(StreamableHttpPostResponse::Accepted);
+        }
+        let session = response
+            .headers()
+            .get(SESSION_ID)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        if status.is_success() {
+            if media_type == EVENTS {
+                let events = self.events_of(answer);
+                return Ok(StreamableHttpPostResponse::Sse(events, session));
+            }
+            if media_type != JSON && !media_type.is_empty() {
+                return Err(self.not_mcp(answer.response).await);
+            }
+            let body = answer.body(self.limit()).await?;
+            return match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
+                Ok(message @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) => {
+                    Ok(StreamableHttpPostResponse::Json(message, session))
+                }
+                Ok(_) | Err(_) => {
+                    self.shared.collector.record_non_mcp_output(&body);
+                    Err(failure(RequestError::NotMcp))
+                }
+            };
+        }
+        match status {
+            StatusCode::NOT_FOUND if session_id.is_some() => {
+                Err(StreamableHttpError::SessionExpired)
+            }
+            // The body of an error status may be a JSON-RPC error, which has more information than the status.
+            _ if status.is_client_error()
+                && media_type == JSON
+                && !matches!(
+                    status,
+                    StatusCode::UNAUTHORIZED
+                        | StatusCode::FORBIDDEN
+                        | StatusCode::TOO_MANY_REQUESTS
+                ) =>
+            {
+                let body = answer.body(self.limit()).await?;
+                match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
+                    Ok(error @ JsonRpcMessage::Error(_)) => {
+                        Ok(StreamableHttpPostResponse::Json(error, session))
+                    }
+                    _ => Err(HttpStatusError::new(status.as_u16(), None).into()),
+                }
+            }
+            _ => Err(HttpStatusError::new(status.as_u16(), None).into()),
+        }
+    }
+
+    /// The events of an answer that is an event stream. The size of each event is limited. Errors are recorded with the request.
+    fn events_of(&self, answer: Answer) -> BoxStream<'static, Result<Sse, SseError>> {
+        let Answer { response, sent } = answer;
+        let collector = self.shared.collector.clone();
+        let mut limit = EventSizeLimit::new(self.limit());
+        let mut sampled = false;
+        let bytes = response.bytes_stream().map(move |chunk| {
+            let chunk = chunk.map_err(|error| {
+                sent.failed(&error);
+                std::io::Error::other(error.without_url())
+            })?;
+            if !std::mem::replace(&mut sampled, true) && !looks_like_events(&chunk) {
+                collector.record_non_mcp_output(&chunk);
+            }
+            limit.take(&chunk).inspect_err(|_| {
+                sent.note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
+            })?;
+            Ok::<_, std::io::Error>(chunk)
+        });
+        let closed = self.shared.closed.clone();
+        SseStream::from_bytes_stream(bytes)
+            .take_until(closed.cancelled_owned())
+            .boxed()
+    }
+
+    /// Records the beginning of an answer that is not an MCP message, and reads no more of it.
+    async fn not_mcp(&self, mut response: reqwest::Response) -> Failure {
+        let mut beginning = Vec::new();
+        while beginning.len() < MAX_SAMPLE_BYTES
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            beginning.extend_from_slice(&chunk);
+        }
+        self.shared.collector.record_non_mcp_output(&beginning);
+        failure(RequestError::NotMcp)
+    }
+}
+
+struct Answer {
+    response: reqwest::Response,
+    sent: mcp_startup_auth::network::SentRequest,
+}
+
+impl Answer {
+    async fn body(self, limit: usize) -> Result<Vec<u8>, Failure> {
+        read_body(self.response, limit).await.map_err(|error| {
+            self.sent
+                .note(|evidence| evidence.io = Some(error.trouble()));
+            failure(error)
+        })
+    }
+}
+
+impl StreamableHttpClient for McpHttp {
+    type Error = RequestError;
+
+    async fn post_message(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session_id: Option<Arc<str>>,
+        auth_header: Option<String>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let limits = StreamableHttpResponseLimits::default();
+        self.post_message_with_response_limits(
+            uri,
+            message,
+            session_id,
+            auth_header,
+            custom_headers,
+            limits,
+        )
+        .await
+    }
+
+    /// Ignores the limits of the SDK's transport: this client has its own.
+    async fn post_message_with_response_limits(
+        &self,
+        _uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session_id: Option<Arc<str>>,
+        _auth_header: Option<String>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+        _limits: StreamableHttpResponseLimits,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        tokio::select! {
+            biased;
+            () = self.shared.closed.cancelled() => Err(StreamableHttpError::TransportChannelClosed),
+            answer = self.exchange(message, session_id, custom_headers) => answer,
+        }
+    }
+
+    async fn delete_session(
+        &self,
+        _uri: Arc<str>,
+        session_id: Arc<str>,
+        _auth_header: Option<String>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<(), Failure> {
+        let sends = self.shared.authorization.sends();
+        let url = &self.shared.url;
+        self.request(
+            Method::DELETE,
+            url,
+            &sends,
+            Some(&session_id),
+            custom_headers,
+        )
+        .map_err(failure)?
+        .send()
+        .await
+        .map_err(|error| failure(error.without_url()))?;
+        Ok(())
+    }
+
+    async fn get_stream(
+        &self,
+        _uri: Arc<str>,
+        session_id: Option<Arc<str>>,
+        last_event_id: Option<String>,
+        _auth_header: Option<String>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
+        // A check needs a stream only to resume an answer that was interrupted.
+        if !self.shared.live && last_event_id.is_none() {
+            return Err(StreamableHttpError::ServerDoesNotSupportSse);
+        }
+        let sends = self.shared.authorization.sends();
+        let url = &self.shared.url;
+        let accept = [(ACCEPT, HeaderValue::from_static(EVENTS))];
+        let protocol = custom_headers.into_iter().chain(accept);
+        let mut request = self
+            .request(Method::GET, url, &sends, session_id.as_deref(), protocol)
+            .map_err(failure)?;
+        if let Some(last_event_id) = last_event_id {
+            request = request.header("last-event-id", last_event_id);
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| failure(error.without_url()))?;
+        match response.status() {
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => {
+                Err(StreamableHttpError::ServerDoesNotSupportSse)
+            }
+            status if status.is_success() && media_type(&response) == EVENTS => {
+                let sent = self.shared.collector.log.sent(RequestEvidence::default());
+                Ok(self.events_of(Answer { response, sent }))
+            }
+            status if status.is_success() => Err(StreamableHttpError::UnexpectedContentType(None)),
+            status => Err(HttpStatusError::new(status.as_u16(), None).into()),
+        }
+    }
+}
+
+fn is_initialize(message: &ClientJsonRpcMessage) -> bool {
+    matches!(message, JsonRpcMessage::Request(request) if matches!(request.request, ClientRequest::InitializeRequest(_)))
+}

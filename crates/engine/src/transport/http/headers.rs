@@ -1,0 +1,59 @@
+//! Builds the headers of requests and reads the headers of responses.
+
+use http::header::{ACCEPT, CONTENT_TYPE, InvalidHeaderValue, LOCATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use mcp_startup_config::HttpConfig;
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::JSON;
+
+/// The configured headers of a server. Headers that are invalid in HTTP are left out.
+pub(crate) fn configured_headers(config: &HttpConfig) -> HeaderMap {
+    let headers = config.headers.iter().filter_map(|header| {
+        let name = HeaderName::try_from(header.name.as_str()).ok()?;
+        Some((name, sensitive(header.value.expose_secret()).ok()?))
+    });
+    headers.collect()
+}
+
+/// The headers for the media type of a message and for those of its answer.
+pub(crate) fn media_types() -> [(HeaderName, HeaderValue); 2] {
+    [
+        (
+            ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        ),
+        (CONTENT_TYPE, HeaderValue::from_static(JSON)),
+    ]
+}
+
+pub(super) fn sensitive(value: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::from_str(value)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// All `WWW-Authenticate` headers of a response as one list (RFC 9110, section 5.2).
+pub(crate) fn challenge(headers: &HeaderMap) -> Option<String> {
+    let challenges: Vec<_> = headers
+        .get_all(WWW_AUTHENTICATE)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    (!challenges.is_empty()).then(|| challenges.join(", "))
+}
+
+pub(super) fn location(base: &Url, headers: &HeaderMap) -> Option<Url> {
+    base.join(headers.get(LOCATION)?.to_str().ok()?).ok()
+}
+
+pub(super) fn media_type(response: &reqwest::Response) -> String {
+    response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(|media_type| media_type.trim().to_ascii_lowercase())
+        .unwrap_or_default()
+}

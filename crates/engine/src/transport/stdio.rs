@@ -1,0 +1,287 @@
+//! The stdio transport: launches a program without a shell, in a process group that ends with the start.
+
+mod connection;
+mod program;
+
+use std::collections::VecDeque;
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mcp_startup_config::{ServerConfig, StdioConfig};
+use mcp_startup_core::{ProcessEvidence, SpawnFailure, printable};
+use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
+use rmcp::RoleClient;
+use rmcp::transport::async_rw::AsyncRwTransport;
+use tokio::io::AsyncReadExt;
+use tokio::process::{ChildStderr, ChildStdin, Command};
+use tokio::task::JoinHandle;
+
+pub(crate) use self::connection::lend;
+use self::connection::{BoundedOutput, Output, take};
+use self::program::{environment, find_program, is_fault_of_program};
+use super::read_limits::{CHECK_BYTES, LIVE_BYTES};
+use crate::start::evidence_collector::EvidenceCollector;
+
+/// How much of the beginning of stdout is kept, in bytes.
+const HEAD_BYTES: usize = 1024;
+/// How much of the end of stderr is kept, in bytes.
+const STDERR_BYTES: usize = 4096;
+/// How much of the end of stderr goes into the evidence, in characters.
+const STDERR_CHARS: usize = 2000;
+/// How long to wait for the exit status of a program that has closed its output. On a busy machine, a wrapper needs a while to
+/// exit.
+const EXIT_GRACE: Duration = Duration::from_secs(2);
+/// How long to wait for the last output of a program that has exited.
+const OUTPUT_GRACE: Duration = Duration::from_millis(500);
+/// How long a program may take to exit after its input is closed (MCP, stdio shutdown), and then after SIGTERM.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+const TERMINATE_GRACE: Duration = Duration::from_millis(500);
+
+/// The program of one server and its child processes. Their process group ends when this is dropped.
+pub(crate) struct Program {
+    /// `None` only during `drop`.
+    child: Option<Box<dyn ChildWrapper>>,
+    output: Arc<Output>,
+    stderr: Arc<Mutex<VecDeque<u8>>>,
+    stderr_reader: JoinHandle<()>,
+    connection: ConnectionSlot,
+}
+
+/// Holds the connection to a program while no handshake uses it.
+pub(crate) type ConnectionSlot = Arc<Mutex<Option<Connection>>>;
+type Connection = AsyncRwTransport<RoleClient, BoundedOutput, ChildStdin>;
+
+impl Program {
+    /// Launches the program. If this fails, it returns `None`, and the collector has the evidence.
+    pub fn launch(
+        server: &ServerConfig,
+        config: &StdioConfig,
+        live: bool,
+        collector: &EvidenceCollector,
+    ) -> Option<Self> {
+        let environment = environment(config);
+        let path = environment
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("PATH"))
+            .map(|(_, path)| path.clone())
+            .unwrap_or_default();
+        let shown_path = path.to_string_lossy().into_owned();
+        collector.update(|evidence| {
+            evidence.process = Some(ProcessEvidence {
+                program: Some(collector.sanitize(&config.command, 200)),
+                path: Some(collector.sanitize(&shown_path, 1000)),
+                ..ProcessEvidence::default()
+            });
+        });
+        if let Some(cwd) = &config.cwd
+            && !cwd.is_dir()
+        {
+            let problem = format!("the folder {} does not exist", cwd.display());
+            collector.record_entry_problem(&server.problem("cwd", problem));
+            return None;
+        }
+        let Some(program) = find_program(&config.command, &path, config.cwd.as_deref()) else {
+            record_process(collector, |process| {
+                process.spawn = Some(SpawnFailure::NotFound)
+            });
+            return None;
+        };
+        let mut command = Command::new(&program);
+        command
+            .args(&config.args)
+            .env_clear()
+            .envs(environment)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(cwd) = &config.cwd {
+            command.current_dir(cwd);
+        }
+        let mut command = CommandWrap::from(command);
+        command.wrap(KillOnDrop);
+        #[cfg(unix)]
+        command.wrap(process_wrap::tokio::ProcessGroup::leader());
+        #[cfg(windows)]
+        command.wrap(process_wrap::tokio::JobObject);
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                record_process(collector, |process| {
+                    process.spawn = Some(SpawnFailure::Failed);
+                });
+                collector.record_error(&error);
+                if is_fault_of_program(&error) {
+                    let problem = format!("{} can't be run: {error}", program.display());
+                    collector.record_entry_problem(&server.problem("command", problem));
+                }
+                return None;
+            }
+        };
+        let (Some(stdin), Some(stdout), Some(stderr)) = (
+            child.stdin().take(),
+            child.stdout().take(),
+            child.stderr().take(),
+        ) else {
+            return None;
+        };
+        let output = Arc::new(Output::default());
+        let bounded = BoundedOutput {
+            stdout,
+            output: output.clone(),
+        };
+        let connection = AsyncRwTransport::new_client(bounded, stdin)
+            .with_max_line_length(if live { LIVE_BYTES } else { CHECK_BYTES });
+        let tail = Arc::new(Mutex::new(VecDeque::new()));
+        Some(Self {
+            child: Some(child),
+            output,
+            stderr: tail.clone(),
+            stderr_reader: tokio::spawn(keep_tail(stderr, tail)),
+            connection: Arc::new(Mutex::new(Some(connection))),
+        })
+    }
+
+    /// The slot that holds the connection while no handshake uses it.
+    pub fn connection_slot(&self) -> ConnectionSlot {
+        self.connection.clone()
+    }
+
+    /// Waits until the program has exited, and then until its last output can be read.
+    pub async fn exited(&mut self) {
+        if self.wait().await.is_some() {
+            tokio::time::sleep(OUTPUT_GRACE).await;
+        } else {
+            std::future::pending().await
+        }
+    }
+
+    /// Call this after the handshake: from now on, only the length of each line is limited.
+    pub fn answered(&self) {
+        self.output.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Call this after the handshake has failed: records how the program has ended, or its output if it still runs.
+    pub async fn record_end(&mut self, collector: &EvidenceCollector) {
+        let head = lock(&self.output.head).clone();
+        if self.output.exceeded.load(Ordering::Relaxed) {
+            collector.record_non_mcp_output(&head);
+            return;
+        }
+        let Ok(Some(status)) = tokio::time::timeout(EXIT_GRACE, self.wait()).await else {
+            // The program still runs, and its output is not an answer.
+            if !head.is_empty() {
+                collector.record_non_mcp_output(&head);
+            }
+            return;
+        };
+        let _ = tokio::time::timeout(OUTPUT_GRACE, &mut self.stderr_reader).await;
+        let (exit, signal) = code_and_signal(status);
+        record_process(collector, |process| {
+            process.exit = exit;
+            process.signal = signal;
+        });
+    }
+
+    /// Records the end of stderr.
+    pub fn record_stderr(&self, collector: &EvidenceCollector) {
+        let tail: Vec<u8> = lock(&self.stderr).iter().copied().collect();
+        let text = String::from_utf8_lossy(&tail);
+        // The cut may have split a character.
+        let text = text.trim_start_matches('\u{fffd}');
+        let lines: Vec<_> = collector
+            .mask(text)
+            .lines()
+            .map(|line| printable(line, STDERR_CHARS))
+            .collect();
+        let text = lines.join("\n");
+        let cut = text.char_indices().rev().nth(STDERR_CHARS - 1);
+        let end = &text[cut.map_or(0, |(at, _)| at)..];
+        record_process(collector, |process| {
+            process.stderr = (!end.trim().is_empty()).then(|| end.to_owned());
+        });
+    }
+
+    /// Ends the program in the order that the MCP specification requires: closes its input, sends SIGTERM, and kills its process
+    /// group. The caller has dropped the connection.
+    pub async fn close(mut self) {
+        drop(take(&self.connection));
+        if tokio::time::timeout(CLOSE_GRACE, self.wait())
+            .await
+            .is_err()
+        {
+            self.terminate().await;
+        }
+    }
+
+    /// Ends the program of a start that has failed or was cancelled, without waiting for it to react to the end of its input.
+    pub async fn end(mut self) {
+        drop(take(&self.connection));
+        self.terminate().await;
+    }
+
+    async fn terminate(&mut self) {
+        #[cfg(unix)]
+        {
+            const SIGTERM: i32 = 15;
+            let sent = self.child.as_ref().map(|child| child.signal(SIGTERM));
+            if matches!(sent, Some(Ok(()))) {
+                let _ = tokio::time::timeout(TERMINATE_GRACE, self.wait()).await;
+            }
+        }
+        if let Some(child) = &mut self.child {
+            let _ = child.start_kill();
+        }
+        let _ = tokio::time::timeout(TERMINATE_GRACE, self.wait()).await;
+    }
+
+    /// Waits until the program has exited. Returns `None` if its exit status is not available.
+    async fn wait(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.wait().await.ok()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.stderr_reader.abort();
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        // This kills the whole group, including child processes that outlive the program.
+        let _ = child.start_kill();
+        // Reaps the process in the background. Otherwise it may remain a zombie until this process ends.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { drop(child.wait().await) });
+        }
+    }
+}
+
+fn record_process(collector: &EvidenceCollector, record: impl FnOnce(&mut ProcessEvidence)) {
+    collector.update(|evidence| record(evidence.process.get_or_insert_default()));
+}
+
+#[cfg(unix)]
+fn code_and_signal(status: ExitStatus) -> (Option<i32>, Option<i32>) {
+    use std::os::unix::process::ExitStatusExt;
+    (status.code(), status.signal())
+}
+
+#[cfg(not(unix))]
+fn code_and_signal(status: ExitStatus) -> (Option<i32>, Option<i32>) {
+    (status.code(), None)
+}
+
+async fn keep_tail(mut stderr: ChildStderr, tail: Arc<Mutex<VecDeque<u8>>>) {
+    let mut buffer = [0; 2048];
+    while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
+        let mut tail = lock(&tail);
+        tail.extend(&buffer[..read]);
+        let surplus = tail.len().saturating_sub(STDERR_BYTES);
+        tail.drain(..surplus);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,114 @@
+//! The connection to a program: one handshake at a time borrows it, and its output is limited until the server answers.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use rmcp::RoleClient;
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::process::ChildStdout;
+
+use super::{Connection, ConnectionSlot, HEAD_BYTES, lock};
+use crate::transport::read_limits::HANDSHAKE_BYTES;
+
+/// Takes the connection from its slot for one handshake. It returns there if the handshake fails.
+pub(crate) fn lend(slot: &ConnectionSlot) -> Option<LentConnection> {
+    let connection = take(slot)?;
+    Some(LentConnection {
+        connection: Some(connection),
+        slot: slot.clone(),
+    })
+}
+
+pub(super) fn take(slot: &ConnectionSlot) -> Option<Connection> {
+    lock(slot).take()
+}
+
+/// The connection to a program, lent to one handshake. If the handshake fails, the SDK drops this, and `drop` puts the connection
+/// back for the next handshake.
+pub(crate) struct LentConnection {
+    connection: Option<Connection>,
+    slot: ConnectionSlot,
+}
+
+impl Drop for LentConnection {
+    fn drop(&mut self) {
+        *lock(&self.slot) = self.connection.take();
+    }
+}
+
+impl Transport<RoleClient> for LentConnection {
+    type Error = std::io::Error;
+
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleClient>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        let sending = self
+            .connection
+            .as_mut()
+            .map(|connection| connection.send(message));
+        async move {
+            match sending {
+                Some(sending) => sending.await,
+                None => Err(std::io::ErrorKind::NotConnected.into()),
+            }
+        }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
+        self.connection.as_mut()?.receive().await
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        // This closes the input of the program, which requests it to exit.
+        drop(self.connection.take());
+        Ok(())
+    }
+}
+
+/// The state of the output of a program. `read` counts bytes until the handshake is `answered`.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    pub read: AtomicUsize,
+    pub answered: AtomicBool,
+    pub exceeded: AtomicBool,
+    pub head: Mutex<Vec<u8>>,
+}
+
+/// The stdout of a program. It fails if the program writes too much before it answers the handshake.
+pub(crate) struct BoundedOutput {
+    pub stdout: ChildStdout,
+    pub(super) output: Arc<Output>,
+}
+
+impl AsyncRead for BoundedOutput {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stdout).poll_read(context, buffer);
+        let output = &self.output;
+        if polled.is_pending() || output.answered.load(Ordering::Relaxed) {
+            return polled;
+        }
+        let new = &buffer.filled()[before..];
+        let read = output.read.fetch_add(new.len(), Ordering::Relaxed);
+        if read < HEAD_BYTES {
+            let kept = new.len().min(HEAD_BYTES - read);
+            lock(&output.head).extend_from_slice(&new[..kept]);
+        }
+        if read + new.len() > HANDSHAKE_BYTES {
+            output.exceeded.store(true, Ordering::Relaxed);
+            return Poll::Ready(Err(std::io::Error::other(
+                "too much output before the answer to the handshake",
+            )));
+        }
+        polled
+    }
+}

@@ -1,0 +1,88 @@
+//! Resolves the command of a server to a program, and builds the environment of that program.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use mcp_startup_config::{InheritedEnvironment, StdioConfig};
+use secrecy::ExposeSecret;
+
+/// Whether the program itself is the reason that it can't be run, and not a lack of resources on this machine.
+pub(super) fn is_fault_of_program(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    // "Exec format error" on Unix, "not a valid application" on Windows.
+    let format_error = if cfg!(windows) { 193 } else { 8 };
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::InvalidInput
+            | ErrorKind::ArgumentListTooLong
+    ) || error.raw_os_error() == Some(format_error)
+}
+
+pub(super) fn environment(config: &StdioConfig) -> Vec<(OsString, OsString)> {
+    let inherited: Vec<_> = match config.inherited {
+        InheritedEnvironment::Everything => std::env::vars_os().collect(),
+        InheritedEnvironment::Named(names) => names
+            .iter()
+            .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)))
+            .collect(),
+    };
+    let configured = config
+        .env
+        .iter()
+        .map(|(name, value)| (OsString::from(name), OsString::from(value.expose_secret())));
+    let is_configured = |name: &OsString| {
+        config
+            .env
+            .iter()
+            .any(|(configured, _)| name == configured.as_str())
+    };
+    inherited
+        .into_iter()
+        .filter(|(name, _)| !is_configured(name))
+        .chain(configured)
+        .collect()
+}
+
+/// Resolves `command` to the absolute path of a program. A name is searched for in the PATH. A relative path is relative to the
+/// folder in which the program runs.
+pub(super) fn find_program(
+    command: &str,
+    path: &std::ffi::OsStr,
+    cwd: Option<&Path>,
+) -> Option<PathBuf> {
+    let command_path = Path::new(command);
+    let found = if command_path.components().count() > 1 || command_path.is_absolute() {
+        let path = cwd.map_or_else(|| command_path.to_owned(), |cwd| cwd.join(command_path));
+        path.exists().then_some(path)?
+    } else {
+        let names = file_names(command);
+        std::env::split_paths(path)
+            .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
+            .find(|candidate| is_program(candidate))?
+    };
+    std::path::absolute(found).ok()
+}
+
+/// The file names of a command. On Windows, a file without a suffix is a script for another system.
+fn file_names(command: &str) -> Vec<String> {
+    if cfg!(not(windows)) || Path::new(command).extension().is_some() {
+        return vec![command.to_owned()];
+    }
+    let suffixes = ["com", "exe", "bat", "cmd"];
+    suffixes.map(|suffix| format!("{command}.{suffix}")).into()
+}
+
+#[cfg(unix)]
+fn is_program(candidate: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    candidate
+        .metadata()
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(candidate: &Path) -> bool {
+    candidate.is_file()
+}

@@ -1,0 +1,105 @@
+//! Notices when the stored credentials of a failed server change.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures::FutureExt;
+use mcp_startup_auth::{CredentialKey, CredentialStores};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use super::backoff::pause;
+use crate::authorization::ObservedRecord;
+use crate::shared_context::SharedContext;
+
+/// How often the records of failed servers are read.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The stored record of a failed server, watched for changes.
+pub(super) struct StoredRecordWatch {
+    pub key: CredentialKey,
+    /// The record as the failed start has seen it.
+    pub known: Arc<ObservedRecord>,
+    /// Notified when the stored record differs from it.
+    pub changed: Notify,
+}
+
+/// Waits until the stored record changes; forever if there is none to watch.
+pub(super) async fn change(stored: Option<&StoredRecordWatch>) {
+    match stored {
+        Some(stored) => stored.changed.notified().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads the record of each failed server about once a second and reports changes. A server is removed when its
+/// `StoredRecordWatch` is dropped.
+pub(super) async fn watch_stores(
+    shared: &SharedContext,
+    mut failed: mpsc::UnboundedReceiver<Weak<StoredRecordWatch>>,
+) {
+    struct Watched {
+        record: Weak<StoredRecordWatch>,
+        /// The number of errors in a row.
+        errors: u32,
+        /// The earliest time of the next read.
+        next: Instant,
+    }
+    let Some(stores) = &shared.stores else {
+        return;
+    };
+    let watched = |record| Watched {
+        record,
+        errors: 0,
+        next: Instant::now(),
+    };
+    let mut all: Vec<Watched> = Vec::new();
+    loop {
+        // Without a failed server there is no record to watch.
+        if all.is_empty() {
+            let Some(record) = failed.recv().await else {
+                return;
+            };
+            all.push(watched(record));
+        }
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        while let Ok(record) = failed.try_recv() {
+            all.push(watched(record));
+        }
+        all.retain(|one| one.record.strong_count() > 0);
+        for one in &mut all {
+            let Some(record) = one.record.upgrade() else {
+                continue;
+            };
+            if one.next > Instant::now() {
+                continue;
+            }
+            match has_changed(stores, &record).await {
+                Some(changed) => {
+                    one.errors = 0;
+                    if changed {
+                        record.changed.notify_one();
+                    }
+                }
+                // A locked keyring may prompt its user at each read, so the reads become less frequent.
+                None => {
+                    one.errors += 1;
+                    one.next = Instant::now() + pause(one.errors, 1.0, None);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the stored record differs from the one that the start has seen. `None` if the store can't be read.
+async fn has_changed(stores: &CredentialStores, watched: &StoredRecordWatch) -> Option<bool> {
+    // If a store of the host panics, the other records must still be watched.
+    let finding = AssertUnwindSafe(stores.find(&watched.key)).catch_unwind();
+    let found = finding.await.ok()?.ok()?;
+    Some(
+        watched
+            .known
+            .is_news(found.as_ref().map(|found| &found.record)),
+    )
+}

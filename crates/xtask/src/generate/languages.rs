@@ -1,0 +1,7 @@
+//! The types in other languages, one module each.
+
+pub mod kotlin;
+pub mod python;
+pub mod swift;
+mod type_declarations;
+pub mod typescript;
