@@ -22,7 +22,7 @@ fn pasted_callback_url_completes_the_login_and_invalid_lines_do_not_end_it() {
     let authorization_url = running.printed_url();
     let hint = running.wait_for_line(|line| line.contains("paste it here"));
     assert!(
-        hint.starts_with("If the browser is on another machine"),
+        hint.starts_with("If your browser is on another machine"),
         "{hint}"
     );
     let right = authorize(&authorization_url, Consent::Allow);
@@ -43,7 +43,7 @@ fn pasted_callback_url_completes_the_login_and_invalid_lines_do_not_end_it() {
         ),
         (
             right.replace(&state(&right), "another"),
-            "it belongs to another sign-in",
+            "its `state` is missing or belongs to another sign-in",
         ),
         (right.replace("code=", "cod="), "it has no `code`"),
         (

@@ -63,16 +63,21 @@ fn commands_explain_why_a_server_has_no_sign_in() {
             "login",
             "key",
             2,
-            "error: key: the configuration carries a token or an `Authorization` header",
+            "error: key: the configuration has a token or an `Authorization` header",
         ),
         (
             "login",
             "token",
             2,
-            "error: token: the configuration carries a token",
+            "error: token: the configuration has a token",
         ),
         ("login", "broken", 2, "error: broken: "),
-        ("login", "open", 1, "error: the server offers no sign-in"),
+        (
+            "login",
+            "open",
+            1,
+            "error: the server does not offer a sign-in",
+        ),
         ("login", "gone", 1, "try again later"),
     ] {
         let finished = user

@@ -95,7 +95,7 @@ fn sign_in_check_refresh_and_sign_out() {
     let finished = user.program(&["logout", "linear"]).finish().assert_exit(0);
     assert_eq!(
         finished.stdout,
-        "Signed out of linear: nothing is stored any more, and its tokens were revoked.\n"
+        "Signed out of linear: the stored sign-in was removed, and its tokens were revoked.\n"
     );
     assert_eq!(finished.stderr, "");
     assert_eq!(auth_server.status_with_token(&server, access_token), 401);

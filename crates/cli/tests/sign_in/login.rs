@@ -60,7 +60,9 @@ fn failed_login_leaves_the_stored_record_unchanged() {
     );
     let finished = running.finish().assert_exit(1);
     assert!(
-        finished.stderr.contains("gave no token (invalid_grant)"),
+        finished
+            .stderr
+            .contains("returned no token (invalid_grant)"),
         "{finished:#?}"
     );
     assert_unchanged();
@@ -69,7 +71,7 @@ fn failed_login_leaves_the_stored_record_unchanged() {
         .program(&["login", "linear", "--timeout", "1"])
         .browser(&browser);
     let finished = run.finish().assert_exit(1);
-    let message = "error: nobody came back from the sign-in to linear within 1 s, and nothing was changed; try again, or give it more time with --timeout\n";
+    let message = "error: the sign-in to linear was not completed within 1 s, and nothing was changed; try again, or allow more time with --timeout\n";
     assert!(finished.stderr.ends_with(message), "{finished:#?}");
     browser.opened_url();
     assert_unchanged();
@@ -106,7 +108,7 @@ fn port_option_sets_the_callback_port() {
     };
     let finished = run().finish().assert_exit(1);
     let message = format!(
-        "error: can't listen on 127.0.0.1:{port}, where the browser would come back to: Address already in use"
+        "error: can't listen on 127.0.0.1:{port}, where the browser returns to: Address already in use"
     );
     assert!(finished.stderr.starts_with(&message), "{finished:#?}");
     assert!(
@@ -170,10 +172,10 @@ fn login_continues_if_no_browser_opens_and_stdin_is_closed() {
     let mut running = RunningLogin::start(run);
     let authorization_url = running.printed_url();
     running.wait_for_line(|line| {
-        line.starts_with("No browser could be opened. If the browser is on another machine")
+        line.starts_with("No browser could be opened. If your browser is on another machine")
     });
     drop(running.stdin.take());
-    running.wait_for_line(|line| line.starts_with("Nothing more can be pasted here"));
+    running.wait_for_line(|line| line.starts_with("Stdin has ended, so no URL can be pasted"));
     get(&authorize(&authorization_url, Consent::Allow));
     let finished = running.finish().assert_exit(0);
     assert_eq!(finished.stdout, "Signed in to linear.\n");

@@ -48,7 +48,7 @@ fn logout_removes_the_record_even_if_the_tokens_cannot_be_revoked() {
         let finished = user.program(&["logout", "linear"]).finish().assert_exit(0);
         assert_eq!(
             finished.stdout,
-            format!("Signed out of linear: nothing is stored any more, and {outcome}.\n")
+            format!("Signed out of linear: the stored sign-in was removed, and {outcome}.\n")
         );
         assert_eq!(user.records().len(), unrelated_records().len());
         user.assert_unrelated_records_unchanged();
