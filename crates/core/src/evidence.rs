@@ -145,6 +145,18 @@ evidence_enum! {
 }
 
 evidence_enum! {
+    /// A limit that every server must keep until it is ready.
+    ExceededLimit {
+        /// More than 30 requests were necessary, not counting the pages of the tool list.
+        Requests,
+        /// The server sent more than 16 MB.
+        Bytes,
+        /// The server left more than 64 of its own requests open, because it did not read the responses.
+        ServerRequests,
+    }
+}
+
+evidence_enum! {
     /// The outcome of discovering the server's authorization server.
     DiscoveryOutcome {
         /// Usable metadata was found.
@@ -350,6 +362,9 @@ pub struct Evidence {
     /// The problems with the MCP protocol, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<ProtocolEvidence>,
+    /// The limit that the server exceeded, if it exceeded one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exceeded: Option<ExceededLimit>,
     /// Any other cause, for example a chain of error messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,

@@ -56,14 +56,14 @@ pub use decode_error::{DecodeError, DecodeErrorKind, LineError};
 pub use evidence::{
     ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialSent, CredentialSource,
     CredentialStoreTrouble, DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence,
-    IoTrouble, ProcessEvidence, ProtocolEvidence, RequestEvidence, RequestTarget, SpawnFailure,
-    StartPhase, StoreEvidence, Transport,
+    ExceededLimit, IoTrouble, ProcessEvidence, ProtocolEvidence, RequestEvidence, RequestTarget,
+    SpawnFailure, StartPhase, StoreEvidence, Transport,
 };
 pub use lines::{LineSplitter, MAX_LINE_BYTES};
 pub use notification::{
     METHOD, McpServerStartupFailureReason, McpServerStartupState,
     McpServerStatusUpdatedNotification, UnknownValue, encode,
 };
-pub use printable::printable;
+pub use printable::{is_hidden, printable};
 pub use tracker::{AppliedLines, StartupTracker, TrackedServer, TrackerUpdate};
 pub use verdict::{Recovery, StartupFailure, StartupFailureKind, judge};

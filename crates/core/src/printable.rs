@@ -1,10 +1,49 @@
-//! Makes foreign text safe to show to users.
+//! Makes foreign text safe to show to users: the one list of hidden characters, and the text with them escaped.
+
+/// Whether a user can't see this character, or it changes how the text around it is displayed.
+///
+/// Terminals, browsers and editors act on such characters, or show nothing for them, so text with them is not the text that a
+/// user reads. They are:
+///
+/// * control characters, including line breaks and terminal escape codes (C0, DEL, C1), and the line and paragraph separators
+/// * the characters that change the writing direction
+/// * the characters that have no glyph (`Default_Ignorable_Code_Point` in the Unicode Character Database): zero-width
+///   characters, deprecated format characters, tags, fillers, and variation selectors
+/// * interlinear annotations
+///
+/// The exception is U+FE0F, which turns `⚠` into `⚠️` and is common in log lines. A single selector can't encode hidden data,
+/// and the other ones can.
+///
+/// ```
+/// use mcp_startup_core::is_hidden;
+///
+/// assert!(is_hidden('\u{1b}') && is_hidden('\u{202e}') && is_hidden('\u{e0041}'));
+/// assert!(!is_hidden('a') && !is_hidden(' ') && !is_hidden('名'));
+/// ```
+pub fn is_hidden(character: char) -> bool {
+    matches!(character,
+        // C0, DEL and C1.
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
+        // Soft hyphen, combining grapheme joiner, Arabic letter mark.
+        | '\u{ad}' | '\u{34f}' | '\u{61c}'
+        // Hangul fillers, Khmer inherent vowels, Mongolian selectors.
+        | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}'
+        // Zero-width characters and direction marks, line and paragraph separators, embeddings and overrides.
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        // Word joiner, invisible operators, isolates, deprecated format characters.
+        | '\u{2060}'..='\u{206f}'
+        // Variation selectors, byte order mark, reserved characters and interlinear annotations.
+        | '\u{fe00}'..='\u{fe0e}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+        // Controls of shorthand and of musical notation.
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        // Tags, more variation selectors, and characters reserved for more of them.
+        | '\u{e0000}'..='\u{e0fff}')
+}
 
 /// Makes `text` safe to show on one line.
 ///
-/// Replaces control characters (including line breaks and terminal escape codes), invisible characters and characters that
-/// change the writing direction with a visible escape such as `\n` or `\u{1b}`. Cuts the result to at most `max_chars`
-/// characters and ends it with an ellipsis if something was cut.
+/// Replaces each [hidden character](is_hidden) with a visible escape such as `\n` or `\u{1b}`. Cuts the result to at most
+/// `max_chars` characters and ends it with an ellipsis if something was cut.
 ///
 /// ```
 /// use mcp_startup_core::printable;
@@ -22,7 +61,7 @@ pub fn printable(text: &str, max_chars: usize) -> String {
     let mut length = 0;
     for character in text.chars() {
         let start = shown.len();
-        if is_unprintable(character) {
+        if is_hidden(character) {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -39,20 +78,56 @@ pub fn printable(text: &str, max_chars: usize) -> String {
     shown
 }
 
-fn is_unprintable(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2060}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The ranges of hidden characters, written by hand from the Unicode Character Database, version 16: `Cc`, `Zl`, `Zp`,
+    /// `Default_Ignorable_Code_Point` and the interlinear annotations.
+    const HIDDEN: [(u32, u32); 23] = [
+        (0x00, 0x1f),
+        (0x7f, 0x9f),
+        (0xad, 0xad),
+        (0x34f, 0x34f),
+        (0x61c, 0x61c),
+        (0x115f, 0x1160),
+        (0x17b4, 0x17b5),
+        (0x180b, 0x180f),
+        (0x200b, 0x200f),
+        (0x2028, 0x2029),
+        (0x202a, 0x202e),
+        (0x2060, 0x206f),
+        (0x3164, 0x3164),
+        (0xfe00, 0xfe0e),
+        (0xfeff, 0xfeff),
+        (0xffa0, 0xffa0),
+        (0xfff0, 0xfff8),
+        (0xfff9, 0xfffb),
+        (0x1bca0, 0x1bca3),
+        (0x1d173, 0x1d17a),
+        (0xe0000, 0xe007f),
+        (0xe0080, 0xe01ef),
+        (0xe01f0, 0xe0fff),
+    ];
+
+    #[test]
+    fn every_hidden_character_is_escaped_and_no_other_one() {
+        for character in '\0'..=char::MAX {
+            let code = u32::from(character);
+            let expected = HIDDEN
+                .iter()
+                .any(|(first, last)| (*first..=*last).contains(&code));
+            assert_eq!(is_hidden(character), expected, "U+{code:04X}");
+            let shown = printable(&format!("a{character}b"), 20);
+            assert_eq!(shown.contains(character), !expected, "U+{code:04X}");
+        }
+    }
+
     #[test]
     fn control_and_direction_characters_are_escaped() {
-        let hostile = "\u{1b}]0;t\u{7}\u{9b}2J\r\n\t\u{202e}evil\u{0}";
-        let shown = printable(hostile, 200);
-        assert!(!shown.chars().any(is_unprintable), "{shown:?}");
+        let hostile = "\u{1b}]0;t\u{7}\u{9b}2J\r\n\t\u{202e}evil\u{0}\u{e0041}";
+        let expected = "\\u{1b}]0;t\\u{7}\\u{9b}2J\\r\\n\\t\\u{202e}evil\\u{0}\\u{e0041}";
+        assert_eq!(printable(hostile, 200), expected);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub enum StartupFailureKind {
     InsufficientScope,
     /// The server denied access (HTTP 403). Signing in does not fix this.
     AccessDenied,
+    /// The server exceeded a limit that every server must keep until it is ready. The evidence has the limit.
+    LimitExceeded,
     /// Credentials are stored for this server name and URL, but they can no longer be used or refreshed, and the server requires
     /// valid ones. Only this kind has a reason on the wire.
     ReauthenticationRequired,

@@ -49,13 +49,14 @@ fn judged(evidence: &Value) -> StartupFailure {
     judge(serde_json::from_value(evidence.clone()).unwrap())
 }
 
-const KINDS: [StartupFailureKind; 18] = [
+const KINDS: [StartupFailureKind; 19] = [
     StartupFailureKind::InvalidConfiguration,
     StartupFailureKind::ProgramNotFound,
     StartupFailureKind::CredentialStoreUnavailable,
     StartupFailureKind::CredentialRejected,
     StartupFailureKind::InsufficientScope,
     StartupFailureKind::AccessDenied,
+    StartupFailureKind::LimitExceeded,
     StartupFailureKind::ReauthenticationRequired,
     StartupFailureKind::AuthorizationUnavailable,
     StartupFailureKind::AuthorizationMisconfigured,

@@ -139,6 +139,19 @@ class DiscoveryProblem(WireEnum):
     """A metadata document does not conform to its specification."""
 
 
+class ExceededLimit(WireEnum):
+    """A limit that every server must keep until it is ready."""
+
+    REQUESTS = "requests"
+    """More than 30 requests were necessary, not counting the pages of the tool list."""
+
+    BYTES = "bytes"
+    """The server sent more than 16 MB."""
+
+    SERVER_REQUESTS = "serverRequests"
+    """The server left more than 64 of its own requests open, because it did not read the responses."""
+
+
 class IoTrouble(WireEnum):
     """Why a request got no response, or an incomplete or unreadable one."""
 
@@ -251,6 +264,9 @@ class StartupFailureKind(WireEnum):
 
     ACCESS_DENIED = "accessDenied"
     """The server denied access (HTTP 403). Signing in does not fix this."""
+
+    LIMIT_EXCEEDED = "limitExceeded"
+    """The server exceeded a limit that every server must keep until it is ready. The evidence has the limit."""
 
     REAUTHENTICATION_REQUIRED = "reauthenticationRequired"
     """Credentials are stored for this server name and URL, but they can no longer be used or refreshed, and the server requires valid ones. Only this kind has a reason on the wire."""
@@ -452,6 +468,9 @@ class Evidence:
 
     protocol: ProtocolEvidence | None = None
     """The problems with the MCP protocol, if there are any."""
+
+    exceeded: ExceededLimit | None = None
+    """The limit that the server exceeded, if it exceeded one."""
 
     cause: str | None = None
     """Any other cause, for example a chain of error messages."""

@@ -19,6 +19,7 @@ export type StartupFailure = { kind: StartupFailureKind, message: string, recove
  * - `credentialRejected`: A token, header or OAuth client in the configuration was rejected.
  * - `insufficientScope`: The server requires a scope that was not granted to the stored credentials.
  * - `accessDenied`: The server denied access (HTTP 403). Signing in does not fix this.
+ * - `limitExceeded`: The server exceeded a limit that every server must keep until it is ready. The evidence has the limit.
  * - `reauthenticationRequired`: Credentials are stored for this server name and URL, but they can no longer be used or refreshed, and the server requires valid ones. Only this kind has a reason on the wire.
  * - `authorizationUnavailable`: The server requires authorization, but the token refresh or the discovery could not be completed. The stored credentials are kept.
  * - `authorizationMisconfigured`: The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it.
@@ -32,7 +33,7 @@ export type StartupFailure = { kind: StartupFailureKind, message: string, recove
  * - `notMcp`: The server's response is not MCP.
  * - `other`: Any other failure. The evidence has the cause, if it is known.
  */
-export type StartupFailureKind = "invalidConfiguration" | "programNotFound" | "credentialStoreUnavailable" | "credentialRejected" | "insufficientScope" | "accessDenied" | "reauthenticationRequired" | "authorizationUnavailable" | "authorizationMisconfigured" | "signInRequired" | "credentialRequired" | "unreachable" | "timedOut" | "exited" | "serverError" | "unsupportedProtocol" | "notMcp" | "other";
+export type StartupFailureKind = "invalidConfiguration" | "programNotFound" | "credentialStoreUnavailable" | "credentialRejected" | "insufficientScope" | "accessDenied" | "limitExceeded" | "reauthenticationRequired" | "authorizationUnavailable" | "authorizationMisconfigured" | "signInRequired" | "credentialRequired" | "unreachable" | "timedOut" | "exited" | "serverError" | "unsupportedProtocol" | "notMcp" | "other";
 
 /**
  * How to fix a failure, and therefore what a client should offer with the message.
@@ -99,6 +100,10 @@ export type Evidence = {
    * The problems with the MCP protocol, if there are any.
    */
   protocol?: ProtocolEvidence,
+  /**
+   * The limit that the server exceeded, if it exceeded one.
+   */
+  exceeded?: ExceededLimit,
   /**
    * Any other cause, for example a chain of error messages.
    */

@@ -68,6 +68,9 @@ impl<'a> Facts<'a> {
                 false => (Kind::AccessDenied, Recovery::None),
             };
         }
+        if evidence.exceeded.is_some() {
+            return (Kind::LimitExceeded, Recovery::None);
+        }
         if self.requires_authorization() {
             return self.authorization_row();
         }

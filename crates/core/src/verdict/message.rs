@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use crate::evidence::{
-    CredentialStoreTrouble, DiscoveryOutcome, DiscoveryProblem, IoTrouble, StartPhase, Transport,
+    CredentialStoreTrouble, DiscoveryOutcome, DiscoveryProblem, ExceededLimit, IoTrouble,
+    StartPhase, Transport,
 };
 use crate::printable::printable;
 use crate::refusal::RefusalMeaning;
@@ -116,6 +117,7 @@ impl Facts<'_> {
                 format!("{server} requires a key or token (HTTP 401) and offers no sign-in"),
                 ": get one from its operator and add it to the configuration",
             ),
+            Kind::LimitExceeded => self.limit_exceeded(server),
             Kind::Unreachable => self.unreachable(server),
             Kind::TimedOut => self.timed_out_parts(server),
             Kind::Exited => self.exited(server),
@@ -313,6 +315,23 @@ impl Facts<'_> {
             }
             None => "it no longer publishes where to sign in",
         }
+    }
+
+    fn limit_exceeded(&self, server: &str) -> Parts {
+        let what = match self.evidence.exceeded {
+            Some(ExceededLimit::Requests) => "required more than 30 requests before it was ready",
+            Some(ExceededLimit::Bytes) => "sent more than 16 MB before it was ready",
+            Some(ExceededLimit::ServerRequests) => {
+                "sent more than 64 requests without reading the responses"
+            }
+            None => "exceeded a limit before it was ready",
+        };
+        let todo = match self.evidence.transport {
+            Some(Transport::Stdio) => ": check its `command`, or contact its author",
+            Some(Transport::Http) => ": check its URL, or contact its operator",
+            None => ": check its URL or `command`, or contact its operator",
+        };
+        Parts::new(format!("{server} {what}"), todo)
     }
 
     fn unreachable(&self, server: &str) -> Parts {

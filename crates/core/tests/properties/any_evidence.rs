@@ -3,8 +3,8 @@
 use mcp_startup_core::{
     AccessTokenWorth, ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialSent,
     CredentialSource, CredentialStoreTrouble, CredentialWorth, DiscoveryEvidence, DiscoveryOutcome,
-    DiscoveryProblem, Evidence, IoTrouble, ProcessEvidence, ProtocolEvidence, RequestEvidence,
-    RequestTarget, SpawnFailure, StartPhase, StoreEvidence, Transport,
+    DiscoveryProblem, Evidence, ExceededLimit, IoTrouble, ProcessEvidence, ProtocolEvidence,
+    RequestEvidence, RequestTarget, SpawnFailure, StartPhase, StoreEvidence, Transport,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -242,7 +242,17 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
         option::weighted(0.7, any_discovery()),
         option::weighted(0.1, any_process()),
         option::weighted(0.3, protocol),
-        optional_text(),
+        (
+            option::weighted(
+                0.05,
+                select(vec![
+                    ExceededLimit::Requests,
+                    ExceededLimit::Bytes,
+                    ExceededLimit::ServerRequests,
+                ]),
+            ),
+            optional_text(),
+        ),
     )
         .prop_map(
             |(
@@ -253,7 +263,7 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                 discovered,
                 process,
                 protocol,
-                cause,
+                (exceeded, cause),
             )| Evidence {
                 server,
                 transport,
@@ -267,6 +277,7 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                 discovered,
                 process,
                 protocol,
+                exceeded,
                 cause,
             },
         )

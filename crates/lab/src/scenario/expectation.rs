@@ -77,7 +77,9 @@ mod tests {
                 | "notMcp" => &["fixConfiguration"],
                 "credentialStoreUnavailable" => &["fixCredentialStore"],
                 "insufficientScope" => &["grantScope"],
-                "accessDenied" | "authorizationMisconfigured" | "exited" | "other" => &["none"],
+                "accessDenied" | "authorizationMisconfigured" | "exited" | "limitExceeded" | "other" => {
+                    &["none"]
+                }
                 "reauthenticationRequired" => &["reauthenticate"],
                 "authorizationUnavailable" | "unreachable" | "timedOut" => &["retry"],
                 "signInRequired" => &["signIn"],
