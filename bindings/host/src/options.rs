@@ -7,7 +7,7 @@ use mcp_startup::auth::{CredentialStores, HostStore};
 use mcp_startup::config::{
     self, Configuration, ProcessEnvironment, ServerEntry, codex_home, expand_tilde,
 };
-use mcp_startup::{Startup, StartupOptions};
+use mcp_startup::{SignInOptions, Startup, StartupOptions};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -34,6 +34,11 @@ pub struct Options {
     pub concurrency: Option<usize>,
     /// The URL of the host's client ID metadata document, if it publishes one.
     pub client_metadata_url: Option<String>,
+    /// Only for [`begin_sign_in`](crate::begin_sign_in): the `WWW-Authenticate` header of an answer with which the server has refused a
+    /// request of the host. See [`SignInOptions::challenge`].
+    pub challenge: Option<String>,
+    /// Only for [`begin_sign_in`](crate::begin_sign_in): the scopes to request in addition. See [`SignInOptions::scopes`].
+    pub scopes: Option<Vec<String>>,
 }
 
 /// An engine and the selected servers.
@@ -50,6 +55,14 @@ impl Options {
     /// [`HostError::InvalidArgument`], which names the option, the values that it takes, and the value that it has.
     pub fn parse(json: &str) -> Result<Self, HostError> {
         read("the options", json)
+    }
+
+    /// Removes and returns the options that are only for a sign-in.
+    pub(crate) fn take_sign_in(&mut self) -> SignInOptions {
+        let mut options = SignInOptions::default();
+        options.challenge = self.challenge.take();
+        options.scopes = self.scopes.take().unwrap_or_default();
+        options
     }
 
     /// Reads the configuration on a thread for blocking work, and selects the servers.
@@ -77,6 +90,11 @@ impl Options {
     }
 
     fn open_now(self, store: Option<HostStore>) -> Result<Opened, HostError> {
+        if self.challenge.is_some() || self.scopes.is_some() {
+            let problem =
+                "the options: `challenge` and `scopes` apply only to the start of a sign-in";
+            return Err(HostError::InvalidArgument(problem.to_owned()));
+        }
         let configuration = self.configuration()?;
         let servers = match self.servers {
             // No servers. An empty list means "every enabled server" to `select`.

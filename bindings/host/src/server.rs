@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt;
 use mcp_startup::auth::{HostStore, PendingSignIn, conformance};
-use mcp_startup::{AuthStatus, Rejected, SignedOut};
+use mcp_startup::{AuthStatus, Rejected, SignedOut, Startup};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
@@ -30,9 +30,19 @@ pub async fn authorization(
     rejected: Option<Rejected>,
 ) -> Result<Option<SecretString>, HostError> {
     let (startup, entry) = Options::parse(&options)?.open_one(store, server).await?;
-    let header = startup.authorization(&entry, rejected.as_ref()).await;
-    runtime::finish_later(startup);
+    let startup = Finished(startup);
+    let header = startup.0.authorization(&entry, rejected.as_ref()).await;
     header.map_err(HostError::Failure)
+}
+
+/// An engine. When this is dropped, also because the host has cancelled the call, a task of the process takes over the waiting for
+/// the refreshes, code exchanges and sign-outs in flight.
+struct Finished(Startup);
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        runtime::finish_later(self.0.clone());
+    }
 }
 
 /// Describes a request that the server answered with 401. `authorization` is the value of its `Authorization` header, and `challenge` is
@@ -68,7 +78,7 @@ pub struct Begun {
     pub pending: String,
 }
 
-/// Begins a sign-in. See [`mcp_startup::Startup::begin_sign_in`].
+/// Begins a sign-in, for which `options` can have `challenge` and `scopes`. See [`mcp_startup::Startup::begin_sign_in_with`].
 ///
 /// # Errors
 ///
@@ -79,8 +89,12 @@ pub async fn begin_sign_in(
     server: String,
     redirect_uri: String,
 ) -> Result<Begun, HostError> {
-    let (startup, entry) = Options::parse(&options)?.open_one(store, server).await?;
-    let begun = startup.begin_sign_in(&entry, &redirect_uri).await?;
+    let mut options = Options::parse(&options)?;
+    let sign_in = options.take_sign_in();
+    let (startup, entry) = options.open_one(store, server).await?;
+    let begun = startup
+        .begin_sign_in_with(&entry, &redirect_uri, &sign_in)
+        .await?;
     Ok(Begun {
         authorization_url: begun.authorization_url,
         pending: begun.pending.to_json().expose_secret().to_owned(),
@@ -103,7 +117,8 @@ pub async fn finish_sign_in(
     let mut options = Options::parse(&options)?;
     options.servers = Some(vec![pending.server_name().to_owned()]);
     let Opened { startup, .. } = options.open(store).await?;
-    Ok(startup.finish_sign_in(&pending, &callback_url).await?)
+    let startup = Finished(startup);
+    Ok(startup.0.finish_sign_in(&pending, &callback_url).await?)
 }
 
 /// Signs out. See [`mcp_startup::Startup::sign_out`].
@@ -117,7 +132,8 @@ pub async fn sign_out(
     server: String,
 ) -> Result<SignedOut, HostError> {
     let (startup, entry) = Options::parse(&options)?.open_one(store, server).await?;
-    Ok(startup.sign_out(&entry).await?)
+    let startup = Finished(startup);
+    Ok(startup.0.sign_out(&entry).await?)
 }
 
 /// Runs the conformance suite on a host's store. See [`mod@mcp_startup::auth::conformance`]. The store must be empty; the suite leaves

@@ -87,7 +87,7 @@ fn an_option_is_named() {
         (
             r#"{"timout":1}"#,
             "the options: unknown field `timout`, expected one of `config`, `mcpServers`, `servers`, `timeoutMs`, \
-             `concurrency`, `clientMetadataUrl`",
+             `concurrency`, `clientMetadataUrl`, `challenge`, `scopes`",
         ),
     ];
     for (json, message) in cases {
@@ -95,5 +95,26 @@ fn an_option_is_named() {
             Err(HostError::InvalidArgument(actual)) => assert_eq!(actual, message, "{json}"),
             other => panic!("{json}: {other:?}"),
         }
+    }
+}
+
+#[tokio::test]
+async fn the_options_of_a_sign_in_are_refused_by_the_other_calls() {
+    for option in [r#""challenge":"Bearer""#, r#""scopes":["a"]"#] {
+        let options =
+            format!(r#"{{{option},"mcpServers":{{"a":{{"url":"http://127.0.0.1:1/mcp"}}}}}}"#);
+        let status = mcp_startup_host::auth_status(options.clone(), None, "a".to_owned(), false);
+        match status.await {
+            Err(HostError::InvalidArgument(message)) => assert_eq!(
+                message,
+                "the options: `challenge` and `scopes` apply only to the start of a sign-in"
+            ),
+            other => panic!("{option}: {other:?}"),
+        }
+        let redirect_uri = "http://127.0.0.1/callback".to_owned();
+        let begun = mcp_startup_host::begin_sign_in(options, None, "a".to_owned(), redirect_uri);
+        // No server listens there.
+        let error = begun.await.map(|_| ()).unwrap_err();
+        assert!(matches!(error, HostError::SignIn(_)), "{error:?}");
     }
 }

@@ -3,7 +3,8 @@
 //! * [`CredentialRecord`] and [`CredentialKey`]: one stored sign-in, in Codex's format.
 //! * [`CredentialStore`]: the contract of a store. [`FileStore`], `KeyringStore` and [`MemoryStore`] implement it; a host can
 //!   implement its own.
-//! * [`CredentialStores`]: the stores that the configuration selects, in search order.
+//! * [`CredentialStores`]: the stores that the configuration selects, in search order. [`LockedRecord`]: a record in them whose
+//!   lock is held.
 //! * [`discover`]: finds the authorization server of an MCP server (RFC 9728, RFC 8414).
 //! * [`begin_sign_in`] and [`finish_sign_in`]: the two halves of a sign-in.
 //! * [`refresh`]: the refresh transaction, which never loses a token that the authorization server issued.
@@ -36,7 +37,7 @@ pub use store::KeyringStore;
 #[cfg(feature = "conformance")]
 pub use store::conformance;
 pub use store::{
-    CorruptRecord, CredentialKey, CredentialRecord, CredentialStore, CredentialStores, FileStore,
-    FoundRecord, HostFuture, HostRecords, HostStore, MemoryStore, RecordLock, ReplaceOutcome,
-    StoreError, StoreFuture, StoreSelection,
+    CorruptRecord, CredentialKey, CredentialRecord, CredentialStore, CredentialStores,
+    DEFAULT_LOCK_LIMIT, FileStore, FoundRecord, HostFuture, HostRecords, HostStore, LockedRecord,
+    MemoryStore, RecordLock, ReplaceOutcome, StoreError, StoreFuture, StoreSelection,
 };

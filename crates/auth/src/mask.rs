@@ -2,6 +2,7 @@
 
 mod matcher;
 mod spelling;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -20,9 +21,9 @@ use self::spelling::{LONGEST_ESCAPE, Spelled};
 const SHORTEST: usize = 4;
 /// A shorter part of a secret is too common to look for: a line of it, or its base64.
 const SHORTEST_PART: usize = 8;
-/// How many bytes of secrets are looked for. If there are more, all foreign text is withheld.
+/// The maximum size of all secrets together, in bytes. If they are larger, all foreign text is withheld.
 const MAX_SECRET_BYTES: usize = 128 * 1024;
-/// How many bytes of a text are looked at: nothing that is kept or shown is longer.
+/// The maximum size of a text, in bytes. Evidence keeps less than this.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
 /// How often a text is decoded: a value may have been escaped, and the result again.
 const LAYERS: usize = 3;
@@ -33,8 +34,8 @@ const WITHHELD: &str = "[withheld: too many secrets to look for]";
 /// program may echo any of them, so their text passes through here before it is kept or shown.
 ///
 /// A secret is found however it is spelled: percent-encoded, escaped for JSON, HTML or source code, in base64, in punycode, or
-/// in another case. The time is linear in the text, and at most 64 KiB of a text are looked at. If the secrets themselves are
-/// more than 128 KiB, the text is withheld.
+/// in another case. The time is linear in the text, and a text is cut after 64 KiB. If all secrets together are larger than
+/// 128 KiB, the text is withheld.
 ///
 /// ```
 /// use mcp_startup_auth::Mask;
@@ -103,7 +104,7 @@ impl Mask {
         self.beginnings = OnceLock::new();
     }
 
-    /// Whether there are more secrets than are looked for.
+    /// Whether the secrets exceed the limit.
     fn is_full(&self) -> bool {
         self.bytes > MAX_SECRET_BYTES
     }
@@ -138,7 +139,7 @@ impl Mask {
 
     /// Foreign text as it may be kept: secrets replaced, control characters escaped, at most `max_chars` characters.
     pub fn foreign(&self, text: &str, max_chars: usize) -> String {
-        // What is cut off here is far beyond what is shown, and a secret at that place is hidden as one that was cut off.
+        // The cut is far beyond the shown characters. A secret at the cut is hidden like any secret that was cut off.
         let (text, is_cut) = cut(text, max_chars.saturating_mul(8).saturating_add(4096));
         let hidden = self.replaced(text, |found| self.find(text, false, true, found));
         let mut shown = printable(&hidden, max_chars);
@@ -245,7 +246,7 @@ impl Mask {
                 }
             }
         }
-        // Base64 is decoded before case is folded, and what it holds may have been escaped first.
+        // Base64 is decoded before case is folded. The decoded text may contain escapes.
         for layer in layers(Spelled::verbatim(text)) {
             for decoded in layer.base64() {
                 for spelled in layers(decoded).map(|decoded| decoded.folded()) {
@@ -254,8 +255,12 @@ impl Mask {
                             found.push(spelled.origin_of(end - length..end));
                         }
                     });
+                    // Only at the end of the text: a search after each run would not take linear time.
+                    if !cut_after || !spelled.ends_at(text.len()) {
+                        continue;
+                    }
                     let length = matcher.longest_prefix_at_end(&spelled.bytes);
-                    if cut_after && length >= SHORTEST_PART && spelled.ends_at(text.len()) {
+                    if length >= SHORTEST_PART {
                         found.push(
                             spelled
                                 .origin_of(spelled.bytes.len() - length..spelled.bytes.len())
@@ -268,7 +273,7 @@ impl Mask {
     }
 }
 
-/// The text as it is, and with each layer of escapes decoded.
+/// The text verbatim, and with each layer of escapes decoded.
 fn layers(text: Spelled) -> impl Iterator<Item = Spelled> {
     std::iter::successors(Some(text), Spelled::decoded).take(LAYERS + 1)
 }
@@ -285,7 +290,7 @@ fn bounded(text: &str) -> (&str, bool) {
     cut(text, MAX_TEXT_BYTES)
 }
 
-/// At most so many bytes of the text, and whether there is more.
+/// The first `max_bytes` bytes of the text, and whether there is more.
 fn cut(text: &str, max_bytes: usize) -> (&str, bool) {
     let end = boundary_before(text, max_bytes);
     (&text[..end], end < text.len())
@@ -300,7 +305,7 @@ fn whole_characters(text: &str, range: Range<usize>) -> (usize, usize) {
     )
 }
 
-/// The last place at or before `at` where a character begins.
+/// The last character boundary at or before `at`.
 fn boundary_before(text: &str, at: usize) -> usize {
     let at = at.min(text.len());
     (0..=at)

@@ -6,9 +6,16 @@
 
 mod client_authentication;
 mod discovery;
+mod endpoint;
 mod refresh;
+mod resource;
+mod scopes;
 mod sign_in;
 mod sign_out;
+#[cfg(test)]
+mod test_pages;
+#[cfg(test)]
+mod tests;
 pub(crate) mod token_endpoint;
 
 pub use discovery::{Discovery, discover, discover_issuer};

@@ -7,6 +7,7 @@ mod codex_encrypted;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod credential_store;
+mod expected;
 mod file;
 mod file_system;
 mod host;
@@ -19,12 +20,15 @@ mod lookup;
 mod memory;
 mod record;
 
+pub(crate) use credential_store::lock_within;
 pub use credential_store::{CredentialStore, RecordLock, ReplaceOutcome, StoreError, StoreFuture};
+pub(crate) use expected::Expected;
 pub use file::FileStore;
 pub use host::{HostFuture, HostRecords, HostStore};
 #[cfg(feature = "keyring")]
 pub use keyring::KeyringStore;
-pub use lookup::{CredentialStores, FoundRecord, StoreSelection};
+pub use lookup::{CredentialStores, DEFAULT_LOCK_LIMIT, FoundRecord, LockedRecord, StoreSelection};
 pub use memory::MemoryStore;
+#[cfg(any(feature = "keyring", fuzzing))]
 pub(crate) use record::Fields;
 pub use record::{CorruptRecord, CredentialKey, CredentialRecord};

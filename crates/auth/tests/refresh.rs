@@ -74,7 +74,9 @@ impl Case {
         let request = RefreshRequest {
             key: self.key.clone(),
             rejected: Some("expired-token".into()),
-            resource: discovery.resource.unwrap(),
+            server: resource,
+            configured_resource: None,
+            published_resource: discovery.resource,
             metadata: discovery.metadata.unwrap(),
             client: None,
             scopes: None,

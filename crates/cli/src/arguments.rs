@@ -34,7 +34,7 @@ Exit status:
   0    signed in
   1    not signed in; an earlier sign-in is unchanged
   2    the arguments or the configuration can't be used, or the server has nothing to sign in to
-  130  interrupted by Ctrl-C; an earlier sign-in is unchanged
+  130  interrupted by Ctrl-C; an earlier sign-in is unchanged, unless a new one was granted
   141  output pipe closed";
 
 const EXIT_STATUSES_OF_LOGOUT: &str = "\
@@ -143,6 +143,9 @@ pub struct Login {
     /// The port on 127.0.0.1 that the browser returns to, as `http://127.0.0.1:PORT/callback`; 0 for a free one
     #[arg(long, default_value_t = 0)]
     pub port: u16,
+    /// Request these scopes too, separated by commas, in addition to the configured ones and those that you have granted before
+    #[arg(long, value_name = "SCOPES", value_delimiter = ',')]
+    pub scopes: Vec<String>,
     /// How long to wait for the browser to return
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "300")]
     pub timeout: Duration,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mcp_startup::config::ServerEntry;
 use mcp_startup::{
-    Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, Watch, encode,
+    Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, Watch,
 };
 
 use crate::CommandError;
@@ -58,7 +58,7 @@ pub struct Checked {
 
 /// Checks `servers` once, or watches them until interrupted, and shows the results.
 pub fn start(
-    options: StartupOptions,
+    mut options: StartupOptions,
     servers: Vec<ServerEntry>,
     format: Format,
     configuration: Option<String>,
@@ -70,6 +70,7 @@ pub fn start(
     let checked = runtime.block_on(async {
         // Before anything starts, so that an interruption never leaves a program behind.
         let interruption = Interruption::listen()?;
+        options.supervisor = crate::this_program::supervisor();
         let startup = Startup::new(options)?;
         let mut shown = Shown::new(format, &servers, watches);
         let began = Instant::now();
@@ -239,9 +240,7 @@ impl Shown {
     fn event(&mut self, event: StartupEvent) -> std::io::Result<()> {
         let notification = &event.notification;
         if self.format == Format::Ndjson {
-            let mut stdout = std::io::stdout().lock();
-            writeln!(stdout, "{}", encode(notification))?;
-            stdout.flush()?;
+            report::print_line(notification)?;
         }
         if *notification.status() == McpServerStartupState::Starting {
             if let Some(table) = &mut self.table {
@@ -267,9 +266,6 @@ impl Shown {
             return self.print_row(at, NextTry::Never);
         }
         let name = &self.reports[at].name;
-        if is_ready && let Some(table) = &mut self.table {
-            table.counts_tools(Server::named(name));
-        }
         self.unprinted.insert(name.clone(), at);
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use mcp_startup_core::{
     LineError, LineSplitter, McpServerStartupFailureReason, McpServerStartupState,
-    McpServerStatusUpdatedNotification, StartupTracker, TrackedServer, decode, encode,
+    McpServerStatusUpdatedNotification, StartupTracker, TrackedServer, decode,
 };
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
@@ -114,10 +114,7 @@ impl Follower {
         let update = self.tracker.apply(notification);
         match self.format {
             Format::Json => Ok(()),
-            Format::Ndjson => {
-                let mut stdout = std::io::stdout().lock();
-                writeln!(stdout, "{}", encode(notification))
-            }
+            Format::Ndjson => report::print_line(notification),
             Format::Table if !update.changed => Ok(()),
             Format::Table => {
                 let server = server(&self.tracker, notification.name(), notification.thread_id());

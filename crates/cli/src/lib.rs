@@ -7,6 +7,7 @@
 //! `exit_status`). Nothing here decides the result of a start.
 
 mod arguments;
+mod browser;
 mod check;
 mod configuration;
 mod demo;
@@ -14,10 +15,12 @@ mod exit_status;
 mod follow;
 mod interruption;
 mod lab;
+mod log;
 mod login;
 mod report;
 mod status;
 mod table;
+mod this_program;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -39,8 +42,7 @@ enum CommandError {
     Client(#[from] mcp_startup::auth::network::ClientError),
     #[error(transparent)]
     Lab(#[from] mcp_startup_lab::LabError),
-    /// The message may quote foreign text.
-    #[error("{}", mcp_startup::printable(.0.message(), usize::MAX))]
+    #[error(transparent)]
     SignIn(#[from] mcp_startup::auth::SignInError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -50,10 +52,25 @@ enum CommandError {
 ///
 /// `program` is the command, with its first arguments, that starts this program again: the demo's servers are this program.
 pub fn run(program: &[String], arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    run_with_supervisor(program, None, arguments)
+}
+
+/// As [`run`]. The programs of servers run under `supervisor` ([`StartupOptions::supervisor`](mcp_startup::StartupOptions)).
+pub fn run_with_supervisor(
+    program: &[String],
+    supervisor: Option<Vec<OsString>>,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> u8 {
+    this_program::set(program, supervisor);
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == browser::SUBCOMMAND
+    {
+        return browser::run(rest);
+    }
     match parse(&arguments) {
         Ok(arguments) => {
-            log_to_stderr();
+            log::to_stderr();
             execute(program, arguments.command)
         }
         Err(error) if error.use_stderr() => bad_arguments(&arguments, &error).code(),
@@ -79,7 +96,8 @@ fn execute(program: &[String], command: Command) -> u8 {
         Err(error) => {
             let red = anstyle::AnsiColor::Red.on_default().bold();
             // If stderr is closed too, the message is lost.
-            let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {error}");
+            let message = mcp_startup::printable(&error.to_string(), usize::MAX);
+            let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {message}");
             match error {
                 CommandError::Usage(_) | CommandError::Configuration(_) => ExitStatus::Usage,
                 CommandError::Client(_)
@@ -106,27 +124,6 @@ fn bad_arguments(arguments: &[OsString], error: &clap::Error) -> ExitStatus {
     };
     let _ = write!(anstream::stderr(), "{text}");
     ExitStatus::Usage
-}
-
-/// Logs to stderr as `RUST_LOG` asks. The targets of the SDK are never logged: they quote servers, and a server may echo a secret.
-fn log_to_stderr() {
-    use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
-    use tracing_subscriber::prelude::*;
-    let Some(asked) = std::env::var_os("RUST_LOG") else {
-        return;
-    };
-    let Ok(asked) = asked.to_string_lossy().parse::<Targets>() else {
-        let hint = "RUST_LOG is not valid, so nothing is logged; set it to a level, or to targets such as `mcp_startup=debug`";
-        let _ = writeln!(anstream::stderr(), "{hint}");
-        return;
-    };
-    let quotes_servers = filter_fn(|metadata| !metadata.target().starts_with("rmcp"));
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
-        .with_filter(asked.and(quotes_servers));
-    // A host that runs this in its own process may have a subscriber.
-    let _ = tracing_subscriber::registry().with(layer).try_init();
 }
 
 fn dispatch(program: &[String], command: Command) -> Result<u8, CommandError> {

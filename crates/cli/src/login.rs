@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,7 +14,7 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse};
 use mcp_startup::auth::{Revocation, SignInBegun, SignInError, SignInFailureKind};
 use mcp_startup::config::ServerEntry;
-use mcp_startup::{Startup, StartupOptions, printable};
+use mcp_startup::{SignInOptions, Startup, StartupOptions, printable};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -24,13 +25,17 @@ use crate::CommandError;
 use crate::arguments;
 use crate::configuration;
 use crate::exit_status::ExitStatus;
-use crate::interruption::until_interrupted;
+use crate::interruption::Interruption;
 
 const NAME_CHARS: usize = 60;
+/// Longer than any host name with a port.
+const HOST_CHARS: usize = 300;
 /// The path of the redirect URL.
 const CALLBACK: &str = "/callback";
 /// How many bytes of pasted input are read.
 const MAX_PASTED_BYTES: u64 = 1024 * 1024;
+/// How long an interrupted command waits for what can't be undone: the exchange of a code, or a revocation.
+const COMPLETION_LIMIT: Duration = Duration::from_secs(30);
 /// How long the browser has to fetch its last page.
 const LAST_PAGE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -38,9 +43,51 @@ const LAST_PAGE_LIMIT: Duration = Duration::from_secs(1);
 pub fn login(arguments: arguments::Login) -> Result<ExitStatus, CommandError> {
     let (startup, server) = startup_of(arguments.config.clone(), &arguments.server)?;
     let prompt = Prompt::default();
-    let ended = until_interrupted(sign_in(&startup, &server, &arguments, &prompt));
+    let work = sign_in(&startup, &server, &arguments, &prompt);
+    let ended = until_interrupted_or_complete(&startup, work, || {
+        prompt.close();
+        "Completing the sign-in, so that the granted tokens are not lost"
+    });
     prompt.close();
     ended?.unwrap_or(Ok(ExitStatus::Interrupted))
+}
+
+/// Runs a command. Returns `None` if it was interrupted. If it has begun a step that can't be undone, that step is completed even
+/// then, and the user sees the text of `notice`. A second interruption ends the program immediately.
+fn until_interrupted_or_complete<T>(
+    startup: &Startup,
+    work: impl Future<Output = T>,
+    notice: impl FnOnce() -> &'static str,
+) -> std::io::Result<Option<T>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(async {
+        let mut interruption = Interruption::listen()?;
+        let done = tokio::select! {
+            biased;
+            () = interruption.next() => None,
+            done = work => Some(done),
+        };
+        let mut completing = pin!(startup.finish());
+        if done.is_some() || futures::poll!(completing.as_mut()).is_ready() {
+            return Ok(done);
+        }
+        let _ = writeln!(
+            anstream::stderr(),
+            "{} (at most {} s). To exit now, press Ctrl-C again.",
+            notice(),
+            COMPLETION_LIMIT.as_secs()
+        );
+        tokio::select! {
+            () = interruption.next() => {}
+            _ = tokio::time::timeout(COMPLETION_LIMIT, completing) => {}
+        }
+        Ok(done)
+    });
+    // A host name lookup or a read of stdin can't be cancelled, and does not keep the process alive.
+    runtime.shutdown_background();
+    done
 }
 
 async fn sign_in(
@@ -51,7 +98,11 @@ async fn sign_in(
 ) -> Result<ExitStatus, CommandError> {
     let listener = listen(arguments.port).await?;
     let redirect_uri = format!("http://{}{CALLBACK}", listener.local_addr()?);
-    let begun = startup.begin_sign_in(server, &redirect_uri).await;
+    let mut options = SignInOptions::default();
+    options.scopes.clone_from(&arguments.scopes);
+    let begun = startup
+        .begin_sign_in_with(server, &redirect_uri, &options)
+        .await;
     let begun = begun.map_err(|error| of_server(server, error))?;
     let name = printable(&server.name, NAME_CHARS);
 
@@ -151,22 +202,24 @@ async fn ask(
     let mut stderr = anstream::stderr();
     // Never cut: a part of the URL would not work.
     let url = printable(&begun.authorization_url, usize::MAX);
+    // The server chooses where the user signs in, so the user must see it.
+    let host = printable(begun.authorization_host(), HOST_CHARS);
     let mut opened = false;
     if arguments.no_browser {
         let _ = writeln!(
             stderr,
-            "To sign in to {name}, open this URL in a browser:\n\n  {url}\n"
+            "To sign in to {name} at {host}, open this URL in a browser:\n\n  {url}\n"
         );
     } else {
         let _ = writeln!(
             stderr,
-            "Opening your browser to sign in to {name}. If it does not open, visit this URL:\n\n  {url}\n"
+            "Opening your browser to sign in to {name} at {host}. If it does not open, visit this URL:\n\n  {url}\n"
         );
         let (says, said) = oneshot::channel();
         let url = begun.authorization_url.clone();
         // Returns immediately, or when the user leaves a browser that runs in the terminal.
         *browser = Some(tokio::task::spawn_blocking(move || {
-            let _ = says.send(webbrowser::open(&url).is_ok());
+            let _ = says.send(crate::browser::open(&url));
         }));
         opened = said.await.unwrap_or_default();
     }
@@ -364,7 +417,12 @@ impl Pages {
 /// Signs out of a server: revokes its tokens, and removes them from every store.
 pub fn logout(arguments: arguments::Logout) -> Result<ExitStatus, CommandError> {
     let (startup, server) = startup_of(arguments.config, &arguments.server)?;
-    let Some(ended) = until_interrupted(startup.sign_out(&server))? else {
+    let ended = until_interrupted_or_complete(
+        &startup,
+        startup.sign_out(&server),
+        || "Completing the sign-out",
+    );
+    let Some(ended) = ended? else {
         return Ok(ExitStatus::Interrupted);
     };
     let signed_out = ended.map_err(|error| of_server(&server, error))?;

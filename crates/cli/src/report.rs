@@ -1,9 +1,11 @@
-//! The report of `--format json`: stable names, one document.
+//! The JSON output of the program: the report of `--format json`, and the lines of `--format ndjson`.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use mcp_startup_core::{
-    McpServerStartupFailureReason, McpServerStartupState, StartPhase, StartupFailure, printable,
+    McpServerStartupFailureReason, McpServerStartupState, McpServerStatusUpdatedNotification,
+    StartPhase, StartupFailure, encode, is_hidden,
 };
 use serde::Serialize;
 
@@ -59,31 +61,72 @@ impl Report {
     }
 }
 
-/// Prints one JSON document on stdout. Characters that could control a terminal are escaped; they occur only in strings.
+/// Prints one JSON document on stdout, with hidden characters escaped.
 ///
 /// # Errors
 ///
 /// The error of writing to stdout.
 pub fn print(document: &impl Serialize) -> std::io::Result<()> {
-    let mut text = String::new();
-    for character in serde_json::to_string_pretty(document)?.chars() {
-        // serde_json has escaped the other characters below a space.
-        match is_plain(character) {
-            true => text.push(character),
-            false => text.push_str(&format!("\\u{:04x}", u32::from(character))),
-        }
-    }
+    write_json(&serde_json::to_string_pretty(document)?)
+}
+
+/// Prints a notification on stdout as one line of JSON, with hidden characters escaped.
+///
+/// # Errors
+///
+/// The error of writing to stdout.
+pub fn print_line(notification: &McpServerStatusUpdatedNotification) -> std::io::Result<()> {
+    write_json(&encode(notification))
+}
+
+fn write_json(json: &str) -> std::io::Result<()> {
+    let mut text = escape(json);
     text.push('\n');
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 
-fn is_plain(character: char) -> bool {
-    if matches!(character, '\n' | ' '..='~') {
-        return true;
+/// The same JSON value, with each hidden character as `\uXXXX`. Only the line breaks between tokens are kept: hidden characters
+/// occur only in strings, where serde_json has already escaped the line breaks.
+fn escape(json: &str) -> String {
+    let mut text = String::with_capacity(json.len() + 1);
+    for character in json.chars() {
+        if character != '\n' && is_hidden(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Formatting into a string can't fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(character);
+        }
     }
-    let mut utf8 = [0; 4];
-    let text = character.encode_utf8(&mut utf8);
-    printable(text, 10) == *text
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_json_is_equal_as_json_and_has_no_hidden_character() {
+        let every: String = ('\0'..=char::MAX).collect();
+        let document = serde_json::json!({ "text": every, "\u{202e}": ["\u{9b}", "a\u{e0041}b"] });
+        for json in [
+            serde_json::to_string(&document).unwrap_or_default(),
+            serde_json::to_string_pretty(&document).unwrap_or_default(),
+        ] {
+            let escaped = escape(&json);
+            let is_bad = |character: char| character != '\n' && is_hidden(character);
+            assert!(!escaped.contains(is_bad));
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&escaped).ok(),
+                Some(document.clone())
+            );
+        }
+        assert_eq!(
+            escape("[\"\u{202e}\u{e0041}\"]"),
+            r#"["\u202e\udb40\udc41"]"#
+        );
+    }
 }

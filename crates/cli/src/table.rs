@@ -293,14 +293,10 @@ impl Table {
             Some(StartPhase::ReadingCredentials) => "reading credentials",
             Some(StartPhase::Launching) => "launching the program",
             Some(StartPhase::Initializing) => "connecting",
+            Some(StartPhase::ListingTools) => "listing its tools",
             Some(StartPhase::Authorizing) => "finding its sign-in service",
         };
         self.show(server, doing);
-    }
-
-    /// A server is ready, and its tools are being listed.
-    pub fn counts_tools(&mut self, server: Server<'_>) {
-        self.show(server, "ready, listing its tools");
     }
 
     fn show(&mut self, server: Server<'_>, doing: &str) {

@@ -1,24 +1,13 @@
-//! Makes text from a configuration file safe to print: control codes and invisible characters are escaped.
+//! Makes text from a configuration file safe to print: control codes and other hidden characters are escaped.
+
+use mcp_startup_core::printable;
 
 /// The number of characters after which [`escape_and_truncate`] cuts a text.
 const MAX_CHARACTERS: usize = 200;
 
-/// Escapes control characters, bidirectional formatting characters and other invisible characters.
+/// Escapes control characters, bidirectional formatting characters and other hidden characters.
 pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_invisible(character) {
-            escaped.extend(character.escape_debug());
-            if escaped.ends_with(character) {
-                // `escape_debug` leaves some of them as they are.
-                escaped.pop();
-                escaped.extend(character.escape_unicode());
-            }
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
+    printable(text, usize::MAX)
 }
 
 /// Escapes a text as [`escape`] does, and cuts it after 200 characters of the input.
@@ -43,28 +32,22 @@ pub(crate) fn format_key_segment(name: &str) -> String {
     }
 }
 
-fn is_invisible(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn invisible_characters_are_escaped() {
+    fn hidden_characters_are_escaped() {
         let cases = [
             ("plain é 名前 🦀 \\ \" '", "plain é 名前 🦀 \\ \" '"),
             ("\x1b[31mred", "\\u{1b}[31mred"),
-            ("a\nb\tc\0", "a\\nb\\tc\\0"),
+            ("a\nb\tc\0", "a\\nb\\tc\\u{0}"),
             ("\u{9b}31m", "\\u{9b}31m"),
             (
                 "x\u{202e}y\u{200d}z\u{feff}",
                 "x\\u{202e}y\\u{200d}z\\u{feff}",
             ),
+            ("\u{206a}\u{e0041}\u{ad}", "\\u{206a}\\u{e0041}\\u{ad}"),
         ];
         for (text, expected) in cases {
             assert_eq!(escape(text), expected);

@@ -46,5 +46,5 @@ pub use file::{MAX_FILE_BYTES, read, untrusted_project_file};
 pub use format::{ConfigurationFormat, parse};
 pub use server::{
     BearerToken, CODEX_INHERITED_VARIABLES, ConfiguredHeader, HttpConfig, InheritedEnvironment,
-    OAuthClient, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
+    MAX_HEADERS, OAuthClient, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
 };

@@ -105,6 +105,9 @@ impl ServerEntry {
     }
 }
 
+/// The maximum number of headers of a server. HTTP servers accept fewer.
+pub const MAX_HEADERS: usize = 1000;
+
 /// The configuration of one server. Its name, URL, headers and timeout are valid.
 ///
 /// It comes from a file ([`read`](crate::read)) or is created in code. The same rules apply to both:
@@ -225,7 +228,7 @@ pub struct HttpConfig {
     pub written_url: String,
     /// The bearer token from the configuration.
     pub bearer: Option<BearerToken>,
-    /// The headers to send, which may include `Authorization`. Each name occurs once, regardless of case.
+    /// The headers to send, at most [`MAX_HEADERS`], which may include `Authorization`. Each name occurs once, regardless of case.
     pub headers: Vec<ConfiguredHeader>,
 }
 
@@ -346,8 +349,8 @@ impl ServerConfig {
     /// Adds a header. Replaces a header with the same name, regardless of case.
     ///
     /// # Errors
-    /// Fails if the name or the value is not valid in a header, or if this is a stdio server. The key of the problem is
-    /// `headers.` followed by the name.
+    /// Fails if the name or the value is not valid in a header, if there are more than [`MAX_HEADERS`], or if this is a stdio
+    /// server. The key of the problem is `headers.` followed by the name.
     pub fn with_header(
         mut self,
         name: &str,
@@ -357,6 +360,7 @@ impl ServerConfig {
         let header = validation::header(&path, name, value.into(), None)?;
         let headers = &mut self.http_config(&path)?.headers;
         headers.retain(|earlier| !earlier.name.eq_ignore_ascii_case(name));
+        validation::header_count(&path, headers.len() + 1)?;
         headers.push(header);
         Ok(self)
     }
@@ -403,8 +407,16 @@ impl ServerConfig {
 }
 
 /// Removes headers that are repeated, regardless of case. The last value takes the position of the first.
-pub(crate) fn deduplicate_headers(headers: Vec<ConfiguredHeader>) -> Vec<ConfiguredHeader> {
-    keep_last_by_key(headers, |header| header.name.to_ascii_lowercase())
+///
+/// # Errors
+/// Fails if more than [`MAX_HEADERS`] are left.
+pub(crate) fn deduplicate_headers(
+    entry: &KeyPath,
+    headers: Vec<ConfiguredHeader>,
+) -> Result<Vec<ConfiguredHeader>, EntryProblem> {
+    let headers = keep_last_by_key(headers, |header| header.name.to_ascii_lowercase());
+    validation::header_count(entry, headers.len())?;
+    Ok(headers)
 }
 
 /// Removes environment variables that are repeated. The last value takes the position of the first.

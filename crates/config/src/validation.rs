@@ -10,7 +10,7 @@ use url::Url;
 use crate::error::EntryProblem;
 use crate::escaping::escape_and_truncate;
 use crate::spanned::KeyPath;
-use crate::{BearerToken, ConfiguredHeader, Environment};
+use crate::{BearerToken, ConfiguredHeader, Environment, MAX_HEADERS};
 
 /// The maximum length of a server name in bytes.
 const MAX_NAME_BYTES: usize = 200;
@@ -91,6 +91,16 @@ pub(crate) fn header(
         value,
         variable,
     })
+}
+
+/// Checks the number of headers of an entry.
+pub(crate) fn header_count(path: &KeyPath, count: usize) -> Result<(), EntryProblem> {
+    match count {
+        0..=MAX_HEADERS => Ok(()),
+        _ => Err(path.problem(format!(
+            "the entry has {count} headers, and a request can have at most {MAX_HEADERS}; remove some"
+        ))),
+    }
 }
 
 /// Checks a bearer token. `variable` is the environment variable that it comes from.

@@ -297,3 +297,39 @@ fn an_invalid_entry_keeps_enabled_and_required() {
     let entry = &configuration.servers[0];
     assert!(!entry.enabled && entry.required && entry.config.is_err());
 }
+
+#[test]
+fn an_entry_with_more_headers_than_a_request_can_have_is_invalid() {
+    for (count, is_valid) in [
+        (MAX_HEADERS, true),
+        (MAX_HEADERS + 1, false),
+        (60_000, false),
+    ] {
+        let pairs = |between: &str| {
+            let pairs = (0..count).map(|i| format!("\"X-{i}\"{between}\"v\""));
+            pairs.collect::<Vec<_>>().join(", ")
+        };
+        let toml = format!(
+            "[mcp_servers.x]\nurl = \"https://a.example\"\nhttp_headers = {{ {} }}",
+            pairs(" = ")
+        );
+        let json = format!(
+            "{{\"mcpServers\": {{\"x\": {{\"type\": \"http\", \"url\": \"https://a.example\", \"headers\": {{ {} }} }} }} }}",
+            pairs(": ")
+        );
+        for text in [toml, json] {
+            let configuration = parse(&text, Path::new("x"), &BTreeMap::new()).unwrap();
+            let config = &configuration.servers[0].config;
+            assert_eq!(config.is_ok(), is_valid, "{count}");
+            if let Err(problem) = config {
+                assert!(problem.to_string().contains("at most 1000"), "{problem}");
+            }
+        }
+    }
+    let config = ServerConfig::http("x", "https://a.example").unwrap();
+    let add =
+        |config: ServerConfig, i: usize| config.with_header(&format!("X-{i}"), "v".to_owned());
+    let full = (0..MAX_HEADERS).try_fold(config, add).unwrap();
+    assert!(add(full.clone(), 0).is_ok(), "a header is replaced");
+    assert!(add(full, MAX_HEADERS).is_err());
+}

@@ -57,6 +57,8 @@ evidence_enum! {
         Initializing,
         /// Discovering the authorization server, or refreshing a token.
         Authorizing,
+        /// Listing the tools, after the handshake.
+        ListingTools,
     }
 }
 
@@ -87,8 +89,10 @@ evidence_enum! {
 evidence_enum! {
     /// Why a credential store could not be used.
     CredentialStoreTrouble {
-        /// It is locked or in use: the user has to unlock it, or another program has to release it.
+        /// It is locked, and the user has to unlock it.
         Locked,
+        /// Another program holds the lock of the record or of the store, and did not release it in time.
+        InUse,
         /// It can't be reached, read or written to.
         Unreadable,
         /// It was read, but its contents are damaged.
@@ -151,6 +155,8 @@ evidence_enum! {
         Requests,
         /// The server sent more than 16 MB.
         Bytes,
+        /// The server sent more than 1,000 messages.
+        Messages,
         /// The server left more than 64 of its own requests open, because it did not read the responses.
         ServerRequests,
     }

@@ -1,17 +1,18 @@
 //! Chooses the credential of each request, and the next one after a refusal.
 
 mod host_authorization;
+mod live_refresh;
 mod observed_record;
 mod recent_refreshes;
 mod renewal;
 pub(crate) mod sign_in;
 mod stored_credential;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mcp_startup_auth::network::{GuardedClient, Network};
-use mcp_startup_auth::{CredentialRecord, Discovery, discover};
-use mcp_startup_config::{ConfiguredHeader, HttpConfig, OAuthClient};
+use mcp_startup_auth::{Discovery, discover};
+use mcp_startup_config::{ConfiguredHeader, HttpConfig, OAuthClient, ServerConfig};
 use mcp_startup_core::{
     CredentialEvidence, CredentialSent, CredentialSource, DiscoveryOutcome, FirstRequest,
     StartPhase,
@@ -21,10 +22,13 @@ use url::Url;
 
 pub use self::host_authorization::Rejected;
 pub(crate) use self::host_authorization::authorization;
+use self::live_refresh::LiveRefresh;
 pub(crate) use self::observed_record::ObservedRecord;
 pub(crate) use self::recent_refreshes::RecentRefreshes;
 use self::renewal::{Renewal, Renewed};
-pub(crate) use self::stored_credential::{credential_key, read_stored_credential};
+pub(crate) use self::stored_credential::credential_key;
+use self::stored_credential::{CredentialPlace, StoredCredential, read_stored_credential};
+use crate::shared_context::SharedContext;
 use crate::start::evidence_collector::EvidenceCollector;
 
 /// The credential of one start over HTTP, and the credentials still to try.
@@ -34,14 +38,15 @@ pub(crate) struct Authorization {
     /// requests at the same time, one request searches and the others use its result.
     search: tokio::sync::Mutex<()>,
     renewal: Option<Renewal>,
+    /// The credentials of a kept server; `None` if its authorization is configured.
+    live: Option<LiveRefresh>,
 }
 
 struct State {
     sends: Sends,
     /// The stored token, if it is still to be tried after the server refuses a request without a token.
     in_reserve: Option<SecretString>,
-    /// Whether a refresh has been tried. A start tries one refresh; a kept server tries the next one after a
-    /// request was accepted.
+    /// Whether a refresh has been tried. A start tries only one.
     renewed: bool,
     /// Whether the start has ended and the server is kept. Its token can then expire while it is in use.
     kept: bool,
@@ -107,25 +112,40 @@ pub(crate) fn configured_client(oauth: &OAuthClient) -> Option<(String, Option<S
 }
 
 impl Authorization {
-    /// A start with configured authorization. It never uses OAuth.
-    pub fn configured(token: Option<SecretString>) -> Self {
-        Self::starting_with(Sends::Configured(token), None, None)
+    /// The authorization of a start: the configured one, or the stored credential of the server. Adds it to the evidence.
+    pub async fn of_start(
+        config: &ServerConfig,
+        http: &HttpConfig,
+        shared: &SharedContext,
+        collector: &Arc<EvidenceCollector>,
+    ) -> Self {
+        // Configured authorization never uses OAuth.
+        if let Some((token, name)) = configured(http) {
+            collector.update(|evidence| {
+                evidence.credential = Some(configuration_evidence(name));
+            });
+            return Self::starting_with(Sends::Configured(token), None, None);
+        }
+        let place = CredentialPlace::new(config, http, shared);
+        let mut authorization = match place.read(shared.limit_of(config), collector).await {
+            Some(stored) => Self::stored(stored).await,
+            None => Self::none(),
+        };
+        // A user can sign in while the server is live.
+        authorization.live = Some(LiveRefresh::new(place));
+        authorization
     }
 
     /// A start without a stored credential.
-    pub fn none() -> Self {
+    fn none() -> Self {
         Self::starting_with(Sends::Nothing, None, None)
     }
 
-    /// A start with a stored credential, which is refreshed before the first request if necessary. Without a
-    /// refresh token, `renewal` is `None`.
-    pub async fn stored(
-        record: &CredentialRecord,
-        first: FirstRequest,
-        renewal: Option<Renewal>,
-    ) -> Self {
-        let token = record.access_token().cloned();
-        match (first, token) {
+    /// A start with a stored credential, which is refreshed before the first request if necessary.
+    async fn stored(stored: StoredCredential) -> Self {
+        let renewal = stored.renewal;
+        let token = stored.record.access_token().cloned();
+        match (stored.worth.first_request(), token) {
             (FirstRequest::StoredToken, Some(token)) => {
                 Self::starting_with(Sends::Stored(token), None, renewal)
             }
@@ -157,6 +177,7 @@ impl Authorization {
             }),
             search: tokio::sync::Mutex::default(),
             renewal,
+            live: None,
         }
     }
 
@@ -167,25 +188,34 @@ impl Authorization {
 
     /// Ends the start: the server is kept.
     pub fn keep(&self) {
-        let mut state = self.lock();
-        state.kept = true;
-        state.renewed = false;
+        self.lock().kept = true;
     }
 
     /// Records that the server did not refuse the last authorization.
     pub fn accepted(&self) {
-        let mut state = self.lock();
-        if state.kept {
-            state.renewed = false;
+        if let Some(live) = &self.live {
+            live.accepted();
         }
     }
 
     /// Handles a 401 response to `sent`. Returns whether there is another credential to try. Each credential is
-    /// sent once, and a start refreshes once.
+    /// sent once, and a start refreshes once. A kept server refreshes again, with backoff.
     pub async fn refused(&self, sent: &Sends, challenge: Option<&str>) -> bool {
         let _search = self.search.lock().await;
         if self.sends().token() != sent.token() {
             return true;
+        }
+        if self.lock().kept {
+            let Some(live) = &self.live else {
+                return false;
+            };
+            return match live.next(sent, challenge).await {
+                Some(next) => {
+                    self.lock().sends = next;
+                    true
+                }
+                None => false,
+            };
         }
         if let Some(challenge) = challenge.filter(|text| text.contains("resource_metadata")) {
             let unsent = self.lock().unsent.take();
@@ -200,10 +230,8 @@ impl Authorization {
             self.lock().sends = Sends::Stored(token);
             return true;
         }
-        let kept = self.lock().kept;
         match self.sends() {
             Sends::Stored(token) => self.renew(challenge, Some(token)).await,
-            Sends::Refreshed(token) if kept => self.renew(challenge, Some(token)).await,
             Sends::Nothing | Sends::Configured(_) | Sends::Refreshed(_) => false,
         }
     }

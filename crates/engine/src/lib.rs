@@ -59,7 +59,7 @@ mod transport;
 mod watch;
 
 pub use authorization::Rejected;
-pub use authorization::sign_in::{AuthStatus, SignedOut};
+pub use authorization::sign_in::{AuthStatus, SignInOptions, SignedOut};
 pub use check::{Check, Start};
 pub use event::{StartupEvent, Update};
 pub use mcp_startup_auth as auth;
@@ -70,6 +70,8 @@ pub use rmcp;
 pub use shared_context::DEFAULT_LIMIT;
 pub use start::LiveServer;
 pub use startup::{DEFAULT_CONCURRENCY, Startup, StartupOptions};
+#[doc(hidden)]
+pub use transport::stdio::SUPERVISOR_SPAWN_ERROR;
 pub use watch::{Watch, WatchHandle};
 
 /// Compiles the example of the README as a documentation test.

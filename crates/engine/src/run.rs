@@ -192,12 +192,16 @@ impl SingleStart<'_> {
             None,
             None,
         );
-        let live = matches!(self.starts.on_ready, OnReady::Keep);
+        let (live, lists_tools) = match self.starts.on_ready {
+            OnReady::Close { count_tools } => (false, count_tools),
+            OnReady::Keep => (true, true),
+        };
         let starting = start(
             self.entry,
             &self.starts.shared,
             self.collector.clone(),
             live,
+            lists_tools,
             &self.starts.cancellation,
         );
         // Every `starting` is followed by a closing event, even after a panic.
@@ -225,16 +229,14 @@ impl SingleStart<'_> {
                 }
                 end(program).await;
             }
-            (Outcome::Ready(live), OnReady::Keep) => {
+            (Outcome::Ready(live, tools), OnReady::Keep) => {
                 self.send_event(began, Notification::ready(name), phase, None, Some(live));
+                self.collector.report_tools(tools);
             }
-            (Outcome::Ready(live), OnReady::Close { count_tools }) => {
+            (Outcome::Ready(live, tools), OnReady::Close { count_tools }) => {
                 self.send_event(began, Notification::ready(name), phase, None, None);
                 if count_tools {
-                    tokio::select! {
-                        () = self.starts.cancellation.cancelled() => {}
-                        count = live.count_tools() => self.collector.report_tools(count),
-                    }
+                    self.collector.report_tools(tools);
                 }
                 live.close().await;
             }

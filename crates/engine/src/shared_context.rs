@@ -1,16 +1,17 @@
 //! The state that all starts of one [`Startup`](crate::Startup) share: the HTTP clients, the stores, the limit, and the refreshes in
 //! flight.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_startup_auth::CredentialStores;
 use mcp_startup_auth::network::Network;
-use mcp_startup_auth::{CredentialStores, PendingSignIn};
 use mcp_startup_config::ServerConfig;
 use tokio_util::task::TaskTracker;
 
 use crate::authorization::RecentRefreshes;
+use crate::authorization::sign_in::SignInHistory;
 
 /// The maximum duration of a start, 30 s, if neither [`StartupOptions::limit`](crate::StartupOptions::limit) nor the configuration
 /// sets one.
@@ -22,12 +23,14 @@ pub(crate) struct SharedContext {
     pub stores: Option<CredentialStores>,
     /// Overrides the limit of the configuration.
     pub limit: Option<Duration>,
-    /// Owns the refreshes in flight: they outlive the starts that requested them.
+    /// Owns the refreshes, code exchanges and sign-outs in flight: they outlive the starts and calls that requested them.
     pub refreshes: TaskTracker,
     /// The results of the refreshes that hosts have requested for their own requests.
     pub recent_refreshes: Arc<RecentRefreshes>,
-    /// The finished sign-ins.
-    pub finished: Arc<FinishedSignIns>,
+    /// The sign-ins of this process.
+    pub sign_ins: Arc<SignInHistory>,
+    /// The command that runs a program under a supervisor.
+    pub supervisor: Option<Vec<OsString>>,
     /// The URL of the host's client ID metadata document.
     pub client_metadata_url: Option<String>,
 }
@@ -39,22 +42,10 @@ impl SharedContext {
         limit.unwrap_or(DEFAULT_LIMIT)
     }
 
-    /// Waits for the refreshes in flight. Starts can begin new ones meanwhile.
+    /// Waits for the refreshes, code exchanges and sign-outs in flight. New ones can begin meanwhile.
     pub async fn finish_refreshes(&self) {
         self.refreshes.close();
         self.refreshes.wait().await;
-    }
-}
-
-/// The finished sign-ins, by their `state`: a pending sign-in is valid for one use.
-#[derive(Debug, Default)]
-pub(crate) struct FinishedSignIns(Mutex<HashSet<String>>);
-
-impl FinishedSignIns {
-    /// Records a sign-in. Returns whether it was not recorded before.
-    pub fn note(&self, pending: &PendingSignIn) -> bool {
-        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        states.insert(pending.state().to_owned())
     }
 }
 

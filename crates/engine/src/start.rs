@@ -6,12 +6,14 @@ pub(crate) mod evidence_collector;
 mod handshake;
 mod live_server;
 pub(crate) mod masked_secrets;
+mod tool_list;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mcp_startup_config::{HttpConfig, ServerConfig, ServerEntry, StdioConfig, TransportConfig};
 use mcp_startup_core::{RequestTarget, StartPhase, StartupFailure, Transport, judge};
+use rmcp::service::ServiceError;
 use rmcp::transport::streamable_http_client::{
     StreamableHttpClientTransport, StreamableHttpClientTransportConfig,
 };
@@ -20,14 +22,17 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use self::evidence_collector::EvidenceCollector;
 use self::handshake::{Service, handshake};
 pub use self::live_server::LiveServer;
-use crate::authorization::{self, Authorization, look_for_authorization, read_stored_credential};
+use self::tool_list::count_tools;
+use crate::authorization::{Authorization, look_for_authorization};
 use crate::shared_context::{SharedContext, milliseconds};
 use crate::transport::http::McpHttp;
+use crate::transport::server_requests::LimitedServerRequests;
 use crate::transport::stdio::{Program, lend};
 
 /// The result of a start.
 pub(crate) enum Outcome {
-    Ready(LiveServer),
+    /// The server, and the number of its tools if it has listed them.
+    Ready(LiveServer, Option<usize>),
     /// The caller must report the failure first and end the program, if there is one, afterwards.
     Failed(Box<StartupFailure>, Option<Program>),
     /// The caller must report this first and end the program, if there is one, afterwards.
@@ -40,6 +45,7 @@ pub(crate) async fn start(
     shared: &SharedContext,
     collector: Arc<EvidenceCollector>,
     live: bool,
+    lists_tools: bool,
     cancellation: &CancellationToken,
 ) -> Outcome {
     let began = Instant::now();
@@ -57,10 +63,13 @@ pub(crate) async fn start(
         config,
         shared,
         collector: collector.clone(),
+        deadline: began + limit,
         live,
+        lists_tools,
         connection: None,
         program: None,
         answered: false,
+        tools: None,
     };
     let ended = tokio::select! {
         biased;
@@ -77,16 +86,17 @@ pub(crate) async fn start(
     collector.update(|evidence| evidence.elapsed_ms = Some(milliseconds(elapsed)));
     let failed_by_itself = ended.is_ok();
     if let Some(service) = ended.ok().flatten() {
-        return Outcome::Ready(LiveServer {
+        let server = LiveServer {
             service,
             connection: attempt.connection,
             program: attempt.program,
-        });
+        };
+        return Outcome::Ready(server, attempt.tools);
     }
     let mut program = attempt.program;
     if let Some(program) = &mut program {
         if failed_by_itself && !attempt.answered {
-            program.record_end(&collector).await;
+            program.record_end(config, &collector).await;
         }
         program.record_stderr(&collector);
     }
@@ -98,9 +108,13 @@ struct Attempt<'a> {
     config: &'a ServerConfig,
     shared: &'a SharedContext,
     collector: Arc<EvidenceCollector>,
+    deadline: Instant,
     live: bool,
+    lists_tools: bool,
     connection: Option<DropGuard>,
     program: Option<Program>,
+    /// The number of tools, if the server has listed them.
+    tools: Option<usize>,
     /// The server has answered the handshake with an error. Then the end of its program is not the cause of the failure.
     answered: bool,
 }
@@ -118,47 +132,61 @@ impl Attempt<'_> {
         let collector = self.collector.clone();
         collector.update(|evidence| evidence.transport = Some(Transport::Stdio));
         collector.enter(StartPhase::Launching);
-        let program =
-            self.program
-                .insert(Program::launch(self.config, config, self.live, &collector)?);
+        let program = self.program.insert(Program::launch(
+            self.config,
+            config,
+            self.live,
+            self.shared.supervisor.as_deref(),
+            &collector,
+        )?);
         collector.enter(StartPhase::Initializing);
         let connection = program.connection_slot();
-        let handshake = handshake(|| lend(&connection), || false, &collector);
+        let connect = || {
+            let transport = lend(&connection)?;
+            Some(LimitedServerRequests::new(transport, collector.log.clone()))
+        };
+        let handshake = handshake(connect, || false, &collector);
         let result = tokio::select! {
             biased;
             result = handshake => result,
             // A child of the program may hold its output open, so the handshake may not notice that the program has exited.
             () = program.exited() => return None,
         };
-        match result {
-            Ok(service) => {
-                program.answered();
-                Some(service)
-            }
+        let service = match result {
+            Ok(service) => service,
             Err(error) => {
                 self.answered = error.record(&collector);
-                None
+                return None;
+            }
+        };
+        program.answered();
+        if self.lists_tools {
+            collector.enter(StartPhase::ListingTools);
+            let remaining = self.deadline.saturating_duration_since(Instant::now());
+            let listed = tokio::select! {
+                biased;
+                listed = count_tools(&service, remaining) => listed,
+                () = program.exited() => return None,
+            };
+            match listed {
+                Ok(tools) => self.tools = tools,
+                // The connection has closed, or the server has exceeded a limit.
+                Err(error @ (ServiceError::TransportClosed | ServiceError::TransportSend(_))) => {
+                    record_service_error(&error, &collector);
+                    return None;
+                }
+                Err(_) => {}
             }
         }
+        collector.log.close();
+        Some(service)
     }
 
     async fn run_http(&mut self, config: &HttpConfig) -> Option<Service> {
         let collector = self.collector.clone();
         collector.update(|evidence| evidence.transport = Some(Transport::Http));
-        let authorization = match authorization::configured(config) {
-            Some((token, name)) => {
-                collector.update(|evidence| {
-                    evidence.credential = Some(authorization::configuration_evidence(name));
-                });
-                Authorization::configured(token)
-            }
-            None => {
-                match read_stored_credential(self.config, config, self.shared, &collector).await {
-                    Some(stored) => stored.authorization().await,
-                    None => Authorization::none(),
-                }
-            }
-        };
+        let authorization =
+            Authorization::of_start(self.config, config, self.shared, &collector).await;
         let client = self.shared.network.server_client().clone();
         let (http, guard) =
             McpHttp::open(client, config, authorization, collector.clone(), self.live);
@@ -166,20 +194,28 @@ impl Attempt<'_> {
         collector.enter(StartPhase::Initializing);
         let connect = || {
             let transport = StreamableHttpClientTransportConfig::with_uri(config.url.as_str());
-            Some(StreamableHttpClientTransport::with_client(
-                http.clone(),
-                transport,
-            ))
+            let transport = StreamableHttpClientTransport::with_client(http.clone(), transport);
+            Some(LimitedServerRequests::new(transport, collector.log.clone()))
         };
-        match handshake(connect, || http.refused_initialize(), &collector).await {
+        let handshake = handshake(connect, || http.refused_initialize(), &collector);
+        let ready = match handshake.await {
             Ok(service) => {
                 http.answered();
-                Some(service)
+                self.list_tools_over_http(service).await
             }
             Err(error) => {
                 if !error.record(&collector) {
                     record_non_mcp_answer(&collector);
                 }
+                None
+            }
+        };
+        match ready {
+            Some(service) => {
+                http.ready();
+                Some(service)
+            }
+            None => {
                 if collector.log.last_status(RequestTarget::Mcp) == Some(401) {
                     let challenge = http.challenge();
                     let (network, challenge) = (&self.shared.network, challenge.as_deref());
@@ -188,6 +224,46 @@ impl Attempt<'_> {
                 None
             }
         }
+    }
+}
+
+impl Attempt<'_> {
+    /// Returns the service, unless the answer to the list of tools means that the server is not ready: it requires authorization, it
+    /// denies access, its session or its connection is lost, or it has exceeded a limit.
+    async fn list_tools_over_http(&mut self, service: Service) -> Option<Service> {
+        if !self.lists_tools {
+            return Some(service);
+        }
+        self.collector.enter(StartPhase::ListingTools);
+        let remaining = self.deadline.saturating_duration_since(Instant::now());
+        let error = match count_tools(&service, remaining).await {
+            Ok(tools) => {
+                self.tools = tools;
+                // The answer may have exceeded a limit, and the transport has closed.
+                self.collector.log.exceeded().is_none().then_some(())?;
+                return Some(service);
+            }
+            Err(error) => error,
+        };
+        let log = &self.collector.log;
+        let last = log.last(RequestTarget::Mcp).unwrap_or_default();
+        let is_unusable = matches!(last.status, Some(401 | 403 | 404))
+            || last.io.is_some()
+            || log.exceeded().is_some()
+            || matches!(error, ServiceError::TransportClosed);
+        if !is_unusable {
+            return Some(service);
+        }
+        record_service_error(&error, &self.collector);
+        None
+    }
+}
+
+/// Records an error of the SDK without the names of its types.
+fn record_service_error(error: &ServiceError, collector: &EvidenceCollector) {
+    match error {
+        ServiceError::TransportSend(error) => collector.record_error(error.error.as_ref()),
+        error => collector.record_error(error),
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`Startup`]: the entry point for starts and sign-ins, and its options.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use mcp_startup_core::StartupFailure;
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
-use crate::authorization::sign_in::{self, AuthStatus, SignedOut};
+use crate::authorization::sign_in::{self, AuthStatus, SignInHistory, SignInOptions, SignedOut};
 use crate::authorization::{self, RecentRefreshes, Rejected};
 use crate::check::{Check, Start};
 use crate::run::{OnReady, Run, start_each};
-use crate::shared_context::{FinishedSignIns, SharedContext};
+use crate::shared_context::SharedContext;
 
 /// The default of [`StartupOptions::concurrency`]: 256 servers at the same time.
 pub const DEFAULT_CONCURRENCY: usize = 256;
@@ -48,6 +49,14 @@ pub struct StartupOptions {
     /// The URL of your app's client ID metadata document, if you publish one. With it, a sign-in needs no client registration at
     /// an authorization server that supports these documents.
     pub client_metadata_url: Option<String>,
+    /// The command that runs the program of a stdio server under a supervisor, on Linux. With `None`, which is the default, and on
+    /// other systems, the program leads a process group.
+    ///
+    /// The supervisor ends every process that the program leaves behind, also a daemon that has left the process group, and also
+    /// if your process is killed. The executable `mcp-startup` of the same version is one, with the command `mcp-startup
+    /// __supervise`. The arguments `--grace-ms MS [--env NAME=VALUE]… -- PROGRAM ARGUMENT…` are appended. Pass an absolute path. If the supervisor
+    /// can't be started, the program is started without it.
+    pub supervisor: Option<Vec<OsString>>,
 }
 
 impl StartupOptions {
@@ -76,6 +85,7 @@ impl Default for StartupOptions {
             concurrency: DEFAULT_CONCURRENCY,
             count_tools: true,
             client_metadata_url: None,
+            supervisor: None,
         }
     }
 }
@@ -122,14 +132,14 @@ impl Startup {
         let SharedContext {
             network,
             recent_refreshes,
-            finished,
+            sign_ins,
             ..
         } = &*self.shared;
         Self::from_parts(
             options,
             network.clone(),
             recent_refreshes.clone(),
-            finished.clone(),
+            sign_ins.clone(),
         )
     }
 
@@ -137,7 +147,7 @@ impl Startup {
         options: StartupOptions,
         network: Network,
         recent_refreshes: Arc<RecentRefreshes>,
-        finished: Arc<FinishedSignIns>,
+        sign_ins: Arc<SignInHistory>,
     ) -> Self {
         Self {
             shared: Arc::new(SharedContext {
@@ -146,21 +156,24 @@ impl Startup {
                 limit: options.limit,
                 refreshes: TaskTracker::new(),
                 recent_refreshes,
-                finished,
+                sign_ins,
                 client_metadata_url: options.client_metadata_url,
+                supervisor: options.supervisor,
             }),
             concurrency: options.concurrency.max(1),
             count_tools: options.count_tools,
         }
     }
 
-    /// Waits until the new token of every refresh in flight is saved, at most 30 s for each refresh.
+    /// Waits until the new token of every refresh in flight is saved, and until every code exchange and sign-out in flight has
+    /// completed: at most 30 s for each.
     ///
     /// Before shutdown, await this method. If the runtime ends during a refresh, the new token is lost, and the authorization
     /// server may no longer accept the old one: the user then has to sign in again.
     ///
     /// You don't need it after a [`check`](Self::check) whose stream has ended, because the stream waits for the refreshes itself.
-    /// You do need it after you have dropped a stream, and if you keep live servers.
+    /// You do need it after you have dropped a stream or the future of a [`finish_sign_in`](Self::finish_sign_in) or
+    /// [`sign_out`](Self::sign_out), and if you keep live servers.
     pub async fn finish(&self) {
         self.shared.finish_refreshes().await;
     }
@@ -217,7 +230,8 @@ impl Startup {
     ///
     /// # Errors
     ///
-    /// Returns a [`SignInError`]; see [`SignInError::kind`].
+    /// Returns a [`SignInError`]; see [`SignInError::kind`]. If the credential store could not save the sign-in, the kind is
+    /// [`StoreFailed`](mcp_startup_auth::SignInFailureKind::StoreFailed), and nothing was sent.
     ///
     /// ```no_run
     /// # async fn sign_in(startup: mcp_startup::Startup, server: mcp_startup::config::ServerEntry) -> Result<(), mcp_startup::auth::SignInError> {
@@ -233,7 +247,29 @@ impl Startup {
         server: &ServerEntry,
         redirect_uri: &str,
     ) -> Result<SignInBegun, SignInError> {
-        sign_in::begin(server, &self.shared, redirect_uri).await
+        let options = SignInOptions::default();
+        self.begin_sign_in_with(server, redirect_uri, &options)
+            .await
+    }
+
+    /// Begins a sign-in as [`begin_sign_in`](Self::begin_sign_in) does, with options.
+    ///
+    /// Use it for a step-up: if the server answers your own request with 403 and `insufficient_scope`, pass the `WWW-Authenticate`
+    /// header of that answer as [`SignInOptions::challenge`]. The sign-in then requests the scopes of the challenge together with
+    /// the configured ones and those that were granted before.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`SignInError`]; see [`begin_sign_in`](Self::begin_sign_in). After three step-ups in a row, and after a step-up that
+    /// has already requested the same scopes, the kind is [`Denied`](mcp_startup_auth::SignInFailureKind::Denied): another prompt
+    /// would not help.
+    pub async fn begin_sign_in_with(
+        &self,
+        server: &ServerEntry,
+        redirect_uri: &str,
+        options: &SignInOptions,
+    ) -> Result<SignInBegun, SignInError> {
+        sign_in::begin(server, &self.shared, redirect_uri, options).await
     }
 
     /// Finishes a sign-in: exchanges the authorization code in `callback_url` for tokens, and saves them where Codex would.
@@ -241,11 +277,19 @@ impl Startup {
     /// `callback_url` is the complete URL to which the browser was redirected. `pending` is valid for one sign-in and for 15
     /// minutes. Another process may have created it ([`PendingSignIn::parse`]).
     ///
+    /// From the moment that the code is sent, the exchange is a task of its own. If you drop the future, the exchange and the save
+    /// continue; [`finish`](Self::finish) waits for them. Call this method inside a Tokio runtime.
+    ///
     /// # Errors
     ///
     /// Returns a [`SignInError`]; see [`SignInError::kind`]. A record that was stored before is unchanged. After
     /// [`InvalidCallback`](mcp_startup_auth::SignInFailureKind::InvalidCallback) you can call this method again with the same
     /// `pending`, because the right redirect may still arrive.
+    ///
+    /// The kind is [`StoreFailed`](mcp_startup_auth::SignInFailureKind::StoreFailed) in two cases. If the store can't be written to, or
+    /// another program uses the record for more than 20 s, the code was not sent, and you can call this method again. If the tokens
+    /// were granted but could not be saved, they were revoked if the authorization server supports
+    /// that; the message contains the result.
     pub async fn finish_sign_in(
         &self,
         pending: &PendingSignIn,
@@ -257,9 +301,14 @@ impl Startup {
     /// Signs out of a server: revokes the tokens if the authorization server offers revocation (RFC 7009), and removes the record
     /// from every store. The record is removed even if the revocation fails.
     ///
+    /// The record stays locked meanwhile, so that no refresh can store new tokens. If a refresh is in flight, this method waits for it
+    /// for up to 20 s, and then revokes the new tokens. Once the revocation has begun, dropping the future does not end it;
+    /// [`finish`](Self::finish) waits for it. Call this method inside a Tokio runtime.
+    ///
     /// # Errors
     ///
-    /// Returns a [`SignInError`] if the entry can't be used, or if the stored record can't be read or removed.
+    /// Returns a [`SignInError`] if the entry can't be used, if the stored record can't be read or removed, or if another program uses
+    /// it. In the last case, nothing was revoked.
     pub async fn sign_out(&self, server: &ServerEntry) -> Result<SignedOut, SignInError> {
         sign_in::sign_out(server, &self.shared).await
     }

@@ -1,6 +1,6 @@
 //! [`Watch`]: starts servers and restarts a failed server when that may help, until the host cancels it.
 
-mod backoff;
+pub(crate) mod backoff;
 mod store_changes;
 mod watched_server;
 

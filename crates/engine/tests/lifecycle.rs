@@ -10,6 +10,7 @@ use mcp_startup::auth::{
     CredentialKey, CredentialRecord, CredentialStore, CredentialStores, MemoryStore, StoreSelection,
 };
 use mcp_startup::config::{ServerConfig, ServerEntry};
+use mcp_startup::rmcp::model::{ClientRequest, PingRequest};
 use mcp_startup::{McpServerStartupState as State, Startup, StartupFailureKind, StartupOptions};
 use mcp_startup_lab::{Lab, Target, parse_scenarios};
 use secrecy::ExposeSecret;
@@ -304,14 +305,15 @@ async fn the_requests_of_a_live_server_share_one_refresh() {
     let row = |refused: &str| {
         format!(
             r#"[{{"name": "kept", "about": "a token that expires", "mcp": {{"serves": {{"tokens": []}}, "respond": [
-                {{"when": {{"token": "fresh-token-1", "method": "tools/list"}}, "reply": {{"status": 401}}}}{refused}]}},
+                {{"when": {{"token": "fresh-token-1", "method": "ping"}}, "reply": {{"status": 401}}}}{refused}]}},
             "token": {{"rotates": true}},
             "stored": {{"issuer": "{{issuer}}", "clientId": "client-1", "accessToken": "expired-token", "expiresInSeconds": -60,
                 "refreshToken": "good-refresh"}},
             "expect": {{"state": "ready"}}}}]"#
         )
     };
-    let refused = r#", {"when": {"token": "fresh-token-2", "method": "tools/list"}, "reply": {"status": 401}}"#;
+    let refused =
+        r#", {"when": {"token": "fresh-token-2", "method": "ping"}, "reply": {"status": 401}}"#;
     for (row, served) in [(row(""), true), (row(refused), false)] {
         let lab = Lab::start_with(parse_scenarios(&row).unwrap(), 0)
             .await
@@ -330,9 +332,12 @@ async fn the_requests_of_a_live_server_share_one_refresh() {
         start.next().await.unwrap();
         let (_, live) = start.next().await.unwrap();
         let live = live.unwrap();
-        let list = || live.peer().list_tools(None);
+        let ping = || {
+            let request = ClientRequest::PingRequest(PingRequest::default());
+            live.peer().send_request(request)
+        };
         for _ in 0..2 {
-            let (one, two) = tokio::join!(list(), list());
+            let (one, two) = tokio::join!(ping(), ping());
             assert_eq!(
                 (one.is_ok(), two.is_ok()),
                 (served, served),

@@ -95,7 +95,10 @@ class CredentialStoreTrouble(WireEnum):
     """Why a credential store could not be used."""
 
     LOCKED = "locked"
-    """It is locked or in use: the user has to unlock it, or another program has to release it."""
+    """It is locked, and the user has to unlock it."""
+
+    IN_USE = "inUse"
+    """Another program holds the lock of the record or of the store, and did not release it in time."""
 
     UNREADABLE = "unreadable"
     """It can't be reached, read or written to."""
@@ -147,6 +150,9 @@ class ExceededLimit(WireEnum):
 
     BYTES = "bytes"
     """The server sent more than 16 MB."""
+
+    MESSAGES = "messages"
+    """The server sent more than 1,000 messages."""
 
     SERVER_REQUESTS = "serverRequests"
     """The server left more than 64 of its own requests open, because it did not read the responses."""
@@ -242,6 +248,9 @@ class StartPhase(WireEnum):
 
     AUTHORIZING = "authorizing"
     """Discovering the authorization server, or refreshing a token."""
+
+    LISTING_TOOLS = "listingTools"
+    """Listing the tools, after the handshake."""
 
 
 class StartupFailureKind(WireEnum):

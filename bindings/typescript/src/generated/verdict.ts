@@ -125,8 +125,9 @@ export type Transport = "stdio" | "http";
  * - `launching`: Starting the server's program.
  * - `initializing`: The MCP handshake. Over HTTP, this includes connecting.
  * - `authorizing`: Discovering the authorization server, or refreshing a token.
+ * - `listingTools`: Listing the tools, after the handshake.
  */
-export type StartPhase = "configuring" | "readingCredentials" | "launching" | "initializing" | "authorizing";
+export type StartPhase = "configuring" | "readingCredentials" | "launching" | "initializing" | "authorizing" | "listingTools";
 
 /**
  * A problem with the server's entry in the configuration.
@@ -209,12 +210,13 @@ export type StoreEvidence = {
 /**
  * Why a credential store could not be used.
  *
- * - `locked`: It is locked or in use: the user has to unlock it, or another program has to release it.
+ * - `locked`: It is locked, and the user has to unlock it.
+ * - `inUse`: Another program holds the lock of the record or of the store, and did not release it in time.
  * - `unreadable`: It can't be reached, read or written to.
  * - `corrupt`: It was read, but its contents are damaged.
  * - `unsupported`: This version does not support this kind of store.
  */
-export type CredentialStoreTrouble = "locked" | "unreadable" | "corrupt" | "unsupported";
+export type CredentialStoreTrouble = "locked" | "inUse" | "unreadable" | "corrupt" | "unsupported";
 
 /**
  * An HTTP request of the start, and its response.

@@ -4,6 +4,8 @@ use aho_corasick::Anchored;
 use aho_corasick::automaton::Automaton;
 use aho_corasick::nfa::contiguous::NFA;
 
+use super::steps;
+
 /// Finds any of its patterns, in time linear in the text.
 #[derive(Clone)]
 pub(super) struct Matcher {
@@ -51,6 +53,7 @@ impl Matcher {
             return;
         };
         for (at, byte) in text.iter().enumerate() {
+            steps::count(1);
             state = automaton.next_state(Anchored::No, state, *byte);
             if automaton.is_special(state) && automaton.is_match(state) {
                 let lengths = (0..automaton.match_len(state))
@@ -89,6 +92,7 @@ fn overlap<'a>(
     text: impl ExactSizeIterator<Item = &'a u8>,
 ) -> usize {
     let pattern: Vec<u8> = pattern.copied().take(text.len() + 1).collect();
+    steps::count(pattern.len() + text.len());
     let mut borders = vec![0; pattern.len()];
     let step = |borders: &[usize], mut length: usize, byte: u8| {
         while length > 0 && (length == pattern.len() || pattern[length] != byte) {

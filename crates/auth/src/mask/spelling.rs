@@ -1,7 +1,7 @@
 //! The spellings that a value can have in text: percent-encoded, JSON, HTML, base64, punycode, in another case.
 //!
-//! Each function here reads its input once. A [`Spelled`] keeps the place of every byte in the original text, so that what is
-//! found in a decoded spelling can be hidden in the original.
+//! Each function here reads its input once. A [`Spelled`] keeps the place of every byte in the original text, so that a secret
+//! that is found in a decoded spelling can be hidden in the original.
 
 use std::ops::Range;
 
@@ -9,16 +9,18 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use super::steps;
+
 /// The longest escape of one character, in bytes: `\u{10ffff}`, or two `\uXXXX`.
 pub(super) const LONGEST_ESCAPE: usize = 12;
 /// The longest HTML character reference that is decoded, in bytes, without the `&`.
 const LONGEST_REFERENCE: usize = 10;
 /// The longest label of a host name (RFC 1035, section 2.3.4).
 const LONGEST_LABEL: usize = 63;
-/// A shorter run of base64 digits cannot hold anything worth hiding.
+/// A shorter run of base64 digits can't contain a secret.
 const SHORTEST_BASE64: usize = 11;
 
-/// Bytes, and the range of the original text that each stands for.
+/// Bytes, and the range of the original text that each byte comes from.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spelled {
     pub bytes: Vec<u8>,
@@ -26,7 +28,7 @@ pub(super) struct Spelled {
 }
 
 impl Spelled {
-    /// The text as it is.
+    /// The text verbatim.
     pub fn verbatim(text: &str) -> Self {
         let origin = |at: usize| at as u32..at as u32 + 1;
         Self {
@@ -35,7 +37,7 @@ impl Spelled {
         }
     }
 
-    /// Which part of the original text these bytes stand for.
+    /// The part of the original text that these bytes come from.
     pub fn origin_of(&self, bytes: Range<usize>) -> Range<usize> {
         let last = &self.origins[bytes.end - 1];
         self.origins[bytes.start].start as usize..last.end as usize
@@ -61,6 +63,7 @@ impl Spelled {
     }
 
     fn push(&mut self, bytes: &[u8], origin: Range<u32>) {
+        steps::count(bytes.len());
         self.bytes.extend_from_slice(bytes);
         self.origins.extend(bytes.iter().map(|_| origin.clone()));
     }
@@ -81,6 +84,7 @@ impl Spelled {
         let mut is_changed = false;
         let mut after_label_character = false;
         while at < self.bytes.len() {
+            steps::count(1);
             let rest = &self.bytes[at..];
             let escape = match rest[0] {
                 b'%' => percent(rest),
@@ -111,7 +115,7 @@ impl Spelled {
         is_changed.then_some(decoded)
     }
 
-    /// What its runs of base64 digits stand for: at each of the four places in a group where a value may begin.
+    /// The decoded bytes of its runs of base64 digits, once for each of the four places in a group where a value may begin.
     pub fn base64(&self) -> Vec<Self> {
         let mut found = Vec::new();
         let mut at = 0;
@@ -120,6 +124,7 @@ impl Spelled {
                 .iter()
                 .take_while(|byte| is_base64(**byte))
                 .count();
+            steps::count(digits.max(1));
             if digits >= SHORTEST_BASE64 {
                 found
                     .extend((0..4).map(|skipped| self.base64_from(at + skipped, digits - skipped)));
@@ -136,7 +141,7 @@ impl Spelled {
                 .with_decode_allow_trailing_bits(true)
                 .with_decode_padding_mode(DecodePaddingMode::Indifferent),
         );
-        // One digit more than whole groups stands for nothing.
+        // A single digit after the last group has no value.
         let length = length - usize::from(length % 4 == 1);
         let digits: Vec<u8> = self.bytes[start..start + length]
             .iter()
@@ -204,7 +209,7 @@ fn percent(text: &[u8]) -> Option<Escape> {
     Some((Decoded::Byte(u8::try_from(byte).ok()?), 3))
 }
 
-/// A run of backslashes with what it escapes: each backslash may have been escaped again.
+/// A run of backslashes and the escape after it. Each backslash may have been escaped again.
 fn backslashes(text: &[u8]) -> Escape {
     let run = run_of_backslashes(text);
     let rest = &text[run..];
@@ -235,7 +240,9 @@ fn backslashes(text: &[u8]) -> Escape {
 }
 
 fn run_of_backslashes(text: &[u8]) -> usize {
-    text.iter().take_while(|byte| **byte == b'\\').count()
+    let run = text.iter().take_while(|byte| **byte == b'\\').count();
+    steps::count(run);
+    run
 }
 
 /// `u00e9`, `u{e9}`, `ud83e\udd80`.
@@ -333,6 +340,7 @@ fn punycode(text: &[u8]) -> Option<Escape> {
         .take(LONGEST_LABEL + 1)
         .take_while(|byte| is_of_label(**byte))
         .count();
+    steps::count(label);
     let label = &text[..label];
     if !label.get(..4)?.eq_ignore_ascii_case(b"xn--") || label.len() > LONGEST_LABEL {
         return None;

@@ -94,3 +94,57 @@ fn a_secret_is_hidden_however_it_is_written() {
     }
     assert_eq!(mask.hide("a+secret+value"), MASKED);
 }
+
+/// The steps are counted, so the result does not depend on the machine: the bytes that are decoded, compared or copied.
+#[test]
+fn steps_are_linear_in_the_text_and_in_the_secrets() {
+    /// A text is decoded up to 3 times, each result as base64 at 4 places, and those results up to 3 times again.
+    const STEPS_PER_BYTE: usize = 250;
+    let few = vec!["s3cret-value-of-the-user".to_owned()];
+    let nested = (SHORTEST..=200).map(|length| "a".repeat(length)).collect();
+    let many = (0..2000)
+        .map(|i| format!("s3cret-{i}-of-the-user"))
+        .collect();
+    let escapes = (0..100)
+        .map(|i| format!("{}{i}", "\\%25&amp;".repeat(9)))
+        .collect();
+    let secrets: [Vec<String>; 4] = [few, nested, many, escapes];
+    let patterns = [
+        "a",
+        "\\",
+        "%25",
+        "&#",
+        "&amp;#x26;",
+        "\\u005c",
+        "\\ud83e\\",
+        "xn--",
+        "xn--bcher-kva.",
+        "YWFhYWFhYWFh",
+        "czNjcmV0LX ",
+        "s3cret-v",
+        "\u{130}",
+    ];
+    for secrets in &secrets {
+        let mut mask = Mask::default();
+        for secret in secrets {
+            mask.add(secret);
+        }
+        let secret_bytes: usize = secrets.iter().map(String::len).sum();
+        // The automatons are built once.
+        mask.hide_in_url("x");
+        for pattern in patterns {
+            for size in [1000, 10_000, 60_000] {
+                let text = pattern.repeat(size / pattern.len());
+                // It searches as all other functions do, and once more.
+                let steps = steps::of(|| drop(mask.hide_in_url(&text)));
+                let limit = STEPS_PER_BYTE * (text.len() + secret_bytes);
+                assert!(
+                    steps <= limit,
+                    "{} bytes of {pattern:?} and {} secrets: {steps} steps, at most {limit} are allowed",
+                    text.len(),
+                    secrets.len(),
+                );
+            }
+        }
+    }
+}

@@ -1,11 +1,23 @@
-//! The HTTP requests of one start, as evidence. It sends no request.
+//! The HTTP requests of one start, as evidence, and the limits that they must keep. It sends no request.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mcp_startup_core::{RequestEvidence, RequestTarget};
+use mcp_startup_core::{ExceededLimit, RequestEvidence, RequestTarget};
 use secrecy::SecretString;
 
 use super::response::trouble;
+
+/// The maximum number of requests until a server is ready, or until a sign-in has begun or finished. Each redirect counts.
+pub const MAX_REQUESTS: usize = 30;
+/// The maximum number of bytes that a server may send until it is ready.
+pub const MAX_RECEIVED_BYTES: usize = 16_000_000;
+/// The maximum number of requests that are kept as evidence. More than [`MAX_REQUESTS`], because some requests are always allowed.
+const MAX_ENTRIES: usize = 2 * MAX_REQUESTS;
+
+/// A request was not sent, or a response was not read, because a server has exceeded a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a limit of the start is exceeded")]
+pub struct LimitExceeded;
 
 /// The requests of one start, in order. A request is added when it is sent, and its outcome is added when it is known. So a request
 /// that a time-out interrupted has no outcome. Clones share the log.
@@ -21,6 +33,10 @@ struct Entries {
     requests: Vec<(u64, RequestEvidence)>,
     next: u64,
     closed: bool,
+    /// How many requests have counted towards the limit.
+    counted: usize,
+    received: usize,
+    exceeded: Option<ExceededLimit>,
 }
 
 /// A request in the log, to which its outcome can be added.
@@ -31,12 +47,67 @@ pub struct SentRequest {
 }
 
 impl RequestLog {
-    /// Adds a request that is being sent.
+    /// Adds a request that is about to be sent, if the limit of requests allows it.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitExceeded`] if it must not be sent.
+    pub fn try_sent(&self, request: RequestEvidence) -> Result<SentRequest, LimitExceeded> {
+        {
+            let mut entries = self.lock();
+            if !entries.closed {
+                if entries.exceeded.is_some() {
+                    return Err(LimitExceeded);
+                }
+                if entries.counted >= MAX_REQUESTS {
+                    entries.exceeded = Some(ExceededLimit::Requests);
+                    return Err(LimitExceeded);
+                }
+                entries.counted += 1;
+            }
+        }
+        Ok(self.sent(request))
+    }
+
+    /// Counts bytes that a server has sent.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitExceeded`] if the server has sent too much, so that no more must be read.
+    pub fn received(&self, bytes: usize) -> Result<(), LimitExceeded> {
+        let mut entries = self.lock();
+        if entries.closed {
+            return Ok(());
+        }
+        entries.received = entries.received.saturating_add(bytes);
+        match entries.received > MAX_RECEIVED_BYTES {
+            true => {
+                entries.exceeded.get_or_insert(ExceededLimit::Bytes);
+                Err(LimitExceeded)
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Records that the server has exceeded a limit. The first one is kept.
+    pub fn exceed(&self, limit: ExceededLimit) {
+        let mut entries = self.lock();
+        if !entries.closed {
+            entries.exceeded.get_or_insert(limit);
+        }
+    }
+
+    /// The limit that the server has exceeded, if any.
+    pub fn exceeded(&self) -> Option<ExceededLimit> {
+        self.lock().exceeded
+    }
+
+    /// Adds a request that is being sent and that no limit forbids, such as a refresh.
     pub fn sent(&self, request: RequestEvidence) -> SentRequest {
         let mut entries = self.lock();
         let number = entries.next;
         entries.next += 1;
-        if !entries.closed {
+        if !entries.closed && entries.requests.len() < MAX_ENTRIES {
             entries.requests.push((number, request));
         }
         SentRequest {
@@ -93,6 +164,11 @@ impl RequestLog {
     /// about the start.
     pub fn truncate(&self, length: usize) {
         self.lock().requests.truncate(length);
+    }
+
+    /// Whether the log is closed: the server is ready, and no limit of the start applies.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Removes all requests and ignores later ones, because the start has ended.

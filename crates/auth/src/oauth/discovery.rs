@@ -1,6 +1,7 @@
 //! Finds the authorization server that an MCP server names (RFC 9728, RFC 8414, OpenID Connect Discovery).
 
 mod documents;
+mod metadata;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +15,9 @@ use rmcp::transport::auth::{
 };
 use url::Url;
 
-use self::documents::DiscoveryHttp;
+use self::documents::{Budget, DiscoveryHttp};
 use crate::network::{BlockedRequest, GuardedClient, Place, RequestLog, place};
+use crate::oauth::endpoint::endpoint;
 
 const MAX_ISSUER_CHARS: usize = 2000;
 
@@ -26,9 +28,10 @@ pub struct Discovery {
     pub evidence: DiscoveryEvidence,
     /// The metadata of the authorization server, if it can be used.
     pub metadata: Option<AuthorizationMetadata>,
-    /// The `resource` in the protected-resource metadata (RFC 9728, section 2), if the server publishes it.
+    /// The `resource` in the protected-resource metadata (RFC 9728, section 2), if the server publishes metadata that
+    /// applies to it. Metadata of an authorization server and of another resource never supplies it.
     pub resource: Option<String>,
-    /// The `scopes_supported` of the protected-resource metadata (RFC 9728, section 2).
+    /// The `scopes_supported` of that metadata, at most 256.
     pub scopes: Vec<String>,
     /// The request that was blocked, if that is why there is no metadata.
     pub blocked: Option<BlockedRequest>,
@@ -42,6 +45,9 @@ pub struct Discovery {
 /// follows at most 3 redirects for each document. A redirected document must match the URL that was requested first
 /// (RFC 8414, section 3.3).
 ///
+/// Discovery tries at most 8 authorization servers, requests at most 8 documents of at most 1 MB each, and sends at most
+/// 16 requests. It ends when `log` allows no further request.
+///
 /// Discovery has no time limit: the caller must set one.
 pub async fn discover(
     guarded: &GuardedClient,
@@ -49,11 +55,13 @@ pub async fn discover(
     challenge: Option<&str>,
     log: &RequestLog,
 ) -> Discovery {
+    let budget = Budget::default();
     let http = DiscoveryHttp {
         guarded: guarded.clone(),
         resource: resource.clone(),
         log: log.clone(),
         seen: Arc::default(),
+        budget: budget.clone(),
         is_issuer: false,
     };
     let (resolved, seen) = http.resolve(challenge).await;
@@ -72,7 +80,7 @@ pub async fn discover(
                 "discovery failed"
             );
             match (
-                discover_skipped(&error, guarded, resource, log).await,
+                discover_skipped(&error, guarded, resource, log, &budget).await,
                 problem,
             ) {
                 (Some(found), _) => found,
@@ -83,8 +91,9 @@ pub async fn discover(
     };
     match (&discovered.metadata, discovered.evidence.outcome) {
         (Some(_), _) => {
-            discovered.resource = seen.resource;
-            discovered.scopes = seen.scopes;
+            let (resource, scopes) = seen.accepted.unzip();
+            discovered.resource = resource;
+            discovered.scopes = scopes.unwrap_or_default();
         }
         (None, Some(DiscoveryOutcome::Unusable)) => {
             let blocked = seen.blocked.map(|(blocked, _)| blocked);
@@ -102,6 +111,7 @@ async fn discover_skipped(
     guarded: &GuardedClient,
     resource: &Url,
     log: &RequestLog,
+    budget: &Budget,
 ) -> Option<Discovery> {
     let AuthError::AuthorizationServersUnavailable {
         authorization_servers,
@@ -124,7 +134,7 @@ async fn discover_skipped(
         if !is_skipped {
             continue;
         }
-        match Box::pin(discover_issuer(guarded, issuer, log)).await {
+        match Box::pin(find_issuer(guarded, issuer, log, budget)).await {
             Some(found) if found.metadata.is_some() => return Some(found),
             found => blocked = blocked.or(found),
         }
@@ -142,11 +152,21 @@ pub async fn discover_issuer(
     issuer: &str,
     log: &RequestLog,
 ) -> Option<Discovery> {
+    find_issuer(guarded, issuer, log, &Budget::default()).await
+}
+
+async fn find_issuer(
+    guarded: &GuardedClient,
+    issuer: &str,
+    log: &RequestLog,
+    budget: &Budget,
+) -> Option<Discovery> {
     let http = DiscoveryHttp {
         guarded: guarded.clone(),
         resource: Url::parse(issuer).ok()?,
         log: log.clone(),
         seen: Arc::default(),
+        budget: budget.clone(),
         is_issuer: true,
     };
     let (resolved, seen) = http.resolve(None).await;
@@ -165,21 +185,23 @@ pub async fn discover_issuer(
 }
 
 impl Discovery {
-    /// The published metadata. It can be used only if requests to its token endpoint are allowed.
+    /// The published metadata. It can be used only if its token endpoint is valid and requests to it are allowed.
     fn with(metadata: AuthorizationMetadata, guarded: &GuardedClient) -> Self {
-        let endpoint = Url::parse(&metadata.token_endpoint).ok();
-        let blocked = endpoint.and_then(|endpoint| guarded.allows(&endpoint).err());
-        let (outcome, problem) = match blocked {
-            None => (DiscoveryOutcome::Published, None),
-            Some(_) => {
-                let problem = DiscoveryProblem::NoAuthorizationServer;
-                (DiscoveryOutcome::Unusable, Some(problem))
-            }
+        let url = endpoint(&metadata.token_endpoint);
+        let blocked = url.as_ref().and_then(|url| guarded.allows(url).err());
+        let problem = match (&url, &blocked) {
+            (None, _) => Some(DiscoveryProblem::InvalidMetadata),
+            (Some(_), Some(_)) => Some(DiscoveryProblem::NoAuthorizationServer),
+            (Some(_), None) => None,
+        };
+        let outcome = match problem {
+            None => DiscoveryOutcome::Published,
+            Some(_) => DiscoveryOutcome::Unusable,
         };
         let mut discovered = Self::without_metadata(outcome, problem);
         let issuer = metadata.issuer.as_deref();
         discovered.evidence.issuer = issuer.map(|issuer| printable(issuer, MAX_ISSUER_CHARS));
-        discovered.metadata = blocked.is_none().then_some(metadata);
+        discovered.metadata = problem.is_none().then_some(metadata);
         discovered.blocked = blocked;
         discovered
     }

@@ -6,15 +6,20 @@ use std::time::Duration;
 use mcp_startup_core::{CredentialStoreTrouble, same_issuer};
 use rmcp::transport::auth::AuthorizationMetadata;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::network::{BlockedRequest, GuardedClient, GuardedClientError, RequestLog};
 use crate::oauth::client_authentication::ClientAuthentication;
+use crate::oauth::endpoint::endpoint;
+use crate::oauth::resource::resource;
+use crate::oauth::scopes::MAX_SCOPES;
 use crate::oauth::token_endpoint::{self, GrantedTokens, NoReply};
 use crate::store::{CredentialKey, CredentialRecord};
 use crate::store::{CredentialStore, RecordLock, ReplaceOutcome, StoreError};
+use crate::store::{DEFAULT_LOCK_LIMIT, lock_within};
 
 /// The time limits of a refresh, 30 s in total: for its response, and then for saving it. When the second limit ends, a
 /// save that is under way continues.
@@ -31,13 +36,19 @@ pub struct RefreshRequest {
     pub key: CredentialKey,
     /// The access token that has expired or that the server refused; `None` if there was none.
     pub rejected: Option<SecretString>,
-    /// The `resource` parameter of the request (RFC 8707): the MCP server that the token is granted for.
-    pub resource: String,
+    /// The URL of the MCP server that the token is granted for.
+    pub server: Url,
+    /// The configured resource indicator (RFC 8707), if there is one.
+    pub configured_resource: Option<String>,
+    /// The `resource` of the [`Discovery`](crate::Discovery). It is used if no other is configured and it applies to
+    /// `server`. Otherwise, the resource is the URL of the server.
+    pub published_resource: Option<String>,
     /// The metadata of the authorization server that the MCP server names.
     pub metadata: AuthorizationMetadata,
     /// The configured client ID and secret. The secret is sent only if the record was granted to this client.
     pub client: Option<(String, Option<SecretString>)>,
-    /// The configured scopes; `None` if none are configured.
+    /// The configured scopes; `None` if none are configured. If there are some, the request names them and those that
+    /// were granted, so that the new token has no fewer scopes than the old one.
     pub scopes: Option<Vec<String>>,
 }
 
@@ -164,7 +175,7 @@ async fn prepare(
     store: &dyn CredentialStore,
     request: &RefreshRequest,
 ) -> Result<Prepared, StoreError> {
-    let lock = store.lock(&request.key).await?;
+    let lock = lock_within(store, &request.key, DEFAULT_LOCK_LIMIT).await?;
     let Some(record) = store.load(&request.key).await? else {
         return Ok(Prepared::NotSent);
     };
@@ -196,7 +207,7 @@ impl TokenRequest {
         if !same_issuer(record.issuer()?, issuer) {
             return None;
         }
-        let endpoint = Url::parse(&request.metadata.token_endpoint).ok()?;
+        let endpoint = endpoint(&request.metadata.token_endpoint)?;
         let issuer = Url::parse(issuer).ok()?;
         if endpoint.scheme() != issuer.scheme() {
             return None;
@@ -204,11 +215,23 @@ impl TokenRequest {
         let configured = request.client.as_ref();
         let methods = "token_endpoint_auth_methods_supported";
         let client = ClientAuthentication::new(record, configured, &request.metadata, methods);
+        let resource = resource(
+            request.configured_resource.as_deref(),
+            request.published_resource.as_deref(),
+            &request.server,
+        );
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token")
             .append_pair("refresh_token", refresh_token.expose_secret())
-            .append_pair("resource", &request.resource);
-        if let Some(scopes) = &request.scopes {
+            .append_pair("resource", &resource);
+        if let Some(configured) = &request.scopes {
+            let granted = record.scopes().iter().take(MAX_SCOPES);
+            let granted = granted.filter(|granted| !configured.contains(granted));
+            let scopes: Vec<&str> = configured
+                .iter()
+                .chain(granted)
+                .map(String::as_str)
+                .collect();
             form.append_pair("scope", &scopes.join(" "));
         }
         client.add_to(&mut form);
@@ -240,13 +263,33 @@ async fn exchange(
     }
 }
 
+/// The changes that make a stored record readable for Codex, which loses every sign-in of a file with one record that it
+/// cannot read. A new `expires_at` is among the granted fields.
+fn repairs(record: &CredentialRecord) -> Map<String, Value> {
+    let field = |name: &str| {
+        let mut fields = record.fields();
+        fields.find_map(|(known, json)| (known == name).then(|| json.expose_secret()))
+    };
+    let mut changes = Map::new();
+    if let Some(json) = field("scopes")
+        && serde_json::from_str::<Vec<String>>(json).is_err()
+    {
+        changes.insert("scopes".to_owned(), record.scopes().into());
+    }
+    if field("client_id") == Some("null") {
+        changes.insert("client_id".to_owned(), "".into());
+    }
+    changes
+}
+
 async fn save(
     store: &dyn CredentialStore,
     key: &CredentialKey,
     record: &CredentialRecord,
     tokens: GrantedTokens,
 ) -> RefreshOutcome {
-    let changes = tokens.changes();
+    let mut changes = repairs(record);
+    changes.extend(tokens.changes());
     let mut expected = record.clone();
     let mut tries = 0;
     loop {

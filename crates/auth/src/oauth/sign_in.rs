@@ -23,13 +23,16 @@ use url::Url;
 use self::callback::check_redirect_uri;
 use self::client::client;
 pub use self::error::{SignInError, SignInFailureKind};
-use self::error::{broken, shown_name, unsafe_address, unusable};
+use self::error::{broken, exceeded, shown_name, unsafe_address, unusable};
 use self::http::{KeptState, SignInHttp};
 pub use self::pending::PendingSignIn;
 use super::discovery::{Discovery, discover};
+use super::endpoint::{authorization_endpoint, endpoint};
+use super::resource::resource;
+use super::scopes;
 use super::token_endpoint::Reply;
 use crate::clock::now_ms;
-use crate::network::{GuardedClient, RequestLog, bare_url};
+use crate::network::{GuardedClient, RequestLog};
 use crate::store::CredentialRecord;
 
 /// How long a sign-in can be finished after it begins: 15 minutes.
@@ -58,9 +61,9 @@ pub struct SignInRequest {
     /// The URL of the host's client ID metadata document, if it has one. It is used if the authorization server
     /// supports such documents.
     pub client_metadata_url: Option<String>,
-    /// The configured scopes; `None` if none are configured.
+    /// The configured scopes; `None` if none are configured. They are requested together with those of the challenge.
     pub scopes: Option<Vec<String>>,
-    /// The scopes to keep from an earlier grant, if the server requires more. They are requested again.
+    /// The scopes to keep from an earlier grant, if the server requires more. They are requested again, at most 256.
     pub granted: Vec<String>,
     /// The configured resource indicator (RFC 8707), if there is one.
     pub resource: Option<String>,
@@ -74,6 +77,16 @@ pub struct SignInBegun {
     pub authorization_url: String,
     /// The pending sign-in, for [`finish_sign_in`].
     pub pending: PendingSignIn,
+}
+
+impl SignInBegun {
+    /// The host of the page where the user signs in, with its port unless that is the default one. Show it before you
+    /// open the page: the MCP server chooses the authorization server. An internationalized name is in its ASCII form.
+    pub fn authorization_host(&self) -> &str {
+        // The URL has no user name.
+        let (_, rest) = self.authorization_url.split_once("://").unwrap_or_default();
+        rest.split(['/', '?', '#']).next().unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for SignInBegun {
@@ -90,12 +103,16 @@ impl fmt::Debug for SignInBegun {
 /// The client is the configured one if there is one. Otherwise, it is the host's metadata document if the authorization
 /// server supports such documents, or a client that is registered for this sign-in (RFC 7591).
 ///
-/// The scopes are the configured ones. If none are configured, they are the scopes of the challenge, or else those of
-/// the protected-resource metadata. The scopes in `granted` are added.
+/// The scopes are the configured ones and those of the challenge. If none are configured and the challenge has none, they
+/// are those of the protected-resource metadata. The scopes in `granted` are added.
+///
+/// The resource is the configured one. If none is configured, it is that of the accepted protected-resource metadata, or
+/// else the URL of the server.
 ///
 /// # Errors
 ///
-/// Returns a [`SignInError`] with the kind of failure.
+/// Returns a [`SignInError`] with the kind of failure. It is [`SignInFailureKind::Misconfigured`] if `log` allows no
+/// further request.
 pub async fn begin_sign_in(
     guarded: &GuardedClient,
     request: &SignInRequest,
@@ -104,9 +121,12 @@ pub async fn begin_sign_in(
     check_redirect_uri(&request.redirect_uri)?;
     let challenge = request.challenge.as_deref();
     let found = Box::pin(discover(guarded, &request.url, challenge, log)).await;
+    if log.exceeded().is_some() {
+        return Err(exceeded());
+    }
     let metadata = usable_metadata(guarded, &found)?;
-    let resource = request.resource.clone().or_else(|| found.resource.clone());
-    let resource = resource.unwrap_or_else(|| bare_url(&request.url));
+    let configured = request.resource.as_deref();
+    let resource = resource(configured, found.resource.as_deref(), &request.url);
     let scopes = scopes(request, &found, &metadata);
 
     let http = SignInHttp::new(guarded.clone(), resource.clone(), log.clone());
@@ -130,6 +150,7 @@ pub async fn begin_sign_in(
             server_name: request.server_name.clone(),
             server_url: request.server_url.clone(),
             resource,
+            configured_resource: request.resource.clone(),
             redirect_uri: request.redirect_uri.clone(),
             client,
             scopes,
@@ -157,9 +178,12 @@ pub async fn finish_sign_in(
 ) -> Result<CredentialRecord, SignInError> {
     let callback = pending.callback(callback_url)?;
     let url = Url::parse(&pending.server_url).map_err(|_| broken())?;
-    let http = SignInHttp::new(guarded.clone(), pending.resource.clone(), log.clone());
+    let configured = pending.configured_resource.as_deref();
+    let resource = resource(configured, Some(&pending.resource), &url);
+    let http = SignInHttp::new(guarded.clone(), resource, log.clone());
     let state = KeptState::holding(pending.state.clone());
-    let metadata = pending.client.metadata(&pending.metadata);
+    let metadata = with_usable_endpoints(&pending.metadata).ok_or_else(broken)?;
+    let metadata = pending.client.metadata(&metadata);
     let mut manager = manager(&url, &http, &state, &metadata).await?;
     let client = pending.client.config(&pending.redirect_uri);
     manager.configure_client(client).map_err(unusable)?;
@@ -215,33 +239,47 @@ fn usable_metadata(
             "the server's sign-in service does not support PKCE with S256, which a safe sign-in requires: contact its operator",
         );
     }
+    let metadata = with_usable_endpoints(metadata).ok_or_else(unsafe_address)?;
     for endpoint in [&metadata.authorization_endpoint, &metadata.token_endpoint] {
         if !may_ask(guarded, endpoint) {
             return Err(unsafe_address());
         }
     }
-    Ok(metadata.clone())
+    Ok(metadata)
 }
 
-/// The scopes to request.
+/// The metadata with the endpoints as a client may use them; `None` if an endpoint that every sign-in requires must not
+/// be used. An unusable registration endpoint stays unchanged, and [`client()`] refuses it.
+fn with_usable_endpoints(metadata: &AuthorizationMetadata) -> Option<AuthorizationMetadata> {
+    let mut usable = metadata.clone();
+    usable.authorization_endpoint = authorization_endpoint(metadata)?.into();
+    usable.token_endpoint = endpoint(&metadata.token_endpoint)?.into();
+    if let Some(registration) = &mut usable.registration_endpoint
+        && let Some(url) = endpoint(registration)
+    {
+        *registration = url.into();
+    }
+    Some(usable)
+}
+
+/// The scopes to request: the union of those that are configured, that the challenge names, and that were granted.
 fn scopes(
     request: &SignInRequest,
     found: &Discovery,
     metadata: &AuthorizationMetadata,
 ) -> Vec<String> {
-    let challenged = request.challenge.as_deref().and_then(|challenge| {
-        let scope = WWWAuthenticateParams::parse(challenge, &request.url).scope?;
-        let scopes: Vec<String> = scope.split_whitespace().map(str::to_owned).collect();
-        (!scopes.is_empty()).then_some(scopes)
-    });
-    let mut scopes = match (&request.scopes, challenged) {
-        (Some(configured), _) => configured.clone(),
-        (None, Some(challenged)) => challenged,
-        (None, None) => found.scopes.clone(),
+    let challenge = request.challenge.as_deref().unwrap_or_default();
+    let challenged = WWWAuthenticateParams::parse(challenge, &request.url).scope;
+    let challenged = challenged.unwrap_or_default();
+    let challenged = scopes::bounded(challenged.split_whitespace());
+    let mut scopes = match (&request.scopes, challenged.is_empty()) {
+        (Some(configured), _) => [configured.clone(), challenged].concat(),
+        (None, false) => challenged,
+        (None, true) => found.scopes.clone(),
     };
+    scopes.extend(scopes::bounded(request.granted.iter().map(String::as_str)));
     let offered = metadata.scopes_supported.iter().flatten();
     let offers_offline_access = offered.into_iter().any(|scope| scope == OFFLINE_ACCESS);
-    scopes.extend(request.granted.iter().cloned());
     // Requested by itself, it would replace the server's default scopes (RFC 6749, section 3.3).
     if offers_offline_access && !scopes.is_empty() {
         scopes.push(OFFLINE_ACCESS.to_owned());
@@ -267,14 +305,17 @@ async fn manager(
 
 /// The URL for the user, with the resource exactly as published. An OpenID authorization server issues a refresh token
 /// only with the user's consent (OpenID Connect Core, section 11).
+///
+/// `url` has each parameter of the request once, because [`authorization_endpoint`] has removed those of the server.
 fn authorization_url(url: &str, resource: &str, scopes: &[String]) -> Result<String, SignInError> {
     let mut url = Url::parse(url).map_err(|_| broken())?;
+    let requests_consent = scopes.iter().any(|scope| scope == OFFLINE_ACCESS);
     let pairs: Vec<_> = url
         .query_pairs()
         .into_owned()
         .filter(|(name, _)| name != "resource")
+        .filter(|(name, _)| !requests_consent || !name.eq_ignore_ascii_case("prompt"))
         .collect();
-    let requests_consent = scopes.iter().any(|scope| scope == OFFLINE_ACCESS);
     let mut query = url.query_pairs_mut();
     query
         .clear()

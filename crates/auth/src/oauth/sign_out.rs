@@ -1,7 +1,6 @@
 //! Revokes the tokens of a record, if the authorization server supports that.
 
 use mcp_startup_core::{RequestEvidence, RequestTarget};
-use rmcp::transport::auth::AuthorizationMetadata;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
@@ -10,6 +9,7 @@ use url::Url;
 use crate::network::{GuardedClient, RequestLog, bare_url};
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::discovery::discover_issuer;
+use crate::oauth::endpoint::endpoint;
 use crate::store::CredentialRecord;
 
 /// The result of revoking the tokens at the authorization server.
@@ -49,8 +49,12 @@ pub async fn revoke(
     let Some(metadata) = found.metadata else {
         return Revocation::Failed;
     };
-    let Some(endpoint) = revocation_endpoint(&metadata) else {
+    let published = metadata.additional_fields.get("revocation_endpoint");
+    let Some(published) = published.and_then(Value::as_str) else {
         return Revocation::NotOffered;
+    };
+    let Some(endpoint) = endpoint(published) else {
+        return Revocation::Failed;
     };
     let methods = "revocation_endpoint_auth_methods_supported";
     let revoking = Revoking {
@@ -115,9 +119,4 @@ impl Revoking<'_> {
             }
         }
     }
-}
-
-fn revocation_endpoint(metadata: &AuthorizationMetadata) -> Option<Url> {
-    let endpoint = metadata.additional_fields.get("revocation_endpoint");
-    Url::parse(endpoint.and_then(Value::as_str)?).ok()
 }

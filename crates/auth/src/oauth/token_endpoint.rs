@@ -1,19 +1,28 @@
 //! Requests to a token endpoint and its replies (RFC 6749, sections 3.2 and 5).
 
+use std::fmt;
+
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use mcp_startup_core::{RequestEvidence, RequestTarget, refusal};
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::clock::now_ms;
 use crate::network::{
     BodyError, GuardedClient, GuardedClientError, RequestLog, bare_url, read_body,
 };
-use crate::store::Fields;
+use crate::oauth::scopes;
 
 /// The size limit of a reply: 1 MB.
 const MAX_REPLY_BYTES: usize = 1_000_000;
+/// The maximum number of tokens that are masked besides the two that are used.
+const MAX_OTHER_TOKENS: usize = 32;
+/// The limit of `expires_at` in a record, in ms since the Unix epoch. A JSON number below it is exact in every language.
+/// Codex refuses a negative number, a fraction, and a number of more than 64 bits.
+const EXPIRES_AT_LIMIT_MS: f64 = 9_007_199_254_740_992.0;
 
 /// A complete reply, with any status.
 pub(crate) struct Reply {
@@ -63,7 +72,7 @@ pub(crate) async fn send(
             return Err(error.into());
         }
     };
-    log.add_secrets(tokens_in(&reply_fields(&body)));
+    log.add_secrets(ReplyFields::parse(&body).into_tokens());
     let retry_after = headers.get(RETRY_AFTER);
     let retry_after = retry_after.and_then(|value| value.to_str().ok());
     sent.note(|noted| {
@@ -91,25 +100,107 @@ impl Reply {
     }
 }
 
-/// The fields of a reply, parsed as JSON or as a form.
-fn reply_fields(body: &[u8]) -> Fields {
-    let text = String::from_utf8_lossy(body);
-    Fields::parse(&text).unwrap_or_else(|_| {
-        let mut fields = Fields::default();
-        for (name, value) in url::form_urlencoded::parse(body) {
-            fields.set(&name, Value::from(value.into_owned()).to_string().into());
-        }
-        fields
-    })
+/// The JSON texts of the used fields of a reply, and its other tokens. Other fields are skipped, so their number costs
+/// nothing.
+#[derive(Default)]
+struct ReplyFields {
+    access_token: Option<SecretString>,
+    refresh_token: Option<SecretString>,
+    expires_in: Option<SecretString>,
+    scope: Option<SecretString>,
+    /// The tokens that are not used here, such as an ID token.
+    others: Vec<SecretString>,
 }
 
-/// Every token in a reply, including those that are not used here.
-fn tokens_in(reply: &Fields) -> Vec<SecretString> {
-    let tokens = reply.iter().filter(|(name, _)| name.ends_with("token"));
-    tokens
-        .filter_map(|(_, json)| serde_json::from_str::<String>(json.expose_secret()).ok())
-        .map(SecretString::from)
-        .collect()
+impl ReplyFields {
+    /// Parses a reply as JSON or as a form. The last of several fields with one name is kept.
+    fn parse(body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        serde_json::from_str(&text).unwrap_or_else(|_| {
+            let mut fields = Self::default();
+            for (name, value) in url::form_urlencoded::parse(body) {
+                if Self::is_wanted(&name) {
+                    fields.add(&name, Value::from(value.into_owned()).to_string().into());
+                }
+            }
+            fields
+        })
+    }
+
+    fn is_wanted(name: &str) -> bool {
+        matches!(name, "expires_in" | "scope") || name.ends_with("token")
+    }
+
+    fn add(&mut self, name: &str, json: SecretString) {
+        let field = match name {
+            "access_token" => &mut self.access_token,
+            "refresh_token" => &mut self.refresh_token,
+            "expires_in" => &mut self.expires_in,
+            "scope" => &mut self.scope,
+            _ => {
+                if self.others.len() < MAX_OTHER_TOKENS && json.expose_secret().starts_with('"') {
+                    self.others.push(json);
+                }
+                return;
+            }
+        };
+        *field = Some(json);
+    }
+
+    /// Every token, including those that are not used here.
+    fn into_tokens(self) -> Vec<SecretString> {
+        let used = [self.access_token, self.refresh_token];
+        used.into_iter()
+            .flatten()
+            .chain(self.others)
+            .filter_map(|json| serde_json::from_str::<String>(json.expose_secret()).ok())
+            .map(SecretString::from)
+            .collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for ReplyFields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = ReplyFields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReplyFields, A::Error> {
+                let mut fields = ReplyFields::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    match ReplyFields::is_wanted(&name) {
+                        true => fields.add(&name, map.next_value::<&RawValue>()?.get().into()),
+                        false => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(fields)
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// When a token expires that was granted at `now_ms`, in ms since the Unix epoch. `expires_in` is its lifetime in
+/// seconds (RFC 6749, section 5.1), which some vendors send as text.
+///
+/// Returns `None`, which means that the expiry is unknown, for a value that is not a lifetime, and for an expiry
+/// beyond the limit.
+fn expires_at_ms(expires_in: &Value, now_ms: i64) -> Option<i64> {
+    let seconds: f64 = match expires_in {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    let at = now_ms as f64 + seconds * 1000.0;
+    (seconds >= 0.0 && at < EXPIRES_AT_LIMIT_MS).then_some(at as i64)
 }
 
 /// The granted tokens. If the reply has no refresh token, the old one stays valid (RFC 6749, section 6). If it has no
@@ -117,6 +208,7 @@ fn tokens_in(reply: &Fields) -> Vec<SecretString> {
 pub(crate) struct GrantedTokens {
     pub access_token: SecretString,
     refresh_token: Option<SecretString>,
+    /// Not negative, and below 2^53.
     expires_at_ms: Option<i64>,
     scopes: Option<Vec<String>>,
 }
@@ -131,36 +223,27 @@ impl GrantedTokens {
     ///
     /// Returns `None` if there is no access token.
     pub fn read(body: &[u8]) -> Option<Self> {
-        let reply = reply_fields(body);
+        let reply = ReplyFields::parse(body);
         // A field that cannot be parsed is treated as absent.
-        let value = |name: &str| -> Option<Value> {
-            serde_json::from_str(reply.find(name)?.expose_secret()).ok()
+        let value = |json: &Option<SecretString>| -> Option<Value> {
+            serde_json::from_str(json.as_ref()?.expose_secret()).ok()
         };
-        let token = |name| match value(name)? {
+        let token = |json| match value(json)? {
             Value::String(token) if !token.trim().is_empty() => Some(SecretString::from(token)),
             _ => None,
         };
-        let expires_in_s = match value("expires_in") {
-            Some(Value::Number(number)) => number.as_f64(),
-            Some(Value::String(text)) => text.trim().parse().ok(),
-            _ => None,
-        };
-        // A cast from a float saturates to the range of `i64`.
-        let expires_at = |seconds: f64| now_ms().saturating_add((seconds * 1000.0) as i64);
-        let scopes = match value("scope") {
-            Some(Value::String(scope)) => {
-                Some(scope.split_whitespace().map(str::to_owned).collect())
-            }
+        let scopes = match value(&reply.scope) {
+            Some(Value::String(scope)) => Some(scopes::bounded(scope.split_whitespace())),
             Some(Value::Array(scopes)) => {
-                let scopes = scopes.iter().filter_map(Value::as_str);
-                Some(scopes.map(str::to_owned).collect())
+                Some(scopes::bounded(scopes.iter().filter_map(Value::as_str)))
             }
             _ => None,
         };
+        let expires_in = value(&reply.expires_in);
         Some(Self {
-            access_token: token("access_token")?,
-            refresh_token: token("refresh_token"),
-            expires_at_ms: expires_in_s.map(expires_at),
+            access_token: token(&reply.access_token)?,
+            refresh_token: token(&reply.refresh_token),
+            expires_at_ms: expires_in.and_then(|seconds| expires_at_ms(&seconds, now_ms())),
             scopes,
         })
     }
@@ -180,3 +263,6 @@ impl GrantedTokens {
         changes
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::time::Duration;
 
 use mcp_startup_core::CredentialStoreTrouble;
 use serde::Serialize;
 
 use crate::store::{CredentialKey, CredentialRecord};
+
+/// How the detail of an error begins if a lock was not released in time.
+const IN_USE: &str = "in use by another";
 
 /// The future that the methods of a [`CredentialStore`] return.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -23,8 +27,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// * A future must tolerate being dropped at any point. Dropping it must leave no partial change and no held lock.
 /// * A `replace` that is dropped must take effect completely or not at all. It may take effect after the drop.
 /// * A future must not block the thread that polls it.
-/// * [`lock`](Self::lock) may wait indefinitely; the caller stops waiting by dropping the future. Every other method must
-///   complete within seconds, and must return an error if the store does not respond.
+/// * [`lock`](Self::lock) may wait indefinitely; the caller has a time limit and stops waiting by dropping the future. Every
+///   other method must complete within seconds, and must return an error if the store does not respond or another program
+///   keeps it busy.
 /// * A store must keep every field of a record unchanged, including fields that this crate does not know.
 /// * A method must not change the records under other keys or any other content of the store.
 ///
@@ -84,16 +89,52 @@ pub trait CredentialStore: fmt::Debug + Send + Sync {
         new: Option<&'a CredentialRecord>,
     ) -> StoreFuture<'a, ReplaceOutcome>;
 
+    /// Replaces or removes a damaged record: one that [`load`](Self::load) reports as
+    /// [`Corrupt`](CredentialStoreTrouble::Corrupt), so that no `expected` can describe it.
+    ///
+    /// * The comparison is between the stored texts: if the text changes after it was found to be damaged, this must change
+    ///   nothing. The rules of [`replace`](Self::replace) for atomicity, durability and locks apply.
+    /// * If the stored record is not damaged, or there is none, it must change nothing and return
+    ///   [`ReplaceOutcome::Conflict`] with the stored record.
+    /// * If the damage is not limited to this record, it must change nothing and return an error.
+    ///
+    /// The default implementation is for a store that can't hold a damaged record: it returns the result of a load as a conflict
+    /// or an error.
+    fn replace_damaged<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+        new: Option<&'a CredentialRecord>,
+    ) -> StoreFuture<'a, ReplaceOutcome> {
+        let _ = new;
+        Box::pin(async move { self.load(key).await.map(ReplaceOutcome::Conflict) })
+    }
+
     /// Waits until the lock of `key` is free and takes it. Dropping the guard releases it.
     ///
     /// * The lock must exclude every other task and process that can access the same record.
-    /// * The lock must have no time limit: a refresh holds it until the new record is stored.
-    /// * The lock must end when the process that holds it ends, even if the process crashes or is killed.
+    /// * A running holder must keep the lock until it drops the guard: a refresh holds it until the new record is stored.
+    /// * The lock must end when the process that holds it ends, even if the process crashes or is killed: at once, or, if the
+    ///   store grants leases, at the latest when the current lease ends.
     /// * The locks of different keys must be independent.
     /// * Dropping the future must leave the lock free, even if the lock was granted at that moment.
     ///
     /// The lock is not reentrant: a task that takes it twice waits forever.
     fn lock<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, RecordLock>;
+
+    /// The ID of the process that holds the lock of `key`, if the store can find it without waiting. It is shown to the user.
+    fn lock_holder(&self, key: &CredentialKey) -> Option<u32> {
+        let _ = key;
+        None
+    }
+
+    /// Warnings about the store for the user, such as permissions that let other users change it. Each is one human-readable
+    /// sentence without a secret. Must return without waiting.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Ends a refusal that the store remembers, such as that of a locked keyring: the user has asked for a retry.
+    fn retry(&self) {}
 
     /// Proves that a record of the usual size can be stored under `key`, by a write of that size.
     ///
@@ -101,18 +142,36 @@ pub trait CredentialStore: fmt::Debug + Send + Sync {
     /// tokens invalidates the old token when it issues the new one, so a store that can't write must report it before that.
     ///
     /// * It must return an error if a `replace` would fail now. `Ok` does not guarantee that a later `replace` succeeds.
+    /// * It must succeed if the stored record is damaged and [`replace_damaged`](Self::replace_damaged) can replace it.
     /// * It must leave the stored record unchanged, and must remove anything that it writes in addition.
     ///
-    /// The default implementation replaces the stored record with itself.
+    /// A sign-in calls this too, before it opens a browser, and there may be no record then.
+    ///
+    /// The default implementation replaces the stored record with itself, or no record with none. A store for which that proves
+    /// little should implement this method.
     fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            // If nothing is stored, there is nothing to refresh. A conflict also proves that the store can write: another
-            // process has just written.
-            if let Some(record) = self.load(key).await? {
-                self.replace(key, Some(&record), Some(&record)).await?;
-            }
+            let record = self.load(key).await?;
+            // A conflict also proves that the store can write: another process has just written.
+            self.replace(key, record.as_ref(), record.as_ref()).await?;
             Ok(())
         })
+    }
+}
+
+/// Takes the lock of `key` within `limit`.
+///
+/// # Errors
+///
+/// [`StoreError::in_use`] if another holder does not release it in time, and the errors of [`CredentialStore::lock`].
+pub(crate) async fn lock_within(
+    store: &dyn CredentialStore,
+    key: &CredentialKey,
+    limit: Duration,
+) -> Result<RecordLock, StoreError> {
+    match tokio::time::timeout(limit, store.lock(key)).await {
+        Ok(locked) => locked,
+        Err(_) => Err(StoreError::in_use(store.name(), store.lock_holder(key))),
     }
 }
 
@@ -168,6 +227,23 @@ impl StoreError {
             trouble,
             detail: detail.into(),
         }
+    }
+
+    /// Creates the error for a lock that another program did not release in time. `holder` is the ID of its process, if known.
+    pub fn in_use(store: &str, holder: Option<u32>) -> Self {
+        let detail = match holder {
+            Some(holder) if holder == std::process::id() => {
+                format!("{IN_USE} task of this program (process {holder})")
+            }
+            Some(holder) => format!("{IN_USE} program (process {holder})"),
+            None => format!("{IN_USE} program"),
+        };
+        Self::new(store, CredentialStoreTrouble::InUse, detail)
+    }
+
+    /// Whether another program did not release a lock in time, and not, for instance, a keyring that the user has to unlock.
+    pub fn is_in_use(&self) -> bool {
+        self.trouble == CredentialStoreTrouble::InUse
     }
 
     /// Creates an error for a call that an internal error of this program ended, such as a task that panicked.

@@ -2,6 +2,8 @@
 
 mod document;
 mod pending_loads;
+#[cfg(unix)]
+mod permissions;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +12,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_startup_core::CredentialStoreTrouble;
 use secrecy::zeroize::Zeroizing;
@@ -23,8 +26,8 @@ use self::pending_loads::{LoadResult, PendingLoad, PendingLoads, Reader};
 use super::file_system;
 use super::lock_files::{LockFiles, blocking};
 use super::{
-    CredentialKey, CredentialRecord, CredentialStore, RecordLock, ReplaceOutcome, StoreError,
-    StoreFuture,
+    CredentialKey, CredentialRecord, CredentialStore, Expected, RecordLock, ReplaceOutcome,
+    StoreError, StoreFuture,
 };
 
 /// The largest credentials file that is read or written: 16 MiB.
@@ -39,12 +42,20 @@ const TEMPORARY_SUFFIX: &str = ".mcp-startup.tmp";
 const ROOM_FOR_A_RECORD: usize = 16 * 1024;
 /// How often a replace is tried again after a change by a program that takes no lock.
 const ATTEMPTS: usize = 100;
+/// How often a damaged file or record is read again, and the pause before that: a program that writes the file in place shows
+/// part of it for a moment.
+const RE_READS: usize = 20;
+const RE_READ_PAUSE: Duration = Duration::from_millis(5);
+/// The time limit for the lock of the file, for a read that finds damage.
+const READ_LOCK_LIMIT: Duration = Duration::from_secs(2);
 
 /// Stores records in the file `.credentials.json` in Codex's format: a JSON object with one record under each key.
 ///
 /// * Each change replaces the whole file. The store writes the new content to a temporary file in the same folder (mode 0600,
 ///   with a name that can't be guessed), syncs it, and renames it. Other records and fields keep their text.
-/// * A file that is not a valid credential file is reported and never overwritten.
+/// * A file that is not a valid credential file is reported and never overwritten. If only one record is damaged, that record
+///   can be replaced or removed.
+/// * Damage is reported only if it lasts: the file is read again for about 100 ms, and then under its lock.
 /// * The locks are the ones that Codex uses: `flock` on `mcp-oauth-locks/file-store.lock` for a change of the file, and on
 ///   `mcp-oauth-locks/<SHA-256 of the key>.lock` for a refresh of a record. A program that needs both takes the lock of the
 ///   record first.
@@ -72,8 +83,37 @@ impl FileStore {
         }
     }
 
-    /// Loads the records under several keys with one read of the file.
+    /// Warns if other users can change the sign-ins: if the home folder or the credential file is writable by its group or by
+    /// everyone, or belongs to another user. Returns `None` otherwise, and on systems without such permissions.
+    ///
+    /// A group with the number of its owner counts as private, because many systems give each user such a group.
+    pub fn permission_warning(&self) -> Option<String> {
+        #[cfg(unix)]
+        return permissions::warning(&self.home, &self.file());
+        #[cfg(not(unix))]
+        None
+    }
+
+    /// Loads the records under several keys. Reports damage only if it lasts.
     fn load_blocking(&self, keys: &[&CredentialKey]) -> Vec<LoadResult> {
+        let is_damaged = |results: &Vec<LoadResult>| results.iter().any(is_corrupt);
+        let mut results = until_settled(|| self.load_once(keys), is_damaged);
+        if is_damaged(&results) {
+            match self.locks.of_store_blocking(FILE_LOCK, READ_LOCK_LIMIT) {
+                Ok(_lock) => results = self.load_once(keys),
+                // The program that holds the lock may be writing at this moment.
+                Err(error) if error.is_in_use() => {
+                    let damaged = results.iter_mut().filter(|result| is_corrupt(result));
+                    damaged.for_each(|result| *result = Err(error.clone()));
+                }
+                Err(error) => tracing::debug!(%error, "can't lock a damaged file to read it again"),
+            }
+        }
+        results
+    }
+
+    /// Loads the records under several keys with one read of the file.
+    fn load_once(&self, keys: &[&CredentialKey]) -> Vec<LoadResult> {
         let same_for_all = |result: LoadResult| vec![result; keys.len()];
         let found = match self.read() {
             Ok(Some(found)) => found,
@@ -93,6 +133,18 @@ impl FileStore {
                 keys.iter().map(record).collect()
             }
         }
+    }
+
+    /// Reads a file that is valid as a whole. The caller must hold the lock of the file. Reports damage only if it lasts.
+    fn read_valid(&self) -> Result<Option<Found>, StoreError> {
+        let read = || {
+            let found = self.read()?;
+            if let Some(found) = &found {
+                self.parse(&found.bytes)?;
+            }
+            Ok(found)
+        };
+        until_settled(read, is_corrupt)
     }
 
     fn file(&self) -> PathBuf {
@@ -159,27 +211,44 @@ impl FileStore {
         })
     }
 
+    /// Waits for the lock of the file and replaces a record.
+    async fn change(
+        &self,
+        key: &CredentialKey,
+        expected: Expected,
+        new: Option<&CredentialRecord>,
+    ) -> Result<ReplaceOutcome, StoreError> {
+        let lock = self.locks.of_store(FILE_LOCK).await?;
+        let (store, key, new) = (self.clone(), key.clone(), new.cloned());
+        // From here on, the change runs to completion and holds the lock, even if the caller stops waiting.
+        blocking(move || {
+            let _lock = lock;
+            store.replace_locked(&key, &expected, new.as_ref(), || {})
+        })
+        .await
+    }
+
     /// Replaces a record. The caller must hold the lock of the file. `after_write` runs between the write of the temporary file
     /// and its rename.
     fn replace_locked(
         &self,
         key: &CredentialKey,
-        expected: Option<&CredentialRecord>,
+        expected: &Expected,
         new: Option<&CredentialRecord>,
         mut after_write: impl FnMut(),
     ) -> Result<ReplaceOutcome, StoreError> {
         self.remove_left_overs();
         for _ in 0..ATTEMPTS {
-            let found = self.read()?;
+            let found = self.read_valid()?;
             let document = match &found {
                 Some(found) => self.parse(&found.bytes)?,
                 None => Document(Vec::new()),
             };
-            let stored = self.record(&document, key)?;
-            if stored.as_ref() != expected {
-                return Ok(ReplaceOutcome::Conflict(stored));
+            let stored = self.record(&document, key);
+            if !expected.is_met_by(&stored) {
+                return stored.map(ReplaceOutcome::Conflict);
             }
-            if stored.is_none() && new.is_none() {
+            if stored == Ok(None) && new.is_none() {
                 return Ok(ReplaceOutcome::Stored);
             }
             let json = new.map(CredentialRecord::to_json);
@@ -208,12 +277,10 @@ impl FileStore {
     }
 
     /// Proves that the file can grow by a record. The caller must hold the lock of the file.
-    fn prove_writable_locked(&self, key: &CredentialKey) -> Result<(), StoreError> {
+    fn prove_writable_locked(&self) -> Result<(), StoreError> {
         self.remove_left_overs();
-        let found = self.read()?;
-        if let Some(found) = &found {
-            self.record(&self.parse(&found.bytes)?, key)?;
-        }
+        // The record itself may be damaged: it can be replaced.
+        let found = self.read_valid()?;
         let size = found.as_ref().map_or(0, |found| found.bytes.len()) + ROOM_FOR_A_RECORD;
         self.write_temporary(&vec![0; size], found.as_ref())?
             .close()
@@ -309,34 +376,59 @@ impl CredentialStore for FileStore {
         expected: Option<&'a CredentialRecord>,
         new: Option<&'a CredentialRecord>,
     ) -> StoreFuture<'a, ReplaceOutcome> {
-        Box::pin(async move {
-            let lock = self.locks.wait_for(FILE_LOCK.to_owned()).await?;
-            let (store, key) = (self.clone(), key.clone());
-            let (expected, new) = (expected.cloned(), new.cloned());
-            // From here on, the replace runs to completion and holds the lock, even if the caller stops waiting.
-            blocking(move || {
-                let _lock = lock;
-                store.replace_locked(&key, expected.as_ref(), new.as_ref(), || {})
-            })
-            .await
-        })
+        let expected = Expected::Record(expected.cloned());
+        Box::pin(self.change(key, expected, new))
+    }
+
+    fn replace_damaged<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+        new: Option<&'a CredentialRecord>,
+    ) -> StoreFuture<'a, ReplaceOutcome> {
+        Box::pin(self.change(key, Expected::Damaged, new))
     }
 
     fn lock<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, RecordLock> {
         Box::pin(self.locks.record(key))
     }
 
-    fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
+    fn lock_holder(&self, key: &CredentialKey) -> Option<u32> {
+        self.locks.record_holder(key)
+    }
+
+    fn prove_writable<'a>(&'a self, _key: &'a CredentialKey) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let lock = self.locks.wait_for(FILE_LOCK.to_owned()).await?;
-            let (store, key) = (self.clone(), key.clone());
+            let lock = self.locks.of_store(FILE_LOCK).await?;
+            let store = self.clone();
             blocking(move || {
                 let _lock = lock;
-                store.prove_writable_locked(&key)
+                store.prove_writable_locked()
             })
             .await
         })
     }
+
+    fn warnings(&self) -> Vec<String> {
+        self.permission_warning().into_iter().collect()
+    }
+}
+
+fn is_corrupt<T>(result: &Result<T, StoreError>) -> bool {
+    let error = result.as_ref().err();
+    error.is_some_and(|error| error.trouble == CredentialStoreTrouble::Corrupt)
+}
+
+/// Reads until the result is not damaged, for about 100 ms.
+fn until_settled<T>(mut read: impl FnMut() -> T, is_damaged: impl Fn(&T) -> bool) -> T {
+    let mut result = read();
+    for _ in 0..RE_READS {
+        if !is_damaged(&result) {
+            break;
+        }
+        std::thread::sleep(RE_READ_PAUSE);
+        result = read();
+    }
+    result
 }
 
 /// The content and the metadata of the file, from one read.

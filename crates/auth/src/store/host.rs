@@ -8,11 +8,11 @@ use mcp_startup_core::CredentialStoreTrouble;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::mask::Mask;
-use crate::store::{CredentialKey, CredentialRecord};
+use crate::store::{CredentialKey, CredentialRecord, Expected};
 use crate::store::{CredentialStore, RecordLock, ReplaceOutcome, StoreError, StoreFuture};
 
 const NAME: &str = "host";
-/// The time limit for a load or a replace. Waiting for a lock has no limit.
+/// The time limit for a load or a replace. The caller of `lock` has the limit for a lock.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// How often a replace is tried again if the host's record changes between load and replace.
 const ATTEMPTS: usize = 10;
@@ -37,6 +37,9 @@ pub trait HostRecords: fmt::Debug + Send + Sync + 'static {
     /// Compares the stored text with `expected` and, if they are equal, stores `new` under `key` and returns `true`. `None` means
     /// no record: a `new` of `None` deletes the record.
     ///
+    /// `expected` can be equal to `new`, which proves that the host can write. It can be a text that is not a record, which is
+    /// then replaced.
+    ///
     /// * The comparison and the write must be atomic, among all processes that can access the same records.
     /// * It must compare with the text that [`load`](Self::load) returns.
     /// * It must return `true` only after the change is durable: a crash must not undo it.
@@ -50,8 +53,10 @@ pub trait HostRecords: fmt::Debug + Send + Sync + 'static {
 
     /// Waits until the lock of `key` is free and takes it. Dropping the returned guard must release it.
     ///
+    /// It may wait: [`HostStore`] stops waiting after a time limit, and then releases a lock that is granted later.
+    ///
     /// * The lock must exclude every other task and process that can access the same record.
-    /// * The lock must end when the process that holds it ends.
+    /// * The lock must end when the process that holds it ends: at once, or at the latest when its lease ends.
     /// * The locks of different keys must be independent.
     fn lock(&self, key: String) -> HostFuture<Box<dyn Send + Sync>>;
 }
@@ -70,23 +75,49 @@ impl HostStore {
         Self(Arc::new(records))
     }
 
-    /// The stored text and the record that it contains.
-    async fn stored(
+    /// The stored text.
+    async fn text(&self, key: &CredentialKey) -> Result<Option<SecretString>, StoreError> {
+        call(self.0.load(key.as_str().to_owned()), &[]).await
+    }
+
+    async fn change(
         &self,
         key: &CredentialKey,
-    ) -> Result<Option<(SecretString, CredentialRecord)>, StoreError> {
-        let loaded = call(self.0.load(key.as_str().to_owned()), &[]).await?;
-        let Some(text) = loaded else {
-            return Ok(None);
-        };
-        match CredentialRecord::parse(text.expose_secret()) {
-            Ok(record) => Ok(Some((text, record))),
-            Err(error) => {
-                let trouble = CredentialStoreTrouble::Corrupt;
-                Err(StoreError::new(NAME, trouble, error.to_string()))
+        expected: Expected,
+        new: Option<&CredentialRecord>,
+    ) -> Result<ReplaceOutcome, StoreError> {
+        for _ in 0..ATTEMPTS {
+            // Two records with the same meaning can have different texts, and the host compares texts.
+            let text = self.text(key).await?;
+            let stored = parse(text.as_ref());
+            if !expected.is_met_by(&stored) {
+                return stored.map(ReplaceOutcome::Conflict);
+            }
+            let replaced = self.0.replace(
+                key.as_str().to_owned(),
+                text,
+                new.map(CredentialRecord::to_json),
+            );
+            let stored = stored.ok().flatten();
+            if call(replaced, &[stored.as_ref(), new]).await? {
+                return Ok(ReplaceOutcome::Stored);
             }
         }
+        let (trouble, detail) = (
+            CredentialStoreTrouble::Unreadable,
+            "`replace` keeps reporting a conflict with the record that `load` returned",
+        );
+        Err(StoreError::new(NAME, trouble, detail))
     }
+}
+
+/// The record in a stored text.
+fn parse(text: Option<&SecretString>) -> Result<Option<CredentialRecord>, StoreError> {
+    let record = text.map(|text| CredentialRecord::parse(text.expose_secret()));
+    record.transpose().map_err(|error| {
+        let detail = format!("its record for this server is damaged: {error}");
+        StoreError::new(NAME, CredentialStoreTrouble::Corrupt, detail)
+    })
 }
 
 impl CredentialStore for HostStore {
@@ -95,7 +126,7 @@ impl CredentialStore for HostStore {
     }
 
     fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
-        Box::pin(async move { Ok(self.stored(key).await?.map(|(_, record)| record)) })
+        Box::pin(async move { parse(self.text(key).await?.as_ref()) })
     }
 
     fn replace<'a>(
@@ -104,27 +135,26 @@ impl CredentialStore for HostStore {
         expected: Option<&'a CredentialRecord>,
         new: Option<&'a CredentialRecord>,
     ) -> StoreFuture<'a, ReplaceOutcome> {
+        let expected = Expected::Record(expected.cloned());
+        Box::pin(self.change(key, expected, new))
+    }
+
+    fn replace_damaged<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+        new: Option<&'a CredentialRecord>,
+    ) -> StoreFuture<'a, ReplaceOutcome> {
+        Box::pin(self.change(key, Expected::Damaged, new))
+    }
+
+    /// Replaces the stored text with itself. The text may be that of a damaged record.
+    fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            for _ in 0..ATTEMPTS {
-                // Two records with the same meaning can have different texts, and the host compares texts.
-                let (text, record) = self.stored(key).await?.unzip();
-                if record.as_ref() != expected {
-                    return Ok(ReplaceOutcome::Conflict(record));
-                }
-                let replaced = self.0.replace(
-                    key.as_str().to_owned(),
-                    text,
-                    new.map(CredentialRecord::to_json),
-                );
-                if call(replaced, &[expected, new]).await? {
-                    return Ok(ReplaceOutcome::Stored);
-                }
-            }
-            let (trouble, detail) = (
-                CredentialStoreTrouble::Unreadable,
-                "`replace` keeps reporting a conflict with the record that `load` returned",
-            );
-            Err(StoreError::new(NAME, trouble, detail))
+            let text = self.text(key).await?;
+            let stored = parse(text.as_ref()).ok().flatten();
+            let replaced = self.0.replace(key.as_str().to_owned(), text.clone(), text);
+            // A conflict also proves that the host can write: another process has just written.
+            call(replaced, &[stored.as_ref()]).await.map(drop)
         })
     }
 

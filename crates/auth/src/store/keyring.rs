@@ -1,28 +1,33 @@
 //! The store in the system keyring: Secret Service on Linux and BSD, Keychain on macOS, Credential Manager on Windows.
 
+mod episode;
+mod system;
+#[cfg(test)]
+mod tests;
+mod thread;
+
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
-use std::time::Duration;
+use std::sync::Arc;
 
 use keyring_core::api::CredentialStore as System;
 use keyring_core::{Entry, Error};
 use mcp_startup_core::CredentialStoreTrouble;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::oneshot;
 
+use self::thread::{Keyring, Operation};
 use super::lock_files::LockFiles;
 use crate::store::keyring_entry;
-use crate::store::{CredentialKey, CredentialRecord};
+use crate::store::{CredentialKey, CredentialRecord, Expected};
 use crate::store::{CredentialStore, RecordLock, ReplaceOutcome, StoreError, StoreFuture};
 
 /// The service name of Codex's entries. The account of an entry is the key of its record.
 const SERVICE: &str = "Codex MCP Credentials";
+/// The attribute `target` of Codex's entries in the Secret Service.
+#[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
+const TARGET: &str = "default";
 /// The lock around read, compare and write, because no keyring has an atomic compare-and-swap.
 const KEYRING_LOCK: &str = "keyring-store.lock";
-/// The time limit for one operation. A locked keyring prompts the user, and there may be no user.
-const LIMIT: Duration = Duration::from_secs(4);
 const NAME: &str = "keyring";
 
 /// Stores records in the system keyring, in the same entries as Codex.
@@ -30,7 +35,10 @@ const NAME: &str = "keyring";
 /// * The locks are the lock files of [`FileStore`](crate::FileStore). Codex uses them for every store.
 /// * If the keyring does not respond within 4 s, the operation fails. Until the keyring responds, all other operations fail
 ///   immediately.
-/// * One thread per store makes all calls to the keyring. It ends when the last clone of the store is dropped.
+/// * A locked keyring prompts the user to unlock it. If the user dismisses the prompt or does not respond, the operation fails,
+///   and the operations after it fail immediately, without a prompt: until the keyring is unlocked (if the system reveals that),
+///   until [`retry`](CredentialStore::retry) is called, or for 15 minutes.
+/// * All stores of a process share this state and one thread, which makes all calls to the keyring.
 ///
 /// The futures need a Tokio runtime with time enabled.
 #[derive(Clone, Debug)]
@@ -44,8 +52,39 @@ impl KeyringStore {
     pub fn new(home: impl Into<PathBuf>) -> Self {
         Self {
             locks: LockFiles::new(home.into(), NAME),
-            keyring: Arc::default(),
+            keyring: Keyring::of_this_process(),
         }
+    }
+
+    async fn change(
+        &self,
+        key: &CredentialKey,
+        expected: Expected,
+        new: Option<&CredentialRecord>,
+    ) -> Result<ReplaceOutcome, StoreError> {
+        let (key, new) = (key.clone(), new.cloned());
+        let lock = self.locks.of_store(KEYRING_LOCK).await?;
+        let operation = Operation::write(key.as_str());
+        let change = move |system: &Arc<System>| {
+            let _lock = lock;
+            let entry = entry(system, &key)?;
+            // Only this entry can be damaged below: damage of the whole keyring ends the operation.
+            let stored = match read(&entry) {
+                Ok(text) => text.map(|text| parse(&text)).transpose(),
+                Err(Error::BadEncoding(_) | Error::BadDataFormat(..)) => Err(not_text()),
+                Err(error) => return Err(failure(&error)),
+            };
+            if !expected.is_met_by(&stored) {
+                return stored.map(ReplaceOutcome::Conflict);
+            }
+            match &new {
+                Some(new) => write(&entry, &keyring_entry::write(new))?,
+                None if stored == Ok(None) => {}
+                None => delete(&entry)?,
+            }
+            Ok(ReplaceOutcome::Stored)
+        };
+        self.keyring.run(operation, change).await
     }
 }
 
@@ -55,8 +94,12 @@ impl CredentialStore for KeyringStore {
     }
 
     fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
-        let key = key.clone();
-        Box::pin(self.keyring.run(move |system| load(system, &key)))
+        let (key, operation) = (key.clone(), Operation::read(key.as_str()));
+        let load = move |system: &Arc<System>| match read(&entry(system, &key)?) {
+            Ok(text) => text.map(|text| parse(&text)).transpose(),
+            Err(error) => Err(failure(&error)),
+        };
+        Box::pin(self.keyring.run(operation, load))
     }
 
     fn replace<'a>(
@@ -65,59 +108,58 @@ impl CredentialStore for KeyringStore {
         expected: Option<&'a CredentialRecord>,
         new: Option<&'a CredentialRecord>,
     ) -> StoreFuture<'a, ReplaceOutcome> {
-        let key = key.clone();
-        let (expected, new) = (expected.cloned(), new.cloned());
-        Box::pin(async move {
-            let lock = self.locks.wait_for(KEYRING_LOCK.to_owned()).await?;
-            let replace = move |system: &Arc<System>| {
-                let _lock = lock;
-                let stored = load(system, &key)?;
-                if stored != expected {
-                    return Ok(ReplaceOutcome::Conflict(stored));
-                }
-                match (&new, &stored) {
-                    (Some(new), _) => write(&entry(system, &key)?, &keyring_entry::write(new))?,
-                    (None, Some(_)) => delete(&entry(system, &key)?)?,
-                    (None, None) => {}
-                }
-                Ok(ReplaceOutcome::Stored)
-            };
-            self.keyring.run(replace).await
-        })
+        let expected = Expected::Record(expected.cloned());
+        Box::pin(self.change(key, expected, new))
+    }
+
+    fn replace_damaged<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+        new: Option<&'a CredentialRecord>,
+    ) -> StoreFuture<'a, ReplaceOutcome> {
+        Box::pin(self.change(key, Expected::Damaged, new))
     }
 
     fn lock<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, RecordLock> {
         Box::pin(self.locks.record(key))
     }
 
+    fn lock_holder(&self, key: &CredentialKey) -> Option<u32> {
+        self.locks.record_holder(key)
+    }
+
     /// Writes the stored entry again unchanged. If there is none, creates and deletes another entry.
     fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
         let key = key.clone();
         Box::pin(async move {
-            let lock = self.locks.wait_for(KEYRING_LOCK.to_owned()).await?;
+            let lock = self.locks.of_store(KEYRING_LOCK).await?;
+            let operation = Operation::write(key.as_str());
             let prove = move |system: &Arc<System>| {
                 let _lock = lock;
                 let found = entry(system, &key)?;
-                match read(&found)? {
-                    Some(text) => write(&found, &SecretString::from(text.as_str())),
-                    None => {
+                match read(&found) {
+                    Ok(Some(text)) => write(&found, &SecretString::from(text.as_str())),
+                    // An entry that is not text can be replaced, so another entry proves that the keyring can be written.
+                    Ok(None) | Err(Error::BadEncoding(_) | Error::BadDataFormat(..)) => {
                         let probe = build(system, &format!("{}|probe", key.as_str()))?;
                         write(&probe, &SecretString::from("{}"))?;
                         delete(&probe)
                     }
+                    Err(error) => Err(failure(&error)),
                 }
             };
-            self.keyring.run(prove).await
+            self.keyring.run(operation, prove).await
         })
+    }
+
+    fn retry(&self) {
+        self.keyring.retry();
     }
 }
 
-fn load(system: &Arc<System>, key: &CredentialKey) -> Result<Option<CredentialRecord>, StoreError> {
-    let Some(text) = read(&entry(system, key)?)? else {
-        return Ok(None);
-    };
-    let record = keyring_entry::read(&text);
-    record.map(Some).map_err(|error| {
+/// The record in the text of an entry.
+fn parse(text: &str) -> Result<CredentialRecord, StoreError> {
+    keyring_entry::read(text).map_err(|error| {
         let detail = format!("its entry for this server is damaged: {error}");
         StoreError::new(NAME, CredentialStoreTrouble::Corrupt, detail)
     })
@@ -131,18 +173,18 @@ fn entry(system: &Arc<System>, key: &CredentialKey) -> Result<Entry, StoreError>
 fn build(system: &Arc<System>, account: &str) -> Result<Entry, StoreError> {
     // In the Secret Service, Codex's entries have this attribute, and Codex searches for it.
     #[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
-    let modifiers = Some(std::collections::HashMap::from([("target", "default")]));
+    let modifiers = Some(std::collections::HashMap::from([("target", TARGET)]));
     #[cfg(not(all(unix, not(any(target_vendor = "apple", target_os = "android")))))]
     let modifiers = None;
     let entry = system.build(SERVICE, account, modifiers.as_ref());
     entry.map_err(|error| failure(&error))
 }
 
-fn read(entry: &Entry) -> Result<Option<Zeroizing<String>>, StoreError> {
+fn read(entry: &Entry) -> keyring_core::Result<Option<Zeroizing<String>>> {
     match entry.get_password() {
         Ok(text) => Ok(Some(Zeroizing::new(text))),
         Err(Error::NoEntry) => Ok(None),
-        Err(error) => Err(failure(&error)),
+        Err(error) => Err(error),
     }
 }
 
@@ -166,10 +208,7 @@ fn failure(error: &Error) -> StoreError {
             Trouble::Locked,
             "it is locked and was not unlocked".to_owned(),
         ),
-        Error::BadEncoding(_) | Error::BadDataFormat(..) => (
-            Trouble::Corrupt,
-            "its entry for this server is not text".to_owned(),
-        ),
+        Error::BadEncoding(_) | Error::BadDataFormat(..) => return not_text(),
         Error::BadStoreFormat(_) => (Trouble::Corrupt, "it is damaged".to_owned()),
         Error::Ambiguous(_) => (
             Trouble::Corrupt,
@@ -184,105 +223,7 @@ fn failure(error: &Error) -> StoreError {
     StoreError::new(NAME, trouble, detail)
 }
 
-fn no_response() -> StoreError {
-    let detail = format!("it did not respond within {} s", LIMIT.as_secs());
-    StoreError::new(NAME, CredentialStoreTrouble::Locked, detail)
-}
-
-type Job = Box<dyn FnOnce(&mut Option<Arc<System>>) + Send>;
-
-/// The thread that calls the keyring. A call that hangs must delay neither the runtime nor the end of the process.
-#[derive(Debug, Default)]
-struct Keyring {
-    /// Allows one operation at a time, so that the time limit does not include the wait for other operations.
-    turn: tokio::sync::Mutex<()>,
-    jobs: OnceLock<Mutex<mpsc::Sender<Job>>>,
-    hangs: Arc<AtomicBool>,
-}
-
-impl Keyring {
-    async fn run<T: Send + 'static>(
-        &self,
-        operation: impl FnOnce(&Arc<System>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        // Held until the operation has ended.
-        let _turn = self.turn.lock().await;
-        if self.hangs.load(Ordering::Relaxed) {
-            return Err(no_response());
-        }
-        let (sender, receiver) = oneshot::channel();
-        let hangs = self.hangs.clone();
-        self.send(Box::new(move |connection| {
-            let result = connected(connection).and_then(operation);
-            // The next operation opens a new connection in case this one was lost.
-            if result
-                .as_ref()
-                .is_err_and(|error| error.trouble == CredentialStoreTrouble::Unreadable)
-            {
-                *connection = None;
-            }
-            hangs.store(false, Ordering::Relaxed);
-            // The caller may have stopped waiting.
-            let _ = sender.send(result);
-        }));
-        match tokio::time::timeout(LIMIT, receiver).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(closed)) => Err(StoreError::broken(NAME, &closed)),
-            Err(_) => {
-                self.hangs.store(true, Ordering::Relaxed);
-                Err(no_response())
-            }
-        }
-    }
-
-    fn send(&self, job: Job) {
-        let jobs = self.jobs.get_or_init(|| {
-            let (sender, receiver) = mpsc::channel::<Job>();
-            let thread = std::thread::Builder::new().name("mcp-startup-keyring".to_owned());
-            // If the thread can't be started, the jobs are dropped, and the waiting operations fail.
-            let _ = thread.spawn(move || {
-                let mut connection = None;
-                receiver.into_iter().for_each(|job| job(&mut connection));
-            });
-            Mutex::new(sender)
-        });
-        let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = jobs.send(job);
-    }
-}
-
-fn connected(connection: &mut Option<Arc<System>>) -> Result<&Arc<System>, StoreError> {
-    if connection.is_none() {
-        *connection = Some(system().map_err(|error| failure(&error))?);
-    }
-    match connection {
-        Some(system) => Ok(system),
-        None => Err(no_response()),
-    }
-}
-
-#[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
-fn system() -> keyring_core::Result<Arc<System>> {
-    Ok(zbus_secret_service_keyring_store::Store::new()?)
-}
-
-#[cfg(target_os = "macos")]
-fn system() -> keyring_core::Result<Arc<System>> {
-    Ok(apple_native_keyring_store::keychain::Store::new()?)
-}
-
-#[cfg(windows)]
-fn system() -> keyring_core::Result<Arc<System>> {
-    Ok(windows_native_keyring_store::Store::new()?)
-}
-
-#[cfg(not(any(
-    target_os = "macos",
-    windows,
-    all(unix, not(any(target_vendor = "apple", target_os = "android")))
-)))]
-fn system() -> keyring_core::Result<Arc<System>> {
-    Err(Error::NotSupportedByStore(
-        "this system has no supported keyring".to_owned(),
-    ))
+fn not_text() -> StoreError {
+    let detail = "its entry for this server is not text";
+    StoreError::new(NAME, CredentialStoreTrouble::Corrupt, detail)
 }

@@ -67,7 +67,7 @@ pub(crate) fn write(record: &CredentialRecord) -> SecretString {
     let mut entry = Fields::default();
     let mut tokens = Fields::default();
     for (name, json) in record.fields() {
-        match name.as_str() {
+        match name {
             "server_url" => entry.set("url", json.clone()),
             "access_token" | "refresh_token" if json.expose_secret() != "null" => {
                 tokens.set(name, json.clone());

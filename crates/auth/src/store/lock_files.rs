@@ -1,9 +1,12 @@
 //! Codex's lock files, which prevent races with Codex and among the processes of this project.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod holder;
+
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcp_startup_core::CredentialStoreTrouble;
 use sha2::{Digest, Sha256};
@@ -13,6 +16,8 @@ use crate::store::CredentialKey;
 use crate::store::{RecordLock, StoreError};
 
 const LOCK_FOLDER: &str = "mcp-oauth-locks";
+/// The time limit for the lock of a whole store, which a program holds only while it changes the store.
+const STORE_LOCK_LIMIT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -22,24 +27,80 @@ pub(crate) struct LockFiles {
     home: PathBuf,
     /// The name of the store, for errors.
     store: &'static str,
+    /// The time limit for the lock of a whole store.
+    pub store_lock_limit: Duration,
 }
 
 impl LockFiles {
     pub fn new(home: PathBuf, store: &'static str) -> Self {
-        Self { home, store }
+        Self {
+            home,
+            store,
+            store_lock_limit: STORE_LOCK_LIMIT,
+        }
     }
 
-    /// Waits for the lock of a record, which a refresh holds. All stores share this lock.
+    /// Waits for the lock of a record, which a refresh holds. All stores share this lock. The caller has the time limit.
     pub async fn record(&self, key: &CredentialKey) -> Result<RecordLock, StoreError> {
-        let digest = Sha256::digest(key.as_str().as_bytes());
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        let lock = self.wait_for(format!("{digest}.lock")).await?;
+        let lock = self.wait_for(record_lock(key)).await?;
         Ok(RecordLock::new(lock))
+    }
+
+    /// The ID of the process that holds the lock of a record, if the system reveals it.
+    pub fn record_holder(&self, key: &CredentialKey) -> Option<u32> {
+        self.holder(&record_lock(key))
+    }
+
+    /// Waits for the lock of a whole store, named `name`, at most for [`store_lock_limit`](Self::store_lock_limit).
+    pub async fn of_store(&self, name: &str) -> Result<FileLock, StoreError> {
+        let waiting = self.wait_for(name.to_owned());
+        match tokio::time::timeout(self.store_lock_limit, waiting).await {
+            Ok(locked) => locked,
+            Err(_) => Err(StoreError::in_use(self.store, self.holder(name))),
+        }
+    }
+
+    /// Waits for the lock of a whole store on a blocking thread, at most for `limit`. Creates nothing: if the lock file does not
+    /// exist, no program holds the lock, and the result is `None`.
+    pub fn of_store_blocking(
+        &self,
+        name: &str,
+        limit: Duration,
+    ) -> Result<Option<FileLock>, StoreError> {
+        let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
+        loop {
+            if !self.home.join(LOCK_FOLDER).join(name).exists() {
+                return Ok(None);
+            }
+            if let Some(lock) = self.try_lock(name)? {
+                return Ok(Some(lock));
+            }
+            if began.elapsed() >= limit {
+                return Err(StoreError::in_use(self.store, self.holder(name)));
+            }
+            std::thread::sleep(pause);
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
+    /// The ID of the process that holds the lock named `name`, if the system reveals it.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        allow(unused_variables, clippy::unused_self)
+    )]
+    fn holder(&self, name: &str) -> Option<u32> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let file = self.home.join(LOCK_FOLDER).join(name);
+            holder::holder(&file.symlink_metadata().ok()?)
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        None
     }
 
     /// Waits for the lock named `name` by polling. A blocking wait in the system can't be cancelled, so it could take a lock
     /// after the caller stopped waiting.
-    pub async fn wait_for(&self, name: String) -> Result<FileLock, StoreError> {
+    async fn wait_for(&self, name: String) -> Result<FileLock, StoreError> {
         let mut pause = FIRST_PAUSE;
         loop {
             let (locks, name) = (self.clone(), name.clone());
@@ -111,6 +172,13 @@ impl LockFiles {
         let detail = format!("{} can't be written: {error}", path.display());
         StoreError::new(self.store, CredentialStoreTrouble::Unreadable, detail)
     }
+}
+
+/// The name of the lock file of a record.
+fn record_lock(key: &CredentialKey) -> String {
+    let digest = Sha256::digest(key.as_str().as_bytes());
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{digest}.lock")
 }
 
 /// A held lock. The system releases it when the process ends, even if the process crashes or is killed.

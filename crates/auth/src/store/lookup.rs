@@ -1,19 +1,23 @@
-//! The stores of one home in search order. It finds, saves and removes a record across them; it never refreshes one.
+//! The stores of one home in search order. It finds, locks, saves and removes a record across them; it never refreshes one.
 
+mod locked_record;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_startup_core::CredentialStoreTrouble;
 
+pub use self::locked_record::LockedRecord;
+use self::locked_record::older_sign_in;
 use super::codex_encrypted;
 use crate::store::FileStore;
 #[cfg(feature = "keyring")]
 use crate::store::KeyringStore;
 use crate::store::{CredentialKey, CredentialRecord};
-use crate::store::{CredentialStore, ReplaceOutcome, StoreError};
+use crate::store::{CredentialStore, StoreError, lock_within};
 
-/// How often a save is tried again after a change by a program that takes no lock.
-const ATTEMPTS: usize = 10;
+/// The time limit for the lock of a record, if the caller sets none.
+pub const DEFAULT_LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 /// The store that the configuration selects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +33,7 @@ pub enum StoreSelection {
     Unknown(String),
 }
 
-/// The stores of a user's records, in search order.
+/// The stores of a user's records, in search order. All stores of a list share the lock of a record.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -120,12 +124,21 @@ impl CredentialStores {
     /// [`StoreError`] if no readable store has a record and at least one store can't be read. That differs from an empty store:
     /// a locked store must not cause a first sign-in for a user who has already signed in.
     pub async fn find(&self, key: &CredentialKey) -> Result<Option<FoundRecord>, StoreError> {
+        let found = self.find_with_position(key).await?;
+        Ok(found.map(|(_, found)| found))
+    }
+
+    /// [`find`](Self::find) with the position of the store in the search order.
+    async fn find_with_position(
+        &self,
+        key: &CredentialKey,
+    ) -> Result<Option<(usize, FoundRecord)>, StoreError> {
         let mut first_error = None;
-        for store in &self.stores {
+        for (at, store) in self.stores.iter().enumerate() {
             match store.load(key).await {
                 Ok(Some(record)) => {
                     let store = store.clone();
-                    return Ok(Some(FoundRecord { record, store }));
+                    return Ok(Some((at, FoundRecord { record, store })));
                 }
                 Ok(None) => {}
                 Err(error) => first_error = first_error.or(Some(error)),
@@ -137,58 +150,101 @@ impl CredentialStores {
         }
     }
 
-    /// Saves the record of a new sign-in in the first store that accepts it, and replaces any earlier record. Like Codex, it then
-    /// removes the record from the stores after that one, so that a later search does not find an old record.
+    /// Proves that [`save`](Self::save) for this key can succeed: at least one store takes a record of the usual size, and no
+    /// store before it keeps an older record that a search would find first. A sign-in calls this before it opens a browser.
+    ///
+    /// This is an explicit action of the user, so a locked keyring may prompt again.
     ///
     /// # Errors
     ///
-    /// The [`StoreError`] of the first store, if no store accepts the record.
+    /// The [`StoreError`] of the first store, if a save would fail.
+    pub async fn prove_writable(&self, key: &CredentialKey) -> Result<(), StoreError> {
+        let mut first_error = None;
+        for store in &self.stores {
+            store.retry();
+            let Err(error) = store.prove_writable(key).await else {
+                return Ok(());
+            };
+            if let Ok(Some(_)) = store.load(key).await {
+                return Err(older_sign_in(&**store, &error));
+            }
+            first_error = first_error.or(Some(error));
+        }
+        Err(first_error.unwrap_or_else(|| self.no_store()))
+    }
+
+    /// Takes the lock of the record, which a refresh also takes. Dropping the result releases it.
+    ///
+    /// Take it before the step that can't be undone, such as the exchange of a code or a revocation.
+    ///
+    /// # Errors
+    ///
+    /// * [`CredentialStoreTrouble::InUse`] if another program holds the lock for longer than `limit`. The detail has the ID of
+    ///   its process, if the system reveals it. See [`StoreError::is_in_use`].
+    /// * Any other [`StoreError`] if the lock can't be taken.
+    pub async fn lock(
+        &self,
+        key: &CredentialKey,
+        limit: Duration,
+    ) -> Result<LockedRecord<'_>, StoreError> {
+        // All stores of a list share the lock of a record: a second attempt to take it would wait for the first.
+        let lock = match self.stores.first() {
+            Some(store) => Some(lock_within(&**store, key, limit).await?),
+            None => None,
+        };
+        Ok(LockedRecord::new(self, key, lock))
+    }
+
+    /// Saves the record of a new sign-in under its lock; see [`LockedRecord::save`]. Waits at most [`DEFAULT_LOCK_LIMIT`] for the
+    /// lock.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`lock`](Self::lock) and of [`LockedRecord::save`].
     pub async fn save(
         &self,
         key: &CredentialKey,
         record: &CredentialRecord,
     ) -> Result<(), StoreError> {
-        let mut first_error = None;
-        for (at, store) in self.stores.iter().enumerate() {
-            match overwrite(&**store, key, Some(record)).await {
-                Ok(_) => {
-                    for other in self.stores.iter().skip(at + 1) {
-                        if let Err(error) = overwrite(&**other, key, None).await {
-                            tracing::debug!(%error, "can't remove an older record");
-                        }
-                    }
-                    return Ok(());
-                }
-                Err(error) => first_error = first_error.or(Some(error)),
-            }
-        }
-        let no_store = || {
-            let detail = "no credential store is configured";
-            StoreError::new("none", CredentialStoreTrouble::Unsupported, detail)
-        };
-        Err(match first_error {
-            Some(error) => error,
-            None => self.check_unreadable_store().err().unwrap_or_else(no_store),
-        })
+        self.lock(key, DEFAULT_LOCK_LIMIT).await?.save(record).await
     }
 
-    /// Removes the record under `key` from every store. Returns whether a record was stored.
+    /// Removes the record from every store under its lock; see [`LockedRecord::remove`]. Waits at most [`DEFAULT_LOCK_LIMIT`] for
+    /// the lock. If nothing is stored, it takes no lock.
     ///
     /// # Errors
     ///
-    /// The [`StoreError`] of the first store that fails. The record is removed from the other stores anyway.
+    /// The errors of [`lock`](Self::lock) and of [`LockedRecord::remove`].
     pub async fn remove(&self, key: &CredentialKey) -> Result<bool, StoreError> {
-        let (mut removed, mut first_error) = (false, None);
+        let mut is_stored = false;
         for store in &self.stores {
-            match overwrite(&**store, key, None).await {
-                Ok(was_stored) => removed |= was_stored,
-                Err(error) => first_error = first_error.or(Some(error)),
-            }
+            is_stored |= !matches!(store.load(key).await, Ok(None));
         }
-        match first_error {
-            Some(error) => Err(error),
-            None => self.check_unreadable_store().map(|()| removed),
+        if !is_stored {
+            return self.check_unreadable_store().map(|()| false);
         }
+        self.lock(key, DEFAULT_LOCK_LIMIT).await?.remove().await
+    }
+
+    /// Ends the refusal that a store remembers: a locked keyring may prompt again. A host calls this when the user asks for a
+    /// retry; [`prove_writable`](Self::prove_writable) calls it at the start of a sign-in.
+    pub fn retry(&self) {
+        self.stores.iter().for_each(|store| store.retry());
+    }
+
+    /// Warnings about the stores for the user, for instance that other users can change the credential file. Reads the metadata
+    /// of two files.
+    pub fn warnings(&self) -> Vec<String> {
+        self.stores
+            .iter()
+            .flat_map(|store| store.warnings())
+            .collect()
+    }
+
+    fn no_store(&self) -> StoreError {
+        let detail = "no credential store is configured";
+        let none = StoreError::new("none", CredentialStoreTrouble::Unsupported, detail);
+        self.check_unreadable_store().err().unwrap_or(none)
     }
 
     fn check_unreadable_store(&self) -> Result<(), StoreError> {
@@ -205,32 +261,6 @@ impl CredentialStores {
             }
         }
     }
-}
-
-/// Replaces or removes the stored record under its lock, so that no refresh runs meanwhile. Returns whether a record was stored.
-async fn overwrite(
-    store: &dyn CredentialStore,
-    key: &CredentialKey,
-    new: Option<&CredentialRecord>,
-) -> Result<bool, StoreError> {
-    let mut stored = store.load(key).await?;
-    if stored.is_none() && new.is_none() {
-        return Ok(false);
-    }
-    let _lock = store.lock(key).await?;
-    // A program that does not take the lock can change the record at any time.
-    for _ in 0..ATTEMPTS {
-        match store.replace(key, stored.as_ref(), new).await? {
-            ReplaceOutcome::Stored => return Ok(stored.is_some()),
-            ReplaceOutcome::Conflict(newer) => stored = newer,
-        }
-    }
-    let detail = "another program keeps changing the record";
-    Err(StoreError::new(
-        store.name(),
-        CredentialStoreTrouble::Unreadable,
-        detail,
-    ))
 }
 
 #[cfg(test)]

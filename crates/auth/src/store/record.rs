@@ -1,8 +1,8 @@
 //! One stored sign-in in Codex's format: its key, its fields and its equality. It does no I/O.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
+use indexmap::IndexMap;
 use mcp_startup_core::CredentialFacts;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -184,7 +184,7 @@ impl CredentialRecord {
     }
 
     /// Every field with its JSON text, in the order of the store.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = &(String, SecretString)> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &SecretString)> {
         self.fields.iter()
     }
 
@@ -209,11 +209,10 @@ impl CredentialRecord {
     }
 
     /// The fields that `PartialEq` compares by their JSON.
-    fn unparsed_fields(&self) -> BTreeMap<&str, &str> {
+    fn unparsed_fields(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields()
-            .map(|(name, json)| (name.as_str(), json.expose_secret()))
+            .map(|(name, json)| (name, json.expose_secret()))
             .filter(|(name, json)| *json != "null" && !PARSED.contains(name))
-            .collect()
     }
 
     /// The facts about the record for [`assess`](mcp_startup_core::assess), without a secret. A refresh token may be sent only to
@@ -268,23 +267,23 @@ impl CredentialRecord {
 
 impl PartialEq for CredentialRecord {
     fn eq(&self, other: &Self) -> bool {
-        let (mine, theirs) = (self.unparsed_fields(), other.unparsed_fields());
+        let has_same_field = |(name, mine): (&str, &str)| {
+            let theirs = other.fields.find(name);
+            theirs.is_some_and(|theirs| same_json(mine, theirs.expose_secret()))
+        };
         self.has_same_tokens(other)
             && self.issuer == other.issuer
             && self.client_id == other.client_id
             && self.expires_at_ms == other.expires_at_ms
             && self.scopes == other.scopes
-            && mine.len() == theirs.len()
-            && mine
-                .iter()
-                .zip(&theirs)
-                .all(|(mine, theirs)| mine.0 == theirs.0 && same_json(mine.1, theirs.1))
+            && self.unparsed_fields().count() == other.unparsed_fields().count()
+            && self.unparsed_fields().all(has_same_field)
     }
 }
 
 impl fmt::Debug for CredentialRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.fields().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = self.fields().map(|(name, _)| name).collect();
         f.debug_struct("CredentialRecord")
             .field("issuer", &self.issuer)
             .field("client_id", &self.client_id)
@@ -300,9 +299,10 @@ const NOT_AN_OBJECT: CorruptRecord = CorruptRecord {
     expected: "an object",
 };
 
-/// The fields of a JSON object, each with its JSON text. The last of several fields with one name is kept.
+/// The fields of a JSON object, each with its JSON text, in their order. The last of several fields with one name is kept. A
+/// foreign object can have a hundred thousand fields, so they are indexed by name.
 #[derive(Clone, Default)]
-pub(crate) struct Fields(Vec<(String, SecretString)>);
+pub(crate) struct Fields(Box<IndexMap<String, SecretString>>);
 
 impl Fields {
     pub fn parse(json: &str) -> Result<Self, CorruptRecord> {
@@ -314,40 +314,48 @@ impl Fields {
         self.0.is_empty()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &(String, SecretString)> {
-        self.0.iter()
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &SecretString)> {
+        self.0.iter().map(|(name, json)| (name.as_str(), json))
     }
 
     pub fn find(&self, name: &str) -> Option<&SecretString> {
-        let mut fields = self.0.iter();
-        fields.find_map(|(known, json)| (known == name).then_some(json))
+        self.0.get(name)
     }
 
     pub fn set(&mut self, name: &str, json: SecretString) {
-        match self.0.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) => *known = json,
-            None => self.0.push((name.to_owned(), json)),
+        match self.0.get_mut(name) {
+            Some(known) => *known = json,
+            None => drop(self.0.insert(name.to_owned(), json)),
         }
     }
 
     pub fn to_json(&self) -> SecretString {
-        let mut json = String::from("{");
-        for (name, value) in &self.0 {
-            if json.len() > 1 {
-                json.push(',');
+        let names: Vec<String> = self
+            .0
+            .keys()
+            .map(|name| Value::from(name.as_str()).to_string())
+            .collect();
+        // The buffer has its full capacity from the start: a buffer that grows leaves copies of secrets in memory.
+        let lengths = names.iter().zip(self.0.values());
+        let length = lengths.map(|(name, json)| name.len() + json.expose_secret().len() + 2);
+        let mut text = String::with_capacity(length.sum::<usize>() + 2);
+        text.push('{');
+        for (name, json) in names.iter().zip(self.0.values()) {
+            if text.len() > 1 {
+                text.push(',');
             }
-            json.push_str(&Value::from(name.as_str()).to_string());
-            json.push(':');
-            json.push_str(value.expose_secret());
+            text.push_str(name);
+            text.push(':');
+            text.push_str(json.expose_secret());
         }
-        json.push('}');
-        json.into()
+        text.push('}');
+        text.into()
     }
 }
 
 impl IntoIterator for Fields {
     type Item = (String, SecretString);
-    type IntoIter = std::vec::IntoIter<Self::Item>;
+    type IntoIter = indexmap::map::IntoIter<String, SecretString>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()

@@ -75,6 +75,30 @@ async fn secrets_of_the_record_are_masked_in_the_hosts_error() {
 }
 
 #[tokio::test]
+async fn a_damaged_record_of_a_host_can_be_replaced_and_removed() {
+    let texts = Texts::default();
+    let records = texts.records.clone();
+    let damage = async |key: &mcp_startup_auth::CredentialKey| {
+        let damaged = (key.as_str().to_owned(), "[\"damaged\"]".to_owned());
+        records.lock().unwrap().extend([damaged]);
+    };
+    let store = HostStore::new(texts);
+    conformance::a_damaged_record_can_be_replaced_and_removed(&store, damage).await;
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_write_is_found_out_before_a_record_exists() {
+    let texts = Texts {
+        error: Some("the vault is read-only"),
+        ..Texts::default()
+    };
+    let proved = HostStore::new(texts)
+        .prove_writable(&conformance::key("a"))
+        .await;
+    assert_eq!(proved.unwrap_err().detail, "the vault is read-only");
+}
+
+#[tokio::test]
 async fn a_text_that_is_not_a_record_is_corrupt_and_not_an_empty_store() {
     let (texts, key) = (Texts::default(), conformance::key("a"));
     let array = (key.as_str().to_owned(), "[1]".to_owned());

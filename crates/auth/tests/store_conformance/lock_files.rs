@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mcp_startup_auth::conformance::{key, put, record, stored, waits, within};
-use mcp_startup_auth::{CredentialKey, CredentialStore, FileStore, ReplaceOutcome};
+use mcp_startup_auth::{
+    CredentialKey, CredentialStore, CredentialStores, FileStore, ReplaceOutcome, StoreSelection,
+};
 
 use crate::child_process::*;
 use crate::home_folder::*;
@@ -136,6 +138,36 @@ async fn the_lock_files_are_the_ones_that_codex_uses() {
     assert_eq!(replaced.unwrap(), ReplaceOutcome::Stored);
     assert_other_entries_unchanged(home);
     assert_eq!(stored(&store, &key).await, Some(two));
+}
+
+/// Linux reveals the holder of a lock.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_lock_that_another_program_holds_is_reported_with_its_process() {
+    let test = "lock_files::a_lock_that_another_program_holds_is_reported_with_its_process";
+    if let Some((_, home)) = role() {
+        let held = tokio::task::spawn_blocking(move || hold_lock(&home));
+        return held.await.unwrap();
+    }
+    let (root, _) = new_home();
+    let stores = CredentialStores::new(root.path(), StoreSelection::File);
+    let mut holder = RunningProcess::start(&mut in_role(test_program(), test, "hold", root.path()));
+    holder.wait_for_line("held");
+    let limit = Duration::from_millis(200);
+    let error = stores.lock(&key("a"), limit).await.unwrap_err();
+    assert!(error.is_in_use());
+    // In some containers and on some file systems, the holder can't be found.
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let expected = match locks.contains(&format!(" {} ", holder.child.id())) {
+        true => format!("in use by another program (process {})", holder.child.id()),
+        false => "in use by another program".to_owned(),
+    };
+    assert_eq!(error.detail, expected);
+    holder.kill();
+    let locked = within(stores.lock(&key("a"), Duration::from_secs(30))).await;
+    let error = stores.lock(&key("a"), limit).await.unwrap_err();
+    assert!(error.detail.starts_with("in use by another "), "{error}");
+    drop(locked.unwrap());
 }
 
 #[tokio::test]

@@ -198,8 +198,8 @@ fn lines_wrap_only_between_words() {
 }
 
 #[test]
-fn ready_server_is_shown_while_its_tools_are_listed() {
-    let test = "terminal::ready_server_is_shown_while_its_tools_are_listed";
+fn phase_is_shown_while_the_tools_are_listed() {
+    let test = "terminal::phase_is_shown_while_the_tools_are_listed";
     let server = Server::start(|request, responder| {
         if request.rpc_method() == "tools/list" {
             std::thread::sleep(std::time::Duration::from_millis(600));
@@ -210,9 +210,7 @@ fn ready_server_is_shown_while_its_tools_are_listed() {
     let Some(finished) = on_large_terminal(user.check("table"), test) else {
         return;
     };
-    let is_shown = finished
-        .stdout
-        .contains("ready     ready, listing its tools");
+    let is_shown = finished.stdout.contains("ready     listing its tools");
     assert!(is_shown, "{finished:#?}");
 }
 

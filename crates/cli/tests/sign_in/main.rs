@@ -9,6 +9,7 @@ mod chromium;
 mod errors;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod interruption;
 mod lifecycle;
 mod login;
 mod logout;

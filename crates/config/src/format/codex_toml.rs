@@ -277,7 +277,7 @@ fn http_config(
         url: parsed_url,
         written_url: url.value.to_owned(),
         bearer,
-        headers: deduplicate_headers(headers),
+        headers: deduplicate_headers(&entry.path, headers)?,
     })
 }
 

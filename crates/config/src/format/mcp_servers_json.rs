@@ -194,6 +194,6 @@ fn http_config(
         url,
         written_url,
         bearer: None,
-        headers: deduplicate_headers(headers),
+        headers: deduplicate_headers(&entry.path, headers)?,
     })
 }

@@ -169,7 +169,7 @@ impl Facts<'_> {
     }
 
     fn credential_store_unavailable(&self, server: &str) -> Parts {
-        use CredentialStoreTrouble::{Corrupt, Locked, Unreadable, Unsupported};
+        use CredentialStoreTrouble::{Corrupt, InUse, Locked, Unreadable, Unsupported};
         const DESKTOP_OR_FILE: &str = ": run this in your desktop session, or set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in";
         const FILE_OR_OTHER_CLIENT: &str = ": set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in, or use the client that wrote it";
         let store = self.evidence.store.as_ref();
@@ -191,7 +191,7 @@ impl Facts<'_> {
                 "is locked",
                 ": unlock the system keyring, which holds its key, and try again",
             ),
-            (Locked, Some("file")) => (
+            (InUse, _) | (Locked, Some("file")) => (
                 "is in use by another program",
                 ": try again when that program is done",
             ),
@@ -216,11 +216,11 @@ impl Facts<'_> {
             ),
             (Corrupt, Some("keyring")) => (
                 "has a damaged entry for this server",
-                ": delete that entry and sign in again",
+                ": sign in again to replace it",
             ),
             (Corrupt, _) => (
                 "is damaged",
-                ": repair it, or move it aside and sign in again; it was not changed",
+                ": sign in again to replace a damaged record; if the whole file is damaged, repair its JSON",
             ),
             (Unsupported, Some("secrets")) => (
                 "can only be read by Codex",
@@ -321,6 +321,7 @@ impl Facts<'_> {
         let what = match self.evidence.exceeded {
             Some(ExceededLimit::Requests) => "required more than 30 requests before it was ready",
             Some(ExceededLimit::Bytes) => "sent more than 16 MB before it was ready",
+            Some(ExceededLimit::Messages) => "sent more than 1,000 messages before it was ready",
             Some(ExceededLimit::ServerRequests) => {
                 "sent more than 64 requests without reading the responses"
             }
@@ -370,6 +371,7 @@ impl Facts<'_> {
                         ", because reading its configuration took too long"
                     }
                     Some(StartPhase::Launching) => ", because its program took too long to start",
+                    Some(StartPhase::ListingTools) => ", because it did not list its tools",
                     Some(StartPhase::Authorizing) => ", because its sign-in service did not answer",
                     Some(StartPhase::Initializing) => ", because it did not answer the handshake",
                     _ => "",

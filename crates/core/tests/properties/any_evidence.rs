@@ -199,7 +199,7 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
         .prop_map(|(key, line, problem)| ConfigurationEvidence { key, line, problem });
     let store = (
         optional_text(),
-        one_of(&[Locked, Unreadable, Corrupt, Unsupported]),
+        one_of(&[Locked, InUse, Unreadable, Corrupt, Unsupported]),
         optional_text(),
     )
         .prop_map(|(kind, trouble, detail)| StoreEvidence {
@@ -232,6 +232,7 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                 Launching,
                 Initializing,
                 Authorizing,
+                ListingTools,
             ]),
             times,
             option::weighted(0.05, configuration),
@@ -248,6 +249,7 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                 select(vec![
                     ExceededLimit::Requests,
                     ExceededLimit::Bytes,
+                    ExceededLimit::Messages,
                     ExceededLimit::ServerRequests,
                 ]),
             ),

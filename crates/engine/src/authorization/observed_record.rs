@@ -1,10 +1,19 @@
 //! Tracks the record that one start reads and writes, to detect later changes by other processes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mcp_startup_auth::{
-    CredentialKey, CredentialRecord, CredentialStore, RecordLock, ReplaceOutcome, StoreFuture,
+    CredentialKey, CredentialRecord, CredentialStore, RecordLock, ReplaceOutcome, StoreError,
+    StoreFuture,
 };
+use tokio::time::Instant;
+
+/// The longest wait for the lock of a record, which a refresh in another process holds.
+pub(crate) const LOCK_LIMIT: Duration = Duration::from_secs(20);
+/// The part of the remaining time of a start that it may wait for the lock. The rest is for the request that shows whether the
+/// server requires the credential at all.
+const LOCK_SHARE: f64 = 2.0 / 3.0;
 
 /// The record that one start has read and written, for detecting later changes by other processes.
 #[derive(Debug, Default)]
@@ -59,11 +68,21 @@ impl ObservedRecord {
     }
 }
 
-/// The store of a start's record. It notes each record that the start writes, before any other process can read it.
+/// The store of a start's record. It notes each record that the start writes, before any other process can read it, and limits the
+/// wait for the lock of the record.
 #[derive(Debug)]
 pub(crate) struct ObservingStore {
     pub store: Arc<dyn CredentialStore>,
     pub known: Arc<ObservedRecord>,
+    /// When the start ends.
+    pub deadline: Instant,
+}
+
+impl ObservingStore {
+    fn lock_limit(&self) -> Duration {
+        let remaining = self.deadline.saturating_duration_since(Instant::now());
+        remaining.mul_f64(LOCK_SHARE).min(LOCK_LIMIT)
+    }
 }
 
 impl CredentialStore for ObservingStore {
@@ -87,8 +106,33 @@ impl CredentialStore for ObservingStore {
         self.store.replace(key, expected, new)
     }
 
+    fn replace_damaged<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+        new: Option<&'a CredentialRecord>,
+    ) -> StoreFuture<'a, ReplaceOutcome> {
+        if let Some(new) = new {
+            self.known.writes(new);
+        }
+        self.store.replace_damaged(key, new)
+    }
+
     fn lock<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, RecordLock> {
-        self.store.lock(key)
+        Box::pin(async move {
+            let locked = tokio::time::timeout(self.lock_limit(), self.store.lock(key));
+            locked.await.unwrap_or_else(|_| {
+                let holder = self.store.lock_holder(key);
+                Err(StoreError::in_use(self.store.name(), holder))
+            })
+        })
+    }
+
+    fn lock_holder(&self, key: &CredentialKey) -> Option<u32> {
+        self.store.lock_holder(key)
+    }
+
+    fn retry(&self) {
+        self.store.retry();
     }
 
     fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
@@ -144,6 +188,7 @@ mod tests {
         let store = ObservingStore {
             store: Arc::new(MemoryStore::default()),
             known: known.clone(),
+            deadline: Instant::now() + Duration::from_secs(30),
         };
         let renewed = record("renewed");
         assert!(known.is_news(Some(&renewed)));
@@ -154,5 +199,28 @@ mod tests {
         assert!(!known.is_news(Some(&record("old"))));
         assert!(known.is_news(Some(&record("of another process"))));
         assert!(known.is_news(None));
+    }
+
+    /// A start must have time left for a request after the wait.
+    #[tokio::test]
+    async fn the_wait_for_the_lock_ends_before_the_start_does() {
+        let key = CredentialKey::new("server", "https://mcp.example/mcp");
+        let memory = MemoryStore::default();
+        let _other_process = memory.lock(&key).await.unwrap();
+        let start_limit = Duration::from_millis(300);
+        let began = Instant::now();
+        let store = ObservingStore {
+            store: Arc::new(memory.clone()),
+            known: Arc::default(),
+            deadline: began + start_limit,
+        };
+        let error = store.lock(&key).await.unwrap_err();
+        assert!(error.is_in_use(), "{error}");
+        assert!(began.elapsed() < start_limit, "{:?}", began.elapsed());
+        let long = ObservingStore {
+            deadline: Instant::now() + Duration::from_secs(86_400),
+            ..store
+        };
+        assert_eq!(long.lock_limit(), LOCK_LIMIT);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mcp_startup_auth::network::{Network, bare_url};
+use mcp_startup_auth::network::Network;
 use mcp_startup_auth::{
     CredentialKey, CredentialStore, RefreshOutcome, RefreshRequest, discover_issuer, refresh,
 };
@@ -59,12 +59,12 @@ impl Renewal {
             collector.enter(phase);
             return Renewed::Undiscovered;
         };
-        let configured = self.oauth.resource.clone();
-        let resource = configured.or(found.resource);
         let request = RefreshRequest {
             key: self.key.clone(),
             rejected,
-            resource: resource.unwrap_or_else(|| bare_url(&self.resource)),
+            server: self.resource.clone(),
+            configured_resource: self.oauth.resource.clone(),
+            published_resource: found.resource,
             metadata,
             client: configured_client(&self.oauth),
             scopes: self.scopes.clone(),

@@ -1,17 +1,34 @@
-//! Reads the stored credential of a server for its start.
+//! Where the stored credential of a server is, and reads it for a start or for a live server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use mcp_startup_auth::{CredentialKey, CredentialRecord, now_ms};
+use mcp_startup_auth::network::Network;
+use mcp_startup_auth::{CredentialKey, CredentialRecord, CredentialStores, now_ms};
 use mcp_startup_config::{HttpConfig, OAuthClient, ServerConfig};
 use mcp_startup_core::{
     ClientSource, CredentialEvidence, CredentialSource, CredentialWorth, StartPhase, assess,
 };
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use url::Url;
 
+use super::Renewal;
 use super::observed_record::{ObservingStore, Read};
-use super::{Authorization, Renewal};
 use crate::shared_context::SharedContext;
 use crate::start::evidence_collector::EvidenceCollector;
+
+/// The place of a server's stored credential, and everything that a refresh of it needs besides the record.
+#[derive(Clone)]
+pub(crate) struct CredentialPlace {
+    stores: Option<CredentialStores>,
+    key: CredentialKey,
+    network: Network,
+    refreshes: TaskTracker,
+    resource: Url,
+    oauth: OAuthClient,
+    scopes: Option<Vec<String>>,
+}
 
 /// The record stored for exactly this server.
 pub(crate) struct StoredCredential {
@@ -21,81 +38,100 @@ pub(crate) struct StoredCredential {
     pub renewal: Option<Renewal>,
 }
 
-impl StoredCredential {
-    /// The authorization of a start with this record.
-    pub async fn authorization(self) -> Authorization {
-        Authorization::stored(&self.record, self.worth.first_request(), self.renewal).await
-    }
-}
-
 /// The key of a server's stored credential.
 pub(crate) fn credential_key(config: &ServerConfig, http: &HttpConfig) -> CredentialKey {
     CredentialKey::new(&config.name, &http.written_url)
 }
 
-/// Reads the stored credential of a server, and adds it or the error of the store to the evidence.
+/// Reads the stored credential of a server. See [`CredentialPlace::read`].
 pub(crate) async fn read_stored_credential(
     config: &ServerConfig,
     http: &HttpConfig,
     shared: &SharedContext,
     collector: &Arc<EvidenceCollector>,
 ) -> Option<StoredCredential> {
-    collector.enter(StartPhase::ReadingCredentials);
-    let key = credential_key(config, http);
-    let found = match &shared.stores {
-        None => Ok(None),
-        Some(stores) => stores.find(&key).await,
-    };
-    collector.known.has_read(match &found {
-        Ok(found) => Read::Record(found.as_ref().map(|found| found.record.clone())),
-        Err(_) => Read::Unreadable,
-    });
-    let found = match found {
-        Ok(Some(found)) => found,
-        nothing => {
-            if let Err(error) = &nothing {
-                collector.record_store_error(error);
-            }
-            collector.update(|evidence| {
-                evidence.credential = Some(CredentialEvidence {
-                    source: Some(CredentialSource::None),
-                    ..CredentialEvidence::default()
-                });
-            });
-            return None;
+    let place = CredentialPlace::new(config, http, shared);
+    place.read(shared.limit_of(config), collector).await
+}
+
+impl CredentialPlace {
+    pub fn new(config: &ServerConfig, http: &HttpConfig, shared: &SharedContext) -> Self {
+        Self {
+            stores: shared.stores.clone(),
+            key: credential_key(config, http),
+            network: shared.network.clone(),
+            refreshes: shared.refreshes.clone(),
+            resource: http.url.clone(),
+            oauth: config.oauth.clone(),
+            scopes: config.scopes.clone(),
         }
-    };
-    let record = found.record;
-    collector.add_secrets(record.secrets());
-    let worth = assess(&record.facts(), now_ms());
-    collector.update(|evidence| {
-        evidence.credential = Some(CredentialEvidence {
-            source: Some(CredentialSource::Stored),
-            worth: Some(worth),
-            stored_issuer: record.issuer().map(str::to_owned),
-            client_source: Some(client_source(&record, &config.oauth)),
-            ..CredentialEvidence::default()
+    }
+
+    /// Reads the stored credential, and adds it or the error of the store to the evidence. `limit` is the time for the rest of the
+    /// work.
+    pub async fn read(
+        &self,
+        limit: Duration,
+        collector: &Arc<EvidenceCollector>,
+    ) -> Option<StoredCredential> {
+        let deadline = Instant::now() + limit;
+        collector.enter(StartPhase::ReadingCredentials);
+        let found = match &self.stores {
+            None => Ok(None),
+            Some(stores) => stores.find(&self.key).await,
+        };
+        collector.known.has_read(match &found {
+            Ok(found) => Read::Record(found.as_ref().map(|found| found.record.clone())),
+            Err(_) => Read::Unreadable,
         });
-    });
-    let renewal = worth.refresh_token.then(|| Renewal {
-        store: Arc::new(ObservingStore {
-            store: found.store,
-            known: collector.known.clone(),
-        }),
-        network: shared.network.clone(),
-        refreshes: shared.refreshes.clone(),
-        key,
-        resource: http.url.clone(),
-        issuer: record.issuer().map(str::to_owned),
-        oauth: config.oauth.clone(),
-        scopes: config.scopes.clone(),
-        collector: collector.clone(),
-    });
-    Some(StoredCredential {
-        record,
-        worth,
-        renewal,
-    })
+        let found = match found {
+            Ok(Some(found)) => found,
+            nothing => {
+                if let Err(error) = &nothing {
+                    collector.record_store_error(error);
+                }
+                collector.update(|evidence| {
+                    evidence.credential = Some(CredentialEvidence {
+                        source: Some(CredentialSource::None),
+                        ..CredentialEvidence::default()
+                    });
+                });
+                return None;
+            }
+        };
+        let record = found.record;
+        collector.add_secrets(record.secrets());
+        let worth = assess(&record.facts(), now_ms());
+        collector.update(|evidence| {
+            evidence.credential = Some(CredentialEvidence {
+                source: Some(CredentialSource::Stored),
+                worth: Some(worth),
+                stored_issuer: record.issuer().map(str::to_owned),
+                client_source: Some(client_source(&record, &self.oauth)),
+                ..CredentialEvidence::default()
+            });
+        });
+        let renewal = worth.refresh_token.then(|| Renewal {
+            store: Arc::new(ObservingStore {
+                store: found.store,
+                known: collector.known.clone(),
+                deadline,
+            }),
+            network: self.network.clone(),
+            refreshes: self.refreshes.clone(),
+            key: self.key.clone(),
+            resource: self.resource.clone(),
+            issuer: record.issuer().map(str::to_owned),
+            oauth: self.oauth.clone(),
+            scopes: self.scopes.clone(),
+            collector: collector.clone(),
+        });
+        Some(StoredCredential {
+            record,
+            worth,
+            renewal,
+        })
+    }
 }
 
 /// The source of a record's OAuth client: the configuration if it names this client, a metadata document if the client

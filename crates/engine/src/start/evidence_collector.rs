@@ -94,7 +94,9 @@ impl EvidenceCollector {
 
     /// Masks the secrets in foreign text, removes control characters and cuts it to `max_chars`.
     pub fn sanitize(&self, text: &str, max_chars: usize) -> String {
-        printable(&self.mask(text), max_chars)
+        self.add_secrets_from_answers();
+        let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
+        mask.foreign(text, max_chars)
     }
 
     /// Records why the entry of the configuration can't be used.
@@ -212,6 +214,7 @@ impl EvidenceCollector {
         self.add_secrets_from_answers();
         let mut evidence = self.lock().clone();
         evidence.requests = self.log.requests();
+        evidence.exceeded = self.log.exceeded();
         // A server chooses the URLs of its redirects and documents. It can put a secret into them that it has received.
         let issuer = evidence
             .discovered

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use rmcp::RoleClient;
-use rmcp::model::PaginatedRequestParams;
 use rmcp::service::Peer;
 use tokio_util::sync::DropGuard;
 
@@ -12,10 +11,6 @@ use crate::transport::stdio::Program;
 
 /// The limit for ending the HTTP session of a server.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// The limit for listing the tools of a server.
-const TOOLS_LIMIT: Duration = Duration::from_secs(2);
-/// The maximum number of pages of tools: a faulty server may return a next page forever.
-const MAX_TOOL_PAGES: usize = 20;
 
 /// A server that is ready: the SDK's client, and the program if the server is a program.
 ///
@@ -50,31 +45,5 @@ impl LiveServer {
         if let Some(program) = self.program {
             program.close().await;
         }
-    }
-
-    /// Counts the tools of the server. Returns `None` if the server returns an error or does not answer in time.
-    pub(crate) async fn count_tools(&self) -> Option<usize> {
-        let offers_tools = self
-            .service
-            .peer_info()
-            .is_some_and(|info| info.capabilities.tools.is_some());
-        if !offers_tools {
-            return Some(0);
-        }
-        let count = async {
-            let mut tools = 0;
-            let mut cursor = None;
-            for _ in 0..MAX_TOOL_PAGES {
-                let params = PaginatedRequestParams::default().with_cursor(cursor);
-                let page = self.peer().list_tools(Some(params)).await.ok()?;
-                tools += page.tools.len();
-                cursor = page.next_cursor;
-                if cursor.is_none() {
-                    return Some(tools);
-                }
-            }
-            None
-        };
-        tokio::time::timeout(TOOLS_LIMIT, count).await.ok()?
     }
 }

@@ -13,7 +13,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use mcp_startup_auth::network::{BodyError, bare_url, read_body};
+use mcp_startup_auth::RequestLog;
+use mcp_startup_auth::network::{BodyError, LimitExceeded, bare_url};
 use mcp_startup_config::HttpConfig;
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, ServerJsonRpcMessage};
@@ -27,6 +28,7 @@ use url::Url;
 
 pub(crate) use self::headers::{challenge, configured_headers, media_types};
 use self::headers::{location, media_type, sensitive};
+use super::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter, parse_turn};
 use super::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
 use super::server_sent_events::{EventSizeLimit, looks_like_events};
 use crate::authorization::{Authorization, Sends};
@@ -75,6 +77,8 @@ pub(crate) enum RequestError {
     NotMcp,
     #[error("the token can't be sent in a header")]
     Token,
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
 }
 
 type Failure = StreamableHttpError<RequestError>;
@@ -112,9 +116,13 @@ impl McpHttp {
         (http, guard)
     }
 
-    /// Call this after the handshake: from now on, larger answers are accepted, and no more evidence is recorded.
+    /// Call this after the handshake: from now on, larger answers are accepted.
     pub fn answered(&self) {
         self.shared.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Call this when the server is ready: from now on, no limit of the start applies, and no more evidence is recorded.
+    pub fn ready(&self) {
         if self.shared.live {
             self.shared.authorization.keep();
         }
@@ -136,6 +144,29 @@ impl McpHttp {
         challenge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The maximum number of values of a message.
+    fn value_limit(&self) -> usize {
+        match (
+            self.shared.answered.load(Ordering::Relaxed),
+            self.shared.live,
+        ) {
+            (false, _) => HANDSHAKE_VALUES,
+            (true, false) => CHECK_VALUES,
+            (true, true) => LIVE_VALUES,
+        }
+    }
+
+    /// Parses a message in its turn; `None` if it has too many values or is not a message.
+    async fn parse(&self, body: &[u8]) -> Option<ServerJsonRpcMessage> {
+        let values = ValueCounter::default().count(body);
+        if values > self.value_limit() {
+            return None;
+        }
+        let _turn = parse_turn(values).await;
+        serde_json::from_slice(body).ok()
+    }
+
+    /// The maximum size of a message, in bytes.
     fn limit(&self) -> usize {
         match (
             self.shared.answered.load(Ordering::Relaxed),
@@ -193,12 +224,18 @@ impl McpHttp {
                 .request(Method::POST, &url, &sends, session_id, protocol)
                 .map_err(failure)?
                 .body(body.clone());
-            let sent = self.shared.collector.log.sent(RequestEvidence {
+            let evidence = RequestEvidence {
                 to: Some(RequestTarget::Mcp),
                 url: Some(bare_url(&url)),
                 credential_sent: Some(sends.as_evidence()),
                 ..RequestEvidence::default()
-            });
+            };
+            let log = &self.shared.collector.log;
+            let sent = match is_tool_list(message) {
+                // The number of pages has its own limit.
+                true => log.sent(evidence),
+                false => log.try_sent(evidence).map_err(failure)?,
+            };
             let response = request.send().await.map_err(|error| {
                 // The URL may hold a key.
                 let error = error.without_url();
@@ -284,12 +321,14 @@ impl McpHttp {
             if media_type != JSON && !media_type.is_empty() {
                 return Err(self.not_mcp(answer.response).await);
             }
-            let body = answer.body(self.limit()).await?;
-            return match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
-                Ok(message @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) => {
+            let body = answer
+                .body(self.limit(), &self.shared.collector.log)
+                .await?;
+            return match self.parse(&body).await {
+                Some(message @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) => {
                     Ok(StreamableHttpPostResponse::Json(message, session))
                 }
-                Ok(_) | Err(_) => {
+                Some(_) | None => {
                     self.shared.collector.record_non_mcp_output(&body);
                     Err(failure(RequestError::NotMcp))
                 }
@@ -309,9 +348,11 @@ impl McpHttp {
                         | StatusCode::TOO_MANY_REQUESTS
                 ) =>
             {
-                let body = answer.body(self.limit()).await?;
-                match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
-                    Ok(error @ JsonRpcMessage::Error(_)) => {
+                let body = answer
+                    .body(self.limit(), &self.shared.collector.log)
+                    .await?;
+                match self.parse(&body).await {
+                    Some(error @ JsonRpcMessage::Error(_)) => {
                         Ok(StreamableHttpPostResponse::Json(error, session))
                     }
                     _ => Err(HttpStatusError::new(status.as_u16(), None).into()),
@@ -335,15 +376,32 @@ impl McpHttp {
             if !std::mem::replace(&mut sampled, true) && !looks_like_events(&chunk) {
                 collector.record_non_mcp_output(&chunk);
             }
+            collector
+                .log
+                .received(chunk.len())
+                .map_err(std::io::Error::other)?;
             limit.take(&chunk).inspect_err(|_| {
                 sent.note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
             })?;
             Ok::<_, std::io::Error>(chunk)
         });
         let closed = self.shared.closed.clone();
-        SseStream::from_bytes_stream(bytes)
-            .take_until(closed.cancelled_owned())
-            .boxed()
+        let http = self.clone();
+        let events =
+            SseStream::from_bytes_stream(bytes).map(move |event| http.within_limit(event?));
+        events.take_until(closed.cancelled_owned()).boxed()
+    }
+
+    /// Returns the event, unless its message has too many values to be parsed.
+    fn within_limit(&self, event: Sse) -> Result<Sse, SseError> {
+        let data = event.data.as_deref().unwrap_or_default();
+        match ValueCounter::default().count(data.as_bytes()) > self.value_limit() {
+            true => {
+                let error = std::io::Error::other("a message has too many values");
+                Err(SseError::Body(Box::new(error)))
+            }
+            false => Ok(event),
+        }
     }
 
     /// Records the beginning of an answer that is not an MCP message, and reads no more of it.
@@ -365,12 +423,28 @@ struct Answer {
 }
 
 impl Answer {
-    async fn body(self, limit: usize) -> Result<Vec<u8>, Failure> {
-        read_body(self.response, limit).await.map_err(|error| {
-            self.sent
-                .note(|evidence| evidence.io = Some(error.trouble()));
-            failure(error)
-        })
+    /// Reads at most `limit` bytes, which count towards the limit of the start.
+    async fn body(self, limit: usize, log: &RequestLog) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        let mut response = self.response;
+        loop {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return Ok(body),
+                Err(error) => {
+                    self.sent.failed(&error);
+                    return Err(failure(error.without_url()));
+                }
+            };
+            log.received(chunk.len()).map_err(failure)?;
+            if body.len() + chunk.len() > limit {
+                let error = BodyError::TooLarge(limit);
+                self.sent
+                    .note(|evidence| evidence.io = Some(error.trouble()));
+                return Err(failure(error));
+            }
+            body.extend_from_slice(&chunk);
+        }
     }
 }
 
@@ -459,6 +533,8 @@ impl StreamableHttpClient for McpHttp {
         if let Some(last_event_id) = last_event_id {
             request = request.header("last-event-id", last_event_id);
         }
+        let log = &self.shared.collector.log;
+        let sent = log.try_sent(RequestEvidence::default()).map_err(failure)?;
         let response = request
             .send()
             .await
@@ -468,13 +544,16 @@ impl StreamableHttpClient for McpHttp {
                 Err(StreamableHttpError::ServerDoesNotSupportSse)
             }
             status if status.is_success() && media_type(&response) == EVENTS => {
-                let sent = self.shared.collector.log.sent(RequestEvidence::default());
                 Ok(self.events_of(Answer { response, sent }))
             }
             status if status.is_success() => Err(StreamableHttpError::UnexpectedContentType(None)),
             status => Err(HttpStatusError::new(status.as_u16(), None).into()),
         }
     }
+}
+
+fn is_tool_list(message: &ClientJsonRpcMessage) -> bool {
+    matches!(message, JsonRpcMessage::Request(request) if matches!(request.request, ClientRequest::ListToolsRequest(_)))
 }
 
 fn is_initialize(message: &ClientJsonRpcMessage) -> bool {

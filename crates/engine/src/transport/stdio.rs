@@ -1,16 +1,24 @@
-//! The stdio transport: launches a program without a shell, in a process group that ends with the start.
+//! The stdio transport: launches a program without a shell, and ends it with the start.
+//!
+//! Without a supervisor, the program leads a process group, which is killed. With one ([`StartupOptions::supervisor`]), only the
+//! supervisor is signaled, never killed: it ends the program and all descendants, also those in other groups and sessions.
+//!
+//! [`StartupOptions::supervisor`]: crate::StartupOptions::supervisor
 
 mod connection;
 mod program;
+mod supervision;
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mcp_startup_config::{ServerConfig, StdioConfig};
-use mcp_startup_core::{ProcessEvidence, SpawnFailure, printable};
+use mcp_startup_core::{ProcessEvidence, SpawnFailure, StartPhase, printable};
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
 use rmcp::RoleClient;
 use rmcp::transport::async_rw::AsyncRwTransport;
@@ -20,7 +28,10 @@ use tokio::task::JoinHandle;
 
 pub(crate) use self::connection::lend;
 use self::connection::{BoundedOutput, Output, take};
-use self::program::{environment, find_program, is_fault_of_program};
+use self::program::{environment, find_program, is_fault_of_program, search_path};
+pub use self::supervision::SUPERVISOR_SPAWN_ERROR;
+use self::supervision::{loader_variables, spawn_error, supervised};
+use super::json_size::ValueCounter;
 use super::read_limits::{CHECK_BYTES, LIVE_BYTES};
 use crate::start::evidence_collector::EvidenceCollector;
 
@@ -38,11 +49,19 @@ const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 /// How long a program may take to exit after its input is closed (MCP, stdio shutdown), and then after SIGTERM.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 const TERMINATE_GRACE: Duration = Duration::from_millis(500);
+/// How long to wait for a supervisor after SIGTERM. It may need longer for a package runner, and then continues by itself.
+#[cfg(unix)]
+const SUPERVISOR_GRACE: Duration = Duration::from_millis(1500);
+#[cfg(unix)]
+const SIGTERM: i32 = 15;
 
-/// The program of one server and its child processes. Their process group ends when this is dropped.
+/// The program of one server and its child processes. They end when this is dropped.
 pub(crate) struct Program {
-    /// `None` only during `drop`.
+    /// The program, or its supervisor. `None` only during `drop`.
     child: Option<Box<dyn ChildWrapper>>,
+    is_supervised: bool,
+    /// The path of the program.
+    path: PathBuf,
     output: Arc<Output>,
     stderr: Arc<Mutex<VecDeque<u8>>>,
     stderr_reader: JoinHandle<()>,
@@ -59,14 +78,11 @@ impl Program {
         server: &ServerConfig,
         config: &StdioConfig,
         live: bool,
+        supervisor: Option<&[OsString]>,
         collector: &EvidenceCollector,
     ) -> Option<Self> {
         let environment = environment(config);
-        let path = environment
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("PATH"))
-            .map(|(_, path)| path.clone())
-            .unwrap_or_default();
+        let path = search_path(config);
         let shown_path = path.to_string_lossy().into_owned();
         collector.update(|evidence| {
             evidence.process = Some(ProcessEvidence {
@@ -88,34 +104,11 @@ impl Program {
             });
             return None;
         };
-        let mut command = Command::new(&program);
-        command
-            .args(&config.args)
-            .env_clear()
-            .envs(environment)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        if let Some(cwd) = &config.cwd {
-            command.current_dir(cwd);
-        }
-        let mut command = CommandWrap::from(command);
-        command.wrap(KillOnDrop);
-        #[cfg(unix)]
-        command.wrap(process_wrap::tokio::ProcessGroup::leader());
-        #[cfg(windows)]
-        command.wrap(process_wrap::tokio::JobObject);
-        let mut child = match command.spawn() {
-            Ok(child) => child,
+        let spawned = spawn(config, &program, &environment, supervisor);
+        let (mut child, is_supervised) = match spawned {
+            Ok(spawned) => spawned,
             Err(error) => {
-                record_process(collector, |process| {
-                    process.spawn = Some(SpawnFailure::Failed);
-                });
-                collector.record_error(&error);
-                if is_fault_of_program(&error) {
-                    let problem = format!("{} can't be run: {error}", program.display());
-                    collector.record_entry_problem(&server.problem("command", problem));
-                }
+                record_spawn_error(server, &program, &error, collector);
                 return None;
             }
         };
@@ -126,8 +119,13 @@ impl Program {
         ) else {
             return None;
         };
-        let output = Arc::new(Output::default());
+        let output = Arc::new(Output {
+            live,
+            ..Output::default()
+        });
         let bounded = BoundedOutput {
+            log: collector.log.clone(),
+            values: ValueCounter::default(),
             stdout,
             output: output.clone(),
         };
@@ -136,6 +134,8 @@ impl Program {
         let tail = Arc::new(Mutex::new(VecDeque::new()));
         Some(Self {
             child: Some(child),
+            is_supervised,
+            path: program,
             output,
             stderr: tail.clone(),
             stderr_reader: tokio::spawn(keep_tail(stderr, tail)),
@@ -163,7 +163,7 @@ impl Program {
     }
 
     /// Call this after the handshake has failed: records how the program has ended, or its output if it still runs.
-    pub async fn record_end(&mut self, collector: &EvidenceCollector) {
+    pub async fn record_end(&mut self, server: &ServerConfig, collector: &EvidenceCollector) {
         let head = lock(&self.output.head).clone();
         if self.output.exceeded.load(Ordering::Relaxed) {
             collector.record_non_mcp_output(&head);
@@ -177,6 +177,20 @@ impl Program {
             return;
         };
         let _ = tokio::time::timeout(OUTPUT_GRACE, &mut self.stderr_reader).await;
+        let stderr: Vec<u8> = lock(&self.stderr).iter().copied().collect();
+        if self.is_supervised
+            && let Some(error) = spawn_error(status, &stderr)
+        {
+            // The evidence so far is about the supervisor.
+            lock(&self.stderr).clear();
+            collector.update(|evidence| {
+                evidence.phase = Some(StartPhase::Launching);
+                evidence.cause = None;
+                evidence.protocol = None;
+            });
+            record_spawn_error(server, &self.path, &error, collector);
+            return;
+        }
         let (exit, signal) = code_and_signal(status);
         record_process(collector, |process| {
             process.exit = exit;
@@ -203,8 +217,8 @@ impl Program {
         });
     }
 
-    /// Ends the program in the order that the MCP specification requires: closes its input, sends SIGTERM, and kills its process
-    /// group. The caller has dropped the connection.
+    /// Ends the program in the order that the MCP specification requires: closes its input, sends SIGTERM, and kills it and its
+    /// descendants. The caller has dropped the connection.
     pub async fn close(mut self) {
         drop(take(&self.connection));
         if tokio::time::timeout(CLOSE_GRACE, self.wait())
@@ -224,11 +238,18 @@ impl Program {
     async fn terminate(&mut self) {
         #[cfg(unix)]
         {
-            const SIGTERM: i32 = 15;
             let sent = self.child.as_ref().map(|child| child.signal(SIGTERM));
+            let grace = match self.is_supervised {
+                true => SUPERVISOR_GRACE,
+                false => TERMINATE_GRACE,
+            };
             if matches!(sent, Some(Ok(()))) {
-                let _ = tokio::time::timeout(TERMINATE_GRACE, self.wait()).await;
+                let _ = tokio::time::timeout(grace, self.wait()).await;
             }
+        }
+        if self.is_supervised {
+            // It ends by itself. If it were killed, its descendants would remain.
+            return;
         }
         if let Some(child) = &mut self.child {
             let _ = child.start_kill();
@@ -248,12 +269,81 @@ impl Drop for Program {
         let Some(mut child) = self.child.take() else {
             return;
         };
-        // This kills the whole group, including child processes that outlive the program.
-        let _ = child.start_kill();
+        #[cfg(unix)]
+        if self.is_supervised {
+            // A supervisor that already ends its descendants ignores it.
+            let _ = child.signal(SIGTERM);
+        }
+        if !self.is_supervised {
+            // This kills the whole group, including child processes that outlive the program.
+            let _ = child.start_kill();
+        }
         // Reaps the process in the background. Otherwise it may remain a zombie until this process ends.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { drop(child.wait().await) });
         }
+    }
+}
+
+/// Starts the program, under the supervisor if there is one. Returns whether the child is the supervisor.
+fn spawn(
+    config: &StdioConfig,
+    program: &Path,
+    environment: &[(OsString, OsString)],
+    supervisor: Option<&[OsString]>,
+) -> std::io::Result<(Box<dyn ChildWrapper>, bool)> {
+    let prepare = |mut command: Command| {
+        command
+            .args(&config.args)
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(cwd) = &config.cwd {
+            command.current_dir(cwd);
+        }
+        command
+    };
+    let supervisor = supervisor.filter(|_| cfg!(target_os = "linux"));
+    let command = supervisor.and_then(|it| supervised(it, program, config, environment));
+    if let Some(command) = command {
+        let mut command = prepare(command);
+        for (name, _) in loader_variables(environment) {
+            command.env_remove(name);
+        }
+        // Signals of the terminal reach neither it nor the program.
+        #[cfg(unix)]
+        command.process_group(0);
+        match command.spawn() {
+            Ok(child) => return Ok((Box::new(child), true)),
+            // The program then starts without it, or fails for the same reason.
+            Err(error) => tracing::warn!("the supervisor can't be started: {error}"),
+        }
+    }
+    let mut command = CommandWrap::from(prepare(Command::new(program)));
+    command.wrap(KillOnDrop);
+    #[cfg(unix)]
+    command.wrap(process_wrap::tokio::ProcessGroup::leader());
+    #[cfg(windows)]
+    command.wrap(process_wrap::tokio::JobObject);
+    Ok((command.spawn()?, false))
+}
+
+/// Records that the operating system could not start the program.
+fn record_spawn_error(
+    server: &ServerConfig,
+    program: &Path,
+    error: &std::io::Error,
+    collector: &EvidenceCollector,
+) {
+    record_process(collector, |process| {
+        process.spawn = Some(SpawnFailure::Failed);
+    });
+    collector.record_error(error);
+    if is_fault_of_program(error) {
+        let problem = format!("{} can't be run: {error}", program.display());
+        collector.record_entry_problem(&server.problem("command", problem));
     }
 }
 

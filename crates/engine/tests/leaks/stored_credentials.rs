@@ -52,7 +52,9 @@ async fn debug_of_stored_credentials_shows_no_secret() {
     let refresh = RefreshRequest {
         key,
         rejected: Some(secret("rejected").into()),
-        resource: "https://mcp.example/mcp".to_owned(),
+        server: "https://mcp.example/mcp".parse().unwrap(),
+        configured_resource: None,
+        published_resource: None,
         metadata: AuthorizationMetadata::default(),
         client: Some(("client-1".to_owned(), Some(secret("client").into()))),
         scopes: None,

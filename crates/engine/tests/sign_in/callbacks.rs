@@ -220,9 +220,12 @@ async fn an_invalid_pending_sign_in_is_refused_and_not_quoted() {
     cases.push(stored[..stored.len() / 2].to_owned());
     let fields: Value = serde_json::from_str(stored).unwrap();
     for field in fields.as_object().unwrap().keys() {
-        let mut without = fields.clone();
-        without.as_object_mut().unwrap().remove(field);
-        cases.push(without.to_string());
+        // An earlier version does not write it.
+        if field != "configuredResource" {
+            let mut without = fields.clone();
+            without.as_object_mut().unwrap().remove(field);
+            cases.push(without.to_string());
+        }
         let mut wrong = fields.clone();
         wrong[field] = json!([["canary"]]);
         cases.push(wrong.to_string());

@@ -12,7 +12,9 @@ mod callbacks;
 mod secrets;
 mod sign_in;
 mod sign_out;
+mod step_up;
 mod stores;
+mod transactions;
 
 use std::io::Write;
 use std::path::Path;
@@ -24,7 +26,7 @@ use mcp_startup::auth::{
     CredentialKey, CredentialStores, SignInBegun, SignInError, StoreSelection, now_ms,
 };
 use mcp_startup::config::{ServerConfig, ServerEntry};
-use mcp_startup::{McpServerStartupState, Startup, StartupOptions};
+use mcp_startup::{McpServerStartupState, SignInOptions, Startup, StartupOptions};
 use mcp_startup_lab::{Lab, RecordedRequest, Scenario, Target, parse_scenarios};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -92,6 +94,10 @@ struct Client {
     metadata_url: Option<String>,
     scopes: Option<Vec<String>>,
     resource: Option<String>,
+    /// The host's challenge.
+    challenge: Option<String>,
+    /// The scopes that the user asks for.
+    asks: Vec<String>,
     redirect_uri: Option<String>,
     /// The configured URL, if it is not that of the row.
     url: Option<String>,
@@ -126,6 +132,7 @@ struct User<'a> {
     server: ServerEntry,
     startup: Startup,
     metadata_url: Option<String>,
+    sign_in_options: SignInOptions,
 }
 
 impl<'a> User<'a> {
@@ -158,14 +165,18 @@ impl<'a> User<'a> {
         }
         let metadata_url = client.metadata_url.clone();
         let startup = startup(home.path(), metadata_url.clone());
-        let user = Self {
+        let mut user = Self {
             lab,
             row,
             server: server.into(),
             startup,
             home,
             metadata_url,
+            sign_in_options: SignInOptions::default(),
         };
+        let challenge = client.challenge.as_deref();
+        user.sign_in_options.challenge = challenge.map(|text| fill(lab, name, text));
+        user.sign_in_options.scopes.clone_from(&client.asks);
         let record = row.stored_record(&lab.base_url(), now_ms());
         // This layout differs from that of every writer.
         let others = r#""other|0123456789abcdef" : { "access_token":"good-token-of-another", "big": 12345678901234567890.50 }"#;
@@ -181,6 +192,10 @@ impl<'a> User<'a> {
     /// A new process of the same user.
     fn next_startup(&self) -> Startup {
         startup(self.home.path(), self.metadata_url.clone())
+    }
+
+    fn sign_in_options(&self) -> SignInOptions {
+        self.sign_in_options.clone()
     }
 
     fn key(&self) -> String {
@@ -281,6 +296,13 @@ async fn redirect_target(authorization_url: &str) -> String {
 /// Fills in the placeholders of the lab.
 fn fill(lab: &Lab, name: &str, text: &str) -> String {
     text.replace("{base}", &lab.base_url())
+        .replace(
+            "{prm}",
+            &format!(
+                "{}/.well-known/oauth-protected-resource/{name}/mcp",
+                lab.base_url()
+            ),
+        )
         .replace("{issuer}", &format!("{}/{name}", lab.base_url()))
         .replace("{resource}", &lab.url(name))
 }

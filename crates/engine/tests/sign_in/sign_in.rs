@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mcp_startup::auth::SignInError;
-use mcp_startup_lab::{Lab, RecordedRequest};
+use mcp_startup_lab::{Lab, RecordedRequest, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -16,6 +16,8 @@ use crate::{row, run_all, same};
 struct Expectation {
     /// Whether a client must be registered. If left out, it does not matter.
     registers: Option<bool>,
+    /// Whether the MCP server is queried before the sign-in begins. If left out, it does not matter.
+    queries: Option<bool>,
     /// The parameters of the authorization request; null for one that must be absent. Scopes are compared as a set.
     #[serde(default)]
     asked: BTreeMap<String, Option<String>>,
@@ -52,7 +54,11 @@ async fn sign_in_matches_the_table() {
 async fn run(case: &Case<Expectation>, user: &User<'_>) -> Result<(), String> {
     let before = user.file();
     let redirect_uri = case.client.redirect_uri.as_deref().unwrap_or(REDIRECT_URI);
-    let begun = user.startup.begin_sign_in(&user.server, redirect_uri).await;
+    let options = user.sign_in_options();
+    let beginning = user
+        .startup
+        .begin_sign_in_with(&user.server, redirect_uri, &options);
+    let begun = beginning.await;
     same("after begin, stored", user.file(), before.clone())?;
     if let Some(registers) = case.expect.registers {
         same(
@@ -60,6 +66,10 @@ async fn run(case: &Case<Expectation>, user: &User<'_>) -> Result<(), String> {
             !user.requests_at("register").is_empty(),
             registers,
         )?;
+    }
+    if let Some(queries) = case.expect.queries {
+        let to_server = |request: &RecordedRequest| request.to == Target::Mcp;
+        same("queries", user.requests().iter().any(to_server), queries)?;
     }
     let begun = match begun {
         Ok(begun) => begun,

@@ -13,9 +13,9 @@ use serde_json::json;
 
 use crate::{REDIRECT_URI, User, key_of, lab_of, redirect_target, row, secrets, sign_in};
 
-/// A store that accepts no new record.
+/// A store that accepts no new record, although it promises to.
 #[derive(Debug)]
-struct Full(MemoryStore);
+pub struct Full(pub MemoryStore);
 
 impl CredentialStore for Full {
     fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
@@ -41,7 +41,7 @@ impl CredentialStore for Full {
     }
 }
 
-fn startup_with(stores: Option<CredentialStores>, limit: Option<Duration>) -> Startup {
+pub fn startup_with(stores: Option<CredentialStores>, limit: Option<Duration>) -> Startup {
     secrets::capture_log();
     let mut options = StartupOptions::default();
     options.stores = stores;
@@ -100,19 +100,26 @@ async fn without_a_store_the_code_is_not_sent() {
     assert!(!signed_out.was_stored);
 }
 
+/// A sign-in that can't be stored must not send the user to a browser.
 #[tokio::test]
-async fn a_damaged_store_is_not_overwritten() {
+async fn a_damaged_store_is_not_overwritten_and_no_sign_in_begins() {
     let lab = lab_of(vec![row("server", &json!({}))]).await;
     let user = User::new(&lab, "server");
+    let (begun, callback) = user.sign_in().await;
     let file = user.home.path().join(".credentials.json");
     std::fs::write(&file, "{ damaged").unwrap();
-    let (begun, callback) = user.sign_in().await;
+    let before = user.requests().len();
     let error = user
         .startup
         .finish_sign_in(&begun.pending, &callback)
         .await
         .unwrap_err();
     assert_eq!(error.kind(), Kind::StoreFailed);
+    let beginning = user.startup.begin_sign_in(&user.server, REDIRECT_URI);
+    let error = beginning.await.unwrap_err();
+    assert_eq!(error.kind(), Kind::StoreFailed);
+    assert!(error.message().contains("none was started"), "{error}");
+    assert_eq!(user.requests().len(), before, "nothing is sent");
     assert_eq!(
         user.startup
             .sign_out(&user.server)

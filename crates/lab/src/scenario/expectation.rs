@@ -77,9 +77,11 @@ mod tests {
                 | "notMcp" => &["fixConfiguration"],
                 "credentialStoreUnavailable" => &["fixCredentialStore"],
                 "insufficientScope" => &["grantScope"],
-                "accessDenied" | "authorizationMisconfigured" | "exited" | "limitExceeded" | "other" => {
-                    &["none"]
-                }
+                "accessDenied"
+                | "authorizationMisconfigured"
+                | "exited"
+                | "limitExceeded"
+                | "other" => &["none"],
                 "reauthenticationRequired" => &["reauthenticate"],
                 "authorizationUnavailable" | "unreachable" | "timedOut" => &["retry"],
                 "signInRequired" => &["signIn"],

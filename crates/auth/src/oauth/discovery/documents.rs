@@ -1,7 +1,9 @@
 //! Fetches the metadata documents that the SDK requests, and records the parts that the SDK does not expose.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::header::WWW_AUTHENTICATE;
 use mcp_startup_core::{
     CredentialSent, DiscoveryOutcome, DiscoveryProblem, IoTrouble, RequestEvidence, RequestTarget,
 };
@@ -9,26 +11,35 @@ use rmcp::transport::auth::{
     AuthError, AuthorizationManager, AuthorizationMetadataResolution, OAuthHttpClient,
     OAuthHttpClientError, OAuthHttpClientFuture, OAuthHttpRequest, WWWAuthenticateParams,
 };
-use serde_json::Value;
 use url::Url;
 
+use super::metadata::{ResourceMetadata, authorization_server_metadata, resource_metadata};
 use crate::network::{
     BlockedRequest, GuardedClient, GuardedClientError, RequestLog, SentRequest, bare_url, read_body,
 };
+use crate::oauth::endpoint::MAX_URL_BYTES;
 
 /// The size limit of a metadata document: 1 MB.
 pub(super) const MAX_DOCUMENT_BYTES: usize = 1_000_000;
 /// The number of redirects that are followed for each document.
 const MAX_REDIRECTS: usize = 3;
+/// The number of documents that one discovery requests, and of its requests. Each redirect is another request.
+pub(super) const MAX_DOCUMENTS: usize = 8;
+pub(super) const MAX_REQUESTS: usize = 16;
 const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 
 /// The parts of the fetched documents that the SDK reads but does not expose.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// The `resource` of the last protected-resource metadata document.
-    pub resource: Option<String>,
-    /// The `scopes_supported` of that document.
-    pub scopes: Vec<String>,
+    /// The `resource` and the `scopes_supported` of the last protected-resource metadata that applies to the server.
+    pub accepted: Option<(String, Vec<String>)>,
+    /// Whether a document names another resource.
+    pub names_another_resource: bool,
+    /// Whether an accepted document names authorization servers. If so, all later documents are those of authorization
+    /// servers.
+    names_servers: bool,
+    /// The URLs in challenges where protected-resource metadata is published.
+    pointers: Vec<Url>,
     /// The HTTP status of the first document, which is the one that the challenge points to, if any.
     pub first_status: Option<u16>,
     /// The first blocked request, and the problem with the metadata that results from it.
@@ -45,38 +56,87 @@ impl Seen {
     ) -> (DiscoveryOutcome, Option<DiscoveryProblem>) {
         use DiscoveryProblem as Problem;
         let challenge = challenge.filter(|text| text.contains("resource_metadata"));
-        let problem = match (&self.resource, challenge, &self.blocked) {
-            (_, _, Some((_, problem))) => *problem,
-            (Some(named), ..) if is_part_of(resource, named) => Problem::NoAuthorizationServer,
-            (Some(_), ..) => Problem::ResourceMismatch,
-            (None, None, None) => return (DiscoveryOutcome::NotPublished, None),
+        let problem = match (&self.blocked, challenge) {
+            (Some((_, problem)), _) => *problem,
+            _ if self.accepted.is_some() => Problem::NoAuthorizationServer,
+            _ if self.names_another_resource => Problem::ResourceMismatch,
+            (None, None) => return (DiscoveryOutcome::NotPublished, None),
             // The SDK does not follow this pointer.
-            (None, Some(challenge), None)
-                if WWWAuthenticateParams::parse(challenge, resource)
-                    .resource_metadata_url
-                    .is_none() =>
-            {
+            (None, Some(challenge)) if pointer(challenge, resource).is_none() => {
                 Problem::InvalidMetadata
             }
             // This may be a page of an intermediary, such as a captive portal.
-            (None, Some(_), None) if matches!(self.first_status, Some(200..300)) => {
+            (None, Some(_)) if matches!(self.first_status, Some(200..300)) => {
                 return (DiscoveryOutcome::Unavailable, None);
             }
-            (None, Some(_), None) => Problem::InvalidMetadata,
+            (None, Some(_)) => Problem::InvalidMetadata,
         };
         (DiscoveryOutcome::Unusable, Some(problem))
     }
+
+    fn add(&mut self, metadata: ResourceMetadata) {
+        match metadata {
+            ResourceMetadata::Accepted {
+                resource,
+                scopes,
+                names_servers,
+            } => {
+                self.accepted = Some((resource, scopes));
+                self.names_servers = names_servers;
+            }
+            ResourceMetadata::Rejected => self.names_another_resource = true,
+            ResourceMetadata::Absent => {}
+        }
+    }
 }
 
-/// Whether protected-resource metadata that names `resource` applies to the server at `url`. Both must have the same
-/// origin, and the path of the resource must be the server's path or a parent of it (RFC 9728, section 3.3, as applied
-/// by MCP).
-pub(super) fn is_part_of(url: &Url, resource: &str) -> bool {
-    let Ok(named) = Url::parse(resource) else {
-        return false;
-    };
-    let whole = |url: &Url| format!("{}/", url.path().trim_end_matches('/'));
-    named.origin() == url.origin() && whole(url).starts_with(&whole(&named))
+/// How many documents and requests one discovery may still send. Clones share the numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Budget(Arc<(AtomicUsize, AtomicUsize)>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        let left = (
+            AtomicUsize::new(MAX_DOCUMENTS),
+            AtomicUsize::new(MAX_REQUESTS),
+        );
+        Self(Arc::new(left))
+    }
+}
+
+impl Budget {
+    fn has_document(&self) -> bool {
+        self.0.0.load(Ordering::Relaxed) > 0
+    }
+
+    fn has_request(&self) -> bool {
+        self.0.1.load(Ordering::Relaxed) > 0
+    }
+
+    /// Counts a request that was sent.
+    fn use_request(&self, is_of_a_new_document: bool) {
+        let less = |left: &AtomicUsize| {
+            let _ = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(1)
+            });
+        };
+        if is_of_a_new_document {
+            less(&self.0.0);
+        }
+        less(&self.0.1);
+    }
+}
+
+/// The kind of metadata that a document was requested as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RequestedAs {
+    ResourceMetadata,
+    AuthorizationServerMetadata,
+}
+
+/// The URL of protected-resource metadata in a challenge, if the SDK follows it.
+fn pointer(challenge: &str, resource: &Url) -> Option<Url> {
+    WWWAuthenticateParams::parse(challenge, resource).resource_metadata_url
 }
 
 /// Whether the SDK can derive from a well-known URL which issuer its document must name (RFC 8414, section 3.3). For
@@ -97,28 +157,6 @@ pub(super) fn is_bound_to_its_issuer(url: &Url) -> bool {
         .any(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Records the resource of a protected-resource metadata document. MCP asks servers to omit a trailing slash and
-/// clients to accept one. If the resource differs from the server's URL only by a trailing slash, the SDK receives the
-/// document without the slash.
-fn read_resource(document: Vec<u8>, url: &Url, seen: &mut Seen) -> Vec<u8> {
-    let Ok(Value::Object(mut metadata)) = serde_json::from_slice(&document) else {
-        return document;
-    };
-    let Some(Value::String(named)) = metadata.get("resource") else {
-        return document;
-    };
-    seen.resource = Some(named.clone());
-    let scopes = metadata.get("scopes_supported").and_then(Value::as_array);
-    let scopes = scopes.into_iter().flatten().filter_map(Value::as_str);
-    seen.scopes = scopes.map(str::to_owned).collect();
-    let differs_by_a_slash = named.strip_suffix('/') == Some(url.as_str());
-    if !differs_by_a_slash {
-        return document;
-    }
-    metadata.insert("resource".to_owned(), url.as_str().into());
-    serde_json::to_vec(&metadata).unwrap_or(document)
-}
-
 /// Sends the SDK's requests through the guarded client.
 #[derive(Clone)]
 pub(super) struct DiscoveryHttp {
@@ -126,6 +164,7 @@ pub(super) struct DiscoveryHttp {
     pub resource: Url,
     pub log: RequestLog,
     pub seen: Arc<Mutex<Seen>>,
+    pub budget: Budget,
     /// Whether `resource` is an issuer, which has no protected-resource metadata.
     pub is_issuer: bool,
 }
@@ -136,6 +175,8 @@ impl DiscoveryHttp {
         challenge: Option<&str>,
     ) -> (Result<AuthorizationMetadataResolution, AuthError>, Seen) {
         let (resource, http) = (self.resource.clone(), Arc::new(self.clone()));
+        let pointed = challenge.and_then(|challenge| pointer(challenge, &resource));
+        self.seen().pointers.extend(pointed);
         let resolved = match AuthorizationManager::new_with_oauth_http_client(resource, http).await
         {
             Ok(manager) => manager.resolve_metadata_from_challenge(challenge).await,
@@ -149,26 +190,72 @@ impl DiscoveryHttp {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fetches a document and follows its redirects. Returns `None` if a request is blocked or the redirects lead
-    /// to no document.
+    /// Adds the pointers of a challenge at a URL of protected-resource metadata, which the SDK follows.
+    fn add_pointers(&self, response: &reqwest::Response, requested_as: RequestedAs) {
+        if requested_as == RequestedAs::ResourceMetadata
+            && response.status() == http::StatusCode::UNAUTHORIZED
+        {
+            let challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
+            let pointed = challenges
+                .filter_map(|challenge| pointer(challenge.to_str().ok()?, &self.resource))
+                .take(MAX_DOCUMENTS);
+            self.seen().pointers.extend(pointed);
+        }
+    }
+
+    /// The kind of metadata that the SDK expects in a document. Only protected-resource metadata may name the resource and the authorization
+    /// servers, and only until a document names them.
+    fn requested_as(&self, url: &Url) -> RequestedAs {
+        let mut seen = self.seen();
+        if self.is_issuer || seen.names_servers {
+            return RequestedAs::AuthorizationServerMetadata;
+        }
+        // Each pointer counts once: the same URL can be one of an authorization server later.
+        if let Some(at) = seen.pointers.iter().position(|pointer| pointer == url) {
+            seen.pointers.swap_remove(at);
+            return RequestedAs::ResourceMetadata;
+        }
+        match url.origin() == self.resource.origin() && is_of_a_resource(url) {
+            true => RequestedAs::ResourceMetadata,
+            false => RequestedAs::AuthorizationServerMetadata,
+        }
+    }
+
+    /// Fetches a document and follows its redirects. Returns `None` if a request is blocked, if the redirects lead to no
+    /// document, or if the discovery has requested too many documents.
+    ///
+    /// # Errors
+    ///
+    /// If a request failed, or if the start has exceeded a limit.
     async fn fetch(
         &self,
         mut request: reqwest::Request,
-    ) -> Result<Option<(reqwest::Response, SentRequest)>, GuardedClientError> {
-        let problem = match is_of_an_authorization_server(request.url()) {
-            true => DiscoveryProblem::NoAuthorizationServer,
-            false => DiscoveryProblem::InvalidMetadata,
+        requested_as: RequestedAs,
+    ) -> Result<Option<(reqwest::Response, SentRequest)>, OAuthHttpClientError> {
+        let problem = match requested_as {
+            RequestedAs::AuthorizationServerMetadata => DiscoveryProblem::NoAuthorizationServer,
+            RequestedAs::ResourceMetadata => DiscoveryProblem::InvalidMetadata,
         };
+        if !self.budget.has_document() {
+            return Ok(None);
+        }
         let headers = request.headers().clone();
-        for _ in 0..=MAX_REDIRECTS {
+        for redirects in 0..=MAX_REDIRECTS {
             let url = request.url().clone();
-            let sent = self.log.sent(RequestEvidence {
+            if url.as_str().len() > MAX_URL_BYTES || !self.budget.has_request() {
+                return Ok(None);
+            }
+            let sent = self.log.try_sent(RequestEvidence {
                 to: Some(RequestTarget::Discovery),
                 url: Some(bare_url(&url)),
                 credential_sent: Some(CredentialSent::None),
                 ..RequestEvidence::default()
-            });
-            let response = match self.guarded.execute(request).await {
+            })?;
+            let executed = self.guarded.execute(request).await;
+            if !matches!(executed, Err(GuardedClientError::Blocked(_))) {
+                self.budget.use_request(redirects == 0);
+            }
+            let response = match executed {
                 Ok(response) => response,
                 Err(GuardedClientError::Blocked(blocked)) => {
                     sent.not_sent();
@@ -177,7 +264,7 @@ impl DiscoveryHttp {
                 }
                 Err(error) => {
                     sent.note(|noted| noted.io = Some(error.trouble()));
-                    return Err(error);
+                    return Err(error.into());
                 }
             };
             sent.note(|noted| noted.status = Some(response.status().as_u16()));
@@ -206,10 +293,6 @@ fn location(url: &Url, response: &reqwest::Response) -> Option<Url> {
     Some(next)
 }
 
-fn is_of_an_authorization_server(url: &Url) -> bool {
-    url.path().contains("/.well-known/") && !is_of_a_resource(url)
-}
-
 fn is_of_a_resource(url: &Url) -> bool {
     url.path().contains(PROTECTED_RESOURCE)
 }
@@ -229,11 +312,14 @@ impl OAuthHttpClient for DiscoveryHttp {
             if *request.url() == self.resource {
                 return empty_response(http::StatusCode::UNAUTHORIZED);
             }
-            let is_not_applicable = self.is_issuer && is_of_a_resource(request.url());
-            if is_not_applicable || !is_bound_to_its_issuer(request.url()) {
+            let requested_as = self.requested_as(request.url());
+            // The SDK accepts any issuer in such a document.
+            let names_any_issuer = requested_as == RequestedAs::AuthorizationServerMetadata
+                && is_of_a_resource(request.url());
+            if names_any_issuer || !is_bound_to_its_issuer(request.url()) {
                 return empty_response(http::StatusCode::NOT_FOUND);
             }
-            let Some((response, sent)) = self.fetch(request).await? else {
+            let Some((response, sent)) = self.fetch(request, requested_as).await? else {
                 let status = http::StatusCode::NOT_FOUND;
                 self.seen().first_status.get_or_insert(status.as_u16());
                 return empty_response(status);
@@ -244,15 +330,30 @@ impl OAuthHttpClient for DiscoveryHttp {
             if let Some(headers) = copy.headers_mut() {
                 headers.clone_from(response.headers());
             }
+            if status != http::StatusCode::OK {
+                self.add_pointers(&response, requested_as);
+                return Ok(copy.body(Vec::new())?);
+            }
             let body = read_body(response, MAX_DOCUMENT_BYTES)
                 .await
                 .inspect_err(|error| sent.note(|noted| noted.io = Some(error.trouble())))
                 .or_else(|error| match error.trouble() {
                     // No metadata is this large. Treat it as a document that cannot be parsed.
-                    IoTrouble::TooLarge => Ok(Vec::new()),
-                    _ => Err(error),
+                    IoTrouble::TooLarge => {
+                        self.log.received(MAX_DOCUMENT_BYTES)?;
+                        Ok(Vec::new())
+                    }
+                    _ => Err(OAuthHttpClientError::from(error)),
                 })?;
-            let body = read_resource(body, &self.resource, &mut self.seen());
+            self.log.received(body.len())?;
+            let body = match requested_as {
+                RequestedAs::ResourceMetadata => {
+                    let (metadata, body) = resource_metadata(&body, &self.resource);
+                    self.seen().add(metadata);
+                    body
+                }
+                RequestedAs::AuthorizationServerMetadata => authorization_server_metadata(&body),
+            };
             Ok(copy.body(body)?)
         })
     }

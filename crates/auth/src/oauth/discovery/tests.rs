@@ -1,18 +1,13 @@
-use std::collections::HashMap;
+mod limits;
 
 use mcp_startup_core::IoTrouble;
-use serde_json::Value;
+use serde_json::json;
 
-use super::documents::{MAX_DOCUMENT_BYTES, is_bound_to_its_issuer, is_part_of};
+use super::documents::{MAX_DOCUMENT_BYTES, is_bound_to_its_issuer};
 use super::*;
 use crate::network::test_internet::{TestInternet, listener, network, response};
+use crate::oauth::test_pages::{CHALLENGE, METADATA, PRM, Pages, SERVER};
 
-/// A public server. Its configured URL uses http, because this test cannot serve https.
-const SERVER: &str = "http://mcp.example/mcp";
-const PRM: &str = "http://mcp.example/.well-known/oauth-protected-resource/mcp";
-const METADATA: &str = "http://mcp.example/.well-known/oauth-authorization-server";
-const CHALLENGE: &str =
-    r#"Bearer resource_metadata="http://mcp.example/.well-known/oauth-protected-resource/mcp""#;
 /// Addresses that a public server must not lead to.
 const FORBIDDEN: [&str; 11] = [
     "http://169.254.169.254/latest/meta-data",
@@ -28,66 +23,25 @@ const FORBIDDEN: [&str; 11] = [
     "http://auth.example/x",
 ];
 
-/// The response for each URL.
-#[derive(Clone, Default)]
-struct Pages(HashMap<String, String>);
-
-impl Pages {
-    fn with(mut self, url: &str, response: String) -> Self {
-        self.0.insert(format!("GET {url}"), response);
-        self
-    }
-
-    fn json(self, url: &str, body: &Value) -> Self {
-        self.with(
-            url,
-            response(200, "content-type: application/json\r\n", &body.to_string()),
-        )
-    }
-
-    fn redirect(self, url: &str, status: u16, to: &str) -> Self {
-        self.with(url, response(status, &format!("location: {to}\r\n"), ""))
-    }
-
-    fn prm(self, url: &str, issuer: &str) -> Self {
-        let document = serde_json::json!({"resource": SERVER, "authorization_servers": [issuer]});
-        self.json(url, &document)
-    }
-
-    fn metadata(self, url: &str, issuer: &str, token_endpoint: &str) -> Self {
-        let document = serde_json::json!({
-            "issuer": issuer,
-            "authorization_endpoint": "https://auth.example/authorize",
-            "token_endpoint": token_endpoint,
-            "response_types_supported": ["code"],
-        });
-        self.json(url, &document)
-    }
-
-    /// The documents of a well-behaved server.
-    fn valid() -> Self {
-        let pages = Self::default().prm(PRM, "http://mcp.example");
-        pages.metadata(METADATA, "http://mcp.example", "http://mcp.example/token")
-    }
-
-    async fn discover(self, challenge: Option<&str>) -> (Discovery, Vec<String>, RequestLog) {
-        let missing = response(404, "", "");
-        let internet =
-            TestInternet::new(move |target| self.0.get(target).unwrap_or(&missing).clone());
-        let server = SERVER.parse().unwrap();
-        let guarded = internet
-            .network("", Vec::new())
-            .guarded_client(&server)
-            .await;
-        let log = RequestLog::default();
-        let found = discover(&guarded, &server, challenge, &log).await;
-        for request in internet.requests() {
-            for header in ["authorization", "cookie", "referer"] {
-                assert!(!request.head.contains(header), "{request:?}");
-            }
+/// The outcome of a discovery at these pages, its requests and its log.
+async fn discover_at(
+    pages: Pages,
+    challenge: Option<&str>,
+) -> (Discovery, Vec<String>, RequestLog) {
+    let internet = pages.internet();
+    let server = SERVER.parse().unwrap();
+    let guarded = internet
+        .network("", Vec::new())
+        .guarded_client(&server)
+        .await;
+    let log = RequestLog::default();
+    let found = discover(&guarded, &server, challenge, &log).await;
+    for request in internet.requests() {
+        for header in ["authorization", "cookie", "referer"] {
+            assert!(!request.head.contains(header), "{request:?}");
         }
-        (found, internet.targets(), log)
     }
+    (found, internet.targets(), log)
 }
 
 fn outcome(found: &Discovery) -> (DiscoveryOutcome, Option<DiscoveryProblem>) {
@@ -144,7 +98,7 @@ async fn a_public_server_cannot_lead_into_a_private_network() {
                 no_server,
             ),
         ] {
-            let (found, targets, log) = pages.discover(challenge).await;
+            let (found, targets, log) = discover_at(pages, challenge).await;
             assert_eq!(outcome(&found), expected, "{url}");
             assert!(found.metadata.is_none(), "{url}");
             if !(other.starts_with("file:")) {
@@ -158,12 +112,11 @@ async fn a_public_server_cannot_lead_into_a_private_network() {
             assert_not_requested(url, &targets, &log);
         }
         // Another issuer is used if one is usable.
-        let both =
-            serde_json::json!({"resource": SERVER, "authorization_servers": [other, issuer]});
+        let both = json!({"resource": SERVER, "authorization_servers": [other, issuer]});
         let pages = Pages::default()
             .json(PRM, &both)
             .metadata(METADATA, issuer, endpoint);
-        let (found, targets, log) = pages.discover(None).await;
+        let (found, targets, log) = discover_at(pages, None).await;
         assert_eq!(
             outcome(&found),
             (DiscoveryOutcome::Published, None),
@@ -185,7 +138,7 @@ async fn a_challenge_that_points_into_a_private_network_makes_the_metadata_unusa
                 .with(PRM, page.clone())
                 .with(METADATA, page.clone()),
         ] {
-            let (found, targets, log) = pages.discover(Some(&challenge)).await;
+            let (found, targets, log) = discover_at(pages, Some(&challenge)).await;
             let expected = unusable(DiscoveryProblem::InvalidMetadata);
             assert_eq!(outcome(&found), expected, "{url}");
             assert_not_requested(url, &targets, &log);
@@ -225,7 +178,7 @@ async fn three_redirects_of_a_document_are_followed() {
                     Some(DiscoveryProblem::NoAuthorizationServer),
                 ),
             ] {
-                let (found, targets, log) = pages.discover(None).await;
+                let (found, targets, log) = discover_at(pages, None).await;
                 // Without a document of the resource, its origin can still be its authorization server.
                 let expected = match (is_followed, problem) {
                     (true, _) | (_, None) => (DiscoveryOutcome::Published, None),
@@ -252,7 +205,7 @@ async fn three_redirects_of_a_document_are_followed() {
         let pages = Pages::default()
             .redirect(PRM, status, to)
             .prm(&step(1), "http://mcp.example");
-        let (found, targets, _) = pages.discover(Some(CHALLENGE)).await;
+        let (found, targets, _) = discover_at(pages, Some(CHALLENGE)).await;
         assert_eq!(
             outcome(&found),
             unusable(DiscoveryProblem::InvalidMetadata),
@@ -269,7 +222,7 @@ async fn three_redirects_of_a_document_are_followed() {
 #[tokio::test]
 async fn a_redirect_to_another_public_host_is_followed() {
     let pages = Pages::valid().redirect(METADATA, 302, "https://auth.example/metadata");
-    let (found, targets, _) = pages.discover(None).await;
+    let (found, targets, _) = discover_at(pages, None).await;
     // The proxy of this test does not connect there.
     assert_eq!(outcome(&found), (DiscoveryOutcome::Unavailable, None));
     assert_eq!(targets.last().unwrap(), "CONNECT auth.example:443");
@@ -293,7 +246,7 @@ async fn a_redirected_document_must_name_the_requested_issuer() {
     ] {
         let pages = Pages::valid().redirect(METADATA, 302, there);
         let pages = pages.metadata(there, issuer, endpoint);
-        let (found, ..) = pages.discover(None).await;
+        let (found, ..) = discover_at(pages, None).await;
         assert_eq!(outcome(&found), expected, "{issuer}");
     }
 }
@@ -316,7 +269,7 @@ async fn a_document_may_have_at_most_1_mb() {
             DiscoveryOutcome::Published => pages,
             _ => pages.with(METADATA, response(404, "", "")),
         };
-        let (found, _, log) = pages.discover(Some(CHALLENGE)).await;
+        let (found, _, log) = discover_at(pages, Some(CHALLENGE)).await;
         assert_eq!(outcome(&found), expected, "{length} bytes");
         let was_too_large = log.requests()[0].io == Some(IoTrouble::TooLarge);
         assert_eq!(was_too_large, length > MAX_DOCUMENT_BYTES, "{length} bytes");
@@ -328,10 +281,10 @@ async fn a_server_in_a_private_network_may_name_an_issuer_there() {
     let listener = listener();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let server = base.replace("127.0.0.1", "mcp.corp") + "/mcp";
-    let resource = serde_json::json!({
+    let resource = json!({
         "resource": server, "authorization_servers": [base], "scopes_supported": ["a"],
     });
-    let metadata = serde_json::json!({
+    let metadata = json!({
         "issuer": base, "authorization_endpoint": base, "token_endpoint": base,
     });
     let _internet = TestInternet::at(listener, move |target| match target {
@@ -350,25 +303,6 @@ async fn a_server_in_a_private_network_may_name_an_issuer_there() {
     );
     assert_eq!(found.resource.as_deref(), Some(server.as_str()));
     assert_eq!(found.scopes, ["a"]);
-}
-
-#[test]
-fn metadata_applies_to_its_resource_and_paths_below_it() {
-    let url: Url = "https://a.example/tenant/mcp".parse().unwrap();
-    for (resource, expected) in [
-        ("https://a.example/tenant/mcp", true),
-        ("https://a.example/tenant/mcp/", true),
-        ("https://a.example/tenant", true),
-        ("https://a.example", true),
-        ("https://a.example/ten", false),
-        ("https://a.example/tenant/mcp/more", false),
-        ("https://a.example:444/tenant/mcp", false),
-        ("http://a.example/tenant/mcp", false),
-        ("https://b.example/tenant/mcp", false),
-        ("tenant/mcp", false),
-    ] {
-        assert_eq!(is_part_of(&url, resource), expected, "{resource}");
-    }
 }
 
 #[test]
@@ -407,5 +341,174 @@ fn well_known_documents_are_fetched_only_if_bound_to_an_issuer() {
     ] {
         let url = url.parse().unwrap();
         assert_eq!(is_bound_to_its_issuer(&url), expected, "{url}");
+    }
+}
+
+/// Which document may supply the `resource`: only one that was requested as protected-resource metadata and accepted.
+#[tokio::test]
+async fn only_an_accepted_document_of_the_resource_supplies_the_resource() {
+    const ROOT_PRM: &str = "http://mcp.example/.well-known/oauth-protected-resource";
+    const VICTIM: &str = "https://victim.example/api";
+    const ORIGIN: &str = "http://mcp.example";
+    let named = |resource: &str| json!({ "resource": resource, "scopes_supported": ["a"] });
+    let with_servers = |resource: &str| json!({ "resource": resource, "scopes_supported": ["b"], "authorization_servers": [ORIGIN] });
+    let hostile =
+        |resource: &str| json!({ "resource": resource, "scopes_supported": ["victim:all"] });
+    let base = || Pages::default().authorization_server(METADATA, &json!(null));
+    let pointer = r#"Bearer resource_metadata="http://mcp.example/prm""#;
+    let here = "http://mcp.example/prm";
+    let to_metadata = format!(r#"Bearer resource_metadata="{METADATA}""#);
+    for (about, pages, challenge, expected) in [
+        (
+            "authorization server metadata has a resource",
+            base()
+                .json(PRM, &with_servers(SERVER))
+                .authorization_server(METADATA, &hostile(VICTIM)),
+            None,
+            Some((SERVER, "b")),
+        ),
+        (
+            "there is only authorization server metadata",
+            base().authorization_server(METADATA, &hostile(VICTIM)),
+            None,
+            None,
+        ),
+        (
+            "authorization server metadata has a resource that would apply",
+            base().authorization_server(METADATA, &hostile(ORIGIN)),
+            None,
+            None,
+        ),
+        (
+            "OpenID metadata has a resource",
+            Pages::default()
+                .json(PRM, &with_servers(SERVER))
+                .authorization_server(
+                    "http://mcp.example/.well-known/openid-configuration",
+                    &hostile(VICTIM),
+                ),
+            None,
+            Some((SERVER, "b")),
+        ),
+        (
+            "a document of another resource is rejected",
+            base().json(PRM, &with_servers(VICTIM)),
+            None,
+            None,
+        ),
+        (
+            "a rejected document follows an accepted one",
+            base()
+                .json(here, &named(ORIGIN))
+                .json(PRM, &with_servers(VICTIM)),
+            Some(pointer),
+            Some((ORIGIN, "a")),
+        ),
+        (
+            "the URL in the challenge has no document",
+            base().json(ROOT_PRM, &with_servers(ORIGIN)),
+            Some(CHALLENGE),
+            Some((ORIGIN, "b")),
+        ),
+        (
+            "the URL in the challenge is not a well-known one",
+            base().json(here, &with_servers("http://mcp.example/mcp/")),
+            Some(pointer),
+            Some(("http://mcp.example/mcp/", "b")),
+        ),
+        (
+            "the last of two accepted documents names the servers",
+            base()
+                .json(here, &named(ORIGIN))
+                .json(PRM, &with_servers(SERVER)),
+            Some(pointer),
+            Some((SERVER, "b")),
+        ),
+        (
+            "a redirect leads to the document",
+            base()
+                .redirect(PRM, 302, "/prm")
+                .json(here, &with_servers(ORIGIN)),
+            None,
+            Some((ORIGIN, "b")),
+        ),
+        (
+            "a redirect leads to a document of another resource",
+            base()
+                .redirect(PRM, 302, "/prm")
+                .json(here, &with_servers(VICTIM)),
+            None,
+            None,
+        ),
+        (
+            "the document has an error status",
+            base().with(PRM, response(403, "", &with_servers(SERVER).to_string())),
+            None,
+            None,
+        ),
+        (
+            "the challenge points to authorization server metadata",
+            base().authorization_server(METADATA, &hostile(VICTIM)),
+            Some(CHALLENGE),
+            None,
+        ),
+        (
+            "the challenge points to authorization server metadata that has an applicable resource",
+            base().authorization_server(METADATA, &hostile(ORIGIN)),
+            Some(&*to_metadata),
+            Some((ORIGIN, "victim:all")),
+        ),
+        (
+            "a URL of resource metadata that requires authorization points elsewhere",
+            base().json(here, &with_servers(ORIGIN)).with(
+                PRM,
+                response(401, &format!("www-authenticate: {pointer}\r\n"), ""),
+            ),
+            None,
+            Some((ORIGIN, "b")),
+        ),
+    ] {
+        let (found, ..) = discover_at(pages, challenge).await;
+        assert_eq!(
+            outcome(&found),
+            (DiscoveryOutcome::Published, None),
+            "{about}"
+        );
+        let (resource, scopes) = expected.unzip();
+        assert_eq!(found.resource.as_deref(), resource, "{about}");
+        assert_eq!(found.scopes, Vec::from_iter(scopes), "{about}");
+    }
+}
+
+/// The SDK accepts any issuer in a document at such a URL, so the refresh token of the named issuer could be sent to the
+/// token endpoint in the document.
+#[tokio::test]
+async fn an_issuer_at_a_url_of_resource_metadata_is_not_requested() {
+    let hostile = "http://mcp.example/.well-known/oauth-protected-resource/issuer";
+    let pages = Pages::default().prm(PRM, hostile).metadata(
+        hostile,
+        "https://auth.example",
+        "http://mcp.example/token",
+    );
+    let (found, targets, _) = discover_at(pages, None).await;
+    let expected = unusable(DiscoveryProblem::NoAuthorizationServer);
+    assert_eq!(outcome(&found), expected);
+    assert_eq!(targets, [format!("GET {PRM}")]);
+}
+
+#[tokio::test]
+async fn a_token_endpoint_with_a_user_name_or_a_fragment_cannot_be_used() {
+    for endpoint in [
+        "https://user@auth.example/token",
+        "https://:password@auth.example/token",
+        "https://auth.example/token#part",
+        "token",
+    ] {
+        let fields = json!({ "token_endpoint": endpoint });
+        let pages = Pages::valid().authorization_server(METADATA, &fields);
+        let (found, ..) = discover_at(pages, None).await;
+        let expected = unusable(DiscoveryProblem::InvalidMetadata);
+        assert_eq!(outcome(&found), expected, "{endpoint}");
+        assert!(found.metadata.is_none(), "{endpoint}");
     }
 }

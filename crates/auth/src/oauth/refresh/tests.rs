@@ -23,7 +23,9 @@ async fn refreshed(guarded: GuardedClient, endpoint: &str, log: &RequestLog) -> 
     let request = RefreshRequest {
         key: key.clone(),
         rejected: Some("expired-token".into()),
-        resource: SERVER.to_owned(),
+        server: SERVER.parse().unwrap(),
+        configured_resource: None,
+        published_resource: None,
         metadata: serde_json::from_value(metadata).unwrap(),
         client: None,
         scopes: None,

@@ -12,7 +12,10 @@ use super::SignInRequest;
 use super::error::{SignInError, SignInFailureKind, shown, unsafe_address, unusable};
 use super::http::SignInHttp;
 use crate::oauth::client_authentication;
+use crate::oauth::endpoint;
 
+/// The limit of the integers that JSON has in every language.
+const MAX_INTEGER: u64 = 1 << 53;
 const CLIENT_NAME: &str = "mcp-startup";
 const ASK_FOR_A_CLIENT: &str = "ask its operator for a client ID, and set it as `oauth.client_id` of the server in the configuration";
 
@@ -41,9 +44,8 @@ impl Client {
         let secret = text("client_secret").map(str::to_owned);
         let method = text(client_authentication::METHOD);
         let method = method.filter(|method| client_authentication::sends_secret(method));
-        let expires_at = response
-            .get("client_secret_expires_at")
-            .filter(|at| at.is_i64());
+        let expires_at = response.get("client_secret_expires_at");
+        let expires_at = expires_at.filter(|at| at.as_u64().is_some_and(|at| at < MAX_INTEGER));
         let mut issued = Map::new();
         if let Some(secret) = &secret {
             issued.insert("client_secret".to_owned(), json!(secret));
@@ -126,7 +128,7 @@ async fn register(
             ),
         ));
     };
-    if !http.may_ask(endpoint) {
+    if endpoint::endpoint(endpoint).is_none() || !http.may_ask(endpoint) {
         return Err(unsafe_address());
     }
     let requested: Vec<&str> = scopes.iter().map(String::as_str).collect();

@@ -74,6 +74,13 @@ pub(super) fn unsafe_address() -> SignInError {
     )
 }
 
+pub(super) fn exceeded() -> SignInError {
+    SignInError::new(
+        SignInFailureKind::Misconfigured,
+        "the server's sign-in metadata requires too many requests or is too large: contact its operator",
+    )
+}
+
 pub(super) fn unusable(error: AuthError) -> SignInError {
     // The error is not logged: it can contain a URL with a query.
     tracing::debug!(kind = ?std::mem::discriminant(&error), "the metadata cannot be used for a sign-in");

@@ -24,7 +24,10 @@ use crate::store::CredentialRecord;
 pub struct PendingSignIn {
     pub(super) server_name: String,
     pub(super) server_url: String,
+    /// The resource of the authorization request, for which the code is exchanged.
     pub(super) resource: String,
+    #[serde(default)]
+    pub(super) configured_resource: Option<String>,
     pub(super) redirect_uri: String,
     pub(super) client: Client,
     pub(super) scopes: Vec<String>,
@@ -83,6 +86,12 @@ impl PendingSignIn {
     /// The URI that the authorization server redirects the user to.
     pub fn redirect_uri(&self) -> &str {
         &self.redirect_uri
+    }
+
+    /// The OAuth client of the sign-in: its ID, and its secret if it has one.
+    pub fn client(&self) -> (String, Option<SecretString>) {
+        let secret = self.client.secret.clone().map(SecretString::from);
+        (self.client.id.clone(), secret)
     }
 
     /// When the sign-in expires, in ms since the Unix epoch.

@@ -20,6 +20,21 @@ fn metadata(fields: Value) -> AuthorizationMetadata {
     serde_json::from_value(metadata).unwrap()
 }
 
+fn request() -> SignInRequest {
+    SignInRequest {
+        server_name: "server".to_owned(),
+        server_url: "https://mcp.example/mcp".to_owned(),
+        url: "https://mcp.example/mcp".parse().unwrap(),
+        redirect_uri: REDIRECT_URI.to_owned(),
+        challenge: None,
+        client: None,
+        client_metadata_url: None,
+        scopes: None,
+        granted: Vec::new(),
+        resource: None,
+    }
+}
+
 fn pending(redirect_uri: &str, require_issuer: bool) -> PendingSignIn {
     let pending = json!({
         "serverName": "server\u{1b}",
@@ -42,7 +57,7 @@ fn pending(redirect_uri: &str, require_issuer: bool) -> PendingSignIn {
 }
 
 #[test]
-fn scopes_are_the_selected_ones_then_the_granted_ones_then_offline_access() {
+fn scopes_are_the_union_of_the_configured_the_challenged_and_the_granted_ones() {
     let words =
         |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
     // configured, challenge, of the resource, granted, supported, requested
@@ -60,8 +75,36 @@ fn scopes_are_the_selected_ones_then_the_granted_ones_then_offline_access() {
             "",
             "c",
         ),
-        (Some("e"), Some("Bearer scope=\"c\""), "a", "", "", "e"),
-        (Some(""), Some("Bearer scope=\"c\""), "a", "", "", ""),
+        // The challenge extends the configured scopes. The metadata does not.
+        (Some("e"), None, "a", "", "", "e"),
+        (Some(""), None, "a", "", "", ""),
+        (Some("e"), Some("Bearer scope=\"c\""), "a", "", "", "e c"),
+        (Some(""), Some("Bearer scope=\"c\""), "a", "", "", "c"),
+        (
+            Some("c e"),
+            Some("Bearer scope=\"e c d\""),
+            "",
+            "",
+            "",
+            "c e d",
+        ),
+        // A step-up keeps the granted scopes.
+        (
+            Some("e"),
+            Some("Bearer error=\"insufficient_scope\", scope=\"c\""),
+            "a",
+            "b e",
+            "",
+            "e c b",
+        ),
+        (
+            Some("e"),
+            Some("Bearer scope=\"c\""),
+            "",
+            "b offline_access",
+            "offline_access",
+            "e c b offline_access",
+        ),
         // Without duplicates, and in this order.
         (None, Some("Bearer scope=\"c a\""), "", "a b c", "", "c a b"),
         (Some("e"), None, "", "a e", "", "e a"),
@@ -86,16 +129,10 @@ fn scopes_are_the_selected_ones_then_the_granted_ones_then_offline_access() {
         (None, None, "", "", "offline_access", ""),
     ] {
         let sign_in = SignInRequest {
-            server_name: "server".to_owned(),
-            server_url: "https://mcp.example/mcp".to_owned(),
-            url: "https://mcp.example/mcp".parse().unwrap(),
-            redirect_uri: REDIRECT_URI.to_owned(),
             challenge: challenge.map(str::to_owned),
-            client: None,
-            client_metadata_url: None,
             scopes: configured.map(words),
             granted: words(granted),
-            resource: None,
+            ..request()
         };
         let found = Discovery {
             scopes: words(of_resource),
@@ -108,6 +145,19 @@ fn scopes_are_the_selected_ones_then_the_granted_ones_then_offline_access() {
             "{challenge:?} {of_resource:?} {granted:?} {supported:?}"
         );
     }
+}
+
+#[test]
+fn the_number_of_requested_scopes_is_bounded() {
+    let many: Vec<String> = (0..10_000).map(|number| number.to_string()).collect();
+    let challenge = format!(r#"Bearer scope="{}""#, many.join(" "));
+    let sign_in = SignInRequest {
+        challenge: Some(challenge),
+        granted: many.into_iter().rev().collect(),
+        ..request()
+    };
+    let requested = scopes(&sign_in, &Discovery::default(), &metadata(Value::Null));
+    assert_eq!(requested.len(), 2 * crate::oauth::scopes::MAX_SCOPES);
 }
 
 #[test]
@@ -131,6 +181,13 @@ fn the_authorization_url_has_the_resource_as_published() {
             "urn:x",
             "offline_access",
             "https://a.example/?state=s+%26&resource=urn%3Ax&prompt=consent",
+        ),
+        // The authorization server's own prompt would be a second one.
+        (
+            "https://a.example/?Prompt=login&state=s",
+            "urn:x",
+            "offline_access",
+            "https://a.example/?state=s&resource=urn%3Ax&prompt=consent",
         ),
     ] {
         let got = authorization_url(url, resource, &scopes(scope));
@@ -317,7 +374,15 @@ fn a_registration_keeps_only_the_fields_that_later_requests_need() {
         ),
         (
             json!({ "client_id": "c", "client_secret": "s", "client_secret_expires_at": "soon", "token_endpoint_auth_method": "none" }),
-            Some(("c", Some("s"), secret)),
+            Some(("c", Some("s"), secret.clone())),
+        ),
+        (
+            json!({ "client_id": "c", "client_secret": "s", "client_secret_expires_at": -1 }),
+            Some(("c", Some("s"), secret.clone())),
+        ),
+        (
+            json!({ "client_id": "c", "client_secret": "s", "client_secret_expires_at": 1_u64 << 53 }),
+            Some(("c", Some("s"), secret.clone())),
         ),
         (
             json!({ "client_id": "c", "client_secret": "s", "client_secret_expires_at": 7, "token_endpoint_auth_method": "client_secret_post" }),
@@ -340,6 +405,26 @@ fn a_registration_keeps_only_the_fields_that_later_requests_need() {
         assert_eq!(got, expected, "{response}");
     }
     assert!(Client::registered(b"<html>").is_none());
+}
+
+#[test]
+fn the_host_of_the_sign_in_is_that_of_the_authorization_url() {
+    for (authorization_url, host) in [
+        (
+            "https://auth.example/authorize?x=https://b.example/",
+            "auth.example",
+        ),
+        ("https://auth.example:8443?x", "auth.example:8443"),
+        ("http://[::1]:80/", "[::1]:80"),
+        ("https://xn--uth-6na.example/", "xn--uth-6na.example"),
+        ("https://auth.example", "auth.example"),
+    ] {
+        let begun = SignInBegun {
+            authorization_url: authorization_url.to_owned(),
+            pending: pending(REDIRECT_URI, false),
+        };
+        assert_eq!(begun.authorization_host(), host);
+    }
 }
 
 #[test]

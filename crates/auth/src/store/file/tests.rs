@@ -1,3 +1,6 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -6,11 +9,16 @@ fn record(token: &str) -> CredentialRecord {
     CredentialRecord::from_json(&json!({"access_token": token})).unwrap()
 }
 
+fn expect(token: &str) -> Expected {
+    Expected::Record(Some(record(token)))
+}
+
 /// Simulates a program that takes no lock and writes at the worst moment.
 #[test]
 fn a_change_made_during_the_write_survives() {
     let home = tempfile::tempdir().unwrap();
     let store = FileStore::new(home.path());
+    let nothing = Expected::Record(None);
     let (mine, other) = (
         CredentialKey::new("a", "https://a"),
         CredentialKey::new("b", "https://b"),
@@ -23,7 +31,7 @@ fn a_change_made_during_the_write_survives() {
             other.as_str()
         ),
     ];
-    let replaced = store.replace_locked(&mine, None, Some(&record("a1")), || {
+    let replaced = store.replace_locked(&mine, &nothing, Some(&record("a1")), || {
         if let Some(change) = changes.pop() {
             fs::write(store.file(), change).unwrap();
         }
@@ -35,7 +43,7 @@ fn a_change_made_during_the_write_survives() {
 
     // The same applies to a change of the record itself.
     let newer = format!(r#"{{"{}":{{"access_token":"a2"}}}}"#, mine.as_str());
-    let replaced = store.replace_locked(&mine, Some(&record("a1")), None, || {
+    let replaced = store.replace_locked(&mine, &expect("a1"), None, || {
         fs::write(store.file(), &newer).unwrap();
     });
     assert_eq!(replaced, Ok(ReplaceOutcome::Conflict(Some(record("a2")))));
@@ -43,7 +51,7 @@ fn a_change_made_during_the_write_survives() {
 
     // If the other program never stops, the replace fails, and the content of that program is kept.
     let mut count = 0;
-    let replaced = store.replace_locked(&other, None, Some(&record("b3")), || {
+    let replaced = store.replace_locked(&other, &nothing, Some(&record("b3")), || {
         count += 1;
         fs::write(store.file(), format!(r#"{{"count":{count}}}"#)).unwrap();
     });
@@ -67,8 +75,7 @@ fn only_the_temporary_file_of_a_killed_process_is_removed() {
     for path in others.iter().chain([&left_over]) {
         fs::write(path, "secret").unwrap();
     }
-    let key = CredentialKey::new("a", "https://a");
-    store.prove_writable_locked(&key).unwrap();
+    store.prove_writable_locked().unwrap();
     assert!(!left_over.exists() && others.iter().all(|path| path.exists()));
     assert!(!store.file().exists());
 }
@@ -129,8 +136,131 @@ fn the_last_of_two_entries_with_one_key_is_valid_and_a_write_merges_them() {
     fs::write(store.file(), twice).unwrap();
     let loaded = store.load_blocking(&[&key]);
     assert_eq!(loaded, [Ok(Some(record("last")))]);
-    let replaced = store.replace_locked(&key, Some(&record("last")), None, || {});
+    let replaced = store.replace_locked(&key, &expect("last"), None, || {});
     assert_eq!(replaced, Ok(ReplaceOutcome::Stored));
     let left = fs::read_to_string(store.file()).unwrap();
     assert_eq!(left, "{\n  \"x\": 1,\n  \"x\": 2\n}");
+}
+
+/// Rewrites the file in place, as a program without temporary files does: for a moment, the file is empty, or has only its first
+/// part. Runs until the program that started it is dropped.
+struct InPlaceWriter {
+    is_stopped: Arc<std::sync::atomic::AtomicBool>,
+    rewrites: Arc<AtomicUsize>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl InPlaceWriter {
+    fn start(file: PathBuf, content: String) -> Self {
+        let is_stopped = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let rewrites = Arc::new(AtomicUsize::new(0));
+        let (stopped, count) = (is_stopped.clone(), rewrites.clone());
+        let thread = std::thread::spawn(move || {
+            let (first, second) = content.split_at(content.len() / 2);
+            while !stopped.load(Ordering::SeqCst) {
+                let mut file = fs::File::create(&file).unwrap();
+                file.write_all(first.as_bytes()).unwrap();
+                std::thread::sleep(Duration::from_micros(300));
+                file.write_all(second.as_bytes()).unwrap();
+                drop(file);
+                count.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_micros(700));
+            }
+        });
+        Self {
+            is_stopped,
+            rewrites,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for InPlaceWriter {
+    fn drop(&mut self) {
+        self.is_stopped.store(true, Ordering::SeqCst);
+        let _ = self.thread.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_rewritten_in_place_is_never_reported_as_damaged() {
+    let home = tempfile::tempdir().unwrap();
+    let store = FileStore::new(home.path());
+    let (key, missing) = (
+        CredentialKey::new("a", "https://a"),
+        CredentialKey::new("b", "https://b"),
+    );
+    let padding = "p".repeat(20_000);
+    let content = json!({key.as_str(): {"access_token": "t", "padding": padding}}).to_string();
+    fs::write(store.file(), &content).unwrap();
+    let writer = InPlaceWriter::start(store.file(), content);
+    let mut loads = 0;
+    while loads < 300 || writer.rewrites.load(Ordering::SeqCst) < 300 {
+        let loaded = store.load(&key).await;
+        assert!(loaded.is_ok_and(|record| record.is_some()), "load {loads}");
+        let two = futures::join!(store.load(&missing), store.load(&key));
+        assert_eq!(two.0, Ok(None), "load {loads}");
+        assert!(two.1.is_ok_and(|record| record.is_some()), "load {loads}");
+        loads += 1;
+    }
+    // The proof before a refresh reads the file too.
+    assert_eq!(store.prove_writable(&key).await, Ok(()));
+}
+
+#[test]
+fn damage_that_lasts_is_reported_after_a_read_under_the_lock_of_the_file() {
+    let home = tempfile::tempdir().unwrap();
+    let store = FileStore::new(home.path());
+    let key = CredentialKey::new("a", "https://a");
+    let load = || store.load_blocking(&[&key]).remove(0);
+    fs::write(store.file(), "{").unwrap();
+    let began = Instant::now();
+    assert_eq!(load().unwrap_err().trouble, CredentialStoreTrouble::Corrupt);
+    assert!(began.elapsed() < Duration::from_secs(2));
+    // A read creates no lock.
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+
+    // A program that holds the lock may be writing, so the file is not reported as damaged.
+    store.prove_writable_locked().unwrap_err();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let lock = runtime.block_on(store.locks.of_store(FILE_LOCK));
+    let lock = lock.unwrap_or_else(|error| panic!("{error}"));
+    assert!(load().unwrap_err().is_in_use());
+    let good = json!({key.as_str(): {"access_token": "t"}}).to_string();
+    let (store, path) = (store.clone(), store.file());
+    let writing = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        fs::write(path, good).unwrap();
+        drop(lock);
+    });
+    let loaded = store.load_blocking(&[&key]).remove(0);
+    assert_eq!(loaded, Ok(Some(record("t"))));
+    writing.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_change_waits_for_the_lock_of_the_file_only_until_its_limit() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut store, holder) = (FileStore::new(home.path()), FileStore::new(home.path()));
+    store.locks.store_lock_limit = Duration::from_millis(50);
+    let key = CredentialKey::new("a", "https://a");
+    let lock = holder.locks.of_store(FILE_LOCK).await;
+    let lock = lock.unwrap_or_else(|error| panic!("{error}"));
+    let new = record("t");
+    let calls = futures::future::join3(
+        store.replace(&key, None, Some(&new)),
+        store.replace_damaged(&key, Some(&new)),
+        store.prove_writable(&key),
+    );
+    let calls = tokio::time::timeout(Duration::from_secs(30), calls).await;
+    let (replaced, replaced_damaged, proved) = calls.unwrap();
+    for result in [replaced.map(drop), replaced_damaged.map(drop), proved] {
+        assert!(result.unwrap_err().is_in_use());
+    }
+    drop(lock);
+    assert_eq!(store.prove_writable(&key).await, Ok(()));
+    assert!(!store.file().exists());
 }

@@ -1,6 +1,30 @@
 use super::*;
 use serde_json::json;
 
+/// Comparing each field with every other one would take many minutes.
+#[test]
+fn a_record_with_two_hundred_thousand_fields_costs_linear_time() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let work = std::thread::spawn(move || {
+        let fields = (0..200_000).map(|n| format!("\"field-{n}\":{n}"));
+        let fields: Vec<String> = fields.collect();
+        let json = format!("{{\"access_token\":\"t\",{}}}", fields.join(","));
+        let record = CredentialRecord::parse(&json).unwrap();
+        assert!(record.to_json().expose_secret() == json);
+
+        let change = json!({"access_token": "t", "field-199999": 199_999, "added": null});
+        let same = record.with(change.as_object().unwrap()).unwrap();
+        assert!(record == same);
+        let change = (0..200_000).map(|n| (format!("field-{n}"), json!(n + 1)));
+        let other = record.with(&change.collect()).unwrap();
+        assert!(record != other && other.has_same_tokens(&record));
+        sender.send(()).unwrap();
+    });
+    let result = receiver.recv_timeout(std::time::Duration::from_secs(60));
+    assert_eq!(result, Ok(()), "the work must take linear time");
+    work.join().unwrap();
+}
+
 #[test]
 fn facts_reflect_the_record() {
     let fact = |access_token, refresh_token, expires_at_ms| CredentialFacts {

@@ -2,18 +2,23 @@
 
 use http::header::{ACCEPT, CONTENT_TYPE, InvalidHeaderValue, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use mcp_startup_config::HttpConfig;
+use mcp_startup_config::{HttpConfig, MAX_HEADERS};
 use secrecy::ExposeSecret;
 use url::Url;
 
 use super::JSON;
 
-/// The configured headers of a server. Headers that are invalid in HTTP are left out.
+/// The configured headers of a server. Headers that are invalid in HTTP are left out, and those that exceed the maximum number: a
+/// `HeaderMap` that is full panics.
 pub(crate) fn configured_headers(config: &HttpConfig) -> HeaderMap {
-    let headers = config.headers.iter().filter_map(|header| {
-        let name = HeaderName::try_from(header.name.as_str()).ok()?;
-        Some((name, sensitive(header.value.expose_secret()).ok()?))
-    });
+    let headers = config
+        .headers
+        .iter()
+        .take(MAX_HEADERS)
+        .filter_map(|header| {
+            let name = HeaderName::try_from(header.name.as_str()).ok()?;
+            Some((name, sensitive(header.value.expose_secret()).ok()?))
+        });
     headers.collect()
 }
 

@@ -11,7 +11,10 @@ use rmcp::transport::Transport;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::process::ChildStdout;
 
+use mcp_startup_auth::RequestLog;
+
 use super::{Connection, ConnectionSlot, HEAD_BYTES, lock};
+use crate::transport::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter};
 use crate::transport::read_limits::HANDSHAKE_BYTES;
 
 /// Takes the connection from its slot for one handshake. It returns there if the handshake fails.
@@ -76,12 +79,17 @@ pub(super) struct Output {
     pub read: AtomicUsize,
     pub answered: AtomicBool,
     pub exceeded: AtomicBool,
+    /// Whether the client is kept, so that larger messages are accepted.
+    pub live: bool,
     pub head: Mutex<Vec<u8>>,
 }
 
-/// The stdout of a program. It fails if the program writes too much before it answers the handshake.
+/// The stdout of a program. It fails if the program writes too much before it answers the handshake, or before it is ready.
 pub(crate) struct BoundedOutput {
     pub stdout: ChildStdout,
+    /// Counts the bytes until the server is ready.
+    pub log: RequestLog,
+    pub values: ValueCounter,
     pub(super) output: Arc<Output>,
 }
 
@@ -92,12 +100,33 @@ impl AsyncRead for BoundedOutput {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stdout).poll_read(context, buffer);
-        let output = &self.output;
-        if polled.is_pending() || output.answered.load(Ordering::Relaxed) {
+        let Self {
+            stdout,
+            log,
+            values: counter,
+            output,
+        } = &mut *self;
+        let polled = Pin::new(stdout).poll_read(context, buffer);
+        if polled.is_pending() {
             return polled;
         }
         let new = &buffer.filled()[before..];
+        if log.received(new.len()).is_err() {
+            return Poll::Ready(Err(std::io::Error::other("too much output")));
+        }
+        let is_answered = output.answered.load(Ordering::Relaxed);
+        let limit = match (is_answered, output.live) {
+            (false, _) => HANDSHAKE_VALUES,
+            (true, false) => CHECK_VALUES,
+            (true, true) => LIVE_VALUES,
+        };
+        if counter.count_lines(new) > limit {
+            output.exceeded.store(true, Ordering::Relaxed);
+            return Poll::Ready(Err(std::io::Error::other("a message has too many values")));
+        }
+        if is_answered {
+            return polled;
+        }
         let read = output.read.fetch_add(new.len(), Ordering::Relaxed);
         if read < HEAD_BYTES {
             let kept = new.len().min(HEAD_BYTES - read);

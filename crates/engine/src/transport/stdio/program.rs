@@ -1,6 +1,9 @@
 //! Resolves the command of a server to a program, and builds the environment of that program.
+//!
+//! An empty or relative element of `PATH` is neither searched here nor passed on: it means the current folder, which may contain
+//! foreign files.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use mcp_startup_config::{InheritedEnvironment, StdioConfig};
@@ -20,7 +23,49 @@ pub(super) fn is_fault_of_program(error: &std::io::Error) -> bool {
     ) || error.raw_os_error() == Some(format_error)
 }
 
+/// The environment of the program.
 pub(super) fn environment(config: &StdioConfig) -> Vec<(OsString, OsString)> {
+    let mut environment = configured_environment(config);
+    if let Some((_, path)) = environment.iter_mut().find(|(name, _)| is_path(name)) {
+        let absolute = absolute_elements(path);
+        // An empty `PATH` means the current folder, and so may the default of a shell if there is none.
+        *path = match absolute.is_empty() && cfg!(unix) {
+            true => NO_FOLDER.into(),
+            false => absolute,
+        };
+    }
+    environment
+}
+
+/// The `PATH` that is searched for the command: its absolute elements.
+pub(super) fn search_path(config: &StdioConfig) -> OsString {
+    let environment = configured_environment(config);
+    let path = environment.into_iter().find(|(name, _)| is_path(name));
+    path.map(|(_, path)| absolute_elements(&path))
+        .unwrap_or_default()
+}
+
+/// A `PATH` in which nothing is found.
+const NO_FOLDER: &str = "/nonexistent";
+
+fn is_path(name: &OsStr) -> bool {
+    match cfg!(windows) {
+        true => name.eq_ignore_ascii_case("PATH"),
+        false => name == "PATH",
+    }
+}
+
+/// A `PATH` without its empty and relative elements.
+fn absolute_elements(path: &OsStr) -> OsString {
+    if std::env::split_paths(path).all(|folder| folder.is_absolute()) {
+        return path.to_owned();
+    }
+    let absolute = std::env::split_paths(path).filter(|folder| folder.is_absolute());
+    // An element that was split off can be joined again.
+    std::env::join_paths(absolute).unwrap_or_default()
+}
+
+fn configured_environment(config: &StdioConfig) -> Vec<(OsString, OsString)> {
     let inherited: Vec<_> = match config.inherited {
         InheritedEnvironment::Everything => std::env::vars_os().collect(),
         InheritedEnvironment::Named(names) => names
@@ -33,10 +78,9 @@ pub(super) fn environment(config: &StdioConfig) -> Vec<(OsString, OsString)> {
         .iter()
         .map(|(name, value)| (OsString::from(name), OsString::from(value.expose_secret())));
     let is_configured = |name: &OsString| {
-        config
-            .env
-            .iter()
-            .any(|(configured, _)| name == configured.as_str())
+        config.env.iter().any(|(configured, _)| {
+            name == configured.as_str() || (is_path(name) && is_path(configured.as_ref()))
+        })
     };
     inherited
         .into_iter()
@@ -45,13 +89,9 @@ pub(super) fn environment(config: &StdioConfig) -> Vec<(OsString, OsString)> {
         .collect()
 }
 
-/// Resolves `command` to the absolute path of a program. A name is searched for in the PATH. A relative path is relative to the
-/// folder in which the program runs.
-pub(super) fn find_program(
-    command: &str,
-    path: &std::ffi::OsStr,
-    cwd: Option<&Path>,
-) -> Option<PathBuf> {
+/// Resolves `command` to the absolute path of a program. A name is searched for in `path`, the result of [`search_path`]. A
+/// relative path is relative to the folder in which the program runs.
+pub(super) fn find_program(command: &str, path: &OsStr, cwd: Option<&Path>) -> Option<PathBuf> {
     let command_path = Path::new(command);
     let found = if command_path.components().count() > 1 || command_path.is_absolute() {
         let path = cwd.map_or_else(|| command_path.to_owned(), |cwd| cwd.join(command_path));
@@ -59,6 +99,8 @@ pub(super) fn find_program(
     } else {
         let names = file_names(command);
         std::env::split_paths(path)
+            // An empty list has one element: the empty one.
+            .filter(|folder| folder.is_absolute())
             .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
             .find(|candidate| is_program(candidate))?
     };

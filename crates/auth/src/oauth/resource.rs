@@ -1,0 +1,108 @@
+//! The resource that a token is requested for (RFC 8707). Every authorization request and token request takes it from
+//! here, so that no metadata can request a token for the resource of another service.
+
+use url::Url;
+
+use crate::network::bare_url;
+
+/// The `resource` parameter for the server at `server`: the configured one. If none is configured, it is that of the
+/// accepted protected-resource metadata, or the URL of the server if that metadata does not apply to the server.
+pub(crate) fn resource(configured: Option<&str>, published: Option<&str>, server: &Url) -> String {
+    let published = published.filter(|published| is_part_of(server, published));
+    match configured.or(published) {
+        Some(resource) => resource.to_owned(),
+        None => bare_url(server),
+    }
+}
+
+/// Whether protected-resource metadata that names `resource` applies to the server at `url`. Both must have the same
+/// origin, and the path of the resource must be the server's path or a parent of it (RFC 9728, section 3.3, as applied
+/// by MCP).
+///
+/// A resource with a fragment or a user name does not apply (RFC 8707, section 2). Nor does one with characters that a
+/// URI cannot have: another parser could find another host in it.
+pub(crate) fn is_part_of(url: &Url, resource: &str) -> bool {
+    let is_uri = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+    let Some(named) = Url::parse(resource)
+        .ok()
+        .filter(|_| resource.bytes().all(is_uri))
+    else {
+        return false;
+    };
+    let whole = |url: &Url| format!("{}/", url.path().trim_end_matches('/'));
+    named.origin() == url.origin()
+        && whole(url).starts_with(&whole(&named))
+        && named.fragment().is_none()
+        && named.username().is_empty()
+        && named.password().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_applies_to_its_resource_and_paths_below_it() {
+        let url: Url = "https://a.example/tenant/mcp".parse().unwrap();
+        for (resource, expected) in [
+            ("https://a.example/tenant/mcp", true),
+            ("https://a.example/tenant/mcp/", true),
+            ("https://A.example:443/tenant/mcp", true),
+            ("https://a.example/tenant", true),
+            ("https://a.example", true),
+            ("https://a.example/ten", false),
+            ("https://a.example/tenant/mcp/more", false),
+            ("https://a.example/tenant/../../b", false),
+            ("https://a.example:444/tenant/mcp", false),
+            ("http://a.example/tenant/mcp", false),
+            ("https://b.example/tenant/mcp", false),
+            ("https://a.example@b.example/tenant/mcp", false),
+            ("https://user@a.example/tenant/mcp", false),
+            ("https://:secret@a.example/tenant/mcp", false),
+            ("https://a.example/tenant/mcp#part", false),
+            ("https://a.example/tenant/mcp#", false),
+            (r"https:\\a.example\tenant\mcp", false),
+            (" https://a.example/tenant/mcp", false),
+            ("https://a.exa\nmple/tenant/mcp", false),
+            ("https://a。example/tenant/mcp", false),
+            ("tenant/mcp", false),
+            ("urn:a.example", false),
+            ("", false),
+        ] {
+            assert_eq!(is_part_of(&url, resource), expected, "{resource}");
+        }
+    }
+
+    #[test]
+    fn the_resource_is_the_configured_one_or_an_applicable_one_or_the_url() {
+        let server: Url = "https://a.example/mcp?key=1#part".parse().unwrap();
+        for (configured, published, expected) in [
+            (Some("urn:mine"), Some("https://a.example/mcp/"), "urn:mine"),
+            (Some("urn:mine"), None, "urn:mine"),
+            (
+                Some("https://api.example"),
+                Some("https://b.example"),
+                "https://api.example",
+            ),
+            (
+                None,
+                Some("https://a.example/mcp/"),
+                "https://a.example/mcp/",
+            ),
+            (None, Some("https://a.example"), "https://a.example"),
+            (
+                None,
+                Some("https://victim.example"),
+                "https://a.example/mcp",
+            ),
+            (
+                None,
+                Some("https://a.example/mcp/other"),
+                "https://a.example/mcp",
+            ),
+            (None, None, "https://a.example/mcp"),
+        ] {
+            assert_eq!(resource(configured, published, &server), expected);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+use serde_json::json;
+
+use super::*;
+
+const NOW_MS: i64 = 1_700_000_000_000;
+
+#[test]
+fn an_expiry_is_unknown_or_not_negative_and_below_2_to_the_53rd() {
+    // The last second below the limit.
+    let last = (9_007_199_254_740_991 - NOW_MS) / 1000;
+    for (expires_in, expected) in [
+        (json!(3600), Some(NOW_MS + 3_600_000)),
+        (json!("3600"), Some(NOW_MS + 3_600_000)),
+        (json!(" 3600\n"), Some(NOW_MS + 3_600_000)),
+        (json!(3600.0), Some(NOW_MS + 3_600_000)),
+        (json!("3600.5"), Some(NOW_MS + 3_600_500)),
+        (json!(0.0009), Some(NOW_MS)),
+        (json!("1e3"), Some(NOW_MS + 1_000_000)),
+        (json!(0), Some(NOW_MS)),
+        (json!("0"), Some(NOW_MS)),
+        (json!(-0.0), Some(NOW_MS)),
+        (json!(1_000_000_000), Some(NOW_MS + 1_000_000_000_000)),
+        (json!(last), Some(NOW_MS + last * 1000)),
+        (json!(last + 1), None),
+        (json!(-1), None),
+        (json!("-1"), None),
+        (json!(-0.5), None),
+        (json!(i64::MIN), None),
+        (json!(i64::MAX), None),
+        (json!(u64::MAX), None),
+        (json!("18446744073709551616"), None),
+        (json!(1e30), None),
+        (json!("1e30"), None),
+        (json!(-1e30), None),
+        (json!(1e308), None),
+        (json!("1e400"), None),
+        (json!("NaN"), None),
+        (json!("-nan"), None),
+        (json!("inf"), None),
+        (json!("Infinity"), None),
+        (json!("-Infinity"), None),
+        (json!(""), None),
+        (json!("soon"), None),
+        (json!("3600s"), None),
+        (json!("0x10"), None),
+        (json!("1_000"), None),
+        (json!("٣"), None),
+        (json!(null), None),
+        (json!(true), None),
+        (json!({}), None),
+        (json!([3600]), None),
+    ] {
+        assert_eq!(expires_at_ms(&expires_in, NOW_MS), expected, "{expires_in}");
+    }
+}
+
+#[test]
+fn a_number_that_json_values_cannot_represent_is_an_unknown_expiry() {
+    for number in ["1e400", "-1e400", "99999999999999999999999999999999999999"] {
+        let body = format!(r#"{{"access_token":"t","expires_in":{number}}}"#);
+        let tokens = GrantedTokens::read(body.as_bytes()).unwrap();
+        assert_eq!(tokens.changes()["expires_at"], Value::Null, "{number}");
+    }
+}
+
+#[test]
+fn the_last_of_several_fields_with_one_name_counts() {
+    let body = br#"{"access_token":"a","access_token":"b","refresh_token":"c","refresh_token":null,"scope":"d"}"#;
+    let changes = GrantedTokens::read(body).unwrap().changes();
+    assert_eq!(changes["access_token"], "b");
+    assert!(!changes.contains_key("refresh_token"));
+    assert_eq!(changes["scopes"], json!(["d"]));
+    assert!(GrantedTokens::read(br#"{"access_token":"a","access_token":7}"#).is_none());
+}
+
+/// The former time was quadratic: 98 s for a reply of 0.95 MB.
+#[test]
+fn a_reply_with_100_000_fields_keeps_a_bounded_number_of_them() {
+    let mut json = String::from("{");
+    let mut form = String::new();
+    for number in 0..100_000 {
+        json.push_str(&format!(r#""{number}_token":"x","{number}":{{"y":[1]}},"#));
+        form.push_str(&format!("{number}_token=x&{number}=y&"));
+    }
+    json.push_str(r#""access_token":"good-token","refresh_token":"good-refresh"}"#);
+    form.push_str("access_token=good-token&refresh_token=good-refresh");
+    for body in [json, form] {
+        let tokens = ReplyFields::parse(body.as_bytes()).into_tokens();
+        let tokens: Vec<&str> = tokens.iter().map(ExposeSecret::expose_secret).collect();
+        assert_eq!(tokens[..2], ["good-token", "good-refresh"]);
+        assert_eq!(tokens.len(), 2 + MAX_OTHER_TOKENS);
+        let changes = GrantedTokens::read(body.as_bytes()).unwrap().changes();
+        assert_eq!(changes["access_token"], "good-token");
+        assert_eq!(changes.len(), 3);
+    }
+}
+
+#[test]
+fn a_reply_with_many_scopes_keeps_a_bounded_number_of_them() {
+    let many: Vec<String> = (0..100_000).map(|number| number.to_string()).collect();
+    for scope in [json!(many.join(" ")), json!(many)] {
+        let body = json!({ "access_token": "t", "scope": scope }).to_string();
+        let changes = GrantedTokens::read(body.as_bytes()).unwrap().changes();
+        let scopes = changes["scopes"].as_array().unwrap();
+        assert_eq!(scopes.len(), scopes::MAX_SCOPES);
+    }
+}
+
+#[test]
+fn only_tokens_that_are_text_are_masked() {
+    let body =
+        br#"{"id_token":"i","token":7,"x_token":["y"],"access_token":"a","token_type":"Bearer"}"#;
+    let tokens = ReplyFields::parse(body).into_tokens();
+    let tokens: Vec<&str> = tokens.iter().map(ExposeSecret::expose_secret).collect();
+    assert_eq!(tokens, ["a", "i"]);
+}

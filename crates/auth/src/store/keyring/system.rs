@@ -1,0 +1,64 @@
+//! The keyring of the operating system: the connection to it, and whether an operation would prompt the user.
+
+use std::sync::Arc;
+
+use keyring_core::api::CredentialStore as System;
+
+use super::thread::Operation;
+
+#[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
+pub fn connect() -> keyring_core::Result<Arc<System>> {
+    Ok(zbus_secret_service_keyring_store::Store::new()?)
+}
+
+#[cfg(target_os = "macos")]
+pub fn connect() -> keyring_core::Result<Arc<System>> {
+    Ok(apple_native_keyring_store::keychain::Store::new()?)
+}
+
+#[cfg(windows)]
+pub fn connect() -> keyring_core::Result<Arc<System>> {
+    Ok(windows_native_keyring_store::Store::new()?)
+}
+
+#[cfg(not(any(
+    target_os = "macos",
+    windows,
+    all(unix, not(any(target_vendor = "apple", target_os = "android")))
+)))]
+pub fn connect() -> keyring_core::Result<Arc<System>> {
+    Err(keyring_core::Error::NotSupportedByStore(
+        "this system has no supported keyring".to_owned(),
+    ))
+}
+
+/// Whether an operation would prompt the user; `None` if the system does not reveal that. It shows no prompt itself.
+#[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
+pub fn would_prompt(operation: &Operation) -> Option<bool> {
+    use std::collections::HashMap;
+
+    use secret_service::EncryptionType;
+    use secret_service::blocking::SecretService;
+
+    // The search returns locked items without unlocking them. No secret is transferred, so the session needs no encryption.
+    let service = SecretService::connect(EncryptionType::Plain).ok()?;
+    let attributes = HashMap::from([
+        ("service", super::SERVICE),
+        ("username", operation.account()),
+        ("target", super::TARGET),
+    ]);
+    let items = service.search_items(attributes).ok()?;
+    if !items.locked.is_empty() {
+        return Some(true);
+    }
+    if !operation.writes() || !items.unlocked.is_empty() {
+        return Some(false);
+    }
+    // A new entry requires an unlocked collection.
+    service.get_default_collection().ok()?.is_locked().ok()
+}
+
+#[cfg(not(all(unix, not(any(target_vendor = "apple", target_os = "android")))))]
+pub fn would_prompt(_operation: &Operation) -> Option<bool> {
+    None
+}

@@ -1,0 +1,117 @@
+//! Opens a page in the user's browser, and runs no program from the current folder for it.
+//!
+//! On Unix except macOS, the crate `webbrowser` and the scripts that it runs (`xdg-settings`, `xdg-open`) search the folders of
+//! `PATH` and of the XDG variables, also relative ones, and `webbrowser` has no option against that. If there is a relative folder,
+//! this program is started again without it, only to open the page.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::Command;
+
+use crate::this_program;
+
+/// The hidden subcommand that opens the page at the URL that follows.
+pub const SUBCOMMAND: &str = "__open-browser";
+
+/// Variables that contain a list of folders, and the value to use instead of an empty list. An empty `PATH` is the current folder,
+/// and so may be the default of a shell if there is none.
+const LISTS: [(&str, Option<&str>); 3] = [
+    ("PATH", Some("/nonexistent")),
+    ("XDG_DATA_DIRS", None),
+    ("XDG_CONFIG_DIRS", None),
+];
+/// Variables that contain one folder.
+const FOLDERS: [&str; 2] = ["XDG_DATA_HOME", "XDG_CONFIG_HOME"];
+
+/// Opens the page. Returns whether a browser was started. Waits for a browser that runs in the terminal.
+pub fn open(url: &str) -> bool {
+    let changes = changes(|name| std::env::var_os(name));
+    if changes.is_empty() || cfg!(any(windows, target_os = "macos")) {
+        return webbrowser::open(url).is_ok();
+    }
+    let Some((program, arguments)) = this_program::command().split_first() else {
+        return false;
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).args([SUBCOMMAND, url]);
+    for (name, value) in changes {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Runs the subcommand. Returns the exit code.
+pub fn run(arguments: &[OsString]) -> u8 {
+    let is_clean = changes(|name| std::env::var_os(name)).is_empty();
+    let opened = match arguments {
+        [url] if is_clean => url
+            .to_str()
+            .is_some_and(|url| webbrowser::open(url).is_ok()),
+        _ => false,
+    };
+    u8::from(!opened)
+}
+
+/// The variables to change so that they name only absolute folders. `None` removes a variable.
+fn changes(value: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, Option<OsString>)> {
+    let lists = LISTS.iter().filter_map(|(name, if_empty)| {
+        let absolute = absolute_folders(&value(name)?)?;
+        let value = match absolute.is_empty() {
+            true => if_empty.map(OsString::from),
+            false => Some(absolute),
+        };
+        Some((*name, value))
+    });
+    let folders = FOLDERS.iter().filter_map(|name| {
+        let value = value(name)?;
+        (!Path::new(&value).is_absolute()).then_some((*name, None))
+    });
+    lists.chain(folders).collect()
+}
+
+/// The absolute folders of a list. `None` if all are absolute.
+fn absolute_folders(list: &OsStr) -> Option<OsString> {
+    let folders = || std::env::split_paths(list);
+    if folders().all(|folder| folder.is_absolute()) {
+        return None;
+    }
+    let absolute = folders().filter(|folder| folder.is_absolute());
+    // A folder that was split off can be joined again.
+    Some(std::env::join_paths(absolute).unwrap_or_default())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_folders_are_removed() {
+        // The value of every variable, and the new values of a list and of a single folder.
+        let unchanged = None;
+        type Unset<'a> = Option<Option<&'a str>>;
+        let table: [(&str, Unset<'_>, Unset<'_>); 6] = [
+            ("/a", unchanged, unchanged),
+            ("", Some(None), Some(None)),
+            (".", Some(None), Some(None)),
+            ("relative", Some(None), Some(None)),
+            ("/a:./b:/c:", Some(Some("/a:/c")), unchanged),
+            (":/a", Some(Some("/a")), Some(None)),
+        ];
+        for (value, list, folder) in table {
+            let changes = changes(|_| Some(value.into()));
+            let found = |name: &str| {
+                let mut changes = changes.iter();
+                let change = changes.find(|(changed, _)| *changed == name);
+                change.map(|(_, value)| value.as_deref().and_then(OsStr::to_str))
+            };
+            let path = list.map(|list| list.or(Some("/nonexistent")));
+            assert_eq!(found("PATH"), path, "{value}");
+            assert_eq!(found("XDG_DATA_DIRS"), list, "{value}");
+            assert_eq!(found("XDG_CONFIG_HOME"), folder, "{value}");
+        }
+        assert_eq!(changes(|_| None), []);
+    }
+}

@@ -1,0 +1,79 @@
+//! The log on stderr that `RUST_LOG` turns on, with hidden characters escaped.
+
+use std::io::{self, Write};
+
+use mcp_startup_core::is_hidden;
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
+use tracing_subscriber::prelude::*;
+
+/// Logs to stderr as `RUST_LOG` asks. The targets of the SDK are never logged: they quote servers, and a server may echo a secret.
+pub fn to_stderr() {
+    let Some(asked) = std::env::var_os("RUST_LOG") else {
+        return;
+    };
+    let Ok(asked) = asked.to_string_lossy().parse::<Targets>() else {
+        let hint = "RUST_LOG is not valid, so nothing is logged; set it to a level, or to targets such as `mcp_startup=debug`";
+        let _ = writeln!(anstream::stderr(), "{hint}");
+        return;
+    };
+    let quotes_servers = filter_fn(|metadata| !metadata.target().starts_with("rmcp"));
+    let is_colored = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(move || Escaping { is_colored })
+        .with_ansi(is_colored)
+        .with_filter(asked.and(quotes_servers));
+    // A host that runs this in its own process may have a subscriber.
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+}
+
+/// Writes to stderr. The subscriber passes it each event in one piece, with a line break at the end.
+struct Escaping {
+    /// Whether events have color codes. The subscriber then escapes those in the text of an event.
+    is_colored: bool,
+}
+
+impl Write for Escaping {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = escape(&String::from_utf8_lossy(event), self.is_colored);
+        io::stderr().lock().write_all(text.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+fn escape(event: &str, is_colored: bool) -> String {
+    let line = event.strip_suffix('\n');
+    let mut text = String::with_capacity(event.len());
+    for character in line.unwrap_or(event).chars() {
+        match is_hidden(character) && !(is_colored && character == '\u{1b}') {
+            true => text.extend(character.escape_default()),
+            false => text.push(character),
+        }
+    }
+    if line.is_some() {
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_characters_of_an_event_are_escaped_and_its_colors_and_end_are_kept() {
+        let event = "\u{1b}[2mx\u{1b}[0m a\nb\u{202e}\u{9b}\u{e0041}\n";
+        let escaped = "a\\nb\\u{202e}\\u{9b}\\u{e0041}\n";
+        assert_eq!(
+            escape(event, true),
+            format!("\u{1b}[2mx\u{1b}[0m {escaped}")
+        );
+        assert_eq!(
+            escape(event, false),
+            format!("\\u{{1b}}[2mx\\u{{1b}}[0m {escaped}")
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! Finishes a sign-in: exchanges the code and stores the granted tokens, as one transaction.
+
+use std::time::Duration;
+
+use mcp_startup_auth::network::{GuardedClient, Network};
+use mcp_startup_auth::{
+    CredentialKey, CredentialRecord, CredentialStores, LockedRecord, PendingSignIn, RequestLog,
+    Revocation, SignInError, SignInFailureKind, StoreError, finish_sign_in, revoke,
+};
+use mcp_startup_core::CredentialStoreTrouble;
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+use tokio::time::timeout;
+use url::Url;
+
+use super::history::SignInHistory;
+use super::transaction::{self, Transaction};
+use super::{not_in_time, store_failed};
+use crate::authorization::observed_record::LOCK_LIMIT;
+use crate::shared_context::{DEFAULT_LIMIT, SharedContext};
+
+/// The limits from the moment that the code is sent, 30 s in total: for the answer, for storing it, and for revoking it if it can't
+/// be stored.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+const SAVE_LIMIT: Duration = Duration::from_secs(5);
+const REVOCATION_LIMIT: Duration = Duration::from_secs(5);
+
+pub(crate) async fn finish(
+    shared: &SharedContext,
+    pending: &PendingSignIn,
+    callback_url: &str,
+) -> Result<(), SignInError> {
+    let Some(stores) = &shared.stores else {
+        return Err(SignInError::new(
+            SignInFailureKind::StoreFailed,
+            "no credential store is available for the sign-in: set one in the options",
+        ));
+    };
+    // An invalid callback URL must not use up the sign-in.
+    pending.check(callback_url)?;
+    if shared.sign_ins.is_finished(pending) {
+        return Err(used());
+    }
+    let url = Url::parse(pending.server_url()).map_err(|_| {
+        SignInError::new(
+            SignInFailureKind::InvalidPending,
+            "the pending sign-in cannot be used: start a new sign-in",
+        )
+    })?;
+    let exchange = Exchange {
+        stores: stores.clone(),
+        network: shared.network.clone(),
+        history: shared.sign_ins.clone(),
+        key: CredentialKey::new(pending.server_name(), pending.server_url()),
+        pending: pending.clone(),
+        callback_url: callback_url.into(),
+        url,
+        limit: shared.limit.unwrap_or(DEFAULT_LIMIT),
+    };
+    transaction::run(&shared.refreshes, |transaction| exchange.run(transaction)).await
+}
+
+struct Exchange {
+    stores: CredentialStores,
+    network: Network,
+    history: Arc<SignInHistory>,
+    key: CredentialKey,
+    pending: PendingSignIn,
+    callback_url: SecretString,
+    url: Url,
+    limit: Duration,
+}
+
+impl Exchange {
+    async fn run(self, transaction: Transaction) -> Result<(), SignInError> {
+        let preparing = async {
+            let guarded = self.network.guarded_client(&self.url).await;
+            let limit = LOCK_LIMIT.min(self.limit);
+            let locked = self.stores.lock(&self.key, limit).await?;
+            self.stores.prove_writable(&self.key).await?;
+            Ok((guarded, locked))
+        };
+        let prepared = transaction.prepare(preparing).await?;
+        let (guarded, locked) = prepared.map_err(store_failed)?;
+        let _running = transaction.commit()?;
+        if !self.history.finish(&self.pending) {
+            return Err(used());
+        }
+        let callback_url = self.callback_url.expose_secret();
+        let log = RequestLog::default();
+        let exchanging = finish_sign_in(&guarded, &self.pending, callback_url, &log);
+        let limit = ANSWER_LIMIT.min(self.limit);
+        // Boxed: large, and rarely needed.
+        let exchanged = timeout(limit, Box::pin(exchanging)).await;
+        let record = exchanged.map_err(|_| not_in_time())??;
+        match save(&locked, &record).await {
+            Ok(()) => {
+                self.history.granted(&self.pending, &record);
+                Ok(())
+            }
+            Err(error) => Err(self.take_back(&guarded, &record, &error).await),
+        }
+    }
+
+    /// Revokes granted tokens that can't be stored.
+    async fn take_back(
+        &self,
+        guarded: &GuardedClient,
+        record: &CredentialRecord,
+        error: &StoreError,
+    ) -> SignInError {
+        let (client, log) = (self.pending.client(), RequestLog::default());
+        let revoking = revoke(guarded, record, Some(&client), &log);
+        let revoked = timeout(REVOCATION_LIMIT, revoking).await;
+        let tokens = match revoked.unwrap_or(Revocation::Failed) {
+            Revocation::Revoked => "its tokens were revoked",
+            Revocation::NotOffered => {
+                "its tokens stay valid until they expire, because the sign-in service does not support revocation"
+            }
+            Revocation::Failed => {
+                "its tokens could not be revoked and stay valid until they expire"
+            }
+        };
+        let message = format!("the sign-in succeeded but could not be stored: {error}; {tokens}");
+        SignInError::new(SignInFailureKind::StoreFailed, message)
+    }
+}
+
+async fn save(locked: &LockedRecord<'_>, record: &CredentialRecord) -> Result<(), StoreError> {
+    let saved = timeout(SAVE_LIMIT, locked.save(record)).await;
+    saved.unwrap_or_else(|_| {
+        let trouble = CredentialStoreTrouble::Unreadable;
+        Err(StoreError::new(
+            "store",
+            trouble,
+            "saving the record took too long",
+        ))
+    })
+}
+
+fn used() -> SignInError {
+    SignInError::new(
+        SignInFailureKind::Used,
+        "this sign-in has already been finished: start a new sign-in",
+    )
+}

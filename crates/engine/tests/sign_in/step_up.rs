@@ -1,0 +1,121 @@
+//! Step-ups: sign-ins that request more access, and the sessions that are opened to find out whether one is needed.
+
+use mcp_startup::SignInOptions;
+use mcp_startup::auth::{SignInBegun, SignInError, SignInFailureKind as Kind};
+use serde_json::{Value, json};
+
+use crate::{REDIRECT_URI, User, lab_of, redirect_target, row};
+
+/// A server that answers each request with a token by 403, and a user who is signed in to it.
+fn forbidding() -> Value {
+    json!({
+        "mcp": { "serves": { "tokens": ["good-token"] }, "respond": [{ "when": { "token": "any" }, "reply": {
+            "status": 403, "headers": { "WWW-Authenticate": "Bearer error=\"insufficient_scope\", scope=\"mcp:admin\"" }
+        } }] },
+        "stored": {
+            "issuer": "{issuer}", "clientId": "client-0", "accessToken": "good-token", "expiresInSeconds": 3600,
+            "refreshToken": "good-refresh", "scopes": ["mcp:tools"]
+        },
+    })
+}
+
+fn challenged(scope: &str) -> SignInOptions {
+    let mut options = SignInOptions::default();
+    options.challenge = Some(format!(
+        r#"Bearer error="insufficient_scope", scope="{scope}""#
+    ));
+    options
+}
+
+/// Steps up once, as far as the engine allows it.
+async fn step_up(user: &User<'_>, options: &SignInOptions) -> Result<(), SignInError> {
+    let startup = &user.startup;
+    let begun = startup.begin_sign_in_with(&user.server, REDIRECT_URI, options);
+    finish(user, begun.await?).await;
+    Ok(())
+}
+
+async fn finish(user: &User<'_>, begun: SignInBegun) {
+    let callback = redirect_target(&begun.authorization_url).await;
+    let finished = user.startup.finish_sign_in(&begun.pending, &callback);
+    finished.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_step_up_for_the_same_scopes_is_offered_only_once() {
+    let lab = lab_of(vec![row("server", &forbidding())]).await;
+    let user = User::new(&lab, "server");
+    let options = SignInOptions::default();
+    // A sign-in that the user does not finish does not count.
+    for _ in 0..5 {
+        let beginning = user.startup.begin_sign_in(&user.server, REDIRECT_URI);
+        beginning.await.unwrap();
+    }
+    step_up(&user, &options).await.unwrap();
+    assert_eq!(
+        user.record().unwrap()["scopes"],
+        json!(["mcp:admin", "mcp:tools"])
+    );
+    for options in [&options, &challenged("mcp:admin"), &challenged("mcp:tools")] {
+        let error = step_up(&user, options).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Denied);
+        let expected =
+            "still requires more access after a sign-in that requested it (mcp:admin mcp:tools)";
+        assert!(error.message().contains(expected), "{error}");
+    }
+    // Another scope is another matter.
+    step_up(&user, &challenged("mcp:more")).await.unwrap();
+}
+
+#[tokio::test]
+async fn at_most_three_step_ups_follow_each_other() {
+    let lab = lab_of(vec![row("server", &forbidding())]).await;
+    let user = User::new(&lab, "server");
+    for round in 0..3 {
+        let options = challenged(&format!("mcp:{round}"));
+        step_up(&user, &options).await.unwrap();
+    }
+    let requests = user.requests().len();
+    let error = step_up(&user, &challenged("mcp:3")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Denied);
+    assert_eq!(user.requests().len(), requests, "nothing is sent");
+
+    // A new sign-in, without a step-up, begins a new count.
+    let mut challenge = SignInOptions::default();
+    challenge.challenge = Some("Bearer".to_owned());
+    step_up(&user, &challenge).await.unwrap();
+    step_up(&user, &challenged("mcp:4")).await.unwrap();
+}
+
+/// A session that is opened only to learn how to sign in must not stay open.
+#[tokio::test]
+async fn the_session_of_a_query_is_deleted() {
+    let rows = ["begin", "status"].map(|name| {
+        row(
+            name,
+            &json!({ "mcp": { "serves": "open", "sessionId": "session-1" } }),
+        )
+    });
+    let lab = lab_of(rows.into()).await;
+    for name in ["begin", "status"] {
+        let user = User::new(&lab, name);
+        match name {
+            "begin" => {
+                let begun = user.startup.begin_sign_in(&user.server, REDIRECT_URI);
+                begun.await.unwrap();
+            }
+            _ => {
+                user.startup.auth_status(&user.server, true).await;
+            }
+        }
+        let requests = user.requests_at("mcp");
+        let methods: Vec<&str> = requests.iter().map(|request| &*request.method).collect();
+        assert_eq!(methods, ["POST", "DELETE"], "{name}");
+    }
+}
+
+#[test]
+fn debug_output_of_the_options_has_no_challenge() {
+    let debug = format!("{:?}", challenged("canary"));
+    assert!(!debug.contains("canary"), "{debug}");
+}
