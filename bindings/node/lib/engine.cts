@@ -257,6 +257,21 @@ export async function authStatus(server: string, options: Options & { online?: b
   return (await answer((done) => native.authStatus(text, ask, server, online ?? false, done))) as AuthStatus;
 }
 
+/** The options of `beginSignIn`. */
+export type SignInOptions = Options & {
+  /**
+   * The value of the `WWW-Authenticate` header of the response with which the server rejected the application's own request,
+   * for example a 403 with `insufficient_scope`. It can name the required scopes (RFC 6750, section 3) and the server's
+   * metadata (RFC 9728, section 5.1). By default, the sign-in sends a request to get a challenge.
+   */
+  challenge?: string | null | undefined;
+  /**
+   * Scopes to request in addition. The requested scopes are the union of the configured, the granted, the challenged and
+   * these. By default, none.
+   */
+  scopes?: readonly string[] | undefined;
+};
+
 /** A sign-in that has begun. Both fields contain secrets. */
 export type SignInBegun = {
   /** The URL to open in the user's browser. */
@@ -271,9 +286,14 @@ export type SignInBegun = {
  * Begins a sign-in. It stores nothing; `finishSignIn` does.
  *
  * @param redirectUri The URI that the browser is redirected to: `http` on loopback, `https`, or the app's custom scheme.
+ * @param options The options. `challenge` and `scopes` apply only to this call; every other call refuses them.
  * @throws {McpStartupError} If the sign-in can't begin. Its `code` is `MCP_STARTUP_SIGN_IN`.
  */
-export async function beginSignIn(server: string, redirectUri: string, options: Options = {}): Promise<SignInBegun> {
+export async function beginSignIn(
+  server: string,
+  redirectUri: string,
+  options: SignInOptions = {},
+): Promise<SignInBegun> {
   const [text, ask] = nativeOptions(options);
   return (await answer((done) => native.beginSignIn(text, ask, server, redirectUri, done))) as SignInBegun;
 }

@@ -27,6 +27,7 @@ export {
   type ServerEntry,
   type SignedOut,
   type SignInBegun,
+  type SignInOptions,
   type StartupEvent,
   signOut,
   testCredentialStore,

@@ -124,6 +124,24 @@ test("a sign-in stores the credentials and is single-use; a sign-out revokes and
   assert.equal((await signOut(name, options)).wasStored, false);
 });
 
+test("a sign-in requests the scopes of the challenge and of the options, and those that were granted before", async () => {
+  const name = "ready-stored-token";
+  const options = { mcpServers: lab.servers(name), store: lab.storeOf(name) };
+  const challenge = 'Bearer error="insufficient_scope", scope="mcp:write"';
+  const rows = [
+    [{}, ["mcp:tools"]],
+    [{ challenge: null, scopes: [] }, ["mcp:tools"]],
+    [{ challenge }, ["mcp:tools", "mcp:write"]],
+    [{ scopes: ["mcp:admin"] }, ["mcp:admin", "mcp:tools"]],
+    [{ challenge, scopes: ["mcp:admin"] }, ["mcp:admin", "mcp:tools", "mcp:write"]],
+  ];
+  for (const [more, expected] of rows) {
+    const { authorizationUrl } = await beginSignIn(name, REDIRECT_URI, { ...options, ...more });
+    const requested = new URL(authorizationUrl).searchParams.get("scope").split(" ").sort();
+    assert.deepEqual(requested, expected, JSON.stringify(more));
+  }
+});
+
 test("a sign-in that can't begin or finish throws an error with its kind", async () => {
   const rows = [
     ["api-key", REDIRECT_URI, "notOffered"],

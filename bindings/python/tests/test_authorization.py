@@ -7,6 +7,7 @@ import json
 import stat
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from lab import REDIRECT_URI, User, follow_redirect, key_of, run_python, sign_in
@@ -176,6 +177,28 @@ async def test_a_sign_in_stores_the_credentials_and_is_single_use(own_user: User
     with pytest.raises(SignInError):
         await mcp_startup.finish_sign_in(begun.pending, callback, **options)
     assert own_user.record("first-sign-in") == record
+
+
+CHALLENGE = 'Bearer error="insufficient_scope", scope="mcp:write"'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "requested"),
+    [
+        ({}, {"mcp:tools"}),
+        ({"challenge": None, "scopes": ()}, {"mcp:tools"}),
+        ({"challenge": CHALLENGE}, {"mcp:tools", "mcp:write"}),
+        ({"scopes": ("mcp:admin",)}, {"mcp:tools", "mcp:admin"}),
+        ({"challenge": CHALLENGE, "scopes": ["mcp:admin"]}, {"mcp:tools", "mcp:write", "mcp:admin"}),
+    ],
+)
+async def test_a_sign_in_requests_the_challenged_the_passed_and_the_granted_scopes(
+    own_user: User, arguments: dict[str, Any], requested: set[str]
+) -> None:
+    own_user.has("ready-stored-token")
+    begun = await mcp_startup.begin_sign_in("ready-stored-token", REDIRECT_URI, config=own_user.config, **arguments)
+    (scope,) = parse_qs(urlsplit(begun.authorization_url).query)["scope"]
+    assert set(scope.split()) == requested
 
 
 async def test_another_process_can_finish_a_sign_in(own_user: User) -> None:

@@ -138,6 +138,8 @@ async def authorizing(**options: Any) -> None:
     assert_type(await mcp_startup.auth_status("a", online=True, **one), AuthStatus)
     begun = await mcp_startup.begin_sign_in("a", "http://127.0.0.1/callback", **one)
     assert_type(begun, SignInBegun)
+    more = await mcp_startup.begin_sign_in("a", "app:/callback", challenge="Bearer", scopes=("mcp:write",), **one)
+    assert_type(more, SignInBegun)
     assert_type(await mcp_startup.finish_sign_in(begun.pending, "http://127.0.0.1/callback?code=c", **one), None)
     out = await mcp_startup.sign_out("a", **one)
     assert_type(out, SignedOut)

@@ -4,6 +4,7 @@ import type { McpServerStartupState, StartupFailure } from "@mcp-startup/protoco
 import {
   authorization,
   authStatus,
+  beginSignIn,
   type CredentialStore,
   check,
   DecodeError,
@@ -63,6 +64,14 @@ export async function consumer(): Promise<void> {
   const header: string | null = await authorization("linear", { authorization: null });
   const { status, worth } = await authStatus("linear", { online: true });
   if (status === "oAuth" && worth?.accessToken === "good") void header;
+
+  const challenge: string | null = new Headers().get("WWW-Authenticate");
+  const scopes: readonly string[] = ["mcp:write"];
+  const { authorizationUrl } = await beginSignIn("linear", "app:/callback", { challenge, scopes });
+  // @ts-expect-error The scopes are a list.
+  await beginSignIn("linear", authorizationUrl, { scopes: "mcp:write" });
+  // @ts-expect-error Only `beginSignIn` has this option.
+  await authStatus("linear", { scopes });
 
   // A newer server may send a state that this version does not know.
   const decoded = decode("");

@@ -316,17 +316,30 @@ async def auth_status(server: str, *, online: bool = False, **options: Unpack[Op
     return from_wire(AuthStatus, await _answer(_native.auth_status(*_native_options(options), server, online)))
 
 
-async def begin_sign_in(server: str, redirect_uri: str, **options: Unpack[Options]) -> SignInBegun:
+async def begin_sign_in(
+    server: str,
+    redirect_uri: str,
+    *,
+    challenge: str | None = None,
+    scopes: Sequence[str] | None = None,
+    **options: Unpack[Options],
+) -> SignInBegun:
     """Begins a sign-in. It stores nothing; `finish_sign_in` does.
 
     Args:
         server: The name of the server.
         redirect_uri: The URI that the browser is redirected to: `http` on loopback, `https`, or the app's custom scheme.
+        challenge: The value of the `WWW-Authenticate` header of the response with which the server rejected the application's own
+            request, for example a 403 with `insufficient_scope`. It can name the required scopes (RFC 6750, section 3) and the
+            server's metadata (RFC 9728, section 5.1). By default, the sign-in sends a request to get a challenge.
+        scopes: Scopes to request in addition. The requested scopes are the union of the configured, the granted, the challenged and
+            these. By default, none.
 
     Raises:
         SignInError: If the sign-in can't begin.
     """
-    begun = await _answer(_native.begin_sign_in(*_native_options(options), server, redirect_uri))
+    native_options = _native_options(options, challenge=challenge, scopes=scopes)
+    begun = await _answer(_native.begin_sign_in(*native_options, server, redirect_uri))
     return from_wire(SignInBegun, begun)
 
 
@@ -375,8 +388,8 @@ def _refuse_unknown(options: Options) -> None:
         raise TypeError(f"unknown option: {', '.join(map(repr, sorted(unknown)))}")
 
 
-def _native_options(options: Options) -> tuple[str, StoreBridge | None]:
-    """Returns the options as JSON, and the store as the native module calls it."""
+def _native_options(options: Options, **of_call: object) -> tuple[str, StoreBridge | None]:
+    """Returns the options and those of one call as JSON, and the store as the native module calls it."""
     _refuse_unknown(options)
     store, timeout, config = options.get("store"), options.get("timeout"), options.get("config")
     wire = {
@@ -386,6 +399,7 @@ def _native_options(options: Options) -> tuple[str, StoreBridge | None]:
         "timeoutMs": None if timeout is None else round(timeout * 1000),
         "concurrency": options.get("concurrency"),
         "clientMetadataUrl": options.get("client_metadata_url"),
+        **of_call,
     }
     return json.dumps(wire), None if store is None else StoreBridge(store)
 

@@ -103,11 +103,12 @@ public struct StartupOptions: Sendable {
         self.store = store
     }
 
-    /// Encodes the options for the native library.
-    func encoded() throws -> String {
+    /// Encodes the options for the native library. Only the start of a sign-in has a challenge and scopes.
+    func encoded(challenge: String? = nil, scopes: [String] = []) throws -> String {
         var wire = Wire(
             servers: names, timeoutMs: timeout.map(\.milliseconds), concurrency: concurrency,
-            clientMetadataUrl: clientMetadataURL?.absoluteString)
+            clientMetadataUrl: clientMetadataURL?.absoluteString, challenge: challenge,
+            scopes: scopes.isEmpty ? nil : scopes)
         switch source {
         case .codex: break
         case .file(let path): wire.config = path
@@ -127,6 +128,8 @@ public struct StartupOptions: Sendable {
         var timeoutMs: Int64?
         var concurrency: Int?
         var clientMetadataUrl: String?
+        var challenge: String?
+        var scopes: [String]?
     }
 }
 

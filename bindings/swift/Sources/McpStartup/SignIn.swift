@@ -41,16 +41,21 @@ public func authStatus(server: String, online: Bool = false, in options: Startup
 ///   - server: The name of the server.
 ///   - redirectURI: The URI to which the authorization server redirects the browser: `http` on a loopback address, `https`, or a custom
 ///     scheme of your app.
+///   - challenge: The value of the `WWW-Authenticate` header of the answer with which the server has rejected your app's own request,
+///     such as a 403 with `insufficient_scope`. It can name the required scopes (RFC 6750, section 3) and the server's metadata
+///     (RFC 9728, section 5.1). With `nil`, the sign-in sends a request to get a challenge.
+///   - scopes: Scopes to request in addition. The requested scopes are the union of the configured, the granted, the challenged and
+///     these.
 ///   - options: The options that define the server and the store.
 /// - Returns: The URL of the sign-in page, and the state for ``finishSignIn(pending:callbackURL:in:)``.
 /// - Throws: ``McpStartupError/signIn(kind:message:)``.
 public func beginSignIn(
-    server: String, redirectURI: String, in options: StartupOptions
+    server: String, redirectURI: String, challenge: String? = nil, scopes: [String] = [], in options: StartupOptions
 ) async throws -> SignInBegun {
     try await answer {
         await McpStartupFFI.beginSignIn(
-            options: try options.encoded(), calls: options.bridge, server: server, redirectUri: redirectURI,
-            cancellation: $0)
+            options: try options.encoded(challenge: challenge, scopes: scopes), calls: options.bridge, server: server,
+            redirectUri: redirectURI, cancellation: $0)
     }
 }
 

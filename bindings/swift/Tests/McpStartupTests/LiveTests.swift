@@ -123,6 +123,27 @@ final class LiveTests: XCTestCase {
         XCTAssertEqual(left, [:])
     }
 
+    func testASignInRequestsTheChallengedThePassedAndTheGrantedScopes() async throws {
+        let lab = try lab()
+        let row = "ready-stored-token"
+        let options = StartupOptions(.servers([lab.server(row)]), store: try lab.store(row))
+        let challenge = #"Bearer error="insufficient_scope", scope="mcp:write""#
+        let cases: [(challenge: String?, scopes: [String], requested: Set<String>)] = [
+            (nil, [], ["mcp:tools"]),
+            (challenge, [], ["mcp:tools", "mcp:write"]),
+            (nil, ["mcp:admin"], ["mcp:tools", "mcp:admin"]),
+            (challenge, ["mcp:admin"], ["mcp:tools", "mcp:write", "mcp:admin"]),
+        ]
+        for (challenge, scopes, requested) in cases {
+            let begun = try await beginSignIn(
+                server: row, redirectURI: "com.example.app:/callback", challenge: challenge, scopes: scopes, in: options)
+            let page = try XCTUnwrap(URLComponents(url: begun.authorizationURL, resolvingAgainstBaseURL: false))
+            let scope = try XCTUnwrap(page.queryItems?.first { $0.name == "scope" }?.value)
+            // `URLComponents` does not decode a `+`, which is a space in a query.
+            XCTAssertEqual(Set(scope.split { $0 == "+" || $0 == " " }.map(String.init)), requested)
+        }
+    }
+
     func testARotatedTokenIsSaved() async throws {
         let lab = try lab()
         let store = try lab.store("expired-rotates")

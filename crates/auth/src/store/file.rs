@@ -42,10 +42,9 @@ const TEMPORARY_SUFFIX: &str = ".mcp-startup.tmp";
 const ROOM_FOR_A_RECORD: usize = 16 * 1024;
 /// How often a replace is tried again after a change by a program that takes no lock.
 const ATTEMPTS: usize = 100;
-/// How often a damaged file or record is read again, and the pause before that: a program that writes the file in place shows
-/// part of it for a moment.
-const RE_READS: usize = 20;
-const RE_READ_PAUSE: Duration = Duration::from_millis(5);
+/// A damaged file or record is read again after growing pauses, 0.9 s in total: a program that writes the file in place shows part of
+/// it for a moment, which is longer on a busy machine.
+const RE_READ_PAUSES_MS: [u64; 12] = [5, 5, 5, 10, 20, 40, 60, 80, 100, 150, 200, 225];
 /// The time limit for the lock of the file, for a read that finds damage.
 const READ_LOCK_LIMIT: Duration = Duration::from_secs(2);
 
@@ -421,11 +420,11 @@ fn is_corrupt<T>(result: &Result<T, StoreError>) -> bool {
 /// Reads until the result is not damaged, for about 100 ms.
 fn until_settled<T>(mut read: impl FnMut() -> T, is_damaged: impl Fn(&T) -> bool) -> T {
     let mut result = read();
-    for _ in 0..RE_READS {
+    for pause in RE_READ_PAUSES_MS {
         if !is_damaged(&result) {
             break;
         }
-        std::thread::sleep(RE_READ_PAUSE);
+        std::thread::sleep(Duration::from_millis(pause));
         result = read();
     }
     result

@@ -523,22 +523,32 @@ impl StreamableHttpClient for McpHttp {
         if !self.shared.live && last_event_id.is_none() {
             return Err(StreamableHttpError::ServerDoesNotSupportSse);
         }
-        let sends = self.shared.authorization.sends();
         let url = &self.shared.url;
         let accept = [(ACCEPT, HeaderValue::from_static(EVENTS))];
-        let protocol = custom_headers.into_iter().chain(accept);
-        let mut request = self
-            .request(Method::GET, url, &sends, session_id.as_deref(), protocol)
-            .map_err(failure)?;
-        if let Some(last_event_id) = last_event_id {
-            request = request.header("last-event-id", last_event_id);
-        }
-        let log = &self.shared.collector.log;
-        let sent = log.try_sent(RequestEvidence::default()).map_err(failure)?;
-        let response = request
-            .send()
-            .await
-            .map_err(|error| failure(error.without_url()))?;
+        let authorization = &self.shared.authorization;
+        let (response, sent) = loop {
+            let sends = authorization.sends();
+            let protocol = custom_headers.clone().into_iter().chain(accept.clone());
+            let mut request = self
+                .request(Method::GET, url, &sends, session_id.as_deref(), protocol)
+                .map_err(failure)?;
+            if let Some(last_event_id) = &last_event_id {
+                request = request.header("last-event-id", last_event_id);
+            }
+            let log = &self.shared.collector.log;
+            let sent = log.try_sent(RequestEvidence::default()).map_err(failure)?;
+            let response = request
+                .send()
+                .await
+                .map_err(|error| failure(error.without_url()))?;
+            if response.status() == StatusCode::UNAUTHORIZED {
+                let challenge = challenge(response.headers());
+                if authorization.refused(&sends, challenge.as_deref()).await {
+                    continue;
+                }
+            }
+            break (response, sent);
+        };
         match response.status() {
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => {
                 Err(StreamableHttpError::ServerDoesNotSupportSse)

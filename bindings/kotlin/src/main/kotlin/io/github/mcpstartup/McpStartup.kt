@@ -213,12 +213,30 @@ public object McpStartup {
      * @param server The name of the server.
      * @param redirectUri The URI to which the authorization server redirects the browser: `http` on a loopback address, `https`, or a
      * custom scheme of your app.
+     * @param challenge The value of the `WWW-Authenticate` header of the answer with which the server has rejected your app's own
+     * request, such as a 403 with `insufficient_scope`. It can name the required scopes (RFC 6750, section 3) and the server's metadata
+     * (RFC 9728, section 5.1). With null, the sign-in sends a request to get a challenge.
+     * @param scopes Scopes to request in addition. The requested scopes are the union of the configured, the granted, the challenged
+     * and these.
      * @return The URL of the sign-in page, and the state for [finishSignIn].
      * @throws SignInException If the sign-in can't be begun. Its `kind` is the reason.
      */
-    public suspend fun beginSignIn(server: String, redirectUri: String, options: Options = Options()): SignInBegun =
+    public suspend fun beginSignIn(
+        server: String,
+        redirectUri: String,
+        options: Options = Options(),
+        challenge: String? = null,
+        scopes: List<String> = emptyList(),
+    ): SignInBegun =
         wire.decodeFromJsonElement(
-            unwrap(io.github.mcpstartup.ffi.beginSignIn(options.json(), options.bridge(), server, redirectUri)),
+            unwrap(
+                io.github.mcpstartup.ffi.beginSignIn(
+                    options.json(challenge, scopes),
+                    options.bridge(),
+                    server,
+                    redirectUri,
+                ),
+            ),
         )
 
     /**

@@ -65,7 +65,8 @@ public class Options(
     public val clientMetadataUrl: String? = null,
     public val store: CredentialStore? = null,
 ) {
-    internal fun json(): String {
+    /** Encodes the options for the native library. Only the start of a sign-in has a challenge and scopes. */
+    internal fun json(challenge: String? = null, scopes: List<String> = emptyList()): String {
         val options = buildMap<String, JsonElement> {
             config?.let { put("config", JsonPrimitive(it)) }
             servers?.let { put("mcpServers", entriesOf(it)) }
@@ -73,6 +74,8 @@ public class Options(
             timeout?.let { put("timeoutMs", JsonPrimitive(it.inWholeMilliseconds)) }
             concurrency?.let { put("concurrency", JsonPrimitive(it)) }
             clientMetadataUrl?.let { put("clientMetadataUrl", JsonPrimitive(it)) }
+            challenge?.let { put("challenge", JsonPrimitive(it)) }
+            if (scopes.isNotEmpty()) put("scopes", textsOf(scopes))
         }
         return JsonObject(options).toString()
     }

@@ -26,6 +26,8 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestInstance
 import org.junit.jupiter.api.assertThrows
 import java.io.File
+import java.net.URI
+import java.net.URLDecoder
 import kotlin.random.Random
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
@@ -92,6 +94,26 @@ class LiveTest {
         assertEquals(McpServerStartupState.Ready, outcome(server, store).notification.status)
         assertTrue(McpStartup.signOut(server, options).wasStored)
         assertTrue(store.records.isEmpty())
+    }
+
+    @Test
+    fun `a sign-in requests the scopes of the challenge, the passed ones and the granted ones`(): Unit = test {
+        val row = "ready-stored-token"
+        val options = Options(servers = listOf(lab.server(row)), store = MemoryStore.with(lab, row))
+        val challenge = "Bearer error=\"insufficient_scope\", scope=\"mcp:write\""
+        val cases = listOf<Triple<String?, List<String>, Set<String>>>(
+            Triple(null, emptyList(), setOf("mcp:tools")),
+            Triple(challenge, emptyList(), setOf("mcp:tools", "mcp:write")),
+            Triple(null, listOf("mcp:admin"), setOf("mcp:tools", "mcp:admin")),
+            Triple(challenge, listOf("mcp:admin"), setOf("mcp:tools", "mcp:write", "mcp:admin")),
+        )
+        for ((challenged, scopes, requested) in cases) {
+            val redirectUri = "http://127.0.0.1:8123/callback"
+            val begun = McpStartup.beginSignIn(row, redirectUri, options, challenge = challenged, scopes = scopes)
+            val query = URI.create(begun.authorizationUrl).rawQuery.split("&")
+            val scope = URLDecoder.decode(query.single { it.startsWith("scope=") }.removePrefix("scope="), Charsets.UTF_8)
+            assertEquals(requested, scope.split(" ").toSet())
+        }
     }
 
     @Test
