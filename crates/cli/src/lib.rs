@@ -3,23 +3,15 @@
 //! It is also a library with one function, so that `npx mcp-startup` and `uvx mcp-startup` run the same program without a second copy of
 //! the engine in their packages.
 //!
-//! Each command is a module (`check`, `login`, `status`, `demo`, `follow`, `lab`), and so is each part of its output (`table`, `report`,
-//! `exit_status`). Nothing here decides the result of a start.
+//! `commands` has one module for each command, and `output` one for each part of what they print. Nothing here decides the result of a
+//! start.
 
 mod arguments;
 mod browser;
-mod check;
+mod commands;
 mod configuration;
-mod demo;
-mod exit_status;
-mod follow;
 mod interruption;
-mod lab;
-mod log;
-mod login;
-mod report;
-mod status;
-mod table;
+mod output;
 mod this_program;
 
 use std::ffi::OsString;
@@ -28,7 +20,9 @@ use std::io::Write;
 use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command};
-use exit_status::ExitStatus;
+use commands::{check, demo, follow, lab, login, status};
+use output::exit_status::ExitStatus;
+use output::log;
 
 /// Why a command failed. The failure of a server is a result, not an error.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mcp_startup_config::{HttpConfig, ServerConfig, ServerEntry, StdioConfig, TransportConfig};
-use mcp_startup_core::{RequestTarget, StartPhase, StartupFailure, Transport, judge};
+use mcp_startup_core::{IoTrouble, RequestTarget, StartPhase, StartupFailure, Transport, judge};
 use rmcp::service::ServiceError;
 use rmcp::transport::streamable_http_client::{
     StreamableHttpClientTransport, StreamableHttpClientTransportConfig,
@@ -248,7 +248,10 @@ impl Attempt<'_> {
         let log = &self.collector.log;
         let last = log.last(RequestTarget::Mcp).unwrap_or_default();
         let is_unusable = matches!(last.status, Some(401 | 403 | 404))
-            || last.io.is_some()
+            || matches!(
+                last.io,
+                Some(IoTrouble::Dns | IoTrouble::Connect | IoTrouble::Tls | IoTrouble::Closed)
+            )
             || log.exceeded().is_some()
             || matches!(error, ServiceError::TransportClosed);
         if !is_unusable {

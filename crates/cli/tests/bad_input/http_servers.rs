@@ -74,7 +74,7 @@ fn server_with_endless_or_invalid_responses_does_not_affect_others() {
         ("discovery-closes", "authorizationUnavailable", ""),
         ("tools-hang", "", ""),
         ("tools-500", "", ""),
-        ("tools-401", "", ""),
+        ("tools-401", "signInRequired", ""),
         ("tools-huge", "", ""),
         ("tools-endless", "", ""),
         ("version-huge", "unsupportedProtocol", "999"),
@@ -203,14 +203,19 @@ const RESPONSES: [(&str, &str, &str, Respond); 19] = [
             _ => responder.successful(request),
         },
     ),
-    ("tools-endless-events", "", "", |request, responder| {
-        if request.rpc_method() != "tools/list" {
-            return responder.successful(request);
-        }
-        responder.head(200, "text/event-stream", "")?;
-        let event = b"data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"info\",\"data\":\"x\"}}\n\n";
-        responder.repeat(&event.repeat(500), 100 * GB)
-    }),
+    (
+        "tools-endless-events",
+        "limitExceeded",
+        "1,000 messages",
+        |request, responder| {
+            if request.rpc_method() != "tools/list" {
+                return responder.successful(request);
+            }
+            responder.head(200, "text/event-stream", "")?;
+            let event = b"data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"info\",\"data\":\"x\"}}\n\n";
+            responder.repeat(&event.repeat(500), 100 * GB)
+        },
+    ),
     (
         "notification-refused",
         "serverError",

@@ -127,7 +127,7 @@ fn misbehaving_program_does_not_affect_other_servers() {
         bad(
             "deep",
             shell("head -c 100000 /dev/zero | tr '\\0' '['; echo; sleep 100") + two_seconds,
-            "timedOut",
+            "notMcp",
             "",
         ),
         bad(

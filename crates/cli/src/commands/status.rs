@@ -14,10 +14,10 @@ use unicode_width::UnicodeWidthStr;
 use crate::CommandError;
 use crate::arguments::{self, StatusFormat};
 use crate::configuration::{self, shown};
-use crate::exit_status::ExitStatus;
 use crate::interruption::until_interrupted;
-use crate::report;
-use crate::table::run_login;
+use crate::output::exit_status::ExitStatus;
+use crate::output::report;
+use crate::output::table::run_login;
 
 const NAME_CHARS: usize = 40;
 const STORE_CHARS: usize = 20;

@@ -24,8 +24,8 @@ use tokio::time::Instant;
 use crate::CommandError;
 use crate::arguments;
 use crate::configuration;
-use crate::exit_status::ExitStatus;
 use crate::interruption::Interruption;
+use crate::output::exit_status::ExitStatus;
 
 const NAME_CHARS: usize = 60;
 /// Longer than any host name with a port.

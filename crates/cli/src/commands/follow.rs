@@ -11,10 +11,10 @@ use tokio::io::AsyncReadExt;
 
 use crate::CommandError;
 use crate::arguments::{self, Format};
-use crate::exit_status::{Ending, ExitStatus};
 use crate::interruption::Interruption;
-use crate::report;
-use crate::table::{NextTry, Note, Row, Server, Table};
+use crate::output::exit_status::{Ending, ExitStatus};
+use crate::output::report;
+use crate::output::table::{NextTry, Note, Row, Server, Table};
 
 /// The tracker's state at the end of the input.
 #[derive(Debug, Serialize)]

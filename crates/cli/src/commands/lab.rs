@@ -6,8 +6,8 @@ use mcp_startup_lab::{Lab, scenarios, serve_stdio};
 
 use crate::CommandError;
 use crate::arguments;
-use crate::exit_status::ExitStatus;
 use crate::interruption::Interruption;
+use crate::output::exit_status::ExitStatus;
 
 pub fn run(arguments: &arguments::Lab) -> Result<u8, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()

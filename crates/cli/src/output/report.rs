@@ -9,7 +9,7 @@ use mcp_startup_core::{
 };
 use serde::Serialize;
 
-use crate::exit_status::ExitStatus;
+use crate::output::exit_status::ExitStatus;
 
 /// The result of a check.
 #[derive(Debug, Serialize)]

@@ -9,9 +9,9 @@ use mcp_startup_lab::{Lab, Scenario, config_toml};
 
 use crate::CommandError;
 use crate::arguments;
-use crate::check::{self, Checked};
-use crate::exit_status::ExitStatus;
-use crate::report::ServerReport;
+use crate::commands::check::{self, Checked};
+use crate::output::exit_status::ExitStatus;
+use crate::output::report::ServerReport;
 
 /// Lab scenarios that show different states.
 const SHOWN: [&str; 14] = [

@@ -12,10 +12,10 @@ use mcp_startup::{
 use crate::CommandError;
 use crate::arguments::{self, Format};
 use crate::configuration::{self, shown};
-use crate::exit_status::{Ending, ExitStatus};
 use crate::interruption::{Interruption, output_closed};
-use crate::report::{self, Report, ServerReport};
-use crate::table::{NextTry, Note, Row, Server, Table};
+use crate::output::exit_status::{Ending, ExitStatus};
+use crate::output::report::{self, Report, ServerReport};
+use crate::output::table::{NextTry, Note, Row, Server, Table};
 
 /// A longer wait for a refresh is explained on stderr.
 const SAVING_NOTICE_AFTER: Duration = Duration::from_secs(1);

@@ -1,0 +1,8 @@
+//! The commands of the program, one module each. A command reads the configuration, calls the engine, and prints through `output`.
+
+pub mod check;
+pub mod demo;
+pub mod follow;
+pub mod lab;
+pub mod login;
+pub mod status;

@@ -1,0 +1,6 @@
+//! What the program prints: the table, JSON documents, the log and the exit status. Foreign text is escaped here.
+
+pub mod exit_status;
+pub mod log;
+pub mod report;
+pub mod table;
