@@ -126,7 +126,7 @@ impl Mask {
     pub fn hide_in_url(&self, url: &str) -> String {
         let (url, _) = bounded(url);
         self.replaced(url, |found| {
-            self.find(url, true, true, found);
+            self.find(url, false, true, found);
             let begins = spellings(url).filter_map(|spelled| {
                 let (end, length) = self.beginnings().first(&spelled.bytes)?;
                 Some(spelled.origin_of(end - length..end).start)
@@ -255,17 +255,28 @@ impl Mask {
                             found.push(spelled.origin_of(end - length..end));
                         }
                     });
-                    // Only at the end of the text: a search after each run would not take linear time.
-                    if !cut_after || !spelled.ends_at(text.len()) {
-                        continue;
+                    // Only at the ends of the text: a search at each run would not take linear time.
+                    if cut_before && spelled.begins_before(LONGEST_ESCAPE) {
+                        // The run may begin within an escape that was encoded.
+                        for start in 0..LONGEST_ESCAPE.min(spelled.bytes.len()) {
+                            let length = matcher.longest_suffix_at_start(&spelled.bytes[start..]);
+                            if length >= SHORTEST {
+                                found.push(0..spelled.origin_of(start..start + length).end);
+                            }
+                        }
                     }
-                    let length = matcher.longest_prefix_at_end(&spelled.bytes);
-                    if length >= SHORTEST_PART {
-                        found.push(
-                            spelled
-                                .origin_of(spelled.bytes.len() - length..spelled.bytes.len())
-                                .start..text.len(),
-                        );
+                    // A single digit after the last group has no value, and may be escaped.
+                    if cut_after && spelled.ends_after(text.len().saturating_sub(LONGEST_ESCAPE)) {
+                        // The run may end within an escape that was encoded.
+                        let size = spelled.bytes.len();
+                        let tail = size.saturating_sub(LONGEST_ESCAPE)..size;
+                        let escapes = tail.filter(|at| b"%\\&\xef".contains(&spelled.bytes[*at]));
+                        for end in escapes.chain([size]) {
+                            let length = matcher.longest_prefix_at_end(&spelled.bytes[..end]);
+                            if length >= SHORTEST {
+                                found.push(spelled.origin_of(end - length..end).start..text.len());
+                            }
+                        }
                     }
                 }
             }

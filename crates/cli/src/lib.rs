@@ -3,7 +3,7 @@
 //! It is also a library with one function, so that `npx mcp-startup` and `uvx mcp-startup` run the same program without a second copy of
 //! the engine in their packages.
 //!
-//! `commands` has one module for each command, and `output` one for each part of what they print. Nothing here decides the result of a
+//! `commands` has one module for each command, and `output` one for each kind of output. Nothing here decides the result of a
 //! start.
 
 mod arguments;

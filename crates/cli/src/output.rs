@@ -1,4 +1,4 @@
-//! What the program prints: the table, JSON documents, the log and the exit status. Foreign text is escaped here.
+//! The output of the program: the table, JSON documents, the log and the exit status. Foreign text is escaped here.
 
 pub mod exit_status;
 pub mod log;

@@ -263,14 +263,17 @@ impl Family {
     /// Sends a signal to all descendants: to a group as a whole, because a process that starts others and exits can't escape that, or
     /// to each process if others are in its group.
     fn signal(&self, signal: Signal) {
-        let all = Process::all();
-        let (mut groups, processes) = targets(&all, getpid());
-        if self.status.is_none() {
-            // Also without /proc.
-            groups.insert(self.program);
+        let own = self.status.is_none().then_some(self.program);
+        if let Some(own) = own {
+            // Immediately, and also without /proc. Until its status is read, the number belongs to the program.
+            let _ = kill_process_group(own, signal);
         }
+        let all = Process::all();
+        let (groups, processes) = targets(&all, getpid());
         for group in groups {
-            let _ = kill_process_group(group, signal);
+            if own != Some(group) {
+                let _ = kill_process_group(group, signal);
+            }
         }
         for process in processes {
             process.send(signal);

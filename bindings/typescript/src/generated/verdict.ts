@@ -383,6 +383,16 @@ export type ProtocolEvidence = {
   error?: string, };
 
 /**
+ * A limit that every server must keep until it is ready.
+ *
+ * - `requests`: More than 30 requests were necessary, not counting the pages of the tool list.
+ * - `bytes`: The server sent more than 16 MB.
+ * - `messages`: The server sent more than 1,000 messages.
+ * - `serverRequests`: The server left more than 64 of its own requests open, because it did not read the responses.
+ */
+export type ExceededLimit = "requests" | "bytes" | "messages" | "serverRequests";
+
+/**
  * The facts about a stored record. They contain no secret.
  */
 export type CredentialFacts = {

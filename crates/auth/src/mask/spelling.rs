@@ -43,11 +43,18 @@ impl Spelled {
         self.origins[bytes.start].start as usize..last.end as usize
     }
 
-    /// Whether the last byte comes from the end of the original text.
-    pub fn ends_at(&self, end: usize) -> bool {
+    /// Whether the first byte comes from before `end` in the original text.
+    pub fn begins_before(&self, end: usize) -> bool {
+        self.origins
+            .first()
+            .is_some_and(|origin| (origin.start as usize) < end)
+    }
+
+    /// Whether the last byte comes from after `start` in the original text.
+    pub fn ends_after(&self, start: usize) -> bool {
         self.origins
             .last()
-            .is_some_and(|origin| origin.end as usize >= end)
+            .is_some_and(|origin| origin.end as usize > start)
     }
 
     /// How many of the bytes come from before `end` in the original text.

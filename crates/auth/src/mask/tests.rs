@@ -1,3 +1,6 @@
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
 use super::*;
 
 #[test]
@@ -144,6 +147,27 @@ fn steps_are_linear_in_the_text_and_in_the_secrets() {
                     text.len(),
                     secrets.len(),
                 );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_base64_is_hidden_if_the_text_was_cut_off_within_it() {
+    let mut mask = Mask::default();
+    mask.add("c+n/ry=\"\u{e9}148MyBtLrGd");
+    let escaped = "c%2Bn%2Fry%3D%22%C3%A9148MyBtLrGd";
+    // The digits of `me:`, and of three bytes of the secret and a part of an escape.
+    for (secret, most_left) in [("c+n/ry=\"\u{e9}148MyBtLrGd", 12), (escaped, 20)] {
+        let encoded = BASE64_STANDARD.encode(format!("me:{secret}"));
+        for cut in 1..encoded.len() - 10 {
+            for text in [
+                format!("{}\nmore", &encoded[cut..]),
+                format!("more\n{}", &encoded[..encoded.len() - cut]),
+            ] {
+                let hidden = mask.hide(&text);
+                let left: String = hidden.replace("more", "").replace("[masked]", "");
+                assert!(left.trim().len() <= most_left, "{text:?}: {hidden:?}");
             }
         }
     }

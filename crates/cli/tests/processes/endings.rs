@@ -49,9 +49,9 @@ const SERVERS: [(&str, &str); 9] = [
         "setsid sh -c 'trap \"\" TERM HUP; >\"$1\"; while :; do sleep 1; done' sh \"$1\" & until [ -e \"$1\" ]; do sleep 0.01; done; exit 3",
     ),
     (
-        // Each of these processes is too short-lived to be found in /proc, so it leaves a trace.
+        // Each of these processes ends too soon to be always found in /proc, so it leaves a trace.
         "has a process that starts itself again and exits",
-        "printf 'echo >>\"$0.trace\"; sh \"$0\" &\\n' >\"$1.again\"; setsid sh \"$1.again\" </dev/null >/dev/null 2>&1 & >\"$1\"; cat",
+        "printf 'echo >>\"$0.trace\"; sleep 0.01; sh \"$0\" &\\n' >\"$1.again\"; setsid sh \"$1.again\" </dev/null >/dev/null 2>&1 & >\"$1\"; cat",
     ),
 ];
 
@@ -162,7 +162,7 @@ fn no_process_is_left_after_any_ending() {
     let servers = [SERVERS.as_slice(), &[("is ready and stays", READY)]].concat();
     for_each_case(&ENDINGS, |ending| {
         let seconds = match ending {
-            Ending::TimeOut => 2,
+            Ending::TimeOut => 5,
             _ => 600,
         };
         let check = Check::of(&servers, seconds);
@@ -234,7 +234,7 @@ fn package_runner_has_time_to_end() {
         let program = user.write_script(name, script);
         let started = user.path("temporary/started");
         let seconds = match ending {
-            Ending::TimeOut => 1,
+            Ending::TimeOut => 5,
             _ => 600,
         };
         let entry = entry(

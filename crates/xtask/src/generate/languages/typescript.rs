@@ -6,8 +6,8 @@ use std::error::Error;
 use mcp_startup_core::{
     AccessTokenWorth, ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialFacts,
     CredentialSent, CredentialSource, CredentialStoreTrouble, CredentialWorth, DecodeErrorKind,
-    DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence, FirstRequest, IoTrouble,
-    McpAuthStatus, McpServerStartupFailureReason, McpServerStartupState,
+    DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence, ExceededLimit, FirstRequest,
+    IoTrouble, McpAuthStatus, McpServerStartupFailureReason, McpServerStartupState,
     McpServerStatusUpdatedNotification, ProcessEvidence, ProtocolEvidence, Recovery,
     RequestEvidence, RequestTarget, SpawnFailure, StartPhase, StartupFailure, StartupFailureKind,
     StoreEvidence, Transport,
@@ -62,6 +62,7 @@ pub fn verdict() -> Result<String, Box<dyn Error>> {
         documented::<ProcessEvidence>()?,
         documented::<SpawnFailure>()?,
         documented::<ProtocolEvidence>()?,
+        documented::<ExceededLimit>()?,
         documented::<CredentialFacts>()?,
         documented::<CredentialWorth>()?,
         documented::<AccessTokenWorth>()?,
