@@ -6,7 +6,9 @@ mod mcp_servers_json;
 
 use std::path::Path;
 
-use crate::error::ConfigurationError;
+use crate::error::{ConfigurationError, ConfigurationErrorKind};
+use crate::server::ServerEntry;
+use crate::spanned::{KeyPath, Spanned, Value};
 use crate::{Configuration, Environment, MAX_FILE_BYTES};
 
 /// The format of a configuration file.
@@ -75,4 +77,25 @@ pub fn parse(
         ConfigurationFormat::CodexToml => codex_toml::parse(text, path, environment),
         ConfigurationFormat::McpServersJson => mcp_servers_json::parse(text, path, environment),
     }
+}
+
+/// Reads each server of the table at `key`. `required_type` is what the format calls a table, for the error message.
+fn server_entries(
+    key: &str,
+    found: &Spanned,
+    required_type: &str,
+    file: &Path,
+    read: impl Fn(&str, KeyPath, &Spanned) -> ServerEntry,
+) -> Result<Vec<ServerEntry>, ConfigurationError> {
+    let Value::Table(entries) = &found.value else {
+        let problem = format!("`{key}` must be {required_type} with one entry for each server");
+        let kind = ConfigurationErrorKind::NotAConfiguration;
+        let place = (found.line.unwrap_or(1), None);
+        return Err(ConfigurationError::at(kind, file, place, &problem).with_key(key));
+    };
+    let root = KeyPath::new(key);
+    let entries = entries.iter();
+    Ok(entries
+        .map(|(name, entry)| read(name, root.child(name, entry.line), entry))
+        .collect())
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::environment::Environment;
-use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
+use crate::error::{ConfigurationError, EntryProblem};
 use crate::escaping::escape_and_truncate;
+use crate::format::server_entries;
 use crate::server::{
     CODEX_INHERITED_VARIABLES, HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig,
     ServerEntry, StdioConfig, TransportConfig, deduplicate_env, deduplicate_headers,
@@ -46,27 +47,12 @@ pub(crate) fn parse(
     environment: &dyn Environment,
 ) -> Result<Configuration, ConfigurationError> {
     let document = toml::Document::parse(source, path)?;
-    let mut servers = Vec::new();
-    if let Some(spanned) = document.get(SERVERS) {
-        let Value::Table(entries) = &spanned.value else {
-            let problem = format!("`{SERVERS}` must be a table with one entry for each server");
-            return Err(ConfigurationError::at(
-                ConfigurationErrorKind::NotAConfiguration,
-                path,
-                (spanned.line.unwrap_or(1), None),
-                &problem,
-            )
-            .with_key(SERVERS));
-        };
-        let root = KeyPath::new(SERVERS);
-        servers = entries
-            .iter()
-            .map(|(name, spanned)| {
-                let path = root.child(name, spanned.line);
-                server_entry(name, path, spanned, environment)
-            })
-            .collect();
-    }
+    let servers = match document.get(SERVERS) {
+        Some(found) => server_entries(SERVERS, &found, "a table", path, |name, path, entry| {
+            server_entry(name, path, entry, environment)
+        })?,
+        None => Vec::new(),
+    };
     Ok(Configuration {
         path: path.to_owned(),
         format: ConfigurationFormat::CodexToml,

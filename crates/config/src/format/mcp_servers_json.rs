@@ -9,11 +9,12 @@ use secrecy::SecretString;
 use crate::environment::{Environment, codex_home};
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
+use crate::format::server_entries;
 use crate::server::{
     HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry, StdioConfig,
     TransportConfig, deduplicate_headers,
 };
-use crate::spanned::{KeyPath, Spanned, Table, Value, json};
+use crate::spanned::{KeyPath, Spanned, Table, json};
 use crate::variable_expansion::{Expanded, RecordingEnvironment, expand};
 use crate::{
     Configuration, ConfigurationFormat, CredentialSettings, CredentialStoreMode, validation,
@@ -30,34 +31,20 @@ pub(crate) fn parse(
     environment: &dyn Environment,
 ) -> Result<Configuration, ConfigurationError> {
     let document = json::Document::parse(source, path)?;
-    let Some(servers) = document.get(SERVERS, MAX_DEPTH) else {
+    let Some(found) = document.get(SERVERS, MAX_DEPTH) else {
         let problem = format!(
             "the key `{SERVERS}` is missing; the file must have the form {{\"{SERVERS}\": {{…}}}}"
         );
         let kind = ConfigurationErrorKind::NotAConfiguration;
         return Err(ConfigurationError::new(kind, path, &problem).with_key(SERVERS));
     };
-    let Value::Table(entries) = &servers.value else {
-        let problem = format!("`{SERVERS}` must be an object with one entry for each server");
-        return Err(ConfigurationError::at(
-            ConfigurationErrorKind::NotAConfiguration,
-            path,
-            (servers.line.unwrap_or(1), None),
-            &problem,
-        )
-        .with_key(SERVERS));
-    };
-    let root = KeyPath::new(SERVERS);
+    let servers = server_entries(SERVERS, &found, "an object", path, |name, path, entry| {
+        server_entry(name, path, entry, environment)
+    })?;
     Ok(Configuration {
         path: path.to_owned(),
         format: ConfigurationFormat::McpServersJson,
-        servers: entries
-            .iter()
-            .map(|(name, spanned)| {
-                let path = root.child(name, spanned.line);
-                server_entry(name, path, spanned, environment)
-            })
-            .collect(),
+        servers,
         credentials: CredentialSettings {
             home: codex_home(environment).unwrap_or_default(),
             mode: CredentialStoreMode::File,
