@@ -5,6 +5,7 @@ import type {
   McpServerStatusUpdatedNotification,
   StartPhase,
   StartupFailure,
+  StartupWarning,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
 import { callNative, unwrap } from "./errors.cjs";
 import * as native from "../native.cjs";
@@ -67,6 +68,8 @@ export type StartupEvent = {
   required: boolean;
   /** Why the start failed. Set only on `failed`. */
   failure: StartupFailure | null;
+  /** What is wrong with a server that is ready. Set only on `ready`. */
+  warning: StartupWarning | null;
   /** Why a token that was refreshed during this start could not be saved, or `null`. */
   notSaved: string | null;
 };

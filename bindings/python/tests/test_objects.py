@@ -85,6 +85,7 @@ def event(name: str = "linear") -> StartupEvent:
         elapsed_ms=12,
         required=False,
         failure=failure(name),
+        warning=None,
         not_saved=None,
     )
 

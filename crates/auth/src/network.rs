@@ -5,6 +5,7 @@
 //! and its outcome. This module does not know MCP or OAuth.
 
 mod addresses;
+mod content_encoding;
 mod guarded_client;
 mod name_resolution;
 mod proxies;
@@ -22,6 +23,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
 pub(crate) use addresses::{Place, place};
+pub use content_encoding::decoded_body;
 use guarded_client::PublicClient;
 pub use guarded_client::{BlockedRequest, GuardedClient, GuardedClientError};
 use name_resolution::{Names, Resolver};

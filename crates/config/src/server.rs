@@ -133,6 +133,8 @@ pub struct ServerConfig {
     pub required: bool,
     /// The startup timeout: more than zero and at most 24 hours. `None` if the configuration does not set one.
     pub startup_timeout: Option<Duration>,
+    /// The key that sets the startup timeout in the file. `None` if its format has no such key.
+    pub startup_timeout_key: Option<&'static str>,
     /// The OAuth scopes to request. `None` requests the scopes that the server names.
     pub scopes: Option<Vec<String>>,
     /// The OAuth client to sign in with. All fields are `None` for a stdio server.
@@ -321,6 +323,7 @@ impl ServerConfig {
             name,
             required: false,
             startup_timeout: None,
+            startup_timeout_key: None,
             scopes: None,
             oauth: OAuthClient::default(),
             transport,

@@ -149,6 +149,28 @@ evidence_enum! {
 }
 
 evidence_enum! {
+    /// Why the certificate of a server was not accepted (RFC 5280, section 6; RFC 9525 for the name).
+    CertificateProblem {
+        /// It has expired.
+        Expired,
+        /// It is not valid yet. The clock of this machine may be wrong.
+        NotYetValid,
+        /// It is for a different host name.
+        WrongName,
+        /// It was issued by an authority that this machine does not trust.
+        UnknownIssuer,
+        /// It was signed with its own key, and this machine does not trust it.
+        SelfSigned,
+        /// It is the certificate of an authority, and must not identify a server.
+        CertificateOfAuthority,
+        /// It was revoked.
+        Revoked,
+        /// It is invalid for another reason.
+        Invalid,
+    }
+}
+
+evidence_enum! {
     /// A limit that every server must keep until it is ready.
     ExceededLimit {
         /// More than 30 requests were necessary, not counting the pages of the tool list.
@@ -254,6 +276,8 @@ evidence_struct! {
         status: u16,
         /// The media type of the response.
         content_type: String,
+        /// The content encoding of the response, if it has one (RFC 9110, section 8.4).
+        content_encoding: String,
         /// The `WWW-Authenticate` header of the response (RFC 9110, section 11.6.1). Its length is limited.
         challenge: String,
         /// The OAuth error code in the body of the response (RFC 6749, section 5.2).
@@ -262,6 +286,12 @@ evidence_struct! {
         retry_after: String,
         /// Why the request got no response, or an incomplete or unreadable one.
         io: IoTrouble,
+        /// Why the certificate of the server was not accepted, if `io` is `tls`.
+        certificate: CertificateProblem,
+        /// The method of the MCP message that the request carried, for example `initialize`.
+        method: String,
+        /// The beginning of the body of an error response, as text. Its length is limited.
+        body: String,
     }
 }
 
@@ -290,8 +320,10 @@ evidence_struct! {
         exit: i32,
         /// The number of the signal that terminated the program, if a signal did.
         signal: i32,
-        /// The end of the program's stderr output. Its length is limited.
+        /// The program's stderr output: the beginning and the end, if it is long. Its length is limited.
         stderr: String,
+        /// The beginning of the program's stdout output, without MCP messages. Its length is limited.
+        stdout: String,
     }
 }
 
@@ -304,6 +336,10 @@ evidence_struct! {
         not_mcp: String,
         /// The code and message of the JSON-RPC error with which the server responded to the handshake.
         error: String,
+        /// The MCP method whose result does not conform to the schema of MCP.
+        invalid_method: String,
+        /// The invalid field of that result and the problem with it, for example `serverInfo: missing field "version"`.
+        invalid_field: String,
     }
 }
 
@@ -336,6 +372,9 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(type = "number", optional))]
     pub limit_ms: Option<u64>,
+    /// The configuration key or the option that sets the time limit, for example `startup_timeout_sec`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_key: Option<String>,
     /// The duration of the start, in ms. The start timed out if this is at least the time limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(type = "number", optional))]

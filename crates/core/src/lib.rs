@@ -54,10 +54,10 @@ pub use credential::{
 pub use decode::{DecodedLines, NotificationRef, decode, decode_each, decode_lines};
 pub use decode_error::{DecodeError, DecodeErrorKind, LineError};
 pub use evidence::{
-    ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialSent, CredentialSource,
-    CredentialStoreTrouble, DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence,
-    ExceededLimit, IoTrouble, ProcessEvidence, ProtocolEvidence, RequestEvidence, RequestTarget,
-    SpawnFailure, StartPhase, StoreEvidence, Transport,
+    CertificateProblem, ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialSent,
+    CredentialSource, CredentialStoreTrouble, DiscoveryEvidence, DiscoveryOutcome,
+    DiscoveryProblem, Evidence, ExceededLimit, IoTrouble, ProcessEvidence, ProtocolEvidence,
+    RequestEvidence, RequestTarget, SpawnFailure, StartPhase, StoreEvidence, Transport,
 };
 pub use lines::{LineSplitter, MAX_LINE_BYTES};
 pub use notification::{
@@ -66,4 +66,6 @@ pub use notification::{
 };
 pub use printable::{is_hidden, printable};
 pub use tracker::{AppliedLines, StartupTracker, TrackedServer, TrackerUpdate};
-pub use verdict::{Recovery, StartupFailure, StartupFailureKind, judge};
+pub use verdict::{
+    Recovery, StartupFailure, StartupFailureKind, StartupWarning, StartupWarningKind, judge, warn,
+};

@@ -3,6 +3,8 @@
 mod examples;
 mod facts;
 mod message;
+mod quotes;
+mod warning;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,7 @@ use crate::notification::{McpServerStartupFailureReason, McpServerStatusUpdatedN
 use crate::printable::printable;
 
 use facts::Facts;
+pub use warning::{StartupWarning, StartupWarningKind, warn};
 
 /// The maximum length of a message, in characters.
 const MESSAGE_CHARS: usize = 300;

@@ -1,6 +1,8 @@
 //! The events and progress updates of a check, a start and a watch.
 
-use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase, StartupFailure};
+use mcp_startup_core::{
+    McpServerStatusUpdatedNotification, StartPhase, StartupFailure, StartupWarning,
+};
 use serde::Serialize;
 
 /// A change of the startup state of one server: the notification, and the details that the notification leaves out.
@@ -20,6 +22,8 @@ pub struct StartupEvent {
     pub required: bool,
     /// The verdict: the reason of the failure and its recovery. It is set on `failed` only.
     pub failure: Option<StartupFailure>,
+    /// What is wrong with a server that is ready. It is set on `ready` only.
+    pub warning: Option<StartupWarning>,
     /// Why the credential store could not save a token that this start has refreshed. This start uses the token, but the next one
     /// does not have it, and may require a sign-in.
     pub not_saved: Option<String>,
@@ -61,7 +65,7 @@ pub enum Update {
     Tools {
         /// The name of the server.
         name: String,
-        /// The number of tools. `None` if the server returned an error or did not list them in time.
+        /// The number of tools. `None` if the server did not list them; the `ready` event then has a warning.
         count: Option<usize>,
     },
 }

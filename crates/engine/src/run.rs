@@ -190,7 +190,6 @@ impl SingleStart<'_> {
             Notification::starting(name),
             StartPhase::Configuring,
             None,
-            None,
         );
         let (live, lists_tools) = match self.starts.on_ready {
             OnReady::Close { count_tools } => (false, count_tools),
@@ -217,28 +216,32 @@ impl SingleStart<'_> {
         let phase = self.collector.phase();
         match (outcome, self.starts.on_ready) {
             (Outcome::Cancelled(program), _) => {
-                self.send_event(began, Notification::cancelled(name), phase, None, None);
+                self.send_event(began, Notification::cancelled(name), phase, None);
                 end(program).await;
             }
             (Outcome::Failed(failure, program), _) => {
                 let update = failed(&failure, &self.collector);
                 let notification = Notification::from_failure(name, &failure);
-                self.send_event(began, notification, phase, Some(*failure), None);
+                self.send_event(began, notification, phase, Some(*failure));
                 if let Some(update) = update {
                     self.starts.send(update, None);
                 }
                 end(program).await;
             }
-            (Outcome::Ready(live, tools), OnReady::Keep) => {
-                self.send_event(began, Notification::ready(name), phase, None, Some(live));
-                self.collector.report_tools(tools);
-            }
-            (Outcome::Ready(live, tools), OnReady::Close { count_tools }) => {
-                self.send_event(began, Notification::ready(name), phase, None, None);
-                if count_tools {
+            (Outcome::Ready(live, tools, warning), on_ready) => {
+                let mut event = self.event(began, Notification::ready(name), phase, None);
+                event.warning = warning;
+                let (kept, closed) = match on_ready {
+                    OnReady::Keep => (Some(live), None),
+                    OnReady::Close { .. } => (None, Some(live)),
+                };
+                self.starts.send(Update::Event(event), kept);
+                if !matches!(on_ready, OnReady::Close { count_tools: false }) {
                     self.collector.report_tools(tools);
                 }
-                live.close().await;
+                if let Some(live) = closed {
+                    live.close().await;
+                }
             }
         }
     }
@@ -249,17 +252,27 @@ impl SingleStart<'_> {
         notification: McpServerStatusUpdatedNotification,
         phase: StartPhase,
         failure: Option<StartupFailure>,
-        live: Option<LiveServer>,
     ) {
-        let event = StartupEvent {
+        let event = self.event(began, notification, phase, failure);
+        self.starts.send(Update::Event(event), None);
+    }
+
+    fn event(
+        &self,
+        began: Instant,
+        notification: McpServerStatusUpdatedNotification,
+        phase: StartPhase,
+        failure: Option<StartupFailure>,
+    ) -> StartupEvent {
+        StartupEvent {
             notification,
             phase,
             elapsed_ms: milliseconds(began.elapsed()),
             required: self.entry.required,
             failure,
+            warning: None,
             not_saved: self.collector.save_error(),
-        };
-        self.starts.send(Update::Event(event), live);
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct SharedContext {
     pub stores: Option<CredentialStores>,
     /// Overrides the limit of the configuration.
     pub limit: Option<Duration>,
+    /// The name under which the user sets `limit`.
+    pub limit_option: Option<&'static str>,
     /// Owns the refreshes, code exchanges and sign-outs in flight: they outlive the starts and calls that requested them.
     pub refreshes: TaskTracker,
     /// The results of the refreshes that hosts have requested for their own requests.
@@ -36,6 +38,14 @@ pub(crate) struct SharedContext {
 }
 
 impl SharedContext {
+    /// The option or the configuration key with which the user can give the server more time.
+    pub fn limit_key(&self, config: &ServerConfig) -> Option<&'static str> {
+        match self.limit {
+            Some(_) => self.limit_option,
+            None => config.startup_timeout_key.or(self.limit_option),
+        }
+    }
+
     /// The maximum duration of the start of this server.
     pub fn limit_of(&self, config: &ServerConfig) -> Duration {
         let limit = self.limit.or(config.startup_timeout);

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mcp_startup_config::{HttpConfig, ServerConfig, ServerEntry, StdioConfig, TransportConfig};
-use mcp_startup_core::{IoTrouble, RequestTarget, StartPhase, StartupFailure, Transport, judge};
+use mcp_startup_core::{
+    IoTrouble, RequestTarget, StartPhase, StartupFailure, StartupWarning, Transport, judge, warn,
+};
 use rmcp::service::ServiceError;
 use rmcp::transport::streamable_http_client::{
     StreamableHttpClientTransport, StreamableHttpClientTransportConfig,
@@ -22,17 +24,19 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use self::evidence_collector::EvidenceCollector;
 use self::handshake::{Service, handshake};
 pub use self::live_server::LiveServer;
+use self::tool_list::Tools;
 use self::tool_list::count_tools;
 use crate::authorization::{Authorization, look_for_authorization};
 use crate::shared_context::{SharedContext, milliseconds};
 use crate::transport::http::McpHttp;
+use crate::transport::invalid_messages::CheckedResults;
 use crate::transport::server_requests::LimitedServerRequests;
 use crate::transport::stdio::{Program, lend};
 
 /// The result of a start.
 pub(crate) enum Outcome {
-    /// The server, and the number of its tools if it has listed them.
-    Ready(LiveServer, Option<usize>),
+    /// The server, the number of its tools if it has listed them, and a warning if it can't be fully used.
+    Ready(LiveServer, Option<usize>, Option<StartupWarning>),
     /// The caller must report the failure first and end the program, if there is one, afterwards.
     Failed(Box<StartupFailure>, Option<Program>),
     /// The caller must report this first and end the program, if there is one, afterwards.
@@ -58,7 +62,10 @@ pub(crate) async fn start(
         }
     };
     let limit = shared.limit_of(config);
-    collector.update(|evidence| evidence.limit_ms = Some(milliseconds(limit)));
+    collector.update(|evidence| {
+        evidence.limit_ms = Some(milliseconds(limit));
+        evidence.limit_key = shared.limit_key(config).map(str::to_owned);
+    });
     let mut attempt = Attempt {
         config,
         shared,
@@ -69,7 +76,7 @@ pub(crate) async fn start(
         connection: None,
         program: None,
         answered: false,
-        tools: None,
+        tools: Tools::NotListed,
     };
     let ended = tokio::select! {
         biased;
@@ -91,14 +98,18 @@ pub(crate) async fn start(
             connection: attempt.connection,
             program: attempt.program,
         };
-        return Outcome::Ready(server, attempt.tools);
+        let warning = attempt.tools.warning();
+        let warning = warning.map(|kind| warn(kind, &collector.evidence()));
+        // From now on, no limit of the start applies, and no more evidence is recorded.
+        collector.log.close();
+        return Outcome::Ready(server, attempt.tools.count(), warning);
     }
     let mut program = attempt.program;
     if let Some(program) = &mut program {
         if failed_by_itself && !attempt.answered {
             program.record_end(config, &collector).await;
         }
-        program.record_stderr(&collector);
+        program.record_output(&collector);
     }
     Outcome::Failed(Box::new(judge(collector.evidence())), program)
 }
@@ -113,8 +124,7 @@ struct Attempt<'a> {
     lists_tools: bool,
     connection: Option<DropGuard>,
     program: Option<Program>,
-    /// The number of tools, if the server has listed them.
-    tools: Option<usize>,
+    tools: Tools,
     /// The server has answered the handshake with an error. Then the end of its program is not the cause of the failure.
     answered: bool,
 }
@@ -142,7 +152,7 @@ impl Attempt<'_> {
         collector.enter(StartPhase::Initializing);
         let connection = program.connection_slot();
         let connect = || {
-            let transport = lend(&connection)?;
+            let transport = CheckedResults::new(lend(&connection)?, collector.clone());
             Some(LimitedServerRequests::new(transport, collector.log.clone()))
         };
         let handshake = handshake(connect, || false, &collector);
@@ -172,13 +182,12 @@ impl Attempt<'_> {
                 Ok(tools) => self.tools = tools,
                 // The connection has closed, or the server has exceeded a limit.
                 Err(error @ (ServiceError::TransportClosed | ServiceError::TransportSend(_))) => {
-                    record_service_error(&error, &collector);
+                    collector.record_service_error(&error);
                     return None;
                 }
-                Err(_) => {}
+                Err(error) => self.tools = Tools::of_error(&error, &collector),
             }
         }
-        collector.log.close();
         Some(service)
     }
 
@@ -195,6 +204,7 @@ impl Attempt<'_> {
         let connect = || {
             let transport = StreamableHttpClientTransportConfig::with_uri(config.url.as_str());
             let transport = StreamableHttpClientTransport::with_client(http.clone(), transport);
+            let transport = CheckedResults::new(transport, collector.clone());
             Some(LimitedServerRequests::new(transport, collector.log.clone()))
         };
         let handshake = handshake(connect, || http.refused_initialize(), &collector);
@@ -255,18 +265,11 @@ impl Attempt<'_> {
             || log.exceeded().is_some()
             || matches!(error, ServiceError::TransportClosed);
         if !is_unusable {
+            self.tools = Tools::of_error(&error, &self.collector);
             return Some(service);
         }
-        record_service_error(&error, &self.collector);
+        self.collector.record_service_error(&error);
         None
-    }
-}
-
-/// Records an error of the SDK without the names of its types.
-fn record_service_error(error: &ServiceError, collector: &EvidenceCollector) {
-    match error {
-        ServiceError::TransportSend(error) => collector.record_error(error.error.as_ref()),
-        error => collector.record_error(error),
     }
 }
 

@@ -41,6 +41,8 @@ pub struct StartupOptions {
     /// The maximum duration of each start. It overrides the limit in the configuration of a server. With `None`, the limit is the
     /// configured one, or [`DEFAULT_LIMIT`](crate::DEFAULT_LIMIT). The default is `None`.
     pub limit: Option<Duration>,
+    /// The name under which the user of the host sets `limit`, for messages: for example `--timeout`.
+    pub limit_option: Option<&'static str>,
     /// The maximum number of servers that start at the same time. `0` means 1. The default is [`DEFAULT_CONCURRENCY`].
     pub concurrency: usize,
     /// Whether a check counts the tools of each server that is ready and reports them as
@@ -82,6 +84,7 @@ impl Default for StartupOptions {
         Self {
             stores: None,
             limit: None,
+            limit_option: None,
             concurrency: DEFAULT_CONCURRENCY,
             count_tools: true,
             client_metadata_url: None,
@@ -154,6 +157,7 @@ impl Startup {
                 network,
                 stores: options.stores,
                 limit: options.limit,
+                limit_option: options.limit_option,
                 refreshes: TaskTracker::new(),
                 recent_refreshes,
                 sign_ins,

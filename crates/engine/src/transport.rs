@@ -3,6 +3,7 @@
 //! Both limit the data they read and record their observations in the evidence collector. Neither judges them.
 
 pub(crate) mod http;
+pub(crate) mod invalid_messages;
 pub(crate) mod json_size;
 mod read_limits;
 pub(crate) mod server_requests;

@@ -54,6 +54,7 @@ from ._errors import (
 )
 from ._generated import (
     AccessTokenWorth,
+    CertificateProblem,
     ClientSource,
     ConfigurationEvidence,
     CredentialEvidence,
@@ -82,6 +83,8 @@ from ._generated import (
     StartPhase,
     StartupFailure,
     StartupFailureKind,
+    StartupWarning,
+    StartupWarningKind,
     StoreEvidence,
     Transport,
 )
@@ -107,6 +110,7 @@ __all__ = [
     "AppliedLines",
     "AuthStatus",
     "Check",
+    "CertificateProblem",
     "ClientSource",
     "ConfigurationError",
     "ConfigurationEvidence",
@@ -152,6 +156,8 @@ __all__ = [
     "StartupFailedError",
     "StartupFailure",
     "StartupFailureKind",
+    "StartupWarning",
+    "StartupWarningKind",
     "StartupTracker",
     "StoreError",
     "StoreEvidence",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from . import _native
 from ._errors import unwrap
-from ._generated import CredentialStoreTrouble, CredentialWorth, McpAuthStatus, StartPhase, StartupFailure
+from ._generated import CredentialStoreTrouble, CredentialWorth, McpAuthStatus, StartPhase, StartupFailure, StartupWarning
 from ._native import McpServerStatusUpdatedNotification
 from ._store import CredentialStore, StoreBridge
 from ._wire import WireEnum, from_wire
@@ -74,6 +74,9 @@ class StartupEvent:
 
     failure: StartupFailure | None
     """Why the start failed. Set only on `FAILED`."""
+
+    warning: StartupWarning | None
+    """What is wrong with a server that is ready. Set only on `READY`."""
 
     not_saved: str | None
     """Why a token that was refreshed during this start could not be saved, or `None`."""
@@ -452,5 +455,6 @@ def _event(event: dict[str, Any]) -> StartupEvent:
         elapsed_ms=event["elapsedMs"],
         required=event["required"],
         failure=None if failure is None else from_wire(StartupFailure, failure),
+        warning=None if (warning := event["warning"]) is None else from_wire(StartupWarning, warning),
         not_saved=event["notSaved"],
     )

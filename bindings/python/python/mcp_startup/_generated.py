@@ -49,6 +49,34 @@ class AccessTokenWorth(WireEnum):
     """The access token has expired or expires within 30 s (`CLOCK_SKEW_MS`)."""
 
 
+class CertificateProblem(WireEnum):
+    """Why the certificate of a server was not accepted (RFC 5280, section 6; RFC 9525 for the name)."""
+
+    EXPIRED = "expired"
+    """It has expired."""
+
+    NOT_YET_VALID = "notYetValid"
+    """It is not valid yet. The clock of this machine may be wrong."""
+
+    WRONG_NAME = "wrongName"
+    """It is for a different host name."""
+
+    UNKNOWN_ISSUER = "unknownIssuer"
+    """It was issued by an authority that this machine does not trust."""
+
+    SELF_SIGNED = "selfSigned"
+    """It was signed with its own key, and this machine does not trust it."""
+
+    CERTIFICATE_OF_AUTHORITY = "certificateOfAuthority"
+    """It is the certificate of an authority, and must not identify a server."""
+
+    REVOKED = "revoked"
+    """It was revoked."""
+
+    INVALID = "invalid"
+    """It is invalid for another reason."""
+
+
 class ClientSource(WireEnum):
     """The source of the OAuth client to which the stored tokens were issued."""
 
@@ -324,6 +352,22 @@ class Transport(WireEnum):
     """Streamable HTTP."""
 
 
+class StartupWarningKind(WireEnum):
+    """The kind of a warning, as a stable value for programs."""
+
+    TOOL_LIST_FAILED = "toolListFailed"
+    """The server responded to the request for its tools with an error."""
+
+    TOOL_LIST_INVALID = "toolListInvalid"
+    """The list of tools does not conform to the schema of MCP. Most clients then show no tool of this server."""
+
+    TOOL_LIST_TIMED_OUT = "toolListTimedOut"
+    """The server did not list its tools in time."""
+
+    TOOL_LIST_TOO_LONG = "toolListTooLong"
+    """The server listed more than 10,000 tools, or more than 100 pages or 10 MB of them. The rest was not read."""
+
+
 class FirstRequest(WireEnum):
     """The first request of a start, depending on the stored credential."""
 
@@ -454,6 +498,9 @@ class Evidence:
     limit_ms: int | None = None
     """The time limit of the start, in ms."""
 
+    limit_key: str | None = None
+    """The configuration key or the option that sets the time limit, for example `startup_timeout_sec`."""
+
     elapsed_ms: int | None = None
     """The duration of the start, in ms. The start timed out if this is at least the time limit."""
 
@@ -505,7 +552,10 @@ class ProcessEvidence:
     """The number of the signal that terminated the program, if a signal did."""
 
     stderr: str | None = None
-    """The end of the program's stderr output. Its length is limited."""
+    """The program's stderr output: the beginning and the end, if it is long. Its length is limited."""
+
+    stdout: str | None = None
+    """The beginning of the program's stdout output, without MCP messages. Its length is limited."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -520,6 +570,12 @@ class ProtocolEvidence:
 
     error: str | None = None
     """The code and message of the JSON-RPC error with which the server responded to the handshake."""
+
+    invalid_method: str | None = None
+    """The MCP method whose result does not conform to the schema of MCP."""
+
+    invalid_field: str | None = None
+    """The invalid field of that result and the problem with it, for example `serverInfo: missing field "version"`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -541,6 +597,9 @@ class RequestEvidence:
     content_type: str | None = None
     """The media type of the response."""
 
+    content_encoding: str | None = None
+    """The content encoding of the response, if it has one (RFC 9110, section 8.4)."""
+
     challenge: str | None = None
     """The `WWW-Authenticate` header of the response (RFC 9110, section 11.6.1). Its length is limited."""
 
@@ -552,6 +611,15 @@ class RequestEvidence:
 
     io: IoTrouble | None = None
     """Why the request got no response, or an incomplete or unreadable one."""
+
+    certificate: CertificateProblem | None = None
+    """Why the certificate of the server was not accepted, if `io` is `tls`."""
+
+    method: str | None = None
+    """The method of the MCP message that the request carried, for example `initialize`."""
+
+    body: str | None = None
+    """The beginning of the body of an error response, as text. Its length is limited."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -580,6 +648,17 @@ class CredentialFacts:
 
     expires_at_ms: int | None = None
     """The time at which the access token expires, in ms since the Unix epoch. `None` if it is unknown."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StartupWarning:
+    """A problem with a server that is ready: a stable kind, and a human-readable message."""
+
+    kind: StartupWarningKind
+    """The kind of the warning, as a stable value for programs."""
+
+    message: str
+    """A human-readable message with the problem, its cause and the next step for the user. It names the server, and is one line of at most 300 characters without control characters."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,6 +200,8 @@ public struct StartupEvent: Sendable, Hashable, Codable {
     public let failure: StartupFailure?
     /// The reason why a token that was refreshed during this start could not be saved; otherwise `nil`.
     public let notSaved: String?
+    /// What is wrong with a server that is ready. Nil otherwise.
+    public let warning: StartupWarning?
 }
 
 /// Waits until the new token of every refresh in flight is saved, at most 30 s for each refresh.

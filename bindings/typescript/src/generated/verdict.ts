@@ -49,6 +49,30 @@ export type StartupFailureKind = "invalidConfiguration" | "programNotFound" | "c
 export type Recovery = "none" | "retry" | "signIn" | "reauthenticate" | "grantScope" | "fixConfiguration" | "fixCredentialStore";
 
 /**
+ * A problem with a server that is ready: a stable kind, and a human-readable message.
+ */
+export type StartupWarning = {
+  /**
+   * The kind of the warning, as a stable value for programs.
+   */
+  kind: StartupWarningKind,
+  /**
+   * A human-readable message with the problem, its cause and the next step for the user. It names the server, and is one line
+   * of at most 300 characters without control characters.
+   */
+  message: string, };
+
+/**
+ * The kind of a warning, as a stable value for programs.
+ *
+ * - `toolListFailed`: The server responded to the request for its tools with an error.
+ * - `toolListInvalid`: The list of tools does not conform to the schema of MCP. Most clients then show no tool of this server.
+ * - `toolListTimedOut`: The server did not list its tools in time.
+ * - `toolListTooLong`: The server listed more than 10,000 tools, or more than 100 pages or 10 MB of them. The rest was not read.
+ */
+export type StartupWarningKind = "toolListFailed" | "toolListInvalid" | "toolListTimedOut" | "toolListTooLong";
+
+/**
  * The facts about one failed start.
  */
 export type Evidence = {
@@ -68,6 +92,10 @@ export type Evidence = {
    * The time limit of the start, in ms.
    */
   limitMs?: number,
+  /**
+   * The configuration key or the option that sets the time limit, for example `startup_timeout_sec`.
+   */
+  limitKey?: string,
   /**
    * The duration of the start, in ms. The start timed out if this is at least the time limit.
    */
@@ -243,6 +271,10 @@ export type RequestEvidence = {
    */
   contentType?: string,
   /**
+   * The content encoding of the response, if it has one (RFC 9110, section 8.4).
+   */
+  contentEncoding?: string,
+  /**
    * The `WWW-Authenticate` header of the response (RFC 9110, section 11.6.1). Its length is limited.
    */
   challenge?: string,
@@ -257,7 +289,19 @@ export type RequestEvidence = {
   /**
    * Why the request got no response, or an incomplete or unreadable one.
    */
-  io?: IoTrouble, };
+  io?: IoTrouble,
+  /**
+   * Why the certificate of the server was not accepted, if `io` is `tls`.
+   */
+  certificate?: CertificateProblem,
+  /**
+   * The method of the MCP message that the request carried, for example `initialize`.
+   */
+  method?: string,
+  /**
+   * The beginning of the body of an error response, as text. Its length is limited.
+   */
+  body?: string, };
 
 /**
  * The recipient of a request.
@@ -290,6 +334,20 @@ export type CredentialSent = "none" | "stored" | "refreshed" | "configuration";
  * - `malformed`: The response was not valid HTTP.
  */
 export type IoTrouble = "dns" | "connect" | "tls" | "closed" | "timeout" | "tooLarge" | "malformed";
+
+/**
+ * Why the certificate of a server was not accepted (RFC 5280, section 6; RFC 9525 for the name).
+ *
+ * - `expired`: It has expired.
+ * - `notYetValid`: It is not valid yet. The clock of this machine may be wrong.
+ * - `wrongName`: It is for a different host name.
+ * - `unknownIssuer`: It was issued by an authority that this machine does not trust.
+ * - `selfSigned`: It was signed with its own key, and this machine does not trust it.
+ * - `certificateOfAuthority`: It is the certificate of an authority, and must not identify a server.
+ * - `revoked`: It was revoked.
+ * - `invalid`: It is invalid for another reason.
+ */
+export type CertificateProblem = "expired" | "notYetValid" | "wrongName" | "unknownIssuer" | "selfSigned" | "certificateOfAuthority" | "revoked" | "invalid";
 
 /**
  * The result of discovering the server's authorization server.
@@ -353,9 +411,13 @@ export type ProcessEvidence = {
    */
   signal?: number,
   /**
-   * The end of the program's stderr output. Its length is limited.
+   * The program's stderr output: the beginning and the end, if it is long. Its length is limited.
    */
-  stderr?: string, };
+  stderr?: string,
+  /**
+   * The beginning of the program's stdout output, without MCP messages. Its length is limited.
+   */
+  stdout?: string, };
 
 /**
  * Why a program could not be started.
@@ -380,7 +442,15 @@ export type ProtocolEvidence = {
   /**
    * The code and message of the JSON-RPC error with which the server responded to the handshake.
    */
-  error?: string, };
+  error?: string,
+  /**
+   * The MCP method whose result does not conform to the schema of MCP.
+   */
+  invalidMethod?: string,
+  /**
+   * The invalid field of that result and the problem with it, for example `serverInfo: missing field "version"`.
+   */
+  invalidField?: string, };
 
 /**
  * A limit that every server must keep until it is ready.

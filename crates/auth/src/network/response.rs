@@ -5,6 +5,8 @@ use std::error::Error;
 use futures::StreamExt;
 use mcp_startup_core::IoTrouble;
 
+use super::content_encoding::decoded_body;
+
 /// Classifies the error of a request without a complete response.
 pub fn trouble(error: &reqwest::Error) -> IoTrouble {
     if error.is_timeout() {
@@ -52,6 +54,10 @@ pub enum BodyError {
     /// The body is larger than the limit, in bytes.
     #[error("the response is larger than {0} bytes")]
     TooLarge(usize),
+    /// The body can't be decoded: the content encoding is unknown, or the data is damaged. It contains the value of the
+    /// `Content-Encoding` header (RFC 9110, section 8.4).
+    #[error("the response can't be decoded; its content encoding is {0}")]
+    Encoding(String),
     /// The connection broke.
     #[error(transparent)]
     Broken(#[from] reqwest::Error),
@@ -62,19 +68,20 @@ impl BodyError {
     pub fn trouble(&self) -> IoTrouble {
         match self {
             Self::TooLarge(_) => IoTrouble::TooLarge,
+            Self::Encoding(_) => IoTrouble::Malformed,
             Self::Broken(error) => trouble(error),
         }
     }
 }
 
-/// Reads a response body of at most `limit` bytes. It never holds more than `limit` bytes in memory, apart from one chunk.
+/// Reads a response body of at most `limit` bytes, after its content encodings are removed. It never holds more than `limit` bytes in memory, apart from one chunk.
 ///
 /// # Errors
 ///
-/// [`BodyError`] if the body is larger than `limit`, or if the connection breaks.
+/// [`BodyError`] if the body is larger than `limit` or can't be decoded, or if the connection breaks.
 pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
-    let mut chunks = response.bytes_stream();
+    let mut chunks = decoded_body(response);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
         if body.len() + chunk.len() > limit {

@@ -38,6 +38,7 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     }
     let mut options = StartupOptions::for_configuration(&configuration);
     options.limit = arguments.starts.timeout;
+    options.limit_option = Some("--timeout");
     options.concurrency = arguments.starts.concurrency;
     // The report is for programs, so it has the path unescaped.
     let reported_path = Some(path.display().to_string());
@@ -257,6 +258,7 @@ impl Shown {
             elapsed_ms: event.elapsed_ms,
             tools: None,
             failure: event.failure,
+            warning: event.warning,
             not_saved: event.not_saved,
         };
         let is_ready = report.status == McpServerStartupState::Ready;
@@ -334,6 +336,10 @@ fn row(report: &ServerReport, next_try: NextTry) -> Row<'_> {
         },
         (None, McpServerStartupState::Ready) => Note::Ready {
             tools: report.tools,
+            warning: report
+                .warning
+                .as_ref()
+                .map(|warning| warning.message.as_str()),
             not_saved: report.not_saved.as_deref(),
         },
         (None, _) => Note::Nothing,

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use mcp_startup_core::{
     McpServerStartupFailureReason, McpServerStartupState, McpServerStatusUpdatedNotification,
-    StartPhase, StartupFailure, encode, is_hidden,
+    StartPhase, StartupFailure, StartupWarning, encode, is_hidden,
 };
 use serde::Serialize;
 
@@ -41,6 +41,8 @@ pub struct ServerReport {
     pub tools: Option<usize>,
     /// Why it failed.
     pub failure: Option<StartupFailure>,
+    /// What is wrong with a server that is ready.
+    pub warning: Option<StartupWarning>,
     /// Why a refreshed sign-in could not be saved.
     pub not_saved: Option<String>,
 }

@@ -119,6 +119,8 @@ pub enum Note<'a> {
     Nothing,
     Ready {
         tools: Option<usize>,
+        /// What is wrong with the server.
+        warning: Option<&'a str>,
         /// Why a refreshed sign-in could not be saved.
         not_saved: Option<&'a str>,
     },
@@ -531,7 +533,11 @@ pub fn wrapped(text: &str, columns: usize, indent: &str) -> String {
 fn note(row: &Row<'_>) -> Option<String> {
     let text = match &row.note {
         Note::Nothing => return None,
-        Note::Ready { tools, not_saved } => {
+        Note::Ready {
+            tools,
+            warning,
+            not_saved,
+        } => {
             let tools = tools.map(|count| match count {
                 1 => "1 tool".to_owned(),
                 _ => format!("{count} tools"),
@@ -542,8 +548,14 @@ fn note(row: &Row<'_>) -> Option<String> {
                     printable(why, NOTE_CHARS)
                 )
             });
-            let both: Vec<_> = tools.into_iter().chain(not_saved).collect();
-            both.join("; ")
+            let warning = warning.map(|message| {
+                let text = printable(without_name(message, row.server.name), NOTE_CHARS);
+                text.strip_prefix("is ready, but ")
+                    .map(str::to_owned)
+                    .unwrap_or(text)
+            });
+            let all: Vec<_> = tools.into_iter().chain(warning).chain(not_saved).collect();
+            all.join("; ")
         }
         Note::Failed {
             recovery: Recovery::Reauthenticate | Recovery::SignIn | Recovery::GrantScope,

@@ -137,6 +137,7 @@ fn server_config(
         name: name.to_owned(),
         required,
         startup_timeout: startup_timeout(entry)?,
+        startup_timeout_key: Some("startup_timeout_sec"),
         scopes: entry.path_to("scopes").map(|_| scopes),
         oauth,
         transport,

@@ -81,6 +81,7 @@ fn server_config(
         name: name.to_owned(),
         required: false,
         startup_timeout: None,
+        startup_timeout_key: None,
         scopes: None,
         oauth: OAuthClient::default(),
         transport: if is_http {

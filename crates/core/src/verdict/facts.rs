@@ -4,10 +4,13 @@
 use crate::credential::{AccessTokenWorth, same_issuer};
 use crate::evidence::{
     CredentialSent, CredentialSource, DiscoveryOutcome, Evidence, IoTrouble, RequestEvidence,
-    RequestTarget, SpawnFailure,
+    RequestTarget, SpawnFailure, StartPhase,
 };
 use crate::refusal::{self, RefusalMeaning};
 
+use std::borrow::Cow;
+
+use super::quotes::{blames_credential, framing_fault, sentence};
 use super::{Recovery, StartupFailureKind};
 
 /// The evidence, with the facts that several rows use.
@@ -56,7 +59,7 @@ impl<'a> Facts<'a> {
                 Recovery::FixCredentialStore,
             );
         }
-        if (self.configured && self.status() == Some(401))
+        if (self.configured && self.rejects_configured_credential())
             || (self.requires_authorization()
                 && self.refresh_meaning() == Some(RefusalMeaning::ClientRejected))
         {
@@ -81,8 +84,19 @@ impl<'a> Facts<'a> {
             Some(IoTrouble::Timeout) => return (Kind::TimedOut, Recovery::Retry),
             Some(IoTrouble::TooLarge | IoTrouble::Malformed) | None => {}
         }
+        if self.invalid_result().is_some() {
+            // Only the author of the server can fix it.
+            return (Kind::NotMcp, Recovery::None);
+        }
         if self.timed_out() {
-            return (Kind::TimedOut, Recovery::Retry);
+            return match self.stdout() {
+                Some(stdout) if framing_fault(stdout).is_some() => {
+                    (Kind::NotMcp, Recovery::FixConfiguration)
+                }
+                // More time does not help a program that uses its stdout for other things.
+                Some(_) => (Kind::TimedOut, Recovery::FixConfiguration),
+                None => (Kind::TimedOut, Recovery::Retry),
+            };
         }
         if process.is_some_and(|process| process.exit.is_some() || process.signal.is_some()) {
             return (Kind::Exited, Recovery::None);
@@ -225,6 +239,47 @@ impl<'a> Facts<'a> {
         self.status() == Some(401)
     }
 
+    /// Returns whether the response means that the configured credential is not valid: HTTP 401, or another refusal in words.
+    fn rejects_configured_credential(&self) -> bool {
+        match self.status() {
+            Some(401) => true,
+            Some(400 | 403) => self.words().is_some_and(|words| blames_credential(&words)),
+            _ => false,
+        }
+    }
+
+    /// Returns the sentence in the body of the error response.
+    pub(super) fn words(&self) -> Option<Cow<'_, str>> {
+        sentence(self.answer?.body.as_deref()?)
+    }
+
+    /// Returns the output of a stdio server that is not MCP.
+    pub(super) fn stdout(&self) -> Option<&str> {
+        let process = self.evidence.process.as_ref()?;
+        let is_stdio =
+            self.answer.is_none() && self.evidence.phase != Some(StartPhase::ReadingCredentials);
+        text_of(&process.stdout).filter(|_| is_stdio)
+    }
+
+    /// Returns the method whose result is invalid, and the problem with it.
+    pub(super) fn invalid_result(&self) -> Option<(&str, &str)> {
+        let protocol = self.evidence.protocol.as_ref()?;
+        let method = text_of(&protocol.invalid_method).unwrap_or("initialize");
+        Some((method, text_of(&protocol.invalid_field)?))
+    }
+
+    /// Returns the method of the last message to the MCP server, if the server had already accepted the handshake.
+    pub(super) fn method_after_handshake(&self) -> Option<&str> {
+        let is_handshake = |method: &str| matches!(method, "initialize" | "server/discover");
+        let method = self.answer?.method.as_deref()?;
+        let accepted = self.evidence.requests.iter().any(|request| {
+            request.to == Some(RequestTarget::Mcp)
+                && request.method.as_deref().is_some_and(is_handshake)
+                && matches!(request.status, Some(200..300))
+        });
+        (accepted && !is_handshake(method)).then_some(method)
+    }
+
     fn requires_scope(&self) -> bool {
         self.answer
             .and_then(|answer| answer.challenge.as_deref())
@@ -278,6 +333,13 @@ impl<'a> Facts<'a> {
             .as_ref()
             .and_then(|discovered| discovered.outcome)
     }
+}
+
+/// Returns a text of the evidence, or `None` if it is blank.
+pub(super) fn text_of(text: &Option<String>) -> Option<&str> {
+    text.as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
 }
 
 /// Returns whether a challenge has the attribute `error` with this value (RFC 6750, section 3). Ignores quoted text.

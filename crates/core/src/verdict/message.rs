@@ -6,14 +6,15 @@
 use std::borrow::Cow;
 
 use crate::evidence::{
-    CredentialStoreTrouble, DiscoveryOutcome, DiscoveryProblem, ExceededLimit, IoTrouble,
-    StartPhase, Transport,
+    CertificateProblem, CredentialStoreTrouble, DiscoveryOutcome, DiscoveryProblem, ExceededLimit,
+    IoTrouble, StartPhase, Transport,
 };
 use crate::printable::printable;
 use crate::refusal::RefusalMeaning;
 
-use super::facts::Facts;
-use super::{MESSAGE_CHARS, StartupFailureKind};
+use super::facts::{Facts, text_of};
+use super::quotes::{framing_fault, reason};
+use super::{MESSAGE_CHARS, StartupFailureKind, StartupWarningKind};
 
 /// The maximum length of a server name, in characters.
 const NAME_CHARS: usize = 60;
@@ -82,6 +83,43 @@ impl Facts<'_> {
         }
     }
 
+    /// Returns the message of a warning.
+    pub(super) fn warning_message(&self, kind: StartupWarningKind) -> String {
+        let name = self.evidence.server.as_deref().unwrap_or_default();
+        let server = match name.trim().is_empty() {
+            true => "The MCP server".to_owned(),
+            false => printable(name, NAME_CHARS),
+        };
+        let (what, todo, quote) = match kind {
+            StartupWarningKind::ToolListFailed => (
+                "it could not list its tools",
+                "; report this to its author: ",
+                self.refusal(),
+            ),
+            StartupWarningKind::ToolListInvalid => (
+                "its list of tools is invalid, so clients may show none of them",
+                "; report this to its author: ",
+                self.invalid_result().map(|(_, problem)| problem.to_owned()),
+            ),
+            StartupWarningKind::ToolListTimedOut => (
+                "it did not list its tools in time",
+                "; try again, or report this to its author: ",
+                self.invalid_result().map(|(_, problem)| problem.to_owned()),
+            ),
+            StartupWarningKind::ToolListTooLong => (
+                "it lists more than 10,000 tools, or more than 100 pages or 10 MB of them, and clients may not show them all",
+                "; reduce them in its settings, or report this to its author",
+                None,
+            ),
+        };
+        let happened = format!("{server} is ready, but {what}");
+        match quote {
+            Some(quote) => Parts::new(happened, todo).with_quote(&quote),
+            None => Parts::new(happened, todo.trim_end_matches(": ")),
+        }
+        .into_message()
+    }
+
     fn parts(&self, kind: StartupFailureKind, server: &str) -> Parts {
         use StartupFailureKind as Kind;
         match kind {
@@ -93,7 +131,7 @@ impl Facts<'_> {
                 format!("{server} requires more access than your sign-in grants"),
                 ": sign in again and grant it, or use an account that has it",
             ),
-            Kind::AccessDenied => Parts::new(
+            Kind::AccessDenied => self.with_words(
                 format!("{server} denied access for your account, key or network (HTTP 403)"),
                 ": ask its operator for access",
             ),
@@ -344,14 +382,56 @@ impl Facts<'_> {
             .map_or_else(String::new, |host| format!(" ({})", foreign(host)));
         let (what, todo) = match self.answer.and_then(|answer| answer.io) {
             Some(IoTrouble::Dns) => ("its host name could not be resolved", NETWORK),
-            Some(IoTrouble::Tls) => (
-                "the secure (TLS) connection failed",
-                "; check its URL, and that this machine trusts your network's certificates (SSL_CERT_FILE), and try again",
-            ),
+            Some(IoTrouble::Tls) => self.untrusted_certificate(),
             Some(IoTrouble::Closed) => ("it closed the connection without answering", NETWORK),
             _ => ("the connection failed", NETWORK),
         };
         Parts::new(format!("{server} can't be reached: {what}{host}"), todo)
+    }
+
+    /// Describes why TLS failed, and the next step.
+    fn untrusted_certificate(&self) -> (&'static str, &'static str) {
+        const TRUST: &str = "; if you trust it, add it to the certificates of this machine (SSL_CERT_FILE), and try again";
+        const OPERATOR: &str = "; contact its operator, and try again";
+        match self.answer.and_then(|answer| answer.certificate) {
+            Some(CertificateProblem::Expired) => (
+                "its certificate has expired",
+                "; check the clock of this machine, or contact its operator, and try again",
+            ),
+            Some(CertificateProblem::NotYetValid) => (
+                "its certificate is not valid yet",
+                "; check the clock of this machine, or contact its operator, and try again",
+            ),
+            Some(CertificateProblem::WrongName) => (
+                "its certificate is for a different host name",
+                "; check its URL, or contact its operator, and try again",
+            ),
+            Some(CertificateProblem::UnknownIssuer) => (
+                "its certificate was issued by an authority that this machine does not trust",
+                "; add that authority, such as the one of your network, to the certificates of this machine (SSL_CERT_FILE), and try again",
+            ),
+            Some(CertificateProblem::SelfSigned) => ("its certificate is self-signed", TRUST),
+            Some(CertificateProblem::CertificateOfAuthority) => (
+                "its certificate is that of a certificate authority (CA), which must not identify a server",
+                OPERATOR,
+            ),
+            Some(CertificateProblem::Revoked) => ("its certificate was revoked", OPERATOR),
+            Some(CertificateProblem::Invalid) => ("its certificate is invalid", OPERATOR),
+            None => (
+                "the secure (TLS) connection failed",
+                "; check its URL, and that this machine trusts your network's certificates (SSL_CERT_FILE), and try again",
+            ),
+        }
+    }
+
+    /// Adds the words of the error response, if there are any.
+    fn with_words(&self, happened: String, todo: impl Into<Cow<'static, str>>) -> Parts {
+        match self.words() {
+            Some(words) => {
+                Parts::new(happened, format!("{}; it answered: ", todo.into())).with_quote(&words)
+            }
+            None => Parts::new(happened, todo),
+        }
     }
 
     fn timed_out_parts(&self, server: &str) -> Parts {
@@ -373,13 +453,48 @@ impl Facts<'_> {
                     Some(StartPhase::Launching) => ", because its program took too long to start",
                     Some(StartPhase::ListingTools) => ", because it did not list its tools",
                     Some(StartPhase::Authorizing) => ", because its sign-in service did not answer",
+                    Some(StartPhase::Initializing) if self.began_to_answer() => {
+                        ", because it answered HTTP 200 but sent no message"
+                    }
                     Some(StartPhase::Initializing) => ", because it did not answer the handshake",
                     _ => "",
                 };
-                (during, ": try again, or give it more time")
+                return self.out_of_time(format!("{server} was not ready {limit}{during}"));
             }
         };
         Parts::new(format!("{server} was not ready {limit}{during}"), todo)
+    }
+
+    /// Returns whether the server has sent the head of a response, but not its body.
+    fn began_to_answer(&self) -> bool {
+        self.answer
+            .is_some_and(|answer| answer.io.is_none() && matches!(answer.status, Some(200..300)))
+    }
+
+    /// Returns what to do if more time may help, with the last words of the program.
+    fn out_of_time(&self, happened: String) -> Parts {
+        let key = text_of(&self.evidence.limit_key)
+            .map_or_else(String::new, |key| format!(" (`{}`)", foreign(key)));
+        let more_time = format!("give it more time{key}");
+        let process = self.evidence.process.as_ref();
+        let stderr = process
+            .and_then(|process| text_of(&process.stderr))
+            .and_then(|text| reason(text, true));
+        if let Some(stdout) = self.stdout() {
+            let line = reason(stdout, true).unwrap_or(stdout.into());
+            let todo = format!(
+                "; check its `command`, which must start an MCP server over stdio, or {more_time}; its output: "
+            );
+            return Parts::new(happened, todo).with_quote(&line);
+        }
+        match stderr {
+            Some(line) => Parts::new(
+                happened,
+                format!(": try again, or {more_time}; its last words: "),
+            )
+            .with_quote(&line),
+            None => Parts::new(happened, format!(": try again, or {more_time}")),
+        }
     }
 
     fn exited(&self, server: &str) -> Parts {
@@ -389,13 +504,14 @@ impl Facts<'_> {
             Some((Some(code), None)) => format!("exited with {code}"),
             _ => "exited".to_owned(),
         };
-        let last = process
-            .and_then(|process| text_of(&process.stderr))
-            .and_then(|text| text.lines().next_back())
-            .map(str::trim);
+        let stderr = process.and_then(|process| text_of(&process.stderr));
+        let line = stderr
+            .and_then(|text| reason(text, false))
+            // Some programs report errors, or their usage, on stdout.
+            .or_else(|| reason(self.stdout()?, false));
         let happened = format!("{server}: {} {how} before it was ready", self.program());
-        match last {
-            Some(line) => Parts::new(happened, FIX_OR_REPORT).with_quote(line),
+        match line {
+            Some(line) => Parts::new(happened, FIX_OR_REPORT).with_quote(&line),
             None => Parts::new(
                 happened + " and reported no reason",
                 ": run its command in a terminal to see more, or contact its author",
@@ -406,8 +522,9 @@ impl Facts<'_> {
     fn server_error(&self, server: &str) -> Parts {
         const URL_OR_OPERATOR: &str = ": check its URL, or contact its operator";
         let status = self.status().unwrap_or_default();
-        match status {
-            429 => Parts::new(
+        let later = self.method_after_handshake();
+        match (status, later) {
+            (429, _) => self.with_words(
                 format!("{server} is rate limiting requests (HTTP 429)"),
                 match self.answer.and_then(|answer| text_of(&answer.retry_after)) {
                     // Seconds, or a date (RFC 9110, section 10.2.3).
@@ -418,15 +535,24 @@ impl Facts<'_> {
                     None => Cow::from(": try again later"),
                 },
             ),
-            500.. => Parts::new(
+            (500.., _) => self.with_words(
                 format!("{server} had an internal error (HTTP {status})"),
                 ": try again later",
             ),
-            300..400 => Parts::new(
+            (300..400, _) => Parts::new(
                 format!("{server} redirects to another URL (HTTP {status})"),
                 URL_OR_OPERATOR,
             ),
-            404 | 405 | 410 => Parts::new(
+            // The server has answered at this URL before. It no longer knows the session (MCP, Streamable HTTP).
+            (404 | 410, Some(method)) => self.with_words(
+                format!("{server} answered the handshake, but then did not know the session (HTTP {status} to `{}`)", foreign(method)),
+                ": contact its operator; its instances may not share sessions",
+            ),
+            (_, Some(method)) => self.with_words(
+                format!("{server} answered the handshake, but refused `{}` (HTTP {status})", foreign(method)),
+                ": contact its operator",
+            ),
+            (404 | 405 | 410, None) => self.with_words(
                 format!("{server} was not found at its URL (HTTP {status})"),
                 URL_OR_OPERATOR,
             ),
@@ -439,7 +565,7 @@ impl Facts<'_> {
                         ": check its URL, or report this to its operator: ",
                     )
                     .with_quote(error),
-                    None => Parts::new(happened, URL_OR_OPERATOR),
+                    None => self.with_words(happened, URL_OR_OPERATOR),
                 }
             }
         }
@@ -465,11 +591,42 @@ impl Facts<'_> {
     }
 
     fn not_mcp(&self, server: &str) -> Parts {
+        if let Some((method, problem)) = self.invalid_result() {
+            return Parts::new(
+                format!(
+                    "{server} speaks MCP, but its answer to `{}` is invalid",
+                    foreign(method)
+                ),
+                "; report this to its author: ",
+            )
+            .with_quote(problem);
+        }
+        if let Some(stdout) = self.stdout()
+            && let Some(fault) = framing_fault(stdout)
+        {
+            let line = stdout.lines().find(|line| !line.trim().is_empty());
+            return Parts::new(
+                format!("{server} does not speak MCP over stdio: {fault}, but each message must be one line of JSON"),
+                "; check its `command`, or report this to its author: ",
+            )
+            .with_quote(line.unwrap_or_default());
+        }
         let protocol = self.evidence.protocol.as_ref();
         let beginning = protocol.and_then(|protocol| text_of(&protocol.not_mcp));
         let why = match (self.answer.and_then(|answer| answer.io), beginning) {
             (Some(IoTrouble::TooLarge), _) => ": its answer is too large".to_owned(),
-            (Some(IoTrouble::Malformed), _) => ": its answer is not HTTP".to_owned(),
+            (Some(IoTrouble::Malformed), _) => {
+                let encoding = self
+                    .answer
+                    .and_then(|answer| text_of(&answer.content_encoding));
+                match encoding {
+                    Some(encoding) => format!(
+                        ": its answer has the content encoding `{}`, which can't be decoded",
+                        foreign(encoding)
+                    ),
+                    None => ": its answer is not HTTP".to_owned(),
+                }
+            }
             (_, Some(text)) => format!(": its answer begins with \"{}\"", foreign(text)),
             (_, None) => String::new(),
         };
@@ -508,13 +665,6 @@ impl Facts<'_> {
 
 /// The next step if only the quote shows who has to act.
 const FIX_OR_REPORT: &str = "; fix or report this: ";
-
-/// Returns a text of the evidence, or `None` if it is blank.
-fn text_of(text: &Option<String>) -> Option<&str> {
-    text.as_deref()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-}
 
 fn foreign(text: &str) -> String {
     printable(text, FOREIGN_CHARS)

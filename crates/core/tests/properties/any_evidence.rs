@@ -1,10 +1,11 @@
 //! Arbitrary evidence.
 
 use mcp_startup_core::{
-    AccessTokenWorth, ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialSent,
-    CredentialSource, CredentialStoreTrouble, CredentialWorth, DiscoveryEvidence, DiscoveryOutcome,
-    DiscoveryProblem, Evidence, ExceededLimit, IoTrouble, ProcessEvidence, ProtocolEvidence,
-    RequestEvidence, RequestTarget, SpawnFailure, StartPhase, StoreEvidence, Transport,
+    AccessTokenWorth, CertificateProblem, ClientSource, ConfigurationEvidence, CredentialEvidence,
+    CredentialSent, CredentialSource, CredentialStoreTrouble, CredentialWorth, DiscoveryEvidence,
+    DiscoveryOutcome, DiscoveryProblem, Evidence, ExceededLimit, IoTrouble, ProcessEvidence,
+    ProtocolEvidence, RequestEvidence, RequestTarget, SpawnFailure, StartPhase, StoreEvidence,
+    Transport,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -119,7 +120,27 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
         optional_text(),
         option::weighted(
             0.2,
-            select(&[Dns, Connect, Tls, Closed, Timeout, TooLarge][..]),
+            select(&[Dns, Connect, Tls, Closed, Timeout, TooLarge, Malformed][..]),
+        ),
+        (
+            optional_text(),
+            one_of(&[
+                CertificateProblem::Expired,
+                CertificateProblem::NotYetValid,
+                CertificateProblem::WrongName,
+                CertificateProblem::UnknownIssuer,
+                CertificateProblem::SelfSigned,
+                CertificateProblem::CertificateOfAuthority,
+                CertificateProblem::Revoked,
+                CertificateProblem::Invalid,
+            ]),
+            option::of(select(vec![
+                "initialize".to_owned(),
+                "server/discover".to_owned(),
+                "notifications/initialized".to_owned(),
+                "tools/list".to_owned(),
+            ])),
+            any_body(),
         ),
     )
         .prop_map(
@@ -133,6 +154,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                 oauth_error,
                 retry_after,
                 io,
+                (content_encoding, certificate, method, body),
             )| {
                 RequestEvidence {
                     to,
@@ -140,13 +162,48 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                     credential_sent,
                     status,
                     content_type,
+                    content_encoding,
                     challenge,
                     oauth_error,
                     retry_after,
                     io,
+                    certificate,
+                    method,
+                    body,
                 }
             },
         )
+}
+
+/// Returns the body of an error response: text, JSON of several shapes, or HTML.
+fn any_body() -> impl Strategy<Value = Option<String>> {
+    let json = text().prop_map(|words| serde_json::Value::String(words).to_string());
+    let shaped = (json, 0..5).prop_map(|(words, shape)| match shape {
+        0 => format!("{{\"error\":{{\"message\":{words}}}}}"),
+        1 => format!("{{\"errors\":[{{\"detail\":{words}}}]}}"),
+        2 => format!("<html><title>{words}</title></html>"),
+        3 => format!("[[[[[[{words}]]]]]]"),
+        _ => words,
+    });
+    prop_oneof![optional_text(), shaped.prop_map(Some)]
+}
+
+/// Returns the output of a program: lines with notices, frames, errors and other text.
+fn any_output() -> impl Strategy<Value = Option<String>> {
+    let line = prop_oneof![
+        text(),
+        select(vec![
+            "npm error code E404".to_owned(),
+            "npm notice".to_owned(),
+            "Traceback (most recent call last):".to_owned(),
+            "  File \"a.py\", line 3".to_owned(),
+            "Content-Length: 3".to_owned(),
+            "{\"jsonrpc\":\"2.0\"".to_owned(),
+            "Error: a:".to_owned(),
+            "open https://login.example and enter the code".to_owned(),
+        ]),
+    ];
+    option::of(vec(line, 0..6).prop_map(|lines| lines.join("\n")))
 }
 
 fn any_discovery() -> impl Strategy<Value = DiscoveryEvidence> {
@@ -176,16 +233,18 @@ fn any_process() -> impl Strategy<Value = ProcessEvidence> {
         one_of(&[SpawnFailure::NotFound, SpawnFailure::Failed]),
         any::<Option<i32>>(),
         any::<Option<i32>>(),
-        optional_text(),
+        any_output(),
+        any_output(),
     )
         .prop_map(
-            |(program, path, spawn, exit, signal, stderr)| ProcessEvidence {
+            |(program, path, spawn, exit, signal, stderr, stdout)| ProcessEvidence {
                 program,
                 path,
                 spawn,
                 exit,
                 signal,
                 stderr,
+                stdout,
             },
         )
 }
@@ -211,12 +270,17 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
         option::of(vec(text(), 0..4)),
         optional_text(),
         optional_text(),
+        option::weighted(0.1, text()),
     )
-        .prop_map(|(server_versions, not_mcp, error)| ProtocolEvidence {
-            server_versions,
-            not_mcp,
-            error,
-        });
+        .prop_map(
+            |(server_versions, not_mcp, error, invalid_field)| ProtocolEvidence {
+                server_versions,
+                not_mcp,
+                error,
+                invalid_method: invalid_field.as_ref().map(|_| "tools/list".to_owned()),
+                invalid_field,
+            },
+        );
     let times = prop_oneof![
         3 => Just((None, None)),
         1 => Just((Some(30_000), Some(30_000))),
@@ -271,6 +335,7 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                 transport,
                 phase,
                 limit_ms,
+                limit_key: None,
                 elapsed_ms,
                 configuration,
                 credential,

@@ -3,6 +3,8 @@
 //! Every part of a start records its observations here. Foreign text is masked and bounded before it is kept. The collector never
 //! judges: `judge` in the core crate does.
 
+use rmcp::model::ErrorData;
+use rmcp::service::ServiceError;
 use secrecy::ExposeSecret;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -22,6 +24,8 @@ const SAMPLE_CHARS: usize = 200;
 const URL_CHARS: usize = 500;
 /// The maximum length of an error together with its causes, in characters.
 const CAUSE_CHARS: usize = 1000;
+/// The maximum length of the problem with a field, in characters.
+const PROBLEM_CHARS: usize = 300;
 /// The maximum length of the name of a store, in characters.
 const STORE_CHARS: usize = 40;
 
@@ -169,6 +173,24 @@ impl EvidenceCollector {
         });
     }
 
+    /// Records an error of the SDK without the names of its types.
+    pub fn record_service_error(&self, error: &ServiceError) {
+        match error {
+            ServiceError::TransportSend(error) => self.record_error(error.error.as_ref()),
+            error => self.record_error(error),
+        }
+    }
+
+    /// Records the JSON-RPC error with which the server answered a request.
+    pub fn record_error_answer(&self, method: &str, error: &ErrorData) {
+        let message = self.sanitize(&error.message, PROBLEM_CHARS);
+        let text = format!(
+            "the server answered `{method}` with the error {}: {message}",
+            error.code.0
+        );
+        self.update(|evidence| evidence.protocol.get_or_insert_default().error = Some(text));
+    }
+
     /// Records what discovery has found out about the authorization server.
     pub fn record_discovery(&self, found: &Discovery) {
         if let Some(blocked) = &found.blocked {
@@ -206,6 +228,23 @@ impl EvidenceCollector {
         let shown = self.sanitize(String::from_utf8_lossy(beginning).trim(), SAMPLE_CHARS);
         self.update(|evidence| {
             evidence.protocol.get_or_insert_default().not_mcp = Some(shown);
+        });
+    }
+
+    /// Records that an event without a name of its own is not a message. Only its beginning is kept.
+    pub fn record_foreign_event(&self, data: &str) {
+        self.record_non_mcp_output(data.as_bytes());
+    }
+
+    /// Records which field of a result, or of a whole message, does not conform to the schema of MCP. The first problem is kept.
+    pub fn record_invalid_field(&self, method: &str, problem: &str) {
+        let problem = self.sanitize(problem, PROBLEM_CHARS);
+        self.update(|evidence| {
+            let protocol = evidence.protocol.get_or_insert_default();
+            if protocol.invalid_field.is_none() {
+                protocol.invalid_method = Some(method.to_owned());
+                protocol.invalid_field = Some(problem);
+            }
         });
     }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use mcp_startup_core::StartupWarningKind;
 use rmcp::model::PaginatedRequestParams;
 use rmcp::service::ServiceError;
 
+use super::evidence_collector::EvidenceCollector;
 use super::handshake::Service;
 
 /// How long a server may take to list its tools. A start doesn't fail if it takes longer.
@@ -16,8 +18,50 @@ const MAX_PAGES: usize = 100;
 /// The maximum number of tools.
 const MAX_TOOLS: usize = 10_000;
 
-/// Counts the tools. Returns `None` if the list is too long or doesn't arrive in time. `remaining` is the time until the limit of the
-/// start.
+/// The tools of a server that is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tools {
+    /// The start did not list them.
+    NotListed,
+    Counted(usize),
+    /// The server is ready, but did not list them.
+    Warned(StartupWarningKind),
+}
+
+impl Tools {
+    pub fn count(self) -> Option<usize> {
+        match self {
+            Self::Counted(count) => Some(count),
+            Self::NotListed | Self::Warned(_) => None,
+        }
+    }
+
+    pub fn warning(self) -> Option<StartupWarningKind> {
+        match self {
+            Self::Warned(kind) => Some(kind),
+            Self::NotListed | Self::Counted(_) => None,
+        }
+    }
+
+    /// The tools of a server that answered with an error that does not mean that it can't be used. Records the error.
+    pub fn of_error(error: &ServiceError, collector: &EvidenceCollector) -> Self {
+        Self::Warned(match error {
+            ServiceError::Timeout { .. } => StartupWarningKind::ToolListTimedOut,
+            // The transport has recorded which field is invalid.
+            ServiceError::UnexpectedResponse => StartupWarningKind::ToolListInvalid,
+            ServiceError::McpError(data) => {
+                collector.record_error_answer("tools/list", data);
+                StartupWarningKind::ToolListFailed
+            }
+            error => {
+                collector.record_service_error(error);
+                StartupWarningKind::ToolListFailed
+            }
+        })
+    }
+}
+
+/// Counts the tools. `remaining` is the time until the limit of the start.
 ///
 /// # Errors
 ///
@@ -25,25 +69,22 @@ const MAX_TOOLS: usize = 10_000;
 pub(super) async fn count_tools(
     service: &Service,
     remaining: Duration,
-) -> Result<Option<usize>, ServiceError> {
+) -> Result<Tools, ServiceError> {
     let offers_tools = service
         .peer_info()
         .is_some_and(|info| info.capabilities.tools.is_some());
     if !offers_tools {
-        return Ok(Some(0));
+        return Ok(Tools::Counted(0));
     }
-    match tokio::time::timeout(
-        LIMIT.min(remaining.saturating_sub(MARGIN)),
-        count_pages(service),
-    )
-    .await
-    {
+    let limit = LIMIT.min(remaining.saturating_sub(MARGIN));
+    match tokio::time::timeout(limit, count_pages(service)).await {
         Ok(counted) => counted,
-        Err(_) => Ok(None),
+        Err(_) => Ok(Tools::Warned(StartupWarningKind::ToolListTimedOut)),
     }
 }
 
-async fn count_pages(service: &Service) -> Result<Option<usize>, ServiceError> {
+async fn count_pages(service: &Service) -> Result<Tools, ServiceError> {
+    const TOO_LONG: Tools = Tools::Warned(StartupWarningKind::ToolListTooLong);
     let mut tools = 0;
     let mut cursor = None;
     for _ in 0..MAX_PAGES {
@@ -52,11 +93,11 @@ async fn count_pages(service: &Service) -> Result<Option<usize>, ServiceError> {
         tools += page.tools.len();
         cursor = page.next_cursor;
         if tools > MAX_TOOLS {
-            return Ok(None);
+            return Ok(TOO_LONG);
         }
         if cursor.is_none() {
-            return Ok(Some(tools));
+            return Ok(Tools::Counted(tools));
         }
     }
-    Ok(None)
+    Ok(TOO_LONG)
 }

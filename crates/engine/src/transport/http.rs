@@ -2,6 +2,7 @@
 //!
 //! It never decides why a start failed, and never refreshes a token itself.
 
+mod answer;
 mod headers;
 
 use std::collections::HashMap;
@@ -11,13 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use mcp_startup_auth::RequestLog;
-use mcp_startup_auth::network::{BodyError, LimitExceeded, bare_url};
+use mcp_startup_auth::network::{BodyError, LimitExceeded, bare_url, decoded_body};
 use mcp_startup_config::HttpConfig;
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, JsonRpcMessage, RequestId,
+    ServerJsonRpcMessage,
+};
 use rmcp::transport::streamable_http_client::{
     HttpStatusError, SseError, StreamableHttpClient, StreamableHttpError,
     StreamableHttpPostResponse, StreamableHttpResponseLimits,
@@ -26,19 +29,21 @@ use sse_stream::{Sse, SseStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
+use self::answer::Answer;
 pub(crate) use self::headers::{challenge, configured_headers, media_types};
 use self::headers::{location, media_type, sensitive};
+use super::invalid_messages::message_problem;
 use super::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter, parse_turn};
 use super::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
-use super::server_sent_events::{EventSizeLimit, looks_like_events};
+use super::server_sent_events::{EventSizeLimit, is_message, is_unnamed, looks_like_events};
 use crate::authorization::{Authorization, Sends};
 use crate::start::evidence_collector::EvidenceCollector;
 
-/// How much is read of an answer that can't be an MCP message, in bytes. Only its beginning is shown.
-const MAX_SAMPLE_BYTES: usize = 1024;
 /// The maximum length of a recorded challenge, in characters.
 pub(crate) const MAX_CHALLENGE_CHARS: usize = 1000;
 const MAX_HEADER_CHARS: usize = 100;
+/// The maximum length of the recorded body of an error response, in characters.
+const MAX_WORDS_CHARS: usize = 1000;
 const MAX_REDIRECTS: usize = 3;
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const JSON: &str = "application/json";
@@ -121,12 +126,11 @@ impl McpHttp {
         self.shared.answered.store(true, Ordering::Relaxed);
     }
 
-    /// Call this when the server is ready: from now on, no limit of the start applies, and no more evidence is recorded.
+    /// Call this when the server is ready.
     pub fn ready(&self) {
         if self.shared.live {
             self.shared.authorization.keep();
         }
-        self.shared.collector.log.close();
     }
 
     /// Whether the server has answered `initialize` with 400. Some servers of the new era send no JSON-RPC error with it.
@@ -157,13 +161,23 @@ impl McpHttp {
     }
 
     /// Parses a message in its turn; `None` if it has too many values or is not a message.
-    async fn parse(&self, body: &[u8]) -> Option<ServerJsonRpcMessage> {
+    async fn parse(&self, method: &str, body: &[u8]) -> Option<ServerJsonRpcMessage> {
         let values = ValueCounter::default().count(body);
         if values > self.value_limit() {
             return None;
         }
         let _turn = parse_turn(values).await;
-        serde_json::from_slice(body).ok()
+        let error = match serde_json::from_slice(body) {
+            Ok(message) => return Some(message),
+            Err(error) => error,
+        };
+        if error.is_data()
+            && let Some(problem) = message_problem(body)
+        {
+            let collector = &self.shared.collector;
+            collector.record_invalid_field(method, &problem);
+        }
+        None
     }
 
     /// The maximum size of a message, in bytes.
@@ -215,6 +229,7 @@ impl McpHttp {
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<Answer, Failure> {
         let body = Bytes::from(serde_json::to_vec(message)?);
+        let method = method_of(message);
         let mut url = self.shared.url.clone();
         let mut redirects = 0;
         loop {
@@ -228,6 +243,7 @@ impl McpHttp {
                 to: Some(RequestTarget::Mcp),
                 url: Some(bare_url(&url)),
                 credential_sent: Some(sends.as_evidence()),
+                method: method.map(str::to_owned),
                 ..RequestEvidence::default()
             };
             let log = &self.shared.collector.log;
@@ -266,7 +282,11 @@ impl McpHttp {
                 url = next;
                 continue;
             }
-            return Ok(Answer { response, sent });
+            return Ok(Answer {
+                response,
+                sent,
+                sent_session: session_id.is_some(),
+            });
         }
     }
 
@@ -278,6 +298,7 @@ impl McpHttp {
         };
         evidence.status = Some(response.status().as_u16());
         evidence.content_type = text(&CONTENT_TYPE);
+        evidence.content_encoding = text(&CONTENT_ENCODING);
         evidence.retry_after = text(&RETRY_AFTER);
         evidence.challenge = challenge(response.headers()).map(|challenge| {
             self.shared
@@ -304,74 +325,87 @@ impl McpHttp {
                 .store(true, Ordering::Relaxed);
         }
         let media_type = media_type(response);
-        let awaits_answer = matches!(message, JsonRpcMessage::Request(_));
-        if status.is_success() && !awaits_answer {
-            return Ok(StreamableHttpPostResponse::Accepted);
+        let JsonRpcMessage::Request(request) = &message else {
+            if status.is_success() {
+                return Ok(StreamableHttpPostResponse::Accepted);
+            }
+            return self.refusal(answer, None).await;
+        };
+        if !status.is_success() {
+            let method = request.request.method();
+            return self.refusal(answer, Some((&request.id, method))).await;
         }
-        let session = response
-            .headers()
-            .get(SESSION_ID)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
-        if status.is_success() {
-            if media_type == EVENTS {
-                let events = self.events_of(answer);
-                return Ok(StreamableHttpPostResponse::Sse(events, session));
-            }
-            if media_type != JSON && !media_type.is_empty() {
-                return Err(self.not_mcp(answer.response).await);
-            }
-            let body = answer
-                .body(self.limit(), &self.shared.collector.log)
-                .await?;
-            return match self.parse(&body).await {
-                Some(message @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) => {
-                    Ok(StreamableHttpPostResponse::Json(message, session))
-                }
-                Some(_) | None => {
-                    self.shared.collector.record_non_mcp_output(&body);
-                    Err(failure(RequestError::NotMcp))
-                }
-            };
+        let session = session_of(response);
+        if media_type == EVENTS {
+            let events = self.events_of(answer);
+            return Ok(StreamableHttpPostResponse::Sse(events, session));
         }
-        match status {
-            StatusCode::NOT_FOUND if session_id.is_some() => {
-                Err(StreamableHttpError::SessionExpired)
-            }
-            // The body of an error status may be a JSON-RPC error, which has more information than the status.
-            _ if status.is_client_error()
-                && media_type == JSON
-                && !matches!(
-                    status,
-                    StatusCode::UNAUTHORIZED
-                        | StatusCode::FORBIDDEN
-                        | StatusCode::TOO_MANY_REQUESTS
-                ) =>
-            {
-                let body = answer
-                    .body(self.limit(), &self.shared.collector.log)
-                    .await?;
-                match self.parse(&body).await {
-                    Some(error @ JsonRpcMessage::Error(_)) => {
-                        Ok(StreamableHttpPostResponse::Json(error, session))
-                    }
-                    _ => Err(HttpStatusError::new(status.as_u16(), None).into()),
-                }
-            }
-            _ => Err(HttpStatusError::new(status.as_u16(), None).into()),
+        if media_type != JSON && !media_type.is_empty() {
+            let beginning = answer.beginning().await;
+            self.shared.collector.record_non_mcp_output(&beginning);
+            return Err(failure(RequestError::NotMcp));
         }
+        let body = answer
+            .body(self.limit(), &self.shared.collector.log)
+            .await?;
+        match self.parse(request.request.method(), &body).await {
+            Some(message @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) => {
+                Ok(StreamableHttpPostResponse::Json(message, session))
+            }
+            Some(_) | None => {
+                self.shared.collector.record_non_mcp_output(&body);
+                Err(failure(RequestError::NotMcp))
+            }
+        }
+    }
+
+    /// Reads an answer with an error status, and records its words. A JSON-RPC error in it has more information than the status.
+    async fn refusal(
+        &self,
+        answer: Answer,
+        request: Option<(&RequestId, &str)>,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let status = answer.response.status();
+        let session = session_of(&answer.response);
+        let has_session = answer.sent_session;
+        let collector = &self.shared.collector;
+        let (body, sent) = answer.error_body(&collector.log).await;
+        let words = String::from_utf8_lossy(&body);
+        let words = collector.sanitize(words.trim(), MAX_WORDS_CHARS);
+        sent.note(|evidence| evidence.body = (!words.is_empty()).then_some(words));
+        let decided_by_status = matches!(
+            status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+        );
+        if let Some((id, method)) = request
+            && status.is_client_error()
+            && !decided_by_status
+            && body.trim_ascii_start().starts_with(b"{")
+            && let Some(JsonRpcMessage::Error(mut error)) = self.parse(method, &body).await
+        {
+            // It answers this request, also without its ID or with another one, as the SDK for Python sends it.
+            error.id = Some(id.clone());
+            return Ok(StreamableHttpPostResponse::Json(
+                JsonRpcMessage::Error(error),
+                session,
+            ));
+        }
+        Err(match status {
+            StatusCode::NOT_FOUND if has_session => StreamableHttpError::SessionExpired,
+            _ => HttpStatusError::new(status.as_u16(), None).into(),
+        })
     }
 
     /// The events of an answer that is an event stream. The size of each event is limited. Errors are recorded with the request.
     fn events_of(&self, answer: Answer) -> BoxStream<'static, Result<Sse, SseError>> {
-        let Answer { response, sent } = answer;
+        let Answer { response, sent, .. } = answer;
         let collector = self.shared.collector.clone();
         let mut limit = EventSizeLimit::new(self.limit());
         let mut sampled = false;
-        let bytes = response.bytes_stream().map(move |chunk| {
+        let bytes = decoded_body(response).map(move |chunk| {
             let chunk = chunk.map_err(|error| {
-                sent.failed(&error);
-                std::io::Error::other(error.without_url())
+                sent.note(|evidence| evidence.io = Some(error.trouble()));
+                std::io::Error::other(error)
             })?;
             if !std::mem::replace(&mut sampled, true) && !looks_like_events(&chunk) {
                 collector.record_non_mcp_output(&chunk);
@@ -387,9 +421,27 @@ impl McpHttp {
         });
         let closed = self.shared.closed.clone();
         let http = self.clone();
-        let events =
-            SseStream::from_bytes_stream(bytes).map(move |event| http.within_limit(event?));
+        let events = SseStream::from_bytes_stream(bytes).map(move |event| {
+            let event = http.within_limit(event?)?;
+            Ok(http.without_foreign_data(event))
+        });
         events.take_until(closed.cancelled_owned()).boxed()
+    }
+
+    /// Removes the data of an event that is not a message, such as a heartbeat. It keeps the ID, with which a stream is resumed.
+    fn without_foreign_data(&self, event: Sse) -> Sse {
+        if is_message(&event) {
+            return event;
+        }
+        let data = event.data.as_deref().unwrap_or_default();
+        if !data.trim().is_empty() && is_unnamed(&event) {
+            self.shared.collector.record_foreign_event(data);
+        }
+        Sse {
+            data: None,
+            event: None,
+            ..event
+        }
     }
 
     /// Returns the event, unless its message has too many values to be parsed.
@@ -401,49 +453,6 @@ impl McpHttp {
                 Err(SseError::Body(Box::new(error)))
             }
             false => Ok(event),
-        }
-    }
-
-    /// Records the beginning of an answer that is not an MCP message, and reads no more of it.
-    async fn not_mcp(&self, mut response: reqwest::Response) -> Failure {
-        let mut beginning = Vec::new();
-        while beginning.len() < MAX_SAMPLE_BYTES
-            && let Ok(Some(chunk)) = response.chunk().await
-        {
-            beginning.extend_from_slice(&chunk);
-        }
-        self.shared.collector.record_non_mcp_output(&beginning);
-        failure(RequestError::NotMcp)
-    }
-}
-
-struct Answer {
-    response: reqwest::Response,
-    sent: mcp_startup_auth::network::SentRequest,
-}
-
-impl Answer {
-    /// Reads at most `limit` bytes, which count towards the limit of the start.
-    async fn body(self, limit: usize, log: &RequestLog) -> Result<Vec<u8>, Failure> {
-        let mut body = Vec::new();
-        let mut response = self.response;
-        loop {
-            let chunk = match response.chunk().await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => return Ok(body),
-                Err(error) => {
-                    self.sent.failed(&error);
-                    return Err(failure(error.without_url()));
-                }
-            };
-            log.received(chunk.len()).map_err(failure)?;
-            if body.len() + chunk.len() > limit {
-                let error = BodyError::TooLarge(limit);
-                self.sent
-                    .note(|evidence| evidence.io = Some(error.trouble()));
-                return Err(failure(error));
-            }
-            body.extend_from_slice(&chunk);
         }
     }
 }
@@ -554,12 +563,33 @@ impl StreamableHttpClient for McpHttp {
                 Err(StreamableHttpError::ServerDoesNotSupportSse)
             }
             status if status.is_success() && media_type(&response) == EVENTS => {
-                Ok(self.events_of(Answer { response, sent }))
+                Ok(self.events_of(Answer {
+                    response,
+                    sent,
+                    sent_session: session_id.is_some(),
+                }))
             }
             status if status.is_success() => Err(StreamableHttpError::UnexpectedContentType(None)),
             status => Err(HttpStatusError::new(status.as_u16(), None).into()),
         }
     }
+}
+
+/// The method of a request or a notification. A client sends one notification in a start.
+fn method_of(message: &ClientJsonRpcMessage) -> Option<&str> {
+    match message {
+        JsonRpcMessage::Request(request) => Some(request.request.method()),
+        JsonRpcMessage::Notification(notification) => match &notification.notification {
+            ClientNotification::InitializedNotification(_) => Some("notifications/initialized"),
+            _ => None,
+        },
+        JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => None,
+    }
+}
+
+fn session_of(response: &reqwest::Response) -> Option<String> {
+    let value = response.headers().get(SESSION_ID)?;
+    value.to_str().ok().map(str::to_owned)
 }
 
 fn is_tool_list(message: &ClientJsonRpcMessage) -> bool {

@@ -1,5 +1,7 @@
 //! Event streams (server-sent events): recognizes their bytes and limits the size of each event.
 
+use sse_stream::Sse;
+
 /// Whether bytes may be the beginning of an event stream: a field, a comment or a blank line.
 pub(crate) fn looks_like_events(bytes: &[u8]) -> bool {
     let first = bytes
@@ -11,6 +13,18 @@ pub(crate) fn looks_like_events(bytes: &[u8]) -> bool {
         || [&b":"[..], b"data", b"event", b"id", b"retry"]
             .iter()
             .any(|field| first.starts_with(field) || field.starts_with(first))
+}
+
+/// Whether an event is a JSON-RPC message. Other events are, for example, heartbeats. An event without a name is a `message`
+/// (WHATWG HTML, section 9.2.6), and only those carry messages (MCP, Streamable HTTP).
+pub(crate) fn is_message(event: &Sse) -> bool {
+    let data = event.data.as_deref().unwrap_or_default();
+    is_unnamed(event) && data.trim_start().starts_with(['{', '[']) && data.contains("\"jsonrpc\"")
+}
+
+/// Whether an event has no name of its own.
+pub(crate) fn is_unnamed(event: &Sse) -> bool {
+    matches!(event.event.as_deref(), None | Some("" | "message"))
 }
 
 /// Counts the bytes since the last blank line, which ends an event.

@@ -6,10 +6,10 @@
 //! [`StartupOptions::supervisor`]: crate::StartupOptions::supervisor
 
 mod connection;
+mod output;
 mod program;
 mod supervision;
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mcp_startup_config::{ServerConfig, StdioConfig};
-use mcp_startup_core::{ProcessEvidence, SpawnFailure, StartPhase, printable};
+use mcp_startup_core::{ProcessEvidence, SpawnFailure, StartPhase};
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
 use rmcp::RoleClient;
 use rmcp::transport::async_rw::AsyncRwTransport;
@@ -28,6 +28,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use self::connection::lend;
 use self::connection::{BoundedOutput, Output, take};
+use self::output::{Excerpt, other_output, shown};
 use self::program::{environment, find_program, is_fault_of_program, search_path};
 pub use self::supervision::SUPERVISOR_SPAWN_ERROR;
 use self::supervision::{loader_variables, spawn_error, supervised};
@@ -35,12 +36,6 @@ use super::json_size::ValueCounter;
 use super::read_limits::{CHECK_BYTES, LIVE_BYTES};
 use crate::start::evidence_collector::EvidenceCollector;
 
-/// How much of the beginning of stdout is kept, in bytes.
-const HEAD_BYTES: usize = 1024;
-/// How much of the end of stderr is kept, in bytes.
-const STDERR_BYTES: usize = 4096;
-/// How much of the end of stderr goes into the evidence, in characters.
-const STDERR_CHARS: usize = 2000;
 /// How long to wait for the exit status of a program that has closed its output. On a busy machine, a wrapper needs a while to
 /// exit.
 const EXIT_GRACE: Duration = Duration::from_secs(2);
@@ -63,7 +58,7 @@ pub(crate) struct Program {
     /// The path of the program.
     path: PathBuf,
     output: Arc<Output>,
-    stderr: Arc<Mutex<VecDeque<u8>>>,
+    stderr: Arc<Mutex<Excerpt>>,
     stderr_reader: JoinHandle<()>,
     connection: ConnectionSlot,
 }
@@ -131,14 +126,14 @@ impl Program {
         };
         let connection = AsyncRwTransport::new_client(bounded, stdin)
             .with_max_line_length(if live { LIVE_BYTES } else { CHECK_BYTES });
-        let tail = Arc::new(Mutex::new(VecDeque::new()));
+        let excerpt = Arc::new(Mutex::new(Excerpt::default()));
         Some(Self {
             child: Some(child),
             is_supervised,
             path: program,
             output,
-            stderr: tail.clone(),
-            stderr_reader: tokio::spawn(keep_tail(stderr, tail)),
+            stderr: excerpt.clone(),
+            stderr_reader: tokio::spawn(keep_excerpt(stderr, excerpt)),
             connection: Arc::new(Mutex::new(Some(connection))),
         })
     }
@@ -164,25 +159,29 @@ impl Program {
 
     /// Call this after the handshake has failed: records how the program has ended, or its output if it still runs.
     pub async fn record_end(&mut self, server: &ServerConfig, collector: &EvidenceCollector) {
-        let head = lock(&self.output.head).clone();
-        if self.output.exceeded.load(Ordering::Relaxed) {
-            collector.record_non_mcp_output(&head);
+        let output = self.output.clone();
+        let record_non_mcp = || {
+            let head = lock(&output.head);
+            if !head.is_empty() {
+                collector.record_non_mcp_output(&head);
+            }
+        };
+        if output.exceeded.load(Ordering::Relaxed) {
+            record_non_mcp();
             return;
         }
         let Ok(Some(status)) = tokio::time::timeout(EXIT_GRACE, self.wait()).await else {
             // The program still runs, and its output is not an answer.
-            if !head.is_empty() {
-                collector.record_non_mcp_output(&head);
-            }
+            record_non_mcp();
             return;
         };
         let _ = tokio::time::timeout(OUTPUT_GRACE, &mut self.stderr_reader).await;
-        let stderr: Vec<u8> = lock(&self.stderr).iter().copied().collect();
+        let stderr = lock(&self.stderr).text();
         if self.is_supervised
-            && let Some(error) = spawn_error(status, &stderr)
+            && let Some(error) = spawn_error(status, stderr.as_bytes())
         {
             // The evidence so far is about the supervisor.
-            lock(&self.stderr).clear();
+            *lock(&self.stderr) = Excerpt::default();
             collector.update(|evidence| {
                 evidence.phase = Some(StartPhase::Launching);
                 evidence.cause = None;
@@ -198,23 +197,21 @@ impl Program {
         });
     }
 
-    /// Records the end of stderr.
-    pub fn record_stderr(&self, collector: &EvidenceCollector) {
-        let tail: Vec<u8> = lock(&self.stderr).iter().copied().collect();
-        let text = String::from_utf8_lossy(&tail);
-        // The cut may have split a character.
-        let text = text.trim_start_matches('\u{fffd}');
-        let lines: Vec<_> = collector
-            .mask(text)
-            .lines()
-            .map(|line| printable(line, STDERR_CHARS))
-            .collect();
-        let text = lines.join("\n");
-        let cut = text.char_indices().rev().nth(STDERR_CHARS - 1);
-        let end = &text[cut.map_or(0, |(at, _)| at)..];
+    /// Records the output of the program that is not MCP, and a message with an invalid field.
+    pub fn record_output(&self, collector: &EvidenceCollector) {
+        let stderr = shown(&lock(&self.stderr).text(), collector);
+        let (stdout, problem) = {
+            let head = lock(&self.output.head);
+            other_output(&head, self.output.read.load(Ordering::Relaxed))
+        };
+        let stdout = shown(&stdout, collector);
         record_process(collector, |process| {
-            process.stderr = (!end.trim().is_empty()).then(|| end.to_owned());
+            process.stderr = stderr;
+            process.stdout = stdout;
         });
+        if let Some(problem) = problem {
+            collector.record_invalid_field("initialize", &problem);
+        }
     }
 
     /// Ends the program in the order that the MCP specification requires: closes its input, sends SIGTERM, and kills it and its
@@ -362,13 +359,10 @@ fn code_and_signal(status: ExitStatus) -> (Option<i32>, Option<i32>) {
     (status.code(), None)
 }
 
-async fn keep_tail(mut stderr: ChildStderr, tail: Arc<Mutex<VecDeque<u8>>>) {
+async fn keep_excerpt(mut stderr: ChildStderr, excerpt: Arc<Mutex<Excerpt>>) {
     let mut buffer = [0; 2048];
     while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
-        let mut tail = lock(&tail);
-        tail.extend(&buffer[..read]);
-        let surplus = tail.len().saturating_sub(STDERR_BYTES);
-        tail.drain(..surplus);
+        lock(&excerpt).add(&buffer[..read]);
     }
 }
 

@@ -5,7 +5,7 @@ use std::error::Error;
 use mcp_startup_core::{
     ConfigurationEvidence, CredentialEvidence, CredentialFacts, CredentialWorth, DiscoveryEvidence,
     Evidence, McpServerStatusUpdatedNotification, ProcessEvidence, ProtocolEvidence,
-    RequestEvidence, StoreEvidence, judge,
+    RequestEvidence, StartupWarning, StoreEvidence, judge,
 };
 use serde::de::value::Error as DeserializeError;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
@@ -27,6 +27,7 @@ pub fn field_names(type_name: &str) -> Result<Vec<String>, Box<dyn Error>> {
         "ProtocolEvidence" => deserialized_fields::<ProtocolEvidence>(),
         "RequestEvidence" => deserialized_fields::<RequestEvidence>(),
         "StoreEvidence" => deserialized_fields::<StoreEvidence>(),
+        "StartupWarning" => deserialized_fields::<StartupWarning>(),
         // These two types implement `Serialize` but not `Deserialize`.
         "McpServerStatusUpdatedNotification" => {
             serialized_fields(&McpServerStatusUpdatedNotification::ready(""))?

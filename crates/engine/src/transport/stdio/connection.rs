@@ -13,7 +13,8 @@ use tokio::process::ChildStdout;
 
 use mcp_startup_auth::RequestLog;
 
-use super::{Connection, ConnectionSlot, HEAD_BYTES, lock};
+use super::output::HEAD_BYTES;
+use super::{Connection, ConnectionSlot, lock};
 use crate::transport::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter};
 use crate::transport::read_limits::HANDSHAKE_BYTES;
 

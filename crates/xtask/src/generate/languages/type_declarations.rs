@@ -5,7 +5,7 @@ use std::error::Error;
 
 use mcp_startup_core::{
     AccessTokenWorth, CredentialFacts, CredentialWorth, DecodeErrorKind, FirstRequest,
-    McpAuthStatus,
+    McpAuthStatus, StartupWarning, StartupWarningKind,
 };
 use serde_json::Value;
 
@@ -81,6 +81,11 @@ pub fn type_declarations() -> Result<Vec<TypeDeclaration>, Box<dyn Error>> {
         (
             "AccessTokenWorth",
             schemas::documented::<AccessTokenWorth>()?,
+        ),
+        ("StartupWarning", schemas::documented::<StartupWarning>()?),
+        (
+            "StartupWarningKind",
+            schemas::documented::<StartupWarningKind>()?,
         ),
         ("FirstRequest", schemas::documented::<FirstRequest>()?),
         ("McpAuthStatus", schemas::documented::<McpAuthStatus>()?),

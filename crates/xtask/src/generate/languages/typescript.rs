@@ -4,13 +4,13 @@
 use std::error::Error;
 
 use mcp_startup_core::{
-    AccessTokenWorth, ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialFacts,
-    CredentialSent, CredentialSource, CredentialStoreTrouble, CredentialWorth, DecodeErrorKind,
-    DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence, ExceededLimit, FirstRequest,
-    IoTrouble, McpAuthStatus, McpServerStartupFailureReason, McpServerStartupState,
-    McpServerStatusUpdatedNotification, ProcessEvidence, ProtocolEvidence, Recovery,
-    RequestEvidence, RequestTarget, SpawnFailure, StartPhase, StartupFailure, StartupFailureKind,
-    StoreEvidence, Transport,
+    AccessTokenWorth, CertificateProblem, ClientSource, ConfigurationEvidence, CredentialEvidence,
+    CredentialFacts, CredentialSent, CredentialSource, CredentialStoreTrouble, CredentialWorth,
+    DecodeErrorKind, DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence,
+    ExceededLimit, FirstRequest, IoTrouble, McpAuthStatus, McpServerStartupFailureReason,
+    McpServerStartupState, McpServerStatusUpdatedNotification, ProcessEvidence, ProtocolEvidence,
+    Recovery, RequestEvidence, RequestTarget, SpawnFailure, StartPhase, StartupFailure,
+    StartupFailureKind, StartupWarning, StartupWarningKind, StoreEvidence, Transport,
 };
 use schemars::JsonSchema;
 use serde_json::Value;
@@ -43,6 +43,8 @@ pub fn verdict() -> Result<String, Box<dyn Error>> {
         declaration::<StartupFailure>(&failure)?,
         documented::<StartupFailureKind>()?,
         documented::<Recovery>()?,
+        documented::<StartupWarning>()?,
+        documented::<StartupWarningKind>()?,
         documented::<Evidence>()?,
         documented::<Transport>()?,
         documented::<StartPhase>()?,
@@ -56,6 +58,7 @@ pub fn verdict() -> Result<String, Box<dyn Error>> {
         documented::<RequestTarget>()?,
         documented::<CredentialSent>()?,
         documented::<IoTrouble>()?,
+        documented::<CertificateProblem>()?,
         documented::<DiscoveryEvidence>()?,
         documented::<DiscoveryOutcome>()?,
         documented::<DiscoveryProblem>()?,

@@ -17,6 +17,7 @@ import kotlinx.serialization.json.jsonPrimitive
  * @property elapsedMs The time since the start began, in milliseconds.
  * @property required Whether the configuration marks the server as required.
  * @property failure The failure. Set only on `Failed`.
+ * @property warning What is wrong with a server that is ready; otherwise null.
  * @property notSaved The reason why a token that was refreshed during this start could not be saved; otherwise null.
  */
 @Serializable
@@ -26,6 +27,7 @@ public data class StartupEvent(
     public val elapsedMs: Long,
     public val required: Boolean,
     public val failure: StartupFailure?,
+    public val warning: StartupWarning?,
     public val notSaved: String?,
 )
 

@@ -1,0 +1,149 @@
+//! Reads the body of an answer: within a limit, without its content encoding, and as UTF-8.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use http::header::CONTENT_TYPE;
+use mcp_startup_auth::RequestLog;
+use mcp_startup_auth::network::{BodyError, SentRequest, decoded_body};
+
+use super::{Failure, failure};
+
+/// How much is read of an answer that can't be an MCP message, in bytes. Only its beginning is shown.
+const MAX_SAMPLE_BYTES: usize = 1024;
+/// How much is read of the body of an error response, in bytes.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// How long the body of an error response may take. The status is enough for a verdict.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(1);
+
+/// A response of the server, and the entry of its request in the log.
+pub(super) struct Answer {
+    pub response: reqwest::Response,
+    pub sent: SentRequest,
+    /// Whether the request had a session ID.
+    pub sent_session: bool,
+}
+
+impl Answer {
+    /// Reads at most `limit` bytes, which count towards the limit of the start.
+    pub async fn body(self, limit: usize, log: &RequestLog) -> Result<Vec<u8>, Failure> {
+        let content_type = content_type(&self.response);
+        let mut body = Vec::new();
+        let mut chunks = decoded_body(self.response);
+        while let Some(chunk) = chunks.next().await {
+            let note = |error: &BodyError| {
+                let trouble = error.trouble();
+                self.sent.note(|evidence| evidence.io = Some(trouble));
+            };
+            let chunk = chunk.inspect_err(note).map_err(failure)?;
+            log.received(chunk.len()).map_err(failure)?;
+            if body.len() + chunk.len() > limit {
+                let error = BodyError::TooLarge(limit);
+                note(&error);
+                return Err(failure(error));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(as_utf8(body, &content_type))
+    }
+
+    /// Reads the beginning of an answer that can't be an MCP message.
+    pub async fn beginning(self) -> Vec<u8> {
+        let content_type = content_type(&self.response);
+        as_utf8(
+            beginning(self.response, MAX_SAMPLE_BYTES, None).await,
+            &content_type,
+        )
+    }
+
+    /// Reads the body of an error response, or as much as arrives in time, and returns it with the entry of the request.
+    pub async fn error_body(self, log: &RequestLog) -> (Vec<u8>, SentRequest) {
+        let content_type = content_type(&self.response);
+        let body = beginning(self.response, MAX_ERROR_BYTES, Some(log)).await;
+        (as_utf8(body, &content_type), self.sent)
+    }
+}
+
+/// Reads at least `enough` bytes, unless the body ends, breaks or takes too long.
+async fn beginning(
+    response: reqwest::Response,
+    enough: usize,
+    log: Option<&RequestLog>,
+) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut chunks = decoded_body(response);
+    let reading = async {
+        while body.len() < enough
+            && let Some(Ok(chunk)) = chunks.next().await
+            && log.is_none_or(|log| log.received(chunk.len()).is_ok())
+        {
+            body.extend_from_slice(&chunk);
+        }
+    };
+    // The part that has arrived is enough.
+    let _ = tokio::time::timeout(ERROR_BODY_TIME, reading).await;
+    body
+}
+
+fn content_type(response: &reqwest::Response) -> String {
+    let value = response.headers().get(CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Removes a byte order mark, and converts UTF-16. JSON must be UTF-8 (RFC 8259, section 8.1), and a reader may ignore a byte order
+/// mark. Other encodings are returned unchanged.
+fn as_utf8(mut body: Vec<u8>, content_type: &str) -> Vec<u8> {
+    if body.starts_with(b"\xef\xbb\xbf") {
+        body.drain(..3);
+        return body;
+    }
+    let names_utf16 = content_type.contains("utf-16");
+    // The first character of a JSON text is ASCII, so one of its two bytes is zero.
+    let (is_little, start) = match body.as_slice() {
+        [0xff, 0xfe, ..] => (true, 2),
+        [0xfe, 0xff, ..] => (false, 2),
+        [first, 0, ..] if *first != 0 => (true, 0),
+        [0, second, ..] if *second != 0 => (false, 0),
+        _ if names_utf16 => (!content_type.contains("utf-16be"), 0),
+        _ => return body,
+    };
+    let units = body[start..].as_chunks::<2>().0.iter();
+    let units = units.map(|bytes| match is_little {
+        true => u16::from_le_bytes(*bytes),
+        false => u16::from_be_bytes(*bytes),
+    });
+    let text: String = char::decode_utf16(units)
+        .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect();
+    text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_read_as_utf_8() {
+        const TEXT: &str = "{\"name\":\"é\"}";
+        let little: Vec<u8> = TEXT.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = TEXT.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let rows: [(Vec<u8>, &str); 8] = [
+            (TEXT.into(), "application/json"),
+            (["\u{feff}", TEXT].concat().into(), "application/json"),
+            (little.clone(), "application/json; charset=utf-16"),
+            (little.clone(), "application/json"),
+            ([&[0xff, 0xfe], little.as_slice()].concat(), ""),
+            (big.clone(), "application/json; charset=utf-16be"),
+            (big.clone(), ""),
+            ([&[0xfe, 0xff], big.as_slice()].concat(), ""),
+        ];
+        for (body, content_type) in rows {
+            let shown = format!("{body:?} {content_type}");
+            assert_eq!(as_utf8(body, content_type), TEXT.as_bytes(), "{shown}");
+        }
+        for body in [&b""[..], b"{", b"{}", b"\xe9"] {
+            assert_eq!(as_utf8(body.to_vec(), ""), body);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The output of a program as evidence: its stderr, and the part of its stdout that is not messages.
+
+use std::collections::VecDeque;
+
+use mcp_startup_core::printable;
+
+use crate::start::evidence_collector::EvidenceCollector;
+use crate::transport::invalid_messages::message_problem;
+
+/// How much of the beginning of stdout is kept, in bytes.
+pub(super) const HEAD_BYTES: usize = 4096;
+/// How much of the beginning and of the end of stderr is kept, in bytes. The cause of a failure can be at either.
+const STDERR_BYTES: usize = 4096;
+/// How much of the beginning and of the end goes into the evidence, in characters.
+const SHOWN_CHARS: usize = 1000;
+
+/// The beginning and the end of a text.
+#[derive(Debug, Default)]
+pub(super) struct Excerpt {
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    is_cut: bool,
+}
+
+impl Excerpt {
+    pub fn add(&mut self, bytes: &[u8]) {
+        let room = STDERR_BYTES - self.head.len();
+        let (head, tail) = bytes.split_at(room.min(bytes.len()));
+        self.head.extend_from_slice(head);
+        self.tail.extend(tail);
+        let surplus = self.tail.len().saturating_sub(STDERR_BYTES);
+        self.is_cut |= surplus > 0;
+        self.tail.drain(..surplus);
+    }
+
+    /// The text. A line with `…` replaces the part between the beginning and the end.
+    pub fn text(&self) -> String {
+        let mut bytes = self.head.clone();
+        if self.is_cut {
+            bytes.extend_from_slice("\n…\n".as_bytes());
+        }
+        bytes.extend(&self.tail);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// Output as it goes into the evidence: masked and limited, with one line per line on a terminal. Returns `None` if it is blank.
+pub(super) fn shown(output: &str, collector: &EvidenceCollector) -> Option<String> {
+    let plain = anstream::adapter::strip_str(output).to_string();
+    let masked = collector.mask(&plain);
+    let lines: Vec<_> = masked
+        .lines()
+        .map(|line| printable(overwritten(line), 2 * SHOWN_CHARS))
+        .collect();
+    let text = lines.join("\n");
+    let text = text.trim();
+    let length = text.chars().count();
+    if length <= 2 * SHOWN_CHARS {
+        return (!text.is_empty()).then(|| text.to_owned());
+    }
+    let at = |chars: usize| {
+        let index = text.char_indices().nth(chars);
+        index.map_or(text.len(), |(index, _)| index)
+    };
+    let (head, tail) = (at(SHOWN_CHARS), at(length - SHOWN_CHARS));
+    Some(format!("{}\n…\n{}", &text[..head], &text[tail..]))
+}
+
+/// The part of a line that a terminal shows at last: programs overwrite a progress display after a carriage return.
+fn overwritten(line: &str) -> &str {
+    let has_words = |text: &&str| text.chars().any(char::is_alphanumeric);
+    line.rsplit('\r').find(has_words).unwrap_or("")
+}
+
+/// The part of stdout that is not messages, and the problem with a message in it. `head` is the beginning of stdout, of which
+/// `length` bytes were read.
+pub(super) fn other_output(head: &[u8], length: usize) -> (String, Option<String>) {
+    let is_cut = length > head.len();
+    let mut other = Vec::new();
+    let mut problem = None;
+    let mut lines = head.split_inclusive(|byte| *byte == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        let is_cut = is_cut && lines.peek().is_none() && !line.ends_with(b"\n");
+        let text = line.trim_ascii();
+        let is_object = text.starts_with(b"{");
+        let is_json = is_object && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
+        if is_json && problem.is_none() {
+            problem = message_problem(text);
+        }
+        let is_message = is_json && memchr::memmem::find(text, b"\"jsonrpc\"").is_some();
+        // A message without the end of its line is not a message. The end of a long one was not kept.
+        if is_object && is_cut || is_message && line.ends_with(b"\n") {
+            continue;
+        }
+        other.extend_from_slice(line);
+    }
+    (String::from_utf8_lossy(&other).into_owned(), problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_and_the_end_of_stderr_are_kept() {
+        for size in [1, 7, 5000, 20_000] {
+            let text = ["Error: the cause\n", &"usage\n".repeat(2000), "the end\n"].concat();
+            let mut excerpt = Excerpt::default();
+            text.as_bytes()
+                .chunks(size)
+                .for_each(|chunk| excerpt.add(chunk));
+            let kept = excerpt.text();
+            assert!(kept.starts_with("Error: the cause\n"), "{kept}");
+            assert!(kept.ends_with("usage\nthe end\n"), "{kept}");
+            assert!(kept.contains("\n…\n"));
+            assert!(kept.len() <= 2 * STDERR_BYTES + 10);
+        }
+        let mut short = Excerpt::default();
+        short.add(b"one\ntwo\n");
+        assert_eq!(short.text(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn messages_are_not_other_output() {
+        const MESSAGE: &str = r#"{"jsonrpc":"2.0","method":"notifications/message"}"#;
+        let long = format!(
+            "{{\"jsonrpc\":\"2.0\",\"result\":\"{}",
+            "x".repeat(HEAD_BYTES)
+        );
+        let rows = [
+            (
+                format!("Starting\n{MESSAGE}\n"),
+                "Starting\n".to_owned(),
+                None,
+            ),
+            (MESSAGE.to_owned(), MESSAGE.to_owned(), None),
+            (
+                format!("[INFO] {MESSAGE}\n"),
+                format!("[INFO] {MESSAGE}\n"),
+                None,
+            ),
+            (
+                "{\n  \"jsonrpc\": \"2.0\"\n}\n".into(),
+                "{\n  \"jsonrpc\": \"2.0\"\n}\n".into(),
+                None,
+            ),
+            (long, String::new(), None),
+            (
+                "{\"id\":0,\"result\":{}}\n".into(),
+                "{\"id\":0,\"result\":{}}\n".into(),
+                Some("jsonrpc: missing field, must be \"2.0\"".to_owned()),
+            ),
+        ];
+        for (text, expected, problem) in rows {
+            let head = &text.as_bytes()[..text.len().min(HEAD_BYTES)];
+            assert_eq!(
+                other_output(head, text.len()),
+                (expected, problem),
+                "{text}"
+            );
+        }
+    }
+}
