@@ -86,6 +86,7 @@ def event(name: str = "linear") -> StartupEvent:
         required=False,
         failure=failure(name),
         not_saved=None,
+        configuration_warnings=(),
     )
 
 

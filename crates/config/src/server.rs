@@ -70,6 +70,9 @@ pub struct ServerEntry {
     pub required: bool,
     /// The configuration of the server, or the first problem in its entry.
     pub config: Result<ServerConfig, EntryProblem>,
+    /// Keys of the entry that have no effect, with the key that the user may mean, and words that only some clients know. They
+    /// do not prevent a start. At most 20.
+    pub warnings: Vec<EntryProblem>,
 }
 
 impl From<ServerConfig> for ServerEntry {
@@ -80,6 +83,7 @@ impl From<ServerConfig> for ServerEntry {
             enabled: true,
             required: config.required,
             config: Ok(config),
+            warnings: Vec::new(),
         }
     }
 }
@@ -90,6 +94,7 @@ impl ServerEntry {
         enabled: bool,
         required: bool,
         config: Result<ServerConfig, EntryProblem>,
+        warnings: Vec<EntryProblem>,
     ) -> Self {
         let is_valid = validation::server_name(&KeyPath::new(""), name).is_ok();
         Self {
@@ -101,6 +106,7 @@ impl ServerEntry {
             enabled,
             required,
             config,
+            warnings,
         }
     }
 }

@@ -166,7 +166,27 @@ pub(crate) fn command(path: &KeyPath, command: &str) -> Result<(), EntryProblem>
     if command.trim().is_empty() {
         return Err(path.problem("the command is empty; set it to the program to start"));
     }
-    no_nul(path, command)
+    path_of_file(path, command)
+}
+
+/// Checks the folder in which a program runs.
+pub(crate) fn folder(path: &KeyPath, folder: &str) -> Result<(), EntryProblem> {
+    if folder.trim().is_empty() {
+        return Err(path.problem("the folder is empty; remove `cwd`, or set it to a folder"));
+    }
+    path_of_file(path, folder)
+}
+
+/// Checks the path of a program or a folder: it has no control character. Most come from backslashes: in JSON and TOML, `\t` in
+/// `"C:\tools"` is a tab.
+pub(crate) fn path_of_file(path: &KeyPath, text: &str) -> Result<(), EntryProblem> {
+    no_nul(path, text)?;
+    if text.chars().any(char::is_control) {
+        return Err(path.problem(
+            "the text contains a control character, such as a tab or a line break; remove it, or double each backslash (C:\\\\tools)",
+        ));
+    }
+    Ok(())
 }
 
 /// Checks that a text contains no NUL, which no operating system accepts in a command, argument, variable or path.
@@ -176,7 +196,24 @@ pub(crate) fn no_nul(path: &KeyPath, text: &str) -> Result<(), EntryProblem> {
             "the text contains a NUL character, which cannot be passed to a program; remove it",
         ));
     }
+    let values = [Some(text), text.split_once('=').map(|(_, value)| value)];
+    if values.into_iter().flatten().any(is_broken_windows_path) {
+        return Err(path.problem(
+            "the backslash of a Windows path must be doubled; write C:\\\\tools for C:\\tools",
+        ));
+    }
     Ok(())
+}
+
+/// Whether a text begins as `C:\tools` does if its backslash was read as the beginning of an escape: with a drive and a tab.
+fn is_broken_windows_path(text: &str) -> bool {
+    match text.as_bytes() {
+        [drive, b':', b'\n', next, ..] => {
+            drive.is_ascii_alphabetic() && !next.is_ascii_whitespace()
+        }
+        [drive, b':', b'\t' | b'\r' | 8 | 12 | 27, ..] => drive.is_ascii_alphabetic(),
+        _ => false,
+    }
 }
 
 /// Checks the name and the value of an environment variable for a program.

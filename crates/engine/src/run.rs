@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use mcp_startup_config::ServerEntry;
-use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase, StartupFailure, judge};
+use mcp_startup_core::{
+    McpServerStartupState, McpServerStatusUpdatedNotification, StartPhase, StartupFailure, judge,
+};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -251,6 +253,12 @@ impl SingleStart<'_> {
         failure: Option<StartupFailure>,
         live: Option<LiveServer>,
     ) {
+        let configuration_warnings = match notification.status() {
+            McpServerStartupState::Starting => Vec::new(),
+            _ => self
+                .collector
+                .read(|evidence| evidence.configuration_warnings.clone()),
+        };
         let event = StartupEvent {
             notification,
             phase,
@@ -258,6 +266,7 @@ impl SingleStart<'_> {
             required: self.entry.required,
             failure,
             not_saved: self.collector.save_error(),
+            configuration_warnings,
         };
         self.starts.send(Update::Event(event), live);
     }

@@ -50,6 +50,7 @@ pub(crate) async fn start(
 ) -> Outcome {
     let began = Instant::now();
     collector.enter(StartPhase::Configuring);
+    collector.record_warnings(&entry.warnings);
     let config = match &entry.config {
         Ok(config) => config,
         Err(problem) => {

@@ -200,6 +200,9 @@ public struct StartupEvent: Sendable, Hashable, Codable {
     public let failure: StartupFailure?
     /// The reason why a token that was refreshed during this start could not be saved; otherwise `nil`.
     public let notSaved: String?
+    /// Parts of the server's entry that do not have the effect that the user may expect, such as keys that are not read. Empty on
+    /// `starting`.
+    public let configurationWarnings: [ConfigurationEvidence]
 }
 
 /// Waits until the new token of every refresh in flight is saved, at most 30 s for each refresh.

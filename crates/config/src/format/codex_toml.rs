@@ -9,9 +9,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::environment::Environment;
-use crate::error::{ConfigurationError, EntryProblem};
+use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
-use crate::format::server_entries;
+use crate::format::known_keys::{CODEX_TOML, is_variant_of};
+use crate::format::{Warnings, command, server_entries};
 use crate::server::{
     CODEX_INHERITED_VARIABLES, HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig,
     ServerEntry, StdioConfig, TransportConfig, deduplicate_env, deduplicate_headers,
@@ -23,6 +24,9 @@ use crate::{
 
 const SERVERS: &str = "mcp_servers";
 const CREDENTIAL_STORE: &str = "mcp_oauth_credentials_store";
+
+/// How many keys of the file are compared with `mcp_servers`.
+const MAX_COMPARED_ROOTS: usize = 100;
 
 /// Keys that only a server with `url` may have.
 ///
@@ -47,11 +51,32 @@ pub(crate) fn parse(
     environment: &dyn Environment,
 ) -> Result<Configuration, ConfigurationError> {
     let document = toml::Document::parse(source, path)?;
-    let servers = match document.get(SERVERS) {
-        Some(found) => server_entries(SERVERS, &found, "a table", path, |name, path, entry| {
-            server_entry(name, path, entry, environment)
-        })?,
-        None => Vec::new(),
+    let mut warnings = Vec::new();
+    let other = other_key_of_servers(&document);
+    let servers = match (document.get(SERVERS), other) {
+        (Some(found), other) => {
+            if let Some(other) = other {
+                warnings.push(other.problem(format!("not read; write `{SERVERS}`")));
+            }
+            server_entries(
+                SERVERS,
+                &found,
+                "a table",
+                path,
+                |name, path, entry, warnings| {
+                    server_entry(name, path, entry, environment, warnings)
+                },
+            )?
+        }
+        (None, Some(other)) => {
+            let EntryProblem { key, line, .. } = other.problem("");
+            let kind = ConfigurationErrorKind::NotAConfiguration;
+            let problem =
+                format!("`{key}` is not read; name the table of each server `[{SERVERS}.NAME]`");
+            let place = (line.unwrap_or(1), None);
+            return Err(ConfigurationError::at(kind, path, place, &problem).with_key(&key));
+        }
+        (None, None) => Vec::new(),
     };
     Ok(Configuration {
         path: path.to_owned(),
@@ -61,7 +86,24 @@ pub(crate) fn parse(
             home: parent_folder(path),
             mode: credential_store_mode(&document),
         },
+        warnings,
     })
+}
+
+/// Returns a key of the file that another client has in place of `mcp_servers`, or a misspelling of it.
+fn other_key_of_servers(document: &toml::Document<'_>) -> Option<KeyPath> {
+    let file = KeyPath::of_file(None);
+    let mut keys = document.keys().take(MAX_COMPARED_ROOTS);
+    let other = keys.find(|key| *key != SERVERS && is_variant_of(key, SERVERS));
+    if let Some(key) = other {
+        return Some(file.child(key, document.get(key)?.line));
+    }
+    let found = document.get("mcp")?;
+    let Value::Table(fields) = &found.value else {
+        return None;
+    };
+    let (_, servers) = fields.iter().find(|(name, _)| name == "servers")?;
+    Some(file.child("mcp", found.line).child("servers", servers.line))
 }
 
 fn parent_folder(path: &Path) -> PathBuf {
@@ -92,6 +134,7 @@ fn server_entry(
     path: KeyPath,
     spanned: &Spanned,
     environment: &dyn Environment,
+    warnings: Warnings<'_>,
 ) -> ServerEntry {
     let (mut enabled, mut required) = (true, false);
     let mut read = || {
@@ -99,10 +142,10 @@ fn server_entry(
         let entry = Table::new(path.clone(), spanned)?;
         enabled = entry.boolean("enabled")?.unwrap_or(true);
         required = entry.boolean("required")?.unwrap_or(false);
-        server_config(name, &entry, required, environment)
+        server_config(name, &entry, required, environment, &warnings)
     };
     let config = read();
-    ServerEntry::new(name, enabled, required, config)
+    ServerEntry::new(name, enabled, required, config, warnings.list)
 }
 
 fn server_config(
@@ -110,13 +153,14 @@ fn server_config(
     entry: &Table<'_>,
     required: bool,
     environment: &dyn Environment,
+    warnings: &Warnings<'_>,
 ) -> Result<ServerConfig, EntryProblem> {
     if let Some(path) = entry.path_to("bearer_token") {
         return Err(path.problem(
             "tokens are not read from the file; put the token in an environment variable and set `bearer_token_env_var` to its name",
         ));
     }
-    let (transport, oauth) = match (entry.string("command")?, entry.string("url")?) {
+    let (transport, oauth) = match (command(entry)?, entry.string("url")?) {
         (Some(command), _) => {
             reject_keys(entry, &HTTP_KEYS, "command")?;
             let stdio = stdio_config(&command, entry, environment)?;
@@ -130,7 +174,10 @@ fn server_config(
                 oauth_client(entry, environment)?,
             )
         }
-        (None, None) => return Err(validation::missing_transport(&entry.path)),
+        (None, None) => {
+            let other_word = CODEX_TOML.other_word_for_transport(entry, warnings);
+            return Err(other_word.unwrap_or_else(|| validation::missing_transport(&entry.path)));
+        }
     };
     let scopes = entry.strings("scopes")?.into_iter().map(owned).collect();
     Ok(ServerConfig {
@@ -197,7 +244,7 @@ fn stdio_config(
     }
     let cwd = entry.string("cwd")?;
     if let Some(cwd) = &cwd {
-        validation::no_nul(&cwd.path, cwd.value)?;
+        validation::folder(&cwd.path, cwd.value)?;
     }
     Ok(StdioConfig {
         command: command.value.to_owned(),

@@ -18,6 +18,8 @@ import kotlinx.serialization.json.jsonPrimitive
  * @property required Whether the configuration marks the server as required.
  * @property failure The failure. Set only on `Failed`.
  * @property notSaved The reason why a token that was refreshed during this start could not be saved; otherwise null.
+ * @property configurationWarnings Parts of the server's entry that do not have the effect that the user may expect, such as keys that
+ *   are not read. Empty on `Starting`.
  */
 @Serializable
 public data class StartupEvent(
@@ -27,6 +29,7 @@ public data class StartupEvent(
     public val required: Boolean,
     public val failure: StartupFailure?,
     public val notSaved: String?,
+    public val configurationWarnings: List<ConfigurationEvidence>,
 )
 
 /**
