@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
+use crate::foreign_variables::{self, PossibleVariable};
 use crate::server::ServerEntry;
 use crate::spanned::json::lenient;
 use crate::spanned::{Field, KeyPath, Spanned, Table, Value};
@@ -123,6 +124,8 @@ const MAX_COMPARED_KEYS: usize = 1000;
 /// The warnings about one server, or about the file.
 struct Warnings<'a> {
     list: Vec<EntryProblem>,
+    /// See [`ServerConfig::possible_causes`](crate::ServerConfig::possible_causes).
+    possible_causes: Vec<EntryProblem>,
     /// How many more unknown keys of the file may be compared with the known ones.
     comparisons: &'a Cell<usize>,
 }
@@ -131,6 +134,7 @@ impl<'a> Warnings<'a> {
     fn new(comparisons: &'a Cell<usize>) -> Self {
         Self {
             list: Vec::new(),
+            possible_causes: Vec::new(),
             comparisons,
         }
     }
@@ -139,6 +143,39 @@ impl<'a> Warnings<'a> {
         if self.list.len() < MAX_WARNINGS {
             self.list.push(warning);
         }
+    }
+
+    fn push_possible_cause(&mut self, cause: EntryProblem) {
+        if self.possible_causes.len() < MAX_WARNINGS {
+            self.possible_causes.push(cause);
+        }
+    }
+
+    /// Notes text in a value that looks like a variable and is passed on as written. `remedy` returns the text for the name of
+    /// the variable.
+    fn note_possible_variable(
+        &mut self,
+        path: &KeyPath,
+        text: &str,
+        environment: &dyn Environment,
+        remedy: impl Fn(&str) -> String,
+    ) {
+        let name = match foreign_variables::find_possible(text, environment) {
+            Some(PossibleVariable::Named(name)) => name,
+            Some(PossibleVariable::Unnamed) => "NAME",
+            None => {
+                let value = text.split_once('=').map_or(text, |(_, value)| value);
+                if [text, value]
+                    .iter()
+                    .any(|text| *text == "~" || text.starts_with("~/"))
+                {
+                    let problem = "`~` is passed on as written; if the program does not replace it, write the full path";
+                    self.push_possible_cause(path.problem(problem));
+                }
+                return;
+            }
+        };
+        self.push_possible_cause(path.problem(remedy(name)));
     }
 
     /// Whether one more unknown key may be compared.
@@ -162,4 +199,14 @@ fn command<'a>(entry: &Table<'a>) -> Result<Option<Field<&'a str>>, EntryProblem
         )),
         _ => entry.string("command"),
     }
+}
+
+/// Whether a program is a shell, which has variables of its own.
+fn is_shell(command: &str) -> bool {
+    let name = command.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name = name.strip_suffix(".exe").unwrap_or(name);
+    matches!(
+        name,
+        "sh" | "bash" | "zsh" | "dash" | "ash" | "ksh" | "fish" | "cmd" | "powershell" | "pwsh"
+    )
 }

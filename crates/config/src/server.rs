@@ -148,6 +148,9 @@ pub struct ServerConfig {
     /// The values of the environment variables that were expanded in the entry, for example in arguments or in the URL.
     /// Any of them may be a secret. Values of [`CODEX_INHERITED_VARIABLES`] are not included.
     pub expanded_variables: Vec<SecretString>,
+    /// Values of the entry that may be the cause if the start fails: variables that are blank, and text that looks like a variable
+    /// and is passed on as written. Show them only with a failure. At most 20.
+    pub possible_causes: Vec<EntryProblem>,
     /// The path of the entry in the file.
     pub(crate) path: KeyPath,
     /// The paths of those keys of the entry that [`problem`](Self::problem) may name.
@@ -331,6 +334,7 @@ impl ServerConfig {
             oauth: OAuthClient::default(),
             transport,
             expanded_variables: Vec::new(),
+            possible_causes: Vec::new(),
             path: KeyPath::new("server"),
             key_paths: Vec::new(),
         })

@@ -6,9 +6,16 @@ use std::path::Path;
 
 use mcp_startup_config::*;
 
+fn environment() -> BTreeMap<String, String> {
+    [("EMPTY", ""), ("BLANK", "  "), ("KNOWN_KEY", "var-secret")]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
 /// Parses a file with one server. Returns it, and its warnings as `key (line): problem`.
 fn only_server(text: &str) -> (ServerConfig, Vec<String>) {
-    let configuration = parse(text, Path::new("file"), &BTreeMap::new())
+    let configuration = parse(text, Path::new("file"), &environment())
         .unwrap_or_else(|error| panic!("{text}: {error}"));
     let [entry] = configuration.servers.as_slice() else {
         panic!("{text}: {configuration:?}");
@@ -76,4 +83,126 @@ fn a_misspelled_table_of_servers_beside_the_right_one_is_a_warning() {
         warnings,
         ["mcpServers (line 3): not read; write `mcp_servers`"]
     );
+}
+
+/// Values that may be meant as they are written, or blank. They are passed on.
+#[test]
+fn possible_causes_are_noted_and_do_not_prevent_a_start() {
+    // The entry in JSON, the key of the cause, and a part of it; both are empty if nothing is noted.
+    #[rustfmt::skip]
+    let json: &[(&str, &str, &str)] = &[
+        (r#"{"command": "a", "args": ["--token", "${EMPTY}"]}"#, "args[1]", "the environment variable EMPTY is blank"),
+        (r#"{"command": "a", "args": ["--token=${UNSET:-}"]}"#, "args[0]", "the environment variable UNSET is blank"),
+        (r#"{"command": "a", "env": {"A": "${BLANK}"}}"#, "env.A", "the environment variable BLANK is blank"),
+        (r#"{"command": "a", "env": {"A": "$KNOWN_KEY"}}"#, "env.A", "write `${KNOWN_KEY}`"),
+        (r#"{"command": "a", "env": {"A": "%OTHER_KEY%"}}"#, "env.A", "write `${OTHER_KEY}`"),
+        (r#"{"command": "a", "env": {"A": "$ecret99"}}"#, "env.A", "write `${NAME}`"),
+        (r#"{"command": "a", "args": ["{env:KNOWN_KEY}"]}"#, "args[0]", "write `${KNOWN_KEY}`"),
+        (r#"{"command": "a", "args": ["~/notes"]}"#, "args[0]", "`~` is passed on as written"),
+        (r#"{"command": "a", "args": ["--dir=~/notes"]}"#, "args[0]", "`~` is passed on as written"),
+        (r#"{"command": "/bin/sh", "args": ["-c", "echo $KNOWN_KEY"]}"#, "", ""),
+        (r#"{"command": "a", "args": ["pa$word", "100%", "x~/y"]}"#, "", ""),
+        (r#"{"url": "https://example.com/$KNOWN_KEY"}"#, "url", "write `${KNOWN_KEY}`"),
+        (r#"{"url": "https://example.com/${EMPTY}"}"#, "url", "the environment variable EMPTY is blank"),
+        (r#"{"url": "https://example.com", "headers": {"X-Team": "${EMPTY}"}}"#, "headers.X-Team", "the environment variable EMPTY is blank"),
+        (r#"{"url": "https://example.com", "headers": {"Authorization": "Bearer $KNOWN_KEY"}}"#, "headers.Authorization", "write `${KNOWN_KEY}`"),
+        (r#"{"url": "https://example.com", "headers": {"Authorization": "Bearer abc$ecret"}}"#, "", ""),
+    ];
+    #[rustfmt::skip]
+    let codex: &[(&str, &str, &str)] = &[
+        ("command = 'a'\nargs = ['$KNOWN_KEY']", "args[0]", "Codex replaces no variables, so KNOWN_KEY is passed on as written"),
+        ("command = 'a'\nenv = { A = '%KNOWN_KEY%' }", "env.A", "write the name of the variable in `env_vars`"),
+        ("command = 'a'\nenv_vars = ['EMPTY']", "env_vars[0]", "the environment variable EMPTY is blank"),
+        ("command = 'a'\nenv_vars = ['UNSET']", "env_vars[0]", "the environment variable UNSET is not set"),
+        ("command = 'sh'\nargs = ['-c', 'echo $KNOWN_KEY ${KNOWN_KEY}']", "", ""),
+        ("url = 'https://example.com'\nhttp_headers = { A = 'Bearer $KNOWN_KEY' }", "http_headers.A", "`env_http_headers`"),
+    ];
+    let json = json.iter().map(|(entry, key, part)| {
+        (
+            format!("{{\"mcpServers\": {{\"x\": {entry}}}}}"),
+            "mcpServers.x",
+            *key,
+            *part,
+        )
+    });
+    let codex = codex.iter().map(|(entry, key, part)| {
+        (
+            format!("[mcp_servers.x]\n{entry}"),
+            "mcp_servers.x",
+            *key,
+            *part,
+        )
+    });
+    for (text, root, key, part) in json.chain(codex) {
+        let (config, warnings) = only_server(&text);
+        assert!(warnings.is_empty(), "{text}: {warnings:?}");
+        match (key, config.possible_causes.as_slice()) {
+            ("", []) => {}
+            (_, [cause]) => {
+                assert_eq!(cause.key, format!("{root}.{key}"), "{text}");
+                assert!(cause.problem.contains(part), "{text}: {cause}");
+                for secret in ["ecret99", "var-secret"] {
+                    assert!(!cause.problem.contains(secret), "{text}: {cause}");
+                }
+            }
+            (_, causes) => panic!("{text}: {causes:?}"),
+        }
+    }
+}
+
+#[test]
+fn variables_of_editors_are_replaced_with_a_warning() {
+    let text = r#"{"mcpServers": {"x": {"command": "a", "args": ["${env:KNOWN_KEY}"]}}}"#;
+    let (config, warnings) = only_server(text);
+    let TransportConfig::Stdio(stdio) = &config.transport else {
+        panic!("{config:?}");
+    };
+    assert_eq!(stdio.args, ["var-secret"]);
+    assert_eq!(warnings.len(), 1);
+    let expected = "mcpServers.x.args[0] (line 1): `${env:KNOWN_KEY}` is read as `${KNOWN_KEY}`";
+    assert!(warnings[0].starts_with(expected), "{warnings:?}");
+}
+
+#[test]
+fn variables_in_braces_are_a_warning_in_codex() {
+    let text = "[mcp_servers.x]\ncommand = 'a'\nenv = { A = '${KNOWN_KEY}' }";
+    let (_, warnings) = only_server(text);
+    assert_eq!(warnings.len(), 1);
+    assert!(
+        warnings[0].contains("KNOWN_KEY in braces is passed on as written"),
+        "{warnings:?}"
+    );
+}
+
+/// Each text would take minutes if its cost grew with the square of its length.
+#[test]
+fn many_beginnings_of_variables_cost_linear_time() {
+    for part in [
+        "${",
+        "${A:-",
+        "${env:",
+        "${{",
+        "$",
+        "%A",
+        "{env:",
+        "{{",
+        "~/",
+        "${input:a",
+    ] {
+        let text = part.repeat(1_000_000 / part.len());
+        let json = format!(
+            "{{\"mcpServers\": {{\"x\": {{\"command\": \"a\", \"args\": [\"{text}\"]}}}}}}"
+        );
+        let toml = format!("[mcp_servers.x]\ncommand = 'a'\nargs = ['{text}']");
+        for text in [json, toml] {
+            let began = std::time::Instant::now();
+            let configuration = parse(&text, Path::new("x"), &environment()).unwrap();
+            assert_eq!(configuration.servers.len(), 1);
+            assert!(
+                began.elapsed().as_secs() < 10,
+                "{part}: {:?}",
+                began.elapsed()
+            );
+        }
+    }
 }

@@ -101,6 +101,7 @@ pub(crate) async fn start(
         }
         program.record_stderr(&collector);
     }
+    collector.record_warnings(&config.possible_causes);
     Outcome::Failed(Box::new(judge(collector.evidence())), program)
 }
 

@@ -10,7 +10,7 @@ use crate::environment::{Environment, codex_home};
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
 use crate::format::known_keys::{MCP_SERVERS_JSON, is_variant_of};
-use crate::format::{Warnings, command, server_entries};
+use crate::format::{Warnings, command, is_shell, server_entries};
 use crate::server::{
     HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry, StdioConfig,
     TransportConfig, deduplicate_headers,
@@ -166,16 +166,18 @@ fn server_config(
         transport: if is_http {
             TransportConfig::Http(http_config(entry, &environment, warnings)?)
         } else {
-            TransportConfig::Stdio(stdio_config(entry, &environment)?)
+            TransportConfig::Stdio(stdio_config(entry, &environment, warnings)?)
         },
         expanded_variables: environment.into_values(),
+        possible_causes: std::mem::take(&mut warnings.possible_causes),
         path: entry.path.clone(),
         key_paths: entry.paths_to(&["command"]),
     };
     if is_http && let Some(oauth) = entry.table("oauth")? {
-        config.oauth.client_id = oauth
-            .string("clientId")?
-            .map(|field| field.value.to_owned());
+        if let Some(field) = oauth.string("clientId")? {
+            validation::oauth_value(&field.path, field.value)?;
+            config.oauth.client_id = Some(field.value.to_owned());
+        }
         config.scopes = oauth.string("scopes")?.map(|field| {
             let scopes = field.value.split_whitespace();
             scopes.map(str::to_owned).collect()
@@ -270,26 +272,67 @@ fn url<'a>(
     Ok(found)
 }
 
+/// The problem of a variable that is set to a blank value, or has a blank default.
+fn blank_variable(name: &str) -> String {
+    format!("the environment variable {name} is blank; set it and try again")
+}
+
+/// How to write a variable in this format.
+fn variable_form(name: &str) -> String {
+    format!("text that looks like a variable is passed on as written; write `${{{name}}}`")
+}
+
+fn warn_of_foreign(path: &KeyPath, expanded: &Expanded, warnings: &mut Warnings<'_>) {
+    if let Some(name) = &expanded.foreign {
+        warnings.push(path.problem(format!(
+            "`${{env:{name}}}` is read as `${{{name}}}`; each of the two is known to only some clients"
+        )));
+    }
+}
+
 fn stdio_config(
     entry: &Table<'_>,
     environment: &dyn Environment,
+    warnings: &mut Warnings<'_>,
 ) -> Result<StdioConfig, EntryProblem> {
     let field = command(entry)?.ok_or_else(|| {
         entry
             .path
             .problem("`command` is missing; set it to the program to start")
     })?;
-    let program = expand(&field, environment)?.text;
+    let program = expand(&field, environment)?;
+    if let (true, Some(name)) = (program.text.trim().is_empty(), &program.blank) {
+        return Err(field.path.problem(blank_variable(name)));
+    }
+    warn_of_foreign(&field.path, &program, warnings);
+    let program = program.text;
     validation::command(&field.path, &program)?;
+    let mut fill = |field: &Field<&str>| -> Result<String, EntryProblem> {
+        let expanded = expand(field, environment)?;
+        warn_of_foreign(&field.path, &expanded, warnings);
+        match &expanded.blank {
+            Some(name) => warnings.push_possible_cause(field.path.problem(blank_variable(name))),
+            None if !is_shell(&program) => {
+                warnings.note_possible_variable(
+                    &field.path,
+                    field.value,
+                    environment,
+                    variable_form,
+                );
+            }
+            None => {}
+        }
+        Ok(expanded.text)
+    };
     let mut args = Vec::new();
     for arg in entry.strings("args")? {
-        let text = expand(&arg, environment)?.text;
+        let text = fill(&arg)?;
         validation::no_nul(&arg.path, &text)?;
         args.push(text);
     }
     let mut env = Vec::new();
     for (name, field) in entry.string_entries("env")? {
-        let value = expand(&field, environment)?.text;
+        let value = fill(&field)?;
         validation::env_entry(&field.path, name, &value)?;
         env.push((name.to_owned(), SecretString::from(value)));
     }
@@ -317,17 +360,49 @@ fn http_config(
             path.problem("`url` is missing; set it to the URL of the server")
         })
     })?;
-    let written_url = expand(&field, environment)?.text;
-    let url = validation::url(&field.path, &written_url)?;
+    let expanded = expand(&field, environment)?;
+    warn_of_foreign(&field.path, &expanded, warnings);
+    let result = validation::url(&field.path, &expanded.text);
+    match &expanded.blank {
+        Some(name) => {
+            let problem = field.path.problem(blank_variable(name));
+            if result.is_err() {
+                return Err(problem);
+            }
+            warnings.push_possible_cause(problem);
+        }
+        None => {
+            warnings.note_possible_variable(&field.path, field.value, environment, variable_form);
+        }
+    }
+    let url = result?;
     let mut headers = Vec::new();
     for (name, field) in entry.string_entries("headers")? {
-        let Expanded { text, variable } = expand(&field, environment)?;
+        let expanded = expand(&field, environment)?;
+        warn_of_foreign(&field.path, &expanded, warnings);
+        match &expanded.blank {
+            Some(blank) if validation::names_a_credential(name) => {
+                return Err(field.path.problem(blank_variable(blank)));
+            }
+            Some(blank) => {
+                warnings.push_possible_cause(field.path.problem(blank_variable(blank)));
+            }
+            None => {
+                warnings.note_possible_variable(
+                    &field.path,
+                    field.value,
+                    environment,
+                    variable_form,
+                );
+            }
+        }
+        let Expanded { text, variable, .. } = expanded;
         let value = SecretString::from(text);
         headers.push(validation::header(&field.path, name, value, variable)?);
     }
     Ok(HttpConfig {
         url,
-        written_url,
+        written_url: expanded.text,
         bearer: None,
         headers: deduplicate_headers(&entry.path, headers)?,
     })
