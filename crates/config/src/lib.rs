@@ -24,7 +24,8 @@
 //!   still read.
 //! * If an entry needs a variable that is not set, the problem names the variable. A header is never silently dropped.
 //! * A blank credential is a problem, and so is a variable that only another client replaces, such as `${input:key}`.
-//! * Unknown keys are ignored, so the file of a newer client can be read.
+//! * An unknown key is a warning, with the key that the user may mean, so the file of a newer client can be read. See
+//!   [`ServerEntry::warnings`].
 //! * No `Debug` output, error message or error source contains a secret. Text from the file is escaped in messages, so
 //!   it cannot send control codes to a terminal.
 //! * The crate reads files. It never writes one, accesses the network, starts a program or prints.

@@ -206,3 +206,115 @@ fn many_beginnings_of_variables_cost_linear_time() {
         }
     }
 }
+
+#[test]
+fn keys_that_are_not_read_are_warnings() {
+    // The keys of the entry after `command` or `url`, the key of the warning, and a part of it. Both are empty if there is none.
+    #[rustfmt::skip]
+    let json: &[(&str, &str, &str)] = &[
+        (r#""command": "a", "environment": {"A": "b-secret"}"#, "environment", "did you mean `env`?"),
+        (r#""command": "a", "envs": {"A": "b-secret"}"#, "envs", "did you mean `env`?"),
+        (r#""command": "a", "Env": {"A": "b-secret"}"#, "Env", "did you mean `env`?"),
+        (r#""command": "a", "evn": {"A": "b-secret"}"#, "evn", "did you mean `env`?"),
+        (r#""command": "a", "arguments": ["b-secret"]"#, "arguments", "did you mean `args`?"),
+        (r#""command": "a", "arg": ["b-secret"]"#, "arg", "did you mean `args`?"),
+        (r#""command": "a", "working_directory": "/b-secret""#, "working_directory", "did you mean `cwd`?"),
+        (r#""command": "a", "workDir": "/b-secret""#, "workDir", "did you mean `cwd`?"),
+        (r#""command": "a", "envFile": "/b-secret""#, "envFile", "write its variables in `env`"),
+        (r#""command": "a", "env_vars": ["A"]"#, "env_vars", "write `env`"),
+        (r#""command": "a", "disable": true"#, "disable", "did you mean `disabled`?"),
+        (r#""command": "a", "headers": {"A": "b-secret"}"#, "headers", "has no effect, because the server is started by its `command`"),
+        (r#""command": "a", "url": "https://example.com""#, "url", "has no effect"),
+        (r#""command": "a", "something": {"a": "b-secret"}"#, "something", "this key is not known here"),
+        (r#""command": "a", "cwd": null, "timeout": 5, "autoApprove": [], "disabledTools": [], "trust": true"#, "", ""),
+        (r#""command": "a", "_comment": "b-secret", "$schema": "x", "//": "y", "description": "z""#, "", ""),
+        (r#""url": "https://example.com", "http_headers": {"A": "b-secret"}"#, "http_headers", "did you mean `headers`?"),
+        (r#""url": "https://example.com", "Headers": {"A": "b-secret"}"#, "Headers", "did you mean `headers`?"),
+        (r#""url": "https://example.com", "header": {"A": "b-secret"}"#, "header", "did you mean `headers`?"),
+        (r#""url": "https://example.com", "haeders": {"A": "b-secret"}"#, "haeders", "did you mean `headers`?"),
+        (r#""url": "https://example.com", "token": "b-secret""#, "token", "did you mean `headers`?"),
+        (r#""url": "https://example.com", "bearer_token_env_var": "A""#, "bearer_token_env_var", "write `headers`"),
+        (r#""url": "https://example.com", "oauthClientId": "b-secret""#, "oauthClientId", "write `oauth`"),
+        (r#""url": "https://example.com", "env": {"A": "b-secret"}"#, "env", "has no effect, because the server is started by its `url`"),
+    ];
+    #[rustfmt::skip]
+    let codex: &[(&str, &str, &str)] = &[
+        ("url = 'https://example.com'\nheaders = { A = 'b-secret' }", "headers", "did you mean `http_headers`?"),
+        ("url = 'https://example.com'\nhttpHeaders = { A = 'b-secret' }", "httpHeaders", "did you mean `http_headers`?"),
+        ("url = 'https://example.com'\nhttp-headers = { A = 'b-secret' }", "http-headers", "did you mean `http_headers`?"),
+        ("url = 'https://example.com'\nhttp_header = { A = 'b-secret' }", "http_header", "did you mean `http_headers`?"),
+        ("url = 'https://example.com'\napi_key = 'b-secret'", "api_key", "did you mean `bearer_token_env_var`?"),
+        ("url = 'https://example.com'\nbearer_token_env = 'A'", "bearer_token_env", "did you mean `bearer_token_env_var`?"),
+        ("command = 'a'\nenvironment = { A = 'b-secret' }", "environment", "did you mean `env`?"),
+        ("command = 'a'\ndisabled = true", "disabled", "write `enabled = false`"),
+        ("command = 'a'\nenable = false", "enable", "did you mean `enabled`?"),
+        ("command = 'a'\ntimeout = 5", "timeout", "did you mean `startup_timeout_sec`?"),
+        ("command = 'a'\nstartup_timout_sec = 5", "startup_timout_sec", "did you mean `startup_timeout_sec`?"),
+        ("command = 'a'\nworking_dir = '/b-secret'", "working_dir", "did you mean `cwd`?"),
+        ("command = 'a'\nsomething = 5", "something", "this key is not known here"),
+        ("command = 'a'\ntype = 'stdio'\ntool_timeout_sec = 5\nenabled_tools = []", "", ""),
+    ];
+    let json = json.iter().map(|(entry, key, part)| {
+        (
+            format!("{{\"mcpServers\": {{\"x\": {{{entry}}}}}}}"),
+            "mcpServers.x",
+            *key,
+            *part,
+        )
+    });
+    let codex = codex.iter().map(|(entry, key, part)| {
+        (
+            format!("[mcp_servers.x]\n{entry}"),
+            "mcp_servers.x",
+            *key,
+            *part,
+        )
+    });
+    for (text, root, key, part) in json.chain(codex) {
+        let (_, warnings) = only_server(&text);
+        match (key, warnings.as_slice()) {
+            ("", []) => {}
+            (_, [warning]) => {
+                assert!(
+                    warning.starts_with(&format!("{root}.{key} (line ")),
+                    "{text}: {warning}"
+                );
+                assert!(warning.contains(part), "{text}: {warning}");
+                assert!(!warning.contains("secret"), "{text}: {warning}");
+            }
+            (_, warnings) => panic!("{text}: {warnings:?}"),
+        }
+    }
+}
+
+#[test]
+fn known_words_come_before_unknown_ones_and_there_are_at_most_twenty() {
+    let mut toml = "[mcp_servers.x]\ncommand = 'a'\n".to_owned();
+    for index in 0..30 {
+        toml += &format!("unheard{index} = 1\n");
+    }
+    toml += "environment = { A = 'b' }\n";
+    let (_, warnings) = only_server(&toml);
+    assert_eq!(warnings.len(), 20);
+    assert!(warnings[0].contains("did you mean `env`?"), "{warnings:?}");
+    assert!(warnings[1].contains("not known here"), "{warnings:?}");
+}
+
+/// Each unknown key is compared with every known one. A file can have many.
+#[test]
+fn many_unknown_keys_are_read_in_time() {
+    let keys: String = (0..150_000)
+        .map(|index| format!("\"environmnet{index}\": 1,"))
+        .collect();
+    let one = format!("{{\"mcpServers\": {{\"x\": {{{keys} \"command\": \"a\"}}}}}}");
+    let entries: String = (0..50_000)
+        .map(|index| format!("\"s{index}\": {{\"environmnt\": 1, \"command\": \"a\"}},"))
+        .collect();
+    let many = format!("{{\"mcpServers\": {{{entries}}}}}");
+    for text in [one, many] {
+        let began = std::time::Instant::now();
+        let configuration = parse(&text, Path::new("x"), &environment()).unwrap();
+        assert!(!configuration.servers[0].warnings.is_empty());
+        assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    }
+}

@@ -180,6 +180,7 @@ fn server_config(
             return Err(other_word.unwrap_or_else(|| validation::missing_transport(&entry.path)));
         }
     };
+    CODEX_TOML.warn_of_unread_keys(entry, warnings);
     let scopes = entry.strings("scopes")?.into_iter().map(owned).collect();
     Ok(ServerConfig {
         name: name.to_owned(),

@@ -16,6 +16,8 @@ pub(super) struct KnownKeys {
     pub without_effect: &'static [&'static str],
     /// Words that are not read, and the key that has their meaning. Spelling variants of a key, such as `http-headers`, need no row.
     pub words: &'static [(&'static str, &'static str)],
+    /// Keys that other clients read and this crate does not, and what to do.
+    pub unsupported: &'static [(&'static str, &'static str)],
 }
 
 /// The keys of `[mcp_servers.NAME]` in Codex's `config.toml`.
@@ -63,7 +65,6 @@ pub(super) const CODEX_TOML: KnownKeys = KnownKeys {
         ("environment", "env"),
         ("environmentVariables", "env"),
         ("envs", "env"),
-        ("disabled", "enabled"),
         ("active", "enabled"),
         ("isActive", "enabled"),
         ("timeout", "startup_timeout_sec"),
@@ -107,6 +108,14 @@ pub(super) const CODEX_TOML: KnownKeys = KnownKeys {
         ("excludeTools", "disabled_tools"),
         ("resource", "oauth_resource"),
         ("scope", "scopes"),
+    ],
+    unsupported: &[
+        ("disabled", "write `enabled = false` to disable the server"),
+        (
+            "isDisabled",
+            "write `enabled = false` to disable the server",
+        ),
+        ("env_file", "write its variables in `env`"),
     ],
 };
 
@@ -179,13 +188,10 @@ pub(super) const MCP_SERVERS_JSON: KnownKeys = KnownKeys {
         ("environment", "env"),
         ("environmentVariables", "env"),
         ("envs", "env"),
-        ("env_vars", "env"),
         ("http_headers", "headers"),
         ("header", "headers"),
         ("requestHeaders", "headers"),
         ("customHeaders", "headers"),
-        ("env_http_headers", "headers"),
-        ("bearer_token_env_var", "headers"),
         ("bearer_token", "headers"),
         ("bearer", "headers"),
         ("token", "headers"),
@@ -215,6 +221,24 @@ pub(super) const MCP_SERVERS_JSON: KnownKeys = KnownKeys {
         ("isDisabled", "disabled"),
         ("protocol", "type"),
         ("mode", "type"),
+    ],
+    unsupported: &[
+        ("envFile", "write its variables in `env`"),
+        (
+            "bearer_token_env_var",
+            "write `headers`: {\"Authorization\": \"Bearer ${NAME}\"}",
+        ),
+        (
+            "env_http_headers",
+            "write `headers`: {\"KEY\": \"${NAME}\"}",
+        ),
+        ("env_vars", "write `env`: {\"NAME\": \"${NAME}\"}"),
+        ("oauthClientId", "write `oauth`: {\"clientId\": \"ID\"}"),
+        ("oauthScopes", "write `oauth`: {\"scopes\": \"A B\"}"),
+        ("authProviderType", "use a header or OAuth"),
+        ("startup_timeout_sec", "use the option `--timeout`"),
+        ("startup_timeout_ms", "use the option `--timeout`"),
+        ("required", "only Codex has required servers"),
     ],
 };
 
@@ -267,9 +291,58 @@ impl KnownKeys {
             })
     }
 
+    /// Warns of keys that are not read: first of those with a known meaning, then of the others.
+    pub fn warn_of_unread_keys(&self, entry: &Table<'_>, warnings: &mut Warnings<'_>) {
+        let mut unknown = Vec::new();
+        for (name, path) in entry.keys() {
+            if self.knows(name) || is_comment(name) {
+                continue;
+            }
+            if !warnings.may_compare() {
+                break;
+            }
+            let plain_name = plain(name);
+            let mut unsupported = self.unsupported.iter();
+            let unsupported = unsupported.find(|(key, _)| plain(key) == plain_name);
+            match (unsupported, self.meant_by(name)) {
+                (Some((_, remedy)), _) => {
+                    warnings.push(path.problem(format!("this key is not read; {remedy}")));
+                }
+                (None, Some(key)) => {
+                    warnings
+                        .push(path.problem(format!("this key is not read; did you mean `{key}`?")));
+                }
+                (None, None) => unknown.push(path),
+            }
+        }
+        for path in unknown {
+            warnings.push(path.problem("this key is not known here, and is not read"));
+        }
+    }
+
     fn knows(&self, name: &str) -> bool {
         self.all().any(|known| known == name)
     }
+}
+
+/// Warns of keys that have no effect because of the transport. `transport_key` is the key that decides it.
+pub(super) fn warn_of_unused_keys(
+    entry: &Table<'_>,
+    keys: &[&'static str],
+    transport_key: &str,
+    warnings: &mut Warnings<'_>,
+) {
+    for (_, path) in entry.paths_to(keys) {
+        warnings.push(path.problem(format!(
+            "this key has no effect, because the server is started by its `{transport_key}`"
+        )));
+    }
+}
+
+/// Whether a key is a comment. JSON has no other comments.
+fn is_comment(name: &str) -> bool {
+    name.starts_with(['_', '$', '#', '/'])
+        || matches!(name, "comment" | "comments" | "note" | "notes")
 }
 
 fn shown(name: &str) -> String {

@@ -2,14 +2,14 @@
 //!
 //! Source: <https://code.claude.com/docs/en/mcp>.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
 use crate::environment::{Environment, codex_home};
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
-use crate::format::known_keys::{MCP_SERVERS_JSON, is_variant_of};
+use crate::format::known_keys::{MCP_SERVERS_JSON, is_variant_of, warn_of_unused_keys};
 use crate::format::{Warnings, command, is_shell, server_entries};
 use crate::server::{
     HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry, StdioConfig,
@@ -156,6 +156,20 @@ fn server_config(
     warnings: &mut Warnings<'_>,
 ) -> Result<ServerConfig, EntryProblem> {
     let is_http = is_http(entry, warnings)?;
+    if is_http {
+        warn_of_unused_keys(entry, &["command", "args", "env", "cwd"], "url", warnings);
+    } else {
+        let keys = [
+            "url",
+            "serverUrl",
+            "httpUrl",
+            "headers",
+            "headersHelper",
+            "oauth",
+        ];
+        warn_of_unused_keys(entry, &keys, "command", warnings);
+    }
+    MCP_SERVERS_JSON.warn_of_unread_keys(entry, warnings);
     let environment = RecordingEnvironment::new(environment);
     let mut config = ServerConfig {
         name: name.to_owned(),
@@ -171,7 +185,7 @@ fn server_config(
         expanded_variables: environment.into_values(),
         possible_causes: std::mem::take(&mut warnings.possible_causes),
         path: entry.path.clone(),
-        key_paths: entry.paths_to(&["command"]),
+        key_paths: entry.paths_to(&["command", "cwd"]),
     };
     if is_http && let Some(oauth) = entry.table("oauth")? {
         if let Some(field) = oauth.string("clientId")? {
@@ -336,12 +350,30 @@ fn stdio_config(
         validation::env_entry(&field.path, name, &value)?;
         env.push((name.to_owned(), SecretString::from(value)));
     }
+    let cwd = match entry.value("cwd") {
+        // As if the key were missing.
+        Some(Value::Unsupported("null")) => None,
+        _ => entry.string("cwd")?,
+    };
+    let cwd = cwd
+        .map(|field| {
+            let expanded = expand(&field, environment)?;
+            warn_of_foreign(&field.path, &expanded, warnings);
+            match (
+                validation::folder(&field.path, &expanded.text),
+                &expanded.blank,
+            ) {
+                (Err(_), Some(name)) => Err(field.path.problem(blank_variable(name))),
+                (result, _) => result.map(|()| PathBuf::from(expanded.text)),
+            }
+        })
+        .transpose()?;
     Ok(StdioConfig {
         command: program,
         args,
         env,
         inherited: InheritedEnvironment::Everything,
-        cwd: None,
+        cwd,
     })
 }
 
