@@ -1,4 +1,5 @@
 import type {
+  ConfigurationEvidence,
   CredentialStoreTrouble,
   CredentialWorth,
   McpAuthStatus,
@@ -72,6 +73,11 @@ export type StartupEvent = {
   warning: StartupWarning | null;
   /** Why a token that was refreshed during this start could not be saved, or `null`. */
   notSaved: string | null;
+  /**
+   * Parts of the server's entry that do not have the effect that the user may expect, such as keys that are not read. Empty on
+   * `starting`.
+   */
+  configurationWarnings: ConfigurationEvidence[];
 };
 
 /**

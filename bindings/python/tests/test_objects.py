@@ -87,6 +87,7 @@ def event(name: str = "linear") -> StartupEvent:
         failure=failure(name),
         warning=None,
         not_saved=None,
+        configuration_warnings=(),
     )
 
 

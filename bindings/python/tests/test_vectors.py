@@ -89,7 +89,7 @@ def wire(value: Any) -> Any:
         return {
             re.sub("_(.)", lambda match: match[1].upper(), name): wire(field)
             for name, field in fields.items()
-            if field is not None and not (name == "requests" and field == ())
+            if field is not None and not (name in ("requests", "configuration_warnings") and field == ())
         }
     return [wire(item) for item in value] if isinstance(value, tuple) else value
 

@@ -38,6 +38,10 @@ pub fn read_for_check(named: Option<PathBuf>) -> Result<Configuration, CommandEr
 
 fn read_from(path: PathBuf) -> Result<Configuration, CommandError> {
     let configuration = config::read(&path, &ProcessEnvironment)?;
+    for warning in &configuration.warnings {
+        // It is one line and has no hidden characters.
+        let _ = writeln!(anstream::stderr(), "{}, {warning}", shown(&path));
+    }
     if configuration.servers.is_empty() {
         let shown = shown(&path);
         return Err(CommandError::Usage(format!(

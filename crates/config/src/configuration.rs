@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::error::ConfigurationError;
+use crate::error::{ConfigurationError, EntryProblem};
 use crate::{ConfigurationFormat, ServerEntry};
 
 /// The contents of one configuration file.
@@ -16,6 +16,9 @@ pub struct Configuration {
     pub servers: Vec<ServerEntry>,
     /// Where the OAuth credentials of these servers are stored.
     pub credentials: CredentialSettings,
+    /// The parts of the file that other clients may not accept, such as comments in JSON. The file was read regardless.
+    /// Warnings about one server are in [`ServerEntry::warnings`].
+    pub warnings: Vec<EntryProblem>,
 }
 
 impl Configuration {

@@ -169,16 +169,27 @@ impl ConfigurationError {
     }
 }
 
-/// An invalid entry of one server. It does not affect the other servers of the file.
+/// A problem in the entry of one server, or a warning about it. It does not affect the other servers of the file.
 ///
 /// No field contains a secret. Text from the file is escaped, so you can print the fields as they are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key}{}: {problem}", line.map(|line| format!(" (line {line})")).unwrap_or_default())]
+#[error("{}: {problem}", place(key, *line))]
 pub struct EntryProblem {
-    /// The key at fault as a dotted path, for example `mcp_servers.linear.url` or `mcpServers."my server".args[1]`.
+    /// The key at fault as a dotted path, for example `mcp_servers.linear.url` or `mcpServers."my server".args[1]`. Empty for
+    /// a warning about the text of the file.
     pub key: String,
     /// The line in the file, counted from 1. `None` for a server that was created in code.
     pub line: Option<u32>,
     /// What is wrong, and what to do.
     pub problem: String,
+}
+
+/// Formats a key and its line.
+fn place(key: &str, line: Option<u32>) -> String {
+    match (key, line) {
+        ("", Some(line)) => format!("line {line}"),
+        ("", None) => "the file".to_owned(),
+        (key, Some(line)) => format!("{key} (line {line})"),
+        (key, None) => key.to_owned(),
+    }
 }

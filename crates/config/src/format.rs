@@ -2,13 +2,17 @@
 //! [`Configuration`]; it never reads the file itself.
 
 mod codex_toml;
+mod known_keys;
 mod mcp_servers_json;
 
+use std::cell::Cell;
 use std::path::Path;
 
-use crate::error::{ConfigurationError, ConfigurationErrorKind};
+use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
+use crate::foreign_variables::{self, PossibleVariable};
 use crate::server::ServerEntry;
-use crate::spanned::{KeyPath, Spanned, Value};
+use crate::spanned::json::lenient;
+use crate::spanned::{Field, KeyPath, Spanned, Table, Value};
 use crate::{Configuration, Environment, MAX_FILE_BYTES};
 
 /// The format of a configuration file.
@@ -21,14 +25,21 @@ pub enum ConfigurationFormat {
 }
 
 impl ConfigurationFormat {
-    /// Detects the format of a text: text that begins with `{` is JSON, any other text is TOML.
+    /// Detects the format of a text: text that begins with `{` is JSON, any other text is TOML. Comments of JSON are skipped.
     fn detect(text: &str) -> Self {
-        if text.trim_start().starts_with('{') {
+        let text = lenient::trim_start(text);
+        if text.starts_with('{') || begins_with_json_key(text) {
             Self::McpServersJson
         } else {
             Self::CodexToml
         }
     }
+}
+
+/// Whether a text begins with `"key":`, as JSON without its outer braces does. TOML has no colon there.
+fn begins_with_json_key(text: &str) -> bool {
+    let key = text.strip_prefix('"').and_then(|rest| rest.split_once('"'));
+    key.is_some_and(|(key, rest)| !key.contains('\n') && rest.trim_start().starts_with(':'))
 }
 
 /// Parses the text of a configuration file and detects its format: text that begins with `{` is `mcpServers` JSON, any
@@ -85,7 +96,7 @@ fn server_entries(
     found: &Spanned,
     required_type: &str,
     file: &Path,
-    read: impl Fn(&str, KeyPath, &Spanned) -> ServerEntry,
+    read: impl Fn(&str, KeyPath, &Spanned, Warnings<'_>) -> ServerEntry,
 ) -> Result<Vec<ServerEntry>, ConfigurationError> {
     let Value::Table(entries) = &found.value else {
         let problem = format!("`{key}` must be {required_type} with one entry for each server");
@@ -94,8 +105,108 @@ fn server_entries(
         return Err(ConfigurationError::at(kind, file, place, &problem).with_key(key));
     };
     let root = KeyPath::new(key);
+    let comparisons = Cell::new(MAX_COMPARED_KEYS);
     let entries = entries.iter();
     Ok(entries
-        .map(|(name, entry)| read(name, root.child(name, entry.line), entry))
+        .map(|(name, entry)| {
+            let path = root.child(name, entry.line);
+            read(name, path, entry, Warnings::new(&comparisons))
+        })
         .collect())
+}
+
+/// The maximum number of warnings about one server, or about the file.
+const MAX_WARNINGS: usize = 20;
+
+/// The maximum number of unknown keys of a file that are compared with the known ones.
+const MAX_COMPARED_KEYS: usize = 1000;
+
+/// The warnings about one server, or about the file.
+struct Warnings<'a> {
+    list: Vec<EntryProblem>,
+    /// See [`ServerConfig::possible_causes`](crate::ServerConfig::possible_causes).
+    possible_causes: Vec<EntryProblem>,
+    /// How many more unknown keys of the file may be compared with the known ones.
+    comparisons: &'a Cell<usize>,
+}
+
+impl<'a> Warnings<'a> {
+    fn new(comparisons: &'a Cell<usize>) -> Self {
+        Self {
+            list: Vec::new(),
+            possible_causes: Vec::new(),
+            comparisons,
+        }
+    }
+
+    fn push(&mut self, warning: EntryProblem) {
+        if self.list.len() < MAX_WARNINGS {
+            self.list.push(warning);
+        }
+    }
+
+    fn push_possible_cause(&mut self, cause: EntryProblem) {
+        if self.possible_causes.len() < MAX_WARNINGS {
+            self.possible_causes.push(cause);
+        }
+    }
+
+    /// Notes text in a value that looks like a variable and is passed on as written. `remedy` returns the text for the name of
+    /// the variable.
+    fn note_possible_variable(
+        &mut self,
+        path: &KeyPath,
+        text: &str,
+        environment: &dyn Environment,
+        remedy: impl Fn(&str) -> String,
+    ) {
+        let name = match foreign_variables::find_possible(text, environment) {
+            Some(PossibleVariable::Named(name)) => name,
+            Some(PossibleVariable::Unnamed) => "NAME",
+            None => {
+                let value = text.split_once('=').map_or(text, |(_, value)| value);
+                if [text, value]
+                    .iter()
+                    .any(|text| *text == "~" || text.starts_with("~/"))
+                {
+                    let problem = "`~` is passed on as written; if the program does not replace it, write the full path";
+                    self.push_possible_cause(path.problem(problem));
+                }
+                return;
+            }
+        };
+        self.push_possible_cause(path.problem(remedy(name)));
+    }
+
+    /// Whether one more unknown key may be compared.
+    fn may_compare(&self) -> bool {
+        let left = self.comparisons.get();
+        self.comparisons.set(left.saturating_sub(1));
+        left > 0
+    }
+}
+
+/// Reads `command`. Other clients have the whole command line there, as a list.
+fn command<'a>(entry: &Table<'a>) -> Result<Option<Field<&'a str>>, EntryProblem> {
+    match entry.value("command") {
+        Some(Value::List(_)) => Err(entry.problem(
+            "command",
+            "must be a string, not a list; write its first item as `command` and the others as `args`",
+        )),
+        Some(Value::Table(_)) => Err(entry.problem(
+            "command",
+            "must be a string, not a table; write the program as `command`, and `args` and `env` as keys of the entry",
+        )),
+        _ => entry.string("command"),
+    }
+}
+
+/// Whether a program is a shell, which has variables of its own.
+fn is_shell(command: &str) -> bool {
+    let name = command.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name = name.strip_suffix(".exe").unwrap_or(name);
+    matches!(
+        name,
+        "sh" | "bash" | "zsh" | "dash" | "ash" | "ksh" | "fish" | "cmd" | "powershell" | "pwsh"
+    )
 }

@@ -23,7 +23,9 @@
 //! * An invalid entry becomes the [`EntryProblem`] of that server, with the key and the line. The other servers are
 //!   still read.
 //! * If an entry needs a variable that is not set, the problem names the variable. A header is never silently dropped.
-//! * Unknown keys are ignored, so the file of a newer client can be read.
+//! * A blank credential is a problem, and so is a variable that only another client replaces, such as `${input:key}`.
+//! * An unknown key is a warning, with the key that the user may mean, so the file of a newer client can be read. See
+//!   [`ServerEntry::warnings`].
 //! * No `Debug` output, error message or error source contains a secret. Text from the file is escaped in messages, so
 //!   it cannot send control codes to a terminal.
 //! * The crate reads files. It never writes one, accesses the network, starts a program or prints.
@@ -33,6 +35,7 @@ mod environment;
 mod error;
 mod escaping;
 mod file;
+mod foreign_variables;
 mod format;
 mod server;
 mod spanned;

@@ -70,6 +70,9 @@ pub struct ServerEntry {
     pub required: bool,
     /// The configuration of the server, or the first problem in its entry.
     pub config: Result<ServerConfig, EntryProblem>,
+    /// Keys of the entry that have no effect, with the key that the user may mean, and words that only some clients know. They
+    /// do not prevent a start. At most 20.
+    pub warnings: Vec<EntryProblem>,
 }
 
 impl From<ServerConfig> for ServerEntry {
@@ -80,6 +83,7 @@ impl From<ServerConfig> for ServerEntry {
             enabled: true,
             required: config.required,
             config: Ok(config),
+            warnings: Vec::new(),
         }
     }
 }
@@ -90,6 +94,7 @@ impl ServerEntry {
         enabled: bool,
         required: bool,
         config: Result<ServerConfig, EntryProblem>,
+        warnings: Vec<EntryProblem>,
     ) -> Self {
         let is_valid = validation::server_name(&KeyPath::new(""), name).is_ok();
         Self {
@@ -101,6 +106,7 @@ impl ServerEntry {
             enabled,
             required,
             config,
+            warnings,
         }
     }
 }
@@ -144,6 +150,9 @@ pub struct ServerConfig {
     /// The values of the environment variables that were expanded in the entry, for example in arguments or in the URL.
     /// Any of them may be a secret. Values of [`CODEX_INHERITED_VARIABLES`] are not included.
     pub expanded_variables: Vec<SecretString>,
+    /// Values of the entry that may be the cause if the start fails: variables that are blank, and text that looks like a variable
+    /// and is passed on as written. Show them only with a failure. At most 20.
+    pub possible_causes: Vec<EntryProblem>,
     /// The path of the entry in the file.
     pub(crate) path: KeyPath,
     /// The paths of those keys of the entry that [`problem`](Self::problem) may name.
@@ -328,6 +337,7 @@ impl ServerConfig {
             oauth: OAuthClient::default(),
             transport,
             expanded_variables: Vec::new(),
+            possible_causes: Vec::new(),
             path: KeyPath::new("server"),
             key_paths: Vec::new(),
         })

@@ -3,6 +3,7 @@
 pub(crate) mod json;
 mod key_path;
 mod line_index;
+mod mistakes;
 mod table;
 pub(crate) mod toml;
 

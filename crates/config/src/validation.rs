@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::error::EntryProblem;
 use crate::escaping::escape_and_truncate;
+use crate::foreign_variables;
 use crate::spanned::KeyPath;
 use crate::{BearerToken, ConfiguredHeader, Environment, MAX_HEADERS};
 
@@ -38,6 +39,9 @@ pub(crate) fn server_name(path: &KeyPath, name: &str) -> Result<(), EntryProblem
 ///
 /// A message never contains the URL: it may hold a mistyped password or the value of a variable.
 pub(crate) fn url(path: &KeyPath, text: &str) -> Result<Url, EntryProblem> {
+    if let Some(variable) = foreign_variables::find(text) {
+        return Err(path.problem(variable.problem("write its value")));
+    }
     let url = Url::parse(text).map_err(|error| {
         path.problem(format!(
             "not a URL ({error}); use a URL such as https://example.com/mcp"
@@ -59,6 +63,15 @@ pub(crate) fn url(path: &KeyPath, text: &str) -> Result<Url, EntryProblem> {
         return Err(path.problem(
             "the URL contains a user name or a password; remove it, and use `bearer_token_env_var` or a header instead",
         ));
+    }
+    let mut parameters = url.query_pairs();
+    let blank =
+        parameters.find(|(name, value)| value.trim().is_empty() && is_credential_parameter(name));
+    if let Some((name, _)) = blank {
+        return Err(path.problem(format!(
+            "the parameter `{}` of the URL is blank; set its value, or remove it",
+            escape_and_truncate(&name)
+        )));
     }
     Ok(url)
 }
@@ -86,11 +99,110 @@ pub(crate) fn header(
     if !is_header_value(&value) {
         return Err(invalid_header_value(path, variable.as_deref()));
     }
+    no_foreign_variable(path, value.expose_secret(), variable.as_deref())?;
+    if names_a_credential(name) && is_blank_credential(name, value.expose_secret()) {
+        return Err(path.problem(match variable {
+            Some(variable) => format!(
+                "the environment variable {} is blank, and so is the credential; set it and try again",
+                escape_and_truncate(&variable)
+            ),
+            None => "the credential in this header is blank; set its value, or remove the header".to_owned(),
+        }));
+    }
     Ok(ConfiguredHeader {
         name: name.to_owned(),
         value,
         variable,
     })
+}
+
+/// Whether the name of a header indicates a credential.
+pub(crate) fn names_a_credential(name: &str) -> bool {
+    const ENDS: [&str; 8] = [
+        "auth",
+        "token",
+        "key",
+        "secret",
+        "password",
+        "cookie",
+        "credential",
+        "credentials",
+    ];
+    let name = name.to_ascii_lowercase();
+    let mut segments = name.split(|character: char| !character.is_ascii_alphanumeric());
+    segments.any(|segment| {
+        segment == "pat"
+            || segment.starts_with("authoriz")
+            || segment.starts_with("authent")
+            || ENDS.iter().any(|end| segment.ends_with(end))
+    })
+}
+
+/// Whether the name of a parameter of a URL is that of a credential.
+fn is_credential_parameter(name: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "key",
+        "apikey",
+        "token",
+        "apitoken",
+        "accesstoken",
+        "authtoken",
+        "auth",
+        "authorization",
+        "bearer",
+        "secret",
+        "password",
+        "pat",
+    ];
+    let plain = name.replace(['-', '_'], "").to_ascii_lowercase();
+    NAMES.contains(&plain.as_str())
+}
+
+/// Whether a header has no credential: its value is blank, or only an authorization scheme (RFC 9110, section 11.4).
+fn is_blank_credential(name: &str, value: &str) -> bool {
+    const SCHEMES: [&str; 5] = ["bearer", "basic", "token", "apikey", "digest"];
+    let value = value.trim();
+    let has_scheme = name.to_ascii_lowercase().ends_with("authorization");
+    value.is_empty()
+        || (has_scheme
+            && SCHEMES
+                .iter()
+                .any(|scheme| value.eq_ignore_ascii_case(scheme)))
+}
+
+/// Checks that a credential has no variable of another client.
+fn no_foreign_variable(
+    path: &KeyPath,
+    value: &str,
+    variable: Option<&str>,
+) -> Result<(), EntryProblem> {
+    let Some(foreign) = foreign_variables::find(value) else {
+        return Ok(());
+    };
+    Err(path.problem(match variable {
+        Some(variable) => format!(
+            "the environment variable {} has the text `{}`, which is not replaced; set it to the value itself",
+            escape_and_truncate(variable),
+            foreign.shown
+        ),
+        None => foreign.problem("write the name of an environment variable as this format has it"),
+    }))
+}
+
+/// Checks a value of the OAuth client: an ID, a secret or a resource. No format replaces variables in it.
+pub(crate) fn oauth_value(path: &KeyPath, value: &str) -> Result<(), EntryProblem> {
+    if value.trim().is_empty() {
+        return Err(path.problem("the value is blank; set it, or remove the key"));
+    }
+    if let Some(variable) = foreign_variables::find(value) {
+        return Err(path.problem(variable.problem("write the value itself")));
+    }
+    if let Some(name) = foreign_variables::find_in_braces(value) {
+        return Err(path.problem(format!(
+            "variables are not replaced in this key, so ${{{name}}} is not; write the value itself"
+        )));
+    }
+    Ok(())
 }
 
 /// Checks the number of headers of an entry.
@@ -115,6 +227,7 @@ pub(crate) fn bearer_token(
     if !is_header_value(&token) {
         return Err(invalid_header_value(path, Some(variable)));
     }
+    no_foreign_variable(path, token.expose_secret(), Some(variable))?;
     Ok(BearerToken {
         variable: variable.to_owned(),
         token,
@@ -148,7 +261,10 @@ pub(crate) fn variable_value(
         return Err(path.problem("the name of an environment variable is missing; add it"));
     }
     match environment.get(name) {
-        Some(value) if !value.trim().is_empty() => Ok(SecretString::from(value)),
+        Some(value) if !value.trim().is_empty() => {
+            no_foreign_variable(path, &value, Some(name))?;
+            Ok(SecretString::from(value))
+        }
         Some(_) => Err(unusable_variable(path, name, "blank")),
         None => Err(unusable_variable(path, name, "not set")),
     }
@@ -166,7 +282,27 @@ pub(crate) fn command(path: &KeyPath, command: &str) -> Result<(), EntryProblem>
     if command.trim().is_empty() {
         return Err(path.problem("the command is empty; set it to the program to start"));
     }
-    no_nul(path, command)
+    path_of_file(path, command)
+}
+
+/// Checks the folder in which a program runs.
+pub(crate) fn folder(path: &KeyPath, folder: &str) -> Result<(), EntryProblem> {
+    if folder.trim().is_empty() {
+        return Err(path.problem("the folder is empty; remove `cwd`, or set it to a folder"));
+    }
+    path_of_file(path, folder)
+}
+
+/// Checks the path of a program or a folder: it has no control character. Most come from backslashes: in JSON and TOML, `\t` in
+/// `"C:\tools"` is a tab.
+pub(crate) fn path_of_file(path: &KeyPath, text: &str) -> Result<(), EntryProblem> {
+    no_nul(path, text)?;
+    if text.chars().any(char::is_control) {
+        return Err(path.problem(
+            "the text contains a control character, such as a tab or a line break; remove it, or double each backslash (C:\\\\tools)",
+        ));
+    }
+    Ok(())
 }
 
 /// Checks that a text contains no NUL, which no operating system accepts in a command, argument, variable or path.
@@ -176,7 +312,24 @@ pub(crate) fn no_nul(path: &KeyPath, text: &str) -> Result<(), EntryProblem> {
             "the text contains a NUL character, which cannot be passed to a program; remove it",
         ));
     }
+    let values = [Some(text), text.split_once('=').map(|(_, value)| value)];
+    if values.into_iter().flatten().any(is_broken_windows_path) {
+        return Err(path.problem(
+            "the backslash of a Windows path must be doubled; write C:\\\\tools for C:\\tools",
+        ));
+    }
     Ok(())
+}
+
+/// Whether a text begins as `C:\tools` does if its backslash was read as the beginning of an escape: with a drive and a tab.
+fn is_broken_windows_path(text: &str) -> bool {
+    match text.as_bytes() {
+        [drive, b':', b'\n', next, ..] => {
+            drive.is_ascii_alphabetic() && !next.is_ascii_whitespace()
+        }
+        [drive, b':', b'\t' | b'\r' | 8 | 12 | 27, ..] => drive.is_ascii_alphabetic(),
+        _ => false,
+    }
 }
 
 /// Checks the name and the value of an environment variable for a program.

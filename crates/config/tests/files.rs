@@ -29,17 +29,24 @@ fn texts_that_are_not_a_configuration() {
         ("a = 1\na = 'secret'", Kind::Syntax, Some(2), Some(1), None, "duplicate key"),
         ("[1, 2]", Kind::Syntax, Some(1), None, None, "not valid TOML"),
         ("plain secret text", Kind::Syntax, Some(1), None, None, "not valid TOML"),
-        ("\u{feff}{\n \"a\": \"secret\",\n}", Kind::Syntax, Some(3), Some(1), None, "line 3, column 1: not valid JSON: trailing comma;"),
-        ("{", Kind::Syntax, Some(1), Some(1), None, "not valid JSON: EOF"),
-        ("{} secret", Kind::Syntax, Some(1), Some(4), None, "not valid JSON: trailing characters;"),
+        ("\u{feff}{\n \"a\": \"secret\",,\n}", Kind::Syntax, Some(2), Some(16), None, "line 2, column 16: not valid JSON: one comma too many;"),
+        ("{", Kind::Syntax, Some(1), Some(1), None, "write the closing `}` for the `{` in line 1"),
+        ("{} secret", Kind::Syntax, Some(1), Some(4), None, "not valid JSON: text after the closing bracket"),
         ("{\"mcpServers\": {\"a\": {\"url\": \"secret}}}", Kind::Syntax, Some(1), None, None, "not valid JSON"),
-        ("{\n// a comment\n}", Kind::Syntax, Some(2), Some(1), None, "not valid JSON"),
+        ("{\n/* a comment\n}", Kind::Syntax, Some(2), Some(1), None, "a comment without its end"),
         ("mcp_servers = 'secret'", Kind::NotAConfiguration, Some(1), None, Some("mcp_servers"), "`mcp_servers` must be a table"),
         ("a = 1\n[[mcp_servers]]\nurl = 'secret'", Kind::NotAConfiguration, Some(2), None, Some("mcp_servers"), "must be a table"),
         ("{}", Kind::NotAConfiguration, None, None, Some("mcpServers"), "the key `mcpServers` is missing"),
         ("{\"servers\": {\"a\": \"secret\"}}", Kind::NotAConfiguration, None, None, Some("mcpServers"), "mcpServers"),
         ("{\n\"mcpServers\": [\"secret\"]}", Kind::NotAConfiguration, Some(2), None, Some("mcpServers"), "must be an object"),
         ("{\"mcpServers\": null}", Kind::NotAConfiguration, Some(1), None, Some("mcpServers"), "must be an object"),
+        ("{\"servers\": {}}", Kind::NotAConfiguration, None, None, Some("mcpServers"), "`mcpServers` is missing"),
+        ("{\n\"mcp_servers\": {\"a\": {}}}", Kind::NotAConfiguration, Some(2), None, Some("mcpServers"), "the file has `mcp_servers` in its place"),
+        ("{\n\"context_servers\": {\"a\": {}}}", Kind::NotAConfiguration, Some(2), None, Some("mcpServers"), "write `mcpServers`"),
+        ("{\n\"a\": {\"command\": \"secret\"}}", Kind::NotAConfiguration, Some(2), None, Some("mcpServers"), "around the servers"),
+        ("a = 1\n[mcpServers.x]\ncommand = 'secret'", Kind::NotAConfiguration, Some(2), None, Some("mcpServers"), "[mcp_servers.NAME]"),
+        ("[mcp-servers.x]\ncommand = 'secret'", Kind::NotAConfiguration, Some(1), None, Some("mcp-servers"), "[mcp_servers.NAME]"),
+        ("[mcp.servers.x]\ncommand = 'secret'", Kind::NotAConfiguration, Some(1), None, Some("mcp.servers"), "[mcp_servers.NAME]"),
     ];
     for (text, kind, line, column, key, part) in cases {
         let path = Path::new("dir/\u{1b}[31mconfig");
@@ -62,6 +69,111 @@ fn texts_that_are_not_a_configuration() {
         for text in [shown, format!("{error:?}"), source] {
             assert!(!text.contains("secret"), "{text}");
         }
+    }
+}
+
+/// The mistakes that users make in JSON and TOML, with a part of the remedy.
+#[test]
+fn a_syntax_error_names_the_usual_remedy() {
+    #[rustfmt::skip]
+    let cases: &[(&str, u32, &str)] = &[
+        // JSON
+        ("{“mcpServers”: {}}", 1, "“ is a typographic quotation mark; write straight ones"),
+        ("{\"mcpServers\": {\"a\": {\"command\": ‘x’}}}", 1, "‘ is a typographic"),
+        ("{\"mcpServers\": {\"a\": {\"command\": \"x”}}}\n", 1, "” is a typographic one"),
+        ("{'mcpServers': {}}", 1, "single quotation marks"),
+        ("{\"mcpServers\": {\"a\": {\"command\": 'x'}}}", 1, "single quotation marks"),
+        ("{mcpServers: {}}", 1, "a key without quotation marks"),
+        ("{\"mcpServers\": {\"a\": {\"command\": npx}}}", 1, "a value without quotation marks"),
+        ("{\"mcpServers\": {\"a\": {\"enabled\": True}}}", 1, "written in lower case"),
+        ("{\"mcpServers\": {\"a\": {\"enabled\": None}}}", 1, "write `null`"),
+        ("{\"mcpServers\": {\"a\": {\"command\": \"x\"\n\"args\": []}}}", 2, "at the end of line 1"),
+        ("{\"mcpServers\": {\"a\": {}\n\n\"b\": {}}}", 3, "at the end of line 1"),
+        ("{\"mcpServers\": {\"a\": {\"args\": [\"x\" \"y\"]}}}", 1, "a comma (`,`) is missing"),
+        ("{\"mcpServers\": {\"a\": {\"command\": \"say \"secret\" x\"}}}", 1, "a quotation mark within a text"),
+        ("{\"mcpServers\": {\"a\": {\"command\": \"x\"; \"args\": []}}}", 1, "a semicolon"),
+        ("{\"mcpServers\" = {}}", 1, "an equals sign"),
+        ("{\"mcpServers\" {}}", 1, "a colon (`:`) is missing"),
+        ("{\"mcpServers\"}", 1, "a key without a value"),
+        ("{\"mcpServers\": }", 1, "a key without a value"),
+        ("{\"mcpServers\": {,}}", 1, "one comma too many"),
+        ("{\"mcpServers\": {\"a\": {\"args\": [\"x\", , \"y\"]}}}", 1, "one comma too many"),
+        ("{\"mcpServers\": {\"a\": {\"command\": \"C:\\Users\\secret\"}}}", 1, "a backslash in a string must be doubled"),
+        ("{\"mcpServers\": {\"a\": {\"command\": \"C:\\users\\secret\"}}}", 1, "a backslash in a string must be doubled"),
+        ("{\"mcpServers\": {\"a\": {\"command\": \"secret\n}}}", 1, "write the closing quotation mark"),
+        ("{\"mcpServers\": {\"a\": {\"command\": \"a\tsecret\"}}}", 1, "write `\\t`"),
+        ("{\"mcpServers\": {\n\"a\": {\"command\": \"x\"}\n", 2, "for the `{` in line 1"),
+        ("{\"mcpServers\": {\"a\": {\"args\": [\"x\"}}}", 1, "a list is closed with `}`"),
+        ("{\"mcpServers\": {\"a\": {\"args\": [\"x\": 1]}}}", 1, "a list has keys"),
+        ("{\"mcpServers\": {}}}", 1, "one closing bracket too many"),
+        ("{\"mcpServers\": {}}\n{}", 2, "text after the closing bracket"),
+        ("{\n<<<<<<< HEAD\n\"mcpServers\": {}}", 2, "merge conflict"),
+        ("{\"mcpServers\": {\"a\": {\"timeout\": 01}}}", 1, "not a number"),
+        ("\"mcpServers\": {\"a\": {}}", 1, "not valid JSON"),
+        // TOML
+        ("[mcp_servers.a]\nurl = https://secret", 2, "text without quotation marks"),
+        ("[mcp_servers.a]\ncommand = npx", 2, "text without quotation marks"),
+        ("[mcp_servers.a]\ncommand =\n", 2, "write the value after `=`"),
+        ("[mcp_servers.a]\ncommand: 'secret'\n", 2, "write an equals sign"),
+        ("[mcp_servers.a]\nenv = { \"A\": \"secret\" }\n", 2, "write an equals sign"),
+        ("[mcp_servers.a]\ncommand = \"C:\\Users\\secret\"\n", 2, "write single quotation marks: 'C:\\Users'"),
+        ("[mcp_servers.a]\ncommand = \"C:\\Program Files\\secret\"\n", 2, "write single quotation marks"),
+        ("[mcp_servers.a]\ncommand = “secret”\n", 2, "“ is a typographic quotation mark"),
+        ("[mcp_servers.a]\ncommand = 'secret',\n", 2, "a comma or semicolon at the end"),
+        ("[mcp_servers.a]\ncommand = 'secret' args = []\n", 2, "a line of its own"),
+        ("// secret\n[mcp_servers.a]\n", 1, "a comment begins with `#`"),
+        ("[mcp_servers.a]\ncommand = 'x' // secret\n", 2, "a comment begins with `#`"),
+        ("[mcp_servers.a]\nenabled = True\n", 2, "written in lower case"),
+        ("[mcp_servers.a]\nargs = ['secret' 'b']\n", 2, "write `,` between items"),
+        ("[mcp_servers.my server]\n", 1, "a name with a space"),
+        ("[mcp_servers.a\ncommand = 'secret'\n", 1, "write `]`"),
+        ("[mcp_servers.a]\ncommand = \"secret\nargs = []\n", 2, "not closed on its line"),
+        ("[mcp_servers.a]\n[mcp_servers.a]\n", 2, "remove one of them"),
+        ("[mcp_servers.a]\u{a0}\n", 1, "an invisible character (U+00A0)"),
+        ("[\n{\"command\": \"secret\"}]", 2, "{\"mcpServers\": {…}}"),
+    ];
+    for (text, line, part) in cases {
+        let error = parse(text, Path::new("file"), &BTreeMap::new()).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.line()),
+            (Kind::Syntax, Some(*line)),
+            "{text}: {error}"
+        );
+        assert!(error.to_string().contains(part), "{text}: {error}");
+        let source = error.source().map(ToString::to_string).unwrap_or_default();
+        for shown in [error.to_string(), format!("{error:?}"), source] {
+            assert!(!shown.contains("secret"), "{text}: {shown}");
+        }
+        assert!(error.to_string().chars().count() <= 300, "{error}");
+    }
+}
+
+/// Texts that JSON does not allow and that have only one meaning.
+#[test]
+fn comments_trailing_commas_and_invisible_spaces_are_skipped_in_json() {
+    // The text, and the line of the warning.
+    #[rustfmt::skip]
+    let cases: &[(&str, Option<u32>)] = &[
+        ("{\"mcpServers\": {\"a\": {\"command\": \"x // y /* z */ # ,}\"}}}", None),
+        ("\u{feff}{\"mcpServers\": {\"a\": {\"command\": \"x // y /* z */ # ,}\"}}}", None),
+        ("// secret\n/* secret */ {\"mcpServers\": {\"a\": {\"command\": \"x // y /* z */ # ,}\"}}}", Some(1)),
+        ("{\"mcpServers\": {\n\"a\": {\"command\": \"x // y /* z */ # ,}\", // secret \"\n},}, // é\n}", Some(2)),
+        ("{\"mcpServers\": {\"a\": {\"args\": [\"é\", /* secret */ ], \"command\": \"x // y /* z */ # ,}\"}}}\n// secret", Some(1)),
+        ("{\"mcpServers\": {# secret\n\"a\": {\"command\": \"x // y /* z */ # ,}\"}}}", Some(1)),
+        ("{\n\u{a0}\"mcpServers\": {\"a\":\u{200b} {\"command\": \"x // y /* z */ # ,}\"}}}", Some(2)),
+    ];
+    for (text, line) in cases {
+        let configuration = parse(text, Path::new("file"), &BTreeMap::new())
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
+        let config = configuration.servers[0].config.as_ref().unwrap();
+        match &config.transport {
+            TransportConfig::Stdio(stdio) => assert_eq!(stdio.command, "x // y /* z */ # ,}"),
+            TransportConfig::Http(_) => panic!("{text}"),
+        }
+        let warnings = &configuration.warnings;
+        assert_eq!(warnings.first().and_then(|warning| warning.line), *line);
+        assert_eq!(warnings.len(), usize::from(line.is_some()), "{warnings:?}");
+        assert!(!format!("{warnings:?}").contains("secret"), "{warnings:?}");
     }
 }
 

@@ -195,7 +195,7 @@ fn mcp_servers_json_with_every_key() {
       "command": "${DIR}/bin/${PROGRAM:-files}",
       "args": ["--key=${KEY}", "$KEY", "${KEY%.txt}", "${open", "${UNSET:-}", "${1X}", "${EMPTY:-x}", "${}", "${UNSET:-a${KEY}"],
       "env": {"A": "${KEY}", "B": "plain"},
-      "url": "ignored", "cwd": "ignored", "timeout": 5, "newer": {"a": {"b": {"c": {}}}}
+      "url": "ignored", "cwd": "${DIR}/files", "timeout": 5, "newer": {"a": {"b": {"c": {}}}}
     },
     "remote": {
       "url": "${BASE:-https://example.com}/mcp",
@@ -262,7 +262,7 @@ fn mcp_servers_json_with_every_key() {
     );
     assert_eq!(env(program), [("A", "key-secret"), ("B", "plain")]);
     assert_eq!(program.inherited, InheritedEnvironment::Everything);
-    assert_eq!(program.cwd, None);
+    assert_eq!(program.cwd.as_deref(), Some(Path::new("/opt/files")));
 
     let remote = server(&configuration, "remote");
     assert_eq!(http(remote).url.as_str(), "https://example.com/mcp");

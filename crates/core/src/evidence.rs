@@ -382,6 +382,17 @@ pub struct Evidence {
     /// The problem with the server's entry in the configuration, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationEvidence>,
+    /// Parts of the server's entry that may be the cause: keys that have no effect, and text that looks like a variable but was
+    /// not replaced.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    #[cfg_attr(
+        feature = "typescript",
+        ts(as = "Option<Vec<ConfigurationEvidence>>", optional)
+    )]
+    pub configuration_warnings: Vec<ConfigurationEvidence>,
     /// The credential that the start used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialEvidence>,
@@ -416,8 +427,8 @@ pub struct Evidence {
 }
 
 /// Accepts null, because a host may write an absent field as null.
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(
+fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
-) -> Result<Vec<RequestEvidence>, D::Error> {
+) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

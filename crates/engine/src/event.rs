@@ -1,7 +1,8 @@
 //! The events and progress updates of a check, a start and a watch.
 
 use mcp_startup_core::{
-    McpServerStatusUpdatedNotification, StartPhase, StartupFailure, StartupWarning,
+    ConfigurationEvidence, McpServerStatusUpdatedNotification, StartPhase, StartupFailure,
+    StartupWarning,
 };
 use serde::Serialize;
 
@@ -27,6 +28,9 @@ pub struct StartupEvent {
     /// Why the credential store could not save a token that this start has refreshed. This start uses the token, but the next one
     /// does not have it, and may require a sign-in.
     pub not_saved: Option<String>,
+    /// Parts of the server's entry that do not have the effect that the user may expect, such as keys that are not read. Empty on
+    /// `starting`.
+    pub configuration_warnings: Vec<ConfigurationEvidence>,
 }
 
 /// An event, or a step between two events that you can show to a waiting user.

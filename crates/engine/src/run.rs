@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use mcp_startup_config::ServerEntry;
-use mcp_startup_core::{McpServerStatusUpdatedNotification, StartPhase, StartupFailure, judge};
+use mcp_startup_core::{
+    McpServerStartupState, McpServerStatusUpdatedNotification, StartPhase, StartupFailure, judge,
+};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -264,6 +266,12 @@ impl SingleStart<'_> {
         phase: StartPhase,
         failure: Option<StartupFailure>,
     ) -> StartupEvent {
+        let configuration_warnings = match notification.status() {
+            McpServerStartupState::Starting => Vec::new(),
+            _ => self
+                .collector
+                .read(|evidence| evidence.configuration_warnings.clone()),
+        };
         StartupEvent {
             notification,
             phase,
@@ -272,6 +280,7 @@ impl SingleStart<'_> {
             failure,
             warning: None,
             not_saved: self.collector.save_error(),
+            configuration_warnings,
         }
     }
 }

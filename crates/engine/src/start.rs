@@ -54,6 +54,7 @@ pub(crate) async fn start(
 ) -> Outcome {
     let began = Instant::now();
     collector.enter(StartPhase::Configuring);
+    collector.record_warnings(&entry.warnings);
     let config = match &entry.config {
         Ok(config) => config,
         Err(problem) => {
@@ -111,6 +112,7 @@ pub(crate) async fn start(
         }
         program.record_output(&collector);
     }
+    collector.record_warnings(&config.possible_causes);
     Outcome::Failed(Box::new(judge(collector.evidence())), program)
 }
 

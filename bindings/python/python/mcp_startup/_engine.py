@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from . import _native
 from ._errors import unwrap
-from ._generated import CredentialStoreTrouble, CredentialWorth, McpAuthStatus, StartPhase, StartupFailure, StartupWarning
+from ._generated import (
+    ConfigurationEvidence,
+    CredentialStoreTrouble,
+    CredentialWorth,
+    McpAuthStatus,
+    StartPhase,
+    StartupFailure,
+    StartupWarning,
+)
 from ._native import McpServerStatusUpdatedNotification
 from ._store import CredentialStore, StoreBridge
 from ._wire import WireEnum, from_wire
@@ -80,6 +88,12 @@ class StartupEvent:
 
     not_saved: str | None
     """Why a token that was refreshed during this start could not be saved, or `None`."""
+
+    configuration_warnings: tuple[ConfigurationEvidence, ...]
+    """Parts of the server's entry that do not have the effect that the user may expect, such as keys that are not read.
+
+    Empty on `STARTING`.
+    """
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -457,4 +471,7 @@ def _event(event: dict[str, Any]) -> StartupEvent:
         failure=None if failure is None else from_wire(StartupFailure, failure),
         warning=None if (warning := event["warning"]) is None else from_wire(StartupWarning, warning),
         not_saved=event["notSaved"],
+        configuration_warnings=tuple(
+            from_wire(ConfigurationEvidence, warning) for warning in event["configurationWarnings"]
+        ),
     )

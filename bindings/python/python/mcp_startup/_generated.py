@@ -507,6 +507,9 @@ class Evidence:
     configuration: ConfigurationEvidence | None = None
     """The problem with the server's entry in the configuration, if there is one."""
 
+    configuration_warnings: tuple[ConfigurationEvidence, ...] = ()
+    """Parts of the server's entry that may be the cause: keys that have no effect, and text that looks like a variable but was not replaced."""
+
     credential: CredentialEvidence | None = None
     """The credential that the start used."""
 

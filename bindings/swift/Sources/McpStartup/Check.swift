@@ -202,6 +202,9 @@ public struct StartupEvent: Sendable, Hashable, Codable {
     public let notSaved: String?
     /// What is wrong with a server that is ready. Nil otherwise.
     public let warning: StartupWarning?
+    /// Parts of the server's entry that do not have the effect that the user may expect, such as keys that are not read. Empty on
+    /// `starting`.
+    public let configurationWarnings: [ConfigurationEvidence]
 }
 
 /// Waits until the new token of every refresh in flight is saved, at most 30 s for each refresh.

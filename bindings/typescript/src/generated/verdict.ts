@@ -105,6 +105,11 @@ export type Evidence = {
    */
   configuration?: ConfigurationEvidence,
   /**
+   * Parts of the server's entry that may be the cause: keys that have no effect, and text that looks like a variable but was
+   * not replaced.
+   */
+  configurationWarnings?: Array<ConfigurationEvidence>,
+  /**
    * The credential that the start used.
    */
   credential?: CredentialEvidence,

@@ -14,7 +14,7 @@ use crate::arguments::{self, Format};
 use crate::configuration::{self, shown};
 use crate::interruption::{Interruption, output_closed};
 use crate::output::exit_status::{Ending, ExitStatus};
-use crate::output::report::{self, Report, ServerReport};
+use crate::output::report::{self, CheckedConfiguration, Report, ServerReport};
 use crate::output::table::{NextTry, Note, Row, Server, Table};
 
 /// A longer wait for a refresh is explained on stderr.
@@ -40,14 +40,13 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     options.limit = arguments.starts.timeout;
     options.limit_option = Some("--timeout");
     options.concurrency = arguments.starts.concurrency;
-    // The report is for programs, so it has the path unescaped.
-    let reported_path = Some(path.display().to_string());
+    let checked = CheckedConfiguration::of(&configuration);
     // A watch without servers would never print anything.
     let watches = arguments.watch && !servers.is_empty();
     if watches && format == Format::Table {
         let _ = writeln!(anstream::stderr(), "Watching. Press Ctrl-C to stop.");
     }
-    let checked = start(options, servers, format, reported_path, watches)?;
+    let checked = start(options, servers, format, checked, watches)?;
     Ok(checked.status)
 }
 
@@ -62,7 +61,7 @@ pub fn start(
     mut options: StartupOptions,
     servers: Vec<ServerEntry>,
     format: Format,
-    configuration: Option<String>,
+    configuration: CheckedConfiguration,
     watches: bool,
 ) -> Result<Checked, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -260,6 +259,7 @@ impl Shown {
             failure: event.failure,
             warning: event.warning,
             not_saved: event.not_saved,
+            configuration_warnings: event.configuration_warnings,
         };
         let is_ready = report.status == McpServerStartupState::Ready;
         let is_waiting = self.watches && report.status == McpServerStartupState::Failed;
@@ -351,5 +351,6 @@ fn row(report: &ServerReport, next_try: NextTry) -> Row<'_> {
         required: report.required,
         note,
         next_try,
+        warnings: &report.configuration_warnings,
     }
 }

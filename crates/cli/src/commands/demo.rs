@@ -11,7 +11,7 @@ use crate::CommandError;
 use crate::arguments;
 use crate::commands::check::{self, Checked};
 use crate::output::exit_status::ExitStatus;
-use crate::output::report::ServerReport;
+use crate::output::report::{CheckedConfiguration, ServerReport};
 
 /// Lab scenarios that show different states.
 const SHOWN: [&str; 14] = [
@@ -47,8 +47,13 @@ pub fn run(program: &[String], arguments: arguments::Demo) -> Result<ExitStatus,
     let configuration = parse(&text, &path, &ProcessEnvironment)?;
     let options = StartupOptions::for_configuration(&configuration);
     let servers = configuration.servers;
-    let Checked { status, servers } =
-        check::start(options, servers, arguments.output.format, None, false)?;
+    let Checked { status, servers } = check::start(
+        options,
+        servers,
+        arguments.output.format,
+        CheckedConfiguration::default(),
+        false,
+    )?;
     if status == ExitStatus::Interrupted {
         return Ok(status);
     }

@@ -189,5 +189,6 @@ fn row<'a>(
         required: false,
         note,
         next_try: NextTry::Never,
+        warnings: &[],
     }
 }

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use mcp_startup::config::Configuration;
 use mcp_startup_core::{
-    McpServerStartupFailureReason, McpServerStartupState, McpServerStatusUpdatedNotification,
-    StartPhase, StartupFailure, StartupWarning, encode, is_hidden,
+    ConfigurationEvidence, McpServerStartupFailureReason, McpServerStartupState,
+    McpServerStatusUpdatedNotification, StartPhase, StartupFailure, StartupWarning, encode,
+    is_hidden,
 };
 use serde::Serialize;
 
@@ -17,6 +19,8 @@ use crate::output::exit_status::ExitStatus;
 pub struct Report {
     /// The configuration that was read; null for the demo.
     pub configuration: Option<String>,
+    /// The parts of the configuration that some clients may not accept.
+    pub configuration_warnings: Vec<ConfigurationEvidence>,
     /// The time the whole check took, in ms.
     pub elapsed_ms: u64,
     /// The exit status of `mcp-startup check`.
@@ -45,17 +49,44 @@ pub struct ServerReport {
     pub warning: Option<StartupWarning>,
     /// Why a refreshed sign-in could not be saved.
     pub not_saved: Option<String>,
+    /// Keys of its entry that are not read, and other parts that may not have the expected effect.
+    pub configuration_warnings: Vec<ConfigurationEvidence>,
+}
+
+/// The configuration of a check, for its report.
+#[derive(Debug, Default)]
+pub struct CheckedConfiguration {
+    /// The path of the file, unescaped, because the report is for programs. `None` for the demo.
+    pub path: Option<String>,
+    pub warnings: Vec<ConfigurationEvidence>,
+}
+
+impl CheckedConfiguration {
+    pub fn of(configuration: &Configuration) -> Self {
+        let warnings = configuration.warnings.iter();
+        Self {
+            path: Some(configuration.path.display().to_string()),
+            warnings: warnings
+                .map(|warning| ConfigurationEvidence {
+                    key: Some(warning.key.clone()).filter(|key| !key.is_empty()),
+                    line: warning.line,
+                    problem: Some(warning.problem.clone()),
+                })
+                .collect(),
+        }
+    }
 }
 
 impl Report {
     pub fn new(
-        configuration: Option<String>,
+        checked: CheckedConfiguration,
         elapsed_ms: u64,
         status: ExitStatus,
         servers: Vec<ServerReport>,
     ) -> Self {
         Self {
-            configuration,
+            configuration: checked.path,
+            configuration_warnings: checked.warnings,
             elapsed_ms,
             exit_status: status.code(),
             servers,

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mcp_startup_core::{
-    McpServerStartupFailureReason, McpServerStartupState, Recovery, StartPhase, printable,
+    ConfigurationEvidence, McpServerStartupFailureReason, McpServerStartupState, Recovery,
+    StartPhase, printable,
 };
 use textwrap::{WordSeparator, WordSplitter};
 use unicode_width::UnicodeWidthStr;
@@ -91,6 +92,8 @@ pub struct Row<'a> {
     pub required: bool,
     pub note: Note<'a>,
     pub next_try: NextTry,
+    /// The parts of the entry that may not have the expected effect. They are shown below the row.
+    pub warnings: &'a [ConfigurationEvidence],
 }
 
 /// When a failed server is started again.
@@ -423,12 +426,46 @@ impl Table {
             true => 0,
             false => STATE_COLUMNS.saturating_sub(state.width()),
         };
+        let warnings = self.warnings(row);
         format!(
-            "{style}{mark}{style:#} {name}{GAP}{style}{state}{style:#}{space}{time}{behind}{below}",
+            "{style}{mark}{style:#} {name}{GAP}{style}{state}{style:#}{space}{time}{behind}{below}{warnings}",
             mark = look.mark(),
             name = row.server.label(name_columns, DIM),
             space = " ".repeat(missing),
         )
+    }
+
+    /// The lines below a row: the warnings about the entry that its note does not contain.
+    fn warnings(&self, row: &Row<'_>) -> String {
+        let message = match &row.note {
+            Note::Failed {
+                recovery: Recovery::Reauthenticate | Recovery::SignIn | Recovery::GrantScope,
+                ..
+            } => "",
+            Note::Failed { message, .. } => message,
+            _ => "",
+        };
+        let mut lines = String::new();
+        for warning in row.warnings {
+            let Some(problem) = warning.problem.as_deref() else {
+                continue;
+            };
+            if message.contains(problem) {
+                continue;
+            }
+            let key = printable(warning.key.as_deref().unwrap_or_default(), NOTE_CHARS);
+            let line = warning
+                .line
+                .map_or_else(String::new, |line| format!(" (line {line})"));
+            let text = format!("{key}{line}: {}", printable(problem, NOTE_CHARS));
+            let text = match self.terminal_columns() {
+                Some(columns) => wrapped(&text, columns, INDENT),
+                None => format!("{INDENT}{text}"),
+            };
+            lines.push('\n');
+            lines.push_str(&text);
+        }
+        lines
     }
 
     /// Prints the summary line.

@@ -72,12 +72,17 @@ fn misbehaving_program_does_not_affect_other_servers() {
             "timedOut",
             "2 s",
         ),
-        bad("folder", path("folder"), "invalidConfiguration", "folder"),
+        bad(
+            "folder",
+            path("folder"),
+            "invalidConfiguration",
+            "folder is a folder; write the path of the program in it",
+        ),
         bad(
             "not-executable",
             path("plain"),
             "invalidConfiguration",
-            "plain",
+            "plain is not an executable file; make it executable",
         ),
         bad(
             "no-interpreter",
@@ -96,6 +101,18 @@ fn misbehaving_program_does_not_affect_other_servers() {
             "command = \"no-such-program-anywhere\"",
             "programNotFound",
             "was not found on the PATH",
+        ),
+        bad(
+            "arguments-in-command",
+            "command = \"sh -c hunter2-canary\"",
+            "programNotFound",
+            "write `sh` as `command`, and the others as items of `args`",
+        ),
+        bad(
+            "tilde",
+            "command = \"~/no-such-program\"",
+            "programNotFound",
+            "write the full path",
         ),
         bad(
             "no-folder",

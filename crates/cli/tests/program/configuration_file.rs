@@ -108,3 +108,88 @@ fn configuration_without_servers_is_an_error() {
         assert!(finished.stderr.contains(&message), "{finished:#?}");
     }
 }
+
+/// Parts of a configuration that may not have the expected effect: in the table, in the report, and in the message of a failure.
+#[test]
+fn configuration_warnings_are_shown_whether_a_server_is_ready_or_not() {
+    let lab = lab();
+    let user = User::new();
+    let servers = json!({ "mcpServers": {
+        "ready": { "type": "http", "url": lab.url("ready"), "environment": { "A": "hunter2-canary" } },
+        "fails": { "command": "sh", "args": ["-c", "exit 3"], "environment": { "A": "hunter2-canary" } },
+        "refused": {
+            "type": "http", "url": lab.url("bearer-rejected"), "headers": { "Authorization": "Bearer $ACME_TOKEN" },
+        },
+    }});
+    let path = user.write("servers.json", format!("// A comment\n{servers}"));
+    let check = |format| {
+        let run = user.program(&["check", "--format", format, "--config"]);
+        run.arg(path.to_str().unwrap()).finish().assert_exit(1)
+    };
+    let finished = check("json");
+    assert!(
+        finished
+            .stderr
+            .contains("servers.json, line 1: JSON has no comments")
+    );
+    let report = finished.json();
+    assert_eq!(report["configurationWarnings"][0]["line"], 1);
+    for (name, key, part) in [
+        (
+            "ready",
+            "mcpServers.ready.environment",
+            "did you mean `env`?",
+        ),
+        (
+            "fails",
+            "mcpServers.fails.environment",
+            "did you mean `env`?",
+        ),
+        (
+            "refused",
+            "mcpServers.refused.headers.Authorization",
+            "write `${ACME_TOKEN}`",
+        ),
+    ] {
+        let server = finished.server(name);
+        let [warning] = server["configurationWarnings"]
+            .as_array()
+            .unwrap()
+            .as_slice()
+        else {
+            panic!("{server:#}");
+        };
+        assert_eq!(
+            (&warning["key"], &warning["line"]),
+            (&json!(key), &json!(2))
+        );
+        assert!(
+            warning["problem"].as_str().unwrap().contains(part),
+            "{server:#}"
+        );
+        if name != "ready" {
+            let message = server["failure"]["message"].as_str().unwrap();
+            assert!(message.contains(key) && message.contains(part), "{message}");
+            let evidence = &server["failure"]["evidence"]["configurationWarnings"];
+            assert_eq!(evidence, &server["configurationWarnings"]);
+        }
+    }
+    let table = check("table");
+    assert!(
+        table
+            .stdout
+            .contains("\n    mcpServers.ready.environment (line 2): this key is not read"),
+        "{}",
+        table.stdout
+    );
+    // Once for each server: the message of a failure has it already.
+    assert_eq!(
+        table.stdout.matches("did you mean `env`?").count(),
+        2,
+        "{}",
+        table.stdout
+    );
+    for finished in [&finished, &table, &check("ndjson")] {
+        assert!(!finished.all_output().contains("hunter2"), "{finished:#?}");
+    }
+}

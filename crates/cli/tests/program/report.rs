@@ -18,7 +18,13 @@ fn json_is_one_report_in_the_order_of_the_configuration() {
     let finished = user.check("json").finish().assert_exit(3);
     assert_eq!(finished.stderr, "");
     let report = finished.json();
-    let mut expected = ["configuration", "elapsedMs", "exitStatus", "servers"];
+    let mut expected = [
+        "configuration",
+        "configurationWarnings",
+        "elapsedMs",
+        "exitStatus",
+        "servers",
+    ];
     expected.sort_unstable();
     let mut found = keys(&report);
     found.sort_unstable();
@@ -43,6 +49,7 @@ fn json_is_one_report_in_the_order_of_the_configuration() {
             "tools",
             "failure",
             "notSaved",
+            "configurationWarnings",
         ];
         expected.sort_unstable();
         assert_eq!(found, expected);

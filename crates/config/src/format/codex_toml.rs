@@ -9,9 +9,11 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::environment::Environment;
-use crate::error::{ConfigurationError, EntryProblem};
+use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
-use crate::format::server_entries;
+use crate::foreign_variables;
+use crate::format::known_keys::{CODEX_TOML, is_variant_of};
+use crate::format::{Warnings, command, is_shell, server_entries};
 use crate::server::{
     CODEX_INHERITED_VARIABLES, HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig,
     ServerEntry, StdioConfig, TransportConfig, deduplicate_env, deduplicate_headers,
@@ -23,6 +25,9 @@ use crate::{
 
 const SERVERS: &str = "mcp_servers";
 const CREDENTIAL_STORE: &str = "mcp_oauth_credentials_store";
+
+/// How many keys of the file are compared with `mcp_servers`.
+const MAX_COMPARED_ROOTS: usize = 100;
 
 /// Keys that only a server with `url` may have.
 ///
@@ -47,11 +52,32 @@ pub(crate) fn parse(
     environment: &dyn Environment,
 ) -> Result<Configuration, ConfigurationError> {
     let document = toml::Document::parse(source, path)?;
-    let servers = match document.get(SERVERS) {
-        Some(found) => server_entries(SERVERS, &found, "a table", path, |name, path, entry| {
-            server_entry(name, path, entry, environment)
-        })?,
-        None => Vec::new(),
+    let mut warnings = Vec::new();
+    let other = other_key_of_servers(&document);
+    let servers = match (document.get(SERVERS), other) {
+        (Some(found), other) => {
+            if let Some(other) = other {
+                warnings.push(other.problem(format!("not read; write `{SERVERS}`")));
+            }
+            server_entries(
+                SERVERS,
+                &found,
+                "a table",
+                path,
+                |name, path, entry, warnings| {
+                    server_entry(name, path, entry, environment, warnings)
+                },
+            )?
+        }
+        (None, Some(other)) => {
+            let EntryProblem { key, line, .. } = other.problem("");
+            let kind = ConfigurationErrorKind::NotAConfiguration;
+            let problem =
+                format!("`{key}` is not read; name the table of each server `[{SERVERS}.NAME]`");
+            let place = (line.unwrap_or(1), None);
+            return Err(ConfigurationError::at(kind, path, place, &problem).with_key(&key));
+        }
+        (None, None) => Vec::new(),
     };
     Ok(Configuration {
         path: path.to_owned(),
@@ -61,7 +87,24 @@ pub(crate) fn parse(
             home: parent_folder(path),
             mode: credential_store_mode(&document),
         },
+        warnings,
     })
+}
+
+/// Returns a key of the file that another client has in place of `mcp_servers`, or a misspelling of it.
+fn other_key_of_servers(document: &toml::Document<'_>) -> Option<KeyPath> {
+    let file = KeyPath::of_file(None);
+    let mut keys = document.keys().take(MAX_COMPARED_ROOTS);
+    let other = keys.find(|key| *key != SERVERS && is_variant_of(key, SERVERS));
+    if let Some(key) = other {
+        return Some(file.child(key, document.get(key)?.line));
+    }
+    let found = document.get("mcp")?;
+    let Value::Table(fields) = &found.value else {
+        return None;
+    };
+    let (_, servers) = fields.iter().find(|(name, _)| name == "servers")?;
+    Some(file.child("mcp", found.line).child("servers", servers.line))
 }
 
 fn parent_folder(path: &Path) -> PathBuf {
@@ -92,6 +135,7 @@ fn server_entry(
     path: KeyPath,
     spanned: &Spanned,
     environment: &dyn Environment,
+    mut warnings: Warnings<'_>,
 ) -> ServerEntry {
     let (mut enabled, mut required) = (true, false);
     let mut read = || {
@@ -99,10 +143,10 @@ fn server_entry(
         let entry = Table::new(path.clone(), spanned)?;
         enabled = entry.boolean("enabled")?.unwrap_or(true);
         required = entry.boolean("required")?.unwrap_or(false);
-        server_config(name, &entry, required, environment)
+        server_config(name, &entry, required, environment, &mut warnings)
     };
     let config = read();
-    ServerEntry::new(name, enabled, required, config)
+    ServerEntry::new(name, enabled, required, config, warnings.list)
 }
 
 fn server_config(
@@ -110,28 +154,33 @@ fn server_config(
     entry: &Table<'_>,
     required: bool,
     environment: &dyn Environment,
+    warnings: &mut Warnings<'_>,
 ) -> Result<ServerConfig, EntryProblem> {
     if let Some(path) = entry.path_to("bearer_token") {
         return Err(path.problem(
             "tokens are not read from the file; put the token in an environment variable and set `bearer_token_env_var` to its name",
         ));
     }
-    let (transport, oauth) = match (entry.string("command")?, entry.string("url")?) {
+    let (transport, oauth) = match (command(entry)?, entry.string("url")?) {
         (Some(command), _) => {
             reject_keys(entry, &HTTP_KEYS, "command")?;
-            let stdio = stdio_config(&command, entry, environment)?;
+            let stdio = stdio_config(&command, entry, environment, warnings)?;
             (TransportConfig::Stdio(stdio), OAuthClient::default())
         }
         (None, Some(url)) => {
             reject_keys(entry, &STDIO_KEYS, "url")?;
-            let http = http_config(&url, entry, environment)?;
+            let http = http_config(&url, entry, environment, warnings)?;
             (
                 TransportConfig::Http(http),
                 oauth_client(entry, environment)?,
             )
         }
-        (None, None) => return Err(validation::missing_transport(&entry.path)),
+        (None, None) => {
+            let other_word = CODEX_TOML.other_word_for_transport(entry, warnings);
+            return Err(other_word.unwrap_or_else(|| validation::missing_transport(&entry.path)));
+        }
     };
+    CODEX_TOML.warn_of_unread_keys(entry, warnings);
     let scopes = entry.strings("scopes")?.into_iter().map(owned).collect();
     Ok(ServerConfig {
         name: name.to_owned(),
@@ -142,6 +191,7 @@ fn server_config(
         oauth,
         transport,
         expanded_variables: Vec::new(),
+        possible_causes: std::mem::take(&mut warnings.possible_causes),
         path: entry.path.clone(),
         key_paths: entry.paths_to(&["command", "cwd"]),
     })
@@ -176,29 +226,55 @@ fn stdio_config(
     command: &Field<&str>,
     entry: &Table<'_>,
     environment: &dyn Environment,
+    warnings: &mut Warnings<'_>,
 ) -> Result<StdioConfig, EntryProblem> {
     validation::command(&command.path, command.value)?;
+    let mut check = |field: &Field<&str>, remedy: &'static str| {
+        no_variables(
+            field,
+            !is_shell(command.value),
+            remedy,
+            environment,
+            warnings,
+        )
+    };
+    check(command, "write the value")?;
     let mut args = Vec::new();
     for arg in entry.strings("args")? {
+        check(&arg, "write the value")?;
         validation::no_nul(&arg.path, arg.value)?;
         args.push(arg.value.to_owned());
     }
     // As in Codex, `env_vars` come first, so that a variable of `env` with the same name wins.
     let mut env = Vec::new();
+    let mut missing = Vec::new();
     for item in entry.list("env_vars")? {
         let name = env_var_name(item)?;
-        if let Some(value) = environment.get(name.value) {
+        let value = environment.get(name.value);
+        if value.as_deref().is_none_or(|value| value.trim().is_empty()) {
+            let state = if value.is_some() { "blank" } else { "not set" };
+            missing.push(name.path.problem(format!(
+                "the environment variable {} is {state}; set it and try again",
+                escape_and_truncate(name.value)
+            )));
+        }
+        if let Some(value) = value {
             validation::env_entry(&name.path, name.value, &value)?;
             env.push((name.value.to_owned(), SecretString::from(value)));
         }
     }
     for (name, field) in entry.string_entries("env")? {
+        check(&field, "write the name of the variable in `env_vars`")?;
         validation::env_entry(&field.path, name, field.value)?;
         env.push((name.to_owned(), SecretString::from(field.value)));
     }
     let cwd = entry.string("cwd")?;
     if let Some(cwd) = &cwd {
-        validation::no_nul(&cwd.path, cwd.value)?;
+        check(cwd, "write the path")?;
+        validation::folder(&cwd.path, cwd.value)?;
+    }
+    for cause in missing {
+        warnings.push_possible_cause(cause);
     }
     Ok(StdioConfig {
         command: command.value.to_owned(),
@@ -207,6 +283,34 @@ fn stdio_config(
         inherited: InheritedEnvironment::Named(CODEX_INHERITED_VARIABLES),
         cwd: cwd.map(|cwd| PathBuf::from(cwd.value)),
     })
+}
+
+/// Checks a text for variables: Codex replaces none. Fails if the text has a variable of another client. A text that may be meant as
+/// it is written is only noted, and only if `is_plain`: a shell has variables of its own.
+fn no_variables(
+    field: &Field<&str>,
+    is_plain: bool,
+    remedy: &'static str,
+    environment: &dyn Environment,
+    warnings: &mut Warnings<'_>,
+) -> Result<(), EntryProblem> {
+    if let Some(variable) = foreign_variables::find(field.value) {
+        return Err(field.path.problem(variable.problem(remedy)));
+    }
+    if !is_plain {
+        return Ok(());
+    }
+    // The text may be hidden as a secret, so a message has the name without its braces.
+    if let Some(name) = foreign_variables::find_in_braces(field.value) {
+        warnings.push(field.path.problem(format!(
+            "Codex replaces no variables, so {name} in braces is passed on as written; {remedy}"
+        )));
+        return Ok(());
+    }
+    warnings.note_possible_variable(&field.path, field.value, environment, |name| {
+        format!("Codex replaces no variables, so {name} is passed on as written; {remedy}")
+    });
+    Ok(())
 }
 
 /// Returns the name in an item of `env_vars`: `"NAME"` or `{ name = "NAME", source = "local" }`.
@@ -236,6 +340,7 @@ fn http_config(
     url: &Field<&str>,
     entry: &Table<'_>,
     environment: &dyn Environment,
+    warnings: &mut Warnings<'_>,
 ) -> Result<HttpConfig, EntryProblem> {
     if let Some(path) = entry.path_to("http_headers_helper") {
         return Err(path.problem(
@@ -243,6 +348,12 @@ fn http_config(
         ));
     }
     let parsed_url = validation::url(&url.path, url.value)?;
+    if let Some(name) = foreign_variables::find_in_braces(url.value) {
+        return Err(url.path.problem(format!(
+            "Codex replaces no variables, so ${{{name}}} is not replaced; write the value"
+        )));
+    }
+    no_variables(url, true, "write the value", environment, warnings)?;
     let bearer = entry
         .string("bearer_token_env_var")?
         .map(|field| {
@@ -252,6 +363,16 @@ fn http_config(
         .transpose()?;
     let mut headers = Vec::new();
     for (name, field) in entry.string_entries("http_headers")? {
+        let remedy =
+            "write the name of the variable in `env_http_headers` or `bearer_token_env_var`";
+        if let Some(variable) = foreign_variables::find_in_braces(field.value)
+            && validation::names_a_credential(name)
+        {
+            return Err(field.path.problem(format!(
+                "Codex replaces no variables, so ${{{variable}}} is not replaced; {remedy}"
+            )));
+        }
+        no_variables(&field, true, remedy, environment, warnings)?;
         let value = SecretString::from(field.value);
         headers.push(validation::header(&field.path, name, value, None)?);
     }
@@ -277,6 +398,11 @@ fn oauth_client(
         ..OAuthClient::default()
     };
     if let Some(oauth) = entry.table("oauth")? {
+        for key in ["client_id", "client_secret"] {
+            if let Some(field) = oauth.string(key)? {
+                validation::oauth_value(&field.path, field.value)?;
+            }
+        }
         client.client_id = oauth.string("client_id")?.map(owned);
         client.client_secret = match (
             oauth.string("client_secret")?,

@@ -2,19 +2,21 @@
 //!
 //! Source: <https://code.claude.com/docs/en/mcp>.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
 use crate::environment::{Environment, codex_home};
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
-use crate::format::server_entries;
+use crate::format::known_keys::{MCP_SERVERS_JSON, is_variant_of, warn_of_unused_keys};
+use crate::format::{Warnings, command, is_shell, server_entries};
 use crate::server::{
     HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry, StdioConfig,
     TransportConfig, deduplicate_headers,
 };
-use crate::spanned::{KeyPath, Spanned, Table, json};
+use crate::spanned::json::lenient;
+use crate::spanned::{Field, KeyPath, Spanned, Table, Value, json};
 use crate::variable_expansion::{Expanded, RecordingEnvironment, expand};
 use crate::{
     Configuration, ConfigurationFormat, CredentialSettings, CredentialStoreMode, validation,
@@ -22,25 +24,51 @@ use crate::{
 
 const SERVERS: &str = "mcpServers";
 
+/// The key of the servers in VS Code's `mcp.json`.
+///
+/// Source: <https://code.visualstudio.com/docs/copilot/reference/mcp-configuration>.
+const SERVERS_OF_VS_CODE: &str = "servers";
+
 /// The maximum depth of objects and arrays in the servers. No key that is read is nested deeper.
 const MAX_DEPTH: u8 = 4;
+
+/// How many keys of a file without servers are compared with the right one.
+const MAX_COMPARED_ROOTS: usize = 100;
 
 pub(crate) fn parse(
     source: &str,
     path: &Path,
     environment: &dyn Environment,
 ) -> Result<Configuration, ConfigurationError> {
-    let document = json::Document::parse(source, path)?;
-    let Some(found) = document.get(SERVERS, MAX_DEPTH) else {
-        let problem = format!(
-            "the key `{SERVERS}` is missing; the file must have the form {{\"{SERVERS}\": {{…}}}}"
-        );
-        let kind = ConfigurationErrorKind::NotAConfiguration;
-        return Err(ConfigurationError::new(kind, path, &problem).with_key(SERVERS));
+    let text = lenient::blank(source);
+    let document = json::Document::parse(&text, path)?;
+    let mut warnings = Vec::new();
+    if let Some((offset, name)) = text.blanked {
+        let line = Some(document.line(offset));
+        warnings.push(KeyPath::of_file(line).problem(format!(
+            "JSON has no {name}; they are skipped here, but some clients refuse the file"
+        )));
+    }
+    let found = match document.get(SERVERS, MAX_DEPTH) {
+        Some(found) => found,
+        None => match document.get(SERVERS_OF_VS_CODE, MAX_DEPTH) {
+            Some(found) if has_only_tables(&found) => {
+                let path = KeyPath::of_file(None).child(SERVERS_OF_VS_CODE, found.line);
+                warnings.push(path.problem(format!(
+                    "read as `{SERVERS}`; most clients other than VS Code read only `{SERVERS}`"
+                )));
+                found
+            }
+            _ => return Err(missing_servers(&document, path)),
+        },
     };
-    let servers = server_entries(SERVERS, &found, "an object", path, |name, path, entry| {
-        server_entry(name, path, entry, environment)
-    })?;
+    let servers = server_entries(
+        SERVERS,
+        &found,
+        "an object",
+        path,
+        |name, path, entry, warnings| server_entry(name, path, entry, environment, warnings),
+    )?;
     Ok(Configuration {
         path: path.to_owned(),
         format: ConfigurationFormat::McpServersJson,
@@ -49,7 +77,56 @@ pub(crate) fn parse(
             home: codex_home(environment).unwrap_or_default(),
             mode: CredentialStoreMode::File,
         },
+        warnings,
     })
+}
+
+/// Whether a value is a table of tables, and not empty.
+fn has_only_tables(found: &Spanned) -> bool {
+    let Value::Table(entries) = &found.value else {
+        return false;
+    };
+    let mut values = entries.iter().map(|(_, entry)| &entry.value);
+    !entries.is_empty() && values.all(|value| matches!(value, Value::Table(_)))
+}
+
+/// The error of a file without `mcpServers`. Names the key that the file has in its place.
+fn missing_servers(document: &json::Document<'_>, path: &Path) -> ConfigurationError {
+    let error = |line: Option<u32>, problem: &str| {
+        let kind = ConfigurationErrorKind::NotAConfiguration;
+        match line {
+            Some(line) => ConfigurationError::at(kind, path, (line, None), problem),
+            None => ConfigurationError::new(kind, path, problem),
+        }
+        .with_key(SERVERS)
+    };
+    let line = |key: &str| document.get(key, 0).and_then(|found| found.line);
+    let is_used_elsewhere = |key: &str| matches!(key, "context_servers" | "mcp" | "amp.mcpServers");
+    let mut keys = document.keys().take(MAX_COMPARED_ROOTS);
+    if let Some(key) = keys.find(|key| is_variant_of(key, SERVERS) || is_used_elsewhere(key)) {
+        let problem = format!(
+            "the key `{SERVERS}` is missing; the file has `{}` in its place: write `{SERVERS}`, with one entry for each server",
+            escape_and_truncate(key)
+        );
+        return error(line(key), &problem);
+    }
+    let is_server = |key: &str| match document.get(key, 1).map(|found| found.value) {
+        Some(Value::Table(fields)) => fields
+            .iter()
+            .any(|(name, _)| matches!(name.as_str(), "command" | "url")),
+        _ => false,
+    };
+    let mut keys = document.keys().take(MAX_COMPARED_ROOTS);
+    if let Some(key) = keys.find(|key| is_server(key)) {
+        let problem = format!(
+            "the key `{SERVERS}` is missing; write {{\"{SERVERS}\": {{…}}}} around the servers of the file"
+        );
+        return error(line(key), &problem);
+    }
+    let problem = format!(
+        "the key `{SERVERS}` is missing; the file must have the form {{\"{SERVERS}\": {{…}}}}"
+    );
+    error(None, &problem)
 }
 
 fn server_entry(
@@ -57,25 +134,42 @@ fn server_entry(
     path: KeyPath,
     spanned: &Spanned,
     environment: &dyn Environment,
+    mut warnings: Warnings<'_>,
 ) -> ServerEntry {
     let mut enabled = true;
     let mut read = || {
         validation::server_name(&path, name)?;
         let entry = Table::new(path.clone(), spanned)?;
         enabled = entry.boolean("enabled")?.unwrap_or(true)
+            && entry.boolean("isActive")?.unwrap_or(true)
             && !entry.boolean("disabled")?.unwrap_or(false);
-        server_config(name, &entry, environment)
+        server_config(name, &entry, environment, &mut warnings)
     };
     let config = read();
-    ServerEntry::new(name, enabled, false, config)
+    ServerEntry::new(name, enabled, false, config, warnings.list)
 }
 
 fn server_config(
     name: &str,
     entry: &Table<'_>,
     environment: &dyn Environment,
+    warnings: &mut Warnings<'_>,
 ) -> Result<ServerConfig, EntryProblem> {
-    let is_http = is_http(entry)?;
+    let is_http = is_http(entry, warnings)?;
+    if is_http {
+        warn_of_unused_keys(entry, &["command", "args", "env", "cwd"], "url", warnings);
+    } else {
+        let keys = [
+            "url",
+            "serverUrl",
+            "httpUrl",
+            "headers",
+            "headersHelper",
+            "oauth",
+        ];
+        warn_of_unused_keys(entry, &keys, "command", warnings);
+    }
+    MCP_SERVERS_JSON.warn_of_unread_keys(entry, warnings);
     let environment = RecordingEnvironment::new(environment);
     let mut config = ServerConfig {
         name: name.to_owned(),
@@ -85,18 +179,20 @@ fn server_config(
         scopes: None,
         oauth: OAuthClient::default(),
         transport: if is_http {
-            TransportConfig::Http(http_config(entry, &environment)?)
+            TransportConfig::Http(http_config(entry, &environment, warnings)?)
         } else {
-            TransportConfig::Stdio(stdio_config(entry, &environment)?)
+            TransportConfig::Stdio(stdio_config(entry, &environment, warnings)?)
         },
         expanded_variables: environment.into_values(),
+        possible_causes: std::mem::take(&mut warnings.possible_causes),
         path: entry.path.clone(),
-        key_paths: entry.paths_to(&["command"]),
+        key_paths: entry.paths_to(&["command", "cwd"]),
     };
     if is_http && let Some(oauth) = entry.table("oauth")? {
-        config.oauth.client_id = oauth
-            .string("clientId")?
-            .map(|field| field.value.to_owned());
+        if let Some(field) = oauth.string("clientId")? {
+            validation::oauth_value(&field.path, field.value)?;
+            config.oauth.client_id = Some(field.value.to_owned());
+        }
         config.scopes = oauth.string("scopes")?.map(|field| {
             let scopes = field.value.split_whitespace();
             scopes.map(str::to_owned).collect()
@@ -106,81 +202,240 @@ fn server_config(
 }
 
 /// Returns whether the server uses HTTP: by its `type`, and without one by the keys `command` and `url`.
-fn is_http(entry: &Table<'_>) -> Result<bool, EntryProblem> {
-    let Some(transport) = entry.string("type")? else {
+fn is_http(entry: &Table<'_>, warnings: &mut Warnings<'_>) -> Result<bool, EntryProblem> {
+    if let Some(Value::Table(_)) = entry.value("transport") {
+        return Err(entry.problem(
+            "transport",
+            "must be a string, not a table; write its keys in the entry of the server itself",
+        ));
+    }
+    let mut names = ["type", "transport", "transportType"].into_iter();
+    let Some(name) = names.find(|name| entry.path_to(name).is_some()) else {
         if entry.path_to("command").is_some() {
             return Ok(false);
         }
-        if entry.path_to("url").is_some() {
+        if url_key(entry).is_some() {
             return Ok(true);
         }
+        let other_word = MCP_SERVERS_JSON.other_word_for_transport(entry, warnings);
+        return Err(other_word.unwrap_or_else(|| validation::missing_transport(&entry.path)));
+    };
+    let Some(transport) = entry.string(name)? else {
         return Err(validation::missing_transport(&entry.path));
     };
-    match transport.value {
-        "stdio" => Ok(false),
-        "http" | "streamable-http" => Ok(true),
-        other => Err(transport.path.problem(format!(
-            "the transport `{}` is not supported; use `stdio` or `http`",
-            escape_and_truncate(other)
-        ))),
+    let word = transport.value;
+    let plain: String = word
+        .chars()
+        .filter(|character| !matches!(character, '-' | '_' | ' '))
+        .map(|character| character.to_ascii_lowercase())
+        .take(40)
+        .collect();
+    let (is_http, is_common) = match (word, plain.as_str()) {
+        ("stdio", _) => (false, true),
+        ("http" | "streamable-http", _) => (true, true),
+        (_, "stdio") => (false, false),
+        (_, "http" | "streamablehttp") => (true, false),
+        _ => {
+            let written = escape_and_truncate(word);
+            return Err(transport.path.problem(match plain.as_str() {
+                "remote" | "httpstream" | "streaminghttp" | "httpstreaming" | "streamhttp"
+                | "streamable" | "https" | "url" | "web" | "rest" => {
+                    format!("the transport `{written}` is not supported; write `http`")
+                }
+                "local" | "command" | "process" | "program" | "std" | "stdin" | "standardio"
+                | "shell" | "docker" => {
+                    format!("the transport `{written}` is not supported; write `stdio`")
+                }
+                _ => {
+                    format!("the transport `{written}` is not supported; use `stdio` or `http`")
+                }
+            }));
+        }
+    };
+    if !is_common {
+        let common = if is_http { "http" } else { "stdio" };
+        warnings.push(transport.path.problem(format!(
+            "`{}` is read as `{common}`; some clients know only `{common}`",
+            escape_and_truncate(word)
+        )));
+    }
+    Ok(is_http)
+}
+
+/// Returns the key of the URL: `url`, or the word of Windsurf (`serverUrl`) or Gemini CLI (`httpUrl`).
+fn url_key(entry: &Table<'_>) -> Option<&'static str> {
+    let mut keys = ["url", "serverUrl", "httpUrl"].into_iter();
+    keys.find(|key| entry.path_to(key).is_some())
+}
+
+/// Reads the URL as it is written.
+fn url<'a>(
+    entry: &Table<'a>,
+    warnings: &mut Warnings<'_>,
+) -> Result<Option<Field<&'a str>>, EntryProblem> {
+    let key = url_key(entry).unwrap_or("url");
+    let found = entry.string(key)?;
+    if let Some(found) = &found
+        && key != "url"
+    {
+        warnings.push(
+            found
+                .path
+                .problem("read as `url`; some clients know only `url`"),
+        );
+    }
+    Ok(found)
+}
+
+/// The problem of a variable that is set to a blank value, or has a blank default.
+fn blank_variable(name: &str) -> String {
+    format!("the environment variable {name} is blank; set it and try again")
+}
+
+/// How to write a variable in this format.
+fn variable_form(name: &str) -> String {
+    format!("text that looks like a variable is passed on as written; write `${{{name}}}`")
+}
+
+fn warn_of_foreign(path: &KeyPath, expanded: &Expanded, warnings: &mut Warnings<'_>) {
+    if let Some(name) = &expanded.foreign {
+        warnings.push(path.problem(format!(
+            "`${{env:{name}}}` is read as `${{{name}}}`; each of the two is known to only some clients"
+        )));
     }
 }
 
 fn stdio_config(
     entry: &Table<'_>,
     environment: &dyn Environment,
+    warnings: &mut Warnings<'_>,
 ) -> Result<StdioConfig, EntryProblem> {
-    let field = entry.string("command")?.ok_or_else(|| {
+    let field = command(entry)?.ok_or_else(|| {
         entry
             .path
             .problem("`command` is missing; set it to the program to start")
     })?;
-    let command = expand(&field, environment)?.text;
-    validation::command(&field.path, &command)?;
+    let program = expand(&field, environment)?;
+    if let (true, Some(name)) = (program.text.trim().is_empty(), &program.blank) {
+        return Err(field.path.problem(blank_variable(name)));
+    }
+    warn_of_foreign(&field.path, &program, warnings);
+    let program = program.text;
+    validation::command(&field.path, &program)?;
+    let mut fill = |field: &Field<&str>| -> Result<String, EntryProblem> {
+        let expanded = expand(field, environment)?;
+        warn_of_foreign(&field.path, &expanded, warnings);
+        match &expanded.blank {
+            Some(name) => warnings.push_possible_cause(field.path.problem(blank_variable(name))),
+            None if !is_shell(&program) => {
+                warnings.note_possible_variable(
+                    &field.path,
+                    field.value,
+                    environment,
+                    variable_form,
+                );
+            }
+            None => {}
+        }
+        Ok(expanded.text)
+    };
     let mut args = Vec::new();
     for arg in entry.strings("args")? {
-        let text = expand(&arg, environment)?.text;
+        let text = fill(&arg)?;
         validation::no_nul(&arg.path, &text)?;
         args.push(text);
     }
     let mut env = Vec::new();
     for (name, field) in entry.string_entries("env")? {
-        let value = expand(&field, environment)?.text;
+        let value = fill(&field)?;
         validation::env_entry(&field.path, name, &value)?;
         env.push((name.to_owned(), SecretString::from(value)));
     }
+    let cwd = match entry.value("cwd") {
+        // As if the key were missing.
+        Some(Value::Unsupported("null")) => None,
+        _ => entry.string("cwd")?,
+    };
+    let cwd = cwd
+        .map(|field| {
+            let expanded = expand(&field, environment)?;
+            warn_of_foreign(&field.path, &expanded, warnings);
+            match (
+                validation::folder(&field.path, &expanded.text),
+                &expanded.blank,
+            ) {
+                (Err(_), Some(name)) => Err(field.path.problem(blank_variable(name))),
+                (result, _) => result.map(|()| PathBuf::from(expanded.text)),
+            }
+        })
+        .transpose()?;
     Ok(StdioConfig {
-        command,
+        command: program,
         args,
         env,
         inherited: InheritedEnvironment::Everything,
-        cwd: None,
+        cwd,
     })
 }
 
 fn http_config(
     entry: &Table<'_>,
     environment: &dyn Environment,
+    warnings: &mut Warnings<'_>,
 ) -> Result<HttpConfig, EntryProblem> {
     if let Some(path) = entry.path_to("headersHelper") {
         return Err(path.problem("commands that produce headers are not run; use `headers`"));
     }
-    let field = entry.string("url")?.ok_or_else(|| {
-        entry
-            .path
-            .problem("`url` is missing; set it to the URL of the server")
+    let field = url(entry, warnings)?.ok_or_else(|| {
+        let other_word = MCP_SERVERS_JSON.other_word_for_transport(entry, warnings);
+        other_word.unwrap_or_else(|| {
+            let path = &entry.path;
+            path.problem("`url` is missing; set it to the URL of the server")
+        })
     })?;
-    let written_url = expand(&field, environment)?.text;
-    let url = validation::url(&field.path, &written_url)?;
+    let expanded = expand(&field, environment)?;
+    warn_of_foreign(&field.path, &expanded, warnings);
+    let result = validation::url(&field.path, &expanded.text);
+    match &expanded.blank {
+        Some(name) => {
+            let problem = field.path.problem(blank_variable(name));
+            if result.is_err() {
+                return Err(problem);
+            }
+            warnings.push_possible_cause(problem);
+        }
+        None => {
+            warnings.note_possible_variable(&field.path, field.value, environment, variable_form);
+        }
+    }
+    let url = result?;
     let mut headers = Vec::new();
     for (name, field) in entry.string_entries("headers")? {
-        let Expanded { text, variable } = expand(&field, environment)?;
+        let expanded = expand(&field, environment)?;
+        warn_of_foreign(&field.path, &expanded, warnings);
+        match &expanded.blank {
+            Some(blank) if validation::names_a_credential(name) => {
+                return Err(field.path.problem(blank_variable(blank)));
+            }
+            Some(blank) => {
+                warnings.push_possible_cause(field.path.problem(blank_variable(blank)));
+            }
+            None => {
+                warnings.note_possible_variable(
+                    &field.path,
+                    field.value,
+                    environment,
+                    variable_form,
+                );
+            }
+        }
+        let Expanded { text, variable, .. } = expanded;
         let value = SecretString::from(text);
         headers.push(validation::header(&field.path, name, value, variable)?);
     }
     Ok(HttpConfig {
         url,
-        written_url,
+        written_url: expanded.text,
         bearer: None,
         headers: deduplicate_headers(&entry.path, headers)?,
     })

@@ -1,5 +1,8 @@
 //! Parses JSON into [`Spanned`] values. Only the parts that a caller asks for are converted.
 
+pub(crate) mod lenient;
+mod remedy;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
@@ -7,9 +10,9 @@ use std::path::Path;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use self::lenient::LenientText;
 use super::{LineIndex, Spanned, Value};
 use crate::error::{ConfigurationError, ConfigurationErrorKind};
-use crate::escaping::escape;
 
 /// A JSON text whose root is an object.
 pub(crate) struct Document<'a> {
@@ -20,13 +23,27 @@ pub(crate) struct Document<'a> {
 
 impl<'a> Document<'a> {
     /// Parses a text. Fails with [`ConfigurationErrorKind::Syntax`] if it is not a JSON object.
-    pub fn parse(source: &'a str, path: &Path) -> Result<Self, ConfigurationError> {
-        let root = serde_json::from_str(source).map_err(|error| syntax_error(path, error))?;
-        Ok(Self {
-            source,
-            lines: LineIndex::new(source),
-            root,
-        })
+    pub fn parse(text: &'a LenientText<'_>, path: &Path) -> Result<Self, ConfigurationError> {
+        let source = &*text.text;
+        let lines = LineIndex::new(source);
+        match serde_json::from_str(source) {
+            Ok(root) => Ok(Self {
+                source,
+                lines,
+                root,
+            }),
+            Err(error) => Err(syntax_error(path, &lines, error)),
+        }
+    }
+
+    /// Returns the line of a byte offset.
+    pub fn line(&self, offset: usize) -> u32 {
+        self.lines.line(offset)
+    }
+
+    /// Returns the names of the keys of the root, in the order of the file.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.root.0.iter().map(|(name, _)| name.as_str())
     }
 
     /// Returns the value of a key of the root. Objects and arrays that are nested deeper than `max_depth` in it are
@@ -81,18 +98,21 @@ impl<'a> Document<'a> {
     }
 }
 
-fn syntax_error(path: &Path, error: serde_json::Error) -> ConfigurationError {
-    let position = (
-        u32::try_from(error.line()).unwrap_or(u32::MAX),
-        Some(u32::try_from(error.column()).unwrap_or(u32::MAX)),
-    );
-    let text = error.to_string();
-    let message = text
-        .rsplit_once(" at line ")
-        .map_or(text.as_str(), |(message, _)| message);
-    let problem = format!("not valid JSON: {}; fix this line", escape(message));
-    ConfigurationError::at(ConfigurationErrorKind::Syntax, path, position, &problem)
-        .with_source(error)
+fn syntax_error(
+    path: &Path,
+    lines: &LineIndex<'_>,
+    error: serde_json::Error,
+) -> ConfigurationError {
+    let offset = lines.offset(error.line(), error.column());
+    let (line, column) = lines.line_and_column(offset);
+    let problem = remedy::describe(lines.text(), offset, &error);
+    ConfigurationError::at(
+        ConfigurationErrorKind::Syntax,
+        path,
+        (line, Some(column)),
+        &format!("not valid JSON: {problem}"),
+    )
+    .with_source(error)
 }
 
 /// The members of an object in the order of the file. If a name is repeated, the last value takes the position of the

@@ -19,10 +19,23 @@ impl KeyPath {
         }
     }
 
+    /// Creates the path of the file itself.
+    pub fn of_file(line: Option<u32>) -> Self {
+        Self {
+            path: String::new(),
+            line,
+        }
+    }
+
     /// Returns the path of a key in this table. `line` falls back to the line of the table.
     pub fn child(&self, name: &str, line: Option<u32>) -> Self {
+        let segment = format_key_segment(name);
+        let path = match self.path.as_str() {
+            "" => segment,
+            table => format!("{table}.{segment}"),
+        };
         Self {
-            path: format!("{}.{}", self.path, format_key_segment(name)),
+            path,
             line: line.or(self.line),
         }
     }

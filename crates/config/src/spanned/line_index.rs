@@ -27,4 +27,20 @@ impl<'a> LineIndex<'a> {
         let column = u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX);
         (u32::try_from(line).unwrap_or(u32::MAX), column)
     }
+
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Returns the byte offset of a position of serde_json: a line, and the number of bytes up to and including the one at fault.
+    pub fn offset(&self, line: usize, column: usize) -> usize {
+        let start = self.starts.get(line.saturating_sub(1)).copied();
+        let offset = (start.unwrap_or(self.text.len()) + column).saturating_sub(1);
+        let offset = offset.min(self.text.len());
+        // The byte may be in the middle of a character.
+        (0..=offset)
+            .rev()
+            .find(|at| self.text.is_char_boundary(*at))
+            .unwrap_or(0)
+    }
 }

@@ -57,6 +57,25 @@ impl<'a> Table<'a> {
             })
     }
 
+    /// Returns the names of the keys and their paths, in the order of the file.
+    pub fn keys(&self) -> impl Iterator<Item = (&'a str, KeyPath)> {
+        let path = self.path.clone();
+        self.fields
+            .iter()
+            .map(move |(name, spanned)| (name.as_str(), path.child(name, spanned.line)))
+    }
+
+    /// Returns the value of a key of any type.
+    pub fn value(&self, key: &str) -> Option<&'a Value> {
+        self.field(key).map(|field| field.value)
+    }
+
+    /// Creates a problem with a key, or with the table if the key is missing.
+    pub fn problem(&self, key: &str, problem: impl Into<String>) -> EntryProblem {
+        let path = self.path_to(key);
+        path.as_ref().unwrap_or(&self.path).problem(problem)
+    }
+
     /// Returns the path of a key, or `None` if the key is missing.
     pub fn path_to(&self, key: &str) -> Option<KeyPath> {
         self.field(key).map(|field| field.path)
@@ -165,8 +184,20 @@ impl<'a> Table<'a> {
 }
 
 fn wrong_type(path: &KeyPath, expected: &str, value: &Value) -> EntryProblem {
+    let remedy = match (expected, value) {
+        ("a string", Value::Integer(_) | Value::Float(_) | Value::Boolean(_)) => {
+            "; write quotation marks around it"
+        }
+        ("a list", Value::String(_)) => {
+            "; write it in square brackets, each argument or value as an item of its own"
+        }
+        ("a table", Value::List(_) | Value::String(_)) => "; write a name and a value for each",
+        ("true or false", Value::String(_)) => "; write it without quotation marks",
+        ("a number" | "a whole number", Value::String(_)) => "; write it without quotation marks",
+        _ => "",
+    };
     path.problem(format!(
-        "must be {expected}, not {}",
+        "must be {expected}, not {}{remedy}",
         value.type_description()
     ))
 }

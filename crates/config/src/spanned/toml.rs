@@ -1,12 +1,13 @@
 //! Parses TOML into [`Spanned`] values. Only the parts that a caller asks for are converted.
 
+mod remedy;
+
 use std::path::Path;
 
 use toml_edit::{Item, TableLike};
 
 use super::{LineIndex, Spanned, Value};
 use crate::error::{ConfigurationError, ConfigurationErrorKind};
-use crate::escaping::escape_and_truncate;
 
 /// A TOML text.
 pub(crate) struct Document<'a> {
@@ -36,6 +37,11 @@ impl<'a> Document<'a> {
             line: key.span().map(|span| self.lines.line(span.start)),
             value: self.item(item),
         })
+    }
+
+    /// Returns the names of the keys of the root, in the order of the file.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.document.as_table().iter().map(|(name, _)| name)
     }
 
     /// Returns the value of a key of the root as it is written in the file, if it is written in one piece.
@@ -106,8 +112,8 @@ fn syntax_error(
 ) -> ConfigurationError {
     let offset = error.span().map_or(0, |span| span.start);
     let (line, column) = lines.line_and_column(offset);
-    let message = escape_and_truncate(error.message());
-    let problem = format!("not valid TOML: {message}; fix this line");
+    let problem = remedy::describe(lines.text(), offset, error.message());
+    let problem = format!("not valid TOML: {problem}");
     ConfigurationError::at(
         ConfigurationErrorKind::Syntax,
         path,

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use crate::evidence::{
-    CertificateProblem, CredentialStoreTrouble, DiscoveryOutcome, DiscoveryProblem, ExceededLimit,
-    IoTrouble, StartPhase, Transport,
+    CertificateProblem, ConfigurationEvidence, CredentialStoreTrouble, DiscoveryOutcome,
+    DiscoveryProblem, ExceededLimit, IoTrouble, StartPhase, Transport,
 };
 use crate::printable::printable;
 use crate::refusal::RefusalMeaning;
@@ -26,6 +26,10 @@ const KEY_CHARS: usize = 72;
 const STORE_CHARS: usize = 40;
 /// The maximum length of the quote at the end of a message, in characters.
 const QUOTE_CHARS: usize = 160;
+/// The length to which a quote is cut to make room for a hint, in characters.
+const MIN_QUOTE_CHARS: usize = 60;
+/// A hint for which there is less room is left out, in characters.
+const MIN_HINT_CHARS: usize = 60;
 
 /// The parts of a message. If the message is too long, the quote is shortened first, then `happened`, and `todo` never.
 struct Parts {
@@ -35,6 +39,8 @@ struct Parts {
     todo: Cow<'static, str>,
     /// The words of the server, its program or its configuration, at the end of the message.
     quote: Option<String>,
+    /// The part of the configuration that may be the cause, after everything else.
+    hint: Option<String>,
 }
 
 impl Parts {
@@ -43,6 +49,7 @@ impl Parts {
             happened: happened.into(),
             todo: todo.into(),
             quote: None,
+            hint: None,
         }
     }
 
@@ -57,9 +64,21 @@ impl Parts {
         let room = MESSAGE_CHARS.saturating_sub(self.todo.chars().count());
         let mut message = printable(&self.happened, room);
         message.push_str(&self.todo);
+        let room = |message: &str| MESSAGE_CHARS.saturating_sub(message.chars().count());
+        let hint = self.hint.map(|hint| format!(". {hint}"));
         if let Some(quote) = self.quote {
-            let room = MESSAGE_CHARS.saturating_sub(message.chars().count());
-            message.push_str(&printable(&quote, room));
+            let all = room(&message);
+            let hint = hint.as_ref().map_or(0, |hint| hint.chars().count());
+            let least = MIN_QUOTE_CHARS.min(all);
+            let quote = printable(&quote, all.saturating_sub(hint).max(least));
+            message.push_str(&quote);
+        }
+        if let Some(hint) = hint.filter(|_| room(&message) >= MIN_HINT_CHARS) {
+            // The quote may end with a period.
+            let end = message.trim_end_matches('.').len();
+            message.truncate(end);
+            let room = room(&message);
+            message.push_str(&printable(&hint, room));
         }
         message
     }
@@ -68,13 +87,16 @@ impl Parts {
 impl Facts<'_> {
     /// Returns the message for a kind of failure.
     pub(super) fn message(&self, kind: StartupFailureKind) -> String {
+        let parts = |server: &str| {
+            let parts = self.parts(kind, server);
+            let hint = parts.hint.clone().or_else(|| self.hint(kind));
+            Parts { hint, ..parts }
+        };
         let name = self.evidence.server.as_deref();
         match name.filter(|name| !name.trim().is_empty()) {
-            Some(name) => self
-                .parts(kind, &printable(name, NAME_CHARS))
-                .into_message(),
+            Some(name) => parts(&printable(name, NAME_CHARS)).into_message(),
             None => {
-                let message = self.parts(kind, "the MCP server").into_message();
+                let message = parts("the MCP server").into_message();
                 match message.strip_prefix("the ") {
                     Some(rest) => format!("The {rest}"),
                     None => message,
@@ -166,16 +188,35 @@ impl Facts<'_> {
         }
     }
 
+    /// Names the part of the configuration that may be the cause.
+    fn hint(&self, kind: StartupFailureKind) -> Option<String> {
+        use StartupFailureKind as Kind;
+        let may_be_the_cause = matches!(
+            kind,
+            Kind::CredentialRejected
+                | Kind::AccessDenied
+                | Kind::SignInRequired
+                | Kind::CredentialRequired
+                | Kind::Unreachable
+                | Kind::TimedOut
+                | Kind::Exited
+                | Kind::ServerError
+                | Kind::NotMcp
+                | Kind::Other
+        );
+        let warning = self.configuration_warning().filter(|_| may_be_the_cause)?;
+        let problem = text_of(&warning.problem)?;
+        Some(format!("Also check {}: {problem}", place(Some(warning))))
+    }
+
+    fn configuration_warning(&self) -> Option<&ConfigurationEvidence> {
+        let mut warnings = self.evidence.configuration_warnings.iter();
+        warnings.find(|warning| text_of(&warning.problem).is_some())
+    }
+
     fn invalid_configuration(&self, server: &str) -> Parts {
         let found = self.evidence.configuration.as_ref();
-        let key = found.and_then(|found| text_of(&found.key));
-        let key = key.map(|key| printable(key, KEY_CHARS));
-        let place = match (key, found.and_then(|found| found.line)) {
-            (Some(key), Some(line)) => format!("`{key}` (line {line})"),
-            (Some(key), None) => format!("`{key}`"),
-            (None, Some(line)) => format!("line {line}"),
-            (None, None) => "its entry".to_owned(),
-        };
+        let place = place(found);
         let happened = format!("{server} is not configured correctly");
         match found.and_then(|found| text_of(&found.problem)) {
             Some(problem) => Parts::new(happened, format!(". Fix {place}: ")).with_quote(problem),
@@ -187,6 +228,24 @@ impl Facts<'_> {
         let process = self.evidence.process.as_ref();
         let program = process.and_then(|process| text_of(&process.program));
         let is_searched_for = !program.is_some_and(|program| program.contains(['/', '\\']));
+        // The engine knows why.
+        let warning = self.configuration_warning().filter(|warning| {
+            let key = text_of(&warning.key).unwrap_or_default();
+            key == "command" || key.ends_with(".command")
+        });
+        if let Some(warning) = warning {
+            let on_the_path = if is_searched_for { " on the PATH" } else { "" };
+            let happened = format!(
+                "{server} could not be started: {} was not found{on_the_path}",
+                self.program()
+            );
+            let problem = text_of(&warning.problem).unwrap_or_default();
+            let line = warning
+                .line
+                .map_or_else(String::new, |line| format!(" (line {line})"));
+            let todo = format!("; correct `command`{line}: ");
+            return Parts::new(happened, todo).with_quote(problem);
+        }
         let path = process
             .and_then(|process| text_of(&process.path))
             .filter(|_| is_searched_for)
@@ -660,6 +719,18 @@ impl Facts<'_> {
             Some(name) => format!("`{}`", foreign(name)),
             None => "its program".to_owned(),
         }
+    }
+}
+
+/// Names a key of the configuration and its line.
+fn place(found: Option<&ConfigurationEvidence>) -> String {
+    let key = found.and_then(|found| text_of(&found.key));
+    let key = key.map(|key| printable(key, KEY_CHARS));
+    match (key, found.and_then(|found| found.line)) {
+        (Some(key), Some(line)) => format!("`{key}` (line {line})"),
+        (Some(key), None) => format!("`{key}`"),
+        (None, Some(line)) => format!("line {line}"),
+        (None, None) => "its entry".to_owned(),
     }
 }
 

@@ -19,6 +19,7 @@ pub fn next_steps(recovery: Recovery) -> &'static [&'static str] {
         Recovery::FixConfiguration => &[
             ". Fix ",
             "; install it or correct `command`",
+            "; correct `command`",
             ": replace ",
             ": correct the client ID or secret",
             "add it to the configuration",

@@ -254,8 +254,10 @@ fn any_process() -> impl Strategy<Value = ProcessEvidence> {
 pub fn any_evidence() -> impl Strategy<Value = Evidence> {
     use CredentialStoreTrouble::*;
     use StartPhase::*;
-    let configuration = (optional_text(), any::<Option<u32>>(), optional_text())
-        .prop_map(|(key, line, problem)| ConfigurationEvidence { key, line, problem });
+    let configuration = || {
+        (optional_text(), any::<Option<u32>>(), optional_text())
+            .prop_map(|(key, line, problem)| ConfigurationEvidence { key, line, problem })
+    };
     let store = (
         optional_text(),
         one_of(&[Locked, InUse, Unreadable, Corrupt, Unsupported]),
@@ -299,7 +301,10 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                 ListingTools,
             ]),
             times,
-            option::weighted(0.05, configuration),
+            (
+                option::weighted(0.05, configuration()),
+                vec(configuration(), 0..3),
+            ),
         ),
         option::weighted(0.9, any_credential()),
         option::weighted(0.15, store),
@@ -322,7 +327,13 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
     )
         .prop_map(
             |(
-                (server, transport, phase, (limit_ms, elapsed_ms), configuration),
+                (
+                    server,
+                    transport,
+                    phase,
+                    (limit_ms, elapsed_ms),
+                    (configuration, configuration_warnings),
+                ),
                 credential,
                 store,
                 requests,
@@ -338,6 +349,7 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                 limit_key: None,
                 elapsed_ms,
                 configuration,
+                configuration_warnings,
                 credential,
                 store,
                 requests,

@@ -105,14 +105,31 @@ impl EvidenceCollector {
 
     /// Records why the entry of the configuration can't be used.
     pub fn record_entry_problem(&self, problem: &EntryProblem) {
-        let shown = self.sanitize(&problem.problem, CAUSE_CHARS);
-        self.update(|evidence| {
-            evidence.configuration = Some(ConfigurationEvidence {
-                key: Some(problem.key.clone()),
-                line: problem.line,
-                problem: Some(shown),
-            });
-        });
+        let problem = self.configuration_evidence(problem);
+        self.update(|evidence| evidence.configuration = Some(problem));
+    }
+
+    /// Records parts of the entry that may be the cause if the start fails.
+    pub fn record_warnings(&self, warnings: &[EntryProblem]) {
+        let warnings: Vec<_> = warnings
+            .iter()
+            .map(|warning| self.configuration_evidence(warning))
+            .collect();
+        self.update(|evidence| evidence.configuration_warnings.extend(warnings));
+    }
+
+    /// Records the probable cause, before all other warnings.
+    pub fn record_probable_cause(&self, warning: &EntryProblem) {
+        let warning = self.configuration_evidence(warning);
+        self.update(|evidence| evidence.configuration_warnings.insert(0, warning));
+    }
+
+    fn configuration_evidence(&self, problem: &EntryProblem) -> ConfigurationEvidence {
+        ConfigurationEvidence {
+            key: Some(problem.key.clone()),
+            line: problem.line,
+            problem: Some(self.sanitize(&problem.problem, CAUSE_CHARS)),
+        }
     }
 
     /// Records why the credential store can't be used. The text may come from a store that the host implements.

@@ -24,6 +24,15 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
             for argument in &stdio.args {
                 add_parts_of_url(&mut mask, argument);
             }
+            // Some users write the arguments into the command.
+            let words: Vec<_> = stdio
+                .command
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect();
+            for secret in secrets_of_arguments(&words) {
+                add_with_parts(&mut mask, secret);
+            }
             if matches!(stdio.inherited, InheritedEnvironment::Everything) {
                 for (name, value) in std::env::vars_os() {
                     let value = value.to_string_lossy();

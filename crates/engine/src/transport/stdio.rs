@@ -8,6 +8,7 @@
 mod connection;
 mod output;
 mod program;
+mod remedy;
 mod supervision;
 
 use std::ffi::OsString;
@@ -86,17 +87,24 @@ impl Program {
                 ..ProcessEvidence::default()
             });
         });
-        if let Some(cwd) = &config.cwd
-            && !cwd.is_dir()
-        {
-            let problem = format!("the folder {} does not exist", cwd.display());
+        if let Some(problem) = config.cwd.as_deref().and_then(remedy::problem_of_folder) {
             collector.record_entry_problem(&server.problem("cwd", problem));
             return None;
         }
         let Some(program) = find_program(&config.command, &path, config.cwd.as_deref()) else {
+            let missing = remedy::MissingProgram {
+                command: &config.command,
+                path: &path,
+                cwd: config.cwd.as_deref(),
+            };
+            let name = collector.sanitize(&missing.name(), 200);
             record_process(collector, |process| {
-                process.spawn = Some(SpawnFailure::NotFound)
+                process.program = Some(name);
+                process.spawn = Some(SpawnFailure::NotFound);
             });
+            if let Some(remedy) = missing.remedy() {
+                collector.record_probable_cause(&server.problem("command", remedy));
+            }
             return None;
         };
         let spawned = spawn(config, &program, &environment, supervisor);
@@ -339,7 +347,7 @@ fn record_spawn_error(
     });
     collector.record_error(error);
     if is_fault_of_program(error) {
-        let problem = format!("{} can't be run: {error}", program.display());
+        let problem = remedy::cannot_run(program, error);
         collector.record_entry_problem(&server.problem("command", problem));
     }
 }

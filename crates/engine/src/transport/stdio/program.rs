@@ -12,16 +12,17 @@ use secrecy::ExposeSecret;
 /// Whether the program itself is the reason that it can't be run, and not a lack of resources on this machine.
 pub(super) fn is_fault_of_program(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
-    // "Exec format error" on Unix, "not a valid application" on Windows.
-    let format_error = if cfg!(windows) { 193 } else { 8 };
     matches!(
         error.kind(),
         ErrorKind::NotFound
             | ErrorKind::PermissionDenied
             | ErrorKind::InvalidInput
             | ErrorKind::ArgumentListTooLong
-    ) || error.raw_os_error() == Some(format_error)
+    ) || error.raw_os_error() == Some(EXEC_FORMAT_ERROR)
 }
+
+/// "Exec format error" on Unix, "not a valid application" on Windows.
+pub(super) const EXEC_FORMAT_ERROR: i32 = if cfg!(windows) { 193 } else { 8 };
 
 /// The environment of the program.
 pub(super) fn environment(config: &StdioConfig) -> Vec<(OsString, OsString)> {
@@ -117,7 +118,7 @@ fn file_names(command: &str) -> Vec<String> {
 }
 
 #[cfg(unix)]
-fn is_program(candidate: &Path) -> bool {
+pub(super) fn is_program(candidate: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     candidate
         .metadata()
@@ -125,6 +126,6 @@ fn is_program(candidate: &Path) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_program(candidate: &Path) -> bool {
+pub(super) fn is_program(candidate: &Path) -> bool {
     candidate.is_file()
 }

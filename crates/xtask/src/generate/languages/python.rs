@@ -115,6 +115,7 @@ mod tests {
             "    OAUTH = \"oAuth\"",
             "    stored_issuer: str | None = None",
             "    requests: tuple[RequestEvidence, ...] = ()",
+            "    configuration_warnings: tuple[ConfigurationEvidence, ...] = ()",
             "    access_token: AccessTokenWorth = AccessTokenWorth.ABSENT",
             "    kind: StartupFailureKind",
         ] {

@@ -168,6 +168,7 @@ mod tests {
         // Fields that are omitted if empty, and numbers that are not `bigint`.
         for field in [
             "requests?: Array<RequestEvidence>",
+            "configurationWarnings?: Array<ConfigurationEvidence>",
             "limitMs?: number",
             "elapsedMs?: number",
         ] {

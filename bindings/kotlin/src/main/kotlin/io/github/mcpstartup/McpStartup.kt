@@ -19,6 +19,8 @@ import kotlinx.serialization.json.jsonPrimitive
  * @property failure The failure. Set only on `Failed`.
  * @property warning What is wrong with a server that is ready; otherwise null.
  * @property notSaved The reason why a token that was refreshed during this start could not be saved; otherwise null.
+ * @property configurationWarnings Parts of the server's entry that do not have the effect that the user may expect, such as keys that
+ *   are not read. Empty on `Starting`.
  */
 @Serializable
 public data class StartupEvent(
@@ -29,6 +31,7 @@ public data class StartupEvent(
     public val failure: StartupFailure?,
     public val warning: StartupWarning?,
     public val notSaved: String?,
+    public val configurationWarnings: List<ConfigurationEvidence>,
 )
 
 /**

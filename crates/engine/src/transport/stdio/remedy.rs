@@ -1,0 +1,342 @@
+//! Explains why the command or the folder of a server can't be used: the usual mistakes, each with its remedy. Starts nothing.
+
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::program::{EXEC_FORMAT_ERROR, find_program, is_program};
+
+/// The maximum length of a part of the command in a text, in characters.
+const SHOWN_CHARS: usize = 60;
+
+/// The command of a server that was not found.
+pub(super) struct MissingProgram<'a> {
+    pub command: &'a str,
+    /// The folders that were searched.
+    pub path: &'a OsStr,
+    pub cwd: Option<&'a Path>,
+}
+
+impl MissingProgram<'_> {
+    /// Returns the command for a message. Arguments in it are replaced with an ellipsis, because they may hold a token.
+    pub fn name(&self) -> String {
+        let command = self.command.trim();
+        let (first, rest) = split(command);
+        let is_path_with_spaces = first.contains(['/', '\\']) && !self.is_command_line(first, rest);
+        match first.split_once('=') {
+            Some((name, _)) => format!("{name}=…"),
+            None if is_path_with_spaces || rest.is_empty() => command.to_owned(),
+            None => format!("{first} …"),
+        }
+    }
+
+    /// Returns the mistake and its remedy, if the command has one of the usual mistakes.
+    pub fn remedy(&self) -> Option<String> {
+        let command = self.command.trim();
+        let (first, rest) = split(command);
+        let shown = printable(first);
+        if command.starts_with(['"', '\'', '`', '“', '”', '‘', '’']) {
+            return Some(
+                "it has quotation marks, and no shell reads it; remove them, and write arguments as items of `args`"
+                    .to_owned(),
+            );
+        }
+        if command.starts_with('~') {
+            return Some(
+                "`~` is not replaced, because no shell reads it; write the full path of the program"
+                    .to_owned(),
+            );
+        }
+        if first.contains('$') || first.matches('%').count() >= 2 {
+            return Some(
+                "a variable in it was not replaced, because no shell reads it; write the full path of the program"
+                    .to_owned(),
+            );
+        }
+        if let Some((name, _)) = first.split_once('=')
+            && !rest.is_empty()
+        {
+            return Some(format!(
+                "it begins with the variable `{}`; write variables in `env`, and the program as `command`",
+                printable(name)
+            ));
+        }
+        if rest
+            .split_whitespace()
+            .any(|word| matches!(word, "&&" | "||" | "|" | ";" | ">" | "<"))
+        {
+            return Some(
+                "it is a line for a shell, and no shell reads it; write `sh` as `command`, and `-c` and the line as items of `args`"
+                    .to_owned(),
+            );
+        }
+        if cfg!(not(windows)) && is_shell_of_windows(first) {
+            return Some(
+                "it is a shell of Windows; write the program after `/c` as `command`".to_owned(),
+            );
+        }
+        if self.is_command_line(first, rest) {
+            return Some(format!(
+                "it has arguments; write `{shown}` as `command`, and the others as items of `args`"
+            ));
+        }
+        if cfg!(not(windows))
+            && let Some(remedy) = self.remedy_for_windows_name()
+        {
+            return Some(remedy);
+        }
+        match command.contains('/') {
+            true => self.remedy_for_path(),
+            false => self.remedy_for_name(),
+        }
+    }
+
+    /// Whether the command is a program with arguments, and not a path with spaces.
+    fn is_command_line(&self, first: &str, rest: &str) -> bool {
+        const RUNNERS: [&str; 20] = [
+            "npx", "npm", "pnpm", "yarn", "bunx", "bun", "node", "deno", "uvx", "uv", "pipx",
+            "python", "python3", "docker", "podman", "java", "dotnet", "go", "cmd", "sh",
+        ];
+        !rest.is_empty()
+            && (RUNNERS.contains(&first)
+                || rest.split_whitespace().any(|word| word.starts_with('-'))
+                || self.find(first).is_some_and(|found| found.is_file()))
+    }
+
+    fn find(&self, command: &str) -> Option<PathBuf> {
+        find_program(command, self.path, self.cwd)
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        std::path::absolute(self.cwd.unwrap_or(Path::new("."))).ok()
+    }
+
+    fn remedy_for_windows_name(&self) -> Option<String> {
+        let command = self.command.trim();
+        let lower = command.to_ascii_lowercase();
+        let is_drive =
+            matches!(command.as_bytes(), [drive, b':', ..] if drive.is_ascii_alphabetic());
+        if is_drive || command.contains('\\') {
+            return Some("it is a path of Windows; write a path of this system".to_owned());
+        }
+        let suffixes = [".cmd", ".exe", ".bat", ".ps1"];
+        let suffix = suffixes.iter().find(|suffix| lower.ends_with(**suffix))?;
+        let name = command.get(..command.len() - suffix.len())?;
+        let remedy = match self.find(name) {
+            Some(_) => format!("it is a name on Windows; write `{}`", printable(name)),
+            None => "it is a program of Windows; write the name on this system".to_owned(),
+        };
+        Some(remedy)
+    }
+
+    fn remedy_for_path(&self) -> Option<String> {
+        let command = Path::new(self.command);
+        if command.is_relative() {
+            let folder = self.folder()?;
+            return Some(format!(
+                "a relative path begins at the folder of the process, {}; write the full path",
+                folder.display()
+            ));
+        }
+        let is_link = command
+            .symlink_metadata()
+            .is_ok_and(|found| found.is_symlink());
+        is_link.then(|| {
+            "it is a link to a file that does not exist; install the program again, or correct the link"
+                .to_owned()
+        })
+    }
+
+    fn remedy_for_name(&self) -> Option<String> {
+        const OTHER_NAMES: [(&str, &str); 6] = [
+            ("python", "python3"),
+            ("python3", "python"),
+            ("pip", "pip3"),
+            ("node", "nodejs"),
+            ("nodejs", "node"),
+            ("docker", "podman"),
+        ];
+        let command = self.command.trim();
+        let lower = command.to_ascii_lowercase();
+        let mut names = OTHER_NAMES.iter().filter(|(name, _)| *name == lower);
+        let other = names.find_map(|(_, other)| self.find(other).map(|_| *other));
+        let same = Some(lower.as_str()).filter(|lower| *lower != self.command);
+        let same = same.filter(|name| self.find(name).is_some());
+        if let Some(name) = same.or(other) {
+            return Some(format!(
+                "`{}` is on the PATH; write it as `command`",
+                printable(name)
+            ));
+        }
+        let mut folders = std::env::split_paths(self.path).filter(|folder| folder.is_absolute());
+        let unusable = folders.find_map(|folder| {
+            let file = folder.join(command);
+            (file.is_file() && !is_program(&file)).then_some(file)
+        });
+        if let Some(file) = unusable {
+            return Some(not_executable(&file));
+        }
+        let file = self.folder()?.join(command);
+        file.is_file().then(|| match interpreter(&file) {
+            Some(_) => not_executable(&file),
+            None => format!(
+                "this name is searched for on the PATH only; write the full path, {}",
+                file.display()
+            ),
+        })
+    }
+}
+
+fn is_shell_of_windows(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    matches!(name.trim_end_matches(".exe"), "cmd" | "powershell")
+}
+
+/// Splits a command line into its first word and the rest.
+fn split(command: &str) -> (&str, &str) {
+    let end = command.find(char::is_whitespace).unwrap_or(command.len());
+    let (first, rest) = command.split_at(end);
+    (first, rest.trim_start())
+}
+
+fn printable(text: &str) -> String {
+    mcp_startup_core::printable(text, SHOWN_CHARS)
+}
+
+/// Explains why the operating system does not run a file, with the remedy.
+pub(super) fn cannot_run(file: &Path, error: &std::io::Error) -> String {
+    if file.is_dir() {
+        return format!(
+            "{} is a folder; write the path of the program in it",
+            file.display()
+        );
+    }
+    let shown = file.display();
+    let is_usable = is_program(file);
+    match error.kind() {
+        ErrorKind::PermissionDenied if !is_usable => not_executable(file),
+        ErrorKind::NotFound if is_usable => format!(
+            "{shown} can't be run: the interpreter that its first line names does not exist; install it, or correct that line"
+        ),
+        _ if error.raw_os_error() == Some(EXEC_FORMAT_ERROR) => format!(
+            "{shown} can't be run: {error}; it is a program for another system, or a script without a first line such as #!/bin/sh"
+        ),
+        _ => format!("{shown} can't be run: {error}"),
+    }
+}
+
+fn not_executable(file: &Path) -> String {
+    let remedy = match interpreter(file) {
+        Some(interpreter) => {
+            format!("write `{interpreter}` as `command`, and this path as the first item of `args`")
+        }
+        None => "make it executable (chmod +x)".to_owned(),
+    };
+    format!("{} is not an executable file; {remedy}", file.display())
+}
+
+/// The program that runs a script.
+fn interpreter(file: &Path) -> Option<&'static str> {
+    match file.extension()?.to_str()? {
+        "py" => Some("python3"),
+        "js" | "mjs" | "cjs" => Some("node"),
+        "ts" | "mts" => Some("tsx"),
+        "rb" => Some("ruby"),
+        "sh" => Some("sh"),
+        _ => None,
+    }
+}
+
+/// Explains why a folder can't be the working directory of a program. `None` if it can.
+pub(super) fn problem_of_folder(cwd: &Path) -> Option<String> {
+    if cwd.is_dir() {
+        return None;
+    }
+    let full = std::path::absolute(cwd).unwrap_or_else(|_| cwd.to_owned());
+    let shown = full.display();
+    let written = cwd.to_string_lossy();
+    Some(
+        if written.starts_with('~') || written.contains(['$', '%']) {
+            format!(
+                "the folder {} does not exist: no shell replaces `~` and variables in it; write the full path",
+                cwd.display()
+            )
+        } else if full.exists() {
+            format!("{shown} is a file; write the path of a folder")
+        } else {
+            format!("the folder {shown} does not exist; create it, or correct the path")
+        },
+    )
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn usual_mistakes_in_a_command_have_a_remedy() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        for (name, mode) in [
+            ("npx", 0o755),
+            ("python3", 0o755),
+            ("plain", 0o644),
+            ("script.py", 0o644),
+        ] {
+            let file = folder.path().join(name);
+            fs::write(&file, "#!/bin/sh\n")?;
+            fs::set_permissions(&file, PermissionsExt::from_mode(mode))?;
+        }
+        std::os::unix::fs::symlink("gone", folder.path().join("link"))?;
+        let link = folder.path().join("link").display().to_string();
+        // The command, the name in messages, and a part of the remedy; an empty part means no remedy.
+        let cases = [
+            ("npx -y files", "npx …", "write `npx` as `command`"),
+            ("npx files hunter2", "npx …", "items of `args`"),
+            ("uvx files", "uvx …", "items of `args`"),
+            ("nothing --key hunter2", "nothing …", "items of `args`"),
+            ("npx -y @scope/files", "npx …", "items of `args`"),
+            (
+                "/no/such/x --key hunter2",
+                "/no/such/x …",
+                "items of `args`",
+            ),
+            ("/no/such folder/x", "/no/such folder/x", ""),
+            ("KEY=hunter2 npx files", "KEY=…", "the variable `KEY`"),
+            ("cd /x && npm start", "cd …", "`sh` as `command`"),
+            ("\"npx\"", "\"npx\"", "quotation marks"),
+            ("'/opt/a b/x' --key", "'/opt/a …", "quotation marks"),
+            ("~/bin/x", "~/bin/x", "`~` is not replaced"),
+            ("$HOME/bin/x", "$HOME/bin/x", "a variable in it"),
+            ("%APPDATA%/npm/x", "%APPDATA%/npm/x", "a variable in it"),
+            ("npx.cmd", "npx.cmd", "write `npx`"),
+            ("uvx.exe", "uvx.exe", "the name on this system"),
+            ("cmd", "cmd", "shell of Windows"),
+            ("cmd /c npx", "cmd …", "shell of Windows"),
+            ("C:\\tools\\x.exe", "C:\\tools\\x.exe", "path of Windows"),
+            ("python", "python", "`python3` is on the PATH"),
+            ("NPX", "NPX", "`npx` is on the PATH"),
+            ("./x", "./x", "write the full path"),
+            (&link, &link, "link to a file"),
+            ("plain", "plain", "chmod +x"),
+            ("script.py", "script.py", "`python3` as `command`"),
+            ("no-such-program", "no-such-program", ""),
+            ("/no/such/program", "/no/such/program", ""),
+        ];
+        for (command, name, part) in cases {
+            let missing = MissingProgram {
+                command,
+                path: folder.path().as_os_str(),
+                cwd: None,
+            };
+            assert_eq!(missing.name(), name, "{command}");
+            let remedy = missing.remedy().unwrap_or_default();
+            assert!(remedy.contains(part), "{command}: {remedy}");
+            assert_eq!(remedy.is_empty(), part.is_empty(), "{command}: {remedy}");
+            assert!(!remedy.contains("hunter2"), "{command}: {remedy}");
+        }
+        Ok(())
+    }
+}
