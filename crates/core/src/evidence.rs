@@ -258,6 +258,9 @@ evidence_struct! {
         challenge: String,
         /// The OAuth error code in the body of the response (RFC 6749, section 5.2).
         oauth_error: String,
+        /// The description in the body of a refusal by the token endpoint: its `error_description`, or a similar text. Its length
+        /// is limited.
+        oauth_error_description: String,
         /// The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date.
         retry_after: String,
         /// Why the request got no response, or an incomplete or unreadable one.

@@ -110,6 +110,9 @@ pub struct StartupFailure {
     kind: StartupFailureKind,
     message: String,
     recovery: Recovery,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    fallback: Option<Recovery>,
     evidence: Evidence,
 }
 
@@ -128,6 +131,14 @@ impl StartupFailure {
     /// How to fix the failure.
     pub fn recovery(&self) -> Recovery {
         self.recovery
+    }
+
+    /// A second recovery to offer, because only one of the two may help.
+    ///
+    /// It is [`Recovery::Reauthenticate`] if the authorization server refused a refresh in a way that can't be interpreted: the
+    /// recovery is then [`Recovery::Retry`], and the message names both. It is `None` for every other failure.
+    pub fn fallback(&self) -> Option<Recovery> {
+        self.fallback
     }
 
     /// The facts from which the failure was derived.
@@ -169,11 +180,13 @@ impl StartupFailure {
 pub fn judge(evidence: Evidence) -> StartupFailure {
     let facts = Facts::of(&evidence);
     let (kind, recovery) = facts.row();
+    let fallback = facts.fallback(kind);
     let message = printable(&facts.message(kind), MESSAGE_CHARS);
     StartupFailure {
         kind,
         message,
         recovery,
+        fallback,
         evidence,
     }
 }

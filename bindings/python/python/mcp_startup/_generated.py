@@ -547,6 +547,9 @@ class RequestEvidence:
     oauth_error: str | None = None
     """The OAuth error code in the body of the response (RFC 6749, section 5.2)."""
 
+    oauth_error_description: str | None = None
+    """The description in the body of a refusal by the token endpoint: its `error_description`, or a similar text. Its length is limited."""
+
     retry_after: str | None = None
     """The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date."""
 

@@ -8,7 +8,7 @@
  * - `recovery`: How to fix the failure.
  * - `evidence`: The facts from which the failure was derived.
  */
-export type StartupFailure = { kind: StartupFailureKind, message: string, recovery: Recovery, evidence: Evidence, };
+export type StartupFailure = { kind: StartupFailureKind, message: string, recovery: Recovery, fallback?: Recovery, evidence: Evidence, };
 
 /**
  * The kind of a failure, as a stable value for programs.
@@ -250,6 +250,11 @@ export type RequestEvidence = {
    * The OAuth error code in the body of the response (RFC 6749, section 5.2).
    */
   oauthError?: string,
+  /**
+   * The description in the body of a refusal by the token endpoint: its `error_description`, or a similar text. Its length
+   * is limited.
+   */
+  oauthErrorDescription?: string,
   /**
    * The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date.
    */

@@ -40,6 +40,13 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The recovery that may fix the failure if the one of its kind does not.
+    pub(super) fn fallback(&self, kind: StartupFailureKind) -> Option<Recovery> {
+        let may_be_spent = kind == StartupFailureKind::AuthorizationUnavailable
+            && self.refresh_meaning() == Some(RefusalMeaning::Undecided);
+        may_be_spent.then_some(Recovery::Reauthenticate)
+    }
+
     pub(super) fn row(&self) -> (StartupFailureKind, Recovery) {
         use StartupFailureKind as Kind;
         let evidence = self.evidence;
@@ -199,8 +206,13 @@ impl<'a> Facts<'a> {
             .credential
             .as_ref()
             .and_then(|credential| credential.client_source);
+        // Without a complete response, nothing was refused.
+        let status = match refresh.io {
+            None | Some(IoTrouble::TooLarge) => refresh.status,
+            Some(_) => None,
+        };
         Some(refusal::meaning(
-            refresh.status,
+            status,
             refresh.oauth_error.as_deref(),
             client,
         ))

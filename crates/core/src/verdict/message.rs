@@ -19,6 +19,8 @@ use super::{MESSAGE_CHARS, StartupFailureKind};
 const NAME_CHARS: usize = 60;
 /// The maximum length of other foreign text in the middle of a message, in characters.
 const FOREIGN_CHARS: usize = 100;
+/// The maximum length of an OAuth error code before its description, in characters.
+const CODE_CHARS: usize = 40;
 /// The maximum length of a configuration key, in characters. It leaves room for the problem.
 const KEY_CHARS: usize = 72;
 /// The maximum length of the name of an unknown store, in characters.
@@ -252,7 +254,8 @@ impl Facts<'_> {
             ),
             (false, _) => Parts::new(
                 format!(
-                    "{server} needs to renew your sign-in, but its sign-in service rejected the configured OAuth client"
+                    "{server} needs to renew your sign-in, but its sign-in service rejected the configured OAuth client ({})",
+                    self.refusal()
                 ),
                 ": correct the client ID or secret",
             ),
@@ -269,13 +272,18 @@ impl Facts<'_> {
                 LATER,
             ),
             Some(_) => {
-                let code = self
-                    .refresh
-                    .and_then(|refresh| text_of(&refresh.oauth_error))
-                    .map_or_else(String::new, |code| format!(" ({})", foreign(code)));
+                let refresh = self.refresh;
+                let succeeded = refresh.is_some_and(|refresh| {
+                    matches!(refresh.status, Some(200..300)) && refresh.oauth_error.is_none()
+                });
+                let what = match succeeded {
+                    true => "responded without a token",
+                    false => "refused",
+                };
                 Parts::new(
                     format!(
-                        "{server} needs to renew your sign-in, but its sign-in service refused{code}"
+                        "{server} needs to renew your sign-in, but its sign-in service {what} ({})",
+                        self.refusal()
                     ),
                     ": try again later, or sign in again",
                 )
@@ -290,6 +298,30 @@ impl Facts<'_> {
                 ),
                 ": try again later",
             ),
+        }
+    }
+
+    /// The words with which the token endpoint refused: its error code, its description, or its HTTP status.
+    fn refusal(&self) -> String {
+        let code = self
+            .refresh
+            .and_then(|refresh| text_of(&refresh.oauth_error));
+        let description = self
+            .refresh
+            .and_then(|refresh| text_of(&refresh.oauth_error_description));
+        let status = self.refresh.and_then(|refresh| refresh.status);
+        match (code, description) {
+            (Some(code), Some(description)) => {
+                format!("{}: {}", printable(code, CODE_CHARS), foreign(description))
+            }
+            (Some(code), None) => foreign(code),
+            (None, description) => {
+                let status = status.map_or_else(String::new, |status| format!("HTTP {status}"));
+                match description {
+                    Some(description) => format!("{status}: {}", foreign(description)),
+                    None => status,
+                }
+            }
         }
     }
 

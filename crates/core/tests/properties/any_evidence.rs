@@ -115,7 +115,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
         status,
         optional_text(),
         challenge,
-        oauth_error,
+        (oauth_error, optional_text()),
         optional_text(),
         option::weighted(
             0.2,
@@ -130,7 +130,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                 status,
                 content_type,
                 challenge,
-                oauth_error,
+                (oauth_error, oauth_error_description),
                 retry_after,
                 io,
             )| {
@@ -142,6 +142,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                     content_type,
                     challenge,
                     oauth_error,
+                    oauth_error_description,
                     retry_after,
                     io,
                 }

@@ -22,6 +22,8 @@ const SAMPLE_CHARS: usize = 200;
 const URL_CHARS: usize = 500;
 /// The maximum length of an error together with its causes, in characters.
 const CAUSE_CHARS: usize = 1000;
+/// The maximum length of the description of a refusal, in characters.
+const DESCRIPTION_CHARS: usize = 300;
 /// The maximum length of the name of a store, in characters.
 const STORE_CHARS: usize = 40;
 
@@ -225,6 +227,9 @@ impl EvidenceCollector {
             let foreign = [&mut request.oauth_error, &mut request.retry_after];
             for text in foreign.into_iter().flatten() {
                 *text = printable(&mask.hide_whole(text), URL_CHARS);
+            }
+            if let Some(description) = &mut request.oauth_error_description {
+                *description = mask.foreign(description, DESCRIPTION_CHARS);
             }
         }
         let urls = evidence

@@ -1,6 +1,6 @@
 //! The OAuth client of a sign-in: configured, described by a metadata document, or registered (RFC 7591).
 
-use mcp_startup_core::refusal;
+use mcp_startup_core::refusal::{self, RefusalMeaning};
 use rmcp::transport::auth::{
     AuthError, AuthorizationManager, AuthorizationMetadata, OAuthClientConfig,
 };
@@ -145,7 +145,10 @@ async fn register(
     {
         return Err(unusable(error));
     }
-    let refused = reply.filter(|reply| reply.status.is_client_error() && reply.refuses());
+    let refused = reply.filter(|reply| {
+        let meaning = refusal::meaning(Some(reply.status.as_u16()), None, None);
+        reply.status.is_client_error() && meaning != RefusalMeaning::Transient
+    });
     Err(match refused {
         Some(reply) => {
             let code = refusal::error_code(&reply.body);
@@ -153,6 +156,10 @@ async fn register(
                 || format!("HTTP {}", reply.status.as_u16()),
                 |code| shown(&code),
             );
+            let code = match refusal::description(&reply.body) {
+                Some(description) => format!("{code}: {}", shown(&description)),
+                None => code,
+            };
             SignInError::new(
                 Kind::NoClient,
                 format!(
