@@ -273,8 +273,10 @@ evidence_struct! {
     DiscoveryEvidence {
         /// The outcome of the discovery.
         outcome: DiscoveryOutcome,
-        /// The issuer of the authorization server that was discovered.
+        /// The issuer of the authorization server that was discovered, or the different one that its metadata names.
         issuer: String,
+        /// If the metadata names a different issuer: the one that it was fetched for.
+        expected_issuer: String,
         /// Why the published metadata can't be used.
         problem: DiscoveryProblem,
     }

@@ -276,11 +276,19 @@ pub(crate) async fn find_authorization_server(
     guarded: &GuardedClient,
     resource: &Url,
     challenge: Option<&str>,
+    granted_by: Option<&str>,
     collector: &EvidenceCollector,
 ) -> Discovery {
     collector.enter(StartPhase::Authorizing);
     // Boxed: large, and rarely needed.
-    let found = Box::pin(discover(guarded, resource, challenge, &collector.log)).await;
+    let found = Box::pin(discover(
+        guarded,
+        resource,
+        challenge,
+        granted_by,
+        &collector.log,
+    ))
+    .await;
     collector.record_discovery(&found);
     found
 }
@@ -313,7 +321,9 @@ pub(crate) async fn look_for_authorization(
         return;
     }
     let guarded = network.guarded_client(&config.url).await;
-    let found = find_authorization_server(&guarded, &config.url, challenge, collector).await;
+    let granted_by = credential.stored_issuer.as_deref();
+    let found =
+        find_authorization_server(&guarded, &config.url, challenge, granted_by, collector).await;
     collector.blame_blocked_request();
     // The server offers no OAuth, so it most likely refused the configured header.
     if found.evidence.outcome == Some(DiscoveryOutcome::NotPublished)

@@ -428,7 +428,10 @@ class DiscoveryEvidence:
     """The outcome of the discovery."""
 
     issuer: str | None = None
-    """The issuer of the authorization server that was discovered."""
+    """The issuer of the authorization server that was discovered, or the different one that its metadata names."""
+
+    expected_issuer: str | None = None
+    """If the metadata names a different issuer: the one that it was fetched for."""
 
     problem: DiscoveryProblem | None = None
     """Why the published metadata can't be used."""

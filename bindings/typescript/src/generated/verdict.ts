@@ -305,9 +305,13 @@ export type DiscoveryEvidence = {
    */
   outcome?: DiscoveryOutcome,
   /**
-   * The issuer of the authorization server that was discovered.
+   * The issuer of the authorization server that was discovered, or the different one that its metadata names.
    */
   issuer?: string,
+  /**
+   * If the metadata names a different issuer: the one that it was fetched for.
+   */
+  expectedIssuer?: string,
   /**
    * Why the published metadata can't be used.
    */

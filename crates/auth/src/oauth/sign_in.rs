@@ -120,7 +120,7 @@ pub async fn begin_sign_in(
 ) -> Result<SignInBegun, SignInError> {
     check_redirect_uri(&request.redirect_uri)?;
     let challenge = request.challenge.as_deref();
-    let found = Box::pin(discover(guarded, &request.url, challenge, log)).await;
+    let found = Box::pin(discover(guarded, &request.url, challenge, None, log)).await;
     if log.exceeded().is_some() {
         return Err(exceeded());
     }

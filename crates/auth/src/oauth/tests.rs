@@ -71,7 +71,7 @@ impl Case {
         let log = RequestLog::default();
         let url = &self.request.url;
         let challenge = self.request.challenge.as_deref();
-        let found = discover(&self.guarded, url, challenge, &log).await;
+        let found = discover(&self.guarded, url, challenge, None, &log).await;
         let record = json!({
             "server_name": "server", "server_url": SERVER, "issuer": "http://mcp.example",
             "client_id": "client-1", "access_token": "old", "refresh_token": "refresh-0",

@@ -19,6 +19,8 @@ use super::{MESSAGE_CHARS, StartupFailureKind};
 const NAME_CHARS: usize = 60;
 /// The maximum length of other foreign text in the middle of a message, in characters.
 const FOREIGN_CHARS: usize = 100;
+/// The maximum length of an issuer, in characters.
+const ISSUER_CHARS: usize = 70;
 /// The maximum length of an OAuth error code before its description, in characters.
 const CODE_CHARS: usize = 40;
 /// The maximum length of a configuration key, in characters. It leaves room for the problem.
@@ -326,9 +328,19 @@ impl Facts<'_> {
     }
 
     /// Describes what is wrong with the server's authorization.
-    fn misconfiguration(&self) -> &'static str {
+    fn misconfiguration(&self) -> Cow<'static, str> {
         let discovered = self.evidence.discovered.as_ref();
-        match discovered.and_then(|discovered| discovered.problem) {
+        let expected = discovered.and_then(|found| text_of(&found.expected_issuer));
+        if let Some(expected) = expected {
+            let named = discovered.and_then(|found| text_of(&found.issuer));
+            let named = named.map_or_else(|| "no issuer".to_owned(), issuer);
+            let expected = issuer(expected);
+            return format!(
+                "the metadata of its sign-in service names {named} instead of {expected}"
+            )
+            .into();
+        }
+        let what = match discovered.and_then(|discovered| discovered.problem) {
             Some(DiscoveryProblem::ResourceMismatch) => {
                 "its sign-in metadata is for a different server"
             }
@@ -346,7 +358,8 @@ impl Facts<'_> {
                 "its sign-in metadata can't be used"
             }
             None => "it no longer publishes where to sign in",
-        }
+        };
+        what.into()
     }
 
     fn limit_exceeded(&self, server: &str) -> Parts {
@@ -546,6 +559,15 @@ fn text_of(text: &Option<String>) -> Option<&str> {
     text.as_deref()
         .map(str::trim)
         .filter(|text| !text.is_empty())
+}
+
+/// Shows an issuer. Its query and its user name may contain a key.
+fn issuer(text: &str) -> String {
+    let (shown, _) = text.split_once(['?', '#']).unwrap_or((text, ""));
+    match shown.contains('@') {
+        true => host_of(shown).map_or_else(|| "another issuer".to_owned(), foreign),
+        false => printable(shown, ISSUER_CHARS),
+    }
 }
 
 fn foreign(text: &str) -> String {

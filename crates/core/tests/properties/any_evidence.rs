@@ -156,6 +156,7 @@ fn any_discovery() -> impl Strategy<Value = DiscoveryEvidence> {
     (
         one_of(&[Published, NotPublished, Unavailable, Unusable]),
         any_issuer(),
+        prop_oneof![3 => Just(None), 1 => any_issuer()],
         one_of(&[
             ResourceMismatch,
             NoAuthorizationServer,
@@ -163,11 +164,14 @@ fn any_discovery() -> impl Strategy<Value = DiscoveryEvidence> {
             InvalidMetadata,
         ]),
     )
-        .prop_map(|(outcome, issuer, problem)| DiscoveryEvidence {
-            outcome,
-            issuer,
-            problem,
-        })
+        .prop_map(
+            |(outcome, issuer, expected_issuer, problem)| DiscoveryEvidence {
+                outcome,
+                issuer,
+                expected_issuer,
+                problem,
+            },
+        )
 }
 
 fn any_process() -> impl Strategy<Value = ProcessEvidence> {

@@ -218,10 +218,10 @@ impl EvidenceCollector {
         evidence.requests = self.log.requests();
         evidence.exceeded = self.log.exceeded();
         // A server chooses the URLs of its redirects and documents. It can put a secret into them that it has received.
-        let issuer = evidence
-            .discovered
-            .as_mut()
-            .and_then(|found| found.issuer.as_mut());
+        let issuers = evidence.discovered.as_mut().into_iter().flat_map(|found| {
+            let (issuer, expected) = (&mut found.issuer, &mut found.expected_issuer);
+            issuer.iter_mut().chain(expected.iter_mut())
+        });
         let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
         for request in &mut evidence.requests {
             let foreign = [&mut request.oauth_error, &mut request.retry_after];
@@ -236,7 +236,7 @@ impl EvidenceCollector {
             .requests
             .iter_mut()
             .filter_map(|request| request.url.as_mut());
-        for url in urls.chain(issuer) {
+        for url in urls.chain(issuers) {
             *url = printable(&mask.hide_in_url(url), URL_CHARS);
         }
         evidence
