@@ -155,6 +155,9 @@ pub struct OAuthClient {
     pub client_id: Option<String>,
     /// The client secret.
     pub client_secret: Option<SecretString>,
+    /// Whether a sign-in may begin if the authorization server does not publish whether it supports PKCE. `false` by default: if
+    /// it does not support PKCE, another program on the user's machine can use an authorization code that it has intercepted.
+    pub allow_unpublished_pkce: bool,
     /// The resource indicator for OAuth requests (RFC 8707). `None` if the configuration does not set one.
     pub resource: Option<String>,
 }
@@ -166,6 +169,7 @@ impl fmt::Debug for OAuthClient {
             .debug_struct("OAuthClient")
             .field("client_id", &self.client_id)
             .field("client_secret", &self.client_secret)
+            .field("allow_unpublished_pkce", &self.allow_unpublished_pkce)
             .field("resource", &resource.and_then(|url| url.split('?').next()))
             .finish()
     }

@@ -165,7 +165,7 @@ evidence_enum! {
 evidence_enum! {
     /// The outcome of discovering the server's authorization server.
     DiscoveryOutcome {
-        /// Usable metadata was found.
+        /// Usable metadata was found. If there is a `problem`, it prevents a sign-in.
         Published,
         /// The server responded, but publishes no OAuth metadata.
         NotPublished,
@@ -177,7 +177,7 @@ evidence_enum! {
 }
 
 evidence_enum! {
-    /// Why the published metadata can't be used.
+    /// Why the published metadata can't be used, or not for a sign-in.
     DiscoveryProblem {
         /// The protected resource metadata is for a different resource (RFC 9728, section 3.3).
         ResourceMismatch,
@@ -185,8 +185,16 @@ evidence_enum! {
         NoAuthorizationServer,
         /// The metadata names a different issuer than the one it was fetched for (RFC 8414, section 3.3).
         IssuerMismatch,
-        /// A metadata document does not conform to its specification.
+        /// A metadata document does not conform to its specification, or has no usable endpoint for a sign-in.
         InvalidMetadata,
+        /// The authorization server does not publish whether it supports PKCE with S256 (RFC 7636), and the configuration does not
+        /// allow a sign-in without this. Stored credentials can be refreshed anyway.
+        PkceNotPublished,
+        /// The authorization server does not support PKCE with S256. Stored credentials can be refreshed anyway.
+        PkceNotSupported,
+        /// The authorization server does not register this client, and none is configured. Stored credentials can be refreshed
+        /// anyway.
+        ClientRequired,
     }
 }
 
@@ -277,7 +285,7 @@ evidence_struct! {
         issuer: String,
         /// If the metadata names a different issuer: the one that it was fetched for.
         expected_issuer: String,
-        /// Why the published metadata can't be used.
+        /// Why the published metadata can't be used, or not for a sign-in.
         problem: DiscoveryProblem,
     }
 }

@@ -49,7 +49,9 @@ pub enum StartupFailureKind {
     /// The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not
     /// recognize it.
     AuthorizationMisconfigured,
-    /// The server requires a sign-in, and no credentials are stored for this server name and URL.
+    /// The server requires a sign-in, but its authorization server does not register this client, and no client is configured.
+    ClientRequired,
+    /// The server requires a sign-in, and no credentials are stored for this server name and URL. A sign-in can begin.
     SignInRequired,
     /// The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential.
     CredentialRequired,

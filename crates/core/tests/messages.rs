@@ -49,7 +49,7 @@ fn judged(evidence: &Value) -> StartupFailure {
     judge(serde_json::from_value(evidence.clone()).unwrap())
 }
 
-const KINDS: [StartupFailureKind; 19] = [
+const KINDS: [StartupFailureKind; 20] = [
     StartupFailureKind::InvalidConfiguration,
     StartupFailureKind::ProgramNotFound,
     StartupFailureKind::CredentialStoreUnavailable,
@@ -60,6 +60,7 @@ const KINDS: [StartupFailureKind; 19] = [
     StartupFailureKind::ReauthenticationRequired,
     StartupFailureKind::AuthorizationUnavailable,
     StartupFailureKind::AuthorizationMisconfigured,
+    StartupFailureKind::ClientRequired,
     StartupFailureKind::SignInRequired,
     StartupFailureKind::CredentialRequired,
     StartupFailureKind::Unreachable,

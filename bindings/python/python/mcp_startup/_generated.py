@@ -114,7 +114,7 @@ class DiscoveryOutcome(WireEnum):
     """The outcome of discovering the server's authorization server."""
 
     PUBLISHED = "published"
-    """Usable metadata was found."""
+    """Usable metadata was found. If there is a `problem`, it prevents a sign-in."""
 
     NOT_PUBLISHED = "notPublished"
     """The server responded, but publishes no OAuth metadata."""
@@ -127,7 +127,7 @@ class DiscoveryOutcome(WireEnum):
 
 
 class DiscoveryProblem(WireEnum):
-    """Why the published metadata can't be used."""
+    """Why the published metadata can't be used, or not for a sign-in."""
 
     RESOURCE_MISMATCH = "resourceMismatch"
     """The protected resource metadata is for a different resource (RFC 9728, section 3.3)."""
@@ -139,7 +139,16 @@ class DiscoveryProblem(WireEnum):
     """The metadata names a different issuer than the one it was fetched for (RFC 8414, section 3.3)."""
 
     INVALID_METADATA = "invalidMetadata"
-    """A metadata document does not conform to its specification."""
+    """A metadata document does not conform to its specification, or has no usable endpoint for a sign-in."""
+
+    PKCE_NOT_PUBLISHED = "pkceNotPublished"
+    """The authorization server does not publish whether it supports PKCE with S256 (RFC 7636), and the configuration does not allow a sign-in without this. Stored credentials can be refreshed anyway."""
+
+    PKCE_NOT_SUPPORTED = "pkceNotSupported"
+    """The authorization server does not support PKCE with S256. Stored credentials can be refreshed anyway."""
+
+    CLIENT_REQUIRED = "clientRequired"
+    """The authorization server does not register this client, and none is configured. Stored credentials can be refreshed anyway."""
 
 
 class ExceededLimit(WireEnum):
@@ -286,8 +295,11 @@ class StartupFailureKind(WireEnum):
     AUTHORIZATION_MISCONFIGURED = "authorizationMisconfigured"
     """The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it."""
 
+    CLIENT_REQUIRED = "clientRequired"
+    """The server requires a sign-in, but its authorization server does not register this client, and no client is configured."""
+
     SIGN_IN_REQUIRED = "signInRequired"
-    """The server requires a sign-in, and no credentials are stored for this server name and URL."""
+    """The server requires a sign-in, and no credentials are stored for this server name and URL. A sign-in can begin."""
 
     CREDENTIAL_REQUIRED = "credentialRequired"
     """The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential."""
@@ -434,7 +446,7 @@ class DiscoveryEvidence:
     """If the metadata names a different issuer: the one that it was fetched for."""
 
     problem: DiscoveryProblem | None = None
-    """Why the published metadata can't be used."""
+    """Why the published metadata can't be used, or not for a sign-in."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,8 @@ export type StartupFailure = { kind: StartupFailureKind, message: string, recove
  * - `reauthenticationRequired`: Credentials are stored for this server name and URL, but they can no longer be used or refreshed, and the server requires valid ones. Only this kind has a reason on the wire.
  * - `authorizationUnavailable`: The server requires authorization, but the token refresh or the discovery could not be completed. The stored credentials are kept.
  * - `authorizationMisconfigured`: The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it.
- * - `signInRequired`: The server requires a sign-in, and no credentials are stored for this server name and URL.
+ * - `clientRequired`: The server requires a sign-in, but its authorization server does not register this client, and no client is configured.
+ * - `signInRequired`: The server requires a sign-in, and no credentials are stored for this server name and URL. A sign-in can begin.
  * - `credentialRequired`: The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential.
  * - `unreachable`: The connection to the server failed: DNS, TCP or TLS.
  * - `timedOut`: The start exceeded its time limit. The evidence has the phase that the start had reached.
@@ -33,7 +34,7 @@ export type StartupFailure = { kind: StartupFailureKind, message: string, recove
  * - `notMcp`: The server's response is not MCP.
  * - `other`: Any other failure. The evidence has the cause, if it is known.
  */
-export type StartupFailureKind = "invalidConfiguration" | "programNotFound" | "credentialStoreUnavailable" | "credentialRejected" | "insufficientScope" | "accessDenied" | "limitExceeded" | "reauthenticationRequired" | "authorizationUnavailable" | "authorizationMisconfigured" | "signInRequired" | "credentialRequired" | "unreachable" | "timedOut" | "exited" | "serverError" | "unsupportedProtocol" | "notMcp" | "other";
+export type StartupFailureKind = "invalidConfiguration" | "programNotFound" | "credentialStoreUnavailable" | "credentialRejected" | "insufficientScope" | "accessDenied" | "limitExceeded" | "reauthenticationRequired" | "authorizationUnavailable" | "authorizationMisconfigured" | "clientRequired" | "signInRequired" | "credentialRequired" | "unreachable" | "timedOut" | "exited" | "serverError" | "unsupportedProtocol" | "notMcp" | "other";
 
 /**
  * How to fix a failure, and therefore what a client should offer with the message.
@@ -313,14 +314,14 @@ export type DiscoveryEvidence = {
    */
   expectedIssuer?: string,
   /**
-   * Why the published metadata can't be used.
+   * Why the published metadata can't be used, or not for a sign-in.
    */
   problem?: DiscoveryProblem, };
 
 /**
  * The outcome of discovering the server's authorization server.
  *
- * - `published`: Usable metadata was found.
+ * - `published`: Usable metadata was found. If there is a `problem`, it prevents a sign-in.
  * - `notPublished`: The server responded, but publishes no OAuth metadata.
  * - `unavailable`: Discovery could not be completed: there was no response, or its HTTP status was 429 or 5xx.
  * - `unusable`: Metadata was found, but it can't be used. `problem` has the reason.
@@ -328,14 +329,17 @@ export type DiscoveryEvidence = {
 export type DiscoveryOutcome = "published" | "notPublished" | "unavailable" | "unusable";
 
 /**
- * Why the published metadata can't be used.
+ * Why the published metadata can't be used, or not for a sign-in.
  *
  * - `resourceMismatch`: The protected resource metadata is for a different resource (RFC 9728, section 3.3).
  * - `noAuthorizationServer`: None of the authorization servers that the metadata lists publishes usable metadata (RFC 8414).
  * - `issuerMismatch`: The metadata names a different issuer than the one it was fetched for (RFC 8414, section 3.3).
- * - `invalidMetadata`: A metadata document does not conform to its specification.
+ * - `invalidMetadata`: A metadata document does not conform to its specification, or has no usable endpoint for a sign-in.
+ * - `pkceNotPublished`: The authorization server does not publish whether it supports PKCE with S256 (RFC 7636), and the configuration does not allow a sign-in without this. Stored credentials can be refreshed anyway.
+ * - `pkceNotSupported`: The authorization server does not support PKCE with S256. Stored credentials can be refreshed anyway.
+ * - `clientRequired`: The authorization server does not register this client, and none is configured. Stored credentials can be refreshed anyway.
  */
-export type DiscoveryProblem = "resourceMismatch" | "noAuthorizationServer" | "issuerMismatch" | "invalidMetadata";
+export type DiscoveryProblem = "resourceMismatch" | "noAuthorizationServer" | "issuerMismatch" | "invalidMetadata" | "pkceNotPublished" | "pkceNotSupported" | "clientRequired";
 
 /**
  * The state of the program of a stdio server.

@@ -10,8 +10,25 @@ use crate::store::CredentialRecord;
 /// The field that names how a client sends its secret (RFC 7591, section 2). Both a client registration and the record
 /// granted to that client have it.
 pub(crate) const METHOD: &str = "token_endpoint_auth_method";
+pub(crate) const NONE: &str = "none";
 const BASIC: &str = "client_secret_basic";
 const POST: &str = "client_secret_post";
+
+/// The method with which a client is registered: the first of the supported ones that the authorization server lists. `None` if it
+/// lists only others. A public client needs no secret, so it comes first, and is also the default.
+pub(crate) fn registration_method(metadata: &AuthorizationMetadata) -> Option<&'static str> {
+    let field = "token_endpoint_auth_methods_supported";
+    let listed = metadata.additional_fields.get(field);
+    match listed
+        .and_then(Value::as_array)
+        .filter(|methods| !methods.is_empty())
+    {
+        None => Some(NONE),
+        Some(methods) => [NONE, BASIC, POST]
+            .into_iter()
+            .find(|method| methods.iter().any(|listed| listed == method)),
+    }
+}
 
 /// Whether `method` sends the client's secret in one of the two supported ways.
 pub(crate) fn sends_secret(method: &str) -> bool {

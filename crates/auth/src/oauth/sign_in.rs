@@ -8,6 +8,7 @@ mod client;
 mod error;
 mod http;
 mod pending;
+mod readiness;
 #[cfg(test)]
 mod tests;
 
@@ -17,15 +18,15 @@ use std::time::Duration;
 
 use mcp_startup_core::DiscoveryOutcome;
 use rmcp::transport::auth::{AuthorizationManager, AuthorizationMetadata, WWWAuthenticateParams};
-use secrecy::SecretString;
 use url::Url;
 
 use self::callback::check_redirect_uri;
 use self::client::client;
 pub use self::error::{SignInError, SignInFailureKind};
-use self::error::{broken, exceeded, shown_name, unsafe_address, unusable};
+use self::error::{broken, exceeded, shown, shown_name, unsafe_address, unusable};
 use self::http::{KeptState, SignInHttp};
 pub use self::pending::PendingSignIn;
+pub use self::readiness::{ClientSettings, sign_in_client};
 use super::discovery::{Discovery, discover};
 use super::endpoint::{authorization_endpoint, endpoint};
 use super::resource::resource;
@@ -56,11 +57,8 @@ pub struct SignInRequest {
     /// The `WWW-Authenticate` header of the response that refused a request, if there was one. It can name the
     /// server's metadata and the required scopes (RFC 9728, section 5.1; RFC 6750, section 3).
     pub challenge: Option<String>,
-    /// The configured client ID and secret.
-    pub client: Option<(String, Option<SecretString>)>,
-    /// The URL of the host's client ID metadata document, if it has one. It is used if the authorization server
-    /// supports such documents.
-    pub client_metadata_url: Option<String>,
+    /// The client that signs in, and its options.
+    pub client: ClientSettings,
     /// The configured scopes; `None` if none are configured. They are requested together with those of the challenge.
     pub scopes: Option<Vec<String>>,
     /// The scopes to keep from an earlier grant, if the server requires more. They are requested again, at most 256.
@@ -124,7 +122,10 @@ pub async fn begin_sign_in(
     if log.exceeded().is_some() {
         return Err(exceeded());
     }
-    let metadata = usable_metadata(guarded, &found)?;
+    let metadata = published_metadata(&found)?;
+    let source = sign_in_client(guarded, metadata, &request.client)
+        .map_err(|problem| readiness::error(problem, metadata))?;
+    let metadata = with_usable_endpoints(metadata).ok_or_else(unsafe_address)?;
     let configured = request.resource.as_deref();
     let resource = resource(configured, found.resource.as_deref(), &request.url);
     let scopes = scopes(request, &found, &metadata);
@@ -132,7 +133,9 @@ pub async fn begin_sign_in(
     let http = SignInHttp::new(guarded.clone(), resource.clone(), log.clone());
     let state = KeptState::default();
     let mut manager = manager(&request.url, &http, &state, &metadata).await?;
-    let client = client(&mut manager, request, &metadata, &scopes, &http).await?;
+    let client = client(source, request, &metadata, &scopes, &http).await?;
+    let config = client.config(&request.redirect_uri);
+    manager.configure_client(config).map_err(unusable)?;
     let requested: Vec<&str> = scopes.iter().map(String::as_str).collect();
     let url = manager
         .get_authorization_url(&requested)
@@ -209,43 +212,35 @@ pub async fn finish_sign_in(
     })
 }
 
-/// The discovered metadata, if it is safe to use for a sign-in.
-fn usable_metadata(
-    guarded: &GuardedClient,
-    found: &Discovery,
-) -> Result<AuthorizationMetadata, SignInError> {
+/// The discovered metadata.
+fn published_metadata(found: &Discovery) -> Result<&AuthorizationMetadata, SignInError> {
     use SignInFailureKind as Kind;
-    let failed = |kind, message: &str| Err(SignInError::new(kind, message));
-    let Some(metadata) = &found.metadata else {
-        return match found.evidence.outcome {
-            Some(DiscoveryOutcome::NotPublished) => failed(
-                Kind::NotOffered,
-                "the server does not offer a sign-in: if it requires an API key, add its token or header to the configuration",
-            ),
-            Some(DiscoveryOutcome::Unusable) => failed(
+    if let Some(metadata) = &found.metadata {
+        return Ok(metadata);
+    }
+    let evidence = &found.evidence;
+    let (kind, message) = match evidence.outcome {
+        Some(DiscoveryOutcome::NotPublished) => (
+            Kind::NotOffered,
+            "the server does not offer a sign-in: if it requires an API key, add its token or header to the configuration".to_owned(),
+        ),
+        Some(DiscoveryOutcome::Unusable) => {
+            let issuers = evidence.expected_issuer.as_ref().map(|expected| {
+                let named = evidence.issuer.as_deref().unwrap_or("no issuer");
+                format!(" (its issuer is {}, not {})", shown(named), shown(expected))
+            });
+            let issuers = issuers.unwrap_or_default();
+            (
                 Kind::Misconfigured,
-                "the server publishes invalid sign-in metadata: contact its operator",
-            ),
-            _ => failed(
-                Kind::Unavailable,
-                "the server's sign-in service could not be determined: try again later",
-            ),
-        };
-    };
-    let methods = metadata.code_challenge_methods_supported.iter().flatten();
-    if !methods.into_iter().any(|method| method == "S256") {
-        return failed(
-            Kind::PkceNotOffered,
-            "the server's sign-in service does not support PKCE with S256, which a safe sign-in requires: contact its operator",
-        );
-    }
-    let metadata = with_usable_endpoints(metadata).ok_or_else(unsafe_address)?;
-    for endpoint in [&metadata.authorization_endpoint, &metadata.token_endpoint] {
-        if !may_ask(guarded, endpoint) {
-            return Err(unsafe_address());
+                format!("the server publishes invalid sign-in metadata{issuers}: contact its operator"),
+            )
         }
-    }
-    Ok(metadata)
+        _ => (
+            Kind::Unavailable,
+            "the server's sign-in service could not be determined: try again later".to_owned(),
+        ),
+    };
+    Err(SignInError::new(kind, message))
 }
 
 /// The metadata with the endpoints as a client may use them; `None` if an endpoint that every sign-in requires must not

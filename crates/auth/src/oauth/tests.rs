@@ -46,8 +46,10 @@ impl Case {
                 url: SERVER.parse().unwrap(),
                 redirect_uri: REDIRECT_URI.to_owned(),
                 challenge: None,
-                client: Some(("client-1".to_owned(), None)),
-                client_metadata_url: None,
+                client: ClientSettings {
+                    client: Some(("client-1".to_owned(), None)),
+                    ..ClientSettings::default()
+                },
                 scopes: None,
                 granted: Vec::new(),
                 resource: None,
@@ -317,7 +319,7 @@ async fn an_endpoint_with_a_user_name_or_a_fragment_begins_no_sign_in() {
             .authorization_server(METADATA, &json!({ field: published }))
             .post("http://mcp.example/register", r#"{"client_id":"client-2"}"#);
         let mut case = Case::new(pages).await;
-        case.request.client = None;
+        case.request.client = ClientSettings::default();
         let error = case.begin().await.unwrap_err();
         assert_eq!(
             error.kind(),

@@ -277,6 +277,8 @@ fn oauth_client(
     };
     if let Some(oauth) = entry.table("oauth")? {
         client.client_id = oauth.string("client_id")?.map(owned);
+        let allows = oauth.boolean("allow_unpublished_pkce")?;
+        client.allow_unpublished_pkce = allows.unwrap_or_default();
         client.client_secret = match (
             oauth.string("client_secret")?,
             oauth.string("client_secret_env_var")?,

@@ -96,6 +96,8 @@ fn server_config(
         config.oauth.client_id = oauth
             .string("clientId")?
             .map(|field| field.value.to_owned());
+        let allows = oauth.boolean("allowUnpublishedPkce")?;
+        config.oauth.allow_unpublished_pkce = allows.unwrap_or_default();
         config.scopes = oauth.string("scopes")?.map(|field| {
             let scopes = field.value.split_whitespace();
             scopes.map(str::to_owned).collect()

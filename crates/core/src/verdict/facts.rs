@@ -3,8 +3,8 @@
 
 use crate::credential::{AccessTokenWorth, same_issuer};
 use crate::evidence::{
-    CredentialSent, CredentialSource, DiscoveryOutcome, Evidence, IoTrouble, RequestEvidence,
-    RequestTarget, SpawnFailure,
+    CredentialSent, CredentialSource, DiscoveryOutcome, DiscoveryProblem, Evidence, IoTrouble,
+    RequestEvidence, RequestTarget, SpawnFailure,
 };
 use crate::refusal::{self, RefusalMeaning};
 
@@ -147,7 +147,16 @@ impl<'a> Facts<'a> {
             Some(DiscoveryOutcome::Published) if self.stored => {
                 (Kind::AuthorizationUnavailable, Recovery::Retry)
             }
-            Some(DiscoveryOutcome::Published) => (Kind::SignInRequired, Recovery::SignIn),
+            Some(DiscoveryOutcome::Published) => match self.discovery_problem() {
+                None => (Kind::SignInRequired, Recovery::SignIn),
+                Some(DiscoveryProblem::ClientRequired) => {
+                    (Kind::ClientRequired, Recovery::FixConfiguration)
+                }
+                Some(DiscoveryProblem::PkceNotPublished) => {
+                    (Kind::AuthorizationMisconfigured, Recovery::FixConfiguration)
+                }
+                Some(_) => (Kind::AuthorizationMisconfigured, Recovery::None),
+            },
             // The stored credential was issued when the server published OAuth metadata, but now it publishes none. Signing in
             // does not fix this.
             Some(DiscoveryOutcome::NotPublished) if self.stored => {
@@ -282,6 +291,11 @@ impl<'a> Facts<'a> {
 
     fn sent(&self) -> Option<CredentialSent> {
         self.answer.and_then(|answer| answer.credential_sent)
+    }
+
+    fn discovery_problem(&self) -> Option<DiscoveryProblem> {
+        let discovered = self.evidence.discovered.as_ref();
+        discovered.and_then(|discovered| discovered.problem)
     }
 
     fn discovery(&self) -> Option<DiscoveryOutcome> {

@@ -13,7 +13,7 @@ use crate::printable::printable;
 use crate::refusal::RefusalMeaning;
 
 use super::facts::Facts;
-use super::{MESSAGE_CHARS, StartupFailureKind};
+use super::{MESSAGE_CHARS, Recovery, StartupFailureKind};
 
 /// The maximum length of a server name, in characters.
 const NAME_CHARS: usize = 60;
@@ -111,7 +111,16 @@ impl Facts<'_> {
                     "{server} requires a sign-in, but {}",
                     self.misconfiguration()
                 ),
-                ": contact its operator",
+                match self.row() {
+                    (_, Recovery::FixConfiguration) => ALLOW_UNPUBLISHED_PKCE,
+                    _ => ": contact its operator",
+                },
+            ),
+            Kind::ClientRequired => Parts::new(
+                format!(
+                    "{server} requires a sign-in, but its sign-in service does not register this client"
+                ),
+                ": ask its operator for a client ID, and set it as `oauth.client_id` (in JSON, `oauth.clientId`)",
             ),
             Kind::SignInRequired => Parts::new(
                 format!("{server} requires a sign-in, and you have not signed in yet"),
@@ -349,6 +358,15 @@ impl Facts<'_> {
                 "its sign-in service identifies itself as a different one"
             }
             Some(DiscoveryProblem::InvalidMetadata) => "its sign-in metadata is invalid",
+            Some(DiscoveryProblem::PkceNotPublished) => {
+                "its sign-in service does not publish support for PKCE (S256), which protects the sign-in"
+            }
+            Some(DiscoveryProblem::PkceNotSupported) => {
+                "its sign-in service does not support PKCE (S256), which protects the sign-in"
+            }
+            Some(DiscoveryProblem::ClientRequired) => {
+                "its sign-in service does not register this client"
+            }
             None if self.refresh_meaning() == Some(RefusalMeaning::Misconfigured) => {
                 "its sign-in service does not recognize it (invalid_target)"
             }
@@ -551,6 +569,8 @@ impl Facts<'_> {
     }
 }
 
+/// The next step if a sign-in without published support for PKCE can be allowed.
+const ALLOW_UNPUBLISHED_PKCE: &str = ": contact its operator, or allow it with `oauth.allow_unpublished_pkce` (in JSON, `oauth.allowUnpublishedPkce`)";
 /// The next step if only the quote shows who has to act.
 const FIX_OR_REPORT: &str = "; fix or report this: ";
 

@@ -162,6 +162,9 @@ fn any_discovery() -> impl Strategy<Value = DiscoveryEvidence> {
             NoAuthorizationServer,
             IssuerMismatch,
             InvalidMetadata,
+            PkceNotPublished,
+            PkceNotSupported,
+            ClientRequired,
         ]),
     )
         .prop_map(

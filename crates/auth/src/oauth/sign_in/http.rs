@@ -2,13 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::HeaderValue;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use rmcp::transport::auth::{
     AuthError, OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest, StateStore,
     StoredAuthorizationState,
 };
+use serde_json::Value;
+use url::Url;
 
-use super::may_ask;
 use crate::network::{GuardedClient, RequestLog};
 use crate::oauth::token_endpoint::{self, Reply};
 
@@ -70,8 +72,15 @@ impl SignInHttp {
         }
     }
 
-    pub fn may_ask(&self, endpoint: &str) -> bool {
-        may_ask(&self.guarded, endpoint)
+    /// Sends JSON, and returns the reply if there is one.
+    pub async fn post_json(&self, url: Url, body: &Value) -> Option<Reply> {
+        let mut request = reqwest::Request::new(reqwest::Method::POST, url);
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(CONTENT_TYPE, json.clone());
+        request.headers_mut().insert(ACCEPT, json);
+        *request.body_mut() = Some(body.to_string().into());
+        let reply = token_endpoint::send(&self.guarded, request, &self.log).await;
+        reply.ok()
     }
 
     pub fn take_reply(&self) -> Option<Reply> {

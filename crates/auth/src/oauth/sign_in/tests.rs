@@ -1,3 +1,4 @@
+use mcp_startup_core::{ClientSource, DiscoveryProblem};
 use rmcp::transport::auth::AuthorizationMetadata;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -27,8 +28,7 @@ fn request() -> SignInRequest {
         url: "https://mcp.example/mcp".parse().unwrap(),
         redirect_uri: REDIRECT_URI.to_owned(),
         challenge: None,
-        client: None,
-        client_metadata_url: None,
+        client: ClientSettings::default(),
         scopes: None,
         granted: Vec::new(),
         resource: None,
@@ -397,14 +397,21 @@ fn a_registration_keeps_only_the_fields_that_later_requests_need() {
         (json!({ "client_secret": "s" }), None),
         (json!([]), None),
     ] {
-        let client = Client::registered(response.to_string().as_bytes());
+        let client = Client::registered(response.to_string().as_bytes(), "none");
         let got = client.as_ref().map(|client| {
             let issued = Value::Object(client.issued.clone());
             (client.id.as_str(), client.secret.as_deref(), issued)
         });
         assert_eq!(got, expected, "{response}");
     }
-    assert!(Client::registered(b"<html>").is_none());
+    assert!(Client::registered(b"<html>", "none").is_none());
+    // A response that omits the method confirms the requested one (RFC 7591, section 3.2.1).
+    let response = br#"{"client_id":"c","client_secret":"s"}"#;
+    let client = Client::registered(response, "client_secret_post").unwrap();
+    assert_eq!(
+        client.issued["token_endpoint_auth_method"],
+        "client_secret_post"
+    );
 }
 
 #[test]
@@ -443,4 +450,136 @@ fn debug_output_has_no_secret() {
             .expose_secret()
             .contains("verifier-canary")
     );
+}
+
+/// The same decision is made for a start and for a sign-in.
+#[tokio::test]
+async fn a_sign_in_begins_only_with_pkce_usable_endpoints_and_a_client() {
+    use DiscoveryProblem::*;
+    let network = crate::network::test_internet::network(Vec::new());
+    let guarded = network
+        .guarded_client(&"https://10.0.0.1/mcp".parse().unwrap())
+        .await;
+    let client = |id: &str| Some((id.to_owned(), None));
+    let settings = |client, metadata_url: Option<&str>, allow_unpublished_pkce| ClientSettings {
+        client,
+        metadata_url: metadata_url.map(str::to_owned),
+        allow_unpublished_pkce,
+    };
+    let none = || settings(None, None, false);
+    let configured = || settings(client("c"), None, false);
+    let document = || settings(None, Some("https://host.example/client.json"), false);
+    let lenient = || settings(client("c"), None, true);
+    let registers = "https://auth.example/register";
+    for (fields, settings, expected) in [
+        (
+            json!({ "registration_endpoint": registers }),
+            none(),
+            Ok(ClientSource::Registration),
+        ),
+        (
+            json!({ "registration_endpoint": registers }),
+            configured(),
+            Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "registration_endpoint": registers }),
+            document(),
+            Ok(ClientSource::Registration),
+        ),
+        (
+            json!({ "registration_endpoint": registers, "client_id_metadata_document_supported": true }),
+            document(),
+            Ok(ClientSource::MetadataDocument),
+        ),
+        (
+            json!({ "client_id_metadata_document_supported": true }),
+            configured(),
+            Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "client_id_metadata_document_supported": true }),
+            none(),
+            Err(ClientRequired),
+        ),
+        (
+            json!({ "client_id_metadata_document_supported": "true" }),
+            document(),
+            Err(ClientRequired),
+        ),
+        (json!({}), none(), Err(ClientRequired)),
+        (json!({}), configured(), Ok(ClientSource::Configuration)),
+        (
+            json!({ "registration_endpoint": registers, "token_endpoint_auth_methods_supported": ["private_key_jwt"] }),
+            none(),
+            Err(ClientRequired),
+        ),
+        (
+            json!({ "registration_endpoint": registers, "token_endpoint_auth_methods_supported": [] }),
+            none(),
+            Ok(ClientSource::Registration),
+        ),
+        (
+            json!({ "registration_endpoint": registers, "token_endpoint_auth_methods_supported": ["client_secret_post"] }),
+            none(),
+            Ok(ClientSource::Registration),
+        ),
+        (
+            json!({ "registration_endpoint": "http://auth.example/register" }),
+            none(),
+            Err(InvalidMetadata),
+        ),
+        (
+            json!({ "registration_endpoint": "http://auth.example/register" }),
+            configured(),
+            Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "code_challenge_methods_supported": null }),
+            configured(),
+            Err(PkceNotPublished),
+        ),
+        (
+            json!({ "code_challenge_methods_supported": null }),
+            lenient(),
+            Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "code_challenge_methods_supported": ["plain"] }),
+            lenient(),
+            Err(PkceNotSupported),
+        ),
+        (
+            json!({ "code_challenge_methods_supported": [] }),
+            lenient(),
+            Err(PkceNotSupported),
+        ),
+        (
+            json!({ "response_types_supported": ["token"] }),
+            configured(),
+            Err(InvalidMetadata),
+        ),
+        (
+            json!({ "response_types_supported": ["token", "code"] }),
+            configured(),
+            Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "authorization_endpoint": "http://auth.example/authorize" }),
+            configured(),
+            Err(InvalidMetadata),
+        ),
+        (
+            json!({ "authorization_endpoint": "file:///bin/true" }),
+            configured(),
+            Err(InvalidMetadata),
+        ),
+    ] {
+        let mut all = json!({ "code_challenge_methods_supported": ["S256"] });
+        for (name, value) in fields.as_object().unwrap() {
+            all[name] = value.clone();
+        }
+        let found = sign_in_client(&guarded, &metadata(all), &settings);
+        assert_eq!(found, expected, "{fields} {settings:?}");
+    }
 }
