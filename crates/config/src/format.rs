@@ -3,6 +3,7 @@
 
 mod codex_toml;
 mod mcp_servers_json;
+mod oauth;
 
 use std::path::Path;
 

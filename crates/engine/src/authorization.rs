@@ -115,7 +115,10 @@ pub(crate) fn configured_client(oauth: &OAuthClient) -> Option<(String, Option<S
 pub(crate) fn client_settings(oauth: &OAuthClient, shared: &SharedContext) -> ClientSettings {
     ClientSettings {
         client: configured_client(oauth),
-        metadata_url: shared.client_metadata_url.clone(),
+        metadata_url: oauth
+            .client_metadata_url
+            .clone()
+            .or_else(|| shared.client_metadata_url.clone()),
         allow_unpublished_pkce: oauth.allow_unpublished_pkce,
     }
 }

@@ -51,8 +51,10 @@ impl Case {
                     ..ClientSettings::default()
                 },
                 scopes: None,
+                steps_up: false,
                 granted: Vec::new(),
                 resource: None,
+                prompt: None,
             },
         }
     }

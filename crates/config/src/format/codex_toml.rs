@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use crate::environment::Environment;
 use crate::error::{ConfigurationError, EntryProblem};
 use crate::escaping::escape_and_truncate;
-use crate::format::server_entries;
+use crate::format::{oauth, server_entries};
 use crate::server::{
     CODEX_INHERITED_VARIABLES, HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig,
     ServerEntry, StdioConfig, TransportConfig, deduplicate_env, deduplicate_headers,
@@ -22,6 +22,8 @@ use crate::{
 };
 
 const SERVERS: &str = "mcp_servers";
+const CALLBACK_PORT: &str = "mcp_oauth_callback_port";
+const CALLBACK_URL: &str = "mcp_oauth_callback_url";
 const CREDENTIAL_STORE: &str = "mcp_oauth_credentials_store";
 
 /// Keys that only a server with `url` may have.
@@ -47,9 +49,10 @@ pub(crate) fn parse(
     environment: &dyn Environment,
 ) -> Result<Configuration, ConfigurationError> {
     let document = toml::Document::parse(source, path)?;
+    let callback = callback_settings(&document);
     let servers = match document.get(SERVERS) {
         Some(found) => server_entries(SERVERS, &found, "a table", path, |name, path, entry| {
-            server_entry(name, path, entry, environment)
+            server_entry(name, path, entry, &callback, environment)
         })?,
         None => Vec::new(),
     };
@@ -61,6 +64,27 @@ pub(crate) fn parse(
             home: parent_folder(path),
             mode: credential_store_mode(&document),
         },
+    })
+}
+
+/// The callback of sign-ins, for all servers. A problem with its keys affects every server that could use them.
+type Callback = Result<CallbackSettings, EntryProblem>;
+
+struct CallbackSettings {
+    port: Option<u16>,
+    url: Option<String>,
+}
+
+fn callback_settings(document: &toml::Document<'_>) -> Callback {
+    let keys = [CALLBACK_PORT, CALLBACK_URL];
+    let values = keys.map(|key| document.get(key).map(|value| (key.to_owned(), value)));
+    let fields: Vec<_> = values.into_iter().flatten().collect();
+    let table = Table::of_root(&fields);
+    let port = table.integer(CALLBACK_PORT)?;
+    let url = table.string(CALLBACK_URL)?;
+    Ok(CallbackSettings {
+        port: port.as_ref().map(oauth::port_of).transpose()?,
+        url: url.as_ref().map(oauth::url_of).transpose()?,
     })
 }
 
@@ -91,6 +115,7 @@ fn server_entry(
     name: &str,
     path: KeyPath,
     spanned: &Spanned,
+    callback: &Callback,
     environment: &dyn Environment,
 ) -> ServerEntry {
     let (mut enabled, mut required) = (true, false);
@@ -99,7 +124,7 @@ fn server_entry(
         let entry = Table::new(path.clone(), spanned)?;
         enabled = entry.boolean("enabled")?.unwrap_or(true);
         required = entry.boolean("required")?.unwrap_or(false);
-        server_config(name, &entry, required, environment)
+        server_config(name, &entry, required, callback, environment)
     };
     let config = read();
     ServerEntry::new(name, enabled, required, config)
@@ -109,6 +134,7 @@ fn server_config(
     name: &str,
     entry: &Table<'_>,
     required: bool,
+    callback: &Callback,
     environment: &dyn Environment,
 ) -> Result<ServerConfig, EntryProblem> {
     if let Some(path) = entry.path_to("bearer_token") {
@@ -127,7 +153,7 @@ fn server_config(
             let http = http_config(&url, entry, environment)?;
             (
                 TransportConfig::Http(http),
-                oauth_client(entry, environment)?,
+                oauth_client(entry, callback, environment)?,
             )
         }
         (None, None) => return Err(validation::missing_transport(&entry.path)),
@@ -269,16 +295,19 @@ fn http_config(
 
 fn oauth_client(
     entry: &Table<'_>,
+    callback: &Callback,
     environment: &dyn Environment,
 ) -> Result<OAuthClient, EntryProblem> {
+    let callback = callback.as_ref().map_err(Clone::clone)?;
     let mut client = OAuthClient {
         resource: entry.string("oauth_resource")?.map(owned),
+        callback_port: callback.port,
+        callback_url: callback.url.clone(),
         ..OAuthClient::default()
     };
     if let Some(oauth) = entry.table("oauth")? {
         client.client_id = oauth.string("client_id")?.map(owned);
-        let allows = oauth.boolean("allow_unpublished_pkce")?;
-        client.allow_unpublished_pkce = allows.unwrap_or_default();
+        oauth::read(&oauth, &mut client)?;
         client.client_secret = match (
             oauth.string("client_secret")?,
             oauth.string("client_secret_env_var")?,

@@ -21,8 +21,12 @@ impl KeyPath {
 
     /// Returns the path of a key in this table. `line` falls back to the line of the table.
     pub fn child(&self, name: &str, line: Option<u32>) -> Self {
+        let name = format_key_segment(name);
         Self {
-            path: format!("{}.{}", self.path, format_key_segment(name)),
+            path: match self.path.as_str() {
+                "" => name.to_string(),
+                path => format!("{path}.{name}"),
+            },
             line: line.or(self.line),
         }
     }

@@ -113,6 +113,9 @@ impl Facts<'_> {
                 ),
                 match self.row() {
                     (_, Recovery::FixConfiguration) => ALLOW_UNPUBLISHED_PKCE,
+                    _ if self.refresh_meaning() == Some(RefusalMeaning::Misconfigured) => {
+                        LEAVE_OUT_RESOURCE
+                    }
                     _ => ": contact its operator",
                 },
             ),
@@ -368,7 +371,7 @@ impl Facts<'_> {
                 "its sign-in service does not register this client"
             }
             None if self.refresh_meaning() == Some(RefusalMeaning::Misconfigured) => {
-                "its sign-in service does not recognize it (invalid_target)"
+                "its sign-in service refused its `resource` (invalid_target)"
             }
             None if discovered
                 .is_some_and(|found| found.outcome == Some(DiscoveryOutcome::Unusable)) =>
@@ -571,6 +574,8 @@ impl Facts<'_> {
 
 /// The next step if a sign-in without published support for PKCE can be allowed.
 const ALLOW_UNPUBLISHED_PKCE: &str = ": contact its operator, or allow it with `oauth.allow_unpublished_pkce` (in JSON, `oauth.allowUnpublishedPkce`)";
+/// The next step if the authorization server refuses the `resource`.
+const LEAVE_OUT_RESOURCE: &str = ": contact its operator, or leave the parameter out with a blank `oauth_resource` (in JSON, `oauth.resource`)";
 /// The next step if only the quote shows who has to act.
 const FIX_OR_REPORT: &str = "; fix or report this: ";
 

@@ -1,6 +1,7 @@
 //! Begins a sign-in to a configured server. Its parts finish one, sign out, and read the authorization status.
 
 mod auth_status;
+mod client_choice;
 mod exchange;
 mod history;
 mod probe;
@@ -19,6 +20,8 @@ use mcp_startup_core::printable;
 
 pub use self::auth_status::AuthStatus;
 pub(crate) use self::auth_status::status;
+pub use self::client_choice::ClientChoice;
+pub(crate) use self::client_choice::client_choice;
 pub(crate) use self::exchange::finish;
 pub(crate) use self::history::SignInHistory;
 use self::probe::{Probed, probe};
@@ -105,8 +108,10 @@ pub(crate) async fn begin(
             challenge,
             client: client_settings(&config.oauth, shared),
             scopes: requested_scopes(config, options),
+            steps_up: keeps_granted,
             granted: granted.map_or_else(Vec::new, |record| record.scopes().to_vec()),
             resource: config.oauth.resource.clone(),
+            prompt: config.oauth.prompt.clone(),
         };
         let guarded = shared.network.guarded_client(&http.url).await;
         let begun = begin_sign_in(&guarded, &request, &RequestLog::default()).await;

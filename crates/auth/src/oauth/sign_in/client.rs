@@ -72,11 +72,14 @@ impl Client {
     /// The metadata with the method of this client. The SDK sends a secret by the method in the metadata, and
     /// ignores the one in the registration.
     pub fn metadata(&self, metadata: &AuthorizationMetadata) -> AuthorizationMetadata {
+        let field = client_authentication::METHODS;
+        let method = match self.issued.get(client_authentication::METHOD) {
+            Some(method) => method.clone(),
+            None => client_authentication::secret_method(metadata, field).into(),
+        };
         let mut metadata = metadata.clone();
-        if let Some(method) = self.issued.get(client_authentication::METHOD) {
-            let methods = "token_endpoint_auth_methods_supported".to_owned();
-            metadata.additional_fields.insert(methods, json!([method]));
-        }
+        let fields = &mut metadata.additional_fields;
+        fields.insert(field.to_owned(), json!([method]));
         metadata
     }
 }

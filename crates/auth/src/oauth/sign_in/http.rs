@@ -56,14 +56,14 @@ const FORM: &str = "application/x-www-form-urlencoded";
 #[derive(Clone)]
 pub(super) struct SignInHttp {
     guarded: GuardedClient,
-    /// The resource exactly as published. The SDK has it as a URL, which can end with an extra slash.
-    resource: String,
+    /// The resource exactly as published. The SDK has it as a URL, which can end with an extra slash. `None` leaves it out.
+    resource: Option<String>,
     log: RequestLog,
     reply: Arc<Mutex<Option<Reply>>>,
 }
 
 impl SignInHttp {
-    pub fn new(guarded: GuardedClient, resource: String, log: RequestLog) -> Self {
+    pub fn new(guarded: GuardedClient, resource: Option<String>, log: RequestLog) -> Self {
         Self {
             guarded,
             resource,
@@ -104,8 +104,10 @@ impl OAuthHttpClient for SignInHttp {
                 let pairs =
                     url::form_urlencoded::parse(form).filter(|(name, _)| name != "resource");
                 let mut form = url::form_urlencoded::Serializer::new(String::new());
-                form.extend_pairs(pairs)
-                    .append_pair("resource", &self.resource);
+                form.extend_pairs(pairs);
+                if let Some(resource) = &self.resource {
+                    form.append_pair("resource", resource);
+                }
                 let form = form.finish();
                 request.headers_mut().remove(CONTENT_LENGTH);
                 *request.body_mut() = Some(form.into());

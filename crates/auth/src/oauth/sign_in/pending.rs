@@ -8,7 +8,7 @@ use mcp_startup_core::{
 };
 use rmcp::transport::auth::{AuthorizationMetadata, StoredAuthorizationState};
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::FOREIGN_CHARS;
@@ -27,16 +27,24 @@ use crate::store::CredentialRecord;
 pub struct PendingSignIn {
     pub(super) server_name: String,
     pub(super) server_url: String,
-    /// The resource of the authorization request, for which the code is exchanged.
-    pub(super) resource: String,
+    /// The resource of the authorization request, for which the code is exchanged. `None` if it named none.
+    #[serde(deserialize_with = "required")]
+    pub(super) resource: Option<String>,
     #[serde(default)]
     pub(super) configured_resource: Option<String>,
+    #[serde(default)]
+    pub(super) prompt: Option<String>,
     pub(super) redirect_uri: String,
     pub(super) client: Client,
     pub(super) scopes: Vec<String>,
     pub(super) expires_at_ms: i64,
     pub(super) metadata: AuthorizationMetadata,
     pub(super) state: StoredAuthorizationState,
+}
+
+/// Accepts null, but not an absent field: without it, the text is not a pending sign-in.
+fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer)
 }
 
 impl fmt::Debug for PendingSignIn {
@@ -178,8 +186,13 @@ impl PendingSignIn {
             ),
             Meaning::Misconfigured => (
                 Kind::Denied,
-                "refused the `resource` of the sign-in",
-                "contact its operator".to_owned(),
+                "refused the `resource` parameter of the sign-in",
+                self.resource_todo().to_owned(),
+            ),
+            Meaning::Undecided if code.as_deref() == Some("invalid_scope") => (
+                Kind::Denied,
+                "refused the scopes of the sign-in",
+                "correct `scopes` in the configuration, or contact its operator".to_owned(),
             ),
             Meaning::Spent => (
                 Kind::Denied,
@@ -206,6 +219,17 @@ impl PendingSignIn {
             kind,
             format!("the sign-in service of {name} {happened} ({words}): {todo}"),
         )
+    }
+
+    /// The next step if the `resource` is refused.
+    pub(super) fn resource_todo(&self) -> &'static str {
+        match &self.resource {
+            Some(_) => {
+                "contact its operator, or leave the parameter out with a blank `oauth_resource` (in JSON, `oauth.resource`), which \
+                 deviates from MCP"
+            }
+            None => "set `oauth_resource` (in JSON, `oauth.resource`), or contact its operator",
+        }
     }
 
     /// The words of a reply: its error code and its description, or its HTTP status. They can repeat a secret that was sent.

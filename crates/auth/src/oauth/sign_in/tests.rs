@@ -30,8 +30,10 @@ fn request() -> SignInRequest {
         challenge: None,
         client: ClientSettings::default(),
         scopes: None,
+        steps_up: false,
         granted: Vec::new(),
         resource: None,
+        prompt: None,
     }
 }
 
@@ -75,18 +77,27 @@ fn scopes_are_the_union_of_the_configured_the_challenged_and_the_granted_ones() 
             "",
             "c",
         ),
-        // The challenge extends the configured scopes. The metadata does not.
+        // Exactly the configured scopes are requested, unless this is a step-up.
         (Some("e"), None, "a", "", "", "e"),
         (Some(""), None, "a", "", "", ""),
-        (Some("e"), Some("Bearer scope=\"c\""), "a", "", "", "e c"),
-        (Some(""), Some("Bearer scope=\"c\""), "a", "", "", "c"),
+        (Some("e"), Some("Bearer scope=\"c\""), "a", "", "", "e"),
+        (Some("e"), None, "a", "", "offline_access", "e"),
+        (
+            Some("e"),
+            Some("Bearer error=\"insufficient_scope\", scope=\"c\""),
+            "a",
+            "",
+            "offline_access",
+            "e c",
+        ),
+        (Some(""), Some("Bearer scope=\"c\""), "a", "", "", ""),
         (
             Some("c e"),
             Some("Bearer scope=\"e c d\""),
             "",
             "",
             "",
-            "c e d",
+            "c e",
         ),
         // A step-up keeps the granted scopes.
         (
@@ -131,6 +142,8 @@ fn scopes_are_the_union_of_the_configured_the_challenged_and_the_granted_ones() 
         let sign_in = SignInRequest {
             challenge: challenge.map(str::to_owned),
             scopes: configured.map(words),
+            steps_up: !granted.is_empty()
+                || challenge.is_some_and(|text| text.contains("insufficient_scope")),
             granted: words(granted),
             ..request()
         };
@@ -161,37 +174,47 @@ fn the_number_of_requested_scopes_is_bounded() {
 }
 
 #[test]
-fn the_authorization_url_has_the_resource_as_published() {
-    let scopes = |text: &str| [text.to_owned()];
-    for (url, resource, scope, expected) in [
+fn the_authorization_url_has_the_resource_as_published_and_the_configured_prompt() {
+    for (url, resource, prompt, expected) in [
         (
             "https://a.example/authorize?state=s&resource=https%3A%2F%2Fm.example%2F",
-            "https://m.example",
-            "a",
+            Some("https://m.example"),
+            None,
             "https://a.example/authorize?state=s&resource=https%3A%2F%2Fm.example",
         ),
         (
             "https://a.example/authorize?tenant=1&state=s",
-            "https://m.example/mcp/",
-            "a",
+            Some("https://m.example/mcp/"),
+            None,
             "https://a.example/authorize?tenant=1&state=s&resource=https%3A%2F%2Fm.example%2Fmcp%2F",
         ),
         (
+            "https://a.example/?state=s&resource=https%3A%2F%2Fm.example",
+            None,
+            None,
+            "https://a.example/?state=s",
+        ),
+        (
             "https://a.example/?state=s+%26",
-            "urn:x",
-            "offline_access",
+            Some("urn:x"),
+            Some("consent"),
             "https://a.example/?state=s+%26&resource=urn%3Ax&prompt=consent",
         ),
         // The authorization server's own prompt would be a second one.
         (
             "https://a.example/?Prompt=login&state=s",
-            "urn:x",
-            "offline_access",
+            Some("urn:x"),
+            Some("consent"),
             "https://a.example/?state=s&resource=urn%3Ax&prompt=consent",
         ),
+        (
+            "https://a.example/?prompt=login&state=s",
+            None,
+            None,
+            "https://a.example/?prompt=login&state=s",
+        ),
     ] {
-        let got = authorization_url(url, resource, &scopes(scope));
-        assert_eq!(got.unwrap(), expected);
+        assert_eq!(authorization_url(url, resource, prompt).unwrap(), expected);
     }
 }
 
