@@ -177,14 +177,15 @@ run("assess.json", ASSESSED, (testCase) => {
   equal("authStatus", authStatusOf({ configured, stored: worth, oauthPublished }), testCase.authStatus);
 });
 
-run("judge.json", ["evidence", "kind", "recovery", "failureReason", "messageContains"], (testCase) => {
+run("judge.json", ["evidence", "kind", "recovery", "fallback", "failureReason", "messageContains"], (testCase) => {
   has(testCase, ["evidence", "failureReason", "messageContains"]);
-  const { kind, recovery, message, evidence } = judge(testCase.evidence);
+  const { kind, recovery, fallback, message, evidence } = judge(testCase.evidence);
   try {
     // A case leaves out the kind and the recovery if the design specifies only the reason.
     if (testCase.kind !== undefined) {
       equal("kind", kind, testCase.kind);
       equal("recovery", recovery, testCase.recovery);
+      equal("fallback", fallback ?? null, testCase.fallback ?? null);
     }
     const reason = kind === "reauthenticationRequired" ? kind : null;
     equal("failureReason", reason, testCase.failureReason);

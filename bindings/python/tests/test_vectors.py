@@ -206,7 +206,7 @@ def check_assess(case: Case) -> None:
 
 
 def check_judge(case: Case) -> None:
-    only(case, "evidence", "kind", "recovery", "failureReason", "messageContains")
+    only(case, "evidence", "kind", "recovery", "fallback", "failureReason", "messageContains")
     failure = mcp_startup.judge(case["evidence"])
     # The evidence is complete, both as JSON and as objects.
     equal("evidence", wire(failure.evidence), case["evidence"])
@@ -216,6 +216,7 @@ def check_judge(case: Case) -> None:
     if "kind" in case:
         equal("kind", failure.kind, case["kind"])
         equal("recovery", failure.recovery, case["recovery"])
+        equal("fallback", failure.fallback, case.get("fallback"))
     notification = McpServerStatusUpdatedNotification.from_failure("linear", failure)
     equal("failureReason", notification.failure_reason, case["failureReason"])
     equal("error", notification.error, failure.message)

@@ -27,9 +27,9 @@ pub use clock::now_ms;
 pub use mask::Mask;
 pub use network::RequestLog;
 pub use oauth::{
-    Discovery, PendingSignIn, RefreshOutcome, RefreshRequest, Revocation, SIGN_IN_LIMIT,
-    SignInBegun, SignInError, SignInFailureKind, SignInRequest, begin_sign_in, discover,
-    discover_issuer, finish_sign_in, refresh, revoke,
+    ClientSettings, Discovery, PendingSignIn, RefreshOutcome, RefreshRequest, Revocation,
+    SIGN_IN_LIMIT, SignInBegun, SignInError, SignInFailureKind, SignInRequest, begin_sign_in,
+    discover, discover_issuer, finish_sign_in, refresh, revoke, sign_in_client,
 };
 pub use rmcp::transport::auth::AuthorizationMetadata;
 #[cfg(feature = "keyring")]

@@ -21,7 +21,7 @@ pub(crate) mod token_endpoint;
 pub use discovery::{Discovery, discover, discover_issuer};
 pub use refresh::{RefreshOutcome, RefreshRequest, refresh};
 pub use sign_in::{
-    PendingSignIn, SIGN_IN_LIMIT, SignInBegun, SignInError, SignInFailureKind, SignInRequest,
-    begin_sign_in, finish_sign_in,
+    ClientSettings, PendingSignIn, SIGN_IN_LIMIT, SignInBegun, SignInError, SignInFailureKind,
+    SignInRequest, begin_sign_in, finish_sign_in, sign_in_client,
 };
 pub use sign_out::{Revocation, revoke};

@@ -70,7 +70,7 @@ impl Case {
         let resource = self.lab.url(NAME).parse().unwrap();
         let guarded = Network::new().unwrap().guarded_client(&resource).await;
         let log = RequestLog::default();
-        let discovery = discover(&guarded, &resource, None, &log).await;
+        let discovery = discover(&guarded, &resource, None, None, &log).await;
         let request = RefreshRequest {
             key: self.key.clone(),
             rejected: Some("expired-token".into()),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use url::Url;
 
 const EXIT_STATUSES: &str = "\
 Exit status:
@@ -124,6 +125,8 @@ pub struct Check {
     #[arg(long)]
     pub watch: bool,
     #[command(flatten)]
+    pub client_document: ClientDocument,
+    #[command(flatten)]
     pub starts: Starts,
     #[command(flatten)]
     pub output: Output,
@@ -140,12 +143,15 @@ pub struct Login {
     /// Open no browser: print the URL, and accept the URL that your browser returned to, pasted, if it is on another machine
     #[arg(long)]
     pub no_browser: bool,
-    /// The port on 127.0.0.1 that the browser returns to, as `http://127.0.0.1:PORT/callback`; 0 for a free one
-    #[arg(long, default_value_t = 0)]
-    pub port: u16,
+    /// The port on loopback that the browser returns to, as `http://127.0.0.1:PORT/callback`; 0 for a free one [default: the
+    /// configured one, or a free one]
+    #[arg(long)]
+    pub port: Option<u16>,
     /// Request these scopes too, separated by commas, in addition to the configured ones and those that you have granted before
     #[arg(long, value_name = "SCOPES", value_delimiter = ',')]
     pub scopes: Vec<String>,
+    #[command(flatten)]
+    pub client_document: ClientDocument,
     /// How long to wait for the browser to return
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "300")]
     pub timeout: Duration,
@@ -172,9 +178,21 @@ pub struct Status {
     /// Ask servers without a usable stored sign-in whether they offer one
     #[arg(long)]
     pub online: bool,
+    /// Explain which OAuth client a sign-in would use: the configured one, a metadata document, or a registration. Queries the servers
+    #[arg(long)]
+    pub explain: bool,
+    #[command(flatten)]
+    pub client_document: ClientDocument,
     /// What to print
     #[arg(long, value_enum, default_value_t = StatusFormat::Table)]
     pub format: StatusFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct ClientDocument {
+    /// The URL of a client ID metadata document, for servers without a configured client whose sign-in service supports such documents
+    #[arg(long = "client-metadata-url", value_name = "URL", value_parser = https_url)]
+    pub url: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -247,6 +265,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
         _ => Err(format!(
             "must be a number of seconds greater than 0 and at most {MOST}"
         )),
+    }
+}
+
+fn https_url(text: &str) -> Result<String, String> {
+    match Url::parse(text) {
+        Ok(url) if url.scheme() == "https" && url.path() != "/" && url.fragment().is_none() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("must be an https:// URL with a path, where the document is published".to_owned()),
     }
 }
 

@@ -166,8 +166,25 @@ pub struct OAuthClient {
     pub client_id: Option<String>,
     /// The client secret.
     pub client_secret: Option<SecretString>,
-    /// The resource indicator for OAuth requests (RFC 8707). `None` if the configuration does not set one.
+    /// Whether a sign-in may begin if the authorization server does not publish whether it supports PKCE. `false` by default: if
+    /// it does not support PKCE, another program on the user's machine can use an authorization code that it has intercepted.
+    pub allow_unpublished_pkce: bool,
+    /// The resource indicator for OAuth requests (RFC 8707). `None` if the configuration does not set one. If it is blank, the
+    /// requests name no resource. MCP requires one, but some authorization servers refuse it.
     pub resource: Option<String>,
+    /// The redirect URI of a sign-in, exactly as it is registered for the client. `None` for an address on loopback.
+    pub callback_url: Option<String>,
+    /// The port on loopback where a sign-in returns. `None` for a free one.
+    pub callback_port: Option<u16>,
+    /// Whether the redirect URI on loopback has the name `localhost` and not the address 127.0.0.1, because the client that the
+    /// configuration is for registers it so. Used only without `callback_url`.
+    pub callback_on_localhost: bool,
+    /// The URL of a client ID metadata document. It is used if no client ID is configured and the authorization server supports
+    /// such documents.
+    pub client_metadata_url: Option<String>,
+    /// The `prompt` of the authorization request (OpenID Connect Core, section 3.1.2.1): `consent`, `login`, `select_account` or
+    /// `create`, or several of them separated by spaces. `None` if the configuration does not set one.
+    pub prompt: Option<String>,
 }
 
 impl fmt::Debug for OAuthClient {
@@ -177,6 +194,12 @@ impl fmt::Debug for OAuthClient {
             .debug_struct("OAuthClient")
             .field("client_id", &self.client_id)
             .field("client_secret", &self.client_secret)
+            .field("allow_unpublished_pkce", &self.allow_unpublished_pkce)
+            .field("callback_url", &self.callback_url)
+            .field("callback_port", &self.callback_port)
+            .field("callback_on_localhost", &self.callback_on_localhost)
+            .field("client_metadata_url", &self.client_metadata_url)
+            .field("prompt", &self.prompt)
             .field("resource", &resource.and_then(|url| url.split('?').next()))
             .finish()
     }

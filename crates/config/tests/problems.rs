@@ -160,6 +160,12 @@ fn codex_toml() {
         ("url = 'https://example.com'\noauth = { client_id = 1 }", ".oauth.client_id", 3, "must be a string"),
         ("url = 'https://example.com'\noauth = { client_secret_env_var = 'UNSET' }", ".oauth.client_secret_env_var", 3, "UNSET is not set"),
         ("url = 'https://example.com'\noauth.client_secret = 'a-secret'\noauth.client_secret_env_var = 'SECRET'", ".oauth.client_secret_env_var", 4, "remove one of them"),
+        ("url = 'https://example.com'\noauth = { callback_port = 0 }", ".oauth.callback_port", 3, "from 1 to 65535"),
+        ("url = 'https://example.com'\noauth = { callback_port = 65536 }", ".oauth.callback_port", 3, "from 1 to 65535"),
+        ("url = 'https://example.com'\noauth = { callback_url = 'callback' }", ".oauth.callback_url", 3, "is not a URL"),
+        ("url = 'https://example.com'\noauth = { prompt = 'none' }", ".oauth.prompt", 3, "must be one or more of"),
+        ("url = 'https://example.com'\noauth = { allow_unpublished_pkce = 'yes' }", ".oauth.allow_unpublished_pkce", 3, "must be true or false"),
+        ("url = 'https://example.com'\noauth = { client_metadata_url = 'http://a.example/c' }", ".oauth.client_metadata_url", 3, "must be an https:// URL"),
         ("url = 'https://example.com'\noauth_resource = []", ".oauth_resource", 3, "must be a string"),
         ("command = 'a'\nenabled = 'no'", ".enabled", 3, "must be true or false, not a string"),
         ("command = 'a'\nrequired = 1", ".required", 3, "must be true or false, not a number"),
@@ -268,6 +274,8 @@ fn mcp_servers_json() {
         (r#"{"url": "https://example.com", "headers": ["A: b-secret"]}"#, ".headers", 1, "must be a table, not a list"),
         (r#"{"url": "https://example.com", "headersHelper": "a"}"#, ".headersHelper", 1, "are not run"),
         (r#"{"url": "https://example.com", "oauth": {"clientId": 1}}"#, ".oauth.clientId", 1, "must be a string"),
+        (r#"{"url": "https://example.com", "oauth": {"callbackPort": "1"}}"#, ".oauth.callbackPort", 1, "must be a whole number"),
+        (r#"{"url": "https://example.com", "oauth": {"redirectUri": "x"}}"#, ".oauth.redirectUri", 1, "is not a URL"),
         (r#"{"url": "https://example.com", "oauth": {"scopes": ["a"]}}"#, ".oauth.scopes", 1, "must be a string, not a list"),
     ];
     for (entry, key, line, part) in cases {

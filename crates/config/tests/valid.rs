@@ -426,3 +426,105 @@ fn a_server_created_in_code_is_validated() {
         assert!(!format!("{problem} {problem:?}").contains("secret"));
     }
 }
+
+/// The OAuth keys of an entry, in both formats and spellings.
+#[test]
+fn the_keys_of_a_sign_in() {
+    let environment = environment(&[("SECRET", "env-secret")]);
+    let oauth_of = |text: &str| {
+        let found = parse(text, Path::new("file"), &environment).unwrap();
+        let server = server(&found, "a");
+        (server.oauth.clone(), server.scopes.clone())
+    };
+    let toml = |root: &str, oauth: &str| {
+        let text = format!("{root}\n[mcp_servers.a]\nurl = 'https://a.example'\n{oauth}");
+        oauth_of(&text).0
+    };
+    let json = |oauth: &str| {
+        let text = format!(
+            r#"{{"mcpServers": {{"a": {{"url": "https://a.example", "oauth": {{{oauth}}}}}}}}}"#
+        );
+        oauth_of(&text)
+    };
+
+    // Codex's settings for all servers, and those of one server, which win.
+    let all = "mcp_oauth_callback_port = 7001\nmcp_oauth_callback_url = 'https://box.example/cb'";
+    let found = toml(all, "");
+    assert_eq!(
+        (found.callback_port, found.callback_url.as_deref()),
+        (Some(7001), Some("https://box.example/cb"))
+    );
+    assert!(!found.callback_on_localhost);
+    let found = toml(
+        all,
+        "oauth = { callback_port = 7002, callback_url = 'http://localhost:7002/x' }",
+    );
+    assert_eq!(
+        (found.callback_port, found.callback_url.as_deref()),
+        (Some(7002), Some("http://localhost:7002/x"))
+    );
+    let found = toml("", "");
+    assert_eq!(
+        (found.callback_port, found.callback_url, found.prompt),
+        (None, None, None)
+    );
+    assert!(!found.allow_unpublished_pkce);
+    assert_eq!(
+        toml("", "oauth_resource = ''").resource.as_deref(),
+        Some("")
+    );
+    let found = toml(
+        "",
+        "oauth = { prompt = 'consent  login', allow_unpublished_pkce = true, client_metadata_url = 'https://b.example/c.json' }",
+    );
+    assert_eq!(found.prompt.as_deref(), Some("consent login"));
+    assert!(found.allow_unpublished_pkce);
+    assert_eq!(
+        found.client_metadata_url.as_deref(),
+        Some("https://b.example/c.json")
+    );
+
+    // JSON, as several clients spell it.
+    for text in [
+        r#""clientId": "c", "clientSecret": "${SECRET}", "callbackPort": 7003, "redirectUri": "http://localhost:7003/cb", "resource": " ", "scope": "a b""#,
+        r#""client_id": "c", "client_secret": "env-secret", "callback_port": 7003, "callback_url": "http://localhost:7003/cb", "resource": " ", "scopes": "a b""#,
+    ] {
+        let (found, scopes) = json(text);
+        assert_eq!(found.client_id.as_deref(), Some("c"), "{text}");
+        assert_eq!(
+            found.client_secret.unwrap().expose_secret(),
+            "env-secret",
+            "{text}"
+        );
+        assert_eq!(found.callback_port, Some(7003), "{text}");
+        assert_eq!(
+            found.callback_url.as_deref(),
+            Some("http://localhost:7003/cb"),
+            "{text}"
+        );
+        assert_eq!(found.resource.as_deref(), Some(" "), "{text}");
+        assert_eq!(scopes.unwrap(), ["a", "b"], "{text}");
+        assert!(found.callback_on_localhost, "{text}");
+    }
+    let (found, scopes) = json(
+        r#""allowUnpublishedPkce": true, "prompt": "", "clientSecret": " ", "clientMetadataUrl": "https://b.example/c.json""#,
+    );
+    assert!(found.allow_unpublished_pkce && !found.callback_on_localhost);
+    assert!(found.prompt.is_none() && found.client_secret.is_none() && scopes.is_none());
+    assert_eq!(
+        found.client_metadata_url.as_deref(),
+        Some("https://b.example/c.json")
+    );
+}
+
+#[test]
+fn a_problem_with_the_callback_of_all_servers_affects_those_with_a_url() {
+    let text = "mcp_oauth_callback_port = 0\n[mcp_servers.a]\nurl = 'https://a.example'\n[mcp_servers.b]\ncommand = 'b'";
+    let found = parse(text, Path::new("file"), &environment(&[])).unwrap();
+    let problem = found.servers[0].config.as_ref().unwrap_err();
+    assert_eq!(
+        (problem.key.as_str(), problem.line),
+        ("mcp_oauth_callback_port", Some(1))
+    );
+    assert!(found.servers[1].config.is_ok());
+}

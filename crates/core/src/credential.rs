@@ -132,17 +132,29 @@ impl CredentialWorth {
 
 /// Returns whether two issuer identifiers are the same.
 ///
-/// They are compared as strings (RFC 8414, section 3.3), except that a trailing slash is ignored, because URL libraries add
-/// one. A refresh token must only be sent to the issuer that issued it.
+/// They are compared as strings (RFC 8414, section 3.3), with one exception: an origin equals itself with a slash, because URL
+/// libraries add one. A refresh token must only be sent to the issuer that issued it.
 ///
 /// ```
 /// use mcp_startup_core::same_issuer;
 ///
 /// assert!(same_issuer("https://auth.example", "https://auth.example/"));
 /// assert!(!same_issuer("https://auth.example", "https://auth.example/tenant"));
+/// assert!(!same_issuer("https://auth.example/tenant", "https://auth.example/tenant/"));
 /// ```
 pub fn same_issuer(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/') == other.trim_end_matches('/')
+    without_slash(one) == without_slash(other)
+}
+
+/// The issuer without the slash at its end, if the rest is an origin.
+fn without_slash(issuer: &str) -> &str {
+    let is_origin = |rest: &&str| {
+        let authority = rest.split_once("://").map(|(_, authority)| authority);
+        authority.is_some_and(|authority| {
+            !authority.is_empty() && !authority.contains(['/', '?', '#', '\\'])
+        })
+    };
+    issuer.strip_suffix('/').filter(is_origin).unwrap_or(issuer)
 }
 
 /// How a client is authorized at an MCP server. Codex's app-server uses the same values.

@@ -187,7 +187,7 @@ evidence_enum! {
 evidence_enum! {
     /// The outcome of discovering the server's authorization server.
     DiscoveryOutcome {
-        /// Usable metadata was found.
+        /// Usable metadata was found. If there is a `problem`, it prevents a sign-in.
         Published,
         /// The server responded, but publishes no OAuth metadata.
         NotPublished,
@@ -199,7 +199,7 @@ evidence_enum! {
 }
 
 evidence_enum! {
-    /// Why the published metadata can't be used.
+    /// Why the published metadata can't be used, or not for a sign-in.
     DiscoveryProblem {
         /// The protected resource metadata is for a different resource (RFC 9728, section 3.3).
         ResourceMismatch,
@@ -207,8 +207,16 @@ evidence_enum! {
         NoAuthorizationServer,
         /// The metadata names a different issuer than the one it was fetched for (RFC 8414, section 3.3).
         IssuerMismatch,
-        /// A metadata document does not conform to its specification.
+        /// A metadata document does not conform to its specification, or has no usable endpoint for a sign-in.
         InvalidMetadata,
+        /// The authorization server does not publish whether it supports PKCE with S256 (RFC 7636), and the configuration does not
+        /// allow a sign-in without this. Stored credentials can be refreshed anyway.
+        PkceNotPublished,
+        /// The authorization server does not support PKCE with S256. Stored credentials can be refreshed anyway.
+        PkceNotSupported,
+        /// The authorization server does not register this client, and none is configured. Stored credentials can be refreshed
+        /// anyway.
+        ClientRequired,
     }
 }
 
@@ -282,6 +290,9 @@ evidence_struct! {
         challenge: String,
         /// The OAuth error code in the body of the response (RFC 6749, section 5.2).
         oauth_error: String,
+        /// The description in the body of a refusal by the token endpoint: its `error_description`, or a similar text. Its length
+        /// is limited.
+        oauth_error_description: String,
         /// The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date.
         retry_after: String,
         /// Why the request got no response, or an incomplete or unreadable one.
@@ -300,9 +311,11 @@ evidence_struct! {
     DiscoveryEvidence {
         /// The outcome of the discovery.
         outcome: DiscoveryOutcome,
-        /// The issuer of the authorization server that was discovered.
+        /// The issuer of the authorization server that was discovered, or the different one that its metadata names.
         issuer: String,
-        /// Why the published metadata can't be used.
+        /// If the metadata names a different issuer: the one that it was fetched for.
+        expected_issuer: String,
+        /// Why the published metadata can't be used, or not for a sign-in.
         problem: DiscoveryProblem,
     }
 }

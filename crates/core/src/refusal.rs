@@ -2,12 +2,16 @@
 //!
 //! The known error codes and their sources are in the table `refusals.tsv`.
 
+mod body;
+
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
 use crate::evidence::ClientSource;
+
+pub use self::body::description;
 
 /// The meaning of a token refresh that returned no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +37,10 @@ pub enum RefusalMeaning {
 
 /// Returns the meaning of a token refresh that returned no token.
 ///
-/// * `status`: the HTTP status. `None` if there was no response.
+/// A response with the status 408, 425, 429 or 5xx is not a refusal. Any other response without a known error code may be a
+/// permanent refusal, so it is [`Undecided`](RefusalMeaning::Undecided).
+///
+/// * `status`: the HTTP status. `None` if there was no complete response.
 /// * `oauth_error`: the OAuth error code in the body, see [`error_code`]. `None` if there is none.
 /// * `client`: the source of the OAuth client. If it is `None`, the rejection of a client is
 ///   [`Undecided`](RefusalMeaning::Undecided), because a new sign-in fixes it only for a client that is not in the
@@ -43,9 +50,10 @@ pub enum RefusalMeaning {
 /// use mcp_startup_core::{refusal::{meaning, RefusalMeaning}, ClientSource};
 ///
 /// assert_eq!(meaning(Some(400), Some("invalid_grant"), None), RefusalMeaning::Spent);
-/// // An error code counts with HTTP 200 too, but not with 503.
+/// // An error code counts with HTTP 200 too, but not with 503. It is compared exactly.
 /// assert_eq!(meaning(Some(200), Some("token_revoked"), None), RefusalMeaning::Spent);
 /// assert_eq!(meaning(Some(503), Some("invalid_grant"), None), RefusalMeaning::Transient);
+/// assert_eq!(meaning(Some(400), Some("Invalid Grant"), None), RefusalMeaning::Undecided);
 /// assert_eq!(meaning(Some(401), Some("invalid_client"), Some(ClientSource::Configuration)), RefusalMeaning::ClientRejected);
 /// ```
 pub fn meaning(
@@ -53,13 +61,10 @@ pub fn meaning(
     oauth_error: Option<&str>,
     client: Option<ClientSource>,
 ) -> RefusalMeaning {
-    let (Some(status), Some(code)) = (status, oauth_error) else {
-        return RefusalMeaning::Transient;
-    };
-    if status == 429 || status >= 500 {
+    if matches!(status, None | Some(408 | 425 | 429 | 500..)) {
         return RefusalMeaning::Transient;
     }
-    match TABLE.get(code) {
+    match oauth_error.and_then(|code| TABLE.get(code)) {
         Some(Row::Spent) => RefusalMeaning::Spent,
         Some(Row::Target) => RefusalMeaning::Misconfigured,
         Some(Row::Client) => match client {
@@ -90,31 +95,17 @@ pub fn error_code(body: &[u8]) -> Option<String> {
     struct ErrorBody {
         error: Option<String>,
     }
-    let text = std::str::from_utf8(body).ok()?.trim();
-    let code = if text.starts_with('{') {
-        serde_json::from_str::<ErrorBody>(text).ok()?.error?
-    } else {
-        // The whole body must be a form, because an HTML page may contain `&error=` in a link. Names and codes consist of
-        // characters that need no escape (RFC 6749, section 5.2 and appendix A.7).
-        let mut code = None;
-        for pair in text.split('&') {
-            let (name, value) = pair.split_once('=')?;
-            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-            let is_value = |byte: u8| byte.is_ascii_graphic() && !b"<>\"{}\\^`".contains(&byte);
-            if !name.bytes().all(is_name) || !value.bytes().all(is_value) {
-                return None;
-            }
-            if name == "error" {
-                code = code.or(Some(value));
-            }
-        }
-        code?.to_owned()
+    let text = body::text(body);
+    let code = match text.starts_with('{') {
+        true => serde_json::from_str::<ErrorBody>(&text).ok()?.error?,
+        false => body::form_field(&text, "error")?,
     };
+    // The characters of a code (RFC 6749, appendix A.7).
     let is_code = !code.is_empty()
         && code.len() <= 200
         && code
             .bytes()
-            .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+            .all(|byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e));
     is_code.then_some(code)
 }
 
@@ -224,8 +215,16 @@ mod tests {
             (Some(429), Some("invalid_grant"), None, Transient),
             (Some(500), Some("invalid_grant"), None, Transient),
             (Some(503), None, None, Transient),
-            (Some(400), None, None, Transient),
-            (Some(200), None, None, Transient),
+            (Some(408), Some("invalid_grant"), None, Transient),
+            (Some(425), None, None, Transient),
+            (Some(200), None, None, Undecided),
+            (Some(302), None, None, Undecided),
+            (Some(400), None, None, Undecided),
+            (Some(401), None, Some(Configuration), Undecided),
+            (Some(404), None, None, Undecided),
+            (Some(400), Some("Invalid_Grant"), None, Undecided),
+            (Some(400), Some("invalid_grant "), None, Undecided),
+            (Some(400), Some("invalid grant"), None, Undecided),
             (None, None, None, Transient),
             (None, Some("invalid_grant"), None, Transient),
         ];
@@ -246,10 +245,15 @@ mod tests {
             b"{\"error\":null}",
             b"{\"error\":{\"code\":1}}",
             b"{\"error\":\"\"}",
-            b"{\"error\":\"two words\"}",
+            b"{\"error\":[\"invalid_grant\"]}",
+            b"[{\"error\":\"invalid_grant\"}]",
+            b"\"invalid_grant\"",
+            b"{\"errors\":[{\"error\":\"invalid_grant\"}]}",
             b"{\"error\":\"a\\nb\"}",
             b"[\"error\"]",
             b"\xff\xfe",
+            b"error=a%0Ab",
+            b"error=%zz",
             b"error=",
             b"<html>error=no way</html>",
             b"{\"error\":\"cut off",

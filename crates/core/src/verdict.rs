@@ -52,7 +52,9 @@ pub enum StartupFailureKind {
     /// The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not
     /// recognize it.
     AuthorizationMisconfigured,
-    /// The server requires a sign-in, and no credentials are stored for this server name and URL.
+    /// The server requires a sign-in, but its authorization server does not register this client, and no client is configured.
+    ClientRequired,
+    /// The server requires a sign-in, and no credentials are stored for this server name and URL. A sign-in can begin.
     SignInRequired,
     /// The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential.
     CredentialRequired,
@@ -113,6 +115,7 @@ pub struct StartupFailure {
     kind: StartupFailureKind,
     message: String,
     recovery: Recovery,
+    fallback: Option<Recovery>,
     evidence: Evidence,
 }
 
@@ -131,6 +134,14 @@ impl StartupFailure {
     /// How to fix the failure.
     pub fn recovery(&self) -> Recovery {
         self.recovery
+    }
+
+    /// A second recovery to offer, because only one of the two may help.
+    ///
+    /// It is [`Recovery::Reauthenticate`] if the authorization server refused a refresh in a way that can't be interpreted: the
+    /// recovery is then [`Recovery::Retry`], and the message names both. It is `None` for every other failure.
+    pub fn fallback(&self) -> Option<Recovery> {
+        self.fallback
     }
 
     /// The facts from which the failure was derived.
@@ -172,11 +183,13 @@ impl StartupFailure {
 pub fn judge(evidence: Evidence) -> StartupFailure {
     let facts = Facts::of(&evidence);
     let (kind, recovery) = facts.row();
+    let fallback = facts.fallback(kind);
     let message = printable(&facts.message(kind), MESSAGE_CHARS);
     StartupFailure {
         kind,
         message,
         recovery,
+        fallback,
         evidence,
     }
 }

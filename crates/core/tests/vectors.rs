@@ -406,6 +406,8 @@ struct JudgeCase {
     /// Absent, like the recovery, if the design specifies only the reason.
     kind: Option<String>,
     recovery: Option<String>,
+    /// Absent if there is none.
+    fallback: Option<String>,
     #[serde(deserialize_with = "required")]
     failure_reason: Option<String>,
     message_contains: Vec<String>,
@@ -431,6 +433,12 @@ fn judge_json() {
                 "recovery",
                 &value(&failure.recovery()),
                 &json!(case.recovery),
+            )
+            .map_err(explained)?;
+            equal(
+                "fallback",
+                &value(&failure.fallback()),
+                &json!(case.fallback),
             )
             .map_err(explained)?;
         }

@@ -11,7 +11,7 @@ mod stored_credential;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mcp_startup_auth::network::{GuardedClient, Network};
-use mcp_startup_auth::{Discovery, discover};
+use mcp_startup_auth::{ClientSettings, Discovery, discover, sign_in_client};
 use mcp_startup_config::{ConfiguredHeader, HttpConfig, OAuthClient, ServerConfig};
 use mcp_startup_core::{
     CredentialEvidence, CredentialSent, CredentialSource, DiscoveryOutcome, FirstRequest,
@@ -109,6 +109,18 @@ pub(crate) fn configured_header(http: &HttpConfig) -> Option<&ConfiguredHeader> 
 pub(crate) fn configured_client(oauth: &OAuthClient) -> Option<(String, Option<SecretString>)> {
     let client_id = oauth.client_id.clone()?;
     Some((client_id, oauth.client_secret.clone()))
+}
+
+/// The client that signs in to a server, and its options.
+pub(crate) fn client_settings(oauth: &OAuthClient, shared: &SharedContext) -> ClientSettings {
+    ClientSettings {
+        client: configured_client(oauth),
+        metadata_url: oauth
+            .client_metadata_url
+            .clone()
+            .or_else(|| shared.client_metadata_url.clone()),
+        allow_unpublished_pkce: oauth.allow_unpublished_pkce,
+    }
 }
 
 impl Authorization {
@@ -276,11 +288,19 @@ pub(crate) async fn find_authorization_server(
     guarded: &GuardedClient,
     resource: &Url,
     challenge: Option<&str>,
+    granted_by: Option<&str>,
     collector: &EvidenceCollector,
 ) -> Discovery {
     collector.enter(StartPhase::Authorizing);
     // Boxed: large, and rarely needed.
-    let found = Box::pin(discover(guarded, resource, challenge, &collector.log)).await;
+    let found = Box::pin(discover(
+        guarded,
+        resource,
+        challenge,
+        granted_by,
+        &collector.log,
+    ))
+    .await;
     collector.record_discovery(&found);
     found
 }
@@ -290,6 +310,7 @@ pub(crate) async fn find_authorization_server(
 pub(crate) async fn look_for_authorization(
     network: &Network,
     config: &HttpConfig,
+    client: &ClientSettings,
     challenge: Option<&str>,
     collector: &EvidenceCollector,
 ) {
@@ -313,8 +334,19 @@ pub(crate) async fn look_for_authorization(
         return;
     }
     let guarded = network.guarded_client(&config.url).await;
-    let found = find_authorization_server(&guarded, &config.url, challenge, collector).await;
+    let granted_by = credential.stored_issuer.as_deref();
+    let found =
+        find_authorization_server(&guarded, &config.url, challenge, granted_by, collector).await;
     collector.blame_blocked_request();
+    // A sign-in is recommended only if it can begin.
+    if let Some(metadata) = &found.metadata
+        && credential.source != Some(CredentialSource::Stored)
+        && let Err(problem) = sign_in_client(&guarded, metadata, client)
+    {
+        collector.update(|evidence| {
+            evidence.discovered.get_or_insert_default().problem = Some(problem);
+        });
+    }
     // The server offers no OAuth, so it most likely refused the configured header.
     if found.evidence.outcome == Some(DiscoveryOutcome::NotPublished)
         && credential.source != Some(CredentialSource::Stored)

@@ -26,7 +26,7 @@ use self::handshake::{Service, handshake};
 pub use self::live_server::LiveServer;
 use self::tool_list::Tools;
 use self::tool_list::count_tools;
-use crate::authorization::{Authorization, look_for_authorization};
+use crate::authorization::{Authorization, client_settings, look_for_authorization};
 use crate::shared_context::{SharedContext, milliseconds};
 use crate::transport::http::McpHttp;
 use crate::transport::invalid_messages::CheckedResults;
@@ -231,7 +231,8 @@ impl Attempt<'_> {
                 if collector.log.last_status(RequestTarget::Mcp) == Some(401) {
                     let challenge = http.challenge();
                     let (network, challenge) = (&self.shared.network, challenge.as_deref());
-                    look_for_authorization(network, config, challenge, &collector).await;
+                    let client = client_settings(&self.config.oauth, self.shared);
+                    look_for_authorization(network, config, &client, challenge, &collector).await;
                 }
                 None
             }

@@ -11,7 +11,9 @@ use mcp_startup_core::StartupFailure;
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
-use crate::authorization::sign_in::{self, AuthStatus, SignInHistory, SignInOptions, SignedOut};
+use crate::authorization::sign_in::{
+    self, AuthStatus, ClientChoice, SignInHistory, SignInOptions, SignedOut,
+};
 use crate::authorization::{self, RecentRefreshes, Rejected};
 use crate::check::{Check, Start};
 use crate::run::{OnReady, Run, start_each};
@@ -323,6 +325,12 @@ impl Startup {
     /// record don't answer the question.
     pub async fn auth_status(&self, server: &ServerEntry, online: bool) -> AuthStatus {
         sign_in::status(server, &self.shared, online).await
+    }
+
+    /// Returns the OAuth client that a sign-in to a server would use, and the reason. It queries the server and its authorization
+    /// server, and changes nothing.
+    pub async fn sign_in_client(&self, server: &ServerEntry) -> ClientChoice {
+        sign_in::client_choice(server, &self.shared).await
     }
 
     /// Starts every enabled server, reports the result of each start, and closes each server as soon as its state is known.

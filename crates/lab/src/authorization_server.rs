@@ -93,7 +93,10 @@ pub(crate) fn authorize(served: &ServedScenario, query: &Form) -> Response {
             "invalid_request",
         ),
         // RFC 8707, section 2.
-        (field("resource") == resource, "invalid_target"),
+        (
+            query.get("resource").map(String::as_str) == parameter(&resource),
+            "invalid_target",
+        ),
     ];
     let violated = requirements.into_iter().find(|(is_met, _)| !is_met);
     let overrides = &served.scenario.authorization.answer;
@@ -150,6 +153,11 @@ fn granted_resource(served: &ServedScenario) -> String {
             .unwrap_or_default()
             .to_owned(),
     }
+}
+
+/// The parameter for the granted resource, which must be absent if the resource is empty.
+fn parameter(resource: &str) -> Option<&str> {
+    (!resource.is_empty()).then_some(resource)
 }
 
 /// The token endpoint (RFC 6749, sections 4.1.3, 5 and 6), or the reply of the scenario's first matching rule.
@@ -215,7 +223,7 @@ fn exchange_code(
     if !matches_request {
         return Err("invalid_grant");
     }
-    if field("resource") != Some(&code.resource) {
+    if field("resource") != parameter(&code.resource) {
         return Err("invalid_target");
     }
     Ok((served.grant(), code.scope))

@@ -142,7 +142,7 @@ class DiscoveryOutcome(WireEnum):
     """The outcome of discovering the server's authorization server."""
 
     PUBLISHED = "published"
-    """Usable metadata was found."""
+    """Usable metadata was found. If there is a `problem`, it prevents a sign-in."""
 
     NOT_PUBLISHED = "notPublished"
     """The server responded, but publishes no OAuth metadata."""
@@ -155,7 +155,7 @@ class DiscoveryOutcome(WireEnum):
 
 
 class DiscoveryProblem(WireEnum):
-    """Why the published metadata can't be used."""
+    """Why the published metadata can't be used, or not for a sign-in."""
 
     RESOURCE_MISMATCH = "resourceMismatch"
     """The protected resource metadata is for a different resource (RFC 9728, section 3.3)."""
@@ -167,7 +167,16 @@ class DiscoveryProblem(WireEnum):
     """The metadata names a different issuer than the one it was fetched for (RFC 8414, section 3.3)."""
 
     INVALID_METADATA = "invalidMetadata"
-    """A metadata document does not conform to its specification."""
+    """A metadata document does not conform to its specification, or has no usable endpoint for a sign-in."""
+
+    PKCE_NOT_PUBLISHED = "pkceNotPublished"
+    """The authorization server does not publish whether it supports PKCE with S256 (RFC 7636), and the configuration does not allow a sign-in without this. Stored credentials can be refreshed anyway."""
+
+    PKCE_NOT_SUPPORTED = "pkceNotSupported"
+    """The authorization server does not support PKCE with S256. Stored credentials can be refreshed anyway."""
+
+    CLIENT_REQUIRED = "clientRequired"
+    """The authorization server does not register this client, and none is configured. Stored credentials can be refreshed anyway."""
 
 
 class ExceededLimit(WireEnum):
@@ -314,8 +323,11 @@ class StartupFailureKind(WireEnum):
     AUTHORIZATION_MISCONFIGURED = "authorizationMisconfigured"
     """The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it."""
 
+    CLIENT_REQUIRED = "clientRequired"
+    """The server requires a sign-in, but its authorization server does not register this client, and no client is configured."""
+
     SIGN_IN_REQUIRED = "signInRequired"
-    """The server requires a sign-in, and no credentials are stored for this server name and URL."""
+    """The server requires a sign-in, and no credentials are stored for this server name and URL. A sign-in can begin."""
 
     CREDENTIAL_REQUIRED = "credentialRequired"
     """The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential."""
@@ -472,10 +484,13 @@ class DiscoveryEvidence:
     """The outcome of the discovery."""
 
     issuer: str | None = None
-    """The issuer of the authorization server that was discovered."""
+    """The issuer of the authorization server that was discovered, or the different one that its metadata names."""
+
+    expected_issuer: str | None = None
+    """If the metadata names a different issuer: the one that it was fetched for."""
 
     problem: DiscoveryProblem | None = None
-    """Why the published metadata can't be used."""
+    """Why the published metadata can't be used, or not for a sign-in."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -609,6 +624,9 @@ class RequestEvidence:
     oauth_error: str | None = None
     """The OAuth error code in the body of the response (RFC 6749, section 5.2)."""
 
+    oauth_error_description: str | None = None
+    """The description in the body of a refusal by the token endpoint: its `error_description`, or a similar text. Its length is limited."""
+
     retry_after: str | None = None
     """The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date."""
 
@@ -678,6 +696,11 @@ class StartupFailure:
 
     recovery: Recovery
     """How to fix the failure."""
+
+    fallback: Recovery | None = None
+    """A second recovery to offer, because only one of the two may help.
+
+    It is `Recovery::Reauthenticate` if the authorization server refused a refresh in a way that can't be interpreted: the recovery is then `Recovery::Retry`, and the message names both. It is `None` for every other failure."""
 
     evidence: Evidence
     """The facts from which the failure was derived."""

@@ -226,7 +226,7 @@ private func apply(_ step: JSON, _ tracker: StartupTracker) throws {
 }
 
 @Sendable private func checkJudge(_ vector: JSON) throws {
-    try only(vector, "evidence", "kind", "recovery", "failureReason", "messageContains")
+    try only(vector, "evidence", "kind", "recovery", "fallback", "failureReason", "messageContains")
     guard let evidence = vector["evidence"] else { throw Wrong("the case is invalid: no evidence") }
     let failure = try judge(evidence.decoded())
     // The evidence survives the round trip. An empty list of requests may be omitted.
@@ -238,6 +238,7 @@ private func apply(_ step: JSON, _ tracker: StartupTracker) throws {
     if let kind = vector["kind"] {
         try equal("kind", .text(failure.kind.rawValue), kind)
         try equal("recovery", .text(failure.recovery.rawValue), vector["recovery"] ?? .null)
+        try equal("fallback", failure.fallback.map { .text($0.rawValue) } ?? .null, vector["fallback"] ?? .null)
     }
     let notification = try McpServerStatusUpdatedNotification(name: "linear", failure: failure)
     try equal("failureReason", notification.failureReason.map { .text($0.wire) } ?? .null, vector["failureReason"] ?? .null)

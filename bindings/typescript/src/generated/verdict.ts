@@ -6,9 +6,12 @@
  * - `kind`: The kind of the failure, as a stable value for programs.
  * - `message`: A human-readable message with the problem, its cause and the next step for the user. It names the server, and is one line of at most 300 characters without control characters. A long message is shortened, but keeps the next step.
  * - `recovery`: How to fix the failure.
+ * - `fallback`: A second recovery to offer, because only one of the two may help.
+
+It is `Recovery::Reauthenticate` if the authorization server refused a refresh in a way that can't be interpreted: the recovery is then `Recovery::Retry`, and the message names both. It is `null` for every other failure.
  * - `evidence`: The facts from which the failure was derived.
  */
-export type StartupFailure = { kind: StartupFailureKind, message: string, recovery: Recovery, evidence: Evidence, };
+export type StartupFailure = { kind: StartupFailureKind, message: string, recovery: Recovery, fallback: Recovery | null, evidence: Evidence, };
 
 /**
  * The kind of a failure, as a stable value for programs.
@@ -23,7 +26,8 @@ export type StartupFailure = { kind: StartupFailureKind, message: string, recove
  * - `reauthenticationRequired`: Credentials are stored for this server name and URL, but they can no longer be used or refreshed, and the server requires valid ones. Only this kind has a reason on the wire.
  * - `authorizationUnavailable`: The server requires authorization, but the token refresh or the discovery could not be completed. The stored credentials are kept.
  * - `authorizationMisconfigured`: The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it.
- * - `signInRequired`: The server requires a sign-in, and no credentials are stored for this server name and URL.
+ * - `clientRequired`: The server requires a sign-in, but its authorization server does not register this client, and no client is configured.
+ * - `signInRequired`: The server requires a sign-in, and no credentials are stored for this server name and URL. A sign-in can begin.
  * - `credentialRequired`: The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential.
  * - `unreachable`: The connection to the server failed: DNS, TCP or TLS.
  * - `timedOut`: The start exceeded its time limit. The evidence has the phase that the start had reached.
@@ -33,7 +37,7 @@ export type StartupFailure = { kind: StartupFailureKind, message: string, recove
  * - `notMcp`: The server's response is not MCP.
  * - `other`: Any other failure. The evidence has the cause, if it is known.
  */
-export type StartupFailureKind = "invalidConfiguration" | "programNotFound" | "credentialStoreUnavailable" | "credentialRejected" | "insufficientScope" | "accessDenied" | "limitExceeded" | "reauthenticationRequired" | "authorizationUnavailable" | "authorizationMisconfigured" | "signInRequired" | "credentialRequired" | "unreachable" | "timedOut" | "exited" | "serverError" | "unsupportedProtocol" | "notMcp" | "other";
+export type StartupFailureKind = "invalidConfiguration" | "programNotFound" | "credentialStoreUnavailable" | "credentialRejected" | "insufficientScope" | "accessDenied" | "limitExceeded" | "reauthenticationRequired" | "authorizationUnavailable" | "authorizationMisconfigured" | "clientRequired" | "signInRequired" | "credentialRequired" | "unreachable" | "timedOut" | "exited" | "serverError" | "unsupportedProtocol" | "notMcp" | "other";
 
 /**
  * How to fix a failure, and therefore what a client should offer with the message.
@@ -288,6 +292,11 @@ export type RequestEvidence = {
    */
   oauthError?: string,
   /**
+   * The description in the body of a refusal by the token endpoint: its `error_description`, or a similar text. Its length
+   * is limited.
+   */
+  oauthErrorDescription?: string,
+  /**
    * The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date.
    */
   retryAfter?: string,
@@ -363,18 +372,22 @@ export type DiscoveryEvidence = {
    */
   outcome?: DiscoveryOutcome,
   /**
-   * The issuer of the authorization server that was discovered.
+   * The issuer of the authorization server that was discovered, or the different one that its metadata names.
    */
   issuer?: string,
   /**
-   * Why the published metadata can't be used.
+   * If the metadata names a different issuer: the one that it was fetched for.
+   */
+  expectedIssuer?: string,
+  /**
+   * Why the published metadata can't be used, or not for a sign-in.
    */
   problem?: DiscoveryProblem, };
 
 /**
  * The outcome of discovering the server's authorization server.
  *
- * - `published`: Usable metadata was found.
+ * - `published`: Usable metadata was found. If there is a `problem`, it prevents a sign-in.
  * - `notPublished`: The server responded, but publishes no OAuth metadata.
  * - `unavailable`: Discovery could not be completed: there was no response, or its HTTP status was 429 or 5xx.
  * - `unusable`: Metadata was found, but it can't be used. `problem` has the reason.
@@ -382,14 +395,17 @@ export type DiscoveryEvidence = {
 export type DiscoveryOutcome = "published" | "notPublished" | "unavailable" | "unusable";
 
 /**
- * Why the published metadata can't be used.
+ * Why the published metadata can't be used, or not for a sign-in.
  *
  * - `resourceMismatch`: The protected resource metadata is for a different resource (RFC 9728, section 3.3).
  * - `noAuthorizationServer`: None of the authorization servers that the metadata lists publishes usable metadata (RFC 8414).
  * - `issuerMismatch`: The metadata names a different issuer than the one it was fetched for (RFC 8414, section 3.3).
- * - `invalidMetadata`: A metadata document does not conform to its specification.
+ * - `invalidMetadata`: A metadata document does not conform to its specification, or has no usable endpoint for a sign-in.
+ * - `pkceNotPublished`: The authorization server does not publish whether it supports PKCE with S256 (RFC 7636), and the configuration does not allow a sign-in without this. Stored credentials can be refreshed anyway.
+ * - `pkceNotSupported`: The authorization server does not support PKCE with S256. Stored credentials can be refreshed anyway.
+ * - `clientRequired`: The authorization server does not register this client, and none is configured. Stored credentials can be refreshed anyway.
  */
-export type DiscoveryProblem = "resourceMismatch" | "noAuthorizationServer" | "issuerMismatch" | "invalidMetadata";
+export type DiscoveryProblem = "resourceMismatch" | "noAuthorizationServer" | "issuerMismatch" | "invalidMetadata" | "pkceNotPublished" | "pkceNotSupported" | "clientRequired";
 
 /**
  * The state of the program of a stdio server.

@@ -10,8 +10,37 @@ use crate::store::CredentialRecord;
 /// The field that names how a client sends its secret (RFC 7591, section 2). Both a client registration and the record
 /// granted to that client have it.
 pub(crate) const METHOD: &str = "token_endpoint_auth_method";
+/// The metadata field that lists the methods of the token endpoint (RFC 8414, section 2).
+pub(crate) const METHODS: &str = "token_endpoint_auth_methods_supported";
+const NONE: &str = "none";
 const BASIC: &str = "client_secret_basic";
 const POST: &str = "client_secret_post";
+
+/// How a client sends its secret to an endpoint: in the header, which is the default (RFC 8414, section 2), unless the metadata
+/// lists methods without it. `field` is the metadata field that lists the methods of the endpoint.
+pub(crate) fn secret_method(metadata: &AuthorizationMetadata, field: &str) -> &'static str {
+    let listed = metadata.additional_fields.get(field);
+    let listed = listed.and_then(Value::as_array);
+    match listed.filter(|methods| !methods.is_empty()) {
+        Some(methods) if !methods.iter().any(|method| method == BASIC) => POST,
+        _ => BASIC,
+    }
+}
+
+/// The method with which a client is registered: the first of the supported ones that the authorization server lists. `None` if it
+/// lists only others. A public client needs no secret, so it comes first, and is also the default.
+pub(crate) fn registration_method(metadata: &AuthorizationMetadata) -> Option<&'static str> {
+    let listed = metadata.additional_fields.get(METHODS);
+    match listed
+        .and_then(Value::as_array)
+        .filter(|methods| !methods.is_empty())
+    {
+        None => Some(NONE),
+        Some(methods) => [NONE, BASIC, POST]
+            .into_iter()
+            .find(|method| methods.iter().any(|listed| listed == method)),
+    }
+}
 
 /// Whether `method` sends the client's secret in one of the two supported ways.
 pub(crate) fn sends_secret(method: &str) -> bool {
@@ -38,10 +67,6 @@ impl<'a> ClientAuthentication<'a> {
         let configured = configured
             .filter(|(id, _)| record.client_id() == Some(id))
             .and_then(|(_, secret)| secret.as_ref());
-        let methods = metadata
-            .additional_fields
-            .get(methods_field)
-            .and_then(Value::as_array);
         let mut fields = record.fields().filter(|_| configured.is_none());
         let registered =
             fields.find_map(|(name, json)| (name == METHOD).then(|| json.expose_secret()));
@@ -49,8 +74,7 @@ impl<'a> ClientAuthentication<'a> {
             registered.and_then(|json| serde_json::from_str(json).ok());
         let uses_basic = match registered.filter(|method| sends_secret(method)) {
             Some(method) => method == BASIC,
-            // RFC 8414, section 2: the default is `client_secret_basic`.
-            None => methods.is_none_or(|methods| methods.iter().any(|method| method == BASIC)),
+            None => secret_method(metadata, methods_field) == BASIC,
         };
         let secret = configured.or_else(|| record.client_secret());
         Self {

@@ -1,25 +1,29 @@
 //! Finds the authorization server that an MCP server names (RFC 9728, RFC 8414, OpenID Connect Discovery).
+//!
+//! An address that was only guessed never ends the search: if its document is missing, belongs to another issuer, or is no
+//! metadata, the next address is tried.
 
+mod candidates;
 mod documents;
 mod metadata;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use mcp_startup_core::{
-    DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, printable, same_issuer,
-};
-use rmcp::transport::auth::{
-    AuthError, AuthorizationMetadata, ProtectedResourceMetadataInvalidReason,
-};
+use mcp_startup_core::{DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, printable};
+use rmcp::transport::auth::AuthorizationMetadata;
 use url::Url;
 
-use self::documents::{Budget, DiscoveryHttp};
-use crate::network::{BlockedRequest, GuardedClient, Place, RequestLog, place};
+use self::candidates::Candidates;
+use self::documents::{Document, Documents, Unavailable, pointer};
+use self::metadata::{ResourceMetadata, authorization_server_metadata, resource_metadata};
+use crate::network::{BlockedRequest, GuardedClient, RequestLog};
 use crate::oauth::endpoint::endpoint;
 
 const MAX_ISSUER_CHARS: usize = 2000;
+/// How long one of several authorization servers may take before the next one is tried.
+const SERVER_LIMIT: Duration = Duration::from_secs(10);
 
 /// The result of a discovery.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +49,10 @@ pub struct Discovery {
 /// follows at most 3 redirects for each document. A redirected document must match the URL that was requested first
 /// (RFC 8414, section 3.3).
 ///
+/// Discovery uses the first authorization server that can be reached. `granted_by` is the issuer of the stored
+/// credential, if there is one: discovery tries it first, and no other if it is unavailable, because the credential can only be
+/// refreshed there.
+///
 /// Discovery tries at most 8 authorization servers, requests at most 8 documents of at most 1 MB each, and sends at most
 /// 16 requests. It ends when `log` allows no further request.
 ///
@@ -53,93 +61,33 @@ pub async fn discover(
     guarded: &GuardedClient,
     resource: &Url,
     challenge: Option<&str>,
+    granted_by: Option<&str>,
     log: &RequestLog,
 ) -> Discovery {
-    let budget = Budget::default();
-    let http = DiscoveryHttp {
-        guarded: guarded.clone(),
-        resource: resource.clone(),
-        log: log.clone(),
-        seen: Arc::default(),
-        budget: budget.clone(),
-        is_issuer: false,
-    };
-    let (resolved, seen) = http.resolve(challenge).await;
-    let without_metadata = |(outcome, problem)| Discovery::without_metadata(outcome, problem);
-    let mut discovered = match resolved {
-        Ok(resolution) if resolution.source.is_discovered() => {
-            Discovery::with(resolution.metadata, guarded)
-        }
-        Ok(_) => without_metadata(seen.outcome_without_metadata(resource, challenge)),
-        Err(error) => {
-            let problem = problem(&error);
-            // The error is not logged: it can contain a URL with a query.
-            tracing::debug!(
-                resource = resource.origin().ascii_serialization(),
-                ?problem,
-                "discovery failed"
-            );
-            match (
-                discover_skipped(&error, guarded, resource, log, &budget).await,
-                problem,
-            ) {
-                (Some(found), _) => found,
-                (None, Some(_)) => without_metadata((DiscoveryOutcome::Unusable, problem)),
-                (None, None) => without_metadata((DiscoveryOutcome::Unavailable, None)),
-            }
-        }
+    let mut search = Search::new(guarded, resource, log);
+    let mut discovered = match search.of_server(challenge, granted_by).await {
+        Ok(metadata) => Discovery::with(metadata, guarded),
+        Err(ended) => ended.into(),
     };
     match (&discovered.metadata, discovered.evidence.outcome) {
         (Some(_), _) => {
-            let (resource, scopes) = seen.accepted.unzip();
+            let (resource, scopes) = search.accepted.unzip();
             discovered.resource = resource;
             discovered.scopes = scopes.unwrap_or_default();
         }
         (None, Some(DiscoveryOutcome::Unusable)) => {
-            let blocked = seen.blocked.map(|(blocked, _)| blocked);
+            let blocked = search.documents.blocked.map(|(blocked, _)| blocked);
             discovered.blocked = discovered.blocked.or(blocked);
         }
         (None, _) => {}
     }
+    tracing::debug!(
+        server = resource.origin().ascii_serialization(),
+        outcome = ?discovered.evidence.outcome,
+        problem = ?discovered.evidence.problem,
+        "discovery ended"
+    );
     discovered
-}
-
-/// Tries the authorization servers that the SDK skips because their addresses are not public. A server that is itself
-/// at such an address may name them; `guarded` blocks them for any other server.
-async fn discover_skipped(
-    error: &AuthError,
-    guarded: &GuardedClient,
-    resource: &Url,
-    log: &RequestLog,
-    budget: &Budget,
-) -> Option<Discovery> {
-    let AuthError::AuthorizationServersUnavailable {
-        authorization_servers,
-        ..
-    } = error
-    else {
-        return None;
-    };
-    let is_loopback = |url: &Url| place(url) == Some(Place::Loopback);
-    let mut blocked = None;
-    for issuer in authorization_servers {
-        let Ok(url) = Url::parse(issuer) else {
-            continue;
-        };
-        let is_skipped = match place(&url) {
-            Some(Place::Loopback) => !is_loopback(resource),
-            Some(Place::Private) => true,
-            Some(Place::Public | Place::Named(_)) | None => false,
-        };
-        if !is_skipped {
-            continue;
-        }
-        match Box::pin(find_issuer(guarded, issuer, log, budget)).await {
-            Some(found) if found.metadata.is_some() => return Some(found),
-            found => blocked = blocked.or(found),
-        }
-    }
-    blocked
 }
 
 /// Reads the metadata of a known issuer (RFC 8414, OpenID Connect Discovery), for a resource that does not name its
@@ -152,36 +100,281 @@ pub async fn discover_issuer(
     issuer: &str,
     log: &RequestLog,
 ) -> Option<Discovery> {
-    find_issuer(guarded, issuer, log, &Budget::default()).await
-}
-
-async fn find_issuer(
-    guarded: &GuardedClient,
-    issuer: &str,
-    log: &RequestLog,
-    budget: &Budget,
-) -> Option<Discovery> {
-    let http = DiscoveryHttp {
-        guarded: guarded.clone(),
-        resource: Url::parse(issuer).ok()?,
-        log: log.clone(),
-        seen: Arc::default(),
-        budget: budget.clone(),
-        is_issuer: true,
-    };
-    let (resolved, seen) = http.resolve(None).await;
-    let matches = |named: &str| same_issuer(named, issuer);
-    let found = resolved.ok().filter(|found| {
-        found.source.is_discovered() && found.metadata.issuer.as_deref().is_some_and(matches)
-    });
-    match (found, seen.blocked) {
-        (Some(found), _) => Some(Discovery::with(found.metadata, guarded)),
-        (None, Some((blocked, problem))) => Some(Discovery {
+    let url = Url::parse(issuer).ok()?;
+    let mut search = Search::new(guarded, &url, log);
+    let candidates = candidates::of_issuer(issuer, &url)?;
+    match (search.of_issuer(candidates).await, search.documents.blocked) {
+        (Ok(Some(metadata)), _) => Some(Discovery::with(metadata, guarded)),
+        (_, Some((blocked, problem))) => Some(Discovery {
             blocked: Some(blocked),
             ..Discovery::without_metadata(DiscoveryOutcome::Unusable, Some(problem))
         }),
-        (None, None) => None,
+        (_, None) => None,
     }
+}
+
+/// A document of the expected address that names another issuer.
+#[derive(Clone)]
+struct Mismatch {
+    expected: String,
+    /// `None` if the document names no issuer.
+    found: Option<String>,
+}
+
+/// Why a search has found no authorization server.
+enum Ended {
+    Unavailable,
+    NotPublished,
+    Unusable(DiscoveryProblem),
+    Mismatch(Mismatch),
+}
+
+impl From<Unavailable> for Ended {
+    fn from(_: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl From<Ended> for Discovery {
+    fn from(ended: Ended) -> Self {
+        use DiscoveryOutcome as Outcome;
+        match ended {
+            Ended::Unavailable => Self::without_metadata(Outcome::Unavailable, None),
+            Ended::NotPublished => Self::without_metadata(Outcome::NotPublished, None),
+            Ended::Unusable(problem) => Self::without_metadata(Outcome::Unusable, Some(problem)),
+            Ended::Mismatch(Mismatch { expected, found }) => {
+                let problem = DiscoveryProblem::IssuerMismatch;
+                let mut discovered = Self::without_metadata(Outcome::Unusable, Some(problem));
+                let shown = |issuer: String| printable(&issuer, MAX_ISSUER_CHARS);
+                discovered.evidence.issuer = found.map(shown);
+                discovered.evidence.expected_issuer = Some(shown(expected));
+                discovered
+            }
+        }
+    }
+}
+
+/// One discovery.
+struct Search<'a> {
+    documents: Documents<'a>,
+    /// The `resource` and the `scopes_supported` of the last protected-resource metadata that applies to the server.
+    accepted: Option<(String, Vec<String>)>,
+    /// Whether a document at a guessed address names another resource.
+    names_another_resource: bool,
+    /// The first document that names another issuer.
+    mismatch: Option<Mismatch>,
+}
+
+impl<'a> Search<'a> {
+    fn new(guarded: &'a GuardedClient, server: &'a Url, log: &'a RequestLog) -> Self {
+        Self {
+            documents: Documents::new(guarded, server, log),
+            accepted: None,
+            names_another_resource: false,
+            mismatch: None,
+        }
+    }
+
+    async fn of_server(
+        &mut self,
+        challenge: Option<&str>,
+        granted_by: Option<&str>,
+    ) -> Result<AuthorizationMetadata, Ended> {
+        if let Some((servers, document)) = self.named_servers(challenge).await? {
+            return self.of_servers(&servers, &document, granted_by).await;
+        }
+        // The server itself may be the authorization server (MCP 2025-03-26).
+        for candidates in candidates::of_server(self.documents.server) {
+            // If it is unknown whether there is a document, the next issuer could be the wrong one.
+            if let Some(metadata) = self.of_issuer(candidates).await? {
+                return Ok(metadata);
+            }
+        }
+        Err(self.nothing_found(challenge))
+    }
+
+    /// The authorization servers in the protected-resource metadata, and its URL. `None` if it names none.
+    async fn named_servers(
+        &mut self,
+        challenge: Option<&str>,
+    ) -> Result<Option<(Vec<String>, Url)>, Ended> {
+        let mut requested = Vec::new();
+        let server = self.documents.server;
+        if let Some(url) = challenge.and_then(|challenge| pointer(challenge, server)) {
+            requested.push(url.clone());
+            match self.resource_metadata(&url).await? {
+                Found::Accepted(servers) if !servers.is_empty() => {
+                    return Ok(Some((servers, url)));
+                }
+                Found::Rejected(problem) => return Err(Ended::Unusable(problem)),
+                Found::Accepted(_) | Found::Nothing | Found::Pointers(_) => {}
+            }
+        }
+        for guess in candidates::of_resource(server) {
+            let mut urls = vec![guess];
+            while let Some(url) = urls.pop() {
+                if requested.contains(&url) {
+                    continue;
+                }
+                requested.push(url.clone());
+                match self.resource_metadata(&url).await? {
+                    Found::Accepted(servers) => {
+                        return Ok(Some((servers, url)).filter(|(servers, _)| !servers.is_empty()));
+                    }
+                    Found::Rejected(DiscoveryProblem::ResourceMismatch) => {
+                        self.names_another_resource = true;
+                    }
+                    Found::Pointers(pointers) => urls.extend(pointers.into_iter().take(1)),
+                    Found::Rejected(_) | Found::Nothing => {}
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn resource_metadata(&mut self, url: &Url) -> Result<Found, Unavailable> {
+        let problem = DiscoveryProblem::InvalidMetadata;
+        let body = match self.documents.fetch(url.clone(), problem).await? {
+            Document::Found(body) => body,
+            Document::Challenged(pointers) => return Ok(Found::Pointers(pointers)),
+            Document::Missing => return Ok(Found::Nothing),
+        };
+        Ok(match resource_metadata(&body, self.documents.server) {
+            ResourceMetadata::Accepted {
+                resource,
+                scopes,
+                servers,
+            } => {
+                self.accepted = Some((resource, scopes));
+                Found::Accepted(servers)
+            }
+            ResourceMetadata::Rejected => Found::Rejected(DiscoveryProblem::ResourceMismatch),
+            ResourceMetadata::Invalid => Found::Rejected(DiscoveryProblem::InvalidMetadata),
+            ResourceMetadata::Absent => Found::Nothing,
+        })
+    }
+
+    /// The first of the authorization servers with usable metadata. One that is unavailable leads to the next, except the one
+    /// that has granted the stored credential.
+    async fn of_servers(
+        &mut self,
+        servers: &[String],
+        document: &Url,
+        granted_by: Option<&str>,
+    ) -> Result<AuthorizationMetadata, Ended> {
+        let all = servers
+            .iter()
+            .filter_map(|server| candidates::of_issuer(server, document));
+        let mut all: Vec<Candidates> = all.collect();
+        let has_granted =
+            |candidates: &Candidates| granted_by.is_some_and(|issuer| candidates.are_of(issuer));
+        all.sort_by_key(|candidates| !has_granted(candidates));
+        let mut is_unavailable = false;
+        let mut unusable = None;
+        let last = all.len().saturating_sub(1);
+        for (number, candidates) in all.into_iter().enumerate() {
+            let has_granted = has_granted(&candidates);
+            let found = self.of_issuer(candidates);
+            let found = match number < last && !has_granted {
+                true => tokio::time::timeout(SERVER_LIMIT, found)
+                    .await
+                    .unwrap_or(Err(Unavailable::WithoutResponse)),
+                false => found.await,
+            };
+            match found {
+                Ok(Some(metadata)) => {
+                    let found = Discovery::with(metadata.clone(), self.documents.guarded);
+                    if found.metadata.is_some() {
+                        return Ok(metadata);
+                    }
+                    unusable.get_or_insert(metadata);
+                }
+                Ok(None) => {}
+                Err(_) if has_granted => return Err(Ended::Unavailable),
+                Err(_) => is_unavailable = true,
+            }
+        }
+        match (unusable, self.mismatch.take()) {
+            _ if is_unavailable => Err(Ended::Unavailable),
+            (Some(metadata), _) => Ok(metadata),
+            (None, Some(mismatch)) => Err(Ended::Mismatch(mismatch)),
+            (None, None) => Err(Ended::Unusable(DiscoveryProblem::NoAuthorizationServer)),
+        }
+    }
+
+    /// The metadata of an issuer: the first document that names it. If there is none, and one of the requests failed, it is
+    /// unknown whether there is one.
+    async fn of_issuer(
+        &mut self,
+        candidates: Candidates,
+    ) -> Result<Option<AuthorizationMetadata>, Unavailable> {
+        let problem = DiscoveryProblem::NoAuthorizationServer;
+        let mut is_unavailable = false;
+        for url in &candidates.urls {
+            let body = match self.documents.fetch(url.clone(), problem).await {
+                Ok(Document::Found(body)) => body,
+                Ok(Document::Missing | Document::Challenged(_)) => continue,
+                Err(Unavailable::WithoutResponse) => return Err(Unavailable::WithoutResponse),
+                Err(Unavailable::ByStatus) => {
+                    is_unavailable = true;
+                    continue;
+                }
+            };
+            let Some(metadata) = authorization_server_metadata(&body) else {
+                continue;
+            };
+            match metadata.issuer.as_deref() {
+                Some(issuer) if candidates.are_of(issuer) => return Ok(Some(metadata)),
+                found => {
+                    let mismatch = Mismatch {
+                        expected: candidates.issuer.clone(),
+                        found: found.map(str::to_owned),
+                    };
+                    self.mismatch.get_or_insert(mismatch);
+                }
+            }
+        }
+        match is_unavailable {
+            true => Err(Unavailable::ByStatus),
+            false => Ok(None),
+        }
+    }
+
+    /// Why there is no authorization server, although no server was named and nothing failed. A challenge that points to
+    /// metadata means that the server offers a sign-in.
+    fn nothing_found(&mut self, challenge: Option<&str>) -> Ended {
+        use DiscoveryProblem as Problem;
+        let challenge = challenge.filter(|text| text.contains("resource_metadata"));
+        if let Some((_, problem)) = &self.documents.blocked {
+            return Ended::Unusable(*problem);
+        }
+        if let Some(mismatch) = self.mismatch.take() {
+            return Ended::Mismatch(mismatch);
+        }
+        if self.accepted.is_some() {
+            return Ended::Unusable(Problem::NoAuthorizationServer);
+        }
+        if self.names_another_resource {
+            return Ended::Unusable(Problem::ResourceMismatch);
+        }
+        let is_followed =
+            challenge.map(|challenge| pointer(challenge, self.documents.server).is_some());
+        match (is_followed, self.documents.first_status) {
+            (None, _) => Ended::NotPublished,
+            // This may be a page of an intermediary, such as a captive portal.
+            (Some(true), Some(200..300)) => Ended::Unavailable,
+            (Some(_), _) => Ended::Unusable(Problem::InvalidMetadata),
+        }
+    }
+}
+
+/// The result of looking for protected-resource metadata at one URL.
+enum Found {
+    /// The authorization servers that the document names.
+    Accepted(Vec<String>),
+    Rejected(DiscoveryProblem),
+    Pointers(Vec<Url>),
+    Nothing,
 }
 
 impl Discovery {
@@ -211,32 +404,10 @@ impl Discovery {
             evidence: DiscoveryEvidence {
                 outcome: Some(outcome),
                 issuer: None,
+                expected_issuer: None,
                 problem,
             },
             ..Self::default()
         }
-    }
-}
-
-/// The problem with the published metadata, or `None` if it could not be read at all.
-fn problem(error: &AuthError) -> Option<DiscoveryProblem> {
-    match error {
-        AuthError::ProtectedResourceMetadataInvalid { reason, .. } => Some(match **reason {
-            ProtectedResourceMetadataInvalidReason::ResourceMismatch { .. } => {
-                DiscoveryProblem::ResourceMismatch
-            }
-            _ => DiscoveryProblem::InvalidMetadata,
-        }),
-        AuthError::AuthorizationServersUnavailable { .. } => {
-            Some(DiscoveryProblem::NoAuthorizationServer)
-        }
-        AuthError::AuthorizationServerMismatch { .. }
-        | AuthError::AuthorizationServerMissingIssuer { .. } => {
-            Some(DiscoveryProblem::IssuerMismatch)
-        }
-        AuthError::MetadataError(_) | AuthError::UrlError(_) => {
-            Some(DiscoveryProblem::InvalidMetadata)
-        }
-        _ => None,
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::network::{BlockedRequest, GuardedClient, GuardedClientError, RequestLog};
-use crate::oauth::client_authentication::ClientAuthentication;
+use crate::oauth::client_authentication::{ClientAuthentication, METHODS};
 use crate::oauth::endpoint::endpoint;
 use crate::oauth::resource::resource;
 use crate::oauth::scopes::MAX_SCOPES;
@@ -38,7 +38,7 @@ pub struct RefreshRequest {
     pub rejected: Option<SecretString>,
     /// The URL of the MCP server that the token is granted for.
     pub server: Url,
-    /// The configured resource indicator (RFC 8707), if there is one.
+    /// The configured resource indicator (RFC 8707), if there is one. If it is blank, the request names no resource.
     pub configured_resource: Option<String>,
     /// The `resource` of the [`Discovery`](crate::Discovery). It is used if no other is configured and it applies to
     /// `server`. Otherwise, the resource is the URL of the server.
@@ -213,8 +213,7 @@ impl TokenRequest {
             return None;
         }
         let configured = request.client.as_ref();
-        let methods = "token_endpoint_auth_methods_supported";
-        let client = ClientAuthentication::new(record, configured, &request.metadata, methods);
+        let client = ClientAuthentication::new(record, configured, &request.metadata, METHODS);
         let resource = resource(
             request.configured_resource.as_deref(),
             request.published_resource.as_deref(),
@@ -222,8 +221,10 @@ impl TokenRequest {
         );
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token")
-            .append_pair("refresh_token", refresh_token.expose_secret())
-            .append_pair("resource", &resource);
+            .append_pair("refresh_token", refresh_token.expose_secret());
+        if let Some(resource) = &resource {
+            form.append_pair("resource", resource);
+        }
         if let Some(configured) = &request.scopes {
             let granted = record.scopes().iter().take(MAX_SCOPES);
             let granted = granted.filter(|granted| !configured.contains(granted));

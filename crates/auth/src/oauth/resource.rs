@@ -7,11 +7,19 @@ use crate::network::bare_url;
 
 /// The `resource` parameter for the server at `server`: the configured one. If none is configured, it is that of the
 /// accepted protected-resource metadata, or the URL of the server if that metadata does not apply to the server.
-pub(crate) fn resource(configured: Option<&str>, published: Option<&str>, server: &Url) -> String {
+///
+/// Returns `None` if the configured one is blank: the parameter is left out. MCP requires it, but some authorization servers
+/// refuse it.
+pub(crate) fn resource(
+    configured: Option<&str>,
+    published: Option<&str>,
+    server: &Url,
+) -> Option<String> {
     let published = published.filter(|published| is_part_of(server, published));
     match configured.or(published) {
-        Some(resource) => resource.to_owned(),
-        None => bare_url(server),
+        Some(resource) if resource.trim().is_empty() => None,
+        Some(resource) => Some(resource.to_owned()),
+        None => Some(bare_url(server)),
     }
 }
 
@@ -102,7 +110,12 @@ mod tests {
             ),
             (None, None, "https://a.example/mcp"),
         ] {
-            assert_eq!(resource(configured, published, &server), expected);
+            let found = resource(configured, published, &server);
+            assert_eq!(found.as_deref(), Some(expected));
+        }
+        for blank in ["", " ", "\t"] {
+            let published = Some("https://a.example/mcp");
+            assert_eq!(resource(Some(blank), published, &server), None);
         }
     }
 }

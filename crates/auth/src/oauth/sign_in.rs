@@ -8,6 +8,7 @@ mod client;
 mod error;
 mod http;
 mod pending;
+mod readiness;
 #[cfg(test)]
 mod tests;
 
@@ -17,15 +18,15 @@ use std::time::Duration;
 
 use mcp_startup_core::DiscoveryOutcome;
 use rmcp::transport::auth::{AuthorizationManager, AuthorizationMetadata, WWWAuthenticateParams};
-use secrecy::SecretString;
 use url::Url;
 
 use self::callback::check_redirect_uri;
 use self::client::client;
 pub use self::error::{SignInError, SignInFailureKind};
-use self::error::{broken, exceeded, shown_name, unsafe_address, unusable};
+use self::error::{broken, exceeded, shown, shown_name, unsafe_address, unusable};
 use self::http::{KeptState, SignInHttp};
 pub use self::pending::PendingSignIn;
+pub use self::readiness::{ClientSettings, sign_in_client};
 use super::discovery::{Discovery, discover};
 use super::endpoint::{authorization_endpoint, endpoint};
 use super::resource::resource;
@@ -56,17 +57,21 @@ pub struct SignInRequest {
     /// The `WWW-Authenticate` header of the response that refused a request, if there was one. It can name the
     /// server's metadata and the required scopes (RFC 9728, section 5.1; RFC 6750, section 3).
     pub challenge: Option<String>,
-    /// The configured client ID and secret.
-    pub client: Option<(String, Option<SecretString>)>,
-    /// The URL of the host's client ID metadata document, if it has one. It is used if the authorization server
-    /// supports such documents.
-    pub client_metadata_url: Option<String>,
-    /// The configured scopes; `None` if none are configured. They are requested together with those of the challenge.
+    /// The client that signs in, and its options.
+    pub client: ClientSettings,
+    /// The configured scopes; `None` if none are configured. Exactly these are requested, unless `steps_up` is set.
     pub scopes: Option<Vec<String>>,
+    /// Whether the server requires more access than was granted. The scopes of the challenge and those in `granted` are then
+    /// requested together with the configured ones.
+    pub steps_up: bool,
     /// The scopes to keep from an earlier grant, if the server requires more. They are requested again, at most 256.
     pub granted: Vec<String>,
-    /// The configured resource indicator (RFC 8707), if there is one.
+    /// The configured resource indicator (RFC 8707), if there is one. If it is blank, the requests name no resource. MCP requires
+    /// one, but some authorization servers refuse it.
     pub resource: Option<String>,
+    /// The configured `prompt` of the authorization request (OpenID Connect Core, section 3.1.2.1), such as `consent`. With
+    /// `None`, the request has none.
+    pub prompt: Option<String>,
 }
 
 /// A sign-in that has begun. `Debug` omits the URL because it contains the `state`.
@@ -103,11 +108,12 @@ impl fmt::Debug for SignInBegun {
 /// The client is the configured one if there is one. Otherwise, it is the host's metadata document if the authorization
 /// server supports such documents, or a client that is registered for this sign-in (RFC 7591).
 ///
-/// The scopes are the configured ones and those of the challenge. If none are configured and the challenge has none, they
-/// are those of the protected-resource metadata. The scopes in `granted` are added.
+/// The scopes are the configured ones. If none are configured, they are those of the challenge, or else those of the
+/// protected-resource metadata, with `offline_access` if the authorization server lists it (SEP-2207). A step-up requests those
+/// of the challenge and those in `granted` in any case.
 ///
 /// The resource is the configured one. If none is configured, it is that of the accepted protected-resource metadata, or
-/// else the URL of the server.
+/// else the URL of the server. A blank one is left out.
 ///
 /// # Errors
 ///
@@ -120,11 +126,14 @@ pub async fn begin_sign_in(
 ) -> Result<SignInBegun, SignInError> {
     check_redirect_uri(&request.redirect_uri)?;
     let challenge = request.challenge.as_deref();
-    let found = Box::pin(discover(guarded, &request.url, challenge, log)).await;
+    let found = Box::pin(discover(guarded, &request.url, challenge, None, log)).await;
     if log.exceeded().is_some() {
         return Err(exceeded());
     }
-    let metadata = usable_metadata(guarded, &found)?;
+    let metadata = published_metadata(&found)?;
+    let source = sign_in_client(guarded, metadata, &request.client)
+        .map_err(|problem| readiness::error(problem, metadata))?;
+    let metadata = with_usable_endpoints(metadata).ok_or_else(unsafe_address)?;
     let configured = request.resource.as_deref();
     let resource = resource(configured, found.resource.as_deref(), &request.url);
     let scopes = scopes(request, &found, &metadata);
@@ -132,7 +141,9 @@ pub async fn begin_sign_in(
     let http = SignInHttp::new(guarded.clone(), resource.clone(), log.clone());
     let state = KeptState::default();
     let mut manager = manager(&request.url, &http, &state, &metadata).await?;
-    let client = client(&mut manager, request, &metadata, &scopes, &http).await?;
+    let client = client(source, request, &metadata, &scopes, &http).await?;
+    let config = client.config(&request.redirect_uri);
+    manager.configure_client(config).map_err(unusable)?;
     let requested: Vec<&str> = scopes.iter().map(String::as_str).collect();
     let url = manager
         .get_authorization_url(&requested)
@@ -145,12 +156,13 @@ pub async fn begin_sign_in(
         )
     })?;
     Ok(SignInBegun {
-        authorization_url: authorization_url(&url, &resource, &scopes)?,
+        authorization_url: authorization_url(&url, resource.as_deref(), request.prompt.as_deref())?,
         pending: PendingSignIn {
             server_name: request.server_name.clone(),
             server_url: request.server_url.clone(),
             resource,
             configured_resource: request.resource.clone(),
+            prompt: request.prompt.clone(),
             redirect_uri: request.redirect_uri.clone(),
             client,
             scopes,
@@ -179,7 +191,7 @@ pub async fn finish_sign_in(
     let callback = pending.callback(callback_url)?;
     let url = Url::parse(&pending.server_url).map_err(|_| broken())?;
     let configured = pending.configured_resource.as_deref();
-    let resource = resource(configured, Some(&pending.resource), &url);
+    let resource = resource(configured, pending.resource.as_deref(), &url);
     let http = SignInHttp::new(guarded.clone(), resource, log.clone());
     let state = KeptState::holding(pending.state.clone());
     let metadata = with_usable_endpoints(&pending.metadata).ok_or_else(broken)?;
@@ -209,43 +221,35 @@ pub async fn finish_sign_in(
     })
 }
 
-/// The discovered metadata, if it is safe to use for a sign-in.
-fn usable_metadata(
-    guarded: &GuardedClient,
-    found: &Discovery,
-) -> Result<AuthorizationMetadata, SignInError> {
+/// The discovered metadata.
+fn published_metadata(found: &Discovery) -> Result<&AuthorizationMetadata, SignInError> {
     use SignInFailureKind as Kind;
-    let failed = |kind, message: &str| Err(SignInError::new(kind, message));
-    let Some(metadata) = &found.metadata else {
-        return match found.evidence.outcome {
-            Some(DiscoveryOutcome::NotPublished) => failed(
-                Kind::NotOffered,
-                "the server does not offer a sign-in: if it requires an API key, add its token or header to the configuration",
-            ),
-            Some(DiscoveryOutcome::Unusable) => failed(
+    if let Some(metadata) = &found.metadata {
+        return Ok(metadata);
+    }
+    let evidence = &found.evidence;
+    let (kind, message) = match evidence.outcome {
+        Some(DiscoveryOutcome::NotPublished) => (
+            Kind::NotOffered,
+            "the server does not offer a sign-in: if it requires an API key, add its token or header to the configuration".to_owned(),
+        ),
+        Some(DiscoveryOutcome::Unusable) => {
+            let issuers = evidence.expected_issuer.as_ref().map(|expected| {
+                let named = evidence.issuer.as_deref().unwrap_or("no issuer");
+                format!(" (its issuer is {}, not {})", shown(named), shown(expected))
+            });
+            let issuers = issuers.unwrap_or_default();
+            (
                 Kind::Misconfigured,
-                "the server publishes invalid sign-in metadata: contact its operator",
-            ),
-            _ => failed(
-                Kind::Unavailable,
-                "the server's sign-in service could not be determined: try again later",
-            ),
-        };
-    };
-    let methods = metadata.code_challenge_methods_supported.iter().flatten();
-    if !methods.into_iter().any(|method| method == "S256") {
-        return failed(
-            Kind::PkceNotOffered,
-            "the server's sign-in service does not support PKCE with S256, which a safe sign-in requires: contact its operator",
-        );
-    }
-    let metadata = with_usable_endpoints(metadata).ok_or_else(unsafe_address)?;
-    for endpoint in [&metadata.authorization_endpoint, &metadata.token_endpoint] {
-        if !may_ask(guarded, endpoint) {
-            return Err(unsafe_address());
+                format!("the server publishes invalid sign-in metadata{issuers}: contact its operator"),
+            )
         }
-    }
-    Ok(metadata)
+        _ => (
+            Kind::Unavailable,
+            "the server's sign-in service could not be determined: try again later".to_owned(),
+        ),
+    };
+    Err(SignInError::new(kind, message))
 }
 
 /// The metadata with the endpoints as a client may use them; `None` if an endpoint that every sign-in requires must not
@@ -262,7 +266,7 @@ fn with_usable_endpoints(metadata: &AuthorizationMetadata) -> Option<Authorizati
     Some(usable)
 }
 
-/// The scopes to request: the union of those that are configured, that the challenge names, and that were granted.
+/// The scopes to request.
 fn scopes(
     request: &SignInRequest,
     found: &Discovery,
@@ -273,7 +277,8 @@ fn scopes(
     let challenged = challenged.unwrap_or_default();
     let challenged = scopes::bounded(challenged.split_whitespace());
     let mut scopes = match (&request.scopes, challenged.is_empty()) {
-        (Some(configured), _) => [configured.clone(), challenged].concat(),
+        (Some(configured), _) if request.steps_up => [configured.clone(), challenged].concat(),
+        (Some(configured), _) => configured.clone(),
         (None, false) => challenged,
         (None, true) => found.scopes.clone(),
     };
@@ -281,7 +286,7 @@ fn scopes(
     let offered = metadata.scopes_supported.iter().flatten();
     let offers_offline_access = offered.into_iter().any(|scope| scope == OFFLINE_ACCESS);
     // Requested by itself, it would replace the server's default scopes (RFC 6749, section 3.3).
-    if offers_offline_access && !scopes.is_empty() {
+    if request.scopes.is_none() && offers_offline_access && !scopes.is_empty() {
         scopes.push(OFFLINE_ACCESS.to_owned());
     }
     let mut seen = std::collections::HashSet::new();
@@ -303,26 +308,27 @@ async fn manager(
     Ok(manager)
 }
 
-/// The URL for the user, with the resource exactly as published. An OpenID authorization server issues a refresh token
-/// only with the user's consent (OpenID Connect Core, section 11).
+/// The URL for the user, with the resource exactly as published and the configured prompt.
 ///
 /// `url` has each parameter of the request once, because [`authorization_endpoint`] has removed those of the server.
-fn authorization_url(url: &str, resource: &str, scopes: &[String]) -> Result<String, SignInError> {
+fn authorization_url(
+    url: &str,
+    resource: Option<&str>,
+    prompt: Option<&str>,
+) -> Result<String, SignInError> {
     let mut url = Url::parse(url).map_err(|_| broken())?;
-    let requests_consent = scopes.iter().any(|scope| scope == OFFLINE_ACCESS);
     let pairs: Vec<_> = url
         .query_pairs()
         .into_owned()
         .filter(|(name, _)| name != "resource")
-        .filter(|(name, _)| !requests_consent || !name.eq_ignore_ascii_case("prompt"))
+        .filter(|(name, _)| prompt.is_none() || !name.eq_ignore_ascii_case("prompt"))
         .collect();
     let mut query = url.query_pairs_mut();
-    query
-        .clear()
-        .extend_pairs(pairs)
-        .append_pair("resource", resource);
-    if requests_consent {
-        query.append_pair("prompt", "consent");
+    query.clear().extend_pairs(pairs);
+    for (name, value) in [("resource", resource), ("prompt", prompt)] {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
     }
     drop(query);
     Ok(url.into())

@@ -46,11 +46,15 @@ impl Case {
                 url: SERVER.parse().unwrap(),
                 redirect_uri: REDIRECT_URI.to_owned(),
                 challenge: None,
-                client: Some(("client-1".to_owned(), None)),
-                client_metadata_url: None,
+                client: ClientSettings {
+                    client: Some(("client-1".to_owned(), None)),
+                    ..ClientSettings::default()
+                },
                 scopes: None,
+                steps_up: false,
                 granted: Vec::new(),
                 resource: None,
+                prompt: None,
             },
         }
     }
@@ -71,7 +75,7 @@ impl Case {
         let log = RequestLog::default();
         let url = &self.request.url;
         let challenge = self.request.challenge.as_deref();
-        let found = discover(&self.guarded, url, challenge, &log).await;
+        let found = discover(&self.guarded, url, challenge, None, &log).await;
         let record = json!({
             "server_name": "server", "server_url": SERVER, "issuer": "http://mcp.example",
             "client_id": "client-1", "access_token": "old", "refresh_token": "refresh-0",
@@ -317,7 +321,7 @@ async fn an_endpoint_with_a_user_name_or_a_fragment_begins_no_sign_in() {
             .authorization_server(METADATA, &json!({ field: published }))
             .post("http://mcp.example/register", r#"{"client_id":"client-2"}"#);
         let mut case = Case::new(pages).await;
-        case.request.client = None;
+        case.request.client = ClientSettings::default();
         let error = case.begin().await.unwrap_err();
         assert_eq!(
             error.kind(),

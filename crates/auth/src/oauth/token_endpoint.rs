@@ -72,13 +72,18 @@ pub(crate) async fn send(
             return Err(error.into());
         }
     };
-    log.add_secrets(ReplyFields::parse(&body).into_tokens());
+    let fields = ReplyFields::parse(&body);
+    let has_token = status.is_success() && GrantedTokens::of(&fields).is_some();
+    log.add_secrets(fields.into_tokens());
     let retry_after = headers.get(RETRY_AFTER);
     let retry_after = retry_after.and_then(|value| value.to_str().ok());
     sent.note(|noted| {
         noted.status = Some(status.as_u16());
         noted.retry_after = retry_after.map(str::to_owned);
-        noted.oauth_error = refusal::error_code(&body);
+        if !has_token {
+            noted.oauth_error = refusal::error_code(&body);
+            noted.oauth_error_description = refusal::description(&body);
+        }
     });
     Ok(Reply {
         status,
@@ -88,11 +93,6 @@ pub(crate) async fn send(
 }
 
 impl Reply {
-    /// Whether an error reply is about the request itself, and not a rate limit or a server error.
-    pub fn refuses(&self) -> bool {
-        self.status != StatusCode::TOO_MANY_REQUESTS && self.status.as_u16() < 500
-    }
-
     /// The granted tokens, if the reply is successful and has them.
     pub fn tokens(&self) -> Option<GrantedTokens> {
         let body = self.status.is_success().then_some(&self.body)?;
@@ -110,7 +110,13 @@ struct ReplyFields {
     scope: Option<SecretString>,
     /// The tokens that are not used here, such as an ID token.
     others: Vec<SecretString>,
+    /// The object with the tokens of a user.
+    authed_user: Option<SecretString>,
 }
+
+/// The field in which Slack puts the tokens of a user. Source:
+/// <https://docs.slack.dev/reference/methods/oauth.v2.access>.
+const AUTHED_USER: &str = "authed_user";
 
 impl ReplyFields {
     /// Parses a reply as JSON or as a form. The last of several fields with one name is kept.
@@ -128,7 +134,7 @@ impl ReplyFields {
     }
 
     fn is_wanted(name: &str) -> bool {
-        matches!(name, "expires_in" | "scope") || name.ends_with("token")
+        matches!(name, "expires_in" | "scope" | AUTHED_USER) || name.ends_with("token")
     }
 
     fn add(&mut self, name: &str, json: SecretString) {
@@ -137,6 +143,7 @@ impl ReplyFields {
             "refresh_token" => &mut self.refresh_token,
             "expires_in" => &mut self.expires_in,
             "scope" => &mut self.scope,
+            AUTHED_USER => &mut self.authed_user,
             _ => {
                 if self.others.len() < MAX_OTHER_TOKENS && json.expose_secret().starts_with('"') {
                     self.others.push(json);
@@ -147,12 +154,24 @@ impl ReplyFields {
         *field = Some(json);
     }
 
+    /// The fields of the user.
+    fn user(&self) -> Option<Self> {
+        serde_json::from_str(self.authed_user.as_ref()?.expose_secret()).ok()
+    }
+
     /// Every token, including those that are not used here.
     fn into_tokens(self) -> Vec<SecretString> {
-        let used = [self.access_token, self.refresh_token];
+        let user = self.user().unwrap_or_default();
+        let used = [
+            self.access_token,
+            self.refresh_token,
+            user.access_token,
+            user.refresh_token,
+        ];
         used.into_iter()
             .flatten()
             .chain(self.others)
+            .chain(user.others)
             .filter_map(|json| serde_json::from_str::<String>(json.expose_secret()).ok())
             .map(SecretString::from)
             .collect()
@@ -221,9 +240,21 @@ impl GrantedTokens {
     /// old one. The token type is ignored, because vendors use different names for it and the server refuses a
     /// token that it cannot use.
     ///
-    /// Returns `None` if there is no access token.
+    /// If there is no access token, the one of [`AUTHED_USER`] is used.
+    ///
+    /// Returns `None` if there is no access token at all.
     pub fn read(body: &[u8]) -> Option<Self> {
-        let reply = ReplyFields::parse(body);
+        Self::of(&ReplyFields::parse(body))
+    }
+
+    fn of(reply: &ReplyFields) -> Option<Self> {
+        Self::direct(reply, char::is_whitespace).or_else(|| {
+            // Slack separates scopes with commas.
+            Self::direct(&reply.user()?, |c| c == ',' || c.is_whitespace())
+        })
+    }
+
+    fn direct(reply: &ReplyFields, separates_scopes: fn(char) -> bool) -> Option<Self> {
         // A field that cannot be parsed is treated as absent.
         let value = |json: &Option<SecretString>| -> Option<Value> {
             serde_json::from_str(json.as_ref()?.expose_secret()).ok()
@@ -233,7 +264,7 @@ impl GrantedTokens {
             _ => None,
         };
         let scopes = match value(&reply.scope) {
-            Some(Value::String(scope)) => Some(scopes::bounded(scope.split_whitespace())),
+            Some(Value::String(scope)) => Some(scopes::bounded(scope.split(separates_scopes))),
             Some(Value::Array(scopes)) => {
                 Some(scopes::bounded(scopes.iter().filter_map(Value::as_str)))
             }

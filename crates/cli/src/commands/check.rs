@@ -37,6 +37,7 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
         let _ = writeln!(stderr, "No servers are enabled in {}.", shown(path));
     }
     let mut options = StartupOptions::for_configuration(&configuration);
+    options.client_metadata_url = arguments.client_document.url;
     options.limit = arguments.starts.timeout;
     options.limit_option = Some("--timeout");
     options.concurrency = arguments.starts.concurrency;

@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::io::{IsTerminal, Write};
-use std::net::Ipv4Addr;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
@@ -17,9 +17,10 @@ use mcp_startup::config::ServerEntry;
 use mcp_startup::{SignInOptions, Startup, StartupOptions, printable};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use url::{Position, Url};
 
 use crate::CommandError;
 use crate::arguments;
@@ -41,7 +42,8 @@ const LAST_PAGE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Signs in to a server in the user's browser, which returns to a listener on loopback. The user can paste the URL instead.
 pub fn login(arguments: arguments::Login) -> Result<ExitStatus, CommandError> {
-    let (startup, server) = startup_of(arguments.config.clone(), &arguments.server)?;
+    let document = arguments.client_document.url.clone();
+    let (startup, server) = startup_of(arguments.config.clone(), &arguments.server, document)?;
     let prompt = Prompt::default();
     let work = sign_in(&startup, &server, &arguments, &prompt);
     let ended = until_interrupted_or_complete(&startup, work, || {
@@ -96,8 +98,7 @@ async fn sign_in(
     arguments: &arguments::Login,
     prompt: &Prompt,
 ) -> Result<ExitStatus, CommandError> {
-    let listener = listen(arguments.port).await?;
-    let redirect_uri = format!("http://{}{CALLBACK}", listener.local_addr()?);
+    let (listeners, redirect_uri) = Callbacks::of(server, arguments.port).listen().await?;
     let mut options = SignInOptions::default();
     options.scopes.clone_from(&arguments.scopes);
     let begun = startup
@@ -107,7 +108,7 @@ async fn sign_in(
     let name = printable(&server.name, NAME_CHARS);
 
     let (callbacks_in, mut callbacks) = mpsc::channel(4);
-    let pages = Pages::serve(listener, router(&redirect_uri, callbacks_in.clone()));
+    let pages = Pages::serve(listeners, &router(&redirect_uri, callbacks_in.clone()));
     let deadline = Instant::now() + arguments.timeout;
     let mut browser = None;
     let mut asking = Box::pin(ask(
@@ -175,19 +176,73 @@ async fn sign_in(
     said.map(|()| ExitStatus::AllReady)
 }
 
-async fn listen(port: u16) -> Result<TcpListener, CommandError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .map_err(|error| {
-            let hint = match port {
-                0 => "",
-                _ => "; choose another --port, or omit it to use a free port",
-            };
-            let message = format!(
-                "can't listen on 127.0.0.1:{port}, where the browser returns to: {error}{hint}"
-            );
-            std::io::Error::new(error.kind(), message).into()
-        })
+/// Where the browser returns.
+struct Callbacks<'a> {
+    /// The redirect URI, if it is configured.
+    url: Option<&'a str>,
+    /// The port on loopback; 0 for a free one.
+    port: u16,
+    /// Whether the host of the redirect URI is `localhost`, and not 127.0.0.1.
+    by_name: bool,
+}
+
+impl<'a> Callbacks<'a> {
+    /// The callbacks of a sign-in to `server`. The configuration applies, unless there is an option `--port`.
+    fn of(server: &'a ServerEntry, port: Option<u16>) -> Self {
+        let oauth = server.config.as_ref().ok().map(|config| &config.oauth);
+        let url = oauth.and_then(|oauth| oauth.callback_url.as_deref());
+        let parsed = url.and_then(|url| Url::parse(url).ok());
+        let loopback = parsed.filter(|url| {
+            url.scheme() == "http"
+                && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+        });
+        let own_port = loopback.as_ref().and_then(Url::port_or_known_default);
+        let configured = oauth.and_then(|oauth| oauth.callback_port);
+        Self {
+            url,
+            port: port.or(configured).or(own_port).unwrap_or_default(),
+            by_name: match &loopback {
+                Some(url) => url.host_str() != Some("127.0.0.1"),
+                None => oauth.is_some_and(|oauth| oauth.callback_on_localhost),
+            },
+        }
+    }
+
+    /// Listens on loopback, and returns the redirect URI.
+    async fn listen(&self) -> Result<(Vec<TcpListener>, String), CommandError> {
+        let first = listen((Ipv4Addr::LOCALHOST, self.port).into()).await?;
+        let port = first.local_addr()?.port();
+        let mut listeners = vec![first];
+        if self.by_name {
+            // A browser may resolve the name to either address. Another program must not receive the code.
+            match listen((Ipv6Addr::LOCALHOST, port).into()).await {
+                Ok(listener) => listeners.push(listener),
+                Err(CommandError::Io(error)) if error.kind() != ErrorKind::AddrInUse => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let host = match self.by_name {
+            true => "localhost",
+            false => "127.0.0.1",
+        };
+        let redirect_uri = match self.url {
+            Some(url) => url.to_owned(),
+            None => format!("http://{host}:{port}{CALLBACK}"),
+        };
+        Ok((listeners, redirect_uri))
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match address.port() {
+            0 => "",
+            _ => "; choose another --port, or omit it to use a free port",
+        };
+        let message =
+            format!("can't listen on {address}, where the browser returns to: {error}{hint}");
+        std::io::Error::new(error.kind(), message).into()
+    })
 }
 
 /// Opens the sign-in in the browser, and reads pasted URLs until stdin ends.
@@ -368,55 +423,78 @@ impl IntoResponse for Page {
 }
 
 fn router(redirect_uri: &str, callbacks_in: mpsc::Sender<Callback>) -> Router {
-    let origin = redirect_uri.trim_end_matches(CALLBACK).to_owned();
+    let (origin, path) = match Url::parse(redirect_uri) {
+        Ok(url) => (
+            url[..Position::BeforePath].to_owned(),
+            url.path().to_owned(),
+        ),
+        Err(_) => (redirect_uri.to_owned(), CALLBACK.to_owned()),
+    };
+    let expected = Expected {
+        origin,
+        path,
+        callbacks_in,
+    };
     Router::new()
-        .route(CALLBACK, axum::routing::get(callback))
-        .with_state((origin, callbacks_in))
+        .fallback(axum::routing::get(callback))
+        .with_state(expected)
 }
 
-async fn callback(
-    State((origin, callbacks_in)): State<(String, mpsc::Sender<Callback>)>,
-    uri: Uri,
-) -> Page {
+/// The redirect URI, and where its callbacks go.
+#[derive(Clone)]
+struct Expected {
+    origin: String,
+    path: String,
+    callbacks_in: mpsc::Sender<Callback>,
+}
+
+async fn callback(State(expected): State<Expected>, uri: Uri) -> Result<Page, StatusCode> {
+    if uri.path() != expected.path {
+        return Err(StatusCode::NOT_FOUND);
+    }
     let (page, answered) = oneshot::channel();
     let callback = Callback {
-        url: format!("{origin}{uri}"),
+        url: format!("{}{uri}", expected.origin),
         page: Some(page),
     };
-    match callbacks_in.send(callback).await {
+    Ok(match expected.callbacks_in.send(callback).await {
         Ok(()) => answered.await.unwrap_or(Page::Ended),
         Err(_) => Page::Ended,
-    }
+    })
 }
 
-/// Serves the pages of the listener until it is dropped.
+/// Serves the pages of the listeners until it is dropped.
 struct Pages {
-    end: oneshot::Sender<()>,
-    serving: JoinHandle<std::io::Result<()>>,
+    end: watch::Sender<()>,
+    serving: Vec<JoinHandle<std::io::Result<()>>>,
 }
 
 impl Pages {
-    fn serve(listener: TcpListener, router: Router) -> Self {
-        let (end, ended) = oneshot::channel::<()>();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async {
-            let _ = ended.await;
+    fn serve(listeners: Vec<TcpListener>, router: &Router) -> Self {
+        let end = watch::Sender::new(());
+        let serving = listeners.into_iter().map(|listener| {
+            let mut ended = end.subscribe();
+            let serving = axum::serve(listener, router.clone());
+            let serving = serving.with_graceful_shutdown(async move {
+                let _ = ended.changed().await;
+            });
+            tokio::spawn(serving.into_future())
         });
-        Self {
-            end,
-            serving: tokio::spawn(serving.into_future()),
-        }
+        let serving = serving.collect();
+        Self { end, serving }
     }
 
     /// Accepts no more requests, and waits until the pending ones are answered.
     async fn close(self) {
         drop(self.end);
-        let _ = tokio::time::timeout(LAST_PAGE_LIMIT, self.serving).await;
+        let all = futures::future::join_all(self.serving);
+        let _ = tokio::time::timeout(LAST_PAGE_LIMIT, all).await;
     }
 }
 
 /// Signs out of a server: revokes its tokens, and removes them from every store.
 pub fn logout(arguments: arguments::Logout) -> Result<ExitStatus, CommandError> {
-    let (startup, server) = startup_of(arguments.config, &arguments.server)?;
+    let (startup, server) = startup_of(arguments.config, &arguments.server, None)?;
     let ended = until_interrupted_or_complete(
         &startup,
         startup.sign_out(&server),
@@ -450,9 +528,11 @@ pub fn logout(arguments: arguments::Logout) -> Result<ExitStatus, CommandError> 
 fn startup_of(
     config: Option<PathBuf>,
     server: &str,
+    client_document: Option<String>,
 ) -> Result<(Startup, ServerEntry), CommandError> {
     let configuration = configuration::read(config)?;
-    let options = StartupOptions::for_configuration(&configuration);
+    let mut options = StartupOptions::for_configuration(&configuration);
+    options.client_metadata_url = client_document;
     let server = configuration.select(&[server.to_owned()])?.remove(0);
     Ok((Startup::new(options)?, server))
 }
@@ -465,5 +545,123 @@ fn of_server(server: &ServerEntry, error: SignInError) -> CommandError {
             CommandError::Usage(printable(&format!("{name}: {error}"), usize::MAX))
         }
         _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+
+    fn server(text: &str) -> ServerEntry {
+        let variables: BTreeMap<String, String> = BTreeMap::new();
+        let read = mcp_startup::config::parse(text, Path::new("file"), &variables);
+        read.expect("a configuration").servers.remove(0)
+    }
+
+    #[tokio::test]
+    async fn the_redirect_uri_is_that_of_the_configuration() {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let port = free
+            .and_then(|free| free.local_addr())
+            .expect("a port")
+            .port();
+        let toml = |root: &str, entry: &str| {
+            server(&format!(
+                "{root}\n[mcp_servers.a]\nurl = 'https://a.example'\n{entry}"
+            ))
+        };
+        let json = |oauth: &str| {
+            let entry = format!(r#"{{"url":"https://a.example","oauth":{{{oauth}}}}}"#);
+            server(&format!(r#"{{"mcpServers":{{"a":{entry}}}}}"#))
+        };
+        // The server, the option, the redirect URI with `PORT` for the port of the listener, and whether the port is fixed.
+        for (server, option, expected, is_fixed) in [
+            (
+                toml("", ""),
+                None,
+                "http://127.0.0.1:PORT/callback".to_owned(),
+                false,
+            ),
+            (
+                toml("", ""),
+                Some(port),
+                "http://127.0.0.1:PORT/callback".to_owned(),
+                true,
+            ),
+            (
+                toml(&format!("mcp_oauth_callback_port = {port}"), ""),
+                None,
+                "http://127.0.0.1:PORT/callback".to_owned(),
+                true,
+            ),
+            (
+                toml(&format!("mcp_oauth_callback_port = {port}"), ""),
+                Some(0),
+                "http://127.0.0.1:PORT/callback".to_owned(),
+                false,
+            ),
+            (
+                toml(
+                    &format!("mcp_oauth_callback_url = 'http://localhost:{port}/cb'"),
+                    "",
+                ),
+                None,
+                "http://localhost:PORT/cb".to_owned(),
+                true,
+            ),
+            (
+                toml(
+                    &format!(
+                        "mcp_oauth_callback_url = 'https://box.example/cb'\nmcp_oauth_callback_port = {port}"
+                    ),
+                    "",
+                ),
+                None,
+                "https://box.example/cb".to_owned(),
+                true,
+            ),
+            (
+                json(""),
+                None,
+                "http://127.0.0.1:PORT/callback".to_owned(),
+                false,
+            ),
+            (
+                json(r#""clientId":"c""#),
+                None,
+                "http://localhost:PORT/callback".to_owned(),
+                false,
+            ),
+            (
+                json(&format!(r#""clientId":"c","callbackPort":{port}"#)),
+                None,
+                "http://localhost:PORT/callback".to_owned(),
+                true,
+            ),
+            (
+                json(&format!(r#""redirectUri":"http://127.0.0.1:{port}/x""#)),
+                None,
+                "http://127.0.0.1:PORT/x".to_owned(),
+                true,
+            ),
+        ] {
+            let (listeners, redirect_uri) = Callbacks::of(&server, option)
+                .listen()
+                .await
+                .expect("listeners");
+            let ports: Vec<u16> = listeners
+                .iter()
+                .map(|listener| listener.local_addr().expect("an address").port())
+                .collect();
+            assert!(ports.iter().all(|found| *found == ports[0]), "{ports:?}");
+            assert_eq!(
+                redirect_uri,
+                expected.replace("PORT", &ports[0].to_string())
+            );
+            assert_eq!(ports[0] == port, is_fixed, "{expected}");
+        }
     }
 }

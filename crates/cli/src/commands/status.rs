@@ -6,7 +6,8 @@ use anstyle::{AnsiColor, Style};
 use mcp_startup::auth::now_ms;
 use mcp_startup::config::{ServerEntry, TransportConfig};
 use mcp_startup::{
-    AccessTokenWorth, AuthStatus, McpAuthStatus, Startup, StartupOptions, printable,
+    AccessTokenWorth, AuthStatus, ClientChoice, ClientSource, McpAuthStatus, Startup,
+    StartupOptions, printable,
 };
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
@@ -45,6 +46,9 @@ struct ServerStatus {
     stored: Option<Stored>,
     /// Why the stored sign-in could not be read.
     store_error: Option<String>,
+    /// With `--explain`: the OAuth client that a sign-in would use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<ClientChoice>,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,17 +68,24 @@ struct Stored {
 pub fn run(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
     let configuration = configuration::read(arguments.config)?;
     let servers = configuration.select(&arguments.servers)?;
-    let startup = Startup::new(StartupOptions::for_configuration(&configuration))?;
-    let asked = servers
-        .iter()
-        .map(|server| startup.auth_status(server, arguments.online));
+    let mut options = StartupOptions::for_configuration(&configuration);
+    options.client_metadata_url = arguments.client_document.url;
+    let startup = Startup::new(options)?;
+    let asked = servers.iter().map(async |server| {
+        let status = startup.auth_status(server, arguments.online).await;
+        let client = match arguments.explain {
+            true => Some(startup.sign_in_client(server).await),
+            false => None,
+        };
+        (status, client)
+    });
     let Some(found) = until_interrupted(futures::future::join_all(asked))? else {
         return Ok(ExitStatus::Interrupted);
     };
     let found: Vec<_> = servers
         .iter()
         .zip(found)
-        .map(|(entry, status)| server_status(entry, status))
+        .map(|(entry, (status, client))| server_status(entry, status, client))
         .collect();
     let unreadable = found.iter().any(|server| server.store_error.is_some());
     match arguments.format {
@@ -94,7 +105,11 @@ pub fn run(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
     })
 }
 
-fn server_status(entry: &ServerEntry, status: AuthStatus) -> ServerStatus {
+fn server_status(
+    entry: &ServerEntry,
+    status: AuthStatus,
+    client: Option<ClientChoice>,
+) -> ServerStatus {
     let transport = entry
         .config
         .as_ref()
@@ -116,6 +131,7 @@ fn server_status(entry: &ServerEntry, status: AuthStatus) -> ServerStatus {
             issuer: status.issuer,
         }),
         store_error: status.store_error.map(|error| error.to_string()),
+        client,
     }
 }
 
@@ -136,8 +152,25 @@ fn print_table(servers: &[ServerStatus], online: bool) -> std::io::Result<()> {
         let (mark, style) = (look.mark(), look.style());
         let padding = " ".repeat(widest - name.width());
         writeln!(stdout, "{style}{mark}{style:#} {name}{padding}  {words}")?;
+        for explanation in server.client.iter().flat_map(explanations) {
+            writeln!(stdout, "    {explanation}")?;
+        }
     }
     stdout.flush()
+}
+
+/// The lines of `--explain` for a server.
+fn explanations(client: &ClientChoice) -> Vec<String> {
+    let source = match client.source {
+        Some(ClientSource::Configuration) => "the configured one",
+        Some(ClientSource::MetadataDocument) => "a metadata document",
+        Some(ClientSource::Registration) => "a registration",
+        None => "none",
+    };
+    let mut lines = vec![format!("client: {source}, because {}", client.reason)];
+    let deviations = client.deviations.iter();
+    lines.extend(deviations.map(|deviation| format!("deviation: {deviation}")));
+    lines
 }
 
 #[derive(Clone, Copy)]

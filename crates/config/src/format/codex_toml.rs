@@ -13,7 +13,7 @@ use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
 use crate::foreign_variables;
 use crate::format::known_keys::{CODEX_TOML, is_variant_of};
-use crate::format::{Warnings, command, is_shell, server_entries};
+use crate::format::{Warnings, command, is_shell, oauth, server_entries};
 use crate::server::{
     CODEX_INHERITED_VARIABLES, HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig,
     ServerEntry, StdioConfig, TransportConfig, deduplicate_env, deduplicate_headers,
@@ -24,6 +24,8 @@ use crate::{
 };
 
 const SERVERS: &str = "mcp_servers";
+const CALLBACK_PORT: &str = "mcp_oauth_callback_port";
+const CALLBACK_URL: &str = "mcp_oauth_callback_url";
 const CREDENTIAL_STORE: &str = "mcp_oauth_credentials_store";
 
 /// How many keys of the file are compared with `mcp_servers`.
@@ -52,6 +54,7 @@ pub(crate) fn parse(
     environment: &dyn Environment,
 ) -> Result<Configuration, ConfigurationError> {
     let document = toml::Document::parse(source, path)?;
+    let callback = callback_settings(&document);
     let mut warnings = Vec::new();
     let other = other_key_of_servers(&document);
     let servers = match (document.get(SERVERS), other) {
@@ -65,7 +68,7 @@ pub(crate) fn parse(
                 "a table",
                 path,
                 |name, path, entry, warnings| {
-                    server_entry(name, path, entry, environment, warnings)
+                    server_entry(name, path, entry, &callback, environment, warnings)
                 },
             )?
         }
@@ -107,6 +110,27 @@ fn other_key_of_servers(document: &toml::Document<'_>) -> Option<KeyPath> {
     Some(file.child("mcp", found.line).child("servers", servers.line))
 }
 
+/// The callback of sign-ins, for all servers. A problem with its keys affects every server that could use them.
+type Callback = Result<CallbackSettings, EntryProblem>;
+
+struct CallbackSettings {
+    port: Option<u16>,
+    url: Option<String>,
+}
+
+fn callback_settings(document: &toml::Document<'_>) -> Callback {
+    let keys = [CALLBACK_PORT, CALLBACK_URL];
+    let values = keys.map(|key| document.get(key).map(|value| (key.to_owned(), value)));
+    let fields: Vec<_> = values.into_iter().flatten().collect();
+    let table = Table::of_root(&fields);
+    let port = table.integer(CALLBACK_PORT)?;
+    let url = table.string(CALLBACK_URL)?;
+    Ok(CallbackSettings {
+        port: port.as_ref().map(oauth::port_of).transpose()?,
+        url: url.as_ref().map(oauth::url_of).transpose()?,
+    })
+}
+
 fn parent_folder(path: &Path) -> PathBuf {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -134,6 +158,7 @@ fn server_entry(
     name: &str,
     path: KeyPath,
     spanned: &Spanned,
+    callback: &Callback,
     environment: &dyn Environment,
     mut warnings: Warnings<'_>,
 ) -> ServerEntry {
@@ -143,7 +168,7 @@ fn server_entry(
         let entry = Table::new(path.clone(), spanned)?;
         enabled = entry.boolean("enabled")?.unwrap_or(true);
         required = entry.boolean("required")?.unwrap_or(false);
-        server_config(name, &entry, required, environment, &mut warnings)
+        server_config(name, &entry, required, callback, environment, &mut warnings)
     };
     let config = read();
     ServerEntry::new(name, enabled, required, config, warnings.list)
@@ -153,6 +178,7 @@ fn server_config(
     name: &str,
     entry: &Table<'_>,
     required: bool,
+    callback: &Callback,
     environment: &dyn Environment,
     warnings: &mut Warnings<'_>,
 ) -> Result<ServerConfig, EntryProblem> {
@@ -172,7 +198,7 @@ fn server_config(
             let http = http_config(&url, entry, environment, warnings)?;
             (
                 TransportConfig::Http(http),
-                oauth_client(entry, environment)?,
+                oauth_client(entry, callback, environment)?,
             )
         }
         (None, None) => {
@@ -391,10 +417,14 @@ fn http_config(
 
 fn oauth_client(
     entry: &Table<'_>,
+    callback: &Callback,
     environment: &dyn Environment,
 ) -> Result<OAuthClient, EntryProblem> {
+    let callback = callback.as_ref().map_err(Clone::clone)?;
     let mut client = OAuthClient {
         resource: entry.string("oauth_resource")?.map(owned),
+        callback_port: callback.port,
+        callback_url: callback.url.clone(),
         ..OAuthClient::default()
     };
     if let Some(oauth) = entry.table("oauth")? {
@@ -404,6 +434,7 @@ fn oauth_client(
             }
         }
         client.client_id = oauth.string("client_id")?.map(owned);
+        oauth::read(&oauth, &mut client)?;
         client.client_secret = match (
             oauth.string("client_secret")?,
             oauth.string("client_secret_env_var")?,

@@ -10,7 +10,7 @@ use crate::environment::{Environment, codex_home};
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
 use crate::format::known_keys::{MCP_SERVERS_JSON, is_variant_of, warn_of_unused_keys};
-use crate::format::{Warnings, command, is_shell, server_entries};
+use crate::format::{Warnings, command, is_shell, oauth, server_entries};
 use crate::server::{
     HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry, StdioConfig,
     TransportConfig, deduplicate_headers,
@@ -183,21 +183,33 @@ fn server_config(
         } else {
             TransportConfig::Stdio(stdio_config(entry, &environment, warnings)?)
         },
-        expanded_variables: environment.into_values(),
+        expanded_variables: Vec::new(),
         possible_causes: std::mem::take(&mut warnings.possible_causes),
         path: entry.path.clone(),
         key_paths: entry.paths_to(&["command", "cwd"]),
     };
-    if is_http && let Some(oauth) = entry.table("oauth")? {
-        if let Some(field) = oauth.string("clientId")? {
-            validation::oauth_value(&field.path, field.value)?;
-            config.oauth.client_id = Some(field.value.to_owned());
-        }
-        config.scopes = oauth.string("scopes")?.map(|field| {
+    if is_http && let Some(table) = entry.table("oauth")? {
+        let expanded = |keys: &[&str]| -> Result<Option<String>, EntryProblem> {
+            let field = oauth::either(|key| table.string(key), keys)?;
+            field
+                .map(|field| Ok(expand(&field, &environment)?.text))
+                .transpose()
+        };
+        let client = &mut config.oauth;
+        client.client_id = expanded(&["clientId", "client_id"])?;
+        let secret = expanded(&["clientSecret", "client_secret"])?;
+        client.client_secret = secret.as_deref().and_then(oauth::secret);
+        client.resource = expanded(&["resource"])?;
+        oauth::read(&table, client)?;
+        // Claude Code registers its clients with this name, and a redirect URI must match exactly.
+        client.callback_on_localhost = client.client_id.is_some() || client.callback_port.is_some();
+        let scopes = oauth::either(|key| table.string(key), &["scopes", "scope"])?;
+        config.scopes = scopes.map(|field| {
             let scopes = field.value.split_whitespace();
             scopes.map(str::to_owned).collect()
         });
     }
+    config.expanded_variables = environment.into_values();
     Ok(config)
 }
 

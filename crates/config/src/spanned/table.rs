@@ -47,6 +47,14 @@ impl<'a> Table<'a> {
         Field { value, path }.into_table()
     }
 
+    /// Creates a table of keys at the root of a file.
+    pub fn of_root(fields: &'a [(String, Spanned)]) -> Self {
+        Self {
+            path: KeyPath::new(""),
+            fields,
+        }
+    }
+
     fn field(&self, key: &str) -> Option<Field<&'a Value>> {
         self.fields
             .iter()

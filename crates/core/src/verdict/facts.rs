@@ -3,8 +3,8 @@
 
 use crate::credential::{AccessTokenWorth, same_issuer};
 use crate::evidence::{
-    CredentialSent, CredentialSource, DiscoveryOutcome, Evidence, IoTrouble, RequestEvidence,
-    RequestTarget, SpawnFailure, StartPhase,
+    CredentialSent, CredentialSource, DiscoveryOutcome, DiscoveryProblem, Evidence, IoTrouble,
+    RequestEvidence, RequestTarget, SpawnFailure, StartPhase,
 };
 use crate::refusal::{self, RefusalMeaning};
 
@@ -41,6 +41,13 @@ impl<'a> Facts<'a> {
             stored: source == Some(CredentialSource::Stored),
             configured: source == Some(CredentialSource::Configuration),
         }
+    }
+
+    /// The recovery that may fix the failure if the one of its kind does not.
+    pub(super) fn fallback(&self, kind: StartupFailureKind) -> Option<Recovery> {
+        let may_be_spent = kind == StartupFailureKind::AuthorizationUnavailable
+            && self.refresh_meaning() == Some(RefusalMeaning::Undecided);
+        may_be_spent.then_some(Recovery::Reauthenticate)
     }
 
     pub(super) fn row(&self) -> (StartupFailureKind, Recovery) {
@@ -154,7 +161,16 @@ impl<'a> Facts<'a> {
             Some(DiscoveryOutcome::Published) if self.stored => {
                 (Kind::AuthorizationUnavailable, Recovery::Retry)
             }
-            Some(DiscoveryOutcome::Published) => (Kind::SignInRequired, Recovery::SignIn),
+            Some(DiscoveryOutcome::Published) => match self.discovery_problem() {
+                None => (Kind::SignInRequired, Recovery::SignIn),
+                Some(DiscoveryProblem::ClientRequired) => {
+                    (Kind::ClientRequired, Recovery::FixConfiguration)
+                }
+                Some(DiscoveryProblem::PkceNotPublished) => {
+                    (Kind::AuthorizationMisconfigured, Recovery::FixConfiguration)
+                }
+                Some(_) => (Kind::AuthorizationMisconfigured, Recovery::None),
+            },
             // The stored credential was issued when the server published OAuth metadata, but now it publishes none. Signing in
             // does not fix this.
             Some(DiscoveryOutcome::NotPublished) if self.stored => {
@@ -213,8 +229,13 @@ impl<'a> Facts<'a> {
             .credential
             .as_ref()
             .and_then(|credential| credential.client_source);
+        // Without a complete response, nothing was refused.
+        let status = match refresh.io {
+            None | Some(IoTrouble::TooLarge) => refresh.status,
+            Some(_) => None,
+        };
         Some(refusal::meaning(
-            refresh.status,
+            status,
             refresh.oauth_error.as_deref(),
             client,
         ))
@@ -325,6 +346,11 @@ impl<'a> Facts<'a> {
 
     fn sent(&self) -> Option<CredentialSent> {
         self.answer.and_then(|answer| answer.credential_sent)
+    }
+
+    fn discovery_problem(&self) -> Option<DiscoveryProblem> {
+        let discovered = self.evidence.discovered.as_ref();
+        discovered.and_then(|discovered| discovered.problem)
     }
 
     fn discovery(&self) -> Option<DiscoveryOutcome> {

@@ -14,12 +14,16 @@ use crate::refusal::RefusalMeaning;
 
 use super::facts::{Facts, text_of};
 use super::quotes::{framing_fault, reason};
-use super::{MESSAGE_CHARS, StartupFailureKind, StartupWarningKind};
+use super::{MESSAGE_CHARS, Recovery, StartupFailureKind, StartupWarningKind};
 
 /// The maximum length of a server name, in characters.
 const NAME_CHARS: usize = 60;
 /// The maximum length of other foreign text in the middle of a message, in characters.
 const FOREIGN_CHARS: usize = 100;
+/// The maximum length of an issuer, in characters.
+const ISSUER_CHARS: usize = 70;
+/// The maximum length of an OAuth error code before its description, in characters.
+const CODE_CHARS: usize = 40;
 /// The maximum length of a configuration key, in characters. It leaves room for the problem.
 const KEY_CHARS: usize = 72;
 /// The maximum length of the name of an unknown store, in characters.
@@ -116,7 +120,7 @@ impl Facts<'_> {
             StartupWarningKind::ToolListFailed => (
                 "it could not list its tools",
                 "; report this to its author: ",
-                self.refusal(),
+                self.tool_list_refusal(),
             ),
             StartupWarningKind::ToolListInvalid => (
                 "its list of tools is invalid, so clients may show none of them",
@@ -167,7 +171,19 @@ impl Facts<'_> {
                     "{server} requires a sign-in, but {}",
                     self.misconfiguration()
                 ),
-                ": contact its operator",
+                match self.row() {
+                    (_, Recovery::FixConfiguration) => ALLOW_UNPUBLISHED_PKCE,
+                    _ if self.refresh_meaning() == Some(RefusalMeaning::Misconfigured) => {
+                        LEAVE_OUT_RESOURCE
+                    }
+                    _ => ": contact its operator",
+                },
+            ),
+            Kind::ClientRequired => Parts::new(
+                format!(
+                    "{server} requires a sign-in, but its sign-in service does not register this client"
+                ),
+                ": ask its operator for a client ID, and set it as `oauth.client_id` (in JSON, `oauth.clientId`)",
             ),
             Kind::SignInRequired => Parts::new(
                 format!("{server} requires a sign-in, and you have not signed in yet"),
@@ -349,7 +365,8 @@ impl Facts<'_> {
             ),
             (false, _) => Parts::new(
                 format!(
-                    "{server} needs to renew your sign-in, but its sign-in service rejected the configured OAuth client"
+                    "{server} needs to renew your sign-in, but its sign-in service rejected the configured OAuth client ({})",
+                    self.refusal()
                 ),
                 ": correct the client ID or secret",
             ),
@@ -366,13 +383,18 @@ impl Facts<'_> {
                 LATER,
             ),
             Some(_) => {
-                let code = self
-                    .refresh
-                    .and_then(|refresh| text_of(&refresh.oauth_error))
-                    .map_or_else(String::new, |code| format!(" ({})", foreign(code)));
+                let refresh = self.refresh;
+                let succeeded = refresh.is_some_and(|refresh| {
+                    matches!(refresh.status, Some(200..300)) && refresh.oauth_error.is_none()
+                });
+                let what = match succeeded {
+                    true => "responded without a token",
+                    false => "refused",
+                };
                 Parts::new(
                     format!(
-                        "{server} needs to renew your sign-in, but its sign-in service refused{code}"
+                        "{server} needs to renew your sign-in, but its sign-in service {what} ({})",
+                        self.refusal()
                     ),
                     ": try again later, or sign in again",
                 )
@@ -390,10 +412,44 @@ impl Facts<'_> {
         }
     }
 
+    /// The words with which the token endpoint refused: its error code, its description, or its HTTP status.
+    fn refusal(&self) -> String {
+        let code = self
+            .refresh
+            .and_then(|refresh| text_of(&refresh.oauth_error));
+        let description = self
+            .refresh
+            .and_then(|refresh| text_of(&refresh.oauth_error_description));
+        let status = self.refresh.and_then(|refresh| refresh.status);
+        match (code, description) {
+            (Some(code), Some(description)) => {
+                format!("{}: {}", printable(code, CODE_CHARS), foreign(description))
+            }
+            (Some(code), None) => foreign(code),
+            (None, description) => {
+                let status = status.map_or_else(String::new, |status| format!("HTTP {status}"));
+                match description {
+                    Some(description) => format!("{status}: {}", foreign(description)),
+                    None => status,
+                }
+            }
+        }
+    }
+
     /// Describes what is wrong with the server's authorization.
-    fn misconfiguration(&self) -> &'static str {
+    fn misconfiguration(&self) -> Cow<'static, str> {
         let discovered = self.evidence.discovered.as_ref();
-        match discovered.and_then(|discovered| discovered.problem) {
+        let expected = discovered.and_then(|found| text_of(&found.expected_issuer));
+        if let Some(expected) = expected {
+            let named = discovered.and_then(|found| text_of(&found.issuer));
+            let named = named.map_or_else(|| "no issuer".to_owned(), issuer);
+            let expected = issuer(expected);
+            return format!(
+                "the metadata of its sign-in service names {named} instead of {expected}"
+            )
+            .into();
+        }
+        let what = match discovered.and_then(|discovered| discovered.problem) {
             Some(DiscoveryProblem::ResourceMismatch) => {
                 "its sign-in metadata is for a different server"
             }
@@ -402,8 +458,17 @@ impl Facts<'_> {
                 "its sign-in service identifies itself as a different one"
             }
             Some(DiscoveryProblem::InvalidMetadata) => "its sign-in metadata is invalid",
+            Some(DiscoveryProblem::PkceNotPublished) => {
+                "its sign-in service does not publish support for PKCE (S256), which protects the sign-in"
+            }
+            Some(DiscoveryProblem::PkceNotSupported) => {
+                "its sign-in service does not support PKCE (S256), which protects the sign-in"
+            }
+            Some(DiscoveryProblem::ClientRequired) => {
+                "its sign-in service does not register this client"
+            }
             None if self.refresh_meaning() == Some(RefusalMeaning::Misconfigured) => {
-                "its sign-in service does not recognize it (invalid_target)"
+                "its sign-in service refused its `resource` (invalid_target)"
             }
             None if discovered
                 .is_some_and(|found| found.outcome == Some(DiscoveryOutcome::Unusable)) =>
@@ -411,7 +476,8 @@ impl Facts<'_> {
                 "its sign-in metadata can't be used"
             }
             None => "it no longer publishes where to sign in",
-        }
+        };
+        what.into()
     }
 
     fn limit_exceeded(&self, server: &str) -> Parts {
@@ -734,8 +800,21 @@ fn place(found: Option<&ConfigurationEvidence>) -> String {
     }
 }
 
+/// The next step if a sign-in without published support for PKCE can be allowed.
+const ALLOW_UNPUBLISHED_PKCE: &str = ": contact its operator, or allow it with `oauth.allow_unpublished_pkce` (in JSON, `oauth.allowUnpublishedPkce`)";
+/// The next step if the authorization server refuses the `resource`.
+const LEAVE_OUT_RESOURCE: &str = ": contact its operator, or leave the parameter out with a blank `oauth_resource` (in JSON, `oauth.resource`)";
 /// The next step if only the quote shows who has to act.
 const FIX_OR_REPORT: &str = "; fix or report this: ";
+
+/// Shows an issuer. Its query and its user name may contain a key.
+fn issuer(text: &str) -> String {
+    let (shown, _) = text.split_once(['?', '#']).unwrap_or((text, ""));
+    match shown.contains('@') {
+        true => host_of(shown).map_or_else(|| "another issuer".to_owned(), foreign),
+        false => printable(shown, ISSUER_CHARS),
+    }
+}
 
 fn foreign(text: &str) -> String {
     printable(text, FOREIGN_CHARS)

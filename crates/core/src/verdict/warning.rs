@@ -72,7 +72,7 @@ pub fn warn(kind: StartupWarningKind, evidence: &Evidence) -> StartupWarning {
 
 impl Facts<'_> {
     /// Returns the status, the words or the error with which the server refused to list its tools.
-    pub(super) fn refusal(&self) -> Option<String> {
+    pub(super) fn tool_list_refusal(&self) -> Option<String> {
         let protocol = self.evidence.protocol.as_ref();
         let status = self.status().filter(|status| !(200..300).contains(status));
         let status = status.map(|status| format!("HTTP {status}"));

@@ -23,6 +23,8 @@ pub fn next_steps(recovery: Recovery) -> &'static [&'static str] {
             ": replace ",
             ": correct the client ID or secret",
             "add it to the configuration",
+            "ask its operator for a client ID, and set it as `oauth.client_id`",
+            "or allow it with `oauth.allow_unpublished_pkce`",
             ": update the server or this client",
             "; check its ",
         ],

@@ -116,7 +116,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
         status,
         optional_text(),
         challenge,
-        oauth_error,
+        (oauth_error, optional_text()),
         optional_text(),
         option::weighted(
             0.2,
@@ -151,7 +151,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                 status,
                 content_type,
                 challenge,
-                oauth_error,
+                (oauth_error, oauth_error_description),
                 retry_after,
                 io,
                 (content_encoding, certificate, method, body),
@@ -165,6 +165,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                     content_encoding,
                     challenge,
                     oauth_error,
+                    oauth_error_description,
                     retry_after,
                     io,
                     certificate,
@@ -212,18 +213,25 @@ fn any_discovery() -> impl Strategy<Value = DiscoveryEvidence> {
     (
         one_of(&[Published, NotPublished, Unavailable, Unusable]),
         any_issuer(),
+        prop_oneof![3 => Just(None), 1 => any_issuer()],
         one_of(&[
             ResourceMismatch,
             NoAuthorizationServer,
             IssuerMismatch,
             InvalidMetadata,
+            PkceNotPublished,
+            PkceNotSupported,
+            ClientRequired,
         ]),
     )
-        .prop_map(|(outcome, issuer, problem)| DiscoveryEvidence {
-            outcome,
-            issuer,
-            problem,
-        })
+        .prop_map(
+            |(outcome, issuer, expected_issuer, problem)| DiscoveryEvidence {
+                outcome,
+                issuer,
+                expected_issuer,
+                problem,
+            },
+        )
 }
 
 fn any_process() -> impl Strategy<Value = ProcessEvidence> {

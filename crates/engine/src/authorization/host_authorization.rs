@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::recent_refreshes::Outcome;
 use super::stored_credential::StoredCredential;
-use super::{Renewal, Renewed, look_for_authorization, read_stored_credential};
+use super::{Renewal, Renewed, client_settings, look_for_authorization, read_stored_credential};
 use crate::authorization;
 use crate::shared_context::{SharedContext, milliseconds};
 use crate::start::evidence_collector::EvidenceCollector;
@@ -224,7 +224,9 @@ impl HeaderLookup<'_> {
 
     async fn find_sign_in(&self, rejected: &Rejected) {
         let challenge = rejected.challenge.as_deref();
-        look_for_authorization(&self.shared.network, self.http, challenge, &self.collector).await;
+        let client = client_settings(&self.config.oauth, self.shared);
+        let network = &self.shared.network;
+        look_for_authorization(network, self.http, &client, challenge, &self.collector).await;
     }
 
     /// Adds the host's rejected request to the evidence.

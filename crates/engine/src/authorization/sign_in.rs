@@ -1,6 +1,7 @@
 //! Begins a sign-in to a configured server. Its parts finish one, sign out, and read the authorization status.
 
 mod auth_status;
+mod client_choice;
 mod exchange;
 mod history;
 mod probe;
@@ -19,14 +20,17 @@ use mcp_startup_core::printable;
 
 pub use self::auth_status::AuthStatus;
 pub(crate) use self::auth_status::status;
+pub use self::client_choice::ClientChoice;
+pub(crate) use self::client_choice::client_choice;
 pub(crate) use self::exchange::finish;
 pub(crate) use self::history::SignInHistory;
 use self::probe::{Probed, probe};
 pub use self::sign_out::SignedOut;
 pub(crate) use self::sign_out::sign_out;
-use super::{configured_client, credential_key};
+use super::{client_settings, credential_key};
 use crate::authorization;
 use crate::shared_context::SharedContext;
+use crate::start::masked_secrets::mask;
 
 /// The maximum length of a scope in a message, in characters.
 const SCOPE_CHARS: usize = 60;
@@ -102,14 +106,22 @@ pub(crate) async fn begin(
             url: http.url.clone(),
             redirect_uri: redirect_uri.to_owned(),
             challenge,
-            client: configured_client(&config.oauth),
-            client_metadata_url: shared.client_metadata_url.clone(),
+            client: client_settings(&config.oauth, shared),
             scopes: requested_scopes(config, options),
+            steps_up: keeps_granted,
             granted: granted.map_or_else(Vec::new, |record| record.scopes().to_vec()),
             resource: config.oauth.resource.clone(),
+            prompt: config.oauth.prompt.clone(),
         };
         let guarded = shared.network.guarded_client(&http.url).await;
-        let begun = begin_sign_in(&guarded, &request, &RequestLog::default()).await?;
+        let begun = begin_sign_in(&guarded, &request, &RequestLog::default()).await;
+        // The server chooses the words of its metadata. They can repeat the stored token.
+        let begun = begun.map_err(|error| {
+            let mut mask = mask(entry);
+            let secrets = record.iter().flat_map(CredentialRecord::secrets);
+            secrets.for_each(|secret| mask.add(secret.as_ref()));
+            SignInError::new(error.kind(), mask.hide(error.message()))
+        })?;
         if let Some(record) = stepped_up {
             shared.sign_ins.begin_step_up(record, &begun)?;
         }

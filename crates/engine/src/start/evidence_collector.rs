@@ -26,6 +26,8 @@ const URL_CHARS: usize = 500;
 const CAUSE_CHARS: usize = 1000;
 /// The maximum length of the problem with a field, in characters.
 const PROBLEM_CHARS: usize = 300;
+/// The maximum length of the description of a refusal, in characters.
+const DESCRIPTION_CHARS: usize = 300;
 /// The maximum length of the name of a store, in characters.
 const STORE_CHARS: usize = 40;
 
@@ -272,22 +274,25 @@ impl EvidenceCollector {
         evidence.requests = self.log.requests();
         evidence.exceeded = self.log.exceeded();
         // A server chooses the URLs of its redirects and documents. It can put a secret into them that it has received.
-        let issuer = evidence
-            .discovered
-            .as_mut()
-            .and_then(|found| found.issuer.as_mut());
+        let issuers = evidence.discovered.as_mut().into_iter().flat_map(|found| {
+            let (issuer, expected) = (&mut found.issuer, &mut found.expected_issuer);
+            issuer.iter_mut().chain(expected.iter_mut())
+        });
         let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
         for request in &mut evidence.requests {
             let foreign = [&mut request.oauth_error, &mut request.retry_after];
             for text in foreign.into_iter().flatten() {
                 *text = printable(&mask.hide_whole(text), URL_CHARS);
             }
+            if let Some(description) = &mut request.oauth_error_description {
+                *description = mask.foreign(description, DESCRIPTION_CHARS);
+            }
         }
         let urls = evidence
             .requests
             .iter_mut()
             .filter_map(|request| request.url.as_mut());
-        for url in urls.chain(issuer) {
+        for url in urls.chain(issuers) {
             *url = printable(&mask.hide_in_url(url), URL_CHARS);
         }
         evidence

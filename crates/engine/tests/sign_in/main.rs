@@ -9,6 +9,7 @@
 
 mod auth_status;
 mod callbacks;
+mod client_choice;
 mod secrets;
 mod sign_in;
 mod sign_out;
@@ -94,6 +95,8 @@ struct Client {
     metadata_url: Option<String>,
     scopes: Option<Vec<String>>,
     resource: Option<String>,
+    prompt: Option<String>,
+    allows_unpublished_pkce: bool,
     /// The host's challenge.
     challenge: Option<String>,
     /// The scopes that the user asks for.
@@ -148,6 +151,8 @@ impl<'a> User<'a> {
         let mut server = ServerConfig::http(name, &fill(lab, name, url)).unwrap();
         server.scopes.clone_from(&client.scopes);
         server.oauth.resource.clone_from(&client.resource);
+        server.oauth.prompt.clone_from(&client.prompt);
+        server.oauth.allow_unpublished_pkce = client.allows_unpublished_pkce;
         if let Some(configured) = &row.configured {
             server.oauth.client_id.clone_from(&configured.client_id);
             server.oauth.client_secret = configured.client_secret.clone().map(Into::into);

@@ -81,6 +81,7 @@ impl Default for TokenEndpoint {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Authorization {
     /// The resource that the server grants tokens for (RFC 8707). By default, the one that the protected-resource metadata names.
+    /// If it is empty, the server refuses a request that names a resource.
     pub resource: Option<String>,
     /// Parameters to change in the redirect back to the client. Null removes a parameter. If there is an `error`, the server issues no
     /// code.

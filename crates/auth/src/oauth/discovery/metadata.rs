@@ -3,7 +3,8 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value, json};
+use rmcp::transport::auth::AuthorizationMetadata;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::oauth::resource::is_part_of;
@@ -28,9 +29,6 @@ const FIELDS: [&str; 12] = [
     "client_id_metadata_document_supported",
     "authorization_response_iss_parameter_supported",
 ];
-/// Takes the place of a `resource` that does not apply, so that the SDK refuses the document too.
-const ANOTHER_RESOURCE: &str = "urn:another-resource";
-
 /// The protected-resource metadata in a document (RFC 9728, section 2).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ResourceMetadata {
@@ -38,77 +36,61 @@ pub(super) enum ResourceMetadata {
     Accepted {
         resource: String,
         scopes: Vec<String>,
-        names_servers: bool,
+        servers: Vec<String>,
     },
     /// The document names another resource.
     Rejected,
+    /// The document names no resource, or not by a URL.
+    Invalid,
     /// The document is no such metadata.
     Absent,
 }
 
-/// Reads the protected-resource metadata of `server`, and returns the document for the SDK. Its `resource` is the URL
-/// of the server if the document applies, because the SDK refuses a trailing slash, which MCP asks clients to accept.
-pub(super) fn resource_metadata(document: &[u8], server: &Url) -> (ResourceMetadata, Vec<u8>) {
-    let published: Option<Map<String, Value>> = serde_json::from_slice(document).ok();
-    let reduced = published.and_then(|published| {
-        let server_of_a_draft = string(&published, "authorization_server")?;
-        let servers = strings(&published, "authorization_servers")?;
-        let scopes = strings(&published, "scopes_supported")?;
-        let resource = string(&published, "resource")?;
-        let mut seen = HashSet::new();
-        let servers: Vec<&str> = server_of_a_draft
-            .into_iter()
-            .chain(servers)
-            .map(str::trim)
-            .filter(|server| !server.is_empty() && seen.insert(*server))
-            .take(MAX_AUTHORIZATION_SERVERS)
-            .collect();
-        let (metadata, for_the_sdk) = match resource {
-            None => (ResourceMetadata::Absent, Value::Null),
-            Some(resource) if is_part_of(server, resource) => {
-                let metadata = ResourceMetadata::Accepted {
-                    resource: resource.to_owned(),
-                    scopes: scopes::bounded(scopes),
-                    names_servers: !servers.is_empty(),
-                };
-                let mut server = server.clone();
-                server.set_fragment(None);
-                (metadata, server.as_str().into())
-            }
-            Some(resource) => {
-                let is_valid = Url::parse(resource).is_ok_and(|url| url.fragment().is_none());
-                let another = match is_valid {
-                    true => ANOTHER_RESOURCE,
-                    false => resource,
-                };
-                (ResourceMetadata::Rejected, another.into())
-            }
-        };
-        let mut document = Map::new();
-        if !for_the_sdk.is_null() {
-            document.insert("resource".to_owned(), for_the_sdk);
-        }
-        if !servers.is_empty() {
-            document.insert("authorization_servers".to_owned(), json!(servers));
-        }
-        Some((metadata, serde_json::to_vec(&document).ok()?))
-    });
-    // The SDK treats an empty document like any other that is not JSON.
-    reduced.unwrap_or((ResourceMetadata::Absent, Vec::new()))
+/// Reads the protected-resource metadata of `server`.
+pub(super) fn resource_metadata(document: &[u8], server: &Url) -> ResourceMetadata {
+    read_resource_metadata(document, server).unwrap_or(ResourceMetadata::Absent)
 }
 
-/// The metadata of an authorization server, reduced for the SDK.
-pub(super) fn authorization_server_metadata(document: &[u8]) -> Vec<u8> {
-    let Ok(mut metadata) = serde_json::from_slice::<Map<String, Value>>(document) else {
-        return Vec::new();
+fn read_resource_metadata(document: &[u8], server: &Url) -> Option<ResourceMetadata> {
+    let published: Map<String, Value> = serde_json::from_slice(document).ok()?;
+    let server_of_a_draft = string(&published, "authorization_server")?;
+    let servers = strings(&published, "authorization_servers")?;
+    let scopes = strings(&published, "scopes_supported")?;
+    let Some(resource) = string(&published, "resource")? else {
+        return Some(ResourceMetadata::Invalid);
     };
+    if !is_part_of(server, resource) {
+        let is_valid = Url::parse(resource).is_ok_and(|url| url.fragment().is_none());
+        return Some(match is_valid {
+            true => ResourceMetadata::Rejected,
+            false => ResourceMetadata::Invalid,
+        });
+    }
+    let mut seen = HashSet::new();
+    let servers = server_of_a_draft
+        .into_iter()
+        .chain(servers)
+        .map(str::trim)
+        .filter(|server| !server.is_empty() && seen.insert(*server))
+        .take(MAX_AUTHORIZATION_SERVERS);
+    Some(ResourceMetadata::Accepted {
+        resource: resource.to_owned(),
+        scopes: scopes::bounded(scopes),
+        servers: servers.map(str::to_owned).collect(),
+    })
+}
+
+/// The metadata of an authorization server, reduced to the fields that a client needs. `None` if the document is no such
+/// metadata.
+pub(super) fn authorization_server_metadata(document: &[u8]) -> Option<AuthorizationMetadata> {
+    let mut metadata: Map<String, Value> = serde_json::from_slice(document).ok()?;
     metadata.retain(|name, _| FIELDS.contains(&name.as_str()));
     for value in metadata.values_mut() {
         if let Value::Array(entries) = value {
             entries.truncate(MAX_ENTRIES);
         }
     }
-    serde_json::to_vec(&metadata).unwrap_or_default()
+    serde_json::from_value(Value::Object(metadata)).ok()
 }
 
 /// A field with a string; `None` if it has another type.

@@ -3,7 +3,7 @@ mod limits;
 use mcp_startup_core::IoTrouble;
 use serde_json::json;
 
-use super::documents::{MAX_DOCUMENT_BYTES, is_bound_to_its_issuer};
+use super::documents::MAX_DOCUMENT_BYTES;
 use super::*;
 use crate::network::test_internet::{TestInternet, listener, network, response};
 use crate::oauth::test_pages::{CHALLENGE, METADATA, PRM, Pages, SERVER};
@@ -35,7 +35,7 @@ async fn discover_at(
         .guarded_client(&server)
         .await;
     let log = RequestLog::default();
-    let found = discover(&guarded, &server, challenge, &log).await;
+    let found = discover(&guarded, &server, challenge, None, &log).await;
     for request in internet.requests() {
         for header in ["authorization", "cookie", "referer"] {
             assert!(!request.head.contains(header), "{request:?}");
@@ -225,7 +225,11 @@ async fn a_redirect_to_another_public_host_is_followed() {
     let (found, targets, _) = discover_at(pages, None).await;
     // The proxy of this test does not connect there.
     assert_eq!(outcome(&found), (DiscoveryOutcome::Unavailable, None));
-    assert_eq!(targets.last().unwrap(), "CONNECT auth.example:443");
+    assert_eq!(
+        targets.last().unwrap(),
+        "CONNECT auth.example:443",
+        "no other document is requested"
+    );
 }
 
 #[tokio::test]
@@ -295,7 +299,7 @@ async fn a_server_in_a_private_network_may_name_an_issuer_there() {
     let server: Url = server.parse().unwrap();
     let network = network(vec![("mcp.corp", "127.0.0.1")]);
     let guarded = network.guarded_client(&server).await;
-    let found = discover(&guarded, &server, None, &RequestLog::default()).await;
+    let found = discover(&guarded, &server, None, None, &RequestLog::default()).await;
     assert_eq!(
         outcome(&found),
         (DiscoveryOutcome::Published, None),
@@ -303,45 +307,6 @@ async fn a_server_in_a_private_network_may_name_an_issuer_there() {
     );
     assert_eq!(found.resource.as_deref(), Some(server.as_str()));
     assert_eq!(found.scopes, ["a"]);
-}
-
-#[test]
-fn well_known_documents_are_fetched_only_if_bound_to_an_issuer() {
-    for (url, expected) in [
-        (
-            "https://a.example/.well-known/oauth-authorization-server",
-            true,
-        ),
-        (
-            "https://a.example/.well-known/oauth-authorization-server/tenant",
-            true,
-        ),
-        (
-            "https://a.example/tenant/.well-known/openid-configuration",
-            true,
-        ),
-        (
-            "https://a.example/.well-known/openid-configuration/tenant",
-            true,
-        ),
-        (
-            "https://a.example/.well-known/oauth-protected-resource/mcp",
-            true,
-        ),
-        ("https://a.example/metadata", true),
-        ("https://a.example/.well-known/x", false),
-        (
-            "https://a.example/tenant/.well-known/oauth-authorization-server",
-            false,
-        ),
-        (
-            "https://a.example/.well-known/oauth-authorization-server-of-mine",
-            false,
-        ),
-    ] {
-        let url = url.parse().unwrap();
-        assert_eq!(is_bound_to_its_issuer(&url), expected, "{url}");
-    }
 }
 
 /// Which document may supply the `resource`: only one that was requested as protected-resource metadata and accepted.
@@ -510,5 +475,209 @@ async fn a_token_endpoint_with_a_user_name_or_a_fragment_cannot_be_used() {
         let expected = unusable(DiscoveryProblem::InvalidMetadata);
         assert_eq!(outcome(&found), expected, "{endpoint}");
         assert!(found.metadata.is_none(), "{endpoint}");
+    }
+}
+
+/// A guessed address that has a document of something else, or a page for every path, does not end the discovery.
+#[tokio::test]
+async fn a_guessed_address_does_not_end_the_discovery() {
+    const BELOW: &str = "http://mcp.example/.well-known/oauth-authorization-server/mcp";
+    const OPENID: &str = "http://mcp.example/.well-known/openid-configuration";
+    const OPENID_BELOW: &str = "http://mcp.example/mcp/.well-known/openid-configuration";
+    const ROOT_PRM: &str = "http://mcp.example/.well-known/oauth-protected-resource";
+    let root = || json!({ "issuer": "http://mcp.example" });
+    let below = json!({ "issuer": "http://mcp.example/mcp" });
+    let page = response(200, "content-type: text/html\r\n", "<h1>Welcome</h1>");
+    let error = json!({ "error": "not found" });
+    let with_root = || Pages::default().authorization_server(METADATA, &root());
+    let published = (DiscoveryOutcome::Published, None);
+    for (about, pages, issuer) in [
+        (
+            "the root's document is everywhere",
+            with_root()
+                .authorization_server(BELOW, &root())
+                .authorization_server(PRM, &root()),
+            "http://mcp.example",
+        ),
+        (
+            "a page is everywhere else",
+            with_root()
+                .with(BELOW, page.clone())
+                .with(PRM, page.clone())
+                .with(ROOT_PRM, page),
+            "http://mcp.example",
+        ),
+        (
+            "an error as JSON",
+            with_root()
+                .json(BELOW, &error)
+                .json(PRM, &error)
+                .json(ROOT_PRM, &error),
+            "http://mcp.example",
+        ),
+        (
+            "a document without an issuer",
+            with_root().authorization_server(BELOW, &json!({ "issuer": null })),
+            "http://mcp.example",
+        ),
+        (
+            "only OpenID at the root",
+            Pages::default().authorization_server(OPENID, &root()),
+            "http://mcp.example",
+        ),
+        (
+            "only OpenID after the path",
+            Pages::default().authorization_server(OPENID_BELOW, &below),
+            "http://mcp.example/mcp",
+        ),
+        (
+            "OpenID after a document of another issuer",
+            with_root()
+                .authorization_server(METADATA, &json!({ "issuer": "https://other.example" }))
+                .authorization_server(OPENID, &root()),
+            "http://mcp.example",
+        ),
+    ] {
+        let (found, ..) = discover_at(pages, None).await;
+        assert_eq!(outcome(&found), published, "{about}: {found:?}");
+        assert_eq!(found.evidence.issuer.as_deref(), Some(issuer), "{about}");
+    }
+    // If it is unknown whether the issuer with the path exists, the other one could be the wrong one.
+    let pages = with_root().with(BELOW, response(503, "", ""));
+    let (found, ..) = discover_at(pages, None).await;
+    assert_eq!(outcome(&found), (DiscoveryOutcome::Unavailable, None));
+}
+
+/// An origin equals itself with a slash. Any other difference between issuers is refused and named.
+#[tokio::test]
+async fn the_metadata_must_name_the_expected_issuer() {
+    for (named, path, issuer, is_same) in [
+        ("http://mcp.example", "", "http://mcp.example", true),
+        ("http://mcp.example", "", "http://mcp.example/", true),
+        ("http://mcp.example/", "", "http://mcp.example", true),
+        ("http://mcp.example/t", "/t", "http://mcp.example/t", true),
+        ("http://mcp.example/t/", "/t", "http://mcp.example/t/", true),
+        ("http://mcp.example/t/", "/t", "http://mcp.example/t", false),
+        ("http://mcp.example/t", "/t", "http://mcp.example/t/", false),
+        ("http://mcp.example//", "", "http://mcp.example", false),
+        ("http://mcp.example", "", "http://MCP.example", false),
+        ("http://mcp.example:80", "", "http://mcp.example", false),
+        ("http://mcp.example", "", "https://mcp.example", false),
+        ("http://mcp.example", "", "https://auth.example", false),
+    ] {
+        let pages = Pages::default()
+            .prm(PRM, named)
+            .authorization_server(&format!("{METADATA}{path}"), &json!({ "issuer": issuer }));
+        let (found, ..) = discover_at(pages, None).await;
+        let about = format!("{named} and {issuer}");
+        assert_eq!(found.metadata.is_some(), is_same, "{about}");
+        assert_eq!(found.evidence.issuer.as_deref(), Some(issuer), "{about}");
+        let expected = (!is_same).then_some(named);
+        assert_eq!(
+            found.evidence.expected_issuer.as_deref(),
+            expected,
+            "{about}"
+        );
+        let problem = (!is_same).then_some(DiscoveryProblem::IssuerMismatch);
+        assert_eq!(found.evidence.problem, problem, "{about}");
+    }
+}
+
+/// An authorization server that cannot be reached or used leads to the next one. A stored credential can only be
+/// refreshed by the server that has granted it.
+#[tokio::test]
+async fn the_next_of_several_authorization_servers_is_tried() {
+    let (one, two) = ("http://mcp.example/1", "http://mcp.example/2");
+    let at = |issuer: &str| {
+        format!(
+            "{METADATA}{}",
+            issuer.trim_start_matches("http://mcp.example")
+        )
+    };
+    let document =
+        |servers: &[&str]| json!({ "resource": SERVER, "authorization_servers": servers });
+    let both = || Pages::default().json(PRM, &document(&[one, two]));
+    let with = |pages: Pages, issuer: &str| {
+        pages.authorization_server(&at(issuer), &json!({ "issuer": issuer }))
+    };
+    let busy = |pages: Pages, issuer: &str| pages.with(&at(issuer), response(503, "", ""));
+    let unreachable = || Pages::default().json(PRM, &document(&["https://auth.example", two]));
+    let unusable_endpoint = |pages: Pages| {
+        pages.authorization_server(&at(one), &json!({ "issuer": one, "token_endpoint": "x" }))
+    };
+    for (about, pages, granted_by, expected) in [
+        ("both", with(with(both(), one), two), None, Ok(one)),
+        ("the first is missing", with(both(), two), None, Ok(two)),
+        (
+            "the first is busy",
+            with(busy(both(), one), two),
+            None,
+            Ok(two),
+        ),
+        (
+            "the first has no connection",
+            with(unreachable(), two),
+            None,
+            Ok(two),
+        ),
+        (
+            "the first has an unusable endpoint",
+            with(unusable_endpoint(both()), two),
+            None,
+            Ok(two),
+        ),
+        (
+            "the first names another issuer",
+            with(both().authorization_server(&at(one), &json!({})), two),
+            None,
+            Ok(two),
+        ),
+        (
+            "none is there",
+            both(),
+            None,
+            Err(DiscoveryOutcome::Unusable),
+        ),
+        (
+            "the last is busy",
+            busy(both(), two),
+            None,
+            Err(DiscoveryOutcome::Unavailable),
+        ),
+        (
+            "the second has granted",
+            with(with(both(), one), two),
+            Some(two),
+            Ok(two),
+        ),
+        (
+            "the one that has granted is busy",
+            with(busy(both(), one), two),
+            Some(one),
+            Err(DiscoveryOutcome::Unavailable),
+        ),
+        (
+            "the one that has granted is gone",
+            with(both(), two),
+            Some(one),
+            Ok(two),
+        ),
+        (
+            "another one has granted",
+            with(both(), two),
+            Some("https://old.example"),
+            Ok(two),
+        ),
+    ] {
+        let internet = pages.internet();
+        let server = SERVER.parse().unwrap();
+        let network = internet.network("", Vec::new());
+        let guarded = network.guarded_client(&server).await;
+        let found = discover(&guarded, &server, None, granted_by, &RequestLog::default()).await;
+        let actual = match &found.metadata {
+            Some(metadata) => Ok(metadata.issuer.as_deref().unwrap()),
+            None => Err(found.evidence.outcome.unwrap()),
+        };
+        assert_eq!(actual, expected, "{about}");
     }
 }

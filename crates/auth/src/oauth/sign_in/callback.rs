@@ -73,8 +73,9 @@ impl Callback {
                 |text| format!("{}: {}", shown(&error), shown(&text)),
             );
             let message = format!(
-                "the sign-in to {} was denied ({reason})",
-                shown_name(pending)
+                "the sign-in to {} was denied ({reason}){}",
+                shown_name(pending),
+                todo(pending, &error)
             );
             return Err(SignInError::new(SignInFailureKind::Denied, message));
         }
@@ -83,6 +84,23 @@ impl Callback {
             code: code.ok_or_else(|| invalid("it has no `code`"))?,
             issuer,
         })
+    }
+}
+
+/// The next step after an error response, with a semicolon before it. Empty if it is for the user to decide.
+fn todo(pending: &PendingSignIn, error: &str) -> String {
+    match (error, &pending.prompt) {
+        ("invalid_target", _) => format!("; {}", pending.resource_todo()),
+        ("invalid_scope", _) => "; correct `scopes` in the configuration".to_owned(),
+        // The authorization server may refuse the prompt, for example because only an administrator can consent.
+        (_, Some(prompt)) => format!(
+            "; if `prompt={}` is not allowed, remove `oauth.prompt` from the configuration",
+            shown(prompt)
+        ),
+        ("consent_required" | "interaction_required" | "login_required", None) => {
+            "; set `oauth.prompt` in the configuration, for example to `consent`".to_owned()
+        }
+        _ => String::new(),
     }
 }
 

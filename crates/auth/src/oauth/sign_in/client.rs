@@ -1,23 +1,22 @@
 //! The OAuth client of a sign-in: configured, described by a metadata document, or registered (RFC 7591).
 
-use mcp_startup_core::refusal;
-use rmcp::transport::auth::{
-    AuthError, AuthorizationManager, AuthorizationMetadata, OAuthClientConfig,
-};
-use secrecy::{ExposeSecret, SecretString};
+use mcp_startup_core::refusal::{self, RefusalMeaning};
+use mcp_startup_core::{ClientSource, DiscoveryProblem};
+use rmcp::transport::auth::{AuthorizationMetadata, OAuthClientConfig};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::SignInRequest;
-use super::error::{SignInError, SignInFailureKind, shown, unsafe_address, unusable};
+use super::error::{SignInError, SignInFailureKind, shown};
 use super::http::SignInHttp;
+use super::readiness::{self, ASK_FOR_A_CLIENT};
 use crate::oauth::client_authentication;
-use crate::oauth::endpoint;
+use crate::oauth::endpoint::endpoint;
 
 /// The limit of the integers that JSON has in every language.
 const MAX_INTEGER: u64 = 1 << 53;
 const CLIENT_NAME: &str = "mcp-startup";
-const ASK_FOR_A_CLIENT: &str = "ask its operator for a client ID, and set it as `oauth.client_id` of the server in the configuration";
 
 /// The OAuth client of one sign-in.
 #[derive(Clone, Serialize, Deserialize)]
@@ -32,8 +31,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// The client in the response to a registration; `None` if it has no ID.
-    pub fn registered(response: &[u8]) -> Option<Self> {
+    /// The client in the response to a registration for `requested`, a method of authentication; `None` if it has no ID.
+    pub fn registered(response: &[u8], requested: &str) -> Option<Self> {
         let response: Map<String, Value> = serde_json::from_slice(response).ok()?;
         let text = |name| {
             response
@@ -42,7 +41,7 @@ impl Client {
                 .filter(|text| !text.is_empty())
         };
         let secret = text("client_secret").map(str::to_owned);
-        let method = text(client_authentication::METHOD);
+        let method = text(client_authentication::METHOD).or(Some(requested));
         let method = method.filter(|method| client_authentication::sends_secret(method));
         let expires_at = response.get("client_secret_expires_at");
         let expires_at = expires_at.filter(|at| at.as_u64().is_some_and(|at| at < MAX_INTEGER));
@@ -73,79 +72,83 @@ impl Client {
     /// The metadata with the method of this client. The SDK sends a secret by the method in the metadata, and
     /// ignores the one in the registration.
     pub fn metadata(&self, metadata: &AuthorizationMetadata) -> AuthorizationMetadata {
+        let field = client_authentication::METHODS;
+        let method = match self.issued.get(client_authentication::METHOD) {
+            Some(method) => method.clone(),
+            None => client_authentication::secret_method(metadata, field).into(),
+        };
         let mut metadata = metadata.clone();
-        if let Some(method) = self.issued.get(client_authentication::METHOD) {
-            let methods = "token_endpoint_auth_methods_supported".to_owned();
-            metadata.additional_fields.insert(methods, json!([method]));
-        }
+        let fields = &mut metadata.additional_fields;
+        fields.insert(field.to_owned(), json!([method]));
         metadata
     }
 }
 
-/// Chooses or registers the client, and configures `manager` to use it.
+/// The client from `source`, which is registered if necessary.
 pub(super) async fn client(
-    manager: &mut AuthorizationManager,
+    source: ClientSource,
     request: &SignInRequest,
     metadata: &AuthorizationMetadata,
     scopes: &[String],
     http: &SignInHttp,
 ) -> Result<Client, SignInError> {
-    let supports_documents = metadata
-        .additional_fields
-        .get("client_id_metadata_document_supported")
-        .and_then(Value::as_bool)
-        .unwrap_or_default();
-    let known = |id: &str, secret: Option<&SecretString>, is_configured| Client {
-        id: id.to_owned(),
-        secret: secret.map(|secret| secret.expose_secret().to_owned()),
-        is_configured,
-        issued: Map::new(),
-    };
-    let client = match (&request.client, &request.client_metadata_url) {
-        (Some((id, secret)), _) => known(id, secret.as_ref(), true),
-        (None, Some(document)) if supports_documents => known(document, None, false),
-        (None, _) => register(manager, request, metadata, scopes, http).await?,
-    };
-    let config = client.config(&request.redirect_uri);
-    manager.configure_client(config).map_err(unusable)?;
-    Ok(client)
+    let settings = &request.client;
+    match (source, &settings.client, &settings.metadata_url) {
+        (ClientSource::Configuration, Some((id, secret)), _) => Ok(Client {
+            id: id.clone(),
+            secret: secret
+                .as_ref()
+                .map(|secret| secret.expose_secret().to_owned()),
+            is_configured: true,
+            issued: Map::new(),
+        }),
+        (ClientSource::MetadataDocument, _, Some(url)) => Ok(Client {
+            id: url.clone(),
+            secret: None,
+            is_configured: false,
+            issued: Map::new(),
+        }),
+        _ => register(request, metadata, scopes, http).await,
+    }
 }
 
-/// Registers a client (RFC 7591). The request is for a public client.
+/// Registers a client (RFC 7591), for a method of authentication that the authorization server lists.
 async fn register(
-    manager: &mut AuthorizationManager,
     request: &SignInRequest,
     metadata: &AuthorizationMetadata,
     scopes: &[String],
     http: &SignInHttp,
 ) -> Result<Client, SignInError> {
     use SignInFailureKind as Kind;
-    let Some(endpoint) = &metadata.registration_endpoint else {
-        return Err(SignInError::new(
-            Kind::NoClient,
-            format!(
-                "the server's sign-in service does not support client registration: {ASK_FOR_A_CLIENT}"
-            ),
-        ));
+    let problem = || readiness::error(DiscoveryProblem::ClientRequired, metadata);
+    let published = metadata.registration_endpoint.as_deref();
+    let endpoint = published.and_then(endpoint).ok_or_else(problem)?;
+    let method = client_authentication::registration_method(metadata).ok_or_else(problem)?;
+    // OpenID Connect Dynamic Client Registration, section 2; SEP-837.
+    let application_type = match request.redirect_uri.starts_with("https:") {
+        true => "web",
+        false => "native",
     };
-    if endpoint::endpoint(endpoint).is_none() || !http.may_ask(endpoint) {
-        return Err(unsafe_address());
+    let mut client = json!({
+        "client_name": CLIENT_NAME,
+        "redirect_uris": [request.redirect_uri],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": method,
+        "application_type": application_type,
+    });
+    if !scopes.is_empty() {
+        client["scope"] = scopes.join(" ").into();
     }
-    let requested: Vec<&str> = scopes.iter().map(String::as_str).collect();
-    let registered = manager.register_client(CLIENT_NAME, &request.redirect_uri, &requested);
-    let registered = registered.await;
-    // Parse the response itself: the SDK drops unknown fields, and requires fields that a sign-in does not need.
-    let reply = http.take_reply();
+    let reply = http.post_json(endpoint, &client).await;
     let success = reply.as_ref().filter(|reply| reply.status.is_success());
-    if let Some(client) = success.and_then(|reply| Client::registered(&reply.body)) {
+    if let Some(client) = success.and_then(|reply| Client::registered(&reply.body, method)) {
         return Ok(client);
     }
-    if let Err(error) = registered
-        && !matches!(error, AuthError::RegistrationFailed(_))
-    {
-        return Err(unusable(error));
-    }
-    let refused = reply.filter(|reply| reply.status.is_client_error() && reply.refuses());
+    let refused = reply.filter(|reply| {
+        let meaning = refusal::meaning(Some(reply.status.as_u16()), None, None);
+        reply.status.is_client_error() && meaning != RefusalMeaning::Transient
+    });
     Err(match refused {
         Some(reply) => {
             let code = refusal::error_code(&reply.body);
@@ -153,6 +156,10 @@ async fn register(
                 || format!("HTTP {}", reply.status.as_u16()),
                 |code| shown(&code),
             );
+            let code = match refusal::description(&reply.body) {
+                Some(description) => format!("{code}: {}", shown(&description)),
+                None => code,
+            };
             SignInError::new(
                 Kind::NoClient,
                 format!(

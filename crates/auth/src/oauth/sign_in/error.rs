@@ -70,7 +70,7 @@ impl SignInError {
 pub(super) fn unsafe_address() -> SignInError {
     SignInError::new(
         SignInFailureKind::Misconfigured,
-        "the server's sign-in service is at an unsafe address: contact its operator",
+        "the server's sign-in service is at an unsafe address, or supports no authorization codes: contact its operator",
     )
 }
 

@@ -2,13 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::HeaderValue;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use rmcp::transport::auth::{
     AuthError, OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest, StateStore,
     StoredAuthorizationState,
 };
+use serde_json::Value;
+use url::Url;
 
-use super::may_ask;
 use crate::network::{GuardedClient, RequestLog};
 use crate::oauth::token_endpoint::{self, Reply};
 
@@ -54,14 +56,14 @@ const FORM: &str = "application/x-www-form-urlencoded";
 #[derive(Clone)]
 pub(super) struct SignInHttp {
     guarded: GuardedClient,
-    /// The resource exactly as published. The SDK has it as a URL, which can end with an extra slash.
-    resource: String,
+    /// The resource exactly as published. The SDK has it as a URL, which can end with an extra slash. `None` leaves it out.
+    resource: Option<String>,
     log: RequestLog,
     reply: Arc<Mutex<Option<Reply>>>,
 }
 
 impl SignInHttp {
-    pub fn new(guarded: GuardedClient, resource: String, log: RequestLog) -> Self {
+    pub fn new(guarded: GuardedClient, resource: Option<String>, log: RequestLog) -> Self {
         Self {
             guarded,
             resource,
@@ -70,8 +72,15 @@ impl SignInHttp {
         }
     }
 
-    pub fn may_ask(&self, endpoint: &str) -> bool {
-        may_ask(&self.guarded, endpoint)
+    /// Sends JSON, and returns the reply if there is one.
+    pub async fn post_json(&self, url: Url, body: &Value) -> Option<Reply> {
+        let mut request = reqwest::Request::new(reqwest::Method::POST, url);
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(CONTENT_TYPE, json.clone());
+        request.headers_mut().insert(ACCEPT, json);
+        *request.body_mut() = Some(body.to_string().into());
+        let reply = token_endpoint::send(&self.guarded, request, &self.log).await;
+        reply.ok()
     }
 
     pub fn take_reply(&self) -> Option<Reply> {
@@ -95,8 +104,10 @@ impl OAuthHttpClient for SignInHttp {
                 let pairs =
                     url::form_urlencoded::parse(form).filter(|(name, _)| name != "resource");
                 let mut form = url::form_urlencoded::Serializer::new(String::new());
-                form.extend_pairs(pairs)
-                    .append_pair("resource", &self.resource);
+                form.extend_pairs(pairs);
+                if let Some(resource) = &self.resource {
+                    form.append_pair("resource", resource);
+                }
                 let form = form.finish();
                 request.headers_mut().remove(CONTENT_LENGTH);
                 *request.body_mut() = Some(form.into());

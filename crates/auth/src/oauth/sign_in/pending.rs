@@ -2,16 +2,19 @@
 
 use std::fmt;
 
-use mcp_startup_core::refusal;
+use mcp_startup_core::{
+    ClientSource,
+    refusal::{self, RefusalMeaning},
+};
 use rmcp::transport::auth::{AuthorizationMetadata, StoredAuthorizationState};
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::FOREIGN_CHARS;
 use super::callback::Callback;
 use super::client::Client;
-use super::error::{SignInError, SignInFailureKind, broken, shown_name};
+use super::error::{SignInError, SignInFailureKind, broken, shown, shown_name};
 use crate::clock::now_ms;
 use crate::mask::Mask;
 use crate::oauth::token_endpoint::{GrantedTokens, Reply};
@@ -24,16 +27,24 @@ use crate::store::CredentialRecord;
 pub struct PendingSignIn {
     pub(super) server_name: String,
     pub(super) server_url: String,
-    /// The resource of the authorization request, for which the code is exchanged.
-    pub(super) resource: String,
+    /// The resource of the authorization request, for which the code is exchanged. `None` if it named none.
+    #[serde(deserialize_with = "required")]
+    pub(super) resource: Option<String>,
     #[serde(default)]
     pub(super) configured_resource: Option<String>,
+    #[serde(default)]
+    pub(super) prompt: Option<String>,
     pub(super) redirect_uri: String,
     pub(super) client: Client,
     pub(super) scopes: Vec<String>,
     pub(super) expires_at_ms: i64,
     pub(super) metadata: AuthorizationMetadata,
     pub(super) state: StoredAuthorizationState,
+}
+
+/// Accepts null, but not an absent field: without it, the text is not a pending sign-in.
+fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer)
 }
 
 impl fmt::Debug for PendingSignIn {
@@ -140,37 +151,119 @@ impl PendingSignIn {
         CredentialRecord::from_json(&Value::Object(record)).map_err(|_| broken())
     }
 
-    /// The error for a reply of the token endpoint that has no token.
+    /// The error for a reply of the token endpoint that has no token. It recommends another sign-in only if that can help.
     pub(super) fn refused(&self, reply: &Reply, callback: &Callback) -> SignInError {
+        use RefusalMeaning as Meaning;
         use SignInFailureKind as Kind;
         let name = shown_name(self);
+        let status = reply.status.as_u16();
         let code = refusal::error_code(&reply.body);
-        let code = code.filter(|_| reply.refuses());
-        let Some(code) = code else {
-            let message = format!(
-                "the sign-in service of {name} could not finish the sign-in (HTTP {}): try again later",
-                reply.status.as_u16()
-            );
-            return SignInError::new(Kind::Unavailable, message);
+        let source = match self.client.is_configured {
+            true => ClientSource::Configuration,
+            false => ClientSource::Registration,
         };
-        // The error code can repeat a secret that was sent.
+        let meaning = refusal::meaning(Some(status), code.as_deref(), Some(source));
+        let shown_code = code.as_deref().filter(|_| meaning != Meaning::Transient);
+        let words = self.words(reply, shown_code, callback);
+        let (kind, happened, todo) = match meaning {
+            Meaning::Transient => (
+                Kind::Unavailable,
+                "could not finish the sign-in",
+                "try again later".to_owned(),
+            ),
+            Meaning::ClientRejected => (
+                Kind::InvalidConfiguration,
+                "rejected the configured OAuth client",
+                "check its ID and secret".to_owned(),
+            ),
+            _ if is_about_the_redirect_uri(&words) => (
+                Kind::Denied,
+                "refused the sign-in",
+                format!(
+                    "register the redirect URI {} for the OAuth client, or configure the registered one",
+                    shown(&self.redirect_uri)
+                ),
+            ),
+            Meaning::Misconfigured => (
+                Kind::Denied,
+                "refused the `resource` parameter of the sign-in",
+                self.resource_todo().to_owned(),
+            ),
+            Meaning::Undecided if code.as_deref() == Some("invalid_scope") => (
+                Kind::Denied,
+                "refused the scopes of the sign-in",
+                "correct `scopes` in the configuration, or contact its operator".to_owned(),
+            ),
+            Meaning::Spent => (
+                Kind::Denied,
+                "refused the sign-in",
+                "sign in again".to_owned(),
+            ),
+            Meaning::Undecided if code.is_none() && reply.status.is_success() => (
+                Kind::Misconfigured,
+                "responded without a token",
+                "contact its operator".to_owned(),
+            ),
+            Meaning::Undecided if code.as_deref().is_some_and(is_about_the_code) => (
+                Kind::Denied,
+                "refused the sign-in",
+                "sign in again".to_owned(),
+            ),
+            Meaning::Undecided => (
+                Kind::Denied,
+                "refused the sign-in",
+                "contact its operator if this happens again".to_owned(),
+            ),
+        };
+        SignInError::new(
+            kind,
+            format!("the sign-in service of {name} {happened} ({words}): {todo}"),
+        )
+    }
+
+    /// The next step if the `resource` is refused.
+    pub(super) fn resource_todo(&self) -> &'static str {
+        match &self.resource {
+            Some(_) => {
+                "contact its operator, or leave the parameter out with a blank `oauth_resource` (in JSON, `oauth.resource`), which \
+                 deviates from MCP"
+            }
+            None => "set `oauth_resource` (in JSON, `oauth.resource`), or contact its operator",
+        }
+    }
+
+    /// The words of a reply: its error code and its description, or its HTTP status. They can repeat a secret that was sent.
+    fn words(&self, reply: &Reply, code: Option<&str>, callback: &Callback) -> String {
         let mut mask = Mask::default();
         mask.add(&callback.code);
         mask.add(&self.state.pkce_verifier);
         mask.add(self.client.secret.as_deref().unwrap_or_default());
-        let shown = mask.foreign(&code, FOREIGN_CHARS);
-        let refuses_client = matches!(code.as_str(), "invalid_client" | "unauthorized_client");
-        match refuses_client && self.client.is_configured {
-            true => SignInError::new(
-                Kind::InvalidConfiguration,
-                format!(
-                    "the sign-in service of {name} rejected the configured OAuth client ({shown}): check its ID and secret"
-                ),
-            ),
-            false => SignInError::new(
-                Kind::Denied,
-                format!("the sign-in service of {name} returned no token ({shown}): sign in again"),
-            ),
+        let shown = |text: &str| mask.foreign(text, FOREIGN_CHARS);
+        let first = match code {
+            Some(code) => shown(code),
+            None => format!("HTTP {}", reply.status.as_u16()),
+        };
+        match refusal::description(&reply.body) {
+            Some(description) => format!("{first}: {}", shown(&description)),
+            None => first,
         }
     }
+}
+
+/// Whether the words are about a redirect URI that is not registered, which is `invalid_grant` too (RFC 6749, section 5.2).
+/// The words of that section, which many servers repeat for any invalid grant, are not.
+fn is_about_the_redirect_uri(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    words.contains("redirect") && !words.contains("expired")
+}
+
+/// Whether an error code means that the authorization code has expired or was used, so that a new one can help. RFC 6749 has
+/// `invalid_grant` for this.
+fn is_about_the_code(error: &str) -> bool {
+    // Sources: <https://docs.slack.dev/reference/methods/oauth.v2.access>,
+    // <https://docs.github.com/en/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors>.
+    matches!(
+        error,
+        "invalid_code" | "code_already_used" | "code_expired" | "bad_verification_code"
+    )
 }

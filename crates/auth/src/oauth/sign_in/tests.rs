@@ -1,3 +1,4 @@
+use mcp_startup_core::{ClientSource, DiscoveryProblem};
 use rmcp::transport::auth::AuthorizationMetadata;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -27,11 +28,12 @@ fn request() -> SignInRequest {
         url: "https://mcp.example/mcp".parse().unwrap(),
         redirect_uri: REDIRECT_URI.to_owned(),
         challenge: None,
-        client: None,
-        client_metadata_url: None,
+        client: ClientSettings::default(),
         scopes: None,
+        steps_up: false,
         granted: Vec::new(),
         resource: None,
+        prompt: None,
     }
 }
 
@@ -75,18 +77,27 @@ fn scopes_are_the_union_of_the_configured_the_challenged_and_the_granted_ones() 
             "",
             "c",
         ),
-        // The challenge extends the configured scopes. The metadata does not.
+        // Exactly the configured scopes are requested, unless this is a step-up.
         (Some("e"), None, "a", "", "", "e"),
         (Some(""), None, "a", "", "", ""),
-        (Some("e"), Some("Bearer scope=\"c\""), "a", "", "", "e c"),
-        (Some(""), Some("Bearer scope=\"c\""), "a", "", "", "c"),
+        (Some("e"), Some("Bearer scope=\"c\""), "a", "", "", "e"),
+        (Some("e"), None, "a", "", "offline_access", "e"),
+        (
+            Some("e"),
+            Some("Bearer error=\"insufficient_scope\", scope=\"c\""),
+            "a",
+            "",
+            "offline_access",
+            "e c",
+        ),
+        (Some(""), Some("Bearer scope=\"c\""), "a", "", "", ""),
         (
             Some("c e"),
             Some("Bearer scope=\"e c d\""),
             "",
             "",
             "",
-            "c e d",
+            "c e",
         ),
         // A step-up keeps the granted scopes.
         (
@@ -131,6 +142,8 @@ fn scopes_are_the_union_of_the_configured_the_challenged_and_the_granted_ones() 
         let sign_in = SignInRequest {
             challenge: challenge.map(str::to_owned),
             scopes: configured.map(words),
+            steps_up: !granted.is_empty()
+                || challenge.is_some_and(|text| text.contains("insufficient_scope")),
             granted: words(granted),
             ..request()
         };
@@ -161,37 +174,47 @@ fn the_number_of_requested_scopes_is_bounded() {
 }
 
 #[test]
-fn the_authorization_url_has_the_resource_as_published() {
-    let scopes = |text: &str| [text.to_owned()];
-    for (url, resource, scope, expected) in [
+fn the_authorization_url_has_the_resource_as_published_and_the_configured_prompt() {
+    for (url, resource, prompt, expected) in [
         (
             "https://a.example/authorize?state=s&resource=https%3A%2F%2Fm.example%2F",
-            "https://m.example",
-            "a",
+            Some("https://m.example"),
+            None,
             "https://a.example/authorize?state=s&resource=https%3A%2F%2Fm.example",
         ),
         (
             "https://a.example/authorize?tenant=1&state=s",
-            "https://m.example/mcp/",
-            "a",
+            Some("https://m.example/mcp/"),
+            None,
             "https://a.example/authorize?tenant=1&state=s&resource=https%3A%2F%2Fm.example%2Fmcp%2F",
         ),
         (
+            "https://a.example/?state=s&resource=https%3A%2F%2Fm.example",
+            None,
+            None,
+            "https://a.example/?state=s",
+        ),
+        (
             "https://a.example/?state=s+%26",
-            "urn:x",
-            "offline_access",
+            Some("urn:x"),
+            Some("consent"),
             "https://a.example/?state=s+%26&resource=urn%3Ax&prompt=consent",
         ),
         // The authorization server's own prompt would be a second one.
         (
             "https://a.example/?Prompt=login&state=s",
-            "urn:x",
-            "offline_access",
+            Some("urn:x"),
+            Some("consent"),
             "https://a.example/?state=s&resource=urn%3Ax&prompt=consent",
         ),
+        (
+            "https://a.example/?prompt=login&state=s",
+            None,
+            None,
+            "https://a.example/?prompt=login&state=s",
+        ),
     ] {
-        let got = authorization_url(url, resource, &scopes(scope));
-        assert_eq!(got.unwrap(), expected);
+        assert_eq!(authorization_url(url, resource, prompt).unwrap(), expected);
     }
 }
 
@@ -397,14 +420,21 @@ fn a_registration_keeps_only_the_fields_that_later_requests_need() {
         (json!({ "client_secret": "s" }), None),
         (json!([]), None),
     ] {
-        let client = Client::registered(response.to_string().as_bytes());
+        let client = Client::registered(response.to_string().as_bytes(), "none");
         let got = client.as_ref().map(|client| {
             let issued = Value::Object(client.issued.clone());
             (client.id.as_str(), client.secret.as_deref(), issued)
         });
         assert_eq!(got, expected, "{response}");
     }
-    assert!(Client::registered(b"<html>").is_none());
+    assert!(Client::registered(b"<html>", "none").is_none());
+    // A response that omits the method confirms the requested one (RFC 7591, section 3.2.1).
+    let response = br#"{"client_id":"c","client_secret":"s"}"#;
+    let client = Client::registered(response, "client_secret_post").unwrap();
+    assert_eq!(
+        client.issued["token_endpoint_auth_method"],
+        "client_secret_post"
+    );
 }
 
 #[test]
@@ -443,4 +473,136 @@ fn debug_output_has_no_secret() {
             .expose_secret()
             .contains("verifier-canary")
     );
+}
+
+/// The same decision is made for a start and for a sign-in.
+#[tokio::test]
+async fn a_sign_in_begins_only_with_pkce_usable_endpoints_and_a_client() {
+    use DiscoveryProblem::*;
+    let network = crate::network::test_internet::network(Vec::new());
+    let guarded = network
+        .guarded_client(&"https://10.0.0.1/mcp".parse().unwrap())
+        .await;
+    let client = |id: &str| Some((id.to_owned(), None));
+    let settings = |client, metadata_url: Option<&str>, allow_unpublished_pkce| ClientSettings {
+        client,
+        metadata_url: metadata_url.map(str::to_owned),
+        allow_unpublished_pkce,
+    };
+    let none = || settings(None, None, false);
+    let configured = || settings(client("c"), None, false);
+    let document = || settings(None, Some("https://host.example/client.json"), false);
+    let lenient = || settings(client("c"), None, true);
+    let registers = "https://auth.example/register";
+    for (fields, settings, expected) in [
+        (
+            json!({ "registration_endpoint": registers }),
+            none(),
+            Ok(ClientSource::Registration),
+        ),
+        (
+            json!({ "registration_endpoint": registers }),
+            configured(),
+            Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "registration_endpoint": registers }),
+            document(),
+            Ok(ClientSource::Registration),
+        ),
+        (
+            json!({ "registration_endpoint": registers, "client_id_metadata_document_supported": true }),
+            document(),
+            Ok(ClientSource::MetadataDocument),
+        ),
+        (
+            json!({ "client_id_metadata_document_supported": true }),
+            configured(),
+            Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "client_id_metadata_document_supported": true }),
+            none(),
+            Err(ClientRequired),
+        ),
+        (
+            json!({ "client_id_metadata_document_supported": "true" }),
+            document(),
+            Err(ClientRequired),
+        ),
+        (json!({}), none(), Err(ClientRequired)),
+        (json!({}), configured(), Ok(ClientSource::Configuration)),
+        (
+            json!({ "registration_endpoint": registers, "token_endpoint_auth_methods_supported": ["private_key_jwt"] }),
+            none(),
+            Err(ClientRequired),
+        ),
+        (
+            json!({ "registration_endpoint": registers, "token_endpoint_auth_methods_supported": [] }),
+            none(),
+            Ok(ClientSource::Registration),
+        ),
+        (
+            json!({ "registration_endpoint": registers, "token_endpoint_auth_methods_supported": ["client_secret_post"] }),
+            none(),
+            Ok(ClientSource::Registration),
+        ),
+        (
+            json!({ "registration_endpoint": "http://auth.example/register" }),
+            none(),
+            Err(InvalidMetadata),
+        ),
+        (
+            json!({ "registration_endpoint": "http://auth.example/register" }),
+            configured(),
+            Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "code_challenge_methods_supported": null }),
+            configured(),
+            Err(PkceNotPublished),
+        ),
+        (
+            json!({ "code_challenge_methods_supported": null }),
+            lenient(),
+            Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "code_challenge_methods_supported": ["plain"] }),
+            lenient(),
+            Err(PkceNotSupported),
+        ),
+        (
+            json!({ "code_challenge_methods_supported": [] }),
+            lenient(),
+            Err(PkceNotSupported),
+        ),
+        (
+            json!({ "response_types_supported": ["token"] }),
+            configured(),
+            Err(InvalidMetadata),
+        ),
+        (
+            json!({ "response_types_supported": ["token", "code"] }),
+            configured(),
+            Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "authorization_endpoint": "http://auth.example/authorize" }),
+            configured(),
+            Err(InvalidMetadata),
+        ),
+        (
+            json!({ "authorization_endpoint": "file:///bin/true" }),
+            configured(),
+            Err(InvalidMetadata),
+        ),
+    ] {
+        let mut all = json!({ "code_challenge_methods_supported": ["S256"] });
+        for (name, value) in fields.as_object().unwrap() {
+            all[name] = value.clone();
+        }
+        let found = sign_in_client(&guarded, &metadata(all), &settings);
+        assert_eq!(found, expected, "{fields} {settings:?}");
+    }
 }

@@ -73,6 +73,48 @@ fn the_last_of_several_fields_with_one_name_counts() {
     assert!(GrantedTokens::read(br#"{"access_token":"a","access_token":7}"#).is_none());
 }
 
+#[test]
+fn the_tokens_of_a_user_are_used_only_without_others() {
+    for (body, expected) in [
+        (
+            r#"{"authed_user":{"access_token":"user","scope":"a,b c"}}"#,
+            Some(("user", json!(["a", "b", "c"]))),
+        ),
+        (
+            r#"{"access_token":"bot","scope":"a,b","authed_user":{"access_token":"user"}}"#,
+            Some(("bot", json!(["a,b"]))),
+        ),
+        (
+            r#"{"access_token":" ","authed_user":{"access_token":"user","scope":""}}"#,
+            Some(("user", json!([]))),
+        ),
+        (r#"{"authed_user":{"id":"U1"}}"#, None),
+        (r#"{"authed_user":"user"}"#, None),
+        (r#"{"authed_user":[{"access_token":"user"}]}"#, None),
+        (
+            r#"{"authed_user":{"authed_user":{"access_token":"user"}}}"#,
+            None,
+        ),
+        (r#"{"user":{"access_token":"user"}}"#, None),
+    ] {
+        let changes = GrantedTokens::read(body.as_bytes()).map(|tokens| tokens.changes());
+        let read = changes.as_ref().map(|changes| {
+            (
+                changes["access_token"].as_str().unwrap(),
+                changes["scopes"].clone(),
+            )
+        });
+        assert_eq!(read, expected, "{body}");
+    }
+    // Each token is masked.
+    let body = br#"{"access_token":"a","authed_user":{"access_token":"b","refresh_token":"c","id_token":"d"}}"#;
+    let tokens = ReplyFields::parse(body).into_tokens();
+    let tokens: Vec<&str> = tokens.iter().map(ExposeSecret::expose_secret).collect();
+    assert_eq!(tokens, ["a", "b", "c", "d"]);
+    let deep = r#"{"authed_user":"#.repeat(100_000);
+    assert!(GrantedTokens::read(deep.as_bytes()).is_none());
+}
+
 /// The former time was quadratic: 98 s for a reply of 0.95 MB.
 #[test]
 fn a_reply_with_100_000_fields_keeps_a_bounded_number_of_them() {

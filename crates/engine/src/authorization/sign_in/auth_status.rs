@@ -84,6 +84,7 @@ async fn publishes(
             &guarded,
             &http.url,
             challenge.as_deref(),
+            None,
             &RequestLog::default(),
         )
         .await

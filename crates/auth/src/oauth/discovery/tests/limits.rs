@@ -43,7 +43,7 @@ async fn a_discovery_tries_at_most_8_authorization_servers_and_8_documents() {
             .iter()
             .filter(|target| !target.contains("/step/"))
             .count();
-        let all = 1 + 4 * count.min(MAX_AUTHORIZATION_SERVERS);
+        let all = 1 + 5 * count.min(MAX_AUTHORIZATION_SERVERS);
         match redirects {
             false => assert_eq!(targets.len(), all.min(MAX_DOCUMENTS), "{count}"),
             true => assert_eq!(targets.len(), MAX_REQUESTS),
@@ -132,7 +132,7 @@ async fn a_discovery_ends_when_the_start_has_exceeded_a_limit() {
     large.received(MAX_RECEIVED_BYTES).unwrap();
     for (log, requests) in [(few, 1), (none, 0), (large, 1)] {
         let before = internet.targets().len();
-        let found = discover(&guarded, &server, None, &log).await;
+        let found = discover(&guarded, &server, None, None, &log).await;
         assert_eq!(outcome(&found), (DiscoveryOutcome::Unavailable, None));
         assert_eq!(internet.targets().len() - before, requests);
         assert!(log.exceeded().is_some());

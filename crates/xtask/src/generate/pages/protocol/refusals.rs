@@ -15,8 +15,9 @@ pub fn section() -> Result<String> {
 ## Refusals of a refresh
 
 If a token refresh returns no token, its response decides whether the stored credential can still be used. The meaning of a
-response depends on the OAuth error code in its body, with any HTTP status including `200`. A response with the status `429`
-or `5xx`, or without an error code, is not a refusal.
+response depends on the OAuth error code in its body, with any HTTP status including `200`. Codes are compared
+exactly, case and spaces included (RFC 6749, section 5.2). A response with the status `408`, `425`, `429` or `5xx` is not a refusal.
+If the meaning is `undecided`, the failure has the [recovery](#recovery) `retry` and the fallback `reauthenticate`.
 ",
     );
     let meanings = schemas::documented::<RefusalMeaning>()?;
@@ -43,7 +44,11 @@ or `5xx`, or without an error code, is not a refusal.
     let any = Some("invalid_grant");
     for (answer, status, error_code) in [
         ("any other error code", 400, Some("any_other")),
-        ("`429` or `5xx`, with or without an error code", 503, any),
+        (
+            "`408`, `425`, `429` or `5xx`, with or without an error code",
+            503,
+            any,
+        ),
         ("any other status, without an error code", 400, None),
     ] {
         table_row(

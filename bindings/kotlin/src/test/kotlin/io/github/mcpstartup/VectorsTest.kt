@@ -236,10 +236,11 @@ private fun checkAssess(case: JsonObject) {
 }
 
 private fun checkJudge(case: JsonObject) {
-    knows(case, "evidence", "kind", "recovery", "failureReason", "messageContains")
+    knows(case, "evidence", "kind", "recovery", "fallback", "failureReason", "messageContains")
     val failure = judge(wire.decodeFromJsonElement(case.getValue("evidence")))
     case.string("kind")?.let {
         assertEquals(listOf(it, case.string("recovery")), listOf(failure.kind.wire, failure.recovery.wire))
+        assertEquals(case.string("fallback"), failure.fallback?.wire)
     }
     val notification = McpServerStatusUpdatedNotification.ofFailure("linear", failure)
     assertEquals(case.string("failureReason"), notification.failureReason?.wire)

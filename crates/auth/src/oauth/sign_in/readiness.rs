@@ -1,0 +1,114 @@
+//! Decides whether a sign-in can begin, and with which client. A start and a sign-in use the same decision, so that no user is sent
+//! to a sign-in that can't be made.
+
+use mcp_startup_core::{ClientSource, DiscoveryProblem};
+use rmcp::transport::auth::AuthorizationMetadata;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::error::{SignInError, SignInFailureKind, unsafe_address};
+use super::{may_ask, with_usable_endpoints};
+use crate::network::GuardedClient;
+use crate::oauth::client_authentication::registration_method;
+use crate::oauth::endpoint::endpoint;
+
+/// The parts of a sign-in that the configuration and the host supply.
+#[derive(Clone, Debug, Default)]
+pub struct ClientSettings {
+    /// The configured client ID and secret.
+    pub client: Option<(String, Option<SecretString>)>,
+    /// The URL of a client ID metadata document. It is used if no client is configured and the authorization server supports
+    /// such documents.
+    pub metadata_url: Option<String>,
+    /// Whether a sign-in may begin if the authorization server does not publish whether it supports PKCE. If it does not support
+    /// PKCE, another program on the user's machine can use an authorization code that it has intercepted (RFC 7636, section 1).
+    pub allow_unpublished_pkce: bool,
+}
+
+/// Returns the source of the client for a sign-in: the configured client, the metadata document, or else a registration.
+///
+/// Sends nothing, so a registration can still be refused.
+///
+/// # Errors
+///
+/// Returns the problem with the metadata if no sign-in can begin.
+pub fn sign_in_client(
+    guarded: &GuardedClient,
+    metadata: &AuthorizationMetadata,
+    settings: &ClientSettings,
+) -> Result<ClientSource, DiscoveryProblem> {
+    use DiscoveryProblem as Problem;
+    match &metadata.code_challenge_methods_supported {
+        Some(methods) if methods.iter().any(|method| method == "S256") => {}
+        None if settings.allow_unpublished_pkce => {}
+        None => return Err(Problem::PkceNotPublished),
+        Some(_) => return Err(Problem::PkceNotSupported),
+    }
+    let response_types = metadata.response_types_supported.as_ref();
+    if response_types.is_some_and(|types| !types.iter().any(|found| found == "code")) {
+        return Err(Problem::InvalidMetadata);
+    }
+    let usable = with_usable_endpoints(metadata).ok_or(Problem::InvalidMetadata)?;
+    let endpoints = [&usable.authorization_endpoint, &usable.token_endpoint];
+    if !endpoints.into_iter().all(|url| may_ask(guarded, url)) {
+        return Err(Problem::InvalidMetadata);
+    }
+    if settings.client.is_some() {
+        return Ok(ClientSource::Configuration);
+    }
+    let supports_documents = metadata
+        .additional_fields
+        .get("client_id_metadata_document_supported")
+        .and_then(Value::as_bool)
+        .unwrap_or_default();
+    if supports_documents && settings.metadata_url.is_some() {
+        return Ok(ClientSource::MetadataDocument);
+    }
+    match &metadata.registration_endpoint {
+        Some(url) if endpoint(url).is_none() || !may_ask(guarded, url) => {
+            Err(Problem::InvalidMetadata)
+        }
+        Some(_) if registration_method(metadata).is_some() => Ok(ClientSource::Registration),
+        _ => Err(Problem::ClientRequired),
+    }
+}
+
+/// The error of a sign-in that can't begin.
+pub(super) fn error(problem: DiscoveryProblem, metadata: &AuthorizationMetadata) -> SignInError {
+    use DiscoveryProblem as Problem;
+    use SignInFailureKind as Kind;
+    let (kind, message) = match problem {
+        Problem::PkceNotPublished => (
+            Kind::PkceNotOffered,
+            "the server's sign-in service does not publish whether it supports PKCE with S256, which a safe sign-in requires: ask its \
+             operator. If it does, set `oauth.allow_unpublished_pkce` (in JSON, `oauth.allowUnpublishedPkce`) of the server to true in \
+             the configuration. If it does not, another program on your machine could use an intercepted code"
+                .to_owned(),
+        ),
+        Problem::PkceNotSupported => (
+            Kind::PkceNotOffered,
+            "the server's sign-in service does not support PKCE with S256 (`code_challenge_methods_supported`), which a safe sign-in \
+             requires: contact its operator"
+                .to_owned(),
+        ),
+        Problem::ClientRequired => {
+            let why = match metadata.registration_endpoint {
+                None => "does not support client registration",
+                Some(_) => {
+                    "registers only clients that authenticate by a method that this client does not support"
+                }
+            };
+            (
+                Kind::NoClient,
+                format!("the server's sign-in service {why}: {ASK_FOR_A_CLIENT}"),
+            )
+        }
+        Problem::InvalidMetadata
+        | Problem::ResourceMismatch
+        | Problem::NoAuthorizationServer
+        | Problem::IssuerMismatch => return unsafe_address(),
+    };
+    SignInError::new(kind, message)
+}
+
+pub(super) const ASK_FOR_A_CLIENT: &str = "ask its operator for a client ID, and set it as `oauth.client_id` (in JSON, `oauth.clientId`) of the server in the configuration";
