@@ -184,9 +184,8 @@ fn no_foreign_variable(
     };
     Err(path.problem(match variable {
         Some(variable) => format!(
-            "the environment variable {} has the text `{}`, which is not replaced; set it to the value itself",
-            escape_and_truncate(variable),
-            foreign.shown
+            "the environment variable {} has a variable in its value, such as `${{env:NAME}}`, which is not replaced; set it to the value itself",
+            escape_and_truncate(variable)
         ),
         None => foreign.problem("write the name of an environment variable as this format has it"),
     }))
