@@ -73,7 +73,8 @@ pub struct ServerEntry {
     /// Keys of the entry that have no effect, with the key that the user may mean. They may be the cause if the start fails. At
     /// most 20.
     pub warnings: Vec<EntryProblem>,
-    /// Parts of the entry that this crate reads and some clients do not, such as `serverUrl` for `url`. At most 20.
+    /// Parts of the entry that only some clients read, such as `serverUrl` for `url`, and keys that this crate does not know. At
+    /// most 20.
     pub compatibility_warnings: Vec<EntryProblem>,
 }
 
