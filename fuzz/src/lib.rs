@@ -104,6 +104,16 @@ pub fn check_configuration(text: &str) {
     if let CredentialStoreMode::Unknown(mode) = &configuration.credentials.mode {
         assert!(is_one_line(mode), "{mode:?}");
     }
+    let of_servers = configuration.servers.iter().flat_map(|server| {
+        let causes = server.config.as_ref().map(|config| &config.possible_causes);
+        let warnings = server.warnings.iter().chain(&server.compatibility_warnings);
+        warnings.chain(causes.into_iter().flatten())
+    });
+    for warning in configuration.warnings.iter().chain(of_servers) {
+        let message = warning.to_string();
+        assert!(is_one_line(&message) && hides_secret(&message), "{message:?}");
+        assert!(is_valid_line(warning.line), "{message}");
+    }
     for server in &configuration.servers {
         assert!(is_one_line(&server.name), "{:?}", server.name);
         let config = match &server.config {

@@ -61,7 +61,12 @@ pub fn read(
                 ConfigurationErrorKind::NotUtf8,
                 path,
                 (line, None),
-                "not UTF-8 text; save the file as UTF-8",
+                match bytes.as_slice() {
+                    [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+                        "UTF-16 text, as PowerShell writes it, and not UTF-8; save the file as UTF-8"
+                    }
+                    _ => "not UTF-8 text; save the file as UTF-8",
+                },
             )
             .with_source(error))
         }

@@ -200,6 +200,14 @@ pub(crate) fn find_possible<'a>(
     for (at, character) in text.char_indices() {
         let rest = &text[at + character.len_utf8()..];
         let name = match character {
+            '$' if rest.starts_with('{') => {
+                let name = leading_name(&rest[1..]);
+                let end = &rest[1 + name.len()..];
+                // Neither `${NAME}` nor `${NAME:-default}` nor a variable of another client.
+                let is_other_form = !end.starts_with(['}', ':', '.'])
+                    || [":?", ":=", ":+"].iter().any(|form| end.starts_with(form));
+                is_other_form.then_some(name)
+            }
             '$' if !before.is_ascii_alphanumeric() => Some(leading_name(rest)),
             '%' if !before.is_ascii_alphanumeric() => {
                 let name = leading_name(rest);
@@ -218,7 +226,9 @@ pub(crate) fn find_possible<'a>(
             _ => None,
         };
         if let Some(name) = name.filter(|name| !name.is_empty()) {
-            let is_name = environment.get(name).is_some() || is_upper_snake_case(name);
+            let is_upper_case = || character == '%' && is_upper_case_word(name);
+            let is_name =
+                environment.get(name).is_some() || is_upper_snake_case(name) || is_upper_case();
             return Some(match is_name && name.len() <= MAX_NAME_BYTES {
                 true => PossibleVariable::Named(name),
                 false => PossibleVariable::Unnamed,
@@ -238,12 +248,24 @@ fn leading_name(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
+/// Whether a text is the name of a variable and does not look like a token: it has either upper-case letters and digits, or
+/// lower-case letters only.
+pub(crate) fn is_safe_name(name: &str) -> bool {
+    let is_upper = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_lower = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    !name.is_empty()
+        && name.len() <= MAX_NAME_BYTES
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && (name.bytes().all(is_upper) || name.bytes().all(is_lower))
+}
+
 /// Whether a text is a name such as `ACME_TOKEN`. A token does not have this form.
 fn is_upper_snake_case(name: &str) -> bool {
-    let is_word = |word: &str| {
-        !word.is_empty() && word.len() <= 20 && word.bytes().all(|byte| byte.is_ascii_uppercase())
-    };
-    name.contains('_') && name.split('_').all(is_word)
+    name.contains('_') && name.split('_').all(is_upper_case_word)
+}
+
+fn is_upper_case_word(word: &str) -> bool {
+    !word.is_empty() && word.len() <= 20 && word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 fn is_name(text: &str) -> bool {
@@ -303,12 +325,17 @@ mod tests {
             ("pa$word", None),
             ("$5", None),
             ("%ACME_TOKEN%", Some("ACME_TOKEN")),
+            ("%USERPROFILE%/x", Some("USERPROFILE")),
             ("%AppData%/x", Some("")),
             ("https://example.com/%C3%A9%20", None),
             ("100%", None),
             ("{env:ACME_TOKEN}", Some("ACME_TOKEN")),
             ("{{ACME_TOKEN}}", Some("ACME_TOKEN")),
             ("{\"env\": 1}", None),
+            ("${ACME_TOKEN", Some("ACME_TOKEN")),
+            ("${ACME_TOKEN:?unset}", Some("ACME_TOKEN")),
+            ("${ACME_TOKEN%.txt}", Some("ACME_TOKEN")),
+            ("${ACME_TOKEN} ${ACME_TOKEN:-x}", None),
             ("plain", None),
         ];
         for (text, name) in cases {

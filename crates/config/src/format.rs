@@ -125,6 +125,7 @@ const MAX_COMPARED_KEYS: usize = 1000;
 /// The warnings about one server, or about the file.
 struct Warnings<'a> {
     list: Vec<EntryProblem>,
+    compatibility: Vec<EntryProblem>,
     /// See [`ServerConfig::possible_causes`](crate::ServerConfig::possible_causes).
     possible_causes: Vec<EntryProblem>,
     /// How many more unknown keys of the file may be compared with the known ones.
@@ -135,6 +136,7 @@ impl<'a> Warnings<'a> {
     fn new(comparisons: &'a Cell<usize>) -> Self {
         Self {
             list: Vec::new(),
+            compatibility: Vec::new(),
             possible_causes: Vec::new(),
             comparisons,
         }
@@ -143,6 +145,12 @@ impl<'a> Warnings<'a> {
     fn push(&mut self, warning: EntryProblem) {
         if self.list.len() < MAX_WARNINGS {
             self.list.push(warning);
+        }
+    }
+
+    fn push_compatibility(&mut self, warning: EntryProblem) {
+        if self.compatibility.len() < MAX_WARNINGS {
+            self.compatibility.push(warning);
         }
     }
 

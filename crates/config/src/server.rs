@@ -70,9 +70,12 @@ pub struct ServerEntry {
     pub required: bool,
     /// The configuration of the server, or the first problem in its entry.
     pub config: Result<ServerConfig, EntryProblem>,
-    /// Keys of the entry that have no effect, with the key that the user may mean, and words that only some clients know. They
-    /// do not prevent a start. At most 20.
+    /// Keys of the entry that have no effect, with the key that the user may mean. They may be the cause if the start fails. At
+    /// most 20.
     pub warnings: Vec<EntryProblem>,
+    /// Parts of the entry that only some clients read, such as `serverUrl` for `url`, and keys that this crate does not know. At
+    /// most 20.
+    pub compatibility_warnings: Vec<EntryProblem>,
 }
 
 impl From<ServerConfig> for ServerEntry {
@@ -84,6 +87,7 @@ impl From<ServerConfig> for ServerEntry {
             required: config.required,
             config: Ok(config),
             warnings: Vec::new(),
+            compatibility_warnings: Vec::new(),
         }
     }
 }
@@ -94,9 +98,15 @@ impl ServerEntry {
         enabled: bool,
         required: bool,
         config: Result<ServerConfig, EntryProblem>,
-        warnings: Vec<EntryProblem>,
+        mut warnings: Vec<EntryProblem>,
+        mut compatibility_warnings: Vec<EntryProblem>,
     ) -> Self {
         let is_valid = validation::server_name(&KeyPath::new(""), name).is_ok();
+        if let Err(problem) = &config {
+            for warnings in [&mut warnings, &mut compatibility_warnings] {
+                warnings.retain(|warning| warning.key != problem.key);
+            }
+        }
         Self {
             name: if is_valid {
                 name.to_owned()
@@ -107,6 +117,7 @@ impl ServerEntry {
             required,
             config,
             warnings,
+            compatibility_warnings,
         }
     }
 }

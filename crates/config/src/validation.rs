@@ -43,6 +43,9 @@ pub(crate) fn url(path: &KeyPath, text: &str) -> Result<Url, EntryProblem> {
         return Err(path.problem(variable.problem("write its value")));
     }
     let url = Url::parse(text).map_err(|error| {
+        if text.trim().starts_with(['"', '\'', '`', '“', '‘', '<']) {
+            return path.problem("the URL has quotation marks or brackets around it; remove them");
+        }
         path.problem(format!(
             "not a URL ({error}); use a URL such as https://example.com/mcp"
         ))
@@ -181,9 +184,8 @@ fn no_foreign_variable(
     };
     Err(path.problem(match variable {
         Some(variable) => format!(
-            "the environment variable {} has the text `{}`, which is not replaced; set it to the value itself",
-            escape_and_truncate(variable),
-            foreign.shown
+            "the environment variable {} has a variable in its value, such as `${{env:NAME}}`, which is not replaced; set it to the value itself",
+            escape_and_truncate(variable)
         ),
         None => foreign.problem("write the name of an environment variable as this format has it"),
     }))
@@ -251,6 +253,27 @@ fn invalid_header_value(path: &KeyPath, variable: Option<&str>) -> EntryProblem 
     ))
 }
 
+/// Checks the name of an environment variable. Some users write the value in place of the name, so a message has the name only if it
+/// does not look like a token.
+pub(crate) fn variable_name(
+    path: &KeyPath,
+    name: &str,
+    environment: &dyn Environment,
+) -> Result<(), EntryProblem> {
+    let inner = name.trim_matches(['$', '{', '}', '%']);
+    if environment.get(name).is_some() || (inner == name && foreign_variables::is_safe_name(name)) {
+        return Ok(());
+    }
+    Err(match inner != name && foreign_variables::is_safe_name(inner) {
+        true => path.problem(format!(
+            "write only the name of the environment variable, {inner}"
+        )),
+        false => path.problem(
+            "this is not the name of an environment variable; if it is the value, set a variable to it and write the name here",
+        ),
+    })
+}
+
 /// Returns the value of an environment variable that an entry names. Fails if the variable is not set or blank.
 pub(crate) fn variable_value(
     path: &KeyPath,
@@ -260,6 +283,7 @@ pub(crate) fn variable_value(
     if name.trim().is_empty() {
         return Err(path.problem("the name of an environment variable is missing; add it"));
     }
+    variable_name(path, name, environment)?;
     match environment.get(name) {
         Some(value) if !value.trim().is_empty() => {
             no_foreign_variable(path, &value, Some(name))?;
@@ -270,7 +294,8 @@ pub(crate) fn variable_value(
     }
 }
 
-fn unusable_variable(path: &KeyPath, name: &str, state: &str) -> EntryProblem {
+/// The problem of an environment variable that is not set or blank.
+pub(crate) fn unusable_variable(path: &KeyPath, name: &str, state: &str) -> EntryProblem {
     path.problem(format!(
         "the environment variable {} is {state}; set it and try again",
         escape_and_truncate(name)

@@ -316,3 +316,48 @@ fn an_untrusted_project_file_is_found_but_not_read() {
         Some(folder.path().join(".mcp.json"))
     );
 }
+
+/// Every text that differs from a configuration by one character is read, or has an error that can be shown.
+#[test]
+fn one_wrong_character_never_breaks_the_reader() {
+    let json = "// é\n{\"mcpServers\": {\"a\": {\"type\": \"http\", \"url\": \"${env:BASE}/é\", \"headers\": {\"X\": \"$A ${B:-c}\"}}, \"b\": {\"command\": \"C:\\\\x\", \"args\": [\"~/é\", 1,],},},}";
+    let toml = "# é\n[mcp_servers.a]\nurl = \"http://x/é\"\nhttp_headers = { X = '%A_B%' }\n[mcp_servers.\"b é\"]\ncommand = 'x'\nargs = [\"{env:A}\", '${input:é}']\nenv_vars = ['A']\n";
+    let wrong = [
+        "", "\"", "'", "{", "}", "[", "]", ",", ":", "=", ";", "\\", "/", "/*", "#", "$", "${",
+        "%", "~", "\n", "\t", "\0", "“", "\u{a0}", "\u{feff}", "é", "<<<<<<<", "x", "1",
+    ];
+    for text in [json, toml] {
+        for (at, character) in text.char_indices() {
+            for wrong in wrong {
+                let (before, after) = text.split_at(at);
+                for rest in [after, &after[character.len_utf8()..]] {
+                    let changed = format!("{before}{wrong}{rest}");
+                    let shown: Vec<String> =
+                        match parse(&changed, Path::new("file"), &BTreeMap::new()) {
+                            Err(error) => vec![error.to_string()],
+                            Ok(configuration) => {
+                                let of_servers = configuration.servers.iter().flat_map(|server| {
+                                    let config = server.config.as_ref();
+                                    let causes = config.map(|config| &config.possible_causes);
+                                    let warnings = server.warnings.iter();
+                                    warnings
+                                        .chain(&server.compatibility_warnings)
+                                        .chain(causes.into_iter().flatten())
+                                        .chain(config.err())
+                                });
+                                let all = configuration.warnings.iter().chain(of_servers);
+                                all.map(ToString::to_string).collect()
+                            }
+                        };
+                    for shown in shown {
+                        let is_short = shown.chars().count() <= 300;
+                        assert!(
+                            is_short && !shown.contains(char::is_control),
+                            "{changed}: {shown}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

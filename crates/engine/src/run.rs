@@ -268,9 +268,16 @@ impl SingleStart<'_> {
     ) -> StartupEvent {
         let configuration_warnings = match notification.status() {
             McpServerStartupState::Starting => Vec::new(),
-            _ => self
-                .collector
-                .read(|evidence| evidence.configuration_warnings.clone()),
+            _ => {
+                let compatibility = self.entry.compatibility_warnings.iter();
+                let compatibility =
+                    compatibility.map(|warning| self.collector.configuration_evidence(warning));
+                self.collector
+                    .read(|evidence| evidence.configuration_warnings.clone())
+                    .into_iter()
+                    .chain(compatibility)
+                    .collect()
+            }
         };
         StartupEvent {
             notification,

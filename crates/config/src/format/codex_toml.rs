@@ -165,13 +165,20 @@ fn server_entry(
     let (mut enabled, mut required) = (true, false);
     let mut read = || {
         validation::server_name(&path, name)?;
-        let entry = Table::new(path.clone(), spanned)?;
+        let entry = Table::of_server(path.clone(), spanned)?;
         enabled = entry.boolean("enabled")?.unwrap_or(true);
         required = entry.boolean("required")?.unwrap_or(false);
         server_config(name, &entry, required, callback, environment, &mut warnings)
     };
     let config = read();
-    ServerEntry::new(name, enabled, required, config, warnings.list)
+    ServerEntry::new(
+        name,
+        enabled,
+        required,
+        config,
+        warnings.list,
+        warnings.compatibility,
+    )
 }
 
 fn server_config(
@@ -206,6 +213,14 @@ fn server_config(
             return Err(other_word.unwrap_or_else(|| validation::missing_transport(&entry.path)));
         }
     };
+    for key in ["type", "transport"] {
+        if matches!(entry.value(key), Some(Value::String(word)) if word == "sse") {
+            warnings.push(entry.problem(
+                key,
+                "Codex does not support `sse`, and uses Streamable HTTP",
+            ));
+        }
+    }
     CODEX_TOML.warn_of_unread_keys(entry, warnings);
     let scopes = entry.strings("scopes")?.into_iter().map(owned).collect();
     Ok(ServerConfig {
@@ -277,12 +292,18 @@ fn stdio_config(
     for item in entry.list("env_vars")? {
         let name = env_var_name(item)?;
         let value = environment.get(name.value);
-        if value.as_deref().is_none_or(|value| value.trim().is_empty()) {
-            let state = if value.is_some() { "blank" } else { "not set" };
-            missing.push(name.path.problem(format!(
-                "the environment variable {} is {state}; set it and try again",
-                escape_and_truncate(name.value)
-            )));
+        let is_blank = value.as_deref().map(|value| value.trim().is_empty());
+        match validation::variable_name(&name.path, name.value, environment) {
+            Err(problem) => missing.push(problem),
+            Ok(()) if is_blank != Some(false) => {
+                let state = if is_blank.is_some() {
+                    "blank"
+                } else {
+                    "not set"
+                };
+                missing.push(validation::unusable_variable(&name.path, name.value, state));
+            }
+            Ok(()) => {}
         }
         if let Some(value) = value {
             validation::env_entry(&name.path, name.value, &value)?;
@@ -290,7 +311,7 @@ fn stdio_config(
         }
     }
     for (name, field) in entry.string_entries("env")? {
-        check(&field, "write the name of the variable in `env_vars`")?;
+        check(&field, "list it in `env_vars`")?;
         validation::env_entry(&field.path, name, field.value)?;
         env.push((name.to_owned(), SecretString::from(field.value)));
     }
@@ -329,12 +350,12 @@ fn no_variables(
     // The text may be hidden as a secret, so a message has the name without its braces.
     if let Some(name) = foreign_variables::find_in_braces(field.value) {
         warnings.push(field.path.problem(format!(
-            "Codex replaces no variables, so {name} in braces is passed on as written; {remedy}"
+            "{name} in braces is not replaced by Codex; {remedy}"
         )));
         return Ok(());
     }
     warnings.note_possible_variable(&field.path, field.value, environment, |name| {
-        format!("Codex replaces no variables, so {name} is passed on as written; {remedy}")
+        format!("{name} is not replaced by Codex; {remedy}")
     });
     Ok(())
 }
@@ -389,8 +410,7 @@ fn http_config(
         .transpose()?;
     let mut headers = Vec::new();
     for (name, field) in entry.string_entries("http_headers")? {
-        let remedy =
-            "write the name of the variable in `env_http_headers` or `bearer_token_env_var`";
+        let remedy = "use `env_http_headers` or `bearer_token_env_var`";
         if let Some(variable) = foreign_variables::find_in_braces(field.value)
             && validation::names_a_credential(name)
         {

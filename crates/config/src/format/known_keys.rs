@@ -291,9 +291,8 @@ impl KnownKeys {
             })
     }
 
-    /// Warns of keys that are not read: first of those with a known meaning, then of the others.
+    /// Warns of keys that are not read. Only one with a known meaning is a possible cause of a failure.
     pub fn warn_of_unread_keys(&self, entry: &Table<'_>, warnings: &mut Warnings<'_>) {
-        let mut unknown = Vec::new();
         for (name, path) in entry.keys() {
             if self.knows(name) || is_comment(name) {
                 continue;
@@ -312,11 +311,10 @@ impl KnownKeys {
                     warnings
                         .push(path.problem(format!("this key is not read; did you mean `{key}`?")));
                 }
-                (None, None) => unknown.push(path),
+                (None, None) => warnings.push_compatibility(
+                    path.problem("this key is not known here, and is not read"),
+                ),
             }
-        }
-        for path in unknown {
-            warnings.push(path.problem("this key is not known here, and is not read"));
         }
     }
 

@@ -139,14 +139,21 @@ fn server_entry(
     let mut enabled = true;
     let mut read = || {
         validation::server_name(&path, name)?;
-        let entry = Table::new(path.clone(), spanned)?;
+        let entry = Table::of_server(path.clone(), spanned)?;
         enabled = entry.boolean("enabled")?.unwrap_or(true)
             && entry.boolean("isActive")?.unwrap_or(true)
             && !entry.boolean("disabled")?.unwrap_or(false);
         server_config(name, &entry, environment, &mut warnings)
     };
     let config = read();
-    ServerEntry::new(name, enabled, false, config, warnings.list)
+    ServerEntry::new(
+        name,
+        enabled,
+        false,
+        config,
+        warnings.list,
+        warnings.compatibility,
+    )
 }
 
 fn server_config(
@@ -250,6 +257,7 @@ fn is_http(entry: &Table<'_>, warnings: &mut Warnings<'_>) -> Result<bool, Entry
         _ => {
             let written = escape_and_truncate(word);
             return Err(transport.path.problem(match plain.as_str() {
+                "" => "the transport is blank; use `stdio` or `http`".to_owned(),
                 "remote" | "httpstream" | "streaminghttp" | "httpstreaming" | "streamhttp"
                 | "streamable" | "https" | "url" | "web" | "rest" => {
                     format!("the transport `{written}` is not supported; write `http`")
@@ -266,7 +274,7 @@ fn is_http(entry: &Table<'_>, warnings: &mut Warnings<'_>) -> Result<bool, Entry
     };
     if !is_common {
         let common = if is_http { "http" } else { "stdio" };
-        warnings.push(transport.path.problem(format!(
+        warnings.push_compatibility(transport.path.problem(format!(
             "`{}` is read as `{common}`; some clients know only `{common}`",
             escape_and_truncate(word)
         )));
@@ -290,7 +298,7 @@ fn url<'a>(
     if let Some(found) = &found
         && key != "url"
     {
-        warnings.push(
+        warnings.push_compatibility(
             found
                 .path
                 .problem("read as `url`; some clients know only `url`"),
@@ -311,7 +319,7 @@ fn variable_form(name: &str) -> String {
 
 fn warn_of_foreign(path: &KeyPath, expanded: &Expanded, warnings: &mut Warnings<'_>) {
     if let Some(name) = &expanded.foreign {
-        warnings.push(path.problem(format!(
+        warnings.push_compatibility(path.problem(format!(
             "`${{env:{name}}}` is read as `${{{name}}}`; each of the two is known to only some clients"
         )));
     }

@@ -41,10 +41,15 @@ pub(crate) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Creates a table from a value. Fails if the value has another type.
-    pub fn new(path: KeyPath, spanned: &'a Spanned) -> Result<Self, EntryProblem> {
-        let value = &spanned.value;
-        Field { value, path }.into_table()
+    /// Creates the table of a server from a value. Fails if the value has another type.
+    pub fn of_server(path: KeyPath, spanned: &'a Spanned) -> Result<Self, EntryProblem> {
+        match &spanned.value {
+            Value::Table(fields) => Ok(Self { path, fields }),
+            other => Err(path.problem(format!(
+                "must be a table, not {}; a server has a name, and a table with `command` or `url`",
+                other.type_description()
+            ))),
+        }
     }
 
     /// Creates a table of keys at the root of a file.

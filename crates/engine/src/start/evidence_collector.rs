@@ -126,7 +126,8 @@ impl EvidenceCollector {
         self.update(|evidence| evidence.configuration_warnings.insert(0, warning));
     }
 
-    fn configuration_evidence(&self, problem: &EntryProblem) -> ConfigurationEvidence {
+    /// Masks the secrets in a problem of the configuration.
+    pub fn configuration_evidence(&self, problem: &EntryProblem) -> ConfigurationEvidence {
         ConfigurationEvidence {
             key: Some(problem.key.clone()),
             line: problem.line,

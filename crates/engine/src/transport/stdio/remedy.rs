@@ -34,7 +34,6 @@ impl MissingProgram<'_> {
     pub fn remedy(&self) -> Option<String> {
         let command = self.command.trim();
         let (first, rest) = split(command);
-        let shown = printable(first);
         if command.starts_with(['"', '\'', '`', '“', '”', '‘', '’']) {
             return Some(
                 "it has quotation marks, and no shell reads it; remove them, and write arguments as items of `args`"
@@ -76,8 +75,12 @@ impl MissingProgram<'_> {
             );
         }
         if self.is_command_line(first, rest) {
+            let name = self
+                .other_name_of(first)
+                .unwrap_or_else(|| first.to_owned());
             return Some(format!(
-                "it has arguments; write `{shown}` as `command`, and the others as items of `args`"
+                "it has arguments; write `{}` as `command`, and the others as items of `args`",
+                printable(&name)
             ));
         }
         if cfg!(not(windows))
@@ -113,20 +116,41 @@ impl MissingProgram<'_> {
 
     fn remedy_for_windows_name(&self) -> Option<String> {
         let command = self.command.trim();
-        let lower = command.to_ascii_lowercase();
         let is_drive =
             matches!(command.as_bytes(), [drive, b':', ..] if drive.is_ascii_alphabetic());
         if is_drive || command.contains('\\') {
             return Some("it is a path of Windows; write a path of this system".to_owned());
         }
-        let suffixes = [".cmd", ".exe", ".bat", ".ps1"];
-        let suffix = suffixes.iter().find(|suffix| lower.ends_with(**suffix))?;
-        let name = command.get(..command.len() - suffix.len())?;
-        let remedy = match self.find(name) {
-            Some(_) => format!("it is a name on Windows; write `{}`", printable(name)),
-            None => "it is a program of Windows; write the name on this system".to_owned(),
+        let remedy = match without_suffix_of_windows(command)? {
+            name if self.find(name).is_some() => {
+                format!("it is a name on Windows; write `{}`", printable(name))
+            }
+            _ => "it is a program of Windows; write the name on this system".to_owned(),
         };
         Some(remedy)
+    }
+
+    /// Returns the name of a program on the `PATH` that the user may mean by a name that is not.
+    fn other_name_of(&self, name: &str) -> Option<String> {
+        const OTHER_NAMES: [(&str, &str); 6] = [
+            ("python", "python3"),
+            ("python3", "python"),
+            ("pip", "pip3"),
+            ("node", "nodejs"),
+            ("nodejs", "node"),
+            ("docker", "podman"),
+        ];
+        if self.find(name).is_some() {
+            return None;
+        }
+        let lower = name.to_ascii_lowercase();
+        let others = OTHER_NAMES.iter().filter(|(known, _)| *known == lower);
+        let others = others.map(|(_, other)| *other);
+        let suffix = without_suffix_of_windows(name).filter(|_| cfg!(not(windows)));
+        let mut candidates = Some(lower.as_str()).into_iter().chain(suffix).chain(others);
+        let found =
+            candidates.find(|candidate| *candidate != name && self.find(candidate).is_some());
+        found.map(str::to_owned)
     }
 
     fn remedy_for_path(&self) -> Option<String> {
@@ -148,24 +172,11 @@ impl MissingProgram<'_> {
     }
 
     fn remedy_for_name(&self) -> Option<String> {
-        const OTHER_NAMES: [(&str, &str); 6] = [
-            ("python", "python3"),
-            ("python3", "python"),
-            ("pip", "pip3"),
-            ("node", "nodejs"),
-            ("nodejs", "node"),
-            ("docker", "podman"),
-        ];
         let command = self.command.trim();
-        let lower = command.to_ascii_lowercase();
-        let mut names = OTHER_NAMES.iter().filter(|(name, _)| *name == lower);
-        let other = names.find_map(|(_, other)| self.find(other).map(|_| *other));
-        let same = Some(lower.as_str()).filter(|lower| *lower != self.command);
-        let same = same.filter(|name| self.find(name).is_some());
-        if let Some(name) = same.or(other) {
+        if let Some(name) = self.other_name_of(command) {
             return Some(format!(
                 "`{}` is on the PATH; write it as `command`",
-                printable(name)
+                printable(&name)
             ));
         }
         let mut folders = std::env::split_paths(self.path).filter(|folder| folder.is_absolute());
@@ -177,6 +188,9 @@ impl MissingProgram<'_> {
             return Some(not_executable(&file));
         }
         let file = self.folder()?.join(command);
+        if file.is_dir() {
+            return Some(folder_as_program(&file));
+        }
         file.is_file().then(|| match interpreter(&file) {
             Some(_) => not_executable(&file),
             None => format!(
@@ -185,6 +199,14 @@ impl MissingProgram<'_> {
             ),
         })
     }
+}
+
+/// Returns a name without the suffix of a program on Windows. `None` if it has none.
+fn without_suffix_of_windows(name: &str) -> Option<&str> {
+    let lower = name.to_ascii_lowercase();
+    let mut suffixes = [".cmd", ".exe", ".bat", ".ps1"].into_iter();
+    let suffix = suffixes.find(|suffix| lower.ends_with(suffix))?;
+    name.get(..name.len() - suffix.len())
 }
 
 fn is_shell_of_windows(name: &str) -> bool {
@@ -206,10 +228,7 @@ fn printable(text: &str) -> String {
 /// Explains why the operating system does not run a file, with the remedy.
 pub(super) fn cannot_run(file: &Path, error: &std::io::Error) -> String {
     if file.is_dir() {
-        return format!(
-            "{} is a folder; write the path of the program in it",
-            file.display()
-        );
+        return folder_as_program(file);
     }
     let shown = file.display();
     let is_usable = is_program(file);
@@ -223,6 +242,13 @@ pub(super) fn cannot_run(file: &Path, error: &std::io::Error) -> String {
         ),
         _ => format!("{shown} can't be run: {error}"),
     }
+}
+
+fn folder_as_program(folder: &Path) -> String {
+    format!(
+        "{} is a folder; write the path of the program in it",
+        folder.display()
+    )
 }
 
 fn not_executable(file: &Path) -> String {
@@ -317,6 +343,12 @@ mod tests {
             ("cmd /c npx", "cmd …", "shell of Windows"),
             ("C:\\tools\\x.exe", "C:\\tools\\x.exe", "path of Windows"),
             ("python", "python", "`python3` is on the PATH"),
+            (
+                "python -m files",
+                "python …",
+                "write `python3` as `command`",
+            ),
+            ("npx.cmd -y files", "npx.cmd …", "write `npx` as `command`"),
             ("NPX", "NPX", "`npx` is on the PATH"),
             ("./x", "./x", "write the full path"),
             (&link, &link, "link to a file"),
