@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::foreign_variables::{self, PossibleVariable};
-use crate::server::ServerEntry;
+use crate::server::{ProtocolEra, ServerEntry};
 use crate::spanned::json::lenient;
 use crate::spanned::{Field, KeyPath, Spanned, Table, Value};
 use crate::{Configuration, Environment, MAX_FILE_BYTES};
@@ -34,6 +34,20 @@ impl ConfigurationFormat {
         } else {
             Self::CodexToml
         }
+    }
+}
+
+/// Reads the era of MCP, a key that no other client has.
+fn protocol_era(entry: &Table<'_>) -> Result<ProtocolEra, EntryProblem> {
+    let era = oauth::either(|key| entry.string(key), &["protocol_era", "protocolEra"])?;
+    let Some(era) = era else {
+        return Ok(ProtocolEra::Auto);
+    };
+    match era.value {
+        "auto" => Ok(ProtocolEra::Auto),
+        "legacy" => Ok(ProtocolEra::Legacy),
+        "modern" => Ok(ProtocolEra::Modern),
+        _ => Err(era.path.problem("must be `auto`, `legacy` or `modern`")),
     }
 }
 

@@ -48,6 +48,7 @@ pub use error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 pub use file::{MAX_FILE_BYTES, read, untrusted_project_file};
 pub use format::{ConfigurationFormat, parse};
 pub use server::{
-    BearerToken, CODEX_INHERITED_VARIABLES, ConfiguredHeader, HttpConfig, InheritedEnvironment,
-    MAX_HEADERS, OAuthClient, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
+    BearerToken, CODEX_INHERITED_VARIABLES, ConfiguredHeader, HttpConfig, HttpSseUse,
+    InheritedEnvironment, MAX_HEADERS, OAuthClient, ProtocolEra, ServerConfig, ServerEntry,
+    StdioConfig, TransportConfig,
 };

@@ -152,6 +152,8 @@ pub struct ServerConfig {
     pub startup_timeout: Option<Duration>,
     /// The key that sets the startup timeout in the file. `None` if its format has no such key.
     pub startup_timeout_key: Option<&'static str>,
+    /// The era of MCP that the server speaks, if the configuration names it.
+    pub protocol_era: ProtocolEra,
     /// The OAuth scopes to request. `None` requests the scopes that the server names.
     pub scopes: Option<Vec<String>>,
     /// The OAuth client to sign in with. All fields are `None` for a stdio server.
@@ -275,6 +277,32 @@ pub struct HttpConfig {
     pub bearer: Option<BearerToken>,
     /// The headers to send, at most [`MAX_HEADERS`], which may include `Authorization`. Each name occurs once, regardless of case.
     pub headers: Vec<ConfiguredHeader>,
+    /// When to use the transport HTTP+SSE of MCP 2024-11-05.
+    pub http_sse: HttpSseUse,
+}
+
+/// When to use the transport HTTP+SSE of MCP 2024-11-05, which streamable HTTP has replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HttpSseUse {
+    /// Never: the client of this configuration does not speak it. A server that speaks only HTTP+SSE fails.
+    Never,
+    /// If the server does not support streamable HTTP (MCP 2025-11-25, Transports, backwards compatibility).
+    #[default]
+    Fallback,
+    /// Always: the configuration says so.
+    Always,
+}
+
+/// The eras of MCP: with a handshake by `initialize` (up to 2025-11-25), and without one (since 2026-07-28).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProtocolEra {
+    /// `initialize` first, and `server/discover` if the server refuses it.
+    #[default]
+    Auto,
+    /// Only `initialize`.
+    Legacy,
+    /// Only `server/discover`.
+    Modern,
 }
 
 impl fmt::Debug for HttpConfig {
@@ -285,6 +313,7 @@ impl fmt::Debug for HttpConfig {
             .field("url", &origin)
             .field("bearer", &self.bearer)
             .field("headers", &self.headers)
+            .field("http_sse", &self.http_sse)
             .finish()
     }
 }
@@ -320,6 +349,7 @@ impl ServerConfig {
             written_url: url.to_owned(),
             bearer: None,
             headers: Vec::new(),
+            http_sse: HttpSseUse::Fallback,
         });
         Self::new(name.into(), transport)
     }
@@ -367,6 +397,7 @@ impl ServerConfig {
             required: false,
             startup_timeout: None,
             startup_timeout_key: None,
+            protocol_era: ProtocolEra::Auto,
             scopes: None,
             oauth: OAuthClient::default(),
             transport,

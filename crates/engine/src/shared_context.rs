@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use mcp_startup_auth::CredentialStores;
 use mcp_startup_auth::network::Network;
-use mcp_startup_config::ServerConfig;
+use mcp_startup_config::{ProtocolEra, ServerConfig};
 use tokio_util::task::TaskTracker;
 
 use crate::authorization::RecentRefreshes;
 use crate::authorization::sign_in::SignInHistory;
+use crate::start::KnownEras;
 
 /// The maximum duration of a start, 30 s, if neither [`StartupOptions::limit`](crate::StartupOptions::limit) nor the configuration
 /// sets one.
@@ -25,6 +26,10 @@ pub(crate) struct SharedContext {
     pub limit: Option<Duration>,
     /// The name under which the user sets `limit`.
     pub limit_option: Option<&'static str>,
+    /// Overrides the era of the configuration.
+    pub protocol_era: Option<ProtocolEra>,
+    /// The servers that were found to support only the new era.
+    pub eras: Arc<KnownEras>,
     /// Owns the refreshes, code exchanges and sign-outs in flight: they outlive the starts and calls that requested them.
     pub refreshes: TaskTracker,
     /// The results of the refreshes that hosts have requested for their own requests.
@@ -43,6 +48,15 @@ impl SharedContext {
         match self.limit {
             Some(_) => self.limit_option,
             None => config.startup_timeout_key.or(self.limit_option),
+        }
+    }
+
+    /// The era of MCP to begin with.
+    pub fn era_of(&self, config: &ServerConfig) -> ProtocolEra {
+        let configured = self.protocol_era.unwrap_or(config.protocol_era);
+        match configured {
+            ProtocolEra::Auto if self.eras.is_modern(config) => ProtocolEra::Modern,
+            era => era,
         }
     }
 

@@ -4,6 +4,7 @@
 
 pub(crate) mod evidence_collector;
 mod handshake;
+mod known_eras;
 mod live_server;
 pub(crate) mod masked_secrets;
 mod tool_list;
@@ -11,7 +12,9 @@ mod tool_list;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mcp_startup_config::{HttpConfig, ServerConfig, ServerEntry, StdioConfig, TransportConfig};
+use mcp_startup_config::{
+    HttpConfig, HttpSseUse, ProtocolEra, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
+};
 use mcp_startup_core::{
     IoTrouble, RequestTarget, StartPhase, StartupFailure, StartupWarning, Transport, judge, warn,
 };
@@ -22,7 +25,8 @@ use rmcp::transport::streamable_http_client::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::evidence_collector::EvidenceCollector;
-use self::handshake::{Service, handshake};
+use self::handshake::{Service, discover, handshake, handshake_over_http_sse};
+pub(crate) use self::known_eras::KnownEras;
 pub use self::live_server::LiveServer;
 use self::tool_list::Tools;
 use self::tool_list::count_tools;
@@ -32,6 +36,11 @@ use crate::transport::http::McpHttp;
 use crate::transport::invalid_messages::CheckedResults;
 use crate::transport::server_requests::LimitedServerRequests;
 use crate::transport::stdio::{Program, lend};
+
+/// How long a program that has refused the handshake may take to exit, so that it is launched again for the new era.
+const RELAUNCH_GRACE: Duration = Duration::from_millis(300);
+/// How long a program that was launched again may take for the handshake of the new era.
+const RELAUNCHED_LIMIT: Duration = Duration::from_secs(5);
 
 /// The result of a start.
 pub(crate) enum Outcome {
@@ -144,26 +153,43 @@ impl Attempt<'_> {
         let collector = self.collector.clone();
         collector.update(|evidence| evidence.transport = Some(Transport::Stdio));
         collector.enter(StartPhase::Launching);
-        let program = self.program.insert(Program::launch(
-            self.config,
-            config,
-            self.live,
-            self.shared.supervisor.as_deref(),
-            &collector,
-        )?);
-        collector.enter(StartPhase::Initializing);
-        let connection = program.connection_slot();
-        let connect = || {
-            let transport = CheckedResults::new(lend(&connection)?, collector.clone());
-            Some(LimitedServerRequests::new(transport, collector.log.clone()))
+        let launch = || {
+            let supervisor = self.shared.supervisor.as_deref();
+            Program::launch(self.config, config, self.live, supervisor, &collector)
         };
-        let handshake = handshake(connect, || false, &collector);
-        let result = tokio::select! {
+        let mut program = self.program.insert(launch()?);
+        collector.enter(StartPhase::Initializing);
+        let era = self.shared.era_of(self.config);
+        let connect = |program: &Program| {
+            let connection = program.connection_slot();
+            let collector = collector.clone();
+            move || {
+                let transport = CheckedResults::new(lend(&connection)?, collector.clone());
+                Some(LimitedServerRequests::new(transport, collector.log.clone()))
+            }
+        };
+        let handshake = handshake(connect(program), None, era, &collector);
+        let mut result = tokio::select! {
             biased;
             result = handshake => result,
             // A child of the program may hold its output open, so the handshake may not notice that the program has exited.
             () = program.exited() => return None,
         };
+        if era != ProtocolEra::Legacy
+            && let Err(error) = &result
+            && error.is_answer()
+            && program.has_exited(RELAUNCH_GRACE).await
+        {
+            // Some servers that support only the new era answer `initialize` with an error and exit.
+            let relaunched = launch()?;
+            let discovery = discover(connect(&relaunched)()?, Some(RELAUNCHED_LIMIT), &collector);
+            if let Ok(service) = discovery.await {
+                program = self.program.insert(relaunched);
+                result = Ok(service);
+            } else {
+                relaunched.end().await;
+            }
+        }
         let service = match result {
             Ok(service) => service,
             Err(error) => {
@@ -171,6 +197,7 @@ impl Attempt<'_> {
                 return None;
             }
         };
+        self.shared.eras.remember(self.config, is_modern(&service));
         program.answered();
         if self.lists_tools {
             collector.enter(StartPhase::ListingTools);
@@ -209,9 +236,16 @@ impl Attempt<'_> {
             let transport = CheckedResults::new(transport, collector.clone());
             Some(LimitedServerRequests::new(transport, collector.log.clone()))
         };
-        let handshake = handshake(connect, || http.refused_initialize(), &collector);
+        let handshake = async {
+            if config.http_sse == HttpSseUse::Always {
+                return handshake_over_http_sse(&http, &collector).await;
+            }
+            let era = self.shared.era_of(self.config);
+            handshake(connect, Some(&http), era, &collector).await
+        };
         let ready = match handshake.await {
             Ok(service) => {
+                self.shared.eras.remember(self.config, is_modern(&service));
                 http.answered();
                 self.list_tools_over_http(service).await
             }
@@ -274,6 +308,12 @@ impl Attempt<'_> {
         self.collector.record_service_error(&error);
         None
     }
+}
+
+/// Whether the server supports only the new era: a start tries the other one first.
+fn is_modern(service: &Service) -> bool {
+    let info = service.peer_info();
+    info.is_some_and(|info| !info.protocol_version.has_initialize())
 }
 
 /// Records that the server does not speak MCP, if the last answer was complete and had a success status.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mcp_startup_auth::network::{ClientError, Network};
 use mcp_startup_auth::{CredentialStores, PendingSignIn, SignInBegun, SignInError, StoreSelection};
-use mcp_startup_config::{Configuration, CredentialStoreMode, ServerEntry};
+use mcp_startup_config::{Configuration, CredentialStoreMode, ProtocolEra, ServerEntry};
 use mcp_startup_core::StartupFailure;
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
@@ -45,6 +45,9 @@ pub struct StartupOptions {
     pub limit: Option<Duration>,
     /// The name under which the user of the host sets `limit`, for messages: for example `--timeout`.
     pub limit_option: Option<&'static str>,
+    /// The era of MCP that all servers speak, if you know it. It overrides the era in the configuration of a server. With `None`,
+    /// which is the default, the configuration decides.
+    pub protocol_era: Option<ProtocolEra>,
     /// The maximum number of servers that start at the same time. `0` means 1. The default is [`DEFAULT_CONCURRENCY`].
     pub concurrency: usize,
     /// Whether a check counts the tools of each server that is ready and reports them as
@@ -87,6 +90,7 @@ impl Default for StartupOptions {
             stores: None,
             limit: None,
             limit_option: None,
+            protocol_era: None,
             concurrency: DEFAULT_CONCURRENCY,
             count_tools: true,
             client_metadata_url: None,
@@ -160,6 +164,8 @@ impl Startup {
                 stores: options.stores,
                 limit: options.limit,
                 limit_option: options.limit_option,
+                protocol_era: options.protocol_era,
+                eras: Arc::default(),
                 refreshes: TaskTracker::new(),
                 recent_refreshes,
                 sign_ins,

@@ -1,8 +1,9 @@
-//! The two transports of MCP: a program over stdio, and streamable HTTP.
+//! The transports of MCP: a program over stdio, streamable HTTP, and HTTP+SSE of MCP 2024-11-05.
 //!
-//! Both limit the data they read and record their observations in the evidence collector. Neither judges them.
+//! They limit the data they read and record their observations in the evidence collector. None of them judges.
 
 pub(crate) mod http;
+pub(crate) mod http_sse;
 pub(crate) mod invalid_messages;
 pub(crate) mod json_size;
 mod read_limits;

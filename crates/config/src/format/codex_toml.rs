@@ -13,10 +13,11 @@ use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
 use crate::foreign_variables;
 use crate::format::known_keys::{CODEX_TOML, is_variant_of};
+use crate::format::protocol_era;
 use crate::format::{Warnings, command, is_shell, oauth, server_entries};
 use crate::server::{
-    CODEX_INHERITED_VARIABLES, HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig,
-    ServerEntry, StdioConfig, TransportConfig, deduplicate_env, deduplicate_headers,
+    CODEX_INHERITED_VARIABLES, HttpConfig, HttpSseUse, InheritedEnvironment, OAuthClient,
+    ServerConfig, ServerEntry, StdioConfig, TransportConfig, deduplicate_env, deduplicate_headers,
 };
 use crate::spanned::{Field, KeyPath, Spanned, Table, Value, toml};
 use crate::{
@@ -228,6 +229,7 @@ fn server_config(
         required,
         startup_timeout: startup_timeout(entry)?,
         startup_timeout_key: Some("startup_timeout_sec"),
+        protocol_era: protocol_era(entry)?,
         scopes: entry.path_to("scopes").map(|_| scopes),
         oauth,
         transport,
@@ -432,6 +434,8 @@ fn http_config(
         written_url: url.value.to_owned(),
         bearer,
         headers: deduplicate_headers(&entry.path, headers)?,
+        // Codex speaks only streamable HTTP.
+        http_sse: HttpSseUse::Never,
     })
 }
 

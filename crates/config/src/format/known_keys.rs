@@ -41,6 +41,7 @@ pub(super) const CODEX_TOML: KnownKeys = KnownKeys {
         "scopes",
         "oauth",
         "oauth_resource",
+        "protocol_era",
     ],
     without_effect: &[
         "name",
@@ -138,6 +139,8 @@ pub(super) const MCP_SERVERS_JSON: KnownKeys = KnownKeys {
         "enabled",
         "disabled",
         "isActive",
+        "protocol_era",
+        "protocolEra",
     ],
     without_effect: &[
         "name",

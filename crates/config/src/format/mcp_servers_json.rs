@@ -10,10 +10,11 @@ use crate::environment::{Environment, codex_home};
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
 use crate::format::known_keys::{MCP_SERVERS_JSON, is_variant_of, warn_of_unused_keys};
+use crate::format::protocol_era;
 use crate::format::{Warnings, command, is_shell, oauth, server_entries};
 use crate::server::{
-    HttpConfig, InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry, StdioConfig,
-    TransportConfig, deduplicate_headers,
+    HttpConfig, HttpSseUse, InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry,
+    StdioConfig, TransportConfig, deduplicate_headers,
 };
 use crate::spanned::json::lenient;
 use crate::spanned::{Field, KeyPath, Spanned, Table, Value, json};
@@ -162,7 +163,8 @@ fn server_config(
     environment: &dyn Environment,
     warnings: &mut Warnings<'_>,
 ) -> Result<ServerConfig, EntryProblem> {
-    let is_http = is_http(entry, warnings)?;
+    let transport = transport(entry, warnings)?;
+    let is_http = transport != Transport::Stdio;
     if is_http {
         warn_of_unused_keys(entry, &["command", "args", "env", "cwd"], "url", warnings);
     } else {
@@ -183,10 +185,16 @@ fn server_config(
         required: false,
         startup_timeout: None,
         startup_timeout_key: None,
+        protocol_era: protocol_era(entry)?,
         scopes: None,
         oauth: OAuthClient::default(),
         transport: if is_http {
-            TransportConfig::Http(http_config(entry, &environment, warnings)?)
+            TransportConfig::Http(http_config(
+                entry,
+                transport.http_sse(),
+                &environment,
+                warnings,
+            )?)
         } else {
             TransportConfig::Stdio(stdio_config(entry, &environment, warnings)?)
         },
@@ -220,8 +228,30 @@ fn server_config(
     Ok(config)
 }
 
-/// Returns whether the server uses HTTP: by its `type`, and without one by the keys `command` and `url`.
-fn is_http(entry: &Table<'_>, warnings: &mut Warnings<'_>) -> Result<bool, EntryProblem> {
+/// The transport of an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Stdio,
+    /// Streamable HTTP, by its `type`.
+    StreamableHttp,
+    /// HTTP+SSE, by its `type`.
+    HttpSse,
+    /// A URL without a `type`.
+    Http,
+}
+
+impl Transport {
+    fn http_sse(self) -> HttpSseUse {
+        match self {
+            Self::Stdio | Self::StreamableHttp => HttpSseUse::Never,
+            Self::HttpSse => HttpSseUse::Always,
+            Self::Http => HttpSseUse::Fallback,
+        }
+    }
+}
+
+/// Returns the transport: by its `type`, and without one by the keys `command` and `url`.
+fn transport(entry: &Table<'_>, warnings: &mut Warnings<'_>) -> Result<Transport, EntryProblem> {
     if let Some(Value::Table(_)) = entry.value("transport") {
         return Err(entry.problem(
             "transport",
@@ -231,10 +261,10 @@ fn is_http(entry: &Table<'_>, warnings: &mut Warnings<'_>) -> Result<bool, Entry
     let mut names = ["type", "transport", "transportType"].into_iter();
     let Some(name) = names.find(|name| entry.path_to(name).is_some()) else {
         if entry.path_to("command").is_some() {
-            return Ok(false);
+            return Ok(Transport::Stdio);
         }
         if url_key(entry).is_some() {
-            return Ok(true);
+            return Ok(Transport::Http);
         }
         let other_word = MCP_SERVERS_JSON.other_word_for_transport(entry, warnings);
         return Err(other_word.unwrap_or_else(|| validation::missing_transport(&entry.path)));
@@ -249,15 +279,17 @@ fn is_http(entry: &Table<'_>, warnings: &mut Warnings<'_>) -> Result<bool, Entry
         .map(|character| character.to_ascii_lowercase())
         .take(40)
         .collect();
-    let (is_http, is_common) = match (word, plain.as_str()) {
-        ("stdio", _) => (false, true),
-        ("http" | "streamable-http", _) => (true, true),
-        (_, "stdio") => (false, false),
-        (_, "http" | "streamablehttp") => (true, false),
+    let (found, is_common) = match (word, plain.as_str()) {
+        ("stdio", _) => (Transport::Stdio, true),
+        ("http" | "streamable-http", _) => (Transport::StreamableHttp, true),
+        ("sse", _) => (Transport::HttpSse, true),
+        (_, "stdio") => (Transport::Stdio, false),
+        (_, "http" | "streamablehttp") => (Transport::StreamableHttp, false),
+        (_, "sse" | "httpsse" | "http+sse") => (Transport::HttpSse, false),
         _ => {
             let written = escape_and_truncate(word);
             return Err(transport.path.problem(match plain.as_str() {
-                "" => "the transport is blank; use `stdio` or `http`".to_owned(),
+                "" => "the transport is blank; use `stdio`, `http` or `sse`".to_owned(),
                 "remote" | "httpstream" | "streaminghttp" | "httpstreaming" | "streamhttp"
                 | "streamable" | "https" | "url" | "web" | "rest" => {
                     format!("the transport `{written}` is not supported; write `http`")
@@ -267,19 +299,25 @@ fn is_http(entry: &Table<'_>, warnings: &mut Warnings<'_>) -> Result<bool, Entry
                     format!("the transport `{written}` is not supported; write `stdio`")
                 }
                 _ => {
-                    format!("the transport `{written}` is not supported; use `stdio` or `http`")
+                    format!(
+                        "the transport `{written}` is not supported; use `stdio`, `http` or `sse`"
+                    )
                 }
             }));
         }
     };
     if !is_common {
-        let common = if is_http { "http" } else { "stdio" };
+        let common = match found {
+            Transport::Stdio => "stdio",
+            Transport::HttpSse => "sse",
+            Transport::StreamableHttp | Transport::Http => "http",
+        };
         warnings.push_compatibility(transport.path.problem(format!(
             "`{}` is read as `{common}`; some clients know only `{common}`",
             escape_and_truncate(word)
         )));
     }
-    Ok(is_http)
+    Ok(found)
 }
 
 /// Returns the key of the URL: `url`, or the word of Windsurf (`serverUrl`) or Gemini CLI (`httpUrl`).
@@ -400,6 +438,7 @@ fn stdio_config(
 
 fn http_config(
     entry: &Table<'_>,
+    http_sse: HttpSseUse,
     environment: &dyn Environment,
     warnings: &mut Warnings<'_>,
 ) -> Result<HttpConfig, EntryProblem> {
@@ -458,5 +497,6 @@ fn http_config(
         written_url: expanded.text,
         bearer: None,
         headers: deduplicate_headers(&entry.path, headers)?,
+        http_sse,
     })
 }

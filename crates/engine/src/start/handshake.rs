@@ -1,20 +1,27 @@
-//! The handshake, in both eras of MCP.
+//! The handshake, in all eras of MCP.
 //!
-//! The client sends `initialize` (up to 2025-11-25) first, and `server/discover` (2026-07-28) only after an error. The other order
+//! The client sends `initialize` (up to 2025-11-25) first, and `server/discover` (2026-07-28) only after a refusal. The other order
 //! is slower and breaks servers: some legacy servers don't answer an unknown method, and some exit. A server that supports only
-//! the new era refuses `initialize` immediately with an error; all tested servers do.
+//! the new era refuses `initialize` immediately; all tested servers do. No error code decides: each SDK has its own.
+//!
+//! A server that names the versions it supports is asked once more with one of them. A URL that does not exist for POST may speak
+//! the transport of 2024-11-05, HTTP+SSE.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use mcp_startup_config::ProtocolEra;
 use mcp_startup_core::RequestTarget;
 use rmcp::RoleClient;
-use rmcp::model::{
-    ClientCapabilities, ClientConfig, ErrorCode, ErrorData, Implementation, ProtocolVersion,
-};
+use rmcp::model::{ClientCapabilities, ClientConfig, ErrorData, Implementation, ProtocolVersion};
 use rmcp::service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RunningService};
 use rmcp::transport::Transport;
 
 use super::evidence_collector::EvidenceCollector;
+use crate::transport::http::McpHttp;
+use crate::transport::http_sse::HttpSse;
+use crate::transport::invalid_messages::CheckedResults;
+use crate::transport::server_requests::LimitedServerRequests;
 
 const MAX_ERROR_CHARS: usize = 200;
 const MAX_VERSIONS: usize = 20;
@@ -32,73 +39,289 @@ pub(crate) enum HandshakeError {
     NoCommonVersion(Vec<String>),
     #[error(transparent)]
     Failed(Box<ClientInitializeError>),
+    #[error("the server does not speak the transport HTTP+SSE (2024-11-05)")]
+    NotHttpSse,
     #[error("the connection can't be used for a second handshake")]
     Lost,
 }
 
-/// The limit of the second handshake. A server that has just refused the first one is responsive, so a silent server does not
-/// support the new era. It must not use up the limit of the start.
-const SECOND_LIMIT: Duration = Duration::from_secs(5);
+/// The limits of a second handshake. A server that has just refused the first one is responsive, so a silent server does not support
+/// the second one. It must not use up the limit of the start.
+const SECOND_LIMIT: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(900)..=Duration::from_secs(5);
+/// How many times as long as the first handshake the second one may take.
+const SECOND_FACTOR: u32 = 4;
 
-/// Performs the handshake over a transport that `connect` creates.
-///
-/// If the server refuses the first handshake, `connect` is called again, and may return the same connection.
-/// `refused_by_status` returns whether the HTTP status refused a first handshake that had no JSON-RPC answer.
+/// A server whose first handshake was refused.
+struct Refusal {
+    error: HandshakeError,
+    /// The versions that the server has named, if any.
+    versions: Vec<String>,
+    /// The HTTP status, if it is the only answer.
+    status: Option<u16>,
+    limit: Duration,
+}
+
+/// Performs the handshake over a transport that `connect` creates. If the server refuses the first handshake, `connect` is called
+/// again, and may return the same connection. Over HTTP, `http` can open a connection of 2024-11-05.
 pub(crate) async fn handshake<T>(
     mut connect: impl FnMut() -> Option<T>,
-    refused_by_status: impl Fn() -> bool,
-    collector: &EvidenceCollector,
+    http: Option<&McpHttp>,
+    era: ProtocolEra,
+    collector: &Arc<EvidenceCollector>,
 ) -> Result<Service, HandshakeError>
 where
     T: Transport<RoleClient> + 'static,
 {
+    if era == ProtocolEra::Modern {
+        let transport = connect().ok_or(HandshakeError::Lost)?;
+        return discover(transport, None, collector)
+            .await
+            .map_err(|it| it.unwrap_or(HandshakeError::Lost));
+    }
     let transport = connect().ok_or(HandshakeError::Lost)?;
-    // Both handshakes are boxed: the SDK's futures are large, and would be copied together with the futures that contain them.
-    let legacy = Box::pin(
-        client(ProtocolVersion::LATEST_WITH_INITIALIZE)
-            .serve_with_lifecycle(transport, ClientLifecycleMode::Initialize),
+    let refusal = match initialize(
+        transport,
+        ProtocolVersion::LATEST_WITH_INITIALIZE,
+        collector,
+    )
+    .await
+    {
+        Ok(service) => return Ok(service),
+        Err(refusal)
+            if refusal.limit.is_zero()
+                || era == ProtocolEra::Legacy && refusal.versions.is_empty() =>
+        {
+            return Err(refusal.error);
+        }
+        Err(refusal) => refusal,
+    };
+    let requests = collector.log.len();
+    let second = second_handshake(&mut connect, http, &refusal, collector).await;
+    match second {
+        Ok(Some(service)) => Ok(service),
+        Ok(None) => {
+            // The answer to the first handshake counts, unless the second one requires authorization.
+            if !matches!(
+                collector.log.last_status(RequestTarget::Mcp),
+                Some(401 | 403)
+            ) {
+                collector.log.truncate(requests);
+            }
+            Err(match refusal.versions.is_empty() {
+                true => refusal.error,
+                false => {
+                    let versions = refusal.versions.iter().map(String::as_str);
+                    HandshakeError::no_common_version(versions, collector)
+                }
+            })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Tries what the refusal of the first handshake permits. Returns `None` if nothing else is supported either.
+async fn second_handshake<T>(
+    connect: &mut impl FnMut() -> Option<T>,
+    http: Option<&McpHttp>,
+    refusal: &Refusal,
+    collector: &Arc<EvidenceCollector>,
+) -> Result<Option<Service>, HandshakeError>
+where
+    T: Transport<RoleClient> + 'static,
+{
+    let named = |version: &ProtocolVersion| {
+        let named = &refusal.versions;
+        named.iter().any(|name| name == version.as_str())
+    };
+    if !refusal.versions.is_empty() && !named(&ProtocolVersion::LATEST) {
+        let known = ProtocolVersion::KNOWN_VERSIONS.iter().rev();
+        let mut common = known.filter(|version| version.has_initialize() && named(version));
+        let Some(version) = common.next() else {
+            return Ok(None);
+        };
+        let Some(transport) = connect() else {
+            return Ok(None);
+        };
+        let second = initialize(transport, version.clone(), collector);
+        return match tokio::time::timeout(refusal.limit, second).await {
+            Ok(Ok(service)) => Ok(Some(service)),
+            Ok(Err(_)) | Err(_) => Ok(None),
+        };
+    }
+    let is_missing = matches!(refusal.status, Some(404 | 405));
+    if is_missing && let Some(service) = over_http_sse(http, refusal, collector).await? {
+        return Ok(Some(service));
+    }
+    let Some(transport) = connect() else {
+        return Ok(None);
+    };
+    match discover(transport, Some(refusal.limit), collector).await {
+        Ok(service) => return Ok(Some(service)),
+        Err(Some(error)) => return Err(error),
+        Err(None) => {}
+    }
+    match refusal.status {
+        Some(_) if !is_missing => over_http_sse(http, refusal, collector).await,
+        _ => Ok(None),
+    }
+}
+
+/// Performs the handshake over the transport of 2024-11-05, if the server speaks it.
+async fn over_http_sse(
+    http: Option<&McpHttp>,
+    refusal: &Refusal,
+    collector: &Arc<EvidenceCollector>,
+) -> Result<Option<Service>, HandshakeError> {
+    let Some(http) = http else {
+        return Ok(None);
+    };
+    let opening = http.open_http_sse();
+    let Ok(Some(transport)) = tokio::time::timeout(refusal.limit, opening).await else {
+        return Ok(None);
+    };
+    if !http.may_use_http_sse() {
+        let versions = std::iter::once("2024-11-05 over HTTP+SSE");
+        return Err(HandshakeError::no_common_version(versions, collector));
+    }
+    initialize_over_http_sse(transport, collector)
+        .await
+        .map(Some)
+}
+
+/// Performs the handshake with a server that is configured for HTTP+SSE.
+pub(crate) async fn handshake_over_http_sse(
+    http: &McpHttp,
+    collector: &Arc<EvidenceCollector>,
+) -> Result<Service, HandshakeError> {
+    let Some(transport) = http.open_http_sse().await else {
+        return Err(HandshakeError::NotHttpSse);
+    };
+    initialize_over_http_sse(transport, collector).await
+}
+
+async fn initialize_over_http_sse(
+    transport: HttpSse,
+    collector: &Arc<EvidenceCollector>,
+) -> Result<Service, HandshakeError> {
+    let transport = CheckedResults::new(transport, collector.clone());
+    let transport = LimitedServerRequests::new(transport, collector.log.clone());
+    initialize(
+        transport,
+        ProtocolVersion::LATEST_WITH_INITIALIZE,
+        collector,
+    )
+    .await
+    .map_err(|refusal| refusal.error)
+}
+
+/// Performs the handshake with `initialize`. The limit of the refusal is zero if no other handshake can help.
+async fn initialize<T>(
+    transport: T,
+    version: ProtocolVersion,
+    collector: &EvidenceCollector,
+) -> Result<Service, Refusal>
+where
+    T: Transport<RoleClient> + 'static,
+{
+    let began = Instant::now();
+    // The handshakes are boxed: the SDK's futures are large, and would be copied together with the futures that contain them.
+    let result = Box::pin(
+        client(version.clone()).serve_with_lifecycle(transport, ClientLifecycleMode::Initialize),
     )
     .await;
-    let refusal = match legacy {
-        Ok(service) => return with_known_version(service, collector),
-        Err(error) => match &error {
-            ClientInitializeError::JsonRpcError(data) if may_be_of_another_era(data) => {
-                HandshakeError::refused(data, collector)
-            }
-            ClientInitializeError::JsonRpcError(data) => {
-                return Err(HandshakeError::refused(data, collector));
-            }
-            ClientInitializeError::UncorrelatedErrorResponse { .. } => HandshakeError::from(error),
-            _ if refused_by_status() => HandshakeError::from(error),
-            _ => return Err(HandshakeError::from(error)),
-        },
+    let limit = (began.elapsed() * SECOND_FACTOR).clamp(*SECOND_LIMIT.start(), *SECOND_LIMIT.end());
+    let error = match result {
+        Ok(service) => {
+            return with_known_version(service, collector).map_err(|error| Refusal {
+                error,
+                versions: Vec::new(),
+                status: None,
+                limit: Duration::ZERO,
+            });
+        }
+        Err(error) => error,
     };
-    let transport = connect().ok_or(HandshakeError::Lost)?;
-    let requests = collector.log.len();
+    let refused = refused_by_status(collector);
+    let other_than_requested = |found: &String| found != version.as_str();
+    Err(match error {
+        ClientInitializeError::JsonRpcError(data) => Refusal {
+            versions: supported_versions(&data)
+                .into_iter()
+                .filter(other_than_requested)
+                .collect(),
+            error: HandshakeError::refused(&data, collector),
+            status: None,
+            limit,
+        },
+        error @ ClientInitializeError::UncorrelatedErrorResponse { .. } => Refusal {
+            error: error.into(),
+            versions: Vec::new(),
+            status: None,
+            limit,
+        },
+        error => match refused {
+            Some((status, words)) => Refusal {
+                error: error.into(),
+                versions: versions_in(&words).filter(other_than_requested).collect(),
+                status: Some(status),
+                limit,
+            },
+            None => Refusal {
+                error: error.into(),
+                versions: Vec::new(),
+                status: None,
+                limit: Duration::ZERO,
+            },
+        },
+    })
+}
+
+/// Performs the handshake of the new era. The error is `None` if the server does not support it.
+pub(crate) async fn discover<T>(
+    transport: T,
+    limit: Option<Duration>,
+    collector: &EvidenceCollector,
+) -> Result<Service, Option<HandshakeError>>
+where
+    T: Transport<RoleClient> + 'static,
+{
     let lifecycle = ClientLifecycleMode::Discover {
         preferred_versions: vec![ProtocolVersion::LATEST],
     };
     let modern =
         Box::pin(client(ProtocolVersion::LATEST).serve_with_lifecycle(transport, lifecycle));
-    match tokio::time::timeout(SECOND_LIMIT, modern).await {
-        Ok(Ok(service)) => return Ok(service),
-        Ok(Err(ClientInitializeError::NoCompatibleProtocolVersion {
+    let result = match limit {
+        Some(limit) => tokio::time::timeout(limit, modern)
+            .await
+            .map_err(|_| None)?,
+        None => modern.await,
+    };
+    match result {
+        Ok(service) => Ok(service),
+        Err(ClientInitializeError::NoCompatibleProtocolVersion {
             server_supported, ..
-        })) if !server_supported.is_empty() => {
+        }) if !server_supported.is_empty() => {
             let versions = server_supported.iter().map(ProtocolVersion::as_str);
-            return Err(HandshakeError::no_common_version(versions, collector));
+            Err(Some(HandshakeError::no_common_version(versions, collector)))
         }
-        Ok(Err(_)) | Err(_) => {}
+        Err(error) => Err(limit.is_none().then(|| match error {
+            ClientInitializeError::JsonRpcError(data) => HandshakeError::refused(&data, collector),
+            error => error.into(),
+        })),
     }
-    // The server does not support the new era. The answer to the first handshake counts, unless the second one requires
-    // authorization.
-    if !matches!(
-        collector.log.last_status(RequestTarget::Mcp),
-        Some(401 | 403)
-    ) {
-        collector.log.truncate(requests);
-    }
-    Err(refusal)
+}
+
+/// The HTTP status that refused the handshake, and the words of the answer. Statuses that have another meaning are not refusals of
+/// an era.
+fn refused_by_status(collector: &EvidenceCollector) -> Option<(u16, String)> {
+    let last = collector.log.last(RequestTarget::Mcp)?;
+    let status = last
+        .status
+        .filter(|status| matches!(status, 400..500) && !matches!(status, 401 | 403 | 407 | 429))?;
+    let method = last.method.as_deref()?;
+    matches!(method, "initialize" | "notifications/initialized")
+        .then(|| (status, last.body.unwrap_or_default()))
 }
 
 impl From<ClientInitializeError> for HandshakeError {
@@ -119,15 +342,17 @@ impl HandshakeError {
         }
     }
 
-    /// An error answer to `initialize`. If it lists the versions that the server supports, they are more useful than its code.
+    /// An error answer to `initialize`.
     fn refused(error: &ErrorData, collector: &EvidenceCollector) -> Self {
-        match supported_versions(error) {
-            Some(versions) => Self::no_common_version(versions.into_iter(), collector),
-            None => Self::Refused {
-                code: error.code.0,
-                message: collector.sanitize(&error.message, MAX_ERROR_CHARS),
-            },
+        Self::Refused {
+            code: error.code.0,
+            message: collector.sanitize(&error.message, MAX_ERROR_CHARS),
         }
+    }
+
+    /// Whether the server has answered the handshake.
+    pub fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::NoCommonVersion(_))
     }
 
     fn no_common_version<'a>(
@@ -156,7 +381,7 @@ impl HandshakeError {
                     protocol.get_or_insert_default().server_versions = Some(versions.clone());
                     true
                 }
-                Self::Failed(_) | Self::Lost => false,
+                Self::Failed(_) | Self::NotHttpSse | Self::Lost => false,
             }
         })
     }
@@ -185,24 +410,93 @@ fn with_known_version(
     }
 }
 
-/// Whether an error answer to `initialize` may come from a server of the new era. The tested servers reject the method, its
-/// params or its version. Any other error is a fault of this server, and a second handshake would only take time.
-fn may_be_of_another_era(error: &ErrorData) -> bool {
-    matches!(
-        error.code,
-        ErrorCode::METHOD_NOT_FOUND
-            | ErrorCode::INVALID_PARAMS
-            | ErrorCode::INVALID_REQUEST
-            | ErrorCode::UNSUPPORTED_PROTOCOL_VERSION
-    ) || supported_versions(error).is_some()
+/// The supported versions in an error that rejects the version of the client: in its data, in the form of MCP 2026-07-28 or another
+/// one, or in its message.
+fn supported_versions(error: &ErrorData) -> Vec<String> {
+    let data = error.data.as_ref();
+    let lists = data.and_then(|data| data.as_object());
+    let listed = lists
+        .into_iter()
+        .flat_map(|members| members.values())
+        .filter_map(|member| member.as_array())
+        .flatten()
+        .filter_map(|version| version.as_str());
+    let mut versions: Vec<_> = listed
+        .filter(|text| versions_in(text).next().is_some())
+        .take(MAX_VERSIONS)
+        .map(str::to_owned)
+        .collect();
+    if versions.is_empty() {
+        versions = versions_in(&error.message).collect();
+        if let Some(text) = data.and_then(|data| data.as_str()) {
+            versions.extend(versions_in(text));
+        }
+    }
+    versions
 }
 
-/// The supported versions in an error that rejects the version of the client (MCP 2026-07-28, protocol version negotiation).
-fn supported_versions(error: &ErrorData) -> Option<Vec<&str>> {
-    let supported = error.data.as_ref()?.get("supported")?.as_array()?;
-    let versions: Vec<_> = supported
-        .iter()
-        .filter_map(|version| version.as_str())
-        .collect();
-    (!versions.is_empty()).then_some(versions)
+/// The versions of MCP in a text: dates from 2024 on.
+fn versions_in(text: &str) -> impl Iterator<Item = String> {
+    const FORM: &[u8] = b"dddd-dd-dd";
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let bytes = text.as_bytes();
+    let starts = (0..bytes.len()).filter(move |start| {
+        let found = bytes.get(*start..start + FORM.len());
+        let is_date = found.is_some_and(|found| {
+            let fits = |(byte, form): (&u8, &u8)| match form {
+                b'd' => byte.is_ascii_digit(),
+                _ => byte == form,
+            };
+            found.starts_with(b"202") && found.iter().zip(FORM).all(fits)
+        });
+        is_date
+            && !is_digit(bytes.get(start + FORM.len()))
+            && !is_digit(start.checked_sub(1).and_then(|before| bytes.get(before)))
+    });
+    let dates = starts.filter_map(|start| text.get(start..start + FORM.len()));
+    dates.take(MAX_VERSIONS).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn versions_are_found_in_data_and_in_text() {
+        let listed = |data, message: &str| {
+            let error = ErrorData::invalid_params(message.to_owned(), data);
+            supported_versions(&error)
+        };
+        for (data, message, expected) in [
+            (
+                Some(json!({"supported": ["2026-07-28"], "requested": "x"})),
+                "",
+                vec!["2026-07-28"],
+            ),
+            (
+                Some(json!({"supportedVersions": ["2025-06-18", "2025-03-26"]})),
+                "",
+                vec!["2025-06-18", "2025-03-26"],
+            ),
+            (
+                None,
+                "Unsupported protocol version (supported versions: 2025-06-18, 2024-11-05)",
+                vec!["2025-06-18", "2024-11-05"],
+            ),
+            (
+                Some(json!("supported: 2024-11-05")),
+                "no",
+                vec!["2024-11-05"],
+            ),
+            (
+                Some(json!({"trace": ["a", "b"]})),
+                "build 12025-06-180, 1999-01-01, 2025-6-18",
+                vec![],
+            ),
+        ] {
+            assert_eq!(listed(data, message), expected, "{message}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod headers;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -15,7 +15,7 @@ use futures::stream::BoxStream;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use mcp_startup_auth::network::{BodyError, LimitExceeded, bare_url, decoded_body};
-use mcp_startup_config::HttpConfig;
+use mcp_startup_config::{HttpConfig, HttpSseUse};
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, JsonRpcMessage, RequestId,
@@ -65,8 +65,10 @@ struct Shared {
     /// such a message could arrive.
     live: bool,
     answered: AtomicBool,
-    refused_initialize: AtomicBool,
+    /// The URL of the server, or the one to which it has redirected within its origin.
+    current_url: RwLock<Url>,
     challenge: Mutex<Option<String>>,
+    http_sse: HttpSseUse,
     /// Ends the requests in flight. Without it, the SDK's worker would wait for its first requests even after the start has ended.
     closed: CancellationToken,
 }
@@ -86,7 +88,7 @@ pub(crate) enum RequestError {
     Limit(#[from] LimitExceeded),
 }
 
-type Failure = StreamableHttpError<RequestError>;
+pub(crate) type Failure = StreamableHttpError<RequestError>;
 
 fn failure(error: impl Into<RequestError>) -> Failure {
     StreamableHttpError::Client(error.into())
@@ -111,7 +113,8 @@ impl McpHttp {
             collector,
             live,
             answered: AtomicBool::new(false),
-            refused_initialize: AtomicBool::new(false),
+            current_url: RwLock::new(config.url.clone()),
+            http_sse: config.http_sse,
             challenge: Mutex::default(),
             closed,
         };
@@ -133,9 +136,20 @@ impl McpHttp {
         }
     }
 
-    /// Whether the server has answered `initialize` with 400. Some servers of the new era send no JSON-RPC error with it.
-    pub fn refused_initialize(&self) -> bool {
-        self.shared.refused_initialize.load(Ordering::Relaxed)
+    /// Whether this client speaks HTTP+SSE with the server, if the server speaks nothing else.
+    pub fn may_use_http_sse(&self) -> bool {
+        self.shared.http_sse != HttpSseUse::Never
+    }
+
+    /// The configured URL of the server.
+    pub fn url(&self) -> &Url {
+        &self.shared.url
+    }
+
+    /// The URL for requests: the configured one, or the one to which the server has redirected.
+    fn current_url(&self) -> Url {
+        let url = self.shared.current_url.read();
+        url.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The challenge of the last 401, unchanged, for discovery.
@@ -224,13 +238,14 @@ impl McpHttp {
     /// message again. It follows redirects within the origin of the server.
     async fn post(
         &self,
+        url: &Url,
         message: &ClientJsonRpcMessage,
         session_id: Option<&str>,
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<Answer, Failure> {
         let body = Bytes::from(serde_json::to_vec(message)?);
         let method = method_of(message);
-        let mut url = self.shared.url.clone();
+        let mut url = url.clone();
         let mut redirects = 0;
         loop {
             let sends = self.shared.authorization.sends();
@@ -282,6 +297,11 @@ impl McpHttp {
                 url = next;
                 continue;
             }
+            if redirects > 0 && status.is_success() {
+                // Later requests need not be redirected, and some servers do not redirect DELETE.
+                let current = self.shared.current_url.write();
+                *current.unwrap_or_else(PoisonError::into_inner) = url;
+            }
             return Ok(Answer {
                 response,
                 sent,
@@ -315,15 +335,15 @@ impl McpHttp {
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<StreamableHttpPostResponse, Failure> {
         let answer = self
-            .post(&message, session_id.as_deref(), custom_headers)
+            .post(
+                &self.current_url(),
+                &message,
+                session_id.as_deref(),
+                custom_headers,
+            )
             .await?;
         let response = &answer.response;
         let status = response.status();
-        if status == StatusCode::BAD_REQUEST && is_initialize(&message) {
-            self.shared
-                .refused_initialize
-                .store(true, Ordering::Relaxed);
-        }
         let media_type = media_type(response);
         let JsonRpcMessage::Request(request) = &message else {
             if status.is_success() {
@@ -337,7 +357,7 @@ impl McpHttp {
         }
         let session = session_of(response);
         if media_type == EVENTS {
-            let events = self.events_of(answer);
+            let events = self.messages_of(answer);
             return Ok(StreamableHttpPostResponse::Sse(events, session));
         }
         if media_type != JSON && !media_type.is_empty() {
@@ -356,6 +376,22 @@ impl McpHttp {
                 self.shared.collector.record_non_mcp_output(&body);
                 Err(failure(RequestError::NotMcp))
             }
+        }
+    }
+
+    /// Posts a message whose answer arrives elsewhere.
+    pub async fn send_to(&self, url: &Url, message: &ClientJsonRpcMessage) -> Result<(), Failure> {
+        let sending = async {
+            let answer = self.post(url, message, None, HashMap::new()).await?;
+            match answer.response.status().is_success() {
+                true => Ok(()),
+                false => self.refusal(answer, None).await.map(drop),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shared.closed.cancelled() => Err(StreamableHttpError::TransportChannelClosed),
+            sent = sending => sent,
         }
     }
 
@@ -421,11 +457,18 @@ impl McpHttp {
         });
         let closed = self.shared.closed.clone();
         let http = self.clone();
-        let events = SseStream::from_bytes_stream(bytes).map(move |event| {
-            let event = http.within_limit(event?)?;
-            Ok(http.without_foreign_data(event))
-        });
+        let events =
+            SseStream::from_bytes_stream(bytes).map(move |event| http.within_limit(event?));
         events.take_until(closed.cancelled_owned()).boxed()
+    }
+
+    /// The events of an answer that contain messages, and the IDs of the others.
+    fn messages_of(&self, answer: Answer) -> BoxStream<'static, Result<Sse, SseError>> {
+        let http = self.clone();
+        let events = self.events_of(answer);
+        events
+            .map(move |event| Ok(http.without_foreign_data(event?)))
+            .boxed()
     }
 
     /// Removes the data of an event that is not a message, such as a heartbeat. It keeps the ID, with which a stream is resumed.
@@ -505,13 +548,14 @@ impl StreamableHttpClient for McpHttp {
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<(), Failure> {
         let sends = self.shared.authorization.sends();
-        let url = &self.shared.url;
+        // Some servers answer 400 without `Accept`.
+        let headers = custom_headers.into_iter().chain(media_types());
         self.request(
             Method::DELETE,
-            url,
+            &self.current_url(),
             &sends,
             Some(&session_id),
-            custom_headers,
+            headers,
         )
         .map_err(failure)?
         .send()
@@ -532,26 +576,77 @@ impl StreamableHttpClient for McpHttp {
         if !self.shared.live && last_event_id.is_none() {
             return Err(StreamableHttpError::ServerDoesNotSupportSse);
         }
-        let url = &self.shared.url;
+        let session_id = session_id.as_deref();
+        let evidence = RequestEvidence::default();
+        let opening = self.open_events(
+            session_id,
+            last_event_id.as_deref(),
+            custom_headers,
+            evidence,
+        );
+        Ok(self.messages_of(opening.await?))
+    }
+}
+
+impl McpHttp {
+    /// Opens the stream of events for HTTP+SSE.
+    pub async fn http_sse_events(
+        &self,
+    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
+        let evidence = RequestEvidence {
+            to: Some(RequestTarget::Mcp),
+            url: Some(bare_url(&self.current_url())),
+            ..RequestEvidence::default()
+        };
+        let answer = self
+            .open_events(None, None, HashMap::new(), evidence)
+            .await?;
+        Ok(self.events_of(answer))
+    }
+
+    /// Opens the stream of the messages that the server sends by itself.
+    async fn open_events(
+        &self,
+        session_id: Option<&str>,
+        last_event_id: Option<&str>,
+        headers: HashMap<HeaderName, HeaderValue>,
+        evidence: RequestEvidence,
+    ) -> Result<Answer, Failure> {
+        let url = &self.current_url();
         let accept = [(ACCEPT, HeaderValue::from_static(EVENTS))];
         let authorization = &self.shared.authorization;
         let (response, sent) = loop {
             let sends = authorization.sends();
-            let protocol = custom_headers.clone().into_iter().chain(accept.clone());
+            let protocol = headers.clone().into_iter().chain(accept.clone());
             let mut request = self
-                .request(Method::GET, url, &sends, session_id.as_deref(), protocol)
+                .request(Method::GET, url, &sends, session_id, protocol)
                 .map_err(failure)?;
-            if let Some(last_event_id) = &last_event_id {
+            if let Some(last_event_id) = last_event_id {
                 request = request.header("last-event-id", last_event_id);
             }
             let log = &self.shared.collector.log;
-            let sent = log.try_sent(RequestEvidence::default()).map_err(failure)?;
-            let response = request
-                .send()
-                .await
-                .map_err(|error| failure(error.without_url()))?;
+            let evidence = RequestEvidence {
+                credential_sent: evidence.to.map(|_| sends.as_evidence()),
+                ..evidence.clone()
+            };
+            let is_evidence = evidence.to.is_some();
+            let sent = log.try_sent(evidence).map_err(failure)?;
+            let response = request.send().await.map_err(|error| {
+                let error = error.without_url();
+                if is_evidence {
+                    sent.failed(&error);
+                    self.shared.collector.record_error(&error);
+                }
+                failure(error)
+            })?;
+            if is_evidence {
+                sent.note(|evidence| self.record_response(evidence, &response));
+            }
             if response.status() == StatusCode::UNAUTHORIZED {
                 let challenge = challenge(response.headers());
+                if is_evidence {
+                    self.lock_challenge().clone_from(&challenge);
+                }
                 if authorization.refused(&sends, challenge.as_deref()).await {
                     continue;
                 }
@@ -562,13 +657,11 @@ impl StreamableHttpClient for McpHttp {
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => {
                 Err(StreamableHttpError::ServerDoesNotSupportSse)
             }
-            status if status.is_success() && media_type(&response) == EVENTS => {
-                Ok(self.events_of(Answer {
-                    response,
-                    sent,
-                    sent_session: session_id.is_some(),
-                }))
-            }
+            status if status.is_success() && media_type(&response) == EVENTS => Ok(Answer {
+                response,
+                sent,
+                sent_session: session_id.is_some(),
+            }),
             status if status.is_success() => Err(StreamableHttpError::UnexpectedContentType(None)),
             status => Err(HttpStatusError::new(status.as_u16(), None).into()),
         }
@@ -594,8 +687,4 @@ fn session_of(response: &reqwest::Response) -> Option<String> {
 
 fn is_tool_list(message: &ClientJsonRpcMessage) -> bool {
     matches!(message, JsonRpcMessage::Request(request) if matches!(request.request, ClientRequest::ListToolsRequest(_)))
-}
-
-fn is_initialize(message: &ClientJsonRpcMessage) -> bool {
-    matches!(message, JsonRpcMessage::Request(request) if matches!(request.request, ClientRequest::InitializeRequest(_)))
 }

@@ -160,6 +160,12 @@ impl Program {
         }
     }
 
+    /// Whether the program has exited, or exits within `grace`.
+    pub async fn has_exited(&mut self, grace: Duration) -> bool {
+        let exited = tokio::time::timeout(grace, self.wait()).await;
+        matches!(exited, Ok(Some(_)))
+    }
+
     /// Call this after the handshake: from now on, only the length of each line is limited.
     pub fn answered(&self) {
         self.output.answered.store(true, Ordering::Relaxed);
