@@ -615,5 +615,10 @@ class StartupFailure:
     recovery: Recovery
     """How to fix the failure."""
 
+    fallback: Recovery | None = None
+    """A second recovery to offer, because only one of the two may help.
+
+    It is `reauthenticate` if the authorization server refused a refresh in a way that can't be interpreted. The recovery is then `retry`, and the message names both. Every other failure has none."""
+
     evidence: Evidence
     """The facts from which the failure was derived."""

@@ -6,6 +6,9 @@
  * - `kind`: The kind of the failure, as a stable value for programs.
  * - `message`: A human-readable message with the problem, its cause and the next step for the user. It names the server, and is one line of at most 300 characters without control characters. A long message is shortened, but keeps the next step.
  * - `recovery`: How to fix the failure.
+ * - `fallback`: A second recovery to offer, because only one of the two may help.
+
+It is `reauthenticate` if the authorization server refused a refresh in a way that can't be interpreted. The recovery is then `retry`, and the message names both. Every other failure has none.
  * - `evidence`: The facts from which the failure was derived.
  */
 export type StartupFailure = { kind: StartupFailureKind, message: string, recovery: Recovery, fallback?: Recovery, evidence: Evidence, };
