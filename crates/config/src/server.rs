@@ -289,7 +289,7 @@ pub enum HttpSseUse {
     /// If the server does not support streamable HTTP (MCP 2025-11-25, Transports, backwards compatibility).
     #[default]
     Fallback,
-    /// Always: the configuration says so.
+    /// Always: the configuration requires it.
     Always,
 }
 

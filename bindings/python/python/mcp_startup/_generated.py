@@ -700,7 +700,7 @@ class StartupFailure:
     fallback: Recovery | None = None
     """A second recovery to offer, because only one of the two may help.
 
-    It is `Recovery::Reauthenticate` if the authorization server refused a refresh in a way that can't be interpreted: the recovery is then `Recovery::Retry`, and the message names both. It is `None` for every other failure."""
+    It is `reauthenticate` if the authorization server refused a refresh in a way that can't be interpreted. The recovery is then `retry`, and the message names both. Every other failure has none."""
 
     evidence: Evidence
     """The facts from which the failure was derived."""

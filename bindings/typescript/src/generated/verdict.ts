@@ -8,7 +8,7 @@
  * - `recovery`: How to fix the failure.
  * - `fallback`: A second recovery to offer, because only one of the two may help.
 
-It is `Recovery::Reauthenticate` if the authorization server refused a refresh in a way that can't be interpreted: the recovery is then `Recovery::Retry`, and the message names both. It is `null` for every other failure.
+It is `reauthenticate` if the authorization server refused a refresh in a way that can't be interpreted. The recovery is then `retry`, and the message names both. Every other failure has none.
  * - `evidence`: The facts from which the failure was derived.
  */
 export type StartupFailure = { kind: StartupFailureKind, message: string, recovery: Recovery, fallback: Recovery | null, evidence: Evidence, };

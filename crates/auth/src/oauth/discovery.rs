@@ -11,7 +11,9 @@ mod tests;
 
 use std::time::Duration;
 
-use mcp_startup_core::{DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, printable};
+use mcp_startup_core::{
+    DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, printable, same_issuer,
+};
 use rmcp::transport::auth::AuthorizationMetadata;
 use url::Url;
 
@@ -163,6 +165,9 @@ struct Search<'a> {
     names_another_resource: bool,
     /// The first document that names another issuer.
     mismatch: Option<Mismatch>,
+    /// Whether a guessed address was broken. It is then unknown whether it has the metadata, so an authorization server that is
+    /// found elsewhere does not show that the stored credential can no longer be refreshed.
+    is_uncertain: bool,
 }
 
 impl<'a> Search<'a> {
@@ -172,10 +177,26 @@ impl<'a> Search<'a> {
             accepted: None,
             names_another_resource: false,
             mismatch: None,
+            is_uncertain: false,
         }
     }
 
     async fn of_server(
+        &mut self,
+        challenge: Option<&str>,
+        granted_by: Option<&str>,
+    ) -> Result<AuthorizationMetadata, Ended> {
+        let metadata = self.first_of_server(challenge, granted_by).await?;
+        let issuer = metadata.issuer.as_deref().unwrap_or_default();
+        match granted_by {
+            Some(granted_by) if self.is_uncertain && !same_issuer(granted_by, issuer) => {
+                Err(Ended::Unavailable)
+            }
+            _ => Ok(metadata),
+        }
+    }
+
+    async fn first_of_server(
         &mut self,
         challenge: Option<&str>,
         granted_by: Option<&str>,
@@ -185,9 +206,12 @@ impl<'a> Search<'a> {
         }
         // The server itself may be the authorization server (MCP 2025-03-26).
         for candidates in candidates::of_server(self.documents.server) {
-            // If it is unknown whether there is a document, the next issuer could be the wrong one.
-            if let Some(metadata) = self.of_issuer(candidates).await? {
-                return Ok(metadata);
+            match self.of_issuer(candidates).await {
+                Ok(Some(metadata)) => return Ok(metadata),
+                Ok(None) => {}
+                Err(Unavailable::Broken) => self.is_uncertain = true,
+                // It is unknown whether there is a document, so the next issuer could be the wrong one.
+                Err(unavailable) => return Err(unavailable.into()),
             }
         }
         Err(self.nothing_found(challenge))
@@ -217,7 +241,14 @@ impl<'a> Search<'a> {
                     continue;
                 }
                 requested.push(url.clone());
-                match self.resource_metadata(&url).await? {
+                let found = match self.resource_metadata(&url).await {
+                    Err(Unavailable::Broken) => {
+                        self.is_uncertain = true;
+                        continue;
+                    }
+                    found => found?,
+                };
+                match found {
                     Found::Accepted(servers) => {
                         return Ok(Some((servers, url)).filter(|(servers, _)| !servers.is_empty()));
                     }
@@ -309,14 +340,16 @@ impl<'a> Search<'a> {
         candidates: Candidates,
     ) -> Result<Option<AuthorizationMetadata>, Unavailable> {
         let problem = DiscoveryProblem::NoAuthorizationServer;
-        let mut is_unavailable = false;
+        let mut unavailable = None;
         for url in &candidates.urls {
             let body = match self.documents.fetch(url.clone(), problem).await {
                 Ok(Document::Found(body)) => body,
                 Ok(Document::Missing | Document::Challenged(_)) => continue,
                 Err(Unavailable::WithoutResponse) => return Err(Unavailable::WithoutResponse),
-                Err(Unavailable::ByStatus) => {
-                    is_unavailable = true;
+                Err(status) => {
+                    if unavailable != Some(Unavailable::ByStatus) {
+                        unavailable = Some(status);
+                    }
                     continue;
                 }
             };
@@ -334,17 +367,20 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        match is_unavailable {
-            true => Err(Unavailable::ByStatus),
-            false => Ok(None),
+        match unavailable {
+            Some(unavailable) => Err(unavailable),
+            None => Ok(None),
         }
     }
 
-    /// Why there is no authorization server, although no server was named and nothing failed. A challenge that points to
+    /// Why there is no authorization server, although no server was named. A challenge that points to
     /// metadata means that the server offers a sign-in.
     fn nothing_found(&mut self, challenge: Option<&str>) -> Ended {
         use DiscoveryProblem as Problem;
         let challenge = challenge.filter(|text| text.contains("resource_metadata"));
+        if self.is_uncertain {
+            return Ended::Unavailable;
+        }
         if let Some((_, problem)) = &self.documents.blocked {
             return Ended::Unusable(*problem);
         }

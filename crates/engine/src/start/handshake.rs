@@ -4,7 +4,7 @@
 //! is slower and breaks servers: some legacy servers don't answer an unknown method, and some exit. A server that supports only
 //! the new era refuses `initialize` immediately; all tested servers do. No error code decides: each SDK has its own.
 //!
-//! A server that names the versions it supports is asked once more with one of them. A URL that does not exist for POST may speak
+//! A server that names the versions it supports gets one more request with one of them. A URL that does not exist for POST may speak
 //! the transport of 2024-11-05, HTTP+SSE.
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@ const MAX_SERVERS: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct KnownEras(Mutex<HashSet<ServerKey>>);
 
-/// What identifies a server: its URL, or its command with the arguments.
+/// The URL of a server, or its command with the arguments.
 type ServerKey = Vec<String>;
 
 impl KnownEras {

@@ -60,7 +60,7 @@ impl Transport<RoleClient> for HttpSse {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
             let data = self.events.next().await?.ok()?.data.unwrap_or_default();
-            // Other events are passed over.
+            // Other events are ignored.
             if let Ok(message) = serde_json::from_str(&data) {
                 return Some(message);
             }

@@ -11,6 +11,12 @@ use serde::de::value::Error as DeserializeError;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::{Serialize, forward_to_deserialize_any};
 
+/// The evidence of a failure in which every field is present: it has a fallback, because the refusal of its refresh has no code.
+const REFUSED: &str = r#"{
+    "credential": {"source": "stored", "worth": {"accessToken": "expired", "refreshToken": true}},
+    "requests": [{"to": "token", "status": 400}, {"to": "mcp", "status": 401}]
+}"#;
+
 /// Returns the names of the fields of a type on the wire, in the order of their declaration.
 ///
 /// # Errors
@@ -32,7 +38,7 @@ pub fn field_names(type_name: &str) -> Result<Vec<String>, Box<dyn Error>> {
         "McpServerStatusUpdatedNotification" => {
             serialized_fields(&McpServerStatusUpdatedNotification::ready(""))?
         }
-        "StartupFailure" => serialized_fields(&judge(Evidence::default()))?,
+        "StartupFailure" => serialized_fields(&judge(serde_json::from_str(REFUSED)?))?,
         _ => {
             return Err(format!(
                 "the order of the fields of {type_name} is unknown; add the type to field_order::field_names"
@@ -99,7 +105,7 @@ mod tests {
         );
         assert_eq!(
             field_names("StartupFailure"),
-            "kind message recovery evidence"
+            "kind message recovery fallback evidence"
         );
         assert_eq!(field_names("StoreEvidence"), "kind trouble detail");
         assert!(super::field_names("Unknown").is_err());

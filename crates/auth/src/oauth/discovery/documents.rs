@@ -34,8 +34,11 @@ pub(super) enum Document {
 
 /// A document could not be fetched now, so it is unknown whether there is one: the request failed, the status was 408, 425, 429
 /// or 5xx, or the start has exceeded a limit.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unavailable {
-    /// The status of the response.
+    /// The status of the response is 500 or 501, with which some servers respond to any unknown path.
+    Broken,
+    /// The status of the response is another one.
     ByStatus,
     /// There was no complete response, or the start has exceeded a limit. Another document of the same server is not better.
     WithoutResponse,
@@ -83,7 +86,8 @@ impl<'a> Documents<'a> {
         match status {
             200 => {}
             401 => return Ok(Document::Challenged(self.pointers(&response))),
-            408 | 425 | 429 | 500.. => return Err(Unavailable::ByStatus),
+            500 | 501 => return Err(Unavailable::Broken),
+            408 | 425 | 429 | 502.. => return Err(Unavailable::ByStatus),
             _ => return Ok(Document::Missing),
         }
         let body = match read_body(response, MAX_DOCUMENT_BYTES).await {

@@ -481,6 +481,7 @@ async fn a_token_endpoint_with_a_user_name_or_a_fragment_cannot_be_used() {
 /// A guessed address that has a document of something else, or a page for every path, does not end the discovery.
 #[tokio::test]
 async fn a_guessed_address_does_not_end_the_discovery() {
+    const MARKED: &str = "\u{feff}{\"issuer\":\"http://mcp.example\",\"authorization_endpoint\":\"https://auth.example/authorize\",\"token_endpoint\":\"http://mcp.example/token\"}";
     const BELOW: &str = "http://mcp.example/.well-known/oauth-authorization-server/mcp";
     const OPENID: &str = "http://mcp.example/.well-known/openid-configuration";
     const OPENID_BELOW: &str = "http://mcp.example/mcp/.well-known/openid-configuration";
@@ -492,6 +493,11 @@ async fn a_guessed_address_does_not_end_the_discovery() {
     let with_root = || Pages::default().authorization_server(METADATA, &root());
     let published = (DiscoveryOutcome::Published, None);
     for (about, pages, issuer) in [
+        (
+            "a document after a byte order mark",
+            Pages::default().with(METADATA, response(200, "", MARKED)),
+            "http://mcp.example",
+        ),
         (
             "the root's document is everywhere",
             with_root()
@@ -546,6 +552,33 @@ async fn a_guessed_address_does_not_end_the_discovery() {
     let pages = with_root().with(BELOW, response(503, "", ""));
     let (found, ..) = discover_at(pages, None).await;
     assert_eq!(outcome(&found), (DiscoveryOutcome::Unavailable, None));
+
+    // Some servers respond to any unknown path with 500. A stored credential of another issuer may then still be refreshed there.
+    let broken = || response(500, "", "");
+    let pages = || with_root().with(PRM, broken()).with(BELOW, broken());
+    for (pages, granted_by, expected) in [
+        (pages(), None, published),
+        (pages(), Some("http://mcp.example"), published),
+        (
+            pages(),
+            Some("https://auth.example"),
+            (DiscoveryOutcome::Unavailable, None),
+        ),
+        (with_root(), Some("https://auth.example"), published),
+        (
+            Pages::default().with(PRM, broken()),
+            None,
+            (DiscoveryOutcome::Unavailable, None),
+        ),
+    ] {
+        let internet = pages.internet();
+        let server = SERVER.parse().unwrap();
+        let network = internet.network("", Vec::new());
+        let guarded = network.guarded_client(&server).await;
+        let log = RequestLog::default();
+        let found = discover(&guarded, &server, None, granted_by, &log).await;
+        assert_eq!(outcome(&found), expected, "{granted_by:?}");
+    }
 }
 
 /// An origin equals itself with a slash. Any other difference between issuers is refused and named.

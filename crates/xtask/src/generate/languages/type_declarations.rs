@@ -120,8 +120,17 @@ pub fn type_declarations() -> Result<Vec<TypeDeclaration>, Box<dyn Error>> {
 
 fn fields(name: &str, schema: &Value) -> Result<Vec<Field>, Box<dyn Error>> {
     let required = schema["required"].as_array();
-    let names = field_order::field_names(name)?.into_iter();
+    let names = field_order::field_names(name)?;
+    let properties = schema["properties"].as_object();
+    let unordered = properties
+        .into_iter()
+        .flat_map(|properties| properties.keys())
+        .find(|property| !names.contains(property));
+    if let Some(property) = unordered {
+        return Err(format!("{name}.{property} is not in the order of its fields").into());
+    }
     names
+        .into_iter()
         .map(|field| {
             let property = &schema["properties"][&field];
             let (field_type, is_nullable) = field_type(property)?;
