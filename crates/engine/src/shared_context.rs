@@ -53,11 +53,7 @@ impl SharedContext {
 
     /// The era of MCP to begin with.
     pub fn era_of(&self, config: &ServerConfig) -> ProtocolEra {
-        let configured = self.protocol_era.unwrap_or(config.protocol_era);
-        match configured {
-            ProtocolEra::Auto if self.eras.is_modern(config) => ProtocolEra::Modern,
-            era => era,
-        }
+        self.protocol_era.unwrap_or(config.protocol_era)
     }
 
     /// The maximum duration of the start of this server.

@@ -25,7 +25,7 @@ use rmcp::transport::streamable_http_client::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::evidence_collector::EvidenceCollector;
-use self::handshake::{Service, discover, handshake, handshake_over_http_sse};
+use self::handshake::{HandshakeError, Service, discover, handshake, handshake_over_http_sse};
 pub(crate) use self::known_eras::KnownEras;
 pub use self::live_server::LiveServer;
 use self::tool_list::Tools;
@@ -157,9 +157,10 @@ impl Attempt<'_> {
             let supervisor = self.shared.supervisor.as_deref();
             Program::launch(self.config, config, self.live, supervisor, &collector)
         };
+        let era = self.shared.era_of(self.config);
+        let is_known_modern = self.is_known_modern(era);
         let mut program = self.program.insert(launch()?);
         collector.enter(StartPhase::Initializing);
-        let era = self.shared.era_of(self.config);
         let connect = |program: &Program| {
             let connection = program.connection_slot();
             let collector = collector.clone();
@@ -168,7 +169,7 @@ impl Attempt<'_> {
                 Some(LimitedServerRequests::new(transport, collector.log.clone()))
             }
         };
-        let handshake = handshake(connect(program), None, era, &collector);
+        let handshake = handshake(connect(program), None, era, is_known_modern, &collector);
         let mut result = tokio::select! {
             biased;
             result = handshake => result,
@@ -220,6 +221,20 @@ impl Attempt<'_> {
         Some(service)
     }
 
+    /// Records that the configured transport is the wrong one, if a server that is there does not open an event stream.
+    fn record_wrong_transport(&self) {
+        let status = self.collector.log.last_status(RequestTarget::Mcp);
+        if matches!(status, Some(400 | 405 | 406 | 415)) {
+            let problem = "the server does not speak HTTP+SSE; try `http`";
+            self.collector
+                .record_entry_problem(&self.config.problem("type", problem));
+        }
+    }
+
+    fn is_known_modern(&self, era: ProtocolEra) -> bool {
+        era == ProtocolEra::Auto && self.shared.eras.is_modern(self.config)
+    }
+
     async fn run_http(&mut self, config: &HttpConfig) -> Option<Service> {
         let collector = self.collector.clone();
         collector.update(|evidence| evidence.transport = Some(Transport::Http));
@@ -241,7 +256,8 @@ impl Attempt<'_> {
                 return handshake_over_http_sse(&http, &collector).await;
             }
             let era = self.shared.era_of(self.config);
-            handshake(connect, Some(&http), era, &collector).await
+            let is_known_modern = self.is_known_modern(era);
+            handshake(connect, Some(&http), era, is_known_modern, &collector).await
         };
         let ready = match handshake.await {
             Ok(service) => {
@@ -250,6 +266,9 @@ impl Attempt<'_> {
                 self.list_tools_over_http(service).await
             }
             Err(error) => {
+                if matches!(error, HandshakeError::NotHttpSse) {
+                    self.record_wrong_transport();
+                }
                 if !error.record(&collector) {
                     record_non_mcp_answer(&collector);
                 }

@@ -39,7 +39,9 @@ pub(crate) enum HandshakeError {
     NoCommonVersion(Vec<String>),
     #[error(transparent)]
     Failed(Box<ClientInitializeError>),
-    #[error("the server does not speak the transport HTTP+SSE (2024-11-05)")]
+    #[error(
+        "the server names no URL for messages within its origin, as the transport HTTP+SSE of 2024-11-05 requires"
+    )]
     NotHttpSse,
     #[error("the connection can't be used for a second handshake")]
     Lost,
@@ -63,21 +65,29 @@ struct Refusal {
 }
 
 /// Performs the handshake over a transport that `connect` creates. If the server refuses the first handshake, `connect` is called
-/// again, and may return the same connection. Over HTTP, `http` can open a connection of 2024-11-05.
+/// again, and may return the same connection. With `is_known_modern`, an earlier start has found a server of the new era. Over HTTP, `http` can open a connection of 2024-11-05.
 pub(crate) async fn handshake<T>(
     mut connect: impl FnMut() -> Option<T>,
     http: Option<&McpHttp>,
     era: ProtocolEra,
+    is_known_modern: bool,
     collector: &Arc<EvidenceCollector>,
 ) -> Result<Service, HandshakeError>
 where
     T: Transport<RoleClient> + 'static,
 {
-    if era == ProtocolEra::Modern {
+    if era == ProtocolEra::Modern || is_known_modern {
         let transport = connect().ok_or(HandshakeError::Lost)?;
-        return discover(transport, None, collector)
-            .await
-            .map_err(|it| it.unwrap_or(HandshakeError::Lost));
+        let error = match discover(transport, None, collector).await {
+            Ok(service) => return Ok(service),
+            Err(error) => error.unwrap_or(HandshakeError::Lost),
+        };
+        // A server that was found to be of the new era may have been replaced.
+        let is_refused = error.is_answer() || refused_by_status(collector).is_some();
+        if era == ProtocolEra::Modern || !is_refused {
+            return Err(error);
+        }
+        collector.log.truncate(0);
     }
     let transport = connect().ok_or(HandshakeError::Lost)?;
     let refusal = match initialize(
@@ -320,8 +330,11 @@ fn refused_by_status(collector: &EvidenceCollector) -> Option<(u16, String)> {
         .status
         .filter(|status| matches!(status, 400..500) && !matches!(status, 401 | 403 | 407 | 429))?;
     let method = last.method.as_deref()?;
-    matches!(method, "initialize" | "notifications/initialized")
-        .then(|| (status, last.body.unwrap_or_default()))
+    matches!(
+        method,
+        "initialize" | "notifications/initialized" | "server/discover"
+    )
+    .then(|| (status, last.body.unwrap_or_default()))
 }
 
 impl From<ClientInitializeError> for HandshakeError {
@@ -381,7 +394,11 @@ impl HandshakeError {
                     protocol.get_or_insert_default().server_versions = Some(versions.clone());
                     true
                 }
-                Self::Failed(_) | Self::NotHttpSse | Self::Lost => false,
+                Self::NotHttpSse => {
+                    protocol.get_or_insert_default().error = Some(self.to_string());
+                    true
+                }
+                Self::Failed(_) | Self::Lost => false,
             }
         })
     }
