@@ -86,6 +86,7 @@ fn metadata(token_endpoint: &str) -> Page {
         "token_endpoint": token_endpoint,
         "response_types_supported": ["code"],
         "code_challenge_methods_supported": ["S256"],
+        "registration_endpoint": "https://auth.example/register",
     });
     page(200, "", &document)
 }
