@@ -1,4 +1,4 @@
-//! Servers of every era of MCP over HTTP: which requests a start sends, in which order, and what it never sends.
+//! Servers of every era of MCP over HTTP: the requests of a start, in their order.
 //!
 //! The rows follow from MCP 2026-07-28 (protocol version negotiation), MCP 2025-11-25 (transports, backwards compatibility) and from
 //! the behavior of the SDKs that the rows name.
