@@ -96,7 +96,7 @@ pub(crate) async fn start(
     let mut program = attempt.program;
     if let Some(program) = &mut program {
         if failed_by_itself && !attempt.answered {
-            program.record_end(config, &collector).await;
+            program.record_end(&collector).await;
         }
         program.record_stderr(&collector);
     }
@@ -132,13 +132,10 @@ impl Attempt<'_> {
         let collector = self.collector.clone();
         collector.update(|evidence| evidence.transport = Some(Transport::Stdio));
         collector.enter(StartPhase::Launching);
-        let program = self.program.insert(Program::launch(
-            self.config,
-            config,
-            self.live,
-            self.shared.supervisor.as_deref(),
-            &collector,
-        )?);
+        let supervisors = self.shared.supervisors.as_ref();
+        let launched =
+            Program::launch(self.config, config, self.live, supervisors, &collector).await?;
+        let program = self.program.insert(launched);
         collector.enter(StartPhase::Initializing);
         let connection = program.connection_slot();
         let connect = || {
