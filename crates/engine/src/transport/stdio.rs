@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use self::connection::lend;
 use self::connection::{BoundedOutput, Output, take};
-use self::program::{environment, find_program, is_fault_of_program, search_path};
+use self::program::{environment, find_program, is_fault_of_program};
 #[cfg(target_os = "linux")]
 pub(crate) use self::supervision::Supervisors;
 #[cfg(target_os = "linux")]
@@ -91,8 +91,7 @@ impl Program {
         supervisors: Option<&Supervisors>,
         collector: &EvidenceCollector,
     ) -> Option<Self> {
-        let environment = environment(config);
-        let path = search_path(config);
+        let (environment, path) = environment(config);
         let shown_path = path.to_string_lossy().into_owned();
         collector.update(|evidence| {
             evidence.process = Some(ProcessEvidence {
