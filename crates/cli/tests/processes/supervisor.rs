@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -289,6 +291,11 @@ fn supervisors_do_not_need_the_launcher() {
     }
 }
 
+/// Closes a socket also for processes that other tests fork at this moment.
+fn close(socket: UnixStream) {
+    socket.shutdown(Shutdown::Both).unwrap();
+}
+
 /// The process that requests a program may be killed at any moment.
 #[test]
 fn program_is_not_started_if_its_request_was_withdrawn_before() {
@@ -309,7 +316,7 @@ fn program_is_not_started_if_its_request_was_withdrawn_before() {
         send(launcher.process.id(), "STOP");
         let mut control = launcher.request();
         control.write_all(message).unwrap();
-        drop(control);
+        close(control);
         send(launcher.process.id(), "CONT");
         // A later request is fulfilled, and all supervisors have ended.
         assert_eq!(launcher.supervise(500, "exit 0").wait(), 0);
@@ -340,7 +347,9 @@ fn nothing_is_left_if_the_control_socket_closes_at_any_moment() {
             control.write_all(&[END]).unwrap();
         }
         std::thread::sleep(Duration::from_micros(moment * 100));
-        drop(control);
+        close(control);
+        // The launcher has received the request.
+        assert_eq!(launcher.supervise(500, "exit 0").wait(), 0);
         eventually("the supervisor has ended", || {
             children(launcher.process.id()).is_empty().then_some(())
         });
