@@ -71,7 +71,8 @@ pub use shared_context::DEFAULT_LIMIT;
 pub use start::LiveServer;
 pub use startup::{DEFAULT_CONCURRENCY, Startup, StartupOptions};
 #[doc(hidden)]
-pub use transport::stdio::SUPERVISOR_SPAWN_ERROR;
+#[cfg(target_os = "linux")]
+pub use transport::stdio::supervision::protocol as supervisor_protocol;
 pub use watch::{Watch, WatchHandle};
 
 /// Compiles the example of the README as a documentation test.

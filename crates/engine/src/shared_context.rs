@@ -1,7 +1,6 @@
 //! The state that all starts of one [`Startup`](crate::Startup) share: the HTTP clients, the stores, the limit, and the refreshes in
 //! flight.
 
-use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::authorization::RecentRefreshes;
 use crate::authorization::sign_in::SignInHistory;
 use crate::start::KnownEras;
+use crate::transport::stdio::Supervisors;
 
 /// The maximum duration of a start, 30 s, if neither [`StartupOptions::limit`](crate::StartupOptions::limit) nor the configuration
 /// sets one.
@@ -36,8 +36,8 @@ pub(crate) struct SharedContext {
     pub recent_refreshes: Arc<RecentRefreshes>,
     /// The sign-ins of this process.
     pub sign_ins: Arc<SignInHistory>,
-    /// The command that runs a program under a supervisor.
-    pub supervisor: Option<Vec<OsString>>,
+    /// Starts the programs of stdio servers under supervisors.
+    pub supervisors: Option<Supervisors>,
     /// The URL of the host's client ID metadata document.
     pub client_metadata_url: Option<String>,
 }

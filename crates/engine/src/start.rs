@@ -117,7 +117,7 @@ pub(crate) async fn start(
     let mut program = attempt.program;
     if let Some(program) = &mut program {
         if failed_by_itself && !attempt.answered {
-            program.record_end(config, &collector).await;
+            program.record_end(&collector).await;
         }
         program.record_output(&collector);
     }
@@ -154,12 +154,12 @@ impl Attempt<'_> {
         collector.update(|evidence| evidence.transport = Some(Transport::Stdio));
         collector.enter(StartPhase::Launching);
         let launch = || {
-            let supervisor = self.shared.supervisor.as_deref();
-            Program::launch(self.config, config, self.live, supervisor, &collector)
+            let supervisors = self.shared.supervisors.as_ref();
+            Program::launch(self.config, config, self.live, supervisors, &collector)
         };
         let era = self.shared.era_of(self.config);
         let is_known_modern = self.is_known_modern(era);
-        let mut program = self.program.insert(launch()?);
+        let mut program = self.program.insert(launch().await?);
         collector.enter(StartPhase::Initializing);
         let connect = |program: &Program| {
             let connection = program.connection_slot();
@@ -182,7 +182,7 @@ impl Attempt<'_> {
             && program.has_exited(RELAUNCH_GRACE).await
         {
             // Some servers that support only the new era answer `initialize` with an error and exit.
-            let relaunched = launch()?;
+            let relaunched = launch().await?;
             let discovery = discover(connect(&relaunched)()?, Some(RELAUNCHED_LIMIT), &collector);
             if let Ok(service) = discovery.await {
                 program = self.program.insert(relaunched);

@@ -18,6 +18,7 @@ use crate::authorization::{self, RecentRefreshes, Rejected};
 use crate::check::{Check, Start};
 use crate::run::{OnReady, Run, start_each};
 use crate::shared_context::SharedContext;
+use crate::transport::stdio::Supervisors;
 
 /// The default of [`StartupOptions::concurrency`]: 256 servers at the same time.
 pub const DEFAULT_CONCURRENCY: usize = 256;
@@ -56,13 +57,14 @@ pub struct StartupOptions {
     /// The URL of your app's client ID metadata document, if you publish one. With it, a sign-in needs no client registration at
     /// an authorization server that supports these documents.
     pub client_metadata_url: Option<String>,
-    /// The command that runs the program of a stdio server under a supervisor, on Linux. With `None`, which is the default, and on
+    /// The command that runs the programs of stdio servers under supervisors, on Linux. With `None`, which is the default, and on
     /// other systems, the program leads a process group.
     ///
-    /// The supervisor ends every process that the program leaves behind, also a daemon that has left the process group, and also
-    /// if your process is killed. The executable `mcp-startup` of the same version is one, with the command `mcp-startup
-    /// __supervise`. The arguments `--grace-ms MS [--env NAME=VALUE]… -- PROGRAM ARGUMENT…` are appended. Pass an absolute path. If the supervisor
-    /// can't be started, the program is started without it.
+    /// A supervisor ends every process that the program leaves behind, also a daemon that has left the process group, and also if
+    /// your process is killed. The executable `mcp-startup` of the same version is one, with the command `mcp-startup __supervise`.
+    /// Pass an absolute path. The command is started with the first program, and creates a process for each program. It inherits the
+    /// environment, the limits and the other attributes of your process, and the programs inherit all but the environment from it. If
+    /// a supervisor can't be started, the program is started without it.
     pub supervisor: Option<Vec<OsString>>,
 }
 
@@ -170,7 +172,7 @@ impl Startup {
                 recent_refreshes,
                 sign_ins,
                 client_metadata_url: options.client_metadata_url,
-                supervisor: options.supervisor,
+                supervisors: options.supervisor.map(Supervisors::new),
             }),
             concurrency: options.concurrency.max(1),
             count_tools: options.count_tools,

@@ -15,7 +15,7 @@ use crate::marked::Mark;
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Shell scripts. `$1` is the file to create when everything has started.
-const SERVERS: [(&str, &str); 9] = [
+const SERVERS: [(&str, &str); 10] = [
     (
         "exits at the end of its input",
         ">\"$1\"; while read -r line; do :; done",
@@ -24,6 +24,7 @@ const SERVERS: [(&str, &str); 9] = [
         "ignores signals",
         "trap '' TERM INT HUP; >\"$1\"; while :; do sleep 1; done",
     ),
+    ("stops itself", ">\"$1\"; kill -STOP $$; cat"),
     (
         "has a child that ignores signals",
         "sh -c 'trap \"\" TERM INT HUP; >\"$1\"; while :; do sleep 1; done' sh \"$1\" & cat",

@@ -9,6 +9,7 @@ mod browser;
 mod endings;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod launcher;
 mod library_hosts;
 mod marked;
 mod search_path;

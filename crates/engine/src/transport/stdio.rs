@@ -1,7 +1,7 @@
 //! The stdio transport: launches a program without a shell, and ends it with the start.
 //!
-//! Without a supervisor, the program leads a process group, which is killed. With one ([`StartupOptions::supervisor`]), only the
-//! supervisor is signaled, never killed: it ends the program and all descendants, also those in other groups and sessions.
+//! Without a supervisor, the program leads a process group, which is killed. With one ([`StartupOptions::supervisor`]), no process is
+//! signaled here: the supervisor ends the program and all descendants, also those in other groups and sessions.
 //!
 //! [`StartupOptions::supervisor`]: crate::StartupOptions::supervisor
 
@@ -9,30 +9,33 @@ mod connection;
 mod output;
 mod program;
 mod remedy;
-mod supervision;
+#[cfg(target_os = "linux")]
+pub(crate) mod supervision;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mcp_startup_config::{ServerConfig, StdioConfig};
-use mcp_startup_core::{ProcessEvidence, SpawnFailure, StartPhase};
+use mcp_startup_core::{ProcessEvidence, SpawnFailure};
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
 use rmcp::RoleClient;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::AsyncReadExt;
-use tokio::process::{ChildStderr, ChildStdin, Command};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 pub(crate) use self::connection::lend;
 use self::connection::{BoundedOutput, Output, take};
 use self::output::{Excerpt, other_output, shown};
-use self::program::{environment, find_program, is_fault_of_program, search_path};
-pub use self::supervision::SUPERVISOR_SPAWN_ERROR;
-use self::supervision::{loader_variables, spawn_error, supervised};
+use self::program::{environment, find_program, is_fault_of_program};
+#[cfg(target_os = "linux")]
+pub(crate) use self::supervision::Supervisors;
+#[cfg(target_os = "linux")]
+use self::supervision::{SupervisedProgram, grace, protocol::Request};
 use super::json_size::ValueCounter;
 use super::read_limits::{CHECK_BYTES, LIVE_BYTES};
 use crate::start::evidence_collector::EvidenceCollector;
@@ -45,24 +48,31 @@ const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 /// How long a program may take to exit after its input is closed (MCP, stdio shutdown), and then after SIGTERM.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 const TERMINATE_GRACE: Duration = Duration::from_millis(500);
-/// How long to wait for a supervisor after SIGTERM. It may need longer for a package runner, and then continues by itself.
-#[cfg(unix)]
+/// How long to wait for a supervisor to end the program. It may need longer for a package runner, and then continues by itself.
+#[cfg(target_os = "linux")]
 const SUPERVISOR_GRACE: Duration = Duration::from_millis(1500);
 #[cfg(unix)]
 const SIGTERM: i32 = 15;
 
 /// The program of one server and its child processes. They end when this is dropped.
 pub(crate) struct Program {
-    /// The program, or its supervisor. `None` only during `drop`.
-    child: Option<Box<dyn ChildWrapper>>,
-    is_supervised: bool,
-    /// The path of the program.
-    path: PathBuf,
+    /// `None` only during `drop`.
+    child: Option<Child>,
     output: Arc<Output>,
     stderr: Arc<Mutex<Excerpt>>,
     stderr_reader: JoinHandle<()>,
     connection: ConnectionSlot,
 }
+
+/// How a program ends with its descendants.
+enum Child {
+    /// As a process group.
+    Group(Box<dyn ChildWrapper>),
+    #[cfg(target_os = "linux")]
+    Supervised(SupervisedProgram),
+}
+
+type Streams = (ChildStdin, ChildStdout, ChildStderr);
 
 /// Holds the connection to a program while no handshake uses it.
 pub(crate) type ConnectionSlot = Arc<Mutex<Option<Connection>>>;
@@ -70,15 +80,14 @@ type Connection = AsyncRwTransport<RoleClient, BoundedOutput, ChildStdin>;
 
 impl Program {
     /// Launches the program. If this fails, it returns `None`, and the collector has the evidence.
-    pub fn launch(
+    pub async fn launch(
         server: &ServerConfig,
         config: &StdioConfig,
         live: bool,
-        supervisor: Option<&[OsString]>,
+        supervisors: Option<&Supervisors>,
         collector: &EvidenceCollector,
     ) -> Option<Self> {
-        let environment = environment(config);
-        let path = search_path(config);
+        let (environment, path) = environment(config);
         let shown_path = path.to_string_lossy().into_owned();
         collector.update(|evidence| {
             evidence.process = Some(ProcessEvidence {
@@ -107,20 +116,13 @@ impl Program {
             }
             return None;
         };
-        let spawned = spawn(config, &program, &environment, supervisor);
-        let (mut child, is_supervised) = match spawned {
+        let spawned = spawn(config, &program, environment, supervisors).await;
+        let (child, (stdin, stdout, stderr)) = match spawned {
             Ok(spawned) => spawned,
             Err(error) => {
                 record_spawn_error(server, &program, &error, collector);
                 return None;
             }
-        };
-        let (Some(stdin), Some(stdout), Some(stderr)) = (
-            child.stdin().take(),
-            child.stdout().take(),
-            child.stderr().take(),
-        ) else {
-            return None;
         };
         let output = Arc::new(Output {
             live,
@@ -137,8 +139,6 @@ impl Program {
         let excerpt = Arc::new(Mutex::new(Excerpt::default()));
         Some(Self {
             child: Some(child),
-            is_supervised,
-            path: program,
             output,
             stderr: excerpt.clone(),
             stderr_reader: tokio::spawn(keep_excerpt(stderr, excerpt)),
@@ -172,7 +172,7 @@ impl Program {
     }
 
     /// Call this after the handshake has failed: records how the program has ended, or its output if it still runs.
-    pub async fn record_end(&mut self, server: &ServerConfig, collector: &EvidenceCollector) {
+    pub async fn record_end(&mut self, collector: &EvidenceCollector) {
         let output = self.output.clone();
         let record_non_mcp = || {
             let head = lock(&output.head);
@@ -190,20 +190,6 @@ impl Program {
             return;
         };
         let _ = tokio::time::timeout(OUTPUT_GRACE, &mut self.stderr_reader).await;
-        let stderr = lock(&self.stderr).text();
-        if self.is_supervised
-            && let Some(error) = spawn_error(status, stderr.as_bytes())
-        {
-            // The evidence so far is about the supervisor.
-            *lock(&self.stderr) = Excerpt::default();
-            collector.update(|evidence| {
-                evidence.phase = Some(StartPhase::Launching);
-                evidence.cause = None;
-                evidence.protocol = None;
-            });
-            record_spawn_error(server, &self.path, &error, collector);
-            return;
-        }
         let (exit, signal) = code_and_signal(status);
         record_process(collector, |process| {
             process.exit = exit;
@@ -247,98 +233,111 @@ impl Program {
     }
 
     async fn terminate(&mut self) {
-        #[cfg(unix)]
-        {
-            let sent = self.child.as_ref().map(|child| child.signal(SIGTERM));
-            let grace = match self.is_supervised {
-                true => SUPERVISOR_GRACE,
-                false => TERMINATE_GRACE,
-            };
-            if matches!(sent, Some(Ok(()))) {
-                let _ = tokio::time::timeout(grace, self.wait()).await;
+        match &mut self.child {
+            #[cfg(target_os = "linux")]
+            Some(Child::Supervised(program)) => {
+                // If it can't be reached, it has ended, which ends the wait.
+                let _ = program.end();
+                let _ = tokio::time::timeout(SUPERVISOR_GRACE, program.wait()).await;
             }
+            Some(Child::Group(child)) => {
+                #[cfg(unix)]
+                if child.signal(SIGTERM).is_ok() {
+                    let _ = tokio::time::timeout(TERMINATE_GRACE, child.wait()).await;
+                }
+                let _ = child.start_kill();
+                let _ = tokio::time::timeout(TERMINATE_GRACE, child.wait()).await;
+            }
+            None => {}
         }
-        if self.is_supervised {
-            // It ends by itself. If it were killed, its descendants would remain.
-            return;
-        }
-        if let Some(child) = &mut self.child {
-            let _ = child.start_kill();
-        }
-        let _ = tokio::time::timeout(TERMINATE_GRACE, self.wait()).await;
     }
 
     /// Waits until the program has exited. Returns `None` if its exit status is not available.
     async fn wait(&mut self) -> Option<ExitStatus> {
-        self.child.as_mut()?.wait().await.ok()
+        match self.child.as_mut()? {
+            Child::Group(child) => child.wait().await.ok(),
+            #[cfg(target_os = "linux")]
+            Child::Supervised(program) => program.wait().await,
+        }
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
         self.stderr_reader.abort();
-        let Some(mut child) = self.child.take() else {
-            return;
-        };
-        #[cfg(unix)]
-        if self.is_supervised {
-            // A supervisor that already ends its descendants ignores it.
-            let _ = child.signal(SIGTERM);
-        }
-        if !self.is_supervised {
+        // A supervisor ends its program when the other variant is dropped.
+        if let Some(Child::Group(mut child)) = self.child.take() {
             // This kills the whole group, including child processes that outlive the program.
             let _ = child.start_kill();
-        }
-        // Reaps the process in the background. Otherwise it may remain a zombie until this process ends.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { drop(child.wait().await) });
+            // Reaps the process in the background. Otherwise it may remain a zombie until this process ends.
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move { drop(child.wait().await) });
+            }
         }
     }
 }
 
-/// Starts the program, under the supervisor if there is one. Returns whether the child is the supervisor.
-fn spawn(
+/// Starts the program, under a supervisor if possible.
+async fn spawn(
     config: &StdioConfig,
     program: &Path,
-    environment: &[(OsString, OsString)],
-    supervisor: Option<&[OsString]>,
-) -> std::io::Result<(Box<dyn ChildWrapper>, bool)> {
-    let prepare = |mut command: Command| {
-        command
-            .args(&config.args)
-            .env_clear()
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        if let Some(cwd) = &config.cwd {
-            command.current_dir(cwd);
+    environment: Vec<(OsString, OsString)>,
+    supervisors: Option<&Supervisors>,
+) -> std::io::Result<(Child, Streams)> {
+    #[cfg(target_os = "linux")]
+    let environment = match supervisors {
+        Some(supervisors) => {
+            let request = Request {
+                grace: grace(&config.command, &config.args),
+                program: program.to_owned(),
+                arguments: config.args.iter().map(OsString::from).collect(),
+                environment,
+                folder: config.cwd.clone(),
+            };
+            if let Some(started) = supervisors.start(&request).await {
+                let (program, [stdin, stdout, stderr]) = started?;
+                let streams = (
+                    ChildStdin::from_std(stdin.into())?,
+                    ChildStdout::from_std(stdout.into())?,
+                    ChildStderr::from_std(stderr.into())?,
+                );
+                return Ok((Child::Supervised(program), streams));
+            }
+            request.environment
         }
-        command
+        None => environment,
     };
-    let supervisor = supervisor.filter(|_| cfg!(target_os = "linux"));
-    let command = supervisor.and_then(|it| supervised(it, program, config, environment));
-    if let Some(command) = command {
-        let mut command = prepare(command);
-        for (name, _) in loader_variables(environment) {
-            command.env_remove(name);
-        }
-        // Signals of the terminal reach neither it nor the program.
-        #[cfg(unix)]
-        command.process_group(0);
-        match command.spawn() {
-            Ok(child) => return Ok((Box::new(child), true)),
-            // The program then starts without it, or fails for the same reason.
-            Err(error) => tracing::warn!("the supervisor can't be started: {error}"),
-        }
+    #[cfg(not(target_os = "linux"))]
+    let _ = supervisors;
+    let mut command = Command::new(program);
+    command
+        .args(&config.args)
+        .env_clear()
+        .envs(environment)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if let Some(cwd) = &config.cwd {
+        command.current_dir(cwd);
     }
-    let mut command = CommandWrap::from(prepare(Command::new(program)));
+    let mut command = CommandWrap::from(command);
     command.wrap(KillOnDrop);
     #[cfg(unix)]
     command.wrap(process_wrap::tokio::ProcessGroup::leader());
     #[cfg(windows)]
     command.wrap(process_wrap::tokio::JobObject);
-    Ok((command.spawn()?, false))
+    let mut child = command.spawn()?;
+    let (stdin, stdout, stderr) = (
+        child.stdin().take(),
+        child.stdout().take(),
+        child.stderr().take(),
+    );
+    match (stdin, stdout, stderr) {
+        (Some(stdin), Some(stdout), Some(stderr)) => {
+            Ok((Child::Group(child), (stdin, stdout, stderr)))
+        }
+        _ => Err(std::io::ErrorKind::BrokenPipe.into()),
+    }
 }
 
 /// Records that the operating system could not start the program.
@@ -382,4 +381,15 @@ async fn keep_excerpt(mut stderr: ChildStderr, excerpt: Arc<Mutex<Excerpt>>) {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// On other systems, no program runs under a supervisor.
+#[cfg(not(target_os = "linux"))]
+pub(crate) struct Supervisors;
+
+#[cfg(not(target_os = "linux"))]
+impl Supervisors {
+    pub fn new(_command: Vec<OsString>) -> Self {
+        Self
+    }
 }

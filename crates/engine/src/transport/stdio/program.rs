@@ -24,26 +24,19 @@ pub(super) fn is_fault_of_program(error: &std::io::Error) -> bool {
 /// "Exec format error" on Unix, "not a valid application" on Windows.
 pub(super) const EXEC_FORMAT_ERROR: i32 = if cfg!(windows) { 193 } else { 8 };
 
-/// The environment of the program.
-pub(super) fn environment(config: &StdioConfig) -> Vec<(OsString, OsString)> {
+/// The environment of the program, and the `PATH` that is searched for the command: the absolute elements of its `PATH`.
+pub(super) fn environment(config: &StdioConfig) -> (Vec<(OsString, OsString)>, OsString) {
     let mut environment = configured_environment(config);
+    let mut searched = OsString::new();
     if let Some((_, path)) = environment.iter_mut().find(|(name, _)| is_path(name)) {
-        let absolute = absolute_elements(path);
+        searched = absolute_elements(path);
         // An empty `PATH` means the current folder, and so may the default of a shell if there is none.
-        *path = match absolute.is_empty() && cfg!(unix) {
+        *path = match searched.is_empty() && cfg!(unix) {
             true => NO_FOLDER.into(),
-            false => absolute,
+            false => searched.clone(),
         };
     }
-    environment
-}
-
-/// The `PATH` that is searched for the command: its absolute elements.
-pub(super) fn search_path(config: &StdioConfig) -> OsString {
-    let environment = configured_environment(config);
-    let path = environment.into_iter().find(|(name, _)| is_path(name));
-    path.map(|(_, path)| absolute_elements(&path))
-        .unwrap_or_default()
+    (environment, searched)
 }
 
 /// A `PATH` in which nothing is found.
@@ -90,7 +83,7 @@ fn configured_environment(config: &StdioConfig) -> Vec<(OsString, OsString)> {
         .collect()
 }
 
-/// Resolves `command` to the absolute path of a program. A name is searched for in `path`, the result of [`search_path`]. A
+/// Resolves `command` to the absolute path of a program. A name is searched for in `path`, the second result of [`environment`]. A
 /// relative path is relative to the folder in which the program runs.
 pub(super) fn find_program(command: &str, path: &OsStr, cwd: Option<&Path>) -> Option<PathBuf> {
     let command_path = Path::new(command);

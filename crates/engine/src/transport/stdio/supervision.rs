@@ -1,21 +1,28 @@
-//! The supervisor of a program: the command that starts a program under one, and how a supervisor reports that it could not.
+//! Supervisors, on Linux: processes that each end all descendants of one program, also those that have left its process group.
 //!
-//! A supervisor is a process that ends all descendants of the program, also those that have left its process group. The
-//! executable `mcp-startup` is one; its module `supervisor` describes how it works. This module starts no process.
+//! The command of [`StartupOptions::supervisor`] runs once. It is the launcher, which creates a supervisor for each program by fork(2).
+//! The executable `mcp-startup` is one; its module `supervisor` describes how it works. `protocol` has the messages.
+//!
+//! [`StartupOptions::supervisor`]: crate::StartupOptions::supervisor
+
+pub mod protocol;
 
 use std::ffi::OsString;
-use std::path::Path;
-use std::process::ExitStatus;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream as Socket;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mcp_startup_config::StdioConfig;
-use tokio::process::Command;
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
 
-/// The beginning of the line on stderr with which a supervisor reports that it could not start the program. The number of the
-/// operating system's error follows.
-pub const SUPERVISOR_SPAWN_ERROR: &str = "mcp-startup: the program can't be started: os error ";
-/// The exit code of a supervisor that could not start the program. Shells use it too.
-const SPAWN_ERROR_EXIT: i32 = 127;
+use self::protocol::{END, Report, Request, receive, send};
+use super::lock;
 
 /// How long processes may take to exit after SIGTERM before the supervisor kills them.
 const TERMINATE_GRACE: Duration = Duration::from_millis(500);
@@ -25,40 +32,217 @@ const PACKAGE_RUNNER_GRACE: Duration = Duration::from_secs(20);
 const PACKAGE_RUNNERS: [&str; 11] = [
     "npx", "npm", "pnpm", "pnpx", "yarn", "bun", "bunx", "uvx", "uv", "pipx", "deno",
 ];
+/// The pause before a message is sent to the launcher again. The system limits how many file descriptors are under way.
+const PAUSE: Duration = Duration::from_millis(2);
 
-/// The command that starts `program` under a supervisor. The caller adds the arguments of the program.
-pub(super) fn supervised(
-    supervisor: &[OsString],
-    program: &Path,
-    config: &StdioConfig,
-    environment: &[(OsString, OsString)],
-) -> Option<Command> {
-    let (first, rest) = supervisor.split_first()?;
-    let grace = grace(&config.command, &config.args).as_millis();
-    let mut command = Command::new(first);
-    command.args(rest).arg("--grace-ms").arg(grace.to_string());
-    for (name, value) in loader_variables(environment) {
-        let mut variable = name.clone();
-        variable.push("=");
-        variable.push(value);
-        command.arg("--env").arg(variable);
-    }
-    command.arg("--").arg(program);
-    Some(command)
+/// Starts programs under supervisors.
+pub(crate) struct Supervisors {
+    command: Vec<OsString>,
+    launcher: Mutex<Option<Arc<Launcher>>>,
 }
 
-/// The variables for the dynamic loader (ld.so(8)), such as `LD_LIBRARY_PATH`. They are for the program, and with them the supervisor
-/// may not start, so the supervisor gets them as arguments.
-pub(super) fn loader_variables(
-    environment: &[(OsString, OsString)],
-) -> impl Iterator<Item = &(OsString, OsString)> {
-    let is_for_loader = |name: &OsString| name.to_string_lossy().starts_with("LD_");
-    let variables = environment.iter();
-    variables.filter(move |(name, _)| is_for_loader(name))
+/// The process that creates supervisors. It ends when this is dropped; the supervisors remain.
+struct Launcher {
+    socket: Socket,
+    /// The current folder of this process when the launcher was started, and of the programs.
+    folder: Option<PathBuf>,
+    /// It is reaped after this is dropped.
+    _process: Child,
+}
+
+/// A program that runs under a supervisor. When this is dropped, the supervisor ends it.
+pub(crate) struct SupervisedProgram {
+    control: UnixStream,
+    /// The part of the next report that was read.
+    report: Vec<u8>,
+    /// How the program has ended, once all processes have. `Some(None)` if the supervisor has not reported it.
+    status: Option<Option<ExitStatus>>,
+}
+
+/// The ends of stdin, stdout and stderr of a program.
+pub(crate) type Streams = [OwnedFd; 3];
+
+impl Supervisors {
+    pub fn new(command: Vec<OsString>) -> Self {
+        Self {
+            command,
+            launcher: Mutex::default(),
+        }
+    }
+
+    /// Starts the program. Returns `None` if no supervisor can be started for it.
+    pub async fn start(
+        &self,
+        request: &Request,
+    ) -> Option<io::Result<(SupervisedProgram, Streams)>> {
+        let message = request.encode()?;
+        let mut last_error = None;
+        // The launcher may have been killed since it created the last supervisor.
+        for _ in 0..2 {
+            let launcher = match self.launcher() {
+                Ok(launcher) => launcher,
+                Err(error) => {
+                    last_error = Some(error);
+                    break;
+                }
+            };
+            match launcher.start(&message).await {
+                Ok(started) => return Some(started),
+                Err(error) => last_error = Some(error),
+            }
+            self.forget(&launcher);
+        }
+        if let Some(error) = last_error {
+            // The program then starts without it, or fails for the same reason.
+            tracing::warn!("the supervisor can't be started: {error}");
+        }
+        None
+    }
+
+    /// The launcher, which is started if there is none.
+    fn launcher(&self) -> io::Result<Arc<Launcher>> {
+        let folder = std::env::current_dir().ok();
+        let mut launcher = lock(&self.launcher);
+        if let Some(launcher) = &*launcher
+            && launcher.folder == folder
+        {
+            return Ok(launcher.clone());
+        }
+        let new = Arc::new(Launcher::spawn(&self.command, folder)?);
+        *launcher = Some(new.clone());
+        Ok(new)
+    }
+
+    fn forget(&self, broken: &Arc<Launcher>) {
+        let mut launcher = lock(&self.launcher);
+        if launcher.as_ref().is_some_and(|it| Arc::ptr_eq(it, broken)) {
+            *launcher = None;
+        }
+    }
+}
+
+impl Launcher {
+    fn spawn(command: &[OsString], folder: Option<PathBuf>) -> io::Result<Self> {
+        let (program, arguments) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
+        let (socket, stdin) = Socket::pair()?;
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .stdin(Stdio::from(OwnedFd::from(stdin)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Signals of the terminal do not reach it.
+            .process_group(0);
+        Ok(Self {
+            socket,
+            folder,
+            _process: command.spawn()?,
+        })
+    }
+
+    /// An error of the outer result means that the launcher or the supervisor has ended. The inner error is the program's.
+    async fn start(&self, message: &[u8]) -> io::Result<io::Result<(SupervisedProgram, Streams)>> {
+        let (control, other_end) = match Socket::pair() {
+            Ok(pair) => pair,
+            // Without a supervisor, the program could not be started either.
+            Err(error) => return Ok(Err(error)),
+        };
+        control.set_nonblocking(true)?;
+        let mut program = SupervisedProgram {
+            control: UnixStream::from_std(control)?,
+            report: Vec::new(),
+            status: None,
+        };
+        self.send(other_end).await?;
+        program.control.write_all(message).await?;
+        program.started().await
+    }
+
+    /// Sends the control socket of a new supervisor.
+    async fn send(&self, control: Socket) -> io::Result<()> {
+        loop {
+            let sent = send(&self.socket, b"S", &[control.as_fd()]);
+            let error = sent.as_ref().err();
+            let code = error.and_then(rustix::io::Errno::from_io_error);
+            match code {
+                Some(rustix::io::Errno::AGAIN | rustix::io::Errno::TOOMANYREFS) => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                _ => return sent,
+            }
+        }
+    }
+}
+
+impl SupervisedProgram {
+    /// Waits for the report about the start.
+    async fn started(mut self) -> io::Result<io::Result<(Self, Streams)>> {
+        let mut bytes = [0; Report::LENGTH];
+        let receive = || receive(&self.control, &mut bytes);
+        let received = self.control.async_io(Interest::READABLE, receive).await;
+        let (length, streams) = match received {
+            Ok(received) => received,
+            // This process can't have more file descriptors: without a supervisor, the program could not be started either.
+            Err(error)
+                if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::MFILE) =>
+            {
+                return Ok(Err(error));
+            }
+            Err(error) => return Err(error),
+        };
+        let report = Some(bytes).filter(|_| length == Report::LENGTH);
+        match (report.and_then(Report::decode), Streams::try_from(streams)) {
+            (Some(Report::Started), Ok(streams)) => Ok(Ok((self, streams))),
+            (Some(Report::NotStarted(error)), _) => {
+                self.status = Some(None);
+                Ok(Err(io::Error::from_raw_os_error(error)))
+            }
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// Waits until the program and its descendants have ended. Returns `None` if the supervisor was killed. It can be cancelled.
+    pub async fn wait(&mut self) -> Option<ExitStatus> {
+        while self.status.is_none() {
+            let mut bytes = [0; Report::LENGTH];
+            let missing = Report::LENGTH - self.report.len();
+            let read = match self.control.readable().await {
+                Ok(()) => self.control.try_read(&mut bytes[..missing]),
+                Err(error) => Err(error),
+            };
+            match read {
+                Ok(length @ 1..) => self.report.extend_from_slice(&bytes[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Ok(_) | Err(_) => self.status = Some(None),
+            }
+            if let Ok(report) = self.report.as_slice().try_into() {
+                self.status = Some(match Report::decode(report) {
+                    Some(Report::Ended(status)) => Some(ExitStatus::from_raw(status)),
+                    _ => None,
+                });
+            }
+        }
+        self.status.flatten()
+    }
+
+    /// Requests the supervisor to end all processes.
+    pub fn end(&self) -> io::Result<()> {
+        match self.status {
+            Some(_) => Ok(()),
+            None => send(&self.control, &[END], &[]),
+        }
+    }
+}
+
+impl Drop for SupervisedProgram {
+    fn drop(&mut self) {
+        // A supervisor that already ends the processes ignores it.
+        let _ = self.end();
+    }
 }
 
 /// How long the processes of this command may take to exit after SIGTERM.
-fn grace(command: &str, arguments: &[String]) -> Duration {
+pub(super) fn grace(command: &str, arguments: &[String]) -> Duration {
     // Also `env npx …` and `sh -c "npx …"`.
     let words = arguments.iter().flat_map(|text| text.split_whitespace());
     let names = std::iter::once(command).chain(words);
@@ -67,20 +251,6 @@ fn grace(command: &str, arguments: &[String]) -> Duration {
         true => PACKAGE_RUNNER_GRACE,
         false => TERMINATE_GRACE,
     }
-}
-
-/// The error with which a supervisor could not start its program, from the exit status and stderr of the supervisor.
-pub(super) fn spawn_error(status: ExitStatus, stderr: &[u8]) -> Option<std::io::Error> {
-    if status.code() != Some(SPAWN_ERROR_EXIT) {
-        return None;
-    }
-    let stderr = String::from_utf8_lossy(stderr);
-    // The dynamic loader may have written warnings before it.
-    let code = stderr
-        .lines()
-        .last()?
-        .strip_prefix(SUPERVISOR_SPAWN_ERROR)?;
-    Some(std::io::Error::from_raw_os_error(code.parse().ok()?))
 }
 
 #[cfg(test)]
