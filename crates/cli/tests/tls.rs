@@ -5,21 +5,53 @@
 use std::process::Command;
 use std::sync::Arc;
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// Starts an MCP server over TLS with a self-signed certificate. Returns its URL and the certificate as PEM.
-async fn serve() -> (String, String) {
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(
-        certified.signing_key.serialize_der(),
-    ));
+/// A certificate with its key, and the certificate of its authority as PEM.
+struct Identity {
+    certificate: rustls::pki_types::CertificateDer<'static>,
+    key: KeyPair,
+    authority: String,
+}
+
+/// Creates the certificate of a server: signed with its own key, or by an authority.
+fn identity(change: impl Fn(&mut CertificateParams), has_authority: bool) -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    change(&mut params);
+    if !has_authority {
+        let certificate = params.self_signed(&key).unwrap();
+        let authority = certificate.pem();
+        return Identity {
+            certificate: certificate.der().clone(),
+            key,
+            authority,
+        };
+    }
+    let mut issuer = CertificateParams::default();
+    issuer.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer_key = KeyPair::generate().unwrap();
+    let authority = issuer.self_signed(&issuer_key).unwrap().pem();
+    let issuer = Issuer::new(issuer, issuer_key);
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    Identity {
+        certificate: certificate.der().clone(),
+        key,
+        authority,
+    }
+}
+
+/// Starts an MCP server over TLS. Returns its URL.
+async fn serve(identity: &Identity) -> String {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .with_single_cert(vec![identity.certificate.clone()], key)
         .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -46,10 +78,7 @@ async fn serve() -> (String, String) {
             });
         }
     });
-    (
-        format!("https://localhost:{port}/mcp"),
-        certified.cert.pem(),
-    )
+    format!("https://localhost:{port}/mcp")
 }
 
 /// The response to a request; `None` if the request is not complete yet.
@@ -78,47 +107,97 @@ fn respond(request: &[u8]) -> Option<String> {
     ))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn certificate_is_accepted_only_if_the_trust_store_has_it() {
-    let (url, certificate) = serve().await;
+/// Checks the server at `url` with the certificates in `authority` as the trust store. Returns its report.
+async fn check(url: &str, authority: Option<&str>) -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
     std::fs::write(&config, format!("[mcp_servers.tls]\nurl = \"{url}\"\n")).unwrap();
-    let authority = folder.path().join("authority.pem");
-    std::fs::write(&authority, certificate).unwrap();
-    for (trusted, status, kind) in [
-        (true, "ready", None),
-        (false, "failed", Some("unreachable")),
+    let mut check = Command::new(env!("CARGO_BIN_EXE_mcp-startup"));
+    check
+        .args(["check", "--format", "json", "--timeout", "20", "--config"])
+        .arg(&config);
+    for proxy in [
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "SSL_CERT_DIR",
     ] {
-        let mut check = Command::new(env!("CARGO_BIN_EXE_mcp-startup"));
-        check
-            .args(["check", "--format", "json", "--timeout", "20", "--config"])
-            .arg(&config);
-        for proxy in [
-            "HTTP_PROXY",
-            "HTTPS_PROXY",
-            "ALL_PROXY",
-            "http_proxy",
-            "https_proxy",
-            "all_proxy",
-            "SSL_CERT_DIR",
-        ] {
-            check.env_remove(proxy);
+        check.env_remove(proxy);
+    }
+    match authority {
+        Some(authority) => {
+            let file = folder.path().join("authority.pem");
+            std::fs::write(&file, authority).unwrap();
+            check.env("SSL_CERT_FILE", &file)
         }
-        match trusted {
-            true => check.env("SSL_CERT_FILE", &authority),
-            false => check.env_remove("SSL_CERT_FILE"),
+        None => check.env_remove("SSL_CERT_FILE"),
+    };
+    let output = tokio::task::spawn_blocking(move || check.output().unwrap())
+        .await
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    report["servers"][0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificate_is_accepted_only_if_the_trust_store_has_it() {
+    let identity = identity(|_| {}, true);
+    let url = serve(&identity).await;
+    let trusted = check(&url, Some(&identity.authority)).await;
+    assert_eq!(trusted["status"], "ready", "{trusted:#}");
+    let untrusted = check(&url, None).await;
+    assert_eq!(untrusted["failure"]["kind"], "unreachable", "{untrusted:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_problem_with_a_certificate_is_named() {
+    type Change = fn(&mut CertificateParams);
+    let past = |params: &mut CertificateParams| {
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+    };
+    let future = |params: &mut CertificateParams| {
+        params.not_before = date_time_ymd(2900, 1, 1);
+        params.not_after = date_time_ymd(2901, 1, 1);
+    };
+    let other_name = |params: &mut CertificateParams| {
+        *params = CertificateParams::new(["other.example".to_owned()]).unwrap();
+    };
+    let authority = |params: &mut CertificateParams| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    };
+    let rows: [(&str, Change, bool, bool, &str); 6] = [
+        ("expired", past, true, true, "has expired"),
+        ("notYetValid", future, true, true, "not valid yet"),
+        ("wrongName", other_name, true, true, "different host name"),
+        ("unknownIssuer", |_| {}, true, false, "does not trust"),
+        ("selfSigned", |_| {}, false, false, "self-signed"),
+        (
+            "certificateOfAuthority",
+            authority,
+            true,
+            true,
+            "certificate authority",
+        ),
+    ];
+    for (problem, change, has_authority, is_trusted, words) in rows {
+        let identity = identity(change, has_authority);
+        let other = self::identity(|_| {}, true);
+        let url = serve(&identity).await;
+        let trusted = match is_trusted {
+            true => &identity.authority,
+            false => &other.authority,
         };
-        let output = tokio::task::spawn_blocking(move || check.output().unwrap())
-            .await
-            .unwrap();
-        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let server = &report["servers"][0];
-        assert_eq!(server["status"], status, "{server:#}");
-        assert_eq!(server["failure"]["kind"].as_str(), kind, "{server:#}");
-        if !trusted {
-            let requests = &server["failure"]["evidence"]["requests"];
-            assert_eq!(requests[0]["io"], "tls", "{server:#}");
-        }
+        let server = check(&url, Some(trusted)).await;
+        let failure = &server["failure"];
+        assert_eq!(failure["kind"], "unreachable", "{problem}: {server:#}");
+        let requests = &failure["evidence"]["requests"];
+        assert_eq!(requests[0]["io"], "tls", "{problem}: {server:#}");
+        assert_eq!(requests[0]["certificate"], problem, "{server:#}");
+        let message = failure["message"].as_str().unwrap();
+        assert!(message.contains(words), "{problem}: {message}");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mcp_startup_core::{ExceededLimit, RequestEvidence, RequestTarget};
 use secrecy::SecretString;
 
-use super::response::trouble;
+use super::response::{certificate_problem_of, trouble};
 
 /// The maximum number of requests until a server is ready, or until a sign-in has begun or finished. Each redirect counts.
 pub const MAX_REQUESTS: usize = 30;
@@ -203,6 +203,9 @@ impl SentRequest {
 
     /// Adds the error of a request without a complete response.
     pub fn failed(&self, error: &reqwest::Error) {
-        self.note(|request| request.io = Some(trouble(error)));
+        self.note(|request| {
+            request.io = Some(trouble(error));
+            request.certificate = certificate_problem_of(error);
+        });
     }
 }

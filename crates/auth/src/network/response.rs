@@ -1,11 +1,13 @@
 //! Reads a response body within a size limit, and classifies the errors of a request.
 
+use std::cell::Cell;
 use std::error::Error;
 
 use futures::StreamExt;
-use mcp_startup_core::IoTrouble;
+use mcp_startup_core::{CertificateProblem, IoTrouble};
 
 use super::content_encoding::decoded_body;
+use super::system_trust::certificate_problem;
 
 /// Classifies the error of a request without a complete response.
 pub fn trouble(error: &reqwest::Error) -> IoTrouble {
@@ -31,6 +33,17 @@ pub fn trouble(error: &reqwest::Error) -> IoTrouble {
     } else {
         IoTrouble::Closed
     }
+}
+
+/// Why the certificate of the server was not accepted, if that is the cause of the error.
+pub(super) fn certificate_problem_of(error: &reqwest::Error) -> Option<CertificateProblem> {
+    let problem = Cell::new(None);
+    has_cause(error, &|cause| {
+        let found = cause.downcast_ref().and_then(certificate_problem);
+        problem.set(found);
+        found.is_some()
+    });
+    problem.get()
 }
 
 /// Whether an error or one of its causes matches. It also checks the error inside an `io::Error`, which is not a source of it.

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
+use mcp_startup_core::CertificateProblem;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 /// The verifier of the platform, created when the first certificate is verified. Reading the trust store takes longer than
@@ -16,12 +17,57 @@ pub(super) struct SystemTrust {
     verifier: OnceLock<Result<Verifier, rustls::Error>>,
 }
 
+/// The certificate is signed with its own key, and the system does not trust it.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate is self-signed")]
+struct SelfSigned;
+
+/// Why the certificate of a server was not accepted. `None` if that is not why a request failed.
+pub(super) fn certificate_problem(error: &rustls::Error) -> Option<CertificateProblem> {
+    use CertificateError as Reason;
+    let Error::InvalidCertificate(reason) = error else {
+        return None;
+    };
+    Some(match reason {
+        Reason::Expired | Reason::ExpiredContext { .. } => CertificateProblem::Expired,
+        Reason::NotValidYet | Reason::NotValidYetContext { .. } => CertificateProblem::NotYetValid,
+        Reason::NotValidForName | Reason::NotValidForNameContext { .. } => {
+            CertificateProblem::WrongName
+        }
+        // A bad signature: an authority of the same name, but with another key.
+        Reason::UnknownIssuer | Reason::BadSignature => CertificateProblem::UnknownIssuer,
+        Reason::Revoked => CertificateProblem::Revoked,
+        Reason::Other(OtherError(other)) => match other.downcast_ref::<webpki::Error>() {
+            Some(webpki::Error::CaUsedAsEndEntity) => CertificateProblem::CertificateOfAuthority,
+            _ if other.is::<SelfSigned>() => CertificateProblem::SelfSigned,
+            _ => CertificateProblem::Invalid,
+        },
+        _ => CertificateProblem::Invalid,
+    })
+}
+
 impl SystemTrust {
     pub fn new(provider: Arc<CryptoProvider>) -> Self {
         Self {
             provider,
             verifier: OnceLock::new(),
         }
+    }
+
+    /// Whether a certificate would be valid if its own key were trusted.
+    fn is_self_signed(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
+        let (Ok(anchor), Ok(parsed)) = (
+            webpki::anchor_from_trusted_cert(certificate),
+            webpki::EndEntityCert::try_from(certificate),
+        ) else {
+            return false;
+        };
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        let usage = webpki::KeyUsage::server_auth();
+        let anchors = [anchor];
+        parsed
+            .verify_for_usage(algorithms, &anchors, &[], now, usage, None, None)
+            .is_ok()
     }
 
     fn verifier(&self) -> Result<&Verifier, rustls::Error> {
@@ -41,13 +87,21 @@ impl ServerCertVerifier for SystemTrust {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.verifier()?.verify_server_cert(
+        let verified = self.verifier()?.verify_server_cert(
             end_entity,
             intermediates,
             server_name,
             ocsp_response,
             now,
-        )
+        );
+        verified.map_err(|error| match error {
+            Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            ) if self.is_self_signed(end_entity, now) => {
+                CertificateError::Other(OtherError(Arc::new(SelfSigned))).into()
+            }
+            error => error,
+        })
     }
 
     fn verify_tls12_signature(
