@@ -16,7 +16,8 @@ use mcp_startup_config::{
     HttpConfig, HttpSseUse, ProtocolEra, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
 };
 use mcp_startup_core::{
-    IoTrouble, RequestTarget, StartPhase, StartupFailure, StartupWarning, Transport, judge, warn,
+    IoTrouble, RequestTarget, StartPhase, StartupFailure, StartupWarning, StartupWarningKind,
+    Transport, judge, warn,
 };
 use rmcp::service::ServiceError;
 use rmcp::transport::streamable_http_client::{
@@ -205,9 +206,13 @@ impl Attempt<'_> {
             let remaining = self.deadline.saturating_duration_since(Instant::now());
             let listed = tokio::select! {
                 biased;
-                listed = count_tools(&service, remaining) => listed,
+                listed = count_tools(&service, remaining, &collector.log) => listed,
                 () = program.exited() => return None,
             };
+            if program.sent_too_long_a_message() {
+                self.tools = Tools::Warned(StartupWarningKind::ToolListTooLong);
+                return Some(service);
+            }
             match listed {
                 Ok(tools) => self.tools = tools,
                 // The connection has closed, or the server has exceeded a limit.
@@ -302,7 +307,7 @@ impl Attempt<'_> {
         }
         self.collector.enter(StartPhase::ListingTools);
         let remaining = self.deadline.saturating_duration_since(Instant::now());
-        let error = match count_tools(&service, remaining).await {
+        let error = match count_tools(&service, remaining, &self.collector.log).await {
             Ok(tools) => {
                 self.tools = tools;
                 // The answer may have exceeded a limit, and the transport has closed.
@@ -320,6 +325,10 @@ impl Attempt<'_> {
             )
             || log.exceeded().is_some()
             || matches!(error, ServiceError::TransportClosed);
+        if last.io == Some(IoTrouble::TooLarge) {
+            self.tools = Tools::Warned(StartupWarningKind::ToolListTooLong);
+            return Some(service);
+        }
         if !is_unusable {
             self.tools = Tools::of_error(&error, &self.collector);
             return Some(service);

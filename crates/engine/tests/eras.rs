@@ -219,9 +219,15 @@ const DELETE: &str = "DELETE accept=true";
 #[tokio::test]
 async fn each_refusal_leads_to_the_requests_that_can_succeed() {
     use Reaction::{Error, Text};
-    let modern_only = "Bad Request: the header MCP-Protocol-Version is required";
-    let listed = "Unsupported protocol version (supported versions: 2025-06-18, 2024-11-05)";
-    let rows: [(&str, &[(&'static str, Reaction)], &[&str]); 9] = [
+    const MODERN_ONLY: &str = "Bad Request: the header MCP-Protocol-Version is required";
+    const LISTED: &str =
+        "Unsupported protocol version (supported versions: 2025-06-18, 2024-11-05)";
+    type Row = (
+        &'static str,
+        &'static [(&'static str, Reaction)],
+        &'static [&'static str],
+    );
+    let rows: [Row; 9] = [
         (
             "a legacy server",
             &[],
@@ -229,7 +235,7 @@ async fn each_refusal_leads_to_the_requests_that_can_succeed() {
         ),
         (
             "a strict server of 2026-07-28",
-            &[("initialize", Error(400, -32020, modern_only))],
+            &[("initialize", Error(400, -32020, MODERN_ONLY))],
             &[LATEST, DISCOVER, TOOLS],
         ),
         (
@@ -254,12 +260,12 @@ async fn each_refusal_leads_to_the_requests_that_can_succeed() {
         ),
         (
             "versions in the message of a JSON-RPC error",
-            &[("initialize", Error(400, -32000, listed))],
+            &[("initialize", Error(400, -32000, LISTED))],
             &[LATEST, "initialize 2025-06-18 header=false"],
         ),
         (
             "versions in plain text",
-            &[("initialize", Text(400, listed))],
+            &[("initialize", Text(400, LISTED))],
             &[LATEST, "initialize 2025-06-18 header=false"],
         ),
         (

@@ -89,6 +89,11 @@ impl RequestLog {
         }
     }
 
+    /// How many bytes a server has sent.
+    pub fn received_bytes(&self) -> usize {
+        self.lock().received
+    }
+
     /// Records that the server has exceeded a limit. The first one is kept.
     pub fn exceed(&self, limit: ExceededLimit) {
         let mut entries = self.lock();

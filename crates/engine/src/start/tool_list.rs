@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mcp_startup_auth::RequestLog;
 use mcp_startup_core::StartupWarningKind;
 use rmcp::model::PaginatedRequestParams;
 use rmcp::service::ServiceError;
@@ -17,6 +18,8 @@ const MARGIN: Duration = Duration::from_millis(100);
 const MAX_PAGES: usize = 100;
 /// The maximum number of tools.
 const MAX_TOOLS: usize = 10_000;
+/// The maximum size of all pages, in bytes.
+const MAX_BYTES: usize = 10_000_000;
 
 /// The tools of a server that is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +72,7 @@ impl Tools {
 pub(super) async fn count_tools(
     service: &Service,
     remaining: Duration,
+    log: &RequestLog,
 ) -> Result<Tools, ServiceError> {
     let offers_tools = service
         .peer_info()
@@ -77,14 +81,15 @@ pub(super) async fn count_tools(
         return Ok(Tools::Counted(0));
     }
     let limit = LIMIT.min(remaining.saturating_sub(MARGIN));
-    match tokio::time::timeout(limit, count_pages(service)).await {
+    match tokio::time::timeout(limit, count_pages(service, log)).await {
         Ok(counted) => counted,
         Err(_) => Ok(Tools::Warned(StartupWarningKind::ToolListTimedOut)),
     }
 }
 
-async fn count_pages(service: &Service) -> Result<Tools, ServiceError> {
+async fn count_pages(service: &Service, log: &RequestLog) -> Result<Tools, ServiceError> {
     const TOO_LONG: Tools = Tools::Warned(StartupWarningKind::ToolListTooLong);
+    let before = log.received_bytes();
     let mut tools = 0;
     let mut cursor = None;
     for _ in 0..MAX_PAGES {
@@ -92,7 +97,8 @@ async fn count_pages(service: &Service) -> Result<Tools, ServiceError> {
         let page = service.peer().list_tools(Some(params)).await?;
         tools += page.tools.len();
         cursor = page.next_cursor;
-        if tools > MAX_TOOLS {
+        let bytes = log.received_bytes().saturating_sub(before);
+        if tools > MAX_TOOLS || bytes > MAX_BYTES {
             return Ok(TOO_LONG);
         }
         if cursor.is_none() {

@@ -8,10 +8,11 @@ mod headers;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use futures::StreamExt;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use mcp_startup_auth::network::{BodyError, LimitExceeded, bare_url, decoded_body};
@@ -34,6 +35,7 @@ pub(crate) use self::headers::{challenge, configured_headers, media_types};
 use self::headers::{location, media_type, sensitive};
 use super::invalid_messages::message_problem;
 use super::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter, parse_turn};
+use super::large_messages::LargeMessage;
 use super::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
 use super::server_sent_events::{EventSizeLimit, is_message, is_unnamed, looks_like_events};
 use crate::authorization::{Authorization, Sends};
@@ -82,6 +84,8 @@ pub(crate) enum RequestError {
     Body(#[from] BodyError),
     #[error("the answer is not an MCP message")]
     NotMcp,
+    #[error("the answer has too many values")]
+    TooManyValues,
     #[error("the token can't be sent in a header")]
     Token,
     #[error(transparent)]
@@ -368,12 +372,17 @@ impl McpHttp {
         let body = answer
             .body(self.limit(), &self.shared.collector.log)
             .await?;
-        match self.parse(request.request.method(), &body).await {
+        if ValueCounter::default().count(&body.bytes) > self.value_limit() {
+            body.sent
+                .note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
+            return Err(failure(RequestError::TooManyValues));
+        }
+        match self.parse(request.request.method(), &body.bytes).await {
             Some(message @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) => {
                 Ok(StreamableHttpPostResponse::Json(message, session))
             }
             Some(_) | None => {
-                self.shared.collector.record_non_mcp_output(&body);
+                self.shared.collector.record_non_mcp_output(&body.bytes);
                 Err(failure(RequestError::NotMcp))
             }
         }
@@ -438,7 +447,8 @@ impl McpHttp {
         let collector = self.shared.collector.clone();
         let mut limit = EventSizeLimit::new(self.limit());
         let mut sampled = false;
-        let bytes = decoded_body(response).map(move |chunk| {
+        let mut large = LargeMessage::default();
+        let mut read = move |chunk: Result<Bytes, BodyError>| {
             let chunk = chunk.map_err(|error| {
                 sent.note(|evidence| evidence.io = Some(error.trouble()));
                 std::io::Error::other(error)
@@ -453,7 +463,28 @@ impl McpHttp {
             limit.take(&chunk).inspect_err(|_| {
                 sent.note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
             })?;
-            Ok::<_, std::io::Error>(chunk)
+            // The limit of all starts together does not apply to live servers.
+            let held = if collector.log.is_closed() {
+                0
+            } else {
+                limit.event()
+            };
+            Ok::<_, std::io::Error>((held, chunk))
+        };
+        let mut chunks = decoded_body(response);
+        let mut waiting = None;
+        let bytes = stream::poll_fn(move |context| {
+            loop {
+                if let Some((held, _)) = &waiting {
+                    ready!(large.poll_place(*held, context));
+                    return Poll::Ready(waiting.take().map(|(_, chunk)| Ok(chunk)));
+                }
+                match ready!(chunks.poll_next_unpin(context)).map(&mut read) {
+                    Some(Ok(chunk)) => waiting = Some(chunk),
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => return Poll::Ready(None),
+                }
+            }
         });
         let closed = self.shared.closed.clone();
         let http = self.clone();

@@ -43,6 +43,11 @@ impl EventSizeLimit {
         }
     }
 
+    /// The size of the event that is being read, in bytes.
+    pub fn event(&self) -> usize {
+        self.event
+    }
+
     pub fn take(&mut self, chunk: &[u8]) -> Result<(), std::io::Error> {
         for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
             self.event += piece.len();

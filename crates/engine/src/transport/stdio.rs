@@ -37,6 +37,7 @@ pub(crate) use self::supervision::Supervisors;
 #[cfg(target_os = "linux")]
 use self::supervision::{SupervisedProgram, grace, protocol::Request};
 use super::json_size::ValueCounter;
+use super::large_messages::LargeMessage;
 use super::read_limits::{CHECK_BYTES, LIVE_BYTES};
 use crate::start::evidence_collector::EvidenceCollector;
 
@@ -131,6 +132,8 @@ impl Program {
         let bounded = BoundedOutput {
             log: collector.log.clone(),
             values: ValueCounter::default(),
+            line: 0,
+            large: LargeMessage::default(),
             stdout,
             output: output.clone(),
         };
@@ -164,6 +167,11 @@ impl Program {
     pub async fn has_exited(&mut self, grace: Duration) -> bool {
         let exited = tokio::time::timeout(grace, self.wait()).await;
         matches!(exited, Ok(Some(_)))
+    }
+
+    /// Whether the program has sent a message that is too long, after the handshake.
+    pub fn sent_too_long_a_message(&self) -> bool {
+        self.output.too_long.load(Ordering::Relaxed)
     }
 
     /// Call this after the handshake: from now on, only the length of each line is limited.

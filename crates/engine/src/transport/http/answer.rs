@@ -8,6 +8,7 @@ use mcp_startup_auth::RequestLog;
 use mcp_startup_auth::network::{BodyError, SentRequest, decoded_body};
 
 use super::{Failure, failure};
+use crate::transport::large_messages::LargeMessage;
 
 /// How much is read of an answer that can't be an MCP message, in bytes. Only its beginning is shown.
 const MAX_SAMPLE_BYTES: usize = 1024;
@@ -24,11 +25,19 @@ pub(super) struct Answer {
     pub sent_session: bool,
 }
 
+/// The body of an answer, with its place among the large messages.
+pub(super) struct Body {
+    pub bytes: Vec<u8>,
+    pub sent: SentRequest,
+    _large: LargeMessage,
+}
+
 impl Answer {
     /// Reads at most `limit` bytes, which count towards the limit of the start.
-    pub async fn body(self, limit: usize, log: &RequestLog) -> Result<Vec<u8>, Failure> {
+    pub async fn body(self, limit: usize, log: &RequestLog) -> Result<Body, Failure> {
         let content_type = content_type(&self.response);
         let mut body = Vec::new();
+        let mut large = LargeMessage::default();
         let mut chunks = decoded_body(self.response);
         while let Some(chunk) = chunks.next().await {
             let note = |error: &BodyError| {
@@ -42,9 +51,16 @@ impl Answer {
                 note(&error);
                 return Err(failure(error));
             }
+            if !log.is_closed() {
+                large.place(body.len() + chunk.len()).await;
+            }
             body.extend_from_slice(&chunk);
         }
-        Ok(as_utf8(body, &content_type))
+        Ok(Body {
+            bytes: as_utf8(body, &content_type),
+            sent: self.sent,
+            _large: large,
+        })
     }
 
     /// Reads the beginning of an answer that can't be an MCP message.

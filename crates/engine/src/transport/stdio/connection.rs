@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use rmcp::RoleClient;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -16,7 +16,8 @@ use mcp_startup_auth::RequestLog;
 use super::output::HEAD_BYTES;
 use super::{Connection, ConnectionSlot, lock};
 use crate::transport::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter};
-use crate::transport::read_limits::HANDSHAKE_BYTES;
+use crate::transport::large_messages::LargeMessage;
+use crate::transport::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES};
 
 /// Takes the connection from its slot for one handshake. It returns there if the handshake fails.
 pub(crate) fn lend(slot: &ConnectionSlot) -> Option<LentConnection> {
@@ -80,6 +81,8 @@ pub(super) struct Output {
     pub read: AtomicUsize,
     pub answered: AtomicBool,
     pub exceeded: AtomicBool,
+    /// Whether a message after the handshake was too long to be read.
+    pub too_long: AtomicBool,
     /// Whether the client is kept, so that larger messages are accepted.
     pub live: bool,
     pub head: Mutex<Vec<u8>>,
@@ -91,6 +94,9 @@ pub(crate) struct BoundedOutput {
     /// Counts the bytes until the server is ready.
     pub log: RequestLog,
     pub values: ValueCounter,
+    /// The length of the line that is being read, in bytes.
+    pub line: usize,
+    pub large: LargeMessage,
     pub(super) output: Arc<Output>,
 }
 
@@ -105,13 +111,22 @@ impl AsyncRead for BoundedOutput {
             stdout,
             log,
             values: counter,
+            line,
+            large,
             output,
         } = &mut *self;
+        if !log.is_closed() {
+            ready!(large.poll_place(*line, context));
+        }
         let polled = Pin::new(stdout).poll_read(context, buffer);
         if polled.is_pending() {
             return polled;
         }
         let new = &buffer.filled()[before..];
+        *line = match memchr::memrchr(b'\n', new) {
+            Some(end) => new.len() - end - 1,
+            None => line.saturating_add(new.len()),
+        };
         if log.received(new.len()).is_err() {
             return Poll::Ready(Err(std::io::Error::other("too much output")));
         }
@@ -122,10 +137,19 @@ impl AsyncRead for BoundedOutput {
             (true, true) => LIVE_VALUES,
         };
         if counter.count_lines(new) > limit {
-            output.exceeded.store(true, Ordering::Relaxed);
+            let flag = if is_answered {
+                &output.too_long
+            } else {
+                &output.exceeded
+            };
+            flag.store(true, Ordering::Relaxed);
             return Poll::Ready(Err(std::io::Error::other("a message has too many values")));
         }
         if is_answered {
+            // The SDK drops such a line.
+            if *line > CHECK_BYTES && !output.live {
+                output.too_long.store(true, Ordering::Relaxed);
+            }
             return polled;
         }
         let read = output.read.fetch_add(new.len(), Ordering::Relaxed);
