@@ -3,19 +3,18 @@
 //! It never decides why a start failed, and never refreshes a token itself.
 
 mod answer;
+mod events;
 mod headers;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::task::{Poll, ready};
 
 use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream::{self, BoxStream};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use futures::stream::BoxStream;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use mcp_startup_auth::network::{BodyError, LimitExceeded, bare_url, decoded_body};
+use mcp_startup_auth::network::{BodyError, LimitExceeded, bare_url};
 use mcp_startup_config::{HttpConfig, HttpSseUse};
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
 use rmcp::model::{
@@ -26,7 +25,7 @@ use rmcp::transport::streamable_http_client::{
     HttpStatusError, SseError, StreamableHttpClient, StreamableHttpError,
     StreamableHttpPostResponse, StreamableHttpResponseLimits,
 };
-use sse_stream::{Sse, SseStream};
+use sse_stream::Sse;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
@@ -35,9 +34,7 @@ pub(crate) use self::headers::{challenge, configured_headers, media_types};
 use self::headers::{location, media_type, sensitive};
 use super::invalid_messages::message_problem;
 use super::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter, parse_turn};
-use super::large_messages::LargeMessage;
 use super::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
-use super::server_sent_events::{EventSizeLimit, is_message, is_unnamed, looks_like_events};
 use crate::authorization::{Authorization, Sends};
 use crate::start::evidence_collector::EvidenceCollector;
 
@@ -440,95 +437,6 @@ impl McpHttp {
             _ => HttpStatusError::new(status.as_u16(), None).into(),
         })
     }
-
-    /// The events of an answer that is an event stream. The size of each event is limited. Errors are recorded with the request.
-    fn events_of(&self, answer: Answer) -> BoxStream<'static, Result<Sse, SseError>> {
-        let Answer { response, sent, .. } = answer;
-        let collector = self.shared.collector.clone();
-        let mut limit = EventSizeLimit::new(self.limit());
-        let mut sampled = false;
-        let mut large = LargeMessage::default();
-        let mut read = move |chunk: Result<Bytes, BodyError>| {
-            let chunk = chunk.map_err(|error| {
-                sent.note(|evidence| evidence.io = Some(error.trouble()));
-                std::io::Error::other(error)
-            })?;
-            if !std::mem::replace(&mut sampled, true) && !looks_like_events(&chunk) {
-                collector.record_non_mcp_output(&chunk);
-            }
-            collector
-                .log
-                .received(chunk.len())
-                .map_err(std::io::Error::other)?;
-            limit.take(&chunk).inspect_err(|_| {
-                sent.note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
-            })?;
-            // The limit of all starts together does not apply to live servers.
-            let held = if collector.log.is_closed() {
-                0
-            } else {
-                limit.event()
-            };
-            Ok::<_, std::io::Error>((held, chunk))
-        };
-        let mut chunks = decoded_body(response);
-        let mut waiting = None;
-        let bytes = stream::poll_fn(move |context| {
-            loop {
-                if let Some((held, _)) = &waiting {
-                    ready!(large.poll_place(*held, context));
-                    return Poll::Ready(waiting.take().map(|(_, chunk)| Ok(chunk)));
-                }
-                match ready!(chunks.poll_next_unpin(context)).map(&mut read) {
-                    Some(Ok(chunk)) => waiting = Some(chunk),
-                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                    None => return Poll::Ready(None),
-                }
-            }
-        });
-        let closed = self.shared.closed.clone();
-        let http = self.clone();
-        let events =
-            SseStream::from_bytes_stream(bytes).map(move |event| http.within_limit(event?));
-        events.take_until(closed.cancelled_owned()).boxed()
-    }
-
-    /// The events of an answer that contain messages, and the IDs of the others.
-    fn messages_of(&self, answer: Answer) -> BoxStream<'static, Result<Sse, SseError>> {
-        let http = self.clone();
-        let events = self.events_of(answer);
-        events
-            .map(move |event| Ok(http.without_foreign_data(event?)))
-            .boxed()
-    }
-
-    /// Removes the data of an event that is not a message, such as a heartbeat. It keeps the ID, with which a stream is resumed.
-    fn without_foreign_data(&self, event: Sse) -> Sse {
-        if is_message(&event) {
-            return event;
-        }
-        let data = event.data.as_deref().unwrap_or_default();
-        if !data.trim().is_empty() && is_unnamed(&event) {
-            self.shared.collector.record_foreign_event(data);
-        }
-        Sse {
-            data: None,
-            event: None,
-            ..event
-        }
-    }
-
-    /// Returns the event, unless its message has too many values to be parsed.
-    fn within_limit(&self, event: Sse) -> Result<Sse, SseError> {
-        let data = event.data.as_deref().unwrap_or_default();
-        match ValueCounter::default().count(data.as_bytes()) > self.value_limit() {
-            true => {
-                let error = std::io::Error::other("a message has too many values");
-                Err(SseError::Body(Box::new(error)))
-            }
-            false => Ok(event),
-        }
-    }
 }
 
 impl StreamableHttpClient for McpHttp {
@@ -616,86 +524,6 @@ impl StreamableHttpClient for McpHttp {
             evidence,
         );
         Ok(self.messages_of(opening.await?))
-    }
-}
-
-impl McpHttp {
-    /// Opens the stream of events for HTTP+SSE.
-    pub async fn http_sse_events(
-        &self,
-    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
-        let evidence = RequestEvidence {
-            to: Some(RequestTarget::Mcp),
-            url: Some(bare_url(&self.current_url())),
-            ..RequestEvidence::default()
-        };
-        let answer = self
-            .open_events(None, None, HashMap::new(), evidence)
-            .await?;
-        Ok(self.events_of(answer))
-    }
-
-    /// Opens the stream of the messages that the server sends by itself.
-    async fn open_events(
-        &self,
-        session_id: Option<&str>,
-        last_event_id: Option<&str>,
-        headers: HashMap<HeaderName, HeaderValue>,
-        evidence: RequestEvidence,
-    ) -> Result<Answer, Failure> {
-        let url = &self.current_url();
-        let accept = [(ACCEPT, HeaderValue::from_static(EVENTS))];
-        let authorization = &self.shared.authorization;
-        let (response, sent) = loop {
-            let sends = authorization.sends();
-            let protocol = headers.clone().into_iter().chain(accept.clone());
-            let mut request = self
-                .request(Method::GET, url, &sends, session_id, protocol)
-                .map_err(failure)?;
-            if let Some(last_event_id) = last_event_id {
-                request = request.header("last-event-id", last_event_id);
-            }
-            let log = &self.shared.collector.log;
-            let evidence = RequestEvidence {
-                credential_sent: evidence.to.map(|_| sends.as_evidence()),
-                ..evidence.clone()
-            };
-            let is_evidence = evidence.to.is_some();
-            let sent = log.try_sent(evidence).map_err(failure)?;
-            let response = request.send().await.map_err(|error| {
-                let error = error.without_url();
-                if is_evidence {
-                    sent.failed(&error);
-                    self.shared.collector.record_error(&error);
-                }
-                failure(error)
-            })?;
-            if is_evidence {
-                sent.note(|evidence| self.record_response(evidence, &response));
-            }
-            if response.status() == StatusCode::UNAUTHORIZED {
-                let challenge = challenge(response.headers());
-                if is_evidence {
-                    self.lock_challenge().clone_from(&challenge);
-                }
-                if authorization.refused(&sends, challenge.as_deref()).await {
-                    continue;
-                }
-            }
-            break (response, sent);
-        };
-        match response.status() {
-            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => {
-                Err(StreamableHttpError::ServerDoesNotSupportSse)
-            }
-            status if status.is_success() && media_type(&response) == EVENTS => Ok(Answer {
-                response,
-                sent,
-                sent_session: session_id.is_some(),
-            }),
-            status if status.is_success() => Err(StreamableHttpError::UnexpectedContentType(None)),
-            status => Err(HttpStatusError::new(status.as_u16(), None).into()),
-        }
     }
 }
 

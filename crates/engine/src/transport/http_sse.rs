@@ -59,9 +59,10 @@ impl Transport<RoleClient> for HttpSse {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
-            let data = self.events.next().await?.ok()?.data.unwrap_or_default();
+            let event = self.events.next().await?.ok()?;
+            self.http.record_invalid_event(&event);
             // Other events are ignored.
-            if let Ok(message) = serde_json::from_str(&data) {
+            if let Ok(message) = serde_json::from_str(event.data.as_deref().unwrap_or_default()) {
                 return Some(message);
             }
         }
