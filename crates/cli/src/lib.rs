@@ -90,7 +90,13 @@ fn execute(program: &[String], command: Command) -> u8 {
         Err(error) => {
             let red = anstyle::AnsiColor::Red.on_default().bold();
             // If stderr is closed too, the message is lost.
-            let message = mcp_startup::printable(&error.to_string(), usize::MAX);
+            let message = match &error {
+                CommandError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                    format!("the output can't be written: {error}; free some space and try again")
+                }
+                error => error.to_string(),
+            };
+            let message = mcp_startup::printable(&message, usize::MAX);
             let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {message}");
             match error {
                 CommandError::Usage(_) | CommandError::Configuration(_) => ExitStatus::Usage,

@@ -48,6 +48,7 @@ fn json_is_one_report_in_the_order_of_the_configuration() {
             "elapsedMs",
             "tools",
             "failure",
+            "warning",
             "notSaved",
             "configurationWarnings",
         ];
@@ -63,7 +64,10 @@ fn json_is_one_report_in_the_order_of_the_configuration() {
             false => {
                 let mut found = keys(&server["failure"]);
                 found.sort_unstable();
-                assert_eq!(found, ["evidence", "kind", "message", "recovery"]);
+                assert_eq!(
+                    found,
+                    ["evidence", "fallback", "kind", "message", "recovery"]
+                );
                 assert_eq!(server["tools"], Value::Null);
                 assert_eq!(server["failure"]["evidence"]["server"], server["name"]);
             }
@@ -81,4 +85,25 @@ fn keys(value: &Value) -> Vec<&str> {
         .keys()
         .map(String::as_str)
         .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_named_as_the_cause() {
+    // Every write to this device fails as on a full disk (full(4)).
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_mcp-startup"))
+        .args(["completions", "bash"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains("error: the output can't be written: "),
+        "{stderr}"
+    );
+    assert!(!output.status.success());
 }

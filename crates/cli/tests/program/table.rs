@@ -35,7 +35,11 @@ fn table_is_plain_lines_if_stdout_is_not_a_terminal() {
             "!",
             "  run `mcp-startup login insufficient-scope`",
         ),
-        ("server-500", "✗", "(HTTP 500): try again later"),
+        (
+            "server-500",
+            "✗",
+            "(HTTP 500): try again later; it answered: Internal Server Error",
+        ),
         (
             "stdio-exits-3",
             "✗",
