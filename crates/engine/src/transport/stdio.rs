@@ -207,12 +207,12 @@ impl Program {
 
     /// Records the output of the program that is not MCP, and a message with an invalid field.
     pub fn record_output(&self, collector: &EvidenceCollector) {
-        let stderr = shown(&lock(&self.stderr).text(), collector);
+        let stderr = shown(&lock(&self.stderr).parts(), collector);
         let (stdout, problem) = {
             let head = lock(&self.output.head);
             other_output(&head, self.output.read.load(Ordering::Relaxed))
         };
-        let stdout = shown(&stdout, collector);
+        let stdout = shown(&[stdout], collector);
         record_process(collector, |process| {
             process.stderr = stderr;
             process.stdout = stdout;

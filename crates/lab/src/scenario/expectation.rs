@@ -72,18 +72,20 @@ mod tests {
                 "invalidConfiguration"
                 | "programNotFound"
                 | "credentialRejected"
+                | "clientRequired"
                 | "credentialRequired"
-                | "unsupportedProtocol"
-                | "notMcp" => &["fixConfiguration"],
+                | "unsupportedProtocol" => &["fixConfiguration"],
+                // A message that only the author can correct.
+                "notMcp" => &["fixConfiguration", "none"],
                 "credentialStoreUnavailable" => &["fixCredentialStore"],
                 "insufficientScope" => &["grantScope"],
-                "accessDenied"
-                | "authorizationMisconfigured"
-                | "exited"
-                | "limitExceeded"
-                | "other" => &["none"],
+                "accessDenied" | "exited" | "limitExceeded" | "other" => &["none"],
+                // A key of the configuration can allow a sign-in without published PKCE.
+                "authorizationMisconfigured" => &["none", "fixConfiguration"],
                 "reauthenticationRequired" => &["reauthenticate"],
-                "authorizationUnavailable" | "unreachable" | "timedOut" => &["retry"],
+                "authorizationUnavailable" | "unreachable" => &["retry"],
+                // More time does not help a program that uses its stdout for other things.
+                "timedOut" => &["retry", "fixConfiguration"],
                 "signInRequired" => &["signIn"],
                 "serverError" => &["retry", "none"],
                 unknown => panic!("no such kind: {unknown}"),

@@ -14,6 +14,9 @@ const STDERR_BYTES: usize = 4096;
 /// How much of the beginning and of the end goes into the evidence, in characters.
 const SHOWN_CHARS: usize = 1000;
 
+/// Replaces the part between the beginning and the end of an output.
+const CUT: &str = "\n…\n";
+
 /// The beginning and the end of a text.
 #[derive(Debug, Default)]
 pub(super) struct Excerpt {
@@ -33,26 +36,32 @@ impl Excerpt {
         self.tail.drain(..surplus);
     }
 
-    /// The text. A line with `…` replaces the part between the beginning and the end.
-    pub fn text(&self) -> String {
-        let mut bytes = self.head.clone();
-        if self.is_cut {
-            bytes.extend_from_slice("\n…\n".as_bytes());
-        }
-        bytes.extend(&self.tail);
-        String::from_utf8_lossy(&bytes).into_owned()
+    /// The parts of the text: one, or the beginning and the end if the part between them was not kept.
+    pub fn parts(&self) -> Vec<String> {
+        let tail: Vec<u8> = self.tail.iter().copied().collect();
+        let parts = match self.is_cut {
+            true => vec![self.head.clone(), tail],
+            false => vec![[self.head.as_slice(), &tail].concat()],
+        };
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        parts.into_iter().map(text).collect()
     }
 }
 
 /// Output as it goes into the evidence: masked and limited, with one line per line on a terminal. Returns `None` if it is blank.
-pub(super) fn shown(output: &str, collector: &EvidenceCollector) -> Option<String> {
-    let plain = anstream::adapter::strip_str(output).to_string();
-    let masked = collector.mask(&plain);
-    let lines: Vec<_> = masked
-        .lines()
-        .map(|line| printable(overwritten(line), 2 * SHOWN_CHARS))
-        .collect();
-    let text = lines.join("\n");
+///
+/// Each part is masked by itself, because a secret can be cut off at the end of a part.
+pub(super) fn shown(parts: &[String], collector: &EvidenceCollector) -> Option<String> {
+    let shown = parts.iter().map(|part| {
+        let plain = anstream::adapter::strip_str(part).to_string();
+        let masked = collector.mask(&plain);
+        let lines = masked.lines();
+        let lines: Vec<_> = lines
+            .map(|line| printable(overwritten(line), 2 * SHOWN_CHARS))
+            .collect();
+        lines.join("\n")
+    });
+    let text = shown.collect::<Vec<_>>().join(CUT);
     let text = text.trim();
     let length = text.chars().count();
     if length <= 2 * SHOWN_CHARS {
@@ -63,7 +72,7 @@ pub(super) fn shown(output: &str, collector: &EvidenceCollector) -> Option<Strin
         index.map_or(text.len(), |(index, _)| index)
     };
     let (head, tail) = (at(SHOWN_CHARS), at(length - SHOWN_CHARS));
-    Some(format!("{}\n…\n{}", &text[..head], &text[tail..]))
+    Some(format!("{}{CUT}{}", &text[..head], &text[tail..]))
 }
 
 /// The part of a line that a terminal shows at last: programs overwrite a progress display after a carriage return.
@@ -109,15 +118,15 @@ mod tests {
             text.as_bytes()
                 .chunks(size)
                 .for_each(|chunk| excerpt.add(chunk));
-            let kept = excerpt.text();
-            assert!(kept.starts_with("Error: the cause\n"), "{kept}");
-            assert!(kept.ends_with("usage\nthe end\n"), "{kept}");
-            assert!(kept.contains("\n…\n"));
-            assert!(kept.len() <= 2 * STDERR_BYTES + 10);
+            let kept = excerpt.parts();
+            assert_eq!(kept.len(), 2);
+            assert!(kept[0].starts_with("Error: the cause\n"), "{kept:?}");
+            assert!(kept[1].ends_with("usage\nthe end\n"), "{kept:?}");
+            assert!(kept.iter().all(|part| part.len() <= STDERR_BYTES));
         }
         let mut short = Excerpt::default();
         short.add(b"one\ntwo\n");
-        assert_eq!(short.text(), "one\ntwo\n");
+        assert_eq!(short.parts(), ["one\ntwo\n"]);
     }
 
     #[test]
