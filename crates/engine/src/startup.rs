@@ -269,7 +269,8 @@ impl Startup {
     /// Begins a sign-in as [`begin_sign_in`](Self::begin_sign_in) does, with options.
     ///
     /// Use it for a step-up: if the server answers your own request with 403 and `insufficient_scope`, pass the `WWW-Authenticate`
-    /// header of that answer as [`SignInOptions::challenge`]. The sign-in then requests the scopes of the challenge together with
+    /// header of that answer as [`SignInOptions::challenge`]. For a request of a [`LiveServer`](crate::LiveServer), the method
+    /// `auth_challenge` of the SDK's error returns that header. The sign-in then requests the scopes of the challenge together with
     /// the configured ones and those that were granted before.
     ///
     /// # Errors

@@ -22,8 +22,8 @@ use rmcp::model::{
     ServerJsonRpcMessage,
 };
 use rmcp::transport::streamable_http_client::{
-    HttpStatusError, SseError, StreamableHttpClient, StreamableHttpError,
-    StreamableHttpPostResponse, StreamableHttpResponseLimits,
+    AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpClient,
+    StreamableHttpError, StreamableHttpPostResponse, StreamableHttpResponseLimits,
 };
 use sse_stream::Sse;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -64,6 +64,8 @@ struct Shared {
     /// such a message could arrive.
     live: bool,
     answered: AtomicBool,
+    /// Whether the start has ended and the host uses the client.
+    ready: AtomicBool,
     /// The URL of the server, or the one to which it has redirected within its origin.
     current_url: RwLock<Url>,
     challenge: Mutex<Option<String>>,
@@ -114,6 +116,7 @@ impl McpHttp {
             collector,
             live,
             answered: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
             current_url: RwLock::new(config.url.clone()),
             http_sse: config.http_sse,
             challenge: Mutex::default(),
@@ -135,6 +138,7 @@ impl McpHttp {
         if self.shared.live {
             self.shared.authorization.keep();
         }
+        self.shared.ready.store(true, Ordering::Relaxed);
     }
 
     /// Whether this client speaks HTTP+SSE with the server, if the server speaks nothing else.
@@ -410,6 +414,9 @@ impl McpHttp {
         let status = answer.response.status();
         let session = session_of(&answer.response);
         let has_session = answer.sent_session;
+        // The host needs the challenge of its own request to sign in. A start has it in the evidence.
+        let ready = self.shared.ready.load(Ordering::Relaxed);
+        let challenge = challenge(answer.response.headers()).filter(|_| ready);
         let collector = &self.shared.collector;
         let (body, sent) = answer.error_body(&collector.log).await;
         let words = String::from_utf8_lossy(&body);
@@ -432,9 +439,15 @@ impl McpHttp {
                 session,
             ));
         }
-        Err(match status {
-            StatusCode::NOT_FOUND if has_session => StreamableHttpError::SessionExpired,
-            _ => HttpStatusError::new(status.as_u16(), None).into(),
+        Err(match (status, challenge) {
+            (StatusCode::UNAUTHORIZED, Some(challenge)) => {
+                StreamableHttpError::AuthRequired(AuthRequiredError::new(challenge))
+            }
+            (StatusCode::FORBIDDEN, Some(challenge)) => {
+                StreamableHttpError::InsufficientScope(InsufficientScopeError::new(challenge, None))
+            }
+            (StatusCode::NOT_FOUND, _) if has_session => StreamableHttpError::SessionExpired,
+            (status, _) => HttpStatusError::new(status.as_u16(), None).into(),
         })
     }
 }

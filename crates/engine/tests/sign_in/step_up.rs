@@ -1,7 +1,9 @@
 //! Step-ups: sign-ins that request more access, and the sessions that are opened to find out whether one is needed.
 
+use futures::StreamExt;
 use mcp_startup::SignInOptions;
 use mcp_startup::auth::{SignInBegun, SignInError, SignInFailureKind as Kind};
+use mcp_startup::rmcp::model::CallToolRequestParams;
 use serde_json::{Value, json};
 
 use crate::{REDIRECT_URI, User, lab_of, redirect_target, row};
@@ -87,6 +89,40 @@ async fn at_most_three_step_ups_follow_each_other() {
     step_up(&user, &challenged("mcp:4")).await.unwrap();
 }
 
+/// The host steps up with the challenge of its own call, which the SDK's error contains.
+#[tokio::test]
+async fn a_refused_call_of_a_live_server_has_the_challenge() {
+    for (status, error) in [(403, "insufficient_scope"), (401, "invalid_token")] {
+        let challenge = format!(r#"Bearer error="{error}", scope="mcp:admin""#);
+        let mut server = forbidding();
+        server["mcp"]["respond"] = json!([
+            { "when": { "method": "tools/call" }, "reply": { "status": status, "headers": { "WWW-Authenticate": challenge } } },
+        ]);
+        let lab = lab_of(vec![row("server", &server)]).await;
+        let user = User::new(&lab, "server");
+        let mut start = user.startup.start(vec![user.server.clone()]);
+        let live = loop {
+            if let Some(live) = start.next().await.unwrap().1 {
+                break live;
+            }
+        };
+        let call = live.peer().call_tool(CallToolRequestParams::new("write"));
+        let error = call.await.unwrap_err();
+        assert_eq!(error.auth_challenge(), Some(&*challenge), "{status}");
+        assert_eq!(error.is_authorization_required(), status == 401);
+        live.close().await;
+
+        let mut options = SignInOptions::default();
+        options.challenge = error.auth_challenge().map(str::to_owned);
+        step_up(&user, &options).await.unwrap();
+        let scopes = match status {
+            403 => json!(["mcp:admin", "mcp:tools"]),
+            _ => json!(["mcp:admin"]),
+        };
+        assert_eq!(user.record().unwrap()["scopes"], scopes, "{status}");
+    }
+}
+
 /// A session that is opened only to learn how to sign in must not stay open.
 #[tokio::test]
 async fn the_session_of_a_query_is_deleted() {
@@ -110,7 +146,8 @@ async fn the_session_of_a_query_is_deleted() {
         }
         let requests = user.requests_at("mcp");
         let methods: Vec<&str> = requests.iter().map(|request| &*request.method).collect();
-        assert_eq!(methods, ["POST", "DELETE"], "{name}");
+        // `initialize`, `notifications/initialized` and `tools/list`.
+        assert_eq!(methods, ["POST", "POST", "POST", "DELETE"], "{name}");
     }
 }
 
