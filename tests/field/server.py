@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 from good import GIVEN, fill, result_of, tool
 
 MODERN = "2026-07-28"
+HEADERS = {"raw deflate": "deflate", "half of gzip": "gzip"}
 
 
 def encoded(body, encoding):
@@ -30,6 +31,12 @@ def encoded(body, encoding):
         blocks = [body[at:at + 100000] for at in range(0, len(body), 100000)]
         return b"\x28\xb5\x2f\xfd\xa0" + len(body).to_bytes(4, "little") + b"".join(
             (len(part) << 3 | (at == len(blocks) - 1)).to_bytes(3, "little") + part for at, part in enumerate(blocks))
+    if encoding == "raw deflate":
+        return zlib.compress(body)[2:-4]
+    if encoding == "gzip, gzip":
+        return gzip.compress(gzip.compress(body))
+    if encoding == "half of gzip":
+        return gzip.compress(body)[:-12]
     raise ValueError(encoding)
 
 
@@ -111,7 +118,7 @@ class Server:
         data = (b"\xef\xbb\xbf" if rule.get("bom") else b"") + body.encode(rule.get("charset", "utf-8"))
         headers = dict(rule.get("headers", {}))
         if "encoding" in rule:
-            data, headers["Content-Encoding"] = encoded(data, rule["encoding"]), rule["encoding"]
+            data, headers["Content-Encoding"] = encoded(data, rule["encoding"]), HEADERS.get(rule["encoding"], rule["encoding"])
         stays = rule.get("open") or rule.get("stream")
         if rule["type"] and (data or stays):
             headers["Content-Type"] = rule["type"]
@@ -176,9 +183,10 @@ class Server:
         """A stream that names the address for messages and carries the responses (MCP 2024-11-05)."""
         if method == "GET" and url.path == sse["at"]:
             events = self.streams["1"] = queue.Queue()
-            events.put("event: endpoint\r\ndata: %s\r\n\r\n" % fill(sse["messages"], self.places))
+            endpoint = "event: endpoint\r\ndata: %s\r\n\r\n" % fill(sse["messages"], self.places)
+            threading.Timer(sse.get("wait", 0), events.put, [endpoint]).start()
             return {"type": "text/event-stream", "body": ": hello\n\n", "stream": events}
-        if method == "POST" and url.path == urlsplit(fill(sse["messages"], self.places)).path:
+        if method == "POST" and url.path == urlsplit(fill(sse["messages"], self.places).split()[0]).path:
             answer = result_of(message, self.case.get("tools", 1), "2024-11-05")
             if answer and "1" in self.streams:
                 self.streams["1"].put("event: message\r\ndata: %s\r\n\r\n" % json.dumps(answer))

@@ -35,7 +35,9 @@ use self::headers::{location, media_type, sensitive};
 use super::invalid_messages::message_problem;
 use super::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter, parse_turn};
 use super::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
-use super::server_sent_events::{EventSizeLimit, is_message, is_unnamed, looks_like_events};
+use super::server_sent_events::{
+    EventSizeLimit, FieldFilter, is_message, is_unnamed, looks_like_events,
+};
 use crate::authorization::{Authorization, Sends};
 use crate::start::evidence_collector::EvidenceCollector;
 
@@ -185,9 +187,15 @@ impl McpHttp {
             Ok(message) => return Some(message),
             Err(error) => error,
         };
-        if error.is_data()
-            && let Some(problem) = message_problem(body)
-        {
+        let is_utf8 = std::str::from_utf8(body).is_ok();
+        let problem = match error.is_data() {
+            true => message_problem(body),
+            false if !is_utf8 && memchr::memmem::find(body, b"\"jsonrpc\"").is_some() => {
+                Some("encoding: must be UTF-8".to_owned())
+            }
+            false => None,
+        };
+        if let Some(problem) = problem {
             let collector = &self.shared.collector;
             collector.record_invalid_field(method, &problem);
         }
@@ -437,6 +445,7 @@ impl McpHttp {
         let Answer { response, sent, .. } = answer;
         let collector = self.shared.collector.clone();
         let mut limit = EventSizeLimit::new(self.limit());
+        let mut fields = FieldFilter::default();
         let mut sampled = false;
         let bytes = decoded_body(response).map(move |chunk| {
             let chunk = chunk.map_err(|error| {
@@ -453,7 +462,7 @@ impl McpHttp {
             limit.take(&chunk).inspect_err(|_| {
                 sent.note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
             })?;
-            Ok::<_, std::io::Error>(chunk)
+            Ok::<_, std::io::Error>(Bytes::from(fields.take(&chunk)))
         });
         let closed = self.shared.closed.clone();
         let http = self.clone();
@@ -589,6 +598,16 @@ impl StreamableHttpClient for McpHttp {
 }
 
 impl McpHttp {
+    /// Records that the server sends the messages of the client, with its credential, to another origin.
+    pub fn record_foreign_endpoint(&self, url: &Url) {
+        let problem = format!(
+            "endpoint: must have the origin of the server's URL, not {}",
+            url.origin().ascii_serialization()
+        );
+        let collector = &self.shared.collector;
+        collector.record_invalid_field("GET", &problem);
+    }
+
     /// Opens the stream of events for HTTP+SSE.
     pub async fn http_sse_events(
         &self,
