@@ -215,6 +215,9 @@ pub(crate) fn reason(output: &str, waits: bool) -> Option<Cow<'_, str>> {
     if waits && let Some(request) = request_to_user(&lines) {
         return Some(request.into());
     }
+    if let Some(line) = exception_of_group(&lines) {
+        return Some(line.into());
+    }
     if let Some(at) = exception_of_traceback(&lines) {
         // The invalid field and its problem are on the next lines.
         let lines_after = if lines[at].contains("validation error") {
@@ -303,6 +306,21 @@ fn last_version(line: &str) -> &str {
     versions.find(|text| has_words(text)).unwrap_or("")
 }
 
+/// Returns the first exception in a Python exception group, whose own line has no reason.
+fn exception_of_group<'a>(lines: &[&'a str]) -> Option<&'a str> {
+    let header = lines
+        .iter()
+        .position(|line| line.contains("Exception Group Traceback"))?;
+    let inside = lines[header + 1..].iter();
+    let mut inside = inside.filter_map(|line| line.trim_start().strip_prefix("| "));
+    inside.find(|text| {
+        !text.starts_with([' ', '|', '+'])
+            && !text.contains("Traceback (most recent call last)")
+            && !text.contains("ExceptionGroup: ")
+            && has_words(text)
+    })
+}
+
 /// Returns the index of the exception at the end of a Python traceback.
 fn exception_of_traceback(lines: &[&str]) -> Option<usize> {
     let is_header = |line: &&str| line.contains("Traceback (most recent call last)");
@@ -341,7 +359,7 @@ fn is_npm_detail(text: &str) -> bool {
 
 /// Whether a line has no reason: a notice, a stack frame, a hint, a banner, or only punctuation.
 fn is_noise(line: &str) -> bool {
-    const BEGINNINGS: [&str; 24] = [
+    const BEGINNINGS: [&str; 28] = [
         "npm notice",
         "npm warn",
         "npm WARN",
@@ -353,6 +371,10 @@ fn is_noise(line: &str) -> bool {
         "A complete log of this run",
         "[notice]",
         "Node.js v",
+        "Emitted 'error' event",
+        "errno: ",
+        "syscall: '",
+        "address: '",
         "Bun v",
         "note: run with `RUST_BACKTRACE",
         "For more information",
@@ -453,6 +475,14 @@ mod tests {
             (
                 "Unhandled exception. SqlException: Login failed for user 'mcp'.\n   at Sql.Open()\nError Number:18456,State:1\n",
                 "Unhandled exception. SqlException: Login failed for user 'mcp'.",
+            ),
+            (
+                "  + Exception Group Traceback (most recent call last):\n  |   File \"/x.py\", line 9, in <module>\n  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)\n  +-+---- 1 ----\n    | Traceback (most recent call last):\n    |   File \"/x.py\", line 5, in main\n    | ConnectionError: no route\n    +----\n",
+                "ConnectionError: no route",
+            ),
+            (
+                "Error: listen EADDRINUSE\n    at f (node:net:1)\nEmitted 'error' event on Server instance at:\n    at g (node:net:2) {\n  errno: -98,\n  syscall: 'listen'\n}\n",
+                "Error: listen EADDRINUSE",
             ),
             (
                 "panic: no such file\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:14 +0x1d8\nexit status 2\n",
