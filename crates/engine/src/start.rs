@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mcp_startup_config::{
-    HttpConfig, HttpSseUse, ProtocolEra, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
+    EntryProblem, HttpConfig, HttpSseUse, ProtocolEra, ServerConfig, ServerEntry, StdioConfig,
+    TransportConfig,
 };
 use mcp_startup_core::{
     IoTrouble, RequestTarget, StartPhase, StartupFailure, StartupWarning, StartupWarningKind,
@@ -276,6 +277,17 @@ impl Attempt<'_> {
                 }
                 if !error.record(&collector) {
                     record_non_mcp_answer(&collector);
+                }
+                let status = collector.log.last_status(RequestTarget::Mcp);
+                if config.http_sse == HttpSseUse::Always && matches!(status, Some(400 | 404 | 405))
+                {
+                    collector.record_probable_cause(&EntryProblem {
+                        key: "type".to_owned(),
+                        line: None,
+                        problem:
+                            "`sse` is the transport of 2024-11-05; for the current one, use `http`"
+                                .to_owned(),
+                    });
                 }
                 None
             }

@@ -11,3 +11,4 @@ mod read_limits;
 pub(crate) mod server_requests;
 mod server_sent_events;
 pub(crate) mod stdio;
+mod text_encoding;

@@ -753,6 +753,9 @@ impl Facts<'_> {
                 }
             }
             (_, Some(text)) => format!(": its answer begins with \"{}\"", foreign(text)),
+            (_, None) if self.has_event_stream() => {
+                ": its event stream ended without an answer".to_owned()
+            }
             (_, None) => String::new(),
         };
         let todo = match self.evidence.transport {
@@ -761,6 +764,12 @@ impl Facts<'_> {
             None => "; check its URL or `command`",
         };
         Parts::new(format!("{server} does not speak MCP{why}"), todo)
+    }
+
+    /// Returns whether the last answer is an event stream.
+    pub(super) fn has_event_stream(&self) -> bool {
+        let content_type = self.answer.and_then(|answer| text_of(&answer.content_type));
+        content_type.is_some_and(|text| text.to_ascii_lowercase().starts_with("text/event-stream"))
     }
 
     fn other(&self, server: &str) -> Parts {

@@ -71,7 +71,7 @@ fn sentence_of_json(json: &Value, depth: usize) -> Option<String> {
     }
 }
 
-/// Returns the title of an HTML page, or its text if it has no title.
+/// Returns the title of an HTML page, or its text if the title is missing or is a single word such as "Error".
 fn text_of_html(page: &str) -> String {
     let lower = page.to_ascii_lowercase();
     let title = lower.find("<title").and_then(|tag| {
@@ -79,21 +79,49 @@ fn text_of_html(page: &str) -> String {
         let end = start + lower[start..].find("</title")?;
         Some(page[start..end].trim())
     });
-    if let Some(title) = title.filter(|title| has_words(title)) {
+    let title = title.filter(|title| has_words(title));
+    if let Some(title) = title.filter(|title| title.contains(char::is_whitespace)) {
         return title.to_owned();
     }
+    // The text of the body, without the title, styles and scripts.
+    let start = lower.find("<body").or_else(|| lower.find("</head"));
+    let text = visible_text(&page[start.unwrap_or(0)..]);
+    match title {
+        Some(title) if !has_words(&text) => title.to_owned(),
+        _ => text,
+    }
+}
+
+/// Returns the text of HTML outside tags, styles and scripts. It replaces the usual character references.
+fn visible_text(html: &str) -> String {
+    const REFERENCES: [(&str, &str); 6] = [
+        ("&nbsp;", " "),
+        ("&#39;", "'"),
+        ("&quot;", "\""),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+    ];
     let mut text = String::new();
-    let mut in_tag = false;
-    for character in page.chars() {
-        match character {
-            '<' => in_tag = true,
-            '>' => {
-                in_tag = false;
-                text.push(' ');
-            }
-            _ if !in_tag => text.push(character),
-            _ => {}
+    let mut rest = html;
+    while let Some(start) = rest.find('<') {
+        text.push_str(&rest[..start]);
+        text.push(' ');
+        rest = &rest[start..];
+        let hidden = ["<style", "<script", "<title"]
+            .into_iter()
+            .find(|tag| starts_with_ignoring_case(rest, tag));
+        if let Some(tag) = hidden {
+            let end = rest
+                .match_indices("</")
+                .find(|(at, _)| starts_with_ignoring_case(&rest[at + 2..], &tag[1..]));
+            rest = end.map_or("", |(at, _)| &rest[at..]);
         }
+        rest = rest.find('>').map_or("", |end| &rest[end + 1..]);
+    }
+    text.push_str(rest);
+    for (reference, character) in REFERENCES {
+        text = text.replace(reference, character);
     }
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -157,7 +185,14 @@ pub(crate) fn framing_fault(stdout: &str) -> Option<&'static str> {
         inside.trim_start().starts_with('{')
     };
     match stdout.lines().find(|line| line.contains("\"jsonrpc\"")) {
-        Some(line) if is_start(line) && line.trim_end().ends_with(['}', ']']) => None,
+        Some(line) if line.trim_start().starts_with('[') && line.trim_end().ends_with(']') => {
+            Some("it writes a list (batch) of messages")
+        }
+        Some(line) if is_start(line) && line.trim_end().ends_with(['}', ']']) => {
+            // The engine removes complete lines with a message.
+            let is_json = serde_json::from_str::<serde::de::IgnoredAny>(line.trim()).is_ok();
+            is_json.then_some("it does not end the line after a JSON message")
+        }
         Some(line) if !is_start(line) && line.contains('{') => {
             Some("it writes other text on the line of a JSON message")
         }
@@ -177,13 +212,31 @@ fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
 pub(crate) fn reason(output: &str, waits: bool) -> Option<Cow<'_, str>> {
     let lines: Vec<&str> = output.lines().map(last_version).collect();
     let useful = |line: &&&str| !is_noise(line);
-    if waits && let Some(at) = lines.iter().rposition(|line| asks_user(line)) {
-        return Some(with_next(&lines, at, |line| {
-            line.to_ascii_lowercase().contains("code")
-        }));
+    if waits && let Some(request) = request_to_user(&lines) {
+        return Some(request.into());
     }
-    if let Some(line) = exception_of_traceback(&lines) {
+    if let Some(line) = exception_of_group(&lines) {
         return Some(line.into());
+    }
+    if let Some(at) = exception_of_traceback(&lines) {
+        // The invalid field and its problem are on the next lines.
+        let lines_after = if lines[at].contains("validation error") {
+            2
+        } else {
+            0
+        };
+        return Some(with_following(&lines, at, lines_after).into());
+    }
+    if let Some(at) = lines.iter().position(|line| is_crash(line)) {
+        let continues = lines[at].trim_end().ends_with(':');
+        return Some(with_following(&lines, at, usize::from(continues)).into());
+    }
+    // uv shows the causes of an error as a tree. The last one may have several lines.
+    if let Some(at) = lines.iter().rposition(|line| line.contains("─▶ ")) {
+        let cause = with_following(&lines, at, 2);
+        return cause
+            .split_once("─▶ ")
+            .map(|(_, text)| text.to_owned().into());
     }
     let of_npm = |line: &&&str| npm_error(line).is_some_and(|text| !is_npm_detail(text));
     if let Some(line) = lines.iter().find(of_npm) {
@@ -194,7 +247,7 @@ pub(crate) fn reason(output: &str, waits: bool) -> Option<Cow<'_, str>> {
     if let Some(at) = lines.iter().rposition(is_error) {
         // The message of a Rust panic is on the next line, and so are the details after a colon.
         let continues = lines[at].trim_end().ends_with(':');
-        return Some(with_next(&lines, at, |_| continues));
+        return Some(with_following(&lines, at, usize::from(continues)).into());
     }
     let last = match lines.iter().any(|line| has_words(line)) {
         true => lines.iter().rev().find(useful)?.trim(),
@@ -203,14 +256,48 @@ pub(crate) fn reason(output: &str, waits: bool) -> Option<Cow<'_, str>> {
     (!last.is_empty()).then(|| last.into())
 }
 
-/// Returns a line, joined with the next useful one if `continues` accepts it.
-fn with_next<'a>(lines: &[&'a str], at: usize, continues: impl Fn(&str) -> bool) -> Cow<'a, str> {
-    let line = lines[at].trim();
-    let next = lines[at + 1..].iter().find(|line| !is_noise(line));
-    match next.filter(|next| continues(next)) {
-        Some(next) => format!("{line} {}", next.trim()).into(),
-        None => line.into(),
+/// Returns a line, joined with the next `count` useful ones.
+fn with_following(lines: &[&str], at: usize, count: usize) -> String {
+    let following = lines[at + 1..].iter().filter(|line| !is_noise(line));
+    let parts = std::iter::once(&lines[at]).chain(following.take(count));
+    parts.map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the lines that ask the user to do something in a browser. The address and the code may be on lines of their own.
+fn request_to_user(lines: &[&str]) -> Option<String> {
+    const MAX_LINES: usize = 4;
+    let useful: Vec<&str> = lines
+        .iter()
+        .copied()
+        .filter(|line| !is_noise(line))
+        .collect();
+    let (at, start) = (0..useful.len()).rev().find_map(|at| {
+        let asks = |line: &&str| asks_user(line);
+        let before = at.checked_sub(1).map(|before| useful[before]);
+        match useful[at].contains("://") {
+            true if asks(&useful[at]) => Some((at, at)),
+            true if before.is_some_and(|line| line.trim_end().ends_with(':') && asks(&line)) => {
+                Some((at, at - 1))
+            }
+            _ => None,
+        }
+    })?;
+    let mut end = at + 1;
+    while end < useful.len().min(at + MAX_LINES)
+        && (useful[end].to_ascii_lowercase().contains("code")
+            || end > at + 1 && useful[end - 1].trim_end().ends_with(':'))
+    {
+        end += 1;
     }
+    let parts: Vec<&str> = useful[start..end].iter().map(|line| line.trim()).collect();
+    Some(parts.join(" "))
+}
+
+/// Whether a line is the report of a runtime about an exception that the program did not handle. Details follow it.
+fn is_crash(line: &str) -> bool {
+    ["Unhandled exception. ", "Unhandled exception: ", "panic: "]
+        .iter()
+        .any(|beginning| line.starts_with(beginning))
 }
 
 /// Returns the text of a line after the last carriage return, with which a program overwrites a progress display.
@@ -219,14 +306,28 @@ fn last_version(line: &str) -> &str {
     versions.find(|text| has_words(text)).unwrap_or("")
 }
 
-/// Returns the exception at the end of a Python traceback.
-fn exception_of_traceback<'a>(lines: &[&'a str]) -> Option<&'a str> {
+/// Returns the first exception in a Python exception group, whose own line has no reason.
+fn exception_of_group<'a>(lines: &[&'a str]) -> Option<&'a str> {
+    let header = lines
+        .iter()
+        .position(|line| line.contains("Exception Group Traceback"))?;
+    let inside = lines[header + 1..].iter();
+    let mut inside = inside.filter_map(|line| line.trim_start().strip_prefix("| "));
+    inside.find(|text| {
+        !text.starts_with([' ', '|', '+'])
+            && !text.contains("Traceback (most recent call last)")
+            && !text.contains("ExceptionGroup: ")
+            && has_words(text)
+    })
+}
+
+/// Returns the index of the exception at the end of a Python traceback.
+fn exception_of_traceback(lines: &[&str]) -> Option<usize> {
     let is_header = |line: &&str| line.contains("Traceback (most recent call last)");
     let header = lines.iter().rposition(is_header)?;
-    let after = lines[header + 1..].iter();
-    let mut outside = after.filter(|line| !line.starts_with([' ', '\t', '|', '+']));
-    let exception = outside.find(|line| !is_noise(line))?;
-    Some(exception.trim())
+    let is_exception = |line: &&str| !line.starts_with([' ', '\t', '|', '+']) && !is_noise(line);
+    let after = lines[header + 1..].iter().position(is_exception)?;
+    Some(header + 1 + after)
 }
 
 /// Returns the text of an error line of npm.
@@ -258,7 +359,7 @@ fn is_npm_detail(text: &str) -> bool {
 
 /// Whether a line has no reason: a notice, a stack frame, a hint, a banner, or only punctuation.
 fn is_noise(line: &str) -> bool {
-    const BEGINNINGS: [&str; 24] = [
+    const BEGINNINGS: [&str; 28] = [
         "npm notice",
         "npm warn",
         "npm WARN",
@@ -270,6 +371,10 @@ fn is_noise(line: &str) -> bool {
         "A complete log of this run",
         "[notice]",
         "Node.js v",
+        "Emitted 'error' event",
+        "errno: ",
+        "syscall: '",
+        "address: '",
         "Bun v",
         "note: run with `RUST_BACKTRACE",
         "For more information",
@@ -342,18 +447,122 @@ fn names_error(line: &str) -> bool {
 
 /// Whether a line asks the user to do something in a browser.
 fn asks_user(line: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "open",
+        "visit",
+        "go to",
+        "sign in",
+        "log in",
+        "authorize",
+        "browser",
+        "code",
+    ];
     let line = line.to_ascii_lowercase();
-    line.contains("://")
-        && [
-            "open",
-            "visit",
-            "go to",
-            "sign in",
-            "log in",
-            "authorize",
-            "browser",
-            "code",
-        ]
-        .iter()
-        .any(|word| line.contains(word))
+    WORDS.iter().any(|word| line.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_found_in_the_output_of_a_program() {
+        let rows = [
+            (
+                "Traceback (most recent call last):\n  File \"/x/server.py\", line 9, in <module>\nValidationError: 1 validation error for Settings\napi_key\n  Field required [type=missing]\n    For further information visit https://errors.example\n",
+                "ValidationError: 1 validation error for Settings api_key Field required [type=missing]",
+            ),
+            (
+                "Unhandled exception. SqlException: Login failed for user 'mcp'.\n   at Sql.Open()\nError Number:18456,State:1\n",
+                "Unhandled exception. SqlException: Login failed for user 'mcp'.",
+            ),
+            (
+                "  + Exception Group Traceback (most recent call last):\n  |   File \"/x.py\", line 9, in <module>\n  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)\n  +-+---- 1 ----\n    | Traceback (most recent call last):\n    |   File \"/x.py\", line 5, in main\n    | ConnectionError: no route\n    +----\n",
+                "ConnectionError: no route",
+            ),
+            (
+                "Error: listen EADDRINUSE\n    at f (node:net:1)\nEmitted 'error' event on Server instance at:\n    at g (node:net:2) {\n  errno: -98,\n  syscall: 'listen'\n}\n",
+                "Error: listen EADDRINUSE",
+            ),
+            (
+                "panic: no such file\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:14 +0x1d8\nexit status 2\n",
+                "panic: no such file",
+            ),
+            (
+                "  × No solution found:\n  ╰─▶ Because acme was not found and you require\n      acme, we can conclude nothing.\n",
+                "Because acme was not found and you require acme, we can conclude nothing.",
+            ),
+            (
+                "error: the following arguments were not provided:\n  --root <ROOT>\n\nUsage: acme --root <ROOT>\n",
+                "error: the following arguments were not provided: --root <ROOT>",
+            ),
+        ];
+        for (output, expected) in rows {
+            assert_eq!(reason(output, false).as_deref(), Some(expected), "{output}");
+        }
+    }
+
+    #[test]
+    fn a_request_to_the_user_has_its_address_and_its_code() {
+        let rows = [
+            (
+                "Open https://login.example/device and enter the code F7K2\n",
+                "Open https://login.example/device and enter the code F7K2",
+            ),
+            (
+                "To sign in, visit:\n\n    https://login.example/device\n\nand enter the code:\n\n    F7K2\n\n⠙ Waiting...\n",
+                "To sign in, visit: https://login.example/device and enter the code: F7K2",
+            ),
+            ("Listening on http://localhost:1\nlast\n", "last"),
+        ];
+        for (output, expected) in rows {
+            assert_eq!(reason(output, true).as_deref(), Some(expected), "{output}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_quoted_by_its_title_or_its_text() {
+        let rows = [
+            (
+                "<title>502 Bad Gateway</title><h1>x</h1>",
+                "502 Bad Gateway",
+            ),
+            (
+                "<html><head><title>Error</title></head><body><pre>it&#39;s gone<br></pre></body>",
+                "it's gone",
+            ),
+            ("<title>Error</title>", "Error"),
+            (
+                "<style>a > b {}</style><script>if (a < b) {}</script><p>Down until 14:00</p>",
+                "Down until 14:00",
+            ),
+        ];
+        for (page, expected) in rows {
+            assert_eq!(sentence(page).as_deref(), Some(expected), "{page}");
+        }
+    }
+
+    #[test]
+    fn the_fault_of_the_framing_is_named() {
+        const MESSAGE: &str = r#"{"jsonrpc":"2.0","id":0,"result":{}}"#;
+        let rows = [
+            (
+                MESSAGE.to_owned(),
+                Some("it does not end the line after a JSON message"),
+            ),
+            (
+                format!("[{MESSAGE}]"),
+                Some("it writes a list (batch) of messages"),
+            ),
+            (
+                format!("[INFO] {MESSAGE}"),
+                Some("it writes other text on the line of a JSON message"),
+            ),
+            (r#"{"jsonrpc":"2.0", nonsense}"#.to_owned(), None),
+            ("{\"msg\":\"hello\"}".to_owned(), None),
+        ];
+        for (stdout, expected) in rows {
+            assert_eq!(framing_fault(&stdout), expected, "{stdout}");
+        }
+    }
 }

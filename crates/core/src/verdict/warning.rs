@@ -1,5 +1,7 @@
 //! The warning about a server that is ready but can't be fully used.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
@@ -7,6 +9,7 @@ use crate::printable::printable;
 
 use super::MESSAGE_CHARS;
 use super::facts::{Facts, text_of};
+use super::quotes::sentence;
 
 /// The kind of a warning, as a stable value for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -79,7 +82,15 @@ impl Facts<'_> {
         let words = self.words().map(|words| words.into_owned());
         let error = protocol.and_then(|protocol| text_of(&protocol.error));
         let cause = text_of(&self.evidence.cause);
-        let why = words.or_else(|| error.or(cause).map(str::to_owned));
+        // The page of a proxy or a sign-in.
+        let page = protocol
+            .and_then(|protocol| text_of(&protocol.not_mcp))
+            .filter(|_| !self.has_event_stream())
+            .and_then(sentence);
+        let why = words
+            .or_else(|| error.map(str::to_owned))
+            .or_else(|| page.map(Cow::into_owned))
+            .or_else(|| cause.map(str::to_owned));
         match (status, why) {
             (Some(status), Some(why)) => Some(format!("{status}: {why}")),
             (status, why) => status.or(why),

@@ -190,9 +190,15 @@ impl McpHttp {
             Ok(message) => return Some(message),
             Err(error) => error,
         };
-        if error.is_data()
-            && let Some(problem) = message_problem(body)
-        {
+        let is_utf8 = std::str::from_utf8(body).is_ok();
+        let problem = match error.is_data() {
+            true => message_problem(body),
+            false if !is_utf8 && memchr::memmem::find(body, b"\"jsonrpc\"").is_some() => {
+                Some("encoding: must be UTF-8".to_owned())
+            }
+            false => None,
+        };
+        if let Some(problem) = problem {
             let collector = &self.shared.collector;
             collector.record_invalid_field(method, &problem);
         }

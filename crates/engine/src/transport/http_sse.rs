@@ -36,6 +36,9 @@ impl McpHttp {
             let url = self.url().join(event.data?.trim()).ok()?;
             // The messages carry the credential of the server.
             let is_same = url.origin() == self.url().origin();
+            if !is_same {
+                self.record_foreign_endpoint(&url);
+            }
             return is_same.then(|| HttpSse {
                 http: self.clone(),
                 events,

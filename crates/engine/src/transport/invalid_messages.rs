@@ -184,7 +184,11 @@ pub(crate) fn message_problem(text: &[u8]) -> Option<String> {
         (None, None) => Some("result: missing field".to_owned()),
         (_, Some(error)) => {
             let problem = field_problem::<ErrorData>(error)?;
-            Some(format!("error.{problem}"))
+            // The message of the error has more information than the invalid field.
+            Some(match error.get("message").and_then(Value::as_str) {
+                Some(message) => format!("error.{problem}; error.message: {message}"),
+                None => format!("error.{problem}"),
+            })
         }
         (Some(Value::Object(_)), None) if message.get("id").is_some_and(Value::is_null) => {
             Some("id: must be that of the request, not null".to_owned())

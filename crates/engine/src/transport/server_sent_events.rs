@@ -27,6 +27,75 @@ pub(crate) fn is_unnamed(event: &Sse) -> bool {
     matches!(event.event.as_deref(), None | Some("" | "message"))
 }
 
+/// Keeps the lines of an event stream that matter, so that the parser of the SDK accepts the stream.
+///
+/// The standard ignores comments, unknown fields, invalid values of `retry` and all but the last value of a field, and reads a line
+/// without a colon as a field without a value (WHATWG HTML, section 9.2.6). The parser refuses some of them.
+#[derive(Default)]
+pub(crate) struct FieldFilter {
+    line: Vec<u8>,
+    after_first_line: bool,
+    after_carriage_return: bool,
+    /// The last value of each field except `data` in the current event.
+    event: Option<String>,
+    id: Option<String>,
+    retry: Option<u64>,
+}
+
+impl FieldFilter {
+    /// Returns the complete lines that matter. The caller limits the size of an event.
+    pub fn take(&mut self, chunk: &[u8]) -> Vec<u8> {
+        let mut kept = Vec::with_capacity(chunk.len());
+        for piece in chunk.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            let after_carriage_return = std::mem::take(&mut self.after_carriage_return);
+            if after_carriage_return && piece == b"\n" {
+                continue;
+            }
+            match piece {
+                [line @ .., end @ (b'\n' | b'\r')] => {
+                    self.line.extend_from_slice(line);
+                    self.after_carriage_return = *end == b'\r';
+                    self.end_line(&mut kept);
+                }
+                part => self.line.extend_from_slice(part),
+            }
+        }
+        kept
+    }
+
+    fn end_line(&mut self, kept: &mut Vec<u8>) {
+        let line = std::mem::take(&mut self.line);
+        let line = String::from_utf8_lossy(&line);
+        let line = match std::mem::replace(&mut self.after_first_line, true) {
+            true => &*line,
+            false => line.strip_prefix('\u{feff}').unwrap_or(&line),
+        };
+        if line.is_empty() {
+            let fields = [
+                self.event.take().map(|value| format!("event: {value}\n")),
+                self.id.take().map(|value| format!("id: {value}\n")),
+                self.retry.take().map(|value| format!("retry: {value}\n")),
+            ];
+            for field in fields.into_iter().flatten() {
+                kept.extend_from_slice(field.as_bytes());
+            }
+            kept.push(b'\n');
+            return;
+        }
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match name {
+            "data" => kept.extend_from_slice(format!("data: {value}\n").as_bytes()),
+            "event" => self.event = Some(value.to_owned()),
+            "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
+            "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                self.retry = value.parse().ok();
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Counts the bytes since the last blank line, which ends an event.
 pub(crate) struct EventSizeLimit {
     limit: usize,
@@ -87,6 +156,38 @@ mod tests {
         let endless = vec![b'x'; 4096];
         let taken = (0..).take_while(|_| bound.take(&endless).is_ok()).count();
         assert_eq!(taken, LIMIT / endless.len());
+    }
+
+    #[test]
+    fn only_the_fields_that_matter_are_kept() {
+        let rows = [
+            ("data: 1\r\n\r\n", "data: 1\n\n"),
+            ("data: 1\r\r", "data: 1\n\n"),
+            ("\u{feff}data:1\n\n", "data: 1\n\n"),
+            (": comment\n\ndata\n\n", "\ndata: \n\n"),
+            (
+                "event: a\nevent: b\nid: 1\nid: 2\ndata: x\n\n",
+                "data: x\nevent: b\nid: 2\n\n",
+            ),
+            (
+                "retry: soon\nretry: 5\nnonsense\nother: 1\n\n",
+                "retry: 5\n\n",
+            ),
+            ("retry: 99999999999999999999999\nid: \0\n\n", "\n"),
+            ("data: 1\ndata: incompl", "data: 1\n"),
+        ];
+        for (stream, expected) in rows {
+            for size in [1, 2, 100] {
+                let mut filter = FieldFilter::default();
+                let chunks = stream.as_bytes().chunks(size);
+                let kept: Vec<u8> = chunks.flat_map(|chunk| filter.take(chunk)).collect();
+                assert_eq!(
+                    String::from_utf8_lossy(&kept),
+                    expected,
+                    "{stream:?} in chunks of {size}"
+                );
+            }
+        }
     }
 
     #[test]

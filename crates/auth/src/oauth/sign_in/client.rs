@@ -141,6 +141,7 @@ async fn register(
         client["scope"] = scopes.join(" ").into();
     }
     let reply = http.post_json(endpoint, &client).await;
+    let status = reply.as_ref().map(|reply| reply.status.as_u16());
     let success = reply.as_ref().filter(|reply| reply.status.is_success());
     if let Some(client) = success.and_then(|reply| Client::registered(&reply.body, method)) {
         return Ok(client);
@@ -169,7 +170,10 @@ async fn register(
         }
         None => SignInError::new(
             Kind::Unavailable,
-            "the server's sign-in service could not register this client: try again later",
+            format!(
+                "the server's sign-in service could not register this client{}: try again later",
+                status.map_or_else(String::new, |status| format!(" (HTTP {status})"))
+            ),
         ),
     })
 }

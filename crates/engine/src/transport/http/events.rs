@@ -12,6 +12,7 @@ use mcp_startup_auth::network::{BodyError, bare_url, decoded_body};
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
 use rmcp::transport::streamable_http_client::{HttpStatusError, SseError, StreamableHttpError};
 use sse_stream::{Sse, SseStream};
+use url::Url;
 
 use super::answer::Answer;
 use super::headers::media_type;
@@ -20,7 +21,7 @@ use crate::transport::invalid_messages::message_problem;
 use crate::transport::json_size::ValueCounter;
 use crate::transport::large_messages::LargeMessage;
 use crate::transport::server_sent_events::{
-    EventSizeLimit, is_message, is_unnamed, looks_like_events,
+    EventSizeLimit, FieldFilter, is_message, is_unnamed, looks_like_events,
 };
 
 impl McpHttp {
@@ -29,6 +30,7 @@ impl McpHttp {
         let Answer { response, sent, .. } = answer;
         let collector = self.shared.collector.clone();
         let mut limit = EventSizeLimit::new(self.limit());
+        let mut fields = FieldFilter::default();
         let mut sampled = false;
         let mut large = LargeMessage::default();
         let mut read = move |chunk: Result<Bytes, BodyError>| {
@@ -52,7 +54,7 @@ impl McpHttp {
             } else {
                 limit.event()
             };
-            Ok::<_, std::io::Error>((held, chunk))
+            Ok::<_, std::io::Error>((held, Bytes::from(fields.take(&chunk))))
         };
         let mut chunks = decoded_body(response);
         let mut waiting = None;
@@ -129,6 +131,16 @@ impl McpHttp {
             }
             false => Ok(event),
         }
+    }
+
+    /// Records that the server sends the messages of the client, with its credential, to another origin.
+    pub fn record_foreign_endpoint(&self, url: &Url) {
+        let problem = format!(
+            "endpoint: must have the origin of the server's URL, not {}",
+            url.origin().ascii_serialization()
+        );
+        let collector = &self.shared.collector;
+        collector.record_invalid_field("GET", &problem);
     }
 
     /// Opens the stream of events for HTTP+SSE.

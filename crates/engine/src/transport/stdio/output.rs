@@ -6,6 +6,7 @@ use mcp_startup_core::printable;
 
 use crate::start::evidence_collector::EvidenceCollector;
 use crate::transport::invalid_messages::message_problem;
+use crate::transport::text_encoding::as_utf8;
 
 /// How much of the beginning of stdout is kept, in bytes.
 pub(super) const HEAD_BYTES: usize = 4096;
@@ -85,6 +86,12 @@ fn overwritten(line: &str) -> &str {
 /// `length` bytes were read.
 pub(super) fn other_output(head: &[u8], length: usize) -> (String, Option<String>) {
     let is_cut = length > head.len();
+    let decoded = as_utf8(head.to_vec(), "");
+    let has_message = memchr::memmem::find(&decoded, b"\"jsonrpc\"").is_some();
+    if has_message && head.contains(&0) {
+        let text = String::from_utf8_lossy(&decoded).into_owned();
+        return (text, Some("encoding: must be UTF-8, not UTF-16".to_owned()));
+    }
     let mut other = Vec::new();
     let mut problem = None;
     let mut lines = head.split_inclusive(|byte| *byte == b'\n').peekable();
