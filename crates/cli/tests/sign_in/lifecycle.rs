@@ -55,7 +55,6 @@ fn sign_in_check_refresh_and_sign_out() {
         "response_type=code",
         "code_challenge_method=S256",
         "scope=mcp%3Atools+offline_access",
-        "prompt=consent",
     ] {
         assert!(opened.contains(parameter), "{opened}");
     }

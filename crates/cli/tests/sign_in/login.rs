@@ -62,7 +62,7 @@ fn failed_login_leaves_the_stored_record_unchanged() {
     assert!(
         finished
             .stderr
-            .contains("returned no token (invalid_grant)"),
+            .contains("refused the sign-in (invalid_grant: "),
         "{finished:#?}"
     );
     assert_unchanged();
