@@ -528,3 +528,54 @@ fn a_problem_with_the_callback_of_all_servers_affects_those_with_a_url() {
     );
     assert!(found.servers[1].config.is_ok());
 }
+
+#[test]
+fn the_type_decides_when_to_use_http_sse_and_a_key_names_the_era() {
+    use mcp_startup_config::{HttpSseUse, ProtocolEra};
+    let json = |entry: &str| {
+        format!("{{\"mcpServers\": {{\"x\": {{{entry}, \"url\": \"https://a.example/mcp\"}}}}}}")
+    };
+    let toml = "[mcp_servers.x]\nurl = \"https://a.example/mcp\"\n";
+    let rows = [
+        (
+            json("\"timeout\": 1"),
+            HttpSseUse::Fallback,
+            ProtocolEra::Auto,
+        ),
+        (
+            json("\"type\": \"http\""),
+            HttpSseUse::Never,
+            ProtocolEra::Auto,
+        ),
+        (
+            json("\"type\": \"sse\""),
+            HttpSseUse::Always,
+            ProtocolEra::Auto,
+        ),
+        (
+            json("\"protocolEra\": \"modern\""),
+            HttpSseUse::Fallback,
+            ProtocolEra::Modern,
+        ),
+        (toml.to_owned(), HttpSseUse::Never, ProtocolEra::Auto),
+        (
+            format!("{toml}protocol_era = \"legacy\"\n"),
+            HttpSseUse::Never,
+            ProtocolEra::Legacy,
+        ),
+    ];
+    for (text, http_sse, era) in rows {
+        let configuration = parse(
+            &text,
+            Path::new("/x/config"),
+            &BTreeMap::<String, String>::new(),
+        )
+        .unwrap();
+        let server = server(&configuration, "x");
+        assert_eq!(
+            (http(server).http_sse, server.protocol_era),
+            (http_sse, era),
+            "{text}"
+        );
+    }
+}

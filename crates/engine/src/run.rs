@@ -69,6 +69,9 @@ impl Starts {
         failed: impl FnOnce(&StartupFailure, &EvidenceCollector) -> Option<Update>,
     ) {
         tokio::select! {
+            biased;
+            // A start that has not begun has no events. A cancelled start gives back its permit, so this is checked first.
+            () = self.cancellation.cancelled() => {}
             permit = self.permits.acquire() => {
                 let start = SingleStart {
                     entry,
@@ -82,8 +85,6 @@ impl Starts {
                 start.run(failed).await;
                 drop(permit);
             }
-            // A start that has not begun has no events.
-            () = self.cancellation.cancelled() => {}
         }
     }
 

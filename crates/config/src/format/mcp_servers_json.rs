@@ -210,9 +210,27 @@ fn server_config(
                 .map(|field| Ok(expand(&field, &environment)?.text))
                 .transpose()
         };
+        // A blank secret is left out, but a blank variable is a mistake.
+        let secret = |keys: &[&str]| -> Result<Option<String>, EntryProblem> {
+            let Some(field) = oauth::either(|key| table.string(key), keys)? else {
+                return Ok(None);
+            };
+            let expanded = expand(&field, &environment)?;
+            match &expanded.blank {
+                Some(blank) if expanded.text.trim().is_empty() => {
+                    Err(field.path.problem(blank_variable(blank)))
+                }
+                _ => Ok(Some(expanded.text)),
+            }
+        };
         let client = &mut config.oauth;
-        client.client_id = expanded(&["clientId", "client_id"])?;
-        let secret = expanded(&["clientSecret", "client_secret"])?;
+        // Clients of this format do not replace variables in an ID, but a secret need not be in the file.
+        let id = oauth::either(|key| table.string(key), &["clientId", "client_id"])?;
+        if let Some(field) = &id {
+            validation::oauth_value(&field.path, field.value)?;
+        }
+        client.client_id = id.map(|field| field.value.to_owned());
+        let secret = secret(&["clientSecret", "client_secret"])?;
         client.client_secret = secret.as_deref().and_then(oauth::secret);
         client.resource = expanded(&["resource"])?;
         oauth::read(&table, client)?;
