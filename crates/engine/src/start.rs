@@ -13,8 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mcp_startup_config::{
-    EntryProblem, HttpConfig, HttpSseUse, ProtocolEra, ServerConfig, ServerEntry, StdioConfig,
-    TransportConfig,
+    HttpConfig, HttpSseUse, ProtocolEra, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
 };
 use mcp_startup_core::{
     IoTrouble, RequestTarget, StartPhase, StartupFailure, StartupWarning, StartupWarningKind,
@@ -227,13 +226,22 @@ impl Attempt<'_> {
         Some(service)
     }
 
-    /// Records that the configured transport is the wrong one, if a server that is there does not open an event stream.
-    fn record_wrong_transport(&self) {
-        let status = self.collector.log.last_status(RequestTarget::Mcp);
-        if matches!(status, Some(400 | 405 | 406 | 415)) {
-            let problem = "the server does not speak HTTP+SSE; try `http`";
-            self.collector
-                .record_entry_problem(&self.config.problem("type", problem));
+    /// Records that HTTP+SSE is the wrong transport for the server: certainly, if a server that is there opens no event stream, and
+    /// probably, if its URL does not exist.
+    fn record_wrong_transport(&self, error: &HandshakeError) {
+        const HINT: &str = "`sse` is the transport of 2024-11-05; for the current one, use `http`";
+        let is_no_stream = matches!(error, HandshakeError::NotHttpSse);
+        match self.collector.log.last_status(RequestTarget::Mcp) {
+            Some(400 | 405 | 406 | 415) if is_no_stream => {
+                let problem = "the server does not speak HTTP+SSE; try `http`";
+                let problem = self.config.problem("type", problem);
+                self.collector.record_entry_problem(&problem);
+            }
+            Some(400 | 404 | 405) => {
+                let hint = self.config.problem("type", HINT);
+                self.collector.record_probable_cause(&hint);
+            }
+            _ => {}
         }
     }
 
@@ -272,22 +280,11 @@ impl Attempt<'_> {
                 self.list_tools_over_http(service).await
             }
             Err(error) => {
-                if matches!(error, HandshakeError::NotHttpSse) {
-                    self.record_wrong_transport();
+                if config.http_sse == HttpSseUse::Always {
+                    self.record_wrong_transport(&error);
                 }
                 if !error.record(&collector) {
                     record_non_mcp_answer(&collector);
-                }
-                let status = collector.log.last_status(RequestTarget::Mcp);
-                if config.http_sse == HttpSseUse::Always && matches!(status, Some(400 | 404 | 405))
-                {
-                    collector.record_probable_cause(&EntryProblem {
-                        key: "type".to_owned(),
-                        line: None,
-                        problem:
-                            "`sse` is the transport of 2024-11-05; for the current one, use `http`"
-                                .to_owned(),
-                    });
                 }
                 None
             }

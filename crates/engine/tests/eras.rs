@@ -309,6 +309,17 @@ async fn a_known_era_is_the_first_one() {
         assert_eq!(running.log(), expected, "{era:?}");
         assert_eq!(is_ready(&event), era == ProtocolEra::Modern);
     }
+
+    let named = Reaction::Error(400, -32022, "supported versions: 2026-07-28");
+    let running = serve(&[("initialize", named)], None).await;
+    let mut config = ServerConfig::http("test", &running.url).unwrap();
+    config.protocol_era = ProtocolEra::Legacy;
+    assert!(!is_ready(&check(&startup, config).await));
+    assert_eq!(
+        running.log(),
+        [LATEST],
+        "a fixed era, although the server names another"
+    );
 }
 
 #[tokio::test]

@@ -201,7 +201,7 @@ fn server_config(
         expanded_variables: Vec::new(),
         possible_causes: std::mem::take(&mut warnings.possible_causes),
         path: entry.path.clone(),
-        key_paths: entry.paths_to(&["command", "cwd"]),
+        key_paths: entry.paths_to(&["command", "cwd", "type"]),
     };
     if is_http && let Some(table) = entry.table("oauth")? {
         let expanded = |keys: &[&str]| -> Result<Option<String>, EntryProblem> {

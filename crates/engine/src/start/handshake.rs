@@ -65,7 +65,8 @@ struct Refusal {
 }
 
 /// Performs the handshake over a transport that `connect` creates. If the server refuses the first handshake, `connect` is called
-/// again, and may return the same connection. With `is_known_modern`, an earlier start has found a server of the new era. Over HTTP, `http` can open a connection of 2024-11-05.
+/// again, and may return the same connection. With `is_known_modern`, an earlier start has found a server of the new era. Over HTTP,
+/// `http` can open a connection of 2024-11-05.
 pub(crate) async fn handshake<T>(
     mut connect: impl FnMut() -> Option<T>,
     http: Option<&McpHttp>,
@@ -90,7 +91,7 @@ where
         collector.log.truncate(0);
     }
     let transport = connect().ok_or(HandshakeError::Lost)?;
-    let refusal = match initialize(
+    let mut refusal = match initialize(
         transport,
         ProtocolVersion::LATEST_WITH_INITIALIZE,
         collector,
@@ -98,14 +99,18 @@ where
     .await
     {
         Ok(service) => return Ok(service),
-        Err(refusal)
-            if refusal.limit.is_zero()
-                || era == ProtocolEra::Legacy && refusal.versions.is_empty() =>
-        {
-            return Err(refusal.error);
-        }
+        Err(refusal) if refusal.limit.is_zero() => return Err(refusal.error),
         Err(refusal) => refusal,
     };
+    if era == ProtocolEra::Legacy {
+        let modern = ProtocolVersion::LATEST;
+        refusal
+            .versions
+            .retain(|version| version != modern.as_str());
+        if refusal.versions.is_empty() {
+            return Err(refusal.error);
+        }
+    }
     let requests = collector.log.len();
     let second = second_handshake(&mut connect, http, &refusal, collector).await;
     match second {
