@@ -75,7 +75,7 @@ fn home_folder(environment: &dyn Environment) -> Option<PathBuf> {
 }
 
 /// Returns the value of a variable, or `None` if it is not set or blank.
-fn non_blank(environment: &dyn Environment, name: &str) -> Option<String> {
+pub(crate) fn non_blank(environment: &dyn Environment, name: &str) -> Option<String> {
     let value = environment.get(name);
     value.filter(|value| !value.trim().is_empty())
 }

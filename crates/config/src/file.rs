@@ -28,49 +28,47 @@ pub fn read(
     path: &Path,
     environment: &dyn Environment,
 ) -> Result<Configuration, ConfigurationError> {
-    let io_error = |error| io_error(path, error);
+    let bytes = read_bytes(path, MAX_FILE_BYTES).map_err(|error| io_error(path, error))?;
+    parse(&text_of(path, bytes)?, path, environment)
+}
+
+/// Reads a regular file of at most `limit` bytes. Reading stops one byte after the limit.
+pub(crate) fn read_bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     // Check the type before opening: opening a named pipe would block.
-    let metadata = fs::metadata(path).map_err(io_error)?;
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
     if !metadata.is_file() {
-        let problem = if metadata.is_dir() {
-            "this is a folder; pass the path of the configuration file in it"
-        } else {
-            "this is not a regular file; pass the path of a configuration file"
-        };
-        return Err(ConfigurationError::new(
-            ConfigurationErrorKind::NotAFile,
-            path,
-            problem,
-        ));
+        return Err(io::ErrorKind::InvalidInput.into());
     }
     let mut bytes = Vec::new();
-    let limit = u64::try_from(MAX_FILE_BYTES + 1).unwrap_or(u64::MAX);
-    File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(io_error)?;
-    if bytes.len() > MAX_FILE_BYTES {
-        return Err(ConfigurationError::too_large(path));
+    let most = u64::try_from(limit.saturating_add(1)).unwrap_or(u64::MAX);
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    match bytes.len() <= limit {
+        true => Ok(bytes),
+        false => Err(io::ErrorKind::FileTooLarge.into()),
     }
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => parse(text, path, environment),
-        Err(error) => {
-            let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let newlines = valid.iter().filter(|byte| **byte == b'\n').count();
-            let line = u32::try_from(newlines + 1).unwrap_or(u32::MAX);
-            Err(ConfigurationError::at(
-                ConfigurationErrorKind::NotUtf8,
-                path,
-                (line, None),
-                match bytes.as_slice() {
-                    [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-                        "UTF-16 text, as PowerShell writes it, and not UTF-8; save the file as UTF-8"
-                    }
-                    _ => "not UTF-8 text; save the file as UTF-8",
-                },
-            )
-            .with_source(error))
-        }
-    }
+}
+
+/// Converts the bytes of a file to text.
+pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigurationError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let bytes = error.as_bytes();
+        let valid = bytes
+            .get(..error.utf8_error().valid_up_to())
+            .unwrap_or_default();
+        let newlines = valid.iter().filter(|byte| **byte == b'\n').count();
+        let line = u32::try_from(newlines + 1).unwrap_or(u32::MAX);
+        let problem = match bytes {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+                "UTF-16 text, as PowerShell writes it, and not UTF-8; save the file as UTF-8"
+            }
+            _ => "not UTF-8 text; save the file as UTF-8",
+        };
+        ConfigurationError::at(ConfigurationErrorKind::NotUtf8, path, (line, None), problem)
+            .with_source(error.utf8_error())
+    })
 }
 
 /// Returns the path of `.mcp.json` in a folder, if there is such a file. The file is not read.
@@ -81,18 +79,26 @@ pub fn untrusted_project_file(folder: &Path) -> Option<PathBuf> {
     Some(folder.join(".mcp.json")).filter(|path| path.is_file())
 }
 
-fn io_error(path: &Path, error: io::Error) -> ConfigurationError {
+/// Describes why a file could not be read.
+pub(crate) fn io_error(path: &Path, error: io::Error) -> ConfigurationError {
+    use ConfigurationErrorKind::{NotAFile, NotFound, Unreadable};
     let (kind, problem) = match error.kind() {
-        io::ErrorKind::NotFound => (
-            ConfigurationErrorKind::NotFound,
-            "there is no such file; check the path".to_owned(),
-        ),
+        io::ErrorKind::FileTooLarge => return ConfigurationError::too_large(path),
+        io::ErrorKind::IsADirectory => {
+            let problem = "this is a folder; pass the path of the configuration file in it";
+            return ConfigurationError::new(NotAFile, path, problem);
+        }
+        io::ErrorKind::InvalidInput => {
+            let problem = "this is not a regular file; pass the path of a configuration file";
+            return ConfigurationError::new(NotAFile, path, problem);
+        }
+        io::ErrorKind::NotFound => (NotFound, "there is no such file; check the path".to_owned()),
         io::ErrorKind::PermissionDenied => (
-            ConfigurationErrorKind::Unreadable,
+            Unreadable,
             "you do not have permission to read this file; change its permissions".to_owned(),
         ),
         _ => (
-            ConfigurationErrorKind::Unreadable,
+            Unreadable,
             format!("the file cannot be read: {error}; check the path and the disk"),
         ),
     };

@@ -70,6 +70,11 @@ enum Kind {
 }
 
 impl ForeignVariable {
+    /// Whether an editor replaces the variable by itself, as it does `${workspaceFolder}`.
+    pub fn is_of_editor(&self) -> bool {
+        self.kind == Kind::Editor
+    }
+
     /// Describes the problem. `alternative` is what to write in this format in place of a variable.
     pub fn problem(&self, alternative: &str) -> String {
         let Self { shown, kind } = self;

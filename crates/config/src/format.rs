@@ -1,10 +1,10 @@
 //! The file formats, one module each. A format module turns the text of a file into a
 //! [`Configuration`]; it never reads the file itself.
 
-mod codex_toml;
-mod known_keys;
+pub(crate) mod codex_toml;
+pub(crate) mod known_keys;
 mod mcp_servers_json;
-mod oauth;
+pub(crate) mod oauth;
 
 use std::cell::Cell;
 use std::path::Path;
@@ -38,7 +38,7 @@ impl ConfigurationFormat {
 }
 
 /// Reads the era of MCP, a key that no other client has.
-fn protocol_era(entry: &Table<'_>) -> Result<ProtocolEra, EntryProblem> {
+pub(crate) fn protocol_era(entry: &Table<'_>) -> Result<ProtocolEra, EntryProblem> {
     let era = oauth::either(|key| entry.string(key), &["protocol_era", "protocolEra"])?;
     let Some(era) = era else {
         return Ok(ProtocolEra::Auto);
@@ -134,20 +134,20 @@ fn server_entries(
 const MAX_WARNINGS: usize = 20;
 
 /// The maximum number of unknown keys of a file that are compared with the known ones.
-const MAX_COMPARED_KEYS: usize = 1000;
+pub(crate) const MAX_COMPARED_KEYS: usize = 1000;
 
 /// The warnings about one server, or about the file.
-struct Warnings<'a> {
-    list: Vec<EntryProblem>,
-    compatibility: Vec<EntryProblem>,
+pub(crate) struct Warnings<'a> {
+    pub(crate) list: Vec<EntryProblem>,
+    pub(crate) compatibility: Vec<EntryProblem>,
     /// See [`ServerConfig::possible_causes`](crate::ServerConfig::possible_causes).
-    possible_causes: Vec<EntryProblem>,
+    pub(crate) possible_causes: Vec<EntryProblem>,
     /// How many more unknown keys of the file may be compared with the known ones.
     comparisons: &'a Cell<usize>,
 }
 
 impl<'a> Warnings<'a> {
-    fn new(comparisons: &'a Cell<usize>) -> Self {
+    pub(crate) fn new(comparisons: &'a Cell<usize>) -> Self {
         Self {
             list: Vec::new(),
             compatibility: Vec::new(),
@@ -156,19 +156,19 @@ impl<'a> Warnings<'a> {
         }
     }
 
-    fn push(&mut self, warning: EntryProblem) {
+    pub(crate) fn push(&mut self, warning: EntryProblem) {
         if self.list.len() < MAX_WARNINGS {
             self.list.push(warning);
         }
     }
 
-    fn push_compatibility(&mut self, warning: EntryProblem) {
+    pub(crate) fn push_compatibility(&mut self, warning: EntryProblem) {
         if self.compatibility.len() < MAX_WARNINGS {
             self.compatibility.push(warning);
         }
     }
 
-    fn push_possible_cause(&mut self, cause: EntryProblem) {
+    pub(crate) fn push_possible_cause(&mut self, cause: EntryProblem) {
         if self.possible_causes.len() < MAX_WARNINGS {
             self.possible_causes.push(cause);
         }
@@ -176,7 +176,7 @@ impl<'a> Warnings<'a> {
 
     /// Notes text in a value that looks like a variable and is passed on as written. `remedy` returns the text for the name of
     /// the variable.
-    fn note_possible_variable(
+    pub(crate) fn note_possible_variable(
         &mut self,
         path: &KeyPath,
         text: &str,
@@ -202,7 +202,7 @@ impl<'a> Warnings<'a> {
     }
 
     /// Whether one more unknown key may be compared.
-    fn may_compare(&self) -> bool {
+    pub(crate) fn may_compare(&self) -> bool {
         let left = self.comparisons.get();
         self.comparisons.set(left.saturating_sub(1));
         left > 0
@@ -210,7 +210,7 @@ impl<'a> Warnings<'a> {
 }
 
 /// Reads `command`. Other clients have the whole command line there, as a list.
-fn command<'a>(entry: &Table<'a>) -> Result<Option<Field<&'a str>>, EntryProblem> {
+pub(crate) fn command<'a>(entry: &Table<'a>) -> Result<Option<Field<&'a str>>, EntryProblem> {
     match entry.value("command") {
         Some(Value::List(_)) => Err(entry.problem(
             "command",

@@ -30,6 +30,7 @@
 //!   it cannot send control codes to a terminal.
 //! * The crate reads files. It never writes one, accesses the network, starts a program or prints.
 
+pub mod clients;
 mod configuration;
 mod environment;
 mod error;

@@ -261,8 +261,33 @@ impl fmt::Debug for StdioConfig {
 pub enum InheritedEnvironment {
     /// All variables. Used for `.mcp.json`.
     Everything,
+    /// All variables except those whose names indicate a secret, such as `API_KEY`. Gemini CLI does this. See
+    /// [`indicates_a_secret`](Self::indicates_a_secret).
+    WithoutSecrets,
     /// The variables with these names, if they are set. Codex uses [`CODEX_INHERITED_VARIABLES`].
     Named(&'static [&'static str]),
+}
+
+impl InheritedEnvironment {
+    /// Whether the name of a variable contains a word for a secret, in any case.
+    ///
+    /// Source: `packages/core/src/services/environmentSanitization.ts` in <https://github.com/google-gemini/gemini-cli>.
+    pub fn indicates_a_secret(name: &str) -> bool {
+        const WORDS: [&str; 10] = [
+            "TOKEN",
+            "SECRET",
+            "PASSWORD",
+            "PASSWD",
+            "KEY",
+            "AUTH",
+            "CREDENTIAL",
+            "CREDS",
+            "PRIVATE",
+            "CERT",
+        ];
+        let name = name.to_ascii_uppercase();
+        WORDS.iter().any(|word| name.contains(word))
+    }
 }
 
 /// A URL to connect to. `Debug` shows only the origin of the URL, because the path and the query may contain a token.

@@ -10,15 +10,19 @@ pub(crate) mod toml;
 pub(crate) use key_path::KeyPath;
 pub(crate) use table::{Field, Table};
 
+use std::collections::HashMap;
+
 use line_index::LineIndex;
 
 /// A value and its line. It has no `Debug` because the value may be a secret.
+#[derive(Clone)]
 pub(crate) struct Spanned {
     /// The line of the value, or of its key for an entry of a TOML table. Counted from 1.
     pub line: Option<u32>,
     pub value: Value,
 }
 
+#[derive(Clone)]
 pub(crate) enum Value {
     String(String),
     Integer(i64),
@@ -42,5 +46,36 @@ impl Value {
             Self::Table(_) => "a table",
             Self::Unsupported(description) => description,
         }
+    }
+}
+
+/// Merges two values: tables key by key, any other value is replaced by the one of `higher`.
+pub(crate) fn merge(lower: Spanned, higher: Spanned) -> Spanned {
+    let (Value::Table(mut fields), Value::Table(higher_fields)) = (lower.value, &higher.value)
+    else {
+        return higher;
+    };
+    let mut positions: HashMap<String, usize> = fields
+        .iter()
+        .enumerate()
+        .map(|(at, (name, _))| (name.clone(), at))
+        .collect();
+    for (name, value) in higher_fields {
+        let value = value.clone();
+        match positions.get(name).and_then(|at| fields.get_mut(*at)) {
+            Some((_, earlier)) => {
+                let lower = std::mem::replace(&mut earlier.value, Value::Boolean(false));
+                let line = earlier.line;
+                *earlier = merge(Spanned { line, value: lower }, value);
+            }
+            None => {
+                positions.insert(name.clone(), fields.len());
+                fields.push((name.clone(), value));
+            }
+        }
+    }
+    Spanned {
+        line: higher.line,
+        value: Value::Table(fields),
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     Configuration, ConfigurationFormat, CredentialSettings, CredentialStoreMode, validation,
 };
 
-const SERVERS: &str = "mcp_servers";
+pub(crate) const SERVERS: &str = "mcp_servers";
 const CALLBACK_PORT: &str = "mcp_oauth_callback_port";
 const CALLBACK_URL: &str = "mcp_oauth_callback_url";
 const CREDENTIAL_STORE: &str = "mcp_oauth_credentials_store";
@@ -112,14 +112,15 @@ fn other_key_of_servers(document: &toml::Document<'_>) -> Option<KeyPath> {
 }
 
 /// The callback of sign-ins, for all servers. A problem with its keys affects every server that could use them.
-type Callback = Result<CallbackSettings, EntryProblem>;
+pub(crate) type Callback = Result<CallbackSettings, EntryProblem>;
 
-struct CallbackSettings {
+#[derive(Clone, Default)]
+pub(crate) struct CallbackSettings {
     port: Option<u16>,
     url: Option<String>,
 }
 
-fn callback_settings(document: &toml::Document<'_>) -> Callback {
+pub(crate) fn callback_settings(document: &toml::Document<'_>) -> Callback {
     let keys = [CALLBACK_PORT, CALLBACK_URL];
     let values = keys.map(|key| document.get(key).map(|value| (key.to_owned(), value)));
     let fields: Vec<_> = values.into_iter().flatten().collect();
@@ -139,7 +140,7 @@ fn parent_folder(path: &Path) -> PathBuf {
     }
 }
 
-fn credential_store_mode(document: &toml::Document<'_>) -> CredentialStoreMode {
+pub(crate) fn credential_store_mode(document: &toml::Document<'_>) -> CredentialStoreMode {
     let Some(spanned) = document.get(CREDENTIAL_STORE) else {
         return CredentialStoreMode::Auto;
     };
@@ -155,7 +156,7 @@ fn credential_store_mode(document: &toml::Document<'_>) -> CredentialStoreMode {
     }
 }
 
-fn server_entry(
+pub(crate) fn server_entry(
     name: &str,
     path: KeyPath,
     spanned: &Spanned,

@@ -9,7 +9,7 @@ use crate::spanned::Table;
 use super::Warnings;
 
 /// The keys of one format.
-pub(super) struct KnownKeys {
+pub(crate) struct KnownKeys {
     /// Keys that this crate reads.
     pub read: &'static [&'static str],
     /// Keys of the format's clients that have no effect on a start.
@@ -21,7 +21,7 @@ pub(super) struct KnownKeys {
 }
 
 /// The keys of `[mcp_servers.NAME]` in Codex's `config.toml`.
-pub(super) const CODEX_TOML: KnownKeys = KnownKeys {
+pub(crate) const CODEX_TOML: KnownKeys = KnownKeys {
     read: &[
         "command",
         "args",
@@ -121,7 +121,7 @@ pub(super) const CODEX_TOML: KnownKeys = KnownKeys {
 };
 
 /// The keys of a server in `mcpServers` JSON.
-pub(super) const MCP_SERVERS_JSON: KnownKeys = KnownKeys {
+pub(crate) const MCP_SERVERS_JSON: KnownKeys = KnownKeys {
     read: &[
         "type",
         "transport",
@@ -246,7 +246,7 @@ pub(super) const MCP_SERVERS_JSON: KnownKeys = KnownKeys {
 };
 
 /// Another spelling of the key of the servers in a file, such as `mcp-servers`. `key` is the right one.
-pub(super) fn is_variant_of(name: &str, key: &str) -> bool {
+pub(crate) fn is_variant_of(name: &str, key: &str) -> bool {
     let (name, key) = (plain(name), plain(key));
     name == key || is_misspelling(&name, &key)
 }
@@ -327,7 +327,7 @@ impl KnownKeys {
 }
 
 /// Warns of keys that have no effect because of the transport. `transport_key` is the key that decides it.
-pub(super) fn warn_of_unused_keys(
+pub(crate) fn warn_of_unused_keys(
     entry: &Table<'_>,
     keys: &[&'static str],
     transport_key: &str,
@@ -341,7 +341,7 @@ pub(super) fn warn_of_unused_keys(
 }
 
 /// Whether a key is a comment. JSON has no other comments.
-fn is_comment(name: &str) -> bool {
+pub(crate) fn is_comment(name: &str) -> bool {
     name.starts_with(['_', '$', '#', '/'])
         || matches!(name, "comment" | "comments" | "note" | "notes")
 }

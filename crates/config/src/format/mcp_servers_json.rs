@@ -44,8 +44,8 @@ pub(crate) fn parse(
     let text = lenient::blank(source);
     let document = json::Document::parse(&text, path)?;
     let mut warnings = Vec::new();
-    if let Some((offset, name)) = text.blanked {
-        let line = Some(document.line(offset));
+    if let Some((offset, name)) = text.blanked.first() {
+        let line = Some(document.line(*offset));
         warnings.push(KeyPath::of_file(line).problem(format!(
             "JSON has no {name}; they are skipped here, but some clients refuse the file"
         )));

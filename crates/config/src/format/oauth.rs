@@ -10,7 +10,7 @@ use crate::spanned::{Field, Table};
 const PROMPTS: [&str; 4] = ["consent", "login", "select_account", "create"];
 
 /// Reads the keys of the table that need no variables. A key can have several spellings, of which the first one wins.
-pub(super) fn read(table: &Table<'_>, client: &mut OAuthClient) -> Result<(), EntryProblem> {
+pub(crate) fn read(table: &Table<'_>, client: &mut OAuthClient) -> Result<(), EntryProblem> {
     let owned = |field: Field<&str>| field.value.to_owned();
     let allows = either(
         |key| table.boolean(key),
@@ -43,7 +43,7 @@ pub(super) fn read(table: &Table<'_>, client: &mut OAuthClient) -> Result<(), En
 }
 
 /// The first of several spellings of a key that is present.
-pub(super) fn either<T>(
+pub(crate) fn either<T>(
     read: impl Fn(&str) -> Result<Option<T>, EntryProblem>,
     keys: &[&str],
 ) -> Result<Option<T>, EntryProblem> {
@@ -56,12 +56,12 @@ pub(super) fn either<T>(
 }
 
 /// A client secret that is not blank.
-pub(super) fn secret(text: &str) -> Option<SecretString> {
+pub(crate) fn secret(text: &str) -> Option<SecretString> {
     (!text.trim().is_empty()).then(|| SecretString::from(text))
 }
 
 /// The port of the callback.
-pub(super) fn port_of(field: &Field<i64>) -> Result<u16, EntryProblem> {
+pub(crate) fn port_of(field: &Field<i64>) -> Result<u16, EntryProblem> {
     match u16::try_from(field.value) {
         Ok(port @ 1..) => Ok(port),
         _ => Err(field
@@ -71,7 +71,7 @@ pub(super) fn port_of(field: &Field<i64>) -> Result<u16, EntryProblem> {
 }
 
 /// The URL of the callback. Its scheme is checked when a sign-in begins.
-pub(super) fn url_of(field: &Field<&str>) -> Result<String, EntryProblem> {
+pub(crate) fn url_of(field: &Field<&str>) -> Result<String, EntryProblem> {
     match url::Url::parse(field.value) {
         Ok(_) => Ok(field.value.to_owned()),
         Err(_) => Err(field

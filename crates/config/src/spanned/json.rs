@@ -54,6 +54,33 @@ impl<'a> Document<'a> {
         Some(self.spanned(raw, max_depth))
     }
 
+    /// Returns the value at a path of keys from the root. See [`get`](Self::get).
+    pub fn get_at(&self, keys: &[&str], max_depth: u8) -> Option<Spanned> {
+        let (first, rest) = keys.split_first()?;
+        let mut members = self.root.0.iter();
+        let (_, found) = members.find(|(name, _)| name == first)?;
+        let mut raw: &RawValue = found;
+        for key in rest {
+            let object: Object<'_> = serde_json::from_str(raw.get()).ok()?;
+            let mut members = object.0.into_iter();
+            raw = members.find(|(name, _)| name == key)?.1;
+        }
+        Some(self.spanned(raw, max_depth))
+    }
+
+    /// Returns the names of the keys of the object at a path of keys.
+    pub fn keys_at(&self, keys: &[&str]) -> Vec<String> {
+        match self.get_at(keys, 1).map(|found| found.value) {
+            Some(Value::Table(fields)) => fields.into_iter().map(|(name, _)| name).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns the line and the column of a byte offset.
+    pub fn line_and_column(&self, offset: usize) -> (u32, u32) {
+        self.lines.line_and_column(offset)
+    }
+
     /// Converts a value. `raw` is a slice of the source.
     fn spanned(&self, raw: &RawValue, max_depth: u8) -> Spanned {
         let text = raw.get();

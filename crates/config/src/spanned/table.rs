@@ -21,6 +21,14 @@ impl<'a> Field<&'a Value> {
         }
     }
 
+    /// Returns the text of the field. Fails if the value has another type.
+    pub fn as_text(&self) -> Result<&'a String, EntryProblem> {
+        match self.value {
+            Value::String(value) => Ok(value),
+            other => Err(wrong_type(&self.path, "a string", other)),
+        }
+    }
+
     /// Converts the field to a table. Fails if the value has another type.
     pub fn into_table(self) -> Result<Table<'a>, EntryProblem> {
         match self.value {
@@ -172,6 +180,24 @@ impl<'a> Table<'a> {
             .into_iter()
             .map(Field::into_string)
             .collect()
+    }
+
+    /// Returns the entries of a table. A missing key, and null, are an empty table.
+    pub fn values(&self, key: &str) -> Result<Vec<(&'a str, Field<&'a Value>)>, EntryProblem> {
+        if matches!(self.value(key), Some(Value::Unsupported("null"))) {
+            return Ok(Vec::new());
+        }
+        let Some(table) = self.table(key)? else {
+            return Ok(Vec::new());
+        };
+        let fields = table.fields.iter();
+        Ok(fields
+            .map(|(name, spanned)| {
+                let path = table.path.child(name, spanned.line);
+                let value = &spanned.value;
+                (name.as_str(), Field { value, path })
+            })
+            .collect())
     }
 
     /// Returns the entries of a table of strings. A missing key is an empty table.

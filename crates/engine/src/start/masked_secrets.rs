@@ -33,7 +33,7 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
             for secret in secrets_of_arguments(&words) {
                 add_with_parts(&mut mask, secret);
             }
-            if matches!(stdio.inherited, InheritedEnvironment::Everything) {
+            if !matches!(stdio.inherited, InheritedEnvironment::Named(_)) {
                 for (name, value) in std::env::vars_os() {
                     let value = value.to_string_lossy();
                     match names_a_secret(&name.to_string_lossy()) {

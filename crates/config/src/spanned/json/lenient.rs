@@ -9,16 +9,20 @@ use crate::spanned::mistakes::is_invisible_space;
 pub(crate) struct LenientText<'a> {
     /// The text. It has the length of the source, and the same line breaks.
     pub text: Cow<'a, str>,
-    /// The byte offset of the first blanked part, and its name for a message.
-    pub blanked: Option<(usize, &'static str)>,
+    /// The byte offset of the first blanked part of each kind, and its name for a message.
+    pub blanked: Vec<(usize, &'static str)>,
 }
+
+pub(crate) const COMMENTS: &str = "comments";
+pub(crate) const TRAILING_COMMAS: &str = "trailing commas";
+pub(crate) const INVISIBLE_SPACES: &str = "invisible spaces";
 
 /// Blanks comments (`//`, `/* */` and `#`), trailing commas and invisible spaces. The content of strings is kept.
 pub(crate) fn blank(source: &str) -> LenientText<'_> {
     let mut blanks = Blanks {
         source,
         text: None,
-        first: None,
+        first: Vec::new(),
     };
     let bytes = source.as_bytes();
     // The last byte other than white space, and a comma that nothing has followed yet.
@@ -29,17 +33,17 @@ pub(crate) fn blank(source: &str) -> LenientText<'_> {
         let rest = &bytes[at..];
         let length = match byte {
             b' ' | b'\t' | b'\r' | b'\n' => 1,
-            b'#' => blanks.blank(at, length_of_line(rest), "comments"),
-            b'/' if rest.starts_with(b"//") => blanks.blank(at, length_of_line(rest), "comments"),
+            b'#' => blanks.blank(at, length_of_line(rest), COMMENTS),
+            b'/' if rest.starts_with(b"//") => blanks.blank(at, length_of_line(rest), COMMENTS),
             b'/' if rest.starts_with(b"/*") => match source[at + 2..].find("*/") {
-                Some(end) => blanks.blank(at, end + 4, "comments"),
+                Some(end) => blanks.blank(at, end + 4, COMMENTS),
                 // Without an end, the rest of the file is not JSON.
                 None => break,
             },
             0x80.. => {
                 let character = source[at..].chars().next().unwrap_or_default();
                 if is_invisible_space(character) {
-                    blanks.blank(at, character.len_utf8(), "invisible spaces")
+                    blanks.blank(at, character.len_utf8(), INVISIBLE_SPACES)
                 } else {
                     (last, comma) = (byte, None);
                     character.len_utf8()
@@ -56,7 +60,7 @@ pub(crate) fn blank(source: &str) -> LenientText<'_> {
             }
             b'}' | b']' => {
                 if let Some(comma) = comma.take() {
-                    blanks.blank(comma, 1, "trailing commas");
+                    blanks.blank(comma, 1, TRAILING_COMMAS);
                 }
                 last = byte;
                 1
@@ -75,13 +79,15 @@ struct Blanks<'a> {
     source: &'a str,
     /// A copy of the source, made for the first blank.
     text: Option<Vec<u8>>,
-    first: Option<(usize, &'static str)>,
+    first: Vec<(usize, &'static str)>,
 }
 
 impl<'a> Blanks<'a> {
     /// Replaces each byte with a space, except for line breaks. Returns `length`.
     fn blank(&mut self, at: usize, length: usize, name: &'static str) -> usize {
-        self.first.get_or_insert((at, name));
+        if self.first.iter().all(|(_, known)| *known != name) {
+            self.first.push((at, name));
+        }
         let text = self
             .text
             .get_or_insert_with(|| self.source.as_bytes().to_vec());

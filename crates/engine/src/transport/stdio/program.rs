@@ -62,6 +62,9 @@ fn absolute_elements(path: &OsStr) -> OsString {
 fn configured_environment(config: &StdioConfig) -> Vec<(OsString, OsString)> {
     let inherited: Vec<_> = match config.inherited {
         InheritedEnvironment::Everything => std::env::vars_os().collect(),
+        InheritedEnvironment::WithoutSecrets => std::env::vars_os()
+            .filter(|(name, _)| !InheritedEnvironment::indicates_a_secret(&name.to_string_lossy()))
+            .collect(),
         InheritedEnvironment::Named(names) => names
             .iter()
             .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)))

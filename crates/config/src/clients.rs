@@ -1,0 +1,185 @@
+//! Finds the configuration files of every MCP client on a machine, and reads each as its client does.
+//!
+//! ```no_run
+//! use mcp_startup_config::{ProcessEnvironment, clients};
+//!
+//! for file in clients::discover(&ProcessEnvironment, ".".as_ref()) {
+//!     println!("{}: {}", file.client, file.path.display());
+//!     for server in &file.servers {
+//!         println!("  {}", server.entry.name);
+//!     }
+//! }
+//! ```
+//!
+//! Reading never writes a file, starts a program or runs a command: commands in a configuration, such as Claude Code's
+//! `headersHelper`, are named and never run. An entry that its client refuses has an [`EntryProblem`](crate::EntryProblem)
+//! with the client's reason.
+//!
+//! A file of a project may be part of someone else's repository. Start its servers only if the user has approved them in the client
+//! ([`ClientServer::approved`]) or asks you to.
+
+mod claude_code;
+mod claude_desktop;
+mod client;
+mod codex;
+mod copilot_cli;
+mod entry;
+mod env_file;
+mod gemini;
+mod layers;
+mod machine;
+mod opencode;
+mod places;
+mod profile;
+mod profiles;
+mod reading;
+mod variables;
+
+use std::path::{Path, PathBuf};
+
+pub use client::Client;
+pub use machine::{Machine, System, ThisMachine};
+pub use profile::{FileFormat, Scope};
+
+use crate::environment::Environment;
+use crate::error::ConfigurationError;
+use crate::server::ServerEntry;
+use places::Places;
+
+/// One configuration file of a client, with its servers.
+#[derive(Debug)]
+pub struct ClientFile {
+    /// The client that reads the file.
+    pub client: Client,
+    /// Whose servers the file configures.
+    pub scope: Scope,
+    /// The path of the file.
+    pub path: PathBuf,
+    /// The syntax of the file.
+    pub format: FileFormat,
+    /// Whether the user has approved the file in the client. `None` if the file needs no approval, or if the client keeps no
+    /// approval that can be read.
+    pub approved: Option<bool>,
+    /// Why the client can't use the file, or why it can't be read here.
+    pub error: Option<ConfigurationError>,
+    /// The servers, in the order of the file. Empty if the file has an error.
+    pub servers: Vec<ClientServer>,
+}
+
+/// A server in a file of a client.
+#[derive(Debug, Clone)]
+pub struct ClientServer {
+    /// The entry, as the client reads it. Its name is the name that the client shows.
+    pub entry: ServerEntry,
+    /// The transport that the client uses.
+    pub transport: ClientTransport,
+    /// Whether the user has approved this server in the client. See [`ClientFile::approved`].
+    pub approved: Option<bool>,
+    /// Why the server can't be checked, even though the client may start it: for example because only the client knows a secret,
+    /// or because another file of the client replaces the entry. `None` if it can be checked.
+    pub not_checked: Option<String>,
+}
+
+/// The transport of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClientTransport {
+    /// A program, over its standard input and output.
+    Stdio,
+    /// Streamable HTTP. HTTP+SSE may be the fallback.
+    Http,
+    /// HTTP+SSE of MCP 2024-11-05.
+    Sse,
+    /// The entry names no transport, or one that is not known here.
+    Unknown,
+}
+
+impl ClientTransport {
+    /// Returns the name of the transport in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Http => "http",
+            Self::Sse => "sse",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl ClientFile {
+    /// Whether a server may be started without asking the user: the file is the user's own or an administrator's, or the user has
+    /// approved the server in the client.
+    pub fn may_start(&self, server: &ClientServer) -> bool {
+        self.scope != Scope::Project || server.approved.or(self.approved) == Some(true)
+    }
+}
+
+/// Finds and reads the configuration files of all clients on this machine.
+///
+/// `folder` is the folder whose project files are read too, usually the current one. Files that do not exist are left out. A file
+/// that can't be read is part of the result, with its error.
+pub fn discover(environment: &dyn Environment, folder: &Path) -> Vec<ClientFile> {
+    discover_on(&ThisMachine::with_environment(environment), folder)
+}
+
+/// As [`discover`], on a machine that the caller supplies.
+///
+/// ```
+/// use std::{collections::BTreeMap, io, path::{Path, PathBuf}};
+/// use mcp_startup_config::{Environment, clients::{self, Machine, System}};
+///
+/// struct OneFile(BTreeMap<String, String>);
+/// impl Machine for OneFile {
+///     fn system(&self) -> System { System::Windows }
+///     fn environment(&self) -> &dyn Environment { &self.0 }
+///     fn read(&self, path: &Path, _limit: usize) -> io::Result<Vec<u8>> {
+///         match path.ends_with(".cursor/mcp.json") {
+///             true => Ok(br#"{"mcpServers": {"docs": {"url": "https://docs.example.com/mcp"}}}"#.into()),
+///             false => Err(io::ErrorKind::NotFound.into()),
+///         }
+///     }
+///     fn list(&self, _folder: &Path) -> Vec<PathBuf> { Vec::new() }
+///     fn exists(&self, _path: &Path) -> bool { false }
+/// }
+///
+/// let machine = OneFile(BTreeMap::from([("USERPROFILE".to_owned(), "C:\\Users\\Ada".to_owned())]));
+/// let files = clients::discover_on(&machine, "C:\\work".as_ref());
+/// assert_eq!(files[0].client.name(), "Cursor");
+/// assert_eq!(files[0].servers[0].entry.name, "docs");
+/// ```
+pub fn discover_on(machine: &dyn Machine, folder: &Path) -> Vec<ClientFile> {
+    let places = Places { machine, folder };
+    let clients = Client::ALL.iter();
+    clients
+        .flat_map(|client| files_of(*client, &places))
+        .collect()
+}
+
+/// Finds and reads the configuration files of one client. See [`discover`].
+pub fn discover_client(client: Client, machine: &dyn Machine, folder: &Path) -> Vec<ClientFile> {
+    files_of(client, &Places { machine, folder })
+}
+
+fn files_of(client: Client, places: &Places<'_>) -> Vec<ClientFile> {
+    match client {
+        Client::ClaudeCode => claude_code::files(places),
+        Client::Codex => codex::files(places),
+        Client::Opencode => opencode::files(client, opencode::OPENCODE, places),
+        Client::Kilo => opencode::files(client, opencode::KILO, places),
+        Client::ClaudeDesktop => {
+            let mut files = profiles::files(client, places);
+            files.extend(claude_desktop::extensions(places));
+            files
+        }
+        Client::GeminiCli | Client::QwenCode => {
+            let mut files = profiles::files(client, places);
+            gemini::apply_lists(client, places, &mut files);
+            files
+        }
+        Client::CopilotCli => {
+            let mut files = profiles::files(client, places);
+            copilot_cli::apply_lists(places, &mut files);
+            files
+        }
+        _ => profiles::files(client, places),
+    }
+}

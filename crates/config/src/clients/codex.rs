@@ -1,0 +1,311 @@
+//! Codex's layers: the files of the system, the user, the chosen profile and the projects, merged key by key, and the rules of an
+//! administrator.
+//!
+//! Source: `codex-rs/config/src/loader` and `codex-rs/config/src/mcp_requirements.rs` in <https://github.com/openai/codex>.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+use super::client::Client;
+use super::layers::{Layer, whole_entries};
+use super::places::Places;
+use super::profile::{FileFormat, Scope};
+use super::reading::{self, MAX_BYTES};
+use super::{ClientFile, ClientServer, ClientTransport, System};
+use crate::codex_home;
+use crate::error::ConfigurationError;
+use crate::escaping::escape;
+use crate::format::codex_toml::{self, Callback, SERVERS};
+use crate::format::{MAX_COMPARED_KEYS, Warnings};
+use crate::spanned::{KeyPath, Spanned, Value, toml};
+
+/// The parts of one file.
+struct Parts {
+    servers: Vec<(String, Spanned)>,
+    callback: Callback,
+    has_callback: bool,
+    trusted_projects: Vec<(PathBuf, bool)>,
+    profile: Option<String>,
+}
+
+/// A file and its parts.
+struct Found {
+    file: ClientFile,
+    parts: Option<Parts>,
+    /// Why the client does not use the file.
+    unused: Option<String>,
+}
+
+/// Reads the layers of Codex.
+pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
+    let system = places.machine.system();
+    let of_system = |name: &str| match system {
+        System::Windows => format!("<$ProgramData>/OpenAI/Codex/{name}"),
+        System::Linux | System::MacOs => format!("</>/etc/codex/{name}"),
+    };
+    let mut found = Vec::new();
+    let mut add = |scope, path: PathBuf| {
+        let result = reading::read(places.machine, &path, MAX_BYTES, |text| parts(&path, text));
+        if let Some(result) = result {
+            found.push(new_file(scope, path, result));
+        }
+    };
+    for path in places.paths(&of_system("config.toml")) {
+        add(Scope::System, path);
+    }
+    let home = codex_home(places.machine.environment());
+    if let Some(home) = &home {
+        add(Scope::User, home.join("config.toml"));
+        let paths = places.machine.list(home);
+        let profiles = paths.into_iter().filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.ends_with(".config.toml")
+        });
+        for path in profiles {
+            add(Scope::User, path);
+        }
+    }
+    for path in places.paths("<up>/.codex/config.toml") {
+        if path.parent() != home.as_deref() {
+            add(Scope::Project, path);
+        }
+    }
+    for path in places.paths(&of_system("managed_config.toml")) {
+        add(Scope::Managed, path);
+    }
+    mark_unused(places, home.as_deref(), &mut found);
+    let paths = places.paths(&of_system("requirements.toml"));
+    let requirements = paths
+        .iter()
+        .filter_map(|path| Requirements::read(places, path));
+    read_servers(places, found, requirements.collect())
+}
+
+fn new_file(scope: Scope, path: PathBuf, result: Result<Parts, ConfigurationError>) -> Found {
+    let (parts, error) = match result {
+        Ok(parts) => (Some(parts), None),
+        Err(error) => (None, Some(error)),
+    };
+    Found {
+        file: ClientFile {
+            client: Client::Codex,
+            scope,
+            path,
+            format: FileFormat::Toml,
+            approved: None,
+            error,
+            servers: Vec::new(),
+        },
+        parts,
+        unused: None,
+    }
+}
+
+fn parts(path: &Path, text: &str) -> Result<Parts, ConfigurationError> {
+    let document = toml::Document::parse(text, path)?;
+    let projects = match document.get("projects").map(|found| found.value) {
+        Some(Value::Table(projects)) => projects,
+        _ => Vec::new(),
+    };
+    let trusted_projects = projects.into_iter().filter_map(|(path, project)| {
+        let Value::Table(fields) = project.value else {
+            return None;
+        };
+        let (_, level) = fields.into_iter().find(|(key, _)| key == "trust_level")?;
+        match level.value {
+            Value::String(level) => Some((PathBuf::from(path), level == "trusted")),
+            _ => None,
+        }
+    });
+    let profile = match document.get("profile").map(|found| found.value) {
+        Some(Value::String(profile)) => Some(profile),
+        _ => None,
+    };
+    let has = |key: &str| document.get(key).is_some();
+    Ok(Parts {
+        servers: reading::entries(document.get(SERVERS), SERVERS, path)?,
+        callback: codex_toml::callback_settings(&document),
+        has_callback: has("mcp_oauth_callback_port") || has("mcp_oauth_callback_url"),
+        trusted_projects: trusted_projects.collect(),
+        profile,
+    })
+}
+
+/// Marks the files that Codex does not use: profiles that are not chosen, and projects that are not trusted.
+fn mark_unused(places: &Places<'_>, home: Option<&Path>, found: &mut [Found]) {
+    let user_file = home.map(|home| home.join("config.toml"));
+    let user = found
+        .iter()
+        .find(|found| Some(&found.file.path) == user_file.as_ref())
+        .and_then(|found| found.parts.as_ref());
+    let profile = user.and_then(|parts| parts.profile.clone());
+    let is_trusted = {
+        let trusted = user.map_or(&[] as &[_], |parts| &parts.trusted_projects);
+        let root = places.project_root();
+        let level = |folder: &Path| {
+            let mut rules = trusted.iter();
+            rules
+                .find(|(path, _)| path == folder)
+                .map(|(_, level)| *level)
+        };
+        level(places.folder).or_else(|| level(root)) == Some(true)
+    };
+    for found in found {
+        let path = &found.file.path;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let of_profile = name.strip_suffix(".config.toml");
+        if let (Scope::User, Some(name)) = (found.file.scope, of_profile)
+            && profile.as_deref() != Some(name)
+        {
+            let name = escape(name);
+            found.unused = Some(format!("used only with `codex --profile {name}`"));
+        }
+        if found.file.scope == Scope::Project {
+            found.file.approved = Some(is_trusted);
+        }
+    }
+}
+
+fn read_servers(
+    places: &Places<'_>,
+    mut found: Vec<Found>,
+    requirements: Vec<Requirements>,
+) -> Vec<ClientFile> {
+    let is_used = |found: &Found| found.unused.is_none() && found.file.approved != Some(false);
+    let layers = found.iter_mut().map(|found| Layer {
+        is_used: is_used(found),
+        entries: match &mut found.parts {
+            Some(parts) => std::mem::take(&mut parts.servers),
+            None => Vec::new(),
+        },
+    });
+    let entries = whole_entries(layers.collect());
+    // The highest layer with the keys of the callback decides.
+    let callback = found
+        .iter()
+        .filter(|found| is_used(found))
+        .filter_map(|found| found.parts.as_ref())
+        .rfind(|parts| parts.has_callback)
+        .map(|parts| match &parts.callback {
+            Ok(settings) => Ok(settings.clone()),
+            Err(problem) => Err(problem.clone()),
+        });
+    let callback = callback.unwrap_or_else(|| Ok(codex_toml::CallbackSettings::default()));
+    let comparisons = Cell::new(MAX_COMPARED_KEYS);
+    let root = KeyPath::new(SERVERS);
+    found
+        .into_iter()
+        .zip(entries)
+        .map(|(mut found, entries)| {
+            let servers = entries.iter().map(|(name, entry)| {
+                let mut server = read_server(places, name, &root, entry, &callback, &comparisons);
+                server.not_checked.clone_from(&found.unused);
+                for requirements in &requirements {
+                    requirements.apply(entry, &mut server);
+                }
+                server
+            });
+            found.file.servers = servers.collect();
+            found.file
+        })
+        .collect()
+}
+
+fn read_server(
+    places: &Places<'_>,
+    name: &str,
+    root: &KeyPath,
+    entry: &Spanned,
+    callback: &Callback,
+    comparisons: &Cell<usize>,
+) -> ClientServer {
+    let path = root.child(name, entry.line);
+    let identity = identity(entry);
+    let warnings = Warnings::new(comparisons);
+    let environment = places.machine.environment();
+    let entry = codex_toml::server_entry(name, path, entry, callback, environment, warnings);
+    let transport = match identity {
+        Some(("command", _)) => ClientTransport::Stdio,
+        Some(_) => ClientTransport::Http,
+        None => ClientTransport::Unknown,
+    };
+    ClientServer {
+        entry,
+        transport,
+        approved: None,
+        not_checked: None,
+    }
+}
+
+/// An administrator's list of allowed servers. An empty list allows none.
+struct Requirements {
+    path: PathBuf,
+    allowed: Vec<(String, Spanned)>,
+}
+
+impl Requirements {
+    /// Reads the list. Returns `None` if the file has none.
+    fn read(places: &Places<'_>, path: &Path) -> Option<Self> {
+        let result = reading::read(places.machine, path, MAX_BYTES, |text| {
+            let document = toml::Document::parse(text, path)?;
+            Ok(document.get(SERVERS).map(|found| found.value))
+        });
+        match result?.ok()?? {
+            Value::Table(allowed) => Some(Self {
+                path: path.to_owned(),
+                allowed,
+            }),
+            _ => None,
+        }
+    }
+
+    fn apply(&self, entry: &Spanned, server: &mut ClientServer) {
+        let mut rules = self.allowed.iter();
+        let rule = rules.find(|(name, _)| *name == server.entry.name);
+        let is_allowed = match (rule, identity(entry)) {
+            (Some((_, rule)), Some((key, text))) => matches_identity(rule, key, text),
+            _ => false,
+        };
+        if !is_allowed {
+            server.not_checked.get_or_insert_with(|| {
+                let path = escape(&self.path.to_string_lossy());
+                format!("your administrator does not allow it ({path})")
+            });
+        }
+    }
+}
+
+/// The key that identifies a server, and its value: the command, or else the URL.
+fn identity(entry: &Spanned) -> Option<(&'static str, &str)> {
+    let keys = ["command", "url"].into_iter();
+    let mut values = keys.filter_map(|key| match &field(entry, key)?.value {
+        Value::String(text) => Some((key, text.as_str())),
+        _ => None,
+    });
+    values.next()
+}
+
+fn field<'a>(table: &'a Spanned, key: &str) -> Option<&'a Spanned> {
+    match &table.value {
+        Value::Table(fields) => fields
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value),
+        _ => None,
+    }
+}
+
+/// Whether a rule allows an identity. A rule that can't be read here allows nothing.
+fn matches_identity(rule: &Spanned, key: &str, text: &str) -> bool {
+    let Some(expected) = field(rule, "identity").and_then(|identity| field(identity, key)) else {
+        return false;
+    };
+    let string = |value: Option<&Spanned>| match value.map(|value| &value.value) {
+        Some(Value::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    if let Some(exact) = string(Some(expected)).or_else(|| string(field(expected, "exact"))) {
+        return exact == text;
+    }
+    string(field(expected, "prefix")).is_some_and(|prefix| text.starts_with(&prefix))
+}

@@ -1,0 +1,767 @@
+//! Reads the entry of one server as its client does: an entry that the client refuses is refused, and text that the client leaves
+//! unchanged stays unchanged and is named.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::client::Client;
+use super::env_file;
+use super::places::Places;
+use super::profile::{
+    EntryRules, MissingVariable, ReplacedIn, Timeout, TimeoutUnit, TransportRule, VariableForm,
+};
+use super::variables::{Replaced, Values};
+use super::{ClientServer, ClientTransport};
+use crate::environment::Environment;
+use crate::error::EntryProblem;
+use crate::escaping::escape_and_truncate;
+use crate::foreign_variables;
+use crate::format::Warnings;
+use crate::format::known_keys::{MCP_SERVERS_JSON, is_comment};
+use crate::format::oauth;
+use crate::server::{
+    HttpConfig, HttpSseUse, OAuthClient, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
+    deduplicate_env, deduplicate_headers,
+};
+use crate::spanned::{Field, KeyPath, Spanned, Table, Value};
+use crate::validation;
+use crate::variable_expansion::RecordingEnvironment;
+
+/// Reads the entries of one file.
+pub(super) struct EntryReader<'a> {
+    pub client: Client,
+    pub rules: &'a EntryRules,
+    pub places: &'a Places<'a>,
+    /// The folder of relative paths in the file.
+    pub folder: &'a Path,
+    /// Variables that the client itself sets, such as `workspaceFolder`.
+    pub own_variables: Vec<(String, String)>,
+    /// Environment variables that the client adds for the programs of servers.
+    pub added_env: Vec<(String, String)>,
+    /// How many more unknown keys may be compared with the known ones.
+    pub comparisons: Cell<usize>,
+}
+
+/// Why an entry has no configuration.
+pub(super) enum Stop {
+    /// The client refuses the entry, or the server cannot work with it.
+    Problem(EntryProblem),
+    /// The client may accept the entry, but it cannot be checked here.
+    NotChecked(EntryProblem),
+}
+
+impl From<EntryProblem> for Stop {
+    fn from(problem: EntryProblem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+/// The part of an entry that a text is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Env,
+    Header { is_credential: bool },
+    Other,
+}
+
+/// The maximum size of a file with variables, and of one that a text includes: 1 MiB.
+const MAX_INCLUDED_BYTES: usize = 1024 * 1024;
+
+impl EntryReader<'_> {
+    /// Reads the entry of the server `name`. `path` is the path of the entry.
+    pub fn read(&self, name: &str, path: KeyPath, spanned: &Spanned) -> ClientServer {
+        let mut warnings = Warnings::new(&self.comparisons);
+        let mut enabled = true;
+        let mut transport = ClientTransport::Unknown;
+        let mut not_checked = None;
+        let mut read = || -> Result<ServerConfig, Stop> {
+            validation::server_name(&path, name)?;
+            let entry = Table::of_server(path.clone(), spanned)?;
+            for (key, off) in self.rules.switches {
+                if entry.boolean(key)? == Some(*off) {
+                    enabled = false;
+                }
+            }
+            let connection = match entry.value("transport") {
+                Some(Value::Table(_)) if self.rules.nested_transport => entry.table("transport")?,
+                _ => None,
+            };
+            let connection = connection.as_ref().unwrap_or(&entry);
+            let rule = self.transport(connection)?;
+            transport = match rule {
+                TransportRule::Stdio => ClientTransport::Stdio,
+                TransportRule::Http(HttpSseUse::Always) => ClientTransport::Sse,
+                TransportRule::Http(_) => ClientTransport::Http,
+                TransportRule::Refused(_) | TransportRule::NotChecked(_) => {
+                    ClientTransport::Unknown
+                }
+            };
+            self.server_config(name, &entry, connection, rule, &mut warnings)
+        };
+        let config = read().map_err(|stop| match stop {
+            Stop::Problem(problem) => problem,
+            Stop::NotChecked(problem) => {
+                not_checked = Some(problem.problem.clone());
+                problem
+            }
+        });
+        let entry = ServerEntry::new(
+            name,
+            enabled,
+            false,
+            config,
+            warnings.list,
+            warnings.compatibility,
+        );
+        ClientServer {
+            entry,
+            transport,
+            approved: None,
+            not_checked,
+        }
+    }
+
+    /// The transport of an entry, by its word for it, and without one by its keys.
+    fn transport(&self, entry: &Table<'_>) -> Result<TransportRule, Stop> {
+        let rules = self.rules;
+        let mut keys = rules.type_keys.iter();
+        let key = keys.find(|key| matches!(entry.value(key), Some(Value::String(_))));
+        let word = match key {
+            Some(key) => entry.string(key)?,
+            None => None,
+        };
+        let (rule, path) = match word {
+            Some(word) => {
+                let mut types = rules.types.iter();
+                let rule = types.find(|(known, _)| *known == word.value);
+                let Some((_, rule)) = rule else {
+                    return Err(word.path.problem(self.unknown_transport(word.value)).into());
+                };
+                (*rule, word.path)
+            }
+            None if entry.path_to("command").is_some() => {
+                (TransportRule::Stdio, entry.path.clone())
+            }
+            None => match rules.url_keys.iter().find_map(|(key, rule)| {
+                let path = entry.path_to(key)?;
+                Some((*rule, path))
+            }) {
+                Some(found) => found,
+                None => match rules.without_transport {
+                    Some(rule) => (rule, entry.path.clone()),
+                    None => return Err(self.missing_transport(entry).into()),
+                },
+            },
+        };
+        match rule {
+            TransportRule::Refused(reason) => {
+                Err(path.problem(format!("{} {reason}", self.client)).into())
+            }
+            TransportRule::NotChecked(reason) => Err(Stop::NotChecked(path.problem(reason))),
+            rule => Ok(rule),
+        }
+    }
+
+    fn unknown_transport(&self, word: &str) -> String {
+        let plain: String = word
+            .chars()
+            .filter(char::is_ascii_alphabetic)
+            .map(|character| character.to_ascii_lowercase())
+            .take(40)
+            .collect();
+        let is_meant = |rule: &TransportRule| match plain.as_str() {
+            "http" | "https" | "remote" | "streamablehttp" | "streaminghttp" | "httpstream"
+            | "streamable" => {
+                matches!(rule, TransportRule::Http(sse) if *sse != HttpSseUse::Always)
+            }
+            "sse" | "httpsse" => matches!(rule, TransportRule::Http(HttpSseUse::Always)),
+            "stdio" | "local" | "command" | "process" => *rule == TransportRule::Stdio,
+            _ => false,
+        };
+        let types = self.rules.types;
+        let remedy = match types.iter().find(|(_, rule)| is_meant(rule)) {
+            Some((known, _)) => format!("write `{known}`"),
+            None => {
+                let known: Vec<&str> = types.iter().map(|(known, _)| *known).collect();
+                format!("use `{}`", known.join("`, `"))
+            }
+        };
+        format!(
+            "{} does not know the transport `{}`; {remedy}",
+            self.client,
+            escape_and_truncate(word)
+        )
+    }
+
+    fn missing_transport(&self, entry: &Table<'_>) -> EntryProblem {
+        let words = ["serverUrl", "httpUrl", "url", "uri", "endpoint"];
+        let mut words = words.iter().filter_map(|word| entry.path_to(word));
+        match (words.next(), self.rules.url_keys.first()) {
+            (Some(path), Some((key, _))) => path.problem(format!(
+                "{} does not read this key; write `{key}`",
+                self.client
+            )),
+            _ => validation::missing_transport(&entry.path),
+        }
+    }
+
+    fn server_config(
+        &self,
+        name: &str,
+        entry: &Table<'_>,
+        connection: &Table<'_>,
+        rule: TransportRule,
+        warnings: &mut Warnings<'_>,
+    ) -> Result<ServerConfig, Stop> {
+        self.warn_of_unread_keys(entry, warnings);
+        let environment = RecordingEnvironment::new(self.places.machine.environment());
+        let mut config = ServerConfig {
+            name: name.to_owned(),
+            required: false,
+            startup_timeout: self.timeout(entry)?,
+            startup_timeout_key: self.rules.timeout.map(|timeout| timeout.key),
+            protocol_era: crate::format::protocol_era(entry)?,
+            scopes: None,
+            oauth: OAuthClient::default(),
+            transport: match rule {
+                TransportRule::Http(http_sse) => TransportConfig::Http(self.http_config(
+                    connection,
+                    http_sse,
+                    &environment,
+                    warnings,
+                )?),
+                _ => {
+                    TransportConfig::Stdio(self.stdio_config(connection, &environment, warnings)?)
+                }
+            },
+            expanded_variables: Vec::new(),
+            possible_causes: Vec::new(),
+            path: entry.path.clone(),
+            key_paths: connection.paths_to(&["command", "cwd", "type"]),
+        };
+        if matches!(rule, TransportRule::Http(_)) {
+            self.read_oauth(entry, &mut config, &environment, warnings)?;
+        }
+        config.possible_causes = std::mem::take(&mut warnings.possible_causes);
+        config.expanded_variables = environment.into_values();
+        Ok(config)
+    }
+
+    fn timeout(&self, entry: &Table<'_>) -> Result<Option<Duration>, EntryProblem> {
+        let Some(Timeout { key, unit, least }) = self.rules.timeout else {
+            return Ok(None);
+        };
+        // A table has the limits of several steps. A client with such a table reads it itself.
+        if matches!(
+            entry.value(key),
+            Some(Value::Table(_) | Value::Unsupported("null"))
+        ) {
+            return Ok(None);
+        }
+        let Some(field) = entry.number(key)? else {
+            return Ok(None);
+        };
+        let limit = match unit {
+            TimeoutUnit::Milliseconds => {
+                validation::timeout_from_secs(&field.path, field.value / 1000.0)?
+            }
+            TimeoutUnit::Seconds => validation::timeout_from_secs(&field.path, field.value)?,
+        };
+        Ok(Some(limit.max(least)))
+    }
+
+    /// Replaces the variables of a text.
+    fn text(
+        &self,
+        field: &Field<&str>,
+        part: Part,
+        environment: &dyn Environment,
+        warnings: &mut Warnings<'_>,
+    ) -> Result<Replaced, Stop> {
+        let is_replaced = match self.rules.replaced_in {
+            ReplacedIn::Everywhere => true,
+            ReplacedIn::Env => part == Part::Env,
+            ReplacedIn::EnvAndHeaders => part != Part::Other,
+        };
+        let mut variables = self.rules.variables;
+        if !is_replaced {
+            variables.forms = &[];
+        }
+        let read = |path: &str| self.included(path);
+        let replaced = variables.replace(
+            field.value,
+            &Values {
+                environment,
+                own: &self.own_variables,
+                read: &read,
+            },
+        );
+        let client = self.client;
+        let is_credential = matches!(
+            part,
+            Part::Header {
+                is_credential: true
+            }
+        );
+        if let Some(variable) = &replaced.only_client {
+            return Err(Stop::NotChecked(field.path.problem(format!(
+                "needs a value that only {client} knows: `{}`",
+                escape_and_truncate(variable)
+            ))));
+        }
+        if self.rules.runs_commands && (field.value.contains('`') || field.value.contains("$(")) {
+            return Err(Stop::NotChecked(field.path.problem(format!(
+                "holds a command that {client} runs, and that is not run here"
+            ))));
+        }
+        if replaced.text.contains("${user_config.") {
+            return Err(Stop::NotChecked(field.path.problem(format!(
+                "needs a setting of its extension that only {client} knows"
+            ))));
+        }
+        if let Some(path) = &replaced.unreadable {
+            return Err(field
+                .path
+                .problem(format!(
+                    "the file `{}` cannot be read; check the path",
+                    escape_and_truncate(path)
+                ))
+                .into());
+        }
+        if let Some(name) = &replaced.missing {
+            let problem = field.path.problem(match variables.missing {
+                MissingVariable::Kept => format!(
+                    "the environment variable {name} is not set, and {client} passes the text on as written; set it"
+                ),
+                MissingVariable::Empty => format!(
+                    "the environment variable {name} is not set, and {client} replaces it with nothing; set it"
+                ),
+                MissingVariable::Refused => {
+                    format!("the environment variable {name} is not set; set it")
+                }
+            });
+            // A variable in this form is never sent.
+            let is_foreign = matches!(part, Part::Header { .. })
+                && variables.forms.contains(&VariableForm::EnvInBraces)
+                && variables.missing == MissingVariable::Kept;
+            if is_credential || is_foreign || variables.missing == MissingVariable::Refused {
+                return Err(problem.into());
+            }
+            warnings.push_possible_cause(problem);
+            return Ok(replaced);
+        }
+        if let Some(name) = &replaced.blank {
+            let problem = field.path.problem(format!(
+                "the environment variable {name} is blank; set it and try again"
+            ));
+            if is_credential {
+                return Err(problem.into());
+            }
+            warnings.push_possible_cause(problem);
+            return Ok(replaced);
+        }
+        match self.text_left(field, is_replaced, &replaced) {
+            Some(problem) if is_credential => return Err(problem.into()),
+            Some(problem) => warnings.push_possible_cause(problem),
+            // The text is as it is written, so it holds no value of a variable.
+            None if replaced.text == field.value => {
+                let remedy = self.variable_remedy(is_replaced);
+                warnings.note_possible_variable(&field.path, field.value, environment, |name| {
+                    format!("text that looks like the variable {name} is passed on as written by {client}; {remedy}")
+                });
+            }
+            None => {}
+        }
+        Ok(replaced)
+    }
+
+    /// The problem of a text with a variable that the client does not replace.
+    fn text_left(
+        &self,
+        field: &Field<&str>,
+        is_replaced: bool,
+        replaced: &Replaced,
+    ) -> Option<EntryProblem> {
+        let left = foreign_variables::find(&replaced.text)
+            .map(|variable| variable.shown)
+            .or_else(|| {
+                let name = foreign_variables::find_in_braces(&replaced.text)?;
+                Some(format!("${{{name}}}"))
+            })?;
+        let (client, remedy) = (self.client, self.variable_remedy(is_replaced));
+        Some(field.path.problem(format!(
+            "{client} does not replace `{left}` here and passes it on as written; {remedy}"
+        )))
+    }
+
+    /// How to write a variable for this client.
+    fn variable_remedy(&self, is_replaced: bool) -> &'static str {
+        let forms = self.rules.variables.forms.iter().filter(|_| is_replaced);
+        match forms.clone().next() {
+            Some(VariableForm::EnvInBraces | VariableForm::Editor) => "write `${env:NAME}`",
+            Some(VariableForm::EnvInCurlyBraces) => "write `{env:NAME}`",
+            Some(_) => "write `${NAME}`",
+            None => "write the value",
+        }
+    }
+
+    /// Reads a file that a text includes.
+    fn included(&self, path: &str) -> Option<String> {
+        let path = match path.strip_prefix("~/") {
+            Some(rest) => self.places.home()?.join(rest),
+            None => self.folder.join(path),
+        };
+        let bytes = self.places.machine.read(&path, MAX_INCLUDED_BYTES).ok()?;
+        String::from_utf8(bytes).ok()
+    }
+
+    /// The program and its arguments: `command` and `args`, or the items of `command`.
+    fn command_line<'t>(
+        &self,
+        entry: &Table<'t>,
+    ) -> Result<(Field<&'t str>, Vec<Field<&'t str>>), EntryProblem> {
+        let missing = || {
+            entry.problem(
+                "command",
+                "`command` is missing; set it to the program to start",
+            )
+        };
+        if self.rules.command_is_list {
+            let mut items = entry.strings("command")?.into_iter();
+            let program = items.next().ok_or_else(missing)?;
+            return Ok((program, items.collect()));
+        }
+        // The first form of Zed's entries.
+        if let Some(Value::Table(_)) = entry.value("command")
+            && let Some(table) = entry.table("command")?
+            && let Some(program) = table.string("path")?
+        {
+            return Ok((program, table.strings("args")?));
+        }
+        let program = crate::format::command(entry)?.ok_or_else(missing)?;
+        Ok((program, entry.strings("args")?))
+    }
+
+    fn stdio_config(
+        &self,
+        entry: &Table<'_>,
+        environment: &RecordingEnvironment<'_>,
+        warnings: &mut Warnings<'_>,
+    ) -> Result<StdioConfig, Stop> {
+        let (program, args) = self.command_line(entry)?;
+        let command = self
+            .text(&program, Part::Other, environment, warnings)?
+            .text;
+        validation::command(&program.path, &command)?;
+        let args = args
+            .iter()
+            .map(|arg| {
+                let text = self.text(arg, Part::Other, environment, warnings)?.text;
+                validation::no_nul(&arg.path, &text)?;
+                Ok(text)
+            })
+            .collect::<Result<_, Stop>>()?;
+        let added = self.added_env.iter();
+        let mut env: Vec<(String, SecretString)> = added
+            .map(|(name, value)| (name.clone(), SecretString::from(value.as_str())))
+            .collect();
+        if let Some(key) = self.rules.env_file
+            && let Some(field) = entry.string(key)?
+        {
+            let path = self.text(&field, Part::Other, environment, warnings)?.text;
+            match self.included(&path) {
+                Some(text) => env.extend(env_file::parse(&text)),
+                None => {
+                    warnings.push_possible_cause(field.path.problem(
+                        "the file with environment variables cannot be read; check the path",
+                    ))
+                }
+            }
+        }
+        for (name, field) in entry.values(self.rules.env)? {
+            let number;
+            let value = match field.value {
+                Value::Unsupported("null") => continue,
+                Value::Integer(value) => {
+                    number = value.to_string();
+                    &number
+                }
+                Value::Float(value) => {
+                    number = value.to_string();
+                    &number
+                }
+                _ => field.as_text()?,
+            };
+            let field = Field {
+                value: value.as_str(),
+                path: field.path,
+            };
+            let value = self.text(&field, Part::Env, environment, warnings)?.text;
+            validation::env_entry(&field.path, name, &value)?;
+            env.push((name.to_owned(), SecretString::from(value)));
+        }
+        let cwd = match self.rules.cwd {
+            Some(key) if !matches!(entry.value(key), Some(Value::Unsupported("null"))) => {
+                entry.string(key)?
+            }
+            _ => None,
+        };
+        let cwd = match cwd {
+            Some(field) => {
+                let text = self.text(&field, Part::Other, environment, warnings)?.text;
+                validation::folder(&field.path, &text)?;
+                Some(self.folder.join(text))
+            }
+            None => None,
+        };
+        Ok(StdioConfig {
+            command,
+            args,
+            env: deduplicate_env(env),
+            inherited: self.rules.inherited,
+            cwd,
+        })
+    }
+
+    fn http_config(
+        &self,
+        entry: &Table<'_>,
+        http_sse: HttpSseUse,
+        environment: &RecordingEnvironment<'_>,
+        warnings: &mut Warnings<'_>,
+    ) -> Result<HttpConfig, Stop> {
+        if let Some(path) = entry.path_to("headersHelper") {
+            return Err(Stop::NotChecked(
+                path.problem("its headers come from a command, which is not run here"),
+            ));
+        }
+        let mut keys = self.rules.url_keys.iter();
+        let key = keys.find(|(key, _)| entry.path_to(key).is_some());
+        let field = match key {
+            Some((key, _)) => entry.string(key)?,
+            None => None,
+        };
+        let Some(field) = field else {
+            return Err(self.missing_transport(entry).into());
+        };
+        let replaced = self.text(&field, Part::Other, environment, warnings)?;
+        if replaced.text.starts_with("unix:") || replaced.text.starts_with("pipe:") {
+            return Err(Stop::NotChecked(field.path.problem(
+                "it listens on a local socket, which is not supported here",
+            )));
+        }
+        if replaced.text.starts_with("ws://") || replaced.text.starts_with("wss://") {
+            return Err(Stop::NotChecked(field.path.problem(WEB_SOCKET)));
+        }
+        let is_replaced = self.rules.replaced_in == ReplacedIn::Everywhere;
+        let left = self.text_left(&field, is_replaced, &replaced);
+        let url = match validation::url(&field.path, &replaced.text) {
+            Ok(url) => url,
+            Err(problem) => {
+                let missing = replaced.missing.map(|name| {
+                    let problem = format!("the environment variable {name} is not set; set it");
+                    field.path.problem(problem)
+                });
+                return Err(missing.or(left).unwrap_or(problem).into());
+            }
+        };
+        let mut headers = Vec::new();
+        for (name, field) in entry.string_entries("headers")? {
+            let is_credential = validation::names_a_credential(name);
+            let part = Part::Header { is_credential };
+            let replaced = self.text(&field, part, environment, warnings)?;
+            let value = SecretString::from(replaced.text);
+            headers.push(validation::header(
+                &field.path,
+                name,
+                value,
+                replaced.variable,
+            )?);
+        }
+        Ok(HttpConfig {
+            url,
+            written_url: replaced.text,
+            bearer: None,
+            headers: deduplicate_headers(&entry.path, headers)?,
+            http_sse,
+        })
+    }
+
+    fn read_oauth(
+        &self,
+        entry: &Table<'_>,
+        config: &mut ServerConfig,
+        environment: &RecordingEnvironment<'_>,
+        warnings: &mut Warnings<'_>,
+    ) -> Result<(), Stop> {
+        let mut tables = Vec::new();
+        for key in self.rules.oauth {
+            match entry.value(key) {
+                // The client uses no OAuth for this server.
+                Some(Value::Boolean(_) | Value::Unsupported("null")) | None => {}
+                Some(_) => tables.extend(entry.table(key)?),
+            }
+        }
+        let client = &mut config.oauth;
+        for table in &tables {
+            let ids = ["clientId", "client_id", "CLIENT_ID"];
+            if let Some(field) = oauth::either(|key| table.string(key), &ids)? {
+                let id = self.text(&field, Part::Other, environment, warnings)?.text;
+                validation::oauth_value(&field.path, &id)?;
+                client.client_id = Some(id);
+            }
+            let secrets = ["clientSecret", "client_secret", "CLIENT_SECRET"];
+            if let Some(field) = oauth::either(|key| table.string(key), &secrets)? {
+                if self.rules.ignores_client_secret {
+                    warnings.push(field.path.problem(format!(
+                        "{} does not read the secret from this file",
+                        self.client
+                    )));
+                } else {
+                    let part = Part::Header {
+                        is_credential: true,
+                    };
+                    let secret = self.text(&field, part, environment, warnings)?.text;
+                    client.client_secret = oauth::secret(&secret);
+                }
+            }
+            oauth::read(table, client)?;
+            config.scopes = match scopes(table, &["scopes", "scope"])? {
+                Some(scopes) => Some(scopes),
+                None => config.scopes.take(),
+            };
+        }
+        // Copilot CLI, Kiro and Crush have the keys in the entry itself.
+        if self.rules.other_keys.contains(&"oauthClientId") {
+            client.client_id = entry.string("oauthClientId")?.map(|id| id.value.to_owned());
+        }
+        if self.rules.other_keys.contains(&"oauth_client_id") {
+            for (key, is_secret) in [("oauth_client_id", false), ("oauth_client_secret", true)] {
+                if let Some(field) = entry.string(key)? {
+                    let text = self.text(&field, Part::Other, environment, warnings)?.text;
+                    match is_secret {
+                        true => client.client_secret = oauth::secret(&text),
+                        false => client.client_id = Some(text),
+                    }
+                }
+            }
+            if let Some(port) = entry.integer("oauth_callback_port")? {
+                client.callback_port = Some(oauth::port_of(&port)?);
+            }
+        }
+        if config.scopes.is_none() && self.rules.other_keys.contains(&"oauthScopes") {
+            config.scopes = scopes(entry, &["oauthScopes"])?;
+        }
+        client.callback_on_localhost = client.client_id.is_some() || client.callback_port.is_some();
+        Ok(())
+    }
+
+    /// Warns of keys that this client does not read.
+    fn warn_of_unread_keys(&self, entry: &Table<'_>, warnings: &mut Warnings<'_>) {
+        let rules = self.rules;
+        let is_url = |name: &str| matches!(name, "url" | "serverUrl" | "httpUrl" | "uri");
+        for (name, path) in entry.keys() {
+            if self.reads(name) || is_comment(name) {
+                continue;
+            }
+            if !warnings.may_compare() {
+                break;
+            }
+            let meant = match rules.url_keys.first() {
+                Some((key, _)) if is_url(name) => Some(*key),
+                _ => MCP_SERVERS_JSON
+                    .meant_by(name)
+                    .filter(|key| self.reads(key)),
+            };
+            let client = self.client;
+            match meant {
+                Some(key) => warnings.push(path.problem(format!(
+                    "{client} does not read this key; did you mean `{key}`?"
+                ))),
+                None if MCP_SERVERS_JSON.read.contains(&name) => {
+                    warnings.push(path.problem(format!("{client} does not read this key")))
+                }
+                None => warnings.push_compatibility(
+                    path.problem("this key is not known here, and is not read"),
+                ),
+            }
+        }
+    }
+
+    fn reads(&self, name: &str) -> bool {
+        let rules = self.rules;
+        let of_url = rules.url_keys.iter().any(|(key, _)| *key == name);
+        let of_switch = rules.switches.iter().any(|(key, _)| *key == name);
+        let optional = [
+            rules.cwd,
+            rules.env_file,
+            rules.timeout.map(|timeout| timeout.key),
+            Some(rules.env),
+            rules.nested_transport.then_some("transport"),
+        ];
+        of_url
+            || of_switch
+            || matches!(
+                name,
+                "command" | "args" | "headers" | "protocol_era" | "protocolEra"
+            )
+            || optional.contains(&Some(name))
+            || [rules.type_keys, rules.oauth, rules.other_keys]
+                .iter()
+                .any(|keys| keys.contains(&name))
+            || MCP_SERVERS_JSON.without_effect.contains(&name)
+    }
+}
+
+pub(super) const WEB_SOCKET: &str = "it uses WebSocket, which is not supported here";
+
+/// Scopes as a list, or as one text with spaces or commas.
+fn scopes(table: &Table<'_>, keys: &[&str]) -> Result<Option<Vec<String>>, EntryProblem> {
+    for key in keys {
+        match table.value(key) {
+            Some(Value::List(_)) => {
+                let scopes = table.strings(key)?.into_iter();
+                return Ok(Some(scopes.map(|scope| scope.value.to_owned()).collect()));
+            }
+            Some(Value::Unsupported("null")) | None => {}
+            Some(_) => {
+                return Ok(table.string(key)?.map(|scopes| {
+                    let scopes = scopes
+                        .value
+                        .split([' ', ','])
+                        .filter(|text| !text.is_empty());
+                    scopes.map(str::to_owned).collect()
+                }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Returns a folder as text for the variables of an editor.
+pub(super) fn folder_text(folder: &Path) -> String {
+    folder.to_string_lossy().into_owned()
+}
+
+/// The variables of an editor whose workspace is `folder`.
+pub(super) fn editor_variables(places: &Places<'_>, folder: &Path) -> Vec<(String, String)> {
+    let separator = match places.machine.system() {
+        super::System::Windows => "\\",
+        _ => "/",
+    };
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let home = places.home().unwrap_or_default();
+    [
+        ("workspaceFolder", folder_text(folder)),
+        ("workspaceRoot", folder_text(folder)),
+        ("workspaceFolderBasename", name.into_owned()),
+        ("userHome", folder_text(&home)),
+        ("pathSeparator", separator.to_owned()),
+        ("/", separator.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}

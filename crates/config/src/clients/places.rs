@@ -1,0 +1,126 @@
+//! Where a client keeps its files: a small language for paths, and the folders that it names.
+//!
+//! A path begins with a place in angle brackets, followed by its segments. A segment may contain one `*`.
+//!
+//! | place | folder |
+//! | --- | --- |
+//! | `<home>` | the user's home folder |
+//! | `<config>` | where the system keeps the settings of applications: `$XDG_CONFIG_HOME` or `~/.config`, `~/Library/Application Support`, `%APPDATA%` |
+//! | `<xdg-config>`, `<xdg-data>` | `$XDG_CONFIG_HOME` or `~/.config`, `$XDG_DATA_HOME` or `~/.local/share`, on every system |
+//! | `<local>` | `%LOCALAPPDATA%` |
+//! | `<folder>` | the current folder |
+//! | `<up>` | the current folder and the folders around it, up to the root of the repository; the root first |
+//! | `<$NAME>` | the path in an environment variable |
+//! | `</>` | the root of the file system, or of the drive |
+
+use std::path::{Path, PathBuf};
+
+use super::machine::{Machine, System};
+use crate::environment::non_blank;
+
+/// The folders that paths begin with.
+pub(super) struct Places<'a> {
+    pub machine: &'a dyn Machine,
+    pub folder: &'a Path,
+}
+
+impl Places<'_> {
+    pub fn variable(&self, name: &str) -> Option<PathBuf> {
+        non_blank(self.machine.environment(), name).map(PathBuf::from)
+    }
+
+    /// The user's home folder.
+    pub fn home(&self) -> Option<PathBuf> {
+        match self.machine.system() {
+            System::Windows => self
+                .variable("USERPROFILE")
+                .or_else(|| self.variable("HOME")),
+            System::Linux | System::MacOs => self.variable("HOME"),
+        }
+    }
+
+    fn below_home(&self, variable: &str, default: &str) -> Option<PathBuf> {
+        let folder = self.variable(variable).filter(|path| is_absolute(path));
+        folder.or_else(|| Some(self.home()?.join(default)))
+    }
+
+    /// The root of the repository that the current folder is in. Without a repository, the current folder.
+    pub fn project_root(&self) -> &Path {
+        let mut folders = self.folder.ancestors();
+        let root = folders.find(|folder| self.machine.exists(&folder.join(".git")));
+        root.unwrap_or(self.folder)
+    }
+
+    fn base(&self, place: &str) -> Vec<PathBuf> {
+        let system = self.machine.system();
+        let one = match place {
+            "home" => self.home(),
+            "config" => match system {
+                System::Linux => self.below_home("XDG_CONFIG_HOME", ".config"),
+                System::MacOs => self
+                    .home()
+                    .map(|home| home.join("Library/Application Support")),
+                System::Windows => self.below_home("APPDATA", "AppData/Roaming"),
+            },
+            "xdg-config" => self.below_home("XDG_CONFIG_HOME", ".config"),
+            "xdg-data" => self.below_home("XDG_DATA_HOME", ".local/share"),
+            "local" => self.below_home("LOCALAPPDATA", "AppData/Local"),
+            "folder" => Some(self.folder.to_owned()),
+            "up" => {
+                let root = self.project_root();
+                let folders = self.folder.ancestors();
+                let mut folders: Vec<_> = folders
+                    .take_while(|folder| folder.starts_with(root))
+                    .map(Path::to_owned)
+                    .collect();
+                folders.reverse();
+                return folders;
+            }
+            "/" => Some(PathBuf::from(match system {
+                System::Windows => "C:\\",
+                System::Linux | System::MacOs => "/",
+            })),
+            _ => place
+                .strip_prefix('$')
+                .and_then(|name| self.variable(name))
+                .filter(|path| is_absolute(path)),
+        };
+        one.into_iter().collect()
+    }
+
+    /// Returns the paths that exist or may exist: a path without `*` is returned whether it exists or not.
+    pub fn paths(&self, template: &str) -> Vec<PathBuf> {
+        let (place, rest) = template
+            .strip_prefix('<')
+            .and_then(|text| text.split_once('>'))
+            .unwrap_or(("folder", template));
+        let mut paths = self.base(place);
+        for segment in rest.split('/').filter(|segment| !segment.is_empty()) {
+            paths = match segment.split_once('*') {
+                None => paths.iter().map(|path| path.join(segment)).collect(),
+                Some((start, end)) => {
+                    let folders = paths.iter();
+                    folders
+                        .flat_map(|folder| self.machine.list(folder))
+                        .filter(|path| {
+                            let name = path.file_name().unwrap_or_default().to_string_lossy();
+                            name.len() >= start.len() + end.len()
+                                && name.starts_with(start)
+                                && name.ends_with(end)
+                        })
+                        .collect()
+                }
+            };
+        }
+        paths
+    }
+}
+
+/// Whether a path is absolute on any system. Tests read the paths of Windows on Linux.
+fn is_absolute(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let mut bytes = text.bytes();
+    let has_drive =
+        bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic()) && bytes.next() == Some(b':');
+    path.is_absolute() || has_drive
+}

@@ -1,0 +1,150 @@
+//! Reads the text of a client's file, and finds the servers in it.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use super::client::Client;
+use super::machine::Machine;
+use super::profile::{FileFormat, ServersAt};
+use crate::MAX_FILE_BYTES;
+use crate::error::{ConfigurationError, ConfigurationErrorKind};
+use crate::file::{io_error, text_of};
+use crate::spanned::json::{self, lenient};
+use crate::spanned::{KeyPath, Spanned, Value};
+
+/// The maximum size of Claude Code's `.claude.json`, which also has the history of its sessions: 128 MiB.
+pub(super) const MAX_STATE_FILE_BYTES: usize = 128 * 1024 * 1024;
+
+/// The maximum depth of objects and arrays in the servers. No key that is read is nested deeper.
+pub(super) const MAX_DEPTH: u8 = 6;
+
+/// How often a file is read again that another program may be writing.
+const MAX_ATTEMPTS: usize = 5;
+const TIME_BETWEEN_ATTEMPTS: Duration = Duration::from_millis(20);
+
+/// The maximum size of a file of a client other than Claude Code.
+pub(super) const MAX_BYTES: usize = MAX_FILE_BYTES;
+
+/// Reads a file and converts its text. Returns `None` if the file does not exist.
+///
+/// A text that is not valid is read again: the client may be writing the file.
+pub(super) fn read<T>(
+    machine: &dyn Machine,
+    path: &Path,
+    limit: usize,
+    convert: impl Fn(&str) -> Result<T, ConfigurationError>,
+) -> Option<Result<T, ConfigurationError>> {
+    let mut last: Option<(String, ConfigurationError)> = None;
+    for attempt in 0..MAX_ATTEMPTS {
+        if attempt > 0 {
+            thread::sleep(TIME_BETWEEN_ATTEMPTS);
+        }
+        let text = match machine.read(path, limit) {
+            Ok(bytes) => text_of(path, bytes),
+            Err(error) if is_missing(&error) => return None,
+            Err(error) => return Some(Err(io_error(path, error))),
+        };
+        let text = match text {
+            Ok(text) => text,
+            Err(error) => return Some(Err(error)),
+        };
+        match last.take() {
+            // No other program is writing the file.
+            Some((earlier, error)) if earlier == text => return Some(Err(error)),
+            _ => {}
+        }
+        match convert(text.strip_prefix('\u{feff}').unwrap_or(&text)) {
+            Err(error) if error.kind() == ConfigurationErrorKind::Syntax => {
+                last = Some((text, error));
+            }
+            result => return Some(result),
+        }
+    }
+    last.map(|(_, error)| Err(error))
+}
+
+fn is_missing(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
+}
+
+/// Parses JSON, and refuses what the client refuses.
+pub(super) fn with_json<T>(
+    client: Client,
+    format: FileFormat,
+    path: &Path,
+    text: &str,
+    convert: impl FnOnce(&json::Document<'_>) -> Result<T, ConfigurationError>,
+) -> Result<T, ConfigurationError> {
+    let lenient = lenient::blank(text);
+    let document = json::Document::parse(&lenient, path)?;
+    let refused = lenient.blanked.iter().find(|(_, name)| match format {
+        FileFormat::Json => true,
+        FileFormat::JsonWithComments => *name != lenient::COMMENTS,
+        FileFormat::Jsonc | FileFormat::Toml => *name == lenient::INVISIBLE_SPACES,
+    });
+    if let Some((offset, name)) = refused {
+        let problem = format!("{client} does not accept {name} in this file; remove them");
+        let (line, column) = document.line_and_column(*offset);
+        let place = (line, Some(column));
+        return Err(ConfigurationError::at(
+            ConfigurationErrorKind::Syntax,
+            path,
+            place,
+            &problem,
+        ));
+    }
+    convert(&document)
+}
+
+/// Finds the servers in a document: their key path and their entries. A file without servers has none.
+pub(super) fn servers(
+    document: &json::Document<'_>,
+    at: ServersAt,
+    path: &Path,
+) -> Result<(KeyPath, Vec<(String, Spanned)>), ConfigurationError> {
+    let (keys, found) = match at {
+        ServersAt::Key(keys) => (keys, document.get_at(keys, MAX_DEPTH)),
+        ServersAt::KeyOrBare(key) => match document.get(key, MAX_DEPTH) {
+            Some(found) => (&[key] as &[&str], Some(found)),
+            None => {
+                let names = document.keys().map(str::to_owned);
+                let servers = names.filter_map(|name| {
+                    let entry = document.get(&name, MAX_DEPTH)?;
+                    matches!(entry.value, Value::Table(_)).then_some((name, entry))
+                });
+                return Ok((KeyPath::new(""), servers.collect()));
+            }
+        },
+    };
+    let root = keys
+        .iter()
+        .fold(KeyPath::new(""), |path, key| path.child(key, None));
+    Ok((root, entries(found, &keys.join("."), path)?))
+}
+
+/// The entries of a table of servers.
+pub(super) fn entries(
+    found: Option<Spanned>,
+    key: &str,
+    path: &Path,
+) -> Result<Vec<(String, Spanned)>, ConfigurationError> {
+    match found {
+        None => Ok(Vec::new()),
+        Some(Spanned {
+            value: Value::Table(entries),
+            ..
+        }) => Ok(entries),
+        Some(Spanned {
+            value: Value::Unsupported("null"),
+            ..
+        }) => Ok(Vec::new()),
+        Some(other) => {
+            let problem = format!("`{key}` must be an object with one entry for each server");
+            let place = (other.line.unwrap_or(1), None);
+            let kind = ConfigurationErrorKind::NotAConfiguration;
+            Err(ConfigurationError::at(kind, path, place, &problem).with_key(key))
+        }
+    }
+}

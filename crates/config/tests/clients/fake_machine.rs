@@ -1,0 +1,142 @@
+//! A machine whose files are in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mcp_startup_config::Environment;
+use mcp_startup_config::clients::{Client, ClientFile, Machine, System, discover_client};
+
+pub struct FakeMachine {
+    pub system: System,
+    pub environment: BTreeMap<String, String>,
+    /// The files by their paths, with `/` as the separator on every system.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+impl FakeMachine {
+    pub fn new(system: System, environment: &[(&str, &str)]) -> Self {
+        let environment = environment.iter();
+        Self {
+            system,
+            environment: environment
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// A machine with Linux and the user `/home/sam`.
+    pub fn linux() -> Self {
+        Self::new(System::Linux, &[("HOME", "/home/sam")])
+    }
+
+    pub fn with(mut self, path: &str, text: impl Into<Vec<u8>>) -> Self {
+        self.files.insert(path.to_owned(), text.into());
+        self
+    }
+
+    /// Adds a sample of this folder at a path.
+    pub fn with_sample(self, path: &str, sample: &str) -> Self {
+        let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/samples");
+        let text = std::fs::read(Path::new(samples).join(sample)).expect(sample);
+        self.with(path, text)
+    }
+
+    pub fn files_of(&self, client: Client, folder: &str) -> Vec<ClientFile> {
+        discover_client(client, self, Path::new(folder))
+    }
+}
+
+fn normal(path: &Path) -> String {
+    path.to_string_lossy().replace('\\', "/")
+}
+
+impl Machine for FakeMachine {
+    fn system(&self) -> System {
+        self.system
+    }
+
+    fn environment(&self) -> &dyn Environment {
+        &self.environment
+    }
+
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        let found = self.files.get(&normal(path));
+        let bytes = found.ok_or(io::ErrorKind::NotFound)?;
+        match bytes.len() <= limit {
+            true => Ok(bytes.clone()),
+            false => Err(io::ErrorKind::FileTooLarge.into()),
+        }
+    }
+
+    fn list(&self, folder: &Path) -> Vec<PathBuf> {
+        let folder = normal(folder) + "/";
+        let below = self
+            .files
+            .keys()
+            .filter_map(|path| path.strip_prefix(&folder));
+        let names: BTreeSet<&str> = below
+            .map(|path| path.split('/').next().unwrap_or_default())
+            .collect();
+        let names = names.into_iter();
+        names
+            .map(|name| PathBuf::from(format!("{folder}{name}")))
+            .collect()
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        let path = normal(path);
+        let mut paths = self.files.keys();
+        paths.any(|file| *file == path || file.starts_with(&format!("{path}/")))
+    }
+}
+
+/// One line for each file and server, for comparison with the expected ones.
+pub fn shown(files: &[ClientFile]) -> String {
+    let mut text = String::new();
+    for file in files {
+        let approved = match file.approved {
+            Some(true) => ", approved",
+            Some(false) => ", not approved",
+            None => "",
+        };
+        let path = file.path.to_string_lossy().replace('\\', "/");
+        text += &format!(
+            "{} {path} ({}{approved})",
+            file.scope.as_str(),
+            file.format.as_str()
+        );
+        if let Some(error) = &file.error {
+            text += &format!(": {error}");
+        }
+        text += "\n";
+        for server in &file.servers {
+            let entry = &server.entry;
+            text += &format!("  {} {}", entry.name, server.transport.as_str());
+            if !entry.enabled {
+                text += " off";
+            }
+            match server.approved {
+                Some(true) => text += " approved",
+                Some(false) => text += " not-approved",
+                None => {}
+            }
+            match (&server.not_checked, &entry.config) {
+                (Some(why), _) => text += &format!(" | not checked: {why}"),
+                (None, Err(problem)) => text += &format!(" | {problem}"),
+                (None, Ok(_)) => {}
+            }
+            text += "\n";
+            for warning in &entry.warnings {
+                text += &format!("    warning: {warning}\n");
+            }
+            if let Ok(config) = &entry.config {
+                for cause in &config.possible_causes {
+                    text += &format!("    possible cause: {cause}\n");
+                }
+            }
+        }
+    }
+    text
+}
