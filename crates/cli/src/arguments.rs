@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use mcp_startup::config::clients::Client;
 use url::Url;
 
 const EXIT_STATUSES: &str = "\
@@ -44,6 +46,12 @@ Exit status:
   1    the stored sign-in could not be read or removed
   2    the arguments or the configuration can't be used, or the server has nothing to sign out of
   130  interrupted by Ctrl-C
+  141  output pipe closed";
+
+const EXIT_STATUSES_OF_CLIENTS: &str = "\
+Exit status:
+  0    the files that were found were listed
+  1    at least one file can't be read
   141  output pipe closed";
 
 const EXIT_STATUSES_OF_STATUS: &str = "\
@@ -91,6 +99,11 @@ pub enum Command {
     /// Starts no server and shows no secret. Sends nothing without --online.
     #[command(after_help = EXIT_STATUSES_OF_STATUS)]
     Status(Status),
+    /// List the MCP clients on this machine, their configuration files and their servers
+    ///
+    /// Starts no server, and shows no secret.
+    #[command(after_help = EXIT_STATUSES_OF_CLIENTS)]
+    Clients(Clients),
     /// Try it with demo servers in many states; nothing to install or configure
     #[command(after_help = EXIT_STATUSES_OF_DEMO)]
     Demo(Demo),
@@ -110,14 +123,36 @@ pub enum Command {
     },
 }
 
+/// The files that servers are read from.
+#[derive(Debug, Args)]
+pub struct Source {
+    /// The configuration file: Codex's `config.toml`, or JSON with `mcpServers` [default: the files of every client on this machine]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["clients", "trust_project"])]
+    pub config: Option<PathBuf>,
+    /// Only the servers of these clients, for example `cursor,vscode`; see `mcp-startup clients`
+    #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',', value_parser = client())]
+    pub clients: Vec<Client>,
+    /// Also use the project files in this folder that you have not approved in their client
+    #[arg(long)]
+    pub trust_project: bool,
+}
+
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Only these servers, including disabled ones
+    /// Only these servers, including disabled ones: their names, `CLIENT:NAME`, or URLs of servers that no client has
     #[arg(value_name = "SERVER")]
     pub servers: Vec<String>,
-    /// The configuration file: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    /// A program to start as a server that no client has, with its arguments
+    #[arg(value_name = "COMMAND", last = true, conflicts_with_all = ["servers", "config", "clients", "trust_project"])]
+    pub command: Vec<String>,
+    /// List the servers that would be started, and start none
+    #[arg(long, conflicts_with = "watch")]
+    pub dry_run: bool,
+    /// Do not ask before the first check of every client's servers
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub source: Source,
     /// Keep running, and start failed servers again after a sign-in or after transient failures
     ///
     /// A sign-in by any process counts. After a transient failure, the next try is after about 1 s, then 2 s, 4 s and so on up to
@@ -134,12 +169,11 @@ pub struct Check {
 
 #[derive(Debug, Args)]
 pub struct Login {
-    /// The server
+    /// The server: its name, `CLIENT:NAME`, or a URL
     #[arg(value_name = "SERVER")]
     pub server: String,
-    /// The configuration file: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub source: Source,
     /// Open no browser: print the URL, and accept the URL that your browser returned to, pasted, if it is on another machine
     #[arg(long)]
     pub no_browser: bool,
@@ -159,22 +193,20 @@ pub struct Login {
 
 #[derive(Debug, Args)]
 pub struct Logout {
-    /// The server
+    /// The server: its name, `CLIENT:NAME`, or a URL
     #[arg(value_name = "SERVER")]
     pub server: String,
-    /// The configuration file: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub source: Source,
 }
 
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Only these servers, including disabled ones
+    /// Only these servers, including disabled ones: their names, `CLIENT:NAME`, or URLs
     #[arg(value_name = "SERVER")]
     pub servers: Vec<String>,
-    /// The configuration file: Codex's `config.toml`, or JSON with `mcpServers` [default: config.toml in $CODEX_HOME or ~/.codex]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub source: Source,
     /// Ask servers without a usable stored sign-in whether they offer one
     #[arg(long)]
     pub online: bool,
@@ -183,6 +215,16 @@ pub struct Status {
     pub explain: bool,
     #[command(flatten)]
     pub client_document: ClientDocument,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = StatusFormat::Table)]
+    pub format: StatusFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Clients {
+    /// Only these clients
+    #[arg(value_name = "CLIENT", value_parser = client())]
+    pub clients: Vec<Client>,
     /// What to print
     #[arg(long, value_enum, default_value_t = StatusFormat::Table)]
     pub format: StatusFormat,
@@ -236,9 +278,9 @@ pub struct Starts {
     /// How long each start may take; overrides the configuration [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
-    /// How many servers start at once
-    #[arg(long, value_name = "N", default_value_t = mcp_startup::DEFAULT_CONCURRENCY, value_parser = at_least_one)]
-    pub concurrency: usize,
+    /// How many servers start at once [default: 256, of which 8 programs if they come from every client]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub concurrency: Option<usize>,
 }
 
 #[derive(Debug, Args)]
@@ -256,6 +298,12 @@ pub enum Format {
     Ndjson,
     /// One report at the end, with the reason for each failure
     Json,
+}
+
+/// Parses the ID of a client. The possible values are part of the help and of the completion scripts.
+fn client() -> impl TypedValueParser<Value = Client> {
+    let ids = Client::ALL.iter().map(|client| client.id());
+    PossibleValuesParser::new(ids).try_map(|id| Client::from_id(&id).ok_or("unknown client"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -1,6 +1,7 @@
 //! The commands of the program, one module each. A command reads the configuration, calls the engine, and prints through `output`.
 
 pub mod check;
+pub mod clients;
 pub mod demo;
 pub mod follow;
 pub mod lab;

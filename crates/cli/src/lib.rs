@@ -9,9 +9,9 @@
 mod arguments;
 mod browser;
 mod commands;
-mod configuration;
 mod interruption;
 mod output;
+mod selection;
 mod this_program;
 
 use std::ffi::OsString;
@@ -20,7 +20,7 @@ use std::io::Write;
 use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command};
-use commands::{check, demo, follow, lab, login, status};
+use commands::{check, clients, demo, follow, lab, login, status};
 use output::exit_status::ExitStatus;
 use output::log;
 
@@ -132,6 +132,7 @@ fn dispatch(program: &[String], command: Command) -> Result<u8, CommandError> {
         Command::Login(arguments) => login::login(arguments)?,
         Command::Logout(arguments) => login::logout(arguments)?,
         Command::Status(arguments) => status::run(arguments)?,
+        Command::Clients(arguments) => clients::run(&arguments)?,
         Command::Demo(arguments) => demo::run(program, arguments)?,
         Command::Follow(arguments) => follow::run(&arguments)?,
         Command::Lab(arguments) => return lab::run(&arguments),

@@ -38,6 +38,7 @@ mod escaping;
 mod file;
 mod foreign_variables;
 mod format;
+mod same_server;
 mod server;
 mod spanned;
 mod validation;
@@ -48,6 +49,7 @@ pub use environment::{Environment, ProcessEnvironment, codex_home, expand_tilde}
 pub use error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 pub use file::{MAX_FILE_BYTES, read, untrusted_project_file};
 pub use format::{ConfigurationFormat, parse};
+pub use same_server::SameServer;
 pub use server::{
     BearerToken, CODEX_INHERITED_VARIABLES, ConfiguredHeader, HttpConfig, HttpSseUse,
     InheritedEnvironment, MAX_HEADERS, OAuthClient, ProtocolEra, ServerConfig, ServerEntry,

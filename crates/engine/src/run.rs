@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures::FutureExt;
-use mcp_startup_config::ServerEntry;
+use mcp_startup_config::{ServerEntry, TransportConfig};
 use mcp_startup_core::{
     McpServerStartupState, McpServerStatusUpdatedNotification, StartPhase, StartupFailure, judge,
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +56,8 @@ pub(crate) struct Starts {
     pub shared: Arc<SharedContext>,
     pub cancellation: CancellationToken,
     permits: Arc<Semaphore>,
+    /// The permits for programs. A start takes one of these before one of `permits`, so that programs never hold up URLs.
+    program_permits: Arc<Semaphore>,
     sender: mpsc::UnboundedSender<RunUpdate>,
     on_ready: OnReady,
 }
@@ -72,7 +74,7 @@ impl Starts {
             biased;
             // A start that has not begun has no events. A cancelled start gives back its permit, so this is checked first.
             () = self.cancellation.cancelled() => {}
-            permit = self.permits.acquire() => {
+            permits = self.permits(entry) => {
                 let start = SingleStart {
                     entry,
                     starts: self,
@@ -83,9 +85,22 @@ impl Starts {
                     )),
                 };
                 start.run(failed).await;
-                drop(permit);
+                drop(permits);
             }
         }
+    }
+
+    async fn permits(&self, entry: &ServerEntry) -> [Option<SemaphorePermit<'_>>; 2] {
+        let is_program = matches!(
+            &entry.config,
+            Ok(config) if matches!(config.transport, TransportConfig::Stdio(_))
+        );
+        // The semaphores are never closed.
+        let of_programs = match is_program {
+            true => self.program_permits.acquire().await.ok(),
+            false => None,
+        };
+        [of_programs, self.permits.acquire().await.ok()]
     }
 
     pub fn send(&self, update: Update, live: Option<LiveServer>) {
@@ -111,6 +126,10 @@ pub(crate) async fn start_each(starts: Starts, servers: Vec<ServerEntry>) {
     while tasks.join_next().await.is_some() {}
 }
 
+fn semaphore(permits: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)))
+}
+
 impl Run {
     /// Begins a run. `work` creates the future that owns the starts; the run ends with that future.
     pub fn begin<F: Future<Output = ()> + Send + 'static>(
@@ -123,9 +142,8 @@ impl Run {
         let starts = Starts {
             shared: startup.shared.clone(),
             cancellation: cancellation.clone(),
-            permits: Arc::new(Semaphore::new(
-                startup.concurrency.min(Semaphore::MAX_PERMITS),
-            )),
+            permits: semaphore(startup.concurrency),
+            program_permits: semaphore(startup.program_concurrency),
             sender,
             on_ready,
         };

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use mcp_startup_auth::network::{ClientError, Network};
 use mcp_startup_auth::{CredentialStores, PendingSignIn, SignInBegun, SignInError, StoreSelection};
-use mcp_startup_config::{Configuration, CredentialStoreMode, ProtocolEra, ServerEntry};
+use mcp_startup_config::{
+    Configuration, CredentialSettings, CredentialStoreMode, ProtocolEra, ServerEntry,
+};
 use mcp_startup_core::StartupFailure;
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
@@ -51,6 +53,9 @@ pub struct StartupOptions {
     pub protocol_era: Option<ProtocolEra>,
     /// The maximum number of servers that start at the same time. `0` means 1. The default is [`DEFAULT_CONCURRENCY`].
     pub concurrency: usize,
+    /// The maximum number of programs that start at the same time. `0` means 1. With `None`, which is the default, only
+    /// [`concurrency`](Self::concurrency) limits them.
+    pub program_concurrency: Option<usize>,
     /// Whether a check counts the tools of each server that is ready and reports them as
     /// [`Update::Tools`](crate::Update::Tools). The default is `true`.
     pub count_tools: bool,
@@ -71,7 +76,11 @@ pub struct StartupOptions {
 impl StartupOptions {
     /// The default options, with the credential stores that the configuration selects.
     pub fn for_configuration(configuration: &Configuration) -> Self {
-        let settings = &configuration.credentials;
+        Self::for_credentials(&configuration.credentials)
+    }
+
+    /// The default options, with the credential stores in these settings.
+    pub fn for_credentials(settings: &CredentialSettings) -> Self {
         let selection = match &settings.mode {
             CredentialStoreMode::Auto => StoreSelection::Auto,
             CredentialStoreMode::File => StoreSelection::File,
@@ -94,6 +103,7 @@ impl Default for StartupOptions {
             limit_option: None,
             protocol_era: None,
             concurrency: DEFAULT_CONCURRENCY,
+            program_concurrency: None,
             count_tools: true,
             client_metadata_url: None,
             supervisor: None,
@@ -109,6 +119,7 @@ impl Default for StartupOptions {
 pub struct Startup {
     pub(crate) shared: Arc<SharedContext>,
     pub(crate) concurrency: usize,
+    pub(crate) program_concurrency: usize,
     pub(crate) count_tools: bool,
 }
 
@@ -175,6 +186,7 @@ impl Startup {
                 supervisors: options.supervisor.map(Supervisors::new),
             }),
             concurrency: options.concurrency.max(1),
+            program_concurrency: options.program_concurrency.unwrap_or(usize::MAX).max(1),
             count_tools: options.count_tools,
         }
     }

@@ -1,24 +1,30 @@
-//! `mcp-startup check`: starts the servers of a configuration.
+//! `mcp-startup check`: starts the servers of a file, of every client, a URL or a command.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use mcp_startup::config::ServerEntry;
+use mcp_startup::config::clients::Client;
 use mcp_startup::{
-    Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, Watch,
+    Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, Watch, printable,
 };
 
 use crate::CommandError;
 use crate::arguments::{self, Format};
-use crate::configuration::{self, shown};
 use crate::interruption::{Interruption, output_closed};
 use crate::output::exit_status::{Ending, ExitStatus};
-use crate::output::report::{self, CheckedConfiguration, Report, ServerReport};
+use crate::output::report::{self, Report, ServerReport};
 use crate::output::table::{NextTry, Note, Row, Server, Table};
+use crate::selection::{self, NotChecked, Owner, Selection};
 
 /// A longer wait for a refresh is explained on stderr.
 const SAVING_NOTICE_AFTER: Duration = Duration::from_secs(1);
+/// How many programs of the clients on this machine start at once.
+const PROGRAMS_AT_ONCE: usize = 8;
+/// How many servers that are not checked are listed.
+const MAX_NOT_CHECKED: usize = 20;
+const NAME_CHARS: usize = 60;
+const REASON_CHARS: usize = 300;
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 
 pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
@@ -29,26 +35,102 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
                 .to_owned(),
         ));
     }
-    let configuration = configuration::read_for_check(arguments.config)?;
-    let path = &configuration.path;
-    let servers = configuration.select(&arguments.servers)?;
-    if servers.is_empty() {
-        let mut stderr = anstream::stderr();
-        let _ = writeln!(stderr, "No servers are enabled in {}.", shown(path));
+    let selection = match arguments.command.is_empty() {
+        true => selection::select(&arguments.source, &arguments.servers)?,
+        false => selection::select_command(&arguments.command)?,
+    };
+    if arguments.dry_run {
+        dry_run(&selection, format)?;
+        return Ok(ExitStatus::AllReady);
     }
-    let mut options = StartupOptions::for_configuration(&configuration);
+    let asks = selection.is_discovered && arguments.servers.is_empty();
+    if asks && !selection::confirm(&selection, arguments.yes)? {
+        return Ok(ExitStatus::Interrupted);
+    }
+    if selection.is_discovered && selection.servers.is_empty() {
+        let _ = writeln!(anstream::stderr(), "No servers are enabled.");
+    }
+    let mut options = StartupOptions::for_credentials(&selection.credentials);
     options.client_metadata_url = arguments.client_document.url;
     options.limit = arguments.starts.timeout;
     options.limit_option = Some("--timeout");
-    options.concurrency = arguments.starts.concurrency;
-    let checked = CheckedConfiguration::of(&configuration);
+    match arguments.starts.concurrency {
+        Some(concurrency) => options.concurrency = concurrency,
+        None if selection.is_discovered => options.program_concurrency = Some(PROGRAMS_AT_ONCE),
+        None => {}
+    }
     // A watch without servers would never print anything.
-    let watches = arguments.watch && !servers.is_empty();
+    let watches = arguments.watch && !selection.servers.is_empty();
     if watches && format == Format::Table {
         let _ = writeln!(anstream::stderr(), "Watching. Press Ctrl-C to stop.");
     }
-    let checked = start(options, servers, format, checked, watches)?;
-    Ok(checked.status)
+    let has_unreadable_file = selection.has_unreadable_file;
+    let checked = start(options, selection, format, watches)?;
+    Ok(match checked.status {
+        // The servers of that file may not work.
+        ExitStatus::AllReady if has_unreadable_file => ExitStatus::Failed,
+        status => status,
+    })
+}
+
+/// Lists the servers that a check would start.
+fn dry_run(selection: &Selection, format: Format) -> std::io::Result<()> {
+    if format != Format::Table {
+        let servers = selection.servers.iter().map(
+            |server| serde_json::json!({ "name": server.entry.name, "owners": server.owners }),
+        );
+        return report::print(&serde_json::json!({
+            "configuration": selection.configuration.path,
+            "servers": servers.collect::<Vec<_>>(),
+            "notChecked": selection.not_checked,
+        }));
+    }
+    let mut stdout = anstream::stdout().lock();
+    selection::list(selection, &mut stdout)?;
+    for line in closing_notes(&selection.not_checked) {
+        writeln!(stdout, "{line}")?;
+    }
+    stdout.flush()
+}
+
+/// The lines about the servers that are not started: one for each project file that is not approved, and one for each other server.
+fn closing_notes(not_checked: &[NotChecked]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut unapproved: BTreeMap<&str, (BTreeSet<&str>, Vec<&str>)> = BTreeMap::new();
+    for left in not_checked {
+        let Owner {
+            client, path, name, ..
+        } = &left.owner;
+        if left.is_unapproved {
+            let (names, clients) = unapproved.entry(path).or_default();
+            names.insert(name);
+            if !clients.contains(&client.name()) {
+                clients.push(client.name());
+            }
+            continue;
+        }
+        let (name, why) = (
+            printable(name, NAME_CHARS),
+            printable(&left.why, REASON_CHARS),
+        );
+        lines.push(format!("not checked: {name} ({client}): {why}"));
+    }
+    for (path, (names, clients)) in unapproved {
+        let path = selection::shown(path.as_ref());
+        let count = match names.len() {
+            1 => "1 server".to_owned(),
+            count => format!("{count} servers"),
+        };
+        lines.push(format!(
+            "not checked: {count} in {path}, not approved in {}; if you trust the project, pass `--trust-project`",
+            clients.join(", ")
+        ));
+    }
+    if let more @ 1.. = lines.len().saturating_sub(MAX_NOT_CHECKED) {
+        lines.truncate(MAX_NOT_CHECKED);
+        lines.push(format!("and {more} more; see `mcp-startup clients`"));
+    }
+    lines
 }
 
 /// The result of a check.
@@ -60,11 +142,11 @@ pub struct Checked {
 /// Checks `servers` once, or watches them until interrupted, and shows the results.
 pub fn start(
     mut options: StartupOptions,
-    servers: Vec<ServerEntry>,
+    selection: Selection,
     format: Format,
-    configuration: CheckedConfiguration,
     watches: bool,
 ) -> Result<Checked, CommandError> {
+    let servers = selection.entries();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -73,7 +155,7 @@ pub fn start(
         let interruption = Interruption::listen()?;
         options.supervisor = crate::this_program::supervisor();
         let startup = Startup::new(options)?;
-        let mut shown = Shown::new(format, &servers, watches);
+        let mut shown = Shown::new(format, &selection, watches);
         let began = Instant::now();
         let starts = match watches {
             true => Starts::Watched(startup.watch_check(servers)),
@@ -88,8 +170,14 @@ pub fn start(
             })),
         };
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let servers =
-            shown.close(|servers| Report::new(configuration, elapsed_ms, status, servers))?;
+        let Selection {
+            configuration,
+            not_checked,
+            ..
+        } = selection;
+        let servers = shown.close(not_checked, |servers, not_checked| {
+            Report::new(configuration, elapsed_ms, status, servers, not_checked)
+        })?;
         Ok(Checked { status, servers })
     });
     // A host name lookup can't be cancelled, and may outlast the start that asked for it.
@@ -193,14 +281,37 @@ struct Shown {
     /// Servers whose line is not printed yet, because their tools are still being listed or the time of the next try is not known.
     /// The values are indexes into `reports`.
     unprinted: HashMap<String, usize>,
+    owners: HashMap<String, Vec<Owner>>,
+    /// The servers of each client whose lines are not printed yet, if the lines are grouped by client.
+    groups: Option<BTreeMap<Client, Group>>,
+}
+
+/// The lines of one client. They are printed together.
+#[derive(Default)]
+struct Group {
+    /// How many starts have not ended.
+    left: usize,
+    /// The indexes of the reports.
+    reports: Vec<usize>,
 }
 
 impl Shown {
-    fn new(format: Format, servers: &[ServerEntry], watches: bool) -> Self {
-        let names = servers.iter().map(|entry| entry.name.as_str());
+    fn new(format: Format, selection: &Selection, watches: bool) -> Self {
+        let servers = selection.servers.iter();
+        let names = servers.clone().map(|server| server.entry.name.as_str());
+        let groups = selection.groups().into_iter().map(|(client, left)| {
+            let reports = Vec::new();
+            (client, Group { left, reports })
+        });
+        // A watch prints a line for each try.
+        let is_grouped = selection.is_discovered && !watches && format == Format::Table;
+        let owners = servers.map(|server| (server.entry.name.clone(), server.owners.clone()));
         Self {
             format,
-            table: (format == Format::Table).then(|| Table::for_check(names.clone())),
+            table: (format == Format::Table)
+                .then(|| Table::for_check(names.clone(), &selection.options)),
+            owners: owners.collect(),
+            groups: is_grouped.then(|| groups.collect()),
             reports: Vec::new(),
             order: names.map(str::to_owned).zip(0..).collect(),
             watches,
@@ -251,6 +362,11 @@ impl Shown {
         }
         let report = ServerReport {
             name: notification.name().to_owned(),
+            owners: self
+                .owners
+                .get(notification.name())
+                .cloned()
+                .unwrap_or_default(),
             required: event.required,
             status: notification.status().clone(),
             failure_reason: notification.failure_reason().cloned(),
@@ -292,29 +408,73 @@ impl Shown {
         let Some(table) = &mut self.table else {
             return Ok(());
         };
-        table.ended(&row(&self.reports[at], next_try))
+        let report = &self.reports[at];
+        let client = report.owners.first().map(|owner| owner.client);
+        let group = client.and_then(|client| self.groups.as_mut()?.get_mut(&client));
+        let Some(group) = group else {
+            return table.ended(&row(report, next_try));
+        };
+        table.stopped(Server::named(&report.name));
+        group.reports.push(at);
+        group.left = group.left.saturating_sub(1);
+        match group.left {
+            0 => self.print_group(client),
+            _ => Ok(()),
+        }
+    }
+
+    /// Prints the lines of a client, in the order of its files.
+    fn print_group(&mut self, client: Option<Client>) -> std::io::Result<()> {
+        let group = client.and_then(|client| self.groups.as_mut()?.remove(&client));
+        let (Some(client), Some(mut group), Some(table)) = (client, group, &self.table) else {
+            return Ok(());
+        };
+        if group.reports.is_empty() {
+            return Ok(());
+        }
+        let position = |at: &usize| self.order.get(&self.reports[*at].name).copied();
+        group.reports.sort_by_key(position);
+        let rows = group
+            .reports
+            .iter()
+            .map(|at| row(&self.reports[*at], NextTry::Never));
+        table.group(client.name(), rows)
     }
 
     fn close(
         mut self,
-        report: impl FnOnce(Vec<ServerReport>) -> Report,
+        not_checked: Vec<NotChecked>,
+        report: impl FnOnce(Vec<ServerReport>, Vec<NotChecked>) -> Report,
     ) -> std::io::Result<Vec<ServerReport>> {
         let mut left: Vec<_> = self.unprinted.drain().map(|(_, at)| at).collect();
         left.sort_unstable();
         for at in left {
             self.print_row(at, NextTry::Never)?;
         }
+        let clients: Vec<Client> = self
+            .groups
+            .iter()
+            .flatten()
+            .map(|(client, _)| *client)
+            .collect();
+        for client in clients {
+            self.print_group(Some(client))?;
+        }
         let order = self.order;
         self.reports
             .sort_by_key(|report| order.get(&report.name).copied());
-        if let Some(table) = self.table {
+        if let Some(mut table) = self.table {
             let rows = self.reports.iter();
-            table.close(rows.map(|report| row(report, NextTry::Never)))?;
+            table.notes(&closing_notes(&not_checked))?;
+            table.close(
+                rows.map(|report| row(report, NextTry::Never)),
+                not_checked.len(),
+            )?;
         }
         if self.format != Format::Json {
             return Ok(self.reports);
         }
-        let report = report(self.reports);
+        let report = report(self.reports, not_checked);
         report::print(&report)?;
         Ok(report.servers)
     }
@@ -353,5 +513,21 @@ fn row(report: &ServerReport, next_try: NextTry) -> Row<'_> {
         note,
         next_try,
         warnings: &report.configuration_warnings,
+        also_in: also_in(&report.owners),
     }
+}
+
+/// The names of the other clients that have a server.
+fn also_in(owners: &[Owner]) -> Vec<&'static str> {
+    let Some((first, others)) = owners.split_first() else {
+        return Vec::new();
+    };
+    let mut names = Vec::new();
+    for owner in others {
+        let name = owner.client.name();
+        if owner.client != first.client && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }

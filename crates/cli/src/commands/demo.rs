@@ -11,7 +11,8 @@ use crate::CommandError;
 use crate::arguments;
 use crate::commands::check::{self, Checked};
 use crate::output::exit_status::ExitStatus;
-use crate::output::report::{CheckedConfiguration, ServerReport};
+use crate::output::report::ServerReport;
+use crate::selection::Selection;
 
 /// Lab scenarios that show different states.
 const SHOWN: [&str; 14] = [
@@ -46,14 +47,9 @@ pub fn run(program: &[String], arguments: arguments::Demo) -> Result<ExitStatus,
     )?;
     let configuration = parse(&text, &path, &ProcessEnvironment)?;
     let options = StartupOptions::for_configuration(&configuration);
-    let servers = configuration.servers;
-    let Checked { status, servers } = check::start(
-        options,
-        servers,
-        arguments.output.format,
-        CheckedConfiguration::default(),
-        false,
-    )?;
+    let selection = Selection::of_entries(configuration.servers, configuration.credentials);
+    let Checked { status, servers } =
+        check::start(options, selection, arguments.output.format, false)?;
     if status == ExitStatus::Interrupted {
         return Ok(status);
     }

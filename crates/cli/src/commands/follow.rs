@@ -133,7 +133,7 @@ impl Follower {
         }
     }
 
-    fn close(self, interrupted: bool) -> Result<ExitStatus, CommandError> {
+    fn close(mut self, interrupted: bool) -> Result<ExitStatus, CommandError> {
         let servers = self.tracker.servers();
         let status = match interrupted {
             true => ExitStatus::Interrupted,
@@ -143,11 +143,14 @@ impl Follower {
         };
         match self.format {
             Format::Ndjson => {}
-            Format::Table => self.table.close(servers.iter().map(|tracked| {
-                let reason = tracked.failure_reason.as_ref();
-                let server = Server::named(&tracked.name);
-                row(server, &tracked.status, reason, tracked.error.as_deref())
-            }))?,
+            Format::Table => self.table.close(
+                servers.iter().map(|tracked| {
+                    let reason = tracked.failure_reason.as_ref();
+                    let server = Server::named(&tracked.name);
+                    row(server, &tracked.status, reason, tracked.error.as_deref())
+                }),
+                0,
+            )?,
             Format::Json => report::print(&Followed {
                 servers,
                 reauthentication_required: self.tracker.reauthentication_required(),
@@ -190,5 +193,6 @@ fn row<'a>(
         note,
         next_try: NextTry::Never,
         warnings: &[],
+        also_in: Vec::new(),
     }
 }

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -23,10 +22,10 @@ use tokio::time::Instant;
 use url::{Position, Url};
 
 use crate::CommandError;
-use crate::arguments;
-use crate::configuration;
+use crate::arguments::{self, Source};
 use crate::interruption::Interruption;
 use crate::output::exit_status::ExitStatus;
+use crate::selection;
 
 const NAME_CHARS: usize = 60;
 /// Longer than any host name with a port.
@@ -43,7 +42,7 @@ const LAST_PAGE_LIMIT: Duration = Duration::from_secs(1);
 /// Signs in to a server in the user's browser, which returns to a listener on loopback. The user can paste the URL instead.
 pub fn login(arguments: arguments::Login) -> Result<ExitStatus, CommandError> {
     let document = arguments.client_document.url.clone();
-    let (startup, server) = startup_of(arguments.config.clone(), &arguments.server, document)?;
+    let (startup, server) = startup_of(&arguments.source, &arguments.server, document)?;
     let prompt = Prompt::default();
     let work = sign_in(&startup, &server, &arguments, &prompt);
     let ended = until_interrupted_or_complete(&startup, work, || {
@@ -494,7 +493,7 @@ impl Pages {
 
 /// Signs out of a server: revokes its tokens, and removes them from every store.
 pub fn logout(arguments: arguments::Logout) -> Result<ExitStatus, CommandError> {
-    let (startup, server) = startup_of(arguments.config, &arguments.server, None)?;
+    let (startup, server) = startup_of(&arguments.source, &arguments.server, None)?;
     let ended = until_interrupted_or_complete(
         &startup,
         startup.sign_out(&server),
@@ -526,14 +525,13 @@ pub fn logout(arguments: arguments::Logout) -> Result<ExitStatus, CommandError> 
 }
 
 fn startup_of(
-    config: Option<PathBuf>,
+    source: &Source,
     server: &str,
     client_document: Option<String>,
 ) -> Result<(Startup, ServerEntry), CommandError> {
-    let configuration = configuration::read(config)?;
-    let mut options = StartupOptions::for_configuration(&configuration);
+    let (selection, server) = selection::select_one(source, server)?;
+    let mut options = StartupOptions::for_credentials(&selection.credentials);
     options.client_metadata_url = client_document;
-    let server = configuration.select(&[server.to_owned()])?.remove(0);
     Ok((Startup::new(options)?, server))
 }
 

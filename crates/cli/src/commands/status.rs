@@ -14,11 +14,11 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::CommandError;
 use crate::arguments::{self, StatusFormat};
-use crate::configuration::{self, shown};
 use crate::interruption::until_interrupted;
 use crate::output::exit_status::ExitStatus;
 use crate::output::report;
 use crate::output::table::run_login;
+use crate::selection::{self, NotChecked};
 
 const NAME_CHARS: usize = 40;
 const STORE_CHARS: usize = 20;
@@ -28,10 +28,12 @@ const DETAIL_CHARS: usize = 300;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Statuses {
-    /// The configuration that was read.
-    configuration: String,
+    /// The configuration that was read; null for the servers of clients.
+    configuration: Option<String>,
     /// Each server, in the order of the configuration.
     servers: Vec<ServerStatus>,
+    /// The servers of clients whose status is not shown.
+    not_checked: Vec<NotChecked>,
 }
 
 #[derive(Debug, Serialize)]
@@ -66,9 +68,9 @@ struct Stored {
 }
 
 pub fn run(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
-    let configuration = configuration::read(arguments.config)?;
-    let servers = configuration.select(&arguments.servers)?;
-    let mut options = StartupOptions::for_configuration(&configuration);
+    let selection = selection::select(&arguments.source, &arguments.servers)?;
+    let servers = selection.entries();
+    let mut options = StartupOptions::for_credentials(&selection.credentials);
     options.client_metadata_url = arguments.client_document.url;
     let startup = Startup::new(options)?;
     let asked = servers.iter().map(async |server| {
@@ -90,14 +92,14 @@ pub fn run(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
     let unreadable = found.iter().any(|server| server.store_error.is_some());
     match arguments.format {
         StatusFormat::Json => report::print(&Statuses {
-            configuration: configuration.path.display().to_string(),
+            configuration: selection.configuration.path,
             servers: found,
+            not_checked: selection.not_checked,
         })?,
-        StatusFormat::Table if found.is_empty() => {
-            let path = shown(&configuration.path);
-            let _ = writeln!(anstream::stderr(), "No servers are enabled in {path}.");
+        StatusFormat::Table if found.is_empty() && selection.is_discovered => {
+            let _ = writeln!(anstream::stderr(), "No servers are enabled.");
         }
-        StatusFormat::Table => print_table(&found, arguments.online)?,
+        StatusFormat::Table => print_table(&found, arguments.online, &selection.options)?,
     }
     Ok(match unreadable {
         true => ExitStatus::Failed,
@@ -135,7 +137,7 @@ fn server_status(
     }
 }
 
-fn print_table(servers: &[ServerStatus], online: bool) -> std::io::Result<()> {
+fn print_table(servers: &[ServerStatus], online: bool, options: &str) -> std::io::Result<()> {
     let now_ms = now_ms();
     let names: Vec<_> = servers
         .iter()
@@ -148,7 +150,7 @@ fn print_table(servers: &[ServerStatus], online: bool) -> std::io::Result<()> {
         .unwrap_or_default();
     let mut stdout = anstream::stdout().lock();
     for (server, name) in servers.iter().zip(&names) {
-        let (look, words) = line(server, online, now_ms);
+        let (look, words) = line(server, online, now_ms, options);
         let (mark, style) = (look.mark(), look.style());
         let padding = " ".repeat(widest - name.width());
         writeln!(stdout, "{style}{mark}{style:#} {name}{padding}  {words}")?;
@@ -202,7 +204,7 @@ impl Look {
 }
 
 /// The line for a server.
-fn line(server: &ServerStatus, online: bool, now_ms: i64) -> (Look, String) {
+fn line(server: &ServerStatus, online: bool, now_ms: i64, options: &str) -> (Look, String) {
     let Some(transport) = server.transport else {
         let words = "its configuration entry can't be used; run `mcp-startup check` to see why";
         return (Look::Broken, words.to_owned());
@@ -217,12 +219,12 @@ fn line(server: &ServerStatus, online: bool, now_ms: i64) -> (Look, String) {
         return (Look::Broken, printable(error, DETAIL_CHARS));
     }
     if let Some(stored) = &server.stored {
-        return stored_line(&server.name, stored, now_ms);
+        return stored_line(&server.name, stored, now_ms, options);
     }
     match server.auth_status {
         Some(McpAuthStatus::NotLoggedIn) => (
             Look::Asks,
-            format!("not signed in: {}", run_login(&server.name)),
+            format!("not signed in: {}", run_login(&server.name, options)),
         ),
         Some(McpAuthStatus::Unsupported) if transport == "stdio" => (
             Look::Nothing,
@@ -241,7 +243,7 @@ fn line(server: &ServerStatus, online: bool, now_ms: i64) -> (Look, String) {
     }
 }
 
-fn stored_line(name: &str, stored: &Stored, now_ms: i64) -> (Look, String) {
+fn stored_line(name: &str, stored: &Stored, now_ms: i64, options: &str) -> (Look, String) {
     let place = printable(stored.store.as_deref().unwrap_or_default(), STORE_CHARS);
     let signed_in = |more: String| (Look::Authorized, format!("signed in ({place}); {more}"));
     match (stored.access_token, stored.expires_at_ms) {
@@ -257,7 +259,7 @@ fn stored_line(name: &str, stored: &Stored, now_ms: i64) -> (Look, String) {
         }
         (AccessTokenWorth::Expired | AccessTokenWorth::Absent, _) => (
             Look::Asks,
-            format!("sign-in expired ({place}): {}", run_login(name)),
+            format!("sign-in expired ({place}): {}", run_login(name, options)),
         ),
     }
 }

@@ -12,6 +12,7 @@ use mcp_startup_core::{
 use serde::Serialize;
 
 use crate::output::exit_status::ExitStatus;
+use crate::selection::{NotChecked, Owner};
 
 /// The result of a check.
 #[derive(Debug, Serialize)]
@@ -27,6 +28,8 @@ pub struct Report {
     pub exit_status: u8,
     /// The servers, in the order of the configuration.
     pub servers: Vec<ServerReport>,
+    /// The servers of clients that were not started, with the reason.
+    pub not_checked: Vec<NotChecked>,
 }
 
 /// The result of one start.
@@ -34,6 +37,8 @@ pub struct Report {
 #[serde(rename_all = "camelCase")]
 pub struct ServerReport {
     pub name: String,
+    /// The clients that have the server; empty if it comes from a file, a URL or a command of the user.
+    pub owners: Vec<Owner>,
     pub required: bool,
     pub status: McpServerStartupState,
     pub failure_reason: Option<McpServerStartupFailureReason>,
@@ -83,6 +88,7 @@ impl Report {
         elapsed_ms: u64,
         status: ExitStatus,
         servers: Vec<ServerReport>,
+        not_checked: Vec<NotChecked>,
     ) -> Self {
         Self {
             configuration: checked.path,
@@ -90,6 +96,7 @@ impl Report {
             elapsed_ms,
             exit_status: status.code(),
             servers,
+            not_checked,
         }
     }
 }

@@ -36,6 +36,7 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const ASKS: Style = AnsiColor::Yellow.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
 
 /// A server, identified by its name and thread.
 #[derive(Clone, Copy)]
@@ -94,6 +95,8 @@ pub struct Row<'a> {
     pub next_try: NextTry,
     /// The parts of the entry that may not have the expected effect. They are shown below the row.
     pub warnings: &'a [ConfigurationEvidence],
+    /// The other clients that have the server.
+    pub also_in: Vec<&'static str>,
 }
 
 /// When a failed server is started again.
@@ -243,12 +246,15 @@ pub struct Table {
     running: Vec<Running>,
     /// The line that counts those without a spinner.
     more: Option<ProgressBar>,
+    /// The options that a suggested command needs to find the same servers.
+    options: String,
 }
 
 impl Table {
-    /// The table of a check of these servers, which begins now.
-    pub fn for_check<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+    /// The table of a check of these servers, which begins now. `options` are those that a suggested command needs to find the servers.
+    pub fn for_check<'a>(names: impl IntoIterator<Item = &'a str>, options: &str) -> Self {
         let mut table = Self::new(Some(Instant::now()));
+        options.clone_into(&mut table.options);
         for name in names {
             table.make_room(Server::named(name));
         }
@@ -270,6 +276,7 @@ impl Table {
             spinners,
             running: Vec::new(),
             more: None,
+            options: String::new(),
         }
     }
 
@@ -382,15 +389,53 @@ impl Table {
     ///
     /// The error of writing to stdout, including a closed pipe.
     pub fn ended(&mut self, row: &Row<'_>) -> std::io::Result<()> {
-        self.make_room(row.server);
-        if let Some(at) = self.place(row.server) {
+        self.stopped(row.server);
+        self.print(&self.lines(row))
+    }
+
+    /// Removes the spinner of a start that has ended.
+    pub fn stopped(&mut self, server: Server<'_>) {
+        self.make_room(server);
+        if let Some(at) = self.place(server) {
             let ended = self.running.remove(at);
             if let Some(spinner) = ended.spinner {
                 self.clear(&spinner);
             }
             self.give_lines();
         }
-        self.print(&self.lines(row))
+    }
+
+    /// Prints the rows of starts that have ended below a heading.
+    ///
+    /// # Errors
+    ///
+    /// The error of writing to stdout, including a closed pipe.
+    pub fn group<'a>(
+        &self,
+        heading: &str,
+        rows: impl Iterator<Item = Row<'a>>,
+    ) -> std::io::Result<()> {
+        self.print(&format!("{BOLD}{}{BOLD:#}", printable(heading, NAME_CHARS)))?;
+        for row in rows {
+            self.print(&self.lines(&row))?;
+        }
+        Ok(())
+    }
+
+    /// Prints lines that belong to no row on stdout.
+    ///
+    /// # Errors
+    ///
+    /// The error of writing to stdout, including a closed pipe.
+    pub fn notes(&self, lines: &[String]) -> std::io::Result<()> {
+        for line in lines {
+            let line = match self.terminal_columns() {
+                Some(columns) => wrapped(line, columns, ""),
+                None => line.clone(),
+            };
+            self.print(&format!("{DIM}{line}{DIM:#}"))?;
+        }
+        Ok(())
     }
 
     /// The row. On a terminal, a note that does not fit is printed on the lines below.
@@ -409,7 +454,7 @@ impl Table {
             .elapsed_ms
             .map_or_else(String::new, |ms| format!("{:>7.2} s", ms as f64 / 1000.0));
         let required = (row.required && look != Look::Ready).then(|| "(required)".to_owned());
-        let notes = required.into_iter().chain(note(row));
+        let notes = required.into_iter().chain(note(row, &self.options));
         let notes: Vec<_> = notes.chain(row.next_try.words()).collect();
         let notes = notes.join(GAP);
         let columns_before =
@@ -427,8 +472,19 @@ impl Table {
             false => STATE_COLUMNS.saturating_sub(state.width()),
         };
         let warnings = self.warnings(row);
+        let also_in = match row.also_in.is_empty() {
+            true => String::new(),
+            false => {
+                let text = format!("also in {}", row.also_in.join(", "));
+                let text = match self.terminal_columns() {
+                    Some(columns) => wrapped(&text, columns, INDENT),
+                    None => format!("{INDENT}{text}"),
+                };
+                format!("\n{DIM}{text}{DIM:#}")
+            }
+        };
         format!(
-            "{style}{mark}{style:#} {name}{GAP}{style}{state}{style:#}{space}{time}{behind}{below}{warnings}",
+            "{style}{mark}{style:#} {name}{GAP}{style}{state}{style:#}{space}{time}{behind}{below}{warnings}{also_in}",
             mark = look.mark(),
             name = row.server.label(name_columns, DIM),
             space = " ".repeat(missing),
@@ -468,12 +524,16 @@ impl Table {
         lines
     }
 
-    /// Prints the summary line.
+    /// Prints the summary line, with the number of servers that were not started.
     ///
     /// # Errors
     ///
     /// The error of writing to stdout.
-    pub fn close<'a>(mut self, rows: impl Iterator<Item = Row<'a>>) -> std::io::Result<()> {
+    pub fn close<'a>(
+        &mut self,
+        rows: impl Iterator<Item = Row<'a>>,
+        not_checked: usize,
+    ) -> std::io::Result<()> {
         let spinners = self.running.drain(..).filter_map(|running| running.spinner);
         let left: Vec<_> = spinners.chain(self.more.take()).collect();
         for spinner in left {
@@ -497,6 +557,8 @@ impl Table {
         let time = self.began.map_or_else(String::new, |began| {
             format!(" {DIM}({:.2} s){DIM:#}", began.elapsed().as_secs_f64())
         });
+        let not_checked = (not_checked > 0).then(|| format!("{not_checked} not checked"));
+        let counts: Vec<_> = counts.into_iter().chain(not_checked).collect();
         let counts = match counts.is_empty() {
             true => String::new(),
             false => format!(": {}", counts.join(", ")),
@@ -567,7 +629,7 @@ pub fn wrapped(text: &str, columns: usize, indent: &str) -> String {
     textwrap::fill(text, options)
 }
 
-fn note(row: &Row<'_>) -> Option<String> {
+fn note(row: &Row<'_>, options: &str) -> Option<String> {
     let text = match &row.note {
         Note::Nothing => return None,
         Note::Ready {
@@ -597,14 +659,14 @@ fn note(row: &Row<'_>) -> Option<String> {
         Note::Failed {
             recovery: Recovery::Reauthenticate | Recovery::SignIn | Recovery::GrantScope,
             ..
-        } => run_login(row.server.name),
+        } => run_login(row.server.name, options),
         Note::Failed { message, .. } => {
             printable(without_name(message, row.server.name), NOTE_CHARS)
         }
         Note::Reported {
             reason: Some(McpServerStartupFailureReason::ReauthenticationRequired),
             ..
-        } => run_login(row.server.name),
+        } => run_login(row.server.name, options),
         Note::Reported { error, .. } => printable(error.unwrap_or_default(), NOTE_CHARS),
     };
     (!text.is_empty()).then_some(text)
@@ -618,15 +680,22 @@ fn without_name<'a>(message: &'a str, name: &str) -> &'a str {
         .unwrap_or(message)
 }
 
-/// What to do about a missing or expired sign-in.
-pub fn run_login(name: &str) -> String {
-    format!("run `mcp-startup login {}`", shell_word(name))
+/// What to do about a missing or expired sign-in. `options` are those that the command needs to find the server.
+pub fn run_login(name: &str, options: &str) -> String {
+    let name = shell_word(name);
+    // A name in quotes would still be read as an option.
+    let words = match name.starts_with("'-") {
+        true => ["login", options, "--", &name],
+        false => ["login", &name, options, ""],
+    };
+    let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    format!("run `mcp-startup {}`", words.join(" "))
 }
 
-/// The name, quoted for a shell if necessary.
-fn shell_word(name: &str) -> String {
+/// The text, quoted for a shell if necessary. It is not shortened, so that it can be copied.
+pub fn shell_word(text: &str) -> String {
     let plain = |character: char| character.is_alphanumeric() || "-_./@:+".contains(character);
-    let shown = printable(name, NAME_CHARS);
+    let shown = printable(text, usize::MAX);
     match !shown.is_empty() && !shown.starts_with('-') && shown.chars().all(plain) {
         true => shown,
         false => format!("'{}'", shown.replace('\'', r"'\''")),

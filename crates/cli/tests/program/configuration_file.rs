@@ -9,7 +9,7 @@ use crate::harness::lab::lab;
 use crate::harness::user::User;
 
 #[test]
-fn default_configuration_is_codexs_and_never_a_file_in_the_current_folder() {
+fn check_without_arguments_never_starts_a_server_of_the_current_folder() {
     let lab = lab();
     let config = entry("mine", &url(&lab.url("ready")));
     for with_project_file in [false, true] {
@@ -35,27 +35,30 @@ fn default_configuration_is_codexs_and_never_a_file_in_the_current_folder() {
                 !marker.exists(),
                 "{at}: a server from the current folder was started"
             );
-            let is_named = finished.stderr.contains(".mcp.json")
-                && finished.stderr.contains("--config .mcp.json");
-            assert_eq!(is_named, with_project_file, "{at}: {finished:#?}");
             match at {
                 "HOME" | "CODEX_HOME" => {
                     let finished = finished.assert_exit(0);
-                    assert_eq!(finished.server("mine")["status"], "ready");
-                    assert!(
-                        finished.stderr.contains(user.config().to_str().unwrap()),
-                        "{finished:#?}"
-                    );
+                    let mine = finished.server("mine");
+                    assert_eq!(mine["status"], "ready");
+                    assert_eq!(mine["owners"][0]["client"], "codex");
+                    assert_eq!(mine["owners"][0]["path"], user.config().to_str().unwrap());
+                    let report = finished.json();
+                    let not_checked = report["notChecked"].as_array().unwrap();
+                    assert_eq!(!not_checked.is_empty(), with_project_file, "{at}");
+                    for left in not_checked {
+                        let why = left["why"].as_str().unwrap();
+                        assert!(why.contains("--trust-project"), "{left}");
+                    }
+                }
+                _ if with_project_file => {
+                    let finished = finished.assert_exit(0);
+                    assert_eq!(finished.json()["servers"], json!([]));
                 }
                 _ => {
                     let finished = finished.assert_exit(2);
                     assert_eq!(finished.stdout, "");
-                    let path = match at {
-                        "nowhere" => user.config(),
-                        _ => user.path("elsewhere/config.toml"),
-                    };
-                    let message = format!("{} does not exist", path.display());
-                    assert!(finished.stderr.contains(&message), "{finished:#?}");
+                    let message = "no MCP client with servers was found";
+                    assert!(finished.stderr.contains(message), "{finished:#?}");
                 }
             }
         }
@@ -69,7 +72,7 @@ fn default_configuration_is_codexs_and_never_a_file_in_the_current_folder() {
     assert!(
         finished
             .stderr
-            .contains("neither CODEX_HOME nor HOME is set"),
+            .contains("no MCP client with servers was found"),
         "{finished:#?}"
     );
     let marker = user.path("marker");
@@ -96,7 +99,6 @@ fn configuration_without_servers_is_an_error() {
         (user.check("table"), user.config()),
         (user.check("json"), user.config()),
         (user.check("json").arg("named"), user.config()),
-        (user.program(&["check"]), user.config()),
         (
             user.program(&["check", "--config", json.to_str().unwrap()]),
             json.clone(),

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod arguments;
+mod clients;
 mod configuration_file;
 mod credential_store;
 mod demo_and_lab;

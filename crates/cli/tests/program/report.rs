@@ -24,6 +24,7 @@ fn json_is_one_report_in_the_order_of_the_configuration() {
         "elapsedMs",
         "exitStatus",
         "servers",
+        "notChecked",
     ];
     expected.sort_unstable();
     let mut found = keys(&report);
@@ -41,6 +42,7 @@ fn json_is_one_report_in_the_order_of_the_configuration() {
         found.sort_unstable();
         let mut expected = [
             "name",
+            "owners",
             "required",
             "status",
             "failureReason",

@@ -46,8 +46,14 @@ fn table_is_plain_lines_if_stdout_is_not_a_terminal() {
             "cannot open the database: no such file",
         ),
     ] {
+        // A suggested command finds the same file.
+        let config = format!(" --config {}`", user.config().display());
+        let end = match end.strip_suffix('`') {
+            Some(command) => format!("{command}{config}"),
+            None => end.to_owned(),
+        };
         let line = finished.line(name);
-        assert!(line.starts_with(start) && line.ends_with(end), "{line}");
+        assert!(line.starts_with(start) && line.ends_with(&end), "{line}");
     }
     for (name, state) in [
         ("ready", " ready "),

@@ -190,7 +190,10 @@ fn lines_wrap_only_between_words() {
         "{lines:#?}"
     );
     let has = |text: &str| lines.iter().any(|line| line == text);
-    assert!(has("    run `mcp-startup login sign-in`"), "{lines:#?}");
+    assert!(
+        has("    run `mcp-startup login sign-in --config"),
+        "{lines:#?}"
+    );
     let required = |line: &String| line.starts_with("    (required)");
     assert!(lines.iter().any(required), "{lines:#?}");
     let ready = |line: &String| line.starts_with("✓ ready") && line.ends_with(" s");

@@ -1,0 +1,422 @@
+//! Which servers a command uses: the servers of a configuration file or of every client on the machine, a URL, or a command.
+
+mod first_run;
+mod names;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use mcp_startup::config::clients::{self, Client, ClientFile, ClientServer, Scope};
+use mcp_startup::config::{
+    self, Configuration, CredentialSettings, CredentialStoreMode, InheritedEnvironment,
+    ProcessEnvironment, SameServer, ServerConfig, ServerEntry, TransportConfig, codex_home,
+};
+use mcp_startup::printable;
+use serde::Serialize;
+
+use crate::CommandError;
+use crate::arguments::Source;
+use crate::output::report::CheckedConfiguration;
+use names::Wanted;
+
+pub use first_run::{confirm, list};
+
+const PATH_CHARS: usize = 500;
+
+/// The servers of a command, and the servers that it does not start.
+pub struct Selection {
+    pub servers: Vec<SelectedServer>,
+    /// The servers that are not started, with the reason.
+    pub not_checked: Vec<NotChecked>,
+    /// Where sign-ins are stored.
+    pub credentials: CredentialSettings,
+    pub configuration: CheckedConfiguration,
+    /// The options that a suggested command needs to find the same servers, quoted for a shell.
+    pub options: String,
+    /// Whether the servers come from the clients on this machine.
+    pub is_discovered: bool,
+    /// Whether a client's file could not be read.
+    pub has_unreadable_file: bool,
+}
+
+/// A server, and the clients that have it.
+pub struct SelectedServer {
+    pub entry: ServerEntry,
+    pub owners: Vec<Owner>,
+}
+
+/// A client that has a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Owner {
+    /// The ID of the client.
+    #[serde(serialize_with = "client_id")]
+    pub client: Client,
+    #[serde(serialize_with = "scope_name")]
+    pub scope: Scope,
+    /// The path of the client's file.
+    pub path: String,
+    /// The name of the server in the file.
+    pub name: String,
+}
+
+/// A server of a client that is not started.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotChecked {
+    #[serde(flatten)]
+    pub owner: Owner,
+    pub why: String,
+    /// Whether the server would be started if the user trusted the project.
+    #[serde(skip)]
+    pub is_unapproved: bool,
+}
+
+fn client_id<S: serde::Serializer>(client: &Client, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(client.id())
+}
+
+fn scope_name<S: serde::Serializer>(scope: &Scope, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(scope.as_str())
+}
+
+/// Selects the servers with these names, or all that are enabled. `names` may contain URLs and `CLIENT:SERVER`.
+pub fn select(source: &Source, names: &[String]) -> Result<Selection, CommandError> {
+    let (urls, names): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| is_url(name));
+    if !urls.is_empty() {
+        if !names.is_empty() || source.config.is_some() || !source.clients.is_empty() {
+            let problem = "pass either URLs, or names with `--config` or `--client`";
+            return Err(CommandError::Usage(problem.to_owned()));
+        }
+        let servers = urls.iter().map(|url| server_of_url(url));
+        return Ok(Selection::direct(servers.collect::<Result<_, _>>()?));
+    }
+    match &source.config {
+        Some(path) => of_file(path, &names),
+        None => of_clients(source, &names),
+    }
+}
+
+/// Selects one server for a command such as `login`.
+pub fn select_one(source: &Source, name: &str) -> Result<(Selection, ServerEntry), CommandError> {
+    let mut selection = select(source, &[name.to_owned()])?;
+    match selection.servers.len() {
+        1 => {
+            let server = selection.servers.remove(0);
+            Ok((selection, server.entry))
+        }
+        0 => {
+            let why = selection.not_checked.first().map(|left| left.why.clone());
+            let why = why.unwrap_or_else(|| "it is not enabled".to_owned());
+            let shown = printable(name, PATH_CHARS);
+            Err(CommandError::Usage(format!("{shown} can't be used: {why}")))
+        }
+        _ => {
+            let servers = selection.servers.iter();
+            let names: Vec<String> = servers.map(|server| names::qualified(server)).collect();
+            Err(CommandError::Usage(format!(
+                "several clients have a server `{}`; name one of: {}",
+                printable(name, PATH_CHARS),
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+/// Selects a program: its path or name, and its arguments.
+pub fn select_command(command: &[String]) -> Result<Selection, CommandError> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Ok(Selection::direct(Vec::new()));
+    };
+    let file = Path::new(program).file_stem().unwrap_or_default();
+    let name = file.to_string_lossy();
+    let name = match name.trim().is_empty() {
+        true => "command",
+        false => name.as_ref(),
+    };
+    let name = printable(name, PATH_CHARS.min(100));
+    let mut config = ServerConfig::stdio(name, program, arguments).map_err(usage)?;
+    if let TransportConfig::Stdio(stdio) = &mut config.transport {
+        // As if the user had typed the command in a shell.
+        stdio.inherited = InheritedEnvironment::Everything;
+    }
+    Ok(Selection::direct(vec![config.into()]))
+}
+
+fn usage(problem: config::EntryProblem) -> CommandError {
+    CommandError::Usage(problem.problem)
+}
+
+fn is_url(text: &str) -> bool {
+    text.contains("://")
+}
+
+/// A server that no client has configured. Its name is the host of the URL.
+fn server_of_url(url: &str) -> Result<ServerEntry, CommandError> {
+    let shown = || {
+        let end = url.find(['?', '#']).unwrap_or(url.len());
+        printable(&url[..end], PATH_CHARS)
+    };
+    let config = ServerConfig::http("url", url)
+        .map_err(|problem| CommandError::Usage(format!("{}: {}", shown(), problem.problem)))?;
+    let host = match &config.transport {
+        TransportConfig::Http(http) => http.url.host_str().unwrap_or("url").to_owned(),
+        TransportConfig::Stdio(_) => "url".to_owned(),
+    };
+    Ok(ServerConfig::http(host, url).map_err(usage)?.into())
+}
+
+impl Selection {
+    /// Servers that no client has configured.
+    fn direct(entries: Vec<ServerEntry>) -> Self {
+        Self::of_entries(entries, default_credentials())
+    }
+
+    /// Servers without a client, whose sign-ins are stored there.
+    pub fn of_entries(entries: Vec<ServerEntry>, credentials: CredentialSettings) -> Self {
+        let mut servers: Vec<SelectedServer> = entries
+            .into_iter()
+            .map(|entry| SelectedServer {
+                entry,
+                owners: Vec::new(),
+            })
+            .collect();
+        names::make_unique(&mut servers);
+        Self {
+            servers,
+            not_checked: Vec::new(),
+            credentials,
+            configuration: CheckedConfiguration::default(),
+            options: String::new(),
+            is_discovered: false,
+            has_unreadable_file: false,
+        }
+    }
+
+    /// The entries of the servers to start.
+    pub fn entries(&self) -> Vec<ServerEntry> {
+        self.servers
+            .iter()
+            .map(|server| server.entry.clone())
+            .collect()
+    }
+}
+
+fn default_credentials() -> CredentialSettings {
+    CredentialSettings {
+        home: codex_home(&ProcessEnvironment).unwrap_or_default(),
+        mode: CredentialStoreMode::File,
+    }
+}
+
+/// The servers of one file.
+fn of_file(path: &Path, names: &[String]) -> Result<Selection, CommandError> {
+    let configuration = config::read(path, &ProcessEnvironment)?;
+    for warning in &configuration.warnings {
+        // It is one line and has no hidden characters.
+        let _ = writeln!(anstream::stderr(), "{}, {warning}", shown(path));
+    }
+    if configuration.servers.is_empty() {
+        let shown = shown(path);
+        return Err(CommandError::Usage(format!(
+            "no servers are configured in {shown}"
+        )));
+    }
+    let entries = configuration.select(names)?;
+    if entries.is_empty() {
+        let _ = writeln!(
+            anstream::stderr(),
+            "No servers are enabled in {}.",
+            shown(path)
+        );
+    }
+    let servers = entries.into_iter().map(|entry| SelectedServer {
+        entry,
+        owners: Vec::new(),
+    });
+    Ok(Selection {
+        servers: servers.collect(),
+        not_checked: Vec::new(),
+        credentials: configuration.credentials.clone(),
+        configuration: CheckedConfiguration::of(&configuration),
+        options: format!(
+            "--config {}",
+            crate::output::table::shell_word(&path.to_string_lossy())
+        ),
+        is_discovered: false,
+        has_unreadable_file: false,
+    })
+}
+
+/// The files of the clients that a command uses.
+pub fn discover(source: &Source) -> Vec<ClientFile> {
+    let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let machine = clients::ThisMachine::default();
+    let clients = match source.clients.is_empty() {
+        true => Client::ALL,
+        false => &source.clients,
+    };
+    let clients = clients.iter();
+    clients
+        .flat_map(|client| clients::discover_client(*client, &machine, &folder))
+        .collect()
+}
+
+/// The servers of the clients on this machine.
+fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandError> {
+    let mut files = discover(source);
+    let wanted: Vec<Wanted> = names.iter().map(|name| Wanted::parse(name)).collect();
+    let mut has_unreadable_file = false;
+    let mut first_error = None;
+    for file in &mut files {
+        if let Some(error) = file.error.take() {
+            has_unreadable_file = true;
+            let _ = writeln!(anstream::stderr(), "{}: {error}", file.client);
+            first_error.get_or_insert(error);
+        }
+    }
+    let credentials = credentials_of(&files);
+    if files.iter().all(|file| file.servers.is_empty()) {
+        return Err(match first_error {
+            Some(error) => error.into(),
+            None => CommandError::Usage(nothing_found(source)),
+        });
+    }
+    names::require_known(&wanted, &files)?;
+    let mut selection = Selection {
+        servers: Vec::new(),
+        not_checked: Vec::new(),
+        credentials,
+        configuration: CheckedConfiguration::default(),
+        options: options(source),
+        is_discovered: true,
+        has_unreadable_file,
+    };
+    let mut known: HashMap<SameServer, usize> = HashMap::new();
+    for file in files {
+        for server in &file.servers {
+            let is_wanted = match wanted.is_empty() {
+                true => server.entry.enabled,
+                false => wanted
+                    .iter()
+                    .any(|wanted| wanted.matches(file.client, &server.entry)),
+            };
+            if is_wanted {
+                selection.add(&file, server, source.trust_project, &mut known);
+            }
+        }
+    }
+    names::make_unique(&mut selection.servers);
+    Ok(selection)
+}
+
+impl Selection {
+    fn add(
+        &mut self,
+        file: &ClientFile,
+        server: &ClientServer,
+        trusts_project: bool,
+        known: &mut HashMap<SameServer, usize>,
+    ) {
+        let owner = Owner {
+            client: file.client,
+            scope: file.scope,
+            path: file.path.display().to_string(),
+            name: server.entry.name.clone(),
+        };
+        let is_unapproved = !trusts_project && !file.may_start(server);
+        let why = match &server.not_checked {
+            Some(why) => Some(why.clone()),
+            None => is_unapproved.then(|| {
+                let client = file.client;
+                format!(
+                    "not approved in {client}; if you trust the project, pass `--trust-project`"
+                )
+            }),
+        };
+        if let Some(why) = why {
+            let is_unapproved = is_unapproved && server.not_checked.is_none();
+            self.not_checked.push(NotChecked {
+                owner,
+                why,
+                is_unapproved,
+            });
+            return;
+        }
+        let same = server
+            .entry
+            .config
+            .as_ref()
+            .ok()
+            .map(ServerConfig::same_server);
+        if let Some(at) = same.as_ref().and_then(|same| known.get(same)) {
+            self.servers[*at].owners.push(owner);
+            return;
+        }
+        if let Some(same) = same {
+            known.insert(same, self.servers.len());
+        }
+        let mut entry = server.entry.clone();
+        entry.enabled = true;
+        self.servers.push(SelectedServer {
+            entry,
+            owners: vec![owner],
+        });
+    }
+
+    /// The servers by the client that they are listed under, in the order of the clients.
+    pub fn groups(&self) -> BTreeMap<Client, usize> {
+        let mut groups = BTreeMap::new();
+        for owner in self
+            .servers
+            .iter()
+            .filter_map(|server| server.owners.first())
+        {
+            *groups.entry(owner.client).or_default() += 1;
+        }
+        groups
+    }
+}
+
+/// Sign-ins are stored where Codex stores its own. Without a configuration of Codex, they are stored in its file.
+fn credentials_of(files: &[ClientFile]) -> CredentialSettings {
+    let mut users = files
+        .iter()
+        .filter(|file| file.client == Client::Codex && file.scope == Scope::User);
+    let path = match users.find(|file| file.path.ends_with("config.toml")) {
+        Some(file) => Some(file.path.clone()),
+        None => codex_home(&ProcessEnvironment).map(|home| home.join("config.toml")),
+    };
+    let codex: Option<Configuration> =
+        path.and_then(|path| config::read(&path, &ProcessEnvironment).ok());
+    codex.map_or_else(default_credentials, |codex| codex.credentials)
+}
+
+fn options(source: &Source) -> String {
+    let mut options = Vec::new();
+    if !source.clients.is_empty() {
+        let ids: Vec<_> = source.clients.iter().map(|client| client.id()).collect();
+        options.push(format!("--client {}", ids.join(",")));
+    }
+    if source.trust_project {
+        options.push("--trust-project".to_owned());
+    }
+    options.join(" ")
+}
+
+fn nothing_found(source: &Source) -> String {
+    let clients: Vec<_> = source.clients.iter().map(|client| client.name()).collect();
+    let whose = match clients.as_slice() {
+        [] => "no MCP client with servers was found".to_owned(),
+        clients => format!("no servers of {} were found", clients.join(", ")),
+    };
+    format!(
+        "{whose}; see `mcp-startup clients`, pass a configuration file with `--config FILE` or the URL of a server, or try `mcp-startup demo`"
+    )
+}
+
+/// A path, escaped for a terminal: the author of the file chose its name.
+pub fn shown(path: &Path) -> String {
+    printable(&path.display().to_string(), PATH_CHARS)
+}

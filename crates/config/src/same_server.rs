@@ -1,0 +1,88 @@
+//! Whether two entries describe the same server, so that it is started only once.
+
+use secrecy::ExposeSecret;
+
+use crate::server::{InheritedEnvironment, ServerConfig, TransportConfig};
+
+/// The parts of a server that decide how it starts. Two servers with equal parts are the same server, even if different clients
+/// configure them.
+///
+/// It contains secrets, so it has no `Debug`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SameServer(Vec<String>);
+
+impl ServerConfig {
+    /// Returns the parts that decide how the server starts: the transport, the command line, the environment and the working folder
+    /// of a program; the URL, the headers, the OAuth client and the stored sign-in of a URL.
+    ///
+    /// A stored sign-in belongs to a name and a URL, so two names for one URL are the same server only if a credential is configured.
+    ///
+    /// ```
+    /// use mcp_startup_config::ServerConfig;
+    ///
+    /// let server = |name| ServerConfig::stdio(name, "npx", ["-y", "files-server"]);
+    /// assert!(server("files")?.same_server() == server("my-files")?.same_server());
+    /// # Ok::<(), mcp_startup_config::EntryProblem>(())
+    /// ```
+    pub fn same_server(&self) -> SameServer {
+        let mut parts = Vec::new();
+        let mut add = |name: &str, value: &str| {
+            parts.push(name.to_owned());
+            parts.push(value.to_owned());
+        };
+        match &self.transport {
+            TransportConfig::Stdio(stdio) => {
+                add("command", &stdio.command);
+                for arg in &stdio.args {
+                    add("arg", arg);
+                }
+                let mut env: Vec<_> = stdio.env.iter().collect();
+                env.sort_by(|(left, _), (right, _)| left.cmp(right));
+                for (name, value) in env {
+                    add(name, value.expose_secret());
+                }
+                match stdio.inherited {
+                    InheritedEnvironment::Everything => add("inherited", "everything"),
+                    InheritedEnvironment::WithoutSecrets => add("inherited", "without secrets"),
+                    InheritedEnvironment::Named(names) => {
+                        names.iter().for_each(|name| add("inherited", name));
+                    }
+                }
+                if let Some(cwd) = &stdio.cwd {
+                    add("cwd", &cwd.to_string_lossy());
+                }
+            }
+            TransportConfig::Http(http) => {
+                add("url", &http.written_url);
+                add("transport", &format!("{:?}", http.http_sse));
+                for header in &http.headers {
+                    add(
+                        &header.name.to_ascii_lowercase(),
+                        header.value.expose_secret(),
+                    );
+                }
+                let bearer = http.bearer.as_ref();
+                if let Some(bearer) = bearer {
+                    add("bearer", bearer.token.expose_secret());
+                }
+                let is_authorized = bearer.is_some()
+                    || http
+                        .headers
+                        .iter()
+                        .any(|header| header.name.eq_ignore_ascii_case("authorization"));
+                if !is_authorized {
+                    add("name", &self.name);
+                    add(
+                        "client",
+                        self.oauth.client_id.as_deref().unwrap_or_default(),
+                    );
+                    let secret = self.oauth.client_secret.as_ref();
+                    add("secret", secret.map_or("", |secret| secret.expose_secret()));
+                    add("scopes", &self.scopes.clone().unwrap_or_default().join(" "));
+                }
+            }
+        }
+        add("era", &format!("{:?}", self.protocol_era));
+        SameServer(parts)
+    }
+}
