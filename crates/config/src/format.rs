@@ -4,7 +4,7 @@
 mod codex_toml;
 mod known_keys;
 mod mcp_servers_json;
-mod oauth;
+pub(crate) mod oauth;
 
 use std::cell::Cell;
 use std::path::Path;
