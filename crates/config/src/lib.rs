@@ -39,6 +39,7 @@ mod file;
 mod foreign_variables;
 mod format;
 mod same_server;
+mod mcp_remote;
 mod server;
 mod spanned;
 mod validation;
@@ -50,6 +51,9 @@ pub use error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 pub use file::{MAX_FILE_BYTES, read, untrusted_project_file};
 pub use format::{ConfigurationFormat, parse};
 pub use same_server::SameServer;
+pub use mcp_remote::{
+    MAX_OPTION_FILE_BYTES, McpRemote, StorageKeys, read_option_file, unwrap_mcp_remote,
+};
 pub use server::{
     BearerToken, CODEX_INHERITED_VARIABLES, ConfiguredHeader, HttpConfig, HttpSseUse,
     InheritedEnvironment, MAX_HEADERS, OAuthClient, ProtocolEra, ServerConfig, ServerEntry,

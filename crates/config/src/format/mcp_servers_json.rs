@@ -9,9 +9,11 @@ use secrecy::SecretString;
 use crate::environment::{Environment, codex_home};
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
+use crate::foreign_variables;
 use crate::format::known_keys::{MCP_SERVERS_JSON, is_variant_of, warn_of_unused_keys};
 use crate::format::protocol_era;
 use crate::format::{Warnings, command, is_shell, oauth, server_entries};
+use crate::mcp_remote::is_mcp_remote;
 use crate::server::{
     HttpConfig, HttpSseUse, InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry,
     StdioConfig, TransportConfig, deduplicate_headers,
@@ -415,9 +417,18 @@ fn stdio_config(
         }
         Ok(expanded.text)
     };
+    let written = entry.strings("args")?;
+    let texts: Vec<String> = written.iter().map(|arg| arg.value.to_owned()).collect();
+    let is_mcp_remote = is_mcp_remote(&program, &texts);
     let mut args = Vec::new();
-    for arg in entry.strings("args")? {
-        let text = fill(&arg)?;
+    for arg in written {
+        let text = match fill(&arg) {
+            // `mcp-remote` replaces variables itself, for example those of `env`.
+            Err(_) if is_mcp_remote && foreign_variables::find(arg.value).is_none() => {
+                arg.value.to_owned()
+            }
+            filled => filled?,
+        };
         validation::no_nul(&arg.path, &text)?;
         args.push(text);
     }

@@ -7,7 +7,7 @@ use crate::server::OAuthClient;
 use crate::spanned::{Field, Table};
 
 /// The prompts that a sign-in can request (OpenID Connect Core, section 3.1.2.1). With `none`, the user would not see the sign-in.
-const PROMPTS: [&str; 4] = ["consent", "login", "select_account", "create"];
+pub(crate) const PROMPTS: [&str; 4] = ["consent", "login", "select_account", "create"];
 
 /// Reads the keys of the table that need no variables. A key can have several spellings, of which the first one wins.
 pub(crate) fn read(table: &Table<'_>, client: &mut OAuthClient) -> Result<(), EntryProblem> {
