@@ -7,6 +7,7 @@
 
 mod connection;
 mod output;
+mod package_runner;
 mod program;
 mod remedy;
 #[cfg(target_os = "linux")]
@@ -93,6 +94,8 @@ impl Program {
         collector.update(|evidence| {
             evidence.process = Some(ProcessEvidence {
                 program: Some(collector.sanitize(&config.command, 200)),
+                package: package_runner::package(&config.command, &config.args)
+                    .map(|package| collector.sanitize(package, 120)),
                 path: Some(collector.sanitize(&shown_path, 1000)),
                 ..ProcessEvidence::default()
             });
