@@ -37,7 +37,6 @@ const FLAGS: [&str; 12] = [
 ];
 
 /// Whether the command starts a package runner, possibly through another program, as in `env npx …` and `sh -c "npx …"`.
-#[cfg(any(target_os = "linux", test))]
 pub(super) fn is_package_runner(command: &str, arguments: &[String]) -> bool {
     let words = arguments.iter().flat_map(|text| text.split_whitespace());
     let names = std::iter::once(command).chain(words);

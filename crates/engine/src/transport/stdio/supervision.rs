@@ -23,12 +23,7 @@ use tokio::process::{Child, Command};
 
 use self::protocol::{END, Report, Request, receive, send};
 use super::lock;
-use super::package_runner::is_package_runner;
 
-/// How long processes may take to exit after SIGTERM before the supervisor kills them.
-const TERMINATE_GRACE: Duration = Duration::from_millis(500);
-/// The grace for a package runner, which may be installing a package.
-const PACKAGE_RUNNER_GRACE: Duration = Duration::from_secs(20);
 /// The pause before a message is sent to the launcher again. The system limits how many file descriptors are under way.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -235,13 +230,5 @@ impl Drop for SupervisedProgram {
     fn drop(&mut self) {
         // A supervisor that already ends the processes ignores it.
         let _ = self.end();
-    }
-}
-
-/// How long the processes of this command may take to exit after SIGTERM.
-pub(super) fn grace(command: &str, arguments: &[String]) -> Duration {
-    match is_package_runner(command, arguments) {
-        true => PACKAGE_RUNNER_GRACE,
-        false => TERMINATE_GRACE,
     }
 }
