@@ -325,6 +325,9 @@ evidence_struct! {
     ProcessEvidence {
         /// The program, as it is configured.
         program: String,
+        /// The package that the program installs and runs, if it is a package runner such as `npx`: its name in a registry, with the
+        /// version that the configuration has.
+        package: String,
         /// The PATH that was searched for the program.
         path: String,
         /// Why the program could not be started.

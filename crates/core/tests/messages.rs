@@ -36,7 +36,10 @@ impl Example {
         match self.kind() {
             // The rest is the configuration key.
             StartupFailureKind::InvalidConfiguration => "Fix ",
-            _ => &self.todo,
+            _ => match self.evidence["process"]["package"].as_str() {
+                Some(package) => self.todo.split(package).next().unwrap(),
+                None => &self.todo,
+            },
         }
     }
 }
@@ -159,9 +162,10 @@ fn a_long_server_name_shortens_nothing_else() {
 }
 
 /// Fields with foreign text that does not affect the kind.
-const FREE: [&str; 14] = [
+const FREE: [&str; 15] = [
     "server",
     "program",
+    "package",
     "path",
     "stderr",
     "key",
@@ -181,6 +185,7 @@ fn filled(evidence: &Value, text: &str) -> Value {
     let mut filled = evidence.clone();
     each_object(&mut filled, &mut |object| {
         let is_discovery = object.contains_key("outcome");
+        let has_package = object.contains_key("package");
         for (field, value) in object.iter_mut() {
             let fills = match (field.as_str(), &*value) {
                 // The message for a number of seconds differs from that for a date.
@@ -189,6 +194,7 @@ fn filled(evidence: &Value, text: &str) -> Value {
                 ("oauthError", found) => found == "invalid_request",
                 ("kind", found) => found == "vault",
                 ("problem", _) => !is_discovery,
+                ("program", _) => !has_package,
                 (field, _) => FREE.contains(&field),
             };
             match (field.as_str(), &mut *value) {

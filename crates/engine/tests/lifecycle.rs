@@ -162,6 +162,36 @@ mod programs {
         }
     }
 
+    /// A package runner may be installing a package. SIGKILL would damage its cache.
+    #[tokio::test]
+    async fn a_package_runner_has_time_to_end() {
+        for how in ["cancelled", "dropped", "timed out"] {
+            let folder = tempfile::tempdir().unwrap();
+            let npx = folder.path().join("npx");
+            let script = "exec 2>/dev/null\ntrap 'sleep 1; : >\"$1.done\"; exit' TERM\necho $$ >\"$1.new\"; mv \"$1.new\" \"$1\"\nwhile :; do sleep 0.05; done\n";
+            // A shell reports on stderr that its child was killed, but that pipe is closed.
+            std::fs::write(&npx, script).unwrap();
+            let pids = folder.path().join("pids");
+            let arguments = [npx.to_str().unwrap(), pids.to_str().unwrap()];
+            let entry = ServerConfig::stdio("installs", "sh", arguments).unwrap();
+            let mut options = StartupOptions::default();
+            options.limit = (how == "timed out").then_some(Duration::from_secs(1));
+            let mut check = Startup::new(options).unwrap().check(vec![entry.into()]);
+            check.next().await.unwrap();
+            let process = process_ids(&pids).await;
+            match how {
+                "cancelled" => check.cancel(),
+                "dropped" => {}
+                _ => {
+                    check.next().await.unwrap();
+                }
+            }
+            drop(check);
+            wait_for_exit(&process).await;
+            assert!(pids.with_extension("done").exists(), "{how}: it was killed");
+        }
+    }
+
     #[tokio::test]
     async fn a_program_and_its_children_end_with_the_check() {
         for how in [

@@ -557,6 +557,9 @@ class ProcessEvidence:
     program: str | None = None
     """The program, as it is configured."""
 
+    package: str | None = None
+    """The package that the program installs and runs, if it is a package runner such as `npx`: its name in a registry, with the version that the configuration has."""
+
     path: str | None = None
     """The PATH that was searched for the program."""
 

@@ -416,6 +416,11 @@ export type ProcessEvidence = {
    */
   program?: string,
   /**
+   * The package that the program installs and runs, if it is a package runner such as `npx`: its name in a registry, with the
+   * version that the configuration has.
+   */
+  package?: string,
+  /**
    * The PATH that was searched for the program.
    */
   path?: string,

@@ -618,7 +618,17 @@ impl Facts<'_> {
                 format!(": try again, or {more_time}; its last words: "),
             )
             .with_quote(&line),
-            None => Parts::new(happened, format!(": try again, or {more_time}")),
+            None => match process.and_then(|process| text_of(&process.package)) {
+                Some(package) => Parts::new(
+                    happened,
+                    format!(
+                        ": {} may still be installing {}; {more_time}, or run its command once in a terminal and try again",
+                        self.program(),
+                        foreign(package)
+                    ),
+                ),
+                None => Parts::new(happened, format!(": try again, or {more_time}")),
+            },
         }
     }
 
@@ -637,10 +647,28 @@ impl Facts<'_> {
         let happened = format!("{server}: {} {how} before it was ready", self.program());
         match line {
             Some(line) => Parts::new(happened, FIX_OR_REPORT).with_quote(&line),
-            None => Parts::new(
-                happened + " and reported no reason",
-                ": run its command in a terminal to see more, or contact its author",
-            ),
+            None => Parts::new(happened + " and reported no reason", self.how_to_see_more()),
+        }
+    }
+
+    /// Returns what to do if a program reported no reason. `npx` does not report why it can't install a package, also not in a
+    /// terminal.
+    fn how_to_see_more(&self) -> Cow<'static, str> {
+        let process = self.evidence.process.as_ref();
+        let is_npm = |program: &str| {
+            let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
+            matches!(name.split('.').next(), Some("npx" | "npm"))
+        };
+        let npm = process.filter(|it| text_of(&it.program).is_some_and(is_npm));
+        match npm.and_then(|process| text_of(&process.package)) {
+            Some(package) => format!(
+                ": run `npm install {}` in an empty folder to see whether it can be installed, or contact its author",
+                foreign(package)
+            )
+            .into(),
+            None => {
+                ": run its command in a terminal to see more, or contact its author".into()
+            }
         }
     }
 

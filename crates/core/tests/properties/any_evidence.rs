@@ -238,6 +238,7 @@ fn any_process() -> impl Strategy<Value = ProcessEvidence> {
     (
         optional_text(),
         optional_text(),
+        optional_text(),
         one_of(&[SpawnFailure::NotFound, SpawnFailure::Failed]),
         any::<Option<i32>>(),
         any::<Option<i32>>(),
@@ -245,8 +246,9 @@ fn any_process() -> impl Strategy<Value = ProcessEvidence> {
         any_output(),
     )
         .prop_map(
-            |(program, path, spawn, exit, signal, stderr, stdout)| ProcessEvidence {
+            |(program, package, path, spawn, exit, signal, stderr, stdout)| ProcessEvidence {
                 program,
+                package,
                 path,
                 spawn,
                 exit,

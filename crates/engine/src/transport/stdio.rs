@@ -1,12 +1,13 @@
 //! The stdio transport: launches a program without a shell, and ends it with the start.
 //!
-//! Without a supervisor, the program leads a process group, which is killed. With one ([`StartupOptions::supervisor`]), no process is
+//! Without a supervisor, the program leads a process group, which is killed; a package runner gets time to end before. With one ([`StartupOptions::supervisor`]), no process is
 //! signaled here: the supervisor ends the program and all descendants, also those in other groups and sessions.
 //!
 //! [`StartupOptions::supervisor`]: crate::StartupOptions::supervisor
 
 mod connection;
 mod output;
+mod package_runner;
 mod program;
 mod remedy;
 #[cfg(target_os = "linux")]
@@ -31,11 +32,12 @@ use tokio::task::JoinHandle;
 pub(crate) use self::connection::lend;
 use self::connection::{BoundedOutput, Output, take};
 use self::output::{Excerpt, other_output, shown};
+use self::package_runner::is_package_runner;
 use self::program::{environment, find_program, is_fault_of_program};
 #[cfg(target_os = "linux")]
 pub(crate) use self::supervision::Supervisors;
 #[cfg(target_os = "linux")]
-use self::supervision::{SupervisedProgram, grace, protocol::Request};
+use self::supervision::{SupervisedProgram, protocol::Request};
 use super::json_size::ValueCounter;
 use super::large_messages::LargeMessage;
 use super::read_limits::{CHECK_BYTES, LIVE_BYTES};
@@ -49,6 +51,8 @@ const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 /// How long a program may take to exit after its input is closed (MCP, stdio shutdown), and then after SIGTERM.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 const TERMINATE_GRACE: Duration = Duration::from_millis(500);
+/// How long a package runner, which may be installing a package, may take to exit after SIGTERM. npm removes what it has installed.
+const PACKAGE_RUNNER_GRACE: Duration = Duration::from_secs(20);
 /// How long to wait for a supervisor to end the program. It may need longer for a package runner, and then continues by itself.
 #[cfg(target_os = "linux")]
 const SUPERVISOR_GRACE: Duration = Duration::from_millis(1500);
@@ -67,10 +71,18 @@ pub(crate) struct Program {
 
 /// How a program ends with its descendants.
 enum Child {
-    /// As a process group.
-    Group(Box<dyn ChildWrapper>),
+    Group(Group),
     #[cfg(target_os = "linux")]
     Supervised(SupervisedProgram),
+}
+
+/// A process group.
+struct Group {
+    child: Box<dyn ChildWrapper>,
+    /// Whether the group may be installing a package, which must not be interrupted by SIGKILL.
+    installs: bool,
+    /// Whether SIGTERM was sent.
+    terminated: bool,
 }
 
 type Streams = (ChildStdin, ChildStdout, ChildStderr);
@@ -93,6 +105,8 @@ impl Program {
         collector.update(|evidence| {
             evidence.process = Some(ProcessEvidence {
                 program: Some(collector.sanitize(&config.command, 200)),
+                package: package_runner::package(&config.command, &config.args)
+                    .map(|package| collector.sanitize(package, 120)),
                 path: Some(collector.sanitize(&shown_path, 1000)),
                 ..ProcessEvidence::default()
             });
@@ -248,13 +262,15 @@ impl Program {
                 let _ = program.end();
                 let _ = tokio::time::timeout(SUPERVISOR_GRACE, program.wait()).await;
             }
-            Some(Child::Group(child)) => {
-                #[cfg(unix)]
-                if child.signal(SIGTERM).is_ok() {
-                    let _ = tokio::time::timeout(TERMINATE_GRACE, child.wait()).await;
+            Some(Child::Group(group)) => {
+                if group.terminate() {
+                    let _ = tokio::time::timeout(TERMINATE_GRACE, group.child.wait()).await;
                 }
-                let _ = child.start_kill();
-                let _ = tokio::time::timeout(TERMINATE_GRACE, child.wait()).await;
+                // Otherwise `drop` lets the group end in the background.
+                if !group.installs {
+                    let _ = group.child.start_kill();
+                    let _ = tokio::time::timeout(TERMINATE_GRACE, group.child.wait()).await;
+                }
             }
             None => {}
         }
@@ -263,7 +279,7 @@ impl Program {
     /// Waits until the program has exited. Returns `None` if its exit status is not available.
     async fn wait(&mut self) -> Option<ExitStatus> {
         match self.child.as_mut()? {
-            Child::Group(child) => child.wait().await.ok(),
+            Child::Group(group) => group.child.wait().await.ok(),
             #[cfg(target_os = "linux")]
             Child::Supervised(program) => program.wait().await,
         }
@@ -274,14 +290,48 @@ impl Drop for Program {
     fn drop(&mut self) {
         self.stderr_reader.abort();
         // A supervisor ends its program when the other variant is dropped.
-        if let Some(Child::Group(mut child)) = self.child.take() {
-            // This kills the whole group, including child processes that outlive the program.
-            let _ = child.start_kill();
-            // Reaps the process in the background. Otherwise it may remain a zombie until this process ends.
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move { drop(child.wait().await) });
-            }
+        if let Some(Child::Group(group)) = self.child.take() {
+            group.end_in_background();
         }
+    }
+}
+
+impl Group {
+    /// Sends SIGTERM, but not twice: npm then interrupts its own cleaning up. Returns whether it was sent.
+    fn terminate(&mut self) -> bool {
+        #[cfg(unix)]
+        if !self.terminated {
+            self.terminated = self.child.signal(SIGTERM).is_ok();
+        }
+        self.terminated
+    }
+
+    /// Kills the whole group, including child processes that outlive the program. A package runner gets SIGTERM, and time to end. If
+    /// this process ends before, nothing kills it.
+    fn end_in_background(mut self) {
+        let has_time = self.installs && self.terminate();
+        if !has_time {
+            let _ = self.child.start_kill();
+        }
+        // Reaps the process in the background. Otherwise it may remain a zombie until this process ends.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if has_time {
+                    let _ = tokio::time::timeout(PACKAGE_RUNNER_GRACE, self.child.wait()).await;
+                    let _ = self.child.start_kill();
+                }
+                drop(self.child.wait().await);
+            });
+        }
+    }
+}
+
+/// How long the processes of a program may take to exit after SIGTERM.
+#[cfg(target_os = "linux")]
+fn grace(config: &StdioConfig) -> Duration {
+    match is_package_runner(&config.command, &config.args) {
+        true => PACKAGE_RUNNER_GRACE,
+        false => TERMINATE_GRACE,
     }
 }
 
@@ -296,7 +346,7 @@ async fn spawn(
     let environment = match supervisors {
         Some(supervisors) => {
             let request = Request {
-                grace: grace(&config.command, &config.args),
+                grace: grace(config),
                 program: program.to_owned(),
                 arguments: config.args.iter().map(OsString::from).collect(),
                 environment,
@@ -328,8 +378,11 @@ async fn spawn(
     if let Some(cwd) = &config.cwd {
         command.current_dir(cwd);
     }
+    let installs = cfg!(unix) && is_package_runner(&config.command, &config.args);
     let mut command = CommandWrap::from(command);
-    command.wrap(KillOnDrop);
+    if !installs {
+        command.wrap(KillOnDrop);
+    }
     #[cfg(unix)]
     command.wrap(process_wrap::tokio::ProcessGroup::leader());
     #[cfg(windows)]
@@ -342,7 +395,12 @@ async fn spawn(
     );
     match (stdin, stdout, stderr) {
         (Some(stdin), Some(stdout), Some(stderr)) => {
-            Ok((Child::Group(child), (stdin, stdout, stderr)))
+            let group = Group {
+                child,
+                installs,
+                terminated: false,
+            };
+            Ok((Child::Group(group), (stdin, stdout, stderr)))
         }
         _ => Err(std::io::ErrorKind::BrokenPipe.into()),
     }

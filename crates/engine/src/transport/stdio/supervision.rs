@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as Socket;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,14 +24,6 @@ use tokio::process::{Child, Command};
 use self::protocol::{END, Report, Request, receive, send};
 use super::lock;
 
-/// How long processes may take to exit after SIGTERM before the supervisor kills them.
-const TERMINATE_GRACE: Duration = Duration::from_millis(500);
-/// The grace for a package runner, which may be installing a package.
-const PACKAGE_RUNNER_GRACE: Duration = Duration::from_secs(20);
-/// The file names of package runners.
-const PACKAGE_RUNNERS: [&str; 11] = [
-    "npx", "npm", "pnpm", "pnpx", "yarn", "bun", "bunx", "uvx", "uv", "pipx", "deno",
-];
 /// The pause before a message is sent to the launcher again. The system limits how many file descriptors are under way.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -238,49 +230,5 @@ impl Drop for SupervisedProgram {
     fn drop(&mut self) {
         // A supervisor that already ends the processes ignores it.
         let _ = self.end();
-    }
-}
-
-/// How long the processes of this command may take to exit after SIGTERM.
-pub(super) fn grace(command: &str, arguments: &[String]) -> Duration {
-    // Also `env npx …` and `sh -c "npx …"`.
-    let words = arguments.iter().flat_map(|text| text.split_whitespace());
-    let names = std::iter::once(command).chain(words);
-    let mut names = names.filter_map(|word| Path::new(word).file_name()?.to_str());
-    match names.any(|name| PACKAGE_RUNNERS.contains(&name)) {
-        true => PACKAGE_RUNNER_GRACE,
-        false => TERMINATE_GRACE,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn package_runners_get_more_time() {
-        let table: [(&str, &[&str], bool); 9] = [
-            ("npx", &["-y", "some-server"], true),
-            ("/usr/local/bin/uvx", &["some-server"], true),
-            ("sh", &["-c", "exec npx -y some-server"], true),
-            ("/usr/bin/env", &["deno", "run", "server.ts"], true),
-            ("pnpm", &[], true),
-            ("node", &["/opt/npx/server.js"], false),
-            ("python3", &["-m", "uvicorn"], false),
-            ("npx-server", &[], false),
-            ("", &[], false),
-        ];
-        for (command, arguments, is_runner) in table {
-            let arguments: Vec<_> = arguments.iter().map(|text| (*text).to_owned()).collect();
-            let expected = match is_runner {
-                true => PACKAGE_RUNNER_GRACE,
-                false => TERMINATE_GRACE,
-            };
-            assert_eq!(
-                grace(command, &arguments),
-                expected,
-                "{command} {arguments:?}"
-            );
-        }
     }
 }
