@@ -152,8 +152,8 @@ class Installer:
         over_http = [] if kind == "v0_1" else ["dep:axum", "rmcp/transport-streamable-http-server"]
         if kind == "v0_8":
             over_http.append("rmcp/transport-sse-server")
-        # Before 1.0, the SDK does not build without its macros.
-        features = ["server", "transport-io"] + (["base64", "macros"] if kind == "v0_8" else ["macros"] if kind == "v0_1" else [])
+        # Before 1.0, the SDK does not build without its default features.
+        features = ["server", "transport-io"] + (["base64", "macros"] if kind.startswith("v0") else [])
         name = "server-" + version.replace(".", "-")
         (folder / "Cargo.toml").write_text("""\
 [package]

@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
-from itertools import groupby
+from itertools import zip_longest
 from pathlib import Path
 
 import install
@@ -26,7 +26,7 @@ MODERN = "2026-07-28"
 START_LIMIT = 90  # until a server over HTTP accepts connections, in seconds
 CHECK_LIMIT = 60  # of one run of the program, in seconds
 END_LIMIT = 1.0   # until the processes of a finished run are gone, in seconds
-SLOWEST = ["rust", "go", "java", "python", "npm", "strict"]  # the order of the installations, so that the slow ones overlap with the rest
+ORDER = ["go", "java", "python", "npm", "strict"]  # of the installations: the slowest first
 MARK = "MCP_STARTUP_COMPATIBILITY"  # an environment variable that every process of a run has
 
 
@@ -272,9 +272,15 @@ class Runner:
 
     def run(self, rows, finished, keep_installed):
         """Runs the rows. `finished` is called with each row and its result. Installations for which `keep_installed` is false are removed."""
-        key = lambda row: (row["sdk"], row["version"])
-        order = sorted(rows, key=lambda row: SLOWEST.index(install.language(row["sdk"])))
-        units = [list(group) for _, group in groupby(order, key)]
+        by_version = {}
+        for row in rows:
+            by_version.setdefault((row["sdk"], row["version"]), []).append(row)
+        units = list(by_version.values())
+        language = lambda unit: install.language(unit[0]["sdk"])
+        # cargo builds one version at a time, so something else is installed meanwhile.
+        rust = [unit for unit in units if language(unit) == "rust"]
+        others = sorted((unit for unit in units if language(unit) != "rust"), key=lambda unit: ORDER.index(language(unit)))
+        units = [unit for pair in zip_longest(rust, others) for unit in pair if unit]
         pool = ThreadPoolExecutor(self.jobs)
         try:
             done = [pool.submit(self.unit, unit, finished, keep_installed) for unit in units]
