@@ -58,19 +58,25 @@ class Installer:
     def folder(self, sdk, version):
         return self.target / "installed" / sdk / version
 
+    def is_current(self, sdk, version, transports):
+        """Whether the version is installed from the present sources."""
+        mark = self.folder(sdk, version) / ".installed"
+        return sdk == "strict" or mark.exists() and mark.read_text() == self.mark(sdk, transports)
+
     def install(self, sdk, version, transports):
-        """Returns the folder. An installation of the same sources is kept."""
+        """Returns the folder."""
         folder = self.folder(sdk, version)
-        # rmcp needs more for HTTP, and the small set does not use it.
-        wanted = "%s %s" % (self.sources(sdk), "http" if sdk == "rust-rmcp" and transports != {"stdio"} else "")
-        mark = folder / ".installed"
-        if mark.exists() and mark.read_text() == wanted:
-            return folder
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        getattr(self, language(sdk))(folder, sdk, version, wanted.endswith("http"))
-        mark.write_text(wanted)
+        if not self.is_current(sdk, version, transports):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            mark = self.mark(sdk, transports)
+            getattr(self, language(sdk))(folder, sdk, version, mark.endswith("http"))
+            (folder / ".installed").write_text(mark)
         return folder
+
+    def mark(self, sdk, transports):
+        # rmcp needs more for HTTP, and the small set does not use it.
+        return "%s %s" % (self.sources(sdk), "http" if sdk == "rust-rmcp" and transports != {"stdio"} else "")
 
     def remove(self, sdk, version):
         shutil.rmtree(self.folder(sdk, version), ignore_errors=True)
@@ -102,9 +108,6 @@ class Installer:
             raise NotInstalled("%s failed: %s" % (Path(command[0]).name, cause(log.read_text(errors="replace"))))
 
     # One method for each language.
-
-    def strict(self, *_):
-        pass
 
     def python(self, folder, sdk, version, _):
         version, _, dependency = version.partition("+mcp")
