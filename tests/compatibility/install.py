@@ -116,6 +116,8 @@ class Installer:
             requirements.append("mcp==%s" % dependency)
         if sdk == "python-mcp" and (1, 2) <= number(version) < (1, 21):
             requirements.append("pydantic<2.12")  # these versions fail with later ones
+        if sdk == "python-mcp" and number(version) < (1, 2):
+            requirements.append("uvicorn")  # these versions do not depend on a web server
         pip = ["install", "--quiet", "--disable-pip-version-check", "--no-input", "--prefer-binary"]
         if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode == 0:
             self.run(folder, sys.executable, "-m", "venv", "--without-pip", "venv")
