@@ -114,7 +114,7 @@ class Installer:
         requirements = ["%s==%s" % (PACKAGE[sdk], version)]
         if dependency:
             requirements.append("mcp==%s" % dependency)
-        if sdk == "python-mcp" and (1, 2) <= number(version) < (1, 21):
+        if dependency or sdk == "python-mcp" and (1, 2) <= number(version) < (1, 21):
             requirements.append("pydantic<2.12")  # these versions fail with later ones
         if sdk == "python-mcp" and number(version) < (1, 2):
             requirements.append("uvicorn")  # these versions do not depend on a web server
