@@ -352,7 +352,7 @@ async fn a_failed_handshake_leaves_no_session() {
             &[LATEST, INITIALIZED, DELETE, DISCOVER, "GET accept=true"][..],
         ),
         (
-            "an error opens no session, whatever its headers are",
+            "an error opens no session, even if it has a session ID",
             [("initialize", NO), (DISCOVER, NO)],
             &[LATEST, DISCOVER],
         ),

@@ -23,7 +23,7 @@ const SENTENCES: [&str; 11] = [
 ];
 /// The names of the JSON members that contain other objects or lists with such a message.
 const CONTAINERS: [&str; 4] = ["error", "errors", "detail", "details"];
-/// The line that stands for the part of an output that was left out.
+/// The line in place of the part of an output that was left out.
 const CUT: &str = "…";
 /// How many levels of such objects are searched.
 const MAX_DEPTH: usize = 4;
