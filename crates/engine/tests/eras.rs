@@ -256,7 +256,7 @@ async fn each_refusal_leads_to_the_requests_that_can_succeed() {
         (
             "go-sdk 1.8: initialize is accepted, and the notification after it refused",
             &[(INITIALIZED, Text(400, "JSON RPC not handled"))],
-            &[LATEST, INITIALIZED, DISCOVER, TOOLS],
+            &[LATEST, INITIALIZED, DELETE, DISCOVER, TOOLS],
         ),
         (
             "versions in the message of a JSON-RPC error",
@@ -337,6 +337,42 @@ async fn a_server_that_returns_to_the_legacy_era_starts() {
         running.log(),
         [DISCOVER, LATEST, INITIALIZED, TOOLS, DELETE]
     );
+}
+
+#[tokio::test]
+async fn a_failed_handshake_leaves_no_session() {
+    use Reaction::{Error, Text};
+    const NAMED: &str =
+        "Bad Request: Unsupported protocol version (supported versions: 2026-07-28)";
+    const NO: Reaction = Error(200, -32601, "no");
+    for (name, reactions, expected) in [
+        (
+            "go-sdk 1.8, modern with sessions: the version that the notification needs is not spoken",
+            [(INITIALIZED, Text(400, NAMED)), (DISCOVER, NO)],
+            &[LATEST, INITIALIZED, DELETE, DISCOVER, "GET accept=true"][..],
+        ),
+        (
+            "an error opens no session, even if it has a session ID",
+            [("initialize", NO), (DISCOVER, NO)],
+            &[LATEST, DISCOVER],
+        ),
+        (
+            "a failure that no other handshake can resolve",
+            [(INITIALIZED, Text(500, "broken")), (DISCOVER, NO)],
+            &[LATEST, INITIALIZED, DELETE],
+        ),
+    ] {
+        let running = serve(&reactions, None).await;
+        let config = ServerConfig::http("test", &running.url).unwrap();
+        let event = check(&startup(), config).await;
+        assert_eq!(running.log(), expected, "{name}: {event:?}");
+        let failure = event.failure.unwrap();
+        assert_ne!(
+            failure.kind(),
+            StartupFailureKind::UnsupportedProtocol,
+            "{name}: {failure:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ const SENTENCES: [&str; 11] = [
 ];
 /// The names of the JSON members that contain other objects or lists with such a message.
 const CONTAINERS: [&str; 4] = ["error", "errors", "detail", "details"];
+/// The line in place of the part of an output that was left out.
+const CUT: &str = "…";
 /// How many levels of such objects are searched.
 const MAX_DEPTH: usize = 4;
 
@@ -218,7 +220,7 @@ pub(crate) fn reason(output: &str, waits: bool) -> Option<Cow<'_, str>> {
     if let Some(line) = exception_of_group(&lines) {
         return Some(line.into());
     }
-    if let Some(at) = exception_of_traceback(&lines) {
+    if let Some(at) = exception_of_traceback(output, &lines) {
         // The invalid field and its problem are on the next lines.
         let lines_after = if lines[at].contains("validation error") {
             2
@@ -322,11 +324,15 @@ fn exception_of_group<'a>(lines: &[&'a str]) -> Option<&'a str> {
 }
 
 /// Returns the index of the exception at the end of a Python traceback.
-fn exception_of_traceback(lines: &[&str]) -> Option<usize> {
+fn exception_of_traceback(output: &str, lines: &[&str]) -> Option<usize> {
     let is_header = |line: &&str| line.contains("Traceback (most recent call last)");
     let header = lines.iter().rposition(is_header)?;
     let is_exception = |line: &&str| !line.starts_with([' ', '\t', '|', '+']) && !is_noise(line);
-    let after = lines[header + 1..].iter().position(is_exception)?;
+    // The line after the part that was left out has no beginning, so its indentation is unknown.
+    let after_cut = output.lines().map(|line| line == CUT);
+    let is_whole = std::iter::once(true).chain(after_cut.map(|is_cut| !is_cut));
+    let mut rows = lines.iter().zip(is_whole).skip(header + 1);
+    let after = rows.position(|(line, is_whole)| is_whole && is_exception(line))?;
     Some(header + 1 + after)
 }
 
@@ -471,6 +477,10 @@ mod tests {
             (
                 "Traceback (most recent call last):\n  File \"/x/server.py\", line 9, in <module>\nValidationError: 1 validation error for Settings\napi_key\n  Field required [type=missing]\n    For further information visit https://errors.example\n",
                 "ValidationError: 1 validation error for Settings api_key Field required [type=missing]",
+            ),
+            (
+                "Traceback (most recent call last):\n  File \"/x/server.py\", line 4, in <module>\n    from fastm\n…\nages/pydantic/fields.py\", line 293, in __init__\n    raise TypeError('both')\nTypeError: both\n",
+                "TypeError: both",
             ),
             (
                 "Unhandled exception. SqlException: Login failed for user 'mcp'.\n   at Sql.Open()\nError Number:18456,State:1\n",

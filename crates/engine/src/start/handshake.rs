@@ -99,9 +99,14 @@ where
     .await
     {
         Ok(service) => return Ok(service),
-        Err(refusal) if refusal.limit.is_zero() => return Err(refusal.error),
         Err(refusal) => refusal,
     };
+    if let Some(http) = http {
+        http.end_session().await;
+    }
+    if refusal.limit.is_zero() {
+        return Err(refusal.error);
+    }
     if era == ProtocolEra::Legacy {
         let modern = ProtocolVersion::LATEST;
         refusal
@@ -123,7 +128,12 @@ where
             ) {
                 collector.log.truncate(requests);
             }
-            Err(match refusal.versions.is_empty() {
+            // A server that names a version of this client, and does not speak it, is described by its own words.
+            let has_common = refusal
+                .versions
+                .iter()
+                .any(|version| version == ProtocolVersion::LATEST.as_str());
+            Err(match refusal.versions.is_empty() || has_common {
                 true => refusal.error,
                 false => {
                     let versions = refusal.versions.iter().map(String::as_str);

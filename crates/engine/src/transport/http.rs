@@ -9,6 +9,7 @@ mod headers;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -44,6 +45,8 @@ const MAX_HEADER_CHARS: usize = 100;
 /// The maximum length of the recorded body of an error response, in characters.
 const MAX_WORDS_CHARS: usize = 1000;
 const MAX_REDIRECTS: usize = 3;
+/// How long the end of the session of a failed handshake may take.
+const SESSION_END_LIMIT: Duration = Duration::from_secs(1);
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
@@ -69,9 +72,17 @@ struct Shared {
     /// The URL of the server, or the one to which it has redirected within its origin.
     current_url: RwLock<Url>,
     challenge: Mutex<Option<String>>,
+    session: Mutex<Option<OpenSession>>,
     http_sse: HttpSseUse,
     /// Ends the requests in flight. Without it, the SDK's worker would wait for its first requests even after the start has ended.
     closed: CancellationToken,
+}
+
+/// The session that the last successful `initialize` has opened.
+struct OpenSession {
+    id: Arc<str>,
+    /// The headers of the notification that follows.
+    headers: HashMap<HeaderName, HeaderValue>,
 }
 
 /// Why a request failed. The collector has the evidence.
@@ -120,6 +131,7 @@ impl McpHttp {
             current_url: RwLock::new(config.url.clone()),
             http_sse: config.http_sse,
             challenge: Mutex::default(),
+            session: Mutex::default(),
             closed,
         };
         let http = Self {
@@ -165,6 +177,43 @@ impl McpHttp {
     fn lock_challenge(&self) -> MutexGuard<'_, Option<String>> {
         let challenge = &self.shared.challenge;
         challenge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_session(&self) -> MutexGuard<'_, Option<OpenSession>> {
+        let session = &self.shared.session;
+        session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the session of a failed handshake, if the server has opened one. The SDK's transport ends only the session of a
+    /// finished handshake.
+    pub async fn end_session(&self) {
+        let Some(OpenSession { id, headers }) = self.lock_session().take() else {
+            return;
+        };
+        let ending = self.delete(&id, headers);
+        let _ = tokio::time::timeout(SESSION_END_LIMIT, ending).await;
+    }
+
+    async fn delete(
+        &self,
+        session_id: &str,
+        headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<(), Failure> {
+        let sends = self.shared.authorization.sends();
+        // Some servers answer 400 without `Accept`.
+        let headers = headers.into_iter().chain(media_types());
+        self.request(
+            Method::DELETE,
+            &self.current_url(),
+            &sends,
+            Some(session_id),
+            headers,
+        )
+        .map_err(failure)?
+        .send()
+        .await
+        .map_err(|error| failure(error.without_url()))?;
+        Ok(())
     }
 
     /// The maximum number of values of a message.
@@ -345,6 +394,12 @@ impl McpHttp {
         session_id: Option<Arc<str>>,
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<StreamableHttpPostResponse, Failure> {
+        if method_of(&message) == Some("notifications/initialized") {
+            *self.lock_session() = session_id.clone().map(|id| OpenSession {
+                id,
+                headers: custom_headers.clone(),
+            });
+        }
         let answer = self
             .post(
                 &self.current_url(),
@@ -505,21 +560,13 @@ impl StreamableHttpClient for McpHttp {
         _auth_header: Option<String>,
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<(), Failure> {
-        let sends = self.shared.authorization.sends();
-        // Some servers answer 400 without `Accept`.
-        let headers = custom_headers.into_iter().chain(media_types());
-        self.request(
-            Method::DELETE,
-            &self.current_url(),
-            &sends,
-            Some(&session_id),
-            headers,
-        )
-        .map_err(failure)?
-        .send()
-        .await
-        .map_err(|error| failure(error.without_url()))?;
-        Ok(())
+        let open = self
+            .lock_session()
+            .take_if(|session| session.id == session_id);
+        match open {
+            Some(_) => self.delete(&session_id, custom_headers).await,
+            None => Ok(()),
+        }
     }
 
     async fn get_stream(
