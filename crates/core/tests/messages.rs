@@ -36,6 +36,8 @@ impl Example {
         match self.kind() {
             // The rest is the configuration key.
             StartupFailureKind::InvalidConfiguration => "Fix ",
+            // The rest names the client.
+            StartupFailureKind::SignInHeldByClient => ": open ",
             _ => &self.todo,
         }
     }
@@ -49,7 +51,7 @@ fn judged(evidence: &Value) -> StartupFailure {
     judge(serde_json::from_value(evidence.clone()).unwrap())
 }
 
-const KINDS: [StartupFailureKind; 20] = [
+const KINDS: [StartupFailureKind; 21] = [
     StartupFailureKind::InvalidConfiguration,
     StartupFailureKind::ProgramNotFound,
     StartupFailureKind::CredentialStoreUnavailable,
@@ -58,6 +60,7 @@ const KINDS: [StartupFailureKind; 20] = [
     StartupFailureKind::AccessDenied,
     StartupFailureKind::LimitExceeded,
     StartupFailureKind::ReauthenticationRequired,
+    StartupFailureKind::SignInHeldByClient,
     StartupFailureKind::AuthorizationUnavailable,
     StartupFailureKind::AuthorizationMisconfigured,
     StartupFailureKind::ClientRequired,
@@ -159,7 +162,7 @@ fn a_long_server_name_shortens_nothing_else() {
 }
 
 /// Fields with foreign text that does not affect the kind.
-const FREE: [&str; 14] = [
+const FREE: [&str; 15] = [
     "server",
     "program",
     "path",
@@ -174,6 +177,7 @@ const FREE: [&str; 14] = [
     "cause",
     "detail",
     "serverVersions",
+    "client",
 ];
 
 /// Returns the evidence with every foreign text replaced by `text`, and with the longest numbers.
@@ -197,7 +201,7 @@ fn filled(evidence: &Value, text: &str) -> Value {
                 (_, Value::String(_)) if fills => *value = json!(text),
                 ("line", _) => *value = json!(u32::MAX),
                 ("exit" | "signal", _) => *value = json!(i32::MIN),
-                ("limitMs" | "elapsedMs", _) => *value = json!(u64::MAX),
+                ("limitMs" | "elapsedMs" | "expiresAtMs", _) => *value = json!(u64::MAX),
                 _ => {}
             }
         }

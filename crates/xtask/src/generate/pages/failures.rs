@@ -73,6 +73,7 @@ fn fixed_by_sign_in(kind: StartupFailureKind, recovery: Recovery) -> &'static st
         Recovery::SignIn => "yes, the first sign-in",
         Recovery::Reauthenticate => "yes, signing in again",
         Recovery::GrantScope => "yes, if the user grants more access",
+        Recovery::OpenClient => "yes, in the other client, or here if the message offers it",
         // The refusal may be permanent. The message then recommends a sign-in.
         Recovery::Retry if kind == StartupFailureKind::AuthorizationUnavailable => {
             "perhaps, if the message recommends it"
