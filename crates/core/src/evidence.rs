@@ -282,6 +282,8 @@ evidence_struct! {
         client: String,
         /// The state of the sign-in in the store of the client.
         state: HeldSignInState,
+        /// Whether the store has a refresh token, with which only the client that holds it can refresh the access token.
+        refresh_token: bool,
         /// When the access token expires, in ms since the Unix epoch, if the store has enough to tell.
         #[cfg_attr(feature = "typescript", ts(type = "number", optional))]
         expires_at_ms: u64,

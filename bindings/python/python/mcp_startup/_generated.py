@@ -585,6 +585,9 @@ class HeldSignInEvidence:
     state: HeldSignInState | None = None
     """The state of the sign-in in the store of the client."""
 
+    refresh_token: bool | None = None
+    """Whether the store has a refresh token, with which only the client that holds it can refresh the access token."""
+
     expires_at_ms: int | None = None
     """When the access token expires, in ms since the Unix epoch, if the store has enough to tell."""
 

@@ -246,6 +246,10 @@ export type HeldSignInEvidence = {
    */
   state?: HeldSignInState,
   /**
+   * Whether the store has a refresh token, with which only the client that holds it can refresh the access token.
+   */
+  refreshToken?: boolean,
+  /**
    * When the access token expires, in ms since the Unix epoch, if the store has enough to tell.
    */
   expiresAtMs?: number, };

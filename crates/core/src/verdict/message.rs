@@ -256,7 +256,10 @@ impl Facts<'_> {
                 format!(
                     "{server} requires a sign-in, and the access token of {client} has expired"
                 ),
-                format!(": open {client}, which refreshes it"),
+                match held.and_then(|held| held.refresh_token) {
+                    Some(false) => format!(": open {client}, and sign in again there"),
+                    Some(true) | None => format!(": open {client}, which refreshes it"),
+                },
             ),
             Some(HeldSignInState::UnknownUrl) => (
                 format!(

@@ -77,13 +77,17 @@ fn any_held_sign_in() -> impl Strategy<Value = HeldSignInEvidence> {
     (
         optional_text(),
         one_of(&[Valid, Expired, UnknownUrl]),
+        any::<Option<bool>>(),
         any::<Option<u64>>(),
     )
-        .prop_map(|(client, state, expires_at_ms)| HeldSignInEvidence {
-            client,
-            state,
-            expires_at_ms,
-        })
+        .prop_map(
+            |(client, state, refresh_token, expires_at_ms)| HeldSignInEvidence {
+                client,
+                state,
+                refresh_token,
+                expires_at_ms,
+            },
+        )
 }
 
 fn any_request() -> impl Strategy<Value = RequestEvidence> {
