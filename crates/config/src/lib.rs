@@ -18,6 +18,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`held_sign_ins`] reads the sign-ins that other clients hold.
+//!
 //! The crate guarantees:
 //!
 //! * An invalid entry becomes the [`EntryProblem`] of that server, with the key and the line. The other servers are
@@ -37,6 +39,7 @@ mod escaping;
 mod file;
 mod foreign_variables;
 mod format;
+pub mod held_sign_ins;
 mod server;
 mod spanned;
 mod validation;
@@ -47,6 +50,7 @@ pub use environment::{Environment, ProcessEnvironment, codex_home, expand_tilde}
 pub use error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 pub use file::{MAX_FILE_BYTES, read, untrusted_project_file};
 pub use format::{ConfigurationFormat, parse};
+pub use held_sign_ins::HeldSignIn;
 pub use server::{
     BearerToken, CODEX_INHERITED_VARIABLES, ConfiguredHeader, HttpConfig, HttpSseUse,
     InheritedEnvironment, MAX_HEADERS, OAuthClient, ProtocolEra, ServerConfig, ServerEntry,
