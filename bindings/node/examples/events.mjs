@@ -7,6 +7,7 @@ const BUTTONS = {
   signIn: "Sign in",
   reauthenticate: "Reconnect",
   grantScope: "Grant access",
+  openClient: "Open the other client",
   fixConfiguration: "Open the configuration",
   fixCredentialStore: "Try again",
 };

@@ -6,6 +6,7 @@ BUTTONS = {
     Recovery.SIGN_IN: "Sign in",
     Recovery.REAUTHENTICATE: "Reconnect",
     Recovery.GRANT_SCOPE: "Allow more",
+    Recovery.OPEN_CLIENT: "Open the other client",
     Recovery.RETRY: "Try again",
     Recovery.FIX_CREDENTIAL_STORE: "Try again",
     Recovery.FIX_CONFIGURATION: "Open the configuration",

@@ -18,6 +18,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`held_sign_ins`] reads the sign-ins that other clients hold.
+//!
 //! The crate guarantees:
 //!
 //! * An invalid entry becomes the [`EntryProblem`] of that server, with the key and the line. The other servers are
@@ -38,8 +40,9 @@ mod escaping;
 mod file;
 mod foreign_variables;
 mod format;
-mod same_server;
+pub mod held_sign_ins;
 mod mcp_remote;
+mod same_server;
 mod server;
 mod spanned;
 mod validation;
@@ -50,10 +53,11 @@ pub use environment::{Environment, ProcessEnvironment, codex_home, expand_tilde}
 pub use error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 pub use file::{MAX_FILE_BYTES, read, untrusted_project_file};
 pub use format::{ConfigurationFormat, parse};
-pub use same_server::SameServer;
+pub use held_sign_ins::HeldSignIn;
 pub use mcp_remote::{
     MAX_OPTION_FILE_BYTES, McpRemote, StorageKeys, read_option_file, unwrap_mcp_remote,
 };
+pub use same_server::SameServer;
 pub use server::{
     BearerToken, CODEX_INHERITED_VARIABLES, ConfiguredHeader, HttpConfig, HttpSseUse,
     InheritedEnvironment, MAX_HEADERS, OAuthClient, ProtocolEra, ServerConfig, ServerEntry,

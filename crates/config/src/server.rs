@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::error::EntryProblem;
 use crate::escaping::escape_and_truncate;
+use crate::held_sign_ins::HeldSignIn;
 use crate::spanned::KeyPath;
 use crate::validation;
 
@@ -158,6 +159,9 @@ pub struct ServerConfig {
     pub scopes: Option<Vec<String>>,
     /// The OAuth client to sign in with. All fields are `None` for a stdio server.
     pub oauth: OAuthClient,
+    /// The sign-in that another client holds for this server. Its token is sent only if the configuration and our own store have no
+    /// usable credential. `None` unless the caller sets it: see [`held_sign_ins`](crate::held_sign_ins).
+    pub held_sign_in: Option<HeldSignIn>,
     /// How to connect to the server.
     pub transport: TransportConfig,
     /// The values of the environment variables that were expanded in the entry, for example in arguments or in the URL.
@@ -425,6 +429,7 @@ impl ServerConfig {
             protocol_era: ProtocolEra::Auto,
             scopes: None,
             oauth: OAuthClient::default(),
+            held_sign_in: None,
             transport,
             expanded_variables: Vec::new(),
             possible_causes: Vec::new(),

@@ -125,6 +125,22 @@ evidence_enum! {
         Refreshed,
         /// The token or header in the configuration.
         Configuration,
+        /// The access token that another client holds for exactly this URL.
+        Held,
+    }
+}
+
+evidence_enum! {
+    /// The state of a sign-in in the store of another client.
+    HeldSignInState {
+        /// The store records exactly this URL and an access token that has not expired, as far as the store shows. This is the
+        /// only state in which the token is sent.
+        Valid,
+        /// The access token has expired. Only the client that holds it refreshes it.
+        Expired,
+        /// The store has a sign-in for the name of the server, but does not record its URL. The token is not sent, because another
+        /// project could use the same name.
+        UnknownUrl,
     }
 }
 
@@ -256,6 +272,21 @@ evidence_struct! {
         /// For a stored credential: the authorization server (issuer) that issued it, according to the record. If it is
         /// absent, the issuer is unknown, and the refresh token must not be sent to any server.
         stored_issuer: String,
+    }
+}
+
+evidence_struct! {
+    /// A sign-in that another client on this machine holds for the server. It is only read: never written, and never refreshed.
+    HeldSignInEvidence {
+        /// The name of the client, for example `Claude Code`.
+        client: String,
+        /// The state of the sign-in in the store of the client.
+        state: HeldSignInState,
+        /// Whether the store has a refresh token, with which only the client that holds it can refresh the access token.
+        refresh_token: bool,
+        /// When the access token expires, in ms since the Unix epoch, if the store has enough to tell.
+        #[cfg_attr(feature = "typescript", ts(type = "number", optional))]
+        expires_at_ms: u64,
     }
 }
 
@@ -412,6 +443,9 @@ pub struct Evidence {
     /// The credential that the start used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialEvidence>,
+    /// The sign-in that another client holds for this server, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_sign_in: Option<HeldSignInEvidence>,
     /// The problem with the credential store, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreEvidence>,

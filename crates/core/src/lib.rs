@@ -56,8 +56,9 @@ pub use decode_error::{DecodeError, DecodeErrorKind, LineError};
 pub use evidence::{
     CertificateProblem, ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialSent,
     CredentialSource, CredentialStoreTrouble, DiscoveryEvidence, DiscoveryOutcome,
-    DiscoveryProblem, Evidence, ExceededLimit, IoTrouble, ProcessEvidence, ProtocolEvidence,
-    RequestEvidence, RequestTarget, SpawnFailure, StartPhase, StoreEvidence, Transport,
+    DiscoveryProblem, Evidence, ExceededLimit, HeldSignInEvidence, HeldSignInState, IoTrouble,
+    ProcessEvidence, ProtocolEvidence, RequestEvidence, RequestTarget, SpawnFailure, StartPhase,
+    StoreEvidence, Transport,
 };
 pub use lines::{LineSplitter, MAX_LINE_BYTES};
 pub use notification::{

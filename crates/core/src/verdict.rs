@@ -46,6 +46,10 @@ pub enum StartupFailureKind {
     /// Credentials are stored for this server name and URL, but they can no longer be used or refreshed, and the server requires
     /// valid ones. Only this kind has a reason on the wire.
     ReauthenticationRequired,
+    /// The server requires a sign-in. No credentials are configured or stored for this server name and URL, but another client on
+    /// this machine holds a sign-in, which can't be used from here: its access token has expired, was rejected, or may belong to
+    /// another URL. Only that client can refresh it.
+    SignInHeldByClient,
     /// The server requires authorization, but the token refresh or the discovery could not be completed. The stored credentials
     /// are kept.
     AuthorizationUnavailable,
@@ -94,6 +98,9 @@ pub enum Recovery {
     Reauthenticate,
     /// Sign in again to grant more scopes. Offer a button. The challenge in the evidence may name the scopes.
     GrantScope,
+    /// Open the client that holds the sign-in, which refreshes it. Offer to open the client in the evidence, and then to try again.
+    /// The message also recommends to sign in here if a sign-in can begin.
+    OpenClient,
     /// Change the configuration. Offer to open it, at the key and line if the evidence has them.
     FixConfiguration,
     /// Unlock or repair the credential store, or use a different one. Offer to try again after that. The user is not signed out.

@@ -36,6 +36,8 @@ impl Example {
         match self.kind() {
             // The rest is the configuration key.
             StartupFailureKind::InvalidConfiguration => "Fix ",
+            // The rest names the client.
+            StartupFailureKind::SignInHeldByClient => ": open ",
             _ => match self.evidence["process"]["package"].as_str() {
                 Some(package) => self.todo.split(package).next().unwrap(),
                 None => &self.todo,
@@ -52,7 +54,7 @@ fn judged(evidence: &Value) -> StartupFailure {
     judge(serde_json::from_value(evidence.clone()).unwrap())
 }
 
-const KINDS: [StartupFailureKind; 20] = [
+const KINDS: [StartupFailureKind; 21] = [
     StartupFailureKind::InvalidConfiguration,
     StartupFailureKind::ProgramNotFound,
     StartupFailureKind::CredentialStoreUnavailable,
@@ -61,6 +63,7 @@ const KINDS: [StartupFailureKind; 20] = [
     StartupFailureKind::AccessDenied,
     StartupFailureKind::LimitExceeded,
     StartupFailureKind::ReauthenticationRequired,
+    StartupFailureKind::SignInHeldByClient,
     StartupFailureKind::AuthorizationUnavailable,
     StartupFailureKind::AuthorizationMisconfigured,
     StartupFailureKind::ClientRequired,
@@ -178,6 +181,7 @@ const FREE: [&str; 15] = [
     "cause",
     "detail",
     "serverVersions",
+    "client",
 ];
 
 /// Returns the evidence with every foreign text replaced by `text`, and with the longest numbers.
@@ -203,7 +207,7 @@ fn filled(evidence: &Value, text: &str) -> Value {
                 (_, Value::String(_)) if fills => *value = json!(text),
                 ("line", _) => *value = json!(u32::MAX),
                 ("exit" | "signal", _) => *value = json!(i32::MIN),
-                ("limitMs" | "elapsedMs", _) => *value = json!(u64::MAX),
+                ("limitMs" | "elapsedMs" | "expiresAtMs", _) => *value = json!(u64::MAX),
                 _ => {}
             }
         }

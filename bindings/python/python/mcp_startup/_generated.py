@@ -105,6 +105,9 @@ class CredentialSent(WireEnum):
     CONFIGURATION = "configuration"
     """The token or header in the configuration."""
 
+    HELD = "held"
+    """The access token that another client holds for exactly this URL."""
+
 
 class CredentialSource(WireEnum):
     """The source of the credential that a start used."""
@@ -195,6 +198,19 @@ class ExceededLimit(WireEnum):
     """The server left more than 64 of its own requests open, because it did not read the responses."""
 
 
+class HeldSignInState(WireEnum):
+    """The state of a sign-in in the store of another client."""
+
+    VALID = "valid"
+    """The store records exactly this URL and an access token that has not expired, as far as the store shows. This is the only state in which the token is sent."""
+
+    EXPIRED = "expired"
+    """The access token has expired. Only the client that holds it refreshes it."""
+
+    UNKNOWN_URL = "unknownUrl"
+    """The store has a sign-in for the name of the server, but does not record its URL. The token is not sent, because another project could use the same name."""
+
+
 class IoTrouble(WireEnum):
     """Why a request got no response, or an incomplete or unreadable one."""
 
@@ -237,6 +253,9 @@ class Recovery(WireEnum):
 
     GRANT_SCOPE = "grantScope"
     """Sign in again to grant more scopes. Offer a button. The challenge in the evidence may name the scopes."""
+
+    OPEN_CLIENT = "openClient"
+    """Open the client that holds the sign-in, which refreshes it. Offer to open the client in the evidence, and then to try again. The message also recommends to sign in here if a sign-in can begin."""
 
     FIX_CONFIGURATION = "fixConfiguration"
     """Change the configuration. Offer to open it, at the key and line if the evidence has them."""
@@ -316,6 +335,9 @@ class StartupFailureKind(WireEnum):
 
     REAUTHENTICATION_REQUIRED = "reauthenticationRequired"
     """Credentials are stored for this server name and URL, but they can no longer be used or refreshed, and the server requires valid ones. Only this kind has a reason on the wire."""
+
+    SIGN_IN_HELD_BY_CLIENT = "signInHeldByClient"
+    """The server requires a sign-in. No credentials are configured or stored for this server name and URL, but another client on this machine holds a sign-in, which can't be used from here: its access token has expired, was rejected, or may belong to another URL. Only that client can refresh it."""
 
     AUTHORIZATION_UNAVAILABLE = "authorizationUnavailable"
     """The server requires authorization, but the token refresh or the discovery could not be completed. The stored credentials are kept."""
@@ -528,6 +550,9 @@ class Evidence:
     credential: CredentialEvidence | None = None
     """The credential that the start used."""
 
+    held_sign_in: HeldSignInEvidence | None = None
+    """The sign-in that another client holds for this server, if there is one."""
+
     store: StoreEvidence | None = None
     """The problem with the credential store, if there is one."""
 
@@ -548,6 +573,23 @@ class Evidence:
 
     cause: str | None = None
     """Any other cause, for example a chain of error messages."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HeldSignInEvidence:
+    """A sign-in that another client on this machine holds for the server. It is only read: never written, and never refreshed."""
+
+    client: str | None = None
+    """The name of the client, for example `Claude Code`."""
+
+    state: HeldSignInState | None = None
+    """The state of the sign-in in the store of the client."""
+
+    refresh_token: bool | None = None
+    """Whether the store has a refresh token, with which only the client that holds it can refresh the access token."""
+
+    expires_at_ms: int | None = None
+    """When the access token expires, in ms since the Unix epoch, if the store has enough to tell."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ export type StartupFailure = { kind: StartupFailureKind, message: string, recove
  * - `accessDenied`: The server denied access (HTTP 403). Signing in does not fix this.
  * - `limitExceeded`: The server exceeded a limit that every server must keep until it is ready. The evidence has the limit.
  * - `reauthenticationRequired`: Credentials are stored for this server name and URL, but they can no longer be used or refreshed, and the server requires valid ones. Only this kind has a reason on the wire.
+ * - `signInHeldByClient`: The server requires a sign-in. No credentials are configured or stored for this server name and URL, but another client on this machine holds a sign-in, which can't be used from here: its access token has expired, was rejected, or may belong to another URL. Only that client can refresh it.
  * - `authorizationUnavailable`: The server requires authorization, but the token refresh or the discovery could not be completed. The stored credentials are kept.
  * - `authorizationMisconfigured`: The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it.
  * - `clientRequired`: The server requires a sign-in, but its authorization server does not register this client, and no client is configured.
@@ -37,7 +38,7 @@ export type StartupFailure = { kind: StartupFailureKind, message: string, recove
  * - `notMcp`: The server's response is not MCP.
  * - `other`: Any other failure. The evidence has the cause, if it is known.
  */
-export type StartupFailureKind = "invalidConfiguration" | "programNotFound" | "credentialStoreUnavailable" | "credentialRejected" | "insufficientScope" | "accessDenied" | "limitExceeded" | "reauthenticationRequired" | "authorizationUnavailable" | "authorizationMisconfigured" | "clientRequired" | "signInRequired" | "credentialRequired" | "unreachable" | "timedOut" | "exited" | "serverError" | "unsupportedProtocol" | "notMcp" | "other";
+export type StartupFailureKind = "invalidConfiguration" | "programNotFound" | "credentialStoreUnavailable" | "credentialRejected" | "insufficientScope" | "accessDenied" | "limitExceeded" | "reauthenticationRequired" | "signInHeldByClient" | "authorizationUnavailable" | "authorizationMisconfigured" | "clientRequired" | "signInRequired" | "credentialRequired" | "unreachable" | "timedOut" | "exited" | "serverError" | "unsupportedProtocol" | "notMcp" | "other";
 
 /**
  * How to fix a failure, and therefore what a client should offer with the message.
@@ -47,10 +48,11 @@ export type StartupFailureKind = "invalidConfiguration" | "programNotFound" | "c
  * - `signIn`: Sign in for the first time. Offer a button, and do not start a sign-in without the user.
  * - `reauthenticate`: Sign in again. Offer a button, once for each server, even if several threads or retries report the failure.
  * - `grantScope`: Sign in again to grant more scopes. Offer a button. The challenge in the evidence may name the scopes.
+ * - `openClient`: Open the client that holds the sign-in, which refreshes it. Offer to open the client in the evidence, and then to try again. The message also recommends to sign in here if a sign-in can begin.
  * - `fixConfiguration`: Change the configuration. Offer to open it, at the key and line if the evidence has them.
  * - `fixCredentialStore`: Unlock or repair the credential store, or use a different one. Offer to try again after that. The user is not signed out.
  */
-export type Recovery = "none" | "retry" | "signIn" | "reauthenticate" | "grantScope" | "fixConfiguration" | "fixCredentialStore";
+export type Recovery = "none" | "retry" | "signIn" | "reauthenticate" | "grantScope" | "openClient" | "fixConfiguration" | "fixCredentialStore";
 
 /**
  * A problem with a server that is ready: a stable kind, and a human-readable message.
@@ -117,6 +119,10 @@ export type Evidence = {
    * The credential that the start used.
    */
   credential?: CredentialEvidence,
+  /**
+   * The sign-in that another client holds for this server, if there is one.
+   */
+  heldSignIn?: HeldSignInEvidence,
   /**
    * The problem with the credential store, if there is one.
    */
@@ -228,6 +234,36 @@ export type CredentialSource = "none" | "stored" | "configuration";
 export type ClientSource = "configuration" | "registration" | "metadataDocument";
 
 /**
+ * A sign-in that another client on this machine holds for the server. It is only read: never written, and never refreshed.
+ */
+export type HeldSignInEvidence = {
+  /**
+   * The name of the client, for example `Claude Code`.
+   */
+  client?: string,
+  /**
+   * The state of the sign-in in the store of the client.
+   */
+  state?: HeldSignInState,
+  /**
+   * Whether the store has a refresh token, with which only the client that holds it can refresh the access token.
+   */
+  refreshToken?: boolean,
+  /**
+   * When the access token expires, in ms since the Unix epoch, if the store has enough to tell.
+   */
+  expiresAtMs?: number, };
+
+/**
+ * The state of a sign-in in the store of another client.
+ *
+ * - `valid`: The store records exactly this URL and an access token that has not expired, as far as the store shows. This is the only state in which the token is sent.
+ * - `expired`: The access token has expired. Only the client that holds it refreshes it.
+ * - `unknownUrl`: The store has a sign-in for the name of the server, but does not record its URL. The token is not sent, because another project could use the same name.
+ */
+export type HeldSignInState = "valid" | "expired" | "unknownUrl";
+
+/**
  * A problem with a credential store.
  */
 export type StoreEvidence = {
@@ -333,8 +369,9 @@ export type RequestTarget = "mcp" | "discovery" | "token";
  * - `stored`: The stored access token.
  * - `refreshed`: An access token that was obtained by a refresh during this start.
  * - `configuration`: The token or header in the configuration.
+ * - `held`: The access token that another client holds for exactly this URL.
  */
-export type CredentialSent = "none" | "stored" | "refreshed" | "configuration";
+export type CredentialSent = "none" | "stored" | "refreshed" | "configuration" | "held";
 
 /**
  * Why a request got no response, or an incomplete or unreadable one.

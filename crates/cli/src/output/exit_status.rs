@@ -49,9 +49,15 @@ impl Ending {
     pub fn from_start(recovery: Option<Recovery>, state: &McpServerStartupState) -> Self {
         match (state, recovery) {
             (McpServerStartupState::Ready, _) => Self::Ready,
-            (_, Some(Recovery::SignIn | Recovery::Reauthenticate | Recovery::GrantScope)) => {
-                Self::NeedsSignIn
-            }
+            (
+                _,
+                Some(
+                    Recovery::SignIn
+                    | Recovery::Reauthenticate
+                    | Recovery::GrantScope
+                    | Recovery::OpenClient,
+                ),
+            ) => Self::NeedsSignIn,
             _ => Self::Failed,
         }
     }

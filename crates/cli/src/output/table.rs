@@ -166,6 +166,8 @@ impl Look {
                 Recovery::Reauthenticate => Self::SignInAgain,
                 Recovery::SignIn => Self::SignIn,
                 Recovery::GrantScope => Self::GrantScope,
+                // The note has the message, which names the client to open.
+                Recovery::OpenClient => Self::SignIn,
                 _ => Self::Failed,
             },
             (

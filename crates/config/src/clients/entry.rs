@@ -237,6 +237,7 @@ impl EntryReader<'_> {
                     TransportConfig::Stdio(self.stdio_config(connection, &environment, warnings)?)
                 }
             },
+            held_sign_in: None,
             expanded_variables: Vec::new(),
             possible_causes: Vec::new(),
             path: entry.path.clone(),

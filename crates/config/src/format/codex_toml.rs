@@ -233,6 +233,7 @@ fn server_config(
         protocol_era: protocol_era(entry)?,
         scopes: entry.path_to("scopes").map(|_| scopes),
         oauth,
+        held_sign_in: None,
         transport,
         expanded_variables: Vec::new(),
         possible_causes: std::mem::take(&mut warnings.possible_causes),

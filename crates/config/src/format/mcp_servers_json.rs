@@ -190,6 +190,7 @@ fn server_config(
         protocol_era: protocol_era(entry)?,
         scopes: None,
         oauth: OAuthClient::default(),
+        held_sign_in: None,
         transport: if is_http {
             TransportConfig::Http(http_config(
                 entry,

@@ -28,6 +28,7 @@ impl StartupFailure {
     ///     let button = match failure.recovery() {
     ///         Recovery::SignIn | Recovery::Reauthenticate | Recovery::GrantScope => Some("Sign in"),
     ///         Recovery::Retry => Some("Try again"),
+    ///         Recovery::OpenClient => Some("Open the other client"),
     ///         Recovery::FixConfiguration | Recovery::FixCredentialStore | Recovery::None => None,
     ///     };
     ///     println!("{button:?}: {}", failure.message());

@@ -66,13 +66,14 @@ impl<'a> Facts<'a> {
                 Recovery::FixCredentialStore,
             );
         }
-        if (self.configured && self.rejects_configured_credential())
+        if (self.configured && self.rejects_credential())
             || (self.requires_authorization()
                 && self.refresh_meaning() == Some(RefusalMeaning::ClientRejected))
         {
             return (Kind::CredentialRejected, Recovery::FixConfiguration);
         }
-        if self.status() == Some(403) {
+        let is_held = self.is_held_by_client();
+        if self.status() == Some(403) && !is_held {
             return match self.stored && self.requires_scope() {
                 true => (Kind::InsufficientScope, Recovery::GrantScope),
                 false => (Kind::AccessDenied, Recovery::None),
@@ -80,6 +81,9 @@ impl<'a> Facts<'a> {
         }
         if evidence.exceeded.is_some() {
             return (Kind::LimitExceeded, Recovery::None);
+        }
+        if is_held {
+            return (Kind::SignInHeldByClient, Recovery::OpenClient);
         }
         if self.requires_authorization() {
             return self.authorization_row();
@@ -260,8 +264,28 @@ impl<'a> Facts<'a> {
         self.status() == Some(401)
     }
 
-    /// Returns whether the response means that the configured credential is not valid: HTTP 401, or another refusal in words.
-    fn rejects_configured_credential(&self) -> bool {
+    /// Returns whether the server requires a credential, there is none of our own, and another client holds a sign-in.
+    fn is_held_by_client(&self) -> bool {
+        let is_ours = self.stored || self.configured || self.refresh.is_some();
+        let is_refused = self.sent() == Some(CredentialSent::Held)
+            && (self.rejects_credential() || self.requires_more_access());
+        self.evidence.held_sign_in.is_some()
+            && !is_ours
+            && (self.requires_authorization() || is_refused)
+    }
+
+    /// Returns whether the server requires a scope that was not granted.
+    pub(super) fn requires_more_access(&self) -> bool {
+        self.status() == Some(403) && self.requires_scope()
+    }
+
+    /// Returns whether a sign-in can begin, as far as the discovery shows.
+    pub(super) fn offers_sign_in(&self) -> bool {
+        self.discovery() == Some(DiscoveryOutcome::Published) && self.discovery_problem().is_none()
+    }
+
+    /// Returns whether the response means that the credential is not valid: HTTP 401, or another refusal in words.
+    fn rejects_credential(&self) -> bool {
         match self.status() {
             Some(401) => true,
             Some(400 | 403) => self.words().is_some_and(|words| blames_credential(&words)),
@@ -344,7 +368,7 @@ impl<'a> Facts<'a> {
         self.answer.and_then(|answer| answer.status)
     }
 
-    fn sent(&self) -> Option<CredentialSent> {
+    pub(super) fn sent(&self) -> Option<CredentialSent> {
         self.answer.and_then(|answer| answer.credential_sent)
     }
 

@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 
 use crate::evidence::{
-    CertificateProblem, ConfigurationEvidence, CredentialStoreTrouble, DiscoveryOutcome,
-    DiscoveryProblem, ExceededLimit, IoTrouble, StartPhase, Transport,
+    CertificateProblem, ConfigurationEvidence, CredentialSent, CredentialStoreTrouble,
+    DiscoveryOutcome, DiscoveryProblem, ExceededLimit, HeldSignInState, IoTrouble, StartPhase,
+    Transport,
 };
 use crate::printable::printable;
 use crate::refusal::RefusalMeaning;
@@ -26,6 +27,8 @@ const ISSUER_CHARS: usize = 70;
 const CODE_CHARS: usize = 40;
 /// The maximum length of a configuration key, in characters. It leaves room for the problem.
 const KEY_CHARS: usize = 72;
+/// The maximum length of the name of a client, in characters.
+const CLIENT_CHARS: usize = 30;
 /// The maximum length of the name of an unknown store, in characters.
 const STORE_CHARS: usize = 40;
 /// The maximum length of the quote at the end of a message, in characters.
@@ -165,6 +168,7 @@ impl Facts<'_> {
                 format!("Your sign-in to {server} has expired or was revoked"),
                 ": sign in again",
             ),
+            Kind::SignInHeldByClient => self.sign_in_held_by_client(server),
             Kind::AuthorizationUnavailable => self.authorization_unavailable(server),
             Kind::AuthorizationMisconfigured => Parts::new(
                 format!(
@@ -211,6 +215,7 @@ impl Facts<'_> {
             kind,
             Kind::CredentialRejected
                 | Kind::AccessDenied
+                | Kind::SignInHeldByClient
                 | Kind::SignInRequired
                 | Kind::CredentialRequired
                 | Kind::Unreachable
@@ -228,6 +233,50 @@ impl Facts<'_> {
     fn configuration_warning(&self) -> Option<&ConfigurationEvidence> {
         let mut warnings = self.evidence.configuration_warnings.iter();
         warnings.find(|warning| text_of(&warning.problem).is_some())
+    }
+
+    fn sign_in_held_by_client(&self, server: &str) -> Parts {
+        let held = self.evidence.held_sign_in.as_ref();
+        let client = held.and_then(|held| text_of(&held.client)).map_or_else(
+            || "the other client".to_owned(),
+            |client| printable(client, CLIENT_CHARS),
+        );
+        let state = held.and_then(|held| held.state);
+        let was_sent = self.sent() == Some(CredentialSent::Held);
+        let (happened, todo) = match state {
+            _ if was_sent && self.requires_more_access() => (
+                format!("{server} requires more access than the sign-in of {client} grants"),
+                format!(": open {client}, and sign in again there"),
+            ),
+            _ if was_sent => (
+                format!("{server} rejected the access token of {client}"),
+                format!(": open {client}, which renews its sign-in"),
+            ),
+            Some(HeldSignInState::Expired) => (
+                format!(
+                    "{server} requires a sign-in, and the access token of {client} has expired"
+                ),
+                match held.and_then(|held| held.refresh_token) {
+                    Some(false) => format!(": open {client}, and sign in again there"),
+                    Some(true) | None => format!(": open {client}, which refreshes it"),
+                },
+            ),
+            Some(HeldSignInState::UnknownUrl) => (
+                format!(
+                    "{server} requires a sign-in, and the token of {client} was not sent, because {client} stores no URL with it"
+                ),
+                format!(": open {client} to use the server there"),
+            ),
+            Some(HeldSignInState::Valid) | None => (
+                format!("{server} requires a sign-in, and only {client} is signed in"),
+                format!(": open {client} to use the server there"),
+            ),
+        };
+        let here = match self.offers_sign_in() {
+            true => ", or sign in here",
+            false => "",
+        };
+        Parts::new(happened, todo + here)
     }
 
     fn invalid_configuration(&self, server: &str) -> Parts {

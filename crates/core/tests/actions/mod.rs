@@ -16,6 +16,7 @@ pub fn next_steps(recovery: Recovery) -> &'static [&'static str] {
         Recovery::SignIn => &[": sign in"],
         Recovery::Reauthenticate => &[": sign in again"],
         Recovery::GrantScope => &[": sign in again and grant it"],
+        Recovery::OpenClient => &[": open "],
         Recovery::FixConfiguration => &[
             ". Fix ",
             "; install it or correct `command`",

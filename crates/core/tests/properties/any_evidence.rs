@@ -3,9 +3,9 @@
 use mcp_startup_core::{
     AccessTokenWorth, CertificateProblem, ClientSource, ConfigurationEvidence, CredentialEvidence,
     CredentialSent, CredentialSource, CredentialStoreTrouble, CredentialWorth, DiscoveryEvidence,
-    DiscoveryOutcome, DiscoveryProblem, Evidence, ExceededLimit, IoTrouble, ProcessEvidence,
-    ProtocolEvidence, RequestEvidence, RequestTarget, SpawnFailure, StartPhase, StoreEvidence,
-    Transport,
+    DiscoveryOutcome, DiscoveryProblem, Evidence, ExceededLimit, HeldSignInEvidence,
+    HeldSignInState, IoTrouble, ProcessEvidence, ProtocolEvidence, RequestEvidence, RequestTarget,
+    SpawnFailure, StartPhase, StoreEvidence, Transport,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -72,6 +72,24 @@ fn any_credential() -> impl Strategy<Value = CredentialEvidence> {
         )
 }
 
+fn any_held_sign_in() -> impl Strategy<Value = HeldSignInEvidence> {
+    use HeldSignInState::*;
+    (
+        optional_text(),
+        one_of(&[Valid, Expired, UnknownUrl]),
+        any::<Option<bool>>(),
+        any::<Option<u64>>(),
+    )
+        .prop_map(
+            |(client, state, refresh_token, expires_at_ms)| HeldSignInEvidence {
+                client,
+                state,
+                refresh_token,
+                expires_at_ms,
+            },
+        )
+}
+
 fn any_request() -> impl Strategy<Value = RequestEvidence> {
     use CredentialSent as Sent;
     use IoTrouble::*;
@@ -112,6 +130,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
             Sent::Stored,
             Sent::Refreshed,
             Sent::Configuration,
+            Sent::Held,
         ]),
         status,
         optional_text(),
@@ -316,7 +335,10 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                 vec(configuration(), 0..3),
             ),
         ),
-        option::weighted(0.9, any_credential()),
+        (
+            option::weighted(0.9, any_credential()),
+            option::weighted(0.2, any_held_sign_in()),
+        ),
         option::weighted(0.15, store),
         vec(any_request(), 0..5),
         option::weighted(0.7, any_discovery()),
@@ -344,7 +366,7 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                     (limit_ms, elapsed_ms),
                     (configuration, configuration_warnings),
                 ),
-                credential,
+                (credential, held_sign_in),
                 store,
                 requests,
                 discovered,
@@ -361,6 +383,7 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                 configuration,
                 configuration_warnings,
                 credential,
+                held_sign_in,
                 store,
                 requests,
                 discovered,

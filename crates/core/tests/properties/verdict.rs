@@ -2,8 +2,8 @@
 
 use mcp_startup_core::{
     AccessTokenWorth, CredentialFacts, CredentialSource, Evidence,
-    McpServerStatusUpdatedNotification as Notification, RequestTarget, StartupFailureKind, assess,
-    decode, encode, judge, refusal,
+    McpServerStatusUpdatedNotification as Notification, Recovery, RequestTarget,
+    StartupFailureKind, assess, decode, encode, judge, refusal,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -36,6 +36,12 @@ proptest! {
             prop_assert_eq!(source, Some(CredentialSource::Stored));
             let last = evidence.requests.iter().rev().find(|request| request.to == Some(RequestTarget::Mcp));
             prop_assert_eq!(last.and_then(|request| request.status), Some(401), "the server requires authorization");
+        }
+        if failure.kind() == StartupFailureKind::SignInHeldByClient {
+            prop_assert_eq!(failure.recovery(), Recovery::OpenClient);
+            prop_assert!(evidence.held_sign_in.is_some());
+            let source = evidence.credential.as_ref().and_then(|credential| credential.source);
+            prop_assert!(matches!(source, None | Some(CredentialSource::None)), "our own credential takes precedence");
         }
         let notification = Notification::from_failure("x", &failure);
         prop_assert_eq!(notification.failure_reason().cloned(), failure.reason());

@@ -15,6 +15,7 @@ fn button(failure: &StartupFailure) -> Option<&'static str> {
         Recovery::SignIn => Some("Sign in"),
         Recovery::Reauthenticate => Some("Reconnect"),
         Recovery::GrantScope => Some("Allow more"),
+        Recovery::OpenClient => Some("Open the other client"),
         Recovery::Retry | Recovery::FixCredentialStore => Some("Try again"),
         Recovery::FixConfiguration => Some("Open the configuration"),
         Recovery::None => None,

@@ -87,6 +87,7 @@ mod tests {
                 // More time does not help a program that uses its stdout for other things.
                 "timedOut" => &["retry", "fixConfiguration"],
                 "signInRequired" => &["signIn"],
+                "signInHeldByClient" => &["openClient"],
                 "serverError" => &["retry", "none"],
                 unknown => panic!("no such kind: {unknown}"),
             }

@@ -4,8 +4,8 @@ use std::error::Error;
 
 use mcp_startup_core::{
     ConfigurationEvidence, CredentialEvidence, CredentialFacts, CredentialWorth, DiscoveryEvidence,
-    Evidence, McpServerStatusUpdatedNotification, ProcessEvidence, ProtocolEvidence,
-    RequestEvidence, StartupWarning, StoreEvidence, judge,
+    Evidence, HeldSignInEvidence, McpServerStatusUpdatedNotification, ProcessEvidence,
+    ProtocolEvidence, RequestEvidence, StartupWarning, StoreEvidence, judge,
 };
 use serde::de::value::Error as DeserializeError;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
@@ -29,6 +29,7 @@ pub fn field_names(type_name: &str) -> Result<Vec<String>, Box<dyn Error>> {
         "CredentialWorth" => deserialized_fields::<CredentialWorth>(),
         "DiscoveryEvidence" => deserialized_fields::<DiscoveryEvidence>(),
         "Evidence" => deserialized_fields::<Evidence>(),
+        "HeldSignInEvidence" => deserialized_fields::<HeldSignInEvidence>(),
         "ProcessEvidence" => deserialized_fields::<ProcessEvidence>(),
         "ProtocolEvidence" => deserialized_fields::<ProtocolEvidence>(),
         "RequestEvidence" => deserialized_fields::<RequestEvidence>(),

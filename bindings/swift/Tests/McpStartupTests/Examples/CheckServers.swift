@@ -13,6 +13,7 @@ func showServers(url: URL, store: any CredentialStore, show: (String) -> Void) a
             case .signIn: show("[Sign in]")
             case .reauthenticate: show("[Reconnect]")
             case .grantScope: show("[Allow more]")
+            case .openClient: show("[Open the other client]")
             case .retry, .fixCredentialStore: show("[Try again]")
             case .fixConfiguration: show("[Open the configuration]")
             case .none: break

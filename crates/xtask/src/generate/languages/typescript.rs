@@ -7,10 +7,11 @@ use mcp_startup_core::{
     AccessTokenWorth, CertificateProblem, ClientSource, ConfigurationEvidence, CredentialEvidence,
     CredentialFacts, CredentialSent, CredentialSource, CredentialStoreTrouble, CredentialWorth,
     DecodeErrorKind, DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence,
-    ExceededLimit, FirstRequest, IoTrouble, McpAuthStatus, McpServerStartupFailureReason,
-    McpServerStartupState, McpServerStatusUpdatedNotification, ProcessEvidence, ProtocolEvidence,
-    Recovery, RequestEvidence, RequestTarget, SpawnFailure, StartPhase, StartupFailure,
-    StartupFailureKind, StartupWarning, StartupWarningKind, StoreEvidence, Transport,
+    ExceededLimit, FirstRequest, HeldSignInEvidence, HeldSignInState, IoTrouble, McpAuthStatus,
+    McpServerStartupFailureReason, McpServerStartupState, McpServerStatusUpdatedNotification,
+    ProcessEvidence, ProtocolEvidence, Recovery, RequestEvidence, RequestTarget, SpawnFailure,
+    StartPhase, StartupFailure, StartupFailureKind, StartupWarning, StartupWarningKind,
+    StoreEvidence, Transport,
 };
 use schemars::JsonSchema;
 use serde_json::Value;
@@ -52,6 +53,8 @@ pub fn verdict() -> Result<String, Box<dyn Error>> {
         documented::<CredentialEvidence>()?,
         documented::<CredentialSource>()?,
         documented::<ClientSource>()?,
+        documented::<HeldSignInEvidence>()?,
+        documented::<HeldSignInState>()?,
         documented::<StoreEvidence>()?,
         documented::<CredentialStoreTrouble>()?,
         documented::<RequestEvidence>()?,

@@ -73,6 +73,7 @@ fn fixed_by_sign_in(kind: StartupFailureKind, recovery: Recovery) -> &'static st
         Recovery::SignIn => "yes, the first sign-in",
         Recovery::Reauthenticate => "yes, signing in again",
         Recovery::GrantScope => "yes, if the user grants more access",
+        Recovery::OpenClient => "yes, in the other client, or here if the message offers it",
         // The refusal may be permanent. The message then recommends a sign-in.
         Recovery::Retry if kind == StartupFailureKind::AuthorizationUnavailable => {
             "perhaps, if the message recommends it"
@@ -133,7 +134,7 @@ mod tests {
         let mut sections = page.split("\n## ");
         sections.next().unwrap();
         let sections: Vec<&str> = sections.collect();
-        assert_eq!(sections.len(), 20);
+        assert_eq!(sections.len(), 21);
         for failure in StartupFailure::examples() {
             let name = serde_json::to_value(failure.kind()).unwrap();
             let head = format!("{}\n", name.as_str().unwrap());
@@ -164,9 +165,9 @@ mod tests {
             .lines()
             .filter(|line| line.starts_with("| [`"))
             .collect();
-        assert_eq!(rows.len(), 20);
+        assert_eq!(rows.len(), 21);
         let yes: Vec<_> = rows.iter().filter(|row| row.contains("| yes")).collect();
-        assert_eq!(yes.len(), 3, "{yes:#?}");
+        assert_eq!(yes.len(), 4, "{yes:#?}");
         let perhaps: Vec<_> = rows.iter().filter(|row| row.contains("perhaps")).collect();
         assert_eq!(perhaps.len(), 1, "{perhaps:#?}");
     }

@@ -1,0 +1,59 @@
+//! Reads the files of stores, up to a maximum size. Never writes to the disk.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// The maximum size of a store: 4 MiB. A larger store is not read.
+pub const MAX_STORE_BYTES: usize = 4 * 1024 * 1024;
+/// The maximum number of entries of a folder that are read.
+const MAX_ENTRIES: usize = 10_000;
+
+/// The files of a machine. Tests replace them. Nothing is ever written.
+pub trait StoreFiles {
+    /// Reads a regular file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// The error of the system. [`io::ErrorKind::FileTooLarge`] if the file is larger.
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
+
+    /// Returns when a file was last modified, in ms since the Unix epoch. Some stores have only the lifetime of a token.
+    fn modified_ms(&self, path: &Path) -> Option<i64>;
+
+    /// Returns the paths of the entries of a folder. An unreadable folder has none.
+    fn list(&self, folder: &Path) -> Vec<PathBuf>;
+}
+
+/// The files of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemFiles;
+
+impl StoreFiles for SystemFiles {
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        // Check the type before opening: opening a named pipe would block.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut bytes = Vec::new();
+        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        File::open(path)?.take(most).read_to_end(&mut bytes)?;
+        match bytes.len() <= limit {
+            true => Ok(bytes),
+            false => Err(io::ErrorKind::FileTooLarge.into()),
+        }
+    }
+
+    fn modified_ms(&self, path: &Path) -> Option<i64> {
+        let modified = fs::metadata(path).ok()?.modified().ok()?;
+        i64::try_from(modified.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+    }
+
+    fn list(&self, folder: &Path) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(folder) else {
+            return Vec::new();
+        };
+        let entries = entries.take(MAX_ENTRIES).filter_map(Result::ok);
+        entries.map(|entry| entry.path()).collect()
+    }
+}
