@@ -7,18 +7,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use mcp_startup::config::clients::{self, Client, ClientFile, ClientServer, Scope};
+use mcp_startup::auth::now_ms;
+use mcp_startup::config::clients::{
+    self, Client, ClientFile, NotChecked, Scope, SelectOptions, SelectedServer, ServerName,
+};
 use mcp_startup::config::{
     self, Configuration, CredentialSettings, CredentialStoreMode, InheritedEnvironment,
-    ProcessEnvironment, SameServer, ServerConfig, ServerEntry, TransportConfig, codex_home,
+    ProcessEnvironment, ServerConfig, ServerEntry, TransportConfig, codex_home, unwrap_mcp_remote,
 };
 use mcp_startup::printable;
-use serde::Serialize;
 
 use crate::CommandError;
 use crate::arguments::Source;
 use crate::output::report::CheckedConfiguration;
-use names::Wanted;
 
 pub use first_run::{confirm, list};
 
@@ -40,47 +41,6 @@ pub struct Selection {
     pub has_unreadable_file: bool,
 }
 
-/// A server, and the clients that have it.
-pub struct SelectedServer {
-    pub entry: ServerEntry,
-    pub owners: Vec<Owner>,
-}
-
-/// A client that has a server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Owner {
-    /// The ID of the client.
-    #[serde(serialize_with = "client_id")]
-    pub client: Client,
-    #[serde(serialize_with = "scope_name")]
-    pub scope: Scope,
-    /// The path of the client's file.
-    pub path: String,
-    /// The name of the server in the file.
-    pub name: String,
-}
-
-/// A server of a client that is not started.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NotChecked {
-    #[serde(flatten)]
-    pub owner: Owner,
-    pub why: String,
-    /// Whether the server would be started if the user trusted the project.
-    #[serde(skip)]
-    pub is_unapproved: bool,
-}
-
-fn client_id<S: serde::Serializer>(client: &Client, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(client.id())
-}
-
-fn scope_name<S: serde::Serializer>(scope: &Scope, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(scope.as_str())
-}
-
 /// Selects the servers with these names, or all that are enabled. `names` may contain URLs and `CLIENT:SERVER`.
 pub fn select(source: &Source, names: &[String]) -> Result<Selection, CommandError> {
     let (urls, names): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| is_url(name));
@@ -93,7 +53,7 @@ pub fn select(source: &Source, names: &[String]) -> Result<Selection, CommandErr
         return Ok(Selection::direct(servers.collect::<Result<_, _>>()?));
     }
     match &source.config {
-        Some(path) => of_file(path, &names),
+        Some(path) => of_file(path, &names, source.as_written),
         None => of_clients(source, &names),
     }
 }
@@ -114,7 +74,7 @@ pub fn select_one(source: &Source, name: &str) -> Result<(Selection, ServerEntry
         }
         _ => {
             let servers = selection.servers.iter();
-            let names: Vec<String> = servers.map(|server| names::qualified(server)).collect();
+            let names: Vec<String> = servers.map(qualified).collect();
             Err(CommandError::Usage(format!(
                 "several clients have a server `{}`; name one of: {}",
                 printable(name, PATH_CHARS),
@@ -175,16 +135,21 @@ impl Selection {
 
     /// Servers without a client, whose sign-ins are stored there.
     pub fn of_entries(entries: Vec<ServerEntry>, credentials: CredentialSettings) -> Self {
-        let mut servers: Vec<SelectedServer> = entries
-            .into_iter()
-            .map(|entry| SelectedServer {
+        let mut used: HashMap<String, usize> = HashMap::new();
+        let servers = entries.into_iter().map(|mut entry| {
+            // Two URLs of one host.
+            let number = used.entry(entry.name.clone()).or_default();
+            *number += 1;
+            if *number > 1 {
+                entry.name = format!("{} ({number})", entry.name);
+            }
+            SelectedServer {
                 entry,
                 owners: Vec::new(),
-            })
-            .collect();
-        names::make_unique(&mut servers);
+            }
+        });
         Self {
-            servers,
+            servers: servers.collect(),
             not_checked: Vec::new(),
             credentials,
             configuration: CheckedConfiguration::default(),
@@ -192,6 +157,19 @@ impl Selection {
             is_discovered: false,
             has_unreadable_file: false,
         }
+    }
+
+    /// The number of servers of each client.
+    pub fn counts(&self) -> BTreeMap<Client, usize> {
+        let owners = self
+            .servers
+            .iter()
+            .filter_map(|server| server.owners.first());
+        let mut counts = BTreeMap::new();
+        for owner in owners {
+            *counts.entry(owner.client).or_default() += 1;
+        }
+        counts
     }
 
     /// The entries of the servers to start.
@@ -211,7 +189,7 @@ fn default_credentials() -> CredentialSettings {
 }
 
 /// The servers of one file.
-fn of_file(path: &Path, names: &[String]) -> Result<Selection, CommandError> {
+fn of_file(path: &Path, names: &[String], as_written: bool) -> Result<Selection, CommandError> {
     let configuration = config::read(path, &ProcessEnvironment)?;
     for warning in &configuration.warnings {
         // It is one line and has no hidden characters.
@@ -231,9 +209,14 @@ fn of_file(path: &Path, names: &[String]) -> Result<Selection, CommandError> {
             shown(path)
         );
     }
-    let servers = entries.into_iter().map(|entry| SelectedServer {
-        entry,
-        owners: Vec::new(),
+    let servers = entries.into_iter().map(|mut entry| {
+        if !as_written {
+            see_through_mcp_remote(&mut entry);
+        }
+        SelectedServer {
+            entry,
+            owners: Vec::new(),
+        }
     });
     Ok(Selection {
         servers: servers.collect(),
@@ -249,9 +232,31 @@ fn of_file(path: &Path, names: &[String]) -> Result<Selection, CommandError> {
     })
 }
 
+fn current_folder() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
+}
+
+/// Replaces `mcp-remote` by the server behind it.
+fn see_through_mcp_remote(entry: &mut ServerEntry) {
+    if let Ok(config) = &entry.config
+        && let Some(found) =
+            unwrap_mcp_remote(config, &ProcessEnvironment, &config::read_option_file)
+    {
+        entry.config = found.map(|found| found.server);
+    }
+}
+
+/// The name of a server with its client.
+fn qualified(server: &SelectedServer) -> String {
+    match server.owners.first() {
+        Some(owner) => format!("{}:{}", owner.client.id(), owner.name),
+        None => server.entry.name.clone(),
+    }
+}
+
 /// The files of the clients that a command uses.
 pub fn discover(source: &Source) -> Vec<ClientFile> {
-    let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let folder = current_folder();
     let machine = clients::ThisMachine::default();
     let clients = match source.clients.is_empty() {
         true => Client::ALL,
@@ -266,17 +271,15 @@ pub fn discover(source: &Source) -> Vec<ClientFile> {
 /// The servers of the clients on this machine.
 fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandError> {
     let mut files = discover(source);
-    let wanted: Vec<Wanted> = names.iter().map(|name| Wanted::parse(name)).collect();
-    let mut has_unreadable_file = false;
+    let wanted: Vec<ServerName> = names.iter().map(|name| ServerName::parse(name)).collect();
     let mut first_error = None;
     for file in &mut files {
         if let Some(error) = file.error.take() {
-            has_unreadable_file = true;
             let _ = writeln!(anstream::stderr(), "{}: {error}", file.client);
             first_error.get_or_insert(error);
         }
     }
-    let credentials = credentials_of(&files);
+    let has_unreadable_file = first_error.is_some();
     if files.iter().all(|file| file.servers.is_empty()) {
         return Err(match first_error {
             Some(error) => error.into(),
@@ -284,99 +287,29 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
         });
     }
     names::require_known(&wanted, &files)?;
-    let mut selection = Selection {
-        servers: Vec::new(),
-        not_checked: Vec::new(),
-        credentials,
+    let options = SelectOptions {
+        names: wanted,
+        trust_project: source.trust_project,
+        as_written: source.as_written,
+        now_ms: now_ms(),
+    };
+    let machine = clients::ThisMachine::default();
+    let clients::Selection {
+        servers,
+        mut not_checked,
+    } = clients::select(&files, &machine, &current_folder(), &options);
+    for left in not_checked.iter_mut().filter(|left| left.needs_approval) {
+        left.why += "; if you trust the project, pass `--trust-project`";
+    }
+    Ok(Selection {
+        servers,
+        not_checked,
+        credentials: credentials_of(&files),
         configuration: CheckedConfiguration::default(),
-        options: options(source),
+        options: suggested_options(source),
         is_discovered: true,
         has_unreadable_file,
-    };
-    let mut known: HashMap<SameServer, usize> = HashMap::new();
-    for file in files {
-        for server in &file.servers {
-            let is_wanted = match wanted.is_empty() {
-                true => server.entry.enabled,
-                false => wanted
-                    .iter()
-                    .any(|wanted| wanted.matches(file.client, &server.entry)),
-            };
-            if is_wanted {
-                selection.add(&file, server, source.trust_project, &mut known);
-            }
-        }
-    }
-    names::make_unique(&mut selection.servers);
-    Ok(selection)
-}
-
-impl Selection {
-    fn add(
-        &mut self,
-        file: &ClientFile,
-        server: &ClientServer,
-        trusts_project: bool,
-        known: &mut HashMap<SameServer, usize>,
-    ) {
-        let owner = Owner {
-            client: file.client,
-            scope: file.scope,
-            path: file.path.display().to_string(),
-            name: server.entry.name.clone(),
-        };
-        let is_unapproved = !trusts_project && !file.may_start(server);
-        let why = match &server.not_checked {
-            Some(why) => Some(why.clone()),
-            None => is_unapproved.then(|| {
-                let client = file.client;
-                format!(
-                    "not approved in {client}; if you trust the project, pass `--trust-project`"
-                )
-            }),
-        };
-        if let Some(why) = why {
-            let is_unapproved = is_unapproved && server.not_checked.is_none();
-            self.not_checked.push(NotChecked {
-                owner,
-                why,
-                is_unapproved,
-            });
-            return;
-        }
-        let same = server
-            .entry
-            .config
-            .as_ref()
-            .ok()
-            .map(ServerConfig::same_server);
-        if let Some(at) = same.as_ref().and_then(|same| known.get(same)) {
-            self.servers[*at].owners.push(owner);
-            return;
-        }
-        if let Some(same) = same {
-            known.insert(same, self.servers.len());
-        }
-        let mut entry = server.entry.clone();
-        entry.enabled = true;
-        self.servers.push(SelectedServer {
-            entry,
-            owners: vec![owner],
-        });
-    }
-
-    /// The servers by the client that they are listed under, in the order of the clients.
-    pub fn groups(&self) -> BTreeMap<Client, usize> {
-        let mut groups = BTreeMap::new();
-        for owner in self
-            .servers
-            .iter()
-            .filter_map(|server| server.owners.first())
-        {
-            *groups.entry(owner.client).or_default() += 1;
-        }
-        groups
-    }
+    })
 }
 
 /// Sign-ins are stored where Codex stores its own. Without a configuration of Codex, they are stored in its file.
@@ -393,14 +326,19 @@ fn credentials_of(files: &[ClientFile]) -> CredentialSettings {
     codex.map_or_else(default_credentials, |codex| codex.credentials)
 }
 
-fn options(source: &Source) -> String {
+fn suggested_options(source: &Source) -> String {
     let mut options = Vec::new();
     if !source.clients.is_empty() {
         let ids: Vec<_> = source.clients.iter().map(|client| client.id()).collect();
         options.push(format!("--client {}", ids.join(",")));
     }
-    if source.trust_project {
-        options.push("--trust-project".to_owned());
+    for (is_set, option) in [
+        (source.trust_project, "--trust-project"),
+        (source.as_written, "--as-written"),
+    ] {
+        if is_set {
+            options.push(option.to_owned());
+        }
     }
     options.join(" ")
 }

@@ -33,6 +33,7 @@ mod places;
 mod profile;
 mod profiles;
 mod reading;
+mod selection;
 mod variables;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +41,9 @@ use std::path::{Path, PathBuf};
 pub use client::Client;
 pub use machine::{Machine, System, ThisMachine};
 pub use profile::{FileFormat, Scope};
+pub use selection::{
+    NotChecked, Owner, SelectOptions, SelectedServer, Selection, ServerName, select,
+};
 
 use crate::environment::Environment;
 use crate::error::ConfigurationError;

@@ -20,13 +20,12 @@ use mcp_startup_core::{HeldSignInEvidence, HeldSignInState};
 use secrecy::SecretString;
 use url::Url;
 
-pub use self::keyed_files::McpRemoteOptions;
 pub use self::store_files::{MAX_STORE_BYTES, StoreFiles, SystemFiles};
 
 use self::entry::Entry;
 use self::keyed_files::McpRemoteFiles;
 use self::places::Places;
-use crate::Environment;
+use crate::{Environment, StorageKeys};
 
 /// A sign-in that another client holds for a server. `Debug` does not show the token.
 #[derive(Debug, Clone)]
@@ -134,8 +133,8 @@ pub struct SoughtServer<'a> {
     pub url: &'a str,
     /// The clients that have this server in their configuration. Only the stores of these clients can match by the name.
     pub owners: &'a [SignInHolder],
-    /// The options of the `mcp-remote` command, if the server is configured with one. Its store depends on them.
-    pub mcp_remote: Option<&'a McpRemoteOptions>,
+    /// The keys of the `mcp-remote` command, if the server is configured with one. They depend on its options.
+    pub mcp_remote: Option<&'a StorageKeys>,
 }
 
 /// A store that exists, but could not be read.

@@ -70,6 +70,13 @@ impl ServerConfig {
                         .headers
                         .iter()
                         .any(|header| header.name.eq_ignore_ascii_case("authorization"));
+                if let Some(token) = self
+                    .held_sign_in
+                    .as_ref()
+                    .and_then(|held| held.access_token.as_ref())
+                {
+                    add("held", token.expose_secret());
+                }
                 if !is_authorized {
                     add("name", &self.name);
                     add(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use mcp_startup::config::clients::Client;
+use mcp_startup::config::clients::{Client, NotChecked, Owner};
 use mcp_startup::{
     Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, Watch, printable,
 };
@@ -15,7 +15,7 @@ use crate::interruption::{Interruption, output_closed};
 use crate::output::exit_status::{Ending, ExitStatus};
 use crate::output::report::{self, Report, ServerReport};
 use crate::output::table::{NextTry, Note, Row, Server, Table};
-use crate::selection::{self, NotChecked, Owner, Selection};
+use crate::selection::{self, Selection};
 
 /// A longer wait for a refresh is explained on stderr.
 const SAVING_NOTICE_AFTER: Duration = Duration::from_secs(1);
@@ -101,7 +101,7 @@ fn closing_notes(not_checked: &[NotChecked]) -> Vec<String> {
         let Owner {
             client, path, name, ..
         } = &left.owner;
-        if left.is_unapproved {
+        if left.needs_approval {
             let (names, clients) = unapproved.entry(path).or_default();
             names.insert(name);
             if !clients.contains(&client.name()) {
@@ -299,7 +299,7 @@ impl Shown {
     fn new(format: Format, selection: &Selection, watches: bool) -> Self {
         let servers = selection.servers.iter();
         let names = servers.clone().map(|server| server.entry.name.as_str());
-        let groups = selection.groups().into_iter().map(|(client, left)| {
+        let groups = selection.counts().into_iter().map(|(client, left)| {
             let reports = Vec::new();
             (client, Group { left, reports })
         });

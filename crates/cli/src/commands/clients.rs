@@ -60,6 +60,7 @@ pub fn run(arguments: &arguments::Clients) -> Result<ExitStatus, CommandError> {
         config: None,
         clients: arguments.clients.clone(),
         trust_project: false,
+        as_written: false,
     });
     let status = match files.iter().any(|file| file.error.is_some()) {
         true => ExitStatus::Failed,

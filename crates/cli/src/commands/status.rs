@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 use mcp_startup::auth::now_ms;
+use mcp_startup::config::clients::NotChecked;
 use mcp_startup::config::{ServerEntry, TransportConfig};
 use mcp_startup::{
     AccessTokenWorth, AuthStatus, ClientChoice, ClientSource, McpAuthStatus, Startup,
@@ -18,7 +19,7 @@ use crate::interruption::until_interrupted;
 use crate::output::exit_status::ExitStatus;
 use crate::output::report;
 use crate::output::table::run_login;
-use crate::selection::{self, NotChecked};
+use crate::selection;
 
 const NAME_CHARS: usize = 40;
 const STORE_CHARS: usize = 20;

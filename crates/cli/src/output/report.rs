@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use mcp_startup::config::Configuration;
+use mcp_startup::config::clients::{NotChecked, Owner};
 use mcp_startup_core::{
     ConfigurationEvidence, McpServerStartupFailureReason, McpServerStartupState,
     McpServerStatusUpdatedNotification, StartPhase, StartupFailure, StartupWarning, encode,
@@ -12,7 +13,6 @@ use mcp_startup_core::{
 use serde::Serialize;
 
 use crate::output::exit_status::ExitStatus;
-use crate::selection::{NotChecked, Owner};
 
 /// The result of a check.
 #[derive(Debug, Serialize)]

@@ -1,11 +1,11 @@
 //! The parts of a machine that discovery uses: its system, its environment variables and its files. Tests replace all three.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::environment::{Environment, ProcessEnvironment};
 use crate::file;
+use crate::held_sign_ins::{StoreFiles, SystemFiles};
 
 /// An operating system, for the places where clients keep their files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +49,11 @@ pub trait Machine {
 
     /// Whether a path exists.
     fn exists(&self, path: &Path) -> bool;
+
+    /// Returns when a file was last modified, in ms since the Unix epoch. By default, that is not known.
+    fn modified_ms(&self, _path: &Path) -> Option<i64> {
+        None
+    }
 }
 
 /// The machine that this program runs on, with the environment of the process or another one.
@@ -69,9 +74,6 @@ impl Default for ThisMachine<'static> {
     }
 }
 
-/// The maximum number of entries of a folder that are read.
-const MAX_ENTRIES: usize = 10_000;
-
 impl Machine for ThisMachine<'_> {
     fn system(&self) -> System {
         System::CURRENT
@@ -86,16 +88,16 @@ impl Machine for ThisMachine<'_> {
     }
 
     fn list(&self, folder: &Path) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(folder) else {
-            return Vec::new();
-        };
-        let entries = entries.take(MAX_ENTRIES).filter_map(Result::ok);
-        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        let mut paths = SystemFiles.list(folder);
         paths.sort();
         paths
     }
 
     fn exists(&self, path: &Path) -> bool {
         path.exists()
+    }
+
+    fn modified_ms(&self, path: &Path) -> Option<i64> {
+        SystemFiles.modified_ms(path)
     }
 }

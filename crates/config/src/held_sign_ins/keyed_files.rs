@@ -1,10 +1,9 @@
 //! Reads the stores with a file for each server, whose name is a hash of the server's URL: `mcp-remote`, and Kiro with Amazon Q.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use md5::Md5;
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -12,53 +11,12 @@ use super::entry::Entry;
 use super::store_files::StoreFiles;
 use super::stores::TOKEN_RESPONSE;
 use super::{SignInHolder, SoughtServer, StoreNote, json_store};
+use crate::StorageKeys;
 
 /// The maximum number of folders of `mcp-remote` that are read. Its releases up to 0.1 have one for each version.
 const MAX_FOLDERS: usize = 100;
 /// The maximum number of files with a token for one server.
 const MAX_FILES: usize = 20;
-
-/// The options of an `mcp-remote` command that select its sign-in. All texts are as written, with variables such as `${TOKEN}`.
-#[derive(Debug, Clone, Default)]
-pub struct McpRemoteOptions {
-    /// The value of `--resource`.
-    pub resource: Option<String>,
-    /// The parameters of `--authorize-param`.
-    pub authorize_params: BTreeMap<String, String>,
-    /// The headers of `--header`. The names and the values are trimmed.
-    pub headers: BTreeMap<String, String>,
-    /// The value of `--client-metadata-url`.
-    pub client_metadata_url: Option<String>,
-    /// The value of `--token-endpoint`.
-    pub token_endpoint: Option<String>,
-}
-
-impl McpRemoteOptions {
-    /// Returns the names of the files for a URL, without their suffix: the one of current releases, and the one of releases up to 0.1.
-    fn hashes(&self, url: &str) -> Vec<String> {
-        let object = |map: &BTreeMap<String, String>| {
-            let json = (!map.is_empty()).then(|| serde_json::to_string(map));
-            json.and_then(Result::ok)
-        };
-        let headers = object(&self.headers);
-        let current = [
-            Some(url.to_owned()),
-            self.resource.clone(),
-            object(&self.authorize_params),
-            headers.clone(),
-            self.client_metadata_url.clone(),
-            self.token_endpoint.clone(),
-        ];
-        let early = [Some(url.to_owned()), self.resource.clone(), headers];
-        let hash = |parts: &[Option<String>]| {
-            let parts: Vec<&str> = parts.iter().flatten().map(String::as_str).collect();
-            hexadecimal(&Md5::digest(parts.join("|")))
-        };
-        let mut hashes = vec![hash(&current), hash(&early)];
-        hashes.dedup();
-        hashes
-    }
-}
 
 /// The files of `mcp-remote` that contain tokens, by the hash in their name.
 #[derive(Default)]
@@ -88,7 +46,7 @@ impl McpRemoteFiles {
         }
     }
 
-    /// Returns the sign-ins for a server. The URL is the one that is written, because it is part of the hash.
+    /// Returns the sign-ins for a server. Without keys, they are those of a command without options.
     pub fn find(
         &self,
         server: &SoughtServer<'_>,
@@ -96,12 +54,17 @@ impl McpRemoteFiles {
         files: &dyn StoreFiles,
         notes: &mut Vec<StoreNote>,
     ) -> Vec<Entry> {
-        let without_options = McpRemoteOptions::default();
-        let options = server.mcp_remote.unwrap_or(&without_options);
-        let mut hashes = options.hashes(server.url);
-        if url.as_str() != server.url {
-            hashes.extend(options.hashes(url.as_str()));
+        let mut keys: Vec<StorageKeys> = server.mcp_remote.cloned().into_iter().collect();
+        if keys.is_empty() {
+            // The URL is the one that is written, because it is part of the hash.
+            keys.extend([server.url, url.as_str()].map(StorageKeys::of_url));
         }
+        let mut hashes: Vec<_> = keys
+            .into_iter()
+            .flat_map(|keys| [keys.current, keys.old])
+            .collect();
+        hashes.sort();
+        hashes.dedup();
         let paths = hashes.iter().filter_map(|hash| self.0.get(hash)).flatten();
         paths
             .filter_map(|path| file(SignInHolder::McpRemote, path, files, notes))

@@ -1,9 +1,11 @@
 //! Reads the files of stores, up to a maximum size. Never writes to the disk.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
+
+use crate::file;
 
 /// The maximum size of a store: 4 MiB. A larger store is not read.
 pub const MAX_STORE_BYTES: usize = 4 * 1024 * 1024;
@@ -31,17 +33,7 @@ pub struct SystemFiles;
 
 impl StoreFiles for SystemFiles {
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-        // Check the type before opening: opening a named pipe would block.
-        if !fs::metadata(path)?.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let mut bytes = Vec::new();
-        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        File::open(path)?.take(most).read_to_end(&mut bytes)?;
-        match bytes.len() <= limit {
-            true => Ok(bytes),
-            false => Err(io::ErrorKind::FileTooLarge.into()),
-        }
+        file::read_bytes(path, limit)
     }
 
     fn modified_ms(&self, path: &Path) -> Option<i64> {

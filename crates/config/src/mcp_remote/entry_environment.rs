@@ -100,9 +100,7 @@ impl Environment for EntryEnvironment<'_> {
         }
         let is_inherited = match self.inherited {
             InheritedEnvironment::Everything => true,
-            InheritedEnvironment::WithoutSecrets => {
-                !InheritedEnvironment::indicates_a_secret(name)
-            }
+            InheritedEnvironment::WithoutSecrets => !InheritedEnvironment::indicates_a_secret(name),
             InheritedEnvironment::Named(names) => names.contains(&name),
         };
         // No variable has such a name.

@@ -15,6 +15,16 @@ pub struct StorageKeys {
     pub old: String,
 }
 
+impl StorageKeys {
+    /// Returns the keys of a command with a URL and no options.
+    pub fn of_url(url: &str) -> Self {
+        storage_keys(&KeyParts {
+            url,
+            ..KeyParts::default()
+        })
+    }
+}
+
 /// The parts of the keys. Each value is as the program receives it: variables in headers are not replaced.
 #[derive(Default)]
 pub(super) struct KeyParts<'a> {

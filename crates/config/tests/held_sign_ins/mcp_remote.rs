@@ -1,16 +1,26 @@
 //! The files of `mcp-remote`, whose names are hashes of the URL and the options.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use mcp_startup_config::HeldSignIn;
-use mcp_startup_config::held_sign_ins::{
-    HeldSignIns, McpRemoteOptions, SignInHolder, SoughtServer,
+use mcp_startup_config::held_sign_ins::{HeldSignIns, SignInHolder, SoughtServer};
+use mcp_startup_config::{
+    HeldSignIn, ServerConfig, StorageKeys, read_option_file, unwrap_mcp_remote,
 };
 
 use crate::machine::*;
 
-fn find_wrapped(files: &Files, url: &str, options: &McpRemoteOptions) -> Option<HeldSignIn> {
+/// The keys of a command with a URL and options.
+fn keys(url: &str, options: &[&str]) -> StorageKeys {
+    let arguments = ["-y", "mcp-remote", url]
+        .into_iter()
+        .chain(options.iter().copied());
+    let entry = ServerConfig::stdio("any", "npx", arguments).unwrap();
+    let entry = entry.with_env("D_TOKEN", "not-a-real-token").unwrap();
+    let found = unwrap_mcp_remote(&entry, &home(), &read_option_file);
+    found.unwrap().unwrap().storage_keys
+}
+
+fn find_wrapped(files: &Files, url: &str, options: &[&str]) -> Option<HeldSignIn> {
     let environment = home();
     let locations = locations(files, &environment);
     let mut held = HeldSignIns::read(&[SignInHolder::McpRemote], &locations, MODIFIED);
@@ -18,7 +28,7 @@ fn find_wrapped(files: &Files, url: &str, options: &McpRemoteOptions) -> Option<
         name: "any",
         url,
         owners: &[],
-        mcp_remote: Some(options),
+        mcp_remote: Some(&keys(url, options)),
     })
 }
 
@@ -26,35 +36,29 @@ fn find_wrapped(files: &Files, url: &str, options: &McpRemoteOptions) -> Option<
 #[test]
 fn the_options_of_mcp_remote_select_its_sign_in() {
     let files = Files::of("mcp-remote");
-    let with_header = McpRemoteOptions {
-        headers: BTreeMap::from([("Authorization".to_owned(), "Bearer ${D_TOKEN}".to_owned())]),
-        ..McpRemoteOptions::default()
-    };
-    let with_resource = McpRemoteOptions {
-        resource: Some("https://tenant1.example.com/".to_owned()),
-        ..McpRemoteOptions::default()
-    };
-    let without = McpRemoteOptions::default();
+    let with_header: &[&str] = &["--header", "Authorization: Bearer ${D_TOKEN}"];
+    let with_resource: &[&str] = &["--resource", "https://tenant1.example.com/"];
+    let without: &[&str] = &[];
     for (url, options, expected) in [
         (
             "https://a.example.com/mcp",
-            &without,
+            without,
             Some("not-a-real-token-a"),
         ),
         (
             "https://d.example.com/mcp",
-            &with_header,
+            with_header,
             Some("not-a-real-token-d"),
         ),
         (
             "https://f.example.com/mcp",
-            &with_resource,
+            with_resource,
             Some("not-a-real-token-f"),
         ),
-        ("https://a.example.com/mcp", &with_header, None),
-        ("https://d.example.com/mcp", &without, None),
-        ("https://f.example.com/mcp", &without, None),
-        ("https://f.example.com/mcp", &with_header, None),
+        ("https://a.example.com/mcp", with_header, None),
+        ("https://d.example.com/mcp", without, None),
+        ("https://f.example.com/mcp", without, None),
+        ("https://f.example.com/mcp", with_header, None),
     ] {
         let found = find_wrapped(&files, url, options);
         assert_eq!(found.as_ref().and_then(token), expected, "{url}");
@@ -63,33 +67,29 @@ fn the_options_of_mcp_remote_select_its_sign_in() {
 
 #[test]
 fn the_hash_of_mcp_remote_contains_all_options() {
-    let map = |pairs: &[(&str, &str)]| {
-        let pairs = pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        pairs.collect::<BTreeMap<_, _>>()
-    };
-    let options = McpRemoteOptions {
-        resource: Some("https://r.example".to_owned()),
-        authorize_params: map(&[("prompt", "login"), ("audience", "x")]),
-        headers: map(&[("X-B", "2"), ("X-A", "1")]),
-        client_metadata_url: Some("https://c.example/client.json".to_owned()),
-        token_endpoint: Some("https://t.example/token".to_owned()),
-    };
+    let options = [
+        "--resource",
+        "https://r.example",
+        "--authorize-param",
+        "prompt=login",
+        "--header",
+        "X-B: 2",
+        "--header",
+        "X-A: 1",
+        "--client-metadata-url",
+        "https://c.example/client.json",
+    ];
     let token = r#"{"access_token": "t", "expires_in": 3600}"#;
     for (hash, expected) in [
-        // printf '%s' 'https://a.example/mcp|https://r.example|{"audience":"x","prompt":"login"}|{"X-A":"1","X-B":"2"}|https://c.example/client.json|https://t.example/token' | md5sum
-        ("eb58bef054a0b2fa1318785fad5c992c", true),
+        // printf '%s' 'https://a.example/mcp|https://r.example|{"prompt":"login"}|{"X-A":"1","X-B":"2"}|https://c.example/client.json' | md5sum
+        ("c1feaf210616ce3ea0f1668b332f0e38", true),
         // printf '%s' 'https://a.example/mcp|https://r.example|{"X-A":"1","X-B":"2"}' | md5sum
         ("fab4e10d65440f38c85278195b4b524f", true),
         ("00000000000000000000000000000000", false),
     ] {
         let path = format!("{HOME}/.mcp-auth/mcp-remote-v1/{hash}_tokens.json");
-        let found = find_wrapped(
-            &Files::with(&path, token),
-            "https://a.example/mcp",
-            &options,
-        );
+        let files = Files::with(&path, token);
+        let found = find_wrapped(&files, "https://a.example/mcp", &options);
         assert_eq!(found.is_some(), expected, "{hash}");
     }
 }
@@ -108,7 +108,6 @@ fn the_newest_of_the_versions_of_mcp_remote_is_used() {
         let path = Path::new(HOME).join(".mcp-auth").join(folder).join(name);
         files.files.insert(path, text.into_bytes());
     }
-    let options = McpRemoteOptions::default();
-    let found = find_wrapped(&files, "https://a.example.com/mcp", &options).unwrap();
+    let found = find_wrapped(&files, "https://a.example.com/mcp", &[]).unwrap();
     assert_eq!(token(&found), Some("current"));
 }
