@@ -135,7 +135,7 @@ pub struct Source {
     /// Also use the project files in this folder that you have not approved in their client
     #[arg(long)]
     pub trust_project: bool,
-    /// Start `mcp-remote` where a configuration does, instead of the server behind it
+    /// If a configuration starts `mcp-remote`, start it too, instead of connecting to the server behind it
     #[arg(long)]
     pub as_written: bool,
 }

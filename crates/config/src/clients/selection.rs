@@ -19,7 +19,7 @@ pub struct SelectOptions {
     pub names: Vec<ServerName>,
     /// Whether to select the servers of project files that the user has not approved in their client.
     pub trust_project: bool,
-    /// Whether to start `mcp-remote` where an entry does, and not to connect to the server behind it.
+    /// Whether to start `mcp-remote` if an entry does, instead of connecting to the server behind it.
     pub as_written: bool,
     /// The current time in ms since the Unix epoch, for the sign-ins that clients hold.
     pub now_ms: i64,
