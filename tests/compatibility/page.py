@@ -11,6 +11,11 @@ def span(versions):
     return ", ".join(versions) if len(versions) <= 6 else "%s … %s (%d)" % (versions[0], versions[-1], len(versions))
 
 
+def name(sdk):
+    package = install.PACKAGE[sdk]
+    return "%s `%s`" % (install.REGISTRY[install.language(sdk)], package) if package else "strict servers of the specification"
+
+
 def text(rows, results, version, day, tools):
     ready = sum(state["state"] == "ready" for state in results.values())
     yield "%s, mcp-startup %s: %d of %d combinations ready." % (day, version, ready, len(rows))
@@ -21,17 +26,27 @@ def text(rows, results, version, day, tools):
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     groups = {}
     for row in rows:
-        key = tuple(row[name] for name in ("sdk", "transport", "variant", "initialize", "era", "requests"))
+        key = tuple(row[name] for name in ("sdk", "transport", "variant", "initialize", "era", "requests")) + (bool(row["reason"]),)
         groups.setdefault(key, []).append(row)
-    for (sdk, transport, variant, initialize, era, requests), group in groups.items():
+    for (sdk, transport, variant, initialize, era, requests, has_reason), group in groups.items():
         good = sum(results[row["id"]]["state"] == "ready" for row in group)
         count = "%d of %d" % (good, len(group))
-        name = install.PACKAGE[sdk]
-        sdk = "%s `%s`" % (install.REGISTRY[install.language(sdk)], name) if name else "strict servers of the specification"
-        cells = [sdk, TRANSPORTS[transport], variant, span([row["version"] for row in group]), initialize, ERAS[era], requests,
+        expected = ["–", "–"] if has_reason else [ERAS[era], requests]
+        cells = [name(sdk), TRANSPORTS[transport], variant, span([row["version"] for row in group]), initialize, *expected,
                  count if good == len(group) else "**%s**" % count]
         yield "| %s |" % " | ".join(cells)
     yield "| **total** | | | | | | | %d of %d |" % (ready, len(rows))
+    yield ""
+    yield "The versions of each SDK (`+mcp1.9.4` is a dependency of the time):"
+    yield ""
+    yield "| SDK | versions |"
+    yield "| --- | --- |"
+    versions = {}
+    for row in rows:
+        if install.PACKAGE[row["sdk"]]:
+            versions.setdefault(row["sdk"], {})[row["version"]] = None
+    for sdk, found in versions.items():
+        yield "| %s | %s |" % (name(sdk), ", ".join(sorted(found, key=install.number)))
     others = [row for row in rows if results[row["id"]]["state"] != "ready"]
     if others:
         yield ""

@@ -170,7 +170,7 @@ class Run:
     def state(self):
         failure = self.report.get("failure") or {}
         is_ready = self.report.get("status") == "ready" and self.report.get("tools") == 1
-        if self.row["reason"]:
+        if self.row["reason"] and self.report:
             if not is_ready:
                 return "unstartable"
             self.faults.append("ready, although combinations.tsv has a reason why it can't be")

@@ -96,11 +96,10 @@ async fn answer(
     let has_version = headers.contains_key("mcp-protocol-version");
     if method != Method::POST {
         let accepts = headers.contains_key(header::ACCEPT);
-        server
-            .log
-            .lock()
-            .unwrap()
-            .push(format!("{method} accept={accepts}"));
+        server.log.lock().unwrap().push(match method {
+            Method::DELETE => format!("DELETE accept={accepts} version={has_version}"),
+            _ => format!("{method} accept={accepts}"),
+        });
         if let (Some(endpoint), &Method::GET) = (server.endpoint, &method) {
             let (sender, events) = mpsc::unbounded_channel();
             sender
@@ -214,7 +213,9 @@ const LATEST: &str = "initialize 2025-11-25 header=false";
 const INITIALIZED: &str = "notifications/initialized";
 const DISCOVER: &str = "server/discover";
 const TOOLS: &str = "tools/list";
-const DELETE: &str = "DELETE accept=true";
+const DELETE: &str = "DELETE accept=true version=true";
+/// A server that has refused the negotiated version also refuses it in other requests.
+const DELETE_AFTER_FAILURE: &str = "DELETE accept=true version=false";
 
 #[tokio::test]
 async fn each_refusal_leads_to_the_requests_that_can_succeed() {
@@ -256,7 +257,7 @@ async fn each_refusal_leads_to_the_requests_that_can_succeed() {
         (
             "go-sdk 1.8: initialize is accepted, and the notification after it refused",
             &[(INITIALIZED, Text(400, "JSON RPC not handled"))],
-            &[LATEST, INITIALIZED, DELETE, DISCOVER, TOOLS],
+            &[LATEST, INITIALIZED, DELETE_AFTER_FAILURE, DISCOVER, TOOLS],
         ),
         (
             "versions in the message of a JSON-RPC error",
@@ -349,7 +350,13 @@ async fn a_failed_handshake_leaves_no_session() {
         (
             "go-sdk 1.8, modern with sessions: the version that the notification needs is not spoken",
             [(INITIALIZED, Text(400, NAMED)), (DISCOVER, NO)],
-            &[LATEST, INITIALIZED, DELETE, DISCOVER, "GET accept=true"][..],
+            &[
+                LATEST,
+                INITIALIZED,
+                DELETE_AFTER_FAILURE,
+                DISCOVER,
+                "GET accept=true",
+            ][..],
         ),
         (
             "an error opens no session, even if it has a session ID",
@@ -359,7 +366,7 @@ async fn a_failed_handshake_leaves_no_session() {
         (
             "a failure that no other handshake can resolve",
             [(INITIALIZED, Text(500, "broken")), (DISCOVER, NO)],
-            &[LATEST, INITIALIZED, DELETE],
+            &[LATEST, INITIALIZED, DELETE_AFTER_FAILURE],
         ),
     ] {
         let running = serve(&reactions, None).await;

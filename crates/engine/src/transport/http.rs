@@ -72,17 +72,11 @@ struct Shared {
     /// The URL of the server, or the one to which it has redirected within its origin.
     current_url: RwLock<Url>,
     challenge: Mutex<Option<String>>,
-    session: Mutex<Option<OpenSession>>,
+    /// The session that the last successful `initialize` has opened.
+    session: Mutex<Option<Arc<str>>>,
     http_sse: HttpSseUse,
     /// Ends the requests in flight. Without it, the SDK's worker would wait for its first requests even after the start has ended.
     closed: CancellationToken,
-}
-
-/// The session that the last successful `initialize` has opened.
-struct OpenSession {
-    id: Arc<str>,
-    /// The headers of the notification that follows.
-    headers: HashMap<HeaderName, HeaderValue>,
 }
 
 /// Why a request failed. The collector has the evidence.
@@ -179,18 +173,18 @@ impl McpHttp {
         challenge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_session(&self) -> MutexGuard<'_, Option<OpenSession>> {
+    fn lock_session(&self) -> MutexGuard<'_, Option<Arc<str>>> {
         let session = &self.shared.session;
         session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the session of a failed handshake, if the server has opened one. The SDK's transport ends only the session of a
-    /// finished handshake.
+    /// finished handshake. The request has no `MCP-Protocol-Version`, because the server may have refused the negotiated one.
     pub async fn end_session(&self) {
-        let Some(OpenSession { id, headers }) = self.lock_session().take() else {
+        let Some(session_id) = self.lock_session().take() else {
             return;
         };
-        let ending = self.delete(&id, headers);
+        let ending = self.delete(&session_id, HashMap::new());
         let _ = tokio::time::timeout(SESSION_END_LIMIT, ending).await;
     }
 
@@ -395,10 +389,7 @@ impl McpHttp {
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<StreamableHttpPostResponse, Failure> {
         if method_of(&message) == Some("notifications/initialized") {
-            *self.lock_session() = session_id.clone().map(|id| OpenSession {
-                id,
-                headers: custom_headers.clone(),
-            });
+            self.lock_session().clone_from(&session_id);
         }
         let answer = self
             .post(
@@ -562,7 +553,7 @@ impl StreamableHttpClient for McpHttp {
     ) -> Result<(), Failure> {
         let open = self
             .lock_session()
-            .take_if(|session| session.id == session_id);
+            .take_if(|session| *session == session_id);
         match open {
             Some(_) => self.delete(&session_id, custom_headers).await,
             None => Ok(()),

@@ -1,4 +1,5 @@
-// A server with the npm package `fastmcp`: node fastmcp.mjs TRANSPORT VARIANT [PORT]; over HTTP the variant may be `stateless`.
+// A server with the npm package `fastmcp`: node fastmcp.mjs TRANSPORT VARIANT [PORT]; over HTTP the variant may be `stateless`. It
+// serves HTTP+SSE at /sse, next to streamable HTTP at /mcp.
 import { FastMCP } from 'fastmcp';
 
 const [transport, variant, port] = process.argv.slice(2);
@@ -7,8 +8,6 @@ server.addTool({ name: 'echo', description: 'Return the text.', execute: async (
 
 if (transport === 'stdio') {
   await server.start({ transportType: 'stdio' });
-} else if (transport === 'sse') {
-  await server.start({ transportType: 'sse', sse: { endpoint: '/sse', port: Number(port) } });
 } else {
   const httpStream = { endpoint: '/mcp', host: '127.0.0.1', port: Number(port), ...(variant === 'stateless' && { stateless: true }) };
   await server.start({ transportType: 'httpStream', httpStream });

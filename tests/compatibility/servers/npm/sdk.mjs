@@ -83,8 +83,8 @@ async function streamableHttp() {
     if (request.method !== 'POST') return text(response, 400, 'Invalid or missing session ID');
     if (id || body?.method !== 'initialize') return refuse(response, 400, -32000, 'Bad Request: No valid session ID provided');
     const session = (own = withSession());
-    session.onclose = () => sessions.delete(session.sessionId);
-    await connect(session);
+    const server = await connect(session);
+    server.onclose = () => sessions.delete(session.sessionId);
     return session.handleRequest(request, response, body);
   };
 }
