@@ -1,8 +1,9 @@
 """The commands of the package runners npx and uvx, and an environment in which they do not touch the files of the user."""
 
+import functools
 import os
 import re
-from pathlib import Path
+import subprocess
 
 # The variables that a package runner needs to reach its registry. A server gets no other variable of the caller, and so no key.
 INHERITED = re.compile(r"PATH|LANG|.*_proxy|.*CERT.*|SSL_.*|npm_config_registry|UV_DEFAULT_INDEX", re.I)
@@ -27,6 +28,12 @@ def install_of(server):
             return ["uvx", "--from", "%s==%s" % (server["package"], server["version"]), "python", "-c", ""]
 
 
+@functools.cache
+def registry():
+    """The registry that the settings of the user name. The other settings have no effect on a server."""
+    return subprocess.run(["npm", "config", "get", "registry"], check=True, capture_output=True, text=True).stdout.strip()
+
+
 def environment(folder):
     """An environment with its own home folder and caches below `folder`."""
     env = {name: value for name, value in os.environ.items() if INHERITED.fullmatch(name)}
@@ -34,7 +41,5 @@ def environment(folder):
     for name, value in own.items():
         (folder / value).mkdir(parents=True, exist_ok=True)
         env[name] = str(folder / value)
-    # The user's settings of npm may name a registry.
-    settings = Path(os.environ.get("npm_config_userconfig") or Path.home() / ".npmrc")
-    return {**env, "npm_config_userconfig": str(settings), "npm_config_update_notifier": "false", "UV_PYTHON_DOWNLOADS": "never",
-            "NO_COLOR": "1"}
+    env.setdefault("npm_config_registry", registry())
+    return {**env, "npm_config_update_notifier": "false", "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}

@@ -14,7 +14,7 @@ Exit status:
   1    at least one server failed for another reason
   2    the arguments or the configuration can't be used
   3    at least one server needs a sign-in (again) or more access, even if others failed for other reasons
-  130  interrupted by Ctrl-C; every started program has ended, except package runners (up to 20 s)
+  130  interrupted by Ctrl-C; every started program has ended, except package runners (up to 60 s)
   141  output pipe closed";
 
 const EXIT_STATUSES_OF_DEMO: &str = "\

@@ -3,6 +3,7 @@
 mod examples;
 mod facts;
 mod message;
+mod program_output;
 mod quotes;
 mod warning;
 

@@ -171,7 +171,7 @@ fn the_files_of_this_machine_are_read_up_to_the_limit() {
     );
     assert_eq!(
         kind(SystemFiles.read(folder.path(), 4)),
-        io::ErrorKind::InvalidInput
+        io::ErrorKind::IsADirectory
     );
     let missing = folder.path().join("missing");
     assert_eq!(kind(SystemFiles.read(&missing, 4)), io::ErrorKind::NotFound);

@@ -14,7 +14,8 @@ use crate::printable::printable;
 use crate::refusal::RefusalMeaning;
 
 use super::facts::{Facts, text_of};
-use super::quotes::{framing_fault, reason};
+use super::program_output::{blames_installation, names_missing_variable, reason, shorten_paths};
+use super::quotes::framing_fault;
 use super::{MESSAGE_CHARS, Recovery, StartupFailureKind, StartupWarningKind};
 
 /// The maximum length of a server name, in characters.
@@ -33,6 +34,10 @@ const CLIENT_CHARS: usize = 30;
 const STORE_CHARS: usize = 40;
 /// The maximum length of the quote at the end of a message, in characters.
 const QUOTE_CHARS: usize = 160;
+/// The maximum length of a quote of a program's output, in characters.
+const OUTPUT_QUOTE_CHARS: usize = 200;
+/// The maximum length of a line of a program's output before it is shortened to a quote, in characters.
+const OUTPUT_CHARS: usize = 1000;
 /// The length to which a quote is cut to make room for a hint, in characters.
 const MIN_QUOTE_CHARS: usize = 60;
 /// A hint for which there is less room is left out, in characters.
@@ -60,6 +65,15 @@ impl Parts {
         }
     }
 
+    /// Quotes the output of a program. If that is too long, its beginning and its end are shown, because the cause can be at either.
+    fn with_output(self, line: &str) -> Self {
+        let line = shorten_paths(line);
+        Self {
+            quote: Some(printable(&line, OUTPUT_CHARS)),
+            ..self
+        }
+    }
+
     fn with_quote(self, quote: &str) -> Self {
         Self {
             quote: Some(printable(quote, QUOTE_CHARS)),
@@ -77,7 +91,8 @@ impl Parts {
             let all = room(&message);
             let hint = hint.as_ref().map_or(0, |hint| hint.chars().count());
             let least = MIN_QUOTE_CHARS.min(all);
-            let quote = printable(&quote, all.saturating_sub(hint).max(least));
+            let room = all.saturating_sub(hint).max(least).min(OUTPUT_QUOTE_CHARS);
+            let quote = with_both_ends(&quote, room);
             message.push_str(&quote);
         }
         if let Some(hint) = hint.filter(|_| room(&message) >= MIN_HINT_CHARS) {
@@ -655,18 +670,18 @@ impl Facts<'_> {
             .and_then(|process| text_of(&process.stderr))
             .and_then(|text| reason(text, true));
         if let Some(stdout) = self.stdout() {
-            let line = reason(stdout, true).unwrap_or(stdout.into());
+            let line = reason(stdout, true).unwrap_or_else(|| stdout.to_owned());
             let todo = format!(
                 "; check its `command`, which must start an MCP server over stdio, or {more_time}; its output: "
             );
-            return Parts::new(happened, todo).with_quote(&line);
+            return Parts::new(happened, todo).with_output(&line);
         }
         match stderr {
             Some(line) => Parts::new(
                 happened,
                 format!(": try again, or {more_time}; its last words: "),
             )
-            .with_quote(&line),
+            .with_output(&line),
             None => match process.and_then(|process| text_of(&process.package)) {
                 Some(package) => Parts::new(
                     happened,
@@ -695,21 +710,48 @@ impl Facts<'_> {
             .or_else(|| reason(self.stdout()?, false));
         let happened = format!("{server}: {} {how} before it was ready", self.program());
         match line {
-            Some(line) => Parts::new(happened, FIX_OR_REPORT).with_quote(&line),
+            Some(line) => Parts::new(happened, self.how_to_fix(&line)).with_output(&line),
+            None if self.evidence.phase == Some(StartPhase::ListingTools) => Parts::new(
+                format!(
+                    "{server}: {} {how} after the handshake and reported no reason",
+                    self.program()
+                ),
+                ": check its settings and whether it can reach what it needs, such as a database, or contact its author",
+            ),
             None => Parts::new(happened + " and reported no reason", self.how_to_see_more()),
         }
+    }
+
+    /// Returns the next step after the reason that a program reported.
+    fn how_to_fix(&self, reason: &str) -> &'static str {
+        let process = self.evidence.process.as_ref();
+        let is_installed = process.is_some_and(|process| text_of(&process.package).is_some());
+        match is_installed && blames_installation(reason) {
+            true if self.runs_npm() => {
+                "; its packages are damaged or do not match: delete npm's folder `_npx`, try another version, or report this: "
+            }
+            true => "; its packages do not match: try another version of it, or report this: ",
+            false if names_missing_variable(reason) => SET_OR_REPORT,
+            false => FIX_OR_REPORT,
+        }
+    }
+
+    /// Returns whether the program is npm.
+    fn runs_npm(&self) -> bool {
+        let process = self.evidence.process.as_ref();
+        let program = process.and_then(|process| text_of(&process.program));
+        let name = program.and_then(|program| program.rsplit(['/', '\\']).next());
+        matches!(
+            name.and_then(|name| name.split('.').next()),
+            Some("npx" | "npm")
+        )
     }
 
     /// Returns what to do if a program reported no reason. `npx` does not report why it can't install a package, also not in a
     /// terminal.
     fn how_to_see_more(&self) -> Cow<'static, str> {
-        let process = self.evidence.process.as_ref();
-        let is_npm = |program: &str| {
-            let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
-            matches!(name.split('.').next(), Some("npx" | "npm"))
-        };
-        let npm = process.filter(|it| text_of(&it.program).is_some_and(is_npm));
-        match npm.and_then(|process| text_of(&process.package)) {
+        let process = self.evidence.process.as_ref().filter(|_| self.runs_npm());
+        match process.and_then(|process| text_of(&process.package)) {
             Some(package) => format!(
                 ": run `npm install {}` in an empty folder to see whether it can be installed, or contact its author",
                 foreign(package)
@@ -892,6 +934,8 @@ const ALLOW_UNPUBLISHED_PKCE: &str = ": contact its operator, or allow it with `
 const LEAVE_OUT_RESOURCE: &str = ": contact its operator, or leave the parameter out with a blank `oauth_resource` (in JSON, `oauth.resource`)";
 /// The next step if only the quote shows who has to act.
 const FIX_OR_REPORT: &str = "; fix or report this: ";
+/// The next step if the program requires an environment variable.
+const SET_OR_REPORT: &str = "; set the variable in `env` of its configuration, or report this: ";
 
 /// Shows an issuer. Its query and its user name may contain a key.
 fn issuer(text: &str) -> String {
@@ -900,6 +944,29 @@ fn issuer(text: &str) -> String {
         true => host_of(shown).map_or_else(|| "another issuer".to_owned(), foreign),
         false => printable(shown, ISSUER_CHARS),
     }
+}
+
+/// Shortens a printable text in its middle.
+fn with_both_ends(text: &str, max_chars: usize) -> String {
+    const ELLIPSIS: &str = " … ";
+    const MAX_PART: usize = 16;
+    let length = text.chars().count();
+    if length <= max_chars {
+        return text.to_owned();
+    }
+    let kept = max_chars.saturating_sub(ELLIPSIS.chars().count());
+    let head: String = text.chars().take(kept - kept / 2).collect();
+    let tail: String = text.chars().skip(length - kept / 2).collect();
+    // Without the part of a word at the cut, unless it is long, as that of a path.
+    let head = match head.rsplit_once(' ') {
+        Some((whole, part)) if part.len() <= MAX_PART => whole,
+        _ => &head,
+    };
+    let tail = match tail.split_once(' ') {
+        Some((part, whole)) if part.len() <= MAX_PART => whole,
+        _ => &tail,
+    };
+    format!("{head}{ELLIPSIS}{tail}")
 }
 
 fn foreign(text: &str) -> String {

@@ -52,7 +52,7 @@ const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 const TERMINATE_GRACE: Duration = Duration::from_millis(500);
 /// How long a package runner, which may be installing a package, may take to exit after SIGTERM. npm removes what it has installed.
-const PACKAGE_RUNNER_GRACE: Duration = Duration::from_secs(20);
+const PACKAGE_RUNNER_GRACE: Duration = Duration::from_secs(60);
 /// How long to wait for a supervisor to end the program. It may need longer for a package runner, and then continues by itself.
 #[cfg(target_os = "linux")]
 const SUPERVISOR_GRACE: Duration = Duration::from_millis(1500);

@@ -62,7 +62,12 @@ pub(super) fn shown(parts: &[String], collector: &EvidenceCollector) -> Option<S
             .collect();
         lines.join("\n")
     });
-    let text = shown.collect::<Vec<_>>().join(CUT);
+    let mut shown: Vec<String> = shown.collect();
+    if let [head, tail] = shown.as_mut_slice() {
+        *head = without_last_line(head).to_owned();
+        *tail = without_first_line(tail).to_owned();
+    }
+    let text = shown.join(CUT);
     let text = text.trim();
     let length = text.chars().count();
     if length <= 2 * SHOWN_CHARS {
@@ -73,13 +78,30 @@ pub(super) fn shown(parts: &[String], collector: &EvidenceCollector) -> Option<S
         index.map_or(text.len(), |(index, _)| index)
     };
     let (head, tail) = (at(SHOWN_CHARS), at(length - SHOWN_CHARS));
-    Some(format!("{}{CUT}{}", &text[..head], &text[tail..]))
+    let (head, tail) = (
+        without_last_line(&text[..head]),
+        without_first_line(&text[tail..]),
+    );
+    Some(format!("{head}{CUT}{tail}"))
+}
+
+/// A text without its last line, which is cut off, if it has others.
+fn without_last_line(text: &str) -> &str {
+    text.rsplit_once('\n').map_or(text, |(lines, _)| lines)
+}
+
+/// A text without its first line, which is cut off, if it has others.
+fn without_first_line(text: &str) -> &str {
+    text.split_once('\n').map_or(text, |(_, lines)| lines)
 }
 
 /// The part of a line that a terminal shows at last: programs overwrite a progress display after a carriage return.
 fn overwritten(line: &str) -> &str {
     let has_words = |text: &&str| text.chars().any(char::is_alphanumeric);
-    line.rsplit('\r').find(has_words).unwrap_or("")
+    match line.trim_end_matches('\r') {
+        line if line.contains('\r') => line.rsplit('\r').find(has_words).unwrap_or(""),
+        line => line,
+    }
 }
 
 /// The part of stdout that is not messages, and the problem with a message in it. `head` is the beginning of stdout, of which

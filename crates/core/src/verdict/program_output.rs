@@ -1,0 +1,738 @@
+//! Finds the line of a program's output that has the reason of a failure, without the notices, stack frames and hints around it.
+//!
+//! Each function takes linear time. The text is already limited, masked and without control characters.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+/// The length up to which an instruction of the program is added to its reason, in characters.
+const INSTRUCTION_CHARS: usize = 200;
+/// How many lines after the reason are searched for an instruction.
+const INSTRUCTION_LINES: usize = 6;
+
+/// The line in place of the part of an output that was left out.
+const CUT: &str = "…";
+
+/// Returns the line of a program's output that has the reason of a failure, without the notices, stack frames and hints around it.
+///
+/// If the program `waits`, a line that asks the user to do something is preferred to an error.
+pub(crate) fn reason(output: &str, waits: bool) -> Option<String> {
+    let records: Vec<Cow<'_, str>> = output.lines().map(last_version).map(log_record).collect();
+    let mut lines: Vec<&str> = records.iter().map(AsRef::as_ref).collect();
+    // The line after the part that was left out has no beginning, so it can't be the reason.
+    let cut = output.lines().position(|line| line == CUT);
+    if let Some(line) = cut.and_then(|at| lines.get_mut(at + 1)) {
+        *line = "";
+    }
+    if waits && let Some(request) = request_to_user(&lines) {
+        return Some(request);
+    }
+    let found = match find_reason(&lines) {
+        Some((at, text)) => {
+            let text = message_of_json(&lines, at, &text).unwrap_or(text);
+            match system_reason(&lines, &text) {
+                Some(cause) => format!("{text} ({cause})"),
+                None => with_instruction(&lines, at, text),
+            }
+        }
+        None if lines.iter().any(|line| has_words(line)) => return None,
+        None => output.trim().lines().next_back()?.to_owned(),
+    };
+    (!found.is_empty()).then_some(found)
+}
+
+/// Returns the index of the line with the reason, and the reason.
+fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
+    if let Some(at) = exception_of_group(lines) {
+        let text = lines[at].trim_start().trim_start_matches(['|', ' ']);
+        return Some((at, text.to_owned()));
+    }
+    if let Some(at) = exception_of_traceback(lines) {
+        // The invalid field and its problem are on the next lines.
+        let lines_after = if lines[at].contains("validation error") {
+            2
+        } else {
+            0
+        };
+        return Some((at, with_following(lines, at, lines_after)));
+    }
+    if let Some(at) = lines.iter().position(|line| is_crash(line)) {
+        let continues = lines[at].trim_end().ends_with(':');
+        return Some((at, with_following(lines, at, usize::from(continues))));
+    }
+    // uv shows the causes of an error as a tree or as a list. The last one may have several lines.
+    if let Some(at) = lines.iter().rposition(|line| cause_of_uv(line).is_some()) {
+        let cause = with_following(lines, at, 2);
+        return cause_of_uv(lines[at])
+            .and_then(|text| cause.find(text))
+            .map(|start| (at, cause[start..].to_owned()));
+    }
+    let of_npm = |line: &&str| npm_error(line).is_some_and(|text| !is_npm_detail(text));
+    if let Some(at) = lines.iter().position(of_npm) {
+        return npm_error(lines[at]).map(|text| (at, text.to_owned()));
+    }
+    let is_outside = |line: &&str| !line.starts_with([' ', '\t']) && !is_noise(line);
+    let at = lines
+        .iter()
+        .rposition(|line| is_outside(line) && is_labeled(line) && !is_of_parent(line))
+        .or_else(|| {
+            lines
+                .iter()
+                .rposition(|line| is_outside(line) && names_error(line))
+        });
+    if let Some(at) = at {
+        // The message of a Rust panic is on the next line, and so are the details after a colon.
+        let continues = lines[at].trim_end().ends_with(':');
+        return Some((at, with_following(lines, at, usize::from(continues))));
+    }
+    let at = lines.iter().rposition(|line| !is_noise(line))?;
+    Some((at, lines[at].trim().to_owned()))
+}
+
+/// Returns the message of a log record in JSON, with its level if that is an error. Returns any other line unchanged.
+fn log_record(line: &str) -> Cow<'_, str> {
+    let text = line.trim();
+    if !text.starts_with('{') || !text.ends_with('}') {
+        return line.into();
+    }
+    let Ok(record) = serde_json::from_str::<Map<String, Value>>(text) else {
+        return line.into();
+    };
+    let member = |names: &[&str]| names.iter().find_map(|name| record.get(*name));
+    let level = member(&["level", "severity", "lvl", "levelname"]);
+    let message = member(&["message", "msg", "error"]).and_then(Value::as_str);
+    let (Some(level), Some(message)) = (level, message.filter(|text| has_words(text))) else {
+        return line.into();
+    };
+    // The levels of pino and bunyan are numbers.
+    let is_error = match level {
+        Value::Number(number) => number.as_u64().is_some_and(|level| level >= 50),
+        Value::String(text) => [
+            "error", "fatal", "critical", "panic", "dpanic", "emerg", "alert",
+        ]
+        .iter()
+        .any(|level| text.eq_ignore_ascii_case(level)),
+        _ => false,
+    };
+    let message = message.lines().next().unwrap_or_default();
+    match is_error && !is_labeled(message) {
+        true => format!("error: {message}").into(),
+        false => message.to_owned().into(),
+    }
+}
+
+/// Returns the beginning of a line and the first message in the JSON that begins at its end: the issues of a validation.
+fn message_of_json(lines: &[&str], at: usize, text: &str) -> Option<String> {
+    let beginning = text.trim_end().strip_suffix(['[', '{'])?;
+    let message = lines[at + 1..].iter().find_map(|line| {
+        let value = line.trim().strip_prefix("\"message\":")?.trim();
+        serde_json::from_str::<String>(value.trim_end_matches(',')).ok()
+    })?;
+    Some(format!("{beginning}{message}"))
+}
+
+/// Returns the system's reason for an error that is about a connection or a download and does not have it.
+fn system_reason<'a>(lines: &[&'a str], text: &str) -> Option<&'a str> {
+    const SUBJECTS: [&str; 10] = [
+        "retries", "attempts", "connect", "fetch", "download", "load ", "reach", "retriev",
+        "network", "request",
+    ];
+    let lower = text.to_ascii_lowercase();
+    let is_about = SUBJECTS.iter().any(|word| lower.contains(word));
+    if !is_about || network_fault(text).is_some() {
+        return None;
+    }
+    let faults = || lines.iter().rev().filter_map(|line| network_fault(line));
+    // With the address, if a line has it.
+    faults()
+        .find(|fault| fault.contains(' '))
+        .or_else(|| faults().next())
+}
+
+/// Returns the part of a line that names the fault of a connection: the code of Node with the call and the address, or the words of the
+/// operating system or a TLS library.
+fn network_fault(line: &str) -> Option<&str> {
+    const CODES: [&str; 8] = [
+        "ECONNREFUSED",
+        "ECONNRESET",
+        "ENOTFOUND",
+        "EAI_AGAIN",
+        "ETIMEDOUT",
+        "EHOSTUNREACH",
+        "ENETUNREACH",
+        "EPROTO",
+    ];
+    const CALLS: [&str; 4] = ["connect ", "getaddrinfo ", "read ", "queryA "];
+    const WORDS: [&str; 12] = [
+        "name or service not known",
+        "nodename nor servname provided",
+        "temporary failure in name resolution",
+        "no such host is known",
+        "no such host",
+        "connection refused",
+        "network is unreachable",
+        "no route to host",
+        "connection timed out",
+        "connection reset by peer",
+        "certificate verify failed",
+        "self-signed certificate",
+    ];
+    for code in CODES {
+        let Some(start) = line.find(code) else {
+            continue;
+        };
+        let end = start + code.len();
+        let address = line[end..].strip_prefix(' ').unwrap_or_default();
+        let address = address
+            .split([' ', ',', ')', '\'', '"'])
+            .next()
+            .unwrap_or_default();
+        let address = address.trim_end_matches(['.', ':', ';']);
+        let end = match address.contains(['.', ':']) {
+            true => end + 1 + address.len(),
+            false => end,
+        };
+        let call = CALLS.iter().find(|call| line[..start].ends_with(**call));
+        let start = start - call.map_or(0, |call| call.len());
+        return Some(&line[start..end]);
+    }
+    // This changes no length.
+    let lower = line.to_ascii_lowercase();
+    WORDS.iter().find_map(|words| {
+        let start = lower.find(words)?;
+        Some(&line[start..start + words.len()])
+    })
+}
+
+/// Adds the line that tells the user what to do, if there is one soon after the reason and both are short.
+fn with_instruction(lines: &[&str], at: usize, text: String) -> String {
+    const BEGINNINGS: [&str; 14] = [
+        "Run ",
+        "Set ",
+        "Please ",
+        "Use ",
+        "Provide ",
+        "Pass ",
+        "Add ",
+        "Install ",
+        "Specify ",
+        "Create ",
+        "Configure ",
+        "Start ",
+        "Update ",
+        "Upgrade ",
+    ];
+    let following = lines[at + 1..].iter().take(INSTRUCTION_LINES);
+    let mut instructions = following.filter(|line| {
+        BEGINNINGS
+            .iter()
+            .any(|beginning| line.starts_with(beginning))
+            && !text.contains(line.trim())
+    });
+    let instruction = instructions.next().map(|line| line.trim());
+    match instruction.filter(|line| !line.ends_with(':')) {
+        Some(line) if text.chars().count() + line.chars().count() < INSTRUCTION_CHARS => {
+            let end = if text.ends_with(['.', '!', '?', ':']) {
+                ""
+            } else {
+                "."
+            };
+            format!("{text}{end} {line}")
+        }
+        _ => text,
+    }
+}
+
+/// Whether a reason is that a module can't be found, or does not have what another module expects: the installation is damaged, or its
+/// packages do not match.
+pub(crate) fn blames_installation(reason: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "ModuleNotFoundError",
+        "ImportError",
+        "Cannot find module",
+        "Cannot find package",
+        "does not provide an export named",
+        "ERR_PACKAGE_PATH_NOT_EXPORTED",
+        "got an unexpected keyword argument",
+        "Could not read package.json",
+        "is not a constructor",
+    ];
+    let lacks_attribute = reason.starts_with("AttributeError")
+        && reason.contains(" has no attribute ")
+        && !reason.contains("'NoneType'");
+    lacks_attribute || WORDS.iter().any(|words| reason.contains(words))
+}
+
+/// Whether a reason is that an environment variable is not set.
+pub(crate) fn names_missing_variable(reason: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "environment variable",
+        " env",
+        "not set",
+        "is required",
+        "are required",
+        "must be provided",
+        "please set",
+        "set the ",
+    ];
+    let is_variable = |word: &str| {
+        word.contains('_')
+            && word.len() > 5
+            && !word.starts_with("ERR_")
+            && word.starts_with(|first: char| first.is_ascii_uppercase())
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    let words = |text: &str| {
+        text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+            .any(is_variable)
+    };
+    let lower = reason.to_ascii_lowercase();
+    words(reason) && WORDS.iter().any(|word| lower.contains(word))
+}
+
+/// Returns a text with the folder before `node_modules` and `site-packages` in its paths replaced by an ellipsis. The rest of such a path
+/// names the package.
+pub(crate) fn shorten_paths(text: &str) -> Cow<'_, str> {
+    const FOLDERS: [&str; 4] = [
+        "/node_modules/",
+        "/site-packages/",
+        "\\node_modules\\",
+        "\\site-packages\\",
+    ];
+    let last = |part: &str| {
+        let ends = FOLDERS
+            .iter()
+            .filter_map(|folder| Some(part.rfind(folder)? + folder.len()));
+        ends.max()
+    };
+    if last(text).is_none() {
+        return text.into();
+    }
+    let mut shortened = String::new();
+    for part in text.split_inclusive([' ', '\'', '"', '(', ')', '`', ',', ';', '=']) {
+        let start = match part.find("://") {
+            Some(_) => part.find("file://"),
+            None => part.find(['/', '\\']),
+        };
+        match (start, last(part)) {
+            // A drive of Windows is part of the path.
+            (Some(start), Some(end)) if start < end => {
+                let drive = part[..start].ends_with(':') && start == 2;
+                shortened.push_str(if drive { "" } else { &part[..start] });
+                shortened.push_str("…/");
+                shortened.push_str(&part[end..]);
+            }
+            _ => shortened.push_str(part),
+        }
+    }
+    shortened.into()
+}
+
+fn has_words(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
+}
+
+/// Returns a line, joined with the next `count` useful ones.
+fn with_following(lines: &[&str], at: usize, count: usize) -> String {
+    let following = lines[at + 1..].iter().filter(|line| !is_noise(line));
+    let parts = std::iter::once(&lines[at]).chain(following.take(count));
+    parts.map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the lines that ask the user to do something in a browser. The address and the code may be on lines of their own.
+fn request_to_user(lines: &[&str]) -> Option<String> {
+    const MAX_LINES: usize = 4;
+    let useful: Vec<&str> = lines
+        .iter()
+        .copied()
+        .filter(|line| !is_noise(line))
+        .collect();
+    let (at, start) = (0..useful.len()).rev().find_map(|at| {
+        let asks = |line: &&str| asks_user(line);
+        let before = at.checked_sub(1).map(|before| useful[before]);
+        match useful[at].contains("://") {
+            true if asks(&useful[at]) => Some((at, at)),
+            true if before.is_some_and(|line| line.trim_end().ends_with(':') && asks(&line)) => {
+                Some((at, at - 1))
+            }
+            _ => None,
+        }
+    })?;
+    let mut end = at + 1;
+    while end < useful.len().min(at + MAX_LINES)
+        && (useful[end].to_ascii_lowercase().contains("code")
+            || end > at + 1 && useful[end - 1].trim_end().ends_with(':'))
+    {
+        end += 1;
+    }
+    let parts: Vec<&str> = useful[start..end].iter().map(|line| line.trim()).collect();
+    Some(parts.join(" "))
+}
+
+/// Whether a line is the report of a runtime about an exception that the program did not handle. Details follow it.
+fn is_crash(line: &str) -> bool {
+    ["Unhandled exception. ", "Unhandled exception: ", "panic: "]
+        .iter()
+        .any(|beginning| line.starts_with(beginning))
+}
+
+/// Returns the text of a line after the last carriage return, with which a program overwrites a progress display.
+fn last_version(line: &str) -> &str {
+    let mut versions = line.rsplit('\r');
+    versions.find(|text| has_words(text)).unwrap_or("")
+}
+
+/// Returns the index of the first exception in a Python exception group, whose own line has no reason.
+fn exception_of_group(lines: &[&str]) -> Option<usize> {
+    let header = lines
+        .iter()
+        .position(|line| line.contains("Exception Group Traceback"))?;
+    let found = lines[header + 1..].iter().position(|line| {
+        line.trim_start().strip_prefix("| ").is_some_and(|text| {
+            !text.starts_with([' ', '|', '+'])
+                && !text.contains("Traceback (most recent call last)")
+                && !text.contains("ExceptionGroup: ")
+                && has_words(text)
+        })
+    })?;
+    Some(header + 1 + found)
+}
+
+/// Returns the index of the exception at the end of a Python traceback.
+fn exception_of_traceback(lines: &[&str]) -> Option<usize> {
+    let is_header = |line: &&str| line.contains("Traceback (most recent call last)");
+    let header = lines.iter().rposition(is_header)?;
+    let is_exception = |line: &&str| !line.starts_with([' ', '\t', '|', '+']) && !is_noise(line);
+    let after = lines[header + 1..].iter().position(is_exception)?;
+    Some(header + 1 + after)
+}
+
+/// Returns the text of a cause in the output of uv: a branch of a tree, or an indented line with `cause:`.
+fn cause_of_uv(line: &str) -> Option<&str> {
+    let in_tree = line.split_once("─▶ ").map(|(_, text)| text);
+    let in_list = line
+        .starts_with("  ")
+        .then(|| line.trim_start().strip_prefix("cause: "));
+    in_tree.or(in_list.flatten()).map(str::trim)
+}
+
+/// Returns the text of an error line of npm.
+fn npm_error(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let text = ["npm error", "npm ERR!"]
+        .iter()
+        .find_map(|prefix| line.strip_prefix(prefix))?;
+    Some(text.trim())
+}
+
+/// Whether the text of an error line of npm only accompanies the reason.
+fn is_npm_detail(text: &str) -> bool {
+    const DETAILS: [&str; 9] = [
+        "code ",
+        "errno ",
+        "syscall ",
+        "path ",
+        "dest ",
+        "A complete log",
+        "404 Note that",
+        "404 tarball",
+        "command ",
+    ];
+    !has_words(text)
+        || text.chars().all(|digit| digit.is_ascii_digit())
+        || DETAILS.iter().any(|detail| text.starts_with(detail))
+}
+
+/// Whether a line has no reason: a notice, a stack frame, a hint, a banner, or only punctuation.
+fn is_noise(line: &str) -> bool {
+    const BEGINNINGS: [&str; 30] = [
+        "npm notice",
+        "npm warn",
+        "npm WARN",
+        "npm http",
+        "npm info",
+        "npm verb",
+        "npm error A complete log",
+        "npm ERR! A complete log",
+        "A complete log of this run",
+        "[notice]",
+        "Node.js v",
+        "Emitted 'error' event",
+        "errno: ",
+        "syscall: '",
+        "address: '",
+        "Bun v",
+        "note: run with `RUST_BACKTRACE",
+        "For more information",
+        "for more information",
+        "Try '",
+        "Usage:",
+        "usage:",
+        "throw ",
+        "Require stack",
+        "code: '",
+        "requireStack:",
+        "WARNING: You are using pip",
+        "Stack trace:",
+        "(Use `node --trace-",
+        "Original error:",
+    ];
+    let text = line.trim();
+    let is_progress_of_npm = text.starts_with("npm http") && text.contains('%');
+    !has_words(text)
+        || (BEGINNINGS
+            .iter()
+            .any(|beginning| text.starts_with(beginning))
+            && !is_progress_of_npm)
+        || is_stack_frame(text)
+        // `(node:4711) [DEP0151] DeprecationWarning: …`, and the second report of an error by a logger.
+        || (text.starts_with("(node:") && text.contains("Warning:"))
+        || (text.starts_with('[') && text.contains("] Stack: "))
+}
+
+/// Whether a line is a frame of a stack trace: Node, Java and .NET (`at …`), Python (`File "…", line 3`), or a source location.
+fn is_stack_frame(text: &str) -> bool {
+    let is_call = text.strip_prefix("at ").is_some_and(|rest| {
+        rest.contains([':', '(']) || rest.starts_with("async ") || rest.contains("<anonymous>")
+    });
+    let is_python = text.starts_with("File \"") && text.contains(", line ");
+    let location = text.rsplit_once(':');
+    let is_location = location.is_some_and(|(file, line)| {
+        !file.contains(' ')
+            && !line.is_empty()
+            && line.bytes().all(|byte| byte.is_ascii_digit())
+            && (file.starts_with("node:") || file.starts_with("file:") || file.starts_with('/'))
+    });
+    is_call || is_python || is_location
+}
+
+/// Whether a line has the label of an error near its beginning, such as `Error:`, `ValueError:`, `[ERROR]` and `FATAL`.
+fn is_labeled(line: &str) -> bool {
+    const LABELS: [&str; 5] = ["error", "fatal", "exception", "panic", "critical"];
+    let beginning: String = line.chars().take(60).collect();
+    let mut words = beginning.split_inclusive(|character: char| !character.is_ascii_alphanumeric());
+    words.any(|part| {
+        let word = part.trim_end_matches(|character: char| !character.is_ascii_alphanumeric());
+        let lower = word.to_ascii_lowercase();
+        // `ValueError:`, and `ERROR` in the columns of a log.
+        let ends_label = part.ends_with([':', ']']) && LABELS.iter().any(|it| lower.ends_with(it));
+        let is_level = ["ERROR", "FATAL", "CRITICAL", "PANIC"].contains(&word);
+        ends_label || is_level
+    })
+}
+
+/// Whether a line is the report of a program about another one that it has started. The output of that has the reason.
+fn is_of_parent(line: &str) -> bool {
+    line.contains("Error: Command failed")
+}
+
+/// Whether a line begins like an error, possibly after a timestamp, a level or a name.
+fn names_error(line: &str) -> bool {
+    const WORDS: [&str; 22] = [
+        "error",
+        "fatal",
+        "panic",
+        "exception",
+        "failed",
+        "failure",
+        "cannot",
+        "can't",
+        "could not",
+        "couldn't",
+        "unable",
+        "denied",
+        "missing",
+        "invalid",
+        "not found",
+        "not set",
+        "required",
+        "refused",
+        "unauthorized",
+        "econn",
+        "eaddr",
+        "is not provided by",
+    ];
+    let beginning: String = line.chars().take(120).collect();
+    let beginning = beginning.to_ascii_lowercase();
+    WORDS.iter().any(|word| beginning.contains(word))
+}
+
+/// Whether a line asks the user to do something in a browser.
+fn asks_user(line: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "open",
+        "visit",
+        "go to",
+        "sign in",
+        "log in",
+        "authorize",
+        "browser",
+        "code",
+    ];
+    let line = line.to_ascii_lowercase();
+    WORDS.iter().any(|word| line.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_found_in_the_output_of_a_program() {
+        let rows = [
+            (
+                "Traceback (most recent call last):\n  File \"/x/server.py\", line 9, in <module>\nValidationError: 1 validation error for Settings\napi_key\n  Field required [type=missing]\n    For further information visit https://errors.example\n",
+                "ValidationError: 1 validation error for Settings api_key Field required [type=missing]",
+            ),
+            (
+                "Traceback (most recent call last):\n  File \"/x/server.py\", line 4, in <module>\n    from fastm\n…\nages/pydantic/fields.py\", line 293, in __init__\n    raise TypeError('both')\nTypeError: both\n",
+                "TypeError: both",
+            ),
+            (
+                "Unhandled exception. SqlException: Login failed for user 'mcp'.\n   at Sql.Open()\nError Number:18456,State:1\n",
+                "Unhandled exception. SqlException: Login failed for user 'mcp'.",
+            ),
+            (
+                "  + Exception Group Traceback (most recent call last):\n  |   File \"/x.py\", line 9, in <module>\n  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)\n  +-+---- 1 ----\n    | Traceback (most recent call last):\n    |   File \"/x.py\", line 5, in main\n    | ConnectionError: no route\n    +----\n",
+                "ConnectionError: no route",
+            ),
+            (
+                "Error: listen EADDRINUSE\n    at f (node:net:1)\nEmitted 'error' event on Server instance at:\n    at g (node:net:2) {\n  errno: -98,\n  syscall: 'listen'\n}\n",
+                "Error: listen EADDRINUSE",
+            ),
+            (
+                "panic: no such file\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:14 +0x1d8\nexit status 2\n",
+                "panic: no such file",
+            ),
+            (
+                "  × No solution found:\n  ╰─▶ Because acme was not found and you require\n      acme, we can conclude nothing.\n",
+                "Because acme was not found and you require acme, we can conclude nothing.",
+            ),
+            (
+                "error: the following arguments were not provided:\n  --root <ROOT>\n\nUsage: acme --root <ROOT>\n",
+                "error: the following arguments were not provided: --root <ROOT>",
+            ),
+            // An error is labeled at its beginning, and its summary is not.
+            (
+                "Error: an Acme key is required via --key or ACME_KEY.\nInvalid configuration\n",
+                "Error: an Acme key is required via --key or ACME_KEY.",
+            ),
+            (
+                "Failed to start: key file not found. Use one of these:\n1. A variable:\n\nOriginal error: ENOENT: no such file\n",
+                "Failed to start: key file not found. Use one of these: 1. A variable:",
+            ),
+            // An instruction follows the error.
+            (
+                "Error: No access token.\nRun `acme login` first.\nUsage: acme\n",
+                "Error: No access token. Run `acme login` first.",
+            ),
+            (
+                "An executable named `acme-mcp` is not provided by package `acme-mcp`.\nThe following executables are available:\n- acme_mcp\n\nUse `uvx --from acme-mcp acme_mcp` instead.\n",
+                "An executable named `acme-mcp` is not provided by package `acme-mcp`. Use `uvx --from acme-mcp acme_mcp` instead.",
+            ),
+            // The reason of the system is in another line.
+            (
+                "[Acme] Error: connect ECONNREFUSED 127.0.0.1:6379\n    at f (node:net:1)\n[Acme] Retry\n[Acme Fatal] Error: Max retries reached\n[Acme Fatal] Stack: Error: Max retries reached\n",
+                "[Acme Fatal] Error: Max retries reached (connect ECONNREFUSED 127.0.0.1:6379)",
+            ),
+            (
+                "[7] Connection error: TypeError: fetch failed\n    at f (node:net:1) {\n  [cause]: Error: getaddrinfo ENOTFOUND mcp.example\n      at g (node:dns:1) {\n    code: 'ENOTFOUND',\n",
+                "[7] Connection error: TypeError: fetch failed (getaddrinfo ENOTFOUND mcp.example)",
+            ),
+            (
+                "12:00 | ERROR | Could not download it: [Errno -2] Name or service not known Retrying\nTraceback (most recent call last):\n  File \"/x.py\", line 1\nValueError: Could not load model acme\n",
+                "ValueError: Could not load model acme (Name or service not known)",
+            ),
+            // The output of a child program, and the report of its parent.
+            (
+                "{\"level\":\"fatal\",\"message\":\"ACME_TOKEN must be provided\",\"stacktrace\":\"main\"}\nnode:child_process:930\n    throw err;\n    ^\nError: Command failed: /opt/acme --stdio\n    at f (node:net:1)\n\nNode.js v20.20.2\n",
+                "error: ACME_TOKEN must be provided",
+            ),
+            // The issues of a validation, and the list of causes of uv.
+            (
+                "Server error: [\n  {\n    \"code\": \"too_small\",\n    \"message\": \"the URL cannot be empty\",\n    \"path\": [\n      \"url\"\n    ]\n  }\n]\n",
+                "Server error: the URL cannot be empty",
+            ),
+            (
+                "error: No solution found\n  cause: Because the current Python version (3.11.7) does not satisfy Python>=3.12, acme cannot be used.\n",
+                "Because the current Python version (3.11.7) does not satisfy Python>=3.12, acme cannot be used.",
+            ),
+            // A warning of Node is not the reason.
+            (
+                "    TypeError: x is undefined\n(node:7) [DEP0151] DeprecationWarning: a missing suffix\n(Use `node --trace-deprecation ...` to show where the warning was created)\n",
+                "TypeError: x is undefined",
+            ),
+        ];
+        for (output, expected) in rows {
+            assert_eq!(reason(output, false).as_deref(), Some(expected), "{output}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_installation_and_a_missing_variable_are_recognized() {
+        let rows = [
+            ("Error: Cannot find module '/x/acme/server'", true, false),
+            (
+                "AttributeError: 'Server' object has no attribute 'list'",
+                true,
+                false,
+            ),
+            (
+                "AttributeError: 'NoneType' object has no attribute 'list'",
+                false,
+                false,
+            ),
+            ("ACME_TOKEN environment variable is not set", false, true),
+            ("Error: Cannot run without ACME_TOKEN env", false, true),
+            ("Error: ERR_INVALID_URL is required", false, false),
+            ("the connection is required", false, false),
+        ];
+        for (text, installation, variable) in rows {
+            assert_eq!(blames_installation(text), installation, "{text}");
+            assert_eq!(names_missing_variable(text), variable, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_of_packages_are_shortened() {
+        let rows = [
+            (
+                "Cannot find module '/home/u/.npm/_npx/1/node_modules/@acme/sdk/mcp' imported from /home/u/.npm/_npx/1/node_modules/acme/index.js",
+                "Cannot find module '…/@acme/sdk/mcp' imported from …/acme/index.js",
+            ),
+            (
+                "in (C:\\Users\\u\\node_modules\\acme\\index.js)",
+                "in (…/acme\\index.js)",
+            ),
+            ("open /etc/acme.json", "open /etc/acme.json"),
+            (
+                "see https://x.example/node_modules/acme",
+                "see https://x.example/node_modules/acme",
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(shorten_paths(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_request_to_the_user_has_its_address_and_its_code() {
+        let rows = [
+            (
+                "Open https://login.example/device and enter the code F7K2\n",
+                "Open https://login.example/device and enter the code F7K2",
+            ),
+            (
+                "To sign in, visit:\n\n    https://login.example/device\n\nand enter the code:\n\n    F7K2\n\n⠙ Waiting...\n",
+                "To sign in, visit: https://login.example/device and enter the code: F7K2",
+            ),
+            ("Listening on http://localhost:1\nlast\n", "last"),
+        ];
+        for (output, expected) in rows {
+            assert_eq!(reason(output, true).as_deref(), Some(expected), "{output}");
+        }
+    }
+}
