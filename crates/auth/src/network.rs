@@ -28,7 +28,9 @@ use guarded_client::PublicClient;
 pub use guarded_client::{BlockedRequest, GuardedClient, GuardedClientError};
 use name_resolution::{Names, Resolver};
 use proxies::Proxies;
-pub use request_log::{LimitExceeded, MAX_RECEIVED_BYTES, MAX_REQUESTS, RequestLog, SentRequest};
+pub use request_log::{
+    LimitExceeded, MAX_RECEIVED_BYTES, MAX_REQUESTS, RequestLog, RequestObserver, SentRequest,
+};
 use response::has_cause;
 pub use response::{BodyError, read_body, trouble};
 use system_trust::SystemTrust;

@@ -17,6 +17,15 @@ Exit status:
   130  interrupted by Ctrl-C; every started program has ended, except package runners (up to 60 s)
   141  output pipe closed";
 
+const EXIT_STATUSES_OF_EXPLAIN: &str = "\
+Exit status:
+  0    the server is ready
+  1    the server failed for another reason
+  2    the arguments or the configuration can't be used
+  3    the server needs a sign-in (again) or more access
+  130  interrupted by Ctrl-C; the steps so far were shown
+  141  output pipe closed";
+
 const EXIT_STATUSES_OF_DEMO: &str = "\
 Exit status:
   0    every server ended as its scenario specifies
@@ -85,6 +94,12 @@ pub enum Command {
     /// Never opens a browser. Writes only refreshed credentials.
     #[command(after_help = EXIT_STATUSES)]
     Check(Check),
+    /// Start one server, and print what happened step by step and the rule that decided
+    ///
+    /// Prints each request and message with its time, without their contents. Shows no secret. Never opens a browser. Writes only
+    /// refreshed credentials.
+    #[command(after_help = EXIT_STATUSES_OF_EXPLAIN)]
+    Explain(Explain),
     /// Sign in to a server in your browser
     ///
     /// The browser returns to this machine, or you paste the URL that it returned to. The sign-in is stored in Codex's format, where
@@ -168,6 +183,31 @@ pub struct Check {
     pub starts: Starts,
     #[command(flatten)]
     pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The server, which may be disabled: its name, `CLIENT:NAME`, or a URL
+    #[arg(value_name = "SERVER")]
+    pub server: String,
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub client_document: ClientDocument,
+    /// How long the start may take; overrides the configuration [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
+    pub format: ExplainFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExplainFormat {
+    /// One line for each step, and the verdict
+    Text,
+    /// One JSON document
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod clients;
 pub mod demo;
+pub mod explain;
 pub mod follow;
 pub mod lab;
 pub mod login;

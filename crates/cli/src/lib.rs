@@ -20,7 +20,7 @@ use std::io::Write;
 use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command};
-use commands::{check, clients, demo, follow, lab, login, status};
+use commands::{check, clients, demo, explain, follow, lab, login, status};
 use output::exit_status::ExitStatus;
 use output::log;
 
@@ -129,6 +129,7 @@ fn bad_arguments(arguments: &[OsString], error: &clap::Error) -> ExitStatus {
 fn dispatch(program: &[String], command: Command) -> Result<u8, CommandError> {
     let status = match command {
         Command::Check(arguments) => check::run(arguments)?,
+        Command::Explain(arguments) => explain::run(arguments)?,
         Command::Login(arguments) => login::login(arguments)?,
         Command::Logout(arguments) => login::logout(arguments)?,
         Command::Status(arguments) => status::run(arguments)?,

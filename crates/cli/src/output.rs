@@ -4,3 +4,4 @@ pub mod exit_status;
 pub mod log;
 pub mod report;
 pub mod table;
+pub mod timeline;

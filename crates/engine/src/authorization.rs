@@ -136,10 +136,13 @@ impl Authorization {
             collector.update(|evidence| {
                 evidence.credential = Some(configuration_evidence(name));
             });
+            record_credential(http, collector);
             return Self::starting_with(Sends::Configured(token), None, None);
         }
         let place = CredentialPlace::new(config, http, shared);
-        let mut authorization = match place.read(shared.limit_of(config), collector).await {
+        let stored = place.read(shared.limit_of(config), collector).await;
+        record_credential(http, collector);
+        let mut authorization = match stored {
             Some(stored) => Self::stored(stored).await,
             None => Self::none(),
         };
@@ -281,6 +284,18 @@ impl Authorization {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Adds the credential to the timeline, if there is one.
+fn record_credential(http: &HttpConfig, collector: &EvidenceCollector) {
+    let Some(timeline) = collector.timeline() else {
+        return;
+    };
+    let names = http.headers.iter().map(|header| header.name.as_str());
+    let others = names.filter(|name| !name.eq_ignore_ascii_case("authorization"));
+    let headers = others.take(20).map(|name| collector.sanitize(name, 100));
+    let headers = headers.collect();
+    collector.read(|evidence| timeline.record_credential(evidence, headers));
 }
 
 /// Finds the authorization server of an MCP server, as a phase of its start, and adds the result to the evidence.

@@ -6,6 +6,8 @@ use mcp_startup_core::{
 };
 use serde::Serialize;
 
+use crate::timeline::StartTimeline;
+
 /// A change of the startup state of one server: the notification, and the details that the notification leaves out.
 ///
 /// Each start of a server has exactly two events: `starting`, then `ready`, `failed` or `cancelled`.
@@ -31,6 +33,10 @@ pub struct StartupEvent {
     /// Parts of the server's entry that do not have the effect that the user may expect, such as keys that are not read. Empty on
     /// `starting`.
     pub configuration_warnings: Vec<ConfigurationEvidence>,
+    /// What happened during the start, with [`StartupOptions::timeline`](crate::StartupOptions::timeline). It is set on `ready`,
+    /// `failed` and `cancelled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<StartTimeline>,
 }
 
 /// An event, or a step between two events that you can show to a waiting user.

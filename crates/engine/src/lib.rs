@@ -55,6 +55,7 @@ mod run;
 mod shared_context;
 mod start;
 mod startup;
+mod timeline;
 mod transport;
 mod watch;
 
@@ -70,6 +71,10 @@ pub use rmcp;
 pub use shared_context::DEFAULT_LIMIT;
 pub use start::LiveServer;
 pub use startup::{DEFAULT_CONCURRENCY, Startup, StartupOptions};
+pub use timeline::{
+    StartTimeline, TimelineEntry, TimelineMessage, TimelineMessageKind, TimelineRefresh,
+    TimelineResponse, TimelineStep,
+};
 #[doc(hidden)]
 #[cfg(target_os = "linux")]
 pub use transport::stdio::supervision::protocol as supervisor_protocol;

@@ -75,14 +75,19 @@ impl Starts {
             // A start that has not begun has no events. A cancelled start gives back its permit, so this is checked first.
             () = self.cancellation.cancelled() => {}
             permits = self.permits(entry) => {
+                let collector = EvidenceCollector::new(
+                    entry.name.clone(),
+                    mask(entry),
+                    progress_sender(&self.sender),
+                );
+                let collector = match self.shared.records_timelines {
+                    true => collector.with_timeline(),
+                    false => collector,
+                };
                 let start = SingleStart {
                     entry,
                     starts: self,
-                    collector: Arc::new(EvidenceCollector::new(
-                        entry.name.clone(),
-                        mask(entry),
-                        progress_sender(&self.sender),
-                    )),
+                    collector: Arc::new(collector),
                 };
                 start.run(failed).await;
                 drop(permits);
@@ -298,6 +303,10 @@ impl SingleStart<'_> {
                     .collect()
             }
         };
+        let timeline = match notification.status() {
+            McpServerStartupState::Starting => None,
+            _ => self.collector.end_timeline(),
+        };
         StartupEvent {
             notification,
             phase,
@@ -307,6 +316,7 @@ impl SingleStart<'_> {
             warning: None,
             not_saved: self.collector.save_error(),
             configuration_warnings,
+            timeline,
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct SharedContext {
     pub limit_option: Option<&'static str>,
     /// Overrides the era of the configuration.
     pub protocol_era: Option<ProtocolEra>,
+    /// Whether each start records its timeline.
+    pub records_timelines: bool,
     /// The servers that were found to support only the new era.
     pub eras: Arc<KnownEras>,
     /// Owns the refreshes, code exchanges and sign-outs in flight: they outlive the starts and calls that requested them.

@@ -7,6 +7,7 @@ mod handshake;
 mod known_eras;
 mod live_server;
 pub(crate) mod masked_secrets;
+pub(crate) mod timeline_recorder;
 mod tool_list;
 
 use std::sync::Arc;

@@ -59,6 +59,9 @@ pub struct StartupOptions {
     /// Whether a check counts the tools of each server that is ready and reports them as
     /// [`Update::Tools`](crate::Update::Tools). The default is `true`.
     pub count_tools: bool,
+    /// Whether each start records what happens in it, as [`StartupEvent::timeline`](crate::StartupEvent::timeline). The default is
+    /// `false`.
+    pub timeline: bool,
     /// The URL of your app's client ID metadata document, if you publish one. With it, a sign-in needs no client registration at
     /// an authorization server that supports these documents.
     pub client_metadata_url: Option<String>,
@@ -105,6 +108,7 @@ impl Default for StartupOptions {
             concurrency: DEFAULT_CONCURRENCY,
             program_concurrency: None,
             count_tools: true,
+            timeline: false,
             client_metadata_url: None,
             supervisor: None,
         }
@@ -179,6 +183,7 @@ impl Startup {
                 limit_option: options.limit_option,
                 protocol_era: options.protocol_era,
                 eras: Arc::default(),
+                records_timelines: options.timeline,
                 refreshes: TaskTracker::new(),
                 recent_refreshes,
                 sign_ins,

@@ -1,5 +1,6 @@
 //! The HTTP requests of one start, as evidence, and the limits that they must keep. It sends no request.
 
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_startup_core::{ExceededLimit, RequestEvidence, RequestTarget};
@@ -19,6 +20,16 @@ const MAX_ENTRIES: usize = 2 * MAX_REQUESTS;
 #[error("a limit of the start is exceeded")]
 pub struct LimitExceeded;
 
+/// Observes the requests of a [`RequestLog`]: when each is sent, and when a part of its outcome is known. It must not call the log.
+pub trait RequestObserver: Debug + Send + Sync {
+    /// The request with this number is being sent.
+    fn sent(&self, number: u64, request: &RequestEvidence);
+    /// The entry of a request has changed. This can happen several times.
+    fn noted(&self, number: u64, request: &RequestEvidence);
+    /// The request was not sent after all, because a rule blocked it when the client connected.
+    fn not_sent(&self, number: u64);
+}
+
 /// The requests of one start, in order. A request is added when it is sent, and its outcome is added when it is known. So a request
 /// that a time-out interrupted has no outcome. Clones share the log.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +37,7 @@ pub struct RequestLog {
     entries: Arc<Mutex<Entries>>,
     /// Secrets from responses. A separate mutex, because [`SentRequest::note`] runs its closure while the entries are locked.
     secrets: Arc<Mutex<Vec<SecretString>>>,
+    observer: Option<Arc<dyn RequestObserver>>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +59,14 @@ pub struct SentRequest {
 }
 
 impl RequestLog {
+    /// Returns a log with an observer of its requests.
+    pub fn with_observer(observer: Arc<dyn RequestObserver>) -> Self {
+        Self {
+            observer: Some(observer),
+            ..Self::default()
+        }
+    }
+
     /// Adds a request that is about to be sent, if the limit of requests allows it.
     ///
     /// # Errors
@@ -113,6 +133,9 @@ impl RequestLog {
         let number = entries.next;
         entries.next += 1;
         if !entries.closed && entries.requests.len() < MAX_ENTRIES {
+            if let Some(observer) = &self.observer {
+                observer.sent(number, &request);
+            }
             entries.requests.push((number, request));
         }
         SentRequest {
@@ -189,12 +212,20 @@ impl RequestLog {
 }
 
 impl SentRequest {
+    /// The number of the request, as the observer of the log receives it.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Changes the entry of this request, for instance to add its status. Does nothing if the entry was removed.
     pub fn note(&self, note: impl FnOnce(&mut RequestEvidence)) {
         let mut entries = self.log.lock();
         let mut requests = entries.requests.iter_mut().rev();
         if let Some((_, request)) = requests.find(|(number, _)| *number == self.number) {
             note(request);
+            if let Some(observer) = &self.log.observer {
+                observer.noted(self.number, request);
+            }
         }
     }
 
@@ -204,6 +235,9 @@ impl SentRequest {
         entries
             .requests
             .retain(|(number, _)| *number != self.number);
+        if let Some(observer) = &self.log.observer {
+            observer.not_sent(self.number);
+        }
     }
 
     /// Adds the error of a request without a complete response.

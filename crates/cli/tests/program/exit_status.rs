@@ -34,6 +34,7 @@ fn help_lists_the_exit_statuses() {
     let of_demo = ["  0  ", "  1  ", "  130  "];
     for (command, statuses) in [
         ("check", &of_check[..]),
+        ("explain", &of_check),
         ("follow", &of_check),
         ("demo", &of_demo),
     ] {

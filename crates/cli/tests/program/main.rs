@@ -10,6 +10,7 @@ mod configuration_file;
 mod credential_store;
 mod demo_and_lab;
 mod exit_status;
+mod explain;
 mod follow;
 #[path = "../harness/mod.rs"]
 mod harness;

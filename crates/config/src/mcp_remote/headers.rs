@@ -59,8 +59,9 @@ impl<'a> Headers<'a> {
             match header {
                 Header::Line(argument) => match header_line(argument.text) {
                     Some((name, value)) => {
-                        headers.push(name, value, &argument.path);
-                        headers.of_arguments.insert(name, value);
+                        if headers.push(name, value, &argument.path) {
+                            headers.of_arguments.insert(name, value);
+                        }
                     }
                     None => headers.ignored(
                         &argument.path,
@@ -75,7 +76,9 @@ impl<'a> Headers<'a> {
                             continue;
                         }
                         match header_line(line) {
-                            Some((name, value)) => headers.push(name, value, &argument.path),
+                            Some((name, value)) => {
+                                headers.push(name, value, &argument.path);
+                            }
                             None => headers.ignored(
                                 &argument.path,
                                 format!("`mcp-remote` ignores line {number} of this file; write `Name: value`"),
@@ -88,12 +91,15 @@ impl<'a> Headers<'a> {
         headers
     }
 
-    fn push(&mut self, name: &'a str, value: &'a str, path: &'a KeyPath) {
+    /// Adds a header, unless `mcp-remote` drops it.
+    fn push(&mut self, name: &'a str, value: &'a str, path: &'a KeyPath) -> bool {
         // An object of JavaScript does not keep this key.
-        if name != "__proto__" {
+        let is_kept = name != "__proto__";
+        if is_kept {
             self.all.insert(name, value);
             self.in_order.push((name, value, path));
         }
+        is_kept
     }
 
     fn ignored(&mut self, path: &KeyPath, problem: String) {

@@ -14,6 +14,7 @@ use url::Url;
 
 use super::{configured_client, find_authorization_server};
 use crate::start::evidence_collector::EvidenceCollector;
+use crate::timeline::{TimelineRefresh, TimelineStep};
 
 /// The inputs of a refresh for one start.
 pub(crate) struct Renewal {
@@ -56,7 +57,13 @@ impl Renewal {
             collector.record_discovery(&known);
             found = known;
         }
+        let record = |outcome| {
+            if let Some(timeline) = collector.timeline() {
+                timeline.record(TimelineStep::Refreshed { outcome });
+            }
+        };
         let Some(metadata) = found.metadata else {
+            record(TimelineRefresh::NoAuthorizationServer);
             collector.enter(phase);
             return Renewed::Undiscovered;
         };
@@ -83,18 +90,30 @@ impl Renewal {
                 not_saved,
             } => {
                 collector.add_secrets([access_token.expose_secret()].into_iter());
+                record(match &not_saved {
+                    Some(_) => TimelineRefresh::TokenNotSaved,
+                    None => TimelineRefresh::Token,
+                });
                 if let Some(error) = not_saved {
                     collector.record_save_error(&error);
                 }
                 Renewed::Token(access_token)
             }
-            RefreshOutcome::NotSent => Renewed::NotSent,
-            RefreshOutcome::Refused => Renewed::Failed,
+            RefreshOutcome::NotSent => {
+                record(TimelineRefresh::NotSent);
+                Renewed::NotSent
+            }
+            RefreshOutcome::Refused => {
+                record(TimelineRefresh::Refused);
+                Renewed::Failed
+            }
             RefreshOutcome::Blocked(blocked) => {
+                record(TimelineRefresh::Blocked);
                 collector.record_blocked_token_endpoint(&blocked);
                 Renewed::Failed
             }
             RefreshOutcome::StoreFailed(error) => {
+                record(TimelineRefresh::StoreFailed);
                 collector.record_store_error(&error);
                 Renewed::Failed
             }

@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::authorization::ObservedRecord;
 use crate::event::Update;
+use crate::start::timeline_recorder::TimelineRecorder;
+use crate::timeline::{StartTimeline, TimelineStep};
 use mcp_startup_auth::network::BlockedRequest;
 use mcp_startup_auth::{Discovery, Mask, RequestLog, StoreError};
 use mcp_startup_config::EntryProblem;
 use mcp_startup_core::{
-    ConfigurationEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence, StartPhase, StoreEvidence,
-    printable,
+    ConfigurationEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence, RequestEvidence,
+    StartPhase, StoreEvidence, printable,
 };
 
 /// The maximum length of the excerpt of an answer that is not an MCP message, in characters.
@@ -44,6 +46,7 @@ pub(crate) struct EvidenceCollector {
     save_error: OnceLock<String>,
     blocked_request: OnceLock<String>,
     send: Box<dyn Fn(Update) + Send + Sync>,
+    timeline: Option<Arc<TimelineRecorder>>,
 }
 
 impl EvidenceCollector {
@@ -62,7 +65,31 @@ impl EvidenceCollector {
             save_error: OnceLock::new(),
             blocked_request: OnceLock::new(),
             send: Box::new(send),
+            timeline: None,
         }
+    }
+
+    /// Records the timeline too.
+    pub fn with_timeline(self) -> Self {
+        let timeline = TimelineRecorder::new();
+        Self {
+            log: RequestLog::with_observer(timeline.clone()),
+            timeline: Some(timeline),
+            ..self
+        }
+    }
+
+    /// The recorder of the timeline, if the host asked for it and the start has not ended.
+    pub fn timeline(&self) -> Option<&TimelineRecorder> {
+        self.timeline
+            .as_deref()
+            .filter(|timeline| timeline.is_open())
+    }
+
+    /// Ends the timeline, and returns it if there is one.
+    pub fn end_timeline(&self) -> Option<StartTimeline> {
+        let timeline = self.timeline.as_ref()?;
+        Some(timeline.end(self))
     }
 
     pub fn update<T>(&self, update: impl FnOnce(&mut Evidence) -> T) -> T {
@@ -148,6 +175,9 @@ impl EvidenceCollector {
     /// Enters `phase` and reports it.
     pub fn enter(&self, phase: StartPhase) {
         self.update(|evidence| evidence.phase = Some(phase));
+        if let Some(timeline) = self.timeline() {
+            timeline.record(TimelineStep::Phase { phase });
+        }
         let name = self.name.clone();
         (self.send)(Update::Phase { name, phase });
     }
@@ -216,6 +246,13 @@ impl EvidenceCollector {
         if let Some(blocked) = &found.blocked {
             self.record_blocked_request(blocked);
         }
+        if let Some(timeline) = self.timeline() {
+            timeline.record(TimelineStep::Discovered {
+                outcome: found.evidence.outcome,
+                issuer: found.evidence.issuer.clone(),
+                problem: found.evidence.problem,
+            });
+        }
         self.update(|evidence| evidence.discovered = Some(found.evidence.clone()));
     }
 
@@ -274,13 +311,23 @@ impl EvidenceCollector {
         let mut evidence = self.lock().clone();
         evidence.requests = self.log.requests();
         evidence.exceeded = self.log.exceeded();
-        // A server chooses the URLs of its redirects and documents. It can put a secret into them that it has received.
         let issuers = evidence.discovered.as_mut().into_iter().flat_map(|found| {
             let (issuer, expected) = (&mut found.issuer, &mut found.expected_issuer);
             issuer.iter_mut().chain(expected.iter_mut())
         });
-        let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
         for request in &mut evidence.requests {
+            self.mask_request(request);
+        }
+        for url in issuers {
+            *url = self.mask_url(url);
+        }
+        evidence
+    }
+
+    /// Masks the foreign text of a request that is not masked when it is recorded.
+    pub fn mask_request(&self, request: &mut RequestEvidence) {
+        {
+            let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
             let foreign = [&mut request.oauth_error, &mut request.retry_after];
             for text in foreign.into_iter().flatten() {
                 *text = printable(&mask.hide_whole(text), URL_CHARS);
@@ -289,13 +336,15 @@ impl EvidenceCollector {
                 *description = mask.foreign(description, DESCRIPTION_CHARS);
             }
         }
-        let urls = evidence
-            .requests
-            .iter_mut()
-            .filter_map(|request| request.url.as_mut());
-        for url in urls.chain(issuers) {
-            *url = printable(&mask.hide_in_url(url), URL_CHARS);
+        if let Some(url) = &mut request.url {
+            *url = self.mask_url(url);
         }
-        evidence
+    }
+
+    /// Masks the secrets in a URL. A server chooses the URLs of its redirects and documents, and can put a secret into them that it has
+    /// received.
+    pub fn mask_url(&self, url: &str) -> String {
+        let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
+        printable(&mask.hide_in_url(url), URL_CHARS)
     }
 }

@@ -321,6 +321,9 @@ impl McpHttp {
                 true => log.sent(evidence),
                 false => log.try_sent(evidence).map_err(failure)?,
             };
+            if let (None, Some(timeline)) = (method, self.shared.collector.timeline()) {
+                timeline.is_reply(sent.number());
+            }
             let response = request.send().await.map_err(|error| {
                 // The URL may hold a key.
                 let error = error.without_url();
@@ -330,6 +333,12 @@ impl McpHttp {
             })?;
             let status = response.status();
             sent.note(|evidence| self.record_response(evidence, &response));
+            if status.is_redirection()
+                && let Some(timeline) = self.shared.collector.timeline()
+                && let Some(next) = location(&url, response.headers())
+            {
+                timeline.redirects(sent.number(), bare_url(&next));
+            }
             if status == StatusCode::UNAUTHORIZED {
                 let challenge = challenge(response.headers());
                 self.lock_challenge().clone_from(&challenge);

@@ -91,11 +91,17 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for CheckedResults<T> {
         if !self.collector.log.is_closed() {
             self.sent(&message);
         }
+        if let Some(timeline) = self.collector.timeline() {
+            timeline.record_sent(&message, &self.collector);
+        }
         self.transport.send(message)
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         let message = self.transport.receive().await?;
+        if let Some(timeline) = self.collector.timeline() {
+            timeline.record_received(&message, &self.collector);
+        }
         if !self.collector.log.is_closed() {
             self.received(&message);
         }

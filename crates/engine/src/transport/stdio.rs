@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use self::connection::lend;
 use self::connection::{BoundedOutput, Output, take};
-use self::output::{Excerpt, other_output, shown};
+use self::output::{Excerpt, Lines, other_output, shown};
 use self::package_runner::is_package_runner;
 use self::program::{environment, find_program, is_fault_of_program};
 #[cfg(target_os = "linux")]
@@ -42,6 +42,7 @@ use super::json_size::ValueCounter;
 use super::large_messages::LargeMessage;
 use super::read_limits::{CHECK_BYTES, LIVE_BYTES};
 use crate::start::evidence_collector::EvidenceCollector;
+use crate::timeline::TimelineStep;
 
 /// How long to wait for the exit status of a program that has closed its output. On a busy machine, a wrapper needs a while to
 /// exit.
@@ -98,7 +99,7 @@ impl Program {
         config: &StdioConfig,
         live: bool,
         supervisors: Option<&Supervisors>,
-        collector: &EvidenceCollector,
+        collector: &Arc<EvidenceCollector>,
     ) -> Option<Self> {
         let (environment, path) = environment(config);
         let shown_path = path.to_string_lossy().into_owned();
@@ -139,6 +140,13 @@ impl Program {
                 return None;
             }
         };
+        let lines = collector.timeline().map(|timeline| {
+            timeline.record(TimelineStep::ProgramStarted {
+                program: collector.sanitize(&program.to_string_lossy(), 200),
+                arguments: config.args.len(),
+            });
+            Lines::new(collector.clone())
+        });
         let output = Arc::new(Output {
             live,
             ..Output::default()
@@ -158,7 +166,7 @@ impl Program {
             child: Some(child),
             output,
             stderr: excerpt.clone(),
-            stderr_reader: tokio::spawn(keep_excerpt(stderr, excerpt)),
+            stderr_reader: tokio::spawn(keep_excerpt(stderr, excerpt, lines)),
             connection: Arc::new(Mutex::new(Some(connection))),
         })
     }
@@ -217,6 +225,9 @@ impl Program {
             process.exit = exit;
             process.signal = signal;
         });
+        if let Some(timeline) = collector.timeline() {
+            timeline.record(TimelineStep::ProgramExited { code: exit, signal });
+        }
     }
 
     /// Records the output of the program that is not MCP, and a message with an invalid field.
@@ -438,10 +449,17 @@ fn code_and_signal(status: ExitStatus) -> (Option<i32>, Option<i32>) {
     (status.code(), None)
 }
 
-async fn keep_excerpt(mut stderr: ChildStderr, excerpt: Arc<Mutex<Excerpt>>) {
+async fn keep_excerpt(
+    mut stderr: ChildStderr,
+    excerpt: Arc<Mutex<Excerpt>>,
+    mut lines: Option<Lines>,
+) {
     let mut buffer = [0; 2048];
     while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
         lock(&excerpt).add(&buffer[..read]);
+        if let Some(lines) = &mut lines {
+            lines.add(&buffer[..read]);
+        }
     }
 }
 

@@ -10,7 +10,9 @@ async fn debug_of_a_running_start_shows_no_secret() {
     let mut leaks = Leaks::default();
     let lab = lab().await;
     let servers = || ["echoes", "ready"].map(|name| server(&lab, name)).into();
-    let startup = Startup::new(StartupOptions::default()).unwrap();
+    let mut options = StartupOptions::default();
+    options.timeline = true;
+    let startup = Startup::new(options).unwrap();
     let mut check = startup.check(servers());
     leaks.debug("Check", &check);
     while let Some(update) = check.update().await {

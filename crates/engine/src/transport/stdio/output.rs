@@ -1,10 +1,12 @@
 //! The output of a program as evidence: its stderr, and the part of its stdout that is not messages.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use mcp_startup_core::printable;
 
 use crate::start::evidence_collector::EvidenceCollector;
+use crate::timeline::TimelineStep;
 use crate::transport::invalid_messages::message_problem;
 use crate::transport::text_encoding::as_utf8;
 
@@ -46,6 +48,54 @@ impl Excerpt {
         };
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         parts.into_iter().map(text).collect()
+    }
+}
+
+/// The maximum length of a line of stderr for the timeline, in bytes. The rest of a longer line is left out.
+const LINE_BYTES: usize = 4096;
+
+/// Splits stderr into lines for the timeline.
+pub(super) struct Lines {
+    collector: Arc<EvidenceCollector>,
+    line: Vec<u8>,
+}
+
+impl Lines {
+    pub fn new(collector: Arc<EvidenceCollector>) -> Self {
+        Self {
+            collector,
+            line: Vec::new(),
+        }
+    }
+
+    pub fn add(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let room = LINE_BYTES - self.line.len();
+            self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+            if piece.ends_with(b"\n") {
+                self.record();
+            }
+        }
+    }
+
+    fn record(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let Some(timeline) = self.collector.timeline() else {
+            return;
+        };
+        let text = String::from_utf8_lossy(&line).into_owned();
+        if let Some(line) = shown(&[text], &self.collector) {
+            timeline.record_minor(TimelineStep::ProgramOutput { line });
+        }
+    }
+}
+
+impl Drop for Lines {
+    /// Records the last line, which has no end.
+    fn drop(&mut self) {
+        if !self.line.is_empty() {
+            self.record();
+        }
     }
 }
 
