@@ -122,10 +122,11 @@ impl ClientFile {
 /// `folder` is the folder whose project files are read too, usually the current one. Files that do not exist are left out. A file
 /// that can't be read is part of the result, with its error.
 pub fn discover(environment: &dyn Environment, folder: &Path) -> Vec<ClientFile> {
-    discover_on(&ThisMachine::with_environment(environment), folder)
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    discover_on(&ThisMachine::with_environment(environment), &folder)
 }
 
-/// As [`discover`], on a machine that the caller supplies.
+/// As [`discover`], on a machine that the caller supplies. `folder` must be an absolute path.
 ///
 /// ```
 /// use std::{collections::BTreeMap, io, path::{Path, PathBuf}};
@@ -151,7 +152,7 @@ pub fn discover(environment: &dyn Environment, folder: &Path) -> Vec<ClientFile>
 /// assert_eq!(files[0].servers[0].entry.name, "docs");
 /// ```
 pub fn discover_on(machine: &dyn Machine, folder: &Path) -> Vec<ClientFile> {
-    let places = Places { machine, folder };
+    let places = Places::new(machine, folder);
     let clients = Client::ALL.iter();
     clients
         .flat_map(|client| files_of(*client, &places))
@@ -160,7 +161,7 @@ pub fn discover_on(machine: &dyn Machine, folder: &Path) -> Vec<ClientFile> {
 
 /// Finds and reads the configuration files of one client. See [`discover`].
 pub fn discover_client(client: Client, machine: &dyn Machine, folder: &Path) -> Vec<ClientFile> {
-    files_of(client, &Places { machine, folder })
+    files_of(client, &Places::new(machine, folder))
 }
 
 fn files_of(client: Client, places: &Places<'_>) -> Vec<ClientFile> {
@@ -172,6 +173,7 @@ fn files_of(client: Client, places: &Places<'_>) -> Vec<ClientFile> {
         Client::ClaudeDesktop => {
             let mut files = profiles::files(client, places);
             files.extend(claude_desktop::extensions(places));
+            claude_desktop::mark_ignored(places, &mut files);
             files
         }
         Client::GeminiCli | Client::QwenCode => {

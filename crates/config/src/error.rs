@@ -123,11 +123,16 @@ impl ConfigurationError {
 
     /// Creates the error for a file or text that is larger than [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
     pub(crate) fn too_large(path: &Path) -> Self {
-        Self::new(
-            ConfigurationErrorKind::TooLarge,
-            path,
-            "the file is larger than 4 MiB, the limit for a configuration; check the path",
-        )
+        Self::larger_than(crate::MAX_FILE_BYTES, path)
+    }
+
+    /// Creates the error for a file that is larger than `limit` bytes.
+    pub(crate) fn larger_than(limit: usize, path: &Path) -> Self {
+        let mib = limit / (1024 * 1024);
+        let problem = format!(
+            "the file is larger than {mib} MiB, the limit for a configuration; check the path"
+        );
+        Self::new(ConfigurationErrorKind::TooLarge, path, &problem)
     }
 
     /// Creates the error for a server that the file does not have. `known` are the names of the servers that it has.

@@ -17,7 +17,7 @@ use crate::{BearerToken, ConfiguredHeader, Environment, MAX_HEADERS};
 const MAX_NAME_BYTES: usize = 200;
 
 /// The maximum startup timeout.
-const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Checks a server name. Names are part of credential keys and of file names, and clients display them.
 pub(crate) fn server_name(path: &KeyPath, name: &str) -> Result<(), EntryProblem> {

@@ -4,6 +4,7 @@
 //! Source: "Environment variable expansion" in <https://code.claude.com/docs/en/mcp>.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
@@ -115,10 +116,10 @@ fn parse_reference(text: &str) -> Option<(&str, Option<&str>, &str)> {
     Some((name, Some(default), after))
 }
 
-/// An environment that records the values it returns, except those of [`CODEX_INHERITED_VARIABLES`].
+/// An environment that records the values it returns, except those of [`CODEX_INHERITED_VARIABLES`]. Each value is recorded once.
 pub(crate) struct RecordingEnvironment<'a> {
     environment: &'a dyn Environment,
-    values: RefCell<Vec<SecretString>>,
+    values: RefCell<BTreeMap<String, SecretString>>,
 }
 
 impl<'a> RecordingEnvironment<'a> {
@@ -131,15 +132,16 @@ impl<'a> RecordingEnvironment<'a> {
 
     /// Returns the recorded values.
     pub fn into_values(self) -> Vec<SecretString> {
-        self.values.into_inner()
+        self.values.into_inner().into_values().collect()
     }
 }
 
 impl Environment for RecordingEnvironment<'_> {
     fn get(&self, name: &str) -> Option<String> {
         let value = self.environment.get(name)?;
-        if !CODEX_INHERITED_VARIABLES.contains(&name) {
-            self.values.borrow_mut().push(value.clone().into());
+        let mut values = self.values.borrow_mut();
+        if !CODEX_INHERITED_VARIABLES.contains(&name) && !values.contains_key(name) {
+            values.insert(name.to_owned(), value.clone().into());
         }
         Some(value)
     }

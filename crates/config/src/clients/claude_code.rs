@@ -4,7 +4,8 @@
 //! Sources: <https://code.claude.com/docs/en/mcp>, and its pages on settings, plugins and managed servers.
 
 use std::cell::Cell;
-use std::path::{Path, PathBuf};
+use std::collections::{HashMap, HashSet};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::client::Client;
@@ -20,6 +21,7 @@ use crate::escaping::escape;
 use crate::format::MAX_COMPARED_KEYS;
 use crate::server::TransportConfig;
 use crate::spanned::{KeyPath, Spanned, Value, json};
+use crate::validation;
 
 const CLIENT: Client = Client::ClaudeCode;
 
@@ -60,7 +62,7 @@ pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
         files.extend(file);
     }
     files.extend(local);
-    mark_replaced(&mut files);
+    mark_replaced(files.iter_mut());
     let managed = claude.managed();
     if let Some(managed) = &managed {
         let path = escape(&managed.path.to_string_lossy());
@@ -79,14 +81,17 @@ pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
 #[derive(Default)]
 struct Settings {
     enables_all_of_project: bool,
-    enabled_of_project: Vec<String>,
-    disabled_of_project: Vec<String>,
+    enabled_of_project: HashSet<String>,
+    disabled_of_project: HashSet<String>,
     /// The servers that the user has turned off in this project.
-    disabled: Vec<String>,
-    enabled_plugins: Vec<String>,
-    denied: Vec<Spanned>,
+    disabled: HashSet<String>,
+    /// Whether each plugin is on.
+    plugins: HashMap<String, bool>,
+    denied: Policy,
     /// `None` if no list allows only some servers.
-    allowed: Option<Vec<Spanned>>,
+    allowed: Option<Policy>,
+    /// Only an administrator's list allows servers.
+    allows_only_managed: bool,
 }
 
 struct ClaudeCode<'a> {
@@ -116,12 +121,11 @@ impl ClaudeCode<'_> {
         let candidates = self.project_keys();
         let project = state.and_then(|path| {
             self.read_json(path, MAX_STATE_FILE_BYTES, |document| {
-                let projects = document.keys_at(&["projects"]);
-                let mut keys = candidates.iter();
-                let key = keys.find_map(|key| {
-                    let mut projects = projects.iter();
-                    projects.find(|project| project.replace('\\', "/") == *key)
-                })?;
+                let projects = document.members_at(&["projects"], 0).into_iter();
+                let projects: HashMap<String, String> = projects
+                    .map(|(project, _)| (project.replace('\\', "/"), project))
+                    .collect();
+                let key = candidates.iter().find_map(|key| projects.get(key))?;
                 let trusted = document.get_at(&["projects", key, "hasTrustDialogAccepted"], 0);
                 let is_trusted =
                     matches!(trusted.map(|found| found.value), Some(Value::Boolean(true)));
@@ -132,24 +136,20 @@ impl ClaudeCode<'_> {
         let is_trusted = project.as_ref().is_some_and(|(_, trusted, _)| *trusted);
         if let Some((key, _, disabled)) = project {
             self.project_key = Some(key);
-            self.settings.disabled = disabled;
+            self.settings.disabled = disabled.into_iter().collect();
         }
         let project = self.places.project_root().join(".claude");
-        let mut paths: Vec<(PathBuf, bool)> = self
-            .managed_folder()
-            .into_iter()
-            .map(|folder| (folder.join("managed-settings.json"), true))
-            .collect();
-        paths.push((folder.join("settings.json"), true));
+        self.read_settings_file(&folder.join("settings.json"), true);
         // The author of a repository can commit both, so they count only after the user has trusted the folder.
-        paths.push((project.join("settings.json"), is_trusted));
-        paths.push((project.join("settings.local.json"), is_trusted));
-        for (path, counts) in paths {
-            self.read_settings_file(&path, counts);
+        self.read_settings_file(&project.join("settings.json"), is_trusted);
+        self.read_settings_file(&project.join("settings.local.json"), is_trusted);
+        if let Some(folder) = self.managed_folder() {
+            self.read_settings_file(&folder.join("managed-settings.json"), true);
         }
     }
 
-    /// Reads one settings file. Its approvals count only if the file does. The servers that it turns off always count.
+    /// Reads one settings file, which has precedence over the earlier ones. Its approvals and its rules count only if the file does. The
+    /// servers and plugins that it turns off always count.
     fn read_settings_file(&mut self, path: &Path, counts: bool) {
         let found = self.read_json(path, MAX_BYTES, |document| {
             let list = |key: &str| match document.get(key, MAX_DEPTH).map(|found| found.value) {
@@ -157,24 +157,28 @@ impl ClaudeCode<'_> {
                 _ => None,
             };
             let all = document.get("enableAllProjectMcpServers", 0);
-            let plugins = document
-                .keys_at(&["enabledPlugins"])
-                .into_iter()
-                .filter(|name| {
-                    let value = document.get_at(&["enabledPlugins", name], 0);
-                    matches!(value.map(|found| found.value), Some(Value::Boolean(true)))
-                });
+            let plugins = document.members_at(&["enabledPlugins"], 0).into_iter();
+            let plugins = plugins.filter_map(|(name, value)| match value.value {
+                Value::Boolean(is_on) => Some((name, is_on)),
+                _ => None,
+            });
+            let only_managed = document.get("allowManagedMcpServersOnly", 0);
+            let names = |key: &str| strings(document, &[key]).into_iter().collect();
             Settings {
                 enables_all_of_project: matches!(
                     all.map(|found| found.value),
                     Some(Value::Boolean(true))
                 ),
-                enabled_of_project: strings(document, &["enabledMcpjsonServers"]),
-                disabled_of_project: strings(document, &["disabledMcpjsonServers"]),
-                disabled: Vec::new(),
-                enabled_plugins: plugins.collect(),
-                denied: list("deniedMcpServers").unwrap_or_default(),
-                allowed: list("allowedMcpServers"),
+                enabled_of_project: names("enabledMcpjsonServers"),
+                disabled_of_project: names("disabledMcpjsonServers"),
+                disabled: HashSet::new(),
+                plugins: plugins.collect(),
+                denied: Policy::new(list("deniedMcpServers").unwrap_or_default()),
+                allowed: list("allowedMcpServers").map(Policy::new),
+                allows_only_managed: matches!(
+                    only_managed.map(|found| found.value),
+                    Some(Value::Boolean(true))
+                ),
             }
         });
         let Some(found) = found else { return };
@@ -182,14 +186,19 @@ impl ClaudeCode<'_> {
         settings
             .disabled_of_project
             .extend(found.disabled_of_project);
-        settings.denied.extend(found.denied);
-        if let Some(allowed) = found.allowed {
-            settings.allowed.get_or_insert_default().extend(allowed);
-        }
+        let plugins = found.plugins.into_iter();
+        let plugins = plugins.filter(|(_, is_on)| counts || !is_on);
+        settings.plugins.extend(plugins);
         if counts {
             settings.enables_all_of_project |= found.enables_all_of_project;
             settings.enabled_of_project.extend(found.enabled_of_project);
-            settings.enabled_plugins.extend(found.enabled_plugins);
+            settings.denied.extend(found.denied);
+            if found.allows_only_managed {
+                settings.allowed = None;
+            }
+            if let Some(allowed) = found.allowed {
+                settings.allowed.get_or_insert_default().extend(allowed);
+            }
         }
     }
 
@@ -197,7 +206,7 @@ impl ClaudeCode<'_> {
     /// repository, the root of this one, and the folders up to it.
     fn project_keys(&self) -> Vec<String> {
         let root = self.places.project_root();
-        let primary = self.primary_checkout(root);
+        let primary = self.places.primary_checkout();
         let folders = self.places.folder.ancestors();
         let folders = folders.take_while(|folder| folder.starts_with(root));
         let text = |folder: &Path| folder_text(folder).replace('\\', "/");
@@ -208,16 +217,6 @@ impl ClaudeCode<'_> {
             .chain(folders)
             .map(text)
             .collect()
-    }
-
-    /// The primary checkout of a linked worktree, whose `.git` is a file.
-    fn primary_checkout(&self, root: &Path) -> Option<PathBuf> {
-        let bytes = self.places.machine.read(&root.join(".git"), 4096).ok()?;
-        let text = String::from_utf8(bytes).ok()?;
-        let folder = Path::new(text.strip_prefix("gitdir:")?.trim());
-        let mut folders = folder.ancestors();
-        let git = folders.find(|folder| folder.file_name().is_some_and(|name| name == ".git"))?;
-        git.parent().map(Path::to_owned)
     }
 
     /// Reads the state file: the servers of the user, and those of the user in the current project.
@@ -278,19 +277,24 @@ impl ClaudeCode<'_> {
         entries: &[(String, Spanned)],
         own_variables: &[(String, String)],
     ) -> Vec<ClientServer> {
+        let is_plugin = !own_variables.is_empty();
         let project = self.project_key.clone();
         let project = project.unwrap_or_else(|| folder_text(self.places.project_root()));
-        let added = [
-            ("CLAUDECODE", "1".to_owned()),
-            ("CLAUDE_PROJECT_DIR", project),
-        ];
+        let mut own_variables = own_variables.to_vec();
+        let mut added_env = own_variables.clone();
+        let project = ("CLAUDE_PROJECT_DIR".to_owned(), project);
+        if is_plugin {
+            own_variables.push(project.clone());
+        }
+        added_env.extend([("CLAUDECODE".to_owned(), "1".to_owned()), project]);
+        self.places.renew_budget();
         let reader = EntryReader {
             client: CLIENT,
             rules: &CLAUDE_CODE,
             places: self.places,
             folder: self.places.folder,
-            own_variables: own_variables.to_vec(),
-            added_env: added.map(|(name, value)| (name.to_owned(), value)).into(),
+            own_variables,
+            added_env,
             comparisons: Cell::new(MAX_COMPARED_KEYS),
         };
         let limit = self
@@ -306,7 +310,8 @@ impl ClaudeCode<'_> {
             .map(|(name, entry)| {
                 let path = root.child(name, entry.line);
                 let mut server = reader.read(name, path.clone(), entry);
-                if RESERVED_NAMES.contains(&name.as_str()) {
+                // The name of a plugin's server begins with that of the plugin.
+                if !is_plugin && RESERVED_NAMES.contains(&name.as_str()) {
                     let problem = "Claude Code keeps this name for itself; choose another name";
                     server.entry.config = Err(path.problem(problem));
                 }
@@ -342,13 +347,9 @@ impl ClaudeCode<'_> {
         if self.settings.disabled.contains(&server.entry.name) {
             server.entry.enabled = false;
         }
-        let is_listed = |list: &[Spanned]| list.iter().any(|rule| matches_rule(rule, server));
-        let is_refused = is_listed(&self.settings.denied)
-            || self
-                .settings
-                .allowed
-                .as_ref()
-                .is_some_and(|list| !is_listed(list));
+        let allowed = self.settings.allowed.as_ref();
+        let is_refused = self.settings.denied.denies(server)
+            || allowed.is_some_and(|policy| !policy.allows(server));
         if is_refused {
             server
                 .not_checked
@@ -373,10 +374,13 @@ impl ClaudeCode<'_> {
     /// Reads the servers of the installed plugins: the newest version of each.
     fn plugins(&self, folder: &Path) -> Vec<ClientFile> {
         let cache = match self.places.variable("CLAUDE_CODE_PLUGIN_CACHE_DIR") {
+            // The variable names the folder above.
             Some(folder) => folder,
-            None => folder.join("plugins").join("cache"),
-        };
+            None => folder.join("plugins"),
+        }
+        .join("cache");
         let list = |folder: &Path| self.places.machine.list(folder);
+        let data = folder.join("plugins").join("data");
         let name_of = |path: &Path| {
             let name = path.file_name().unwrap_or_default();
             name.to_string_lossy().into_owned()
@@ -384,39 +388,63 @@ impl ClaudeCode<'_> {
         let mut files = Vec::new();
         for marketplace in list(&cache) {
             for plugin in list(&marketplace) {
-                let Some(version) = list(&plugin).pop() else {
-                    continue;
-                };
+                let versions = list(&plugin).into_iter();
+                let newest = versions.max_by_key(|version| version_key(&name_of(version)));
+                let Some(version) = newest else { continue };
                 let (plugin_name, market) = (name_of(&plugin), name_of(&marketplace));
                 let id = format!("{plugin_name}@{market}");
-                let is_on = self.settings.enabled_plugins.contains(&id);
-                for path in [
-                    version.join(".mcp.json"),
-                    version.join(".claude-plugin").join("plugin.json"),
-                ] {
-                    files.extend(self.plugin_file(&path, &version, &plugin_name, is_on));
+                let plugin = Plugin {
+                    name: plugin_name,
+                    is_on: self.settings.plugins.get(&id) == Some(&true),
+                    data: data.join(data_name(&id)),
+                    root: version,
+                };
+                let manifest = plugin.root.join(".claude-plugin").join("plugin.json");
+                let mut paths = vec![plugin.root.join(".mcp.json")];
+                for path in self.named_files(&manifest, &plugin.root) {
+                    if !paths.contains(&path) {
+                        paths.push(path);
+                    }
+                }
+                paths.push(manifest);
+                for path in paths {
+                    files.extend(self.plugin_file(&path, &plugin));
                 }
             }
         }
         files
     }
 
-    fn plugin_file(
-        &self,
-        path: &Path,
-        root: &Path,
-        plugin: &str,
-        is_on: bool,
-    ) -> Option<ClientFile> {
+    /// The files that a manifest names in place of the servers themselves. They are in the folder of the plugin.
+    fn named_files(&self, manifest: &Path, root: &Path) -> Vec<PathBuf> {
+        let paths = self.read_json(manifest, MAX_BYTES, |document| {
+            match document.get("mcpServers", 1).map(|found| found.value) {
+                Some(Value::String(path)) => vec![path],
+                _ => strings(document, &["mcpServers"]),
+            }
+        });
+        let is_inside = |path: &String| {
+            let mut parts = Path::new(path).components();
+            parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        };
+        let paths = paths.unwrap_or_default().into_iter().filter(is_inside);
+        let paths = paths.map(|path| root.join(path.trim_start_matches("./")));
+        paths.take(MAX_NAMED_FILES).collect()
+    }
+
+    fn plugin_file(&self, path: &Path, plugin: &Plugin) -> Option<ClientFile> {
         let is_manifest = path.ends_with("plugin.json");
-        let own = [("CLAUDE_PLUGIN_ROOT".to_owned(), folder_text(root))];
+        let own = [
+            ("CLAUDE_PLUGIN_ROOT".to_owned(), folder_text(&plugin.root)),
+            ("CLAUDE_PLUGIN_DATA".to_owned(), folder_text(&plugin.data)),
+        ];
         let result = reading::read(self.places.machine, path, MAX_BYTES, |text| {
             reading::with_json(CLIENT, FileFormat::Json, path, text, |document| {
                 let at = match is_manifest {
                     true => ServersAt::Key(&["mcpServers"]),
                     false => ServersAt::KeyOrBare("mcpServers"),
                 };
-                // A path in a manifest names another file, which is read if it is the usual one.
+                // A path in a manifest names another file.
                 let has_path = is_manifest
                     && matches!(
                         document.get("mcpServers", 1).map(|found| found.value),
@@ -434,12 +462,15 @@ impl ClaudeCode<'_> {
             return None;
         }
         for server in &mut file.servers {
-            let name = format!("plugin:{plugin}:{}", server.entry.name);
+            let name = format!("plugin:{}:{}", plugin.name, server.entry.name);
             server.entry.name.clone_from(&name);
             if let Ok(config) = &mut server.entry.config {
-                config.name = name;
+                config.name.clone_from(&name);
             }
-            server.entry.enabled &= is_on;
+            if let Err(problem) = validation::server_name(&KeyPath::new("name"), &name) {
+                server.entry.config = Err(problem);
+            }
+            server.entry.enabled &= plugin.is_on;
         }
         Some(file)
     }
@@ -465,36 +496,99 @@ fn new_file(
     }
 }
 
-/// Whether a rule of a list names a server: by its name, its command line or its URL, which may have `*`.
-fn matches_rule(rule: &Spanned, server: &ClientServer) -> bool {
-    let Value::Table(fields) = &rule.value else {
-        return false;
-    };
-    fields
-        .iter()
-        .any(|(key, value)| match (key.as_str(), &value.value) {
-            ("serverName", Value::String(name)) => *name == server.entry.name,
-            ("serverUrl", Value::String(pattern)) => match &server.entry.config {
-                Ok(config) => match &config.transport {
-                    TransportConfig::Http(http) => matches_glob(pattern, &http.written_url),
-                    TransportConfig::Stdio(_) => false,
-                },
-                Err(_) => false,
-            },
-            ("serverCommand", Value::List(items)) => match &server.entry.config {
-                Ok(config) => match &config.transport {
-                    TransportConfig::Stdio(stdio) => {
-                        let line = std::iter::once(&stdio.command).chain(&stdio.args);
-                        line.map(String::as_str)
-                            .eq(items.iter().map(|item| match &item.value {
-                                Value::String(text) => text.as_str(),
-                                _ => "",
-                            }))
-                    }
-                    TransportConfig::Http(_) => false,
-                },
-                Err(_) => false,
-            },
-            _ => false,
+/// An installed plugin.
+struct Plugin {
+    name: String,
+    /// The folder of its newest version.
+    root: PathBuf,
+    /// The folder for its data.
+    data: PathBuf,
+    is_on: bool,
+}
+
+/// The maximum number of files with servers that the manifest of a plugin can name.
+const MAX_NAMED_FILES: usize = 20;
+
+/// A version for comparison: its numbers as numbers, and its other parts as text.
+fn version_key(version: &str) -> Vec<(u64, String)> {
+    let parts = version.split(['.', '-', '+']);
+    let parts = parts.map(|part| (part.parse().unwrap_or(0), part.to_owned()));
+    parts.collect()
+}
+
+/// The name of the folder for the data of a plugin.
+fn data_name(id: &str) -> String {
+    let is_kept = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
+    let characters = id.chars();
+    characters
+        .map(|character| match is_kept(character) {
+            true => character,
+            false => '-',
         })
+        .collect()
+}
+
+/// A list with which an administrator or a user allows or denies servers: by name, by command line, or by URL with `*`.
+#[derive(Default)]
+struct Policy {
+    names: HashSet<String>,
+    commands: HashSet<Vec<String>>,
+    urls: Vec<String>,
+}
+
+impl Policy {
+    fn new(rules: Vec<Spanned>) -> Self {
+        let mut policy = Self::default();
+        let fields = rules.into_iter().filter_map(|rule| match rule.value {
+            Value::Table(fields) => Some(fields),
+            _ => None,
+        });
+        for (key, value) in fields.flatten() {
+            match (key.as_str(), value.value) {
+                ("serverName", Value::String(name)) => {
+                    policy.names.insert(name);
+                }
+                ("serverUrl", Value::String(pattern)) => policy.urls.push(pattern),
+                ("serverCommand", Value::List(items)) => {
+                    let items = items.into_iter().map(|item| match item.value {
+                        Value::String(text) => text,
+                        _ => String::new(),
+                    });
+                    policy.commands.insert(items.collect());
+                }
+                _ => {}
+            }
+        }
+        policy
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.names.extend(other.names);
+        self.commands.extend(other.commands);
+        self.urls.extend(other.urls);
+    }
+
+    fn denies(&self, server: &ClientServer) -> bool {
+        self.names.contains(&server.entry.name) || self.has_endpoint(server) == Some(true)
+    }
+
+    /// Whether the list allows a server. A name alone is not enough if the list has rules for what the server runs or where it is.
+    fn allows(&self, server: &ClientServer) -> bool {
+        let endpoint = self.has_endpoint(server);
+        endpoint.unwrap_or_else(|| self.names.contains(&server.entry.name))
+    }
+
+    /// Whether the list has the command line or the URL of a server. `None` if it has none at all for servers of that kind.
+    fn has_endpoint(&self, server: &ClientServer) -> Option<bool> {
+        match &server.entry.config.as_ref().ok()?.transport {
+            TransportConfig::Stdio(stdio) => (!self.commands.is_empty()).then(|| {
+                let line = std::iter::once(&stdio.command).chain(&stdio.args);
+                self.commands.contains(&line.cloned().collect::<Vec<_>>())
+            }),
+            TransportConfig::Http(http) => (!self.urls.is_empty()).then(|| {
+                let mut urls = self.urls.iter();
+                urls.any(|pattern| matches_glob(pattern, &http.written_url))
+            }),
+        }
+    }
 }

@@ -11,6 +11,7 @@ use super::profile::{EntryRules, FileFormat, MissingVariable, Scope, VariableFor
 use super::profiles::CLAUDE_DESKTOP;
 use super::reading::{self, MAX_BYTES, MAX_DEPTH};
 use super::{ClientFile, System};
+use crate::escaping::escape;
 use crate::format::MAX_COMPARED_KEYS;
 use crate::spanned::{KeyPath, Spanned, Value};
 
@@ -22,6 +23,30 @@ const RULES: EntryRules = EntryRules {
     other_keys: &["platform_overrides"],
     ..CLAUDE_DESKTOP
 };
+
+/// On Windows, the application that was installed as a package has a folder of its own, and ignores the older one.
+pub(super) fn mark_ignored(places: &Places<'_>, files: &mut [ClientFile]) {
+    if places.machine.system() != System::Windows {
+        return;
+    }
+    let packages = places.paths("<local>/Packages/Claude_*");
+    let Some(package) = packages.first() else {
+        return;
+    };
+    let is_of_package = |file: &ClientFile| {
+        let mut packages = packages.iter();
+        packages.any(|package| file.path.starts_with(package))
+    };
+    let reason = format!(
+        "Claude Desktop was installed as a package, and reads only the files in {}",
+        escape(&package.to_string_lossy())
+    );
+    for file in files.iter_mut().filter(|file| !is_of_package(file)) {
+        for server in &mut file.servers {
+            server.not_checked = Some(reason.clone());
+        }
+    }
+}
 
 /// Reads the manifests of the unpacked extensions.
 pub(super) fn extensions(places: &Places<'_>) -> Vec<ClientFile> {
@@ -46,6 +71,7 @@ pub(super) fn extensions(places: &Places<'_>) -> Vec<ClientFile> {
                         _ => "extension".to_owned(),
                     };
                     let keys = ["server", "mcp_config"];
+                    places.renew_budget();
                     let server = document.get_at(&keys, MAX_DEPTH).map(|mut entry| {
                         override_for_system(&mut entry, places.machine.system());
                         let folder = path.parent().unwrap_or(places.folder);

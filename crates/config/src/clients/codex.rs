@@ -4,6 +4,7 @@
 //! Source: `codex-rs/config/src/loader` and `codex-rs/config/src/mcp_requirements.rs` in <https://github.com/openai/codex>.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::client::Client;
@@ -139,18 +140,28 @@ fn mark_unused(places: &Places<'_>, home: Option<&Path>, found: &mut [Found]) {
         .find(|found| Some(&found.file.path) == user_file.as_ref())
         .and_then(|found| found.parts.as_ref());
     let profile = user.and_then(|parts| parts.profile.clone());
-    let is_trusted = {
-        let trusted = user.map_or(&[] as &[_], |parts| &parts.trusted_projects);
-        let root = places.project_root();
-        let level = |folder: &Path| {
-            let mut rules = trusted.iter();
-            rules
-                .find(|(path, _)| path == folder)
-                .map(|(_, level)| *level)
-        };
-        level(places.folder).or_else(|| level(root)) == Some(true)
+    // On Windows, the client writes the paths in lower case.
+    let normal = |folder: &Path| match places.machine.system() {
+        System::Windows => folder.to_string_lossy().replace('\\', "/").to_lowercase(),
+        System::Linux | System::MacOs => folder.to_string_lossy().into_owned(),
     };
-    for found in found {
+    let rules = user.map_or(&[] as &[_], |parts| &parts.trusted_projects);
+    let rules: HashMap<String, bool> = rules
+        .iter()
+        .map(|(folder, is_trusted)| (normal(folder), *is_trusted))
+        .collect();
+    let level = |folder: &Path| rules.get(&normal(folder)).copied();
+    let of_repository = level(places.project_root()).or_else(|| level(&places.primary_checkout()?));
+    // The folder of the file counts, and then its repository.
+    let is_trusted = |file: &Path| {
+        let folder = file.parent().and_then(Path::parent);
+        folder.and_then(level).or(of_repository) == Some(true)
+    };
+    let mut trusted = Vec::new();
+    for found in found.iter() {
+        trusted.push(is_trusted(&found.file.path));
+    }
+    for (found, is_trusted) in found.iter_mut().zip(trusted) {
         let path = &found.file.path;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let of_profile = name.strip_suffix(".config.toml");
@@ -264,14 +275,17 @@ impl Requirements {
         let rule = rules.find(|(name, _)| *name == server.entry.name);
         let is_allowed = match (rule, identity(entry)) {
             (Some((_, rule)), Some((key, text))) => matches_identity(rule, key, text),
-            _ => false,
+            _ => Some(false),
         };
-        if !is_allowed {
-            server.not_checked.get_or_insert_with(|| {
-                let path = escape(&self.path.to_string_lossy());
-                format!("your administrator does not allow it ({path})")
-            });
-        }
+        let reason = match is_allowed {
+            Some(true) => return,
+            Some(false) => "your administrator does not allow it",
+            None => "your administrator has a rule for it that is not known here",
+        };
+        server.not_checked.get_or_insert_with(|| {
+            let path = escape(&self.path.to_string_lossy());
+            format!("{reason} ({path})")
+        });
     }
 }
 
@@ -295,17 +309,17 @@ fn field<'a>(table: &'a Spanned, key: &str) -> Option<&'a Spanned> {
     }
 }
 
-/// Whether a rule allows an identity. A rule that can't be read here allows nothing.
-fn matches_identity(rule: &Spanned, key: &str, text: &str) -> bool {
+/// Whether a rule allows an identity. `None` if it has a form that is not known here, such as a regular expression.
+fn matches_identity(rule: &Spanned, key: &str, text: &str) -> Option<bool> {
     let Some(expected) = field(rule, "identity").and_then(|identity| field(identity, key)) else {
-        return false;
+        return Some(false);
     };
     let string = |value: Option<&Spanned>| match value.map(|value| &value.value) {
         Some(Value::String(text)) => Some(text.clone()),
         _ => None,
     };
     if let Some(exact) = string(Some(expected)).or_else(|| string(field(expected, "exact"))) {
-        return exact == text;
+        return Some(exact == text);
     }
-    string(field(expected, "prefix")).is_some_and(|prefix| text.starts_with(&prefix))
+    Some(text.starts_with(&string(field(expected, "prefix"))?))
 }

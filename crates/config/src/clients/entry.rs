@@ -1,7 +1,9 @@
 //! Reads the entry of one server as its client does: an entry that the client refuses is refused, and text that the client leaves
 //! unchanged stays unchanged and is named.
 
+use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use super::client::Client;
 use super::env_file;
 use super::places::Places;
 use super::profile::{
-    EntryRules, MissingVariable, ReplacedIn, Timeout, TimeoutUnit, TransportRule, VariableForm,
+    EntryRules, MissingVariable, ReplacedIn, TimeoutUnit, TransportRule, VariableForm,
 };
 use super::variables::{Replaced, Values};
 use super::{ClientServer, ClientTransport};
@@ -79,7 +81,8 @@ impl EntryReader<'_> {
         let mut not_checked = None;
         let mut read = || -> Result<ServerConfig, Stop> {
             validation::server_name(&path, name)?;
-            let entry = Table::of_server(path.clone(), spanned)?;
+            let spanned = without_null(spanned);
+            let entry = Table::of_server(path.clone(), &spanned)?;
             for (key, off) in self.rules.switches {
                 if entry.boolean(key)? == Some(*off) {
                     enabled = false;
@@ -133,18 +136,28 @@ impl EntryReader<'_> {
             Some(key) => entry.string(key)?,
             None => None,
         };
-        let (rule, path) = match word {
-            Some(word) => {
-                let mut types = rules.types.iter();
-                let rule = types.find(|(known, _)| *known == word.value);
-                let Some((_, rule)) = rule else {
+        let mut of_word = None;
+        if let Some(word) = word {
+            let mut types = rules.types.iter();
+            match types.find(|(known, _)| *known == word.value) {
+                Some((_, rule)) => of_word = Some((*rule, word.path)),
+                None if rules.ignores_unknown_types => {}
+                None => {
                     return Err(word.path.problem(self.unknown_transport(word.value)).into());
-                };
-                (*rule, word.path)
+                }
             }
-            None if entry.path_to("command").is_some() => {
-                (TransportRule::Stdio, entry.path.clone())
-            }
+        }
+        let has_program = entry.path_to("command").is_some();
+        let mut urls = rules.url_keys.iter();
+        if rules.refuses_both && has_program && urls.any(|(key, _)| entry.path_to(key).is_some()) {
+            let problem = format!("{} refuses `command` and `url` together", self.client);
+            return Err(entry
+                .problem("url", format!("{problem}; remove one"))
+                .into());
+        }
+        let (rule, path) = match of_word {
+            Some(found) => found,
+            None if has_program => (rules.untyped_program, entry.path.clone()),
             None => match rules.url_keys.iter().find_map(|(key, rule)| {
                 let path = entry.path_to(key)?;
                 Some((*rule, path))
@@ -252,9 +265,10 @@ impl EntryReader<'_> {
     }
 
     fn timeout(&self, entry: &Table<'_>) -> Result<Option<Duration>, EntryProblem> {
-        let Some(Timeout { key, unit, least }) = self.rules.timeout else {
+        let Some(timeout) = self.rules.timeout else {
             return Ok(None);
         };
+        let key = timeout.key;
         // A table has the limits of several steps. A client with such a table reads it itself.
         if matches!(
             entry.value(key),
@@ -265,13 +279,27 @@ impl EntryReader<'_> {
         let Some(field) = entry.number(key)? else {
             return Ok(None);
         };
-        let limit = match unit {
-            TimeoutUnit::Milliseconds => {
-                validation::timeout_from_secs(&field.path, field.value / 1000.0)?
-            }
-            TimeoutUnit::Seconds => validation::timeout_from_secs(&field.path, field.value)?,
+        let number = field.value;
+        if let Some((least, most)) = timeout.accepted
+            && !(f64::from(least)..=f64::from(most)).contains(&number)
+        {
+            let client = self.client;
+            return Err(field
+                .path
+                .problem(format!("{client} accepts only {least} to {most} here")));
+        }
+        let seconds = match timeout.unit {
+            TimeoutUnit::Milliseconds => number / 1000.0,
+            TimeoutUnit::Seconds => number,
         };
-        Ok(Some(limit.max(least)))
+        // A limit that no start can have is none.
+        let longest = validation::MAX_TIMEOUT;
+        let limit = match Duration::try_from_secs_f64(seconds) {
+            Ok(limit) => limit.clamp(timeout.least, longest),
+            Err(_) if seconds > 0.0 => longest,
+            Err(_) => timeout.least,
+        };
+        Ok(Some(limit).filter(|limit| !limit.is_zero()))
     }
 
     /// Replaces the variables of a text.
@@ -291,6 +319,9 @@ impl EntryReader<'_> {
         if !is_replaced {
             variables.forms = &[];
         }
+        if part == Part::Env {
+            variables.missing = self.rules.missing_in_env.unwrap_or(variables.missing);
+        }
         let read = |path: &str| self.included(path);
         let replaced = variables.replace(
             field.value,
@@ -298,8 +329,15 @@ impl EntryReader<'_> {
                 environment,
                 own: &self.own_variables,
                 read: &read,
+                budget: &self.places.budget,
             },
         );
+        if replaced.is_too_long {
+            return Err(field
+                .path
+                .problem("the values of the variables in this file are too long; use fewer")
+                .into());
+        }
         let client = self.client;
         let is_credential = matches!(
             part,
@@ -332,7 +370,7 @@ impl EntryReader<'_> {
                 ))
                 .into());
         }
-        if let Some(name) = &replaced.missing {
+        if let Some(name) = replaced.missing.as_deref().map(shown_name) {
             let problem = field.path.problem(match variables.missing {
                 MissingVariable::Kept => format!(
                     "the environment variable {name} is not set, and {client} passes the text on as written; set it"
@@ -354,11 +392,11 @@ impl EntryReader<'_> {
             warnings.push_possible_cause(problem);
             return Ok(replaced);
         }
-        if let Some(name) = &replaced.blank {
+        if let Some(name) = replaced.blank.as_deref().map(shown_name) {
             let problem = field.path.problem(format!(
                 "the environment variable {name} is blank; set it and try again"
             ));
-            if is_credential {
+            if is_credential || variables.missing == MissingVariable::Refused {
                 return Err(problem.into());
             }
             warnings.push_possible_cause(problem);
@@ -415,7 +453,11 @@ impl EntryReader<'_> {
             Some(rest) => self.places.home()?.join(rest),
             None => self.folder.join(path),
         };
-        let bytes = self.places.machine.read(&path, MAX_INCLUDED_BYTES).ok()?;
+        // A text can name the same file many times.
+        let budget = &self.places.budget;
+        let limit = MAX_INCLUDED_BYTES.min(budget.get());
+        let bytes = self.places.machine.read(&path, limit).ok()?;
+        budget.set(budget.get().saturating_sub(bytes.len() + 1));
         String::from_utf8(bytes).ok()
     }
 
@@ -457,11 +499,26 @@ impl EntryReader<'_> {
             .text(&program, Part::Other, environment, warnings)?
             .text;
         validation::command(&program.path, &command)?;
+        let of_program = match entry.value("command") {
+            Some(Value::Table(_)) => entry.table("command")?,
+            _ => None,
+        };
+        let values = of_program
+            .as_ref()
+            .unwrap_or(entry)
+            .values(self.rules.env)?;
+        let names: HashSet<&str> = values.iter().map(|(name, _)| *name).collect();
         let args = args
             .iter()
             .map(|arg| {
+                let causes = warnings.possible_causes.len();
                 let text = self.text(arg, Part::Other, environment, warnings)?.text;
                 validation::no_nul(&arg.path, &text)?;
+                // A variable that the entry sets is for the program, as for mcp-remote.
+                if foreign_variables::find_in_braces(&text).is_some_and(|name| names.contains(name))
+                {
+                    warnings.possible_causes.truncate(causes);
+                }
                 Ok(text)
             })
             .collect::<Result<_, Stop>>()?;
@@ -482,7 +539,7 @@ impl EntryReader<'_> {
                 }
             }
         }
-        for (name, field) in entry.values(self.rules.env)? {
+        for (name, field) in values {
             let number;
             let value = match field.value {
                 Value::Unsupported("null") => continue,
@@ -539,6 +596,15 @@ impl EntryReader<'_> {
                 path.problem("its headers come from a command, which is not run here"),
             ));
         }
+        if let Some(Value::String(provider)) = entry.value("authProviderType")
+            && self.rules.other_keys.contains(&"authProviderType")
+            && provider != "dynamic_discovery"
+        {
+            return Err(Stop::NotChecked(entry.problem(
+                "authProviderType",
+                format!("only {} has the sign-in of this provider", self.client),
+            )));
+        }
         let mut keys = self.rules.url_keys.iter();
         let key = keys.find(|(key, _)| entry.path_to(key).is_some());
         let field = match key {
@@ -563,6 +629,7 @@ impl EntryReader<'_> {
             Ok(url) => url,
             Err(problem) => {
                 let missing = replaced.missing.map(|name| {
+                    let name = shown_name(&name);
                     let problem = format!("the environment variable {name} is not set; set it");
                     field.path.problem(problem)
                 });
@@ -714,6 +781,31 @@ impl EntryReader<'_> {
                 .iter()
                 .any(|keys| keys.contains(&name))
             || MCP_SERVERS_JSON.without_effect.contains(&name)
+    }
+}
+
+/// A table without the keys whose value is null. They count as missing.
+fn without_null(spanned: &Spanned) -> Cow<'_, Spanned> {
+    let is_null = |value: &Value| matches!(value, Value::Unsupported("null"));
+    match &spanned.value {
+        Value::Table(fields) if fields.iter().any(|(_, field)| is_null(&field.value)) => {
+            let mut fields = fields.clone();
+            fields.retain(|(_, field)| !is_null(&field.value));
+            Cow::Owned(Spanned {
+                line: spanned.line,
+                value: Value::Table(fields),
+            })
+        }
+        _ => Cow::Borrowed(spanned),
+    }
+}
+
+/// The name of a variable for a message. A text that is no name may hold anything.
+fn shown_name(name: &str) -> &str {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    match name.len() <= 60 && name.bytes().all(is_name) {
+        true => name,
+        false => "…",
     }
 }
 

@@ -3,7 +3,7 @@
 //! Sources: `docs/tools/mcp-server.md` and `docs/cli/trusted-folders.md` in <https://github.com/google-gemini/gemini-cli>, and
 //! `docs/users/features/mcp.md` in <https://github.com/QwenLM/qwen-code>.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::client::Client;
@@ -15,20 +15,6 @@ use crate::spanned::{Value, json};
 
 /// Applies `mcp.allowed`, `mcp.excluded` and the file of switches to the servers of all files.
 pub(super) fn apply_lists(client: Client, places: &Places<'_>, files: &mut [ClientFile]) {
-    let mut allowed: Option<Vec<String>> = None;
-    let mut excluded = Vec::new();
-    for file in files.iter() {
-        let lists = read(client, places, &file.path, |document| {
-            let allowed = document
-                .get_at(&["mcp", "allowed"], 1)
-                .map(|_| strings(document, &["mcp", "allowed"]));
-            (allowed, strings(document, &["mcp", "excluded"]))
-        });
-        if let Some((of_file, more)) = lists {
-            allowed = of_file.or(allowed);
-            excluded.extend(more);
-        }
-    }
     let home = match client {
         Client::QwenCode => ".qwen",
         _ => ".gemini",
@@ -37,23 +23,44 @@ pub(super) fn apply_lists(client: Client, places: &Places<'_>, files: &mut [Clie
     let folder = folder.unwrap_or_default().join(home);
     let path = folder.join("mcp-server-enablement.json");
     let switched_off: BTreeSet<String> = read(client, places, &path, |document| {
-        let names = document.keys().filter(|name| {
-            let keys = [*name, "enabled"];
-            let switch = document.get_at(&keys, 0).map(|found| found.value);
-            matches!(switch, Some(Value::Boolean(false)))
+        let switches = document.members(1).filter(|(_, switch)| {
+            let Value::Table(fields) = &switch.value else {
+                return false;
+            };
+            let mut fields = fields.iter();
+            fields.any(|(key, value)| {
+                key == "enabled" && matches!(value.value, Value::Boolean(false))
+            })
         });
-        names.map(str::to_owned).collect()
+        switches.map(|(name, _)| name.to_lowercase()).collect()
     })
     .unwrap_or_default();
-    let is_listed = |list: &[String], name: &str| match client {
-        Client::QwenCode => list.iter().any(|pattern| matches_glob(pattern, name)),
-        _ => list.iter().any(|listed| listed == name),
+    let trusted = match client {
+        Client::GeminiCli => is_trusted(places, &folder),
+        _ => None,
     };
+    for file in files.iter_mut().filter(|file| file.scope == Scope::Project) {
+        file.approved = trusted;
+    }
+    let mut allowed: Option<Names> = None;
+    let mut excluded = Vec::new();
+    // The client ignores the files of a folder that is not trusted.
+    for file in files.iter().filter(|file| file.approved != Some(false)) {
+        let lists = read(client, places, &file.path, |document| {
+            let list = |key| Names::new(client, strings(document, &["mcp", key]));
+            (list("allowed"), list("excluded"))
+        });
+        if let Some((of_file, more)) = lists {
+            // An empty list allows every server.
+            allowed = Some(of_file).filter(|names| !names.is_empty()).or(allowed);
+            excluded.push(more);
+        }
+    }
     let switch = |server: &mut ClientServer| {
-        let name = &server.entry.name;
-        let is_off = allowed.as_ref().is_some_and(|list| !is_listed(list, name))
-            || is_listed(&excluded, name)
-            || switched_off.contains(&name.to_lowercase());
+        let name = server.entry.name.as_str();
+        let is_off = allowed.as_ref().is_some_and(|names| !names.contain(name))
+            || excluded.iter().any(|names| names.contain(name))
+            || switched_off.contains(name.to_lowercase().trim());
         if is_off {
             server.entry.enabled = false;
         }
@@ -62,12 +69,50 @@ pub(super) fn apply_lists(client: Client, places: &Places<'_>, files: &mut [Clie
         .iter_mut()
         .flat_map(|file| &mut file.servers)
         .for_each(switch);
-    let trusted = match client {
-        Client::GeminiCli => is_trusted(places, &folder),
-        _ => None,
-    };
-    for file in files.iter_mut().filter(|file| file.scope == Scope::Project) {
-        file.approved = trusted;
+}
+
+/// The names of servers in a list. Gemini CLI compares them regardless of case; Qwen Code has patterns.
+struct Names {
+    client: Client,
+    exact: HashSet<String>,
+    patterns: Vec<String>,
+}
+
+/// The maximum number of patterns in a list, and the maximum length of a name that is compared with them. A repository can have a file
+/// with many of both.
+const MAX_PATTERNS: usize = 100;
+const MAX_PATTERN_BYTES: usize = 200;
+
+impl Names {
+    fn new(client: Client, names: Vec<String>) -> Self {
+        let is_pattern = |name: &String| client == Client::QwenCode && name.contains(['*', '?']);
+        let (mut patterns, exact): (Vec<_>, Vec<_>) = names.into_iter().partition(is_pattern);
+        patterns.retain(|pattern| pattern.len() <= MAX_PATTERN_BYTES);
+        patterns.truncate(MAX_PATTERNS);
+        let exact = exact.iter().map(|name| Self::normal(client, name));
+        Self {
+            client,
+            exact: exact.collect(),
+            patterns,
+        }
+    }
+
+    fn normal(client: Client, name: &str) -> String {
+        match client {
+            Client::QwenCode => name.to_owned(),
+            _ => name.to_lowercase().trim().to_owned(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.patterns.is_empty()
+    }
+
+    fn contain(&self, name: &str) -> bool {
+        let mut patterns = self.patterns.iter();
+        self.exact.contains(&Self::normal(self.client, name))
+            || name.len() <= MAX_PATTERN_BYTES
+                && patterns.any(|pattern| matches_glob(pattern, name))
     }
 }
 
@@ -75,8 +120,8 @@ pub(super) fn apply_lists(client: Client, places: &Places<'_>, files: &mut [Clie
 fn is_trusted(places: &Places<'_>, folder: &Path) -> Option<bool> {
     let path = folder.join("trustedFolders.json");
     let rules = read(Client::GeminiCli, places, &path, |document| {
-        let rules = document.keys().filter_map(|folder| {
-            let Value::String(level) = document.get(folder, 0)?.value else {
+        let rules = document.members(0).filter_map(|(folder, level)| {
+            let Value::String(level) = level.value else {
                 return None;
             };
             Some((PathBuf::from(folder), level))

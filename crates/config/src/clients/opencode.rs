@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::Duration;
 
 use super::client::Client;
@@ -28,12 +29,12 @@ pub(super) const OPENCODE: Files = &[
     (Scope::User, &[], "<xdg-config>/opencode/opencode.json"),
     (Scope::User, &[], "<xdg-config>/opencode/opencode.jsonc"),
     (Scope::User, &[], "<$OPENCODE_CONFIG>"),
-    (Scope::User, &[], "<$OPENCODE_CONFIG_DIR>/opencode.json"),
-    (Scope::User, &[], "<$OPENCODE_CONFIG_DIR>/opencode.jsonc"),
     (Scope::Project, &[], "<up>/opencode.json"),
     (Scope::Project, &[], "<up>/opencode.jsonc"),
     (Scope::Project, &[], "<up>/.opencode/opencode.json"),
     (Scope::Project, &[], "<up>/.opencode/opencode.jsonc"),
+    (Scope::User, &[], "<$OPENCODE_CONFIG_DIR>/opencode.json"),
+    (Scope::User, &[], "<$OPENCODE_CONFIG_DIR>/opencode.jsonc"),
     (
         Scope::Managed,
         &[System::Linux],
@@ -51,8 +52,18 @@ pub(super) const OPENCODE: Files = &[
     ),
     (
         Scope::Managed,
+        &[System::MacOs],
+        "</>/Library/Application Support/opencode/opencode.jsonc",
+    ),
+    (
+        Scope::Managed,
         &[System::Windows],
         "<$ProgramData>/opencode/opencode.json",
+    ),
+    (
+        Scope::Managed,
+        &[System::Windows],
+        "<$ProgramData>/opencode/opencode.jsonc",
     ),
 ];
 
@@ -116,7 +127,7 @@ pub(super) fn files(client: Client, files: Files, places: &Places<'_>) -> Vec<Cl
         for path in places.paths(template) {
             let result = reading::read(places.machine, &path, MAX_BYTES, |text| {
                 reading::with_json(client, FileFormat::Jsonc, &path, text, |document| {
-                    Ok(shapes(document))
+                    Ok(shapes(document, path.parent().unwrap_or(places.folder)))
                 })
             });
             let Some(result) = result else { continue };
@@ -166,6 +177,7 @@ pub(super) fn files(client: Client, files: Files, places: &Places<'_>) -> Vec<Cl
     files
         .map(|(found, (version_2, version_1))| {
             let mut file = found.file;
+            places.renew_budget();
             let limit = found.startup_ms.or(startup_ms);
             // An entry of version 2 wins over one of version 1 in the same file.
             let names: HashSet<String> = version_2.iter().map(|(name, _)| name.clone()).collect();
@@ -191,8 +203,12 @@ pub(super) fn files(client: Client, files: Files, places: &Places<'_>) -> Vec<Cl
 type Entries = Vec<(String, Spanned)>;
 
 /// Splits `mcp` into the entries of version 1 and 2. A server of version 1 may be named `servers` or `timeout`, so the values decide.
-fn shapes(document: &json::Document<'_>) -> (Entries, Entries, Option<f64>) {
-    let Some(Value::Table(fields)) = document.get("mcp", MAX_DEPTH).map(|found| found.value) else {
+fn shapes(document: &json::Document<'_>, folder: &Path) -> (Entries, Entries, Option<f64>) {
+    let Some(mut found) = document.get("mcp", MAX_DEPTH) else {
+        return (Vec::new(), Vec::new(), None);
+    };
+    name_files_from(folder, &mut found.value);
+    let Value::Table(fields) = found.value else {
         return (Vec::new(), Vec::new(), None);
     };
     let (mut version_1, mut version_2, mut startup) = (Vec::new(), Vec::new(), None);
@@ -215,7 +231,7 @@ fn shapes(document: &json::Document<'_>) -> (Entries, Entries, Option<f64>) {
             )
         });
         match name.as_str() {
-            "servers" if !is_entry => {
+            "servers" if !is_entry && !is_switch(inner) => {
                 if let Value::Table(entries) = entry.value {
                     version_2 = entries;
                 }
@@ -227,6 +243,45 @@ fn shapes(document: &json::Document<'_>) -> (Entries, Entries, Option<f64>) {
         }
     }
     (version_1, version_2, startup)
+}
+
+/// Makes the paths of included files independent of the file that names them: they are relative to its folder.
+fn name_files_from(folder: &Path, value: &mut Value) {
+    const START: &str = "{file:";
+    match value {
+        Value::String(text) if text.contains(START) => {
+            let mut parts = text.split(START);
+            let mut whole = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                whole += START;
+                if !part.starts_with(['~', '/']) && !Path::new(part).is_absolute() {
+                    whole += &folder.to_string_lossy();
+                    whole += "/";
+                }
+                whole += part;
+            }
+            *text = whole;
+        }
+        Value::List(items) => {
+            for item in items {
+                name_files_from(folder, &mut item.value);
+            }
+        }
+        Value::Table(fields) => {
+            for (_, field) in fields {
+                name_files_from(folder, &mut field.value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether an entry only turns a server on or off.
+fn is_switch(fields: &[(String, Spanned)]) -> bool {
+    let is_boolean = |value: &Spanned| matches!(value.value, Value::Boolean(_));
+    let is_switch = |key: &str| matches!(key, "enabled" | "disabled");
+    let mut keys = fields.iter();
+    !fields.is_empty() && keys.all(|(key, value)| is_switch(key) && is_boolean(value))
 }
 
 /// The limit of a start in a table of limits, in ms.
@@ -265,11 +320,7 @@ fn read(
         .fold(KeyPath::new(""), |path, key| path.child(key, None));
     let mut server = reader.read(name, root.child(name, entry.line), entry);
     if let Value::Table(fields) = &entry.value {
-        let is_switch = !fields.is_empty()
-            && fields
-                .iter()
-                .all(|(key, _)| matches!(key.as_str(), "enabled" | "disabled"));
-        if is_switch {
+        if is_switch(fields) {
             server.not_checked = Some(
                 "it only switches a server that another file defines, and no file does".to_owned(),
             );

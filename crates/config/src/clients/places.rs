@@ -13,7 +13,8 @@
 //! | `<$NAME>` | the path in an environment variable |
 //! | `</>` | the root of the file system, or of the drive |
 
-use std::path::{Path, PathBuf};
+use std::cell::Cell;
+use std::path::{Component, Path, PathBuf};
 
 use super::machine::{Machine, System};
 use crate::environment::non_blank;
@@ -22,9 +23,27 @@ use crate::environment::non_blank;
 pub(super) struct Places<'a> {
     pub machine: &'a dyn Machine,
     pub folder: &'a Path,
+    /// See [`renew_budget`](Self::renew_budget).
+    pub budget: Cell<usize>,
 }
 
-impl Places<'_> {
+/// How many bytes may replace the variables of one file, and be read for them: 16 MiB.
+const BUDGET: usize = 16 * 1024 * 1024;
+
+impl<'a> Places<'a> {
+    pub fn new(machine: &'a dyn Machine, folder: &'a Path) -> Self {
+        Self {
+            machine,
+            folder,
+            budget: Cell::new(BUDGET),
+        }
+    }
+
+    /// Allows the texts of one more file to grow by the values of their variables.
+    pub fn renew_budget(&self) {
+        self.budget.set(BUDGET);
+    }
+
     pub fn variable(&self, name: &str) -> Option<PathBuf> {
         non_blank(self.machine.environment(), name).map(PathBuf::from)
     }
@@ -42,6 +61,25 @@ impl Places<'_> {
     fn below_home(&self, variable: &str, default: &str) -> Option<PathBuf> {
         let folder = self.variable(variable).filter(|path| is_absolute(path));
         folder.or_else(|| Some(self.home()?.join(default)))
+    }
+
+    /// The primary checkout of the repository, if the current folder is in a linked worktree. Git's own files say so in both
+    /// directions: anyone can write a `.git` file that names another repository, but not the file of the worktree in there.
+    pub fn primary_checkout(&self) -> Option<PathBuf> {
+        let root = self.project_root();
+        let read = |path: &Path| {
+            let bytes = self.machine.read(path, 4096).ok()?;
+            String::from_utf8(bytes).ok()
+        };
+        let file = read(&root.join(".git"))?;
+        let worktree = from(root, file.strip_prefix("gitdir:")?.trim());
+        let worktrees = worktree
+            .parent()
+            .filter(|path| path.ends_with("worktrees"))?;
+        let git = worktrees.parent().filter(|path| path.ends_with(".git"))?;
+        let back = read(&worktree.join("gitdir"))?;
+        let is_registered = from(&worktree, back.trim()) == from(root, ".git");
+        is_registered.then(|| git.parent().map(Path::to_owned))?
     }
 
     /// The root of the repository that the current folder is in. Without a repository, the current folder.
@@ -114,6 +152,25 @@ impl Places<'_> {
         }
         paths
     }
+}
+
+/// A path that is relative to a folder, without `.` and `..`.
+fn from(folder: &Path, path: &str) -> PathBuf {
+    let path = Path::new(path);
+    let mut whole = match is_absolute(path) {
+        true => PathBuf::new(),
+        false => folder.to_owned(),
+    };
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                whole.pop();
+            }
+            Component::CurDir => {}
+            component => whole.push(component),
+        }
+    }
+    whole
 }
 
 /// Whether a path is absolute on any system. Tests read the paths of Windows on Linux.

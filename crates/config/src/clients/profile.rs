@@ -79,6 +79,8 @@ pub(super) struct Place {
     pub path: &'static str,
     pub format: FileFormat,
     pub servers: ServersAt,
+    /// The variables that move the file. If one is set, the client does not read it here.
+    pub unless: &'static [&'static str],
 }
 
 /// Where the servers are in a file.
@@ -88,6 +90,8 @@ pub(super) enum ServersAt {
     Key(&'static [&'static str]),
     /// At a key, or without it: each key of the file is a server.
     KeyOrBare(&'static str),
+    /// At the first of several paths of keys that the file has.
+    FirstOf(&'static [&'static [&'static str]]),
 }
 
 /// How a client reads the entry of a server.
@@ -96,6 +100,12 @@ pub(super) struct EntryRules {
     pub type_keys: &'static [&'static str],
     /// The words for the transports.
     pub types: &'static [(&'static str, TransportRule)],
+    /// The client ignores a word that it does not know, and goes by the other keys.
+    pub ignores_unknown_types: bool,
+    /// The meaning of a program without a word for the transport.
+    pub untyped_program: TransportRule,
+    /// The client refuses an entry with both a program and a URL.
+    pub refuses_both: bool,
     /// The keys for the URL, each with the transport that it means without a word.
     pub url_keys: &'static [(&'static str, TransportRule)],
     /// The meaning of an entry without a program and a URL. `None` if it is an error.
@@ -122,6 +132,8 @@ pub(super) struct EntryRules {
     pub other_keys: &'static [&'static str],
     /// How variables are written and replaced.
     pub variables: Variables,
+    /// How the client treats a variable that is not set in the value of an environment variable, if it treats it in another way there.
+    pub missing_in_env: Option<MissingVariable>,
     /// Where variables are replaced.
     pub replaced_in: ReplacedIn,
     /// Whether the client runs commands in values, as in `$(command)`. They are not run here.
@@ -148,6 +160,8 @@ pub(super) struct Timeout {
     pub unit: TimeoutUnit,
     /// The client raises a shorter limit to this one.
     pub least: Duration,
+    /// The client refuses a number outside of this range.
+    pub accepted: Option<(u32, u32)>,
 }
 
 impl Timeout {
@@ -156,6 +170,7 @@ impl Timeout {
             key,
             unit: TimeoutUnit::Milliseconds,
             least: Duration::ZERO,
+            accepted: None,
         }
     }
 

@@ -3,8 +3,8 @@
 //! Sources: the documentation and the sources of the clients, as of November 2026. Each profile names them.
 
 use std::cell::Cell;
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::client::Client;
@@ -35,6 +35,9 @@ const NO_VARIABLES: Variables = Variables {
 pub(super) const PLAIN: EntryRules = EntryRules {
     type_keys: &["type"],
     types: &[("stdio", STDIO), ("http", HTTP), ("sse", SSE)],
+    ignores_unknown_types: false,
+    untyped_program: STDIO,
+    refuses_both: false,
     url_keys: &[("url", HTTP_OR_SSE)],
     without_transport: None,
     nested_transport: false,
@@ -48,9 +51,23 @@ pub(super) const PLAIN: EntryRules = EntryRules {
     ignores_client_secret: false,
     other_keys: &[],
     variables: NO_VARIABLES,
+    missing_in_env: None,
     replaced_in: ReplacedIn::Everywhere,
     runs_commands: false,
     inherited: InheritedEnvironment::Everything,
+};
+
+/// The rules of clients whose documentation names no word for the transport, or not all of them. They infer it from the other keys.
+const UNTYPED: EntryRules = EntryRules {
+    types: &[
+        ("stdio", STDIO),
+        ("http", HTTP_OR_SSE),
+        ("streamable-http", HTTP_OR_SSE),
+        ("streamableHttp", HTTP_OR_SSE),
+        ("sse", SSE),
+    ],
+    ignores_unknown_types: true,
+    ..PLAIN
 };
 
 /// <https://code.claude.com/docs/en/mcp>
@@ -80,27 +97,24 @@ pub(super) const CLAUDE_CODE: EntryRules = EntryRules {
 
 /// <https://modelcontextprotocol.io/docs/develop/connect-local-servers>
 pub(super) const CLAUDE_DESKTOP: EntryRules = EntryRules {
-    types: &[("stdio", STDIO)],
-    url_keys: &[(
-        "url",
-        TransportRule::Refused(
-            "starts only programs from this file; add the URL as a connector in its settings, or start `npx mcp-remote URL`",
-        ),
-    )],
+    types: &[
+        ("stdio", STDIO),
+        ("http", ONLY_PROGRAMS),
+        ("streamable-http", ONLY_PROGRAMS),
+        ("sse", ONLY_PROGRAMS),
+    ],
+    url_keys: &[("url", ONLY_PROGRAMS)],
     oauth: &[],
     switches: &[],
     ..PLAIN
 };
 
+const ONLY_PROGRAMS: TransportRule = TransportRule::Refused(
+    "starts only programs from this file; add the URL as a connector in its settings, or start `npx mcp-remote URL`",
+);
+
 /// <https://cursor.com/docs/mcp>
 const CURSOR: EntryRules = EntryRules {
-    types: &[
-        ("stdio", STDIO),
-        ("http", HTTP_OR_SSE),
-        ("streamable-http", HTTP_OR_SSE),
-        ("streamableHttp", HTTP_OR_SSE),
-        ("sse", SSE),
-    ],
     cwd: Some("cwd"),
     env_file: Some("envFile"),
     switches: &[],
@@ -109,12 +123,14 @@ const CURSOR: EntryRules = EntryRules {
         forms: &[VariableForm::EnvInBraces, VariableForm::Editor],
         missing: MissingVariable::Kept,
     },
-    ..PLAIN
+    ..UNTYPED
 };
 
-/// <https://code.visualstudio.com/docs/copilot/reference/mcp-configuration>
+/// <https://code.visualstudio.com/docs/copilot/reference/mcp-configuration>, and for the types that it ignores
+/// `src/vs/platform/mcp/common/mcpResourceScannerService.ts` in <https://github.com/microsoft/vscode>
 const VS_CODE: EntryRules = EntryRules {
     types: &[("stdio", STDIO), ("http", HTTP_OR_SSE), ("sse", SSE)],
+    ignores_unknown_types: true,
     cwd: Some("cwd"),
     env_file: Some("envFile"),
     switches: &[],
@@ -200,6 +216,7 @@ const GEMINI_CLI: EntryRules = EntryRules {
         ],
         missing: MissingVariable::Kept,
     },
+    missing_in_env: Some(MissingVariable::Empty),
     inherited: InheritedEnvironment::WithoutSecrets,
     ..PLAIN
 };
@@ -210,6 +227,7 @@ const QWEN_CODE: EntryRules = EntryRules {
     types: &[],
     url_keys: &[("httpUrl", HTTP), ("url", SSE)],
     timeout: Some(Timeout::millis("discoveryTimeoutMs")),
+    missing_in_env: None,
     inherited: InheritedEnvironment::Everything,
     ..GEMINI_CLI
 };
@@ -222,7 +240,7 @@ const ANTIGRAVITY: EntryRules = EntryRules {
         ("httpUrl", HTTP_OR_SSE),
     ],
     other_keys: &["authProviderType"],
-    ..PLAIN
+    ..UNTYPED
 };
 
 /// <https://docs.windsurf.com/windsurf/cascade/mcp>
@@ -232,14 +250,13 @@ const WINDSURF: EntryRules = EntryRules {
         forms: &[VariableForm::EnvInBraces],
         missing: MissingVariable::Kept,
     },
-    ..PLAIN
+    ..UNTYPED
 };
 
 /// <https://docs.devin.ai/cli/extensibility/mcp/configuration>
 const DEVIN: EntryRules = EntryRules {
     type_keys: &["transport"],
-    types: &[("stdio", STDIO), ("http", HTTP_OR_SSE), ("sse", SSE)],
-    ..PLAIN
+    ..UNTYPED
 };
 
 /// `apps/vscode/src/services/mcp/schemas.ts` in <https://github.com/cline/cline>. A `url` without a type means HTTP+SSE.
@@ -277,8 +294,12 @@ const ROO_CODE: EntryRules = EntryRules {
             "refuses a server with `url` that has no `type`; write \"type\": \"streamable-http\" or \"type\": \"sse\"",
         ),
     )],
+    refuses_both: true,
     cwd: Some("cwd"),
-    timeout: Some(Timeout::secs("timeout")),
+    timeout: Some(Timeout {
+        accepted: Some((1, 3600)),
+        ..Timeout::secs("timeout")
+    }),
     oauth: &[],
     variables: Variables {
         forms: &[VariableForm::EnvInBraces, VariableForm::Editor],
@@ -303,7 +324,6 @@ const ZED: EntryRules = EntryRules {
 
 /// <https://kiro.dev/docs/mcp/configuration>. Kiro replaces only variables that the user has approved.
 const KIRO: EntryRules = EntryRules {
-    types: &[("stdio", STDIO), ("http", HTTP_OR_SSE)],
     timeout: Some(Timeout::millis("timeout")),
     other_keys: &["oauthScopes"],
     variables: Variables {
@@ -311,11 +331,13 @@ const KIRO: EntryRules = EntryRules {
         missing: MissingVariable::Kept,
     },
     replaced_in: ReplacedIn::EnvAndHeaders,
-    ..PLAIN
+    ..UNTYPED
 };
 
 /// `crates/chat-cli/src/cli/chat/tools/custom_tool.rs` in <https://github.com/aws/amazon-q-developer-cli>
 const AMAZON_Q: EntryRules = EntryRules {
+    types: &[("stdio", STDIO), ("http", HTTP_OR_SSE)],
+    ignores_unknown_types: false,
     url_keys: &[(
         "url",
         TransportRule::Refused(
@@ -332,7 +354,7 @@ const AMAZON_Q: EntryRules = EntryRules {
 /// <https://lmstudio.ai/docs/app/mcp>, and Junie's <https://www.jetbrains.com/help/junie/model-context-protocol-mcp.html>
 const PLAIN_PROGRAMS_AND_URLS: EntryRules = EntryRules {
     switches: &[],
-    ..PLAIN
+    ..UNTYPED
 };
 
 /// `app/src/ai/mcp/parsing.rs` in <https://github.com/warpdotdev/warp>. A variable that is not set is an error.
@@ -368,6 +390,12 @@ const CRUSH: EntryRules = EntryRules {
         "url",
         TransportRule::Refused("needs a `type` for each server; write \"type\": \"http\""),
     )],
+    untyped_program: TransportRule::Refused(
+        "needs a `type` for each server; write \"type\": \"stdio\"",
+    ),
+    without_transport: Some(TransportRule::NotChecked(
+        "its entry has no program and no URL: it keeps a sign-in, or changes an entry of another file",
+    )),
     timeout: Some(Timeout::secs("timeout")),
     oauth: &[],
     other_keys: &[
@@ -394,7 +422,7 @@ const CRUSH: EntryRules = EntryRules {
 /// <https://github.com/MoonshotAI/kimi-code>
 const KIMI_CODE: EntryRules = EntryRules {
     type_keys: &["transport", "type"],
-    ..PLAIN
+    ..UNTYPED
 };
 
 const MCP_SERVERS: ServersAt = ServersAt::Key(&["mcpServers"]);
@@ -407,6 +435,7 @@ const fn user(path: &'static str, format: FileFormat) -> Place {
         path,
         format,
         servers: MCP_SERVERS,
+        unless: &[],
     }
 }
 
@@ -428,6 +457,19 @@ const fn in_scope(scope: Scope, place: Place) -> Place {
 
 const fn with_servers(servers: ServersAt, place: Place) -> Place {
     Place { servers, ..place }
+}
+
+/// A file that variables move elsewhere.
+const fn unless(variables: &'static [&'static str], place: Place) -> Place {
+    Place {
+        unless: variables,
+        ..place
+    }
+}
+
+/// A file of all users.
+const fn system(path: &'static str, format: FileFormat) -> Place {
+    in_scope(Scope::System, user(path, format))
 }
 
 const UNIX: &[System] = &[System::Linux, System::MacOs];
@@ -487,7 +529,9 @@ const PROFILES: &[Profile] = &[
             vs_code("<config>/Code - Insiders/User/mcp.json"),
             vs_code("<config>/Code - Insiders/User/profiles/*/mcp.json"),
             vs_code("<config>/VSCodium/User/mcp.json"),
+            vs_code("<config>/VSCodium/User/profiles/*/mcp.json"),
             vs_code("<$VSCODE_PORTABLE>/user-data/User/mcp.json"),
+            vs_code("<$VSCODE_PORTABLE>/user-data/User/profiles/*/mcp.json"),
             vs_code("<home>/.vscode-server/data/User/mcp.json"),
             in_scope(Scope::Project, vs_code("<folder>/.vscode/mcp.json")),
         ],
@@ -496,7 +540,10 @@ const PROFILES: &[Profile] = &[
     Profile {
         client: Client::VsCode,
         places: &[
-            user("<home>/.copilot/mcp-config.json", FileFormat::Jsonc),
+            unless(
+                &["COPILOT_HOME"],
+                user("<home>/.copilot/mcp-config.json", FileFormat::Jsonc),
+            ),
             user("<$COPILOT_HOME>/mcp-config.json", FileFormat::Jsonc),
             with_servers(
                 ServersAt::KeyOrBare("mcpServers"),
@@ -508,9 +555,12 @@ const PROFILES: &[Profile] = &[
     Profile {
         client: Client::CopilotCli,
         places: &[
-            user("<home>/.copilot/mcp-config.json", Json),
+            unless(
+                &["COPILOT_HOME"],
+                user("<home>/.copilot/mcp-config.json", Json),
+            ),
             user("<$COPILOT_HOME>/mcp-config.json", Json),
-            project("<folder>/.github/mcp.json", Json),
+            project("<up>/.github/mcp.json", Json),
             project("<up>/.mcp.json", Json),
         ],
         rules: &COPILOT_CLI,
@@ -520,30 +570,50 @@ const PROFILES: &[Profile] = &[
         places: &[
             on(
                 LINUX,
-                in_scope(
-                    Scope::System,
-                    user("</>/etc/gemini-cli/system-defaults.json", JsonWithComments),
-                ),
-            ),
-            in_scope(
-                Scope::System,
-                user("<$GEMINI_CLI_SYSTEM_DEFAULTS_PATH>", JsonWithComments),
-            ),
-            user("<home>/.gemini/settings.json", JsonWithComments),
-            user("<$GEMINI_CLI_HOME>/.gemini/settings.json", JsonWithComments),
-            project("<folder>/.gemini/settings.json", JsonWithComments),
-            on(
-                LINUX,
-                in_scope(
-                    Scope::System,
-                    user("</>/etc/gemini-cli/settings.json", JsonWithComments),
+                unless(
+                    &["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"],
+                    system("</>/etc/gemini-cli/system-defaults.json", JsonWithComments),
                 ),
             ),
             on(
                 MACOS,
-                in_scope(
-                    Scope::System,
-                    user(
+                unless(
+                    &["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"],
+                    system(
+                        "</>/Library/Application Support/GeminiCli/system-defaults.json",
+                        JsonWithComments,
+                    ),
+                ),
+            ),
+            on(
+                WINDOWS,
+                unless(
+                    &["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"],
+                    system(
+                        "</>/ProgramData/gemini-cli/system-defaults.json",
+                        JsonWithComments,
+                    ),
+                ),
+            ),
+            system("<$GEMINI_CLI_SYSTEM_DEFAULTS_PATH>", JsonWithComments),
+            unless(
+                &["GEMINI_CLI_HOME"],
+                user("<home>/.gemini/settings.json", JsonWithComments),
+            ),
+            user("<$GEMINI_CLI_HOME>/.gemini/settings.json", JsonWithComments),
+            project("<folder>/.gemini/settings.json", JsonWithComments),
+            on(
+                LINUX,
+                unless(
+                    &["GEMINI_CLI_SYSTEM_SETTINGS_PATH"],
+                    system("</>/etc/gemini-cli/settings.json", JsonWithComments),
+                ),
+            ),
+            on(
+                MACOS,
+                unless(
+                    &["GEMINI_CLI_SYSTEM_SETTINGS_PATH"],
+                    system(
                         "</>/Library/Application Support/GeminiCli/settings.json",
                         JsonWithComments,
                     ),
@@ -551,15 +621,12 @@ const PROFILES: &[Profile] = &[
             ),
             on(
                 WINDOWS,
-                in_scope(
-                    Scope::System,
-                    user("</>/ProgramData/gemini-cli/settings.json", JsonWithComments),
+                unless(
+                    &["GEMINI_CLI_SYSTEM_SETTINGS_PATH"],
+                    system("</>/ProgramData/gemini-cli/settings.json", JsonWithComments),
                 ),
             ),
-            in_scope(
-                Scope::System,
-                user("<$GEMINI_CLI_SYSTEM_SETTINGS_PATH>", JsonWithComments),
-            ),
+            system("<$GEMINI_CLI_SYSTEM_SETTINGS_PATH>", JsonWithComments),
         ],
         rules: &GEMINI_CLI,
     },
@@ -568,26 +635,47 @@ const PROFILES: &[Profile] = &[
         places: &[
             on(
                 LINUX,
-                in_scope(
-                    Scope::System,
-                    user("</>/etc/qwen-code/system-defaults.json", JsonWithComments),
+                unless(
+                    &["QWEN_CODE_SYSTEM_DEFAULTS_PATH"],
+                    system("</>/etc/qwen-code/system-defaults.json", JsonWithComments),
                 ),
             ),
+            on(
+                MACOS,
+                unless(
+                    &["QWEN_CODE_SYSTEM_DEFAULTS_PATH"],
+                    system(
+                        "</>/Library/Application Support/QwenCode/system-defaults.json",
+                        JsonWithComments,
+                    ),
+                ),
+            ),
+            on(
+                WINDOWS,
+                unless(
+                    &["QWEN_CODE_SYSTEM_DEFAULTS_PATH"],
+                    system(
+                        "</>/ProgramData/qwen-code/system-defaults.json",
+                        JsonWithComments,
+                    ),
+                ),
+            ),
+            system("<$QWEN_CODE_SYSTEM_DEFAULTS_PATH>", JsonWithComments),
             user("<home>/.qwen/settings.json", JsonWithComments),
             project("<folder>/.mcp.json", JsonWithComments),
             project("<folder>/.qwen/settings.json", JsonWithComments),
             on(
                 LINUX,
-                in_scope(
-                    Scope::System,
-                    user("</>/etc/qwen-code/settings.json", JsonWithComments),
+                unless(
+                    &["QWEN_CODE_SYSTEM_SETTINGS_PATH"],
+                    system("</>/etc/qwen-code/settings.json", JsonWithComments),
                 ),
             ),
             on(
                 MACOS,
-                in_scope(
-                    Scope::System,
-                    user(
+                unless(
+                    &["QWEN_CODE_SYSTEM_SETTINGS_PATH"],
+                    system(
                         "</>/Library/Application Support/QwenCode/settings.json",
                         JsonWithComments,
                     ),
@@ -595,11 +683,12 @@ const PROFILES: &[Profile] = &[
             ),
             on(
                 WINDOWS,
-                in_scope(
-                    Scope::System,
-                    user("</>/ProgramData/qwen-code/settings.json", JsonWithComments),
+                unless(
+                    &["QWEN_CODE_SYSTEM_SETTINGS_PATH"],
+                    system("</>/ProgramData/qwen-code/settings.json", JsonWithComments),
                 ),
             ),
+            system("<$QWEN_CODE_SYSTEM_SETTINGS_PATH>", JsonWithComments),
         ],
         rules: &QWEN_CODE,
     },
@@ -617,6 +706,7 @@ const PROFILES: &[Profile] = &[
             user("<home>/.codeium/mcp_config.json", Json),
             user("<home>/.codeium/windsurf/mcp_config.json", Json),
             user("<home>/.codeium/windsurf-next/mcp_config.json", Json),
+            project("<folder>/.mcp.json", Json),
         ],
         rules: &WINDSURF,
     },
@@ -626,10 +716,8 @@ const PROFILES: &[Profile] = &[
             on(UNIX, user("<xdg-config>/devin/config.json", Json)),
             on(WINDOWS, user("<config>/devin/config.json", Json)),
             project("<folder>/.devin/config.json", Json),
-            in_scope(
-                Scope::Local,
-                project("<folder>/.devin/config.local.json", Json),
-            ),
+            // The file is meant for the user alone, but a repository may have it too, so it is not trusted.
+            project("<folder>/.devin/config.local.json", Json),
         ],
         rules: &DEVIN,
     },
@@ -641,9 +729,18 @@ const PROFILES: &[Profile] = &[
                 Json,
             ),
             user("<home>/Documents/Cline/MCP/cline_mcp_settings.json", Json),
-            user("<home>/.cline/data/settings/cline_mcp_settings.json", Json),
-            user("<$CLINE_DIR>/data/settings/cline_mcp_settings.json", Json),
-            user("<$CLINE_DATA_DIR>/settings/cline_mcp_settings.json", Json),
+            unless(
+                &["CLINE_DIR", "CLINE_DATA_DIR", "CLINE_MCP_SETTINGS_PATH"],
+                user("<home>/.cline/data/settings/cline_mcp_settings.json", Json),
+            ),
+            unless(
+                &["CLINE_DATA_DIR", "CLINE_MCP_SETTINGS_PATH"],
+                user("<$CLINE_DIR>/data/settings/cline_mcp_settings.json", Json),
+            ),
+            unless(
+                &["CLINE_MCP_SETTINGS_PATH"],
+                user("<$CLINE_DATA_DIR>/settings/cline_mcp_settings.json", Json),
+            ),
             user("<$CLINE_MCP_SETTINGS_PATH>", Json),
         ],
         rules: &CLINE,
@@ -662,7 +759,15 @@ const PROFILES: &[Profile] = &[
     Profile {
         client: Client::Zed,
         places: &[
-            on(UNIX, zed("<xdg-config>/zed/settings.json")),
+            on(
+                LINUX,
+                unless(
+                    &["FLATPAK_XDG_CONFIG_HOME"],
+                    zed("<xdg-config>/zed/settings.json"),
+                ),
+            ),
+            on(LINUX, zed("<$FLATPAK_XDG_CONFIG_HOME>/zed/settings.json")),
+            on(MACOS, zed("<home>/.config/zed/settings.json")),
             on(WINDOWS, zed("<config>/Zed/settings.json")),
             in_scope(Scope::Project, zed("<folder>/.zed/settings.json")),
         ],
@@ -675,6 +780,7 @@ const PROFILES: &[Profile] = &[
                 ServersAt::Key(&["powers", "mcpServers"]),
                 user("<home>/.kiro/settings/mcp.json", Json),
             ),
+            user("<home>/.kiro/powers/installed/*/mcp.json", Json),
             user("<home>/.kiro/settings/mcp.json", Json),
             project("<folder>/.kiro/settings/mcp.json", Json),
             user("<home>/.kiro/agents/*.json", Json),
@@ -711,10 +817,10 @@ const PROFILES: &[Profile] = &[
     Profile {
         client: Client::Warp,
         places: &[
-            user("<home>/.agents/.mcp.json", Json),
-            user("<home>/.warp/.mcp.json", Json),
-            project("<folder>/.agents/.mcp.json", Json),
-            project("<folder>/.warp/.mcp.json", Json),
+            warp(user("<home>/.agents/.mcp.json", Json)),
+            warp(user("<home>/.warp/.mcp.json", Json)),
+            warp(project("<up>/.agents/.mcp.json", Json)),
+            warp(project("<up>/.warp/.mcp.json", Json)),
         ],
         rules: &WARP,
     },
@@ -734,9 +840,31 @@ const PROFILES: &[Profile] = &[
                 UNIX,
                 in_scope(Scope::System, crush("</>/etc/crush/crush.json")),
             ),
-            on(UNIX, crush("<xdg-config>/crush/crush.json")),
-            on(WINDOWS, crush("<local>/crush/crush.json")),
+            unless(
+                &["CRUSH_GLOBAL_CONFIG"],
+                crush("<xdg-config>/crush/crush.json"),
+            ),
             crush("<$CRUSH_GLOBAL_CONFIG>/crush.json"),
+            // What the client keeps for itself, with the sign-ins of servers.
+            on(
+                UNIX,
+                unless(&["CRUSH_GLOBAL_DATA"], crush("<xdg-data>/crush/crush.json")),
+            ),
+            on(
+                WINDOWS,
+                unless(
+                    &["CRUSH_GLOBAL_DATA", "XDG_DATA_HOME"],
+                    crush("<local>/crush/crush.json"),
+                ),
+            ),
+            on(
+                WINDOWS,
+                unless(
+                    &["CRUSH_GLOBAL_DATA"],
+                    crush("<$XDG_DATA_HOME>/crush/crush.json"),
+                ),
+            ),
+            crush("<$CRUSH_GLOBAL_DATA>/crush.json"),
             in_scope(Scope::Project, crush("<up>/crush.json")),
             in_scope(Scope::Project, crush("<up>/.crush.json")),
         ],
@@ -770,6 +898,13 @@ const fn zed(path: &'static str) -> Place {
     )
 }
 
+const fn warp(place: Place) -> Place {
+    with_servers(
+        ServersAt::FirstOf(&[&["mcpServers"], &["servers"], &["mcp", "servers"]]),
+        place,
+    )
+}
+
 const fn crush(path: &'static str) -> Place {
     with_servers(ServersAt::Key(&["mcp"]), user(path, Json))
 }
@@ -784,46 +919,60 @@ const fn amp(path: &'static str) -> Place {
 /// Reads the files of a client with a profile.
 pub(super) fn files(client: Client, places: &Places<'_>) -> Vec<ClientFile> {
     let system = places.machine.system();
-    let mut files = Vec::new();
+    let (mut files, mut alternatives) = (Vec::new(), Vec::new());
     for profile in PROFILES.iter().filter(|profile| profile.client == client) {
         for place in profile.places {
-            if !place.systems.is_empty() && !place.systems.contains(&system) {
+            let is_elsewhere = !place.systems.is_empty() && !place.systems.contains(&system);
+            let mut variables = place.unless.iter();
+            if is_elsewhere || variables.any(|name| places.variable(name).is_some()) {
                 continue;
             }
             for path in places.paths(place.path) {
-                files.extend(file(client, profile.rules, place, &path, places));
+                if let Some(file) = file(client, profile.rules, place, &path, places) {
+                    files.push(file);
+                    alternatives.push(place.path.contains('*'));
+                }
             }
         }
     }
-    keep_one_home(client, places, &mut files);
+    // Of several files such as those of agents, the user chooses one.
+    let mut alternatives = alternatives.into_iter();
+    let is_alternative = |_: &&mut ClientFile| alternatives.next() == Some(true);
+    let (_, mut ordered): (Vec<_>, Vec<_>) = files.iter_mut().partition(is_alternative);
     if !matches!(client, Client::VsCode) {
-        mark_replaced(&mut files);
+        mark_replaced(ordered.iter_mut().map(|file| &mut **file));
     }
+    keep_newest_home(client, &mut files);
+    drop_repeated(&mut files);
     files
 }
 
-/// A variable that moves the files of a client replaces the place in the home folder, and so do newer places.
-fn keep_one_home(client: Client, places: &Places<'_>, files: &mut Vec<ClientFile>) {
-    let moves = match client {
-        Client::CopilotCli => places.variable("COPILOT_HOME").is_some(),
-        Client::GeminiCli => places.variable("GEMINI_CLI_HOME").is_some(),
-        Client::ClaudeDesktop
-        | Client::Cline
-        | Client::Antigravity
-        | Client::LmStudio
-        | Client::KimiCode => true,
-        _ => false,
-    };
-    let users = files.iter().filter(|file| file.scope == Scope::User);
-    if !moves || users.count() < 2 {
+/// Lists a file once that is read for several places.
+fn drop_repeated(files: &mut Vec<ClientFile>) {
+    // In the home folder, a file of the user has the path of a project's file.
+    let of_user = files.iter().filter(|file| file.scope != Scope::Project);
+    let of_user: HashSet<PathBuf> = of_user.map(|file| file.path.clone()).collect();
+    files.retain(|file| file.scope != Scope::Project || !of_user.contains(&file.path));
+    // A file with servers in two tables is listed for the ones that it has.
+    let mut seen = HashSet::new();
+    let repeats: Vec<bool> = files
+        .iter()
+        .rev()
+        .map(|file| !seen.insert(file.path.clone()) && file.servers.is_empty())
+        .collect();
+    let mut repeats = repeats.into_iter().rev();
+    files.retain(|_| repeats.next() != Some(true));
+}
+
+/// The client reads only the last of its places that has a file.
+fn keep_newest_home(client: Client, files: &mut Vec<ClientFile>) {
+    if !matches!(
+        client,
+        Client::Cline | Client::Antigravity | Client::LmStudio | Client::KimiCode
+    ) {
         return;
     }
-    let of_user = |file: &ClientFile| file.scope == Scope::User;
-    // Claude Desktop reads the first one that exists. The other clients read the last one.
-    let kept = match client {
-        Client::ClaudeDesktop => files.iter().position(of_user),
-        _ => files.iter().rposition(of_user),
-    };
+    let kept = files.iter().rposition(|file| file.scope == Scope::User);
     let mut at = 0;
     files.retain(|file| {
         at += 1;
@@ -832,9 +981,9 @@ fn keep_one_home(client: Client, places: &Places<'_>, files: &mut Vec<ClientFile
 }
 
 /// An entry replaces the entries of the same name in the files above it.
-pub(super) fn mark_replaced(files: &mut [ClientFile]) {
+pub(super) fn mark_replaced<'a>(files: impl DoubleEndedIterator<Item = &'a mut ClientFile>) {
     let mut replacing: HashMap<String, String> = HashMap::new();
-    for file in files.iter_mut().rev() {
+    for file in files.rev() {
         let mut names = Vec::new();
         for at in 0..file.servers.len() {
             // A project's entry that the client does not use without an approval replaces nothing.
@@ -892,6 +1041,7 @@ fn read_entries(
     root: &KeyPath,
     entries: &[(String, Spanned)],
 ) -> Vec<ClientServer> {
+    places.renew_budget();
     let reader = EntryReader {
         client,
         rules,

@@ -8,6 +8,7 @@ use super::client::Client;
 use super::machine::Machine;
 use super::profile::{FileFormat, ServersAt};
 use crate::MAX_FILE_BYTES;
+use crate::error::ConfigurationErrorKind::{NotUtf8, Syntax};
 use crate::error::{ConfigurationError, ConfigurationErrorKind};
 use crate::file::{io_error, text_of};
 use crate::spanned::json::{self, lenient};
@@ -35,29 +36,34 @@ pub(super) fn read<T>(
     limit: usize,
     convert: impl Fn(&str) -> Result<T, ConfigurationError>,
 ) -> Option<Result<T, ConfigurationError>> {
-    let mut last: Option<(String, ConfigurationError)> = None;
+    let mut last: Option<(Vec<u8>, ConfigurationError)> = None;
     for attempt in 0..MAX_ATTEMPTS {
         if attempt > 0 {
             thread::sleep(TIME_BETWEEN_ATTEMPTS);
         }
-        let text = match machine.read(path, limit) {
-            Ok(bytes) => text_of(path, bytes),
+        let bytes = match machine.read(path, limit) {
+            Ok(bytes) => bytes,
             Err(error) if is_missing(&error) => return None,
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                return Some(Err(ConfigurationError::larger_than(limit, path)));
+            }
             Err(error) => return Some(Err(io_error(path, error))),
-        };
-        let text = match text {
-            Ok(text) => text,
-            Err(error) => return Some(Err(error)),
         };
         match last.take() {
             // No other program is writing the file.
-            Some((earlier, error)) if earlier == text => return Some(Err(error)),
+            Some((earlier, error)) if earlier == bytes => return Some(Err(error)),
             _ => {}
         }
-        match convert(text.strip_prefix('\u{feff}').unwrap_or(&text)) {
-            Err(error) if error.kind() == ConfigurationErrorKind::Syntax => {
-                last = Some((text, error));
-            }
+        let result = match std::str::from_utf8(&bytes) {
+            Ok(text) => convert(text.strip_prefix('\u{feff}').unwrap_or(text)),
+            Err(_) => match text_of(path, bytes.clone()) {
+                Ok(text) => convert(&text),
+                Err(error) => Err(error),
+            },
+        };
+        match result {
+            // The end of a half-written file may be in the middle of a character.
+            Err(error) if matches!(error.kind(), Syntax | NotUtf8) => last = Some((bytes, error)),
             result => return Some(result),
         }
     }
@@ -77,6 +83,11 @@ pub(super) fn with_json<T>(
     text: &str,
     convert: impl FnOnce(&json::Document<'_>) -> Result<T, ConfigurationError>,
 ) -> Result<T, ConfigurationError> {
+    // An editor accepts an empty file.
+    let text = match format == FileFormat::Jsonc && text.trim().is_empty() {
+        true => "{}",
+        false => text,
+    };
     let lenient = lenient::blank(text);
     let document = json::Document::parse(&lenient, path)?;
     let refused = lenient.blanked.iter().find(|(_, name)| match format {
@@ -106,14 +117,19 @@ pub(super) fn servers(
 ) -> Result<(KeyPath, Vec<(String, Spanned)>), ConfigurationError> {
     let (keys, found) = match at {
         ServersAt::Key(keys) => (keys, document.get_at(keys, MAX_DEPTH)),
+        ServersAt::FirstOf(paths) => {
+            let mut found = paths
+                .iter()
+                .filter_map(|keys| Some((*keys, Some(document.get_at(keys, MAX_DEPTH)?))));
+            found.next().unwrap_or((&[], None))
+        }
         ServersAt::KeyOrBare(key) => match document.get(key, MAX_DEPTH) {
             Some(found) => (&[key] as &[&str], Some(found)),
             None => {
-                let names = document.keys().map(str::to_owned);
-                let servers = names.filter_map(|name| {
-                    let entry = document.get(&name, MAX_DEPTH)?;
-                    matches!(entry.value, Value::Table(_)).then_some((name, entry))
-                });
+                let servers = document
+                    .members(MAX_DEPTH)
+                    .filter(|(_, entry)| matches!(entry.value, Value::Table(_)))
+                    .map(|(name, entry)| (name.to_owned(), entry));
                 return Ok((KeyPath::new(""), servers.collect()));
             }
         },

@@ -1,5 +1,7 @@
 //! Replaces the variables of a text as one client does. Never runs a command.
 
+use std::cell::Cell;
+
 use super::profile::{MissingVariable, VariableForm, Variables};
 use crate::environment::Environment;
 use crate::foreign_variables;
@@ -11,6 +13,8 @@ pub(super) struct Values<'a> {
     pub own: &'a [(String, String)],
     /// Reads a file that a text includes by `{file:path}`.
     pub read: &'a dyn Fn(&str) -> Option<String>,
+    /// How many more bytes may replace variables. A short text can name a long value many times.
+    pub budget: &'a Cell<usize>,
 }
 
 /// A text whose variables are replaced.
@@ -27,6 +31,8 @@ pub(super) struct Replaced {
     pub unreadable: Option<String>,
     /// The first variable that only the client can replace, such as a prompt.
     pub only_client: Option<String>,
+    /// The values are longer than the budget.
+    pub is_too_long: bool,
 }
 
 impl Variables {
@@ -34,7 +40,9 @@ impl Variables {
         let mut replaced = Replaced::default();
         let has = |form| self.forms.contains(&form);
         let mut rest = text;
-        while let Some(at) = rest.find(['$', '{']) {
+        while let Some(at) = rest.find(['$', '{'])
+            && !replaced.is_too_long
+        {
             let (before, reference) = rest.split_at(at);
             replaced.text.push_str(before);
             let found = Reference::parse(reference, has);
@@ -58,6 +66,15 @@ impl Variables {
         reference: &Reference<'_>,
         values: &Values<'_>,
     ) {
+        let budget = values.budget;
+        let push = |text: &mut String, value: &str| match budget.get().checked_sub(value.len()) {
+            Some(left) => {
+                budget.set(left);
+                text.push_str(value);
+                false
+            }
+            None => true,
+        };
         let first = |place: &mut Option<String>, name: &str| {
             place.get_or_insert_with(|| name.to_owned());
         };
@@ -67,7 +84,7 @@ impl Variables {
                 replaced.text.push_str(written);
             }
             Reference::File(path) => match (values.read)(path) {
-                Some(text) => replaced.text.push_str(text.trim_end()),
+                Some(text) => replaced.is_too_long = push(&mut replaced.text, text.trim()),
                 None => first(&mut replaced.unreadable, path),
             },
             Reference::Variable { name, default } => {
@@ -86,7 +103,7 @@ impl Variables {
                         if own.is_none() {
                             first(&mut replaced.variable, name);
                         }
-                        replaced.text.push_str(&value);
+                        replaced.is_too_long = push(&mut replaced.text, &value);
                     }
                     (None, Some(default)) => replaced.text.push_str(default),
                     (None, None) => {
@@ -215,6 +232,7 @@ mod tests {
             environment: &environment,
             own: &own,
             read: &read,
+            budget: &Cell::new(1000),
         };
         let cases: [(&[VariableForm], MissingVariable, &str, &str); 22] = [
             (&[Braces], MissingVariable::Kept, "x${A}y", "x1y"),
@@ -322,6 +340,7 @@ mod tests {
             environment: &BTreeMap::new(),
             own: &[],
             read: &|_| None,
+            budget: &Cell::new(0),
         };
         assert_eq!(variables.replace(&text, &values).text, text);
     }

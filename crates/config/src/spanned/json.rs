@@ -68,10 +68,16 @@ impl<'a> Document<'a> {
         Some(self.spanned(raw, max_depth))
     }
 
-    /// Returns the names of the keys of the object at a path of keys.
-    pub fn keys_at(&self, keys: &[&str]) -> Vec<String> {
-        match self.get_at(keys, 1).map(|found| found.value) {
-            Some(Value::Table(fields)) => fields.into_iter().map(|(name, _)| name).collect(),
+    /// Returns the members of the root. See [`get`](Self::get).
+    pub fn members(&self, max_depth: u8) -> impl Iterator<Item = (&str, Spanned)> {
+        let members = self.root.0.iter();
+        members.map(move |(name, raw)| (name.as_str(), self.spanned(raw, max_depth)))
+    }
+
+    /// Returns the members of the object at a path of keys. See [`get`](Self::get).
+    pub fn members_at(&self, keys: &[&str], max_depth: u8) -> Vec<(String, Spanned)> {
+        match self.get_at(keys, max_depth + 1).map(|found| found.value) {
+            Some(Value::Table(fields)) => fields,
             _ => Vec::new(),
         }
     }

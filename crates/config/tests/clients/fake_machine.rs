@@ -1,5 +1,6 @@
 //! A machine whose files are in memory.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,10 @@ pub struct FakeMachine {
     pub environment: BTreeMap<String, String>,
     /// The files by their paths, with `/` as the separator on every system.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// Contents that a file has when it is read for the first time.
+    pub first: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// The paths that were read, whether they exist or not.
+    pub reads: RefCell<BTreeSet<String>>,
 }
 
 impl FakeMachine {
@@ -23,6 +28,8 @@ impl FakeMachine {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             files: BTreeMap::new(),
+            first: RefCell::default(),
+            reads: RefCell::default(),
         }
     }
 
@@ -39,8 +46,11 @@ impl FakeMachine {
     /// Adds a sample of this folder at a path.
     pub fn with_sample(self, path: &str, sample: &str) -> Self {
         let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/samples");
-        let text = std::fs::read(Path::new(samples).join(sample)).expect(sample);
-        self.with(path, text)
+        let text = std::fs::read(Path::new(samples).join(sample));
+        self.with(
+            path,
+            text.unwrap_or_else(|error| panic!("{sample}: {error}")),
+        )
     }
 
     pub fn files_of(&self, client: Client, folder: &str) -> Vec<ClientFile> {
@@ -48,8 +58,9 @@ impl FakeMachine {
     }
 }
 
-fn normal(path: &Path) -> String {
-    path.to_string_lossy().replace('\\', "/")
+/// A path with `/` as the separator.
+pub fn normal(path: &Path) -> String {
+    path.to_string_lossy().replace('\\', "/").replace("//", "/")
 }
 
 impl Machine for FakeMachine {
@@ -62,8 +73,11 @@ impl Machine for FakeMachine {
     }
 
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-        let found = self.files.get(&normal(path));
-        let bytes = found.ok_or(io::ErrorKind::NotFound)?;
+        let path = normal(path);
+        self.reads.borrow_mut().insert(path.clone());
+        let first = self.first.borrow_mut().remove(&path);
+        let bytes = first.as_ref().or_else(|| self.files.get(&path));
+        let bytes = bytes.ok_or(io::ErrorKind::NotFound)?;
         match bytes.len() <= limit {
             true => Ok(bytes.clone()),
             false => Err(io::ErrorKind::FileTooLarge.into()),
@@ -92,51 +106,70 @@ impl Machine for FakeMachine {
     }
 }
 
-/// One line for each file and server, for comparison with the expected ones.
-pub fn shown(files: &[ClientFile]) -> String {
-    let mut text = String::new();
-    for file in files {
-        let approved = match file.approved {
-            Some(true) => ", approved",
-            Some(false) => ", not approved",
-            None => "",
-        };
-        let path = file.path.to_string_lossy().replace('\\', "/");
-        text += &format!(
-            "{} {path} ({}{approved})",
-            file.scope.as_str(),
-            file.format.as_str()
-        );
-        if let Some(error) = &file.error {
-            text += &format!(": {error}");
-        }
-        text += "\n";
-        for server in &file.servers {
+/// The servers of a file in a short form: the name, the transport and the flags, and what keeps a server from a check: `skipped` or
+/// `refused` and the reason.
+pub fn servers(file: &ClientFile) -> Vec<String> {
+    let servers = file.servers.iter();
+    servers
+        .map(|server| {
             let entry = &server.entry;
-            text += &format!("  {} {}", entry.name, server.transport.as_str());
+            let mut text = format!("{} {}", entry.name, server.transport.as_str());
             if !entry.enabled {
                 text += " off";
             }
-            match server.approved {
-                Some(true) => text += " approved",
-                Some(false) => text += " not-approved",
-                None => {}
+            if let Some(approved) = server.approved {
+                text += if approved { " approved" } else { " unapproved" };
             }
             match (&server.not_checked, &entry.config) {
-                (Some(why), _) => text += &format!(" | not checked: {why}"),
-                (None, Err(problem)) => text += &format!(" | {problem}"),
+                (Some(why), _) => text += &format!(" | skipped: {why}"),
+                (None, Err(problem)) => text += &format!(" | refused: {problem}"),
                 (None, Ok(_)) => {}
             }
-            text += "\n";
-            for warning in &entry.warnings {
-                text += &format!("    warning: {warning}\n");
-            }
-            if let Ok(config) = &entry.config {
-                for cause in &config.possible_causes {
-                    text += &format!("    possible cause: {cause}\n");
-                }
-            }
-        }
+            text
+        })
+        .collect()
+}
+
+/// Compares files with the expected ones. A file is a line with its scope, its path and ` approved` or ` unapproved`. A server is an
+/// indented line as [`servers`] has it, with a part of the reason. After `error: ` is a part of the error of a file.
+pub fn check(files: &[ClientFile], case: &str, expected: &str) {
+    let mut found = Vec::new();
+    for file in files {
+        let approved = match file.approved {
+            Some(true) => " approved",
+            Some(false) => " unapproved",
+            None => "",
+        };
+        let path = normal(&file.path);
+        found.push(format!("{} {path}{approved}", file.scope.as_str()));
+        found.extend(file.error.iter().map(|error| format!("error: {error}")));
+        found.extend(servers(file));
     }
-    text
+    let expected: Vec<&str> = expected
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let is_as_expected = |found: &String, expected: &str| {
+        let split = |text: &str| {
+            let (text, reason) = match text.strip_prefix("error: ") {
+                Some(reason) => ("error: ", reason),
+                None => text.split_once(": ").unwrap_or((text, "")),
+            };
+            (text.to_owned(), reason.to_owned())
+        };
+        let ((found, whole), (expected, part)) = (split(found), split(expected));
+        found == expected && whole.contains(&part) && whole.is_empty() == part.is_empty()
+    };
+    let is_same = found.len() == expected.len()
+        && found
+            .iter()
+            .zip(&expected)
+            .all(|(found, expected)| is_as_expected(found, expected));
+    assert!(
+        is_same,
+        "{case}\n--- found\n{}\n--- expected\n{}",
+        found.join("\n"),
+        expected.join("\n")
+    );
 }

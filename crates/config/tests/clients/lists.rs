@@ -1,1 +1,718 @@
+//! Approvals, the lists with which users and administrators turn servers on and off, and the order of a client's files.
 
+use mcp_startup_config::TransportConfig;
+use mcp_startup_config::clients::{Client, ClientFile};
+
+use crate::fake_machine::{FakeMachine, check, servers};
+
+const SHOP: &str = "/work/shop";
+const STATE: &str = "/home/sam/.claude.json";
+
+fn shop() -> FakeMachine {
+    FakeMachine::linux().with("/work/shop/.git/HEAD", "")
+}
+
+/// A table `mcpServers` of programs.
+fn programs(names: &[&str]) -> String {
+    let entries: Vec<String> = names
+        .iter()
+        .map(|name| format!(r#""{name}": {{"type": "stdio", "command": "{name}-program"}}"#))
+        .collect();
+    format!(r#"{{"mcpServers": {{{}}}}}"#, entries.join(", "))
+}
+
+fn of_project(machine: &FakeMachine, client: Client) -> Vec<String> {
+    let files = machine.files_of(client, SHOP);
+    let file = files.iter().find(|file| file.scope.as_str() == "project");
+    servers(file.unwrap())
+}
+
+#[test]
+fn approvals_of_claude_code() {
+    const ALL: &str = r#"{"enableAllProjectMcpServers": true}"#;
+    const A: &str = r#"{"enabledMcpjsonServers": ["a"]}"#;
+    const NOT_A: &str = r#"{"disabledMcpjsonServers": ["a"]}"#;
+    const USER: &str = "/home/sam/.claude/settings.json";
+    const PROJECT: &str = "/work/shop/.claude/settings.json";
+    const LOCAL: &str = "/work/shop/.claude/settings.local.json";
+    const MANAGED: &str = "/etc/claude-code/managed-settings.json";
+    let (yes, no, off) = ("approved", "unapproved", "off unapproved");
+    // The settings, whether the folder is trusted, and what becomes of the servers `a` and `b`.
+    #[rustfmt::skip]
+    let cases: &[(&[(&str, &str)], bool, &str, &str)] = &[
+        (&[], true, no, no),
+        (&[(USER, ALL)], false, yes, yes),
+        (&[(USER, A)], false, yes, no),
+        (&[(MANAGED, A)], false, yes, no),
+        // The author of the repository can commit these, so they count only in a trusted folder.
+        (&[(PROJECT, ALL)], false, no, no),
+        (&[(PROJECT, ALL)], true, yes, yes),
+        (&[(LOCAL, A)], false, no, no),
+        (&[(LOCAL, A)], true, yes, no),
+        // A server that is turned off anywhere is off.
+        (&[(USER, ALL), (PROJECT, NOT_A)], false, off, yes),
+        (&[(USER, NOT_A), (LOCAL, A)], true, off, no),
+        (&[(USER, A), (LOCAL, r#"{"enabledMcpjsonServers": "a", "disabledMcpjsonServers": 5}"#)], true, yes, no),
+        (&[(USER, A), (LOCAL, "{ half")], true, yes, no),
+        // The lists are not read from other places.
+        (&[("/work/shop/settings.json", ALL), ("/home/sam/settings.json", ALL)], true, no, no),
+    ];
+    for (files, is_trusted, a, b) in cases {
+        let state =
+            format!(r#"{{"projects": {{"{SHOP}": {{"hasTrustDialogAccepted": {is_trusted}}}}}}}"#);
+        let mut machine = shop()
+            .with(STATE, state)
+            .with("/work/shop/.mcp.json", programs(&["a", "b"]));
+        for (path, text) in *files {
+            machine = machine.with(path, *text);
+        }
+        let expected = [format!("a stdio {a}"), format!("b stdio {b}")];
+        assert_eq!(
+            of_project(&machine, Client::ClaudeCode),
+            expected,
+            "{files:?} {is_trusted}"
+        );
+        let file = &machine.files_of(Client::ClaudeCode, SHOP)[1];
+        let may_start: Vec<bool> = file
+            .servers
+            .iter()
+            .map(|server| file.may_start(server))
+            .collect();
+        assert_eq!(may_start, [*a == yes, *b == yes]);
+    }
+}
+
+#[test]
+fn the_nearest_file_of_claude_code_wins() {
+    let state = r#"{
+        "mcpServers": {
+            "all": {"command": "user"}, "user": {"command": "user"}, "off": {"command": "user"},
+            "workspace": {"command": "reserved"}
+        },
+        "projects": {"/work/shop": {
+            "hasTrustDialogAccepted": true,
+            "disabledMcpServers": ["off", "plugin:on:p"],
+            "mcpServers": {"all": {"command": "local"}}
+        }}
+    }"#;
+    let cache = "/home/sam/.claude/plugins/cache/market";
+    let machine = shop()
+        .with(STATE, state)
+        .with("/work/shop/.mcp.json", programs(&["all", "user", "unapproved"]))
+        .with("/home/sam/.claude/settings.json", r#"{
+            "enabledMcpjsonServers": ["all", "user"],
+            "enabledPlugins": {"on@market": true, "off@market": true, "other@market": false}
+        }"#)
+        .with("/work/shop/.claude/settings.json", r#"{"enabledPlugins": {"off@market": false}}"#)
+        .with(&format!("{cache}/on/9.0.0/.mcp.json"), programs(&["old"]))
+        .with(&format!("{cache}/on/10.0.0/.mcp.json"), programs(&["p", "workspace"]))
+        .with(&format!("{cache}/off/1.0.0/.mcp.json"), programs(&["p"]))
+        .with(&format!("{cache}/other/1.0.0/.claude-plugin/plugin.json"), programs(&["p"]))
+        .with(
+            &format!("{cache}/paths/1.0.0/.claude-plugin/plugin.json"),
+            r#"{"mcpServers": ["./mcp/one.json", "../../../../../secret.json", "/etc/x.json"]}"#,
+        )
+        .with(&format!("{cache}/paths/1.0.0/mcp/one.json"), r#"{"p": {
+            "command": "${CLAUDE_PLUGIN_ROOT}/p", "args": ["${CLAUDE_PLUGIN_DATA}", "${CLAUDE_PROJECT_DIR}"]
+        }}"#)
+        // The catalogue, and files that Claude Code does not read.
+        .with("/home/sam/.claude/plugins/marketplaces/market/on/.mcp.json", programs(&["never"]))
+        .with("/home/sam/.claude/.mcp.json", programs(&["never"]))
+        .with("/home/sam/.claude/mcp.json", programs(&["never"]));
+    let files = machine.files_of(Client::ClaudeCode, SHOP);
+    check(
+        &files,
+        "all",
+        &format!(
+            "
+        plugin {cache}/off/1.0.0/.mcp.json
+            plugin:off:p stdio off
+        plugin {cache}/on/10.0.0/.mcp.json
+            plugin:on:p stdio off
+            plugin:on:workspace stdio
+        plugin {cache}/other/1.0.0/.claude-plugin/plugin.json
+            plugin:other:p stdio off
+        plugin {cache}/paths/1.0.0/mcp/one.json
+            plugin:paths:p stdio off
+        user {STATE}
+            all stdio | skipped: replaced by the entry of the same name in {STATE}
+            user stdio | skipped: replaced by the entry of the same name in /work/shop/.mcp.json
+            off stdio off
+            workspace stdio | refused: keeps this name for itself
+        project /work/shop/.mcp.json unapproved
+            all stdio approved | skipped: replaced by the entry of the same name in {STATE}
+            user stdio approved
+            unapproved stdio unapproved
+        local {STATE}
+            all stdio"
+        ),
+    );
+    let Ok(config) = &files[3].servers[0].entry.config else {
+        panic!()
+    };
+    let TransportConfig::Stdio(stdio) = &config.transport else {
+        panic!()
+    };
+    let root = format!("{cache}/paths/1.0.0");
+    assert_eq!(stdio.command, format!("{root}/p"));
+    assert_eq!(
+        stdio.args,
+        ["/home/sam/.claude/plugins/data/paths-market", SHOP]
+    );
+    assert!(
+        !machine
+            .reads
+            .borrow()
+            .iter()
+            .any(|path| path.contains("secret") || path.contains("/etc/x"))
+    );
+    // An unapproved entry of the project replaces none of the user's.
+    let machine = shop()
+        .with(STATE, programs(&["a"]))
+        .with("/work/shop/.mcp.json", programs(&["a"]));
+    check(
+        &machine.files_of(Client::ClaudeCode, SHOP),
+        "unapproved",
+        &format!(
+            "
+        user {STATE}
+            a stdio
+        project /work/shop/.mcp.json unapproved
+            a stdio unapproved"
+        ),
+    );
+    // The folder of plugins can be elsewhere.
+    let mut machine =
+        FakeMachine::linux().with("/p/cache/market/on/1.0.0/.mcp.json", programs(&["p"]));
+    machine
+        .environment
+        .insert("CLAUDE_CODE_PLUGIN_CACHE_DIR".to_owned(), "/p".to_owned());
+    assert_eq!(machine.files_of(Client::ClaudeCode, SHOP).len(), 1);
+}
+
+#[test]
+fn policies_of_claude_code() {
+    const ENTRIES: &str = r#"{"mcpServers": {
+        "name": {"command": "one"},
+        "command": {"command": "npx", "args": ["-y", "two"]},
+        "url": {"type": "http", "url": "https://a.example.com/mcp"},
+        "other-url": {"type": "http", "url": "https://b.example.org/mcp"}
+    }}"#;
+    // The settings of the administrator, and the servers that are left.
+    #[rustfmt::skip]
+    let cases: &[(&str, &[&str])] = &[
+        ("{}", &["name", "command", "url", "other-url"]),
+        (r#"{"deniedMcpServers": [{"serverName": "name"}]}"#, &["command", "url", "other-url"]),
+        (r#"{"deniedMcpServers": [{"serverCommand": ["npx", "-y", "two"]}]}"#, &["name", "url", "other-url"]),
+        (r#"{"deniedMcpServers": [{"serverCommand": ["npx", "-y"]}]}"#, &["name", "command", "url", "other-url"]),
+        (r#"{"deniedMcpServers": [{"serverUrl": "https://*.example.com/*"}]}"#, &["name", "command", "other-url"]),
+        (r#"{"allowedMcpServers": []}"#, &[]),
+        (r#"{"allowedMcpServers": [{"serverName": "name"}, {"serverName": "url"}]}"#, &["name", "url"]),
+        // With rules for URLs, the name of a remote server is not enough.
+        (r#"{"allowedMcpServers": [{"serverName": "url"}, {"serverUrl": "https://b.example.org/mcp"}]}"#, &["other-url"]),
+        (r#"{"allowedMcpServers": [{"serverName": "name"}], "deniedMcpServers": [{"serverName": "name"}]}"#, &[]),
+        (r#"{"deniedMcpServers": "name", "allowedMcpServers": {"x": 1}}"#, &["name", "command", "url", "other-url"]),
+    ];
+    for (settings, left) in cases {
+        let files = FakeMachine::linux()
+            .with(STATE, ENTRIES)
+            .with("/etc/claude-code/managed-settings.json", *settings)
+            .files_of(Client::ClaudeCode, "/work");
+        assert_eq!(unskipped(&files), *left, "{settings}");
+    }
+    let files = |managed: &str| {
+        shop()
+            .with(STATE, ENTRIES)
+            .with(
+                "/home/sam/.claude/settings.json",
+                r#"{"allowedMcpServers": [{"serverName": "name"}]}"#,
+            )
+            // An untrusted folder changes no rules.
+            .with(
+                "/work/shop/.claude/settings.json",
+                r#"{"allowedMcpServers": [{"serverName": "url"}]}"#,
+            )
+            .with("/etc/claude-code/managed-settings.json", managed)
+            .files_of(Client::ClaudeCode, SHOP)
+    };
+    let command = r#""allowedMcpServers": [{"serverName": "command"}]"#;
+    assert_eq!(
+        unskipped(&files(&format!("{{{command}}}"))),
+        ["name", "command"]
+    );
+    let only = format!(r#"{{"allowManagedMcpServersOnly": true, {command}}}"#);
+    assert_eq!(unskipped(&files(&only)), ["command"]);
+}
+
+fn unskipped(files: &[ClientFile]) -> Vec<&str> {
+    let servers = files.iter().flat_map(|file| &file.servers);
+    servers
+        .filter(|server| server.not_checked.is_none())
+        .map(|server| server.entry.name.as_str())
+        .collect()
+}
+
+#[test]
+fn trust_of_codex() {
+    // The user's file, and whether it approves the files in the root of the repository and in the current folder.
+    #[rustfmt::skip]
+    let cases = [
+        ("", false, false),
+        ("[projects.'/work/shop']\ntrust_level = 'trusted'", true, true),
+        ("[projects.'/work/shop']\ntrust_level = 'untrusted'", false, false),
+        ("[projects.'/work/shop/sub']\ntrust_level = 'trusted'", false, true),
+        ("[projects.'/work/shop']\ntrust_level = 'trusted'\n[projects.'/work/shop/sub']\ntrust_level = 'untrusted'", true, false),
+        ("[projects.'/work']\ntrust_level = 'trusted'", false, false),
+        ("[projects.'/work/shop']\ntrust_level = true", false, false),
+        ("projects = 5", false, false),
+    ];
+    let project =
+        "[mcp_servers.a]\ncommand = 'a'\n[projects.'/work/shop']\ntrust_level = 'trusted'\n";
+    for (user, root, folder) in cases {
+        let files = shop()
+            .with("/home/sam/.codex/config.toml", user)
+            .with("/work/shop/.codex/config.toml", project)
+            .with("/work/shop/sub/.codex/config.toml", project)
+            .files_of(Client::Codex, "/work/shop/sub");
+        let approved: Vec<_> = files.iter().map(|file| file.approved).collect();
+        assert_eq!(approved, [None, Some(root), Some(folder)], "{user}");
+    }
+    // On Windows, the path is in lower case.
+    let mut windows = FakeMachine::new(mcp_startup_config::clients::System::Windows, &[])
+        .with(
+            "C:/Users/Sam/.codex/config.toml",
+            "[projects.'c:\\work\\shop']\ntrust_level = 'trusted'",
+        )
+        .with("C:/Work/Shop/.codex/config.toml", "");
+    windows
+        .environment
+        .insert("USERPROFILE".to_owned(), "C:/Users/Sam".to_owned());
+    assert_eq!(
+        windows.files_of(Client::Codex, "C:/Work/Shop")[1].approved,
+        Some(true)
+    );
+}
+
+#[test]
+fn layers_of_codex() {
+    let trusted = "[projects.'/work/shop']\ntrust_level = 'trusted'\n";
+    let user = "[mcp_servers.a]\ncommand = 'user'\nargs = ['1']\nenv = { A = '1', B = '1' }\n";
+    let project =
+        "[mcp_servers.a]\ncwd = 'sub'\nenv = { B = '2' }\n[mcp_servers.b]\ncommand = 'b'\n";
+    let config = |user: &str| {
+        let files = shop()
+            .with(
+                "/etc/codex/config.toml",
+                "[mcp_servers.a]\ncommand = 'system'\nstartup_timeout_sec = 3\n",
+            )
+            .with("/home/sam/.codex/config.toml", user)
+            .with(
+                "/home/sam/.codex/work.config.toml",
+                "[mcp_servers.a]\nargs = ['2']\n",
+            )
+            .with("/work/shop/.codex/config.toml", project)
+            .files_of(Client::Codex, SHOP);
+        let entry = &files[1].servers[0].entry;
+        let config = entry.config.as_ref().unwrap();
+        let TransportConfig::Stdio(stdio) = &config.transport else {
+            panic!()
+        };
+        let env: Vec<_> = stdio
+            .env
+            .iter()
+            .map(|(name, value)| {
+                use secrecy::ExposeSecret;
+                format!("{name}={}", value.expose_secret())
+            })
+            .collect();
+        format!(
+            "{} {:?} {env:?} {:?} {:?}",
+            stdio.command, stdio.args, stdio.cwd, config.startup_timeout
+        )
+    };
+    assert_eq!(config(user), r#"user ["1"] ["A=1", "B=1"] None Some(3s)"#);
+    assert_eq!(
+        config(&format!("{trusted}{user}")),
+        r#"user ["1"] ["A=1", "B=2"] Some("sub") Some(3s)"#
+    );
+    assert_eq!(
+        config(&format!("profile = 'work'\n{user}")),
+        r#"user ["2"] ["A=1", "B=1"] None Some(3s)"#
+    );
+}
+
+#[test]
+fn requirements_of_codex() {
+    let user =
+        "[mcp_servers.a]\ncommand = 'npx'\n[mcp_servers.b]\nurl = 'https://b.example.com/mcp'\n";
+    #[rustfmt::skip]
+    let cases: &[(&str, &str, &str)] = &[
+        ("", "", ""),
+        ("[other]\n", "", ""),
+        ("[mcp_servers]\n", "does not allow it", "does not allow it"),
+        ("[mcp_servers.a.identity]\ncommand = 'npx'\n", "", "does not allow it"),
+        ("[mcp_servers.a.identity]\ncommand = 'other'\n", "does not allow it", "does not allow it"),
+        ("[mcp_servers.b.identity]\nurl = { prefix = 'https://b.example.com/' }\n", "does not allow it", ""),
+        ("[mcp_servers.b.identity]\nurl = { exact = 'https://b.example.com/mcp' }\n", "does not allow it", ""),
+        ("[mcp_servers.b.identity]\nurl = { regex = '.*' }\n", "does not allow it", "not known here"),
+    ];
+    for (requirements, a, b) in cases {
+        let files = FakeMachine::linux()
+            .with("/home/sam/.codex/config.toml", user)
+            .with("/etc/codex/requirements.toml", *requirements)
+            .files_of(Client::Codex, "/work");
+        for (server, expected) in files[0].servers.iter().zip([a, b]) {
+            let why = server.not_checked.clone().unwrap_or_default();
+            assert!(
+                why.contains(expected) && why.is_empty() == expected.is_empty(),
+                "{requirements}: {why}"
+            );
+        }
+    }
+}
+
+#[test]
+fn lists_of_gemini_and_qwen() {
+    let with = |lists: &str| {
+        let servers = r#""Notes": {"command": "a"}, "tickets": {"command": "b"}"#;
+        format!(r#"{{"mcpServers": {{{servers}}}, "mcp": {lists}}}"#)
+    };
+    // The lists, and whether the two servers are on in Gemini CLI and in Qwen Code.
+    #[rustfmt::skip]
+    let cases = [
+        ("{}", [true, true], [true, true]),
+        (r#"{"allowed": []}"#, [true, true], [true, true]),
+        (r#"{"allowed": ["Notes"]}"#, [true, false], [true, false]),
+        // Gemini CLI compares regardless of case.
+        (r#"{"allowed": [" notes "]}"#, [true, false], [false, false]),
+        (r#"{"excluded": ["NOTES"]}"#, [false, true], [true, true]),
+        (r#"{"allowed": ["Notes", "tickets"], "excluded": ["tickets"]}"#, [true, false], [true, false]),
+        // Qwen Code has patterns.
+        (r#"{"allowed": ["*ot?s"]}"#, [false, false], [true, false]),
+        (r#"{"excluded": ["t*", 5]}"#, [true, true], [true, false]),
+    ];
+    for (lists, gemini, qwen) in cases {
+        let machine = FakeMachine::linux()
+            .with("/home/sam/.gemini/settings.json", with(lists))
+            .with("/home/sam/.qwen/settings.json", with(lists));
+        for (client, expected) in [(Client::GeminiCli, gemini), (Client::QwenCode, qwen)] {
+            let files = machine.files_of(client, "/work");
+            let enabled: Vec<bool> = files[0]
+                .servers
+                .iter()
+                .map(|server| server.entry.enabled)
+                .collect();
+            assert_eq!(enabled, expected, "{client} {lists}");
+        }
+    }
+    let machine = FakeMachine::linux()
+        .with("/home/sam/.gemini/settings.json", with("{}"))
+        .with(
+            "/home/sam/.gemini/mcp-server-enablement.json",
+            r#"{"notes": {"enabled": false}, "tickets": {"enabled": true}, "x": 5}"#,
+        );
+    check(
+        &machine.files_of(Client::GeminiCli, "/work"),
+        "switches",
+        "
+        user /home/sam/.gemini/settings.json
+            Notes stdio off
+            tickets stdio",
+    );
+}
+
+#[test]
+fn trusted_folders_of_gemini() {
+    #[rustfmt::skip]
+    let cases = [
+        (None, None),
+        (Some("{}"), None),
+        (Some(r#"{"/work/shop": "TRUST_FOLDER"}"#), Some(true)),
+        (Some(r#"{"/work": "TRUST_FOLDER"}"#), Some(true)),
+        (Some(r#"{"/work/other": "TRUST_PARENT"}"#), Some(true)),
+        (Some(r#"{"/work/shop": "DO_NOT_TRUST"}"#), Some(false)),
+        (Some(r#"{"/work": "TRUST_FOLDER", "/work/shop": "DO_NOT_TRUST"}"#), Some(false)),
+        (Some(r#"{"/wor": "TRUST_FOLDER", "/work/shopping": "TRUST_FOLDER"}"#), None),
+        (Some(r#"{"/work/shop": true}"#), None),
+    ];
+    for (rules, approved) in cases {
+        let mut machine = shop()
+            .with("/home/sam/.gemini/settings.json", programs(&["user"]))
+            .with(
+                "/work/shop/.gemini/settings.json",
+                r#"{"mcpServers": {"a": {"command": "a"}}, "mcp": {"excluded": ["user"]}}"#,
+            );
+        if let Some(rules) = rules {
+            machine = machine.with("/home/sam/.gemini/trustedFolders.json", rules);
+        }
+        let files = machine.files_of(Client::GeminiCli, SHOP);
+        assert_eq!(files[1].approved, approved, "{rules:?}");
+        assert_eq!(
+            files[1].may_start(&files[1].servers[0]),
+            approved == Some(true)
+        );
+        // The lists of a folder that is not trusted do not count.
+        assert_eq!(
+            files[0].servers[0].entry.enabled,
+            approved == Some(false),
+            "{rules:?}"
+        );
+    }
+}
+
+#[test]
+fn lists_of_copilot() {
+    let machine = shop()
+        .with("/home/sam/.copilot/mcp-config.json", programs(&["a", "b"]))
+        .with(
+            "/home/sam/.copilot/settings.json",
+            "{\"disabledMcpServers\": [\"a\",], // no\n}",
+        )
+        .with("/work/shop/.github/mcp.json", programs(&["g", "b"]));
+    let user = "user /home/sam/.copilot/mcp-config.json";
+    check(
+        &machine.files_of(Client::CopilotCli, SHOP),
+        "without .mcp.json",
+        &format!(
+            "
+        {user}
+            a stdio off
+            b stdio
+        project /work/shop/.github/mcp.json
+            g stdio
+            b stdio"
+        ),
+    );
+    let machine = machine.with("/work/shop/.mcp.json", programs(&["m"]));
+    check(
+        &machine.files_of(Client::CopilotCli, SHOP),
+        "with .mcp.json",
+        &format!(
+            "
+        {user}
+            a stdio off
+            b stdio
+        project /work/shop/.mcp.json
+            m stdio"
+        ),
+    );
+}
+
+#[test]
+fn shapes_of_opencode() {
+    let file = "/home/sam/.config/opencode/opencode.json";
+    #[rustfmt::skip]
+    let cases = [
+        // Servers of version 1 with the names of tables of version 2.
+        (r#"{"servers": {"type": "local", "command": ["s"]}, "timeout": {"type": "remote", "url": "https://t.example.com"}}"#,
+            "servers stdio\ntimeout http"),
+        (r#"{"servers": {"enabled": false}, "timeout": {"enabled": false}}"#,
+            "servers unknown off | skipped: no file does\ntimeout unknown off | skipped: no file does"),
+        // Servers of version 2 with the names of keys.
+        (r#"{"timeout": {"startup": 5}, "servers": {"type": {"type": "local", "command": ["t"]}, "url": {"type": "local", "command": ["u"], "disabled": true}}}"#,
+            "type stdio\nurl stdio off"),
+        // Both versions in one file; the one of version 2 wins.
+        (r#"{"a": {"type": "remote", "url": "https://1.example.com"}, "b": {"type": "local", "command": ["b"], "enabled": false}, "servers": {"a": {"type": "local", "command": ["a"]}}}"#,
+            "a stdio\nb stdio off"),
+        (r#"{"a": {"url": "https://a.example.com"}}"#, "a unknown | refused: \"type\": \"remote\""),
+        (r#"{"a": {"type": "local", "command": "a b"}}"#, "a stdio | refused: square brackets"),
+        (r#"{"a": {"type": "local", "command": ["a"], "enabled": null, "timeout": null, "environment": null}}"#, "a stdio"),
+    ];
+    for (mcp, expected) in cases {
+        let machine = FakeMachine::linux().with(file, format!(r#"{{"mcp": {mcp}}}"#));
+        check(
+            &machine.files_of(Client::Opencode, "/work"),
+            mcp,
+            &format!("user {file}\n{expected}"),
+        );
+    }
+}
+
+#[test]
+fn files_of_opencode_are_merged() {
+    let mut machine = shop()
+        .with(
+            "/home/sam/.config/opencode/opencode.json",
+            r#"{"mcp": {
+            "a": {"type": "local", "command": ["old"], "environment": {"A": "1", "B": "1"}},
+            "b": {"type": "local", "command": ["b"]}
+        }}"#,
+        )
+        .with(
+            "/home/sam/.config/opencode/opencode.jsonc",
+            r#"{"mcp": {
+            "a": {"command": ["new"], "environment": {"B": "{file:secret.txt}"},}, // a comment
+            "b": {"enabled": false},
+        }}"#,
+        )
+        .with(
+            "/home/sam/.config/opencode/secret.txt",
+            "from beside the file\n",
+        )
+        .with("/o.json", r#"{"mcp": {"b": {"enabled": true}}}"#)
+        .with(
+            "/work/shop/opencode.json",
+            r#"{"mcp": {"a": {"command": ["stranger"]}, "b": {"enabled": false}}}"#,
+        );
+    machine
+        .environment
+        .insert("OPENCODE_CONFIG".to_owned(), "/o.json".to_owned());
+    let files = machine.files_of(Client::Opencode, SHOP);
+    check(
+        &files,
+        "merged",
+        "
+        user /home/sam/.config/opencode/opencode.json
+            a stdio
+            b stdio
+        user /home/sam/.config/opencode/opencode.jsonc
+            a stdio
+            b stdio
+        user /o.json
+            b stdio
+        project /work/shop/opencode.json
+            a stdio
+            b stdio off",
+    );
+    let command =
+        |file: &ClientFile| match &file.servers[0].entry.config.as_ref().unwrap().transport {
+            TransportConfig::Stdio(stdio) => {
+                use secrecy::ExposeSecret;
+                let values: Vec<_> = stdio
+                    .env
+                    .iter()
+                    .map(|(_, value)| value.expose_secret().to_owned())
+                    .collect();
+                format!("{} {values:?}", stdio.command)
+            }
+            TransportConfig::Http(_) => panic!(),
+        };
+    // A file of the project changes no server of the user: it needs no approval in the client, and has none here.
+    assert_eq!(command(&files[0]), r#"new ["1", "from beside the file"]"#);
+    assert_eq!(command(&files[1]), command(&files[0]));
+    assert!(command(&files[3]).starts_with("stranger"));
+    assert!(!files[3].may_start(&files[3].servers[0]));
+}
+
+#[test]
+fn the_user_of_factory_wins_over_the_project() {
+    let off = r#"{"mcpServers": {"a": {"command": "a", "disabled": true}}}"#;
+    let machine = shop()
+        .with("/home/sam/.factory/mcp.json", off)
+        .with("/work/shop/.factory/mcp.json", programs(&["a", "b"]))
+        .with("/work/shop/sub/.factory/mcp.json", programs(&["b"]));
+    check(
+        &machine.files_of(Client::Factory, "/work/shop/sub"),
+        "Factory",
+        "
+        project /work/shop/.factory/mcp.json
+            a stdio | skipped: replaced by the entry of the same name in /home/sam/.factory/mcp.json
+            b stdio
+        project /work/shop/sub/.factory/mcp.json
+            b stdio
+        user /home/sam/.factory/mcp.json
+            a stdio off",
+    );
+}
+
+/// Entries that a client accepts or refuses, by its own rules.
+#[test]
+fn entries_as_each_client_takes_them() {
+    const URL: &str = r#""url": "https://a.example.com/mcp""#;
+    let (claude, cursor, vs_code) = (
+        STATE,
+        "/home/sam/.cursor/mcp.json",
+        "/home/sam/.config/Code/User/mcp.json",
+    );
+    let (gemini, roo, cline) = (
+        "/home/sam/.gemini/settings.json",
+        "/work/shop/.roo/mcp.json",
+        "/home/sam/.cline/data/settings/cline_mcp_settings.json",
+    );
+    let (crush, kiro, warp) = (
+        "/home/sam/.config/crush/crush.json",
+        "/home/sam/.kiro/settings/mcp.json",
+        "/home/sam/.warp/.mcp.json",
+    );
+    let (desktop, copilot, zed) = (
+        "/home/sam/.config/Claude/claude_desktop_config.json",
+        "/home/sam/.copilot/mcp-config.json",
+        "/home/sam/.config/zed/settings.json",
+    );
+    let (kimi, lm_studio, factory) = (
+        "/home/sam/.kimi-code/mcp.json",
+        "/home/sam/.lmstudio/mcp.json",
+        "/home/sam/.factory/mcp.json",
+    );
+    let http = |word: &str| format!(r#""type": "{word}", {URL}"#);
+    // The client, its file, the keys of the entry `a`, and how it is read.
+    #[rustfmt::skip]
+    let cases: Vec<(Client, &str, String, &str)> = vec![
+        (Client::ClaudeCode, claude, http("streamable-http"), "a http"),
+        (Client::ClaudeCode, claude, http("streamableHttp"), "a unknown | refused: write `http`"),
+        (Client::ClaudeCode, claude, r#""serverUrl": "https://a.example.com""#.to_owned(), "a unknown | refused: write `url`"),
+        (Client::ClaudeCode, claude, format!(r#""transport": "http", {URL}"#), "a unknown | refused: \"type\": \"http\""),
+        (Client::ClaudeCode, claude, format!(r#"{}, "headersHelper": "touch canary""#, http("http")), "a http | skipped: from a command"),
+        (Client::ClaudeDesktop, desktop, URL.to_owned(), "a unknown | refused: connector"),
+        (Client::ClaudeDesktop, desktop, http("http"), "a unknown | refused: connector"),
+        (Client::Cursor, cursor, URL.to_owned(), "a http"),
+        (Client::Cursor, cursor, http("streamable_http"), "a http"),
+        // VS Code goes by the other keys if it does not know the type.
+        (Client::VsCode, vs_code, http("streamable-http"), "a http"),
+        (Client::VsCode, vs_code, http("sse"), "a sse"),
+        (Client::CopilotCli, copilot, http("streamable-http"), "a http"),
+        (Client::CopilotCli, copilot, r#""type": "local", "command": "a""#.to_owned(), "a stdio"),
+        (Client::CopilotCli, copilot, URL.to_owned(), "a http"),
+        (Client::GeminiCli, gemini, URL.to_owned(), "a http"),
+        (Client::GeminiCli, gemini, format!(r#"{URL}, "authProviderType": "google_credentials""#), "a http | skipped: only Gemini CLI has"),
+        (Client::GeminiCli, gemini, r#""command": "a", "env": {"T": "$UNSET"}"#.to_owned(), "a stdio"),
+        (Client::Cline, cline, URL.to_owned(), "a sse"),
+        (Client::Cline, cline, http("streamable-http"), "a unknown | refused: write `streamableHttp`"),
+        (Client::Cline, cline, format!(r#"{}, "timeout": 0"#, http("streamableHttp")), "a http"),
+        (Client::RooCode, roo, format!(r#""command": "a", {URL}"#), "a unknown | refused: together"),
+        (Client::RooCode, roo, r#""command": "a", "timeout": 4000"#.to_owned(), "a stdio | refused: 1 to 3600"),
+        (Client::RooCode, roo, http("streamable-http"), "a http"),
+        (Client::Crush, crush, r#""command": "a""#.to_owned(), "a unknown | refused: \"type\": \"stdio\""),
+        (Client::Crush, crush, r#""oauth_token": {"access_token": "x"}"#.to_owned(), "a unknown | skipped: keeps a sign-in"),
+        (Client::Crush, crush, r#""type": "stdio", "command": "a", "timeout": 0"#.to_owned(), "a stdio"),
+        (Client::Crush, crush, r#""type": "stdio", "command": "a", "args": ["`touch canary`"]"#.to_owned(), "a stdio | skipped: holds a command"),
+        (Client::Kiro, kiro, URL.to_owned(), "a http"),
+        (Client::Warp, warp, r#""command": "a", "env": {"A": "${EMPTY}"}"#.to_owned(), "a stdio | refused: EMPTY is blank"),
+        (Client::Zed, zed, r#""command": {"path": "a", "args": ["1"], "env": {"A": "1"}}"#.to_owned(), "a stdio"),
+        (Client::Zed, zed, r#""command": "a", "env": null, "timeout": null"#.to_owned(), "a stdio"),
+        (Client::KimiCode, kimi, http("streamable-http"), "a http"),
+        (Client::LmStudio, lm_studio, http("streamable-http"), "a http"),
+        (Client::Factory, factory, URL.to_owned(), "a unknown | refused: \"type\": \"http\""),
+        (Client::Factory, factory, r#""command": "a", "timeoutMs": 99999999999"#.to_owned(), "a stdio"),
+    ];
+    for (client, path, entry, expected) in cases {
+        let key = match client {
+            Client::VsCode => "servers",
+            Client::Zed => "context_servers",
+            Client::Crush => "mcp",
+            _ => "mcpServers",
+        };
+        let mut machine = shop().with(path, format!(r#"{{"{key}": {{"a": {{{entry}}}}}}}"#));
+        machine
+            .environment
+            .insert("EMPTY".to_owned(), String::new());
+        let files = machine.files_of(client, SHOP);
+        let scope = files[0].scope.as_str();
+        check(
+            &files,
+            &format!("{client} {entry}"),
+            &format!("{scope} {path}\n{expected}"),
+        );
+    }
+    for text in [
+        r#"{"servers": {"a": {"command": "a"}}}"#,
+        r#"{"mcp": {"servers": {"a": {"command": "a"}}}}"#,
+    ] {
+        let machine = shop().with(warp, text);
+        check(
+            &machine.files_of(Client::Warp, SHOP),
+            text,
+            &format!("user {warp}\na stdio"),
+        );
+    }
+}
