@@ -58,6 +58,9 @@ clients! {
     Crush, "crush", "Crush";
     Amp, "amp", "Amp";
     KimiCode, "kimi-code", "Kimi Code";
+    Goose, "goose", "goose";
+    Continue, "continue", "Continue";
+    LibreChat, "librechat", "LibreChat";
 }
 
 impl Client {

@@ -23,8 +23,8 @@ use crate::format::Warnings;
 use crate::format::known_keys::{MCP_SERVERS_JSON, is_comment};
 use crate::format::oauth;
 use crate::server::{
-    HttpConfig, HttpSseUse, OAuthClient, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
-    deduplicate_env, deduplicate_headers,
+    ConfiguredHeader, HttpConfig, HttpSseUse, OAuthClient, ServerConfig, ServerEntry, StdioConfig,
+    TransportConfig, deduplicate_env, deduplicate_headers,
 };
 use crate::spanned::{Field, KeyPath, Spanned, Table, Value};
 use crate::validation;
@@ -63,6 +63,7 @@ impl From<EntryProblem> for Stop {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Env,
+    Url,
     Header { is_credential: bool },
     Other,
 }
@@ -133,6 +134,12 @@ impl EntryReader<'_> {
             Some(key) => entry.string(key)?,
             None => None,
         };
+        if word.is_none()
+            && let Some(reason) = rules.needs_type
+        {
+            let problem = format!("{} {reason}", self.client);
+            return Err(entry.path.problem(problem).into());
+        }
         let (rule, path) = match word {
             Some(word) => {
                 let mut types = rules.types.iter();
@@ -142,7 +149,7 @@ impl EntryReader<'_> {
                 };
                 (*rule, word.path)
             }
-            None if entry.path_to("command").is_some() => {
+            None if entry.path_to(rules.command).is_some() => {
                 (TransportRule::Stdio, entry.path.clone())
             }
             None => match rules.url_keys.iter().find_map(|(key, rule)| {
@@ -240,7 +247,7 @@ impl EntryReader<'_> {
             expanded_variables: Vec::new(),
             possible_causes: Vec::new(),
             path: entry.path.clone(),
-            key_paths: connection.paths_to(&["command", "cwd", "type"]),
+            key_paths: self.key_paths(connection),
         };
         if matches!(rule, TransportRule::Http(_)) {
             self.read_oauth(entry, &mut config, &environment, warnings)?;
@@ -248,6 +255,25 @@ impl EntryReader<'_> {
         config.possible_causes = std::mem::take(&mut warnings.possible_causes);
         config.expanded_variables = environment.into_values();
         Ok(config)
+    }
+
+    fn key_paths(&self, connection: &Table<'_>) -> Vec<(&'static str, KeyPath)> {
+        let mut paths = connection.paths_to(&["command", "cwd", "type"]);
+        if let Some(path) = connection.path_to(self.rules.command)
+            && self.rules.command != "command"
+        {
+            paths.push(("command", path));
+        }
+        paths
+    }
+
+    fn is_replaced(&self, part: Part) -> bool {
+        match self.rules.replaced_in {
+            ReplacedIn::Everywhere => true,
+            ReplacedIn::Env => part == Part::Env,
+            ReplacedIn::EnvAndHeaders => matches!(part, Part::Env | Part::Header { .. }),
+            ReplacedIn::UrlAndHeaders => matches!(part, Part::Url | Part::Header { .. }),
+        }
     }
 
     fn timeout(&self, entry: &Table<'_>) -> Result<Option<Duration>, EntryProblem> {
@@ -281,11 +307,7 @@ impl EntryReader<'_> {
         environment: &dyn Environment,
         warnings: &mut Warnings<'_>,
     ) -> Result<Replaced, Stop> {
-        let is_replaced = match self.rules.replaced_in {
-            ReplacedIn::Everywhere => true,
-            ReplacedIn::Env => part == Part::Env,
-            ReplacedIn::EnvAndHeaders => part != Part::Other,
-        };
+        let is_replaced = self.is_replaced(part);
         let mut variables = self.rules.variables;
         if !is_replaced {
             variables.forms = &[];
@@ -332,15 +354,22 @@ impl EntryReader<'_> {
                 .into());
         }
         if let Some(name) = &replaced.missing {
+            let (state, remedy) = self.rules.without_value;
             let problem = field.path.problem(match variables.missing {
                 MissingVariable::Kept => format!(
-                    "the environment variable {name} is not set, and {client} passes the text on as written; set it"
+                    "the environment variable {name} {state}, and {client} passes the text on as written; {remedy}"
                 ),
                 MissingVariable::Empty => format!(
-                    "the environment variable {name} is not set, and {client} replaces it with nothing; set it"
+                    "the environment variable {name} {state}, and {client} replaces it with nothing; {remedy}"
                 ),
                 MissingVariable::Refused => {
-                    format!("the environment variable {name} is not set; set it")
+                    format!("the environment variable {name} {state}; {remedy}")
+                }
+                MissingVariable::KnownElsewhere => {
+                    let name = escape_and_truncate(name);
+                    return Err(Stop::NotChecked(
+                        field.path.problem(format!("needs the value {name}, which {state}; {remedy}")),
+                    ));
                 }
             });
             // A variable in this form is never sent.
@@ -441,7 +470,20 @@ impl EntryReader<'_> {
         {
             return Ok((program, table.strings("args")?));
         }
-        let program = crate::format::command(entry)?.ok_or_else(missing)?;
+        let program = match self.rules.command {
+            "command" => crate::format::command(entry)?.ok_or_else(missing)?,
+            key => entry.string(key)?.ok_or_else(|| {
+                let problem = format!("`{key}` is missing; set it to the program to start");
+                entry.problem(key, problem)
+            })?,
+        };
+        if self.rules.needs_args && entry.path_to("args").is_none() {
+            let problem = format!(
+                "{} refuses a program without `args`; write `args: []`",
+                self.client
+            );
+            return Err(entry.path.problem(problem));
+        }
         Ok((program, entry.strings("args")?))
     }
 
@@ -485,11 +527,11 @@ impl EntryReader<'_> {
             let number;
             let value = match field.value {
                 Value::Unsupported("null") => continue,
-                Value::Integer(value) => {
+                Value::Integer(value) if !self.rules.env_is_text => {
                     number = value.to_string();
                     &number
                 }
-                Value::Float(value) => {
+                Value::Float(value) if !self.rules.env_is_text => {
                     number = value.to_string();
                     &number
                 }
@@ -547,7 +589,7 @@ impl EntryReader<'_> {
         let Some(field) = field else {
             return Err(self.missing_transport(entry).into());
         };
-        let replaced = self.text(&field, Part::Other, environment, warnings)?;
+        let replaced = self.text(&field, Part::Url, environment, warnings)?;
         if replaced.text.starts_with("unix:") || replaced.text.starts_with("pipe:") {
             return Err(Stop::NotChecked(field.path.problem(
                 "it listens on a local socket, which is not supported here",
@@ -556,20 +598,44 @@ impl EntryReader<'_> {
         if replaced.text.starts_with("ws://") || replaced.text.starts_with("wss://") {
             return Err(Stop::NotChecked(field.path.problem(WEB_SOCKET)));
         }
-        let is_replaced = self.rules.replaced_in == ReplacedIn::Everywhere;
-        let left = self.text_left(&field, is_replaced, &replaced);
+        let left = self.text_left(&field, self.is_replaced(Part::Url), &replaced);
         let url = match validation::url(&field.path, &replaced.text) {
             Ok(url) => url,
             Err(problem) => {
                 let missing = replaced.missing.map(|name| {
-                    let problem = format!("the environment variable {name} is not set; set it");
+                    let (state, remedy) = self.rules.without_value;
+                    let problem = format!("the environment variable {name} {state}; {remedy}");
                     field.path.problem(problem)
                 });
                 return Err(missing.or(left).unwrap_or(problem).into());
             }
         };
+        let headers = self.headers(entry, environment, warnings)?;
+        Ok(HttpConfig {
+            url,
+            written_url: replaced.text,
+            bearer: None,
+            headers: deduplicate_headers(&entry.path, headers)?,
+            http_sse,
+        })
+    }
+
+    fn headers(
+        &self,
+        entry: &Table<'_>,
+        environment: &RecordingEnvironment<'_>,
+        warnings: &mut Warnings<'_>,
+    ) -> Result<Vec<ConfiguredHeader>, Stop> {
+        let fields = match self.rules.headers {
+            [key] => entry.string_entries(key)?,
+            [outer, key] => match entry.table(outer)? {
+                Some(outer) => outer.string_entries(key)?,
+                None => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
         let mut headers = Vec::new();
-        for (name, field) in entry.string_entries("headers")? {
+        for (name, field) in fields {
             let is_credential = validation::names_a_credential(name);
             let part = Part::Header { is_credential };
             let replaced = self.text(&field, part, environment, warnings)?;
@@ -581,13 +647,23 @@ impl EntryReader<'_> {
                 replaced.variable,
             )?);
         }
-        Ok(HttpConfig {
-            url,
-            written_url: replaced.text,
-            bearer: None,
-            headers: deduplicate_headers(&entry.path, headers)?,
-            http_sse,
-        })
+        if let Some(key) = self.rules.bearer
+            && let Some(field) = entry.string(key)?
+            && !field.value.is_empty()
+        {
+            let part = Part::Header {
+                is_credential: true,
+            };
+            let replaced = self.text(&field, part, environment, warnings)?;
+            let value = SecretString::from(format!("Bearer {}", replaced.text));
+            headers.push(validation::header(
+                &field.path,
+                "Authorization",
+                value,
+                replaced.variable,
+            )?);
+        }
+        Ok(headers)
     }
 
     fn read_oauth(
@@ -696,6 +772,9 @@ impl EntryReader<'_> {
         let of_url = rules.url_keys.iter().any(|(key, _)| *key == name);
         let of_switch = rules.switches.iter().any(|(key, _)| *key == name);
         let optional = [
+            Some(rules.command),
+            rules.headers.first().copied(),
+            rules.bearer,
             rules.cwd,
             rules.env_file,
             rules.timeout.map(|timeout| timeout.key),
@@ -704,10 +783,7 @@ impl EntryReader<'_> {
         ];
         of_url
             || of_switch
-            || matches!(
-                name,
-                "command" | "args" | "headers" | "protocol_era" | "protocolEra"
-            )
+            || matches!(name, "args" | "protocol_era" | "protocolEra")
             || optional.contains(&Some(name))
             || [rules.type_keys, rules.oauth, rules.other_keys]
                 .iter()

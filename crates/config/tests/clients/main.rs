@@ -4,4 +4,6 @@ mod damaged_files;
 mod fake_machine;
 mod lists;
 mod samples;
+mod server_details;
 mod systems;
+mod yaml;
