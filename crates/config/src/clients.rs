@@ -33,11 +33,13 @@ mod inherited;
 mod layers;
 mod librechat;
 mod machine;
+mod mistral_vibe;
 mod opencode;
 mod places;
 mod profile;
 mod profiles;
 mod reading;
+mod shell_words;
 mod variables;
 
 use std::path::{Path, PathBuf};
@@ -173,6 +175,7 @@ fn files_of(client: Client, places: &Places<'_>) -> Vec<ClientFile> {
         Client::Goose => goose::files(places),
         Client::Continue => continue_dev::files(places),
         Client::LibreChat => librechat::files(places),
+        Client::MistralVibe => mistral_vibe::files(places),
         Client::ClaudeDesktop => {
             let mut files = profiles::files(client, places);
             files.extend(claude_desktop::extensions(places));

@@ -61,6 +61,8 @@ clients! {
     Goose, "goose", "goose";
     Continue, "continue", "Continue";
     LibreChat, "librechat", "LibreChat";
+    GrokBuild, "grok-build", "Grok Build";
+    MistralVibe, "mistral-vibe", "Mistral Vibe";
 }
 
 impl Client {

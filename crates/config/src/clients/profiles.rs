@@ -19,7 +19,7 @@ use super::{ClientFile, ClientServer, System};
 use crate::escaping::escape;
 use crate::format::MAX_COMPARED_KEYS;
 use crate::server::{HttpSseUse, InheritedEnvironment};
-use crate::spanned::{KeyPath, Spanned};
+use crate::spanned::{KeyPath, Spanned, toml};
 
 const HTTP: TransportRule = TransportRule::Http(HttpSseUse::Never);
 const HTTP_OR_SSE: TransportRule = TransportRule::Http(HttpSseUse::Fallback);
@@ -404,6 +404,31 @@ const KIMI_CODE: EntryRules = EntryRules {
     ..PLAIN
 };
 
+/// <https://docs.x.ai/build/features/mcp-servers>
+const GROK_BUILD: EntryRules = EntryRules {
+    type_keys: &["type", "transport"],
+    types: &[
+        ("stdio", STDIO),
+        ("http", HTTP),
+        ("streamable-http", HTTP),
+        ("sse", SSE),
+    ],
+    env_is_text: true,
+    cwd: Some("cwd"),
+    switches: &[("enabled", false)],
+    timeout: Some(Timeout::secs("startup_timeout_sec")),
+    other_keys: &["tool_timeout_sec", "tool_timeouts"],
+    variables: Variables {
+        forms: &[
+            VariableForm::Braces,
+            VariableForm::Default,
+            VariableForm::DoubleBraces,
+        ],
+        missing: MissingVariable::Kept,
+    },
+    ..PLAIN
+};
+
 const MCP_SERVERS: ServersAt = ServersAt::Key(&["mcpServers"]);
 
 /// A file of the user, on every system.
@@ -768,6 +793,14 @@ const PROFILES: &[Profile] = &[
         ],
         rules: &KIMI_CODE,
     },
+    Profile {
+        client: Client::GrokBuild,
+        places: &[
+            grok_build("<$GROK_HOME or .grok>/config.toml"),
+            in_scope(Scope::Project, grok_build("<up>/.grok/config.toml")),
+        ],
+        rules: &GROK_BUILD,
+    },
 ];
 
 const fn zed(path: &'static str) -> Place {
@@ -779,6 +812,13 @@ const fn zed(path: &'static str) -> Place {
 
 const fn crush(path: &'static str) -> Place {
     with_servers(ServersAt::Key(&["mcp"]), user(path, Json))
+}
+
+const fn grok_build(path: &'static str) -> Place {
+    with_servers(
+        ServersAt::Key(&["mcp_servers"]),
+        user(path, FileFormat::Toml),
+    )
 }
 
 const fn amp(path: &'static str) -> Place {
@@ -871,10 +911,16 @@ fn file(
     places: &Places<'_>,
 ) -> Option<ClientFile> {
     let result = reading::read(places.machine, path, MAX_BYTES, |text| {
-        reading::with_json(client, place.format, path, text, |document| {
-            let (root, entries) = reading::servers(document, place.servers, path)?;
-            Ok(read_entries(client, rules, places, &root, &entries))
-        })
+        let (root, entries) = match (place.format, place.servers) {
+            (FileFormat::Toml, ServersAt::Key([key])) => {
+                let found = toml::Document::parse(text, path)?.get(key);
+                (KeyPath::new(key), reading::entries(found, key, path)?)
+            }
+            _ => reading::with_json(client, place.format, path, text, |document| {
+                reading::servers(document, place.servers, path)
+            })?,
+        };
+        Ok(read_entries(client, rules, places, &root, &entries))
     })?;
     let (servers, error) = match result {
         Ok(servers) => (servers, None),

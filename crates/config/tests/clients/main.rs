@@ -6,4 +6,5 @@ mod lists;
 mod samples;
 mod server_details;
 mod systems;
+mod toml_clients;
 mod yaml;
