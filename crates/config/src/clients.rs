@@ -21,19 +21,26 @@
 mod claude_code;
 mod claude_desktop;
 mod client;
+mod client_variables;
 mod codex;
+mod continue_dev;
 mod copilot_cli;
 mod entry;
 mod env_file;
 mod gemini;
+mod goose;
+mod inherited;
 mod layers;
+mod librechat;
 mod machine;
+mod mistral_vibe;
 mod opencode;
 mod places;
 mod profile;
 mod profiles;
 mod reading;
 mod selection;
+mod shell_words;
 mod variables;
 
 use std::path::{Path, PathBuf};
@@ -170,6 +177,10 @@ fn files_of(client: Client, places: &Places<'_>) -> Vec<ClientFile> {
         Client::Codex => codex::files(places),
         Client::Opencode => opencode::files(client, opencode::OPENCODE, places),
         Client::Kilo => opencode::files(client, opencode::KILO, places),
+        Client::Goose => goose::files(places),
+        Client::Continue => continue_dev::files(places),
+        Client::LibreChat => librechat::files(places),
+        Client::MistralVibe => mistral_vibe::files(places),
         Client::ClaudeDesktop => {
             let mut files = profiles::files(client, places);
             files.extend(claude_desktop::extensions(places));

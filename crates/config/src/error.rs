@@ -21,10 +21,10 @@ pub enum ConfigurationErrorKind {
     TooLarge,
     /// The file is not valid UTF-8.
     NotUtf8,
-    /// The file is not valid TOML or JSON. The error has the line and the column.
+    /// The file is not valid TOML, JSON or YAML. The error has the line and the column.
     Syntax,
-    /// The file is valid TOML or JSON, but not a configuration of MCP servers. The error has the key that is missing or
-    /// has the wrong type.
+    /// The file is valid TOML, JSON or YAML, but not a configuration of MCP servers. The error has the key that is missing
+    /// or has the wrong type.
     NotAConfiguration,
     /// The file has no server with the requested name.
     UnknownServer,

@@ -6,6 +6,7 @@ mod line_index;
 mod mistakes;
 mod table;
 pub(crate) mod toml;
+pub(crate) mod yaml;
 
 pub(crate) use key_path::KeyPath;
 pub(crate) use table::{Field, Table};

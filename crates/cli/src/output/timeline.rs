@@ -204,6 +204,7 @@ fn credential_words(sent: CredentialSent) -> &'static str {
         CredentialSent::Stored => "stored token",
         CredentialSent::Refreshed => "refreshed token",
         CredentialSent::Configuration => "from the configuration",
+        CredentialSent::Held => "token of another client",
     }
 }
 

@@ -58,6 +58,11 @@ clients! {
     Crush, "crush", "Crush";
     Amp, "amp", "Amp";
     KimiCode, "kimi-code", "Kimi Code";
+    Goose, "goose", "goose";
+    Continue, "continue", "Continue";
+    LibreChat, "librechat", "LibreChat";
+    GrokBuild, "grok-build", "Grok Build";
+    MistralVibe, "mistral-vibe", "Mistral Vibe";
 }
 
 impl Client {

@@ -25,8 +25,8 @@ use crate::format::Warnings;
 use crate::format::known_keys::{MCP_SERVERS_JSON, is_comment};
 use crate::format::oauth;
 use crate::server::{
-    HttpConfig, HttpSseUse, OAuthClient, ServerConfig, ServerEntry, StdioConfig, TransportConfig,
-    deduplicate_env, deduplicate_headers,
+    ConfiguredHeader, HttpConfig, HttpSseUse, OAuthClient, ServerConfig, ServerEntry, StdioConfig,
+    TransportConfig, deduplicate_env, deduplicate_headers,
 };
 use crate::spanned::{Field, KeyPath, Spanned, Table, Value};
 use crate::validation;
@@ -65,6 +65,7 @@ impl From<EntryProblem> for Stop {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Env,
+    Url,
     Header { is_credential: bool },
     Other,
 }
@@ -136,6 +137,12 @@ impl EntryReader<'_> {
             Some(key) => entry.string(key)?,
             None => None,
         };
+        if word.is_none()
+            && let Some(reason) = rules.needs_type
+        {
+            let problem = format!("{} {reason}", self.client);
+            return Err(entry.path.problem(problem).into());
+        }
         let mut of_word = None;
         if let Some(word) = word {
             let mut types = rules.types.iter();
@@ -147,7 +154,7 @@ impl EntryReader<'_> {
                 }
             }
         }
-        let has_program = entry.path_to("command").is_some();
+        let has_program = entry.path_to(rules.command).is_some();
         let mut urls = rules.url_keys.iter();
         if rules.refuses_both && has_program && urls.any(|(key, _)| entry.path_to(key).is_some()) {
             let problem = format!("{} refuses `command` and `url` together", self.client);
@@ -254,7 +261,7 @@ impl EntryReader<'_> {
             expanded_variables: Vec::new(),
             possible_causes: Vec::new(),
             path: entry.path.clone(),
-            key_paths: connection.paths_to(&["command", "cwd", "type"]),
+            key_paths: self.key_paths(connection),
         };
         if matches!(rule, TransportRule::Http(_)) {
             self.read_oauth(entry, &mut config, &environment, warnings)?;
@@ -262,6 +269,25 @@ impl EntryReader<'_> {
         config.possible_causes = std::mem::take(&mut warnings.possible_causes);
         config.expanded_variables = environment.into_values();
         Ok(config)
+    }
+
+    fn key_paths(&self, connection: &Table<'_>) -> Vec<(&'static str, KeyPath)> {
+        let mut paths = connection.paths_to(&["command", "cwd", "type"]);
+        if let Some(path) = connection.path_to(self.rules.command)
+            && self.rules.command != "command"
+        {
+            paths.push(("command", path));
+        }
+        paths
+    }
+
+    fn is_replaced(&self, part: Part) -> bool {
+        match self.rules.replaced_in {
+            ReplacedIn::Everywhere => true,
+            ReplacedIn::Env => part == Part::Env,
+            ReplacedIn::EnvAndHeaders => matches!(part, Part::Env | Part::Header { .. }),
+            ReplacedIn::UrlAndHeaders => matches!(part, Part::Url | Part::Header { .. }),
+        }
     }
 
     fn timeout(&self, entry: &Table<'_>) -> Result<Option<Duration>, EntryProblem> {
@@ -310,11 +336,7 @@ impl EntryReader<'_> {
         environment: &dyn Environment,
         warnings: &mut Warnings<'_>,
     ) -> Result<Replaced, Stop> {
-        let is_replaced = match self.rules.replaced_in {
-            ReplacedIn::Everywhere => true,
-            ReplacedIn::Env => part == Part::Env,
-            ReplacedIn::EnvAndHeaders => part != Part::Other,
-        };
+        let is_replaced = self.is_replaced(part);
         let mut variables = self.rules.variables;
         if !is_replaced {
             variables.forms = &[];
@@ -371,15 +393,21 @@ impl EntryReader<'_> {
                 .into());
         }
         if let Some(name) = replaced.missing.as_deref().map(shown_name) {
+            let (state, remedy) = self.rules.without_value;
             let problem = field.path.problem(match variables.missing {
                 MissingVariable::Kept => format!(
-                    "the environment variable {name} is not set, and {client} passes the text on as written; set it"
+                    "the environment variable {name} {state}, and {client} passes the text on as written; {remedy}"
                 ),
                 MissingVariable::Empty => format!(
-                    "the environment variable {name} is not set, and {client} replaces it with nothing; set it"
+                    "the environment variable {name} {state}, and {client} replaces it with nothing; {remedy}"
                 ),
                 MissingVariable::Refused => {
-                    format!("the environment variable {name} is not set; set it")
+                    format!("the environment variable {name} {state}; {remedy}")
+                }
+                MissingVariable::KnownElsewhere => {
+                    return Err(Stop::NotChecked(
+                        field.path.problem(format!("needs the value {name}, which {state}; {remedy}")),
+                    ));
                 }
             });
             // A variable in this form is never sent.
@@ -484,7 +512,20 @@ impl EntryReader<'_> {
         {
             return Ok((program, table.strings("args")?));
         }
-        let program = crate::format::command(entry)?.ok_or_else(missing)?;
+        let program = match self.rules.command {
+            "command" => crate::format::command(entry)?.ok_or_else(missing)?,
+            key => entry.string(key)?.ok_or_else(|| {
+                let problem = format!("`{key}` is missing; set it to the program to start");
+                entry.problem(key, problem)
+            })?,
+        };
+        if self.rules.needs_args && entry.path_to("args").is_none() {
+            let problem = format!(
+                "{} refuses a program without `args`; write `args: []`",
+                self.client
+            );
+            return Err(entry.path.problem(problem));
+        }
         Ok((program, entry.strings("args")?))
     }
 
@@ -543,11 +584,11 @@ impl EntryReader<'_> {
             let number;
             let value = match field.value {
                 Value::Unsupported("null") => continue,
-                Value::Integer(value) => {
+                Value::Integer(value) if !self.rules.env_is_text => {
                     number = value.to_string();
                     &number
                 }
-                Value::Float(value) => {
+                Value::Float(value) if !self.rules.env_is_text => {
                     number = value.to_string();
                     &number
                 }
@@ -614,7 +655,7 @@ impl EntryReader<'_> {
         let Some(field) = field else {
             return Err(self.missing_transport(entry).into());
         };
-        let replaced = self.text(&field, Part::Other, environment, warnings)?;
+        let replaced = self.text(&field, Part::Url, environment, warnings)?;
         if replaced.text.starts_with("unix:") || replaced.text.starts_with("pipe:") {
             return Err(Stop::NotChecked(field.path.problem(
                 "it listens on a local socket, which is not supported here",
@@ -623,21 +664,45 @@ impl EntryReader<'_> {
         if replaced.text.starts_with("ws://") || replaced.text.starts_with("wss://") {
             return Err(Stop::NotChecked(field.path.problem(WEB_SOCKET)));
         }
-        let is_replaced = self.rules.replaced_in == ReplacedIn::Everywhere;
-        let left = self.text_left(&field, is_replaced, &replaced);
+        let left = self.text_left(&field, self.is_replaced(Part::Url), &replaced);
         let url = match validation::url(&field.path, &replaced.text) {
             Ok(url) => url,
             Err(problem) => {
                 let missing = replaced.missing.map(|name| {
                     let name = shown_name(&name);
-                    let problem = format!("the environment variable {name} is not set; set it");
+                    let (state, remedy) = self.rules.without_value;
+                    let problem = format!("the environment variable {name} {state}; {remedy}");
                     field.path.problem(problem)
                 });
                 return Err(missing.or(left).unwrap_or(problem).into());
             }
         };
+        let headers = self.headers(entry, environment, warnings)?;
+        Ok(HttpConfig {
+            url,
+            written_url: replaced.text,
+            bearer: None,
+            headers: deduplicate_headers(&entry.path, headers)?,
+            http_sse,
+        })
+    }
+
+    fn headers(
+        &self,
+        entry: &Table<'_>,
+        environment: &RecordingEnvironment<'_>,
+        warnings: &mut Warnings<'_>,
+    ) -> Result<Vec<ConfiguredHeader>, Stop> {
+        let fields = match self.rules.headers {
+            [key] => entry.string_entries(key)?,
+            [outer, key] => match entry.table(outer)? {
+                Some(outer) => outer.string_entries(key)?,
+                None => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
         let mut headers = Vec::new();
-        for (name, field) in entry.string_entries("headers")? {
+        for (name, field) in fields {
             let is_credential = validation::names_a_credential(name);
             let part = Part::Header { is_credential };
             let replaced = self.text(&field, part, environment, warnings)?;
@@ -649,13 +714,23 @@ impl EntryReader<'_> {
                 replaced.variable,
             )?);
         }
-        Ok(HttpConfig {
-            url,
-            written_url: replaced.text,
-            bearer: None,
-            headers: deduplicate_headers(&entry.path, headers)?,
-            http_sse,
-        })
+        if let Some(key) = self.rules.bearer
+            && let Some(field) = entry.string(key)?
+            && !field.value.is_empty()
+        {
+            let part = Part::Header {
+                is_credential: true,
+            };
+            let replaced = self.text(&field, part, environment, warnings)?;
+            let value = SecretString::from(format!("Bearer {}", replaced.text));
+            headers.push(validation::header(
+                &field.path,
+                "Authorization",
+                value,
+                replaced.variable,
+            )?);
+        }
+        Ok(headers)
     }
 
     fn read_oauth(
@@ -764,6 +839,9 @@ impl EntryReader<'_> {
         let of_url = rules.url_keys.iter().any(|(key, _)| *key == name);
         let of_switch = rules.switches.iter().any(|(key, _)| *key == name);
         let optional = [
+            Some(rules.command),
+            rules.headers.first().copied(),
+            rules.bearer,
             rules.cwd,
             rules.env_file,
             rules.timeout.map(|timeout| timeout.key),
@@ -772,10 +850,7 @@ impl EntryReader<'_> {
         ];
         of_url
             || of_switch
-            || matches!(
-                name,
-                "command" | "args" | "headers" | "protocol_era" | "protocolEra"
-            )
+            || matches!(name, "args" | "protocol_era" | "protocolEra")
             || optional.contains(&Some(name))
             || [rules.type_keys, rules.oauth, rules.other_keys]
                 .iter()

@@ -11,6 +11,7 @@
 //! | `<folder>` | the current folder |
 //! | `<up>` | the current folder and the folders around it, up to the root of the repository; the root first |
 //! | `<$NAME>` | the path in an environment variable |
+//! | `<$NAME or FOLDER>` | the path in an environment variable; if it is not set, a folder in the home folder |
 //! | `</>` | the root of the file system, or of the drive |
 
 use std::cell::Cell;
@@ -118,10 +119,16 @@ impl<'a> Places<'a> {
                 System::Windows => "C:\\",
                 System::Linux | System::MacOs => "/",
             })),
-            _ => place
-                .strip_prefix('$')
-                .and_then(|name| self.variable(name))
-                .filter(|path| is_absolute(path)),
+            _ => place.strip_prefix('$').and_then(|name| {
+                let (name, default) = match name.split_once(" or ") {
+                    Some((name, default)) => (name, Some(default)),
+                    None => (name, None),
+                };
+                match (self.variable(name), default) {
+                    (None, Some(default)) => Some(self.home()?.join(default)),
+                    (found, _) => found.filter(|path| is_absolute(path)),
+                }
+            }),
         };
         one.into_iter().collect()
     }

@@ -49,6 +49,8 @@ pub enum FileFormat {
     Jsonc,
     /// TOML.
     Toml,
+    /// YAML.
+    Yaml,
 }
 
 impl FileFormat {
@@ -58,6 +60,7 @@ impl FileFormat {
             Self::Json => "json",
             Self::JsonWithComments | Self::Jsonc => "jsonc",
             Self::Toml => "toml",
+            Self::Yaml => "yaml",
         }
     }
 }
@@ -112,10 +115,18 @@ pub(super) struct EntryRules {
     pub without_transport: Option<TransportRule>,
     /// Whether the transport may be a table with the keys of the connection.
     pub nested_transport: bool,
-    /// Whether `command` is a list with the program and its arguments.
+    /// Why an entry needs a word for its transport. `None` if its keys decide.
+    pub needs_type: Option<&'static str>,
+    /// The key for the program.
+    pub command: &'static str,
+    /// Whether the program is a list with the program and its arguments.
     pub command_is_list: bool,
+    /// Whether the client refuses a program without `args`.
+    pub needs_args: bool,
     /// The key for the environment variables.
     pub env: &'static str,
+    /// Whether the client refuses a number as the value of an environment variable.
+    pub env_is_text: bool,
     /// The key for the working folder. `None` if the client has none.
     pub cwd: Option<&'static str>,
     /// The key for a file with environment variables.
@@ -124,6 +135,10 @@ pub(super) struct EntryRules {
     pub switches: &'static [(&'static str, bool)],
     /// The key that limits a start.
     pub timeout: Option<Timeout>,
+    /// The table with the headers: its key, or the key of the table around it and its own.
+    pub headers: &'static [&'static str],
+    /// The key for a bearer token.
+    pub bearer: Option<&'static str>,
     /// The tables with the OAuth client.
     pub oauth: &'static [&'static str],
     /// The client keeps a secret elsewhere and does not read it from the file.
@@ -136,6 +151,8 @@ pub(super) struct EntryRules {
     pub missing_in_env: Option<MissingVariable>,
     /// Where variables are replaced.
     pub replaced_in: ReplacedIn,
+    /// For messages: that a variable has no value, and what to do.
+    pub without_value: (&'static str, &'static str),
     /// Whether the client runs commands in values, as in `$(command)`. They are not run here.
     pub runs_commands: bool,
     /// The variables that the programs of servers inherit.
@@ -198,6 +215,8 @@ pub(super) enum ReplacedIn {
     Env,
     /// Only in the values of environment variables and headers.
     EnvAndHeaders,
+    /// Only in the URL and in the values of headers.
+    UrlAndHeaders,
 }
 
 /// How a client writes variables.
@@ -222,6 +241,10 @@ pub(super) enum VariableForm {
     EnvInCurlyBraces,
     /// `${NAME}`, which the client replaces only if the user has approved it there
     ApprovedBraces,
+    /// `${{ secrets.NAME }}`, and `${{ inputs.NAME }}`, which only the client knows
+    Secrets,
+    /// `{{NAME}}`, which only the client knows
+    DoubleBraces,
     /// `${workspaceFolder}`, `${userHome}` and the other variables of an editor
     Editor,
 }
@@ -235,4 +258,6 @@ pub(super) enum MissingVariable {
     Empty,
     /// It refuses the entry.
     Refused,
+    /// It may know the value from another place, so the entry cannot be checked.
+    KnownElsewhere,
 }

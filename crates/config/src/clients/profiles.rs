@@ -19,7 +19,7 @@ use super::{ClientFile, ClientServer, System};
 use crate::escaping::escape;
 use crate::format::MAX_COMPARED_KEYS;
 use crate::server::{HttpSseUse, InheritedEnvironment};
-use crate::spanned::{KeyPath, Spanned};
+use crate::spanned::{KeyPath, Spanned, toml};
 
 const HTTP: TransportRule = TransportRule::Http(HttpSseUse::Never);
 const HTTP_OR_SSE: TransportRule = TransportRule::Http(HttpSseUse::Fallback);
@@ -41,18 +41,25 @@ pub(super) const PLAIN: EntryRules = EntryRules {
     url_keys: &[("url", HTTP_OR_SSE)],
     without_transport: None,
     nested_transport: false,
+    needs_type: None,
+    command: "command",
     command_is_list: false,
+    needs_args: false,
     env: "env",
+    env_is_text: false,
     cwd: None,
     env_file: None,
     switches: &[("disabled", true)],
     timeout: None,
+    headers: &["headers"],
+    bearer: None,
     oauth: &["oauth"],
     ignores_client_secret: false,
     other_keys: &[],
     variables: NO_VARIABLES,
     missing_in_env: None,
     replaced_in: ReplacedIn::Everywhere,
+    without_value: ("is not set", "set it"),
     runs_commands: false,
     inherited: InheritedEnvironment::Everything,
 };
@@ -423,6 +430,31 @@ const CRUSH: EntryRules = EntryRules {
 const KIMI_CODE: EntryRules = EntryRules {
     type_keys: &["transport", "type"],
     ..UNTYPED
+};
+
+/// <https://docs.x.ai/build/features/mcp-servers>
+const GROK_BUILD: EntryRules = EntryRules {
+    type_keys: &["type", "transport"],
+    types: &[
+        ("stdio", STDIO),
+        ("http", HTTP),
+        ("streamable-http", HTTP),
+        ("sse", SSE),
+    ],
+    env_is_text: true,
+    cwd: Some("cwd"),
+    switches: &[("enabled", false)],
+    timeout: Some(Timeout::secs("startup_timeout_sec")),
+    other_keys: &["tool_timeout_sec", "tool_timeouts"],
+    variables: Variables {
+        forms: &[
+            VariableForm::Braces,
+            VariableForm::Default,
+            VariableForm::DoubleBraces,
+        ],
+        missing: MissingVariable::Kept,
+    },
+    ..PLAIN
 };
 
 const MCP_SERVERS: ServersAt = ServersAt::Key(&["mcpServers"]);
@@ -889,6 +921,14 @@ const PROFILES: &[Profile] = &[
         ],
         rules: &KIMI_CODE,
     },
+    Profile {
+        client: Client::GrokBuild,
+        places: &[
+            grok_build("<$GROK_HOME or .grok>/config.toml"),
+            in_scope(Scope::Project, grok_build("<up>/.grok/config.toml")),
+        ],
+        rules: &GROK_BUILD,
+    },
 ];
 
 const fn zed(path: &'static str) -> Place {
@@ -907,6 +947,13 @@ const fn warp(place: Place) -> Place {
 
 const fn crush(path: &'static str) -> Place {
     with_servers(ServersAt::Key(&["mcp"]), user(path, Json))
+}
+
+const fn grok_build(path: &'static str) -> Place {
+    with_servers(
+        ServersAt::Key(&["mcp_servers"]),
+        user(path, FileFormat::Toml),
+    )
 }
 
 const fn amp(path: &'static str) -> Place {
@@ -1013,10 +1060,16 @@ fn file(
     places: &Places<'_>,
 ) -> Option<ClientFile> {
     let result = reading::read(places.machine, path, MAX_BYTES, |text| {
-        reading::with_json(client, place.format, path, text, |document| {
-            let (root, entries) = reading::servers(document, place.servers, path)?;
-            Ok(read_entries(client, rules, places, &root, &entries))
-        })
+        let (root, entries) = match (place.format, place.servers) {
+            (FileFormat::Toml, ServersAt::Key([key])) => {
+                let found = toml::Document::parse(text, path)?.get(key);
+                (KeyPath::new(key), reading::entries(found, key, path)?)
+            }
+            _ => reading::with_json(client, place.format, path, text, |document| {
+                reading::servers(document, place.servers, path)
+            })?,
+        };
+        Ok(read_entries(client, rules, places, &root, &entries))
     })?;
     let (servers, error) = match result {
         Ok(servers) => (servers, None),

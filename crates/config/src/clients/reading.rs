@@ -1,5 +1,6 @@
 //! Reads the text of a client's file, and finds the servers in it.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -7,10 +8,12 @@ use std::time::Duration;
 use super::client::Client;
 use super::machine::Machine;
 use super::profile::{FileFormat, ServersAt};
+use super::{ClientServer, ClientTransport};
 use crate::MAX_FILE_BYTES;
 use crate::error::ConfigurationErrorKind::{NotUtf8, Syntax};
-use crate::error::{ConfigurationError, ConfigurationErrorKind};
+use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::file::{io_error, text_of};
+use crate::server::ServerEntry;
 use crate::spanned::json::{self, lenient};
 use crate::spanned::{KeyPath, Spanned, Value};
 
@@ -93,7 +96,9 @@ pub(super) fn with_json<T>(
     let refused = lenient.blanked.iter().find(|(_, name)| match format {
         FileFormat::Json => true,
         FileFormat::JsonWithComments => *name != lenient::COMMENTS,
-        FileFormat::Jsonc | FileFormat::Toml => *name == lenient::INVISIBLE_SPACES,
+        FileFormat::Jsonc | FileFormat::Toml | FileFormat::Yaml => {
+            *name == lenient::INVISIBLE_SPACES
+        }
     });
     if let Some((offset, name)) = refused {
         let problem = format!("{client} does not accept {name} in this file; remove them");
@@ -161,6 +166,96 @@ pub(super) fn entries(
             let place = (other.line.unwrap_or(1), None);
             let kind = ConfigurationErrorKind::NotAConfiguration;
             Err(ConfigurationError::at(kind, path, place, &problem).with_key(key))
+        }
+    }
+}
+
+/// A server in a list of servers.
+pub(super) struct NamedItem {
+    /// The text of `name`.
+    pub name: Option<String>,
+    pub path: KeyPath,
+    pub entry: Spanned,
+}
+
+impl NamedItem {
+    /// The name, or without one the place in the list, such as `mcpServers[1]`.
+    pub fn name_or_place(&self) -> String {
+        let name = self.name.clone().filter(|name| !name.is_empty());
+        name.unwrap_or_else(|| self.path.problem("").key)
+    }
+
+    /// Returns the text of a key.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        string_at(&self.entry, key)
+    }
+}
+
+/// The text of a key of a table.
+pub(super) fn string_at<'a>(entry: &'a Spanned, key: &str) -> Option<&'a str> {
+    let Value::Table(fields) = &entry.value else {
+        return None;
+    };
+    let mut fields = fields.iter();
+    match &fields.find(|(name, _)| name == key)?.1.value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// The items of a list of servers.
+pub(super) fn named_items(
+    found: Option<Spanned>,
+    keys: &[&str],
+    path: &Path,
+) -> Result<Vec<NamedItem>, ConfigurationError> {
+    let key = &*keys.join(".");
+    let (line, items) = match found {
+        None => return Ok(Vec::new()),
+        Some(found) => match found.value {
+            Value::Unsupported("null") => return Ok(Vec::new()),
+            Value::List(items) => (found.line, items),
+            _ => {
+                let problem = format!(
+                    "`{key}` must be a list with one item for each server, which has a `name`"
+                );
+                let place = (found.line.unwrap_or(1), None);
+                let kind = ConfigurationErrorKind::NotAConfiguration;
+                return Err(ConfigurationError::at(kind, path, place, &problem).with_key(key));
+            }
+        },
+    };
+    let root = keys
+        .iter()
+        .fold(KeyPath::new(""), |path, key| path.child(key, line));
+    let items = items.into_iter().enumerate();
+    Ok(items
+        .map(|(at, entry)| NamedItem {
+            name: string_at(&entry, "name").map(str::to_owned),
+            path: root.index(at, entry.line),
+            entry,
+        })
+        .collect())
+}
+
+/// A server whose entry the client refuses before it reads its keys.
+pub(super) fn refused(name: &str, problem: EntryProblem) -> ClientServer {
+    ClientServer {
+        entry: ServerEntry::new(name, true, false, Err(problem), Vec::new(), Vec::new()),
+        transport: ClientTransport::Unknown,
+        approved: None,
+        not_checked: None,
+    }
+}
+
+/// Marks the servers of a list that have the name of an earlier one.
+pub(super) fn mark_repeated(servers: &mut [ClientServer]) {
+    let mut names = HashSet::new();
+    for server in servers {
+        if !names.insert(server.entry.name.clone()) {
+            server.not_checked.get_or_insert_with(|| {
+                "an earlier server of the list has the same name; rename one of them".to_owned()
+            });
         }
     }
 }

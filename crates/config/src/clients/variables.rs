@@ -132,6 +132,13 @@ enum Reference<'a> {
 impl<'a> Reference<'a> {
     /// Parses the variable at the beginning of a text. Returns it and its length.
     fn parse(text: &'a str, has: impl Fn(VariableForm) -> bool) -> Option<(Self, usize)> {
+        if let Some(inner) = text.strip_prefix("{{")
+            && has(VariableForm::DoubleBraces)
+        {
+            let (inner, rest) = before_brace(inner)?;
+            let is_variable = rest.starts_with('}') && !inner.trim().is_empty();
+            return is_variable.then_some((Self::OnlyClient, inner.len() + 4));
+        }
         if let Some(inner) = text.strip_prefix('{') {
             if !has(VariableForm::EnvInCurlyBraces) {
                 return None;
@@ -151,6 +158,19 @@ impl<'a> Reference<'a> {
             let name = leading_name(after);
             return (!name.is_empty()).then(|| (Self::variable(name), name.len() + 1));
         };
+        if let Some(inner) = inner.strip_prefix('{')
+            && has(VariableForm::Secrets)
+        {
+            let (inner, rest) = before_brace(inner)?;
+            let length = inner.len() + 5;
+            rest.strip_prefix('}')?;
+            let (kind, name) = inner.trim().split_once('.')?;
+            return match kind {
+                "secrets" if !name.is_empty() => Some((Self::variable(name), length)),
+                "inputs" => Some((Self::OnlyClient, length)),
+                _ => None,
+            };
+        }
         if has(VariableForm::Editor)
             && let Some((foreign, rest)) = foreign_variables::parse(inner)
         {
@@ -220,7 +240,8 @@ mod tests {
     #[test]
     fn each_form_is_replaced_only_where_the_client_has_it() {
         use VariableForm::{
-            Braces, Default as Fallback, Dollar, Editor, EnvInBraces, EnvInCurlyBraces,
+            Braces, Default as Fallback, Dollar, DoubleBraces, Editor, EnvInBraces,
+            EnvInCurlyBraces, Secrets,
         };
         let environment = BTreeMap::from([
             ("A".to_owned(), "1".to_owned()),
@@ -234,7 +255,7 @@ mod tests {
             read: &read,
             budget: &Cell::new(1000),
         };
-        let cases: [(&[VariableForm], MissingVariable, &str, &str); 22] = [
+        let cases: [(&[VariableForm], MissingVariable, &str, &str); 27] = [
             (&[Braces], MissingVariable::Kept, "x${A}y", "x1y"),
             (&[Braces], MissingVariable::Kept, "${B}", "${B}"),
             (&[Braces], MissingVariable::Empty, "-${B}-", "--"),
@@ -312,6 +333,36 @@ mod tests {
                 "{\"a\": {}}",
                 "{\"a\": {}}",
             ),
+            (
+                &[Secrets],
+                MissingVariable::Kept,
+                "${{ secrets.A }}${{secrets.A}}${{ x }}${A}",
+                "11${{ x }}${A}",
+            ),
+            (
+                &[Secrets],
+                MissingVariable::Kept,
+                "${{ secrets.B }} ${{ secrets.A }",
+                "${{ secrets.B }} ${{ secrets.A }",
+            ),
+            (
+                &[Secrets],
+                MissingVariable::Kept,
+                "${{ inputs.A }}",
+                "${{ inputs.A }}",
+            ),
+            (
+                &[Braces, DoubleBraces],
+                MissingVariable::Kept,
+                "{{A}}${A}{{}}",
+                "{{A}}1{{}}",
+            ),
+            (
+                &[DoubleBraces],
+                MissingVariable::Kept,
+                "{\"a\": {\"b\": 1}}",
+                "{\"a\": {\"b\": 1}}",
+            ),
             (&[Braces], MissingVariable::Kept, "${A", "${A"),
             (&[Braces], MissingVariable::Kept, "${}", "${}"),
             (&[Braces], MissingVariable::Kept, "é${A}é", "é1é"),
@@ -331,9 +382,13 @@ mod tests {
 
     #[test]
     fn many_references_without_an_end_cost_linear_time() {
-        let text = "${A".repeat(200_000);
         let variables = Variables {
-            forms: &[VariableForm::Braces, VariableForm::Editor],
+            forms: &[
+                VariableForm::Braces,
+                VariableForm::DoubleBraces,
+                VariableForm::Editor,
+                VariableForm::Secrets,
+            ],
             missing: MissingVariable::Kept,
         };
         let values = Values {
@@ -342,6 +397,9 @@ mod tests {
             read: &|_| None,
             budget: &Cell::new(0),
         };
-        assert_eq!(variables.replace(&text, &values).text, text);
+        for beginning in ["${A", "${{ secrets.A", "{{A"] {
+            let text = beginning.repeat(200_000);
+            assert_eq!(variables.replace(&text, &values).text, text);
+        }
     }
 }

@@ -6,4 +6,7 @@ mod damaged_files;
 mod fake_machine;
 mod lists;
 mod samples;
+mod server_details;
 mod systems;
+mod toml_clients;
+mod yaml;
