@@ -572,7 +572,7 @@ impl Policy {
         self.names.contains(&server.entry.name) || self.has_endpoint(server) == Some(true)
     }
 
-    /// Whether the list allows a server. A name alone is not enough if the list has rules for what the server runs or where it is.
+    /// Whether the list allows a server. A name is not enough if the list has rules for what the server runs or where it is.
     fn allows(&self, server: &ClientServer) -> bool {
         let endpoint = self.has_endpoint(server);
         endpoint.unwrap_or_else(|| self.names.contains(&server.entry.name))
