@@ -166,6 +166,21 @@ fn the_nearest_file_of_claude_code_wins() {
             .iter()
             .any(|path| path.contains("secret") || path.contains("/etc/x"))
     );
+    // The trust in a folder includes the folders in it, and not the ones around it.
+    for (trusted, is_approved) in [("/work", true), ("/work/shop/sub", false), ("/wor", false)] {
+        let machine = shop()
+            .with(
+                STATE,
+                format!(r#"{{"projects": {{"{trusted}": {{"hasTrustDialogAccepted": true}}}}}}"#),
+            )
+            .with("/work/shop/.mcp.json", programs(&["a"]))
+            .with(
+                "/work/shop/.claude/settings.json",
+                r#"{"enableAllProjectMcpServers": true}"#,
+            );
+        let files = machine.files_of(Client::ClaudeCode, SHOP);
+        assert_eq!(files[1].approved, Some(is_approved), "{trusted}");
+    }
     // An unapproved entry of the project replaces none of the user's.
     let machine = shop()
         .with(STATE, programs(&["a"]))
