@@ -119,22 +119,32 @@ impl ClaudeCode<'_> {
 
     fn read_settings(&mut self, folder: &Path, state: Option<&Path>) {
         let candidates = self.project_keys();
-        let project = state.and_then(|path| {
+        let around = self.places.project_root().ancestors().skip(1);
+        let around: Vec<String> = around.map(key_of).collect();
+        let found = state.and_then(|path| {
             self.read_json(path, MAX_STATE_FILE_BYTES, |document| {
-                let projects = document.members_at(&["projects"], 0).into_iter();
-                let projects: HashMap<String, String> = projects
-                    .map(|(project, _)| (project.replace('\\', "/"), project))
+                let projects = document.members_at(&["projects"], 1).into_iter();
+                let projects: HashMap<String, (String, bool)> = projects
+                    .map(|(project, fields)| {
+                        let is_trusted = accepts_trust(&fields.value);
+                        (project.replace('\\', "/"), (project, is_trusted))
+                    })
                     .collect();
-                let key = candidates.iter().find_map(|key| projects.get(key))?;
-                let trusted = document.get_at(&["projects", key, "hasTrustDialogAccepted"], 0);
-                let is_trusted =
-                    matches!(trusted.map(|found| found.value), Some(Value::Boolean(true)));
-                let disabled = strings(document, &["projects", key, "disabledMcpServers"]);
-                Some((key.clone(), is_trusted, disabled))
-            })?
+                // The trust in a folder includes the folders in it.
+                let is_trusted = candidates.iter().chain(&around).any(|folder| {
+                    let project = projects.get(folder);
+                    project.is_some_and(|(_, is_trusted)| *is_trusted)
+                });
+                let key = candidates.iter().find_map(|key| projects.get(key));
+                let project = key.map(|(key, _)| {
+                    let disabled = strings(document, &["projects", key, "disabledMcpServers"]);
+                    (key.clone(), disabled)
+                });
+                (is_trusted, project)
+            })
         });
-        let is_trusted = project.as_ref().is_some_and(|(_, trusted, _)| *trusted);
-        if let Some((key, _, disabled)) = project {
+        let (is_trusted, project) = found.unwrap_or_default();
+        if let Some((key, disabled)) = project {
             self.project_key = Some(key);
             self.settings.disabled = disabled.into_iter().collect();
         }
@@ -209,13 +219,12 @@ impl ClaudeCode<'_> {
         let primary = self.places.primary_checkout();
         let folders = self.places.folder.ancestors();
         let folders = folders.take_while(|folder| folder.starts_with(root));
-        let text = |folder: &Path| folder_text(folder).replace('\\', "/");
         primary
             .iter()
             .map(PathBuf::as_path)
             .chain([root])
             .chain(folders)
-            .map(text)
+            .map(key_of)
             .collect()
     }
 
@@ -496,6 +505,21 @@ fn new_file(
     }
 }
 
+/// The key of a folder in the state file, with `/` as the separator.
+fn key_of(folder: &Path) -> String {
+    folder_text(folder).replace('\\', "/")
+}
+
+/// Whether the user has trusted the folder with these keys in the state file.
+fn accepts_trust(fields: &Value) -> bool {
+    let Value::Table(fields) = fields else {
+        return false;
+    };
+    fields.iter().any(|(key, value)| {
+        key == "hasTrustDialogAccepted" && matches!(value.value, Value::Boolean(true))
+    })
+}
+
 /// An installed plugin.
 struct Plugin {
     name: String,
@@ -572,7 +596,7 @@ impl Policy {
         self.names.contains(&server.entry.name) || self.has_endpoint(server) == Some(true)
     }
 
-    /// Whether the list allows a server. A name alone is not enough if the list has rules for what the server runs or where it is.
+    /// Whether the list allows a server. A name is not enough if the list has rules for what the server runs or where it is.
     fn allows(&self, server: &ClientServer) -> bool {
         let endpoint = self.has_endpoint(server);
         endpoint.unwrap_or_else(|| self.names.contains(&server.entry.name))

@@ -875,7 +875,7 @@ fn without_null(spanned: &Spanned) -> Cow<'_, Spanned> {
     }
 }
 
-/// The name of a variable for a message. A text that is no name may hold anything.
+/// The name of a variable for a message. Any other text may hold a secret, or characters that cannot be printed.
 fn shown_name(name: &str) -> &str {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     match name.len() <= 60 && name.bytes().all(is_name) {

@@ -64,8 +64,8 @@ impl<'a> Places<'a> {
         folder.or_else(|| Some(self.home()?.join(default)))
     }
 
-    /// The primary checkout of the repository, if the current folder is in a linked worktree. Git's own files say so in both
-    /// directions: anyone can write a `.git` file that names another repository, but not the file of the worktree in there.
+    /// The primary checkout of the repository, if the current folder is in a linked worktree. Git's own files name each other
+    /// in both directions: anyone can write a `.git` file that names another repository, but not the file of the worktree in there.
     pub fn primary_checkout(&self) -> Option<PathBuf> {
         let root = self.project_root();
         let read = |path: &Path| {

@@ -748,7 +748,7 @@ const PROFILES: &[Profile] = &[
             on(UNIX, user("<xdg-config>/devin/config.json", Json)),
             on(WINDOWS, user("<config>/devin/config.json", Json)),
             project("<folder>/.devin/config.json", Json),
-            // The file is meant for the user alone, but a repository may have it too, so it is not trusted.
+            // The file is meant only for the user, but a repository may have it too, so it is not trusted.
             project("<folder>/.devin/config.local.json", Json),
         ],
         rules: &DEVIN,
@@ -877,7 +877,7 @@ const PROFILES: &[Profile] = &[
                 crush("<xdg-config>/crush/crush.json"),
             ),
             crush("<$CRUSH_GLOBAL_CONFIG>/crush.json"),
-            // What the client keeps for itself, with the sign-ins of servers.
+            // The state of the client, with the sign-ins of servers.
             on(
                 UNIX,
                 unless(&["CRUSH_GLOBAL_DATA"], crush("<xdg-data>/crush/crush.json")),
@@ -982,7 +982,7 @@ pub(super) fn files(client: Client, places: &Places<'_>) -> Vec<ClientFile> {
             }
         }
     }
-    // Of several files such as those of agents, the user chooses one.
+    // The user chooses one of several files such as those of agents.
     let mut alternatives = alternatives.into_iter();
     let is_alternative = |_: &&mut ClientFile| alternatives.next() == Some(true);
     let (_, mut ordered): (Vec<_>, Vec<_>) = files.iter_mut().partition(is_alternative);

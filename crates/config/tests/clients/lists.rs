@@ -37,7 +37,7 @@ fn approvals_of_claude_code() {
     const LOCAL: &str = "/work/shop/.claude/settings.local.json";
     const MANAGED: &str = "/etc/claude-code/managed-settings.json";
     let (yes, no, off) = ("approved", "unapproved", "off unapproved");
-    // The settings, whether the folder is trusted, and what becomes of the servers `a` and `b`.
+    // The settings, whether the folder is trusted, and the state of the servers `a` and `b`.
     #[rustfmt::skip]
     let cases: &[(&[(&str, &str)], bool, &str, &str)] = &[
         (&[], true, no, no),
@@ -166,6 +166,21 @@ fn the_nearest_file_of_claude_code_wins() {
             .iter()
             .any(|path| path.contains("secret") || path.contains("/etc/x"))
     );
+    // The trust in a folder includes the folders in it, and not the ones around it.
+    for (trusted, is_approved) in [("/work", true), ("/work/shop/sub", false), ("/wor", false)] {
+        let machine = shop()
+            .with(
+                STATE,
+                format!(r#"{{"projects": {{"{trusted}": {{"hasTrustDialogAccepted": true}}}}}}"#),
+            )
+            .with("/work/shop/.mcp.json", programs(&["a"]))
+            .with(
+                "/work/shop/.claude/settings.json",
+                r#"{"enableAllProjectMcpServers": true}"#,
+            );
+        let files = machine.files_of(Client::ClaudeCode, SHOP);
+        assert_eq!(files[1].approved, Some(is_approved), "{trusted}");
+    }
     // An unapproved entry of the project replaces none of the user's.
     let machine = shop()
         .with(STATE, programs(&["a"]))
@@ -545,10 +560,7 @@ fn files_of_opencode_are_merged() {
             "b": {"enabled": false},
         }}"#,
         )
-        .with(
-            "/home/sam/.config/opencode/secret.txt",
-            "from beside the file\n",
-        )
+        .with("/home/sam/.config/opencode/secret.txt", "from its folder\n")
         .with("/o.json", r#"{"mcp": {"b": {"enabled": true}}}"#)
         .with(
             "/work/shop/opencode.json",
@@ -588,7 +600,7 @@ fn files_of_opencode_are_merged() {
             TransportConfig::Http(_) => panic!(),
         };
     // A file of the project changes no server of the user: it needs no approval in the client, and has none here.
-    assert_eq!(command(&files[0]), r#"new ["1", "from beside the file"]"#);
+    assert_eq!(command(&files[0]), r#"new ["1", "from its folder"]"#);
     assert_eq!(command(&files[1]), command(&files[0]));
     assert!(command(&files[3]).starts_with("stranger"));
     assert!(!files[3].may_start(&files[3].servers[0]));

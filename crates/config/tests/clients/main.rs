@@ -1,6 +1,11 @@
 //! Discovery of every client's files, on machines whose environment and files are supplied by the tests. The expected results are
 //! from the documentation and the sources of the clients, as of November 2026.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::type_complexity
+)]
 
 mod damaged_files;
 mod fake_machine;

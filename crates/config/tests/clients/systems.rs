@@ -1,4 +1,4 @@
-//! Where each client has its files, on each system, and the variables that move them.
+//! The places of each client's files on each system, and the variables that move them.
 
 use mcp_startup_config::clients::{Client, Scope, System};
 
@@ -387,7 +387,7 @@ fn a_linked_worktree_of_claude_code_belongs_to_the_primary_checkout() {
     for (file, back) in [
         (format!("gitdir: {worktree}\n"), "/work/tree/.git\n"),
         (
-            format!("gitdir: ../shop/.git/worktrees/tree\n"),
+            "gitdir: ../shop/.git/worktrees/tree\n".to_owned(),
             "../../../../tree/.git\n",
         ),
     ] {
