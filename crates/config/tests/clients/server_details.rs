@@ -51,3 +51,52 @@ fn sse(http_sse: HttpSseUse) -> &'static str {
         HttpSseUse::Always => "SSE",
     }
 }
+
+/// One line for each file and server, for comparison with the expected ones.
+pub fn shown(files: &[ClientFile]) -> String {
+    let mut text = String::new();
+    for file in files {
+        let approved = match file.approved {
+            Some(true) => ", approved",
+            Some(false) => ", not approved",
+            None => "",
+        };
+        let path = file.path.to_string_lossy().replace('\\', "/");
+        text += &format!(
+            "{} {path} ({}{approved})",
+            file.scope.as_str(),
+            file.format.as_str()
+        );
+        if let Some(error) = &file.error {
+            text += &format!(": {error}");
+        }
+        text += "\n";
+        for server in &file.servers {
+            let entry = &server.entry;
+            text += &format!("  {} {}", entry.name, server.transport.as_str());
+            if !entry.enabled {
+                text += " off";
+            }
+            match server.approved {
+                Some(true) => text += " approved",
+                Some(false) => text += " not-approved",
+                None => {}
+            }
+            match (&server.not_checked, &entry.config) {
+                (Some(why), _) => text += &format!(" | not checked: {why}"),
+                (None, Err(problem)) => text += &format!(" | {problem}"),
+                (None, Ok(_)) => {}
+            }
+            text += "\n";
+            for warning in &entry.warnings {
+                text += &format!("    warning: {warning}\n");
+            }
+            if let Ok(config) = &entry.config {
+                for cause in &config.possible_causes {
+                    text += &format!("    possible cause: {cause}\n");
+                }
+            }
+        }
+    }
+    text
+}
