@@ -712,11 +712,17 @@ fn nothing_is_run_or_written() {
         machine.files_of(*client, SHOP);
     }
     for path in machine.reads.borrow().iter() {
-        let is_known = path.ends_with(".json")
-            || path.ends_with(".jsonc")
-            || path.ends_with(".toml")
-            || path.ends_with("/.git")
-            || path == "/work/shop/env";
+        let ends = [
+            ".json",
+            ".jsonc",
+            ".toml",
+            ".yaml",
+            ".yml",
+            "/.env",
+            "/.git",
+            "/shop/env",
+        ];
+        let is_known = ends.iter().any(|end| path.ends_with(end));
         assert!(is_known, "{path}");
         for store in ["credential", "oauth", "token", "auth", "secret"] {
             assert!(!path.contains(store), "{path}");

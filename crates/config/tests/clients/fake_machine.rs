@@ -106,6 +106,55 @@ impl Machine for FakeMachine {
     }
 }
 
+/// One line for each file and server, for comparison with the expected ones.
+pub fn shown(files: &[ClientFile]) -> String {
+    let mut text = String::new();
+    for file in files {
+        let approved = match file.approved {
+            Some(true) => ", approved",
+            Some(false) => ", not approved",
+            None => "",
+        };
+        let path = normal(&file.path);
+        text += &format!(
+            "{} {path} ({}{approved})",
+            file.scope.as_str(),
+            file.format.as_str()
+        );
+        if let Some(error) = &file.error {
+            text += &format!(": {error}");
+        }
+        text += "\n";
+        for server in &file.servers {
+            let entry = &server.entry;
+            text += &format!("  {} {}", entry.name, server.transport.as_str());
+            if !entry.enabled {
+                text += " off";
+            }
+            match server.approved {
+                Some(true) => text += " approved",
+                Some(false) => text += " not-approved",
+                None => {}
+            }
+            match (&server.not_checked, &entry.config) {
+                (Some(why), _) => text += &format!(" | not checked: {why}"),
+                (None, Err(problem)) => text += &format!(" | {problem}"),
+                (None, Ok(_)) => {}
+            }
+            text += "\n";
+            for warning in &entry.warnings {
+                text += &format!("    warning: {warning}\n");
+            }
+            if let Ok(config) = &entry.config {
+                for cause in &config.possible_causes {
+                    text += &format!("    possible cause: {cause}\n");
+                }
+            }
+        }
+    }
+    text
+}
+
 /// The servers of a file in a short form: the name, the transport and the flags, and what keeps a server from a check: `skipped` or
 /// `refused` and the reason.
 pub fn servers(file: &ClientFile) -> Vec<String> {
@@ -168,8 +217,9 @@ pub fn check(files: &[ClientFile], case: &str, expected: &str) {
             .all(|(found, expected)| is_as_expected(found, expected));
     assert!(
         is_same,
-        "{case}\n--- found\n{}\n--- expected\n{}",
+        "{case}\n--- found\n{}\n--- expected\n{}\n--- in detail\n{}",
         found.join("\n"),
-        expected.join("\n")
+        expected.join("\n"),
+        shown(files)
     );
 }
