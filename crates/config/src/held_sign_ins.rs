@@ -26,7 +26,7 @@ pub use self::store_files::{MAX_STORE_BYTES, StoreFiles, SystemFiles};
 use self::entry::Entry;
 use self::keyed_files::McpRemoteFiles;
 use self::places::Places;
-use crate::Environment;
+use crate::{Environment, ServerConfig, TransportConfig};
 
 /// A sign-in that another client holds for a server. `Debug` does not show the token.
 #[derive(Debug, Clone)]
@@ -153,6 +153,25 @@ pub struct StoreNote {
 ///
 /// The stores are read once, in time that is linear in their size. Finding a sign-in then takes constant time, and reads at most a few
 /// small files of the programs that have a file for each server.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use mcp_startup_config::held_sign_ins::{HeldSignIns, SignInHolder, StoreLocations, SystemFiles};
+/// use mcp_startup_config::{ProcessEnvironment, ServerConfig};
+///
+/// let mut linear = ServerConfig::http("linear", "https://mcp.linear.app/mcp")?;
+/// let locations = StoreLocations {
+///     files: &SystemFiles,
+///     environment: &ProcessEnvironment,
+///     is_windows: cfg!(windows),
+///     project: None,
+/// };
+/// let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+/// let now_ms = i64::try_from(now.as_millis())?;
+/// let mut held = HeldSignIns::read(SignInHolder::ALL, &locations, now_ms);
+/// held.attach(&mut linear, &[SignInHolder::ClaudeCode], None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct HeldSignIns<'a> {
     locations: &'a StoreLocations<'a>,
     now_ms: i64,
@@ -265,6 +284,30 @@ impl<'a> HeldSignIns<'a> {
             .chain(known.filter_map(|at| self.entries.get(*at)))
             .max_by_key(|entry| entry.rank(Some(server.name), self.now_ms))
             .map(|entry| entry.sign_in(self.now_ms))
+    }
+
+    /// Sets [`ServerConfig::held_sign_in`] to the best sign-in for this server. `owners` are the clients that have the server in their
+    /// configuration. A server with a configured bearer token or `Authorization` header has none, and neither has a program.
+    pub fn attach(
+        &mut self,
+        config: &mut ServerConfig,
+        owners: &[SignInHolder],
+        mcp_remote: Option<&McpRemoteOptions>,
+    ) {
+        let TransportConfig::Http(http) = &config.transport else {
+            return;
+        };
+        let mut headers = http.headers.iter();
+        let is_configured = http.bearer.is_some()
+            || headers.any(|header| header.name.eq_ignore_ascii_case("authorization"));
+        if !is_configured {
+            config.held_sign_in = self.find(&SoughtServer {
+                name: &config.name,
+                url: &http.written_url,
+                owners,
+                mcp_remote,
+            });
+        }
     }
 
     /// Returns the stores that exist but could not be read.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use mcp_startup_config::ServerConfig;
 use mcp_startup_config::held_sign_ins::{HeldSignIns, SignInHolder, SoughtServer};
 use mcp_startup_core::HeldSignInState::{self, Expired, UnknownUrl, Valid};
 
@@ -102,5 +103,30 @@ fn clients_are_found_by_their_id() {
         ("", None),
     ] {
         assert_eq!(SignInHolder::of_client(id), expected, "{id}");
+    }
+}
+
+#[test]
+fn a_sign_in_is_attached_to_a_server_without_a_configured_credential() {
+    let (files, environment) = (Files::of("claude-code"), home());
+    let locations = locations(&files, &environment);
+    let mut held = HeldSignIns::read(SignInHolder::ALL, &locations, 0);
+    let server = || ServerConfig::http("tickets", "https://tickets.example.com/mcp").unwrap();
+    let with_bearer = server().with_bearer_token("KEY", "configured").unwrap();
+    let with_header = server().with_header("AUTHORIZATION", "Basic x").unwrap();
+    let with_other_header = server().with_header("X-Team", "core").unwrap();
+    let program = ServerConfig::stdio("tickets", "npx", ["x"]).unwrap();
+    let elsewhere = ServerConfig::http("tickets", "https://other.example.com/mcp").unwrap();
+    for (mut config, expected) in [
+        (server(), true),
+        (with_other_header, true),
+        (with_bearer, false),
+        (with_header, false),
+        (program, false),
+        (elsewhere, false),
+    ] {
+        held.attach(&mut config, &[SignInHolder::ClaudeCode], None);
+        assert_eq!(config.held_sign_in.is_some(), expected, "{config:?}");
+        assert!(!format!("{config:?}").contains("not-a-real"));
     }
 }
