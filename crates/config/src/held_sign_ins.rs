@@ -31,8 +31,7 @@ use crate::{Environment, ServerConfig, TransportConfig};
 /// A sign-in that another client holds for a server. `Debug` does not show the token.
 #[derive(Debug, Clone)]
 pub struct HeldSignIn {
-    /// The name of the client for messages, for example `Claude Code`. For a server that another client starts through `mcp-remote`,
-    /// replace it with the name of that client.
+    /// The name of the client for messages, for example `Claude Code`.
     pub client: String,
     /// The state of the sign-in in the store.
     pub state: HeldSignInState,
@@ -84,7 +83,6 @@ macro_rules! holders {
             pub fn of_client(id: &str) -> Option<Self> {
                 match id {
                     $($id => Some(Self::$variant),)*
-                    "amazon-q" => Some(Self::Kiro),
                     _ => None,
                 }
             }
@@ -101,7 +99,8 @@ holders! {
     CursorCli, "cursor", "Cursor CLI", "The command-line client of Cursor. Its store has no URLs.";
     Cline, "cline", "Cline", "Cline.";
     Antigravity, "antigravity", "Antigravity", "The command-line client of Antigravity.";
-    Kiro, "kiro", "Kiro", "Kiro and Amazon Q, which share a store.";
+    Kiro, "kiro", "Kiro", "Kiro. It shares its store with Amazon Q.";
+    AmazonQ, "amazon-q", "Amazon Q", "The command-line client of Amazon Q. It shares its store with Kiro.";
     Continue, "continue", "Continue", "Continue.";
     Crush, "crush", "Crush", "Crush. Its store has no URLs.";
     Goose, "goose", "goose", "goose without a keyring. Its store has no URLs.";
@@ -258,12 +257,13 @@ impl<'a> HeldSignIns<'a> {
             let files = self.locations.files;
             candidates.extend(self.mcp_remote.find(server, &url, files, &mut self.notes));
         }
-        if self.holders.contains(&SignInHolder::Kiro) {
-            for folder in Places::new(self.locations).of(SignInHolder::Kiro) {
+        if let Some(holder) = self.kiro_or_amazon_q(server) {
+            for folder in Places::new(self.locations).of(holder) {
                 let found = keyed_files::kiro(&folder, &url, self.locations.files, &mut self.notes);
                 // The name of the file has no query, so the token may be for another one.
                 let records_url = url.query().is_none() && url.fragment().is_none();
                 candidates.extend(found.map(|entry| Entry {
+                    holder,
                     url: records_url.then(|| url.clone()),
                     ..entry
                 }));
@@ -283,7 +283,24 @@ impl<'a> HeldSignIns<'a> {
             .iter()
             .chain(known.filter_map(|at| self.entries.get(*at)))
             .max_by_key(|entry| entry.rank(Some(server.name), self.now_ms))
-            .map(|entry| entry.sign_in(self.now_ms))
+            .map(|entry| {
+                let started_by = server
+                    .mcp_remote
+                    .and_then(|options| options.started_by.clone());
+                entry.sign_in(started_by, self.now_ms)
+            })
+    }
+
+    /// The client to name for a sign-in in the store that Kiro and Amazon Q share: the one that has the server in its configuration.
+    fn kiro_or_amazon_q(&self, server: &SoughtServer<'_>) -> Option<SignInHolder> {
+        let both = [SignInHolder::Kiro, SignInHolder::AmazonQ];
+        let known = both
+            .into_iter()
+            .filter(|holder| self.holders.contains(holder));
+        known
+            .clone()
+            .find(|holder| server.owners.contains(holder))
+            .or(known.min())
     }
 
     /// Sets [`ServerConfig::held_sign_in`] to the best sign-in for this server. `owners` are the clients that have the server in their

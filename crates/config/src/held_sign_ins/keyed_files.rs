@@ -21,6 +21,8 @@ const MAX_FILES: usize = 20;
 /// The options of an `mcp-remote` command that select its sign-in. All texts are as written, with variables such as `${TOKEN}`.
 #[derive(Debug, Clone, Default)]
 pub struct McpRemoteOptions {
+    /// The name of the client that starts the command, for messages.
+    pub started_by: Option<String>,
     /// The value of `--resource`.
     pub resource: Option<String>,
     /// The parameters of `--authorize-param`.

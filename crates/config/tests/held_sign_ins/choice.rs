@@ -96,7 +96,7 @@ fn clients_are_found_by_their_id() {
     for (id, expected) in [
         ("claude-code", Some(SignInHolder::ClaudeCode)),
         ("kiro", Some(SignInHolder::Kiro)),
-        ("amazon-q", Some(SignInHolder::Kiro)),
+        ("amazon-q", Some(SignInHolder::AmazonQ)),
         ("cursor", Some(SignInHolder::CursorCli)),
         ("vscode", None),
         ("codex", None),
@@ -128,5 +128,20 @@ fn a_sign_in_is_attached_to_a_server_without_a_configured_credential() {
         held.attach(&mut config, &[SignInHolder::ClaudeCode], None);
         assert_eq!(config.held_sign_in.is_some(), expected, "{config:?}");
         assert!(!format!("{config:?}").contains("not-a-real"));
+    }
+}
+
+/// The message names the client to open.
+#[test]
+fn the_sign_in_names_the_client_that_has_the_server() {
+    let files = Files::of("amazon-q-kiro");
+    for (owners, expected) in [
+        (&[SignInHolder::AmazonQ][..], "Amazon Q"),
+        (&[SignInHolder::Kiro], "Kiro"),
+        (&[SignInHolder::AmazonQ, SignInHolder::Kiro], "Kiro"),
+        (&[], "Kiro"),
+    ] {
+        let (found, _) = find_owned(&files, "api", "https://api.example.com/mcp", 0, owners);
+        assert_eq!(found.unwrap().client, expected);
     }
 }

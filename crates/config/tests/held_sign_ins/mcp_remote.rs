@@ -70,6 +70,7 @@ fn the_hash_of_mcp_remote_contains_all_options() {
         pairs.collect::<BTreeMap<_, _>>()
     };
     let options = McpRemoteOptions {
+        started_by: None,
         resource: Some("https://r.example".to_owned()),
         authorize_params: map(&[("prompt", "login"), ("audience", "x")]),
         headers: map(&[("X-B", "2"), ("X-A", "1")]),
@@ -111,4 +112,21 @@ fn the_newest_of_the_versions_of_mcp_remote_is_used() {
     let options = McpRemoteOptions::default();
     let found = find_wrapped(&files, "https://a.example.com/mcp", &options).unwrap();
     assert_eq!(token(&found), Some("current"));
+}
+
+/// The user can't open `mcp-remote` itself.
+#[test]
+fn the_sign_in_names_the_client_that_starts_mcp_remote() {
+    let files = Files::of("mcp-remote");
+    for (started_by, expected) in [
+        (Some("Claude Desktop".to_owned()), "Claude Desktop"),
+        (None, "a client that uses mcp-remote"),
+    ] {
+        let options = McpRemoteOptions {
+            started_by,
+            ..McpRemoteOptions::default()
+        };
+        let found = find_wrapped(&files, "https://a.example.com/mcp", &options).unwrap();
+        assert_eq!(found.client, expected);
+    }
 }
