@@ -25,13 +25,12 @@ pub use self::store_files::{MAX_STORE_BYTES, StoreFiles, SystemFiles};
 use self::entry::Entry;
 use self::keyed_files::McpRemoteFiles;
 use self::places::Places;
-use crate::{Environment, StorageKeys};
+use crate::{Environment, ServerConfig, StorageKeys, TransportConfig};
 
 /// A sign-in that another client holds for a server. `Debug` does not show the token.
 #[derive(Debug, Clone)]
 pub struct HeldSignIn {
-    /// The name of the client for messages, for example `Claude Code`. For a server that another client starts through `mcp-remote`,
-    /// replace it with the name of that client.
+    /// The name of the client for messages, for example `Claude Code`.
     pub client: String,
     /// The state of the sign-in in the store.
     pub state: HeldSignInState,
@@ -83,7 +82,6 @@ macro_rules! holders {
             pub fn of_client(id: &str) -> Option<Self> {
                 match id {
                     $($id => Some(Self::$variant),)*
-                    "amazon-q" => Some(Self::Kiro),
                     _ => None,
                 }
             }
@@ -100,7 +98,8 @@ holders! {
     CursorCli, "cursor", "Cursor CLI", "The command-line client of Cursor. Its store has no URLs.";
     Cline, "cline", "Cline", "Cline.";
     Antigravity, "antigravity", "Antigravity", "The command-line client of Antigravity.";
-    Kiro, "kiro", "Kiro", "Kiro and Amazon Q, which share a store.";
+    Kiro, "kiro", "Kiro", "Kiro. It shares its store with Amazon Q.";
+    AmazonQ, "amazon-q", "Amazon Q", "The command-line client of Amazon Q. It shares its store with Kiro.";
     Continue, "continue", "Continue", "Continue.";
     Crush, "crush", "Crush", "Crush. Its store has no URLs.";
     Goose, "goose", "goose", "goose without a keyring. Its store has no URLs.";
@@ -133,6 +132,8 @@ pub struct SoughtServer<'a> {
     pub url: &'a str,
     /// The clients that have this server in their configuration. Only the stores of these clients can match by the name.
     pub owners: &'a [SignInHolder],
+    /// The name of the client that starts the `mcp-remote` command, for messages. The user can't open `mcp-remote` itself.
+    pub started_by: Option<&'a str>,
     /// The keys of the `mcp-remote` command, if the server is configured with one. They depend on its options.
     pub mcp_remote: Option<&'a StorageKeys>,
 }
@@ -152,6 +153,25 @@ pub struct StoreNote {
 ///
 /// The stores are read once, in time that is linear in their size. Finding a sign-in then takes constant time, and reads at most a few
 /// small files of the programs that have a file for each server.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use mcp_startup_config::held_sign_ins::{HeldSignIns, SignInHolder, StoreLocations, SystemFiles};
+/// use mcp_startup_config::{ProcessEnvironment, ServerConfig};
+///
+/// let mut linear = ServerConfig::http("linear", "https://mcp.linear.app/mcp")?;
+/// let locations = StoreLocations {
+///     files: &SystemFiles,
+///     environment: &ProcessEnvironment,
+///     is_windows: cfg!(windows),
+///     project: None,
+/// };
+/// let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+/// let now_ms = i64::try_from(now.as_millis())?;
+/// let mut held = HeldSignIns::read(SignInHolder::ALL, &locations, now_ms);
+/// held.attach(&mut linear, &[SignInHolder::ClaudeCode], None, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct HeldSignIns<'a> {
     locations: &'a StoreLocations<'a>,
     now_ms: i64,
@@ -238,12 +258,13 @@ impl<'a> HeldSignIns<'a> {
             let files = self.locations.files;
             candidates.extend(self.mcp_remote.find(server, &url, files, &mut self.notes));
         }
-        if self.holders.contains(&SignInHolder::Kiro) {
-            for folder in Places::new(self.locations).of(SignInHolder::Kiro) {
+        if let Some(holder) = self.kiro_or_amazon_q(server) {
+            for folder in Places::new(self.locations).of(holder) {
                 let found = keyed_files::kiro(&folder, &url, self.locations.files, &mut self.notes);
                 // The name of the file has no query, so the token may be for another one.
                 let records_url = url.query().is_none() && url.fragment().is_none();
                 candidates.extend(found.map(|entry| Entry {
+                    holder,
                     url: records_url.then(|| url.clone()),
                     ..entry
                 }));
@@ -263,7 +284,45 @@ impl<'a> HeldSignIns<'a> {
             .iter()
             .chain(known.filter_map(|at| self.entries.get(*at)))
             .max_by_key(|entry| entry.rank(Some(server.name), self.now_ms))
-            .map(|entry| entry.sign_in(self.now_ms))
+            .map(|entry| entry.sign_in(server.started_by.map(str::to_owned), self.now_ms))
+    }
+
+    /// The client to name for a sign-in in the store that Kiro and Amazon Q share: the one that has the server in its configuration.
+    fn kiro_or_amazon_q(&self, server: &SoughtServer<'_>) -> Option<SignInHolder> {
+        let both = [SignInHolder::Kiro, SignInHolder::AmazonQ];
+        let known = both
+            .into_iter()
+            .filter(|holder| self.holders.contains(holder));
+        known
+            .clone()
+            .find(|holder| server.owners.contains(holder))
+            .or(known.min())
+    }
+
+    /// Sets [`ServerConfig::held_sign_in`] to the best sign-in for this server. `owners` are the clients that have the server in their
+    /// configuration. A server with a configured bearer token or `Authorization` header has none, and neither has a program.
+    pub fn attach(
+        &mut self,
+        config: &mut ServerConfig,
+        owners: &[SignInHolder],
+        started_by: Option<&str>,
+        mcp_remote: Option<&StorageKeys>,
+    ) {
+        let TransportConfig::Http(http) = &config.transport else {
+            return;
+        };
+        let mut headers = http.headers.iter();
+        let is_configured = http.bearer.is_some()
+            || headers.any(|header| header.name.eq_ignore_ascii_case("authorization"));
+        if !is_configured {
+            config.held_sign_in = self.find(&SoughtServer {
+                name: &config.name,
+                url: &http.written_url,
+                owners,
+                started_by,
+                mcp_remote,
+            });
+        }
     }
 
     /// Returns the stores that exist but could not be read.

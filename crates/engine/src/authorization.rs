@@ -1,5 +1,6 @@
 //! Chooses the credential of each request, and the next one after a refusal.
 
+mod held_token;
 mod host_authorization;
 mod live_refresh;
 mod observed_record;
@@ -20,6 +21,7 @@ use mcp_startup_core::{
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use self::held_token::held_token;
 pub use self::host_authorization::Rejected;
 pub(crate) use self::host_authorization::authorization;
 use self::live_refresh::LiveRefresh;
@@ -46,6 +48,8 @@ struct State {
     sends: Sends,
     /// The stored token, if it is still to be tried after the server refuses a request without a token.
     in_reserve: Option<SecretString>,
+    /// The token that another client holds, if it is still to be tried after our own stored credential.
+    held: Option<SecretString>,
     /// Whether a refresh has been tried. A start tries only one.
     renewed: bool,
     /// Whether the start has ended and the server is kept. Its token can then expire while it is in use.
@@ -67,6 +71,8 @@ pub(crate) enum Sends {
     Stored(SecretString),
     /// An access token obtained during this start.
     Refreshed(SecretString),
+    /// The access token that another client holds for this server.
+    Held(SecretString),
 }
 
 impl Sends {
@@ -74,7 +80,9 @@ impl Sends {
         match self {
             Self::Nothing => None,
             Self::Configured(token) => token.as_ref().map(ExposeSecret::expose_secret),
-            Self::Stored(token) | Self::Refreshed(token) => Some(token.expose_secret()),
+            Self::Stored(token) | Self::Refreshed(token) | Self::Held(token) => {
+                Some(token.expose_secret())
+            }
         }
     }
 
@@ -84,6 +92,7 @@ impl Sends {
             Self::Configured(_) => CredentialSent::Configuration,
             Self::Stored(_) => CredentialSent::Stored,
             Self::Refreshed(_) => CredentialSent::Refreshed,
+            Self::Held(_) => CredentialSent::Held,
         }
     }
 }
@@ -124,7 +133,8 @@ pub(crate) fn client_settings(oauth: &OAuthClient, shared: &SharedContext) -> Cl
 }
 
 impl Authorization {
-    /// The authorization of a start: the configured one, or the stored credential of the server. Adds it to the evidence.
+    /// The authorization of a start: the configured one, or the stored credential of the server, or the token that another client
+    /// holds for it. Adds it to the evidence.
     pub async fn of_start(
         config: &ServerConfig,
         http: &HttpConfig,
@@ -140,20 +150,20 @@ impl Authorization {
             return Self::starting_with(Sends::Configured(token), None, None);
         }
         let place = CredentialPlace::new(config, http, shared);
+        let held = held_token(config, collector);
         let stored = place.read(shared.limit_of(config), collector).await;
         record_credential(http, collector);
         let mut authorization = match stored {
-            Some(stored) => Self::stored(stored).await,
-            None => Self::none(),
+            Some(stored) => {
+                let authorization = Self::stored(stored).await;
+                authorization.lock().held = held;
+                authorization
+            }
+            None => Self::starting_with(held.map_or(Sends::Nothing, Sends::Held), None, None),
         };
         // A user can sign in while the server is live.
         authorization.live = Some(LiveRefresh::new(place));
         authorization
-    }
-
-    /// A start without a stored credential.
-    fn none() -> Self {
-        Self::starting_with(Sends::Nothing, None, None)
     }
 
     /// A start with a stored credential, which is refreshed before the first request if necessary.
@@ -173,7 +183,9 @@ impl Authorization {
                 authorization.renew(None, token).await;
                 authorization
             }
-            (FirstRequest::WithoutToken | FirstRequest::StoredToken, _) => Self::none(),
+            (FirstRequest::WithoutToken | FirstRequest::StoredToken, _) => {
+                Self::starting_with(Sends::Nothing, None, None)
+            }
         }
     }
 
@@ -186,6 +198,7 @@ impl Authorization {
             state: Mutex::new(State {
                 sends,
                 in_reserve,
+                held: None,
                 renewed: false,
                 kept: false,
                 unsent: None,
@@ -246,8 +259,23 @@ impl Authorization {
             return true;
         }
         match self.sends() {
-            Sends::Stored(token) => self.renew(challenge, Some(token)).await,
-            Sends::Nothing | Sends::Configured(_) | Sends::Refreshed(_) => false,
+            Sends::Stored(token) => {
+                self.renew(challenge, Some(token)).await || self.has_held_token()
+            }
+            Sends::Nothing => self.has_held_token(),
+            Sends::Configured(_) | Sends::Refreshed(_) | Sends::Held(_) => false,
+        }
+    }
+
+    /// Sends the token that another client holds from now on, once. Returns whether there is one.
+    fn has_held_token(&self) -> bool {
+        let mut state = self.lock();
+        match state.held.take() {
+            Some(token) => {
+                state.sends = Sends::Held(token);
+                true
+            }
+            None => false,
         }
     }
 

@@ -72,3 +72,26 @@ impl Ending {
         Self::from_start(recovery, state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_recovery_that_is_a_sign_in_needs_one() {
+        for (recovery, expected) in [
+            (Recovery::SignIn, Ending::NeedsSignIn),
+            (Recovery::Reauthenticate, Ending::NeedsSignIn),
+            (Recovery::GrantScope, Ending::NeedsSignIn),
+            (Recovery::OpenClient, Ending::NeedsSignIn),
+            (Recovery::Retry, Ending::Failed),
+            (Recovery::FixConfiguration, Ending::Failed),
+            (Recovery::FixCredentialStore, Ending::Failed),
+            (Recovery::None, Ending::Failed),
+        ] {
+            let failed = &McpServerStartupState::Failed;
+            let found = Ending::from_start(Some(recovery), failed);
+            assert_eq!(found, expected, "{recovery:?}");
+        }
+    }
+}

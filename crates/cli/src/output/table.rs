@@ -721,4 +721,26 @@ mod tests {
             assert_eq!(shell_word(name), wanted);
         }
     }
+
+    #[test]
+    fn a_sign_in_of_another_client_shows_the_client_to_open() {
+        let row = Row {
+            server: Server::named("linear"),
+            state: &McpServerStartupState::Failed,
+            elapsed_ms: None,
+            required: false,
+            note: Note::Failed {
+                recovery: Recovery::OpenClient,
+                message: "linear rejected the access token of Claude Code: open Claude Code, which renews its sign-in",
+            },
+            next_try: NextTry::Never,
+            warnings: &[],
+        };
+        let shown = note(&row).unwrap();
+        assert_eq!(
+            shown,
+            "rejected the access token of Claude Code: open Claude Code, which renews its sign-in"
+        );
+        assert!(Look::from_row(&row) == Look::SignIn);
+    }
 }

@@ -5,11 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Client, ClientFile, ClientServer, Machine, Scope, System};
-use crate::held_sign_ins::{
-    HeldSignIn, HeldSignIns, SignInHolder, SoughtServer, StoreFiles, StoreLocations,
-};
+use crate::held_sign_ins::{HeldSignIns, SignInHolder, StoreFiles, StoreLocations};
 use crate::same_server::SameServer;
-use crate::server::{ServerConfig, ServerEntry, TransportConfig};
+use crate::server::{ServerConfig, ServerEntry};
 use crate::{McpRemote, unwrap_mcp_remote};
 
 /// Which servers to select, and how.
@@ -243,37 +241,29 @@ impl Selector<'_> {
                 None => {}
             }
         }
-        config.held_sign_in = self.held_sign_in(client, config, remote.as_ref());
+        self.attach_held_sign_in(client, config, remote.as_ref());
     }
 
-    fn held_sign_in(
+    fn attach_held_sign_in(
         &mut self,
         client: Client,
-        config: &ServerConfig,
+        config: &mut ServerConfig,
         remote: Option<&McpRemote>,
-    ) -> Option<HeldSignIn> {
-        let TransportConfig::Http(http) = &config.transport else {
-            return None;
-        };
+    ) {
         let holder = match remote {
-            Some(_) => SignInHolder::McpRemote,
-            None => SignInHolder::of_client(client.id())?,
+            Some(_) => Some(SignInHolder::McpRemote),
+            None => SignInHolder::of_client(client.id()),
+        };
+        let Some(holder) = holder else {
+            return;
         };
         let (locations, now_ms) = (self.locations, self.options.now_ms);
         let held = self
             .held
             .entry(holder)
             .or_insert_with(|| HeldSignIns::read(&[holder], locations, now_ms));
-        let mut found = held.find(&SoughtServer {
-            name: &config.name,
-            url: &http.written_url,
-            owners: &[holder],
-            mcp_remote: remote.map(|remote| &remote.storage_keys),
-        })?;
-        if remote.is_some() {
-            client.name().clone_into(&mut found.client);
-        }
-        Some(found)
+        let keys = remote.map(|remote| &remote.storage_keys);
+        held.attach(config, &[holder], Some(client.name()), keys);
     }
 }
 

@@ -45,11 +45,18 @@ impl Entry {
         (state, has_name, self.expires_at_ms)
     }
 
-    pub fn sign_in(&self, now_ms: i64) -> HeldSignIn {
+    /// `started_by` is the name of the client that starts `mcp-remote`.
+    pub fn sign_in(&self, started_by: Option<String>, now_ms: i64) -> HeldSignIn {
         let state = self.state(now_ms);
         let is_valid = state == HeldSignInState::Valid;
         HeldSignIn {
-            client: self.holder.name().to_owned(),
+            client: match self.holder {
+                // The user can't open this program.
+                SignInHolder::McpRemote => {
+                    started_by.unwrap_or_else(|| "a client that uses mcp-remote".to_owned())
+                }
+                holder => holder.name().to_owned(),
+            },
             state,
             access_token: is_valid.then(|| self.access_token.clone()),
             refresh_token: self.refresh_token,

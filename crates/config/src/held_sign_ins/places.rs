@@ -54,7 +54,7 @@ impl<'a> Places<'a> {
             SignInHolder::Antigravity => {
                 one(self.home(".gemini/antigravity-cli/mcp_oauth_tokens.json"))
             }
-            SignInHolder::Kiro => one(self.home(".aws/sso/cache")),
+            SignInHolder::Kiro | SignInHolder::AmazonQ => one(self.home(".aws/sso/cache")),
             SignInHolder::Continue => {
                 let folder = self
                     .folder("CONTINUE_GLOBAL_DIR")

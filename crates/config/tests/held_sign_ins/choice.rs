@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use mcp_startup_config::ServerConfig;
 use mcp_startup_config::held_sign_ins::{HeldSignIns, SignInHolder, SoughtServer};
 use mcp_startup_core::HeldSignInState::{self, Expired, UnknownUrl, Valid};
 
@@ -59,6 +60,7 @@ fn only_the_named_stores_are_read() {
         name: "tickets",
         url: "https://tickets.example.com/mcp",
         owners: SignInHolder::ALL,
+        started_by: None,
         mcp_remote: None,
     });
     assert!(found.is_none());
@@ -83,6 +85,7 @@ fn many_records_take_linear_time() {
             name,
             url,
             owners: SignInHolder::ALL,
+            started_by: None,
             mcp_remote: None,
         });
         assert_eq!(found.unwrap().state, Valid);
@@ -95,12 +98,52 @@ fn clients_are_found_by_their_id() {
     for (id, expected) in [
         ("claude-code", Some(SignInHolder::ClaudeCode)),
         ("kiro", Some(SignInHolder::Kiro)),
-        ("amazon-q", Some(SignInHolder::Kiro)),
+        ("amazon-q", Some(SignInHolder::AmazonQ)),
         ("cursor", Some(SignInHolder::CursorCli)),
         ("vscode", None),
         ("codex", None),
         ("", None),
     ] {
         assert_eq!(SignInHolder::of_client(id), expected, "{id}");
+    }
+}
+
+#[test]
+fn a_sign_in_is_attached_to_a_server_without_a_configured_credential() {
+    let (files, environment) = (Files::of("claude-code"), home());
+    let locations = locations(&files, &environment);
+    let mut held = HeldSignIns::read(SignInHolder::ALL, &locations, 0);
+    let server = || ServerConfig::http("tickets", "https://tickets.example.com/mcp").unwrap();
+    let with_bearer = server().with_bearer_token("KEY", "configured").unwrap();
+    let with_header = server().with_header("AUTHORIZATION", "Basic x").unwrap();
+    let with_other_header = server().with_header("X-Team", "core").unwrap();
+    let program = ServerConfig::stdio("tickets", "npx", ["x"]).unwrap();
+    let elsewhere = ServerConfig::http("tickets", "https://other.example.com/mcp").unwrap();
+    for (mut config, expected) in [
+        (server(), true),
+        (with_other_header, true),
+        (with_bearer, false),
+        (with_header, false),
+        (program, false),
+        (elsewhere, false),
+    ] {
+        held.attach(&mut config, &[SignInHolder::ClaudeCode], None);
+        assert_eq!(config.held_sign_in.is_some(), expected, "{config:?}");
+        assert!(!format!("{config:?}").contains("not-a-real"));
+    }
+}
+
+/// The message names the client to open.
+#[test]
+fn the_sign_in_names_the_client_that_has_the_server() {
+    let files = Files::of("amazon-q-kiro");
+    for (owners, expected) in [
+        (&[SignInHolder::AmazonQ][..], "Amazon Q"),
+        (&[SignInHolder::Kiro], "Kiro"),
+        (&[SignInHolder::AmazonQ, SignInHolder::Kiro], "Kiro"),
+        (&[], "Kiro"),
+    ] {
+        let (found, _) = find_owned(&files, "api", "https://api.example.com/mcp", 0, owners);
+        assert_eq!(found.unwrap().client, expected);
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use mcp_startup_config::held_sign_ins::{MAX_STORE_BYTES, StoreFiles, SystemFiles};
-use mcp_startup_core::HeldSignInState::UnknownUrl;
+use mcp_startup_core::HeldSignInState::{UnknownUrl, Valid};
 
 use crate::machine::*;
 
@@ -178,4 +178,23 @@ fn the_files_of_this_machine_are_read_up_to_the_limit() {
     assert_eq!(SystemFiles.list(folder.path()), std::slice::from_ref(&path));
     assert!(SystemFiles.list(&missing).is_empty());
     assert!(SystemFiles.modified_ms(&path).unwrap() > 1_700_000_000_000);
+}
+
+#[test]
+fn a_store_with_any_changed_byte_is_tolerated() {
+    for store in recorded() {
+        let whole = Files::of(store.fixture);
+        for (path, bytes) in &whole.files {
+            for at in 0..bytes.len() {
+                for byte in *b"\"{]0,\xff" {
+                    let mut files = whole.clone();
+                    files.files.get_mut(path).unwrap()[at] = byte;
+                    if let Some(found) = find(&files, store.name, store.url, 0) {
+                        let is_valid = found.state == Valid;
+                        assert_eq!(found.access_token.is_some(), is_valid, "{path:?} {at}");
+                    }
+                }
+            }
+        }
+    }
 }

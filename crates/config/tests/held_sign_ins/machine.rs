@@ -202,6 +202,7 @@ pub fn find_owned(
         name,
         url,
         owners,
+        started_by: None,
         mcp_remote: None,
     });
     (found, held.notes().to_vec())

@@ -28,6 +28,7 @@ fn find_wrapped(files: &Files, url: &str, options: &[&str]) -> Option<HeldSignIn
         name: "any",
         url,
         owners: &[],
+        started_by: None,
         mcp_remote: Some(&keys(url, options)),
     })
 }
@@ -110,4 +111,26 @@ fn the_newest_of_the_versions_of_mcp_remote_is_used() {
     }
     let found = find_wrapped(&files, "https://a.example.com/mcp", &[]).unwrap();
     assert_eq!(token(&found), Some("current"));
+}
+
+/// The user can't open `mcp-remote` itself.
+#[test]
+fn the_sign_in_names_the_client_that_starts_mcp_remote() {
+    let files = Files::of("mcp-remote");
+    let environment = home();
+    let locations = locations(&files, &environment);
+    let mut held = HeldSignIns::read(&[SignInHolder::McpRemote], &locations, MODIFIED);
+    for (started_by, expected) in [
+        (Some("Claude Desktop"), "Claude Desktop"),
+        (None, "a client that uses mcp-remote"),
+    ] {
+        let found = held.find(&SoughtServer {
+            name: "any",
+            url: "https://a.example.com/mcp",
+            owners: &[],
+            started_by,
+            mcp_remote: None,
+        });
+        assert_eq!(found.unwrap().client, expected);
+    }
 }

@@ -191,6 +191,7 @@ fn folders_that_the_user_has_moved_are_read() {
             name: "a",
             url: "https://a.example.com",
             owners: SignInHolder::ALL,
+            started_by: None,
             mcp_remote: None,
         });
         assert_eq!(found.is_some(), *expected, "{variable} {path}");

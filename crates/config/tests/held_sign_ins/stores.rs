@@ -18,7 +18,11 @@ fn a_valid_token_is_found_for_its_url() {
         let files = Files::of(store.fixture);
         let found = find(&files, store.name, store.url, store.expires - 60_000);
         let found = found.unwrap_or_else(|| panic!("{}", store.fixture));
-        assert_eq!(found.client, store.holder.name());
+        let client = match store.holder {
+            SignInHolder::McpRemote => "a client that uses mcp-remote",
+            holder => holder.name(),
+        };
+        assert_eq!(found.client, client);
         assert_eq!(found.state, Valid, "{}", store.fixture);
         assert_eq!(token(&found), Some(store.token), "{}", store.fixture);
         let expires = u64::try_from(store.expires).unwrap();
@@ -161,6 +165,7 @@ fn a_name_matches_only_in_the_stores_of_the_clients_that_have_the_server() {
             name: "design",
             url: "https://any.example.com/mcp",
             owners: SignInHolder::ALL,
+            started_by: None,
             mcp_remote: None,
         });
         assert!(found.is_none());
@@ -269,6 +274,7 @@ fn reading_changes_no_byte_of_any_store() {
                 name: store.name,
                 url: store.url,
                 owners: SignInHolder::ALL,
+                started_by: None,
                 mcp_remote: None,
             });
             assert!(found.is_some(), "{}", store.fixture);

@@ -11,6 +11,7 @@ use mcp_startup_core::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use super::held_token::held_token;
 use super::recent_refreshes::Outcome;
 use super::stored_credential::StoredCredential;
 use super::{Renewal, Renewed, client_settings, look_for_authorization, read_stored_credential};
@@ -124,7 +125,11 @@ impl HeaderLookup<'_> {
         if let Some(header) = authorization::configured_header(self.http) {
             return Some(header.value.clone());
         }
-        let stored = self.stored().await?;
+        let Some(stored) = self.stored().await else {
+            return held_token(self.config, &self.collector)
+                .as_ref()
+                .map(bearer);
+        };
         match stored.worth.first_request() {
             FirstRequest::StoredToken => stored.record.access_token().map(bearer),
             // If the server refuses a request without a token, the host calls again and receives the
@@ -157,8 +162,17 @@ impl HeaderLookup<'_> {
             self.refused(rejected, CredentialSent::Configuration);
             return None;
         }
+        let held = held_token(self.config, collector);
+        let is_held = sent.is_some() && held.as_ref().map(ExposeSecret::expose_secret) == sent;
         let Some(stored) = self.stored().await else {
-            self.refused(rejected, CredentialSent::None);
+            let sent = match is_held {
+                true => CredentialSent::Held,
+                false => CredentialSent::None,
+            };
+            if let (Some(held), None) = (&held, &rejected.authorization) {
+                return Some(Some(bearer(held)));
+            }
+            self.refused(rejected, sent);
             self.find_sign_in(rejected).await;
             return None;
         };
@@ -177,6 +191,7 @@ impl HeaderLookup<'_> {
         self.refused(
             rejected,
             match (sent, just_refreshed) {
+                _ if is_held => CredentialSent::Held,
                 (None, _) => CredentialSent::None,
                 (Some(_), true) => CredentialSent::Refreshed,
                 (Some(_), false) => CredentialSent::Stored,

@@ -72,6 +72,8 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
         .expanded_variables
         .iter()
         .chain(&config.oauth.client_secret);
+    let held = config.held_sign_in.iter();
+    let others = others.chain(held.filter_map(|held| held.access_token.as_ref()));
     for secret in secrets.into_iter().chain(others) {
         add_with_parts(&mut mask, secret.expose_secret());
     }
