@@ -184,6 +184,9 @@ const FREE: [&str; 15] = [
     "client",
 ];
 
+/// Words in the output of a program on which the next step depends.
+const DECISIVE: [&str; 3] = ["Cannot find module", "ImportError", "environment variable"];
+
 /// Returns the evidence with every foreign text replaced by `text`, and with the longest numbers.
 fn filled(evidence: &Value, text: &str) -> Value {
     let mut filled = evidence.clone();
@@ -199,6 +202,10 @@ fn filled(evidence: &Value, text: &str) -> Value {
                 ("kind", found) => found == "vault",
                 ("problem", _) => !is_discovery,
                 ("program", _) => !has_package,
+                ("stderr", Value::String(found)) => {
+                    let decides = |words: &&str| found.contains(words);
+                    !DECISIVE.iter().any(decides)
+                }
                 (field, _) => FREE.contains(&field),
             };
             match (field.as_str(), &mut *value) {

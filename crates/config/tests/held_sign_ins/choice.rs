@@ -127,7 +127,7 @@ fn a_sign_in_is_attached_to_a_server_without_a_configured_credential() {
         (program, false),
         (elsewhere, false),
     ] {
-        held.attach(&mut config, &[SignInHolder::ClaudeCode], None);
+        held.attach(&mut config, &[SignInHolder::ClaudeCode], None, None);
         assert_eq!(config.held_sign_in.is_some(), expected, "{config:?}");
         assert!(!format!("{config:?}").contains("not-a-real"));
     }

@@ -261,7 +261,9 @@ pub(crate) fn blames_installation(reason: &str) -> bool {
     let lacks_attribute = reason.starts_with("AttributeError")
         && reason.contains(" has no attribute ")
         && !reason.contains("'NoneType'");
-    lacks_attribute || WORDS.iter().any(|words| reason.contains(words))
+    // A module of Node itself is missing if Node is too old.
+    let is_of_node = reason.contains("'node:");
+    lacks_attribute || (!is_of_node && WORDS.iter().any(|words| reason.contains(words)))
 }
 
 /// Whether a reason is that an environment variable is not set.
@@ -674,6 +676,11 @@ mod tests {
     #[test]
     fn a_damaged_installation_and_a_missing_variable_are_recognized() {
         let rows = [
+            (
+                "SyntaxError: The requested module 'node:util' does not provide an export named 'x'",
+                false,
+                false,
+            ),
             ("Error: Cannot find module '/x/acme/server'", true, false),
             (
                 "AttributeError: 'Server' object has no attribute 'list'",
