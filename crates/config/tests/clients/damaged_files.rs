@@ -725,7 +725,9 @@ fn nothing_is_run_or_written() {
         let is_known = ends.iter().any(|end| path.ends_with(end));
         assert!(is_known, "{path}");
         for store in ["credential", "oauth", "token", "auth", "secret"] {
-            assert!(!path.contains(store), "{path}");
+            // The values of goose's variables are in this file.
+            let is_allowed = path.ends_with("/goose/secrets.yaml");
+            assert!(is_allowed || !path.contains(store), "{path}");
         }
     }
 }
