@@ -735,8 +735,9 @@ mod tests {
             },
             next_try: NextTry::Never,
             warnings: &[],
+            also_in: Vec::new(),
         };
-        let shown = note(&row).unwrap();
+        let shown = note(&row, "").unwrap();
         assert_eq!(
             shown,
             "rejected the access token of Claude Code: open Claude Code, which renews its sign-in"
