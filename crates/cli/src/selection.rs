@@ -258,11 +258,10 @@ fn qualified(server: &SelectedServer) -> String {
 pub fn discover(source: &Source) -> Vec<ClientFile> {
     let folder = current_folder();
     let machine = clients::ThisMachine::default();
-    let clients = match source.clients.is_empty() {
-        true => Client::ALL,
-        false => &source.clients,
-    };
-    let clients = clients.iter();
+    if source.clients.is_empty() {
+        return clients::discover_on(&machine, &folder);
+    }
+    let clients = source.clients.iter();
     clients
         .flat_map(|client| clients::discover_client(*client, &machine, &folder))
         .collect()

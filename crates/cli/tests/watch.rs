@@ -74,8 +74,12 @@ fn failed_server_is_shown_again_after_a_sign_in() {
         };
         let failed = lines.next_with(&failed);
         if is_table {
-            let hint = "run `mcp-startup login linear`  (waiting for the sign-in)";
-            assert!(failed.ends_with(hint), "{failed}");
+            let config = user.config();
+            let hint = format!(
+                "run `mcp-startup login linear --config {}`  (waiting for the sign-in)",
+                config.display()
+            );
+            assert!(failed.ends_with(&hint), "{failed}");
         }
         user.store([json!({
             "server_name": "linear", "server_url": lab.url("linear"),

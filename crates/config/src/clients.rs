@@ -36,6 +36,7 @@ mod machine;
 mod mistral_vibe;
 mod opencode;
 mod places;
+mod presence;
 mod profile;
 mod profiles;
 mod reading;
@@ -162,7 +163,13 @@ pub fn discover_on(machine: &dyn Machine, folder: &Path) -> Vec<ClientFile> {
     let places = Places::new(machine, folder);
     let clients = Client::ALL.iter();
     clients
-        .flat_map(|client| files_of(*client, &places))
+        .flat_map(|client| {
+            let mut files = files_of(*client, &places);
+            if presence::is_only_shared(*client, &files, &places) {
+                files.clear();
+            }
+            files
+        })
         .collect()
 }
 

@@ -313,7 +313,10 @@ fn clients_lists_the_files_and_the_servers_of_each_client() {
         (&json!("broken"), &json!(false))
     );
     assert!(
-        broken["why"].as_str().unwrap().contains("carrier-pigeon"),
+        broken["why"]
+            .as_str()
+            .unwrap()
+            .contains("neither `command` nor `url`"),
         "{broken}"
     );
     let vs_code = of("vscode");
@@ -332,9 +335,7 @@ fn clients_lists_the_files_and_the_servers_of_each_client() {
         finished.stdout
     );
     assert!(
-        finished
-            .stdout
-            .contains("does not know the transport `carrier-pigeon`"),
+        finished.stdout.contains("✗ mcpServers.broken (line 1)"),
         "{}",
         finished.stdout
     );

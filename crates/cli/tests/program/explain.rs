@@ -122,10 +122,10 @@ fn the_steps_of_a_start_over_http_are_in_order() {
         .to_vec(),
     ];
     assert_eq!(steps(&sign_in), expected.concat());
-    // The 12th row of the table of kinds in docs/protocol.md.
+    // The 13th row of the table of kinds in docs/protocol.md.
     assert_eq!(
         sign_in["rule"],
-        json!({ "kind": "signInRequired", "row": 12, "recovery": "signIn" })
+        json!({ "kind": "signInRequired", "row": 13, "recovery": "signIn" })
     );
     assert_eq!(sign_in["failure"]["kind"], "signInRequired");
     assert_eq!(sign_in["exitStatus"], 3);
@@ -195,7 +195,7 @@ fn the_steps_of_a_program_are_in_order() {
     );
     assert_eq!(
         exits["rule"],
-        json!({ "kind": "exited", "row": 16, "recovery": "none" })
+        json!({ "kind": "exited", "row": 17, "recovery": "none" })
     );
     let missing = explained("missing", 1);
     assert_eq!(steps(&missing), ["phase configuring", "phase launching"]);
@@ -251,7 +251,7 @@ fn a_redirect_and_an_error_response_are_shown() {
         .stdout;
     assert!(failed.contains("[0] HTTP 500"), "{failed}");
     assert!(
-        failed.contains("Rule: serverError, row 17 of the kinds"),
+        failed.contains("Rule: serverError, row 18 of the kinds"),
         "{failed}"
     );
 }

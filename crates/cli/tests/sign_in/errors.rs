@@ -38,15 +38,15 @@ fn commands_explain_why_a_server_has_no_sign_in() {
             "login",
             "no\u{1b}[31mbody",
             2,
-            "there is no server `no\\u{1b}[31mbody` in ",
+            "no client has a server `no\\u{1b}[31mbody`; ",
         ),
         (
             "logout",
             "unknown",
             2,
-            "the configured servers are: program, key, token, broken, open, gone\n",
+            "the configured servers are: broken, gone, key, open, program, token\n",
         ),
-        ("status", "unknown", 2, "there is no server `unknown` in "),
+        ("status", "unknown", 2, "no client has a server `unknown`; "),
         (
             "login",
             "program",

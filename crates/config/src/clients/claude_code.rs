@@ -137,16 +137,20 @@ impl ClaudeCode<'_> {
                 });
                 let key = candidates.iter().find_map(|key| projects.get(key));
                 let project = key.map(|(key, _)| {
-                    let disabled = strings(document, &["projects", key, "disabledMcpServers"]);
-                    (key.clone(), disabled)
+                    let list = |name| strings(document, &["projects", key, name]);
+                    // Some versions keep approvals here, and not in the settings.
+                    let approvals = ["enabledMcpjsonServers", "disabledMcpjsonServers"].map(list);
+                    (key.clone(), list("disabledMcpServers"), approvals)
                 });
                 (is_trusted, project)
             })
         });
         let (is_trusted, project) = found.unwrap_or_default();
-        if let Some((key, disabled)) = project {
+        if let Some((key, disabled, [on, off])) = project {
             self.project_key = Some(key);
             self.settings.disabled = disabled.into_iter().collect();
+            self.settings.enabled_of_project.extend(on);
+            self.settings.disabled_of_project.extend(off);
         }
         let project = self.places.project_root().join(".claude");
         self.read_settings_file(&folder.join("settings.json"), true);

@@ -1,7 +1,9 @@
 //! Approvals, the lists with which users and administrators turn servers on and off, and the order of a client's files.
 
 use mcp_startup_config::TransportConfig;
-use mcp_startup_config::clients::{Client, ClientFile};
+use std::path::Path;
+
+use mcp_startup_config::clients::{Client, ClientFile, discover_on};
 
 use crate::fake_machine::{FakeMachine, check, servers};
 
@@ -727,4 +729,24 @@ fn entries_as_each_client_takes_them() {
             &format!("user {warp}\na stdio"),
         );
     }
+}
+
+#[test]
+fn a_shared_file_alone_does_not_show_that_a_client_is_on_the_machine() {
+    let server = r#"{"mcpServers": {"here": {"command": "x"}}}"#;
+    let clients = |machine: &FakeMachine| -> Vec<&'static str> {
+        let files = discover_on(machine, Path::new("/work/shop"));
+        files.iter().map(|file| file.client.id()).collect()
+    };
+    let machine = FakeMachine::linux().with("/work/shop/.mcp.json", server);
+    assert_eq!(clients(&machine), ["claude-code"]);
+    let machine = machine.with("/home/sam/.qwen/output-language.md", "");
+    assert_eq!(clients(&machine), ["claude-code", "qwen-code"]);
+    let machine = machine.with("/home/sam/.copilot/mcp-config.json", server);
+    assert_eq!(
+        clients(&machine),
+        ["claude-code", "copilot-cli", "copilot-cli", "qwen-code"]
+    );
+    // A client that the caller names is on the machine.
+    assert_eq!(machine.files_of(Client::Cursor, "/work/shop").len(), 1);
 }
