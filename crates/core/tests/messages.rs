@@ -181,7 +181,13 @@ const FREE: [&str; 15] = [
 ];
 
 /// Words in the output of a program on which the next step depends.
-const DECISIVE: [&str; 3] = ["Cannot find module", "ImportError", "environment variable"];
+const DECISIVE: [&str; 5] = [
+    "Cannot find module",
+    "ImportError",
+    "environment variable",
+    "current Python version",
+    "ECONNREFUSED",
+];
 
 /// Returns the evidence with every foreign text replaced by `text`, and with the longest numbers.
 fn filled(evidence: &Value, text: &str) -> Value {

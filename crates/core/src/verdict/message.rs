@@ -13,7 +13,10 @@ use crate::printable::printable;
 use crate::refusal::RefusalMeaning;
 
 use super::facts::{Facts, text_of};
-use super::program_output::{blames_installation, names_missing_variable, reason, shorten_paths};
+use super::program_output::{
+    blames_installation, blames_network, blames_python, names_missing_variable, reason,
+    shorten_paths,
+};
 use super::quotes::framing_fault;
 use super::{MESSAGE_CHARS, Recovery, StartupFailureKind, StartupWarningKind};
 
@@ -682,6 +685,12 @@ impl Facts<'_> {
                 "; its packages are damaged or do not match: delete npm's folder `_npx`, try another version, or report this: "
             }
             true => "; its packages do not match: try another version of it, or report this: ",
+            false if blames_python(reason) => {
+                "; write `--python` and a version that it supports before its package in `args`, or report this: "
+            }
+            false if blames_network(reason) => {
+                "; check your network and the addresses in its settings, or report this: "
+            }
             false if names_missing_variable(reason) => SET_OR_REPORT,
             false => FIX_OR_REPORT,
         }

@@ -53,9 +53,10 @@ fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
         let continues = lines[at].trim_end().ends_with(':');
         return Some((at, with_following(lines, at, usize::from(continues))));
     }
-    // uv shows the causes of an error as a tree or as a list. The last one may have several lines.
+    // uv shows the causes of an error as a tree, in which the last one may have several lines, or as a list.
     if let Some(at) = lines.iter().rposition(|line| cause_of_uv(line).is_some()) {
-        let cause = with_following(lines, at, 2);
+        let is_in_tree = lines[at].contains("─▶ ");
+        let cause = with_following(lines, at, if is_in_tree { 2 } else { 0 });
         return cause_of_uv(lines[at])
             .and_then(|text| cause.find(text))
             .map(|start| (at, cause[start..].to_owned()));
@@ -256,6 +257,16 @@ pub(crate) fn blames_installation(reason: &str) -> bool {
     // A module of Node itself is missing if Node is too old.
     let is_of_node = reason.contains("'node:");
     lacks_attribute || (!is_of_node && WORDS.iter().any(|words| reason.contains(words)))
+}
+
+/// Whether a reason is that a connection can't be made.
+pub(crate) fn blames_network(reason: &str) -> bool {
+    network_fault(reason).is_some()
+}
+
+/// Whether a reason is that the package does not support the version of Python.
+pub(crate) fn blames_python(reason: &str) -> bool {
+    reason.contains("current Python version") && reason.contains("does not satisfy Python")
 }
 
 /// Whether a reason is that an environment variable is not set.
@@ -688,6 +699,7 @@ mod tests {
         for (text, installation, variable) in rows {
             assert_eq!(blames_installation(text), installation, "{text}");
             assert_eq!(names_missing_variable(text), variable, "{text}");
+            assert!(!blames_network(text) && !blames_python(text), "{text}");
         }
     }
 
