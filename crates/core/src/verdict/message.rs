@@ -369,14 +369,14 @@ impl Facts<'_> {
         let credential = self.evidence.credential.as_ref();
         let name = credential.and_then(|credential| text_of(&credential.name));
         match (self.configured, name) {
-            (true, Some(name)) => Parts::new(
+            (true, Some(name)) => self.with_words(
                 format!(
                     "{server} rejected the configured key or token (`{}`)",
                     foreign(name)
                 ),
                 ": replace its value",
             ),
-            (true, None) => Parts::new(
+            (true, None) => self.with_words(
                 format!("{server} rejected the configured key or token"),
                 ": replace it in the configuration",
             ),
