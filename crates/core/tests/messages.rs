@@ -211,6 +211,8 @@ fn filled(evidence: &Value, text: &str) -> Value {
                 (field, _) => FREE.contains(&field),
             };
             match (field.as_str(), &mut *value) {
+                // The name of this machine affects the message.
+                ("url", Value::String(found)) if found.contains("127.0.0.1") => {}
                 ("url", _) => *value = json!(format!("https://{text}")),
                 (_, Value::Array(items)) if fills => *items = vec![json!(text); 3],
                 (_, Value::String(_)) if fills => *value = json!(text),
@@ -294,9 +296,9 @@ fn messages_contain_no_text_that_may_be_secret() {
                     "contentType" => text.push_str(&format!("; charset={CANARY}")),
                     // A URL in evidence has no user name, query or fragment, but a host may pass one. The path may be secret too.
                     "url" => {
-                        *text = format!(
-                            "https://{CANARY}:{CANARY}@linear.example/{CANARY}?{CANARY}#{CANARY}"
-                        );
+                        let host = text.split('/').nth(2).unwrap().to_owned();
+                        *text =
+                            format!("https://{CANARY}:{CANARY}@{host}/{CANARY}?{CANARY}#{CANARY}");
                     }
                     _ => {}
                 }

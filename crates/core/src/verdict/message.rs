@@ -193,7 +193,7 @@ impl Facts<'_> {
                     _ if self.refresh_meaning() == Some(RefusalMeaning::Misconfigured) => {
                         LEAVE_OUT_RESOURCE
                     }
-                    _ => ": contact its operator",
+                    _ => self.other_url(),
                 },
             ),
             Kind::ClientRequired => Parts::new(
@@ -454,6 +454,30 @@ impl Facts<'_> {
     }
 
     /// Describes what is wrong with the server's authorization.
+    /// Returns the next step if a sign-in can't begin: another spelling of the URL, if the metadata may be for that one.
+    fn other_url(&self) -> &'static str {
+        let discovered = self.evidence.discovered.as_ref();
+        let problem = discovered.and_then(|found| found.problem);
+        if problem != Some(DiscoveryProblem::ResourceMismatch) {
+            return ": contact its operator";
+        }
+        let url = self.answer.and_then(|answer| text_of(&answer.url));
+        let host = url.and_then(host_of);
+        let host = host.map(|host| match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        });
+        match host {
+            Some("127.0.0.1" | "[::1]") => {
+                ": if it calls itself `localhost`, write that in its URL, or contact its operator"
+            }
+            Some("localhost") => {
+                ": if it calls itself `127.0.0.1`, write that in its URL, or contact its operator"
+            }
+            _ => ": check its URL, or contact its operator",
+        }
+    }
+
     fn misconfiguration(&self) -> Cow<'static, str> {
         let discovered = self.evidence.discovered.as_ref();
         let expected = discovered.and_then(|found| text_of(&found.expected_issuer));
