@@ -185,7 +185,13 @@ const FREE: [&str; 16] = [
 ];
 
 /// Words in the output of a program on which the next step depends.
-const DECISIVE: [&str; 3] = ["Cannot find module", "ImportError", "environment variable"];
+const DECISIVE: [&str; 5] = [
+    "Cannot find module",
+    "ImportError",
+    "environment variable",
+    "current Python version",
+    "ECONNREFUSED",
+];
 
 /// Returns the evidence with every foreign text replaced by `text`, and with the longest numbers.
 fn filled(evidence: &Value, text: &str) -> Value {
@@ -209,6 +215,8 @@ fn filled(evidence: &Value, text: &str) -> Value {
                 (field, _) => FREE.contains(&field),
             };
             match (field.as_str(), &mut *value) {
+                // The name of this machine affects the message.
+                ("url", Value::String(found)) if found.contains("127.0.0.1") => {}
                 ("url", _) => *value = json!(format!("https://{text}")),
                 (_, Value::Array(items)) if fills => *items = vec![json!(text); 3],
                 (_, Value::String(_)) if fills => *value = json!(text),
@@ -292,9 +300,9 @@ fn messages_contain_no_text_that_may_be_secret() {
                     "contentType" => text.push_str(&format!("; charset={CANARY}")),
                     // A URL in evidence has no user name, query or fragment, but a host may pass one. The path may be secret too.
                     "url" => {
-                        *text = format!(
-                            "https://{CANARY}:{CANARY}@linear.example/{CANARY}?{CANARY}#{CANARY}"
-                        );
+                        let host = text.split('/').nth(2).unwrap().to_owned();
+                        *text =
+                            format!("https://{CANARY}:{CANARY}@{host}/{CANARY}?{CANARY}#{CANARY}");
                     }
                     _ => {}
                 }

@@ -3,6 +3,8 @@
 //! The messages are for users of a terminal or desktop app who do not know OAuth. They call an authorization server a "sign-in
 //! service" and the stored credential "your sign-in". Technical details stay in the evidence.
 
+mod program;
+
 use std::borrow::Cow;
 
 use crate::evidence::{
@@ -14,7 +16,7 @@ use crate::printable::printable;
 use crate::refusal::RefusalMeaning;
 
 use super::facts::{Facts, text_of};
-use super::program_output::{blames_installation, names_missing_variable, reason, shorten_paths};
+use super::program_output::shorten_paths;
 use super::quotes::framing_fault;
 use super::{MESSAGE_CHARS, Recovery, StartupFailureKind, StartupWarningKind};
 
@@ -195,7 +197,7 @@ impl Facts<'_> {
                     _ if self.refresh_meaning() == Some(RefusalMeaning::Misconfigured) => {
                         LEAVE_OUT_RESOURCE
                     }
-                    _ => ": contact its operator",
+                    _ => self.other_url(),
                 },
             ),
             Kind::ClientRequired => Parts::new(
@@ -416,14 +418,14 @@ impl Facts<'_> {
         let credential = self.evidence.credential.as_ref();
         let name = credential.and_then(|credential| text_of(&credential.name));
         match (self.configured, name) {
-            (true, Some(name)) => Parts::new(
+            (true, Some(name)) => self.with_words(
                 format!(
                     "{server} rejected the configured key or token (`{}`)",
                     foreign(name)
                 ),
                 ": replace its value",
             ),
-            (true, None) => Parts::new(
+            (true, None) => self.with_words(
                 format!("{server} rejected the configured key or token"),
                 ": replace it in the configuration",
             ),
@@ -501,6 +503,30 @@ impl Facts<'_> {
     }
 
     /// Describes what is wrong with the server's authorization.
+    /// Returns the next step if a sign-in can't begin: another spelling of the URL, if the metadata may be for that one.
+    fn other_url(&self) -> &'static str {
+        let discovered = self.evidence.discovered.as_ref();
+        let problem = discovered.and_then(|found| found.problem);
+        if problem != Some(DiscoveryProblem::ResourceMismatch) {
+            return ": contact its operator";
+        }
+        let url = self.answer.and_then(|answer| text_of(&answer.url));
+        let host = url.and_then(host_of);
+        let host = host.map(|host| match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        });
+        match host {
+            Some("127.0.0.1" | "[::1]") => {
+                ": if it calls itself `localhost`, write that in its URL, or contact its operator"
+            }
+            Some("localhost") => {
+                ": if it calls itself `127.0.0.1`, write that in its URL, or contact its operator"
+            }
+            _ => ": check its URL, or contact its operator",
+        }
+    }
+
     fn misconfiguration(&self) -> Cow<'static, str> {
         let discovered = self.evidence.discovered.as_ref();
         let expected = discovered.and_then(|found| text_of(&found.expected_issuer));
@@ -658,109 +684,6 @@ impl Facts<'_> {
     fn began_to_answer(&self) -> bool {
         self.answer
             .is_some_and(|answer| answer.io.is_none() && matches!(answer.status, Some(200..300)))
-    }
-
-    /// Returns what to do if more time may help, with the last words of the program.
-    fn out_of_time(&self, happened: String) -> Parts {
-        let key = text_of(&self.evidence.limit_key)
-            .map_or_else(String::new, |key| format!(" (`{}`)", foreign(key)));
-        let more_time = format!("give it more time{key}");
-        let process = self.evidence.process.as_ref();
-        let stderr = process
-            .and_then(|process| text_of(&process.stderr))
-            .and_then(|text| reason(text, true));
-        if let Some(stdout) = self.stdout() {
-            let line = reason(stdout, true).unwrap_or_else(|| stdout.to_owned());
-            let todo = format!(
-                "; check its `command`, which must start an MCP server over stdio, or {more_time}; its output: "
-            );
-            return Parts::new(happened, todo).with_output(&line);
-        }
-        match stderr {
-            Some(line) => Parts::new(
-                happened,
-                format!(": try again, or {more_time}; its last words: "),
-            )
-            .with_output(&line),
-            None => match process.and_then(|process| text_of(&process.package)) {
-                Some(package) => Parts::new(
-                    happened,
-                    format!(
-                        ": {} may still be installing {}; {more_time}, or run its command once in a terminal and try again",
-                        self.program(),
-                        foreign(package)
-                    ),
-                ),
-                None => Parts::new(happened, format!(": try again, or {more_time}")),
-            },
-        }
-    }
-
-    fn exited(&self, server: &str) -> Parts {
-        let process = self.evidence.process.as_ref();
-        let how = match process.map(|process| (process.exit, process.signal)) {
-            Some((_, Some(signal))) => format!("was killed by signal {signal}"),
-            Some((Some(code), None)) => format!("exited with {code}"),
-            _ => "exited".to_owned(),
-        };
-        let stderr = process.and_then(|process| text_of(&process.stderr));
-        let line = stderr
-            .and_then(|text| reason(text, false))
-            // Some programs report errors, or their usage, on stdout.
-            .or_else(|| reason(self.stdout()?, false));
-        let happened = format!("{server}: {} {how} before it was ready", self.program());
-        match line {
-            Some(line) => Parts::new(happened, self.how_to_fix(&line)).with_output(&line),
-            None if self.evidence.phase == Some(StartPhase::ListingTools) => Parts::new(
-                format!(
-                    "{server}: {} {how} after the handshake and reported no reason",
-                    self.program()
-                ),
-                ": check its settings and whether it can reach what it needs, such as a database, or contact its author",
-            ),
-            None => Parts::new(happened + " and reported no reason", self.how_to_see_more()),
-        }
-    }
-
-    /// Returns the next step after the reason that a program reported.
-    fn how_to_fix(&self, reason: &str) -> &'static str {
-        let process = self.evidence.process.as_ref();
-        let is_installed = process.is_some_and(|process| text_of(&process.package).is_some());
-        match is_installed && blames_installation(reason) {
-            true if self.runs_npm() => {
-                "; its packages are damaged or do not match: delete npm's folder `_npx`, try another version, or report this: "
-            }
-            true => "; its packages do not match: try another version of it, or report this: ",
-            false if names_missing_variable(reason) => SET_OR_REPORT,
-            false => FIX_OR_REPORT,
-        }
-    }
-
-    /// Returns whether the program is npm.
-    fn runs_npm(&self) -> bool {
-        let process = self.evidence.process.as_ref();
-        let program = process.and_then(|process| text_of(&process.program));
-        let name = program.and_then(|program| program.rsplit(['/', '\\']).next());
-        matches!(
-            name.and_then(|name| name.split('.').next()),
-            Some("npx" | "npm")
-        )
-    }
-
-    /// Returns what to do if a program reported no reason. `npx` does not report why it can't install a package, also not in a
-    /// terminal.
-    fn how_to_see_more(&self) -> Cow<'static, str> {
-        let process = self.evidence.process.as_ref().filter(|_| self.runs_npm());
-        match process.and_then(|process| text_of(&process.package)) {
-            Some(package) => format!(
-                ": run `npm install {}` in an empty folder to see whether it can be installed, or contact its author",
-                foreign(package)
-            )
-            .into(),
-            None => {
-                ": run its command in a terminal to see more, or contact its author".into()
-            }
-        }
     }
 
     fn server_error(&self, server: &str) -> Parts {
@@ -934,8 +857,6 @@ const ALLOW_UNPUBLISHED_PKCE: &str = ": contact its operator, or allow it with `
 const LEAVE_OUT_RESOURCE: &str = ": contact its operator, or leave the parameter out with a blank `oauth_resource` (in JSON, `oauth.resource`)";
 /// The next step if only the quote shows who has to act.
 const FIX_OR_REPORT: &str = "; fix or report this: ";
-/// The next step if the program requires an environment variable.
-const SET_OR_REPORT: &str = "; set the variable in `env` of its configuration, or report this: ";
 
 /// Shows an issuer. Its query and its user name may contain a key.
 fn issuer(text: &str) -> String {

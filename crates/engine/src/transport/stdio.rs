@@ -308,7 +308,7 @@ impl Drop for Program {
 }
 
 impl Group {
-    /// Sends SIGTERM, but not twice: npm then interrupts its own cleaning up. Returns whether it was sent.
+    /// Sends SIGTERM, but not twice: the second one may request an end without cleaning up. Returns whether it was sent.
     fn terminate(&mut self) -> bool {
         #[cfg(unix)]
         if !self.terminated {

@@ -1,0 +1,125 @@
+//! The messages about a program that has exited or was too slow, with the words of its output.
+
+use std::borrow::Cow;
+
+use crate::evidence::StartPhase;
+
+use super::super::facts::{Facts, text_of};
+use super::super::program_output::{
+    blames_installation, blames_network, blames_python, names_missing_variable, reason,
+};
+use super::{FIX_OR_REPORT, Parts, foreign};
+
+/// The next step if the program requires an environment variable.
+const SET_OR_REPORT: &str = "; set the variable in `env` of its configuration, or report this: ";
+
+impl Facts<'_> {
+    /// Returns what to do if more time may help, with the last words of the program.
+    pub(super) fn out_of_time(&self, happened: String) -> Parts {
+        let key = text_of(&self.evidence.limit_key)
+            .map_or_else(String::new, |key| format!(" (`{}`)", foreign(key)));
+        let more_time = format!("give it more time{key}");
+        let process = self.evidence.process.as_ref();
+        let stderr = process
+            .and_then(|process| text_of(&process.stderr))
+            .and_then(|text| reason(text, true));
+        if let Some(stdout) = self.stdout() {
+            let line = reason(stdout, true).unwrap_or_else(|| stdout.to_owned());
+            let todo = format!(
+                "; check its `command`, which must start an MCP server over stdio, or {more_time}; its output: "
+            );
+            return Parts::new(happened, todo).with_output(&line);
+        }
+        match stderr {
+            Some(line) => Parts::new(
+                happened,
+                format!(": try again, or {more_time}; its last words: "),
+            )
+            .with_output(&line),
+            None => match process.and_then(|process| text_of(&process.package)) {
+                Some(package) => Parts::new(
+                    happened,
+                    format!(
+                        ": {} may still be installing {}; {more_time}, or run its command once in a terminal and try again",
+                        self.program(),
+                        foreign(package)
+                    ),
+                ),
+                None => Parts::new(happened, format!(": try again, or {more_time}")),
+            },
+        }
+    }
+
+    pub(super) fn exited(&self, server: &str) -> Parts {
+        let process = self.evidence.process.as_ref();
+        let how = match process.map(|process| (process.exit, process.signal)) {
+            Some((_, Some(signal))) => format!("was killed by signal {signal}"),
+            Some((Some(code), None)) => format!("exited with {code}"),
+            _ => "exited".to_owned(),
+        };
+        let stderr = process.and_then(|process| text_of(&process.stderr));
+        let line = stderr
+            .and_then(|text| reason(text, false))
+            // Some programs report errors, or their usage, on stdout.
+            .or_else(|| reason(self.stdout()?, false));
+        let happened = format!("{server}: {} {how} before it was ready", self.program());
+        match line {
+            Some(line) => Parts::new(happened, self.how_to_fix(&line)).with_output(&line),
+            None if self.evidence.phase == Some(StartPhase::ListingTools) => Parts::new(
+                format!(
+                    "{server}: {} {how} after the handshake and reported no reason",
+                    self.program()
+                ),
+                ": check its settings and whether it can reach what it needs, such as a database, or contact its author",
+            ),
+            None => Parts::new(happened + " and reported no reason", self.how_to_see_more()),
+        }
+    }
+
+    /// Returns the next step after the reason that a program reported.
+    fn how_to_fix(&self, reason: &str) -> &'static str {
+        let process = self.evidence.process.as_ref();
+        let is_installed = process.is_some_and(|process| text_of(&process.package).is_some());
+        match is_installed && blames_installation(reason) {
+            true if self.runs_npm() => {
+                "; its packages are damaged or do not match: delete npm's folder `_npx`, try another version, or report this: "
+            }
+            true => "; its packages do not match: try another version of it, or report this: ",
+            false if blames_python(reason) => {
+                "; write `--python` and a version that it supports before its package in `args`, or report this: "
+            }
+            false if blames_network(reason) => {
+                "; check your network and the addresses in its settings, or report this: "
+            }
+            false if names_missing_variable(reason) => SET_OR_REPORT,
+            false => FIX_OR_REPORT,
+        }
+    }
+
+    /// Returns whether the program is npm.
+    fn runs_npm(&self) -> bool {
+        let process = self.evidence.process.as_ref();
+        let program = process.and_then(|process| text_of(&process.program));
+        let name = program.and_then(|program| program.rsplit(['/', '\\']).next());
+        matches!(
+            name.and_then(|name| name.split('.').next()),
+            Some("npx" | "npm")
+        )
+    }
+
+    /// Returns what to do if a program reported no reason. `npx` does not report why it can't install a package, also not in a
+    /// terminal.
+    fn how_to_see_more(&self) -> Cow<'static, str> {
+        let process = self.evidence.process.as_ref().filter(|_| self.runs_npm());
+        match process.and_then(|process| text_of(&process.package)) {
+            Some(package) => format!(
+                ": run `npm install {}` in an empty folder to see whether it can be installed, or contact its author",
+                foreign(package)
+            )
+            .into(),
+            None => {
+                ": run its command in a terminal to see more, or contact its author".into()
+            }
+        }
+    }
+}
