@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCandidates;
 use mcp_startup::config::clients::Client;
+
 use url::Url;
+
+use crate::completion;
 
 const EXIT_STATUSES: &str = "\
 Exit status:
@@ -132,6 +136,8 @@ pub enum Command {
     /// `/` lists them as JSON, each with its URL and the expected result.
     Lab(Lab),
     /// Print a completion script for a shell
+    ///
+    /// It also completes the names of your servers. For example, put `source <(mcp-startup completions bash)` into `~/.bashrc`.
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -158,7 +164,7 @@ pub struct Source {
 #[derive(Debug, Args)]
 pub struct Check {
     /// Only these servers, including disabled ones: their names, `CLIENT:NAME`, or URLs of servers that no client has
-    #[arg(value_name = "SERVER")]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers))]
     pub servers: Vec<String>,
     /// A program to start as a server that no client has, with its arguments
     #[arg(value_name = "COMMAND", last = true, conflicts_with_all = ["servers", "config", "clients", "trust_project"])]
@@ -188,7 +194,7 @@ pub struct Check {
 #[derive(Debug, Args)]
 pub struct Explain {
     /// The server, which may be disabled: its name, `CLIENT:NAME`, or a URL
-    #[arg(value_name = "SERVER")]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers))]
     pub server: String,
     #[command(flatten)]
     pub source: Source,
@@ -213,7 +219,7 @@ pub enum ExplainFormat {
 #[derive(Debug, Args)]
 pub struct Login {
     /// The server: its name, `CLIENT:NAME`, or a URL
-    #[arg(value_name = "SERVER")]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers))]
     pub server: String,
     #[command(flatten)]
     pub source: Source,
@@ -237,7 +243,7 @@ pub struct Login {
 #[derive(Debug, Args)]
 pub struct Logout {
     /// The server: its name, `CLIENT:NAME`, or a URL
-    #[arg(value_name = "SERVER")]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers))]
     pub server: String,
     #[command(flatten)]
     pub source: Source,
@@ -246,7 +252,7 @@ pub struct Logout {
 #[derive(Debug, Args)]
 pub struct Status {
     /// Only these servers, including disabled ones: their names, `CLIENT:NAME`, or URLs
-    #[arg(value_name = "SERVER")]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers))]
     pub servers: Vec<String>,
     #[command(flatten)]
     pub source: Source,

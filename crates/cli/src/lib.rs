@@ -9,6 +9,7 @@
 mod arguments;
 mod browser;
 mod commands;
+mod completion;
 mod interruption;
 mod output;
 mod selection;
@@ -17,7 +18,7 @@ mod this_program;
 use std::ffi::OsString;
 use std::io::Write;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use arguments::{Arguments, Command};
 use commands::{check, clients, demo, explain, follow, lab, login, status};
@@ -61,6 +62,9 @@ pub fn run_with_supervisor(
         && first == browser::SUBCOMMAND
     {
         return browser::run(rest);
+    }
+    if let Some(code) = completion::complete(&arguments) {
+        return code;
     }
     match parse(&arguments) {
         Ok(arguments) => {
@@ -138,10 +142,7 @@ fn dispatch(program: &[String], command: Command) -> Result<u8, CommandError> {
         Command::Follow(arguments) => follow::run(&arguments)?,
         Command::Lab(arguments) => return lab::run(&arguments),
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            let mut program = Arguments::command();
-            clap_complete::generate(shell, &mut program, "mcp-startup", &mut script);
-            std::io::stdout().write_all(&script)?;
+            completion::print_script(shell)?;
             ExitStatus::AllReady
         }
     };

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod clients;
+mod completion;
 mod configuration_file;
 mod credential_store;
 mod demo_and_lab;

@@ -1,0 +1,82 @@
+//! Completion in a shell: the script that a user installs, and the answers to it. The names of servers come from the files of the
+//! clients on the machine. Nothing is started.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::CommandFactory;
+use clap_complete::CompletionCandidate;
+use clap_complete::env::{CompleteEnv, Shells};
+use mcp_startup::config::clients::{self, Client};
+use mcp_startup::printable;
+
+use crate::arguments::Arguments;
+use crate::output::exit_status::ExitStatus;
+
+/// The variable with which the script asks this program for the possible words.
+const VARIABLE: &str = "MCP_STARTUP_COMPLETE";
+const PROGRAM: &str = "mcp-startup";
+const NAME_CHARS: usize = 200;
+
+/// Answers a completion script. Returns the exit status, or `None` if no script asks.
+pub fn complete(arguments: &[OsString]) -> Option<u8> {
+    std::env::var_os(VARIABLE)?;
+    let words = std::iter::once(OsString::from(PROGRAM)).chain(arguments.iter().cloned());
+    let folder = std::env::current_dir().ok();
+    let answer = CompleteEnv::with_factory(Arguments::command)
+        .var(VARIABLE)
+        .bin(PROGRAM)
+        .completer(PROGRAM)
+        .try_complete(words, folder.as_deref());
+    match answer {
+        Ok(true) => Some(ExitStatus::AllReady.code()),
+        Ok(false) => None,
+        Err(error) => {
+            let _ = writeln!(anstream::stderr(), "{error}");
+            Some(ExitStatus::Usage.code())
+        }
+    }
+}
+
+/// Prints the script for a shell.
+pub fn print_script(shell: clap_complete::Shell) -> std::io::Result<()> {
+    let mut script = Vec::new();
+    let shells = Shells::builtins();
+    if let Some(completer) = shells.completer(&shell.to_string()) {
+        completer.write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script)?;
+    }
+    std::io::stdout().write_all(&script)
+}
+
+/// The names of the servers of all clients, and `CLIENT:NAME` for those that several clients have.
+pub fn servers() -> Vec<CompletionCandidate> {
+    let folder = std::env::current_dir().unwrap_or_default();
+    let files = clients::discover_on(&clients::ThisMachine::default(), &folder);
+    let servers = files.iter().flat_map(|file| {
+        file.servers
+            .iter()
+            .map(move |server| (file.client, &server.entry.name))
+    });
+    let mut names: BTreeMap<&String, BTreeSet<Client>> = BTreeMap::new();
+    for (client, name) in servers {
+        names.entry(name).or_default().insert(client);
+    }
+    let candidates = names.iter().flat_map(|(name, of)| {
+        let plain = CompletionCandidate::new(name.as_str()).help(Some(
+            printable(
+                &of.iter()
+                    .map(|client| client.name())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                NAME_CHARS,
+            )
+            .into(),
+        ));
+        let qualified = of.iter().filter(|_| of.len() > 1);
+        let qualified =
+            qualified.map(|client| CompletionCandidate::new(format!("{}:{name}", client.id())));
+        std::iter::once(plain).chain(qualified).collect::<Vec<_>>()
+    });
+    candidates.collect()
+}
