@@ -304,11 +304,26 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
         servers,
         not_checked,
         credentials: credentials_of(&files),
-        configuration: CheckedConfiguration::default(),
+        configuration: CheckedConfiguration {
+            path: only_file(&files),
+            warnings: Vec::new(),
+        },
         options: suggested_options(source),
         is_discovered: true,
         has_unreadable_file,
     })
+}
+
+/// The path of the file with all servers, if there is only one.
+fn only_file(files: &[ClientFile]) -> Option<String> {
+    let mut paths = files
+        .iter()
+        .filter(|file| !file.servers.is_empty())
+        .map(|file| &file.path);
+    let first = paths.next()?;
+    paths
+        .all(|path| path == first)
+        .then(|| first.display().to_string())
 }
 
 /// Sign-ins are stored where Codex stores its own. Without a configuration of Codex, they are stored in its file.

@@ -29,7 +29,7 @@ const INDENT: &str = "  ";
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Explanation {
-    /// The path of the configuration; null for a server of a client.
+    /// The file with all servers; null if there are several.
     configuration: Option<String>,
     server: String,
     status: McpServerStartupState,

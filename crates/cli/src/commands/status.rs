@@ -29,7 +29,7 @@ const DETAIL_CHARS: usize = 300;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Statuses {
-    /// The configuration that was read; null for the servers of clients.
+    /// The file with all servers; null if there are several.
     configuration: Option<String>,
     /// Each server, in the order of the configuration.
     servers: Vec<ServerStatus>,

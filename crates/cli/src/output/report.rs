@@ -18,7 +18,7 @@ use crate::output::exit_status::ExitStatus;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// The configuration that was read; null for the demo.
+    /// The file with all servers; null if there are several, and for the demo.
     pub configuration: Option<String>,
     /// The parts of the configuration that some clients may not accept.
     pub configuration_warnings: Vec<ConfigurationEvidence>,
@@ -61,7 +61,7 @@ pub struct ServerReport {
 /// The configuration of a check, for its report.
 #[derive(Debug, Default)]
 pub struct CheckedConfiguration {
-    /// The path of the file, unescaped, because the report is for programs. `None` for the demo.
+    /// The path of the file with all servers, unescaped, because the report is for programs. `None` if there are several, and for the demo.
     pub path: Option<String>,
     pub warnings: Vec<ConfigurationEvidence>,
 }

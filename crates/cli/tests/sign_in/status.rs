@@ -98,7 +98,7 @@ fn status_shows_the_stored_sign_in_and_sends_requests_only_with_online() {
     let finished = status(&user, &["disabled", "good", "--format", "json"]);
     let expected = format!(
         r#"{{
-  "configuration": null,
+  "configuration": "{}",
   "servers": [
     {{
       "name": "good",
@@ -128,6 +128,7 @@ fn status_shows_the_stored_sign_in_and_sends_requests_only_with_online() {
   "notChecked": []
 }}
 "#,
+        user.config().display(),
         auth_server.issuer
     );
     assert_eq!(finished.stdout, expected);
