@@ -8,6 +8,7 @@ export {
   DecodeError,
   decode,
   decodeLines,
+  discover,
   encode,
   finishSignIn,
   firstRequest,

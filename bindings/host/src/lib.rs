@@ -10,8 +10,11 @@
 //!
 //! * [`Events`]: the events of a check or a watch, in batches.
 //! * [`authorization`], [`auth_status`], [`begin_sign_in`], [`finish_sign_in`], [`sign_out`]: calls for one server.
+//! * [`discover`]: the files and servers of the MCP clients on this machine.
 //! * [`runtime`]: the runtime on which they run.
 
+#[cfg(feature = "engine")]
+mod clients;
 pub mod contract;
 mod error;
 #[cfg(feature = "engine")]
@@ -25,6 +28,8 @@ pub mod runtime;
 mod server;
 pub mod verdict;
 
+#[cfg(feature = "engine")]
+pub use clients::{Clients, discover};
 pub use error::{HostError, answer};
 #[cfg(feature = "engine")]
 pub use events::Events;

@@ -11,22 +11,32 @@ use mcp_startup::{SignInOptions, Startup, StartupOptions};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::clients::{Clients, Selected, project_folder};
 use crate::json_error::read;
 use crate::{HostError, runtime};
 
 /// The path in errors about servers that a host passes itself instead of a file.
 const IN_CODE: &str = "mcpServers";
 
+/// How many programs of the clients on this machine start at once.
+const PROGRAMS_AT_ONCE: usize = 8;
+
 /// The options of a host, read from JSON. The names are in camelCase. Every field may be absent or null.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Options {
     /// The path of the configuration: Codex's `config.toml`, or JSON with `mcpServers`. `~/` is the user's home folder. Without this
-    /// option and `mcpServers`, Codex's configuration is used.
+    /// option, `mcpServers` and `clients`, Codex's configuration is used.
     pub config: Option<String>,
     /// The servers, instead of a file: the value of `mcpServers` in a `.mcp.json`.
     pub mcp_servers: Option<Box<RawValue>>,
-    /// The names of the servers to start. The default is every enabled server.
+    /// The servers of the MCP clients on this machine, instead of those of a file: `"all"` or a list of client IDs.
+    pub clients: Option<Clients>,
+    /// Only with `clients`: the folder whose project files are read. The default is the current folder.
+    pub folder: Option<String>,
+    /// Only with `clients`: whether to select the servers of project files that the user has not approved in their client.
+    pub trust_project: Option<bool>,
+    /// The names of the servers to start. The default is every enabled server. With `clients`, a name may be `CLIENT:SERVER`.
     pub servers: Option<Vec<String>>,
     /// The maximum duration of each start in milliseconds, at least 1. Overrides the limit in the configuration.
     pub timeout_ms: Option<u64>,
@@ -80,12 +90,20 @@ impl Options {
     ) -> Result<(Startup, ServerEntry), HostError> {
         self.servers = Some(vec![server]);
         let mut opened = self.open(store).await?;
-        match opened.servers.is_empty() {
+        match opened.servers.as_slice() {
+            [_] => Ok((opened.startup, opened.servers.swap_remove(0))),
             // `select` fails for an unknown name, so there is always one.
-            true => Err(HostError::Internal(
+            [] => Err(HostError::Internal(
                 "the selected server is missing".to_owned(),
             )),
-            false => Ok((opened.startup, opened.servers.swap_remove(0))),
+            several => {
+                let names: Vec<&str> = several.iter().map(|entry| entry.name.as_str()).collect();
+                let problem = format!(
+                    "several clients have this server; name one of: {}",
+                    names.join(", ")
+                );
+                Err(HostError::InvalidArgument(problem))
+            }
         }
     }
 
@@ -95,13 +113,14 @@ impl Options {
                 "the options: `challenge` and `scopes` apply only to the start of a sign-in";
             return Err(HostError::InvalidArgument(problem.to_owned()));
         }
-        let configuration = self.configuration()?;
-        let servers = match self.servers {
-            // No servers. An empty list means "every enabled server" to `select`.
-            Some(names) if names.is_empty() => Vec::new(),
-            names => configuration.select(&names.unwrap_or_default())?,
-        };
-        let mut options = StartupOptions::for_configuration(&configuration);
+        let Selected {
+            servers,
+            credentials,
+        } = self.select()?;
+        let mut options = StartupOptions::for_credentials(&credentials);
+        if self.clients.is_some() {
+            options.program_concurrency = Some(PROGRAMS_AT_ONCE);
+        }
         if let Some(store) = store {
             options.stores = Some(CredentialStores::from_store(Arc::new(store)));
         }
@@ -114,6 +133,7 @@ impl Options {
         };
         if let Some(concurrency) = self.concurrency {
             options.concurrency = concurrency;
+            options.program_concurrency = None;
         }
         options.client_metadata_url = self.client_metadata_url;
         // No event contains the number of tools.
@@ -124,14 +144,42 @@ impl Options {
         })
     }
 
+    /// Selects the servers of the file, of the host or of the clients.
+    fn select(&self) -> Result<Selected, HostError> {
+        let sources = [
+            self.config.is_some(),
+            self.mcp_servers.is_some(),
+            self.clients.is_some(),
+        ];
+        if sources.iter().filter(|is_set| **is_set).count() > 1 {
+            let problem = "the options: `config`, `mcpServers` and `clients` exclude each other; set only one of them";
+            return Err(HostError::InvalidArgument(problem.to_owned()));
+        }
+        if let Some(clients) = &self.clients {
+            let folder = project_folder(self.folder.as_deref())?;
+            let trust_project = self.trust_project.unwrap_or_default();
+            return clients.select(self.servers.as_deref(), &folder, trust_project);
+        }
+        if self.folder.is_some() || self.trust_project == Some(true) {
+            let problem = "the options: `folder` and `trustProject` apply only with `clients`";
+            return Err(HostError::InvalidArgument(problem.to_owned()));
+        }
+        let configuration = self.configuration()?;
+        let servers = match self.servers.as_deref() {
+            // No servers. An empty list means "every enabled server" to `select`.
+            Some([]) => Vec::new(),
+            names => configuration.select(names.unwrap_or_default())?,
+        };
+        Ok(Selected {
+            servers,
+            credentials: configuration.credentials,
+        })
+    }
+
     fn configuration(&self) -> Result<Configuration, HostError> {
         let environment = &ProcessEnvironment;
         let path = match (&self.config, &self.mcp_servers) {
-            (Some(_), Some(_)) => {
-                let problem = "the options: `config` and `mcpServers` exclude each other; set only one of them";
-                return Err(HostError::InvalidArgument(problem.to_owned()));
-            }
-            (None, Some(servers)) => {
+            (_, Some(servers)) => {
                 let text = format!("{{\"mcpServers\":{}}}", servers.get());
                 return Ok(config::parse(&text, IN_CODE.as_ref(), environment)?);
             }

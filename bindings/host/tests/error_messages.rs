@@ -85,9 +85,25 @@ fn an_option_is_named() {
             "the options: `servers[1]` must be a string, not null",
         ),
         (
+            r#"{"clients":"cursor"}"#,
+            r#"the options: `clients` must be "all" or a list of client IDs, not "cursor""#,
+        ),
+        (
+            r#"{"clients":7}"#,
+            r#"the options: `clients` must be "all" or a list of client IDs, not 7"#,
+        ),
+        (
+            r#"{"clients":["cursor",null]}"#,
+            "the options: `clients[1]` must be the ID of a client, such as `claude-code`, not null",
+        ),
+        (
+            r#"{"clients":["Cursor"]}"#,
+            r#"the options: `clients[0]` must be the ID of a client, such as `claude-code`, not "Cursor""#,
+        ),
+        (
             r#"{"timout":1}"#,
-            "the options: unknown field `timout`, expected one of `config`, `mcpServers`, `servers`, `timeoutMs`, \
-             `concurrency`, `clientMetadataUrl`, `challenge`, `scopes`",
+            "the options: unknown field `timout`, expected one of `config`, `mcpServers`, `clients`, `folder`, \
+             `trustProject`, `servers`, `timeoutMs`, `concurrency`, `clientMetadataUrl`, `challenge`, `scopes`",
         ),
     ];
     for (json, message) in cases {
@@ -116,5 +132,59 @@ async fn the_options_of_a_sign_in_are_refused_by_the_other_calls() {
         // No server listens there.
         let error = begun.await.map(|_| ()).unwrap_err();
         assert!(matches!(error, HostError::SignIn(_)), "{error:?}");
+    }
+}
+
+#[cfg(feature = "engine")]
+#[tokio::test]
+async fn the_options_of_discovery_are_named() {
+    let cases = [
+        (
+            r#"{"clients":["none"]}"#,
+            r#"the options: `clients[0]` must be the ID of a client, such as `claude-code`, not "none""#,
+        ),
+        (
+            r#"{"folder":7}"#,
+            "the options: `folder` must be a string, not 7",
+        ),
+        (
+            r#"{"config":"a"}"#,
+            "the options: unknown field `config`, expected `folder` or `clients`",
+        ),
+    ];
+    for (json, message) in cases {
+        match mcp_startup_host::discover(json.to_owned()).await {
+            Err(HostError::InvalidArgument(actual)) => assert_eq!(actual, message, "{json}"),
+            other => panic!("{json}: {other:?}"),
+        }
+    }
+    let empty = r#"{"folder":""}"#.to_owned();
+    let error = mcp_startup_host::discover(empty).await.unwrap_err();
+    assert!(error.to_string().contains("`folder`"), "{error}");
+}
+
+#[cfg(feature = "engine")]
+#[tokio::test]
+async fn options_that_exclude_each_other_are_refused() {
+    let cases = [
+        (
+            r#"{"clients":"all","config":"a"}"#,
+            "the options: `config`, `mcpServers` and `clients` exclude each other; set only one of them",
+        ),
+        (
+            r#"{"mcpServers":{},"trustProject":true}"#,
+            "the options: `folder` and `trustProject` apply only with `clients`",
+        ),
+        (
+            r#"{"mcpServers":{},"folder":"."}"#,
+            "the options: `folder` and `trustProject` apply only with `clients`",
+        ),
+    ];
+    for (json, message) in cases {
+        let events = mcp_startup_host::Events::of_check(json.to_owned(), None);
+        match events.next().await {
+            Err(HostError::InvalidArgument(actual)) => assert_eq!(actual, message, "{json}"),
+            other => panic!("{json}: {:?}", other.map(|batch| batch.len())),
+        }
     }
 }

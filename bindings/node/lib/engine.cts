@@ -8,7 +8,8 @@ import type {
   StartupFailure,
   StartupWarning,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
-import { callNative, unwrap } from "./errors.cjs";
+import type { Clients } from "./clients.cjs";
+import { answer, callNative } from "./errors.cjs";
 import * as native from "../native.cjs";
 import { type Ask, adaptStore, type CredentialStore } from "./store.cjs";
 
@@ -21,7 +22,23 @@ export type Options = {
   config?: string | undefined;
   /** The servers, instead of a file: the same object as `mcpServers` in a `.mcp.json`. */
   mcpServers?: Record<string, ServerEntry> | undefined;
-  /** The names of the servers to start. By default, all enabled servers. */
+  /**
+   * The servers of the MCP clients on this machine, instead of a file: `"all"`, or the IDs of clients, such as `["claude-code",
+   * "cursor"]`. A server that several clients have in the same way is started once. If servers have the same name, their names are
+   * `CLIENT:SERVER`, as in `cursor:linear`. `discover` lists the servers, and those that can't be checked.
+   */
+  clients?: Clients | undefined;
+  /**
+   * Only with `clients`: the folder whose project files are read too. A leading `~/` is the user's home folder. By default, the
+   * current folder.
+   */
+  folder?: string | undefined;
+  /**
+   * Only with `clients`: whether to start the servers of project files that the user has not approved in their client. These files
+   * may be part of someone else's repository, and name programs to start. By default, `false`.
+   */
+  trustProject?: boolean | undefined;
+  /** The names of the servers to start. By default, all enabled servers. With `clients`, a name can be `CLIENT:SERVER`. */
   servers?: string[] | undefined;
   /** The time limit for each start, in milliseconds. It overrides the configuration. */
   timeoutMs?: number | undefined;
@@ -352,11 +369,6 @@ export async function testCredentialStore(store: CredentialStore): Promise<void>
 /** Returns the options as JSON, and the store as the addon calls it. */
 function nativeOptions({ store, ...options }: Options): [string, Ask | null] {
   return [callNative(() => JSON.stringify(options)), store == null ? null : adaptStore(store)];
-}
-
-/** Waits for an answer of the addon. */
-async function answer(begin: (done: (answer: string) => void) => void): Promise<unknown> {
-  return unwrap(await new Promise<string>((done) => callNative(() => begin(done))));
 }
 
 /** Keeps the process alive until every refresh that was sent has stored its new token. */

@@ -92,3 +92,8 @@ export function unwrap(answer: string): unknown {
   if (error === undefined) return ok;
   throw error.code === "decode" ? new DecodeError(error as unknown as DecodeErrorOfJson) : new McpStartupError(error);
 }
+
+/** Waits for an answer of the addon, and returns its result or throws its error. */
+export async function answer(begin: (done: (answer: string) => void) => void): Promise<unknown> {
+  return unwrap(await new Promise<string>((done) => callNative(() => begin(done))));
+}

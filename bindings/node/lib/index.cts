@@ -5,6 +5,14 @@
  */
 export type * from "@mcp-startup/protocol" with { "resolution-mode": "import" };
 export {
+  type ClientFile,
+  type ClientFileProblem,
+  type ClientServer,
+  type Clients,
+  type DiscoverOptions,
+  discover,
+} from "./clients.cjs";
+export {
   type AppliedLines,
   type DecodedLines,
   decode,

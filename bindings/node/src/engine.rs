@@ -106,6 +106,12 @@ pub fn end_all() {
     }
 }
 
+/// Finds the files of the MCP clients on this machine.
+#[napi]
+pub fn discover(options: String, done: Done) {
+    begin(mcp_startup_host::discover(options), done);
+}
+
 #[napi]
 pub fn authorization(
     options: String,

@@ -64,6 +64,13 @@ test("each example", { concurrency: true, timeout: 60_000 }, async (all) => {
     assert.ok(printed.some((line) => /^first-sign-in failed .*sign in/.test(line)));
   });
 
+  add("discover.mjs", async (name, user) => {
+    user.has("ready", "server-500");
+    const printed = lines((await example(user, name)).out).map((line) => line.trim());
+    assert.deepEqual(printed.slice(0, 3), [`codex: ${user.config}`, "ready", "server-500"]);
+    assert.deepEqual(printed.slice(3).sort(), ["ready ready", "ready starting", "server-500 failed", "server-500 starting"]);
+  });
+
   add("events.mjs", async (name, user) => {
     user.has("ready", "first-sign-in", "expired-no-refresh", "server-500", "access-denied");
     const printed = lines((await example(user, name)).out);

@@ -48,6 +48,12 @@ fn host_store(bridge: Option<Py<PyAny>>) -> Option<HostStore> {
     bridge.map(|bridge| HostStore::new(Records::new(bridge)))
 }
 
+/// Finds the files of the MCP clients on this machine.
+#[pyfunction]
+pub fn discover(options: String) -> Call {
+    Call::begin(mcp_startup_host::discover(options))
+}
+
 #[pyfunction]
 #[pyo3(signature = (options, store, server, rejected, authorization, challenge))]
 pub fn authorization(

@@ -16,6 +16,11 @@ import pytest
 import mcp_startup
 from mcp_startup import (
     AuthStatus,
+    ClientFile,
+    ClientFileProblem,
+    ClientScope,
+    ClientServer,
+    ClientTransport,
     ConfigurationError,
     CredentialEvidence,
     CredentialSource,
@@ -78,6 +83,21 @@ def auth_status(scopes: tuple[str, ...] = ("a", "b")) -> AuthStatus:
     )
 
 
+def client_file(*, error: bool = True) -> ClientFile:
+    server = ClientServer(
+        name="docs", transport=ClientTransport.HTTP, enabled=True, checkable=True, why=None, approved=None
+    )
+    return ClientFile(
+        client="cursor",
+        scope=ClientScope.USER,
+        path="/home/ada/.cursor/mcp.json",
+        format="jsonc",
+        approved=None,
+        error=ClientFileProblem(line=1, column=2, message="no") if error else None,
+        servers=(server,),
+    )
+
+
 def event(name: str = "linear") -> StartupEvent:
     return StartupEvent(
         notification=McpServerStatusUpdatedNotification.from_failure(name, failure(name)),
@@ -115,6 +135,11 @@ def objects() -> list[tuple[Any, Any]]:
         (failure().evidence, Evidence(server="linear")),
         (event(), event("notion")),
         (auth_status(), auth_status(())),
+        (client_file(), client_file(error=False)),
+        (client_file().servers[0], dataclasses.replace(client_file().servers[0], enabled=False)),
+        (client_file().error, dataclasses.replace(client_file().error, line=None)),
+        (ClientScope.USER, ClientScope.PROJECT),
+        (ClientTransport.HTTP, ClientTransport.UNKNOWN),
         (Rejected(authorization="Bearer s3cret"), Rejected()),
         (SignInBegun(authorization_url="https://a.example/?state=s3cret", pending="s3cret"),
          SignInBegun(authorization_url="https://a.example/", pending="s3cret")),

@@ -138,6 +138,13 @@ def test_own_store(codex_user: User) -> None:
     assert {"ready ready", "ready-stored-token failed"} < set(lines)
 
 
+def test_discover(codex_user: User) -> None:
+    codex_user.has("ready", "server-500")
+    lines = [line.strip() for line in example(codex_user, "discover.py").stdout.splitlines()]
+    assert lines[:3] == [f"codex: {codex_user.config}", "ready", "server-500"]
+    assert sorted(lines[3:]) == ["ready ready", "ready starting", "server-500 failed", "server-500 starting"]
+
+
 def test_judge(codex_user: User) -> None:
     kind, line = example(codex_user, "judge.py").stdout.splitlines()
     assert kind == "reauthenticationRequired reauthenticate"

@@ -13,6 +13,11 @@ from mcp_startup import (
     AppliedLines,
     AuthStatus,
     Check,
+    ClientFile,
+    ClientFileProblem,
+    ClientScope,
+    ClientServer,
+    ClientTransport,
     CredentialWorth,
     DecodedLines,
     DecodeErrorKind,
@@ -130,6 +135,20 @@ async def starting() -> None:
     mcp_startup.check(timout=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     mcp_startup.check(timeout="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     mcp_startup.check(store=object())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def discovering() -> None:
+    files = await mcp_startup.discover(folder=Path("."), clients=["cursor"])
+    assert_type(files, list[ClientFile])
+    assert_type(files[0].scope, ClientScope)
+    assert_type(files[0].error, ClientFileProblem | None)
+    for server in files[0].servers:
+        assert_type(server, ClientServer)
+        assert_type(server.transport, ClientTransport)
+    mcp_startup.check(clients="all", folder=".", trust_project=True)
+    mcp_startup.check(clients=("cursor", "vscode"))
+    await mcp_startup.discover(clients=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await mcp_startup.discover(".")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 async def authorizing(**options: Any) -> None:

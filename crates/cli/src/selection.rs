@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use mcp_startup::auth::now_ms;
 use mcp_startup::config::clients::{
-    self, Client, ClientFile, NotChecked, Scope, SelectOptions, SelectedServer, ServerName,
+    self, Client, ClientFile, NotChecked, SelectOptions, SelectedServer, ServerName,
 };
 use mcp_startup::config::{
-    self, Configuration, CredentialSettings, CredentialStoreMode, InheritedEnvironment,
-    ProcessEnvironment, ServerConfig, ServerEntry, TransportConfig, codex_home, unwrap_mcp_remote,
+    self, CredentialSettings, InheritedEnvironment, ProcessEnvironment, ServerConfig, ServerEntry,
+    TransportConfig, unwrap_mcp_remote,
 };
 use mcp_startup::printable;
 
@@ -130,7 +130,10 @@ fn server_of_url(url: &str) -> Result<ServerEntry, CommandError> {
 impl Selection {
     /// Servers that no client has configured.
     fn direct(entries: Vec<ServerEntry>) -> Self {
-        Self::of_entries(entries, default_credentials())
+        Self::of_entries(
+            entries,
+            CredentialSettings::in_codex_file(&ProcessEnvironment),
+        )
     }
 
     /// Servers without a client, whose sign-ins are stored there.
@@ -178,13 +181,6 @@ impl Selection {
             .iter()
             .map(|server| server.entry.clone())
             .collect()
-    }
-}
-
-fn default_credentials() -> CredentialSettings {
-    CredentialSettings {
-        home: codex_home(&ProcessEnvironment).unwrap_or_default(),
-        mode: CredentialStoreMode::File,
     }
 }
 
@@ -261,10 +257,7 @@ pub fn discover(source: &Source) -> Vec<ClientFile> {
     if source.clients.is_empty() {
         return clients::discover_on(&machine, &folder);
     }
-    let clients = source.clients.iter();
-    clients
-        .flat_map(|client| clients::discover_client(*client, &machine, &folder))
-        .collect()
+    clients::discover_clients(&source.clients, &machine, &folder)
 }
 
 /// The servers of the clients on this machine.
@@ -303,7 +296,7 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
     Ok(Selection {
         servers,
         not_checked,
-        credentials: credentials_of(&files),
+        credentials: clients::credentials(&files, &ProcessEnvironment),
         configuration: CheckedConfiguration {
             path: only_file(&files),
             warnings: Vec::new(),
@@ -324,20 +317,6 @@ fn only_file(files: &[ClientFile]) -> Option<String> {
     paths
         .all(|path| path == first)
         .then(|| first.display().to_string())
-}
-
-/// Sign-ins are stored where Codex stores its own. Without a configuration of Codex, they are stored in its file.
-fn credentials_of(files: &[ClientFile]) -> CredentialSettings {
-    let mut users = files
-        .iter()
-        .filter(|file| file.client == Client::Codex && file.scope == Scope::User);
-    let path = match users.find(|file| file.path.ends_with("config.toml")) {
-        Some(file) => Some(file.path.clone()),
-        None => codex_home(&ProcessEnvironment).map(|home| home.join("config.toml")),
-    };
-    let codex: Option<Configuration> =
-        path.and_then(|path| config::read(&path, &ProcessEnvironment).ok());
-    codex.map_or_else(default_credentials, |codex| codex.credentials)
 }
 
 fn suggested_options(source: &Source) -> String {

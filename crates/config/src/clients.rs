@@ -25,6 +25,7 @@ mod client_variables;
 mod codex;
 mod continue_dev;
 mod copilot_cli;
+mod credentials;
 mod entry;
 mod env_file;
 mod gemini;
@@ -40,6 +41,7 @@ mod presence;
 mod profile;
 mod profiles;
 mod reading;
+mod report;
 mod selection;
 mod shell_words;
 mod variables;
@@ -47,10 +49,12 @@ mod variables;
 use std::path::{Path, PathBuf};
 
 pub use client::Client;
+pub use credentials::credentials;
 pub use machine::{Machine, System, ThisMachine};
 pub use profile::{FileFormat, Scope};
+pub use report::{FileProblem, FileReport, ServerReport, report};
 pub use selection::{
-    NotChecked, Owner, SelectOptions, SelectedServer, Selection, ServerName, select,
+    NotChecked, Owner, SelectOptions, SelectedServer, Selection, ServerName, require_known, select,
 };
 
 use crate::environment::Environment;
@@ -125,6 +129,14 @@ impl ClientFile {
     }
 }
 
+impl ClientServer {
+    /// Returns why the server can't be checked: [`not_checked`](Self::not_checked), or the problem of its entry.
+    pub fn why_not_checkable(&self) -> Option<String> {
+        let problem = self.entry.config.as_ref().err().map(ToString::to_string);
+        self.not_checked.clone().or(problem)
+    }
+}
+
 /// Finds and reads the configuration files of all clients on this machine.
 ///
 /// `folder` is the folder whose project files are read too, usually the current one. Files that do not exist are left out. A file
@@ -170,6 +182,20 @@ pub fn discover_on(machine: &dyn Machine, folder: &Path) -> Vec<ClientFile> {
             }
             files
         })
+        .collect()
+}
+
+/// As [`discover_on`], for only these clients. A file that several clients read counts for each of them, because the caller has named
+/// them.
+pub fn discover_clients(
+    clients: &[Client],
+    machine: &dyn Machine,
+    folder: &Path,
+) -> Vec<ClientFile> {
+    let places = Places::new(machine, folder);
+    let clients = clients.iter();
+    clients
+        .flat_map(|client| files_of(*client, &places))
         .collect()
 }
 

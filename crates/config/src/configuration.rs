@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::environment::{Environment, codex_home};
 use crate::error::{ConfigurationError, EntryProblem};
 use crate::{ConfigurationFormat, ServerEntry};
 
@@ -62,6 +63,16 @@ pub struct CredentialSettings {
     pub home: PathBuf,
     /// The kind of credential store.
     pub mode: CredentialStoreMode,
+}
+
+impl CredentialSettings {
+    /// Returns the settings for the file in [`codex_home`](crate::codex_home).
+    pub fn in_codex_file(environment: &dyn Environment) -> Self {
+        Self {
+            home: codex_home(environment).unwrap_or_default(),
+            mode: CredentialStoreMode::File,
+        }
+    }
 }
 
 /// The kind of store for OAuth credentials: Codex's `mcp_oauth_credentials_store`.

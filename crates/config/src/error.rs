@@ -141,13 +141,9 @@ impl ConfigurationError {
         name: &str,
         known: impl Iterator<Item = &'a str>,
     ) -> Self {
-        let known: Vec<String> = known
-            .take(MAX_LISTED_NAMES)
-            .map(escape_and_truncate)
-            .collect();
-        let hint = match known.as_slice() {
-            [] => "no servers are configured in it".to_owned(),
-            names => format!("the configured servers are: {}", names.join(", ")),
+        let hint = match listed(known) {
+            Some(names) => format!("the configured servers are: {names}"),
+            None => "no servers are configured in it".to_owned(),
         };
         Self {
             message: format!(
@@ -156,6 +152,28 @@ impl ConfigurationError {
                 escape(&path.to_string_lossy()),
             ),
             ..Self::new(ConfigurationErrorKind::UnknownServer, path, "")
+        }
+    }
+
+    /// Creates the error for a server that no client has. `known` are the names of the servers of the clients. The path is `clients`.
+    pub(crate) fn unknown_server_of_clients<'a>(
+        name: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let hint = match listed(known) {
+            Some(names) => format!("the configured servers are: {names}"),
+            None => "no client with servers was found".to_owned(),
+        };
+        Self {
+            message: format!(
+                "no client has a server `{}`; {hint}",
+                escape_and_truncate(name)
+            ),
+            ..Self::new(
+                ConfigurationErrorKind::UnknownServer,
+                "clients".as_ref(),
+                "",
+            )
         }
     }
 
@@ -172,6 +190,15 @@ impl ConfigurationError {
             ..self
         }
     }
+}
+
+/// Lists names for a message. Returns `None` if there are none.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: Vec<String> = names
+        .take(MAX_LISTED_NAMES)
+        .map(escape_and_truncate)
+        .collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// A problem in the entry of one server, or a warning about it. It does not affect the other servers of the file.

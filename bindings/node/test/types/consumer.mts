@@ -5,10 +5,12 @@ import {
   authorization,
   authStatus,
   beginSignIn,
+  type ClientFile,
   type CredentialStore,
   check,
   DecodeError,
   decode,
+  discover,
   type Evidence,
   judge,
   McpStartupError,
@@ -60,6 +62,19 @@ export async function consumer(): Promise<void> {
   watching.retry("linear");
   // @ts-expect-error A check has no retry.
   check().retry("linear");
+
+  const files: readonly ClientFile[] = await discover({ folder: ".", clients: ["cursor"] });
+  for (const { client, servers, error } of files) {
+    const why: string | null | undefined = servers[0]?.why ?? error?.message;
+    void [client, why];
+    // @ts-expect-error The result is frozen.
+    servers.push(...servers);
+  }
+  check({ clients: "all", trustProject: true, folder: "." });
+  // @ts-expect-error The clients are "all" or a list.
+  check({ clients: "cursor" });
+  // @ts-expect-error `discover` starts no servers.
+  await discover({ trustProject: true });
 
   const header: string | null = await authorization("linear", { authorization: null });
   const { status, worth } = await authStatus("linear", { online: true });

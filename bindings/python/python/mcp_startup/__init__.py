@@ -6,6 +6,7 @@
 
 * Notifications: `decode`, `decode_lines`, `McpServerStatusUpdatedNotification`, `StartupTracker`.
 * Starts: `check`, `watch`, `check_blocking`.
+* Clients: `discover` finds the MCP clients on this machine, with their servers.
 * Authorization: `authorization` for the application's own requests, `begin_sign_in`, `finish_sign_in`, `sign_out`,
   `auth_status`, and `CredentialStore` for a custom store.
 * Verdicts: `judge`, `assess`, `first_request`, `auth_status_of`.
@@ -14,6 +15,14 @@
 from __future__ import annotations
 
 from . import _native
+from ._clients import (
+    ClientFile,
+    ClientFileProblem,
+    ClientScope,
+    ClientServer,
+    ClientTransport,
+    discover,
+)
 from ._contract import (
     AppliedLines,
     DecodedLines,
@@ -113,7 +122,12 @@ __all__ = [
     "AuthStatus",
     "Check",
     "CertificateProblem",
+    "ClientFile",
+    "ClientFileProblem",
+    "ClientScope",
+    "ClientServer",
     "ClientSource",
+    "ClientTransport",
     "ConfigurationError",
     "ConfigurationEvidence",
     "CredentialEvidence",
@@ -178,6 +192,7 @@ __all__ = [
     "check_blocking",
     "decode",
     "decode_lines",
+    "discover",
     "finish_sign_in",
     "first_request",
     "judge",

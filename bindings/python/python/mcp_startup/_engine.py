@@ -11,9 +11,10 @@ import os
 import typing
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from . import _native
+from ._call import answer, wait
 from ._errors import unwrap
 from ._generated import (
     ConfigurationEvidence,
@@ -45,8 +46,21 @@ class Options(TypedDict, total=False):
     mcp_servers: Mapping[str, Any] | None
     """The servers, instead of a file: the same object as `mcpServers` in a `.mcp.json`."""
 
+    clients: Literal["all"] | Sequence[str] | None
+    """The servers of the MCP clients on this machine, instead of a file: `"all"`, or the IDs of clients, such as `["claude-code",
+    "cursor"]`. A server that several clients have in the same way is started once. If servers have the same name, their names are
+    `CLIENT:SERVER`, as in `cursor:linear`. `discover` lists the servers, and those that can't be checked."""
+
+    folder: str | os.PathLike[str] | None
+    """Only with `clients`: the folder whose project files are read too. A leading `~/` is the user's home folder. By default, the
+    current folder."""
+
+    trust_project: bool | None
+    """Only with `clients`: whether to start the servers of project files that the user has not approved in their client. These files
+    may be part of someone else's repository, and name programs to start. By default, `False`."""
+
     servers: Sequence[str] | None
-    """The names of the servers to start. By default, all enabled servers."""
+    """The names of the servers to start. By default, all enabled servers. With `clients`, a name can be `CLIENT:SERVER`."""
 
     timeout: float | None
     """The time limit for each start, in seconds. It overrides the configuration."""
@@ -220,7 +234,7 @@ class Check(AsyncIterator[StartupEvent]):
     async def __anext__(self) -> StartupEvent:
         if not self._ready and not self._is_closed:
             try:
-                self._ready.extend(_events(await _answer(self._running().next())))
+                self._ready.extend(_events(await answer(self._running().next())))
             except asyncio.CancelledError:
                 self.close()
                 raise
@@ -293,7 +307,7 @@ def check_blocking(**options: Unpack[Options]) -> Generator[StartupEvent, None, 
 def _check_blocking(options: Options) -> Generator[StartupEvent, None, None]:
     events = _native.Events.of_check(*_native_options(options))
     try:
-        while batch := _events(unwrap(_wait(events.next()))):
+        while batch := _events(unwrap(wait(events.next()))):
             yield from batch
     finally:
         events.close()
@@ -315,7 +329,7 @@ async def authorization(
     """
     was_rejected = rejected is not None
     rejected = rejected or Rejected()
-    header: str | None = await _answer(
+    header: str | None = await answer(
         _native.authorization(
             *_native_options(options), server, was_rejected, rejected.authorization, rejected.challenge
         )
@@ -330,7 +344,7 @@ async def auth_status(server: str, *, online: bool = False, **options: Unpack[Op
         server: The name of the server.
         online: Whether to query the server if the stored credentials don't determine the status. By default, no request is sent.
     """
-    return from_wire(AuthStatus, await _answer(_native.auth_status(*_native_options(options), server, online)))
+    return from_wire(AuthStatus, await answer(_native.auth_status(*_native_options(options), server, online)))
 
 
 async def begin_sign_in(
@@ -356,7 +370,7 @@ async def begin_sign_in(
         SignInError: If the sign-in can't begin.
     """
     native_options = _native_options(options, challenge=challenge, scopes=scopes)
-    begun = await _answer(_native.begin_sign_in(*native_options, server, redirect_uri))
+    begun = await answer(_native.begin_sign_in(*native_options, server, redirect_uri))
     return from_wire(SignInBegun, begun)
 
 
@@ -370,7 +384,7 @@ async def finish_sign_in(pending: str, callback_url: str, **options: Unpack[Opti
     Raises:
         SignInError: If the sign-in failed. The stored credentials are unchanged.
     """
-    await _answer(_native.finish_sign_in(*_native_options(options), pending, callback_url))
+    await answer(_native.finish_sign_in(*_native_options(options), pending, callback_url))
 
 
 async def sign_out(server: str, **options: Unpack[Options]) -> SignedOut:
@@ -380,7 +394,7 @@ async def sign_out(server: str, **options: Unpack[Options]) -> SignedOut:
     Raises:
         SignInError: If the stored credentials can't be read or removed.
     """
-    return from_wire(SignedOut, await _answer(_native.sign_out(*_native_options(options), server)))
+    return from_wire(SignedOut, await answer(_native.sign_out(*_native_options(options), server)))
 
 
 async def test_credential_store(store: CredentialStore) -> None:
@@ -392,7 +406,7 @@ async def test_credential_store(store: CredentialStore) -> None:
     Raises:
         CredentialStoreError: With the first violation.
     """
-    await _answer(_native.test_credential_store(StoreBridge(store)))
+    await answer(_native.test_credential_store(StoreBridge(store)))
 
 
 # Its name looks like a test to pytest.
@@ -408,10 +422,14 @@ def _refuse_unknown(options: Options) -> None:
 def _native_options(options: Options, **of_call: object) -> tuple[str, StoreBridge | None]:
     """Returns the options and those of one call as JSON, and the store as the native module calls it."""
     _refuse_unknown(options)
-    store, timeout, config = options.get("store"), options.get("timeout"), options.get("config")
+    store, timeout = options.get("store"), options.get("timeout")
+    config, folder = options.get("config"), options.get("folder")
     wire = {
         "config": None if config is None else os.fspath(config),
         "mcpServers": options.get("mcp_servers"),
+        "clients": options.get("clients"),
+        "folder": None if folder is None else os.fspath(folder),
+        "trustProject": options.get("trust_project"),
         "servers": options.get("servers"),
         "timeoutMs": None if timeout is None else round(timeout * 1000),
         "concurrency": options.get("concurrency"),
@@ -419,41 +437,6 @@ def _native_options(options: Options, **of_call: object) -> tuple[str, StoreBrid
         **of_call,
     }
     return json.dumps(wire), None if store is None else StoreBridge(store)
-
-
-async def _answer(call: _native.Call) -> Any:
-    """Waits on the event loop for the result of the call. Cancelling the wait aborts the call."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[str] = loop.create_future()
-
-    def settle(answer: str) -> None:
-        if not future.done():
-            future.set_result(answer)
-
-    def reply(answer: str) -> None:
-        try:
-            loop.call_soon_threadsafe(settle, answer)
-        except RuntimeError:
-            # The loop was closed, so no task waits for the answer.
-            pass
-
-    call.then(reply)
-    try:
-        return unwrap(await future)
-    except asyncio.CancelledError:
-        call.abort()
-        raise
-
-
-def _wait(call: _native.Call) -> str:
-    """Waits on this thread, in short intervals, so that Python can handle signals such as Ctrl-C."""
-    try:
-        while (answer := call.wait(100)) is None:
-            pass
-        return answer
-    except BaseException:
-        call.abort()
-        raise
 
 
 def _events(batch: list[dict[str, Any]]) -> list[StartupEvent]:

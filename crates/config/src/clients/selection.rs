@@ -1,10 +1,11 @@
 //! Selects the servers to start from the files of clients: each distinct server once, with all clients that have it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Client, ClientFile, ClientServer, Machine, Scope, System};
+use crate::error::ConfigurationError;
 use crate::held_sign_ins::{HeldSignIns, SignInHolder, StoreFiles, StoreLocations};
 use crate::same_server::SameServer;
 use crate::server::{ServerConfig, ServerEntry};
@@ -124,6 +125,29 @@ fn client_id<S: serde::Serializer>(client: &Client, serializer: S) -> Result<S::
 
 fn scope_name<S: serde::Serializer>(scope: &Scope, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(scope.as_str())
+}
+
+/// Checks that each name is that of a server in the files of clients ([`discover`](super::discover)).
+///
+/// # Errors
+/// Returns [`ConfigurationErrorKind::UnknownServer`](crate::ConfigurationErrorKind::UnknownServer) for the first name that no client
+/// has.
+pub fn require_known(names: &[ServerName], files: &[ClientFile]) -> Result<(), ConfigurationError> {
+    let is_known = |name: &&ServerName| {
+        files.iter().any(|file| {
+            let mut servers = file.servers.iter();
+            servers.any(|server| name.matches(file.client, &server.entry.name))
+        })
+    };
+    let Some(unknown) = names.iter().find(|name| !is_known(name)) else {
+        return Ok(());
+    };
+    let servers = files.iter().flat_map(|file| &file.servers);
+    let known: BTreeSet<&str> = servers.map(|server| server.entry.name.as_str()).collect();
+    Err(ConfigurationError::unknown_server_of_clients(
+        unknown.as_str(),
+        known.into_iter(),
+    ))
 }
 
 /// Selects the servers to start from the files of clients ([`discover`](super::discover)).

@@ -1,0 +1,79 @@
+import { answer, callNative } from "./errors.cjs";
+import * as native from "../native.cjs";
+
+/**
+ * The MCP clients whose files are read: `"all"`, or the IDs of clients, such as `["claude-code", "cursor"]`. `mcp-startup clients`
+ * and the documentation list the IDs.
+ */
+export type Clients = "all" | readonly string[];
+
+/** The options of `discover`. */
+export type DiscoverOptions = {
+  /** The folder whose project files are read too. A leading `~/` is the user's home folder. By default, the current folder. */
+  folder?: string | undefined;
+  /** The clients whose files are read. By default, all. */
+  clients?: Clients | undefined;
+};
+
+/** One configuration file of an MCP client. */
+export type ClientFile = {
+  /** The ID of the client, such as `claude-code`. */
+  readonly client: string;
+  /** Whose servers the file configures. A project file may be part of someone else's repository. */
+  readonly scope: "user" | "local" | "project" | "managed" | "plugin" | "system";
+  /** The path of the file. */
+  readonly path: string;
+  /** The syntax of the file. */
+  readonly format: "json" | "jsonc" | "toml" | "yaml";
+  /** Whether the user has approved the file in the client; `null` if that is not known or not needed. */
+  readonly approved: boolean | null;
+  /** Why the file can't be used, or `null`. */
+  readonly error: ClientFileProblem | null;
+  /** The servers, in the order of the file. Empty if the file can't be used. */
+  readonly servers: readonly ClientServer[];
+};
+
+/** Why a file of a client can't be used. */
+export type ClientFileProblem = {
+  /** The line number, starting at 1, or `null`. */
+  readonly line: number | null;
+  /** The column in characters, starting at 1, or `null`. */
+  readonly column: number | null;
+  /** A human-readable message that names the file. */
+  readonly message: string;
+};
+
+/** A server in a configuration file of an MCP client. */
+export type ClientServer = {
+  /** The name of the server in the client. */
+  readonly name: string;
+  /** The transport that the client uses; `unknown` if the entry names none that is known here. */
+  readonly transport: "stdio" | "http" | "sse" | "unknown";
+  /** Whether the server is enabled in the client. */
+  readonly enabled: boolean;
+  /** Whether `check` can start the server: it has no problem, and everything that it needs is known. */
+  readonly checkable: boolean;
+  /** Why `check` can't start the server, or `null`. */
+  readonly why: string | null;
+  /** Whether the user has approved the server in the client; `null` if that is not known or not needed. */
+  readonly approved: boolean | null;
+};
+
+/**
+ * Finds the configuration files of the MCP clients on this machine, and reads each as its client does. Starts nothing.
+ *
+ * Files that do not exist are left out. A file that can't be read is part of the result, with its `error`.
+ *
+ * @returns The files with their servers. The result is frozen, and is the same as that of `mcp-startup clients --format json`.
+ * @throws {McpStartupError} If an option is invalid.
+ */
+export async function discover(options: DiscoverOptions = {}): Promise<readonly ClientFile[]> {
+  const text = callNative(() => JSON.stringify(options));
+  return freeze((await answer((done) => native.discover(text, done))) as ClientFile[]);
+}
+
+/** Freezes a value and everything in it. */
+function freeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) Object.values(value).forEach(freeze);
+  return Object.freeze(value);
+}
