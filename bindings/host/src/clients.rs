@@ -7,12 +7,16 @@ use mcp_startup::auth::now_ms;
 use mcp_startup::config::clients::{
     self, Client, ClientFile, FileReport, SelectOptions, SelectedServer, ServerName, ThisMachine,
 };
-use mcp_startup::config::{CredentialSettings, ProcessEnvironment, ServerEntry, expand_tilde};
+use mcp_startup::config::{ProcessEnvironment, expand_tilde};
 use serde::de::{self, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::HostError;
 use crate::json_error::read;
+use crate::options::{Options, Selected};
+
+/// How many programs of the clients on this machine start at once.
+const PROGRAMS_AT_ONCE: usize = 8;
 
 /// The clients whose files are read: in JSON, `"all"` or a list of IDs. `None` for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,7 +102,7 @@ pub async fn discover(options: String) -> Result<Vec<FileReport>, HostError> {
 }
 
 /// Returns the absolute path of a project's folder, by default the current one.
-pub(crate) fn project_folder(folder: Option<&str>) -> Result<PathBuf, HostError> {
+fn project_folder(folder: Option<&str>) -> Result<PathBuf, HostError> {
     let folder = expand_tilde(folder.unwrap_or("."), &ProcessEnvironment);
     std::path::absolute(folder).map_err(|error| {
         let problem = format!("the options: `folder` can't be used: {error}");
@@ -106,10 +110,25 @@ pub(crate) fn project_folder(folder: Option<&str>) -> Result<PathBuf, HostError>
     })
 }
 
-/// The selected servers, and where their sign-ins are stored.
-pub(crate) struct Selected {
-    pub servers: Vec<ServerEntry>,
-    pub credentials: CredentialSettings,
+impl Options {
+    /// Selects the servers of the clients. Returns `None` if the option `clients` is not set.
+    pub(crate) fn select_of_clients(&self) -> Result<Option<Selected>, HostError> {
+        let Some(clients) = &self.clients else {
+            if self.folder.is_some() || self.trust_project == Some(true) {
+                let problem = "the options: `folder` and `trustProject` apply only with `clients`";
+                return Err(HostError::InvalidArgument(problem.to_owned()));
+            }
+            return Ok(None);
+        };
+        if self.config.is_some() || self.mcp_servers.is_some() {
+            let problem = "the options: `config`, `mcpServers` and `clients` exclude each other; set only one of them";
+            return Err(HostError::InvalidArgument(problem.to_owned()));
+        }
+        let folder = project_folder(self.folder.as_deref())?;
+        let trust_project = self.trust_project.unwrap_or_default();
+        let selected = clients.select(self.servers.as_deref(), &folder, trust_project)?;
+        Ok(Some(selected))
+    }
 }
 
 impl Clients {
@@ -122,7 +141,7 @@ impl Clients {
     }
 
     /// Selects the servers with these names (`SERVER` or `CLIENT:SERVER`), or all enabled servers.
-    pub(crate) fn select(
+    fn select(
         &self,
         names: Option<&[String]>,
         folder: &Path,
@@ -143,6 +162,7 @@ impl Clients {
         Ok(Selected {
             servers: servers.into_iter().map(|server| server.entry).collect(),
             credentials,
+            program_concurrency: Some(PROGRAMS_AT_ONCE),
         })
     }
 }

@@ -10,10 +10,13 @@
 //!
 //! * [`Events`]: the events of a check or a watch, in batches.
 //! * [`authorization`], [`auth_status`], [`begin_sign_in`], [`finish_sign_in`], [`sign_out`]: calls for one server.
-//! * [`discover`]: the files and servers of the MCP clients on this machine.
 //! * [`runtime`]: the runtime on which they run.
+//!
+//! With the feature `clients`:
+//!
+//! * [`discover`]: the files and servers of the MCP clients on this machine.
 
-#[cfg(feature = "engine")]
+#[cfg(feature = "clients")]
 mod clients;
 pub mod contract;
 mod error;
@@ -28,7 +31,7 @@ pub mod runtime;
 mod server;
 pub mod verdict;
 
-#[cfg(feature = "engine")]
+#[cfg(feature = "clients")]
 pub use clients::{Clients, discover};
 pub use error::{HostError, answer};
 #[cfg(feature = "engine")]

@@ -5,21 +5,20 @@ use std::time::Duration;
 
 use mcp_startup::auth::{CredentialStores, HostStore};
 use mcp_startup::config::{
-    self, Configuration, ProcessEnvironment, ServerEntry, codex_home, expand_tilde,
+    self, Configuration, CredentialSettings, ProcessEnvironment, ServerEntry, codex_home,
+    expand_tilde,
 };
 use mcp_startup::{SignInOptions, Startup, StartupOptions};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::clients::{Clients, Selected, project_folder};
+#[cfg(feature = "clients")]
+use crate::clients::Clients;
 use crate::json_error::read;
 use crate::{HostError, runtime};
 
 /// The path in errors about servers that a host passes itself instead of a file.
 const IN_CODE: &str = "mcpServers";
-
-/// How many programs of the clients on this machine start at once.
-const PROGRAMS_AT_ONCE: usize = 8;
 
 /// The options of a host, read from JSON. The names are in camelCase. Every field may be absent or null.
 #[derive(Debug, Default, Deserialize)]
@@ -31,10 +30,13 @@ pub struct Options {
     /// The servers, instead of a file: the value of `mcpServers` in a `.mcp.json`.
     pub mcp_servers: Option<Box<RawValue>>,
     /// The servers of the MCP clients on this machine, instead of those of a file: `"all"` or a list of client IDs.
+    #[cfg(feature = "clients")]
     pub clients: Option<Clients>,
     /// Only with `clients`: the folder whose project files are read. The default is the current folder.
+    #[cfg(feature = "clients")]
     pub folder: Option<String>,
     /// Only with `clients`: whether to select the servers of project files that the user has not approved in their client.
+    #[cfg(feature = "clients")]
     pub trust_project: Option<bool>,
     /// The names of the servers to start. The default is every enabled server. With `clients`, a name may be `CLIENT:SERVER`.
     pub servers: Option<Vec<String>>,
@@ -55,6 +57,14 @@ pub struct Options {
 pub(crate) struct Opened {
     pub startup: Startup,
     pub servers: Vec<ServerEntry>,
+}
+
+/// The selected servers, and where their sign-ins are stored.
+pub(crate) struct Selected {
+    pub servers: Vec<ServerEntry>,
+    pub credentials: CredentialSettings,
+    /// The maximum number of programs that start at the same time, unless the host limits the servers.
+    pub program_concurrency: Option<usize>,
 }
 
 impl Options {
@@ -116,11 +126,10 @@ impl Options {
         let Selected {
             servers,
             credentials,
+            program_concurrency,
         } = self.select()?;
         let mut options = StartupOptions::for_credentials(&credentials);
-        if self.clients.is_some() {
-            options.program_concurrency = Some(PROGRAMS_AT_ONCE);
-        }
+        options.program_concurrency = program_concurrency;
         if let Some(store) = store {
             options.stores = Some(CredentialStores::from_store(Arc::new(store)));
         }
@@ -146,23 +155,9 @@ impl Options {
 
     /// Selects the servers of the file, of the host or of the clients.
     fn select(&self) -> Result<Selected, HostError> {
-        let sources = [
-            self.config.is_some(),
-            self.mcp_servers.is_some(),
-            self.clients.is_some(),
-        ];
-        if sources.iter().filter(|is_set| **is_set).count() > 1 {
-            let problem = "the options: `config`, `mcpServers` and `clients` exclude each other; set only one of them";
-            return Err(HostError::InvalidArgument(problem.to_owned()));
-        }
-        if let Some(clients) = &self.clients {
-            let folder = project_folder(self.folder.as_deref())?;
-            let trust_project = self.trust_project.unwrap_or_default();
-            return clients.select(self.servers.as_deref(), &folder, trust_project);
-        }
-        if self.folder.is_some() || self.trust_project == Some(true) {
-            let problem = "the options: `folder` and `trustProject` apply only with `clients`";
-            return Err(HostError::InvalidArgument(problem.to_owned()));
+        #[cfg(feature = "clients")]
+        if let Some(selected) = self.select_of_clients()? {
+            return Ok(selected);
         }
         let configuration = self.configuration()?;
         let servers = match self.servers.as_deref() {
@@ -173,13 +168,18 @@ impl Options {
         Ok(Selected {
             servers,
             credentials: configuration.credentials,
+            program_concurrency: None,
         })
     }
 
     fn configuration(&self) -> Result<Configuration, HostError> {
         let environment = &ProcessEnvironment;
         let path = match (&self.config, &self.mcp_servers) {
-            (_, Some(servers)) => {
+            (Some(_), Some(_)) => {
+                let problem = "the options: `config` and `mcpServers` exclude each other; set only one of them";
+                return Err(HostError::InvalidArgument(problem.to_owned()));
+            }
+            (None, Some(servers)) => {
                 let text = format!("{{\"mcpServers\":{}}}", servers.get());
                 return Ok(config::parse(&text, IN_CODE.as_ref(), environment)?);
             }

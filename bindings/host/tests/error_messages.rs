@@ -66,7 +66,7 @@ fn text_that_is_not_json_is_reported_as_such() {
     );
 }
 
-#[cfg(feature = "engine")]
+#[cfg(feature = "clients")]
 #[test]
 fn an_option_is_named() {
     use mcp_startup_host::Options;
@@ -135,7 +135,7 @@ async fn the_options_of_a_sign_in_are_refused_by_the_other_calls() {
     }
 }
 
-#[cfg(feature = "engine")]
+#[cfg(feature = "clients")]
 #[tokio::test]
 async fn the_options_of_discovery_are_named() {
     let cases = [
@@ -163,7 +163,7 @@ async fn the_options_of_discovery_are_named() {
     assert!(error.to_string().contains("`folder`"), "{error}");
 }
 
-#[cfg(feature = "engine")]
+#[cfg(feature = "clients")]
 #[tokio::test]
 async fn options_that_exclude_each_other_are_refused() {
     let cases = [
