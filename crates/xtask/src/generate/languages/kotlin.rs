@@ -127,9 +127,48 @@ fn data_class(
                 format!(" = {base}.{}", snake_case(value).to_ascii_uppercase())
             }
         };
-        writeln!(file, "    public val {}: {base}{rest},", field.name)?;
+        let name = identifier(&field.name);
+        writeln!(file, "    public val {name}: {base}{rest},")?;
     }
     writeln!(file, ")")
+}
+
+/// Returns the name of a field as a Kotlin identifier, quoted if it is a hard keyword.
+fn identifier(name: &str) -> String {
+    const KEYWORDS: [&str; 28] = [
+        "as",
+        "break",
+        "class",
+        "continue",
+        "do",
+        "else",
+        "false",
+        "for",
+        "fun",
+        "if",
+        "in",
+        "interface",
+        "is",
+        "null",
+        "object",
+        "package",
+        "return",
+        "super",
+        "this",
+        "throw",
+        "true",
+        "try",
+        "typealias",
+        "typeof",
+        "val",
+        "var",
+        "when",
+        "while",
+    ];
+    match KEYWORDS.contains(&name) {
+        true => format!("`{name}`"),
+        false => name.to_owned(),
+    }
 }
 
 fn kotlin_type(field_type: &FieldType) -> String {
