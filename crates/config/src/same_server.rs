@@ -39,7 +39,7 @@ impl ServerConfig {
                 let mut env: Vec<_> = stdio.env.iter().collect();
                 env.sort_by(|(left, _), (right, _)| left.cmp(right));
                 for (name, value) in env {
-                    add(name, value.expose_secret());
+                    add(&format!("env {name}"), value.expose_secret());
                 }
                 match stdio.inherited {
                     InheritedEnvironment::Everything => add("inherited", "everything"),
@@ -57,7 +57,7 @@ impl ServerConfig {
                 add("transport", &format!("{:?}", http.http_sse));
                 for header in &http.headers {
                     add(
-                        &header.name.to_ascii_lowercase(),
+                        &format!("header {}", header.name.to_ascii_lowercase()),
                         header.value.expose_secret(),
                     );
                 }
@@ -91,5 +91,18 @@ impl ServerConfig {
         }
         add("era", &format!("{:?}", self.protocol_era));
         SameServer(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_is_not_a_variable_of_the_same_text() -> Result<(), crate::EntryProblem> {
+        let with_argument = ServerConfig::stdio("a", "npx", ["x"])?;
+        let with_variable = ServerConfig::stdio("a", "npx", [""; 0])?.with_env("arg", "x")?;
+        assert!(with_argument.same_server() != with_variable.same_server());
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Selects the servers to start from the files of clients: each distinct server once, with all clients that have it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -311,21 +311,6 @@ fn make_names_unique(servers: &mut [SelectedServer]) {
             let scope = owner.scope.as_str();
             server.entry.name = format!("{} ({scope} {number})", server.entry.name);
         }
-    }
-}
-
-impl Selection {
-    /// Returns the number of servers of each client. A server of several clients counts for the first one.
-    pub fn counts(&self) -> BTreeMap<Client, usize> {
-        let mut counts = BTreeMap::new();
-        let owners = self
-            .servers
-            .iter()
-            .filter_map(|server| server.owners.first());
-        for owner in owners {
-            *counts.entry(owner.client).or_default() += 1;
-        }
-        counts
     }
 }
 

@@ -2,9 +2,8 @@
 
 use mcp_startup_config::clients::{Client, System};
 
-use crate::fake_machine::FakeMachine;
+use crate::fake_machine::{FakeMachine, shown};
 use crate::server_details::details;
-use crate::server_details::shown;
 
 const SHOP: &str = "/home/sam/work/shop";
 const GROK: &str = "/home/sam/.grok/config.toml";
