@@ -13,7 +13,7 @@ use mcp_startup::config::clients::{
 };
 use mcp_startup::config::{
     self, CredentialSettings, InheritedEnvironment, ProcessEnvironment, ServerConfig, ServerEntry,
-    TransportConfig, unwrap_mcp_remote,
+    TransportConfig,
 };
 use mcp_startup::printable;
 
@@ -205,9 +205,10 @@ fn of_file(path: &Path, names: &[String], as_written: bool) -> Result<Selection,
             shown(path)
         );
     }
+    let machine = clients::ThisMachine::default();
     let servers = entries.into_iter().map(|mut entry| {
         if !as_written {
-            see_through_mcp_remote(&mut entry);
+            clients::see_through_mcp_remote(&mut entry, &machine, now_ms());
         }
         SelectedServer {
             entry,
@@ -230,16 +231,6 @@ fn of_file(path: &Path, names: &[String], as_written: bool) -> Result<Selection,
 
 fn current_folder() -> PathBuf {
     std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
-}
-
-/// Replaces `mcp-remote` by the server behind it.
-fn see_through_mcp_remote(entry: &mut ServerEntry) {
-    if let Ok(config) = &entry.config
-        && let Some(found) =
-            unwrap_mcp_remote(config, &ProcessEnvironment, &config::read_option_file)
-    {
-        entry.config = found.map(|found| found.server);
-    }
 }
 
 /// The name of a server with its client.

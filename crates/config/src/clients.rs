@@ -54,7 +54,8 @@ pub use machine::{Machine, System, ThisMachine};
 pub use profile::{FileFormat, Scope};
 pub use report::{FileProblem, FileReport, ServerReport, report};
 pub use selection::{
-    NotChecked, Owner, SelectOptions, SelectedServer, Selection, ServerName, require_known, select,
+    NotChecked, Owner, SelectOptions, SelectedServer, Selection, ServerName, require_known,
+    see_through_mcp_remote, select,
 };
 
 use crate::environment::Environment;

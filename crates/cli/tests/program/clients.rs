@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use serde_json::{Value, json};
 
 use crate::harness::configuration::{FILE_STORE, entry, url};
-use crate::harness::lab::lab;
+use crate::harness::lab::{lab, lab_with};
 use crate::harness::terminal::{is_available, spawn_on_terminal};
 use crate::harness::user::User;
 use mcp_startup_lab::Lab;
@@ -386,4 +386,28 @@ fn the_first_check_of_every_client_asks_on_a_terminal_until_the_user_agrees() {
         !text.contains("[y/N]") && text.contains("1 ready"),
         "{text}"
     );
+}
+
+#[test]
+fn the_token_that_mcp_remote_stores_is_used_for_the_server_behind_it() {
+    let lab = lab_with(json!([
+        { "name": "behind", "mcp": { "serves": { "tokens": ["good-token"] } } },
+    ]));
+    let server = lab.url("behind");
+    let user = User::new();
+    let config = json!({ "mcpServers": { "behind": { "command": "npx", "args": ["-y", "mcp-remote", server] } } });
+    write(&user, "home/mcp.json", &config);
+    let key = mcp_startup::config::StorageKeys::of_url(&server).current;
+    let store = format!("home/.mcp-auth/mcp-remote-v1/{key}_tokens.json");
+    write(&user, &store, &json!({ "access_token": "good-token" }));
+    let file = user.path("home/mcp.json");
+    let check = [
+        "check",
+        "--format",
+        "json",
+        "--config",
+        file.to_str().unwrap(),
+    ];
+    let finished = user.program(&check).finish().assert_exit(0);
+    assert_eq!(finished.server("behind")["status"], "ready");
 }

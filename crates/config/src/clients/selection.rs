@@ -246,26 +246,13 @@ impl Selector<'_> {
 
     /// Replaces `mcp-remote` by the server behind it, and adds the sign-in that the client holds.
     fn complete(&mut self, client: Client, entry: &mut ServerEntry) {
-        let Ok(config) = &mut entry.config else {
-            return;
+        let remote = match self.options.as_written {
+            true => None,
+            false => see_through(entry, self.machine),
         };
-        let mut remote = None;
-        if !self.options.as_written {
-            let machine = self.machine;
-            let read = |path: &Path| machine.read(path, crate::MAX_OPTION_FILE_BYTES);
-            match unwrap_mcp_remote(config, machine.environment(), &read) {
-                Some(Ok(found)) => {
-                    config.clone_from(&found.server);
-                    remote = Some(found);
-                }
-                Some(Err(problem)) => {
-                    entry.config = Err(problem);
-                    return;
-                }
-                None => {}
-            }
+        if let Ok(config) = &mut entry.config {
+            self.attach_held_sign_in(client, config, remote.as_ref());
         }
-        self.attach_held_sign_in(client, config, remote.as_ref());
     }
 
     fn attach_held_sign_in(
@@ -288,6 +275,41 @@ impl Selector<'_> {
             .or_insert_with(|| HeldSignIns::read(&[holder], locations, now_ms));
         let keys = remote.map(|remote| &remote.storage_keys);
         held.attach(config, &[holder], Some(client.name()), keys);
+    }
+}
+
+/// Replaces `mcp-remote` by the server behind it.
+fn see_through(entry: &mut ServerEntry, machine: &dyn Machine) -> Option<McpRemote> {
+    let config = entry.config.as_ref().ok()?;
+    let read = |path: &Path| machine.read(path, crate::MAX_OPTION_FILE_BYTES);
+    match unwrap_mcp_remote(config, machine.environment(), &read)? {
+        Ok(found) => {
+            entry.config = Ok(found.server.clone());
+            Some(found)
+        }
+        Err(problem) => {
+            entry.config = Err(problem);
+            None
+        }
+    }
+}
+
+/// Replaces `mcp-remote` in the entry of a file whose client is not known by the server behind it, with the sign-in that `mcp-remote`
+/// stores. `now_ms` is the current time in ms since the Unix epoch.
+pub fn see_through_mcp_remote(entry: &mut ServerEntry, machine: &dyn Machine, now_ms: i64) {
+    let Some(remote) = see_through(entry, machine) else {
+        return;
+    };
+    let locations = StoreLocations {
+        files: &MachineFiles(machine),
+        environment: machine.environment(),
+        is_windows: machine.system() == System::Windows,
+        project: None,
+    };
+    let holders = [SignInHolder::McpRemote];
+    if let Ok(config) = &mut entry.config {
+        let keys = Some(&remote.storage_keys);
+        HeldSignIns::read(&holders, &locations, now_ms).attach(config, &holders, None, keys);
     }
 }
 
