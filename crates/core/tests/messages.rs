@@ -376,7 +376,10 @@ proptest! {
             prop_assert_eq!(failure.kind(), example.kind());
             prop_assert!(message.chars().count() <= 300, "{}", message);
             prop_assert!(!message.chars().any(char::is_control), "{:?}", message);
-            prop_assert!(message.contains(example.fixed_todo()), "{}", message);
+            // Text that reads like a stack frame, such as `/:0`, gives no reason, so the next step is how to see more.
+            let gives_no_reason = example.evidence["process"]["stderr"].is_string()
+                && message.contains("reported no reason: run its command in a terminal");
+            prop_assert!(gives_no_reason || message.contains(example.fixed_todo()), "{}", message);
         }
     }
 }
