@@ -111,19 +111,25 @@ fn project_folder(folder: Option<&str>) -> Result<PathBuf, HostError> {
 }
 
 impl Options {
+    /// Returns what is wrong with the options about clients.
+    pub(crate) fn problem_of_clients(&self) -> Option<&'static str> {
+        let is_other = self.config.is_some() || self.mcp_servers.is_some();
+        match &self.clients {
+            Some(_) if is_other => Some(
+                "`config`, `mcpServers` and `clients` exclude each other; set only one of them",
+            ),
+            None if self.folder.is_some() || self.trust_project == Some(true) => {
+                Some("`folder` and `trustProject` apply only with `clients`")
+            }
+            _ => None,
+        }
+    }
+
     /// Selects the servers of the clients. Returns `None` if the option `clients` is not set.
     pub(crate) fn select_of_clients(&self) -> Result<Option<Selected>, HostError> {
         let Some(clients) = &self.clients else {
-            if self.folder.is_some() || self.trust_project == Some(true) {
-                let problem = "the options: `folder` and `trustProject` apply only with `clients`";
-                return Err(HostError::InvalidArgument(problem.to_owned()));
-            }
             return Ok(None);
         };
-        if self.config.is_some() || self.mcp_servers.is_some() {
-            let problem = "the options: `config`, `mcpServers` and `clients` exclude each other; set only one of them";
-            return Err(HostError::InvalidArgument(problem.to_owned()));
-        }
         let folder = project_folder(self.folder.as_deref())?;
         let trust_project = self.trust_project.unwrap_or_default();
         let selected = clients.select(self.servers.as_deref(), &folder, trust_project)?;

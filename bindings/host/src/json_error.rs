@@ -10,6 +10,9 @@ use serde_json::Error;
 
 use crate::HostError;
 
+/// The similarity from which one name may be a misspelling of another.
+const MISSPELLED: f64 = 0.6;
+
 /// Reads a value from JSON. `subject` names the value in the message, such as "the evidence".
 ///
 /// # Errors
@@ -38,6 +41,9 @@ fn message(subject: &str, json: &str, error: &Error) -> String {
     {
         return format!("{place} must be {}, not {}", takes(expected), got(actual));
     }
+    if let Some(names) = text.strip_prefix("unknown field ") {
+        return format!("{subject}: `{path}` is not known; {}", meant_by(names));
+    }
     if let Some(field) = text.strip_prefix("missing field ") {
         return format!("{place} must have the field {field}");
     }
@@ -46,6 +52,21 @@ fn message(subject: &str, json: &str, error: &Error) -> String {
         return format!("{place} has a value of the wrong type");
     }
     format!("{subject}: {text}")
+}
+
+/// What to write instead of an unknown field. `names` is the field and the known ones, as serde reports them.
+fn meant_by(names: &str) -> String {
+    let mut names = names.split('`').skip(1).step_by(2);
+    let field = names.next().unwrap_or_default();
+    let known: Vec<&str> = names.collect();
+    let similarity = |known: &str| strsim::normalized_damerau_levenshtein(known, field);
+    let closest = known
+        .iter()
+        .max_by(|left, right| similarity(left).total_cmp(&similarity(right)));
+    match closest.filter(|known| similarity(known) >= MISSPELLED) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("the known ones are: {}", known.join(", ")),
+    }
 }
 
 /// The values that a type takes.

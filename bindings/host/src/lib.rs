@@ -39,7 +39,7 @@ pub use events::Events;
 #[cfg(feature = "engine")]
 pub use mcp_startup::auth::{HostFuture, HostRecords, HostStore};
 #[cfg(feature = "engine")]
-pub use options::Options;
+pub use options::{Options, check_options};
 #[cfg(feature = "engine")]
 pub use server::{
     auth_status, authorization, begin_sign_in, finish_sign_in, rejected, sign_out,

@@ -11,6 +11,7 @@ use mcp_startup::config::{
 use mcp_startup::{SignInOptions, Startup, StartupOptions};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use url::Url;
 
 #[cfg(feature = "clients")]
 use crate::clients::Clients;
@@ -74,7 +75,42 @@ impl Options {
     ///
     /// [`HostError::InvalidArgument`], which names the option, the values that it takes, and the value that it has.
     pub fn parse(json: &str) -> Result<Self, HostError> {
-        read("the options", json)
+        let options: Self = read("the options", json)?;
+        options.validate()?;
+        Ok(options)
+    }
+
+    fn validate(&self) -> Result<(), HostError> {
+        #[cfg(feature = "clients")]
+        if let Some(problem) = self.problem_of_clients() {
+            return Err(HostError::InvalidArgument(format!(
+                "the options: {problem}"
+            )));
+        }
+        let problem = if self.timeout_ms == Some(0) {
+            "`timeoutMs` must be a time limit above zero, not 0".to_owned()
+        } else if self.concurrency == Some(0) {
+            "`concurrency` must be a number of servers above zero, not 0".to_owned()
+        } else if let Some(url) = self
+            .client_metadata_url
+            .as_deref()
+            .filter(|url| !is_document_url(url))
+        {
+            format!("`clientMetadataUrl` must be an https URL with a path, not `{url}`")
+        } else if self
+            .mcp_servers
+            .as_ref()
+            .is_some_and(|servers| !servers.get().starts_with('{'))
+        {
+            "`mcpServers` must be an object with the servers by name".to_owned()
+        } else if self.config.is_some() && self.mcp_servers.is_some() {
+            "`config` and `mcpServers` exclude each other; set only one of them".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(HostError::InvalidArgument(format!(
+            "the options: {problem}"
+        )))
     }
 
     /// Removes and returns the options that are only for a sign-in.
@@ -133,13 +169,7 @@ impl Options {
         if let Some(store) = store {
             options.stores = Some(CredentialStores::from_store(Arc::new(store)));
         }
-        options.limit = match self.timeout_ms {
-            Some(0) => {
-                let problem = "the options: `timeoutMs` must be a time limit above zero, not 0";
-                return Err(HostError::InvalidArgument(problem.to_owned()));
-            }
-            limit => limit.map(Duration::from_millis),
-        };
+        options.limit = self.timeout_ms.map(Duration::from_millis);
         if let Some(concurrency) = self.concurrency {
             options.concurrency = concurrency;
             options.program_concurrency = None;
@@ -175,13 +205,16 @@ impl Options {
     fn configuration(&self) -> Result<Configuration, HostError> {
         let environment = &ProcessEnvironment;
         let path = match (&self.config, &self.mcp_servers) {
-            (Some(_), Some(_)) => {
-                let problem = "the options: `config` and `mcpServers` exclude each other; set only one of them";
-                return Err(HostError::InvalidArgument(problem.to_owned()));
-            }
-            (None, Some(servers)) => {
+            (_, Some(servers)) => {
                 let text = format!("{{\"mcpServers\":{}}}", servers.get());
-                return Ok(config::parse(&text, IN_CODE.as_ref(), environment)?);
+                let mut configuration = config::parse(&text, IN_CODE.as_ref(), environment)?;
+                // In code, a misspelled key is a mistake of the programmer. Files may be written for another program.
+                for entry in &mut configuration.servers {
+                    if entry.config.is_ok() && !entry.warnings.is_empty() {
+                        entry.config = Err(entry.warnings.swap_remove(0));
+                    }
+                }
+                return Ok(configuration);
             }
             (Some(path), None) => expand_tilde(path, environment),
             (None, None) => codex_home(environment)
@@ -193,4 +226,25 @@ impl Options {
         };
         Ok(config::read(&path, environment)?)
     }
+}
+
+/// Checks options without reading a file or starting anything, so that a host can refuse them when it is called. `options` is
+/// [`Options`] as JSON.
+///
+/// # Errors
+///
+/// [`HostError::InvalidArgument`], as [`Options::parse`].
+pub fn check_options(options: &str) -> Result<(), HostError> {
+    Options::parse(options).map(drop)
+}
+
+/// Returns whether a URL can be that of a client ID metadata document (draft-ietf-oauth-client-id-metadata-document, section 3).
+fn is_document_url(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        url.scheme() == "https"
+            && url.path() != "/"
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    })
 }

@@ -42,6 +42,14 @@ fn a_message_names_the_field_and_both_values() {
             "the evidence: `credential.worth.refreshToken` must be true or false, not an object",
         ),
         ("7", "the evidence must be an object, not 7"),
+        (
+            r#"{"request":[]}"#,
+            "the evidence: `request` is not known; did you mean `requests`?",
+        ),
+        (
+            r#"{"requests":[{},{"statu":401}]}"#,
+            "the evidence: `requests[1].statu` is not known; did you mean `status`?",
+        ),
     ];
     for (json, message) in cases {
         assert_eq!(evidence_error(json), message, "{json}");
@@ -102,8 +110,28 @@ fn an_option_is_named() {
         ),
         (
             r#"{"timout":1}"#,
-            "the options: unknown field `timout`, expected one of `config`, `mcpServers`, `clients`, `folder`, \
-             `trustProject`, `servers`, `timeoutMs`, `concurrency`, `clientMetadataUrl`, `challenge`, `scopes`",
+            "the options: `timout` is not known; did you mean `timeoutMs`?",
+        ),
+        (
+            r#"{"verbose":true}"#,
+            "the options: `verbose` is not known; the known ones are: config, mcpServers, clients, folder, trustProject, \
+             servers, timeoutMs, concurrency, clientMetadataUrl, challenge, scopes",
+        ),
+        (
+            r#"{"timeoutMs":0}"#,
+            "the options: `timeoutMs` must be a time limit above zero, not 0",
+        ),
+        (
+            r#"{"concurrency":0}"#,
+            "the options: `concurrency` must be a number of servers above zero, not 0",
+        ),
+        (
+            r#"{"mcpServers":[]}"#,
+            "the options: `mcpServers` must be an object with the servers by name",
+        ),
+        (
+            r#"{"clientMetadataUrl":"https://app.example"}"#,
+            "the options: `clientMetadataUrl` must be an https URL with a path, not `https://app.example`",
         ),
     ];
     for (json, message) in cases {
@@ -149,7 +177,7 @@ async fn the_options_of_discovery_are_named() {
         ),
         (
             r#"{"config":"a"}"#,
-            "the options: unknown field `config`, expected `folder` or `clients`",
+            "the options: `config` is not known; the known ones are: folder, clients",
         ),
     ];
     for (json, message) in cases {

@@ -1,4 +1,5 @@
-import { answer, callNative } from "./errors.cjs";
+import { answer } from "./errors.cjs";
+import { jsonOf } from "./json.cjs";
 import * as native from "../native.cjs";
 
 /**
@@ -68,7 +69,7 @@ export type ClientServer = {
  * @throws {McpStartupError} If an option is invalid.
  */
 export async function discover(options: DiscoverOptions = {}): Promise<readonly ClientFile[]> {
-  const text = callNative(() => JSON.stringify(options));
+  const text = jsonOf("the options", options);
   return freeze((await answer((done) => native.discover(text, done))) as ClientFile[]);
 }
 

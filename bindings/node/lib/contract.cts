@@ -6,6 +6,7 @@ import type {
   TrackerUpdate,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
 import { nativeResult, callNative, DecodeError, type DecodeErrorOfJson } from "./errors.cjs";
+import { invalidArgument, jsonOf, stringOf } from "./json.cjs";
 import * as native from "../native.cjs";
 
 /** An invalid line in a batch. */
@@ -69,7 +70,7 @@ export function decodeLines(lines: string | Uint8Array): DecodedLines {
 export function encode(
   notification: McpServerStatusUpdatedNotification | ReceivedNotification | LenientNotification,
 ): string {
-  return nativeResult(() => native.encode(JSON.stringify(notification))) as string;
+  return nativeResult(() => native.encode(jsonOf("the notification", notification))) as string;
 }
 
 /**
@@ -87,7 +88,11 @@ export class StartupTracker {
   readonly #native: native.Tracker;
 
   constructor(options: { limit?: number } = {}) {
-    this.#native = callNative(() => new native.Tracker(options.limit ?? null));
+    const limit: unknown = options.limit ?? null;
+    if (limit !== null && typeof limit !== "number") {
+      throw invalidArgument(`\`limit\` must be a number, not ${typeof limit}`);
+    }
+    this.#native = callNative(() => new native.Tracker(limit));
   }
 
   /** Applies whole lines. It skips other messages and reports invalid lines by number. */
@@ -100,7 +105,7 @@ export class StartupTracker {
     if (typeof input === "string" || input instanceof Uint8Array) {
       return withErrors(nativeResult(() => this.#native.applyLines(bytesOf(input))) as WithErrors<AppliedLines>);
     }
-    return nativeResult(() => this.#native.apply(JSON.stringify(input))) as TrackerUpdate;
+    return nativeResult(() => this.#native.apply(jsonOf("the notification", input))) as TrackerUpdate;
   }
 
   /** Returns every server, in the order in which the servers were first seen. */
@@ -113,7 +118,7 @@ export class StartupTracker {
    * whole app.
    */
   server(threadId: string | null, name: string): TrackedServer | null {
-    return nativeResult(() => this.#native.server(threadId, name)) as TrackedServer | null;
+    return nativeResult(() => this.#native.server(threadId === null ? null : stringOf("threadId", threadId), stringOf("name", name))) as TrackedServer | null;
   }
 
   /** Returns the names of the servers that need the user to sign in again, in the order in which their episodes began. */
@@ -123,7 +128,7 @@ export class StartupTracker {
 
   /** Forgets the servers of one thread and returns how many there were. Open episodes continue. */
   remove(threadId: string): number {
-    return callNative(() => this.#native.remove(threadId));
+    return this.#native.remove(stringOf("threadId", threadId));
   }
 }
 
@@ -137,5 +142,7 @@ function withErrors<T extends { errors: LineError[] }>(read: WithErrors<T>): T {
 }
 
 function bytesOf(text: string | Uint8Array): Uint8Array {
-  return typeof text === "string" ? Buffer.from(text) : text;
+  if (typeof text === "string") return Buffer.from(text);
+  if ((text as unknown) instanceof Uint8Array) return text;
+  throw invalidArgument(`lines must be a string or a Uint8Array, not ${text === null ? "null" : typeof text}`);
 }

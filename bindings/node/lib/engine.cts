@@ -3,13 +3,15 @@ import type {
   CredentialStoreTrouble,
   CredentialWorth,
   McpAuthStatus,
+  McpServerStartupState,
   McpServerStatusUpdatedNotification,
   StartPhase,
   StartupFailure,
   StartupWarning,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
 import type { Clients } from "./clients.cjs";
-import { answer, callNative } from "./errors.cjs";
+import { answer, callNative, nativeResult } from "./errors.cjs";
+import { invalidArgument, jsonOf, stringOf } from "./json.cjs";
 import * as native from "../native.cjs";
 import { type Ask, adaptStore, type CredentialStore } from "./store.cjs";
 
@@ -76,6 +78,10 @@ export type CheckOptions = Options & {
  * `ready`, `failed` or `cancelled`.
  */
 export type StartupEvent = {
+  /** The name of the server. */
+  name: string;
+  /** The state of the start. */
+  status: McpServerStartupState;
   /** The notification to send to clients, unchanged. */
   notification: McpServerStatusUpdatedNotification;
   /** The phase that the start had reached. On `ready`, the last phase of the start. */
@@ -127,6 +133,9 @@ class Starts implements Watch {
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(events: native.Events, signal: AbortSignal | undefined) {
+    if (signal != null && typeof signal.addEventListener !== "function") {
+      throw invalidArgument(`the options: \`signal\` must be an AbortSignal, not a ${typeof signal}`);
+    }
     this.#events = events;
     this.#signal = signal;
   }
@@ -136,7 +145,7 @@ class Starts implements Watch {
   }
 
   retry(name: string): void {
-    callNative(() => this.#events.retry(name));
+    this.#events.retry(stringOf("name", name));
   }
 
   /** Serializes the calls: otherwise the addon's end of iteration could overtake the last event. */
@@ -152,7 +161,8 @@ class Starts implements Watch {
     this.#signal?.addEventListener("abort", this.#abort, { once: true });
     if (this.#ready.length === 0 && !this.#isStopped) {
       try {
-        this.#ready = (await answer((done) => this.#events.next(done))) as StartupEvent[];
+        const events = (await answer((done) => this.#events.next(done))) as Omit<StartupEvent, "name" | "status">[];
+        this.#ready = events.map((event) => ({ name: event.notification.name, status: event.notification.status, ...event }));
       } catch (error) {
         this.#leave();
         throw error;
@@ -200,11 +210,12 @@ class Starts implements Watch {
  *
  * A server that fails to start is an event, not an error.
  *
- * @throws {McpStartupError} If the configuration can't be read. The loop throws it, not this call.
+ * @throws {McpStartupError} If an option is invalid. If the configuration can't be read, the loop throws it, not this call.
  */
 export function check(options: CheckOptions = {}): Check {
   const { signal, ...rest } = options;
-  return new Starts(callNative(() => native.Events.ofCheck(...nativeOptions(rest))), signal);
+  const [text, ask] = checkedOptions(rest);
+  return new Starts(callNative(() => native.Events.ofCheck(text, ask)), signal);
 }
 
 /**
@@ -214,11 +225,12 @@ export function check(options: CheckOptions = {}): Check {
  * - when its stored credentials change, for example after a sign-in by any process;
  * - automatically, if the failure's recovery is `retry`: after 1 s, then 2 s, 4 s and so on, up to 5 min.
  *
- * @throws {McpStartupError} If the configuration can't be read. The loop throws it, not this call.
+ * @throws {McpStartupError} If an option is invalid. If the configuration can't be read, the loop throws it, not this call.
  */
 export function watch(options: CheckOptions = {}): Watch {
   const { signal, ...rest } = options;
-  return new Starts(callNative(() => native.Events.ofWatch(...nativeOptions(rest))), signal);
+  const [text, ask] = checkedOptions(rest);
+  return new Starts(callNative(() => native.Events.ofWatch(text, ask)), signal);
 }
 
 /** A request that the server rejected with HTTP 401. */
@@ -243,10 +255,15 @@ export async function authorization(
   rejected?: Rejected | null,
   options: Options = {},
 ): Promise<string | null> {
+  for (const key of Object.keys(rejected ?? {})) {
+    if (key !== "authorization" && key !== "challenge") {
+      throw invalidArgument(`\`rejected\` has no \`${key}\`; pass the options as the third argument`);
+    }
+  }
   const [text, ask] = nativeOptions(options);
   const [wasRejected, sent, challenge] = [rejected != null, rejected?.authorization, rejected?.challenge];
   const header = await answer((done) =>
-    native.authorization(text, ask, server, wasRejected, sent ?? null, challenge ?? null, done),
+    native.authorization(text, ask, stringOf("server", server), wasRejected, sent ?? null, challenge ?? null, done),
   );
   saveFirst();
   return header as string | null;
@@ -280,7 +297,7 @@ export type AuthStatus = {
 export async function authStatus(server: string, options: Options & { online?: boolean } = {}): Promise<AuthStatus> {
   const { online, ...rest } = options;
   const [text, ask] = nativeOptions(rest);
-  return (await answer((done) => native.authStatus(text, ask, server, online ?? false, done))) as AuthStatus;
+  return (await answer((done) => native.authStatus(text, ask, stringOf("server", server), online ?? false, done))) as AuthStatus;
 }
 
 /** The options of `beginSignIn`. */
@@ -321,7 +338,7 @@ export async function beginSignIn(
   options: SignInOptions = {},
 ): Promise<SignInBegun> {
   const [text, ask] = nativeOptions(options);
-  return (await answer((done) => native.beginSignIn(text, ask, server, redirectUri, done))) as SignInBegun;
+  return (await answer((done) => native.beginSignIn(text, ask, stringOf("server", server), stringOf("redirectUri", redirectUri), done))) as SignInBegun;
 }
 
 /**
@@ -333,7 +350,7 @@ export async function beginSignIn(
  */
 export async function finishSignIn(pending: string, callbackUrl: string, options: Options = {}): Promise<void> {
   const [text, ask] = nativeOptions(options);
-  await answer((done) => native.finishSignIn(text, ask, pending, callbackUrl, done));
+  await answer((done) => native.finishSignIn(text, ask, stringOf("pending", pending), stringOf("callbackUrl", callbackUrl), done));
 }
 
 /** The result of a sign-out. */
@@ -353,7 +370,7 @@ export type SignedOut = {
  */
 export async function signOut(server: string, options: Options = {}): Promise<SignedOut> {
   const [text, ask] = nativeOptions(options);
-  return (await answer((done) => native.signOut(text, ask, server, done))) as SignedOut;
+  return (await answer((done) => native.signOut(text, ask, stringOf("server", server), done))) as SignedOut;
 }
 
 /**
@@ -368,7 +385,14 @@ export async function testCredentialStore(store: CredentialStore): Promise<void>
 
 /** Returns the options as JSON, and the store as the addon calls it. */
 function nativeOptions({ store, ...options }: Options): [string, Ask | null] {
-  return [callNative(() => JSON.stringify(options)), store == null ? null : adaptStore(store)];
+  return [jsonOf("the options", options), store == null ? null : adaptStore(store)];
+}
+
+/** Like `nativeOptions`, and throws the error of invalid options now, not at the start of the servers. */
+function checkedOptions(options: Options): [string, Ask | null] {
+  const [text, ask] = nativeOptions(options);
+  nativeResult(() => native.checkOptions(text));
+  return [text, ask];
 }
 
 /** Keeps the process alive until every refresh that was sent has stored its new token. */

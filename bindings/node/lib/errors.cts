@@ -39,12 +39,21 @@ export class McpStartupError extends Error {
   readonly kind: string | null;
   /** The verdict if a server can't be used, or `null`. */
   readonly failure: StartupFailure | null;
+  /** The path of the configuration file, or `null` for other codes. */
+  readonly path: string | null;
+  /** The line in the configuration file, starting at 1, or `null`. */
+  readonly line: number | null;
+  /** The path of the key in the configuration file, or `null`. */
+  readonly key: string | null;
 
   constructor(error: ErrorOfJson) {
     super(error.message);
     this.code = CODES[error.code];
     this.kind = error.kind ?? null;
     this.failure = error.failure ?? null;
+    this.path = error.path ?? null;
+    this.line = error.line ?? null;
+    this.key = error.key ?? null;
   }
 }
 
@@ -68,6 +77,9 @@ type ErrorOfJson = {
   message: string;
   kind?: string;
   failure?: StartupFailure;
+  path?: string;
+  line?: number | null;
+  key?: string | null;
 };
 
 /** Calls the addon. The addon's own error for an argument of the wrong type shows the argument, which may be a secret. */
@@ -75,6 +87,7 @@ export function callNative<T>(call: () => T): T {
   try {
     return call();
   } catch (error) {
+    if (error instanceof McpStartupError) throw error;
     const { code, message } = error as { code?: string; message: string };
     const problem = code === undefined ? message : `an argument has the wrong type (${code})`;
     throw new McpStartupError({ code: "invalidArgument", message: problem });

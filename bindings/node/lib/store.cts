@@ -1,3 +1,5 @@
+import { invalidArgument } from "./json.cjs";
+
 /**
  * A custom store for OAuth credentials.
  *
@@ -37,6 +39,13 @@ export type Ask = (operation: string, args: (string | null)[]) => Promise<string
 
 /** Adapts a store to the addon. A result of the wrong type is an error, and never counts as "no record". */
 export function adaptStore(store: CredentialStore): Ask {
+  for (const method of ["load", "replace", "lock"] as const) {
+    if (typeof (store as CredentialStore | null | undefined)?.[method] !== "function") {
+      throw invalidArgument(
+        `the store must have the methods \`load\`, \`replace\` and \`lock\` of \`CredentialStore\`; it has no \`${method}\``,
+      );
+    }
+  }
   const locks = new HeldLocks();
   return async (operation, [first, second, third]) => {
     // The addon passes the arguments that each operation takes.

@@ -7,11 +7,12 @@ import type {
   StartupFailure,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
 import { nativeResult } from "./errors.cjs";
+import { jsonOf } from "./json.cjs";
 import * as native from "../native.cjs";
 
 /** Classifies a failed start by its evidence. Every field of the evidence is optional; empty evidence results in `other`. */
 export function judge(evidence: Evidence): StartupFailure {
-  return nativeResult(() => native.judge(JSON.stringify(evidence))) as StartupFailure;
+  return nativeResult(() => native.judge(jsonOf("the evidence", evidence))) as StartupFailure;
 }
 
 /**
@@ -20,7 +21,7 @@ export function judge(evidence: Evidence): StartupFailure {
  * @param nowMs The time to evaluate it at, in milliseconds since the Unix epoch. By default, the current time.
  */
 export function assess(facts: CredentialFacts, nowMs: number = Date.now()): CredentialWorth {
-  return nativeResult(() => native.assess(JSON.stringify(facts), nowMs)) as CredentialWorth;
+  return nativeResult(() => native.assess(jsonOf("the facts", facts), nowMs)) as CredentialWorth;
 }
 
 /** Returns what to send first with a credential of this worth. `null` means that no credential is stored. */
@@ -45,5 +46,5 @@ export function authStatusOf(known: KnownAuthorization): McpAuthStatus | null {
 }
 
 function textOf(worth: CredentialWorth | null): string | null {
-  return worth === null ? null : JSON.stringify(worth);
+  return worth === null ? null : jsonOf("the worth", worth);
 }

@@ -106,6 +106,12 @@ pub fn end_all() {
     }
 }
 
+/// Checks the options without starting anything.
+#[napi]
+pub fn check_options(options: String) -> String {
+    answer(mcp_startup_host::check_options(&options))
+}
+
 /// Finds the files of the MCP clients on this machine.
 #[napi]
 pub fn discover(options: String, done: Done) {

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
-import { check, McpStartupError, StartupTracker } from "mcp-startup";
+import { check, McpStartupError, StartupTracker, watch } from "mcp-startup";
 import { all, MemoryStore, recordOf, silentServer, startLab, summary, thrown } from "./lab.mjs";
 
 const lab = await startLab(after);
@@ -209,26 +209,65 @@ test("the event loop is never blocked", async () => {
   assert.ok(longest < limitMs / 3, `${longest} ms without a tick`);
 });
 
-test("invalid options throw an error with a code and end the loop", async () => {
+test("an invalid option is refused when it is passed, with its name, the values that it takes and the one that it got", async () => {
   const rows = [
-    [{ config: "/no/such/file" }, "MCP_STARTUP_CONFIGURATION", "notFound"],
-    [{ mcpServers: lab.servers("ready"), servers: ["reday"] }, "MCP_STARTUP_CONFIGURATION", "unknownServer"],
-    [{ mcpServers: [] }, "MCP_STARTUP_CONFIGURATION", "notAConfiguration"],
-    [{ mcpServer: {} }, "MCP_STARTUP_INVALID_ARGUMENT", null],
-    [{ config: 7 }, "MCP_STARTUP_INVALID_ARGUMENT", null],
-    [{ mcpServers: {}, timeoutMs: 0 }, "MCP_STARTUP_INVALID_ARGUMENT", null],
-    [{ timeoutMs: -1 }, "MCP_STARTUP_INVALID_ARGUMENT", null],
-    [{ config: "a", mcpServers: {} }, "MCP_STARTUP_INVALID_ARGUMENT", null],
-    [{ concurrency: 10n }, "MCP_STARTUP_INVALID_ARGUMENT", null],
+    [{ mcpServers: [] }, "`mcpServers` must be an object with the servers by name"],
+    [{ mcpServers: new Map([["a", {}]]) }, "`mcpServers` must be a value that JSON has, not a Map"],
+    [{ mcpServer: {} }, "`mcpServer` is not known; did you mean `mcpServers`?"],
+    [{ config: 7 }, "`config` must be a string, not 7"],
+    [{ config: "a", mcpServers: {} }, "`config` and `mcpServers` exclude each other; set only one of them"],
+    [{ servers: "linear" }, '`servers` must be a list, not "linear"'],
+    [{ timeoutMs: 0 }, "`timeoutMs` must be a time limit above zero, not 0"],
+    [{ timeoutMs: -1 }, "`timeoutMs` must be a whole number (0 or more), not -1"],
+    [{ timeoutMs: "5" }, '`timeoutMs` must be a whole number (0 or more), not "5"'],
+    [{ timeoutMs: Number.NaN }, "`timeoutMs` must be a value that JSON has, not NaN"],
+    [{ timeoutMs: Number.POSITIVE_INFINITY }, "`timeoutMs` must be a value that JSON has, not Infinity"],
+    [{ concurrency: 0 }, "`concurrency` must be a number of servers above zero, not 0"],
+    [{ concurrency: 10n }, "`concurrency` must be a value that JSON has, not a bigint"],
+    [{ clientMetadataUrl: "app" }, "`clientMetadataUrl` must be an https URL with a path, not `app`"],
+    [{ signal: 7 }, "`signal` must be an AbortSignal, not a number"],
   ];
-  for (const [options, code, kind] of rows) {
-    const error = await thrown(() => all(check(options)));
-    assert.ok(error instanceof McpStartupError && error instanceof Error, error.stack);
-    assert.deepEqual([error.code, error.kind, error.failure], [code, kind, null], error.message);
+  for (const [options, message] of rows) {
+    for (const call of [check, watch]) {
+      // Not awaited, and not iterated.
+      const error = await thrown(async () => void call(options));
+      assert.ok(error instanceof McpStartupError && error instanceof Error, error.stack);
+      assert.deepEqual([error.code, error.message], ["MCP_STARTUP_INVALID_ARGUMENT", `the options: ${message}`]);
+    }
+  }
+});
+
+test("an error of the configuration has its kind, path, line and key, and ends the loop", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "mcp-startup-"));
+  try {
+    const config = join(folder, "config.toml");
+    writeFileSync(config, "[mcp_servers]\nlinear = = 7\n");
+    const rows = [
+      [{ config: "/no/such/file" }, ["notFound", "/no/such/file", null, null]],
+      [{ mcpServers: lab.servers("ready"), servers: ["reday"] }, ["unknownServer", "mcpServers", null, null]],
+      [{ config }, ["syntax", config, 2, null]],
+    ];
+    for (const [options, expected] of rows) {
+      const error = await thrown(() => all(check(options)));
+      assert.equal(error.code, "MCP_STARTUP_CONFIGURATION", error.stack);
+      assert.deepEqual([error.kind, error.path, error.line, error.key], expected, error.message);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
   }
   const events = check({ config: "/no/such/file" });
   await thrown(() => events.next());
   assert.deepEqual(await events.next(), { done: true, value: undefined });
+});
+
+test("a misspelled key of an entry fails its server and suggests the right key", async () => {
+  const [, failed] = await all(check({ mcpServers: { a: { url: "https://mcp.example.com/mcp", header: {} } } }));
+  assert.deepEqual([failed.name, failed.status, failed.failure.kind], ["a", "failed", "invalidConfiguration"]);
+  assert.match(failed.failure.message, /`mcpServers\.a\.header`.*did you mean `headers`\?/);
+});
+
+test("no servers are an empty check, not the user's configuration", async () => {
+  assert.deepEqual(await all(check({ mcpServers: {} })), []);
 });
 
 test("an invalid entry fails only its own server", async () => {

@@ -93,7 +93,7 @@ test("wrong options throw an error that names the option", async () => {
     [() => discover({ clients: "cursor" }), 'the options: `clients` must be "all" or a list of client IDs, not "cursor"'],
     [() => discover({ clients: [7] }), "the options: `clients[0]` must be the ID of a client, such as `claude-code`, not 7"],
     [() => discover({ folder: 7 }), "the options: `folder` must be a string, not 7"],
-    [() => discover({ client: [] }), "the options: unknown field `client`, expected `folder` or `clients`"],
+    [() => discover({ client: [] }), "the options: `client` is not known; did you mean `clients`?"],
     [() => all(check({ clients: {} })), 'the options: `clients` must be "all" or a list of client IDs, not an object'],
     [
       () => all(check({ clients: "all", mcpServers: {} })),

@@ -132,7 +132,7 @@ test("the error for an argument of the wrong type has a code and does not show t
     assert.equal(error.code, "MCP_STARTUP_INVALID_ARGUMENT", name);
     assert.doesNotMatch(inspect(error, { depth: 9 }), /sk-secret/, name);
   }
-  assert.equal((await thrown(() => testCredentialStore(undefined))).code, "MCP_STARTUP_CREDENTIAL_STORE");
+  assert.equal((await thrown(() => testCredentialStore(undefined))).code, "MCP_STARTUP_INVALID_ARGUMENT");
 });
 
 test("inspecting a check or a watch shows no secrets", () => {

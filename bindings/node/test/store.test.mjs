@@ -71,7 +71,6 @@ const BROKEN = {
   "returns an object": [{ load: async () => ({}) }, /`load` must return a string or null, not object/],
   "returns no boolean": [{ replace: async () => {} }, /`replace` must return a boolean, not undefined/],
   "returns no release function": [{ lock: async () => {} }, /`lock` must return a function, not undefined/],
-  "lacks a function": [{ replace: undefined }, /replace is not a function/],
 };
 
 for (const [what, [fault, message]] of Object.entries(BROKEN)) {
@@ -82,6 +81,17 @@ for (const [what, [fault, message]] of Object.entries(BROKEN)) {
     assert.match(error.message, message);
   });
 }
+
+test("a store that lacks a method is refused when it is passed", async () => {
+  for (const method of ["load", "replace", "lock"]) {
+    const store = Object.assign(new MemoryStore(), { [method]: undefined });
+    for (const call of [() => testCredentialStore(store), async () => check({ store }), () => authStatus("a", { store })]) {
+      const error = await thrown(call);
+      assert.equal(error.code, "MCP_STARTUP_INVALID_ARGUMENT", error.stack);
+      assert.match(error.message, new RegExp(`it has no \`${method}\``));
+    }
+  }
+});
 
 test("a store that can't be read is not treated as an empty store", async () => {
   const name = "ready-stored-token";

@@ -1,6 +1,6 @@
 //! Starting servers, and signing in and out.
 
-use mcp_startup_host::{Events as HostEvents, HostStore, runtime};
+use mcp_startup_host::{Events as HostEvents, HostStore, answer, runtime};
 use pyo3::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -46,6 +46,12 @@ impl Events {
 
 fn host_store(bridge: Option<Py<PyAny>>) -> Option<HostStore> {
     bridge.map(|bridge| HostStore::new(Records::new(bridge)))
+}
+
+/// Checks the options without starting anything.
+#[pyfunction]
+pub fn check_options(options: &str) -> String {
+    answer(mcp_startup_host::check_options(options))
 }
 
 /// Finds the files of the MCP clients on this machine.

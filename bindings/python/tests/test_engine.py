@@ -375,36 +375,3 @@ async def test_an_invalid_entry_fails_only_its_own_server(user: User) -> None:
     failure = events["odd"][-1].failure
     assert failure is not None and failure.kind is StartupFailureKind.INVALID_CONFIGURATION
     assert failure.evidence.configuration is not None and failure.evidence.configuration.line is not None
-
-
-def test_an_unknown_option_is_rejected_immediately() -> None:
-    unknown: Any = {"timout": 1}
-    for begin in [mcp_startup.check, mcp_startup.watch, mcp_startup.check_blocking]:
-        with pytest.raises(TypeError, match="'timout'"):
-            begin(**unknown)
-    for call in [
-        mcp_startup.authorization("a", **unknown),
-        mcp_startup.auth_status("a", **unknown),
-        mcp_startup.sign_out("a", **unknown),
-        mcp_startup.begin_sign_in("a", "http://127.0.0.1/", **unknown),
-        mcp_startup.finish_sign_in("", "", **unknown),
-    ]:
-        with pytest.raises(TypeError, match="'timout'"):
-            asyncio.run(call)
-
-
-@pytest.mark.parametrize(
-    ("options", "names"),
-    [
-        ({"timeout": 0}, "time limit"),
-        ({"timeout": -1}, "timeoutMs|-1000"),
-        ({"concurrency": -1}, "-1"),
-        ({"servers": "ready"}, "ready"),
-        ({"mcp_servers": {}}, "mcpServers"),
-    ],
-)
-async def test_an_invalid_option_value_is_rejected(user: User, options: Options, names: str) -> None:
-    user.has("ready")
-    with pytest.raises(McpStartupError, match=names) as raised:
-        await collect(mcp_startup.check(**{"config": user.config, **options}))
-    assert raised.value.code == "invalidArgument"

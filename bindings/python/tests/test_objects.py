@@ -354,3 +354,41 @@ def test_threads_can_share_a_tracker() -> None:
     # The tracker prompts once, although all threads report the failure.
     assert sorted(prompts, reverse=True)[0] == ("a",) and sum(map(len, prompts)) == 1
     assert tracker.reauthentication_required() == ["a"]
+
+
+async def test_values_have_the_json_form_of_the_other_languages() -> None:
+    *_, event = [event async for event in mcp_startup.check(mcp_servers={"a": {"command": "/no/such/program"}})]
+    value = json.loads(event.to_json())
+    assert value == event.to_dict()
+    assert list(value) == [
+        "notification",
+        "phase",
+        "elapsedMs",
+        "required",
+        "failure",
+        "warning",
+        "notSaved",
+        "configurationWarnings",
+    ]
+    assert value["notification"] == json.loads(event.notification.encode())["params"]
+    assert value["failure"]["kind"] == "programNotFound" and value["failure"]["evidence"]["server"] == "a"
+    # Optional evidence is left out, and the fields of an event are not.
+    assert "stdout" not in value["failure"]["evidence"] and value["warning"] is None
+    assert all(type(item) is str for item in [value["phase"], event.to_dict()["phase"]])
+
+
+async def test_pydantic_reads_and_writes_events() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Report(pydantic.BaseModel):  # type: ignore[name-defined, misc]
+        events: list[StartupEvent]
+        status: AuthStatus
+
+    events = [event async for event in mcp_startup.check(mcp_servers={"a": {"command": "/no/such/program"}})]
+    report = Report(events=events, status=auth_status())
+    text = report.model_dump_json()
+    assert json.loads(text)["events"] == [event.to_dict() for event in events]
+    assert Report.model_validate_json(text) == report
+    assert Report.model_json_schema(mode="serialization")["properties"]["events"]["items"]["title"] == "StartupEvent"
+    with pytest.raises(pydantic.ValidationError, match="not the JSON form of a StartupEvent"):
+        Report(events=[{"name": "a"}], status=auth_status())

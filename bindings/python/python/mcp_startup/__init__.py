@@ -35,7 +35,6 @@ from ._contract import (
 from ._engine import (
     AuthStatus,
     Check,
-    Options,
     Rejected,
     Revocation,
     SignInBegun,
@@ -57,6 +56,7 @@ from ._errors import (
     ConfigurationError,
     CredentialStoreError,
     DecodeError,
+    InvalidArgumentError,
     McpStartupError,
     SignInError,
     StartupFailedError,
@@ -104,6 +104,9 @@ from ._native import (
     McpServerStatusUpdatedNotification,
     decode,
 )
+from ._options import (
+    Options,
+)
 from ._store import (
     CredentialStore,
 )
@@ -149,6 +152,7 @@ __all__ = [
     "FirstRequest",
     "HeldSignInEvidence",
     "HeldSignInState",
+    "InvalidArgumentError",
     "IoTrouble",
     "LineError",
     "METHOD",

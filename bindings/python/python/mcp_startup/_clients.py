@@ -10,7 +10,7 @@ from typing import Literal
 
 from . import _native
 from ._call import answer
-from ._wire import WireEnum, from_wire
+from ._wire import WireEnum, WireObject, from_wire
 
 
 class ClientScope(WireEnum):
@@ -52,7 +52,7 @@ class ClientTransport(WireEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ClientFileProblem:
+class ClientFileProblem(WireObject):
     """Why a file of a client can't be used."""
 
     line: int | None
@@ -66,7 +66,7 @@ class ClientFileProblem:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ClientServer:
+class ClientServer(WireObject):
     """A server in a configuration file of an MCP client."""
 
     name: str
@@ -89,7 +89,7 @@ class ClientServer:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ClientFile:
+class ClientFile(WireObject):
     """One configuration file of an MCP client."""
 
     client: str

@@ -9,7 +9,7 @@ from . import _native
 from ._errors import DecodeError, unwrap
 from ._generated import McpServerStartupFailureReason, McpServerStartupState
 from ._native import McpServerStatusUpdatedNotification
-from ._wire import from_wire
+from ._wire import WireObject, from_wire
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def decode_lines(data: bytes | str) -> DecodedLines:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class TrackedServer:
+class TrackedServer(WireObject):
     """One server as a client shows it: the latest notification for a (thread_id, name)."""
 
     thread_id: str | None

@@ -6,12 +6,9 @@ import asyncio
 import atexit
 import collections
 import dataclasses
-import json
-import os
-import typing
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._call import answer, wait
@@ -21,13 +18,15 @@ from ._generated import (
     CredentialStoreTrouble,
     CredentialWorth,
     McpAuthStatus,
+    McpServerStartupState,
     StartPhase,
     StartupFailure,
     StartupWarning,
 )
 from ._native import McpServerStatusUpdatedNotification
+from ._options import Options, document_options, native_options, validate
 from ._store import CredentialStore, StoreBridge
-from ._wire import WireEnum, from_wire
+from ._wire import WireEnum, WireObject, from_wire
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -36,47 +35,8 @@ if TYPE_CHECKING:
 atexit.register(_native.finish)
 
 
-class Options(TypedDict, total=False):
-    """Selects the servers and controls how they start. Every option is optional."""
-
-    config: str | os.PathLike[str] | None
-    """The path of the configuration: Codex's `config.toml`, or a JSON file with `mcpServers`. A leading `~/` is the user's home
-    folder. By default, the user's Codex configuration."""
-
-    mcp_servers: Mapping[str, Any] | None
-    """The servers, instead of a file: the same object as `mcpServers` in a `.mcp.json`."""
-
-    clients: Literal["all"] | Sequence[str] | None
-    """The servers of the MCP clients on this machine, instead of a file: `"all"`, or the IDs of clients, such as `["claude-code",
-    "cursor"]`. A server that several clients have in the same way is started once. If servers have the same name, their names are
-    `CLIENT:SERVER`, as in `cursor:linear`. `discover` lists the servers, and those that can't be checked."""
-
-    folder: str | os.PathLike[str] | None
-    """Only with `clients`: the folder whose project files are read too. A leading `~/` is the user's home folder. By default, the
-    current folder."""
-
-    trust_project: bool | None
-    """Only with `clients`: whether to start the servers of project files that the user has not approved in their client. These files
-    may be part of someone else's repository, and name programs to start. By default, `False`."""
-
-    servers: Sequence[str] | None
-    """The names of the servers to start. By default, all enabled servers. With `clients`, a name can be `CLIENT:SERVER`."""
-
-    timeout: float | None
-    """The time limit for each start, in seconds. It overrides the configuration."""
-
-    concurrency: int | None
-    """The maximum number of servers that start at the same time."""
-
-    client_metadata_url: str | None
-    """The URL of the application's OAuth client ID metadata document, if it publishes one."""
-
-    store: CredentialStore | None
-    """A custom credential store. By default, credentials are stored where Codex stores them."""
-
-
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class StartupEvent:
+class StartupEvent(WireObject):
     """A change in the state of one server's start.
 
     Each start emits one event with `STARTING`, and then exactly one with `READY`, `FAILED` or `CANCELLED`.
@@ -109,6 +69,16 @@ class StartupEvent:
     Empty on `STARTING`.
     """
 
+    @property
+    def name(self) -> str:
+        """The name of the server."""
+        return self.notification.name
+
+    @property
+    def status(self) -> McpServerStartupState:
+        """The state of the start."""
+        return self.notification.status
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
@@ -122,7 +92,7 @@ class Rejected:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class StoreError:
+class StoreError(WireObject):
     """Why a credential store could not be read."""
 
     store: str
@@ -136,7 +106,7 @@ class StoreError:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AuthStatus:
+class AuthStatus(WireObject):
     """How a client is authorized at a server, and the state of the stored credentials. It contains no secret."""
 
     status: McpAuthStatus | None
@@ -186,7 +156,7 @@ class Revocation(WireEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SignedOut:
+class SignedOut(WireObject):
     """The result of a sign-out."""
 
     was_stored: bool
@@ -204,7 +174,7 @@ class Check(AsyncIterator[StartupEvent]):
     """
 
     def __init__(self, options: Options) -> None:
-        _refuse_unknown(options)
+        validate(options)
         self._options = options
         self._events: _native.Events | None = None
         self._ready: collections.deque[StartupEvent] = collections.deque()
@@ -253,7 +223,7 @@ class Check(AsyncIterator[StartupEvent]):
     def _running(self) -> _native.Events:
         if self._events is None:
             # Not in the constructor: a store runs on the event loop that iterates.
-            self._events = self._begin(*_native_options(self._options))
+            self._events = self._begin(*native_options(self._options))
             if self._is_cancelled:
                 self._events.cancel()
         return self._events
@@ -300,12 +270,13 @@ def watch(**options: Unpack[Options]) -> Watch:
 
 def check_blocking(**options: Unpack[Options]) -> Generator[StartupEvent, None, None]:
     """Starts every enabled server like `check`, and blocks the thread while it waits for events. It releases the GIL while it waits."""
-    _refuse_unknown(options)
+    validate(options)
     return _check_blocking(options)
 
 
 def _check_blocking(options: Options) -> Generator[StartupEvent, None, None]:
-    events = _native.Events.of_check(*_native_options(options))
+    # A store runs on a loop of its own: this thread, which may have a running loop, is blocked.
+    events = _native.Events.of_check(*native_options(options, own_loop=True))
     try:
         while batch := _events(unwrap(wait(events.next()))):
             yield from batch
@@ -331,7 +302,7 @@ async def authorization(
     rejected = rejected or Rejected()
     header: str | None = await answer(
         _native.authorization(
-            *_native_options(options), server, was_rejected, rejected.authorization, rejected.challenge
+            *native_options(options), server, was_rejected, rejected.authorization, rejected.challenge
         )
     )
     return header
@@ -344,7 +315,7 @@ async def auth_status(server: str, *, online: bool = False, **options: Unpack[Op
         server: The name of the server.
         online: Whether to query the server if the stored credentials don't determine the status. By default, no request is sent.
     """
-    return from_wire(AuthStatus, await answer(_native.auth_status(*_native_options(options), server, online)))
+    return from_wire(AuthStatus, await answer(_native.auth_status(*native_options(options), server, online)))
 
 
 async def begin_sign_in(
@@ -369,8 +340,8 @@ async def begin_sign_in(
     Raises:
         SignInError: If the sign-in can't begin.
     """
-    native_options = _native_options(options, challenge=challenge, scopes=scopes)
-    begun = await answer(_native.begin_sign_in(*native_options, server, redirect_uri))
+    text, bridge = native_options(options, challenge=challenge, scopes=scopes)
+    begun = await answer(_native.begin_sign_in(text, bridge, server, redirect_uri))
     return from_wire(SignInBegun, begun)
 
 
@@ -384,7 +355,7 @@ async def finish_sign_in(pending: str, callback_url: str, **options: Unpack[Opti
     Raises:
         SignInError: If the sign-in failed. The stored credentials are unchanged.
     """
-    await answer(_native.finish_sign_in(*_native_options(options), pending, callback_url))
+    await answer(_native.finish_sign_in(*native_options(options), pending, callback_url))
 
 
 async def sign_out(server: str, **options: Unpack[Options]) -> SignedOut:
@@ -394,7 +365,7 @@ async def sign_out(server: str, **options: Unpack[Options]) -> SignedOut:
     Raises:
         SignInError: If the stored credentials can't be read or removed.
     """
-    return from_wire(SignedOut, await answer(_native.sign_out(*_native_options(options), server)))
+    return from_wire(SignedOut, await answer(_native.sign_out(*native_options(options), server)))
 
 
 async def test_credential_store(store: CredentialStore) -> None:
@@ -413,48 +384,11 @@ async def test_credential_store(store: CredentialStore) -> None:
 test_credential_store.__test__ = False  # type: ignore[attr-defined]
 
 
-def _refuse_unknown(options: Options) -> None:
-    unknown = options.keys() - Options.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"unknown option: {', '.join(map(repr, sorted(unknown)))}")
-
-
-def _native_options(options: Options, **of_call: object) -> tuple[str, StoreBridge | None]:
-    """Returns the options and those of one call as JSON, and the store as the native module calls it."""
-    _refuse_unknown(options)
-    store, timeout = options.get("store"), options.get("timeout")
-    config, folder = options.get("config"), options.get("folder")
-    wire = {
-        "config": None if config is None else os.fspath(config),
-        "mcpServers": options.get("mcp_servers"),
-        "clients": options.get("clients"),
-        "folder": None if folder is None else os.fspath(folder),
-        "trustProject": options.get("trust_project"),
-        "servers": options.get("servers"),
-        "timeoutMs": None if timeout is None else round(timeout * 1000),
-        "concurrency": options.get("concurrency"),
-        "clientMetadataUrl": options.get("client_metadata_url"),
-        **of_call,
-    }
-    return json.dumps(wire), None if store is None else StoreBridge(store)
-
-
 def _events(batch: list[dict[str, Any]]) -> list[StartupEvent]:
-    return [_event(event) for event in batch]
+    return [from_wire(StartupEvent, event) for event in batch]
 
 
-def _event(event: dict[str, Any]) -> StartupEvent:
-    line = json.dumps({"method": _native.METHOD, "params": event["notification"]})
-    failure = event["failure"]
-    return StartupEvent(
-        notification=typing.cast(McpServerStatusUpdatedNotification, _native.decode(line)),
-        phase=StartPhase(event["phase"]),
-        elapsed_ms=event["elapsedMs"],
-        required=event["required"],
-        failure=None if failure is None else from_wire(StartupFailure, failure),
-        warning=None if (warning := event["warning"]) is None else from_wire(StartupWarning, warning),
-        not_saved=event["notSaved"],
-        configuration_warnings=tuple(
-            from_wire(ConfigurationEvidence, warning) for warning in event["configurationWarnings"]
-        ),
-    )
+# Not a decorator: it would hide from `stubtest` that a function is asynchronous.
+for _call in (check, watch, check_blocking, authorization, auth_status, begin_sign_in, finish_sign_in, sign_out):
+    document_options(_call)
+del _call

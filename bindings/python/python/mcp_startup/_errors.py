@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ._generated import DecodeErrorKind, StartupFailure
@@ -47,6 +48,12 @@ class DecodeError(McpStartupError, ValueError):
         """The path of the invalid field, such as `params.name`; `None` if no single field is at fault."""
         field: str | None = self.args[2]
         return field
+
+
+class InvalidArgumentError(McpStartupError, ValueError):
+    """Raised for an option or an argument that can't be used. The message names it and what it takes."""
+
+    code = "invalidArgument"
 
 
 class ConfigurationError(McpStartupError):
@@ -124,6 +131,8 @@ def of_answer(answer: str) -> McpStartupError:
 def of_json(error: dict[str, Any]) -> McpStartupError:
     """Returns the exception for an error object of the native module."""
     code, message = error["code"], error["message"]
+    if code == InvalidArgumentError.code:
+        return InvalidArgumentError(python_names(message))
     if code == DecodeError.code:
         return DecodeError(message, error["kind"], error["field"])
     if code == ConfigurationError.code:
@@ -137,3 +146,17 @@ def of_json(error: dict[str, Any]) -> McpStartupError:
     other = McpStartupError(message)
     other.code = code
     return other
+
+
+# The names of options that differ from those in JSON.
+_OPTIONS = {
+    "mcpServers": "mcp_servers",
+    "trustProject": "trust_project",
+    "timeoutMs": "timeout",
+    "clientMetadataUrl": "client_metadata_url",
+}
+
+
+def python_names(message: str) -> str:
+    """Returns the message with the options by their names in Python, such as `mcp_servers` for `mcpServers`."""
+    return re.sub("`([a-zA-Z]+)`", lambda match: f"`{_OPTIONS.get(match.group(1), match.group(1))}`", message)

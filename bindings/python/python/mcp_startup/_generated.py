@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from ._wire import OpenWireEnum, WireEnum
+from ._wire import OpenWireEnum, WireEnum, WireObject
 
 
 class McpServerStartupState(OpenWireEnum):
@@ -454,7 +454,7 @@ class DecodeErrorKind(WireEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigurationEvidence:
+class ConfigurationEvidence(WireObject):
     """A problem with the server's entry in the configuration."""
 
     key: str | None = None
@@ -468,7 +468,7 @@ class ConfigurationEvidence:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialEvidence:
+class CredentialEvidence(WireObject):
     """The credential that the start used."""
 
     source: CredentialSource | None = None
@@ -488,7 +488,7 @@ class CredentialEvidence:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialWorth:
+class CredentialWorth(WireObject):
     """Whether the tokens of a stored credential can still be used."""
 
     access_token: AccessTokenWorth = AccessTokenWorth.ABSENT
@@ -499,7 +499,7 @@ class CredentialWorth:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class DiscoveryEvidence:
+class DiscoveryEvidence(WireObject):
     """The result of discovering the server's authorization server."""
 
     outcome: DiscoveryOutcome | None = None
@@ -516,7 +516,7 @@ class DiscoveryEvidence:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(WireObject):
     """The facts about one failed start.
 
     Every field is optional, so a host that starts servers with another SDK can pass the facts that it has.
@@ -576,7 +576,7 @@ class Evidence:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class HeldSignInEvidence:
+class HeldSignInEvidence(WireObject):
     """A sign-in that another client on this machine holds for the server. It is only read: never written, and never refreshed."""
 
     client: str | None = None
@@ -593,7 +593,7 @@ class HeldSignInEvidence:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessEvidence:
+class ProcessEvidence(WireObject):
     """The state of the program of a stdio server."""
 
     program: str | None = None
@@ -622,7 +622,7 @@ class ProcessEvidence:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ProtocolEvidence:
+class ProtocolEvidence(WireObject):
     """The problems with the MCP protocol."""
 
     server_versions: tuple[str, ...] | None = None
@@ -642,7 +642,7 @@ class ProtocolEvidence:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RequestEvidence:
+class RequestEvidence(WireObject):
     """An HTTP request of the start, and its response."""
 
     to: RequestTarget | None = None
@@ -689,7 +689,7 @@ class RequestEvidence:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class StoreEvidence:
+class StoreEvidence(WireObject):
     """A problem with a credential store."""
 
     kind: str | None = None
@@ -703,7 +703,7 @@ class StoreEvidence:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialFacts:
+class CredentialFacts(WireObject):
     """The facts about a stored record. They contain no secret."""
 
     access_token: bool = False
@@ -717,7 +717,7 @@ class CredentialFacts:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class StartupWarning:
+class StartupWarning(WireObject):
     """A problem with a server that is ready: a stable kind, and a human-readable message."""
 
     kind: StartupWarningKind
@@ -728,7 +728,7 @@ class StartupWarning:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class StartupFailure:
+class StartupFailure(WireObject):
     """Why a start failed: a stable kind, a human-readable message, how to fix the failure, and the evidence.
 
     Only `judge` creates a failure, from its evidence."""

@@ -47,14 +47,17 @@ class CredentialStore(Protocol):
 
 
 class StoreBridge:
-    """Runs the calls of a store on an asyncio event loop, on behalf of threads that have none."""
+    """Runs the calls of a store on an asyncio event loop, on behalf of threads that have none.
 
-    def __init__(self, store: CredentialStore) -> None:
+    The loop is the running one. With `own_loop`, or without a running loop, it runs on a background thread.
+    """
+
+    def __init__(self, store: CredentialStore, *, own_loop: bool = False) -> None:
         self._store = store
         self._held: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         try:
-            self._loop = asyncio.get_running_loop()
+            self._loop = _background_loop() if own_loop else asyncio.get_running_loop()
         except RuntimeError:
             self._loop = _background_loop()
 

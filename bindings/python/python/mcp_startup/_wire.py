@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 import re
 import types
 import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import _native
+from ._native import McpServerStatusUpdatedNotification
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -49,11 +53,59 @@ class OpenWireEnum(WireEnum):
         return self._name_ in type(self).__members__
 
 
+class WireObject:
+    """A frozen dataclass that can be converted to JSON."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the value as a dictionary for `json.dumps`, with the field names of the JSON form, such as `failureReason`."""
+        return typing.cast("dict[str, Any]", to_wire(self))
+
+    def to_json(self) -> str:
+        """Returns the value as JSON, with the field names of the JSON form, such as `failureReason`."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Lets pydantic and FastAPI accept the value, and write it as `to_dict` does."""
+        return pydantic_schema(cls, lambda value: from_wire(cls, value))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "object", "title": cls.__name__}
+
+
+def pydantic_schema(target: type, read: Callable[[Any], Any]) -> Any:
+    """Returns the schema of a class that has `to_dict`, for pydantic, which is installed if it asks for one."""
+    from pydantic_core import core_schema  # pyright: ignore
+
+    def validate(value: Any) -> Any:
+        if isinstance(value, target):
+            return value
+        try:
+            return read(value)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise ValueError(f"not the JSON form of a {target.__name__}") from None
+
+    return core_schema.no_info_plain_validator_function(
+        validate, serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.to_dict())
+    )
+
+
 def to_wire(value: Any) -> Any:
-    """Converts a value to objects for `json.dumps`. Fields that are `None` are left out."""
+    """Converts a value to objects for `json.dumps`, as Rust writes it: an optional field is left out if it has no value."""
     if dataclasses.is_dataclass(value):
-        fields = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-        return {camel_case(name): to_wire(field) for name, field in fields if field is not None}
+        fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return {
+            camel_case(field.name): to_wire(item)
+            for field, item in fields
+            if not (item in (None, ()) and item == field.default)
+        }
+    if isinstance(value, McpServerStatusUpdatedNotification):
+        return json.loads(value.encode())["params"]
+    if isinstance(value, enum.Enum):
+        return value.value
     if isinstance(value, (list, tuple)):
         return [to_wire(item) for item in typing.cast("list[Any]", value)]
     return value
@@ -83,6 +135,8 @@ def _new_reader(target: Any) -> Callable[[Any], Any]:
     if origin is tuple:
         read = _reader(typing.get_args(target)[0])
         return lambda value: tuple(read(item) for item in value)
+    if target is McpServerStatusUpdatedNotification:
+        return lambda value: _native.decode(json.dumps({"method": _native.METHOD, "params": value}))
     if dataclasses.is_dataclass(target):
         hints = typing.get_type_hints(target)
         fields = {camel_case(field.name): field.name for field in dataclasses.fields(target)}

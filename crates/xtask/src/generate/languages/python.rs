@@ -14,7 +14,7 @@ pub fn types() -> Result<String, Box<dyn Error>> {
          \"\"\"The types of the contract and of the verdict.\"\"\"\n\n\
          from __future__ import annotations\n\n\
          import dataclasses\n\n\
-         from ._wire import OpenWireEnum, WireEnum\n",
+         from ._wire import OpenWireEnum, WireEnum, WireObject\n",
     );
     for declaration in type_declarations()? {
         module.push_str("\n\n");
@@ -56,7 +56,7 @@ fn dataclass(
     let documentation = docstring(&declaration.documentation);
     writeln!(
         module,
-        "@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)\nclass {}:\n    {documentation}",
+        "@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)\nclass {}(WireObject):\n    {documentation}",
         declaration.name
     )?;
     for field in fields {

@@ -1,0 +1,160 @@
+"""The options of the calls that start servers or sign in."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import os
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+from . import _native
+from ._errors import InvalidArgumentError, unwrap
+from ._store import CredentialStore, StoreBridge
+
+
+class Options(TypedDict, total=False):
+    """Selects the servers and controls how they start. Every option is optional, and `None` means the default.
+
+    Attributes:
+        config: The path of the configuration: Codex's `config.toml`, or a JSON file with `mcpServers`. A leading `~/` is the user's
+            home folder. By default, the user's Codex configuration.
+        mcp_servers: The servers, instead of a file: the same object as `mcpServers` in a `.mcp.json`.
+        clients: The servers of the MCP clients on this machine, instead of a file: `"all"`, or the IDs of clients, such as
+            `["claude-code", "cursor"]`. A server that several clients have in the same way is started once. If servers have the same
+            name, their names are `CLIENT:SERVER`, as in `cursor:linear`. `discover` lists the servers, and those that can't be
+            checked.
+        folder: Only with `clients`: the folder whose project files are read too. A leading `~/` is the user's home folder. By
+            default, the current folder.
+        trust_project: Only with `clients`: whether to start the servers of project files that the user has not approved in their
+            client. These files may be part of someone else's repository, and name programs to start. By default, `False`.
+        servers: The names of the servers to start. By default, all enabled servers. With `clients`, a name can be `CLIENT:SERVER`.
+        timeout: The time limit for each start, in seconds. It overrides the configuration.
+        concurrency: The maximum number of servers that start at the same time.
+        client_metadata_url: The URL of the application's OAuth client ID metadata document, if it publishes one.
+        store: A custom credential store. By default, credentials are stored where Codex stores them.
+    """
+
+    config: str | os.PathLike[str] | None
+    mcp_servers: Mapping[str, Any] | None
+    clients: Literal["all"] | Sequence[str] | None
+    folder: str | os.PathLike[str] | None
+    trust_project: bool | None
+    servers: Sequence[str] | None
+    timeout: float | None
+    concurrency: int | None
+    client_metadata_url: str | None
+    store: CredentialStore | None
+
+
+# The part of the documentation that lists the options, from its heading on.
+_DOCUMENTATION = inspect.cleandoc(Options.__doc__ or "").partition("Attributes:\n")[2]
+
+def document_options(function: Callable[..., object]) -> None:
+    """Adds every option to the signature, the type hints and the documentation of a function that takes `**options`.
+
+    Type checkers read `Unpack[Options]`; `help`, `inspect.signature` and `typing.get_type_hints` read what this function adds.
+    """
+    signature = inspect.signature(function)
+    own = [parameter for name, parameter in signature.parameters.items() if name != "options"]
+    hints = typing.get_type_hints(Options)
+    options = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hints[name]) for name in hints]
+    documentation = inspect.cleandoc(function.__doc__ or "")
+    any_function: Any = function
+    any_function.__signature__ = signature.replace(parameters=[*own, *options])
+    any_function.__annotations__ = {
+        name: annotation for name, annotation in function.__annotations__.items() if name != "options"
+    } | hints
+    any_function.__doc__ = f"{documentation}\n\nOptions:\n{_DOCUMENTATION}\n"
+
+
+def native_options(options: Options, *, own_loop: bool = False, **of_call: object) -> tuple[str, StoreBridge | None]:
+    """Returns the options and those of one call as JSON, and the store as the native module calls it.
+
+    Args:
+        options: The options.
+        own_loop: Whether the store runs on an event loop of its own, because the caller blocks the thread.
+        of_call: The options of one call, with their names in JSON.
+    """
+    wire = _wire_options(options) | of_call
+    store = options.get("store")
+    return _to_json(wire), None if store is None else StoreBridge(store, own_loop=own_loop)
+
+
+def validate(options: Options) -> None:
+    """Raises the error of invalid options now, not at the start of the servers."""
+    unwrap(_native.check_options(_to_json(_wire_options(options))))
+
+
+def _wire_options(options: Options) -> dict[str, object]:
+    unknown = options.keys() - Options.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"unknown option: {', '.join(map(repr, sorted(unknown)))}")
+    _validate_store(options.get("store"))
+    return {
+        "config": _path("config", options.get("config")),
+        "mcpServers": options.get("mcp_servers"),
+        "clients": options.get("clients"),
+        "folder": _path("folder", options.get("folder")),
+        "trustProject": options.get("trust_project"),
+        "servers": options.get("servers"),
+        "timeoutMs": _milliseconds("timeout", options.get("timeout")),
+        "concurrency": options.get("concurrency"),
+        "clientMetadataUrl": options.get("client_metadata_url"),
+    }
+
+
+def _path(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        path = typing.cast(object, os.fspath(value))
+    except TypeError:
+        path = None
+    if not isinstance(path, str):
+        raise _invalid(name, "a path, as a string or a `Path`", value)
+    return path
+
+
+def _milliseconds(name: str, seconds: Any) -> int | None:
+    if seconds is None:
+        return None
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or not math.isfinite(seconds) or seconds <= 0:
+        raise _invalid(name, "a number of seconds above zero", seconds)
+    return max(1, min(round(float(seconds) * 1000), 2**53))
+
+
+def _validate_store(store: object) -> None:
+    if store is None:
+        return
+    for method in ("load", "replace", "lock"):
+        if not callable(getattr(store, method, None)):
+            raise InvalidArgumentError(
+                f"the options: `store` must have the methods `load`, `replace` and `lock` of `CredentialStore`, and "
+                f"{type(store).__name__} has no `{method}`"
+            )
+
+
+def _invalid(name: str, takes: str, value: Any) -> InvalidArgumentError:
+    # A value of another type may be a secret in the wrong place, so only numbers and strings of options without secrets are shown.
+    shown = repr(value) if isinstance(value, (int, float, str)) else f"a value of type {type(value).__name__}"
+    return InvalidArgumentError(f"the options: `{name}` must be {takes}, not {shown}")
+
+
+def _to_json(wire: Mapping[str, object]) -> str:
+    try:
+        return json.dumps(wire, default=_plain, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"the options can't be written as JSON: {error}") from None
+
+
+def _plain(value: Any) -> object:
+    """Converts what `json` does not know, such as a read-only mapping or a `Path` in `args`."""
+    if isinstance(value, Mapping):
+        return dict(typing.cast("Mapping[object, object]", value))
+    if hasattr(value, "__fspath__"):
+        return typing.cast(object, os.fspath(value))
+    raise TypeError(f"a value has the type {type(value).__name__}")
