@@ -34,6 +34,7 @@ use self::tool_list::Tools;
 use self::tool_list::count_tools;
 use crate::authorization::{Authorization, client_settings, look_for_authorization};
 use crate::shared_context::{SharedContext, milliseconds};
+use crate::transport::early_tool_list::EarlyToolList;
 use crate::transport::http::McpHttp;
 use crate::transport::invalid_messages::CheckedResults;
 use crate::transport::server_requests::LimitedServerRequests;
@@ -161,13 +162,18 @@ impl Attempt<'_> {
         };
         let era = self.shared.era_of(self.config);
         let is_known_modern = self.is_known_modern(era);
+        let lists_early = self.lists_early(era, is_known_modern);
         let mut program = self.program.insert(launch().await?);
+        if lists_early {
+            program.list_tools_early();
+        }
         collector.enter(StartPhase::Initializing);
         let connect = |program: &Program| {
             let connection = program.connection_slot();
             let collector = collector.clone();
             move || {
-                let transport = CheckedResults::new(lend(&connection)?, collector.clone());
+                let transport = EarlyToolList::new(lend(&connection)?, lists_early);
+                let transport = CheckedResults::new(transport, collector.clone());
                 Some(LimitedServerRequests::new(transport, collector.log.clone()))
             }
         };
@@ -250,6 +256,11 @@ impl Attempt<'_> {
         era == ProtocolEra::Auto && self.shared.eras.is_modern(self.config)
     }
 
+    /// Whether the tools are listed together with the handshake: in the new era, no request has to wait for another one.
+    fn lists_early(&self, era: ProtocolEra, is_known_modern: bool) -> bool {
+        self.lists_tools && (era == ProtocolEra::Modern || is_known_modern)
+    }
+
     async fn run_http(&mut self, config: &HttpConfig) -> Option<Service> {
         let collector = self.collector.clone();
         collector.update(|evidence| evidence.transport = Some(Transport::Http));
@@ -272,6 +283,9 @@ impl Attempt<'_> {
             }
             let era = self.shared.era_of(self.config);
             let is_known_modern = self.is_known_modern(era);
+            if self.lists_early(era, is_known_modern) {
+                http.list_tools_early();
+            }
             handshake(connect, Some(&http), era, is_known_modern, &collector).await
         };
         let ready = match handshake.await {

@@ -16,10 +16,10 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use mcp_startup::config::{HttpSseUse, ProtocolEra, ServerConfig, TransportConfig};
 use mcp_startup::{
-    McpServerStartupState, Startup, StartupEvent, StartupFailureKind, StartupOptions,
+    McpServerStartupState, Startup, StartupEvent, StartupFailureKind, StartupOptions, Update,
 };
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// How the server reacts to a method. The first matching row counts.
 #[derive(Clone, Copy)]
@@ -32,6 +32,8 @@ enum Reaction {
     Text(u16, &'static str),
     /// No answer.
     Silence,
+    /// The result, when the list of tools was also requested.
+    AfterToolList,
 }
 
 #[derive(Clone)]
@@ -42,6 +44,7 @@ struct Server {
     path: &'static str,
     stream: Arc<Mutex<Option<mpsc::UnboundedSender<String>>>>,
     endpoint: Option<&'static str>,
+    listed: Arc<Notify>,
 }
 
 impl Server {
@@ -145,9 +148,16 @@ async fn answer(
         ];
         (status, headers, body.to_string()).into_response()
     };
-    match server.reaction(&name) {
+    if name == TOOLS {
+        server.listed.notify_one();
+    }
+    let reaction = server.reaction(&name);
+    if let Reaction::AfterToolList = reaction {
+        server.listed.notified().await;
+    }
+    match reaction {
         Reaction::Good if message.get("id").is_none() => StatusCode::ACCEPTED.into_response(),
-        Reaction::Good => {
+        Reaction::Good | Reaction::AfterToolList => {
             let result = result(&name, &message["params"]);
             json(
                 200,
@@ -174,6 +184,7 @@ async fn serve(rows: &[(&'static str, Reaction)], endpoint: Option<&'static str>
         path: "/mcp/",
         stream: Arc::default(),
         endpoint,
+        listed: Arc::default(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp/", listener.local_addr().unwrap());
@@ -185,6 +196,13 @@ async fn serve(rows: &[(&'static str, Reaction)], endpoint: Option<&'static str>
 impl Running {
     fn change(&mut self, rows: &[(&'static str, Reaction)]) {
         *self.server.rows.lock().unwrap() = rows.to_vec();
+    }
+
+    /// The requests of a start that sends two at the same time.
+    fn sorted_log(&self) -> Vec<String> {
+        let mut log = self.log();
+        log.sort();
+        log
     }
 
     fn log(&self) -> Vec<String> {
@@ -297,7 +315,7 @@ async fn a_known_era_is_the_first_one() {
     assert!(is_ready(&check(&startup, config()).await));
     assert_eq!(running.log(), [LATEST, DISCOVER, TOOLS]);
     assert!(is_ready(&check(&startup, config()).await));
-    assert_eq!(running.log(), [DISCOVER, TOOLS], "remembered");
+    assert_eq!(running.sorted_log(), [DISCOVER, TOOLS], "remembered");
 
     for (era, expected) in [
         (ProtocolEra::Modern, &[DISCOVER, TOOLS][..]),
@@ -307,7 +325,7 @@ async fn a_known_era_is_the_first_one() {
         options.protocol_era = Some(era);
         let fixed = Startup::new(options).unwrap();
         let event = check(&fixed, config()).await;
-        assert_eq!(running.log(), expected, "{era:?}");
+        assert_eq!(running.sorted_log(), expected, "{era:?}");
         assert_eq!(is_ready(&event), era == ProtocolEra::Modern);
     }
 
@@ -334,10 +352,92 @@ async fn a_server_that_returns_to_the_legacy_era_starts() {
     running.change(&[(DISCOVER, Reaction::Error(200, -32601, "unknown"))]);
     let event = check(&startup, config).await;
     assert!(is_ready(&event), "{event:?}");
-    assert_eq!(
-        running.log(),
-        [DISCOVER, LATEST, INITIALIZED, TOOLS, DELETE]
-    );
+    let mut log = running.log();
+    // The list that was requested together with `server/discover`.
+    let early = log.iter().position(|request| request == TOOLS).unwrap();
+    log.remove(early);
+    assert_eq!(log, [DISCOVER, LATEST, INITIALIZED, TOOLS, DELETE]);
+}
+
+#[tokio::test]
+async fn a_known_era_costs_one_round_trip() {
+    let startup = startup();
+    let refusal = ("initialize", Reaction::Error(400, -32020, "no"));
+    let mut running = serve(&[refusal], None).await;
+    let config = ServerConfig::http("test", &running.url).unwrap();
+    assert!(is_ready(&check(&startup, config.clone()).await));
+    running.log();
+    // The permit of the first start.
+    running.server.listed.notified().await;
+    running.change(&[refusal, (DISCOVER, Reaction::AfterToolList)]);
+    let event = check(&startup, config).await;
+    assert!(is_ready(&event), "{event:?}");
+    assert_eq!(running.sorted_log(), [DISCOVER, TOOLS]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_known_era_costs_one_round_trip_over_stdio() {
+    // Answers in the other order, and only when it has both requests. Further requests go to stderr, and the server fails.
+    const SCRIPT: &str = r#"
+        read discover
+        read list
+        id() { printf %s "$1" | sed -E 's/.*"id":([0-9]+).*/\1/'; }
+        case $list in *tools/list*) ;; *) exit 3 ;; esac
+        printf '{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","ttlMs":0,"cacheScope":"private","tools":[%s]}}\n' \
+            "$(id "$list")" "$1"
+        printf '{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","ttlMs":0,"cacheScope":"private","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}}\n' \
+            "$(id "$discover")"
+        while read more; do echo "$more" >>"$2"; done
+    "#;
+    let folder = tempfile::tempdir().unwrap();
+    let more = folder.path().join("more");
+    let tool = r#"{"name":"one","inputSchema":{"type":"object"}}"#;
+    let many = vec![format!("{},", tool.replace("one", &"n".repeat(2000))); 40].concat() + tool;
+    for (tools, count) in [(tool, 1), (&many, 41), ("", 0)] {
+        let arguments = ["-c", SCRIPT, "sh", tools, more.to_str().unwrap()];
+        let mut config = ServerConfig::stdio("test", "sh", arguments).unwrap();
+        config.protocol_era = ProtocolEra::Modern;
+        let startup = startup();
+        let mut check = startup.check(vec![config.into()]);
+        let (mut state, mut counted) = (None, None);
+        while let Some(update) = check.update().await {
+            match update {
+                Update::Event(event) => state = Some(event),
+                Update::Tools { count, .. } => counted = count,
+                _ => {}
+            }
+        }
+        let event = state.unwrap();
+        assert!(is_ready(&event), "{event:?}");
+        assert_eq!(counted, Some(count));
+        assert!(!more.exists(), "{:?}", std::fs::read_to_string(&more));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_in_one_round_trip_ends_as_in_two() {
+    use Reaction::Text;
+    for status in [401, 403, 429, 500] {
+        for (legacy, modern) in [("initialize", DISCOVER), (TOOLS, TOOLS)] {
+            let mut ends = Vec::new();
+            for (era, method) in [(ProtocolEra::Legacy, legacy), (ProtocolEra::Modern, modern)] {
+                let running = serve(&[(method, Text(status, "no"))], None).await;
+                let mut config = ServerConfig::http("test", &running.url).unwrap();
+                config.protocol_era = era;
+                let event = check(&startup(), config).await;
+                let log = running.log();
+                let lists = log.iter().filter(|request| *request == TOOLS).count();
+                assert!(lists <= 1, "{status} {method}: {log:?}");
+                ends.push((
+                    is_ready(&event),
+                    event.failure.map(|failure| failure.kind()),
+                    event.warning.map(|warning| warning.kind),
+                ));
+            }
+            assert_eq!(ends[0], ends[1], "{status} {legacy}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! It never decides why a start failed, and never refreshes a token itself.
 
 mod answer;
+mod early_request;
 mod events;
 mod headers;
 
@@ -31,6 +32,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
 use self::answer::Answer;
+use self::early_request::EarlyRequest;
 pub(crate) use self::headers::{challenge, configured_headers, media_types};
 use self::headers::{location, media_type, sensitive};
 use super::invalid_messages::message_problem;
@@ -67,6 +69,9 @@ struct Shared {
     /// such a message could arrive.
     live: bool,
     answered: AtomicBool,
+    /// Whether the tool list is requested together with `server/discover`.
+    lists_early: AtomicBool,
+    early: Mutex<Option<EarlyRequest>>,
     /// Whether the start has ended and the host uses the client.
     ready: AtomicBool,
     /// The URL of the server, or the one to which it has redirected within its origin.
@@ -121,6 +126,8 @@ impl McpHttp {
             collector,
             live,
             answered: AtomicBool::new(false),
+            lists_early: AtomicBool::new(false),
+            early: Mutex::default(),
             ready: AtomicBool::new(false),
             current_url: RwLock::new(config.url.clone()),
             http_sse: config.http_sse,
@@ -132,6 +139,11 @@ impl McpHttp {
             shared: Arc::new(shared),
         };
         (http, guard)
+    }
+
+    /// Call this before the handshake with a server whose era is known to be the new one, if the start lists the tools.
+    pub fn list_tools_early(&self) {
+        self.shared.lists_early.store(true, Ordering::Relaxed);
     }
 
     /// Call this after the handshake: from now on, larger answers are accepted.
@@ -298,6 +310,7 @@ impl McpHttp {
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<Answer, Failure> {
         let body = Bytes::from(serde_json::to_vec(message)?);
+        let mut early = self.replace_early(message, &headers);
         let method = method_of(message);
         let mut url = url.clone();
         let mut redirects = 0;
@@ -324,7 +337,15 @@ impl McpHttp {
             if let (None, Some(timeline)) = (method, self.shared.collector.timeline()) {
                 timeline.is_reply(sent.number());
             }
-            let response = request.send().await.map_err(|error| {
+            let early = match early.take() {
+                Some(early) => early.response_to(&url, &sends, &body).await,
+                None => None,
+            };
+            let response = match early {
+                Some(response) => Ok(response),
+                None => request.send().await,
+            };
+            let response = response.map_err(|error| {
                 // The URL may hold a key.
                 let error = error.without_url();
                 sent.failed(&error);
@@ -371,6 +392,21 @@ impl McpHttp {
                 sent_session: session_id.is_some(),
             });
         }
+    }
+
+    /// Sends the next request early if possible. Returns the one that was sent early before.
+    fn replace_early(
+        &self,
+        message: &ClientJsonRpcMessage,
+        headers: &HashMap<HeaderName, HeaderValue>,
+    ) -> Option<EarlyRequest> {
+        let next = match self.shared.lists_early.load(Ordering::Relaxed) {
+            true => self.send_early(message, headers),
+            false => None,
+        };
+        let early = &self.shared.early;
+        let mut early = early.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *early, next)
     }
 
     fn record_response(&self, evidence: &mut RequestEvidence, response: &reqwest::Response) {

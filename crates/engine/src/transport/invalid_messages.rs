@@ -114,7 +114,7 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for CheckedResults<T> {
 }
 
 /// The number that an ID is the text of, or the ID itself.
-fn numeric(id: &RequestId) -> RequestId {
+pub(crate) fn numeric(id: &RequestId) -> RequestId {
     match id {
         RequestId::String(text) => text.parse().map_or_else(|_| id.clone(), RequestId::Number),
         RequestId::Number(_) => id.clone(),

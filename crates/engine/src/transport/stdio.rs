@@ -196,6 +196,11 @@ impl Program {
         self.output.too_long.load(Ordering::Relaxed)
     }
 
+    /// Call this before the handshake if the list of tools is requested together with it.
+    pub fn list_tools_early(&self) {
+        self.output.lists_early.store(true, Ordering::Relaxed);
+    }
+
     /// Call this after the handshake: from now on, only the length of each line is limited.
     pub fn answered(&self) {
         self.output.answered.store(true, Ordering::Relaxed);

@@ -80,6 +80,8 @@ impl Transport<RoleClient> for LentConnection {
 pub(super) struct Output {
     pub read: AtomicUsize,
     pub answered: AtomicBool,
+    /// Whether the tool list may arrive before the handshake is answered.
+    pub lists_early: AtomicBool,
     pub exceeded: AtomicBool,
     /// Whether a message after the handshake was too long to be read.
     pub too_long: AtomicBool,
@@ -131,13 +133,14 @@ impl AsyncRead for BoundedOutput {
             return Poll::Ready(Err(std::io::Error::other("too much output")));
         }
         let is_answered = output.answered.load(Ordering::Relaxed);
-        let limit = match (is_answered, output.live) {
+        let may_list = is_answered || output.lists_early.load(Ordering::Relaxed);
+        let limit = match (may_list, output.live) {
             (false, _) => HANDSHAKE_VALUES,
             (true, false) => CHECK_VALUES,
             (true, true) => LIVE_VALUES,
         };
         if counter.count_lines(new) > limit {
-            let flag = if is_answered {
+            let flag = if may_list {
                 &output.too_long
             } else {
                 &output.exceeded
@@ -145,11 +148,11 @@ impl AsyncRead for BoundedOutput {
             flag.store(true, Ordering::Relaxed);
             return Poll::Ready(Err(std::io::Error::other("a message has too many values")));
         }
+        // The SDK drops such a line.
+        if may_list && *line > CHECK_BYTES && !output.live {
+            output.too_long.store(true, Ordering::Relaxed);
+        }
         if is_answered {
-            // The SDK drops such a line.
-            if *line > CHECK_BYTES && !output.live {
-                output.too_long.store(true, Ordering::Relaxed);
-            }
             return polled;
         }
         let read = output.read.fetch_add(new.len(), Ordering::Relaxed);
@@ -157,7 +160,11 @@ impl AsyncRead for BoundedOutput {
             let kept = new.len().min(HEAD_BYTES - read);
             lock(&output.head).extend_from_slice(&new[..kept]);
         }
-        if read + new.len() > HANDSHAKE_BYTES {
+        let limit = match may_list {
+            true => HANDSHAKE_BYTES + CHECK_BYTES,
+            false => HANDSHAKE_BYTES,
+        };
+        if read + new.len() > limit {
             output.exceeded.store(true, Ordering::Relaxed);
             return Poll::Ready(Err(std::io::Error::other(
                 "too much output before the answer to the handshake",
