@@ -25,7 +25,8 @@ pub use self::store_files::{MAX_STORE_BYTES, StoreFiles, SystemFiles};
 use self::entry::Entry;
 use self::keyed_files::McpRemoteFiles;
 use self::places::Places;
-use crate::{Environment, ServerConfig, StorageKeys, TransportConfig};
+use crate::clients::Machine;
+use crate::{ServerConfig, StorageKeys, TransportConfig};
 
 /// A sign-in that another client holds for a server. `Debug` does not show the token.
 #[derive(Debug, Clone)]
@@ -112,14 +113,11 @@ impl fmt::Display for SignInHolder {
     }
 }
 
-/// Where to look for the stores. Tests replace the files and the environment.
+/// Where to look for the stores.
+#[derive(Clone, Copy)]
 pub struct StoreLocations<'a> {
-    /// The files of the machine.
-    pub files: &'a dyn StoreFiles,
-    /// The environment variables. They name the home folder, and the folders that a user has moved.
-    pub environment: &'a dyn Environment,
-    /// Whether the system is Windows, where some clients use other folders.
-    pub is_windows: bool,
+    /// The machine. Its environment variables name the home folder, and the folders that a user has moved.
+    pub machine: &'a dyn Machine,
     /// The folder of the project. The Cursor CLI has a store for each project.
     pub project: Option<&'a Path>,
 }
@@ -156,24 +154,23 @@ pub struct StoreNote {
 ///
 /// ```
 /// use std::time::SystemTime;
-/// use mcp_startup_config::held_sign_ins::{HeldSignIns, SignInHolder, StoreLocations, SystemFiles};
-/// use mcp_startup_config::{ProcessEnvironment, ServerConfig};
+/// use mcp_startup_config::clients::ThisMachine;
+/// use mcp_startup_config::held_sign_ins::{HeldSignIns, SignInHolder, StoreLocations};
+/// use mcp_startup_config::ServerConfig;
 ///
 /// let mut linear = ServerConfig::http("linear", "https://mcp.linear.app/mcp")?;
 /// let locations = StoreLocations {
-///     files: &SystemFiles,
-///     environment: &ProcessEnvironment,
-///     is_windows: cfg!(windows),
+///     machine: &ThisMachine::default(),
 ///     project: None,
 /// };
 /// let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
 /// let now_ms = i64::try_from(now.as_millis())?;
-/// let mut held = HeldSignIns::read(SignInHolder::ALL, &locations, now_ms);
+/// let mut held = HeldSignIns::read(SignInHolder::ALL, locations, now_ms);
 /// held.attach(&mut linear, &[SignInHolder::ClaudeCode], None, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct HeldSignIns<'a> {
-    locations: &'a StoreLocations<'a>,
+    locations: StoreLocations<'a>,
     now_ms: i64,
     holders: Vec<SignInHolder>,
     entries: Vec<Entry>,
@@ -189,7 +186,7 @@ pub struct HeldSignIns<'a> {
 
 impl<'a> HeldSignIns<'a> {
     /// Reads the stores of these programs. `now_ms` is the current time in ms since the Unix epoch.
-    pub fn read(holders: &[SignInHolder], locations: &'a StoreLocations<'a>, now_ms: i64) -> Self {
+    pub fn read(holders: &[SignInHolder], locations: StoreLocations<'a>, now_ms: i64) -> Self {
         let mut found = Self {
             locations,
             now_ms,
@@ -205,20 +202,21 @@ impl<'a> HeldSignIns<'a> {
         for store in stores::JSON_STORES {
             if holders.contains(&store.holder) {
                 for path in places.of(store.holder) {
-                    let entries = json_store::read(store, &path, locations.files, &mut found.notes);
+                    let entries =
+                        json_store::read(store, &path, locations.machine, &mut found.notes);
                     found.extend(entries);
                 }
             }
         }
         if holders.contains(&SignInHolder::Goose) {
             for path in places.of(SignInHolder::Goose) {
-                let entries = goose_secrets::read(&path, locations.files, &mut found.notes);
+                let entries = goose_secrets::read(&path, locations.machine, &mut found.notes);
                 found.extend(entries);
             }
         }
         if holders.contains(&SignInHolder::McpRemote) {
             for folder in places.of(SignInHolder::McpRemote) {
-                found.mcp_remote.add(&folder, locations.files);
+                found.mcp_remote.add(&folder, locations.machine);
             }
         }
         found
@@ -255,12 +253,13 @@ impl<'a> HeldSignIns<'a> {
         let url = Url::parse(server.url).ok()?;
         let mut candidates = Vec::new();
         if self.holders.contains(&SignInHolder::McpRemote) {
-            let files = self.locations.files;
+            let files = self.locations.machine;
             candidates.extend(self.mcp_remote.find(server, &url, files, &mut self.notes));
         }
         if let Some(holder) = self.kiro_or_amazon_q(server) {
             for folder in Places::new(self.locations).of(holder) {
-                let found = keyed_files::kiro(&folder, &url, self.locations.files, &mut self.notes);
+                let found =
+                    keyed_files::kiro(&folder, &url, self.locations.machine, &mut self.notes);
                 // The name of the file has no query, so the token may be for another one.
                 let records_url = url.query().is_none() && url.fragment().is_none();
                 candidates.extend(found.map(|entry| Entry {

@@ -45,6 +45,7 @@ mod mcp_remote;
 mod same_server;
 mod server;
 mod spanned;
+mod suggestion;
 mod validation;
 mod variable_expansion;
 

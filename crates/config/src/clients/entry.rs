@@ -337,12 +337,12 @@ impl EntryReader<'_> {
         warnings: &mut Warnings<'_>,
     ) -> Result<Replaced, Stop> {
         let is_replaced = self.is_replaced(part);
-        let mut variables = self.rules.variables;
+        let mut variables = match self.rules.variables_in_env {
+            Some(in_env) if part == Part::Env => in_env,
+            _ => self.rules.variables,
+        };
         if !is_replaced {
             variables.forms = &[];
-        }
-        if part == Part::Env {
-            variables.missing = self.rules.missing_in_env.unwrap_or(variables.missing);
         }
         let read = |path: &str| self.included(path);
         let replaced = variables.replace(
