@@ -8,6 +8,7 @@ mod goose_secrets;
 mod json_store;
 mod keyed_files;
 mod places;
+mod source;
 mod store_files;
 mod stores;
 mod timestamp;
@@ -20,6 +21,7 @@ use mcp_startup_core::{HeldSignInEvidence, HeldSignInState};
 use secrecy::SecretString;
 use url::Url;
 
+pub use self::source::HeldSignInSource;
 pub use self::store_files::{MAX_STORE_BYTES, StoreFiles, SystemFiles};
 
 use self::entry::Entry;
@@ -307,21 +309,33 @@ impl<'a> HeldSignIns<'a> {
         started_by: Option<&str>,
         mcp_remote: Option<&StorageKeys>,
     ) {
+        config.held_sign_in = self.of_server(config, owners, started_by, mcp_remote);
+    }
+
+    /// Returns the sign-in that [`attach`](Self::attach) sets.
+    fn of_server(
+        &mut self,
+        config: &ServerConfig,
+        owners: &[SignInHolder],
+        started_by: Option<&str>,
+        mcp_remote: Option<&StorageKeys>,
+    ) -> Option<HeldSignIn> {
         let TransportConfig::Http(http) = &config.transport else {
-            return;
+            return None;
         };
         let mut headers = http.headers.iter();
         let is_configured = http.bearer.is_some()
             || headers.any(|header| header.name.eq_ignore_ascii_case("authorization"));
-        if !is_configured {
-            config.held_sign_in = self.find(&SoughtServer {
-                name: &config.name,
-                url: &http.written_url,
-                owners,
-                started_by,
-                mcp_remote,
-            });
+        if is_configured {
+            return None;
         }
+        self.find(&SoughtServer {
+            name: &config.name,
+            url: &http.written_url,
+            owners,
+            started_by,
+            mcp_remote,
+        })
     }
 
     /// Returns the stores that exist but could not be read.

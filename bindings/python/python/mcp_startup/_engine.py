@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from . import _native
 from ._call import answer, wait
+from ._clients import NotChecked
 from ._errors import unwrap
 from ._generated import (
     ConfigurationEvidence,
@@ -49,7 +50,7 @@ class Options(TypedDict, total=False):
     clients: Literal["all"] | Sequence[str] | None
     """The servers of the MCP clients on this machine, instead of a file: `"all"`, or the IDs of clients, such as `["claude-code",
     "cursor"]`. A server that several clients have in the same way is started once. If servers have the same name, their names are
-    `CLIENT:SERVER`, as in `cursor:linear`. `discover` lists the servers, and those that can't be checked."""
+    `CLIENT:SERVER`, as in `cursor:linear`. `discover` lists the servers, and `not_checked` those that are left out."""
 
     folder: str | os.PathLike[str] | None
     """Only with `clients`: the folder whose project files are read too. A leading `~/` is the user's home folder. By default, the
@@ -311,6 +312,21 @@ def _check_blocking(options: Options) -> Generator[StartupEvent, None, None]:
             yield from batch
     finally:
         events.close()
+
+
+async def not_checked(**options: Unpack[Options]) -> list[NotChecked]:
+    """Returns the servers that `check` and `watch` leave out with the same options, and why: for example because only the client knows a
+    secret, or because the user has not approved a project's file.
+
+    Starts nothing. Without the option `clients`, the list is empty. The fields are those of `notChecked` in the report of
+    `mcp-startup check --format json`.
+
+    Raises:
+        McpStartupError: If an option is invalid. Its `code` is `invalidArgument`.
+        ConfigurationError: If no client has a server with a name in `servers`.
+    """
+    native_options, _ = _native_options(options)
+    return [from_wire(NotChecked, left) for left in await answer(_native.not_checked(native_options))]
 
 
 async def authorization(

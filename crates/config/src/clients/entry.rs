@@ -258,6 +258,7 @@ impl EntryReader<'_> {
                 }
             },
             held_sign_in: None,
+            held_sign_in_source: None,
             expanded_variables: Vec::new(),
             possible_causes: Vec::new(),
             path: entry.path.clone(),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Client, ClientFile, ClientServer, Machine, Scope};
 use crate::error::ConfigurationError;
-use crate::held_sign_ins::{HeldSignIns, SignInHolder, StoreLocations};
+use crate::held_sign_ins::{HeldSignInSource, HeldSignIns, SignInHolder, StoreLocations};
 use crate::same_server::SameServer;
 use crate::server::{ServerConfig, ServerEntry};
 use crate::{McpRemote, unwrap_mcp_remote};
@@ -261,12 +261,18 @@ impl Selector<'_> {
             return;
         };
         let (locations, now_ms) = (self.locations, self.options.now_ms);
+        let source = HeldSignInSource {
+            holder,
+            started_by: Some(client.name()),
+            mcp_remote: remote.map(|remote| remote.storage_keys.clone()),
+            project: locations.project.map(Path::to_owned),
+        };
         let held = self
             .held
             .entry(holder)
             .or_insert_with(|| HeldSignIns::read(&[holder], locations, now_ms));
-        let keys = remote.map(|remote| &remote.storage_keys);
-        held.attach(config, &[holder], Some(client.name()), keys);
+        config.held_sign_in = source.find(config, held);
+        config.held_sign_in_source = Some(source);
     }
 }
 
@@ -296,10 +302,16 @@ pub fn see_through_mcp_remote(entry: &mut ServerEntry, machine: &dyn Machine, no
         machine,
         project: None,
     };
-    let holders = [SignInHolder::McpRemote];
+    let source = HeldSignInSource {
+        holder: SignInHolder::McpRemote,
+        started_by: None,
+        mcp_remote: Some(remote.storage_keys),
+        project: None,
+    };
     if let Ok(config) = &mut entry.config {
-        let keys = Some(&remote.storage_keys);
-        HeldSignIns::read(&holders, locations, now_ms).attach(config, &holders, None, keys);
+        let mut held = HeldSignIns::read(&[source.holder], locations, now_ms);
+        config.held_sign_in = source.find(config, &mut held);
+        config.held_sign_in_source = Some(source);
     }
 }
 

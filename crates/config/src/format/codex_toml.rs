@@ -239,6 +239,7 @@ fn server_config(
         scopes: entry.path_to("scopes").map(|_| scopes),
         oauth,
         held_sign_in: None,
+        held_sign_in_source: None,
         transport,
         expanded_variables: Vec::new(),
         possible_causes: std::mem::take(&mut warnings.possible_causes),
