@@ -9,6 +9,7 @@ export {
   decode,
   decodeLines,
   discover,
+  notChecked,
   encode,
   finishSignIn,
   firstRequest,

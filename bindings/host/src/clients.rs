@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use mcp_startup::auth::now_ms;
 use mcp_startup::config::clients::{
-    self, Client, ClientFile, FileReport, SelectOptions, SelectedServer, ServerName, ThisMachine,
+    self, Client, ClientFile, FileReport, NotChecked, SelectOptions, Selection, ServerName,
+    ThisMachine,
 };
 use mcp_startup::config::{ProcessEnvironment, expand_tilde};
 use serde::de::{self, SeqAccess, Unexpected, Visitor};
@@ -14,9 +15,6 @@ use serde::{Deserialize, Deserializer};
 use crate::HostError;
 use crate::json_error::read;
 use crate::options::{Options, Selected};
-
-/// How many programs of the clients on this machine start at once.
-const PROGRAMS_AT_ONCE: usize = 8;
 
 /// The clients whose files are read: in JSON, `"all"` or a list of IDs. `None` for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,6 +99,20 @@ pub async fn discover(options: String) -> Result<Vec<FileReport>, HostError> {
     files.map_err(|error| HostError::Internal(error.to_string()))
 }
 
+/// Returns the servers that a check with these options leaves out, and why. Starts nothing. `options` is [`Options`] as JSON. Without
+/// `clients`, the list is empty.
+///
+/// # Errors
+///
+/// [`HostError::InvalidArgument`] if an option is invalid, and [`HostError::Configuration`] if no client has a server with a name in
+/// `servers`.
+pub async fn not_checked(options: String) -> Result<Vec<NotChecked>, HostError> {
+    let options = Options::parse(&options)?;
+    let reading = tokio::task::spawn_blocking(move || options.not_checked());
+    let left = reading.await;
+    left.unwrap_or_else(|error| Err(HostError::Internal(error.to_string())))
+}
+
 /// Returns the absolute path of a project's folder, by default the current one.
 fn project_folder(folder: Option<&str>) -> Result<PathBuf, HostError> {
     let folder = expand_tilde(folder.unwrap_or("."), &ProcessEnvironment);
@@ -127,13 +139,52 @@ impl Options {
 
     /// Selects the servers of the clients. Returns `None` if the option `clients` is not set.
     pub(crate) fn select_of_clients(&self) -> Result<Option<Selected>, HostError> {
+        let Some(mut found) = self.find()? else {
+            return Ok(None);
+        };
+        let credentials = clients::credentials(&found.files, &ProcessEnvironment);
+        found.require_readable_file()?;
+        let servers = match self.names() {
+            None => Vec::new(),
+            Some(names) => {
+                let selection = found.select(names)?;
+                require_checked(names, &selection)?;
+                selection.servers
+            }
+        };
+        Ok(Some(Selected {
+            servers: servers.into_iter().map(|server| server.entry).collect(),
+            credentials,
+            program_concurrency: Some(clients::PROGRAMS_AT_ONCE),
+        }))
+    }
+
+    fn not_checked(&self) -> Result<Vec<NotChecked>, HostError> {
+        match (self.find()?, self.names()) {
+            (Some(found), Some(names)) => Ok(found.select(names)?.not_checked),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The names of the servers to select, and an empty list for every enabled server. `None` if the host wants no server.
+    fn names(&self) -> Option<&[String]> {
+        match self.servers.as_deref() {
+            Some([]) => None,
+            names => Some(names.unwrap_or_default()),
+        }
+    }
+
+    /// Reads the files of the clients. Returns `None` if the option `clients` is not set.
+    fn find(&self) -> Result<Option<Found>, HostError> {
         let Some(clients) = &self.clients else {
             return Ok(None);
         };
         let folder = project_folder(self.folder.as_deref())?;
-        let trust_project = self.trust_project.unwrap_or_default();
-        let selected = clients.select(self.servers.as_deref(), &folder, trust_project)?;
-        Ok(Some(selected))
+        Ok(Some(Found {
+            files: clients.files(&folder),
+            folder,
+            trust_project: self.trust_project.unwrap_or_default(),
+        }))
     }
 }
 
@@ -145,50 +196,49 @@ impl Clients {
             None => clients::discover_on(&machine, folder),
         }
     }
+}
 
-    /// Selects the servers with these names (`SERVER` or `CLIENT:SERVER`), or all enabled servers.
-    fn select(
-        &self,
-        names: Option<&[String]>,
-        folder: &Path,
-        trust_project: bool,
-    ) -> Result<Selected, HostError> {
-        let mut files = self.files(folder);
-        let credentials = clients::credentials(&files, &ProcessEnvironment);
-        if files.iter().all(|file| file.servers.is_empty())
-            && let Some(error) = files.iter_mut().find_map(|file| file.error.take())
+/// The files of the clients that a host selects.
+struct Found {
+    files: Vec<ClientFile>,
+    folder: PathBuf,
+    trust_project: bool,
+}
+
+impl Found {
+    /// Fails with the error of a file if there is no server in any file.
+    fn require_readable_file(&mut self) -> Result<(), HostError> {
+        if self.files.iter().all(|file| file.servers.is_empty())
+            && let Some(error) = self.files.iter_mut().find_map(|file| file.error.take())
         {
             return Err(error.into());
         }
-        let servers = match names {
-            // No servers. An empty list means "every enabled server" to `select`.
-            Some([]) => Vec::new(),
-            names => select(&files, names.unwrap_or_default(), folder, trust_project)?,
+        Ok(())
+    }
+
+    /// Selects the servers with these names (`SERVER` or `CLIENT:SERVER`), or all enabled servers.
+    fn select(&self, names: &[String]) -> Result<Selection, HostError> {
+        let names: Vec<ServerName> = names.iter().map(|name| ServerName::parse(name)).collect();
+        clients::require_known(&names, &self.files)?;
+        let options = SelectOptions {
+            names,
+            trust_project: self.trust_project,
+            as_written: false,
+            now_ms: now_ms(),
         };
-        Ok(Selected {
-            servers: servers.into_iter().map(|server| server.entry).collect(),
-            credentials,
-            program_concurrency: Some(PROGRAMS_AT_ONCE),
-        })
+        let machine = ThisMachine::default();
+        Ok(clients::select(
+            &self.files,
+            &machine,
+            &self.folder,
+            &options,
+        ))
     }
 }
 
-fn select(
-    files: &[ClientFile],
-    names: &[String],
-    folder: &Path,
-    trust_project: bool,
-) -> Result<Vec<SelectedServer>, HostError> {
-    let names: Vec<ServerName> = names.iter().map(|name| ServerName::parse(name)).collect();
-    clients::require_known(&names, files)?;
-    let options = SelectOptions {
-        names,
-        trust_project,
-        as_written: false,
-        now_ms: now_ms(),
-    };
-    let selection = clients::select(files, &ThisMachine::default(), folder, &options);
-    for name in &options.names {
+/// Fails if a server that the host names is left out.
+fn require_checked(names: &[String], selection: &Selection) -> Result<(), HostError> {
+    for name in names.iter().map(|name| ServerName::parse(name)) {
         let servers = selection.servers.iter();
         let mut owners = servers.flat_map(|server| &server.owners);
         if owners.any(|owner| name.matches(owner.client, &owner.name)) {
@@ -207,5 +257,5 @@ fn select(
             )));
         }
     }
-    Ok(selection.servers)
+    Ok(())
 }

@@ -14,7 +14,7 @@
 //!
 //! With the feature `clients`:
 //!
-//! * [`discover`]: the files and servers of the MCP clients on this machine.
+//! * [`discover`]: the files and servers of the MCP clients on this machine. [`not_checked`]: those that a check leaves out.
 
 #[cfg(feature = "clients")]
 mod clients;
@@ -32,7 +32,7 @@ mod server;
 pub mod verdict;
 
 #[cfg(feature = "clients")]
-pub use clients::{Clients, discover};
+pub use clients::{Clients, discover, not_checked};
 pub use error::{HostError, answer};
 #[cfg(feature = "engine")]
 pub use events::Events;

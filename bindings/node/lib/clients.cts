@@ -1,4 +1,5 @@
 import { answer } from "./errors.cjs";
+import type { Options } from "./engine.cjs";
 import { jsonOf } from "./json.cjs";
 import * as native from "../native.cjs";
 
@@ -25,11 +26,13 @@ export type ClientFile = {
   /** The path of the file. */
   readonly path: string;
   /** The syntax of the file. */
-  readonly format: "json" | "jsonc" | "toml" | "yaml";
+  readonly format: "json" | "jsonc" | "toml" | "yaml" | "script";
   /** Whether the user has approved the file in the client; `null` if that is not known or not needed. */
   readonly approved: boolean | null;
   /** Why the file can't be used, or `null`. */
   readonly error: ClientFileProblem | null;
+  /** Why the file is not read, even though the client uses it: it is a script. Otherwise `null`. */
+  readonly notRead: string | null;
   /** The servers, in the order of the file. Empty if the file can't be used. */
   readonly servers: readonly ClientServer[];
 };
@@ -71,6 +74,34 @@ export type ClientServer = {
 export async function discover(options: DiscoverOptions = {}): Promise<readonly ClientFile[]> {
   const text = jsonOf("the options", options);
   return freeze((await answer((done) => native.discover(text, done))) as ClientFile[]);
+}
+
+/** A server of an MCP client that `check` leaves out. */
+export type NotChecked = {
+  /** The ID of the client, such as `claude-code`. */
+  readonly client: string;
+  /** Whose servers the client's file configures. */
+  readonly scope: ClientFile["scope"];
+  /** The path of the client's file. */
+  readonly path: string;
+  /** The name of the server in the client. */
+  readonly name: string;
+  /** Why the server is left out. */
+  readonly why: string;
+  /** Whether `check` starts the server with the option `trustProject`. */
+  readonly needsApproval: boolean;
+};
+
+/**
+ * Returns the servers that `check` and `watch` leave out with the same options, and why: for example because only the client knows a
+ * secret, or because the user has not approved a project's file. Starts nothing. Without the option `clients`, the list is empty.
+ *
+ * @returns A frozen list, with the same fields as `notChecked` in the report of `mcp-startup check --format json`.
+ * @throws {McpStartupError} If an option is invalid, or if no client has a server with a name in `servers`.
+ */
+export async function notChecked({ store: _, ...options }: Options = {}): Promise<readonly NotChecked[]> {
+  const text = jsonOf("the options", options);
+  return freeze((await answer((done) => native.notChecked(text, done))) as NotChecked[]);
 }
 
 /** Freezes a value and everything in it. */

@@ -27,7 +27,7 @@ export type Options = {
   /**
    * The servers of the MCP clients on this machine, instead of a file: `"all"`, or the IDs of clients, such as `["claude-code",
    * "cursor"]`. A server that several clients have in the same way is started once. If servers have the same name, their names are
-   * `CLIENT:SERVER`, as in `cursor:linear`. `discover` lists the servers, and those that can't be checked.
+   * `CLIENT:SERVER`, as in `cursor:linear`. `discover` lists the servers, and `notChecked` those that are left out.
    */
   clients?: Clients | undefined;
   /**

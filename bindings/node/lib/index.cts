@@ -11,6 +11,8 @@ export {
   type Clients,
   type DiscoverOptions,
   discover,
+  type NotChecked,
+  notChecked,
 } from "./clients.cjs";
 export {
   type AppliedLines,

@@ -118,6 +118,12 @@ pub fn discover(options: String, done: Done) {
     begin(mcp_startup_host::discover(options), done);
 }
 
+/// Finds the servers that a check with these options leaves out.
+#[napi]
+pub fn not_checked(options: String, done: Done) {
+    begin(mcp_startup_host::not_checked(options), done);
+}
+
 #[napi]
 pub fn authorization(
     options: String,

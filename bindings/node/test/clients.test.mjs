@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test, { after } from "node:test";
-import { authStatus, check, discover, McpStartupError } from "mcp-startup";
+import { authStatus, check, discover, McpStartupError, notChecked } from "mcp-startup";
 import { all, MemoryStore, recordOf, startLab, summary, thrown } from "./lab.mjs";
 import { program } from "./places.mjs";
 
@@ -64,7 +64,7 @@ test("discover returns what the program prints", async () => {
   const [codex, cursor, , windsurf] = files;
   const { error, servers, ...file } = codex;
   const path = join(home, ".codex/config.toml");
-  assert.deepEqual([file, error], [{ client: "codex", scope: "user", path, format: "toml", approved: null }, null]);
+  assert.deepEqual([file, error], [{ client: "codex", scope: "user", path, format: "toml", approved: null, notRead: null }, null]);
   const off = { name: "off", transport: "http", enabled: false, checkable: true, why: null, approved: null };
   assert.deepEqual(servers.at(-1), off);
   const bad = cursor.servers.find(({ name }) => name === "bad");
@@ -130,13 +130,33 @@ test("`trustProject` starts the servers of project files", async () => {
   assert.match(error.message, /`shared` can't be used: not approved in Cursor; .*`trustProject`/);
 });
 
+test("notChecked returns what the program reports", async () => {
+  const left = await notChecked({ clients: "all", folder });
+  const path = join(folder, ".cursor/mcp.json");
+  const expected = { client: "cursor", scope: "project", path, name: "shared", why: "not approved in Cursor", needsApproval: true };
+  assert.deepEqual(left, [expected]);
+  const [command, ...args] = program;
+  const options = ["check", "--dry-run", "--format", "json"];
+  const { notChecked: reported } = JSON.parse(execFileSync(command, [...args, ...options], { cwd: folder, encoding: "utf8" }));
+  // The program adds what to do there.
+  const why = `${expected.why}; if you trust the project, pass \`--trust-project\``;
+  assert.deepEqual(reported, [{ ...expected, why }]);
+  assert.ok(Object.isFrozen(left[0]));
+  assert.deepEqual(await notChecked({ clients: "all", folder, trustProject: true }), []);
+  assert.deepEqual(await notChecked({ clients: "all", folder, servers: ["docs"] }), []);
+  assert.deepEqual(await notChecked({ clients: "all", folder, servers: ["shared"], store: new MemoryStore() }), left);
+  assert.deepEqual(await notChecked({ config: join(home, ".codex/config.toml") }), []);
+  const { kind } = await thrown(() => notChecked({ clients: "all", servers: ["dosc"] }));
+  assert.equal(kind, "unknownServer");
+});
+
 test("`servers` selects servers by their names, with or without the client", async () => {
   assert.deepEqual(await outcomes({ servers: ["cursor:docs", "off"] }), ["docs ready", "off ready"]);
   assert.deepEqual(await outcomes({ servers: ["docs"] }), ["codex:docs failed", "cursor:docs ready"]);
   assert.deepEqual(await outcomes({ servers: [] }), []);
   const { code, kind, message } = await thrown(() => outcomes({ servers: ["dosc"] }));
   assert.deepEqual([code, kind], ["MCP_STARTUP_CONFIGURATION", "unknownServer"]);
-  assert.match(message, /^no client has a server `dosc`; the configured servers are: bad, docs, /);
+  assert.match(message, /^no client has a server `dosc`; did you mean `docs`\? \d+ other servers are configured\.$/);
 });
 
 test("a call for one server uses the sign-in that Codex stores", async () => {

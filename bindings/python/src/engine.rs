@@ -60,6 +60,12 @@ pub fn discover(options: String) -> Call {
     Call::begin(mcp_startup_host::discover(options))
 }
 
+/// Finds the servers that a check with these options leaves out.
+#[pyfunction]
+pub fn not_checked(options: String) -> Call {
+    Call::begin(mcp_startup_host::not_checked(options))
+}
+
 #[pyfunction]
 #[pyo3(signature = (options, store, server, rejected, authorization, challenge))]
 pub fn authorization(

@@ -21,7 +21,7 @@ mod _native {
     #[pymodule_export]
     use super::engine::{
         Events, auth_status, authorization, begin_sign_in, check_options, discover, finish,
-        finish_sign_in, program, sign_out, test_credential_store,
+        finish_sign_in, not_checked, program, sign_out, test_credential_store,
     };
     #[pymodule_export]
     use super::notification::{McpServerStatusUpdatedNotification, decode, decode_lines};

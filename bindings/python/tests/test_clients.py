@@ -18,6 +18,7 @@ from mcp_startup import (
     ConfigurationError,
     McpServerStartupState,
     McpStartupError,
+    NotChecked,
 )
 
 
@@ -55,6 +56,7 @@ async def test_discover_returns_what_the_program_prints(folder: Path) -> None:
     for file, of_program in zip(files, expected, strict=True):
         servers = of_program.pop("servers")
         error = of_program.pop("error")
+        assert file.not_read == of_program.pop("notRead")
         assert {name: getattr(file, name) for name in of_program} == of_program
         assert (file.error is None) == (error is None)
         for server, other in zip(file.servers, servers, strict=True):
@@ -131,6 +133,26 @@ async def test_trust_project_starts_the_servers_of_project_files(folder: Path) -
     with pytest.raises(McpStartupError, match="not approved in Cursor") as raised:
         await outcomes(folder=folder, servers=["shared"])
     assert raised.value.code == "invalidArgument"
+
+
+async def test_not_checked_returns_what_a_check_leaves_out(folder: Path) -> None:
+    left = await mcp_startup.not_checked(clients="all", folder=folder)
+    assert left == [
+        NotChecked(
+            client="cursor",
+            scope=ClientScope.PROJECT,
+            path=str(folder / ".cursor/mcp.json"),
+            name="shared",
+            why="not approved in Cursor",
+            needs_approval=True,
+        )
+    ]
+    assert await mcp_startup.not_checked(clients="all", folder=folder, trust_project=True) == []
+    assert await mcp_startup.not_checked(clients="all", folder=folder, servers=["shared"]) == left
+    assert await mcp_startup.not_checked(mcp_servers={}) == []
+    with pytest.raises(ConfigurationError) as raised:
+        await mcp_startup.not_checked(clients="all", folder=folder, servers=["dosc"])
+    assert raised.value.kind == "unknownServer"
 
 
 async def test_servers_selects_servers_with_or_without_the_client(folder: Path) -> None:

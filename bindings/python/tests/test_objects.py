@@ -32,6 +32,7 @@ from mcp_startup import (
     McpServerStartupFailureReason,
     McpServerStartupState,
     McpServerStatusUpdatedNotification,
+    NotChecked,
     McpStartupError,
     Rejected,
     SignInBegun,
@@ -94,8 +95,14 @@ def client_file(*, error: bool = True) -> ClientFile:
         format="jsonc",
         approved=None,
         error=ClientFileProblem(line=1, column=2, message="no") if error else None,
+        not_read=None,
         servers=(server,),
     )
+
+
+def not_checked(name: str = "docs") -> NotChecked:
+    path = "/home/ada/.cursor/mcp.json"
+    return NotChecked(client="cursor", scope=ClientScope.USER, path=path, name=name, why="no", needs_approval=False)
 
 
 def event(name: str = "linear") -> StartupEvent:
@@ -138,6 +145,7 @@ def objects() -> list[tuple[Any, Any]]:
         (client_file(), client_file(error=False)),
         (client_file().servers[0], dataclasses.replace(client_file().servers[0], enabled=False)),
         (client_file().error, dataclasses.replace(client_file().error, line=None)),
+        (not_checked(), not_checked("linear")),
         (ClientScope.USER, ClientScope.PROJECT),
         (ClientTransport.HTTP, ClientTransport.UNKNOWN),
         (Rejected(authorization="Bearer s3cret"), Rejected()),

@@ -118,6 +118,7 @@ CALLS: list[Callable[..., object]] = [
     mcp_startup.check,
     mcp_startup.watch,
     mcp_startup.check_blocking,
+    mcp_startup.not_checked,
     mcp_startup.authorization,
     mcp_startup.auth_status,
     mcp_startup.begin_sign_in,

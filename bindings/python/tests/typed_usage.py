@@ -27,6 +27,7 @@ from mcp_startup import (
     McpServerStartupFailureReason,
     McpServerStartupState,
     McpServerStatusUpdatedNotification,
+    NotChecked,
     Options,
     Recovery,
     Rejected,
@@ -140,6 +141,7 @@ async def starting() -> None:
 async def discovering() -> None:
     files = await mcp_startup.discover(folder=Path("."), clients=["cursor"])
     assert_type(files, list[ClientFile])
+    assert_type(await mcp_startup.not_checked(clients="all", servers=["docs"]), list[NotChecked])
     assert_type(files[0].scope, ClientScope)
     assert_type(files[0].error, ClientFileProblem | None)
     for server in files[0].servers:

@@ -110,6 +110,36 @@ impl Events {
     }
 }
 
+/// Finds the files of the MCP clients on this machine.
+#[uniffi::export(default(cancellation = None))]
+async fn discover(options: String, cancellation: Option<Arc<Cancellation>>) -> String {
+    wait_unless(cancellation, clients::discover(options)).await
+}
+
+/// Finds the servers that a check with these options leaves out.
+#[uniffi::export(default(cancellation = None))]
+async fn not_checked(options: String, cancellation: Option<Arc<Cancellation>>) -> String {
+    wait_unless(cancellation, clients::not_checked(options)).await
+}
+
+#[cfg(feature = "clients")]
+use mcp_startup_host as clients;
+
+/// A library for phones exports the same functions, because the code that UniFFI generates looks for each of them.
+#[cfg(not(feature = "clients"))]
+mod clients {
+    use super::HostError;
+
+    pub async fn discover(_options: String) -> Result<(), HostError> {
+        Err(HostError::InvalidArgument(
+            "this library was built without the feature `clients`, and can't find MCP clients"
+                .to_owned(),
+        ))
+    }
+
+    pub use discover as not_checked;
+}
+
 #[uniffi::export(default(cancellation = None))]
 async fn authorization(
     options: String,

@@ -1,7 +1,6 @@
 //! Which servers a command uses: the servers of a configuration file or of every client on the machine, a URL, or a command.
 
 mod first_run;
-mod names;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -261,6 +260,10 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
             let _ = writeln!(anstream::stderr(), "{}: {error}", file.client);
             first_error.get_or_insert(error);
         }
+        if let Some(why) = &file.not_read {
+            let (client, path) = (file.client, shown(&file.path));
+            let _ = writeln!(anstream::stderr(), "{client}: {path} is not read: {why}");
+        }
     }
     let has_unreadable_file = first_error.is_some();
     if files.iter().all(|file| file.servers.is_empty()) {
@@ -269,7 +272,7 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
             None => CommandError::Usage(nothing_found(source)),
         });
     }
-    names::require_known(&wanted, &files)?;
+    clients::require_known(&wanted, &files)?;
     let options = SelectOptions {
         names: wanted,
         trust_project: source.trust_project,

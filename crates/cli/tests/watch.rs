@@ -112,6 +112,42 @@ fn failed_server_is_shown_again_after_a_sign_in() {
 }
 
 #[test]
+fn failed_server_is_started_again_after_a_sign_in_in_its_client() {
+    let lab =
+        lab_with(json!([{ "name": "tickets", "mcp": { "serves": { "tokens": ["held-token"] } } }]));
+    let user = User::with(FILE_STORE);
+    let servers =
+        json!({ "mcpServers": { "tickets": { "type": "http", "url": lab.url("tickets") } } });
+    user.write("home/.claude.json", servers.to_string());
+    std::fs::create_dir_all(user.path("home/.claude")).unwrap();
+    let sign_in = |token: &str, expires_at: i64| {
+        let held = json!({ "mcpOAuth": { "tickets|0123456789abcdef": {
+            "serverName": "tickets", "serverUrl": lab.url("tickets"), "accessToken": token, "expiresAt": expires_at,
+        }}});
+        user.write("home/.claude/.credentials.json", held.to_string());
+    };
+    sign_in("expired-token", 1_600_000_000_000);
+    let arguments = [
+        "check",
+        "--client",
+        "claude-code",
+        "--watch",
+        "--format",
+        "ndjson",
+    ];
+    let mut program = user.program(&arguments).spawn();
+    let lines = Lines::of(program.child.stdout.take().unwrap());
+    let failed = lines.next_with(&[r#""tickets""#, r#""failed""#]);
+    assert!(failed.contains("Claude Code"), "{failed}");
+    // Another token that has expired does not start the server.
+    sign_in("other-expired-token", 1_600_000_000_001);
+    sign_in("held-token", 4_102_444_800_000);
+    lines.next_with(&[r#""tickets""#, r#""starting""#]);
+    lines.next_with(&[r#""tickets""#, r#""ready""#]);
+    assert_eq!(interrupt(&mut program, "TERM"), Some(130));
+}
+
+#[test]
 fn line_shows_when_the_next_try_is_due() {
     let lab = lab_with(json!([
         { "name": "away", "mcp": { "respond": [{ "times": 1, "reply": { "status": 503 } }] } },

@@ -23,12 +23,15 @@ mod claude_desktop;
 mod client;
 mod client_variables;
 mod codex;
+mod codex_plugins;
 mod continue_dev;
 mod copilot_cli;
 mod credentials;
+mod crushrc;
 mod entry;
 mod env_file;
 mod gemini;
+mod gemini_extensions;
 mod goose;
 mod inherited;
 mod layers;
@@ -45,6 +48,7 @@ mod report;
 mod selection;
 mod shell_words;
 mod variables;
+mod vs_code;
 
 use std::path::{Path, PathBuf};
 
@@ -58,10 +62,14 @@ pub use selection::{
     see_through_mcp_remote, select,
 };
 
+use crate::configuration::CredentialSettings;
 use crate::environment::Environment;
 use crate::error::ConfigurationError;
 use crate::server::ServerEntry;
 use places::Places;
+
+/// The maximum number of programs of the clients on this machine that a host starts at the same time.
+pub const PROGRAMS_AT_ONCE: usize = 8;
 
 /// One configuration file of a client, with its servers.
 #[derive(Debug)]
@@ -79,8 +87,12 @@ pub struct ClientFile {
     pub approved: Option<bool>,
     /// Why the client can't use the file, or why it can't be read here.
     pub error: Option<ConfigurationError>,
+    /// Why the file is not read here, even though the client uses it: it is a script. `None` if it is read.
+    pub not_read: Option<String>,
     /// The servers, in the order of the file. Empty if the file has an error.
     pub servers: Vec<ClientServer>,
+    /// Where the client stores sign-ins. Only the user's `config.toml` of Codex configures that.
+    credentials: Option<CredentialSettings>,
 }
 
 /// A server in a file of a client.
@@ -123,6 +135,31 @@ impl ClientTransport {
 }
 
 impl ClientFile {
+    /// A file that needs no approval, with the result of reading it.
+    fn new(
+        client: Client,
+        scope: Scope,
+        path: PathBuf,
+        format: FileFormat,
+        result: Result<Vec<ClientServer>, ConfigurationError>,
+    ) -> Self {
+        let (servers, error) = match result {
+            Ok(servers) => (servers, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        Self {
+            client,
+            scope,
+            path,
+            format,
+            approved: None,
+            error,
+            not_read: None,
+            servers,
+            credentials: None,
+        }
+    }
+
     /// Whether a server may be started without asking the user: the file is the user's own or an administrator's, or the user has
     /// approved the server in the client.
     pub fn may_start(&self, server: &ClientServer) -> bool {
@@ -151,12 +188,15 @@ pub fn discover(environment: &dyn Environment, folder: &Path) -> Vec<ClientFile>
 ///
 /// ```
 /// use std::{collections::BTreeMap, io, path::{Path, PathBuf}};
-/// use mcp_startup_config::{Environment, clients::{self, Machine, System}};
+/// use mcp_startup_config::{Environment, clients::{self, Machine, System}, held_sign_ins::StoreFiles};
 ///
 /// struct OneFile(BTreeMap<String, String>);
 /// impl Machine for OneFile {
 ///     fn system(&self) -> System { System::Windows }
 ///     fn environment(&self) -> &dyn Environment { &self.0 }
+///     fn exists(&self, _path: &Path) -> bool { false }
+/// }
+/// impl StoreFiles for OneFile {
 ///     fn read(&self, path: &Path, _limit: usize) -> io::Result<Vec<u8>> {
 ///         match path.ends_with(".cursor/mcp.json") {
 ///             true => Ok(br#"{"mcpServers": {"docs": {"url": "https://docs.example.com/mcp"}}}"#.into()),
@@ -164,7 +204,6 @@ pub fn discover(environment: &dyn Environment, folder: &Path) -> Vec<ClientFile>
 ///         }
 ///     }
 ///     fn list(&self, _folder: &Path) -> Vec<PathBuf> { Vec::new() }
-///     fn exists(&self, _path: &Path) -> bool { false }
 /// }
 ///
 /// let machine = OneFile(BTreeMap::from([("USERPROFILE".to_owned(), "C:\\Users\\Ada".to_owned())]));
@@ -223,12 +262,25 @@ fn files_of(client: Client, places: &Places<'_>) -> Vec<ClientFile> {
         }
         Client::GeminiCli | Client::QwenCode => {
             let mut files = profiles::files(client, places);
+            if client == Client::GeminiCli {
+                gemini_extensions::add(places, &mut files);
+            }
             gemini::apply_lists(client, places, &mut files);
             files
         }
         Client::CopilotCli => {
             let mut files = profiles::files(client, places);
             copilot_cli::apply_lists(places, &mut files);
+            files
+        }
+        Client::VsCode => {
+            let mut files = profiles::files(client, places);
+            vs_code::mark_containers(&mut files);
+            files
+        }
+        Client::Crush => {
+            let mut files = profiles::files(client, places);
+            files.extend(crushrc::files(places));
             files
         }
         _ => profiles::files(client, places),

@@ -3,10 +3,9 @@
 use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
 
+use crate::clients::ServerName;
 use crate::escaping::{escape, escape_and_truncate};
-
-/// The maximum number of server names in the message of [`ConfigurationErrorKind::UnknownServer`].
-const MAX_LISTED_NAMES: usize = 20;
+use crate::suggestion::known_servers;
 
 /// Why a file could not be read as a configuration. The kinds are stable, so you can match on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,10 +140,8 @@ impl ConfigurationError {
         name: &str,
         known: impl Iterator<Item = &'a str>,
     ) -> Self {
-        let hint = match listed(known) {
-            Some(names) => format!("the configured servers are: {names}"),
-            None => "no servers are configured in it".to_owned(),
-        };
+        let hint = known_servers(name, known);
+        let hint = hint.unwrap_or_else(|| "no servers are configured in it".to_owned());
         Self {
             message: format!(
                 "there is no server `{}` in {}; {hint}",
@@ -157,17 +154,15 @@ impl ConfigurationError {
 
     /// Creates the error for a server that no client has. `known` are the names of the servers of the clients. The path is `clients`.
     pub(crate) fn unknown_server_of_clients<'a>(
-        name: &str,
+        name: &ServerName,
         known: impl Iterator<Item = &'a str>,
     ) -> Self {
-        let hint = match listed(known) {
-            Some(names) => format!("the configured servers are: {names}"),
-            None => "no client with servers was found".to_owned(),
-        };
+        let hint = known_servers(name.server(), known);
+        let hint = hint.unwrap_or_else(|| "no client with servers was found".to_owned());
         Self {
             message: format!(
                 "no client has a server `{}`; {hint}",
-                escape_and_truncate(name)
+                escape_and_truncate(name.as_str())
             ),
             ..Self::new(
                 ConfigurationErrorKind::UnknownServer,
@@ -190,15 +185,6 @@ impl ConfigurationError {
             ..self
         }
     }
-}
-
-/// Lists names for a message. Returns `None` if there are none.
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let names: Vec<String> = names
-        .take(MAX_LISTED_NAMES)
-        .map(escape_and_truncate)
-        .collect();
-    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// A problem in the entry of one server, or a warning about it. It does not affect the other servers of the file.

@@ -8,6 +8,7 @@ mod goose_secrets;
 mod json_store;
 mod keyed_files;
 mod places;
+mod source;
 mod store_files;
 mod stores;
 mod timestamp;
@@ -20,12 +21,14 @@ use mcp_startup_core::{HeldSignInEvidence, HeldSignInState};
 use secrecy::SecretString;
 use url::Url;
 
+pub use self::source::HeldSignInSource;
 pub use self::store_files::{MAX_STORE_BYTES, StoreFiles, SystemFiles};
 
 use self::entry::Entry;
 use self::keyed_files::McpRemoteFiles;
 use self::places::Places;
-use crate::{Environment, ServerConfig, StorageKeys, TransportConfig};
+use crate::clients::Machine;
+use crate::{ServerConfig, StorageKeys, TransportConfig};
 
 /// A sign-in that another client holds for a server. `Debug` does not show the token.
 #[derive(Debug, Clone)]
@@ -112,14 +115,11 @@ impl fmt::Display for SignInHolder {
     }
 }
 
-/// Where to look for the stores. Tests replace the files and the environment.
+/// Where to look for the stores.
+#[derive(Clone, Copy)]
 pub struct StoreLocations<'a> {
-    /// The files of the machine.
-    pub files: &'a dyn StoreFiles,
-    /// The environment variables. They name the home folder, and the folders that a user has moved.
-    pub environment: &'a dyn Environment,
-    /// Whether the system is Windows, where some clients use other folders.
-    pub is_windows: bool,
+    /// The machine. Its environment variables name the home folder, and the folders that a user has moved.
+    pub machine: &'a dyn Machine,
     /// The folder of the project. The Cursor CLI has a store for each project.
     pub project: Option<&'a Path>,
 }
@@ -156,24 +156,23 @@ pub struct StoreNote {
 ///
 /// ```
 /// use std::time::SystemTime;
-/// use mcp_startup_config::held_sign_ins::{HeldSignIns, SignInHolder, StoreLocations, SystemFiles};
-/// use mcp_startup_config::{ProcessEnvironment, ServerConfig};
+/// use mcp_startup_config::clients::ThisMachine;
+/// use mcp_startup_config::held_sign_ins::{HeldSignIns, SignInHolder, StoreLocations};
+/// use mcp_startup_config::ServerConfig;
 ///
 /// let mut linear = ServerConfig::http("linear", "https://mcp.linear.app/mcp")?;
 /// let locations = StoreLocations {
-///     files: &SystemFiles,
-///     environment: &ProcessEnvironment,
-///     is_windows: cfg!(windows),
+///     machine: &ThisMachine::default(),
 ///     project: None,
 /// };
 /// let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
 /// let now_ms = i64::try_from(now.as_millis())?;
-/// let mut held = HeldSignIns::read(SignInHolder::ALL, &locations, now_ms);
+/// let mut held = HeldSignIns::read(SignInHolder::ALL, locations, now_ms);
 /// held.attach(&mut linear, &[SignInHolder::ClaudeCode], None, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct HeldSignIns<'a> {
-    locations: &'a StoreLocations<'a>,
+    locations: StoreLocations<'a>,
     now_ms: i64,
     holders: Vec<SignInHolder>,
     entries: Vec<Entry>,
@@ -189,7 +188,7 @@ pub struct HeldSignIns<'a> {
 
 impl<'a> HeldSignIns<'a> {
     /// Reads the stores of these programs. `now_ms` is the current time in ms since the Unix epoch.
-    pub fn read(holders: &[SignInHolder], locations: &'a StoreLocations<'a>, now_ms: i64) -> Self {
+    pub fn read(holders: &[SignInHolder], locations: StoreLocations<'a>, now_ms: i64) -> Self {
         let mut found = Self {
             locations,
             now_ms,
@@ -205,20 +204,21 @@ impl<'a> HeldSignIns<'a> {
         for store in stores::JSON_STORES {
             if holders.contains(&store.holder) {
                 for path in places.of(store.holder) {
-                    let entries = json_store::read(store, &path, locations.files, &mut found.notes);
+                    let entries =
+                        json_store::read(store, &path, locations.machine, &mut found.notes);
                     found.extend(entries);
                 }
             }
         }
         if holders.contains(&SignInHolder::Goose) {
             for path in places.of(SignInHolder::Goose) {
-                let entries = goose_secrets::read(&path, locations.files, &mut found.notes);
+                let entries = goose_secrets::read(&path, locations.machine, &mut found.notes);
                 found.extend(entries);
             }
         }
         if holders.contains(&SignInHolder::McpRemote) {
             for folder in places.of(SignInHolder::McpRemote) {
-                found.mcp_remote.add(&folder, locations.files);
+                found.mcp_remote.add(&folder, locations.machine);
             }
         }
         found
@@ -255,12 +255,13 @@ impl<'a> HeldSignIns<'a> {
         let url = Url::parse(server.url).ok()?;
         let mut candidates = Vec::new();
         if self.holders.contains(&SignInHolder::McpRemote) {
-            let files = self.locations.files;
+            let files = self.locations.machine;
             candidates.extend(self.mcp_remote.find(server, &url, files, &mut self.notes));
         }
         if let Some(holder) = self.kiro_or_amazon_q(server) {
             for folder in Places::new(self.locations).of(holder) {
-                let found = keyed_files::kiro(&folder, &url, self.locations.files, &mut self.notes);
+                let found =
+                    keyed_files::kiro(&folder, &url, self.locations.machine, &mut self.notes);
                 // The name of the file has no query, so the token may be for another one.
                 let records_url = url.query().is_none() && url.fragment().is_none();
                 candidates.extend(found.map(|entry| Entry {
@@ -308,21 +309,33 @@ impl<'a> HeldSignIns<'a> {
         started_by: Option<&str>,
         mcp_remote: Option<&StorageKeys>,
     ) {
+        config.held_sign_in = self.of_server(config, owners, started_by, mcp_remote);
+    }
+
+    /// Returns the sign-in that [`attach`](Self::attach) sets.
+    fn of_server(
+        &mut self,
+        config: &ServerConfig,
+        owners: &[SignInHolder],
+        started_by: Option<&str>,
+        mcp_remote: Option<&StorageKeys>,
+    ) -> Option<HeldSignIn> {
         let TransportConfig::Http(http) = &config.transport else {
-            return;
+            return None;
         };
         let mut headers = http.headers.iter();
         let is_configured = http.bearer.is_some()
             || headers.any(|header| header.name.eq_ignore_ascii_case("authorization"));
-        if !is_configured {
-            config.held_sign_in = self.find(&SoughtServer {
-                name: &config.name,
-                url: &http.written_url,
-                owners,
-                started_by,
-                mcp_remote,
-            });
+        if is_configured {
+            return None;
         }
+        self.find(&SoughtServer {
+            name: &config.name,
+            url: &http.written_url,
+            owners,
+            started_by,
+            mcp_remote,
+        })
     }
 
     /// Returns the stores that exist but could not be read.

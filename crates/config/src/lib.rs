@@ -45,6 +45,7 @@ mod mcp_remote;
 mod same_server;
 mod server;
 mod spanned;
+mod suggestion;
 mod validation;
 mod variable_expansion;
 
@@ -53,7 +54,7 @@ pub use environment::{Environment, ProcessEnvironment, codex_home, expand_tilde}
 pub use error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 pub use file::{MAX_FILE_BYTES, read, untrusted_project_file};
 pub use format::{ConfigurationFormat, parse};
-pub use held_sign_ins::HeldSignIn;
+pub use held_sign_ins::{HeldSignIn, HeldSignInSource};
 pub use mcp_remote::{
     MAX_OPTION_FILE_BYTES, McpRemote, StorageKeys, read_option_file, unwrap_mcp_remote,
 };

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::error::EntryProblem;
 use crate::escaping::escape_and_truncate;
-use crate::held_sign_ins::HeldSignIn;
+use crate::held_sign_ins::{HeldSignIn, HeldSignInSource};
 use crate::spanned::KeyPath;
 use crate::validation;
 
@@ -162,6 +162,8 @@ pub struct ServerConfig {
     /// The sign-in that another client holds for this server. Its token is sent only if the configuration and our own store have no
     /// usable credential. `None` unless the caller sets it: see [`held_sign_ins`](crate::held_sign_ins).
     pub held_sign_in: Option<HeldSignIn>,
+    /// The place where that client keeps its sign-ins, to read them again. `None` if it keeps none that can be read.
+    pub held_sign_in_source: Option<HeldSignInSource>,
     /// How to connect to the server.
     pub transport: TransportConfig,
     /// The values of the environment variables that were expanded in the entry, for example in arguments or in the URL.
@@ -430,6 +432,7 @@ impl ServerConfig {
             scopes: None,
             oauth: OAuthClient::default(),
             held_sign_in: None,
+            held_sign_in_source: None,
             transport,
             expanded_variables: Vec::new(),
             possible_causes: Vec::new(),

@@ -29,7 +29,9 @@ impl Startup {
     /// * The stored credentials of the server change: any process has signed in or refreshed the token. The watch checks the store
     ///   about once a second, for failed servers that use a stored sign-in. A store error does not count as a change, and neither
     ///   does a refresh by the start itself. The first change restarts the server immediately. If more changes follow within an hour,
-    ///   the watch waits longer after each of them, so that two hosts can't cause each other's restarts forever.
+    ///   the watch waits longer after each of them, so that two hosts can't cause each other's restarts forever. A sign-in in another
+    ///   client counts too, if that client keeps sign-ins that can be read
+    ///   ([`held_sign_in_source`](mcp_startup_config::ServerConfig::held_sign_in_source)).
     /// * The failure is temporary ([`Recovery::Retry`](crate::Recovery::Retry)). The watch waits for a random part of 1 s, then of 2 s,
     ///   4 s and so on up to 5 min. If the MCP server or the token endpoint has sent `Retry-After`, the watch waits for that time
     ///   too, but for at most an hour.

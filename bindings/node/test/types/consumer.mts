@@ -6,11 +6,13 @@ import {
   authStatus,
   beginSignIn,
   type ClientFile,
+  type NotChecked,
   type CredentialStore,
   check,
   DecodeError,
   decode,
   discover,
+  notChecked,
   type Evidence,
   judge,
   McpStartupError,
@@ -73,6 +75,8 @@ export async function consumer(): Promise<void> {
   check({ clients: "all", trustProject: true, folder: "." });
   // @ts-expect-error The clients are "all" or a list.
   check({ clients: "cursor" });
+  const left: readonly NotChecked[] = await notChecked({ clients: "all", servers: ["docs"] });
+  console.log(left.map(({ client, name, why, needsApproval }) => [client, name, why, needsApproval]));
   // @ts-expect-error `discover` starts no servers.
   await discover({ trustProject: true });
 

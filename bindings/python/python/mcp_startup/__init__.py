@@ -6,7 +6,7 @@
 
 * Notifications: `decode`, `decode_lines`, `McpServerStatusUpdatedNotification`, `StartupTracker`.
 * Starts: `check`, `watch`, `check_blocking`.
-* Clients: `discover` finds the MCP clients on this machine, with their servers.
+* Clients: `discover` finds the MCP clients on this machine, with their servers. `not_checked` returns those that a check leaves out.
 * Authorization: `authorization` for the application's own requests, `begin_sign_in`, `finish_sign_in`, `sign_out`,
   `auth_status`, and `CredentialStore` for a custom store.
 * Verdicts: `judge`, `assess`, `first_request`, `auth_status_of`.
@@ -21,6 +21,7 @@ from ._clients import (
     ClientScope,
     ClientServer,
     ClientTransport,
+    NotChecked,
     discover,
 )
 from ._contract import (
@@ -48,6 +49,7 @@ from ._engine import (
     check,
     check_blocking,
     finish_sign_in,
+    not_checked,
     sign_out,
     test_credential_store,
     watch,
@@ -165,6 +167,7 @@ __all__ = [
     "McpServerStartupState",
     "McpServerStatusUpdatedNotification",
     "McpStartupError",
+    "NotChecked",
     "Options",
     "ProcessEvidence",
     "ProtocolEvidence",
@@ -204,6 +207,7 @@ __all__ = [
     "finish_sign_in",
     "first_request",
     "judge",
+    "not_checked",
     "sign_out",
     "test_credential_store",
     "watch",

@@ -102,7 +102,7 @@ class ClientFile(WireObject):
     """The path of the file."""
 
     format: str
-    """The syntax of the file: `json`, `jsonc`, `toml` or `yaml`."""
+    """The syntax of the file: `json`, `jsonc`, `toml`, `yaml` or `script`."""
 
     approved: bool | None
     """Whether the user has approved the file in the client; `None` if that is not known or not needed."""
@@ -110,8 +110,34 @@ class ClientFile(WireObject):
     error: ClientFileProblem | None
     """Why the file can't be used, or `None`."""
 
+    not_read: str | None
+    """Why the file is not read, even though the client uses it: it is a script. Otherwise `None`."""
+
     servers: tuple[ClientServer, ...]
     """The servers, in the order of the file. Empty if the file can't be used."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NotChecked(WireObject):
+    """A server of an MCP client that `check` leaves out."""
+
+    client: str
+    """The ID of the client, such as `claude-code`."""
+
+    scope: ClientScope
+    """Whose servers the client's file configures."""
+
+    path: str
+    """The path of the client's file."""
+
+    name: str
+    """The name of the server in the client."""
+
+    why: str
+    """Why the server is left out."""
+
+    needs_approval: bool
+    """Whether `check` starts the server with the option `trust_project`."""
 
 
 async def discover(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._call import answer, wait
+from ._clients import NotChecked
 from ._errors import unwrap
 from ._generated import (
     ConfigurationEvidence,
@@ -284,6 +285,21 @@ def _check_blocking(options: Options) -> Generator[StartupEvent, None, None]:
         events.close()
 
 
+async def not_checked(**options: Unpack[Options]) -> list[NotChecked]:
+    """Returns the servers that `check` and `watch` leave out with the same options, and why: for example because only the client knows a
+    secret, or because the user has not approved a project's file.
+
+    Starts nothing. Without the option `clients`, the list is empty. The fields are those of `notChecked` in the report of
+    `mcp-startup check --format json`.
+
+    Raises:
+        McpStartupError: If an option is invalid. Its `code` is `invalidArgument`.
+        ConfigurationError: If no client has a server with a name in `servers`.
+    """
+    text, _ = native_options(options)
+    return [from_wire(NotChecked, left) for left in await answer(_native.not_checked(text))]
+
+
 async def authorization(
     server: str, rejected: Rejected | None = None, **options: Unpack[Options]
 ) -> str | None:
@@ -389,6 +405,6 @@ def _events(batch: list[dict[str, Any]]) -> list[StartupEvent]:
 
 
 # Not a decorator: it would hide from `stubtest` that a function is asynchronous.
-for _call in (check, watch, check_blocking, authorization, auth_status, begin_sign_in, finish_sign_in, sign_out):
+for _call in (check, watch, check_blocking, not_checked, authorization, auth_status, begin_sign_in, finish_sign_in, sign_out):
     document_options(_call)
 del _call

@@ -24,8 +24,8 @@ class Options(TypedDict, total=False):
         mcp_servers: The servers, instead of a file: the same object as `mcpServers` in a `.mcp.json`.
         clients: The servers of the MCP clients on this machine, instead of a file: `"all"`, or the IDs of clients, such as
             `["claude-code", "cursor"]`. A server that several clients have in the same way is started once. If servers have the same
-            name, their names are `CLIENT:SERVER`, as in `cursor:linear`. `discover` lists the servers, and those that can't be
-            checked.
+            name, their names are `CLIENT:SERVER`, as in `cursor:linear`. `discover` lists the servers, and `not_checked` those that
+            are left out.
         folder: Only with `clients`: the folder whose project files are read too. A leading `~/` is the user's home folder. By
             default, the current folder.
         trust_project: Only with `clients`: whether to start the servers of project files that the user has not approved in their

@@ -72,6 +72,17 @@ public struct StartupOptions: Sendable {
         case file(String)
         /// Servers that you define in code. Each needs a unique name.
         case servers([Server])
+        #if os(macOS) || os(Linux) || os(Windows)
+            /// The servers of the MCP clients on this machine. A server that several clients have in the same way is started once. If
+            /// servers have the same name, their names are `CLIENT:SERVER`, as in `cursor:linear`.
+            ///
+            /// - Parameters:
+            ///   - clients: The clients whose files are read.
+            ///   - folder: The folder whose project files are read too. `nil` means the current folder.
+            ///   - trustProject: Whether to start the servers of project files that the user has not approved in their client. These
+            ///     files may be part of someone else's repository, and name programs to start.
+            case clients(Clients, folder: String? = nil, trustProject: Bool = false)
+        #endif
     }
 
     /// The place that defines the servers.
@@ -117,6 +128,12 @@ public struct StartupOptions: Sendable {
                 throw McpStartupError.invalidArgument(
                     message: "the options: two servers have the same name; give each server a unique name")
             }
+        #if os(macOS) || os(Linux) || os(Windows)
+            case .clients(let clients, let folder, let trustProject):
+                wire.clients = clients
+                wire.folder = folder
+                wire.trustProject = trustProject
+        #endif
         }
         return try json(of: wire)
     }
@@ -124,6 +141,11 @@ public struct StartupOptions: Sendable {
     private struct Wire: Encodable {
         var config: String?
         var mcpServers: [String: Server.Entry]?
+        #if os(macOS) || os(Linux) || os(Windows)
+            var clients: Clients?
+        #endif
+        var folder: String?
+        var trustProject: Bool?
         var servers: [String]?
         var timeoutMs: Int64?
         var concurrency: Int?

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use mcp_startup::config::clients::{Client, NotChecked, Owner};
+use mcp_startup::config::clients::{self, Client, NotChecked, Owner};
 use mcp_startup::{
     Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, Watch, printable,
 };
@@ -19,8 +19,6 @@ use crate::selection::{self, Selection};
 
 /// A longer wait for a refresh is explained on stderr.
 const SAVING_NOTICE_AFTER: Duration = Duration::from_secs(1);
-/// How many programs of the clients on this machine start at once.
-const PROGRAMS_AT_ONCE: usize = 8;
 /// How many servers that are not checked are listed.
 const MAX_NOT_CHECKED: usize = 20;
 const NAME_CHARS: usize = 60;
@@ -56,7 +54,9 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     options.limit_option = Some("--timeout");
     match arguments.starts.concurrency {
         Some(concurrency) => options.concurrency = concurrency,
-        None if selection.is_discovered => options.program_concurrency = Some(PROGRAMS_AT_ONCE),
+        None if selection.is_discovered => {
+            options.program_concurrency = Some(clients::PROGRAMS_AT_ONCE);
+        }
         None => {}
     }
     // A watch without servers would never print anything.

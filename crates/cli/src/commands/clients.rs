@@ -62,6 +62,9 @@ fn print(files: &[ClientFile]) -> Result<(), CommandError> {
             let error = printable(&error.to_string(), REASON_CHARS);
             writeln!(stdout, "    {red}✗{red:#} {error}")?;
         }
+        if let Some(why) = &file.not_read {
+            writeln!(stdout, "    {dim}not read: {why}{dim:#}")?;
+        }
         for server in &file.servers {
             let name = printable(&server.entry.name, NAME_CHARS);
             let transport = server.transport.as_str();

@@ -31,7 +31,7 @@ fn wrong_usage_exits_with_2_and_names_the_mistake() {
         (check(&["--format", "xml"]), "ndjson"),
         (
             check(&["reday"]),
-            "the configured servers are: ready, first-sign-in",
+            "did you mean `ready`? 1 other server is configured.",
         ),
         (check(&["ready", "\u{1b}[31m"]), "no server `\\u{1b}[31m`"),
         (vec!["check", "--config"], "--config"),

@@ -411,3 +411,47 @@ fn the_token_that_mcp_remote_stores_is_used_for_the_server_behind_it() {
     let finished = user.program(&check).finish().assert_exit(0);
     assert_eq!(finished.server("behind")["status"], "ready");
 }
+
+#[test]
+fn the_sign_in_that_a_client_holds_is_used_or_the_client_is_named() {
+    let lab =
+        lab_with(json!([{ "name": "tickets", "mcp": { "serves": { "tokens": ["held-token"] } } }]));
+    let user = User::with(FILE_STORE);
+    let tickets = json!({ "type": "http", "url": lab.url("tickets") });
+    write(
+        &user,
+        "home/.claude.json",
+        &json!({ "mcpServers": { "tickets": tickets } }),
+    );
+    let store = "home/.claude/.credentials.json";
+    let (later, earlier) = (4_102_444_800_000_i64, 1_600_000_000_000_i64);
+    #[rustfmt::skip]
+    let rows = [
+        (lab.url("tickets"), later, 0, Value::Null, Value::Null),
+        (lab.url("tickets"), earlier, 3, json!("signInHeldByClient"), json!("openClient")),
+        // The token of another URL is never sent.
+        (lab.url("other"), later, 3, json!("signInRequired"), json!("signIn")),
+    ];
+    for (url, expires_at, exit, kind, recovery) in rows {
+        let held = json!({ "mcpOAuth": { "tickets|0123456789abcdef": {
+            "serverName": "tickets", "serverUrl": url, "accessToken": "held-token", "refreshToken": "held-refresh",
+            "expiresAt": expires_at,
+        }}});
+        write(&user, store, &held);
+        let before = std::fs::read(user.path(store)).unwrap();
+        let checked = user.program(&["check", "--format", "json"]).finish();
+        let report = checked.assert_exit(exit).json();
+        let server = &report["servers"][0];
+        assert_eq!(server["failure"]["kind"], kind, "{report:#}");
+        assert_eq!(server["failure"]["recovery"], recovery, "{report:#}");
+        assert_eq!(server["failureReason"], Value::Null, "{report:#}");
+        if kind == "signInHeldByClient" {
+            let message = server["failure"]["message"].as_str().unwrap();
+            assert!(message.contains("Claude Code"), "{message}");
+        }
+        user.program(&["status", "tickets"]).finish();
+        user.program(&["explain", "tickets"]).finish();
+        assert_eq!(std::fs::read(user.path(store)).unwrap(), before);
+        assert!(user.records().is_empty());
+    }
+}

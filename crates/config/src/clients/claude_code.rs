@@ -494,19 +494,7 @@ fn new_file(
     path: &Path,
     result: Result<Vec<ClientServer>, ConfigurationError>,
 ) -> ClientFile {
-    let (servers, error) = match result {
-        Ok(servers) => (servers, None),
-        Err(error) => (Vec::new(), Some(error)),
-    };
-    ClientFile {
-        client: CLIENT,
-        scope,
-        path: path.to_owned(),
-        format: FileFormat::Json,
-        approved: None,
-        error,
-        servers,
-    }
+    ClientFile::new(CLIENT, scope, path.to_owned(), FileFormat::Json, result)
 }
 
 /// The key of a folder in the state file, with `/` as the separator.
@@ -538,7 +526,7 @@ struct Plugin {
 const MAX_NAMED_FILES: usize = 20;
 
 /// A version for comparison: its numbers as numbers, and its other parts as text.
-fn version_key(version: &str) -> Vec<(u64, String)> {
+pub(super) fn version_key(version: &str) -> Vec<(u64, String)> {
     let parts = version.split(['.', '-', '+']);
     let parts = parts.map(|part| (part.parse().unwrap_or(0), part.to_owned()));
     parts.collect()

@@ -93,19 +93,13 @@ pub(super) fn extensions(places: &Places<'_>) -> Vec<ClientFile> {
                 },
             )
         })?;
-        let (servers, error) = match result {
-            Ok(servers) => (servers, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
-        Some(ClientFile {
-            client: Client::ClaudeDesktop,
-            scope: Scope::Plugin,
+        Some(ClientFile::new(
+            Client::ClaudeDesktop,
+            Scope::Plugin,
             path,
-            format: FileFormat::Json,
-            approved: None,
-            error,
-            servers,
-        })
+            FileFormat::Json,
+            result,
+        ))
     });
     files.collect()
 }

@@ -10,6 +10,7 @@ use super::env_file;
 use super::machine::{Machine, System};
 use super::reading::MAX_BYTES;
 use crate::environment::Environment;
+use crate::held_sign_ins::StoreFiles;
 
 /// The client's own variables, and the environment for the others.
 pub(super) struct ClientVariables<'a> {
@@ -59,15 +60,17 @@ impl Machine for MachineWithVariables<'_> {
         &self.variables
     }
 
+    fn exists(&self, path: &Path) -> bool {
+        self.machine.exists(path)
+    }
+}
+
+impl StoreFiles for MachineWithVariables<'_> {
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         self.machine.read(path, limit)
     }
 
     fn list(&self, folder: &Path) -> Vec<PathBuf> {
         self.machine.list(folder)
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        self.machine.exists(path)
     }
 }

@@ -8,12 +8,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::client::Client;
+use super::codex_plugins::{self, Plugin};
 use super::layers::{Layer, whole_entries};
 use super::places::Places;
 use super::profile::{FileFormat, Scope};
 use super::reading::{self, MAX_BYTES};
 use super::{ClientFile, ClientServer, ClientTransport, System};
 use crate::codex_home;
+use crate::configuration::CredentialSettings;
 use crate::error::ConfigurationError;
 use crate::escaping::escape;
 use crate::format::codex_toml::{self, Callback, SERVERS};
@@ -27,6 +29,8 @@ struct Parts {
     has_callback: bool,
     trusted_projects: Vec<(PathBuf, bool)>,
     profile: Option<String>,
+    credentials: CredentialSettings,
+    plugins: Vec<Plugin>,
 }
 
 /// A file and its parts.
@@ -75,28 +79,46 @@ pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
         add(Scope::Managed, path);
     }
     mark_unused(places, home.as_deref(), &mut found);
-    let paths = places.paths(&of_system("requirements.toml"));
-    let requirements = paths
-        .iter()
-        .filter_map(|path| Requirements::read(places, path));
-    read_servers(places, found, requirements.collect())
+    let mut requirements = Vec::new();
+    let mut invalid = Vec::new();
+    for path in places.paths(&of_system("requirements.toml")) {
+        match Requirements::read(places, &path) {
+            Some(Ok(rules)) => requirements.extend(rules),
+            Some(Err(error)) => invalid.push(ClientFile::new(
+                Client::Codex,
+                Scope::Managed,
+                path,
+                FileFormat::Toml,
+                Err(error),
+            )),
+            None => {}
+        }
+    }
+    let mut files = read_servers(places, home.as_deref(), found, &requirements);
+    // The client does not start with rules that it can't read.
+    for file in &invalid {
+        let path = escape(&file.path.to_string_lossy());
+        let servers = files.iter_mut().flat_map(|file| &mut file.servers);
+        for server in servers {
+            server.not_checked.get_or_insert_with(|| {
+                format!("Codex can't read the rules of your administrator ({path})")
+            });
+        }
+    }
+    files.extend(invalid);
+    files
 }
 
 fn new_file(scope: Scope, path: PathBuf, result: Result<Parts, ConfigurationError>) -> Found {
-    let (parts, error) = match result {
-        Ok(parts) => (Some(parts), None),
-        Err(error) => (None, Some(error)),
+    // The servers are read when the parts of all files are known.
+    let (parts, servers) = match result {
+        Ok(parts) => (Some(parts), Ok(Vec::new())),
+        Err(error) => (None, Err(error)),
     };
+    let mut file = ClientFile::new(Client::Codex, scope, path, FileFormat::Toml, servers);
+    file.credentials = parts.as_ref().map(|parts| parts.credentials.clone());
     Found {
-        file: ClientFile {
-            client: Client::Codex,
-            scope,
-            path,
-            format: FileFormat::Toml,
-            approved: None,
-            error,
-            servers: Vec::new(),
-        },
+        file,
         parts,
         unused: None,
     }
@@ -129,6 +151,8 @@ fn parts(path: &Path, text: &str) -> Result<Parts, ConfigurationError> {
         has_callback: has("mcp_oauth_callback_port") || has("mcp_oauth_callback_url"),
         trusted_projects: trusted_projects.collect(),
         profile,
+        credentials: codex_toml::credentials(&document, path),
+        plugins: Plugin::of_table(document.get("plugins")),
     })
 }
 
@@ -179,8 +203,9 @@ fn mark_unused(places: &Places<'_>, home: Option<&Path>, found: &mut [Found]) {
 
 fn read_servers(
     places: &Places<'_>,
+    home: Option<&Path>,
     mut found: Vec<Found>,
-    requirements: Vec<Requirements>,
+    requirements: &[Requirements],
 ) -> Vec<ClientFile> {
     let is_used = |found: &Found| found.unused.is_none() && found.file.approved != Some(false);
     let layers = found.iter_mut().map(|found| Layer {
@@ -204,14 +229,15 @@ fn read_servers(
     let callback = callback.unwrap_or_else(|| Ok(codex_toml::CallbackSettings::default()));
     let comparisons = Cell::new(MAX_COMPARED_KEYS);
     let root = KeyPath::new(SERVERS);
-    found
+    let plugins = plugins(places, home, &found, &callback, requirements);
+    let mut files: Vec<ClientFile> = found
         .into_iter()
         .zip(entries)
         .map(|(mut found, entries)| {
             let servers = entries.iter().map(|(name, entry)| {
                 let mut server = read_server(places, name, &root, entry, &callback, &comparisons);
                 server.not_checked.clone_from(&found.unused);
-                for requirements in &requirements {
+                for requirements in requirements {
                     requirements.apply(entry, &mut server);
                 }
                 server
@@ -219,10 +245,69 @@ fn read_servers(
             found.file.servers = servers.collect();
             found.file
         })
+        .collect();
+    // A server of a file replaces one of the same name in a plugin.
+    files.splice(0..0, plugins);
+    mark_replaced_in_plugins(&mut files);
+    files
+}
+
+/// The servers of the plugins in the user's `config.toml`.
+fn plugins(
+    places: &Places<'_>,
+    home: Option<&Path>,
+    found: &[Found],
+    callback: &Callback,
+    requirements: &[Requirements],
+) -> Vec<ClientFile> {
+    let Some(home) = home else {
+        return Vec::new();
+    };
+    let user_file = home.join("config.toml");
+    let user = found.iter().find(|found| found.file.path == user_file);
+    let Some(parts) = user.and_then(|found| found.parts.as_ref()) else {
+        return Vec::new();
+    };
+    let files = codex_plugins::files(places, home, &parts.plugins, callback).into_iter();
+    files
+        .map(|(mut file, entries)| {
+            for (server, (_, entry)) in file.servers.iter_mut().zip(&entries) {
+                for requirements in requirements {
+                    requirements.apply(entry, server);
+                }
+            }
+            file
+        })
         .collect()
 }
 
-fn read_server(
+/// Marks the servers of plugins whose name another file or an earlier plugin has.
+fn mark_replaced_in_plugins(files: &mut [ClientFile]) {
+    let mut names: HashMap<String, String> = HashMap::new();
+    let is_plugin = |file: &ClientFile| file.scope == Scope::Plugin;
+    for file in files.iter().filter(|file| !is_plugin(file)) {
+        let path = escape(&file.path.to_string_lossy());
+        let used = file.servers.iter().filter(|server| file.may_start(server));
+        names.extend(used.map(|server| (server.entry.name.clone(), path.clone())));
+    }
+    for file in files.iter_mut().filter(|file| is_plugin(file)) {
+        let path = escape(&file.path.to_string_lossy());
+        for server in &mut file.servers {
+            match names.get(&server.entry.name) {
+                Some(other) => {
+                    server.not_checked.get_or_insert_with(|| {
+                        format!("replaced by the entry of the same name in {other}")
+                    });
+                }
+                None => {
+                    names.insert(server.entry.name.clone(), path.clone());
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn read_server(
     places: &Places<'_>,
     name: &str,
     root: &KeyPath,
@@ -255,19 +340,18 @@ struct Requirements {
 }
 
 impl Requirements {
-    /// Reads the list. Returns `None` if the file has none.
-    fn read(places: &Places<'_>, path: &Path) -> Option<Self> {
-        let result = reading::read(places.machine, path, MAX_BYTES, |text| {
+    /// Reads the list. Returns `None` if the file does not exist, and no list if the file has none.
+    fn read(places: &Places<'_>, path: &Path) -> Option<Result<Option<Self>, ConfigurationError>> {
+        reading::read(places.machine, path, MAX_BYTES, |text| {
             let document = toml::Document::parse(text, path)?;
-            Ok(document.get(SERVERS).map(|found| found.value))
-        });
-        match result?.ok()?? {
-            Value::Table(allowed) => Some(Self {
+            let Some(found) = document.get(SERVERS) else {
+                return Ok(None);
+            };
+            Ok(Some(Self {
                 path: path.to_owned(),
-                allowed,
-            }),
-            _ => None,
-        }
+                allowed: reading::entries(Some(found), SERVERS, path)?,
+            }))
+        })
     }
 
     fn apply(&self, entry: &Spanned, server: &mut ClientServer) {

@@ -132,22 +132,17 @@ impl Reader<'_> {
             let result = reading::read(self.0.machine, &path, MAX_BYTES, |text| {
                 read(self, &path, text)
             })?;
-            let (servers, error) = match result {
-                Ok(servers) => (servers, None),
-                Err(error) => (Vec::new(), Some(error)),
+            let format = match path.extension().is_some_and(|end| end == "json") {
+                true => FileFormat::Jsonc,
+                false => FileFormat::Yaml,
             };
-            Some(ClientFile {
-                client: Client::Continue,
+            Some(ClientFile::new(
+                Client::Continue,
                 scope,
-                format: match path.extension().is_some_and(|end| end == "json") {
-                    true => FileFormat::Jsonc,
-                    false => FileFormat::Yaml,
-                },
                 path,
-                approved: None,
-                error,
-                servers,
-            })
+                format,
+                result,
+            ))
         });
         files.collect()
     }

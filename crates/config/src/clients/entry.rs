@@ -258,6 +258,7 @@ impl EntryReader<'_> {
                 }
             },
             held_sign_in: None,
+            held_sign_in_source: None,
             expanded_variables: Vec::new(),
             possible_causes: Vec::new(),
             path: entry.path.clone(),
@@ -337,12 +338,12 @@ impl EntryReader<'_> {
         warnings: &mut Warnings<'_>,
     ) -> Result<Replaced, Stop> {
         let is_replaced = self.is_replaced(part);
-        let mut variables = self.rules.variables;
+        let mut variables = match self.rules.variables_in_env {
+            Some(in_env) if part == Part::Env => in_env,
+            _ => self.rules.variables,
+        };
         if !is_replaced {
             variables.forms = &[];
-        }
-        if part == Part::Env {
-            variables.missing = self.rules.missing_in_env.unwrap_or(variables.missing);
         }
         let read = |path: &str| self.included(path);
         let replaced = variables.replace(

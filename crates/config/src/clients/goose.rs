@@ -138,19 +138,13 @@ pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
                 .filter_map(|(key, entry)| server(places, &secrets, key, entry, &comparisons));
             Ok(servers.collect())
         })?;
-        let (servers, error) = match result {
-            Ok(servers) => (servers, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
-        Some(ClientFile {
-            client: Client::Goose,
-            scope: Scope::User,
+        Some(ClientFile::new(
+            Client::Goose,
+            Scope::User,
             path,
-            format: FileFormat::Yaml,
-            approved: None,
-            error,
-            servers,
-        })
+            FileFormat::Yaml,
+            result,
+        ))
     });
     files.collect()
 }

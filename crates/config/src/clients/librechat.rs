@@ -88,19 +88,13 @@ fn file(places: &Places<'_>, scope: Scope, path: PathBuf) -> Option<ClientFile> 
     let result = reading::read(places.machine, &path, MAX_BYTES, |text| {
         servers(places, &path, text)
     })?;
-    let (servers, error) = match result {
-        Ok(servers) => (servers, None),
-        Err(error) => (Vec::new(), Some(error)),
-    };
-    Some(ClientFile {
-        client: Client::LibreChat,
+    Some(ClientFile::new(
+        Client::LibreChat,
         scope,
         path,
-        format: FileFormat::Yaml,
-        approved: None,
-        error,
-        servers,
-    })
+        FileFormat::Yaml,
+        result,
+    ))
 }
 
 fn servers(

@@ -4,7 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::environment::{Environment, ProcessEnvironment};
-use crate::file;
 use crate::held_sign_ins::{StoreFiles, SystemFiles};
 
 /// An operating system, for the places where clients keep their files.
@@ -30,30 +29,15 @@ impl System {
 }
 
 /// The parts of a machine that [`discover_on`](super::discover_on) uses. Nothing is ever written.
-pub trait Machine {
+pub trait Machine: StoreFiles {
     /// Returns the operating system.
     fn system(&self) -> System;
 
     /// Returns the environment variables.
     fn environment(&self) -> &dyn Environment;
 
-    /// Reads a regular file of at most `limit` bytes.
-    ///
-    /// # Errors
-    /// The error of the system. [`io::ErrorKind::FileTooLarge`] if the file is larger, and
-    /// [`io::ErrorKind::IsADirectory`] or [`io::ErrorKind::InvalidInput`] if it is not a regular file.
-    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
-
-    /// Returns the paths of the entries of a folder, in the order of their names. An unreadable folder has none.
-    fn list(&self, folder: &Path) -> Vec<PathBuf>;
-
     /// Whether a path exists.
     fn exists(&self, path: &Path) -> bool;
-
-    /// Returns when a file was last modified, in ms since the Unix epoch. By default, that is not known.
-    fn modified_ms(&self, _path: &Path) -> Option<i64> {
-        None
-    }
 }
 
 /// The machine that this program runs on, with the environment of the process or another one.
@@ -83,18 +67,18 @@ impl Machine for ThisMachine<'_> {
         self.environment
     }
 
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+}
+
+impl StoreFiles for ThisMachine<'_> {
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-        file::read_bytes(path, limit)
+        SystemFiles.read(path, limit)
     }
 
     fn list(&self, folder: &Path) -> Vec<PathBuf> {
-        let mut paths = SystemFiles.list(folder);
-        paths.sort();
-        paths
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        path.exists()
+        SystemFiles.list(folder)
     }
 
     fn modified_ms(&self, path: &Path) -> Option<i64> {

@@ -95,20 +95,9 @@ fn file(places: &Places<'_>, scope: Scope, path: PathBuf) -> Option<ClientFile> 
     let result = reading::read(places.machine, &path, MAX_BYTES, |text| {
         servers(places, &path, text)
     })?;
-    let (servers, error) = match result {
-        Ok(servers) => (servers, None),
-        Err(error) => (Vec::new(), Some(error)),
-    };
     let approved = (scope == Scope::Project).then(|| is_trusted(places, &path));
-    Some(ClientFile {
-        client: Client::MistralVibe,
-        scope,
-        path,
-        format: FileFormat::Toml,
-        approved,
-        error,
-        servers,
-    })
+    let file = ClientFile::new(Client::MistralVibe, scope, path, FileFormat::Toml, result);
+    Some(ClientFile { approved, ..file })
 }
 
 /// Whether the user trusts the folder of a file. The nearest decision counts.

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::client::Client;
@@ -18,6 +18,8 @@ use super::profile::{
 use super::profiles::PLAIN;
 use super::reading::{self, MAX_BYTES, MAX_DEPTH};
 use super::{ClientFile, ClientServer, System};
+use crate::environment::non_blank;
+use crate::error::ConfigurationError;
 use crate::format::MAX_COMPARED_KEYS;
 use crate::server::HttpSseUse;
 use crate::spanned::{KeyPath, Spanned, Value, json};
@@ -35,6 +37,7 @@ pub(super) const OPENCODE: Files = &[
     (Scope::Project, &[], "<up>/.opencode/opencode.jsonc"),
     (Scope::User, &[], "<$OPENCODE_CONFIG_DIR>/opencode.json"),
     (Scope::User, &[], "<$OPENCODE_CONFIG_DIR>/opencode.jsonc"),
+    (Scope::User, &[], INLINE),
     (
         Scope::Managed,
         &[System::Linux],
@@ -66,6 +69,9 @@ pub(super) const OPENCODE: Files = &[
         "<$ProgramData>/opencode/opencode.jsonc",
     ),
 ];
+
+/// The variable whose value has the text of a file.
+const INLINE: &str = "OPENCODE_CONFIG_CONTENT";
 
 pub(super) const KILO: Files = &[
     (Scope::User, &[], "<xdg-config>/kilo/kilo.json"),
@@ -110,108 +116,202 @@ const VERSION_2: EntryRules = EntryRules {
 /// A file, and the servers in it in both shapes.
 struct Found {
     file: ClientFile,
-    version_1: Vec<(String, Spanned)>,
-    version_2: Vec<(String, Spanned)>,
+    shapes: Shapes,
+}
+
+/// The servers of a file.
+#[derive(Default)]
+struct Shapes {
+    version_1: Entries,
+    version_2: Entries,
     /// The limit of a start in `mcp.timeout`, in ms.
     startup_ms: Option<f64>,
 }
 
+impl Shapes {
+    /// All entries in the shape of version 2, as that version reads the file. Its own entries win over those of version 1.
+    fn as_version_2(&self) -> Entries {
+        let own: HashSet<&String> = self.version_2.iter().map(|(name, _)| name).collect();
+        let older = self.version_1.iter();
+        let older = older.filter(|(name, _)| !own.contains(name));
+        let older = older.map(|(name, entry)| (name.clone(), version_2_of(entry)));
+        self.version_2.iter().cloned().chain(older).collect()
+    }
+}
+
 /// Reads the files of the client, merges their entries, and lists each entry in every file that has a part of it.
 pub(super) fn files(client: Client, files: Files, places: &Places<'_>) -> Vec<ClientFile> {
+    let found = find(client, files, places);
+    // Without an approval that can be read, a project's file is merged only for its own list.
+    let is_used = |found: &Found| found.file.scope != Scope::Project;
+    let mut used = found.iter().rev().filter(|found| is_used(found));
+    let startup_ms = used.find_map(|found| found.shapes.startup_ms);
+    // Version 1 does not know the shape of version 2. So the client that uses a file in that shape is version 2, and it reads every file
+    // in this way.
+    let is_version_2 = |found: &Found| !found.shapes.version_2.is_empty();
+    let uses_version_2 = found
+        .iter()
+        .any(|found| is_used(found) && is_version_2(found));
+    let merged = |entries: &dyn Fn(&Shapes) -> Entries| {
+        let layers = found.iter().map(|found| Layer {
+            is_used: is_used(found),
+            entries: entries(&found.shapes),
+        });
+        whole_entries(layers.collect())
+    };
+    let as_version_1 = merged(&|shapes| shapes.version_1.clone());
+    let as_version_2 = merged(&|shapes| shapes.as_version_2());
+    let entries = as_version_1.into_iter().zip(as_version_2);
+    let files = found.into_iter().zip(entries);
+    files
+        .map(|(found, (as_version_1, as_version_2))| {
+            let (entries, rules) = match uses_version_2 || is_version_2(&found) {
+                true => (as_version_2, &VERSION_2),
+                false => (as_version_1, &VERSION_1),
+            };
+            let of_version_2 = found.shapes.version_2.iter();
+            let of_version_2: HashSet<&String> = of_version_2.map(|(name, _)| name).collect();
+            places.renew_budget();
+            let limit = found.shapes.startup_ms.or(startup_ms);
+            let servers = entries.iter().map(|(name, entry)| {
+                let root = match of_version_2.contains(name) {
+                    true => "mcp.servers",
+                    false => "mcp",
+                };
+                read(client, rules, places, root, name, entry, limit)
+            });
+            let servers = servers.collect();
+            ClientFile {
+                servers,
+                ..found.file
+            }
+        })
+        .collect()
+}
+
+/// Finds the files that exist, and splits their entries by their shape.
+fn find(client: Client, files: Files, places: &Places<'_>) -> Vec<Found> {
     let system = places.machine.system();
     let files = files
         .iter()
         .filter(|(_, systems, _)| systems.is_empty() || systems.contains(&system));
-    let mut found: Vec<Found> = Vec::new();
+    let mut found = Vec::new();
     for (scope, _, template) in files {
-        for path in places.paths(template) {
-            let result = reading::read(places.machine, &path, MAX_BYTES, |text| {
-                reading::with_json(client, FileFormat::Jsonc, &path, text, |document| {
-                    Ok(shapes(document, path.parent().unwrap_or(places.folder)))
+        let texts: Vec<(PathBuf, Result<Shapes, ConfigurationError>)> = match *template {
+            INLINE => inline(client, places).into_iter().collect(),
+            template => places
+                .paths(template)
+                .into_iter()
+                .filter_map(|path| {
+                    let result = reading::read(places.machine, &path, MAX_BYTES, |text| {
+                        let folder = path.parent().unwrap_or(places.folder);
+                        parse(client, &path, folder, text)
+                    });
+                    Some((path, result?))
                 })
-            });
-            let Some(result) = result else { continue };
-            let mut file = ClientFile {
-                client,
-                scope: *scope,
-                path: path.clone(),
-                format: match path.extension().is_some_and(|end| end == "jsonc") {
-                    true => FileFormat::Jsonc,
-                    false => FileFormat::Json,
-                },
-                approved: None,
-                error: None,
-                servers: Vec::new(),
+                .collect(),
+        };
+        for (path, result) in texts {
+            let format = match path.extension().is_some_and(|end| end == "json") {
+                true => FileFormat::Json,
+                false => FileFormat::Jsonc,
             };
-            let ((version_1, version_2, startup_ms), error) = match result {
-                Ok(shapes) => (shapes, None),
-                Err(error) => ((Vec::new(), Vec::new(), None), Some(error)),
+            // The servers are read when the entries of all files are known.
+            let (shapes, servers) = match result {
+                Ok(shapes) => (shapes, Ok(Vec::new())),
+                Err(error) => (Shapes::default(), Err(error)),
             };
-            file.error = error;
             found.push(Found {
-                file,
-                version_1,
-                version_2,
-                startup_ms,
+                file: ClientFile::new(client, *scope, path, format, servers),
+                shapes,
             });
         }
     }
-    // Without an approval that can be read, a project's file is merged only for its own list.
-    let is_used = |found: &Found| found.file.scope != Scope::Project;
-    let startup_ms = found
-        .iter()
-        .rev()
-        .filter(|found| is_used(found))
-        .find_map(|found| found.startup_ms);
-    let layers = |entries: fn(&mut Found) -> &mut Entries, found: &mut Vec<Found>| {
-        let layers = found.iter_mut().map(|found| Layer {
-            is_used: is_used(found),
-            entries: std::mem::take(entries(found)),
-        });
-        whole_entries(layers.collect())
+    found
+}
+
+/// Reads the text in [`INLINE`]. Its path is the name of the variable.
+fn inline(
+    client: Client,
+    places: &Places<'_>,
+) -> Option<(PathBuf, Result<Shapes, ConfigurationError>)> {
+    let text = non_blank(places.machine.environment(), INLINE)?;
+    let path = PathBuf::from(format!("${INLINE}"));
+    let result = match text.len() > MAX_BYTES {
+        true => Err(ConfigurationError::larger_than(MAX_BYTES, &path)),
+        false => parse(client, &path, places.folder, &text),
     };
-    let version_1 = layers(|found| &mut found.version_1, &mut found);
-    let version_2 = layers(|found| &mut found.version_2, &mut found);
-    let entries = version_2.into_iter().zip(version_1);
-    let files = found.into_iter().zip(entries);
-    files
-        .map(|(found, (version_2, version_1))| {
-            let mut file = found.file;
-            places.renew_budget();
-            let limit = found.startup_ms.or(startup_ms);
-            // An entry of version 2 wins over one of version 1 in the same file.
-            let names: HashSet<String> = version_2.iter().map(|(name, _)| name.clone()).collect();
-            let version_1 = version_1
-                .into_iter()
-                .filter(|(name, _)| !names.contains(name));
-            let version_1: Vec<_> = version_1.collect();
-            for (entries, rules, root) in [
-                (version_2, &VERSION_2, "mcp.servers"),
-                (version_1, &VERSION_1, "mcp"),
-            ] {
-                let servers = entries.iter();
-                file.servers
-                    .extend(servers.map(|(name, entry)| {
-                        read(client, rules, places, root, name, entry, limit)
-                    }));
+    Some((path, result))
+}
+
+fn parse(
+    client: Client,
+    path: &Path,
+    folder: &Path,
+    text: &str,
+) -> Result<Shapes, ConfigurationError> {
+    reading::with_json(client, FileFormat::Jsonc, path, text, |document| {
+        Ok(shapes(document, folder))
+    })
+}
+
+/// An entry of version 1 in the shape of version 2.
+fn version_2_of(entry: &Spanned) -> Spanned {
+    let Value::Table(fields) = &entry.value else {
+        return entry.clone();
+    };
+    let renamed = |fields: &Entries, names: &[(&str, &str)]| -> Entries {
+        let fields = fields.iter().map(|(name, field)| {
+            let mut names = names.iter();
+            let new = names.find(|(old, _)| old == name);
+            let name = new.map_or(name.as_str(), |(_, new)| new);
+            (name.to_owned(), field.clone())
+        });
+        fields.collect()
+    };
+    let mut fields = renamed(fields, &[]);
+    for (name, field) in &mut fields {
+        match (name.as_str(), &mut field.value) {
+            ("enabled", Value::Boolean(enabled)) => {
+                *enabled = !*enabled;
+                "disabled".clone_into(name);
             }
-            file
-        })
-        .collect()
+            ("timeout", Value::Integer(_) | Value::Float(_)) => {
+                let limit = ("startup".to_owned(), field.clone());
+                field.value = Value::Table(vec![limit]);
+            }
+            ("oauth", Value::Table(oauth)) => {
+                *oauth = renamed(
+                    oauth,
+                    &[
+                        ("clientId", "client_id"),
+                        ("clientSecret", "client_secret"),
+                        ("callbackPort", "callback_port"),
+                        ("redirectUri", "redirect_uri"),
+                    ],
+                );
+            }
+            _ => {}
+        }
+    }
+    Spanned {
+        line: entry.line,
+        value: Value::Table(fields),
+    }
 }
 
 type Entries = Vec<(String, Spanned)>;
 
 /// Splits `mcp` into the entries of version 1 and 2. A server of version 1 may be named `servers` or `timeout`, so the values decide.
-fn shapes(document: &json::Document<'_>, folder: &Path) -> (Entries, Entries, Option<f64>) {
+fn shapes(document: &json::Document<'_>, folder: &Path) -> Shapes {
+    let mut shapes = Shapes::default();
     let Some(mut found) = document.get("mcp", MAX_DEPTH) else {
-        return (Vec::new(), Vec::new(), None);
+        return shapes;
     };
     name_files_from(folder, &mut found.value);
     let Value::Table(fields) = found.value else {
-        return (Vec::new(), Vec::new(), None);
+        return shapes;
     };
-    let (mut version_1, mut version_2, mut startup) = (Vec::new(), Vec::new(), None);
     for (name, entry) in fields {
         let Value::Table(inner) = &entry.value else {
             continue;
@@ -233,16 +333,16 @@ fn shapes(document: &json::Document<'_>, folder: &Path) -> (Entries, Entries, Op
         match name.as_str() {
             "servers" if !is_entry && !is_switch(inner) => {
                 if let Value::Table(entries) = entry.value {
-                    version_2 = entries;
+                    shapes.version_2 = entries;
                 }
             }
             "timeout" if !is_entry && (has("startup") || has("catalog") || has("execution")) => {
-                startup = startup_limit(&entry);
+                shapes.startup_ms = startup_limit(&entry);
             }
-            _ => version_1.push((name, entry)),
+            _ => shapes.version_1.push((name, entry)),
         }
     }
-    (version_1, version_2, startup)
+    shapes
 }
 
 /// Makes the paths of included files independent of the file that names them: they are relative to its folder.

@@ -51,6 +51,8 @@ pub enum FileFormat {
     Toml,
     /// YAML.
     Yaml,
+    /// A script, which is neither read nor run.
+    Script,
 }
 
 impl FileFormat {
@@ -61,6 +63,7 @@ impl FileFormat {
             Self::JsonWithComments | Self::Jsonc => "jsonc",
             Self::Toml => "toml",
             Self::Yaml => "yaml",
+            Self::Script => "script",
         }
     }
 }
@@ -147,8 +150,8 @@ pub(super) struct EntryRules {
     pub other_keys: &'static [&'static str],
     /// How variables are written and replaced.
     pub variables: Variables,
-    /// How the client treats a variable that is not set in the value of an environment variable, if it treats it in another way there.
-    pub missing_in_env: Option<MissingVariable>,
+    /// How variables are written and replaced in the values of environment variables, if the client does it in another way there.
+    pub variables_in_env: Option<Variables>,
     /// Where variables are replaced.
     pub replaced_in: ReplacedIn,
     /// For messages: that a variable has no value, and what to do.
@@ -235,6 +238,10 @@ pub(super) enum VariableForm {
     Default,
     /// `$NAME`
     Dollar,
+    /// `%NAME%`
+    Percent,
+    /// `${/}`, the separator of paths
+    Separator,
     /// `${env:NAME}`
     EnvInBraces,
     /// `{env:NAME}` and `{file:path}`

@@ -57,7 +57,7 @@ pub(super) const PLAIN: EntryRules = EntryRules {
     ignores_client_secret: false,
     other_keys: &[],
     variables: NO_VARIABLES,
-    missing_in_env: None,
+    variables_in_env: None,
     replaced_in: ReplacedIn::Everywhere,
     without_value: ("is not set", "set it"),
     runs_commands: false,
@@ -204,7 +204,7 @@ const COPILOT_CLI: EntryRules = EntryRules {
 };
 
 /// `docs/tools/mcp-server.md` in <https://github.com/google-gemini/gemini-cli>
-const GEMINI_CLI: EntryRules = EntryRules {
+pub(super) const GEMINI_CLI: EntryRules = EntryRules {
     types: &[("stdio", STDIO), ("http", HTTP), ("sse", SSE)],
     url_keys: &[("httpUrl", HTTP), ("url", HTTP_OR_SSE)],
     cwd: Some("cwd"),
@@ -223,7 +223,16 @@ const GEMINI_CLI: EntryRules = EntryRules {
         ],
         missing: MissingVariable::Kept,
     },
-    missing_in_env: Some(MissingVariable::Empty),
+    // The client replaces the variables of the whole file first, and then once more those that are left in the environment of a program.
+    variables_in_env: Some(Variables {
+        forms: &[
+            VariableForm::Braces,
+            VariableForm::Default,
+            VariableForm::Dollar,
+            VariableForm::Percent,
+        ],
+        missing: MissingVariable::Empty,
+    }),
     inherited: InheritedEnvironment::WithoutSecrets,
     ..PLAIN
 };
@@ -234,7 +243,7 @@ const QWEN_CODE: EntryRules = EntryRules {
     types: &[],
     url_keys: &[("httpUrl", HTTP), ("url", SSE)],
     timeout: Some(Timeout::millis("discoveryTimeoutMs")),
-    missing_in_env: None,
+    variables_in_env: None,
     inherited: InheritedEnvironment::Everything,
     ..GEMINI_CLI
 };
@@ -514,6 +523,14 @@ const fn vs_code(path: &'static str) -> Place {
     with_servers(ServersAt::Key(&["servers"]), user(path, FileFormat::Jsonc))
 }
 
+/// A `devcontainer.json`.
+const fn dev_container(path: &'static str) -> Place {
+    with_servers(
+        ServersAt::Key(&["customizations", "vscode", "mcp", "servers"]),
+        project(path, FileFormat::Jsonc),
+    )
+}
+
 use FileFormat::{Json, JsonWithComments};
 
 /// The profiles. Claude Code, Codex, opencode and Kilo Code have modules of their own.
@@ -566,6 +583,16 @@ const PROFILES: &[Profile] = &[
             vs_code("<$VSCODE_PORTABLE>/user-data/User/profiles/*/mcp.json"),
             vs_code("<home>/.vscode-server/data/User/mcp.json"),
             in_scope(Scope::Project, vs_code("<folder>/.vscode/mcp.json")),
+            with_servers(
+                ServersAt::FirstOf(&[
+                    &["settings", "mcp", "servers"],
+                    &["settings", "mcp.servers"],
+                ]),
+                project("<folder>/*.code-workspace", FileFormat::Jsonc),
+            ),
+            dev_container("<folder>/.devcontainer.json"),
+            dev_container("<folder>/.devcontainer/devcontainer.json"),
+            dev_container("<folder>/.devcontainer/*/devcontainer.json"),
         ],
         rules: &VS_CODE,
     },
@@ -747,6 +774,7 @@ const PROFILES: &[Profile] = &[
         places: &[
             on(UNIX, user("<xdg-config>/devin/config.json", Json)),
             on(WINDOWS, user("<config>/devin/config.json", Json)),
+            project("<folder>/.cognition/config.json", Json),
             project("<folder>/.devin/config.json", Json),
             // The file is meant only for the user, but a repository may have it too, so it is not trusted.
             project("<folder>/.devin/config.local.json", Json),
@@ -1071,19 +1099,13 @@ fn file(
         };
         Ok(read_entries(client, rules, places, &root, &entries))
     })?;
-    let (servers, error) = match result {
-        Ok(servers) => (servers, None),
-        Err(error) => (Vec::new(), Some(error)),
-    };
-    Some(ClientFile {
+    Some(ClientFile::new(
         client,
-        scope: place.scope,
-        path: path.to_owned(),
-        format: place.format,
-        approved: None,
-        error,
-        servers,
-    })
+        place.scope,
+        path.to_owned(),
+        place.format,
+        result,
+    ))
 }
 
 /// Reads the entries of a table of servers.

@@ -96,7 +96,7 @@ pub(super) fn with_json<T>(
     let refused = lenient.blanked.iter().find(|(_, name)| match format {
         FileFormat::Json => true,
         FileFormat::JsonWithComments => *name != lenient::COMMENTS,
-        FileFormat::Jsonc | FileFormat::Toml | FileFormat::Yaml => {
+        FileFormat::Jsonc | FileFormat::Toml | FileFormat::Yaml | FileFormat::Script => {
             *name == lenient::INVISIBLE_SPACES
         }
     });

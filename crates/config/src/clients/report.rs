@@ -16,12 +16,14 @@ pub struct FileReport {
     pub scope: &'static str,
     /// The path of the file.
     pub path: String,
-    /// `json`, `jsonc`, `toml` or `yaml`.
+    /// `json`, `jsonc`, `toml`, `yaml` or `script`.
     pub format: &'static str,
     /// Whether the user has approved the file in the client. `None` if that is not known or not needed.
     pub approved: Option<bool>,
     /// Why the file can't be used. `None` if it can.
     pub error: Option<FileProblem>,
+    /// Why the file is not read, even though the client uses it: it is a script. `None` if it is read.
+    pub not_read: Option<String>,
     /// The servers, in the order of the file. Empty if the file can't be used.
     pub servers: Vec<ServerReport>,
 }
@@ -78,6 +80,7 @@ impl From<&ClientFile> for FileReport {
             format: file.format.as_str(),
             approved: file.approved,
             error: file.error.as_ref().map(FileProblem::from),
+            not_read: file.not_read.clone(),
             servers: file.servers.iter().map(ServerReport::from).collect(),
         }
     }

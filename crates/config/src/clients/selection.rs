@@ -1,12 +1,11 @@
 //! Selects the servers to start from the files of clients: each distinct server once, with all clients that have it.
 
-use std::collections::{BTreeSet, HashMap};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 
-use super::{Client, ClientFile, ClientServer, Machine, Scope, System};
+use super::{Client, ClientFile, ClientServer, Machine, Scope};
 use crate::error::ConfigurationError;
-use crate::held_sign_ins::{HeldSignIns, SignInHolder, StoreFiles, StoreLocations};
+use crate::held_sign_ins::{HeldSignInSource, HeldSignIns, SignInHolder, StoreLocations};
 use crate::same_server::SameServer;
 use crate::server::{ServerConfig, ServerEntry};
 use crate::{McpRemote, unwrap_mcp_remote};
@@ -143,10 +142,9 @@ pub fn require_known(names: &[ServerName], files: &[ClientFile]) -> Result<(), C
         return Ok(());
     };
     let servers = files.iter().flat_map(|file| &file.servers);
-    let known: BTreeSet<&str> = servers.map(|server| server.entry.name.as_str()).collect();
+    let known = servers.map(|server| server.entry.name.as_str());
     Err(ConfigurationError::unknown_server_of_clients(
-        unknown.as_str(),
-        known.into_iter(),
+        unknown, known,
     ))
 }
 
@@ -160,17 +158,12 @@ pub fn select(
     folder: &Path,
     options: &SelectOptions,
 ) -> Selection {
-    let store_files = MachineFiles(machine);
-    let locations = StoreLocations {
-        files: &store_files,
-        environment: machine.environment(),
-        is_windows: machine.system() == System::Windows,
-        project: Some(folder),
-    };
     let mut selector = Selector {
         options,
-        machine,
-        locations: &locations,
+        locations: StoreLocations {
+            machine,
+            project: Some(folder),
+        },
         held: HashMap::new(),
         known: HashMap::new(),
         selection: Selection::default(),
@@ -196,8 +189,7 @@ pub fn select(
 
 struct Selector<'a> {
     options: &'a SelectOptions,
-    machine: &'a dyn Machine,
-    locations: &'a StoreLocations<'a>,
+    locations: StoreLocations<'a>,
     held: HashMap<SignInHolder, HeldSignIns<'a>>,
     known: HashMap<SameServer, usize>,
     selection: Selection,
@@ -248,7 +240,7 @@ impl Selector<'_> {
     fn complete(&mut self, client: Client, entry: &mut ServerEntry) {
         let remote = match self.options.as_written {
             true => None,
-            false => see_through(entry, self.machine),
+            false => see_through(entry, self.locations.machine),
         };
         if let Ok(config) = &mut entry.config {
             self.attach_held_sign_in(client, config, remote.as_ref());
@@ -269,12 +261,18 @@ impl Selector<'_> {
             return;
         };
         let (locations, now_ms) = (self.locations, self.options.now_ms);
+        let source = HeldSignInSource {
+            holder,
+            started_by: Some(client.name()),
+            mcp_remote: remote.map(|remote| remote.storage_keys.clone()),
+            project: locations.project.map(Path::to_owned),
+        };
         let held = self
             .held
             .entry(holder)
             .or_insert_with(|| HeldSignIns::read(&[holder], locations, now_ms));
-        let keys = remote.map(|remote| &remote.storage_keys);
-        held.attach(config, &[holder], Some(client.name()), keys);
+        config.held_sign_in = source.find(config, held);
+        config.held_sign_in_source = Some(source);
     }
 }
 
@@ -301,15 +299,19 @@ pub fn see_through_mcp_remote(entry: &mut ServerEntry, machine: &dyn Machine, no
         return;
     };
     let locations = StoreLocations {
-        files: &MachineFiles(machine),
-        environment: machine.environment(),
-        is_windows: machine.system() == System::Windows,
+        machine,
         project: None,
     };
-    let holders = [SignInHolder::McpRemote];
+    let source = HeldSignInSource {
+        holder: SignInHolder::McpRemote,
+        started_by: None,
+        mcp_remote: Some(remote.storage_keys),
+        project: None,
+    };
     if let Ok(config) = &mut entry.config {
-        let keys = Some(&remote.storage_keys);
-        HeldSignIns::read(&holders, &locations, now_ms).attach(config, &holders, None, keys);
+        let mut held = HeldSignIns::read(&[source.holder], locations, now_ms);
+        config.held_sign_in = source.find(config, &mut held);
+        config.held_sign_in_source = Some(source);
     }
 }
 
@@ -333,22 +335,5 @@ fn make_names_unique(servers: &mut [SelectedServer]) {
             let scope = owner.scope.as_str();
             server.entry.name = format!("{} ({scope} {number})", server.entry.name);
         }
-    }
-}
-
-/// The files of a machine, for the stores of sign-ins.
-struct MachineFiles<'a>(&'a dyn Machine);
-
-impl StoreFiles for MachineFiles<'_> {
-    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-        self.0.read(path, limit)
-    }
-
-    fn modified_ms(&self, path: &Path) -> Option<i64> {
-        self.0.modified_ms(path)
-    }
-
-    fn list(&self, folder: &Path) -> Vec<PathBuf> {
-        self.0.list(folder)
     }
 }

@@ -40,7 +40,11 @@ impl Variables {
         let mut replaced = Replaced::default();
         let has = |form| self.forms.contains(&form);
         let mut rest = text;
-        while let Some(at) = rest.find(['$', '{'])
+        let starts: &[char] = match has(VariableForm::Percent) {
+            true => &['$', '{', '%'],
+            false => &['$', '{'],
+        };
+        while let Some(at) = rest.find(starts)
             && !replaced.is_too_long
         {
             let (before, reference) = rest.split_at(at);
@@ -150,6 +154,11 @@ impl<'a> Reference<'a> {
             }
             return Some((Self::File(inner.strip_prefix("file:")?), length));
         }
+        if let Some(after) = text.strip_prefix('%') {
+            let name = leading_name(after);
+            let is_variable = !name.is_empty() && after[name.len()..].starts_with('%');
+            return is_variable.then(|| (Self::variable(name), name.len() + 2));
+        }
         let after = text.strip_prefix('$')?;
         let Some(inner) = after.strip_prefix('{') else {
             if !has(VariableForm::Dollar) {
@@ -189,6 +198,9 @@ impl<'a> Reference<'a> {
         if let Some(name) = inner.strip_prefix("env:") {
             let is_replaced = has(VariableForm::EnvInBraces) && leading_name(name) == name;
             return is_replaced.then(|| (Self::variable(name), length));
+        }
+        if inner == "/" && has(VariableForm::Separator) {
+            return Some((Self::variable(inner), length));
         }
         let name = leading_name(inner);
         let rest = &inner[name.len()..];
@@ -241,13 +253,14 @@ mod tests {
     fn each_form_is_replaced_only_where_the_client_has_it() {
         use VariableForm::{
             Braces, Default as Fallback, Dollar, DoubleBraces, Editor, EnvInBraces,
-            EnvInCurlyBraces, Secrets,
+            EnvInCurlyBraces, Percent, Secrets, Separator,
         };
         let environment = BTreeMap::from([
             ("A".to_owned(), "1".to_owned()),
             ("EMPTY".to_owned(), String::new()),
         ]);
-        let own = [("workspaceFolder".to_owned(), "/w".to_owned())];
+        let own = [("workspaceFolder", "/w"), ("/", "\\")];
+        let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let read = |path: &str| (path == "f").then(|| "text\n".to_owned());
         let values = Values {
             environment: &environment,
@@ -255,7 +268,7 @@ mod tests {
             read: &read,
             budget: &Cell::new(1000),
         };
-        let cases: [(&[VariableForm], MissingVariable, &str, &str); 27] = [
+        let cases: [(&[VariableForm], MissingVariable, &str, &str); 31] = [
             (&[Braces], MissingVariable::Kept, "x${A}y", "x1y"),
             (&[Braces], MissingVariable::Kept, "${B}", "${B}"),
             (&[Braces], MissingVariable::Empty, "-${B}-", "--"),
@@ -363,6 +376,20 @@ mod tests {
                 "{\"a\": {\"b\": 1}}",
                 "{\"a\": {\"b\": 1}}",
             ),
+            (
+                &[Percent],
+                MissingVariable::Empty,
+                "%A%-%B%-%A-100%",
+                "1--%A-100%",
+            ),
+            (&[Percent, Dollar], MissingVariable::Empty, "%%A%$A", "%11"),
+            (&[Dollar], MissingVariable::Empty, "%A%", "%A%"),
+            (
+                &[Braces, Separator],
+                MissingVariable::Kept,
+                "a${/}b",
+                "a\\b",
+            ),
             (&[Braces], MissingVariable::Kept, "${A", "${A"),
             (&[Braces], MissingVariable::Kept, "${}", "${}"),
             (&[Braces], MissingVariable::Kept, "é${A}é", "é1é"),
@@ -387,6 +414,7 @@ mod tests {
                 VariableForm::Braces,
                 VariableForm::DoubleBraces,
                 VariableForm::Editor,
+                VariableForm::Percent,
                 VariableForm::Secrets,
             ],
             missing: MissingVariable::Kept,
@@ -397,7 +425,7 @@ mod tests {
             read: &|_| None,
             budget: &Cell::new(0),
         };
-        for beginning in ["${A", "${{ secrets.A", "{{A"] {
+        for beginning in ["${A", "${{ secrets.A", "{{A", "%A"] {
             let text = beginning.repeat(200_000);
             assert_eq!(variables.replace(&text, &values).text, text);
         }

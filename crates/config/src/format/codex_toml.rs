@@ -87,12 +87,17 @@ pub(crate) fn parse(
         path: path.to_owned(),
         format: ConfigurationFormat::CodexToml,
         servers,
-        credentials: CredentialSettings {
-            home: parent_folder(path),
-            mode: credential_store_mode(&document),
-        },
+        credentials: credentials(&document, path),
         warnings,
     })
+}
+
+/// Where the client stores sign-ins.
+pub(crate) fn credentials(document: &toml::Document<'_>, path: &Path) -> CredentialSettings {
+    CredentialSettings {
+        home: parent_folder(path),
+        mode: credential_store_mode(document),
+    }
 }
 
 /// Returns a key of the file that another client has in place of `mcp_servers`, or a misspelling of it.
@@ -234,6 +239,7 @@ fn server_config(
         scopes: entry.path_to("scopes").map(|_| scopes),
         oauth,
         held_sign_in: None,
+        held_sign_in_source: None,
         transport,
         expanded_variables: Vec::new(),
         possible_causes: std::mem::take(&mut warnings.possible_causes),

@@ -371,30 +371,5 @@ fn is_misspelling(name: &str, key: &str) -> bool {
     };
     name.len() <= MAX_COMPARED
         && name.len().abs_diff(key.len()) <= allowed
-        && edit_distance(name.as_bytes(), key.as_bytes()) <= allowed
-}
-
-/// The number of insertions, removals, substitutions and swaps of neighbors between two texts (optimal string alignment).
-fn edit_distance(left: &[u8], right: &[u8]) -> usize {
-    let mut before_previous: Vec<usize> = Vec::new();
-    let mut previous: Vec<usize> = (0..=right.len()).collect();
-    for (row, &a) in left.iter().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, &b) in right.iter().enumerate() {
-            let substituted = previous[column] + usize::from(a != b);
-            let mut best = substituted
-                .min(previous[column + 1] + 1)
-                .min(current[column] + 1);
-            let is_swap = row > 0
-                && column > 0
-                && left.get(row - 1) == Some(&b)
-                && right.get(column - 1) == Some(&a);
-            if is_swap {
-                best = best.min(before_previous[column - 1] + 1);
-            }
-            current.push(best);
-        }
-        before_previous = std::mem::replace(&mut previous, current);
-    }
-    previous.last().copied().unwrap_or_default()
+        && strsim::osa_distance(name, key) <= allowed
 }

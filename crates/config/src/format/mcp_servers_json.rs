@@ -191,6 +191,7 @@ fn server_config(
         scopes: None,
         oauth: OAuthClient::default(),
         held_sign_in: None,
+        held_sign_in_source: None,
         transport: if is_http {
             TransportConfig::Http(http_config(
                 entry,

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::{SignInHolder, StoreLocations};
+use crate::clients::System;
 
 /// The folders of a user.
 pub(super) struct Places<'a> {
-    locations: &'a StoreLocations<'a>,
+    locations: StoreLocations<'a>,
 }
 
 impl<'a> Places<'a> {
-    pub fn new(locations: &'a StoreLocations<'a>) -> Self {
+    pub fn new(locations: StoreLocations<'a>) -> Self {
         Self { locations }
     }
 
@@ -63,14 +64,14 @@ impl<'a> Places<'a> {
             }
             SignInHolder::Crush => one(match self.folder("CRUSH_GLOBAL_DATA") {
                 Some(folder) => Some(folder.join("crush.json")),
-                None if self.locations.is_windows => self
+                None if self.is_windows() => self
                     .folder("LOCALAPPDATA")
                     .map(|folder| folder.join("crush/crush.json")),
                 None => self.data("crush/crush.json"),
             }),
             SignInHolder::Goose => one(match self.folder("GOOSE_PATH_ROOT") {
                 Some(root) => Some(root.join("config/secrets.yaml")),
-                None if self.locations.is_windows => self
+                None if self.is_windows() => self
                     .folder("APPDATA")
                     .map(|folder| folder.join("Block/goose/config/secrets.yaml")),
                 None => self
@@ -92,7 +93,7 @@ impl<'a> Places<'a> {
 
     /// A path in the home folder.
     fn home(&self, path: &str) -> Option<PathBuf> {
-        let variables = match self.locations.is_windows {
+        let variables = match self.is_windows() {
             true => ["USERPROFILE", "HOME"],
             false => ["HOME", "USERPROFILE"],
         };
@@ -100,12 +101,16 @@ impl<'a> Places<'a> {
         Some(home.join(path))
     }
 
+    fn is_windows(&self) -> bool {
+        self.locations.machine.system() == System::Windows
+    }
+
     /// The path that a variable names. A relative one is ignored, because it may lead into a project.
     fn folder(&self, variable: &str) -> Option<PathBuf> {
-        let value = self.locations.environment.get(variable)?;
+        let value = self.locations.machine.environment().get(variable)?;
         let has_drive = value.as_bytes().get(1) == Some(&b':');
-        let is_absolute = value.starts_with('/')
-            || (self.locations.is_windows && (has_drive || value.starts_with('\\')));
+        let is_absolute =
+            value.starts_with('/') || (self.is_windows() && (has_drive || value.starts_with('\\')));
         is_absolute.then(|| PathBuf::from(value))
     }
 }

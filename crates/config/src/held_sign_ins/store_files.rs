@@ -17,13 +17,17 @@ pub trait StoreFiles {
     /// Reads a regular file of at most `limit` bytes.
     ///
     /// # Errors
-    /// The error of the system. [`io::ErrorKind::FileTooLarge`] if the file is larger.
+    /// The error of the system. [`io::ErrorKind::FileTooLarge`] if the file is larger, and
+    /// [`io::ErrorKind::IsADirectory`] or [`io::ErrorKind::InvalidInput`] if it is not a regular file.
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
 
-    /// Returns when a file was last modified, in ms since the Unix epoch. Some stores have only the lifetime of a token.
-    fn modified_ms(&self, path: &Path) -> Option<i64>;
+    /// Returns when a file was last modified, in ms since the Unix epoch. Some stores have only the lifetime of a token. By default,
+    /// that is not known.
+    fn modified_ms(&self, _path: &Path) -> Option<i64> {
+        None
+    }
 
-    /// Returns the paths of the entries of a folder. An unreadable folder has none.
+    /// Returns the paths of the entries of a folder, in the order of their names. An unreadable folder has none.
     fn list(&self, folder: &Path) -> Vec<PathBuf>;
 }
 
@@ -46,6 +50,8 @@ impl StoreFiles for SystemFiles {
             return Vec::new();
         };
         let entries = entries.take(MAX_ENTRIES).filter_map(Result::ok);
-        entries.map(|entry| entry.path()).collect()
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.sort();
+        paths
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use mcp_startup_config::Environment;
 use mcp_startup_config::clients::{Client, ClientFile, Machine, System, discover_client};
+use mcp_startup_config::held_sign_ins::StoreFiles;
 
 pub struct FakeMachine {
     pub system: System,
@@ -72,6 +73,14 @@ impl Machine for FakeMachine {
         &self.environment
     }
 
+    fn exists(&self, path: &Path) -> bool {
+        let path = normal(path);
+        let mut paths = self.files.keys();
+        paths.any(|file| *file == path || file.starts_with(&format!("{path}/")))
+    }
+}
+
+impl StoreFiles for FakeMachine {
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         let path = normal(path);
         self.reads.borrow_mut().insert(path.clone());
@@ -97,12 +106,6 @@ impl Machine for FakeMachine {
         names
             .map(|name| PathBuf::from(format!("{folder}{name}")))
             .collect()
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        let path = normal(path);
-        let mut paths = self.files.keys();
-        paths.any(|file| *file == path || file.starts_with(&format!("{path}/")))
     }
 }
 

@@ -34,6 +34,7 @@ fn a_report_has_every_file_and_server() {
             "path": "/home/sam/.codeium/windsurf/mcp_config.json",
             "format": files[0].format.as_str(),
             "approved": null,
+            "notRead": null,
             "error": {"line": files[0].error.as_ref().unwrap().line(), "column": files[0].error.as_ref().unwrap().column(), "message": message},
             "servers": [],
         },
@@ -44,6 +45,7 @@ fn a_report_has_every_file_and_server() {
             "format": files[1].format.as_str(),
             "approved": null,
             "error": null,
+            "notRead": null,
             "servers": [
                 {"name": "docs", "transport": "http", "enabled": true, "checkable": true, "why": null, "approved": null},
                 {"name": "bad", "transport": "http", "enabled": true, "checkable": false, "why": null, "approved": null},
@@ -64,7 +66,7 @@ fn an_unknown_name_is_reported_with_the_known_ones() {
     assert_eq!(error.kind(), ConfigurationErrorKind::UnknownServer);
     assert_eq!(
         error.to_string(),
-        "no client has a server `zed:docs`; the configured servers are: bad, docs"
+        "no client has a server `zed:docs`; did you mean `docs`? 1 other server is configured."
     );
     let error = require_known(&names(&["docs"]), &[]).unwrap_err();
     assert_eq!(

@@ -215,7 +215,7 @@ fn every_client_in_one_home() {
                 no-oauth http | refused: KEY is not set, and opencode replaces it with nothing
                 inherited unknown off | skipped: no file does
             project /home/sam/work/shop/opencode.jsonc
-                notes stdio
+                notes stdio | refused: ~/.notes/cert.pem
                 tickets http
                 old-shape http off"),
         (Client::Kilo, "
@@ -288,7 +288,8 @@ fn every_client_in_one_home() {
                 files stdio
                 vault http | skipped: a command that Crush runs
                 linear-like http
-                stream sse off"),
+                stream sse off
+            user /home/sam/.config/crush/crushrc"),
         (Client::Amp, "
             user /home/sam/.config/amp/settings.json
                 docs http

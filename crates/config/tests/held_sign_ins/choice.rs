@@ -52,10 +52,11 @@ fn the_best_sign_in_of_several_clients_is_used() {
 
 #[test]
 fn only_the_named_stores_are_read() {
-    let (files, environment) = (Files::of("claude-code"), home());
-    let locations = locations(&files, &environment);
+    let files = Files::of("claude-code");
+    let machine = TestMachine::new(&files);
+    let locations = machine.locations();
     let holders = [SignInHolder::GeminiCli, SignInHolder::McpRemote];
-    let mut held = HeldSignIns::read(&holders, &locations, 0);
+    let mut held = HeldSignIns::read(&holders, locations, 0);
     let found = held.find(&SoughtServer {
         name: "tickets",
         url: "https://tickets.example.com/mcp",
@@ -76,10 +77,10 @@ fn many_records_take_linear_time() {
         .map(|name| (name.as_str(), url, "t", "1000000"))
         .collect();
     let files = claude(&records);
-    let environment = home();
-    let locations = locations(&files, &environment);
+    let machine = TestMachine::new(&files);
+    let locations = machine.locations();
     let began = Instant::now();
-    let mut held = HeldSignIns::read(SignInHolder::ALL, &locations, 0);
+    let mut held = HeldSignIns::read(SignInHolder::ALL, locations, 0);
     for name in &many {
         let found = held.find(&SoughtServer {
             name,
@@ -110,9 +111,10 @@ fn clients_are_found_by_their_id() {
 
 #[test]
 fn a_sign_in_is_attached_to_a_server_without_a_configured_credential() {
-    let (files, environment) = (Files::of("claude-code"), home());
-    let locations = locations(&files, &environment);
-    let mut held = HeldSignIns::read(SignInHolder::ALL, &locations, 0);
+    let files = Files::of("claude-code");
+    let machine = TestMachine::new(&files);
+    let locations = machine.locations();
+    let mut held = HeldSignIns::read(SignInHolder::ALL, locations, 0);
     let server = || ServerConfig::http("tickets", "https://tickets.example.com/mcp").unwrap();
     let with_bearer = server().with_bearer_token("KEY", "configured").unwrap();
     let with_header = server().with_header("AUTHORIZATION", "Basic x").unwrap();

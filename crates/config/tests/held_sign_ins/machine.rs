@@ -5,10 +5,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mcp_startup_config::HeldSignIn;
+use mcp_startup_config::clients::{Machine, System};
 use mcp_startup_config::held_sign_ins::{
     HeldSignIns, SignInHolder, SoughtServer, StoreFiles, StoreLocations, StoreNote,
 };
+use mcp_startup_config::{Environment, HeldSignIn};
 use secrecy::ExposeSecret;
 
 /// When most tokens of the fixtures expire.
@@ -171,15 +172,55 @@ pub fn home() -> BTreeMap<String, String> {
     BTreeMap::from([("HOME".to_owned(), HOME.to_owned())])
 }
 
-pub fn locations<'a>(
-    files: &'a dyn StoreFiles,
-    environment: &'a BTreeMap<String, String>,
-) -> StoreLocations<'a> {
-    StoreLocations {
-        files,
-        environment,
-        is_windows: false,
-        project: Some(Path::new(PROJECT)),
+/// A machine with these files and variables.
+pub struct TestMachine<'a> {
+    pub files: &'a dyn StoreFiles,
+    pub environment: BTreeMap<String, String>,
+    pub system: System,
+}
+
+impl<'a> TestMachine<'a> {
+    pub fn new(files: &'a dyn StoreFiles) -> Self {
+        Self {
+            files,
+            environment: home(),
+            system: System::Linux,
+        }
+    }
+
+    pub fn locations(&self) -> StoreLocations<'_> {
+        StoreLocations {
+            machine: self,
+            project: Some(Path::new(PROJECT)),
+        }
+    }
+}
+
+impl Machine for TestMachine<'_> {
+    fn system(&self) -> System {
+        self.system
+    }
+
+    fn environment(&self) -> &dyn Environment {
+        &self.environment
+    }
+
+    fn exists(&self, _path: &Path) -> bool {
+        unreachable!("the stores only read files and list folders")
+    }
+}
+
+impl StoreFiles for TestMachine<'_> {
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        self.files.read(path, limit)
+    }
+
+    fn modified_ms(&self, path: &Path) -> Option<i64> {
+        self.files.modified_ms(path)
+    }
+
+    fn list(&self, folder: &Path) -> Vec<PathBuf> {
+        self.files.list(folder)
     }
 }
 
@@ -195,9 +236,9 @@ pub fn find_owned(
     now: i64,
     owners: &[SignInHolder],
 ) -> (Option<HeldSignIn>, Vec<StoreNote>) {
-    let environment = home();
-    let locations = locations(files, &environment);
-    let mut held = HeldSignIns::read(SignInHolder::ALL, &locations, now);
+    let machine = TestMachine::new(files);
+    let locations = machine.locations();
+    let mut held = HeldSignIns::read(SignInHolder::ALL, locations, now);
     let found = held.find(&SoughtServer {
         name,
         url,

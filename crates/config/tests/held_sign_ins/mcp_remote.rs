@@ -21,9 +21,9 @@ fn keys(url: &str, options: &[&str]) -> StorageKeys {
 }
 
 fn find_wrapped(files: &Files, url: &str, options: &[&str]) -> Option<HeldSignIn> {
-    let environment = home();
-    let locations = locations(files, &environment);
-    let mut held = HeldSignIns::read(&[SignInHolder::McpRemote], &locations, MODIFIED);
+    let machine = TestMachine::new(files);
+    let locations = machine.locations();
+    let mut held = HeldSignIns::read(&[SignInHolder::McpRemote], locations, MODIFIED);
     held.find(&SoughtServer {
         name: "any",
         url,
@@ -117,9 +117,9 @@ fn the_newest_of_the_versions_of_mcp_remote_is_used() {
 #[test]
 fn the_sign_in_names_the_client_that_starts_mcp_remote() {
     let files = Files::of("mcp-remote");
-    let environment = home();
-    let locations = locations(&files, &environment);
-    let mut held = HeldSignIns::read(&[SignInHolder::McpRemote], &locations, MODIFIED);
+    let machine = TestMachine::new(&files);
+    let locations = machine.locations();
+    let mut held = HeldSignIns::read(&[SignInHolder::McpRemote], locations, MODIFIED);
     for (started_by, expected) in [
         (Some("Claude Desktop"), "Claude Desktop"),
         (None, "a client that uses mcp-remote"),

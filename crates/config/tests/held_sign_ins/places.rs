@@ -1,6 +1,7 @@
 //! The places of the stores, on each system and after the user has moved them.
 
-use mcp_startup_config::held_sign_ins::{HeldSignIns, SignInHolder, SoughtServer, StoreLocations};
+use mcp_startup_config::clients::System;
+use mcp_startup_config::held_sign_ins::{HeldSignIns, SignInHolder, SoughtServer};
 
 use crate::machine::*;
 
@@ -180,13 +181,14 @@ fn folders_that_the_user_has_moved_are_read() {
     ];
     for (is_windows, variable, value, path, text, expected) in cases {
         let files = Files::with(path, text);
-        let mut environment = home();
-        environment.insert((*variable).to_owned(), (*value).to_owned());
-        let locations = StoreLocations {
-            is_windows: *is_windows,
-            ..locations(&files, &environment)
-        };
-        let mut held = HeldSignIns::read(SignInHolder::ALL, &locations, 0);
+        let mut machine = TestMachine::new(&files);
+        let variable_and_value = ((*variable).to_owned(), (*value).to_owned());
+        machine.environment.extend([variable_and_value]);
+        if *is_windows {
+            machine.system = System::Windows;
+        }
+        let locations = machine.locations();
+        let mut held = HeldSignIns::read(SignInHolder::ALL, locations, 0);
         let found = held.find(&SoughtServer {
             name: "a",
             url: "https://a.example.com",

@@ -154,13 +154,14 @@ fn a_name_matches_only_in_the_stores_of_the_clients_that_have_the_server() {
         }
     }
     // The Cursor CLI has a store for each project.
-    let (files, environment) = (Files::of("cursor-cli"), home());
+    let files = Files::of("cursor-cli");
+    let machine = TestMachine::new(&files);
     for project in [None, Some(Path::new("/home/sam/work/other"))] {
         let locations = StoreLocations {
             project,
-            ..locations(&files, &environment)
+            ..machine.locations()
         };
-        let mut held = HeldSignIns::read(SignInHolder::ALL, &locations, 0);
+        let mut held = HeldSignIns::read(SignInHolder::ALL, locations, 0);
         let found = held.find(&SoughtServer {
             name: "design",
             url: "https://any.example.com/mcp",
@@ -265,10 +266,12 @@ fn reading_changes_no_byte_of_any_store() {
     };
     let before = snapshot();
     assert!(before.len() >= 17);
-    let environment = BTreeMap::from([("HOME".to_owned(), home.to_str().unwrap().to_owned())]);
-    let locations = locations(&SystemFiles, &environment);
+    let mut machine = TestMachine::new(&SystemFiles);
+    let at_home = ("HOME".to_owned(), home.to_str().unwrap().to_owned());
+    machine.environment = BTreeMap::from([at_home]);
+    let locations = machine.locations();
     for now in [0, EXPIRES, i64::MAX] {
-        let mut held = HeldSignIns::read(SignInHolder::ALL, &locations, now);
+        let mut held = HeldSignIns::read(SignInHolder::ALL, locations, now);
         for store in recorded() {
             let found = held.find(&SoughtServer {
                 name: store.name,

@@ -1,11 +1,13 @@
-//! Notices when the stored credentials of a failed server change.
+//! Notices when the stored credentials of a failed server change, in our stores or in the store of another client.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::FutureExt;
-use mcp_startup_auth::{CredentialKey, CredentialStores};
+use mcp_startup_auth::{CredentialKey, CredentialStores, now_ms};
+use mcp_startup_config::{HeldSignIn, ServerConfig};
+use secrecy::ExposeSecret;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -21,7 +23,9 @@ pub(super) struct StoredRecordWatch {
     pub key: CredentialKey,
     /// The record as the failed start has seen it.
     pub known: Arc<ObservedRecord>,
-    /// Notified when the stored record differs from it.
+    /// The server as the failed start has seen it, if another client keeps sign-ins for it.
+    pub held: Option<ServerConfig>,
+    /// Notified when the stored record differs from it, or when the other client has another valid sign-in.
     pub changed: Notify,
 }
 
@@ -46,9 +50,6 @@ pub(super) async fn watch_stores(
         /// The earliest time of the next read.
         next: Instant,
     }
-    let Some(stores) = &shared.stores else {
-        return;
-    };
     let watched = |record| Watched {
         record,
         errors: 0,
@@ -75,7 +76,7 @@ pub(super) async fn watch_stores(
             if one.next > Instant::now() {
                 continue;
             }
-            match has_changed(stores, &record).await {
+            match has_changed(shared.stores.as_ref(), &record).await {
                 Some(changed) => {
                     one.errors = 0;
                     if changed {
@@ -93,7 +94,18 @@ pub(super) async fn watch_stores(
 }
 
 /// Whether the stored record differs from the one that the start has seen. `None` if the store can't be read.
-async fn has_changed(stores: &CredentialStores, watched: &StoredRecordWatch) -> Option<bool> {
+async fn has_changed(
+    stores: Option<&CredentialStores>,
+    watched: &StoredRecordWatch,
+) -> Option<bool> {
+    if let Some(server) = &watched.held
+        && has_new_held_sign_in(server).await
+    {
+        return Some(true);
+    }
+    let Some(stores) = stores else {
+        return Some(false);
+    };
     // If a store of the host panics, the other records must still be watched.
     let finding = AssertUnwindSafe(stores.find(&watched.key)).catch_unwind();
     let found = finding.await.ok()?.ok()?;
@@ -102,4 +114,26 @@ async fn has_changed(stores: &CredentialStores, watched: &StoredRecordWatch) -> 
             .known
             .is_news(found.as_ref().map(|found| &found.record)),
     )
+}
+
+/// Whether the client that keeps sign-ins for the server now has a valid one with another token.
+async fn has_new_held_sign_in(server: &ServerConfig) -> bool {
+    let known = server.held_sign_in.as_ref();
+    let known = known.and_then(|held| held.access_token.as_ref());
+    let found = held_sign_in(server.clone()).await;
+    let found = found.and_then(|held| held.access_token);
+    match (known, found) {
+        (Some(known), Some(found)) => known.expose_secret() != found.expose_secret(),
+        (None, found) => found.is_some(),
+        (Some(_), None) => false,
+    }
+}
+
+/// Reads the sign-in again that another client keeps for the server, on a thread for blocking work.
+pub(super) async fn held_sign_in(server: ServerConfig) -> Option<HeldSignIn> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let source = server.held_sign_in_source.as_ref()?;
+        source.read(&server, now_ms())
+    });
+    reading.await.ok().flatten()
 }

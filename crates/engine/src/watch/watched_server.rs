@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use mcp_startup_auth::CredentialKey;
-use mcp_startup_config::{ServerEntry, TransportConfig};
+use mcp_startup_config::{ServerConfig, ServerEntry, TransportConfig};
 use mcp_startup_core::{Recovery, StartupFailure};
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, mpsc};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::Signals;
 use super::backoff::{pause, random, retry_after};
-use super::store_changes::{StoredRecordWatch, change, watch_stores};
+use super::store_changes::{StoredRecordWatch, change, held_sign_in, watch_stores};
 use crate::authorization::{self, credential_key};
 use crate::event::Update;
 use crate::run::{Starts, yield_to_running_starts};
@@ -126,6 +126,16 @@ impl Watched {
             if self.wait(waiting).await.is_none() {
                 return;
             }
+            self.read_held_sign_in().await;
+        }
+    }
+
+    /// Reads the sign-in again that another client keeps for this server. That client may have refreshed its token.
+    async fn read_held_sign_in(&mut self) {
+        if let Ok(config) = &mut self.entry.config
+            && config.held_sign_in_source.is_some()
+        {
+            config.held_sign_in = held_sign_in(config.clone()).await;
         }
     }
 
@@ -155,6 +165,7 @@ impl Watched {
                 Arc::new(StoredRecordWatch {
                     key,
                     known: collector.known.clone(),
+                    held: self.held_by_client(),
                     changed: Notify::new(),
                 })
             }),
@@ -163,6 +174,12 @@ impl Watched {
             let _ = self.failed.send(Arc::downgrade(stored));
         }
         (waiting, self.update(pause))
+    }
+
+    /// The server, if another client keeps sign-ins for it.
+    fn held_by_client(&self) -> Option<ServerConfig> {
+        let config = self.entry.config.as_ref().ok()?;
+        config.held_sign_in_source.as_ref().map(|_| config.clone())
     }
 
     fn update(&self, pause: Option<Duration>) -> Update {

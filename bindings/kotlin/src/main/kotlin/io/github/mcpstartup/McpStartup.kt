@@ -167,6 +167,13 @@ public object McpStartup {
         check(Options(config = config, store = store))
 
     /**
+     * Starts the servers of the MCP clients on this machine. See [check] and [notChecked].
+     *
+     * @param clients The clients whose servers are started.
+     */
+    public fun check(clients: Clients): Flow<StartupEvent> = check(Options(clients = clients))
+
+    /**
      * Starts the servers that the options select, and restarts a failed server when that may help:
      *
      * - when you call [Watch.retry];
@@ -176,6 +183,31 @@ public object McpStartup {
      * As in [check], a server that is ready is closed, and no browser opens.
      */
     public fun watch(options: Options = Options()): Watch = Watch(options)
+
+    /**
+     * Finds the configuration files of the MCP clients on this machine, and reads each as its client does. Starts nothing.
+     *
+     * Files that do not exist are left out. A file that can't be read is part of the result, with its `error`. The result is the same as
+     * that of `mcp-startup clients --format json`. Not available on phones.
+     *
+     * @param clients The clients whose files are read.
+     * @param folder The folder whose project files are read too. `~/` is the user's home folder. The default is the current folder.
+     * @throws InvalidArgumentException If an argument is invalid, such as an unknown ID of a client.
+     */
+    public suspend fun discover(clients: Clients = Clients.ALL, folder: String? = null): List<ClientFile> =
+        wire.decodeFromJsonElement(
+            unwrap(io.github.mcpstartup.ffi.discover(Options(clients = clients, folder = folder).json())),
+        )
+
+    /**
+     * Returns the servers that a check and a watch leave out with the same options, and why: for example because only the client knows a
+     * secret, or because the user has not approved a project's file. Starts nothing. Without [Options.clients], the list is empty.
+     *
+     * @throws InvalidArgumentException If an option is invalid.
+     * @throws ConfigurationException If no client has a server with a name in [Options.names].
+     */
+    public suspend fun notChecked(options: Options): List<NotChecked> =
+        wire.decodeFromJsonElement(unwrap(io.github.mcpstartup.ffi.notChecked(options.json())))
 
     /**
      * Returns the value of the `Authorization` header for a request that your app sends itself, with another SDK.

@@ -48,13 +48,18 @@ public sealed interface McpServer {
  * Options that select the servers and configure their starts. Every option may be omitted.
  *
  * @property config The path of the configuration: Codex's `config.toml`, or JSON with `mcpServers`. `~/` is the user's home folder.
- * Without this option and [servers], Codex's own configuration is used.
+ * Without this option, [servers] and [clients], Codex's own configuration is used.
  * @property servers The servers, instead of a file. Each needs a unique name.
  * @property names The names of the servers to start. The default is every enabled server.
  * @property timeout The maximum duration of each start, at least 1 ms. Overrides the limits in the configuration.
  * @property concurrency The maximum number of servers that start at the same time.
  * @property clientMetadataUrl The URL of your app's client ID metadata document, if you publish one.
  * @property store The store with the credentials. The default is the stores that Codex uses with this configuration.
+ * @property clients The servers of the MCP clients on this machine, instead of a file. A server that several clients have in the same way
+ * is started once. If servers have the same name, their names are `CLIENT:SERVER`, as in `cursor:linear`. Not available on phones.
+ * @property folder Only with [clients]: the folder whose project files are read too. The default is the current folder.
+ * @property trustProject Only with [clients]: whether to start the servers of project files that the user has not approved in their
+ * client. These files may be part of someone else's repository, and name programs to start.
  */
 public class Options(
     public val config: String? = null,
@@ -64,6 +69,9 @@ public class Options(
     public val concurrency: Int? = null,
     public val clientMetadataUrl: String? = null,
     public val store: CredentialStore? = null,
+    public val clients: Clients? = null,
+    public val folder: String? = null,
+    public val trustProject: Boolean = false,
 ) {
     /** Encodes the options for the native library. Only the start of a sign-in has a challenge and scopes. */
     internal fun json(challenge: String? = null, scopes: List<String> = emptyList()): String {
@@ -74,6 +82,9 @@ public class Options(
             timeout?.let { put("timeoutMs", JsonPrimitive(it.inWholeMilliseconds)) }
             concurrency?.let { put("concurrency", JsonPrimitive(it)) }
             clientMetadataUrl?.let { put("clientMetadataUrl", JsonPrimitive(it)) }
+            clients?.let { put("clients", it.json()) }
+            folder?.let { put("folder", JsonPrimitive(it)) }
+            if (trustProject) put("trustProject", JsonPrimitive(true))
             challenge?.let { put("challenge", JsonPrimitive(it)) }
             if (scopes.isNotEmpty()) put("scopes", textsOf(scopes))
         }
@@ -104,6 +115,6 @@ private fun entryOf(server: McpServer): JsonObject = when (server) {
     )
 }
 
-private fun textsOf(texts: List<String>): JsonArray = JsonArray(texts.map { JsonPrimitive(it) })
+internal fun textsOf(texts: List<String>): JsonArray = JsonArray(texts.map { JsonPrimitive(it) })
 
 private fun textsOf(texts: Map<String, String>): JsonObject = JsonObject(texts.mapValues { JsonPrimitive(it.value) })
