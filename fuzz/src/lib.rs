@@ -4,11 +4,15 @@ mod mutation;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mcp_startup_config::{CredentialStoreMode, ServerEntry, TransportConfig, parse};
+use mcp_startup_config::clients::{Client, Machine, System, discover_client};
+use mcp_startup_config::held_sign_ins::StoreFiles;
+use mcp_startup_config::{CredentialStoreMode, Environment, ServerEntry, TransportConfig, parse};
 use mcp_startup_core::{
     CredentialSource, Evidence, McpServerStatusUpdatedNotification, RequestTarget,
     StartupFailureKind, decode, encode, judge,
@@ -111,7 +115,10 @@ pub fn check_configuration(text: &str) {
     });
     for warning in configuration.warnings.iter().chain(of_servers) {
         let message = warning.to_string();
-        assert!(is_one_line(&message) && hides_secret(&message), "{message:?}");
+        assert!(
+            is_one_line(&message) && hides_secret(&message),
+            "{message:?}"
+        );
         assert!(is_valid_line(warning.line), "{message}");
     }
     for server in &configuration.servers {
@@ -153,6 +160,86 @@ pub fn check_configuration(text: &str) {
                 assert!(!texts.any(|text| text.contains('\0')));
                 assert_unique(stdio.env.iter().map(|(name, _)| name));
             }
+        }
+    }
+}
+
+static LOOKUPS: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns how often a client has looked up an environment variable.
+pub fn lookups() -> usize {
+    LOOKUPS.load(Ordering::Relaxed)
+}
+
+/// A machine with one file of one client.
+struct OneFile<'a> {
+    path: &'static str,
+    text: &'a str,
+}
+
+impl Environment for OneFile<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        LOOKUPS.fetch_add(1, Ordering::Relaxed);
+        match name {
+            "CONFIG_PATH" => Some("/srv/librechat.yaml".to_owned()),
+            name => ENVIRONMENT.get(name).cloned(),
+        }
+    }
+}
+
+impl Machine for OneFile<'_> {
+    fn system(&self) -> System {
+        System::Linux
+    }
+
+    fn environment(&self) -> &dyn Environment {
+        self
+    }
+
+    fn exists(&self, _path: &Path) -> bool {
+        false
+    }
+}
+
+impl StoreFiles for OneFile<'_> {
+    fn read(&self, path: &Path, _limit: usize) -> io::Result<Vec<u8>> {
+        match path == Path::new(self.path) {
+            true => Ok(self.text.into()),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn list(&self, _folder: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
+}
+
+/// Reads a file of goose, Continue or LibreChat, and checks the properties that hold for every text.
+pub fn check_client_file(client: Client, text: &str) {
+    let path = match client {
+        Client::Goose => "/home/user/.config/goose/config.yaml",
+        Client::Continue => "/home/user/.continue/config.yaml",
+        _ => "/srv/librechat.yaml",
+    };
+    let hides_secret = |shown: &str| text.contains(SECRET) || !shown.contains(SECRET);
+    let lines = text
+        .split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
+        .count() as u32;
+    let files = discover_client(client, &OneFile { path, text }, Path::new("/work"));
+    for file in &files {
+        if let Some(error) = &file.error {
+            let message = error.to_string();
+            assert!(
+                is_one_line(&message) && hides_secret(&message),
+                "{message:?}"
+            );
+            assert!(error.line().is_none_or(|line| (1..=lines).contains(&line)));
+            assert!(file.servers.is_empty());
+        }
+        for server in &file.servers {
+            let why = server.why_not_checkable().unwrap_or_default();
+            assert!(is_one_line(&why) && hides_secret(&why), "{why:?}");
+            assert!(hides_secret(&format!("{:?}", server.entry)));
         }
     }
 }

@@ -39,7 +39,7 @@ Exit status:
 const EXIT_STATUSES_OF_FOLLOW: &str = "\
 Exit status:
   0    every server is ready
-  1    at least one server failed for another reason, or is not ready
+  1    at least one server failed for another reason, or is not ready, or no line is a valid message
   2    the arguments can't be used
   3    at least one server needs a sign-in again, even if others failed for other reasons
   130  interrupted by Ctrl-C; the state so far was shown
@@ -89,6 +89,9 @@ Exit status:
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
+    /// When to print colors
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    pub color: Color,
 }
 
 #[derive(Debug, Subcommand)]
@@ -151,7 +154,7 @@ pub struct Source {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["clients", "trust_project"])]
     pub config: Option<PathBuf>,
     /// Only the servers of these clients, for example `cursor,vscode`; see `mcp-startup clients`
-    #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',', value_parser = client())]
+    #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',', ignore_case = true, value_parser = client())]
     pub clients: Vec<Client>,
     /// Also use the project files in this folder that you have not approved in their client
     #[arg(long)]
@@ -188,7 +191,7 @@ pub struct Check {
     #[command(flatten)]
     pub starts: Starts,
     #[command(flatten)]
-    pub output: Output,
+    pub output: CheckOutput,
 }
 
 #[derive(Debug, Args)]
@@ -259,6 +262,9 @@ pub struct Status {
     /// Ask servers without a usable stored sign-in whether they offer one
     #[arg(long)]
     pub online: bool,
+    /// How long each query may take, with `--online` and `--explain` [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
     /// Explain which OAuth client a sign-in would use: the configured one, a metadata document, or a registration. Queries the servers
     #[arg(long)]
     pub explain: bool,
@@ -272,7 +278,7 @@ pub struct Status {
 #[derive(Debug, Args)]
 pub struct Clients {
     /// Only these clients
-    #[arg(value_name = "CLIENT", value_parser = client())]
+    #[arg(value_name = "CLIENT", ignore_case = true, value_parser = client())]
     pub clients: Vec<Client>,
     /// What to print
     #[arg(long, value_enum, default_value_t = StatusFormat::Table)]
@@ -317,6 +323,10 @@ pub struct Lab {
     /// The port on loopback; 0 for a free one
     #[arg(long, default_value_t = 0)]
     pub port: u16,
+    /// Write a configuration of its servers for a client to this new file: Codex's `config.toml`, or JSON with `mcpServers` if the name ends
+    /// in `.json`. It is removed at the end
+    #[arg(long, value_name = "FILE", conflicts_with = "stdio")]
+    pub write_config: Option<PathBuf>,
     /// Run one of its stdio servers instead, on stdin and stdout of this process
     #[arg(long, value_name = "SCENARIO", conflicts_with = "port")]
     pub stdio: Option<String>,
@@ -335,8 +345,40 @@ pub struct Starts {
 #[derive(Debug, Args)]
 pub struct Output {
     /// What to print
+    #[arg(long, value_parser = format_of_notifications(), default_value = "table")]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub struct CheckOutput {
+    /// What to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+    /// Show only the servers that are not ready. The exit status and the closing line count all of them
+    #[arg(long)]
+    pub only_failed: bool,
+    /// Print nothing on stdout. The exit status has the result
+    #[arg(long, short, conflicts_with_all = ["format", "only_failed", "dry_run"])]
+    pub quiet: bool,
+}
+
+impl From<Output> for CheckOutput {
+    fn from(output: Output) -> Self {
+        Self {
+            format: output.format,
+            only_failed: false,
+            quiet: false,
+        }
+    }
+}
+
+/// When to print colors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -347,12 +389,25 @@ pub enum Format {
     Ndjson,
     /// One report at the end, with the reason for each failure
     Json,
+    /// JUnit XML at the end, with a test case for each server
+    Junit,
+    /// Annotations of GitHub Actions at the end, at the lines of the configuration
+    Github,
+}
+
+/// Parses a format that does not need a check at the end.
+fn format_of_notifications() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(["table", "ndjson", "json"])
+        .try_map(|name| Format::from_str(&name, false))
 }
 
 /// Parses the ID of a client. The possible values are part of the help and of the completion scripts.
 fn client() -> impl TypedValueParser<Value = Client> {
     let ids = Client::ALL.iter().map(|client| client.id());
-    PossibleValuesParser::new(ids).try_map(|id| Client::from_id(&id).ok_or("unknown client"))
+    PossibleValuesParser::new(ids).try_map(|id| {
+        let id = id.to_ascii_lowercase();
+        Client::from_id(&id).ok_or("unknown client")
+    })
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

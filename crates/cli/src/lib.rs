@@ -20,7 +20,7 @@ use std::io::Write;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Color, Command};
 use commands::{check, clients, demo, explain, follow, lab, login, status};
 use output::exit_status::ExitStatus;
 use output::log;
@@ -69,6 +69,11 @@ pub fn run_with_supervisor(
     match parse(&arguments) {
         Ok(arguments) => {
             log::to_stderr();
+            match arguments.color {
+                Color::Auto => {}
+                Color::Always => anstream::ColorChoice::Always.write_global(),
+                Color::Never => anstream::ColorChoice::Never.write_global(),
+            }
             execute(program, arguments.command)
         }
         Err(error) if error.use_stderr() => bad_arguments(&arguments, &error).code(),
@@ -136,7 +141,7 @@ fn dispatch(program: &[String], command: Command) -> Result<u8, CommandError> {
         Command::Explain(arguments) => explain::run(arguments)?,
         Command::Login(arguments) => login::login(arguments)?,
         Command::Logout(arguments) => login::logout(arguments)?,
-        Command::Status(arguments) => status::run(arguments)?,
+        Command::Status(arguments) => status::status(arguments)?,
         Command::Clients(arguments) => clients::run(&arguments)?,
         Command::Demo(arguments) => demo::run(program, arguments)?,
         Command::Follow(arguments) => follow::run(&arguments)?,

@@ -1,5 +1,6 @@
 //! The output of the program: the table, JSON documents, the log and the exit status. Foreign text is escaped here.
 
+pub mod ci;
 pub mod exit_status;
 pub mod log;
 pub mod report;

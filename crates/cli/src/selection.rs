@@ -32,8 +32,10 @@ pub struct Selection {
     /// Where sign-ins are stored.
     pub credentials: CredentialSettings,
     pub configuration: CheckedConfiguration,
-    /// The options that a suggested command needs to find the same servers, quoted for a shell.
-    pub options: String,
+    /// The options that a suggested command needs to find the same servers, quoted for a shell. `None` if no command can find them.
+    pub options: Option<String>,
+    /// The files that are not read, each with the reason.
+    pub not_read: Vec<String>,
     /// Whether the servers come from the clients on this machine.
     pub is_discovered: bool,
     /// Whether a client's file could not be read.
@@ -155,7 +157,8 @@ impl Selection {
             not_checked: Vec::new(),
             credentials,
             configuration: CheckedConfiguration::default(),
-            options: String::new(),
+            options: Some(String::new()),
+            not_read: Vec::new(),
             is_discovered: false,
             has_unreadable_file: false,
         }
@@ -219,10 +222,11 @@ fn of_file(path: &Path, names: &[String], as_written: bool) -> Result<Selection,
         not_checked: Vec::new(),
         credentials: configuration.credentials.clone(),
         configuration: CheckedConfiguration::of(&configuration),
-        options: format!(
+        options: Some(format!(
             "--config {}",
             crate::output::table::shell_word(&path.to_string_lossy())
-        ),
+        )),
+        not_read: Vec::new(),
         is_discovered: false,
         has_unreadable_file: false,
     })
@@ -255,14 +259,15 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
     let mut files = discover(source);
     let wanted: Vec<ServerName> = names.iter().map(|name| ServerName::parse(name)).collect();
     let mut first_error = None;
+    let mut not_read = Vec::new();
     for file in &mut files {
         if let Some(error) = file.error.take() {
             let _ = writeln!(anstream::stderr(), "{}: {error}", file.client);
             first_error.get_or_insert(error);
         }
         if let Some(why) = &file.not_read {
-            let (client, path) = (file.client, shown(&file.path));
-            let _ = writeln!(anstream::stderr(), "{client}: {path} is not read: {why}");
+            let path = shown(&file.path);
+            not_read.push(format!("not read: {path} ({}): {why}", file.client));
         }
     }
     let has_unreadable_file = first_error.is_some();
@@ -273,6 +278,9 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
         });
     }
     clients::require_known(&wanted, &files)?;
+    if !wanted.is_empty() {
+        not_read.clear();
+    }
     let options = SelectOptions {
         names: wanted,
         trust_project: source.trust_project,
@@ -295,7 +303,8 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
             path: only_file(&files),
             warnings: Vec::new(),
         },
-        options: suggested_options(source),
+        options: Some(suggested_options(source)),
+        not_read,
         is_discovered: true,
         has_unreadable_file,
     })

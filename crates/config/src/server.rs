@@ -79,6 +79,16 @@ pub struct ServerEntry {
     pub compatibility_warnings: Vec<EntryProblem>,
 }
 
+impl ServerEntry {
+    /// Returns the line of the entry in its file, or of the problem in it, counted from 1. `None` for a server that was created in code.
+    pub fn line(&self) -> Option<u32> {
+        match &self.config {
+            Ok(config) => config.path.line(),
+            Err(problem) => problem.line,
+        }
+    }
+}
+
 impl From<ServerConfig> for ServerEntry {
     /// Creates an enabled entry for a server that was created in code.
     fn from(config: ServerConfig) -> Self {

@@ -40,9 +40,18 @@ pub fn is_hidden(character: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}')
 }
 
+const ZERO_WIDTH_JOINER: char = '\u{200d}';
+
+/// Whether a zero-width joiner next to this character can be part of an emoji, as in a family or a flag: it is a pictograph, a skin tone or
+/// the selector of the emoji presentation.
+fn can_be_joined(character: char) -> bool {
+    matches!(character, '\u{1f000}'..='\u{1faff}' | '\u{2190}'..='\u{2bff}' | '\u{fe0f}')
+}
+
 /// Makes `text` safe to show on one line.
 ///
-/// Replaces each [hidden character](is_hidden) with a visible escape such as `\n` or `\u{1b}`. Cuts the result to at most
+/// Replaces each [hidden character](is_hidden) with a visible escape such as `\n` or `\u{1b}`. A zero-width joiner between two parts of an
+/// emoji is kept, because it is visible there. Cuts the result to at most
 /// `max_chars` characters and ends it with an ellipsis if something was cut.
 ///
 /// ```
@@ -59,9 +68,15 @@ pub fn printable(text: &str, max_chars: usize) -> String {
     }
     let mut shown = String::new();
     let mut length = 0;
-    for character in text.chars() {
+    let mut characters = text.chars().peekable();
+    let mut before = None;
+    while let Some(character) = characters.next() {
         let start = shown.len();
-        if is_hidden(character) {
+        let joins = character == ZERO_WIDTH_JOINER
+            && before.is_some_and(can_be_joined)
+            && characters.peek().copied().is_some_and(can_be_joined);
+        before = Some(character);
+        if is_hidden(character) && !joins {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -109,6 +124,27 @@ mod tests {
         (0xe0080, 0xe01ef),
         (0xe01f0, 0xe0fff),
     ];
+
+    #[test]
+    fn a_joiner_is_kept_only_between_the_parts_of_an_emoji() {
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        let flag = "\u{1f3f3}\u{fe0f}\u{200d}\u{1f308}";
+        for emoji in [family, flag, "\u{2764}\u{fe0f}\u{200d}\u{1f525}"] {
+            assert_eq!(printable(emoji, 100), emoji);
+        }
+        for (text, expected) in [
+            ("a\u{200d}b", "a\\u{200d}b"),
+            ("\u{1f468}\u{200d}", "\u{1f468}\\u{200d}"),
+            ("\u{200d}\u{1f468}", "\\u{200d}\u{1f468}"),
+            (
+                "\u{1f468}\u{200d}\u{200d}\u{1f468}",
+                "\u{1f468}\\u{200d}\\u{200d}\u{1f468}",
+            ),
+            ("\u{1f468}\u{200d}x", "\u{1f468}\\u{200d}x"),
+        ] {
+            assert_eq!(printable(text, 100), expected);
+        }
+    }
 
     #[test]
     fn every_hidden_character_is_escaped_and_no_other_one() {

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use mcp_startup::config::clients::{self, Client, NotChecked, Owner};
 use mcp_startup::{
     Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, Watch, printable,
 };
 
 use crate::CommandError;
-use crate::arguments::{self, Format};
+use crate::arguments::{self, CheckOutput, Format};
 use crate::interruption::{Interruption, output_closed};
+use crate::output::ci;
 use crate::output::exit_status::{Ending, ExitStatus};
 use crate::output::report::{self, Report, ServerReport};
 use crate::output::table::{NextTry, Note, Row, Server, Table};
@@ -27,11 +29,12 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 
 pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     let format = arguments.output.format;
-    if arguments.watch && format == Format::Json {
-        return Err(CommandError::Usage(
-            "`--format json` prints one report at the end, and `--watch` has no end; use `--format ndjson`"
-                .to_owned(),
-        ));
+    if arguments.watch && matches!(format, Format::Json | Format::Junit | Format::Github) {
+        let name = format.to_possible_value();
+        let name = name.as_ref().map_or("json", |name| name.get_name());
+        return Err(CommandError::Usage(format!(
+            "`--format {name}` prints one report at the end, and `--watch` has no end; use `--format ndjson`"
+        )));
     }
     let selection = match arguments.command.is_empty() {
         true => selection::select(&arguments.source, &arguments.servers)?,
@@ -61,11 +64,11 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     }
     // A watch without servers would never print anything.
     let watches = arguments.watch && !selection.servers.is_empty();
-    if watches && format == Format::Table {
+    if watches && format == Format::Table && !arguments.output.quiet {
         let _ = writeln!(anstream::stderr(), "Watching. Press Ctrl-C to stop.");
     }
     let has_unreadable_file = selection.has_unreadable_file;
-    let checked = start(options, selection, format, watches)?;
+    let checked = start(options, selection, arguments.output, watches)?;
     Ok(match checked.status {
         // The servers of that file may not work.
         ExitStatus::AllReady if has_unreadable_file => ExitStatus::Failed,
@@ -87,7 +90,8 @@ fn dry_run(selection: &Selection, format: Format) -> std::io::Result<()> {
     }
     let mut stdout = anstream::stdout().lock();
     selection::list(selection, &mut stdout)?;
-    for line in closing_notes(&selection.not_checked) {
+    let notes = closing_notes(&selection.not_checked).into_iter();
+    for line in notes.chain(selection.not_read.iter().cloned()) {
         writeln!(stdout, "{line}")?;
     }
     stdout.flush()
@@ -143,7 +147,7 @@ pub struct Checked {
 pub fn start(
     mut options: StartupOptions,
     selection: Selection,
-    format: Format,
+    output: CheckOutput,
     watches: bool,
 ) -> Result<Checked, CommandError> {
     let servers = selection.entries();
@@ -155,7 +159,7 @@ pub fn start(
         let interruption = Interruption::listen()?;
         options.supervisor = crate::this_program::supervisor();
         let startup = Startup::new(options)?;
-        let mut shown = Shown::new(format, &selection, watches);
+        let mut shown = Shown::new(output, &selection, watches);
         let began = Instant::now();
         let starts = match watches {
             true => Starts::Watched(startup.watch_check(servers)),
@@ -270,7 +274,7 @@ async fn until(moment: Option<tokio::time::Instant>) {
 
 /// Shows a check in one of the formats, and collects the reports for all of them.
 struct Shown {
-    format: Format,
+    output: CheckOutput,
     table: Option<Table>,
     /// The latest report of each server whose start has ended.
     reports: Vec<ServerReport>,
@@ -281,7 +285,10 @@ struct Shown {
     /// Servers whose line is not printed yet, because their tools are still being listed or the time of the next try is not known.
     /// The values are indexes into `reports`.
     unprinted: HashMap<String, usize>,
-    owners: HashMap<String, Vec<Owner>>,
+    /// The clients that have each server, and the line of its entry.
+    owners: HashMap<String, (Vec<Owner>, Option<u32>)>,
+    /// The lines about files that are not read.
+    not_read: Vec<String>,
     /// The servers of each client whose lines are not printed yet, if the lines are grouped by client.
     groups: Option<BTreeMap<Client, Group>>,
 }
@@ -296,7 +303,8 @@ struct Group {
 }
 
 impl Shown {
-    fn new(format: Format, selection: &Selection, watches: bool) -> Self {
+    fn new(output: CheckOutput, selection: &Selection, watches: bool) -> Self {
+        let prints_table = output.format == Format::Table && !output.quiet;
         let servers = selection.servers.iter();
         let names = servers.clone().map(|server| server.entry.name.as_str());
         let groups = selection.counts().into_iter().map(|(client, left)| {
@@ -304,13 +312,17 @@ impl Shown {
             (client, Group { left, reports })
         });
         // A watch prints a line for each try.
-        let is_grouped = selection.is_discovered && !watches && format == Format::Table;
-        let owners = servers.map(|server| (server.entry.name.clone(), server.owners.clone()));
+        let is_grouped = selection.is_discovered && !watches && prints_table;
+        let owners = servers.map(|server| {
+            let owners = (server.owners.clone(), server.entry.line());
+            (server.entry.name.clone(), owners)
+        });
         Self {
-            format,
-            table: (format == Format::Table)
-                .then(|| Table::for_check(names.clone(), &selection.options)),
+            output,
+            table: prints_table
+                .then(|| Table::for_check(names.clone(), selection.options.as_deref())),
             owners: owners.collect(),
+            not_read: selection.not_read.clone(),
             groups: is_grouped.then(|| groups.collect()),
             reports: Vec::new(),
             order: names.map(str::to_owned).zip(0..).collect(),
@@ -351,7 +363,12 @@ impl Shown {
 
     fn event(&mut self, event: StartupEvent) -> std::io::Result<()> {
         let notification = &event.notification;
-        if self.format == Format::Ndjson {
+        let is_ready_or_starting = matches!(
+            notification.status(),
+            McpServerStartupState::Ready | McpServerStartupState::Starting
+        );
+        let is_hidden = self.output.quiet || self.output.only_failed && is_ready_or_starting;
+        if self.output.format == Format::Ndjson && !is_hidden {
             report::print_line(notification)?;
         }
         if *notification.status() == McpServerStartupState::Starting {
@@ -360,13 +377,12 @@ impl Shown {
             }
             return Ok(());
         }
+        let owners = self.owners.get(notification.name());
+        let (owners, line) = owners.cloned().unwrap_or_default();
         let report = ServerReport {
             name: notification.name().to_owned(),
-            owners: self
-                .owners
-                .get(notification.name())
-                .cloned()
-                .unwrap_or_default(),
+            owners,
+            line,
             required: event.required,
             status: notification.status().clone(),
             failure_reason: notification.failure_reason().cloned(),
@@ -411,11 +427,18 @@ impl Shown {
         let report = &self.reports[at];
         let client = report.owners.first().map(|owner| owner.client);
         let group = client.and_then(|client| self.groups.as_mut()?.get_mut(&client));
+        let is_shown = self.output.shows(report);
         let Some(group) = group else {
+            if !is_shown {
+                table.stopped(Server::named(&report.name));
+                return Ok(());
+            }
             return table.ended(&row(report, next_try));
         };
         table.stopped(Server::named(&report.name));
-        group.reports.push(at);
+        if is_shown {
+            group.reports.push(at);
+        }
         group.left = group.left.saturating_sub(1);
         match group.left {
             0 => self.print_group(client),
@@ -466,17 +489,36 @@ impl Shown {
         if let Some(mut table) = self.table {
             let rows = self.reports.iter();
             table.notes(&closing_notes(&not_checked))?;
+            table.notes(&self.not_read)?;
             table.close(
                 rows.map(|report| row(report, NextTry::Never)),
                 not_checked.len(),
             )?;
         }
-        if self.format != Format::Json {
+        if self.output.quiet || matches!(self.output.format, Format::Table | Format::Ndjson) {
             return Ok(self.reports);
         }
-        let report = report(self.reports, not_checked);
-        report::print(&report)?;
+        let output = self.output;
+        let (shown, hidden) = self
+            .reports
+            .into_iter()
+            .partition(|report| output.shows(report));
+        let mut report = report(shown, not_checked);
+        match output.format {
+            Format::Junit => report::print_text(&ci::junit(&report))?,
+            Format::Github => report::print_text(&ci::github(&report))?,
+            Format::Json | Format::Table | Format::Ndjson => report::print(&report)?,
+        }
+        let hidden: Vec<ServerReport> = hidden;
+        report.servers.extend(hidden);
         Ok(report.servers)
+    }
+}
+
+impl CheckOutput {
+    /// Whether a server is shown.
+    fn shows(&self, report: &ServerReport) -> bool {
+        !self.only_failed || report.status != McpServerStartupState::Ready
     }
 }
 

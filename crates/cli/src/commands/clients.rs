@@ -1,19 +1,22 @@
 //! `mcp-startup clients`: the clients on this machine, their files and their servers. Starts nothing.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use mcp_startup::config::clients::{self, ClientFile, Scope};
 use mcp_startup::printable;
+use unicode_width::UnicodeWidthStr;
 
 use crate::CommandError;
 use crate::arguments::{self, Source, StatusFormat};
 use crate::output::exit_status::ExitStatus;
 use crate::output::report;
+use crate::output::table::wrapped;
 use crate::selection::{self, shown};
 
 const NAME_CHARS: usize = 60;
 const REASON_CHARS: usize = 300;
+const INDENT: &str = "    ";
 
 pub fn run(arguments: &arguments::Clients) -> Result<ExitStatus, CommandError> {
     let files = selection::discover(&Source {
@@ -36,7 +39,6 @@ pub fn run(arguments: &arguments::Clients) -> Result<ExitStatus, CommandError> {
 fn print(files: &[ClientFile]) -> Result<(), CommandError> {
     let bold = Style::new().bold();
     let dim = Style::new().dimmed();
-    let red = AnsiColor::Red.on_default();
     let mut stdout = anstream::stdout().lock();
     if files.is_empty() {
         writeln!(stdout, "No configuration file of an MCP client was found.")?;
@@ -52,36 +54,58 @@ fn print(files: &[ClientFile]) -> Result<(), CommandError> {
             (Scope::Project, _) => ", not approved",
             _ => "",
         };
-        writeln!(
-            stdout,
-            "  {} {dim}({}{approval}){dim:#}",
-            shown(&file.path),
-            file.scope.as_str()
-        )?;
+        let scope = file.scope.as_str();
+        let path = line(
+            &shown(&file.path),
+            &format!("({scope}{approval})"),
+            dim,
+            "  ",
+        );
+        writeln!(stdout, "{path}")?;
         if let Some(error) = &file.error {
             let error = printable(&error.to_string(), REASON_CHARS);
-            writeln!(stdout, "    {red}✗{red:#} {error}")?;
+            writeln!(stdout, "{}", line("✗", &error, Style::new(), INDENT))?;
         }
         if let Some(why) = &file.not_read {
-            writeln!(stdout, "    {dim}not read: {why}{dim:#}")?;
+            writeln!(stdout, "{}", line("not read:", why, dim, INDENT))?;
         }
         for server in &file.servers {
             let name = printable(&server.entry.name, NAME_CHARS);
             let transport = server.transport.as_str();
-            let state = match (server.entry.enabled, server.why_not_checkable()) {
-                (false, _) => format!("  {dim}off{dim:#}"),
+            let (state, style) = match (server.entry.enabled, server.why_not_checkable()) {
+                (false, _) => (format!("{transport}  off"), dim),
                 (true, Some(why)) => {
                     let why = printable(&why, REASON_CHARS);
                     match server.not_checked.is_some() {
-                        true => format!("  {dim}not checked: {why}{dim:#}"),
-                        false => format!("  {red}✗{red:#} {why}"),
+                        true => (format!("{transport}  not checked: {why}"), dim),
+                        false => (format!("{transport}  ✗ {why}"), Style::new()),
                     }
                 }
-                (true, None) => String::new(),
+                (true, None) => (transport.to_owned(), dim),
             };
-            writeln!(stdout, "    {name}  {dim}{transport}{dim:#}{state}")?;
+            writeln!(
+                stdout,
+                "{}",
+                line(&format!("{name} "), &state, style, INDENT)
+            )?;
         }
     }
     stdout.flush()?;
     Ok(())
+}
+
+/// A line with a heading and a text in a style. On a terminal, a text that does not fit goes on below, between words.
+fn line(heading: &str, text: &str, style: Style, indent: &str) -> String {
+    let whole = format!("{heading} {text}");
+    if !std::io::stdout().is_terminal() || indent.width() + whole.width() <= textwrap::termwidth() {
+        return format!("{indent}{heading} {style}{text}{style:#}");
+    }
+    let columns = textwrap::termwidth();
+    let mut lines = wrapped(&whole, columns, indent).replace('\n', &format!("\n{INDENT}"));
+    // The lines below have a deeper indent, so they are wrapped at a smaller width.
+    if lines.lines().any(|line| line.width() > columns) {
+        let narrow = columns.saturating_sub(INDENT.len());
+        lines = wrapped(&whole, narrow, indent).replace('\n', &format!("\n{INDENT}"));
+    }
+    lines
 }

@@ -47,9 +47,11 @@ pub fn run(program: &[String], arguments: arguments::Demo) -> Result<ExitStatus,
     )?;
     let configuration = parse(&text, &path, &ProcessEnvironment)?;
     let options = StartupOptions::for_configuration(&configuration);
-    let selection = Selection::of_entries(configuration.servers, configuration.credentials);
+    let mut selection = Selection::of_entries(configuration.servers, configuration.credentials);
+    // The servers end with this command.
+    selection.options = None;
     let Checked { status, servers } =
-        check::start(options, selection, arguments.output.format, false)?;
+        check::start(options, selection, arguments.output.into(), false)?;
     if status == ExitStatus::Interrupted {
         return Ok(status);
     }

@@ -113,7 +113,8 @@ impl Follower {
     ) -> std::io::Result<()> {
         let update = self.tracker.apply(notification);
         match self.format {
-            Format::Json => Ok(()),
+            // The arguments of this command have no other format.
+            Format::Json | Format::Junit | Format::Github => Ok(()),
             Format::Ndjson => report::print_line(notification),
             Format::Table if !update.changed => Ok(()),
             Format::Table => {
@@ -135,8 +136,10 @@ impl Follower {
 
     fn close(mut self, interrupted: bool) -> Result<ExitStatus, CommandError> {
         let servers = self.tracker.servers();
+        let has_only_bad_lines = servers.is_empty() && self.bad_lines > 0;
         let status = match interrupted {
             true => ExitStatus::Interrupted,
+            false if has_only_bad_lines => ExitStatus::Failed,
             false => ExitStatus::from_endings(servers.iter().map(|server| {
                 Ending::from_notification(&server.status, server.failure_reason.as_ref())
             })),
@@ -151,12 +154,22 @@ impl Follower {
                 }),
                 0,
             )?,
-            Format::Json => report::print(&Followed {
+            Format::Json | Format::Junit | Format::Github => report::print(&Followed {
                 servers,
                 reauthentication_required: self.tracker.reauthentication_required(),
                 bad_lines: self.bad_lines,
                 exit_status: status.code(),
             })?,
+        }
+        if has_only_bad_lines && !interrupted {
+            let lines = match self.bad_lines {
+                1 => "the only line is".to_owned(),
+                lines => format!("{lines} lines are"),
+            };
+            let _ = writeln!(
+                anstream::stderr(),
+                "No notification was read, and {lines} not valid; pass the output of an app-server, one JSON message a line."
+            );
         }
         Ok(status)
     }

@@ -1,13 +1,16 @@
 //! `mcp-startup lab`: servers for testing a client.
 
+use std::fs::File;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use mcp_startup_lab::{Lab, scenarios, serve_stdio};
+use mcp_startup_lab::{Lab, config_toml, scenarios, serve_stdio};
 
 use crate::CommandError;
 use crate::arguments;
 use crate::interruption::Interruption;
 use crate::output::exit_status::ExitStatus;
+use crate::{selection, this_program};
 
 pub fn run(arguments: &arguments::Lab) -> Result<u8, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -25,13 +28,17 @@ pub fn run(arguments: &arguments::Lab) -> Result<u8, CommandError> {
             runtime.shutdown_background();
             Ok(code)
         }
-        None => Ok(runtime.block_on(serve(arguments.port))?.code()),
+        None => Ok(runtime.block_on(serve(arguments))?.code()),
     }
 }
 
-async fn serve(port: u16) -> Result<ExitStatus, CommandError> {
+async fn serve(arguments: &arguments::Lab) -> Result<ExitStatus, CommandError> {
     let mut interruption = Interruption::listen()?;
-    let mut lab = Lab::start(port).await?;
+    let mut lab = Lab::start(arguments.port).await?;
+    let written = match &arguments.write_config {
+        Some(path) => Some(WrittenConfig::new(path, &lab)?),
+        None => None,
+    };
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}/", lab.base_url())?;
     stdout.flush()?;
@@ -41,11 +48,63 @@ async fn serve(port: u16) -> Result<ExitStatus, CommandError> {
         "Serving {} scenarios, listed as JSON at this URL. Press Ctrl-C to stop.",
         lab.scenarios().len()
     );
+    if let Some(written) = &written {
+        let _ = writeln!(
+            stderr,
+            "The configuration is in {}.",
+            selection::shown(&written.path)
+        );
+    }
     tokio::select! {
         () = interruption.next() => lab.stop().await,
         () = lab.wait() => {}
     }
     Ok(ExitStatus::AllReady)
+}
+
+/// A configuration of the servers, which is removed when this value is dropped: the URLs are then not valid any more.
+struct WrittenConfig {
+    path: PathBuf,
+}
+
+impl WrittenConfig {
+    fn new(path: &Path, lab: &Lab) -> Result<Self, CommandError> {
+        let is_json = path.extension().is_some_and(|end| end == "json");
+        let rows = lab.scenarios().iter();
+        let text = match is_json {
+            true => {
+                let served = rows.filter(|row| row.stdio.is_none());
+                let servers: serde_json::Map<_, _> = served
+                    .map(|row| {
+                        let entry =
+                            serde_json::json!({ "type": "http", "url": lab.url(&row.name) });
+                        (row.name.clone(), entry)
+                    })
+                    .collect();
+                let document = serde_json::json!({ "mcpServers": servers });
+                serde_json::to_string_pretty(&document).map_err(std::io::Error::from)?
+            }
+            false => config_toml(rows, &lab.base_url(), this_program::command()),
+        };
+        // A file of the user is never replaced.
+        let file = File::options().write(true).create_new(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|error| {
+            CommandError::Usage(format!(
+                "{} can't be written: {error}; `--write-config` needs the path of a new file",
+                selection::shown(path)
+            ))
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+}
+
+impl Drop for WrittenConfig {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 fn unknown_stdio_scenario(name: &str) -> CommandError {

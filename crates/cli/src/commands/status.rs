@@ -1,8 +1,10 @@
 //! `mcp-startup status`: how the user is signed in to each server.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use mcp_startup::auth::now_ms;
 use mcp_startup::config::clients::NotChecked;
 use mcp_startup::config::{ServerEntry, TransportConfig};
@@ -18,10 +20,13 @@ use crate::arguments::{self, StatusFormat};
 use crate::interruption::until_interrupted;
 use crate::output::exit_status::ExitStatus;
 use crate::output::report;
-use crate::output::table::run_login;
+use crate::output::table::{run, run_login, wrapped};
 use crate::selection;
 
 const NAME_CHARS: usize = 40;
+/// The limit if stdout is not a terminal. A program that reads the lines needs the whole name.
+const NAME_CHARS_OF_A_LINE: usize = 200;
+const INDENT: &str = "    ";
 const STORE_CHARS: usize = 20;
 const DETAIL_CHARS: usize = 300;
 
@@ -68,39 +73,51 @@ struct Stored {
     issuer: Option<String>,
 }
 
-pub fn run(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
+pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
     let selection = selection::select(&arguments.source, &arguments.servers)?;
     let servers = selection.entries();
     let mut options = StartupOptions::for_credentials(&selection.credentials);
     options.client_metadata_url = arguments.client_document.url;
+    options.limit = arguments.timeout;
+    options.limit_option = Some("--timeout");
     let startup = Startup::new(options)?;
-    let asked = servers.iter().map(async |server| {
+    let asked = servers.iter().enumerate().map(async |(at, server)| {
         let status = startup.auth_status(server, arguments.online).await;
         let client = match arguments.explain {
             true => Some(startup.sign_in_client(server).await),
             false => None,
         };
-        (status, client)
+        (at, server_status(server, status, client))
     });
-    let Some(found) = until_interrupted(futures::future::join_all(asked))? else {
-        return Ok(ExitStatus::Interrupted);
-    };
-    let found: Vec<_> = servers
-        .iter()
-        .zip(found)
-        .map(|(entry, (status, client))| server_status(entry, status, client))
-        .collect();
+    let mut asked: FuturesUnordered<_> = asked.collect();
+    let mut found: Vec<Option<ServerStatus>> = servers.iter().map(|_| None).collect();
+    // A line is printed as soon as it is known, so that one slow server does not hold up the others.
+    let table = (arguments.format == StatusFormat::Table)
+        .then(|| StatusTable::new(&servers, arguments.online, selection.options.as_deref()));
+    let printed = until_interrupted(async {
+        while let Some((at, status)) = asked.next().await {
+            if let Some(table) = &table {
+                table.print(&status)?;
+            }
+            found[at] = Some(status);
+        }
+        Ok::<(), std::io::Error>(())
+    })?;
+    match printed {
+        Some(printed) => printed?,
+        None => return Ok(ExitStatus::Interrupted),
+    }
+    drop(asked);
+    let found: Vec<_> = found.into_iter().flatten().collect();
     let unreadable = found.iter().any(|server| server.store_error.is_some());
-    match arguments.format {
-        StatusFormat::Json => report::print(&Statuses {
+    if table.is_none() {
+        report::print(&Statuses {
             configuration: selection.configuration.path,
             servers: found,
             not_checked: selection.not_checked,
-        })?,
-        StatusFormat::Table if found.is_empty() && selection.is_discovered => {
-            let _ = writeln!(anstream::stderr(), "No servers are enabled.");
-        }
-        StatusFormat::Table => print_table(&found, arguments.online, &selection.options)?,
+        })?;
+    } else if found.is_empty() && selection.is_discovered {
+        let _ = writeln!(anstream::stderr(), "No servers are enabled.");
     }
     Ok(match unreadable {
         true => ExitStatus::Failed,
@@ -138,28 +155,65 @@ fn server_status(
     }
 }
 
-fn print_table(servers: &[ServerStatus], online: bool, options: &str) -> std::io::Result<()> {
-    let now_ms = now_ms();
-    let names: Vec<_> = servers
-        .iter()
-        .map(|server| printable(&server.name, NAME_CHARS))
-        .collect();
-    let widest = names
-        .iter()
-        .map(|name| name.width())
-        .max()
-        .unwrap_or_default();
-    let mut stdout = anstream::stdout().lock();
-    for (server, name) in servers.iter().zip(&names) {
-        let (look, words) = line(server, online, now_ms, options);
-        let (mark, style) = (look.mark(), look.style());
-        let padding = " ".repeat(widest - name.width());
-        writeln!(stdout, "{style}{mark}{style:#} {name}{padding}  {words}")?;
-        for explanation in server.client.iter().flat_map(explanations) {
-            writeln!(stdout, "    {explanation}")?;
+/// Prints one line for each server.
+struct StatusTable<'a> {
+    /// The width of the widest name.
+    name_columns: usize,
+    name_chars: usize,
+    /// The width of the terminal; `None` if stdout is not a terminal.
+    columns: Option<usize>,
+    online: bool,
+    options: Option<&'a str>,
+}
+
+impl<'a> StatusTable<'a> {
+    fn new(servers: &[ServerEntry], online: bool, options: Option<&'a str>) -> Self {
+        let columns = std::io::stdout().is_terminal().then(textwrap::termwidth);
+        let name_chars = match columns {
+            Some(_) => NAME_CHARS,
+            None => NAME_CHARS_OF_A_LINE,
+        };
+        let names = servers
+            .iter()
+            .map(|server| printable(&server.name, name_chars));
+        Self {
+            name_columns: names.map(|name| name.width()).max().unwrap_or_default(),
+            name_chars,
+            columns,
+            online,
+            options,
         }
     }
-    stdout.flush()
+
+    fn print(&self, server: &ServerStatus) -> std::io::Result<()> {
+        let (look, words) = line(
+            server,
+            self.online,
+            now_ms(),
+            self.options.unwrap_or_default(),
+        );
+        let (mark, style) = (look.mark(), look.style());
+        let name = printable(&server.name, self.name_chars);
+        let padding = " ".repeat(self.name_columns.saturating_sub(name.width()));
+        let before = self.name_columns + 4;
+        let mut text = match self.columns {
+            Some(columns) if before + words.width() > columns => {
+                let below = wrapped(&words, columns, INDENT);
+                format!("{style}{mark}{style:#} {name}\n{below}")
+            }
+            _ => format!("{style}{mark}{style:#} {name}{padding}  {words}"),
+        };
+        for explanation in server.client.iter().flat_map(explanations) {
+            text.push('\n');
+            match self.columns {
+                Some(columns) => text += &wrapped(&explanation, columns, INDENT),
+                None => text += &format!("{INDENT}{explanation}"),
+            }
+        }
+        let mut stdout = anstream::stdout().lock();
+        writeln!(stdout, "{text}")?;
+        stdout.flush()
+    }
 }
 
 /// The lines of `--explain` for a server.
@@ -207,8 +261,9 @@ impl Look {
 /// The line for a server.
 fn line(server: &ServerStatus, online: bool, now_ms: i64, options: &str) -> (Look, String) {
     let Some(transport) = server.transport else {
-        let words = "its configuration entry can't be used; run `mcp-startup check` to see why";
-        return (Look::Broken, words.to_owned());
+        let why = run("check", &server.name, options);
+        let words = format!("its configuration entry can't be used; {why} to see why");
+        return (Look::Broken, words);
     };
     if server.auth_status == Some(McpAuthStatus::BearerToken) {
         return (

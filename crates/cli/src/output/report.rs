@@ -39,6 +39,8 @@ pub struct ServerReport {
     pub name: String,
     /// The clients that have the server; empty if it comes from a file, a URL or a command of the user.
     pub owners: Vec<Owner>,
+    /// The line of its entry in the file of the first owner, or in the configuration; null if it comes from a URL or a command.
+    pub line: Option<u32>,
     pub required: bool,
     pub status: McpServerStartupState,
     pub failure_reason: Option<McpServerStartupFailureReason>,
@@ -117,6 +119,17 @@ pub fn print(document: &impl Serialize) -> std::io::Result<()> {
 /// The error of writing to stdout.
 pub fn print_line(notification: &McpServerStatusUpdatedNotification) -> std::io::Result<()> {
     write_json(&encode(notification))
+}
+
+/// Prints a text on stdout that has no hidden characters.
+///
+/// # Errors
+///
+/// The error of writing to stdout.
+pub fn print_text(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 fn write_json(json: &str) -> std::io::Result<()> {

@@ -13,6 +13,8 @@ use textwrap::{WordSeparator, WordSplitter};
 use unicode_width::UnicodeWidthStr;
 
 const NAME_CHARS: usize = 40;
+/// The limit if stdout is not a terminal. A program that reads the lines needs the whole name.
+const NAME_CHARS_OF_A_LINE: usize = 200;
 /// The name has at least this many columns, even on a narrow terminal.
 const MIN_NAME_COLUMNS: usize = 8;
 /// How many characters of a server's name a failure message of `core` contains.
@@ -66,9 +68,9 @@ impl<'a> Server<'a> {
         })
     }
 
-    /// The width of the name and the thread, in columns.
-    fn columns(&self) -> usize {
-        cut(self.name, NAME_CHARS).width() + self.thread().width()
+    /// The width of the name and the thread, in columns. The name has at most `most`.
+    fn columns(&self, most: usize) -> usize {
+        cut(self.name, most).width() + self.thread().width()
     }
 
     /// The name, and the thread in the given style, padded or cut to this many columns.
@@ -248,15 +250,16 @@ pub struct Table {
     running: Vec<Running>,
     /// The line that counts those without a spinner.
     more: Option<ProgressBar>,
-    /// The options that a suggested command needs to find the same servers.
-    options: String,
+    /// The options that a suggested command needs to find the same servers. `None` if no command can find them.
+    options: Option<String>,
 }
 
 impl Table {
-    /// The table of a check of these servers, which begins now. `options` are those that a suggested command needs to find the servers.
-    pub fn for_check<'a>(names: impl IntoIterator<Item = &'a str>, options: &str) -> Self {
+    /// The table of a check of these servers, which begins now. `options` are those that a suggested command needs to find the servers;
+    /// `None` if no command can find them.
+    pub fn for_check<'a>(names: impl IntoIterator<Item = &'a str>, options: Option<&str>) -> Self {
         let mut table = Self::new(Some(Instant::now()));
-        options.clone_into(&mut table.options);
+        table.options = options.map(str::to_owned);
         for name in names {
             table.make_room(Server::named(name));
         }
@@ -278,12 +281,16 @@ impl Table {
             spinners,
             running: Vec::new(),
             more: None,
-            options: String::new(),
+            options: Some(String::new()),
         }
     }
 
     fn make_room(&mut self, server: Server<'_>) {
-        self.name_columns = self.name_columns.max(server.columns());
+        let most = match self.spinners {
+            Some(_) => NAME_CHARS,
+            None => NAME_CHARS_OF_A_LINE,
+        };
+        self.name_columns = self.name_columns.max(server.columns(most));
     }
 
     /// The width of the terminal. `None` if stdout is not a terminal; then lines have any length.
@@ -456,7 +463,9 @@ impl Table {
             .elapsed_ms
             .map_or_else(String::new, |ms| format!("{:>7.2} s", ms as f64 / 1000.0));
         let required = (row.required && look != Look::Ready).then(|| "(required)".to_owned());
-        let notes = required.into_iter().chain(note(row, &self.options));
+        let notes = required
+            .into_iter()
+            .chain(note(row, self.options.as_deref()));
         let notes: Vec<_> = notes.chain(row.next_try.words()).collect();
         let notes = notes.join(GAP);
         let columns_before =
@@ -631,7 +640,7 @@ pub fn wrapped(text: &str, columns: usize, indent: &str) -> String {
     textwrap::fill(text, options)
 }
 
-fn note(row: &Row<'_>, options: &str) -> Option<String> {
+fn note(row: &Row<'_>, options: Option<&str>) -> Option<String> {
     let text = match &row.note {
         Note::Nothing => return None,
         Note::Ready {
@@ -661,17 +670,24 @@ fn note(row: &Row<'_>, options: &str) -> Option<String> {
         Note::Failed {
             recovery: Recovery::Reauthenticate | Recovery::SignIn | Recovery::GrantScope,
             ..
-        } => run_login(row.server.name, options),
+        } => sign_in(row.server.name, options),
         Note::Failed { message, .. } => {
             printable(without_name(message, row.server.name), NOTE_CHARS)
         }
         Note::Reported {
             reason: Some(McpServerStartupFailureReason::ReauthenticationRequired),
             ..
-        } => run_login(row.server.name, options),
+        } => sign_in(row.server.name, options),
         Note::Reported { error, .. } => printable(error.unwrap_or_default(), NOTE_CHARS),
     };
     (!text.is_empty()).then_some(text)
+}
+
+fn sign_in(name: &str, options: Option<&str>) -> String {
+    match options {
+        Some(options) => run_login(name, options),
+        None => "its user would be asked to sign in".to_owned(),
+    }
 }
 
 /// The message without the name at its beginning, which the line already shows.
@@ -684,11 +700,16 @@ fn without_name<'a>(message: &'a str, name: &str) -> &'a str {
 
 /// What to do about a missing or expired sign-in. `options` are those that the command needs to find the server.
 pub fn run_login(name: &str, options: &str) -> String {
+    run("login", name, options)
+}
+
+/// A command for a server, as an instruction. `options` are those that it needs to find the server.
+pub fn run(command: &str, name: &str, options: &str) -> String {
     let name = shell_word(name);
     // A name in quotes would still be read as an option.
     let words = match name.starts_with("'-") {
-        true => ["login", options, "--", &name],
-        false => ["login", &name, options, ""],
+        true => [command, options, "--", &name],
+        false => [command, &name, options, ""],
     };
     let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
     format!("run `mcp-startup {}`", words.join(" "))
@@ -737,7 +758,7 @@ mod tests {
             warnings: &[],
             also_in: Vec::new(),
         };
-        let shown = note(&row, "").unwrap();
+        let shown = note(&row, Some("")).unwrap();
         assert_eq!(
             shown,
             "rejected the access token of Claude Code: open Claude Code, which renews its sign-in"

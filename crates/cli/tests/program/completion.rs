@@ -1,14 +1,28 @@
 //! Completion in real shells.
 
+use std::path::Path;
 use std::process::Command;
+
+use serde_json::json;
 
 use crate::harness::cases::skip;
 use crate::harness::configuration::{entry, url};
 use crate::harness::run::PROGRAM;
 use crate::harness::user::User;
 
-/// Sources the script, and prints the words that bash offers for `WORDS`.
-const BASH: &str = r#"
+/// A shell, and the script with which it prints the words that it offers after `mcp-startup $WORDS` for the beginning `$LAST`.
+struct Shell {
+    program: &'static str,
+    arguments: &'static [&'static str],
+    script: &'static str,
+    /// Returns the word in a line of the output, which may have a description.
+    word: fn(&str) -> String,
+}
+
+const BASH: Shell = Shell {
+    program: "bash",
+    arguments: &["--norc", "-c"],
+    script: r#"
 source <(mcp-startup completions bash)
 function=$(complete -p mcp-startup | sed 's/.*-F \([^ ]*\) .*/\1/')
 COMP_WORDS=(mcp-startup $WORDS "")
@@ -17,13 +31,42 @@ COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 COMP_LINE="${COMP_WORDS[*]}" COMP_POINT=${#COMP_LINE} COMP_TYPE=9
 "$function" mcp-startup "$LAST" ""
 printf '%s\n' "${COMPREPLY[@]}"
-"#;
+"#,
+    word: |line| line.trim().to_owned(),
+};
 
-#[test]
-fn bash_completes_commands_options_clients_and_servers() {
-    let test = "completion::bash_completes_commands_options_clients_and_servers";
-    if Command::new("bash").arg("--version").output().is_err() {
-        skip(test, "bash is not installed");
+/// `_describe` shows an array of words. Each word has a description after a colon, so a colon in the word is escaped.
+const ZSH: Shell = Shell {
+    program: "zsh",
+    arguments: &["-f", "-c"],
+    script: r#"
+compdef() {}
+_describe() { print -rl -- "${(P@)argv[-1]}"; }
+source <(mcp-startup completions zsh)
+words=(mcp-startup ${=WORDS} "$LAST")
+CURRENT=$#words
+_clap_dynamic_completer_mcp_startup
+"#,
+    word: |line| {
+        let line = line.replace(r"\:", "\0");
+        line.split(':').next().unwrap().replace('\0', ":")
+    },
+};
+
+const FISH: Shell = Shell {
+    program: "fish",
+    arguments: &["--no-config", "-c"],
+    script: r#"
+mcp-startup completions fish | source
+complete -C "mcp-startup $WORDS $LAST"
+"#,
+    word: |line| line.split('\t').next().unwrap().to_owned(),
+};
+
+fn completes_commands_options_clients_and_servers(test: &str, shell: &Shell) {
+    let version = Command::new(shell.program).arg("--version").output();
+    if version.is_err() {
+        skip(test, &format!("{} is not installed", shell.program));
         return;
     }
     let user = User::with(
@@ -33,15 +76,16 @@ fn bash_completes_commands_options_clients_and_servers() {
         ]
         .concat(),
     );
-    let folder = std::path::Path::new(PROGRAM).parent().unwrap();
-    let path = format!(
-        "{}:{}",
-        folder.display(),
-        std::env::var("PATH").unwrap_or_default()
-    );
+    std::fs::create_dir(user.path("home/.cursor")).unwrap();
+    let github = json!({ "mcpServers": { "github": { "url": "https://github.example/other" } } });
+    user.write("home/.cursor/mcp.json", github.to_string());
+    let folder = Path::new(PROGRAM).parent().unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}", folder.display());
     let offered = |words: &str, last: &str| -> Vec<String> {
-        let output = Command::new("bash")
-            .args(["--norc", "-c", BASH])
+        let output = Command::new(shell.program)
+            .args(shell.arguments)
+            .arg(shell.script)
             .env_clear()
             .env("PATH", &path)
             .env("HOME", user.path("home"))
@@ -52,16 +96,31 @@ fn bash_completes_commands_options_clients_and_servers() {
             .unwrap();
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
-        text.lines().map(|line| line.trim().to_owned()).collect()
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        lines.map(shell.word).collect()
     };
     assert_eq!(offered("", "cl"), ["clients"]);
     assert_eq!(offered("login", "li"), ["linear"]);
     assert_eq!(offered("check github", "li"), ["linear"]);
     let all = offered("explain", "");
-    assert!(
-        all.contains(&"linear".to_owned()) && all.contains(&"github".to_owned()),
-        "{all:?}"
-    );
+    for name in ["linear", "github", "codex:github", "cursor:github"] {
+        assert!(all.contains(&name.to_owned()), "{name}: {all:?}");
+    }
     assert_eq!(offered("check", "--dry"), ["--dry-run"]);
     assert_eq!(offered("check --client", "curs"), ["cursor"]);
+}
+
+#[test]
+fn bash_completes() {
+    completes_commands_options_clients_and_servers("completion::bash_completes", &BASH);
+}
+
+#[test]
+fn zsh_completes() {
+    completes_commands_options_clients_and_servers("completion::zsh_completes", &ZSH);
+}
+
+#[test]
+fn fish_completes() {
+    completes_commands_options_clients_and_servers("completion::fish_completes", &FISH);
 }

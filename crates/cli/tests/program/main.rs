@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod arguments;
+mod ci;
 mod clients;
 mod completion;
 mod configuration_file;

@@ -43,6 +43,7 @@ fn json_is_one_report_in_the_order_of_the_configuration() {
         let mut expected = [
             "name",
             "owners",
+            "line",
             "required",
             "status",
             "failureReason",

@@ -201,6 +201,33 @@ fn lines_wrap_only_between_words() {
 }
 
 #[test]
+fn status_and_clients_wrap_between_words() {
+    let test = "terminal::status_and_clients_wrap_between_words";
+    let user = User::with(
+        &[
+            FILE_STORE.to_owned(),
+            entry("a-server-with-a-long-name", &url("https://a.example/mcp")),
+            entry("broken", "url = 7"),
+        ]
+        .concat(),
+    );
+    for command in ["status", "clients"] {
+        let Some(finished) = run_on_terminal(40, 60, user.program(&[command]), test) else {
+            return;
+        };
+        let Screen { lines, .. } = Screen::after(&finished.stdout, 60);
+        // The terminal itself wrapped no line. If it had, the rest of the line would start in the first column.
+        let is_heading = |line: &String| line.starts_with(['-', '✗']) || line == "Codex";
+        let is_below = |line: &String| line.starts_with("  ");
+        assert!(
+            lines.iter().all(|line| is_heading(line) || is_below(line)),
+            "{command}: {lines:#?}"
+        );
+        assert!(lines.len() > 3, "{command}: {lines:#?}");
+    }
+}
+
+#[test]
 fn phase_is_shown_while_the_tools_are_listed() {
     let test = "terminal::phase_is_shown_while_the_tools_are_listed";
     let server = Server::start(|request, responder| {

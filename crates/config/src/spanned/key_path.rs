@@ -27,6 +27,11 @@ impl KeyPath {
         }
     }
 
+    /// Returns the line in the file.
+    pub fn line(&self) -> Option<u32> {
+        self.line
+    }
+
     /// Returns the path of a key in this table. `line` falls back to the line of the table.
     pub fn child(&self, name: &str, line: Option<u32>) -> Self {
         let segment = format_key_segment(name);
