@@ -49,6 +49,7 @@
 //! If you install a [`tracing`] subscriber, filter out the targets that begin with `rmcp`.
 
 mod authorization;
+mod callback_listener;
 mod check;
 mod event;
 mod run;
@@ -61,6 +62,7 @@ mod watch;
 
 pub use authorization::Rejected;
 pub use authorization::sign_in::{AuthStatus, ClientChoice, SignInOptions, SignedOut};
+pub use callback_listener::{Callback, CallbackListener, CallbackOptions, CallbackPage};
 pub use check::{Check, Start};
 pub use event::{StartupEvent, Update};
 pub use mcp_startup_auth as auth;

@@ -2,24 +2,20 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::io::{ErrorKind, IsTerminal, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::{IsTerminal, Write};
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
-use axum::response::{Html, IntoResponse};
 use mcp_startup::auth::{Revocation, SignInBegun, SignInError, SignInFailureKind};
 use mcp_startup::config::ServerEntry;
-use mcp_startup::{SignInOptions, Startup, StartupOptions, printable};
+use mcp_startup::{
+    CallbackListener, CallbackOptions, CallbackPage, SignInOptions, Startup, StartupOptions,
+    printable,
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use url::{Position, Url};
 
 use crate::CommandError;
 use crate::arguments::{self, Source};
@@ -30,14 +26,10 @@ use crate::selection;
 const NAME_CHARS: usize = 60;
 /// Longer than any host name with a port.
 const HOST_CHARS: usize = 300;
-/// The path of the redirect URL.
-const CALLBACK: &str = "/callback";
 /// How many bytes of pasted input are read.
 const MAX_PASTED_BYTES: u64 = 1024 * 1024;
 /// How long an interrupted command waits for what can't be undone: the exchange of a code, or a revocation.
 const COMPLETION_LIMIT: Duration = Duration::from_secs(30);
-/// How long the browser has to fetch its last page.
-const LAST_PAGE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Signs in to a server in the user's browser, which returns to a listener on loopback. The user can paste the URL instead.
 pub fn login(arguments: arguments::Login) -> Result<ExitStatus, CommandError> {
@@ -97,17 +89,22 @@ async fn sign_in(
     arguments: &arguments::Login,
     prompt: &Prompt,
 ) -> Result<ExitStatus, CommandError> {
-    let (listeners, redirect_uri) = Callbacks::of(server, arguments.port).listen().await?;
+    let mut callback_options = CallbackOptions::default();
+    callback_options.port = arguments.port;
+    let bound = CallbackListener::bind(server, &callback_options).await;
+    let mut listener = bound.map_err(|error| {
+        let message = format!("{error}; choose another --port, or omit it to use a free port");
+        std::io::Error::new(error.kind(), message)
+    })?;
     let mut options = SignInOptions::default();
     options.scopes.clone_from(&arguments.scopes);
     let begun = startup
-        .begin_sign_in_with(server, &redirect_uri, &options)
+        .begin_sign_in_with(server, listener.redirect_uri(), &options)
         .await;
     let begun = begun.map_err(|error| of_server(server, error))?;
     let name = printable(&server.name, NAME_CHARS);
 
-    let (callbacks_in, mut callbacks) = mpsc::channel(4);
-    let pages = Pages::serve(listeners, &router(&redirect_uri, callbacks_in.clone()));
+    let (pasted_in, mut pasted) = mpsc::channel(4);
     let deadline = Instant::now() + arguments.timeout;
     let mut browser = None;
     let mut asking = Box::pin(ask(
@@ -115,17 +112,19 @@ async fn sign_in(
         &begun,
         arguments,
         prompt,
-        callbacks_in,
+        pasted_in,
         &mut browser,
     ));
     let mut has_asked = false;
     let mut printed = HashSet::new();
     let finished = loop {
-        let callback: Callback = tokio::select! {
-            callback = callbacks.recv() => match callback {
-                Some(callback) => callback,
+        let (url, callback) = tokio::select! {
+            callback = listener.next() => match callback {
+                Some(callback) => (callback.url.clone(), Some(callback)),
                 None => return Err(std::io::Error::other("the listener for the browser has stopped").into()),
             },
+            // Stdin can end, and the browser can still return.
+            Some(url) = pasted.recv() => (url, None),
             () = &mut asking, if !has_asked => {
                 has_asked = true;
                 continue;
@@ -135,19 +134,13 @@ async fn sign_in(
                 return Err(timed_out(&name, arguments.timeout));
             }
         };
-        let finished = startup.finish_sign_in(&begun.pending, &callback.url).await;
-        let page = match &finished {
-            Ok(()) => Page::SignedIn,
-            // A mistake, or another program's request. The right one may still arrive.
-            Err(error) if error.kind() == SignInFailureKind::InvalidCallback => Page::NotThis,
-            Err(_) => Page::Ended,
-        };
-        let is_pasted = callback.page.is_none();
-        if let Some(wanted) = callback.page {
-            // The browser may have closed the connection.
-            let _ = wanted.send(page);
+        let finished = startup.finish_sign_in(&begun.pending, &url).await;
+        let page = CallbackPage::of(&finished);
+        let is_pasted = callback.is_none();
+        if let Some(callback) = callback {
+            callback.answer(page);
         }
-        if page != Page::NotThis {
+        if page != CallbackPage::InvalidCallback {
             break finished;
         }
         let wrong = finished.err().map(|error| error.to_string());
@@ -171,77 +164,8 @@ async fn sign_in(
         Ok(()) => writeln!(std::io::stdout(), "Signed in to {name}.").map_err(CommandError::from),
         Err(error) => Err(of_server(server, error)),
     };
-    pages.close().await;
+    listener.close().await;
     said.map(|()| ExitStatus::AllReady)
-}
-
-/// Where the browser returns.
-struct Callbacks<'a> {
-    /// The redirect URI, if it is configured.
-    url: Option<&'a str>,
-    /// The port on loopback; 0 for a free one.
-    port: u16,
-    /// Whether the host of the redirect URI is `localhost`, and not 127.0.0.1.
-    by_name: bool,
-}
-
-impl<'a> Callbacks<'a> {
-    /// The callbacks of a sign-in to `server`. The configuration applies, unless there is an option `--port`.
-    fn of(server: &'a ServerEntry, port: Option<u16>) -> Self {
-        let oauth = server.config.as_ref().ok().map(|config| &config.oauth);
-        let url = oauth.and_then(|oauth| oauth.callback_url.as_deref());
-        let parsed = url.and_then(|url| Url::parse(url).ok());
-        let loopback = parsed.filter(|url| {
-            url.scheme() == "http"
-                && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
-        });
-        let own_port = loopback.as_ref().and_then(Url::port_or_known_default);
-        let configured = oauth.and_then(|oauth| oauth.callback_port);
-        Self {
-            url,
-            port: port.or(configured).or(own_port).unwrap_or_default(),
-            by_name: match &loopback {
-                Some(url) => url.host_str() != Some("127.0.0.1"),
-                None => oauth.is_some_and(|oauth| oauth.callback_on_localhost),
-            },
-        }
-    }
-
-    /// Listens on loopback, and returns the redirect URI.
-    async fn listen(&self) -> Result<(Vec<TcpListener>, String), CommandError> {
-        let first = listen((Ipv4Addr::LOCALHOST, self.port).into()).await?;
-        let port = first.local_addr()?.port();
-        let mut listeners = vec![first];
-        if self.by_name {
-            // A browser may resolve the name to either address. Another program must not receive the code.
-            match listen((Ipv6Addr::LOCALHOST, port).into()).await {
-                Ok(listener) => listeners.push(listener),
-                Err(CommandError::Io(error)) if error.kind() != ErrorKind::AddrInUse => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let host = match self.by_name {
-            true => "localhost",
-            false => "127.0.0.1",
-        };
-        let redirect_uri = match self.url {
-            Some(url) => url.to_owned(),
-            None => format!("http://{host}:{port}{CALLBACK}"),
-        };
-        Ok((listeners, redirect_uri))
-    }
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let hint = match address.port() {
-            0 => "",
-            _ => "; choose another --port, or omit it to use a free port",
-        };
-        let message =
-            format!("can't listen on {address}, where the browser returns to: {error}{hint}");
-        std::io::Error::new(error.kind(), message).into()
-    })
 }
 
 /// Opens the sign-in in the browser, and reads pasted URLs until stdin ends.
@@ -250,7 +174,7 @@ async fn ask(
     begun: &SignInBegun,
     arguments: &arguments::Login,
     prompt: &Prompt,
-    callbacks_in: mpsc::Sender<Callback>,
+    pasted_in: mpsc::Sender<String>,
     browser: &mut Option<JoinHandle<()>>,
 ) {
     let mut stderr = anstream::stderr();
@@ -293,7 +217,7 @@ async fn ask(
         );
         prompt.open();
     }
-    read_pasted(callbacks_in, prompt).await;
+    read_pasted(pasted_in, prompt).await;
     if !opened {
         prompt.close();
         let _ = writeln!(
@@ -303,7 +227,7 @@ async fn ask(
     }
 }
 
-async fn read_pasted(callbacks_in: mpsc::Sender<Callback>, prompt: &Prompt) {
+async fn read_pasted(pasted_in: mpsc::Sender<String>, prompt: &Prompt) {
     let mut stdin = BufReader::new(tokio::io::stdin().take(MAX_PASTED_BYTES));
     loop {
         let mut line = Vec::new();
@@ -317,11 +241,7 @@ async fn read_pasted(callbacks_in: mpsc::Sender<Callback>, prompt: &Prompt) {
             prompt.open();
             continue;
         }
-        if callbacks_in
-            .send(Callback { url, page: None })
-            .await
-            .is_err()
-        {
+        if pasted_in.send(url).await.is_err() {
             return;
         }
     }
@@ -364,130 +284,6 @@ impl Prompt {
             let _ = writeln!(anstream::stderr());
         }
         was_open
-    }
-}
-
-/// The URL that the user returned with, and the browser's pending request if it came from there.
-struct Callback {
-    url: String,
-    page: Option<oneshot::Sender<Page>>,
-}
-
-/// The page that the browser shows after the sign-in.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Page {
-    SignedIn,
-    /// The terminal has the details.
-    Ended,
-    /// It is not the expected callback.
-    NotThis,
-}
-
-impl IntoResponse for Page {
-    fn into_response(self) -> axum::response::Response {
-        let (status, title, text) = match self {
-            Self::SignedIn => (
-                StatusCode::OK,
-                "Signed in",
-                "You are signed in. You can close this page.",
-            ),
-            Self::Ended => (
-                StatusCode::OK,
-                "Sign-in ended",
-                "The sign-in has ended. Your terminal has the details. You can close this page.",
-            ),
-            Self::NotThis => (
-                StatusCode::BAD_REQUEST,
-                "Not this sign-in",
-                "This is not the response to the current sign-in.",
-            ),
-        };
-        let page = format!(
-            "<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>\
-             <meta name=viewport content=\"width=device-width\"><style>:root{{color-scheme:light dark}}\
-             body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:30rem;margin:15vh auto;padding:0 1rem}}</style>\
-             <h1>{title}</h1><p>{text}</p>\n"
-        );
-        // The URL of this page contains the authorization code.
-        let headers = [
-            (header::CACHE_CONTROL, "no-store"),
-            (header::REFERRER_POLICY, "no-referrer"),
-            (
-                header::CONTENT_SECURITY_POLICY,
-                "default-src 'none'; style-src 'unsafe-inline'",
-            ),
-        ];
-        (status, headers, Html(page)).into_response()
-    }
-}
-
-fn router(redirect_uri: &str, callbacks_in: mpsc::Sender<Callback>) -> Router {
-    let (origin, path) = match Url::parse(redirect_uri) {
-        Ok(url) => (
-            url[..Position::BeforePath].to_owned(),
-            url.path().to_owned(),
-        ),
-        Err(_) => (redirect_uri.to_owned(), CALLBACK.to_owned()),
-    };
-    let expected = Expected {
-        origin,
-        path,
-        callbacks_in,
-    };
-    Router::new()
-        .fallback(axum::routing::get(callback))
-        .with_state(expected)
-}
-
-/// The redirect URI, and where its callbacks go.
-#[derive(Clone)]
-struct Expected {
-    origin: String,
-    path: String,
-    callbacks_in: mpsc::Sender<Callback>,
-}
-
-async fn callback(State(expected): State<Expected>, uri: Uri) -> Result<Page, StatusCode> {
-    if uri.path() != expected.path {
-        return Err(StatusCode::NOT_FOUND);
-    }
-    let (page, answered) = oneshot::channel();
-    let callback = Callback {
-        url: format!("{}{uri}", expected.origin),
-        page: Some(page),
-    };
-    Ok(match expected.callbacks_in.send(callback).await {
-        Ok(()) => answered.await.unwrap_or(Page::Ended),
-        Err(_) => Page::Ended,
-    })
-}
-
-/// Serves the pages of the listeners until it is dropped.
-struct Pages {
-    end: watch::Sender<()>,
-    serving: Vec<JoinHandle<std::io::Result<()>>>,
-}
-
-impl Pages {
-    fn serve(listeners: Vec<TcpListener>, router: &Router) -> Self {
-        let end = watch::Sender::new(());
-        let serving = listeners.into_iter().map(|listener| {
-            let mut ended = end.subscribe();
-            let serving = axum::serve(listener, router.clone());
-            let serving = serving.with_graceful_shutdown(async move {
-                let _ = ended.changed().await;
-            });
-            tokio::spawn(serving.into_future())
-        });
-        let serving = serving.collect();
-        Self { end, serving }
-    }
-
-    /// Accepts no more requests, and waits until the pending ones are answered.
-    async fn close(self) {
-        drop(self.end);
-        let all = futures::future::join_all(self.serving);
-        let _ = tokio::time::timeout(LAST_PAGE_LIMIT, all).await;
     }
 }
 
@@ -543,123 +339,5 @@ fn of_server(server: &ServerEntry, error: SignInError) -> CommandError {
             CommandError::Usage(printable(&format!("{name}: {error}"), usize::MAX))
         }
         _ => error.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::path::Path;
-
-    use super::*;
-
-    fn server(text: &str) -> ServerEntry {
-        let variables: BTreeMap<String, String> = BTreeMap::new();
-        let read = mcp_startup::config::parse(text, Path::new("file"), &variables);
-        read.expect("a configuration").servers.remove(0)
-    }
-
-    #[tokio::test]
-    async fn the_redirect_uri_is_that_of_the_configuration() {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let port = free
-            .and_then(|free| free.local_addr())
-            .expect("a port")
-            .port();
-        let toml = |root: &str, entry: &str| {
-            server(&format!(
-                "{root}\n[mcp_servers.a]\nurl = 'https://a.example'\n{entry}"
-            ))
-        };
-        let json = |oauth: &str| {
-            let entry = format!(r#"{{"url":"https://a.example","oauth":{{{oauth}}}}}"#);
-            server(&format!(r#"{{"mcpServers":{{"a":{entry}}}}}"#))
-        };
-        // The server, the option, the redirect URI with `PORT` for the port of the listener, and whether the port is fixed.
-        for (server, option, expected, is_fixed) in [
-            (
-                toml("", ""),
-                None,
-                "http://127.0.0.1:PORT/callback".to_owned(),
-                false,
-            ),
-            (
-                toml("", ""),
-                Some(port),
-                "http://127.0.0.1:PORT/callback".to_owned(),
-                true,
-            ),
-            (
-                toml(&format!("mcp_oauth_callback_port = {port}"), ""),
-                None,
-                "http://127.0.0.1:PORT/callback".to_owned(),
-                true,
-            ),
-            (
-                toml(&format!("mcp_oauth_callback_port = {port}"), ""),
-                Some(0),
-                "http://127.0.0.1:PORT/callback".to_owned(),
-                false,
-            ),
-            (
-                toml(
-                    &format!("mcp_oauth_callback_url = 'http://localhost:{port}/cb'"),
-                    "",
-                ),
-                None,
-                "http://localhost:PORT/cb".to_owned(),
-                true,
-            ),
-            (
-                toml(
-                    &format!(
-                        "mcp_oauth_callback_url = 'https://box.example/cb'\nmcp_oauth_callback_port = {port}"
-                    ),
-                    "",
-                ),
-                None,
-                "https://box.example/cb".to_owned(),
-                true,
-            ),
-            (
-                json(""),
-                None,
-                "http://127.0.0.1:PORT/callback".to_owned(),
-                false,
-            ),
-            (
-                json(r#""clientId":"c""#),
-                None,
-                "http://localhost:PORT/callback".to_owned(),
-                false,
-            ),
-            (
-                json(&format!(r#""clientId":"c","callbackPort":{port}"#)),
-                None,
-                "http://localhost:PORT/callback".to_owned(),
-                true,
-            ),
-            (
-                json(&format!(r#""redirectUri":"http://127.0.0.1:{port}/x""#)),
-                None,
-                "http://127.0.0.1:PORT/x".to_owned(),
-                true,
-            ),
-        ] {
-            let (listeners, redirect_uri) = Callbacks::of(&server, option)
-                .listen()
-                .await
-                .expect("listeners");
-            let ports: Vec<u16> = listeners
-                .iter()
-                .map(|listener| listener.local_addr().expect("an address").port())
-                .collect();
-            assert!(ports.iter().all(|found| *found == ports[0]), "{ports:?}");
-            assert_eq!(
-                redirect_uri,
-                expected.replace("PORT", &ports[0].to_string())
-            );
-            assert_eq!(ports[0] == port, is_fixed, "{expected}");
-        }
     }
 }

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod auth_status;
+mod callback_listener;
 mod callbacks;
 mod client_choice;
 mod secrets;
