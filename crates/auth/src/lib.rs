@@ -38,6 +38,6 @@ pub use store::KeyringStore;
 pub use store::conformance;
 pub use store::{
     CorruptRecord, CredentialKey, CredentialRecord, CredentialStore, CredentialStores,
-    DEFAULT_LOCK_LIMIT, FileStore, FoundRecord, HostFuture, HostRecords, HostStore, LockedRecord,
-    MemoryStore, RecordLock, ReplaceOutcome, StoreError, StoreFuture, StoreSelection,
+    DEFAULT_LOCK_LIMIT, FileStore, FoundRecord, HostFuture, HostRecords, HostStore, Lease,
+    LockedRecord, MemoryStore, RecordLock, ReplaceOutcome, StoreError, StoreFuture, StoreSelection,
 };

@@ -21,7 +21,9 @@ mod memory;
 mod record;
 
 pub(crate) use credential_store::lock_within;
-pub use credential_store::{CredentialStore, RecordLock, ReplaceOutcome, StoreError, StoreFuture};
+pub use credential_store::{
+    CredentialStore, Lease, RecordLock, ReplaceOutcome, StoreError, StoreFuture,
+};
 pub(crate) use expected::Expected;
 pub use file::FileStore;
 pub use host::{HostFuture, HostRecords, HostStore};

@@ -2,20 +2,20 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcp_startup_auth::conformance::dropped_after;
 use mcp_startup_auth::network::Network;
 use mcp_startup_auth::{
-    CredentialKey, CredentialRecord, CredentialStore, FileStore, MemoryStore, RecordLock,
+    CredentialKey, CredentialRecord, CredentialStore, FileStore, Lease, MemoryStore, RecordLock,
     RefreshOutcome, RefreshRequest, ReplaceOutcome, RequestLog, StoreError, StoreFuture, discover,
     refresh,
 };
-use mcp_startup_core::CredentialStoreTrouble;
+use mcp_startup_core::{CredentialStoreTrouble, RequestEvidence, RequestTarget};
 use mcp_startup_lab::{Lab, Target, parse_scenarios};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +27,8 @@ struct Case {
     store: Arc<dyn CredentialStore>,
     key: CredentialKey,
     tasks: TaskTracker,
+    /// The requests of the last refresh.
+    log: RequestLog,
 }
 
 /// Starts a lab with one server. `token` is the JSON of its token endpoint.
@@ -63,14 +65,19 @@ impl Case {
             store,
             key,
             tasks: TaskTracker::new(),
+            log: RequestLog::default(),
         }
+    }
+
+    /// The evidence about the last request to the token endpoint.
+    fn token_evidence(&self) -> RequestEvidence {
+        self.log.last(RequestTarget::Token).unwrap()
     }
 
     async fn refresh(&self) -> RefreshOutcome {
         let resource = self.lab.url(NAME).parse().unwrap();
         let guarded = Network::new().unwrap().guarded_client(&resource).await;
-        let log = RequestLog::default();
-        let discovery = discover(&guarded, &resource, None, None, &log).await;
+        let discovery = discover(&guarded, &resource, None, None, &self.log).await;
         let request = RefreshRequest {
             key: self.key.clone(),
             rejected: Some("expired-token".into()),
@@ -81,7 +88,14 @@ impl Case {
             client: None,
             scopes: None,
         };
-        refresh(self.store.clone(), guarded, request, log, &self.tasks).await
+        refresh(
+            self.store.clone(),
+            guarded,
+            request,
+            self.log.clone(),
+            &self.tasks,
+        )
+        .await
     }
 
     /// The number of requests that the token endpoint received.
@@ -187,6 +201,46 @@ struct FaultyStore {
     cannot_save: AtomicBool,
     /// Makes the next `replace` store the record of another sign-in first, without the lock.
     signs_in: AtomicBool,
+    /// If set, its locks are leases.
+    lease: Option<Arc<LeaseState>>,
+}
+
+/// The state of the leases of a [`FaultyStore`].
+#[derive(Debug, Default)]
+struct LeaseState {
+    /// Makes the lease end before the attempt begins.
+    is_lost: AtomicBool,
+    /// Makes the lease too short for the request.
+    is_short: AtomicBool,
+    /// The refresh token of an attempt that has not ended.
+    attempt: Mutex<Option<String>>,
+}
+
+#[derive(Debug)]
+struct TestLease(Arc<LeaseState>, #[allow(dead_code)] RecordLock);
+
+impl Lease for TestLease {
+    fn is_held_for(&self, time: Duration) -> bool {
+        !self.0.is_short.load(Ordering::Relaxed) || time < Duration::from_secs(1)
+    }
+
+    fn begin_attempt<'a>(
+        &'a self,
+        refresh_token: &'a SecretString,
+    ) -> StoreFuture<'a, Option<u64>> {
+        Box::pin(async move {
+            if self.0.is_lost.load(Ordering::Relaxed) {
+                return Err(StoreError::lock_lost("test"));
+            }
+            let token = refresh_token.expose_secret().to_owned();
+            let before = self.0.attempt.lock().unwrap().replace(token.clone());
+            Ok((before == Some(token)).then_some(1_790_000_000_000))
+        })
+    }
+
+    fn end_attempt(&self) {
+        *self.0.attempt.lock().unwrap() = None;
+    }
 }
 
 fn disk_full() -> StoreError {
@@ -224,7 +278,13 @@ impl CredentialStore for FaultyStore {
     }
 
     fn lock<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, RecordLock> {
-        self.memory.lock(key)
+        Box::pin(async move {
+            let lock = self.memory.lock(key).await?;
+            Ok(match &self.lease {
+                Some(lease) => RecordLock::leased(TestLease(lease.clone(), lock)),
+                None => lock,
+            })
+        })
     }
 
     fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
@@ -271,6 +331,68 @@ async fn a_sign_in_during_a_refresh_is_kept_and_its_token_is_used() {
         ("signed-in-token".to_owned(), false)
     );
     assert_eq!(case.stored().await["access_token"], "signed-in-token");
+    assert_eq!(case.token_evidence().superseded, Some(true));
+}
+
+/// A case whose store grants leases, and the state of the leases.
+async fn leasing(token: &str) -> (Case, Arc<LeaseState>, Arc<FaultyStore>) {
+    let lease = Arc::new(LeaseState::default());
+    let store = Arc::new(FaultyStore {
+        lease: Some(lease.clone()),
+        ..FaultyStore::default()
+    });
+    (Case::new(token, store.clone()).await, lease, store)
+}
+
+#[tokio::test]
+async fn no_refresh_is_sent_after_the_lock_was_lost_or_if_it_may_end_before_the_response() {
+    let (case, lease, _) = leasing("{}").await;
+    for flag in [&lease.is_lost, &lease.is_short] {
+        flag.store(true, Ordering::Relaxed);
+        match case.refresh().await {
+            RefreshOutcome::StoreFailed(error) => {
+                assert_eq!(error.trouble, CredentialStoreTrouble::InUse)
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(case.token_requests(), 0);
+        flag.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The outcome of an attempt is known if the authorization server granted or refused a token.
+#[tokio::test]
+async fn a_refresh_whose_outcome_is_unknown_explains_the_refusal_of_the_next_one() {
+    let refuses = |status: u16| {
+        format!(
+            r#"{{"respond": [{{"when": {{}}, "reply": {{"status": {status}, "body": {{"json": {{"error": "invalid_grant"}}}}}}}}]}}"#
+        )
+    };
+    for (status, is_known) in [(400, true), (502, false)] {
+        let (case, lease, _) = leasing(&refuses(status)).await;
+        assert!(matches!(case.refresh().await, RefreshOutcome::Refused));
+        assert_eq!(case.token_evidence().sent_before_at_ms, None);
+        assert_eq!(
+            lease.attempt.lock().unwrap().is_none(),
+            is_known,
+            "{status}"
+        );
+        assert!(matches!(case.refresh().await, RefreshOutcome::Refused));
+        let explained = (!is_known).then_some(1_790_000_000_000);
+        assert_eq!(
+            case.token_evidence().sent_before_at_ms,
+            explained,
+            "{status}"
+        );
+    }
+    // The response was received and could not be saved.
+    let (case, lease, store) = leasing("{}").await;
+    store.cannot_save.store(true, Ordering::Relaxed);
+    assert!(token(case.refresh().await).1);
+    assert!(lease.attempt.lock().unwrap().is_some());
+    store.cannot_save.store(false, Ordering::Relaxed);
+    assert!(!token(case.refresh().await).1);
+    assert!(lease.attempt.lock().unwrap().is_none());
 }
 
 #[tokio::test]

@@ -334,6 +334,13 @@ evidence_struct! {
         method: String,
         /// The beginning of the body of an error response, as text. Its length is limited.
         body: String,
+        /// For a refresh: when another program sent the same refresh token, in ms since the Unix epoch, if it did not save the
+        /// response. The authorization server may have replaced the token then, which explains a refusal of this request.
+        #[cfg_attr(feature = "typescript", ts(type = "number", optional))]
+        sent_before_at_ms: u64,
+        /// For a refresh: whether the granted tokens were not saved, because another program had stored a newer record, which
+        /// stays, or had removed the record.
+        superseded: bool,
     }
 }
 

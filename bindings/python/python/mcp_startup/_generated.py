@@ -730,6 +730,12 @@ class RequestEvidence(WireObject):
     body: str | None = None
     """The beginning of the body of an error response, as text. Its length is limited."""
 
+    sent_before_at_ms: int | None = None
+    """For a refresh: when another program sent the same refresh token, in ms since the Unix epoch, if it did not save the response. The authorization server may have replaced the token then, which explains a refusal of this request."""
+
+    superseded: bool | None = None
+    """For a refresh: whether the granted tokens were not saved, because another program had stored a newer record, which stays, or had removed the record."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StoreEvidence(WireObject):

@@ -360,7 +360,17 @@ export type RequestEvidence = {
   /**
    * The beginning of the body of an error response, as text. Its length is limited.
    */
-  body?: string, };
+  body?: string,
+  /**
+   * For a refresh: when another program sent the same refresh token, in ms since the Unix epoch, if it did not save the
+   * response. The authorization server may have replaced the token then, which explains a refusal of this request.
+   */
+  sentBeforeAtMs?: number,
+  /**
+   * For a refresh: whether the granted tokens were not saved, because another program had stored a newer record, which
+   * stays, or had removed the record.
+   */
+  superseded?: boolean, };
 
 /**
  * The recipient of a request.

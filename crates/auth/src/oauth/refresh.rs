@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::network::{BlockedRequest, GuardedClient, GuardedClientError, RequestLog};
+use crate::network::{BlockedRequest, GuardedClient, GuardedClientError, RequestLog, SentRequest};
 use crate::oauth::client_authentication::{ClientAuthentication, METHODS};
 use crate::oauth::endpoint::endpoint;
 use crate::oauth::resource::resource;
@@ -103,36 +103,91 @@ pub async fn refresh(
     let (sender, receiver) = oneshot::channel();
     let saving = tasks.clone();
     tasks.spawn(async move {
-        let answer = exchange(&guarded, token_request, &log);
-        let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await;
-        let key = request.key;
-        let refreshed = match answer.unwrap_or(Ok(None)) {
-            Err(blocked) => RefreshOutcome::Blocked(blocked),
-            Ok(None) => after_refusal(&*store, &key, &record).await,
-            Ok(Some(tokens)) => {
-                let access_token = tokens.access_token.clone();
-                // The task owns the lock, so that no other process reads the old record before the new
-                // one is saved.
-                let save = saving.spawn(async move {
-                    let saved = save(&*store, &key, &record, tokens).await;
-                    drop(lock);
-                    saved
-                });
-                match tokio::time::timeout(SAVE_LIMIT, save).await {
-                    Ok(Ok(saved)) => saved,
-                    // The error is not shown: it contains the panic message.
-                    Ok(Err(_)) => not_saved(
-                        access_token,
-                        unsaved("saving the record failed unexpectedly"),
-                    ),
-                    Err(_) => not_saved(access_token, unsaved("saving the record took too long")),
-                }
-            }
+        let sending = Sending {
+            store,
+            key: request.key,
+            lock,
+            record,
         };
+        let refreshed = sending.run(&guarded, token_request, &log, &saving).await;
         // The caller may have dropped the future.
         let _ = sender.send(refreshed);
     });
     receiver.await.unwrap_or(RefreshOutcome::Refused)
+}
+
+/// A refresh that no caller cancels any more: it sends one request and saves its response.
+struct Sending {
+    store: Arc<dyn CredentialStore>,
+    key: CredentialKey,
+    lock: RecordLock,
+    record: CredentialRecord,
+}
+
+impl Sending {
+    async fn run(
+        self,
+        guarded: &GuardedClient,
+        request: TokenRequest,
+        log: &RequestLog,
+        tasks: &TaskTracker,
+    ) -> RefreshOutcome {
+        let sent_before_at_ms = match self.begin_attempt().await {
+            Ok(sent_before_at_ms) => sent_before_at_ms,
+            Err(error) => return RefreshOutcome::StoreFailed(error),
+        };
+        let answer = exchange(guarded, request, log, sent_before_at_ms);
+        let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await;
+        let (tokens, sent) = match answer.unwrap_or(Ok(Answer::None)) {
+            Err(blocked) => {
+                self.lock.end_attempt();
+                return RefreshOutcome::Blocked(blocked);
+            }
+            Ok(Answer::Refused) => {
+                self.lock.end_attempt();
+                return after_refusal(&*self.store, &self.key, &self.record).await;
+            }
+            Ok(Answer::None) => {
+                return after_refusal(&*self.store, &self.key, &self.record).await;
+            }
+            Ok(Answer::Tokens(tokens, sent)) => (tokens, sent),
+        };
+        let access_token = tokens.access_token.clone();
+        // The task owns the lock, so that no other process reads the old record before the new one is saved.
+        let save = tasks.spawn(async move {
+            let saved = save(&*self.store, &self.key, &self.record, tokens, &sent).await;
+            if let RefreshOutcome::Token {
+                not_saved: None, ..
+            } = saved
+            {
+                self.lock.end_attempt();
+            }
+            drop(self.lock);
+            saved
+        });
+        match tokio::time::timeout(SAVE_LIMIT, save).await {
+            Ok(Ok(saved)) => saved,
+            // The error is not shown: it contains the panic message.
+            Ok(Err(_)) => not_saved(
+                access_token,
+                unsaved("saving the record failed unexpectedly"),
+            ),
+            Err(_) => not_saved(access_token, unsaved("saving the record took too long")),
+        }
+    }
+
+    /// Makes sure that the lock outlasts the request. If the lock was lost, nothing may be sent: another process may be sending
+    /// the same refresh token.
+    async fn begin_attempt(&self) -> Result<Option<u64>, StoreError> {
+        let sent_before_at_ms = match self.record.refresh_token() {
+            Some(refresh_token) => self.lock.begin_attempt(refresh_token).await?,
+            None => None,
+        };
+        match self.lock.is_held_for(ANSWER_LIMIT) {
+            true => Ok(sent_before_at_ms),
+            false => Err(StoreError::lock_lost(self.store.name())),
+        }
+    }
 }
 
 fn unsaved(detail: &str) -> StoreError {
@@ -246,21 +301,39 @@ impl TokenRequest {
     }
 }
 
-/// Sends the request. Returns `None` if the response has no token; the log has the details.
+/// The response to a refresh request. The log has the details.
+enum Answer {
+    Tokens(GrantedTokens, SentRequest),
+    /// The authorization server refused the request, so it has not replaced the refresh token.
+    Refused,
+    /// There is no response with a token, and the refresh token may have been replaced.
+    None,
+}
+
 async fn exchange(
     guarded: &GuardedClient,
     request: TokenRequest,
     log: &RequestLog,
-) -> Result<Option<GrantedTokens>, BlockedRequest> {
+    sent_before_at_ms: Option<u64>,
+) -> Result<Answer, BlockedRequest> {
     let basic = request.basic.as_ref();
     let basic = basic.map(|(id, secret)| (id.as_str(), secret.expose_secret()));
     let Ok(post) = guarded.form(request.endpoint, request.form, basic) else {
-        return Ok(None);
+        return Ok(Answer::Refused);
     };
-    match token_endpoint::send(guarded, post, log).await {
-        Ok(reply) => Ok(reply.tokens()),
+    match token_endpoint::send(guarded, post, log, sent_before_at_ms).await {
+        Ok(reply) => Ok(match reply.tokens() {
+            Some(tokens) => Answer::Tokens(tokens, reply.sent),
+            // A timeout, a rate limit or a failing proxy leaves the decision of the authorization server unknown.
+            None if reply.status.is_client_error()
+                && !matches!(reply.status.as_u16(), 408 | 425 | 429) =>
+            {
+                Answer::Refused
+            }
+            None => Answer::None,
+        }),
         Err(NoReply::Request(GuardedClientError::Blocked(blocked))) => Err(blocked),
-        Err(_) => Ok(None),
+        Err(_) => Ok(Answer::None),
     }
 }
 
@@ -288,6 +361,7 @@ async fn save(
     key: &CredentialKey,
     record: &CredentialRecord,
     tokens: GrantedTokens,
+    sent: &SentRequest,
 ) -> RefreshOutcome {
     let mut changes = repairs(record);
     changes.extend(tokens.changes());
@@ -312,9 +386,15 @@ async fn save(
                 expected = newer;
                 unsaved("another program keeps changing the record")
             }
-            // Another program has stored a sign-in without the lock. Keep that record and use its token.
+            // Another program has stored a sign-in without the lock, or after this one lost it. Keep that record and use its
+            // token. It can also be the record of an earlier attempt to save that seemed to fail.
             Ok(ReplaceOutcome::Conflict(newer)) => {
                 let newer = newer.and_then(|newer| newer.access_token().cloned());
+                let is_other = newer.as_ref().map(ExposeSecret::expose_secret)
+                    != Some(tokens.access_token.expose_secret());
+                if is_other {
+                    sent.note(|noted| noted.superseded = Some(true));
+                }
                 return RefreshOutcome::Token {
                     access_token: newer.unwrap_or(tokens.access_token),
                     not_saved: None,

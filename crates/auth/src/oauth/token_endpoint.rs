@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::now_ms;
 use crate::network::{
-    BodyError, GuardedClient, GuardedClientError, RequestLog, bare_url, read_body,
+    BodyError, GuardedClient, GuardedClientError, RequestLog, SentRequest, bare_url, read_body,
 };
 use crate::oauth::scopes;
 
@@ -29,6 +29,8 @@ pub(crate) struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+    /// The entry of the request in the log.
+    pub sent: SentRequest,
 }
 
 /// No complete reply was received.
@@ -40,15 +42,18 @@ pub(crate) enum NoReply {
     Body(#[from] BodyError),
 }
 
-/// Sends a request. The log records the result, and masks the tokens of the reply from then on.
+/// Sends a request. The log records the result, and masks the tokens of the reply from then on. `sent_before_at_ms` is when
+/// another program sent the same refresh token, if its outcome is unknown.
 pub(crate) async fn send(
     guarded: &GuardedClient,
     request: reqwest::Request,
     log: &RequestLog,
+    sent_before_at_ms: Option<u64>,
 ) -> Result<Reply, NoReply> {
     let sent = log.sent(RequestEvidence {
         to: Some(RequestTarget::Token),
         url: Some(bare_url(request.url())),
+        sent_before_at_ms,
         ..RequestEvidence::default()
     });
     let response = match guarded.execute(request).await {
@@ -89,6 +94,7 @@ pub(crate) async fn send(
         status,
         headers,
         body,
+        sent,
     })
 }
 

@@ -3,7 +3,8 @@
 //! In a Rust test, [`conformance!`](crate::conformance!) generates one test for each case. [`run`] runs all cases, for a store in
 //! another language. The message of a case that fails names the call, its result, and the required result.
 //!
-//! [`a_damaged_record_can_be_replaced_and_removed`] is a separate case, because it needs a way to damage a record.
+//! [`a_damaged_record_can_be_replaced_and_removed`] is a separate case, because it needs a way to damage a record. A store that
+//! grants leases must also pass [`leases`].
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -110,6 +111,8 @@ macro_rules! require {
         }
     };
 }
+
+pub mod leases;
 
 /// The key of a server named `name`.
 pub fn key(name: &str) -> CredentialKey {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use mcp_startup_core::CredentialStoreTrouble;
+use secrecy::SecretString;
 use serde::Serialize;
 
 use crate::store::{CredentialKey, CredentialRecord};
@@ -113,8 +114,9 @@ pub trait CredentialStore: fmt::Debug + Send + Sync {
     ///
     /// * The lock must exclude every other task and process that can access the same record.
     /// * A running holder must keep the lock until it drops the guard: a refresh holds it until the new record is stored.
-    /// * The lock must end when the process that holds it ends, even if the process crashes or is killed: at once, or, if the
-    ///   store grants leases, at the latest when the current lease ends.
+    /// * The lock ends with the process, even if the process crashes or is killed: at once, or, if the store grants leases, at
+    ///   the latest one lease later. The guard of a lease is a [`Lease`], which a store must renew while it is held, and which
+    ///   can tell that it was lost.
     /// * The locks of different keys must be independent.
     /// * Dropping the future must leave the lock free, even if the lock was granted at that moment.
     ///
@@ -184,17 +186,79 @@ pub enum ReplaceOutcome {
     Conflict(Option<CredentialRecord>),
 }
 
+/// A lock that ends by itself, at the latest one lease after its holder stopped. The store renews it while it is held.
+/// Dropping it must release the lock.
+///
+/// A holder that is paused for longer than its lease loses the lock and can't prevent that. It must then send nothing that
+/// can't be undone. It may still save what it has received, because [`replace`](CredentialStore::replace) never overwrites a
+/// newer record.
+pub trait Lease: Send + Sync {
+    /// Whether the lock is held for at least this much longer, even if it is not renewed again. Must return without waiting,
+    /// and must count the time from before the last renewal was requested.
+    fn is_held_for(&self, time: Duration) -> bool;
+
+    /// Renews the lease, and records that `refresh_token` is about to be sent, without storing the token itself. If the same
+    /// token was recorded before and that attempt has not [ended](Self::end_attempt), this returns when, in ms since the Unix
+    /// epoch: the token may have been used.
+    ///
+    /// * It must return an error, and record nothing, if the lock was lost.
+    /// * The record must be durable, and must outlive the lock.
+    fn begin_attempt<'a>(&'a self, refresh_token: &'a SecretString)
+    -> StoreFuture<'a, Option<u64>>;
+
+    /// Notes that the outcome of the attempt is known, so that the release of the lock removes its record. Must return without
+    /// waiting.
+    fn end_attempt(&self);
+}
+
 /// The lock of one record. Dropping it releases the lock.
 #[must_use = "the lock is released when this is dropped"]
-pub struct RecordLock {
-    _guard: Box<dyn Send + Sync>,
+pub struct RecordLock(Guard);
+
+enum Guard {
+    /// It is held until it is dropped.
+    Held(#[allow(dead_code, reason = "dropping it releases the lock")] Box<dyn Send + Sync>),
+    Leased(Box<dyn Lease>),
 }
 
 impl RecordLock {
-    /// Wraps the guard of a store. Dropping `guard` must release the lock.
+    /// Wraps the guard of a store whose locks end with the process. Dropping `guard` must release the lock.
     pub fn new(guard: impl Send + Sync + 'static) -> Self {
-        Self {
-            _guard: Box::new(guard),
+        Self(Guard::Held(Box::new(guard)))
+    }
+
+    /// Wraps the guard of a store that grants leases.
+    pub fn leased(lease: impl Lease + 'static) -> Self {
+        Self(Guard::Leased(Box::new(lease)))
+    }
+
+    /// Whether the lock is held for at least this much longer. False if it was lost. See [`Lease::is_held_for`].
+    pub fn is_held_for(&self, time: Duration) -> bool {
+        match &self.0 {
+            Guard::Held(_) => true,
+            Guard::Leased(lease) => lease.is_held_for(time),
+        }
+    }
+
+    /// Records that `refresh_token` is about to be sent, if the lock is a lease. See [`Lease::begin_attempt`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::lock_lost`] if the lock was lost, and any [`StoreError`] if the attempt can't be recorded.
+    pub async fn begin_attempt(
+        &self,
+        refresh_token: &SecretString,
+    ) -> Result<Option<u64>, StoreError> {
+        match &self.0 {
+            Guard::Held(_) => Ok(None),
+            Guard::Leased(lease) => lease.begin_attempt(refresh_token).await,
+        }
+    }
+
+    /// Notes that the outcome of the attempt is known. See [`Lease::end_attempt`].
+    pub fn end_attempt(&self) {
+        if let Guard::Leased(lease) = &self.0 {
+            lease.end_attempt();
         }
     }
 }
@@ -238,6 +302,14 @@ impl StoreError {
             Some(holder) => format!("{IN_USE} program (process {holder})"),
             None => format!("{IN_USE} program"),
         };
+        Self::new(store, CredentialStoreTrouble::InUse, detail)
+    }
+
+    /// Creates the error for a lock that its holder lost before it sent anything: the holder was paused for longer than its
+    /// lease, or could not reach the store to renew it.
+    pub fn lock_lost(store: &str) -> Self {
+        let detail = "the lock of the record ended while this program was paused or could not reach the store, so nothing was \
+                      sent; try again";
         Self::new(store, CredentialStoreTrouble::InUse, detail)
     }
 

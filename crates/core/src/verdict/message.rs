@@ -181,10 +181,21 @@ impl Facts<'_> {
                 format!("{server} denied access for your account, key or network (HTTP 403)"),
                 ": ask its operator for access",
             ),
-            Kind::ReauthenticationRequired => Parts::new(
-                format!("Your sign-in to {server} has expired or was revoked"),
-                ": sign in again",
-            ),
+            Kind::ReauthenticationRequired => {
+                let refresh = self.refresh;
+                let was_sent_before =
+                    refresh.is_some_and(|refresh| refresh.sent_before_at_ms.is_some());
+                let what = match was_sent_before {
+                    true => {
+                        "has ended, because another program sent its refresh token and did not save the response"
+                    }
+                    false => "has expired or was revoked",
+                };
+                Parts::new(
+                    format!("Your sign-in to {server} {what}"),
+                    ": sign in again",
+                )
+            }
             Kind::SignInHeldByClient => self.sign_in_held_by_client(server),
             Kind::AuthorizationUnavailable => self.authorization_unavailable(server),
             Kind::AuthorizationMisconfigured => Parts::new(

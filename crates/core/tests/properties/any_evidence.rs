@@ -160,6 +160,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                 "tools/list".to_owned(),
             ])),
             any_body(),
+            (option::of(any::<u64>()), option::of(any::<bool>())),
         ),
     )
         .prop_map(
@@ -173,7 +174,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                 (oauth_error, oauth_error_description),
                 retry_after,
                 io,
-                (content_encoding, certificate, method, body),
+                (content_encoding, certificate, method, body, (sent_before_at_ms, superseded)),
             )| {
                 RequestEvidence {
                     to,
@@ -190,6 +191,8 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                     certificate,
                     method,
                     body,
+                    sent_before_at_ms,
+                    superseded,
                 }
             },
         )

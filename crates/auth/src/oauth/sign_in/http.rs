@@ -79,7 +79,7 @@ impl SignInHttp {
         request.headers_mut().insert(CONTENT_TYPE, json.clone());
         request.headers_mut().insert(ACCEPT, json);
         *request.body_mut() = Some(body.to_string().into());
-        let reply = token_endpoint::send(&self.guarded, request, &self.log).await;
+        let reply = token_endpoint::send(&self.guarded, request, &self.log, None).await;
         reply.ok()
     }
 
@@ -112,7 +112,7 @@ impl OAuthHttpClient for SignInHttp {
                 request.headers_mut().remove(CONTENT_LENGTH);
                 *request.body_mut() = Some(form.into());
             }
-            let reply = token_endpoint::send(&self.guarded, request, &self.log).await?;
+            let reply = token_endpoint::send(&self.guarded, request, &self.log, None).await?;
             let (status, headers, body) = (reply.status, reply.headers.clone(), reply.body.clone());
             *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
             let mut response = http::Response::builder().status(status);

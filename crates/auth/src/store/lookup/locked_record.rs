@@ -1,5 +1,7 @@
 //! A record whose lock this program holds: it saves and removes the record in the stores of one list.
 
+use std::time::Duration;
+
 use mcp_startup_core::CredentialStoreTrouble;
 
 use super::{CredentialStores, FoundRecord};
@@ -34,7 +36,7 @@ const ATTEMPTS: usize = 10;
 pub struct LockedRecord<'a> {
     stores: &'a CredentialStores,
     key: CredentialKey,
-    _lock: Option<RecordLock>,
+    lock: Option<RecordLock>,
 }
 
 impl<'a> LockedRecord<'a> {
@@ -46,7 +48,25 @@ impl<'a> LockedRecord<'a> {
         Self {
             stores,
             key: key.clone(),
-            _lock: lock,
+            lock,
+        }
+    }
+
+    /// Makes sure that the lock is held for at least this much longer. Call it before a step that can't be undone. See
+    /// [`Lease`](crate::Lease).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::lock_lost`] if it is not. [`save`](Self::save) is still allowed: granted tokens must be saved.
+    pub fn check_held_for(&self, time: Duration) -> Result<(), StoreError> {
+        match &self.lock {
+            Some(lock) if !lock.is_held_for(time) => {
+                let store = self.stores.stores.first();
+                Err(StoreError::lock_lost(
+                    store.map_or("store", |store| store.name()),
+                ))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -83,13 +83,14 @@ impl Exchange {
         let prepared = transaction.prepare(preparing).await?;
         let (guarded, locked) = prepared.map_err(store_failed)?;
         let _running = transaction.commit()?;
+        let limit = ANSWER_LIMIT.min(self.limit);
+        locked.check_held_for(limit).map_err(store_failed)?;
         if !self.history.finish(&self.pending) {
             return Err(used());
         }
         let callback_url = self.callback_url.expose_secret();
         let log = RequestLog::default();
         let exchanging = finish_sign_in(&guarded, &self.pending, callback_url, &log);
-        let limit = ANSWER_LIMIT.min(self.limit);
         // Boxed: large, and rarely needed.
         let exchanged = timeout(limit, Box::pin(exchanging)).await;
         let record = exchanged.map_err(|_| not_in_time())??;

@@ -98,6 +98,8 @@ impl SignOut {
                 Err(error) => return Err(store_failed(error)),
             };
             was_stored = true;
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            locked.check_held_for(remaining).map_err(store_failed)?;
             let log = RequestLog::default();
             let revoking = revoke(&guarded, &found.record, self.client.as_ref(), &log);
             let revoked = tokio::time::timeout_at(deadline, revoking).await;

@@ -1,0 +1,270 @@
+//! The connection pool, and statements that are repeated if a connection breaks. Every statement must be safe to repeat.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+};
+use mcp_startup_auth::StoreError;
+use mcp_startup_core::CredentialStoreTrouble;
+use rustls::ClientConfig;
+use rustls::crypto::ring::default_provider;
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Config, NoTls, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::encryption::random;
+use crate::error;
+
+/// The time limit for a call, with all repetitions. The contract of a store requires an error within seconds.
+const CALL_LIMIT: Duration = Duration::from_secs(9);
+/// The time limit for one attempt. A broken connection can take minutes to report that it is broken.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(4);
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// A parameter of a statement with its type, so that the statement needs no preparation.
+pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// A pool of connections. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Database(Pool);
+
+impl fmt::Debug for Database {
+    /// Without the configuration, which has the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Creates a pool that connects when it is used.
+    ///
+    /// TLS is required, and the certificate is verified, unless the URL has `sslmode=disable` or the server is on this machine.
+    pub fn new(url: &str, connections: usize) -> Result<Self, StoreError> {
+        let unsupported = |detail: &str| error(CredentialStoreTrouble::Unsupported, detail);
+        // The error of the parser can quote a part of the URL.
+        let mut config: Config = url.parse().map_err(|_| {
+            unsupported(
+                "the URL is not a PostgreSQL URL, or has an option that this program does not support; it must have the form \
+                 postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require",
+            )
+        })?;
+        if config.get_application_name().is_none() {
+            config.application_name("mcp-startup");
+        }
+        config
+            .connect_timeout(ATTEMPT_LIMIT)
+            .tcp_user_timeout(KEEPALIVE)
+            .keepalives_idle(KEEPALIVE)
+            .keepalives_interval(ATTEMPT_LIMIT);
+        if config.get_ssl_mode() == SslMode::Prefer {
+            config.ssl_mode(match is_local(&config) {
+                true => SslMode::Disable,
+                false => SslMode::Require,
+            });
+        }
+        let settings = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
+        let manager = match config.get_ssl_mode() {
+            SslMode::Disable => Manager::from_config(config, NoTls, settings),
+            _ => {
+                let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+                    .with_safe_default_protocol_versions()
+                    .and_then(|builder| builder.with_platform_verifier())
+                    .map_err(|cause| unsupported(&format!("TLS can't be used: {cause}")))?;
+                let tls = MakeRustlsConnect::new(tls.with_no_client_auth());
+                Manager::from_config(config, tls, settings)
+            }
+        };
+        let pool = Pool::builder(manager)
+            .max_size(connections)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(ATTEMPT_LIMIT))
+            .create_timeout(Some(ATTEMPT_LIMIT))
+            .build();
+        pool.map(Self)
+            .map_err(|cause| unsupported(&cause.to_string()))
+    }
+
+    /// Runs a statement and returns its rows. If the connection breaks, the statement is repeated, so it can take effect twice.
+    pub async fn query(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.repeated(sql, Some(parameters)).await
+    }
+
+    /// Runs a statement that returns at most one row.
+    pub async fn query_one(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Option<Row>, StoreError> {
+        Ok(self.query(sql, parameters).await?.pop())
+    }
+
+    /// Runs statements that return nothing.
+    pub async fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        self.repeated(sql, None).await.map(drop)
+    }
+
+    /// Runs a statement, or several without parameters, again and again while the database restarts or connections break.
+    async fn repeated(
+        &self,
+        sql: &str,
+        parameters: Option<&[Parameter<'_>]>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let deadline = Instant::now() + CALL_LIMIT;
+        loop {
+            let limit = deadline.min(Instant::now() + ATTEMPT_LIMIT);
+            let failure = match timeout_at(limit, self.0.get()).await {
+                Ok(Ok(connection)) => {
+                    match timeout_at(limit, attempt(&connection, sql, parameters)).await {
+                        Ok(Ok(result)) => return Ok(result),
+                        Ok(Err(cause)) => {
+                            // A failed batch can leave its transaction open.
+                            drop(Object::take(connection));
+                            Failure::of(&cause)
+                        }
+                        Err(_) => {
+                            // The statement may still run, and the connection may be broken.
+                            drop(Object::take(connection));
+                            Failure::no_response()
+                        }
+                    }
+                }
+                Ok(Err(PoolError::Timeout(TimeoutType::Wait))) | Err(_) => Failure {
+                    is_transient: true,
+                    detail: "no connection became free in time; the pool may be too small"
+                        .to_owned(),
+                },
+                Ok(Err(PoolError::Backend(cause))) => Failure::of(&cause),
+                Ok(Err(PoolError::Timeout(_))) => Failure::no_response(),
+                Ok(Err(cause)) => Failure {
+                    is_transient: false,
+                    detail: cause.to_string(),
+                },
+            };
+            let pause = pause(50, 250)?;
+            if !failure.is_transient || Instant::now() + pause >= deadline {
+                return Err(error(CredentialStoreTrouble::Unreadable, failure.detail));
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+async fn attempt(
+    connection: &Object,
+    sql: &str,
+    parameters: Option<&[Parameter<'_>]>,
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    match parameters {
+        Some(parameters) => connection.query_typed(sql, parameters).await,
+        None => connection.batch_execute(sql).await.map(|()| Vec::new()),
+    }
+}
+
+/// A random time between two numbers of milliseconds.
+pub(crate) fn pause(from: u64, to: u64) -> Result<Duration, StoreError> {
+    let random = u64::from(u16::from_be_bytes(random()?));
+    Ok(Duration::from_millis(from + random % (to - from)))
+}
+
+/// Whether every host of the configuration is this machine.
+fn is_local(config: &Config) -> bool {
+    let is_loopback = |address: &IpAddr| address.is_loopback();
+    let hosts_are_local = config.get_hosts().iter().all(|host| match host {
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse().is_ok_and(|address| is_loopback(&address))
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    });
+    hosts_are_local && config.get_hostaddrs().iter().all(is_loopback)
+}
+
+/// Why an attempt failed.
+struct Failure {
+    /// Whether a repetition may succeed.
+    is_transient: bool,
+    detail: String,
+}
+
+impl Failure {
+    fn no_response() -> Self {
+        Self {
+            is_transient: true,
+            detail: "the database did not respond in time".to_owned(),
+        }
+    }
+
+    fn of(cause: &tokio_postgres::Error) -> Self {
+        if let Some(refused) = cause.as_db_error() {
+            let code = refused.code();
+            // The classes 08 and 57P: the connection broke, or the server stops, crashed or starts. 25006: it became a standby.
+            let is_transient = code.code().starts_with("08")
+                || code.code().starts_with("57P")
+                || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+                || *code == SqlState::T_R_DEADLOCK_DETECTED
+                || *code == SqlState::T_R_SERIALIZATION_FAILURE
+                || *code == SqlState::TOO_MANY_CONNECTIONS;
+            let detail = format!(
+                "the database refused a statement: {} (SQLSTATE {})",
+                refused.message(),
+                code.code()
+            );
+            return Self {
+                is_transient,
+                detail,
+            };
+        }
+        let mut detail = cause.to_string();
+        let mut source = std::error::Error::source(cause);
+        while let Some(error) = source {
+            detail += &format!(": {error}");
+            source = error.source();
+        }
+        Self {
+            is_transient: true,
+            detail: format!("the connection to the database failed: {detail}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_another_machine_requires_tls() {
+        for (url, expected) in [
+            ("postgres://u@localhost/d", true),
+            ("postgres://u@127.0.0.1/d", true),
+            ("postgres://u@[::1]/d", true),
+            ("host=/var/run/postgresql user=u", true),
+            ("postgres://u@db.example/d", false),
+            ("postgres://u@127.0.0.1,db.example/d", false),
+            ("host=localhost hostaddr=10.0.0.1 user=u", false),
+        ] {
+            assert_eq!(is_local(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_error_for_a_wrong_url_shows_no_part_of_it() {
+        for url in ["postgres://u:canary@db.example/d?canary=1", "canary"] {
+            let found = Database::new(url, 1).unwrap_err();
+            assert!(!found.to_string().contains("canary"), "{found}");
+        }
+    }
+}

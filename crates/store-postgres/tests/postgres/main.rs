@@ -1,0 +1,24 @@
+//! The store against a real PostgreSQL server. A test is not run if PostgreSQL is not installed.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::panic)]
+
+mod conformance;
+mod leases;
+mod pgbouncer;
+mod records;
+mod refreshes;
+mod schema;
+mod secrets;
+mod server;
+
+/// The database of a test, or the end of the test if PostgreSQL is not installed.
+macro_rules! database {
+    ($test:expr) => {
+        match $crate::server::new_database($test) {
+            Some(database) => database,
+            None => return,
+        }
+    };
+}
+pub(crate) use database;
