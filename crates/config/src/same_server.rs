@@ -2,7 +2,9 @@
 
 use secrecy::ExposeSecret;
 
-use crate::server::{InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry, TransportConfig};
+use crate::server::{
+    InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry, TransportConfig,
+};
 
 /// The parts of a server that decide how it starts. Two servers with equal parts are the same server, even if different clients
 /// configure them.

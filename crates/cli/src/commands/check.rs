@@ -20,7 +20,7 @@ use crate::selection::{self, Selection};
 /// A longer wait for a refresh is explained on stderr.
 const SAVING_NOTICE_AFTER: Duration = Duration::from_secs(1);
 /// How many programs of the clients on this machine start at once.
-const PROGRAMS_AT_ONCE: usize = 8;
+pub const PROGRAMS_AT_ONCE: usize = 8;
 /// How many servers that are not checked are listed.
 const MAX_NOT_CHECKED: usize = 20;
 const NAME_CHARS: usize = 60;
