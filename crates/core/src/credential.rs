@@ -167,6 +167,10 @@ fn without_slash(issuer: &str) -> &str {
     ts(rename_all = "camelCase")
 )]
 pub enum McpAuthStatus {
+    /// The status could not be determined, for example because the server did not answer.
+    ///
+    /// It is a value for a reader of Codex's `mcpServerStatus/list`. [`auth_status`] returns `None` instead.
+    Unknown,
     /// The server does not support a sign-in: it publishes no OAuth metadata, or it is a stdio server.
     Unsupported,
     /// The server publishes OAuth metadata, and no usable token is stored.
@@ -175,6 +179,32 @@ pub enum McpAuthStatus {
     BearerToken,
     /// A usable access token or refresh token is stored.
     OAuth,
+}
+
+/// The state of the connection to an MCP server, as `runtimeStatus` of Codex's `mcpServerStatus/list` reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(rename_all = "camelCase")
+)]
+pub enum McpServerConnectionStatus {
+    /// The server has not been started.
+    NotStarted,
+    /// The start has begun.
+    Starting,
+    /// The server is ready.
+    Connected,
+    /// The start failed, and signing in fixes the failure: for the first time, again, or to grant more scopes.
+    AuthenticationRequired,
+    /// The start failed for any other reason.
+    Failed,
+    /// The host cancelled the start.
+    Cancelled,
+    /// The configuration disables the server.
+    Disabled,
 }
 
 /// Returns how a client is authorized at an MCP server.

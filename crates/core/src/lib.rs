@@ -49,7 +49,7 @@ mod verdict;
 
 pub use credential::{
     AccessTokenWorth, CLOCK_SKEW_MS, CredentialFacts, CredentialWorth, FirstRequest, McpAuthStatus,
-    assess, auth_status, same_issuer,
+    McpServerConnectionStatus, assess, auth_status, same_issuer,
 };
 pub use decode::{DecodedLines, NotificationRef, decode, decode_each, decode_lines};
 pub use decode_error::{DecodeError, DecodeErrorKind, LineError};
@@ -68,5 +68,6 @@ pub use notification::{
 pub use printable::{is_hidden, printable};
 pub use tracker::{AppliedLines, StartupTracker, TrackedServer, TrackerUpdate};
 pub use verdict::{
-    Recovery, StartupFailure, StartupFailureKind, StartupWarning, StartupWarningKind, judge, warn,
+    McpAuthRequiredReason, Recovery, StartupFailure, StartupFailureKind, StartupWarning,
+    StartupWarningKind, judge, warn,
 };

@@ -108,6 +108,45 @@ pub enum Recovery {
     FixCredentialStore,
 }
 
+/// Why an MCP server requires authentication, in the words of the Agent Host Protocol (`McpAuthRequiredReason`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(rename_all = "camelCase")
+)]
+pub enum McpAuthRequiredReason {
+    /// The user has to sign in for the first time.
+    Required,
+    /// The stored credentials can no longer be used, and the user has to sign in again.
+    Expired,
+    /// The user has to sign in again to grant more scopes.
+    InsufficientScope,
+}
+
+impl Recovery {
+    /// Returns why the server requires authentication, in the words of the Agent Host Protocol. `None` if signing in is not the
+    /// recovery.
+    ///
+    /// A server with a reason has the status `authRequired` in that protocol, and any other failed server has `error`.
+    pub fn auth_required_reason(self) -> Option<McpAuthRequiredReason> {
+        match self {
+            Self::SignIn => Some(McpAuthRequiredReason::Required),
+            Self::Reauthenticate => Some(McpAuthRequiredReason::Expired),
+            Self::GrantScope => Some(McpAuthRequiredReason::InsufficientScope),
+            // A sign-in through the host does not fix these, or only may. For `Retry` with the fallback `Reauthenticate`, the
+            // stored credentials may still be good, and the host would replace them.
+            Self::None
+            | Self::Retry
+            | Self::OpenClient
+            | Self::FixConfiguration
+            | Self::FixCredentialStore => None,
+        }
+    }
+}
+
 /// Why a start failed: a stable kind, a human-readable message, how to fix the failure, and the evidence.
 ///
 /// Only [`judge`] creates a failure, from its evidence.
@@ -155,6 +194,24 @@ impl StartupFailure {
     /// The facts from which the failure was derived.
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
+    }
+
+    /// Why the server requires authentication, in the words of the Agent Host Protocol. It depends only on the recovery, see
+    /// [`Recovery::auth_required_reason`].
+    ///
+    /// ```
+    /// use mcp_startup_core::{Evidence, McpAuthRequiredReason, judge};
+    ///
+    /// let expired: Evidence = serde_json::from_str(r#"{
+    ///     "credential": {"source": "stored", "worth": {"accessToken": "expired", "refreshToken": false}},
+    ///     "requests": [{"to": "mcp", "credentialSent": "stored", "status": 401}]
+    /// }"#)?;
+    /// assert_eq!(judge(expired).auth_required_reason(), Some(McpAuthRequiredReason::Expired));
+    /// assert_eq!(judge(Evidence::default()).auth_required_reason(), None);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn auth_required_reason(&self) -> Option<McpAuthRequiredReason> {
+        self.recovery.auth_required_reason()
     }
 
     /// The failure reason on the wire. `None` unless the kind is [`StartupFailureKind::ReauthenticationRequired`].

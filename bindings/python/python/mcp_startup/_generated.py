@@ -421,6 +421,11 @@ class FirstRequest(WireEnum):
 class McpAuthStatus(WireEnum):
     """How a client is authorized at an MCP server. Codex's app-server uses the same values."""
 
+    UNKNOWN = "unknown"
+    """The status could not be determined, for example because the server did not answer.
+
+    It is a value for a reader of Codex's `mcpServerStatus/list`. `auth_status` returns `None` instead."""
+
     UNSUPPORTED = "unsupported"
     """The server does not support a sign-in: it publishes no OAuth metadata, or it is a stdio server."""
 
@@ -432,6 +437,44 @@ class McpAuthStatus(WireEnum):
 
     OAUTH = "oAuth"
     """A usable access token or refresh token is stored."""
+
+
+class McpServerConnectionStatus(WireEnum):
+    """The state of the connection to an MCP server, as `runtimeStatus` of Codex's `mcpServerStatus/list` reports it."""
+
+    NOT_STARTED = "notStarted"
+    """The server has not been started."""
+
+    STARTING = "starting"
+    """The start has begun."""
+
+    CONNECTED = "connected"
+    """The server is ready."""
+
+    AUTHENTICATION_REQUIRED = "authenticationRequired"
+    """The start failed, and signing in fixes the failure: for the first time, again, or to grant more scopes."""
+
+    FAILED = "failed"
+    """The start failed for any other reason."""
+
+    CANCELLED = "cancelled"
+    """The host cancelled the start."""
+
+    DISABLED = "disabled"
+    """The configuration disables the server."""
+
+
+class McpAuthRequiredReason(WireEnum):
+    """Why an MCP server requires authentication, in the words of the Agent Host Protocol (`McpAuthRequiredReason`)."""
+
+    REQUIRED = "required"
+    """The user has to sign in for the first time."""
+
+    EXPIRED = "expired"
+    """The stored credentials can no longer be used, and the user has to sign in again."""
+
+    INSUFFICIENT_SCOPE = "insufficientScope"
+    """The user has to sign in again to grant more scopes."""
 
 
 class DecodeErrorKind(WireEnum):

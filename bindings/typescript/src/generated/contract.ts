@@ -31,12 +31,28 @@ export type McpServerStatusUpdatedNotification = { threadId: string | null, name
 /**
  * How a client is authorized at an MCP server. Codex's app-server uses the same values.
  *
+ * - `unknown`: The status could not be determined, for example because the server did not answer.
+
+It is a value for a reader of Codex's `mcpServerStatus/list`. `auth_status` returns `null` instead.
  * - `unsupported`: The server does not support a sign-in: it publishes no OAuth metadata, or it is a stdio server.
  * - `notLoggedIn`: The server publishes OAuth metadata, and no usable token is stored.
  * - `bearerToken`: The configuration contains a token or header for the server.
  * - `oAuth`: A usable access token or refresh token is stored.
  */
-export type McpAuthStatus = "unsupported" | "notLoggedIn" | "bearerToken" | "oAuth";
+export type McpAuthStatus = "unknown" | "unsupported" | "notLoggedIn" | "bearerToken" | "oAuth";
+
+/**
+ * The state of the connection to an MCP server, as `runtimeStatus` of Codex's `mcpServerStatus/list` reports it.
+ *
+ * - `notStarted`: The server has not been started.
+ * - `starting`: The start has begun.
+ * - `connected`: The server is ready.
+ * - `authenticationRequired`: The start failed, and signing in fixes the failure: for the first time, again, or to grant more scopes.
+ * - `failed`: The start failed for any other reason.
+ * - `cancelled`: The host cancelled the start.
+ * - `disabled`: The configuration disables the server.
+ */
+export type McpServerConnectionStatus = "notStarted" | "starting" | "connected" | "authenticationRequired" | "failed" | "cancelled" | "disabled";
 
 /**
  * Why a line could not be decoded.

@@ -55,6 +55,15 @@ export type StartupFailureKind = "invalidConfiguration" | "programNotFound" | "c
 export type Recovery = "none" | "retry" | "signIn" | "reauthenticate" | "grantScope" | "openClient" | "fixConfiguration" | "fixCredentialStore";
 
 /**
+ * Why an MCP server requires authentication, in the words of the Agent Host Protocol (`McpAuthRequiredReason`).
+ *
+ * - `required`: The user has to sign in for the first time.
+ * - `expired`: The stored credentials can no longer be used, and the user has to sign in again.
+ * - `insufficientScope`: The user has to sign in again to grant more scopes.
+ */
+export type McpAuthRequiredReason = "required" | "expired" | "insufficientScope";
+
+/**
  * A problem with a server that is ready: a stable kind, and a human-readable message.
  */
 export type StartupWarning = {

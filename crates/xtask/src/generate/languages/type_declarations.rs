@@ -5,7 +5,8 @@ use std::error::Error;
 
 use mcp_startup_core::{
     AccessTokenWorth, CredentialFacts, CredentialWorth, DecodeErrorKind, FirstRequest,
-    McpAuthStatus, StartupWarning, StartupWarningKind,
+    McpAuthRequiredReason, McpAuthStatus, McpServerConnectionStatus, StartupWarning,
+    StartupWarningKind,
 };
 use serde_json::Value;
 
@@ -89,6 +90,14 @@ pub fn type_declarations() -> Result<Vec<TypeDeclaration>, Box<dyn Error>> {
         ),
         ("FirstRequest", schemas::documented::<FirstRequest>()?),
         ("McpAuthStatus", schemas::documented::<McpAuthStatus>()?),
+        (
+            "McpServerConnectionStatus",
+            schemas::documented::<McpServerConnectionStatus>()?,
+        ),
+        (
+            "McpAuthRequiredReason",
+            schemas::documented::<McpAuthRequiredReason>()?,
+        ),
         ("DecodeErrorKind", schemas::documented::<DecodeErrorKind>()?),
     ] {
         if !all.iter().any(|(known, _)| known == name) {

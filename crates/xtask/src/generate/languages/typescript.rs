@@ -7,11 +7,11 @@ use mcp_startup_core::{
     AccessTokenWorth, CertificateProblem, ClientSource, ConfigurationEvidence, CredentialEvidence,
     CredentialFacts, CredentialSent, CredentialSource, CredentialStoreTrouble, CredentialWorth,
     DecodeErrorKind, DiscoveryEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence,
-    ExceededLimit, FirstRequest, HeldSignInEvidence, HeldSignInState, IoTrouble, McpAuthStatus,
-    McpServerStartupFailureReason, McpServerStartupState, McpServerStatusUpdatedNotification,
-    ProcessEvidence, ProtocolEvidence, Recovery, RequestEvidence, RequestTarget, SpawnFailure,
-    StartPhase, StartupFailure, StartupFailureKind, StartupWarning, StartupWarningKind,
-    StoreEvidence, Transport,
+    ExceededLimit, FirstRequest, HeldSignInEvidence, HeldSignInState, IoTrouble,
+    McpAuthRequiredReason, McpAuthStatus, McpServerConnectionStatus, McpServerStartupFailureReason,
+    McpServerStartupState, McpServerStatusUpdatedNotification, ProcessEvidence, ProtocolEvidence,
+    Recovery, RequestEvidence, RequestTarget, SpawnFailure, StartPhase, StartupFailure,
+    StartupFailureKind, StartupWarning, StartupWarningKind, StoreEvidence, Transport,
 };
 use schemars::JsonSchema;
 use serde_json::Value;
@@ -32,6 +32,7 @@ pub fn contract() -> Result<String, Box<dyn Error>> {
         declaration::<McpServerStartupState>(&definitions["McpServerStartupState"])?,
         declaration::<McpServerStatusUpdatedNotification>(&notification)?,
         documented::<McpAuthStatus>()?,
+        documented::<McpServerConnectionStatus>()?,
         documented::<DecodeErrorKind>()?,
     ];
     Ok(GENERATED.to_owned() + &types.join("\n"))
@@ -44,6 +45,7 @@ pub fn verdict() -> Result<String, Box<dyn Error>> {
         declaration::<StartupFailure>(&failure)?,
         documented::<StartupFailureKind>()?,
         documented::<Recovery>()?,
+        documented::<McpAuthRequiredReason>()?,
         documented::<StartupWarning>()?,
         documented::<StartupWarningKind>()?,
         documented::<Evidence>()?,
@@ -141,7 +143,8 @@ mod tests {
             r#"export type McpServerStartupFailureReason = "reauthenticationRequired";"#,
             r#"export type McpServerStartupState = "starting" | "ready" | "failed" | "cancelled";"#,
             "export type McpServerStatusUpdatedNotification = { threadId: string | null, name: string, status: McpServerStartupState, error: string | null, failureReason: McpServerStartupFailureReason | null, };",
-            r#"export type McpAuthStatus = "unsupported" | "notLoggedIn" | "bearerToken" | "oAuth";"#,
+            r#"export type McpAuthStatus = "unknown" | "unsupported" | "notLoggedIn" | "bearerToken" | "oAuth";"#,
+            r#"export type McpServerConnectionStatus = "notStarted" | "starting" | "connected" | "authenticationRequired" | "failed" | "cancelled" | "disabled";"#,
             r#"export type DecodeErrorKind = "invalidJson" | "notAnObject" | "missingField" | "invalidType" | "tooLong";"#,
         ];
         let contract = contract().unwrap();
