@@ -67,6 +67,15 @@ Exit status:
   1    at least one file can't be read
   141  output pipe closed";
 
+#[cfg(feature = "app-server")]
+const EXIT_STATUSES_OF_APP_SERVER: &str = "\
+Exit status:
+  0    the client has closed its end
+  1    the app-server could not be started
+  2    the arguments or the configuration can't be used
+  130  interrupted by Ctrl-C; every started program has ended, except package runners (up to 60 s)
+  141  output pipe closed";
+
 const EXIT_STATUSES_OF_STATUS: &str = "\
 Exit status:
   0    the status of every server was shown
@@ -138,6 +147,13 @@ pub enum Command {
     ///
     /// `/` lists them as JSON, each with its URL and the expected result.
     Lab(Lab),
+    /// Serve the states of your servers, sign-in and retry to another program, over JSON-RPC as Codex's app-server speaks it
+    ///
+    /// Starts the servers for each client that connects, without asking, and keeps them until it disconnects. Opens no browser: the
+    /// client does that. docs/app-server.md describes the messages.
+    #[cfg(feature = "app-server")]
+    #[command(after_help = EXIT_STATUSES_OF_APP_SERVER)]
+    AppServer(AppServer),
     /// Print a completion script for a shell
     ///
     /// It also completes the names of your servers. For example, put `source <(mcp-startup completions bash)` into `~/.bashrc`.
@@ -147,8 +163,19 @@ pub enum Command {
     },
 }
 
-/// The files that servers are read from.
+#[cfg(feature = "app-server")]
 #[derive(Debug, Args)]
+pub struct AppServer {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub client_document: ClientDocument,
+    #[command(flatten)]
+    pub starts: Starts,
+}
+
+/// The files that servers are read from.
+#[derive(Clone, Debug, Args)]
 pub struct Source {
     /// The configuration file: Codex's `config.toml`, or JSON with `mcpServers` [default: the files of every client on this machine]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["clients", "trust_project"])]

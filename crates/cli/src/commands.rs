@@ -1,5 +1,7 @@
 //! The commands of the program, one module each. A command reads the configuration, calls the engine, and prints through `output`.
 
+#[cfg(feature = "app-server")]
+pub mod app_server;
 pub mod check;
 pub mod clients;
 pub mod demo;

@@ -146,6 +146,8 @@ fn dispatch(program: &[String], command: Command) -> Result<u8, CommandError> {
         Command::Demo(arguments) => demo::run(program, arguments)?,
         Command::Follow(arguments) => follow::run(&arguments)?,
         Command::Lab(arguments) => return lab::run(&arguments),
+        #[cfg(feature = "app-server")]
+        Command::AppServer(arguments) => commands::app_server::run(arguments)?,
         Command::Completions { shell } => {
             completion::print_script(shell)?;
             ExitStatus::AllReady

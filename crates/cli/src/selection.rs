@@ -1,5 +1,7 @@
 //! Which servers a command uses: the servers of a configuration file or of every client on the machine, a URL, or a command.
 
+#[cfg(feature = "app-server")]
+pub mod configuration;
 mod first_run;
 
 use std::collections::{BTreeMap, HashMap};

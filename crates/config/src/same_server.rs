@@ -2,7 +2,9 @@
 
 use secrecy::ExposeSecret;
 
-use crate::server::{InheritedEnvironment, ServerConfig, TransportConfig};
+use crate::server::{
+    InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry, TransportConfig,
+};
 
 /// The parts of a server that decide how it starts. Two servers with equal parts are the same server, even if different clients
 /// configure them.
@@ -91,6 +93,60 @@ impl ServerConfig {
         }
         add("era", &format!("{:?}", self.protocol_era));
         SameServer(parts)
+    }
+}
+
+impl ServerEntry {
+    /// Whether a start and a sign-in of this entry do what those of `other` do, for a host that reads a configuration again and
+    /// restarts the servers that have changed. The position of an entry in its file does not matter.
+    ///
+    /// ```
+    /// use mcp_startup_config::{ServerConfig, ServerEntry};
+    ///
+    /// let before: ServerEntry = ServerConfig::http("docs", "https://docs.example/mcp")?.into();
+    /// let after = ServerConfig::http("docs", "https://docs.example/mcp")?.with_header("X-Team", "core")?;
+    /// assert!(before.is_unchanged(&before.clone()));
+    /// assert!(!before.is_unchanged(&after.into()));
+    /// # Ok::<(), mcp_startup_config::EntryProblem>(())
+    /// ```
+    pub fn is_unchanged(&self, other: &Self) -> bool {
+        let same_config = match (&self.config, &other.config) {
+            (Ok(config), Ok(other)) => {
+                config.same_server() == other.same_server()
+                    && config.startup_timeout == other.startup_timeout
+                    && config.scopes == other.scopes
+                    && config.oauth.is_unchanged(&other.oauth)
+            }
+            (Err(problem), Err(other)) => problem.problem == other.problem,
+            _ => false,
+        };
+        same_config
+            && self.name == other.name
+            && self.enabled == other.enabled
+            && self.required == other.required
+    }
+}
+
+impl OAuthClient {
+    fn is_unchanged(&self, other: &Self) -> bool {
+        let parts = |oauth: &Self| {
+            let Self {
+                client_id,
+                client_secret,
+                allow_unpublished_pkce,
+                resource,
+                callback_url,
+                callback_port,
+                callback_on_localhost,
+                client_metadata_url,
+                prompt,
+            } = oauth.clone();
+            let client_secret = client_secret.map(|secret| secret.expose_secret().to_owned());
+            let client = (client_id, client_secret, client_metadata_url);
+            let callback = (callback_url, callback_port, callback_on_localhost);
+            (client, callback, allow_unpublished_pkce, resource, prompt)
+        };
+        parts(self) == parts(other)
     }
 }
 

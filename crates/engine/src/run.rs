@@ -131,10 +131,6 @@ pub(crate) async fn start_each(starts: Starts, servers: Vec<ServerEntry>) {
     while tasks.join_next().await.is_some() {}
 }
 
-fn semaphore(permits: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)))
-}
-
 impl Run {
     /// Begins a run. `work` creates the future that owns the starts; the run ends with that future.
     pub fn begin<F: Future<Output = ()> + Send + 'static>(
@@ -147,8 +143,8 @@ impl Run {
         let starts = Starts {
             shared: startup.shared.clone(),
             cancellation: cancellation.clone(),
-            permits: semaphore(startup.concurrency),
-            program_permits: semaphore(startup.program_concurrency),
+            permits: startup.permits.clone(),
+            program_permits: startup.program_permits.clone(),
             sender,
             on_ready,
         };

@@ -11,6 +11,7 @@ use mcp_startup_config::{
 };
 use mcp_startup_core::StartupFailure;
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::authorization::sign_in::{
@@ -51,7 +52,8 @@ pub struct StartupOptions {
     /// The era of MCP that all servers speak, if you know it. It overrides the era in the configuration of a server. With `None`,
     /// which is the default, the configuration decides.
     pub protocol_era: Option<ProtocolEra>,
-    /// The maximum number of servers that start at the same time. `0` means 1. The default is [`DEFAULT_CONCURRENCY`].
+    /// The maximum number of servers that start at the same time, in all calls of one [`Startup`] together. `0` means 1. The default
+    /// is [`DEFAULT_CONCURRENCY`].
     pub concurrency: usize,
     /// The maximum number of programs that start at the same time. `0` means 1. With `None`, which is the default, only
     /// [`concurrency`](Self::concurrency) limits them.
@@ -122,9 +124,14 @@ impl Default for StartupOptions {
 #[derive(Clone)]
 pub struct Startup {
     pub(crate) shared: Arc<SharedContext>,
-    pub(crate) concurrency: usize,
-    pub(crate) program_concurrency: usize,
+    /// The permits of starts, and those of starts of programs.
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) program_permits: Arc<Semaphore>,
     pub(crate) count_tools: bool,
+}
+
+fn semaphore(permits: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)))
 }
 
 impl std::fmt::Debug for Startup {
@@ -190,8 +197,8 @@ impl Startup {
                 client_metadata_url: options.client_metadata_url,
                 supervisors: options.supervisor.map(Supervisors::new),
             }),
-            concurrency: options.concurrency.max(1),
-            program_concurrency: options.program_concurrency.unwrap_or(usize::MAX).max(1),
+            permits: semaphore(options.concurrency),
+            program_permits: semaphore(options.program_concurrency.unwrap_or(usize::MAX)),
             count_tools: options.count_tools,
         }
     }

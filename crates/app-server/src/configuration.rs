@@ -1,0 +1,39 @@
+//! The configuration of the servers, which a client can reload. Reads no file itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mcp_startup::config::ServerEntry;
+use mcp_startup::config::clients::FileReport;
+
+/// The servers that each client starts.
+#[derive(Clone, Debug, Default)]
+pub struct Configuration {
+    /// The servers. Each has a name of its own. A disabled server is listed and not started.
+    pub servers: Vec<ServerEntry>,
+    /// The folder with the configuration and the sign-ins of Codex, as an absolute path. Clients see it as `codexHome`.
+    pub home: PathBuf,
+}
+
+/// Reads the configuration. Both methods may block.
+pub trait ConfigurationSource: Send + Sync {
+    /// Reads the servers.
+    ///
+    /// # Errors
+    ///
+    /// Returns a message for the user that names the file and what is wrong.
+    fn read(&self) -> Result<Configuration, String>;
+
+    /// Finds the MCP clients on this machine, for `mcpStartup/clients/list`.
+    fn clients(&self) -> Vec<FileReport>;
+}
+
+impl<T: ConfigurationSource + ?Sized> ConfigurationSource for Arc<T> {
+    fn read(&self) -> Result<Configuration, String> {
+        (**self).read()
+    }
+
+    fn clients(&self) -> Vec<FileReport> {
+        (**self).clients()
+    }
+}

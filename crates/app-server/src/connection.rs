@@ -1,0 +1,190 @@
+//! One client: its handshake, its requests, and the queue of messages to it. Knows no transport.
+
+mod outgoing;
+mod requests;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt};
+use mcp_startup::printable;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+pub(crate) use self::outgoing::Outgoing;
+use self::requests::Requests;
+use crate::app_server::AppServer;
+use crate::protocol::codex::{InitializeParams, InitializeResponse};
+use crate::protocol::{ErrorCode, Incoming, RequestId, RpcError, params, parse};
+use crate::session::Session;
+
+/// How many messages wait for a client that reads slowly. Then its requests are not read, and its servers wait.
+pub(crate) const QUEUED_MESSAGES: usize = 64;
+const NAME_CHARS: usize = 100;
+/// The maximum number of threads of a client.
+const MAX_THREADS: usize = 10_000;
+
+/// What a transport has read.
+#[derive(Debug)]
+pub enum Frame {
+    /// A message.
+    Message(Vec<u8>),
+    /// A message that was skipped because it is longer than the limit.
+    TooLong,
+}
+
+/// The state of a connection.
+enum Phase {
+    /// The client has not sent `initialize`.
+    New,
+    /// The client has sent `initialize`, and not yet `initialized`.
+    Initializing,
+    Initialized(Arc<Session>),
+}
+
+/// One client.
+struct Connection {
+    app: AppServer,
+    outgoing: Outgoing,
+    phase: Phase,
+    threads: HashSet<String>,
+}
+
+/// Serves a client until `frames` ends, the receiver of `sender` is dropped, or the app-server ends. Then ends its servers.
+pub(crate) async fn serve(
+    app: AppServer,
+    mut frames: impl Stream<Item = Frame> + Unpin,
+    sender: mpsc::Sender<String>,
+) {
+    let closed = sender.clone();
+    let mut connection = Connection {
+        outgoing: Outgoing::new(sender),
+        phase: Phase::New,
+        threads: HashSet::new(),
+        app,
+    };
+    let ending = connection.app.ending().clone();
+    let mut requests = Requests::default();
+    loop {
+        let frame = tokio::select! {
+            biased;
+            () = ending.cancelled() => break,
+            () = closed.closed() => break,
+            () = requests.clean_up() => continue,
+            frame = frames.next() => frame,
+        };
+        let Some(frame) = frame else {
+            break;
+        };
+        // A client that does not read its messages waits here, too.
+        tokio::select! {
+            biased;
+            () = ending.cancelled() => break,
+            () = connection.frame(frame, &mut requests) => {}
+        }
+    }
+    drop(requests);
+    if let Phase::Initialized(session) = &connection.phase {
+        // Nobody reads the last notifications.
+        connection.outgoing.close();
+        session.end().await;
+    }
+}
+
+impl Connection {
+    async fn frame(&mut self, frame: Frame, requests: &mut Requests) {
+        let bytes = match frame {
+            Frame::Message(bytes) => bytes,
+            Frame::TooLong => {
+                let message = "The message is longer than 16 MiB and was skipped.";
+                let error = RpcError::new(ErrorCode::InvalidRequest, message);
+                return self.outgoing.respond(None, &Err(error)).await;
+            }
+        };
+        match parse(&bytes) {
+            Ok(Incoming::Request { id, method, params }) => {
+                self.request(id, &method, params, requests).await;
+            }
+            Ok(Incoming::Notification { method, .. }) => self.notification(&method).await,
+            Ok(Incoming::Response) => {}
+            Err((id, error)) => self.outgoing.respond(id.as_ref(), &Err(error)).await,
+        }
+    }
+
+    async fn notification(&mut self, method: &str) {
+        if method != "initialized" || !matches!(self.phase, Phase::Initializing) {
+            // JSON-RPC 2.0, section 4.1: a notification has no response, not even an error.
+            return;
+        }
+        let session = Arc::new(Session::new(self.app.clone(), self.outgoing.clone()));
+        self.phase = Phase::Initialized(session.clone());
+        self.app.begin(&session).await;
+    }
+
+    async fn request(
+        &mut self,
+        id: RequestId,
+        method: &str,
+        raw: Option<&RawValue>,
+        requests: &mut Requests,
+    ) {
+        let immediate = match (&self.phase, method) {
+            (Phase::New, "initialize") => self.initialize(raw).await,
+            (_, "initialize") => Err(RpcError::new(
+                ErrorCode::InvalidRequest,
+                "The connection is already initialized.",
+            )),
+            (Phase::New | Phase::Initializing, _) => Err(RpcError::new(
+                ErrorCode::InvalidRequest,
+                "The connection is not initialized: send the request `initialize`, and then the notification `initialized`.",
+            )),
+            (Phase::Initialized(_), "thread/start") => self.start_thread(raw),
+            (Phase::Initialized(session), method) => {
+                let context = requests::Context {
+                    app: self.app.clone(),
+                    session: session.clone(),
+                    outgoing: self.outgoing.clone(),
+                };
+                match requests.dispatch(context, &id, method, raw, &self.threads) {
+                    Some(immediate) => immediate,
+                    None => return,
+                }
+            }
+        };
+        self.outgoing.respond(Some(&id), &immediate).await;
+    }
+
+    async fn initialize(&mut self, raw: Option<&RawValue>) -> Result<Box<RawValue>, RpcError> {
+        let params: InitializeParams = params(raw)?;
+        let capabilities = params.capabilities.unwrap_or_default();
+        let opted_out = capabilities
+            .opt_out_notification_methods
+            .unwrap_or_default();
+        self.outgoing.opt_out(opted_out);
+        self.phase = Phase::Initializing;
+        let client = printable(&params.client_info.name, NAME_CHARS);
+        tracing::debug!(client, "a client has connected");
+        requests::to_raw(&InitializeResponse {
+            user_agent: self.app.user_agent().to_owned(),
+            codex_home: self.app.configuration().await.home.display().to_string(),
+            platform_family: std::env::consts::FAMILY,
+            platform_os: std::env::consts::OS,
+        })
+    }
+
+    /// Starts a thread, which is only an ID: all threads of a client share its servers.
+    fn start_thread(&mut self, raw: Option<&RawValue>) -> Result<Box<RawValue>, RpcError> {
+        let params = params(raw)?;
+        if self.threads.len() >= MAX_THREADS {
+            return Err(RpcError::new(
+                ErrorCode::Overloaded,
+                "The connection has too many threads: open another one.",
+            ));
+        }
+        let id = Uuid::now_v7().to_string();
+        let response = requests::thread(&id, self.app.user_agent(), params)?;
+        self.threads.insert(id);
+        Ok(response)
+    }
+}

@@ -1,0 +1,193 @@
+//! The requests of a client that is initialized: which method does what, and the requests that are being answered.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use mcp_startup::printable;
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::task::JoinSet;
+
+use super::Outgoing;
+use crate::app_server::AppServer;
+use crate::protocol::codex::{ListMcpServerStatusParams, ThreadStartParams};
+use crate::protocol::startup::{EmptyResponse, ServerParams};
+use crate::protocol::{ErrorCode, RequestId, RpcError, params};
+use crate::session::{Server, Session};
+
+/// How many requests of a client are answered at the same time.
+const MAX_REQUESTS: usize = 1024;
+const NAME_CHARS: usize = 100;
+
+/// What a request works with.
+#[derive(Clone)]
+pub struct Context {
+    pub app: AppServer,
+    pub session: Arc<Session>,
+    pub outgoing: Outgoing,
+}
+
+type Work = Pin<Box<dyn Future<Output = Result<Box<RawValue>, RpcError>> + Send>>;
+
+/// The requests that are being answered. Dropping it ends them.
+#[derive(Default)]
+pub struct Requests {
+    running: JoinSet<()>,
+}
+
+impl Requests {
+    /// Removes the requests that were answered. Waits until there is one.
+    pub async fn clean_up(&mut self) {
+        if self.running.join_next().await.is_none() {
+            std::future::pending().await
+        }
+        while self.running.try_join_next().is_some() {}
+    }
+
+    /// Answers a request: with the returned result, or else later.
+    pub fn dispatch(
+        &mut self,
+        context: Context,
+        id: &RequestId,
+        method: &str,
+        raw: Option<&RawValue>,
+        threads: &HashSet<String>,
+    ) -> Option<Result<Box<RawValue>, RpcError>> {
+        let outgoing = context.outgoing.clone();
+        let work = match work(context, method, raw, threads) {
+            Ok(Answer::Now(result)) => return Some(Ok(result)),
+            Ok(Answer::Later(work)) => work,
+            Err(error) => return Some(Err(error)),
+        };
+        if self.running.len() >= MAX_REQUESTS {
+            return Some(Err(RpcError::new(
+                ErrorCode::Overloaded,
+                "Server overloaded; retry later.",
+            )));
+        }
+        let id = id.clone();
+        self.running.spawn(async move {
+            let result = work.await;
+            outgoing.respond(Some(&id), &result).await;
+        });
+        None
+    }
+}
+
+/// The answer to a request.
+enum Answer {
+    Now(Box<RawValue>),
+    Later(Work),
+}
+
+fn later<T: Serialize>(work: impl Future<Output = Result<T, RpcError>> + Send + 'static) -> Answer {
+    Answer::Later(Box::pin(async move { to_raw(&work.await?) }))
+}
+
+fn work(
+    context: Context,
+    method: &str,
+    raw: Option<&RawValue>,
+    threads: &HashSet<String>,
+) -> Result<Answer, RpcError> {
+    let Context { app, session, .. } = context;
+    Ok(match method {
+        "mcpServerStatus/list" => {
+            let params: ListMcpServerStatusParams = params(raw)?;
+            check_thread(threads, params.thread_id.as_deref())?;
+            later(async move { session.list(&params).await })
+        }
+        "config/mcpServer/reload" => later(async move {
+            app.reload().await?;
+            Ok(EmptyResponse {})
+        }),
+        "mcpStartup/failure/read" => {
+            let server = server_of(&session, raw)?;
+            Answer::Now(to_raw(&server.report())?)
+        }
+        "mcpStartup/retry" => {
+            let server = server_of(&session, raw)?;
+            server.retry()?;
+            Answer::Now(to_raw(&EmptyResponse {})?)
+        }
+        "mcpStartup/clients/list" => later(async move {
+            let source = app.source();
+            let found = tokio::task::spawn_blocking(move || source.clients()).await;
+            let files = found.map_err(|_| RpcError::failed("The clients could not be listed."))?;
+            Ok(json!({ "files": files }))
+        }),
+        _ => {
+            return Err(RpcError::new(
+                ErrorCode::MethodNotFound,
+                format!(
+                    "The method `{}` does not exist.",
+                    printable(method, NAME_CHARS)
+                ),
+            ));
+        }
+    })
+}
+
+fn server_of(session: &Session, raw: Option<&RawValue>) -> Result<Arc<Server>, RpcError> {
+    let params: ServerParams = params(raw)?;
+    session.server(&params.name, params.environment_id.as_deref())
+}
+
+fn check_thread(threads: &HashSet<String>, id: Option<&str>) -> Result<(), RpcError> {
+    match id {
+        Some(id) if !threads.contains(id) => Err(RpcError::invalid_params(format!(
+            "There is no thread `{}`: start one with `thread/start`.",
+            printable(id, NAME_CHARS)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The result of `thread/start`. A thread of this app-server runs no model, so most fields are constants.
+pub fn thread(
+    id: &str,
+    user_agent: &str,
+    params: ThreadStartParams,
+) -> Result<Box<RawValue>, RpcError> {
+    let current = || std::env::current_dir().unwrap_or_default();
+    let cwd = params
+        .cwd
+        .unwrap_or_else(|| current().display().to_string());
+    let model = params.model.unwrap_or_default();
+    let provider = params.model_provider.unwrap_or_default();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_secs());
+    to_raw(&json!({
+        "approvalPolicy": "never",
+        "approvalsReviewer": "user",
+        "cwd": cwd,
+        "model": model,
+        "modelProvider": provider,
+        "sandbox": { "type": "readOnly" },
+        "thread": {
+            "cliVersion": user_agent,
+            "createdAt": now,
+            "cwd": cwd,
+            "ephemeral": true,
+            "id": id,
+            "modelProvider": provider,
+            "preview": "",
+            "projectId": null,
+            "sessionId": id,
+            "source": "appServer",
+            "status": { "type": "idle" },
+            "turns": [],
+            "updatedAt": now,
+        },
+    }))
+}
+
+pub fn to_raw(result: &impl Serialize) -> Result<Box<RawValue>, RpcError> {
+    to_raw_value(result).map_err(|error| {
+        tracing::error!(%error, "a result can't be encoded");
+        RpcError::failed("The result can't be encoded.")
+    })
+}

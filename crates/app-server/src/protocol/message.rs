@@ -1,0 +1,232 @@
+//! One JSON-RPC message: reading a client's, and writing ours.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mcp_startup_core::printable;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::error::{ErrorCode, RpcError};
+
+/// The maximum length of foreign text in an error, in characters.
+const SHOWN_CHARS: usize = 300;
+
+/// The ID of a request: a number or a string, as the client chose it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum RequestId {
+    /// An integer.
+    Number(i64),
+    /// A string.
+    Text(String),
+}
+
+/// A message of a client.
+#[derive(Debug)]
+pub enum Incoming<'a> {
+    /// A request, which has exactly one response.
+    Request {
+        /// Its ID.
+        id: RequestId,
+        /// Its method.
+        method: Cow<'a, str>,
+        /// Its parameters.
+        params: Option<&'a RawValue>,
+    },
+    /// A notification, which has no response.
+    Notification {
+        /// Its method.
+        method: Cow<'a, str>,
+        /// Its parameters.
+        params: Option<&'a RawValue>,
+    },
+    /// A response. The app-server sends no requests, so nothing waits for it.
+    Response,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+}
+
+/// Reads a message.
+///
+/// # Errors
+///
+/// Returns the error to send, and the ID of the request if the message has one that can be used.
+pub fn parse(message: &[u8]) -> Result<Incoming<'_>, (Option<RequestId>, RpcError)> {
+    let envelope: Envelope<'_> = serde_json::from_slice(message).map_err(|error| {
+        let (code, what) = match error.is_data() {
+            true => (ErrorCode::InvalidRequest, "a JSON-RPC message"),
+            false => (ErrorCode::ParseError, "JSON"),
+        };
+        let error = shown(error);
+        (
+            None,
+            RpcError::new(code, format!("The message is not {what}: {error}.")),
+        )
+    })?;
+    let invalid = |problem: &str| {
+        let message = format!("The message is not a JSON-RPC message: {problem}.");
+        RpcError::new(ErrorCode::InvalidRequest, message)
+    };
+    let id = match envelope.id {
+        None => None,
+        Some(id) => Some(
+            serde_json::from_str(id.get())
+                .map_err(|_| (None, invalid("`id` is neither a string nor an integer")))?,
+        ),
+    };
+    match (id, envelope.method) {
+        (Some(id), Some(method)) => Ok(Incoming::Request {
+            id,
+            method,
+            params: envelope.params,
+        }),
+        (None, Some(method)) => Ok(Incoming::Notification {
+            method,
+            params: envelope.params,
+        }),
+        (Some(_), None) => Ok(Incoming::Response),
+        (None, None) => Err((None, invalid("it has no `method`"))),
+    }
+}
+
+/// Reads the parameters of a method. Missing parameters are an empty object.
+///
+/// # Errors
+///
+/// Returns an error that names the field.
+pub fn params<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, RpcError> {
+    let text = params.map_or("{}", RawValue::get);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let place = match path.as_str() {
+            "." => String::new(),
+            path => format!(".{}", printable(path, SHOWN_CHARS)),
+        };
+        let error = shown(error.inner());
+        RpcError::invalid_params(format!("Invalid `params{place}`: {error}."))
+    })
+}
+
+fn shown(error: impl fmt::Display) -> String {
+    printable(&error.to_string(), SHOWN_CHARS)
+}
+
+/// Writes a response.
+pub(crate) fn response(
+    id: Option<&RequestId>,
+    result: &Result<Box<RawValue>, RpcError>,
+) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Response<'a> {
+        id: Option<&'a RequestId>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        result: Option<&'a RawValue>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a RpcError>,
+    }
+    serde_json::to_string(&Response {
+        id,
+        result: result.as_deref().ok(),
+        error: result.as_ref().err(),
+    })
+}
+
+/// Writes a notification, with the time as Codex's app-server writes it.
+pub(crate) fn notification(
+    method: &'static str,
+    params: &impl Serialize,
+) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Notification<'a, P> {
+        method: &'static str,
+        params: &'a P,
+        emitted_at_ms: u64,
+    }
+    serde_json::to_string(&Notification {
+        method,
+        params,
+        emitted_at_ms: now_ms(),
+    })
+}
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_read_by_its_fields() {
+        // The message, and its kind, or the code and the ID of the error.
+        for (message, expected) in [
+            (r#"{"id":1,"method":"a","params":{}}"#, Ok("request")),
+            (r#"{"jsonrpc":"2.0","id":"x","method":"a"}"#, Ok("request")),
+            (r#"{"method":"a","params":null}"#, Ok("notification")),
+            (r#"{"id":1,"result":{}}"#, Ok("response")),
+            (
+                r#"{"id":1,"error":{"code":-1,"message":""}}"#,
+                Ok("response"),
+            ),
+            (r#"{"id":1.5,"method":"a"}"#, Err(-32600)),
+            (r#"{"id":[],"method":"a"}"#, Err(-32600)),
+            (r#"{"id":1,"method":7}"#, Err(-32600)),
+            (r#"{}"#, Err(-32600)),
+            (r#"[]"#, Err(-32600)),
+            (r#"[{"id":1,"method":"a"}]"#, Err(-32600)),
+            (r#""a""#, Err(-32600)),
+            (r#"{"id":1,"#, Err(-32700)),
+            ("not JSON", Err(-32700)),
+            ("", Err(-32700)),
+        ] {
+            let kind = match parse(message.as_bytes()) {
+                Ok(Incoming::Request { .. }) => Ok("request"),
+                Ok(Incoming::Notification { .. }) => Ok("notification"),
+                Ok(Incoming::Response) => Ok("response"),
+                Err((_, error)) => Err(error.code()),
+            };
+            assert_eq!(kind, expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_field() {
+        #[derive(Debug, Deserialize)]
+        struct Outer {
+            #[allow(dead_code, reason = "it is only read by serde")]
+            inner: Vec<u8>,
+        }
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).ok();
+        let of = |text| {
+            params::<Outer>(raw(text).as_deref())
+                .err()
+                .map(|error| error.to_string())
+        };
+        let error = of(r#"{"inner":[1,"x"]}"#).unwrap_or_default();
+        assert!(
+            error.starts_with("Invalid `params.inner[1]`: invalid type"),
+            "{error}"
+        );
+        let error = params::<Outer>(None).err().map(|error| error.to_string());
+        assert_eq!(
+            error.as_deref(),
+            Some("Invalid `params`: missing field `inner` at line 1 column 2.")
+        );
+    }
+}

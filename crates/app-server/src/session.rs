@@ -1,0 +1,150 @@
+//! [`Session`]: the servers of one client. They start when it is initialized and end when it disconnects.
+
+mod catalog;
+mod server;
+mod status;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use mcp_startup::printable;
+use tokio::task::JoinHandle;
+
+pub(crate) use self::server::Server;
+use crate::app_server::AppServer;
+use crate::configuration::Configuration;
+use crate::connection::Outgoing;
+use crate::protocol::RpcError;
+
+/// How long the servers of a client may take to end before they are killed. A server has 2 s for its HTTP session, and then its
+/// program has 2 s to exit.
+const END_LIMIT: Duration = Duration::from_secs(6);
+const NAME_CHARS: usize = 100;
+
+/// The servers of one client.
+pub(crate) struct Session {
+    app: AppServer,
+    outgoing: Outgoing,
+    servers: Mutex<IndexMap<String, Running>>,
+}
+
+/// A server and its task.
+struct Running {
+    server: Arc<Server>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The task owns the server, which ends with it.
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl Session {
+    pub fn new(app: AppServer, outgoing: Outgoing) -> Self {
+        Self {
+            app,
+            outgoing,
+            servers: Mutex::default(),
+        }
+    }
+
+    /// Starts the servers that are new or have changed, ends those that are gone, and leaves the others alone.
+    pub async fn apply(&self, configuration: &Configuration) {
+        let mut changed = Vec::new();
+        {
+            let mut servers = self.lock();
+            let mut before = std::mem::take(&mut *servers);
+            for entry in &configuration.servers {
+                let existing = before.swap_remove(&entry.name);
+                let running = match existing {
+                    Some(running) if running.server.entry.is_unchanged(entry) => running,
+                    existing => {
+                        let server = Arc::new(Server::new(entry.clone()));
+                        changed.push((server.clone(), existing));
+                        Running { server, task: None }
+                    }
+                };
+                servers.insert(entry.name.clone(), running);
+            }
+            for (_, gone) in before {
+                self.app.connections().spawn(end(gone));
+            }
+        }
+        for (server, replaced) in changed {
+            let startup = self.app.startup().clone();
+            let outgoing = self.outgoing.clone();
+            let running = server.clone();
+            let task = self.app.connections().spawn(async move {
+                if let Some(replaced) = replaced {
+                    end(replaced).await;
+                }
+                running.run(&startup, &outgoing).await;
+            });
+            if let Some(running) = self.lock().get_mut(&server.entry.name) {
+                running.task = Some(task);
+            }
+            // A start sends its first request before the next one begins, so that connections are reused.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Returns the server with this name.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is none, or if the request names an environment.
+    pub fn server(
+        &self,
+        name: &str,
+        environment_id: Option<&str>,
+    ) -> Result<Arc<Server>, RpcError> {
+        if let Some(id) = environment_id {
+            return Err(RpcError::invalid_params(format!(
+                "There is no environment `{}`: omit `environmentId`.",
+                printable(id, NAME_CHARS)
+            )));
+        }
+        let servers = self.lock();
+        let found = servers.get(name).map(|running| running.server.clone());
+        found.ok_or_else(|| {
+            RpcError::invalid_params(format!(
+                "No MCP server named `{}` is configured; `mcpServerStatus/list` lists the servers.",
+                printable(name, NAME_CHARS)
+            ))
+        })
+    }
+
+    /// All servers, sorted by name.
+    pub fn servers(&self) -> Vec<Arc<Server>> {
+        let mut servers: Vec<_> = self
+            .lock()
+            .values()
+            .map(|running| running.server.clone())
+            .collect();
+        servers.sort_by(|left, right| left.entry.name.cmp(&right.entry.name));
+        servers
+    }
+
+    /// Ends all servers, and waits for them.
+    pub async fn end(&self) {
+        let servers = std::mem::take(&mut *self.lock());
+        futures::future::join_all(servers.into_values().map(end)).await;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, IndexMap<String, Running>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends a server, and waits until it has ended.
+async fn end(mut running: Running) {
+    running.server.stop();
+    if let Some(task) = &mut running.task {
+        let _ = tokio::time::timeout(END_LIMIT, task).await;
+    }
+}

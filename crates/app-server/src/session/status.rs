@@ -1,0 +1,208 @@
+//! The list of servers: their states, their authorization and what they offer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use mcp_startup::config::TransportConfig;
+use mcp_startup::rmcp::RoleClient;
+use mcp_startup::rmcp::service::Peer;
+use mcp_startup::{McpAuthStatus, Startup};
+use serde_json::Value;
+
+use super::catalog;
+use super::{Server, Session};
+use crate::protocol::RpcError;
+use crate::protocol::codex::{
+    ListMcpServerStatusParams, ListMcpServerStatusResponse, McpServerStatus, McpServerStatusDetail,
+};
+
+/// The number of servers of a page, if the client does not choose it.
+const PAGE: u32 = 100;
+const LONGEST_PAGE: u32 = 1000;
+/// The size from which a page gets no more servers, in bytes. A message of Codex's WebSocket has at most 16 MiB.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// The size from which a server's entry is reduced to its state, in bytes.
+const SERVER_BYTES: usize = 8 * 1024 * 1024;
+/// How many servers are asked at the same time.
+const ASKED_AT_ONCE: usize = 16;
+/// How long a list waits for starts, for a client without a thread.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+impl Session {
+    /// Lists the servers.
+    ///
+    /// Without a thread, Codex connects to each server for the list. Here, the list waits for the starts that are under way. With a
+    /// thread, it has the states of this moment.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the server does not exist, or if the parameters do not fit together.
+    pub async fn list(
+        &self,
+        params: &ListMcpServerStatusParams,
+    ) -> Result<ListMcpServerStatusResponse, RpcError> {
+        if params.environment_id.is_some()
+            && (params.server_name.is_none() || params.thread_id.is_none())
+        {
+            return Err(RpcError::invalid_params(
+                "`environmentId` requires `serverName` and `threadId`.",
+            ));
+        }
+        let mut servers = match &params.server_name {
+            Some(name) => vec![self.server(name, params.environment_id.as_deref())?],
+            None => self.servers(),
+        };
+        if let Some(cursor) = &params.cursor {
+            servers.retain(|server| server.entry.name > *cursor);
+        }
+        let limit = params.limit.unwrap_or(PAGE).clamp(1, LONGEST_PAGE);
+        let mut limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let waits = params.thread_id.is_none();
+        let detail = params.detail.unwrap_or_default();
+        let total = servers.len();
+        let statuses = servers.into_iter().take(limit).map(|server| {
+            let startup = self.app.startup().clone();
+            async move {
+                if waits {
+                    server.settled(START_LIMIT).await;
+                }
+                status(&startup, &server, detail).await
+            }
+            .boxed()
+        });
+        let statuses: Vec<BoxFuture<'static, _>> = statuses.collect();
+        let mut statuses = futures::stream::iter(statuses).buffered(ASKED_AT_ONCE);
+        let mut bytes = 0;
+        let mut data = Vec::new();
+        while let Some((status, size)) = statuses.next().await {
+            bytes += size;
+            data.push(status);
+            if bytes > PAGE_BYTES {
+                limit = data.len();
+                break;
+            }
+        }
+        let last = data.last().filter(|_| total > limit);
+        Ok(ListMcpServerStatusResponse {
+            next_cursor: last.map(|status| status.name.clone()),
+            data,
+        })
+    }
+}
+
+/// The status of a server, and its size in bytes.
+async fn status(
+    startup: &Startup,
+    server: &Arc<Server>,
+    detail: McpServerStatusDetail,
+) -> (McpServerStatus, usize) {
+    let state = server.state();
+    let mut status = McpServerStatus {
+        name: server.entry.name.clone(),
+        environment_id: None,
+        runtime_status: state.connection.as_str(),
+        plugin_id: None,
+        http_origin: http_origin(server),
+        server_info: None,
+        server_capabilities: None,
+        tool_list_meta: None,
+        tools: Default::default(),
+        tools_error: None,
+        resources: Vec::new(),
+        resource_templates: Vec::new(),
+        auth_status: auth_status(startup, server).await,
+    };
+    match &state.peer {
+        Some(peer) => {
+            offers(&mut status, peer, detail).await;
+            if status.tools_error.is_some()
+                && let Some(warning) = state.warning()
+            {
+                // It has the server's words, with secrets masked.
+                status.tools_error = Some(warning.to_owned());
+            }
+        }
+        None => {
+            let error = state.error();
+            status.tools_error =
+                Some(error.map_or_else(|| "the server is not connected".to_owned(), str::to_owned));
+        }
+    }
+    let size = |status: &McpServerStatus| {
+        serde_json::to_string(status).map_or(usize::MAX, |text| text.len())
+    };
+    let mut bytes = size(&status);
+    if bytes > SERVER_BYTES {
+        status.tools.clear();
+        status.resources.clear();
+        status.resource_templates.clear();
+        status.tool_list_meta = None;
+        status.tools_error = Some("the lists of the server are longer than 8 MiB".to_owned());
+        bytes = size(&status);
+    }
+    (status, bytes)
+}
+
+/// Adds what a connected server offers.
+async fn offers(
+    status: &mut McpServerStatus,
+    peer: &Peer<RoleClient>,
+    detail: McpServerStatusDetail,
+) {
+    if let Some(info) = peer.peer_info() {
+        status.server_capabilities = serde_json::to_value(&info.capabilities).ok();
+        status.server_info = info
+            .server_info
+            .as_ref()
+            .and_then(|info| serde_json::to_value(info).ok())
+            .filter(Value::is_object);
+    }
+    let resources = async {
+        match detail {
+            McpServerStatusDetail::Full => catalog::resources(peer).await.unwrap_or_default(),
+            McpServerStatusDetail::ToolsAndAuthOnly => Default::default(),
+        }
+    };
+    let (tools, resources) = futures::future::join(catalog::tools(peer), resources).await;
+    (status.resources, status.resource_templates) = resources;
+    match tools {
+        Ok(tools) => {
+            status.tools = tools.by_name;
+            status.tool_list_meta = tools.meta;
+        }
+        Err(error) => status.tools_error = Some(error.to_string()),
+    }
+}
+
+fn http_origin(server: &Server) -> Option<String> {
+    match &server.entry.config.as_ref().ok()?.transport {
+        TransportConfig::Http(http) => Some(http.url.origin().ascii_serialization()),
+        TransportConfig::Stdio(_) => None,
+    }
+}
+
+/// How a client is authorized at the server, in the words of Codex 0.171.
+async fn auth_status(startup: &Startup, server: &Server) -> &'static str {
+    let offline = startup.auth_status(&server.entry, false).await.status;
+    let state = server.state();
+    let known = offline.or(state.asked_auth_status);
+    let status = match known {
+        None if server.entry.enabled => {
+            let asked = startup.auth_status(&server.entry, true).await.status;
+            if let Some(asked) = asked {
+                server.remember_auth_status(&state, asked);
+            }
+            asked
+        }
+        known => known,
+    };
+    match status {
+        Some(McpAuthStatus::Unsupported) => "unsupported",
+        Some(McpAuthStatus::NotLoggedIn) => "notLoggedIn",
+        Some(McpAuthStatus::BearerToken) => "bearerToken",
+        Some(McpAuthStatus::OAuth) => "oAuth",
+        Some(McpAuthStatus::Unknown) | None => "unknown",
+    }
+}

@@ -1,0 +1,86 @@
+//! One message a line, over a pair of streams such as stdin and stdout.
+
+use std::collections::VecDeque;
+
+use futures::Stream;
+use mcp_startup_core::LineSplitter;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+
+use crate::app_server::AppServer;
+use crate::connection::{self, Frame, QUEUED_MESSAGES};
+
+/// How many bytes are read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Serves one client over a pair of streams until its input ends, its output is closed or the app-server ends. Then ends its servers.
+///
+/// A line has at most [`MAX_LINE_BYTES`](mcp_startup_core::MAX_LINE_BYTES). A longer one is skipped and answered with an error.
+///
+/// # Errors
+///
+/// Returns the error of writing the output. A closed output is an error of the kind `BrokenPipe`.
+pub async fn serve_streams(
+    app: &AppServer,
+    input: impl AsyncRead + Unpin,
+    mut output: impl AsyncWrite + Unpin,
+) -> std::io::Result<()> {
+    let (sender, mut messages) = mpsc::channel::<String>(QUEUED_MESSAGES);
+    let writing = async move {
+        while let Some(mut message) = messages.recv().await {
+            message.push('\n');
+            output.write_all(message.as_bytes()).await?;
+            // Several messages that wait are written before the flush.
+            if messages.is_empty() {
+                output.flush().await?;
+            }
+        }
+        output.flush().await
+    };
+    let frames = std::pin::pin!(lines(input));
+    let serving = app
+        .connections()
+        .track_future(connection::serve(app.clone(), frames, sender));
+    // If writing fails, the receiver is dropped, and the connection ends.
+    let ((), written) = tokio::join!(serving, writing);
+    written
+}
+
+/// The lines of a stream. Empty lines are left out.
+fn lines(input: impl AsyncRead + Unpin) -> impl Stream<Item = Frame> {
+    struct State<R> {
+        input: R,
+        /// `None` after the end.
+        splitter: Option<LineSplitter>,
+        chunk: Box<[u8]>,
+        ready: VecDeque<Frame>,
+    }
+    let state = State {
+        input,
+        splitter: Some(LineSplitter::default()),
+        chunk: vec![0; CHUNK].into_boxed_slice(),
+        ready: VecDeque::new(),
+    };
+    futures::stream::unfold(state, |mut state| async move {
+        loop {
+            if let Some(frame) = state.ready.pop_front() {
+                return Some((frame, state));
+            }
+            let mut splitter = state.splitter.take()?;
+            let ready = &mut state.ready;
+            let push = |_, line: Result<&[u8], _>| match line {
+                Ok(line) if line.iter().all(u8::is_ascii_whitespace) => {}
+                Ok(line) => ready.push_back(Frame::Message(line.to_vec())),
+                Err(_) => ready.push_back(Frame::TooLong),
+            };
+            match state.input.read(&mut state.chunk).await {
+                Ok(read @ 1..) => {
+                    splitter.push(&state.chunk[..read], push);
+                    state.splitter = Some(splitter);
+                }
+                // The last line may have no line end.
+                Ok(0) | Err(_) => splitter.finish(push),
+            }
+        }
+    })
+}
