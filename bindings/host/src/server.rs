@@ -143,9 +143,10 @@ pub async fn sign_out(
 ///
 /// [`HostError::CredentialStore`] with the first case that fails.
 pub async fn test_credential_store(store: HostStore) -> Result<(), HostError> {
+    let mut case = "";
     let ran = {
         let _quiet = Quiet::new();
-        AssertUnwindSafe(conformance::run(&store))
+        AssertUnwindSafe(conformance::run_cases(&store, |name| case = name))
             .catch_unwind()
             .await
     };
@@ -153,8 +154,9 @@ pub async fn test_credential_store(store: HostStore) -> Result<(), HostError> {
         let reason = panic.downcast_ref::<String>().map(String::as_str);
         let reason = reason.or_else(|| panic.downcast_ref::<&str>().copied());
         let reason = reason.unwrap_or("a case failed");
+        let case = case.replace('_', " ");
         HostError::CredentialStore(format!(
-            "the credential store failed the conformance test: {reason}"
+            "the credential store failed the conformance test \"{case}\": {reason}"
         ))
     })
 }

@@ -86,21 +86,40 @@ macro_rules! conformance {
 ///
 /// If the store does not meet the expectation of a case.
 pub async fn run(store: &dyn CredentialStore) {
-    an_empty_store_has_no_record(store).await;
-    every_field_of_a_record_is_kept(store).await;
-    a_record_is_replaced_and_deleted(store).await;
-    a_conflict_changes_nothing(store).await;
-    exactly_one_concurrent_replace_succeeds(store).await;
-    other_records_stay_unchanged(store).await;
-    a_server_name_can_be_any_text(store).await;
-    the_lock_is_exclusive_until_it_is_dropped(store).await;
-    the_lock_can_move_to_another_task(store).await;
-    a_dropped_wait_leaves_no_lock(store).await;
-    locks_of_different_keys_are_independent(store).await;
-    a_held_lock_does_not_block_reads_or_writes(store).await;
-    no_update_under_the_lock_is_lost(store).await;
-    a_dropped_replace_is_atomic(store).await;
-    prove_writable_changes_nothing(store).await;
+    run_cases(store, |_| {}).await;
+}
+
+/// Runs every case like [`run`], and passes the name of each to `begin` before it runs.
+///
+/// # Panics
+///
+/// If the store does not meet the expectation of a case.
+pub async fn run_cases(store: &dyn CredentialStore, mut begin: impl FnMut(&'static str)) {
+    macro_rules! cases {
+        ($($case:ident,)+) => {
+            $(
+                begin(stringify!($case));
+                $case(store).await;
+            )+
+        };
+    }
+    cases!(
+        an_empty_store_has_no_record,
+        every_field_of_a_record_is_kept,
+        a_record_is_replaced_and_deleted,
+        a_conflict_changes_nothing,
+        exactly_one_concurrent_replace_succeeds,
+        other_records_stay_unchanged,
+        a_server_name_can_be_any_text,
+        the_lock_is_exclusive_until_it_is_dropped,
+        the_lock_can_move_to_another_task,
+        a_dropped_wait_leaves_no_lock,
+        locks_of_different_keys_are_independent,
+        a_held_lock_does_not_block_reads_or_writes,
+        no_update_under_the_lock_is_lost,
+        a_dropped_replace_is_atomic,
+        prove_writable_changes_nothing,
+    );
 }
 
 /// Panics with a message unless a condition holds. An assertion macro would add words that only a Rust author understands.
