@@ -1,4 +1,4 @@
-//! Where a client keeps the sign-in for one server, to read it again.
+//! The store of a client, to read the sign-in for one server again.
 
 use std::path::PathBuf;
 
