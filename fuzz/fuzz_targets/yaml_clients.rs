@@ -34,7 +34,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What reading may allocate: a fixed part, and a part for each byte of the text. The largest ratios that were seen are a fifth of it.
+/// The limit of the allocated bytes: a fixed part, and a part for each byte of the text.
 const FIXED: usize = 1024 * 1024;
 const FOR_EACH_BYTE: usize = 20_000;
 

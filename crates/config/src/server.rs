@@ -172,7 +172,7 @@ pub struct ServerConfig {
     /// The sign-in that another client holds for this server. Its token is sent only if the configuration and our own store have no
     /// usable credential. `None` unless the caller sets it: see [`held_sign_ins`](crate::held_sign_ins).
     pub held_sign_in: Option<HeldSignIn>,
-    /// The place where that client keeps its sign-ins, to read them again. `None` if it keeps none that can be read.
+    /// The store of that client, to read the sign-in again. `None` if it keeps none that can be read.
     pub held_sign_in_source: Option<HeldSignInSource>,
     /// How to connect to the server.
     pub transport: TransportConfig,
@@ -267,7 +267,8 @@ impl fmt::Debug for StdioConfig {
             .field("args", &format_args!("[{} not shown]", self.args.len()))
             .field("env", &variables)
             .field("inherited", &self.inherited)
-            .field("cwd", &self.cwd)
+            // A variable in it may be a secret too.
+            .field("cwd", &self.cwd.as_ref().map(|_| "[not shown]"))
             .finish()
     }
 }

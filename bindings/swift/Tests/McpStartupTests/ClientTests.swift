@@ -43,7 +43,7 @@ final class ClientTests: XCTestCase {
         try Data(text.utf8).write(to: file)
     }
 
-    /// The servers that the program prints in the folder of the project.
+    /// Returns the output of the program in the folder of the project.
     private func printed(_ arguments: String...) throws -> Data {
         let process = Process()
         let program = ProcessInfo.processInfo.environment["MCP_STARTUP_PROGRAM"]

@@ -94,7 +94,7 @@ fn print(files: &[ClientFile]) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// A line with a heading and a text in a style. On a terminal, a text that does not fit goes on below, between words.
+/// A line with a heading and a text in a style. On a terminal, a text that does not fit is wrapped between words.
 fn line(heading: &str, text: &str, style: Style, indent: &str) -> String {
     let whole = format!("{heading} {text}");
     if !std::io::stdout().is_terminal() || indent.width() + whole.width() <= textwrap::termwidth() {

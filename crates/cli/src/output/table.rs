@@ -232,11 +232,27 @@ const LOOKS: [Look; 8] = [
 struct Running {
     name: String,
     thread_id: Option<String>,
+    shows_thread: bool,
+    doing: &'static str,
     /// The text of its spinner.
     words: String,
     since: Instant,
     /// Its spinner, if there is room for one.
     spinner: Option<ProgressBar>,
+}
+
+impl Running {
+    /// The text of its spinner, in a terminal and a column of names of these widths.
+    fn words(&self, (columns, name_columns): (usize, usize)) -> String {
+        let server = Server {
+            name: &self.name,
+            thread_id: self.thread_id.as_deref(),
+            shows_thread: self.shows_thread,
+        };
+        let label = server.label(name_columns, Style::new());
+        let columns = columns.saturating_sub(SPINNER_COLUMNS);
+        cut(&format!("{label}{GAP}{}", self.doing), columns)
+    }
 }
 
 /// Prints one line when a start ends, with spinners below for running starts if stdout is a terminal.
@@ -250,6 +266,8 @@ pub struct Table {
     running: Vec<Running>,
     /// The line that counts those without a spinner.
     more: Option<ProgressBar>,
+    /// The widths of the terminal and of the column of names for which the spinners were last written.
+    shown_at: Option<(usize, usize)>,
     /// The options that a suggested command needs to find the same servers. `None` if no command can find them.
     options: Option<String>,
 }
@@ -281,6 +299,7 @@ impl Table {
             spinners,
             running: Vec::new(),
             more: None,
+            shown_at: None,
             options: Some(String::new()),
         }
     }
@@ -320,35 +339,40 @@ impl Table {
         self.show(server, doing);
     }
 
-    fn show(&mut self, server: Server<'_>, doing: &str) {
+    fn show(&mut self, server: Server<'_>, doing: &'static str) {
         self.make_room(server);
         let Some(columns) = self.terminal_columns() else {
             return;
         };
-        let label = server.label(self.shown_name_columns(), Style::new());
-        let words = cut(
-            &format!("{label}{GAP}{doing}"),
-            columns.saturating_sub(SPINNER_COLUMNS),
-        );
-        match self.place(server) {
-            Some(at) => {
-                let running = &mut self.running[at];
-                if let Some(spinner) = &running.spinner {
-                    spinner.set_message(words.clone());
-                }
-                running.words = words;
-            }
+        let at = match self.place(server) {
+            Some(at) => at,
             None => {
                 self.running.push(Running {
                     name: server.name.to_owned(),
                     thread_id: server.thread_id.map(str::to_owned),
-                    words,
+                    shows_thread: server.shows_thread,
+                    doing,
+                    words: String::new(),
                     since: Instant::now(),
                     spinner: None,
                 });
-                self.give_lines();
+                self.running.len() - 1
+            }
+        };
+        self.running[at].doing = doing;
+        // Every line changes if the user has resized the terminal.
+        let shown = (columns, self.shown_name_columns());
+        let changed = match self.shown_at.replace(shown) == Some(shown) {
+            true => at..at + 1,
+            false => 0..self.running.len(),
+        };
+        for running in &mut self.running[changed] {
+            running.words = running.words(shown);
+            if let Some(spinner) = &running.spinner {
+                spinner.set_message(running.words.clone());
             }
         }
+        self.give_lines();
     }
 
     fn place(&self, server: Server<'_>) -> Option<usize> {
@@ -362,7 +386,17 @@ impl Table {
         let Some(spinners) = &self.spinners else {
             return;
         };
-        let first = self.running.iter_mut().take(MAX_SPINNERS);
+        // The line with the others, and the line of the cursor, must fit below them.
+        let rows = terminal_size::terminal_size().map(|(_, rows)| usize::from(rows.0));
+        let most = rows.map_or(MAX_SPINNERS, |rows| rows.saturating_sub(2));
+        let most = most.clamp(1, MAX_SPINNERS);
+        for running in self.running.iter_mut().skip(most) {
+            if let Some(spinner) = running.spinner.take() {
+                spinner.finish_and_clear();
+                spinners.remove(&spinner);
+            }
+        }
+        let first = self.running.iter_mut().take(most);
         for running in first.filter(|running| running.spinner.is_none()) {
             let spinner = ProgressBar::new_spinner()
                 .with_style(style("{spinner} {msg}  {elapsed}"))
@@ -375,7 +409,7 @@ impl Table {
             spinner.enable_steady_tick(SPINNER_TICK);
             running.spinner = Some(spinner);
         }
-        match self.running.len().saturating_sub(MAX_SPINNERS) {
+        match self.running.len().saturating_sub(most) {
             0 => {
                 if let Some(more) = self.more.take() {
                     self.clear(&more);

@@ -1,4 +1,4 @@
-//! The options for scripts and continuous integration: what is shown, how, and in which format.
+//! The options for scripts and continuous integration: `--only-failed`, `--quiet`, `--color`, and the formats.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -110,6 +110,27 @@ fn all_servers_are_shown_if_there_are_more_than_spinners() {
 }
 
 #[test]
+fn the_servers_without_a_spinner_are_counted_on_a_small_terminal() {
+    let test = "terminal::the_servers_without_a_spinner_are_counted_on_a_small_terminal";
+    let names: Vec<String> = (0..40)
+        .map(|number| format!("server-{number:02}"))
+        .collect();
+    let rows = names.iter().map(|name| slow_failure(name, 700));
+    let lab = lab_with(rows.collect());
+    let scenarios: Vec<_> = lab.scenarios().iter().collect();
+    let user = user_of(&lab, &scenarios);
+    let Some(finished) = run_on_terminal(12, 40, user.check("table"), test) else {
+        return;
+    };
+    // Ten spinners, this line and the cursor.
+    assert!(
+        finished.stdout.contains("… and 30 more"),
+        "{:?}",
+        finished.stdout
+    );
+}
+
+#[test]
 fn columns_are_aligned_if_names_have_wide_characters() {
     let test = "terminal::columns_are_aligned_if_names_have_wide_characters";
     let lab = lab_with(json!([slow_failure("slow", 500)]));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
@@ -62,6 +63,10 @@ impl Machine for MachineWithVariables<'_> {
 
     fn exists(&self, path: &Path) -> bool {
         self.machine.exists(path)
+    }
+
+    fn wait(&self, time: Duration) {
+        self.machine.wait(time);
     }
 }
 

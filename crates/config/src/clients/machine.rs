@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::environment::{Environment, ProcessEnvironment};
 use crate::held_sign_ins::{StoreFiles, SystemFiles};
@@ -38,6 +39,11 @@ pub trait Machine: StoreFiles {
 
     /// Whether a path exists.
     fn exists(&self, path: &Path) -> bool;
+
+    /// Waits before a file is read again that another program may be writing. By default, the thread sleeps.
+    fn wait(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
 }
 
 /// The machine that this program runs on, with the environment of the process or another one.

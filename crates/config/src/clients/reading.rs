@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
 use super::client::Client;
@@ -42,7 +41,7 @@ pub(super) fn read<T>(
     let mut last: Option<(Vec<u8>, ConfigurationError)> = None;
     for attempt in 0..MAX_ATTEMPTS {
         if attempt > 0 {
-            thread::sleep(TIME_BETWEEN_ATTEMPTS);
+            machine.wait(TIME_BETWEEN_ATTEMPTS);
         }
         let bytes = match machine.read(path, limit) {
             Ok(bytes) => bytes,

@@ -1,4 +1,4 @@
-//! The place of the sign-in for one server at a client, to read it again.
+//! The store of a client, to read the sign-in for one server again.
 
 use std::path::PathBuf;
 

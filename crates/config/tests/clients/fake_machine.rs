@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mcp_startup_config::Environment;
 use mcp_startup_config::clients::{Client, ClientFile, Machine, System, discover_client};
@@ -78,6 +79,9 @@ impl Machine for FakeMachine {
         let mut paths = self.files.keys();
         paths.any(|file| *file == path || file.starts_with(&format!("{path}/")))
     }
+
+    /// No other program writes these files.
+    fn wait(&self, _time: Duration) {}
 }
 
 impl StoreFiles for FakeMachine {
