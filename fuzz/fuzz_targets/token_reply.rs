@@ -1,4 +1,4 @@
-//! A response of the token endpoint: its tokens and its error code.
+//! A response of the token endpoint: its tokens and its error code. Reading it allocates linearly in its size.
 
 #![no_main]
 
@@ -6,9 +6,12 @@ use libfuzzer_sys::fuzz_target;
 use mcp_startup_auth::CredentialRecord;
 use mcp_startup_auth::fuzzing::token_reply;
 use mcp_startup_core::{ClientSource, refusal};
-use mcp_startup_fuzz::{Layout, json_mutator, members};
+use mcp_startup_fuzz::{CountingAllocator, Layout, Linear, cost_of, json_mutator, members};
 use secrecy::ExposeSecret;
 use serde_json::Value;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 json_mutator!(Layout::Whole, "../dictionaries/token_reply.dict");
 
@@ -26,7 +29,10 @@ fuzz_target!(|body: &[u8]| {
         );
     }
 
-    let reply = token_reply(body);
+    let (reply, cost) = cost_of(|| token_reply(body));
+    let allocations = Linear { base: 100, per_byte: 10 };
+    let bytes = Linear { base: 10_000, per_byte: 1_000 };
+    cost.assert_linear(body.len(), allocations, bytes);
     // An invalid field that is not needed does not cost a token, not even a value that `Value` cannot represent.
     if let Some(members) = members(body) {
         let text = |name| {

@@ -1,5 +1,6 @@
 //! Code that several targets share. The crates under test do not use it, so that it computes the expected results independently.
 
+mod cost;
 mod mutation;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use mcp_startup_core::{
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+pub use cost::{Cost, CountingAllocator, Linear, cost_of};
 pub use mutation::{Layout, mutate};
 
 /// Returns the members of a JSON object unchanged, including repeated names. Returns `None` if the JSON is not an object.

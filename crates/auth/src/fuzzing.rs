@@ -3,11 +3,17 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use crate::mask::steps;
 use crate::oauth::token_endpoint::GrantedTokens;
 use crate::store::FileStore;
 use crate::store::StoreError;
 use crate::store::keyring_entry;
 use crate::store::{CorruptRecord, CredentialKey, CredentialRecord};
+
+/// The number of steps in which `work` searches text for secrets.
+pub fn masking_steps(work: impl FnOnce()) -> usize {
+    steps::of(work)
+}
 
 /// The fields of a record that a response of the token endpoint changes; `None` if the response has no usable token.
 pub fn token_reply(body: &[u8]) -> Option<Map<String, Value>> {

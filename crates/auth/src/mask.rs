@@ -2,7 +2,7 @@
 
 mod matcher;
 mod spelling;
-mod steps;
+pub(crate) mod steps;
 #[cfg(test)]
 mod tests;
 

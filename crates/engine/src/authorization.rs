@@ -189,7 +189,7 @@ impl Authorization {
         }
     }
 
-    fn starting_with(
+    pub(crate) fn starting_with(
         sends: Sends,
         in_reserve: Option<SecretString>,
         renewal: Option<Renewal>,

@@ -77,6 +77,8 @@ pub use timeline::{
     StartTimeline, TimelineEntry, TimelineMessage, TimelineMessageKind, TimelineRefresh,
     TimelineResponse, TimelineStep,
 };
+#[cfg(fuzzing)]
+pub use transport::http::fuzzing;
 #[doc(hidden)]
 #[cfg(target_os = "linux")]
 pub use transport::stdio::supervision::protocol as supervisor_protocol;

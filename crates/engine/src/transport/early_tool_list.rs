@@ -1,7 +1,7 @@
 //! Asks for the first page of the tool list together with `server/discover`, so that the start of a server whose era is known takes
 //! one round trip. In MCP 2026-07-28, each request carries its own context and can be sent without waiting for another response.
 //!
-//! The answer counts only if the SDK sends the very same request later. No part of it is recorded before.
+//! The answer counts only if the SDK sends the very same request later. It is not recorded before.
 
 use futures::FutureExt;
 use rmcp::RoleClient;

@@ -5,6 +5,9 @@
 mod answer;
 mod early_request;
 mod events;
+#[cfg(fuzzing)]
+#[allow(missing_docs)]
+pub mod fuzzing;
 mod headers;
 
 use std::collections::HashMap;
@@ -426,7 +429,7 @@ impl McpHttp {
         });
     }
 
-    /// Posts a message and reads the answer, except for an event stream, which the SDK reads.
+    /// Posts a message and reads the answer.
     async fn exchange(
         &self,
         message: ClientJsonRpcMessage,
@@ -436,18 +439,24 @@ impl McpHttp {
         if method_of(&message) == Some("notifications/initialized") {
             self.lock_session().clone_from(&session_id);
         }
+        let url = self.current_url();
+        let session_id = session_id.as_deref();
         let answer = self
-            .post(
-                &self.current_url(),
-                &message,
-                session_id.as_deref(),
-                custom_headers,
-            )
+            .post(&url, &message, session_id, custom_headers)
             .await?;
+        self.read(answer, &message).await
+    }
+
+    /// Reads the answer to a message, except for an event stream, which the SDK reads.
+    async fn read(
+        &self,
+        answer: Answer,
+        message: &ClientJsonRpcMessage,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
         let response = &answer.response;
         let status = response.status();
         let media_type = media_type(response);
-        let JsonRpcMessage::Request(request) = &message else {
+        let JsonRpcMessage::Request(request) = message else {
             if status.is_success() {
                 return Ok(StreamableHttpPostResponse::Accepted);
             }
