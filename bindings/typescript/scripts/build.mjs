@@ -1,4 +1,4 @@
-// Builds the package: generates the validator from the lenient schema, then compiles `src/` to `dist/`.
+// Builds the package: generates the validator from the lenient schema, then compiles `src/` to `dist/`, and to `dist/cjs/` for `require`.
 
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -61,5 +61,10 @@ copyFileSync(at(`${root}LICENSE`), at("../LICENSE"));
 rmSync(at("../dist"), { recursive: true, force: true });
 // Resolve the compiler: in an npm workspace it may be installed in a parent folder's `node_modules`.
 const compiler = fileURLToPath(new URL("bin/tsc", import.meta.resolve("typescript/package.json")));
-const tsc = spawnSync(process.execPath, [compiler, "-p", at("..")], { stdio: "inherit" });
-process.exitCode = tsc.status ?? 1;
+const tsc = (...options) => spawnSync(process.execPath, [compiler, "-p", at(".."), ...options], { stdio: "inherit" }).status ?? 1;
+
+// The same sources twice: ES modules, and CommonJS in a folder of its own. Each has declarations of its kind, because TypeScript
+// refuses a CommonJS module that imports the types of an ES module.
+const commonjs = ["--module", "commonjs", "--moduleResolution", "bundler", "--verbatimModuleSyntax", "false"];
+process.exitCode = tsc() || tsc(...commonjs, "--outDir", at("../dist/cjs"));
+writeFileSync(at("../dist/cjs/package.json"), '{ "type": "commonjs", "sideEffects": false }\n');

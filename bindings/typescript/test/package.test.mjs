@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
 import vm from "node:vm";
@@ -21,11 +22,17 @@ test("the package has no dependencies and imports only its own files", () => {
   assert.ok(files.length > 0);
   for (const file of files) {
     const code = readFileSync(at(`dist/${file}`), "utf8");
-    for (const [, from] of code.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)["']([^"']+)["']/g)) {
+    for (const [, from] of code.matchAll(/(?:\bfrom\s*|\b(?:import|require)\s*\(?\s*)["']([^"']+)["']/g)) {
       assert.match(from, /^\.\.?\//, `${file} imports ${from}`);
     }
-    assert.doesNotMatch(code, /\b(require|process|Buffer|globalThis)\b[.([]/, file);
+    assert.doesNotMatch(code, /\b(process|Buffer|globalThis)\b[.([]/, file);
+    if (!file.startsWith("cjs")) assert.doesNotMatch(code, /\brequire\b[.([]/, file);
   }
+});
+
+test("import and require export the same names", async () => {
+  const [esm, cjs] = [await import("@mcp-startup/protocol"), createRequire(import.meta.url)("@mcp-startup/protocol")];
+  assert.deepEqual(Object.keys(cjs).sort(), Object.keys(esm).sort());
 });
 
 test("it needs only the language and TextDecoder", async () => {
