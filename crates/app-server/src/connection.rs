@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 pub(crate) use self::outgoing::Outgoing;
 use self::requests::Requests;
+pub(crate) use self::requests::to_raw;
 use crate::app_server::AppServer;
 use crate::protocol::codex::{InitializeParams, InitializeResponse};
 use crate::protocol::{ErrorCode, Incoming, RequestId, RpcError, params, parse};

@@ -60,7 +60,9 @@ mod transport;
 mod watch;
 
 pub use authorization::Rejected;
-pub use authorization::sign_in::{AuthStatus, ClientChoice, SignInOptions, SignedOut};
+pub use authorization::sign_in::{
+    AuthStatus, ClientChoice, ClientRegistration, SignInOptions, SignedOut,
+};
 pub use check::{Check, Start};
 pub use event::{StartupEvent, Update};
 pub use mcp_startup_auth as auth;

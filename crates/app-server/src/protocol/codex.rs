@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mcp_startup_core::{McpAuthStatus, McpServerConnectionStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -94,7 +95,7 @@ pub struct McpServerStatus {
     /// Always `None`.
     pub environment_id: Option<String>,
     /// The state of the connection.
-    pub runtime_status: &'static str,
+    pub runtime_status: McpServerConnectionStatus,
     /// Always `None`.
     pub plugin_id: Option<String>,
     /// The origin of the URL. `None` for a program.
@@ -114,7 +115,7 @@ pub struct McpServerStatus {
     /// The templates of resources.
     pub resource_templates: Vec<Value>,
     /// How a client is authorized at the server.
-    pub auth_status: &'static str,
+    pub auth_status: McpAuthStatus,
 }
 
 /// The parameters of `mcpServer/oauth/login`.

@@ -102,7 +102,7 @@ async fn status(
     let mut status = McpServerStatus {
         name: server.entry.name.clone(),
         environment_id: None,
-        runtime_status: state.connection.as_str(),
+        runtime_status: state.connection,
         plugin_id: None,
         http_origin: http_origin(server),
         server_info: None,
@@ -183,8 +183,8 @@ fn http_origin(server: &Server) -> Option<String> {
     }
 }
 
-/// How a client is authorized at the server, in the words of Codex 0.171.
-async fn auth_status(startup: &Startup, server: &Server) -> &'static str {
+/// How a client is authorized at the server.
+async fn auth_status(startup: &Startup, server: &Server) -> McpAuthStatus {
     let offline = startup.auth_status(&server.entry, false).await.status;
     let state = server.state();
     let known = offline.or(state.asked_auth_status);
@@ -198,11 +198,5 @@ async fn auth_status(startup: &Startup, server: &Server) -> &'static str {
         }
         known => known,
     };
-    match status {
-        Some(McpAuthStatus::Unsupported) => "unsupported",
-        Some(McpAuthStatus::NotLoggedIn) => "notLoggedIn",
-        Some(McpAuthStatus::BearerToken) => "bearerToken",
-        Some(McpAuthStatus::OAuth) => "oAuth",
-        None => "unknown",
-    }
+    status.unwrap_or(McpAuthStatus::Unknown)
 }

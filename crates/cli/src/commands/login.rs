@@ -2,24 +2,18 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::io::{ErrorKind, IsTerminal, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::{IsTerminal, Write};
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
-use axum::response::{Html, IntoResponse};
 use mcp_startup::auth::{Revocation, SignInBegun, SignInError, SignInFailureKind};
 use mcp_startup::config::ServerEntry;
 use mcp_startup::{SignInOptions, Startup, StartupOptions, printable};
+use mcp_startup_loopback::{Callback, Callbacks, Page};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use url::{Position, Url};
 
 use crate::CommandError;
 use crate::arguments::{self, Source};
@@ -30,14 +24,10 @@ use crate::selection;
 const NAME_CHARS: usize = 60;
 /// Longer than any host name with a port.
 const HOST_CHARS: usize = 300;
-/// The path of the redirect URL.
-const CALLBACK: &str = "/callback";
 /// How many bytes of pasted input are read.
 const MAX_PASTED_BYTES: u64 = 1024 * 1024;
 /// How long an interrupted command waits for what can't be undone: the exchange of a code, or a revocation.
 const COMPLETION_LIMIT: Duration = Duration::from_secs(30);
-/// How long the browser has to fetch its last page.
-const LAST_PAGE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Signs in to a server in the user's browser, which returns to a listener on loopback. The user can paste the URL instead.
 pub fn login(arguments: arguments::Login) -> Result<ExitStatus, CommandError> {
@@ -97,17 +87,18 @@ async fn sign_in(
     arguments: &arguments::Login,
     prompt: &Prompt,
 ) -> Result<ExitStatus, CommandError> {
-    let (listeners, redirect_uri) = Callbacks::of(server, arguments.port).listen().await?;
+    let listener = Callbacks::of(server, arguments.port).listen().await;
+    let listener = listener.map_err(with_hint)?;
     let mut options = SignInOptions::default();
     options.scopes.clone_from(&arguments.scopes);
     let begun = startup
-        .begin_sign_in_with(server, &redirect_uri, &options)
+        .begin_sign_in_with(server, listener.redirect_uri(), &options)
         .await;
     let begun = begun.map_err(|error| of_server(server, error))?;
     let name = printable(&server.name, NAME_CHARS);
 
     let (callbacks_in, mut callbacks) = mpsc::channel(4);
-    let pages = Pages::serve(listeners, &router(&redirect_uri, callbacks_in.clone()));
+    let pages = listener.serve(callbacks_in.clone());
     let deadline = Instant::now() + arguments.timeout;
     let mut browser = None;
     let mut asking = Box::pin(ask(
@@ -173,75 +164,6 @@ async fn sign_in(
     };
     pages.close().await;
     said.map(|()| ExitStatus::AllReady)
-}
-
-/// Where the browser returns.
-struct Callbacks<'a> {
-    /// The redirect URI, if it is configured.
-    url: Option<&'a str>,
-    /// The port on loopback; 0 for a free one.
-    port: u16,
-    /// Whether the host of the redirect URI is `localhost`, and not 127.0.0.1.
-    by_name: bool,
-}
-
-impl<'a> Callbacks<'a> {
-    /// The callbacks of a sign-in to `server`. The configuration applies, unless there is an option `--port`.
-    fn of(server: &'a ServerEntry, port: Option<u16>) -> Self {
-        let oauth = server.config.as_ref().ok().map(|config| &config.oauth);
-        let url = oauth.and_then(|oauth| oauth.callback_url.as_deref());
-        let parsed = url.and_then(|url| Url::parse(url).ok());
-        let loopback = parsed.filter(|url| {
-            url.scheme() == "http"
-                && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
-        });
-        let own_port = loopback.as_ref().and_then(Url::port_or_known_default);
-        let configured = oauth.and_then(|oauth| oauth.callback_port);
-        Self {
-            url,
-            port: port.or(configured).or(own_port).unwrap_or_default(),
-            by_name: match &loopback {
-                Some(url) => url.host_str() != Some("127.0.0.1"),
-                None => oauth.is_some_and(|oauth| oauth.callback_on_localhost),
-            },
-        }
-    }
-
-    /// Listens on loopback, and returns the redirect URI.
-    async fn listen(&self) -> Result<(Vec<TcpListener>, String), CommandError> {
-        let first = listen((Ipv4Addr::LOCALHOST, self.port).into()).await?;
-        let port = first.local_addr()?.port();
-        let mut listeners = vec![first];
-        if self.by_name {
-            // A browser may resolve the name to either address. Another program must not receive the code.
-            match listen((Ipv6Addr::LOCALHOST, port).into()).await {
-                Ok(listener) => listeners.push(listener),
-                Err(CommandError::Io(error)) if error.kind() != ErrorKind::AddrInUse => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let host = match self.by_name {
-            true => "localhost",
-            false => "127.0.0.1",
-        };
-        let redirect_uri = match self.url {
-            Some(url) => url.to_owned(),
-            None => format!("http://{host}:{port}{CALLBACK}"),
-        };
-        Ok((listeners, redirect_uri))
-    }
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let hint = match address.port() {
-            0 => "",
-            _ => "; choose another --port, or omit it to use a free port",
-        };
-        let message =
-            format!("can't listen on {address}, where the browser returns to: {error}{hint}");
-        std::io::Error::new(error.kind(), message).into()
-    })
 }
 
 /// Opens the sign-in in the browser, and reads pasted URLs until stdin ends.
@@ -327,6 +249,15 @@ async fn read_pasted(callbacks_in: mpsc::Sender<Callback>, prompt: &Prompt) {
     }
 }
 
+/// The error of a listener, with the option to choose another port.
+fn with_hint(error: std::io::Error) -> std::io::Error {
+    let hint = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "; choose another --port, or omit it to use a free port",
+        _ => "",
+    };
+    std::io::Error::new(error.kind(), format!("{error}{hint}"))
+}
+
 fn timed_out(name: &str, limit: Duration) -> CommandError {
     let message = format!(
         "the sign-in to {name} was not completed within {} s, and nothing was changed; try again, or allow more time with --timeout",
@@ -364,130 +295,6 @@ impl Prompt {
             let _ = writeln!(anstream::stderr());
         }
         was_open
-    }
-}
-
-/// The URL that the user returned with, and the browser's pending request if it came from there.
-struct Callback {
-    url: String,
-    page: Option<oneshot::Sender<Page>>,
-}
-
-/// The page that the browser shows after the sign-in.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Page {
-    SignedIn,
-    /// The terminal has the details.
-    Ended,
-    /// It is not the expected callback.
-    NotThis,
-}
-
-impl IntoResponse for Page {
-    fn into_response(self) -> axum::response::Response {
-        let (status, title, text) = match self {
-            Self::SignedIn => (
-                StatusCode::OK,
-                "Signed in",
-                "You are signed in. You can close this page.",
-            ),
-            Self::Ended => (
-                StatusCode::OK,
-                "Sign-in ended",
-                "The sign-in has ended. Your terminal has the details. You can close this page.",
-            ),
-            Self::NotThis => (
-                StatusCode::BAD_REQUEST,
-                "Not this sign-in",
-                "This is not the response to the current sign-in.",
-            ),
-        };
-        let page = format!(
-            "<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>\
-             <meta name=viewport content=\"width=device-width\"><style>:root{{color-scheme:light dark}}\
-             body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:30rem;margin:15vh auto;padding:0 1rem}}</style>\
-             <h1>{title}</h1><p>{text}</p>\n"
-        );
-        // The URL of this page contains the authorization code.
-        let headers = [
-            (header::CACHE_CONTROL, "no-store"),
-            (header::REFERRER_POLICY, "no-referrer"),
-            (
-                header::CONTENT_SECURITY_POLICY,
-                "default-src 'none'; style-src 'unsafe-inline'",
-            ),
-        ];
-        (status, headers, Html(page)).into_response()
-    }
-}
-
-fn router(redirect_uri: &str, callbacks_in: mpsc::Sender<Callback>) -> Router {
-    let (origin, path) = match Url::parse(redirect_uri) {
-        Ok(url) => (
-            url[..Position::BeforePath].to_owned(),
-            url.path().to_owned(),
-        ),
-        Err(_) => (redirect_uri.to_owned(), CALLBACK.to_owned()),
-    };
-    let expected = Expected {
-        origin,
-        path,
-        callbacks_in,
-    };
-    Router::new()
-        .fallback(axum::routing::get(callback))
-        .with_state(expected)
-}
-
-/// The redirect URI, and where its callbacks go.
-#[derive(Clone)]
-struct Expected {
-    origin: String,
-    path: String,
-    callbacks_in: mpsc::Sender<Callback>,
-}
-
-async fn callback(State(expected): State<Expected>, uri: Uri) -> Result<Page, StatusCode> {
-    if uri.path() != expected.path {
-        return Err(StatusCode::NOT_FOUND);
-    }
-    let (page, answered) = oneshot::channel();
-    let callback = Callback {
-        url: format!("{}{uri}", expected.origin),
-        page: Some(page),
-    };
-    Ok(match expected.callbacks_in.send(callback).await {
-        Ok(()) => answered.await.unwrap_or(Page::Ended),
-        Err(_) => Page::Ended,
-    })
-}
-
-/// Serves the pages of the listeners until it is dropped.
-struct Pages {
-    end: watch::Sender<()>,
-    serving: Vec<JoinHandle<std::io::Result<()>>>,
-}
-
-impl Pages {
-    fn serve(listeners: Vec<TcpListener>, router: &Router) -> Self {
-        let end = watch::Sender::new(());
-        let serving = listeners.into_iter().map(|listener| {
-            let mut ended = end.subscribe();
-            let serving = axum::serve(listener, router.clone());
-            let serving = serving.with_graceful_shutdown(async move {
-                let _ = ended.changed().await;
-            });
-            tokio::spawn(serving.into_future())
-        });
-        let serving = serving.collect();
-        Self { end, serving }
-    }
-
-    /// Accepts no more requests, and waits until the pending ones are answered.
-    async fn close(self) {
-        drop(self.end);
-        let all = futures::future::join_all(self.serving);
-        let _ = tokio::time::timeout(LAST_PAGE_LIMIT, all).await;
     }
 }
 
@@ -543,123 +350,5 @@ fn of_server(server: &ServerEntry, error: SignInError) -> CommandError {
             CommandError::Usage(printable(&format!("{name}: {error}"), usize::MAX))
         }
         _ => error.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::path::Path;
-
-    use super::*;
-
-    fn server(text: &str) -> ServerEntry {
-        let variables: BTreeMap<String, String> = BTreeMap::new();
-        let read = mcp_startup::config::parse(text, Path::new("file"), &variables);
-        read.expect("a configuration").servers.remove(0)
-    }
-
-    #[tokio::test]
-    async fn the_redirect_uri_is_that_of_the_configuration() {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let port = free
-            .and_then(|free| free.local_addr())
-            .expect("a port")
-            .port();
-        let toml = |root: &str, entry: &str| {
-            server(&format!(
-                "{root}\n[mcp_servers.a]\nurl = 'https://a.example'\n{entry}"
-            ))
-        };
-        let json = |oauth: &str| {
-            let entry = format!(r#"{{"url":"https://a.example","oauth":{{{oauth}}}}}"#);
-            server(&format!(r#"{{"mcpServers":{{"a":{entry}}}}}"#))
-        };
-        // The server, the option, the redirect URI with `PORT` for the port of the listener, and whether the port is fixed.
-        for (server, option, expected, is_fixed) in [
-            (
-                toml("", ""),
-                None,
-                "http://127.0.0.1:PORT/callback".to_owned(),
-                false,
-            ),
-            (
-                toml("", ""),
-                Some(port),
-                "http://127.0.0.1:PORT/callback".to_owned(),
-                true,
-            ),
-            (
-                toml(&format!("mcp_oauth_callback_port = {port}"), ""),
-                None,
-                "http://127.0.0.1:PORT/callback".to_owned(),
-                true,
-            ),
-            (
-                toml(&format!("mcp_oauth_callback_port = {port}"), ""),
-                Some(0),
-                "http://127.0.0.1:PORT/callback".to_owned(),
-                false,
-            ),
-            (
-                toml(
-                    &format!("mcp_oauth_callback_url = 'http://localhost:{port}/cb'"),
-                    "",
-                ),
-                None,
-                "http://localhost:PORT/cb".to_owned(),
-                true,
-            ),
-            (
-                toml(
-                    &format!(
-                        "mcp_oauth_callback_url = 'https://box.example/cb'\nmcp_oauth_callback_port = {port}"
-                    ),
-                    "",
-                ),
-                None,
-                "https://box.example/cb".to_owned(),
-                true,
-            ),
-            (
-                json(""),
-                None,
-                "http://127.0.0.1:PORT/callback".to_owned(),
-                false,
-            ),
-            (
-                json(r#""clientId":"c""#),
-                None,
-                "http://localhost:PORT/callback".to_owned(),
-                false,
-            ),
-            (
-                json(&format!(r#""clientId":"c","callbackPort":{port}"#)),
-                None,
-                "http://localhost:PORT/callback".to_owned(),
-                true,
-            ),
-            (
-                json(&format!(r#""redirectUri":"http://127.0.0.1:{port}/x""#)),
-                None,
-                "http://127.0.0.1:PORT/x".to_owned(),
-                true,
-            ),
-        ] {
-            let (listeners, redirect_uri) = Callbacks::of(&server, option)
-                .listen()
-                .await
-                .expect("listeners");
-            let ports: Vec<u16> = listeners
-                .iter()
-                .map(|listener| listener.local_addr().expect("an address").port())
-                .collect();
-            assert!(ports.iter().all(|found| *found == ports[0]), "{ports:?}");
-            assert_eq!(
-                redirect_uri,
-                expected.replace("PORT", &ports[0].to_string())
-            );
-            assert_eq!(ports[0] == port, is_fixed, "{expected}");
-        }
     }
 }
