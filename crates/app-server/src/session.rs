@@ -58,7 +58,7 @@ impl Session {
         }
     }
 
-    /// Starts the servers that are new or have changed, ends those that are gone, and leaves the others alone.
+    /// Starts the servers that are new or have changed, ends those that are gone, and does not touch the others.
     pub async fn apply(&self, configuration: &Configuration) {
         let mut changed = Vec::new();
         {

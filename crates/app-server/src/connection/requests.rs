@@ -29,7 +29,7 @@ use crate::session::{Server, Session};
 const MAX_REQUESTS: usize = 1024;
 const NAME_CHARS: usize = 100;
 
-/// What a request works with.
+/// The state that a request uses.
 #[derive(Clone)]
 pub struct Context {
     pub app: AppServer,

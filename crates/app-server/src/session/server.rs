@@ -17,7 +17,7 @@ use crate::connection::Outgoing;
 use crate::protocol::RpcError;
 use crate::protocol::startup::{FailureReadResponse, FailureUpdatedNotification, StartDetails};
 
-/// How often a live server is asked whether it is still connected.
+/// How often the connection of a live server is checked.
 const CONNECTION_CHECK: Duration = Duration::from_secs(1);
 /// How long to wait before a server that has lost its connection starts again: this time, doubled after each loss.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ pub(crate) struct Server {
     wanted: watch::Sender<Wanted>,
 }
 
-/// What the clients want of the server.
+/// The wishes of the client for the server.
 #[derive(Clone, Copy, Debug, Default)]
 struct Wanted {
     /// Counts the restarts.
@@ -54,7 +54,7 @@ pub(crate) struct State {
     due: Option<Instant>,
     /// The connection of a server that is ready.
     pub peer: Option<Peer<RoleClient>>,
-    /// How a client is authorized, if the server had to be asked. It is asked once for each start.
+    /// How a client is authorized, if only the server knows it. It is queried once for each start.
     pub asked_auth_status: Option<McpAuthStatus>,
 }
 
@@ -165,7 +165,7 @@ impl Server {
         let _ = tokio::time::timeout(limit, settled).await;
     }
 
-    /// What the last start came to.
+    /// The result of the last start.
     pub fn report(&self) -> FailureReadResponse {
         let state = self.state();
         let event = state.ended.as_ref();

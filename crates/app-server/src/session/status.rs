@@ -25,7 +25,7 @@ const LONGEST_PAGE: u32 = 1000;
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// The size from which a server's entry is reduced to its state, in bytes.
 const SERVER_BYTES: usize = 8 * 1024 * 1024;
-/// How many servers are asked at the same time.
+/// How many servers are queried at the same time.
 const ASKED_AT_ONCE: usize = 16;
 /// How long a list waits for starts, for a client without a thread.
 const START_LIMIT: Duration = Duration::from_secs(60);

@@ -86,7 +86,7 @@ pub(super) async fn serve_private(
     serve(listener, gate).await
 }
 
-/// What a client must pass to be served.
+/// The checks that a client must pass.
 #[derive(Clone)]
 struct Gate {
     app: AppServer,
