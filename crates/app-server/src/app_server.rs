@@ -1,4 +1,4 @@
-//! [`AppServer`]: what all clients share.
+//! [`AppServer`]: the engine, the credential stores and the configuration, which all clients share.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -30,7 +30,7 @@ impl AppServerOptions {
     }
 }
 
-/// What all clients share: the engine, the credential stores and the configuration. A clone is cheap and is the same server.
+/// The engine, the credential stores and the configuration, which all clients share. A clone is cheap and is the same server.
 #[derive(Clone)]
 pub struct AppServer {
     shared: Arc<Shared>,

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 pub(crate) use self::outgoing::Outgoing;
 use self::requests::Requests;
+pub(crate) use self::requests::to_raw;
 use crate::app_server::AppServer;
 use crate::protocol::codex::{InitializeParams, InitializeResponse};
 use crate::protocol::{ErrorCode, Incoming, RequestId, RpcError, params, parse};
@@ -25,7 +26,7 @@ const NAME_CHARS: usize = 100;
 /// The maximum number of threads of a client.
 const MAX_THREADS: usize = 10_000;
 
-/// What a transport has read.
+/// A message that a transport has read.
 #[derive(Debug)]
 pub enum Frame {
     /// A message.
@@ -86,7 +87,7 @@ pub(crate) async fn serve(
     }
     drop(requests);
     if let Phase::Initialized(session) = &connection.phase {
-        // Nobody reads the last notifications.
+        // The client reads no more notifications.
         connection.outgoing.close();
         session.end().await;
     }

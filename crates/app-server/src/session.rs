@@ -1,7 +1,9 @@
 //! [`Session`]: the servers of one client. They start when it is initialized and end when it disconnects.
 
+mod calls;
 mod catalog;
 mod server;
+mod sign_in;
 mod status;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +14,7 @@ use mcp_startup::printable;
 use tokio::task::JoinHandle;
 
 pub(crate) use self::server::Server;
+use self::sign_in::SignIns;
 use crate::app_server::AppServer;
 use crate::configuration::Configuration;
 use crate::connection::Outgoing;
@@ -27,6 +30,7 @@ pub(crate) struct Session {
     app: AppServer,
     outgoing: Outgoing,
     servers: Mutex<IndexMap<String, Running>>,
+    sign_ins: SignIns,
 }
 
 /// A server and its task.
@@ -50,10 +54,11 @@ impl Session {
             app,
             outgoing,
             servers: Mutex::default(),
+            sign_ins: SignIns::default(),
         }
     }
 
-    /// Starts the servers that are new or have changed, ends those that are gone, and leaves the others alone.
+    /// Starts the servers that are new or have changed, ends those that are gone, and does not touch the others.
     pub async fn apply(&self, configuration: &Configuration) {
         let mut changed = Vec::new();
         {
@@ -132,6 +137,7 @@ impl Session {
 
     /// Ends all servers, and waits for them.
     pub async fn end(&self) {
+        self.sign_ins.end();
         let servers = std::mem::take(&mut *self.lock());
         futures::future::join_all(servers.into_values().map(end)).await;
     }

@@ -166,12 +166,62 @@ pub enum Command {
 #[cfg(feature = "app-server")]
 #[derive(Debug, Args)]
 pub struct AppServer {
+    /// Where clients connect: `stdio://`, `ws://127.0.0.1:PORT` (a WebSocket; 0 for a free port) or, on Unix, `unix://PATH` (a WebSocket
+    /// over a socket that only you can use)
+    #[arg(long, value_name = "URL", value_parser = listen, default_value = "stdio://")]
+    pub listen: Listen,
+    /// How the clients of `ws://` prove who they are
+    #[arg(long, value_enum, requires = "ws_token_file")]
+    pub ws_auth: Option<WsAuth>,
+    /// The file with the token, at least 16 characters, which clients send as `Authorization: Bearer TOKEN`
+    #[arg(long, value_name = "FILE", requires = "ws_auth")]
+    pub ws_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub source: Source,
     #[command(flatten)]
     pub client_document: ClientDocument,
     #[command(flatten)]
     pub starts: Starts,
+}
+
+/// Where the clients of the app-server connect.
+#[cfg(feature = "app-server")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    Stdio,
+    WebSocket(std::net::SocketAddr),
+    #[cfg(unix)]
+    Unix(PathBuf),
+}
+
+#[cfg(feature = "app-server")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WsAuth {
+    /// By a token that only they know
+    CapabilityToken,
+}
+
+#[cfg(feature = "app-server")]
+fn listen(text: &str) -> Result<Listen, String> {
+    if text == "stdio://" {
+        return Ok(Listen::Stdio);
+    }
+    if let Some(address) = text.strip_prefix("ws://") {
+        return match address.parse::<std::net::SocketAddr>() {
+            Ok(address) if address.ip().is_loopback() => Ok(Listen::WebSocket(address)),
+            _ => Err("must be a loopback address with a port, such as ws://127.0.0.1:0".to_owned()),
+        };
+    }
+    #[cfg(unix)]
+    if let Some(path) = text.strip_prefix("unix://") {
+        return match std::path::Path::new(path).is_absolute() {
+            true => Ok(Listen::Unix(path.into())),
+            false => Err(
+                "must have an absolute path, such as unix:///run/user/1000/app/socket".to_owned(),
+            ),
+        };
+    }
+    Err("must be stdio://, ws://127.0.0.1:PORT or unix://PATH".to_owned())
 }
 
 /// The files that servers are read from.

@@ -129,6 +129,7 @@ pub(crate) fn client_settings(oauth: &OAuthClient, shared: &SharedContext) -> Cl
             .clone()
             .or_else(|| shared.client_metadata_url.clone()),
         allow_unpublished_pkce: oauth.allow_unpublished_pkce,
+        never_registers: false,
     }
 }
 

@@ -61,7 +61,9 @@ mod transport;
 mod watch;
 
 pub use authorization::Rejected;
-pub use authorization::sign_in::{AuthStatus, ClientChoice, SignInOptions, SignedOut};
+pub use authorization::sign_in::{
+    AuthStatus, ClientChoice, ClientRegistration, SignInOptions, SignedOut,
+};
 pub use callback_listener::{Callback, CallbackListener, CallbackOptions, CallbackPage};
 pub use check::{Check, Start};
 pub use event::{StartupEvent, Update};

@@ -1,20 +1,27 @@
 //! The requests of a client that is initialized: which method does what, and the requests that are being answered.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_startup::printable;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::Outgoing;
 use crate::app_server::AppServer;
-use crate::protocol::codex::{ListMcpServerStatusParams, ThreadStartParams};
-use crate::protocol::startup::{EmptyResponse, ServerParams};
+use crate::protocol::codex::{
+    ListMcpServerStatusParams, McpResourceReadParams, McpServerOauthLoginParams,
+    McpServerToolCallParams, ThreadStartParams,
+};
+use crate::protocol::startup::{
+    CancelResponse, EmptyResponse, LoginCancelParams, RequestCancelParams, ServerParams,
+};
 use crate::protocol::{ErrorCode, RequestId, RpcError, params};
 use crate::session::{Server, Session};
 
@@ -22,7 +29,7 @@ use crate::session::{Server, Session};
 const MAX_REQUESTS: usize = 1024;
 const NAME_CHARS: usize = 100;
 
-/// What a request works with.
+/// The state that a request uses.
 #[derive(Clone)]
 pub struct Context {
     pub app: AppServer,
@@ -36,6 +43,7 @@ type Work = Pin<Box<dyn Future<Output = Result<Box<RawValue>, RpcError>> + Send>
 #[derive(Default)]
 pub struct Requests {
     running: JoinSet<()>,
+    by_id: Arc<Mutex<HashMap<RequestId, CancellationToken>>>,
 }
 
 impl Requests {
@@ -56,6 +64,9 @@ impl Requests {
         raw: Option<&RawValue>,
         threads: &HashSet<String>,
     ) -> Option<Result<Box<RawValue>, RpcError>> {
+        if method == "mcpStartup/request/cancel" {
+            return Some(self.cancel(raw));
+        }
         let outgoing = context.outgoing.clone();
         let work = match work(context, method, raw, threads) {
             Ok(Answer::Now(result)) => return Some(Ok(result)),
@@ -68,13 +79,41 @@ impl Requests {
                 "Server overloaded; retry later.",
             )));
         }
-        let id = id.clone();
+        let cancelled = CancellationToken::new();
+        if let Entry::Vacant(free) = locked(&self.by_id).entry(id.clone()) {
+            free.insert(cancelled.clone());
+        } else {
+            return Some(Err(RpcError::new(
+                ErrorCode::InvalidRequest,
+                "Another request with this `id` has not been answered yet.",
+            )));
+        }
+        let (id, by_id) = (id.clone(), self.by_id.clone());
         self.running.spawn(async move {
-            let result = work.await;
+            let result = tokio::select! {
+                result = work => result,
+                () = cancelled.cancelled() => {
+                    Err(RpcError::failed("The request was cancelled.").with_reason("cancelled"))
+                }
+            };
+            locked(&by_id).remove(&id);
             outgoing.respond(Some(&id), &result).await;
         });
         None
     }
+
+    /// Cancels a request that is being answered.
+    fn cancel(&self, raw: Option<&RawValue>) -> Result<Box<RawValue>, RpcError> {
+        let params: RequestCancelParams = params(raw)?;
+        let running = locked(&self.by_id);
+        let found = running.get(&params.request_id);
+        found.map(CancellationToken::cancel);
+        to_raw(&CancelResponse::from(found.is_some()))
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The answer to a request.
@@ -112,6 +151,29 @@ fn work(
             let server = server_of(&session, raw)?;
             server.retry()?;
             Answer::Now(to_raw(&EmptyResponse {})?)
+        }
+        "mcpServer/oauth/login" => {
+            let params: McpServerOauthLoginParams = params(raw)?;
+            later(async move { session.login(params).await })
+        }
+        "mcpStartup/login/cancel" => {
+            let params: LoginCancelParams = params(raw)?;
+            let was_found = session.cancel_login(&params.login_id);
+            Answer::Now(to_raw(&CancelResponse::from(was_found))?)
+        }
+        "mcpStartup/signOut" => {
+            let params: ServerParams = params(raw)?;
+            later(async move { session.sign_out(params).await })
+        }
+        "mcpServer/tool/call" => {
+            let params: McpServerToolCallParams = params(raw)?;
+            check_thread(threads, Some(&params.thread_id))?;
+            later(async move { session.call_tool(params).await })
+        }
+        "mcpServer/resource/read" => {
+            let params: McpResourceReadParams = params(raw)?;
+            check_thread(threads, params.thread_id.as_deref())?;
+            later(async move { session.read_resource(params).await })
         }
         "mcpStartup/clients/list" => later(async move {
             let source = app.source();

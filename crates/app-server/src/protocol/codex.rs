@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mcp_startup_core::{McpAuthStatus, McpServerConnectionStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use serde_json::Value;
 pub struct InitializeParams {
     /// The client.
     pub client_info: ClientInfo,
-    /// What the client wants.
+    /// The wishes of the client.
     pub capabilities: Option<InitializeCapabilities>,
 }
 
@@ -24,7 +25,7 @@ pub struct ClientInfo {
     pub version: String,
 }
 
-/// What a client wants.
+/// The wishes of a client.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InitializeCapabilities {
@@ -54,7 +55,7 @@ pub struct ListMcpServerStatusParams {
     pub cursor: Option<String>,
     /// How many servers a page has at most.
     pub limit: Option<u32>,
-    /// What to list of each server.
+    /// The lists to return for each server.
     pub detail: Option<McpServerStatusDetail>,
     /// Only this server.
     pub server_name: Option<String>,
@@ -64,7 +65,7 @@ pub struct ListMcpServerStatusParams {
     pub environment_id: Option<String>,
 }
 
-/// What `mcpServerStatus/list` lists of each server.
+/// The lists that `mcpServerStatus/list` returns for each server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum McpServerStatusDetail {
@@ -85,7 +86,7 @@ pub struct ListMcpServerStatusResponse {
     pub next_cursor: Option<String>,
 }
 
-/// The state of a server, and what it offers.
+/// The state of a server, with its tools and resources.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct McpServerStatus {
@@ -94,12 +95,12 @@ pub struct McpServerStatus {
     /// Always `None`.
     pub environment_id: Option<String>,
     /// The state of the connection.
-    pub runtime_status: &'static str,
+    pub runtime_status: McpServerConnectionStatus,
     /// Always `None`.
     pub plugin_id: Option<String>,
     /// The origin of the URL. `None` for a program.
     pub http_origin: Option<String>,
-    /// What the server says about itself. `None` if it is not connected.
+    /// The name and the version of the server. `None` if it is not connected.
     pub server_info: Option<Value>,
     /// The capabilities of the server. `None` if it is not connected.
     pub server_capabilities: Option<Value>,
@@ -114,7 +115,7 @@ pub struct McpServerStatus {
     /// The templates of resources.
     pub resource_templates: Vec<Value>,
     /// How a client is authorized at the server.
-    pub auth_status: &'static str,
+    pub auth_status: McpAuthStatus,
 }
 
 /// The parameters of `mcpServer/oauth/login`.

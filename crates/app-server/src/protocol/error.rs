@@ -31,7 +31,7 @@ pub struct RpcError {
 }
 
 impl RpcError {
-    /// Creates an error. The message says what happened, why, and what to do.
+    /// Creates an error. The message has three parts: what happened, why, and what to do.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code: code as i64,

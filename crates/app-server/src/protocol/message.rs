@@ -1,4 +1,4 @@
-//! One JSON-RPC message: reading a client's, and writing ours.
+//! One JSON-RPC message: reading one of a client, and writing one to it.
 
 use std::borrow::Cow;
 use std::fmt;

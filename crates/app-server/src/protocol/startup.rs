@@ -75,3 +75,52 @@ pub struct FailureUpdatedNotification {
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EmptyResponse {}
+
+/// The parameters of `mcpStartup/login/cancel`.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LoginCancelParams {
+    /// The ID from the response to `mcpServer/oauth/login`.
+    pub login_id: String,
+}
+
+/// The parameters of `mcpStartup/request/cancel`.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RequestCancelParams {
+    /// The ID of the request to cancel. Its response is then an error with `data.reason` = `cancelled`.
+    pub request_id: super::RequestId,
+}
+
+/// The result of `mcpStartup/login/cancel` and `mcpStartup/request/cancel`.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CancelResponse {
+    /// Whether there was something to cancel.
+    pub status: CancelStatus,
+}
+
+/// Whether there was something to cancel. Codex's `account/login/cancel` has the same words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum CancelStatus {
+    /// It ends now.
+    Canceled,
+    /// It does not exist, or has ended.
+    NotFound,
+}
+
+impl From<bool> for CancelResponse {
+    fn from(was_found: bool) -> Self {
+        Self {
+            status: match was_found {
+                true => CancelStatus::Canceled,
+                false => CancelStatus::NotFound,
+            },
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! What a connected server offers: its tools, resources and resource templates, within limits.
+//! The tools, resources and resource templates of a connected server, within limits.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

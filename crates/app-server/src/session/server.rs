@@ -7,8 +7,8 @@ use mcp_startup::config::ServerEntry;
 use mcp_startup::rmcp::RoleClient;
 use mcp_startup::rmcp::service::Peer;
 use mcp_startup::{
-    LiveServer, McpAuthStatus, McpServerStartupState, Recovery, Startup, StartupEvent, Update,
-    Watch,
+    LiveServer, McpAuthStatus, McpServerConnectionStatus, McpServerStartupState, Recovery, Startup,
+    StartupEvent, Update, Watch,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ use crate::connection::Outgoing;
 use crate::protocol::RpcError;
 use crate::protocol::startup::{FailureReadResponse, FailureUpdatedNotification, StartDetails};
 
-/// How often a live server is asked whether it is still connected.
+/// How often the connection of a live server is checked.
 const CONNECTION_CHECK: Duration = Duration::from_secs(1);
 /// How long to wait before a server that has lost its connection starts again: this time, doubled after each loss.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ pub(crate) struct Server {
     wanted: watch::Sender<Wanted>,
 }
 
-/// What the clients want of the server.
+/// The wishes of the client for the server.
 #[derive(Clone, Copy, Debug, Default)]
 struct Wanted {
     /// Counts the restarts.
@@ -43,9 +43,9 @@ struct Wanted {
 }
 
 /// The state of a server.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct State {
-    pub connection: ConnectionStatus,
+    pub connection: McpServerConnectionStatus,
     /// The last event.
     status: Option<McpServerStartupState>,
     /// The event that ended the last complete start.
@@ -54,40 +54,14 @@ pub(crate) struct State {
     due: Option<Instant>,
     /// The connection of a server that is ready.
     pub peer: Option<Peer<RoleClient>>,
-    /// How a client is authorized, if the server had to be asked. It is asked once for each start.
+    /// How a client is authorized, if only the server knows it. It is queried once for each start.
     pub asked_auth_status: Option<McpAuthStatus>,
 }
 
-/// The state of the connection, as Codex's `McpServerConnectionStatus`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ConnectionStatus {
-    #[default]
-    NotStarted,
-    Starting,
-    Connected,
-    AuthenticationRequired,
-    Failed,
-    Cancelled,
-    Disabled,
-}
-
-impl ConnectionStatus {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotStarted => "notStarted",
-            Self::Starting => "starting",
-            Self::Connected => "connected",
-            Self::AuthenticationRequired => "authenticationRequired",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Disabled => "disabled",
-        }
-    }
-
-    /// Whether a start will change it soon.
-    fn is_settled(self) -> bool {
-        !matches!(self, Self::NotStarted | Self::Starting)
-    }
+/// Whether no start will change the state soon.
+fn is_settled(connection: McpServerConnectionStatus) -> bool {
+    use McpServerConnectionStatus as Status;
+    !matches!(connection, Status::NotStarted | Status::Starting)
 }
 
 impl State {
@@ -130,10 +104,14 @@ impl Server {
     pub fn new(entry: ServerEntry) -> Self {
         let state = State {
             connection: match entry.enabled {
-                true => ConnectionStatus::NotStarted,
-                false => ConnectionStatus::Disabled,
+                true => McpServerConnectionStatus::NotStarted,
+                false => McpServerConnectionStatus::Disabled,
             },
-            ..State::default()
+            status: None,
+            ended: None,
+            due: None,
+            peer: None,
+            asked_auth_status: None,
         };
         Self {
             entry,
@@ -154,18 +132,18 @@ impl Server {
     /// Returns an error if the server is disabled.
     pub fn retry(&self) -> Result<(), RpcError> {
         match self.state.borrow().connection {
-            ConnectionStatus::Disabled => {
+            McpServerConnectionStatus::Disabled => {
                 return Err(RpcError::invalid_params(format!(
                     "{} is disabled in the configuration: enable it there, and reload the configuration.",
                     self.entry.name
                 )));
             }
-            ConnectionStatus::NotStarted
-            | ConnectionStatus::Starting
-            | ConnectionStatus::Connected => return Ok(()),
-            ConnectionStatus::AuthenticationRequired
-            | ConnectionStatus::Failed
-            | ConnectionStatus::Cancelled => {}
+            McpServerConnectionStatus::NotStarted
+            | McpServerConnectionStatus::Starting
+            | McpServerConnectionStatus::Connected => return Ok(()),
+            McpServerConnectionStatus::AuthenticationRequired
+            | McpServerConnectionStatus::Failed
+            | McpServerConnectionStatus::Cancelled => {}
         }
         self.restart();
         Ok(())
@@ -183,11 +161,11 @@ impl Server {
     /// Waits until no start is under way, for at most `limit`.
     pub async fn settled(&self, limit: Duration) {
         let mut state = self.state.subscribe();
-        let settled = state.wait_for(|state| state.connection.is_settled());
+        let settled = state.wait_for(|state| is_settled(state.connection));
         let _ = tokio::time::timeout(limit, settled).await;
     }
 
-    /// What the last start came to.
+    /// The result of the last start.
     pub fn report(&self) -> FailureReadResponse {
         let state = self.state();
         let event = state.ended.as_ref();
@@ -234,7 +212,7 @@ impl Server {
                 .min(LONGEST_PAUSE);
             losses += 1;
             self.change(|state| {
-                state.connection = ConnectionStatus::Failed;
+                state.connection = McpServerConnectionStatus::Failed;
                 state.due = Some(Instant::now() + pause);
             });
             let _ = tokio::time::timeout(pause, wanted.changed()).await;
@@ -344,8 +322,9 @@ impl Start<'_> {
 
     /// Ends the start or the connection. A start that has begun is reported as cancelled.
     async fn end(mut self) {
-        let is_starting =
-            |server: &Server| server.state.borrow().connection == ConnectionStatus::Starting;
+        let is_starting = |server: &Server| {
+            server.state.borrow().connection == McpServerConnectionStatus::Starting
+        };
         if is_starting(self.server) {
             self.watch.cancel();
             while is_starting(self.server)
@@ -357,7 +336,7 @@ impl Start<'_> {
         }
         drop(self.watch);
         self.server.change(|state| {
-            state.connection = ConnectionStatus::NotStarted;
+            state.connection = McpServerConnectionStatus::NotStarted;
             state.peer = None;
         });
         if let Some(live) = self.live {
@@ -366,21 +345,21 @@ impl Start<'_> {
     }
 }
 
-fn connection_status(event: &StartupEvent) -> ConnectionStatus {
+fn connection_status(event: &StartupEvent) -> McpServerConnectionStatus {
     match event.notification.status() {
-        McpServerStartupState::Ready => ConnectionStatus::Connected,
-        McpServerStartupState::Cancelled => ConnectionStatus::Cancelled,
+        McpServerStartupState::Ready => McpServerConnectionStatus::Connected,
+        McpServerStartupState::Cancelled => McpServerConnectionStatus::Cancelled,
         McpServerStartupState::Failed => {
             let recovery = event.failure.as_ref().map(|failure| failure.recovery());
             match recovery {
                 Some(Recovery::SignIn | Recovery::Reauthenticate | Recovery::GrantScope) => {
-                    ConnectionStatus::AuthenticationRequired
+                    McpServerConnectionStatus::AuthenticationRequired
                 }
-                _ => ConnectionStatus::Failed,
+                _ => McpServerConnectionStatus::Failed,
             }
         }
         McpServerStartupState::Starting | McpServerStartupState::Unknown(_) => {
-            ConnectionStatus::Starting
+            McpServerConnectionStatus::Starting
         }
     }
 }

@@ -25,7 +25,7 @@ const LONGEST_PAGE: u32 = 1000;
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// The size from which a server's entry is reduced to its state, in bytes.
 const SERVER_BYTES: usize = 8 * 1024 * 1024;
-/// How many servers are asked at the same time.
+/// How many servers are queried at the same time.
 const ASKED_AT_ONCE: usize = 16;
 /// How long a list waits for starts, for a client without a thread.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -102,7 +102,7 @@ async fn status(
     let mut status = McpServerStatus {
         name: server.entry.name.clone(),
         environment_id: None,
-        runtime_status: state.connection.as_str(),
+        runtime_status: state.connection,
         plugin_id: None,
         http_origin: http_origin(server),
         server_info: None,
@@ -183,8 +183,8 @@ fn http_origin(server: &Server) -> Option<String> {
     }
 }
 
-/// How a client is authorized at the server, in the words of Codex 0.171.
-async fn auth_status(startup: &Startup, server: &Server) -> &'static str {
+/// How a client is authorized at the server.
+async fn auth_status(startup: &Startup, server: &Server) -> McpAuthStatus {
     let offline = startup.auth_status(&server.entry, false).await.status;
     let state = server.state();
     let known = offline.or(state.asked_auth_status);
@@ -198,11 +198,5 @@ async fn auth_status(startup: &Startup, server: &Server) -> &'static str {
         }
         known => known,
     };
-    match status {
-        Some(McpAuthStatus::Unsupported) => "unsupported",
-        Some(McpAuthStatus::NotLoggedIn) => "notLoggedIn",
-        Some(McpAuthStatus::BearerToken) => "bearerToken",
-        Some(McpAuthStatus::OAuth) => "oAuth",
-        Some(McpAuthStatus::Unknown) | None => "unknown",
-    }
+    status.unwrap_or(McpAuthStatus::Unknown)
 }

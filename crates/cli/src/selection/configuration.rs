@@ -11,11 +11,11 @@ use super::{current_folder, discover, shown};
 use crate::CommandError;
 use crate::arguments::Source;
 
-/// What the arguments select, read whenever it is needed.
+/// The files that the arguments select. They are read whenever they are needed.
 pub struct SelectedFiles(pub Source);
 
 impl SelectedFiles {
-    /// Reads the servers, and the settings for where sign-ins are stored. It is no error if there are no servers: the user may
+    /// Reads the servers, and the settings for where sign-ins are stored. A file without servers is not an error: the user may
     /// add one.
     pub fn read_all(&self) -> Result<(Vec<ServerEntry>, CredentialSettings), CommandError> {
         match &self.0.config {

@@ -55,6 +55,20 @@ pub struct SignInOptions {
     /// Scopes to request in addition to those of the configuration and the challenge. With one, the scopes that were granted before
     /// are requested again too. The default is none.
     pub scopes: Vec<String>,
+    /// Where the OAuth client comes from if none is configured.
+    pub client_registration: ClientRegistration,
+}
+
+/// Where the OAuth client of a sign-in comes from if the configuration has no client ID.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientRegistration {
+    /// From the client ID metadata document if there is one and the authorization server supports it, or else from a registration.
+    #[default]
+    Auto,
+    /// Only from the metadata document.
+    MetadataDocument,
+    /// Only from a dynamic client registration (RFC 7591).
+    Dynamic,
 }
 
 impl fmt::Debug for SignInOptions {
@@ -63,6 +77,7 @@ impl fmt::Debug for SignInOptions {
         f.debug_struct("SignInOptions")
             .field("challenge", &self.challenge.is_some())
             .field("scopes", &self.scopes)
+            .field("client_registration", &self.client_registration)
             .finish()
     }
 }
@@ -81,6 +96,12 @@ pub(crate) async fn begin(
         ));
     }
     check_scopes(&options.scopes)?;
+    let mut client = client_settings(&config.oauth, shared);
+    match options.client_registration {
+        ClientRegistration::Auto => {}
+        ClientRegistration::MetadataDocument => client.never_registers = true,
+        ClientRegistration::Dynamic => client.metadata_url = None,
+    }
     let begun = async {
         // Before anything is sent: a sign-in that can't be stored must not open a browser.
         let record = stored_record(shared, config, http).await?;
@@ -106,7 +127,7 @@ pub(crate) async fn begin(
             url: http.url.clone(),
             redirect_uri: redirect_uri.to_owned(),
             challenge,
-            client: client_settings(&config.oauth, shared),
+            client: client.clone(),
             scopes: requested_scopes(config, options),
             steps_up: keeps_granted,
             granted: granted.map_or_else(Vec::new, |record| record.scopes().to_vec()),

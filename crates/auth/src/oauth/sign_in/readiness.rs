@@ -23,6 +23,8 @@ pub struct ClientSettings {
     /// Whether a sign-in may begin if the authorization server does not publish whether it supports PKCE. If it does not support
     /// PKCE, another program on the user's machine can use an authorization code that it has intercepted (RFC 7636, section 1).
     pub allow_unpublished_pkce: bool,
+    /// Whether no client may be registered.
+    pub never_registers: bool,
 }
 
 /// Returns the source of the client for a sign-in: the configured client, the metadata document, or else a registration.
@@ -68,7 +70,9 @@ pub fn sign_in_client(
         Some(url) if endpoint(url).is_none() || !may_ask(guarded, url) => {
             Err(Problem::InvalidMetadata)
         }
-        Some(_) if registration_method(metadata).is_some() => Ok(ClientSource::Registration),
+        Some(_) if !settings.never_registers && registration_method(metadata).is_some() => {
+            Ok(ClientSource::Registration)
+        }
         _ => Err(Problem::ClientRequired),
     }
 }

@@ -488,6 +488,7 @@ async fn a_sign_in_begins_only_with_pkce_usable_endpoints_and_a_client() {
         client,
         metadata_url: metadata_url.map(str::to_owned),
         allow_unpublished_pkce,
+        never_registers: false,
     };
     let none = || settings(None, None, false);
     let configured = || settings(client("c"), None, false);

@@ -1,0 +1,344 @@
+//! One message a WebSocket frame, over TCP on loopback or over a Unix socket, for several clients.
+//!
+//! Over TCP, a client needs the token, and a page of another origin is refused (RFC 6455, section 10.2; DNS rebinding).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use axum::serve::Listener;
+use futures::stream::SplitSink;
+use futures::{SinkExt, Stream, StreamExt};
+use mcp_startup_core::MAX_LINE_BYTES;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::app_server::AppServer;
+use crate::connection::{self, Frame, Outgoing, QUEUED_MESSAGES};
+use crate::protocol::startup::EmptyResponse;
+use crate::protocol::{ErrorCode, Incoming, RequestId, RpcError, params, parse};
+
+/// The minimum length of a token.
+pub const MIN_TOKEN_BYTES: usize = 16;
+/// How many clients are served at the same time.
+const MAX_CLIENTS: usize = 64;
+/// How long a client without the header may take to send its token.
+const TOKEN_LIMIT: Duration = Duration::from_secs(10);
+/// How long a client may not read before it is disconnected.
+const STALL_LIMIT: Duration = Duration::from_secs(60);
+/// How long the last frame may take.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+/// The code of a WebSocket's end because of a rule (RFC 6455, section 7.4.1).
+const POLICY_VIOLATION: u16 = 1008;
+const GOING_AWAY: u16 = 1001;
+
+/// Serves clients on a listener until the app-server ends.
+///
+/// A client sends the token as `Authorization: Bearer TOKEN`, or in its first frame as the request `mcpStartup/authenticate`. The
+/// header `Host` must name the address of the listener, and `Origin` must be absent or the same.
+///
+/// # Errors
+///
+/// Returns an error if the address of the listener can't be read, or if it is not on loopback.
+pub async fn serve_websocket(
+    app: &AppServer,
+    listener: TcpListener,
+    token: &SecretString,
+) -> std::io::Result<()> {
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "the app-server listens only on loopback",
+        ));
+    }
+    let port = address.port();
+    let gate = Gate {
+        app: app.clone(),
+        token: Some(Sha256::digest(token.expose_secret()).into()),
+        hosts: vec![address.to_string(), format!("localhost:{port}")],
+        permits: Arc::new(Semaphore::new(MAX_CLIENTS)),
+    };
+    serve(listener, gate).await
+}
+
+/// Serves clients on a listener that only the user can connect to.
+#[cfg(unix)]
+pub(super) async fn serve_private(
+    app: &AppServer,
+    listener: tokio::net::UnixListener,
+) -> std::io::Result<()> {
+    let gate = Gate {
+        app: app.clone(),
+        token: None,
+        hosts: Vec::new(),
+        permits: Arc::new(Semaphore::new(MAX_CLIENTS)),
+    };
+    serve(listener, gate).await
+}
+
+/// The checks that a client must pass.
+#[derive(Clone)]
+struct Gate {
+    app: AppServer,
+    /// The SHA-256 of the token, whose comparison tells nothing about the token. `None` if no token is needed.
+    token: Option<[u8; 32]>,
+    /// The allowed values of `Host`. Empty if there is no host.
+    hosts: Vec<String>,
+    permits: Arc<Semaphore>,
+}
+
+async fn serve<L>(listener: L, gate: Gate) -> std::io::Result<()>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
+    let ending = gate.app.ending().clone();
+    let router = Router::new()
+        .route("/healthz", get(StatusCode::OK))
+        .route("/readyz", get(StatusCode::OK))
+        .route("/", any(upgrade))
+        .layer(middleware::from_fn_with_state(gate.clone(), check_origin))
+        .with_state(gate);
+    axum::serve(listener, router)
+        .with_graceful_shutdown(ending.cancelled_owned())
+        .await
+}
+
+/// Refuses requests of pages of other origins, and requests to other names that resolve to loopback.
+async fn check_origin(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let text = |name| match headers.get(name) {
+        None => Ok(None),
+        Some(value) => value.to_str().map(Some),
+    };
+    let allowed = match (text(header::HOST), text(header::ORIGIN)) {
+        (Ok(host), Ok(origin)) => allows(&gate.hosts, host, origin),
+        _ => false,
+    };
+    match allowed {
+        true => next.run(request).await,
+        false => (
+            StatusCode::FORBIDDEN,
+            "This address accepts no requests of pages of other origins.\n",
+        )
+            .into_response(),
+    }
+}
+
+fn allows(hosts: &[String], host: Option<&str>, origin: Option<&str>) -> bool {
+    if hosts.is_empty() {
+        return origin.is_none();
+    }
+    let Some(host) = host.filter(|host| hosts.iter().any(|allowed| allowed == host)) else {
+        return false;
+    };
+    origin.is_none_or(|origin| origin.strip_prefix("http://") == Some(host))
+}
+
+impl Gate {
+    fn accepts(&self, token: &str) -> bool {
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        self.token.is_none_or(|expected| expected == digest)
+    }
+
+    /// Whether the request has the token. `None` if it has none, so that the first frame must have it.
+    fn authorized(&self, headers: &HeaderMap) -> Option<bool> {
+        if self.token.is_none() {
+            return Some(true);
+        }
+        let value = headers.get(header::AUTHORIZATION)?;
+        let token = value.to_str().ok().and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(token)
+        });
+        Some(token.is_some_and(|token| self.accepts(token)))
+    }
+}
+
+async fn upgrade(
+    State(gate): State<Gate>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let is_authorized = match gate.authorized(&headers) {
+        Some(false) => {
+            return (StatusCode::UNAUTHORIZED, "The token is not valid.\n").into_response();
+        }
+        Some(true) => true,
+        None => false,
+    };
+    let Ok(permit) = gate.permits.clone().try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "Too many clients.\n").into_response();
+    };
+    upgrade
+        .max_message_size(MAX_LINE_BYTES)
+        .max_frame_size(MAX_LINE_BYTES)
+        .on_upgrade(move |socket| {
+            let connections = gate.app.connections().clone();
+            connections.track_future(serve_socket(gate, socket, is_authorized, permit))
+        })
+}
+
+async fn serve_socket(
+    gate: Gate,
+    socket: WebSocket,
+    is_authorized: bool,
+    _permit: OwnedSemaphorePermit,
+) {
+    let (sink, mut frames) = socket.split();
+    let (sender, messages) = mpsc::channel(QUEUED_MESSAGES);
+    let ending = gate.app.ending().clone();
+    let serving = async {
+        if !is_authorized {
+            let authenticating = authenticate(&gate, &mut frames, &sender);
+            let authenticated = tokio::select! {
+                () = ending.cancelled() => false,
+                done = tokio::time::timeout(TOKEN_LIMIT, authenticating) => done.unwrap_or(false),
+            };
+            if !authenticated {
+                return (POLICY_VIOLATION, "the token is missing or not valid");
+            }
+        }
+        let messages = std::pin::pin!(messages_of(frames));
+        connection::serve(gate.app.clone(), messages, sender).await;
+        (GOING_AWAY, "")
+    };
+    write(sink, messages, serving).await;
+}
+
+/// Writes the messages while `serving` runs, and then the reason of the end.
+async fn write(
+    mut sink: SplitSink<WebSocket, Message>,
+    mut messages: mpsc::Receiver<String>,
+    serving: impl Future<Output = (u16, &'static str)>,
+) {
+    let sink_used = &mut sink;
+    let writing = async move {
+        // The connection ends when this returns, because that drops the receiver.
+        while let Some(message) = messages.recv().await {
+            let sending = sink_used.send(Message::Text(message.into()));
+            match tokio::time::timeout(STALL_LIMIT, sending).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return None,
+                Err(_) => return Some((POLICY_VIOLATION, "the client does not read its messages")),
+            }
+        }
+        None
+    };
+    let (reason, stalled) = tokio::join!(serving, writing);
+    let (code, reason) = stalled.unwrap_or(reason);
+    let close = Message::Close(Some(CloseFrame {
+        code,
+        reason: reason.into(),
+    }));
+    // The client may have gone.
+    let _ = tokio::time::timeout(CLOSE_LIMIT, sink.send(close)).await;
+}
+
+/// The messages of a client, until its socket ends.
+fn messages_of(
+    frames: impl Stream<Item = Result<Message, axum::Error>>,
+) -> impl Stream<Item = Frame> {
+    let until_end = frames.take_while(|frame| {
+        let goes_on = matches!(frame, Ok(frame) if !matches!(frame, Message::Close(_)));
+        futures::future::ready(goes_on)
+    });
+    until_end.filter_map(|frame| {
+        futures::future::ready(match frame {
+            Ok(Message::Text(text)) => Some(Frame::Message(text.as_bytes().to_vec())),
+            Ok(Message::Binary(bytes)) => Some(Frame::Message(bytes.to_vec())),
+            _ => None,
+        })
+    })
+}
+
+#[derive(Deserialize)]
+struct AuthenticateParams {
+    token: SecretString,
+}
+
+/// Reads the first frame, which must have the token.
+async fn authenticate(
+    gate: &Gate,
+    frames: &mut (impl Stream<Item = Result<Message, axum::Error>> + Unpin),
+    sender: &mpsc::Sender<String>,
+) -> bool {
+    let text = loop {
+        match frames.next().await {
+            Some(Ok(Message::Text(text))) => break text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            _ => return false,
+        }
+    };
+    let outgoing = Outgoing::new(sender.clone());
+    let refuse = async |id: Option<&RequestId>| {
+        let message = "Send the token as `Authorization: Bearer`, or in the first frame as the request `mcpStartup/authenticate`.";
+        let error = RpcError::new(ErrorCode::InvalidRequest, message).with_reason("unauthorized");
+        outgoing.respond(id, &Err(error)).await;
+        false
+    };
+    let Ok(Incoming::Request {
+        id,
+        method,
+        params: raw,
+    }) = parse(text.as_bytes())
+    else {
+        return refuse(None).await;
+    };
+    let token = params::<AuthenticateParams>(raw).ok();
+    let is_valid = method == "mcpStartup/authenticate"
+        && token.is_some_and(|params| gate.accepts(params.token.expose_secret()));
+    if !is_valid {
+        return refuse(Some(&id)).await;
+    }
+    let result = crate::connection::to_raw(&EmptyResponse {});
+    outgoing.respond(Some(&id), &result).await;
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_own_host_and_origin_are_allowed() {
+        let hosts = |host: &str, origin: Option<&str>| {
+            let hosts = ["127.0.0.1:80", "localhost:80"];
+            allows(&hosts.map(str::to_owned), Some(host), origin)
+        };
+        for (host, origin, expected) in [
+            ("127.0.0.1:80", None, true),
+            ("localhost:80", None, true),
+            ("127.0.0.1:80", Some("http://127.0.0.1:80"), true),
+            ("localhost:80", Some("http://127.0.0.1:80"), false),
+            ("127.0.0.1:80", Some("https://127.0.0.1:80"), false),
+            ("127.0.0.1:80", Some("http://127.0.0.1:81"), false),
+            ("127.0.0.1:80", Some("https://example.com"), false),
+            ("127.0.0.1:80", Some("null"), false),
+            ("127.0.0.1:81", None, false),
+            ("127.0.0.1", None, false),
+            ("rebound.example:80", None, false),
+            (
+                "rebound.example:80",
+                Some("http://rebound.example:80"),
+                false,
+            ),
+        ] {
+            assert_eq!(hosts(host, origin), expected, "{host} {origin:?}");
+        }
+        assert!(!allows(&["a".to_owned()], None, None));
+        // Over a Unix socket, no page is served.
+        assert!(allows(&[], Some("localhost"), None));
+        assert!(!allows(&[], Some("localhost"), Some("http://localhost")));
+    }
+}
