@@ -3,7 +3,9 @@
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod holder;
 
-use std::fs::{self, File, OpenOptions};
+#[cfg(unix)]
+use std::fs::OpenOptions;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
