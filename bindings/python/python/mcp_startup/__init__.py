@@ -27,6 +27,7 @@ from ._contract import (
     AppliedLines,
     DecodedLines,
     LineError,
+    ServerKey,
     StartupTracker,
     TrackedServer,
     TrackerUpdate,
@@ -111,6 +112,7 @@ from ._store import (
 )
 from ._verdict import (
     assess,
+    auth_required_reason,
     auth_status_of,
     first_request,
     judge,
@@ -169,6 +171,7 @@ __all__ = [
     "RequestEvidence",
     "RequestTarget",
     "Revocation",
+    "ServerKey",
     "SignInBegun",
     "SignInError",
     "SignedOut",
@@ -188,6 +191,7 @@ __all__ = [
     "Transport",
     "Watch",
     "assess",
+    "auth_required_reason",
     "auth_status",
     "auth_status_of",
     "authorization",
