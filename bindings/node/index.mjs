@@ -1,6 +1,7 @@
 export {
   assess,
   authorization,
+  authRequiredReason,
   authStatus,
   authStatusOf,
   beginSignIn,

@@ -37,8 +37,10 @@ fuzz_target!(|line: &[u8]| {
 });
 
 type Decoded = Result<Option<McpServerStatusUpdatedNotification>, DecodeError>;
-/// The thread, name, status, error and reason, or the kind of the error and its field.
-type Expected<'a> = Result<Option<[Option<&'a str>; 5]>, (DecodeErrorKind, Option<&'static str>)>;
+/// The thread, name, environment, status, error and reason, and whether there is an environment. Or the kind of the error and its
+/// field.
+type Expected<'a> =
+    Result<Option<([Option<&'a str>; 6], bool)>, (DecodeErrorKind, Option<&'static str>)>;
 
 fn expected(message: &Value) -> Expected<'_> {
     use DecodeErrorKind::{InvalidType, MissingField, NotAnObject};
@@ -56,12 +58,23 @@ fn expected(message: &Value) -> Expected<'_> {
         .ok_or((InvalidType, Some("params")))?;
     let thread_id = text(params, "threadId", "params.threadId")?;
     let name = text(params, "name", "params.name")?.ok_or((MissingField, Some("params.name")))?;
+    let environment_id = text(params, "environmentId", "params.environmentId")?;
     let status =
         text(params, "status", "params.status")?.ok_or((MissingField, Some("params.status")))?;
     let error = text(params, "error", "params.error")?;
     let reason = text(params, "failureReason", "params.failureReason")?;
     let reason = reason.filter(|_| !matches!(status, "starting" | "ready" | "cancelled"));
-    Ok(Some([thread_id, Some(name), Some(status), error, reason]))
+    Ok(Some((
+        [
+            thread_id,
+            Some(name),
+            environment_id,
+            Some(status),
+            error,
+            reason,
+        ],
+        params.contains_key("environmentId"),
+    )))
 }
 
 fn text<'a>(
@@ -79,13 +92,15 @@ fn text<'a>(
 fn assert_same(decoded: &Decoded, expected: Expected<'_>) {
     let decoded = match decoded {
         Ok(notification) => Ok(notification.as_ref().map(|notification| {
-            [
+            let fields = [
                 notification.thread_id(),
                 Some(notification.name()),
+                notification.environment_id(),
                 Some(notification.status().as_str()),
                 notification.error(),
                 notification.failure_reason().map(|reason| reason.as_str()),
-            ]
+            ];
+            (fields, notification.has_environment_id())
         })),
         Err(error) => Err((error.kind, error.field)),
     };

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use libfuzzer_sys::fuzz_target;
-use mcp_startup_core::{AppliedLines, LineError, StartupTracker, decode};
+use mcp_startup_core::{AppliedLines, LineError, ServerKey, StartupTracker, decode};
 use mcp_startup_fuzz::{Layout, json_mutator, numbered_lines};
 
 json_mutator!(
@@ -39,18 +39,23 @@ fuzz_target!(|input: &[u8]| {
                 assert_eq!(update.prompt, !one.prompts.is_empty());
                 assert!(one.errors.is_empty());
                 expected.notifications += 1;
-                let key = (
-                    notification.thread_id().map(str::to_owned),
-                    notification.name().to_owned(),
-                );
+                let key = ServerKey {
+                    thread_id: notification.thread_id().map(str::to_owned),
+                    environment_id: notification.environment_id().map(str::to_owned),
+                    name: notification.name().to_owned(),
+                };
                 if update.changed && changed.insert(key.clone()) {
-                    expected.changed.push(key);
+                    expected.changed.push(key.clone());
                 }
                 if update.prompt {
-                    expected.prompts.push(notification.name().to_owned());
+                    expected.prompts.push(key);
                 }
                 threads.extend(notification.thread_id().map(str::to_owned));
-                let held = decoded.server(notification.thread_id(), notification.name());
+                let held = decoded.server(
+                    notification.thread_id(),
+                    notification.environment_id(),
+                    notification.name(),
+                );
                 let held = held.expect("the tracker has the server");
                 assert_eq!(&held.status, notification.status());
             }
@@ -74,7 +79,11 @@ fuzz_target!(|input: &[u8]| {
 
     let servers: Vec<_> = batch.servers().into_iter().cloned().collect();
     for server in &servers {
-        let held = batch.server(server.thread_id.as_deref(), &server.name);
+        let held = batch.server(
+            server.thread_id.as_deref(),
+            server.environment_id.as_deref(),
+            &server.name,
+        );
         assert_eq!(held, Some(server));
     }
     if removes {

@@ -2,7 +2,7 @@
 
 use mcp_startup_core::{
     AppliedLines, DecodeError, DecodeErrorKind, DecodedLines, LineError, METHOD,
-    McpServerStatusUpdatedNotification, decode,
+    McpServerStatusUpdatedNotification, ServerKey, decode,
 };
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::HostError;
 
 /// Writes the line of a notification, without the line break. `params` is the params of the notification as JSON. The line has all
-/// five fields, in the order of the contract; absent fields are `null`.
+/// five fields, in the order of the contract; absent fields are `null`. It has `environmentId` only if the params have it.
 ///
 /// # Errors
 ///
@@ -63,8 +63,8 @@ impl From<DecodedLines> for Decoded {
 #[derive(Serialize)]
 pub struct Applied {
     notifications: u64,
-    changed: Vec<(Option<String>, String)>,
-    prompts: Vec<String>,
+    changed: Vec<ServerKey>,
+    prompts: Vec<ServerKey>,
     errors: Vec<BadLine>,
 }
 

@@ -1,8 +1,11 @@
 //! The verdict over JSON, for a host that starts its servers with another SDK.
 
 use mcp_startup_core::{
-    CredentialFacts, CredentialWorth, Evidence, FirstRequest, McpAuthStatus, StartupFailure,
+    CredentialFacts, CredentialWorth, Evidence, FirstRequest, McpAuthRequiredReason, McpAuthStatus,
+    Recovery, StartupFailure,
 };
+use serde::Deserialize;
+use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use crate::HostError;
 use crate::json_error::read;
@@ -14,6 +17,18 @@ use crate::json_error::read;
 /// [`HostError::InvalidArgument`] if the JSON is not valid evidence.
 pub fn judge(evidence: &str) -> Result<StartupFailure, HostError> {
     read::<Evidence>("the evidence", evidence).map(mcp_startup_core::judge)
+}
+
+/// Returns the reason of the Agent Host Protocol for a recovery, as its text on the wire. See
+/// [`Recovery::auth_required_reason`].
+///
+/// # Errors
+///
+/// [`HostError::InvalidArgument`] if the text is not a recovery.
+pub fn auth_required_reason(recovery: &str) -> Result<Option<McpAuthRequiredReason>, HostError> {
+    let recovery = Recovery::deserialize(StrDeserializer::<ValueError>::new(recovery));
+    let recovery = recovery.map_err(|error| HostError::InvalidArgument(error.to_string()))?;
+    Ok(recovery.auth_required_reason())
 }
 
 /// Assesses which parts of a stored credential can be used at `now_ms`, in milliseconds since the Unix epoch. `facts` is a

@@ -2,11 +2,13 @@ import type {
   LenientNotification,
   McpServerStatusUpdatedNotification,
   ReceivedNotification,
+  ServerKey,
+  ServerKeyInput,
   TrackedServer,
   TrackerUpdate,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
 import { nativeResult, callNative, DecodeError, type DecodeErrorOfJson } from "./errors.cjs";
-import { invalidArgument, jsonOf, stringOf } from "./json.cjs";
+import { invalidArgument, jsonOf, optionalStringOf, stringOf } from "./json.cjs";
 import * as native from "../native.cjs";
 
 /** An invalid line in a batch. */
@@ -29,10 +31,10 @@ export type DecodedLines = {
 export type AppliedLines = {
   /** The number of lines that held a startup notification. */
   notifications: number;
-  /** The servers that changed, as [threadId, name], each once, in the order of their first change. */
-  changed: [string | null, string][];
-  /** The names of the servers to ask the user about now, in line order. */
-  prompts: string[];
+  /** The servers that changed, each once, in the order of their first change. */
+  changed: ServerKey[];
+  /** The servers to ask the user about now, in line order. The thread is the one whose failure led to the prompt. */
+  prompts: ServerKey[];
   /** The invalid lines, in line order. */
   errors: LineError[];
 };
@@ -63,7 +65,8 @@ export function decodeLines(lines: string | Uint8Array): DecodedLines {
 /**
  * Encodes the whole notification as one line of JSON, without a line ending.
  *
- * The line has all five fields in the order of the contract. Missing fields are written as `null`.
+ * The line has all five fields in the order of the contract. Missing fields are written as `null`. `environmentId` is
+ * written only if it is present.
  *
  * @throws {McpStartupError} If `failureReason` is set on a known state other than `failed`. (`decode` drops such a reason.)
  */
@@ -77,9 +80,9 @@ export function encode(
  * Tracks what a client shows: the state of each server, the servers that need the user to sign in *again*, and when to
  * prompt the user.
  *
- * The tracker prompts once per server **name** and episode, even if many threads and retries report the failure. An
- * episode begins with the first failure whose reason is `reauthenticationRequired`, and ends when a server with this name
- * is ready.
+ * A server is identified by its thread, its environment and its name. The tracker prompts once per **environment and
+ * name** and episode, even if many threads and retries report the failure. An episode begins with the first failure whose
+ * reason is `reauthenticationRequired`, and ends when a server with this environment and name is ready.
  *
  * The tracker keeps at most `limit` servers, by default 10,000. Past the limit, it forgets the oldest finished server
  * first.
@@ -113,17 +116,18 @@ export class StartupTracker {
     return nativeResult(() => this.#native.servers()) as TrackedServer[];
   }
 
-  /**
-   * Returns one server, or `null` if the tracker does not know it. `threadId` is `null` for a server that belongs to the
-   * whole app.
-   */
-  server(threadId: string | null, name: string): TrackedServer | null {
-    return nativeResult(() => this.#native.server(threadId === null ? null : stringOf("threadId", threadId), stringOf("name", name))) as TrackedServer | null;
+  /** Returns one server, or `null` if the tracker does not know it. A thread or an environment that is absent is `null`. */
+  server({ threadId = null, environmentId = null, name }: ServerKeyInput): TrackedServer | null {
+    const [thread, environment] = [optionalStringOf("threadId", threadId), optionalStringOf("environmentId", environmentId)];
+    return nativeResult(() => this.#native.server(thread, environment, stringOf("name", name))) as TrackedServer | null;
   }
 
-  /** Returns the names of the servers that need the user to sign in again, in the order in which their episodes began. */
-  reauthenticationRequired(): string[] {
-    return this.#native.reauthenticationRequired();
+  /**
+   * Returns the servers that need the user to sign in again, once for each environment and name, in the order in which
+   * their episodes began. The thread is the one whose failure began the episode.
+   */
+  reauthenticationRequired(): ServerKey[] {
+    return nativeResult(() => this.#native.reauthenticationRequired()) as ServerKey[];
   }
 
   /** Forgets the servers of one thread and returns how many there were. Open episodes continue. */

@@ -46,4 +46,4 @@ export {
 } from "./engine.cjs";
 export { DecodeError, McpStartupError, type McpStartupErrorCode } from "./errors.cjs";
 export type { CredentialStore } from "./store.cjs";
-export { assess, authStatusOf, firstRequest, judge, type KnownAuthorization } from "./verdict.cjs";
+export { assess, authRequiredReason, authStatusOf, firstRequest, judge, type KnownAuthorization } from "./verdict.cjs";

@@ -28,6 +28,11 @@ export function stringOf(name: string, value: unknown): string {
   throw invalidArgument(`\`${name}\` must be a string, not ${value === null ? "null" : typeof value}`);
 }
 
+/** Returns an argument that must be a string or `null`. */
+export function optionalStringOf(name: string, value: unknown): string | null {
+  return value === null ? null : stringOf(name, value);
+}
+
 function problemOf(item: unknown): string | undefined {
   switch (typeof item) {
     case "number":

@@ -3,6 +3,7 @@ import type {
   CredentialWorth,
   Evidence,
   FirstRequest,
+  McpAuthRequiredReason,
   McpAuthStatus,
   StartupFailure,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
@@ -13,6 +14,16 @@ import * as native from "../native.cjs";
 /** Classifies a failed start by its evidence. Every field of the evidence is optional; empty evidence results in `other`. */
 export function judge(evidence: Evidence): StartupFailure {
   return nativeResult(() => native.judge(jsonOf("the evidence", evidence))) as StartupFailure;
+}
+
+/**
+ * Why the server requires authentication, in the words of the Agent Host Protocol.
+ *
+ * @returns The reason, which depends only on the recovery. `null` if signing in is not the recovery: the server's status in
+ *   that protocol is then `error`.
+ */
+export function authRequiredReason({ recovery }: Pick<StartupFailure, "recovery">): McpAuthRequiredReason | null {
+  return nativeResult(() => native.authRequiredReason(recovery)) as McpAuthRequiredReason | null;
 }
 
 /**

@@ -59,14 +59,20 @@ impl Tracker {
 
     /// Returns one server, or null.
     #[napi]
-    pub fn server(&self, thread_id: Option<String>, name: String) -> String {
-        answer(Ok(self.0.server(thread_id.as_deref(), &name)))
+    pub fn server(
+        &self,
+        thread_id: Option<String>,
+        environment_id: Option<String>,
+        name: String,
+    ) -> String {
+        let (thread_id, environment_id) = (thread_id.as_deref(), environment_id.as_deref());
+        answer(Ok(self.0.server(thread_id, environment_id, &name)))
     }
 
-    /// Returns the names of the servers that need the user to sign in again, in the order in which their episodes began.
+    /// Returns the servers that need the user to sign in again, in the order in which their episodes began.
     #[napi]
-    pub fn reauthentication_required(&self) -> Vec<&str> {
-        self.0.reauthentication_required()
+    pub fn reauthentication_required(&self) -> String {
+        answer(Ok(self.0.reauthentication_required()))
     }
 
     /// Forgets the servers of one thread and returns how many there were.

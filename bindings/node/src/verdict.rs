@@ -9,6 +9,11 @@ pub fn judge(evidence: String) -> String {
 }
 
 #[napi]
+pub fn auth_required_reason(recovery: String) -> String {
+    answer(verdict::auth_required_reason(&recovery))
+}
+
+#[napi]
 pub fn assess(facts: String, now_ms: f64) -> String {
     // The cast saturates.
     answer(verdict::assess(&facts, now_ms as i64))

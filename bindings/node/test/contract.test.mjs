@@ -1,7 +1,7 @@
 // Cases that the shared data files do not cover: recorded Codex output, errors of `encode`, and JavaScript specifics.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
 import { inspect } from "node:util";
 import {
@@ -28,18 +28,22 @@ import { dataFile } from "./places.mjs";
 const METHOD = "mcpServer/startupStatus/updated";
 const line = (params) => JSON.stringify({ method: METHOD, params });
 
-test("every recorded line of Codex's app-server is decoded and encoded unchanged", () => {
-  const bytes = readFileSync(dataFile("fixtures/codex-app-server-0.169.0.jsonl"));
-  const lines = bytes.toString().split("\n").filter((line) => line !== "");
-  assert.ok(lines.length > 0);
-  for (const line of lines) {
-    const { method, params } = JSON.parse(line);
-    assert.deepEqual(decode(line), params);
-    assert.equal(encode(decode(line)), JSON.stringify({ method, params }));
+test("every recorded line of each version of Codex's app-server is decoded and encoded unchanged", () => {
+  const recordings = readdirSync(dataFile("fixtures")).filter((name) => /^codex-app-server-.*\.jsonl$/.test(name));
+  assert.ok(recordings.length >= 2);
+  for (const recording of recordings) {
+    const bytes = readFileSync(dataFile(`fixtures/${recording}`));
+    const lines = bytes.toString().split("\n").filter((line) => line !== "");
+    assert.ok(lines.length > 0);
+    for (const line of lines) {
+      const { method, params } = JSON.parse(line);
+      assert.deepEqual(decode(line), params);
+      assert.equal(encode(decode(line)), JSON.stringify({ method, params }));
+    }
+    const { notifications, errors } = decodeLines(bytes);
+    assert.deepEqual([notifications.length, errors], [lines.length, []]);
+    assert.equal(new StartupTracker().apply(bytes).notifications, lines.length);
   }
-  const { notifications, errors } = decodeLines(bytes);
-  assert.deepEqual([notifications.length, errors], [lines.length, []]);
-  assert.equal(new StartupTracker().apply(bytes).notifications, lines.length);
 });
 
 test("the error for an invalid line names the field and does not quote the line", async () => {
@@ -83,7 +87,7 @@ test("a tracker keeps at least one server, and returns null for unknown servers"
     const tracker = new StartupTracker({ limit });
     for (const name of ["a", "b"]) tracker.apply({ name, status: "ready" });
     assert.deepEqual(tracker.servers().map(({ name }) => name), ["b"], `${limit}`);
-    assert.equal(tracker.server(null, "a"), null);
+    assert.equal(tracker.server({ name: "a" }), null);
   }
 });
 

@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from "node:util";
 import { startupNotification } from "@mcp-startup/protocol";
 import {
   assess,
+  authRequiredReason,
   authStatusOf,
   DecodeError,
   decode,
@@ -143,6 +144,11 @@ const BATCH = ["lines", "notifications", "changed", "prompts", "errors"];
 const REMOVAL = ["remove", "removed"];
 const SHOWN = ["servers", "reauthenticationRequired"];
 
+/** A key as in the data. */
+function keyOf({ threadId, environmentId, name }) {
+  return [threadId, environmentId, name];
+}
+
 function takeStep(tracker, step) {
   const action = step.lines === undefined ? REMOVAL : BATCH;
   hasOnly(step, [...action, ...SHOWN]);
@@ -150,18 +156,18 @@ function takeStep(tracker, step) {
   if (action === BATCH) {
     const got = tracker.apply(step.lines.join("\n"));
     equal("notifications", got.notifications, step.notifications);
-    equal("changed", got.changed, step.changed);
-    equal("prompts", got.prompts, step.prompts);
+    equal("changed", got.changed.map(keyOf), step.changed);
+    equal("prompts", got.prompts.map(keyOf), step.prompts);
     equal("errors", got.errors.map(({ line }) => line), step.errors);
   } else {
     equal("removed", tracker.remove(step.remove), step.removed);
   }
   if (step.servers !== undefined) {
     equal("servers", tracker.servers(), step.servers);
-    for (const server of step.servers) equal("server", tracker.server(server.threadId, server.name), server);
+    for (const server of step.servers) equal("server", tracker.server(server), server);
   }
   if (step.reauthenticationRequired !== undefined) {
-    equal("reauthenticationRequired", tracker.reauthenticationRequired(), step.reauthenticationRequired);
+    equal("reauthenticationRequired", tracker.reauthenticationRequired().map(keyOf), step.reauthenticationRequired);
   }
 }
 
@@ -177,7 +183,9 @@ run("assess.json", ASSESSED, (testCase) => {
   equal("authStatus", authStatusOf({ configured, stored: worth, oauthPublished }), testCase.authStatus);
 });
 
-run("judge.json", ["evidence", "kind", "recovery", "fallback", "failureReason", "messageContains"], (testCase) => {
+const JUDGED = ["evidence", "kind", "recovery", "fallback", "failureReason", "authRequiredReason", "messageContains"];
+
+run("judge.json", JUDGED, (testCase) => {
   has(testCase, ["evidence", "failureReason", "messageContains"]);
   const { kind, recovery, fallback, message, evidence } = judge(testCase.evidence);
   try {
@@ -189,6 +197,9 @@ run("judge.json", ["evidence", "kind", "recovery", "fallback", "failureReason", 
     }
     const reason = kind === "reauthenticationRequired" ? kind : null;
     equal("failureReason", reason, testCase.failureReason);
+    if (testCase.authRequiredReason !== undefined) {
+      equal("authRequiredReason", authRequiredReason({ recovery }), testCase.authRequiredReason);
+    }
     // Evidence is read leniently, so a misspelled field would be silently dropped.
     equal("evidence", evidence, testCase.evidence);
     assert.ok(message !== "" && [...message].length <= 300, "its length");

@@ -30,7 +30,7 @@ mod _native {
     #[pymodule_export]
     use super::tracker::StartupTracker;
     #[pymodule_export]
-    use super::verdict::{assess, auth_status_of, first_request, judge};
+    use super::verdict::{assess, auth_required_reason, auth_status_of, first_request, judge};
 
     use super::*;
 

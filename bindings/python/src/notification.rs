@@ -23,6 +23,11 @@ pub struct McpServerStatusUpdatedNotification {
     /// The name of the server in the user's configuration.
     #[pyo3(get)]
     name: Py<PyAny>,
+    /// The environment whose configuration contains the server, or `None` if it belongs to no environment.
+    #[pyo3(get)]
+    environment_id: Py<PyAny>,
+    /// Whether the decoded line had an environment, also if it was null. It is then encoded again.
+    has_environment_id: bool,
     /// The state of the start.
     #[pyo3(get)]
     status: Py<PyAny>,
@@ -120,6 +125,9 @@ impl McpServerStatusUpdatedNotification {
             return Ok(false);
         };
         let py = other.py();
+        if self.has_environment_id != other.get().has_environment_id {
+            return Ok(false);
+        }
         for (mine, theirs) in self.fields().into_iter().zip(other.get().fields()) {
             if !mine.bind(py).eq(theirs)? {
                 return Ok(false);
@@ -133,13 +141,24 @@ impl McpServerStatusUpdatedNotification {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let [thread_id, name, status, error, failure_reason] = self.fields();
+        let [
+            thread_id,
+            name,
+            environment_id,
+            status,
+            error,
+            failure_reason,
+        ] = self.fields();
         let shown = |value: &Py<PyAny>| match text(value.bind(py)) {
             Ok(Some(text)) => serde_json::Value::from(text).to_string(),
             _ => "None".to_owned(),
         };
+        let environment = match self.has_environment_id {
+            true => format!("environment_id={}, ", shown(environment_id)),
+            false => String::new(),
+        };
         Ok(format!(
-            "McpServerStatusUpdatedNotification(thread_id={}, name={}, status={}, error={}, failure_reason={})",
+            "McpServerStatusUpdatedNotification(thread_id={}, name={}, {environment}status={}, error={}, failure_reason={})",
             shown(thread_id),
             shown(name),
             shown(status),
@@ -149,7 +168,7 @@ impl McpServerStatusUpdatedNotification {
     }
 
     fn __reduce__(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, (String,))> {
-        // Only `decode` can create a notification with unknown values.
+        // Only `decode` can create a notification with unknown values or an environment.
         let decode = py.import("mcp_startup._native")?.getattr("decode")?;
         Ok((decode.unbind(), (self.encode(py)?,)))
     }
@@ -163,6 +182,8 @@ impl McpServerStatusUpdatedNotification {
         Ok(Self {
             thread_id: optional(notification.thread_id()),
             name: string(py, notification.name()),
+            environment_id: optional(notification.environment_id()),
+            has_environment_id: notification.has_environment_id(),
             status: members.state(py, notification.status())?,
             error: optional(notification.error()),
             failure_reason: match notification.failure_reason() {
@@ -174,22 +195,33 @@ impl McpServerStatusUpdatedNotification {
 
     /// Returns the notification, including unknown values.
     pub fn notification(&self, py: Python<'_>) -> PyResult<Notification> {
-        let [thread_id, name, status, error, failure_reason] = self.fields();
-        let params = serde_json::json!({
+        let [
+            thread_id,
+            name,
+            environment_id,
+            status,
+            error,
+            failure_reason,
+        ] = self.fields();
+        let mut params = serde_json::json!({
             "threadId": text(thread_id.bind(py))?,
             "name": text(name.bind(py))?,
             "status": text(status.bind(py))?,
             "error": text(error.bind(py))?,
             "failureReason": text(failure_reason.bind(py))?,
         });
+        if self.has_environment_id {
+            params["environmentId"] = text(environment_id.bind(py))?.into();
+        }
         contract::notification(&params.to_string())
             .map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
-    fn fields(&self) -> [&Py<PyAny>; 5] {
+    fn fields(&self) -> [&Py<PyAny>; 6] {
         [
             &self.thread_id,
             &self.name,
+            &self.environment_id,
             &self.status,
             &self.error,
             &self.failure_reason,
@@ -314,6 +346,8 @@ impl<'py> Maker<'py> {
             McpServerStatusUpdatedNotification {
                 thread_id: self.optional(params.thread_id()),
                 name: self.string(params.name()),
+                environment_id: self.optional(params.environment_id()),
+                has_environment_id: params.has_environment_id(),
                 status,
                 error: self.optional(params.error()),
                 failure_reason,

@@ -20,6 +20,13 @@ type Applied<'py> = (
     Bound<'py, PyTuple>,
 );
 
+/// The thread, the environment and the name of a server.
+type Key = (Option<String>, Option<String>, String);
+
+fn key(key: core::ServerKey) -> Key {
+    (key.thread_id, key.environment_id, key.name)
+}
+
 impl StartupTracker {
     fn lock(&self) -> MutexGuard<'_, core::StartupTracker> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -55,8 +62,8 @@ impl StartupTracker {
         let applied = py.detach(|| self.lock().apply_lines(&bytes));
         Ok((
             applied.notifications,
-            PyTuple::new(py, applied.changed)?,
-            PyTuple::new(py, applied.prompts)?,
+            PyTuple::new(py, applied.changed.into_iter().map(key))?,
+            PyTuple::new(py, applied.prompts.into_iter().map(key))?,
             line_errors(py, applied.errors)?,
         ))
     }
@@ -67,16 +74,16 @@ impl StartupTracker {
     }
 
     /// Returns one server as JSON, or null.
-    #[pyo3(signature = (thread_id, name))]
-    fn server(&self, thread_id: Option<&str>, name: &str) -> String {
-        mcp_startup_host::answer(Ok(self.lock().server(thread_id, name)))
+    #[pyo3(signature = (thread_id, environment_id, name))]
+    fn server(&self, thread_id: Option<&str>, environment_id: Option<&str>, name: &str) -> String {
+        mcp_startup_host::answer(Ok(self.lock().server(thread_id, environment_id, name)))
     }
 
-    /// Returns the names of the servers that need the user to sign in again, in the order in which their episodes began.
-    fn reauthentication_required(&self) -> Vec<String> {
+    /// Returns the servers that need the user to sign in again, in the order in which their episodes began.
+    fn reauthentication_required(&self) -> Vec<Key> {
         let tracker = self.lock();
-        let names = tracker.reauthentication_required().into_iter();
-        names.map(str::to_owned).collect()
+        let required = tracker.reauthentication_required().into_iter();
+        required.cloned().map(key).collect()
     }
 
     /// Forgets the servers of one thread and returns how many there were.

@@ -9,6 +9,11 @@ pub fn judge(evidence: &str) -> String {
 }
 
 #[pyfunction]
+pub fn auth_required_reason(recovery: &str) -> String {
+    answer(verdict::auth_required_reason(recovery))
+}
+
+#[pyfunction]
 pub fn assess(facts: &str, now_ms: i64) -> String {
     answer(verdict::assess(facts, now_ms))
 }

@@ -317,7 +317,7 @@ async def test_a_watch_starts_a_server_again_after_a_sign_in(own_user: User, who
             if event.notification.status is READY:
                 break
             if event.notification.status is FAILED:
-                assert tracker.reauthentication_required() == ["expired-no-refresh"]
+                assert [server.name for server in tracker.reauthentication_required()] == ["expired-no-refresh"]
                 if who == "this process":
                     await sign_in("expired-no-refresh", **options)
                 else:

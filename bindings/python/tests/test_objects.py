@@ -35,6 +35,7 @@ from mcp_startup import (
     NotChecked,
     McpStartupError,
     Rejected,
+    ServerKey,
     SignInBegun,
     SignInError,
     StartPhase,
@@ -43,8 +44,9 @@ from mcp_startup import (
     StartupTracker,
 )
 
-FIXTURE = Path(__file__).parents[3] / "tests/fixtures/codex-app-server-0.169.0.jsonl"
+RECORDINGS = sorted((Path(__file__).parents[3] / "tests/fixtures").glob("codex-app-server-*.jsonl"))
 UNKNOWN = '{"method":"mcpServer/startupStatus/updated","params":{"name":"a","status":"queued"}}'
+ENVIRONMENT = UNKNOWN.replace('"status"', '"environmentId":"e","status"')
 UNKNOWN_REASON = (
     '{"method":"mcpServer/startupStatus/updated","params":{"name":"a","status":"failed","failureReason":"outOfLuck"}}'
 )
@@ -129,6 +131,10 @@ def objects() -> list[tuple[Any, Any]]:
         (notification.failed("a", "no", thread_id="t"), notification.failed("a", "no")),
         (notification.reauthentication_required("a", "no"), notification.failed("a", "no")),
         (read(UNKNOWN), read(UNKNOWN.replace("queued", "waiting"))),
+        (read(ENVIRONMENT), read(UNKNOWN)),
+        (read(ENVIRONMENT.replace('"e"', "null")), read(UNKNOWN)),
+        (read(UNKNOWN), read(ENVIRONMENT.replace('"e"', "null"))),
+        (applied.changed[0], dataclasses.replace(applied.changed[0], environment_id="e")),
         (read(UNKNOWN_REASON), notification.failed("a", "")),
         (read(UNKNOWN).status, McpServerStartupState.READY),
         (McpServerStartupState.READY, McpServerStartupState.FAILED),
@@ -183,7 +189,7 @@ def test_an_object_is_frozen(at: int) -> None:
     elif isinstance(one, enum.Enum):
         fields = ["name", "value"]
     else:
-        fields = ["thread_id", "name", "status", "error", "failure_reason"]
+        fields = ["thread_id", "name", "environment_id", "status", "error", "failure_reason"]
     for field in fields:
         before = getattr(one, field)
         with pytest.raises(AttributeError):
@@ -333,8 +339,13 @@ def test_only_str_and_bytes_are_accepted(wrong: Any) -> None:
             read_it(wrong)
 
 
-def test_every_recorded_line_of_codex_is_decoded_and_encoded_unchanged() -> None:
-    lines = FIXTURE.read_bytes().splitlines()
+def test_two_versions_of_codex_are_recorded() -> None:
+    assert len(RECORDINGS) >= 2
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.name)
+def test_every_recorded_line_of_codex_is_decoded_and_encoded_unchanged(recording: Path) -> None:
+    lines = recording.read_bytes().splitlines()
     notifications = 0
     for line in lines:
         message = json.loads(line)
@@ -346,9 +357,9 @@ def test_every_recorded_line_of_codex_is_decoded_and_encoded_unchanged() -> None
         assert got is not None
         written = json.loads(got.encode())
         assert written == {"method": message["method"], "params": message["params"]}
-        assert list(written["params"]) == ["threadId", "name", "status", "error", "failureReason"]
+        assert list(written["params"]) == list(message["params"])
     assert notifications > 10
-    decoded = mcp_startup.decode_lines(FIXTURE.read_bytes())
+    decoded = mcp_startup.decode_lines(recording.read_bytes())
     assert len(decoded.notifications) == notifications and decoded.errors == ()
 
 
@@ -360,8 +371,8 @@ def test_threads_can_share_a_tracker() -> None:
     with ThreadPoolExecutor(8) as pool:
         prompts = list(pool.map(lambda _: tracker.apply_lines(line).prompts, range(200)))
     # The tracker prompts once, although all threads report the failure.
-    assert sorted(prompts, reverse=True)[0] == ("a",) and sum(map(len, prompts)) == 1
-    assert tracker.reauthentication_required() == ["a"]
+    assert max(prompts, key=len) == (ServerKey(None, None, "a"),) and sum(map(len, prompts)) == 1
+    assert tracker.reauthentication_required() == [ServerKey(None, None, "a")]
 
 
 async def test_values_have_the_json_form_of_the_other_languages() -> None:

@@ -9,14 +9,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mcp_startup
-from mcp_startup import CredentialFacts, DecodeError, LineError, McpServerStatusUpdatedNotification, StartupTracker
+from mcp_startup import (
+    CredentialFacts,
+    DecodeError,
+    LineError,
+    McpServerStatusUpdatedNotification,
+    ServerKey,
+    StartupTracker,
+)
 
 VECTORS = Path(__file__).parents[3] / "tests/vectors"
 
@@ -73,9 +80,14 @@ def params(notification: McpServerStatusUpdatedNotification | mcp_startup.Tracke
     """The fields of a notification, under their JSON names."""
     if notification is None:
         return None
+    environment = {"environmentId": notification.environment_id}
+    if isinstance(notification, McpServerStatusUpdatedNotification):
+        # Null if the line has it, and absent otherwise.
+        environment = environment if "environmentId" in json.loads(notification.encode())["params"] else {}
     return {
         "threadId": notification.thread_id,
         "name": notification.name,
+        **environment,
         "status": notification.status,
         "error": notification.error,
         "failureReason": notification.failure_reason,
@@ -161,14 +173,19 @@ def check_tracker(case: Case) -> None:
             raise Wrong(f"  step {number}\n{wrong}") from None
 
 
+def keys(servers: Iterable[ServerKey]) -> list[list[str | None]]:
+    """Each key as a list of the thread, the environment and the name."""
+    return [[server.thread_id, server.environment_id, server.name] for server in servers]
+
+
 def take_step(tracker: StartupTracker, step: Case) -> None:
     shown = ("servers", "reauthenticationRequired")
     if "lines" in step:
         only(step, "lines", "notifications", "changed", "prompts", "errors", *shown)
         applied = tracker.apply_lines("\n".join(step["lines"]))
         equal("notifications", applied.notifications, step["notifications"])
-        equal("changed", applied.changed, step["changed"])
-        equal("prompts", applied.prompts, step["prompts"])
+        equal("changed", keys(applied.changed), step["changed"])
+        equal("prompts", keys(applied.prompts), step["prompts"])
         equal("errors", [error.line for error in applied.errors], step["errors"])
     else:
         only(step, "remove", "removed", *shown)
@@ -177,10 +194,11 @@ def take_step(tracker: StartupTracker, step: Case) -> None:
         servers = tracker.servers()
         equal("servers", [params(server) for server in servers], step["servers"])
         for server in servers:
-            found = tracker.server(server.name, thread_id=server.thread_id)
+            found = tracker.server(server.name, thread_id=server.thread_id, environment_id=server.environment_id)
             equal("server", params(found), params(server))
     if "reauthenticationRequired" in step:
-        equal("reauthenticationRequired", tracker.reauthentication_required(), step["reauthenticationRequired"])
+        required = keys(tracker.reauthentication_required())
+        equal("reauthenticationRequired", required, step["reauthenticationRequired"])
 
 
 def check_assess(case: Case) -> None:
@@ -206,7 +224,7 @@ def check_assess(case: Case) -> None:
 
 
 def check_judge(case: Case) -> None:
-    only(case, "evidence", "kind", "recovery", "fallback", "failureReason", "messageContains")
+    only(case, "evidence", "kind", "recovery", "fallback", "failureReason", "authRequiredReason", "messageContains")
     failure = mcp_startup.judge(case["evidence"])
     # The evidence is complete, both as JSON and as objects.
     equal("evidence", wire(failure.evidence), case["evidence"])
@@ -220,6 +238,8 @@ def check_judge(case: Case) -> None:
     notification = McpServerStatusUpdatedNotification.from_failure("linear", failure)
     equal("failureReason", notification.failure_reason, case["failureReason"])
     equal("error", notification.error, failure.message)
+    if "authRequiredReason" in case:
+        equal("authRequiredReason", mcp_startup.auth_required_reason(failure), case["authRequiredReason"])
     message = failure.message
     if not 0 < len(message) <= 300:
         raise Wrong(f"  message of {len(message)} characters: {message!r}")

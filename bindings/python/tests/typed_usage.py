@@ -23,6 +23,7 @@ from mcp_startup import (
     DecodeErrorKind,
     Evidence,
     FirstRequest,
+    McpAuthRequiredReason,
     McpAuthStatus,
     McpServerStartupFailureReason,
     McpServerStartupState,
@@ -33,6 +34,7 @@ from mcp_startup import (
     Rejected,
     Revocation,
     SignedOut,
+    ServerKey,
     SignInBegun,
     StartupEvent,
     StartupFailure,
@@ -86,11 +88,12 @@ def following(tracker: StartupTracker, notification: McpServerStatusUpdatedNotif
     assert_type(tracker.apply(notification), TrackerUpdate)
     applied = tracker.apply_lines(data)
     assert_type(applied, AppliedLines)
-    assert_type(applied.changed, tuple[tuple[str | None, str], ...])
-    assert_type(applied.prompts, tuple[str, ...])
+    assert_type(notification.environment_id, str | None)
+    assert_type(applied.changed, tuple[ServerKey, ...])
+    assert_type(applied.prompts, tuple[ServerKey, ...])
     assert_type(tracker.servers(), list[TrackedServer])
-    assert_type(tracker.server("a", thread_id="t"), TrackedServer | None)
-    assert_type(tracker.reauthentication_required(), list[str])
+    assert_type(tracker.server("a", thread_id="t", environment_id="e"), TrackedServer | None)
+    assert_type(tracker.reauthentication_required(), list[ServerKey])
     assert_type(tracker.remove("t"), int)
 
 
@@ -100,6 +103,7 @@ def judging(evidence: Evidence) -> None:
     assert_type(mcp_startup.judge({"server": "a"}), StartupFailure)
     assert_type(failure.kind, StartupFailureKind)
     assert_type(failure.recovery, Recovery)
+    assert_type(mcp_startup.auth_required_reason(failure), McpAuthRequiredReason | None)
     worth = mcp_startup.assess(mcp_startup.CredentialFacts(access_token=True), now_ms=1)
     assert_type(worth, CredentialWorth)
     assert_type(mcp_startup.first_request(worth), FirstRequest)

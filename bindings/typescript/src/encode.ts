@@ -23,7 +23,7 @@ export class EncodeError extends Error {
  * Encodes the whole notification as one line of JSON, without a line ending.
  *
  * The line has all five fields in the order of the contract. Missing fields are written as `null`, and unknown states
- * and reasons are written unchanged.
+ * and reasons are written unchanged. `environmentId` is written only if it is present.
  *
  * @throws {EncodeError} If `failureReason` is set on a known state other than `failed`, or if `decode` would reject the
  *   result.

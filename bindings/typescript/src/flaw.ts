@@ -14,7 +14,7 @@ type ValidatorErrors = {
   params: { missingProperty?: string; type?: string | string[] };
 }[];
 
-const FIELDS = ["threadId", "name", "status", "error", "failureReason"] as const;
+const FIELDS = ["threadId", "name", "environmentId", "status", "error", "failureReason"] as const;
 
 /** Returns the first flaw of invalid params, in the order of the fields. The other languages report the same one. */
 export function flawOf(params: unknown): Flaw {

@@ -1,3 +1,4 @@
+export { authRequiredReason } from "./auth_required_reason.js";
 export {
   DecodeError,
   type DecodedLines,
@@ -20,6 +21,8 @@ export {
 export * as startupNotification from "./startup_notification.js";
 export {
   type AppliedLines,
+  type ServerKey,
+  type ServerKeyInput,
   StartupTracker,
   type TrackedServer,
   type TrackerOptions,

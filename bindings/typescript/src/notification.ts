@@ -15,14 +15,19 @@ export const METHOD = "mcpServer/startupStatus/updated";
 export type OrNewer<Known extends string> = Known | (string & {});
 
 /**
- * The params of a decoded notification, with all five fields in the order of the contract. A state or a reason that this
- * version does not know is kept as text.
+ * The params of a decoded notification, with all five fields in the order of the contract, and with `environmentId` if the
+ * line has it. A state or a reason that this version does not know is kept as text.
  */
 export type ReceivedNotification = {
   /** The thread that the server belongs to, or `null` if it belongs to the whole app. */
   threadId: string | null;
   /** The name of the server in the user's configuration. */
   name: string;
+  /**
+   * The environment whose configuration contains the server, or `null` if it belongs to no environment. Codex writes it
+   * since 0.171. It is absent if the line does not have it, and `encode` writes it only if it is present.
+   */
+  environmentId?: string | null;
   /** The state of the start. */
   status: OrNewer<McpServerStartupState>;
   /** A human-readable message, if the start failed. */
@@ -33,7 +38,7 @@ export type ReceivedNotification = {
 
 /** The params that a server may send. Only `name` and `status` are required. */
 export type LenientNotification = Pick<ReceivedNotification, "name" | "status"> & {
-  [Field in "threadId" | "error" | "failureReason"]?: ReceivedNotification[Field] | undefined;
+  [Field in "threadId" | "environmentId" | "error" | "failureReason"]?: ReceivedNotification[Field] | undefined;
 };
 
 // One line for each value of the generated type. A new value does not compile until it has a line here.
@@ -74,11 +79,12 @@ export function isMcpServerStatusUpdatedNotification(value: unknown): value is L
  * Whether every field is well-formed Unicode. JSON can encode a lone surrogate (`\ud800`), which the other languages
  * can't represent and a JSON Schema can't exclude. The fields are written out because this runs for every line.
  */
-function isText({ threadId, name, status, error, failureReason }: LenientNotification): boolean {
+function isText({ threadId, name, environmentId, status, error, failureReason }: LenientNotification): boolean {
   return (
     name.isWellFormed() &&
     status.isWellFormed() &&
     (threadId == null || threadId.isWellFormed()) &&
+    (environmentId == null || environmentId.isWellFormed()) &&
     (error == null || error.isWellFormed()) &&
     (failureReason == null || failureReason.isWellFormed())
   );
@@ -89,12 +95,11 @@ function isText({ threadId, name, status, error, failureReason }: LenientNotific
  * sign in to a server that is ready.
  */
 export function received(params: LenientNotification): ReceivedNotification {
+  const { threadId = null, name, environmentId, status, error = null } = params;
   const reason = params.failureReason ?? null;
-  return {
-    threadId: params.threadId ?? null,
-    name: params.name,
-    status: params.status,
-    error: params.error ?? null,
-    failureReason: reason !== null && carriesReason(params.status) ? reason : null,
-  };
+  const failureReason = reason !== null && carriesReason(status) ? reason : null;
+  // Two literals, because JavaScript engines build them several times faster than an object with a spread.
+  return environmentId === undefined
+    ? { threadId, name, status, error, failureReason }
+    : { threadId, name, environmentId, status, error, failureReason };
 }

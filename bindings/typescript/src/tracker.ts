@@ -2,11 +2,24 @@ import { type LineError, readLines } from "./decode.js";
 import { isFinished, type LenientNotification, type ReceivedNotification, received } from "./notification.js";
 
 /**
- * One server as a client shows it: the latest notification for a (threadId, name).
+ * One server as a client shows it: the latest notification for a (threadId, environmentId, name).
  *
  * The tracker replaces the object if anything changes, so an identical object means an unchanged server.
  */
-export type TrackedServer = Readonly<ReceivedNotification>;
+export type TrackedServer = Readonly<Required<ReceivedNotification>>;
+
+/** The identity of a server in the tracker. */
+export type ServerKey = {
+  /** The thread that the server belongs to, or `null` if it belongs to the whole app. */
+  threadId: string | null;
+  /** The environment whose configuration contains the server, or `null` if it belongs to no environment. */
+  environmentId: string | null;
+  /** The name of the server in the user's configuration. */
+  name: string;
+};
+
+/** A `ServerKey` in which an absent field means `null`. */
+export type ServerKeyInput = { [Field in "threadId" | "environmentId"]?: string | null } & { name: string };
 
 /** The effect of one notification on the tracker. */
 export type TrackerUpdate = {
@@ -21,9 +34,9 @@ export type AppliedLines = {
   /** The number of lines that held a startup notification. */
   notifications: number;
   /** The servers that changed, each once, in the order of their first change. */
-  changed: [threadId: string | null, name: string][];
-  /** The names of the servers to ask the user about now, in line order. */
-  prompts: string[];
+  changed: ServerKey[];
+  /** The servers to ask the user about now, in line order. The thread is the one whose failure led to the prompt. */
+  prompts: ServerKey[];
   /** The invalid lines, in line order. */
   errors: LineError[];
 };
@@ -38,21 +51,22 @@ export type TrackerOptions = {
  * Tracks what a client shows: the state of each server, the servers that need the user to sign in *again*, and when to
  * prompt the user.
  *
- * The tracker prompts once per server **name** and episode, even if many threads and retries report the failure. An
- * episode begins with the first failure whose reason is `reauthenticationRequired`, and ends when a server with this name
- * is ready.
+ * A server is identified by its thread, its environment and its name. The tracker prompts once per **environment and
+ * name** and episode, even if many threads and retries report the failure. An episode begins with the first failure whose
+ * reason is `reauthenticationRequired`, and ends when a server with this environment and name is ready.
  *
  * Memory is bounded. Past the limit, the tracker forgets the oldest finished server first.
  */
 export class StartupTracker {
   readonly #limit: number;
-  readonly #threads = new Map<string | null, Map<string, Entry>>();
+  /** By thread, environment and name. */
+  readonly #servers = new Map<string | null, Map<string | null, Map<string, Entry>>>();
   // Both in the order in which the servers were first seen, so that the entry to forget is at the front.
   readonly #running: Entry[] = [];
   readonly #finished: Entry[] = [];
   #next = 0;
-  /** The names that have an open episode, in the order in which the episodes began. */
-  readonly #episodes = new Set<string>();
+  /** The open episodes by environment and name, in the order in which they began. */
+  readonly #episodes = new Map<string, ServerKey>();
 
   constructor({ limit = 10_000 }: TrackerOptions = {}) {
     this.#limit = limit >= 1 ? limit : 1;
@@ -66,17 +80,17 @@ export class StartupTracker {
   /** Applies whole lines. It skips other messages and reports invalid lines by number. */
   applyLines(lines: string | Uint8Array): AppliedLines {
     const applied: AppliedLines = { notifications: 0, changed: [], prompts: [], errors: [] };
-    const seen = new Map<string | null, Set<string>>();
+    const seen = new Set<string>();
     applied.errors = readLines(lines, (notification) => {
-      const { threadId, name } = notification;
       const { changed, prompt } = this.#fold(notification);
       applied.notifications += 1;
-      if (prompt) applied.prompts.push(name);
+      if (prompt) applied.prompts.push(keyOf(notification));
       if (!changed) return;
-      const names = getOrInsert(seen, threadId, () => new Set());
-      if (names.has(name)) return;
-      names.add(name);
-      applied.changed.push([threadId, name]);
+      const server = keyOf(notification);
+      const text = idText(server.threadId) + idText(server.environmentId) + server.name;
+      if (seen.has(text)) return;
+      seen.add(text);
+      applied.changed.push(server);
     });
     return applied;
   }
@@ -87,14 +101,17 @@ export class StartupTracker {
     return entries.map(({ server }) => server);
   }
 
-  /** Returns one server, or `null` if the tracker does not know it. */
-  server(threadId: string | null, name: string): TrackedServer | null {
-    return this.#threads.get(threadId)?.get(name)?.server ?? null;
+  /** Returns one server, or `null` if the tracker does not know it. A thread or an environment that is absent is `null`. */
+  server(key: ServerKeyInput): TrackedServer | null {
+    return this.#find(keyOf(key))?.server ?? null;
   }
 
-  /** Returns the names of the servers that need the user to sign in again, in the order in which their episodes began. */
-  reauthenticationRequired(): string[] {
-    return [...this.#episodes];
+  /**
+   * Returns the servers that need the user to sign in again, once for each environment and name, in the order in which
+   * their episodes began. The thread is the one whose failure began the episode.
+   */
+  reauthenticationRequired(): ServerKey[] {
+    return [...this.#episodes.values()];
   }
 
   /**
@@ -102,39 +119,50 @@ export class StartupTracker {
    * the next thread does not prompt the user again.
    */
   remove(threadId: string): number {
-    const names = this.#threads.get(threadId);
-    if (names === undefined) return 0;
-    this.#threads.delete(threadId);
-    for (const entry of names.values()) removeFrom(this.#listOf(entry.server), entry);
-    return names.size;
+    const environments = this.#servers.get(threadId);
+    if (environments === undefined) return 0;
+    this.#servers.delete(threadId);
+    let removed = 0;
+    for (const names of environments.values()) {
+      for (const entry of names.values()) removeFrom(this.#listOf(entry.server), entry);
+      removed += names.size;
+    }
+    return removed;
+  }
+
+  #find({ threadId, environmentId, name }: Pick<ReceivedNotification, "threadId" | "environmentId" | "name">) {
+    return this.#servers.get(threadId)?.get(environmentId ?? null)?.get(name);
   }
 
   #fold(notification: ReceivedNotification): TrackerUpdate {
-    const { threadId, name, status, failureReason } = notification;
-    const entry = this.#threads.get(threadId)?.get(name);
+    const { status, failureReason } = notification;
+    const entry = this.#find(notification);
     const changed = entry === undefined ? this.#insert(notification) : this.#replace(entry, notification);
-    if (status === "ready") this.#episodes.delete(name);
+    if (status === "ready" && this.#episodes.size > 0) this.#episodes.delete(episodeOf(keyOf(notification)));
     const needsSignIn = status === "failed" && failureReason === "reauthenticationRequired";
-    return { changed, prompt: needsSignIn && this.#beginEpisode(name) };
+    return { changed, prompt: needsSignIn && this.#beginEpisode(keyOf(notification)) };
   }
 
-  #insert(server: ReceivedNotification): true {
+  #insert(notification: ReceivedNotification): true {
     if (this.#running.length + this.#finished.length >= this.#limit) this.#forgetOne();
+    const server = tracked(notification);
     const entry = { number: this.#next++, server };
     this.#listOf(server).push(entry);
-    getOrInsert(this.#threads, server.threadId, () => new Map()).set(server.name, entry);
+    const environments = getOrInsert(this.#servers, server.threadId, () => new Map());
+    getOrInsert(environments, server.environmentId, () => new Map()).set(server.name, entry);
     return true;
   }
 
-  #replace(entry: Entry, next: ReceivedNotification): boolean {
+  #replace(entry: Entry, notification: ReceivedNotification): boolean {
     const { server } = entry;
     if (
-      server.status === next.status &&
-      server.error === next.error &&
-      server.failureReason === next.failureReason
+      server.status === notification.status &&
+      server.error === notification.error &&
+      server.failureReason === notification.failureReason
     ) {
       return false;
     }
+    const next = tracked(notification);
     const from = this.#listOf(server);
     const to = this.#listOf(next);
     if (from !== to) {
@@ -152,23 +180,44 @@ export class StartupTracker {
   #forgetOne(): void {
     const oldest = this.#finished.shift() ?? this.#running.shift();
     if (oldest === undefined) return;
-    const { threadId, name } = oldest.server;
-    const names = this.#threads.get(threadId);
+    const { threadId, environmentId, name } = oldest.server;
+    const environments = this.#servers.get(threadId);
+    const names = environments?.get(environmentId);
     names?.delete(name);
-    if (names?.size === 0) this.#threads.delete(threadId);
+    if (names?.size === 0) environments?.delete(environmentId);
+    if (environments?.size === 0) this.#servers.delete(threadId);
   }
 
-  #beginEpisode(name: string): boolean {
-    if (this.#episodes.has(name)) return false;
+  #beginEpisode(server: ServerKey): boolean {
+    const episode = episodeOf(server);
+    if (this.#episodes.has(episode)) return false;
     if (this.#episodes.size >= this.#limit) {
-      for (const oldest of this.#episodes) {
+      for (const oldest of this.#episodes.keys()) {
         this.#episodes.delete(oldest);
         break;
       }
     }
-    this.#episodes.add(name);
+    this.#episodes.set(episode, server);
     return true;
   }
+}
+
+function keyOf({ threadId = null, environmentId = null, name }: ServerKeyInput): ServerKey {
+  return { threadId, environmentId, name };
+}
+
+function tracked({ threadId, name, environmentId, status, error, failureReason }: ReceivedNotification): TrackedServer {
+  return { threadId, environmentId: environmentId ?? null, name, status, error, failureReason };
+}
+
+/** The text that identifies an episode, which is the same in every thread. */
+function episodeOf({ environmentId, name }: ServerKey): string {
+  return idText(environmentId) + name;
+}
+
+/** A prefix that ends unambiguously: two different IDs never give the same text with any name. */
+function idText(id: string | null): string {
+  return id === null ? "-" : `${id.length}:${id}`;
 }
 
 /** A server, and its number in the order in which the servers were first seen. */

@@ -1,9 +1,10 @@
 // Cases that the shared data files do not cover: recorded Codex output, errors of `encode`, and JavaScript specifics.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
 import {
+  authRequiredReason,
   DecodeError,
   decode,
   decodeLines,
@@ -13,6 +14,7 @@ import {
   isKnownState,
   isMcpServerStatusUpdatedNotification,
   METHOD,
+  StartupTracker,
   startupNotification,
 } from "@mcp-startup/protocol";
 
@@ -26,18 +28,38 @@ const thrown = (work) => {
   return assert.fail("nothing was thrown");
 };
 
-test("every recorded line of Codex's app-server is decoded and encoded unchanged", () => {
-  const fixture = new URL("../../../tests/fixtures/codex-app-server-0.169.0.jsonl", import.meta.url);
-  const text = readFileSync(fixture, "utf8");
-  const lines = text.split("\n").filter((line) => line !== "");
-  assert.ok(lines.length > 0);
-  for (const line of lines) {
-    const { method, params } = JSON.parse(line);
-    const notification = decode(line);
-    assert.equal(encode(notification), JSON.stringify({ method, params }));
-    assert.ok(isMcpServerStatusUpdatedNotification(params));
+test("every recorded line of each version of Codex's app-server is decoded and encoded unchanged", () => {
+  const fixtures = new URL("../../../tests/fixtures/", import.meta.url);
+  const recordings = readdirSync(fixtures).filter((name) => /^codex-app-server-.*\.jsonl$/.test(name));
+  assert.ok(recordings.length >= 2);
+  for (const recording of recordings) {
+    const text = readFileSync(new URL(recording, fixtures), "utf8");
+    const lines = text.split("\n").filter((line) => line !== "");
+    assert.ok(lines.length > 0);
+    for (const line of lines) {
+      const { method, params } = JSON.parse(line);
+      const notification = decode(line);
+      assert.equal(encode(notification), JSON.stringify({ method, params }), recording);
+      assert.ok(isMcpServerStatusUpdatedNotification(params));
+    }
+    assert.equal(decodeLines(text).notifications.length, lines.length);
   }
-  assert.equal(decodeLines(text).notifications.length, lines.length);
+});
+
+test("a failure has a reason of the Agent Host Protocol exactly if its recovery is a sign-in", () => {
+  const cases = JSON.parse(readFileSync(new URL("../../../tests/vectors/judge.json", import.meta.url), "utf8"));
+  const known = cases.filter((testCase) => "authRequiredReason" in testCase);
+  assert.ok(known.length > 0);
+  for (const { name, recovery, authRequiredReason: expected } of known) {
+    assert.equal(authRequiredReason({ recovery }), expected, name);
+  }
+  for (const recovery of ["newer", "__proto__", "toString"]) assert.equal(authRequiredReason({ recovery }), null);
+});
+
+test("an environment that is undefined is absent", () => {
+  const notification = { name: "a", environmentId: undefined, status: "ready" };
+  assert.ok(!encode(notification).includes("environmentId"));
+  assert.equal(new StartupTracker().apply(notification).changed, true);
 });
 
 test("error messages are the same as in the other languages", () => {
@@ -74,7 +96,7 @@ test("an error does not quote the line", () => {
 
 test("a lone surrogate is rejected", () => {
   const broken = "\ud800";
-  for (const field of ["threadId", "name", "status", "error", "failureReason"]) {
+  for (const field of ["threadId", "name", "environmentId", "status", "error", "failureReason"]) {
     const params = { name: "a", status: "failed", [field]: `x${broken}` };
     for (const text of [line(params), line(params).replace("\\ud800", broken)]) {
       const error = thrown(() => decode(text));

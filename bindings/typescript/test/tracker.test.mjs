@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { encode, StartupTracker, startupNotification } from "@mcp-startup/protocol";
 
 /** The documented behavior of the tracker, as one list that is searched linearly. */
@@ -14,22 +15,25 @@ class Model {
   }
 
   apply(notification) {
-    const same = ({ threadId, name }) => threadId === notification.threadId && name === notification.name;
+    const server = { ...notification, environmentId: notification.environmentId ?? null };
+    const same = (other) => isDeepStrictEqual(keyOf(other), keyOf(server));
     const at = this.servers.findIndex(same);
-    const changed = at === -1 || JSON.stringify(this.servers[at]) !== JSON.stringify(notification);
-    if (at !== -1) this.servers[at] = notification;
+    const changed = at === -1 || !isDeepStrictEqual(this.servers[at], server);
+    if (at !== -1) this.servers[at] = server;
     else {
       if (this.servers.length >= this.limit) {
         const finished = this.servers.findIndex(({ status }) => ["ready", "failed", "cancelled"].includes(status));
         this.servers.splice(Math.max(finished, 0), 1);
       }
-      this.servers.push(notification);
+      this.servers.push(server);
     }
-    const { name, status, failureReason } = notification;
-    if (status === "ready") this.episodes = this.episodes.filter((episode) => episode !== name);
+    const { status, failureReason } = notification;
+    const { environmentId, name } = server;
+    const ofServer = (episode) => episode.environmentId === environmentId && episode.name === name;
+    if (status === "ready") this.episodes = this.episodes.filter((episode) => !ofServer(episode));
     const needsSignIn = status === "failed" && failureReason === "reauthenticationRequired";
-    const prompt = needsSignIn && !this.episodes.includes(name);
-    if (prompt) this.episodes = [...this.episodes, name].slice(-this.limit);
+    const prompt = needsSignIn && !this.episodes.some(ofServer);
+    if (prompt) this.episodes = [...this.episodes, keyOf(server)].slice(-this.limit);
     return { changed, prompt };
   }
 
@@ -38,6 +42,10 @@ class Model {
     this.servers = this.servers.filter((server) => server.threadId !== threadId);
     return before - this.servers.length;
   }
+}
+
+function keyOf({ threadId, environmentId = null, name }) {
+  return { threadId, environmentId, name };
 }
 
 /** mulberry32: the same seed gives the same sequence on every machine. */
@@ -58,6 +66,7 @@ function randomNotification(below) {
   return {
     threadId: pick([null, null, "t1", "t2", ""]),
     name: pick(["a", "b", "c", "d", "e", "f", "__proto__", ""]),
+    ...pick([{}, {}, { environmentId: null }, { environmentId: "e1" }, { environmentId: "" }]),
     status,
     error: pick([null, "x", "y"]),
     failureReason: mayHaveReason ? pick([null, ...Array(2).fill("reauthenticationRequired"), "quotaExceeded"]) : null,
@@ -75,13 +84,13 @@ test("the tracker behaves like the model", () => {
     const flush = () => {
       const changed = new Map();
       for (const { notification, ...update } of batch) {
-        const key = [notification.threadId, notification.name];
+        const key = keyOf(notification);
         if (update.changed) changed.set(JSON.stringify(key), key);
       }
       assert.deepEqual(batched.applyLines(batch.map(({ notification }) => encode(notification)).join("\r\n")), {
         notifications: batch.length,
         changed: [...changed.values()],
-        prompts: batch.filter(({ prompt }) => prompt).map(({ notification }) => notification.name),
+        prompts: batch.filter(({ prompt }) => prompt).map(({ notification }) => keyOf(notification)),
         errors: [],
       });
       batch = [];
@@ -104,18 +113,18 @@ test("the tracker behaves like the model", () => {
     }
     flush();
     assert.deepEqual(batched.servers(), model.servers);
-    for (const server of model.servers) assert.deepEqual(tracker.server(server.threadId, server.name), server);
+    for (const server of model.servers) assert.deepEqual(tracker.server(server), server);
   }
 });
 
 test("an unchanged server is the same object, and a changed server is a new one", () => {
   const tracker = new StartupTracker();
   tracker.apply(startupNotification.starting("a"));
-  const before = tracker.server(null, "a");
+  const before = tracker.server({ name: "a" });
   tracker.apply(startupNotification.starting("a"));
-  assert.equal(tracker.server(null, "a"), before);
+  assert.equal(tracker.server({ name: "a" }), before);
   tracker.apply(startupNotification.ready("a"));
-  assert.notEqual(tracker.server(null, "a"), before);
+  assert.notEqual(tracker.server({ name: "a" }), before);
   assert.equal(before.status, "starting");
 });
 
@@ -124,7 +133,7 @@ test("changing a notification after it was applied does not affect the tracker",
   const notification = { name: "a", status: "ready", failureReason: "reauthenticationRequired" };
   assert.deepEqual(tracker.apply(notification), { changed: true, prompt: false });
   notification.status = "failed";
-  assert.deepEqual(tracker.servers(), [startupNotification.ready("a")]);
+  assert.deepEqual(tracker.servers(), [{ ...startupNotification.ready("a"), environmentId: null }]);
 });
 
 test("the limit is at least one, and by default ten thousand", () => {
@@ -136,5 +145,5 @@ test("the limit is at least one, and by default ten thousand", () => {
   const tracker = new StartupTracker();
   for (let at = 0; at <= 10_000; at++) tracker.apply(startupNotification.starting(`s${at}`));
   assert.equal(tracker.servers().length, 10_000);
-  assert.equal(tracker.server(null, "s0"), null);
+  assert.equal(tracker.server({ name: "s0" }), null);
 });

@@ -141,6 +141,11 @@ const BATCH = ["lines", "notifications", "changed", "prompts", "errors"];
 const REMOVAL = ["remove", "removed"];
 const SHOWN = ["servers", "reauthenticationRequired"];
 
+/** A key as in the data. */
+function keyOf({ threadId, environmentId, name }) {
+  return [threadId, environmentId, name];
+}
+
 function takeStep(tracker, step) {
   const action = step.lines === undefined ? REMOVAL : BATCH;
   hasOnly(step, [...action, ...SHOWN]);
@@ -148,17 +153,17 @@ function takeStep(tracker, step) {
   if (action === BATCH) {
     const got = tracker.applyLines(step.lines.join("\n"));
     equal("notifications", got.notifications, step.notifications);
-    equal("changed", got.changed, step.changed);
-    equal("prompts", got.prompts, step.prompts);
+    equal("changed", got.changed.map(keyOf), step.changed);
+    equal("prompts", got.prompts.map(keyOf), step.prompts);
     equal("errors", got.errors.map(({ line }) => line), step.errors);
   } else {
     equal("removed", tracker.remove(step.remove), step.removed);
   }
   if (step.servers !== undefined) {
     equal("servers", tracker.servers(), step.servers);
-    for (const server of step.servers) equal("server", tracker.server(server.threadId, server.name), server);
+    for (const server of step.servers) equal("server", tracker.server(server), server);
   }
   if (step.reauthenticationRequired !== undefined) {
-    equal("reauthenticationRequired", tracker.reauthenticationRequired(), step.reauthenticationRequired);
+    equal("reauthenticationRequired", tracker.reauthenticationRequired().map(keyOf), step.reauthenticationRequired);
   }
 }

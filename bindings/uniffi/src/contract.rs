@@ -13,6 +13,9 @@ use mcp_startup_host::{answer, contract};
 struct NotificationFields {
     thread_id: Option<String>,
     name: String,
+    environment_id: Option<String>,
+    /// Whether the line had an environment, also if it was null.
+    has_environment_id: bool,
     status: String,
     error: Option<String>,
     failure_reason: Option<String>,
@@ -23,6 +26,8 @@ impl From<&McpServerStatusUpdatedNotification> for NotificationFields {
         Self {
             thread_id: notification.thread_id().map(str::to_owned),
             name: notification.name().to_owned(),
+            environment_id: notification.environment_id().map(str::to_owned),
+            has_environment_id: notification.has_environment_id(),
             status: notification.status().as_str().to_owned(),
             error: notification.error().map(str::to_owned),
             failure_reason: notification
@@ -124,15 +129,23 @@ impl Tracker {
     }
 
     /// Returns one server, or null.
-    fn server(&self, thread_id: Option<String>, name: String) -> String {
-        answer(Ok(self.lock().server(thread_id.as_deref(), &name)))
+    fn server(
+        &self,
+        thread_id: Option<String>,
+        environment_id: Option<String>,
+        name: String,
+    ) -> String {
+        let tracker = self.lock();
+        answer(Ok(tracker.server(
+            thread_id.as_deref(),
+            environment_id.as_deref(),
+            &name,
+        )))
     }
 
-    /// Returns the names of the servers that require the user to sign in again, in the order in which they began to.
-    fn reauthentication_required(&self) -> Vec<String> {
-        let tracker = self.lock();
-        let names = tracker.reauthentication_required().into_iter();
-        names.map(str::to_owned).collect()
+    /// Returns the servers that require the user to sign in again, in the order in which they began to.
+    fn reauthentication_required(&self) -> String {
+        answer(Ok(self.lock().reauthentication_required()))
     }
 
     /// Removes the servers of one thread, and returns their number.

@@ -8,6 +8,11 @@ fn judge(evidence: String) -> String {
 }
 
 #[uniffi::export]
+fn auth_required_reason(recovery: String) -> String {
+    answer(verdict::auth_required_reason(&recovery))
+}
+
+#[uniffi::export]
 fn assess(facts: String, now_ms: i64) -> String {
     answer(verdict::assess(&facts, now_ms))
 }

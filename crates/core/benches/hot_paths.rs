@@ -15,12 +15,17 @@ use mcp_startup_core::{StartupTracker, assess, decode, decode_lines, encode, jud
 
 mod samples;
 
-const LINES: &[u8] = samples::LINES.as_bytes();
-
 fn contract(criterion: &mut Criterion) {
-    let lines: Vec<&[u8]> = samples::LINES.lines().map(str::as_bytes).collect();
-    let notifications = decode_lines(LINES).notifications;
-    let mut group = criterion.benchmark_group("contract");
+    for (version, text) in samples::codex_lines().unwrap() {
+        contract_with(criterion, version, &text);
+    }
+}
+
+fn contract_with(criterion: &mut Criterion, version: &str, text: &str) {
+    let lines: Vec<&[u8]> = text.lines().map(str::as_bytes).collect();
+    let bytes = text.as_bytes();
+    let notifications = decode_lines(bytes).notifications;
+    let mut group = criterion.benchmark_group(format!("contract, Codex {version}"));
     group.throughput(Throughput::Elements(lines.len() as u64));
     group.bench_function("decode", |bencher| {
         bencher.iter(|| {
@@ -30,7 +35,7 @@ fn contract(criterion: &mut Criterion) {
         });
     });
     group.bench_function("decode_lines", |bencher| {
-        bencher.iter(|| black_box(decode_lines(black_box(LINES))));
+        bencher.iter(|| black_box(decode_lines(black_box(bytes))));
     });
     group.bench_function("encode", |bencher| {
         bencher.iter(|| {
@@ -41,7 +46,7 @@ fn contract(criterion: &mut Criterion) {
     });
     group.bench_function("tracker, bytes", |bencher| {
         let mut tracker = StartupTracker::default();
-        bencher.iter(|| black_box(tracker.apply_lines(black_box(LINES))));
+        bencher.iter(|| black_box(tracker.apply_lines(black_box(bytes))));
     });
     group.finish();
 }

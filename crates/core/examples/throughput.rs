@@ -2,6 +2,8 @@
 //! `serde_json` for each line, and the throughput of `assess` and `judge`. Prints one line of JSON: the median rates per second, and
 //! the peak resident memory after the tracker (Linux). Only the numbers of a release build are meaningful.
 //!
+//! The rates of an older version of Codex have its name as a suffix.
+//!
 //! The input is passed in chunks of 1 MiB of whole lines, as a program that reads a long stream would pass it.
 //!
 //! Usage: cargo run --release --example throughput [LINES [ROUNDS [JUDGED]]]
@@ -20,8 +22,6 @@ use serde_json::{Map, json};
 #[path = "../benches/samples/mod.rs"]
 mod samples;
 
-use samples::LINES;
-
 const CHUNK: usize = 1 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,42 +31,49 @@ fn main() -> Result<(), Box<dyn Error>> {
     let number = |at: usize, default: usize| numbers.get(at).copied().unwrap_or(default);
     let (lines, rounds, judged) = (number(0, 100_000), number(1, 5), number(2, 1_000_000));
 
-    let per_copy = LINES.lines().count();
-    let chunk = LINES.repeat(CHUNK / LINES.len());
-    let per_chunk = per_copy * (CHUNK / LINES.len());
-    let chunks = lines.div_ceil(per_chunk);
-    let lines = chunks * per_chunk;
-
     let mut rates = Map::new();
     let mut peak = None;
-    type Fold = fn(&str, usize) -> usize;
-    // Each pair must have the same count.
-    let sides: [(&str, Fold); 4] = [
-        ("tracker", with_tracker),
-        ("serdeJsonFold", with_serde_json_and_fold),
-        ("decode", with_decode),
-        ("serdeJson", with_serde_json),
-    ];
-    let mut found = Vec::new();
-    for (name, side) in sides {
-        let mut count = 0;
-        let rate = median(rounds, || {
-            let began = Instant::now();
-            count = side(&chunk, chunks);
-            per_second(lines, began.elapsed())
-        });
-        found.push(count);
-        peak = peak.or_else(peak_kib);
-        rates.insert(name.to_owned(), rate.into());
-    }
-    if found[0] != found[1] || found[2] != found[3] {
-        return Err(format!("the counts differ: {found:?}").into());
+    let mut measured = 0;
+    // The newest first, because the peak of the memory includes everything before.
+    for (age, (version, text)) in samples::codex_lines()?.iter().rev().enumerate() {
+        let per_copy = text.lines().count();
+        let chunk = text.repeat(CHUNK / text.len());
+        let per_chunk = per_copy * (CHUNK / text.len());
+        let chunks = lines.div_ceil(per_chunk);
+        measured = chunks * per_chunk;
+        type Fold = fn(&str, usize) -> usize;
+        // Each pair must have the same count.
+        let sides: [(&str, Fold); 4] = [
+            ("tracker", with_tracker),
+            ("serdeJsonFold", with_serde_json_and_fold),
+            ("decode", with_decode),
+            ("serdeJson", with_serde_json),
+        ];
+        let mut found = Vec::new();
+        for (name, side) in sides {
+            let mut count = 0;
+            let rate = median(rounds, || {
+                let began = Instant::now();
+                count = side(&chunk, chunks);
+                per_second(measured, began.elapsed())
+            });
+            found.push(count);
+            peak = peak.or_else(peak_kib);
+            let name = match age {
+                0 => name.to_owned(),
+                _ => format!("{name} {version}"),
+            };
+            rates.insert(name, rate.into());
+        }
+        if found[0] != found[1] || found[2] != found[3] {
+            return Err(format!("the counts differ: {found:?}").into());
+        }
     }
     let verdict =
         json!({ "assess": assessed(judged, rounds), "judge": judge_all(judged, rounds)? });
     println!(
         "{}",
-        json!({ "lines": lines, "rounds": rounds, "linesPerSecond": rates, "peakKib": peak,
+        json!({ "lines": measured, "rounds": rounds, "linesPerSecond": rates, "peakKib": peak,
             "judged": judged, "verdictsPerSecond": verdict })
     );
     Ok(())
@@ -138,15 +145,16 @@ struct Message {
 struct Params {
     thread_id: Option<String>,
     name: String,
+    environment_id: Option<String>,
     status: String,
     error: Option<String>,
     failure_reason: Option<String>,
 }
 
-/// The state of each server, by thread and name, and one prompt per name and episode.
+/// The state of each server, by thread, environment and name, and one prompt per name and episode.
 #[derive(Default)]
 struct Fold {
-    servers: HashMap<(Option<String>, String), Params>,
+    servers: HashMap<(Option<String>, Option<String>, String), Params>,
     episodes: HashSet<String>,
     prompts: usize,
 }
@@ -161,7 +169,11 @@ impl Fold {
         if said.status == "ready" {
             self.episodes.remove(&said.name);
         }
-        let key = (said.thread_id.clone(), said.name.clone());
+        let key = (
+            said.thread_id.clone(),
+            said.environment_id.clone(),
+            said.name.clone(),
+        );
         if self.servers.get(&key) != Some(&said) {
             self.servers.insert(key, said);
         }

@@ -104,6 +104,8 @@ pub fn decode_each<'a>(
 pub struct NotificationRef<'a> {
     thread_id: Option<Cow<'a, str>>,
     name: Cow<'a, str>,
+    /// `None` if the field is absent, and `Some(None)` if it is null.
+    environment_id: Option<Option<Cow<'a, str>>>,
     status: Cow<'a, str>,
     error: Option<Cow<'a, str>>,
     failure_reason: Option<Cow<'a, str>>,
@@ -118,6 +120,16 @@ impl NotificationRef<'_> {
     /// The name of the server, as the user configured it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The environment whose configuration contains the server. `None` if the server belongs to no environment.
+    pub fn environment_id(&self) -> Option<&str> {
+        self.environment_id.as_ref()?.as_deref()
+    }
+
+    /// Returns whether the line has an `environmentId`, also if it is null.
+    pub fn has_environment_id(&self) -> bool {
+        self.environment_id.is_some()
     }
 
     /// The state of the start, as its text on the wire.
@@ -148,6 +160,7 @@ impl NotificationRef<'_> {
         McpServerStatusUpdatedNotification::read(
             self.thread_id.map(Cow::into_owned),
             self.name.into_owned(),
+            self.environment_id.map(|id| id.map(Cow::into_owned)),
             McpServerStartupState::from_wire(&self.status),
             self.error.map(Cow::into_owned),
             failure_reason,
@@ -199,6 +212,10 @@ pub(crate) fn decode_borrowed(line: &[u8]) -> Result<Option<NotificationRef<'_>>
     Ok(Some(NotificationRef {
         thread_id: params.thread_id.nullable("params.threadId")?,
         name: params.name.required("params.name")?,
+        environment_id: match params.environment_id {
+            Field::Absent => None,
+            field => Some(field.nullable("params.environmentId")?),
+        },
         status: params.status.required("params.status")?,
         error: params.error.nullable("params.error")?,
         failure_reason: params.failure_reason.nullable("params.failureReason")?,
@@ -237,6 +254,7 @@ impl<'a> Field<'a> {
 struct ParamsFields<'a> {
     thread_id: Field<'a>,
     name: Field<'a>,
+    environment_id: Field<'a>,
     status: Field<'a>,
     error: Field<'a>,
     failure_reason: Field<'a>,
@@ -386,6 +404,7 @@ impl<'de> Deserialize<'de> for ParamsValue<'de> {
                     let field = match key.0.as_ref() {
                         "threadId" => &mut fields.thread_id,
                         "name" => &mut fields.name,
+                        "environmentId" => &mut fields.environment_id,
                         "status" => &mut fields.status,
                         "error" => &mut fields.error,
                         "failureReason" => &mut fields.failure_reason,

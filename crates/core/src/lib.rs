@@ -62,11 +62,11 @@ pub use evidence::{
 };
 pub use lines::{LineSplitter, MAX_LINE_BYTES};
 pub use notification::{
-    METHOD, McpServerStartupFailureReason, McpServerStartupState,
+    CODEX_VERSIONS, METHOD, McpServerStartupFailureReason, McpServerStartupState,
     McpServerStatusUpdatedNotification, UnknownValue, encode,
 };
 pub use printable::{is_hidden, printable};
-pub use tracker::{AppliedLines, StartupTracker, TrackedServer, TrackerUpdate};
+pub use tracker::{AppliedLines, ServerKey, StartupTracker, TrackedServer, TrackerUpdate};
 pub use verdict::{
     McpAuthRequiredReason, Recovery, StartupFailure, StartupFailureKind, StartupWarning,
     StartupWarningKind, judge, warn,

@@ -8,6 +8,12 @@ use serde::{Serialize, Serializer};
 /// The JSON-RPC method of the notification. Codex's app-server uses the same method.
 pub const METHOD: &str = "mcpServer/startupStatus/updated";
 
+/// The versions of Codex whose app-server this version was tested with, from the oldest to the newest.
+///
+/// For each version, `tests/fixtures` has notifications that its app-server wrote, and `schema` has the JSON Schemas that it
+/// generated. `cargo xtask codex` adds a version. Notifications of other versions are decoded too.
+pub const CODEX_VERSIONS: &[&str] = &["0.169.0", "0.171.0"];
+
 /// A value from a newer server that this version does not know. It keeps its text.
 ///
 /// Only decoding creates an `UnknownValue`, and never from a known value. It is encoded with the same text, and can't be
@@ -122,6 +128,9 @@ impl McpServerStartupState {
 /// writes all five fields in this order, including nulls. Decoding is lenient and requires only `name` and `status`, see
 /// [`decode`](crate::decode).
 ///
+/// A decoded notification also has the `environmentId` that Codex writes since 0.171. It is encoded again where it was, between
+/// `name` and `status`, also if it was null. A notification that was not decoded never has one.
+///
 /// ```
 /// use mcp_startup_core::{encode, McpServerStatusUpdatedNotification};
 ///
@@ -146,6 +155,10 @@ impl McpServerStartupState {
 pub struct McpServerStatusUpdatedNotification {
     thread_id: Option<String>,
     name: String,
+    /// `None` if the field was absent, and `Some(None)` if it was null. It is not part of the contract for writing.
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    #[cfg_attr(feature = "typescript", ts(skip))]
+    environment_id: Option<Option<String>>,
     status: McpServerStartupState,
     error: Option<String>,
     failure_reason: Option<McpServerStartupFailureReason>,
@@ -200,6 +213,7 @@ impl McpServerStatusUpdatedNotification {
         Self {
             thread_id: None,
             name,
+            environment_id: None,
             status,
             error: None,
             failure_reason: None,
@@ -210,6 +224,7 @@ impl McpServerStatusUpdatedNotification {
     pub(crate) fn read(
         thread_id: Option<String>,
         name: String,
+        environment_id: Option<Option<String>>,
         status: McpServerStartupState,
         error: Option<String>,
         failure_reason: Option<McpServerStartupFailureReason>,
@@ -217,6 +232,7 @@ impl McpServerStatusUpdatedNotification {
         Self {
             thread_id,
             name,
+            environment_id,
             status,
             error,
             failure_reason,
@@ -231,6 +247,27 @@ impl McpServerStatusUpdatedNotification {
     /// The name of the server, as the user configured it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The environment whose configuration contains the server, in a notification from Codex 0.171 or later. `None` if the server
+    /// belongs to no environment. Servers with the same name in different environments are different servers.
+    ///
+    /// ```
+    /// use mcp_startup_core::{decode, encode};
+    ///
+    /// let line = r#"{"method":"mcpServer/startupStatus/updated","params":{"threadId":null,"name":"a","environmentId":"e","status":"ready","error":null,"failureReason":null}}"#;
+    /// let notification = decode(line.as_bytes())?.expect("the method matches");
+    /// assert_eq!(notification.environment_id(), Some("e"));
+    /// assert_eq!(encode(&notification), line);
+    /// # Ok::<(), mcp_startup_core::DecodeError>(())
+    /// ```
+    pub fn environment_id(&self) -> Option<&str> {
+        self.environment_id.as_ref()?.as_deref()
+    }
+
+    /// Returns whether the decoded line had an `environmentId`, also if it was null. It is then encoded again.
+    pub fn has_environment_id(&self) -> bool {
+        self.environment_id.is_some()
     }
 
     /// The state of the start.
@@ -251,9 +288,14 @@ impl McpServerStatusUpdatedNotification {
 
 impl Serialize for McpServerStatusUpdatedNotification {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut params = serializer.serialize_struct("McpServerStatusUpdatedNotification", 5)?;
+        let fields = 5 + usize::from(self.environment_id.is_some());
+        let mut params =
+            serializer.serialize_struct("McpServerStatusUpdatedNotification", fields)?;
         params.serialize_field("threadId", &self.thread_id)?;
         params.serialize_field("name", &self.name)?;
+        if let Some(environment_id) = &self.environment_id {
+            params.serialize_field("environmentId", environment_id)?;
+        }
         params.serialize_field("status", &self.status)?;
         params.serialize_field("error", &self.error)?;
         params.serialize_field("failureReason", &self.failure_reason)?;

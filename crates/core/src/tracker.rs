@@ -1,8 +1,10 @@
 //! The tracker folds notifications into the current state of each server. It is pure: it shows nothing and starts nothing.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::BuildHasher;
 
-use foldhash::HashMap;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use serde::Serialize;
 
 use crate::decode::decode_each;
@@ -16,12 +18,26 @@ const REAUTHENTICATION_REQUIRED: &str = "reauthenticationRequired";
 /// The default maximum number of servers.
 const DEFAULT_LIMIT: usize = 10_000;
 
-/// The current state of one server, from the latest notification with its thread and name.
+/// The identity of a server in the tracker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerKey {
+    /// The thread that the server belongs to. `None` if it belongs to the whole app.
+    pub thread_id: Option<String>,
+    /// The environment whose configuration contains the server. `None` if the server belongs to no environment.
+    pub environment_id: Option<String>,
+    /// The name of the server, as the user configured it.
+    pub name: String,
+}
+
+/// The current state of one server, from the latest notification with its thread, environment and name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrackedServer {
     /// The thread that the server belongs to. `None` if it belongs to the whole app.
     pub thread_id: Option<String>,
+    /// The environment whose configuration contains the server. `None` if the server belongs to no environment.
+    pub environment_id: Option<String>,
     /// The name of the server, as the user configured it.
     pub name: String,
     /// The state of the start.
@@ -48,10 +64,11 @@ pub struct TrackerUpdate {
 pub struct AppliedLines {
     /// The number of lines with this notification.
     pub notifications: u64,
-    /// The thread and name of each server whose state has changed, once each, in the order of their first change.
-    pub changed: Vec<(Option<String>, String)>,
-    /// The names of the servers for which the client has to ask the user now to sign in again, in order.
-    pub prompts: Vec<String>,
+    /// The servers whose state has changed, once each, in the order of their first change.
+    pub changed: Vec<ServerKey>,
+    /// The servers for which the client has to ask the user now to sign in again, in order. The thread is the one whose failure
+    /// led to the prompt.
+    pub prompts: Vec<ServerKey>,
     /// The errors of the lines that could not be decoded, in order.
     pub errors: Vec<LineError>,
 }
@@ -59,9 +76,9 @@ pub struct AppliedLines {
 /// Folds notifications into the state that a client shows: the state of each server, the servers that require signing in
 /// *again*, and the prompts for the user.
 ///
-/// The tracker asks for one prompt per server **name** and episode, even if several threads or retries repeat the failure. An
-/// episode begins with the first failure with the reason `reauthenticationRequired`, and ends when a server with this name
-/// is ready.
+/// A server is identified by its thread, its environment and its name. The tracker asks for one prompt per **environment and
+/// name** and episode, even if several threads or retries repeat the failure. An episode begins with the first failure with the
+/// reason `reauthenticationRequired`, and ends when a server with this environment and name is ready.
 ///
 /// The number of servers is limited. At the limit, a new server replaces the oldest one whose start is complete, or the
 /// oldest one if no start is complete.
@@ -73,16 +90,14 @@ pub struct AppliedLines {
 /// let failed = Notification::reauthentication_required("linear", "sign in again");
 /// assert!(tracker.apply(&failed).prompt);
 /// assert!(!tracker.apply(&failed.with_thread_id("another")).prompt);
-/// assert_eq!(tracker.reauthentication_required(), ["linear"]);
+/// assert_eq!(tracker.reauthentication_required()[0].name, "linear");
 /// tracker.apply(&Notification::ready("linear"));
 /// assert!(tracker.reauthentication_required().is_empty());
 /// ```
 #[derive(Clone, Debug)]
 pub struct StartupTracker {
-    /// The slots of the servers that belong to the whole app, by name.
-    of_app: HashMap<String, usize>,
-    /// The slots of the other servers, by thread and name.
-    of_thread: HashMap<String, HashMap<String, usize>>,
+    /// The slots of the servers, by thread, environment and name.
+    index: HashTable<usize>,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     /// The number and slot of each server. Numbers are in the order of the first notification.
@@ -96,8 +111,12 @@ pub struct StartupTracker {
     /// The number of servers that were replaced because of the limit.
     evicted: u64,
     limit: usize,
-    episodes: HashMap<String, u64>,
-    episode_order: VecDeque<(u64, String)>,
+    /// The episodes by their numbers, which are in the order in which they began. The thread is the one that began it.
+    episodes: BTreeMap<u64, ServerKey>,
+    /// The numbers of the episodes, by environment and name.
+    episode_index: HashTable<u64>,
+    /// Has a random seed, so that a server can't choose names with equal hashes.
+    hasher: RandomState,
 }
 
 #[derive(Clone, Debug)]
@@ -110,6 +129,52 @@ struct Slot {
     changed_in: u64,
 }
 
+/// A key that borrows its text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct KeyRef<'a> {
+    thread_id: Option<&'a str>,
+    environment_id: Option<&'a str>,
+    name: &'a str,
+}
+
+impl KeyRef<'_> {
+    fn to_owned(self) -> ServerKey {
+        ServerKey {
+            thread_id: self.thread_id.map(str::to_owned),
+            environment_id: self.environment_id.map(str::to_owned),
+            name: self.name.to_owned(),
+        }
+    }
+
+    /// The key of an episode, which is the same in every thread.
+    fn without_thread(self) -> Self {
+        Self {
+            thread_id: None,
+            ..self
+        }
+    }
+}
+
+impl TrackedServer {
+    fn key(&self) -> KeyRef<'_> {
+        KeyRef {
+            thread_id: self.thread_id.as_deref(),
+            environment_id: self.environment_id.as_deref(),
+            name: &self.name,
+        }
+    }
+}
+
+impl ServerKey {
+    fn of_episode(&self) -> KeyRef<'_> {
+        KeyRef {
+            thread_id: None,
+            environment_id: self.environment_id.as_deref(),
+            name: &self.name,
+        }
+    }
+}
+
 impl Default for StartupTracker {
     fn default() -> Self {
         Self::with_limit(DEFAULT_LIMIT)
@@ -120,8 +185,7 @@ impl StartupTracker {
     /// Creates a tracker for at most `limit` servers and as many episodes. A limit of 0 counts as 1. The default is 10,000.
     pub fn with_limit(limit: usize) -> Self {
         Self {
-            of_app: HashMap::default(),
-            of_thread: HashMap::default(),
+            index: HashTable::new(),
             slots: Vec::new(),
             free: Vec::new(),
             order: BTreeSet::new(),
@@ -130,8 +194,9 @@ impl StartupTracker {
             batches: 0,
             evicted: 0,
             limit: limit.max(1),
-            episodes: HashMap::default(),
-            episode_order: VecDeque::new(),
+            episodes: BTreeMap::new(),
+            episode_index: HashTable::new(),
+            hasher: RandomState::default(),
         }
     }
 
@@ -139,8 +204,11 @@ impl StartupTracker {
     /// again.
     pub fn apply(&mut self, notification: &McpServerStatusUpdatedNotification) -> TrackerUpdate {
         let (_, update) = self.fold(Fields {
-            thread_id: notification.thread_id(),
-            name: notification.name(),
+            key: KeyRef {
+                thread_id: notification.thread_id(),
+                environment_id: notification.environment_id(),
+                name: notification.name(),
+            },
             status: notification.status().as_str(),
             error: notification.error(),
             failure_reason: notification.failure_reason().map(|reason| reason.as_str()),
@@ -165,20 +233,22 @@ impl StartupTracker {
         let errors = decode_each(bytes, |notification| {
             applied.notifications += 1;
             let fields = Fields {
-                thread_id: notification.thread_id(),
-                name: notification.name(),
+                key: KeyRef {
+                    thread_id: notification.thread_id(),
+                    environment_id: notification.environment_id(),
+                    name: notification.name(),
+                },
                 status: notification.status(),
                 error: notification.error(),
                 failure_reason: notification.failure_reason(),
             };
-            let (thread_id, name) = (fields.thread_id, fields.name);
+            let key = fields.key;
             let (slot, update) = self.fold(fields);
             if update.prompt {
-                applied.prompts.push(name.to_owned());
+                applied.prompts.push(key.to_owned());
             }
             if update.changed && self.is_first_change(slot) {
-                let thread_id = thread_id.map(str::to_owned);
-                applied.changed.push((thread_id, name.to_owned()));
+                applied.changed.push(key.to_owned());
             }
         });
         applied.errors = errors;
@@ -197,26 +267,37 @@ impl StartupTracker {
         slots.into_iter().map(|slot| &slot.server).collect()
     }
 
-    /// Returns the server with this thread and name, if there is one.
-    pub fn server(&self, thread_id: Option<&str>, name: &str) -> Option<&TrackedServer> {
-        let slot = self.find(thread_id, name)?;
+    /// Returns the server with this thread, environment and name, if there is one.
+    pub fn server(
+        &self,
+        thread_id: Option<&str>,
+        environment_id: Option<&str>,
+        name: &str,
+    ) -> Option<&TrackedServer> {
+        let slot = self.find(KeyRef {
+            thread_id,
+            environment_id,
+            name,
+        })?;
         self.slots[slot].as_ref().map(|slot| &slot.server)
     }
 
-    /// Returns the names of the servers that require signing in again, in the order in which their episodes began.
-    pub fn reauthentication_required(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.episodes.iter().collect();
-        names.sort_unstable_by_key(|(_, number)| **number);
-        names.into_iter().map(|(name, _)| name.as_str()).collect()
+    /// Returns the servers that require signing in again, once for each environment and name, in the order in which their
+    /// episodes began. The thread is the one whose failure began the episode.
+    pub fn reauthentication_required(&self) -> Vec<&ServerKey> {
+        self.episodes.values().collect()
     }
 
     /// Removes the servers of a thread, and returns their number. Episodes continue: if the same failure occurs in another
     /// thread, it does not ask the user again.
     pub fn remove(&mut self, thread_id: &str) -> usize {
-        let slots: Vec<usize> = match self.of_thread.remove(thread_id) {
-            Some(names) => names.into_values().collect(),
-            None => return 0,
+        let of_thread = |slot: &Option<Slot>| {
+            let slot = slot.as_ref();
+            slot.is_some_and(|slot| slot.server.thread_id.as_deref() == Some(thread_id))
         };
+        let slots: Vec<usize> = (0..self.slots.len())
+            .filter(|slot| of_thread(&self.slots[*slot]))
+            .collect();
         for slot in &slots {
             self.vacate(*slot);
         }
@@ -232,16 +313,16 @@ impl StartupTracker {
 
     /// Applies a notification. Returns the slot of its server and the effect.
     fn fold(&mut self, fields: Fields<'_>) -> (usize, TrackerUpdate) {
-        let (slot, changed) = match self.find(fields.thread_id, fields.name) {
+        let (slot, changed) = match self.find(fields.key) {
             Some(slot) => (slot, self.replace(slot, &fields)),
             None => (self.insert(&fields), true),
         };
         let prompt = match fields.status {
             "failed" if fields.failure_reason == Some(REAUTHENTICATION_REQUIRED) => {
-                self.begin_episode(fields.name)
+                self.begin_episode(fields.key)
             }
             "ready" => {
-                self.episodes.remove(fields.name);
+                self.end_episode(fields.key);
                 false
             }
             _ => false,
@@ -249,11 +330,14 @@ impl StartupTracker {
         (slot, TrackerUpdate { changed, prompt })
     }
 
-    fn find(&self, thread_id: Option<&str>, name: &str) -> Option<usize> {
-        match thread_id {
-            None => self.of_app.get(name).copied(),
-            Some(thread_id) => self.of_thread.get(thread_id)?.get(name).copied(),
-        }
+    fn find(&self, key: KeyRef<'_>) -> Option<usize> {
+        let is_equal = |slot: &usize| {
+            let slot = self.slots[*slot].as_ref();
+            slot.is_some_and(|slot| slot.server.key() == key)
+        };
+        self.index
+            .find(self.hasher.hash_one(key), is_equal)
+            .copied()
     }
 
     fn replace(&mut self, slot: usize, fields: &Fields<'_>) -> bool {
@@ -278,16 +362,25 @@ impl StartupTracker {
     }
 
     fn insert(&mut self, fields: &Fields<'_>) -> usize {
-        if self.order.len() >= self.limit {
-            self.evict_one();
+        if self.order.len() >= self.limit
+            && let Some(slot) = self.oldest()
+        {
+            self.vacate(slot);
+            self.evicted += 1;
         }
         let number = self.next;
         self.next += 1;
+        let ServerKey {
+            thread_id,
+            environment_id,
+            name,
+        } = fields.key.to_owned();
         let entry = Some(Slot {
             number,
             server: TrackedServer {
-                thread_id: fields.thread_id.map(str::to_owned),
-                name: fields.name.to_owned(),
+                thread_id,
+                environment_id,
+                name,
                 status: McpServerStartupState::from_wire(fields.status),
                 error: fields.error.map(str::to_owned),
                 failure_reason: fields
@@ -309,14 +402,12 @@ impl StartupTracker {
         };
         self.order.insert((number, slot));
         self.list(slot);
-        match fields.thread_id {
-            None => self.of_app.insert(fields.name.to_owned(), slot),
-            Some(thread_id) => self
-                .of_thread
-                .entry(thread_id.to_owned())
-                .or_default()
-                .insert(fields.name.to_owned(), slot),
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        let hash = |slot: &usize| {
+            let slot = slots[*slot].as_ref();
+            slot.map_or(0, |slot| hasher.hash_one(slot.server.key()))
         };
+        self.index.insert_unique(hash(&slot), slot, hash);
         slot
     }
 
@@ -345,66 +436,74 @@ impl StartupTracker {
         self.order.first().map(|(_, slot)| *slot)
     }
 
-    fn evict_one(&mut self) {
-        let Some(slot) = self.oldest() else {
+    /// Removes a server.
+    fn vacate(&mut self, slot: usize) {
+        let Some(Slot { number, server, .. }) = self.slots[slot].take() else {
             return;
         };
-        let Some(server) = self.vacate(slot) else {
-            return;
-        };
-        self.evicted += 1;
-        match server.thread_id {
-            None => {
-                self.of_app.remove(&server.name);
-            }
-            Some(thread_id) => {
-                if let Some(names) = self.of_thread.get_mut(&thread_id) {
-                    names.remove(&server.name);
-                    if names.is_empty() {
-                        self.of_thread.remove(&thread_id);
-                    }
-                }
-            }
+        let hash = self.hasher.hash_one(server.key());
+        if let Ok(entry) = self.index.find_entry(hash, |found| *found == slot) {
+            entry.remove();
         }
-    }
-
-    fn vacate(&mut self, slot: usize) -> Option<TrackedServer> {
-        let Slot { number, server, .. } = self.slots[slot].take()?;
         self.order.remove(&(number, slot));
         self.finished.remove(&(number, slot));
         self.free.push(slot);
-        Some(server)
     }
 
-    fn begin_episode(&mut self, name: &str) -> bool {
-        if self.episodes.contains_key(name) {
+    /// Returns whether the episode is new.
+    fn begin_episode(&mut self, key: KeyRef<'_>) -> bool {
+        let episode = key.without_thread();
+        let hash = self.hasher.hash_one(episode);
+        let is_equal = |number: &u64| {
+            let began = self.episodes.get(number);
+            began.is_some_and(|began| began.of_episode() == episode)
+        };
+        if self.episode_index.find(hash, is_equal).is_some() {
             return false;
         }
-        if self.episodes.len() >= self.limit {
-            while let Some((number, oldest)) = self.episode_order.pop_front() {
-                if self.episodes.get(&oldest) == Some(&number) {
-                    self.episodes.remove(&oldest);
-                    break;
-                }
+        if self.episodes.len() >= self.limit
+            && let Some((number, oldest)) = self.episodes.pop_first()
+        {
+            let hash = self.hasher.hash_one(oldest.of_episode());
+            if let Ok(entry) = self
+                .episode_index
+                .find_entry(hash, |found| *found == number)
+            {
+                entry.remove();
             }
         }
         let number = self.next;
         self.next += 1;
-        self.episodes.insert(name.to_owned(), number);
-        self.episode_order.push_back((number, name.to_owned()));
-        if self.episode_order.len() > 2 * self.limit {
-            let episodes = &self.episodes;
-            self.episode_order
-                .retain(|(number, name)| episodes.get(name) == Some(number));
-        }
+        self.episodes.insert(number, key.to_owned());
+        let (episodes, hasher) = (&self.episodes, &self.hasher);
+        self.episode_index.insert_unique(hash, number, |number| {
+            let began = episodes.get(number);
+            began.map_or(0, |began| hasher.hash_one(began.of_episode()))
+        });
         true
+    }
+
+    fn end_episode(&mut self, key: KeyRef<'_>) {
+        if self.episodes.is_empty() {
+            return;
+        }
+        let episode = key.without_thread();
+        let episodes = &self.episodes;
+        let is_equal = |number: &u64| {
+            let began = episodes.get(number);
+            began.is_some_and(|began| began.of_episode() == episode)
+        };
+        let hash = self.hasher.hash_one(episode);
+        if let Ok(entry) = self.episode_index.find_entry(hash, is_equal) {
+            let (number, _) = entry.remove();
+            self.episodes.remove(&number);
+        }
     }
 }
 
 /// The fields of a notification, borrowed.
 struct Fields<'a> {
-    thread_id: Option<&'a str>,
-    name: &'a str,
+    key: KeyRef<'a>,
     status: &'a str,
     error: Option<&'a str>,
     failure_reason: Option<&'a str>,

@@ -14,8 +14,8 @@ use std::path::PathBuf;
 
 use mcp_startup_core::{
     AppliedLines, CredentialFacts, CredentialWorth, DecodeError, Evidence, FirstRequest, LineError,
-    McpServerStatusUpdatedNotification as Notification, StartupTracker, assess, auth_status,
-    decode, decode_lines, encode, judge,
+    McpServerStatusUpdatedNotification as Notification, ServerKey, StartupTracker, assess,
+    auth_status, decode, decode_lines, encode, judge,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -293,6 +293,13 @@ fn tracker_json() {
     });
 }
 
+/// Each key as an array of the thread, the environment and the name.
+fn keys<'a>(keys: impl IntoIterator<Item = &'a ServerKey>) -> Value {
+    let keys = keys.into_iter();
+    keys.map(|key| json!([key.thread_id, key.environment_id, key.name]))
+        .collect()
+}
+
 fn take_step(tracker: &mut StartupTracker, step: &TrackerStep) -> Result<(), String> {
     match step {
         TrackerStep {
@@ -316,8 +323,8 @@ fn take_step(tracker: &mut StartupTracker, step: &TrackerStep) -> Result<(), Str
                 &json!(got_notifications),
                 &json!(notifications),
             )?;
-            equal("changed", &json!(got_changed), changed)?;
-            equal("prompts", &json!(got_prompts), prompts)?;
+            equal("changed", &keys(&got_changed), changed)?;
+            equal("prompts", &keys(&got_prompts), prompts)?;
             let numbers: Vec<u64> = got_errors.iter().map(|error| error.line).collect();
             equal("errors", &json!(numbers), errors)?;
         }
@@ -332,14 +339,19 @@ fn take_step(tracker: &mut StartupTracker, step: &TrackerStep) -> Result<(), Str
     if let Some(servers) = &step.servers {
         equal("servers", &value(&tracker.servers()), servers)?;
         for server in tracker.servers() {
-            let found = tracker.server(server.thread_id.as_deref(), &server.name);
+            let (thread_id, environment_id) = (&server.thread_id, &server.environment_id);
+            let found = tracker.server(
+                thread_id.as_deref(),
+                environment_id.as_deref(),
+                &server.name,
+            );
             equal("server", &value(&found), &value(server))?;
         }
     }
     if let Some(expected) = &step.reauthentication_required {
         equal(
             "reauthenticationRequired",
-            &json!(tracker.reauthentication_required()),
+            &keys(tracker.reauthentication_required()),
             expected,
         )?;
     }
@@ -410,6 +422,9 @@ struct JudgeCase {
     fallback: Option<String>,
     #[serde(deserialize_with = "required")]
     failure_reason: Option<String>,
+    /// Absent in most cases, because it depends only on the recovery.
+    #[serde(default, deserialize_with = "present")]
+    auth_required_reason: Option<Value>,
     message_contains: Vec<String>,
 }
 
@@ -448,6 +463,14 @@ fn judge_json() {
             &json!(case.failure_reason),
         )
         .map_err(explained)?;
+        if let Some(expected) = &case.auth_required_reason {
+            equal(
+                "authRequiredReason",
+                &value(&failure.auth_required_reason()),
+                expected,
+            )
+            .map_err(explained)?;
+        }
         equal("evidence", &value(failure.evidence()), &case.evidence)?;
         if message.is_empty() || message.chars().count() > 300 {
             let length = message.chars().count();

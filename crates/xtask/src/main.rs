@@ -6,6 +6,7 @@
     reason = "a command-line program"
 )]
 
+mod codex;
 mod generate;
 mod picture;
 mod versions;
@@ -43,6 +44,18 @@ enum Task {
         /// The new version, for example 1.2.3
         version: String,
     },
+    /// Add a version of Codex from an installed program: its schemas, and notifications that its app-server writes
+    ///
+    /// Writes schema/codex-VERSION and tests/fixtures/codex-app-server-VERSION.jsonl, and lists the differences from the newest
+    /// supported version. The app-server starts servers of the lab. It needs no account. Install a version with
+    /// `npm install --prefix FOLDER @openai/codex@VERSION`; its program is FOLDER/node_modules/.bin/codex.
+    Codex {
+        /// The program of Codex
+        program: PathBuf,
+        /// The program of this project, whose lab is started
+        #[arg(long, default_value = "target/debug/mcp-startup")]
+        lab: PathBuf,
+    },
     /// Write a picture of terminal output, read from stdin, as SVG for light and for dark pages
     ///
     /// scripts/picture makes the picture in the README with it.
@@ -75,6 +88,10 @@ fn main() -> ExitCode {
         Task::Generate { check: true } => workspace_root().and_then(|root| check_generated(&root)),
         Task::Generate { check: false } => workspace_root().and_then(|root| write_generated(&root)),
         Task::Bump { version } => workspace_root().and_then(|root| bump(&root, &version)),
+        Task::Codex { program, lab } => workspace_root().and_then(|root| {
+            print!("{}", codex::add(&root, &program, &lab)?);
+            Ok(ExitCode::SUCCESS)
+        }),
         Task::Picture { out, name } => write_picture(&out, &name),
         Task::Types { language, out } => write_types(language, &out),
     };

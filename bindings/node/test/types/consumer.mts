@@ -1,6 +1,6 @@
 // Compiled but never run: typical code of a consumer, and code that must not compile.
 
-import type { McpServerStartupState, StartupFailure } from "@mcp-startup/protocol";
+import type { McpServerStartupState, ServerKey, StartupFailure } from "@mcp-startup/protocol";
 import {
   authorization,
   authStatus,
@@ -104,7 +104,8 @@ export async function consumer(): Promise<void> {
   void verdict;
 
   const tracker = new StartupTracker({ limit: 10 });
-  const prompts: string[] = tracker.apply(new Uint8Array()).prompts;
+  const prompts: ServerKey[] = tracker.apply(new Uint8Array()).prompts;
+  for (const key of prompts) tracker.server(key)?.environmentId?.trim();
   const prompt: boolean = tracker.apply({ name: "linear", status: "ready" }).prompt;
   void [prompts, prompt];
 

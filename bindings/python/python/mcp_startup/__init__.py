@@ -28,6 +28,7 @@ from ._contract import (
     AppliedLines,
     DecodedLines,
     LineError,
+    ServerKey,
     StartupTracker,
     TrackedServer,
     TrackerUpdate,
@@ -116,6 +117,7 @@ from ._store import (
 )
 from ._verdict import (
     assess,
+    auth_required_reason,
     auth_status_of,
     first_request,
     judge,
@@ -176,6 +178,7 @@ __all__ = [
     "RequestEvidence",
     "RequestTarget",
     "Revocation",
+    "ServerKey",
     "SignInBegun",
     "SignInError",
     "SignedOut",
@@ -195,6 +198,7 @@ __all__ = [
     "Transport",
     "Watch",
     "assess",
+    "auth_required_reason",
     "auth_status",
     "auth_status_of",
     "authorization",

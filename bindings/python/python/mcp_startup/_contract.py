@@ -46,12 +46,29 @@ def decode_lines(data: bytes | str) -> DecodedLines:
     return DecodedLines(notifications, tuple(LineError(*error) for error in errors))
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class TrackedServer(WireObject):
-    """One server as a client shows it: the latest notification for a (thread_id, name)."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServerKey(WireObject):
+    """The identity of a server in a `StartupTracker`."""
 
     thread_id: str | None
     """The thread that the server belongs to, or `None` if it belongs to the whole app."""
+
+    environment_id: str | None
+    """The environment whose configuration contains the server, or `None` if it belongs to no environment."""
+
+    name: str
+    """The name of the server."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedServer(WireObject):
+    """One server as a client shows it: the latest notification for a (thread_id, environment_id, name)."""
+
+    thread_id: str | None
+    """The thread that the server belongs to, or `None` if it belongs to the whole app."""
+
+    environment_id: str | None
+    """The environment whose configuration contains the server, or `None` if it belongs to no environment."""
 
     name: str
     """The name of the server."""
@@ -84,11 +101,11 @@ class AppliedLines:
     notifications: int
     """The number of lines that held a startup notification."""
 
-    changed: tuple[tuple[str | None, str], ...]
-    """The servers that changed, as (thread_id, name), each once, in the order of their first change."""
+    changed: tuple[ServerKey, ...]
+    """The servers that changed, each once, in the order of their first change."""
 
-    prompts: tuple[str, ...]
-    """The names of the servers to ask the user about now, in line order."""
+    prompts: tuple[ServerKey, ...]
+    """The servers to ask the user about now, in line order. The thread is the one whose failure led to the prompt."""
 
     errors: tuple[LineError, ...]
     """The invalid lines, in line order."""
@@ -98,8 +115,9 @@ class StartupTracker:
     """Tracks what a client shows: the state of each server, the servers that need the user to sign in *again*, and when to
     prompt the user.
 
-    The tracker prompts once per server **name** and episode, even if many threads and retries report the failure. An episode begins
-    with the first failure whose reason is `REAUTHENTICATION_REQUIRED`, and ends when a server with this name is ready.
+    A server is identified by its thread, its environment and its name. The tracker prompts once per **environment and name** and
+    episode, even if many threads and retries report the failure. An episode begins with the first failure whose reason is
+    `REAUTHENTICATION_REQUIRED`, and ends when a server with this environment and name is ready.
 
     A tracker can be shared between threads.
 
@@ -120,20 +138,28 @@ class StartupTracker:
     def apply_lines(self, data: bytes | str) -> AppliedLines:
         """Applies whole lines. It skips other messages and reports invalid lines by number."""
         notifications, changed, prompts, errors = self._native.apply_lines(data)
-        return AppliedLines(notifications, changed, prompts, tuple(LineError(*error) for error in errors))
+        return AppliedLines(
+            notifications,
+            tuple(ServerKey(*key) for key in changed),
+            tuple(ServerKey(*key) for key in prompts),
+            tuple(LineError(*error) for error in errors),
+        )
 
     def servers(self) -> list[TrackedServer]:
         """Returns every server, in the order in which the servers were first seen."""
         return [from_wire(TrackedServer, server) for server in unwrap(self._native.servers())]
 
-    def server(self, name: str, *, thread_id: str | None = None) -> TrackedServer | None:
+    def server(
+        self, name: str, *, thread_id: str | None = None, environment_id: str | None = None
+    ) -> TrackedServer | None:
         """Returns one server, or `None` if the tracker does not know it."""
-        found: Any = unwrap(self._native.server(thread_id, name))
+        found: Any = unwrap(self._native.server(thread_id, environment_id, name))
         return None if found is None else from_wire(TrackedServer, found)
 
-    def reauthentication_required(self) -> list[str]:
-        """Returns the names of the servers that need the user to sign in again, in the order in which their episodes began."""
-        return self._native.reauthentication_required()
+    def reauthentication_required(self) -> list[ServerKey]:
+        """Returns the servers that need the user to sign in again, once for each environment and name, in the order in which their
+        episodes began. The thread is the one whose failure began the episode."""
+        return [ServerKey(*key) for key in self._native.reauthentication_required()]
 
     def remove(self, thread_id: str) -> int:
         """Forgets the servers of one thread and returns how many there were. Open episodes continue."""

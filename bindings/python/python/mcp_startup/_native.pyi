@@ -1,7 +1,7 @@
 """The native module. It returns JSON strings, which `_errors.unwrap` converts."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 from ._errors import DecodeError
 from ._generated import McpServerStartupFailureReason, McpServerStartupState, StartupFailure
@@ -16,6 +16,7 @@ __all__ = [
     "StartupTracker",
     "VERSION",
     "assess",
+    "auth_required_reason",
     "auth_status",
     "auth_status_of",
     "authorization",
@@ -33,6 +34,9 @@ __all__ = [
     "sign_out",
     "test_credential_store",
 ]
+
+# The thread, the environment and the name of a server.
+_Key: TypeAlias = tuple[str | None, str | None, str]
 
 METHOD: Final[str]
 VERSION: Final[str]
@@ -78,6 +82,12 @@ class McpServerStatusUpdatedNotification:
     def name(self) -> str:
         """The name of the server in the user's configuration."""
     @property
+    def environment_id(self) -> str | None:
+        """The environment whose configuration contains the server, or `None` if it belongs to no environment.
+
+        Codex writes it since 0.171. Only a decoded notification has one, and it is encoded again where it was.
+        """
+    @property
     def status(self) -> McpServerStartupState:
         """The state of the start."""
     @property
@@ -113,10 +123,10 @@ class StartupTracker:
     def apply_one(self, notification: McpServerStatusUpdatedNotification) -> tuple[bool, bool]: ...
     def apply_lines(
         self, data: str | bytes
-    ) -> tuple[int, tuple[tuple[str | None, str], ...], tuple[str, ...], tuple[tuple[int, DecodeError], ...]]: ...
+    ) -> tuple[int, tuple[_Key, ...], tuple[_Key, ...], tuple[tuple[int, DecodeError], ...]]: ...
     def servers(self) -> str: ...
-    def server(self, thread_id: str | None, name: str) -> str: ...
-    def reauthentication_required(self) -> list[str]: ...
+    def server(self, thread_id: str | None, environment_id: str | None, name: str) -> str: ...
+    def reauthentication_required(self) -> list[_Key]: ...
     def remove(self, thread_id: str) -> int: ...
 
 @final
@@ -142,6 +152,7 @@ class Events:
     def close(self) -> None: ...
 
 def judge(evidence: str) -> str: ...
+def auth_required_reason(recovery: str) -> str: ...
 def assess(facts: str, now_ms: int) -> str: ...
 def first_request(worth: str | None) -> str: ...
 def auth_status_of(configured: bool, stored: str | None, oauth_published: bool | None) -> str: ...

@@ -9,7 +9,15 @@ from typing import Any
 
 from . import _native
 from ._errors import unwrap
-from ._generated import CredentialFacts, CredentialWorth, Evidence, FirstRequest, McpAuthStatus, StartupFailure
+from ._generated import (
+    CredentialFacts,
+    CredentialWorth,
+    Evidence,
+    FirstRequest,
+    McpAuthRequiredReason,
+    McpAuthStatus,
+    StartupFailure,
+)
 from ._wire import from_wire, to_wire
 
 
@@ -24,6 +32,17 @@ def judge(evidence: Evidence | Mapping[str, Any]) -> StartupFailure:
         McpStartupError: If the mapping is not valid evidence.
     """
     return from_wire(StartupFailure, unwrap(_native.judge(json.dumps(to_wire(evidence)))))
+
+
+def auth_required_reason(failure: StartupFailure) -> McpAuthRequiredReason | None:
+    """Returns why the server requires authentication, in the words of the Agent Host Protocol.
+
+    Returns:
+        The reason, which depends only on the recovery. `None` if signing in is not the recovery: the server's status in that
+        protocol is then `error`.
+    """
+    reason = unwrap(_native.auth_required_reason(failure.recovery.value))
+    return None if reason is None else McpAuthRequiredReason(reason)
 
 
 def assess(facts: CredentialFacts, *, now_ms: int | None = None) -> CredentialWorth:

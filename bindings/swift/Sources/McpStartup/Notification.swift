@@ -4,8 +4,8 @@ import McpStartupFFI
 /// The params of the notification `mcpServer/startupStatus/updated`, which reports a change of the state of one server's start.
 ///
 /// You can create only valid notifications: the failure reason is set only together with ``McpServerStartupState/failed``. A state or a
-/// reason that this version does not know occurs only in decoded notifications. The `Codable` form is the JSON of the wire, with all five
-/// fields; absent values are `null`.
+/// reason that this version does not know, and an environment, occur only in decoded notifications. The `Codable` form is the JSON of the
+/// wire, with all five fields; absent values are `null`. It has `environmentId` only if the decoded line has it.
 public struct McpServerStatusUpdatedNotification: Sendable, Hashable {
     /// The JSON-RPC method of the notification.
     public static let method = "mcpServer/startupStatus/updated"
@@ -14,6 +14,10 @@ public struct McpServerStatusUpdatedNotification: Sendable, Hashable {
     public let threadId: String?
     /// The name of the server, as the user configured it.
     public let name: String
+    /// The environment whose configuration contains the server, or `nil` if it belongs to no environment. Codex writes it since 0.171.
+    public let environmentId: String?
+    /// Whether the decoded line has an environment, also if it is null. It is then encoded again.
+    private let hasEnvironmentId: Bool
     /// The state of the start.
     public let status: McpServerStartupState
     /// A human-readable message. Set only on a failed start.
@@ -23,10 +27,12 @@ public struct McpServerStatusUpdatedNotification: Sendable, Hashable {
 
     private init(
         _ name: String, _ status: McpServerStartupState, threadId: String?, error: String? = nil,
-        failureReason: McpServerStartupFailureReason? = nil
+        failureReason: McpServerStartupFailureReason? = nil, environmentId: String?? = .none
     ) {
         self.threadId = threadId
         self.name = name
+        self.environmentId = environmentId ?? nil
+        self.hasEnvironmentId = environmentId != nil
         self.status = status
         self.error = error
         self.failureReason = failureReason
@@ -36,7 +42,8 @@ public struct McpServerStatusUpdatedNotification: Sendable, Hashable {
     init(_ fields: NotificationFields) {
         self.init(
             fields.name, McpServerStartupState(wire: fields.status), threadId: fields.threadId, error: fields.error,
-            failureReason: fields.failureReason.map(McpServerStartupFailureReason.init(wire:)))
+            failureReason: fields.failureReason.map(McpServerStartupFailureReason.init(wire:)),
+            environmentId: fields.hasEnvironmentId ? .some(fields.environmentId) : .none)
     }
 
     /// Creates a notification that the start of `name` has begun.
@@ -88,28 +95,29 @@ public struct McpServerStatusUpdatedNotification: Sendable, Hashable {
 
 extension McpServerStatusUpdatedNotification: Codable {
     private enum CodingKeys: String, CodingKey {
-        case threadId, name, status, error, failureReason
+        case threadId, name, environmentId, status, error, failureReason
     }
 
     /// Decodes the params with the same rules as ``decode(_:)-(Data)``.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
-        var params: [CodingKeys: String] = [:]
-        for key in [CodingKeys.threadId, .name, .status, .error, .failureReason] {
-            params[key] = try fields.decodeIfPresent(String.self, forKey: key)
+        var params: [String: String?] = [:]
+        for key in [CodingKeys.threadId, .name, .environmentId, .status, .error, .failureReason] where fields.contains(key) {
+            params.updateValue(try fields.decodeIfPresent(String.self, forKey: key), forKey: key.rawValue)
         }
-        let line = try json(of: Message(params: Dictionary(uniqueKeysWithValues: params.map { ($0.rawValue, $1) })))
+        let line = try json(of: Message(params: params))
         guard let read = try McpStartup.decode(line) else {
             throw McpStartupError.internal(message: "the params of a notification could not be decoded")
         }
         self = read
     }
 
-    /// Encodes the five fields.
+    /// Encodes the five fields, and the environment if the decoded line has it.
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(threadId, forKey: .threadId)
         try fields.encode(name, forKey: .name)
+        if hasEnvironmentId { try fields.encode(environmentId, forKey: .environmentId) }
         try fields.encode(status, forKey: .status)
         try fields.encode(error, forKey: .error)
         try fields.encode(failureReason, forKey: .failureReason)
@@ -117,6 +125,6 @@ extension McpServerStatusUpdatedNotification: Codable {
 
     private struct Message: Encodable {
         let method = McpServerStatusUpdatedNotification.method
-        let params: [String: String]
+        let params: [String: String?]
     }
 }

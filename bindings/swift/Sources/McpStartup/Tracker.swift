@@ -4,8 +4,8 @@ import McpStartupFFI
 /// Collects notifications into the state that a client shows: the state of each server, the servers that require the user to sign in
 /// *again*, and the prompts for the user.
 ///
-/// There is one prompt for each **name** and episode. An episode begins with the first failure with that reason, and ends with `ready`. The
-/// tracker is safe to use from every thread.
+/// A server is identified by its thread, its environment and its name. There is one prompt for each **environment and name** and episode. An
+/// episode begins with the first failure with that reason, and ends with `ready`. The tracker is safe to use from every thread.
 public final class StartupTracker: Sendable {
     private let tracker: Tracker
 
@@ -34,14 +34,15 @@ public final class StartupTracker: Sendable {
         alwaysValue(of: tracker.servers())
     }
 
-    /// Returns the server with this name in this thread, or `nil` if the tracker does not have it.
-    public func server(_ name: String, threadId: String? = nil) -> TrackedServer? {
-        alwaysValue(of: tracker.server(threadId: threadId, name: name))
+    /// Returns the server with this name in this thread and environment, or `nil` if the tracker does not have it.
+    public func server(_ name: String, threadId: String? = nil, environmentId: String? = nil) -> TrackedServer? {
+        alwaysValue(of: tracker.server(threadId: threadId, environmentId: environmentId, name: name))
     }
 
-    /// The names of the servers that require the user to sign in again, in the order in which they began to.
-    public var reauthenticationRequired: [String] {
-        tracker.reauthenticationRequired()
+    /// The servers that require the user to sign in again, once for each environment and name, in the order in which they began to. The thread
+    /// is the one whose failure was the first.
+    public var reauthenticationRequired: [ServerKey] {
+        alwaysValue(of: tracker.reauthenticationRequired())
     }
 
     /// Removes the servers of one thread, and returns their number. It does not end an episode.
@@ -55,6 +56,8 @@ public final class StartupTracker: Sendable {
 public struct TrackedServer: Sendable, Hashable, Codable {
     /// The thread that the server belongs to, or `nil` if it belongs to the whole app.
     public let threadId: String?
+    /// The environment whose configuration contains the server, or `nil` if it belongs to no environment.
+    public let environmentId: String?
     /// The name of the server.
     public let name: String
     /// The state of its start.
@@ -74,20 +77,13 @@ public struct TrackerUpdate: Sendable, Hashable, Codable {
 }
 
 /// The key of a server in a tracker.
-public struct ServerKey: Sendable, Hashable {
+public struct ServerKey: Sendable, Hashable, Codable {
     /// The thread that the server belongs to, or `nil` if it belongs to the whole app.
     public let threadId: String?
+    /// The environment whose configuration contains the server, or `nil` if it belongs to no environment.
+    public let environmentId: String?
     /// The name of the server.
     public let name: String
-}
-
-extension ServerKey: Decodable {
-    /// Decodes a pair of the thread and the name.
-    public init(from decoder: any Decoder) throws {
-        var pair = try decoder.unkeyedContainer()
-        threadId = try pair.decode(String?.self)
-        name = try pair.decode(String.self)
-    }
 }
 
 /// The changes that many lines made to the tracker.
@@ -96,8 +92,8 @@ public struct AppliedLines: Sendable, Hashable, Decodable {
     public let notifications: Int
     /// The servers whose state has changed, each once, in the order of their first change.
     public let changed: [ServerKey]
-    /// The names of the servers to prompt the user for now, in order.
-    public let prompts: [String]
+    /// The servers to prompt the user for now, in order. The thread is the one whose failure led to the prompt.
+    public let prompts: [ServerKey]
     /// The bad lines.
     public let errors: [LineError]
 }

@@ -44,4 +44,10 @@ extension StartupFailure {
     public var failureReason: McpServerStartupFailureReason? {
         kind == .reauthenticationRequired ? .reauthenticationRequired : nil
     }
+
+    /// Why the server requires authentication, in the words of the Agent Host Protocol. It depends only on the recovery, and is `nil` if
+    /// signing in is not the recovery: the server's status in that protocol is then `error`.
+    public var authRequiredReason: McpAuthRequiredReason? {
+        alwaysValue(of: McpStartupFFI.authRequiredReason(recovery: recovery.rawValue))
+    }
 }

@@ -3,8 +3,17 @@ import McpStartup
 import XCTest
 
 final class ContractTests: XCTestCase {
-    func testLinesOfCodexAreDecoded() throws {
-        let lines = try Data(contentsOf: Repository.path("tests/fixtures/codex-app-server-0.169.0.jsonl"))
+    func testLinesOfEachVersionOfCodexAreDecoded() throws {
+        let fixtures = Repository.path("tests/fixtures")
+        let recordings = try FileManager.default.contentsOfDirectory(atPath: fixtures.path)
+            .filter { $0.hasPrefix("codex-app-server-") && $0.hasSuffix(".jsonl") }
+        XCTAssertGreaterThanOrEqual(recordings.count, 2)
+        for recording in recordings {
+            try linesAreDecoded(Data(contentsOf: fixtures.appendingPathComponent(recording)))
+        }
+    }
+
+    private func linesAreDecoded(_ lines: Data) throws {
         let texts = String(decoding: lines, as: UTF8.self).split(separator: "\n")
         let decoded = decodeLines(lines)
         XCTAssertEqual(decoded.errors, [])
@@ -30,13 +39,18 @@ final class ContractTests: XCTestCase {
             .reauthenticationRequired("a", error: "again", threadId: "t"),
             try XCTUnwrap(try decode(line(#"{"name":"a","status":"queued"}"#))),
             try XCTUnwrap(try decode(line(#"{"name":"a","status":"failed","failureReason":"newer"}"#))),
+            try XCTUnwrap(try decode(line(#"{"name":"a","environmentId":"e","status":"ready"}"#))),
+            try XCTUnwrap(try decode(line(#"{"name":"a","environmentId":null,"status":"ready"}"#))),
+            .ready("a"),
         ]
         for notification in all {
             let json = try JSONEncoder().encode(notification)
             XCTAssertEqual(try JSONDecoder().decode(McpServerStatusUpdatedNotification.self, from: json), notification)
             XCTAssertEqual(try decode(notification.encode()), notification)
             let fields = try JSONDecoder().decode(JSON.self, from: json).fields.keys
-            XCTAssertEqual(Set(fields), ["threadId", "name", "status", "error", "failureReason"])
+            XCTAssertEqual(
+                Set(fields).subtracting(["environmentId"]), ["threadId", "name", "status", "error", "failureReason"])
+            XCTAssertEqual(fields.contains("environmentId"), notification == all[7] || notification == all[8])
         }
         XCTAssertEqual(Set(all).count, all.count)
         XCTAssertEqual(all[5].status, .unknown("queued"))

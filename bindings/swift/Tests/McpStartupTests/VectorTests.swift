@@ -70,26 +70,36 @@ private func bytes(_ vector: JSON, _ text: String) throws -> Data {
     }
 }
 
-private func texts(_ texts: [String]) -> JSON {
-    .list(texts.map(JSON.text))
+/// Each key as a list of the thread, the environment and the name.
+private func keys(_ keys: [ServerKey]) -> JSON {
+    .list(
+        keys.map { key in
+            .list([key.threadId.map(JSON.text) ?? .null, key.environmentId.map(JSON.text) ?? .null, .text(key.name)])
+        })
 }
 
 /// The properties of a notification, by their names on the wire.
 private func params(_ notification: McpServerStatusUpdatedNotification?) -> JSON {
     guard let notification else { return .null }
-    return .object([
+    var params: [String: JSON] = [
         "threadId": notification.threadId.map(JSON.text) ?? .null,
         "name": .text(notification.name),
         "status": .text(notification.status.wire),
         "error": notification.error.map(JSON.text) ?? .null,
         "failureReason": notification.failureReason.map { .text($0.wire) } ?? .null,
-    ])
+    ]
+    // Null if the line has it, and absent otherwise.
+    if (try? JSON(of: notification))?.fields.keys.contains("environmentId") == true {
+        params["environmentId"] = notification.environmentId.map(JSON.text) ?? .null
+    }
+    return .object(params)
 }
 
 private func params(_ server: TrackedServer?) -> JSON {
     guard let server else { return .null }
     return .object([
         "threadId": server.threadId.map(JSON.text) ?? .null,
+        "environmentId": server.environmentId.map(JSON.text) ?? .null,
         "name": .text(server.name),
         "status": .text(server.status.wire),
         "error": server.error.map(JSON.text) ?? .null,
@@ -188,10 +198,9 @@ private func apply(_ step: JSON, _ tracker: StartupTracker) throws {
             step, "lines", "notifications", "changed", "prompts", "errors", "servers", "reauthenticationRequired")
         let lines = lines.list.compactMap(\.string).joined(separator: "\n")
         let applied = tracker.apply(lines: Data(lines.utf8))
-        let changed = applied.changed.map { JSON.list([$0.threadId.map(JSON.text) ?? .null, .text($0.name)]) }
         try equal("notifications", .integer(Int64(applied.notifications)), step["notifications"] ?? .null)
-        try equal("changed", .list(changed), step["changed"] ?? .null)
-        try equal("prompts", texts(applied.prompts), step["prompts"] ?? .null)
+        try equal("changed", keys(applied.changed), step["changed"] ?? .null)
+        try equal("prompts", keys(applied.prompts), step["prompts"] ?? .null)
         try equal("errors", .list(applied.errors.map { .integer(Int64($0.line)) }), step["errors"] ?? .null)
     } else {
         try only(step, "remove", "removed", "servers", "reauthenticationRequired")
@@ -201,11 +210,11 @@ private func apply(_ step: JSON, _ tracker: StartupTracker) throws {
     if let servers = step["servers"] {
         try equal("servers", .list(tracker.servers.map { params($0) }), servers)
         for server in tracker.servers {
-            try equal("server", params(tracker.server(server.name, threadId: server.threadId)), params(server))
+            try equal("server", params(tracker.server(server.name, threadId: server.threadId, environmentId: server.environmentId)), params(server))
         }
     }
     if let expected = step["reauthenticationRequired"] {
-        try equal("reauthenticationRequired", texts(tracker.reauthenticationRequired), expected)
+        try equal("reauthenticationRequired", keys(tracker.reauthenticationRequired), expected)
     }
 }
 
@@ -226,7 +235,8 @@ private func apply(_ step: JSON, _ tracker: StartupTracker) throws {
 }
 
 @Sendable private func checkJudge(_ vector: JSON) throws {
-    try only(vector, "evidence", "kind", "recovery", "fallback", "failureReason", "messageContains")
+    try only(
+        vector, "evidence", "kind", "recovery", "fallback", "failureReason", "authRequiredReason", "messageContains")
     guard let evidence = vector["evidence"] else { throw Wrong("the case is invalid: no evidence") }
     let failure = try judge(evidence.decoded())
     // The evidence survives the round trip. An empty list of requests may be omitted.
@@ -234,6 +244,9 @@ private func apply(_ step: JSON, _ tracker: StartupTracker) throws {
         .object(evidence.fields.filter { !["requests", "configurationWarnings"].contains($0.key) || !$0.value.list.isEmpty })
     }
     try equal("evidence", written(try JSON(of: failure.evidence)), written(evidence))
+    if let expected = vector["authRequiredReason"] {
+        try equal("authRequiredReason", failure.authRequiredReason.map { .text($0.rawValue) } ?? .null, expected)
+    }
     // Absent, together with the recovery, if the specification determines only the reason.
     if let kind = vector["kind"] {
         try equal("kind", .text(failure.kind.rawValue), kind)

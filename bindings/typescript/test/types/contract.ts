@@ -6,7 +6,11 @@ import {
   encode,
   isKnownState,
   isMcpServerStatusUpdatedNotification,
+  authRequiredReason,
+  type McpAuthRequiredReason,
   type McpAuthStatus,
+  type McpServerConnectionStatus,
+  type ServerKey,
   type McpServerStartupState,
   type McpServerStatusUpdatedNotification,
   METHOD,
@@ -114,8 +118,11 @@ export function guarded(value: unknown): string {
 const tracker = new StartupTracker({ limit: 100 });
 const update: { changed: boolean; prompt: boolean } = tracker.apply(startupNotification.starting("a", "t"));
 const [first] = tracker.applyLines(new Uint8Array()).changed;
-export const changed: readonly [string | null, string] | undefined = first;
-export const found: TrackedServer | null = tracker.server(null, "a");
+export const changed: ServerKey | undefined = first;
+export const found: TrackedServer | null = tracker.server({ name: "a" });
+if (changed) tracker.server(changed);
+// @ts-expect-error: no such field.
+tracker.server({ name: "a", thread: "t" });
 // @ts-expect-error: read-only.
 if (found) found.status = "ready";
 // @ts-expect-error: only the servers of a thread can be removed.
@@ -124,4 +131,9 @@ tracker.remove(null);
 same<typeof METHOD, "mcpServer/startupStatus/updated">(true);
 export const kinds: DecodeErrorKind[] = ["invalidJson", "notAnObject", "missingField", "invalidType", "tooLong"];
 export const auth: McpAuthStatus = "oAuth";
+export const runtime: McpServerConnectionStatus = "connected";
+export const reason: McpAuthRequiredReason | null = authRequiredReason({ recovery: "signIn" });
+if (read?.environmentId === undefined) same<undefined, undefined>(true);
+// @ts-expect-error: a notification of our own has no environment.
+export const ours: McpServerStatusUpdatedNotification = { ...startupNotification.ready("a"), environmentId: null };
 export { update };

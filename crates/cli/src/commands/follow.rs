@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use mcp_startup_core::{
     LineError, LineSplitter, McpServerStartupFailureReason, McpServerStartupState,
-    McpServerStatusUpdatedNotification, StartupTracker, TrackedServer, decode,
+    McpServerStatusUpdatedNotification, ServerKey, StartupTracker, TrackedServer, decode,
 };
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
@@ -20,10 +20,10 @@ use crate::output::table::{NextTry, Note, Row, Server, Table};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Followed<'a> {
-    /// One entry for each (threadId, name), in the order of their first notifications.
+    /// One entry for each (threadId, environmentId, name), in the order of their first notifications.
     servers: Vec<&'a TrackedServer>,
     /// The servers that need a sign-in again.
-    reauthentication_required: Vec<&'a str>,
+    reauthentication_required: Vec<&'a ServerKey>,
     /// How many lines could not be read.
     bad_lines: u64,
     /// The exit status of the program.
@@ -118,7 +118,7 @@ impl Follower {
             Format::Ndjson => report::print_line(notification),
             Format::Table if !update.changed => Ok(()),
             Format::Table => {
-                let server = server(&self.tracker, notification.name(), notification.thread_id());
+                let server = server(&self.tracker, notification);
                 if *notification.status() == McpServerStartupState::Starting {
                     self.table.runs(server, None);
                     return Ok(());
@@ -175,16 +175,24 @@ impl Follower {
     }
 }
 
-/// The server, with its thread if another thread has a server of the same name.
-fn server<'a>(tracker: &StartupTracker, name: &'a str, thread_id: Option<&'a str>) -> Server<'a> {
-    let shows_thread = tracker
-        .servers()
-        .iter()
-        .any(|other| other.name == name && other.thread_id.as_deref() != thread_id);
+/// The server, with its thread or environment if another one has a server of the same name.
+fn server<'a>(
+    tracker: &StartupTracker,
+    notification: &'a McpServerStatusUpdatedNotification,
+) -> Server<'a> {
+    let (name, thread_id) = (notification.name(), notification.thread_id());
+    let environment_id = notification.environment_id();
+    let servers = tracker.servers();
+    let mut others = servers.iter().filter(|other| other.name == name);
+    let shows_environment = others
+        .clone()
+        .any(|other| other.environment_id.as_deref() != environment_id);
     Server {
         name,
         thread_id,
-        shows_thread,
+        environment_id,
+        shows_thread: others.any(|other| other.thread_id.as_deref() != thread_id),
+        shows_environment,
     }
 }
 

@@ -19,7 +19,7 @@ const NAME_CHARS_OF_A_LINE: usize = 200;
 const MIN_NAME_COLUMNS: usize = 8;
 /// How many characters of a server's name a failure message of `core` contains.
 const NAME_CHARS_OF_MESSAGE: usize = 60;
-const THREAD_CHARS: usize = 8;
+const ID_CHARS: usize = 8;
 const STATE_COLUMNS: usize = 17;
 /// The mark and the gaps of a row.
 const MARK_COLUMNS: usize = 2;
@@ -40,47 +40,55 @@ const BAD: Style = AnsiColor::Red.on_default();
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
-/// A server, identified by its name and thread.
+/// A server, identified by its name, thread and environment.
 #[derive(Clone, Copy)]
 pub struct Server<'a> {
     pub name: &'a str,
     pub thread_id: Option<&'a str>,
+    pub environment_id: Option<&'a str>,
     /// Whether another thread has a server of the same name, so that the thread is shown.
     pub shows_thread: bool,
+    /// Whether another environment has a server of the same name, so that the environment is shown.
+    pub shows_environment: bool,
 }
 
 impl<'a> Server<'a> {
-    /// A server of a check, which has no threads.
+    /// A server of a check, which has no threads and no environments.
     pub fn named(name: &'a str) -> Self {
         Self {
             name,
             thread_id: None,
+            environment_id: None,
             shows_thread: false,
+            shows_environment: false,
         }
     }
 
     /// The text after the name.
-    fn thread(&self) -> String {
-        let shown = self.thread_id.filter(|_| self.shows_thread);
-        shown.map_or_else(String::new, |id| {
-            let start: String = id.chars().take(THREAD_CHARS).collect();
-            format!(" {}", cut(&start, THREAD_CHARS))
+    fn qualifier(&self) -> String {
+        let thread = self.thread_id.filter(|_| self.shows_thread);
+        let environment = self.environment_id.filter(|_| self.shows_environment);
+        let ids = thread.into_iter().chain(environment);
+        ids.map(|id| {
+            let start: String = id.chars().take(ID_CHARS).collect();
+            format!(" {}", cut(&start, ID_CHARS))
         })
+        .collect()
     }
 
-    /// The width of the name and the thread, in columns. The name has at most `most`.
+    /// The width of the name and the text after it, in columns. The name has at most `most`.
     fn columns(&self, most: usize) -> usize {
-        cut(self.name, most).width() + self.thread().width()
+        cut(self.name, most).width() + self.qualifier().width()
     }
 
-    /// The name, and the thread in the given style, padded or cut to this many columns.
+    /// The name, and the text after it, in the given style, padded or cut to this many columns.
     fn label(&self, columns: usize, style: Style) -> String {
-        let thread = self.thread();
-        let name = cut(self.name, columns.saturating_sub(thread.width()).max(1));
-        let missing = columns.saturating_sub(name.width() + thread.width());
-        let styled = match thread.is_empty() {
-            true => thread,
-            false => format!("{style}{thread}{style:#}"),
+        let qualifier = self.qualifier();
+        let name = cut(self.name, columns.saturating_sub(qualifier.width()).max(1));
+        let missing = columns.saturating_sub(name.width() + qualifier.width());
+        let styled = match qualifier.is_empty() {
+            true => qualifier,
+            false => format!("{style}{qualifier}{style:#}"),
         };
         format!("{name}{styled}{}", " ".repeat(missing))
     }
@@ -232,7 +240,9 @@ const LOOKS: [Look; 8] = [
 struct Running {
     name: String,
     thread_id: Option<String>,
+    environment_id: Option<String>,
     shows_thread: bool,
+    shows_environment: bool,
     doing: &'static str,
     /// The text of its spinner.
     words: String,
@@ -247,7 +257,9 @@ impl Running {
         let server = Server {
             name: &self.name,
             thread_id: self.thread_id.as_deref(),
+            environment_id: self.environment_id.as_deref(),
             shows_thread: self.shows_thread,
+            shows_environment: self.shows_environment,
         };
         let label = server.label(name_columns, Style::new());
         let columns = columns.saturating_sub(SPINNER_COLUMNS);
@@ -350,7 +362,9 @@ impl Table {
                 self.running.push(Running {
                     name: server.name.to_owned(),
                     thread_id: server.thread_id.map(str::to_owned),
+                    environment_id: server.environment_id.map(str::to_owned),
                     shows_thread: server.shows_thread,
+                    shows_environment: server.shows_environment,
                     doing,
                     words: String::new(),
                     since: Instant::now(),
@@ -377,7 +391,9 @@ impl Table {
 
     fn place(&self, server: Server<'_>) -> Option<usize> {
         self.running.iter().position(|running| {
-            running.name == server.name && running.thread_id.as_deref() == server.thread_id
+            running.name == server.name
+                && running.thread_id.as_deref() == server.thread_id
+                && running.environment_id.as_deref() == server.environment_id
         })
     }
 

@@ -80,7 +80,10 @@ fn follow_reads_the_output_of_any_app_server() {
         assert_eq!(found, names, "{case}");
         assert_eq!(report["badLines"], bad.len(), "{case}");
         assert_eq!(report["exitStatus"], code, "{case}");
-        let reauthenticate = if code == 3 { json!(["b"]) } else { json!([]) };
+        let reauthenticate = match code {
+            3 => json!([{"threadId": null, "environmentId": null, "name": "b"}]),
+            _ => json!([]),
+        };
         assert_eq!(report["reauthenticationRequired"], reauthenticate, "{case}");
         assert_eq!(
             finished.stderr.lines().count(),
@@ -183,6 +186,30 @@ fn follow_shows_unknown_states_and_thread_ids() {
 }
 
 #[test]
+fn follow_shows_the_environments_of_servers_with_the_same_name() {
+    let environment = |id: &str| format!(r#","environmentId":"{id}""#);
+    let again = |id: &str| format!("{}{REAUTHENTICATE}", environment(id));
+    let notifications = [
+        notification("one", "starting", &environment("home")),
+        notification("one", "starting", &environment("work")),
+        notification("one", "failed", &again("work")),
+        notification("one", "ready", &environment("home")),
+    ];
+    let user = User::new();
+    let run = user.program(&["follow"]).stdin(notifications.join("\n"));
+    let finished = run.finish().assert_exit(3);
+    let lines: Vec<_> = finished.stdout.lines().collect();
+    assert!(lines[0].starts_with("! one work "), "{lines:#?}");
+    assert!(lines[1].starts_with("✓ one home  ready"), "{lines:#?}");
+    let run = user.program(&["follow", "--format", "json"]);
+    let report = run.stdin(notifications.join("\n")).finish().json();
+    assert_eq!(
+        report["reauthenticationRequired"],
+        json!([{"threadId": null, "environmentId": "work", "name": "one"}])
+    );
+}
+
+#[test]
 fn interrupted_follow_prints_the_states_received_so_far() {
     let user = User::new();
     for (signal, format) in [("INT", "json"), ("TERM", "json"), ("INT", "table")] {
@@ -213,7 +240,15 @@ fn interrupted_follow_prints_the_states_received_so_far() {
 
 #[test]
 fn follow_reads_recorded_output_of_codex() {
-    let fixture = include_str!("../../../../tests/fixtures/codex-app-server-0.169.0.jsonl");
+    for version in mcp_startup_core::CODEX_VERSIONS {
+        follow_reads(version);
+    }
+}
+
+fn follow_reads(version: &str) {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
+    let fixture = format!("{fixtures}/codex-app-server-{version}.jsonl");
+    let fixture = &*std::fs::read_to_string(fixture).unwrap();
     let finished = User::new()
         .program(&["follow", "--format", "json"])
         .stdin(fixture)
@@ -228,7 +263,7 @@ fn follow_reads_recorded_output_of_codex() {
             continue;
         }
         let params = message["params"].clone();
-        let key = json!([params["threadId"], params["name"]]);
+        let key = json!([params["threadId"], params["environmentId"], params["name"]]);
         match last.iter_mut().find(|(known, _)| *known == key) {
             Some((_, known)) => *known = params,
             None => last.push((key, params)),
@@ -238,7 +273,14 @@ fn follow_reads_recorded_output_of_codex() {
     let servers = report["servers"].as_array().unwrap();
     assert_eq!(servers.len(), last.len());
     for (server, (_, params)) in servers.iter().zip(&last) {
-        for field in ["threadId", "name", "status", "error", "failureReason"] {
+        for field in [
+            "threadId",
+            "environmentId",
+            "name",
+            "status",
+            "error",
+            "failureReason",
+        ] {
             assert_eq!(server[field], params[field], "{server:#}");
         }
     }

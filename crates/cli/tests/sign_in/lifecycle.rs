@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 
-use mcp_startup::StartupTracker;
+use mcp_startup::{ServerKey, StartupTracker};
 use serde_json::{Value, json};
 
 use crate::harness::authorization_server::AuthorizationServer;
@@ -176,20 +176,24 @@ fn revoked_grant_is_reported_once_and_a_new_sign_in_recovers() {
             }
         }
     };
+    let linear = ServerKey {
+        name: "linear".to_owned(),
+        ..ServerKey::default()
+    };
     let (states, prompts, tracker) = read_until("failed");
     assert_eq!(
         (states, prompts),
         (
             vec!["starting".to_owned(), "failed".to_owned()],
-            vec!["linear".to_owned()]
+            vec![linear.clone()]
         )
     );
-    assert_eq!(tracker.reauthentication_required(), ["linear"]);
+    assert_eq!(tracker.reauthentication_required(), [&linear]);
 
     sign_in(&user, "linear");
     let (states, prompts, tracker) = read_until("ready");
     assert_eq!(states, ["starting", "failed", "starting", "ready"]);
-    assert_eq!(prompts, ["linear"]);
+    assert_eq!(prompts, [linear]);
     assert!(tracker.reauthentication_required().is_empty());
     host.signal("INT");
     assert_eq!(host.child.wait().unwrap().code(), Some(130));

@@ -1,10 +1,18 @@
 //! Input for the benchmarks and for `examples/throughput.rs`.
 
-use mcp_startup_core::{CredentialFacts, Evidence};
+use mcp_startup_core::{CODEX_VERSIONS, CredentialFacts, Evidence};
 use serde_json::Value;
 
-/// Lines that Codex's app-server wrote.
-pub const LINES: &str = include_str!("../../../../tests/fixtures/codex-app-server-0.169.0.jsonl");
+/// Returns the lines that the app-server of each supported version of Codex wrote, with the version. The last one is the newest.
+pub fn codex_lines() -> std::io::Result<Vec<(&'static str, String)>> {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
+    let lines = CODEX_VERSIONS.iter().map(|version| {
+        let path = format!("{fixtures}/codex-app-server-{version}.jsonl");
+        Ok((*version, std::fs::read_to_string(path)?))
+    });
+    lines.collect()
+}
+
 /// The time at which [`facts`] are assessed, in ms since the Unix epoch.
 pub const NOW_MS: i64 = 1_800_000_500_000;
 const EVIDENCE: &str = include_str!("../../../../tests/vectors/judge.json");

@@ -21,6 +21,7 @@ pub fn any_line() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         6 => valid.boxed(),
         2 => vec(any::<u8>(), 0..60).prop_map(without_line_breaks).boxed(),
+        4 => line_of_members().prop_map(String::into_bytes).boxed(),
         2 => damaged_line().prop_map(without_line_breaks).boxed(),
         1 => select(vec![
             &b""[..], b"\r", b"  ", b"{}", b"[]", b"{\"id\":1,\"result\":{}}", b"{\"method\":\"ping\"}",
@@ -30,6 +31,51 @@ pub fn any_line() -> impl Strategy<Value = Vec<u8>> {
             b"{\"method\":\"mcpServer/startupStatus/updated\",\"params\":{\"status\":\"ready\"}}",
         ]).prop_map(<[u8]>::to_vec).boxed(),
     ]
+}
+
+/// Returns a line without white space whose params have known and unknown members in any order, some of them twice or with an
+/// invalid value. Other members may be around the params.
+fn line_of_members() -> impl Strategy<Value = String> {
+    let key = select(vec![
+        "threadId",
+        "name",
+        "environmentId",
+        "status",
+        "error",
+        "failureReason",
+        "new",
+        "method",
+        "",
+    ]);
+    let value = prop_oneof![
+        8 => select(vec![r#""a""#, r#""b""#, r#""failed""#, r#""ready""#, r#""reauthenticationRequired""#, r#""""#, "null"]),
+        1 => select(vec![r#""\u0061\n""#, r#""\ud800""#, "0", "7", "-7", "07", "1.5", "1e400", "true", "false", "[7]", r#"{"name":"x"}"#]),
+    ];
+    let params = vec((key, value), 0..5).prop_map(|members| {
+        let mut members: Vec<String> = members
+            .into_iter()
+            .map(|(key, value)| format!("\"{key}\":{value}"))
+            .collect();
+        members.insert(members.len() / 2, r#""name":"c""#.to_owned());
+        members.push(r#""status":"failed""#.to_owned());
+        members.join(",")
+    });
+    let around = select(vec![
+        "",
+        "",
+        "",
+        r#","emittedAtMs":1795843070743"#,
+        r#","new":"x","newer":null"#,
+        r#","new":{}"#,
+        r#","method":"x""#,
+        r#","params":{}"#,
+        r#","params":7"#,
+        ",",
+        "}",
+    ]);
+    (params, around).prop_map(|(params, around)| {
+        format!(r#"{{"method":"mcpServer/startupStatus/updated","params":{{{params}}}{around}}}"#)
+    })
 }
 
 /// Returns a valid line with some changed bytes, which is more likely to break a decoder than arbitrary bytes.

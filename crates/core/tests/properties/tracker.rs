@@ -2,13 +2,23 @@
 
 use std::collections::HashSet;
 
-use mcp_startup_core::{AppliedLines, LineError, StartupTracker, decode};
+use mcp_startup_core::{
+    AppliedLines, LineError, McpServerStatusUpdatedNotification, ServerKey, StartupTracker, decode,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::any_lines::{any_line, joined};
+
+fn key(notification: &McpServerStatusUpdatedNotification) -> ServerKey {
+    ServerKey {
+        thread_id: notification.thread_id().map(str::to_owned),
+        environment_id: notification.environment_id().map(str::to_owned),
+        name: notification.name().to_owned(),
+    }
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
@@ -37,12 +47,12 @@ proptest! {
                     prop_assert_eq!(update.prompt, !one.prompts.is_empty());
                     prop_assert!(one.errors.is_empty());
                     expected.notifications += 1;
-                    let key = (notification.thread_id().map(str::to_owned), notification.name().to_owned());
+                    let key = key(&notification);
                     if update.changed && seen.insert(key.clone()) {
-                        expected.changed.push(key);
+                        expected.changed.push(key.clone());
                     }
                     if update.prompt {
-                        expected.prompts.push(notification.name().to_owned());
+                        expected.prompts.push(key);
                     }
                 }
                 Ok(None) => prop_assert_eq!(one, AppliedLines::default()),
@@ -74,14 +84,15 @@ proptest! {
             let servers: Vec<_> = tracker.servers().into_iter().cloned().collect();
             prop_assert!(servers.len() <= limit);
             prop_assert!(tracker.reauthentication_required().len() <= limit);
-            let keys: HashSet<_> = servers.iter().map(|server| (&server.thread_id, &server.name)).collect();
-            prop_assert_eq!(keys.len(), servers.len(), "one entry for each thread and name");
+            let keys: HashSet<_> = servers.iter().map(|server| (&server.thread_id, &server.environment_id, &server.name)).collect();
+            prop_assert_eq!(keys.len(), servers.len(), "one entry for each thread, environment and name");
             if let Ok(Some(notification)) = decode(&line) {
-                let found = tracker.server(notification.thread_id(), notification.name());
+                let found = tracker.server(notification.thread_id(), notification.environment_id(), notification.name());
                 prop_assert_eq!(found.map(|server| &server.status), Some(notification.status()), "the latest state is kept");
             }
             for server in &servers {
-                prop_assert_eq!(tracker.server(server.thread_id.as_deref(), &server.name), Some(server));
+                let found = tracker.server(server.thread_id.as_deref(), server.environment_id.as_deref(), &server.name);
+                prop_assert_eq!(found, Some(server));
             }
             if let Some(thread) = removed {
                 let of_thread = servers.iter().filter(|server| server.thread_id.as_deref() == Some(thread)).count();

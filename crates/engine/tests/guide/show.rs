@@ -63,7 +63,10 @@ async fn the_user_is_prompted_once() {
         questions,
         ["expired-no-refresh needs you to sign in again. Reconnect?"]
     );
-    assert_eq!(tracker.reauthentication_required(), ["expired-no-refresh"]);
+    let [required] = tracker.reauthentication_required()[..] else {
+        panic!("{:?}", tracker.reauthentication_required());
+    };
+    assert_eq!(required.name, "expired-no-refresh");
     assert_eq!(tracker.servers().len(), names.len());
     buttons.sort();
     buttons.dedup();

@@ -9,8 +9,12 @@ use std::path::Path;
 
 use super::{GeneratedFile, files};
 
-/// Folders that contain only generated files. Any other file in them is left over from an earlier version.
+/// Folders that contain only generated files. Any other file in them is left over from an earlier version, except those of
+/// [`CODEX_SCHEMAS`].
 const GENERATED_FOLDERS: &[&str] = &["schema", "bindings/typescript/src/generated"];
+
+/// The prefix of the folders with the schemas that a version of Codex generated, see `crate::codex`.
+const CODEX_SCHEMAS: &str = "schema/codex-";
 
 /// The command that fixes every difference.
 const FIX_COMMAND: &str = "cargo xtask generate";
@@ -118,6 +122,9 @@ fn files_in_generated_folders(root: &Path) -> Result<BTreeSet<String>, Box<dyn E
                 continue;
             }
             let path = format!("{folder}/{name}");
+            if path.starts_with(CODEX_SCHEMAS) {
+                continue;
+            }
             if entry.file_type()?.is_dir() {
                 walk(root, &path, found)?;
             } else {

@@ -25,7 +25,8 @@ pub fn notification() -> Result<Value, Box<dyn Error>> {
     Ok(schema)
 }
 
-/// Returns the lenient schema of the notification's params, for reading. It accepts the states and reasons of newer servers.
+/// Returns the lenient schema of the notification's params, for reading. It accepts the states and reasons of newer servers, and
+/// has the field that only a decoded notification has.
 pub fn lenient_notification() -> Result<Value, Box<dyn Error>> {
     let mut schema = notification()?;
     for_each_object(&mut schema, &|object| {
@@ -36,13 +37,14 @@ pub fn lenient_notification() -> Result<Value, Box<dyn Error>> {
             object.insert("anyOf".to_owned(), json!([known, unknown]));
         }
     });
+    schema["properties"]["environmentId"] = json!({ "type": ["string", "null"] });
     schema
         .as_object_mut()
         .ok_or("the schema is not an object")?
         .insert(
             "description".to_owned(),
             "The lenient schema, for reading. It accepts any string as a state or reason, because newer servers may send new \
-             values, and it accepts additional fields. The schema for writing is the strict one without `.lenient` in its name."
+             values, and it accepts additional fields. `environmentId` is read, and written again if it was read. The schema for writing is the strict one without `.lenient` in its name."
                 .into(),
         );
     Ok(schema)
@@ -235,6 +237,13 @@ mod tests {
                 { "enum": ["starting", "ready", "failed", "cancelled"], "type": "string" },
                 { "type": "string" },
             ] })
+        );
+        assert_eq!(
+            lenient["properties"]
+                .as_object_mut()
+                .unwrap()
+                .remove("environmentId"),
+            Some(json!({ "type": ["string", "null"] }))
         );
         // Nothing else differs: two fields are required, and additional fields are accepted.
         lenient.as_object_mut().unwrap().remove("description");

@@ -5,9 +5,9 @@ func follow(chunks: some AsyncSequence<Data, any Error>, ask: (String) -> Void) 
     let tracker = StartupTracker()
     // Each chunk has complete lines. Lines of other messages are ignored.
     for try await chunk in chunks {
-        for name in tracker.apply(lines: chunk).prompts {
-            // One prompt for each name until the server is ready, even if threads and retries repeat the failure.
-            ask("\(name) needs you to sign in again. Reconnect?")
+        for server in tracker.apply(lines: chunk).prompts {
+            // One prompt for each server until it is ready, even if threads and retries repeat the failure.
+            ask("\(server.name) needs you to sign in again. Reconnect?")
         }
     }
     return tracker.servers

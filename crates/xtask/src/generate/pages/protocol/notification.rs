@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use mcp_startup_core::{Evidence, METHOD, McpServerStatusUpdatedNotification, encode, judge};
+use mcp_startup_core::{
+    CODEX_VERSIONS, Evidence, METHOD, McpServerStatusUpdatedNotification, encode, judge,
+};
 
 use super::Result;
 use super::type_sections::{enum_section, is_nullable, property_type};
@@ -58,6 +60,11 @@ pub fn section() -> Result<String> {
             ],
         )?;
     }
+    write!(
+        page,
+        "\nCodex's app-server sends the same notification. Tests read what Codex {} wrote, whose schemas are in `schema/`.\n",
+        CODEX_VERSIONS.join(" and ")
+    )?;
     for name in ["McpServerStartupState", "McpServerStartupFailureReason"] {
         enum_section(&mut page, name, &schema["definitions"][name], "Value")?;
     }

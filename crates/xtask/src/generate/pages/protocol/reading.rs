@@ -24,6 +24,10 @@ const EXAMPLES: &[(&str, &str)] = &[
         r#"{"method":"mcpServer/startupStatus/updated","params":{"name":"a","status":"failed","failureReason":"quotaExceeded"}}"#,
     ),
     (
+        "an environment",
+        r#"{"method":"mcpServer/startupStatus/updated","params":{"name":"a","environmentId":"e","status":"ready"}}"#,
+    ),
+    (
         "additional fields",
         r#"{"jsonrpc":"2.0","method":"mcpServer/startupStatus/updated","emittedAtMs":1,"params":{"name":"a","status":"ready","tools":3}}"#,
     ),
@@ -58,7 +62,9 @@ pub fn section() -> Result<String> {
 Writing is strict. Reading is lenient, because a newer server may send new values and fields:
 
 * An unknown state or reason is kept as its text, and written again unchanged.
-* Unknown fields of the message and of the params are dropped.
+* `environmentId`, which Codex writes since 0.171, is a text or null. It is kept, and written again between `name` and `status` if
+  the line has it. A notification that was not read never has it, and the strict schema does not.
+* Other unknown fields of the message and of the params are dropped.
 * A `failureReason` with a known state other than `failed` violates the contract. It is dropped, so that a client does not ask
   the user to sign in to a server that is ready.
 * Any other well-formed message is ignored without an error.

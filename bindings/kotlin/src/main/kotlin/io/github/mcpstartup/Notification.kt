@@ -28,6 +28,8 @@ public const val METHOD: String = "mcpServer/startupStatus/updated"
  *
  * @property threadId The thread that the server belongs to, or null if it belongs to the whole app.
  * @property name The name of the server, as the user configured it.
+ * @property environmentId The environment whose configuration contains the server, or null if it belongs to no environment. Codex writes
+ * it since 0.171. Only a decoded notification has one, and it is encoded again where it was.
  * @property status The state of the start.
  * @property error A human-readable message. Set only on a failed start.
  * @property failureReason The reason of the failure, if a client can react to it in a specific way.
@@ -39,18 +41,22 @@ public class McpServerStatusUpdatedNotification internal constructor(
     public val status: McpServerStartupState,
     public val error: String?,
     public val failureReason: McpServerStartupFailureReason?,
+    public val environmentId: String? = null,
+    /** Whether the decoded line has an environment, also if it is null. */
+    private val hasEnvironmentId: Boolean = false,
 ) {
     /** Returns the whole notification as one line of JSON, without a line break. */
     public fun encode(): String = unwrap(io.github.mcpstartup.ffi.encode(params().toString())).jsonPrimitive.content
 
     internal fun params(): JsonObject = JsonObject(
-        mapOf(
-            "threadId" to JsonPrimitive(threadId),
-            "name" to JsonPrimitive(name),
-            "status" to JsonPrimitive(status.wire),
-            "error" to JsonPrimitive(error),
-            "failureReason" to JsonPrimitive(failureReason?.wire),
-        ),
+        buildMap {
+            put("threadId", JsonPrimitive(threadId))
+            put("name", JsonPrimitive(name))
+            if (hasEnvironmentId) put("environmentId", JsonPrimitive(environmentId))
+            put("status", JsonPrimitive(status.wire))
+            put("error", JsonPrimitive(error))
+            put("failureReason", JsonPrimitive(failureReason?.wire))
+        },
     )
 
     override fun equals(other: Any?): Boolean =
@@ -59,9 +65,9 @@ public class McpServerStatusUpdatedNotification internal constructor(
     override fun hashCode(): Int = fields().hashCode()
 
     override fun toString(): String = "McpServerStatusUpdatedNotification(threadId=$threadId, name=$name, " +
-        "status=${status.wire}, error=$error, failureReason=${failureReason?.wire})"
+        (if (hasEnvironmentId) "environmentId=$environmentId, " else "") + "status=${status.wire}, error=$error, failureReason=${failureReason?.wire})"
 
-    private fun fields(): List<Any?> = listOf(threadId, name, status, error, failureReason)
+    private fun fields(): List<Any?> = listOf(threadId, name, environmentId, hasEnvironmentId, status, error, failureReason)
 
     public companion object {
         /** Creates a notification that the start of [name] has begun. */
@@ -132,11 +138,13 @@ public class McpServerStatusUpdatedNotification internal constructor(
             McpServerStartupState.of(fields.status),
             fields.error,
             fields.failureReason?.let(McpServerStartupFailureReason::of),
+            fields.environmentId,
+            fields.hasEnvironmentId,
         )
     }
 }
 
-/** Writes all five fields, nulls included. Reads with the rules of [decode]. */
+/** Writes all five fields, nulls included, and the environment if the decoded line has it. Reads with the rules of [decode]. */
 internal object NotificationSerializer : KSerializer<McpServerStatusUpdatedNotification> {
     override val descriptor: SerialDescriptor = JsonElement.serializer().descriptor
 

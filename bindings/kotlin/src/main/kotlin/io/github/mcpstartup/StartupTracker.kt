@@ -2,7 +2,6 @@ package io.github.mcpstartup
 
 import io.github.mcpstartup.ffi.Tracker
 import kotlinx.serialization.Serializable
-import kotlinx.serialization.json.JsonNull
 import kotlinx.serialization.json.boolean
 import kotlinx.serialization.json.decodeFromJsonElement
 import kotlinx.serialization.json.jsonArray
@@ -14,6 +13,7 @@ import kotlinx.serialization.json.long
  * The latest state of one server.
  *
  * @property threadId The thread that the server belongs to, or null if it belongs to the whole app.
+ * @property environmentId The environment whose configuration contains the server, or null if it belongs to no environment.
  * @property name The name of the server.
  * @property status The state of its start.
  * @property error The message of a failure.
@@ -22,11 +22,22 @@ import kotlinx.serialization.json.long
 @Serializable
 public data class TrackedServer(
     public val threadId: String?,
+    public val environmentId: String?,
     public val name: String,
     public val status: McpServerStartupState,
     public val error: String?,
     public val failureReason: McpServerStartupFailureReason?,
 )
+
+/**
+ * The identity of a server in a tracker.
+ *
+ * @property threadId The thread that the server belongs to, or null if it belongs to the whole app.
+ * @property environmentId The environment whose configuration contains the server, or null if it belongs to no environment.
+ * @property name The name of the server.
+ */
+@Serializable
+public data class ServerKey(public val threadId: String?, public val environmentId: String?, public val name: String)
 
 /**
  * The changes that one notification made to the tracker.
@@ -40,15 +51,15 @@ public data class TrackerUpdate(public val changed: Boolean, public val prompt: 
  * The changes that many lines made to the tracker.
  *
  * @property notifications The number of lines with this notification.
- * @property changed The servers whose state has changed, as (threadId, name), each once, in the order of their first change.
- * @property prompts The names of the servers to prompt the user for now, in order.
+ * @property changed The servers whose state has changed, each once, in the order of their first change.
+ * @property prompts The servers to prompt the user for now, in order. The thread is the one whose failure led to the prompt.
  * @property errors The bad lines.
  */
 @ConsistentCopyVisibility
 public data class AppliedLines internal constructor(
     public val notifications: Long,
-    public val changed: List<Pair<String?, String>>,
-    public val prompts: List<String>,
+    public val changed: List<ServerKey>,
+    public val prompts: List<ServerKey>,
     public val errors: List<LineError>,
 )
 
@@ -56,8 +67,9 @@ public data class AppliedLines internal constructor(
  * Collects notifications into the state that a client shows: the state of each server, the servers that require the user to sign in
  * *again*, and the prompts for the user.
  *
- * There is one prompt for each **name** and episode. An episode begins with the first failure with that reason, and ends with `ready`.
- * The tracker is safe to use from every thread.
+ * A server is identified by its thread, its environment and its name. There is one prompt for each **environment and name** and
+ * episode. An episode begins with the first failure with that reason, and ends with `ready`. The tracker is safe to use from every
+ * thread.
  *
  * @param limit The maximum number of servers, by default 10,000. Above the limit, the tracker removes the oldest server whose start has
  * finished.
@@ -83,11 +95,8 @@ public class StartupTracker(limit: Long? = null) : AutoCloseable {
         val applied = unwrap(lend(lines) { tracker.applyLines(it) }).jsonObject
         return AppliedLines(
             applied.getValue("notifications").jsonPrimitive.long,
-            applied.getValue("changed").jsonArray.map {
-                val (threadId, name) = it.jsonArray
-                Pair(if (threadId is JsonNull) null else threadId.jsonPrimitive.content, name.jsonPrimitive.content)
-            },
-            applied.getValue("prompts").jsonArray.map { it.jsonPrimitive.content },
+            wire.decodeFromJsonElement(applied.getValue("changed")),
+            wire.decodeFromJsonElement(applied.getValue("prompts")),
             lineErrorsOf(applied.getValue("errors").jsonArray),
         )
     }
@@ -95,12 +104,16 @@ public class StartupTracker(limit: Long? = null) : AutoCloseable {
     /** Returns every server, in the order of its first notification. */
     public fun servers(): List<TrackedServer> = wire.decodeFromJsonElement(unwrap(tracker.servers()))
 
-    /** Returns the server with this name in this thread, or null if the tracker does not have it. */
-    public fun server(name: String, threadId: String? = null): TrackedServer? =
-        wire.decodeFromJsonElement(unwrap(tracker.server(threadId, name)))
+    /** Returns the server with this name in this thread and environment, or null if the tracker does not have it. */
+    public fun server(name: String, threadId: String? = null, environmentId: String? = null): TrackedServer? =
+        wire.decodeFromJsonElement(unwrap(tracker.server(threadId, environmentId, name)))
 
-    /** Returns the names of the servers that require the user to sign in again, in the order in which they began to. */
-    public fun reauthenticationRequired(): List<String> = tracker.reauthenticationRequired()
+    /**
+     * Returns the servers that require the user to sign in again, once for each environment and name, in the order in which they began
+     * to. The thread is the one whose failure was the first.
+     */
+    public fun reauthenticationRequired(): List<ServerKey> =
+        wire.decodeFromJsonElement(unwrap(tracker.reauthenticationRequired()))
 
     /** Removes the servers of one thread, and returns their number. It does not end an episode. */
     public fun remove(threadId: String): Long = tracker.remove(threadId).toLong()

@@ -44,6 +44,13 @@ public fun authStatusOf(configured: Boolean, stored: CredentialWorth?, oauthPubl
         ),
     )
 
+/**
+ * Why the server requires authentication, in the words of the Agent Host Protocol. It depends only on the recovery, and is null if signing
+ * in is not the recovery: the server's status in that protocol is then `error`.
+ */
+public val StartupFailure.authRequiredReason: McpAuthRequiredReason?
+    get() = wire.decodeFromJsonElement(unwrap(io.github.mcpstartup.ffi.authRequiredReason(recovery.wire)))
+
 /** The reason for the notification of this failure. Set only for the kind that signing in *again* resolves. */
 public val StartupFailure.failureReason: McpServerStartupFailureReason?
     get() = McpServerStartupFailureReason.ReauthenticationRequired

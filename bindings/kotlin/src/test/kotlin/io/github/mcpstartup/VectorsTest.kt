@@ -56,8 +56,10 @@ class VectorsTest {
     }
 
     @Test
-    fun `lines of Codex are decoded and encoded unchanged`() {
-        for (line in File(ROOT, "tests/fixtures/codex-app-server-0.169.0.jsonl").readLines()) {
+    fun `lines of each version of Codex are decoded and encoded unchanged`() {
+        val recordings = File(ROOT, "tests/fixtures").listFiles { file -> file.name.matches(Regex("codex-app-server-.*\\.jsonl")) }!!
+        assertTrue(recordings.size >= 2)
+        for (line in recordings.flatMap { it.readLines() }) {
             val notification = decode(line)!!
             val params = { text: String -> json.parseToJsonElement(text).jsonObject["params"] }
             assertEquals(params(line), params(notification.encode()))
@@ -73,6 +75,13 @@ class VectorsTest {
         assertEquals(notification.hashCode(), decode(notification.encode()).hashCode())
         val lines = "{}\n[]\n".encodeToByteArray()
         assertEquals(decodeLines(lines), decodeLines(lines))
+        for (environment in listOf("null", "\"e\"")) {
+            val decoded = decode("""{"method":"$METHOD","params":{"name":"a","environmentId":$environment,"status":"ready"}}""")!!
+            val written = json.encodeToString(decoded)
+            assertTrue("\"environmentId\":$environment" in written, written)
+            assertEquals(decoded, json.decodeFromString(McpServerStatusUpdatedNotification.serializer(), written))
+            assertTrue(decoded != McpServerStatusUpdatedNotification.ready("a"))
+        }
         // An unknown value can't be created from a known text.
         val unknown = McpServerStartupState.of("queued")
         assertEquals("queued", unknown.wire)
@@ -118,6 +127,8 @@ private fun bytesOf(case: JsonObject, text: String): ByteArray {
 
 private fun paramsOf(notification: McpServerStatusUpdatedNotification?): JsonElement {
     if (notification == null) return JsonNull
+    // Null if the line has it, and absent otherwise.
+    val hasEnvironment = "environmentId" in json.encodeToJsonElement(notification).jsonObject
     return JsonObject(
         mapOf(
             "threadId" to JsonPrimitive(notification.threadId),
@@ -125,7 +136,7 @@ private fun paramsOf(notification: McpServerStatusUpdatedNotification?): JsonEle
             "status" to JsonPrimitive(notification.status.wire),
             "error" to JsonPrimitive(notification.error),
             "failureReason" to JsonPrimitive(notification.failureReason?.wire),
-        ),
+        ) + if (hasEnvironment) mapOf("environmentId" to JsonPrimitive(notification.environmentId)) else mapOf(),
     )
 }
 
@@ -200,6 +211,11 @@ private fun checkTracker(case: JsonObject) {
     }
 }
 
+/** Each key as an array of the thread, the environment and the name. */
+private fun keysOf(keys: List<ServerKey>) = JsonArray(
+    keys.map { (threadId, environmentId, name) -> JsonArray(listOf(threadId, environmentId, name).map { JsonPrimitive(it) }) },
+)
+
 private fun applyStep(tracker: StartupTracker, step: JsonObject) {
     val shown = arrayOf("servers", "reauthenticationRequired")
     val lines = step["lines"]
@@ -207,9 +223,8 @@ private fun applyStep(tracker: StartupTracker, step: JsonObject) {
         knows(step, "lines", "notifications", "changed", "prompts", "errors", *shown)
         val applied = tracker.apply(lines.jsonArray.joinToString("\n") { it.jsonPrimitive.content }.encodeToByteArray())
         assertEquals(step.getValue("notifications").jsonPrimitive.long, applied.notifications)
-        val changed = applied.changed.map { (threadId, name) -> JsonArray(listOf(JsonPrimitive(threadId), JsonPrimitive(name))) }
-        assertEquals(step.getValue("changed"), JsonArray(changed))
-        assertEquals(step.getValue("prompts"), JsonArray(applied.prompts.map { JsonPrimitive(it) }))
+        assertEquals(step.getValue("changed"), keysOf(applied.changed))
+        assertEquals(step.getValue("prompts"), keysOf(applied.prompts))
         assertEquals(step.getValue("errors"), JsonArray(applied.errors.map { JsonPrimitive(it.line) }))
     } else {
         knows(step, "remove", "removed", *shown)
@@ -217,10 +232,10 @@ private fun applyStep(tracker: StartupTracker, step: JsonObject) {
     }
     step["servers"]?.let { expected ->
         assertEquals(expected, json.encodeToJsonElement(tracker.servers()))
-        for (server in tracker.servers()) assertEquals(server, tracker.server(server.name, server.threadId))
+        for (server in tracker.servers()) assertEquals(server, tracker.server(server.name, server.threadId, server.environmentId))
     }
     step["reauthenticationRequired"]?.let { expected ->
-        assertEquals(expected, JsonArray(tracker.reauthenticationRequired().map { JsonPrimitive(it) }))
+        assertEquals(expected, keysOf(tracker.reauthenticationRequired()))
     }
 }
 
@@ -236,7 +251,7 @@ private fun checkAssess(case: JsonObject) {
 }
 
 private fun checkJudge(case: JsonObject) {
-    knows(case, "evidence", "kind", "recovery", "fallback", "failureReason", "messageContains")
+    knows(case, "evidence", "kind", "recovery", "fallback", "failureReason", "authRequiredReason", "messageContains")
     val failure = judge(wire.decodeFromJsonElement(case.getValue("evidence")))
     case.string("kind")?.let {
         assertEquals(listOf(it, case.string("recovery")), listOf(failure.kind.wire, failure.recovery.wire))
@@ -245,6 +260,7 @@ private fun checkJudge(case: JsonObject) {
     val notification = McpServerStatusUpdatedNotification.ofFailure("linear", failure)
     assertEquals(case.string("failureReason"), notification.failureReason?.wire)
     assertEquals(failure.message, notification.error)
+    if ("authRequiredReason" in case) assertEquals(case.string("authRequiredReason"), failure.authRequiredReason?.wire)
     assertEquals(McpServerStartupState.Failed, notification.status)
     assertEquals(case.getValue("evidence"), wire.encodeToJsonElement(failure.evidence))
     val message = failure.message
