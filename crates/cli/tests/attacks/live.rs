@@ -82,7 +82,6 @@ async fn host() {
     tokio::time::sleep(LIVE).await;
     let (_, working) = live.iter().find(|(name, _)| name == "working").unwrap();
     let listing = working.peer().list_tools(None);
-    let began = std::time::Instant::now();
     let tools = tokio::time::timeout(Duration::from_secs(20), listing).await;
     assert_eq!(tools.unwrap().unwrap().tools.len(), 1);
     println!("peak: {} kB", peak_kb("self"));
