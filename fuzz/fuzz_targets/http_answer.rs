@@ -1,7 +1,7 @@
 //! The answer of an MCP server over HTTP: its headers, its body or its event stream, and the evidence that a start keeps of it.
 //!
 //! The first byte of the input is the size of the chunks in which the body arrives. Then follow the status, header lines, a blank
-//! line and the body. `$S` stands for a secret of the start, which must not be in the evidence.
+//! line and the body. `$S` represents a secret of the start, which must not be in the evidence.
 
 #![no_main]
 

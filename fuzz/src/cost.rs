@@ -10,7 +10,7 @@ thread_local! {
     static COUNTED: Cell<Cost> = const { Cell::new(Cost { allocations: 0, bytes: 0 }) };
 }
 
-/// What work has allocated, also if it has been freed.
+/// The allocations of work, including freed ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     pub allocations: usize,

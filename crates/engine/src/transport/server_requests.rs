@@ -1,6 +1,8 @@
-//! Limits the messages of a server over any transport, and its requests that have no response yet.
+//! Limits the messages of a server over any transport, its requests that have no response yet, and its notifications that are being
+//! handled.
 //!
-//! A server can send requests, such as `ping`, without ever reading the responses. The SDK would keep all of them in memory.
+//! A server can send requests, such as `ping`, without ever reading the responses. The SDK would keep all of them in memory. It also
+//! starts a task for each notification, and these tasks would pile up.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,13 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mcp_startup_auth::RequestLog;
 use mcp_startup_core::ExceededLimit;
 use rmcp::RoleClient;
-use rmcp::model::{JsonRpcMessage, RequestId, ServerNotification};
+use rmcp::model::{GetExtensions, JsonRpcMessage, RequestId, ServerNotification};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// The maximum number of requests of a server without a response.
 const MAX_OPEN_REQUESTS: usize = 64;
+/// The maximum number of notifications that are handled at the same time.
+const MAX_OPEN_NOTIFICATIONS: usize = 64;
 /// The maximum number of messages until a server is ready.
 const MAX_MESSAGES: usize = 1000;
 /// The maximum length of a request ID that is kept, in bytes. JSON-RPC sets no limit.
@@ -26,6 +30,8 @@ const MAX_ID_BYTES: usize = 1024;
 pub(crate) struct LimitedServerRequests<T> {
     transport: T,
     open: Arc<OpenRequests>,
+    /// A notification holds a permit in its extensions, which the SDK drops with it.
+    notifications: Arc<Semaphore>,
     log: RequestLog,
     /// How many messages have arrived.
     received: usize,
@@ -59,6 +65,7 @@ impl<T> LimitedServerRequests<T> {
         Self {
             transport,
             open: Arc::default(),
+            notifications: Arc::new(Semaphore::new(MAX_OPEN_NOTIFICATIONS)),
             log,
             received: 0,
         }
@@ -99,13 +106,15 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for LimitedServerRequests<T
             }
             // The SDK starts a task for each message. They must get their turn, also on a runtime with one thread.
             tokio::task::consume_budget().await;
-            let message = self.transport.receive().await?;
+            // Nothing closes the semaphore.
+            let permit = self.notifications.clone().acquire_owned().await.ok()?;
+            let mut message = self.transport.receive().await?;
             self.received = self.received.saturating_add(1);
             if self.received > MAX_MESSAGES && !self.log.is_closed() {
                 self.log.exceed(ExceededLimit::Messages);
                 return None;
             }
-            match &message {
+            match &mut message {
                 JsonRpcMessage::Request(request) => {
                     let is_too_long =
                         matches!(&request.id, RequestId::String(id) if id.len() > MAX_ID_BYTES);
@@ -122,6 +131,8 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for LimitedServerRequests<T
                     {
                         self.open.remove(id);
                     }
+                    let extensions = notification.notification.extensions_mut();
+                    extensions.insert(Arc::new(permit));
                 }
                 JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
             }

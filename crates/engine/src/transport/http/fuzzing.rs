@@ -18,7 +18,7 @@ use super::{McpHttp, challenge};
 use crate::authorization::{Authorization, Sends};
 use crate::start::evidence_collector::EvidenceCollector;
 
-/// What a start keeps of an answer.
+/// The result of reading an answer.
 pub struct Reading {
     /// The messages that the SDK receives.
     pub messages: usize,

@@ -1,0 +1,133 @@
+//! Floods of live servers: the host is this test program, started again, which keeps ten hostile servers and a working one.
+//!
+//! `tests/attacks/flood.py` has the servers. The packages for Node and Python are tested with it too.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use futures::StreamExt;
+use mcp_startup::config::ServerConfig;
+use mcp_startup::{Startup, StartupOptions};
+
+use crate::harness::cases::skip;
+
+const FLOOD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/attacks/flood.py");
+/// The environment variable of the host: the transport and the flood, or the base URL and the flood.
+const HOST: &str = "LIVE_HOST";
+const HOSTILE: usize = 10;
+/// How long the host keeps the servers.
+const LIVE: Duration = Duration::from_secs(4);
+/// Above the same host with servers that are quiet.
+const MAX_PEAK_KB: u64 = 80_000;
+
+/// The servers over HTTP. They end with their input.
+struct HttpServers {
+    process: Child,
+    base: String,
+}
+
+impl HttpServers {
+    fn start() -> Self {
+        let mut process = Command::new("python3")
+            .args([FLOOD, "http"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut base = String::new();
+        let stdout = process.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut base).unwrap();
+        Self {
+            process,
+            base: base.trim().to_owned(),
+        }
+    }
+}
+
+impl Drop for HttpServers {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn config(name: &str, place: &str, flood: &str) -> ServerConfig {
+    match place {
+        "stdio" => ServerConfig::stdio(name, "python3", [FLOOD, "stdio", flood, "live"]),
+        base => ServerConfig::http(name, &format!("{base}{flood}/live")),
+    }
+    .unwrap()
+}
+
+/// The host. As a test, it does nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn host() {
+    let Ok(servers) = std::env::var(HOST) else {
+        return;
+    };
+    let (place, flood) = servers.split_once(' ').unwrap();
+    let hostile = (0..HOSTILE).map(|i| config(&format!("hostile-{i}"), place, flood).into());
+    let working = config("working", place, "quiet").into();
+    let startup = Startup::new(StartupOptions::default()).unwrap();
+    let mut start = startup.start(hostile.chain([working]).collect());
+    let (mut live, mut failures) = (Vec::new(), Vec::new());
+    while let Some((event, server)) = start.next().await {
+        let name = event.notification.name().to_owned();
+        failures.extend(event.failure);
+        live.extend(server.map(|server| (name, server)));
+    }
+    assert_eq!(live.len(), HOSTILE + 1, "{failures:#?}");
+    tokio::time::sleep(LIVE).await;
+    let (_, working) = live.iter().find(|(name, _)| name == "working").unwrap();
+    let listing = working.peer().list_tools(None);
+    let tools = tokio::time::timeout(Duration::from_secs(20), listing).await;
+    assert_eq!(tools.unwrap().unwrap().tools.len(), 1);
+    println!("peak: {} kB", peak_kb("self"));
+}
+
+/// The peak memory of a process.
+fn peak_kb(process: &str) -> u64 {
+    let status = std::fs::read_to_string(Path::new("/proc").join(process).join("status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kb = line.unwrap().trim().strip_suffix(" kB");
+    kb.unwrap().parse().unwrap()
+}
+
+fn peak_of_host(place: &str, flood: &str) -> u64 {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "live::host", "--nocapture"])
+        .env(HOST, format!("{place} {flood}"))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let mut parts = printed.lines().filter_map(|line| line.split_once("peak: "));
+    let peak = parts.next().and_then(|(_, peak)| peak.strip_suffix(" kB"));
+    peak.unwrap_or_else(|| panic!("{place} {flood}: {printed}"))
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn floods_of_live_servers_take_bounded_memory_and_affect_no_other_server() {
+    if !cfg!(target_os = "linux") {
+        return skip("live", "the peak memory of a process is read from /proc");
+    }
+    if Command::new("python3").arg("--version").output().is_err() {
+        return skip("live", "python3 is not on the PATH");
+    }
+    let servers = HttpServers::start();
+    for place in ["stdio", &servers.base] {
+        let quiet = peak_of_host(place, "quiet");
+        for flood in ["pings", "notifications"] {
+            let peak = peak_of_host(place, flood);
+            println!("{place} {flood}: {quiet} kB, {peak} kB");
+            assert!(
+                peak <= quiet + MAX_PEAK_KB,
+                "{flood} over {place}: {peak} kB, with quiet servers {quiet} kB"
+            );
+        }
+    }
+}

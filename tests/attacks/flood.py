@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""MCP servers that flood their client, for hosts in every language.
+
+    flood.py stdio FLOOD WHEN   one server over stdio
+    flood.py http               servers over HTTP: the first line of the output is their base URL, to which FLOOD/WHEN is added.
+                                It ends with its input
+
+FLOOD: `pings` without reading the responses, `notifications`, or `quiet` for a server that sends nothing.
+WHEN: `list`, in place of the list of tools, or `live`, when the server is ready (over HTTP, on the stream of a GET request).
+"""
+
+import json
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+MESSAGES = {
+    "pings": '{"jsonrpc":"2.0","id":%d,"method":"ping"}',
+    "notifications": '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"%d"}}',
+}
+CHUNK_MESSAGES = 1000
+# How long a client takes to consider a server ready that has listed its tools.
+UNTIL_READY_S = 0.5
+
+
+def result(message):
+    """The result of a working server."""
+    if message["method"] == "initialize":
+        version = message["params"]["protocolVersion"]
+        server = {"name": "flood", "version": "1"}
+        return {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": server}
+    if message["method"] == "tools/list":
+        return {"tools": [{"name": "one", "inputSchema": {"type": "object"}}]}
+    return {}
+
+
+def response(message):
+    return json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result(message)})
+
+
+def flood(write, kind, frame):
+    """Writes messages until the client closes the connection."""
+    number = 1000
+    while True:
+        numbers = range(number, number + CHUNK_MESSAGES)
+        write("".join(frame % (MESSAGES[kind] % number) for number in numbers).encode())
+        number += CHUNK_MESSAGES
+
+
+def serve_stdio(kind, when):
+    def write(data):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    try:
+        for line in sys.stdin:
+            message = json.loads(line)
+            if "method" not in message or "id" not in message:
+                continue
+            floods = kind != "quiet" and message["method"] == "tools/list"
+            if not floods or when == "live":
+                write(f"{response(message)}\n".encode())
+            if floods:
+                time.sleep(UNTIL_READY_S if when == "live" else 0)
+                flood(write, kind, "%s\n")
+    except BrokenPipeError:
+        sys.stderr.close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status, content_type="", body=b"", close=False):
+        self.send_response(status)
+        if content_type:
+            self.send_header("Content-Type", content_type)
+        self.send_header("Mcp-Session-Id", "session")
+        if close:
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        else:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def flood_events(self, kind):
+        self.answer(200, "text/event-stream", close=True)
+        flood(self.wfile.write, kind, "data: %s\n\n")
+
+    def do_POST(self):
+        kind, when = self.path.strip("/").split("/")
+        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if "method" not in message and when == "list":
+            # The responses to a flood are not read, and the client waits.
+            time.sleep(60)
+        if "method" not in message or "id" not in message:
+            self.answer(202)
+        elif kind != "quiet" and when == "list" and message["method"] == "tools/list":
+            self.flood_events(kind)
+        else:
+            self.answer(200, "application/json", response(message).encode())
+
+    def do_GET(self):
+        kind, when = self.path.strip("/").split("/")
+        if when != "live" or kind == "quiet":
+            self.answer(405)
+            return
+        time.sleep(UNTIL_READY_S)
+        self.flood_events(kind)
+
+    def do_DELETE(self):
+        self.answer(200)
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 100
+
+    def handle_error(self, *_):
+        """A client that has seen enough closes the connection."""
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "stdio":
+        serve_stdio(*sys.argv[2:])
+    else:
+        server = Server(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        print(f"http://127.0.0.1:{server.server_port}/", flush=True)
+        sys.stdin.read()
