@@ -23,10 +23,15 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// The pause before a waiting program tries again, in ms.
 const POLL_MS: (u64, u64) = (50, 250);
 
-/// Takes the lease, or extends it if `$2` holds it. It returns no row if another holder has it.
+/// Takes the lease, or extends it if `$2` holds it. It returns no row if another holder has it. The condition on the selection makes
+/// that a read: without it, every program that waits would lock the row, and write that to the log of the database.
 const ACQUIRE: &str = "
     insert into mcp_startup_lease as lease (id, holder, epoch, expires_at)
-    values ($1, $2, 1, clock_timestamp() + $3 * interval '1 millisecond')
+    select $1, $2, 1, clock_timestamp() + $3 * interval '1 millisecond'
+    where not exists (
+        select from mcp_startup_lease
+        where id = $1 and holder <> $2 and expires_at >= clock_timestamp()
+    )
     on conflict (id) do update set
         holder = excluded.holder,
         expires_at = clock_timestamp() + $3 * interval '1 millisecond',

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::panic)]
 
 mod conformance;
+mod fleet;
 mod leases;
 mod pgbouncer;
 mod records;

@@ -16,20 +16,24 @@ use crate::server::{
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
 
 /// A PgBouncer before the server of a test.
-struct PgBouncer {
+pub struct PgBouncer {
     port: u16,
     supervisor: Child,
 }
 
 impl PgBouncer {
-    /// Starts it with fewer connections than clients.
-    fn start(database: &TestDatabase) -> Self {
+    /// Starts it with fewer connections than clients. Returns `None` if it is not installed.
+    pub fn start(database: &TestDatabase) -> Option<Self> {
+        if !Path::new(PROGRAM).is_file() {
+            return None;
+        }
         let (folder, port) = (owned_folder(), free_port());
         let users = folder.join("users");
         fs::write(&users, format!("\"postgres\" \"{PASSWORD}\"\n")).unwrap();
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-             unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = 3\n",
+             unix_socket_dir =\nauth_type = md5\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = 8\n\
+             max_client_conn = 500\nserver_login_retry = 1\n",
             database.server.port,
             users.display(),
         );
@@ -37,14 +41,19 @@ impl PgBouncer {
         fs::write(&file, settings).unwrap();
         let mut command = unprivileged(PROGRAM);
         command.arg(&file);
-        let supervisor = supervised(&folder, true, &command);
+        let supervisor = supervised(&folder, &command);
         wait_for_port(port, "PgBouncer");
-        Self { port, supervisor }
+        Some(Self { port, supervisor })
+    }
+
+    /// The URL of the database through it.
+    pub fn url(&self, database: &TestDatabase) -> String {
+        url(self.port, &database.name)
     }
 
     async fn store(&self, database: &TestDatabase) -> PostgresStore {
         let keys = Keys::parse(&KEY_1.into()).unwrap();
-        let builder = PostgresStore::builder(&url(self.port, &database.name)).keys(keys);
+        let builder = PostgresStore::builder(&self.url(database)).keys(keys);
         builder.connect().await.unwrap()
     }
 }
@@ -60,13 +69,12 @@ impl Drop for PgBouncer {
 async fn the_store_works_through_pgbouncer_in_transaction_mode() {
     let test = "pgbouncer::the_store_works_through_pgbouncer_in_transaction_mode";
     let database = database!(test);
-    if !Path::new(PROGRAM).is_file() {
+    let Some(bouncer) = PgBouncer::start(&database) else {
         return not_run(
             test,
             "PgBouncer is not installed (Debian: apt-get install pgbouncer)",
         );
-    }
-    let bouncer = PgBouncer::start(&database);
+    };
     let (one, two) = (
         bouncer.store(&database).await,
         bouncer.store(&database).await,

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -21,15 +21,25 @@ pub const KEY_1: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
 /// A key with the ID `k2`.
 pub const KEY_2: &str = "k2:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAI=";
 
-/// Ends the server and removes its folder when the pipe from the test program closes, however the program ends.
+/// Runs a program and restarts it if it crashes. Ends it and removes its folder when the pipe from the test program closes,
+/// however that program ends.
 const SUPERVISE: &str = r#"
 exec 3<&0
-"$@" </dev/null >>"$folder/log" 2>&1 3<&- &
-pid=$!
+run() {
+  trap 'kill -INT $pid 2>/dev/null; wait $pid; exit 0' TERM
+  while :; do
+    "$@" </dev/null >>"$folder/log" 2>&1 3<&- &
+    pid=$!
+    wait $pid
+    sleep 0.1
+  done
+}
+run "$@" &
+loop=$!
 cat <&3 >/dev/null
-kill -INT $pid 2>/dev/null
-wait $pid
-[ -z "$remove" ] || rm -rf "$remove"
+kill -TERM $loop
+wait $loop
+rm -rf "$folder"
 "#;
 
 /// A running server.
@@ -90,22 +100,14 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {output:?}");
 }
 
-/// Starts a program under the supervisor, which ends it with this program and then removes `remove`.
-pub fn supervised(folder: &Path, remove: bool, command: &Command) -> Child {
+/// Starts a program under the supervisor, which ends it with this program and then removes `folder`.
+pub fn supervised(folder: &Path, command: &Command) -> Child {
     let program = command.get_program().to_owned();
     Command::new("sh")
         .args(["-c", SUPERVISE, "sh"])
         .arg(program)
         .args(command.get_args())
         .env("folder", folder)
-        .env(
-            "remove",
-            if remove {
-                folder.as_os_str()
-            } else {
-                "".as_ref()
-            },
-        )
         .stdin(Stdio::piped())
         .spawn()
         .unwrap()
@@ -127,8 +129,9 @@ impl Server {
         let (data, password) = (folder.join("data"), folder.join("password"));
         fs::write(&password, PASSWORD).unwrap();
         fs::set_permissions(&password, fs::Permissions::from_mode(0o644)).unwrap();
+        // SCRAM costs each connection up to a second of a program that is not optimized.
         run(unprivileged(bin.join("initdb"))
-            .args(["--auth=scram-sha-256", "--username=postgres", "--no-sync"])
+            .args(["--auth=md5", "--username=postgres", "--no-sync"])
             .args(["--encoding=UTF8", "--locale=C", "--pgdata"])
             .arg(&data)
             .arg(format!("--pwfile={}", password.display())));
@@ -138,7 +141,9 @@ impl Server {
             "listen_addresses=127.0.0.1".to_owned(),
             format!("port={port}"),
             "unix_socket_directories=".to_owned(),
-            "max_connections=200".to_owned(),
+            "max_connections=300".to_owned(),
+            // Only a crash of the operating system needs it, and the disk of a busy machine is slow.
+            "fsync=off".to_owned(),
             "log_statement=all".to_owned(),
             "shared_preload_libraries=pg_stat_statements".to_owned(),
         ];
@@ -147,7 +152,7 @@ impl Server {
         for setting in settings {
             command.args(["-c", &setting]);
         }
-        let mut supervisor = supervised(&folder, true, &command);
+        let mut supervisor = supervised(&folder, &command);
         let pipe = supervisor.stdin.take();
         let server = Self {
             port,
@@ -180,8 +185,7 @@ impl Server {
         url(self.port, database)
     }
 
-    /// Runs SQL with `psql` and returns its output.
-    pub fn sql(&self, database: &str, sql: &str) -> String {
+    fn psql(&self, database: &str, sql: &str) -> Output {
         let mut psql = Command::new(self.bin.join("psql"));
         psql.args([
             "--no-psqlrc",
@@ -189,11 +193,15 @@ impl Server {
             "--no-align",
             "--set=ON_ERROR_STOP=1",
         ]);
-        let output = psql
-            .arg(self.url(database))
+        psql.arg(self.url(database))
             .args(["--command", sql])
-            .output();
-        let output = output.unwrap();
+            .output()
+            .unwrap()
+    }
+
+    /// Runs SQL with `psql` and returns its output.
+    pub fn sql(&self, database: &str, sql: &str) -> String {
+        let output = self.psql(database, sql);
         assert!(output.status.success(), "{sql}: {output:?}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
@@ -211,9 +219,19 @@ impl Server {
         fs::read(self.folder.join("log")).unwrap()
     }
 
+    /// Ends the server without a shutdown. It restarts, and recovers as after a crash.
+    pub fn crash(&self) {
+        let file = fs::read_to_string(self.folder.join("data/postmaster.pid"));
+        let pid = file.ok().and_then(|text| text.lines().next()?.parse().ok());
+        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
+        }
+    }
+
     /// Ends every connection to a database.
     pub fn cut_connections(&self, database: &str) {
-        self.sql(
+        // It can fail while the server restarts.
+        let _ = self.psql(
             "postgres",
             &format!(
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{database}' and pid <> pg_backend_pid()"
