@@ -338,7 +338,10 @@ mod tests {
                 true,
             ),
         ] {
-            let (listeners, redirect_uri) = Callbacks::of(&server, option)
+            let Listener {
+                listeners,
+                redirect_uri,
+            } = Callbacks::of(&server, option)
                 .listen()
                 .await
                 .expect("listeners");
