@@ -242,7 +242,12 @@ async fn write(
         reason: reason.into(),
     }));
     // The client may have gone.
-    let _ = tokio::time::timeout(CLOSE_LIMIT, sink.send(close)).await;
+    let closing = async {
+        // If the client has closed the socket, this fails, and the flush sends the answer to its close frame.
+        let _ = sink.send(close).await;
+        let _ = sink.flush().await;
+    };
+    let _ = tokio::time::timeout(CLOSE_LIMIT, closing).await;
 }
 
 /// The messages of a client, until its socket ends.
