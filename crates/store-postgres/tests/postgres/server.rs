@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -108,6 +109,8 @@ pub fn supervised(folder: &Path, command: &Command) -> Child {
         .arg(program)
         .args(command.get_args())
         .env("folder", folder)
+        // A signal to the group of the test program must not end the supervisor before it has cleaned up.
+        .process_group(0)
         .stdin(Stdio::piped())
         .spawn()
         .unwrap()
