@@ -39,8 +39,8 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), StoreError> {
         return Ok(());
     }
     database.batch(&script()).await.map_err(|mut error| {
-        error.detail += "; the tables of this store could not be created or updated: run `mcp-startup store migrate` with a \
-                         role that may create tables";
+        error.detail += "; the tables of this store could not be created or updated: connect \
+                         once with a role that may create tables";
         error
     })?;
     // Another host may have migrated to a later version.

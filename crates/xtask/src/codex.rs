@@ -57,8 +57,8 @@ pub fn add(root: &Path, codex: &Path, lab: &Path) -> Result<String> {
         }
     }
 
-    let others = CODEX_VERSIONS.iter().filter(|other| **other != version);
-    let Some(before) = others.last() else {
+    let mut others = CODEX_VERSIONS.iter().filter(|other| **other != version);
+    let Some(before) = others.next_back() else {
         return Ok(report);
     };
     report.push_str(&format!("\ndifferences from Codex {before}:\n"));

@@ -68,7 +68,9 @@ async fn a_role_that_may_not_create_tables_uses_existing_ones() {
     };
     let error = connect().await.unwrap_err();
     assert!(
-        error.detail.contains("mcp-startup store migrate"),
+        error
+            .detail
+            .contains("connect once with a role that may create tables"),
         "{error}"
     );
     database.store(KEY_1).await;
