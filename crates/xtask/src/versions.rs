@@ -14,7 +14,7 @@ const OCCURRENCES: &[Occurrence] = &[
     ),
     occurrence("Cargo.toml", "[workspace.package]\nversion = \"", "\"", 1),
     // The crates of the workspace that others depend on.
-    occurrence("Cargo.toml", "\", version = \"", "\"", 7),
+    occurrence("Cargo.toml", "\", version = \"", "\"", 9),
     occurrence(
         "bindings/typescript/package.json",
         "\n  \"version\": \"",
