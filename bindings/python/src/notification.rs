@@ -11,7 +11,7 @@ use mcp_startup_host::{HostError, answer, contract};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 
 /// The params of the notification `mcpServer/startupStatus/updated`, which reports the state of one server's start.
 // The fields are Python objects, so that reading a field creates no new object.
@@ -118,6 +118,38 @@ impl McpServerStatusUpdatedNotification {
     /// Returns the whole notification as one line of JSON, without a line ending.
     fn encode(&self, py: Python<'_>) -> PyResult<String> {
         Ok(mcp_startup_core::encode(&self.notification(py)?))
+    }
+
+    /// Returns the params as a dictionary for `json.dumps`, with the field names of the JSON form, such as `failureReason`.
+    fn to_dict<'py>(notification: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        wire(notification.py())?.call_method1("to_wire", (notification,))
+    }
+
+    /// Returns the params as JSON, with the field names of the JSON form, such as `failureReason`.
+    fn to_json<'py>(notification: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        wire(notification.py())?.call_method1("to_json", (notification,))
+    }
+
+    /// Lets pydantic and FastAPI accept the notification, and write it as `to_dict` does.
+    #[classmethod]
+    fn __get_pydantic_core_schema__<'py>(
+        class: &Bound<'py, PyType>,
+        source: &Bound<'py, PyAny>,
+        handler: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = (source, handler);
+        wire(class.py())?.call_method1("pydantic_schema", (class,))
+    }
+
+    /// Describes the JSON form to pydantic and FastAPI.
+    #[classmethod]
+    fn __get_pydantic_json_schema__<'py>(
+        class: &Bound<'py, PyType>,
+        schema: &Bound<'py, PyAny>,
+        handler: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = (schema, handler);
+        wire(class.py())?.call_method1("json_schema", (class,))
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -230,6 +262,11 @@ impl McpServerStatusUpdatedNotification {
 }
 
 /// The text of a `str` or of a string enum's member, or `None`.
+/// The Python module that converts between JSON and Python.
+fn wire(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import("mcp_startup._wire")
+}
+
 fn text(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     value.extract()
 }

@@ -389,7 +389,8 @@ async def test_values_have_the_json_form_of_the_other_languages() -> None:
         "notSaved",
         "configurationWarnings",
     ]
-    assert value["notification"] == json.loads(event.notification.encode())["params"]
+    assert value["notification"] == json.loads(event.notification.encode())["params"] == event.notification.to_dict()
+    assert json.loads(event.notification.to_json()) == event.notification.to_dict()
     assert value["failure"]["kind"] == "programNotFound" and value["failure"]["evidence"]["server"] == "a"
     # Optional evidence is left out, and the fields of an event are not.
     assert "stdout" not in value["failure"]["evidence"] and value["warning"] is None
@@ -401,13 +402,16 @@ async def test_pydantic_reads_and_writes_events() -> None:
 
     class Report(pydantic.BaseModel):  # type: ignore[name-defined, misc]
         events: list[StartupEvent]
+        notification: McpServerStatusUpdatedNotification
         status: AuthStatus
 
     events = [event async for event in mcp_startup.check(mcp_servers={"a": {"command": "/no/such/program"}})]
-    report = Report(events=events, status=auth_status())
+    report = Report(events=events, notification=events[0].notification, status=auth_status())
     text = report.model_dump_json()
     assert json.loads(text)["events"] == [event.to_dict() for event in events]
     assert Report.model_validate_json(text) == report
     assert Report.model_json_schema(mode="serialization")["properties"]["events"]["items"]["title"] == "StartupEvent"
     with pytest.raises(pydantic.ValidationError, match="not the JSON form of a StartupEvent"):
-        Report(events=[{"name": "a"}], status=auth_status())
+        Report(events=[{"name": "a"}], notification=events[0].notification, status=auth_status())
+    with pytest.raises(pydantic.ValidationError, match="not the JSON form of a McpServerStatusUpdatedNotification"):
+        Report(events=[], notification={"name": 7}, status=auth_status())

@@ -98,6 +98,16 @@ class McpServerStatusUpdatedNotification:
         """Why the start failed, if a client can do something specific about it."""
     def encode(self) -> str:
         """Returns the whole notification as one line of JSON, without a line ending."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the params as a dictionary for `json.dumps`, with the field names of the JSON form, such as `failureReason`."""
+    def to_json(self) -> str:
+        """Returns the params as JSON, with the field names of the JSON form, such as `failureReason`."""
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Lets pydantic and FastAPI accept the notification, and write it as `to_dict` does."""
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        """Describes the JSON form to pydantic and FastAPI."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...

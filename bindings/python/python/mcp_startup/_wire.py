@@ -64,27 +64,37 @@ class WireObject:
 
     def to_json(self) -> str:
         """Returns the value as JSON, with the field names of the JSON form, such as `failureReason`."""
-        return json.dumps(self.to_dict())
+        return to_json(self)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Lets pydantic and FastAPI accept the value, and write it as `to_dict` does."""
-        return pydantic_schema(cls, lambda value: from_wire(cls, value))
+        return pydantic_schema(cls)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "object", "title": cls.__name__}
+        return json_schema(cls)
 
 
-def pydantic_schema(target: type, read: Callable[[Any], Any]) -> Any:
+def to_json(value: Any) -> str:
+    """Returns a value as JSON."""
+    return json.dumps(to_wire(value))
+
+
+def json_schema(target: type) -> dict[str, Any]:
+    """Returns the JSON schema of a class for pydantic. The repository has the complete schemas, in `schema/`."""
+    return {"type": "object", "title": target.__name__}
+
+
+def pydantic_schema(target: type) -> Any:
     """Returns the schema of a class that has `to_dict`, for pydantic, which is installed if it asks for one."""
     from pydantic_core import core_schema  # pyright: ignore
 
     def validate(value: Any) -> Any:
         if isinstance(value, target):
-            return value
+            return typing.cast(Any, value)
         try:
-            return read(value)
+            return from_wire(target, value)
         except (AttributeError, KeyError, TypeError, ValueError):
             raise ValueError(f"not the JSON form of a {target.__name__}") from None
 
