@@ -86,13 +86,13 @@ def json_schema(target: type) -> dict[str, Any]:
     return {"type": "object", "title": target.__name__}
 
 
-def pydantic_schema(target: type) -> Any:
+def pydantic_schema(target: type[Any]) -> Any:
     """Returns the schema of a class that has `to_dict`, for pydantic, which is installed if it asks for one."""
     from pydantic_core import core_schema  # pyright: ignore
 
     def validate(value: Any) -> Any:
         if isinstance(value, target):
-            return typing.cast(Any, value)
+            return value
         try:
             return from_wire(target, value)
         except (AttributeError, KeyError, TypeError, ValueError):
