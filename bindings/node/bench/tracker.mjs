@@ -20,7 +20,7 @@ const lines = chunks * perChunk;
 function withTracker() {
   const tracker = new StartupTracker();
   let prompts = 0;
-  for (let at = 0; at < chunks; at += 1) prompts += tracker.apply(chunk).prompts.length;
+  for (let at = 0; at < chunks; at += 1) prompts += tracker.applyLines(chunk).prompts.length;
   return prompts;
 }
 

@@ -7,7 +7,7 @@ for await (const chunk of process.stdin) {
   const bytes = Buffer.concat([rest, chunk]);
   const end = bytes.lastIndexOf("\n") + 1;
   rest = bytes.subarray(end);
-  for (const { name } of tracker.apply(bytes.subarray(0, end)).prompts) {
+  for (const { name } of tracker.applyLines(bytes.subarray(0, end)).prompts) {
     // Once for each server until it is ready, even if many threads and retries report the failure.
     console.log(`${name} needs you to sign in again. Reconnect?`);
   }

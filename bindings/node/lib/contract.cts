@@ -98,17 +98,14 @@ export class StartupTracker {
     this.#native = callNative(() => new native.Tracker(limit));
   }
 
-  /** Applies whole lines. It skips other messages and reports invalid lines by number. */
-  apply(lines: string | Uint8Array): AppliedLines;
   /** Applies one notification. */
-  apply(notification: McpServerStatusUpdatedNotification | ReceivedNotification | LenientNotification): TrackerUpdate;
-  apply(
-    input: string | Uint8Array | McpServerStatusUpdatedNotification | ReceivedNotification | LenientNotification,
-  ): AppliedLines | TrackerUpdate {
-    if (typeof input === "string" || input instanceof Uint8Array) {
-      return withErrors(nativeResult(() => this.#native.applyLines(bytesOf(input))) as WithErrors<AppliedLines>);
-    }
-    return nativeResult(() => this.#native.apply(jsonOf("the notification", input))) as TrackerUpdate;
+  apply(notification: McpServerStatusUpdatedNotification | ReceivedNotification | LenientNotification): TrackerUpdate {
+    return nativeResult(() => this.#native.apply(jsonOf("the notification", notification))) as TrackerUpdate;
+  }
+
+  /** Applies whole lines. It skips other messages and reports invalid lines by number. */
+  applyLines(lines: string | Uint8Array): AppliedLines {
+    return withErrors(nativeResult(() => this.#native.applyLines(bytesOf(lines))) as WithErrors<AppliedLines>);
   }
 
   /** Returns every server, in the order in which the servers were first seen. */

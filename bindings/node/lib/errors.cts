@@ -60,6 +60,7 @@ export class McpStartupError extends Error {
 /** Thrown for a line that is not a well-formed JSON-RPC message, or whose notification has invalid fields. */
 export class DecodeError extends McpStartupError {
   override readonly name = "DecodeError";
+  declare readonly code: "MCP_STARTUP_DECODE_ERROR";
   declare readonly kind: DecodeErrorKind;
   /** The path of the invalid field, such as `params.name`; `null` if no single field is at fault. */
   readonly field: string | null;

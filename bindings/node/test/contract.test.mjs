@@ -42,7 +42,7 @@ test("every recorded line of each version of Codex's app-server is decoded and e
     }
     const { notifications, errors } = decodeLines(bytes);
     assert.deepEqual([notifications.length, errors], [lines.length, []]);
-    assert.equal(new StartupTracker().apply(bytes).notifications, lines.length);
+    assert.equal(new StartupTracker().applyLines(bytes).notifications, lines.length);
   }
 });
 

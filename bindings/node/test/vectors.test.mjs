@@ -122,7 +122,7 @@ run("lines.json", ["text", "hex", "notifications", "errors"], (testCase) => {
     const got = decodeLines(input);
     equal("notifications", got.notifications, testCase.notifications);
     areErrors(got.errors, testCase.errors);
-    const applied = new StartupTracker().apply(input);
+    const applied = new StartupTracker().applyLines(input);
     equal("notifications that the tracker counted", applied.notifications, testCase.notifications.length);
     areErrors(applied.errors, testCase.errors);
   }
@@ -154,7 +154,7 @@ function takeStep(tracker, step) {
   hasOnly(step, [...action, ...SHOWN]);
   has(step, action);
   if (action === BATCH) {
-    const got = tracker.apply(step.lines.join("\n"));
+    const got = tracker.applyLines(step.lines.join("\n"));
     equal("notifications", got.notifications, step.notifications);
     equal("changed", got.changed.map(keyOf), step.changed);
     equal("prompts", got.prompts.map(keyOf), step.prompts);

@@ -58,7 +58,7 @@ export function decode(line: string | Uint8Array): ReceivedNotification | null {
   // Check the method first. All other checks are on the rare path.
   const { method, params } = (message ?? {}) as { method?: unknown; params?: unknown };
   if (method !== METHOD) return otherMessage(message, method);
-  if (!isMcpServerStatusUpdatedNotification(params)) throw decodeError(flawOf(params));
+  if (!isMcpServerStatusUpdatedNotification(params)) throw errorOf(params);
   return received(params);
 }
 
@@ -114,6 +114,11 @@ function otherMessage(message: unknown, method: unknown): null {
   if (typeof method !== "string") throw decodeError(invalidType("method", "a string", method));
   if (!method.isWellFormed()) throw decodeError(loneSurrogate("method"));
   return null;
+}
+
+/** Returns the error for params that are not valid. */
+export function errorOf(params: unknown): DecodeError {
+  return decodeError(flawOf(params));
 }
 
 function decodeError({ kind, field, message }: Flaw): DecodeError {

@@ -1,4 +1,4 @@
-import { type LineError, readLines } from "./decode.js";
+import { errorOf, type LineError, readLines } from "./decode.js";
 import { isFinished, type LenientNotification, type ReceivedNotification, received } from "./notification.js";
 
 /**
@@ -72,8 +72,13 @@ export class StartupTracker {
     this.#limit = limit >= 1 ? limit : 1;
   }
 
-  /** Applies one notification. Like `decode`, it drops a reason on a known state other than `failed`. */
+  /**
+   * Applies one notification. Like `decode`, it drops a reason on a known state other than `failed`.
+   *
+   * @throws {DecodeError} If the argument is not a notification, for example a line: `applyLines` applies lines.
+   */
   apply(notification: LenientNotification): TrackerUpdate {
+    if (typeof notification?.name !== "string" || typeof notification.status !== "string") throw errorOf(notification);
     return this.#fold(received(notification));
   }
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { isDeepStrictEqual } from "node:util";
-import { encode, StartupTracker, startupNotification } from "@mcp-startup/protocol";
+import { DecodeError, encode, StartupTracker, startupNotification } from "@mcp-startup/protocol";
 
 /** The documented behavior of the tracker, as one list that is searched linearly. */
 class Model {
@@ -72,6 +72,17 @@ function randomNotification(below) {
     failureReason: mayHaveReason ? pick([null, ...Array(2).fill("reauthenticationRequired"), "quotaExceeded"]) : null,
   };
 }
+
+test("a value that is not a notification is refused, and changes nothing", () => {
+  const tracker = new StartupTracker();
+  const line = JSON.stringify({ method: "mcpServer/startupStatus/updated", params: { name: "a", status: "ready" } });
+  const rows = [[line, "params"], [undefined, "params"], [null, "params"], [{}, "params.name"], [{ name: "a" }, "params.status"]];
+  for (const [value, field] of rows) {
+    const isExpected = (error) => error instanceof DecodeError && error.field === field;
+    assert.throws(() => tracker.apply(value), isExpected, String(value));
+  }
+  assert.deepEqual(tracker.servers(), []);
+});
 
 test("the tracker behaves like the model", () => {
   for (let seed = 1; seed <= 300; seed++) {

@@ -1,5 +1,6 @@
 // Compiled but never run: typical code of a consumer, and code that must not compile.
 
+import type * as protocol from "@mcp-startup/protocol";
 import type { McpServerStartupState, ServerKey, StartupFailure } from "@mcp-startup/protocol";
 import {
   authorization,
@@ -20,6 +21,9 @@ import {
   StartupTracker,
   watch,
 } from "mcp-startup";
+
+/** The methods of a class, without its private fields, which make two classes different types. */
+type Methods<T> = { [Name in keyof T]: T[Name] };
 
 class Store implements CredentialStore {
   async load(_key: string): Promise<string | null> {
@@ -104,10 +108,15 @@ export async function consumer(): Promise<void> {
   void verdict;
 
   const tracker = new StartupTracker({ limit: 10 });
-  const prompts: ServerKey[] = tracker.apply(new Uint8Array()).prompts;
+  const prompts: ServerKey[] = tracker.applyLines(new Uint8Array()).prompts;
   for (const key of prompts) tracker.server(key)?.environmentId?.trim();
   const prompt: boolean = tracker.apply({ name: "linear", status: "ready" }).prompt;
-  void [prompts, prompt];
+  // @ts-expect-error Lines have a method of their own.
+  tracker.apply("{}");
+  // Both packages have the same tracker.
+  const same: Methods<protocol.StartupTracker> = tracker;
+  const methods: keyof protocol.StartupTracker = "apply" as keyof StartupTracker;
+  void [prompts, prompt, same, methods];
 
   try {
     decode("{");
