@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 use futures::StreamExt;
-use futures::stream::FuturesUnordered;
+use futures::stream;
 use mcp_startup::auth::now_ms;
 use mcp_startup::config::clients::NotChecked;
 use mcp_startup::config::{ServerEntry, TransportConfig};
@@ -89,9 +89,15 @@ pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> 
         };
         (at, server_status(server, status, client))
     });
-    let mut asked: FuturesUnordered<_> = asked.collect();
+    // A line is printed as soon as it is known, so that one slow server does not hold up the others. Without requests there is none to wait
+    // for, and the lines are in the order of the configuration.
+    let sends_requests = arguments.online || arguments.explain;
+    let (asked, all) = (stream::iter(asked), servers.len().max(1));
+    let mut asked = match sends_requests {
+        true => asked.buffer_unordered(all).left_stream(),
+        false => asked.buffered(all).right_stream(),
+    };
     let mut found: Vec<Option<ServerStatus>> = servers.iter().map(|_| None).collect();
-    // A line is printed as soon as it is known, so that one slow server does not hold up the others.
     let table = (arguments.format == StatusFormat::Table)
         .then(|| StatusTable::new(&servers, arguments.online, selection.options.as_deref()));
     let printed = until_interrupted(async {
