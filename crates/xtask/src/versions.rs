@@ -23,6 +23,12 @@ const OCCURRENCES: &[Occurrence] = &[
     ),
     occurrence("bindings/node/package.json", "\n  \"version\": \"", "\"", 1),
     occurrence(
+        "action.yml",
+        "description: The version of mcp-startup on npm\n    default: ",
+        "\n",
+        1,
+    ),
+    occurrence(
         "bindings/node/package.json",
         "\"@mcp-startup/protocol\": \"",
         "\"",
