@@ -128,6 +128,8 @@ impl Database {
             let limit = deadline.min(Instant::now() + ATTEMPT_LIMIT);
             let failure = match timeout_at(limit, self.0.get()).await {
                 Ok(Ok(connection)) => {
+                    // The statement gets its whole time, however long the wait for the connection was.
+                    let limit = deadline.min(Instant::now() + ATTEMPT_LIMIT);
                     match timeout_at(limit, attempt(&connection, sql, parameters)).await {
                         Ok(Ok(result)) => return Ok(result),
                         Ok(Err(cause)) => {

@@ -45,14 +45,15 @@ const RENEW: &str = "
     where id = $1 and holder = $2
     returning epoch";
 
-/// `sent_epoch` tells the attempt of an earlier holder from the same statement, repeated after a broken connection.
+/// The first attempt with a token is kept: the statement may be repeated after a broken connection, and an earlier holder's attempt
+/// explains a refusal for as long as the token is stored.
 const BEGIN_ATTEMPT: &str = "
     with earlier as (select sent_token, sent_at, sent_epoch from mcp_startup_lease where id = $1)
     update mcp_startup_lease as lease set
         expires_at = clock_timestamp() + $3 * interval '1 millisecond',
         sent_token = $4,
-        sent_at = clock_timestamp(),
-        sent_epoch = lease.epoch
+        sent_at = case when lease.sent_token = $4 then lease.sent_at else clock_timestamp() end,
+        sent_epoch = case when lease.sent_token = $4 then lease.sent_epoch else lease.epoch end
     from earlier
     where lease.id = $1 and lease.holder = $2
     returning case when earlier.sent_token = $4 and earlier.sent_epoch <> lease.epoch

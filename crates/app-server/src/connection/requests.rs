@@ -126,6 +126,18 @@ fn later<T: Serialize>(work: impl Future<Output = Result<T, RpcError>> + Send + 
     Answer::Later(Box::pin(async move { to_raw(&work.await?) }))
 }
 
+/// Like `later`, for work that affects all clients: it continues if this client cancels the request or leaves.
+fn later_whole<T: Serialize + Send + 'static>(
+    app: &AppServer,
+    work: impl Future<Output = Result<T, RpcError>> + Send + 'static,
+) -> Answer {
+    let connections = app.connections().clone();
+    later(async move {
+        let done = connections.spawn(work).await;
+        done.unwrap_or_else(|_| Err(RpcError::failed("The request failed unexpectedly.")))
+    })
+}
+
 fn work(
     context: Context,
     method: &str,
@@ -139,7 +151,7 @@ fn work(
             check_thread(threads, params.thread_id.as_deref())?;
             later(async move { session.list(&params).await })
         }
-        "config/mcpServer/reload" => later(async move {
+        "config/mcpServer/reload" => later_whole(&app.clone(), async move {
             app.reload().await?;
             Ok(EmptyResponse {})
         }),
@@ -163,7 +175,7 @@ fn work(
         }
         "mcpStartup/signOut" => {
             let params: ServerParams = params(raw)?;
-            later(async move { session.sign_out(params).await })
+            later_whole(&app, async move { session.sign_out(params).await })
         }
         "mcpServer/tool/call" => {
             let params: McpServerToolCallParams = params(raw)?;

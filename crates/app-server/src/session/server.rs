@@ -215,7 +215,9 @@ impl Server {
                 state.connection = McpServerConnectionStatus::Failed;
                 state.due = Some(Instant::now() + pause);
             });
+            self.report_details(outgoing).await;
             let _ = tokio::time::timeout(pause, wanted.changed()).await;
+            self.change(|state| state.due = None);
         }
     }
 
@@ -231,6 +233,17 @@ impl Server {
             }
             false
         });
+    }
+
+    async fn report_details(&self, outgoing: &Outgoing) {
+        let notification = FailureUpdatedNotification {
+            thread_id: None,
+            name: self.entry.name.clone(),
+            details: self.state().details(),
+        };
+        outgoing
+            .notify("mcpStartup/failure/updated", &notification)
+            .await;
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -276,7 +289,7 @@ impl Start<'_> {
             Update::Waiting { retry_in_ms, .. } => {
                 let due = retry_in_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
                 self.server.change(|state| state.due = due);
-                self.report_details().await;
+                self.server.report_details(self.outgoing).await;
             }
             Update::Phase { .. } | Update::Saving | Update::Tools { .. } => {}
         }
@@ -305,19 +318,8 @@ impl Start<'_> {
         // The details of a failure follow with the time of the next start.
         let has_changed = server.state().details() != before;
         if status.is_finished() && status != McpServerStartupState::Failed && has_changed {
-            self.report_details().await;
+            self.server.report_details(self.outgoing).await;
         }
-    }
-
-    async fn report_details(&self) {
-        let notification = FailureUpdatedNotification {
-            thread_id: None,
-            name: self.server.entry.name.clone(),
-            details: self.server.state().details(),
-        };
-        self.outgoing
-            .notify("mcpStartup/failure/updated", &notification)
-            .await;
     }
 
     /// Ends the start or the connection. A start that has begun is reported as cancelled.

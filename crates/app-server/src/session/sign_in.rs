@@ -25,6 +25,9 @@ use crate::protocol::startup::ServerParams;
 /// How long a sign-in waits for the browser, if the client does not choose it.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(300);
 
+/// How long a sign-in waits for a configured port that is in use.
+const PORT_LIMIT: Duration = Duration::from_secs(2);
+
 /// The sign-ins of a client that wait for the browser, by their IDs.
 #[derive(Default)]
 pub(super) struct SignIns {
@@ -68,7 +71,10 @@ impl Session {
     ) -> Result<McpServerOauthLoginResponse, RpcError> {
         let server = self.server(&params.name, params.environment_id.as_deref())?;
         let limit = limit(params.timeout_secs)?;
-        let listener = CallbackListener::bind(&server.entry, &CallbackOptions::default()).await;
+        // An earlier sign-in may listen on the configured port.
+        let name = server.entry.name.clone();
+        self.sign_ins.cancel(|_, server| server == name);
+        let listener = listen(&server).await;
         let listener = listener.map_err(|error| {
             RpcError::failed(format!("The sign-in could not begin: {error}."))
                 .with_reason("callbackUnavailable")
@@ -86,7 +92,6 @@ impl Session {
 
         let id = Uuid::now_v7().to_string();
         let ended = CancellationToken::new();
-        let name = server.entry.name.clone();
         self.sign_ins.cancel(|_, server| server == name);
         let waiting = Waiting {
             server: name,
@@ -143,6 +148,21 @@ fn restart(app: &AppServer, server: &Server) {
     }
 }
 
+/// Listens for the browser. The listener of an earlier sign-in needs a moment to end.
+async fn listen(server: &Server) -> std::io::Result<CallbackListener> {
+    let deadline = Instant::now() + PORT_LIMIT;
+    loop {
+        match CallbackListener::bind(&server.entry, &CallbackOptions::default()).await {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::AddrInUse && Instant::now() < deadline =>
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            bound => return bound,
+        }
+    }
+}
+
 fn limit(seconds: Option<i64>) -> Result<Duration, RpcError> {
     match seconds.map(u64::try_from) {
         None => Ok(DEFAULT_LIMIT),
@@ -176,6 +196,8 @@ impl SignIn {
     /// Waits for the browser, finishes the sign-in, reports it, and starts the server again.
     async fn run(mut self) {
         let error = self.finish().await.err();
+        // The port is free for the next sign-in, even if this client reads slowly.
+        let closing = self.app.connections().spawn(self.listener.close());
         self.session.sign_ins.lock().remove(&self.id);
         let success = error.is_none();
         let completed = McpServerOauthLoginCompletedNotification {
@@ -192,7 +214,7 @@ impl SignIn {
         if success {
             restart(&self.app, &self.server);
         }
-        self.listener.close().await;
+        let _ = closing.await;
     }
 
     /// # Errors

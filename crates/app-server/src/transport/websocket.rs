@@ -48,7 +48,8 @@ const GOING_AWAY: u16 = 1001;
 ///
 /// # Errors
 ///
-/// Returns an error if the address of the listener can't be read, or if it is not on loopback.
+/// Returns an error if the address of the listener can't be read, if it is not on loopback, or if the token is shorter than
+/// [`MIN_TOKEN_BYTES`](super::MIN_TOKEN_BYTES).
 pub async fn serve_websocket(
     app: &AppServer,
     listener: TcpListener,
@@ -59,6 +60,12 @@ pub async fn serve_websocket(
         return Err(std::io::Error::new(
             std::io::ErrorKind::InvalidInput,
             "the app-server listens only on loopback",
+        ));
+    }
+    if token.expose_secret().len() < MIN_TOKEN_BYTES {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            format!("the token must have at least {MIN_TOKEN_BYTES} characters"),
         ));
     }
     let port = address.port();

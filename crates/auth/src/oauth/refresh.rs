@@ -140,11 +140,11 @@ impl Sending {
         let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await;
         let (tokens, sent) = match answer.unwrap_or(Ok(Answer::None)) {
             Err(blocked) => {
-                self.lock.end_attempt();
+                self.end_attempt(sent_before_at_ms);
                 return RefreshOutcome::Blocked(blocked);
             }
             Ok(Answer::Refused) => {
-                self.lock.end_attempt();
+                self.end_attempt(sent_before_at_ms);
                 return after_refusal(&*self.store, &self.key, &self.record).await;
             }
             Ok(Answer::None) => {
@@ -180,12 +180,24 @@ impl Sending {
     /// the same refresh token.
     async fn begin_attempt(&self) -> Result<Option<u64>, StoreError> {
         let sent_before_at_ms = match self.record.refresh_token() {
-            Some(refresh_token) => self.lock.begin_attempt(refresh_token).await?,
+            Some(refresh_token) => {
+                let begun = self.lock.begin_attempt(refresh_token);
+                let begun = tokio::time::timeout(SAVE_LIMIT, begun).await;
+                begun.unwrap_or_else(|_| Err(unsaved("recording the attempt took too long")))?
+            }
             None => None,
         };
-        match self.lock.is_held_for(ANSWER_LIMIT) {
-            true => Ok(sent_before_at_ms),
-            false => Err(StoreError::lock_lost(self.store.name())),
+        if self.lock.is_held_for(ANSWER_LIMIT) {
+            return Ok(sent_before_at_ms);
+        }
+        self.end_attempt(sent_before_at_ms);
+        Err(StoreError::lock_lost(self.store.name()))
+    }
+
+    /// Forgets the attempt, unless an earlier holder of the lock has sent the same token: that explains later refusals too.
+    fn end_attempt(&self, sent_before_at_ms: Option<u64>) {
+        if sent_before_at_ms.is_none() {
+            self.lock.end_attempt();
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use rmcp::model::ClientJsonRpcMessage;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
@@ -23,7 +23,8 @@ pub(super) struct EarlyRequest {
 }
 
 impl EarlyRequest {
-    /// Returns the response if this is the same request. `None` if it could not be sent.
+    /// Returns the response if this is the same request. `None` if it could not be sent, or if the refusal may be due to the two
+    /// requests at the same time, such as that of a rate limit: the request on its own may succeed.
     pub async fn response_to(
         self,
         url: &Url,
@@ -32,7 +33,12 @@ impl EarlyRequest {
     ) -> Option<reqwest::Response> {
         let is_same = self.url == *url && self.sends.token() == sends.token() && self.body == *body;
         match is_same {
-            true => self.response.await.ok().flatten(),
+            true => {
+                let response = self.response.await.ok().flatten();
+                response.filter(|response| {
+                    response.status().is_success() || response.status() == StatusCode::UNAUTHORIZED
+                })
+            }
             false => None,
         }
     }
