@@ -7,6 +7,7 @@ mod client;
 mod http;
 mod schemas;
 mod sessions;
+mod sign_in;
 mod tool_server;
 mod whole_session;
 
