@@ -205,6 +205,9 @@ async fn serve_socket(
                 () = ending.cancelled() => false,
                 done = tokio::time::timeout(TOKEN_LIMIT, authenticating) => done.unwrap_or(false),
             };
+            if ending.is_cancelled() {
+                return (GOING_AWAY, "");
+            }
             if !authenticated {
                 return (POLICY_VIOLATION, "the token is missing or not valid");
             }

@@ -8,6 +8,7 @@ mod http;
 mod schemas;
 mod sessions;
 mod sign_in;
+mod sockets;
 mod tool_server;
 mod whole_session;
 
