@@ -109,6 +109,33 @@ impl Client {
         self.next_or_end().await.unwrap()
     }
 
+    /// Sends requests without waiting for responses, and returns the next `count` responses.
+    pub async fn exchange(&mut self, requests: &[Value], count: usize) -> Vec<Value> {
+        for request in requests {
+            let method = request["method"].as_str().unwrap().to_owned();
+            self.methods.insert(request["id"].to_string(), method);
+        }
+        let lines = requests.iter().map(|request| Ok(request.to_string()));
+        let mut lines = futures::stream::iter(lines);
+        // Moved out, so that messages can be read meanwhile.
+        let unused = Box::pin(futures::sink::drain().sink_map_err(|never| match never {}));
+        let mut outgoing = std::mem::replace(&mut self.outgoing, unused);
+        let mut responses = Vec::new();
+        let reading = async {
+            while responses.len() < count {
+                let message = self.next().await;
+                match message.get("id") {
+                    Some(_) => responses.push(message),
+                    None => self.notifications.push(message),
+                }
+            }
+        };
+        let (sent, ()) = tokio::join!(outgoing.send_all(&mut lines), reading);
+        sent.unwrap();
+        self.outgoing = outgoing;
+        responses
+    }
+
     /// Sends a request, and returns its response.
     pub async fn request(&mut self, request: Value) -> Value {
         self.begin(&request).await;

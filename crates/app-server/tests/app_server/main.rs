@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod hostile_clients;
 mod http;
 mod schemas;
 mod sessions;

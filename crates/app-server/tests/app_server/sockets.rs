@@ -238,6 +238,32 @@ async fn the_end_of_the_app_server_closes_the_sockets() {
 }
 
 #[tokio::test]
+async fn a_frame_that_is_too_long_ends_only_its_connection() {
+    let listening = Listening::start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let mut other = client_over(
+        listening
+            .connect(&[("Authorization", &bearer)])
+            .await
+            .unwrap(),
+    );
+    other.initialize().await;
+    other.states("ready", 1).await;
+    let mut socket = listening
+        .connect(&[("Authorization", &bearer)])
+        .await
+        .unwrap();
+    let long = Message::text("x".repeat(17 * 1024 * 1024));
+    // The app-server may end the connection before it has read all of it.
+    let _ = tokio::time::timeout(LIMIT, socket.send(long))
+        .await
+        .unwrap();
+    assert_eq!(close_code(&mut socket).await, 1009);
+    check_connected(&mut other).await;
+    listening.end().await;
+}
+
+#[tokio::test]
 async fn of_two_clients_one_stays_when_the_other_goes_away() {
     let listening = Listening::start().await;
     let bearer = format!("Bearer {TOKEN}");
