@@ -10,7 +10,7 @@ use mcp_startup::{
     LiveServer, McpAuthStatus, McpServerConnectionStatus, McpServerStartupState, Recovery, Startup,
     StartupEvent, Update, Watch,
 };
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use crate::connection::Outgoing;
@@ -32,6 +32,8 @@ pub(crate) struct Server {
     pub entry: ServerEntry,
     state: watch::Sender<State>,
     wanted: watch::Sender<Wanted>,
+    /// When the server last answered how a client is authorized, and its answer. Locked while it is queried.
+    pub last_auth_status: Mutex<Option<(Instant, McpAuthStatus)>>,
 }
 
 /// The wishes of the client for the server.
@@ -117,6 +119,7 @@ impl Server {
             entry,
             state: watch::Sender::new(state),
             wanted: watch::Sender::default(),
+            last_auth_status: Mutex::default(),
         }
     }
 

@@ -40,6 +40,16 @@ struct Waiting {
 }
 
 impl SignIns {
+    /// Adds a sign-in, and ends the earlier ones to its server. Under one lock, so that two that begin at once leave one.
+    fn add(&self, id: String, added: Waiting) {
+        let mut waiting = self.lock();
+        let earlier = waiting
+            .values()
+            .filter(|earlier| earlier.server == added.server);
+        earlier.for_each(|earlier| earlier.ended.cancel());
+        waiting.insert(id, added);
+    }
+
     /// Ends all of them.
     pub fn end(&self) {
         self.cancel(|_, _| true);
@@ -72,8 +82,7 @@ impl Session {
         let server = self.server(&params.name, params.environment_id.as_deref())?;
         let limit = limit(params.timeout_secs)?;
         // An earlier sign-in may listen on the configured port.
-        let name = server.entry.name.clone();
-        self.sign_ins.cancel(|_, server| server == name);
+        self.sign_ins.cancel(|_, name| name == server.entry.name);
         let listener = listen(&server).await;
         let listener = listener.map_err(|error| {
             RpcError::failed(format!("The sign-in could not begin: {error}."))
@@ -92,12 +101,11 @@ impl Session {
 
         let id = Uuid::now_v7().to_string();
         let ended = CancellationToken::new();
-        self.sign_ins.cancel(|_, server| server == name);
         let waiting = Waiting {
-            server: name,
+            server: server.entry.name.clone(),
             ended: ended.clone(),
         };
-        self.sign_ins.lock().insert(id.clone(), waiting);
+        self.sign_ins.add(id.clone(), waiting);
         let sign_in = SignIn {
             app: self.app.clone(),
             session: self.clone(),

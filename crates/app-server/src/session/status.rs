@@ -10,6 +10,7 @@ use mcp_startup::rmcp::RoleClient;
 use mcp_startup::rmcp::service::Peer;
 use mcp_startup::{McpAuthStatus, Startup};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::catalog;
 use super::{Server, Session};
@@ -186,17 +187,30 @@ fn http_origin(server: &Server) -> Option<String> {
 /// How a client is authorized at the server.
 async fn auth_status(startup: &Startup, server: &Server) -> McpAuthStatus {
     let offline = startup.auth_status(&server.entry, false).await.status;
+    let known = offline.or(server.state().asked_auth_status);
+    match known {
+        Some(known) => known,
+        None if server.entry.enabled => asked_auth_status(startup, server).await,
+        None => McpAuthStatus::Unknown,
+    }
+}
+
+/// How a client is authorized, as the server answers. If many lists ask at once, one query answers them all.
+async fn asked_auth_status(startup: &Startup, server: &Server) -> McpAuthStatus {
+    let began = Instant::now();
+    // Held during the query, which has a time limit, so that the others wait for its answer.
+    let mut last_answer = server.last_auth_status.lock().await;
+    if let Some((answered, status)) = *last_answer
+        && answered >= began
+    {
+        return status;
+    }
     let state = server.state();
-    let known = offline.or(state.asked_auth_status);
-    let status = match known {
-        None if server.entry.enabled => {
-            let asked = startup.auth_status(&server.entry, true).await.status;
-            if let Some(asked) = asked {
-                server.remember_auth_status(&state, asked);
-            }
-            asked
-        }
-        known => known,
-    };
-    status.unwrap_or(McpAuthStatus::Unknown)
+    let asked = startup.auth_status(&server.entry, true).await.status;
+    if let Some(asked) = asked {
+        server.remember_auth_status(&state, asked);
+    }
+    let status = asked.unwrap_or(McpAuthStatus::Unknown);
+    *last_answer = Some((Instant::now(), status));
+    status
 }

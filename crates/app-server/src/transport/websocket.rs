@@ -2,6 +2,7 @@
 //!
 //! Over TCP, a client needs the token, and a page of another origin is refused (RFC 6455, section 10.2; DNS rebinding).
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::serve::Listener;
 use futures::stream::SplitSink;
-use futures::{SinkExt, Stream, StreamExt};
+use futures::{SinkExt, Stream, StreamExt, TryStreamExt};
 use mcp_startup_core::MAX_LINE_BYTES;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_tungstenite::tungstenite;
 
 use crate::app_server::AppServer;
 use crate::connection::{self, Frame, Outgoing, QUEUED_MESSAGES};
@@ -37,9 +39,10 @@ const TOKEN_LIMIT: Duration = Duration::from_secs(10);
 const STALL_LIMIT: Duration = Duration::from_secs(60);
 /// How long the last frame may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
-/// The code of a WebSocket's end because of a rule (RFC 6455, section 7.4.1).
-const POLICY_VIOLATION: u16 = 1008;
+/// The codes of a WebSocket's end (RFC 6455, section 7.4.1).
 const GOING_AWAY: u16 = 1001;
+const POLICY_VIOLATION: u16 = 1008;
+const MESSAGE_TOO_BIG: u16 = 1009;
 
 /// Serves clients on a listener until the app-server ends.
 ///
@@ -212,13 +215,21 @@ async fn serve_socket(
                 () = ending.cancelled() => false,
                 done = tokio::time::timeout(TOKEN_LIMIT, authenticating) => done.unwrap_or(false),
             };
+            if ending.is_cancelled() {
+                return (GOING_AWAY, "");
+            }
             if !authenticated {
                 return (POLICY_VIOLATION, "the token is missing or not valid");
             }
         }
-        let messages = std::pin::pin!(messages_of(frames));
-        connection::serve(gate.app.clone(), messages, sender).await;
-        (GOING_AWAY, "")
+        let mut end = (GOING_AWAY, "");
+        let frames = frames.inspect_err(|error| {
+            if is_too_long(error) {
+                end = (MESSAGE_TOO_BIG, "the message is longer than 16 MiB");
+            }
+        });
+        connection::serve(gate.app.clone(), Box::pin(messages_of(frames)), sender).await;
+        end
     };
     write(sink, messages, serving).await;
 }
@@ -255,6 +266,12 @@ async fn write(
         let _ = sink.flush().await;
     };
     let _ = tokio::time::timeout(CLOSE_LIMIT, closing).await;
+}
+
+/// Whether the socket has ended because of a message that is longer than the limit.
+fn is_too_long(error: &axum::Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref());
+    matches!(source, Some(tungstenite::Error::Capacity(_)))
 }
 
 /// The messages of a client, until its socket ends.

@@ -1,0 +1,328 @@
+//! Clients over a WebSocket and over the Unix socket: the token, `Origin` and `Host`, and the end of a client.
+
+use std::path::Path;
+
+use futures::{SinkExt, StreamExt, TryStreamExt};
+use mcp_startup_app_server::{AppServer, transport};
+use mcp_startup_lab::Lab;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::Error;
+use tokio_tungstenite::tungstenite::http::HeaderName;
+use tokio_tungstenite::tungstenite::protocol::Message;
+
+use crate::client::{Client, LIMIT};
+use crate::{app_of, configured, http, servers};
+
+const TOKEN: &str = "a-token-of-the-tests";
+
+/// An app-server on a free port of loopback.
+struct Listening {
+    app: AppServer,
+    lab: Lab,
+    /// For example `127.0.0.1:1234`.
+    host: String,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Listening {
+    async fn start() -> Self {
+        let lab = Lab::start(0).await.unwrap();
+        let (app, _) = app_of(configured(servers(&lab, &["ready"])));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let served = app.clone();
+        let serving = tokio::spawn(async move {
+            transport::serve_websocket(&served, listener, &SecretString::from(TOKEN)).await
+        });
+        Self {
+            app,
+            lab,
+            host,
+            serving,
+        }
+    }
+
+    /// Connects with these headers. `Err` has the status of the refusal.
+    async fn connect(&self, headers: &[(&str, &str)]) -> Result<WebSocketStream<TcpStream>, u16> {
+        let stream = TcpStream::connect(&self.host).await.unwrap();
+        connect(stream, &self.host, headers).await
+    }
+
+    async fn end(self) {
+        self.app.end().await;
+        let served = tokio::time::timeout(LIMIT, self.serving).await.unwrap();
+        served.unwrap().unwrap();
+    }
+}
+
+async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    host: &str,
+    headers: &[(&str, &str)],
+) -> Result<WebSocketStream<S>, u16> {
+    let mut request = format!("ws://{host}/").into_client_request().unwrap();
+    for (name, value) in headers {
+        let name: HeaderName = name.parse().unwrap();
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    match tokio_tungstenite::client_async(request, stream).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => Err(response.status().as_u16()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn client_over<S>(socket: WebSocketStream<S>) -> Client
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sink, frames) = socket.split();
+    let texts = frames.filter_map(async |frame| match frame {
+        Ok(Message::Text(text)) => Some(text.to_string()),
+        _ => None,
+    });
+    let sink = sink.sink_map_err(drop);
+    let outgoing = sink.with(async |text: String| Ok::<_, ()>(Message::Text(text.into())));
+    Client::new(texts.boxed(), outgoing)
+}
+
+/// The code of the close frame that ends the socket.
+async fn close_code<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>) -> u16 {
+    let closing = async {
+        while let Some(frame) = socket.try_next().await.unwrap() {
+            if let Message::Close(Some(close)) = frame {
+                return close.code.into();
+            }
+        }
+        panic!("the socket ended without a close frame");
+    };
+    tokio::time::timeout(LIMIT, closing).await.unwrap()
+}
+
+fn authenticate(token: &str) -> Value {
+    json!({ "id": "token", "method": "mcpStartup/authenticate", "params": { "token": token } })
+}
+
+#[tokio::test]
+async fn the_token_is_needed_in_the_header_or_in_the_first_frame() {
+    let listening = Listening::start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let socket = listening.connect(&[("Authorization", &bearer)]).await;
+    let mut client = client_over(socket.unwrap());
+    client.initialize().await;
+    assert_eq!(client.states("ready", 1).await, ["starting", "ready"]);
+
+    let mut client = client_over(listening.connect(&[]).await.unwrap());
+    let authenticated = client.request(authenticate(TOKEN)).await;
+    assert_eq!(authenticated["result"], json!({}));
+    client.initialize().await;
+    client.states("ready", 1).await;
+
+    for header in [
+        "Bearer wrong-token-of-the-tests".to_owned(),
+        format!("Basic {TOKEN}"),
+        TOKEN.to_owned(),
+        format!("{bearer} "),
+        format!("{bearer}x"),
+        "Bearer ".to_owned(),
+    ] {
+        let refused = listening.connect(&[("Authorization", &header)]).await;
+        // HTTP removes whitespace at the end of a value (RFC 9110, section 5.5).
+        let expected = (header.trim_end() != bearer).then_some(401);
+        assert_eq!(refused.err(), expected, "{header:?}");
+    }
+    listening.end().await;
+}
+
+#[tokio::test]
+async fn a_first_frame_without_the_token_ends_the_connection() {
+    let listening = Listening::start().await;
+    let before = listening.lab.requests("ready").len();
+    let initialize = json!({ "id": 0, "method": "initialize", "params": { "clientInfo": { "name": "a", "version": "1" } } });
+    let without = json!({ "id": 1, "method": "mcpStartup/authenticate" });
+    for first in [
+        Message::text(authenticate("wrong-token-of-the-tests").to_string()),
+        Message::text(initialize.to_string()),
+        Message::text(without.to_string()),
+        Message::text("not JSON"),
+        Message::binary(authenticate(TOKEN).to_string()),
+    ] {
+        let mut socket = listening.connect(&[]).await.unwrap();
+        socket.send(first.clone()).await.unwrap();
+        // The token comes too late.
+        let late = authenticate(TOKEN).to_string();
+        let _ = socket.send(Message::text(late)).await;
+        let mut answers = Vec::new();
+        let code = loop {
+            let frame = tokio::time::timeout(LIMIT, socket.next()).await.unwrap();
+            match frame.unwrap().unwrap() {
+                Message::Text(text) => answers.push(text.to_string()),
+                Message::Close(close) => break u16::from(close.unwrap().code),
+                _ => {}
+            }
+        };
+        assert_eq!(code, 1008, "{first}");
+        for answer in answers {
+            let answer: Value = serde_json::from_str(&answer).unwrap();
+            assert_eq!(answer["error"]["code"], -32600, "{first}");
+            assert_eq!(answer["error"]["data"]["reason"], "unauthorized");
+        }
+    }
+    assert_eq!(listening.lab.requests("ready").len(), before);
+    listening.end().await;
+}
+
+#[tokio::test]
+async fn a_foreign_origin_or_host_is_refused_even_with_the_token() {
+    let listening = Listening::start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let host = listening.host.clone();
+    let port = host.split(':').next_back().unwrap();
+    let own = format!("http://{host}");
+    let (localhost, rebound) = (
+        format!("localhost:{port}"),
+        format!("rebound.example:{port}"),
+    );
+    let rebound_origin = format!("http://{rebound}");
+    for (headers, expected) in [
+        (vec![("Origin", own.as_str())], None),
+        (vec![("Host", localhost.as_str())], None),
+        (vec![("Origin", "https://example.com")], Some(403)),
+        (vec![("Origin", "null")], Some(403)),
+        (vec![("Origin", "")], Some(403)),
+        (vec![("Host", rebound.as_str())], Some(403)),
+        (
+            vec![("Host", &rebound), ("Origin", &rebound_origin)],
+            Some(403),
+        ),
+        (vec![("Host", "127.0.0.1")], Some(403)),
+    ] {
+        let mut all = headers.clone();
+        all.push(("Authorization", &bearer));
+        assert_eq!(listening.connect(&all).await.err(), expected, "{headers:?}");
+    }
+    let health = format!("http://{host}/healthz");
+    for (headers, status) in [
+        (vec![], 200),
+        (vec!["Origin: https://example.com"], 403),
+        (vec!["Host: rebound.example"], 403),
+        (vec!["Host: "], 403),
+    ] {
+        assert_eq!(http::get(&health, &headers).await.unwrap().status, status);
+    }
+    listening.end().await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_app_server_closes_the_sockets() {
+    let listening = Listening::start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let socket = listening.connect(&[("Authorization", &bearer)]).await;
+    let mut socket = socket.unwrap();
+    let mut waiting = listening.connect(&[]).await.unwrap();
+    let codes = async {
+        (
+            close_code(&mut socket).await,
+            close_code(&mut waiting).await,
+        )
+    };
+    let (codes, ()) = tokio::join!(codes, listening.end());
+    // Going away (RFC 6455, section 7.4.1), also for a client that has not sent its token yet.
+    assert_eq!(codes, (1001, 1001));
+}
+
+#[tokio::test]
+async fn a_frame_that_is_too_long_ends_only_its_connection() {
+    let listening = Listening::start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let mut other = client_over(
+        listening
+            .connect(&[("Authorization", &bearer)])
+            .await
+            .unwrap(),
+    );
+    other.initialize().await;
+    other.states("ready", 1).await;
+    let mut socket = listening
+        .connect(&[("Authorization", &bearer)])
+        .await
+        .unwrap();
+    let long = Message::text("x".repeat(17 * 1024 * 1024));
+    // The app-server may end the connection before it has read all of it.
+    let _ = tokio::time::timeout(LIMIT, socket.send(long))
+        .await
+        .unwrap();
+    assert_eq!(close_code(&mut socket).await, 1009);
+    check_connected(&mut other).await;
+    listening.end().await;
+}
+
+#[tokio::test]
+async fn of_two_clients_one_stays_when_the_other_goes_away() {
+    let listening = Listening::start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let socket = listening.connect(&[("Authorization", &bearer)]).await;
+        let mut client = client_over(socket.unwrap());
+        client.initialize().await;
+        client.states("ready", 1).await;
+        clients.push(client);
+    }
+    // Without a close frame, as a client that was killed.
+    drop(clients.remove(0));
+    check_connected(&mut clients[0]).await;
+    listening.end().await;
+}
+
+async fn check_connected(client: &mut Client) {
+    let list = json!({ "id": "list", "method": "mcpServerStatus/list" });
+    let list = client.request(list).await;
+    assert_eq!(list["result"]["data"][0]["runtimeStatus"], "connected");
+    assert_eq!(client.states("ready", 1).await, ["starting", "ready"]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_unix_socket_is_private_and_is_removed_at_the_end() {
+    use std::os::unix::fs::PermissionsExt;
+    use tokio::net::UnixStream;
+
+    let lab = Lab::start(0).await.unwrap();
+    let (app, _) = app_of(configured(servers(&lab, &["ready"])));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/socket");
+    let socket = transport::UnixSocket::bind(&path).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    let served = app.clone();
+    let serving = tokio::spawn(async move { socket.serve(&served).await });
+
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let stream = UnixStream::connect(&path).await.unwrap();
+        let mut client = client_over(connect(stream, "localhost", &[]).await.unwrap());
+        client.initialize().await;
+        client.states("ready", 1).await;
+        clients.push(client);
+    }
+    drop(clients.remove(0));
+    check_connected(&mut clients[0]).await;
+
+    // A page can't reach a Unix socket, but a proxy could pass its requests on.
+    let stream = UnixStream::connect(&path).await.unwrap();
+    let origin = [("Origin", "http://localhost")];
+    let refused = connect(stream, "localhost", &origin).await;
+    assert_eq!(refused.err(), Some(403));
+
+    app.end().await;
+    let served = tokio::time::timeout(LIMIT, serving).await.unwrap();
+    served.unwrap().unwrap();
+    assert!(!path.exists());
+}
