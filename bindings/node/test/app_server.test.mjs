@@ -1,10 +1,10 @@
 // The client of `@mcp-startup/protocol` with the app-server of the program, over stdio and over a WebSocket.
-// MCP_STARTUP_PROGRAM names another program than that of the package.
+// MCP_STARTUP_PROGRAM names another program than that of the package, and MCP_STARTUP_CODEX a `codex`, whose app-server is tested too.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -69,10 +69,13 @@ class User {
   }
 
   spawn(context, args, stdin) {
-    const [command, ...first] = program;
-    const child = spawn(command, [...first, "app-server", "--config", this.config, ...args], {
+    return this.spawnCommand(context, [...program, "app-server", "--config", this.config, ...args], stdin);
+  }
+
+  spawnCommand(context, [command, ...args], stdin, stderr = "inherit") {
+    const child = spawn(command, args, {
       env: this.environment,
-      stdio: [stdin, "pipe", "inherit"],
+      stdio: [stdin, "pipe", stderr],
     });
     child.exited = once(child, "exit");
     context.after(async () => {
@@ -242,6 +245,46 @@ test("the end of the program rejects what is pending", { timeout: 60_000 }, asyn
   child.kill("SIGKILL");
   await assert.rejects(completed, { kind: "closed" });
   assert.equal((await client.closed).kind, "closed");
+});
+
+const { MCP_STARTUP_CODEX } = process.env;
+const noCodex = MCP_STARTUP_CODEX === undefined && "MCP_STARTUP_CODEX does not name a `codex`";
+
+test("Codex's app-server: states, a sign-in and notifications", { timeout: 60_000, skip: noCodex }, async (context) => {
+  const user = new User(context, "first-sign-in", "server-500", "stdio-ready");
+  // A model provider on a closed port, so that Codex does not connect to another machine.
+  const provider = '[model_providers.none]\nname = "none"\nbase_url = "http://127.0.0.1:9/v1"\n';
+  writeFileSync(user.config, `model_provider = "none"\n${readFileSync(user.config, "utf8")}\n${provider}`);
+  const child = user.spawnCommand(context, [MCP_STARTUP_CODEX, "app-server"], "pipe", "ignore");
+  const { client, states } = await connected({ over: { input: child.stdout, output: child.stdin } });
+
+  const read = async (params) => {
+    const servers = [];
+    for await (const server of client.servers({ detail: "toolsAndAuthOnly", limit: 2, ...params })) servers.push(server);
+    return servers.map(({ name, runtimeStatus, authStatus, tools }) => [name, runtimeStatus, authStatus, Object.keys(tools).length]);
+  };
+  // Without a thread, Codex reports no states, and sends no notifications.
+  assert.deepEqual(await read(), [
+    ["first-sign-in", null, "notLoggedIn", 0],
+    ["server-500", null, "unknown", 0],
+    ["stdio-ready", null, "unsupported", 3],
+  ]);
+  await assert.rejects(client.request("mcpStartup/retry", { name: "stdio-ready" }), (error) => {
+    return isUnknownMethod(error) && error.kind === "refused" && error.code === -32600;
+  });
+  await assert.rejects(client.login({ name: "other" }), (error) => !isUnknownMethod(error) && error.kind === "refused");
+
+  const login = await client.login({ name: "first-sign-in" });
+  assert.equal((await fetch(login.authorizationUrl)).status, 200);
+  assert.deepEqual(await login.completed, { name: "first-sign-in", threadId: null, loginId: login.loginId, success: true });
+  const { thread } = await client.request("thread/start", { ephemeral: true });
+  await states("first-sign-in", ["starting", "ready"]);
+  await states("server-500", ["starting", "failed"]);
+  await states("stdio-ready", ["starting", "ready"]);
+  const [[, ...signedIn], [, ...failed]] = await read({ threadId: thread.id });
+  assert.deepEqual([signedIn.slice(0, 2), failed.slice(0, 2)], [["connected", "oAuth"], ["failed", "unknown"]]);
+  client.close();
+  assert.deepEqual(await child.exited, [0, null]);
 });
 
 test("the example of the README", { timeout: 60_000 }, async (context) => {

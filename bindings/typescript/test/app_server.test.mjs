@@ -247,6 +247,14 @@ for (const [error, kind, unknown] of ERRORS) {
   });
 }
 
+test("the error of an MCP server that Codex passes on does not mean that the app-server lacks the method", async () => {
+  const { client, peer } = await connected();
+  const request = client.request("mcpServer/tool/call", { threadId: "t", server: "a", tool: "b" });
+  peer.write({ id: (await peer.next()).id, error: { code: -32601, message: "Method not found: tools/call" } });
+  await assert.rejects(request, (error) => !isUnknownMethod(error) && error.code === -32601);
+  client.close();
+});
+
 test("an aborted request rejects with the reason, is cancelled, and its late response is ignored", async () => {
   const invalid = [];
   const { client, peer } = await connected({ onInvalidMessage: (text) => invalid.push(text) });

@@ -45,14 +45,16 @@ export class AppServerError extends Error {
 /**
  * Whether the app-server does not know the method of the request.
  *
- * Codex answers -32600, as it does to invalid parameters. Only its message (`` unknown variant `METHOD` ``) tells them apart.
+ * Codex answers -32600, as it does to invalid parameters. Only its message (`` unknown variant `METHOD` ``) tells them apart. In
+ * the error of a tool call or of a resource, -32601 does not count: Codex passes on the code of the MCP server.
  */
 export function isUnknownMethod(error: unknown): error is AppServerError {
   if (!(error instanceof AppServerError)) return false;
-  if (error.code === METHOD_NOT_FOUND) return true;
+  if (error.code === METHOD_NOT_FOUND) return !RELAYED.has(error.method);
   return error.code === INVALID_REQUEST && error.message.includes(`unknown variant \`${error.method}\``);
 }
 
+const RELAYED: ReadonlySet<string | null> = /* @__PURE__ */ new Set(["mcpServer/tool/call", "mcpServer/resource/read"]);
 const INVALID_REQUEST = -32600;
 export const METHOD_NOT_FOUND = -32601;
 const INVALID_PARAMS = -32602;
