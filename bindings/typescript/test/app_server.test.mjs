@@ -376,6 +376,11 @@ test("connecting ends at its deadline and by its signal", async () => {
   const connecting = AppServerClient.connect(nodeStreams().over, { clientInfo, signal: controller.signal });
   controller.abort();
   await assert.rejects(connecting, { name: "AbortError" });
+  for (const { over, peer } of [nodeStreams(), webSocket()]) {
+    await assert.rejects(AppServerClient.connect(over, { clientInfo, signal: controller.signal }), { name: "AbortError" });
+    assert.ok(over.output?.writableEnded ?? over.readyState === 3);
+    assert.deepEqual(peer.sent, []);
+  }
 });
 
 test("the response of a program that has exited already is received", async () => {

@@ -99,7 +99,6 @@ export class AppServerClient {
   static async connect(over: WebSocketLike | Streams, options: ConnectOptions): Promise<AppServerClient> {
     const client = new AppServerClient(options);
     try {
-      options.signal?.throwIfAborted();
       await client.#open(over);
       await client.#initialize();
     } catch (error) {
