@@ -7,8 +7,11 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const packageFolder = dirname(createRequire(import.meta.url).resolve("mcp-startup/package.json"));
 
-/** The command that starts the program of the package. */
-export const program = [process.execPath, join(packageFolder, "bin/mcp-startup.mjs")];
+/** The command that starts the program of the package, or another program under test. */
+const { MCP_STARTUP_PROGRAM } = process.env;
+export const program = MCP_STARTUP_PROGRAM
+  ? [MCP_STARTUP_PROGRAM]
+  : [process.execPath, join(packageFolder, "bin/mcp-startup.mjs")];
 
 /** The folder of the project that uses the package. `mcp-startup` resolves from here. */
 export const project = fileURLToPath(new URL("..", import.meta.url));

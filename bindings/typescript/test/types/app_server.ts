@@ -1,0 +1,32 @@
+// Compiled but never run: the types of the client of the app-server, with those of the DOM or of Node.
+
+import { AppServerClient, type AppServerNotification, type McpServerStatus } from "@mcp-startup/protocol/app-server";
+
+declare const signal: AbortSignal;
+
+export async function use(client: AppServerClient): Promise<McpServerStatus | undefined> {
+  const { thread } = await client.request("thread/start", {}, { signal });
+  await client.request("config/mcpServer/reload");
+  // @ts-expect-error: `name` is missing.
+  await client.request("mcpStartup/retry");
+  // @ts-expect-error: `name` must be a string.
+  await client.request("mcpStartup/retry", { name: 7 });
+  const other: unknown = await client.request("thread/read", { threadId: thread.id });
+  const { failure } = await client.request("mcpStartup/failure/read", { name: "a" });
+  const recovery: "signIn" | undefined = failure?.recovery === "signIn" ? failure.recovery : undefined;
+  for await (const server of client.servers({ detail: "toolsAndAuthOnly" })) if (other ?? recovery) return server;
+  return undefined;
+}
+
+export function label({ type, params }: AppServerNotification): string {
+  switch (type) {
+    case "startupStatus":
+      return params.status;
+    case "loginCompleted":
+      return params.error ?? "";
+    case "failure":
+      return params.failure?.message ?? "";
+    case "unknown":
+      return "";
+  }
+}
