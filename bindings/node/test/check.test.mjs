@@ -42,7 +42,7 @@ test("the tracker prompts for a sign-in again, and not for a first sign-in", asy
     if (tracker.apply(notification).prompt) prompted.push(notification.name);
   }
   assert.deepEqual(prompted, ["expired-years-ago"]);
-  assert.deepEqual(tracker.reauthenticationRequired(), ["expired-years-ago"]);
+  assert.deepEqual(tracker.reauthenticationRequired(), [{ threadId: null, environmentId: null, name: "expired-years-ago" }]);
 });
 
 test("a check reads Codex's configuration and credentials from their folder", async (t) => {
