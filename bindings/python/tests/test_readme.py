@@ -131,6 +131,14 @@ def test_watch(codex_user: User) -> None:
     assert rest == f"{name} starting\n{name} ready\n"
 
 
+def test_app_server(codex_user: User) -> None:
+    codex_user.has("ready", "first-sign-in")
+    lines = example(codex_user, "app_server.py", "first-sign-in").stdout.splitlines()
+    assert lines[0] == "first-sign-in authenticationRequired" and "sign in" in lines[1]
+    assert lines[2:] == ["ready connected", "signed in", "first-sign-in ready"]
+    assert codex_user.record("first-sign-in") is not None
+
+
 def test_own_store(codex_user: User) -> None:
     # The user's credentials are in Codex's store, and not in this one.
     codex_user.has("ready-stored-token", "ready")

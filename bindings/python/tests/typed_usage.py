@@ -44,6 +44,17 @@ from mcp_startup import (
     TrackerUpdate,
     Watch,
 )
+from mcp_startup.app_server import (
+    AppServerClient,
+    AppServerError,
+    CancelStatus,
+    FailureReadResponse,
+    FailureUpdatedNotification,
+    Login,
+    McpServerOauthLoginCompletedNotification,
+    McpServerStatus,
+    McpServerToolCallResponse,
+)
 
 
 def reading(line: str, data: bytes) -> None:
@@ -172,6 +183,30 @@ async def authorizing(**options: Any) -> None:
     assert_type(await mcp_startup.test_credential_store(Store()), None)
 
 
+async def using_an_app_server() -> None:
+    async with AppServerClient(["codex", "app-server"], timeout=1) as client:
+        assert_type(client, AppServerClient)
+        assert_type(await client.list_servers(), list[McpServerStatus])
+        login = await client.login("a", scopes=("b",), client_registration="dcr")
+        assert_type(login, Login)
+        assert_type(await login.completed(), McpServerOauthLoginCompletedNotification)
+        thread = await client.start_thread()
+        assert_type(await client.call_tool("a", "b", {}, thread_id=thread), McpServerToolCallResponse)
+        assert_type(await client.read_failure("a"), FailureReadResponse)
+        assert_type(await client.sign_out("a"), SignedOut)
+        assert_type(await client.cancel_login("l"), CancelStatus)
+        async for notification in client.notifications():
+            match notification.params:
+                case McpServerStatusUpdatedNotification() as started:
+                    assert_type(started, McpServerStatusUpdatedNotification)
+                case FailureUpdatedNotification(failure=failure):
+                    assert_type(failure, StartupFailure | None)
+                case _:
+                    pass
+        await client.login("a", client_registration="x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        await client.call_tool("a", "b")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
 def failing(line: str) -> None:
     try:
         mcp_startup.decode(line)
@@ -179,6 +214,9 @@ def failing(line: str) -> None:
         value_error: ValueError = error
         assert_type(error.code, str)
         del value_error
+    except AppServerError as error:
+        assert_type(error.code, str)
+        assert_type(error.rpc_code, int | None)
     except mcp_startup.StartupFailedError as error:
         assert_type(error.failure, StartupFailure)
     except mcp_startup.ConfigurationError as error:

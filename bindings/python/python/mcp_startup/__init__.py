@@ -9,6 +9,7 @@
 * Clients: `discover` finds the MCP clients on this machine, with their servers. `not_checked` returns those that a check leaves out.
 * Authorization: `authorization` for the application's own requests, `begin_sign_in`, `finish_sign_in`, `sign_out`,
   `auth_status`, and `CredentialStore` for a custom store.
+* App-servers: the module `mcp_startup.app_server`, which is imported separately, has a client.
 * Verdicts: `judge`, `assess`, `first_request`, `auth_status_of`.
 """
 

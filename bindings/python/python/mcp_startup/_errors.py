@@ -14,7 +14,7 @@ class McpStartupError(Exception):
     """The base class of every exception that this package raises.
 
     `code` is a stable value: `invalidArgument`, `decode`, `configuration`, `client`, `signIn`, `failure`, `credentialStore`,
-    `forked` or `internal`.
+    `appServer`, `forked` or `internal`.
     """
 
     code: str = "internal"

@@ -34,23 +34,33 @@ class WireEnum(str, enum.Enum):
     def __format__(self, spec: str) -> str:
         return format(str(self.value), spec)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # A copy of a value that another program sent may be unknown.
+        return type(self).of, (self._value_,)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this version knows the value. Only a newer program sends another one."""
+        return self._value_ in type(self)._value2member_map_
+
+    @classmethod
+    def of(cls, value: str) -> Self:
+        """Returns the member with this value. If there is none, returns an unknown one, which is equal to its string."""
+        member = cls._value2member_map_.get(value)
+        if member is not None:
+            return typing.cast("Self", member)
+        unknown = str.__new__(cls, value)
+        unknown._name_ = "UNKNOWN"
+        unknown._value_ = value
+        return unknown
+
 
 class OpenWireEnum(WireEnum):
     """An enum that accepts unknown strings, because a newer server may send them. An unknown value is equal to its string."""
 
     @classmethod
     def _missing_(cls, value: object) -> OpenWireEnum | None:
-        if not isinstance(value, str):
-            return None
-        unknown = str.__new__(cls, value)
-        unknown._name_ = "UNKNOWN"
-        unknown._value_ = value
-        return unknown
-
-    @property
-    def is_known(self) -> bool:
-        """Whether this version knows the value."""
-        return self._name_ in type(self).__members__
+        return cls.of(value) if isinstance(value, str) else None
 
 
 class WireObject:
@@ -108,7 +118,7 @@ def to_wire(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
         return {
-            camel_case(field.name): to_wire(item)
+            wire_name(field): to_wire(item)
             for field, item in fields
             if not (item in (None, ()) and item == field.default)
         }
@@ -149,13 +159,18 @@ def _new_reader(target: Any) -> Callable[[Any], Any]:
         return lambda value: _native.decode(json.dumps({"method": _native.METHOD, "params": value}))
     if dataclasses.is_dataclass(target):
         hints = typing.get_type_hints(target)
-        fields = {camel_case(field.name): field.name for field in dataclasses.fields(target)}
+        fields = {wire_name(field): field.name for field in dataclasses.fields(target)}
         readers = {name: _reader(hints[field]) for name, field in fields.items()}
         make = typing.cast(Any, target)
         return lambda value: make(**{fields[name]: readers[name](item) for name, item in value.items()})
     if isinstance(target, type) and issubclass(target, enum.Enum):
         return target
     return lambda value: value
+
+
+def wire_name(field: dataclasses.Field[Any]) -> str:
+    """Returns the name of a field in JSON."""
+    return typing.cast(str, field.metadata.get("wire")) or camel_case(field.name)
 
 
 def camel_case(name: str) -> str:

@@ -1,0 +1,54 @@
+"""A client of an app-server: the states of the user's MCP servers, sign-in and tools, over JSON-RPC with a process.
+
+    async with AppServerClient() as client:
+        for server in await client.list_servers():
+            print(server.name, server.runtime_status)
+
+It runs this package's `mcp-startup app-server`, or Codex's. `import mcp_startup` does not load this module.
+"""
+
+from __future__ import annotations
+
+from ._client import COMMAND, AppServerClient, Login
+from ._errors import AppServerError
+from ._messages import (
+    CancelStatus,
+    FailureReadResponse,
+    FailureUpdatedNotification,
+    InitializeResponse,
+    McpResourceReadResponse,
+    McpServerOauthLoginCompletedNotification,
+    McpServerStatus,
+    McpServerToolCallResponse,
+    Notification,
+    StartDetails,
+)
+
+__all__ = [
+    "AppServerClient",
+    "AppServerError",
+    "COMMAND",
+    "CancelStatus",
+    "FailureReadResponse",
+    "FailureUpdatedNotification",
+    "InitializeResponse",
+    "Login",
+    "McpResourceReadResponse",
+    "McpServerOauthLoginCompletedNotification",
+    "McpServerStatus",
+    "McpServerToolCallResponse",
+    "Notification",
+    "StartDetails",
+]
+
+
+# Publish every class under this module, so that pickles do not depend on private modules.
+def _publish() -> None:
+    for name in __all__:
+        public = globals()[name]
+        if isinstance(public, type):
+            public.__module__ = __name__
+
+
+_publish()
+del _publish

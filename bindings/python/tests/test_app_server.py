@@ -1,0 +1,649 @@
+"""The client of an app-server: with scripted peers that misbehave, and with the program in the package."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import DEADLINE_S, PROGRAM, User, is_alive, wait_for_end, wait_for_pid, wait_until
+
+from mcp_startup import (
+    METHOD,
+    InvalidArgumentError,
+    McpAuthStatus,
+    McpServerConnectionStatus,
+    McpServerStatusUpdatedNotification,
+    McpStartupError,
+    Recovery,
+    Revocation,
+)
+from mcp_startup.app_server import (
+    COMMAND,
+    AppServerClient,
+    AppServerError,
+    CancelStatus,
+    FailureUpdatedNotification,
+    Login,
+    McpServerOauthLoginCompletedNotification,
+    McpServerStatus,
+    Notification,
+)
+
+# A peer that answers `initialize`. The code in its first argument handles every other message.
+PEER = r"""
+import json, os, signal, sys, time
+def write(data):
+    sys.stdout.buffer.write(data); sys.stdout.buffer.flush()
+def send(**message):
+    write(json.dumps(message).encode() + b"\n")
+def answer(result):
+    send(id=message["id"], result=result)
+seen = []
+handle = compile(sys.argv[1], "handle", "exec")
+for line in sys.stdin:
+    message = json.loads(line)
+    method = message.get("method")
+    if method == "initialize":
+        answer({"userAgent": "peer", "unknown": 1})
+    else:
+        seen.append(message)
+        exec(handle)
+"""
+
+LOGIN = {"authorizationUrl": "https://auth.example/", "loginId": "l"}
+COMPLETED = "mcpServer/oauthLogin/completed"
+
+
+def peer(handle: str) -> list[str]:
+    return [sys.executable, "-c", PEER, textwrap.dedent("    " + handle)]
+
+
+def error_of(kind: str, call: Any) -> AppServerError:
+    error = call.exception() if isinstance(call, asyncio.Future) else call
+    assert isinstance(error, AppServerError) and isinstance(error, McpStartupError)
+    assert (error.code, error.kind) == ("appServer", kind), error
+    return error
+
+
+async def failure(kind: str, call: Any) -> AppServerError:
+    with pytest.raises(AppServerError) as raised:
+        await call
+    return error_of(kind, raised.value)
+
+
+async def next_of(client: AppServerClient, matches: Callable[[Notification], bool]) -> Notification:
+    async for notification in client.notifications():
+        if matches(notification):
+            return notification
+    raise AssertionError("the client was closed")
+
+
+def status_of(name: str, status: str) -> Callable[[Notification], bool]:
+    def matches(notification: Notification) -> bool:
+        params = notification.params
+        return isinstance(params, McpServerStatusUpdatedNotification) and (params.name, params.status) == (name, status)
+
+    return matches
+
+
+# Scripted peers
+
+
+async def test_a_message_in_pieces_is_read_as_one() -> None:
+    handle = """if method == "a":
+        for byte in json.dumps({"id": message["id"], "result": {"text": "\\u20ac"}}, ensure_ascii=False).encode() + b"\\r\\n":
+            write(bytes([byte])); time.sleep(0.001)
+    elif method == "b":
+        # Two messages at once, and no line ending after the last one.
+        write(json.dumps({"method": "n"}).encode() + b"\\n" + json.dumps({"id": message["id"], "result": 2}).encode())
+        sys.exit()
+    """
+    async with AppServerClient(peer(handle)) as client:
+        assert client.server.user_agent == "peer"
+        assert await client.request("a") == {"text": "€"}
+        assert await client.request("b") == 2
+        assert (await next_of(client, lambda notification: True)).method == "n"
+
+
+async def test_what_is_no_message_is_skipped() -> None:
+    handle = r"""if method == "a":
+        for garbage in [b"", b"npm notice", b"\xff\xfe", b"[" * 200_000, b"[]", b"1", b'"a"', b"null", b"{}", b'{"id":null,"error":{}}',
+                b'{"id":true,"result":0}', b'{"id":[1],"result":0}', b'{"id":9999,"result":0}', b'{"method":7}', b"9" * 9999]:
+            write(garbage + b"\n")
+        send(method="n", params=[1])
+        answer(1)
+    """
+    async with AppServerClient(peer(handle)) as client:
+        assert await client.request("a") == 1
+        assert await next_of(client, lambda _: True) == Notification(method="n", params={})
+
+
+async def test_deep_and_long_values_do_not_end_the_connection() -> None:
+    handle = """if method == "a":
+        for depth in range(500, 1100, 3):
+            deep = "[" * depth + "]" * depth
+            write(('{"method":"mcpServer/startupStatus/updated","params":{"name":' + deep + '}}').encode() + b"\\n")
+            write(('{"id":' + deep + ',"method":"q"}').encode() + b"\\n")
+        send(id="q" * 16_000_000, method="q")
+        for _ in range(10): send(method="n", params={"text": "a" * 10_000_000})
+        answer(1)
+    """
+    async with AppServerClient(peer(handle)) as client:
+        assert await client.request("a") == 1
+    kept = [notification async for notification in client.notifications()]
+    # At most 64 MiB are kept.
+    assert len(kept) == 6 and kept[0].dropped > 4
+
+
+async def test_the_end_of_the_peer_rejects_every_pending_request_once() -> None:
+    handle = f"""if method == "mcpServer/oauth/login": answer({LOGIN!r})
+    elif method == "end":
+        send(method="last")
+        write(b'{{"id":')
+        os._exit(7)
+    """
+    async with AppServerClient(peer(handle)) as client:
+        forgotten, login = await client.login("a"), await client.login("b")
+        requests = [asyncio.ensure_future(client.request(method)) for method in ["a", "b", "end"]]
+        await asyncio.wait(requests)
+        for request, method in zip(requests, ["a", "b", "end"]):
+            text = str(error_of("ended", request))
+            assert "ended with status 7" in text and f"`{method}`" in text
+        assert len({id(request.exception()) for request in requests}) == 3
+        await failure("ended", login.completed())
+        await failure("ended", login.completed())
+        await failure("ended", client.request("a"))
+        with pytest.raises(AppServerError, match="status 7"):
+            async for notification in client.notifications():
+                assert notification.method == "last"
+        del forgotten
+
+
+async def test_a_peer_that_closes_its_output_has_ended(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    handle = f"if method == 'a': open({str(pid)!r}, 'w').write(str(os.getpid())); os.close(1); time.sleep(300)"
+    async with AppServerClient(peer(handle), end_timeout=0.2) as client:
+        await failure("ended", client.request("a"))
+    wait_for_end(int(pid.read_text()))
+
+
+async def test_a_request_has_a_deadline_and_is_cancelled_at_the_peer() -> None:
+    handle = """if method == "slow": slow = message["id"]
+    elif method == "mcpStartup/request/cancel":
+        # Codex refuses this method. The late response is ignored.
+        send(id=message["id"], error={"code": -32600, "message": "unknown variant"})
+        send(id=slow, result="late")
+    elif method == "seen": answer([one for one in seen if one["method"] == "mcpStartup/request/cancel"])
+    """
+    async with AppServerClient(peer(handle)) as client:
+        error = await failure("timeout", client.request("slow", timeout=0.05))
+        assert "`slow`" in str(error) and error.rpc_code is None
+        task = asyncio.ensure_future(client.request("slow"))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        cancelled = await client.request("seen")
+        # 1 is `initialize`, 2 and 4 the slow requests, 3 and 5 their cancellations.
+        assert [one["params"] for one in cancelled] == [{"requestId": 2}, {"requestId": 4}]
+
+
+async def test_a_peer_that_does_not_read_keeps_requests_within_their_deadline() -> None:
+    async with AppServerClient(peer("if method == 'initialized': time.sleep(300)"), end_timeout=0.1) as client:
+        text = "a" * 1_000_000
+        requests = [client.request("a", {"text": text}, timeout=0.3) for _ in range(5)]
+        for error in await asyncio.gather(*requests, return_exceptions=True):
+            error_of("timeout", error)
+
+
+async def test_a_full_queue_drops_the_oldest_notifications_and_counts_them() -> None:
+    handle = """if method == "a":
+        for number in range(100): send(method="n", params={"number": number}, emittedAtMs=number)
+        answer(1)
+    """
+    async with AppServerClient(peer(handle), max_notifications=10) as client:
+        # The response does not wait for the notifications to be read.
+        assert await client.request("a") == 1
+        first = await next_of(client, lambda _: True)
+        assert first == Notification(method="n", params={"number": 90}, emitted_at_ms=90, dropped=90)
+        assert (await next_of(client, lambda _: True)).dropped == 0
+    # The rest can still be read.
+    assert [notification.emitted_at_ms async for notification in client.notifications()] == list(range(92, 100))
+    with pytest.raises(InvalidArgumentError):
+        AppServerClient(max_notifications=0)
+
+
+async def test_a_message_has_at_most_16_mib() -> None:
+    handle = """if method == "a":
+        head, tail = b'{"id":%d,"result":"' % message["id"], b'"}'
+        write(head + b"a" * (16 * 1024 * 1024 - len(head) - len(tail)) + tail + b"\\n")
+    elif method == "b":
+        for _ in range(17): write(b"a" * 1024 * 1024)
+    """
+    async with AppServerClient(peer(handle)) as client:
+        assert len(await client.request("a")) > 16_000_000
+        with pytest.raises(InvalidArgumentError, match="16777216"):
+            await client.request("a", {"text": "a" * 16 * 1024 * 1024})
+        for value in (b"", float("nan")):
+            with pytest.raises(InvalidArgumentError, match="not JSON"):
+                await client.request("a", {"text": value})
+        assert "16 MiB" in str(await failure("ended", client.request("b")))
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "is_unknown", "is_overloaded", "reason"),
+    [
+        ({"code": -32600, "message": "unknown variant `a`"}, -32600, True, False, None),
+        ({"code": -32601, "message": ""}, -32601, True, False, None),
+        ({"code": -32602, "message": ""}, -32602, True, False, None),
+        ({"code": -32001, "message": "", "data": None}, -32001, False, True, None),
+        ({"code": -32603, "message": "a\n\x1b[1m", "data": {"reason": "notConnected"}}, -32603, False, False, "notConnected"),
+        ({"code": "x", "message": None, "data": {"reason": 7}}, None, False, False, None),
+        ({}, None, False, False, None),
+    ],
+)
+async def test_an_error_response_has_its_code_and_data(
+    error: dict[str, Any], code: int | None, is_unknown: bool, is_overloaded: bool, reason: str | None
+) -> None:
+    async with AppServerClient(peer(f"if 'id' in message: send(id=message['id'], error={error!r})")) as client:
+        raised = await failure("response", client.retry("a"))
+    assert (raised.rpc_code, raised.data, raised.reason) == (code, error.get("data"), reason)
+    assert (raised.is_unknown_method, raised.is_overloaded) == (is_unknown, is_overloaded)
+    assert "`mcpStartup/retry`" in str(raised) and str(raised).isprintable()
+    assert pickle.loads(pickle.dumps(raised)) == raised and hash(raised) == hash(copy.copy(raised))
+
+
+async def test_a_request_of_the_peer_is_refused() -> None:
+    handle = """if method == "a": asked = message["id"]; send(id="q", method="mcpServer/elicitation/request", params={})
+    elif message.get("id") == "q": send(id=asked, result=message["error"]["code"])
+    """
+    async with AppServerClient(peer(handle)) as client:
+        assert await client.request("a") == -32601
+
+
+SERVER = {"name": "a", "tools": {}, "resources": [], "resourceTemplates": [], "authStatus": "oAuth"}
+
+
+async def test_values_of_a_newer_peer_are_kept_and_its_fields_ignored() -> None:
+    newer = {**SERVER, "runtimeStatus": "hibernating", "authStatus": "passkey", "new": {"a": 1}}
+    older = {**SERVER, "runtimeStatus": "connected", "environmentId": None}
+    async with AppServerClient(peer(f"if 'id' in message: answer({{'data': [{newer!r}, {older!r}]}})")) as client:
+        first, second = await client.list_servers()
+    assert first.runtime_status == "hibernating" and isinstance(first.runtime_status, McpServerConnectionStatus)
+    assert first.auth_status == "passkey" and not first.auth_status.is_known
+    assert first.to_dict() == {name: value for name, value in newer.items() if name not in ("new", "resources", "resourceTemplates")}
+    for same in (pickle.loads(pickle.dumps(first)), copy.deepcopy(first)):
+        assert same == first and isinstance(same.auth_status, McpAuthStatus)
+    assert second.runtime_status is McpServerConnectionStatus.CONNECTED and second.auth_status is McpAuthStatus.OAUTH
+    assert second.auth_status.is_known and pickle.loads(pickle.dumps(second.auth_status)) is McpAuthStatus.OAUTH
+
+
+@pytest.mark.parametrize(
+    ("result", "problem"),
+    [
+        (None, "it is not an object"),
+        ({}, "`data` is missing"),
+        ({"data": {}}, "`data` is not an array"),
+        ({"data": [{**SERVER, "name": 7}]}, "`data[0].name` is not a string"),
+        ({"data": [SERVER, {**SERVER, "authStatus": None}]}, "`data[1].authStatus` is not a string"),
+        ({"data": [{**SERVER, "tools": []}]}, "`data[0].tools` is not an object"),
+        ({"data": [], "nextCursor": 1}, "`nextCursor` is not a string"),
+        ({"data": [], "nextCursor": "same"}, "the pages have no end"),
+    ],
+)
+async def test_a_result_that_does_not_fit_names_the_field(result: Any, problem: str) -> None:
+    async with AppServerClient(peer(f"if 'id' in message: answer({result!r})")) as client:
+        assert problem in str(await failure("invalidResponse", client.list_servers()))
+
+
+async def test_a_notification_that_does_not_fit_is_returned_unchanged() -> None:
+    handle = f"""if method == "initialized":
+        send(method={METHOD!r}, params={{"name": 7}})
+        send(method={METHOD!r}, params={{"name": "a", "status": "queued", "environmentId": "e"}})
+        send(method={COMPLETED!r}, params={{"name": "a"}})
+    """
+    async with AppServerClient(peer(handle)) as client:
+        assert (await next_of(client, lambda _: True)).params == {"name": 7}
+        params = (await next_of(client, lambda _: True)).params
+        assert isinstance(params, McpServerStatusUpdatedNotification)
+        assert (params.status, params.environment_id) == ("queued", "e")
+        assert (await next_of(client, lambda _: True)).params == {"name": "a"}
+
+
+@pytest.mark.parametrize("login_id", ["l", None])
+@pytest.mark.parametrize("order", ["response first", "completion first", "at once"])
+async def test_the_end_of_a_login_is_found_by_its_id(login_id: str | None, order: str) -> None:
+    handle = f"""if method == "mcpServer/oauth/login":
+        result = {{"authorizationUrl": "https://auth.example/", "loginId": {login_id!r}}}
+        ends = [("b", "other", False), ("a", {login_id!r}, True)]
+        ends = b"".join(json.dumps({{"method": {COMPLETED!r}, "params": {{"name": name, "loginId": id, "success": success}}}}).encode()
+            + b"\\n" for name, id, success in ends)
+        response = json.dumps({{"id": message["id"], "result": result}}).encode() + b"\\n"
+        if {order!r} == "at once": write(response + ends)
+        elif {order!r} == "completion first": write(ends + response)
+        else: write(response); time.sleep(0.05); write(ends)
+    """
+    async with AppServerClient(peer(handle)) as client:
+        # The end of the first sign-in must not be taken for that of the second.
+        for _ in range(2):
+            login = await client.login("a", scopes=["mcp:read"], timeout_secs=60)
+            assert (login.name, login.login_id, login.authorization_url) == ("a", login_id, "https://auth.example/")
+            assert (await login.completed(timeout=DEADLINE_S)).success
+            assert await login.completed() == await login.completed()
+
+
+async def test_waiting_for_a_login_can_end_before_the_login() -> None:
+    handle = f"""if method == "mcpServer/oauth/login": answer({LOGIN!r})
+    elif method == "end": send(method={COMPLETED!r}, params={{"name": "a", "loginId": "l", "success": False, "error": "no"}})
+    """
+    async with AppServerClient(peer(handle)) as client:
+        login = await client.login("a")
+        await failure("timeout", login.completed(timeout=0.01))
+        waiting = asyncio.ensure_future(login.completed())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        task = asyncio.ensure_future(client.request("end"))
+        ended = await login.completed()
+        assert (ended.success, ended.error) == (False, "no")
+        task.cancel()
+
+
+# Processes
+
+# Ignores the end of its input and SIGTERM, and starts a process that does, too.
+STUBBORN = """
+import json, os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+def write(name, pid):
+    with open(name + ".new", "w") as file: file.write(str(pid))
+    os.rename(name + ".new", name)
+write(sys.argv[1], os.getpid()); write(sys.argv[1] + ".child", child.pid)
+message = json.loads(sys.stdin.readline())
+if len(sys.argv) > 2: time.sleep(300)
+print(json.dumps({"id": message["id"], "result": {"userAgent": "stubborn"}}), flush=True)
+time.sleep(300)
+"""
+
+
+def stubborn(tmp_path: Path, *more: str) -> list[str]:
+    return [sys.executable, "-c", STUBBORN, str(tmp_path / "pid"), *more]
+
+
+def assert_gone(tmp_path: Path) -> None:
+    wait_for_end(wait_for_pid(tmp_path / "pid"))
+    pid = wait_for_pid(tmp_path / "pid.child")
+    wait_until(f"process {pid} has exited", lambda: not is_alive(pid) or is_zombie(pid))
+
+
+def is_zombie(pid: int) -> bool:
+    """Whether the process has exited, but its new parent, PID 1, has not reaped it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("body", ["return", "raise", "cancel", "cancel twice"])
+async def test_no_process_is_left(tmp_path: Path, body: str) -> None:
+    entered = asyncio.Event()
+
+    async def use() -> None:
+        async with AppServerClient(stubborn(tmp_path), end_timeout=60 if body == "cancel twice" else 0.1) as client:
+            wait_for_pid(tmp_path / "pid.child")
+            entered.set()
+            if body == "raise":
+                raise LookupError
+            if body.startswith("cancel"):
+                await client.request("a")
+
+    task = asyncio.ensure_future(use())
+    await entered.wait()
+    if body.startswith("cancel"):
+        task.cancel()
+    if body == "cancel twice":
+        # The second cancellation ends the wait for the end, and kills the process at once.
+        await asyncio.sleep(0.1)
+        task.cancel()
+    await asyncio.wait([task], timeout=DEADLINE_S)
+    assert task.cancelled() if body.startswith("cancel") else isinstance(task.exception(), LookupError | None)
+    assert_gone(tmp_path)
+
+
+async def test_no_process_is_left_if_initialize_is_not_answered(tmp_path: Path) -> None:
+    client = AppServerClient(stubborn(tmp_path, "silent"), timeout=1, end_timeout=0.1)
+    await failure("timeout", client.__aenter__())
+    assert_gone(tmp_path)
+
+
+async def test_a_polite_peer_is_not_killed() -> None:
+    handle = """if method == "a":
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(9)); answer(1)
+        rest = sys.stdin.read(); open(message["params"]["file"], "w").write("ended by itself"); os._exit(0)
+    """
+    read, write = os.pipe()
+    try:
+        async with AppServerClient(peer(handle)) as client:
+            pending = asyncio.ensure_future(client.request("b"))
+            assert await client.request("a", {"file": f"/proc/{os.getpid()}/fd/{write}"}) == 1
+        assert os.read(read, 100) == b"ended by itself"
+        error_of("ended", pending)
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+async def test_a_client_reports_what_can_not_be_started(tmp_path: Path) -> None:
+    error = await failure("notStarted", AppServerClient([str(tmp_path / "codex"), "app-server"]).__aenter__())
+    assert "codex app-server" in str(error)
+    with pytest.raises(InvalidArgumentError):
+        await AppServerClient([]).__aenter__()
+    await failure("ended", AppServerClient([sys.executable, "-c", ""]).__aenter__())
+    unused = AppServerClient()
+    with pytest.raises(RuntimeError):
+        await unused.list_servers()
+    await unused.close()
+    with pytest.raises(RuntimeError):
+        await unused.__aenter__()
+
+
+def test_the_package_does_not_load_the_client() -> None:
+    code = "import sys, mcp_startup; assert 'mcp_startup.app_server' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# The program in the package
+
+
+def program(user: User) -> list[str]:
+    assert list(COMMAND) == [*PROGRAM, "app-server"]
+    return [*COMMAND, "--config", str(user.config)]
+
+
+def open_page(login: Login) -> None:
+    # The page redirects to the app-server's own listener.
+    urllib.request.urlopen(login.authorization_url, timeout=DEADLINE_S).close()
+
+
+async def test_sign_in_and_sign_out(own_user: User) -> None:
+    name = "first-sign-in"
+    own_user.has("ready", name)
+    async with AppServerClient(program(own_user)) as client:
+        assert client.server.user_agent.startswith("mcp-startup/")
+        servers = {server.name: server for server in await client.list_servers(page_size=1)}
+        assert list(servers) == sorted(["ready", name])
+        assert servers["ready"].runtime_status is McpServerConnectionStatus.CONNECTED
+        assert set(servers["ready"].tools) == {"tool-1", "tool-2", "tool-3"}
+        assert servers[name].runtime_status is McpServerConnectionStatus.AUTHENTICATION_REQUIRED
+        assert servers[name].auth_status is McpAuthStatus.NOT_LOGGED_IN
+
+        report = await client.read_failure(name)
+        assert report.status == "failed" and report.failure is not None and report.timeline["entries"]
+        assert report.failure.recovery is Recovery.SIGN_IN
+        updated = await next_of(client, lambda one: isinstance(one.params, FailureUpdatedNotification))
+        assert isinstance(updated.params, FailureUpdatedNotification) and updated.params.failure == report.failure
+
+        login = await client.login(name)
+        await asyncio.to_thread(open_page, login)
+        ended = await login.completed(timeout=DEADLINE_S)
+        assert ended == McpServerOauthLoginCompletedNotification(name=name, login_id=login.login_id, success=True)
+        ready = await next_of(client, status_of(name, "ready"))
+        assert ready.method == METHOD and ready.emitted_at_ms is not None and ready.dropped == 0
+        [server] = await client.list_servers(server_name=name, detail="toolsAndAuthOnly")
+        assert server.auth_status is McpAuthStatus.OAUTH
+        assert (await client.read_failure(name)).failure is None
+
+        out = await client.sign_out(name)
+        assert (out.was_stored, out.revocation) == (True, Revocation.REVOKED)
+        await next_of(client, status_of(name, "failed"))
+        assert own_user.record(name) is None
+
+
+async def test_a_login_can_be_cancelled(user: User) -> None:
+    user.has("first-sign-in")
+    async with AppServerClient(program(user), opt_out=["mcpStartup/failure/updated"]) as client:
+        login = await client.login("first-sign-in", timeout_secs=60, client_registration="dcr")
+        assert login.login_id is not None
+        assert await client.cancel_login(login.login_id) is CancelStatus.CANCELED
+        ended = await login.completed(timeout=DEADLINE_S)
+        assert not ended.success and ended.error
+        assert await client.cancel_login(login.login_id) is CancelStatus.NOT_FOUND
+
+
+CODEX = os.environ.get("MCP_STARTUP_CODEX")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(None, id="mcp-startup"),
+        pytest.param(
+            [str(CODEX), "app-server"],
+            marks=pytest.mark.skipif(CODEX is None, reason="MCP_STARTUP_CODEX is not set to a `codex` 0.171"),
+            id="codex",
+        ),
+    ],
+)
+async def test_codex_and_this_app_server_have_the_same_client(own_user: User, command: list[str] | None) -> None:
+    # Nothing listens at the port of the provider, so Codex connects to no one else.
+    provider = 'model = "m"\nmodel_provider = "none"\n'
+    table = '[model_providers.none]\nname = "none"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    own_user.config.write_text(provider + own_user.config.read_text() + table)
+    own_user.has("ready", "first-sign-in", "expired-no-refresh")
+    env = {**os.environ, "HOME": str(own_user.home), "CODEX_HOME": str(own_user.home)}
+    async with AppServerClient(command or program(own_user), env=env, stderr=subprocess.DEVNULL) as client:
+        servers = await client.list_servers(page_size=1)
+        assert [server.name for server in servers] == ["expired-no-refresh", "first-sign-in", "ready"]
+        assert {server.auth_status for server in servers} == {McpAuthStatus.NOT_LOGGED_IN}
+        assert len(servers[2].tools) == 3
+
+        thread = await client.start_thread(cwd=str(own_user.home))
+        ended: dict[str, str | None] = {}
+        async for one in client.notifications():
+            if isinstance(one.params, McpServerStatusUpdatedNotification) and one.params.status != "starting":
+                ended[one.params.name] = one.params.failure_reason or one.params.status
+            if len(ended) == 3:
+                break
+        expected = {"expired-no-refresh": "reauthenticationRequired", "first-sign-in": "failed", "ready": "ready"}
+        assert ended == expected
+        states = {server.name: server.runtime_status for server in await client.list_servers(thread_id=thread)}
+        assert states == {
+            "expired-no-refresh": McpServerConnectionStatus.AUTHENTICATION_REQUIRED,
+            "first-sign-in": McpServerConnectionStatus.AUTHENTICATION_REQUIRED,
+            "ready": McpServerConnectionStatus.CONNECTED,
+        }
+
+        login = await client.login("first-sign-in")
+        await asyncio.to_thread(open_page, login)
+        assert (await login.completed(timeout=DEADLINE_S)).success
+        await next_of(client, status_of("first-sign-in", "ready"))
+        assert own_user.record("first-sign-in") is not None
+
+        await client.reload()
+        for call in (client.login("missing"), client.request("no/such"), client.start_thread(cwd=7)):  # type: ignore[arg-type]
+            assert (await failure("response", call)).is_unknown_method
+
+
+# Speaks MCP over stdio, and has one tool and one resource.
+MCP_SERVER = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    params = message.get("params") or {}
+    results = {
+        "initialize": {"protocolVersion": params.get("protocolVersion"), "capabilities": {"tools": {}, "resources": {}},
+            "serverInfo": {"name": "own", "version": "1"}},
+        "tools/list": {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]},
+        "resources/list": {"resources": [{"uri": "own://a", "name": "a"}]},
+        "resources/templates/list": {"resourceTemplates": []},
+        "tools/call": {"content": [{"type": "text", "text": str(params.get("arguments"))}], "_meta": {"a": 1}},
+        "resources/read": {"contents": [{"uri": "own://a", "text": "contents"}]},
+    }
+    if "id" in message:
+        answer = {"jsonrpc": "2.0", "id": message["id"]}
+        if message["method"] in results: answer["result"] = results[message["method"]]
+        else: answer["error"] = {"code": -32601, "message": "Method not found"}
+        print(json.dumps(answer), flush=True)
+"""
+
+
+async def test_tools_resources_and_reload(user: User) -> None:
+    user.has("server-500")
+    env = {**os.environ, "HOME": str(user.home), "CODEX_HOME": str(user.home)}
+    async with AppServerClient(program(user), env=env, cwd=user.home) as client:
+        thread = await client.start_thread()
+        refused = await failure("response", client.call_tool("server-500", "echo", thread_id=thread))
+        assert refused.reason == "notConnected"
+        await next_of(client, status_of("server-500", "failed"))
+        await client.retry("server-500")
+        await next_of(client, status_of("server-500", "failed"))
+
+        command = [sys.executable, "-c", MCP_SERVER]
+        with user.config.open("a") as file:
+            file.write(f"\n[mcp_servers.own]\ncommand = {json.dumps(command[0])}\nargs = {json.dumps(command[1:])}\n")
+        await client.reload()
+        await next_of(client, status_of("own", "ready"))
+        [own] = await client.list_servers(server_name="own", thread_id=thread)
+        assert isinstance(own, McpServerStatus) and own.server_info and own.server_info["name"] == "own"
+        assert [resource["uri"] for resource in own.resources] == ["own://a"]
+        result = await client.call_tool("own", "echo", {"a": 1}, thread_id=thread)
+        assert (result.content[0]["text"], result.meta) == ("{'a': 1}", {"a": 1})
+        assert result.to_dict()["_meta"] == {"a": 1}
+        read = await client.read_resource("own", "own://a")
+        assert read.contents[0]["text"] == "contents"
+
+        unknown = await failure("response", client.read_failure("missing"))
+        assert unknown.is_unknown_method and unknown.rpc_code == -32602
+        lacking = await failure("response", client.request("no/such"))
+        assert lacking.is_unknown_method and lacking.rpc_code == -32601
+        assert any(file.path == str(user.config) for file in await client.list_clients())
+
+
+async def test_the_servers_end_with_the_client(user: User) -> None:
+    pid_file = user.has_silent_program()
+    async with AppServerClient(program(user)):
+        pid = await asyncio.to_thread(wait_for_pid, pid_file)
+        assert is_alive(pid)
+    await asyncio.to_thread(wait_for_end, pid)
+
+
+async def test_a_killed_app_server_has_ended(user: User) -> None:
+    user.has_silent_program()
+    async with AppServerClient(program(user)) as client:
+        waiting = asyncio.ensure_future(client.list_servers())
+        await next_of(client, status_of("silent", "starting"))
+        assert client.pid is not None
+        os.kill(client.pid, signal.SIGKILL)
+        await failure("ended", waiting)
