@@ -428,7 +428,9 @@ async fn a_refusal_in_one_round_trip_ends_as_in_two() {
                 let event = check(&startup(), config).await;
                 let log = running.log();
                 let lists = log.iter().filter(|request| *request == TOOLS).count();
-                assert!(lists <= 1, "{status} {method}: {log:?}");
+                // Another refusal than 401 may be due to the two requests at the same time, so the list is requested again.
+                let most = if status == 401 { 1 } else { 2 };
+                assert!(lists <= most, "{status} {method}: {log:?}");
                 ends.push((
                     is_ready(&event),
                     event.failure.map(|failure| failure.kind()),
