@@ -48,7 +48,34 @@ const SHORT: Duration = Duration::from_millis(150);
 #[macro_export]
 macro_rules! conformance {
     ($module:ident, $store:expr) => {
-        $crate::conformance!(@ $module, $store,
+        $crate::conformance_cases!($crate::conformance!(@ $module, $store,));
+    };
+    (@ $module:ident, $store:expr, $($case:ident,)+) => {
+        mod $module {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let store = $store;
+                    $crate::conformance::$case(&store.0).await;
+                }
+            )+
+        }
+    };
+}
+
+/// Adds the names of all cases of the [suite](mod@crate::conformance) to the arguments of a macro, for a suite with a setup of its own.
+///
+/// ```
+/// macro_rules! count {
+///     ($($case:ident,)+) => { [$(stringify!($case)),+].len() };
+/// }
+/// assert_eq!(mcp_startup_auth::conformance_cases!(count!()), 15);
+/// ```
+#[macro_export]
+macro_rules! conformance_cases {
+    ($($path:tt)::+!($($arguments:tt)*)) => {
+        $($path)::+! { $($arguments)*
             an_empty_store_has_no_record,
             every_field_of_a_record_is_kept,
             a_record_is_replaced_and_deleted,
@@ -64,18 +91,6 @@ macro_rules! conformance {
             no_update_under_the_lock_is_lost,
             a_dropped_replace_is_atomic,
             prove_writable_changes_nothing,
-        );
-    };
-    (@ $module:ident, $store:expr, $($case:ident,)+) => {
-        mod $module {
-            use super::*;
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    let store = $store;
-                    $crate::conformance::$case(&store.0).await;
-                }
-            )+
         }
     };
 }
@@ -103,23 +118,7 @@ pub async fn run_cases(store: &dyn CredentialStore, mut begin: impl FnMut(&'stat
             )+
         };
     }
-    cases!(
-        an_empty_store_has_no_record,
-        every_field_of_a_record_is_kept,
-        a_record_is_replaced_and_deleted,
-        a_conflict_changes_nothing,
-        exactly_one_concurrent_replace_succeeds,
-        other_records_stay_unchanged,
-        a_server_name_can_be_any_text,
-        the_lock_is_exclusive_until_it_is_dropped,
-        the_lock_can_move_to_another_task,
-        a_dropped_wait_leaves_no_lock,
-        locks_of_different_keys_are_independent,
-        a_held_lock_does_not_block_reads_or_writes,
-        no_update_under_the_lock_is_lost,
-        a_dropped_replace_is_atomic,
-        prove_writable_changes_nothing,
-    );
+    crate::conformance_cases!(cases!());
 }
 
 /// Panics with a message unless a condition holds. An assertion macro would add words that only a Rust author understands.

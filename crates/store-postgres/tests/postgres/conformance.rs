@@ -21,23 +21,7 @@ macro_rules! cases {
     };
 }
 
-cases!(
-    an_empty_store_has_no_record,
-    every_field_of_a_record_is_kept,
-    a_record_is_replaced_and_deleted,
-    a_conflict_changes_nothing,
-    exactly_one_concurrent_replace_succeeds,
-    other_records_stay_unchanged,
-    a_server_name_can_be_any_text,
-    the_lock_is_exclusive_until_it_is_dropped,
-    the_lock_can_move_to_another_task,
-    a_dropped_wait_leaves_no_lock,
-    locks_of_different_keys_are_independent,
-    a_held_lock_does_not_block_reads_or_writes,
-    no_update_under_the_lock_is_lost,
-    a_dropped_replace_is_atomic,
-    prove_writable_changes_nothing,
-);
+mcp_startup_auth::conformance_cases!(cases!());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_record_can_be_replaced_and_removed() {
