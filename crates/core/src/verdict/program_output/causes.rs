@@ -152,7 +152,7 @@ pub(in crate::verdict) fn names_missing_setting(reason: &str) -> bool {
     contains_any(reason, &WORDS)
 }
 
-/// Whether a reason has an instruction for the user, which is a sentence of its own.
+/// Whether a reason has an instruction for the user, at its beginning or after a full stop.
 pub(in crate::verdict) fn has_instruction(reason: &str) -> bool {
     INSTRUCTIONS.iter().any(|beginning| {
         reason
