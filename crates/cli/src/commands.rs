@@ -10,3 +10,5 @@ pub mod follow;
 pub mod lab;
 pub mod login;
 pub mod status;
+#[cfg(feature = "store-postgres")]
+pub mod store;

@@ -1,5 +1,6 @@
 //! Ctrl-C and the other ways to ask a program to end.
 
+use tokio::runtime::Runtime;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -30,10 +31,10 @@ pub struct Interruption {
 /// Runs the work of a command. Returns `None` if it was interrupted.
 ///
 /// A host name lookup or a read of stdin can't be cancelled, and does not keep the process alive.
-pub fn until_interrupted<T>(work: impl Future<Output = T>) -> std::io::Result<Option<T>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+pub fn until_interrupted<T>(
+    runtime: Runtime,
+    work: impl Future<Output = T>,
+) -> std::io::Result<Option<T>> {
     let done = runtime.block_on(async {
         let mut interruption = Interruption::listen()?;
         tokio::select! {

@@ -27,6 +27,7 @@ use crate::error;
 const CALL_LIMIT: Duration = Duration::from_secs(9);
 /// The time limit for one attempt. A broken connection can take minutes to report that it is broken.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(4);
+const DEFAULT_PORT: u16 = 5432;
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// A parameter of a statement with its type, so that the statement needs no preparation.
@@ -34,7 +35,11 @@ pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// A pool of connections. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Database(Pool);
+pub(crate) struct Database {
+    pool: Pool,
+    /// The hosts and ports, for messages.
+    place: Arc<str>,
+}
 
 impl fmt::Debug for Database {
     /// Without the configuration, which has the password.
@@ -70,6 +75,7 @@ impl Database {
                 false => SslMode::Require,
             });
         }
+        let place = place(&config).into();
         let settings = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
@@ -90,8 +96,8 @@ impl Database {
             .wait_timeout(Some(ATTEMPT_LIMIT))
             .create_timeout(Some(ATTEMPT_LIMIT))
             .build();
-        pool.map(Self)
-            .map_err(|cause| unsupported(&cause.to_string()))
+        let pool = pool.map_err(|cause| unsupported(&cause.to_string()))?;
+        Ok(Self { pool, place })
     }
 
     /// Runs a statement and returns its rows. If the connection breaks, the statement is repeated, so it can take effect twice.
@@ -126,7 +132,7 @@ impl Database {
         let deadline = Instant::now() + CALL_LIMIT;
         loop {
             let limit = deadline.min(Instant::now() + ATTEMPT_LIMIT);
-            let failure = match timeout_at(limit, self.0.get()).await {
+            let failure = match timeout_at(limit, self.pool.get()).await {
                 Ok(Ok(connection)) => {
                     // The statement gets its whole time, however long the wait for the connection was.
                     let limit = deadline.min(Instant::now() + ATTEMPT_LIMIT);
@@ -135,12 +141,12 @@ impl Database {
                         Ok(Err(cause)) => {
                             // A failed batch can leave its transaction open.
                             drop(Object::take(connection));
-                            Failure::of(&cause)
+                            Failure::of(&cause, &self.place)
                         }
                         Err(_) => {
                             // The statement may still run, and the connection may be broken.
                             drop(Object::take(connection));
-                            Failure::no_response()
+                            Failure::no_response(&self.place)
                         }
                     }
                 }
@@ -149,8 +155,8 @@ impl Database {
                     detail: "no connection became free in time; the pool may be too small"
                         .to_owned(),
                 },
-                Ok(Err(PoolError::Backend(cause))) => Failure::of(&cause),
-                Ok(Err(PoolError::Timeout(_))) => Failure::no_response(),
+                Ok(Err(PoolError::Backend(cause))) => Failure::of(&cause, &self.place),
+                Ok(Err(PoolError::Timeout(_))) => Failure::no_response(&self.place),
                 Ok(Err(cause)) => Failure {
                     is_transient: false,
                     detail: cause.to_string(),
@@ -182,6 +188,20 @@ pub(crate) fn pause(from: u64, to: u64) -> Result<Duration, StoreError> {
     Ok(Duration::from_millis(from + random % (to - from)))
 }
 
+/// The hosts of the configuration with their ports.
+fn place(config: &Config) -> String {
+    let ports = config.get_ports();
+    let hosts = config.get_hosts().iter().enumerate().map(|(at, host)| {
+        let port = ports.get(at).or(ports.first()).unwrap_or(&DEFAULT_PORT);
+        match host {
+            Host::Tcp(name) => format!("{name}:{port}"),
+            #[cfg(unix)]
+            Host::Unix(path) => path.display().to_string(),
+        }
+    });
+    hosts.collect::<Vec<_>>().join(", ")
+}
+
 /// Whether every host of the configuration is this machine.
 fn is_local(config: &Config) -> bool {
     let is_loopback = |address: &IpAddr| address.is_loopback();
@@ -203,14 +223,14 @@ struct Failure {
 }
 
 impl Failure {
-    fn no_response() -> Self {
+    fn no_response(place: &str) -> Self {
         Self {
             is_transient: true,
-            detail: "the database did not respond in time".to_owned(),
+            detail: format!("the database at {place} did not respond in time"),
         }
     }
 
-    fn of(cause: &tokio_postgres::Error) -> Self {
+    fn of(cause: &tokio_postgres::Error, place: &str) -> Self {
         if let Some(refused) = cause.as_db_error() {
             let code = refused.code();
             // The classes 08 and 57P: the connection broke, or the server stops, crashed or starts. 25006: it became a standby.
@@ -238,7 +258,9 @@ impl Failure {
         }
         Self {
             is_transient: true,
-            detail: format!("the connection to the database failed: {detail}"),
+            detail: format!(
+                "the connection to the database at {place} failed: {detail}; check the URL and that the database is running"
+            ),
         }
     }
 }

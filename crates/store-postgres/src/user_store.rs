@@ -128,6 +128,20 @@ impl UserStore {
         }
     }
 
+    /// Returns the keys of the user's records, sorted.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database can't be read.
+    pub async fn keys(&self) -> Result<Vec<CredentialKey>, StoreError> {
+        let sql = "select server || '|' || url_hash from mcp_startup_credential where tenant = $1 and user_id = $2 order by 1";
+        let (tenant, user) = (&*self.tenant, &*self.user);
+        let parameters: [Parameter<'_>; 2] = [(&tenant, Type::TEXT), (&user, Type::TEXT)];
+        let rows = self.shared.database.query(sql, &parameters).await?;
+        let keys = rows.iter().map(|row| CredentialKey::parse(row.get(0)));
+        Ok(keys.flatten().collect())
+    }
+
     fn record_id(&self, key: &CredentialKey) -> RecordId {
         RecordId::new(&self.tenant, &self.user, key)
     }
