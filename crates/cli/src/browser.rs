@@ -8,8 +8,6 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
-use crate::this_program;
-
 /// The hidden subcommand that opens the page at the URL that follows.
 pub const SUBCOMMAND: &str = "__open-browser";
 
@@ -24,12 +22,15 @@ const LISTS: [(&str, Option<&str>); 3] = [
 const FOLDERS: [&str; 2] = ["XDG_DATA_HOME", "XDG_CONFIG_HOME"];
 
 /// Opens the page. Returns whether a browser was started. Waits for a browser that runs in the terminal.
-pub fn open(url: &str) -> bool {
+///
+/// `program` is the command, with its first arguments, that starts this program again. If it is empty, and a variable has a relative
+/// folder, nothing is opened.
+pub fn open(url: &str, program: &[String]) -> bool {
     let changes = changes(|name| std::env::var_os(name));
     if changes.is_empty() || cfg!(any(windows, target_os = "macos")) {
         return webbrowser::open(url).is_ok();
     }
-    let Some((program, arguments)) = this_program::command().split_first() else {
+    let Some((program, arguments)) = program.split_first() else {
         return false;
     };
     let mut command = Command::new(program);

@@ -22,6 +22,7 @@ use crate::arguments::{self, Source};
 use crate::interruption::Interruption;
 use crate::output::exit_status::ExitStatus;
 use crate::selection;
+use crate::this_program;
 
 const NAME_CHARS: usize = 60;
 /// Longer than any host name with a port.
@@ -197,7 +198,7 @@ async fn ask(
         let url = begun.authorization_url.clone();
         // Returns immediately, or when the user leaves a browser that runs in the terminal.
         *browser = Some(tokio::task::spawn_blocking(move || {
-            let _ = says.send(crate::browser::open(&url));
+            let _ = says.send(crate::browser::open(&url, this_program::command()));
         }));
         opened = said.await.unwrap_or_default();
     }
