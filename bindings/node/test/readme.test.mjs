@@ -1,7 +1,7 @@
 // Checks that the README contains the examples of `examples/` verbatim, and runs each of them against the lab.
 
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -27,6 +27,7 @@ test("the README contains every example verbatim", () => {
 /** A user whose configuration is where Codex stores it. */
 function codexUser(context, lab) {
   const folder = mkdtempSync(join(tmpdir(), "mcp-startup-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
   mkdirSync(join(folder, ".codex"));
   const user = new User(context, lab, join(folder, ".codex"));
   user.folder = folder;
