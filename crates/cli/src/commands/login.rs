@@ -10,7 +10,7 @@ use mcp_startup::auth::{Revocation, SignInBegun, SignInError, SignInFailureKind}
 use mcp_startup::config::ServerEntry;
 use mcp_startup::{
     CallbackListener, CallbackOptions, CallbackPage, SignInOptions, Startup, StartupOptions,
-    printable,
+    configuration_warnings, printable,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
@@ -21,6 +21,7 @@ use crate::CommandError;
 use crate::arguments::{self, Source};
 use crate::interruption;
 use crate::output::exit_status::ExitStatus;
+use crate::output::warnings;
 use crate::selection;
 use crate::this_program;
 
@@ -36,6 +37,10 @@ const COMPLETION_LIMIT: Duration = Duration::from_secs(30);
 pub fn login(arguments: arguments::Login) -> Result<ExitStatus, CommandError> {
     let document = arguments.client_document.url.clone();
     let (startup, server) = startup_of(&arguments.source, &arguments.server, document)?;
+    // Before the sign-in, because a key that is not read may be the cause if it fails.
+    for warning in warnings::texts(&configuration_warnings(&server), "") {
+        let _ = writeln!(anstream::stderr(), "{warning}");
+    }
     let prompt = Prompt::default();
     let work = sign_in(&startup, &server, &arguments, &prompt);
     let ended = until_interrupted_or_complete(&startup, work, || {
