@@ -17,6 +17,7 @@ use crate::output::exit_status::{Ending, ExitStatus};
 use crate::output::report;
 use crate::output::table::wrapped;
 use crate::output::timeline::{lines, name_of};
+use crate::output::warnings;
 use crate::selection;
 use crate::stores::Stores;
 
@@ -201,11 +202,8 @@ fn print(explanation: &Explanation) -> std::io::Result<()> {
     if let Some(why) = &explanation.not_saved {
         say(&format!("The refreshed sign-in could not be saved: {why}"))?;
     }
-    for warning in &explanation.configuration_warnings {
-        let key = warning.key.as_deref().unwrap_or_default();
-        let problem = warning.problem.as_deref().unwrap_or_default();
-        let line = warning.line.map(|line| format!(" (line {line})"));
-        say(&format!("{key}{}: {problem}", line.unwrap_or_default()))?;
+    for warning in warnings::texts(&explanation.configuration_warnings, "") {
+        say(&warning)?;
     }
     stdout.flush()
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use mcp_startup::auth::{Revocation, SignInBegun, SignInError, SignInFailureKind};
 use mcp_startup::config::ServerEntry;
 use mcp_startup::{
-    CallbackListener, CallbackOptions, CallbackPage, SignInOptions, Startup, printable,
+    CallbackListener, CallbackOptions, CallbackPage, SignInOptions, Startup, configuration_warnings,
+    printable,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::runtime::Runtime;
@@ -19,10 +20,12 @@ use tokio::time::Instant;
 
 use crate::CommandError;
 use crate::arguments::{self, Source, StoredUser};
-use crate::interruption::Interruption;
+use crate::interruption;
 use crate::output::exit_status::ExitStatus;
+use crate::output::warnings;
 use crate::selection;
 use crate::stores::Stores;
+use crate::this_program;
 
 const NAME_CHARS: usize = 60;
 /// Longer than any host name with a port.
@@ -38,6 +41,10 @@ pub fn login(arguments: arguments::Login) -> Result<ExitStatus, CommandError> {
     let user = &arguments.stored_user;
     let opened = Opened::new(&arguments.source, user, &arguments.server, document)?;
     let (startup, server) = (opened.startup.clone(), opened.server.clone());
+    // Before the sign-in, because a key that is not read may be the cause if it fails.
+    for warning in warnings::texts(&configuration_warnings(&server), "") {
+        let _ = writeln!(anstream::stderr(), "{warning}");
+    }
     let prompt = Prompt::default();
     let work = sign_in(&startup, &server, &arguments, &prompt);
     let ended = until_interrupted_or_complete(opened, work, || {
@@ -61,17 +68,12 @@ fn until_interrupted_or_complete<T>(
         startup,
         ..
     } = opened;
-    let done = runtime.block_on(async {
-        let mut interruption = Interruption::listen()?;
-        let done = tokio::select! {
-            biased;
-            () = interruption.next() => None,
-            done = work => Some(done),
-        };
+    interruption::block_on_in(runtime, async |interruption| {
+        let done = interruption.or(work).await;
         let mut completing = pin!(startup.finish());
         if done.is_some() || futures::poll!(completing.as_mut()).is_ready() {
             stores.close().await;
-            return Ok(done);
+            return done;
         }
         let _ = writeln!(
             anstream::stderr(),
@@ -79,15 +81,12 @@ fn until_interrupted_or_complete<T>(
             notice(),
             COMPLETION_LIMIT.as_secs()
         );
-        tokio::select! {
-            () = interruption.next() => {}
-            _ = tokio::time::timeout(COMPLETION_LIMIT, completing) => stores.close().await,
+        let completed = interruption.or_within(COMPLETION_LIMIT, completing).await;
+        if completed.is_some() {
+            stores.close().await;
         }
-        Ok(done)
-    });
-    // A host name lookup or a read of stdin can't be cancelled, and does not keep the process alive.
-    runtime.shutdown_background();
-    done
+        done
+    })
 }
 
 async fn sign_in(
@@ -204,7 +203,7 @@ async fn ask(
         let url = begun.authorization_url.clone();
         // Returns immediately, or when the user leaves a browser that runs in the terminal.
         *browser = Some(tokio::task::spawn_blocking(move || {
-            let _ = says.send(crate::browser::open(&url));
+            let _ = says.send(crate::browser::open(&url, this_program::command()));
         }));
         opened = said.await.unwrap_or_default();
     }
