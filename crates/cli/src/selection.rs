@@ -292,14 +292,11 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
     let machine = clients::ThisMachine::default();
     let clients::Selection {
         servers,
-        mut not_checked,
+        not_checked,
     } = clients::select(&files, &machine, &current_folder(), &options);
-    for left in not_checked.iter_mut().filter(|left| left.needs_approval) {
-        left.why += "; if you trust the project, pass `--trust-project`";
-    }
     Ok(Selection {
         servers,
-        not_checked,
+        not_checked: with_trust_option(not_checked),
         credentials: clients::credentials(&files, &ProcessEnvironment),
         configuration: CheckedConfiguration {
             path: only_file(&files),
@@ -310,6 +307,14 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
         is_discovered: true,
         has_unreadable_file,
     })
+}
+
+/// The same servers. The reason of a server that needs an approval also names the option to start it without.
+fn with_trust_option(mut not_checked: Vec<NotChecked>) -> Vec<NotChecked> {
+    for left in not_checked.iter_mut().filter(|left| left.needs_approval) {
+        left.why += "; if you trust the project, pass `--trust-project`";
+    }
+    not_checked
 }
 
 /// The path of the file with all servers, if there is only one.

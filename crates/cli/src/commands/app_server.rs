@@ -15,7 +15,7 @@ use crate::arguments::{self, Listen};
 use crate::interruption::Interruption;
 use crate::output::exit_status::ExitStatus;
 use crate::selection;
-use crate::selection::configuration::{SelectedFiles, configuration};
+use crate::selection::configuration::SelectedFiles;
 
 /// How long the end of servers, refreshes and sign-ins may take.
 const END_LIMIT: Duration = Duration::from_secs(40);
@@ -24,7 +24,7 @@ const USER_AGENT: &str = concat!("mcp-startup/", env!("CARGO_PKG_VERSION"));
 pub fn run(arguments: arguments::AppServer) -> Result<ExitStatus, CommandError> {
     let token = token(&arguments)?;
     let files = SelectedFiles(arguments.source);
-    let (servers, credentials) = files.read_all()?;
+    let (configuration, credentials) = files.read_all()?;
     let mut options = StartupOptions::for_credentials(&credentials);
     options.client_metadata_url = arguments.client_document.url;
     options.limit = arguments.starts.timeout;
@@ -37,7 +37,6 @@ pub fn run(arguments: arguments::AppServer) -> Result<ExitStatus, CommandError> 
         }
         None => {}
     }
-    let configuration = configuration(servers, &credentials);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
