@@ -10,7 +10,7 @@ export type Member = { id: string; name: string; server: Server };
 export type Group = { id: string; title: string; paths: string[]; members: Member[]; notChecked: NotCheckedServer[] };
 
 /** The ID of the row of a server in the list of its first client. */
-export const rowId = (name: string) => `row ${name}`;
+export const rowId = (name: string) => `row-${encodeURIComponent(name)}`;
 
 /** The clients, each with its servers. A server that several clients have is in the list of each one. */
 export function groupsOf(servers: readonly Server[], notChecked: readonly NotCheckedServer[]): Group[] {
@@ -30,7 +30,7 @@ export function groupsOf(servers: readonly Server[], notChecked: readonly NotChe
     }
     origin.owners.forEach((owner, index) => {
       const { members } = group(owner.client, owner.clientName, owner.path);
-      members.push({ id: index === 0 ? rowId(name) : `${rowId(name)} ${index}`, name: owner.name, server });
+      members.push({ id: index === 0 ? rowId(name) : `${rowId(name)}-${index}`, name: owner.name, server });
     });
   }
   for (const left of notChecked) group(left.client, left.clientName, left.path).notChecked.push(left);

@@ -2,10 +2,12 @@
 
 import type { FailureReadResponse, StartTimeline } from "@mcp-startup/protocol/app-server";
 
-/** The report as text. */
-export function reportOf({ name, status, phase, elapsedMs, failure, warning, configurationWarnings, timeline }: FailureReadResponse): string {
+/** The report as text. `program` is the name and the version of the program. */
+export function reportOf(last: FailureReadResponse, program: string | null): string {
+  const { name, status, phase, elapsedMs, failure, warning, configurationWarnings, timeline } = last;
   const problem = failure ?? warning;
   const facts: [string, string | null][] = [
+    ["Program", program],
     ["Server", name],
     ["State", status],
     ["Kind", problem?.kind ?? null],

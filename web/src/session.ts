@@ -60,7 +60,8 @@ export class Session {
   #servers = new Map<string, Server>();
   #notChecked: readonly NotCheckedServer[] = [];
   #tracker = new StartupTracker();
-  #program: string | null = null;
+  /** The name and the version of the program. */
+  program: string | null = null;
   #isChecking = false;
   #problem: string | null = null;
   #announcement = "";
@@ -93,7 +94,7 @@ export class Session {
         },
       });
       this.#client = client;
-      this.#program = client.server.userAgent.split(" ")[0]?.replace("/", " ") ?? null;
+      this.program = client.server.userAgent.split(" ")[0]?.replace("/", " ") ?? null;
       this.#configured(await client.request("mcpStartup/servers/list"));
       this.#connected({ state: "open" });
       this.#ended(await client.closed);
@@ -278,7 +279,7 @@ export class Session {
       notChecked: this.#notChecked,
       isChecking: this.#isChecking,
       problem: this.#problem,
-      program: this.#program,
+      program: this.program,
       announcement: this.#announcement,
     };
   }

@@ -16,9 +16,9 @@ const PROGRAM = need("MCP_STARTUP_PROGRAM");
 const E2E = process.env.MCP_STARTUP_E2E;
 
 /** Starts a program, and returns the first line of its stdout and how to end it. */
-async function start(context, command, args, environment, signal = "SIGINT") {
+async function start(context, command, args, { signal = "SIGINT", ...options } = {}) {
   // Some programs end when their stdin ends.
-  const child = spawn(command, args, { env: environment, stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(command, args, { ...options, stdio: ["pipe", "pipe", "inherit"] });
   const ended = once(child, "exit");
   const end = async () => {
     child.kill(signal);
@@ -36,7 +36,7 @@ export class User {
     this.home = mkdtempSync(join(tmpdir(), "mcp-startup-page-"));
     context.after(() => rmSync(this.home, { recursive: true, force: true }));
     this.config = join(this.home, "config.toml");
-    this.environment = { PATH: process.env.PATH, HOME: this.home, CODEX_HOME: this.home, XDG_CONFIG_HOME: this.home };
+    this.environment = { PATH: process.env.PATH, HOME: this.home, CODEX_HOME: this.home };
   }
 
   /** Writes the servers: a URL, or a command with its arguments, by name. */
@@ -55,16 +55,20 @@ export class User {
   }
 
   /** Starts `mcp-startup open`, for these servers. */
-  async open(context, ...options) {
-    const args = ["open", "--no-browser", "--config", this.config, ...options];
-    const { line, end } = await start(context, PROGRAM, args, this.environment);
-    return { url: line, end };
+  open(context) {
+    return startPage(context, this, ["--config", this.config]);
   }
+}
+
+/** Starts `mcp-startup open` in the home folder of a user. Returns the address with the token. */
+export async function startPage(context, { home, environment }, options) {
+  const { line, end } = await start(context, PROGRAM, ["open", "--no-browser", ...options], { cwd: home, env: environment });
+  return { url: line, end };
 }
 
 /** Starts the lab. Returns the URL of a row. */
 export async function startLab(context) {
-  const { line } = await start(context, PROGRAM, ["lab"], process.env);
+  const { line } = await start(context, PROGRAM, ["lab"]);
   return (name) => new URL(`${name}/mcp`, line).href;
 }
 
@@ -76,7 +80,7 @@ export const withoutServers = E2E === undefined ? "the servers of scripts/setup 
 
 /** Starts `oidc-provider` with its MCP server. */
 export async function startAuthorizationServer(context) {
-  const { line } = await start(context, join(E2E, "bin/node"), [join(E2E, "npm/oidc.mjs")], process.env, "SIGTERM");
+  const { line } = await start(context, join(E2E, "bin/node"), [join(E2E, "npm/oidc.mjs")], { signal: "SIGTERM" });
   const issuer = line.replace("listening ", "");
   return {
     url: (name) => `${issuer}/${name}/mcp`,

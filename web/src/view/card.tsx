@@ -13,7 +13,7 @@ import { Place } from "./place.js";
 type Properties = { server: Server; session: Session; isConnected: boolean };
 
 /** The ID of the heading of a server's card. */
-export const cardId = (name: string) => `card ${name}`;
+export const cardId = (name: string) => `card-${encodeURIComponent(name)}`;
 
 /** A server that needs attention: what happened, and what to do. */
 export const Card = memo(function Card({ server, session, isConnected }: Properties) {

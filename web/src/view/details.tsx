@@ -68,7 +68,7 @@ export function Details({ server, session }: { server: Server; session: Session 
       )}
       {offers !== null && (
         <Part title={tools.length === 1 ? "1 tool" : `${tools.length} tools`}>
-          {offers.toolsError !== null && <p>{visible(offers.toolsError)}</p>}
+          {offers.toolsError !== null && offers.toolsError !== last?.warning?.message && <p>{visible(offers.toolsError)}</p>}
           <ul class="tools">
             {tools.slice(0, TOOLS_SHOWN).map((tool) => (
               <li key={tool}>
@@ -100,7 +100,7 @@ export function Details({ server, session }: { server: Server; session: Session 
         </p>
       )}
       <div class="actions">
-        <CopyButton about={`on ${name}`} text={async () => visibleLines(reportOf(await session.lastStart(name)))}>
+        <CopyButton about={`on ${name}`} text={async () => visibleLines(reportOf(await session.lastStart(name), session.program))}>
           Copy report
         </CopyButton>
         {offers?.authStatus === "oAuth" && (

@@ -26,10 +26,10 @@ export function Notice({ connection, onConnect }: { connection: Connection; onCo
       )}
       {connection.state === "lost" && (
         <>
-          <h2>mcp-startup is not running any more</h2>
+          <h2>The connection to mcp-startup has ended</h2>
           <p>
-            The states below are those of the moment when the connection ended. Run <code>mcp-startup open</code> again in a
-            terminal: it opens a new page. If it still runs, connect again.
+            If the program has ended, run <code>mcp-startup open</code> again in a terminal: it opens a new page. If it still runs, connect
+            again. The states below are from before.
           </p>
           <Button onPress={onConnect}>Connect again</Button>
           <p class="quiet">{visible(connection.why)}</p>

@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Group, groupsOf, rowId } from "../groups.js";
 import { attentionOf, type Server, stateOf } from "../server.js";
 import { type Session, type Snapshot, summaryOf } from "../session.js";
@@ -92,7 +92,7 @@ export function Page({ session, connection, servers, notChecked, isChecking, pro
 
 function Client({ group, members, session }: { group: Group; members: Group["members"]; session: Session }) {
   const ready = group.members.filter(({ server }) => stateOf(server).label.startsWith("Ready")).length;
-  const id = `client-${group.id}`;
+  const id = useId();
   return (
     <section aria-labelledby={id}>
       <div class="title">

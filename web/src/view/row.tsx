@@ -31,7 +31,7 @@ export const Row = memo(function Row({ id, server, name, session }: Properties) 
         onClick={press}
       >
         <Icon name={tone} />
-        <span class="name">{visible(name)}</span>
+        <span class="name">{visible(name)}</span>{" "}
         <span class={`state ${tone}`}>{label}</span>
         {leads && <span class="unseen">, show what to do</span>}
         <Icon name={leads ? "up" : "chevron"} />
