@@ -2,8 +2,7 @@
 // `scripts/page picture`.
 
 import { createHash } from "node:crypto";
-import { mkdirSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { startLab, startPage, User } from "../test/program.mjs";
@@ -16,19 +15,14 @@ const context = { after: (end) => ends.unshift(end) };
 try {
   const lab = await startLab(context);
   const user = new User(context);
-  const write = (path, content) => {
-    const file = join(user.home, path);
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, JSON.stringify(content, null, 2));
-  };
   const [linear, github, docs, tracker] = ["expired-no-refresh", "first-sign-in", "ready", "server-500"].map(lab);
-  write(".claude.json", { mcpServers: { linear: { type: "http", url: linear }, github: { type: "http", url: github }, docs: { type: "http", url: docs } } });
-  write(".cursor/mcp.json", { mcpServers: { linear: { url: linear }, search: { command: "uvx-2", args: ["mcp-search"] }, playwright: { url: lab("ready-modern") } } });
-  write(".config/Code/User/mcp.json", { servers: { tracker: { type: "http", url: tracker }, figma: { type: "http", url: lab("ready-sse") } } });
+  user.write(".claude.json", { mcpServers: { linear: { type: "http", url: linear }, github: { type: "http", url: github }, docs: { type: "http", url: docs } } });
+  user.write(".cursor/mcp.json", { mcpServers: { linear: { url: linear }, search: { command: "uvx-2", args: ["mcp-search"] }, playwright: { url: lab("ready-modern") } } });
+  user.write(".config/Code/User/mcp.json", { servers: { tracker: { type: "http", url: tracker }, figma: { type: "http", url: lab("ready-sse") } } });
   // A sign-in that has expired, as Codex stores it.
-  writeFileSync(user.config, 'mcp_oauth_credentials_store = "file"\n');
+  user.configure({});
   const server = createHash("sha256").update(`{"type":"http","url":"${linear}","headers":{}}`).digest("hex");
-  write(".credentials.json", { [`linear|${server.slice(0, 16)}`]: { access_token: "old", expires_at: 1, server_name: "linear" } });
+  user.write(".credentials.json", { [`linear|${server.slice(0, 16)}`]: { access_token: "old", expires_at: 1, server_name: "linear" } });
 
   const { url } = await startPage(context, user, ["--yes"]);
   const browser = await chromium.launch({

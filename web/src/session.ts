@@ -24,13 +24,15 @@ export type Snapshot = {
   /** In the order of the configuration. */
   readonly servers: readonly Server[];
   readonly notChecked: readonly NotCheckedServer[];
+  /** The files that can't be read, each as a message. */
+  readonly unreadable: readonly string[];
   /** Whether the configuration is being read again. */
   readonly isChecking: boolean;
   /** Why the configuration could not be read again. */
   readonly problem: string | null;
   /** The name and the version of the program. */
   readonly program: string | null;
-  /** What has changed, for a screen reader. */
+  /** The last changes, for a screen reader. */
   readonly announcement: string;
 };
 
@@ -59,6 +61,7 @@ export class Session {
   #connection: Connection = { state: "connecting" };
   #servers = new Map<string, Server>();
   #notChecked: readonly NotCheckedServer[] = [];
+  #unreadable: readonly string[] = [];
   #tracker = new StartupTracker();
   /** The name and the version of the program. */
   program: string | null = null;
@@ -163,7 +166,7 @@ export class Session {
     } catch (error) {
       this.#problem = messageOf(error);
     }
-    // What the reload started is starting already, and is not affected.
+    // A server that the reload has started is not started twice.
     const failed = [...this.#servers.values()].filter((server) => needsAttention(server) || server.status === "cancelled");
     const names = failed.map(({ name }) => name).filter((name) => only === undefined || name === only);
     for (const name of names) await this.retry(name);
@@ -203,7 +206,7 @@ export class Session {
   }
 
   /** Takes the servers of the configuration, in its order. */
-  #configured({ servers, notChecked }: ServersListResponse): void {
+  #configured({ servers, notChecked, unreadable }: ServersListResponse): void {
     const before = this.#servers;
     this.#servers = new Map();
     for (const { name, enabled, path, line, key, owners } of servers) {
@@ -211,6 +214,7 @@ export class Session {
       this.#servers.set(name, { ...(before.get(name) ?? { ...UNKNOWN, name }), origin });
     }
     this.#notChecked = notChecked;
+    this.#unreadable = unreadable;
     this.#changed();
   }
 
@@ -277,6 +281,7 @@ export class Session {
       connection: this.#connection,
       servers: [...this.#servers.values()],
       notChecked: this.#notChecked,
+      unreadable: this.#unreadable,
       isChecking: this.#isChecking,
       problem: this.#problem,
       program: this.program,

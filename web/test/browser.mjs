@@ -1,4 +1,4 @@
-// The browser of the tests: Chromium as the system has it.
+// The browser of the tests: the Chromium of the system.
 
 import { after } from "node:test";
 import { chromium } from "playwright-core";

@@ -1,11 +1,11 @@
-// What the page shows and does, for servers of the lab.
+// The page with servers of the lab.
 
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { card, openTab, row, startBrowser } from "./browser.mjs";
-import { labProgram, startLab, User } from "./program.mjs";
+import { labProgram, startLab, startPage, User } from "./program.mjs";
 
 const browser = await startBrowser();
 
@@ -56,6 +56,24 @@ test("a broken entry is shown with its file, line and key, and is fixed without 
   user.configure({ docs: lab("ready"), broken: lab("ready") });
   await broken.getByRole("button", { name: "Check again" }).click();
   await row(tab, "broken").getByText("Ready").waitFor();
+});
+
+test("the servers of several clients are shown by client, with those that are not checked", async (t) => {
+  const lab = await startLab(t);
+  const user = new User(t);
+  const docs = { url: lab("ready") };
+  user.write(".claude.json", { mcpServers: { docs: { type: "http", ...docs }, github: { type: "http", url: lab("first-sign-in") } } });
+  user.write(".cursor/mcp.json", { mcpServers: { docs, api: { url: "https://api.example.com/mcp", headers: { Authorization: "${input:token}" } } } });
+  user.write(".config/Code/User/mcp.json", { servers: { api: { type: "http", ...docs, headers: { Authorization: "${input:token}" } } } });
+  user.write(".config/zed/settings.json", "{ not JSON");
+  const { url } = await startPage(t, user, ["--yes"]);
+  const tab = await openTab(t, browser, url);
+  const client = (name) => tab.getByRole("region", { name, exact: true });
+  await client("Claude Code").getByText("1 of 2 ready").waitFor();
+  await client("Cursor").getByRole("button", { name: "docs Ready" }).waitFor();
+  await client("VS Code").getByText("Not checked").waitFor();
+  await card(tab, "github").getByText("Claude Code").waitFor();
+  await tab.getByText(/^Zed: /).waitFor();
 });
 
 test("a configuration that can't be read again is reported, and the servers stay", async (t) => {
@@ -131,7 +149,7 @@ test("states are announced to a screen reader", async (t) => {
   await tab.locator("header + [role=status]").getByText("Server error").waitFor();
 });
 
-test("when the program ends, the page says so and what to do", async (t) => {
+test("when the program ends, the page reports that and the next step", async (t) => {
   const { program, tab } = await open(t, { docs: "ready", search: "server-500" }, { addresses: ["any"] });
   await row(tab, "docs").getByText("Ready").waitFor();
   await program.end();
@@ -146,7 +164,7 @@ test("when the program ends, the page says so and what to do", async (t) => {
 test("texts of a server are shown as text, with hidden characters escaped, and long ones wrap", async (t) => {
   const user = new User(t);
   const program = join(user.home, "hostile.sh");
-  const output = `<img src=x onerror=alert(1)>\\xe2\\x80\\xae${"x".repeat(400)} error: <b>bold</b>\\xe2\\x80\\x8b`;
+  const output = `<img src=x onerror=alert(1)>\\342\\200\\256${"x".repeat(400)} error: <b>bold</b>\\342\\200\\213`;
   writeFileSync(program, `#!/bin/sh\nprintf '${output}\\n' >&2\nexit 3\n`, { mode: 0o755 });
   user.configure({ hostile: [program] });
   const { url } = await user.open(t);

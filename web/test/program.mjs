@@ -2,9 +2,9 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 
 const need = (name) => {
@@ -18,7 +18,7 @@ const E2E = process.env.MCP_STARTUP_E2E;
 /** Starts a program, and returns the first line of its stdout and how to end it. */
 async function start(context, command, args, { signal = "SIGINT", ...options } = {}) {
   // Some programs end when their stdin ends.
-  const child = spawn(command, args, { ...options, stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(command, args, { ...options, stdio: ["pipe", "pipe", "ignore"] });
   const ended = once(child, "exit");
   const end = async () => {
     child.kill(signal);
@@ -47,6 +47,13 @@ export class User {
       return `[mcp_servers.${JSON.stringify(name)}]\n${lines.join("")}`;
     });
     writeFileSync(this.config, `mcp_oauth_credentials_store = "file"\n\n${tables.join("\n")}`);
+  }
+
+  /** Writes a file below the home folder: a text, or JSON. */
+  write(path, content) {
+    const file = join(this.home, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content, null, 2));
   }
 
   /** The records of the sign-ins. */

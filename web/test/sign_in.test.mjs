@@ -1,4 +1,4 @@
-// The whole story of a sign-in, as a person does it, with a real authorization server.
+// The whole story of a sign-in, as a user does it, with a real authorization server.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -17,7 +17,7 @@ async function signIn(tab, button) {
   await signInPage.close();
 }
 
-test("a person signs in, the grant is revoked, and the person signs in again", { skip: withoutServers }, async (t) => {
+test("a user signs in, the grant is revoked, and the user signs in again", { skip: withoutServers }, async (t) => {
   const authorization = await startAuthorizationServer(t);
   const user = new User(t);
   user.configure({ linear: authorization.url("linear") });

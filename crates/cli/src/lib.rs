@@ -148,6 +148,8 @@ fn dispatch(program: &[String], command: Command) -> Result<u8, CommandError> {
         Command::Lab(arguments) => return lab::run(&arguments),
         #[cfg(feature = "app-server")]
         Command::AppServer(arguments) => commands::app_server::run(arguments)?,
+        #[cfg(feature = "app-server")]
+        Command::Open(arguments) => commands::open::run(arguments)?,
         Command::Completions { shell } => {
             completion::print_script(shell)?;
             ExitStatus::AllReady

@@ -30,7 +30,7 @@ pub struct StartTimeline {
 
 /// One step of a start, and its time.
 ///
-/// In JSON, it also has a `text` for a person: the step in words, on one line of at most 1,000 characters, with hidden characters escaped.
+/// In JSON, it also has a `text` for the user: the step in words, on one line of at most 1,000 characters, with hidden characters escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimelineEntry {

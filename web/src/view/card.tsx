@@ -94,7 +94,7 @@ export const Card = memo(function Card({ server, session, isConnected }: Propert
           </Button>
         </div>
       )}
-      {shown === "details" && <Details server={server} session={session} />}
+      {shown === "details" && <Details server={server} session={session} level="h4" />}
     </li>
   );
 });

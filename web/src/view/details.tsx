@@ -12,8 +12,11 @@ import { Place } from "./place.js";
 /** How many tools are named. */
 const TOOLS_SHOWN = 60;
 
+/** The level of the headings, below that of the server or of its client. */
+type Level = "h3" | "h4";
+
 /** The last start of a server step by step, and what else is known about it. */
-export function Details({ server, session }: { server: Server; session: Session }) {
+export function Details({ server, session, level }: { server: Server; session: Session; level: Level }) {
   const { name, status, details, origin } = server;
   const [last, setLast] = useState<FailureReadResponse | null>(null);
   const [offers, setOffers] = useState<McpServerStatus | null>(null);
@@ -44,8 +47,36 @@ export function Details({ server, session }: { server: Server; session: Session 
           <Message text={text} />
         </p>
       ))}
+      {last !== null && last.timeline !== null && (
+        <Part level={level} title={`What happened${last.elapsedMs === null ? "" : `, in ${duration(last.elapsedMs)}`}`}>
+          <ol class="timeline">
+            {last.timeline.entries.map(({ atMs, step, text }, index) => (
+              <li key={index} class={step === "phase" ? "phase" : undefined}>
+                <span class="time">
+                  {atMs}
+                  <span> ms</span>
+                </span> <span class="step">{visible(text)}</span>
+              </li>
+            ))}
+          </ol>
+          {last.timeline.omitted > 0 && <p>{last.timeline.omitted} more steps are left out.</p>}
+        </Part>
+      )}
+      {offers !== null && (
+        <Part level={level} title={tools.length === 1 ? "1 tool" : `${tools.length} tools`}>
+          {offers.toolsError !== null && offers.toolsError !== last?.warning?.message && <p>{visible(offers.toolsError)}</p>}
+          <ul class="tools">
+            {tools.slice(0, TOOLS_SHOWN).map((tool) => (
+              <li key={tool}>
+                <code>{visible(tool)}</code>
+              </li>
+            ))}
+            {tools.length > TOOLS_SHOWN && <li>and {tools.length - TOOLS_SHOWN} more</li>}
+          </ul>
+        </Part>
+      )}
       {last !== null && last.configurationWarnings.length > 0 && (
-        <Part title="In the configuration">
+        <Part level={level} title="In the configuration">
           <ul class="notes">
             {last.configurationWarnings.map(({ key, line, problem }, index) => (
               <li key={index}>
@@ -62,36 +93,8 @@ export function Details({ server, session }: { server: Server; session: Session 
         </Part>
       )}
       {origin?.place && (
-        <Part title="Configuration">
+        <Part level={level} title="Configuration">
           <Place place={origin.place} about={`of ${name}`} />
-        </Part>
-      )}
-      {offers !== null && (
-        <Part title={tools.length === 1 ? "1 tool" : `${tools.length} tools`}>
-          {offers.toolsError !== null && offers.toolsError !== last?.warning?.message && <p>{visible(offers.toolsError)}</p>}
-          <ul class="tools">
-            {tools.slice(0, TOOLS_SHOWN).map((tool) => (
-              <li key={tool}>
-                <code>{visible(tool)}</code>
-              </li>
-            ))}
-            {tools.length > TOOLS_SHOWN && <li>and {tools.length - TOOLS_SHOWN} more</li>}
-          </ul>
-        </Part>
-      )}
-      {last !== null && last.timeline !== null && (
-        <Part title={`What happened${last.elapsedMs === null ? "" : `, in ${duration(last.elapsedMs)}`}`}>
-          <ol class="timeline">
-            {last.timeline.entries.map(({ atMs, step, text }, index) => (
-              <li key={index} class={step === "phase" ? "phase" : undefined}>
-                <span class="time">
-                  {atMs}
-                  <span> ms</span>
-                </span> <span class="step">{visible(text)}</span>
-              </li>
-            ))}
-          </ol>
-          {last.timeline.omitted > 0 && <p>{last.timeline.omitted} more steps are left out.</p>}
         </Part>
       )}
       {last !== null && last.failure !== null && (
@@ -113,10 +116,11 @@ export function Details({ server, session }: { server: Server; session: Session 
   );
 }
 
-function Part({ title, children }: { title: string; children: ComponentChildren }) {
+function Part({ level, title, children }: { level: Level; title: string; children: ComponentChildren }) {
+  const Heading = level;
   return (
     <section>
-      <h4>{title}</h4>
+      <Heading>{title}</Heading>
       {children}
     </section>
   );

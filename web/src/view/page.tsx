@@ -17,7 +17,7 @@ const SERVERS_AT_ONCE = 50;
 
 type Properties = Snapshot & { session: Session; onConnect: () => void };
 
-export function Page({ session, connection, servers, notChecked, isChecking, problem, announcement, program, onConnect }: Properties) {
+export function Page({ session, connection, servers, notChecked, unreadable, isChecking, problem, announcement, program, onConnect }: Properties) {
   const [filter, setFilter] = useState("");
   const isConnected = connection.state === "open";
   const found = filter.trim() === "" ? servers : servers.filter((server) => matches(server, filter.trim().toLowerCase()));
@@ -28,7 +28,7 @@ export function Page({ session, connection, servers, notChecked, isChecking, pro
     document.title = total === 0 ? "MCP servers" : `(${total}) MCP servers`;
   }, [total]);
   useFocusThatStays(attention);
-  let budget = useBudget(attention.length + groups.reduce((sum, { members }) => sum + members.length, 0));
+  let budget = useBudget(filter, attention.length + groups.reduce((sum, { members }) => sum + members.length, 0));
   const take = <Item,>(items: readonly Item[]) => {
     const taken = items.slice(0, budget);
     budget -= taken.length;
@@ -57,6 +57,11 @@ export function Page({ session, connection, servers, notChecked, isChecking, pro
             <Message text={problem} />
           </p>
         )}
+        {unreadable.map((message) => (
+          <p key={message} class="problem">
+            <Message text={message} />
+          </p>
+        ))}
         {servers.length >= FILTER_FROM && (
           <input
             type="search"
@@ -143,14 +148,15 @@ function matches({ name, origin, ...server }: Server, words: string): boolean {
   return text.includes(words);
 }
 
-/** How many of `wanted` servers to show now. It grows until all of them are shown. */
-function useBudget(wanted: number): number {
-  const [budget, setBudget] = useState(SERVERS_AT_ONCE);
+/** How many of `wanted` servers to show now. It grows until all of them are shown, and begins again with each filter. */
+function useBudget(filter: string, wanted: number): number {
+  const [grown, setGrown] = useState({ filter, budget: SERVERS_AT_ONCE });
+  const budget = grown.filter === filter ? grown.budget : SERVERS_AT_ONCE;
   useEffect(() => {
     if (budget >= wanted) return;
-    const timer = setTimeout(() => setBudget(budget + SERVERS_AT_ONCE), 0);
+    const timer = setTimeout(() => setGrown({ filter, budget: budget + SERVERS_AT_ONCE }), 0);
     return () => clearTimeout(timer);
-  }, [budget, wanted]);
+  }, [filter, budget, wanted]);
   return budget;
 }
 

@@ -38,7 +38,7 @@ export const Row = memo(function Row({ id, server, name, session }: Properties) 
       </button>
       {isOpen && !leads && (
         <div id={panel}>
-          <Details server={server} session={session} />
+          <Details server={server} session={session} level="h3" />
         </div>
       )}
     </li>

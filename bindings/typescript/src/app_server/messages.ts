@@ -228,6 +228,8 @@ export type ServersListResponse = {
   servers: ConfiguredServer[];
   /** The servers of clients that are not started. */
   notChecked: NotCheckedServer[];
+  /** The files of clients that can't be read, each as a message that names the client and the file. */
+  unreadable: string[];
 };
 
 export type SignOutResponse = {

@@ -83,6 +83,8 @@ pub struct ServersListResponse {
     pub servers: Vec<ConfiguredServer>,
     /// The servers of clients that are not started.
     pub not_checked: Vec<NotCheckedServer>,
+    /// The files of clients that can't be read, each as a message that names the client and the file.
+    pub unreadable: Vec<String>,
 }
 
 /// Where a server comes from.
@@ -170,6 +172,7 @@ impl ServersListResponse {
                     why: left.why.clone(),
                 })
                 .collect(),
+            unreadable: configuration.unreadable.clone(),
         }
     }
 }

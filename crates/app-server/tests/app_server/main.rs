@@ -6,6 +6,7 @@
 mod client;
 mod hostile_clients;
 mod http;
+mod page;
 mod schemas;
 mod sessions;
 mod sign_in;
@@ -51,6 +52,7 @@ fn configured(servers: Vec<ServerEntry>) -> Configuration {
     Configuration {
         servers: servers.into_iter().map(SelectedServer::from).collect(),
         not_checked: Vec::new(),
+        unreadable: Vec::new(),
         path: Some("/home/user/servers.toml".into()),
         home: "/home/user/.codex".into(),
     }

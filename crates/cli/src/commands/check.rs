@@ -67,7 +67,7 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     if watches && format == Format::Table && !arguments.output.quiet {
         let _ = writeln!(anstream::stderr(), "Watching. Press Ctrl-C to stop.");
     }
-    let has_unreadable_file = selection.has_unreadable_file;
+    let has_unreadable_file = !selection.unreadable.is_empty();
     let checked = start(options, selection, arguments.output, watches)?;
     Ok(match checked.status {
         // The servers of that file may not work.

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use mcp_startup::auth::now_ms;
-use mcp_startup::config::clients::{self, FileReport, SelectOptions, SelectedServer};
+use mcp_startup::config::clients::{self, FileReport, NotChecked, SelectOptions, SelectedServer};
 use mcp_startup::config::{self, CredentialSettings, ProcessEnvironment};
 use mcp_startup_app_server::{Configuration, ConfigurationSource};
 
-use super::{current_folder, discover, shown, with_trust_option};
+use super::{Selection, current_folder, discover, shown, with_trust_option};
 use crate::CommandError;
 use crate::arguments::Source;
 
@@ -37,6 +37,7 @@ impl SelectedFiles {
         let configuration = Configuration {
             servers: servers.collect(),
             not_checked: Vec::new(),
+            unreadable: Vec::new(),
             path: Some(configuration.path),
             home: home(&credentials),
         };
@@ -57,15 +58,41 @@ impl SelectedFiles {
         };
         let machine = clients::ThisMachine::default();
         let selected = clients::select(&files, &machine, &current_folder(), &options);
+        let not_checked = with_trust_option(selected.not_checked);
         let credentials = clients::credentials(&files, &ProcessEnvironment);
-        let configuration = Configuration {
-            servers: selected.servers,
-            not_checked: with_trust_option(selected.not_checked),
-            path: None,
-            home: home(&credentials),
-        };
-        Ok((configuration, credentials))
+        Ok(of_clients(
+            selected.servers,
+            not_checked,
+            Vec::new(),
+            credentials,
+        ))
     }
+}
+
+/// The configuration with the servers of a selection from the files of clients, and where sign-ins are stored.
+pub fn of_selection(selection: Selection) -> (Configuration, CredentialSettings) {
+    of_clients(
+        selection.servers,
+        selection.not_checked,
+        selection.unreadable,
+        selection.credentials,
+    )
+}
+
+fn of_clients(
+    servers: Vec<SelectedServer>,
+    not_checked: Vec<NotChecked>,
+    unreadable: Vec<String>,
+    credentials: CredentialSettings,
+) -> (Configuration, CredentialSettings) {
+    let configuration = Configuration {
+        servers,
+        not_checked,
+        unreadable,
+        path: None,
+        home: home(&credentials),
+    };
+    (configuration, credentials)
 }
 
 /// The folder of Codex, as an absolute path.
