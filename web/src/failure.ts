@@ -1,4 +1,4 @@
-// What a failure means for the page: a short label, and what to offer.
+// The meaning of a failure for the page: a short label, and the buttons to offer.
 
 import type { Recovery, StartupFailure, StartupFailureKind } from "@mcp-startup/protocol";
 

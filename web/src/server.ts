@@ -9,7 +9,7 @@ export type Place = { path: string; line: number | null; key: string | null };
 /** A client that has a server. */
 export type Owner = { client: string; clientName: string; scope: string; path: string; name: string };
 
-/** What the configuration says about a server. */
+/** The source of a server in the configuration. */
 export type Origin = { enabled: boolean; place: Place | null; owners: readonly Owner[] };
 
 /** A sign-in that the user has begun here. */

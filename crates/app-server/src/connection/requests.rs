@@ -21,6 +21,7 @@ use crate::protocol::codex::{
 };
 use crate::protocol::startup::{
     CancelResponse, EmptyResponse, LoginCancelParams, RequestCancelParams, ServerParams,
+    ServersListResponse,
 };
 use crate::protocol::{ErrorCode, RequestId, RpcError, params};
 use crate::session::{Server, Session};
@@ -197,6 +198,9 @@ fn work(
             let params: McpResourceReadParams = params(raw)?;
             check_thread(threads, params.thread_id.as_deref())?;
             later(async move { session.read_resource(params).await })
+        }
+        "mcpStartup/servers/list" => {
+            later(async move { Ok(ServersListResponse::of(&*app.configuration().await)) })
         }
         "mcpStartup/clients/list" => later(async move {
             let source = app.source();

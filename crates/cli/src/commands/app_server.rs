@@ -6,9 +6,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use mcp_startup::StartupOptions;
-use mcp_startup::config::{CredentialSettings, ServerEntry, clients};
+use mcp_startup::config::{CredentialSettings, clients};
 use mcp_startup_app_server::transport::{self, MIN_TOKEN_BYTES};
-use mcp_startup_app_server::{AppServer, AppServerOptions};
+use mcp_startup_app_server::{AppServer, AppServerOptions, Configuration};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
@@ -17,7 +17,7 @@ use crate::arguments::{self, ClientDocument, Listen, Starts};
 use crate::interruption;
 use crate::output::exit_status::ExitStatus;
 use crate::selection;
-use crate::selection::configuration::{SelectedFiles, configuration};
+use crate::selection::configuration::SelectedFiles;
 
 /// How long the end of servers, refreshes and sign-ins may take.
 const END_LIMIT: Duration = Duration::from_secs(40);
@@ -42,7 +42,7 @@ pub struct Options {
     /// The files that a reload reads.
     pub files: SelectedFiles,
     /// The servers, and where sign-ins are stored.
-    pub read: (Vec<ServerEntry>, CredentialSettings),
+    pub read: (Configuration, CredentialSettings),
     pub client_document: ClientDocument,
     pub starts: Starts,
 }
@@ -54,7 +54,7 @@ impl Options {
         self,
         serve: impl AsyncFnOnce(&AppServer) -> std::io::Result<()>,
     ) -> Result<ExitStatus, CommandError> {
-        let (servers, credentials) = self.read;
+        let (configuration, credentials) = self.read;
         let options = startup_options(
             &self.files,
             &credentials,
@@ -62,7 +62,6 @@ impl Options {
             &self.starts,
         );
         let options = AppServerOptions::new(options, USER_AGENT);
-        let configuration = configuration(servers, &credentials);
         interruption::block_on(async |interruption| {
             let app = AppServer::new(options, configuration, self.files)?;
             let mut serving = pin!(serve(&app));

@@ -72,7 +72,7 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     if watches && format == Format::Table && !arguments.output.quiet {
         let _ = writeln!(anstream::stderr(), "Watching. Press Ctrl-C to stop.");
     }
-    let has_unreadable_file = selection.has_unreadable_file;
+    let has_unreadable_file = !selection.unreadable.is_empty();
     let place = (runtime, Some(stores));
     let checked = start(place, options, selection, arguments.output, watches)?;
     Ok(match checked.status {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::app_server::{self, listen_on};
 use crate::arguments;
 use crate::output::exit_status::ExitStatus;
-use crate::selection::configuration::SelectedFiles;
+use crate::selection::configuration::{SelectedFiles, of_selection};
 use crate::{CommandError, browser, selection};
 
 pub fn run(arguments: arguments::Open) -> Result<ExitStatus, CommandError> {
@@ -25,7 +25,7 @@ pub fn run(arguments: arguments::Open) -> Result<ExitStatus, CommandError> {
             if !selection::confirm(&selection, arguments.yes)? {
                 return Ok(ExitStatus::Interrupted);
             }
-            (selection.entries(), selection.credentials)
+            of_selection(selection)
         }
     };
     let app_server = app_server::Options {
