@@ -12,6 +12,7 @@ mod refreshes;
 mod schema;
 mod secrets;
 mod server;
+mod watch;
 
 /// The database of a test, or the end of the test if PostgreSQL is not installed.
 macro_rules! database {
