@@ -38,7 +38,7 @@ pub use store::KeyringStore;
 pub use store::conformance;
 pub use store::{
     ChangeStream, CorruptRecord, CredentialKey, CredentialRecord, CredentialStore,
-    CredentialStores, DEFAULT_LOCK_LIMIT, FileStore, FoundRecord, HostFuture,
-    HostRecords, HostStore, Lease, LockedRecord, MemoryStore, RecordLock,
+    CredentialStores, DEFAULT_LOCK_LIMIT, FileStore, FoundRecord, HostFuture, HostLease,
+    HostLeaseState, HostLock, HostRecords, HostStore, Lease, LockedRecord, MemoryStore, RecordLock,
     ReplaceOutcome, StoreError, StoreFuture, StoreSelection,
 };

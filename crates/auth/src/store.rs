@@ -26,7 +26,7 @@ pub use credential_store::{
 pub(crate) use credential_store::{every_second, lock_within};
 pub(crate) use expected::Expected;
 pub use file::FileStore;
-pub use host::{HostFuture, HostRecords, HostStore};
+pub use host::{HostFuture, HostLease, HostLeaseState, HostLock, HostRecords, HostStore};
 #[cfg(feature = "keyring")]
 pub use keyring::KeyringStore;
 pub use lookup::{CredentialStores, DEFAULT_LOCK_LIMIT, FoundRecord, LockedRecord, StoreSelection};
