@@ -43,13 +43,15 @@ pub use events::Events;
 #[cfg(feature = "engine")]
 pub use mcp_startup::Rejected;
 #[cfg(feature = "engine")]
-pub use mcp_startup::auth::{HostFuture, HostRecords, HostStore};
+pub use mcp_startup::auth::{
+    HostFuture, HostLease, HostLeaseState, HostLock, HostRecords, HostStore,
+};
 #[cfg(feature = "engine")]
 pub use options::{Options, check_options};
 #[cfg(feature = "engine")]
 pub use server::{
-    auth_status, authorization, begin_sign_in, finish_sign_in, rejected, request_authorization,
-    sign_out, test_credential_store,
+    LeaseTest, auth_status, authorization, begin_sign_in, finish_sign_in, lease_state, rejected,
+    request_authorization, sign_out, test_credential_store,
 };
 #[cfg(feature = "engine")]
 pub use sign_in::{InteractiveSignIn, no_browser};

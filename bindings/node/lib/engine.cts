@@ -13,7 +13,7 @@ import type { Clients } from "./clients.cjs";
 import { answer, callNative, nativeResult } from "./errors.cjs";
 import { invalidArgument, jsonOf, stringOf } from "./json.cjs";
 import * as native from "../native.cjs";
-import { type Ask, adaptStore, type CredentialStore } from "./store.cjs";
+import { type Ask, adaptLapse, adaptStore, type CredentialStore, type LeaseTest } from "./store.cjs";
 
 /** Selects the servers and controls how they start. Every option is optional. */
 export type Options = {
@@ -388,13 +388,17 @@ export async function signOut(server: string, options: Options = {}): Promise<Si
  * Checks that a credential store meets the contract of `CredentialStore`. Call it from your tests.
  *
  * @param store An empty store. The check leaves test data in it.
+ * @param options `leases` also checks the locks of a store whose `lock` returns a `Lease`.
  * @throws {McpStartupError} With the first violation.
  */
 export async function testCredentialStore(
   store: CredentialStore,
-  options: { signal?: AbortSignal | undefined } = {},
+  options: { leases?: LeaseTest | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
-  await answer((done) => native.testCredentialStore(adaptStore(store), done), options.signal);
+  const { leases, signal } = options;
+  const other = leases === undefined ? null : adaptStore(leases.other);
+  const lapse = leases === undefined ? null : adaptLapse((key) => leases.lapse(key));
+  await answer((done) => native.testCredentialStore(adaptStore(store), other, lapse, done), signal);
 }
 
 /** Returns the options as JSON, and the store as the addon calls it. */

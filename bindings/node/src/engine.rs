@@ -6,7 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mcp_startup_host::{
-    Events as HostEvents, HostError, InteractiveSignIn as HostSignIn, Rejected, answer, runtime,
+    Events as HostEvents, HostError, InteractiveSignIn as HostSignIn, LeaseTest, Rejected, answer,
+    runtime,
 };
 use napi::Status;
 use napi::bindgen_prelude::Unknown;
@@ -288,11 +289,13 @@ pub fn sign_out(options: String, ask: Option<Ask>, server: String, done: Done) -
 }
 
 #[napi]
-pub fn test_credential_store(ask: Ask, done: Done) -> Call {
+pub fn test_credential_store(ask: Ask, other: Option<Ask>, lapse: Option<Ask>, done: Done) -> Call {
+    let leases = store(other).zip(lapse.map(crate::store::lapse));
+    let leases = leases.map(|(other, lapse)| LeaseTest { other, lapse });
     let store = store(Some(ask));
     let tested = async move {
         match store {
-            Some(store) => mcp_startup_host::test_credential_store(store).await,
+            Some(store) => mcp_startup_host::test_credential_store(store, leases).await,
             None => Err(HostError::Internal("the store is missing".to_owned())),
         }
     };

@@ -1,7 +1,8 @@
 //! Starting servers, and signing in and out.
 
 use mcp_startup_host::{
-    Events as HostEvents, HostStore, InteractiveSignIn as HostSignIn, Rejected, answer, runtime,
+    Events as HostEvents, HostStore, InteractiveSignIn as HostSignIn, LeaseTest, Rejected, answer,
+    runtime,
 };
 use pyo3::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
@@ -206,10 +207,16 @@ pub fn sign_out(options: String, store: Option<Py<PyAny>>, server: String) -> Ca
 }
 
 #[pyfunction]
-pub fn test_credential_store(store: Py<PyAny>) -> Call {
-    Call::begin(mcp_startup_host::test_credential_store(HostStore::new(
-        Records::new(store),
-    )))
+pub fn test_credential_store(
+    store: Py<PyAny>,
+    other: Option<Py<PyAny>>,
+    lapse: Option<Py<PyAny>>,
+) -> Call {
+    let other = other.map(|other| HostStore::new(Records::new(other)));
+    let leases = other.zip(lapse.map(crate::store::lapse));
+    let leases = leases.map(|(other, lapse)| LeaseTest { other, lapse });
+    let store = HostStore::new(Records::new(store));
+    Call::begin(mcp_startup_host::test_credential_store(store, leases))
 }
 
 /// Waits until every refresh that was sent is saved and no thread of the runtime is inside Python. Call it when Python shuts down.

@@ -227,7 +227,11 @@ async fn test_credential_store(
 ) -> String {
     match store(Some(calls)) {
         Some(store) => {
-            wait_unless(cancellation, mcp_startup_host::test_credential_store(store)).await
+            wait_unless(
+                cancellation,
+                mcp_startup_host::test_credential_store(store, None),
+            )
+            .await
         }
         None => answer::<()>(Ok(())),
     }

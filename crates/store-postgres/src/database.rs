@@ -1,6 +1,7 @@
 //! The connection pool, and statements that are repeated if a connection breaks. Every statement must be safe to repeat.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +14,15 @@ use mcp_startup_core::CredentialStoreTrouble;
 use rustls::ClientConfig;
 use rustls::crypto::ring::default_provider;
 use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Config, NoTls, Row};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::encryption::random;
 use crate::error;
@@ -28,6 +32,8 @@ const CALL_LIMIT: Duration = Duration::from_secs(9);
 /// The time limit for one attempt. A broken connection can take minutes to report that it is broken.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(4);
 const DEFAULT_PORT: u16 = 5432;
+/// How many notifications are kept for a receiver.
+const CAPACITY: usize = 256;
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// A parameter of a statement with its type, so that the statement needs no preparation.
@@ -37,6 +43,9 @@ pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 #[derive(Clone)]
 pub(crate) struct Database {
     pool: Pool,
+    config: Arc<Config>,
+    /// `None` if connections are not encrypted.
+    tls: Option<MakeRustlsConnect>,
     /// The hosts and ports, for messages.
     place: Arc<str>,
 }
@@ -79,16 +88,19 @@ impl Database {
         let settings = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
-        let manager = match config.get_ssl_mode() {
-            SslMode::Disable => Manager::from_config(config, NoTls, settings),
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => None,
             _ => {
                 let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
                     .with_safe_default_protocol_versions()
                     .and_then(|builder| builder.with_platform_verifier())
                     .map_err(|cause| unsupported(&format!("TLS can't be used: {cause}")))?;
-                let tls = MakeRustlsConnect::new(tls.with_no_client_auth());
-                Manager::from_config(config, tls, settings)
+                Some(MakeRustlsConnect::new(tls.with_no_client_auth()))
             }
+        };
+        let manager = match tls.clone() {
+            None => Manager::from_config(config.clone(), NoTls, settings),
+            Some(tls) => Manager::from_config(config.clone(), tls, settings),
         };
         let pool = Pool::builder(manager)
             .max_size(connections)
@@ -97,7 +109,29 @@ impl Database {
             .create_timeout(Some(ATTEMPT_LIMIT))
             .build();
         let pool = pool.map_err(|cause| unsupported(&cause.to_string()))?;
-        Ok(Self { pool, place })
+        Ok(Self {
+            pool,
+            config: Arc::new(config),
+            tls,
+            place,
+        })
+    }
+
+    /// Opens a connection that receives the notifications of a channel.
+    pub async fn listen(&self, channel: &str) -> Result<Notifications, StoreError> {
+        let listening = async {
+            match self.tls.clone() {
+                Some(tls) => listen(&self.config, tls, channel).await,
+                None => listen(&self.config, NoTls, channel).await,
+            }
+        };
+        let limit = Instant::now() + ATTEMPT_LIMIT;
+        let failure = match timeout_at(limit, listening).await {
+            Ok(Ok(notifications)) => return Ok(notifications),
+            Ok(Err(cause)) => Failure::of(&cause, &self.place),
+            Err(_) => Failure::no_response(&self.place),
+        };
+        Err(error(CredentialStoreTrouble::Unreadable, failure.detail))
     }
 
     /// Runs a statement and returns its rows. If the connection breaks, the statement is repeated, so it can take effect twice.
@@ -169,6 +203,52 @@ impl Database {
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// The notifications of a channel. Dropping it closes its connection.
+pub(crate) struct Notifications {
+    payloads: mpsc::Receiver<String>,
+    _client: Client,
+    _connection: AbortOnDropHandle<()>,
+}
+
+impl Notifications {
+    /// The text of the next notification; `None` if the connection has ended.
+    pub async fn next(&mut self) -> Option<String> {
+        self.payloads.recv().await
+    }
+}
+
+async fn listen<T>(
+    config: &Config,
+    tls: T,
+    channel: &str,
+) -> Result<Notifications, tokio_postgres::Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, mut connection) = config.connect(tls).await?;
+    let (sender, payloads) = mpsc::channel(CAPACITY);
+    let forwarding = tokio::spawn(async move {
+        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notification(notification) = message
+                && sender
+                    .send(notification.payload().to_owned())
+                    .await
+                    .is_err()
+            {
+                return;
+            }
+        }
+    });
+    let connection = AbortOnDropHandle::new(forwarding);
+    client.batch_execute(&format!("listen {channel}")).await?;
+    Ok(Notifications {
+        payloads,
+        _client: client,
+        _connection: connection,
+    })
 }
 
 async fn attempt(

@@ -1,5 +1,6 @@
 //! The lock of a record: a lease row on the clock of the database, renewed while it is held.
 
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -101,6 +102,7 @@ async fn acquire(
         valid: Arc::new(Validity::default()),
         sent: Mutex::default(),
         attempt_has_ended: AtomicBool::new(false),
+        is_refreshing: AtomicBool::new(false),
         renewal: None,
         runtime: Handle::current(),
         is_held: true,
@@ -189,6 +191,7 @@ struct HeldLease {
     /// The value of the last attempt whose outcome is not known. While the lease is held, only its holder changes it.
     sent: Mutex<Option<Vec<u8>>>,
     attempt_has_ended: AtomicBool,
+    is_refreshing: AtomicBool,
     renewal: Option<AbortHandle>,
     runtime: Handle,
     /// Whether the database may have granted it.
@@ -211,6 +214,26 @@ impl HeldLease {
         }
         let key = self.shared.current_key().await?;
         RecordKeys::new(&key, &self.record).attempt(refresh_token)
+    }
+
+    /// Notes that this process refreshes the record, so that its save is not taken for a sign-in.
+    fn begin_refresh(&self) {
+        if !self.is_refreshing.swap(true, Ordering::Relaxed) {
+            let mut refreshing = self.shared.refreshing();
+            *refreshing.entry(self.record.hash.clone()).or_default() += 1;
+        }
+    }
+
+    fn end_refresh(&self) {
+        if self.is_refreshing.load(Ordering::Relaxed) {
+            let mut refreshing = self.shared.refreshing();
+            if let Entry::Occupied(mut holders) = refreshing.entry(self.record.hash.clone()) {
+                *holders.get_mut() -= 1;
+                if *holders.get() == 0 {
+                    holders.remove();
+                }
+            }
+        }
     }
 
     fn sent(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
@@ -242,6 +265,7 @@ impl Lease for HeldLease {
                 Some(row) => {
                     self.valid.extend(asked + self.shared.lease);
                     *self.sent() = Some(token);
+                    self.begin_refresh();
                     let earlier: Option<i64> = row.get(0);
                     Ok(earlier.and_then(|at| u64::try_from(at).ok()))
                 }
@@ -263,6 +287,7 @@ impl Drop for HeldLease {
         if let Some(renewal) = &self.renewal {
             renewal.abort();
         }
+        self.end_refresh();
         if !self.is_held {
             return;
         }

@@ -1,6 +1,7 @@
 //! The store of all users: its connections, its schema and its keys.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mcp_startup_auth::StoreError;
@@ -9,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::database::Database;
 use crate::encryption::{EncryptionKey, KeyFuture, KeyProvider, Keys};
+use crate::notifications::Listener;
 use crate::user_store::UserStore;
 use crate::{error, schema};
 
@@ -52,11 +54,26 @@ pub(crate) struct Shared {
     /// Renewals. Each ends with its lock.
     pub renewals: TaskTracker,
     pub warnings: Vec<String>,
+    /// The records that this process refreshes, with the number of their holders.
+    pub refreshing: Mutex<HashMap<Vec<u8>, usize>>,
+    listener: OnceLock<Listener>,
 }
 
 impl Shared {
     pub async fn current_key(&self) -> Result<EncryptionKey, StoreError> {
         self.keys.current().await.map_err(key_error)
+    }
+
+    /// The listener for sign-ins on other hosts. It starts with the first watch.
+    pub fn listener(&self) -> &Listener {
+        self.listener
+            .get_or_init(|| Listener::start(self.database.clone()))
+    }
+
+    pub fn refreshing(&self) -> MutexGuard<'_, HashMap<Vec<u8>, usize>> {
+        self.refreshing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -149,6 +166,8 @@ impl PostgresStoreBuilder {
                 tasks: TaskTracker::new(),
                 renewals: TaskTracker::new(),
                 warnings,
+                refreshing: Mutex::default(),
+                listener: OnceLock::new(),
             }),
         })
     }

@@ -123,6 +123,8 @@ from ._sign_in import (
 )
 from ._store import (
     CredentialStore,
+    Lease,
+    LeaseState,
 )
 from ._verdict import (
     assess,
@@ -170,6 +172,8 @@ __all__ = [
     "InsufficientScopeError",
     "InvalidArgumentError",
     "IoTrouble",
+    "Lease",
+    "LeaseState",
     "LineError",
     "METHOD",
     "McpAuthRequiredReason",

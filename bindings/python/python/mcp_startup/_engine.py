@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import collections
 import dataclasses
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -401,16 +401,28 @@ async def sign_out(server: str, **options: Unpack[Options]) -> SignedOut:
     return from_wire(SignedOut, await answer(_native.sign_out(*native_options(options), server)))
 
 
-async def test_credential_store(store: CredentialStore) -> None:
+async def test_credential_store(
+    store: CredentialStore,
+    *,
+    other: CredentialStore | None = None,
+    lapse: Callable[[str], Awaitable[object]] | None = None,
+) -> None:
     """Checks that a credential store meets the contract of `CredentialStore`. Call it from your tests.
+
+    With `other` and `lapse`, it also checks the locks of a store that returns a `Lease` for them.
 
     Args:
         store: An empty store. The check leaves test data in it.
+        other: Another instance of the store, as on another host.
+        lapse: Ends the lease of a key now, for example by moving its expiry into the past.
 
     Raises:
         CredentialStoreError: With the first violation.
     """
-    await answer(_native.test_credential_store(StoreBridge(store)))
+    leases: tuple[StoreBridge | None, StoreBridge | None] = (None, None)
+    if other is not None and lapse is not None:
+        leases = (StoreBridge(other), StoreBridge(other, lapse=lapse))
+    await answer(_native.test_credential_store(StoreBridge(store), *leases))
 
 
 # Its name looks like a test to pytest.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use mcp_startup::auth::{Revocation, SignInBegun, SignInError, SignInFailureKind};
 use mcp_startup::config::ServerEntry;
 use mcp_startup::{
-    CallbackListener, CallbackOptions, CallbackPage, SignInOptions, Startup, configuration_warnings,
-    printable,
+    CallbackListener, CallbackOptions, CallbackPage, SignInOptions, Startup,
+    configuration_warnings, printable,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::runtime::Runtime;
