@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt;
 use mcp_startup::auth::{HostStore, PendingSignIn, conformance};
+use mcp_startup::config::TransportConfig;
 use mcp_startup::{AuthStatus, Rejected, SignedOut, Startup};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use url::Url;
 
 use crate::options::{Opened, Options};
 use crate::{HostError, runtime};
@@ -35,9 +37,49 @@ pub async fn authorization(
     header.map_err(HostError::Failure)
 }
 
+/// Returns the header for a request of an adapter, which may send requests to any URL. `None` means that `url` has another origin
+/// than the server: the request must not have the header, and its response is none of the server's.
+///
+/// # Errors
+///
+/// As [`authorization`], and [`HostError::InvalidArgument`] if the server is a program.
+pub async fn request_authorization(
+    options: String,
+    store: Option<HostStore>,
+    server: String,
+    url: String,
+    rejected: Option<Rejected>,
+) -> Result<Option<RequestAuthorization>, HostError> {
+    let (startup, entry) = Options::parse(&options)?.open_one(store, server).await?;
+    if let Ok(config) = &entry.config {
+        let TransportConfig::Http(http) = &config.transport else {
+            let name = &entry.name;
+            return Err(HostError::InvalidArgument(format!(
+                "`{name}` is a program; only requests to a server with a URL can be authorized"
+            )));
+        };
+        if !Url::parse(&url).is_ok_and(|url| url.origin() == http.url.origin()) {
+            return Ok(None);
+        }
+    }
+    let startup = Finished(startup);
+    let header = startup.0.authorization(&entry, rejected.as_ref()).await;
+    let header = header.map_err(HostError::Failure)?;
+    Ok(Some(RequestAuthorization {
+        header: header.map(|header| header.expose_secret().to_owned()),
+    }))
+}
+
+/// The authorization of a request to a server. It contains a secret.
+#[derive(Serialize)]
+pub struct RequestAuthorization {
+    /// The value of the `Authorization` header, or `None` to send none.
+    pub header: Option<String>,
+}
+
 /// An engine. When this is dropped, also because the host has cancelled the call, a task of the process takes over the waiting for
 /// the refreshes, code exchanges and sign-outs in flight.
-struct Finished(Startup);
+pub(crate) struct Finished(pub Startup);
 
 impl Drop for Finished {
     fn drop(&mut self) {
@@ -45,11 +87,12 @@ impl Drop for Finished {
     }
 }
 
-/// Describes a request that the server answered with 401. `authorization` is the value of its `Authorization` header, and `challenge` is
-/// the `WWW-Authenticate` header of the answer.
-pub fn rejected(authorization: Option<String>, challenge: Option<String>) -> Rejected {
+/// Describes a request that the server answered with `status`: 401 or 403. `authorization` is the value of its `Authorization` header, and
+/// `challenge` is the `WWW-Authenticate` header of the answer.
+pub fn rejected(status: u16, authorization: Option<String>, challenge: Option<String>) -> Rejected {
     let mut rejected = Rejected::new(authorization.as_deref());
     rejected.challenge = challenge;
+    rejected.status = status;
     rejected
 }
 

@@ -150,7 +150,7 @@ async fn authorization(
     challenge: Option<String>,
     cancellation: Option<Arc<Cancellation>>,
 ) -> String {
-    let rejected = rejected.then(|| mcp_startup_host::rejected(sent, challenge));
+    let rejected = rejected.then(|| mcp_startup_host::rejected(401, sent, challenge));
     let store = store(calls);
     wait_unless(cancellation, async move {
         let header = mcp_startup_host::authorization(options, store, server, rejected).await?;

@@ -68,6 +68,13 @@ Exit status:
   141  output pipe closed";
 
 #[cfg(feature = "app-server")]
+const EXIT_STATUSES_OF_OPEN: &str = "\
+Exit status:
+  1    the page could not be served
+  2    the arguments or the configuration can't be used
+  130  interrupted by Ctrl-C; every started program has ended, except package runners (up to 60 s)";
+
+#[cfg(feature = "app-server")]
 const EXIT_STATUSES_OF_APP_SERVER: &str = "\
 Exit status:
   0    the client has closed its end
@@ -147,6 +154,13 @@ pub enum Command {
     ///
     /// `/` lists them as JSON, each with its URL and the expected result.
     Lab(Lab),
+    /// Show your servers on a page in your browser: their states, what to do about a failure, and buttons that do it
+    ///
+    /// Starts the servers and serves the page on this machine until you press Ctrl-C, which ends the servers. Only a browser with the
+    /// address that is opened or printed can use the page: it contains a random token.
+    #[cfg(feature = "app-server")]
+    #[command(after_help = EXIT_STATUSES_OF_OPEN)]
+    Open(Open),
     /// Serve the states of your servers, sign-in and retry to another program, over JSON-RPC as Codex's app-server speaks it
     ///
     /// Starts the servers for each client that connects, without asking, and keeps them until it disconnects. Opens no browser: the
@@ -176,6 +190,26 @@ pub struct AppServer {
     /// The file with the token, at least 16 characters, which clients send as `Authorization: Bearer TOKEN`
     #[arg(long, value_name = "FILE", requires = "ws_auth")]
     pub ws_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub client_document: ClientDocument,
+    #[command(flatten)]
+    pub starts: Starts,
+}
+
+#[cfg(feature = "app-server")]
+#[derive(Debug, Args)]
+pub struct Open {
+    /// Open no browser: print the address of the page, with its token, on stdout
+    #[arg(long)]
+    pub no_browser: bool,
+    /// The port on loopback; 0 for a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// Do not ask before the first start of every client's servers
+    #[arg(long)]
+    pub yes: bool,
     #[command(flatten)]
     pub source: Source,
     #[command(flatten)]

@@ -9,4 +9,6 @@ pub mod explain;
 pub mod follow;
 pub mod lab;
 pub mod login;
+#[cfg(feature = "app-server")]
+pub mod open;
 pub mod status;

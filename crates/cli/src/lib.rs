@@ -1,6 +1,6 @@
 //! The program `mcp-startup`: checks the MCP servers a user has configured.
 //!
-//! It is also a library with one function, so that `npx mcp-startup` and `uvx mcp-startup` run the same program without a second copy of
+//! It is also a library with few functions, so that `npx mcp-startup` and `uvx mcp-startup` run the same program without a second copy of
 //! the engine in their packages.
 //!
 //! `commands` has one module for each command, and `output` one for each kind of output. Nothing here decides the result of a
@@ -18,6 +18,7 @@ mod this_program;
 use std::ffi::OsString;
 use std::io::Write;
 
+pub use browser::open as open_browser;
 use clap::Parser;
 
 use arguments::{Arguments, Color, Command};
@@ -148,6 +149,8 @@ fn dispatch(program: &[String], command: Command) -> Result<u8, CommandError> {
         Command::Lab(arguments) => return lab::run(&arguments),
         #[cfg(feature = "app-server")]
         Command::AppServer(arguments) => commands::app_server::run(arguments)?,
+        #[cfg(feature = "app-server")]
+        Command::Open(arguments) => commands::open::run(arguments)?,
         Command::Completions { shell } => {
             completion::print_script(shell)?;
             ExitStatus::AllReady

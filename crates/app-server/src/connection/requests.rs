@@ -13,7 +13,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Outgoing;
+use super::{Calls, Outgoing};
 use crate::app_server::AppServer;
 use crate::protocol::codex::{
     ListMcpServerStatusParams, McpResourceReadParams, McpServerOauthLoginParams,
@@ -35,6 +35,7 @@ pub struct Context {
     pub app: AppServer,
     pub session: Arc<Session>,
     pub outgoing: Outgoing,
+    pub calls: Calls,
 }
 
 type Work = Pin<Box<dyn Future<Output = Result<Box<RawValue>, RpcError>> + Send>>;
@@ -144,7 +145,12 @@ fn work(
     raw: Option<&RawValue>,
     threads: &HashSet<String>,
 ) -> Result<Answer, RpcError> {
-    let Context { app, session, .. } = context;
+    let Context {
+        app,
+        session,
+        calls,
+        ..
+    } = context;
     Ok(match method {
         "mcpServerStatus/list" => {
             let params: ListMcpServerStatusParams = params(raw)?;
@@ -176,6 +182,11 @@ fn work(
         "mcpStartup/signOut" => {
             let params: ServerParams = params(raw)?;
             later_whole(&app, async move { session.sign_out(params).await })
+        }
+        "mcpServer/tool/call" | "mcpServer/resource/read" if calls == Calls::Refused => {
+            let message = "This connection may not call tools or read resources.";
+            let error = RpcError::new(ErrorCode::InvalidRequest, message);
+            return Err(error.with_reason("callsRefused"));
         }
         "mcpServer/tool/call" => {
             let params: McpServerToolCallParams = params(raw)?;

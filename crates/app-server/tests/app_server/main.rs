@@ -6,6 +6,7 @@
 mod client;
 mod hostile_clients;
 mod http;
+mod page;
 mod schemas;
 mod sessions;
 mod sign_in;

@@ -19,9 +19,10 @@ use tokio::time::Instant;
 
 use crate::CommandError;
 use crate::arguments::{self, Source};
-use crate::interruption::Interruption;
+use crate::interruption;
 use crate::output::exit_status::ExitStatus;
 use crate::selection;
+use crate::this_program;
 
 const NAME_CHARS: usize = 60;
 /// Longer than any host name with a port.
@@ -52,19 +53,11 @@ fn until_interrupted_or_complete<T>(
     work: impl Future<Output = T>,
     notice: impl FnOnce() -> &'static str,
 ) -> std::io::Result<Option<T>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let done = runtime.block_on(async {
-        let mut interruption = Interruption::listen()?;
-        let done = tokio::select! {
-            biased;
-            () = interruption.next() => None,
-            done = work => Some(done),
-        };
+    interruption::block_on(async |interruption| {
+        let done = interruption.or(work).await;
         let mut completing = pin!(startup.finish());
         if done.is_some() || futures::poll!(completing.as_mut()).is_ready() {
-            return Ok(done);
+            return done;
         }
         let _ = writeln!(
             anstream::stderr(),
@@ -72,15 +65,9 @@ fn until_interrupted_or_complete<T>(
             notice(),
             COMPLETION_LIMIT.as_secs()
         );
-        tokio::select! {
-            () = interruption.next() => {}
-            _ = tokio::time::timeout(COMPLETION_LIMIT, completing) => {}
-        }
-        Ok(done)
-    });
-    // A host name lookup or a read of stdin can't be cancelled, and does not keep the process alive.
-    runtime.shutdown_background();
-    done
+        interruption.or_within(COMPLETION_LIMIT, completing).await;
+        done
+    })
 }
 
 async fn sign_in(
@@ -197,7 +184,7 @@ async fn ask(
         let url = begun.authorization_url.clone();
         // Returns immediately, or when the user leaves a browser that runs in the terminal.
         *browser = Some(tokio::task::spawn_blocking(move || {
-            let _ = says.send(crate::browser::open(&url));
+            let _ = says.send(crate::browser::open(&url, this_program::command()));
         }));
         opened = said.await.unwrap_or_default();
     }
