@@ -17,8 +17,9 @@ public func authorization(
 ) async throws -> String? {
     try await answer {
         await McpStartupFFI.authorization(
-            options: try options.encoded(), calls: options.bridge, server: server, rejected: rejected != nil,
-            sent: rejected?.authorization, challenge: rejected?.challenge, cancellation: $0)
+            options: try options.encoded(), calls: options.bridge, server: server,
+            rejectedStatus: rejected.map { UInt16(clamping: $0.status) }, sent: rejected?.authorization,
+            challenge: rejected?.challenge, cancellation: $0)
     }
 }
 

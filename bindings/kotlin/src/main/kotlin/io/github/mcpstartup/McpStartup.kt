@@ -222,7 +222,7 @@ public object McpStartup {
     /**
      * Returns the value of the `Authorization` header for a request that your app sends itself, with another SDK.
      *
-     * Call it before a request, without [rejected]. If the server answers with 401, call it again and pass the rejected header value:
+     * Call it before a request, without [rejected]. If the server answers with 401 or 403, call it again and pass the rejected header value:
      * the function returns the value for the second attempt. Tokens are read, locked and refreshed as during a start.
      *
      * @param server The name of the server.
@@ -235,7 +235,7 @@ public object McpStartup {
                 options.json(),
                 options.bridge(),
                 server,
-                rejected != null,
+                rejected?.status?.toUShort(),
                 rejected?.authorization,
                 rejected?.challenge,
             ),
