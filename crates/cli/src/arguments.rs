@@ -1,5 +1,8 @@
 //! The command-line arguments.
 
+#[cfg(feature = "store-postgres")]
+pub mod store;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -168,6 +171,12 @@ pub enum Command {
     #[cfg(feature = "app-server")]
     #[command(after_help = EXIT_STATUSES_OF_APP_SERVER)]
     AppServer(AppServer),
+    /// Manage the sign-ins of many users in a PostgreSQL database
+    ///
+    /// docs/many-users.md describes the database and its keys.
+    #[cfg(feature = "store-postgres")]
+    #[command(subcommand)]
+    Store(store::Store),
     /// Print a completion script for a shell
     ///
     /// It also completes the names of your servers. For example, put `source <(mcp-startup completions bash)` into `~/.bashrc`.
@@ -275,6 +284,13 @@ pub struct Source {
     pub as_written: bool,
 }
 
+/// Without the feature `store-postgres`, a command has no such arguments.
+#[cfg(not(feature = "store-postgres"))]
+#[derive(Clone, Debug, Default, Args)]
+pub struct StoredUser {}
+#[cfg(feature = "store-postgres")]
+pub use store::StoredUser;
+
 #[derive(Debug, Args)]
 pub struct Check {
     /// Only these servers, including disabled ones: their names, `CLIENT:NAME`, or URLs of servers that no client has
@@ -291,6 +307,8 @@ pub struct Check {
     pub yes: bool,
     #[command(flatten)]
     pub source: Source,
+    #[command(flatten)]
+    pub stored_user: StoredUser,
     /// Keep running, and start failed servers again after a sign-in or after transient failures
     ///
     /// A sign-in by any process counts. After a transient failure, the next try is after about 1 s, then 2 s, 4 s and so on up to
@@ -312,6 +330,8 @@ pub struct Explain {
     pub server: String,
     #[command(flatten)]
     pub source: Source,
+    #[command(flatten)]
+    pub stored_user: StoredUser,
     #[command(flatten)]
     pub client_document: ClientDocument,
     /// How long the start may take; overrides the configuration [default: 30]
@@ -337,6 +357,8 @@ pub struct Login {
     pub server: String,
     #[command(flatten)]
     pub source: Source,
+    #[command(flatten)]
+    pub stored_user: StoredUser,
     /// Open no browser: print the URL, and accept the URL that your browser returned to, pasted, if it is on another machine
     #[arg(long)]
     pub no_browser: bool,
@@ -361,6 +383,8 @@ pub struct Logout {
     pub server: String,
     #[command(flatten)]
     pub source: Source,
+    #[command(flatten)]
+    pub stored_user: StoredUser,
 }
 
 #[derive(Debug, Args)]
@@ -370,6 +394,8 @@ pub struct Status {
     pub servers: Vec<String>,
     #[command(flatten)]
     pub source: Source,
+    #[command(flatten)]
+    pub stored_user: StoredUser,
     /// Ask servers without a usable stored sign-in whether they offer one
     #[arg(long)]
     pub online: bool,

@@ -12,3 +12,5 @@ pub mod login;
 #[cfg(feature = "app-server")]
 pub mod open;
 pub mod status;
+#[cfg(feature = "store-postgres")]
+pub mod store;

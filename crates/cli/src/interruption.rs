@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -33,9 +34,14 @@ pub struct Interruption {
 ///
 /// A host name lookup or a read of stdin can't be cancelled, and does not keep the process alive.
 pub fn block_on<T>(work: impl AsyncFnOnce(&mut Interruption) -> T) -> std::io::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    block_on_in(crate::runtime()?, work)
+}
+
+/// As [`block_on`], in a runtime in which something has been opened before.
+pub fn block_on_in<T>(
+    runtime: Runtime,
+    work: impl AsyncFnOnce(&mut Interruption) -> T,
+) -> std::io::Result<T> {
     let done = runtime.block_on(async {
         let mut interruption = Interruption::listen()?;
         Ok(work(&mut interruption).await)
@@ -45,8 +51,11 @@ pub fn block_on<T>(work: impl AsyncFnOnce(&mut Interruption) -> T) -> std::io::R
 }
 
 /// Runs the work of a command. Returns `None` if it was interrupted.
-pub fn until_interrupted<T>(work: impl Future<Output = T>) -> std::io::Result<Option<T>> {
-    block_on(async |interruption| interruption.or(work).await)
+pub fn until_interrupted<T>(
+    runtime: Runtime,
+    work: impl Future<Output = T>,
+) -> std::io::Result<Option<T>> {
+    block_on_in(runtime, async |interruption| interruption.or(work).await)
 }
 
 impl Interruption {
