@@ -10,7 +10,7 @@ use mcp_startup::config::clients::NotChecked;
 use mcp_startup::config::{ServerEntry, TransportConfig};
 use mcp_startup::{
     AccessTokenWorth, AuthStatus, ClientChoice, ClientSource, ConfigurationEvidence, McpAuthStatus,
-    Startup, StartupOptions, configuration_warnings, printable,
+    Startup, configuration_warnings, printable,
 };
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
@@ -23,6 +23,7 @@ use crate::output::report;
 use crate::output::table::{run, run_login, wrapped};
 use crate::output::warnings;
 use crate::selection;
+use crate::stores::Stores;
 
 const NAME_CHARS: usize = 40;
 /// The limit if stdout is not a terminal. A program that reads the lines needs the whole name.
@@ -77,9 +78,12 @@ struct Stored {
 }
 
 pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
-    let selection = selection::select(&arguments.source, &arguments.servers)?;
+    let mut selection = selection::select(&arguments.source, &arguments.servers)?;
+    Stores::add_options(&arguments.stored_user, &mut selection.options);
     let servers = selection.entries();
-    let mut options = StartupOptions::for_credentials(&selection.credentials);
+    let runtime = crate::runtime()?;
+    let stores = runtime.block_on(Stores::open(&arguments.stored_user))?;
+    let mut options = stores.options(&selection.credentials);
     options.client_metadata_url = arguments.client_document.url;
     options.limit = arguments.timeout;
     options.limit_option = Some("--timeout");
@@ -103,7 +107,7 @@ pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> 
     let mut found: Vec<Option<ServerStatus>> = servers.iter().map(|_| None).collect();
     let table = (arguments.format == StatusFormat::Table)
         .then(|| StatusTable::new(&servers, arguments.online, selection.options.as_deref()));
-    let printed = until_interrupted(async {
+    let printed = until_interrupted(runtime, async {
         while let Some((at, status)) = asked.next().await {
             if let Some(table) = &table {
                 table.print(&status)?;
