@@ -1,4 +1,6 @@
-//! A minimal MCP server, which the servers of the benchmarks share.
+//! A minimal MCP server and a minimal MCP client, which the programs of the benchmarks share.
+
+pub mod bare;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -86,6 +86,7 @@ GOALS = [
     Goal("200 HTTP servers, no delay: time of Codex's app-server relative to mcp-startup", ratio(BUSY, start.CODEX, start.PROGRAM), 20, TIMES, False),
     Goal("200 HTTP servers, no delay: peak memory", of_row(BUSY, start.PROGRAM, lambda row: max(row.memory)), 32, "MB", True),
     Goal("1,000 HTTP servers, 50 ms delay: time for each server relative to 200 servers", growth, 1.3, TIMES, True),
+    Goal("200 HTTPS servers: time relative to bare rmcp with TLS", ratio(start.https(200), start.PROGRAM, start.BARE_TLS), 1.25, TIMES, True),
     Goal("50 stdio servers: time relative to bare rmcp", ratio(start.stdio(50), start.PROGRAM, start.BARE), 1.25, TIMES, True),
     Goal(
         "200 HTTP servers, no delay: Node addon without Node's startup, relative to the program",

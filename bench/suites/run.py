@@ -58,7 +58,8 @@ class Run:
         built = ["cargo", "build", "--quiet", "--locked", *release]
         subprocess.run([*built, "-p", "mcp-startup-cli", "--bins"], cwd=ROOT, check=True)
         subprocess.run([*built, "-p", "mcp-startup-core", "--example", "throughput"], cwd=ROOT, check=True)
-        subprocess.run([*built, "--target-dir", TARGET / "bench"], cwd=ROOT / "bench", check=True)
+        for package in ["mcp-startup-bench", "mcp-startup-bench-tls"]:
+            subprocess.run([*built, "-p", package, "--target-dir", TARGET / "bench"], cwd=ROOT / "bench", check=True)
         for script in ["verify-npm", "verify-wheel"]:
             self.say(f"scripts/{script} --build-only")
             subprocess.run([ROOT / "scripts" / script, "--build-only"], check=True, stdout=subprocess.DEVNULL)

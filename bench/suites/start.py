@@ -15,6 +15,7 @@ PYTHON = "mcp-startup, Python module"
 NODE_ALONE = "Node, an empty program"
 PYTHON_ALONE = "Python, an empty asyncio program"
 BARE = "bare rmcp"
+BARE_TLS = "bare rmcp, with TLS"
 TYPESCRIPT = "TypeScript SDK"
 PYTHON_SDK = "Python SDK"
 CODEX = "Codex app-server"
@@ -31,6 +32,10 @@ def http(count: int, delay: int) -> str:
     return f"{count:,} HTTP {servers}, {f'{delay} ms' if delay else 'no'} delay"
 
 
+def https(count: int) -> str:
+    return f"{count} HTTPS servers, each an origin with a certificate of its own"
+
+
 def stdio(count: int) -> str:
     return f"{count} stdio servers"
 
@@ -43,6 +48,7 @@ def measure(run: Run) -> list[Row]:
             for count in counts:
                 servers = {f"s{n}": {"url": url} for n in range(count)}
                 rows += of_case(run, http(count, delay), servers)
+    rows += of_origins(run, 2 if run.tiny else 200)
     server = str(run.of_bench("answers_at_once"))
     for count in [2] if run.tiny else [10, 50]:
         servers = {f"s{n}": {"command": server, "args": ["stdio"]} for n in range(count)}
@@ -51,15 +57,32 @@ def measure(run: Run) -> list[Row]:
     return [*rows, Row.of_processes(VERSION, PROGRAM, versions, is_reference=True)]
 
 
-def of_case(run: Run, case: str, servers: dict[str, dict[str, object]]) -> list[Row]:
+def of_origins(run: Run, count: int) -> list[Row]:
+    """Servers over TLS. There is only the bare client to compare with, because it trusts the same file and sends the same requests."""
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Path(folder) / "authority.pem"
+        with run.server("tls_origins", str(count), str(authority)) as urls:
+            servers = {f"s{n}": {"url": url} for n, url in enumerate(urls.split())}
+            return of_case(run, https(count), servers, [PROGRAM, BARE_TLS], {"SSL_CERT_FILE": str(authority)})
+
+
+def of_case(
+    run: Run,
+    case: str,
+    servers: dict[str, dict[str, object]],
+    only: list[str] | None = None,
+    environment: dict[str, str] | None = None,
+) -> list[Row]:
+    """Measures all sides, or `only` these. The sides with TLS are measured only by name."""
     run.say(case)
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "servers.json"
         config.write_text(json.dumps({"mcpServers": servers}))
         # mcp-startup stores credentials where Codex does.
-        environment = {"CODEX_HOME": folder}
+        environment = {"CODEX_HOME": folder, **(environment or {})}
         samples: dict[str, list[Sample]] = {}
         sides = commands(run, config)
+        sides = {side: sides[side] for side in only or sides if only or side != BARE_TLS}
         for turn in range(run.runs):
             for side, (command, starts) in sides.items():
                 # The quick sides take all turns.
@@ -80,6 +103,7 @@ def commands(run: Run, config: Path) -> dict[str, tuple[list[str | Path], bool]]
         PYTHON: ([run.python, ROOT / "bench" / "ours" / "python_module.py", config], True),
         PYTHON_ALONE: ([run.python, "-c", "import asyncio; asyncio.run(asyncio.sleep(0))"], False),
         BARE: ([run.of_bench("bare_rmcp"), config], True),
+        BARE_TLS: ([run.of_bench("bare_rmcp_tls"), config], True),
         TYPESCRIPT: (["node", PEERS / "typescript_sdk.mjs", config], True),
         PYTHON_SDK: ([run.python, peers / "python_sdk.py", config], True),
     }
