@@ -91,7 +91,7 @@ async def test_the_reason_is_set_for_a_sign_in_again_and_not_for_a_first_one(use
     assert again.failure is not None and again.failure.recovery is Recovery.REAUTHENTICATE
     assert first.notification.failure_reason is None
     assert first.failure is not None and first.failure.kind is StartupFailureKind.SIGN_IN_REQUIRED
-    assert ready.notification.status is READY and ready.phase is StartPhase.INITIALIZING
+    assert ready.notification.status is READY and ready.phase is StartPhase.LISTING_TOOLS
 
 
 async def test_servers_can_be_passed_as_a_mapping(shared_lab: Lab) -> None:

@@ -25,8 +25,8 @@ use crate::transport::stdio::Program;
 /// What happens to a server that is ready.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum OnReady {
-    /// It is closed, after its tools are counted.
-    Close { count_tools: bool },
+    /// It is closed.
+    Close,
     /// It goes to the host.
     Keep,
 }
@@ -213,16 +213,12 @@ impl SingleStart<'_> {
             StartPhase::Configuring,
             None,
         );
-        let (live, lists_tools) = match self.starts.on_ready {
-            OnReady::Close { count_tools } => (false, count_tools),
-            OnReady::Keep => (true, true),
-        };
+        let live = matches!(self.starts.on_ready, OnReady::Keep);
         let starting = start(
             self.entry,
             &self.starts.shared,
             self.collector.clone(),
             live,
-            lists_tools,
             &self.starts.cancellation,
         );
         // Every `starting` is followed by a closing event, even after a panic.
@@ -255,12 +251,10 @@ impl SingleStart<'_> {
                 event.warning = warning;
                 let (kept, closed) = match on_ready {
                     OnReady::Keep => (Some(live), None),
-                    OnReady::Close { .. } => (None, Some(live)),
+                    OnReady::Close => (None, Some(live)),
                 };
                 self.starts.send(Update::Event(event), kept);
-                if !matches!(on_ready, OnReady::Close { count_tools: false }) {
-                    self.collector.report_tools(tools);
-                }
+                self.collector.report_tools(tools);
                 if let Some(live) = closed {
                     live.close().await;
                 }

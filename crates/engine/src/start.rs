@@ -61,7 +61,6 @@ pub(crate) async fn start(
     shared: &SharedContext,
     collector: Arc<EvidenceCollector>,
     live: bool,
-    lists_tools: bool,
     cancellation: &CancellationToken,
 ) -> Outcome {
     let began = Instant::now();
@@ -85,7 +84,6 @@ pub(crate) async fn start(
         collector: collector.clone(),
         deadline: began + limit,
         live,
-        lists_tools,
         connection: None,
         program: None,
         answered: false,
@@ -135,7 +133,6 @@ struct Attempt<'a> {
     collector: Arc<EvidenceCollector>,
     deadline: Instant,
     live: bool,
-    lists_tools: bool,
     connection: Option<DropGuard>,
     program: Option<Program>,
     tools: Tools,
@@ -162,7 +159,7 @@ impl Attempt<'_> {
         };
         let era = self.shared.era_of(self.config);
         let is_known_modern = self.is_known_modern(era);
-        let lists_early = self.lists_early(era, is_known_modern);
+        let lists_early = Self::lists_early(era, is_known_modern);
         let mut program = self.program.insert(launch().await?);
         if lists_early {
             program.list_tools_early();
@@ -208,27 +205,25 @@ impl Attempt<'_> {
         };
         self.shared.eras.remember(self.config, is_modern(&service));
         program.answered();
-        if self.lists_tools {
-            collector.enter(StartPhase::ListingTools);
-            let remaining = self.deadline.saturating_duration_since(Instant::now());
-            let listed = tokio::select! {
-                biased;
-                listed = count_tools(&service, remaining, &collector.log) => listed,
-                () = program.exited() => return None,
-            };
-            if program.sent_too_long_a_message() {
-                self.tools = Tools::Warned(StartupWarningKind::ToolListTooLong);
-                return Some(service);
+        collector.enter(StartPhase::ListingTools);
+        let remaining = self.deadline.saturating_duration_since(Instant::now());
+        let listed = tokio::select! {
+            biased;
+            listed = count_tools(&service, remaining, &collector.log) => listed,
+            () = program.exited() => return None,
+        };
+        if program.sent_too_long_a_message() {
+            self.tools = Tools::Warned(StartupWarningKind::ToolListTooLong);
+            return Some(service);
+        }
+        match listed {
+            Ok(tools) => self.tools = tools,
+            // The connection has closed, or the server has exceeded a limit.
+            Err(error @ (ServiceError::TransportClosed | ServiceError::TransportSend(_))) => {
+                collector.record_service_error(&error);
+                return None;
             }
-            match listed {
-                Ok(tools) => self.tools = tools,
-                // The connection has closed, or the server has exceeded a limit.
-                Err(error @ (ServiceError::TransportClosed | ServiceError::TransportSend(_))) => {
-                    collector.record_service_error(&error);
-                    return None;
-                }
-                Err(error) => self.tools = Tools::of_error(&error, &collector),
-            }
+            Err(error) => self.tools = Tools::of_error(&error, &collector),
         }
         Some(service)
     }
@@ -257,8 +252,8 @@ impl Attempt<'_> {
     }
 
     /// Whether the tools are listed together with the handshake: in the new era, no request has to wait for another one.
-    fn lists_early(&self, era: ProtocolEra, is_known_modern: bool) -> bool {
-        self.lists_tools && (era == ProtocolEra::Modern || is_known_modern)
+    fn lists_early(era: ProtocolEra, is_known_modern: bool) -> bool {
+        era == ProtocolEra::Modern || is_known_modern
     }
 
     async fn run_http(&mut self, config: &HttpConfig) -> Option<Service> {
@@ -283,7 +278,7 @@ impl Attempt<'_> {
             }
             let era = self.shared.era_of(self.config);
             let is_known_modern = self.is_known_modern(era);
-            if self.lists_early(era, is_known_modern) {
+            if Self::lists_early(era, is_known_modern) {
                 http.list_tools_early();
             }
             handshake(connect, Some(&http), era, is_known_modern, &collector).await
@@ -326,9 +321,6 @@ impl Attempt<'_> {
     /// Returns the service, unless the answer to the list of tools means that the server is not ready: it requires authorization, it
     /// denies access, its session or its connection is lost, or it has exceeded a limit.
     async fn list_tools_over_http(&mut self, service: Service) -> Option<Service> {
-        if !self.lists_tools {
-            return Some(service);
-        }
         self.collector.enter(StartPhase::ListingTools);
         let remaining = self.deadline.saturating_duration_since(Instant::now());
         let error = match count_tools(&service, remaining, &self.collector.log).await {

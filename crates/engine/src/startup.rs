@@ -58,9 +58,6 @@ pub struct StartupOptions {
     /// The maximum number of programs that start at the same time. `0` means 1. With `None`, which is the default, only
     /// [`concurrency`](Self::concurrency) limits them.
     pub program_concurrency: Option<usize>,
-    /// Whether a check counts the tools of each server that is ready and reports them as
-    /// [`Update::Tools`](crate::Update::Tools). The default is `true`.
-    pub count_tools: bool,
     /// Whether each start records what happens in it, as [`StartupEvent::timeline`](crate::StartupEvent::timeline). The default is
     /// `false`.
     pub timeline: bool,
@@ -109,7 +106,6 @@ impl Default for StartupOptions {
             protocol_era: None,
             concurrency: DEFAULT_CONCURRENCY,
             program_concurrency: None,
-            count_tools: true,
             timeline: false,
             client_metadata_url: None,
             supervisor: None,
@@ -127,7 +123,6 @@ pub struct Startup {
     /// The permits of starts, and those of starts of programs.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) program_permits: Arc<Semaphore>,
-    pub(crate) count_tools: bool,
 }
 
 fn semaphore(permits: usize) -> Arc<Semaphore> {
@@ -199,7 +194,6 @@ impl Startup {
             }),
             permits: semaphore(options.concurrency),
             program_permits: semaphore(options.program_concurrency.unwrap_or(usize::MAX)),
-            count_tools: options.count_tools,
         }
     }
 
@@ -378,10 +372,7 @@ impl Startup {
     ///
     /// Panics outside of a Tokio runtime.
     pub fn check(&self, servers: Vec<ServerEntry>) -> Check {
-        let on_ready = OnReady::Close {
-            count_tools: self.count_tools,
-        };
-        Check::new(Run::begin(self, on_ready, |starts| {
+        Check::new(Run::begin(self, OnReady::Close, |starts| {
             start_each(starts, servers)
         }))
     }

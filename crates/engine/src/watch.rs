@@ -93,10 +93,7 @@ impl Startup {
     ///
     /// Panics outside of a Tokio runtime.
     pub fn watch_check(&self, servers: Vec<ServerEntry>) -> Watch {
-        let on_ready = OnReady::Close {
-            count_tools: self.count_tools,
-        };
-        Watch::begin(self, servers, on_ready)
+        Watch::begin(self, servers, OnReady::Close)
     }
 }
 

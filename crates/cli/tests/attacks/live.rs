@@ -5,11 +5,11 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use mcp_startup::config::ServerConfig;
-use mcp_startup::{Startup, StartupOptions};
+use mcp_startup::{LiveServer, Startup, StartupOptions};
 
 use crate::harness::cases::skip;
 
@@ -19,6 +19,8 @@ const HOST: &str = "LIVE_HOST";
 const HOSTILE: usize = 10;
 /// How long the host keeps the servers.
 const LIVE: Duration = Duration::from_secs(4);
+/// For all servers together, while those that flood never answer.
+const MAX_CLOSING: Duration = Duration::from_secs(8);
 /// Above the same host with servers that are quiet.
 const MAX_PEAK_KB: u64 = 80_000;
 
@@ -84,6 +86,10 @@ async fn host() {
     let listing = working.peer().list_tools(None);
     let tools = tokio::time::timeout(Duration::from_secs(20), listing).await;
     assert_eq!(tools.unwrap().unwrap().tools.len(), 1);
+    let began = Instant::now();
+    LiveServer::close_all(live.into_iter().map(|(_, server)| server)).await;
+    let took = began.elapsed();
+    assert!(took < MAX_CLOSING, "closing took {took:?}");
     println!("peak: {} kB", peak_kb("self"));
 }
 

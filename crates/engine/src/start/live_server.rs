@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use rmcp::RoleClient;
 use rmcp::service::Peer;
 use tokio_util::sync::DropGuard;
@@ -45,5 +46,26 @@ impl LiveServer {
         if let Some(program) = self.program {
             program.close().await;
         }
+    }
+
+    /// Closes several servers at the same time, as [`close`](Self::close) does. A server that does not answer delays no other one.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use mcp_startup::config::ServerConfig;
+    /// use mcp_startup::{LiveServer, Startup, StartupOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let lab = mcp_startup_lab::Lab::start(0).await?;
+    /// let server = ServerConfig::http("ready", &lab.url("ready"))?;
+    /// let start = Startup::new(StartupOptions::default())?.start(vec![server.into()]);
+    /// let live: Vec<LiveServer> = start.filter_map(async |(_, live)| live).collect().await;
+    /// LiveServer::close_all(live).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn close_all(servers: impl IntoIterator<Item = Self>) {
+        join_all(servers.into_iter().map(Self::close)).await;
     }
 }
