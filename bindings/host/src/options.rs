@@ -210,8 +210,6 @@ impl Options {
             options.program_concurrency = None;
         }
         options.client_metadata_url = self.client_metadata_url;
-        // No event contains the number of tools.
-        options.count_tools = false;
         Ok(Opened {
             startup: runtime::startup(options)?,
             servers,
