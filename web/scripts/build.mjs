@@ -8,6 +8,7 @@ import { build, transform } from "esbuild";
 
 const LIMIT_BYTES = 100_000;
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const license = readFileSync(at("../node_modules/preact/LICENSE"), "utf8");
 const target = ["chrome111", "firefox113", "safari16.4"];
 
 const { outputFiles } = await build({
@@ -20,8 +21,8 @@ const { outputFiles } = await build({
   legalComments: "none",
   jsx: "automatic",
   jsxImportSource: "preact",
-  // The comment is the license of Preact, whose code is part of the file.
-  banner: { js: "// Built from web/ (scripts/page build). Contains Preact, https://preactjs.com, MIT License, Copyright (c) 2015-present Jason Miller" },
+  // The script contains Preact, whose license has to accompany it.
+  banner: { js: `// Built from web/ by scripts/page. It contains Preact:\n/*\n${license.trim()}\n*/` },
   write: false,
 });
 const css = await transform(readFileSync(at("../src/page.css"), "utf8"), { loader: "css", minify: true, target });

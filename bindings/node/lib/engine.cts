@@ -93,6 +93,8 @@ export type StartupEvent = {
   failure: StartupFailure | null;
   /** What is wrong with a server that is ready. Set only on `ready`. */
   warning: StartupWarning | null;
+  /** The number of tools of a server that is ready, or `null` if it did not list them: then there is a `warning`. */
+  tools: number | null;
   /** Why a token that was refreshed during this start could not be saved, or `null`. */
   notSaved: string | null;
   /**

@@ -14,7 +14,8 @@ const lab = await startLab(after);
 test("each server emits starting and then the state that its row expects", async () => {
   const names = ["ready", "ready-modern", "stdio-ready", "first-sign-in", "expired-no-refresh", "expired-rotates"];
   names.push("bearer-ok", "bearer-rejected", "api-key", "access-denied", "server-500", "html-page", "stdio-exits-3");
-  const store = lab.storeOf("expired-no-refresh", "expired-rotates", "access-denied");
+  names.push("tools-insufficient-scope", "tools-500");
+  const store = lab.storeOf("tools-insufficient-scope", "expired-no-refresh", "expired-rotates", "access-denied");
   const events = await all(check({ mcpServers: lab.servers(...names), store }));
   for (const name of names) {
     const [starting, closing, ...more] = events.filter(({ notification }) => notification.name === name);
@@ -28,6 +29,8 @@ test("each server emits starting and then the state that its row expects", async
     assert.deepEqual(closing.notification, { ...common, status: state, ...outcome });
     assert.deepEqual([closing.failure?.kind ?? null, closing.failure?.recovery ?? null], [kind, recovery], name);
     if (closing.failure) assert.equal(closing.failure.evidence.server, name);
+    // A server that does not list its tools has a warning instead of their number.
+    if (state === "ready") assert.equal(closing.tools === null, closing.warning !== null, name);
     assert.deepEqual([typeof closing.elapsedMs, closing.required, closing.notSaved], ["number", false, null]);
   }
   assert.equal(events.length, 2 * names.length);

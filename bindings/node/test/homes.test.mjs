@@ -47,7 +47,7 @@ function assertResults(lab, events, rows) {
       assert.equal(message, error);
       assert.equal(evidence.server, name);
     }
-    const fields = ["name", "status", "notification", "phase", "elapsedMs", "required", "failure", "warning", "notSaved", "configurationWarnings"];
+    const fields = ["name", "status", "notification", "phase", "elapsedMs", "required", "failure", "warning", "tools", "notSaved", "configurationWarnings"];
     assert.deepEqual(Object.keys(closing), fields, "the fields of StartupEvent");
   }
 }

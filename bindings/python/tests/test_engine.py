@@ -34,7 +34,7 @@ FAILED, CANCELLED = McpServerStartupState.FAILED, McpServerStartupState.CANCELLE
 ROWS = [
     "ready", "ready-modern", "ready-stored-token", "expired-but-served", "first-sign-in", "expired-no-refresh", "bearer-ok",
     "bearer-rejected", "insufficient-scope", "access-denied", "api-key", "server-500", "html-page", "wrong-resource",
-    "damaged-record", "unknown-protocol-version", "discovery-500", "drops", "stdio-ready", "stdio-exits-3", "stdio-junk",
+    "damaged-record", "tools-insufficient-scope", "tools-500", "unknown-protocol-version", "discovery-500", "drops", "stdio-ready", "stdio-exits-3", "stdio-junk",
 ]  # fmt: skip
 
 
@@ -59,6 +59,8 @@ def assert_results(user: User, events: list[StartupEvent], rows: list[str]) -> N
         assert closing.elapsed_ms >= starting.elapsed_ms >= 0
         if expected["state"] == "ready":
             assert closing.failure is None and closing.notification.error is None
+            # A server that does not list its tools has a warning instead of their number.
+            assert (closing.tools is None) == (closing.warning is not None)
         else:
             failure = closing.failure
             assert failure is not None

@@ -115,6 +115,7 @@ def event(name: str = "linear") -> StartupEvent:
         required=False,
         failure=failure(name),
         warning=None,
+        tools=None,
         not_saved=None,
         configuration_warnings=(),
     )
@@ -386,6 +387,7 @@ async def test_values_have_the_json_form_of_the_other_languages() -> None:
         "required",
         "failure",
         "warning",
+        "tools",
         "notSaved",
         "configurationWarnings",
     ]

@@ -249,6 +249,7 @@ impl SingleStart<'_> {
             (Outcome::Ready(live, tools, warning), on_ready) => {
                 let mut event = self.event(began, Notification::ready(name), phase, None);
                 event.warning = warning;
+                event.tools = tools;
                 let (kept, closed) = match on_ready {
                     OnReady::Keep => (Some(live), None),
                     OnReady::Close => (None, Some(live)),
@@ -304,6 +305,7 @@ impl SingleStart<'_> {
             required: self.entry.required,
             failure,
             warning: None,
+            tools: None,
             not_saved: self.collector.save_error(),
             configuration_warnings,
             timeline,

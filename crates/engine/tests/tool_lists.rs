@@ -62,17 +62,19 @@ async fn answer(State(list): State<List>, body: Bytes) -> Response {
 async fn check(config: ServerConfig) -> (bool, Option<usize>, Option<StartupWarningKind>) {
     let startup = Startup::new(StartupOptions::default()).unwrap();
     let mut check = startup.check(vec![config.into()]);
-    let (mut is_ready, mut tools, mut warning) = (false, None, None);
+    let (mut is_ready, mut tools, mut warning, mut of_event) = (false, None, None, None);
     while let Some(update) = check.update().await {
         match update {
             Update::Event(event) => {
                 is_ready = *event.notification.status() == McpServerStartupState::Ready;
+                of_event = event.tools;
                 warning = event.warning.map(|warning| warning.kind);
             }
             Update::Tools { count, .. } => tools = count,
             _ => {}
         }
     }
+    assert_eq!(of_event, tools);
     (is_ready, tools, warning)
 }
 

@@ -61,6 +61,9 @@ class StartupEvent(WireObject):
     warning: StartupWarning | None
     """What is wrong with a server that is ready. Set only on `READY`."""
 
+    tools: int | None
+    """The number of tools of a server that is ready, or `None` if it did not list them: then there is a `warning`."""
+
     not_saved: str | None
     """Why a token that was refreshed during this start could not be saved, or `None`."""
 

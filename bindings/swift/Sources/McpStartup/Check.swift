@@ -202,6 +202,8 @@ public struct StartupEvent: Sendable, Hashable, Codable {
     public let notSaved: String?
     /// What is wrong with a server that is ready. Nil otherwise.
     public let warning: StartupWarning?
+    /// The number of tools of a server that is ready, or `nil` if it did not list them: then there is a `warning`.
+    public let tools: Int?
     /// Parts of the server's entry that do not have the effect that the user may expect, such as keys that are not read. Empty on
     /// `starting`.
     public let configurationWarnings: [ConfigurationEvidence]

@@ -14,7 +14,9 @@ export async function use(client: AppServerClient): Promise<McpServerStatus | un
   const other: unknown = await client.request("thread/read", { threadId: thread.id });
   const { failure } = await client.request("mcpStartup/failure/read", { name: "a" });
   const recovery: "signIn" | undefined = failure?.recovery === "signIn" ? failure.recovery : undefined;
-  for await (const server of client.servers({ detail: "toolsAndAuthOnly" })) if (other ?? recovery) return server;
+  const { servers } = await client.request("mcpStartup/servers/list");
+  const clientName: string | undefined = servers[0]?.owners[0]?.clientName;
+  for await (const server of client.servers({ detail: "toolsAndAuthOnly" })) if (other ?? recovery ?? clientName) return server;
   return undefined;
 }
 

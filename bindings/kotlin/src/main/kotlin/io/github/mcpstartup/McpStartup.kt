@@ -18,6 +18,7 @@ import kotlinx.serialization.json.jsonPrimitive
  * @property required Whether the configuration marks the server as required.
  * @property failure The failure. Set only on `Failed`.
  * @property warning What is wrong with a server that is ready; otherwise null.
+ * @property tools The number of tools of a server that is ready, or null if it did not list them: then there is a [warning].
  * @property notSaved The reason why a token that was refreshed during this start could not be saved; otherwise null.
  * @property configurationWarnings Parts of the server's entry that do not have the effect that the user may expect, such as keys that
  *   are not read. Empty on `Starting`.
@@ -30,6 +31,7 @@ public data class StartupEvent(
     public val required: Boolean,
     public val failure: StartupFailure?,
     public val warning: StartupWarning?,
+    public val tools: Int?,
     public val notSaved: String?,
     public val configurationWarnings: List<ConfigurationEvidence>,
 )
