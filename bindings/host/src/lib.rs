@@ -10,6 +10,8 @@
 //!
 //! * [`Events`]: the events of a check or a watch, in batches.
 //! * [`authorization`], [`auth_status`], [`begin_sign_in`], [`finish_sign_in`], [`sign_out`]: calls for one server.
+//! * [`InteractiveSignIn`]: a sign-in with its own listener on loopback.
+//! * [`request_authorization`]: the header for adapters of HTTP clients.
 //! * [`runtime`]: the runtime on which they run.
 //!
 //! With the feature `clients`:
@@ -29,6 +31,8 @@ mod options;
 pub mod runtime;
 #[cfg(feature = "engine")]
 mod server;
+#[cfg(feature = "engine")]
+mod sign_in;
 pub mod verdict;
 
 #[cfg(feature = "clients")]
@@ -37,11 +41,17 @@ pub use error::{HostError, answer};
 #[cfg(feature = "engine")]
 pub use events::Events;
 #[cfg(feature = "engine")]
-pub use mcp_startup::auth::{HostFuture, HostRecords, HostStore};
+pub use mcp_startup::Rejected;
+#[cfg(feature = "engine")]
+pub use mcp_startup::auth::{
+    HostFuture, HostLease, HostLeaseState, HostLock, HostRecords, HostStore,
+};
 #[cfg(feature = "engine")]
 pub use options::{Options, check_options};
 #[cfg(feature = "engine")]
 pub use server::{
-    auth_status, authorization, begin_sign_in, finish_sign_in, rejected, sign_out,
-    test_credential_store,
+    LeaseTest, auth_status, authorization, begin_sign_in, finish_sign_in, lease_state, rejected,
+    request_authorization, sign_out, test_credential_store,
 };
+#[cfg(feature = "engine")]
+pub use sign_in::{InteractiveSignIn, no_browser};

@@ -8,7 +8,7 @@ use mcp_startup::config::{
     self, Configuration, CredentialSettings, ProcessEnvironment, ServerEntry, codex_home,
     expand_tilde,
 };
-use mcp_startup::{SignInOptions, Startup, StartupOptions};
+use mcp_startup::{CallbackOptions, SignInOptions, Startup, StartupOptions};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
@@ -52,6 +52,20 @@ pub struct Options {
     pub challenge: Option<String>,
     /// Only for [`begin_sign_in`](crate::begin_sign_in): the scopes to request in addition. See [`SignInOptions::scopes`].
     pub scopes: Option<Vec<String>>,
+    /// Only for an [`InteractiveSignIn`](crate::InteractiveSignIn): the port on loopback. See
+    /// [`CallbackOptions::port`](mcp_startup::CallbackOptions::port).
+    pub callback_port: Option<u16>,
+    /// Only for an [`InteractiveSignIn`](crate::InteractiveSignIn): the redirect URI. See
+    /// [`CallbackOptions::redirect_uri`](mcp_startup::CallbackOptions::redirect_uri).
+    pub callback_url: Option<String>,
+    /// Only for an [`InteractiveSignIn`](crate::InteractiveSignIn): how long to wait for the browser, in milliseconds.
+    pub browser_timeout_ms: Option<u64>,
+}
+
+/// The options of an [`InteractiveSignIn`](crate::InteractiveSignIn) that say how the browser returns.
+pub(crate) struct BrowserOptions {
+    pub callback: CallbackOptions,
+    pub limit: Option<Duration>,
 }
 
 /// An engine and the selected servers.
@@ -89,6 +103,8 @@ impl Options {
         }
         let problem = if self.timeout_ms == Some(0) {
             "`timeoutMs` must be a time limit above zero, not 0".to_owned()
+        } else if self.browser_timeout_ms == Some(0) {
+            "`browserTimeoutMs` must be a time limit above zero, not 0".to_owned()
         } else if self.concurrency == Some(0) {
             "`concurrency` must be a number of servers above zero, not 0".to_owned()
         } else if let Some(url) = self
@@ -119,6 +135,18 @@ impl Options {
         options.challenge = self.challenge.take();
         options.scopes = self.scopes.take().unwrap_or_default();
         options
+    }
+
+    /// Removes and returns the options that are only for a sign-in with its own listener.
+    pub(crate) fn take_browser(&mut self) -> BrowserOptions {
+        let mut callback = CallbackOptions::default();
+        callback.port = self.callback_port.take();
+        callback.redirect_uri = self.callback_url.take();
+        let limit = self.browser_timeout_ms.take();
+        BrowserOptions {
+            callback,
+            limit: limit.map(Duration::from_millis),
+        }
     }
 
     /// Reads the configuration on a thread for blocking work, and selects the servers.
@@ -157,6 +185,13 @@ impl Options {
         if self.challenge.is_some() || self.scopes.is_some() {
             let problem =
                 "the options: `challenge` and `scopes` apply only to the start of a sign-in";
+            return Err(HostError::InvalidArgument(problem.to_owned()));
+        }
+        if self.callback_port.is_some()
+            || self.callback_url.is_some()
+            || self.browser_timeout_ms.is_some()
+        {
+            let problem = "the options: `callbackPort`, `callbackUrl` and `browserTimeoutMs` apply only to a sign-in with its own listener";
             return Err(HostError::InvalidArgument(problem.to_owned()));
         }
         let Selected {

@@ -5,12 +5,17 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::FutureExt;
-use mcp_startup::auth::{HostStore, PendingSignIn, conformance};
+use mcp_startup::auth::{
+    CredentialKey, HostFuture, HostLeaseState, HostStore, PendingSignIn, conformance,
+};
+use mcp_startup::config::TransportConfig;
 use mcp_startup::{AuthStatus, Rejected, SignedOut, Startup};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use url::Url;
 
 use crate::options::{Opened, Options};
 use crate::{HostError, runtime};
@@ -35,9 +40,49 @@ pub async fn authorization(
     header.map_err(HostError::Failure)
 }
 
+/// Returns the header for a request of an adapter, which may send requests to any URL. `None` means that `url` has another origin
+/// than the server: the request must not have the header, and its response is none of the server's.
+///
+/// # Errors
+///
+/// As [`authorization`], and [`HostError::InvalidArgument`] if the server is a program.
+pub async fn request_authorization(
+    options: String,
+    store: Option<HostStore>,
+    server: String,
+    url: String,
+    rejected: Option<Rejected>,
+) -> Result<Option<RequestAuthorization>, HostError> {
+    let (startup, entry) = Options::parse(&options)?.open_one(store, server).await?;
+    if let Ok(config) = &entry.config {
+        let TransportConfig::Http(http) = &config.transport else {
+            let name = &entry.name;
+            return Err(HostError::InvalidArgument(format!(
+                "`{name}` is a program; only requests to a server with a URL can be authorized"
+            )));
+        };
+        if !Url::parse(&url).is_ok_and(|url| url.origin() == http.url.origin()) {
+            return Ok(None);
+        }
+    }
+    let startup = Finished(startup);
+    let header = startup.0.authorization(&entry, rejected.as_ref()).await;
+    let header = header.map_err(HostError::Failure)?;
+    Ok(Some(RequestAuthorization {
+        header: header.map(|header| header.expose_secret().to_owned()),
+    }))
+}
+
+/// The authorization of a request to a server. It contains a secret.
+#[derive(Serialize)]
+pub struct RequestAuthorization {
+    /// The value of the `Authorization` header, or `None` to send none.
+    pub header: Option<String>,
+}
+
 /// An engine. When this is dropped, also because the host has cancelled the call, a task of the process takes over the waiting for
 /// the refreshes, code exchanges and sign-outs in flight.
-struct Finished(Startup);
+pub(crate) struct Finished(pub Startup);
 
 impl Drop for Finished {
     fn drop(&mut self) {
@@ -45,11 +90,12 @@ impl Drop for Finished {
     }
 }
 
-/// Describes a request that the server answered with 401. `authorization` is the value of its `Authorization` header, and `challenge` is
-/// the `WWW-Authenticate` header of the answer.
-pub fn rejected(authorization: Option<String>, challenge: Option<String>) -> Rejected {
+/// Describes a request that the server answered with `status`: 401 or 403. `authorization` is the value of its `Authorization` header, and
+/// `challenge` is the `WWW-Authenticate` header of the answer.
+pub fn rejected(status: u16, authorization: Option<String>, challenge: Option<String>) -> Rejected {
     let mut rejected = Rejected::new(authorization.as_deref());
     rejected.challenge = challenge;
+    rejected.status = status;
     rejected
 }
 
@@ -136,13 +182,48 @@ pub async fn sign_out(
     Ok(startup.0.sign_out(&entry).await?)
 }
 
+/// Reads the state of a lease as the bindings write it: how long it lasts and, after a space, the time of an earlier attempt, both in
+/// ms. `None` means that the lock was lost.
+///
+/// # Errors
+///
+/// A message if the text is something else.
+pub fn lease_state(text: Option<&str>) -> Result<Option<HostLeaseState>, String> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let mut numbers = text.split(' ').map(str::parse::<u64>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(remaining)), None) => Ok((remaining, None)),
+        (Some(Ok(remaining)), Some(Ok(sent))) => Ok((remaining, Some(sent))),
+        _ => Err("`renew` must return how long the lease lasts, in ms".to_owned()),
+    }
+    .map(|(remaining, sent_before_at_ms)| {
+        Some(HostLeaseState {
+            remaining: Duration::from_millis(remaining),
+            sent_before_at_ms,
+        })
+    })
+}
+
+/// The lease half of the conformance suite, for a store whose locks can be lost.
+pub struct LeaseTest {
+    /// Another instance of the store, as on another host.
+    pub other: HostStore,
+    /// Ends the lease of a key now.
+    pub lapse: Box<dyn Fn(String) -> HostFuture<()> + Send + Sync>,
+}
+
 /// Runs the conformance suite on a host's store. See [`mod@mcp_startup::auth::conformance`]. The store must be empty; the suite leaves
 /// test records in it.
 ///
 /// # Errors
 ///
 /// [`HostError::CredentialStore`] with the first case that fails.
-pub async fn test_credential_store(store: HostStore) -> Result<(), HostError> {
+pub async fn test_credential_store(
+    store: HostStore,
+    leases: Option<LeaseTest>,
+) -> Result<(), HostError> {
     let mut case = "";
     let ran = {
         let _quiet = Quiet::new();
@@ -150,15 +231,42 @@ pub async fn test_credential_store(store: HostStore) -> Result<(), HostError> {
             .catch_unwind()
             .await
     };
-    ran.map_err(|panic| {
-        let reason = panic.downcast_ref::<String>().map(String::as_str);
-        let reason = reason.or_else(|| panic.downcast_ref::<&str>().copied());
-        let reason = reason.unwrap_or("a case failed");
-        let case = case.replace('_', " ");
-        HostError::CredentialStore(format!(
-            "the credential store failed the conformance test \"{case}\": {reason}"
-        ))
-    })
+    ran.map_err(|panic| failed_case(case, &*panic))?;
+    let Some(leases) = leases else {
+        return Ok(());
+    };
+    // The future of the cases can't move to another thread.
+    let handle = runtime::handle()?;
+    let tested = handle.spawn_blocking(move || handle.block_on(test_leases(store, leases)));
+    tested
+        .await
+        .unwrap_or_else(|error| Err(HostError::CredentialStore(error.to_string())))
+}
+
+async fn test_leases(
+    store: HostStore,
+    LeaseTest { other, lapse }: LeaseTest,
+) -> Result<(), HostError> {
+    let mut case = "";
+    let _quiet = Quiet::new();
+    let lapse = async |key: &CredentialKey| {
+        if let Err(error) = lapse(key.as_str().to_owned()).await {
+            std::panic::panic_any(format!("`lapse` must succeed, but failed: {error}"));
+        }
+    };
+    let cases = conformance::leases::run_cases(&store, &other, lapse, |name| case = name);
+    let ran = AssertUnwindSafe(cases).catch_unwind().await;
+    ran.map_err(|panic| failed_case(case, &*panic))
+}
+
+fn failed_case(case: &str, panic: &(dyn std::any::Any + Send)) -> HostError {
+    let reason = panic.downcast_ref::<String>().map(String::as_str);
+    let reason = reason.or_else(|| panic.downcast_ref::<&str>().copied());
+    let reason = reason.unwrap_or("a case failed");
+    let case = case.replace('_', " ");
+    HostError::CredentialStore(format!(
+        "the credential store failed the conformance test \"{case}\": {reason}"
+    ))
 }
 
 /// Suppresses the output of panics while a value of this type exists. Here a panic is the normal report of a failed case.

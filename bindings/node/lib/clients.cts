@@ -15,6 +15,8 @@ export type DiscoverOptions = {
   folder?: string | undefined;
   /** The clients whose files are read. By default, all. */
   clients?: Clients | undefined;
+  /** Aborts the call, which then throws the signal's reason. */
+  signal?: AbortSignal | undefined;
 };
 
 /** One configuration file of an MCP client. */
@@ -71,9 +73,9 @@ export type ClientServer = {
  * @returns The files with their servers. The result is frozen, and is the same as that of `mcp-startup clients --format json`.
  * @throws {McpStartupError} If an option is invalid.
  */
-export async function discover(options: DiscoverOptions = {}): Promise<readonly ClientFile[]> {
+export async function discover({ signal, ...options }: DiscoverOptions = {}): Promise<readonly ClientFile[]> {
   const text = jsonOf("the options", options);
-  return freeze((await answer((done) => native.discover(text, done))) as ClientFile[]);
+  return freeze((await answer((done) => native.discover(text, done), signal)) as ClientFile[]);
 }
 
 /** A server of an MCP client that `check` leaves out. */
@@ -99,9 +101,9 @@ export type NotChecked = {
  * @returns A frozen list, with the same fields as `notChecked` in the report of `mcp-startup check --format json`.
  * @throws {McpStartupError} If an option is invalid, or if no client has a server with a name in `servers`.
  */
-export async function notChecked({ store: _, ...options }: Options = {}): Promise<readonly NotChecked[]> {
+export async function notChecked({ store: _, signal, ...options }: Options = {}): Promise<readonly NotChecked[]> {
   const text = jsonOf("the options", options);
-  return freeze((await answer((done) => native.notChecked(text, done))) as NotChecked[]);
+  return freeze((await answer((done) => native.notChecked(text, done), signal)) as NotChecked[]);
 }
 
 /** Freezes a value and everything in it. */

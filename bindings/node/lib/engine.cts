@@ -13,7 +13,7 @@ import type { Clients } from "./clients.cjs";
 import { answer, callNative, nativeResult } from "./errors.cjs";
 import { invalidArgument, jsonOf, stringOf } from "./json.cjs";
 import * as native from "../native.cjs";
-import { type Ask, adaptStore, type CredentialStore } from "./store.cjs";
+import { type Ask, adaptLapse, adaptStore, type CredentialStore, type LeaseTest } from "./store.cjs";
 
 /** Selects the servers and controls how they start. Every option is optional. */
 export type Options = {
@@ -50,6 +50,11 @@ export type Options = {
   clientMetadataUrl?: string | undefined;
   /** A custom credential store. By default, credentials are stored where Codex stores them. */
   store?: CredentialStore | undefined;
+  /**
+   * Aborts the call, or every start of a `check` or `watch`. The call or the loop then throws the signal's reason. Tokens that an
+   * authorization server has granted are still stored.
+   */
+  signal?: AbortSignal | undefined;
 };
 
 /** A server entry of a `.mcp.json`. */
@@ -65,12 +70,6 @@ export type ServerEntry = {
   /** Environment variables for the command. */
   env?: Record<string, string>;
   [key: string]: unknown;
-};
-
-/** The options of `check` and `watch`. */
-export type CheckOptions = Options & {
-  /** Aborts every start. The loop then throws the signal's reason. */
-  signal?: AbortSignal | undefined;
 };
 
 /**
@@ -113,6 +112,8 @@ export interface Check extends AsyncIterableIterator<StartupEvent, undefined> {
   cancel(): void;
   /** Immediately ends every start, as leaving the loop does. */
   return(): Promise<IteratorResult<StartupEvent, undefined>>;
+  /** Immediately ends every start, at the end of the block of `await using events = check()`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** An async iterable of startup events that continues until you cancel it or leave the loop. */
@@ -133,9 +134,6 @@ class Starts implements Watch {
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(events: native.Events, signal: AbortSignal | undefined) {
-    if (signal != null && typeof signal.addEventListener !== "function") {
-      throw invalidArgument(`the options: \`signal\` must be an AbortSignal, not a ${typeof signal}`);
-    }
     this.#events = events;
     this.#signal = signal;
   }
@@ -184,6 +182,10 @@ class Starts implements Watch {
     return this;
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#leave();
+  }
+
   /** Throws the signal's reason once and ends the iteration. */
   #throwIfAborted(): void {
     if (!this.#signal?.aborted) return;
@@ -212,10 +214,9 @@ class Starts implements Watch {
  *
  * @throws {McpStartupError} If an option is invalid. If the configuration can't be read, the loop throws it, not this call.
  */
-export function check(options: CheckOptions = {}): Check {
-  const { signal, ...rest } = options;
-  const [text, ask] = checkedOptions(rest);
-  return new Starts(callNative(() => native.Events.ofCheck(text, ask)), signal);
+export function check(options: Options = {}): Check {
+  const [text, ask] = checkedOptions(options);
+  return new Starts(callNative(() => native.Events.ofCheck(text, ask)), options.signal);
 }
 
 /**
@@ -227,18 +228,22 @@ export function check(options: CheckOptions = {}): Check {
  *
  * @throws {McpStartupError} If an option is invalid. If the configuration can't be read, the loop throws it, not this call.
  */
-export function watch(options: CheckOptions = {}): Watch {
-  const { signal, ...rest } = options;
-  const [text, ask] = checkedOptions(rest);
-  return new Starts(callNative(() => native.Events.ofWatch(text, ask)), signal);
+export function watch(options: Options = {}): Watch {
+  const [text, ask] = checkedOptions(options);
+  return new Starts(callNative(() => native.Events.ofWatch(text, ask)), options.signal);
 }
 
-/** A request that the server rejected with HTTP 401. */
+/** A request that the server rejected with HTTP 401 or 403. */
 export type Rejected = {
   /** The value of the request's `Authorization` header, or `null` if it had none. */
   authorization: string | null;
   /** The value of the response's `WWW-Authenticate` header. */
   challenge?: string | null;
+  /**
+   * The status of the response: 401, which is the default, or 403. After 403, nothing is refreshed, and the verdict is thrown unless
+   * another sign-in is stored: `insufficientScope` if the challenge requires more scopes.
+   */
+  status?: number;
 };
 
 /**
@@ -256,17 +261,23 @@ export async function authorization(
   options: Options = {},
 ): Promise<string | null> {
   for (const key of Object.keys(rejected ?? {})) {
-    if (key !== "authorization" && key !== "challenge") {
+    if (key !== "authorization" && key !== "challenge" && key !== "status") {
       throw invalidArgument(`\`rejected\` has no \`${key}\`; pass the options as the third argument`);
     }
   }
   const [text, ask] = nativeOptions(options);
-  const [wasRejected, sent, challenge] = [rejected != null, rejected?.authorization, rejected?.challenge];
-  const header = await answer((done) =>
-    native.authorization(text, ask, stringOf("server", server), wasRejected, sent ?? null, challenge ?? null, done),
+  const refused = rejected == null ? null : nativeRefusal(rejected);
+  const header = await answer(
+    (done) => native.authorization(text, ask, stringOf("server", server), refused, done),
+    options.signal,
   );
   saveFirst();
   return header as string | null;
+}
+
+/** Returns a rejected request as the addon takes it. */
+export function nativeRefusal({ authorization = null, challenge = null, status = 401 }: Rejected): native.Refused {
+  return { authorization, challenge, status };
 }
 
 /** How a client is authorized at a server, and the state of the stored credentials. It contains no secret. */
@@ -297,7 +308,7 @@ export type AuthStatus = {
 export async function authStatus(server: string, options: Options & { online?: boolean } = {}): Promise<AuthStatus> {
   const { online, ...rest } = options;
   const [text, ask] = nativeOptions(rest);
-  return (await answer((done) => native.authStatus(text, ask, stringOf("server", server), online ?? false, done))) as AuthStatus;
+  return (await answer((done) => native.authStatus(text, ask, stringOf("server", server), online ?? false, done), rest.signal)) as AuthStatus;
 }
 
 /** The options of `beginSignIn`. */
@@ -338,7 +349,7 @@ export async function beginSignIn(
   options: SignInOptions = {},
 ): Promise<SignInBegun> {
   const [text, ask] = nativeOptions(options);
-  return (await answer((done) => native.beginSignIn(text, ask, stringOf("server", server), stringOf("redirectUri", redirectUri), done))) as SignInBegun;
+  return (await answer((done) => native.beginSignIn(text, ask, stringOf("server", server), stringOf("redirectUri", redirectUri), done), options.signal)) as SignInBegun;
 }
 
 /**
@@ -350,7 +361,7 @@ export async function beginSignIn(
  */
 export async function finishSignIn(pending: string, callbackUrl: string, options: Options = {}): Promise<void> {
   const [text, ask] = nativeOptions(options);
-  await answer((done) => native.finishSignIn(text, ask, stringOf("pending", pending), stringOf("callbackUrl", callbackUrl), done));
+  await answer((done) => native.finishSignIn(text, ask, stringOf("pending", pending), stringOf("callbackUrl", callbackUrl), done), options.signal);
 }
 
 /** The result of a sign-out. */
@@ -370,32 +381,42 @@ export type SignedOut = {
  */
 export async function signOut(server: string, options: Options = {}): Promise<SignedOut> {
   const [text, ask] = nativeOptions(options);
-  return (await answer((done) => native.signOut(text, ask, stringOf("server", server), done))) as SignedOut;
+  return (await answer((done) => native.signOut(text, ask, stringOf("server", server), done), options.signal)) as SignedOut;
 }
 
 /**
  * Checks that a credential store meets the contract of `CredentialStore`. Call it from your tests.
  *
  * @param store An empty store. The check leaves test data in it.
+ * @param options `leases` also checks the locks of a store whose `lock` returns a `Lease`.
  * @throws {McpStartupError} With the first violation.
  */
-export async function testCredentialStore(store: CredentialStore): Promise<void> {
-  await answer((done) => native.testCredentialStore(adaptStore(store), done));
+export async function testCredentialStore(
+  store: CredentialStore,
+  options: { leases?: LeaseTest | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  const { leases, signal } = options;
+  const other = leases === undefined ? null : adaptStore(leases.other);
+  const lapse = leases === undefined ? null : adaptLapse((key) => leases.lapse(key));
+  await answer((done) => native.testCredentialStore(adaptStore(store), other, lapse, done), signal);
 }
 
 /** Returns the options as JSON, and the store as the addon calls it. */
-function nativeOptions({ store, ...options }: Options): [string, Ask | null] {
+export function nativeOptions({ store, signal, ...options }: Options): [string, Ask | null] {
+  if (signal != null && typeof signal.addEventListener !== "function") {
+    throw invalidArgument(`the options: \`signal\` must be an AbortSignal, not a ${typeof signal}`);
+  }
   return [jsonOf("the options", options), store == null ? null : adaptStore(store)];
 }
 
 /** Like `nativeOptions`, and throws the error of invalid options now, not at the start of the servers. */
-function checkedOptions(options: Options): [string, Ask | null] {
+export function checkedOptions(options: Options): [string, Ask | null] {
   const [text, ask] = nativeOptions(options);
   nativeResult(() => native.checkOptions(text));
   return [text, ask];
 }
 
 /** Keeps the process alive until every refresh that was sent has stored its new token. */
-function saveFirst(): void {
+export function saveFirst(): void {
   native.finish(() => {});
 }

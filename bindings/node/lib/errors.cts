@@ -1,4 +1,5 @@
 import type { DecodeErrorKind, StartupFailure } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
+import type * as native from "../native.cjs";
 
 /**
  * The stable `code` of an error of this package.
@@ -71,6 +72,23 @@ export class DecodeError extends McpStartupError {
   }
 }
 
+/**
+ * Thrown by an adapter if the server requires more scopes: 403 with `insufficient_scope` (RFC 6750, section 3.1). Sign in with the
+ * `challenge`, and send the request again.
+ */
+export class InsufficientScopeError extends McpStartupError {
+  override readonly name = "InsufficientScopeError";
+  declare readonly code: "MCP_STARTUP_FAILURE";
+  declare readonly failure: StartupFailure;
+  /** The value of the response's `WWW-Authenticate` header, for `signIn` or `beginSignIn`. */
+  readonly challenge: string;
+
+  constructor(failure: StartupFailure, challenge: string) {
+    super({ code: "failure", message: failure.message, failure });
+    this.challenge = challenge;
+  }
+}
+
 export type DecodeErrorOfJson = { kind: DecodeErrorKind; field: string | null; message: string };
 
 type ErrorOfJson = {
@@ -107,7 +125,24 @@ export function unwrap(answer: string): unknown {
   throw error.code === "decode" ? new DecodeError(error as unknown as DecodeErrorOfJson) : new McpStartupError(error);
 }
 
-/** Waits for an answer of the addon, and returns its result or throws its error. */
-export async function answer(begin: (done: (answer: string) => void) => void): Promise<unknown> {
-  return unwrap(await new Promise<string>((done) => callNative(() => begin(done))));
+/** Waits for an answer of the addon, and returns its result or throws its error. Aborting the signal ends the call. */
+export async function answer(
+  begin: (done: (answer: string) => void) => native.Call,
+  signal?: AbortSignal | undefined,
+): Promise<unknown> {
+  signal?.throwIfAborted();
+  let abort = () => {};
+  try {
+    const text = await new Promise<string>((resolve, reject) => {
+      const call = callNative(() => begin(resolve));
+      abort = () => {
+        reject(signal?.reason);
+        call.abort();
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+    });
+    return unwrap(text);
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
 }

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export type * from "@mcp-startup/protocol" with { "resolution-mode": "import" };
+export { type AuthorizedFetchOptions, authorizedFetch } from "./authorized_fetch.cjs";
 export {
   type ClientFile,
   type ClientFileProblem,
@@ -29,7 +30,6 @@ export {
   authStatus,
   beginSignIn,
   type Check,
-  type CheckOptions,
   check,
   finishSignIn,
   type Options,
@@ -44,6 +44,7 @@ export {
   type Watch,
   watch,
 } from "./engine.cjs";
-export { DecodeError, McpStartupError, type McpStartupErrorCode } from "./errors.cjs";
-export type { CredentialStore } from "./store.cjs";
+export { DecodeError, InsufficientScopeError, McpStartupError, type McpStartupErrorCode } from "./errors.cjs";
+export { type InteractiveSignInOptions, signIn } from "./sign_in.cjs";
+export type { CredentialStore, Lease, LeaseState, LeaseTest } from "./store.cjs";
 export { assess, authRequiredReason, authStatusOf, firstRequest, judge, type KnownAuthorization } from "./verdict.cjs";

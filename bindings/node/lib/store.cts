@@ -30,8 +30,48 @@ export interface CredentialStore {
    *
    * The lock excludes every other task and process that can reach the same record. It is held for the duration of a refresh.
    * Wait for it without a time limit.
+   *
+   * If the lock can be lost, for example because its holder was paused, return a `Lease` instead. `testCredentialStore` has tests
+   * for stores with leases.
    */
-  lock(key: string): Promise<() => void | Promise<void>>;
+  lock(key: string): Promise<(() => void | Promise<void>) | Lease>;
+}
+
+/**
+ * A lock that ends by itself, at the latest one lease after its holder stopped. The engine renews it while it is held.
+ *
+ * A holder that lost its lock sends no refresh. It still saves tokens that it has received, with `replace`.
+ */
+export interface Lease {
+  /**
+   * Extends the lease, unless the lock was lost. If `attempt` is a string, a refresh token that it represents is about to be sent: store
+   * it with the current time, durably and beyond the end of the lock.
+   *
+   * @returns `null`, without a change, if another holder has taken the lock.
+   */
+  renew(attempt: string | null): Promise<LeaseState | null>;
+
+  /** Notes that the outcome of the attempt is known, so that `release` removes it. */
+  endAttempt(): void;
+
+  /** Releases the lock, unless another holder has taken it. */
+  release(): void | Promise<void>;
+}
+
+/** The state of a lease that was renewed. */
+export interface LeaseState {
+  /** How long the lease lasts from the beginning of the call, in ms. At least 30,000. */
+  remainingMs: number;
+  /** When an earlier holder stored the same attempt, in ms since the Unix epoch. Such an attempt keeps its first time. */
+  sentBeforeAtMs?: number | null;
+}
+
+/** The other half of the test of a store whose `lock` returns a `Lease`. */
+export interface LeaseTest {
+  /** Another instance of the store, as on another host. */
+  other: CredentialStore;
+  /** Ends the lease of `key` now, for example by moving its expiry into the past. */
+  lapse(key: string): Promise<unknown>;
 }
 
 /** Runs one operation of a store for the addon. */
@@ -47,7 +87,7 @@ export function adaptStore(store: CredentialStore): Ask {
     }
   }
   const locks = new HeldLocks();
-  return async (operation, [first, second, third]) => {
+  return async (operation, [first, second = null, third = null]) => {
     // The addon passes the arguments that each operation takes.
     const key = first as string;
     switch (operation) {
@@ -56,16 +96,20 @@ export function adaptStore(store: CredentialStore): Ask {
         return record === null || typeof record === "string" ? record : refuse("load", "a string or null", record);
       }
       case "replace": {
-        const isReplaced: unknown = await store.replace(key, second ?? null, third ?? null);
+        const isReplaced: unknown = await store.replace(key, second, third);
         if (typeof isReplaced !== "boolean") return refuse("replace", "a boolean", isReplaced);
         return isReplaced ? "" : null;
       }
       case "lock": {
-        const release: unknown = await store.lock(key);
-        return typeof release === "function" ? locks.keep(release as Release) : refuse("lock", "a function", release);
+        const lock: unknown = await store.lock(key);
+        if (typeof lock === "function") return locks.keep({ release: lock as Release });
+        const isLease = typeof (lock as Lease | null)?.renew === "function";
+        return isLease ? locks.keep(lock as Lease) : refuse("lock", "a function or a lease", lock);
       }
+      case "renew":
+        return await locks.renew(key, second);
       default:
-        await locks.release(key);
+        await locks.release(key, second !== null);
         return null;
     }
   };
@@ -73,29 +117,40 @@ export function adaptStore(store: CredentialStore): Ask {
 
 type Release = () => void | Promise<void>;
 
-/** The release functions of the held locks, by the token that the addon holds for each lock. */
+/** The held locks, by the token that the addon holds for each. */
 class HeldLocks {
-  readonly #held = new Map<string, Release>();
+  readonly #held = new Map<string, Lease | { release: Release }>();
   #next = 0;
   #alive: NodeJS.Timeout | undefined;
 
-  keep(release: Release): string {
-    const token = String(this.#next++);
-    this.#held.set(token, release);
+  keep(lock: Lease | { release: Release }): string {
+    const token = `${"renew" in lock ? "lease " : ""}${this.#next++}`;
+    this.#held.set(token, lock);
     // The addon may release the lock at any time, from another thread. Keep the process alive until then.
     this.#alive ??= setInterval(() => {}, LONGEST_DELAY_MS);
     return token;
   }
 
-  async release(token: string): Promise<void> {
-    const release = this.#held.get(token);
+  async renew(token: string, attempt: string | null): Promise<string | null> {
+    const lock = this.#held.get(token);
+    if (lock === undefined || !("renew" in lock)) return null;
+    const state: unknown = await lock.renew(attempt);
+    if (state === null) return null;
+    const { remainingMs, sentBeforeAtMs } = (state ?? {}) as Partial<LeaseState>;
+    if (typeof remainingMs !== "number") return refuse("renew", "an object with `remainingMs`, or null", state);
+    return [remainingMs, ...(sentBeforeAtMs == null ? [] : [sentBeforeAtMs])].map(Math.floor).join(" ");
+  }
+
+  async release(token: string, attemptHasEnded: boolean): Promise<void> {
+    const lock = this.#held.get(token);
     this.#held.delete(token);
     if (this.#held.size === 0) {
       clearInterval(this.#alive);
       this.#alive = undefined;
     }
     try {
-      await release?.();
+      if (attemptHasEnded && lock !== undefined && "renew" in lock) lock.endAttempt();
+      await lock?.release();
     } catch (error) {
       // No caller waits for a release, so there is no one to throw to.
       process.emitWarning(`A lock of the credential store could not be released: ${error}`, "McpStartupWarning");
@@ -104,6 +159,14 @@ class HeldLocks {
 }
 
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
+
+/** Adapts the function that ends a lease to the addon. */
+export function adaptLapse(lapse: LeaseTest["lapse"]): Ask {
+  return async (_operation, [key]) => {
+    await lapse(key as string);
+    return null;
+  };
+}
 
 function refuse(operation: string, expected: string, actual: unknown): never {
   throw new Error(`\`${operation}\` must return ${expected}, not ${actual === null ? "null" : typeof actual}`);

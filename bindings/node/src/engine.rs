@@ -5,33 +5,63 @@ use std::ffi::OsString;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use mcp_startup_host::{Events as HostEvents, HostError, answer, runtime};
+use mcp_startup_host::{
+    Events as HostEvents, HostError, InteractiveSignIn as HostSignIn, LeaseTest, Rejected, answer,
+    runtime,
+};
 use napi::Status;
 use napi::bindgen_prelude::Unknown;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::store::{Ask, store};
 
 /// The JavaScript callback that receives an answer. It keeps the process alive until it is dropped.
 type Done<T = String> = ThreadsafeFunction<T, Unknown<'static>, T, Status, false>;
 
+/// A call in progress.
+#[napi]
+pub struct Call(CancellationToken);
+
+#[napi]
+impl Call {
+    /// Ends the work. The answer is then an error, and comes when everything that was granted is saved.
+    #[napi]
+    pub fn abort(&self) {
+        self.0.cancel();
+    }
+}
+
 /// Starts the work and calls `done` with its result.
 fn begin<T: Serialize + Send + 'static>(
     work: impl Future<Output = Result<T, HostError>> + Send + 'static,
     done: Done,
-) {
+) -> Call {
     let mode = ThreadsafeFunctionCallMode::NonBlocking;
     let done = Arc::new(done);
     let callback = done.clone();
+    let aborted = CancellationToken::new();
+    let call = Call(aborted.clone());
+    let work = async move {
+        match aborted.run_until_cancelled_owned(work).await {
+            Some(result) => result,
+            None => {
+                // Until the answer, `done` keeps the process alive.
+                runtime::finished().await;
+                Err(HostError::Internal("the call was aborted".to_owned()))
+            }
+        }
+    };
     let begun = runtime::run(work, move |result| {
         callback.call(answer(result), mode);
     });
     if let Err(error) = begun {
         done.call(answer::<()>(Err(error)), mode);
     }
+    call
 }
 
 /// A check or a watch.
@@ -54,13 +84,13 @@ impl Events {
 
     /// Requests the next events, as a list that is empty at the end.
     #[napi]
-    pub fn next(&self, done: Done) {
+    pub fn next(&self, done: Done) -> Call {
         OPEN.with_borrow_mut(|open| {
             let events = Arc::downgrade(&self.0);
             open.retain(|other| other.strong_count() > 0 && !other.ptr_eq(&events));
             open.push(events);
         });
-        begin(self.0.next(), done);
+        begin(self.0.next(), done)
     }
 
     #[napi]
@@ -114,14 +144,28 @@ pub fn check_options(options: String) -> String {
 
 /// Finds the files of the MCP clients on this machine.
 #[napi]
-pub fn discover(options: String, done: Done) {
-    begin(mcp_startup_host::discover(options), done);
+pub fn discover(options: String, done: Done) -> Call {
+    begin(mcp_startup_host::discover(options), done)
 }
 
 /// Finds the servers that a check with these options leaves out.
 #[napi]
-pub fn not_checked(options: String, done: Done) {
-    begin(mcp_startup_host::not_checked(options), done);
+pub fn not_checked(options: String, done: Done) -> Call {
+    begin(mcp_startup_host::not_checked(options), done)
+}
+
+/// A request that the server refused.
+#[napi(object, use_nullable = true)]
+pub struct Refused {
+    pub status: u16,
+    pub authorization: Option<String>,
+    pub challenge: Option<String>,
+}
+
+fn rejected(refused: Option<Refused>) -> Option<Rejected> {
+    refused.map(|refused| {
+        mcp_startup_host::rejected(refused.status, refused.authorization, refused.challenge)
+    })
 }
 
 #[napi]
@@ -129,24 +173,44 @@ pub fn authorization(
     options: String,
     ask: Option<Ask>,
     server: String,
-    rejected: bool,
-    authorization: Option<String>,
-    challenge: Option<String>,
+    refused: Option<Refused>,
     done: Done,
-) {
-    let rejected = rejected.then(|| mcp_startup_host::rejected(authorization, challenge));
+) -> Call {
+    let rejected = rejected(refused);
     let store = store(ask);
     let header = async move {
         let header = mcp_startup_host::authorization(options, store, server, rejected).await?;
         Ok(header.map(|header| header.expose_secret().to_owned()))
     };
-    begin(header, done);
+    begin(header, done)
+}
+
+/// The header for a request to `url`.
+#[napi]
+pub fn request_authorization(
+    options: String,
+    ask: Option<Ask>,
+    server: String,
+    url: String,
+    refused: Option<Refused>,
+    done: Done,
+) -> Call {
+    let rejected = rejected(refused);
+    let store = store(ask);
+    let header = mcp_startup_host::request_authorization(options, store, server, url, rejected);
+    begin(header, done)
 }
 
 #[napi]
-pub fn auth_status(options: String, ask: Option<Ask>, server: String, online: bool, done: Done) {
+pub fn auth_status(
+    options: String,
+    ask: Option<Ask>,
+    server: String,
+    online: bool,
+    done: Done,
+) -> Call {
     let status = mcp_startup_host::auth_status(options, store(ask), server, online);
-    begin(status, done);
+    begin(status, done)
 }
 
 #[napi]
@@ -156,9 +220,9 @@ pub fn begin_sign_in(
     server: String,
     redirect_uri: String,
     done: Done,
-) {
+) -> Call {
     let begun = mcp_startup_host::begin_sign_in(options, store(ask), server, redirect_uri);
-    begin(begun, done);
+    begin(begun, done)
 }
 
 #[napi]
@@ -168,24 +232,74 @@ pub fn finish_sign_in(
     pending: String,
     callback_url: String,
     done: Done,
-) {
+) -> Call {
     let finished = mcp_startup_host::finish_sign_in(options, store(ask), pending, callback_url);
-    begin(finished, done);
+    begin(finished, done)
+}
+
+/// A sign-in with its own listener on loopback.
+#[napi]
+pub struct InteractiveSignIn(HostSignIn);
+
+#[napi]
+impl InteractiveSignIn {
+    #[napi(constructor)]
+    pub fn new(options: String, ask: Option<Ask>, server: String) -> Self {
+        Self(HostSignIn::new(options, store(ask), server))
+    }
+
+    /// Listens, and requests the URL of the sign-in page.
+    #[napi]
+    pub fn begin(&self, done: Done) -> Call {
+        begin(self.0.begin(), done)
+    }
+
+    /// Waits for the browser.
+    #[napi]
+    pub fn finish(&self, done: Done) -> Call {
+        begin(self.0.finish(), done)
+    }
+
+    #[napi]
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// Opens a page in the user's browser. `program` is the command line that starts the program `mcp-startup`.
+#[napi]
+pub fn open_browser(url: String, program: Vec<String>, done: Done) -> Call {
+    let opening = async move {
+        let opening =
+            tokio::task::spawn_blocking(move || mcp_startup_cli::open_browser(&url, &program));
+        match opening.await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(mcp_startup_host::no_browser()),
+        }
+    };
+    begin(opening, done)
 }
 
 #[napi]
-pub fn sign_out(options: String, ask: Option<Ask>, server: String, done: Done) {
+pub fn sign_out(options: String, ask: Option<Ask>, server: String, done: Done) -> Call {
     begin(
         mcp_startup_host::sign_out(options, store(ask), server),
         done,
-    );
+    )
 }
 
 #[napi]
-pub fn test_credential_store(ask: Ask, done: Done) {
-    if let Some(store) = store(Some(ask)) {
-        begin(mcp_startup_host::test_credential_store(store), done);
-    }
+pub fn test_credential_store(ask: Ask, other: Option<Ask>, lapse: Option<Ask>, done: Done) -> Call {
+    let leases = store(other).zip(lapse.map(crate::store::lapse));
+    let leases = leases.map(|(other, lapse)| LeaseTest { other, lapse });
+    let store = store(Some(ask));
+    let tested = async move {
+        match store {
+            Some(store) => mcp_startup_host::test_credential_store(store, leases).await,
+            None => Err(HostError::Internal("the store is missing".to_owned())),
+        }
+    };
+    begin(tested, done)
 }
 
 /// Calls `done` when every refresh that was sent is saved. It does not call `done` if there is no such refresh.

@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use mcp_startup_host::{HostFuture, HostRecords, HostStore};
+use mcp_startup_host::{
+    HostFuture, HostLease, HostLeaseState, HostLock, HostRecords, HostStore, lease_state,
+};
 use napi::Status;
 use napi::bindgen_prelude::{FnArgs, Promise};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -62,26 +65,61 @@ impl HostRecords for Records {
         Box::pin(async move { Ok(replaced.await?.is_some()) })
     }
 
-    fn lock(&self, key: String) -> HostFuture<Box<dyn Send + Sync>> {
+    fn lock(&self, key: String) -> HostFuture<HostLock> {
         let locked = self.ask("lock", vec![Some(key)]);
         let ask = self.0.clone();
         Box::pin(async move {
-            let token = locked.await?;
-            Ok(Box::new(Held { ask, token }) as _)
+            let token = locked.await?.unwrap_or_default();
+            let is_lease = token.starts_with(LEASE);
+            let held = Held {
+                ask,
+                token: Some(token),
+                attempt_has_ended: AtomicBool::new(false),
+            };
+            Ok(match is_lease {
+                true => HostLock::Leased(Box::new(held)),
+                false => HostLock::held(held),
+            })
         })
     }
 }
+
+/// How the token of a lock begins that can be lost.
+const LEASE: &str = "lease ";
 
 /// A held lock of the store. Dropping it releases the lock.
 struct Held {
     ask: Arc<Ask>,
     token: Option<String>,
+    attempt_has_ended: AtomicBool,
+}
+
+impl HostLease for Held {
+    fn renew(&self, attempt: Option<String>) -> HostFuture<Option<HostLeaseState>> {
+        let records = Records(self.ask.clone());
+        let renewed = records.ask("renew", vec![self.token.clone(), attempt]);
+        Box::pin(async move { lease_state(renewed.await?.as_deref()) })
+    }
+
+    fn end_attempt(&self) {
+        self.attempt_has_ended.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let question = ("release".to_owned(), vec![self.token.take()]).into();
+        let ended = self.attempt_has_ended.get_mut().then(String::new);
+        let question = ("release".to_owned(), vec![self.token.take(), ended]).into();
         self.ask
             .call(question, ThreadsafeFunctionCallMode::NonBlocking);
     }
+}
+
+/// Calls the function that ends a lease, for the conformance suite.
+pub fn lapse(ask: Ask) -> Box<dyn Fn(String) -> HostFuture<()> + Send + Sync> {
+    let records = Records(Arc::new(ask));
+    Box::new(move |key| {
+        let lapsed = records.ask("lapse", vec![Some(key)]);
+        Box::pin(async move { lapsed.await.map(drop) })
+    })
 }

@@ -118,13 +118,13 @@ export function withResolvers() {
 }
 
 /**
- * A stdio server that never answers and runs until it is killed.
+ * A stdio server that never answers and runs until it is killed, unless the additional code ends it.
  *
  * Returns its `entry` for `mcpServers`, and promises for its start and its end. The server connects to this process, which
  * observes the connection. Another process can connect to `startedPort`: that connection is closed when the server has
  * started.
  */
-export async function silentServer(after) {
+export async function silentServer(after, more = "") {
   const { promise: started, resolve: start } = withResolvers();
   const { promise: ended, resolve: end } = withResolvers();
   const server = await listen(after, (socket) => {
@@ -132,7 +132,7 @@ export async function silentServer(after) {
     start();
   });
   const waiting = await listen(after, (socket) => started.then(() => socket.end()));
-  const code = `require("node:net").connect(${server}, "127.0.0.1")`;
+  const code = `require("node:net").connect(${server}, "127.0.0.1"); ${more}`;
   return { entry: { command: process.execPath, args: ["-e", code] }, started, ended, startedPort: waiting };
 }
 

@@ -92,6 +92,29 @@ for (const [what, code] of Object.entries(WITH_SILENCE)) {
   });
 }
 
+for (const signal of ["SIGTERM", "SIGKILL"]) {
+  test(`a server that reads its input ends if ${signal} ends the process`, { skip: process.platform === "win32" }, async (t) => {
+    const { entry, started, ended } = await silentServer(t.after.bind(t), "process.stdin.on('end', () => process.exit()).resume();");
+    const { child, ended: childEnded } = run("for await (const _ of check({ mcpServers })) ;", { mcpServers: { silent: entry } });
+    await started;
+    child.kill(signal);
+    assert.equal((await childEnded).signal, signal);
+    await ended;
+  });
+}
+
+test("a process that exits at SIGTERM leaves no server", { skip: process.platform === "win32" }, async (t) => {
+  const { entry, started, ended } = await silentServer(t.after.bind(t));
+  const code = `
+    process.on("SIGTERM", () => process.exit(143));
+    for await (const _ of check({ mcpServers })) ;`;
+  const { child, ended: childEnded } = run(code, { mcpServers: { silent: entry } });
+  await started;
+  child.kill("SIGTERM");
+  assert.equal((await childEnded).status, 143);
+  await ended;
+});
+
 test("a check ends when it is garbage-collected", async (t) => {
   const { entry, startedPort, ended } = await silentServer(t.after.bind(t));
   const forget = `

@@ -1,7 +1,7 @@
 // Checks that the README contains the examples of `examples/` verbatim, and runs each of them against the lab.
 
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -19,14 +19,17 @@ test("the README contains every example verbatim", () => {
   for (const [, name, block] of blocks) {
     assert.equal(block, readFileSync(join(EXAMPLES, name), "utf8"), `copy examples/${name} into README.md`);
   }
-  assert.deepEqual(blocks.map(([, name]) => name).sort(), readdirSync(EXAMPLES).sort());
+  // `recipes.test.mjs` tests the folder `many_users`.
+  const examples = readdirSync(EXAMPLES).filter((name) => name.endsWith(".mjs"));
+  assert.deepEqual(blocks.map(([, name]) => name).sort(), examples.sort());
   const this_ = readFileSync(import.meta.filename, "utf8");
-  for (const name of readdirSync(EXAMPLES)) assert.ok(this_.includes(`"${name}"`), `${name} is not run`);
+  for (const name of examples) assert.ok(this_.includes(`"${name}"`), `${name} is not run`);
 });
 
 /** A user whose configuration is where Codex stores it. */
 function codexUser(context, lab) {
   const folder = mkdtempSync(join(tmpdir(), "mcp-startup-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
   mkdirSync(join(folder, ".codex"));
   const user = new User(context, lab, join(folder, ".codex"));
   user.folder = folder;
@@ -35,7 +38,10 @@ function codexUser(context, lab) {
 
 function environment(user) {
   const { CODEX_HOME: _, ...kept } = process.env;
-  return { ...kept, HOME: user.folder };
+  // A browser that opens a page, follows its redirects, and prints nothing.
+  const browser = join(user.folder, "browser.mjs");
+  writeFileSync(browser, "await (await fetch(process.argv[2])).text();");
+  return { ...kept, HOME: user.folder, BROWSER: `${process.execPath} ${browser} %s` };
 }
 
 async function example(user, name, args = [], options = {}) {
@@ -109,12 +115,30 @@ test("each example", { concurrency: true, timeout: 60_000 }, async (all) => {
     });
   };
 
-  add("sign_in.mjs", async (name, user) => {
+  add("sign_in_steps.mjs", async (name, user) => {
     user.has("first-sign-in");
     const { out } = await example(user, name, ["first-sign-in"], { started: asBrowser });
     assert.match(out, /first-sign-in: signed in \(oAuth\)\n$/);
     assert.ok(user.record("first-sign-in"));
   });
+
+  add("sign_in.mjs", async (name, user) => {
+    user.has("first-sign-in");
+    assert.equal((await example(user, name, ["first-sign-in"])).out, "first-sign-in: signed in (oAuth)\n");
+    assert.ok(user.record("first-sign-in"));
+  });
+
+  for (const [row, printed] of [
+    ["expired-rotates", "200\n"],
+    ["insufficient-scope", "200\n"],
+    ["expired-no-refresh", "Your sign-in to expired-no-refresh has expired or was revoked: sign in again\n"],
+  ]) {
+    tests.push(all.test(`own_requests.mjs, ${row}`, async (t) => {
+      const own = await Lab.start(t);
+      const user = codexUser(t, own).has(row);
+      assert.equal((await example(user, "own_requests.mjs", [row, own.url(row)])).out, printed);
+    }));
+  }
 
   add("watch.mjs", async (name, user) => {
     user.has("expired-no-refresh");
@@ -122,7 +146,7 @@ test("each example", { concurrency: true, timeout: 60_000 }, async (all) => {
       let seen = 0;
       createInterface(child.stdout).on("line", () => {
         seen += 1;
-        if (seen === 2) void example(user, "sign_in.mjs", ["expired-no-refresh"], { started: asBrowser });
+        if (seen === 2) void example(user, "sign_in.mjs", ["expired-no-refresh"]);
       });
     };
     const { out } = await example(user, name, [], { started: signInOnce });

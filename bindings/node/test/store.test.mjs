@@ -76,7 +76,7 @@ const BROKEN = {
   "returns undefined": [{ load: () => {} }, /`load` must return a string or null, not undefined/],
   "returns an object": [{ load: async () => ({}) }, /`load` must return a string or null, not object/],
   "returns no boolean": [{ replace: async () => {} }, /`replace` must return a boolean, not undefined/],
-  "returns no release function": [{ lock: async () => {} }, /`lock` must return a function, not undefined/],
+  "returns no release function": [{ lock: async () => {} }, /`lock` must return a function or a lease, not undefined/],
 };
 
 for (const [what, [fault, message]] of Object.entries(BROKEN)) {

@@ -1,6 +1,9 @@
 //! Starting servers, and signing in and out.
 
-use mcp_startup_host::{Events as HostEvents, HostStore, answer, runtime};
+use mcp_startup_host::{
+    Events as HostEvents, HostStore, InteractiveSignIn as HostSignIn, LeaseTest, Rejected, answer,
+    runtime,
+};
 use pyo3::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -66,22 +69,46 @@ pub fn not_checked(options: String) -> Call {
     Call::begin(mcp_startup_host::not_checked(options))
 }
 
+/// The status, the `Authorization` header and the challenge of a refused request.
+type Refused = (u16, Option<String>, Option<String>);
+
+fn rejected(refused: Option<Refused>) -> Option<Rejected> {
+    refused.map(|(status, authorization, challenge)| {
+        mcp_startup_host::rejected(status, authorization, challenge)
+    })
+}
+
 #[pyfunction]
-#[pyo3(signature = (options, store, server, rejected, authorization, challenge))]
+#[pyo3(signature = (options, store, server, refused))]
 pub fn authorization(
     options: String,
     store: Option<Py<PyAny>>,
     server: String,
-    rejected: bool,
-    authorization: Option<String>,
-    challenge: Option<String>,
+    refused: Option<Refused>,
 ) -> Call {
-    let rejected = rejected.then(|| mcp_startup_host::rejected(authorization, challenge));
+    let rejected = rejected(refused);
     let store = host_store(store);
     Call::begin(async move {
         let header = mcp_startup_host::authorization(options, store, server, rejected).await?;
         Ok(header.map(|header: SecretString| header.expose_secret().to_owned()))
     })
+}
+
+/// The header for a request to `url`.
+#[pyfunction]
+#[pyo3(signature = (options, store, server, url, refused))]
+pub fn request_authorization(
+    options: String,
+    store: Option<Py<PyAny>>,
+    server: String,
+    url: String,
+    refused: Option<Refused>,
+) -> Call {
+    let rejected = rejected(refused);
+    let store = host_store(store);
+    Call::begin(mcp_startup_host::request_authorization(
+        options, store, server, url, rejected,
+    ))
 }
 
 #[pyfunction]
@@ -132,6 +159,46 @@ pub fn finish_sign_in(
     ))
 }
 
+/// A sign-in with its own listener on loopback.
+#[pyclass(frozen, module = "mcp_startup._native")]
+pub struct InteractiveSignIn(HostSignIn);
+
+#[pymethods]
+impl InteractiveSignIn {
+    #[new]
+    #[pyo3(signature = (options, store, server))]
+    fn new(options: String, store: Option<Py<PyAny>>, server: String) -> Self {
+        Self(HostSignIn::new(options, host_store(store), server))
+    }
+
+    /// Listens, and requests the URL of the sign-in page.
+    fn begin(&self) -> Call {
+        Call::begin(self.0.begin())
+    }
+
+    /// Waits for the browser.
+    fn finish(&self) -> Call {
+        Call::begin(self.0.finish())
+    }
+
+    fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// Opens a page in the user's browser. `program` is the command line that starts the program `mcp-startup`.
+#[pyfunction]
+pub fn open_browser(url: String, program: Vec<String>) -> Call {
+    Call::begin(async move {
+        let opening =
+            tokio::task::spawn_blocking(move || mcp_startup_cli::open_browser(&url, &program));
+        match opening.await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(mcp_startup_host::no_browser()),
+        }
+    })
+}
+
 #[pyfunction]
 #[pyo3(signature = (options, store, server))]
 pub fn sign_out(options: String, store: Option<Py<PyAny>>, server: String) -> Call {
@@ -140,10 +207,16 @@ pub fn sign_out(options: String, store: Option<Py<PyAny>>, server: String) -> Ca
 }
 
 #[pyfunction]
-pub fn test_credential_store(store: Py<PyAny>) -> Call {
-    Call::begin(mcp_startup_host::test_credential_store(HostStore::new(
-        Records::new(store),
-    )))
+pub fn test_credential_store(
+    store: Py<PyAny>,
+    other: Option<Py<PyAny>>,
+    lapse: Option<Py<PyAny>>,
+) -> Call {
+    let other = other.map(|other| HostStore::new(Records::new(other)));
+    let leases = other.zip(lapse.map(crate::store::lapse));
+    let leases = leases.map(|(other, lapse)| LeaseTest { other, lapse });
+    let store = HostStore::new(Records::new(store));
+    Call::begin(mcp_startup_host::test_credential_store(store, leases))
 }
 
 /// Waits until every refresh that was sent is saved and no thread of the runtime is inside Python. Call it when Python shuts down.

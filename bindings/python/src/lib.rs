@@ -20,8 +20,9 @@ mod _native {
     use super::call::Call;
     #[pymodule_export]
     use super::engine::{
-        Events, auth_status, authorization, begin_sign_in, check_options, discover, finish,
-        finish_sign_in, not_checked, program, sign_out, test_credential_store,
+        Events, InteractiveSignIn, auth_status, authorization, begin_sign_in, check_options,
+        discover, finish, finish_sign_in, not_checked, open_browser, program,
+        request_authorization, sign_out, test_credential_store,
     };
     #[pymodule_export]
     use super::notification::{McpServerStatusUpdatedNotification, decode, decode_lines};

@@ -1,9 +1,12 @@
 //! Credential stores that are implemented in Python.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mcp_startup_host::{HostFuture, HostRecords, runtime};
+use mcp_startup_host::{
+    HostFuture, HostLease, HostLeaseState, HostLock, HostRecords, lease_state, runtime,
+};
 use pyo3::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
@@ -82,35 +85,70 @@ impl HostRecords for Records {
         Box::pin(async move { Ok(replaced.await?.is_some()) })
     }
 
-    fn lock(&self, key: String) -> HostFuture<Box<dyn Send + Sync>> {
+    fn lock(&self, key: String) -> HostFuture<HostLock> {
         let locked = self.ask("lock", vec![Some(key)]);
         let bridge = self.0.clone();
         Box::pin(async move {
-            let token = locked.await?;
-            Ok(Box::new(Held { bridge, token }) as _)
+            let token = locked.await?.unwrap_or_default();
+            let is_lease = token.starts_with(LEASE);
+            let held = Held {
+                bridge,
+                token: Some(token),
+                attempt_has_ended: AtomicBool::new(false),
+            };
+            Ok(match is_lease {
+                true => HostLock::Leased(Box::new(held)),
+                false => HostLock::held(held),
+            })
         })
     }
 }
+
+/// How the token of a lock begins that can be lost.
+const LEASE: &str = "lease ";
 
 /// A held lock of the store. Dropping it releases the lock.
 struct Held {
     bridge: Arc<Py<PyAny>>,
     token: Option<String>,
+    attempt_has_ended: AtomicBool,
+}
+
+impl HostLease for Held {
+    fn renew(&self, attempt: Option<String>) -> HostFuture<Option<HostLeaseState>> {
+        let records = Records(self.bridge.clone());
+        let renewed = records.ask("renew", vec![self.token.clone(), attempt]);
+        Box::pin(async move { lease_state(renewed.await?.as_deref()) })
+    }
+
+    fn end_attempt(&self) {
+        self.attempt_has_ended.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let (bridge, token) = (self.bridge.clone(), self.token.take());
+        let ended = *self.attempt_has_ended.get_mut();
         if let Ok(handle) = runtime::handle() {
             handle.spawn_blocking(move || {
                 attach(|py| {
-                    if let Err(error) = bridge.call_method1(py, "release", (token,)) {
+                    if let Err(error) = bridge.call_method1(py, "release", (token, ended)) {
                         error.write_unraisable(py, None);
                     }
                 });
             });
         }
     }
+}
+
+/// Calls the function that ends a lease, for the conformance suite.
+pub fn lapse(bridge: Py<PyAny>) -> Box<dyn Fn(String) -> HostFuture<()> + Send + Sync> {
+    let records = Records::new(bridge);
+    Box::new(move |key| {
+        let lapsed = records.ask("lapse", vec![Some(key)]);
+        Box::pin(async move { lapsed.await.map(drop) })
+    })
 }
 
 /// The receiver for the answer to one call. Only the first answer counts.

@@ -33,6 +33,10 @@ time.sleep(300)
 """
 
 
+# A program that never answers, and exits at the end of its input, as MCP requires (stdio, shutdown).
+READING_PROGRAM = SILENT_PROGRAM.rsplit("#", 1)[0] + "sys.stdin.buffer.read()\n"
+
+
 class Lab:
     """A running lab. Each row of the atlas is a server at its own URL."""
 
@@ -131,10 +135,10 @@ class User:
                 self.store(record)
         return self
 
-    def has_silent_program(self, name: str = "silent") -> Path:
+    def has_silent_program(self, name: str = "silent", program: str = SILENT_PROGRAM) -> Path:
         """Configures a program that never answers. Returns the file that it writes its process ID to."""
         pid_file = self.home / f"{name}.pid"
-        command = [sys.executable, "-c", SILENT_PROGRAM, str(pid_file)]
+        command = [sys.executable, "-c", program, str(pid_file)]
         entry = f"command = {json.dumps(command[0])}\nargs = {json.dumps(command[1:])}\n"
         self._configure(f"\n[mcp_servers.{name}]\n{entry}startup_timeout_sec = 600\n")
         return pid_file

@@ -82,12 +82,16 @@ def test_an_unknown_option_is_rejected_immediately() -> None:
     for call in [
         mcp_startup.authorization("a", **unknown),
         mcp_startup.auth_status("a", **unknown),
+        mcp_startup.sign_in("a", **unknown),
         mcp_startup.sign_out("a", **unknown),
         mcp_startup.begin_sign_in("a", "http://127.0.0.1/", **unknown),
         mcp_startup.finish_sign_in("", "", **unknown),
     ]:
         with pytest.raises(TypeError, match="'timout'"):
             asyncio.run(call)
+    for blocking in [mcp_startup.authorization_blocking, mcp_startup.sign_in_blocking]:
+        with pytest.raises(TypeError, match="'timout'"):
+            blocking("a", **unknown)
 
 
 def test_unknown_evidence_is_refused_and_the_right_field_suggested() -> None:
@@ -120,9 +124,12 @@ CALLS: list[Callable[..., object]] = [
     mcp_startup.check_blocking,
     mcp_startup.not_checked,
     mcp_startup.authorization,
+    mcp_startup.authorization_blocking,
     mcp_startup.auth_status,
     mcp_startup.begin_sign_in,
     mcp_startup.finish_sign_in,
+    mcp_startup.sign_in,
+    mcp_startup.sign_in_blocking,
     mcp_startup.sign_out,
 ]
 

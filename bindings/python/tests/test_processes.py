@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from lab import DEADLINE_S, User, python, run_python, wait_for_end, wait_for_pid
+from lab import DEADLINE_S, READING_PROGRAM, User, python, run_python, wait_for_end, wait_for_pid
 
 CHECK = """
 import asyncio, sys, mcp_startup
@@ -77,6 +77,28 @@ def test_ctrl_c_interrupts_and_leaves_no_program(user: User, code: str) -> None:
     else:
         # Python exits this way if nothing handles the exception.
         assert process.returncode == -signal.SIGINT and err.endswith("KeyboardInterrupt\n"), err
+    wait_for_end(pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_program_that_reads_its_input_ends_if_a_signal_ends_the_process(user: User, number: signal.Signals) -> None:
+    pid_file = user.has_silent_program(program=READING_PROGRAM)
+    with python(CHECK, str(user.config)) as process:
+        pid = wait_for_pid(pid_file)
+        process.send_signal(number)
+        process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == -number
+    wait_for_end(pid)
+
+
+def test_a_process_that_exits_at_sigterm_leaves_no_program(user: User) -> None:
+    pid_file = user.has_silent_program()
+    handler = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+    with python(handler + CHECK, str(user.config)) as process:
+        pid = wait_for_pid(pid_file)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 143
     wait_for_end(pid)
 
 

@@ -114,6 +114,25 @@ def test_sign_in(codex_user: User) -> None:
     assert codex_user.record("first-sign-in") is not None
 
 
+def test_sign_in_steps(codex_user: User) -> None:
+    codex_user.has("first-sign-in")
+    assert example(codex_user, "sign_in_steps.py", "first-sign-in").stdout == "first-sign-in: signed in (oAuth)\n"
+    assert codex_user.record("first-sign-in") is not None
+
+
+@pytest.mark.parametrize(
+    ("row", "printed"),
+    [
+        ("expired-rotates", "200\n"),
+        ("insufficient-scope", "200\n"),
+        ("expired-no-refresh", "Your sign-in to expired-no-refresh has expired or was revoked: sign in again\n"),
+    ],
+)
+def test_own_requests(codex_user: User, row: str, printed: str) -> None:
+    codex_user.has(row)
+    assert example(codex_user, "own_requests.py", row, codex_user.lab.url(row)).stdout == printed
+
+
 def test_watch(codex_user: User) -> None:
     codex_user.has("expired-no-refresh")
     name = "expired-no-refresh"

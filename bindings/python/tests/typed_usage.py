@@ -8,7 +8,12 @@ from typing import Any
 
 from typing_extensions import assert_type
 
+import httpx
+import httpx2
+
 import mcp_startup
+import mcp_startup.httpx
+import mcp_startup.httpx2
 from mcp_startup import (
     AppliedLines,
     AuthStatus,
@@ -171,6 +176,11 @@ async def discovering() -> None:
 async def authorizing(**options: Any) -> None:
     one: Options = {"config": "config.toml", "client_metadata_url": "https://app.example/client.json"}
     assert_type(await mcp_startup.authorization("a", Rejected(authorization="Bearer t"), **one), str | None)
+    assert_type(mcp_startup.authorization_blocking("a", Rejected(status=403), **one), str | None)
+    assert_type(await mcp_startup.sign_in("a", open_browser=print, callback_port=1, **one), None)
+    assert_type(mcp_startup.sign_in_blocking("a", browser_timeout=2.5, scopes=("b",), **one), None)
+    assert_type(httpx.AsyncClient(auth=mcp_startup.httpx.StartupAuth("a", **one)), httpx.AsyncClient)
+    assert_type(httpx2.Client(auth=mcp_startup.httpx2.StartupAuth("a", **one)), httpx2.Client)
     assert_type(await mcp_startup.auth_status("a", online=True, **one), AuthStatus)
     begun = await mcp_startup.begin_sign_in("a", "http://127.0.0.1/callback", **one)
     assert_type(begun, SignInBegun)
@@ -217,6 +227,8 @@ def failing(line: str) -> None:
     except AppServerError as error:
         assert_type(error.code, str)
         assert_type(error.rpc_code, int | None)
+    except mcp_startup.InsufficientScopeError as error:
+        assert_type(error.challenge, str)
     except mcp_startup.StartupFailedError as error:
         assert_type(error.failure, StartupFailure)
     except mcp_startup.ConfigurationError as error:

@@ -140,22 +140,46 @@ mod clients {
     pub use discover as not_checked;
 }
 
+/// `rejected_status` is the status of the response that refused the request that had `sent`, if there was one.
 #[uniffi::export(default(cancellation = None))]
 async fn authorization(
     options: String,
     calls: Option<Arc<dyn StoreCalls>>,
     server: String,
-    rejected: bool,
+    rejected_status: Option<u16>,
     sent: Option<String>,
     challenge: Option<String>,
     cancellation: Option<Arc<Cancellation>>,
 ) -> String {
-    let rejected = rejected.then(|| mcp_startup_host::rejected(sent, challenge));
+    let rejected =
+        rejected_status.map(|status| mcp_startup_host::rejected(status, sent, challenge));
     let store = store(calls);
     wait_unless(cancellation, async move {
         let header = mcp_startup_host::authorization(options, store, server, rejected).await?;
         Ok(header.map(|header| header.expose_secret().to_owned()))
     })
+    .await
+}
+
+/// As [`authorization`]. Returns null if `url` has another origin than the server.
+#[uniffi::export(default(cancellation = None))]
+async fn request_authorization(
+    options: String,
+    calls: Option<Arc<dyn StoreCalls>>,
+    server: String,
+    url: String,
+    rejected_status: Option<u16>,
+    sent: Option<String>,
+    challenge: Option<String>,
+    cancellation: Option<Arc<Cancellation>>,
+) -> String {
+    let rejected =
+        rejected_status.map(|status| mcp_startup_host::rejected(status, sent, challenge));
+    let store = store(calls);
+    wait_unless(
+        cancellation,
+        mcp_startup_host::request_authorization(options, store, server, url, rejected),
+    )
     .await
 }
 
@@ -227,7 +251,11 @@ async fn test_credential_store(
 ) -> String {
     match store(Some(calls)) {
         Some(store) => {
-            wait_unless(cancellation, mcp_startup_host::test_credential_store(store)).await
+            wait_unless(
+                cancellation,
+                mcp_startup_host::test_credential_store(store, None),
+            )
+            .await
         }
         None => answer::<()>(Ok(())),
     }

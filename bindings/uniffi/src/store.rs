@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mcp_startup_host::{HostFuture, HostRecords, HostStore, runtime};
+use mcp_startup_host::{HostFuture, HostLock, HostRecords, HostStore, runtime};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The calls of an app's credential store. Keys and records are strings.
@@ -93,11 +93,11 @@ impl HostRecords for Records {
         Box::pin(async move { calls.replace(key, expected, new).await.map_err(reason) })
     }
 
-    fn lock(&self, key: String) -> HostFuture<Box<dyn Send + Sync>> {
+    fn lock(&self, key: String) -> HostFuture<HostLock> {
         let calls = self.0.clone();
         Box::pin(async move {
             let token = calls.lock(key).await.map_err(reason)?;
-            Ok(Box::new(Held { calls, token }) as _)
+            Ok(HostLock::held(Held { calls, token }))
         })
     }
 }

@@ -3,14 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mcp_startup::config::ServerEntry;
-use mcp_startup::config::clients::FileReport;
+use mcp_startup::config::clients::{FileReport, NotChecked, SelectedServer};
 
 /// The servers that each client starts.
 #[derive(Clone, Debug, Default)]
 pub struct Configuration {
     /// The servers. Each has a name of its own. A disabled server is listed and not started.
-    pub servers: Vec<ServerEntry>,
+    pub servers: Vec<SelectedServer>,
+    /// The servers that are neither listed nor started, with the reason.
+    pub not_checked: Vec<NotChecked>,
+    /// The files of clients that can't be read, each as a message for the user that names the client and the file.
+    pub unreadable: Vec<String>,
+    /// The file of the servers without an owner. `None` if they come from no file.
+    pub path: Option<PathBuf>,
     /// The folder with the configuration and the sign-ins of Codex, as an absolute path. Clients see it as `codexHome`.
     pub home: PathBuf,
 }

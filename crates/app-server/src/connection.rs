@@ -35,6 +35,13 @@ pub enum Frame {
     TooLong,
 }
 
+/// Whether a client may call tools and read resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Calls {
+    Allowed,
+    Refused,
+}
+
 /// The state of a connection.
 enum Phase {
     /// The client has not sent `initialize`.
@@ -50,6 +57,7 @@ struct Connection {
     outgoing: Outgoing,
     phase: Phase,
     threads: HashSet<String>,
+    calls: Calls,
 }
 
 /// Serves a client until `frames` ends, the receiver of `sender` is dropped, or the app-server ends. Then ends its servers.
@@ -57,12 +65,14 @@ pub(crate) async fn serve(
     app: AppServer,
     mut frames: impl Stream<Item = Frame> + Unpin,
     sender: mpsc::Sender<String>,
+    calls: Calls,
 ) {
     let closed = sender.clone();
     let mut connection = Connection {
         outgoing: Outgoing::new(sender),
         phase: Phase::New,
         threads: HashSet::new(),
+        calls,
         app,
     };
     let ending = connection.app.ending().clone();
@@ -146,6 +156,7 @@ impl Connection {
                     app: self.app.clone(),
                     session: session.clone(),
                     outgoing: self.outgoing.clone(),
+                    calls: self.calls,
                 };
                 match requests.dispatch(context, &id, method, raw, &self.threads) {
                     Some(immediate) => immediate,

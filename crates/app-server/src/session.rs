@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use mcp_startup::config::clients::SelectedServer;
 use mcp_startup::printable;
 use tokio::task::JoinHandle;
 
@@ -64,7 +65,7 @@ impl Session {
         {
             let mut servers = self.lock();
             let mut before = std::mem::take(&mut *servers);
-            for entry in &configuration.servers {
+            for SelectedServer { entry, .. } in &configuration.servers {
                 let existing = before.swap_remove(&entry.name);
                 let running = match existing {
                     Some(running) if running.server.entry.is_unchanged(entry) => running,

@@ -1,10 +1,12 @@
 //! The transports: how the messages of clients arrive and leave.
 
+mod page;
 mod stdio;
 #[cfg(unix)]
 mod unix;
 mod websocket;
 
+pub use page::PageServer;
 pub use stdio::serve_streams;
 #[cfg(unix)]
 pub use unix::UnixSocket;

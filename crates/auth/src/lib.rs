@@ -37,7 +37,8 @@ pub use store::KeyringStore;
 #[cfg(feature = "conformance")]
 pub use store::conformance;
 pub use store::{
-    CorruptRecord, CredentialKey, CredentialRecord, CredentialStore, CredentialStores,
-    DEFAULT_LOCK_LIMIT, FileStore, FoundRecord, HostFuture, HostRecords, HostStore, Lease,
-    LockedRecord, MemoryStore, RecordLock, ReplaceOutcome, StoreError, StoreFuture, StoreSelection,
+    ChangeStream, CorruptRecord, CredentialKey, CredentialRecord, CredentialStore,
+    CredentialStores, DEFAULT_LOCK_LIMIT, FileStore, FoundRecord, HostFuture, HostLease,
+    HostLeaseState, HostLock, HostRecords, HostStore, Lease, LockedRecord, MemoryStore, RecordLock,
+    ReplaceOutcome, StoreError, StoreFuture, StoreSelection,
 };

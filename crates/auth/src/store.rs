@@ -20,13 +20,13 @@ mod lookup;
 mod memory;
 mod record;
 
-pub(crate) use credential_store::lock_within;
 pub use credential_store::{
-    CredentialStore, Lease, RecordLock, ReplaceOutcome, StoreError, StoreFuture,
+    ChangeStream, CredentialStore, Lease, RecordLock, ReplaceOutcome, StoreError, StoreFuture,
 };
+pub(crate) use credential_store::{every_second, lock_within};
 pub(crate) use expected::Expected;
 pub use file::FileStore;
-pub use host::{HostFuture, HostRecords, HostStore};
+pub use host::{HostFuture, HostLease, HostLeaseState, HostLock, HostRecords, HostStore};
 #[cfg(feature = "keyring")]
 pub use keyring::KeyringStore;
 pub use lookup::{CredentialStores, DEFAULT_LOCK_LIMIT, FoundRecord, LockedRecord, StoreSelection};

@@ -1,5 +1,8 @@
 //! The command-line arguments.
 
+#[cfg(feature = "store-postgres")]
+pub mod store;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,6 +69,13 @@ Exit status:
   0    the files that were found were listed
   1    at least one file can't be read
   141  output pipe closed";
+
+#[cfg(feature = "app-server")]
+const EXIT_STATUSES_OF_OPEN: &str = "\
+Exit status:
+  1    the page could not be served
+  2    the arguments or the configuration can't be used
+  130  interrupted by Ctrl-C; every started program has ended, except package runners (up to 60 s)";
 
 #[cfg(feature = "app-server")]
 const EXIT_STATUSES_OF_APP_SERVER: &str = "\
@@ -147,6 +157,13 @@ pub enum Command {
     ///
     /// `/` lists them as JSON, each with its URL and the expected result.
     Lab(Lab),
+    /// Show your servers on a page in your browser: their states, what to do about a failure, and buttons that do it
+    ///
+    /// Starts the servers and serves the page on this machine until you press Ctrl-C, which ends the servers. Only a browser with the
+    /// address that is opened or printed can use the page: it contains a random token.
+    #[cfg(feature = "app-server")]
+    #[command(after_help = EXIT_STATUSES_OF_OPEN)]
+    Open(Open),
     /// Serve the states of your servers, sign-in and retry to another program, over JSON-RPC as Codex's app-server speaks it
     ///
     /// Starts the servers for each client that connects, without asking, and keeps them until it disconnects. Opens no browser: the
@@ -154,6 +171,12 @@ pub enum Command {
     #[cfg(feature = "app-server")]
     #[command(after_help = EXIT_STATUSES_OF_APP_SERVER)]
     AppServer(AppServer),
+    /// Manage the sign-ins of many users in a PostgreSQL database
+    ///
+    /// docs/many-users.md describes the database and its keys.
+    #[cfg(feature = "store-postgres")]
+    #[command(subcommand)]
+    Store(store::Store),
     /// Print a completion script for a shell
     ///
     /// It also completes the names of your servers. For example, put `source <(mcp-startup completions bash)` into `~/.bashrc`.
@@ -176,6 +199,26 @@ pub struct AppServer {
     /// The file with the token, at least 16 characters, which clients send as `Authorization: Bearer TOKEN`
     #[arg(long, value_name = "FILE", requires = "ws_auth")]
     pub ws_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub client_document: ClientDocument,
+    #[command(flatten)]
+    pub starts: Starts,
+}
+
+#[cfg(feature = "app-server")]
+#[derive(Debug, Args)]
+pub struct Open {
+    /// Open no browser: print the address of the page, with its token, on stdout
+    #[arg(long)]
+    pub no_browser: bool,
+    /// The port on loopback; 0 for a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// Do not ask before the first start of every client's servers
+    #[arg(long)]
+    pub yes: bool,
     #[command(flatten)]
     pub source: Source,
     #[command(flatten)]
@@ -241,6 +284,13 @@ pub struct Source {
     pub as_written: bool,
 }
 
+/// Without the feature `store-postgres`, a command has no such arguments.
+#[cfg(not(feature = "store-postgres"))]
+#[derive(Clone, Debug, Default, Args)]
+pub struct StoredUser {}
+#[cfg(feature = "store-postgres")]
+pub use store::StoredUser;
+
 #[derive(Debug, Args)]
 pub struct Check {
     /// Only these servers, including disabled ones: their names, `CLIENT:NAME`, or URLs of servers that no client has
@@ -257,6 +307,8 @@ pub struct Check {
     pub yes: bool,
     #[command(flatten)]
     pub source: Source,
+    #[command(flatten)]
+    pub stored_user: StoredUser,
     /// Keep running, and start failed servers again after a sign-in or after transient failures
     ///
     /// A sign-in by any process counts. After a transient failure, the next try is after about 1 s, then 2 s, 4 s and so on up to
@@ -278,6 +330,8 @@ pub struct Explain {
     pub server: String,
     #[command(flatten)]
     pub source: Source,
+    #[command(flatten)]
+    pub stored_user: StoredUser,
     #[command(flatten)]
     pub client_document: ClientDocument,
     /// How long the start may take; overrides the configuration [default: 30]
@@ -303,6 +357,8 @@ pub struct Login {
     pub server: String,
     #[command(flatten)]
     pub source: Source,
+    #[command(flatten)]
+    pub stored_user: StoredUser,
     /// Open no browser: print the URL, and accept the URL that your browser returned to, pasted, if it is on another machine
     #[arg(long)]
     pub no_browser: bool,
@@ -327,6 +383,8 @@ pub struct Logout {
     pub server: String,
     #[command(flatten)]
     pub source: Source,
+    #[command(flatten)]
+    pub stored_user: StoredUser,
 }
 
 #[derive(Debug, Args)]
@@ -336,6 +394,8 @@ pub struct Status {
     pub servers: Vec<String>,
     #[command(flatten)]
     pub source: Source,
+    #[command(flatten)]
+    pub stored_user: StoredUser,
     /// Ask servers without a usable stored sign-in whether they offer one
     #[arg(long)]
     pub online: bool,

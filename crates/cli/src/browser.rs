@@ -8,6 +8,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
+use url::Url;
+
+#[cfg(feature = "app-server")]
 use crate::this_program;
 
 /// The hidden subcommand that opens the page at the URL that follows.
@@ -23,13 +26,40 @@ const LISTS: [(&str, Option<&str>); 3] = [
 /// Variables that contain one folder.
 const FOLDERS: [&str; 2] = ["XDG_DATA_HOME", "XDG_CONFIG_HOME"];
 
-/// Opens the page. Returns whether a browser was started. Waits for a browser that runs in the terminal.
-pub fn open(url: &str) -> bool {
+/// Opens a page over HTTP. Returns whether a browser was started. Waits for a browser that runs in the terminal.
+///
+/// `program` is the command, with its first arguments, that starts this program again. If it is empty, and a variable has a relative
+/// folder, nothing is opened.
+pub fn open(url: &str, program: &[String]) -> bool {
+    // A server may have chosen the URL.
+    let is_http = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    is_http && open_url(url, program)
+}
+
+/// Opens a file of this program. Returns whether a browser was started.
+#[cfg(feature = "app-server")]
+pub fn open_file(path: &Path) -> bool {
+    Url::from_file_path(path).is_ok_and(|url| open_url(url.as_str(), this_program::command()))
+}
+
+/// Whether a browser with windows can be opened here: not in a session over SSH, and not without a display.
+#[cfg(feature = "app-server")]
+pub fn has_display() -> bool {
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match cfg!(any(windows, target_os = "macos")) {
+        true => !is_set(&"SSH_CONNECTION"),
+        false => ["BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"]
+            .iter()
+            .any(is_set),
+    }
+}
+
+fn open_url(url: &str, program: &[String]) -> bool {
     let changes = changes(|name| std::env::var_os(name));
     if changes.is_empty() || cfg!(any(windows, target_os = "macos")) {
         return webbrowser::open(url).is_ok();
     }
-    let Some((program, arguments)) = this_program::command().split_first() else {
+    let Some((program, arguments)) = program.split_first() else {
         return false;
     };
     let mut command = Command::new(program);

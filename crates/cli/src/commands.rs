@@ -9,4 +9,8 @@ pub mod explain;
 pub mod follow;
 pub mod lab;
 pub mod login;
+#[cfg(feature = "app-server")]
+pub mod open;
 pub mod status;
+#[cfg(feature = "store-postgres")]
+pub mod store;

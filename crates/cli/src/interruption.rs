@@ -1,5 +1,8 @@
 //! Ctrl-C and the other ways to ask a program to end.
 
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -27,23 +30,32 @@ pub struct Interruption {
     signals: [Signal; 3],
 }
 
-/// Runs the work of a command. Returns `None` if it was interrupted.
+/// Runs the work of a command, which can be interrupted from its beginning.
 ///
 /// A host name lookup or a read of stdin can't be cancelled, and does not keep the process alive.
-pub fn until_interrupted<T>(work: impl Future<Output = T>) -> std::io::Result<Option<T>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+pub fn block_on<T>(work: impl AsyncFnOnce(&mut Interruption) -> T) -> std::io::Result<T> {
+    block_on_in(crate::runtime()?, work)
+}
+
+/// As [`block_on`], in a runtime in which something has been opened before.
+pub fn block_on_in<T>(
+    runtime: Runtime,
+    work: impl AsyncFnOnce(&mut Interruption) -> T,
+) -> std::io::Result<T> {
     let done = runtime.block_on(async {
         let mut interruption = Interruption::listen()?;
-        tokio::select! {
-            biased;
-            () = interruption.next() => Ok(None),
-            done = work => Ok(Some(done)),
-        }
+        Ok(work(&mut interruption).await)
     });
     runtime.shutdown_background();
     done
+}
+
+/// Runs the work of a command. Returns `None` if it was interrupted.
+pub fn until_interrupted<T>(
+    runtime: Runtime,
+    work: impl Future<Output = T>,
+) -> std::io::Result<Option<T>> {
+    block_on_in(runtime, async |interruption| interruption.or(work).await)
 }
 
 impl Interruption {
@@ -62,6 +74,26 @@ impl Interruption {
     #[cfg(not(unix))]
     pub fn listen() -> std::io::Result<Self> {
         Ok(Self {})
+    }
+
+    /// Waits for some work. Returns `None` if it is interrupted first.
+    pub async fn or<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.next() => None,
+            done = work => Some(done),
+        }
+    }
+
+    /// Waits for the last work after an interruption: a step that can't be undone, or the end of servers. Returns `None` if it takes longer
+    /// than `limit`, or if there is another interruption.
+    pub async fn or_within<T>(
+        &mut self,
+        limit: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let done = self.or(tokio::time::timeout(limit, work)).await;
+        done.and_then(Result::ok)
     }
 
     /// Waits for the next interruption. The future can be dropped and created again.

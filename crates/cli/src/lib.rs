@@ -1,6 +1,6 @@
 //! The program `mcp-startup`: checks the MCP servers a user has configured.
 //!
-//! It is also a library with one function, so that `npx mcp-startup` and `uvx mcp-startup` run the same program without a second copy of
+//! It is also a library with few functions, so that `npx mcp-startup` and `uvx mcp-startup` run the same program without a second copy of
 //! the engine in their packages.
 //!
 //! `commands` has one module for each command, and `output` one for each kind of output. Nothing here decides the result of a
@@ -13,11 +13,13 @@ mod completion;
 mod interruption;
 mod output;
 mod selection;
+mod stores;
 mod this_program;
 
 use std::ffi::OsString;
 use std::io::Write;
 
+pub use browser::open as open_browser;
 use clap::Parser;
 
 use arguments::{Arguments, Color, Command};
@@ -39,6 +41,9 @@ enum CommandError {
     Lab(#[from] mcp_startup_lab::LabError),
     #[error(transparent)]
     SignIn(#[from] mcp_startup::auth::SignInError),
+    #[cfg(feature = "store-postgres")]
+    #[error(transparent)]
+    Store(#[from] mcp_startup::auth::StoreError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
@@ -85,6 +90,13 @@ pub fn run_with_supervisor(
     }
 }
 
+/// The runtime of a command.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+}
+
 fn parse(arguments: &[impl Into<OsString> + Clone]) -> Result<Arguments, clap::Error> {
     let name = [OsString::from("mcp-startup")].into_iter();
     Arguments::try_parse_from(name.chain(arguments.iter().cloned().map(Into::into)))
@@ -109,6 +121,8 @@ fn execute(program: &[String], command: Command) -> u8 {
             let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {message}");
             match error {
                 CommandError::Usage(_) | CommandError::Configuration(_) => ExitStatus::Usage,
+                #[cfg(feature = "store-postgres")]
+                CommandError::Store(_) => ExitStatus::Failed,
                 CommandError::Client(_)
                 | CommandError::Lab(_)
                 | CommandError::SignIn(_)
@@ -148,6 +162,10 @@ fn dispatch(program: &[String], command: Command) -> Result<u8, CommandError> {
         Command::Lab(arguments) => return lab::run(&arguments),
         #[cfg(feature = "app-server")]
         Command::AppServer(arguments) => commands::app_server::run(arguments)?,
+        #[cfg(feature = "store-postgres")]
+        Command::Store(arguments) => commands::store::run(arguments)?,
+        #[cfg(feature = "app-server")]
+        Command::Open(arguments) => commands::open::run(arguments)?,
         Command::Completions { shell } => {
             completion::print_script(shell)?;
             ExitStatus::AllReady

@@ -6,3 +6,4 @@ pub mod log;
 pub mod report;
 pub mod table;
 pub mod timeline;
+pub mod warnings;

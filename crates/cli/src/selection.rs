@@ -40,8 +40,8 @@ pub struct Selection {
     pub not_read: Vec<String>,
     /// Whether the servers come from the clients on this machine.
     pub is_discovered: bool,
-    /// Whether a client's file could not be read.
-    pub has_unreadable_file: bool,
+    /// The client's files that could not be read, each as a message.
+    pub unreadable: Vec<String>,
 }
 
 /// Selects the servers with these names, or all that are enabled. `names` may contain URLs and `CLIENT:SERVER`.
@@ -162,7 +162,7 @@ impl Selection {
             options: Some(String::new()),
             not_read: Vec::new(),
             is_discovered: false,
-            has_unreadable_file: false,
+            unreadable: Vec::new(),
         }
     }
 
@@ -230,7 +230,7 @@ fn of_file(path: &Path, names: &[String], as_written: bool) -> Result<Selection,
         )),
         not_read: Vec::new(),
         is_discovered: false,
-        has_unreadable_file: false,
+        unreadable: Vec::new(),
     })
 }
 
@@ -261,10 +261,13 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
     let mut files = discover(source);
     let wanted: Vec<ServerName> = names.iter().map(|name| ServerName::parse(name)).collect();
     let mut first_error = None;
+    let mut unreadable = Vec::new();
     let mut not_read = Vec::new();
     for file in &mut files {
         if let Some(error) = file.error.take() {
-            let _ = writeln!(anstream::stderr(), "{}: {error}", file.client);
+            let message = format!("{}: {error}", file.client);
+            let _ = writeln!(anstream::stderr(), "{message}");
+            unreadable.push(message);
             first_error.get_or_insert(error);
         }
         if let Some(why) = &file.not_read {
@@ -272,7 +275,6 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
             not_read.push(format!("not read: {path} ({}): {why}", file.client));
         }
     }
-    let has_unreadable_file = first_error.is_some();
     if files.iter().all(|file| file.servers.is_empty()) {
         return Err(match first_error {
             Some(error) => error.into(),
@@ -292,14 +294,11 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
     let machine = clients::ThisMachine::default();
     let clients::Selection {
         servers,
-        mut not_checked,
+        not_checked,
     } = clients::select(&files, &machine, &current_folder(), &options);
-    for left in not_checked.iter_mut().filter(|left| left.needs_approval) {
-        left.why += "; if you trust the project, pass `--trust-project`";
-    }
     Ok(Selection {
         servers,
-        not_checked,
+        not_checked: with_trust_option(not_checked),
         credentials: clients::credentials(&files, &ProcessEnvironment),
         configuration: CheckedConfiguration {
             path: only_file(&files),
@@ -308,8 +307,16 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
         options: Some(suggested_options(source)),
         not_read,
         is_discovered: true,
-        has_unreadable_file,
+        unreadable,
     })
+}
+
+/// The same servers. The reason of a server that needs an approval also names the option to start it without.
+fn with_trust_option(mut not_checked: Vec<NotChecked>) -> Vec<NotChecked> {
+    for left in not_checked.iter_mut().filter(|left| left.needs_approval) {
+        left.why += "; if you trust the project, pass `--trust-project`";
+    }
+    not_checked
 }
 
 /// The path of the file with all servers, if there is only one.

@@ -87,6 +87,15 @@ impl ServerEntry {
             Err(problem) => problem.line,
         }
     }
+
+    /// Returns the key of the entry in its file, or of the problem in it, as a path such as `mcp_servers.linear`. `None` for a server
+    /// that was created in code.
+    pub fn key(&self) -> Option<&str> {
+        match &self.config {
+            Ok(config) => config.path.line().map(|_| config.path.as_str()),
+            Err(problem) => Some(problem.key.as_str()).filter(|key| !key.is_empty()),
+        }
+    }
 }
 
 impl From<ServerConfig> for ServerEntry {

@@ -321,3 +321,53 @@ fn many_unknown_keys_are_read_in_time() {
         assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
     }
 }
+
+#[test]
+fn an_unread_key_of_the_oauth_table_is_a_warning() {
+    // The key of the table, and the end of the warning; `None` if there is none.
+    #[rustfmt::skip]
+    let json: &[(&str, Option<&str>)] = &[
+        (r#""clientId": "a""#, None),
+        (r#""client_id": "a""#, None),
+        // Gemini CLI's keys for addresses, which a sign-in discovers.
+        (r#""authorizationUrl": "https://example.com""#, None),
+        (r#""clientID": "a""#, Some("this key is not read; did you mean `clientId`?")),
+        (r#""clientIdd": "a""#, Some("this key is not read; did you mean `clientId`?")),
+        (r#""redirectUrl": "http://localhost:1/""#, Some("this key is not read; did you mean `redirectUri`?")),
+        (r#""token": "hunter2""#, Some("this key is not read; write it in `headers`, or remove it and sign in")),
+        (r#""flow": "a""#, Some("this key is not known here, and is not read")),
+        (r#""_comment": "a""#, None),
+    ];
+    #[rustfmt::skip]
+    let toml: &[(&str, Option<&str>)] = &[
+        ("client_id = \"a\"", None),
+        ("callbackPort = 1234", None),
+        ("clientId = \"a\"", Some("this key is not read; did you mean `client_id`?")),
+        ("callback_prt = 1234", Some("this key is not read; did you mean `callback_port`?")),
+        ("scopes = [\"a\"]", Some("this key is not read; write `scopes` in the table of the server")),
+        ("resource = \"a\"", Some("this key is not read; write `oauth_resource` in the table of the server")),
+    ];
+    let json = json.iter().map(|(key, end)| {
+        let entry =
+            format!(r#"{{"type": "http", "url": "https://example.com", "oauth": {{ {key} }}}}"#);
+        (format!("{{\"mcpServers\": {{\"x\": {entry}}}}}"), end)
+    });
+    let toml = toml.iter().map(|(key, end)| {
+        let url = "url = \"https://example.com\"";
+        (
+            format!("[mcp_servers.x]\n{url}\n[mcp_servers.x.oauth]\n{key}\n"),
+            end,
+        )
+    });
+    for (text, end) in json.chain(toml) {
+        let (_, warnings) = only_server(&text);
+        match end {
+            None => assert!(warnings.is_empty(), "{text}: {warnings:?}"),
+            Some(end) => {
+                assert_eq!(warnings.len(), 1, "{text}: {warnings:?}");
+                assert!(warnings[0].ends_with(end), "{text}: {warnings:?}");
+                assert!(warnings[0].contains("x.oauth."), "{text}: {warnings:?}");
+            }
+        }
+    }
+}

@@ -51,6 +51,7 @@
 mod authorization;
 mod callback_listener;
 mod check;
+mod configuration_warnings;
 mod event;
 mod run;
 mod shared_context;
@@ -66,6 +67,7 @@ pub use authorization::sign_in::{
 };
 pub use callback_listener::{Callback, CallbackListener, CallbackOptions, CallbackPage};
 pub use check::{Check, Start};
+pub use configuration_warnings::configuration_warnings;
 pub use event::{StartupEvent, Update};
 pub use mcp_startup_auth as auth;
 pub use mcp_startup_auth::network::ClientError;

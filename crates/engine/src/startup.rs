@@ -221,7 +221,8 @@ impl Startup {
     ///
     /// Call it before a request, without `rejected`. It returns the configured credential or the stored token. If the stored token
     /// has expired, it refreshes the token first. If the server answers your request with 401, pass the rejected header value as
-    /// `rejected`: the method returns the value for the second attempt. Tokens are read, locked and refreshed as during a start.
+    /// `rejected`: the method returns the value for the second attempt. If it answers with 403, set [`Rejected::status`], and the method
+    /// returns the verdict. Tokens are read, locked and refreshed as during a start.
     ///
     /// Call this method inside a Tokio runtime. It takes at most as long as a start may take
     /// ([`StartupOptions::limit`]). A refresh continues after that limit; [`finish`](Self::finish) waits for it.

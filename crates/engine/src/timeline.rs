@@ -2,9 +2,14 @@
 
 use mcp_startup_core::{
     CertificateProblem, CredentialSent, CredentialSource, CredentialStoreTrouble, DiscoveryOutcome,
-    DiscoveryProblem, IoTrouble, RequestTarget, StartPhase,
+    DiscoveryProblem, IoTrouble, RequestTarget, StartPhase, printable,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+
+mod words;
+
+/// The length of the text of an entry in JSON, in characters.
+const TEXT_CHARS: usize = 1000;
 
 /// What happened during one start, in order: phases, messages, requests and their responses, and the output of a program.
 ///
@@ -24,15 +29,34 @@ pub struct StartTimeline {
 }
 
 /// One step of a start, and its time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+///
+/// In JSON, it also has a `text` for the user: the step in words, on one line of at most 1,000 characters, with hidden characters escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimelineEntry {
     /// The time since the start began, in ms.
     pub at_ms: u64,
-    /// What happened.
-    #[serde(flatten)]
+    /// What happened. Displayed, it is the step in words.
     pub step: TimelineStep,
+}
+
+impl Serialize for TimelineEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Entry<'a> {
+            at_ms: u64,
+            #[serde(flatten)]
+            step: &'a TimelineStep,
+            text: String,
+        }
+        let entry = Entry {
+            at_ms: self.at_ms,
+            step: &self.step,
+            text: printable(&self.step.to_string(), TEXT_CHARS),
+        };
+        entry.serialize(serializer)
+    }
 }
 
 /// What happened at one moment of a start.

@@ -28,7 +28,8 @@ create table mcp_startup_lease (
     -- How often the lock was acquired.
     epoch bigint not null,
     expires_at timestamptz not null,
-    -- The last refresh whose outcome is not known: an HMAC of its refresh token, the time, and the epoch of its holder.
+    -- The last refresh whose outcome is not known: an HMAC of its refresh token
+    -- after the ID of the key, the time, and the epoch of its holder.
     sent_token bytea,
     sent_at timestamptz,
     sent_epoch bigint

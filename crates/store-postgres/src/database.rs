@@ -1,6 +1,7 @@
 //! The connection pool, and statements that are repeated if a connection breaks. Every statement must be safe to repeat.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +14,15 @@ use mcp_startup_core::CredentialStoreTrouble;
 use rustls::ClientConfig;
 use rustls::crypto::ring::default_provider;
 use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Config, NoTls, Row};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::encryption::random;
 use crate::error;
@@ -27,6 +31,9 @@ use crate::error;
 const CALL_LIMIT: Duration = Duration::from_secs(9);
 /// The time limit for one attempt. A broken connection can take minutes to report that it is broken.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(4);
+const DEFAULT_PORT: u16 = 5432;
+/// How many notifications are kept for a receiver.
+const CAPACITY: usize = 256;
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// A parameter of a statement with its type, so that the statement needs no preparation.
@@ -34,7 +41,14 @@ pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// A pool of connections. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Database(Pool);
+pub(crate) struct Database {
+    pool: Pool,
+    config: Arc<Config>,
+    /// `None` if connections are not encrypted.
+    tls: Option<MakeRustlsConnect>,
+    /// The hosts and ports, for messages.
+    place: Arc<str>,
+}
 
 impl fmt::Debug for Database {
     /// Without the configuration, which has the password.
@@ -70,19 +84,23 @@ impl Database {
                 false => SslMode::Require,
             });
         }
+        let place = place(&config).into();
         let settings = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
-        let manager = match config.get_ssl_mode() {
-            SslMode::Disable => Manager::from_config(config, NoTls, settings),
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => None,
             _ => {
                 let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
                     .with_safe_default_protocol_versions()
                     .and_then(|builder| builder.with_platform_verifier())
                     .map_err(|cause| unsupported(&format!("TLS can't be used: {cause}")))?;
-                let tls = MakeRustlsConnect::new(tls.with_no_client_auth());
-                Manager::from_config(config, tls, settings)
+                Some(MakeRustlsConnect::new(tls.with_no_client_auth()))
             }
+        };
+        let manager = match tls.clone() {
+            None => Manager::from_config(config.clone(), NoTls, settings),
+            Some(tls) => Manager::from_config(config.clone(), tls, settings),
         };
         let pool = Pool::builder(manager)
             .max_size(connections)
@@ -90,8 +108,30 @@ impl Database {
             .wait_timeout(Some(ATTEMPT_LIMIT))
             .create_timeout(Some(ATTEMPT_LIMIT))
             .build();
-        pool.map(Self)
-            .map_err(|cause| unsupported(&cause.to_string()))
+        let pool = pool.map_err(|cause| unsupported(&cause.to_string()))?;
+        Ok(Self {
+            pool,
+            config: Arc::new(config),
+            tls,
+            place,
+        })
+    }
+
+    /// Opens a connection that receives the notifications of a channel.
+    pub async fn listen(&self, channel: &str) -> Result<Notifications, StoreError> {
+        let listening = async {
+            match self.tls.clone() {
+                Some(tls) => listen(&self.config, tls, channel).await,
+                None => listen(&self.config, NoTls, channel).await,
+            }
+        };
+        let limit = Instant::now() + ATTEMPT_LIMIT;
+        let failure = match timeout_at(limit, listening).await {
+            Ok(Ok(notifications)) => return Ok(notifications),
+            Ok(Err(cause)) => Failure::of(&cause, &self.place),
+            Err(_) => Failure::no_response(&self.place),
+        };
+        Err(error(CredentialStoreTrouble::Unreadable, failure.detail))
     }
 
     /// Runs a statement and returns its rows. If the connection breaks, the statement is repeated, so it can take effect twice.
@@ -126,7 +166,7 @@ impl Database {
         let deadline = Instant::now() + CALL_LIMIT;
         loop {
             let limit = deadline.min(Instant::now() + ATTEMPT_LIMIT);
-            let failure = match timeout_at(limit, self.0.get()).await {
+            let failure = match timeout_at(limit, self.pool.get()).await {
                 Ok(Ok(connection)) => {
                     // The statement gets its whole time, however long the wait for the connection was.
                     let limit = deadline.min(Instant::now() + ATTEMPT_LIMIT);
@@ -135,12 +175,12 @@ impl Database {
                         Ok(Err(cause)) => {
                             // A failed batch can leave its transaction open.
                             drop(Object::take(connection));
-                            Failure::of(&cause)
+                            Failure::of(&cause, &self.place)
                         }
                         Err(_) => {
                             // The statement may still run, and the connection may be broken.
                             drop(Object::take(connection));
-                            Failure::no_response()
+                            Failure::no_response(&self.place)
                         }
                     }
                 }
@@ -149,8 +189,8 @@ impl Database {
                     detail: "no connection became free in time; the pool may be too small"
                         .to_owned(),
                 },
-                Ok(Err(PoolError::Backend(cause))) => Failure::of(&cause),
-                Ok(Err(PoolError::Timeout(_))) => Failure::no_response(),
+                Ok(Err(PoolError::Backend(cause))) => Failure::of(&cause, &self.place),
+                Ok(Err(PoolError::Timeout(_))) => Failure::no_response(&self.place),
                 Ok(Err(cause)) => Failure {
                     is_transient: false,
                     detail: cause.to_string(),
@@ -163,6 +203,52 @@ impl Database {
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// The notifications of a channel. Dropping it closes its connection.
+pub(crate) struct Notifications {
+    payloads: mpsc::Receiver<String>,
+    _client: Client,
+    _connection: AbortOnDropHandle<()>,
+}
+
+impl Notifications {
+    /// The text of the next notification; `None` if the connection has ended.
+    pub async fn next(&mut self) -> Option<String> {
+        self.payloads.recv().await
+    }
+}
+
+async fn listen<T>(
+    config: &Config,
+    tls: T,
+    channel: &str,
+) -> Result<Notifications, tokio_postgres::Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, mut connection) = config.connect(tls).await?;
+    let (sender, payloads) = mpsc::channel(CAPACITY);
+    let forwarding = tokio::spawn(async move {
+        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notification(notification) = message
+                && sender
+                    .send(notification.payload().to_owned())
+                    .await
+                    .is_err()
+            {
+                return;
+            }
+        }
+    });
+    let connection = AbortOnDropHandle::new(forwarding);
+    client.batch_execute(&format!("listen {channel}")).await?;
+    Ok(Notifications {
+        payloads,
+        _client: client,
+        _connection: connection,
+    })
 }
 
 async fn attempt(
@@ -180,6 +266,20 @@ async fn attempt(
 pub(crate) fn pause(from: u64, to: u64) -> Result<Duration, StoreError> {
     let random = u64::from(u16::from_be_bytes(random()?));
     Ok(Duration::from_millis(from + random % (to - from)))
+}
+
+/// The hosts of the configuration with their ports.
+fn place(config: &Config) -> String {
+    let ports = config.get_ports();
+    let hosts = config.get_hosts().iter().enumerate().map(|(at, host)| {
+        let port = ports.get(at).or(ports.first()).unwrap_or(&DEFAULT_PORT);
+        match host {
+            Host::Tcp(name) => format!("{name}:{port}"),
+            #[cfg(unix)]
+            Host::Unix(path) => path.display().to_string(),
+        }
+    });
+    hosts.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether every host of the configuration is this machine.
@@ -203,14 +303,14 @@ struct Failure {
 }
 
 impl Failure {
-    fn no_response() -> Self {
+    fn no_response(place: &str) -> Self {
         Self {
             is_transient: true,
-            detail: "the database did not respond in time".to_owned(),
+            detail: format!("the database at {place} did not respond in time"),
         }
     }
 
-    fn of(cause: &tokio_postgres::Error) -> Self {
+    fn of(cause: &tokio_postgres::Error, place: &str) -> Self {
         if let Some(refused) = cause.as_db_error() {
             let code = refused.code();
             // The classes 08 and 57P: the connection broke, or the server stops, crashed or starts. 25006: it became a standby.
@@ -238,7 +338,9 @@ impl Failure {
         }
         Self {
             is_transient: true,
-            detail: format!("the connection to the database failed: {detail}"),
+            detail: format!(
+                "the connection to the database at {place} failed: {detail}; check the URL and that the database is running"
+            ),
         }
     }
 }

@@ -136,9 +136,10 @@ impl<'a> RecordKeys<'a> {
         self.hmac(b"mcp-startup digest 1", record.to_json().expose_secret())
     }
 
-    /// A value that represents a refresh token that is about to be sent.
+    /// A value that represents a refresh token that is about to be sent: the ID of the key, NUL, and an HMAC.
     pub fn attempt(&self, refresh_token: &SecretString) -> Result<Vec<u8>, StoreError> {
-        self.hmac(b"mcp-startup attempt 1", refresh_token.expose_secret())
+        let hmac = self.hmac(b"mcp-startup attempt 1", refresh_token.expose_secret())?;
+        Ok([self.key.id.as_bytes(), b"\0", &hmac].concat())
     }
 
     fn additional_data(&self, revision: Uuid) -> Vec<u8> {
@@ -220,6 +221,12 @@ impl<'a> RecordKeys<'a> {
         plain.fill(0);
         parsed
     }
+}
+
+/// The ID of the key of a value that [`RecordKeys::attempt`] returned.
+pub(crate) fn attempt_key_id(value: &[u8]) -> Option<&str> {
+    let id = value.split(|byte| *byte == 0).next()?;
+    std::str::from_utf8(id).ok()
 }
 
 /// Random bytes from the operating system.

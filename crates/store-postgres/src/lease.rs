@@ -1,7 +1,8 @@
 //! The lock of a record: a lease row on the clock of the database, renewed while it is held.
 
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mcp_startup_auth::{Lease, RecordLock, StoreError, StoreFuture};
@@ -9,14 +10,15 @@ use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::NAME;
 use crate::database::pause;
-use crate::encryption::{RecordKeys, random_uuid};
+use crate::encryption::{RecordKeys, attempt_key_id, random_uuid};
 use crate::record_id::RecordId;
-use crate::store::Shared;
+use crate::store::{Shared, key_error};
 
 /// How long a lock is held at most. A holder that takes longer hangs, and must not keep others out forever.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -37,13 +39,13 @@ const ACQUIRE: &str = "
         expires_at = clock_timestamp() + $3 * interval '1 millisecond',
         epoch = case when lease.holder = excluded.holder then lease.epoch else lease.epoch + 1 end
     where lease.holder is null or lease.holder = excluded.holder or lease.expires_at < clock_timestamp()
-    returning epoch";
+    returning sent_token";
 
 /// A lease that ended and that no other program took still belongs to its holder.
 const RENEW: &str = "
     update mcp_startup_lease set expires_at = clock_timestamp() + $3 * interval '1 millisecond'
     where id = $1 and holder = $2
-    returning epoch";
+    returning true";
 
 /// The first attempt with a token is kept: the statement may be repeated after a broken connection, and an earlier holder's attempt
 /// explains a refusal for as long as the token is stored.
@@ -98,15 +100,18 @@ async fn acquire(
         record,
         holder,
         valid: Arc::new(Validity::default()),
+        sent: Mutex::default(),
         attempt_has_ended: AtomicBool::new(false),
+        is_refreshing: AtomicBool::new(false),
         renewal: None,
         runtime: Handle::current(),
         is_held: true,
     };
-    if held.run(ACQUIRE).await?.is_none() {
+    let Some(row) = statement(&shared, ACQUIRE, &held.record, holder).await? else {
         held.is_held = false;
         return Ok(None);
-    }
+    };
+    held.sent = Mutex::new(row.get(0));
     held.valid.extend(asked + shared.lease);
     let renewal = renew(
         shared.clone(),
@@ -165,15 +170,14 @@ async fn statement(
     sql: &str,
     record: &RecordId,
     holder: Uuid,
-) -> Result<Option<i64>, StoreError> {
+) -> Result<Option<Row>, StoreError> {
     let milliseconds = shared.lease.as_millis() as f64;
     let parameters: [crate::database::Parameter<'_>; 3] = [
         (&record.hash, Type::BYTEA),
         (&holder, Type::UUID),
         (&milliseconds, Type::FLOAT8),
     ];
-    let row = shared.database.query_one(sql, &parameters).await?;
-    Ok(row.map(|row| row.get(0)))
+    shared.database.query_one(sql, &parameters).await
 }
 
 /// A lease. Dropping it releases the lock.
@@ -184,7 +188,10 @@ struct HeldLease {
     /// New for each acquisition, so that two tasks of a process are two holders.
     holder: Uuid,
     valid: Arc<Validity>,
+    /// The value of the last attempt whose outcome is not known. While the lease is held, only its holder changes it.
+    sent: Mutex<Option<Vec<u8>>>,
     attempt_has_ended: AtomicBool,
+    is_refreshing: AtomicBool,
     renewal: Option<AbortHandle>,
     runtime: Handle,
     /// Whether the database may have granted it.
@@ -192,8 +199,45 @@ struct HeldLease {
 }
 
 impl HeldLease {
-    async fn run(&self, sql: &str) -> Result<Option<i64>, StoreError> {
-        statement(&self.shared, sql, &self.record, self.holder).await
+    /// The value that represents a refresh token. If an earlier attempt with the same token is known, it is that attempt's value,
+    /// whose key may have been the current one then.
+    async fn attempt(&self, refresh_token: &SecretString) -> Result<Vec<u8>, StoreError> {
+        let earlier = self.sent().clone();
+        let key_id = earlier.as_deref().and_then(attempt_key_id);
+        if let Some(key_id) = key_id
+            && let Some(key) = self.shared.keys.find(key_id).await.map_err(key_error)?
+        {
+            let value = RecordKeys::new(&key, &self.record).attempt(refresh_token)?;
+            if earlier.as_ref() == Some(&value) {
+                return Ok(value);
+            }
+        }
+        let key = self.shared.current_key().await?;
+        RecordKeys::new(&key, &self.record).attempt(refresh_token)
+    }
+
+    /// Notes that this process refreshes the record, so that its save is not taken for a sign-in.
+    fn begin_refresh(&self) {
+        if !self.is_refreshing.swap(true, Ordering::Relaxed) {
+            let mut refreshing = self.shared.refreshing();
+            *refreshing.entry(self.record.hash.clone()).or_default() += 1;
+        }
+    }
+
+    fn end_refresh(&self) {
+        if self.is_refreshing.load(Ordering::Relaxed) {
+            let mut refreshing = self.shared.refreshing();
+            if let Entry::Occupied(mut holders) = refreshing.entry(self.record.hash.clone()) {
+                *holders.get_mut() -= 1;
+                if *holders.get() == 0 {
+                    holders.remove();
+                }
+            }
+        }
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -207,8 +251,7 @@ impl Lease for HeldLease {
         refresh_token: &'a SecretString,
     ) -> StoreFuture<'a, Option<u64>> {
         Box::pin(async move {
-            let key = self.shared.current_key().await?;
-            let token = RecordKeys::new(&key, &self.record).attempt(refresh_token)?;
+            let token = self.attempt(refresh_token).await?;
             let milliseconds = self.shared.lease.as_millis() as f64;
             let asked = Instant::now();
             let parameters: [crate::database::Parameter<'_>; 4] = [
@@ -221,6 +264,8 @@ impl Lease for HeldLease {
             match begun.await? {
                 Some(row) => {
                     self.valid.extend(asked + self.shared.lease);
+                    *self.sent() = Some(token);
+                    self.begin_refresh();
                     let earlier: Option<i64> = row.get(0);
                     Ok(earlier.and_then(|at| u64::try_from(at).ok()))
                 }
@@ -242,6 +287,7 @@ impl Drop for HeldLease {
         if let Some(renewal) = &self.renewal {
             renewal.abort();
         }
+        self.end_refresh();
         if !self.is_held {
             return;
         }

@@ -11,6 +11,7 @@ mod database;
 mod encryption;
 mod lease;
 mod maintenance;
+mod notifications;
 mod record_id;
 mod schema;
 mod store;

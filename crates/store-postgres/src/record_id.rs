@@ -38,6 +38,14 @@ impl RecordId {
     }
 }
 
+/// The text that notifies hosts of a sign-in of a user. It contains no name.
+pub(crate) fn notification(tenant: &str, user: &str) -> String {
+    let parts = ["mcp-startup user 1", tenant, user].map(str::as_bytes);
+    let hash = digest::digest(&digest::SHA256, &length_prefixed(&parts));
+    let half = hash.as_ref().iter().take(16);
+    half.map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The parts, each after its length in bytes as a 64-bit number, so that no two lists of parts have the same bytes.
 pub(crate) fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());

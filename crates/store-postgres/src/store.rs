@@ -1,6 +1,7 @@
 //! The store of all users: its connections, its schema and its keys.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mcp_startup_auth::StoreError;
@@ -8,7 +9,8 @@ use mcp_startup_core::CredentialStoreTrouble;
 use tokio_util::task::TaskTracker;
 
 use crate::database::Database;
-use crate::encryption::{EncryptionKey, KeyProvider, Keys};
+use crate::encryption::{EncryptionKey, KeyFuture, KeyProvider, Keys};
+use crate::notifications::Listener;
 use crate::user_store::UserStore;
 use crate::{error, schema};
 
@@ -52,11 +54,26 @@ pub(crate) struct Shared {
     /// Renewals. Each ends with its lock.
     pub renewals: TaskTracker,
     pub warnings: Vec<String>,
+    /// The records that this process refreshes, with the number of their holders.
+    pub refreshing: Mutex<HashMap<Vec<u8>, usize>>,
+    listener: OnceLock<Listener>,
 }
 
 impl Shared {
     pub async fn current_key(&self) -> Result<EncryptionKey, StoreError> {
         self.keys.current().await.map_err(key_error)
+    }
+
+    /// The listener for sign-ins on other hosts. It starts with the first watch.
+    pub fn listener(&self) -> &Listener {
+        self.listener
+            .get_or_init(|| Listener::start(self.database.clone()))
+    }
+
+    pub fn refreshing(&self) -> MutexGuard<'_, HashMap<Vec<u8>, usize>> {
+        self.refreshing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,11 +83,29 @@ pub(crate) fn key_error(cause: String) -> StoreError {
     error(CredentialStoreTrouble::Unreadable, detail)
 }
 
+/// The keys of a store that was opened without keys.
+#[derive(Debug)]
+struct NoKeys;
+
+const NO_KEYS: &str = "the store was opened without keys";
+
+impl KeyProvider for NoKeys {
+    fn current(&self) -> KeyFuture<'_, EncryptionKey> {
+        Box::pin(async { Err(NO_KEYS.to_owned()) })
+    }
+
+    fn find<'a>(&'a self, _id: &'a str) -> KeyFuture<'a, Option<EncryptionKey>> {
+        Box::pin(async { Err(NO_KEYS.to_owned()) })
+    }
+}
+
 /// The settings of a [`PostgresStore`].
 #[derive(Debug)]
 pub struct PostgresStoreBuilder {
     url: secrecy::SecretString,
+    /// `None` for the keys of the environment.
     keys: Option<Arc<dyn KeyProvider>>,
+    is_without_keys: bool,
     connections: usize,
     lease: Duration,
 }
@@ -80,6 +115,15 @@ impl PostgresStoreBuilder {
     pub fn keys(mut self, keys: impl KeyProvider + 'static) -> Self {
         self.keys = Some(Arc::new(keys));
         self
+    }
+
+    /// Opens the store without keys, for [`PostgresStore::statistics`] and to create or update the tables. Records can't be read or
+    /// written.
+    pub fn without_keys(self) -> Self {
+        Self {
+            is_without_keys: true,
+            ..self.keys(NoKeys)
+        }
     }
 
     /// Sets the maximum number of connections. The default is 16.
@@ -108,7 +152,9 @@ impl PostgresStoreBuilder {
             None => Arc::new(Keys::from_environment().map_err(key_error)?),
         };
         // A store without a usable key must fail before the first user needs it.
-        keys.current().await.map_err(key_error)?;
+        if !self.is_without_keys {
+            keys.current().await.map_err(key_error)?;
+        }
         let database = Database::new(self.url.expose_secret(), self.connections)?;
         schema::migrate(&database).await?;
         let warnings = warnings(&database).await?;
@@ -120,6 +166,8 @@ impl PostgresStoreBuilder {
                 tasks: TaskTracker::new(),
                 renewals: TaskTracker::new(),
                 warnings,
+                refreshing: Mutex::default(),
+                listener: OnceLock::new(),
             }),
         })
     }
@@ -154,6 +202,7 @@ impl PostgresStore {
         PostgresStoreBuilder {
             url: url.into(),
             keys: None,
+            is_without_keys: false,
             connections: DEFAULT_CONNECTIONS,
             lease: DEFAULT_LEASE,
         }

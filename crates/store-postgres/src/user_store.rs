@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mcp_startup_auth::{
-    CredentialKey, CredentialRecord, CredentialStore, RecordLock, ReplaceOutcome, StoreError,
-    StoreFuture,
+    ChangeStream, CredentialKey, CredentialRecord, CredentialStore, RecordLock, ReplaceOutcome,
+    StoreError, StoreFuture,
 };
 use mcp_startup_core::CredentialStoreTrouble;
 use tokio_postgres::Row;
@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::database::Parameter;
 use crate::encryption::{EncryptionKey, RecordKeys, SealedRecord};
-use crate::record_id::RecordId;
+use crate::notifications::CHANNEL;
+use crate::record_id::{RecordId, notification};
 use crate::store::{Shared, key_error};
 use crate::{NAME, error, lease};
 
@@ -28,8 +29,7 @@ const INSERT: &str = "
     insert into mcp_startup_credential
         (id, record, key_id, key_check, digest, revision, tenant, user_id, server, url_hash)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-    on conflict (id) do nothing
-    returning true";
+    on conflict (id) do nothing";
 const UPDATE: &str = "
     update mcp_startup_credential set
         record = $2, key_id = $3, key_check = $4, digest = $5, revision = $6, updated_at = clock_timestamp()
@@ -128,6 +128,20 @@ impl UserStore {
         }
     }
 
+    /// Returns the keys of the user's records, sorted.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the database can't be read.
+    pub async fn keys(&self) -> Result<Vec<CredentialKey>, StoreError> {
+        let sql = "select server || '|' || url_hash from mcp_startup_credential where tenant = $1 and user_id = $2 order by 1";
+        let (tenant, user) = (&*self.tenant, &*self.user);
+        let parameters: [Parameter<'_>; 2] = [(&tenant, Type::TEXT), (&user, Type::TEXT)];
+        let rows = self.shared.database.query(sql, &parameters).await?;
+        let keys = rows.iter().map(|row| CredentialKey::parse(row.get(0)));
+        Ok(keys.flatten().collect())
+    }
+
     fn record_id(&self, key: &CredentialKey) -> RecordId {
         RecordId::new(&self.tenant, &self.user, key)
     }
@@ -148,15 +162,18 @@ impl UserStore {
         let current = self.shared.current_key().await?;
         let keys = RecordKeys::new(&current, &id);
         let sealed = new.map(|new| keys.seal(new)).transpose()?;
+        // A refresh is not news, and a commit with a notification waits for every other one in the database.
+        let is_news = !self.shared.refreshing().contains_key(&id.hash);
         // Usually one statement: the stored record has the HMAC of the expected one.
         let is_written = match expected {
             Expected::Record(Some(record)) => {
                 let digest = keys.digest(record)?;
-                self.write(&id, Seen::Digest(&digest), sealed.as_ref())
+                self.write(&id, Seen::Digest(&digest), sealed.as_ref(), is_news)
                     .await?
             }
             Expected::Record(None) if sealed.is_some() => {
-                self.write(&id, Seen::Nothing, sealed.as_ref()).await?
+                self.write(&id, Seen::Nothing, sealed.as_ref(), is_news)
+                    .await?
             }
             _ => false,
         };
@@ -185,7 +202,7 @@ impl UserStore {
                 None if sealed.is_none() => return Ok(ReplaceOutcome::Stored),
                 None => Seen::Nothing,
             };
-            if self.write(&id, seen, sealed.as_ref()).await? {
+            if self.write(&id, seen, sealed.as_ref(), is_news).await? {
                 return Ok(ReplaceOutcome::Stored);
             }
         }
@@ -201,17 +218,20 @@ impl UserStore {
         let record = row.open(&self.shared, id).await?;
         let current = self.shared.current_key().await?;
         let sealed = RecordKeys::new(&current, id).seal(&record)?;
-        self.write(id, Seen::Revision(revision), Some(&sealed))
+        self.write(id, Seen::Revision(revision), Some(&sealed), false)
             .await
     }
 
-    /// Inserts, updates or deletes the row if it is as it was seen. Returns whether it was.
+    /// Inserts, updates or deletes the row if it is as it was seen. Returns whether it was. If `is_news`, a watch of any host reads
+    /// the record.
     async fn write(
         &self,
         id: &RecordId,
         seen: Seen<'_>,
         sealed: Option<&SealedRecord>,
+        is_news: bool,
     ) -> Result<bool, StoreError> {
+        let notification = is_news.then(|| notification(&id.tenant, &id.user));
         let mut parameters: Vec<Parameter<'_>> = vec![(&id.hash, Type::BYTEA)];
         if let Some(sealed) = sealed {
             parameters.extend([
@@ -222,7 +242,11 @@ impl UserStore {
                 (&sealed.revision as _, Type::UUID),
             ]);
         }
-        let condition = match &seen {
+        let change = match sealed {
+            Some(_) => UPDATE,
+            None => "delete from mcp_startup_credential where id = $1 and ",
+        };
+        let mut sql = match &seen {
             Seen::Nothing => {
                 parameters.extend([
                     (&id.tenant as _, Type::TEXT),
@@ -230,24 +254,24 @@ impl UserStore {
                     (&id.server as _, Type::TEXT),
                     (&id.url as _, Type::TEXT),
                 ]);
-                let written = self.shared.database.query(INSERT, &parameters).await?;
-                return Ok(!written.is_empty());
+                INSERT.to_owned()
             }
             Seen::Digest(digest) => {
                 parameters.push((*digest, Type::BYTEA));
-                "digest"
+                format!("{change}digest = ${}", parameters.len())
             }
             Seen::Revision(revision) => {
                 parameters.push((revision, Type::UUID));
-                "revision"
+                format!("{change}revision = ${}", parameters.len())
             }
         };
-        let last = parameters.len();
-        let change = match sealed {
-            Some(_) => UPDATE,
-            None => "delete from mcp_startup_credential where id = $1 and ",
-        };
-        let sql = format!("{change}{condition} = ${last} returning true");
+        match &notification {
+            Some(notification) => {
+                parameters.push((notification as _, Type::TEXT));
+                sql += &format!(" returning pg_notify('{CHANNEL}', ${})", parameters.len());
+            }
+            None => sql += " returning true",
+        }
         let written = self.shared.database.query(&sql, &parameters).await?;
         Ok(!written.is_empty())
     }
@@ -290,6 +314,11 @@ impl CredentialStore for UserStore {
             let id = Arc::new(self.record_id(key));
             lease::lock(&self.shared, &id).await
         })
+    }
+
+    fn changes(&self) -> ChangeStream {
+        let user = notification(&self.tenant, &self.user);
+        self.shared.listener().changes(user)
     }
 
     fn warnings(&self) -> Vec<String> {

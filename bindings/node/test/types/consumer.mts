@@ -4,6 +4,7 @@ import type * as protocol from "@mcp-startup/protocol";
 import type { McpServerStartupState, ServerKey, StartupFailure } from "@mcp-startup/protocol";
 import {
   authorization,
+  authorizedFetch,
   authStatus,
   beginSignIn,
   type ClientFile,
@@ -15,10 +16,12 @@ import {
   discover,
   notChecked,
   type Evidence,
+  InsufficientScopeError,
   judge,
   McpStartupError,
   type Recovery,
   StartupTracker,
+  signIn,
   watch,
 } from "mcp-startup";
 
@@ -93,8 +96,17 @@ export async function consumer(): Promise<void> {
   const { authorizationUrl } = await beginSignIn("linear", "app:/callback", { challenge, scopes });
   // @ts-expect-error The scopes are a list.
   await beginSignIn("linear", authorizationUrl, { scopes: "mcp:write" });
-  // @ts-expect-error Only `beginSignIn` has this option.
+  // @ts-expect-error Only a sign-in has this option.
   await authStatus("linear", { scopes });
+  const signal = AbortSignal.timeout(1);
+  const done: void = await signIn("linear", { openBrowser: async (url) => url.trim(), callbackPort: 1, challenge, scopes, signal });
+  // @ts-expect-error Only `signIn` opens a browser.
+  await beginSignIn("linear", authorizationUrl, { openBrowser: () => {} });
+  const send: typeof fetch = authorizedFetch("linear", { config: "a" });
+  // @ts-expect-error Each request has a signal of its own.
+  authorizedFetch("linear", { signal });
+  await authorization("linear", { authorization: null, status: 403 }, { signal });
+  void [done, send, signal];
 
   // A newer server may send a state that this version does not know.
   const decoded = decode("");
@@ -122,6 +134,7 @@ export async function consumer(): Promise<void> {
     decode("{");
   } catch (error) {
     if (error instanceof DecodeError) error.field?.trim();
+    if (error instanceof InsufficientScopeError) void [error.challenge.trim(), error.failure.kind];
     if (error instanceof McpStartupError && error.code === "MCP_STARTUP_FAILURE") error.failure?.message.trim();
     // @ts-expect-error There is no such code.
     if (error instanceof McpStartupError && error.code === "ENOENT") return;

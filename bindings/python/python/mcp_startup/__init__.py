@@ -7,8 +7,10 @@
 * Notifications: `decode`, `decode_lines`, `McpServerStatusUpdatedNotification`, `StartupTracker`.
 * Starts: `check`, `watch`, `check_blocking`.
 * Clients: `discover` finds the MCP clients on this machine, with their servers. `not_checked` returns those that a check leaves out.
-* Authorization: `authorization` for the application's own requests, `begin_sign_in`, `finish_sign_in`, `sign_out`,
-  `auth_status`, and `CredentialStore` for a custom store.
+* Authorization: `authorization` and `authorization_blocking` for the application's own requests, `sign_in`, `sign_in_blocking`,
+  `begin_sign_in`, `finish_sign_in`, `sign_out`, `auth_status`, and `CredentialStore` for a custom store.
+* Adapters: the modules `mcp_startup.httpx` and `mcp_startup.httpx2`, which are imported separately, authorize the requests of these
+  packages.
 * App-servers: the module `mcp_startup.app_server`, which is imported separately, has a client.
 * Verdicts: `judge`, `assess`, `first_request`, `auth_status_of`.
 """
@@ -47,6 +49,7 @@ from ._engine import (
     Watch,
     auth_status,
     authorization,
+    authorization_blocking,
     begin_sign_in,
     check,
     check_blocking,
@@ -60,6 +63,7 @@ from ._errors import (
     ConfigurationError,
     CredentialStoreError,
     DecodeError,
+    InsufficientScopeError,
     InvalidArgumentError,
     McpStartupError,
     SignInError,
@@ -113,8 +117,14 @@ from ._native import (
 from ._options import (
     Options,
 )
+from ._sign_in import (
+    sign_in,
+    sign_in_blocking,
+)
 from ._store import (
     CredentialStore,
+    Lease,
+    LeaseState,
 )
 from ._verdict import (
     assess,
@@ -159,8 +169,11 @@ __all__ = [
     "FirstRequest",
     "HeldSignInEvidence",
     "HeldSignInState",
+    "InsufficientScopeError",
     "InvalidArgumentError",
     "IoTrouble",
+    "Lease",
+    "LeaseState",
     "LineError",
     "METHOD",
     "McpAuthRequiredReason",
@@ -203,6 +216,7 @@ __all__ = [
     "auth_status",
     "auth_status_of",
     "authorization",
+    "authorization_blocking",
     "begin_sign_in",
     "check",
     "check_blocking",
@@ -213,6 +227,8 @@ __all__ = [
     "first_request",
     "judge",
     "not_checked",
+    "sign_in",
+    "sign_in_blocking",
     "sign_out",
     "test_credential_store",
     "watch",

@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import collections
 import dataclasses
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -83,13 +83,17 @@ class StartupEvent(WireObject):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """A request that the server rejected with HTTP 401."""
+    """A request that the server rejected with HTTP 401 or 403."""
 
     authorization: str | None = dataclasses.field(default=None, repr=False)
     """The value of the request's `Authorization` header, or `None` if it had none."""
 
     challenge: str | None = dataclasses.field(default=None, repr=False)
     """The value of the response's `WWW-Authenticate` header."""
+
+    status: int = 401
+    """The status of the response: 401 or 403. After 403, nothing is refreshed, and the verdict is raised unless another sign-in is
+    stored: `INSUFFICIENT_SCOPE` if the challenge requires more scopes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,14 +318,27 @@ async def authorization(
     Raises:
         StartupFailedError: If no credential is left to try. Its `failure` is the verdict.
     """
-    was_rejected = rejected is not None
-    rejected = rejected or Rejected()
-    header: str | None = await answer(
-        _native.authorization(
-            *native_options(options), server, was_rejected, rejected.authorization, rejected.challenge
-        )
-    )
+    header: str | None = await answer(_native.authorization(*native_options(options), server, native_refusal(rejected)))
     return header
+
+
+def authorization_blocking(server: str, rejected: Rejected | None = None, **options: Unpack[Options]) -> str | None:
+    """Returns the same as `authorization`, and blocks the thread while it waits. It releases the GIL while it waits.
+
+    Returns:
+        The value of the header, or `None` to send the request without one.
+
+    Raises:
+        StartupFailedError: If no credential is left to try. Its `failure` is the verdict.
+    """
+    native = native_options(options, own_loop=True)
+    header: str | None = unwrap(wait(_native.authorization(*native, server, native_refusal(rejected))))
+    return header
+
+
+def native_refusal(rejected: Rejected | None) -> tuple[int, str | None, str | None] | None:
+    """Returns a rejected request as the native module takes it."""
+    return None if rejected is None else (rejected.status, rejected.authorization, rejected.challenge)
 
 
 async def auth_status(server: str, *, online: bool = False, **options: Unpack[Options]) -> AuthStatus:
@@ -384,16 +401,28 @@ async def sign_out(server: str, **options: Unpack[Options]) -> SignedOut:
     return from_wire(SignedOut, await answer(_native.sign_out(*native_options(options), server)))
 
 
-async def test_credential_store(store: CredentialStore) -> None:
+async def test_credential_store(
+    store: CredentialStore,
+    *,
+    other: CredentialStore | None = None,
+    lapse: Callable[[str], Awaitable[object]] | None = None,
+) -> None:
     """Checks that a credential store meets the contract of `CredentialStore`. Call it from your tests.
+
+    With `other` and `lapse`, it also checks the locks of a store that returns a `Lease` for them.
 
     Args:
         store: An empty store. The check leaves test data in it.
+        other: Another instance of the store, as on another host.
+        lapse: Ends the lease of a key now, for example by moving its expiry into the past.
 
     Raises:
         CredentialStoreError: With the first violation.
     """
-    await answer(_native.test_credential_store(StoreBridge(store)))
+    leases: tuple[StoreBridge | None, StoreBridge | None] = (None, None)
+    if other is not None and lapse is not None:
+        leases = (StoreBridge(other), StoreBridge(other, lapse=lapse))
+    await answer(_native.test_credential_store(StoreBridge(store), *leases))
 
 
 # Its name looks like a test to pytest.
@@ -405,6 +434,17 @@ def _events(batch: list[dict[str, Any]]) -> list[StartupEvent]:
 
 
 # Not a decorator: it would hide from `stubtest` that a function is asynchronous.
-for _call in (check, watch, check_blocking, not_checked, authorization, auth_status, begin_sign_in, finish_sign_in, sign_out):
+for _call in (
+    check,
+    watch,
+    check_blocking,
+    not_checked,
+    authorization,
+    authorization_blocking,
+    auth_status,
+    begin_sign_in,
+    finish_sign_in,
+    sign_out,
+):
     document_options(_call)
 del _call

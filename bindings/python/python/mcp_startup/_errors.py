@@ -115,6 +115,19 @@ class StartupFailedError(McpStartupError):
         return failure
 
 
+class InsufficientScopeError(StartupFailedError):
+    """Raised by an adapter if the server requires more scopes: 403 with `insufficient_scope` (RFC 6750, section 3.1).
+
+    Sign in with the `challenge`, and send the request again.
+    """
+
+    @property
+    def challenge(self) -> str:
+        """The value of the response's `WWW-Authenticate` header, for `sign_in` or `begin_sign_in`."""
+        challenge: str = self.args[2]
+        return challenge
+
+
 def unwrap(answer: str) -> Any:
     """Returns the result in an answer of the native module, or raises its error."""
     value = json.loads(answer)
@@ -154,6 +167,9 @@ _OPTIONS = {
     "trustProject": "trust_project",
     "timeoutMs": "timeout",
     "clientMetadataUrl": "client_metadata_url",
+    "browserTimeoutMs": "browser_timeout",
+    "callbackPort": "callback_port",
+    "callbackUrl": "callback_url",
 }
 
 

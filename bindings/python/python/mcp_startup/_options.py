@@ -100,7 +100,7 @@ def _wire_options(options: Options) -> dict[str, object]:
         "folder": _path("folder", options.get("folder")),
         "trustProject": options.get("trust_project"),
         "servers": options.get("servers"),
-        "timeoutMs": _milliseconds("timeout", options.get("timeout")),
+        "timeoutMs": milliseconds("timeout", options.get("timeout")),
         "concurrency": options.get("concurrency"),
         "clientMetadataUrl": options.get("client_metadata_url"),
     }
@@ -118,7 +118,8 @@ def _path(name: str, value: Any) -> str | None:
     return path
 
 
-def _milliseconds(name: str, seconds: Any) -> int | None:
+def milliseconds(name: str, seconds: Any) -> int | None:
+    """Returns a time limit in milliseconds. `name` is the option that has the seconds."""
     if seconds is None:
         return None
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)

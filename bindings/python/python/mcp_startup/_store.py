@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from . import _native
 
@@ -42,7 +44,43 @@ class CredentialStore(Protocol):
 
         The lock excludes every other task and process that can reach the same record. It is held for the duration of a refresh. Wait
         for it without a time limit.
+
+        If the lock can be lost, for example because its holder was paused, the context manager returns a `Lease`.
+        `test_credential_store` has tests for stores with leases.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class LeaseState:
+    """The state of a lease that was renewed."""
+
+    remaining_ms: int
+    """How long the lease lasts from the beginning of the call. At least 30,000."""
+    sent_before_at_ms: int | None = None
+    """When an earlier holder stored the same attempt, in ms since the Unix epoch. Such an attempt keeps its first time."""
+
+
+@runtime_checkable
+class Lease(Protocol):
+    """A lock that ends by itself, at the latest one lease after its holder stopped. The engine renews it while it is held.
+
+    A holder that lost its lock sends no refresh. It still saves tokens that it has received, with `replace`.
+    """
+
+    async def renew(self, attempt: str | None, /) -> LeaseState | None:
+        """Extends the lease, unless the lock was lost.
+
+        If `attempt` is a string, a refresh token that it represents is about to be sent: store it with the current time, durably and
+        beyond the end of the lock.
+
+        Returns:
+            `None`, without a change, if another holder has taken the lock.
+        """
+        ...
+
+    def end_attempt(self) -> None:
+        """Notes that the outcome of the attempt is known, so that the release of the lock removes it."""
         ...
 
 
@@ -52,9 +90,16 @@ class StoreBridge:
     The loop is the running one. With `own_loop`, or without a running loop, it runs on a background thread.
     """
 
-    def __init__(self, store: CredentialStore, *, own_loop: bool = False) -> None:
+    def __init__(
+        self,
+        store: CredentialStore,
+        *,
+        own_loop: bool = False,
+        lapse: Callable[[str], Awaitable[object]] | None = None,
+    ) -> None:
         self._store = store
-        self._held: dict[str, asyncio.Event] = {}
+        self._lapse = lapse
+        self._held: dict[str, tuple[asyncio.Event, Lease | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         try:
             self._loop = _background_loop() if own_loop else asyncio.get_running_loop()
@@ -69,9 +114,9 @@ class StoreBridge:
             self._loop = _background_loop()
             self._loop.call_soon_threadsafe(self._begin, operation, arguments, reply)
 
-    def release(self, token: str) -> None:
+    def release(self, token: str, attempt_has_ended: bool) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._released, token)
+            self._loop.call_soon_threadsafe(self._released, token, attempt_has_ended)
         except RuntimeError:
             # The loop was closed, which ended the tasks that held locks.
             pass
@@ -88,11 +133,17 @@ class StoreBridge:
                 reply.ok(await self._store.load(*arguments))
             elif operation == "replace":
                 reply.ok("" if await self._store.replace(*arguments) else None)
+            elif operation == "renew":
+                reply.ok(await self._renew(*arguments))
+            elif operation == "lapse" and self._lapse is not None:
+                await self._lapse(*arguments)
+                reply.ok(None)
             else:
                 # Enter and exit in one task: some locks can't be released by another task.
-                async with self._store.lock(*arguments):
-                    token, event = str(id(reply)), asyncio.Event()
-                    self._held[token] = event
+                async with self._store.lock(*arguments) as lock:
+                    lease = lock if isinstance(lock, Lease) else None
+                    token, event = f"{'lease ' if lease else ''}{id(reply)}", asyncio.Event()
+                    self._held[token] = event, lease
                     try:
                         reply.ok(token)
                         await event.wait()
@@ -101,8 +152,18 @@ class StoreBridge:
         except Exception as error:
             reply.error(f"{type(error).__name__}: {error}")
 
-    def _released(self, token: str) -> None:
-        event = self._held.get(token)
+    async def _renew(self, token: str, attempt: str | None) -> str | None:
+        _, lease = self._held.get(token, (None, None))
+        state = None if lease is None else await lease.renew(attempt)
+        if state is None:
+            return None
+        sent = state.sent_before_at_ms
+        return str(state.remaining_ms) if sent is None else f"{state.remaining_ms} {sent}"
+
+    def _released(self, token: str, attempt_has_ended: bool) -> None:
+        event, lease = self._held.get(token, (None, None))
+        if lease is not None and attempt_has_ended:
+            lease.end_attempt()
         if event is not None:
             event.set()
 

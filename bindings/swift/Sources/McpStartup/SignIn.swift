@@ -17,8 +17,9 @@ public func authorization(
 ) async throws -> String? {
     try await answer {
         await McpStartupFFI.authorization(
-            options: try options.encoded(), calls: options.bridge, server: server, rejected: rejected != nil,
-            sent: rejected?.authorization, challenge: rejected?.challenge, cancellation: $0)
+            options: try options.encoded(), calls: options.bridge, server: server,
+            rejectedStatus: rejected.map { UInt16(clamping: $0.status) }, sent: rejected?.authorization,
+            challenge: rejected?.challenge, cancellation: $0)
     }
 }
 
@@ -85,19 +86,23 @@ public func signOut(server: String, in options: StartupOptions) async throws -> 
 }
 
 extension StartupOptions {
-    fileprivate var bridge: (any StoreCalls)? { store.map(StoreBridge.init) }
+    var bridge: (any StoreCalls)? { store.map(StoreBridge.init) }
 }
 
-/// A request that a server has answered with 401. Printing it shows none of its values, because they contain secrets.
+/// A request that a server has answered with 401 or 403. Printing it shows none of its values, because they contain secrets.
 public struct Rejected: Sendable, Hashable, Redacted {
     /// The value of its `Authorization` header, or `nil` if it had none.
     public var authorization: String?
     /// The value of the `WWW-Authenticate` header of the answer.
     public var challenge: String?
+    /// The status of the answer: 401 or 403. After 403, nothing is refreshed, and ``authorization(server:rejected:in:)`` throws the verdict
+    /// unless another sign-in is stored.
+    public var status: Int
 
-    public init(authorization: String?, challenge: String? = nil) {
+    public init(authorization: String?, challenge: String? = nil, status: Int = 401) {
         self.authorization = authorization
         self.challenge = challenge
+        self.status = status
     }
 }
 

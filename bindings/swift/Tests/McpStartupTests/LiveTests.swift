@@ -170,6 +170,64 @@ final class LiveTests: XCTestCase {
         }
     }
 
+    private func initialize(_ url: URL) -> URLRequest {
+        var request = URLRequest(url: url)
+        request.httpMethod = "POST"
+        request.setValue("application/json", forHTTPHeaderField: "Content-Type")
+        request.setValue("application/json, text/event-stream", forHTTPHeaderField: "Accept")
+        let version = #""protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"test","version":"1"}"#
+        request.httpBody = Data(#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{\#(version)}}"#.utf8)
+        return request
+    }
+
+    func testARequestIsAuthorizedAndAnExpiredTokenIsRefreshed() async throws {
+        let lab = try Lab()
+        defer { lab.stop() }
+        let row = "expired-rotates"
+        let options = StartupOptions(.servers([lab.server(row)]), store: try lab.store(row))
+        let (_, response) = try await URLSession.shared.data(
+            for: initialize(lab.url(row)), authorizedFor: row, in: options)
+        XCTAssertEqual((response as? HTTPURLResponse)?.statusCode, 200)
+        XCTAssertEqual(try lab.refreshes(row), ["good-refresh"])
+    }
+
+    func testARequestThrowsTheVerdictIfNoCredentialIsLeft() async throws {
+        let lab = try lab()
+        let cases: [(String, StartupFailureKind)] = [
+            ("expired-no-refresh", .reauthenticationRequired), ("insufficient-scope", .insufficientScope),
+        ]
+        for (row, kind) in cases {
+            let options = StartupOptions(.servers([lab.server(row)]), store: try lab.store(row))
+            do {
+                _ = try await URLSession.shared.data(for: initialize(lab.url(row)), authorizedFor: row, in: options)
+                XCTFail("\(row): a credential was left")
+            } catch McpStartupError.failure(let failure) {
+                XCTAssertEqual(failure.kind, kind)
+            }
+        }
+    }
+
+    func testAnotherOriginGetsNoCredential() async throws {
+        let lab = try Lab()
+        defer { lab.stop() }
+        let row = "ready-stored-token"
+        let options = StartupOptions(.servers([lab.server(row)]), store: try lab.store(row))
+        var elsewhere = try XCTUnwrap(URLComponents(url: lab.url(row), resolvingAgainstBaseURL: false))
+        elsewhere.host = "localhost"
+        let (_, response) = try await URLSession.shared.data(
+            for: initialize(try XCTUnwrap(elsewhere.url)), authorizedFor: row, in: options)
+        XCTAssertEqual((response as? HTTPURLResponse)?.statusCode, 401)
+    }
+
+    func testARedirectToAnotherOriginCarriesNoCredential() async throws {
+        let lab = try Lab()
+        defer { lab.stop() }
+        let row = "redirect-elsewhere"
+        let options = StartupOptions(.servers([lab.server(row)]), store: try lab.store(row))
+        _ = try await URLSession.shared.data(for: initialize(lab.url(row)), authorizedFor: row, in: options)
+        XCTAssertEqual(try lab.requests(row).map { $0["token"]?.string }, ["good-token", nil])
+    }
+
     func testAWatchCanBeRetriedAndCancelled() async throws {
         let lab = try lab()
         let store = SeededStore()

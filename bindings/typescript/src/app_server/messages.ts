@@ -26,6 +26,8 @@ export type Requests = {
   "mcpStartup/login/cancel": { params: { loginId: string }; result: CancelResponse };
   /** Cancels a request. A request with a `signal` sends it by itself. Only mcp-startup has it. */
   "mcpStartup/request/cancel": { params: { requestId: number | string }; result: CancelResponse };
+  /** Returns where each server comes from. Only mcp-startup has it. */
+  "mcpStartup/servers/list": { params: NoParams; result: ServersListResponse };
   /** Lists the configuration files of the MCP clients on the machine. Only mcp-startup has it. */
   "mcpStartup/clients/list": { params: NoParams; result: ClientsListResponse };
 };
@@ -168,7 +170,66 @@ export type FailureReadResponse = StartDetails & {
   /** Whether the configuration marks the server as required. */
   required: boolean;
   /** What happened in the last complete start, as `mcp-startup explain --format json` prints it. */
-  timeline: JsonObject | null;
+  timeline: StartTimeline | null;
+};
+
+/** What happened during a start, in order. */
+export type StartTimeline = {
+  /** The entries, at most 200, with ascending times. */
+  entries: TimelineEntry[];
+  /** The number of later entries that were left out. */
+  omitted: number;
+};
+
+/** One step of a start. It has more fields, depending on the step. */
+export type TimelineEntry = {
+  /** The time since the start began, in ms. */
+  atMs: number;
+  /** For example `requestSent`. */
+  step: string;
+  /** The step in words, on one line without hidden characters. */
+  text: string;
+} & JsonObject;
+
+/** A client that has a server. */
+export type ServerOwner = {
+  /** The ID of the client, for example `claude-code`. */
+  client: string;
+  /** The name of the client, for example `Claude Code`. */
+  clientName: string;
+  /** The scope of its file, for example `user`. */
+  scope: string;
+  /** The path of its file. */
+  path: string;
+  /** The name of the server in the client. */
+  name: string;
+};
+
+/** Where a server comes from. */
+export type ConfiguredServer = {
+  name: string;
+  /** Whether it is enabled. A disabled server does not start. */
+  enabled: boolean;
+  /** The path of the file that has the entry. `null` if it comes from no file. */
+  path: string | null;
+  /** The line of the entry, or of the problem in it, starting at 1. */
+  line: number | null;
+  /** The key of the entry, or of the problem in it, for example `mcpServers.linear`. */
+  key: string | null;
+  /** The clients that have the server. The entry is that of the first one. */
+  owners: ServerOwner[];
+};
+
+/** A server of a client that is not started, and why. */
+export type NotCheckedServer = ServerOwner & { why: string };
+
+export type ServersListResponse = {
+  /** The servers, in the order of the configuration. */
+  servers: ConfiguredServer[];
+  /** The servers of clients that are not started. */
+  notChecked: NotCheckedServer[];
+  /** The files of clients that can't be read, each as a message that names the client and the file. */
+  unreadable: string[];
 };
 
 export type SignOutResponse = {

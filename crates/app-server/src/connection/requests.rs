@@ -13,7 +13,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Outgoing;
+use super::{Calls, Outgoing};
 use crate::app_server::AppServer;
 use crate::protocol::codex::{
     ListMcpServerStatusParams, McpResourceReadParams, McpServerOauthLoginParams,
@@ -21,6 +21,7 @@ use crate::protocol::codex::{
 };
 use crate::protocol::startup::{
     CancelResponse, EmptyResponse, LoginCancelParams, RequestCancelParams, ServerParams,
+    ServersListResponse,
 };
 use crate::protocol::{ErrorCode, RequestId, RpcError, params};
 use crate::session::{Server, Session};
@@ -35,6 +36,7 @@ pub struct Context {
     pub app: AppServer,
     pub session: Arc<Session>,
     pub outgoing: Outgoing,
+    pub calls: Calls,
 }
 
 type Work = Pin<Box<dyn Future<Output = Result<Box<RawValue>, RpcError>> + Send>>;
@@ -144,7 +146,12 @@ fn work(
     raw: Option<&RawValue>,
     threads: &HashSet<String>,
 ) -> Result<Answer, RpcError> {
-    let Context { app, session, .. } = context;
+    let Context {
+        app,
+        session,
+        calls,
+        ..
+    } = context;
     Ok(match method {
         "mcpServerStatus/list" => {
             let params: ListMcpServerStatusParams = params(raw)?;
@@ -177,6 +184,11 @@ fn work(
             let params: ServerParams = params(raw)?;
             later_whole(&app, async move { session.sign_out(params).await })
         }
+        "mcpServer/tool/call" | "mcpServer/resource/read" if calls == Calls::Refused => {
+            let message = "This connection may not call tools or read resources.";
+            let error = RpcError::new(ErrorCode::InvalidRequest, message);
+            return Err(error.with_reason("callsRefused"));
+        }
         "mcpServer/tool/call" => {
             let params: McpServerToolCallParams = params(raw)?;
             check_thread(threads, Some(&params.thread_id))?;
@@ -186,6 +198,9 @@ fn work(
             let params: McpResourceReadParams = params(raw)?;
             check_thread(threads, params.thread_id.as_deref())?;
             later(async move { session.read_resource(params).await })
+        }
+        "mcpStartup/servers/list" => {
+            later(async move { Ok(ServersListResponse::of(&*app.configuration().await)) })
         }
         "mcpStartup/clients/list" => later(async move {
             let source = app.source();

@@ -1,8 +1,11 @@
 //! The methods and notifications that Codex's protocol lacks: `mcpStartup/…`.
 
+use mcp_startup::config::clients::Owner;
 use mcp_startup_core::{ConfigurationEvidence, StartPhase, StartupFailure, StartupWarning};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::configuration::Configuration;
 
 /// The parameters of `mcpStartup/failure/read`, `mcpStartup/retry` and `mcpStartup/signOut`.
 #[derive(Clone, Debug, Deserialize)]
@@ -69,6 +72,109 @@ pub struct FailureUpdatedNotification {
     /// The result of the start.
     #[serde(flatten)]
     pub details: StartDetails,
+}
+
+/// The result of `mcpStartup/servers/list`.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ServersListResponse {
+    /// The servers, in the order of the configuration.
+    pub servers: Vec<ConfiguredServer>,
+    /// The servers of clients that are not started.
+    pub not_checked: Vec<NotCheckedServer>,
+    /// The files of clients that can't be read, each as a message that names the client and the file.
+    pub unreadable: Vec<String>,
+}
+
+/// Where a server comes from.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ConfiguredServer {
+    /// The name of the server.
+    pub name: String,
+    /// Whether it is enabled. A disabled server does not start.
+    pub enabled: bool,
+    /// The path of the file that has the entry. `null` if it comes from no file.
+    pub path: Option<String>,
+    /// The line of the entry, or of the problem in it, starting at 1.
+    pub line: Option<u32>,
+    /// The key of the entry, or of the problem in it, for example `mcpServers.linear`.
+    pub key: Option<String>,
+    /// The clients that have the server. The entry is that of the first one.
+    pub owners: Vec<ServerOwner>,
+}
+
+/// A client that has a server.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ServerOwner {
+    /// The ID of the client, for example `claude-code`.
+    pub client: String,
+    /// The name of the client, for example `Claude Code`.
+    pub client_name: String,
+    /// The scope of its file, for example `user`.
+    pub scope: String,
+    /// The path of its file.
+    pub path: String,
+    /// The name of the server in the client.
+    pub name: String,
+}
+
+/// A server of a client that is not started.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NotCheckedServer {
+    /// The client that has the server.
+    #[serde(flatten)]
+    pub owner: ServerOwner,
+    /// Why it is not started.
+    pub why: String,
+}
+
+impl From<&Owner> for ServerOwner {
+    fn from(owner: &Owner) -> Self {
+        Self {
+            client: owner.client.id().to_owned(),
+            client_name: owner.client.name().to_owned(),
+            scope: owner.scope.as_str().to_owned(),
+            path: owner.path.clone(),
+            name: owner.name.clone(),
+        }
+    }
+}
+
+impl ServersListResponse {
+    /// The servers of a configuration.
+    pub(crate) fn of(configuration: &Configuration) -> Self {
+        let file = configuration.path.as_ref();
+        let file = file.map(|path| path.display().to_string());
+        let servers = configuration.servers.iter().map(|server| {
+            let owner = server.owners.first();
+            ConfiguredServer {
+                name: server.entry.name.clone(),
+                enabled: server.entry.enabled,
+                path: owner.map(|owner| owner.path.clone()).or(file.clone()),
+                line: server.entry.line(),
+                key: server.entry.key().map(str::to_owned),
+                owners: server.owners.iter().map(ServerOwner::from).collect(),
+            }
+        });
+        let not_checked = configuration.not_checked.iter();
+        Self {
+            servers: servers.collect(),
+            not_checked: not_checked
+                .map(|left| NotCheckedServer {
+                    owner: ServerOwner::from(&left.owner),
+                    why: left.why.clone(),
+                })
+                .collect(),
+            unreadable: configuration.unreadable.clone(),
+        }
+    }
 }
 
 /// The result of `mcpStartup/retry` and of other methods without a value.

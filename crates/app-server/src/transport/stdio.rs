@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::app_server::AppServer;
-use crate::connection::{self, Frame, QUEUED_MESSAGES};
+use crate::connection::{self, Calls, Frame, QUEUED_MESSAGES};
 
 /// How many bytes are read at once.
 const CHUNK: usize = 64 * 1024;
@@ -38,9 +38,8 @@ pub async fn serve_streams(
         output.flush().await
     };
     let frames = std::pin::pin!(lines(input));
-    let serving = app
-        .connections()
-        .track_future(connection::serve(app.clone(), frames, sender));
+    let serving = connection::serve(app.clone(), frames, sender, Calls::Allowed);
+    let serving = app.connections().track_future(serving);
     // If writing fails, the receiver is dropped, and the connection ends.
     let ((), written) = tokio::join!(serving, writing);
     written

@@ -3,6 +3,7 @@
 //! Over TCP, a client needs the token, and a page of another origin is refused (RFC 6455, section 10.2; DNS rebinding).
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,9 +24,10 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_tungstenite::tungstenite;
+use tokio_util::sync::CancellationToken;
 
 use crate::app_server::AppServer;
-use crate::connection::{self, Frame, Outgoing, QUEUED_MESSAGES};
+use crate::connection::{self, Calls, Frame, Outgoing, QUEUED_MESSAGES};
 use crate::protocol::startup::EmptyResponse;
 use crate::protocol::{ErrorCode, Incoming, RequestId, RpcError, params, parse};
 
@@ -58,13 +60,7 @@ pub async fn serve_websocket(
     listener: TcpListener,
     token: &SecretString,
 ) -> std::io::Result<()> {
-    let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
-        return Err(std::io::Error::new(
-            std::io::ErrorKind::InvalidInput,
-            "the app-server listens only on loopback",
-        ));
-    }
+    let address = loopback_address(&listener)?;
     if token.expose_secret().len() < MIN_TOKEN_BYTES {
         return Err(std::io::Error::new(
             std::io::ErrorKind::InvalidInput,
@@ -72,13 +68,22 @@ pub async fn serve_websocket(
         ));
     }
     let port = address.port();
-    let gate = Gate {
-        app: app.clone(),
-        token: Some(Sha256::digest(token.expose_secret()).into()),
-        hosts: vec![address.to_string(), format!("localhost:{port}")],
-        permits: Arc::new(Semaphore::new(MAX_CLIENTS)),
-    };
-    serve(listener, gate).await
+    let hosts = vec![address.to_string(), format!("localhost:{port}")];
+    let first = CancellationToken::new();
+    let gate = Gate::new(app, Some(token), hosts, Calls::Allowed, first);
+    serve(listener, app, gate.guard(websocket())).await
+}
+
+/// The address of a listener, which must be on loopback.
+pub(super) fn loopback_address(listener: &TcpListener) -> std::io::Result<SocketAddr> {
+    let address = listener.local_addr()?;
+    match address.ip().is_loopback() {
+        true => Ok(address),
+        false => Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "the app-server listens only on loopback",
+        )),
+    }
 }
 
 /// Serves clients on a listener that only the user can connect to.
@@ -87,40 +92,41 @@ pub(super) async fn serve_private(
     app: &AppServer,
     listener: tokio::net::UnixListener,
 ) -> std::io::Result<()> {
-    let gate = Gate {
-        app: app.clone(),
-        token: None,
-        hosts: Vec::new(),
-        permits: Arc::new(Semaphore::new(MAX_CLIENTS)),
-    };
-    serve(listener, gate).await
+    let first = CancellationToken::new();
+    let gate = Gate::new(app, None, Vec::new(), Calls::Allowed, first);
+    serve(listener, app, gate.guard(websocket())).await
 }
 
 /// The checks that a client must pass.
 #[derive(Clone)]
-struct Gate {
+pub(super) struct Gate {
     app: AppServer,
     /// The SHA-256 of the token, whose comparison tells nothing about the token. `None` if no token is needed.
     token: Option<[u8; 32]>,
     /// The allowed values of `Host`. Empty if there is no host.
     hosts: Vec<String>,
     permits: Arc<Semaphore>,
+    calls: Calls,
+    /// Cancelled when the first client has authenticated.
+    authenticated: CancellationToken,
 }
 
-async fn serve<L>(listener: L, gate: Gate) -> std::io::Result<()>
+/// The paths of an app-server that serves no page.
+fn websocket() -> Router<Gate> {
+    Router::new()
+        .route("/healthz", get(StatusCode::OK))
+        .route("/readyz", get(StatusCode::OK))
+        .route("/", any(upgrade))
+}
+
+/// Serves these paths until the app-server ends.
+pub(super) async fn serve<L>(listener: L, app: &AppServer, router: Router) -> std::io::Result<()>
 where
     L: Listener,
     L::Addr: std::fmt::Debug,
 {
-    let ending = gate.app.ending().clone();
-    let router = Router::new()
-        .route("/healthz", get(StatusCode::OK))
-        .route("/readyz", get(StatusCode::OK))
-        .route("/", any(upgrade))
-        .layer(middleware::from_fn_with_state(gate.clone(), check_origin))
-        .with_state(gate);
     axum::serve(listener, router)
-        .with_graceful_shutdown(ending.cancelled_owned())
+        .with_graceful_shutdown(app.ending().clone().cancelled_owned())
         .await
 }
 
@@ -156,6 +162,29 @@ fn allows(hosts: &[String], host: Option<&str>, origin: Option<&str>) -> bool {
 }
 
 impl Gate {
+    pub(super) fn new(
+        app: &AppServer,
+        token: Option<&SecretString>,
+        hosts: Vec<String>,
+        calls: Calls,
+        authenticated: CancellationToken,
+    ) -> Self {
+        Self {
+            app: app.clone(),
+            token: token.map(|token| Sha256::digest(token.expose_secret()).into()),
+            hosts,
+            permits: Arc::new(Semaphore::new(MAX_CLIENTS)),
+            calls,
+            authenticated,
+        }
+    }
+
+    /// Serves these paths only to allowed origins.
+    pub(super) fn guard(self, routes: Router<Self>) -> Router {
+        let check = middleware::from_fn_with_state(self.clone(), check_origin);
+        routes.layer(check).with_state(self)
+    }
+
     fn accepts(&self, token: &str) -> bool {
         let digest: [u8; 32] = Sha256::digest(token).into();
         self.token.is_none_or(|expected| expected == digest)
@@ -175,7 +204,8 @@ impl Gate {
     }
 }
 
-async fn upgrade(
+/// Begins a connection of a client.
+pub(super) async fn upgrade(
     State(gate): State<Gate>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
@@ -222,13 +252,15 @@ async fn serve_socket(
                 return (POLICY_VIOLATION, "the token is missing or not valid");
             }
         }
+        gate.authenticated.cancel();
         let mut end = (GOING_AWAY, "");
         let frames = frames.inspect_err(|error| {
             if is_too_long(error) {
                 end = (MESSAGE_TOO_BIG, "the message is longer than 16 MiB");
             }
         });
-        connection::serve(gate.app.clone(), Box::pin(messages_of(frames)), sender).await;
+        let frames = Box::pin(messages_of(frames));
+        connection::serve(gate.app.clone(), frames, sender, gate.calls).await;
         end
     };
     write(sink, messages, serving).await;

@@ -150,6 +150,7 @@ async fn before_initialized_no_request_is_answered_and_no_server_starts() {
         "mcpStartup/login/cancel",
         "mcpStartup/request/cancel",
         "mcpStartup/clients/list",
+        "mcpStartup/servers/list",
         "unknown",
     ];
     let info = json!({ "clientInfo": { "name": "a", "version": "1" } });

@@ -5,18 +5,34 @@ use tokio::net::TcpStream;
 
 use crate::client::LIMIT;
 
-/// The status and the header `Location` of a response.
 pub struct Response {
     pub status: u16,
-    pub location: String,
+    head: String,
+    pub body: String,
+}
+
+impl Response {
+    /// The value of a header. Panics if it occurs twice.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        let mut values = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        let value = values.next();
+        assert!(values.next().is_none(), "{name} occurs twice");
+        value.map(|(_, value)| value)
+    }
 }
 
 /// Sends `GET`, with these lines of headers besides `Host`.
 pub async fn get(url: &str, headers: &[&str]) -> std::io::Result<Response> {
+    send("GET", url, headers).await
+}
+
+/// Sends a request without a body, with these lines of headers besides `Host`.
+pub async fn send(method: &str, url: &str, headers: &[&str]) -> std::io::Result<Response> {
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) = rest.split_at(rest.find('/').unwrap());
     let mut lines = vec![
-        format!("GET {path} HTTP/1.1"),
+        format!("{method} {path} HTTP/1.1"),
         "Connection: close".to_owned(),
     ];
     if !headers.iter().any(|line| line.starts_with("Host:")) {
@@ -33,15 +49,12 @@ pub async fn get(url: &str, headers: &[&str]) -> std::io::Result<Response> {
     };
     let response: std::io::Result<String> = tokio::time::timeout(LIMIT, exchange).await.unwrap();
     let response = response?;
-    let mut lines = response.lines();
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap();
-    let location = lines.find_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("location").then_some(value)
-    });
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap();
     Ok(Response {
         status: status.parse().unwrap(),
-        location: location.unwrap_or_default().to_owned(),
+        head: head.to_owned(),
+        body: body.to_owned(),
     })
 }
 
@@ -49,5 +62,6 @@ pub async fn get(url: &str, headers: &[&str]) -> std::io::Result<Response> {
 pub async fn browse(authorization_url: &str) -> u16 {
     let redirect = get(authorization_url, &[]).await.unwrap();
     assert!(matches!(redirect.status, 302 | 303), "{}", redirect.status);
-    get(&redirect.location, &[]).await.unwrap().status
+    let location = redirect.header("Location").unwrap();
+    get(location, &[]).await.unwrap().status
 }

@@ -6,6 +6,7 @@
 mod client;
 mod hostile_clients;
 mod http;
+mod page;
 mod schemas;
 mod sessions;
 mod sign_in;
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex};
 
 use mcp_startup::StartupOptions;
 use mcp_startup::auth::{CredentialStores, MemoryStore};
-use mcp_startup::config::clients::FileReport;
+use mcp_startup::config::clients::{FileReport, SelectedServer};
 use mcp_startup::config::{ServerConfig, ServerEntry};
 use mcp_startup_app_server::{AppServer, AppServerOptions, Configuration, ConfigurationSource};
 use mcp_startup_lab::Lab;
@@ -49,7 +50,10 @@ fn servers(lab: &Lab, names: &[&str]) -> Vec<ServerEntry> {
 
 fn configured(servers: Vec<ServerEntry>) -> Configuration {
     Configuration {
-        servers,
+        servers: servers.into_iter().map(SelectedServer::from).collect(),
+        not_checked: Vec::new(),
+        unreadable: Vec::new(),
+        path: Some("/home/user/servers.toml".into()),
         home: "/home/user/.codex".into(),
     }
 }

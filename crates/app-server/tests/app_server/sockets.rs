@@ -61,7 +61,7 @@ impl Listening {
     }
 }
 
-async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     host: &str,
     headers: &[(&str, &str)],
@@ -78,7 +78,7 @@ async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-fn client_over<S>(socket: WebSocketStream<S>) -> Client
+pub fn client_over<S>(socket: WebSocketStream<S>) -> Client
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -93,7 +93,7 @@ where
 }
 
 /// The code of the close frame that ends the socket.
-async fn close_code<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>) -> u16 {
+pub async fn close_code<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>) -> u16 {
     let closing = async {
         while let Some(frame) = socket.try_next().await.unwrap() {
             if let Message::Close(Some(close)) = frame {
@@ -105,7 +105,7 @@ async fn close_code<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStr
     tokio::time::timeout(LIMIT, closing).await.unwrap()
 }
 
-fn authenticate(token: &str) -> Value {
+pub fn authenticate(token: &str) -> Value {
     json!({ "id": "token", "method": "mcpStartup/authenticate", "params": { "token": token } })
 }
 

@@ -55,6 +55,15 @@ async fn each_message_of_a_whole_session_conforms_to_its_schema() {
         .request(request("mcpStartup/clients/list", json!({})))
         .await;
     assert_eq!(clients["result"], json!({ "files": [] }));
+    let configured = client
+        .request(request("mcpStartup/servers/list", json!({})))
+        .await;
+    let server = &configured["result"]["servers"][0];
+    assert_eq!(server["path"], "/home/user/servers.toml");
+    assert_eq!(
+        (&server["enabled"], &server["owners"]),
+        (&json!(true), &json!([]))
+    );
 
     // A failure, a retry, and a sign-in.
     let server = json!({ "name": "first-sign-in" });

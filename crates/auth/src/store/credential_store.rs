@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures::{Stream, StreamExt};
 use mcp_startup_core::CredentialStoreTrouble;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -15,6 +16,18 @@ const IN_USE: &str = "in use by another";
 
 /// The future that the methods of a [`CredentialStore`] return.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// The stream that [`CredentialStore::changes`] returns.
+pub type ChangeStream = Pin<Box<dyn Stream<Item = ()> + Send>>;
+
+/// How often records are read again in a store that can't notice changes.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
+/// A stream that yields once a second.
+pub(crate) fn every_second() -> ChangeStream {
+    let ticks = futures::stream::repeat(()).then(|()| tokio::time::sleep(READ_AGAIN));
+    Box::pin(ticks)
+}
 
 /// A place that stores records. A host can implement its own.
 ///
@@ -127,6 +140,18 @@ pub trait CredentialStore: fmt::Debug + Send + Sync {
     fn lock_holder(&self, key: &CredentialKey) -> Option<u32> {
         let _ = key;
         None
+    }
+
+    /// Returns a stream that yields when a record may have changed, and never ends. A watch then reads the records of failed servers
+    /// again.
+    ///
+    /// * It must yield within about a second after a sign-in by another process, unless that is not noticed because of a fault. It
+    ///   must then yield within a minute.
+    /// * It may yield without a change.
+    ///
+    /// The default implementation yields once a second.
+    fn changes(&self) -> ChangeStream {
+        every_second()
     }
 
     /// Warnings about the store for the user, such as permissions that let other users change it. Each is one human-readable

@@ -93,6 +93,34 @@ impl FileStore {
         None
     }
 
+    /// Returns the keys of all records, sorted. An entry whose name is not a key is left out.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if the file can't be read.
+    pub async fn keys(&self) -> Result<Vec<CredentialKey>, StoreError> {
+        let store = self.clone();
+        let mut keys = blocking(move || {
+            until_settled(
+                || {
+                    let Some(found) = store.read()? else {
+                        return Ok(Vec::new());
+                    };
+                    let document = store.parse(&found.bytes)?;
+                    let names = document.0.iter().map(|(name, _)| name);
+                    Ok(names
+                        .filter_map(|name| CredentialKey::parse(name))
+                        .collect())
+                },
+                is_corrupt,
+            )
+        })
+        .await?;
+        keys.sort_by(|a: &CredentialKey, b| a.as_str().cmp(b.as_str()));
+        keys.dedup();
+        Ok(keys)
+    }
+
     /// Loads the records under several keys. Reports damage only if it lasts.
     fn load_blocking(&self, keys: &[&CredentialKey]) -> Vec<LoadResult> {
         let is_damaged = |results: &Vec<LoadResult>| results.iter().any(is_corrupt);

@@ -1,5 +1,7 @@
 //! A store that a host implements with three calls over texts, for instance in another language.
 
+mod lease;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use mcp_startup_core::CredentialStoreTrouble;
 use secrecy::{ExposeSecret, SecretString};
 
+pub use self::lease::{HostLease, HostLeaseState};
 use crate::mask::Mask;
 use crate::store::{CredentialKey, CredentialRecord, Expected};
 use crate::store::{CredentialStore, RecordLock, ReplaceOutcome, StoreError, StoreFuture};
@@ -51,14 +54,29 @@ pub trait HostRecords: fmt::Debug + Send + Sync + 'static {
         new: Option<SecretString>,
     ) -> HostFuture<bool>;
 
-    /// Waits until the lock of `key` is free and takes it. Dropping the returned guard must release it.
+    /// Waits until the lock of `key` is free and takes it. Dropping the returned lock must release it.
     ///
     /// It may wait: [`HostStore`] stops waiting after a time limit, and then releases a lock that is granted later.
     ///
     /// * The lock must exclude every other task and process that can access the same record.
     /// * The lock must end when the process that holds it ends: at once, or at the latest when its lease ends.
     /// * The locks of different keys must be independent.
-    fn lock(&self, key: String) -> HostFuture<Box<dyn Send + Sync>>;
+    fn lock(&self, key: String) -> HostFuture<HostLock>;
+}
+
+/// A lock that a host granted. Dropping it must release the lock.
+pub enum HostLock {
+    /// It is held until it is dropped.
+    Held(Box<dyn Send + Sync>),
+    /// It ends by itself unless it is renewed.
+    Leased(Box<dyn HostLease>),
+}
+
+impl HostLock {
+    /// Wraps a guard that holds the lock until it is dropped.
+    pub fn held(guard: impl Send + Sync + 'static) -> Self {
+        Self::Held(Box::new(guard))
+    }
 }
 
 /// The future that the calls of [`HostRecords`] return.
@@ -164,7 +182,8 @@ impl CredentialStore for HostStore {
             // A separate task, so that a lock is released even if it is granted after the caller stopped waiting.
             let granted = tokio::spawn(lock).await;
             match granted.map_err(|error| StoreError::broken(NAME, &error))? {
-                Ok(guard) => Ok(RecordLock::new(guard)),
+                Ok(HostLock::Held(guard)) => Ok(RecordLock::new(guard)),
+                Ok(HostLock::Leased(lease)) => lease::leased(lease.into(), key).await,
                 Err(detail) => Err(host_error(&detail, &[])),
             }
         })

@@ -13,8 +13,8 @@ use super::codex_encrypted;
 use crate::store::FileStore;
 #[cfg(feature = "keyring")]
 use crate::store::KeyringStore;
+use crate::store::{ChangeStream, CredentialStore, StoreError, every_second, lock_within};
 use crate::store::{CredentialKey, CredentialRecord};
-use crate::store::{CredentialStore, StoreError, lock_within};
 
 /// The time limit for the lock of a record, if the caller sets none.
 pub const DEFAULT_LOCK_LIMIT: Duration = Duration::from_secs(10);
@@ -230,6 +230,15 @@ impl CredentialStores {
     /// retry; [`prove_writable`](Self::prove_writable) calls it at the start of a sign-in.
     pub fn retry(&self) {
         self.stores.iter().for_each(|store| store.retry());
+    }
+
+    /// Returns a stream that yields when a record may have changed. See [`CredentialStore::changes`].
+    pub fn changes(&self) -> ChangeStream {
+        match self.stores.as_slice() {
+            [store] => store.changes(),
+            // Several stores are on this machine, where a read costs little.
+            _ => every_second(),
+        }
     }
 
     /// Warnings about the stores for the user, for instance that other users can change the credential file. Reads the metadata

@@ -38,6 +38,27 @@ impl CredentialKey {
         Self(format!("{name}|{hash}"))
     }
 
+    /// Reads the text of a key: the name, `|`, and 16 hexadecimal digits. Returns `None` for any other text.
+    ///
+    /// ```
+    /// use mcp_startup_auth::CredentialKey;
+    ///
+    /// let key = CredentialKey::parse("linear|638130d5ab3558f4").unwrap();
+    /// assert_eq!(key, CredentialKey::new("linear", "https://mcp.linear.app/mcp"));
+    /// assert_eq!(key.server(), "linear");
+    /// assert!(CredentialKey::parse("linear").is_none());
+    /// ```
+    pub fn parse(text: &str) -> Option<Self> {
+        let (_, hash) = text.rsplit_once('|')?;
+        let is_digit = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+        (hash.len() == 16 && hash.chars().all(is_digit)).then(|| Self(text.to_owned()))
+    }
+
+    /// The name of the server.
+    pub fn server(&self) -> &str {
+        self.0.rsplit_once('|').map_or(&self.0, |(name, _)| name)
+    }
+
     /// The text of the key, as the credential file writes it.
     pub fn as_str(&self) -> &str {
         &self.0

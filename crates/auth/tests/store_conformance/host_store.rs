@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use mcp_startup_auth::{CredentialStore, HostFuture, HostRecords, HostStore, conformance};
+use mcp_startup_auth::{
+    CredentialStore, HostFuture, HostLease, HostLeaseState, HostLock, HostRecords, HostStore,
+    conformance,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 conformance!(host, (HostStore::new(Texts::default()), ()));
@@ -52,9 +55,9 @@ impl HostRecords for Texts {
         deferred(Ok(is_expected))
     }
 
-    fn lock(&self, key: String) -> HostFuture<Box<dyn Send + Sync>> {
+    fn lock(&self, key: String) -> HostFuture<HostLock> {
         let lock = self.locks.lock().unwrap().entry(key).or_default().clone();
-        Box::pin(async { Ok(Box::new(lock.lock_owned().await) as _) })
+        Box::pin(async { Ok(HostLock::held(lock.lock_owned().await)) })
     }
 }
 
@@ -108,4 +111,123 @@ async fn a_text_that_is_not_a_record_is_corrupt_and_not_an_empty_store() {
         error.trouble,
         mcp_startup_core::CredentialStoreTrouble::Corrupt
     );
+}
+
+/// A host whose locks are leases. Clones are hosts that share the records.
+#[derive(Clone, Debug, Default)]
+struct Leases {
+    texts: Texts,
+    rows: Arc<Mutex<HashMap<String, Row>>>,
+}
+
+/// The lease of a record.
+#[derive(Debug, Default)]
+struct Row {
+    holder: Option<u64>,
+    has_ended: bool,
+    /// The last holder.
+    last: u64,
+    /// The attempt without a known outcome, with its holder and its time.
+    attempt: Option<(String, u64, u64)>,
+}
+
+const LEASE: std::time::Duration = std::time::Duration::from_secs(60);
+
+struct HeldRow {
+    rows: Arc<Mutex<HashMap<String, Row>>>,
+    key: String,
+    holder: u64,
+    attempt_has_ended: std::sync::atomic::AtomicBool,
+}
+
+impl HostLease for HeldRow {
+    fn renew(&self, attempt: Option<String>) -> HostFuture<Option<HostLeaseState>> {
+        let mut rows = self.rows.lock().unwrap();
+        let row = rows.entry(self.key.clone()).or_default();
+        if row.holder != Some(self.holder) {
+            return deferred(Ok(None));
+        }
+        row.has_ended = false;
+        let mut sent_before_at_ms = None;
+        if let Some(attempt) = attempt {
+            match &row.attempt {
+                Some((earlier, holder, at)) if *earlier == attempt => {
+                    sent_before_at_ms = (*holder != self.holder).then_some(*at);
+                }
+                _ => row.attempt = Some((attempt, self.holder, 1)),
+            }
+        }
+        deferred(Ok(Some(HostLeaseState {
+            remaining: LEASE,
+            sent_before_at_ms,
+        })))
+    }
+
+    fn end_attempt(&self) {
+        self.attempt_has_ended
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl Drop for HeldRow {
+    fn drop(&mut self) {
+        let mut rows = self.rows.lock().unwrap();
+        let row = rows.entry(self.key.clone()).or_default();
+        if row.holder == Some(self.holder) {
+            row.holder = None;
+            if *self.attempt_has_ended.get_mut() {
+                row.attempt = None;
+            }
+        }
+    }
+}
+
+impl HostRecords for Leases {
+    fn load(&self, key: String) -> HostFuture<Option<SecretString>> {
+        self.texts.load(key)
+    }
+
+    fn replace(
+        &self,
+        key: String,
+        expected: Option<SecretString>,
+        new: Option<SecretString>,
+    ) -> HostFuture<bool> {
+        self.texts.replace(key, expected, new)
+    }
+
+    fn lock(&self, key: String) -> HostFuture<HostLock> {
+        let rows = self.rows.clone();
+        Box::pin(async move {
+            loop {
+                {
+                    let mut all = rows.lock().unwrap();
+                    let row = all.entry(key.clone()).or_default();
+                    if row.holder.is_none() || row.has_ended {
+                        row.last += 1;
+                        (row.holder, row.has_ended) = (Some(row.last), false);
+                        return Ok(HostLock::Leased(Box::new(HeldRow {
+                            rows: rows.clone(),
+                            key,
+                            holder: row.last,
+                            attempt_has_ended: false.into(),
+                        })));
+                    }
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_host_with_leases_passes_both_halves() {
+    let host = Leases::default();
+    let (one, two) = (HostStore::new(host.clone()), HostStore::new(host.clone()));
+    conformance::run(&one).await;
+    let lapse = async |key: &mcp_startup_auth::CredentialKey| {
+        let mut rows = host.rows.lock().unwrap();
+        rows.get_mut(key.as_str()).unwrap().has_ended = true;
+    };
+    conformance::leases::run(&one, &two, lapse).await;
 }

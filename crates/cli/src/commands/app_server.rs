@@ -1,21 +1,23 @@
 //! `mcp-startup app-server`: the states of the servers, sign-in and retry over JSON-RPC.
 
 use std::io::Write;
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use mcp_startup::StartupOptions;
-use mcp_startup::config::clients;
+use mcp_startup::config::{CredentialSettings, clients};
 use mcp_startup_app_server::transport::{self, MIN_TOKEN_BYTES};
-use mcp_startup_app_server::{AppServer, AppServerOptions};
+use mcp_startup_app_server::{AppServer, AppServerOptions, Configuration};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::CommandError;
-use crate::arguments::{self, Listen};
-use crate::interruption::Interruption;
+use crate::arguments::{self, ClientDocument, Listen, Starts};
+use crate::interruption;
 use crate::output::exit_status::ExitStatus;
 use crate::selection;
-use crate::selection::configuration::{SelectedFiles, configuration};
+use crate::selection::configuration::SelectedFiles;
 
 /// How long the end of servers, refreshes and sign-ins may take.
 const END_LIMIT: Duration = Duration::from_secs(40);
@@ -24,59 +26,91 @@ const USER_AGENT: &str = concat!("mcp-startup/", env!("CARGO_PKG_VERSION"));
 pub fn run(arguments: arguments::AppServer) -> Result<ExitStatus, CommandError> {
     let token = token(&arguments)?;
     let files = SelectedFiles(arguments.source);
-    let (servers, credentials) = files.read_all()?;
-    let mut options = StartupOptions::for_credentials(&credentials);
-    options.client_metadata_url = arguments.client_document.url;
-    options.limit = arguments.starts.timeout;
+    let read = files.read_all()?;
+    let listen = arguments.listen;
+    let app_server = Options {
+        files,
+        read,
+        client_document: arguments.client_document,
+        starts: arguments.starts,
+    };
+    app_server.run(async |app| serve(app, listen, token.as_ref()).await)
+}
+
+/// The options of an app-server, for `app-server` and `open`.
+pub struct Options {
+    /// The files that a reload reads.
+    pub files: SelectedFiles,
+    /// The servers, and where sign-ins are stored.
+    pub read: (Configuration, CredentialSettings),
+    pub client_document: ClientDocument,
+    pub starts: Starts,
+}
+
+impl Options {
+    /// Runs an app-server while `serve` serves its clients, until the end of `serve` or an interruption. Then ends all servers. A
+    /// second interruption does not wait for that.
+    pub fn run(
+        self,
+        serve: impl AsyncFnOnce(&AppServer) -> std::io::Result<()>,
+    ) -> Result<ExitStatus, CommandError> {
+        let (configuration, credentials) = self.read;
+        let options = startup_options(
+            &self.files,
+            &credentials,
+            self.client_document,
+            &self.starts,
+        );
+        let options = AppServerOptions::new(options, USER_AGENT);
+        interruption::block_on(async |interruption| {
+            let app = AppServer::new(options, configuration, self.files)?;
+            let mut serving = pin!(serve(&app));
+            let served = interruption.or(serving.as_mut()).await;
+            let ending = async {
+                match served {
+                    Some(served) => {
+                        app.end().await;
+                        served.map(|()| ExitStatus::AllReady)
+                    }
+                    None => {
+                        let _ = tokio::join!(serving, app.end());
+                        Ok(ExitStatus::Interrupted)
+                    }
+                }
+            };
+            let ended = interruption.or_within(END_LIMIT, ending).await;
+            Ok(ended.unwrap_or(Ok(ExitStatus::Interrupted))?)
+        })?
+    }
+}
+
+fn startup_options(
+    files: &SelectedFiles,
+    credentials: &CredentialSettings,
+    client_document: ClientDocument,
+    starts: &Starts,
+) -> StartupOptions {
+    let mut options = StartupOptions::for_credentials(credentials);
+    options.client_metadata_url = client_document.url;
+    options.limit = starts.timeout;
     options.limit_option = Some("--timeout");
     options.supervisor = crate::this_program::supervisor();
-    match arguments.starts.concurrency {
+    match starts.concurrency {
         Some(concurrency) => options.concurrency = concurrency,
         None if files.0.config.is_none() => {
             options.program_concurrency = Some(clients::PROGRAMS_AT_ONCE);
         }
         None => {}
     }
-    let configuration = configuration(servers, &credentials);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let served = runtime.block_on(async {
-        // Before anything starts, so that an interruption never leaves a program behind.
-        let mut interruption = Interruption::listen()?;
-        let options = AppServerOptions::new(options, USER_AGENT);
-        let app = AppServer::new(options, configuration, files)?;
-        let serving = serve(&app, arguments.listen, token.as_ref());
-        let mut serving = std::pin::pin!(serving);
-        let served = tokio::select! {
-            biased;
-            () = interruption.next() => None,
-            served = &mut serving => Some(served),
-        };
-        let ending = async {
-            match served {
-                Some(served) => {
-                    app.end().await;
-                    served.map(|()| ExitStatus::AllReady)
-                }
-                None => {
-                    let _ = tokio::join!(serving, app.end());
-                    Ok(ExitStatus::Interrupted)
-                }
-            }
-        };
-        // A second interruption does not wait for the servers to end.
-        let ended = tokio::select! {
-            () = interruption.next() => Ok(ExitStatus::Interrupted),
-            ended = tokio::time::timeout(END_LIMIT, ending) => {
-                ended.unwrap_or(Ok(ExitStatus::Interrupted))
-            }
-        };
-        Ok(ended?)
-    });
-    // A pending read of stdin must not keep the process alive.
-    runtime.shutdown_background();
-    served
+    options
+}
+
+/// Listens on an address of loopback.
+pub async fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let message = format!("can't listen on {address}: {error}; choose another port");
+        std::io::Error::new(error.kind(), message)
+    })
 }
 
 /// The token for clients of a WebSocket.
@@ -108,10 +142,7 @@ async fn serve(
 ) -> std::io::Result<()> {
     match (listen, token) {
         (Listen::WebSocket(address), Some(token)) => {
-            let listener = TcpListener::bind(address).await.map_err(|error| {
-                let message = format!("can't listen on {address}: {error}; choose another port");
-                std::io::Error::new(error.kind(), message)
-            })?;
+            let listener = listen_on(address).await?;
             let mut stdout = std::io::stdout();
             writeln!(stdout, "ws://{}", listener.local_addr()?)?;
             stdout.flush()?;

@@ -9,6 +9,7 @@ use mcp_startup::config::clients::{self, Client, NotChecked, Owner};
 use mcp_startup::{
     Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, Watch, printable,
 };
+use tokio::runtime::Runtime;
 
 use crate::CommandError;
 use crate::arguments::{self, CheckOutput, Format};
@@ -18,6 +19,7 @@ use crate::output::exit_status::{Ending, ExitStatus};
 use crate::output::report::{self, Report, ServerReport};
 use crate::output::table::{NextTry, Note, Row, Server, Table};
 use crate::selection::{self, Selection};
+use crate::stores::Stores;
 
 /// A longer wait for a refresh is explained on stderr.
 const SAVING_NOTICE_AFTER: Duration = Duration::from_secs(1);
@@ -36,7 +38,7 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
             "`--format {name}` prints one report at the end, and `--watch` has no end; use `--format ndjson`"
         )));
     }
-    let selection = match arguments.command.is_empty() {
+    let mut selection = match arguments.command.is_empty() {
         true => selection::select(&arguments.source, &arguments.servers)?,
         false => selection::select_command(&arguments.command)?,
     };
@@ -51,7 +53,10 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     if selection.is_discovered && selection.servers.is_empty() {
         let _ = writeln!(anstream::stderr(), "No servers are enabled.");
     }
-    let mut options = StartupOptions::for_credentials(&selection.credentials);
+    Stores::add_options(&arguments.stored_user, &mut selection.options);
+    let runtime = crate::runtime()?;
+    let stores = runtime.block_on(Stores::open(&arguments.stored_user))?;
+    let mut options = stores.options(&selection.credentials);
     options.client_metadata_url = arguments.client_document.url;
     options.limit = arguments.starts.timeout;
     options.limit_option = Some("--timeout");
@@ -67,8 +72,9 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     if watches && format == Format::Table && !arguments.output.quiet {
         let _ = writeln!(anstream::stderr(), "Watching. Press Ctrl-C to stop.");
     }
-    let has_unreadable_file = selection.has_unreadable_file;
-    let checked = start(options, selection, arguments.output, watches)?;
+    let has_unreadable_file = !selection.unreadable.is_empty();
+    let place = (runtime, Some(stores));
+    let checked = start(place, options, selection, arguments.output, watches)?;
     Ok(match checked.status {
         // The servers of that file may not work.
         ExitStatus::AllReady if has_unreadable_file => ExitStatus::Failed,
@@ -143,17 +149,15 @@ pub struct Checked {
     pub servers: Vec<ServerReport>,
 }
 
-/// Checks `servers` once, or watches them until interrupted, and shows the results.
+/// Checks the servers once, or watches them until interrupted, and shows the results. Closes the stores.
 pub fn start(
+    (runtime, stores): (Runtime, Option<Stores>),
     mut options: StartupOptions,
     selection: Selection,
     output: CheckOutput,
     watches: bool,
 ) -> Result<Checked, CommandError> {
     let servers = selection.entries();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
     let checked = runtime.block_on(async {
         // Before anything starts, so that an interruption never leaves a program behind.
         let interruption = Interruption::listen()?;
@@ -165,7 +169,11 @@ pub fn start(
             true => Starts::Watched(startup.watch_check(servers)),
             false => Starts::Once(startup.check(servers)),
         };
-        let interrupted = follow(starts, interruption, &mut shown).await?;
+        let followed = follow(starts, interruption, &mut shown).await;
+        if let Some(stores) = stores {
+            stores.close().await;
+        }
+        let interrupted = followed?;
         let status = match interrupted {
             true => ExitStatus::Interrupted,
             false => ExitStatus::from_endings(shown.reports.iter().map(|report| {

@@ -50,8 +50,13 @@ pub fn run(program: &[String], arguments: arguments::Demo) -> Result<ExitStatus,
     let mut selection = Selection::of_entries(configuration.servers, configuration.credentials);
     // The servers end with this command.
     selection.options = None;
-    let Checked { status, servers } =
-        check::start(options, selection, arguments.output.into(), false)?;
+    let Checked { status, servers } = check::start(
+        (crate::runtime()?, None),
+        options,
+        selection,
+        arguments.output.into(),
+        false,
+    )?;
     if status == ExitStatus::Interrupted {
         return Ok(status);
     }

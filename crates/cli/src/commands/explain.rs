@@ -17,7 +17,9 @@ use crate::output::exit_status::{Ending, ExitStatus};
 use crate::output::report;
 use crate::output::table::wrapped;
 use crate::output::timeline::{lines, name_of};
+use crate::output::warnings;
 use crate::selection;
+use crate::stores::Stores;
 
 const SHUTDOWN_LIMIT: std::time::Duration = std::time::Duration::from_millis(500);
 const TEXT_CHARS: usize = 1000;
@@ -72,15 +74,18 @@ impl Rule {
 
 pub fn run(arguments: arguments::Explain) -> Result<ExitStatus, CommandError> {
     let (selection, server) = selection::select_one(&arguments.source, &arguments.server)?;
-    let mut options = StartupOptions::for_credentials(&selection.credentials);
+    let runtime = crate::runtime()?;
+    let stores = runtime.block_on(Stores::open(&arguments.stored_user))?;
+    let mut options = stores.options(&selection.credentials);
     options.client_metadata_url = arguments.client_document.url;
     options.limit = arguments.timeout;
     options.limit_option = Some("--timeout");
     options.timeline = true;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let ended = runtime.block_on(start(options, vec![server]));
+    let ended = runtime.block_on(async {
+        let ended = start(options, vec![server]).await;
+        stores.close().await;
+        ended
+    });
     // A host name lookup can't be cancelled, and may outlast the start that asked for it.
     runtime.shutdown_timeout(SHUTDOWN_LIMIT);
     let (event, interrupted) = ended?;
@@ -197,11 +202,8 @@ fn print(explanation: &Explanation) -> std::io::Result<()> {
     if let Some(why) = &explanation.not_saved {
         say(&format!("The refreshed sign-in could not be saved: {why}"))?;
     }
-    for warning in &explanation.configuration_warnings {
-        let key = warning.key.as_deref().unwrap_or_default();
-        let problem = warning.problem.as_deref().unwrap_or_default();
-        let line = warning.line.map(|line| format!(" (line {line})"));
-        say(&format!("{key}{}: {problem}", line.unwrap_or_default()))?;
+    for warning in warnings::texts(&explanation.configuration_warnings, "") {
+        say(&warning)?;
     }
     stdout.flush()
 }

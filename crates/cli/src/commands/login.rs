@@ -9,19 +9,23 @@ use std::time::Duration;
 use mcp_startup::auth::{Revocation, SignInBegun, SignInError, SignInFailureKind};
 use mcp_startup::config::ServerEntry;
 use mcp_startup::{
-    CallbackListener, CallbackOptions, CallbackPage, SignInOptions, Startup, StartupOptions,
-    printable,
+    CallbackListener, CallbackOptions, CallbackPage, SignInOptions, Startup,
+    configuration_warnings, printable,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::CommandError;
-use crate::arguments::{self, Source};
-use crate::interruption::Interruption;
+use crate::arguments::{self, Source, StoredUser};
+use crate::interruption;
 use crate::output::exit_status::ExitStatus;
+use crate::output::warnings;
 use crate::selection;
+use crate::stores::Stores;
+use crate::this_program;
 
 const NAME_CHARS: usize = 60;
 /// Longer than any host name with a port.
@@ -34,10 +38,16 @@ const COMPLETION_LIMIT: Duration = Duration::from_secs(30);
 /// Signs in to a server in the user's browser, which returns to a listener on loopback. The user can paste the URL instead.
 pub fn login(arguments: arguments::Login) -> Result<ExitStatus, CommandError> {
     let document = arguments.client_document.url.clone();
-    let (startup, server) = startup_of(&arguments.source, &arguments.server, document)?;
+    let user = &arguments.stored_user;
+    let opened = Opened::new(&arguments.source, user, &arguments.server, document)?;
+    let (startup, server) = (opened.startup.clone(), opened.server.clone());
+    // Before the sign-in, because a key that is not read may be the cause if it fails.
+    for warning in warnings::texts(&configuration_warnings(&server), "") {
+        let _ = writeln!(anstream::stderr(), "{warning}");
+    }
     let prompt = Prompt::default();
     let work = sign_in(&startup, &server, &arguments, &prompt);
-    let ended = until_interrupted_or_complete(&startup, work, || {
+    let ended = until_interrupted_or_complete(opened, work, || {
         prompt.close();
         "Completing the sign-in, so that the granted tokens are not lost"
     });
@@ -48,23 +58,22 @@ pub fn login(arguments: arguments::Login) -> Result<ExitStatus, CommandError> {
 /// Runs a command. Returns `None` if it was interrupted. If it has begun a step that can't be undone, that step is completed even
 /// then, and the user sees the text of `notice`. A second interruption ends the program immediately.
 fn until_interrupted_or_complete<T>(
-    startup: &Startup,
+    opened: Opened,
     work: impl Future<Output = T>,
     notice: impl FnOnce() -> &'static str,
 ) -> std::io::Result<Option<T>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let done = runtime.block_on(async {
-        let mut interruption = Interruption::listen()?;
-        let done = tokio::select! {
-            biased;
-            () = interruption.next() => None,
-            done = work => Some(done),
-        };
+    let Opened {
+        runtime,
+        stores,
+        startup,
+        ..
+    } = opened;
+    interruption::block_on_in(runtime, async |interruption| {
+        let done = interruption.or(work).await;
         let mut completing = pin!(startup.finish());
         if done.is_some() || futures::poll!(completing.as_mut()).is_ready() {
-            return Ok(done);
+            stores.close().await;
+            return done;
         }
         let _ = writeln!(
             anstream::stderr(),
@@ -72,15 +81,12 @@ fn until_interrupted_or_complete<T>(
             notice(),
             COMPLETION_LIMIT.as_secs()
         );
-        tokio::select! {
-            () = interruption.next() => {}
-            _ = tokio::time::timeout(COMPLETION_LIMIT, completing) => {}
+        let completed = interruption.or_within(COMPLETION_LIMIT, completing).await;
+        if completed.is_some() {
+            stores.close().await;
         }
-        Ok(done)
-    });
-    // A host name lookup or a read of stdin can't be cancelled, and does not keep the process alive.
-    runtime.shutdown_background();
-    done
+        done
+    })
 }
 
 async fn sign_in(
@@ -197,7 +203,7 @@ async fn ask(
         let url = begun.authorization_url.clone();
         // Returns immediately, or when the user leaves a browser that runs in the terminal.
         *browser = Some(tokio::task::spawn_blocking(move || {
-            let _ = says.send(crate::browser::open(&url));
+            let _ = says.send(crate::browser::open(&url, this_program::command()));
         }));
         opened = said.await.unwrap_or_default();
     }
@@ -289,9 +295,11 @@ impl Prompt {
 
 /// Signs out of a server: revokes its tokens, and removes them from every store.
 pub fn logout(arguments: arguments::Logout) -> Result<ExitStatus, CommandError> {
-    let (startup, server) = startup_of(&arguments.source, &arguments.server, None)?;
+    let user = &arguments.stored_user;
+    let opened = Opened::new(&arguments.source, user, &arguments.server, None)?;
+    let (startup, server) = (opened.startup.clone(), opened.server.clone());
     let ended = until_interrupted_or_complete(
-        &startup,
+        opened,
         startup.sign_out(&server),
         || "Completing the sign-out",
     );
@@ -320,15 +328,33 @@ pub fn logout(arguments: arguments::Logout) -> Result<ExitStatus, CommandError> 
     Ok(ExitStatus::AllReady)
 }
 
-fn startup_of(
-    source: &Source,
-    server: &str,
-    client_document: Option<String>,
-) -> Result<(Startup, ServerEntry), CommandError> {
-    let (selection, server) = selection::select_one(source, server)?;
-    let mut options = StartupOptions::for_credentials(&selection.credentials);
-    options.client_metadata_url = client_document;
-    Ok((Startup::new(options)?, server))
+/// A server, and the stores in which its sign-in is kept.
+struct Opened {
+    runtime: Runtime,
+    stores: Stores,
+    startup: Startup,
+    server: ServerEntry,
+}
+
+impl Opened {
+    fn new(
+        source: &Source,
+        user: &StoredUser,
+        server: &str,
+        client_document: Option<String>,
+    ) -> Result<Self, CommandError> {
+        let (selection, server) = selection::select_one(source, server)?;
+        let runtime = crate::runtime()?;
+        let stores = runtime.block_on(Stores::open(user))?;
+        let mut options = stores.options(&selection.credentials);
+        options.client_metadata_url = client_document;
+        Ok(Self {
+            runtime,
+            stores,
+            startup: Startup::new(options)?,
+            server,
+        })
+    }
 }
 
 /// The error of a sign-in or sign-out. A problem with the configuration entry is a usage error.

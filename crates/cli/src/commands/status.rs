@@ -9,8 +9,8 @@ use mcp_startup::auth::now_ms;
 use mcp_startup::config::clients::NotChecked;
 use mcp_startup::config::{ServerEntry, TransportConfig};
 use mcp_startup::{
-    AccessTokenWorth, AuthStatus, ClientChoice, ClientSource, McpAuthStatus, Startup,
-    StartupOptions, printable,
+    AccessTokenWorth, AuthStatus, ClientChoice, ClientSource, ConfigurationEvidence, McpAuthStatus,
+    Startup, configuration_warnings, printable,
 };
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
@@ -21,7 +21,9 @@ use crate::interruption::until_interrupted;
 use crate::output::exit_status::ExitStatus;
 use crate::output::report;
 use crate::output::table::{run, run_login, wrapped};
+use crate::output::warnings;
 use crate::selection;
+use crate::stores::Stores;
 
 const NAME_CHARS: usize = 40;
 /// The limit if stdout is not a terminal. A program that reads the lines needs the whole name.
@@ -54,6 +56,8 @@ struct ServerStatus {
     stored: Option<Stored>,
     /// Why the stored sign-in could not be read.
     store_error: Option<String>,
+    /// Keys of its entry that are not read, and other parts that may not have the expected effect.
+    configuration_warnings: Vec<ConfigurationEvidence>,
     /// With `--explain`: the OAuth client that a sign-in would use.
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<ClientChoice>,
@@ -74,9 +78,12 @@ struct Stored {
 }
 
 pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
-    let selection = selection::select(&arguments.source, &arguments.servers)?;
+    let mut selection = selection::select(&arguments.source, &arguments.servers)?;
+    Stores::add_options(&arguments.stored_user, &mut selection.options);
     let servers = selection.entries();
-    let mut options = StartupOptions::for_credentials(&selection.credentials);
+    let runtime = crate::runtime()?;
+    let stores = runtime.block_on(Stores::open(&arguments.stored_user))?;
+    let mut options = stores.options(&selection.credentials);
     options.client_metadata_url = arguments.client_document.url;
     options.limit = arguments.timeout;
     options.limit_option = Some("--timeout");
@@ -100,7 +107,7 @@ pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> 
     let mut found: Vec<Option<ServerStatus>> = servers.iter().map(|_| None).collect();
     let table = (arguments.format == StatusFormat::Table)
         .then(|| StatusTable::new(&servers, arguments.online, selection.options.as_deref()));
-    let printed = until_interrupted(async {
+    let printed = until_interrupted(runtime, async {
         while let Some((at, status)) = asked.next().await {
             if let Some(table) = &table {
                 table.print(&status)?;
@@ -157,6 +164,7 @@ fn server_status(
             issuer: status.issuer,
         }),
         store_error: status.store_error.map(|error| error.to_string()),
+        configuration_warnings: configuration_warnings(entry),
         client,
     }
 }
@@ -209,11 +217,13 @@ impl<'a> StatusTable<'a> {
             }
             _ => format!("{style}{mark}{style:#} {name}{padding}  {words}"),
         };
-        for explanation in server.client.iter().flat_map(explanations) {
+        let explanations = server.client.iter().flat_map(explanations);
+        let warnings = warnings::texts(&server.configuration_warnings, "");
+        for below in explanations.chain(warnings) {
             text.push('\n');
             match self.columns {
-                Some(columns) => text += &wrapped(&explanation, columns, INDENT),
-                None => text += &format!("{INDENT}{explanation}"),
+                Some(columns) => text += &wrapped(&below, columns, INDENT),
+                None => text += &format!("{INDENT}{below}"),
             }
         }
         let mut stdout = anstream::stdout().lock();

@@ -12,6 +12,8 @@ use mcp_startup_core::{
 use textwrap::{WordSeparator, WordSplitter};
 use unicode_width::UnicodeWidthStr;
 
+use crate::output::warnings;
+
 const NAME_CHARS: usize = 40;
 /// The limit if stdout is not a terminal. A program that reads the lines needs the whole name.
 const NAME_CHARS_OF_A_LINE: usize = 200;
@@ -536,11 +538,7 @@ impl Table {
         let also_in = match row.also_in.is_empty() {
             true => String::new(),
             false => {
-                let text = format!("also in {}", row.also_in.join(", "));
-                let text = match self.terminal_columns() {
-                    Some(columns) => wrapped(&text, columns, INDENT),
-                    None => format!("{INDENT}{text}"),
-                };
+                let text = self.indented(&format!("also in {}", row.also_in.join(", ")));
                 format!("\n{DIM}{text}{DIM:#}")
             }
         };
@@ -550,6 +548,14 @@ impl Table {
             name = row.server.label(name_columns, DIM),
             space = " ".repeat(missing),
         )
+    }
+
+    /// The text of lines below a row.
+    fn indented(&self, text: &str) -> String {
+        match self.terminal_columns() {
+            Some(columns) => wrapped(text, columns, INDENT),
+            None => format!("{INDENT}{text}"),
+        }
     }
 
     /// The lines below a row: the warnings about the entry that its note does not contain.
@@ -563,24 +569,9 @@ impl Table {
             _ => "",
         };
         let mut lines = String::new();
-        for warning in row.warnings {
-            let Some(problem) = warning.problem.as_deref() else {
-                continue;
-            };
-            if message.contains(problem) {
-                continue;
-            }
-            let key = printable(warning.key.as_deref().unwrap_or_default(), NOTE_CHARS);
-            let line = warning
-                .line
-                .map_or_else(String::new, |line| format!(" (line {line})"));
-            let text = format!("{key}{line}: {}", printable(problem, NOTE_CHARS));
-            let text = match self.terminal_columns() {
-                Some(columns) => wrapped(&text, columns, INDENT),
-                None => format!("{INDENT}{text}"),
-            };
+        for text in warnings::texts(row.warnings, message) {
             lines.push('\n');
-            lines.push_str(&text);
+            lines += &self.indented(&text);
         }
         lines
     }

@@ -12,5 +12,6 @@ mod harness;
 mod launcher;
 mod library_hosts;
 mod marked;
+mod open;
 mod search_path;
 mod supervisor;

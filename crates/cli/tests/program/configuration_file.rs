@@ -195,3 +195,47 @@ fn configuration_warnings_are_shown_whether_a_server_is_ready_or_not() {
         assert!(!finished.all_output().contains("hunter2"), "{finished:#?}");
     }
 }
+
+/// `login` and `status` show what `check` shows about the entry.
+#[test]
+fn configuration_warnings_are_shown_by_each_command() {
+    let lab = lab();
+    let user = User::new();
+    let server = json!({
+        "type": "http", "url": lab.url("ready"), "header": { "X-Key": "hunter2-canary" }, "oauth": { "clientIdd": "hunter2-canary" },
+    });
+    let path = user.write(
+        "servers.json",
+        json!({ "mcpServers": { "ready": server } }).to_string(),
+    );
+    let run = |arguments: &[&str]| {
+        let run = user.program(arguments).arg("--config");
+        run.arg(path.to_str().unwrap()).finish()
+    };
+    let check = run(&["check", "--format", "json"]).assert_exit(0);
+    let warnings = &check.server("ready")["configurationWarnings"];
+    let status = run(&["status", "--format", "json"]).assert_exit(0);
+    assert_eq!(&status.server("ready")["configurationWarnings"], warnings);
+    let warnings = warnings.as_array().unwrap();
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+
+    let table = run(&["check"]).assert_exit(0);
+    let status = run(&["status"]).assert_exit(0);
+    let explain = run(&["explain", "ready"]).assert_exit(0);
+    let login = run(&["login", "ready", "--no-browser", "--timeout", "0.1"]).assert_exit(1);
+    for warning in warnings {
+        let [key, problem] = ["key", "problem"].map(|field| warning[field].as_str().unwrap());
+        let text = format!("{key} (line 1): {problem}");
+        for shown in [
+            &table.stdout,
+            &status.stdout,
+            &explain.stdout,
+            &login.stderr,
+        ] {
+            assert_eq!(shown.matches(&text).count(), 1, "{text}\n{shown}");
+        }
+    }
+    for finished in [&check, &table, &status, &explain, &login] {
+        assert!(!finished.all_output().contains("hunter2"), "{finished:#?}");
+    }
+}

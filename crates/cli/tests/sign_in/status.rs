@@ -117,14 +117,16 @@ fn status_shows_the_stored_sign_in_and_sends_requests_only_with_online() {
         ],
         "issuer": "{}"
       }},
-      "storeError": null
+      "storeError": null,
+      "configurationWarnings": []
     }},
     {{
       "name": "disabled",
       "transport": "http",
       "authStatus": null,
       "stored": null,
-      "storeError": null
+      "storeError": null,
+      "configurationWarnings": []
     }}
   ],
   "notChecked": []

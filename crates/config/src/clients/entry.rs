@@ -22,7 +22,7 @@ use crate::error::EntryProblem;
 use crate::escaping::escape_and_truncate;
 use crate::foreign_variables;
 use crate::format::Warnings;
-use crate::format::known_keys::{MCP_SERVERS_JSON, is_comment};
+use crate::format::known_keys::{MCP_SERVERS_JSON, OAUTH, is_comment};
 use crate::format::oauth;
 use crate::server::{
     ConfiguredHeader, HttpConfig, HttpSseUse, OAuthClient, ServerConfig, ServerEntry, StdioConfig,
@@ -751,6 +751,7 @@ impl EntryReader<'_> {
         }
         let client = &mut config.oauth;
         for table in &tables {
+            OAUTH.warn_of_unread_keys(table, warnings);
             let ids = ["clientId", "client_id", "CLIENT_ID"];
             if let Some(field) = oauth::either(|key| table.string(key), &ids)? {
                 let id = self.text(&field, Part::Other, environment, warnings)?.text;

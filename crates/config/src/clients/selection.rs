@@ -85,8 +85,18 @@ pub struct Selection {
 pub struct SelectedServer {
     /// The entry. The name of its [`config`](ServerEntry::config) is the name in the client, so that it finds the stored sign-in.
     pub entry: ServerEntry,
-    /// The clients that have the server, at least one.
+    /// The clients that have the server, at least one if it was selected from the files of clients.
     pub owners: Vec<Owner>,
+}
+
+impl From<ServerEntry> for SelectedServer {
+    /// A server without a client.
+    fn from(entry: ServerEntry) -> Self {
+        Self {
+            entry,
+            owners: Vec::new(),
+        }
+    }
 }
 
 /// A client that has a server.

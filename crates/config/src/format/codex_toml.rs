@@ -12,7 +12,7 @@ use crate::environment::Environment;
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
 use crate::foreign_variables;
-use crate::format::known_keys::{CODEX_TOML, is_variant_of};
+use crate::format::known_keys::{CODEX_TOML, OAUTH_OF_CODEX_TOML, is_variant_of};
 use crate::format::protocol_era;
 use crate::format::{Warnings, command, is_shell, oauth, server_entries};
 use crate::server::{
@@ -229,6 +229,9 @@ fn server_config(
         }
     }
     CODEX_TOML.warn_of_unread_keys(entry, warnings);
+    if let Ok(Some(oauth)) = entry.table("oauth") {
+        OAUTH_OF_CODEX_TOML.warn_of_unread_keys(&oauth, warnings);
+    }
     let scopes = entry.strings("scopes")?.into_iter().map(owned).collect();
     Ok(ServerConfig {
         name: name.to_owned(),

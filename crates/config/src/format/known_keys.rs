@@ -245,6 +245,102 @@ pub(crate) const MCP_SERVERS_JSON: KnownKeys = KnownKeys {
     ],
 };
 
+/// The keys of the table `oauth` of Codex's `config.toml`. `format/oauth.rs` reads most of them.
+pub(crate) const OAUTH_OF_CODEX_TOML: KnownKeys = KnownKeys {
+    read: &[
+        "client_id",
+        "client_secret",
+        "client_secret_env_var",
+        "client_metadata_url",
+        "clientMetadataUrl",
+        "callback_port",
+        "callbackPort",
+        "callback_url",
+        "callbackUrl",
+        "redirect_uri",
+        "redirectUri",
+        "prompt",
+        "allow_unpublished_pkce",
+        "allowUnpublishedPkce",
+    ],
+    without_effect: &[],
+    words: &[
+        ("id", "client_id"),
+        ("secret", "client_secret"),
+        ("port", "callback_port"),
+        ("redirect_port", "callback_port"),
+        ("redirect_url", "redirect_uri"),
+    ],
+    unsupported: &[
+        ("scopes", "write `scopes` in the table of the server"),
+        ("scope", "write `scopes` in the table of the server"),
+        (
+            "resource",
+            "write `oauth_resource` in the table of the server",
+        ),
+    ],
+};
+
+/// The keys of the object `oauth` (in Cursor's file `auth`) of a server in JSON and YAML. `format/oauth.rs` reads most of them.
+pub(crate) const OAUTH: KnownKeys = KnownKeys {
+    read: &[
+        "clientId",
+        "client_id",
+        "CLIENT_ID",
+        "clientSecret",
+        "client_secret",
+        "CLIENT_SECRET",
+        "scopes",
+        "scope",
+        "resource",
+        "clientMetadataUrl",
+        "client_metadata_url",
+        "callbackPort",
+        "callback_port",
+        "callbackUrl",
+        "callback_url",
+        "redirectUri",
+        "redirect_uri",
+        "prompt",
+        "allowUnpublishedPkce",
+        "allow_unpublished_pkce",
+    ],
+    // A sign-in discovers the addresses. Some clients keep their sign-in in this object.
+    without_effect: &[
+        "enabled",
+        "issuer",
+        "authServerMetadataUrl",
+        "authorizationUrl",
+        "authorization_url",
+        "tokenUrl",
+        "token_url",
+        "registrationUrl",
+        "revocation_endpoint",
+        "audiences",
+        "tokenParamName",
+        "enterpriseManaged",
+        "redirectPort",
+        "redirect_port",
+        "type",
+        "grant_types_supported",
+        "response_types_supported",
+        "code_challenge_methods_supported",
+        "token_endpoint_auth_methods_supported",
+        "token_exchange_method",
+        "skip_code_challenge_check",
+        "tokens",
+        "clientInformation",
+        "codeVerifier",
+    ],
+    words: &[
+        ("id", "clientId"),
+        ("secret", "clientSecret"),
+        ("port", "callbackPort"),
+        ("redirectUrl", "redirectUri"),
+    ],
+    unsupported: &[("token", "write it in `headers`, or remove it and sign in")],
+};
+
 /// Another spelling of the key of the servers in a file, such as `mcp-servers`. `key` is the right one.
 pub(crate) fn is_variant_of(name: &str, key: &str) -> bool {
     let (name, key) = (plain(name), plain(key));

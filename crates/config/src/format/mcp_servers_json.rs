@@ -10,7 +10,7 @@ use crate::environment::{Environment, codex_home};
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::escaping::escape_and_truncate;
 use crate::foreign_variables;
-use crate::format::known_keys::{MCP_SERVERS_JSON, is_variant_of, warn_of_unused_keys};
+use crate::format::known_keys::{MCP_SERVERS_JSON, OAUTH, is_variant_of, warn_of_unused_keys};
 use crate::format::protocol_era;
 use crate::format::{Warnings, command, is_shell, oauth, server_entries};
 use crate::mcp_remote::is_mcp_remote;
@@ -208,6 +208,7 @@ fn server_config(
         key_paths: entry.paths_to(&["command", "cwd", "type"]),
     };
     if is_http && let Some(table) = entry.table("oauth")? {
+        OAUTH.warn_of_unread_keys(&table, warnings);
         let expanded = |keys: &[&str]| -> Result<Option<String>, EntryProblem> {
             let field = oauth::either(|key| table.string(key), keys)?;
             field

@@ -27,6 +27,11 @@ impl KeyPath {
         }
     }
 
+    /// Returns the path, for example `mcp_servers.linear`.
+    pub fn as_str(&self) -> &str {
+        &self.path
+    }
+
     /// Returns the line in the file.
     pub fn line(&self) -> Option<u32> {
         self.line

@@ -21,7 +21,7 @@ use crate::start::evidence_collector::EvidenceCollector;
 use crate::start::masked_secrets::mask;
 use crate::transport::http::MAX_CHALLENGE_CHARS;
 
-/// A request that a server answered with 401.
+/// A request that a server answered with 401, or with 403.
 ///
 /// ```
 /// use mcp_startup::Rejected;
@@ -30,7 +30,7 @@ use crate::transport::http::MAX_CHALLENGE_CHARS;
 /// rejected.challenge = Some(r#"Bearer error="invalid_token""#.to_owned());
 /// assert!(!format!("{rejected:?}").contains("stale-token"));
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Rejected {
     /// The value of the request's `Authorization` header; `None` if it had none.
@@ -38,6 +38,16 @@ pub struct Rejected {
     /// The `WWW-Authenticate` header of the response (RFC 9110, section 11.6.1). It can name the server's metadata
     /// (RFC 9728, section 5.1).
     pub challenge: Option<String>,
+    /// The status of the response: 401, which is the default, or 403. After 403, nothing is refreshed, and the result is the verdict
+    /// unless another sign-in is stored: [`InsufficientScope`](mcp_startup_core::StartupFailureKind::InsufficientScope) if the challenge
+    /// requires more scopes.
+    pub status: u16,
+}
+
+impl Default for Rejected {
+    fn default() -> Self {
+        Self::new(None)
+    }
 }
 
 impl std::fmt::Debug for Rejected {
@@ -46,6 +56,7 @@ impl std::fmt::Debug for Rejected {
         f.debug_struct("Rejected")
             .field("authorization", &self.authorization.is_some())
             .field("challenge", &self.challenge.is_some())
+            .field("status", &self.status)
             .finish()
     }
 }
@@ -56,6 +67,7 @@ impl Rejected {
         Self {
             authorization: authorization.map(SecretString::from),
             challenge: None,
+            status: 401,
         }
     }
 }
@@ -173,7 +185,9 @@ impl HeaderLookup<'_> {
                 return Some(Some(bearer(held)));
             }
             self.refused(rejected, sent);
-            self.find_sign_in(rejected).await;
+            if rejected.status == 401 {
+                self.find_sign_in(rejected).await;
+            }
             return None;
         };
         let token = stored.record.access_token();
@@ -185,6 +199,15 @@ impl HeaderLookup<'_> {
             // Another process has signed in or refreshed in the meantime, or the token has expired only by
             // a wrong clock.
             return Some(Some(bearer(token)));
+        }
+        if rejected.status != 401 {
+            let sent = match (sent, is_held) {
+                (_, true) => CredentialSent::Held,
+                (None, false) => CredentialSent::None,
+                (Some(_), false) => CredentialSent::Stored,
+            };
+            self.refused(rejected, sent);
+            return None;
         }
         let just_refreshed =
             sent.is_some_and(|sent| self.shared.recent_refreshes.has_renewed(sent));
@@ -261,7 +284,7 @@ impl HeaderLookup<'_> {
             to: Some(RequestTarget::Mcp),
             url: Some(bare_url(&self.http.url)),
             credential_sent: Some(sent),
-            status: Some(401),
+            status: Some(rejected.status),
             challenge: challenge.map(|text| collector.sanitize(text, MAX_CHALLENGE_CHARS)),
             ..RequestEvidence::default()
         });

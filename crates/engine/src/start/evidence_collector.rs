@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::authorization::ObservedRecord;
+use crate::configuration_warnings;
 use crate::event::Update;
 use crate::start::timeline_recorder::TimelineRecorder;
 use crate::timeline::{StartTimeline, TimelineStep};
@@ -155,11 +156,9 @@ impl EvidenceCollector {
 
     /// Masks the secrets in a problem of the configuration.
     pub fn configuration_evidence(&self, problem: &EntryProblem) -> ConfigurationEvidence {
-        ConfigurationEvidence {
-            key: Some(problem.key.clone()),
-            line: problem.line,
-            problem: Some(self.sanitize(&problem.problem, CAUSE_CHARS)),
-        }
+        self.add_secrets_from_answers();
+        let mask = self.mask.read().unwrap_or_else(PoisonError::into_inner);
+        configuration_warnings::evidence(problem, &mask)
     }
 
     /// Records why the credential store can't be used. The text may come from a store that the host implements.

@@ -4,18 +4,19 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures::FutureExt;
-use mcp_startup_auth::{CredentialKey, CredentialStores, now_ms};
+use futures::{FutureExt, StreamExt};
+use mcp_startup_auth::{ChangeStream, CredentialKey, CredentialStores, now_ms};
 use mcp_startup_config::{HeldSignIn, ServerConfig};
 use secrecy::ExposeSecret;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::backoff::pause;
+use super::watched_server::until;
 use crate::authorization::ObservedRecord;
 use crate::shared_context::SharedContext;
 
-/// How often the records of failed servers are read.
+/// How long after a failure its record is read, and how often the sign-in in another client's store is.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The stored record of a failed server, watched for changes.
@@ -37,7 +38,7 @@ pub(super) async fn change(stored: Option<&StoredRecordWatch>) {
     }
 }
 
-/// Reads the record of each failed server about once a second and reports changes. A server is removed when its
+/// Reads the record of each failed server when the stores may have changed, and reports changes. A server is removed when its
 /// `StoredRecordWatch` is dropped.
 pub(super) async fn watch_stores(
     shared: &SharedContext,
@@ -47,15 +48,17 @@ pub(super) async fn watch_stores(
         record: Weak<StoredRecordWatch>,
         /// The number of errors in a row.
         errors: u32,
-        /// The earliest time of the next read.
-        next: Instant,
+        /// The time of the next read, whether or not the stores have changed.
+        due: Option<Instant>,
     }
+    // The record may have changed before the start failed.
     let watched = |record| Watched {
         record,
         errors: 0,
-        next: Instant::now(),
+        due: Some(Instant::now() + CHECK_INTERVAL),
     };
     let mut all: Vec<Watched> = Vec::new();
+    let mut changes = None;
     loop {
         // Without a failed server there is no record to watch.
         if all.is_empty() {
@@ -64,21 +67,30 @@ pub(super) async fn watch_stores(
             };
             all.push(watched(record));
         }
-        tokio::time::sleep(CHECK_INTERVAL).await;
-        while let Ok(record) = failed.try_recv() {
-            all.push(watched(record));
+        let changes = changes.get_or_insert_with(|| stored_changes(shared));
+        let due = all.iter().filter_map(|one| one.due).min();
+        tokio::select! {
+            Some(()) = changes.next() => {}
+            () = until(due) => {}
+            Some(record) = failed.recv() => {
+                all.push(watched(record));
+                continue;
+            }
         }
         all.retain(|one| one.record.strong_count() > 0);
+        let now = Instant::now();
         for one in &mut all {
             let Some(record) = one.record.upgrade() else {
                 continue;
             };
-            if one.next > Instant::now() {
+            if one.errors > 0 && one.due.is_some_and(|due| due > now) {
                 continue;
             }
             match has_changed(shared.stores.as_ref(), &record).await {
                 Some(changed) => {
                     one.errors = 0;
+                    // The store of another client can't be noticed.
+                    one.due = record.held.as_ref().map(|_| now + CHECK_INTERVAL);
                     if changed {
                         record.changed.notify_one();
                     }
@@ -86,10 +98,18 @@ pub(super) async fn watch_stores(
                 // A locked keyring may prompt its user at each read, so the reads become less frequent.
                 None => {
                     one.errors += 1;
-                    one.next = Instant::now() + pause(one.errors, 1.0, None);
+                    one.due = Some(Instant::now() + pause(one.errors, 1.0, None));
                 }
             }
         }
+    }
+}
+
+/// Yields when a stored record may have changed.
+fn stored_changes(shared: &SharedContext) -> ChangeStream {
+    match &shared.stores {
+        Some(stores) => stores.changes(),
+        None => Box::pin(futures::stream::pending()),
     }
 }
 

@@ -222,7 +222,7 @@ impl Watched {
 }
 
 /// Waits until that moment; forever if there is none.
-async fn until(moment: Option<Instant>) {
+pub(super) async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,

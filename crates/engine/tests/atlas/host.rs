@@ -16,13 +16,15 @@ use crate::print_count;
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"host","version":"1"}}}"#;
 /// No start sends more requests than this.
 const MOST_REQUESTS: usize = 4;
-/// The verdicts that a 401 can lead to.
-const VERDICTS_OF_401: [&str; 7] = [
+/// The verdicts that a 401 or a 403 can lead to.
+const VERDICTS_OF_REFUSALS: [&str; 9] = [
+    "accessDenied",
     "authorizationMisconfigured",
     "authorizationUnavailable",
     "credentialRejected",
     "credentialRequired",
     "credentialStoreUnavailable",
+    "insufficientScope",
     "reauthenticationRequired",
     "signInRequired",
 ];
@@ -44,7 +46,7 @@ async fn startup_of(lab: &Lab, row: &Scenario) -> (Startup, ServerEntry) {
     (Startup::new(options).unwrap(), servers.remove(0))
 }
 
-/// Sends `initialize` as a host would. After a 401, it repeats the request with another header until there is none left.
+/// Sends `initialize` as a host would. After a 401 or a 403, it repeats the request with another header until there is none left.
 async fn host(
     startup: &Startup,
     server: &ServerEntry,
@@ -62,10 +64,12 @@ async fn host(
             request = request.header("authorization", header.expose_secret());
         }
         let response = request.send().await.unwrap();
-        if response.status() != 401 {
-            return Ok(response.status().as_u16());
+        let status = response.status().as_u16();
+        if !matches!(status, 401 | 403) {
+            return Ok(status);
         }
         let mut rejected = Rejected::new(header.as_ref().map(SecretString::expose_secret));
+        rejected.status = status;
         let challenge = response.headers().get("www-authenticate");
         rejected.challenge = challenge.map(|value| value.to_str().unwrap().to_owned());
         header = startup.authorization(server, Some(&rejected)).await?;
@@ -76,9 +80,9 @@ async fn host(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_gets_the_same_result_as_a_start() {
     let lab = Lab::start(0).await.unwrap();
-    let verdict_of_401 = |row: &&Scenario| {
+    let verdict_of_refusal = |row: &&Scenario| {
         let kind = row.expect.kind.as_deref();
-        kind.is_none_or(|kind| VERDICTS_OF_401.contains(&kind))
+        kind.is_none_or(|kind| VERDICTS_OF_REFUSALS.contains(&kind))
     };
     // The host itself is responsible for redirects, other eras of MCP and later requests.
     let plain = |row: &&Scenario| {
@@ -100,7 +104,7 @@ async fn a_host_gets_the_same_result_as_a_start() {
         .scenarios()
         .iter()
         .filter(plain)
-        .filter(verdict_of_401)
+        .filter(verdict_of_refusal)
         .filter(stored)
         .collect();
     let mut wrong = Vec::new();

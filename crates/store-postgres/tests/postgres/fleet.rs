@@ -243,12 +243,33 @@ impl Host {
     }
 }
 
+/// The library that changes the clock of a process, if it is installed.
+fn fake_time() -> Option<std::path::PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib").ok()?.flatten();
+    let mut files = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    files.find(|file| file.is_file())
+}
+
 /// A host in a process of its own. It is killed when this is dropped.
 struct Process(Child);
 
 impl Process {
     fn start(test: &str, task: &serde_json::Value, reports: &Sender<Report>) -> Self {
+        Self::start_at(test, task, reports, None)
+    }
+
+    /// Starts it with a clock that is off by a time such as `+1h`.
+    fn start_at(
+        test: &str,
+        task: &serde_json::Value,
+        reports: &Sender<Report>,
+        clock: Option<&str>,
+    ) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
+        if let Some(clock) = clock {
+            let library = fake_time().unwrap();
+            command.env("LD_PRELOAD", library).env("FAKETIME", clock);
+        }
         command
             .args(["--exact", test, "--nocapture"])
             .env(TASK, task.to_string());
@@ -334,7 +355,11 @@ impl Fleet {
     }
 
     fn add_host(&mut self) {
-        let process = Process::start(self.test, &self.task, &self.reports.0);
+        self.add_host_at(None);
+    }
+
+    fn add_host_at(&mut self, clock: Option<&str>) {
+        let process = Process::start_at(self.test, &self.task, &self.reports.0, clock);
         self.processes.push(process);
     }
 
@@ -479,6 +504,27 @@ async fn connections_that_are_cut_sign_no_user_out() {
     let reports = reports.await;
     assert_eq!(fleet.check(&database, &reports).await, 0);
     eprintln!("{cuts} cuts: {}", summary(&reports));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_whose_clocks_are_an_hour_off_refresh_each_token_once() {
+    if Host::play() {
+        return;
+    }
+    let test = "fleet::hosts_whose_clocks_are_an_hour_off_refresh_each_token_once";
+    let database = database!(test);
+    if fake_time().is_none() {
+        let why = "libfaketime is not installed (Debian: apt-get install faketime)";
+        return crate::server::not_run(test, why);
+    }
+    let delay = Duration::from_millis(20);
+    let mut fleet = Fleet::new(test, &database, &database.url(), 5, 2, delay).await;
+    for clock in [None, Some("+1h"), Some("-1h"), None] {
+        fleet.add_host_at(clock);
+    }
+    let reports = fleet.wait(Duration::from_secs(600), |_| {}).await;
+    assert_eq!(fleet.check(&database, &reports).await, 0);
+    eprintln!("clocks an hour off: {}", summary(&reports));
 }
 
 /// Random faults. Only a host that is killed or stopped in the middle of a refresh can sign a user out, and the evidence explains

@@ -5,7 +5,7 @@ use mcp_startup_auth::{CredentialKey, CredentialStore, RecordLock};
 use mcp_startup_core::CredentialStoreTrouble;
 
 use crate::database;
-use crate::server::{KEY_1, TestDatabase};
+use crate::server::{KEY_1, KEY_2, TestDatabase};
 
 const LAPSE: &str = "update mcp_startup_lease set expires_at = clock_timestamp() - interval '1 ms'";
 
@@ -100,4 +100,27 @@ async fn a_database_that_does_not_respond_is_not_a_lock_that_another_program_hol
     let error = within(store.lock(&key("s"))).await.unwrap_err();
     assert_eq!(error.trouble, CredentialStoreTrouble::Unreadable, "{error}");
     assert!(error.detail.contains("SQLSTATE 42P01"), "{error}");
+}
+
+/// A host was killed after it sent a refresh token, and then the key was changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_is_recognized_after_the_key_was_changed() {
+    let database = database!("leases::an_attempt_is_recognized_after_the_key_was_changed");
+    let old = host(&database).await;
+    let first = locked(&old).await;
+    first.begin_attempt(&"R1".into()).await.unwrap();
+    database.sql(LAPSE);
+    let rotated = database.store(&format!("{KEY_2} {KEY_1}")).await;
+    let rotated = rotated.for_user("t", "u").unwrap();
+    let second = locked(&rotated).await;
+    assert!(second.begin_attempt(&"R1".into()).await.unwrap().is_some());
+    assert!(second.begin_attempt(&"R1".into()).await.unwrap().is_some());
+    // Another token is not the one that was sent.
+    assert_eq!(second.begin_attempt(&"R2".into()).await, Ok(None));
+    database.sql(LAPSE);
+    // A host that does not know the key can't compare.
+    let stranger = database.store(KEY_1).await.for_user("t", "u").unwrap();
+    let third = locked(&stranger).await;
+    assert_eq!(third.begin_attempt(&"R2".into()).await, Ok(None));
+    drop((first, second, third));
 }

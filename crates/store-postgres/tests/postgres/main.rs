@@ -7,11 +7,15 @@ mod conformance;
 mod fleet;
 mod leases;
 mod pgbouncer;
+mod proxy;
 mod records;
 mod refreshes;
 mod schema;
 mod secrets;
 mod server;
+mod speed;
+mod tls;
+mod watch;
 
 /// The database of a test, or the end of the test if PostgreSQL is not installed.
 macro_rules! database {

@@ -51,7 +51,7 @@ impl PgBouncer {
         url(self.port, &database.name)
     }
 
-    async fn store(&self, database: &TestDatabase) -> PostgresStore {
+    pub async fn store(&self, database: &TestDatabase) -> PostgresStore {
         let keys = Keys::parse(&KEY_1.into()).unwrap();
         let builder = PostgresStore::builder(&self.url(database)).keys(keys);
         builder.connect().await.unwrap()

@@ -128,7 +128,11 @@ pub fn wait_for_port(port: u16, what: &str) {
 impl Server {
     /// Starts a server. It logs every statement with its parameters, so that a test can search the log for secrets.
     pub fn start(bin: &Path) -> Self {
-        let folder = owned_folder();
+        Self::start_with(bin, owned_folder(), &[])
+    }
+
+    /// Starts a server with more settings, in this folder.
+    pub fn start_with(bin: &Path, folder: PathBuf, more: &[&str]) -> Self {
         let (data, password) = (folder.join("data"), folder.join("password"));
         fs::write(&password, PASSWORD).unwrap();
         fs::set_permissions(&password, fs::Permissions::from_mode(0o644)).unwrap();
@@ -152,8 +156,12 @@ impl Server {
         ];
         let mut command = unprivileged(bin.join("postgres"));
         command.arg("-D").arg(&data);
-        for setting in settings {
-            command.args(["-c", &setting]);
+        for setting in settings
+            .iter()
+            .map(String::as_str)
+            .chain(more.iter().copied())
+        {
+            command.args(["-c", setting]);
         }
         let mut supervisor = supervised(&folder, &command);
         let pipe = supervisor.stdin.take();

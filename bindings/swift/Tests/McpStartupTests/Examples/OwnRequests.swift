@@ -5,17 +5,14 @@ import McpStartup
     import FoundationNetworking
 #endif
 
-/// Sends a request to an MCP server with the stored credential.
+/// Sends a request to an MCP server with the stored credential. An expired token is refreshed, once for all processes.
 func send(_ request: URLRequest, to server: String, _ options: StartupOptions) async throws -> Data {
-    var request = request
-    var header = try await authorization(server: server, in: options)
-    while true {
-        request.setValue(header, forHTTPHeaderField: "Authorization")
-        let (body, answer) = try await URLSession.shared.data(for: request)
-        guard let http = answer as? HTTPURLResponse, http.statusCode == 401 else { return body }
-        let challenge = http.value(forHTTPHeaderField: "WWW-Authenticate")
-        let rejected = Rejected(authorization: header, challenge: challenge)
-        // Refreshes the token, once for all processes. Throws the verdict if no credential is left to send.
-        header = try await authorization(server: server, rejected: rejected, in: options)
+    do {
+        let (body, _) = try await URLSession.shared.data(for: request, authorizedFor: server, in: options)
+        return body
+    } catch McpStartupError.failure(let failure) {
+        // The verdict: no credential is left to try, or the server requires more scopes.
+        print(failure.kind, failure.message)
+        throw McpStartupError.failure(failure)
     }
 }

@@ -24,10 +24,34 @@ pub async fn run(
     two: &dyn CredentialStore,
     lapse: impl AsyncFn(&CredentialKey),
 ) {
-    a_lock_excludes_other_hosts_until_its_lease_ends(one, two, &lapse).await;
-    a_holder_that_lost_its_lock_learns_it_and_releases_nothing(one, two, &lapse).await;
-    a_holder_that_lost_its_lock_never_overwrites_a_newer_record(one, two, &lapse).await;
-    an_attempt_without_an_outcome_is_reported_to_the_next_holder(one, two, &lapse).await;
+    run_cases(one, two, lapse, |_| {}).await;
+}
+
+/// Runs every case like [`run`], and passes the name of each to `begin` before it runs.
+///
+/// # Panics
+///
+/// If the stores do not meet the expectation of a case.
+pub async fn run_cases(
+    one: &dyn CredentialStore,
+    two: &dyn CredentialStore,
+    lapse: impl AsyncFn(&CredentialKey),
+    mut begin: impl FnMut(&'static str),
+) {
+    macro_rules! cases {
+        ($($case:ident,)+) => {
+            $(
+                begin(stringify!($case));
+                $case(one, two, &lapse).await;
+            )+
+        };
+    }
+    cases!(
+        a_lock_excludes_other_hosts_until_its_lease_ends,
+        a_holder_that_lost_its_lock_learns_it_and_releases_nothing,
+        a_holder_that_lost_its_lock_never_overwrites_a_newer_record,
+        an_attempt_without_an_outcome_is_reported_to_the_next_holder,
+    );
 }
 
 /// The result of an attempt that must be allowed: when an earlier holder sent the same refresh token.

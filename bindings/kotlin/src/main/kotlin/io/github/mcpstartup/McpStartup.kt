@@ -35,12 +35,22 @@ public data class StartupEvent(
 )
 
 /**
- * A request that a server has answered with 401. [toString] shows none of its values, because they contain secrets.
+ * A request that a server has answered with 401 or 403. [toString] shows none of its values, because they contain secrets.
  *
  * @property authorization The value of its `Authorization` header, or null if it had none.
  * @property challenge The value of the `WWW-Authenticate` header of the answer.
+ * @property status The status of the answer: 401 or 403. After 403, nothing is refreshed, and the call throws the verdict unless another
+ * sign-in is stored.
  */
-public class Rejected(public val authorization: String?, public val challenge: String? = null)
+public class Rejected @JvmOverloads constructor(
+    public val authorization: String?,
+    public val challenge: String? = null,
+    public val status: Int = 401,
+)
+
+/** The authorization of a request of an adapter. [header] is null if the request needs none. */
+@Serializable
+internal class RequestAuthorization(val header: String? = null)
 
 /**
  * The authorization of a client at a server, and the state of the stored credential. Contains no secrets.
@@ -212,7 +222,7 @@ public object McpStartup {
     /**
      * Returns the value of the `Authorization` header for a request that your app sends itself, with another SDK.
      *
-     * Call it before a request, without [rejected]. If the server answers with 401, call it again and pass the rejected header value:
+     * Call it before a request, without [rejected]. If the server answers with 401 or 403, call it again and pass the rejected header value:
      * the function returns the value for the second attempt. Tokens are read, locked and refreshed as during a start.
      *
      * @param server The name of the server.
@@ -225,13 +235,33 @@ public object McpStartup {
                 options.json(),
                 options.bridge(),
                 server,
-                rejected != null,
+                rejected?.status?.toUShort(),
                 rejected?.authorization,
                 rejected?.challenge,
             ),
         )
         return if (header is JsonNull) null else header.jsonPrimitive.content
     }
+
+    /** Returns the header for a request of an adapter, or null if the URL has another origin than the server. */
+    internal suspend fun requestAuthorization(
+        server: String,
+        url: String,
+        rejected: Rejected?,
+        options: Options,
+    ): RequestAuthorization? = wire.decodeFromJsonElement(
+        unwrap(
+            io.github.mcpstartup.ffi.requestAuthorization(
+                options.json(),
+                options.bridge(),
+                server,
+                url,
+                rejected?.status?.toUShort(),
+                rejected?.authorization,
+                rejected?.challenge,
+            ),
+        ),
+    )
 
     /**
      * Returns how a client is authorized at a server, and the state of the stored credential.

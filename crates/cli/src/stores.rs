@@ -1,0 +1,78 @@
+//! Whose sign-ins a command uses: those on this machine, or those of a user in a database.
+
+#[cfg(feature = "store-postgres")]
+pub mod postgres;
+
+use mcp_startup::StartupOptions;
+use mcp_startup::config::CredentialSettings;
+
+use crate::CommandError;
+use crate::arguments::StoredUser;
+
+/// The stores of a command. They must be closed in the runtime in which they were opened.
+pub struct Stores {
+    #[cfg(feature = "store-postgres")]
+    postgres: Option<postgres::Connection>,
+}
+
+impl Stores {
+    /// Connects to the database, if the arguments name a user.
+    pub async fn open(arguments: &StoredUser) -> Result<Self, CommandError> {
+        #[cfg(feature = "store-postgres")]
+        return Ok(Self {
+            postgres: match arguments.is_empty() {
+                true => None,
+                false => Some(postgres::Connection::open(arguments).await?),
+            },
+        });
+        #[cfg(not(feature = "store-postgres"))]
+        {
+            let StoredUser {} = arguments;
+            Ok(Self {})
+        }
+    }
+
+    /// The options for starts that use these stores, or else the ones in the settings.
+    pub fn options(&self, settings: &CredentialSettings) -> StartupOptions {
+        #[allow(
+            unused_mut,
+            reason = "it changes only with the feature `store-postgres`"
+        )]
+        let mut options = StartupOptions::for_credentials(settings);
+        #[cfg(feature = "store-postgres")]
+        if let Some(connection) = &self.postgres {
+            options.stores = Some(connection.stores());
+        }
+        options
+    }
+
+    /// Adds the options that select these stores to those of a suggested command.
+    pub fn add_options(arguments: &StoredUser, options: &mut Option<String>) {
+        #[cfg(feature = "store-postgres")]
+        if let (Some(user), Some(options)) = (&arguments.user, options) {
+            use crate::output::table::shell_word;
+            let mut words = vec![
+                std::mem::take(options),
+                format!("--user {}", shell_word(user)),
+            ];
+            words.extend(
+                arguments
+                    .tenant
+                    .iter()
+                    .map(|tenant| format!("--tenant {}", shell_word(tenant))),
+            );
+            words.retain(|word| !word.is_empty());
+            *options = words.join(" ");
+        }
+        #[cfg(not(feature = "store-postgres"))]
+        let _ = (arguments, options);
+    }
+
+    /// Waits until every lock is released.
+    pub async fn close(&self) {
+        #[cfg(feature = "store-postgres")]
+        if let Some(connection) = &self.postgres {
+            connection.postgres.close().await;
+        }
+    }
+}
