@@ -17,7 +17,7 @@ try {
   const user = new User(context);
   const [linear, github, docs, tracker] = ["expired-no-refresh", "first-sign-in", "ready", "server-500"].map(lab);
   user.write(".claude.json", { mcpServers: { linear: { type: "http", url: linear }, github: { type: "http", url: github }, docs: { type: "http", url: docs } } });
-  user.write(".cursor/mcp.json", { mcpServers: { linear: { url: linear }, search: { command: "uvx-2", args: ["mcp-search"] }, playwright: { url: lab("ready-modern") } } });
+  user.write(".cursor/mcp.json", { mcpServers: { search: { command: "uvx", args: ["mcp-search"] }, playwright: { url: lab("ready-modern") } } });
   user.write(".config/Code/User/mcp.json", { servers: { tracker: { type: "http", url: tracker }, figma: { type: "http", url: lab("ready-sse") } } });
   // A sign-in that has expired, as Codex stores it.
   user.configure({});
@@ -31,7 +31,7 @@ try {
   });
   context.after(() => browser.close());
   for (const [colorScheme, name] of [["light", "page.png"], ["dark", "page-dark.png"]]) {
-    const tab = await (await browser.newContext({ colorScheme, viewport: WINDOW, deviceScaleFactor: 2 })).newPage();
+    const tab = await (await browser.newContext({ colorScheme, viewport: WINDOW, deviceScaleFactor: 1.5 })).newPage();
     await tab.goto(url);
     await tab.locator(".summary").getByText("4 need attention · 3 of 7 ready").waitFor({ timeout: 30_000 });
     const path = fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));

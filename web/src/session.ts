@@ -36,10 +36,10 @@ export type Snapshot = {
   readonly announcement: string;
 };
 
-/** The pause between two updates of the page, in ms. */
+/** The shortest pause between two updates of the page, in ms. */
 const PAUSE_MS = 50;
-/** How many notifications one update shows at most, so that a page with many servers stays responsive. */
-const NOTIFICATIONS_AT_ONCE = 50;
+/** How many changed servers one update shows at most, so that a page with many servers stays responsive. */
+const CHANGES_AT_ONCE = 60;
 /** How long to collect changes for an announcement, in ms. */
 const ANNOUNCEMENT_MS = 1000;
 /** How many servers an announcement names at most. */
@@ -60,6 +60,9 @@ export class Session {
   #client: AppServerClient | null = null;
   #connection: Connection = { state: "connecting" };
   #servers = new Map<string, Server>();
+  /** The same servers as they are shown: those of `#unshown` are older. */
+  #shown = new Map<string, Server>();
+  #unshown = new Set<string>();
   #notChecked: readonly NotCheckedServer[] = [];
   #unreadable: readonly string[] = [];
   #tracker = new StartupTracker();
@@ -70,8 +73,6 @@ export class Session {
   #announcement = "";
   #signIns = new Map<string, AbortController>();
   #thread: Promise<string> | null = null;
-  /** The notifications that are not shown yet. */
-  #waiting: AppServerNotification[] = [];
   #update: ReturnType<typeof setTimeout> | undefined;
   /** The servers to announce. */
   #announced = new Set<string>();
@@ -91,10 +92,7 @@ export class Session {
         clientInfo: { name: "mcp-startup-page", title: "The page of mcp-startup", version: "1" },
         token,
         timeoutMs: 30_000,
-        onNotification: (notification) => {
-          this.#waiting.push(notification);
-          this.#changed();
-        },
+        onNotification: (notification) => this.#apply(notification),
       });
       this.#client = client;
       this.program = client.server.userAgent.split(" ")[0]?.replace("/", " ") ?? null;
@@ -111,7 +109,8 @@ export class Session {
   async runAgain(token: string | null): Promise<void> {
     if (this.#client !== null) return;
     this.#servers.clear();
-    this.#waiting = [];
+    this.#shown.clear();
+    this.#unshown.clear();
     this.#tracker = new StartupTracker();
     await this.run(token);
   }
@@ -207,11 +206,14 @@ export class Session {
 
   /** Takes the servers of the configuration, in its order. */
   #configured({ servers, notChecked, unreadable }: ServersListResponse): void {
-    const before = this.#servers;
-    this.#servers = new Map();
+    const [before, shown] = [this.#servers, this.#shown];
+    [this.#servers, this.#shown] = [new Map(), new Map()];
     for (const { name, enabled, path, line, key, owners } of servers) {
       const origin = { enabled, place: path === null ? null : { path, line, key }, owners };
-      this.#servers.set(name, { ...(before.get(name) ?? { ...UNKNOWN, name }), origin });
+      const unknown = { ...UNKNOWN, name };
+      this.#servers.set(name, { ...(before.get(name) ?? unknown), origin });
+      this.#shown.set(name, shown.get(name) ?? { ...unknown, origin });
+      this.#unshown.add(name);
     }
     this.#notChecked = notChecked;
     this.#unreadable = unreadable;
@@ -237,6 +239,7 @@ export class Session {
 
   #change(name: string, change: Partial<Server>): void {
     this.#servers.set(name, { ...(this.#servers.get(name) ?? { ...UNKNOWN, name }), ...change });
+    this.#unshown.add(name);
     this.#changed();
   }
 
@@ -252,14 +255,23 @@ export class Session {
     this.#connected({ state: isRefused ? "refused" : "lost", why: messageOf(error) });
   }
 
-  /** Shows what has changed soon. */
-  #changed(): void {
+  /** Shows the changes soon. */
+  #changed(pauseMs = PAUSE_MS): void {
     this.#update ??= setTimeout(() => {
-      for (const notification of this.#waiting.splice(0, NOTIFICATIONS_AT_ONCE)) this.#apply(notification);
+      const began = performance.now();
+      let left = CHANGES_AT_ONCE;
+      for (const name of this.#unshown) {
+        if (left-- === 0) break;
+        this.#unshown.delete(name);
+        const server = this.#servers.get(name);
+        // A server that is not configured any more, or whose configuration follows, is not shown.
+        if (server !== undefined && this.#shown.has(name)) this.#shown.set(name, server);
+      }
       this.#update = undefined;
       this.#show(this.#snapshot());
-      if (this.#waiting.length > 0) this.#changed();
-    }, PAUSE_MS);
+      // The page has at least half of the time for its user.
+      if (this.#unshown.size > 0) this.#changed(Math.max(PAUSE_MS, performance.now() - began));
+    }, pauseMs);
   }
 
   #toAnnounce(name: string): void {
@@ -279,7 +291,7 @@ export class Session {
   #snapshot(): Snapshot {
     return {
       connection: this.#connection,
-      servers: [...this.#servers.values()],
+      servers: [...this.#shown.values()],
       notChecked: this.#notChecked,
       unreadable: this.#unreadable,
       isChecking: this.#isChecking,

@@ -36,7 +36,7 @@ export class User {
     this.home = mkdtempSync(join(tmpdir(), "mcp-startup-page-"));
     context.after(() => rmSync(this.home, { recursive: true, force: true }));
     this.config = join(this.home, "config.toml");
-    this.environment = { PATH: process.env.PATH, HOME: this.home, CODEX_HOME: this.home };
+    this.environment = { PATH: "/usr/bin:/bin", HOME: this.home, CODEX_HOME: this.home };
   }
 
   /** Writes the servers: a URL, or a command with its arguments, by name. */

@@ -39,6 +39,7 @@
 mod credential;
 mod decode;
 mod decode_error;
+mod error_message;
 mod evidence;
 mod lines;
 mod notification;

@@ -185,12 +185,16 @@ const FREE: [&str; 16] = [
 ];
 
 /// Words in the output of a program on which the next step depends.
-const DECISIVE: [&str; 5] = [
+const DECISIVE: [&str; 9] = [
     "Cannot find module",
     "ImportError",
     "environment variable",
     "current Python version",
     "ECONNREFUSED",
+    "number of arguments",
+    "is required",
+    "Please run",
+    "TypeError",
 ];
 
 /// Returns the evidence with every foreign text replaced by `text`, and with the longest numbers.

@@ -10,7 +10,8 @@ extension URLSession {
     ///
     /// It refreshes an expired token before the request. If the server answers 401, it refreshes the token, and sends the request again,
     /// unless its body is a stream. It uses the same store, lock and refresh as a start. Only requests to the origin of the server get the
-    /// header. If a redirect leads to another origin, the header is removed.
+    /// header. If a redirect leads to another origin, the header is removed. On systems other than Apple's, the delegate of this session is
+    /// not used.
     ///
     /// ```swift
     /// let (body, response) = try await URLSession.shared.data(for: request, authorizedFor: "linear", in: options)
@@ -27,7 +28,6 @@ extension URLSession {
         for request: URLRequest, authorizedFor server: String, in options: StartupOptions
     ) async throws -> (Data, URLResponse) {
         guard var url = request.url?.absoluteString else { throw URLError(.badURL) }
-        let redirects = SameOriginAuthorization()
         var refusal: (answer: (Data, URLResponse), rejected: Rejected)?
         // A start tries at most three credentials: none, the refreshed and the stored one. Another process can store one more.
         var attempts = 4
@@ -45,7 +45,7 @@ extension URLSession {
             }
             var attempt = request
             if let header = authorized.header { attempt.setValue(header, forHTTPHeaderField: "Authorization") }
-            let (body, response) = try await data(for: attempt, delegate: redirects)
+            let (body, response) = try await dataWithinOrigin(for: attempt)
             attempts -= 1
             guard attempts > 0, request.httpBodyStream == nil, let rejected = Rejected(of: attempt, response) else {
                 return (body, response)
@@ -54,6 +54,18 @@ extension URLSession {
             // After a redirect, the response may be from another origin.
             url = response.url?.absoluteString ?? url
         }
+    }
+
+    /// Sends a request whose `Authorization` header must not reach another origin.
+    private func dataWithinOrigin(for request: URLRequest) async throws -> (Data, URLResponse) {
+        #if canImport(FoundationNetworking)
+            // Here, only the delegate of a session receives redirects.
+            let session = URLSession(configuration: configuration, delegate: SameOriginAuthorization(), delegateQueue: nil)
+            defer { session.finishTasksAndInvalidate() }
+            return try await session.data(for: request)
+        #else
+            return try await data(for: request, delegate: SameOriginAuthorization())
+        #endif
     }
 }
 

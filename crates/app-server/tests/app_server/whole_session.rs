@@ -55,10 +55,10 @@ async fn each_message_of_a_whole_session_conforms_to_its_schema() {
         .request(request("mcpStartup/clients/list", json!({})))
         .await;
     assert_eq!(clients["result"], json!({ "files": [] }));
-    let configured = client
+    let listed = client
         .request(request("mcpStartup/servers/list", json!({})))
         .await;
-    let server = &configured["result"]["servers"][0];
+    let server = &listed["result"]["servers"][0];
     assert_eq!(server["path"], "/home/user/servers.toml");
     assert_eq!(
         (&server["enabled"], &server["owners"]),

@@ -2,35 +2,13 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
+use crate::error_message;
 use crate::printable::printable;
 
 /// The maximum length of a description, in characters. A message shows less, so that secrets can be masked before the cut.
 const DESCRIPTION_CHARS: usize = 2000;
 /// The maximum size of a body that is parsed for a description, in bytes. No refusal in a known format is larger.
 const MAX_BYTES: usize = 64 * 1024;
-/// The maximum depth of objects and lists in which a description is searched.
-const MAX_DEPTH: usize = 4;
-/// The names of the fields with a description, the first one first. No other field is shown: it could contain a token.
-const DESCRIPTIONS: [&str; 13] = [
-    "error_description",
-    "errordescription",
-    "error_message",
-    "errormessage",
-    "errorsummary",
-    "message",
-    "msg",
-    "detail",
-    "details",
-    "description",
-    "reason",
-    "title",
-    "error",
-];
-/// The names of the fields that can contain an object or a list with a description.
-const CONTAINERS: [&str; 4] = ["error", "errors", "detail", "details"];
-
 /// Returns the description of the error in the body of a refusal: its `error_description` (RFC 6749, section 5.2), a similar field
 /// of JSON in another format, the title of a page, or a plain text. It is one line of at most 2,000 characters.
 ///
@@ -49,7 +27,7 @@ const CONTAINERS: [&str; 4] = ["error", "errors", "detail", "details"];
 pub fn description(body: &[u8]) -> Option<String> {
     let text = text(body.get(..MAX_BYTES).unwrap_or(body));
     let described = if text.starts_with(['{', '[', '"']) {
-        in_json(&serde_json::from_str(&text).ok()?, 0)?
+        error_message::in_json(&serde_json::from_str(&text).ok()?)?
     } else if text.starts_with('<') {
         title(&text)?.to_owned()
     } else if let Some(described) = form_field(&text, "error_description") {
@@ -111,35 +89,6 @@ fn percent_decoded(value: &str) -> Option<String> {
         });
     }
     String::from_utf8(decoded).ok()
-}
-
-/// The description in a JSON value: a field with such a name, or else a description in a list or in a nested error.
-fn in_json(value: &Value, depth: usize) -> Option<String> {
-    if depth > MAX_DEPTH {
-        return None;
-    }
-    match value {
-        Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
-        Value::Array(items) => items.iter().find_map(|item| in_json(item, depth + 1)),
-        Value::Object(fields) => {
-            let named = |wanted: &str| {
-                let mut fields = fields.iter();
-                fields.find_map(|(name, value)| {
-                    (name.eq_ignore_ascii_case(wanted) && !value.is_null()).then_some(value)
-                })
-            };
-            let texts = DESCRIPTIONS
-                .iter()
-                .filter_map(|name| named(name)?.as_str())
-                .find(|text| !text.trim().is_empty());
-            let in_container = |name: &&str| in_json(named(name)?, depth + 1);
-            match texts {
-                Some(text) => Some(text.to_owned()),
-                None => CONTAINERS.iter().find_map(in_container),
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
-    }
 }
 
 /// The title of an HTML page.

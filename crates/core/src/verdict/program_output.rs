@@ -8,9 +8,10 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use self::causes::network_fault;
+use self::causes::{INSTRUCTIONS, network_fault};
 pub(super) use self::causes::{
-    blames_installation, blames_network, blames_python, names_missing_variable,
+    blames_arguments, blames_installation, blames_javascript, blames_network, blames_python,
+    has_instruction, names_missing_setting, names_missing_variable,
 };
 
 /// The length up to which an instruction of the program is added to its reason, in characters.
@@ -91,8 +92,7 @@ fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
         });
     if let Some(at) = at {
         // The message of a Rust panic is on the next line, and so are the details after a colon.
-        let continues = lines[at].trim_end().ends_with(':');
-        return Some((at, with_following(lines, at, usize::from(continues))));
+        return Some((at, with_list(lines, at)));
     }
     let at = lines.iter().rposition(|line| !is_noise(line))?;
     Some((at, lines[at].trim().to_owned()))
@@ -160,25 +160,9 @@ fn system_reason<'a>(lines: &[&'a str], text: &str) -> Option<&'a str> {
 
 /// Adds the line that tells the user what to do, if there is one soon after the reason and both are short.
 fn with_instruction(lines: &[&str], at: usize, text: String) -> String {
-    const BEGINNINGS: [&str; 14] = [
-        "Run ",
-        "Set ",
-        "Please ",
-        "Use ",
-        "Provide ",
-        "Pass ",
-        "Add ",
-        "Install ",
-        "Specify ",
-        "Create ",
-        "Configure ",
-        "Start ",
-        "Update ",
-        "Upgrade ",
-    ];
     let following = lines[at + 1..].iter().take(INSTRUCTION_LINES);
     let mut instructions = following.filter(|line| {
-        BEGINNINGS
+        INSTRUCTIONS
             .iter()
             .any(|beginning| line.starts_with(beginning))
             && !text.contains(line.trim())
@@ -244,6 +228,21 @@ fn with_following(lines: &[&str], at: usize, count: usize) -> String {
     let following = lines[at + 1..].iter().filter(|line| !is_noise(line));
     let parts = std::iter::once(&lines[at]).chain(following.take(count));
     parts.map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns a line. If it ends with a colon, it is joined with the next one, and so on.
+fn with_list(lines: &[&str], at: usize) -> String {
+    const MAX_LINES: usize = 3;
+    let mut useful = lines[at + 1..].iter().filter(|line| !is_noise(line));
+    let mut text = lines[at].trim().to_owned();
+    for line in useful.by_ref().take(MAX_LINES) {
+        if !text.ends_with(':') {
+            break;
+        }
+        text.push(' ');
+        text.push_str(line.trim());
+    }
+    text
 }
 
 /// Returns the lines that ask the user to do something in a browser. The address and the code may be on lines of their own.
@@ -518,6 +517,10 @@ mod tests {
             (
                 "error: the following arguments were not provided:\n  --root <ROOT>\n\nUsage: acme --root <ROOT>\n",
                 "error: the following arguments were not provided: --root <ROOT>",
+            ),
+            (
+                "Failed to start server: no credentials. Use one of these methods:\n\n1. Environment variable:\n   export ACME_KEYS=/path/keys.json\n\n2. A file:\n   ./keys.json\n",
+                "Failed to start server: no credentials. Use one of these methods: 1. Environment variable: export ACME_KEYS=/path/keys.json",
             ),
             // An error is labeled at its beginning, and its summary is not.
             (

@@ -6,25 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// The names of the JSON members that contain a message for users, the most specific first: RFC 6749, RFC 9457, JSON-RPC, and the usual
-/// names of web frameworks.
-const SENTENCES: [&str; 11] = [
-    "error_description",
-    "detail",
-    "message",
-    "errorSummary",
-    "error_message",
-    "errorMessage",
-    "description",
-    "reason",
-    "msg",
-    "title",
-    "error",
-];
-/// The names of the JSON members that contain other objects or lists with such a message.
-const CONTAINERS: [&str; 4] = ["error", "errors", "detail", "details"];
-/// How many levels of such objects are searched.
-const MAX_DEPTH: usize = 4;
+use crate::error_message;
 
 /// Returns the message of an error response: the text of a JSON member that is meant for users, the text of an HTML page, or the
 /// first lines of plain text. Returns `None` if the body has no words.
@@ -32,43 +14,11 @@ pub(crate) fn sentence(body: &str) -> Option<Cow<'_, str>> {
     let body = body.trim().trim_start_matches('\u{feff}').trim_start();
     let sentence = match serde_json::from_str::<Value>(body) {
         Ok(Value::String(text)) => Cow::from(text),
-        Ok(json) => Cow::from(sentence_of_json(&json, 0)?),
+        Ok(json) => Cow::from(error_message::in_json(&json)?),
         Err(_) if body.starts_with('<') => Cow::from(text_of_html(body)),
         Err(_) => Cow::from(body),
     };
     has_words(&sentence).then_some(sentence)
-}
-
-fn sentence_of_json(json: &Value, depth: usize) -> Option<String> {
-    if depth > MAX_DEPTH {
-        return None;
-    }
-    match json {
-        Value::Object(members) => {
-            let text = |name: &&str| {
-                let text = members.get(*name)?.as_str()?;
-                has_words(text).then(|| text.trim().to_owned())
-            };
-            // `{"error": "not_found"}` is a code. The text of another member has more information.
-            let nested = CONTAINERS
-                .iter()
-                .filter_map(|name| members.get(*name))
-                .filter(|member| !member.is_string())
-                .find_map(|member| sentence_of_json(member, depth + 1));
-            let (last, others) = SENTENCES.split_last()?;
-            others
-                .iter()
-                .find_map(text)
-                .filter(|found| found.contains(' ') || nested.is_none())
-                .or(nested)
-                .or_else(|| text(last))
-        }
-        Value::Array(items) => items
-            .iter()
-            .find_map(|item| sentence_of_json(item, depth + 1)),
-        Value::String(text) => has_words(text).then(|| text.trim().to_owned()),
-        _ => None,
-    }
 }
 
 /// Returns the title of an HTML page, or its text if the title is missing or is a single word such as "Error".

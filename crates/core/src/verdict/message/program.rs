@@ -6,7 +6,8 @@ use crate::evidence::StartPhase;
 
 use super::super::facts::{Facts, text_of};
 use super::super::program_output::{
-    blames_installation, blames_network, blames_python, names_missing_variable, reason,
+    blames_arguments, blames_installation, blames_javascript, blames_network, blames_python,
+    has_instruction, names_missing_setting, names_missing_variable, reason,
 };
 use super::{FIX_OR_REPORT, Parts, foreign};
 
@@ -92,6 +93,16 @@ impl Facts<'_> {
                 "; check your network and the addresses in its settings, or report this: "
             }
             false if names_missing_variable(reason) => SET_OR_REPORT,
+            false if blames_javascript(reason) => {
+                "; it has a fault: try another version of it or of Node, or report this: "
+            }
+            false if has_instruction(reason) => "; follow its instruction, or report this: ",
+            false if blames_arguments(reason) => {
+                "; correct `args` of its configuration, or report this: "
+            }
+            false if names_missing_setting(reason) => {
+                "; set it in `env` or `args` of its configuration, or report this: "
+            }
             false => FIX_OR_REPORT,
         }
     }

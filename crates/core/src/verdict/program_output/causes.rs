@@ -1,4 +1,5 @@
-//! The usual causes in the reason that a program reports: a connection, an installation, the version of Python, a missing variable.
+//! The usual causes in the reason that a program reports: a connection, an installation, the version of Python, a missing variable,
+//! setting or argument, a fault of the program.
 //!
 //! Each function takes linear time.
 
@@ -118,6 +119,88 @@ pub(in crate::verdict) fn names_missing_variable(reason: &str) -> bool {
     words(reason) && WORDS.iter().any(|word| lower.contains(word))
 }
 
+/// Whether a reason is that an argument is missing or not known.
+pub(in crate::verdict) fn blames_arguments(reason: &str) -> bool {
+    const WORDS: [&str; 10] = [
+        "unknown command",
+        "unknown option",
+        "unknown argument",
+        "number of arguments",
+        "missing argument",
+        "missing required argument",
+        "arguments are required",
+        "arguments were not provided",
+        "unrecognized arguments",
+        "unexpected argument",
+    ];
+    contains_any(reason, &WORDS)
+}
+
+/// Whether a reason is that a setting is missing, whose variable or argument it does not name.
+pub(in crate::verdict) fn names_missing_setting(reason: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "is required",
+        "are required",
+        "cannot be empty",
+        "must not be empty",
+        "must be provided",
+        "not provided",
+        "is not set",
+        "is not configured",
+        "is missing",
+    ];
+    contains_any(reason, &WORDS)
+}
+
+/// Whether a reason has an instruction for the user, at its beginning or after a full stop.
+pub(in crate::verdict) fn has_instruction(reason: &str) -> bool {
+    INSTRUCTIONS.iter().any(|beginning| {
+        reason
+            .match_indices(beginning)
+            .any(|(at, _)| at == 0 || reason[..at].ends_with(". ") || reason[..at].ends_with("! "))
+    })
+}
+
+/// Whether a reason is an error of JavaScript that only a fault in the code can cause, or an older Node than the code requires.
+pub(in crate::verdict) fn blames_javascript(reason: &str) -> bool {
+    const ERRORS: [&str; 3] = ["TypeError: ", "ReferenceError: ", "SyntaxError: "];
+    const WORDS: [&str; 6] = [
+        "Cannot read properties of",
+        "Cannot set properties of",
+        "is not a function",
+        "is not defined",
+        "is not iterable",
+        "Unexpected token",
+    ];
+    // A file that is not JSON is the user's.
+    ERRORS.iter().any(|error| reason.contains(error))
+        && WORDS.iter().any(|words| reason.contains(words))
+        && !reason.contains("JSON")
+}
+
+fn contains_any(text: &str, words: &[&str]) -> bool {
+    let lower = text.to_ascii_lowercase();
+    words.iter().any(|words| lower.contains(words))
+}
+
+/// The words with which the instruction of a program begins.
+pub(super) const INSTRUCTIONS: [&str; 14] = [
+    "Run ",
+    "Set ",
+    "Please ",
+    "Use ",
+    "Provide ",
+    "Pass ",
+    "Add ",
+    "Install ",
+    "Specify ",
+    "Create ",
+    "Configure ",
+    "Start ",
+    "Update ",
+    "Upgrade ",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +233,36 @@ mod tests {
             assert_eq!(blames_installation(text), installation, "{text}");
             assert_eq!(names_missing_variable(text), variable, "{text}");
             assert!(!blames_network(text) && !blames_python(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_argument_or_setting_an_instruction_and_a_fault_are_recognized() {
+        // The reason, and whether it is about the arguments, about a setting, has an instruction, and is a fault of the program.
+        #[rustfmt::skip]
+        let rows = [
+            ("Uncaught exception: Error: Unknown command: undefined. Expected 'init' or 'run'.", [true, false, false, false]),
+            ("Invalid number of arguments", [true, false, false, false]),
+            ("error: the following arguments are required: --root", [true, true, false, false]),
+            ("ERROR: Database connection configuration is required.", [false, true, false, false]),
+            ("Server error: Elasticsearch URL cannot be empty", [false, true, false, false]),
+            ("Credentials not found. Please run with 'auth' argument first.", [false, false, true, false]),
+            ("An executable named `acme` is not provided by package `acme`. Use `uvx --from acme acme-mcp` instead.", [false, true, true, false]),
+            ("cannot open the database: no such file", [false, false, false, false]),
+            ("the User is unknown", [false, false, false, false]),
+            ("TypeError: Cannot read properties of undefined (reading 'bind')", [false, false, false, true]),
+            ("ReferenceError: File is not defined", [false, false, false, true]),
+            ("SyntaxError: Unexpected token } in JSON at position 3", [false, false, false, false]),
+            ("TypeError: fetch failed", [false, false, false, false]),
+        ];
+        for (text, expected) in rows {
+            let found = [
+                blames_arguments(text),
+                names_missing_setting(text),
+                has_instruction(text),
+                blames_javascript(text),
+            ];
+            assert_eq!(found, expected, "{text}");
         }
     }
 }
