@@ -27,8 +27,7 @@ pub struct StartupEvent {
     pub failure: Option<StartupFailure>,
     /// What is wrong with a server that is ready. It is set on `ready` only.
     pub warning: Option<StartupWarning>,
-    /// The number of tools of a server that is ready. `None` if the start did not count them
-    /// ([`StartupOptions::count_tools`](crate::StartupOptions::count_tools)), or if the server did not list them: then there is a warning.
+    /// The number of tools of a server that is ready. `None` if the server did not list them: then there is a warning.
     pub tools: Option<usize>,
     /// Why the credential store could not save a token that this start has refreshed. This start uses the token, but the next one
     /// does not have it, and may require a sign-in.
