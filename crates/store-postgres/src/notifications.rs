@@ -107,7 +107,7 @@ async fn listen(
 ) {
     loop {
         let Err(why) = forward(&database, &live, &payloads).await;
-        live.send_if_modified(|live| std::mem::take(live));
+        live.send_if_modified(std::mem::take);
         tracing::debug!(
             why,
             "the database delivers no notifications; records are read once a second"
