@@ -338,8 +338,8 @@ evidence_struct! {
         /// response. The authorization server may have replaced the token then, which explains a refusal of this request.
         #[cfg_attr(feature = "typescript", ts(type = "number", optional))]
         sent_before_at_ms: u64,
-        /// For a refresh: whether the granted tokens were not saved, because another program had stored a newer record, which
-        /// stays, or had removed the record.
+        /// For a refresh: whether another program had stored a newer record, which stays, or had removed the record. The granted
+        /// tokens were not saved then, or the request was refused after its program had lost the lock of the record.
         superseded: bool,
     }
 }

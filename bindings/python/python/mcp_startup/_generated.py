@@ -734,7 +734,7 @@ class RequestEvidence(WireObject):
     """For a refresh: when another program sent the same refresh token, in ms since the Unix epoch, if it did not save the response. The authorization server may have replaced the token then, which explains a refusal of this request."""
 
     superseded: bool | None = None
-    """For a refresh: whether the granted tokens were not saved, because another program had stored a newer record, which stays, or had removed the record."""
+    """For a refresh: whether another program had stored a newer record, which stays, or had removed the record. The granted tokens were not saved then, or the request was refused after its program had lost the lock of the record."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

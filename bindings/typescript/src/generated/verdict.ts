@@ -367,8 +367,8 @@ export type RequestEvidence = {
    */
   sentBeforeAtMs?: number,
   /**
-   * For a refresh: whether the granted tokens were not saved, because another program had stored a newer record, which
-   * stays, or had removed the record.
+   * For a refresh: whether another program had stored a newer record, which stays, or had removed the record. The granted
+   * tokens were not saved then, or the request was refused after its program had lost the lock of the record.
    */
   superseded?: boolean, };
 

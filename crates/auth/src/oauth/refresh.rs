@@ -136,6 +136,15 @@ impl Sending {
             Ok(sent_before_at_ms) => sent_before_at_ms,
             Err(error) => return RefreshOutcome::StoreFailed(error),
         };
+        if sent_before_at_ms.is_some() {
+            // An earlier holder lost its lock after it had sent the token. It may have saved the new one since this process read the
+            // record.
+            let current = after_refusal(&*self.store, &self.key, &self.record).await;
+            if let RefreshOutcome::Token { .. } = current {
+                self.lock.end_attempt();
+                return current;
+            }
+        }
         let answer = exchange(guarded, request, log, sent_before_at_ms);
         let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await;
         let (tokens, sent) = match answer.unwrap_or(Ok(Answer::None)) {
@@ -143,9 +152,12 @@ impl Sending {
                 self.end_attempt(sent_before_at_ms);
                 return RefreshOutcome::Blocked(blocked);
             }
-            Ok(Answer::Refused) => {
+            Ok(Answer::Refused(sent)) => {
                 self.end_attempt(sent_before_at_ms);
-                return after_refusal(&*self.store, &self.key, &self.record).await;
+                return match self.lock.is_held_for(Duration::ZERO) {
+                    true => after_refusal(&*self.store, &self.key, &self.record).await,
+                    false => self.after_lost_lock(sent).await,
+                };
             }
             Ok(Answer::None) => {
                 return after_refusal(&*self.store, &self.key, &self.record).await;
@@ -192,6 +204,31 @@ impl Sending {
         }
         self.end_attempt(sent_before_at_ms);
         Err(StoreError::lock_lost(self.store.name()))
+    }
+
+    /// The outcome of a request that was refused after the lock was lost. The process that has taken the lock may have refreshed the
+    /// same token, so its outcome decides.
+    async fn after_lost_lock(self, sent: Option<SentRequest>) -> RefreshOutcome {
+        drop(self.lock);
+        let locked = lock_within(&*self.store, &self.key, DEFAULT_LOCK_LIMIT).await;
+        let lock = match locked {
+            Ok(lock) => lock,
+            Err(error) => return RefreshOutcome::StoreFailed(error),
+        };
+        let outcome = after_refusal(&*self.store, &self.key, &self.record).await;
+        let Some(sent) = sent else {
+            return outcome;
+        };
+        if let RefreshOutcome::Token { .. } = outcome {
+            // The authorization server may take the second use of the token for theft, and refuse the next refresh too.
+            sent.note(|noted| noted.superseded = Some(true));
+        } else if let Some(refresh_token) = self.record.refresh_token()
+            && let Ok(Some(at)) = lock.begin_attempt(refresh_token).await
+        {
+            // The other process has not saved its response yet, or never will.
+            sent.note(|noted| noted.sent_before_at_ms = Some(at));
+        }
+        outcome
     }
 
     /// Forgets the attempt, unless an earlier holder of the lock has sent the same token: that explains later refusals too.
@@ -317,7 +354,7 @@ impl TokenRequest {
 enum Answer {
     Tokens(GrantedTokens, SentRequest),
     /// The authorization server refused the request, so it has not replaced the refresh token.
-    Refused,
+    Refused(Option<SentRequest>),
     /// There is no response with a token, and the refresh token may have been replaced.
     None,
 }
@@ -331,7 +368,7 @@ async fn exchange(
     let basic = request.basic.as_ref();
     let basic = basic.map(|(id, secret)| (id.as_str(), secret.expose_secret()));
     let Ok(post) = guarded.form(request.endpoint, request.form, basic) else {
-        return Ok(Answer::Refused);
+        return Ok(Answer::Refused(None));
     };
     match token_endpoint::send(guarded, post, log, sent_before_at_ms).await {
         Ok(reply) => Ok(match reply.tokens() {
@@ -340,7 +377,7 @@ async fn exchange(
             None if reply.status.is_client_error()
                 && !matches!(reply.status.as_u16(), 408 | 425 | 429) =>
             {
-                Answer::Refused
+                Answer::Refused(Some(reply.sent))
             }
             None => Answer::None,
         }),

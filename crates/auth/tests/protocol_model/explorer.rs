@@ -24,6 +24,8 @@ pub struct Scenario {
     /// How many faults a run may have.
     pub faults: usize,
     pub defect: Defect,
+    /// Whether the locks are leases, which end with [`Choice::Lapse`] or after a crash.
+    pub leases: bool,
     /// The promises that must be broken. The exploration ends when all of them are. If there are none, it ends at the first
     /// violation.
     pub broken: &'static [Promise],

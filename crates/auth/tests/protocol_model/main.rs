@@ -44,6 +44,7 @@ fn scenario(actors: &Actors, faults: usize) -> Scenario {
         policy: POLICIES[0],
         faults,
         defect: Defect::None,
+        leases: false,
         broken: &[],
         merges_states: true,
     }
@@ -192,6 +193,45 @@ fn a_refresh_keeps_a_sign_in_that_a_program_stores_without_the_lock() {
     explore_all(&scenario(&actors, 1));
 }
 
+/// The lease of a process ends while it is paused, at any step. Either the refresh token is used once, or the evidence of a process
+/// explains the loss. A server that does not rotate refresh tokens accepts the second use.
+#[test]
+fn refreshes_with_leases_exclude_each_other_or_explain_the_loss() {
+    let actors = [
+        ("refresh 1", 0, Task::Refresh),
+        ("refresh 2", 1, Task::Refresh),
+    ];
+    for policy in POLICIES.into_iter().filter(|policy| policy.rotates) {
+        let lapsing = |faults| Scenario {
+            policy,
+            leases: true,
+            ..scenario(&actors, faults)
+        };
+        let explored = explore_all(&lapsing(1));
+        assert_reached(
+            &explored,
+            &[
+                r#"refresh 1: Token { token: "access-1", is_saved: true }"#,
+                // It lost its lock before it sent anything.
+                "refresh 1: StoreFailed",
+                "refresh 2: crashed",
+                "refresh 1: Refused(SentBefore)",
+                "next start: Refused(SentBefore)",
+            ],
+        );
+        explore_all(&lapsing(2));
+    }
+}
+
+#[test]
+fn a_sign_in_keeps_its_record_if_leases_end() {
+    let actors = [("refresh", 0, Task::Refresh), ("sign-in", 1, Task::SignIn)];
+    explore_all(&Scenario {
+        leases: true,
+        ..scenario(&actors, 2)
+    });
+}
+
 /// A program without the lock may store a sign-in at any moment of a sign-out. It is revoked and removed, or it stays.
 #[test]
 fn a_sign_out_removes_no_record_of_a_program_without_the_lock_unrevoked() {
@@ -230,6 +270,13 @@ fn each_defect_of_a_store_breaks_its_promise() {
         ("refresh", 0, Task::Refresh),
         ("foreign sign-in", 1, Task::ForeignSignIn),
     ];
+    // Without the record of the attempt, nothing explains that a refresh token was used twice.
+    assert_broken(&Scenario {
+        defect: Defect::AttemptsAreForgotten,
+        broken: &[Promise::LossIsExplained],
+        leases: true,
+        ..scenario(&refreshes, 1)
+    });
     let rows: [(_, _, &[Promise]); 5] = [
         (
             Defect::LockDoesNotExclude,

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use mcp_startup_auth::network::GuardedClient;
 use mcp_startup_auth::{
-    CredentialKey, CredentialRecord, CredentialStore, CredentialStores, RecordLock, RefreshOutcome,
-    RefreshRequest, ReplaceOutcome, RequestLog, Revocation, StoreError, StoreFuture, refresh,
-    revoke,
+    CredentialKey, CredentialRecord, CredentialStore, CredentialStores, Lease, RecordLock,
+    RefreshOutcome, RefreshRequest, ReplaceOutcome, RequestLog, Revocation, StoreError,
+    StoreFuture, refresh, revoke,
 };
-use mcp_startup_core::RequestTarget;
-use secrecy::ExposeSecret;
+use mcp_startup_core::{RequestEvidence, RequestTarget};
+use secrecy::{ExposeSecret, SecretString};
 use tokio_util::task::TaskTracker;
 
 use crate::records::{key, tokens};
@@ -64,6 +64,8 @@ pub enum Outcome {
 pub enum Trace {
     /// Its response is `invalid_grant`: the sign-in has ended, and the verdict asks for a new one.
     InvalidGrant,
+    /// Its response is `invalid_grant`, and another process had sent the same refresh token before.
+    SentBefore,
     /// It has no response.
     NoResponse,
     Other,
@@ -87,6 +89,35 @@ struct Guard(ActorStore);
 impl Drop for Guard {
     fn drop(&mut self) {
         self.0.world.unlock(self.0.actor);
+    }
+}
+
+struct HeldLease(Guard);
+
+impl Lease for HeldLease {
+    fn is_held_for(&self, _time: Duration) -> bool {
+        let store = &self.0.0;
+        store.world.lock().holds_lease(store.actor)
+    }
+
+    fn begin_attempt<'a>(
+        &'a self,
+        refresh_token: &'a SecretString,
+    ) -> StoreFuture<'a, Option<u64>> {
+        let store = &self.0.0;
+        Box::pin(async move {
+            let token = refresh_token.expose_secret().to_owned();
+            match store.execute(Operation::BeginAttempt(token)).await {
+                Reply::Begun(was_sent) => Ok(was_sent.then_some(1)),
+                Reply::LockLost => Err(StoreError::lock_lost(store.name())),
+                other => panic!("{other:?}"),
+            }
+        })
+    }
+
+    fn end_attempt(&self) {
+        let store = &self.0.0;
+        store.world.lock().end_attempt(store.actor);
     }
 }
 
@@ -127,6 +158,9 @@ impl CredentialStore for ActorStore {
         assert_eq!(key, crate::records::key());
         Box::pin(async {
             match self.execute(Operation::Lock).await {
+                Reply::Done if self.world.lock().has_leases() => {
+                    Ok(RecordLock::leased(HeldLease(Guard(self.clone()))))
+                }
                 Reply::Done => Ok(RecordLock::new(Guard(self.clone()))),
                 Reply::InUse => Err(StoreError::in_use(self.name(), None)),
                 other => panic!("{other:?}"),
@@ -187,7 +221,15 @@ impl Running {
         };
         let log = RequestLog::default();
         let (store, guarded) = (Arc::new(self.store.clone()), self.guarded.clone());
-        match refresh(store, guarded, request, log.clone(), &self.tasks).await {
+        let outcome = refresh(store, guarded, request, log.clone(), &self.tasks).await;
+        let sent = log.last(RequestTarget::Token);
+        let explains = |sent: RequestEvidence| {
+            sent.superseded == Some(true) || sent.sent_before_at_ms.is_some()
+        };
+        if sent.is_some_and(explains) {
+            self.store.world.lock().ghosts.is_shown = true;
+        }
+        match outcome {
             RefreshOutcome::Token {
                 access_token,
                 not_saved,
@@ -275,7 +317,12 @@ impl Running {
 
 fn trace(log: &RequestLog) -> Trace {
     match log.last(RequestTarget::Token) {
-        Some(sent) if sent.oauth_error.as_deref() == Some("invalid_grant") => Trace::InvalidGrant,
+        Some(sent) if sent.oauth_error.as_deref() == Some("invalid_grant") => {
+            match sent.sent_before_at_ms {
+                Some(_) => Trace::SentBefore,
+                None => Trace::InvalidGrant,
+            }
+        }
         Some(sent) if sent.status.is_none() && sent.io.is_some() => Trace::NoResponse,
         _ => Trace::Other,
     }

@@ -41,6 +41,9 @@ pub struct Ghosts {
     pub is_explained: bool,
     /// The actor of the sign-out.
     pub signs_out: Option<usize>,
+    /// With leases: whether the evidence of a process shows that a refresh token was sent twice, or a process that would have shown it
+    /// was interrupted.
+    pub is_shown: bool,
     /// Whether the authorization server has handled a revocation.
     pub has_revoked: bool,
     /// The families of the records that the sign-out has removed.
@@ -58,6 +61,7 @@ impl Ghosts {
             other_record,
             lost: BTreeSet::new(),
             is_explained: false,
+            is_shown: false,
             signs_out: None,
             has_revoked: false,
             removed: BTreeSet::new(),
@@ -70,8 +74,13 @@ impl Ghosts {
     pub fn describe(&self, text: &mut String) {
         let _ = write!(
             text,
-            "|{:?}|{}|{}|{:?}|{}",
-            self.lost, self.is_explained, self.has_revoked, self.removed, self.is_signed_out
+            "|{:?}|{}|{}|{}|{:?}|{}",
+            self.lost,
+            self.is_explained,
+            self.is_shown,
+            self.has_revoked,
+            self.removed,
+            self.is_signed_out
         );
     }
 }
@@ -222,7 +231,15 @@ impl State {
         let is_saved = self.actors[actor].unsaved.is_none_or(|grant| {
             let received = self.server.family(&format!("access-{grant}"));
             let stored = self.record();
-            stored.is_some_and(|stored| self.server.family(&tokens(stored).0) > received)
+            // After a lease has ended, another process may have refreshed the same token and saved first.
+            let is_later = |stored: &CredentialRecord| {
+                self.has_leases()
+                    && self.ghosts.is_explained
+                    && crate::records::grant(stored) > Some(grant)
+            };
+            stored.is_some_and(|stored| {
+                self.server.family(&tokens(stored).0) > received || is_later(stored)
+            })
         });
         self.expect(
             Promise::NothingReceivedIsLost,
@@ -249,8 +266,10 @@ impl State {
                     is_explained,
                     "a refresh is refused without a fault",
                 );
+                self.ghosts.is_shown |= *trace == Trace::SentBefore;
                 let has_evidence = match trace {
-                    Trace::InvalidGrant => true,
+                    Trace::InvalidGrant => !self.has_leases() || self.ghosts.is_shown,
+                    Trace::SentBefore => true,
                     Trace::NoResponse => was_interrupted,
                     Trace::Other => false,
                 };

@@ -7,6 +7,8 @@ use mcp_startup_auth::{CredentialRecord, ReplaceOutcome};
 pub enum Operation {
     Lock,
     Load,
+    /// Renews the lease, and records that this refresh token is about to be sent.
+    BeginAttempt(String),
     ProveWritable,
     Replace {
         expected: Option<CredentialRecord>,
@@ -26,6 +28,10 @@ pub enum Reply {
     Done,
     /// The wait for the lock has reached its limit.
     InUse,
+    /// The attempt is recorded. Whether an earlier holder has recorded the same one.
+    Begun(bool),
+    /// Another actor has taken the lock.
+    LockLost,
     Loaded(Option<CredentialRecord>),
     Replaced(ReplaceOutcome),
     Accepted(bool),
@@ -52,6 +58,8 @@ pub enum Defect {
     LockDoesNotExclude,
     /// The lock of a crashed process stays.
     LockOutlivesCrash,
+    /// The store does not remember that a refresh token was sent.
+    AttemptsAreForgotten,
     /// `replace` reports success and stores nothing.
     WritesAreLost,
     /// `replace` stores the new record even if the stored one is not the expected one.
@@ -73,6 +81,8 @@ pub enum Choice {
     Crash(usize),
     /// A fault: this actor stops waiting for its response. The request may still be handled later.
     Disconnect(usize),
+    /// A fault: the process that holds the lease is paused for longer than it lasts.
+    Lapse,
     /// A fault: this actor stops waiting for a lock.
     GiveUpLock(usize),
     /// All actors have ended, and a process starts the server again.

@@ -39,6 +39,8 @@ pub struct Actor {
     pub unsaved: Option<usize>,
     /// Whether a fault has interrupted one of its requests or its wait for a lock.
     pub was_interrupted: bool,
+    /// Whether it has recorded an attempt, so that its evidence would explain a loss.
+    has_begun: bool,
 }
 
 impl Actor {
@@ -70,6 +72,8 @@ pub struct State {
     /// The record of the actors as text.
     record_text: String,
     lock_holder: Option<usize>,
+    /// The state of the lock, if it is a lease.
+    lease: Option<LeaseRow>,
     defect: Defect,
     pub server: AuthorizationServer,
     pub messages: Vec<Message>,
@@ -79,6 +83,19 @@ pub struct State {
     pub trace: Vec<String>,
     has_next_start: bool,
     is_closed: bool,
+}
+
+/// The row of a lease.
+#[derive(Debug, Default)]
+struct LeaseRow {
+    /// Whether its time is over, so that another actor can take it.
+    is_over: bool,
+    /// How often it was taken.
+    epoch: usize,
+    /// The refresh token that was about to be sent, with the epoch of the sender.
+    attempt: Option<(String, usize)>,
+    /// Whether the holder knows the outcome of its attempt.
+    has_ended: bool,
 }
 
 /// The shared handle of a [`State`].
@@ -100,6 +117,7 @@ impl World {
                 ghosts: Ghosts::new(records[other_key().as_str()].clone()),
                 records,
                 lock_holder: None,
+                lease: scenario.leases.then(LeaseRow::default),
                 defect: scenario.defect,
                 server: AuthorizationServer::new(scenario.policy),
                 messages: Vec::new(),
@@ -127,6 +145,7 @@ impl World {
             history: String::new(),
             unsaved: None,
             was_interrupted: false,
+            has_begun: false,
         });
         state.actors.len() - 1
     }
@@ -183,6 +202,11 @@ impl World {
         let mut state = self.lock();
         if state.lock_holder == Some(actor) {
             state.lock_holder = None;
+            if let Some(lease) = &mut state.lease
+                && lease.has_ended
+            {
+                lease.attempt = None;
+            }
             let line = format!("{}: unlock", state.actors[actor].name);
             state.trace.push(line);
         }
@@ -242,15 +266,38 @@ impl State {
         self.records.get(key().as_str())
     }
 
+    pub fn has_leases(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Whether this actor holds a lease whose time is not over.
+    pub fn holds_lease(&self, actor: usize) -> bool {
+        let is_over = self.lease.as_ref().is_some_and(|lease| lease.is_over);
+        self.lock_holder == Some(actor) && !is_over
+    }
+
+    /// Notes that an actor knows the outcome of its attempt. If it has lost the lock, that has no effect.
+    pub fn end_attempt(&mut self, actor: usize) {
+        if self.lock_holder == Some(actor)
+            && let Some(lease) = &mut self.lease
+        {
+            lease.has_ended = true;
+        }
+    }
+
+    /// Whether another actor excludes the ones that wait for the lock.
+    fn is_locked(&self) -> bool {
+        let is_over = self.lease.as_ref().is_some_and(|lease| lease.is_over);
+        self.lock_holder.is_some() && !is_over && self.defect != Defect::LockDoesNotExclude
+    }
+
     /// The transitions that are possible now. The first one is never a fault if there is another.
     pub fn choices(&self) -> Vec<Choice> {
         let (mut choices, mut faults) = (Vec::new(), Vec::new());
         for (at, actor) in self.actors.iter().enumerate() {
             match &actor.status {
                 Status::Running(Some(Pending::Operation(operation, _)))
-                    if matches!(**operation, Operation::Lock)
-                        && self.lock_holder.is_some()
-                        && self.defect != Defect::LockDoesNotExclude =>
+                    if matches!(**operation, Operation::Lock) && self.is_locked() =>
                 {
                     faults.push(Choice::GiveUpLock(at));
                 }
@@ -278,6 +325,9 @@ impl State {
         if processes.is_empty() && !self.has_next_start {
             choices.push(Choice::NextStart);
         }
+        if self.has_leases() && self.is_locked() {
+            faults.push(Choice::Lapse);
+        }
         if self.faults_left > 0 {
             choices.extend(faults);
             choices.extend(processes.into_iter().map(Choice::Crash));
@@ -293,9 +343,19 @@ impl State {
             Choice::Deliver(actor) => self.deliver(actor),
             Choice::Crash(process) => self.crash(process),
             Choice::Disconnect(actor) => self.disconnect(actor),
+            Choice::Lapse => {
+                self.faults_left -= 1;
+                self.ghosts.is_explained = true;
+                let holder = self.lock_holder.unwrap();
+                self.actors[holder].was_interrupted = true;
+                let line = format!("the lease of {} ends", self.actors[holder].name);
+                self.trace.push(line);
+                self.lease.as_mut().unwrap().is_over = true;
+            }
             Choice::GiveUpLock(actor) => {
                 self.faults_left -= 1;
                 self.actors[actor].was_interrupted = true;
+                self.ghosts.is_shown |= self.actors[actor].has_begun;
                 let (_, sender) = self.take_operation(actor);
                 self.reply(
                     actor,
@@ -325,6 +385,8 @@ impl State {
         let seen = match &reply {
             Reply::Done => "ok".to_owned(),
             Reply::InUse => "in use".to_owned(),
+            Reply::Begun(was_sent) => format!("begun {was_sent}"),
+            Reply::LockLost => "lost".to_owned(),
             // It is the record in the table.
             Reply::Loaded(_) | Reply::Replaced(ReplaceOutcome::Conflict(_)) => {
                 self.record_text.clone()
@@ -339,6 +401,8 @@ impl State {
                 format!(": conflict with {}", short(record.as_ref()))
             }
             Reply::Accepted(false) => ": 401".to_owned(),
+            Reply::Begun(true) => ": it was sent before".to_owned(),
+            Reply::LockLost => ": the lock was lost".to_owned(),
             Reply::Granted(record) => format!(": {}", short(Some(record))),
             _ => String::new(),
         };
@@ -354,8 +418,16 @@ impl State {
         let (done, reply) = match operation {
             Operation::Lock => {
                 self.lock_holder = Some(actor);
+                if let Some(lease) = &mut self.lease {
+                    (lease.is_over, lease.has_ended) = (false, false);
+                    lease.epoch += 1;
+                }
                 ("lock".to_owned(), Reply::Done)
             }
+            Operation::BeginAttempt(token) => (
+                format!("begin attempt {token}"),
+                self.begin_attempt(actor, token),
+            ),
             Operation::Load => ("load".to_owned(), Reply::Loaded(self.record().cloned())),
             Operation::ProveWritable => ("prove writable".to_owned(), Reply::Done),
             Operation::Replace { expected, new } => {
@@ -386,6 +458,22 @@ impl State {
             }
         };
         self.reply(actor, &done, sender, reply);
+    }
+
+    fn begin_attempt(&mut self, actor: usize, token: String) -> Reply {
+        let is_holder = self.lock_holder == Some(actor);
+        let forgets = self.defect == Defect::AttemptsAreForgotten;
+        let Some(lease) = self.lease.as_mut().filter(|_| is_holder) else {
+            return Reply::LockLost;
+        };
+        lease.is_over = false;
+        self.actors[actor].has_begun = true;
+        let earlier = lease.attempt.as_ref().filter(|(sent, _)| *sent == token);
+        let was_sent = earlier.is_some_and(|(_, epoch)| *epoch != lease.epoch);
+        if earlier.is_none() && !forgets {
+            lease.attempt = Some((token, lease.epoch));
+        }
+        Reply::Begun(was_sent)
     }
 
     fn replace(
@@ -483,6 +571,7 @@ impl State {
             }
             let status = std::mem::replace(&mut actor.status, Status::Crashed);
             actor.history.clear();
+            self.ghosts.is_shown |= actor.has_begun;
             self.ghosts.is_explained |= actor.unsaved.is_some();
             self.ghosts.lost.extend(actor.unsaved.take());
             match status {
@@ -493,7 +582,10 @@ impl State {
             self.ghosts.is_explained |=
                 self.ghosts.signs_out == Some(at) && self.ghosts.has_revoked;
             if self.lock_holder == Some(at) && self.defect != Defect::LockOutlivesCrash {
-                self.lock_holder = None;
+                match &mut self.lease {
+                    Some(lease) => lease.is_over = true,
+                    None => self.lock_holder = None,
+                }
             }
         }
     }
@@ -516,6 +608,7 @@ impl State {
     /// No actor waits for the response to this message any more. The server may still handle it.
     fn abandon(&mut self, number: usize) {
         self.ghosts.is_explained = true;
+        self.ghosts.is_shown |= matches!(self.messages[number].request, HttpRequest::Refresh(_));
         let message = &mut self.messages[number];
         message.is_connected = false;
         if message.status == MessageStatus::Answered {
@@ -534,6 +627,11 @@ impl State {
             "|{:?}|{}|{}|",
             self.lock_holder, self.faults_left, self.has_next_start
         );
+        if let Some(lease) = &self.lease {
+            let sent = lease.attempt.as_ref();
+            let sent = sent.map(|(token, epoch)| (token, *epoch == lease.epoch));
+            let _ = write!(all, "{} {} {sent:?}|", lease.is_over, lease.has_ended);
+        }
         for actor in &self.actors {
             let _ = match &actor.status {
                 Status::Running(pending) => {

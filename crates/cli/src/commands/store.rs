@@ -140,7 +140,7 @@ fn codex_file(copy: &Copy) -> Result<(FileStore, CredentialStores), CommandError
 
 /// The result of the copy of one record.
 enum Copied {
-    Copied,
+    Written,
     /// The source no longer has it.
     Gone,
     /// The target has the same tokens.
@@ -160,7 +160,7 @@ async fn copy_all(
     for key in keys {
         let name = printable(key.server(), NAME_CHARS);
         match copy_one(&key, from, to, copy).await {
-            Ok(Copied::Copied) => {
+            Ok(Copied::Written) => {
                 is_shared |= !copy.is_move;
                 let done = if copy.is_move { "moved" } else { "copied" };
                 writeln!(stdout, "{done}: {name}")?;
@@ -210,7 +210,7 @@ async fn copy_one(
         Some(_) if !copy.replace => return Ok(Copied::Kept),
         _ => {
             target.save(&found.record).await?;
-            Copied::Copied
+            Copied::Written
         }
     };
     if copy.is_move {
