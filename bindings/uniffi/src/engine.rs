@@ -162,6 +162,10 @@ async fn authorization(
 }
 
 /// As [`authorization`]. Returns null if `url` has another origin than the server.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the languages call it with named arguments"
+)]
 #[uniffi::export(default(cancellation = None))]
 async fn request_authorization(
     options: String,
