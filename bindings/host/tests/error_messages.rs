@@ -115,7 +115,8 @@ fn an_option_is_named() {
         (
             r#"{"verbose":true}"#,
             "the options: `verbose` is not known; the known ones are: config, mcpServers, clients, folder, trustProject, \
-             servers, timeoutMs, concurrency, clientMetadataUrl, challenge, scopes",
+             servers, timeoutMs, concurrency, clientMetadataUrl, challenge, scopes, callbackPort, callbackUrl, \
+             browserTimeoutMs",
         ),
         (
             r#"{"timeoutMs":0}"#,
