@@ -72,7 +72,12 @@ async fn wait(
     payloads: &mut broadcast::Receiver<String>,
     user: &str,
 ) {
-    let pause = match *is_live.borrow_and_update() {
+    // The connection was cut or restored while nobody waited.
+    if is_live.has_changed().unwrap_or(false) {
+        is_live.mark_unchanged();
+        return;
+    }
+    let pause = match *is_live.borrow() {
         true => SLOW_POLL,
         false => POLL,
     };
