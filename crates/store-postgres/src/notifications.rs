@@ -72,7 +72,7 @@ async fn wait(
     payloads: &mut broadcast::Receiver<String>,
     user: &str,
 ) {
-    // The connection was cut or restored while nobody waited.
+    // The connection was cut or restored between two waits.
     if is_live.has_changed().unwrap_or(false) {
         is_live.mark_unchanged();
         return;
