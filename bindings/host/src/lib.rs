@@ -50,8 +50,8 @@ pub use mcp_startup::auth::{
 pub use options::{Options, check_options};
 #[cfg(feature = "engine")]
 pub use server::{
-    LeaseTest, auth_status, authorization, begin_sign_in, finish_sign_in, lease_state, rejected,
-    request_authorization, sign_out, test_credential_store,
+    LeaseTest, auth_status, authorization, begin_sign_in, finish_sign_in, host_lock, lease_state,
+    rejected, request_authorization, sign_out, test_credential_store,
 };
 #[cfg(feature = "engine")]
 pub use sign_in::{InteractiveSignIn, no_browser};

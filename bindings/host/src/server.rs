@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use mcp_startup::auth::{
-    CredentialKey, HostFuture, HostLeaseState, HostStore, PendingSignIn, conformance,
+    CredentialKey, HostFuture, HostLease, HostLeaseState, HostLock, HostStore, PendingSignIn,
+    conformance,
 };
 use mcp_startup::config::TransportConfig;
 use mcp_startup::{AuthStatus, Rejected, SignedOut, Startup};
@@ -180,6 +181,16 @@ pub async fn sign_out(
     let (startup, entry) = Options::parse(&options)?.open_one(store, server).await?;
     let startup = Finished(startup);
     Ok(startup.0.sign_out(&entry).await?)
+}
+
+/// Wraps a lock that a host granted with a token. The bindings begin the token of a lock that can be lost with `lease `.
+pub fn host_lock<L: HostLease>(token: String, hold: impl FnOnce(String) -> L) -> HostLock {
+    let is_lease = token.starts_with("lease ");
+    let held = hold(token);
+    match is_lease {
+        true => HostLock::Leased(Box::new(held)),
+        false => HostLock::held(held),
+    }
 }
 
 /// Reads the state of a lease as the bindings write it: how long it lasts and, after a space, the time of an earlier attempt, both in

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mcp_startup_host::{
-    HostFuture, HostLease, HostLeaseState, HostLock, HostRecords, HostStore, lease_state,
+    HostFuture, HostLease, HostLeaseState, HostLock, HostRecords, HostStore, host_lock, lease_state,
 };
 use napi::Status;
 use napi::bindgen_prelude::{FnArgs, Promise};
@@ -70,22 +70,14 @@ impl HostRecords for Records {
         let ask = self.0.clone();
         Box::pin(async move {
             let token = locked.await?.unwrap_or_default();
-            let is_lease = token.starts_with(LEASE);
-            let held = Held {
+            Ok(host_lock(token, |token| Held {
                 ask,
                 token: Some(token),
                 attempt_has_ended: AtomicBool::new(false),
-            };
-            Ok(match is_lease {
-                true => HostLock::Leased(Box::new(held)),
-                false => HostLock::held(held),
-            })
+            }))
         })
     }
 }
-
-/// How the token of a lock begins that can be lost.
-const LEASE: &str = "lease ";
 
 /// A held lock of the store. Dropping it releases the lock.
 struct Held {

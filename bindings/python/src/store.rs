@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mcp_startup_host::{
-    HostFuture, HostLease, HostLeaseState, HostLock, HostRecords, lease_state, runtime,
+    HostFuture, HostLease, HostLeaseState, HostLock, HostRecords, host_lock, lease_state, runtime,
 };
 use pyo3::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
@@ -90,22 +90,14 @@ impl HostRecords for Records {
         let bridge = self.0.clone();
         Box::pin(async move {
             let token = locked.await?.unwrap_or_default();
-            let is_lease = token.starts_with(LEASE);
-            let held = Held {
+            Ok(host_lock(token, |token| Held {
                 bridge,
                 token: Some(token),
                 attempt_has_ended: AtomicBool::new(false),
-            };
-            Ok(match is_lease {
-                true => HostLock::Leased(Box::new(held)),
-                false => HostLock::held(held),
-            })
+            }))
         })
     }
 }
-
-/// How the token of a lock begins that can be lost.
-const LEASE: &str = "lease ";
 
 /// A held lock of the store. Dropping it releases the lock.
 struct Held {
