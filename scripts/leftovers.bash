@@ -1,11 +1,16 @@
 # Finds temporary files that tests leave behind. Source it, and run the tests with a TMPDIR of their own.
 # shellcheck shell=bash
 
-# no_leftovers FOLDER: prints what is in a folder for temporary files, and fails if there is anything. Node keeps a cache there.
+# no_leftovers FOLDER: prints what is in a folder for temporary files, and fails if there is anything. Node keeps a cache there. What
+# removes itself once its test program has ended, as the folder of a PostgreSQL server does, has 30 s.
 no_leftovers() {
-  local left
-  left=$(find "$1" -mindepth 1 -maxdepth 1 ! -name node-compile-cache -printf '%f\n' | sort)
-  [ -z "$left" ] && return
+  local left deadline=$((SECONDS + 30))
+  while :; do
+    left=$(find "$1" -mindepth 1 -maxdepth 1 ! -name node-compile-cache -printf '%f\n' | sort)
+    [ -z "$left" ] && return
+    [ $SECONDS -lt $deadline ] || break
+    sleep 0.2
+  done
   echo "left in the folder for temporary files:"
   printf '%s\n' "$left"
   return 1

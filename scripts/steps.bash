@@ -4,15 +4,14 @@
 #     step install install || finish
 #     finish
 #
-# The output of a step is in target/test-logs/NAME-STEP.log. A script whose steps run tests defines
+# The output of a step is in target/test-logs/NAME/STEP.log. A script whose steps run tests defines
 #
 #     count_tests LOG      prints "PASSED FAILED" if LOG is the output of its test runner, and nothing otherwise
 # shellcheck shell=bash
 
-steps_of=$1
-logs=$PWD/target/test-logs
+logs=$PWD/target/test-logs/$1
+rm -rf "$logs"
 mkdir -p "$logs"
-rm -f "$logs/$steps_of"-*.log
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
   red=$'\033[31m' green=$'\033[32m' plain=$'\033[0m'
@@ -27,7 +26,7 @@ count_tests() { :; }
 # step NAME COMMAND...: runs the command and returns its status. Text that the command writes to file descriptor 3 appears in the line.
 # `set -e` has no effect in a step, so a step must connect its commands with `&&` or `|| return`.
 step() {
-  local name=$1 log=$logs/$steps_of-$1.log summary=$logs/.$steps_of-summary status=0 started=$SECONDS good='' bad=''
+  local name=$1 log=$logs/$1.log summary=$logs/.summary status=0 started=$SECONDS good='' bad=''
   shift
   printf '%-12s ' "$name"
   : >"$summary"
@@ -52,7 +51,7 @@ step() {
 # Prints how many cases of each data file were run, and the total as the last line. Exits with 1 if a step failed.
 finish() {
   local cases
-  cases=$(sed -nE 's/^.*(vectors: .* cases \([a-z]+\))$/\1/p' "$logs/$steps_of"-*.log 2>/dev/null | sort -u) || true
+  cases=$(sed -nE 's/^.*(vectors: .* cases \([a-z]+\))$/\1/p' "$logs"/*.log 2>/dev/null | sort -u) || true
   if [ -n "$cases" ]; then printf '\n%s\n' "$cases"; fi
   printf '\n%s passed, %s failed\n' "$passed" "$failed"
   exit $((failed > 0))
