@@ -7,6 +7,9 @@
 # The output of a step is in target/test-logs/NAME/STEP.log. A script whose steps run tests defines
 #
 #     count_tests LOG      prints "PASSED FAILED" if LOG is the output of its test runner, and nothing otherwise
+#
+# The variable CARGO_SELECTION contains the options that select what `cargo_build` builds. scripts/test sets it to what it has already
+# built: each other selection of features builds the dependencies again.
 # shellcheck shell=bash
 
 logs=$PWD/target/test-logs/$1
@@ -20,6 +23,12 @@ else
 fi
 
 passed=0 failed=0
+
+# cargo_build OPTION...: runs `cargo build` with these options, or with CARGO_SELECTION.
+cargo_build() {
+  # shellcheck disable=SC2086 # a list of options
+  if [ -n "${CARGO_SELECTION:-}" ]; then cargo build $CARGO_SELECTION; else cargo build "$@"; fi
+}
 
 count_tests() { :; }
 

@@ -56,8 +56,11 @@ class Run:
         release = [] if self.tiny else ["--release"]
         self.say("building the program, the servers and the bare rmcp program")
         built = ["cargo", "build", "--quiet", "--locked", *release]
-        subprocess.run([*built, "-p", "mcp-startup-cli", "--bins"], cwd=ROOT, check=True)
-        subprocess.run([*built, "-p", "mcp-startup-core", "--example", "throughput"], cwd=ROOT, check=True)
+        # scripts/test has built the workspace with other features, and passes them to prevent a second build.
+        selection = os.environ.get("CARGO_SELECTION", "").split() if self.tiny else []
+        subprocess.run([*built, *(selection or ["-p", "mcp-startup-cli"]), "--bins"], cwd=ROOT, check=True)
+        example = ["--example", "throughput"]
+        subprocess.run([*built, *(selection or ["-p", "mcp-startup-core"]), *example], cwd=ROOT, check=True)
         for package in ["mcp-startup-bench", "mcp-startup-bench-tls"]:
             subprocess.run([*built, "-p", package, "--target-dir", TARGET / "bench"], cwd=ROOT / "bench", check=True)
         for script in ["verify-npm", "verify-wheel"]:

@@ -25,9 +25,6 @@ use crate::protocol::startup::ServerParams;
 /// How long a sign-in waits for the browser, if the client does not choose it.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(300);
 
-/// How long a sign-in waits for a configured port that is in use.
-const PORT_LIMIT: Duration = Duration::from_secs(2);
-
 /// The sign-ins of a client that wait for the browser, by their IDs.
 #[derive(Default)]
 pub(super) struct SignIns {
@@ -83,7 +80,7 @@ impl Session {
         let limit = limit(params.timeout_secs)?;
         // An earlier sign-in may listen on the configured port.
         self.sign_ins.cancel(|_, name| name == server.entry.name);
-        let listener = listen(&server).await;
+        let listener = CallbackListener::bind(&server.entry, &CallbackOptions::default()).await;
         let listener = listener.map_err(|error| {
             RpcError::failed(format!("The sign-in could not begin: {error}."))
                 .with_reason("callbackUnavailable")
@@ -152,21 +149,6 @@ fn restart(app: &AppServer, server: &Server) {
             && same.entry.is_unchanged(&server.entry)
         {
             same.restart();
-        }
-    }
-}
-
-/// Listens for the browser. The listener of an earlier sign-in needs a moment to end.
-async fn listen(server: &Server) -> std::io::Result<CallbackListener> {
-    let deadline = Instant::now() + PORT_LIMIT;
-    loop {
-        match CallbackListener::bind(&server.entry, &CallbackOptions::default()).await {
-            Err(error)
-                if error.kind() == std::io::ErrorKind::AddrInUse && Instant::now() < deadline =>
-            {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            bound => return bound,
         }
     }
 }

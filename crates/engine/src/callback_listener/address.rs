@@ -2,15 +2,20 @@
 
 use std::io::{Error, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use mcp_startup_config::ServerEntry;
 use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::CallbackOptions;
 
 /// The path of the redirect URI if none is configured.
 const PATH: &str = "/callback";
+/// How long to wait for a port in use. An earlier sign-in that was cancelled or dropped needs a moment to free it.
+const PORT_LIMIT: Duration = Duration::from_secs(1);
+const PORT_RETRY_DELAY: Duration = Duration::from_millis(20);
 
 pub(super) struct Address {
     /// The redirect URI, if it is configured.
@@ -51,6 +56,27 @@ impl Address {
 
     /// Listens on loopback, and returns the redirect URI.
     pub(super) async fn listen(self) -> Result<(Vec<TcpListener>, String), Error> {
+        let deadline = Instant::now() + PORT_LIMIT;
+        let listeners = loop {
+            match self.try_listen().await {
+                Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => {
+                    sleep(PORT_RETRY_DELAY).await;
+                }
+                listeners => break listeners?,
+            }
+        };
+        let port = listeners[0].local_addr()?.port();
+        let host = match self.by_name {
+            true => "localhost",
+            false => "127.0.0.1",
+        };
+        let redirect_uri = self
+            .url
+            .unwrap_or_else(|| format!("http://{host}:{port}{PATH}"));
+        Ok((listeners, redirect_uri))
+    }
+
+    async fn try_listen(&self) -> Result<Vec<TcpListener>, Error> {
         let first = listen((Ipv4Addr::LOCALHOST, self.port).into()).await?;
         let port = first.local_addr()?.port();
         let mut listeners = vec![first];
@@ -62,14 +88,7 @@ impl Address {
                 Err(error) => return Err(error),
             }
         }
-        let host = match self.by_name {
-            true => "localhost",
-            false => "127.0.0.1",
-        };
-        let redirect_uri = self
-            .url
-            .unwrap_or_else(|| format!("http://{host}:{port}{PATH}"));
-        Ok((listeners, redirect_uri))
+        Ok(listeners)
     }
 }
 

@@ -176,7 +176,7 @@ async fn connections_without_a_request_neither_block_a_callback_nor_the_end() {
 }
 
 #[tokio::test]
-async fn a_dropped_listener_frees_its_port() {
+async fn the_port_of_a_dropped_listener_can_be_used_at_once() {
     let lab = lab_of(vec![row(NAME, &json!({}))]).await;
     let user = User::new(&lab, NAME);
     let listener = CallbackListener::bind(&user.server, &CallbackOptions::default())
@@ -192,12 +192,5 @@ async fn a_dropped_listener_frees_its_port() {
         "{message}"
     );
     drop(listener);
-    let free = async {
-        while CallbackListener::bind(&user.server, &same).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), free)
-        .await
-        .unwrap();
+    CallbackListener::bind(&user.server, &same).await.unwrap();
 }
