@@ -156,7 +156,7 @@ pub const MAX_HEADERS: usize = 1000;
 /// let linear = ServerConfig::http("linear", "https://mcp.linear.app/mcp")?
 ///     .with_header("X-Team", "core")?
 ///     .with_startup_timeout(Duration::from_secs(20))?;
-/// assert!(format!("{linear:?}").contains("mcp.linear.app"));
+/// assert_eq!(linear.startup_timeout, Some(Duration::from_secs(20)));
 ///
 /// let problem = ServerConfig::http("linear", "ftp://example.com").unwrap_err();
 /// assert_eq!(problem.to_string(), "url: ftp:// is not supported; use http:// or https://");
@@ -225,20 +225,24 @@ pub struct OAuthClient {
     pub prompt: Option<String>,
 }
 
+/// What `Debug` shows of a value in which a variable may be a secret.
+const NOT_SHOWN: &str = "[not shown]";
+
 impl fmt::Debug for OAuthClient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let resource = self.resource.as_deref();
+        // A variable can be any part of a value, such as the host of a URL.
+        let hidden = |value: &Option<String>| value.as_ref().map(|_| NOT_SHOWN);
         formatter
             .debug_struct("OAuthClient")
-            .field("client_id", &self.client_id)
+            .field("client_id", &hidden(&self.client_id))
             .field("client_secret", &self.client_secret)
             .field("allow_unpublished_pkce", &self.allow_unpublished_pkce)
-            .field("callback_url", &self.callback_url)
+            .field("callback_url", &hidden(&self.callback_url))
             .field("callback_port", &self.callback_port)
             .field("callback_on_localhost", &self.callback_on_localhost)
-            .field("client_metadata_url", &self.client_metadata_url)
+            .field("client_metadata_url", &hidden(&self.client_metadata_url))
             .field("prompt", &self.prompt)
-            .field("resource", &resource.and_then(|url| url.split('?').next()))
+            .field("resource", &hidden(&self.resource))
             .finish()
     }
 }
@@ -272,12 +276,11 @@ impl fmt::Debug for StdioConfig {
         let variables: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
         formatter
             .debug_struct("StdioConfig")
-            .field("command", &format_args!("[not shown]"))
+            .field("command", &NOT_SHOWN)
             .field("args", &format_args!("[{} not shown]", self.args.len()))
             .field("env", &variables)
             .field("inherited", &self.inherited)
-            // A variable in it may be a secret too.
-            .field("cwd", &self.cwd.as_ref().map(|_| "[not shown]"))
+            .field("cwd", &self.cwd.as_ref().map(|_| NOT_SHOWN))
             .finish()
     }
 }
@@ -316,7 +319,7 @@ impl InheritedEnvironment {
     }
 }
 
-/// A URL to connect to. `Debug` shows only the origin of the URL, because the path and the query may contain a token.
+/// A URL to connect to. `Debug` shows only the scheme of the URL, because a variable in any other part may be a token.
 #[derive(Clone)]
 pub struct HttpConfig {
     /// The URL. Its scheme is `http` or `https`, and it has no user name and no password.
@@ -358,10 +361,9 @@ pub enum ProtocolEra {
 
 impl fmt::Debug for HttpConfig {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let origin = self.url.origin().ascii_serialization();
         formatter
             .debug_struct("HttpConfig")
-            .field("url", &origin)
+            .field("url", &format_args!("{}://{NOT_SHOWN}", self.url.scheme()))
             .field("bearer", &self.bearer)
             .field("headers", &self.headers)
             .field("http_sse", &self.http_sse)

@@ -10,7 +10,9 @@ use crate::{Leaks, MARK, secret};
 
 fn parse(text: &str, file: &str) -> Result<Configuration, config::ConfigurationError> {
     let names = ["BEARER", "HEADER", "CLIENT", "COPIED", "FILLED"];
-    let environment: BTreeMap<_, _> = names.map(|name| (name.to_owned(), secret(name))).into();
+    let mut environment: BTreeMap<_, _> = names.map(|name| (name.to_owned(), secret(name))).into();
+    // It can be the host of a URL.
+    environment.insert("WORD".to_owned(), MARK.to_owned());
     config::parse(text, Path::new(file), &environment)
 }
 
@@ -55,6 +57,11 @@ fn configurations() -> [Configuration; 2] {
     let json = json!({ "mcpServers": {
         "http": { "url": "https://mcp.example/${FILLED}/mcp?key=${FILLED}", "headers": { "X-Key": "${FILLED}" } },
         "host": { "url": "https://${FILLED}/mcp" },
+        "any-part": { "url": "https:///x${WORD}/${WORD}?${WORD}=${WORD}#${WORD}" },
+        "oauth": { "url": "https://mcp.example", "oauth": {
+            "clientId": "${WORD}", "clientSecret": "${WORD}", "redirectUri": "http://127.0.0.1:7003/${WORD}",
+            "resource": "https://${WORD}.example", "clientMetadataUrl": "https://${WORD}.example/client.json",
+        } },
         "stdio": { "command": "/opt/${FILLED}", "args": ["a${FILLED}"], "env": { "X": "${FILLED}" } },
     }});
     [

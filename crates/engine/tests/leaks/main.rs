@@ -33,7 +33,9 @@ struct Leaks {
 impl Leaks {
     fn inspect(&mut self, what: &str, text: &str) {
         self.inspected += 1;
-        if let Some(at) = text.find(MARK) {
+        // A host name is lower-cased.
+        let place = text.find(MARK).or_else(|| text.find(&MARK.to_lowercase()));
+        if let Some(at) = place {
             let from = text[..at]
                 .char_indices()
                 .rev()
