@@ -1,8 +1,8 @@
 # Finds temporary files that tests leave behind. Source it, and run the tests with a TMPDIR of their own.
 # shellcheck shell=bash
 
-# no_leftovers FOLDER: prints what is in a folder for temporary files, and fails if there is anything. Node keeps a cache there. What
-# removes itself once its test program has ended, as the folder of a PostgreSQL server does, has 30 s.
+# no_leftovers FOLDER: prints what is in a folder for temporary files, and fails if there is anything. Node keeps a cache there. It
+# waits up to 30 s, because a PostgreSQL server removes its folder after its test program has ended.
 no_leftovers() {
   local left deadline=$((SECONDS + 30))
   while :; do

@@ -8,8 +8,8 @@
 #
 #     count_tests LOG      prints "PASSED FAILED" if LOG is the output of its test runner, and nothing otherwise
 #
-# The variable CARGO_SELECTION contains the options that select what `cargo_build` builds. scripts/test sets it to what it has already
-# built: each other selection of features builds the dependencies again.
+# The variable CARGO_SELECTION replaces the options of `cargo_build`. scripts/test sets it to the selection of packages and features that
+# it has already built, because any other selection would build the dependencies again.
 # shellcheck shell=bash
 
 logs=$PWD/target/test-logs/$1

@@ -180,11 +180,12 @@ fn from(folder: &Path, path: &str) -> PathBuf {
     whole
 }
 
-/// Whether a path is absolute on any system. Tests read the paths of Windows on Linux.
+/// Whether a path does not depend on the current folder, on any system. Tests read the paths of Windows on Linux, and the other way
+/// round.
 fn is_absolute(path: &Path) -> bool {
     let text = path.to_string_lossy();
     let mut bytes = text.bytes();
     let has_drive =
         bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic()) && bytes.next() == Some(b':');
-    path.is_absolute() || has_drive
+    path.has_root() || has_drive
 }

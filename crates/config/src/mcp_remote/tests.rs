@@ -23,12 +23,12 @@ fn environment() -> BTreeMap<String, String> {
 }
 
 fn files(path: &Path) -> io::Result<Vec<u8>> {
-    match path.to_str() {
-        Some("/cwd/headers.txt") => {
+    match path.to_string_lossy().replace('\\', "/").as_str() {
+        "/cwd/headers.txt" => {
             Ok(b"# comment\r\n\r\nX-One: 1\nno header\n  Authorization: Bearer ${OWN}\n".to_vec())
         }
-        Some("/cwd/client.json") => Ok(br#"{"client_id": "of-file"}"#.to_vec()),
-        Some("/cwd/large") => Ok(vec![b' '; MAX_OPTION_FILE_BYTES + 1]),
+        "/cwd/client.json" => Ok(br#"{"client_id": "of-file"}"#.to_vec()),
+        "/cwd/large" => Ok(vec![b' '; MAX_OPTION_FILE_BYTES + 1]),
         _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
     }
 }

@@ -129,6 +129,8 @@ pub fn shown(files: &[ClientFile]) -> String {
             file.format.as_str()
         );
         if let Some(error) = &file.error {
+            // A path below a folder has the separator of this system.
+            let error = error.to_string().replace(std::path::MAIN_SEPARATOR, "/");
             text += &format!(": {error}");
         }
         text += "\n";

@@ -31,7 +31,7 @@ fn a_report_has_every_file_and_server() {
         {
             "client": "windsurf",
             "scope": "user",
-            "path": "/home/sam/.codeium/windsurf/mcp_config.json",
+            "path": files[0].path,
             "format": files[0].format.as_str(),
             "approved": null,
             "notRead": null,
@@ -41,7 +41,7 @@ fn a_report_has_every_file_and_server() {
         {
             "client": "cursor",
             "scope": "user",
-            "path": "/home/sam/.cursor/mcp.json",
+            "path": files[1].path,
             "format": files[1].format.as_str(),
             "approved": null,
             "error": null,
