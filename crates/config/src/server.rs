@@ -225,7 +225,7 @@ pub struct OAuthClient {
     pub prompt: Option<String>,
 }
 
-/// What `Debug` shows of a value in which a variable may be a secret.
+/// `Debug` shows this instead of a value in which a variable may be a secret.
 const NOT_SHOWN: &str = "[not shown]";
 
 impl fmt::Debug for OAuthClient {
