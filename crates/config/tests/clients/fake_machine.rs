@@ -65,6 +65,11 @@ pub fn normal(path: &Path) -> String {
     path.to_string_lossy().replace('\\', "/").replace("//", "/")
 }
 
+/// A message with `/` as the separator of its paths, which have that of this system below a folder.
+fn normal_message(message: &impl std::fmt::Display) -> String {
+    message.to_string().replace(std::path::MAIN_SEPARATOR, "/")
+}
+
 impl Machine for FakeMachine {
     fn system(&self) -> System {
         self.system
@@ -129,9 +134,7 @@ pub fn shown(files: &[ClientFile]) -> String {
             file.format.as_str()
         );
         if let Some(error) = &file.error {
-            // A path below a folder has the separator of this system.
-            let error = error.to_string().replace(std::path::MAIN_SEPARATOR, "/");
-            text += &format!(": {error}");
+            text += &format!(": {}", normal_message(error));
         }
         text += "\n";
         for server in &file.servers {
@@ -179,8 +182,8 @@ pub fn servers(file: &ClientFile) -> Vec<String> {
                 text += if approved { " approved" } else { " unapproved" };
             }
             match (&server.not_checked, &entry.config) {
-                (Some(why), _) => text += &format!(" | skipped: {why}"),
-                (None, Err(problem)) => text += &format!(" | refused: {problem}"),
+                (Some(why), _) => text += &format!(" | skipped: {}", normal_message(why)),
+                (None, Err(problem)) => text += &format!(" | refused: {}", normal_message(problem)),
                 (None, Ok(_)) => {}
             }
             text
@@ -200,7 +203,8 @@ pub fn check(files: &[ClientFile], case: &str, expected: &str) {
         };
         let path = normal(&file.path);
         found.push(format!("{} {path}{approved}", file.scope.as_str()));
-        found.extend(file.error.iter().map(|error| format!("error: {error}")));
+        let error = file.error.iter().map(normal_message);
+        found.extend(error.map(|error| format!("error: {error}")));
         found.extend(servers(file));
     }
     let expected: Vec<&str> = expected
