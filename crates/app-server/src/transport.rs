@@ -2,6 +2,7 @@
 
 mod page;
 mod stdio;
+mod unauthenticated;
 #[cfg(unix)]
 mod unix;
 mod websocket;

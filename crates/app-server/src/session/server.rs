@@ -161,11 +161,11 @@ impl Server {
         self.state.borrow().clone()
     }
 
-    /// Waits until no start is under way, for at most `limit`.
-    pub async fn settled(&self, limit: Duration) {
+    /// Waits until no start is under way, or until `deadline`.
+    pub async fn settled(&self, deadline: Instant) {
         let mut state = self.state.subscribe();
         let settled = state.wait_for(|state| is_settled(state.connection));
-        let _ = tokio::time::timeout(limit, settled).await;
+        let _ = tokio::time::timeout_at(deadline, settled).await;
     }
 
     /// The result of the last start.

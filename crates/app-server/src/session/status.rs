@@ -28,7 +28,7 @@ const PAGE_BYTES: usize = 4 * 1024 * 1024;
 const SERVER_BYTES: usize = 8 * 1024 * 1024;
 /// How many servers are queried at the same time.
 const ASKED_AT_ONCE: usize = 16;
-/// How long a list waits for starts, for a client without a thread.
+/// How long a list waits for the starts of all its servers, for a client without a thread.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 impl Session {
@@ -63,11 +63,12 @@ impl Session {
         let waits = params.thread_id.is_none();
         let detail = params.detail.unwrap_or_default();
         let total = servers.len();
+        let deadline = Instant::now() + START_LIMIT;
         let statuses = servers.into_iter().take(limit).map(|server| {
             let startup = self.app.startup().clone();
             async move {
                 if waits {
-                    server.settled(START_LIMIT).await;
+                    server.settled(deadline).await;
                 }
                 status(&startup, &server, detail).await
             }

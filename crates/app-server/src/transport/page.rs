@@ -7,7 +7,7 @@ use std::io;
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::unauthenticated::Peer;
 use super::websocket::{Gate, loopback_address, serve, upgrade};
 use crate::app_server::AppServer;
 use crate::connection::Calls;
@@ -111,11 +112,12 @@ impl PageServer {
 /// The page, or the WebSocket, whose path is the same.
 async fn document(
     State(gate): State<Gate>,
+    peer: ConnectInfo<Peer>,
     headers: HeaderMap,
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     match socket {
-        Ok(socket) => upgrade(State(gate), headers, socket).await,
+        Ok(socket) => upgrade(State(gate), peer, headers, socket).await,
         Err(rejection) if headers.contains_key(header::UPGRADE) => rejection.into_response(),
         Err(_) => content("text/html; charset=utf-8", DOCUMENT),
     }

@@ -1,14 +1,20 @@
 //! The Unix socket, in a folder that only the user can use.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{Error, ErrorKind, Result};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
 use tokio::net::UnixListener;
 
 use super::websocket;
 use crate::app_server::AppServer;
+
+/// How long to wait while another process creates or removes a socket in the same folder.
+const LOCK_LIMIT: Duration = Duration::from_secs(2);
+const LOCK_RETRY_DELAY: Duration = Duration::from_millis(5);
 
 /// A Unix socket with the mode 0600, in a folder with the mode 0700. Clients speak WebSocket over it, as over Codex's. The file is
 /// removed when this is dropped.
@@ -17,6 +23,8 @@ pub struct UnixSocket {
     /// `None` after it was passed on.
     listener: Option<UnixListener>,
     path: PathBuf,
+    /// The device and the number of the file. Another program may have replaced it.
+    file: (u64, u64),
 }
 
 impl UnixSocket {
@@ -39,14 +47,16 @@ impl UnixSocket {
             .mode(0o700)
             .create(folder)?;
         check_folder(folder)?;
+        let _lock = lock(folder)?;
         remove_unused(path)?;
         let listener = UnixListener::bind(path)?;
-        let socket = Self {
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        let metadata = fs::symlink_metadata(path)?;
+        Ok(Self {
             listener: Some(listener),
             path: path.to_owned(),
-        };
-        fs::set_permissions(path, Permissions::from_mode(0o600))?;
-        Ok(socket)
+            file: (metadata.dev(), metadata.ino()),
+        })
     }
 
     /// Serves clients until the app-server ends. They need no token.
@@ -64,7 +74,34 @@ impl UnixSocket {
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let Some(Ok(_lock)) = self.path.parent().map(lock) else {
+            // The next app-server replaces the socket.
+            return;
+        };
+        let found = fs::symlink_metadata(&self.path);
+        if found.is_ok_and(|found| (found.dev(), found.ino()) == self.file) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Locks the folder until the returned file is dropped, so that of two processes that find an unused socket only one replaces it. The
+/// folder itself has the lock: a file for it could not be removed safely.
+fn lock(folder: &Path) -> Result<File> {
+    let file = File::open(folder)?;
+    let deadline = Instant::now() + LOCK_LIMIT;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(error) if Error::from(error).kind() != ErrorKind::WouldBlock => {
+                return Err(error.into());
+            }
+            Err(_) if Instant::now() >= deadline => {
+                let message = format!("another process has locked the folder {}", folder.display());
+                return Err(Error::new(ErrorKind::WouldBlock, message));
+            }
+            Err(_) => std::thread::sleep(LOCK_RETRY_DELAY),
+        }
     }
 }
 
@@ -126,6 +163,15 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         drop(UnixSocket::bind(&path).unwrap());
 
+        // A socket that another program has put there stays.
+        let socket = UnixSocket::bind(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let other = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        drop(socket);
+        assert!(path.exists());
+        drop(other);
+        fs::remove_file(&path).unwrap();
+
         let file = path.with_file_name("file");
         fs::write(&file, "text").unwrap();
         assert_eq!(kind(&file), ErrorKind::AlreadyExists);
@@ -134,5 +180,25 @@ mod tests {
 
         fs::set_permissions(path.parent().unwrap(), Permissions::from_mode(0o750)).unwrap();
         assert_eq!(kind(&path), ErrorKind::PermissionDenied);
+    }
+
+    #[tokio::test]
+    async fn one_of_many_processes_replaces_an_unused_socket() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("socket");
+            fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+            drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+            // Each file has a lock of its own, as in a process of its own.
+            let bind = || {
+                let path = path.clone();
+                tokio::task::spawn_blocking(move || UnixSocket::bind(&path))
+            };
+            let bound = futures::future::join_all((0..8).map(|_| bind())).await;
+            let bound = bound.into_iter().filter_map(|bound| bound.unwrap().ok());
+            let sockets: Vec<_> = bound.collect();
+            assert_eq!(sockets.len(), 1);
+            std::os::unix::net::UnixStream::connect(&path).unwrap();
+        }
     }
 }

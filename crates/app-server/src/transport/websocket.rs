@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -26,6 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
+use super::unauthenticated::{LimitedListener, Peer};
 use crate::app_server::AppServer;
 use crate::connection::{self, Calls, Frame, Outgoing, QUEUED_MESSAGES};
 use crate::protocol::startup::EmptyResponse;
@@ -45,6 +46,8 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 const GOING_AWAY: u16 = 1001;
 const POLICY_VIOLATION: u16 = 1008;
 const MESSAGE_TOO_BIG: u16 = 1009;
+/// Registered at IANA, after RFC 6455.
+const TRY_AGAIN_LATER: u16 = 1013;
 
 /// Serves clients on a listener until the app-server ends.
 ///
@@ -125,7 +128,8 @@ where
     L: Listener,
     L::Addr: std::fmt::Debug,
 {
-    axum::serve(listener, router)
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    axum::serve(LimitedListener::new(listener), service)
         .with_graceful_shutdown(app.ending().clone().cancelled_owned())
         .await
 }
@@ -185,6 +189,13 @@ impl Gate {
         routes.layer(check).with_state(self)
     }
 
+    /// Admits a client that has authenticated. `None` if there are too many.
+    fn admit(&self, peer: &Peer) -> Option<OwnedSemaphorePermit> {
+        let permit = self.permits.clone().try_acquire_owned().ok()?;
+        peer.has_authenticated();
+        Some(permit)
+    }
+
     fn accepts(&self, token: &str) -> bool {
         let digest: [u8; 32] = Sha256::digest(token).into();
         self.token.is_none_or(|expected| expected == digest)
@@ -207,39 +218,43 @@ impl Gate {
 /// Begins a connection of a client.
 pub(super) async fn upgrade(
     State(gate): State<Gate>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let is_authorized = match gate.authorized(&headers) {
+    let permit = match gate.authorized(&headers) {
         Some(false) => {
             return (StatusCode::UNAUTHORIZED, "The token is not valid.\n").into_response();
         }
-        Some(true) => true,
-        None => false,
-    };
-    let Ok(permit) = gate.permits.clone().try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "Too many clients.\n").into_response();
+        Some(true) => match gate.admit(&peer) {
+            None => {
+                return (StatusCode::SERVICE_UNAVAILABLE, "Too many clients.\n").into_response();
+            }
+            permit => permit,
+        },
+        None => None,
     };
     upgrade
         .max_message_size(MAX_LINE_BYTES)
         .max_frame_size(MAX_LINE_BYTES)
         .on_upgrade(move |socket| {
             let connections = gate.app.connections().clone();
-            connections.track_future(serve_socket(gate, socket, is_authorized, permit))
+            connections.track_future(serve_socket(gate, peer, socket, permit))
         })
 }
 
+/// Serves a client. Without a permit, it has not authenticated yet.
 async fn serve_socket(
     gate: Gate,
+    peer: Peer,
     socket: WebSocket,
-    is_authorized: bool,
-    _permit: OwnedSemaphorePermit,
+    mut permit: Option<OwnedSemaphorePermit>,
 ) {
     let (sink, mut frames) = socket.split();
     let (sender, messages) = mpsc::channel(QUEUED_MESSAGES);
     let ending = gate.app.ending().clone();
     let serving = async {
-        if !is_authorized {
+        if permit.is_none() {
             let authenticating = authenticate(&gate, &mut frames, &sender);
             let authenticated = tokio::select! {
                 () = ending.cancelled() => false,
@@ -250,6 +265,10 @@ async fn serve_socket(
             }
             if !authenticated {
                 return (POLICY_VIOLATION, "the token is missing or not valid");
+            }
+            permit = gate.admit(&peer);
+            if permit.is_none() {
+                return (TRY_AGAIN_LATER, "too many clients");
             }
         }
         gate.authenticated.cancel();

@@ -1,7 +1,9 @@
 //! `mcp-startup app-server`: the states of the servers, sign-in and retry over JSON-RPC.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ use crate::selection::configuration::SelectedFiles;
 
 /// How long the end of servers, refreshes and sign-ins may take.
 const END_LIMIT: Duration = Duration::from_secs(40);
+/// The rest of the file for the token is not read.
+const MAX_TOKEN_FILE_BYTES: u64 = 64 * 1024;
 const USER_AGENT: &str = concat!("mcp-startup/", env!("CARGO_PKG_VERSION"));
 
 pub fn run(arguments: arguments::AppServer) -> Result<ExitStatus, CommandError> {
@@ -125,14 +129,35 @@ fn token(arguments: &arguments::AppServer) -> Result<Option<SecretString>, Comma
         };
     };
     let shown = selection::shown(path);
-    let text = std::fs::read_to_string(path)
+    let text = read_token(path)
         .map_err(|error| CommandError::Usage(format!("{shown} can't be read: {error}")))?;
+    #[cfg(unix)]
+    if others_can_read(path) {
+        let _ = writeln!(
+            anstream::stderr(),
+            "other users can read {shown}, which has the token: run `chmod 600 '{shown}'`"
+        );
+    }
     match text.trim() {
         token if token.len() >= MIN_TOKEN_BYTES => Ok(Some(token.into())),
         _ => Err(CommandError::Usage(format!(
             "{shown} has no token of at least {MIN_TOKEN_BYTES} characters"
         ))),
     }
+}
+
+fn read_token(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(MAX_TOKEN_FILE_BYTES)
+        .read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(unix)]
+fn others_can_read(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o044 != 0)
 }
 
 async fn serve(

@@ -1,7 +1,9 @@
 //! The command line: wrong usage, hostile arguments, and the commands that only print.
 
 use std::ffi::OsStr;
+use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::harness::lab::{lab, scenarios_named, user_of};
 use crate::harness::user::User;
@@ -50,6 +52,29 @@ fn wrong_usage_exits_with_2_and_names_the_mistake() {
             finished.stderr.contains(message),
             "{arguments:?}: {finished:#?}"
         );
+    }
+}
+
+#[test]
+fn a_token_that_other_users_can_read_is_a_warning() {
+    let user = User::new();
+    let config = user.write("servers.json", "{\"mcpServers\":{}}");
+    let file = user.write("token", "too short");
+    let path = file.to_str().unwrap();
+    let listen = ["app-server", "--listen", "ws://127.0.0.1:0", "--config"];
+    let token = ["--ws-auth", "capability-token", "--ws-token-file", path];
+    let arguments = [&listen[..], &[config.to_str().unwrap()], &token].concat();
+    for (mode, expected) in [(0o600, false), (0o640, true), (0o604, true)] {
+        fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        let finished = user.program(&arguments).finish().assert_exit(2);
+        assert!(
+            finished
+                .stderr
+                .contains("has no token of at least 16 characters")
+        );
+        let warning = format!("other users can read {path}, which has the token");
+        let has_warning = finished.stderr.contains(&warning);
+        assert_eq!(has_warning, expected, "{mode:o}: {finished:#?}");
     }
 }
 

@@ -1,0 +1,198 @@
+//! The limits for the sockets of clients that have not authenticated: any program on the machine can open some.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Sleep, sleep};
+
+/// How many sockets may be open whose clients have not authenticated. The next ones wait.
+pub(super) const MAX_UNAUTHENTICATED: usize = 64;
+/// When such a socket is closed, since it was accepted. A browser that shows the page opens another one when it needs it.
+const UNAUTHENTICATED_LIMIT: Duration = Duration::from_secs(15);
+
+/// A listener whose sockets are limited until [`Peer::has_authenticated`] is called.
+pub(super) struct LimitedListener<L> {
+    listener: L,
+    places: Arc<Semaphore>,
+}
+
+/// The client of a socket.
+#[derive(Clone)]
+pub(super) struct Peer(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Peer {
+    /// Lifts the limits.
+    pub(super) fn has_authenticated(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn is_limited(&self) -> bool {
+        let place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        place.is_some()
+    }
+}
+
+impl<L> LimitedListener<L> {
+    pub(super) fn new(listener: L) -> Self {
+        Self {
+            listener,
+            places: Arc::new(Semaphore::new(MAX_UNAUTHENTICATED)),
+        }
+    }
+}
+
+impl<L: Listener> Listener for LimitedListener<L> {
+    type Io = LimitedSocket<L::Io>;
+    type Addr = L::Addr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (socket, address) = self.listener.accept().await;
+        // The semaphore is never closed. Each place is free again after the limit at the latest.
+        let place = self.places.clone().acquire_owned().await.ok();
+        let socket = LimitedSocket {
+            socket,
+            peer: Peer(Arc::new(Mutex::new(place))),
+            limit: Some(Box::pin(sleep(UNAUTHENTICATED_LIMIT))),
+        };
+        (socket, address)
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
+}
+
+impl<L: Listener> Connected<IncomingStream<'_, LimitedListener<L>>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, LimitedListener<L>>) -> Self {
+        stream.io().peer.clone()
+    }
+}
+
+/// A socket that fails when the limit ends before its client has authenticated.
+pub(super) struct LimitedSocket<S> {
+    socket: S,
+    peer: Peer,
+    /// `None` once the client has authenticated.
+    limit: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> LimitedSocket<S> {
+    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let Some(limit) = &mut self.limit else {
+            return Ok(());
+        };
+        if !self.peer.is_limited() {
+            self.limit = None;
+            return Ok(());
+        }
+        match limit.as_mut().poll(context) {
+            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for LimitedSocket<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.socket).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for LimitedSocket<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check(context)?;
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check(context)?;
+        Pin::new(&mut self.socket).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    /// Accepts one end of a pipe each time, and keeps the other end.
+    struct Pipes(Vec<DuplexStream>);
+
+    impl Listener for Pipes {
+        type Io = DuplexStream;
+        type Addr = ();
+
+        async fn accept(&mut self) -> (DuplexStream, ()) {
+            let (near, far) = duplex(16);
+            self.0.push(far);
+            (near, ())
+        }
+
+        fn local_addr(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sockets_wait_for_a_place_and_lose_it_without_authentication() {
+        let mut listener = LimitedListener::new(Pipes(Vec::new()));
+        let mut sockets = Vec::new();
+        for _ in 0..MAX_UNAUTHENTICATED {
+            sockets.push(listener.accept().await.0);
+        }
+        let short = Duration::from_secs(1);
+        assert!(timeout(short, listener.accept()).await.is_err());
+        // An authenticated client needs no place, and has no limit.
+        sockets[0].peer.has_authenticated();
+        let started = Instant::now();
+        let (mut late, ()) = timeout(short, listener.accept()).await.unwrap();
+        assert!(timeout(short, listener.accept()).await.is_err());
+        let read = sockets[1].read_u8().await;
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        sockets.remove(1);
+        assert!(timeout(short, listener.accept()).await.is_ok());
+        // A client that reads nothing blocks a write, which has the same limit.
+        let written = late.write_all(&[0; 17]).await;
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(started.elapsed() <= UNAUTHENTICATED_LIMIT + short);
+        let far = &mut listener.listener.0[0];
+        far.write_u8(7).await.unwrap();
+        assert_eq!(sockets[0].read_u8().await.unwrap(), 7);
+    }
+}
