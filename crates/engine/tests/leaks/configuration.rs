@@ -58,10 +58,7 @@ fn configurations() -> [Configuration; 2] {
         "http": { "url": "https://mcp.example/${FILLED}/mcp?key=${FILLED}", "headers": { "X-Key": "${FILLED}" } },
         "host": { "url": "https://${FILLED}/mcp" },
         "any-part": { "url": "https:///x${WORD}/${WORD}?${WORD}=${WORD}#${WORD}" },
-        "oauth": { "url": "https://mcp.example", "oauth": {
-            "clientId": "${WORD}", "clientSecret": "${WORD}", "redirectUri": "http://127.0.0.1:7003/${WORD}",
-            "resource": "https://${WORD}.example", "clientMetadataUrl": "https://${WORD}.example/client.json",
-        } },
+        "oauth": { "url": "https://mcp.example", "oauth": { "clientId": "client-1", "clientSecret": "${WORD}" } },
         "stdio": { "command": "/opt/${FILLED}", "args": ["a${FILLED}"], "env": { "X": "${FILLED}" } },
     }});
     [
@@ -77,6 +74,9 @@ fn debug_of_a_configuration_shows_no_secret() {
         leaks.debug("Configuration", &configuration);
         for entry in &configuration.servers {
             let name = format!("{} of {}", entry.name, configuration.path.display());
+            if ["any-part", "oauth"].contains(&entry.name.as_str()) {
+                assert!(entry.config.is_ok(), "{entry:?}");
+            }
             leaks.debug(&format!("ServerEntry {name}"), entry);
             match &entry.config {
                 Ok(server) => {
