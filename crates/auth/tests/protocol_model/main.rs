@@ -194,7 +194,7 @@ fn a_refresh_keeps_a_sign_in_that_a_program_stores_without_the_lock() {
 }
 
 /// The lease of a process ends while it is paused, at any step. Either the refresh token is used once, or the evidence of a process
-/// explains the loss. A server that does not rotate refresh tokens accepts the second use.
+/// explains the loss.
 #[test]
 fn refreshes_with_leases_exclude_each_other_or_explain_the_loss() {
     let actors = [
@@ -220,6 +220,41 @@ fn refreshes_with_leases_exclude_each_other_or_explain_the_loss() {
             ],
         );
         explore_all(&lapsing(2));
+    }
+}
+
+/// Two holders may send the same refresh token. A server that does not rotate it accepts both, so neither is refused, and the stored
+/// sign-in stays usable.
+#[test]
+fn refreshes_with_leases_lose_nothing_if_the_server_does_not_rotate_refresh_tokens() {
+    let actors = [
+        ("refresh 1", 0, Task::Refresh),
+        ("refresh 2", 1, Task::Refresh),
+    ];
+    for policy in POLICIES.into_iter().filter(|policy| !policy.rotates) {
+        for faults in [1, 2] {
+            let explored = explore_all(&Scenario {
+                policy,
+                leases: true,
+                ..scenario(&actors, faults)
+            });
+            assert_reached(
+                &explored,
+                &[
+                    // Both have sent the refresh token, and the later response was saved.
+                    r#"refresh 1: Token { token: "access-2", is_saved: true }"#,
+                    r#"refresh 2: Token { token: "access-2", is_saved: true }"#,
+                    "refresh 1: StoreFailed",
+                    "refresh 2: crashed",
+                    r#"next start: Token { token: "access-2", is_saved: true }"#,
+                ],
+            );
+            for refusal in ["Refused(InvalidGrant)", "Refused(SentBefore)"] {
+                let mut reached = explored.outcomes.iter();
+                let found = reached.find(|reached| reached.contains(refusal));
+                assert_eq!(found, None);
+            }
+        }
     }
 }
 

@@ -197,6 +197,16 @@ impl State {
                 "a refresh token was used twice without a fault",
             );
         }
+        if !self.server.rotates() && !self.ghosts.has_revoked {
+            let is_usable = self
+                .record()
+                .is_none_or(|record| self.server.accepts(&tokens(record).1));
+            self.expect(
+                Promise::NothingReceivedIsLost,
+                is_usable,
+                "without rotation, the stored refresh token is not valid",
+            );
+        }
         if self.ghosts.is_signed_out {
             let is_removed = |token: &str| {
                 let family = self.server.family(token);
@@ -237,8 +247,19 @@ impl State {
                     && self.ghosts.is_explained
                     && crate::records::grant(stored) > Some(grant)
             };
+            // Without rotation, the requests of two holders can be handled in either order. Both responses belong to the refresh token
+            // that stays, so each of them is as good as the other.
+            let is_as_good = |stored: &CredentialRecord| {
+                !self.server.rotates()
+                    && self.has_leases()
+                    && self.ghosts.is_explained
+                    && self.server.family(&tokens(stored).0) == received
+                    && self.server.accepts(&tokens(stored).0)
+            };
             stored.is_some_and(|stored| {
-                self.server.family(&tokens(stored).0) > received || is_later(stored)
+                self.server.family(&tokens(stored).0) > received
+                    || is_later(stored)
+                    || is_as_good(stored)
             })
         });
         self.expect(
@@ -265,6 +286,12 @@ impl State {
                     Promise::LossIsExplained,
                     is_explained,
                     "a refresh is refused without a fault",
+                );
+                let is_refused = matches!(trace, Trace::InvalidGrant | Trace::SentBefore);
+                self.expect(
+                    Promise::LossIsExplained,
+                    self.server.rotates() || has_revoked || !is_refused,
+                    "a server that does not rotate refresh tokens refuses one that was not revoked",
                 );
                 self.ghosts.is_shown |= *trace == Trace::SentBefore;
                 let has_evidence = match trace {
