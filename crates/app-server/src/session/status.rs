@@ -28,8 +28,9 @@ const PAGE_BYTES: usize = 4 * 1024 * 1024;
 const SERVER_BYTES: usize = 8 * 1024 * 1024;
 /// How many servers are queried at the same time.
 const ASKED_AT_ONCE: usize = 16;
-/// How long a list waits for the starts of all its servers, for a client without a thread.
-const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long a list waits for the starts of its servers, if its client has no thread, and for their answers about authorization. The
+/// limit is for all servers together, because a single server may have hours to start.
+const LIST_LIMIT: Duration = Duration::from_secs(60);
 
 impl Session {
     /// Lists the servers.
@@ -63,14 +64,14 @@ impl Session {
         let waits = params.thread_id.is_none();
         let detail = params.detail.unwrap_or_default();
         let total = servers.len();
-        let deadline = Instant::now() + START_LIMIT;
+        let deadline = Instant::now() + LIST_LIMIT;
         let statuses = servers.into_iter().take(limit).map(|server| {
             let startup = self.app.startup().clone();
             async move {
                 if waits {
                     server.settled(deadline).await;
                 }
-                status(&startup, &server, detail).await
+                status(&startup, &server, detail, deadline).await
             }
             .boxed()
         });
@@ -99,6 +100,7 @@ async fn status(
     startup: &Startup,
     server: &Arc<Server>,
     detail: McpServerStatusDetail,
+    deadline: Instant,
 ) -> (McpServerStatus, usize) {
     let state = server.state();
     let mut status = McpServerStatus {
@@ -114,7 +116,7 @@ async fn status(
         tools_error: None,
         resources: Vec::new(),
         resource_templates: Vec::new(),
-        auth_status: auth_status(startup, server).await,
+        auth_status: auth_status(startup, server, deadline).await,
     };
     match &state.peer {
         Some(peer) => {
@@ -185,13 +187,17 @@ fn http_origin(server: &Server) -> Option<String> {
     }
 }
 
-/// How a client is authorized at the server.
-async fn auth_status(startup: &Startup, server: &Server) -> McpAuthStatus {
+/// How a client is authorized at the server. Unknown if only the server knows, and it does not answer until `deadline`.
+async fn auth_status(startup: &Startup, server: &Server, deadline: Instant) -> McpAuthStatus {
     let offline = startup.auth_status(&server.entry, false).await.status;
     let known = offline.or(server.state().asked_auth_status);
     match known {
         Some(known) => known,
-        None if server.entry.enabled => asked_auth_status(startup, server).await,
+        None if server.entry.enabled => {
+            let asked = asked_auth_status(startup, server);
+            let answered = tokio::time::timeout_at(deadline, asked).await;
+            answered.unwrap_or(McpAuthStatus::Unknown)
+        }
         None => McpAuthStatus::Unknown,
     }
 }

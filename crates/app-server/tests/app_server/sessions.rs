@@ -1,8 +1,14 @@
 //! The servers of a client over a pair of streams.
 
+use std::time::Duration;
+
+use futures::StreamExt;
+use mcp_startup::config::ServerConfig;
 use mcp_startup_app_server::Configuration;
 use mcp_startup_lab::Lab;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::{app_of, configured, servers};
@@ -47,6 +53,41 @@ async fn every_start_is_reported_once_and_listed() {
         client.states("first-sign-in", 2).await,
         ["starting", "failed", "starting", "failed"]
     );
+    app.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_waits_one_minute_for_the_starts_of_all_servers() {
+    // It accepts connections, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", silent.local_addr().unwrap());
+    let hour = Duration::from_secs(3600);
+    let entry = |number: usize| {
+        let server = ServerConfig::http(format!("silent-{number}"), &url).unwrap();
+        server.with_startup_timeout(hour).unwrap().into()
+    };
+    // More than are queried at the same time.
+    let (app, _) = app_of(configured((0..40).map(entry).collect()));
+    let mut client = Client::initialized(&app).await;
+    let started = Instant::now();
+    client
+        .begin(&json!({ "id": 1, "method": "mcpServerStatus/list" }))
+        .await;
+    let list = loop {
+        let message: Value = serde_json::from_str(&client.incoming.next().await.unwrap()).unwrap();
+        if message["id"] == 1 {
+            break message;
+        }
+    };
+    let data = list["result"]["data"].as_array().unwrap();
+    assert_eq!(data.len(), 40);
+    assert!(
+        data.iter()
+            .all(|status| status["runtimeStatus"] == "starting"),
+        "{list}"
+    );
+    let elapsed = started.elapsed().as_secs();
+    assert!((60..120).contains(&elapsed), "{elapsed} s");
     app.end().await;
 }
 
