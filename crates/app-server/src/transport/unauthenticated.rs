@@ -13,11 +13,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
 /// How many sockets may be open whose clients have not authenticated. The next ones wait.
-pub(super) const MAX_UNAUTHENTICATED: usize = 64;
+const MAX_UNAUTHENTICATED: usize = 64;
 /// When such a socket is closed, since it was accepted. A browser that shows the page opens another one when it needs it.
 const UNAUTHENTICATED_LIMIT: Duration = Duration::from_secs(15);
 
-/// A listener whose sockets are limited until [`Peer::has_authenticated`] is called.
+/// A listener whose sockets are limited until [`Peer::lift_limits`] is called.
 pub(super) struct LimitedListener<L> {
     listener: L,
     places: Arc<Semaphore>,
@@ -28,8 +28,8 @@ pub(super) struct LimitedListener<L> {
 pub(super) struct Peer(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
 impl Peer {
-    /// Lifts the limits.
-    pub(super) fn has_authenticated(&self) {
+    /// Lifts the limits, because the client has authenticated.
+    pub(super) fn lift_limits(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
@@ -179,7 +179,7 @@ mod tests {
         let short = Duration::from_secs(1);
         assert!(timeout(short, listener.accept()).await.is_err());
         // An authenticated client needs no place, and has no limit.
-        sockets[0].peer.has_authenticated();
+        sockets[0].peer.lift_limits();
         let started = Instant::now();
         let (mut late, ()) = timeout(short, listener.accept()).await.unwrap();
         assert!(timeout(short, listener.accept()).await.is_err());

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use tokio::net::UnixListener;
 
 use super::websocket;
@@ -93,14 +94,16 @@ fn lock(folder: &Path) -> Result<File> {
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
-            Err(error) if Error::from(error).kind() != ErrorKind::WouldBlock => {
-                return Err(error.into());
+            // NFS locks only what is open for writing (flock(2)), which a folder never is. There, no process has the lock.
+            Err(Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP) => return Ok(file),
+            Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => {
+                std::thread::sleep(LOCK_RETRY_DELAY);
             }
-            Err(_) if Instant::now() >= deadline => {
+            Err(Errno::WOULDBLOCK | Errno::INTR) => {
                 let message = format!("another process has locked the folder {}", folder.display());
                 return Err(Error::new(ErrorKind::WouldBlock, message));
             }
-            Err(_) => std::thread::sleep(LOCK_RETRY_DELAY),
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -146,6 +149,8 @@ fn remove_unused(path: &Path) -> Result<()> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::{Arc, Barrier};
+
     use super::*;
 
     #[tokio::test]
@@ -162,6 +167,10 @@ mod tests {
         assert!(!path.exists());
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         drop(UnixSocket::bind(&path).unwrap());
+
+        let locked = lock(path.parent().unwrap()).unwrap();
+        assert_eq!(kind(&path), ErrorKind::WouldBlock);
+        drop(locked);
 
         // A socket that another program has put there stays.
         let socket = UnixSocket::bind(&path).unwrap();
@@ -184,17 +193,21 @@ mod tests {
 
     #[tokio::test]
     async fn one_of_many_processes_replaces_an_unused_socket() {
-        for _ in 0..20 {
+        for _ in 0..200 {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("socket");
             fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
             drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+            let together = Arc::new(Barrier::new(4));
             // Each file has a lock of its own, as in a process of its own.
             let bind = || {
-                let path = path.clone();
-                tokio::task::spawn_blocking(move || UnixSocket::bind(&path))
+                let (path, together) = (path.clone(), together.clone());
+                tokio::task::spawn_blocking(move || {
+                    together.wait();
+                    UnixSocket::bind(&path)
+                })
             };
-            let bound = futures::future::join_all((0..8).map(|_| bind())).await;
+            let bound = futures::future::join_all((0..4).map(|_| bind())).await;
             let bound = bound.into_iter().filter_map(|bound| bound.unwrap().ok());
             let sockets: Vec<_> = bound.collect();
             assert_eq!(sockets.len(), 1);

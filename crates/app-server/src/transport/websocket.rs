@@ -192,7 +192,7 @@ impl Gate {
     /// Admits a client that has authenticated. `None` if there are too many.
     fn admit(&self, peer: &Peer) -> Option<OwnedSemaphorePermit> {
         let permit = self.permits.clone().try_acquire_owned().ok()?;
-        peer.has_authenticated();
+        peer.lift_limits();
         Some(permit)
     }
 
@@ -226,12 +226,12 @@ pub(super) async fn upgrade(
         Some(false) => {
             return (StatusCode::UNAUTHORIZED, "The token is not valid.\n").into_response();
         }
-        Some(true) => match gate.admit(&peer) {
-            None => {
+        Some(true) => {
+            let Some(permit) = gate.admit(&peer) else {
                 return (StatusCode::SERVICE_UNAVAILABLE, "Too many clients.\n").into_response();
-            }
-            permit => permit,
-        },
+            };
+            Some(permit)
+        }
         None => None,
     };
     upgrade

@@ -7,7 +7,7 @@ use mcp_startup_app_server::{AppServer, transport};
 use mcp_startup_lab::Lab;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
@@ -216,6 +216,50 @@ async fn a_foreign_origin_or_host_is_refused_even_with_the_token() {
     ] {
         assert_eq!(http::get(&health, &headers).await.unwrap().status, status);
     }
+    listening.end().await;
+}
+
+/// How many clients are served at the same time, and how many sockets may be open before their clients have authenticated.
+const MAX_CLIENTS: usize = 64;
+
+#[tokio::test]
+async fn clients_without_the_token_take_no_place_of_a_client() {
+    let listening = Listening::start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let mut waiting = Vec::new();
+    for _ in 1..MAX_CLIENTS {
+        waiting.push(listening.connect(&[]).await.unwrap());
+    }
+    let mut clients = Vec::new();
+    for _ in 0..MAX_CLIENTS {
+        let client = listening.connect(&[("Authorization", &bearer)]).await;
+        clients.push(client.unwrap());
+    }
+    let refused = listening.connect(&[("Authorization", &bearer)]).await;
+    assert_eq!(refused.err(), Some(503));
+    let mut late = waiting.pop().unwrap();
+    let token = authenticate(TOKEN).to_string();
+    late.send(Message::text(token)).await.unwrap();
+    // Try again later (RFC 6455, section 7.4.1, and the registry at IANA).
+    assert_eq!(close_code(&mut late).await, 1013);
+    listening.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_without_the_token_is_closed_after_15_s() {
+    let listening = Listening::start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let authenticated = listening.connect(&[("Authorization", &bearer)]).await;
+    let mut authenticated = authenticated.unwrap();
+    let started = tokio::time::Instant::now();
+    let mut silent = TcpStream::connect(&listening.host).await.unwrap();
+    let read = tokio::time::timeout(LIMIT, silent.read_u8()).await;
+    assert!(read.unwrap().is_err());
+    let elapsed = started.elapsed().as_secs();
+    assert!((14..=16).contains(&elapsed), "{elapsed} s");
+    authenticated.send(Message::Ping("".into())).await.unwrap();
+    let pong = tokio::time::timeout(LIMIT, authenticated.next()).await;
+    assert!(matches!(pong.unwrap(), Some(Ok(Message::Pong(_)))));
     listening.end().await;
 }
 
