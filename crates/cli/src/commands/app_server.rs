@@ -23,8 +23,7 @@ use crate::selection::configuration::SelectedFiles;
 
 /// How long the end of servers, refreshes and sign-ins may take.
 const END_LIMIT: Duration = Duration::from_secs(40);
-/// The rest of the file for the token is not read.
-const MAX_TOKEN_FILE_BYTES: u64 = 64 * 1024;
+const MAX_TOKEN_FILE_BYTES: usize = 64 * 1024;
 const USER_AGENT: &str = concat!("mcp-startup/", env!("CARGO_PKG_VERSION"));
 
 pub fn run(arguments: arguments::AppServer) -> Result<ExitStatus, CommandError> {
@@ -148,10 +147,14 @@ fn token(arguments: &arguments::AppServer) -> Result<Option<SecretString>, Comma
 
 fn read_token(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
+    // It can be a pipe, which has no size.
     File::open(path)?
-        .take(MAX_TOKEN_FILE_BYTES)
+        .take(MAX_TOKEN_FILE_BYTES as u64 + 1)
         .read_to_string(&mut text)?;
-    Ok(text)
+    match text.len() <= MAX_TOKEN_FILE_BYTES {
+        true => Ok(text),
+        false => Err(std::io::Error::other("it is longer than 64 KiB")),
+    }
 }
 
 #[cfg(unix)]

@@ -56,7 +56,7 @@ fn wrong_usage_exits_with_2_and_names_the_mistake() {
 }
 
 #[test]
-fn a_token_that_other_users_can_read_is_a_warning() {
+fn a_token_file_that_other_users_can_read_is_a_warning_and_a_long_one_an_error() {
     let user = User::new();
     let config = user.write("servers.json", "{\"mcpServers\":{}}");
     let file = user.write("token", "too short");
@@ -76,6 +76,11 @@ fn a_token_that_other_users_can_read_is_a_warning() {
         let has_warning = finished.stderr.contains(&warning);
         assert_eq!(has_warning, expected, "{mode:o}: {finished:#?}");
     }
+    // A part of a token would be another token.
+    user.write("token", "x".repeat(64 * 1024 + 1));
+    let finished = user.program(&arguments).finish().assert_exit(2);
+    let message = format!("{path} can't be read: it is longer than 64 KiB");
+    assert!(finished.stderr.contains(&message), "{finished:#?}");
 }
 
 #[test]
