@@ -9,7 +9,7 @@ use mcp_startup_config::clients::{
 use mcp_startup_config::{ConfigurationErrorKind, CredentialStoreMode};
 use serde_json::json;
 
-use crate::fake_machine::FakeMachine;
+use crate::fake_machine::{FakeMachine, normal};
 
 fn files() -> Vec<ClientFile> {
     let cursor = r#"{"mcpServers": {"docs": {"url": "https://docs.example.com/mcp"}, "bad": {"url": "not a URL"}}}"#;
@@ -25,13 +25,16 @@ fn a_report_has_every_file_and_server() {
     let files = files();
     let mut report = serde_json::to_value(report(&files)).unwrap();
     let message = files[0].error.as_ref().unwrap().to_string();
+    for file in report.as_array_mut().unwrap() {
+        file["path"] = normal(Path::new(file["path"].as_str().unwrap())).into();
+    }
     let why = report[1]["servers"][1]["why"].take();
     assert!(why.as_str().unwrap().contains("url"), "{why}");
     let expected = json!([
         {
             "client": "windsurf",
             "scope": "user",
-            "path": files[0].path,
+            "path": "/home/sam/.codeium/windsurf/mcp_config.json",
             "format": files[0].format.as_str(),
             "approved": null,
             "notRead": null,
@@ -41,7 +44,7 @@ fn a_report_has_every_file_and_server() {
         {
             "client": "cursor",
             "scope": "user",
-            "path": files[1].path,
+            "path": "/home/sam/.cursor/mcp.json",
             "format": files[1].format.as_str(),
             "approved": null,
             "error": null,

@@ -1,7 +1,7 @@
 //! Every sample file, in a home folder with all of them.
 
 use mcp_startup_config::TransportConfig;
-use mcp_startup_config::clients::Client;
+use mcp_startup_config::clients::{Client, System};
 
 use crate::fake_machine::{FakeMachine, check};
 
@@ -445,5 +445,31 @@ fn values_are_read_as_each_client_reads_them() {
         for secret in ["not-a-real", "value of", "of-the-file", "first"] {
             assert!(!shown.contains(secret), "{client}: {secret}");
         }
+    }
+}
+
+#[test]
+fn debug_shows_no_variable_of_an_oauth_client() {
+    for (client, path, oauth) in [
+        (
+            Client::Cursor,
+            "/home/sam/.cursor/mcp.json",
+            r#""auth": {"CLIENT_ID": "${env:WORD}"}"#,
+        ),
+        (
+            Client::ClaudeCode,
+            "/home/sam/.claude.json",
+            r#""oauth": {"clientId": "${WORD}"}"#,
+        ),
+    ] {
+        let server = format!(r#"{{"type": "http", "url": "https://mcp.example", {oauth}}}"#);
+        let text = format!(r#"{{"mcpServers": {{"found": {server}}}}}"#);
+        let variables = [("HOME", "/home/sam"), ("WORD", "value-of-word")];
+        let machine = FakeMachine::new(System::Linux, &variables).with(path, text);
+        let files = machine.files_of(client, SHOP);
+        let server = files[0].servers[0].entry.config.as_ref().unwrap();
+        let id = server.oauth.client_id.as_deref();
+        assert_eq!(id, Some("value-of-word"), "{client}");
+        assert!(!format!("{files:?}").contains("value-of-word"), "{client}");
     }
 }
