@@ -81,7 +81,7 @@ pub struct CallbackListener {
 
 impl CallbackListener {
     /// Listens where the browser returns after a sign-in to `server`: on 127.0.0.1, or on both loopback addresses if the host of the
-    /// redirect URI is `localhost`. Call it inside a Tokio runtime. It waits up to 1 s for a port in use, because a listener that was
+    /// redirect URI is `localhost`. Call it inside a Tokio runtime. It waits up to 2 s for a port in use, because a listener that was
     /// dropped needs a moment to free its port.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use super::CallbackOptions;
 /// The path of the redirect URI if none is configured.
 const PATH: &str = "/callback";
 /// How long to wait for a port in use. An earlier sign-in that was cancelled or dropped needs a moment to free it.
-const PORT_LIMIT: Duration = Duration::from_secs(1);
+const PORT_LIMIT: Duration = Duration::from_secs(2);
 const PORT_RETRY_DELAY: Duration = Duration::from_millis(20);
 
 pub(super) struct Address {
@@ -57,15 +57,14 @@ impl Address {
     /// Listens on loopback, and returns the redirect URI.
     pub(super) async fn listen(self) -> Result<(Vec<TcpListener>, String), Error> {
         let deadline = Instant::now() + PORT_LIMIT;
-        let listeners = loop {
+        let (listeners, port) = loop {
             match self.try_listen().await {
                 Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => {
                     sleep(PORT_RETRY_DELAY).await;
                 }
-                listeners => break listeners?,
+                listening => break listening?,
             }
         };
-        let port = listeners[0].local_addr()?.port();
         let host = match self.by_name {
             true => "localhost",
             false => "127.0.0.1",
@@ -76,7 +75,8 @@ impl Address {
         Ok((listeners, redirect_uri))
     }
 
-    async fn try_listen(&self) -> Result<Vec<TcpListener>, Error> {
+    /// Listens, and returns the port.
+    async fn try_listen(&self) -> Result<(Vec<TcpListener>, u16), Error> {
         let first = listen((Ipv4Addr::LOCALHOST, self.port).into()).await?;
         let port = first.local_addr()?.port();
         let mut listeners = vec![first];
@@ -88,7 +88,7 @@ impl Address {
                 Err(error) => return Err(error),
             }
         }
-        Ok(listeners)
+        Ok((listeners, port))
     }
 }
 
