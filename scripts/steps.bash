@@ -8,8 +8,8 @@
 #
 #     count_tests LOG      prints "PASSED FAILED" if LOG is the output of its test runner, and nothing otherwise
 #
-# The variable CARGO_SELECTION replaces the options of `cargo_build`. scripts/test sets it to the selection of packages and features that
-# it has already built, because any other selection would build the dependencies again.
+# The variable MCP_STARTUP_SELECTION replaces the options of `cargo_build`. scripts/test sets it to the packages and features that it has
+# already built, because any other selection would build the dependencies again.
 # shellcheck shell=bash
 
 logs=$PWD/target/test-logs/$1
@@ -24,10 +24,10 @@ fi
 
 passed=0 failed=0
 
-# cargo_build OPTION...: runs `cargo build` with these options, or with CARGO_SELECTION.
+# cargo_build OPTION...: runs `cargo build` with these options, or with MCP_STARTUP_SELECTION.
 cargo_build() {
   # shellcheck disable=SC2086 # a list of options
-  if [ -n "${CARGO_SELECTION:-}" ]; then cargo build $CARGO_SELECTION; else cargo build "$@"; fi
+  if [ -n "${MCP_STARTUP_SELECTION:-}" ]; then cargo build $MCP_STARTUP_SELECTION; else cargo build "$@"; fi
 }
 
 count_tests() { :; }

@@ -57,7 +57,7 @@ class Run:
         self.say("building the program, the servers and the bare rmcp program")
         built = ["cargo", "build", "--quiet", "--locked", *release]
         # scripts/test has built the workspace with other features, and passes them to prevent a second build.
-        selection = os.environ.get("CARGO_SELECTION", "").split() if self.tiny else []
+        selection = os.environ.get("MCP_STARTUP_SELECTION", "").split() if self.tiny else []
         subprocess.run([*built, *(selection or ["-p", "mcp-startup-cli"]), "--bins"], cwd=ROOT, check=True)
         example = ["--example", "throughput"]
         subprocess.run([*built, *(selection or ["-p", "mcp-startup-core"]), *example], cwd=ROOT, check=True)
