@@ -13,6 +13,9 @@ const MAX_NAME_BYTES: usize = 60;
 /// The maximum length of a variable with its braces, in bytes.
 const MAX_VARIABLE_BYTES: usize = 200;
 
+/// A variable whose name can be a secret, as a message shows it.
+const HIDDEN: &str = "${…}";
+
 /// Prefixes of variables that only an editor or another client replaces, such as `env` in `${env:NAME}`.
 const PREFIXES: [&str; 9] = [
     "env",
@@ -172,8 +175,33 @@ pub(crate) fn parse_env(text: &str) -> Option<(&str, &str)> {
 
 /// Returns the first foreign variable of a text.
 pub(crate) fn find(text: &str) -> Option<ForeignVariable> {
+    find_replaced(text, text)
+}
+
+/// Returns the first foreign variable of a text in which variables are replaced. What is not in the text as it was written can be the
+/// value of a variable, and is not shown.
+pub(crate) fn find_replaced(text: &str, written: &str) -> Option<ForeignVariable> {
     let mut references = text.match_indices("${");
-    references.find_map(|(at, _)| parse(&text[at + 2..]).map(|(variable, _)| variable))
+    references.find_map(|(at, _)| {
+        let (mut variable, after) = parse(&text[at + 2..])?;
+        if !written.contains(&text[at..text.len() - after.len()]) {
+            variable.shown = HIDDEN.to_owned();
+        }
+        Some(variable)
+    })
+}
+
+/// Returns the first variable of a text that no client replaces, as a message shows it: a foreign variable, or one that is written as
+/// `${NAME}`. `written` is as for [`find_replaced`].
+pub(crate) fn find_left(text: &str, written: &str) -> Option<String> {
+    let foreign = find_replaced(text, written).map(|variable| variable.shown);
+    foreign.or_else(|| {
+        let shown = format!("${{{}}}", find_in_braces(text)?);
+        Some(match written.contains(&shown[..shown.len() - 1]) {
+            true => shown,
+            false => HIDDEN.to_owned(),
+        })
+    })
 }
 
 /// Returns the name of the first variable that is written as `${NAME}`, if the text has one.

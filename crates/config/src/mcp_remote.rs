@@ -311,7 +311,7 @@ fn url(arguments: &Arguments<'_>) -> Result<url::Url, EntryProblem> {
             "`mcp-remote` does not replace variables in the URL, so ${{{name}}} is not; write its value"
         )));
     }
-    let url = validation::url(path, text)?;
+    let url = validation::url(path, text, text)?;
     let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1"));
     if url.scheme() != "https" && !is_local && !arguments.allows_http {
         return Err(path.problem(

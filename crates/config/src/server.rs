@@ -398,7 +398,7 @@ impl ServerConfig {
     /// Fails if the name or the URL is invalid. The key of the problem is `name` or `url`.
     pub fn http(name: impl Into<String>, url: &str) -> Result<Self, EntryProblem> {
         let transport = TransportConfig::Http(HttpConfig {
-            url: validation::url(&KeyPath::new("url"), url)?,
+            url: validation::url(&KeyPath::new("url"), url, url)?,
             written_url: url.to_owned(),
             bearer: None,
             headers: Vec::new(),
@@ -490,7 +490,7 @@ impl ServerConfig {
         value: impl Into<SecretString>,
     ) -> Result<Self, EntryProblem> {
         let path = KeyPath::new("headers").child(name, None);
-        let header = validation::header(&path, name, value.into(), None)?;
+        let header = validation::header(&path, name, value.into(), "", None)?;
         let headers = &mut self.http_config(&path)?.headers;
         headers.retain(|earlier| !earlier.name.eq_ignore_ascii_case(name));
         validation::header_count(&path, headers.len() + 1)?;

@@ -37,9 +37,10 @@ pub(crate) fn server_name(path: &KeyPath, name: &str) -> Result<(), EntryProblem
 
 /// Parses the URL of a server.
 ///
-/// A message never contains the URL: it may hold a mistyped password or the value of a variable.
-pub(crate) fn url(path: &KeyPath, text: &str) -> Result<Url, EntryProblem> {
-    if let Some(variable) = foreign_variables::find(text) {
+/// A message never contains the URL: it may hold a mistyped password or the value of a variable. `written` is the text before its
+/// variables were replaced.
+pub(crate) fn url(path: &KeyPath, text: &str, written: &str) -> Result<Url, EntryProblem> {
+    if let Some(variable) = foreign_variables::find_replaced(text, written) {
         return Err(path.problem(variable.problem("write its value")));
     }
     let url = Url::parse(text).map_err(|error| {
@@ -86,11 +87,13 @@ pub(crate) fn missing_transport(path: &KeyPath) -> EntryProblem {
     )
 }
 
-/// Checks a header. `variable` is the environment variable that the value comes from.
+/// Checks a header. `written` is the value before its variables were replaced, and `variable` the environment variable that it comes
+/// from.
 pub(crate) fn header(
     path: &KeyPath,
     name: &str,
     value: SecretString,
+    written: &str,
     variable: Option<String>,
 ) -> Result<ConfiguredHeader, EntryProblem> {
     if HeaderName::from_bytes(name.as_bytes()).is_err() {
@@ -102,7 +105,7 @@ pub(crate) fn header(
     if !is_header_value(&value) {
         return Err(invalid_header_value(path, variable.as_deref()));
     }
-    no_foreign_variable(path, value.expose_secret(), variable.as_deref())?;
+    no_foreign_variable(path, value.expose_secret(), written, variable.as_deref())?;
     if names_a_credential(name) && is_blank_credential(name, value.expose_secret()) {
         return Err(path.problem(match variable {
             Some(variable) => format!(
@@ -177,9 +180,10 @@ fn is_blank_credential(name: &str, value: &str) -> bool {
 fn no_foreign_variable(
     path: &KeyPath,
     value: &str,
+    written: &str,
     variable: Option<&str>,
 ) -> Result<(), EntryProblem> {
-    let Some(foreign) = foreign_variables::find(value) else {
+    let Some(foreign) = foreign_variables::find_replaced(value, written) else {
         return Ok(());
     };
     Err(path.problem(match variable {
@@ -191,17 +195,17 @@ fn no_foreign_variable(
     }))
 }
 
-/// Checks a value of the OAuth client: an ID, a secret or a resource. No format replaces variables in it.
-pub(crate) fn oauth_value(path: &KeyPath, value: &str) -> Result<(), EntryProblem> {
+/// Checks a value of the OAuth client: an ID, a secret or a resource. `written` is the value before its variables were replaced.
+pub(crate) fn oauth_value(path: &KeyPath, value: &str, written: &str) -> Result<(), EntryProblem> {
     if value.trim().is_empty() {
         return Err(path.problem("the value is blank; set it, or remove the key"));
     }
-    if let Some(variable) = foreign_variables::find(value) {
+    if let Some(variable) = foreign_variables::find_replaced(value, written) {
         return Err(path.problem(variable.problem("write the value itself")));
     }
-    if let Some(name) = foreign_variables::find_in_braces(value) {
+    if let Some(shown) = foreign_variables::find_left(value, written) {
         return Err(path.problem(format!(
-            "variables are not replaced in this key, so ${{{name}}} is not; write the value itself"
+            "variables are not replaced in this key, so {shown} is not; write the value itself"
         )));
     }
     Ok(())
@@ -229,7 +233,7 @@ pub(crate) fn bearer_token(
     if !is_header_value(&token) {
         return Err(invalid_header_value(path, Some(variable)));
     }
-    no_foreign_variable(path, token.expose_secret(), Some(variable))?;
+    no_foreign_variable(path, token.expose_secret(), "", Some(variable))?;
     Ok(BearerToken {
         variable: variable.to_owned(),
         token,
@@ -286,7 +290,7 @@ pub(crate) fn variable_value(
     variable_name(path, name, environment)?;
     match environment.get(name) {
         Some(value) if !value.trim().is_empty() => {
-            no_foreign_variable(path, &value, Some(name))?;
+            no_foreign_variable(path, &value, "", Some(name))?;
             Ok(SecretString::from(value))
         }
         Some(_) => Err(unusable_variable(path, name, "blank")),

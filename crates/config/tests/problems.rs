@@ -10,6 +10,7 @@ use mcp_startup_config::*;
 fn environment() -> BTreeMap<String, String> {
     [
         ("BLANK", "  "),
+        ("DOLLAR", "$"),
         ("EMPTY", ""),
         ("FOREIGN", "${env:OTHER}"),
         ("NEWLINE", "var-secret\nX: y"),
@@ -227,6 +228,7 @@ fn mcp_servers_json() {
         (r#"{"command": "a", "env": {"A": "${input:key}"}}"#, ".env.A", 1, "`${input:key}`"),
         (r#"{"command": "a", "env": {"A": "${config:a.b}"}}"#, ".env.A", 1, "`${config:a.b}` is a variable of another client"),
         (r#"{"url": "https://example.com/${input:tenant}"}"#, ".url", 1, "`${input:tenant}`"),
+        (r#"{"url": "https://example.com/${DOLLAR}{input:${SECRET}}"}"#, ".url", 1, "`${…}` is a prompt of an editor"),
         (r#"{"url": "${BLANK}/mcp"}"#, ".url", 1, "variable BLANK is blank"),
         (r#"{"url": "https://${BLANK}/mcp"}"#, ".url", 1, "variable BLANK is blank"),
         (r#"{"url": "https://example.com/?api_key=${EMPTY}"}"#, ".url", 1, "variable EMPTY is blank"),

@@ -453,12 +453,7 @@ impl EntryReader<'_> {
         is_replaced: bool,
         replaced: &Replaced,
     ) -> Option<EntryProblem> {
-        let left = foreign_variables::find(&replaced.text)
-            .map(|variable| variable.shown)
-            .or_else(|| {
-                let name = foreign_variables::find_in_braces(&replaced.text)?;
-                Some(format!("${{{name}}}"))
-            })?;
+        let left = foreign_variables::find_left(&replaced.text, field.value)?;
         let (client, remedy) = (self.client, self.variable_remedy(is_replaced));
         Some(field.path.problem(format!(
             "{client} does not replace `{left}` here and passes it on as written; {remedy}"
@@ -666,7 +661,7 @@ impl EntryReader<'_> {
             return Err(Stop::NotChecked(field.path.problem(WEB_SOCKET)));
         }
         let left = self.text_left(&field, self.is_replaced(Part::Url), &replaced);
-        let url = match validation::url(&field.path, &replaced.text) {
+        let url = match validation::url(&field.path, &replaced.text, field.value) {
             Ok(url) => url,
             Err(problem) => {
                 let missing = replaced.missing.map(|name| {
@@ -712,6 +707,7 @@ impl EntryReader<'_> {
                 &field.path,
                 name,
                 value,
+                field.value,
                 replaced.variable,
             )?);
         }
@@ -728,6 +724,7 @@ impl EntryReader<'_> {
                 &field.path,
                 "Authorization",
                 value,
+                field.value,
                 replaced.variable,
             )?);
         }
@@ -755,7 +752,7 @@ impl EntryReader<'_> {
             let ids = ["clientId", "client_id", "CLIENT_ID"];
             if let Some(field) = oauth::either(|key| table.string(key), &ids)? {
                 let id = self.text(&field, Part::Other, environment, warnings)?.text;
-                validation::oauth_value(&field.path, &id)?;
+                validation::oauth_value(&field.path, &id, field.value)?;
                 client.client_id = Some(id);
             }
             let secrets = ["clientSecret", "client_secret", "CLIENT_SECRET"];

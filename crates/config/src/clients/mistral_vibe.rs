@@ -305,7 +305,7 @@ fn add_token(
     let format = format.map_or("Bearer {token}", |format| format.value);
     let value = SecretString::from(format.replace("{token}", &token));
     let name = Some(variable.value.to_owned());
-    let header = validation::header(&variable.path, header, value, name)?;
+    let header = validation::header(&variable.path, header, value, "", name)?;
     let mut headers = std::mem::take(&mut http.headers);
     headers.push(header);
     http.headers = deduplicate_headers(&table.path, headers)?;

@@ -407,7 +407,7 @@ fn http_config(
             "commands that produce headers are not run; use `http_headers` or `env_http_headers`",
         ));
     }
-    let parsed_url = validation::url(&url.path, url.value)?;
+    let parsed_url = validation::url(&url.path, url.value, url.value)?;
     if let Some(name) = foreign_variables::find_in_braces(url.value) {
         return Err(url.path.problem(format!(
             "Codex replaces no variables, so ${{{name}}} is not replaced; write the value"
@@ -433,12 +433,18 @@ fn http_config(
         }
         no_variables(&field, true, remedy, environment, warnings)?;
         let value = SecretString::from(field.value);
-        headers.push(validation::header(&field.path, name, value, None)?);
+        headers.push(validation::header(
+            &field.path,
+            name,
+            value,
+            field.value,
+            None,
+        )?);
     }
     for (name, field) in entry.string_entries("env_http_headers")? {
         let value = validation::variable_value(&field.path, field.value, environment)?;
         let variable = Some(field.value.to_owned());
-        headers.push(validation::header(&field.path, name, value, variable)?);
+        headers.push(validation::header(&field.path, name, value, "", variable)?);
     }
     Ok(HttpConfig {
         url: parsed_url,
@@ -465,7 +471,7 @@ fn oauth_client(
     if let Some(oauth) = entry.table("oauth")? {
         for key in ["client_id", "client_secret"] {
             if let Some(field) = oauth.string(key)? {
-                validation::oauth_value(&field.path, field.value)?;
+                validation::oauth_value(&field.path, field.value, field.value)?;
             }
         }
         client.client_id = oauth.string("client_id")?.map(owned);

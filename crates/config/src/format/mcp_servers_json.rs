@@ -232,7 +232,7 @@ fn server_config(
         // Clients of this format do not replace variables in an ID, but a secret need not be in the file.
         let id = oauth::either(|key| table.string(key), &["clientId", "client_id"])?;
         if let Some(field) = &id {
-            validation::oauth_value(&field.path, field.value)?;
+            validation::oauth_value(&field.path, field.value, field.value)?;
         }
         client.client_id = id.map(|field| field.value.to_owned());
         let secret = secret(&["clientSecret", "client_secret"])?;
@@ -486,7 +486,7 @@ fn http_config(
     })?;
     let expanded = expand(&field, environment)?;
     warn_of_foreign(&field.path, &expanded, warnings);
-    let result = validation::url(&field.path, &expanded.text);
+    let result = validation::url(&field.path, &expanded.text, field.value);
     match &expanded.blank {
         Some(name) => {
             let problem = field.path.problem(blank_variable(name));
@@ -522,7 +522,13 @@ fn http_config(
         }
         let Expanded { text, variable, .. } = expanded;
         let value = SecretString::from(text);
-        headers.push(validation::header(&field.path, name, value, variable)?);
+        headers.push(validation::header(
+            &field.path,
+            name,
+            value,
+            field.value,
+            variable,
+        )?);
     }
     Ok(HttpConfig {
         url,

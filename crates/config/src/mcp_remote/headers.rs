@@ -140,7 +140,7 @@ impl<'a> Headers<'a> {
             }
             let variable = value.variable.map(str::to_owned);
             let text = SecretString::from(value.text);
-            configured.push(validation::header(path, name, text, variable)?);
+            configured.push(validation::header(path, name, text, written, variable)?);
         }
         Ok(configured)
     }

@@ -98,10 +98,10 @@ impl Wrapper<'_> {
         let Some(id) = fields.get("client_id").and_then(Value::as_str) else {
             return Err(path.problem("the JSON has no `client_id`; add it"));
         };
-        validation::oauth_value(path, id)?;
+        validation::oauth_value(path, id, info.text)?;
         client.client_id = Some(id.to_owned());
         if let Some(secret) = fields.get("client_secret").and_then(Value::as_str) {
-            validation::oauth_value(path, secret)?;
+            validation::oauth_value(path, secret, info.text)?;
             client.client_secret = Some(SecretString::from(secret));
         }
         Ok(())

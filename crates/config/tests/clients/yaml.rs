@@ -281,6 +281,17 @@ fn continue_refuses_entries_and_reads_the_shapes_of_other_clients() {
 }
 
 #[test]
+fn the_value_of_a_variable_is_not_shown_as_a_variable_that_is_left() {
+    let machine = with_variables(&[("T", "token-secret"), ("D", "$")]).with(
+        CONTINUE,
+        "mcpServers:\n  - name: nested\n    url: https://a.example.com\n    apiKey: ${{ secrets.A${{ secrets.T }}B }}\n  - name: url\n    url: https://${{ secrets.D }}{input:${{ secrets.T }}}\n  - name: braces\n    url: https://a.example.com\n    apiKey: ${{ secrets.D }}{T}\n  - name: header\n    url: https://a.example.com\n    requestOptions:\n      headers:\n        X: ${{ secrets.D }}{{ secrets.${{ secrets.T }} }}\n",
+    );
+    let shown = shown(&machine.files_of(Client::Continue, SHOP));
+    assert!(!shown.contains("token-secret"), "{shown}");
+    assert_eq!(shown.matches("${…}").count(), 3, "{shown}");
+}
+
+#[test]
 fn continue_reads_the_old_file_only_without_the_new_one() {
     let old = r#"{"experimental": {"modelContextProtocolServers": [{"transport": {"type": "stdio", "command": "run", "args": ["x"]}}]}}"#;
     let machine = FakeMachine::new(System::Windows, &[("USERPROFILE", "C:\\Users\\sam")]).with(
