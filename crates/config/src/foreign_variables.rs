@@ -178,8 +178,8 @@ pub(crate) fn find(text: &str) -> Option<ForeignVariable> {
     find_replaced(text, text)
 }
 
-/// Returns the first foreign variable of a text in which variables are replaced. What is not in the text as it was written can be the
-/// value of a variable, and is not shown.
+/// Returns the first foreign variable of a text in which variables are replaced. It is shown only if it is in `written`, the text
+/// before that: otherwise, it can contain the value of another variable.
 pub(crate) fn find_replaced(text: &str, written: &str) -> Option<ForeignVariable> {
     let mut references = text.match_indices("${");
     references.find_map(|(at, _)| {
