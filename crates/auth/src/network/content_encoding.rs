@@ -2,6 +2,9 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 
 use async_compression::tokio::bufread::{DeflateDecoder, GzipDecoder, ZlibDecoder};
 use bytes::Bytes;
@@ -9,7 +12,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader, ReadBuf};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::response::BodyError;
@@ -22,11 +25,17 @@ const MAX_NAME_BYTES: usize = 40;
 #[cfg(feature = "zstd")]
 const ZSTD_WINDOW_LOG: u32 = 23;
 
+/// How much of a body may decode to nothing, in bytes. A block of zstd has up to 128 KiB, and is read as a whole.
+const MAX_BYTES_WITHOUT_OUTPUT: u64 = 256 * 1024;
+/// How much longer a body may be than what it decodes to. The flushes of an event stream can double the length of short events.
+const MAX_EXPANSION: u64 = 4;
+
 type Reader = Pin<Box<dyn AsyncBufRead + Send>>;
 
 /// The body of a response, without its content encodings. It yields the error [`BodyError::Encoding`] if the body can't be decoded.
 ///
-/// A small body can decode to a very large one, so limit how much you read.
+/// A small body can decode to a very large one, so limit how much you read. A large body that decodes to almost nothing is an error,
+/// because it would cost time without a limit.
 pub fn decoded_body(response: reqwest::Response) -> BoxStream<'static, Result<Bytes, BodyError>> {
     let encodings = encodings(response.headers());
     let bytes = response.bytes_stream();
@@ -55,27 +64,33 @@ async fn decode(mut reader: Reader, encodings: &[String]) -> io::Result<Reader> 
         return Err(io::ErrorKind::Unsupported.into());
     }
     for encoding in encodings.iter().rev() {
+        let allowance = Arc::new(AtomicU64::new(MAX_BYTES_WITHOUT_OUTPUT));
+        let mut input = Input {
+            reader,
+            allowance: allowance.clone(),
+        };
         reader = match encoding.as_str() {
             "gzip" | "x-gzip" => {
-                let mut decoder = GzipDecoder::new(reader);
+                let mut decoder = GzipDecoder::new(input);
                 decoder.multiple_members(true);
-                buffered(decoder)
+                buffered(decoder, allowance)
             }
-            "deflate" => match is_zlib(reader.fill_buf().await?) {
-                true => buffered(ZlibDecoder::new(reader)),
+            "deflate" => match is_zlib(input.fill_buf().await?) {
+                true => buffered(ZlibDecoder::new(input), allowance),
                 // Some servers leave out the zlib format, although RFC 9110, section 8.4.1.2, requires it.
-                false => buffered(DeflateDecoder::new(reader)),
+                false => buffered(DeflateDecoder::new(input), allowance),
             },
             #[cfg(feature = "brotli")]
-            "br" => buffered(async_compression::tokio::bufread::BrotliDecoder::new(
-                reader,
-            )),
+            "br" => {
+                use async_compression::tokio::bufread::BrotliDecoder;
+                buffered(BrotliDecoder::new(input), allowance)
+            }
             #[cfg(feature = "zstd")]
             "zstd" => {
                 use async_compression::tokio::bufread::ZstdDecoder;
                 use async_compression::zstd::DParameter;
                 let limits = [DParameter::window_log_max(ZSTD_WINDOW_LOG)];
-                buffered(ZstdDecoder::with_params(reader, &limits))
+                buffered(ZstdDecoder::with_params(input, &limits), allowance)
             }
             _ => return Err(io::ErrorKind::Unsupported.into()),
         };
@@ -83,8 +98,72 @@ async fn decode(mut reader: Reader, encodings: &[String]) -> io::Result<Reader> 
     Ok(reader)
 }
 
-fn buffered(decoder: impl AsyncRead + Send + 'static) -> Reader {
-    Box::pin(BufReader::new(decoder))
+fn buffered(decoder: impl AsyncRead + Send + 'static, allowance: Arc<AtomicU64>) -> Reader {
+    Box::pin(BufReader::new(Output {
+        decoder: Box::pin(decoder),
+        allowance,
+    }))
+}
+
+/// The encoded bytes. They end with an error if the decoder reads too much without any output.
+struct Input {
+    reader: Reader,
+    /// How many bytes the decoder may read until its next output. [`Output`] increases it.
+    allowance: Arc<AtomicU64>,
+}
+
+impl AsyncRead for Input {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let available = ready!(self.as_mut().poll_fill_buf(context))?;
+        let count = available.len().min(into.remaining());
+        into.put_slice(&available[..count]);
+        self.consume(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncBufRead for Input {
+    fn poll_fill_buf(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        match this.allowance.load(Ordering::Relaxed) {
+            0 => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            _ => this.reader.as_mut().poll_fill_buf(context),
+        }
+    }
+
+    fn consume(mut self: Pin<&mut Self>, count: usize) {
+        let left = self.allowance.load(Ordering::Relaxed);
+        let left = left.saturating_sub(count as u64);
+        self.allowance.store(left, Ordering::Relaxed);
+        self.reader.as_mut().consume(count);
+    }
+}
+
+/// The decoded bytes.
+struct Output<D> {
+    decoder: Pin<Box<D>>,
+    allowance: Arc<AtomicU64>,
+}
+
+impl<D: AsyncRead> AsyncRead for Output<D> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        ready!(self.decoder.as_mut().poll_read(context, into))?;
+        let decoded = (into.filled().len() - before) as u64;
+        let left = self.allowance.load(Ordering::Relaxed);
+        let left = left.saturating_add(decoded.saturating_mul(MAX_EXPANSION));
+        self.allowance
+            .store(left.min(MAX_BYTES_WITHOUT_OUTPUT), Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
 }
 
 /// Whether data begins with the header of the zlib format (RFC 1950, section 2.2).
@@ -202,5 +281,45 @@ mod tests {
         assert!(bomb.len() < LIMIT);
         let read = read_body(response("gzip", bomb), LIMIT).await;
         assert!(matches!(read, Err(BodyError::TooLarge(LIMIT))), "{read:?}");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_decodes_to_nothing_is_not_read_further() {
+        const GZIP: &[u8] = b"\x1f\x8b\x08\x00\0\0\0\0\0\xff";
+        const EMPTY_BLOCK: &[u8] = b"\x00\x00\x00\xff\xff";
+        let member = [GZIP, b"\x03\x00", &[0; 8]].concat();
+        // The encoding, the beginning of the body, and the part that is repeated.
+        let mut rows = vec![
+            ("gzip", GZIP, EMPTY_BLOCK),
+            ("gzip", b"\x1f\x8b\x08\x08\0\0\0\0\0\xff", b"a"),
+            ("gzip", b"", &*member),
+            ("deflate", b"\x78\x9c", EMPTY_BLOCK),
+            ("deflate", b"", EMPTY_BLOCK),
+        ];
+        if cfg!(feature = "zstd") {
+            rows.push(("zstd", b"\x28\xb5\x2f\xfd\x00\x88", b"\0\0\0"));
+        }
+        if cfg!(feature = "brotli") {
+            // Blocks of metadata, each with one byte (RFC 7932, section 9.2).
+            rows.push(("br", b"\x0c", b"\x2c\x00\x61"));
+        }
+        for (encoding, beginning, repeated) in rows {
+            let read = Arc::new(AtomicU64::new(0));
+            let count = read.clone();
+            let chunk = Bytes::from(repeated.repeat(10_000));
+            let chunks = stream::once(async { Bytes::copy_from_slice(beginning) });
+            let body = chunks.chain(stream::repeat(chunk)).map(move |chunk| {
+                count.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                io::Result::Ok(chunk)
+            });
+            let response = http::Response::builder().header(CONTENT_ENCODING, encoding);
+            let response = response.body(reqwest::Body::wrap_stream(body)).unwrap();
+            let result = read_body(response.into(), LIMIT).await;
+            assert!(
+                matches!(result, Err(BodyError::Encoding(_))),
+                "{encoding}: {result:?}"
+            );
+            assert!(read.load(Ordering::Relaxed) < 2 * MAX_BYTES_WITHOUT_OUTPUT);
+        }
     }
 }
