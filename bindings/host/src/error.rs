@@ -29,7 +29,7 @@ pub enum HostError {
     /// A server can't be used. Contains the verdict.
     #[error("{}", .0.message())]
     Failure(Box<StartupFailure>),
-    /// A credential store failed a case of the conformance suite.
+    /// A credential store failed a case of the conformance suite, or its database can't be used.
     #[error("{0}")]
     CredentialStore(String),
     /// The process was forked after the runtime had started. The threads of the runtime do not exist in the child process.

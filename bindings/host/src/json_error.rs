@@ -39,7 +39,13 @@ fn message(subject: &str, json: &str, error: &Error) -> String {
     if let Some((actual, expected)) =
         mismatch.and_then(|mismatch| mismatch.rsplit_once(", expected "))
     {
-        return format!("{place} must be {}, not {}", takes(expected), got(actual));
+        let takes = takes(expected);
+        let got = match actual.strip_prefix("string ") {
+            // A text in place of an object can be a secret, such as the URL of a database.
+            Some(_) if takes == "an object" => "a string",
+            _ => got(actual),
+        };
+        return format!("{place} must be {takes}, not {got}");
     }
     if let Some(names) = text.strip_prefix("unknown field ") {
         return format!("{subject}: `{path}` is not known; {}", meant_by(names));

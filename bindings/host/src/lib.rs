@@ -14,6 +14,10 @@
 //! * [`request_authorization`]: the header for adapters of HTTP clients.
 //! * [`runtime`]: the runtime on which they run.
 //!
+//! With the feature `store-postgres`:
+//!
+//! * [`DatabaseUser`]: the option that selects the sign-ins of a user in PostgreSQL.
+//!
 //! With the feature `clients`:
 //!
 //! * [`discover`]: the files and servers of the MCP clients on this machine. [`not_checked`]: those that a check leaves out.
@@ -21,6 +25,8 @@
 #[cfg(feature = "clients")]
 mod clients;
 pub mod contract;
+#[cfg(feature = "store-postgres")]
+mod database;
 mod error;
 #[cfg(feature = "engine")]
 mod events;
@@ -37,6 +43,8 @@ pub mod verdict;
 
 #[cfg(feature = "clients")]
 pub use clients::{Clients, discover, not_checked};
+#[cfg(feature = "store-postgres")]
+pub use database::DatabaseUser;
 pub use error::{HostError, answer};
 #[cfg(feature = "engine")]
 pub use events::Events;
@@ -50,8 +58,8 @@ pub use mcp_startup::auth::{
 pub use options::{Options, check_options};
 #[cfg(feature = "engine")]
 pub use server::{
-    LeaseTest, auth_status, authorization, begin_sign_in, finish_sign_in, host_lock, lease_state,
-    rejected, request_authorization, sign_out, test_credential_store,
+    LeaseTest, TestedStore, auth_status, authorization, begin_sign_in, finish_sign_in, host_lock,
+    lease_state, rejected, request_authorization, sign_out, test_credential_store,
 };
 #[cfg(feature = "engine")]
 pub use sign_in::{InteractiveSignIn, no_browser};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_startup::auth::{CredentialStores, HostStore};
+use mcp_startup::auth::{CredentialStore, CredentialStores, HostStore};
 use mcp_startup::config::{
     self, Configuration, CredentialSettings, ProcessEnvironment, ServerEntry, codex_home,
     expand_tilde,
@@ -15,6 +15,8 @@ use url::Url;
 
 #[cfg(feature = "clients")]
 use crate::clients::Clients;
+#[cfg(feature = "store-postgres")]
+use crate::database::DatabaseUser;
 use crate::json_error::read;
 use crate::{HostError, runtime};
 
@@ -47,6 +49,9 @@ pub struct Options {
     pub concurrency: Option<usize>,
     /// The URL of the host's client ID metadata document, if it publishes one.
     pub client_metadata_url: Option<String>,
+    /// The user of a database whose sign-ins are used. A store that the host implements is an argument of each call instead.
+    #[cfg(feature = "store-postgres")]
+    pub store: Option<DatabaseUser>,
     /// Only for [`begin_sign_in`](crate::begin_sign_in): the `WWW-Authenticate` header of an answer with which the server has refused a
     /// request of the host. See [`SignInOptions::challenge`].
     pub challenge: Option<String>,
@@ -149,8 +154,24 @@ impl Options {
         }
     }
 
-    /// Reads the configuration on a thread for blocking work, and selects the servers.
+    /// Returns the store of the host or that of the user in a database. `None` for the stores of this machine.
+    pub(crate) async fn store(
+        &self,
+        host: Option<HostStore>,
+    ) -> Result<Option<Arc<dyn CredentialStore>>, HostError> {
+        if let Some(store) = host {
+            return Ok(Some(Arc::new(store)));
+        }
+        #[cfg(feature = "store-postgres")]
+        if let Some(user) = &self.store {
+            return Ok(Some(Arc::new(user.open().await?)));
+        }
+        Ok(None)
+    }
+
+    /// Opens the store, reads the configuration on a thread for blocking work, and selects the servers.
     pub(crate) async fn open(self, store: Option<HostStore>) -> Result<Opened, HostError> {
+        let store = self.store(store).await?;
         let opening = tokio::task::spawn_blocking(move || self.open_now(store));
         let opened = opening.await;
         opened.unwrap_or_else(|error| Err(HostError::Internal(error.to_string())))
@@ -181,7 +202,7 @@ impl Options {
         }
     }
 
-    fn open_now(self, store: Option<HostStore>) -> Result<Opened, HostError> {
+    fn open_now(self, store: Option<Arc<dyn CredentialStore>>) -> Result<Opened, HostError> {
         if self.challenge.is_some() || self.scopes.is_some() {
             let problem =
                 "the options: `challenge` and `scopes` apply only to the start of a sign-in";
@@ -201,9 +222,7 @@ impl Options {
         } = self.select()?;
         let mut options = StartupOptions::for_credentials(&credentials);
         options.program_concurrency = program_concurrency;
-        if let Some(store) = store {
-            options.stores = Some(CredentialStores::from_store(Arc::new(store)));
-        }
+        options.stores = store.map(CredentialStores::from_store).or(options.stores);
         options.limit = self.timeout_ms.map(Duration::from_millis);
         if let Some(concurrency) = self.concurrency {
             options.concurrency = concurrency;

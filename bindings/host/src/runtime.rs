@@ -94,7 +94,8 @@ pub(crate) fn finish_later(startup: Startup) {
     }
 }
 
-/// Blocks until the new token of every refresh in flight is saved, at most 30 s for each refresh. Call it before the process ends.
+/// Blocks until the new token of every refresh in flight is saved and its lock released, at most 30 s for each refresh. Call it before
+/// the process ends.
 pub fn finish() {
     if !is_finished()
         && let Ok(handle) = handle()
@@ -103,17 +104,36 @@ pub fn finish() {
     }
 }
 
-/// Waits until the new token of every refresh in flight is saved, at most 30 s for each refresh, without blocking the thread.
+/// Waits until the new token of every refresh in flight is saved and its lock released, at most 30 s for each refresh, without blocking
+/// the thread.
 pub async fn finished() {
     if let Some(process) = PROCESS.get() {
         // A closed tracker still accepts tasks; closing only allows `wait` to return.
         process.finishing.close();
         process.finishing.wait().await;
+        released().await;
     }
+}
+
+/// Waits until every lock that a call has released is free in the database. Other processes would wait for the end of its lease.
+pub async fn released() {
+    #[cfg(feature = "store-postgres")]
+    crate::database::released().await;
 }
 
 /// Returns whether no refresh is in flight, so that [`finish`] would return immediately.
 pub fn is_finished() -> bool {
     let process = PROCESS.get();
-    process.is_none_or(|process| process.pid != std::process::id() || process.finishing.is_empty())
+    process.is_none_or(|process| {
+        // A forked process does not have the threads that would finish.
+        process.pid != std::process::id() || (process.finishing.is_empty() && locks_are_released())
+    })
+}
+
+/// Returns whether [`released`] would return immediately.
+pub fn locks_are_released() -> bool {
+    #[cfg(feature = "store-postgres")]
+    return crate::database::locks_are_released();
+    #[cfg(not(feature = "store-postgres"))]
+    true
 }

@@ -3,14 +3,14 @@
 //! In each call, `options` is [`Options`] as JSON.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use futures::FutureExt;
 use mcp_startup::auth::{
-    CredentialKey, HostFuture, HostLease, HostLeaseState, HostLock, HostStore, PendingSignIn,
-    conformance,
+    CredentialKey, CredentialStore, HostFuture, HostLease, HostLeaseState, HostLock, HostStore,
+    PendingSignIn, conformance,
 };
 use mcp_startup::config::TransportConfig;
 use mcp_startup::{AuthStatus, Rejected, SignedOut, Startup};
@@ -217,10 +217,26 @@ pub fn lease_state(text: Option<&str>) -> Result<Option<HostLeaseState>, String>
     })
 }
 
+/// A store for [`test_credential_store`].
+pub struct TestedStore {
+    /// [`Options`] as JSON. If the host does not implement the store, they name a user of a database.
+    pub options: String,
+    /// The store of the host.
+    pub host: Option<HostStore>,
+}
+
+impl TestedStore {
+    async fn open(self) -> Result<Arc<dyn CredentialStore>, HostError> {
+        let store = Options::parse(&self.options)?.store(self.host).await?;
+        store
+            .ok_or_else(|| HostError::InvalidArgument("the options: `store` is missing".to_owned()))
+    }
+}
+
 /// The lease half of the conformance suite, for a store whose locks can be lost.
 pub struct LeaseTest {
     /// Another instance of the store, as on another host.
-    pub other: HostStore,
+    pub other: TestedStore,
     /// Ends the lease of a key now.
     pub lapse: Box<dyn Fn(String) -> HostFuture<()> + Send + Sync>,
 }
@@ -232,31 +248,35 @@ pub struct LeaseTest {
 ///
 /// [`HostError::CredentialStore`] with the first case that fails.
 pub async fn test_credential_store(
-    store: HostStore,
+    store: TestedStore,
     leases: Option<LeaseTest>,
 ) -> Result<(), HostError> {
+    let store = store.open().await?;
     let mut case = "";
     let ran = {
         let _quiet = Quiet::new();
-        AssertUnwindSafe(conformance::run_cases(&store, |name| case = name))
+        AssertUnwindSafe(conformance::run_cases(&*store, |name| case = name))
             .catch_unwind()
             .await
     };
     ran.map_err(|panic| failed_case(case, &*panic))?;
-    let Some(leases) = leases else {
+    let Some(LeaseTest { other, lapse }) = leases else {
         return Ok(());
     };
+    let other = other.open().await?;
     // The future of the cases can't move to another thread.
     let handle = runtime::handle()?;
-    let tested = handle.spawn_blocking(move || handle.block_on(test_leases(store, leases)));
+    let tested =
+        handle.spawn_blocking(move || handle.block_on(test_leases(&*store, &*other, lapse)));
     tested
         .await
         .unwrap_or_else(|error| Err(HostError::CredentialStore(error.to_string())))
 }
 
 async fn test_leases(
-    store: HostStore,
-    LeaseTest { other, lapse }: LeaseTest,
+    store: &dyn CredentialStore,
+    other: &dyn CredentialStore,
+    lapse: Box<dyn Fn(String) -> HostFuture<()> + Send + Sync>,
 ) -> Result<(), HostError> {
     let mut case = "";
     let _quiet = Quiet::new();
@@ -265,7 +285,7 @@ async fn test_leases(
             std::panic::panic_any(format!("`lapse` must succeed, but failed: {error}"));
         }
     };
-    let cases = conformance::leases::run_cases(&store, &other, lapse, |name| case = name);
+    let cases = conformance::leases::run_cases(store, other, lapse, |name| case = name);
     let ran = AssertUnwindSafe(cases).catch_unwind().await;
     ran.map_err(|panic| failed_case(case, &*panic))
 }

@@ -79,6 +79,15 @@ fn text_that_is_not_json_is_reported_as_such() {
 fn an_option_is_named() {
     use mcp_startup_host::Options;
 
+    let store = match cfg!(feature = "store-postgres") {
+        true => "store, ",
+        false => "",
+    };
+    let known = format!(
+        "the options: `verbose` is not known; the known ones are: config, mcpServers, clients, folder, trustProject, \
+         servers, timeoutMs, concurrency, clientMetadataUrl, {store}challenge, scopes, callbackPort, callbackUrl, \
+         browserTimeoutMs"
+    );
     let cases = [
         (
             r#"{"timeoutMs":-1}"#,
@@ -112,12 +121,7 @@ fn an_option_is_named() {
             r#"{"timout":1}"#,
             "the options: `timout` is not known; did you mean `timeoutMs`?",
         ),
-        (
-            r#"{"verbose":true}"#,
-            "the options: `verbose` is not known; the known ones are: config, mcpServers, clients, folder, trustProject, \
-             servers, timeoutMs, concurrency, clientMetadataUrl, challenge, scopes, callbackPort, callbackUrl, \
-             browserTimeoutMs",
-        ),
+        (r#"{"verbose":true}"#, &known),
         (
             r#"{"timeoutMs":0}"#,
             "the options: `timeoutMs` must be a time limit above zero, not 0",
@@ -162,6 +166,43 @@ async fn the_options_of_a_sign_in_are_refused_by_the_other_calls() {
         let error = begun.await.map(|_| ()).unwrap_err();
         assert!(matches!(error, HostError::SignIn(_)), "{error:?}");
     }
+}
+
+#[cfg(feature = "store-postgres")]
+#[test]
+fn an_invalid_store_is_named_and_none_of_its_secrets_is_shown() {
+    use mcp_startup_host::Options;
+
+    let cases = [
+        (
+            r#"{"store":"postgres://app:canary@db.example/d"}"#,
+            "the options: `store` must be an object, not a string",
+        ),
+        (
+            r#"{"store":{"postgres":"postgres://app:canary@db.example/d"}}"#,
+            "the options: `store` must have the field `user`",
+        ),
+        (
+            r#"{"store":{"postgres":"canary","user":["ann"]}}"#,
+            "the options: `store.user` must be a string, not a list",
+        ),
+        (
+            r#"{"store":{"postgres":"canary","user":"ann","tennant":"acme"}}"#,
+            "the options: `store.tennant` is not known; did you mean `tenant`?",
+        ),
+    ];
+    for (json, message) in cases {
+        match Options::parse(json) {
+            Err(HostError::InvalidArgument(actual)) => assert_eq!(actual, message, "{json}"),
+            other => panic!("{json}: {other:?}"),
+        }
+    }
+    let valid = r#"{"store":{"postgres":"canary","user":"ann","keys":"canary"}}"#;
+    let shown = format!("{:?}", Options::parse(valid));
+    assert!(
+        shown.contains("ann") && !shown.contains("canary"),
+        "{shown}"
+    );
 }
 
 #[cfg(feature = "clients")]

@@ -13,7 +13,7 @@ import type { Clients } from "./clients.cjs";
 import { answer, callNative, nativeResult } from "./errors.cjs";
 import { invalidArgument, jsonOf, stringOf } from "./json.cjs";
 import * as native from "../native.cjs";
-import { type Ask, adaptLapse, adaptStore, type CredentialStore, type LeaseTest } from "./store.cjs";
+import { type Ask, adaptLapse, adaptStore, type CredentialStore, isPostgresStore, type LeaseTest, type PostgresStore } from "./store.cjs";
 
 /** Selects the servers and controls how they start. Every option is optional. */
 export type Options = {
@@ -48,8 +48,8 @@ export type Options = {
   concurrency?: number | undefined;
   /** The URL of the application's OAuth client ID metadata document, if it publishes one. */
   clientMetadataUrl?: string | undefined;
-  /** A custom credential store. By default, credentials are stored where Codex stores them. */
-  store?: CredentialStore | undefined;
+  /** The user's sign-ins in PostgreSQL, or a custom credential store. By default, credentials are stored where Codex stores them. */
+  store?: CredentialStore | PostgresStore | undefined;
   /**
    * Aborts the call, or every start of a `check` or `watch`. The call or the loop then throws the signal's reason. Tokens that an
    * authorization server has granted are still stored.
@@ -297,7 +297,7 @@ export type AuthStatus = {
   scopes: string[];
   /** The issuer identifier of the authorization server that granted the credentials. */
   issuer: string | null;
-  /** Where the credentials are stored: `file`, `keyring` or `host`. */
+  /** Where the credentials are stored: `file`, `keyring`, `postgres`, or `host` for a custom store. */
   store: string | null;
   /** Why the store could not be read, or `null`. */
   storeError: { store: string; trouble: CredentialStoreTrouble; detail: string } | null;
@@ -364,6 +364,7 @@ export async function beginSignIn(
 export async function finishSignIn(pending: string, callbackUrl: string, options: Options = {}): Promise<void> {
   const [text, ask] = nativeOptions(options);
   await answer((done) => native.finishSignIn(text, ask, stringOf("pending", pending), stringOf("callbackUrl", callbackUrl), done), options.signal);
+  saveFirst();
 }
 
 /** The result of a sign-out. */
@@ -383,7 +384,9 @@ export type SignedOut = {
  */
 export async function signOut(server: string, options: Options = {}): Promise<SignedOut> {
   const [text, ask] = nativeOptions(options);
-  return (await answer((done) => native.signOut(text, ask, stringOf("server", server), done), options.signal)) as SignedOut;
+  const signedOut = await answer((done) => native.signOut(text, ask, stringOf("server", server), done), options.signal);
+  saveFirst();
+  return signedOut as SignedOut;
 }
 
 /**
@@ -394,13 +397,15 @@ export async function signOut(server: string, options: Options = {}): Promise<Si
  * @throws {McpStartupError} With the first violation.
  */
 export async function testCredentialStore(
-  store: CredentialStore,
+  store: CredentialStore | PostgresStore,
   options: { leases?: LeaseTest | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const { leases, signal } = options;
-  const other = leases === undefined ? null : adaptStore(leases.other);
+  const [text, ask] = nativeOptions({ store });
+  const [otherText, otherAsk] = nativeOptions({ store: leases?.other });
   const lapse = leases === undefined ? null : adaptLapse((key) => leases.lapse(key));
-  await answer((done) => native.testCredentialStore(adaptStore(store), other, lapse, done), signal);
+  await answer((done) => native.testCredentialStore(text, ask, otherText, otherAsk, lapse, done), signal);
+  saveFirst();
 }
 
 /** Returns the options as JSON, and the store as the addon calls it. */
@@ -408,6 +413,7 @@ export function nativeOptions({ store, signal, ...options }: Options): [string, 
   if (signal != null && typeof signal.addEventListener !== "function") {
     throw invalidArgument(`the options: \`signal\` must be an AbortSignal, not a ${typeof signal}`);
   }
+  if (isPostgresStore(store)) return [jsonOf("the options", { ...options, store }), null];
   return [jsonOf("the options", options), store == null ? null : adaptStore(store)];
 }
 
@@ -418,7 +424,7 @@ export function checkedOptions(options: Options): [string, Ask | null] {
   return [text, ask];
 }
 
-/** Keeps the process alive until every refresh that was sent has stored its new token. */
+/** Keeps the process alive until every refresh that was sent has stored its new token, and every lock in a database is released. */
 export function saveFirst(): void {
   native.finish(() => {});
 }

@@ -10,7 +10,7 @@ import type * as native from "../native.cjs";
  * - `MCP_STARTUP_CLIENT`: This process can't send requests.
  * - `MCP_STARTUP_SIGN_IN`: A sign-in or a sign-out failed. The stored credentials are unchanged.
  * - `MCP_STARTUP_FAILURE`: A server can't be used. `failure` is the verdict.
- * - `MCP_STARTUP_CREDENTIAL_STORE`: A credential store violates its contract.
+ * - `MCP_STARTUP_CREDENTIAL_STORE`: A credential store violates its contract, or the database of a `PostgresStore` can't be used.
  * - `MCP_STARTUP_FORKED`: The process was forked from a process that had already used the engine.
  * - `MCP_STARTUP_INTERNAL`: A bug in this package.
  */

@@ -46,5 +46,5 @@ export {
 } from "./engine.cjs";
 export { DecodeError, InsufficientScopeError, McpStartupError, type McpStartupErrorCode } from "./errors.cjs";
 export { type InteractiveSignInOptions, signIn } from "./sign_in.cjs";
-export type { CredentialStore, Lease, LeaseState, LeaseTest } from "./store.cjs";
+export type { CredentialStore, Lease, LeaseState, LeaseTest, PostgresStore } from "./store.cjs";
 export { assess, authRequiredReason, authStatusOf, firstRequest, judge, type KnownAuthorization } from "./verdict.cjs";

@@ -66,10 +66,38 @@ export interface LeaseState {
   sentBeforeAtMs?: number | null;
 }
 
+/**
+ * The sign-ins of one user in PostgreSQL 13 or later, for applications with many users on several machines.
+ *
+ * The calls of a process share the connections to a database. The first call creates the tables, or updates them. Records are encrypted,
+ * and a refresh is sent by one machine at a time. The guide is `docs/many-users.md` in the repository.
+ *
+ * If the database can't be used when the first call connects, that call throws an `McpStartupError` with the code
+ * `MCP_STARTUP_CREDENTIAL_STORE`. The next call tries to connect again.
+ */
+export type PostgresStore = {
+  /** The URL, such as `postgres://app@db.example/credentials`. TLS is required unless the database is on this machine. */
+  postgres: string;
+  /** The stable ID of the user. Never use a name that someone else could get later. */
+  user: string;
+  /** The tenant of the user. By default, `default`. */
+  tenant?: string | undefined;
+  /**
+   * The keys that encrypt the records: `ID:KEY`, separated by white space or commas. A key is 32 bytes in base64. The first one encrypts,
+   * and all of them decrypt. By default, the environment variable `MCP_STARTUP_STORE_KEYS` has them.
+   */
+  keys?: string | undefined;
+};
+
+/** Whether a store is described, and not implemented by the application. */
+export function isPostgresStore(store: unknown): store is PostgresStore {
+  return typeof store === "object" && store !== null && "postgres" in store && !("load" in store);
+}
+
 /** The other half of the test of a store whose `lock` returns a `Lease`. */
 export interface LeaseTest {
   /** Another instance of the store, as on another host. */
-  other: CredentialStore;
+  other: CredentialStore | PostgresStore;
   /** Ends the lease of `key` now, for example by moving its expiry into the past. */
   lapse(key: string): Promise<unknown>;
 }

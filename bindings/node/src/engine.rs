@@ -6,8 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mcp_startup_host::{
-    Events as HostEvents, HostError, InteractiveSignIn as HostSignIn, LeaseTest, Rejected, answer,
-    runtime,
+    Events as HostEvents, HostError, InteractiveSignIn as HostSignIn, LeaseTest, Rejected,
+    TestedStore, answer, runtime,
 };
 use napi::Status;
 use napi::bindgen_prelude::Unknown;
@@ -117,19 +117,22 @@ thread_local! {
 /// How long a process that exits waits for its servers to end and for refreshes that are not saved yet.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Cancels every check and watch of this thread and reads its remaining events. All of its server processes have then ended.
+/// Cancels every check and watch of this thread and reads its remaining events. All of its server processes have then ended, and the
+/// released locks are free in the database.
 /// Call it when the process exits, because nothing is garbage-collected after that.
 #[napi]
 pub fn end_all() {
     let open = OPEN.take();
     let open: Vec<_> = open.iter().filter_map(Weak::upgrade).collect();
-    if let (false, Ok(runtime)) = (open.is_empty(), runtime::handle()) {
+    let is_done = open.is_empty() && runtime::locks_are_released();
+    if let (false, Ok(runtime)) = (is_done, runtime::handle()) {
         runtime.block_on(async {
             open.iter().for_each(|events| events.cancel());
             let ended = async {
                 for events in &open {
                     while events.next().await.is_ok_and(|batch| !batch.is_empty()) {}
                 }
+                runtime::released().await;
             };
             let _ = tokio::time::timeout(EXIT_TIMEOUT, ended).await;
         });
@@ -289,17 +292,24 @@ pub fn sign_out(options: String, ask: Option<Ask>, server: String, done: Done) -
 }
 
 #[napi]
-pub fn test_credential_store(ask: Ask, other: Option<Ask>, lapse: Option<Ask>, done: Done) -> Call {
-    let leases = store(other).zip(lapse.map(crate::store::lapse));
-    let leases = leases.map(|(other, lapse)| LeaseTest { other, lapse });
-    let store = store(Some(ask));
-    let tested = async move {
-        match store {
-            Some(store) => mcp_startup_host::test_credential_store(store, leases).await,
-            None => Err(HostError::Internal("the store is missing".to_owned())),
-        }
+pub fn test_credential_store(
+    options: String,
+    ask: Option<Ask>,
+    other_options: String,
+    other: Option<Ask>,
+    lapse: Option<Ask>,
+    done: Done,
+) -> Call {
+    let tested = |options, ask| TestedStore {
+        options,
+        host: store(ask),
     };
-    begin(tested, done)
+    let leases = lapse.map(|lapse| LeaseTest {
+        other: tested(other_options, other),
+        lapse: crate::store::lapse(lapse),
+    });
+    let store = tested(options, ask);
+    begin(mcp_startup_host::test_credential_store(store, leases), done)
 }
 
 /// Calls `done` when every refresh that was sent is saved. It does not call `done` if there is no such refresh.

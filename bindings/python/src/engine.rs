@@ -1,8 +1,8 @@
 //! Starting servers, and signing in and out.
 
 use mcp_startup_host::{
-    Events as HostEvents, HostStore, InteractiveSignIn as HostSignIn, LeaseTest, Rejected, answer,
-    runtime,
+    Events as HostEvents, HostStore, InteractiveSignIn as HostSignIn, LeaseTest, Rejected,
+    TestedStore, answer, runtime,
 };
 use pyo3::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
@@ -206,17 +206,24 @@ pub fn sign_out(options: String, store: Option<Py<PyAny>>, server: String) -> Ca
     Call::begin(mcp_startup_host::sign_out(options, store, server))
 }
 
+/// A store: the options as JSON, and the bridge of a store that is implemented in Python.
+type Store = (String, Option<Py<PyAny>>);
+
 #[pyfunction]
-pub fn test_credential_store(
-    store: Py<PyAny>,
-    other: Option<Py<PyAny>>,
-    lapse: Option<Py<PyAny>>,
-) -> Call {
-    let other = other.map(|other| HostStore::new(Records::new(other)));
-    let leases = other.zip(lapse.map(crate::store::lapse));
-    let leases = leases.map(|(other, lapse)| LeaseTest { other, lapse });
-    let store = HostStore::new(Records::new(store));
-    Call::begin(mcp_startup_host::test_credential_store(store, leases))
+#[pyo3(signature = (store, other, lapse))]
+pub fn test_credential_store(store: Store, other: Store, lapse: Option<Py<PyAny>>) -> Call {
+    let tested = |(options, bridge)| TestedStore {
+        options,
+        host: host_store(bridge),
+    };
+    let leases = lapse.map(|lapse| LeaseTest {
+        other: tested(other),
+        lapse: crate::store::lapse(lapse),
+    });
+    Call::begin(mcp_startup_host::test_credential_store(
+        tested(store),
+        leases,
+    ))
 }
 
 /// Waits until every refresh that was sent is saved and no thread of the runtime is inside Python. Call it when Python shuts down.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mcp_startup_host::{Events as HostEvents, HostError, answer, runtime};
+use mcp_startup_host::{Events as HostEvents, HostError, TestedStore, answer, runtime};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
@@ -253,16 +253,12 @@ async fn test_credential_store(
     calls: Arc<dyn StoreCalls>,
     cancellation: Option<Arc<Cancellation>>,
 ) -> String {
-    match store(Some(calls)) {
-        Some(store) => {
-            wait_unless(
-                cancellation,
-                mcp_startup_host::test_credential_store(store, None),
-            )
-            .await
-        }
-        None => answer::<()>(Ok(())),
-    }
+    let store = TestedStore {
+        options: "{}".to_owned(),
+        host: store(Some(calls)),
+    };
+    let tested = mcp_startup_host::test_credential_store(store, None);
+    wait_unless(cancellation, tested).await
 }
 
 /// Waits until the new token of every refresh in flight is saved. Call it before the app ends.

@@ -20,7 +20,7 @@ mod user_store;
 pub use encryption::{EncryptionKey, KeyFuture, KeyProvider, Keys};
 pub use maintenance::{Rotation, Statistics};
 pub use schema::SCHEMA_VERSION;
-pub use store::{PostgresStore, PostgresStoreBuilder};
+pub use store::{DEFAULT_TENANT, PostgresStore, PostgresStoreBuilder};
 pub use user_store::UserStore;
 
 /// The name of the store in messages.

@@ -17,6 +17,8 @@ use crate::{error, schema};
 /// The shortest lease. A refresh takes up to 30 s, and its lease must outlast the response without a renewal.
 const SHORTEST_LEASE: Duration = Duration::from_secs(30);
 const DEFAULT_LEASE: Duration = Duration::from_secs(60);
+/// The tenant of the users of a host without tenants. The program and the bindings use it if they are passed none.
+pub const DEFAULT_TENANT: &str = "default";
 const DEFAULT_CONNECTIONS: usize = 16;
 /// The longest name of a tenant or a user, in bytes. They are in an index.
 const MAX_NAME_BYTES: usize = 255;
@@ -230,6 +232,11 @@ impl PostgresStore {
     pub async fn close(&self) {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+    }
+
+    /// Returns whether every released lock is released in the database, so that [`close`](Self::close) would return immediately.
+    pub fn is_idle(&self) -> bool {
+        self.shared.tasks.is_empty()
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

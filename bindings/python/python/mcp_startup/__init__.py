@@ -8,7 +8,8 @@
 * Starts: `check`, `watch`, `check_blocking`.
 * Clients: `discover` finds the MCP clients on this machine, with their servers. `not_checked` returns those that a check leaves out.
 * Authorization: `authorization` and `authorization_blocking` for the application's own requests, `sign_in`, `sign_in_blocking`,
-  `begin_sign_in`, `finish_sign_in`, `sign_out`, `auth_status`, and `CredentialStore` for a custom store.
+  `begin_sign_in`, `finish_sign_in`, `sign_out`, `auth_status`.
+* Stores: `PostgresStore` for the sign-ins of many users in PostgreSQL, `CredentialStore` for a custom store.
 * Adapters: the modules `mcp_startup.httpx` and `mcp_startup.httpx2`, which are imported separately, authorize the requests of these
   packages.
 * App-servers: the module `mcp_startup.app_server`, which is imported separately, has a client.
@@ -125,6 +126,7 @@ from ._store import (
     CredentialStore,
     Lease,
     LeaseState,
+    PostgresStore,
 )
 from ._verdict import (
     assess,
@@ -185,6 +187,7 @@ __all__ = [
     "McpStartupError",
     "NotChecked",
     "Options",
+    "PostgresStore",
     "ProcessEvidence",
     "ProtocolEvidence",
     "Recovery",

@@ -26,7 +26,7 @@ from ._generated import (
 )
 from ._native import McpServerStatusUpdatedNotification
 from ._options import Options, document_options, native_options, validate
-from ._store import CredentialStore, StoreBridge
+from ._store import CredentialStore, PostgresStore, StoreBridge
 from ._wire import WireEnum, WireObject, from_wire
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class AuthStatus(WireObject):
     """The issuer identifier of the authorization server that granted the credentials."""
 
     store: str | None
-    """Where the credentials are stored: `file`, `keyring` or `host`."""
+    """Where the credentials are stored: `file`, `keyring`, `postgres`, or `host` for a custom store."""
 
     store_error: StoreError | None
     """Why the store could not be read, or `None`."""
@@ -405,9 +405,9 @@ async def sign_out(server: str, **options: Unpack[Options]) -> SignedOut:
 
 
 async def test_credential_store(
-    store: CredentialStore,
+    store: CredentialStore | PostgresStore,
     *,
-    other: CredentialStore | None = None,
+    other: CredentialStore | PostgresStore | None = None,
     lapse: Callable[[str], Awaitable[object]] | None = None,
 ) -> None:
     """Checks that a credential store meets the contract of `CredentialStore`. Call it from your tests.
@@ -422,10 +422,9 @@ async def test_credential_store(
     Raises:
         CredentialStoreError: With the first violation.
     """
-    leases: tuple[StoreBridge | None, StoreBridge | None] = (None, None)
-    if other is not None and lapse is not None:
-        leases = (StoreBridge(other), StoreBridge(other, lapse=lapse))
-    await answer(_native.test_credential_store(StoreBridge(store), *leases))
+    ends_leases = None if other is None or lapse is None else StoreBridge(None, lapse=lapse)
+    stores = native_options({"store": store}), native_options({"store": other})
+    await answer(_native.test_credential_store(*stores, ends_leases))
 
 
 # Its name looks like a test to pytest.

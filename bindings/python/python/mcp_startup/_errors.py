@@ -86,7 +86,7 @@ class ConfigurationError(McpStartupError):
 
 
 class CredentialStoreError(McpStartupError):
-    """Raised if a credential store violates the contract of `CredentialStore`."""
+    """Raised if a credential store violates the contract of `CredentialStore`, or if the database of a `PostgresStore` can't be used."""
 
     code = "credentialStore"
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict
 
 from . import _native
 from ._errors import InvalidArgumentError, unwrap
-from ._store import CredentialStore, StoreBridge
+from ._store import CredentialStore, PostgresStore, StoreBridge
 
 
 class Options(TypedDict, total=False):
@@ -34,7 +34,8 @@ class Options(TypedDict, total=False):
         timeout: The time limit for each start, in seconds. It overrides the configuration.
         concurrency: The maximum number of servers that start at the same time.
         client_metadata_url: The URL of the application's OAuth client ID metadata document, if it publishes one.
-        store: A custom credential store. By default, credentials are stored where Codex stores them.
+        store: The user's sign-ins in PostgreSQL, or a custom credential store. By default, credentials are stored where Codex stores
+            them.
     """
 
     config: str | os.PathLike[str] | None
@@ -46,7 +47,7 @@ class Options(TypedDict, total=False):
     timeout: float | None
     concurrency: int | None
     client_metadata_url: str | None
-    store: CredentialStore | None
+    store: CredentialStore | PostgresStore | None
 
 
 # The part of the documentation that lists the options, from its heading on.
@@ -80,7 +81,9 @@ def native_options(options: Options, *, own_loop: bool = False, **of_call: objec
     """
     wire = _wire_options(options) | of_call
     store = options.get("store")
-    return _to_json(wire), None if store is None else StoreBridge(store, own_loop=own_loop)
+    if store is None or isinstance(store, PostgresStore):
+        return _to_json(wire), None
+    return _to_json(wire), StoreBridge(store, own_loop=own_loop)
 
 
 def validate(options: Options) -> None:
@@ -92,7 +95,8 @@ def _wire_options(options: Options) -> dict[str, object]:
     unknown = options.keys() - Options.__annotations__.keys()
     if unknown:
         raise TypeError(f"unknown option: {', '.join(map(repr, sorted(unknown)))}")
-    _validate_store(options.get("store"))
+    store = options.get("store")
+    _validate_store(store)
     return {
         "config": _path("config", options.get("config")),
         "mcpServers": options.get("mcp_servers"),
@@ -103,7 +107,12 @@ def _wire_options(options: Options) -> dict[str, object]:
         "timeoutMs": milliseconds("timeout", options.get("timeout")),
         "concurrency": options.get("concurrency"),
         "clientMetadataUrl": options.get("client_metadata_url"),
+        "store": _database(store) if isinstance(store, PostgresStore) else None,
     }
+
+
+def _database(store: PostgresStore) -> dict[str, str | None]:
+    return {"postgres": store.url, "user": store.user, "tenant": store.tenant, "keys": store.keys}
 
 
 def _path(name: str, value: Any) -> str | None:
@@ -129,7 +138,7 @@ def milliseconds(name: str, seconds: Any) -> int | None:
 
 
 def _validate_store(store: object) -> None:
-    if store is None:
+    if store is None or isinstance(store, PostgresStore):
         return
     for method in ("load", "replace", "lock"):
         if not callable(getattr(store, method, None)):

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from . import _native
@@ -52,6 +52,31 @@ class CredentialStore(Protocol):
 
 
 @dataclass(frozen=True)
+class PostgresStore:
+    """The sign-ins of one user in PostgreSQL 13 or later, for applications with many users on several machines.
+
+    The calls of a process share the connections to a database. The first call creates the tables, or updates them. Records are encrypted,
+    and a refresh is sent by one machine at a time. The guide is `docs/many-users.md` in the repository.
+
+    If the database can't be used when the first call connects, that call raises `CredentialStoreError`. The next call tries to connect
+    again.
+    """
+
+    url: str = field(repr=False)
+    """The URL, such as `postgres://app@db.example/credentials`. TLS is required unless the database is on this machine."""
+    user: str = field(kw_only=True)
+    """The stable ID of the user. Never use a name that someone else could get later."""
+    tenant: str | None = field(default=None, kw_only=True)
+    """The tenant of the user. By default, `default`."""
+    keys: str | None = field(default=None, kw_only=True, repr=False)
+    """The keys that encrypt the records: `ID:KEY`, separated by white space or commas.
+
+    A key is 32 bytes in base64. The first one encrypts, and all of them decrypt. By default, the environment variable
+    `MCP_STARTUP_STORE_KEYS` has them.
+    """
+
+
+@dataclass(frozen=True)
 class LeaseState:
     """The state of a lease that was renewed."""
 
@@ -92,12 +117,13 @@ class StoreBridge:
 
     def __init__(
         self,
-        store: CredentialStore,
+        store: CredentialStore | None,
         *,
         own_loop: bool = False,
         lapse: Callable[[str], Awaitable[object]] | None = None,
     ) -> None:
-        self._store = store
+        # `None` if the bridge only ends leases.
+        self._store: Any = store
         self._lapse = lapse
         self._held: dict[str, tuple[asyncio.Event, Lease | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

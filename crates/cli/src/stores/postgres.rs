@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use mcp_startup::auth::CredentialStores;
-use mcp_startup_store_postgres::{Keys, PostgresStore, PostgresStoreBuilder, UserStore};
+use mcp_startup_store_postgres::{
+    DEFAULT_TENANT, Keys, PostgresStore, PostgresStoreBuilder, UserStore,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::CommandError;
@@ -11,7 +13,6 @@ use crate::arguments::store::{Database, StoredUser};
 
 /// The environment variable with the URL of the database.
 const VARIABLE: &str = "MCP_STARTUP_STORE";
-const DEFAULT_TENANT: &str = "default";
 /// The program runs a few statements at a time.
 const CONNECTIONS: usize = 4;
 
