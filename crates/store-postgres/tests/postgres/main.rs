@@ -6,6 +6,7 @@
 mod conformance;
 mod fleet;
 mod leases;
+mod memory;
 mod pgbouncer;
 mod proxy;
 mod records;
