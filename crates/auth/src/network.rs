@@ -70,6 +70,8 @@ struct Shared {
     server_client: reqwest::Client,
     // Created on first use; most starts need neither.
     routes: OnceLock<Matcher>,
+    /// As `server_client`, with a new connection for each request.
+    unpooled_client: OnceLock<reqwest::Client>,
     public_client: OnceLock<PublicClient>,
 }
 
@@ -109,6 +111,7 @@ impl Network {
             proxies,
             server_client,
             routes: OnceLock::new(),
+            unpooled_client: OnceLock::new(),
             public_client: OnceLock::new(),
         })))
     }
@@ -137,20 +140,36 @@ impl Network {
         uri.is_some_and(|uri| self.routes().intercept(&uri).is_some())
     }
 
-    /// The client for URLs that a public server supplies.
-    fn public_client(&self, url: &Url) -> Result<&reqwest::Client, GuardedClientError> {
+    /// A client like [`server_client`](Self::server_client) that opens a connection for each request.
+    fn unpooled_client(&self) -> Result<&reqwest::Client, ClientError> {
+        let shared = &self.0;
+        if let Some(client) = shared.unpooled_client.get() {
+            return Ok(client);
+        }
+        let builder = builder(shared.tls.clone()).pool_max_idle_per_host(0);
+        let builder = shared.proxies.set(builder);
+        let client = builder.dns_resolver(Resolver(shared.names.clone())).build();
+        let client = client.map_err(|error| ClientError(Box::new(error)))?;
+        Ok(shared.unpooled_client.get_or_init(|| client))
+    }
+
+    /// The client for URLs that a public server supplies. `may_reuse` is whether it may use an open connection.
+    fn public_client(
+        &self,
+        url: &Url,
+        may_reuse: bool,
+    ) -> Result<&reqwest::Client, GuardedClientError> {
         let shared = &self.0;
         let public_client = match shared.public_client.get() {
             Some(public_client) => public_client,
             None => {
-                let builder = builder(shared.tls.clone());
-                let client =
-                    PublicClient::new(builder, &shared.proxies, self.routes(), &shared.names)?;
+                let builder = || shared.proxies.set(builder(shared.tls.clone()));
+                let client = PublicClient::new(builder, self.routes(), &shared.names)?;
                 // Another thread may have created one meanwhile; it is used then.
                 shared.public_client.get_or_init(|| client)
             }
         };
-        Ok(public_client.client(url, self.goes_through_a_proxy(url))?)
+        Ok(public_client.client(url, self.goes_through_a_proxy(url), may_reuse)?)
     }
 }
 

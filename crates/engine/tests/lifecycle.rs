@@ -14,7 +14,8 @@ use mcp_startup::rmcp::model::{ClientRequest, PingRequest};
 use mcp_startup::{McpServerStartupState as State, Startup, StartupFailureKind, StartupOptions};
 use mcp_startup_lab::{Lab, Target, parse_scenarios};
 use secrecy::ExposeSecret;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 fn startup() -> Startup {
     Startup::new(StartupOptions::default()).unwrap()
@@ -55,6 +56,57 @@ async fn a_live_server_is_usable_until_it_is_closed() {
         );
         live.close().await;
     }
+}
+
+/// Reads a request and returns its method of JSON-RPC. `None` if the connection ends before.
+async fn read_request(connection: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        connection.read_line(&mut line).await.ok()?;
+        match line.trim_end().to_ascii_lowercase().split_once(": ") {
+            Some(("content-length", value)) => length = value.parse().unwrap(),
+            None if line.trim_end().is_empty() => break,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body).await.ok()?;
+    let body: serde_json::Value = serde_json::from_slice(&body).ok()?;
+    Some(body["method"].as_str()?.to_owned())
+}
+
+#[tokio::test]
+async fn a_server_that_closes_an_open_connection_without_a_response_is_ready() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let served = tokio::spawn(async move {
+        loop {
+            let (connection, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut connection = BufReader::new(connection);
+                let body = match read_request(&mut connection).await?.as_str() {
+                    "initialize" => {
+                        r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}}"#
+                    }
+                    "tools/list" => r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}"#,
+                    _ => "",
+                };
+                let status = if body.is_empty() { 202 } else { 200 };
+                let response = format!(
+                    "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                connection.write_all(response.as_bytes()).await.ok()?;
+                read_request(&mut connection).await
+            });
+        }
+    });
+    let server = ServerConfig::http("closes", &url).unwrap();
+    let events: Vec<_> = startup().check(vec![server.into()]).collect().await;
+    served.abort();
+    let last = events.last().unwrap();
+    assert_eq!(last.notification.status(), &State::Ready, "{last:?}");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// How much of a body may decode to nothing, in bytes. A block of zstd has up to 128 KiB, and is read as a whole.
 const MAX_BYTES_WITHOUT_OUTPUT: u64 = 256 * 1024;
-/// How much longer a body may be than what it decodes to. The flushes of an event stream can double the length of short events.
+/// How much longer a body may be than its decoded form. The flushes of an event stream can double the length of short events.
 const MAX_EXPANSION: u64 = 4;
 
 type Reader = Pin<Box<dyn AsyncBufRead + Send>>;

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::addresses::{Place, place};
 use super::name_resolution::{GuardedResolver, Names, NotPublic, key};
-use super::{ClientError, Network, Proxies, bare_url, has_cause, trouble};
+use super::{ClientError, Network, bare_url, has_cause, trouble};
 
 /// The HTTP client for the discovery documents, the authorization servers and the token endpoints of one MCP server.
 ///
@@ -20,6 +20,9 @@ use super::{ClientError, Network, Proxies, bare_url, has_cause, trouble};
 /// * The URLs of a public server lead to public addresses only (RFC 9728, section 7.7). The client checks the URL, and the
 ///   addresses that its name resolves to when it connects. A proxy resolves names itself, so behind a proxy the client can
 ///   check only the URL.
+///
+/// A server can close an open connection while a request is on its way. So a POST, such as a token request, opens a connection: otherwise,
+/// it would be unknown whether the server has received it. A GET is sent once more.
 ///
 /// The client follows no redirect, and never sends the user name and the password of a URL.
 ///
@@ -172,16 +175,25 @@ impl GuardedClient {
         let url = without_credentials(request.url().clone());
         request.url_mut().clone_from(&url);
         self.allows(&url)?;
+        let is_repeatable = request.method().is_safe();
         let client = match self.server_is_public() {
-            true => self.network.public_client(&url)?,
-            false => self.network.server_client(),
+            true => self.network.public_client(&url, is_repeatable)?,
+            false if is_repeatable => self.network.server_client(),
+            false => self.network.unpooled_client()?,
         };
-        client.execute(request).await.map_err(|error| {
-            match has_cause(&error, &|cause| cause.is::<NotPublic>()) {
+        let again = request.try_clone().filter(|_| is_repeatable);
+        let mut response = client.execute(request).await;
+        if let (Err(error), Some(again)) = (&response, again)
+            && trouble(error) == IoTrouble::Closed
+        {
+            response = client.execute(again).await;
+        }
+        response.map_err(
+            |error| match has_cause(&error, &|cause| cause.is::<NotPublic>()) {
                 true => BlockedRequest::new(&url, Rule::Address).into(),
                 false => error.without_url().into(),
-            }
-        })
+            },
+        )
     }
 
     /// Whether the server counts as public. The name of a private server can have resolved to a public address since.
@@ -204,14 +216,14 @@ fn without_credentials(mut url: Url) -> Url {
 
 /// The client for URLs that public servers supply. [`Network`] creates it on first use.
 pub(super) struct PublicClient {
-    client: reqwest::Client,
+    pooled: reqwest::Client,
+    unpooled: reqwest::Client,
     proxies: Vec<String>,
 }
 
 impl PublicClient {
     pub fn new(
-        builder: reqwest::ClientBuilder,
-        proxies: &Proxies,
+        builder: impl Fn() -> reqwest::ClientBuilder,
         routes: &Matcher,
         names: &Arc<Names>,
     ) -> Result<Self, ClientError> {
@@ -221,13 +233,17 @@ impl PublicClient {
             proxy.uri().host().map(key)
         });
         let hosts: Vec<String> = hosts.collect();
-        let resolver = GuardedResolver {
-            names: names.clone(),
-            proxies: hosts.clone(),
+        let client = |builder: reqwest::ClientBuilder| {
+            let resolver = GuardedResolver {
+                names: names.clone(),
+                proxies: hosts.clone(),
+            };
+            let client = builder.dns_resolver(resolver).build();
+            client.map_err(|error| ClientError(Box::new(error)))
         };
-        let client = proxies.set(builder).dns_resolver(resolver).build();
         Ok(Self {
-            client: client.map_err(|error| ClientError(Box::new(error)))?,
+            pooled: client(builder())?,
+            unpooled: client(builder().pool_max_idle_per_host(0))?,
             proxies: hosts,
         })
     }
@@ -238,11 +254,13 @@ impl PublicClient {
         &self,
         url: &Url,
         through_a_proxy: bool,
+        may_reuse: bool,
     ) -> Result<&reqwest::Client, BlockedRequest> {
         let host = url.host_str().map(key).unwrap_or_default();
         match !through_a_proxy && self.proxies.contains(&host) {
             true => Err(BlockedRequest::new(url, Rule::Address)),
-            false => Ok(&self.client),
+            false if may_reuse => Ok(&self.pooled),
+            false => Ok(&self.unpooled),
         }
     }
 }

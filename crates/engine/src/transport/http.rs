@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use mcp_startup_auth::network::{BodyError, LimitExceeded, bare_url};
+use mcp_startup_auth::network::{BodyError, LimitExceeded, bare_url, trouble};
 use mcp_startup_config::{HttpConfig, HttpSseUse};
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
 use rmcp::model::{
@@ -317,6 +317,8 @@ impl McpHttp {
         let method = method_of(message);
         let mut url = url.clone();
         let mut redirects = 0;
+        // A server can close an open connection while a request is on its way.
+        let mut may_repeat = method.is_some_and(is_repeatable);
         loop {
             let sends = self.shared.authorization.sends();
             let protocol = headers.clone().into_iter().chain(media_types());
@@ -348,6 +350,14 @@ impl McpHttp {
                 Some(response) => Ok(response),
                 None => request.send().await,
             };
+            if let Err(error) = &response
+                && may_repeat
+                && trouble(error) == IoTrouble::Closed
+            {
+                may_repeat = false;
+                sent.failed(error);
+                continue;
+            }
             let response = response.map_err(|error| {
                 // The URL may hold a key.
                 let error = error.without_url();
@@ -648,6 +658,14 @@ fn method_of(message: &ClientJsonRpcMessage) -> Option<&str> {
         },
         JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => None,
     }
+}
+
+/// Whether a request may be sent again if it is unknown whether the server has received it. A call of a tool may not.
+fn is_repeatable(method: &str) -> bool {
+    matches!(
+        method,
+        "initialize" | "notifications/initialized" | "server/discover" | "tools/list"
+    )
 }
 
 fn session_of(response: &reqwest::Response) -> Option<String> {

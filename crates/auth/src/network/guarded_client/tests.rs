@@ -1,3 +1,4 @@
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
@@ -324,7 +325,7 @@ async fn a_proxy_may_have_a_private_address_but_a_server_may_not_supply_it() {
     let internet = TestInternet::new(|_| response(200, "", "{}"));
     let port = internet.address.port();
     let names = vec![("proxy.corp", "127.0.0.1")];
-    let proxies = Proxies::One {
+    let proxies = crate::network::Proxies::One {
         url: format!("http://proxy.corp:{port}"),
         no_proxy: "proxy.corp".to_owned(),
     };
@@ -384,4 +385,29 @@ fn a_blocked_request_names_the_url_and_the_rule_without_secrets() {
         error.to_string(),
         "http://auth.example/token was not requested: its scheme is not https"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_closes_an_open_connection_receives_each_request() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                let _ = connection.read(&mut bytes);
+                let _ = connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                // It closes the connection when the next request arrives.
+                let _ = connection.read(&mut bytes);
+            });
+        }
+    });
+    let network = network(vec![]);
+    let guarded = network.guarded_client(&url.parse().unwrap()).await;
+    for _ in 0..3 {
+        assert_eq!(outcome(&guarded, &url).await, "200 OK");
+        let form = guarded.form(url.parse().unwrap(), "a=b".to_owned(), None);
+        let response = guarded.execute(form.unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200);
+    }
 }
