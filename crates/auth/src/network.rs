@@ -32,7 +32,7 @@ pub use request_log::{
     LimitExceeded, MAX_RECEIVED_BYTES, MAX_REQUESTS, RequestLog, RequestObserver, SentRequest,
 };
 use response::has_cause;
-pub use response::{BodyError, read_body, trouble};
+pub use response::{BodyError, proxy_requires_password, read_body, trouble};
 use system_trust::SystemTrust;
 
 /// An HTTP client can't be created.
@@ -135,9 +135,22 @@ impl Network {
         self.0.routes.get_or_init(|| self.0.proxies.matcher())
     }
 
+    /// The host and port of the proxy through which requests to `url` are sent. `None` if they are sent directly.
+    pub fn proxy_of(&self, url: &Url) -> Option<String> {
+        let proxy = self.routes().intercept(&url.as_str().parse().ok()?)?;
+        Some(
+            proxy
+                .uri()
+                .authority()?
+                .as_str()
+                .rsplit('@')
+                .next()?
+                .to_owned(),
+        )
+    }
+
     fn goes_through_a_proxy(&self, url: &Url) -> bool {
-        let uri = url.as_str().parse().ok();
-        uri.is_some_and(|uri| self.routes().intercept(&uri).is_some())
+        self.proxy_of(url).is_some()
     }
 
     /// A client like [`server_client`](Self::server_client) that opens a connection for each request.

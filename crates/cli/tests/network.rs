@@ -364,6 +364,65 @@ fn proxies_and_certificates_of_the_environment_are_used() {
     }
 }
 
+/// A proxy that reads the head of a request, answers this, and closes the connection.
+fn refusing_proxy(answer: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let mut reader = BufReader::new(connection.try_clone().unwrap());
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|length| length > 2) {
+                line.clear();
+            }
+            let _ = connection.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn a_proxy_that_fails_is_named() {
+    const NO_TUNNEL: &str = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
+    const PASSWORD: &str = "HTTP/1.1 407 Password\r\ncontent-length: 0\r\n\r\n";
+    const CHECK_PROXY: &str =
+        "; check the settings of the proxy (HTTPS_PROXY, NO_PROXY), and try again";
+    let requires = "the proxy PROXY requires a user name and a password (HTTP 407); check them in the URL of the proxy (HTTPS_PROXY), and try again";
+    let failed =
+        format!("the connection through the proxy PROXY failed (mcp.example){CHECK_PROXY}");
+    let unknown =
+        format!("the host name of the proxy proxy.invalid:3128 could not be resolved{CHECK_PROXY}");
+    let closed = format!(
+        "the connection through the proxy PROXY was closed without an answer (mcp.example){CHECK_PROXY}"
+    );
+    let own = "NO_PROXY";
+    for (server, answer, expected) in [
+        ("https://mcp.example/open", Some(PASSWORD), requires),
+        ("http://mcp.example/open", Some(PASSWORD), requires),
+        ("https://mcp.example/open", Some(NO_TUNNEL), &failed),
+        ("https://mcp.example/open", None, &unknown),
+        ("http://mcp.example/open", Some(""), &closed),
+        ("http://localhost:1/open", Some(NO_TUNNEL), own),
+    ] {
+        let proxy = match answer {
+            Some(answer) => refusing_proxy(answer).to_string(),
+            None => "proxy.invalid:3128".to_owned(),
+        };
+        let user = User::with(&entry("server", &url(server)));
+        let mut run = user.check("json");
+        for name in ["HTTPS_PROXY", "HTTP_PROXY"] {
+            run = run.env(name, format!("http://user:proxy-password@{proxy}"));
+        }
+        let finished = run.finish();
+        let failure = &finished.server("server")["failure"];
+        let message = failure["message"].as_str().unwrap();
+        let expected = expected.replace("PROXY requires", &format!("{proxy} requires"));
+        let expected = expected.replace("proxy PROXY", &format!("proxy {proxy}"));
+        assert!(message.contains(&expected), "{server}: {message}");
+        assert!(!finished.stdout.contains("proxy-password"), "{message}");
+    }
+}
+
 #[test]
 fn secrets_are_sent_only_to_their_intended_recipients() {
     let internet = Internet::new(&[]);

@@ -326,6 +326,11 @@ evidence_struct! {
         oauth_error_description: String,
         /// The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date.
         retry_after: String,
+        /// The URL to which the response redirects (RFC 9110, section 10.2.2): only scheme, host and path.
+        location: String,
+        /// If the request failed or was refused: the host and port of the proxy through which it was sent. The status can be that of the
+        /// proxy.
+        proxy: String,
         /// Why the request got no response, or an incomplete or unreadable one.
         io: IoTrouble,
         /// Why the certificate of the server was not accepted, if `io` is `tls`.

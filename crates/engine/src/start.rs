@@ -261,9 +261,9 @@ impl Attempt<'_> {
         collector.update(|evidence| evidence.transport = Some(Transport::Http));
         let authorization =
             Authorization::of_start(self.config, config, self.shared, &collector).await;
-        let client = self.shared.network.server_client().clone();
+        let network = self.shared.network.clone();
         let (http, guard) =
-            McpHttp::open(client, config, authorization, collector.clone(), self.live);
+            McpHttp::open(network, config, authorization, collector.clone(), self.live);
         self.connection = Some(guard);
         collector.enter(StartPhase::Initializing);
         let connect = || {

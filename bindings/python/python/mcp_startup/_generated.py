@@ -718,6 +718,12 @@ class RequestEvidence(WireObject):
     retry_after: str | None = None
     """The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date."""
 
+    location: str | None = None
+    """The URL to which the response redirects (RFC 9110, section 10.2.2): only scheme, host and path."""
+
+    proxy: str | None = None
+    """If the request failed or was refused: the host and port of the proxy through which it was sent. The status can be that of the proxy."""
+
     io: IoTrouble | None = None
     """Why the request got no response, or an incomplete or unreadable one."""
 

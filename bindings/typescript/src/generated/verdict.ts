@@ -346,6 +346,15 @@ export type RequestEvidence = {
    */
   retryAfter?: string,
   /**
+   * The URL to which the response redirects (RFC 9110, section 10.2.2): only scheme, host and path.
+   */
+  location?: string,
+  /**
+   * If the request failed or was refused: the host and port of the proxy through which it was sent. The status can be that of the
+   * proxy.
+   */
+  proxy?: string,
+  /**
    * Why the request got no response, or an incomplete or unreadable one.
    */
   io?: IoTrouble,

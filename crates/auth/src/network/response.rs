@@ -35,6 +35,14 @@ pub fn trouble(error: &reqwest::Error) -> IoTrouble {
     }
 }
 
+/// Whether a proxy refused to connect to a server because it requires a user name and a password (RFC 9110, section 15.5.8).
+pub fn proxy_requires_password(error: &reqwest::Error) -> bool {
+    // The error of hyper-util is private; only its text distinguishes it.
+    has_cause(error, &|cause| {
+        cause.to_string().ends_with("proxy authorization required")
+    })
+}
+
 /// Why the certificate of the server was not accepted, if that is the cause of the error.
 pub(super) fn certificate_problem_of(error: &reqwest::Error) -> Option<CertificateProblem> {
     let problem = Cell::new(None);

@@ -113,6 +113,8 @@ impl<'a> Facts<'a> {
             return (Kind::Exited, Recovery::None);
         }
         match self.status() {
+            // The answer of a proxy (RFC 9110, section 15.5.8).
+            Some(407) => return (Kind::Unreachable, Recovery::Retry),
             Some(429 | 500..) => return (Kind::ServerError, Recovery::Retry),
             // If an MCP error comes with an HTTP error status, the MCP error decides.
             Some(status) if !(200..300).contains(&status) && !self.names_its_versions() => {

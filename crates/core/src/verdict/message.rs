@@ -253,9 +253,24 @@ impl Facts<'_> {
                 | Kind::NotMcp
                 | Kind::Other
         );
+        if let Some(proxy) = self.proxy_of_own_host().filter(|_| may_be_the_cause) {
+            return Some(format!(
+                "It was requested through the proxy {}: add its host to NO_PROXY",
+                foreign(proxy)
+            ));
+        }
         let warning = self.configuration_warning().filter(|_| may_be_the_cause)?;
         let problem = text_of(&warning.problem)?;
         Some(format!("Also check {}: {problem}", place(Some(warning))))
+    }
+
+    /// Returns the proxy if a server on this machine was requested through it. The proxy would look for the server on its own machine.
+    fn proxy_of_own_host(&self) -> Option<&str> {
+        let answer = self.answer?;
+        let host = text_of(&answer.url).and_then(host_of)?;
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let is_own = matches!(name, "localhost" | "[::1]") || name.starts_with("127.");
+        text_of(&answer.proxy).filter(|_| is_own)
     }
 
     fn configuration_warning(&self) -> Option<&ConfigurationEvidence> {
@@ -600,12 +615,41 @@ impl Facts<'_> {
     }
 
     fn unreachable(&self, server: &str) -> Parts {
+        const PROXY_SETTINGS: &str =
+            "; check the settings of the proxy (HTTPS_PROXY, NO_PROXY), and try again";
         const NETWORK: &str = "; check the network and its URL, and try again";
         let host = self
             .answer
             .and_then(|answer| text_of(&answer.url))
             .and_then(host_of)
             .map_or_else(String::new, |host| format!(" ({})", foreign(host)));
+        let proxy = self.answer.and_then(|answer| text_of(&answer.proxy));
+        if self.status() == Some(407) {
+            let proxy = proxy.map_or_else(String::new, |proxy| format!(" {}", foreign(proxy)));
+            return Parts::new(
+                format!(
+                    "{server} can't be reached: the proxy{proxy} requires a user name and a password (HTTP 407)"
+                ),
+                "; check them in the URL of the proxy (HTTPS_PROXY), and try again",
+            );
+        }
+        if let Some(proxy) = proxy.map(foreign)
+            && let Some(what) = match self.answer.and_then(|answer| answer.io) {
+                // The proxy resolves the name of the server.
+                Some(IoTrouble::Dns) => Some(format!(
+                    "the host name of the proxy {proxy} could not be resolved"
+                )),
+                Some(IoTrouble::Closed) => Some(format!(
+                    "the connection through the proxy {proxy} was closed without an answer{host}"
+                )),
+                Some(IoTrouble::Tls) => None,
+                _ => Some(format!(
+                    "the connection through the proxy {proxy} failed{host}"
+                )),
+            }
+        {
+            return Parts::new(format!("{server} can't be reached: {what}"), PROXY_SETTINGS);
+        }
         let (what, todo) = match self.answer.and_then(|answer| answer.io) {
             Some(IoTrouble::Dns) => ("its host name could not be resolved", NETWORK),
             Some(IoTrouble::Tls) => self.untrusted_certificate(),
@@ -717,10 +761,7 @@ impl Facts<'_> {
                 format!("{server} had an internal error (HTTP {status})"),
                 ": try again later",
             ),
-            (300..400, _) => Parts::new(
-                format!("{server} redirects to another URL (HTTP {status})"),
-                URL_OR_OPERATOR,
-            ),
+            (300..400, _) => self.redirected(server, status, URL_OR_OPERATOR),
             // The server has answered at this URL before. It no longer knows the session (MCP, Streamable HTTP).
             (404 | 410, Some(method)) => self.with_words(
                 format!("{server} answered the handshake, but then did not know the session (HTTP {status} to `{}`)", foreign(method)),
@@ -747,6 +788,28 @@ impl Facts<'_> {
                 }
             }
         }
+    }
+
+    /// Describes a redirect that was not followed. The path of the target may contain a key, so it stays in the evidence.
+    fn redirected(&self, server: &str, status: u16, todo: &'static str) -> Parts {
+        let answer = self.answer;
+        let url = answer.and_then(|answer| text_of(&answer.url));
+        let target = answer.and_then(|answer| text_of(&answer.location));
+        let host = target.and_then(host_of);
+        let (to, todo) = match (url, target, host) {
+            (Some(url), Some(target), Some(host)) if host_of(url) == Some(host) => {
+                match url.starts_with("http://") && target.starts_with("https://") {
+                    true => (
+                        "https://".to_owned(),
+                        ": write https:// in its URL, or contact its operator",
+                    ),
+                    false => ("another path".to_owned(), todo),
+                }
+            }
+            (_, _, Some(host)) => (foreign(host), todo),
+            _ => ("another URL".to_owned(), todo),
+        };
+        Parts::new(format!("{server} redirects to {to} (HTTP {status})"), todo)
     }
 
     fn unsupported_protocol(&self, server: &str) -> Parts {

@@ -160,7 +160,12 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                 "tools/list".to_owned(),
             ])),
             any_body(),
-            (option::of(any::<u64>()), option::of(any::<bool>())),
+            (
+                option::of(any::<u64>()),
+                option::of(any::<bool>()),
+                optional_text(),
+                optional_text(),
+            ),
         ),
     )
         .prop_map(
@@ -174,7 +179,13 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                 (oauth_error, oauth_error_description),
                 retry_after,
                 io,
-                (content_encoding, certificate, method, body, (sent_before_at_ms, superseded)),
+                (
+                    content_encoding,
+                    certificate,
+                    method,
+                    body,
+                    (sent_before_at_ms, superseded, location, proxy),
+                ),
             )| {
                 RequestEvidence {
                     to,
@@ -187,6 +198,8 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                     oauth_error,
                     oauth_error_description,
                     retry_after,
+                    location,
+                    proxy,
                     io,
                     certificate,
                     method,

@@ -19,7 +19,9 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use mcp_startup_auth::network::{BodyError, LimitExceeded, bare_url, trouble};
+use mcp_startup_auth::network::{
+    BodyError, LimitExceeded, Network, bare_url, proxy_requires_password, trouble,
+};
 use mcp_startup_config::{HttpConfig, HttpSseUse};
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
 use rmcp::model::{
@@ -63,7 +65,7 @@ pub(crate) struct McpHttp {
 }
 
 struct Shared {
-    client: reqwest::Client,
+    network: Network,
     url: Url,
     headers: HeaderMap,
     authorization: Authorization,
@@ -113,7 +115,7 @@ fn failure(error: impl Into<RequestError>) -> Failure {
 impl McpHttp {
     /// Opens the connection to the server of `config`. It closes when the guard is dropped.
     pub fn open(
-        client: reqwest::Client,
+        network: Network,
         config: &HttpConfig,
         authorization: Authorization,
         collector: Arc<EvidenceCollector>,
@@ -122,7 +124,7 @@ impl McpHttp {
         let closed = CancellationToken::new();
         let guard = closed.clone().drop_guard();
         let shared = Shared {
-            client,
+            network,
             url: config.url.clone(),
             headers: configured_headers(config),
             authorization,
@@ -298,7 +300,8 @@ impl McpHttp {
         }
         Ok(self
             .shared
-            .client
+            .network
+            .server_client()
             .request(method, url.clone())
             .headers(headers))
     }
@@ -362,16 +365,28 @@ impl McpHttp {
                 // The URL may hold a key.
                 let error = error.without_url();
                 sent.failed(&error);
+                sent.note(|evidence| self.record_proxy(evidence, &url, Some(&error)));
                 self.shared.collector.record_error(&error);
                 failure(error)
             })?;
             let status = response.status();
-            sent.note(|evidence| self.record_response(evidence, &response));
+            sent.note(|evidence| {
+                self.record_response(evidence, &response);
+                if !status.is_success() {
+                    self.record_proxy(evidence, &url, None);
+                }
+            });
             if status.is_redirection()
-                && let Some(timeline) = self.shared.collector.timeline()
                 && let Some(next) = location(&url, response.headers())
             {
-                timeline.redirects(sent.number(), bare_url(&next));
+                let next = bare_url(&next);
+                sent.note(|evidence| {
+                    evidence.location =
+                        Some(self.shared.collector.sanitize(&next, MAX_HEADER_CHARS));
+                });
+                if let Some(timeline) = self.shared.collector.timeline() {
+                    timeline.redirects(sent.number(), next);
+                }
             }
             if status == StatusCode::UNAUTHORIZED {
                 let challenge = challenge(response.headers());
@@ -437,6 +452,20 @@ impl McpHttp {
                 .collector
                 .sanitize(&challenge, MAX_CHALLENGE_CHARS)
         });
+    }
+
+    /// Records the proxy of a request that failed or was refused. A proxy that requires a password refuses the tunnel with the status 407.
+    fn record_proxy(
+        &self,
+        evidence: &mut RequestEvidence,
+        url: &Url,
+        error: Option<&reqwest::Error>,
+    ) {
+        evidence.proxy = self.shared.network.proxy_of(url);
+        if evidence.proxy.is_some() && error.is_some_and(proxy_requires_password) {
+            evidence.io = None;
+            evidence.status = Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED.as_u16());
+        }
     }
 
     /// Posts a message and reads the answer.

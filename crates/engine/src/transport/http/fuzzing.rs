@@ -50,7 +50,7 @@ pub async fn read(mut answer: http::Response<Vec<Bytes>>, secret: &str) -> Readi
     let collector = Arc::new(EvidenceCollector::new("server".to_owned(), mask, |_| {}));
     let authorization = Authorization::starting_with(Sends::Nothing, None, None);
     let (http, _guard) = McpHttp::open(
-        NETWORK.server_client().clone(),
+        NETWORK.clone(),
         &CONFIG,
         authorization,
         collector.clone(),
