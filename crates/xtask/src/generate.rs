@@ -1,5 +1,5 @@
 //! The generated files of this repository: JSON Schemas, types in other languages, and pages of the documentation. All are
-//! derived from the types of `crates/core`.
+//! derived from the types of `crates/core` and the messages of `crates/app-server`.
 
 mod committed_files;
 mod core_sources;
@@ -30,7 +30,7 @@ pub struct GeneratedFile {
 /// Fails if a type of `crates/core` lacks documentation or examples, or if a source file cannot be read.
 pub fn files() -> Result<Vec<GeneratedFile>, Box<dyn Error>> {
     let file = |path, text| GeneratedFile { path, text };
-    Ok(vec![
+    let mut files = vec![
         file(
             "schema/McpServerStatusUpdatedNotification.json",
             schemas::to_text(&schemas::notification()?)?,
@@ -62,7 +62,11 @@ pub fn files() -> Result<Vec<GeneratedFile>, Box<dyn Error>> {
         file("docs/protocol.md", pages::protocol::page()?),
         file("docs/failures.md", pages::failures::page()?),
         file(pages::guide::PATH, pages::guide::page(&workspace_root()?)?),
-    ])
+    ];
+    for (path, schema) in schemas::app_server()? {
+        files.push(file(path, schemas::to_text(&schema)?));
+    }
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ use crate::protocol::codex::{
     McpServerToolCallParams, ThreadStartParams,
 };
 use crate::protocol::startup::{
-    CancelResponse, EmptyResponse, LoginCancelParams, RequestCancelParams, ServerParams,
-    ServersListResponse,
+    CancelResponse, ClientsListResponse, EmptyResponse, LoginCancelParams, RequestCancelParams,
+    ServerParams, ServersListResponse,
 };
 use crate::protocol::{ErrorCode, RequestId, RpcError, params};
 use crate::session::{Server, Session};
@@ -206,7 +206,7 @@ fn work(
             let source = app.source();
             let found = tokio::task::spawn_blocking(move || source.clients()).await;
             let files = found.map_err(|_| RpcError::failed("The clients could not be listed."))?;
-            Ok(json!({ "files": files }))
+            Ok(ClientsListResponse { files })
         }),
         _ => {
             return Err(RpcError::new(

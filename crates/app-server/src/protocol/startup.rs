@@ -1,11 +1,23 @@
 //! The methods and notifications that Codex's protocol lacks: `mcpStartup/…`.
 
-use mcp_startup::config::clients::Owner;
+/// The result of `mcpStartup/signOut`.
+pub use mcp_startup::SignedOut;
+use mcp_startup::config::clients::{FileReport, Owner};
 use mcp_startup_core::{ConfigurationEvidence, StartPhase, StartupFailure, StartupWarning};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::configuration::Configuration;
+
+/// The parameters of `mcpStartup/authenticate`.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuthenticateParams {
+    /// The token.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub token: SecretString,
+}
 
 /// The parameters of `mcpStartup/failure/read`, `mcpStartup/retry` and `mcpStartup/signOut`.
 #[derive(Clone, Debug, Deserialize)]
@@ -56,7 +68,33 @@ pub struct FailureReadResponse {
     #[serde(flatten)]
     pub details: StartDetails,
     /// What happened in the last complete start, as `mcp-startup explain --format json` prints it.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Timeline>"))]
     pub timeline: Option<Value>,
+}
+
+/// What happened in a start, in order.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "describes the JSON of a `StartTimeline`")]
+struct Timeline {
+    /// The entries, at most 200, with ascending times.
+    entries: Vec<TimelineEntry>,
+    /// The number of later entries that were left out.
+    omitted: usize,
+}
+
+/// One step of a start. It has more fields, which depend on the step.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes the JSON of a `TimelineEntry`")]
+struct TimelineEntry {
+    /// The time since the start began, in ms.
+    at_ms: u64,
+    /// What happened, for example `requestSent`.
+    step: String,
+    /// The step in words, on one line without hidden characters.
+    text: String,
 }
 
 /// The parameters of the notification `mcpStartup/failure/updated`. It follows each `failed`, and each change of the time until
@@ -72,6 +110,14 @@ pub struct FailureUpdatedNotification {
     /// The result of the start.
     #[serde(flatten)]
     pub details: StartDetails,
+}
+
+/// The result of `mcpStartup/clients/list`.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ClientsListResponse {
+    /// The configuration files of the MCP clients on the machine.
+    pub files: Vec<FileReport>,
 }
 
 /// The result of `mcpStartup/servers/list`.

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use mcp_startup::auth::{PendingSignIn, SIGN_IN_LIMIT, SignInError};
 use mcp_startup::{
-    CallbackListener, CallbackOptions, CallbackPage, ClientRegistration, SignInOptions, SignedOut,
-    printable,
+    CallbackListener, CallbackOptions, CallbackPage, ClientRegistration, SignInOptions, printable,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,7 @@ use crate::protocol::codex::{
     McpServerOauthClientRegistration, McpServerOauthLoginCompletedNotification,
     McpServerOauthLoginParams, McpServerOauthLoginResponse,
 };
-use crate::protocol::startup::ServerParams;
+use crate::protocol::startup::{ServerParams, SignedOut};
 
 /// How long a sign-in waits for the browser, if the client does not choose it.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(300);

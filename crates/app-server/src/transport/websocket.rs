@@ -19,7 +19,6 @@ use futures::stream::SplitSink;
 use futures::{SinkExt, Stream, StreamExt, TryStreamExt};
 use mcp_startup_core::MAX_LINE_BYTES;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -29,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::unauthenticated::{LimitedListener, Peer};
 use crate::app_server::AppServer;
 use crate::connection::{self, Calls, Frame, Outgoing, QUEUED_MESSAGES};
-use crate::protocol::startup::EmptyResponse;
+use crate::protocol::startup::{AuthenticateParams, EmptyResponse};
 use crate::protocol::{ErrorCode, Incoming, RequestId, RpcError, params, parse};
 
 /// The minimum length of a token.
@@ -340,11 +339,6 @@ fn messages_of(
             _ => None,
         })
     })
-}
-
-#[derive(Deserialize)]
-struct AuthenticateParams {
-    token: SecretString,
 }
 
 /// Reads the first frame, which must have the token.

@@ -20,8 +20,8 @@ pub struct Client {
     pub outgoing: Pin<Box<dyn Sink<String, Error = ()> + Send>>,
     /// The notifications that were read while a response was awaited.
     pub notifications: Vec<Value>,
-    /// The methods of the requests by their IDs.
-    methods: HashMap<String, String>,
+    /// The requests by their IDs.
+    requests: HashMap<String, Value>,
     /// The schemas that messages were checked against.
     pub checked: BTreeSet<&'static str>,
 }
@@ -64,7 +64,7 @@ impl Client {
             incoming,
             outgoing: Box::pin(outgoing),
             notifications: Vec::new(),
-            methods: HashMap::new(),
+            requests: HashMap::new(),
             checked: BTreeSet::new(),
         }
     }
@@ -87,8 +87,8 @@ impl Client {
 
     /// Sends a request, and does not wait for its response.
     pub async fn begin(&mut self, request: &Value) {
-        let method = request["method"].as_str().unwrap().to_owned();
-        self.methods.insert(request["id"].to_string(), method);
+        self.requests
+            .insert(request["id"].to_string(), request.clone());
         self.send(&request.to_string()).await;
     }
 
@@ -96,12 +96,8 @@ impl Client {
     pub async fn next_or_end(&mut self) -> Option<Value> {
         let message = tokio::time::timeout(LIMIT, self.incoming.next());
         let message: Value = serde_json::from_str(&message.await.unwrap()?).unwrap();
-        let method = match message.get("method") {
-            Some(method) => method.as_str().map(str::to_owned),
-            None => self.methods.get(&message["id"].to_string()).cloned(),
-        };
-        self.checked
-            .extend(schemas::check(method.as_deref(), &message));
+        let request = self.requests.get(&message["id"].to_string());
+        self.checked.extend(schemas::check(request, &message));
         Some(message)
     }
 
@@ -112,8 +108,8 @@ impl Client {
     /// Sends requests without waiting for responses, and returns the next `count` responses.
     pub async fn exchange(&mut self, requests: &[Value], count: usize) -> Vec<Value> {
         for request in requests {
-            let method = request["method"].as_str().unwrap().to_owned();
-            self.methods.insert(request["id"].to_string(), method);
+            self.requests
+                .insert(request["id"].to_string(), request.clone());
         }
         let lines = requests.iter().map(|request| Ok(request.to_string()));
         let mut lines = futures::stream::iter(lines);

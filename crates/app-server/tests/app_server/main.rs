@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 
 use mcp_startup::StartupOptions;
 use mcp_startup::auth::{CredentialStores, MemoryStore};
-use mcp_startup::config::clients::{FileReport, SelectedServer};
+use mcp_startup::config::clients::{FileProblem, FileReport, SelectedServer, ServerReport};
 use mcp_startup::config::{ServerConfig, ServerEntry};
 use mcp_startup_app_server::{AppServer, AppServerOptions, Configuration, ConfigurationSource};
 use mcp_startup_lab::Lab;
@@ -37,7 +37,28 @@ impl ConfigurationSource for Source {
     }
 
     fn clients(&self) -> Vec<FileReport> {
-        Vec::new()
+        let server = ServerReport {
+            name: "linear".to_owned(),
+            transport: "http",
+            enabled: true,
+            checkable: false,
+            why: Some("it needs an input".to_owned()),
+            approved: None,
+        };
+        vec![FileReport {
+            client: "vscode",
+            scope: "user",
+            path: "/home/user/mcp.json".to_owned(),
+            format: "jsonc",
+            approved: Some(true),
+            error: Some(FileProblem {
+                line: Some(1),
+                column: None,
+                message: "a duplicate key".to_owned(),
+            }),
+            not_read: None,
+            servers: vec![server],
+        }]
     }
 }
 

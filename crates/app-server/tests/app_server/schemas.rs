@@ -7,51 +7,118 @@ use std::sync::LazyLock;
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Value, json};
 
-/// The method of a request or notification, the value in its result or parameters, and the schema of this value in `schema/`.
-const TABLE: [(&str, &str, &str); 11] = [
-    ("initialize", "", "codex-0.171.0/InitializeResponse"),
+/// The part of a message that has a schema.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    /// The parameters of a request.
+    Request,
+    /// The result of a request, or the parameters of a notification.
+    Content,
+}
+use Part::{Content, Request};
+
+/// A method, the part of its messages, and the schema of this part in `schema/`.
+const TABLE: &[(&str, Part, &str)] = &[
+    ("initialize", Content, "codex-0.171.0/InitializeResponse"),
     (
         "mcpServerStatus/list",
-        "",
+        Content,
         "codex-0.171.0/ListMcpServerStatusResponse",
     ),
     (
         "config/mcpServer/reload",
-        "",
+        Content,
         "codex-0.171.0/McpServerRefreshResponse",
     ),
     (
         "mcpServer/oauth/login",
-        "",
+        Content,
         "codex-0.171.0/McpServerOauthLoginResponse",
     ),
     (
         "mcpServer/tool/call",
-        "",
+        Content,
         "codex-0.171.0/McpServerToolCallResponse",
     ),
     (
         "mcpServer/resource/read",
-        "",
+        Content,
         "codex-0.171.0/McpResourceReadResponse",
     ),
     (
         "mcpServer/startupStatus/updated",
-        "",
+        Content,
         "codex-0.171.0/McpServerStatusUpdatedNotification",
     ),
     (
         "mcpServer/startupStatus/updated",
-        "",
+        Content,
         "McpServerStatusUpdatedNotification",
     ),
     (
         "mcpServer/oauthLogin/completed",
-        "",
+        Content,
         "codex-0.171.0/McpServerOauthLoginCompletedNotification",
     ),
-    ("mcpStartup/failure/read", "/failure", "StartupFailure"),
-    ("mcpStartup/failure/updated", "/failure", "StartupFailure"),
+    (
+        "mcpStartup/authenticate",
+        Request,
+        "app-server/AuthenticateParams",
+    ),
+    (
+        "mcpStartup/authenticate",
+        Content,
+        "app-server/EmptyResponse",
+    ),
+    (
+        "mcpStartup/clients/list",
+        Content,
+        "app-server/ClientsListResponse",
+    ),
+    (
+        "mcpStartup/failure/read",
+        Request,
+        "app-server/ServerParams",
+    ),
+    (
+        "mcpStartup/failure/read",
+        Content,
+        "app-server/FailureReadResponse",
+    ),
+    (
+        "mcpStartup/failure/updated",
+        Content,
+        "app-server/FailureUpdatedNotification",
+    ),
+    (
+        "mcpStartup/login/cancel",
+        Request,
+        "app-server/LoginCancelParams",
+    ),
+    (
+        "mcpStartup/login/cancel",
+        Content,
+        "app-server/CancelResponse",
+    ),
+    (
+        "mcpStartup/request/cancel",
+        Request,
+        "app-server/RequestCancelParams",
+    ),
+    (
+        "mcpStartup/request/cancel",
+        Content,
+        "app-server/CancelResponse",
+    ),
+    ("mcpStartup/retry", Request, "app-server/ServerParams"),
+    ("mcpStartup/retry", Content, "app-server/EmptyResponse"),
+    (
+        "mcpStartup/servers/list",
+        Content,
+        "app-server/ServersListResponse",
+    ),
+    ("mcpStartup/signOut", Request, "app-server/ServerParams"),
+    ("mcpStartup/signOut", Content, "app-server/SignedOut"),
 ];
 
 struct Table {
@@ -81,50 +148,65 @@ pub fn all() -> BTreeSet<&'static str> {
     TABLE.iter().map(|(_, _, schema)| *schema).collect()
 }
 
-/// Checks a message. `method` is its own, or the one of the request that it answers. Returns the schemas that were used.
-pub fn check(method: Option<&str>, message: &Value) -> Vec<&'static str> {
+/// Checks a message, and the request that it answers if it is a result. Returns the schemas that were used.
+pub fn check(request: Option<&Value>, message: &Value) -> Vec<&'static str> {
     let fields = message.as_object().unwrap();
     let names: Vec<&str> = fields.keys().map(String::as_str).collect();
     let has = |expected: &[&str]| {
         expected.len() == names.len() && expected.iter().all(|name| names.contains(name))
     };
-    let value = if has(&["method", "params", "emittedAtMs"]) {
+    if has(&["method", "params", "emittedAtMs"]) {
         assert!(message["emittedAtMs"].is_u64(), "{message}");
-        &message["params"]
+        validate(message, Content, &message["params"])
     } else if has(&["id", "result"]) {
-        &message["result"]
+        let Some(request) = request else {
+            return Vec::new();
+        };
+        let mut used = validate(request, Request, &request["params"]);
+        used.extend(validate(request, Content, &message["result"]));
+        used
     } else {
         assert!(has(&["id", "error"]), "{message}");
         let error = &message["error"];
         assert!(error["code"].is_i64(), "{message}");
         assert!(error["message"].is_string(), "{message}");
-        return Vec::new();
-    };
+        Vec::new()
+    }
+}
+
+/// Checks a part of a message with the method of `named`.
+fn validate(named: &Value, part: Part, value: &Value) -> Vec<&'static str> {
     let mut used = Vec::new();
-    for ((of_method, pointer, name), index) in TABLE.iter().zip(&COMPILED.indexes) {
-        if method != Some(*of_method) {
+    for ((method, of_part, schema), index) in TABLE.iter().zip(&COMPILED.indexes) {
+        if named["method"] != *method || part != *of_part {
             continue;
         }
-        let value = value.pointer(pointer);
-        // A server that has not failed has no failure.
-        let Some(value) = value.filter(|value| pointer.is_empty() || !value.is_null()) else {
-            continue;
-        };
         if let Err(error) = COMPILED.schemas.validate(value, *index) {
-            panic!("{method:?} does not conform to {name}: {error:#}\n{message}");
+            panic!("{method} does not conform to {schema}: {error:#}\n{value}");
         }
-        used.push(*name);
+        used.push(*schema);
     }
     used
 }
 
 #[test]
+fn every_schema_of_the_app_server_is_used() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schema/app-server");
+    let files = std::fs::read_dir(folder).unwrap();
+    let names = files.map(|file| file.unwrap().path());
+    let names = names.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+    let used = all().into_iter().filter_map(|schema| {
+        let name = schema.strip_prefix("app-server/")?;
+        Some(name.to_owned())
+    });
+    assert_eq!(names.collect::<BTreeSet<_>>(), used.collect());
+}
+
+#[test]
 fn a_message_that_does_not_conform_is_found() {
     let notification = |params: Value| json!({ "method": "mcpServer/startupStatus/updated", "params": params, "emittedAtMs": 1 });
-    let is_found = |message: Value| {
-        let method = message["method"].as_str().map(str::to_owned);
-        std::panic::catch_unwind(move || check(method.as_deref(), &message)).is_err()
-    };
+    let is_found =
+        |message: Value| std::panic::catch_unwind(move || check(None, &message)).is_err();
     let valid = json!({ "threadId": null, "name": "a", "status": "ready", "error": null, "failureReason": null });
     assert!(!is_found(notification(valid.clone())));
     for (field, value) in [

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::Message;
 use crate::client::{Client, LIMIT};
 use crate::{app_of, configured, http, servers};
 
-const TOKEN: &str = "a-token-of-the-tests";
+pub const TOKEN: &str = "a-token-of-the-tests";
 
 /// An app-server on a free port of loopback.
 struct Listening {

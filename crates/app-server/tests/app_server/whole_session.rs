@@ -1,10 +1,13 @@
 //! A session in which the app-server writes each kind of message that has a schema.
 
 use mcp_startup::config::ServerConfig;
+use mcp_startup_app_server::transport;
 use mcp_startup_lab::Lab;
+use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::client::Client;
+use crate::sockets::{TOKEN, authenticate, client_over, connect};
 use crate::tool_server::ToolServer;
 use crate::{app_of, configured, http, schemas, servers};
 
@@ -19,7 +22,16 @@ async fn each_message_of_a_whole_session_conforms_to_its_schema() {
             .into(),
     );
     let (app, source) = app_of(configured(configuration.clone()));
-    let mut client = Client::initialized(&app).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let served = app.clone();
+    let serving = tokio::spawn(async move {
+        transport::serve_websocket(&served, listener, &SecretString::from(TOKEN)).await
+    });
+    let stream = TcpStream::connect(&host).await.unwrap();
+    let mut client = client_over(connect(stream, &host, &[]).await.unwrap());
+    client.request(authenticate(TOKEN)).await;
+    client.initialize().await;
     for name in ["ready", "first-sign-in", "expired-no-refresh", "tools"] {
         client.states(name, 1).await;
     }
@@ -54,7 +66,7 @@ async fn each_message_of_a_whole_session_conforms_to_its_schema() {
     let clients = client
         .request(request("mcpStartup/clients/list", json!({})))
         .await;
-    assert_eq!(clients["result"], json!({ "files": [] }));
+    assert_eq!(clients["result"]["files"][0]["client"], "vscode");
     let listed = client
         .request(request("mcpStartup/servers/list", json!({})))
         .await;
@@ -128,8 +140,15 @@ async fn each_message_of_a_whole_session_conforms_to_its_schema() {
     );
     assert_eq!(client.code(request("unknown", json!({}))).await, -32601);
 
+    let cancel = json!({ "requestId": "none" });
+    let cancelled = client
+        .request(request("mcpStartup/request/cancel", cancel))
+        .await;
+    assert_eq!(cancelled["result"]["status"], "notFound");
+
     app.end().await;
     // The messages that were on their way.
     while client.next_or_end().await.is_some() {}
+    serving.await.unwrap().unwrap();
     assert_eq!(client.checked, schemas::all());
 }

@@ -14,6 +14,7 @@ use crate::store::CredentialRecord;
 
 /// The result of revoking the tokens at the authorization server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Revocation {
     /// The authorization server confirmed the revocation.

@@ -8,6 +8,7 @@ use crate::error::ConfigurationError;
 
 /// One file of a client. See [`ClientFile`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FileReport {
     /// The ID of the client.
@@ -30,6 +31,7 @@ pub struct FileReport {
 
 /// Why a file can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FileProblem {
     /// The line of the problem, counted from 1.
@@ -42,6 +44,7 @@ pub struct FileProblem {
 
 /// One server in a file. See [`ClientServer`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ServerReport {
     /// The name of the server in the client.

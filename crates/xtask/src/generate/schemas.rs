@@ -1,11 +1,16 @@
-//! The JSON Schemas (draft-07) of the types of `crates/core`, and access to their parts.
+//! The JSON Schemas (draft-07) of the types of `crates/core` and of the messages of `crates/app-server`, and access to their parts.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 
+use mcp_startup_app_server::protocol::startup::{
+    AuthenticateParams, CancelResponse, ClientsListResponse, EmptyResponse, FailureReadResponse,
+    FailureUpdatedNotification, LoginCancelParams, RequestCancelParams, ServerParams,
+    ServersListResponse, SignedOut,
+};
 use mcp_startup_core::{Evidence, McpServerStatusUpdatedNotification, StartupFailure};
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
+use schemars::generate::{Contract, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::generate::{core_sources, documentation};
@@ -58,12 +63,82 @@ pub fn evidence() -> Result<Value, Box<dyn Error>> {
 /// Returns the schema of the verdict on a failed start.
 pub fn startup_failure() -> Result<Value, Box<dyn Error>> {
     let mut schema = documented::<StartupFailure>()?;
-    // Hosts pass evidence of the fields below only, but a failure may come from a newer version.
-    for_each_object(&mut schema, &|object| {
+    accept_newer(&mut schema);
+    describe_failure(&mut schema)?;
+    Ok(schema)
+}
+
+/// Hosts pass evidence of the known fields only, but a message that they read may come from a newer version.
+fn accept_newer(schema: &mut Value) {
+    for_each_object(schema, &|object| {
         object.remove("additionalProperties");
     });
+}
+
+fn describe_failure(schema: &mut Value) -> Result<(), Box<dyn Error>> {
     let accessors = documentation::accessors(core_sources::VERDICT, "StartupFailure")?;
-    describe_properties(&mut schema, &accessors)?;
+    describe_properties(schema, &accessors)
+}
+
+/// Returns the path and the schema of each message of the app-server that Codex lacks: the parameters and the results of requests, and
+/// the parameters of notifications.
+pub fn app_server() -> Result<Vec<(&'static str, Value)>, Box<dyn Error>> {
+    let (read, written) = (Contract::Deserialize, Contract::Serialize);
+    Ok(vec![
+        (
+            "schema/app-server/AuthenticateParams.json",
+            message::<AuthenticateParams>(&read)?,
+        ),
+        (
+            "schema/app-server/CancelResponse.json",
+            message::<CancelResponse>(&written)?,
+        ),
+        (
+            "schema/app-server/ClientsListResponse.json",
+            message::<ClientsListResponse>(&written)?,
+        ),
+        (
+            "schema/app-server/EmptyResponse.json",
+            message::<EmptyResponse>(&written)?,
+        ),
+        (
+            "schema/app-server/FailureReadResponse.json",
+            message::<FailureReadResponse>(&written)?,
+        ),
+        (
+            "schema/app-server/FailureUpdatedNotification.json",
+            message::<FailureUpdatedNotification>(&written)?,
+        ),
+        (
+            "schema/app-server/LoginCancelParams.json",
+            message::<LoginCancelParams>(&read)?,
+        ),
+        (
+            "schema/app-server/RequestCancelParams.json",
+            message::<RequestCancelParams>(&read)?,
+        ),
+        (
+            "schema/app-server/ServerParams.json",
+            message::<ServerParams>(&read)?,
+        ),
+        (
+            "schema/app-server/ServersListResponse.json",
+            message::<ServersListResponse>(&written)?,
+        ),
+        (
+            "schema/app-server/SignedOut.json",
+            message::<SignedOut>(&written)?,
+        ),
+    ])
+}
+
+fn message<T: JsonSchema>(contract: &Contract) -> Result<Value, Box<dyn Error>> {
+    let mut schema = derive_schema_for::<T>(contract.clone());
+    document(&mut schema);
+    accept_newer(&mut schema);
+    if let Some(failure) = schema.pointer_mut("/definitions/StartupFailure") {
+        describe_failure(failure)?;
+    }
     Ok(schema)
 }
 
@@ -82,12 +157,16 @@ pub fn documented_notification() -> Result<Value, Box<dyn Error>> {
 /// Returns the schema of a type with its documentation as descriptions, for readers of any language.
 pub fn documented<T: JsonSchema>() -> Result<Value, Box<dyn Error>> {
     let mut schema = derive_schema::<T>();
-    for_each_object(&mut schema, &|object| {
+    document(&mut schema);
+    Ok(schema)
+}
+
+fn document(schema: &mut Value) {
+    for_each_object(schema, &|object| {
         if let Some(Value::String(description)) = object.get_mut("description") {
             *description = documentation::language_neutral(description);
         }
     });
-    Ok(schema)
 }
 
 /// Returns the values of an enum, or `None` if the schema is not an enum.
@@ -147,7 +226,12 @@ pub fn string(value: &Value) -> Result<&str, Box<dyn Error>> {
 }
 
 fn derive_schema<T: JsonSchema>() -> Value {
+    derive_schema_for::<T>(Contract::Deserialize)
+}
+
+fn derive_schema_for<T: JsonSchema>(contract: Contract) -> Value {
     SchemaSettings::draft07()
+        .with(|settings| settings.contract = contract)
         .into_generator()
         .into_root_schema_for::<T>()
         .to_value()
@@ -271,10 +355,13 @@ mod tests {
             evidence().unwrap(),
             startup_failure().unwrap(),
             documented_notification().unwrap(),
-        ] {
+        ]
+        .into_iter()
+        .chain(app_server().unwrap().into_iter().map(|(_, schema)| schema))
+        {
             assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
             assert_described("the root", &schema);
-            for (name, definition) in schema["definitions"].as_object().unwrap() {
+            for (name, definition) in schema["definitions"].as_object().into_iter().flatten() {
                 assert_described(name, definition);
             }
         }

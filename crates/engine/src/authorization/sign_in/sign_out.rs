@@ -26,6 +26,7 @@ const MAX_RECORDS: usize = 10;
 
 /// The result of a sign-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SignedOut {
