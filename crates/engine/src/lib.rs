@@ -83,6 +83,7 @@ pub use timeline::{
 };
 #[cfg(fuzzing)]
 pub use transport::http::fuzzing;
+pub use transport::progress::ProgressFeed;
 #[doc(hidden)]
 #[cfg(target_os = "linux")]
 pub use transport::stdio::supervision::protocol as supervisor_protocol;

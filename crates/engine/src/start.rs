@@ -108,6 +108,7 @@ pub(crate) async fn start(
             service,
             connection: attempt.connection,
             program: attempt.program,
+            progress: collector.progress.clone(),
         };
         let warning = attempt.tools.warning();
         let warning = warning.map(|kind| warn(kind, &collector.evidence()));
@@ -171,7 +172,7 @@ impl Attempt<'_> {
             move || {
                 let transport = EarlyToolList::new(lend(&connection)?, lists_early);
                 let transport = CheckedResults::new(transport, collector.clone());
-                Some(LimitedServerRequests::new(transport, collector.log.clone()))
+                Some(LimitedServerRequests::new(transport, &collector))
             }
         };
         let handshake = handshake(connect(program), None, era, is_known_modern, &collector);
@@ -270,7 +271,7 @@ impl Attempt<'_> {
             let transport = StreamableHttpClientTransportConfig::with_uri(config.url.as_str());
             let transport = StreamableHttpClientTransport::with_client(http.clone(), transport);
             let transport = CheckedResults::new(transport, collector.clone());
-            Some(LimitedServerRequests::new(transport, collector.log.clone()))
+            Some(LimitedServerRequests::new(transport, &collector))
         };
         let handshake = async {
             if config.http_sse == HttpSseUse::Always {

@@ -70,7 +70,7 @@ impl Requests {
             return Some(self.cancel(raw));
         }
         let outgoing = context.outgoing.clone();
-        let work = match work(context, method, raw, threads) {
+        let work = match work(context, id, method, raw, threads) {
             Ok(Answer::Now(result)) => return Some(Ok(result)),
             Ok(Answer::Later(work)) => work,
             Err(error) => return Some(Err(error)),
@@ -142,6 +142,7 @@ fn later_whole<T: Serialize + Send + 'static>(
 
 fn work(
     context: Context,
+    id: &RequestId,
     method: &str,
     raw: Option<&RawValue>,
     threads: &HashSet<String>,
@@ -192,7 +193,8 @@ fn work(
         "mcpServer/tool/call" => {
             let params: McpServerToolCallParams = params(raw)?;
             check_thread(threads, Some(&params.thread_id))?;
-            later(async move { session.call_tool(params).await })
+            let id = id.clone();
+            later(async move { session.call_tool(id, params).await })
         }
         "mcpServer/resource/read" => {
             let params: McpResourceReadParams = params(raw)?;

@@ -112,6 +112,25 @@ pub struct FailureUpdatedNotification {
     pub details: StartDetails,
 }
 
+/// The parameters of the notification `mcpStartup/toolCall/progress`, which only the client gets that has called the tool.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ToolCallProgressNotification {
+    /// The ID of the request `mcpServer/tool/call`.
+    pub request_id: super::RequestId,
+    /// The thread of the request.
+    pub thread_id: String,
+    /// The server.
+    pub server: String,
+    /// How much is done.
+    pub progress: f64,
+    /// How much there is to do. `null` if the server does not know it.
+    pub total: Option<f64>,
+    /// The step that the server reports, in at most 1,000 characters.
+    pub message: Option<String>,
+}
+
 /// The result of `mcpStartup/clients/list`.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -1,34 +1,68 @@
-//! Calls of tools and reads of resources of a connected server. Dropping the future of a call cancels it at the server.
+//! Calls of tools and reads of resources of a connected server, and the progress of calls. Dropping the future of a call cancels it at
+//! the server.
 
+use std::time::Duration;
+
+use futures::FutureExt;
 use mcp_startup::printable;
 use mcp_startup::rmcp::RoleClient;
-use mcp_startup::rmcp::model::{CallToolRequestParams, ReadResourceRequestParams};
-use mcp_startup::rmcp::service::{Peer, ServiceError};
-use serde_json::{Map, Value};
+use mcp_startup::rmcp::model::{
+    CallToolRequest, CallToolRequestParams, ClientRequest, ProgressNotificationParam,
+    ReadResourceRequestParams, ServerResult,
+};
+use mcp_startup::rmcp::service::{Peer, PeerRequestOptions, RequestHandle, ServiceError};
+use serde_json::{Map, Value, json};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::task::TaskTracker;
 
+use super::server::State;
 use super::{NAME_CHARS, Session};
-use crate::protocol::RpcError;
+use crate::connection::Outgoing;
 use crate::protocol::codex::{McpResourceReadParams, McpServerToolCallParams};
+use crate::protocol::startup::ToolCallProgressNotification;
+use crate::protocol::{RequestId, RpcError};
 
 /// The maximum length of a server's error message, in characters.
 const ERROR_CHARS: usize = 2000;
+const PROGRESS: &str = "mcpStartup/toolCall/progress";
+/// How long a server may take to read that a call was cancelled.
+const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
 impl Session {
-    /// Calls a tool.
+    /// Calls a tool for the request with this ID, and passes the progress on to the client.
     ///
     /// # Errors
     ///
     /// Returns an error if the server is not connected or does not return a result. A tool that fails is a result.
-    pub async fn call_tool(&self, params: McpServerToolCallParams) -> Result<Value, RpcError> {
-        let peer = self.peer(&params.server, params.environment_id.as_deref())?;
+    pub async fn call_tool(
+        &self,
+        id: RequestId,
+        params: McpServerToolCallParams,
+    ) -> Result<Value, RpcError> {
+        let (peer, state) = self.peer(&params.server, params.environment_id.as_deref())?;
         let mut request = CallToolRequestParams::new(params.tool);
         if let Some(arguments) = object("arguments", params.arguments)? {
             request = request.with_arguments(arguments);
         }
         request.meta = metadata(params.meta)?;
-        let result = peer.call_tool(request).await;
+        // Before the request is sent, so that no progress is missed.
+        let progress = state.progress.as_ref().map(|progress| progress.subscribe());
+        let notification = |progress: ProgressNotificationParam| ToolCallProgressNotification {
+            request_id: id.clone(),
+            thread_id: params.thread_id.clone(),
+            server: params.server.clone(),
+            progress: progress.progress,
+            total: progress.total,
+            message: progress.message,
+        };
+        let call = Call::begin(&peer, request, self.app.connections()).await;
+        let result = match call {
+            Ok(call) => call.finish(progress, notification, &self.outgoing).await,
+            Err(error) => Err(error),
+        };
         let result = result.map_err(|error| failed(&params.server, "tools/call", error))?;
-        serde_json::to_value(result).map_err(|_| RpcError::failed("The result can't be encoded."))
+        tool_result(result).map_err(|error| failed(&params.server, "tools/call", error))
     }
 
     /// Reads a resource.
@@ -37,7 +71,7 @@ impl Session {
     ///
     /// Returns an error if the server is not connected or does not return the resource.
     pub async fn read_resource(&self, params: McpResourceReadParams) -> Result<Value, RpcError> {
-        let peer = self.peer(&params.server, params.environment_id.as_deref())?;
+        let (peer, _) = self.peer(&params.server, params.environment_id.as_deref())?;
         let mut request = ReadResourceRequestParams::new(params.uri);
         request.meta = metadata(params.meta)?;
         let result = peer.read_resource(request).await;
@@ -45,17 +79,126 @@ impl Session {
         serde_json::to_value(result).map_err(|_| RpcError::failed("The result can't be encoded."))
     }
 
-    fn peer(&self, name: &str, environment_id: Option<&str>) -> Result<Peer<RoleClient>, RpcError> {
+    fn peer(
+        &self,
+        name: &str,
+        environment_id: Option<&str>,
+    ) -> Result<(Peer<RoleClient>, State), RpcError> {
         let state = self.server(name, environment_id)?.state();
-        state.peer.clone().ok_or_else(|| {
-            let name = printable(name, NAME_CHARS);
-            let why = state.error().map(|error| format!(": {error}"));
-            RpcError::failed(format!(
-                "{name} is not connected{}",
-                why.unwrap_or_default()
-            ))
-            .with_reason("notConnected")
+        if let Some(peer) = state.peer.clone() {
+            return Ok((peer, state));
+        }
+        let name = printable(name, NAME_CHARS);
+        let why = state.error().map(|error| format!(": {error}"));
+        Err(RpcError::failed(format!(
+            "{name} is not connected{}",
+            why.unwrap_or_default()
+        ))
+        .with_reason("notConnected"))
+    }
+}
+
+/// A call that was sent. Dropping it cancels the call at the server.
+struct Call {
+    /// `None` after the response.
+    handle: Option<RequestHandle<RoleClient>>,
+    tasks: TaskTracker,
+}
+
+impl Call {
+    /// Sends a call. The SDK's `call_tool` does not reveal the progress token.
+    async fn begin(
+        peer: &Peer<RoleClient>,
+        params: CallToolRequestParams,
+        tasks: &TaskTracker,
+    ) -> Result<Self, ServiceError> {
+        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+        let options = PeerRequestOptions::no_options();
+        let handle = peer.send_cancellable_request(request, options).await?;
+        Ok(Self {
+            handle: Some(handle),
+            tasks: tasks.clone(),
         })
+    }
+
+    /// Waits for the response, after which there is no more progress.
+    async fn finish(
+        mut self,
+        mut progress: Option<Receiver<ProgressNotificationParam>>,
+        notification: impl Fn(ProgressNotificationParam) -> ToolCallProgressNotification,
+        outgoing: &Outgoing,
+    ) -> Result<ServerResult, ServiceError> {
+        let Some(handle) = &mut self.handle else {
+            return Err(ServiceError::TransportClosed);
+        };
+        let token = handle.progress_token.clone();
+        let response = loop {
+            tokio::select! {
+                // A server that reports progress all the time does not delay its response.
+                biased;
+                response = &mut handle.rx => break response,
+                received = next(&mut progress) => {
+                    if received.progress_token == token {
+                        outgoing.notify(PROGRESS, &notification(received)).await;
+                    }
+                }
+            }
+        };
+        self.handle = None;
+        // The progress that arrived just before the response.
+        while let Some(received) = next(&mut progress).now_or_never() {
+            if received.progress_token == token {
+                outgoing.notify(PROGRESS, &notification(received)).await;
+            }
+        }
+        response.unwrap_or(Err(ServiceError::TransportClosed))
+    }
+}
+
+/// The next progress of any request. Waits forever if there can't be any.
+async fn next(
+    progress: &mut Option<Receiver<ProgressNotificationParam>>,
+) -> ProgressNotificationParam {
+    while let Some(receiver) = progress {
+        match receiver.recv().await {
+            Ok(received) => return received,
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => *progress = None,
+        }
+    }
+    std::future::pending().await
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            let cancelling = handle.cancel(Some("The client has cancelled the call.".to_owned()));
+            self.tasks
+                .spawn(tokio::time::timeout(CANCEL_LIMIT, cancelling));
+        }
+    }
+}
+
+/// The result of a call, which is final.
+fn tool_result(result: ServerResult) -> Result<Value, ServiceError> {
+    let unexpected = |_| ServiceError::UnexpectedResponse;
+    match result {
+        ServerResult::CallToolResult(result) => serde_json::to_value(result).map_err(unexpected),
+        ServerResult::InputRequiredResult(_) | ServerResult::CreateTaskResult(_) => {
+            Err(ServiceError::UnexpectedResponse)
+        }
+        // A result without content, which the SDK reads as another one.
+        other => match serde_json::to_value(other).map_err(unexpected)? {
+            Value::Object(mut fields)
+                if fields
+                    .keys()
+                    .all(|key| matches!(key.as_str(), "_meta" | "resultType")) =>
+            {
+                fields.insert("content".to_owned(), json!([]));
+                Ok(Value::Object(fields))
+            }
+            _ => Err(ServiceError::UnexpectedResponse),
+        },
     }
 }
 

@@ -7,8 +7,8 @@ use mcp_startup::config::ServerEntry;
 use mcp_startup::rmcp::RoleClient;
 use mcp_startup::rmcp::service::Peer;
 use mcp_startup::{
-    LiveServer, McpAuthStatus, McpServerConnectionStatus, McpServerStartupState, Recovery, Startup,
-    StartupEvent, Update, Watch,
+    LiveServer, McpAuthStatus, McpServerConnectionStatus, McpServerStartupState, ProgressFeed,
+    Recovery, Startup, StartupEvent, Update, Watch,
 };
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
@@ -56,6 +56,8 @@ pub(crate) struct State {
     due: Option<Instant>,
     /// The connection of a server that is ready.
     pub peer: Option<Peer<RoleClient>>,
+    /// The progress of its requests.
+    pub progress: Option<ProgressFeed>,
     /// How a client is authorized, if only the server knows it. It is queried once for each start.
     pub asked_auth_status: Option<McpAuthStatus>,
 }
@@ -113,6 +115,7 @@ impl Server {
             ended: None,
             due: None,
             peer: None,
+            progress: None,
             asked_auth_status: None,
         };
         Self {
@@ -304,12 +307,15 @@ impl Start<'_> {
         let connection = connection_status(&event);
         let notification = event.notification.clone();
         let before = server.state().details();
-        let peer = self.live.as_ref().map(|live| live.peer().clone());
+        let live = self.live.as_ref();
+        let peer = live.map(|live| live.peer().clone());
+        let progress = live.map(|live| live.progress().clone());
         server.change(|state| {
             state.connection = connection;
             state.status = Some(status.clone());
             state.due = None;
             state.peer = peer;
+            state.progress = progress;
             match status.is_finished() {
                 true => state.ended = Some(Arc::new(event)),
                 false => state.asked_auth_status = None,
@@ -343,6 +349,7 @@ impl Start<'_> {
         self.server.change(|state| {
             state.connection = McpServerConnectionStatus::NotStarted;
             state.peer = None;
+            state.progress = None;
         });
         if let Some(live) = self.live {
             live.close().await;

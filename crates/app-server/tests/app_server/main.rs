@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod calls;
 mod client;
 mod hostile_clients;
 mod http;

@@ -117,6 +117,11 @@ const TABLE: &[(&str, Part, &str)] = &[
         Content,
         "app-server/ServersListResponse",
     ),
+    (
+        "mcpStartup/toolCall/progress",
+        Content,
+        "app-server/ToolCallProgressNotification",
+    ),
     ("mcpStartup/signOut", Request, "app-server/ServerParams"),
     ("mcpStartup/signOut", Content, "app-server/SignedOut"),
 ];

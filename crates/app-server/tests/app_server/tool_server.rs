@@ -6,10 +6,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub struct ToolServer {
     pub url: String,
+    /// The IDs of the requests that were cancelled.
+    pub cancelled: mpsc::UnboundedReceiver<Value>,
+    /// The IDs of the calls of `wait`, which are never answered.
+    pub waiting: mpsc::UnboundedReceiver<Value>,
     /// Dropping it stops the server.
     _serving: JoinSet<std::io::Result<()>>,
 }
@@ -18,19 +23,39 @@ impl ToolServer {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let (cancelled_sender, cancelled) = mpsc::unbounded_channel();
+        let (waiting_sender, waiting) = mpsc::unbounded_channel();
+        let answer =
+            move |body: String| answer(body, cancelled_sender.clone(), waiting_sender.clone());
         let router = Router::new().route("/mcp", post(answer));
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, router).await });
         Self {
             url,
+            cancelled,
+            waiting,
             _serving: serving,
         }
     }
 }
 
-async fn answer(body: String) -> Response {
+async fn answer(
+    body: String,
+    cancelled: mpsc::UnboundedSender<Value>,
+    waiting: mpsc::UnboundedSender<Value>,
+) -> Response {
     let request: Value = serde_json::from_str(&body).unwrap();
     let params = &request["params"];
+    if request["method"] == "notifications/cancelled" {
+        cancelled.send(params["requestId"].clone()).unwrap();
+    }
+    if params["name"] == "wait" {
+        waiting.send(request["id"].clone()).unwrap();
+        std::future::pending::<()>().await;
+    }
+    if params["name"] == "count" {
+        return counting(&request);
+    }
     let result = match request["method"].as_str().unwrap() {
         "initialize" => json!({
             "protocolVersion": "2025-06-18",
@@ -66,6 +91,29 @@ async fn answer(body: String) -> Response {
         }
     };
     json_response(&json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }))
+}
+
+/// An event stream with progress, also of a request that does not exist, and the result.
+fn counting(request: &Value) -> Response {
+    let progress = |token: &Value, progress: usize, message: &str| {
+        let params =
+            json!({ "progressToken": token, "progress": progress, "total": 3, "message": message });
+        json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params })
+    };
+    let token = &request["params"]["_meta"]["progressToken"];
+    let long = "x".repeat(100_000);
+    let result = json!({ "content": [] });
+    let messages = [
+        progress(token, 1, "first\u{1b}[2J"),
+        progress(&json!(1_000_000), 2, "of another request"),
+        progress(&json!("other"), 2, "of another client"),
+        progress(token, 2, &long),
+        progress(token, 3, "last"),
+        json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }),
+    ];
+    let events = messages.map(|message| format!("data: {message}\n\n"));
+    let headers = [(header::CONTENT_TYPE, "text/event-stream")];
+    (headers, events.concat()).into_response()
 }
 
 fn json_response(message: &Value) -> Response {

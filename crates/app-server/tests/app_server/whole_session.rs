@@ -58,6 +58,11 @@ async fn each_message_of_a_whole_session_conforms_to_its_schema() {
     let called = json!({ "threadId": thread, "server": "tools", "tool": "echo", "arguments": { "text": "Hi" } });
     let called = client.request(request("mcpServer/tool/call", called)).await;
     assert_eq!(called["result"]["content"][0]["text"], "Hi");
+    let counted = json!({ "threadId": thread, "server": "tools", "tool": "count" });
+    client
+        .request(request("mcpServer/tool/call", counted))
+        .await;
+    client.notified("mcpStartup/toolCall/progress", 3).await;
     let read = json!({ "server": "tools", "uri": "test:///a" });
     let read = client
         .request(request("mcpServer/resource/read", read))

@@ -13,6 +13,7 @@ use crate::configuration_warnings;
 use crate::event::Update;
 use crate::start::timeline_recorder::TimelineRecorder;
 use crate::timeline::{StartTimeline, TimelineStep};
+use crate::transport::progress::ProgressFeed;
 use mcp_startup_auth::network::BlockedRequest;
 use mcp_startup_auth::{Discovery, Mask, RequestLog, StoreError};
 use mcp_startup_config::EntryProblem;
@@ -40,6 +41,8 @@ pub(crate) struct EvidenceCollector {
     pub name: String,
     /// The HTTP requests.
     pub log: RequestLog,
+    /// The progress of requests. It is not evidence, and continues after the start.
+    pub progress: ProgressFeed,
     /// The stored record as this start has last seen it.
     pub known: Arc<ObservedRecord>,
     mask: RwLock<Mask>,
@@ -60,6 +63,7 @@ impl EvidenceCollector {
         Self {
             name,
             log: RequestLog::default(),
+            progress: ProgressFeed::default(),
             known: Arc::default(),
             mask: RwLock::new(mask),
             evidence: Mutex::new(evidence),

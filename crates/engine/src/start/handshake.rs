@@ -230,7 +230,7 @@ async fn initialize_over_http_sse(
     collector: &Arc<EvidenceCollector>,
 ) -> Result<Service, HandshakeError> {
     let transport = CheckedResults::new(transport, collector.clone());
-    let transport = LimitedServerRequests::new(transport, collector.log.clone());
+    let transport = LimitedServerRequests::new(transport, collector);
     initialize(
         transport,
         ProtocolVersion::LATEST_WITH_INITIALIZE,

@@ -8,6 +8,7 @@ use rmcp::service::Peer;
 use tokio_util::sync::DropGuard;
 
 use super::handshake::Service;
+use crate::transport::progress::ProgressFeed;
 use crate::transport::stdio::Program;
 
 /// The limit for ending the HTTP session of a server.
@@ -22,6 +23,7 @@ pub struct LiveServer {
     /// Ends the HTTP requests when it is dropped.
     pub(super) connection: Option<DropGuard>,
     pub(super) program: Option<Program>,
+    pub(super) progress: ProgressFeed,
 }
 
 impl std::fmt::Debug for LiveServer {
@@ -34,6 +36,11 @@ impl LiveServer {
     /// The SDK's handle, with which you list and call tools, read resources, and so on.
     pub fn peer(&self) -> &Peer<RoleClient> {
         self.service.peer()
+    }
+
+    /// The progress that the server reports about the requests it is answering.
+    pub fn progress(&self) -> &ProgressFeed {
+        &self.progress
     }
 
     /// Closes the server: ends its HTTP session, or closes the input of its program, and then ends the program with all its child

@@ -15,6 +15,9 @@ use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::sync::{Notify, Semaphore};
 
+use super::progress::ProgressFeed;
+use crate::start::evidence_collector::EvidenceCollector;
+
 /// The maximum number of requests of a server without a response.
 const MAX_OPEN_REQUESTS: usize = 64;
 /// The maximum number of notifications that are handled at the same time.
@@ -33,6 +36,7 @@ pub(crate) struct LimitedServerRequests<T> {
     /// A notification holds a permit in its extensions, which the SDK drops with it.
     notifications: Arc<Semaphore>,
     log: RequestLog,
+    progress: ProgressFeed,
     /// How many messages have arrived.
     received: usize,
 }
@@ -60,13 +64,14 @@ impl OpenRequests {
 }
 
 impl<T> LimitedServerRequests<T> {
-    /// `log` is open until the server is ready, and records that the limit was exceeded.
-    pub fn new(transport: T, log: RequestLog) -> Self {
+    /// The log of `collector` is open until the server is ready, and records that the limit was exceeded.
+    pub fn new(transport: T, collector: &EvidenceCollector) -> Self {
         Self {
             transport,
             open: Arc::default(),
             notifications: Arc::new(Semaphore::new(MAX_OPEN_NOTIFICATIONS)),
-            log,
+            log: collector.log.clone(),
+            progress: collector.progress.clone(),
             received: 0,
         }
     }
@@ -130,6 +135,11 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for LimitedServerRequests<T
                         && let Some(id) = &cancelled.params.request_id
                     {
                         self.open.remove(id);
+                    }
+                    if let ServerNotification::ProgressNotification(progress) =
+                        &notification.notification
+                    {
+                        self.progress.send(&progress.params);
                     }
                     let extensions = notification.notification.extensions_mut();
                     extensions.insert(Arc::new(permit));

@@ -6,7 +6,7 @@ use std::error::Error;
 use mcp_startup_app_server::protocol::startup::{
     AuthenticateParams, CancelResponse, ClientsListResponse, EmptyResponse, FailureReadResponse,
     FailureUpdatedNotification, LoginCancelParams, RequestCancelParams, ServerParams,
-    ServersListResponse, SignedOut,
+    ServersListResponse, SignedOut, ToolCallProgressNotification,
 };
 use mcp_startup_core::{Evidence, McpServerStatusUpdatedNotification, StartupFailure};
 use schemars::JsonSchema;
@@ -128,6 +128,10 @@ pub fn app_server() -> Result<Vec<(&'static str, Value)>, Box<dyn Error>> {
         (
             "schema/app-server/SignedOut.json",
             message::<SignedOut>(&written)?,
+        ),
+        (
+            "schema/app-server/ToolCallProgressNotification.json",
+            message::<ToolCallProgressNotification>(&written)?,
         ),
     ])
 }
