@@ -1,18 +1,20 @@
 //! One client: its handshake, its requests, and the queue of messages to it. Knows no transport.
 
 mod outgoing;
+mod read_ahead;
 mod requests;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use mcp_startup::printable;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub(crate) use self::outgoing::Outgoing;
+use self::read_ahead::ReadAhead;
 use self::requests::Requests;
 pub(crate) use self::requests::to_raw;
 use crate::app_server::AppServer;
@@ -58,12 +60,14 @@ struct Connection {
     phase: Phase,
     threads: HashSet<String>,
     calls: Calls,
+    /// The client has left. Its messages that wait start nothing.
+    has_left: bool,
 }
 
 /// Serves a client until `frames` ends, the receiver of `sender` is dropped, or the app-server ends. Then ends its servers.
 pub(crate) async fn serve(
     app: AppServer,
-    mut frames: impl Stream<Item = Frame> + Unpin,
+    frames: impl Stream<Item = Frame> + Unpin,
     sender: mpsc::Sender<String>,
     calls: Calls,
 ) {
@@ -73,10 +77,12 @@ pub(crate) async fn serve(
         phase: Phase::New,
         threads: HashSet::new(),
         calls,
+        has_left: false,
         app,
     };
     let ending = connection.app.ending().clone();
     let mut requests = Requests::default();
+    let mut frames = ReadAhead::new(frames);
     loop {
         let frame = tokio::select! {
             biased;
@@ -88,6 +94,9 @@ pub(crate) async fn serve(
         let Some(frame) = frame else {
             break;
         };
+        if frames.has_ended() {
+            connection.leave();
+        }
         // A client that does not read its messages waits here, too.
         tokio::select! {
             biased;
@@ -104,6 +113,14 @@ pub(crate) async fn serve(
 }
 
 impl Connection {
+    /// Stops the servers of a client that has left.
+    fn leave(&mut self) {
+        self.has_left = true;
+        if let Phase::Initialized(session) = &self.phase {
+            session.stop();
+        }
+    }
+
     async fn frame(&mut self, frame: Frame, requests: &mut Requests) {
         let bytes = match frame {
             Frame::Message(bytes) => bytes,
@@ -130,6 +147,9 @@ impl Connection {
         }
         let session = Arc::new(Session::new(self.app.clone(), self.outgoing.clone()));
         self.phase = Phase::Initialized(session.clone());
+        if self.has_left {
+            session.stop();
+        }
         self.app.begin(&session).await;
     }
 

@@ -30,8 +30,15 @@ const NAME_CHARS: usize = 100;
 pub(crate) struct Session {
     app: AppServer,
     outgoing: Outgoing,
-    servers: Mutex<IndexMap<String, Running>>,
+    servers: Mutex<Servers>,
     sign_ins: SignIns,
+}
+
+#[derive(Default)]
+struct Servers {
+    by_name: IndexMap<String, Running>,
+    /// The client has left, so no server starts.
+    is_stopped: bool,
 }
 
 /// A server and its task.
@@ -59,12 +66,16 @@ impl Session {
         }
     }
 
-    /// Starts the servers that are new or have changed, ends those that are gone, and does not touch the others.
+    /// Starts the servers that are new or have changed, ends those that are gone, and does not touch the others. Does nothing if the
+    /// client has left.
     pub async fn apply(&self, configuration: &Configuration) {
         let mut changed = Vec::new();
         {
             let mut servers = self.lock();
-            let mut before = std::mem::take(&mut *servers);
+            if servers.is_stopped {
+                return;
+            }
+            let mut before = std::mem::take(&mut servers.by_name);
             for SelectedServer { entry, .. } in &configuration.servers {
                 let existing = before.swap_remove(&entry.name);
                 let running = match existing {
@@ -75,7 +86,7 @@ impl Session {
                         Running { server, task: None }
                     }
                 };
-                servers.insert(entry.name.clone(), running);
+                servers.by_name.insert(entry.name.clone(), running);
             }
             for (_, gone) in before {
                 self.app.connections().spawn(end(gone));
@@ -91,7 +102,7 @@ impl Session {
                 }
                 running.run(&startup, &outgoing).await;
             });
-            if let Some(running) = self.lock().get_mut(&server.entry.name) {
+            if let Some(running) = self.lock().by_name.get_mut(&server.entry.name) {
                 running.task = Some(task);
             }
             // A start sends its first request before the next one begins, so that connections are reused.
@@ -116,7 +127,10 @@ impl Session {
             )));
         }
         let servers = self.lock();
-        let found = servers.get(name).map(|running| running.server.clone());
+        let found = servers
+            .by_name
+            .get(name)
+            .map(|running| running.server.clone());
         found.ok_or_else(|| {
             RpcError::invalid_params(format!(
                 "No MCP server named `{}` is configured; `mcpServerStatus/list` lists the servers.",
@@ -129,6 +143,7 @@ impl Session {
     pub fn servers(&self) -> Vec<Arc<Server>> {
         let mut servers: Vec<_> = self
             .lock()
+            .by_name
             .values()
             .map(|running| running.server.clone())
             .collect();
@@ -136,14 +151,24 @@ impl Session {
         servers
     }
 
+    /// Stops all servers, because the client has left. None starts again.
+    pub fn stop(&self) {
+        let mut servers = self.lock();
+        servers.is_stopped = true;
+        for running in servers.by_name.values() {
+            running.server.stop();
+        }
+    }
+
     /// Ends all servers, and waits for them.
     pub async fn end(&self) {
+        self.stop();
         self.sign_ins.end();
-        let servers = std::mem::take(&mut *self.lock());
+        let servers = std::mem::take(&mut self.lock().by_name);
         futures::future::join_all(servers.into_values().map(end)).await;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, IndexMap<String, Running>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Servers> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

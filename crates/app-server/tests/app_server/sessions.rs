@@ -1,12 +1,14 @@
 //! The servers of a client over a pair of streams.
 
+use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt;
-use mcp_startup::config::ServerConfig;
-use mcp_startup_app_server::Configuration;
+use mcp_startup::config::{ServerConfig, ServerEntry};
+use mcp_startup_app_server::{Configuration, transport};
 use mcp_startup_lab::Lab;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, split};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -166,6 +168,78 @@ async fn an_invalid_message_has_an_error_and_the_next_one_is_answered() {
     ] {
         assert_eq!(client.code(request.clone()).await, code, "{request}");
     }
+    app.end().await;
+}
+
+/// A program that writes its name into a file, and fails.
+#[cfg(unix)]
+fn recorded(name: &str, file: &Path) -> ServerEntry {
+    let script = r#"echo "$1" >> "$2""#;
+    let arguments = ["-c", script, "sh", name, file.to_str().unwrap()];
+    ServerConfig::stdio(name, "/bin/sh", arguments)
+        .unwrap()
+        .into()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_messages_of_a_client_that_has_left_start_nothing() {
+    const INITIALIZED: &str = concat!(
+        r#"{"id":0,"method":"initialize","params":{"clientInfo":{"name":"a","version":"1"}}}"#,
+        "\n{\"method\":\"initialized\"}\n",
+    );
+    let lab = Lab::start(0).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("starts");
+    let starts = || std::fs::read_to_string(&file).unwrap_or_default();
+    let mut entries = servers(&lab, &["ready"]);
+    entries.push(recorded("program", &file));
+    let (app, _) = app_of(configured(entries));
+    let connect = || {
+        let (ours, theirs) = tokio::io::duplex(1024 * 1024);
+        let app = app.clone();
+        let serving = tokio::spawn(async move {
+            let (input, output) = split(theirs);
+            transport::serve_streams(&app, input, output).await
+        });
+        (split(ours), serving)
+    };
+
+    // It leaves before its servers have started.
+    let ((mut reader, mut writer), serving) = connect();
+    writer.write_all(INITIALIZED.as_bytes()).await.unwrap();
+    writer.shutdown().await.unwrap();
+    serving.await.unwrap().unwrap();
+    let mut text = String::new();
+    reader.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with(r#"{"id":0,"result":"#), "{text}");
+    assert!(!text.contains("startupStatus"), "{text}");
+    assert_eq!(starts(), "");
+
+    // It leaves with more requests for starts than are handled before another task gets its turn.
+    let mut other = Client::initialized(&app).await;
+    other.states("program", 1).await;
+    let ((reader, mut writer), serving) = connect();
+    writer.write_all(INITIALIZED.as_bytes()).await.unwrap();
+    let mut lines = BufReader::new(reader).lines();
+    while let Some(line) = lines.next_line().await.unwrap()
+        && !(line.contains(r#""program""#) && line.contains(r#""failed""#))
+    {}
+    let retry = |id| {
+        let params = json!({ "name": "program" });
+        json!({ "id": id, "method": "mcpStartup/retry", "params": params })
+    };
+    let retries: String = (0..300).map(|id| format!("{}\n", retry(id))).collect();
+    writer.write_all(retries.as_bytes()).await.unwrap();
+    writer.shutdown().await.unwrap();
+    serving.await.unwrap().unwrap();
+    assert_eq!(starts(), "program\nprogram\n");
+
+    // Another client notices nothing.
+    other.states("ready", 1).await;
+    other.request(retry(1)).await;
+    other.states("program", 2).await;
+    assert_eq!(starts(), "program\nprogram\nprogram\n");
     app.end().await;
 }
 
