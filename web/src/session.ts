@@ -161,9 +161,14 @@ export class Session {
     this.#changed();
     try {
       await client.request("config/mcpServer/reload");
-      this.#configured(await client.request("mcpStartup/servers/list"));
     } catch (error) {
       this.#problem = messageOf(error);
+    }
+    try {
+      // After an error too: other files may have been reloaded.
+      this.#configured(await client.request("mcpStartup/servers/list"));
+    } catch (error) {
+      this.#problem ??= messageOf(error);
     }
     // A server that the reload has started is not started twice.
     const failed = [...this.#servers.values()].filter((server) => needsAttention(server) || server.status === "cancelled");

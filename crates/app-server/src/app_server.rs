@@ -126,7 +126,8 @@ impl AppServer {
     ///
     /// # Errors
     ///
-    /// Returns an error if the configuration can't be read. Then nothing has changed.
+    /// Returns an error if the configuration can't be read. Then nothing has changed. Returns an error, too, if files of some clients
+    /// can't be read, after the others were applied.
     pub(crate) async fn reload(&self) -> Result<(), RpcError> {
         let mut configuration = self.shared.configuration.lock().await;
         let source = self.source();
@@ -136,13 +137,19 @@ impl AppServer {
             let message = format!(
                 "The configuration could not be reloaded, so the servers are unchanged: {problem}"
             );
-            RpcError::failed(message).with_reason("configurationUnreadable")
+            unreadable_configuration(message)
         })?;
         *configuration = Arc::new(read);
         for session in self.sessions() {
             session.apply(&configuration).await;
         }
-        Ok(())
+        match configuration.unreadable.as_slice() {
+            [] => Ok(()),
+            unreadable => Err(unreadable_configuration(format!(
+                "The servers of a file that can't be read are unchanged: {}",
+                unreadable.join("; ")
+            ))),
+        }
     }
 
     /// The sessions of all clients.
@@ -157,4 +164,8 @@ impl AppServer {
         let sessions = self.shared.sessions.lock();
         change(&mut sessions.unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn unreadable_configuration(message: String) -> RpcError {
+    RpcError::failed(message).with_reason("configurationUnreadable")
 }

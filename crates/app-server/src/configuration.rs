@@ -12,7 +12,8 @@ pub struct Configuration {
     pub servers: Vec<SelectedServer>,
     /// The servers that are neither listed nor started, with the reason.
     pub not_checked: Vec<NotChecked>,
-    /// The files of clients that can't be read, each as a message for the user that names the client and the file.
+    /// The files of clients that can't be read, each as a message for the user that names the client and the file. Their servers are
+    /// those that the files had when they could be read.
     pub unreadable: Vec<String>,
     /// The file of the servers without an owner. `None` if they come from no file.
     pub path: Option<PathBuf>,

@@ -42,6 +42,8 @@ pub struct Selection {
     pub is_discovered: bool,
     /// The client's files that could not be read, each as a message.
     pub unreadable: Vec<String>,
+    /// The files of the clients.
+    pub files: Vec<ClientFile>,
 }
 
 /// Selects the servers with these names, or all that are enabled. `names` may contain URLs and `CLIENT:SERVER`.
@@ -163,6 +165,7 @@ impl Selection {
             not_read: Vec::new(),
             is_discovered: false,
             unreadable: Vec::new(),
+            files: Vec::new(),
         }
     }
 
@@ -231,6 +234,7 @@ fn of_file(path: &Path, names: &[String], as_written: bool) -> Result<Selection,
         not_read: Vec::new(),
         is_discovered: false,
         unreadable: Vec::new(),
+        files: Vec::new(),
     })
 }
 
@@ -264,11 +268,10 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
     let mut unreadable = Vec::new();
     let mut not_read = Vec::new();
     for file in &mut files {
-        if let Some(error) = file.error.take() {
-            let message = format!("{}: {error}", file.client);
+        if let Some(message) = self::unreadable(file) {
             let _ = writeln!(anstream::stderr(), "{message}");
             unreadable.push(message);
-            first_error.get_or_insert(error);
+            first_error = first_error.or(file.error.take());
         }
         if let Some(why) = &file.not_read {
             let path = shown(&file.path);
@@ -308,7 +311,14 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
         not_read,
         is_discovered: true,
         unreadable,
+        files,
     })
+}
+
+/// The message about a file that can't be read.
+fn unreadable(file: &ClientFile) -> Option<String> {
+    let error = file.error.as_ref()?;
+    Some(format!("{}: {error}", file.client))
 }
 
 /// The same servers. The reason of a server that needs an approval also names the option to start it without.

@@ -28,8 +28,11 @@ const USER_AGENT: &str = concat!("mcp-startup/", env!("CARGO_PKG_VERSION"));
 
 pub fn run(arguments: arguments::AppServer) -> Result<ExitStatus, CommandError> {
     let token = token(&arguments)?;
-    let files = SelectedFiles(arguments.source);
+    let files = SelectedFiles::new(arguments.source);
     let read = files.read_all()?;
+    for message in &read.0.unreadable {
+        let _ = writeln!(anstream::stderr(), "{message}");
+    }
     let listen = arguments.listen;
     let app_server = Options {
         files,
@@ -100,7 +103,7 @@ fn startup_options(
     options.supervisor = crate::this_program::supervisor();
     match starts.concurrency {
         Some(concurrency) => options.concurrency = concurrency,
-        None if files.0.config.is_none() => {
+        None if files.source.config.is_none() => {
             options.program_concurrency = Some(clients::PROGRAMS_AT_ONCE);
         }
         None => {}

@@ -13,19 +13,19 @@ use tempfile::TempDir;
 use super::app_server::{self, listen_on};
 use crate::arguments;
 use crate::output::exit_status::ExitStatus;
-use crate::selection::configuration::{SelectedFiles, of_selection};
+use crate::selection::configuration::SelectedFiles;
 use crate::{CommandError, browser, selection};
 
 pub fn run(arguments: arguments::Open) -> Result<ExitStatus, CommandError> {
-    let files = SelectedFiles(arguments.source);
-    let read = match files.0.config {
+    let files = SelectedFiles::new(arguments.source);
+    let read = match files.source.config {
         Some(_) => files.read_all()?,
         None => {
-            let selection = selection::select(&files.0, &[])?;
+            let selection = selection::select(&files.source, &[])?;
             if !selection::confirm(&selection, arguments.yes)? {
                 return Ok(ExitStatus::Interrupted);
             }
-            of_selection(selection)
+            files.of_selection(selection)
         }
     };
     let app_server = app_server::Options {

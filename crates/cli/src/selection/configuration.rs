@@ -1,32 +1,46 @@
 //! The configuration of the app-server: the servers of a file or of all clients, which can be read again while it runs.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mcp_startup::auth::now_ms;
-use mcp_startup::config::clients::{self, FileReport, NotChecked, SelectOptions, SelectedServer};
+use mcp_startup::config::clients::{
+    self, ClientFile, FileReport, NotChecked, SelectOptions, SelectedServer,
+};
 use mcp_startup::config::{self, CredentialSettings, ProcessEnvironment};
 use mcp_startup_app_server::{Configuration, ConfigurationSource};
 
-use super::{Selection, current_folder, discover, shown, with_trust_option};
+use super::{Selection, current_folder, discover, shown, unreadable, with_trust_option};
 use crate::CommandError;
 use crate::arguments::Source;
 
 /// The files that the arguments select. They are read whenever they are needed.
-pub struct SelectedFiles(pub Source);
+pub struct SelectedFiles {
+    pub source: Source,
+    /// The files of clients, as they were when they could be read.
+    readable: Mutex<Vec<ClientFile>>,
+}
 
 impl SelectedFiles {
+    pub fn new(source: Source) -> Self {
+        Self {
+            source,
+            readable: Mutex::default(),
+        }
+    }
+
     /// Reads the servers, and the settings for where sign-ins are stored. A file without servers is not an error: the user may
     /// add one.
     pub fn read_all(&self) -> Result<(Configuration, CredentialSettings), CommandError> {
-        match &self.0.config {
+        match &self.source.config {
             Some(path) => self.read_file(path),
-            None => self.read_clients(),
+            None => Ok(self.read_clients()),
         }
     }
 
     fn read_file(&self, path: &Path) -> Result<(Configuration, CredentialSettings), CommandError> {
         let mut configuration = config::read(path, &ProcessEnvironment)?;
-        if !self.0.as_written {
+        if !self.source.as_written {
             let machine = clients::ThisMachine::default();
             for entry in &mut configuration.servers {
                 clients::see_through_mcp_remote(entry, &machine, now_ms());
@@ -44,39 +58,49 @@ impl SelectedFiles {
         Ok((configuration, credentials))
     }
 
-    /// A file that can't be read is an error: without it, a reload would end its servers.
-    fn read_clients(&self) -> Result<(Configuration, CredentialSettings), CommandError> {
-        let mut files = discover(&self.0);
-        if let Some(error) = files.iter_mut().find_map(|file| file.error.take()) {
-            return Err(error.into());
-        }
+    /// A file that can't be read keeps its earlier contents: without them, a reload would end its servers.
+    fn read_clients(&self) -> (Configuration, CredentialSettings) {
+        let mut files = discover(&self.source);
+        let mut readable = self.lock();
+        let unreadable = files.iter_mut().filter_map(|file| {
+            let message = unreadable(file)?;
+            let is_same = |other: &ClientFile| {
+                (other.client, other.scope, &other.path) == (file.client, file.scope, &file.path)
+            };
+            if let Some(index) = readable.iter().position(is_same) {
+                *file = readable.swap_remove(index);
+            }
+            Some(message)
+        });
+        let unreadable = unreadable.collect();
         let options = SelectOptions {
             names: Vec::new(),
-            trust_project: self.0.trust_project,
-            as_written: self.0.as_written,
+            trust_project: self.source.trust_project,
+            as_written: self.source.as_written,
             now_ms: now_ms(),
         };
         let machine = clients::ThisMachine::default();
         let selected = clients::select(&files, &machine, &current_folder(), &options);
         let not_checked = with_trust_option(selected.not_checked);
         let credentials = clients::credentials(&files, &ProcessEnvironment);
-        Ok(of_clients(
-            selected.servers,
-            not_checked,
-            Vec::new(),
-            credentials,
-        ))
+        *readable = files;
+        of_clients(selected.servers, not_checked, unreadable, credentials)
     }
-}
 
-/// The configuration with the servers of a selection from the files of clients, and where sign-ins are stored.
-pub fn of_selection(selection: Selection) -> (Configuration, CredentialSettings) {
-    of_clients(
-        selection.servers,
-        selection.not_checked,
-        selection.unreadable,
-        selection.credentials,
-    )
+    /// The configuration with the servers of a selection from the files of clients, and where sign-ins are stored.
+    pub fn of_selection(&self, selection: Selection) -> (Configuration, CredentialSettings) {
+        *self.lock() = selection.files;
+        of_clients(
+            selection.servers,
+            selection.not_checked,
+            selection.unreadable,
+            selection.credentials,
+        )
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<ClientFile>> {
+        self.readable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn of_clients(
@@ -105,7 +129,7 @@ impl ConfigurationSource for SelectedFiles {
     fn read(&self) -> Result<Configuration, String> {
         match self.read_all() {
             Ok((configuration, _)) => Ok(configuration),
-            Err(error) => Err(match &self.0.config {
+            Err(error) => Err(match &self.source.config {
                 // The message may not name the file.
                 Some(path) if !error.to_string().contains(&shown(path)) => {
                     format!("{}: {error}", shown(path))
@@ -116,6 +140,6 @@ impl ConfigurationSource for SelectedFiles {
     }
 
     fn clients(&self) -> Vec<FileReport> {
-        clients::report(&discover(&self.0))
+        clients::report(&discover(&self.source))
     }
 }
