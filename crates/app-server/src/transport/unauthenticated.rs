@@ -10,17 +10,22 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How many sockets may be open whose clients have not authenticated. The next ones wait.
 const MAX_UNAUTHENTICATED: usize = 64;
 /// When such a socket is closed, since it was accepted. A browser that shows the page opens another one when it needs it.
 const UNAUTHENTICATED_LIMIT: Duration = Duration::from_secs(15);
+/// How long such a socket may write when the app-server ends.
+const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// A listener whose sockets are limited until [`Peer::lift_limits`] is called.
 pub(super) struct LimitedListener<L> {
     listener: L,
     places: Arc<Semaphore>,
+    /// Cancelled when the app-server ends.
+    ending: CancellationToken,
 }
 
 /// The client of a socket.
@@ -40,9 +45,10 @@ impl Peer {
 }
 
 impl<L> LimitedListener<L> {
-    pub(super) fn new(listener: L) -> Self {
+    pub(super) fn new(listener: L, ending: CancellationToken) -> Self {
         Self {
             listener,
+            ending,
             places: Arc::new(Semaphore::new(MAX_UNAUTHENTICATED)),
         }
     }
@@ -60,6 +66,7 @@ impl<L: Listener> Listener for LimitedListener<L> {
             socket,
             peer: Peer(Arc::new(Mutex::new(place))),
             limit: Some(Box::pin(sleep(UNAUTHENTICATED_LIMIT))),
+            ending: Some(Box::pin(self.ending.clone().cancelled_owned())),
         };
         (socket, address)
     }
@@ -75,12 +82,14 @@ impl<L: Listener> Connected<IncomingStream<'_, LimitedListener<L>>> for Peer {
     }
 }
 
-/// A socket that fails when the limit ends before its client has authenticated.
+/// A socket that fails when the limit or the app-server ends before its client has authenticated.
 pub(super) struct LimitedSocket<S> {
     socket: S,
     peer: Peer,
     /// `None` once the client has authenticated.
     limit: Option<Pin<Box<Sleep>>>,
+    /// `None` once the app-server ends.
+    ending: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl<S> LimitedSocket<S> {
@@ -91,6 +100,12 @@ impl<S> LimitedSocket<S> {
         if !self.peer.is_limited() {
             self.limit = None;
             return Ok(());
+        }
+        if let Some(ending) = &mut self.ending
+            && ending.as_mut().poll(context).is_ready()
+        {
+            self.ending = None;
+            limit.as_mut().reset(Instant::now() + END_LIMIT);
         }
         match limit.as_mut().poll(context) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
@@ -106,6 +121,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for LimitedSocket<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context)?;
+        if self.limit.is_some() && self.ending.is_none() {
+            // The rest of a request would delay the end.
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         Pin::new(&mut self.socket).poll_read(context, buffer)
     }
 }
@@ -171,7 +190,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn sockets_wait_for_a_place_and_lose_it_without_authentication() {
-        let mut listener = LimitedListener::new(Pipes(Vec::new()));
+        let ending = CancellationToken::new();
+        let mut listener = LimitedListener::new(Pipes(Vec::new()), ending);
         let mut sockets = Vec::new();
         for _ in 0..MAX_UNAUTHENTICATED {
             sockets.push(listener.accept().await.0);
@@ -194,5 +214,24 @@ mod tests {
         let far = &mut listener.listener.0[0];
         far.write_u8(7).await.unwrap();
         assert_eq!(sockets[0].read_u8().await.unwrap(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_the_app_server_ends_sockets_without_authentication() {
+        let ending = CancellationToken::new();
+        let mut listener = LimitedListener::new(Pipes(Vec::new()), ending.clone());
+        let (mut reading, ()) = listener.accept().await;
+        let (mut writing, ()) = listener.accept().await;
+        let (mut authenticated, ()) = listener.accept().await;
+        authenticated.peer.lift_limits();
+        let started = Instant::now();
+        let end = async { ending.cancel() };
+        let blocked = [0; 17];
+        let (read, written, ()) = tokio::join!(reading.read_u8(), writing.write_all(&blocked), end);
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(started.elapsed(), END_LIMIT);
+        listener.listener.0[2].write_u8(7).await.unwrap();
+        assert_eq!(authenticated.read_u8().await.unwrap(), 7);
     }
 }

@@ -128,7 +128,8 @@ where
     L::Addr: std::fmt::Debug,
 {
     let service = router.into_make_service_with_connect_info::<Peer>();
-    axum::serve(LimitedListener::new(listener), service)
+    let ending = app.ending().clone();
+    axum::serve(LimitedListener::new(listener, ending), service)
         .with_graceful_shutdown(app.ending().clone().cancelled_owned())
         .await
 }

@@ -7,3 +7,4 @@ mod client;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod reload;
+mod signals;

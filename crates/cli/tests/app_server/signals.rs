@@ -1,0 +1,56 @@
+//! The end of the program by a signal.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::harness::run::Running;
+use crate::harness::user::User;
+
+/// The end takes milliseconds. A socket that has not authenticated has 15 s.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+#[test]
+fn sigterm_ends_the_program_at_once_despite_half_a_request() {
+    let user = User::new();
+    let config = user.write("servers.json", "{\"mcpServers\":{}}");
+    let token = user.write("token", "a-token-of-the-tests");
+    let arguments = [
+        "app-server",
+        "--config",
+        config.to_str().unwrap(),
+        "--listen",
+        "ws://127.0.0.1:0",
+        "--ws-auth",
+        "capability-token",
+        "--ws-token-file",
+        token.to_str().unwrap(),
+    ];
+    let mut program = user.program(&arguments).spawn();
+    let mut address = String::new();
+    let stdout = program.child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut address).unwrap();
+    let address = address.trim().strip_prefix("ws://").unwrap();
+    let connect = || TcpStream::connect(address).unwrap();
+
+    // The answer to a whole request means that the program has accepted the sockets before it.
+    let mut half = connect();
+    half.write_all(b"GET / HTTP/1.1\r\nHost: ").unwrap();
+    let nothing = connect();
+    let mut whole = connect();
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    whole.write_all(request.as_bytes()).unwrap();
+    let mut status = String::new();
+    BufReader::new(&whole).read_line(&mut status).unwrap();
+    assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+
+    let began = Instant::now();
+    program.signal("TERM");
+    end(&mut program);
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    drop((half, nothing));
+}
+
+fn end(program: &mut Running) {
+    assert!(program.child.wait().unwrap().code().is_some());
+}
