@@ -6,6 +6,7 @@ mod server;
 mod sign_in;
 mod status;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub(crate) struct Session {
 #[derive(Default)]
 struct Servers {
     by_name: IndexMap<String, Running>,
+    /// The ends of servers that were removed. A server of the same name starts after them.
+    ending: HashMap<String, JoinHandle<()>>,
     /// The client has left, so no server starts.
     is_stopped: bool,
 }
@@ -75,6 +78,7 @@ impl Session {
             if servers.is_stopped {
                 return;
             }
+            servers.ending.retain(|_, ending| !ending.is_finished());
             let mut before = std::mem::take(&mut servers.by_name);
             for SelectedServer { entry, .. } in &configuration.servers {
                 let existing = before.swap_remove(&entry.name);
@@ -82,23 +86,28 @@ impl Session {
                     Some(running) if running.server.entry.is_unchanged(entry) => running,
                     existing => {
                         let server = Arc::new(Server::new(entry.clone()));
-                        changed.push((server.clone(), existing));
+                        let ending = match existing {
+                            Some(replaced) => Some(self.app.connections().spawn(end(replaced))),
+                            None => servers.ending.remove(&entry.name),
+                        };
+                        changed.push((server.clone(), ending));
                         Running { server, task: None }
                     }
                 };
                 servers.by_name.insert(entry.name.clone(), running);
             }
-            for (_, gone) in before {
-                self.app.connections().spawn(end(gone));
+            for (name, gone) in before {
+                let ending = self.app.connections().spawn(end(gone));
+                servers.ending.insert(name, ending);
             }
         }
-        for (server, replaced) in changed {
+        for (server, ending) in changed {
             let startup = self.app.startup().clone();
             let outgoing = self.outgoing.clone();
             let running = server.clone();
             let task = self.app.connections().spawn(async move {
-                if let Some(replaced) = replaced {
-                    end(replaced).await;
+                if let Some(ending) = ending {
+                    let _ = ending.await;
                 }
                 running.run(&startup, &outgoing).await;
             });

@@ -171,6 +171,45 @@ async fn an_invalid_message_has_an_error_and_the_next_one_is_answered() {
     app.end().await;
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_server_that_was_removed_ends_before_it_starts_again() {
+    // An MCP server that takes a while to end.
+    let script = r#"
+        echo start >> "$1"
+        while read -r line; do
+            case $line in *'"initialize"'*)
+                id=$(echo "$line" | sed 's/.*"id":\([0-9]*\).*/\1/')
+                info='"serverInfo":{"name":"slow","version":"1"}'
+                result='"protocolVersion":"2025-06-18","capabilities":{},'$info
+                echo '{"jsonrpc":"2.0","id":'$id',"result":{'$result'}}'
+            esac
+        done
+        sleep 0.3
+        echo end >> "$1""#;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("steps");
+    let arguments = ["-c", script, "sh", file.to_str().unwrap()];
+    let server = ServerConfig::stdio("slow", "/bin/sh", arguments).unwrap();
+    let configuration = configured(vec![server.into()]);
+    let (app, source) = app_of(configuration.clone());
+    let mut client = Client::initialized(&app).await;
+    assert_eq!(client.states("slow", 1).await, ["starting", "ready"]);
+    for (id, read) in [configured(Vec::new()), configuration]
+        .into_iter()
+        .enumerate()
+    {
+        *source.0.lock().unwrap() = Some(read);
+        let reload = json!({ "id": id, "method": "config/mcpServer/reload" });
+        assert_eq!(client.request(reload).await["result"], json!({}));
+    }
+    let expected = ["starting", "ready", "starting", "ready"];
+    assert_eq!(client.states("slow", 2).await, expected);
+    app.end().await;
+    let steps = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(steps, "start\nend\nstart\nend\n");
+}
+
 /// A program that writes its name into a file, and fails.
 #[cfg(unix)]
 fn recorded(name: &str, file: &Path) -> ServerEntry {
