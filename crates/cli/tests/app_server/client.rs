@@ -14,8 +14,7 @@ use crate::harness::run::{Run, Running};
 const LIMIT: Duration = Duration::from_secs(30);
 
 pub struct Client {
-    /// Killed when this is dropped.
-    _process: Running,
+    process: Running,
     stdin: ChildStdin,
     messages: Receiver<Value>,
     /// The messages that were read while another one was awaited.
@@ -39,7 +38,7 @@ impl Client {
             }
         });
         let mut client = Self {
-            _process: process,
+            process,
             stdin,
             messages,
             read: Vec::new(),
@@ -92,6 +91,12 @@ impl Client {
             }
             index += 1;
         }
+    }
+
+    /// Ends the program by SIGKILL.
+    pub fn kill(mut self) {
+        self.process.child.kill().unwrap();
+        self.process.child.wait().unwrap();
     }
 
     /// The messages that were not awaited.

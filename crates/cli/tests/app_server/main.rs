@@ -6,5 +6,9 @@
 mod client;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod kills;
+#[path = "../processes/marked.rs"]
+#[allow(dead_code, reason = "these tests use a part of it")]
+mod marked;
 mod reload;
 mod signals;
