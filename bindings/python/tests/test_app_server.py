@@ -21,6 +21,7 @@ from lab import DEADLINE_S, PROGRAM, User, is_alive, wait_for_end, wait_for_pid,
 
 from mcp_startup import (
     METHOD,
+    ClientScope,
     InvalidArgumentError,
     McpAuthStatus,
     McpServerConnectionStatus,
@@ -39,7 +40,9 @@ from mcp_startup.app_server import (
     McpServerOauthLoginCompletedNotification,
     McpServerStatus,
     Notification,
+    ServersListResponse,
 )
+from mcp_startup.app_server._reading import read
 
 # A peer that answers `initialize`. The code in its first argument handles every other message.
 PEER = r"""
@@ -629,6 +632,21 @@ async def test_tools_resources_and_reload(user: User) -> None:
         lacking = await failure("response", client.request("no/such"))
         assert lacking.is_unknown_method and lacking.rpc_code == -32601
         assert any(file.path == str(user.config) for file in await client.list_clients())
+        listed = await client.list_configured_servers()
+        assert [server.name for server in listed.servers] == ["server-500", "own"]
+        configured = listed.servers[1]
+        assert configured.enabled and configured.path == str(user.config) and configured.line and configured.owners == ()
+        assert (listed.not_checked, listed.unreadable) == ((), ())
+
+
+def test_the_servers_of_clients_are_typed() -> None:
+    owner = {"client": "cursor", "clientName": "Cursor", "scope": "user", "path": "/a/mcp.json", "name": "docs"}
+    server = {"name": "docs", "enabled": False, "path": "/a/mcp.json", "line": 3, "key": "mcpServers.docs", "owners": [owner]}
+    answer = {"servers": [server], "notChecked": [{**owner, "why": "it needs an input"}], "unreadable": ["Codex: line 1"]}
+    listed = read(ServersListResponse, answer)
+    assert listed.to_dict() == answer
+    assert listed.servers[0].owners[0].scope is ClientScope.USER
+    assert (listed.not_checked[0].why, listed.not_checked[0].client_name) == ("it needs an input", "Cursor")
 
 
 async def test_the_servers_end_with_the_client(user: User) -> None:

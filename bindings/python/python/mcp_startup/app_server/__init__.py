@@ -13,6 +13,7 @@ from ._client import COMMAND, AppServerClient, Login
 from ._errors import AppServerError
 from ._messages import (
     CancelStatus,
+    ConfiguredServer,
     FailureReadResponse,
     FailureUpdatedNotification,
     InitializeResponse,
@@ -20,7 +21,10 @@ from ._messages import (
     McpServerOauthLoginCompletedNotification,
     McpServerStatus,
     McpServerToolCallResponse,
+    NotCheckedServer,
     Notification,
+    ServerOwner,
+    ServersListResponse,
     StartDetails,
 )
 
@@ -29,6 +33,7 @@ __all__ = [
     "AppServerError",
     "COMMAND",
     "CancelStatus",
+    "ConfiguredServer",
     "FailureReadResponse",
     "FailureUpdatedNotification",
     "InitializeResponse",
@@ -37,7 +42,10 @@ __all__ = [
     "McpServerOauthLoginCompletedNotification",
     "McpServerStatus",
     "McpServerToolCallResponse",
+    "NotCheckedServer",
     "Notification",
+    "ServerOwner",
+    "ServersListResponse",
     "StartDetails",
 ]
 

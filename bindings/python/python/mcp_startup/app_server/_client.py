@@ -31,6 +31,7 @@ from ._messages import (
     McpServerStatus,
     McpServerToolCallResponse,
     Notification,
+    ServersListResponse,
 )
 from ._reading import read
 
@@ -301,6 +302,10 @@ class AppServerClient:
     async def list_clients(self, *, timeout: float | None = None) -> list[ClientFile]:
         """Returns the configuration files of the MCP clients on the machine, as `discover` does. Codex lacks it."""
         return list((await self._ask(ClientsListResponse, "mcpStartup/clients/list", {}, timeout)).files)
+
+    async def list_configured_servers(self, *, timeout: float | None = None) -> ServersListResponse:
+        """Returns where each server comes from, which servers are not started, and which files can't be read. Codex lacks it."""
+        return await self._ask(ServersListResponse, "mcpStartup/servers/list", {}, timeout)
 
     async def request(self, method: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
         """Sends any other request, and returns its result as parsed JSON."""

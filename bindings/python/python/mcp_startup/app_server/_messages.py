@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from .._clients import ClientFile
+from .._clients import ClientFile, ClientScope
 from .._generated import (
     ConfigurationEvidence,
     McpAuthStatus,
@@ -225,6 +225,71 @@ class ClientsListResponse(WireObject):
 
     files: tuple[ClientFile, ...]
     """The configuration files of the MCP clients on the machine."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServerOwner(WireObject):
+    """A client that has a server."""
+
+    client: str
+    """The ID of the client, for example `claude-code`."""
+
+    client_name: str
+    """The name of the client, for example `Claude Code`."""
+
+    scope: ClientScope
+    """Whose servers its file configures."""
+
+    path: str
+    """The path of its file."""
+
+    name: str
+    """The name of the server in the client."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NotCheckedServer(ServerOwner):
+    """A server of a client that is not started."""
+
+    why: str
+    """Why it is not started."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConfiguredServer(WireObject):
+    """Where a server comes from."""
+
+    name: str
+    """The name of the server."""
+
+    enabled: bool
+    """Whether it is enabled. A disabled server does not start."""
+
+    path: str | None = None
+    """The path of the file that has the entry. `None` if it comes from no file."""
+
+    line: int | None = None
+    """The line of the entry, or of the problem in it, starting at 1."""
+
+    key: str | None = None
+    """The key of the entry, or of the problem in it, for example `mcpServers.linear`."""
+
+    owners: tuple[ServerOwner, ...] = ()
+    """The clients that have the server. The entry is that of the first one."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ServersListResponse(WireObject):
+    """The servers of the configuration. Nothing was started or queried for it."""
+
+    servers: tuple[ConfiguredServer, ...]
+    """The servers, in the order of the configuration."""
+
+    not_checked: tuple[NotCheckedServer, ...] = ()
+    """The servers of clients that are not started."""
+
+    unreadable: tuple[str, ...] = ()
+    """The files of clients that can't be read, each as a message that names the client and the file."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
