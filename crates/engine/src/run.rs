@@ -58,6 +58,7 @@ pub(crate) struct Starts {
     permits: Arc<Semaphore>,
     /// The permits for programs. A start takes one of these before one of `permits`, so that programs never hold up URLs.
     program_permits: Arc<Semaphore>,
+    turn: Arc<Semaphore>,
     sender: mpsc::UnboundedSender<RunUpdate>,
     on_ready: OnReady,
 }
@@ -105,7 +106,12 @@ impl Starts {
             true => self.program_permits.acquire().await.ok(),
             false => None,
         };
-        [of_programs, self.permits.acquire().await.ok()]
+        let permit = self.permits.acquire().await.ok();
+        // The starts that have begun send their requests and read answers before the next one begins. If hundreds of starts began at the
+        // same moment, each would open a connection instead of reusing an idle one.
+        let _turn = self.turn.acquire().await;
+        tokio::task::yield_now().await;
+        [of_programs, permit]
     }
 
     pub fn send(&self, update: Update, live: Option<LiveServer>) {
@@ -114,19 +120,12 @@ impl Starts {
     }
 }
 
-/// Lets the starts that have begun send their requests and read answers before the next one begins. If hundreds of starts began at
-/// the same moment, each would open a connection instead of reusing an idle one.
-pub(crate) async fn yield_to_running_starts() {
-    tokio::task::yield_now().await;
-}
-
 /// Starts every enabled server once.
 pub(crate) async fn start_each(starts: Starts, servers: Vec<ServerEntry>) {
     let mut tasks = JoinSet::new();
     for entry in servers.into_iter().filter(|entry| entry.enabled) {
         let starts = starts.clone();
         tasks.spawn(async move { starts.start(&entry, |_, _| None).await });
-        yield_to_running_starts().await;
     }
     while tasks.join_next().await.is_some() {}
 }
@@ -145,6 +144,7 @@ impl Run {
             cancellation: cancellation.clone(),
             permits: startup.permits.clone(),
             program_permits: startup.program_permits.clone(),
+            turn: startup.turn.clone(),
             sender,
             on_ready,
         };

@@ -123,6 +123,8 @@ pub struct Startup {
     /// The permits of starts, and those of starts of programs.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) program_permits: Arc<Semaphore>,
+    /// The one permit of the start that begins.
+    pub(crate) turn: Arc<Semaphore>,
 }
 
 fn semaphore(permits: usize) -> Arc<Semaphore> {
@@ -194,6 +196,7 @@ impl Startup {
             }),
             permits: semaphore(options.concurrency),
             program_permits: semaphore(options.program_concurrency.unwrap_or(usize::MAX)),
+            turn: semaphore(1),
         }
     }
 

@@ -17,7 +17,7 @@ use super::backoff::{pause, random, retry_after};
 use super::store_changes::{StoredRecordWatch, change, held_sign_in, watch_stores};
 use crate::authorization::{self, credential_key};
 use crate::event::Update;
-use crate::run::{Starts, yield_to_running_starts};
+use crate::run::Starts;
 use crate::shared_context::milliseconds;
 use crate::start::evidence_collector::EvidenceCollector;
 
@@ -46,7 +46,6 @@ pub(super) async fn keep_starting_each(starts: Starts, servers: Vec<(ServerEntry
             changes: Changes::default(),
         };
         tasks.spawn(server.keep_starting());
-        yield_to_running_starts().await;
     }
     starts.cancellation.cancelled().await;
     while tasks.join_next().await.is_some() {}
