@@ -27,6 +27,24 @@ const MAX_SECRET_BYTES: usize = 128 * 1024;
 const MAX_TEXT_BYTES: usize = 64 * 1024;
 /// How often a text is decoded: a value may have been escaped, and the result again.
 const LAYERS: usize = 3;
+
+/// How a text ends.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// The text is complete, so a secret at its end is complete too.
+    Complete,
+    /// The text seems to be complete. The beginning of a secret at its end is hidden, unless it is a word.
+    Uncertain,
+    /// The text was cut off. The beginning of a secret at its end is hidden.
+    CutOff,
+}
+
+/// Whether a text is too short and too plain to be a secret: a word such as `code`, with which many messages end and many secrets
+/// begin.
+pub(crate) fn is_word(text: &[u8]) -> bool {
+    text.len() < SHORTEST_PART && text.iter().all(u8::is_ascii_alphabetic)
+}
+
 const MASKED: &str = "[masked]";
 const WITHHELD: &str = "[withheld: too many secrets to look for]";
 
@@ -112,13 +130,17 @@ impl Mask {
     /// `text` with every secret replaced. The text is complete: it was not cut off at its beginning or its end.
     pub fn hide_whole(&self, text: &str) -> String {
         let (text, is_cut) = bounded(text);
-        self.replaced(text, |found| self.find(text, false, is_cut, found))
+        let end = match is_cut {
+            true => End::CutOff,
+            false => End::Complete,
+        };
+        self.replaced(text, |found| self.find(text, false, end, found))
     }
 
     /// `text` with every secret replaced, and also what remains of one if the text was cut off at its beginning or its end.
     pub fn hide(&self, text: &str) -> String {
         let (text, _) = bounded(text);
-        self.replaced(text, |found| self.find(text, true, true, found))
+        self.replaced(text, |found| self.find(text, true, End::CutOff, found))
     }
 
     /// A URL that a server has chosen, or that was built from one that it has chosen. Nothing is shown from where a secret
@@ -126,7 +148,7 @@ impl Mask {
     pub fn hide_in_url(&self, url: &str) -> String {
         let (url, _) = bounded(url);
         self.replaced(url, |found| {
-            self.find(url, false, true, found);
+            self.find(url, false, End::CutOff, found);
             let begins = spellings(url).filter_map(|spelled| {
                 let (end, length) = self.beginnings().first(&spelled.bytes)?;
                 Some(spelled.origin_of(end - length..end).start)
@@ -141,7 +163,11 @@ impl Mask {
     pub fn foreign(&self, text: &str, max_chars: usize) -> String {
         // The cut is far beyond the shown characters. A secret at the cut is hidden like any secret that was cut off.
         let (text, is_cut) = cut(text, max_chars.saturating_mul(8).saturating_add(4096));
-        let hidden = self.replaced(text, |found| self.find(text, false, true, found));
+        let end = match is_cut {
+            true => End::CutOff,
+            false => End::Uncertain,
+        };
+        let hidden = self.replaced(text, |found| self.find(text, false, end, found));
         let mut shown = printable(&hidden, max_chars);
         if is_cut && !shown.ends_with('…') {
             shown.push('…');
@@ -197,7 +223,7 @@ impl Mask {
         hidden
     }
 
-    fn find(&self, text: &str, cut_before: bool, cut_after: bool, found: &mut Vec<Range<usize>>) {
+    fn find(&self, text: &str, cut_before: bool, end: End, found: &mut Vec<Range<usize>>) {
         let matcher = self.matcher();
         let bytes = text.as_bytes();
         let is_of_escape =
@@ -219,11 +245,12 @@ impl Mask {
             matcher.each(&spelled.bytes, |end, length| {
                 found.push(spelled.origin_of(end - length..end));
             });
-            if cut_after {
-                for &end in &ends {
-                    let bytes = &spelled.bytes[..spelled.len_before(end)];
+            if end != End::Complete {
+                for &at in &ends {
+                    let bytes = &spelled.bytes[..spelled.len_before(at)];
                     let length = matcher.longest_prefix_at_end(bytes);
-                    if length >= SHORTEST {
+                    let is_part = end == End::CutOff || !is_word(&bytes[bytes.len() - length..]);
+                    if length >= SHORTEST && is_part {
                         found.push(
                             spelled.origin_of(bytes.len() - length..bytes.len()).start..text.len(),
                         );
@@ -266,15 +293,17 @@ impl Mask {
                         }
                     }
                     // A single digit after the last group has no value, and may be escaped.
-                    if cut_after && spelled.ends_after(text.len().saturating_sub(LONGEST_ESCAPE)) {
+                    if end != End::Complete
+                        && spelled.ends_after(text.len().saturating_sub(LONGEST_ESCAPE))
+                    {
                         // The run may end within an escape that was encoded.
                         let size = spelled.bytes.len();
                         let tail = size.saturating_sub(LONGEST_ESCAPE)..size;
                         let escapes = tail.filter(|at| b"%\\&\xef".contains(&spelled.bytes[*at]));
-                        for end in escapes.chain([size]) {
-                            let length = matcher.longest_prefix_at_end(&spelled.bytes[..end]);
+                        for at in escapes.chain([size]) {
+                            let length = matcher.longest_prefix_at_end(&spelled.bytes[..at]);
                             if length >= SHORTEST {
-                                found.push(spelled.origin_of(end - length..end).start..text.len());
+                                found.push(spelled.origin_of(at - length..at).start..text.len());
                             }
                         }
                     }

@@ -172,3 +172,21 @@ fn a_secret_in_base64_is_hidden_if_the_text_was_cut_off_within_it() {
         }
     }
 }
+
+/// RFC 6749, section 5.2: the codes of a refusal are words, and so are the beginnings of many secrets.
+#[test]
+fn a_word_at_the_end_of_a_text_is_not_a_secret_that_was_cut_off() {
+    for (secret, text, hidden) in [
+        ("code1", "invalid_code", "invalid_code"),
+        ("code-8c1f02aa", "invalid_code", "invalid_code"),
+        ("token_8c1f02aa", "invalid_token", "invalid_token"),
+        ("code1", "wrong code1", "wrong [masked]"),
+        ("code-8c1f02aa", "wrong code-8", "wrong [masked]"),
+        ("ya29.8c1f02aa", "wrong ya29", "wrong [masked]"),
+        ("abcdefghijklmnop", "wrong abcdefgh", "wrong [masked]"),
+    ] {
+        let mut mask = Mask::default();
+        mask.add(secret);
+        assert_eq!(mask.foreign(text, 150), hidden, "{secret}");
+    }
+}

@@ -16,7 +16,7 @@ use super::callback::Callback;
 use super::client::Client;
 use super::error::{SignInError, SignInFailureKind, broken, shown, shown_name};
 use crate::clock::now_ms;
-use crate::mask::Mask;
+use crate::mask::{Mask, is_word};
 use crate::oauth::token_endpoint::{GrantedTokens, Reply};
 use crate::store::CredentialRecord;
 
@@ -235,7 +235,10 @@ impl PendingSignIn {
     /// The words of a reply: its error code and its description, or its HTTP status. They can repeat a secret that was sent.
     fn words(&self, reply: &Reply, code: Option<&str>, callback: &Callback) -> String {
         let mut mask = Mask::default();
-        mask.add(&callback.code);
+        // Some authorization servers send a word as the code, which hides nothing.
+        if !is_word(callback.code.as_bytes()) {
+            mask.add(&callback.code);
+        }
         mask.add(&self.state.pkce_verifier);
         mask.add(self.client.secret.as_deref().unwrap_or_default());
         let shown = |text: &str| mask.foreign(text, FOREIGN_CHARS);
