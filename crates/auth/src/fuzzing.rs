@@ -17,7 +17,8 @@ pub fn masking_steps(work: impl FnOnce()) -> usize {
 
 /// The fields of a record that a response of the token endpoint changes; `None` if the response has no usable token.
 pub fn token_reply(body: &[u8]) -> Option<Map<String, Value>> {
-    GrantedTokens::read(body).map(|tokens| tokens.changes())
+    let tokens = GrantedTokens::read(body).ok()?;
+    Some(tokens.changes())
 }
 
 /// The record under `key` in the text of a credential file.

@@ -324,6 +324,9 @@ evidence_struct! {
         /// The description in the body of a refusal by the token endpoint: its `error_description`, or a similar text. Its length
         /// is limited.
         oauth_error_description: String,
+        /// Why the token in a successful response of the token endpoint can't be used, for example `its type is DPoP, and only
+        /// bearer tokens are supported`.
+        unusable_token: String,
         /// The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date.
         retry_after: String,
         /// The URL to which the response redirects (RFC 9110, section 10.2.2): only scheme, host and path.

@@ -715,6 +715,9 @@ class RequestEvidence(WireObject):
     oauth_error_description: str | None = None
     """The description in the body of a refusal by the token endpoint: its `error_description`, or a similar text. Its length is limited."""
 
+    unusable_token: str | None = None
+    """Why the token in a successful response of the token endpoint can't be used, for example `its type is DPoP, and only bearer tokens are supported`."""
+
     retry_after: str | None = None
     """The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date."""
 

@@ -342,6 +342,11 @@ export type RequestEvidence = {
    */
   oauthErrorDescription?: string,
   /**
+   * Why the token in a successful response of the token endpoint can't be used, for example `its type is DPoP, and only
+   * bearer tokens are supported`.
+   */
+  unusableToken?: string,
+  /**
    * The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date.
    */
   retryAfter?: string,

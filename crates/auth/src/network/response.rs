@@ -9,6 +9,8 @@ use mcp_startup_core::{CertificateProblem, IoTrouble};
 use super::content_encoding::decoded_body;
 use super::system_trust::certificate_problem;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Classifies the error of a request without a complete response.
 pub fn trouble(error: &reqwest::Error) -> IoTrouble {
     if error.is_timeout() {
@@ -96,6 +98,7 @@ impl BodyError {
 }
 
 /// Reads a response body of at most `limit` bytes, after its content encodings are removed. It never holds more than `limit` bytes in memory, apart from one chunk.
+/// A byte order mark at its beginning is removed, because some servers send one before JSON (RFC 8259, section 8.1).
 ///
 /// # Errors
 ///
@@ -109,6 +112,9 @@ pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Vec<
             return Err(BodyError::TooLarge(limit));
         }
         body.extend_from_slice(&chunk);
+    }
+    if body.starts_with(BYTE_ORDER_MARK) {
+        body.drain(..BYTE_ORDER_MARK.len());
     }
     Ok(body)
 }

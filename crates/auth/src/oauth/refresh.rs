@@ -372,14 +372,15 @@ async fn exchange(
     };
     match token_endpoint::send(guarded, post, log, sent_before_at_ms).await {
         Ok(reply) => Ok(match reply.tokens() {
-            Some(tokens) => Answer::Tokens(tokens, reply.sent),
+            Ok(tokens) => Answer::Tokens(tokens, reply.sent),
             // A timeout, a rate limit or a failing proxy leaves the decision of the authorization server unknown.
-            None if reply.status.is_client_error()
-                && !matches!(reply.status.as_u16(), 408 | 425 | 429) =>
+            Err(_)
+                if reply.status.is_client_error()
+                    && !matches!(reply.status.as_u16(), 408 | 425 | 429) =>
             {
                 Answer::Refused(Some(reply.sent))
             }
-            None => Answer::None,
+            Err(_) => Answer::None,
         }),
         Err(NoReply::Request(GuardedClientError::Blocked(blocked))) => Err(blocked),
         Err(_) => Ok(Answer::None),

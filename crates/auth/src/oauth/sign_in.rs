@@ -31,7 +31,7 @@ use super::discovery::{Discovery, discover};
 use super::endpoint::{authorization_endpoint, endpoint};
 use super::resource::resource;
 use super::scopes;
-use super::token_endpoint::Reply;
+use super::token_endpoint::TokenProblem;
 use crate::clock::now_ms;
 use crate::network::{GuardedClient, RequestLog};
 use crate::store::CredentialRecord;
@@ -205,20 +205,26 @@ pub async fn finish_sign_in(
     // If it failed, the reply shows how.
     let _ = exchanged.await;
     // Parse the reply like that of a refresh: it can be valid even if the SDK cannot read it.
-    let reply = http.take_reply();
-    if let Some(tokens) = reply.as_ref().and_then(Reply::tokens) {
-        return pending.record(&tokens);
-    }
-    Err(match reply {
-        Some(reply) => pending.refused(&reply, &callback),
-        None => SignInError::new(
+    let Some(reply) = http.take_reply() else {
+        return Err(SignInError::new(
             SignInFailureKind::Unavailable,
             format!(
                 "the sign-in service of {} did not respond: try again later",
                 shown_name(pending)
             ),
-        ),
-    })
+        ));
+    };
+    match reply.tokens() {
+        Ok(tokens) => pending.record(&tokens),
+        Err(TokenProblem::Missing) => Err(pending.refused(&reply, &callback)),
+        Err(problem) => Err(SignInError::new(
+            SignInFailureKind::Misconfigured,
+            format!(
+                "the sign-in service of {} responded with a token that can't be used ({problem}): contact its operator",
+                shown_name(pending)
+            ),
+        )),
+    }
 }
 
 /// The discovered metadata.

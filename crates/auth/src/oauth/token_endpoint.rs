@@ -78,16 +78,22 @@ pub(crate) async fn send(
         }
     };
     let fields = ReplyFields::parse(&body);
-    let has_token = status.is_success() && GrantedTokens::of(&fields).is_some();
+    let granted = status.is_success().then(|| GrantedTokens::of(&fields));
     log.add_secrets(fields.into_tokens());
     let retry_after = headers.get(RETRY_AFTER);
     let retry_after = retry_after.and_then(|value| value.to_str().ok());
     sent.note(|noted| {
         noted.status = Some(status.as_u16());
         noted.retry_after = retry_after.map(str::to_owned);
-        if !has_token {
-            noted.oauth_error = refusal::error_code(&body);
-            noted.oauth_error_description = refusal::description(&body);
+        match granted {
+            Some(Ok(_)) => {}
+            Some(Err(problem @ (TokenProblem::Characters { .. } | TokenProblem::Type(_)))) => {
+                noted.unusable_token = Some(problem.to_string());
+            }
+            Some(Err(TokenProblem::Missing)) | None => {
+                noted.oauth_error = refusal::error_code(&body);
+                noted.oauth_error_description = refusal::description(&body);
+            }
         }
     });
     Ok(Reply {
@@ -100,10 +106,26 @@ pub(crate) async fn send(
 
 impl Reply {
     /// The granted tokens, if the reply is successful and has them.
-    pub fn tokens(&self) -> Option<GrantedTokens> {
-        let body = self.status.is_success().then_some(&self.body)?;
-        GrantedTokens::read(body)
+    pub fn tokens(&self) -> Result<GrantedTokens, TokenProblem> {
+        match self.status.is_success() {
+            true => GrantedTokens::read(&self.body),
+            false => Err(TokenProblem::Missing),
+        }
     }
+}
+
+/// Why a reply grants no token that this client can use. The text of the error contains no token.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TokenProblem {
+    /// The reply has no access token.
+    #[error("it has no access token")]
+    Missing,
+    /// A token has characters that no token may have.
+    #[error("its `{field}` has characters that a token can't have")]
+    Characters { field: &'static str },
+    /// The token can't be sent as a bearer token.
+    #[error("its type is {0}, and only bearer tokens are supported")]
+    Type(&'static str),
 }
 
 /// The JSON texts of the used fields of a reply, and its other tokens. Other fields are skipped, so their number costs
@@ -114,6 +136,7 @@ struct ReplyFields {
     refresh_token: Option<SecretString>,
     expires_in: Option<SecretString>,
     scope: Option<SecretString>,
+    token_type: Option<SecretString>,
     /// The tokens that are not used here, such as an ID token.
     others: Vec<SecretString>,
     /// The object with the tokens of a user.
@@ -140,7 +163,8 @@ impl ReplyFields {
     }
 
     fn is_wanted(name: &str) -> bool {
-        matches!(name, "expires_in" | "scope" | AUTHED_USER) || name.ends_with("token")
+        matches!(name, "expires_in" | "scope" | "token_type" | AUTHED_USER)
+            || name.ends_with("token")
     }
 
     fn add(&mut self, name: &str, json: SecretString) {
@@ -149,6 +173,7 @@ impl ReplyFields {
             "refresh_token" => &mut self.refresh_token,
             "expires_in" => &mut self.expires_in,
             "scope" => &mut self.scope,
+            "token_type" => &mut self.token_type,
             AUTHED_USER => &mut self.authed_user,
             _ => {
                 if self.others.len() < MAX_OTHER_TOKENS && json.expose_secret().starts_with('"') {
@@ -213,6 +238,16 @@ impl<'de> Deserialize<'de> for ReplyFields {
     }
 }
 
+/// The token types that can't be sent as bearer tokens: those in the registry of OAuth access token types (RFC 6749, section 11.1),
+/// and `mac` of an expired draft. Any other name is one that a vendor has for a bearer token, such as Slack's `bot` and `user`.
+const UNSUPPORTED_TYPES: [&str; 4] = ["DPoP", "PoP", "N_A", "mac"];
+
+fn unsupported_type(token_type: &str) -> Option<&'static str> {
+    let token_type = token_type.trim();
+    let mut unsupported = UNSUPPORTED_TYPES.into_iter();
+    unsupported.find(|unsupported| unsupported.eq_ignore_ascii_case(token_type))
+}
+
 /// When a token expires that was granted at `now_ms`, in ms since the Unix epoch. `expires_in` is its lifetime in
 /// seconds (RFC 6749, section 5.1), which some vendors send as text.
 ///
@@ -243,31 +278,39 @@ impl GrantedTokens {
     /// not as JSON.
     ///
     /// Each field is parsed separately: an odd field that is not needed must not lose a token that has replaced the
-    /// old one. The token type is ignored, because vendors use different names for it and the server refuses a
-    /// token that it cannot use.
+    /// old one.
     ///
     /// If there is no access token, the one of [`AUTHED_USER`] is used.
-    ///
-    /// Returns `None` if there is no access token at all.
-    pub fn read(body: &[u8]) -> Option<Self> {
+    pub fn read(body: &[u8]) -> Result<Self, TokenProblem> {
         Self::of(&ReplyFields::parse(body))
     }
 
-    fn of(reply: &ReplyFields) -> Option<Self> {
-        Self::direct(reply, char::is_whitespace).or_else(|| {
-            // Slack separates scopes with commas.
-            Self::direct(&reply.user()?, |c| c == ',' || c.is_whitespace())
-        })
+    fn of(reply: &ReplyFields) -> Result<Self, TokenProblem> {
+        match (Self::direct(reply, char::is_whitespace), reply.user()) {
+            (Err(TokenProblem::Missing), Some(user)) => {
+                // Slack separates scopes with commas.
+                Self::direct(&user, |c| c == ',' || c.is_whitespace())
+            }
+            (direct, _) => direct,
+        }
     }
 
-    fn direct(reply: &ReplyFields, separates_scopes: fn(char) -> bool) -> Option<Self> {
+    fn direct(
+        reply: &ReplyFields,
+        separates_scopes: fn(char) -> bool,
+    ) -> Result<Self, TokenProblem> {
         // A field that cannot be parsed is treated as absent.
         let value = |json: &Option<SecretString>| -> Option<Value> {
             serde_json::from_str(json.as_ref()?.expose_secret()).ok()
         };
-        let token = |json| match value(json)? {
-            Value::String(token) if !token.trim().is_empty() => Some(SecretString::from(token)),
-            _ => None,
+        let token = |json, field, may_contain: fn(u8) -> bool| match value(json) {
+            Some(Value::String(token)) if !token.trim().is_empty() => {
+                match token.bytes().all(may_contain) {
+                    true => Ok(Some(SecretString::from(token))),
+                    false => Err(TokenProblem::Characters { field }),
+                }
+            }
+            _ => Ok(None),
         };
         let scopes = match value(&reply.scope) {
             Some(Value::String(scope)) => Some(scopes::bounded(scope.split(separates_scopes))),
@@ -277,9 +320,23 @@ impl GrantedTokens {
             _ => None,
         };
         let expires_in = value(&reply.expires_in);
-        Some(Self {
-            access_token: token(&reply.access_token)?,
-            refresh_token: token(&reply.refresh_token),
+        // Visible ASCII, because a header carries it (RFC 6750, section 2.1).
+        let access_token = token(&reply.access_token, "access_token", |byte| {
+            byte.is_ascii_graphic()
+        })?;
+        // RFC 6749, appendix A.17.
+        let refresh_token = token(&reply.refresh_token, "refresh_token", |byte| {
+            matches!(byte, 0x20..=0x7e)
+        })?;
+        let access_token = access_token.ok_or(TokenProblem::Missing)?;
+        if let Some(Value::String(token_type)) = value(&reply.token_type)
+            && let Some(unsupported) = unsupported_type(&token_type)
+        {
+            return Err(TokenProblem::Type(unsupported));
+        }
+        Ok(Self {
+            access_token,
+            refresh_token,
             expires_at_ms: expires_in.and_then(|seconds| expires_at_ms(&seconds, now_ms())),
             scopes,
         })

@@ -479,15 +479,17 @@ impl Facts<'_> {
                 let succeeded = refresh.is_some_and(|refresh| {
                     matches!(refresh.status, Some(200..300)) && refresh.oauth_error.is_none()
                 });
-                let what = match succeeded {
-                    true => "responded without a token",
-                    false => "refused",
+                let unusable = refresh.and_then(|refresh| text_of(&refresh.unusable_token));
+                let what = match unusable {
+                    Some(problem) => format!(
+                        "responded with a token that can't be used ({})",
+                        foreign(problem)
+                    ),
+                    None if succeeded => format!("responded without a token ({})", self.refusal()),
+                    None => format!("refused ({})", self.refusal()),
                 };
                 Parts::new(
-                    format!(
-                        "{server} needs to renew your sign-in, but its sign-in service {what} ({})",
-                        self.refusal()
-                    ),
+                    format!("{server} needs to renew your sign-in, but its sign-in service {what}"),
                     ": try again later, or sign in again",
                 )
             }

@@ -135,7 +135,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
         status,
         optional_text(),
         challenge,
-        (oauth_error, optional_text()),
+        (oauth_error, optional_text(), optional_text()),
         optional_text(),
         option::weighted(
             0.2,
@@ -176,7 +176,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                 status,
                 content_type,
                 challenge,
-                (oauth_error, oauth_error_description),
+                (oauth_error, oauth_error_description, unusable_token),
                 retry_after,
                 io,
                 (
@@ -197,6 +197,7 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
                     challenge,
                     oauth_error,
                     oauth_error_description,
+                    unusable_token,
                     retry_after,
                     location,
                     proxy,

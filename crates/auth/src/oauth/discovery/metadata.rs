@@ -52,7 +52,7 @@ pub(super) fn resource_metadata(document: &[u8], server: &Url) -> ResourceMetada
 }
 
 fn read_resource_metadata(document: &[u8], server: &Url) -> Option<ResourceMetadata> {
-    let published: Map<String, Value> = serde_json::from_slice(without_mark(document)).ok()?;
+    let published: Map<String, Value> = serde_json::from_slice(document).ok()?;
     let server_of_a_draft = string(&published, "authorization_server")?;
     let servers = strings(&published, "authorization_servers")?;
     let scopes = strings(&published, "scopes_supported")?;
@@ -83,7 +83,7 @@ fn read_resource_metadata(document: &[u8], server: &Url) -> Option<ResourceMetad
 /// The metadata of an authorization server, reduced to the fields that a client needs. `None` if the document is no such
 /// metadata.
 pub(super) fn authorization_server_metadata(document: &[u8]) -> Option<AuthorizationMetadata> {
-    let mut metadata: Map<String, Value> = serde_json::from_slice(without_mark(document)).ok()?;
+    let mut metadata: Map<String, Value> = serde_json::from_slice(document).ok()?;
     metadata.retain(|name, _| FIELDS.contains(&name.as_str()));
     for value in metadata.values_mut() {
         if let Value::Array(entries) = value {
@@ -91,11 +91,6 @@ pub(super) fn authorization_server_metadata(document: &[u8]) -> Option<Authoriza
         }
     }
     serde_json::from_value(Value::Object(metadata)).ok()
-}
-
-/// The document without a byte order mark, which some servers send before JSON.
-fn without_mark(document: &[u8]) -> &[u8] {
-    document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document)
 }
 
 /// A field with a string; `None` if it has another type.

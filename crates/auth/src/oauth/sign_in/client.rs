@@ -13,6 +13,7 @@ use super::http::SignInHttp;
 use super::readiness::{self, ASK_FOR_A_CLIENT};
 use crate::oauth::client_authentication;
 use crate::oauth::endpoint::endpoint;
+use crate::oauth::token_endpoint::Reply;
 
 /// The limit of the integers that JSON has in every language.
 const MAX_INTEGER: u64 = 1 << 53;
@@ -31,9 +32,24 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// The client in the response to a registration for `requested`, a method of authentication; `None` if it has no ID.
-    pub fn registered(response: &[u8], requested: &str) -> Option<Self> {
-        let response: Map<String, Value> = serde_json::from_slice(response).ok()?;
+    /// The client in the response to a registration for `requested`, a method of authentication.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the response.
+    pub fn registered(response: &[u8], requested: &str) -> Result<Self, &'static str> {
+        let response: Map<String, Value> =
+            serde_json::from_slice(response).map_err(|_| "the response is not a JSON object")?;
+        let id = match response.get("client_id") {
+            Some(Value::String(id)) if id.contains(char::is_control) => {
+                return Err("`client_id` in the response has control characters");
+            }
+            Some(Value::String(id)) if !id.is_empty() => id.clone(),
+            Some(Value::String(_) | Value::Null) | None => {
+                return Err("the response has no `client_id`");
+            }
+            Some(_) => return Err("`client_id` in the response is not a string"),
+        };
         let text = |name| {
             response
                 .get(name)
@@ -53,8 +69,8 @@ impl Client {
                 issued.insert(client_authentication::METHOD.to_owned(), json!(method));
             }
         }
-        Some(Self {
-            id: text("client_id")?.to_owned(),
+        Ok(Self {
+            id,
             secret,
             is_configured: false,
             issued,
@@ -119,7 +135,6 @@ async fn register(
     scopes: &[String],
     http: &SignInHttp,
 ) -> Result<Client, SignInError> {
-    use SignInFailureKind as Kind;
     let problem = || readiness::error(DiscoveryProblem::ClientRequired, metadata);
     let published = metadata.registration_endpoint.as_deref();
     let endpoint = published.and_then(endpoint).ok_or_else(problem)?;
@@ -140,40 +155,50 @@ async fn register(
     if !scopes.is_empty() {
         client["scope"] = scopes.join(" ").into();
     }
-    let reply = http.post_json(endpoint, &client).await;
-    let status = reply.as_ref().map(|reply| reply.status.as_u16());
-    let success = reply.as_ref().filter(|reply| reply.status.is_success());
-    if let Some(client) = success.and_then(|reply| Client::registered(&reply.body, method)) {
-        return Ok(client);
-    }
-    let refused = reply.filter(|reply| {
-        let meaning = refusal::meaning(Some(reply.status.as_u16()), None, None);
-        reply.status.is_client_error() && meaning != RefusalMeaning::Transient
-    });
-    Err(match refused {
-        Some(reply) => {
-            let code = refusal::error_code(&reply.body);
-            let code = code.map_or_else(
-                || format!("HTTP {}", reply.status.as_u16()),
-                |code| shown(&code),
-            );
-            let code = match refusal::description(&reply.body) {
-                Some(description) => format!("{code}: {}", shown(&description)),
-                None => code,
-            };
-            SignInError::new(
-                Kind::NoClient,
-                format!(
-                    "the server's sign-in service refused to register this client ({code}): {ASK_FOR_A_CLIENT}"
-                ),
-            )
-        }
-        None => SignInError::new(
-            Kind::Unavailable,
-            format!(
-                "the server's sign-in service could not register this client{}: try again later",
-                status.map_or_else(String::new, |status| format!(" (HTTP {status})"))
+    let Some(reply) = http.post_json(endpoint, &client).await else {
+        return Err(not_registered(""));
+    };
+    let status = reply.status.as_u16();
+    let happened = if reply.status.is_success() {
+        match Client::registered(&reply.body, method) {
+            Ok(client) => return Ok(client),
+            Err(problem) => format!(
+                "registered no client that can be used ({}; {problem})",
+                words(&reply)
             ),
+        }
+    } else if reply.status.is_client_error()
+        && refusal::meaning(Some(status), None, None) != RefusalMeaning::Transient
+    {
+        format!("refused to register this client ({})", words(&reply))
+    } else {
+        return Err(not_registered(&format!(" (HTTP {status})")));
+    };
+    Err(SignInError::new(
+        SignInFailureKind::NoClient,
+        format!("the server's sign-in service {happened}: {ASK_FOR_A_CLIENT}"),
+    ))
+}
+
+/// The words of a response: its error code or its HTTP status, and its description.
+fn words(reply: &Reply) -> String {
+    let code = refusal::error_code(&reply.body);
+    let code = code.map_or_else(
+        || format!("HTTP {}", reply.status.as_u16()),
+        |code| shown(&code),
+    );
+    match refusal::description(&reply.body) {
+        Some(description) => format!("{code}: {}", shown(&description)),
+        None => code,
+    }
+}
+
+/// The error for a registration whose outcome is unknown.
+fn not_registered(status: &str) -> SignInError {
+    SignInError::new(
+        SignInFailureKind::Unavailable,
+        format!(
+            "the server's sign-in service could not register this client{status}: try again later"
         ),
-    })
+    )
 }

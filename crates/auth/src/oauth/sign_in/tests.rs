@@ -421,13 +421,13 @@ fn a_registration_keeps_only_the_fields_that_later_requests_need() {
         (json!([]), None),
     ] {
         let client = Client::registered(response.to_string().as_bytes(), "none");
-        let got = client.as_ref().map(|client| {
+        let got = client.as_ref().ok().map(|client| {
             let issued = Value::Object(client.issued.clone());
             (client.id.as_str(), client.secret.as_deref(), issued)
         });
         assert_eq!(got, expected, "{response}");
     }
-    assert!(Client::registered(b"<html>", "none").is_none());
+    assert!(Client::registered(b"<html>", "none").is_err());
     // A response that omits the method confirms the requested one (RFC 7591, section 3.2.1).
     let response = br#"{"client_id":"c","client_secret":"s"}"#;
     let client = Client::registered(response, "client_secret_post").unwrap();

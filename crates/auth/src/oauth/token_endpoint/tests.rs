@@ -70,7 +70,74 @@ fn the_last_of_several_fields_with_one_name_counts() {
     assert_eq!(changes["access_token"], "b");
     assert!(!changes.contains_key("refresh_token"));
     assert_eq!(changes["scopes"], json!(["d"]));
-    assert!(GrantedTokens::read(br#"{"access_token":"a","access_token":7}"#).is_none());
+    assert!(GrantedTokens::read(br#"{"access_token":"a","access_token":7}"#).is_err());
+}
+
+#[test]
+fn a_token_that_can_not_be_sent_is_refused_and_the_problem_is_named() {
+    use TokenProblem::{Characters, Missing, Type};
+    let problem = |reply: Value| GrantedTokens::read(reply.to_string().as_bytes()).err();
+    for (access_token, can_be_sent) in [
+        ("ya29.A-b_c~d+e/f==", true),
+        ("{\"odd\":1}", true),
+        ("abc\r\nX-Evil: 1", false),
+        ("abc\n", false),
+        ("a\0b", false),
+        ("a\tb", false),
+        ("a\u{7f}b", false),
+        ("two words", false),
+        ("tökén", false),
+        ("a\u{2028}b", false),
+    ] {
+        let expected = (!can_be_sent).then_some(Characters {
+            field: "access_token",
+        });
+        let direct = json!({ "access_token": access_token });
+        assert_eq!(problem(direct.clone()), expected, "{access_token:?}");
+        assert_eq!(problem(json!({ "authed_user": direct })), expected);
+    }
+    // RFC 6749, appendix A.17.
+    for (refresh_token, is_valid) in [
+        (json!("r&e=f+r%65/s h?1"), true),
+        (json!(null), true),
+        (json!(""), true),
+        (json!(7), true),
+        (json!("a\u{0}b\nc"), false),
+        (json!("a\r"), false),
+        (json!("é"), false),
+    ] {
+        let expected = (!is_valid).then_some(Characters {
+            field: "refresh_token",
+        });
+        let reply = json!({ "access_token": "a", "refresh_token": refresh_token });
+        assert_eq!(problem(reply), expected, "{refresh_token}");
+    }
+    for (token_type, expected) in [
+        (json!("Bearer"), None),
+        (json!("bearer"), None),
+        (json!(" BEARER "), None),
+        (json!(""), None),
+        (json!(null), None),
+        (json!(7), None),
+        // Slack.
+        (json!("bot"), None),
+        (json!("DPoP"), Some(Type("DPoP"))),
+        (json!("dpop"), Some(Type("DPoP"))),
+        (json!("PoP"), Some(Type("PoP"))),
+        (json!(" MAC"), Some(Type("mac"))),
+        (json!("N_A"), Some(Type("N_A"))),
+    ] {
+        let reply = json!({ "access_token": "a", "token_type": token_type });
+        assert_eq!(problem(reply), expected, "{token_type}");
+    }
+    assert_eq!(problem(json!({ "token_type": "DPoP" })), Some(Missing));
+    let form = b"access_token=a%0D%0Ab&token_type=Bearer";
+    assert_eq!(
+        GrantedTokens::read(form)
+            .err()
+            .map(|problem| problem.to_string()),
+        Some("its `access_token` has characters that a token can't have".to_owned())
+    );
 }
 
 #[test]
@@ -97,7 +164,9 @@ fn the_tokens_of_a_user_are_used_only_without_others() {
         ),
         (r#"{"user":{"access_token":"user"}}"#, None),
     ] {
-        let changes = GrantedTokens::read(body.as_bytes()).map(|tokens| tokens.changes());
+        let changes = GrantedTokens::read(body.as_bytes())
+            .ok()
+            .map(|tokens| tokens.changes());
         let read = changes.as_ref().map(|changes| {
             (
                 changes["access_token"].as_str().unwrap(),
@@ -112,7 +181,7 @@ fn the_tokens_of_a_user_are_used_only_without_others() {
     let tokens: Vec<&str> = tokens.iter().map(ExposeSecret::expose_secret).collect();
     assert_eq!(tokens, ["a", "b", "c", "d"]);
     let deep = r#"{"authed_user":"#.repeat(100_000);
-    assert!(GrantedTokens::read(deep.as_bytes()).is_none());
+    assert!(GrantedTokens::read(deep.as_bytes()).is_err());
 }
 
 /// The former time was quadratic: 98 s for a reply of 0.95 MB.
