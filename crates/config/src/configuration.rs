@@ -58,8 +58,8 @@ impl Configuration {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialSettings {
     /// The folder for the credentials: the folder of the file for a Codex configuration, otherwise
-    /// [`codex_home`](crate::codex_home). **Empty** if no environment variable names a folder. Credentials then cannot
-    /// be stored.
+    /// [`codex_home`](crate::codex_home). **Empty** if no environment variable names a folder. Credentials then can't
+    /// be stored, and a sign-in fails before it begins.
     pub home: PathBuf,
     /// The kind of credential store.
     pub mode: CredentialStoreMode,

@@ -1,7 +1,7 @@
 //! Environment variables: where they are read from, and the folders that they name. Never accesses the file system.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A source of environment variables: the process, or a map for tests and for hosts without an environment.
 pub trait Environment {
@@ -27,8 +27,9 @@ impl Environment for BTreeMap<String, String> {
 
 /// Returns Codex's folder: `CODEX_HOME` if it is set, otherwise `.codex` in the user's home folder.
 ///
-/// The home folder is `HOME`. On Windows, `USERPROFILE` takes precedence. A blank variable counts as not set. Returns
-/// `None` if no variable names a folder. The folder need not exist.
+/// The home folder is `HOME`. On Windows, `USERPROFILE` takes precedence. A blank variable counts as not set, and so does a
+/// home folder with a relative path, which would be another one in each folder. Returns `None` if no variable names a folder.
+/// The folder need not exist.
 ///
 /// Source: <https://developers.openai.com/codex/config-advanced>.
 ///
@@ -47,7 +48,7 @@ pub fn codex_home(environment: &dyn Environment) -> Option<PathBuf> {
 /// Replaces a leading `~/` with the user's home folder. Returns any other path unchanged.
 ///
 /// A shell does this for arguments, but not for paths in options of a program. The home folder is `HOME`. On Windows,
-/// `USERPROFILE` takes precedence. If neither variable is set, the path is returned unchanged.
+/// `USERPROFILE` takes precedence. If neither variable has an absolute path, the path is returned unchanged.
 ///
 /// ```
 /// use std::{collections::BTreeMap, path::Path};
@@ -70,8 +71,19 @@ fn home_folder(environment: &dyn Environment) -> Option<PathBuf> {
     };
     variables
         .into_iter()
-        .find_map(|name| non_blank(environment, name))
+        .filter_map(|name| non_blank(environment, name))
         .map(PathBuf::from)
+        .find(|folder| is_absolute(folder))
+}
+
+/// Whether a path does not depend on the current folder, on any system. Tests read the paths of Windows on Linux, and the other way
+/// round.
+pub(crate) fn is_absolute(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let mut bytes = text.bytes();
+    let has_drive =
+        bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic()) && bytes.next() == Some(b':');
+    path.has_root() || has_drive
 }
 
 /// Returns the value of a variable, or `None` if it is not set or blank.

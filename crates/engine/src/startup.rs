@@ -89,9 +89,8 @@ impl StartupOptions {
             CredentialStoreMode::Keyring => StoreSelection::Keyring,
             CredentialStoreMode::Unknown(name) => StoreSelection::Unknown(name.clone()),
         };
-        let has_place = !settings.home.as_os_str().is_empty();
         Self {
-            stores: has_place.then(|| CredentialStores::new(&settings.home, selection)),
+            stores: Some(CredentialStores::new(&settings.home, selection)),
             ..Self::default()
         }
     }

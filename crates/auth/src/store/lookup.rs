@@ -81,8 +81,15 @@ pub struct FoundRecord {
 
 impl CredentialStores {
     /// Creates the stores of one home, as the configuration selects them. The home is the folder of Codex's `config.toml`.
-    /// Codex searches the same stores in the same order.
+    /// Codex searches the same stores in the same order. If the home is empty because none is known, there is no store: nothing
+    /// is found, and a sign-in can't be stored.
     pub fn new(home: &Path, selection: StoreSelection) -> Self {
+        if home.as_os_str().is_empty() {
+            return Self {
+                stores: Vec::new(),
+                unreadable: None,
+            };
+        }
         let file = || -> Arc<dyn CredentialStore> { Arc::new(FileStore::new(home)) };
         let encrypted = Some(UnreadableStore::Encrypted(home.to_owned()));
         let (stores, unreadable) = match selection {
@@ -251,7 +258,7 @@ impl CredentialStores {
     }
 
     fn no_store(&self) -> StoreError {
-        let detail = "no credential store is configured";
+        let detail = "no folder for sign-ins is known; set HOME (on Windows, USERPROFILE) or CODEX_HOME to an absolute path";
         let none = StoreError::new("none", CredentialStoreTrouble::Unsupported, detail);
         self.check_unreadable_store().err().unwrap_or(none)
     }

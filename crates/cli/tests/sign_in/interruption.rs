@@ -165,3 +165,42 @@ fn a_login_that_cannot_be_stored_opens_no_browser() {
     assert!(lab.requests(NAME).is_empty());
     assert!(!user.path("temporary/opened").exists());
 }
+
+/// Without a home folder there is no place for the sign-in. A relative one would be another folder in each folder.
+#[test]
+fn a_login_without_a_home_folder_opens_no_browser() {
+    for home in [None, Some(""), Some(" "), Some("relative")] {
+        let (lab, user) = lab_and_user(&json!({}));
+        // A JSON file: the sign-ins of a file of Codex are in its own folder.
+        let config = user.path("servers.json");
+        let url = lab.url(NAME);
+        let servers = json!({ "mcpServers": { NAME: { "url": url } } });
+        std::fs::write(&config, servers.to_string()).unwrap();
+        for command in ["login", "logout"] {
+            let browser = Browser::of(&user);
+            let config = config.to_str().unwrap();
+            let run = user.program(&[command, "--config", config, NAME]);
+            let run = run.browser(&browser).env_remove("CODEX_HOME");
+            let run = run.env_remove("USERPROFILE");
+            let run = match home {
+                None => run.env_remove("HOME"),
+                Some(home) => run.env("HOME", home),
+            };
+            let finished = run.finish();
+            if command == "logout" {
+                finished.assert_exit(0);
+                continue;
+            }
+            let finished = finished.assert_exit(1);
+            let expected = "a sign-in could not be stored, so none was started";
+            assert!(finished.stderr.contains(expected), "{finished:#?}");
+            assert!(
+                finished.stderr.contains("set HOME"),
+                "{home:?}: {finished:#?}"
+            );
+        }
+        assert!(lab.requests(NAME).is_empty());
+        assert!(!user.path("temporary/opened").exists());
+        assert!(!user.path("relative").exists());
+    }
+}

@@ -18,7 +18,7 @@ use std::cell::Cell;
 use std::path::{Component, Path, PathBuf};
 
 use super::machine::{Machine, System};
-use crate::environment::non_blank;
+use crate::environment::{is_absolute, non_blank};
 
 /// The folders that paths begin with.
 pub(super) struct Places<'a> {
@@ -49,13 +49,12 @@ impl<'a> Places<'a> {
         non_blank(self.machine.environment(), name).map(PathBuf::from)
     }
 
-    /// The user's home folder.
+    /// The user's home folder. A relative path counts as not set, because it may lead into a project.
     pub fn home(&self) -> Option<PathBuf> {
+        let folder = |name| self.variable(name).filter(|path| is_absolute(path));
         match self.machine.system() {
-            System::Windows => self
-                .variable("USERPROFILE")
-                .or_else(|| self.variable("HOME")),
-            System::Linux | System::MacOs => self.variable("HOME"),
+            System::Windows => folder("USERPROFILE").or_else(|| folder("HOME")),
+            System::Linux | System::MacOs => folder("HOME"),
         }
     }
 
@@ -178,14 +177,4 @@ fn from(folder: &Path, path: &str) -> PathBuf {
         }
     }
     whole
-}
-
-/// Whether a path does not depend on the current folder, on any system. Tests read the paths of Windows on Linux, and the other way
-/// round.
-fn is_absolute(path: &Path) -> bool {
-    let text = path.to_string_lossy();
-    let mut bytes = text.bytes();
-    let has_drive =
-        bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic()) && bytes.next() == Some(b':');
-    path.has_root() || has_drive
 }
