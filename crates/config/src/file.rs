@@ -10,7 +10,7 @@ use crate::{Configuration, Environment, parse};
 /// The maximum size of a configuration file: 4 MiB. Reading stops one byte after the limit.
 pub const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Reads a configuration file and detects its format: a file that begins with `{` is `mcpServers` JSON, any other file
+/// Reads a configuration file and detects its format: a file that begins with `{` or has the extension `.json` is `mcpServers` JSON, any other file
 /// is Codex's TOML.
 ///
 /// A server with an invalid entry is part of the result, with its [`EntryProblem`](crate::EntryProblem).

@@ -26,10 +26,14 @@ pub enum ConfigurationFormat {
 }
 
 impl ConfigurationFormat {
-    /// Detects the format of a text: text that begins with `{` is JSON, any other text is TOML. Comments of JSON are skipped.
-    fn detect(text: &str) -> Self {
+    /// Detects the format of a text: text that begins with `{` is JSON, and so is a file whose name ends with `.json`. Any other text
+    /// is TOML. Comments of JSON are skipped.
+    fn detect(text: &str, path: &Path) -> Self {
         let text = lenient::trim_start(text);
-        if text.starts_with('{') || begins_with_json_key(text) {
+        let is_json_file = path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        if is_json_file || text.starts_with('{') || begins_with_json_key(text) {
             Self::McpServersJson
         } else {
             Self::CodexToml
@@ -57,8 +61,8 @@ fn begins_with_json_key(text: &str) -> bool {
     key.is_some_and(|(key, rest)| !key.contains('\n') && rest.trim_start().starts_with(':'))
 }
 
-/// Parses the text of a configuration file and detects its format: text that begins with `{` is `mcpServers` JSON, any
-/// other text is Codex's TOML.
+/// Parses the text of a configuration file and detects its format: text that begins with `{`, and the text of a file whose name
+/// ends with `.json`, is `mcpServers` JSON. Any other text is Codex's TOML.
 ///
 /// `path` appears in messages. For a Codex configuration, its folder is also where credentials are stored. The file is
 /// not read. A server with an invalid entry is part of the result, with its [`EntryProblem`](crate::EntryProblem).
@@ -99,7 +103,7 @@ pub fn parse(
         return Err(ConfigurationError::too_large(path));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    match ConfigurationFormat::detect(text) {
+    match ConfigurationFormat::detect(text, path) {
         ConfigurationFormat::CodexToml => codex_toml::parse(text, path, environment),
         ConfigurationFormat::McpServersJson => mcp_servers_json::parse(text, path, environment),
     }

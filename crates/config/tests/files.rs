@@ -9,6 +9,42 @@ use std::path::Path;
 use mcp_startup_config::ConfigurationErrorKind as Kind;
 use mcp_startup_config::*;
 
+/// The name of the file shows what its user meant.
+#[test]
+fn the_error_of_a_json_file_is_about_json() {
+    for (text, part) in [
+        (
+            "[]",
+            "not valid JSON: the file has a list; write {\"mcpServers\": {…}}",
+        ),
+        (
+            "null",
+            "not valid JSON: the file has no object; write {\"mcpServers\": {…}}",
+        ),
+        ("true", "not valid JSON: the file has no object"),
+        ("42", "not valid JSON: the file has no object"),
+        ("\"secret\"", "not valid JSON: the file has no object"),
+        (
+            "<!DOCTYPE html><html></html>",
+            "not valid JSON: the file is an HTML or XML page",
+        ),
+        (
+            "",
+            "not valid JSON: the file is empty; write {\"mcpServers\": {…}}",
+        ),
+        (" \n", "not valid JSON: the file is empty"),
+        ("[mcp_servers.a]\ncommand = 'secret'", "not valid JSON: "),
+    ] {
+        for path in ["dir/mcp.json", "C:/MCP.JSON"] {
+            let error = parse(text, Path::new(path), &BTreeMap::new()).unwrap_err();
+            let shown = error.to_string();
+            assert_eq!(error.kind(), Kind::Syntax, "{text}: {shown}");
+            assert!(shown.contains(part), "{text}: {shown}");
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+}
+
 #[test]
 fn texts_that_are_not_a_configuration() {
     // Text, kind, line, column, key, a part of the message.

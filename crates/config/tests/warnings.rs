@@ -371,3 +371,71 @@ fn an_unread_key_of_the_oauth_table_is_a_warning() {
         }
     }
 }
+
+/// JSON parsers keep the last of several values with one name, so the others are lost without a word.
+#[test]
+fn a_key_that_a_json_file_repeats_is_a_warning_with_both_lines() {
+    let both = "this key is in line 2 and in line 3; only the value in line 3 is read";
+    let cases: &[(&str, &[&str], &[&str])] = &[
+        (
+            "{\"mcpServers\": {\n\"a\": {\"command\": \"x\"},\n\"a\": {\"command\": \"y\"}}}",
+            &[],
+            &["mcpServers.a (line 3): {both}"],
+        ),
+        (
+            "{\n\"mcpServers\": {\"b\": {\"command\": \"x\"}},\n\"mcpServers\": {\"a\": {\"command\": \"y\"}}}",
+            &["mcpServers (line 3): {both}"],
+            &[],
+        ),
+        (
+            "{\n\"servers\": {\"b\": {\"command\": \"x\"}},\n\"servers\": {\"a\": {\"command\": \"y\"}}}",
+            &["servers (line 3): {both}"],
+            &[],
+        ),
+        (
+            "{\"mcpServers\": {\"a\": {\n\"command\": \"x\",\n\"command\": \"y\"}}}",
+            &[],
+            &["mcpServers.a.command (line 3): {both}"],
+        ),
+        (
+            "{\"mcpServers\": {\"a\": {\"command\": \"y\", \"env\": {\n\"K\": \"1\",\n\"K\": \"2\"}}}}",
+            &[],
+            &["mcpServers.a.env.K (line 3): {both}"],
+        ),
+        (
+            "{\"mcpServers\": {\"a\": {\"command\": \"x\"}, \"a\": {\"command\": \"y\"}}}",
+            &[],
+            &["mcpServers.a (line 1): this key is repeated in line 1; only its last value is read"],
+        ),
+        // Other parts of a file belong to other programs.
+        (
+            "{\"x\": 1, \"x\": 2, \"mcpServers\": {\"a\": {\"command\": \"y\"}}}",
+            &[],
+            &[],
+        ),
+    ];
+    for (text, of_file, of_server) in cases {
+        let configuration = parse(text, Path::new("f.json"), &environment()).unwrap();
+        let shown = |warnings: &[EntryProblem]| -> Vec<String> {
+            let repeated = |warning: &String| warning.contains("value");
+            warnings
+                .iter()
+                .map(ToString::to_string)
+                .filter(repeated)
+                .collect()
+        };
+        let expected = |texts: &[&str]| -> Vec<String> {
+            texts
+                .iter()
+                .map(|text| text.replace("{both}", both))
+                .collect()
+        };
+        assert_eq!(shown(&configuration.warnings), expected(of_file), "{text}");
+        let [server] = configuration.servers.as_slice() else {
+            panic!("{text}: {configuration:?}");
+        };
+        assert_eq!(shown(&server.warnings), expected(of_server), "{text}");
+        let config = server.config.as_ref().unwrap();
+        assert!(matches!(&config.transport, TransportConfig::Stdio(stdio) if stdio.command == "y"));
+    }
+}

@@ -19,6 +19,7 @@ use super::{ClientFile, ClientServer, System};
 use crate::escaping::escape;
 use crate::format::MAX_COMPARED_KEYS;
 use crate::server::{HttpSseUse, InheritedEnvironment};
+use crate::spanned::json::RepeatedKey;
 use crate::spanned::{KeyPath, Spanned, toml};
 
 const HTTP: TransportRule = TransportRule::Http(HttpSseUse::Never);
@@ -1088,16 +1089,26 @@ fn file(
     places: &Places<'_>,
 ) -> Option<ClientFile> {
     let result = reading::read(places.machine, path, MAX_BYTES, |text| {
-        let (root, entries) = match (place.format, place.servers) {
+        let (root, entries, (repeated, keys)) = match (place.format, place.servers) {
             (FileFormat::Toml, ServersAt::Key([key])) => {
                 let found = toml::Document::parse(text, path)?.get(key);
-                (KeyPath::new(key), reading::entries(found, key, path)?)
+                // TOML has no repeated keys.
+                let none = (Vec::new(), Vec::new());
+                (KeyPath::new(key), reading::entries(found, key, path)?, none)
             }
             _ => reading::with_json(client, place.format, path, text, |document| {
-                reading::servers(document, place.servers, path)
+                let (root, entries) = reading::servers(document, place.servers, path)?;
+                let repeated = reading::repeated_keys(document, place.servers);
+                Ok((root, entries, repeated))
             })?,
         };
-        Ok(read_entries(client, rules, places, &root, &entries))
+        let mut servers = read_entries(client, rules, places, &root, &entries);
+        let entries = servers.iter_mut().map(|server| &mut server.entry);
+        let of_file = RepeatedKey::warn(&repeated, &keys, entries);
+        for server in &mut servers {
+            server.entry.warnings.extend(of_file.iter().cloned());
+        }
+        Ok(servers)
     })?;
     Some(ClientFile::new(
         client,

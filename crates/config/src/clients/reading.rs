@@ -13,7 +13,7 @@ use crate::error::ConfigurationErrorKind::{NotUtf8, Syntax};
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::file::{io_error, text_of};
 use crate::server::ServerEntry;
-use crate::spanned::json::{self, lenient};
+use crate::spanned::json::{self, RepeatedKey, lenient};
 use crate::spanned::{KeyPath, Spanned, Value};
 
 /// The maximum size of Claude Code's `.claude.json`, which also has the history of its sessions: 128 MiB.
@@ -142,6 +142,24 @@ pub(super) fn servers(
         .iter()
         .fold(KeyPath::new(""), |path, key| path.child(key, None));
     Ok((root, entries(found, &keys.join("."), path)?))
+}
+
+/// The keys that the file has more than once, and the path of the table of servers.
+pub(super) fn repeated_keys(
+    document: &json::Document<'_>,
+    at: ServersAt,
+) -> (Vec<RepeatedKey>, Vec<&'static str>) {
+    let is_there = |keys: &[&str]| document.get_at(keys, 0).is_some();
+    let keys: Vec<&str> = match at {
+        ServersAt::Key(keys) => keys.to_vec(),
+        ServersAt::FirstOf(paths) => {
+            let found = paths.iter().find(|keys| is_there(keys));
+            found.map_or_else(Vec::new, |keys| keys.to_vec())
+        }
+        ServersAt::KeyOrBare(key) if is_there(&[key]) => vec![key],
+        ServersAt::KeyOrBare(_) => Vec::new(),
+    };
+    (document.repeated_keys(&keys, MAX_DEPTH), keys)
 }
 
 /// The entries of a table of servers.

@@ -18,7 +18,7 @@ use crate::server::{
     HttpConfig, HttpSseUse, InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry,
     StdioConfig, TransportConfig, deduplicate_headers,
 };
-use crate::spanned::json::lenient;
+use crate::spanned::json::{RepeatedKey, lenient};
 use crate::spanned::{Field, KeyPath, Spanned, Table, Value, json};
 use crate::variable_expansion::{Expanded, RecordingEnvironment, expand};
 use crate::{
@@ -52,6 +52,7 @@ pub(crate) fn parse(
             "JSON has no {name}; they are skipped here, but some clients refuse the file"
         )));
     }
+    let mut key = SERVERS;
     let found = match document.get(SERVERS, MAX_DEPTH) {
         Some(found) => found,
         None => match document.get(SERVERS_OF_VS_CODE, MAX_DEPTH) {
@@ -60,18 +61,21 @@ pub(crate) fn parse(
                 warnings.push(path.problem(format!(
                     "read as `{SERVERS}`; most clients other than VS Code read only `{SERVERS}`"
                 )));
+                key = SERVERS_OF_VS_CODE;
                 found
             }
             _ => return Err(missing_servers(&document, path)),
         },
     };
-    let servers = server_entries(
+    let mut servers = server_entries(
         SERVERS,
         &found,
         "an object",
         path,
         |name, path, entry, warnings| server_entry(name, path, entry, environment, warnings),
     )?;
+    let repeated = document.repeated_keys(&[key], MAX_DEPTH);
+    warnings.extend(RepeatedKey::warn(&repeated, &[key], servers.iter_mut()));
     Ok(Configuration {
         path: path.to_owned(),
         format: ConfigurationFormat::McpServersJson,

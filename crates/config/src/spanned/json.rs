@@ -11,8 +11,53 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use self::lenient::LenientText;
-use super::{LineIndex, Spanned, Value};
-use crate::error::{ConfigurationError, ConfigurationErrorKind};
+use super::{KeyPath, LineIndex, Spanned, Value};
+use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
+use crate::server::ServerEntry;
+
+/// The maximum number of repeated keys that are reported.
+const MAX_REPEATED_KEYS: usize = 20;
+
+/// A key that an object has more than once. The last value is read.
+pub(crate) struct RepeatedKey {
+    /// The keys from the root.
+    pub path: Vec<String>,
+    /// The lines of an earlier value and of the last one.
+    pub lines: (u32, u32),
+}
+
+impl RepeatedKey {
+    /// The warning for the user.
+    pub fn warning(&self) -> EntryProblem {
+        let (earlier, last) = self.lines;
+        let root = KeyPath::of_file(None);
+        let keys = self.path.iter();
+        let path = keys.fold(root, |path, key| path.child(key, Some(last)));
+        path.problem(match earlier == last {
+            true => format!("this key is repeated in line {last}; only its last value is read"),
+            false => format!(
+                "this key is in line {earlier} and in line {last}; only the value in line {last} is read"
+            ),
+        })
+    }
+
+    /// Adds the warnings about the keys of the servers in the table at `keys` to their entries. Returns the other warnings.
+    pub fn warn<'a>(
+        repeated: &[Self],
+        keys: &[&str],
+        servers: impl Iterator<Item = &'a mut ServerEntry>,
+    ) -> Vec<EntryProblem> {
+        let name = |key: &Self| key.path.get(keys.len()).cloned();
+        for server in servers {
+            let own = repeated
+                .iter()
+                .filter(|key| name(key).as_ref() == Some(&server.name));
+            server.warnings.extend(own.map(Self::warning));
+        }
+        let others = repeated.iter().filter(|key| name(key).is_none());
+        others.map(Self::warning).collect()
+    }
+}
 
 /// A JSON text whose root is an object.
 pub(crate) struct Document<'a> {
@@ -43,13 +88,13 @@ impl<'a> Document<'a> {
 
     /// Returns the names of the keys of the root, in the order of the file.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.root.0.iter().map(|(name, _)| name.as_str())
+        self.root.members.iter().map(|(name, _)| name.as_str())
     }
 
     /// Returns the value of a key of the root. Objects and arrays that are nested deeper than `max_depth` in it are
     /// [`Value::Unsupported`].
     pub fn get(&self, key: &str, max_depth: u8) -> Option<Spanned> {
-        let mut members = self.root.0.iter();
+        let mut members = self.root.members.iter();
         let (_, raw) = members.find(|(name, _)| name == key)?;
         Some(self.spanned(raw, max_depth))
     }
@@ -57,12 +102,12 @@ impl<'a> Document<'a> {
     /// Returns the value at a path of keys from the root. See [`get`](Self::get).
     pub fn get_at(&self, keys: &[&str], max_depth: u8) -> Option<Spanned> {
         let (first, rest) = keys.split_first()?;
-        let mut members = self.root.0.iter();
+        let mut members = self.root.members.iter();
         let (_, found) = members.find(|(name, _)| name == first)?;
         let mut raw: &RawValue = found;
         for key in rest {
             let object: Object<'_> = serde_json::from_str(raw.get()).ok()?;
-            let mut members = object.0.into_iter();
+            let mut members = object.members.into_iter();
             raw = members.find(|(name, _)| name == key)?.1;
         }
         Some(self.spanned(raw, max_depth))
@@ -70,7 +115,7 @@ impl<'a> Document<'a> {
 
     /// Returns the members of the root. See [`get`](Self::get).
     pub fn members(&self, max_depth: u8) -> impl Iterator<Item = (&str, Spanned)> {
-        let members = self.root.0.iter();
+        let members = self.root.members.iter();
         members.map(move |(name, raw)| (name.as_str(), self.spanned(raw, max_depth)))
     }
 
@@ -82,6 +127,76 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Returns the keys that the file has more than once: those in `keys`, the path of a table of servers, and those in that table,
+    /// to a depth of `max_depth` objects.
+    pub fn repeated_keys(&self, keys: &[&str], max_depth: u8) -> Vec<RepeatedKey> {
+        let mut found = Vec::new();
+        let mut inner;
+        let mut object = &self.root;
+        let mut path = Vec::new();
+        for key in keys {
+            self.add_repeated(object, &path, Some(key), &mut found);
+            let raw = object.members.iter().find(|(name, _)| name == key);
+            let Some(parsed) = raw.and_then(|(_, raw)| serde_json::from_str(raw.get()).ok()) else {
+                return found;
+            };
+            inner = parsed;
+            object = &inner;
+            path.push((*key).to_owned());
+        }
+        self.add_all_repeated(object, &mut path, max_depth, &mut found);
+        found
+    }
+
+    fn add_all_repeated(
+        &self,
+        object: &Object<'_>,
+        path: &mut Vec<String>,
+        max_depth: u8,
+        found: &mut Vec<RepeatedKey>,
+    ) {
+        self.add_repeated(object, path, None, found);
+        let Some(max_depth) = max_depth.checked_sub(1) else {
+            return;
+        };
+        for (name, raw) in &object.members {
+            if raw.get().starts_with('{')
+                && let Ok(inner) = serde_json::from_str(raw.get())
+            {
+                path.push(name.clone());
+                self.add_all_repeated(&inner, path, max_depth, found);
+                path.pop();
+            }
+        }
+    }
+
+    /// Adds the repeated keys of an object, or only `key`.
+    fn add_repeated(
+        &self,
+        object: &Object<'_>,
+        path: &[String],
+        key: Option<&str>,
+        found: &mut Vec<RepeatedKey>,
+    ) {
+        let line = |raw: &RawValue| self.lines.line(self.offset(raw));
+        for (at, earlier) in &object.repeated {
+            let Some((name, last)) = object.members.get(*at) else {
+                continue;
+            };
+            if found.len() < MAX_REPEATED_KEYS && key.is_none_or(|key| key == name) {
+                found.push(RepeatedKey {
+                    path: path.iter().chain([name]).cloned().collect(),
+                    lines: (line(earlier), line(last)),
+                });
+            }
+        }
+    }
+
+    fn offset(&self, raw: &RawValue) -> usize {
+        let start = self.source.as_ptr().addr();
+        raw.get().as_ptr().addr().saturating_sub(start)
+    }
+
     /// Returns the line and the column of a byte offset.
     pub fn line_and_column(&self, offset: usize) -> (u32, u32) {
         self.lines.line_and_column(offset)
@@ -90,10 +205,7 @@ impl<'a> Document<'a> {
     /// Converts a value. `raw` is a slice of the source.
     fn spanned(&self, raw: &RawValue, max_depth: u8) -> Spanned {
         let text = raw.get();
-        let offset = text
-            .as_ptr()
-            .addr()
-            .saturating_sub(self.source.as_ptr().addr());
+        let offset = self.offset(raw);
         Spanned {
             line: Some(self.lines.line(offset)),
             value: self.value(text, max_depth),
@@ -104,7 +216,7 @@ impl<'a> Document<'a> {
         let value = match text.as_bytes().first() {
             Some(b'{' | b'[') if max_depth == 0 => Some(Value::Unsupported("a nested value")),
             Some(b'{') => serde_json::from_str::<Object<'_>>(text).ok().map(|object| {
-                let members = object.0.into_iter();
+                let members = object.members.into_iter();
                 Value::Table(
                     members
                         .map(|(name, raw)| (name, self.spanned(raw, max_depth - 1)))
@@ -150,7 +262,11 @@ fn syntax_error(
 
 /// The members of an object in the order of the file. If a name is repeated, the last value takes the position of the
 /// first.
-struct Object<'a>(Vec<(String, &'a RawValue)>);
+struct Object<'a> {
+    members: Vec<(String, &'a RawValue)>,
+    /// The positions of the repeated names, each with an earlier value.
+    repeated: Vec<(usize, &'a RawValue)>,
+}
 
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -164,17 +280,16 @@ impl<'de> Deserialize<'de> for Object<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members: Vec<(String, &'de RawValue)> = Vec::new();
+                let mut repeated = Vec::new();
                 let mut positions: HashMap<String, usize> = HashMap::new();
                 while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    match positions.get(&name).and_then(|at| members.get_mut(*at)) {
-                        Some(earlier) => earlier.1 = value,
-                        None => {
-                            positions.insert(name.clone(), members.len());
-                            members.push((name, value));
-                        }
+                    let at = *positions.entry(name.clone()).or_insert(members.len());
+                    match members.get_mut(at) {
+                        Some((_, last)) => repeated.push((at, std::mem::replace(last, value))),
+                        None => members.push((name, value)),
                     }
                 }
-                Ok(Object(members))
+                Ok(Object { members, repeated })
             }
         }
         deserializer.deserialize_map(MembersVisitor)

@@ -10,6 +10,9 @@ pub(super) fn describe(text: &str, offset: usize, error: &serde_json::Error) -> 
     let message = message
         .rsplit_once(" at line ")
         .map_or(message.as_str(), |(message, _)| message);
+    if let Some(problem) = not_an_object(text) {
+        return problem.to_owned();
+    }
     let (before, rest) = text.split_at_checked(offset).unwrap_or((text, ""));
     let next = rest.chars().next();
     if error.is_eof() {
@@ -98,6 +101,28 @@ pub(super) fn describe(text: &str, offset: usize, error: &serde_json::Error) -> 
         _ => return format!("{}; fix this line", escape(message)),
     };
     problem.to_owned()
+}
+
+/// The problem of a file without an object. Text without the outer braces of an object is another mistake.
+fn not_an_object(text: &str) -> Option<&'static str> {
+    let text = text.trim();
+    let is_scalar = || {
+        let parsed = serde_json::from_str::<serde_json::Value>(text);
+        parsed.is_ok_and(|value| !value.is_object())
+    };
+    match text.chars().next() {
+        None => Some("the file is empty; write {\"mcpServers\": {…}}"),
+        Some('<') => Some(
+            "the file is an HTML or XML page, as a server sends it for an error; download the file again",
+        ),
+        Some('[') if is_scalar() => {
+            Some("the file has a list; write {\"mcpServers\": {…}} in its place")
+        }
+        _ if is_scalar() => {
+            Some("the file has no object; write {\"mcpServers\": {…}} in its place")
+        }
+        _ => None,
+    }
 }
 
 /// The problem of a string that holds a control character, mostly a line break.
