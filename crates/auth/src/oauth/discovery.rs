@@ -163,6 +163,8 @@ struct Search<'a> {
     accepted: Option<(String, Vec<String>)>,
     /// Whether a document at a guessed address names another resource.
     names_another_resource: bool,
+    /// Whether a document is JSON, but no protected-resource metadata.
+    is_malformed: bool,
     /// The first document that names another issuer.
     mismatch: Option<Mismatch>,
     /// Whether a guessed address was broken. It is then unknown whether it has the metadata, so an authorization server that is
@@ -176,6 +178,7 @@ impl<'a> Search<'a> {
             documents: Documents::new(guarded, server, log),
             accepted: None,
             names_another_resource: false,
+            is_malformed: false,
             mismatch: None,
             is_uncertain: false,
         }
@@ -281,6 +284,11 @@ impl<'a> Search<'a> {
             }
             ResourceMetadata::Rejected => Found::Rejected(DiscoveryProblem::ResourceMismatch),
             ResourceMetadata::Invalid => Found::Rejected(DiscoveryProblem::InvalidMetadata),
+            // Another address may have better metadata.
+            ResourceMetadata::Malformed => {
+                self.is_malformed = true;
+                Found::Nothing
+            }
             ResourceMetadata::Absent => Found::Nothing,
         })
     }
@@ -397,6 +405,7 @@ impl<'a> Search<'a> {
             challenge.map(|challenge| pointer(challenge, self.documents.server).is_some());
         match (is_followed, self.documents.first_status) {
             (None, _) => Ended::NotPublished,
+            (Some(_), _) if self.is_malformed => Ended::Unusable(Problem::InvalidMetadata),
             // This may be a page of an intermediary, such as a captive portal.
             (Some(true), Some(200..300)) => Ended::Unavailable,
             (Some(_), _) => Ended::Unusable(Problem::InvalidMetadata),

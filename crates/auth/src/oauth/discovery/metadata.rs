@@ -42,13 +42,20 @@ pub(super) enum ResourceMetadata {
     Rejected,
     /// The document names no resource, or not by a URL.
     Invalid,
-    /// The document is no such metadata.
+    /// The document is JSON, but no such metadata: a field has the wrong type, for example.
+    Malformed,
+    /// The document is something else, such as a page.
     Absent,
 }
 
 /// Reads the protected-resource metadata of `server`.
 pub(super) fn resource_metadata(document: &[u8], server: &Url) -> ResourceMetadata {
-    read_resource_metadata(document, server).unwrap_or(ResourceMetadata::Absent)
+    read_resource_metadata(document, server).unwrap_or_else(|| {
+        match document.trim_ascii_start().first() {
+            Some(b'{' | b'[') => ResourceMetadata::Malformed,
+            _ => ResourceMetadata::Absent,
+        }
+    })
 }
 
 fn read_resource_metadata(document: &[u8], server: &Url) -> Option<ResourceMetadata> {
