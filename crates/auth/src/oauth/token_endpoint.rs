@@ -87,7 +87,7 @@ pub(crate) async fn send(
         noted.retry_after = retry_after.map(str::to_owned);
         match granted {
             Some(Ok(_)) => {}
-            Some(Err(problem @ (TokenProblem::Characters { .. } | TokenProblem::Type(_)))) => {
+            Some(Err(problem @ (TokenProblem::Characters | TokenProblem::Type(_)))) => {
                 noted.unusable_token = Some(problem.to_string());
             }
             Some(Err(TokenProblem::Missing)) | None => {
@@ -120,9 +120,9 @@ pub(crate) enum TokenProblem {
     /// The reply has no access token.
     #[error("it has no access token")]
     Missing,
-    /// A token has characters that no token may have.
-    #[error("its `{field}` has characters that a token can't have")]
-    Characters { field: &'static str },
+    /// The token has characters that no header can have.
+    #[error("its `access_token` has characters that a token can't have")]
+    Characters,
     /// The token can't be sent as a bearer token.
     #[error("its type is {0}, and only bearer tokens are supported")]
     Type(&'static str),
@@ -303,14 +303,9 @@ impl GrantedTokens {
         let value = |json: &Option<SecretString>| -> Option<Value> {
             serde_json::from_str(json.as_ref()?.expose_secret()).ok()
         };
-        let token = |json, field, may_contain: fn(u8) -> bool| match value(json) {
-            Some(Value::String(token)) if !token.trim().is_empty() => {
-                match token.bytes().all(may_contain) {
-                    true => Ok(Some(SecretString::from(token))),
-                    false => Err(TokenProblem::Characters { field }),
-                }
-            }
-            _ => Ok(None),
+        let token = |json| match value(json)? {
+            Value::String(token) if !token.trim().is_empty() => Some(SecretString::from(token)),
+            _ => None,
         };
         let scopes = match value(&reply.scope) {
             Some(Value::String(scope)) => Some(scopes::bounded(scope.split(separates_scopes))),
@@ -320,15 +315,12 @@ impl GrantedTokens {
             _ => None,
         };
         let expires_in = value(&reply.expires_in);
-        // Visible ASCII, because a header carries it (RFC 6750, section 2.1).
-        let access_token = token(&reply.access_token, "access_token", |byte| {
-            byte.is_ascii_graphic()
-        })?;
-        // RFC 6749, appendix A.17.
-        let refresh_token = token(&reply.refresh_token, "refresh_token", |byte| {
-            matches!(byte, 0x20..=0x7e)
-        })?;
-        let access_token = access_token.ok_or(TokenProblem::Missing)?;
+        let access_token = token(&reply.access_token).ok_or(TokenProblem::Missing)?;
+        // RFC 6749, appendix A.12. A header must carry it. The refresh token may have any characters: a form can carry them.
+        let text = access_token.expose_secret();
+        if !text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+            return Err(TokenProblem::Characters);
+        }
         if let Some(Value::String(token_type)) = value(&reply.token_type)
             && let Some(unsupported) = unsupported_type(&token_type)
         {
@@ -336,7 +328,7 @@ impl GrantedTokens {
         }
         Ok(Self {
             access_token,
-            refresh_token,
+            refresh_token: token(&reply.refresh_token),
             expires_at_ms: expires_in.and_then(|seconds| expires_at_ms(&seconds, now_ms())),
             scopes,
         })

@@ -85,32 +85,19 @@ fn a_token_that_can_not_be_sent_is_refused_and_the_problem_is_named() {
         ("a\0b", false),
         ("a\tb", false),
         ("a\u{7f}b", false),
-        ("two words", false),
+        ("two words", true),
         ("tökén", false),
         ("a\u{2028}b", false),
     ] {
-        let expected = (!can_be_sent).then_some(Characters {
-            field: "access_token",
-        });
+        let expected = (!can_be_sent).then_some(Characters);
         let direct = json!({ "access_token": access_token });
         assert_eq!(problem(direct.clone()), expected, "{access_token:?}");
         assert_eq!(problem(json!({ "authed_user": direct })), expected);
     }
-    // RFC 6749, appendix A.17.
-    for (refresh_token, is_valid) in [
-        (json!("r&e=f+r%65/s h?1"), true),
-        (json!(null), true),
-        (json!(""), true),
-        (json!(7), true),
-        (json!("a\u{0}b\nc"), false),
-        (json!("a\r"), false),
-        (json!("é"), false),
-    ] {
-        let expected = (!is_valid).then_some(Characters {
-            field: "refresh_token",
-        });
+    // A token that is granted with an odd refresh token is not lost.
+    for refresh_token in [json!("a\u{0}b\nc"), json!("é"), json!(7)] {
         let reply = json!({ "access_token": "a", "refresh_token": refresh_token });
-        assert_eq!(problem(reply), expected, "{refresh_token}");
+        assert_eq!(problem(reply), None, "{refresh_token}");
     }
     for (token_type, expected) in [
         (json!("Bearer"), None),
