@@ -29,7 +29,7 @@ use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_s
 use nix::sys::signal::Signal;
 use nix::unistd::ForkResult;
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, setpgid, wait};
+use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, setsid, wait};
 
 use self::family::Family;
 use self::signals::Signals;
@@ -117,7 +117,8 @@ fn next_control_socket(signals: &Signals) -> io::Result<Option<UnixStream>> {
 
 /// Runs the requested program until it and its descendants have ended. An error means that it was not started.
 fn supervise(control: &UnixStream, signals: &Signals) -> io::Result<()> {
-    setpgid(None, None)?;
+    // Without a terminal, a program can neither write into the output of this one nor wait for an answer there.
+    setsid()?;
     set_child_subreaper(Some(getpid()))?;
     let request = ReceivedRequest::read(control)?;
     let execution = request.execution().ok_or(io::ErrorKind::InvalidData)?;

@@ -68,6 +68,19 @@ fn supervisor_leaves_the_streams_to_the_program_and_keeps_no_copy() {
     assert_eq!(program.wait(), 4 << 8);
 }
 
+/// Without a terminal of its session, a program can't open `/dev/tty`, and so neither writes to it nor waits for an answer there.
+#[test]
+fn program_is_in_a_session_of_its_supervisor() {
+    let launcher = Launcher::start();
+    let mut program = launcher.supervise(500, "echo $$; exec cat");
+    let (id, supervisor) = ids(&mut program);
+    let fields = stat(id).unwrap();
+    let (session, terminal) = (&fields[3], &fields[4]);
+    assert_eq!((session, terminal.as_str()), (&supervisor.to_string(), "0"));
+    drop(program.stdin.take());
+    assert_eq!(program.wait(), 0);
+}
+
 /// The program and its supervisor.
 fn ids(program: &mut Supervised) -> (u32, u32) {
     let program = program.line().parse().unwrap();
