@@ -137,7 +137,7 @@ struct Attempt<'a> {
     connection: Option<DropGuard>,
     program: Option<Program>,
     tools: Tools,
-    /// The server has answered the handshake with an error. Then the end of its program is not the cause of the failure.
+    /// The server has answered the handshake with an error or with an invalid message. Then the end of its program is not the cause of the failure.
     answered: bool,
 }
 
@@ -200,7 +200,7 @@ impl Attempt<'_> {
         let service = match result {
             Ok(service) => service,
             Err(error) => {
-                self.answered = error.record(&collector);
+                self.answered = error.record(&collector) || collector.has_invalid_answer();
                 return None;
             }
         };

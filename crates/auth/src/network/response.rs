@@ -30,7 +30,7 @@ pub fn trouble(error: &reqwest::Error) -> IoTrouble {
         IoTrouble::Connect
     } else if is_hyper(hyper::Error::is_parse_too_large) {
         IoTrouble::TooLarge
-    } else if is_hyper(hyper::Error::is_parse) {
+    } else if is_hyper(hyper::Error::is_parse) || has_cause(error, &is_malformed_body) {
         IoTrouble::Malformed
     } else {
         IoTrouble::Closed
@@ -43,6 +43,13 @@ pub fn proxy_requires_password(error: &reqwest::Error) -> bool {
     has_cause(error, &|cause| {
         cause.to_string().ends_with("proxy authorization required")
     })
+}
+
+/// Whether an error means that a body is not framed as HTTP requires, for example by the size of a chunk.
+fn is_malformed_body(error: &(dyn Error + 'static)) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput};
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| matches!(error.kind(), InvalidData | InvalidInput))
 }
 
 /// Why the certificate of the server was not accepted, if that is the cause of the error.

@@ -244,6 +244,16 @@ impl EvidenceCollector {
         self.update(|evidence| evidence.protocol.get_or_insert_default().error = Some(text));
     }
 
+    /// Records an error that the server has logged before it answered.
+    pub fn record_logged_error(&self, data: &serde_json::Value) {
+        let text = match data.as_str() {
+            Some(text) => text.to_owned(),
+            None => data.to_string(),
+        };
+        let text = format!("the server logged: {}", self.sanitize(&text, PROBLEM_CHARS));
+        self.update(|evidence| evidence.protocol.get_or_insert_default().error = Some(text));
+    }
+
     /// Records what discovery has found out about the authorization server.
     pub fn record_discovery(&self, found: &Discovery) {
         if let Some(blocked) = &found.blocked {
@@ -306,6 +316,14 @@ impl EvidenceCollector {
                 protocol.invalid_field = Some(problem);
             }
         });
+    }
+
+    /// Whether an answer was invalid.
+    pub fn has_invalid_answer(&self) -> bool {
+        self.read(|evidence| {
+            let protocol = evidence.protocol.as_ref();
+            protocol.is_some_and(|protocol| protocol.invalid_field.is_some())
+        })
     }
 
     /// The evidence collected so far, masked.

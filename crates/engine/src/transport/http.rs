@@ -40,7 +40,7 @@ use self::answer::Answer;
 use self::early_request::EarlyRequest;
 pub(crate) use self::headers::{challenge, configured_headers, media_types};
 use self::headers::{location, media_type, sensitive};
-use super::invalid_messages::message_problem;
+use super::invalid_messages::{Received, invalid_result, is_answer, read_message};
 use super::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter, parse_turn};
 use super::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
 use crate::authorization::{Authorization, Sends};
@@ -239,30 +239,31 @@ impl McpHttp {
         }
     }
 
-    /// Parses a message in its turn; `None` if it has too many values or is not a message.
-    async fn parse(&self, method: &str, body: &[u8]) -> Option<ServerJsonRpcMessage> {
+    /// The evidence of this start.
+    pub fn collector(&self) -> &Arc<EvidenceCollector> {
+        &self.shared.collector
+    }
+
+    /// Reads the answer to a request in its turn; `None` if it has too many values or is no answer.
+    async fn parse(
+        &self,
+        (id, method): (&RequestId, &str),
+        body: &[u8],
+    ) -> Option<ServerJsonRpcMessage> {
         let values = ValueCounter::default().count(body);
         if values > self.value_limit() {
             return None;
         }
         let _turn = parse_turn(values).await;
-        let error = match serde_json::from_slice(body) {
-            Ok(message) => return Some(message),
-            Err(error) => error,
-        };
-        let is_utf8 = std::str::from_utf8(body).is_ok();
-        let problem = match error.is_data() {
-            true => message_problem(body),
-            false if !is_utf8 && memchr::memmem::find(body, b"\"jsonrpc\"").is_some() => {
-                Some("encoding: must be UTF-8".to_owned())
+        match read_message(body) {
+            Received::Message(message) => Some(*message),
+            Received::InvalidAnswer(answer) => {
+                let collector = &self.shared.collector;
+                collector.record_invalid_field(method, &answer.problem);
+                Some(invalid_result(id.clone()))
             }
-            false => None,
-        };
-        if let Some(problem) = problem {
-            let collector = &self.shared.collector;
-            collector.record_invalid_field(method, &problem);
+            Received::Other => None,
         }
-        None
     }
 
     /// The maximum size of a message, in bytes.
@@ -507,12 +508,19 @@ impl McpHttp {
         }
         let session = session_of(response);
         if media_type == EVENTS {
-            let events = self.messages_of(answer);
+            let events = self.messages_of(answer, Some(request.id.clone()));
             return Ok(StreamableHttpPostResponse::Sse(events, session));
         }
         if media_type != JSON && !media_type.is_empty() {
             let beginning = answer.beginning().await;
-            self.shared.collector.record_non_mcp_output(&beginning);
+            let collector = &self.shared.collector;
+            if is_answer(&beginning) {
+                let problem = format!("Content-Type: must be {JSON} or {EVENTS}, not {media_type}");
+                collector.record_invalid_field(request.request.method(), &problem);
+                let answer = invalid_result(request.id.clone());
+                return Ok(StreamableHttpPostResponse::Json(answer, session));
+            }
+            collector.record_non_mcp_output(&beginning);
             return Err(failure(RequestError::NotMcp));
         }
         let body = answer
@@ -523,7 +531,8 @@ impl McpHttp {
                 .note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
             return Err(failure(RequestError::TooManyValues));
         }
-        match self.parse(request.request.method(), &body.bytes).await {
+        let asked = (&request.id, request.request.method());
+        match self.parse(asked, &body.bytes).await {
             Some(message @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) => {
                 Ok(StreamableHttpPostResponse::Json(message, session))
             }
@@ -571,14 +580,14 @@ impl McpHttp {
             status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
         );
-        if let Some((id, method)) = request
+        if let Some(request) = request
             && status.is_client_error()
             && !decided_by_status
             && body.trim_ascii_start().starts_with(b"{")
-            && let Some(JsonRpcMessage::Error(mut error)) = self.parse(method, &body).await
+            && let Some(JsonRpcMessage::Error(mut error)) = self.parse(request, &body).await
         {
             // It answers this request, also without its ID or with another one, as the SDK for Python sends it.
-            error.id = Some(id.clone());
+            error.id = Some(request.0.clone());
             return Ok(StreamableHttpPostResponse::Json(
                 JsonRpcMessage::Error(error),
                 session,
@@ -673,7 +682,7 @@ impl StreamableHttpClient for McpHttp {
             custom_headers,
             evidence,
         );
-        Ok(self.messages_of(opening.await?))
+        Ok(self.messages_of(opening.await?, None))
     }
 }
 

@@ -13,6 +13,7 @@ use sse_stream::Sse;
 use url::Url;
 
 use super::http::{Failure, McpHttp};
+use super::invalid_messages::{OpenRequests, Received, read_message};
 
 /// The number of events before the one with the URL, such as comments of a proxy.
 const MAX_EVENTS_BEFORE: usize = 16;
@@ -22,6 +23,7 @@ pub(crate) struct HttpSse {
     http: McpHttp,
     events: BoxStream<'static, Result<Sse, SseError>>,
     messages: Arc<Url>,
+    requests: OpenRequests,
 }
 
 impl McpHttp {
@@ -43,6 +45,7 @@ impl McpHttp {
                 http: self.clone(),
                 events,
                 messages: Arc::new(url),
+                requests: OpenRequests::default(),
             });
         }
         None
@@ -56,6 +59,9 @@ impl Transport<RoleClient> for HttpSse {
         &mut self,
         message: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        if !self.http.collector().log.is_closed() {
+            self.requests.sent(&message);
+        }
         let (http, url) = (self.http.clone(), self.messages.clone());
         async move { http.send_to(&url, &message).await }
     }
@@ -63,10 +69,17 @@ impl Transport<RoleClient> for HttpSse {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
             let event = self.events.next().await?.ok()?;
-            self.http.record_invalid_event(&event);
+            let data = event.data.as_deref().unwrap_or_default();
             // Other events are ignored.
-            if let Ok(message) = serde_json::from_str(event.data.as_deref().unwrap_or_default()) {
-                return Some(message);
+            let received = match read_message(data.as_bytes()) {
+                Received::Message(message) => Some(*message),
+                Received::InvalidAnswer(answer) => {
+                    self.requests.replace(answer, self.http.collector())
+                }
+                Received::Other => None,
+            };
+            if received.is_some() {
+                return received;
             }
         }
     }

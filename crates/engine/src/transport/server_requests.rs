@@ -23,7 +23,7 @@ const MAX_OPEN_REQUESTS: usize = 64;
 /// The maximum number of notifications that are handled at the same time.
 const MAX_OPEN_NOTIFICATIONS: usize = 64;
 /// The maximum number of messages until a server is ready.
-const MAX_MESSAGES: usize = 1000;
+pub(crate) const MAX_MESSAGES: usize = 1000;
 /// The maximum length of a request ID that is kept, in bytes. JSON-RPC sets no limit.
 const MAX_ID_BYTES: usize = 1024;
 

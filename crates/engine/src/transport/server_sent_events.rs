@@ -27,6 +27,11 @@ pub(crate) fn is_unnamed(event: &Sse) -> bool {
     matches!(event.event.as_deref(), None | Some("" | "message"))
 }
 
+/// Whether an event reports an error in words of its own.
+pub(crate) fn is_error(event: &Sse) -> bool {
+    event.event.as_deref() == Some("error")
+}
+
 /// Keeps the lines of an event stream that matter, so that the parser of the SDK accepts the stream.
 ///
 /// The standard ignores comments, unknown fields, invalid values of `retry` and all but the last value of a field, and reads a line

@@ -20,17 +20,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use mcp_startup_config::{ServerConfig, StdioConfig};
 use mcp_startup_core::{ProcessEvidence, SpawnFailure};
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
-use rmcp::RoleClient;
-use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::AsyncReadExt;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 pub(crate) use self::connection::lend;
-use self::connection::{BoundedOutput, Output, take};
+use self::connection::{BoundedOutput, Connection, Output, take};
 use self::output::{Excerpt, Lines, other_output, shown};
 use self::package_runner::is_package_runner;
 use self::program::{environment, find_program, is_fault_of_program};
@@ -90,7 +89,6 @@ type Streams = (ChildStdin, ChildStdout, ChildStderr);
 
 /// Holds the connection to a program while no handshake uses it.
 pub(crate) type ConnectionSlot = Arc<Mutex<Option<Connection>>>;
-type Connection = AsyncRwTransport<RoleClient, BoundedOutput, ChildStdin>;
 
 impl Program {
     /// Launches the program. If this fails, it returns `None`, and the collector has the evidence.
@@ -159,8 +157,8 @@ impl Program {
             stdout,
             output: output.clone(),
         };
-        let connection = AsyncRwTransport::new_client(bounded, stdin)
-            .with_max_line_length(if live { LIVE_BYTES } else { CHECK_BYTES });
+        let max_line = if live { LIVE_BYTES } else { CHECK_BYTES };
+        let connection = Connection::new(bounded, stdin, max_line, collector.clone());
         let excerpt = Arc::new(Mutex::new(Excerpt::default()));
         Some(Self {
             child: Some(child),
@@ -206,25 +204,33 @@ impl Program {
         self.output.answered.store(true, Ordering::Relaxed);
     }
 
-    /// Call this after the handshake has failed: records how the program has ended, or its output if it still runs.
+    /// Call this after the handshake has failed: records how the program has ended, or why it can't be used if it still runs.
     pub async fn record_end(&mut self, collector: &EvidenceCollector) {
-        let output = self.output.clone();
-        let record_non_mcp = || {
-            let head = lock(&output.head);
-            if !head.is_empty() {
-                collector.record_non_mcp_output(&head);
-            }
-        };
-        if output.exceeded.load(Ordering::Relaxed) {
-            record_non_mcp();
+        if self.output.exceeded.load(Ordering::Relaxed) {
+            self.record_useless_streams(collector);
             return;
         }
-        let Ok(Some(status)) = tokio::time::timeout(EXIT_GRACE, self.wait()).await else {
-            // The program still runs, and its output is not an answer.
-            record_non_mcp();
+        let connection = take(&self.connection);
+        // A program that exits early writes its reason while nothing reads it.
+        let drain = async {
+            if let Some(mut connection) = connection {
+                connection.drain().await;
+            }
+        };
+        let mut drain = std::pin::pin!(drain.fuse());
+        let status = {
+            let mut exit = std::pin::pin!(tokio::time::timeout(EXIT_GRACE, self.wait()));
+            tokio::select! {
+                status = &mut exit => status,
+                () = &mut drain => exit.await,
+            }
+        };
+        let Ok(Some(status)) = status else {
+            self.record_useless_streams(collector);
             return;
         };
-        let _ = tokio::time::timeout(OUTPUT_GRACE, &mut self.stderr_reader).await;
+        let rest = async { tokio::join!(&mut drain, &mut self.stderr_reader) };
+        let _ = tokio::time::timeout(OUTPUT_GRACE, rest).await;
         let (exit, signal) = code_and_signal(status);
         record_process(collector, |process| {
             process.exit = exit;
@@ -235,13 +241,37 @@ impl Program {
         }
     }
 
+    /// Records why a program that still runs can't be used: its output is no answer, or it has closed its output or its input.
+    fn record_useless_streams(&self, collector: &EvidenceCollector) {
+        let (other, _) = self.other_output();
+        if !other.trim().is_empty() {
+            collector.record_non_mcp_output(other.as_bytes());
+            return;
+        }
+        if self.output.exceeded.load(Ordering::Relaxed) {
+            let problem = "message: has more than 1 MiB or too many values";
+            collector.record_invalid_field("initialize", problem);
+            return;
+        }
+        let stream = match self.output.ended.load(Ordering::Relaxed) {
+            true => "output (stdout)",
+            false => "input (stdin)",
+        };
+        let cause = format!("its program has closed its {stream}, and still runs");
+        collector.update(|evidence| evidence.cause = Some(cause));
+    }
+
+    /// The part of stdout that is not messages, and the problem with a message in it.
+    fn other_output(&self) -> (String, Option<String>) {
+        let head = lock(&self.output.head);
+        other_output(&head, self.output.read.load(Ordering::Relaxed))
+    }
+
     /// Records the output of the program that is not MCP, and a message with an invalid field.
     pub fn record_output(&self, collector: &EvidenceCollector) {
         let stderr = shown(&lock(&self.stderr).parts(), collector);
-        let (stdout, problem) = {
-            let head = lock(&self.output.head);
-            other_output(&head, self.output.read.load(Ordering::Relaxed))
-        };
+        let (mut stdout, problem) = self.other_output();
+        stdout.push_str(&String::from_utf8_lossy(&lock(&self.output.last_other)));
         let stdout = shown(&[stdout], collector);
         record_process(collector, |process| {
             process.stderr = stderr;
@@ -480,5 +510,38 @@ pub(crate) struct Supervisors;
 impl Supervisors {
     pub fn new(_command: Vec<OsString>) -> Self {
         Self
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use mcp_startup_auth::Mask;
+    use mcp_startup_config::TransportConfig;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn output_of_a_program_that_exits_before_the_handshake_is_kept() {
+        let server = ServerConfig::stdio(
+            "server",
+            "/bin/sh",
+            ["-c", "echo 'set the key'; echo error >&2; exit 1"],
+        );
+        let server = server.unwrap();
+        let TransportConfig::Stdio(config) = &server.transport else {
+            panic!("it must be a program");
+        };
+        let collector = EvidenceCollector::new("server".to_owned(), Mask::default(), |_| {});
+        let collector = Arc::new(collector);
+        let program = Program::launch(&server, config, false, None, &collector).await;
+        let mut program = program.unwrap();
+        assert!(program.has_exited(Duration::from_secs(10)).await);
+        // Nothing has read its output yet, as if the handshake could not be written.
+        program.record_end(&collector).await;
+        program.record_output(&collector);
+        let process = collector.evidence().process.unwrap();
+        assert_eq!(process.exit, Some(1));
+        assert_eq!(process.stdout.as_deref(), Some("set the key"));
+        assert_eq!(process.stderr.as_deref(), Some("error"));
     }
 }

@@ -9,7 +9,8 @@ use futures::stream::{self, BoxStream};
 use http::header::ACCEPT;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use mcp_startup_auth::network::{BodyError, bare_url, decoded_body};
-use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
+use mcp_startup_core::{ExceededLimit, IoTrouble, RequestEvidence, RequestTarget};
+use rmcp::model::{JsonRpcMessage, RequestId};
 use rmcp::transport::streamable_http_client::{HttpStatusError, SseError, StreamableHttpError};
 use sse_stream::{Sse, SseStream};
 use url::Url;
@@ -17,11 +18,15 @@ use url::Url;
 use super::answer::Answer;
 use super::headers::media_type;
 use super::{EVENTS, Failure, McpHttp, challenge, failure};
-use crate::transport::invalid_messages::message_problem;
+use crate::transport::invalid_messages::{
+    Received, invalid_answer, invalid_result, is_answer, may_log_an_error, read_message,
+    record_logged_error, without_half_pairs,
+};
 use crate::transport::json_size::ValueCounter;
 use crate::transport::large_messages::LargeMessage;
+use crate::transport::server_requests::MAX_MESSAGES;
 use crate::transport::server_sent_events::{
-    EventSizeLimit, FieldFilter, is_message, is_unnamed, looks_like_events,
+    EventSizeLimit, FieldFilter, is_error, is_message, is_unnamed, looks_like_events,
 };
 
 impl McpHttp {
@@ -29,6 +34,7 @@ impl McpHttp {
     pub(super) fn events_of(&self, answer: Answer) -> BoxStream<'static, Result<Sse, SseError>> {
         let Answer { response, sent, .. } = answer;
         let collector = self.shared.collector.clone();
+        let http = self.clone();
         let mut limit = EventSizeLimit::new(self.limit());
         let mut fields = FieldFilter::default();
         let mut sampled = false;
@@ -40,6 +46,11 @@ impl McpHttp {
             })?;
             if !std::mem::replace(&mut sampled, true) && !looks_like_events(&chunk) {
                 collector.record_non_mcp_output(&chunk);
+                if is_answer(&chunk) {
+                    http.record_invalid_answer(
+                        "Content-Type: must be application/json for one message, not text/event-stream",
+                    );
+                }
             }
             collector
                 .log
@@ -78,47 +89,77 @@ impl McpHttp {
         events.take_until(closed.cancelled_owned()).boxed()
     }
 
-    /// The events of an answer that contain messages, and the IDs of the others.
-    pub(super) fn messages_of(&self, answer: Answer) -> BoxStream<'static, Result<Sse, SseError>> {
+    /// The events of an answer that contain messages, and the IDs of the others. `request` is the one that the stream answers.
+    pub(super) fn messages_of(
+        &self,
+        answer: Answer,
+        request: Option<RequestId>,
+    ) -> BoxStream<'static, Result<Sse, SseError>> {
         let http = self.clone();
         let events = self.events_of(answer);
+        let mut messages = 0_usize;
         events
             .map(move |event| {
-                let event = event?;
-                http.record_invalid_event(&event);
-                Ok(http.without_foreign_data(event))
+                let event = http.message_of(event?, request.as_ref());
+                messages = messages.saturating_add(usize::from(event.data.is_some()));
+                let log = &http.shared.collector.log;
+                // The SDK does not pass on the messages before the answer to the handshake.
+                if messages > MAX_MESSAGES && !log.is_closed() {
+                    log.exceed(ExceededLimit::Messages);
+                    let error = std::io::Error::other("too many messages");
+                    return Err(SseError::Body(Box::new(error)));
+                }
+                Ok(event)
             })
             .boxed()
     }
 
-    /// Records what is wrong with an event that is almost a message. Costs nothing when the server is ready.
-    pub fn record_invalid_event(&self, event: &Sse) {
+    /// The event with its message, as the SDK can read it. An invalid answer is replaced, and anything else, such as a heartbeat, is
+    /// removed. The ID, with which a stream is resumed, is kept.
+    fn message_of(&self, event: Sse, request: Option<&RequestId>) -> Sse {
         let collector = &self.shared.collector;
         let data = event.data.as_deref().unwrap_or_default();
-        if !collector.log.is_closed()
-            && is_unnamed(event)
-            && let Some(problem) = message_problem(data.as_bytes())
-        {
-            let last = collector.log.last(RequestTarget::Mcp);
-            let method = last.and_then(|last| last.method).unwrap_or_default();
-            collector.record_invalid_field(&method, &problem);
+        // Costs little when the server is ready.
+        if is_unnamed(&event) && !collector.log.is_closed() {
+            if may_log_an_error(data)
+                && let Received::Message(message) = read_message(data.as_bytes())
+                && let JsonRpcMessage::Notification(notification) = *message
+            {
+                // The SDK drops notifications before the handshake is answered.
+                record_logged_error(&notification.notification, collector);
+            }
+            if let Some(answer) = invalid_answer(data.as_bytes()) {
+                self.record_invalid_answer(&answer.problem);
+                let replaced = request.cloned().or(answer.id).map(invalid_result);
+                let data = replaced.and_then(|replaced| serde_json::to_string(&replaced).ok());
+                return Sse { data, ..event };
+            }
         }
-    }
-
-    /// Removes the data of an event that is not a message, such as a heartbeat. It keeps the ID, with which a stream is resumed.
-    fn without_foreign_data(&self, event: Sse) -> Sse {
         if is_message(&event) {
-            return event;
+            let repaired = without_half_pairs(data.as_bytes())
+                .and_then(|repaired| String::from_utf8(repaired).ok());
+            return Sse {
+                data: repaired.or(event.data),
+                ..event
+            };
         }
-        let data = event.data.as_deref().unwrap_or_default();
-        if !data.trim().is_empty() && is_unnamed(&event) {
-            self.shared.collector.record_foreign_event(data);
+        // Some servers report an error as an event with this name.
+        if !data.trim().is_empty() && (is_unnamed(&event) || is_error(&event)) {
+            collector.record_foreign_event(data);
         }
         Sse {
             data: None,
             event: None,
             ..event
         }
+    }
+
+    /// Records what is wrong with the answer to the last request.
+    fn record_invalid_answer(&self, problem: &str) {
+        let collector = &self.shared.collector;
+        let last = collector.log.last(RequestTarget::Mcp);
+        let method = last.and_then(|last| last.method).unwrap_or_default();
+        collector.record_invalid_field(&method, problem);
     }
 
     /// Returns the event, unless its message has too many values to be parsed.

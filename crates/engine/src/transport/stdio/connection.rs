@@ -8,13 +8,16 @@ use std::task::{Context, Poll, ready};
 use rmcp::RoleClient;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::process::ChildStdout;
+use rmcp::transport::async_rw::AsyncRwTransport;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Empty, ReadBuf};
+use tokio::process::{ChildStdin, ChildStdout};
 
 use mcp_startup_auth::RequestLog;
 
 use super::output::HEAD_BYTES;
-use super::{Connection, ConnectionSlot, lock};
+use super::{ConnectionSlot, lock};
+use crate::start::evidence_collector::EvidenceCollector;
+use crate::transport::invalid_messages::{OpenRequests, Received, read_message};
 use crate::transport::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter};
 use crate::transport::large_messages::LargeMessage;
 use crate::transport::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES};
@@ -24,6 +27,7 @@ pub(crate) fn lend(slot: &ConnectionSlot) -> Option<LentConnection> {
     let connection = take(slot)?;
     Some(LentConnection {
         connection: Some(connection),
+        requests: OpenRequests::default(),
         slot: slot.clone(),
     })
 }
@@ -32,10 +36,101 @@ pub(super) fn take(slot: &ConnectionSlot) -> Option<Connection> {
     lock(slot).take()
 }
 
+/// The stdin and the stdout of a program: one message a line.
+pub(crate) struct Connection {
+    output: BufReader<BoundedOutput>,
+    /// The line that is being read. It survives a read that is cancelled.
+    line: Vec<u8>,
+    max_line: usize,
+    /// Whether the rest of the line is dropped, because it is too long.
+    drops_line: bool,
+    /// The SDK writes the messages. It finishes one whose sending was cancelled.
+    input: AsyncRwTransport<RoleClient, Empty, ChildStdin>,
+    collector: Arc<EvidenceCollector>,
+}
+
+impl Connection {
+    pub fn new(
+        output: BoundedOutput,
+        input: ChildStdin,
+        max_line: usize,
+        collector: Arc<EvidenceCollector>,
+    ) -> Self {
+        Self {
+            output: BufReader::new(output),
+            line: Vec::new(),
+            max_line,
+            drops_line: false,
+            input: AsyncRwTransport::new_client(tokio::io::empty(), input),
+            collector,
+        }
+    }
+
+    /// Reads the next message. Other lines are skipped. `None` if the output has ended or can't be read.
+    async fn receive(
+        &mut self,
+        requests: &mut OpenRequests,
+    ) -> Option<RxJsonRpcMessage<RoleClient>> {
+        loop {
+            self.read_line().await?;
+            let line = std::mem::take(&mut self.line);
+            let line = line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            let received = match read_message(line) {
+                Received::Message(message) => Some(*message),
+                Received::InvalidAnswer(answer) => requests.replace(answer, &self.collector),
+                Received::Other => None,
+            };
+            let output = &self.output.get_ref().output;
+            if received.is_some() {
+                output.since_message.store(0, Ordering::Relaxed);
+                return received;
+            }
+            if output.answered.load(Ordering::Relaxed) {
+                *lock(&output.last_other) = line[..line.len().min(HEAD_BYTES)].to_vec();
+            }
+        }
+    }
+
+    /// Reads until `line` has a whole line. Longer ones than allowed are dropped. `None` if the output has ended or can't be read.
+    async fn read_line(&mut self) -> Option<()> {
+        loop {
+            let available = self.output.fill_buf().await.ok()?;
+            if available.is_empty() {
+                return None;
+            }
+            let end = memchr::memchr(b'\n', available);
+            let length = end.map_or(available.len(), |end| end + 1);
+            if self.line.len() + length > self.max_line {
+                self.drops_line = true;
+                self.line = Vec::new();
+            }
+            if !self.drops_line {
+                self.line.extend_from_slice(&available[..length]);
+            }
+            self.output.consume(length);
+            if end.is_some() && !std::mem::take(&mut self.drops_line) {
+                return Some(());
+            }
+        }
+    }
+
+    /// Reads the rest of the output, of which the beginning is kept.
+    pub async fn drain(&mut self) {
+        while let Ok(available @ [_, ..]) = self.output.fill_buf().await {
+            let length = available.len();
+            self.output.consume(length);
+        }
+    }
+}
+
 /// The connection to a program, lent to one handshake. If the handshake fails, the SDK drops this, and `drop` puts the connection
 /// back for the next handshake.
 pub(crate) struct LentConnection {
     connection: Option<Connection>,
+    requests: OpenRequests,
     slot: ConnectionSlot,
 }
 
@@ -52,10 +147,15 @@ impl Transport<RoleClient> for LentConnection {
         &mut self,
         message: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        if let Some(connection) = &self.connection
+            && !connection.collector.log.is_closed()
+        {
+            self.requests.sent(&message);
+        }
         let sending = self
             .connection
             .as_mut()
-            .map(|connection| connection.send(message));
+            .map(|connection| connection.input.send(message));
         async move {
             match sending {
                 Some(sending) => sending.await,
@@ -65,7 +165,8 @@ impl Transport<RoleClient> for LentConnection {
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
-        self.connection.as_mut()?.receive().await
+        let connection = self.connection.as_mut()?;
+        connection.receive(&mut self.requests).await
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
@@ -75,10 +176,15 @@ impl Transport<RoleClient> for LentConnection {
     }
 }
 
-/// The state of the output of a program. `read` counts bytes until the handshake is `answered`.
+/// The state of the output of a program.
 #[derive(Debug, Default)]
 pub(super) struct Output {
+    /// The bytes until the handshake is answered.
     pub read: AtomicUsize,
+    /// The bytes since the last message, until the handshake is answered. The limits of a start apply to messages.
+    pub since_message: AtomicUsize,
+    /// Whether the program has closed it.
+    pub ended: AtomicBool,
     pub answered: AtomicBool,
     /// Whether the tool list may arrive before the handshake is answered.
     pub lists_early: AtomicBool,
@@ -88,6 +194,8 @@ pub(super) struct Output {
     /// Whether the client is kept, so that larger messages are accepted.
     pub live: bool,
     pub head: Mutex<Vec<u8>>,
+    /// The beginning of the last line after the handshake that is not a message.
+    pub last_other: Mutex<Vec<u8>>,
 }
 
 /// The stdout of a program. It fails if the program writes too much before it answers the handshake, or before it is ready.
@@ -125,6 +233,9 @@ impl AsyncRead for BoundedOutput {
             return polled;
         }
         let new = &buffer.filled()[before..];
+        if new.is_empty() {
+            output.ended.store(true, Ordering::Relaxed);
+        }
         *line = match memchr::memrchr(b'\n', new) {
             Some(end) => new.len() - end - 1,
             None => line.saturating_add(new.len()),
@@ -164,7 +275,8 @@ impl AsyncRead for BoundedOutput {
             true => HANDSHAKE_BYTES + CHECK_BYTES,
             false => HANDSHAKE_BYTES,
         };
-        if read + new.len() > limit {
+        let since_message = output.since_message.fetch_add(new.len(), Ordering::Relaxed);
+        if since_message + new.len() > limit {
             output.exceeded.store(true, Ordering::Relaxed);
             return Poll::Ready(Err(std::io::Error::other(
                 "too much output before the answer to the handshake",

@@ -7,7 +7,7 @@ use mcp_startup_core::printable;
 
 use crate::start::evidence_collector::EvidenceCollector;
 use crate::timeline::TimelineStep;
-use crate::transport::invalid_messages::message_problem;
+use crate::transport::invalid_messages::{Received, read_message};
 use crate::transport::text_encoding::as_utf8;
 
 /// How much of the beginning of stdout is kept, in bytes.
@@ -17,6 +17,8 @@ const STDERR_BYTES: usize = 4096;
 /// How much of the beginning and of the end goes into the evidence, in characters.
 const SHOWN_CHARS: usize = 1000;
 
+/// Replaces a tab, which is usually the indentation of a line.
+const TAB: &str = "    ";
 /// Replaces the part between the beginning and the end of an output.
 const CUT: &str = "\n…\n";
 
@@ -108,7 +110,7 @@ pub(super) fn shown(parts: &[String], collector: &EvidenceCollector) -> Option<S
         let masked = collector.mask(&plain);
         let lines = masked.lines();
         let lines: Vec<_> = lines
-            .map(|line| printable(overwritten(line), 2 * SHOWN_CHARS))
+            .map(|line| printable(&overwritten(line).replace('\t', TAB), 2 * SHOWN_CHARS))
             .collect();
         lines.join("\n")
     });
@@ -172,8 +174,11 @@ pub(super) fn other_output(head: &[u8], length: usize) -> (String, Option<String
         let text = line.trim_ascii();
         let is_object = text.starts_with(b"{");
         let is_json = is_object && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
-        if is_json && problem.is_none() {
-            problem = message_problem(text);
+        if is_json
+            && problem.is_none()
+            && let Received::InvalidAnswer(answer) = read_message(text)
+        {
+            problem = Some(answer.problem);
         }
         let is_message = is_json && memchr::memmem::find(text, b"\"jsonrpc\"").is_some();
         // A message without the end of its line is not a message. The end of a long one was not kept.

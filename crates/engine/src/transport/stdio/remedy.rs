@@ -1,7 +1,8 @@
 //! Explains why the command or the folder of a server can't be used: the usual mistakes, each with its remedy. Starts nothing.
 
 use std::ffi::OsStr;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::program::{EXEC_FORMAT_ERROR, find_program, is_program};
@@ -234,6 +235,9 @@ pub(super) fn cannot_run(file: &Path, error: &std::io::Error) -> String {
     let is_usable = is_program(file);
     match error.kind() {
         ErrorKind::PermissionDenied if !is_usable => not_executable(file),
+        ErrorKind::NotFound if is_usable && has_windows_line_end(file) => format!(
+            "{shown} can't be run: its first line ends as on Windows (CRLF); save it with the line endings of Unix (LF)"
+        ),
         ErrorKind::NotFound if is_usable => format!(
             "{shown} can't be run: the interpreter that its first line names does not exist; install it, or correct that line"
         ),
@@ -242,6 +246,15 @@ pub(super) fn cannot_run(file: &Path, error: &std::io::Error) -> String {
         ),
         _ => format!("{shown} can't be run: {error}"),
     }
+}
+
+/// Whether the first line of a script ends with a carriage return, which the system takes as a part of the interpreter's name.
+fn has_windows_line_end(script: &Path) -> bool {
+    const MAX_BYTES: u64 = 1024;
+    let mut beginning = Vec::new();
+    let read = File::open(script).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut beginning));
+    let end = memchr::memchr(b'\n', &beginning);
+    read.is_ok() && end.is_some_and(|end| beginning[..end].ends_with(b"\r"))
 }
 
 fn folder_as_program(folder: &Path) -> String {
