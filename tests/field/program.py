@@ -1,6 +1,7 @@
 """The program of a case over stdio, which plays the steps of the case.
 
     ["stderr", TEXT] ["stdout", TEXT] ["utf-16", TEXT: to stdout] ["sleep", S] ["exit", CODE] ["signal", NUMBER]
+    ["close", DESCRIPTOR]   closes stdin (0) or stdout (1), and runs on
     ["read", METHOD]   reads until a request or notification with that method, and answers all others as a valid server
     ["serve"]          answers as a valid server until stdin ends
     ["want", WHAT, REGEX, TEXT]   continues if REGEX matches "cwd", "arg N" or "env NAME"; otherwise writes TEXT to stderr and exits with 1
@@ -52,6 +53,6 @@ def play(steps, tools, work):
         sys.stdout.buffer.flush()
 
     verbs = {"utf-16": write_utf_16, "stderr": lambda text: write(sys.stderr, text), "stdout": lambda text: write(sys.stdout, text), "sleep": time.sleep,
-             "read": read, "serve": lambda: read("\0"), "want": want, "exit": os._exit, "signal": lambda number: os.kill(os.getpid(), number)}
+             "read": read, "serve": lambda: read("\0"), "want": want, "exit": os._exit, "close": os.close, "signal": lambda number: os.kill(os.getpid(), number)}
     for verb, *arguments in steps:
         verbs[verb](*arguments)

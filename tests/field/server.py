@@ -6,7 +6,7 @@ a request overrides all others:
 
     on    "POST /mcp tools/list": method, path (with *), JSON-RPC method if any    has, hasnt   regexes on the whole request
     status, type, headers, body   the response; a rule without status and body changes only how the valid response is sent:
-    encoding "gzip" …, bom, charset, wait (s), open (the stream stays open), back (the query with which /authorize sends the user back)
+    encoding "gzip" …, bom, charset, wait (s), open (the stream stays open), lacks (bytes at the end: the connection breaks), back (the query with which /authorize sends the user back)
 """
 import base64, fnmatch, gzip, hashlib, http.server, json, queue, re, threading, time, zlib
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -123,7 +123,7 @@ class Server:
         if rule["type"] and (data or stays):
             headers["Content-Type"] = rule["type"]
         request.send_response(rule["status"])
-        headers["Connection" if stays else "Content-Length"] = "close" if stays else str(len(data))
+        headers["Connection" if stays else "Content-Length"] = "close" if stays else str(len(data) + rule.get("lacks", 0))
         for name, value in headers.items():
             request.send_header(name, value)
         request.end_headers()
@@ -137,7 +137,7 @@ class Server:
         elif rule.get("open"):
             request.connection.settimeout(20)
             request.connection.recv(1)
-        if stays:
+        if stays or "lacks" in rule:
             request.close_connection = True
 
     # The responses of a valid server.

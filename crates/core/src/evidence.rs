@@ -396,7 +396,8 @@ evidence_struct! {
         server_versions: Vec<String>,
         /// The beginning of a response that is not MCP. Its length is limited.
         not_mcp: String,
-        /// The code and message of the JSON-RPC error with which the server responded to the handshake.
+        /// The code and message of the JSON-RPC error with which the server responded to the handshake, or the last error that it
+        /// logged before.
         error: String,
         /// The MCP method whose result does not conform to the schema of MCP.
         invalid_method: String,

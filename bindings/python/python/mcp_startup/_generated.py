@@ -675,7 +675,7 @@ class ProtocolEvidence(WireObject):
     """The beginning of a response that is not MCP. Its length is limited."""
 
     error: str | None = None
-    """The code and message of the JSON-RPC error with which the server responded to the handshake."""
+    """The code and message of the JSON-RPC error with which the server responded to the handshake, or the last error that it logged before."""
 
     invalid_method: str | None = None
     """The MCP method whose result does not conform to the schema of MCP."""

@@ -536,7 +536,8 @@ export type ProtocolEvidence = {
    */
   notMcp?: string,
   /**
-   * The code and message of the JSON-RPC error with which the server responded to the handshake.
+   * The code and message of the JSON-RPC error with which the server responded to the handshake, or the last error that it
+   * logged before.
    */
   error?: string,
   /**

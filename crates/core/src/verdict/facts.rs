@@ -10,6 +10,7 @@ use crate::refusal::{self, RefusalMeaning};
 
 use std::borrow::Cow;
 
+use super::program_output::other_purpose;
 use super::quotes::{blames_credential, framing_fault, sentence};
 use super::{Recovery, StartupFailureKind};
 
@@ -104,8 +105,11 @@ impl<'a> Facts<'a> {
                 Some(stdout) if framing_fault(stdout).is_some() => {
                     (Kind::NotMcp, Recovery::FixConfiguration)
                 }
-                // More time does not help a program that uses its stdout for other things.
+                // More time does not help a program that uses its stdout for other things, or reports another purpose.
                 Some(_) => (Kind::TimedOut, Recovery::FixConfiguration),
+                None if self.other_purpose().is_some() => {
+                    (Kind::TimedOut, Recovery::FixConfiguration)
+                }
                 None => (Kind::TimedOut, Recovery::Retry),
             };
         }
@@ -306,6 +310,24 @@ impl<'a> Facts<'a> {
         let is_stdio =
             self.answer.is_none() && self.evidence.phase != Some(StartPhase::ReadingCredentials);
         text_of(&process.stdout).filter(|_| is_stdio)
+    }
+
+    /// Returns the line of the output of a program that shows another purpose than MCP over stdio, with its name and the remedy.
+    pub(super) fn other_purpose(&self) -> Option<(&str, &'static str, &'static str)> {
+        let process = self.evidence.process.as_ref()?;
+        let output = [text_of(&process.stderr), self.stdout()];
+        let is_in_handshake = self.evidence.phase == Some(StartPhase::Initializing);
+        output
+            .into_iter()
+            .flatten()
+            .find_map(other_purpose)
+            .filter(|_| is_in_handshake)
+    }
+
+    /// Returns the error with which the server responded, or that it logged.
+    pub(super) fn protocol_error(&self) -> Option<&str> {
+        let protocol = self.evidence.protocol.as_ref()?;
+        text_of(&protocol.error)
     }
 
     /// Returns the method whose result is invalid, and the problem with it.

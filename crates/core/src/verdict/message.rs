@@ -150,7 +150,10 @@ impl Facts<'_> {
             StartupWarningKind::ToolListTimedOut => (
                 "it did not list its tools in time",
                 "; try again, or report this to its author: ",
-                self.invalid_result().map(|(_, problem)| problem.to_owned()),
+                self.invalid_result()
+                    .map(|(_, problem)| problem)
+                    .or_else(|| self.protocol_error())
+                    .map(str::to_owned),
             ),
             StartupWarningKind::ToolListTooLong => (
                 "it lists more than 10,000 tools, or more than 100 pages or 10 MB of them, and clients may not show them all",
@@ -620,6 +623,13 @@ impl Facts<'_> {
         const PROXY_SETTINGS: &str =
             "; check the settings of the proxy (HTTPS_PROXY, NO_PROXY), and try again";
         const NETWORK: &str = "; check the network and its URL, and try again";
+        let is_closed = self.answer.and_then(|answer| answer.io) == Some(IoTrouble::Closed);
+        if is_closed && let Some(status) = self.status() {
+            return Parts::new(
+                format!("{server} broke off its answer (HTTP {status})"),
+                ": try again, or contact its operator",
+            );
+        }
         let host = self
             .answer
             .and_then(|answer| text_of(&answer.url))
@@ -725,8 +735,27 @@ impl Facts<'_> {
                     Some(StartPhase::Launching) => ", because its program took too long to start",
                     Some(StartPhase::ListingTools) => ", because it did not list its tools",
                     Some(StartPhase::Authorizing) => ", because its sign-in service did not answer",
-                    Some(StartPhase::Initializing) if self.began_to_answer() => {
+                    Some(StartPhase::Initializing)
+                        if self.began_to_answer() && self.protocol_error().is_none() =>
+                    {
                         ", because it answered HTTP 200 but sent no message"
+                    }
+                    Some(StartPhase::Initializing)
+                        if let Some(method) = self.method_after_handshake() =>
+                    {
+                        return self.out_of_time(format!(
+                            "{server} was not ready {limit}, because it answered the handshake, but not `{}`",
+                            foreign(method)
+                        ));
+                    }
+                    Some(StartPhase::Initializing)
+                        if let Some((line, what, change)) = self.other_purpose() =>
+                    {
+                        return Parts::new(
+                            format!("{server} was not ready {limit}, because {what}"),
+                            format!(": {change}; its output: "),
+                        )
+                        .with_output(line);
                     }
                     Some(StartPhase::Initializing) => ", because it did not answer the handshake",
                     _ => "",
@@ -779,8 +808,7 @@ impl Facts<'_> {
             ),
             _ => {
                 let happened = format!("{server} refused the request (HTTP {status})");
-                let protocol = self.evidence.protocol.as_ref();
-                match protocol.and_then(|protocol| text_of(&protocol.error)) {
+                match self.protocol_error() {
                     Some(error) => Parts::new(
                         happened,
                         ": check its URL, or report this to its operator: ",
@@ -892,13 +920,14 @@ impl Facts<'_> {
 
     fn other(&self, server: &str) -> Parts {
         let happened = format!("{server} could not be started");
-        let protocol = self.evidence.protocol.as_ref();
-        let cause = protocol
-            .and_then(|protocol| text_of(&protocol.error))
-            .or(text_of(&self.evidence.cause));
-        match cause {
-            Some(cause) => Parts::new(happened, FIX_OR_REPORT).with_quote(cause),
-            None => Parts::new(
+        let cause = self.protocol_error().or(text_of(&self.evidence.cause));
+        match (cause, self.last_words()) {
+            (Some(cause), Some(line)) if self.protocol_error().is_none() => {
+                Parts::new(format!("{happened}: {cause}"), "; fix or report this: ")
+                    .with_output(&line)
+            }
+            (Some(cause), _) => Parts::new(happened, FIX_OR_REPORT).with_quote(cause),
+            (None, _) => Parts::new(
                 happened + " for an unknown reason",
                 ": report this to its author",
             ),

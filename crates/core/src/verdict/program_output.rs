@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use self::causes::{INSTRUCTIONS, network_fault};
 pub(super) use self::causes::{
     blames_arguments, blames_installation, blames_javascript, blames_network, blames_python,
-    has_instruction, names_missing_setting, names_missing_variable,
+    has_instruction, has_windows_line_end, names_missing_setting, names_missing_variable,
+    other_purpose,
 };
 
 /// The length up to which an instruction of the program is added to its reason, in characters.
@@ -38,7 +39,8 @@ pub(crate) fn reason(output: &str, waits: bool) -> Option<String> {
     }
     let found = match find_reason(&lines) {
         Some((at, text)) => {
-            let text = message_of_json(&lines, at, &text).unwrap_or(text);
+            let following = output.lines().skip(at + 1);
+            let text = message_of_json(following, &text).unwrap_or(text);
             match system_reason(&lines, &text) {
                 Some(cause) => format!("{text} ({cause})"),
                 None => with_instruction(&lines, at, text),
@@ -91,10 +93,20 @@ fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
                 .rposition(|line| is_outside(line) && names_error(line))
         });
     if let Some(at) = at {
+        if lines.get(at + 1).is_some_and(|line| is_java_cause(line)) {
+            return Some((at + 1, lines[at + 1].trim().to_owned()));
+        }
         // The message of a Rust panic is on the next line, and so are the details after a colon.
         return Some((at, with_list(lines, at)));
     }
-    let at = lines.iter().rposition(|line| !is_noise(line))?;
+    // An address of its own is that of a page about the lines before it.
+    let is_address = |line: &str| {
+        line.trim().starts_with("https://") && !line.trim().contains(char::is_whitespace)
+    };
+    let at = lines
+        .iter()
+        .rposition(|line| !is_noise(line) && !is_address(line))
+        .or_else(|| lines.iter().rposition(|line| !is_noise(line)))?;
     Some((at, lines[at].trim().to_owned()))
 }
 
@@ -130,14 +142,48 @@ fn log_record(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns the beginning of a line and the first message in the JSON that begins at its end: the issues of a validation.
-fn message_of_json(lines: &[&str], at: usize, text: &str) -> Option<String> {
-    let beginning = text.trim_end().strip_suffix(['[', '{'])?;
-    let message = lines[at + 1..].iter().find_map(|line| {
-        let value = line.trim().strip_prefix("\"message\":")?.trim();
-        serde_json::from_str::<String>(value.trim_end_matches(',')).ok()
-    })?;
-    Some(format!("{beginning}{message}"))
+/// Returns the beginning of a line and the first issue in the JSON that begins at its end, as a validation reports it: its path and its
+/// message.
+fn message_of_json<'a>(
+    mut following: impl Iterator<Item = &'a str> + Clone,
+    text: &'a str,
+) -> Option<String> {
+    let text = text.trim_end();
+    let beginning = text.strip_suffix(['[', '{'])?;
+    let bracket = &text[beginning.len()..];
+    let json: Vec<&str> = std::iter::once(bracket).chain(following.clone()).collect();
+    let json = json.join("\n");
+    let issue = serde_json::Deserializer::from_str(&json)
+        .into_iter::<Value>()
+        .next()
+        .and_then(Result::ok)
+        .and_then(|issues| match issues {
+            Value::Array(issues) => issues.into_iter().next(),
+            issue => Some(issue),
+        });
+    let message = match &issue {
+        Some(issue) => issue.get("message")?.as_str()?.to_owned(),
+        // The end of the JSON may be missing.
+        None => following.find_map(|line| {
+            let value = line.trim().strip_prefix("\"message\":")?.trim();
+            serde_json::from_str::<String>(value.trim_end_matches(',')).ok()
+        })?,
+    };
+    let path = issue
+        .as_ref()
+        .and_then(|issue| issue.get("path")?.as_array());
+    let path: Vec<String> = path
+        .into_iter()
+        .flatten()
+        .map(|part| {
+            part.as_str()
+                .map_or_else(|| part.to_string(), str::to_owned)
+        })
+        .collect();
+    Some(match path.is_empty() {
+        true => format!("{beginning}{message}"),
+        false => format!("{beginning}{}: {message}", path.join(".")),
+    })
 }
 
 /// Returns the system's reason for an error that is about a connection or a download and does not have it.
@@ -245,6 +291,15 @@ fn with_list(lines: &[&str], at: usize) -> String {
     text
 }
 
+/// Whether a line is the exception below an error of Java: it is indented, and begins with the name of a class.
+fn is_java_cause(line: &str) -> bool {
+    let class = line.trim_start().split(": ").next().unwrap_or_default();
+    line.starts_with([' ', '\t'])
+        && class.contains('.')
+        && !class.contains(char::is_whitespace)
+        && (class.ends_with("Error") || class.ends_with("Exception"))
+}
+
 /// Returns the lines that ask the user to do something in a browser. The address and the code may be on lines of their own.
 fn request_to_user(lines: &[&str]) -> Option<String> {
     const MAX_LINES: usize = 4;
@@ -275,11 +330,16 @@ fn request_to_user(lines: &[&str]) -> Option<String> {
     Some(parts.join(" "))
 }
 
-/// Whether a line is the report of a runtime about an exception that the program did not handle. Details follow it.
+/// Whether a line is the report of a runtime about an exception that the program did not handle, or about a missing framework. Details follow it.
 fn is_crash(line: &str) -> bool {
-    ["Unhandled exception. ", "Unhandled exception: ", "panic: "]
-        .iter()
-        .any(|beginning| line.starts_with(beginning))
+    [
+        "Unhandled exception. ",
+        "Unhandled exception: ",
+        "panic: ",
+        "You must install or update .NET",
+    ]
+    .iter()
+    .any(|beginning| line.starts_with(beginning))
 }
 
 /// Returns the text of a line after the last carriage return, with which a program overwrites a progress display.
@@ -351,7 +411,7 @@ fn is_npm_detail(text: &str) -> bool {
 
 /// Whether a line has no reason: a notice, a stack frame, a hint, a banner, or only punctuation.
 fn is_noise(line: &str) -> bool {
-    const BEGINNINGS: [&str; 30] = [
+    const BEGINNINGS: [&str; 32] = [
         "npm notice",
         "npm warn",
         "npm WARN",
@@ -371,6 +431,8 @@ fn is_noise(line: &str) -> bool {
         "note: run with `RUST_BACKTRACE",
         "For more information",
         "for more information",
+        "For help, see",
+        "Learn more",
         "Try '",
         "Usage:",
         "usage:",
@@ -391,6 +453,7 @@ fn is_noise(line: &str) -> bool {
             .any(|beginning| text.starts_with(beginning))
             && !is_progress_of_npm)
         || is_stack_frame(text)
+        || text.ends_with("use -[v]S to pass options in shebang lines")
         // `(node:4711) [DEP0151] DeprecationWarning: …`, and the second report of an error by a logger.
         || (text.starts_with("(node:") && text.contains("Warning:"))
         || (text.starts_with('[') && text.contains("] Stack: "))
@@ -561,7 +624,36 @@ mod tests {
             // The issues of a validation, and the list of causes of uv.
             (
                 "Server error: [\n  {\n    \"code\": \"too_small\",\n    \"message\": \"the URL cannot be empty\",\n    \"path\": [\n      \"url\"\n    ]\n  }\n]\n",
-                "Server error: the URL cannot be empty",
+                "Server error: url: the URL cannot be empty",
+            ),
+            (
+                "ZodError: [\n  {\n    \"code\": \"invalid_type\",\n    \"path\": [\n      \"NOTION_TOKEN\",\n      0\n    ],\n    \"message\": \"Required\"\n  }\n]\n    at get error (file:///x/index.mjs:587:31)\n",
+                "ZodError: NOTION_TOKEN.0: Required",
+            ),
+            (
+                "ZodError: [\n  {\n    \"message\": \"Required\",\n    \"pat\n…\n",
+                "ZodError: Required",
+            ),
+            (
+                "The index is locked\nhttps://acme.example/locked\n",
+                "The index is locked",
+            ),
+            // The lines after these are notices, or the cause.
+            (
+                "You must install or update .NET to run this application.\n\nApp: /x/acme\n.NET location: /usr/share/dotnet\n\nThe following frameworks were found:\n  8.0.1 at [/usr/share/dotnet/shared]\n\nTo install missing framework, download:\nhttps://aka.ms/dotnet\n\nLearn more:\nhttps://aka.ms/dotnet/app-launch-failed\n",
+                "You must install or update .NET to run this application.",
+            ),
+            (
+                "/usr/bin/env: ‘python3\\r’: No such file or directory\n/usr/bin/env: use -[v]S to pass options in shebang lines\n",
+                "/usr/bin/env: ‘python3\\r’: No such file or directory",
+            ),
+            (
+                "Debugger listening on ws://127.0.0.1:1/a\nFor help, see: https://nodejs.org/en/docs/inspector\n",
+                "Debugger listening on ws://127.0.0.1:1/a",
+            ),
+            (
+                "Error: LinkageError occurred while loading main class acme.Main\n    java.lang.UnsupportedClassVersionError: acme/Main has been compiled by a more recent version\n",
+                "java.lang.UnsupportedClassVersionError: acme/Main has been compiled by a more recent version",
             ),
             (
                 "error: No solution found\n  cause: Because the current Python version (3.11.7) does not satisfy Python>=3.12, acme cannot be used.\n",

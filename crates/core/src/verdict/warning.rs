@@ -80,7 +80,7 @@ impl Facts<'_> {
         let status = self.status().filter(|status| !(200..300).contains(status));
         let status = status.map(|status| format!("HTTP {status}"));
         let words = self.words().map(|words| words.into_owned());
-        let error = protocol.and_then(|protocol| text_of(&protocol.error));
+        let error = self.protocol_error();
         let cause = text_of(&self.evidence.cause);
         // The page of a proxy or a sign-in.
         let page = protocol

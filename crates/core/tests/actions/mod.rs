@@ -22,6 +22,7 @@ pub fn next_steps(recovery: Recovery) -> &'static [&'static str] {
             "; install it or correct `command`",
             "; correct `command`",
             ": replace ",
+            ": remove `",
             ": correct the client ID or secret",
             "add it to the configuration",
             "ask its operator for a client ID, and set it as `oauth.client_id`",

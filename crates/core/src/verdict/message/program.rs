@@ -7,7 +7,7 @@ use crate::evidence::StartPhase;
 use super::super::facts::{Facts, text_of};
 use super::super::program_output::{
     blames_arguments, blames_installation, blames_javascript, blames_network, blames_python,
-    has_instruction, names_missing_setting, names_missing_variable, reason,
+    has_instruction, has_windows_line_end, names_missing_setting, names_missing_variable, reason,
 };
 use super::{FIX_OR_REPORT, Parts, foreign};
 
@@ -21,9 +21,10 @@ impl Facts<'_> {
             .map_or_else(String::new, |key| format!(" (`{}`)", foreign(key)));
         let more_time = format!("give it more time{key}");
         let process = self.evidence.process.as_ref();
-        let stderr = process
-            .and_then(|process| text_of(&process.stderr))
-            .and_then(|text| reason(text, true));
+        let words = self
+            .protocol_error()
+            .map(str::to_owned)
+            .or_else(|| self.last_words());
         if let Some(stdout) = self.stdout() {
             let line = reason(stdout, true).unwrap_or_else(|| stdout.to_owned());
             let todo = format!(
@@ -31,7 +32,7 @@ impl Facts<'_> {
             );
             return Parts::new(happened, todo).with_output(&line);
         }
-        match stderr {
+        match words {
             Some(line) => Parts::new(
                 happened,
                 format!(": try again, or {more_time}; its last words: "),
@@ -51,6 +52,13 @@ impl Facts<'_> {
         }
     }
 
+    /// Returns the reason in the last words of a program that still runs.
+    pub(super) fn last_words(&self) -> Option<String> {
+        let process = self.evidence.process.as_ref();
+        let stderr = process.and_then(|process| text_of(&process.stderr))?;
+        reason(stderr, true)
+    }
+
     pub(super) fn exited(&self, server: &str) -> Parts {
         let process = self.evidence.process.as_ref();
         let how = match process.map(|process| (process.exit, process.signal)) {
@@ -62,7 +70,8 @@ impl Facts<'_> {
         let line = stderr
             .and_then(|text| reason(text, false))
             // Some programs report errors, or their usage, on stdout.
-            .or_else(|| reason(self.stdout()?, false));
+            .or_else(|| reason(self.stdout()?, false))
+            .or_else(|| self.protocol_error().map(str::to_owned));
         let happened = format!("{server}: {} {how} before it was ready", self.program());
         match line {
             Some(line) => Parts::new(happened, self.how_to_fix(&line)).with_output(&line),
@@ -91,6 +100,9 @@ impl Facts<'_> {
             }
             false if blames_network(reason) => {
                 "; check your network and the addresses in its settings, or report this: "
+            }
+            false if has_windows_line_end(reason) => {
+                "; save its file with the line endings of Unix (LF), or report this: "
             }
             false if names_missing_variable(reason) => SET_OR_REPORT,
             false if blames_javascript(reason) => {

@@ -85,6 +85,64 @@ pub(in crate::verdict) fn blames_network(reason: &str) -> bool {
     network_fault(reason).is_some()
 }
 
+/// Whether a reason is that a script has the line endings of Windows: the carriage return is a part of the interpreter's name.
+pub(in crate::verdict) fn has_windows_line_end(reason: &str) -> bool {
+    // `printable` escapes it.
+    [
+        "\\r’: No such file",
+        "\\r': No such file",
+        "\\r: No such file",
+        "^M: bad interpreter",
+    ]
+    .iter()
+    .any(|words| reason.contains(words))
+}
+
+/// Returns the line that shows another purpose of a program than MCP over stdio, with its name and the remedy.
+pub(in crate::verdict) fn other_purpose(
+    output: &str,
+) -> Option<(&str, &'static str, &'static str)> {
+    const VERBS: [&str; 7] = [
+        "running on",
+        "running at",
+        "listening on",
+        "listening at",
+        "started on",
+        "started at",
+        "serving",
+    ];
+    // A program over stdio may serve these too.
+    const OTHERS: [&str; 9] = [
+        "callback",
+        "auth",
+        "sign",
+        "log in",
+        "login",
+        "dashboard",
+        "metrics",
+        "open ",
+        "inspect",
+    ];
+    output.lines().find_map(|line| {
+        let text = line.trim();
+        if text.starts_with("Debugger listening on ws://") {
+            return Some((
+                text,
+                "Node.js may wait for a debugger",
+                "remove `--inspect-brk` from its arguments",
+            ));
+        }
+        let lower = text.to_ascii_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        let serves = has(&["http://", "https://"]) && has(&VERBS) && !has(&OTHERS);
+        serves.then_some((
+            text,
+            "it serves HTTP instead of stdio",
+            "replace `command` with its `url`, or add its option for stdio to `args`",
+        ))
+    })
+}
+
 /// Whether a reason is that the package does not support the version of Python.
 pub(in crate::verdict) fn blames_python(reason: &str) -> bool {
     reason.contains("current Python version") && reason.contains("does not satisfy Python")
@@ -92,7 +150,7 @@ pub(in crate::verdict) fn blames_python(reason: &str) -> bool {
 
 /// Whether a reason is that an environment variable is not set.
 pub(in crate::verdict) fn names_missing_variable(reason: &str) -> bool {
-    const WORDS: [&str; 8] = [
+    const WORDS: [&str; 9] = [
         "environment variable",
         " env",
         "not set",
@@ -101,6 +159,8 @@ pub(in crate::verdict) fn names_missing_variable(reason: &str) -> bool {
         "must be provided",
         "please set",
         "set the ",
+        // An issue of Zod.
+        ": required",
     ];
     let is_variable = |word: &str| {
         word.contains('_')
