@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use url::Url;
+use url::{ParseError, Url};
 
 use crate::error::EntryProblem;
 use crate::escaping::escape_and_truncate;
@@ -46,6 +46,9 @@ pub(crate) fn url(path: &KeyPath, text: &str, written: &str) -> Result<Url, Entr
     let url = Url::parse(text).map_err(|error| {
         if text.trim().starts_with(['"', '\'', '`', '“', '‘', '<']) {
             return path.problem("the URL has quotation marks or brackets around it; remove them");
+        }
+        if error == ParseError::RelativeUrlWithoutBase && !text.trim().is_empty() {
+            return path.problem("the scheme is missing; use http:// or https://");
         }
         path.problem(format!(
             "not a URL ({error}); use a URL such as https://example.com/mcp"

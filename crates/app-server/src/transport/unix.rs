@@ -50,7 +50,17 @@ impl UnixSocket {
         check_folder(folder)?;
         let _lock = lock(folder)?;
         remove_unused(path)?;
-        let listener = UnixListener::bind(path)?;
+        let listener = UnixListener::bind(path).map_err(|error| match error.kind() {
+            // The only one that std itself reports: sockaddr_un(7) has room for about 100 bytes.
+            ErrorKind::InvalidInput => {
+                let length = path.as_os_str().len();
+                let message = format!(
+                    "the path of the socket is too long ({length} bytes): choose a shorter one"
+                );
+                Error::new(ErrorKind::InvalidInput, message)
+            }
+            _ => error,
+        })?;
         fs::set_permissions(path, Permissions::from_mode(0o600))?;
         let metadata = fs::symlink_metadata(path)?;
         Ok(Self {
@@ -116,8 +126,13 @@ fn check_folder(folder: &Path) -> Result<()> {
         return Err(Error::new(ErrorKind::PermissionDenied, message));
     }
     if mode & 0o077 != 0 {
+        let remedy = match metadata.mode() & 0o1000 {
+            0 => "choose another one, or run `chmod 700` on it",
+            // All users share a folder with the sticky bit, such as /tmp.
+            _ => "choose one of your own",
+        };
         let message = format!(
-            "other users can use the folder {} (its mode is {mode:o}): choose another one, or run `chmod 700` on it",
+            "other users can use the folder {} (its mode is {mode:o}): {remedy}",
             folder.display()
         );
         return Err(Error::new(ErrorKind::PermissionDenied, message));
@@ -187,8 +202,18 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).unwrap(), "text");
         assert_eq!(kind(Path::new("relative/socket")), ErrorKind::InvalidInput);
 
-        fs::set_permissions(path.parent().unwrap(), Permissions::from_mode(0o750)).unwrap();
-        assert_eq!(kind(&path), ErrorKind::PermissionDenied);
+        let message = |path: &Path| UnixSocket::bind(path).unwrap_err().to_string();
+        let long = path.with_file_name("x".repeat(200));
+        assert!(message(&long).contains("too long"), "{}", message(&long));
+
+        for (mode, remedy) in [
+            (0o750, ", or run `chmod 700` on it"),
+            (0o1777, "choose one of your own"),
+        ] {
+            fs::set_permissions(path.parent().unwrap(), Permissions::from_mode(mode)).unwrap();
+            assert_eq!(kind(&path), ErrorKind::PermissionDenied);
+            assert!(message(&path).ends_with(remedy), "{}", message(&path));
+        }
     }
 
     #[tokio::test]

@@ -293,7 +293,7 @@ fn what_mcp_remote_cannot_start_is_a_problem() {
         (
             vec!["mcp-remote", "example.com"],
             "server.args[1]",
-            "not a URL",
+            "the scheme is missing",
         ),
         (
             vec!["mcp-remote", "ftp://example.com"],
