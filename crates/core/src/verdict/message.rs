@@ -825,6 +825,8 @@ impl Facts<'_> {
         let answer = self.answer;
         let url = answer.and_then(|answer| text_of(&answer.url));
         let target = answer.and_then(|answer| text_of(&answer.location));
+        // A server can name any scheme.
+        let target = target.filter(|url| url.starts_with("https://") || url.starts_with("http://"));
         let host = target.and_then(host_of);
         let (to, todo) = match (url, target, host) {
             (Some(url), Some(target), Some(host)) if host_of(url) == Some(host) => {
