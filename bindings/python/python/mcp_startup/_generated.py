@@ -722,7 +722,7 @@ class RequestEvidence(WireObject):
     """The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date."""
 
     location: str | None = None
-    """The URL to which the response redirects (RFC 9110, section 10.2.2): only scheme, host and path."""
+    """The origin to which the response redirects (RFC 9110, section 10.2.2): scheme, host and port."""
 
     proxy: str | None = None
     """If the request failed or was refused: the host and port of the proxy through which it was sent. The status can be that of the proxy."""

@@ -351,7 +351,7 @@ export type RequestEvidence = {
    */
   retryAfter?: string,
   /**
-   * The URL to which the response redirects (RFC 9110, section 10.2.2): only scheme, host and path.
+   * The origin to which the response redirects (RFC 9110, section 10.2.2): scheme, host and port.
    */
   location?: string,
   /**

@@ -125,11 +125,16 @@ const RESPONSES: [(&str, &str, &str, Respond); 19] = [
             responder.repeat(&b"data: a\n".repeat(8192), GB)
         },
     ),
-    ("many-events", "timedOut", "2 s", |_, responder| {
-        responder.head(200, "text/event-stream", "")?;
-        let event = b"data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"info\",\"data\":\"x\"}}\n\n";
-        responder.repeat(&event.repeat(500), 100 * GB)
-    }),
+    (
+        "many-events",
+        "limitExceeded",
+        "1,000 messages",
+        |_, responder| {
+            responder.head(200, "text/event-stream", "")?;
+            let event = b"data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"info\",\"data\":\"x\"}}\n\n";
+            responder.repeat(&event.repeat(500), 100 * GB)
+        },
+    ),
     ("slow-head", "timedOut", "2 s", |_, responder| {
         responder.raw(b"HTTP/1.1 200")?;
         responder.hang()

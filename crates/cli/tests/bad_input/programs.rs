@@ -129,8 +129,8 @@ fn misbehaving_program_does_not_affect_other_servers() {
         bad(
             "echo",
             "command = \"cat\"\nstartup_timeout_sec = 2",
-            "timedOut",
-            "",
+            "notMcp",
+            "it sends the request back",
         ),
         bad(
             "many-arguments",

@@ -380,13 +380,15 @@ impl McpHttp {
             if status.is_redirection()
                 && let Some(next) = location(&url, response.headers())
             {
-                let next = bare_url(&next);
-                sent.note(|evidence| {
-                    evidence.location =
-                        Some(self.shared.collector.sanitize(&next, MAX_HEADER_CHARS));
-                });
-                if let Some(timeline) = self.shared.collector.timeline() {
-                    timeline.redirects(sent.number(), next);
+                let collector = &self.shared.collector;
+                // The path can be a secret that the server has received, in any spelling.
+                let origin = next.origin();
+                if origin.is_tuple() {
+                    let origin = collector.mask_url(&origin.ascii_serialization());
+                    sent.note(|evidence| evidence.location = Some(origin));
+                }
+                if let Some(timeline) = collector.timeline() {
+                    timeline.redirects(sent.number(), bare_url(&next));
                 }
             }
             if status == StatusCode::UNAUTHORIZED {
