@@ -300,7 +300,11 @@ async fn an_unusable_keyring_is_reported_soon_and_not_as_a_missing_record() {
         let check = Startup::new(options).unwrap().check(vec![server.into()]);
         let events: Vec<_> = check.collect().await;
         let kind = events[1].failure.as_ref().map(|failure| failure.kind());
-        assert_eq!(kind, expected, "{role}, {selection:?}, {in_file}: {:?}", events[1].failure);
+        assert_eq!(
+            kind, expected,
+            "{role}, {selection:?}, {in_file}: {:?}",
+            events[1].failure
+        );
         assert!(
             began.elapsed() < REPORT_LIMIT,
             "{role}: {:?}",
