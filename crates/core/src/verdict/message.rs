@@ -820,7 +820,7 @@ impl Facts<'_> {
         }
     }
 
-    /// Describes a redirect that was not followed. The path of the target may contain a key, so it stays in the evidence.
+    /// Describes a redirect that was not followed. The path of the target may contain a key, so only the host is shown.
     fn redirected(&self, server: &str, status: u16, todo: &'static str) -> Parts {
         let answer = self.answer;
         let url = answer.and_then(|answer| text_of(&answer.url));
