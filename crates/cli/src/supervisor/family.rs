@@ -140,13 +140,21 @@ impl Process {
 
     fn read(pid: Pid) -> Option<Self> {
         let stat = std::fs::read(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
+        Self::parse(pid, &stat)
+    }
+
+    fn parse(pid: Pid, stat: &[u8]) -> Option<Self> {
         // The name in parentheses may contain any character.
         let end = stat.iter().rposition(|byte| *byte == b')')?;
         let fields = std::str::from_utf8(&stat[end + 1..]).ok()?;
         let mut fields = fields.split_ascii_whitespace().skip(1);
-        // 0 is a process in another PID namespace, or none.
-        let parent = Pid::from_raw(fields.next()?.parse().ok()?);
-        let group = Pid::from_raw(fields.next()?.parse().ok()?);
+        // 0 is a process in another PID namespace, or none. A process that ends at this moment has the group -1, which as the argument of
+        // kill(2) means other processes: the result is `None`.
+        let mut id = || {
+            let id: u32 = fields.next()?.parse().ok()?;
+            Some(Pid::from_raw(id.try_into().ok()?))
+        };
+        let (parent, group) = (id()?, id()?);
         let started = fields.nth(16)?.parse().ok()?;
         Some(Self {
             pid,
@@ -178,6 +186,42 @@ impl Process {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn facts_of_a_process_are_read_and_a_process_that_ends_at_this_moment_is_left_out() {
+        let pid = |number| Pid::from_raw(number).unwrap();
+        let parse = |stat: &str| Process::parse(pid(7), stat.as_bytes());
+        let rest = "-1 4194304 85 1853 0 0 0 0 4 0 20 0 1 0 176042 2654208 358";
+        let process = |parent, group| Process {
+            pid: pid(7),
+            parent,
+            group,
+            started: 176_042,
+        };
+        let table = [
+            (
+                "7 (sh) S 1 12 6 0",
+                Some(process(Some(pid(1)), Some(pid(12)))),
+            ),
+            (
+                "7 (a) b) S 5 12 6 0",
+                Some(process(Some(pid(5)), Some(pid(12)))),
+            ),
+            ("7 (sh) S 0 0 0 0", Some(process(None, None))),
+            ("7 (sh) X 5 -1 -1 0", None),
+            ("7 (sh) X -1 -1 -1 0", None),
+            ("7 (sh) X -1 12 6 0", None),
+            ("7 (sh) S 5 4294967295 6 0", None),
+            ("7 (sh) S 5 twelve 6 0", None),
+        ];
+        for (stat, expected) in table {
+            assert_eq!(parse(&format!("{stat} {rest}")), expected, "{stat}");
+        }
+        assert_eq!(
+            [parse(""), parse("7 (sh)"), parse("7 (sh) S 1 12")],
+            [None, None, None]
+        );
+    }
 
     #[test]
     fn only_descendants_are_signaled() {
