@@ -8,10 +8,12 @@ use std::fs::OpenOptions;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mcp_startup_core::CredentialStoreTrouble;
 use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::file_system;
 use crate::store::CredentialKey;
@@ -31,6 +33,15 @@ pub(crate) struct LockFiles {
     store: &'static str,
     /// The time limit for the lock of a whole store.
     pub store_lock_limit: Duration,
+    queue: Arc<Queue>,
+}
+
+/// The tasks of this process that wait for the lock of a whole store, in order. Only the first one polls.
+#[derive(Debug)]
+struct Queue {
+    turn: Arc<Semaphore>,
+    /// When one of them last took the lock.
+    last_taken: Mutex<Option<tokio::time::Instant>>,
 }
 
 impl LockFiles {
@@ -39,6 +50,10 @@ impl LockFiles {
             home,
             store,
             store_lock_limit: STORE_LOCK_LIMIT,
+            queue: Arc::new(Queue {
+                turn: Arc::new(Semaphore::new(1)),
+                last_taken: Mutex::default(),
+            }),
         }
     }
 
@@ -53,13 +68,31 @@ impl LockFiles {
         self.holder(&record_lock(key))
     }
 
-    /// Waits for the lock of a whole store, named `name`, at most for [`store_lock_limit`](Self::store_lock_limit).
+    /// Waits for the lock of a whole store, named `name`. Ends when this process has taken the lock for none of its tasks during
+    /// [`store_lock_limit`](Self::store_lock_limit): with hundreds of tasks, a wait may take longer, without another program being the
+    /// reason.
     pub async fn of_store(&self, name: &str) -> Result<FileLock, StoreError> {
-        let waiting = self.wait_for(name.to_owned());
-        match tokio::time::timeout(self.store_lock_limit, waiting).await {
-            Ok(locked) => locked,
-            Err(_) => Err(StoreError::in_use(self.store, self.holder(name))),
+        let mut since = tokio::time::Instant::now();
+        let mut waiting = std::pin::pin!(self.wait_in_turn(name));
+        loop {
+            let limit = since + self.store_lock_limit;
+            if let Ok(locked) = tokio::time::timeout_at(limit, &mut waiting).await {
+                return locked;
+            }
+            match self.queue.last_taken() {
+                Some(taken) if taken > since => since = taken,
+                _ => return Err(StoreError::in_use(self.store, self.holder(name))),
+            }
         }
+    }
+
+    async fn wait_in_turn(&self, name: &str) -> Result<FileLock, StoreError> {
+        // The semaphore is never closed. It is fair.
+        let turn = self.queue.turn.clone().acquire_owned().await.ok();
+        let mut lock = self.wait_for(name.to_owned()).await?;
+        lock.turn = turn;
+        self.queue.set_last_taken();
+        Ok(lock)
     }
 
     /// Waits for the lock of a whole store on a blocking thread, at most for `limit`. Creates nothing: if the lock file does not
@@ -142,7 +175,7 @@ impl LockFiles {
             self.give_to_owner_of_home(&file);
         }
         let locked = file_system::try_lock(&file).map_err(|error| self.unwritable(&path, error))?;
-        Ok(locked.then_some(FileLock(file)))
+        Ok(locked.then_some(FileLock { file, turn: None }))
     }
 
     fn create_lock_folder(&self, folder: &Path) -> Result<(), StoreError> {
@@ -176,6 +209,23 @@ impl LockFiles {
     }
 }
 
+impl Queue {
+    fn last_taken(&self) -> Option<tokio::time::Instant> {
+        *self
+            .last_taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_last_taken(&self) {
+        let mut last_taken = self
+            .last_taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last_taken = Some(tokio::time::Instant::now());
+    }
+}
+
 /// The name of the lock file of a record.
 fn record_lock(key: &CredentialKey) -> String {
     let digest = Sha256::digest(key.as_str().as_bytes());
@@ -184,12 +234,17 @@ fn record_lock(key: &CredentialKey) -> String {
 }
 
 /// A held lock. The system releases it when the process ends, even if the process crashes or is killed.
-pub(crate) struct FileLock(File);
+pub(crate) struct FileLock {
+    file: File,
+    /// Given back after the lock was released.
+    turn: Option<OwnedSemaphorePermit>,
+}
 
 impl Drop for FileLock {
     fn drop(&mut self) {
         // Closing the file is not enough: a child process that is just starting can have an inherited copy.
-        file_system::unlock(&self.0);
+        file_system::unlock(&self.file);
+        drop(self.turn.take());
     }
 }
 

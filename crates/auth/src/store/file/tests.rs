@@ -241,6 +241,45 @@ fn damage_that_lasts_is_reported_after_a_read_under_the_lock_of_the_file() {
     writing.join().unwrap();
 }
 
+/// Hundreds of servers may have to save a new token at the same moment.
+#[tokio::test]
+async fn changes_of_one_process_wait_in_turn_and_the_limit_is_for_other_programs() {
+    let home = tempfile::tempdir().unwrap();
+    let mut store = FileStore::new(home.path());
+    store.locks.store_lock_limit = Duration::from_secs(1);
+    let order = std::sync::Mutex::new(Vec::new());
+    let change = async |number| {
+        let lock = store.locks.of_store(FILE_LOCK).await.map_err(drop);
+        order.lock().unwrap().push(number);
+        // All of them together take longer than the limit.
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        lock.is_ok()
+    };
+    let locked = futures::future::join_all((0..50).map(change)).await;
+    assert_eq!(locked, [true; 50]);
+    assert_eq!(order.into_inner().unwrap(), Vec::from_iter(0..50));
+}
+
+#[tokio::test]
+async fn a_program_that_keeps_the_lock_stops_all_that_wait_at_the_same_limit() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut store, holder) = (FileStore::new(home.path()), FileStore::new(home.path()));
+    store.locks.store_lock_limit = Duration::from_secs(1);
+    let lock = holder.locks.of_store(FILE_LOCK).await;
+    let began = std::time::Instant::now();
+    let waiting = (0..50).map(|_| store.locks.of_store(FILE_LOCK));
+    let results = futures::future::join_all(waiting).await;
+    // One after the other would take 50 s.
+    assert!(began.elapsed() < Duration::from_secs(25));
+    assert!(
+        results
+            .into_iter()
+            .all(|result| result.is_err_and(|error| error.is_in_use()))
+    );
+    drop(lock);
+    assert!(store.locks.of_store(FILE_LOCK).await.is_ok());
+}
+
 #[tokio::test]
 async fn a_change_waits_for_the_lock_of_the_file_only_until_its_limit() {
     let home = tempfile::tempdir().unwrap();
