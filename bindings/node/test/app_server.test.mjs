@@ -18,19 +18,29 @@ const EXAMPLE = join(import.meta.dirname, "../../typescript/examples/app_server.
 const TOKEN = "0123456789abcdef";
 const lab = await startLab(after);
 
-// An MCP server with a tool `echo`, a tool `wait` that never answers and writes a file if it is cancelled, and a resource.
+// An MCP server with a tool `echo`, a tool `count` that reports progress, a tool `wait` that never answers and writes a file if it is
+// cancelled, and a resource.
 const TOOLS = `
 const { appendFileSync } = require("node:fs");
 const results = {
   initialize: ({ protocolVersion }) => ({
     protocolVersion, capabilities: { tools: {}, resources: {} }, serverInfo: { name: "tools", version: "1" },
   }),
-  "tools/list": () => ({ tools: ["echo", "wait"].map((name) => ({ name, inputSchema: { type: "object" } })) }),
+  "tools/list": () => ({ tools: ["echo", "count", "wait"].map((name) => ({ name, inputSchema: { type: "object" } })) }),
   "resources/list": () => ({ resources: [{ uri: "file:///a", name: "a" }] }),
   "resources/templates/list": () => ({ resourceTemplates: [] }),
   "resources/read": ({ uri }) => ({ contents: [{ uri, text: "the text" }] }),
-  "tools/call": (call) => call.name === "echo" && { content: [{ type: "text", text: call.arguments.text }] },
+  "tools/call": (call) => {
+    if (call.name === "count") count(call.arguments.to, call._meta.progressToken);
+    return call.name !== "wait" && { content: [{ type: "text", text: call.arguments.text ?? "" }] };
+  },
 };
+function count(to, progressToken) {
+  for (let progress = 1; progress <= to; progress += 1) {
+    const params = { progressToken, progress, ...(progress === to ? { total: to, message: "last" } : {}) };
+    console.log(JSON.stringify({ jsonrpc: "2.0", method: "notifications/progress", params }));
+  }
+}
 require("node:readline").createInterface(process.stdin).on("line", (line) => {
   const { id, method, params } = JSON.parse(line);
   if (method === "notifications/cancelled") appendFileSync(process.argv[1], "cancelled");
@@ -191,7 +201,7 @@ for (const transport of [stdio, webSocket]) {
 
   test(`${transport.name}: tool calls, and a cancellation that the server receives`, options, async (context) => {
     const user = new User(context, "tools");
-    const { client, states } = await connected(await transport(context, user));
+    const { client, notifications, states } = await connected(await transport(context, user));
     await states("tools", ["starting", "ready"]);
     const threadId = (await client.request("thread/start")).thread.id;
     const call = { threadId, server: "tools", tool: "echo", arguments: { text: "ä€😀\n" } };
@@ -199,6 +209,27 @@ for (const transport of [stdio, webSocket]) {
     assert.deepEqual(content, [{ type: "text", text: "ä€😀\n" }]);
     const { contents } = await client.request("mcpServer/resource/read", { server: "tools", uri: "file:///a" });
     assert.deepEqual(contents, [{ uri: "file:///a", text: "the text" }]);
+
+    // Several calls at the same time: each one has its own progress.
+    const counts = [1, 2, 3].map(async (to) => {
+      const received = [];
+      const onProgress = (progress) => received.push(progress);
+      await client.request("mcpServer/tool/call", { ...call, tool: "count", arguments: { to } }, { onProgress });
+      const ids = new Set(received.map(({ requestId }) => requestId));
+      assert.equal(ids.size, 1);
+      const [requestId] = ids;
+      const steps = Array.from({ length: to }, (_, index) => ({
+        requestId,
+        threadId,
+        server: "tools",
+        progress: index + 1,
+        total: index + 1 === to ? to : null,
+        message: index + 1 === to ? "last" : null,
+      }));
+      assert.deepEqual(received, steps);
+      return notifications.filter(({ type, params }) => type === "toolCallProgress" && params.requestId === requestId).length;
+    });
+    assert.deepEqual(await Promise.all(counts), [1, 2, 3]);
 
     const waiting = client.request("mcpServer/tool/call", { ...call, tool: "wait" }, { timeoutMs: 50 });
     await assert.rejects(waiting, { kind: "timedOut" });

@@ -6,5 +6,5 @@ export {
 } from "./app_server/client.js";
 export { AppServerError, type AppServerErrorKind, isUnknownMethod } from "./app_server/error.js";
 export type * from "./app_server/messages.js";
-export type { AppServerNotification, FailureUpdated, LoginCompleted } from "./app_server/notification.js";
+export type { AppServerNotification, FailureUpdated, LoginCompleted, ToolCallProgress } from "./app_server/notification.js";
 export type { NodeWritable, Streams, WebReadable, WebSocketLike, WebWritable } from "./app_server/transport.js";

@@ -97,6 +97,24 @@ const startup = (name, status) => ({
   emittedAtMs: 5,
 });
 
+const progress = (requestId, fields = {}) => ({
+  method: "mcpStartup/toolCall/progress",
+  params: { requestId, threadId: "t", server: "a", progress: 1, total: null, message: null, ...fields },
+});
+
+const INVALID_PROGRESS = [
+  { requestId: null },
+  { requestId: 1.5 },
+  { requestId: [1] },
+  { threadId: null },
+  { server: 7 },
+  { progress: null },
+  { progress: "1" },
+  { total: undefined },
+  { total: "3" },
+  { message: 7 },
+];
+
 for (const transport of [nodeStreams, webStreams, webSocket]) {
   test(`${transport.name}: a request has the response with its ID in any order`, async () => {
     const { client, peer } = await connected({}, transport());
@@ -166,6 +184,10 @@ test("invalid messages are reported and ignored", async () => {
     '{"method":"mcpServer/oauthLogin/completed","params":null}',
     '{"method":"mcpStartup/failure/updated"}',
     '{"method":7}',
+    '{"method":"mcpStartup/toolCall/progress"}',
+    ...INVALID_PROGRESS.map((fields) => JSON.stringify(progress(1, fields))),
+    // JSON has larger numbers than JavaScript.
+    JSON.stringify(progress(1)).replace('"progress":1', '"progress":1e999'),
   ];
   const request = client.request("x");
   const { id } = await peer.next();
@@ -211,6 +233,98 @@ test("notifications arrive in order, typed by `type`, and unknown ones are kept"
   ]);
   assert.deepEqual([received[0].params.status, received[0].emittedAtMs], ["paused", 5]);
   assert.equal(received[2].emittedAtMs, null);
+  client.close();
+});
+
+for (const transport of [nodeStreams, webStreams, webSocket]) {
+  test(`${transport.name}: the progress of each request reaches its caller, in order, before the response`, async () => {
+    const [events, notified] = [[], []];
+    const onNotification = ({ type, params }) => notified.push([type, params.requestId, params.progress]);
+    const { client, peer } = await connected({ onNotification }, transport());
+    const call = async (name) => {
+      const params = { threadId: "t", server: "a", tool: name };
+      const onProgress = ({ progress, total, message }) => events.push([name, progress, total, message]);
+      await client.request("mcpServer/tool/call", params, { onProgress });
+      events.push([name, "ended"]);
+    };
+    const calls = [call("first"), call("second")];
+    const [first, second] = [(await peer.next()).id, (await peer.next()).id];
+    const silent = client.request("x");
+    const { id } = await peer.next();
+    peer.write(
+      progress(first, { total: 3, message: "begun" }),
+      progress(second, { progress: 0.5 }),
+      // There is no such request, it has no `onProgress`, or it has ended.
+      ...[99, -1, String(first), "__proto__", id, 0].map((requestId) => progress(requestId)),
+      progress(first, { progress: 2 }),
+      { id: first, result: {} },
+      progress(first, { progress: 3 }),
+      { id: second, error: { code: -32603, message: "no" } },
+      progress(second),
+      { id, result: {} },
+    );
+    await assert.rejects(calls[1], { kind: "failed" });
+    await Promise.all([calls[0], silent]);
+    assert.deepEqual(events, [
+      ["first", 1, 3, "begun"],
+      ["second", 0.5, null, null],
+      ["first", 2, null, null],
+      ["first", "ended"],
+    ]);
+    const requestIds = [first, second, 99, -1, String(first), "__proto__", id, 0, first, first, second];
+    const counts = [1, 0.5, 1, 1, 1, 1, 1, 1, 2, 3, 1];
+    assert.deepEqual(notified, requestIds.map((requestId, index) => ["toolCallProgress", requestId, counts[index]]));
+    client.close();
+  });
+}
+
+test("a request that is aborted, overdue or closed has no more progress", async () => {
+  const { client, peer } = await connected();
+  const controller = new AbortController();
+  const events = [];
+  const begin = async (name, options, onProgress = () => {}) => {
+    const request = client.request(name, {}, { ...options, onProgress: ({ progress }) => onProgress(events.push([name, progress])) });
+    // A rejection is awaited later.
+    request.catch(() => {});
+    return { request, id: (await peer.next()).id };
+  };
+  // Both messages are in one chunk: the abort is effective at once.
+  const aborted = await begin("aborted", { signal: controller.signal }, () => controller.abort());
+  peer.write(progress(aborted.id), progress(aborted.id, { progress: 2 }));
+  await assert.rejects(aborted.request, { name: "AbortError" });
+  assert.equal((await peer.next()).method, "mcpStartup/request/cancel");
+
+  const overdue = await begin("overdue", { timeoutMs: 5 });
+  await assert.rejects(overdue.request, { kind: "timedOut" });
+  assert.equal((await peer.next()).method, "mcpStartup/request/cancel");
+  const closed = await begin("closed", {}, () => client.close());
+  peer.write(progress(overdue.id), progress(closed.id), progress(closed.id, { progress: 2 }));
+  await assert.rejects(closed.request, { kind: "closed" });
+  assert.deepEqual(events, [["aborted", 1], ["closed", 1]]);
+});
+
+test("an error of `onProgress` is uncaught, and the request continues", async (context) => {
+  const { client, peer } = await connected();
+  const received = [];
+  const request = client.request("x", {}, {
+    onProgress: ({ progress }) => {
+      received.push(progress);
+      throw new Error(`of ${progress}`);
+    },
+  });
+  const { id } = await peer.next();
+  const uncaught = [];
+  // The test runner listens, too.
+  const listeners = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  context.after(() => {
+    process.removeAllListeners("uncaughtException");
+    for (const listener of listeners) process.on("uncaughtException", listener);
+  });
+  process.on("uncaughtException", ({ message }) => uncaught.push(message));
+  peer.write(progress(id), progress(id, { progress: 2 }), { id, result: 7 });
+  assert.equal(await request, 7);
+  assert.deepEqual([received, uncaught], [[1, 2], ["of 1", "of 2"]]);
   client.close();
 });
 

@@ -6,7 +6,7 @@ import type {
   McpServerStatus,
   Requests,
 } from "./messages.js";
-import { type AppServerNotification, type LoginCompleted, readNotification } from "./notification.js";
+import { type AppServerNotification, type LoginCompleted, readNotification, type ToolCallProgress } from "./notification.js";
 import { overStreams, overWebSocket, type Streams, type Transport, type WebSocketLike } from "./transport.js";
 
 /** Options of every request. */
@@ -15,6 +15,11 @@ export type RequestOptions = {
   signal?: AbortSignal | undefined;
   /** How long to wait for the response, in ms. By default, the `timeoutMs` of the client. */
   timeoutMs?: number | undefined;
+  /**
+   * Receives the progress of this request, in order, before the promise resolves. Only the calls of tools have progress, and only with
+   * mcp-startup. It does not extend the time limit. The app-server leaves some of it out if this program reads slowly.
+   */
+  onProgress?: ((progress: ToolCallProgress) => void) | undefined;
 };
 
 /** Options of a client. */
@@ -51,7 +56,7 @@ export type Login = {
 };
 
 type Ending<T> = { resolve: (value: T) => void; reject: (error: unknown) => void };
-type Pending = Ending<unknown> & { method: string };
+type Pending = Ending<unknown> & { method: string; options: RequestOptions };
 type WaitingLogin = Ending<LoginCompleted> & { name: string; loginId: string | null };
 type Message = { id?: unknown; method?: unknown; params?: unknown; result?: unknown; error?: unknown; emittedAtMs?: unknown };
 
@@ -222,6 +227,7 @@ export class AppServerClient {
       // Registered first: the response may arrive before `send` returns.
       this.#pending.set(id, {
         method,
+        options,
         reject,
         resolve: (result) => {
           try {
@@ -297,6 +303,7 @@ export class AppServerClient {
       if (notification === null) return false;
       if (notification.type === "loginCompleted") this.#loginCompleted(notification.params);
       this.#tell(this.#options.onNotification, notification);
+      if (notification.type === "toolCallProgress") this.#progressed(notification.params);
       return true;
     }
     if (method !== undefined || typeof id !== "number" || (result === undefined) === (error === undefined)) return false;
@@ -322,6 +329,13 @@ export class AppServerClient {
       const isThis = login.loginId === null ? login.name === params.name : login.loginId === params.loginId;
       if (isThis) login.resolve(params);
     }
+  }
+
+  #progressed(progress: ToolCallProgress): void {
+    const { requestId } = progress;
+    const options = typeof requestId === "number" ? this.#pending.get(requestId)?.options : undefined;
+    // A request whose signal is aborted is pending until its promise rejects.
+    if (options?.signal?.aborted !== true) this.#tell(options?.onProgress, progress);
   }
 
   /** Calls a function of the host. Its error is reported as uncaught, and does not end the connection. */

@@ -14,6 +14,7 @@ export type AppServerNotification = {
   | { type: "startupStatus"; method: typeof METHOD; params: ReceivedNotification }
   | { type: "loginCompleted"; method: typeof LOGIN_COMPLETED; params: LoginCompleted }
   | { type: "failure"; method: typeof FAILURE_UPDATED; params: FailureUpdated }
+  | { type: "toolCallProgress"; method: typeof TOOL_CALL_PROGRESS; params: ToolCallProgress }
   /** A method that this version does not know. */
   | { type: "unknown"; method: string; params: unknown }
 );
@@ -32,8 +33,25 @@ export type LoginCompleted = {
 /** The result of `mcpStartup/failure/read`, as soon as it has changed. */
 export type FailureUpdated = StartDetails & { threadId: string | null; name: string };
 
+/** The progress of a tool call. Only mcp-startup sends it, and all of it before the result of the call. */
+export type ToolCallProgress = {
+  /** The ID of the request. The option `onProgress` of a request receives only the progress of that request. */
+  requestId: number | string;
+  /** The thread of the request. */
+  threadId: string;
+  /** The name of the server. */
+  server: string;
+  /** How much is done, in a unit of the server's choice. According to MCP, it grows with each notification. */
+  progress: number;
+  /** How much there is to do, in the same unit. `null` if the server does not report it. */
+  total: number | null;
+  /** The current step, as text for the user, of at most 1,000 characters. `null` if the server reports none. */
+  message: string | null;
+};
+
 const LOGIN_COMPLETED = "mcpServer/oauthLogin/completed";
 const FAILURE_UPDATED = "mcpStartup/failure/updated";
+const TOOL_CALL_PROGRESS = "mcpStartup/toolCall/progress";
 
 /** Reads a notification. Returns `null` if its parameters do not have the form that its method requires. */
 export function readNotification(method: string, params: unknown, emittedAt: unknown): AppServerNotification | null {
@@ -49,7 +67,24 @@ export function readNotification(method: string, params: unknown, emittedAt: unk
     case FAILURE_UPDATED:
       if (typeof name !== "string" || typeof failure !== "object") return null;
       return { type: "failure", method, params: params as FailureUpdated, emittedAtMs };
+    case TOOL_CALL_PROGRESS:
+      if (!isToolCallProgress(params)) return null;
+      return { type: "toolCallProgress", method, params, emittedAtMs };
     default:
       return { type: "unknown", method, params, emittedAtMs };
   }
+}
+
+function isToolCallProgress(params: unknown): params is ToolCallProgress {
+  const { requestId, threadId, server, progress, total, message } = Object(params) as {
+    [Field in keyof ToolCallProgress]?: unknown;
+  };
+  return (
+    (typeof requestId === "string" || Number.isInteger(requestId)) &&
+    typeof threadId === "string" &&
+    typeof server === "string" &&
+    Number.isFinite(progress) &&
+    (total === null || Number.isFinite(total)) &&
+    (message === null || typeof message === "string")
+  );
 }
