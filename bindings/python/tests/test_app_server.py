@@ -39,8 +39,10 @@ from mcp_startup.app_server import (
     Login,
     McpServerOauthLoginCompletedNotification,
     McpServerStatus,
+    McpServerToolCallResponse,
     Notification,
     ServersListResponse,
+    ToolCallProgressNotification,
 )
 from mcp_startup.app_server._reading import read
 
@@ -67,6 +69,7 @@ for line in sys.stdin:
 
 LOGIN = {"authorizationUrl": "https://auth.example/", "loginId": "l"}
 COMPLETED = "mcpServer/oauthLogin/completed"
+PROGRESS = "mcpStartup/toolCall/progress"
 
 
 def peer(handle: str) -> list[str]:
@@ -363,6 +366,152 @@ async def test_waiting_for_a_login_can_end_before_the_login() -> None:
         task.cancel()
 
 
+# Reports progress of the last two calls, and answers them, in one chunk.
+PROGRESS_OF_TWO = f"""if method == "mcpServer/tool/call" and len([one for one in seen if one["method"] == method]) == 2:
+        first, second = [one["id"] for one in seen if one["method"] == method]
+        def progress(id, progress, **fields):
+            params = {{"requestId": id, "threadId": "t", "server": "a", "progress": progress, "total": None, "message": None, **fields}}
+            return {{"method": {PROGRESS!r}, "params": params}}
+        messages = [
+            progress(first, 1, total=3, message="begun"), progress(second, 0.5),
+            # There is no such call, or the request has ended.
+            progress(99, 7), progress(-1, 7), progress(str(first), 7), progress(1, 7),
+            progress(first, 2), {{"id": first, "result": {{"content": []}}}}, progress(first, 7),
+            {{"id": second, "error": {{"code": -32603, "message": "no"}}}}, progress(second, 7),
+        ]
+        write(b"".join(json.dumps(one).encode() + b"\\n" for one in messages))
+    elif method == "a": answer(1)
+    """
+
+
+async def test_the_progress_of_each_call_reaches_its_caller_before_the_result() -> None:
+    events: list[tuple[Any, ...]] = []
+
+    async def call(client: AppServerClient, name: str) -> None:
+        def on_progress(step: ToolCallProgressNotification) -> None:
+            assert isinstance(step.progress, float)
+            events.append((name, step.progress, step.total, step.message))
+
+        try:
+            await client.call_tool("a", name, thread_id="t", on_progress=on_progress)
+        finally:
+            events.append((name, "ended"))
+
+    async with AppServerClient(peer(PROGRESS_OF_TWO)) as client:
+        calls = await asyncio.gather(call(client, "first"), call(client, "second"), return_exceptions=True)
+        assert calls[0] is None and error_of("response", calls[1])
+        # All messages have been read.
+        assert await client.request("a") == 1
+    assert events == [
+        ("first", 1.0, 3.0, "begun"),
+        ("second", 0.5, None, None),
+        ("first", 2.0, None, None),
+        ("first", "ended"),
+        ("second", "ended"),
+    ]
+    received = [one.params async for one in client.notifications()]
+    assert all(isinstance(params, ToolCallProgressNotification) for params in received)
+    assert [(params.request_id, params.progress) for params in received if isinstance(params, ToolCallProgressNotification)] == [
+        (2, 1.0), (3, 0.5), (99, 7.0), (-1, 7.0), ("2", 7.0), (1, 7.0), (2, 2.0), (2, 7.0), (3, 7.0)
+    ]  # fmt: skip
+
+
+async def test_a_call_that_is_cancelled_or_overdue_has_no_more_progress() -> None:
+    handle = f"""def progress(id):
+        send(method={PROGRESS!r}, params={{"requestId": id, "threadId": "t", "server": "a", "progress": id, "total": 9, "message": None}})
+    if method == "mcpServer/tool/call": progress(message["id"])
+    elif method == "mcpStartup/request/cancel": progress(message["params"]["requestId"])
+    elif method == "a": answer(1)
+    """
+    async with AppServerClient(peer(handle)) as client:
+        steps: list[float | None] = []
+        began = asyncio.Event()
+
+        def on_progress(step: ToolCallProgressNotification) -> None:
+            steps.append(step.total)
+            began.set()
+
+        task = asyncio.ensure_future(client.call_tool("a", "b", thread_id="t", on_progress=on_progress))
+        await began.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await failure("timeout", client.call_tool("a", "b", thread_id="t", timeout=0.05, on_progress=on_progress))
+        before = list(steps)
+        # The peer reports progress of both calls after it has received their cancellations, and before this response.
+        assert await client.request("a") == 1
+    assert steps == before
+    assert len([one async for one in client.notifications()]) == 4
+
+
+async def test_an_exception_of_on_progress_goes_to_the_event_loop_and_the_call_continues() -> None:
+    contexts: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: contexts.append(context))
+    seen: list[float] = []
+
+    def on_progress(step: ToolCallProgressNotification) -> None:
+        seen.append(step.progress)
+        raise LookupError(step.progress) if step.progress == 1 else asyncio.CancelledError
+
+    async with AppServerClient(peer(PROGRESS_OF_TWO)) as client:
+        first, second = await asyncio.gather(
+            client.call_tool("a", "first", thread_id="t", on_progress=on_progress),
+            client.call_tool("a", "second", thread_id="t"),
+            return_exceptions=True,
+        )
+    assert isinstance(first, McpServerToolCallResponse) and error_of("response", second)
+    assert seen == [1.0, 2.0]
+    assert [type(context["exception"]) for context in contexts] == [LookupError, asyncio.CancelledError]
+    assert all("`mcpServer/tool/call`" in context["message"] for context in contexts)
+
+
+PROGRESS_PARAMS = {"requestId": 1, "threadId": "t", "server": "a", "progress": 1.5, "total": None, "message": None}
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"requestId": None}, "`requestId` is neither an integer nor a string"),
+        ({"requestId": True}, "`requestId` is neither an integer nor a string"),
+        ({"requestId": 1.0}, "`requestId` is neither an integer nor a string"),
+        ({"threadId": None}, "`threadId` is not a string"),
+        ({"server": 7}, "`server` is not a string"),
+        ({"progress": None}, "`progress` is not a finite number"),
+        ({"progress": True}, "`progress` is not a finite number"),
+        ({"progress": "1"}, "`progress` is not a finite number"),
+        ({"progress": 10**400}, "`progress` is not a finite number"),
+        ({"progress": float("inf")}, "`progress` is not a finite number"),
+        ({"total": float("nan")}, "`total` is not a finite number"),
+        ({"message": 7}, "`message` is not a string"),
+    ],
+)
+async def test_progress_that_does_not_fit_reaches_no_call(fields: dict[str, Any], problem: str) -> None:
+    params = {**PROGRESS_PARAMS, **fields}
+    with pytest.raises(ValueError, match=problem):
+        read(ToolCallProgressNotification, params)
+    id = 'message["id"]' if "requestId" not in fields else repr(fields["requestId"])
+    handle = f"""if method == "mcpServer/tool/call":
+        inf, nan = float("inf"), float("nan")
+        send(method={PROGRESS!r}, params={{**{params!r}, "requestId": {id}}})
+        answer({{"content": []}})
+    """
+    steps: list[ToolCallProgressNotification] = []
+    async with AppServerClient(peer(handle)) as client:
+        await client.call_tool("a", "b", thread_id="t", on_progress=steps.append)
+        assert isinstance((await next_of(client, lambda _: True)).params, dict)
+    assert steps == []
+
+
+def test_progress_is_converted_to_json_and_back() -> None:
+    progress = read(ToolCallProgressNotification, {**PROGRESS_PARAMS, "requestId": "x", "progress": 2, "total": 3, "new": 1})
+    assert progress == ToolCallProgressNotification(request_id="x", thread_id="t", server="a", progress=2.0, total=3.0)
+    assert progress.to_dict() == {"requestId": "x", "threadId": "t", "server": "a", "progress": 2.0, "total": 3.0}
+    pydantic = pytest.importorskip("pydantic")
+    adapter = pydantic.TypeAdapter(ToolCallProgressNotification)
+    for same in (adapter.validate_json(progress.to_json()), pickle.loads(pickle.dumps(progress))):
+        assert same == progress and isinstance(same, ToolCallProgressNotification)
+
+
 # Processes
 
 # Ignores the end of its input and SIGTERM, and starts a process that does, too.
@@ -579,7 +728,7 @@ async def test_codex_and_this_app_server_have_the_same_client(own_user: User, co
             assert (await failure("response", call)).is_unknown_method
 
 
-# Speaks MCP over stdio, and has one tool and one resource.
+# Speaks MCP over stdio, and has one tool, which reports progress, and one resource.
 MCP_SERVER = """
 import json, sys
 for line in sys.stdin:
@@ -594,6 +743,12 @@ for line in sys.stdin:
         "tools/call": {"content": [{"type": "text", "text": str(params.get("arguments"))}], "_meta": {"a": 1}},
         "resources/read": {"contents": [{"uri": "own://a", "text": "contents"}]},
     }
+    if message["method"] == "tools/call":
+        token, last = params["_meta"]["progressToken"], params["arguments"]["a"]
+        for number in range(1, last + 1):
+            step = {"progressToken": token, "progress": number}
+            if number == last: step |= {"total": last, "message": "last"}
+            print(json.dumps({"jsonrpc": "2.0", "method": "notifications/progress", "params": step}))
     if "id" in message:
         answer = {"jsonrpc": "2.0", "id": message["id"]}
         if message["method"] in results: answer["result"] = results[message["method"]]
@@ -624,6 +779,17 @@ async def test_tools_resources_and_reload(user: User) -> None:
         result = await client.call_tool("own", "echo", {"a": 1}, thread_id=thread)
         assert (result.content[0]["text"], result.meta) == ("{'a': 1}", {"a": 1})
         assert result.to_dict()["_meta"] == {"a": 1}
+
+        # Several calls at the same time: each one has its own progress.
+        async def count(last: int) -> None:
+            steps: list[ToolCallProgressNotification] = []
+            await client.call_tool("own", "echo", {"a": last}, thread_id=thread, on_progress=steps.append)
+            assert {(step.thread_id, step.server) for step in steps} == {(thread, "own")}
+            assert len({step.request_id for step in steps}) == 1
+            expected: list[Any] = [(number, None, None) for number in range(1, last)] + [(last, last, "last")]
+            assert [(step.progress, step.total, step.message) for step in steps] == expected
+
+        await asyncio.gather(*map(count, [1, 2, 3]))
         read = await client.read_resource("own", "own://a")
         assert read.contents[0]["text"] == "contents"
 

@@ -59,6 +59,7 @@ from mcp_startup.app_server import (
     McpServerOauthLoginCompletedNotification,
     McpServerStatus,
     McpServerToolCallResponse,
+    ToolCallProgressNotification,
 )
 
 
@@ -202,6 +203,11 @@ async def using_an_app_server() -> None:
         assert_type(await login.completed(), McpServerOauthLoginCompletedNotification)
         thread = await client.start_thread()
         assert_type(await client.call_tool("a", "b", {}, thread_id=thread), McpServerToolCallResponse)
+        steps: list[ToolCallProgressNotification] = []
+        await client.call_tool("a", "b", thread_id=thread, on_progress=steps.append)
+        assert_type(steps[0].request_id, int | str)
+        assert_type(steps[0].progress, float)
+        assert_type(steps[0].total, float | None)
         assert_type(await client.read_failure("a"), FailureReadResponse)
         assert_type(await client.sign_out("a"), SignedOut)
         assert_type(await client.cancel_login("l"), CancelStatus)
@@ -211,9 +217,16 @@ async def using_an_app_server() -> None:
                     assert_type(started, McpServerStatusUpdatedNotification)
                 case FailureUpdatedNotification(failure=failure):
                     assert_type(failure, StartupFailure | None)
+                case ToolCallProgressNotification(message=message):
+                    assert_type(message, str | None)
                 case _:
                     pass
         await client.login("a", client_registration="x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+        async def on_progress(_: ToolCallProgressNotification) -> None: ...
+
+        # A coroutine function would never run.
+        await client.call_tool("a", "b", thread_id=thread, on_progress=on_progress)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         await client.call_tool("a", "b")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 

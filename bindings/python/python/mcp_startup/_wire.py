@@ -149,8 +149,11 @@ def _reader(target: Any) -> Callable[[Any], Any]:
 def _new_reader(target: Any) -> Callable[[Any], Any]:
     origin = typing.get_origin(target)
     if origin in (typing.Union, types.UnionType):
-        (inner,) = (argument for argument in typing.get_args(target) if argument is not type(None))
-        read = _reader(inner)
+        inner = [argument for argument in typing.get_args(target) if argument is not type(None)]
+        if len(inner) > 1:
+            # Such as `int | str`: types that JSON has, too.
+            return lambda value: value
+        read = _reader(inner[0])
         return lambda value: None if value is None else read(value)
     if origin is tuple:
         read = _reader(typing.get_args(target)[0])

@@ -26,6 +26,7 @@ from ._messages import (
     ServerOwner,
     ServersListResponse,
     StartDetails,
+    ToolCallProgressNotification,
 )
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "ServerOwner",
     "ServersListResponse",
     "StartDetails",
+    "ToolCallProgressNotification",
 ]
 
 

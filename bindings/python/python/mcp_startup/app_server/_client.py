@@ -15,7 +15,7 @@ from .._clients import ClientFile
 from .._engine import SignedOut
 from .._errors import InvalidArgumentError
 from .._native import McpServerStatusUpdatedNotification
-from ._connection import Connection
+from ._connection import Connection, OnProgress
 from ._errors import AppServerError
 from ._messages import (
     CancelResponse,
@@ -32,6 +32,7 @@ from ._messages import (
     McpServerToolCallResponse,
     Notification,
     ServersListResponse,
+    ToolCallProgressNotification,
 )
 from ._reading import read
 
@@ -48,6 +49,7 @@ _NOTIFICATIONS: dict[str, Any] = {
     _native.METHOD: McpServerStatusUpdatedNotification,
     _LOGIN_COMPLETED: McpServerOauthLoginCompletedNotification,
     "mcpStartup/failure/updated": FailureUpdatedNotification,
+    "mcpStartup/toolCall/progress": ToolCallProgressNotification,
 }
 # A login may be over before the caller of `login` continues, so its end is kept for a while.
 _RECENT_LOGINS = 64
@@ -77,7 +79,8 @@ class AppServerClient:
         stderr: The destination of its messages for people, as in `subprocess.Popen`. By default, to the stderr of this process.
         name: The name of your application.
         version: The version of your application.
-        opt_out: The exact methods of notifications that are not wanted. Do not name `mcpServer/oauthLogin/completed` if you sign in.
+        opt_out: The exact methods of notifications that are not wanted. Do not name `mcpServer/oauthLogin/completed` if you sign in,
+            or `mcpStartup/toolCall/progress` if you pass `on_progress`.
         timeout: The time limit of a request, in seconds. A list may wait 60 s for servers that start.
         end_timeout: The time limit of each step of the end, in seconds.
         max_notifications: How many notifications are kept until they are read, with at most 64 MiB. If there are more, the oldest
@@ -259,12 +262,26 @@ class AppServerClient:
         environment_id: str | None = None,
         meta: Mapping[str, Any] | None = None,
         timeout: float | None = None,
+        on_progress: Callable[[ToolCallProgressNotification], None] | None = None,
     ) -> McpServerToolCallResponse:
-        """Calls a tool of a connected server. If it is not connected, this package's app-server gives the `reason` `notConnected`."""
+        """Calls a tool of a connected server. If it is not connected, this package's app-server gives the `reason` `notConnected`.
+
+        Args:
+            server: The server.
+            tool: The name of the tool.
+            arguments: The arguments of the tool.
+            thread_id: The thread, from `start_thread`.
+            environment_id: The environment of the server, with Codex.
+            meta: The `_meta` of the call.
+            timeout: The time limit of the call, in seconds. Progress does not extend it.
+            on_progress: Receives the progress of this call, in order, on the event loop, before the call returns. It must not block.
+                The event loop's exception handler gets its exceptions, and the call continues. The app-server leaves some progress out
+                if this program reads slowly. Codex sends none.
+        """
         params = _present(
             threadId=thread_id, server=server, environmentId=environment_id, tool=tool, arguments=arguments, _meta=meta
         )
-        return await self._ask(McpServerToolCallResponse, "mcpServer/tool/call", params, timeout)
+        return await self._ask(McpServerToolCallResponse, "mcpServer/tool/call", params, timeout, on_progress)
 
     async def read_resource(
         self,
@@ -309,7 +326,7 @@ class AppServerClient:
 
     async def request(self, method: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
         """Sends any other request, and returns its result as parsed JSON."""
-        return await self._started().request(method, params or {}, self._timeout if timeout is None else timeout)
+        return await self._send(method, params or {}, timeout)
 
     # Notifications
 
@@ -355,6 +372,8 @@ class AppServerClient:
         emitted_at_ms = emitted if type(emitted) is int else None
         self._notifications.append((Notification(method=method, params=params, emitted_at_ms=emitted_at_ms), size))
         self._changed.set()
+        if isinstance(params, ToolCallProgressNotification):
+            self._started().report(params)
 
     def _next(self) -> Notification:
         notification, size = self._notifications.popleft()
@@ -391,8 +410,21 @@ class AppServerClient:
             raise RuntimeError("the client is not started: use it as an async context manager")
         return self._connection
 
-    async def _ask(self, target: type[T], method: str, params: Mapping[str, Any], timeout: float | None) -> T:
-        result = await self.request(method, params, timeout=timeout)
+    async def _send(
+        self, method: str, params: Mapping[str, Any], timeout: float | None, on_progress: OnProgress | None = None
+    ) -> Any:
+        limit = self._timeout if timeout is None else timeout
+        return await self._started().request(method, params, limit, on_progress)
+
+    async def _ask(
+        self,
+        target: type[T],
+        method: str,
+        params: Mapping[str, Any],
+        timeout: float | None,
+        on_progress: OnProgress | None = None,
+    ) -> T:
+        result = await self._send(method, params, timeout, on_progress)
         try:
             return read(target, result)
         except ValueError as error:

@@ -9,10 +9,11 @@ import os
 import shlex
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from .._errors import InvalidArgumentError
 from ._errors import AppServerError
+from ._messages import ToolCallProgressNotification
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 """The maximum length of a message, as in Codex's app-server."""
@@ -27,6 +28,15 @@ _MAX_COMMAND_CHARS = 200
 _MAX_ID_CHARS = 200
 
 _log = logging.getLogger("mcp_startup.app_server")
+
+OnProgress = Callable[[ToolCallProgressNotification], None]
+"""Receives the progress of a request."""
+
+
+class _Pending(NamedTuple):
+    method: str
+    result: asyncio.Future[Any]
+    on_progress: OnProgress | None
 
 
 class Connection(asyncio.SubprocessProtocol):
@@ -44,7 +54,7 @@ class Connection(asyncio.SubprocessProtocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.SubprocessTransport | None = None
         self._unread = bytearray()
-        self._pending: dict[int, tuple[str, asyncio.Future[Any]]] = {}
+        self._pending: dict[int, _Pending] = {}
         self._last_id = 0
         self._error: AppServerError | None = None
         self._is_output_open = True
@@ -67,7 +77,9 @@ class Connection(asyncio.SubprocessProtocol):
                 "notStarted",
             ) from error
 
-    async def request(self, method: str, params: Mapping[str, Any], timeout: float) -> Any:
+    async def request(
+        self, method: str, params: Mapping[str, Any], timeout: float, on_progress: OnProgress | None
+    ) -> Any:
         """Sends a request, and returns its result. If the wait ends before, it also cancels the request at the app-server."""
         self._last_id += 1
         id = self._last_id
@@ -76,7 +88,7 @@ class Connection(asyncio.SubprocessProtocol):
         deadline = self._loop.time() + timeout
         try:
             await self._wait_until_writable(method, deadline)
-            self._pending[id] = (method, result)
+            self._pending[id] = _Pending(method, result, on_progress)
             self._write(message)
             await asyncio.wait([result], timeout=deadline - self._loop.time())
         finally:
@@ -90,6 +102,21 @@ class Connection(asyncio.SubprocessProtocol):
         if not result.done():
             raise self._timeout(f"has not answered `{method}`")
         return result.result()
+
+    def report(self, progress: ToolCallProgressNotification) -> None:
+        """Calls the `on_progress` of the request, if it is pending."""
+        id = progress.request_id
+        waiting = self._pending.get(id) if isinstance(id, int) else None
+        if waiting is None or waiting.on_progress is None:
+            return
+        try:
+            waiting.on_progress(progress)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            # As for callbacks of the event loop. The call continues.
+            problem = f"Exception in `on_progress` of `{waiting.method}`"
+            self._loop.call_exception_handler({"message": problem, "exception": error})
 
     async def notify(self, method: str, timeout: float) -> None:
         """Sends a notification without parameters."""
@@ -193,7 +220,7 @@ class Connection(asyncio.SubprocessProtocol):
                 refusal = {"code": -32601, "message": f"This client does not answer `{method[:100]}`."}
                 self._offer({"id": id, "error": refusal})
         elif type(id) is int and (waiting := self._pending.pop(id, None)) is not None:
-            self._settle(*waiting, message)
+            self._settle(waiting.method, waiting.result, message)
 
     def _settle(self, method: str, result: asyncio.Future[Any], message: dict[str, Any]) -> None:
         if result.done():
@@ -215,7 +242,7 @@ class Connection(asyncio.SubprocessProtocol):
             return
         self._error = AppServerError(f"the app-server `{self._name}` {problem}.", "ended")
         pending, self._pending = self._pending, {}
-        for method, result in pending.values():
+        for method, result, _ in pending.values():
             if not result.done():
                 text = f"the app-server `{self._name}` {problem} before it answered `{method}`. Start it again."
                 result.set_exception(AppServerError(text, "ended"))

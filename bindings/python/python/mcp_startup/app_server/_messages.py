@@ -201,6 +201,29 @@ class FailureUpdatedNotification(StartDetails):
     """The thread, or `None` if the server belongs to the whole connection."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallProgressNotification(WireObject):
+    """The progress of a tool call. Codex does not send it."""
+
+    request_id: int | str
+    """The ID of the request. `on_progress` receives only the progress of its own call."""
+
+    thread_id: str
+    """The thread of the request."""
+
+    server: str
+    """The name of the server."""
+
+    progress: float
+    """How much is done, in a unit of the server's choice. According to MCP, it grows with each notification."""
+
+    total: float | None = None
+    """How much there is to do, in the same unit. `None` if the server does not report it."""
+
+    message: str | None = None
+    """The current step, as text for the user, of at most 1,000 characters. `None` if the server reports none."""
+
+
 class CancelStatus(WireEnum):
     """Whether there was something to cancel."""
 
@@ -303,6 +326,7 @@ class Notification:
         McpServerStatusUpdatedNotification
         | McpServerOauthLoginCompletedNotification
         | FailureUpdatedNotification
+        | ToolCallProgressNotification
         | dict[str, Any]
     )
     """The parameters. They are a dictionary if this version does not know the method, or can't read its parameters."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Callable
@@ -45,6 +46,10 @@ def _reader(target: Any) -> _Read:
 
 def _new_reader(target: Any) -> _Read:
     origin, arguments = typing.get_origin(target), typing.get_args(target)
+    if target == int | str:
+        return _request_id
+    if target is float:
+        return _finite_number
     if origin in (typing.Union, types.UnionType):
         (inner,) = (argument for argument in arguments if argument is not type(None))
         read_inner = _reader(inner)
@@ -105,6 +110,22 @@ def _checked(expected: type, value: Any, path: str) -> Any:
         names = {str: "a string", bool: "a Boolean", int: "an integer", list: "an array", dict: "an object"}
         raise ValueError(f"{f'`{path}`' if path else 'it'} is not {names[expected]}")
     return value
+
+
+def _request_id(value: Any, path: str) -> Any:
+    if isinstance(value, str) or type(value) is int:
+        return value
+    raise ValueError(f"`{path}` is neither an integer nor a string")
+
+
+def _finite_number(value: Any, path: str) -> Any:
+    try:
+        number = float(value) if type(value) in (int, float) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"`{path}` is not a finite number")
+    return number
 
 
 def _startup_notification(value: Any, path: str) -> Any:
