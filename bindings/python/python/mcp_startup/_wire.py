@@ -161,10 +161,11 @@ def _new_reader(target: Any) -> Callable[[Any], Any]:
     if target is McpServerStatusUpdatedNotification:
         return lambda value: _native.decode(json.dumps({"method": _native.METHOD, "params": value}))
     if dataclasses.is_dataclass(target):
-        hints = typing.get_type_hints(target)
+        # The module that a public class names need not have the types of its fields. The one that defines it has them.
+        make = typing.cast(Any, target)
+        hints = typing.get_type_hints(target, localns=make.__init__.__globals__)
         fields = {wire_name(field): field.name for field in dataclasses.fields(target)}
         readers = {name: _reader(hints[field]) for name, field in fields.items()}
-        make = typing.cast(Any, target)
         return lambda value: make(**{fields[name]: readers[name](item) for name, item in value.items()})
     if isinstance(target, type) and issubclass(target, enum.Enum):
         return target
