@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -107,6 +108,47 @@ async fn a_server_that_closes_an_open_connection_without_a_response_is_ready() {
     served.abort();
     let last = events.last().unwrap();
     assert_eq!(last.notification.status(), &State::Ready, "{last:?}");
+}
+
+/// Hundreds of starts that begin at the same moment would each open a connection before the first one has an idle connection to share.
+#[tokio::test]
+async fn starts_at_one_host_share_connections() {
+    const SERVERS: usize = 200;
+    let lab = Lab::start(0).await.unwrap();
+    let host = lab.base_url();
+    let host = host.strip_prefix("http://").unwrap().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = lab.url("ready");
+    let url = url.replace(&host, &listener.local_addr().unwrap().to_string());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    let relay = tokio::spawn(async move {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::Relaxed);
+            let host = host.clone();
+            tokio::spawn(async move {
+                let mut onward = TcpStream::connect(&host).await.unwrap();
+                tokio::io::copy_bidirectional(&mut connection, &mut onward).await
+            });
+        }
+    });
+    let server = |number| {
+        ServerConfig::http(&format!("s{number}"), &url)
+            .unwrap()
+            .into()
+    };
+    let servers = (0..SERVERS).map(server).collect();
+    let events: Vec<_> = startup().check(servers).collect().await;
+    relay.abort();
+    let states = events.iter().map(|event| event.notification.status());
+    assert_eq!(
+        states.filter(|state| **state == State::Ready).count(),
+        SERVERS
+    );
+    let connections = connections.load(Ordering::Relaxed);
+    println!("{connections} connections for {SERVERS} servers");
+    assert!(connections < SERVERS / 2, "{connections} connections");
 }
 
 #[tokio::test]
