@@ -61,7 +61,8 @@ pub enum StartupFailureKind {
     ClientRequired,
     /// The server requires a sign-in, and no credentials are stored for this server name and URL. A sign-in can begin.
     SignInRequired,
-    /// The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential.
+    /// The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential. Or a gateway in
+    /// front of the server requires another authentication scheme, for example `Basic`, and did not read the token of the sign-in.
     CredentialRequired,
     /// The connection to the server failed: DNS, TCP or TLS.
     Unreachable,

@@ -352,7 +352,7 @@ class StartupFailureKind(WireEnum):
     """The server requires a sign-in, and no credentials are stored for this server name and URL. A sign-in can begin."""
 
     CREDENTIAL_REQUIRED = "credentialRequired"
-    """The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential."""
+    """The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential. Or a gateway in front of the server requires another authentication scheme, for example `Basic`, and did not read the token of the sign-in."""
 
     UNREACHABLE = "unreachable"
     """The connection to the server failed: DNS, TCP or TLS."""

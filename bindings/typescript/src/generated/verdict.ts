@@ -29,7 +29,7 @@ export type StartupFailure = { kind: StartupFailureKind, message: string, recove
  * - `authorizationMisconfigured`: The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it.
  * - `clientRequired`: The server requires a sign-in, but its authorization server does not register this client, and no client is configured.
  * - `signInRequired`: The server requires a sign-in, and no credentials are stored for this server name and URL. A sign-in can begin.
- * - `credentialRequired`: The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential.
+ * - `credentialRequired`: The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential. Or a gateway in front of the server requires another authentication scheme, for example `Basic`, and did not read the token of the sign-in.
  * - `unreachable`: The connection to the server failed: DNS, TCP or TLS.
  * - `timedOut`: The start exceeded its time limit. The evidence has the phase that the start had reached.
  * - `exited`: The server's program exited before it was ready.

@@ -73,12 +73,15 @@ impl<'a> Facts<'a> {
         {
             return (Kind::CredentialRejected, Recovery::FixConfiguration);
         }
+        if self.lacks_the_spent_token() {
+            return (Kind::ReauthenticationRequired, Recovery::Reauthenticate);
+        }
         let is_held = self.is_held_by_client();
+        if self.stored && self.requires_more_access() {
+            return (Kind::InsufficientScope, Recovery::GrantScope);
+        }
         if self.status() == Some(403) && !is_held {
-            return match self.stored && self.requires_scope() {
-                true => (Kind::InsufficientScope, Recovery::GrantScope),
-                false => (Kind::AccessDenied, Recovery::None),
-            };
+            return (Kind::AccessDenied, Recovery::None);
         }
         if evidence.exceeded.is_some() {
             return (Kind::LimitExceeded, Recovery::None);
@@ -145,6 +148,9 @@ impl<'a> Facts<'a> {
         if self.stored && self.is_spent() {
             return (Kind::ReauthenticationRequired, Recovery::Reauthenticate);
         }
+        if self.stored && self.other_scheme().is_some() && !self.refresh_has_failed() {
+            return (Kind::CredentialRequired, Recovery::FixConfiguration);
+        }
         // The time limit is the cause only if it interrupted a request.
         let was_interrupted = match self.refresh {
             Some(refresh) => refresh.status.is_none() && refresh.io.is_none(),
@@ -194,8 +200,10 @@ impl<'a> Facts<'a> {
 
     /// Returns whether the stored credential can no longer be used: it was rejected or can't be sent, and can't be refreshed.
     fn is_spent(&self) -> bool {
+        // A gateway that requires another scheme does not read the token.
+        let is_read = self.other_scheme().is_none();
         if self.sent() == Some(CredentialSent::Refreshed) {
-            return true;
+            return is_read;
         }
         if self.refresh.is_some() {
             // The refresh token could be sent, so the response decides.
@@ -204,12 +212,14 @@ impl<'a> Facts<'a> {
         let Some(worth) = self.evidence.credential.as_ref().and_then(|c| c.worth) else {
             return false;
         };
+        let is_expired = worth.access_token == AccessTokenWorth::Expired;
         let access_token_refused = worth.access_token == AccessTokenWorth::Absent
-            || self.evidence.requests.iter().any(|request| {
-                request.to == Some(RequestTarget::Mcp)
-                    && request.credential_sent == Some(CredentialSent::Stored)
-                    && request.status == Some(401)
-            });
+            || (is_read || is_expired)
+                && self.evidence.requests.iter().any(|request| {
+                    request.to == Some(RequestTarget::Mcp)
+                        && request.credential_sent == Some(CredentialSent::Stored)
+                        && request.status == Some(401)
+                });
         access_token_refused && (!worth.refresh_token || self.refresh_token_may_not_be_sent())
     }
 
@@ -280,9 +290,46 @@ impl<'a> Facts<'a> {
             && (self.requires_authorization() || is_refused)
     }
 
-    /// Returns whether the server requires a scope that was not granted.
+    /// Returns whether the server requires a scope that was not granted. Some servers say so with HTTP 401 instead of 403.
     pub(super) fn requires_more_access(&self) -> bool {
-        self.status() == Some(403) && self.requires_scope()
+        let had_a_token = !matches!(self.sent(), None | Some(CredentialSent::None));
+        match self.status() {
+            Some(403) => self.requires_scope(),
+            Some(401) => self.requires_scope() && had_a_token,
+            _ => false,
+        }
+    }
+
+    /// Returns whether the server wants a token, in another way than with HTTP 401, and none was sent because the stored credential
+    /// can no longer be refreshed.
+    fn lacks_the_spent_token(&self) -> bool {
+        let names_bearer = || {
+            let challenge = self.answer?.challenge.as_deref()?;
+            Some(has_scheme(challenge, "Bearer") && !self.requires_scope())
+        };
+        self.stored
+            && self.sent() == Some(CredentialSent::None)
+            && self.refresh_meaning() == Some(RefusalMeaning::Spent)
+            && matches!(self.status(), Some(400 | 403))
+            && (names_bearer() == Some(true) || self.rejects_credential())
+    }
+
+    /// Returns the authentication scheme that the server requires with HTTP 401, if it is one that needs no token: a gateway in front of
+    /// the server may use it.
+    pub(super) fn other_scheme(&self) -> Option<&'static str> {
+        const TOKENS: [&str; 3] = ["Bearer", "DPoP", "OAuth"];
+        const OTHERS: [&str; 4] = ["Basic", "Digest", "Negotiate", "NTLM"];
+        let challenge = self.answer?.challenge.as_deref()?;
+        let is_named = |scheme: &&str| has_scheme(challenge, scheme);
+        if !self.requires_authorization() || TOKENS.iter().any(is_named) {
+            return None;
+        }
+        OTHERS.into_iter().find(is_named)
+    }
+
+    /// Returns whether a refresh was sent and granted no token.
+    fn refresh_has_failed(&self) -> bool {
+        self.refresh.is_some() && self.sent() != Some(CredentialSent::Refreshed)
     }
 
     /// Returns whether a sign-in can begin, as far as the discovery shows.
@@ -418,9 +465,21 @@ pub(super) fn text_of(text: &Option<String>) -> Option<&str> {
 
 /// Returns whether a challenge has the attribute `error` with this value (RFC 6750, section 3). Ignores quoted text.
 fn error_attribute_is(challenge: &str, value: &str) -> bool {
+    words_of(challenge)
+        .filter_map(|attribute| attribute.split_once('='))
+        .any(|(name, found)| name.eq_ignore_ascii_case("error") && found.trim_matches('"') == value)
+}
+
+/// Returns whether a challenge names this authentication scheme (RFC 9110, section 11.6.1). Ignores quoted text.
+fn has_scheme(challenge: &str, scheme: &str) -> bool {
+    words_of(challenge).any(|word| word.eq_ignore_ascii_case(scheme))
+}
+
+/// The words of a challenge: its schemes and attributes. Quoted text stays part of its attribute.
+fn words_of(challenge: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     let mut escaped = false;
-    let attributes = challenge.split(|character: char| {
+    challenge.split(move |character: char| {
         match character {
             _ if std::mem::take(&mut escaped) => {}
             '\\' if quoted => escaped = true,
@@ -429,8 +488,5 @@ fn error_attribute_is(challenge: &str, value: &str) -> bool {
             _ => {}
         }
         false
-    });
-    attributes
-        .filter_map(|attribute| attribute.split_once('='))
-        .any(|(name, found)| name.eq_ignore_ascii_case("error") && found.trim_matches('"') == value)
+    })
 }

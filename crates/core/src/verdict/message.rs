@@ -192,6 +192,9 @@ impl Facts<'_> {
                     true => {
                         "has ended, because another program sent its refresh token and did not save the response"
                     }
+                    false if self.sent() == Some(CredentialSent::Refreshed) => {
+                        "was renewed, and the server rejects it nevertheless (HTTP 401)"
+                    }
                     false => "has expired or was revoked",
                 };
                 Parts::new(
@@ -224,9 +227,17 @@ impl Facts<'_> {
                 format!("{server} requires a sign-in, and you have not signed in yet"),
                 ": sign in",
             ),
-            Kind::CredentialRequired => Parts::new(
-                format!("{server} requires a key or token (HTTP 401) and offers no sign-in"),
-                ": get one from its operator and add it to the configuration",
+            Kind::CredentialRequired => self.with_words(
+                match self.other_scheme() {
+                    Some(scheme) => format!(
+                        "{server}, or a gateway in front of it, requires {scheme} authentication (HTTP 401), which a sign-in does not provide"
+                    ),
+                    None => format!("{server} requires a key or token (HTTP 401) and offers no sign-in"),
+                },
+                match self.other_scheme() {
+                    Some(_) => ": get a credential from its operator and add it to the configuration",
+                    None => ": get one from its operator and add it to the configuration",
+                },
             ),
             Kind::LimitExceeded => self.limit_exceeded(server),
             Kind::Unreachable => self.unreachable(server),
