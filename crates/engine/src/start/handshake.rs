@@ -43,6 +43,8 @@ pub(crate) enum HandshakeError {
         "the server names no URL for messages within its origin, as the transport HTTP+SSE of 2024-11-05 requires"
     )]
     NotHttpSse,
+    #[error("the server refuses to open the event stream of HTTP+SSE")]
+    NoEventStream,
     #[error("the connection can't be used for a second handshake")]
     Lost,
 }
@@ -62,6 +64,18 @@ struct Refusal {
     /// The HTTP status, if it is the only answer.
     status: Option<u16>,
     limit: Duration,
+}
+
+impl Refusal {
+    /// Whether the answer to GET decides, because the server has no POST there: it requires authorization or, if the URL exists, is
+    /// unavailable for another reason.
+    fn is_decided_by_get(&self, collector: &EvidenceCollector) -> bool {
+        match (self.status, collector.log.last_status(RequestTarget::Mcp)) {
+            (Some(404 | 405), Some(401)) => true,
+            (Some(405), Some(403 | 429 | 500..)) => true,
+            _ => false,
+        }
+    }
 }
 
 /// Performs the handshake over a transport that `connect` creates. If the server refuses the first handshake, `connect` is called
@@ -202,8 +216,15 @@ async fn over_http_sse(
         return Ok(None);
     };
     let opening = http.open_http_sse();
-    let Ok(Some(transport)) = tokio::time::timeout(refusal.limit, opening).await else {
-        return Ok(None);
+    let opened = tokio::time::timeout(refusal.limit, opening).await;
+    let Ok(Some(transport)) = opened else {
+        return match opened.is_ok()
+            && http.may_use_http_sse()
+            && refusal.is_decided_by_get(collector)
+        {
+            true => Err(HandshakeError::NoEventStream),
+            false => Ok(None),
+        };
     };
     if !http.may_use_http_sse() {
         let versions = std::iter::once("2024-11-05 over HTTP+SSE");
@@ -413,7 +434,7 @@ impl HandshakeError {
                     protocol.get_or_insert_default().error = Some(self.to_string());
                     true
                 }
-                Self::Failed(_) | Self::Lost => false,
+                Self::Failed(_) | Self::NoEventStream | Self::Lost => false,
             }
         })
     }
