@@ -7,6 +7,7 @@
 mod client_authentication;
 mod discovery;
 mod endpoint;
+mod field_problem;
 mod refresh;
 mod resource;
 mod scopes;

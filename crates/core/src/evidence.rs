@@ -363,6 +363,10 @@ evidence_struct! {
         expected_issuer: String,
         /// Why the published metadata can't be used, or not for a sign-in.
         problem: DiscoveryProblem,
+        /// The URL of the metadata document that can't be used, if one was found: only scheme, host and path.
+        document: String,
+        /// The invalid field of that document and the problem with it, for example `token_endpoint: must be a string, not 7`.
+        invalid_field: String,
     }
 }
 

@@ -379,7 +379,7 @@ pub(crate) async fn look_for_authorization(
     }
     let guarded = network.guarded_client(&config.url).await;
     let granted_by = credential.stored_issuer.as_deref();
-    let found =
+    let mut found =
         find_authorization_server(&guarded, &config.url, challenge, granted_by, collector).await;
     collector.blame_blocked_request();
     // A sign-in is recommended only if it can begin.
@@ -387,9 +387,8 @@ pub(crate) async fn look_for_authorization(
         && credential.source != Some(CredentialSource::Stored)
         && let Err(problem) = sign_in_client(&guarded, metadata, client)
     {
-        collector.update(|evidence| {
-            evidence.discovered.get_or_insert_default().problem = Some(problem);
-        });
+        found.add_sign_in_problem(&guarded, problem);
+        collector.update(|evidence| evidence.discovered = Some(found.evidence.clone()));
     }
     // The server offers no OAuth, so it most likely refused the configured header.
     if found.evidence.outcome == Some(DiscoveryOutcome::NotPublished)

@@ -557,6 +557,12 @@ class DiscoveryEvidence(WireObject):
     problem: DiscoveryProblem | None = None
     """Why the published metadata can't be used, or not for a sign-in."""
 
+    document: str | None = None
+    """The URL of the metadata document that can't be used, if one was found: only scheme, host and path."""
+
+    invalid_field: str | None = None
+    """The invalid field of that document and the problem with it, for example `token_endpoint: must be a string, not 7`."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence(WireObject):

@@ -452,7 +452,15 @@ export type DiscoveryEvidence = {
   /**
    * Why the published metadata can't be used, or not for a sign-in.
    */
-  problem?: DiscoveryProblem, };
+  problem?: DiscoveryProblem,
+  /**
+   * The URL of the metadata document that can't be used, if one was found: only scheme, host and path.
+   */
+  document?: string,
+  /**
+   * The invalid field of that document and the problem with it, for example `token_endpoint: must be a string, not 7`.
+   */
+  invalidField?: string, };
 
 /**
  * The outcome of discovering the server's authorization server.

@@ -19,9 +19,13 @@ use url::Url;
 
 use self::candidates::Candidates;
 use self::documents::{Document, Documents, Unavailable, pointer};
-use self::metadata::{ResourceMetadata, authorization_server_metadata, resource_metadata};
-use crate::network::{BlockedRequest, GuardedClient, RequestLog};
+use self::metadata::{
+    ResourceMetadata, ServerMetadata, authorization_server_metadata, resource_metadata,
+};
+use crate::network::{BlockedRequest, GuardedClient, RequestLog, bare_url};
 use crate::oauth::endpoint::endpoint;
+use crate::oauth::field_problem::endpoint_problem;
+use crate::oauth::sign_in::invalid_field;
 
 const MAX_ISSUER_CHARS: usize = 2000;
 /// How long one of several authorization servers may take before the next one is tried.
@@ -34,6 +38,8 @@ pub struct Discovery {
     pub evidence: DiscoveryEvidence,
     /// The metadata of the authorization server, if it can be used.
     pub metadata: Option<AuthorizationMetadata>,
+    /// The URL that the document with this metadata was requested at.
+    pub document: Option<Url>,
     /// The `resource` in the protected-resource metadata (RFC 9728, section 2), if the server publishes metadata that
     /// applies to it. Metadata of an authorization server and of another resource never supplies it.
     pub resource: Option<String>,
@@ -68,7 +74,7 @@ pub async fn discover(
 ) -> Discovery {
     let mut search = Search::new(guarded, resource, log);
     let mut discovered = match search.of_server(challenge, granted_by).await {
-        Ok(metadata) => Discovery::with(metadata, guarded),
+        Ok(published) => Discovery::with(published, guarded),
         Err(ended) => ended.into(),
     };
     match (&discovered.metadata, discovered.evidence.outcome) {
@@ -106,7 +112,7 @@ pub async fn discover_issuer(
     let mut search = Search::new(guarded, &url, log);
     let candidates = candidates::of_issuer(issuer, &url)?;
     match (search.of_issuer(candidates).await, search.documents.blocked) {
-        (Ok(Some(metadata)), _) => Some(Discovery::with(metadata, guarded)),
+        (Ok(Some(published)), _) => Some(Discovery::with(published, guarded)),
         (_, Some((blocked, problem))) => Some(Discovery {
             blocked: Some(blocked),
             ..Discovery::without_metadata(DiscoveryOutcome::Unusable, Some(problem))
@@ -123,11 +129,27 @@ struct Mismatch {
     found: Option<String>,
 }
 
+/// A document that can't be used, and the field that shows it.
+#[derive(Clone)]
+struct InvalidDocument {
+    url: Url,
+    field: String,
+    /// Whether the document is certainly the expected one. At a guessed address, there can be anything.
+    is_certain: bool,
+}
+
+/// The metadata of an authorization server, and the URL of its document.
+#[derive(Clone)]
+struct Published {
+    metadata: AuthorizationMetadata,
+    url: Url,
+}
+
 /// Why a search has found no authorization server.
 enum Ended {
     Unavailable,
     NotPublished,
-    Unusable(DiscoveryProblem),
+    Unusable(DiscoveryProblem, Option<InvalidDocument>),
     Mismatch(Mismatch),
 }
 
@@ -143,7 +165,13 @@ impl From<Ended> for Discovery {
         match ended {
             Ended::Unavailable => Self::without_metadata(Outcome::Unavailable, None),
             Ended::NotPublished => Self::without_metadata(Outcome::NotPublished, None),
-            Ended::Unusable(problem) => Self::without_metadata(Outcome::Unusable, Some(problem)),
+            Ended::Unusable(problem, document) => {
+                let mut discovered = Self::without_metadata(Outcome::Unusable, Some(problem));
+                if let Some(InvalidDocument { url, field, .. }) = document {
+                    discovered.name_document(&url, field);
+                }
+                discovered
+            }
             Ended::Mismatch(Mismatch { expected, found }) => {
                 let problem = DiscoveryProblem::IssuerMismatch;
                 let mut discovered = Self::without_metadata(Outcome::Unusable, Some(problem));
@@ -161,10 +189,14 @@ struct Search<'a> {
     documents: Documents<'a>,
     /// The `resource` and the `scopes_supported` of the last protected-resource metadata that applies to the server.
     accepted: Option<(String, Vec<String>)>,
-    /// Whether a document at a guessed address names another resource.
-    names_another_resource: bool,
-    /// Whether a document is JSON, but no protected-resource metadata.
-    is_malformed: bool,
+    /// The URL of that metadata, if it names no authorization server.
+    without_servers: Option<Url>,
+    /// The first document at a guessed address that names another resource.
+    of_another_resource: Option<InvalidDocument>,
+    /// The first document that is JSON, but no protected-resource metadata.
+    malformed: Option<InvalidDocument>,
+    /// The first document that is JSON, but no metadata of an authorization server. One that is certain replaces one that is not.
+    invalid: Option<InvalidDocument>,
     /// The first document that names another issuer.
     mismatch: Option<Mismatch>,
     /// Whether a guessed address was broken. It is then unknown whether it has the metadata, so an authorization server that is
@@ -177,8 +209,10 @@ impl<'a> Search<'a> {
         Self {
             documents: Documents::new(guarded, server, log),
             accepted: None,
-            names_another_resource: false,
-            is_malformed: false,
+            without_servers: None,
+            of_another_resource: None,
+            malformed: None,
+            invalid: None,
             mismatch: None,
             is_uncertain: false,
         }
@@ -188,14 +222,14 @@ impl<'a> Search<'a> {
         &mut self,
         challenge: Option<&str>,
         granted_by: Option<&str>,
-    ) -> Result<AuthorizationMetadata, Ended> {
-        let metadata = self.first_of_server(challenge, granted_by).await?;
-        let issuer = metadata.issuer.as_deref().unwrap_or_default();
+    ) -> Result<Published, Ended> {
+        let published = self.first_of_server(challenge, granted_by).await?;
+        let issuer = published.metadata.issuer.as_deref().unwrap_or_default();
         match granted_by {
             Some(granted_by) if self.is_uncertain && !same_issuer(granted_by, issuer) => {
                 Err(Ended::Unavailable)
             }
-            _ => Ok(metadata),
+            _ => Ok(published),
         }
     }
 
@@ -203,21 +237,21 @@ impl<'a> Search<'a> {
         &mut self,
         challenge: Option<&str>,
         granted_by: Option<&str>,
-    ) -> Result<AuthorizationMetadata, Ended> {
+    ) -> Result<Published, Ended> {
         if let Some((servers, document)) = self.named_servers(challenge).await? {
             return self.of_servers(&servers, &document, granted_by).await;
         }
         // The server itself may be the authorization server (MCP 2025-03-26).
         for candidates in candidates::of_server(self.documents.server) {
             match self.of_issuer(candidates).await {
-                Ok(Some(metadata)) => return Ok(metadata),
+                Ok(Some(published)) => return Ok(published),
                 Ok(None) => {}
                 Err(Unavailable::Broken) => self.is_uncertain = true,
                 // It is unknown whether there is a document, so the next issuer could be the wrong one.
                 Err(unavailable) => return Err(unavailable.into()),
             }
         }
-        Err(self.nothing_found(challenge))
+        Err(self.nothing_found(challenge, granted_by))
     }
 
     /// The authorization servers in the protected-resource metadata, and its URL. `None` if it names none.
@@ -233,7 +267,9 @@ impl<'a> Search<'a> {
                 Found::Accepted(servers) if !servers.is_empty() => {
                     return Ok(Some((servers, url)));
                 }
-                Found::Rejected(problem) => return Err(Ended::Unusable(problem)),
+                Found::Rejected(problem, document) => {
+                    return Err(Ended::Unusable(problem, Some(document)));
+                }
                 Found::Accepted(_) | Found::Nothing | Found::Pointers(_) => {}
             }
         }
@@ -255,11 +291,11 @@ impl<'a> Search<'a> {
                     Found::Accepted(servers) => {
                         return Ok(Some((servers, url)).filter(|(servers, _)| !servers.is_empty()));
                     }
-                    Found::Rejected(DiscoveryProblem::ResourceMismatch) => {
-                        self.names_another_resource = true;
+                    Found::Rejected(DiscoveryProblem::ResourceMismatch, document) => {
+                        self.of_another_resource.get_or_insert(document);
                     }
                     Found::Pointers(pointers) => urls.extend(pointers.into_iter().take(1)),
-                    Found::Rejected(_) | Found::Nothing => {}
+                    Found::Rejected(..) | Found::Nothing => {}
                 }
             }
         }
@@ -273,6 +309,11 @@ impl<'a> Search<'a> {
             Document::Challenged(pointers) => return Ok(Found::Pointers(pointers)),
             Document::Missing => return Ok(Found::Nothing),
         };
+        let invalid = |field, is_certain| InvalidDocument {
+            url: url.clone(),
+            field,
+            is_certain,
+        };
         Ok(match resource_metadata(&body, self.documents.server) {
             ResourceMetadata::Accepted {
                 resource,
@@ -280,13 +321,20 @@ impl<'a> Search<'a> {
                 servers,
             } => {
                 self.accepted = Some((resource, scopes));
+                self.without_servers = servers.is_empty().then(|| url.clone());
                 Found::Accepted(servers)
             }
-            ResourceMetadata::Rejected => Found::Rejected(DiscoveryProblem::ResourceMismatch),
-            ResourceMetadata::Invalid => Found::Rejected(DiscoveryProblem::InvalidMetadata),
+            ResourceMetadata::Rejected(field) => {
+                Found::Rejected(DiscoveryProblem::ResourceMismatch, invalid(field, false))
+            }
+            ResourceMetadata::Invalid(field) => Found::Rejected(problem, invalid(field, false)),
             // Another address may have better metadata.
-            ResourceMetadata::Malformed => {
-                self.is_malformed = true;
+            ResourceMetadata::Malformed {
+                names_server,
+                problem,
+            } => {
+                let document = invalid(problem, names_server);
+                keep_first(&mut self.malformed, document);
                 Found::Nothing
             }
             ResourceMetadata::Absent => Found::Nothing,
@@ -300,11 +348,22 @@ impl<'a> Search<'a> {
         servers: &[String],
         document: &Url,
         granted_by: Option<&str>,
-    ) -> Result<AuthorizationMetadata, Ended> {
+    ) -> Result<Published, Ended> {
         let all = servers
             .iter()
             .filter_map(|server| candidates::of_issuer(server, document));
         let mut all: Vec<Candidates> = all.collect();
+        if all.is_empty() {
+            let document = InvalidDocument {
+                url: document.clone(),
+                field: "authorization_servers: must name an issuer by its URL".to_owned(),
+                is_certain: true,
+            };
+            return Err(Ended::Unusable(
+                DiscoveryProblem::NoAuthorizationServer,
+                Some(document),
+            ));
+        }
         let has_granted =
             |candidates: &Candidates| granted_by.is_some_and(|issuer| candidates.are_of(issuer));
         all.sort_by_key(|candidates| !has_granted(candidates));
@@ -321,23 +380,29 @@ impl<'a> Search<'a> {
                 false => found.await,
             };
             match found {
-                Ok(Some(metadata)) => {
-                    let found = Discovery::with(metadata.clone(), self.documents.guarded);
+                Ok(Some(published)) => {
+                    let found = Discovery::with(published.clone(), self.documents.guarded);
                     if found.metadata.is_some() {
-                        return Ok(metadata);
+                        return Ok(published);
                     }
-                    unusable.get_or_insert(metadata);
+                    unusable.get_or_insert(published);
                 }
                 Ok(None) => {}
                 Err(_) if has_granted => return Err(Ended::Unavailable),
                 Err(_) => is_unavailable = true,
             }
         }
-        match (unusable, self.mismatch.take()) {
+        match (unusable, self.invalid.take(), self.mismatch.take()) {
             _ if is_unavailable => Err(Ended::Unavailable),
-            (Some(metadata), _) => Ok(metadata),
-            (None, Some(mismatch)) => Err(Ended::Mismatch(mismatch)),
-            (None, None) => Err(Ended::Unusable(DiscoveryProblem::NoAuthorizationServer)),
+            (Some(published), ..) => Ok(published),
+            (None, Some(invalid), mismatch) if invalid.is_certain || mismatch.is_none() => Err(
+                Ended::Unusable(DiscoveryProblem::InvalidMetadata, Some(invalid)),
+            ),
+            (None, _, Some(mismatch)) => Err(Ended::Mismatch(mismatch)),
+            (None, _, None) => Err(Ended::Unusable(
+                DiscoveryProblem::NoAuthorizationServer,
+                None,
+            )),
         }
     }
 
@@ -346,7 +411,7 @@ impl<'a> Search<'a> {
     async fn of_issuer(
         &mut self,
         candidates: Candidates,
-    ) -> Result<Option<AuthorizationMetadata>, Unavailable> {
+    ) -> Result<Option<Published>, Unavailable> {
         let problem = DiscoveryProblem::NoAuthorizationServer;
         let mut unavailable = None;
         for url in &candidates.urls {
@@ -361,11 +426,27 @@ impl<'a> Search<'a> {
                     continue;
                 }
             };
-            let Some(metadata) = authorization_server_metadata(&body) else {
-                continue;
+            let metadata = match authorization_server_metadata(&body) {
+                ServerMetadata::Valid(metadata) => *metadata,
+                ServerMetadata::Invalid { issuer, problem } => {
+                    let is_certain = issuer.as_deref().map(|issuer| candidates.are_of(issuer));
+                    if is_certain != Some(false) {
+                        let invalid = InvalidDocument {
+                            url: url.clone(),
+                            field: problem,
+                            is_certain: is_certain.is_some(),
+                        };
+                        keep_first(&mut self.invalid, invalid);
+                    }
+                    continue;
+                }
+                ServerMetadata::Absent => continue,
             };
             match metadata.issuer.as_deref() {
-                Some(issuer) if candidates.are_of(issuer) => return Ok(Some(metadata)),
+                Some(issuer) if candidates.are_of(issuer) => {
+                    let url = url.clone();
+                    return Ok(Some(Published { metadata, url }));
+                }
                 found => {
                     let mismatch = Mismatch {
                         expected: candidates.issuer.clone(),
@@ -383,33 +464,57 @@ impl<'a> Search<'a> {
 
     /// Why there is no authorization server, although no server was named. A challenge that points to
     /// metadata means that the server offers a sign-in.
-    fn nothing_found(&mut self, challenge: Option<&str>) -> Ended {
+    fn nothing_found(&mut self, challenge: Option<&str>, granted_by: Option<&str>) -> Ended {
         use DiscoveryProblem as Problem;
         let challenge = challenge.filter(|text| text.contains("resource_metadata"));
         if self.is_uncertain {
             return Ended::Unavailable;
         }
         if let Some((_, problem)) = &self.documents.blocked {
-            return Ended::Unusable(*problem);
+            return Ended::Unusable(*problem, None);
+        }
+        // The issuer of a stored credential can refresh it, even if the documents of this server can't be used.
+        let is_certain = |document: &InvalidDocument| document.is_certain && granted_by.is_none();
+        let (invalid, malformed) = (self.invalid.take(), self.malformed.take());
+        if let Some(document) = invalid.filter(is_certain) {
+            return Ended::Unusable(Problem::InvalidMetadata, Some(document));
         }
         if let Some(mismatch) = self.mismatch.take() {
             return Ended::Mismatch(mismatch);
         }
         if self.accepted.is_some() {
-            return Ended::Unusable(Problem::NoAuthorizationServer);
+            let document = self.without_servers.take().map(|url| InvalidDocument {
+                url,
+                field: "authorization_servers: must name an issuer".to_owned(),
+                is_certain: true,
+            });
+            return Ended::Unusable(Problem::NoAuthorizationServer, document);
         }
-        if self.names_another_resource {
-            return Ended::Unusable(Problem::ResourceMismatch);
+        if let Some(document) = self.of_another_resource.take() {
+            return Ended::Unusable(Problem::ResourceMismatch, Some(document));
         }
         let is_followed =
             challenge.map(|challenge| pointer(challenge, self.documents.server).is_some());
         match (is_followed, self.documents.first_status) {
-            (None, _) => Ended::NotPublished,
-            (Some(_), _) if self.is_malformed => Ended::Unusable(Problem::InvalidMetadata),
+            (None, _) => match malformed.filter(is_certain) {
+                Some(document) => Ended::Unusable(Problem::InvalidMetadata, Some(document)),
+                None => Ended::NotPublished,
+            },
+            (Some(_), _) if malformed.is_some() => {
+                Ended::Unusable(Problem::InvalidMetadata, malformed)
+            }
             // This may be a page of an intermediary, such as a captive portal.
             (Some(true), Some(200..300)) => Ended::Unavailable,
-            (Some(_), _) => Ended::Unusable(Problem::InvalidMetadata),
+            (Some(_), _) => Ended::Unusable(Problem::InvalidMetadata, None),
         }
+    }
+}
+
+/// Keeps the first document, or the first one that is certain.
+fn keep_first(kept: &mut Option<InvalidDocument>, document: InvalidDocument) {
+    match kept {
+        Some(kept) if kept.is_certain || !document.is_certain => {}
+        kept => *kept = Some(document),
     }
 }
 
@@ -417,14 +522,30 @@ impl<'a> Search<'a> {
 enum Found {
     /// The authorization servers that the document names.
     Accepted(Vec<String>),
-    Rejected(DiscoveryProblem),
+    Rejected(DiscoveryProblem, InvalidDocument),
     Pointers(Vec<Url>),
     Nothing,
 }
 
 impl Discovery {
+    /// Adds the field because of which a sign-in can't begin with the discovered metadata to the evidence, if that is the problem: see
+    /// [`sign_in_client`](crate::sign_in_client).
+    pub fn add_sign_in_problem(&mut self, guarded: &GuardedClient, problem: DiscoveryProblem) {
+        self.evidence.problem = Some(problem);
+        if problem == DiscoveryProblem::InvalidMetadata
+            && let (Some(metadata), Some(document)) = (&self.metadata, self.document.clone())
+            && let Some(field) = invalid_field(guarded, metadata)
+        {
+            self.name_document(&document, field);
+        }
+    }
+
     /// The published metadata. It can be used only if its token endpoint is valid and requests to it are allowed.
-    fn with(metadata: AuthorizationMetadata, guarded: &GuardedClient) -> Self {
+    fn with(published: Published, guarded: &GuardedClient) -> Self {
+        let Published {
+            metadata,
+            url: document,
+        } = published;
         let url = endpoint(&metadata.token_endpoint);
         let blocked = url.as_ref().and_then(|url| guarded.allows(url).err());
         let problem = match (&url, &blocked) {
@@ -439,18 +560,28 @@ impl Discovery {
         let mut discovered = Self::without_metadata(outcome, problem);
         let issuer = metadata.issuer.as_deref();
         discovered.evidence.issuer = issuer.map(|issuer| printable(issuer, MAX_ISSUER_CHARS));
+        let published = &metadata.token_endpoint;
+        if let Some(field) = endpoint_problem("token_endpoint", published, url.as_ref(), guarded) {
+            discovered.name_document(&document, field);
+        }
+        discovered.document = Some(document);
         discovered.metadata = problem.is_none().then_some(metadata);
         discovered.blocked = blocked;
         discovered
+    }
+
+    /// Adds a document to the evidence whose `field` can't be used.
+    fn name_document(&mut self, url: &Url, field: String) {
+        self.evidence.document = Some(printable(&bare_url(url), MAX_ISSUER_CHARS));
+        self.evidence.invalid_field = Some(field);
     }
 
     fn without_metadata(outcome: DiscoveryOutcome, problem: Option<DiscoveryProblem>) -> Self {
         Self {
             evidence: DiscoveryEvidence {
                 outcome: Some(outcome),
-                issuer: None,
-                expected_issuer: None,
                 problem,
+                ..DiscoveryEvidence::default()
             },
             ..Self::default()
         }

@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_startup_core::DiscoveryOutcome;
+use mcp_startup_core::{DiscoveryOutcome, DiscoveryProblem};
 use rmcp::transport::auth::{AuthorizationManager, AuthorizationMetadata, WWWAuthenticateParams};
 use url::Url;
 
@@ -26,6 +26,7 @@ pub use self::error::{SignInError, SignInFailureKind};
 use self::error::{broken, exceeded, shown, shown_name, unsafe_address, unusable};
 use self::http::{KeptState, SignInHttp};
 pub use self::pending::PendingSignIn;
+pub(super) use self::readiness::invalid_field;
 pub use self::readiness::{ClientSettings, sign_in_client};
 use super::discovery::{Discovery, discover};
 use super::endpoint::{authorization_endpoint, endpoint};
@@ -131,9 +132,12 @@ pub async fn begin_sign_in(
         return Err(exceeded());
     }
     let metadata = published_metadata(&found)?;
-    let source = sign_in_client(guarded, metadata, &request.client)
-        .map_err(|problem| readiness::error(problem, metadata))?;
-    let metadata = with_usable_endpoints(metadata).ok_or_else(unsafe_address)?;
+    let source =
+        sign_in_client(guarded, metadata, &request.client).map_err(|problem| match problem {
+            DiscoveryProblem::InvalidMetadata => unsafe_address(invalid_field(guarded, metadata)),
+            problem => readiness::error(problem, metadata),
+        })?;
+    let metadata = with_usable_endpoints(metadata).ok_or_else(|| unsafe_address(None))?;
     let configured = request.resource.as_deref();
     let resource = resource(configured, found.resource.as_deref(), &request.url);
     let scopes = scopes(request, &found, &metadata);
@@ -244,10 +248,14 @@ fn published_metadata(found: &Discovery) -> Result<&AuthorizationMetadata, SignI
                 let named = evidence.issuer.as_deref().unwrap_or("no issuer");
                 format!(" (its issuer is {}, not {})", shown(named), shown(expected))
             });
-            let issuers = issuers.unwrap_or_default();
+            let field = evidence.invalid_field.as_ref().map(|field| {
+                let document = evidence.document.as_deref().unwrap_or_default();
+                format!(" ({field}; at {document})")
+            });
+            let why = issuers.or(field).unwrap_or_default();
             (
                 Kind::Misconfigured,
-                format!("the server publishes invalid sign-in metadata{issuers}: contact its operator"),
+                format!("the server publishes invalid sign-in metadata{why}: contact its operator"),
             )
         }
         _ => (
@@ -338,8 +346,4 @@ fn authorization_url(
     }
     drop(query);
     Ok(url.into())
-}
-
-fn may_ask(guarded: &GuardedClient, endpoint: &str) -> bool {
-    Url::parse(endpoint).is_ok_and(|url| guarded.allows(&url).is_ok())
 }

@@ -204,19 +204,7 @@ impl Facts<'_> {
             }
             Kind::SignInHeldByClient => self.sign_in_held_by_client(server),
             Kind::AuthorizationUnavailable => self.authorization_unavailable(server),
-            Kind::AuthorizationMisconfigured => Parts::new(
-                format!(
-                    "{server} requires a sign-in, but {}",
-                    self.misconfiguration()
-                ),
-                match self.row() {
-                    (_, Recovery::FixConfiguration) => ALLOW_UNPUBLISHED_PKCE,
-                    _ if self.refresh_meaning() == Some(RefusalMeaning::Misconfigured) => {
-                        LEAVE_OUT_RESOURCE
-                    }
-                    _ => self.other_url(),
-                },
-            ),
+            Kind::AuthorizationMisconfigured => self.authorization_misconfigured(server),
             Kind::ClientRequired => Parts::new(
                 format!(
                     "{server} requires a sign-in, but its sign-in service does not register this client"
@@ -544,7 +532,35 @@ impl Facts<'_> {
         }
     }
 
-    /// Describes what is wrong with the server's authorization.
+    fn authorization_misconfigured(&self, server: &str) -> Parts {
+        let happened = format!(
+            "{server} requires a sign-in, but {}",
+            self.misconfiguration()
+        );
+        let is_refused = self.refresh_meaning() == Some(RefusalMeaning::Misconfigured);
+        match self.row() {
+            (_, Recovery::FixConfiguration) => Parts::new(happened, ALLOW_UNPUBLISHED_PKCE),
+            _ if is_refused => Parts::new(happened, LEAVE_OUT_RESOURCE),
+            _ => match self.invalid_document() {
+                Some((document, field)) => Parts::new(
+                    format!("{happened} ({document})"),
+                    format!("{}: ", self.other_url()),
+                )
+                .with_quote(field),
+                None => Parts::new(happened, self.other_url()),
+            },
+        }
+    }
+
+    /// Returns the URL of the metadata document that can't be used, and its invalid field. Issuers that differ are named instead.
+    fn invalid_document(&self) -> Option<(String, &str)> {
+        let discovered = self.evidence.discovered.as_ref()?;
+        let document = issuer(text_of(&discovered.document)?);
+        let field = text_of(&discovered.invalid_field)?;
+        let names_issuers = text_of(&discovered.expected_issuer).is_some();
+        (!names_issuers).then_some((document, field))
+    }
+
     /// Returns the next step if a sign-in can't begin: another spelling of the URL, if the metadata may be for that one.
     fn other_url(&self) -> &'static str {
         let discovered = self.evidence.discovered.as_ref();
@@ -569,6 +585,7 @@ impl Facts<'_> {
         }
     }
 
+    /// Describes what is wrong with the server's authorization.
     fn misconfiguration(&self) -> Cow<'static, str> {
         let discovered = self.evidence.discovered.as_ref();
         let expected = discovered.and_then(|found| text_of(&found.expected_issuer));
@@ -976,11 +993,11 @@ const LEAVE_OUT_RESOURCE: &str = ": contact its operator, or leave the parameter
 /// The next step if only the quote shows who has to act.
 const FIX_OR_REPORT: &str = "; fix or report this: ";
 
-/// Shows an issuer. Its query and its user name may contain a key.
+/// Shows an issuer or the URL of a metadata document. Its query and its user name may contain a key.
 fn issuer(text: &str) -> String {
     let (shown, _) = text.split_once(['?', '#']).unwrap_or((text, ""));
     match shown.contains('@') {
-        true => host_of(shown).map_or_else(|| "another issuer".to_owned(), foreign),
+        true => host_of(shown).map_or_else(|| "another URL".to_owned(), foreign),
         false => printable(shown, ISSUER_CHARS),
     }
 }

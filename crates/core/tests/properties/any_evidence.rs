@@ -259,13 +259,19 @@ fn any_discovery() -> impl Strategy<Value = DiscoveryEvidence> {
             PkceNotSupported,
             ClientRequired,
         ]),
+        any_issuer(),
+        optional_text(),
     )
         .prop_map(
-            |(outcome, issuer, expected_issuer, problem)| DiscoveryEvidence {
-                outcome,
-                issuer,
-                expected_issuer,
-                problem,
+            |(outcome, issuer, expected_issuer, problem, document, invalid_field)| {
+                DiscoveryEvidence {
+                    outcome,
+                    issuer,
+                    expected_issuer,
+                    problem,
+                    document,
+                    invalid_field,
+                }
             },
         )
 }

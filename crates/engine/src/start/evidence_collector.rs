@@ -332,15 +332,21 @@ impl EvidenceCollector {
         let mut evidence = self.lock().clone();
         evidence.requests = self.log.requests();
         evidence.exceeded = self.log.exceeded();
-        let issuers = evidence.discovered.as_mut().into_iter().flat_map(|found| {
-            let (issuer, expected) = (&mut found.issuer, &mut found.expected_issuer);
-            issuer.iter_mut().chain(expected.iter_mut())
-        });
         for request in &mut evidence.requests {
             self.mask_request(request);
         }
-        for url in issuers {
-            *url = self.mask_url(url);
+        if let Some(found) = &mut evidence.discovered {
+            let urls = [
+                &mut found.issuer,
+                &mut found.expected_issuer,
+                &mut found.document,
+            ];
+            for url in urls.into_iter().flatten() {
+                *url = self.mask_url(url);
+            }
+            if let Some(field) = &mut found.invalid_field {
+                *field = self.sanitize(field, PROBLEM_CHARS);
+            }
         }
         evidence
     }

@@ -1,5 +1,5 @@
 //! Reduces metadata documents to the fields that a client needs, with bounded lists, before anything else reads them.
-//! It sends no request.
+//! Names the field of a document that can't be used. It sends no request.
 
 use std::collections::HashSet;
 
@@ -7,6 +7,7 @@ use rmcp::transport::auth::AuthorizationMetadata;
 use serde_json::{Map, Value};
 use url::Url;
 
+use crate::oauth::field_problem::{FieldType, quoted, type_problem};
 use crate::oauth::resource::is_part_of;
 use crate::oauth::scopes;
 
@@ -29,7 +30,25 @@ const FIELDS: [&str; 12] = [
     "client_id_metadata_document_supported",
     "authorization_response_iss_parameter_supported",
 ];
-/// The protected-resource metadata in a document (RFC 9728, section 2).
+/// The types of the fields that are read of protected-resource metadata.
+const RESOURCE_TYPES: [(&str, FieldType); 4] = [
+    ("resource", FieldType::Text),
+    ("authorization_servers", FieldType::ListOfTexts),
+    // The name in a draft of RFC 9728.
+    ("authorization_server", FieldType::Text),
+    ("scopes_supported", FieldType::ListOfTexts),
+];
+/// The types of the fields of an authorization server's metadata that [`AuthorizationMetadata`] requires.
+const SERVER_TYPES: [(&str, FieldType); 7] = [
+    ("issuer", FieldType::Text),
+    ("authorization_endpoint", FieldType::RequiredText),
+    ("token_endpoint", FieldType::RequiredText),
+    ("registration_endpoint", FieldType::Text),
+    ("scopes_supported", FieldType::ListOfTexts),
+    ("response_types_supported", FieldType::ListOfTexts),
+    ("code_challenge_methods_supported", FieldType::ListOfTexts),
+];
+/// The protected-resource metadata in a document (RFC 9728, section 2). A problem names the field.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ResourceMetadata {
     /// The document applies to the server.
@@ -39,79 +58,127 @@ pub(super) enum ResourceMetadata {
         servers: Vec<String>,
     },
     /// The document names another resource.
-    Rejected,
+    Rejected(String),
     /// The document names no resource, or not by a URL.
-    Invalid,
+    Invalid(String),
     /// The document is JSON, but no such metadata: a field has the wrong type, for example.
-    Malformed,
+    Malformed {
+        /// Whether the document names this server as its resource, so that it is certainly its metadata.
+        names_server: bool,
+        problem: String,
+    },
     /// The document is something else, such as a page.
     Absent,
 }
 
 /// Reads the protected-resource metadata of `server`.
 pub(super) fn resource_metadata(document: &[u8], server: &Url) -> ResourceMetadata {
-    read_resource_metadata(document, server).unwrap_or_else(|| {
-        match document.trim_ascii_start().first() {
-            Some(b'{' | b'[') => ResourceMetadata::Malformed,
-            _ => ResourceMetadata::Absent,
+    let published = match json_object(document) {
+        Ok(published) => published,
+        Err(Some(problem)) => {
+            return ResourceMetadata::Malformed {
+                names_server: false,
+                problem,
+            };
         }
-    })
-}
-
-fn read_resource_metadata(document: &[u8], server: &Url) -> Option<ResourceMetadata> {
-    let published: Map<String, Value> = serde_json::from_slice(document).ok()?;
-    let server_of_a_draft = string(&published, "authorization_server")?;
-    let servers = strings(&published, "authorization_servers")?;
-    let scopes = strings(&published, "scopes_supported")?;
-    let Some(resource) = string(&published, "resource")? else {
-        return Some(ResourceMetadata::Invalid);
+        Err(None) => return ResourceMetadata::Absent,
+    };
+    let resource = text(&published, "resource");
+    if let Some(problem) = type_problem(&published, &RESOURCE_TYPES) {
+        return ResourceMetadata::Malformed {
+            names_server: resource.is_some_and(|resource| is_part_of(server, resource)),
+            problem,
+        };
+    }
+    let Some(resource) = resource else {
+        return ResourceMetadata::Invalid("resource: missing field".to_owned());
     };
     if !is_part_of(server, resource) {
         let is_valid = Url::parse(resource).is_ok_and(|url| url.fragment().is_none());
-        return Some(match is_valid {
-            true => ResourceMetadata::Rejected,
-            false => ResourceMetadata::Invalid,
-        });
+        let quoted = quoted(&published["resource"]);
+        return match is_valid {
+            true => ResourceMetadata::Rejected(format!(
+                "resource: must be the URL of the server, not {quoted}"
+            )),
+            false => ResourceMetadata::Invalid(format!(
+                "resource: must be a URL without a fragment, not {quoted}"
+            )),
+        };
     }
     let mut seen = HashSet::new();
-    let servers = server_of_a_draft
+    let servers = text(&published, "authorization_server")
         .into_iter()
-        .chain(servers)
+        .chain(texts(&published, "authorization_servers"))
         .map(str::trim)
         .filter(|server| !server.is_empty() && seen.insert(*server))
         .take(MAX_AUTHORIZATION_SERVERS);
-    Some(ResourceMetadata::Accepted {
+    ResourceMetadata::Accepted {
         resource: resource.to_owned(),
-        scopes: scopes::bounded(scopes),
         servers: servers.map(str::to_owned).collect(),
-    })
+        scopes: scopes::bounded(texts(&published, "scopes_supported")),
+    }
 }
 
-/// The metadata of an authorization server, reduced to the fields that a client needs. `None` if the document is no such
-/// metadata.
-pub(super) fn authorization_server_metadata(document: &[u8]) -> Option<AuthorizationMetadata> {
-    let mut metadata: Map<String, Value> = serde_json::from_slice(document).ok()?;
+/// The metadata of an authorization server in a document (RFC 8414, section 2).
+pub(super) enum ServerMetadata {
+    /// The metadata, reduced to the fields that a client needs.
+    Valid(Box<AuthorizationMetadata>),
+    /// The document is JSON, but no such metadata.
+    Invalid {
+        /// The issuer that the document names.
+        issuer: Option<String>,
+        /// The problem, with the field.
+        problem: String,
+    },
+    /// The document is something else, such as a page.
+    Absent,
+}
+
+/// Reads the metadata of an authorization server.
+pub(super) fn authorization_server_metadata(document: &[u8]) -> ServerMetadata {
+    let mut metadata = match json_object(document) {
+        Ok(metadata) => metadata,
+        Err(Some(problem)) => {
+            let issuer = None;
+            return ServerMetadata::Invalid { issuer, problem };
+        }
+        Err(None) => return ServerMetadata::Absent,
+    };
     metadata.retain(|name, _| FIELDS.contains(&name.as_str()));
     for value in metadata.values_mut() {
         if let Value::Array(entries) = value {
             entries.truncate(MAX_ENTRIES);
         }
     }
-    serde_json::from_value(Value::Object(metadata)).ok()
-}
-
-/// A field with a string; `None` if it has another type.
-fn string<'a>(document: &'a Map<String, Value>, name: &str) -> Option<Option<&'a str>> {
-    match document.get(name) {
-        None | Some(Value::Null) => Some(None),
-        Some(value) => Some(Some(value.as_str()?)),
+    let problem = type_problem(&metadata, &SERVER_TYPES);
+    let issuer = text(&metadata, "issuer").map(str::to_owned);
+    match (problem, serde_json::from_value(Value::Object(metadata))) {
+        (None, Ok(metadata)) => ServerMetadata::Valid(Box::new(metadata)),
+        (problem, _) => ServerMetadata::Invalid {
+            issuer,
+            problem: problem.unwrap_or_else(|| "a field has the wrong type".to_owned()),
+        },
     }
 }
 
-/// A field with a list of strings; `None` if it has another type.
-fn strings<'a>(document: &'a Map<String, Value>, name: &str) -> Option<Vec<&'a str>> {
-    match document.get(name) {
-        None | Some(Value::Null) => Some(Vec::new()),
-        Some(value) => value.as_array()?.iter().map(Value::as_str).collect(),
+/// The JSON object in a document. The error is its problem, or `None` if the document is no JSON, such as a page.
+fn json_object(document: &[u8]) -> Result<Map<String, Value>, Option<String>> {
+    match document.trim_ascii_start().first() {
+        Some(b'{') => {}
+        Some(b'[') => return Err(Some("JSON: must be an object, not a list".to_owned())),
+        _ => return Err(None),
     }
+    // The error is only of the syntax, so it has no text of the document.
+    serde_json::from_slice(document).map_err(|error| Some(format!("JSON: {error}")))
+}
+
+/// A field with a string.
+fn text<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    document.get(name).and_then(Value::as_str)
+}
+
+/// The strings of a field with a list.
+fn texts<'a>(document: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = &'a str> {
+    let entries = document.get(name).and_then(Value::as_array);
+    entries.into_iter().flatten().filter_map(Value::as_str)
 }

@@ -1,3 +1,4 @@
+mod invalid_fields;
 mod limits;
 
 use mcp_startup_core::IoTrouble;

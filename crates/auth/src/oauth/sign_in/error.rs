@@ -67,10 +67,14 @@ impl SignInError {
     }
 }
 
-pub(super) fn unsafe_address() -> SignInError {
+/// `field` is the field of the metadata that shows it.
+pub(super) fn unsafe_address(field: Option<String>) -> SignInError {
+    let field = field.map_or_else(String::new, |field| format!(" ({field})"));
     SignInError::new(
         SignInFailureKind::Misconfigured,
-        "the server's sign-in service is at an unsafe address, or supports no authorization codes: contact its operator",
+        format!(
+            "the server's sign-in service is at an unsafe address, or supports no authorization codes{field}: contact its operator"
+        ),
     )
 }
 

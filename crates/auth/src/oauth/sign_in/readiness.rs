@@ -7,10 +7,10 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::error::{SignInError, SignInFailureKind, unsafe_address};
-use super::{may_ask, with_usable_endpoints};
 use crate::network::GuardedClient;
 use crate::oauth::client_authentication::registration_method;
-use crate::oauth::endpoint::endpoint;
+use crate::oauth::endpoint::{authorization_endpoint, endpoint};
+use crate::oauth::field_problem::endpoint_problem;
 
 /// The parts of a sign-in that the configuration and the host supply.
 #[derive(Clone, Debug, Default)]
@@ -46,13 +46,7 @@ pub fn sign_in_client(
         None => return Err(Problem::PkceNotPublished),
         Some(_) => return Err(Problem::PkceNotSupported),
     }
-    let response_types = metadata.response_types_supported.as_ref();
-    if response_types.is_some_and(|types| !types.iter().any(|found| found == "code")) {
-        return Err(Problem::InvalidMetadata);
-    }
-    let usable = with_usable_endpoints(metadata).ok_or(Problem::InvalidMetadata)?;
-    let endpoints = [&usable.authorization_endpoint, &usable.token_endpoint];
-    if !endpoints.into_iter().all(|url| may_ask(guarded, url)) {
+    if field_for_all_clients(guarded, metadata).is_some() {
         return Err(Problem::InvalidMetadata);
     }
     if settings.client.is_some() {
@@ -67,14 +61,54 @@ pub fn sign_in_client(
         return Ok(ClientSource::MetadataDocument);
     }
     match &metadata.registration_endpoint {
-        Some(url) if endpoint(url).is_none() || !may_ask(guarded, url) => {
-            Err(Problem::InvalidMetadata)
-        }
+        Some(_) if registration_field(guarded, metadata).is_some() => Err(Problem::InvalidMetadata),
         Some(_) if !settings.never_registers && registration_method(metadata).is_some() => {
             Ok(ClientSource::Registration)
         }
         _ => Err(Problem::ClientRequired),
     }
+}
+
+/// The field of the metadata because of which [`sign_in_client`] returns [`DiscoveryProblem::InvalidMetadata`], and the problem with it.
+pub(in crate::oauth) fn invalid_field(
+    guarded: &GuardedClient,
+    metadata: &AuthorizationMetadata,
+) -> Option<String> {
+    field_for_all_clients(guarded, metadata).or_else(|| registration_field(guarded, metadata))
+}
+
+/// The problem with a field that every sign-in requires.
+fn field_for_all_clients(
+    guarded: &GuardedClient,
+    metadata: &AuthorizationMetadata,
+) -> Option<String> {
+    let response_types = metadata.response_types_supported.as_ref();
+    if response_types.is_some_and(|types| !types.iter().any(|found| found == "code")) {
+        return Some("response_types_supported: must contain \"code\"".to_owned());
+    }
+    let authorization = authorization_endpoint(metadata);
+    let published = &metadata.authorization_endpoint;
+    endpoint_problem(
+        "authorization_endpoint",
+        published,
+        authorization.as_ref(),
+        guarded,
+    )
+    .or_else(|| {
+        let token = endpoint(&metadata.token_endpoint);
+        endpoint_problem(
+            "token_endpoint",
+            &metadata.token_endpoint,
+            token.as_ref(),
+            guarded,
+        )
+    })
+}
+
+fn registration_field(guarded: &GuardedClient, metadata: &AuthorizationMetadata) -> Option<String> {
+    let published = metadata.registration_endpoint.as_ref()?;
+    let url = endpoint(published);
+    endpoint_problem("registration_endpoint", published, url.as_ref(), guarded)
 }
 
 /// The error of a sign-in that can't begin.
@@ -110,7 +144,7 @@ pub(super) fn error(problem: DiscoveryProblem, metadata: &AuthorizationMetadata)
         Problem::InvalidMetadata
         | Problem::ResourceMismatch
         | Problem::NoAuthorizationServer
-        | Problem::IssuerMismatch => return unsafe_address(),
+        | Problem::IssuerMismatch => return unsafe_address(None),
     };
     SignInError::new(kind, message)
 }
