@@ -11,7 +11,7 @@ use crate::refusal::{self, RefusalMeaning};
 use std::borrow::Cow;
 
 use super::program_output::other_purpose;
-use super::quotes::{blames_credential, framing_fault, sentence};
+use super::quotes::{blames_credential, framing_fault, repeats_request, sentence};
 use super::{Recovery, StartupFailureKind};
 
 /// The evidence, with the facts that several rows use.
@@ -105,7 +105,7 @@ impl<'a> Facts<'a> {
         }
         if self.timed_out() {
             return match self.stdout() {
-                Some(stdout) if framing_fault(stdout).is_some() => {
+                Some(stdout) if repeats_request(stdout) || framing_fault(stdout).is_some() => {
                     (Kind::NotMcp, Recovery::FixConfiguration)
                 }
                 // More time does not help a program that uses its stdout for other things, or reports another purpose.
@@ -357,6 +357,16 @@ impl<'a> Facts<'a> {
         let is_stdio =
             self.answer.is_none() && self.evidence.phase != Some(StartPhase::ReadingCredentials);
         text_of(&process.stdout).filter(|_| is_stdio)
+    }
+
+    /// Returns whether the server only repeats what it is sent.
+    pub(super) fn repeats_requests(&self) -> bool {
+        let protocol = self.evidence.protocol.as_ref();
+        let beginning = protocol.and_then(|protocol| text_of(&protocol.not_mcp));
+        [beginning, self.stdout()]
+            .into_iter()
+            .flatten()
+            .any(repeats_request)
     }
 
     /// Returns the line of the output of a program that shows another purpose than MCP over stdio, with its name and the remedy.

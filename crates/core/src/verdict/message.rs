@@ -902,8 +902,9 @@ impl Facts<'_> {
             )
             .with_quote(problem);
         }
+        let repeats = self.repeats_requests();
         if let Some(stdout) = self.stdout()
-            && let Some(fault) = framing_fault(stdout)
+            && let Some(fault) = framing_fault(stdout).filter(|_| !repeats)
         {
             let line = stdout.lines().find(|line| !line.trim().is_empty());
             return Parts::new(
@@ -928,6 +929,7 @@ impl Facts<'_> {
                     None => ": its answer is not HTTP".to_owned(),
                 }
             }
+            _ if repeats => ": it only repeats what it is sent".to_owned(),
             (_, Some(text)) => format!(": its answer begins with \"{}\"", foreign(text)),
             (_, None) if self.has_event_stream() => {
                 ": its event stream ended without an answer".to_owned()

@@ -112,6 +112,28 @@ pub(crate) fn blames_credential(words: &str) -> bool {
         && FAULTS.iter().any(|fault| words.contains(fault))
 }
 
+/// Returns whether a line from a server is the request of the client, perhaps in the notation of another language or after a number or
+/// a prompt. No server sends a request with these methods.
+pub(crate) fn repeats_request(text: &str) -> bool {
+    const METHODS: [&str; 2] = ["method:initialize", "method:server/discover"];
+    let is_plain =
+        |character: &char| !character.is_whitespace() && !matches!(character, '"' | '\'' | '\\');
+    text.lines().any(|line| {
+        let Some((before, request)) = line.split_once('{') else {
+            return false;
+        };
+        let plain: String = request.chars().filter(is_plain).collect();
+        // A log has words before a message, and an error response can quote the request.
+        let is_other = before.contains(char::is_alphabetic)
+            || ["error:", "result:"]
+                .iter()
+                .any(|member| plain.contains(member));
+        plain.contains("jsonrpc:2.0")
+            && METHODS.iter().any(|method| plain.contains(method))
+            && !is_other
+    })
+}
+
 /// What is wrong with the output of a program that attempts to speak MCP: MCP over stdio is one JSON message a line, in UTF-8.
 pub(crate) fn framing_fault(stdout: &str) -> Option<&'static str> {
     let has_json_rpc = stdout.contains("\"jsonrpc\"");
@@ -179,6 +201,50 @@ mod tests {
         ];
         for (page, expected) in rows {
             assert_eq!(sentence(page).as_deref(), Some(expected), "{page}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_request_is_recognized() {
+        let rows = [
+            (
+                r#"{"jsonrpc":"2.0","id":0,"method":"initialize","par…"#,
+                true,
+            ),
+            (
+                r#"{"jsonrpc": "2.0", "id": 0, "method": "server/discover"}"#,
+                true,
+            ),
+            (
+                r#"     1  {"jsonrpc":"2.0","id":0,"method":"initialize"}"#,
+                true,
+            ),
+            (
+                "Ready\n> {'jsonrpc': '2.0', 'id': 0, 'method': 'initialize'}",
+                true,
+            ),
+            (
+                r#"{"args":{},"data":"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\""#,
+                true,
+            ),
+            (
+                r#"[DEBUG] received {"jsonrpc":"2.0","id":0,"method":"initialize"}"#,
+                false,
+            ),
+            (
+                r#"{"error":"unknown","request":{"jsonrpc":"2.0","method":"initialize"}}"#,
+                false,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+                false,
+            ),
+            (r#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#, false),
+            ("{}", false),
+            ("", false),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(repeats_request(text), expected, "{text}");
         }
     }
 

@@ -318,11 +318,13 @@ impl EvidenceCollector {
         });
     }
 
-    /// Whether an answer was invalid.
+    /// Whether an answer was invalid or not MCP.
     pub fn has_invalid_answer(&self) -> bool {
         self.read(|evidence| {
             let protocol = evidence.protocol.as_ref();
-            protocol.is_some_and(|protocol| protocol.invalid_field.is_some())
+            protocol.is_some_and(|protocol| {
+                protocol.invalid_field.is_some() || protocol.not_mcp.is_some()
+            })
         })
     }
 

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rmcp::RoleClient;
 use rmcp::model::{
     ClientRequest, CustomResult, DiscoverResult, ErrorData, InitializeResult, JsonRpcMessage,
-    ListToolsResult, RequestId, ServerJsonRpcMessage, ServerNotification, ServerRequest,
-    ServerResult,
+    JsonRpcRequest, ListToolsResult, RequestId, ServerJsonRpcMessage, ServerNotification,
+    ServerRequest, ServerResult,
 };
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -98,6 +98,19 @@ fn method_of_start(request: &ClientRequest) -> Option<&'static str> {
     }
 }
 
+/// Whether a text is the handshake of this client, which the server sends back.
+pub(crate) fn is_echo_of_handshake(text: &str) -> bool {
+    let methods = ["initialize", "server/discover"];
+    if methods.iter().any(|method| text.contains(method))
+        && let Received::Message(message) = read_message(text.as_bytes())
+        && let JsonRpcMessage::Request(request) = *message
+        && let ServerRequest::CustomRequest(sent) = request.request
+    {
+        return methods.contains(&&*sent.method);
+    }
+    false
+}
+
 /// A result that conforms to no method.
 pub(crate) fn invalid_result(id: RequestId) -> ServerJsonRpcMessage {
     let result = CustomResult::new(serde_json::json!({ "invalid": true }));
@@ -124,21 +137,40 @@ impl<T> CheckedResults<T> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the result that takes the place of a request of this client that the server sends back. Nothing answers it.
+    fn echo(&self, request: &JsonRpcRequest<ServerRequest>) -> Option<ServerJsonRpcMessage> {
+        let ServerRequest::CustomRequest(sent) = &request.request else {
+            return None;
+        };
+        let mut requests = self.requests();
+        let method = requests.0.get(&request.id).copied();
+        let method = method.filter(|method| *method == sent.method)?;
+        if method == "tools/list" {
+            let echo = InvalidAnswer {
+                id: Some(request.id.clone()),
+                problem: "method: it sends the request back".to_owned(),
+            };
+            return requests.replace(echo, &self.collector);
+        }
+        requests.answered(&request.id);
+        let echo = serde_json::to_vec(
+            &JsonRpcMessage::<_, ServerResult, ServerNotification>::Request(request.clone()),
+        );
+        self.collector
+            .record_non_mcp_output(&echo.unwrap_or_default());
+        Some(invalid_result(request.id.clone()))
+    }
+
     /// Returns the message, or what takes its place.
     fn received(&self, message: RxJsonRpcMessage<RoleClient>) -> RxJsonRpcMessage<RoleClient> {
         let (id, result) = match &message {
             JsonRpcMessage::Response(response) => (Some(&response.id), Some(&response.result)),
             JsonRpcMessage::Error(error) => (error.id.as_ref(), None),
             JsonRpcMessage::Request(request) => {
-                let id = &request.id;
-                let is_echo = matches!(&request.request, ServerRequest::CustomRequest(sent)
-                    if self.requests().0.get(id) == Some(&sent.method.as_str()));
-                let echo = is_echo.then(|| InvalidAnswer {
-                    id: Some(id.clone()),
-                    problem: "method: it sends the request back".to_owned(),
-                });
-                let replaced = echo.and_then(|echo| self.requests().replace(echo, &self.collector));
-                return replaced.unwrap_or(message);
+                return match self.echo(request) {
+                    Some(answer) => answer,
+                    None => message,
+                };
             }
             JsonRpcMessage::Notification(notification) => {
                 record_logged_error(&notification.notification, &self.collector);

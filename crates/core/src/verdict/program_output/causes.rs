@@ -132,6 +132,14 @@ pub(in crate::verdict) fn other_purpose(
                 "remove `--inspect-brk` from its arguments",
             ));
         }
+        // It removes the quotation marks of a message.
+        if text.contains("jsonrpc:2.0") && text.ends_with("not found") {
+            return Some((
+                text,
+                "its program is a shell, which runs each message as a command",
+                "replace `command` with that of an MCP server",
+            ));
+        }
         let lower = text.to_ascii_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
         let serves = has(&["http://", "https://"]) && has(&VERBS) && !has(&OTHERS);

@@ -19,8 +19,8 @@ use super::answer::Answer;
 use super::headers::media_type;
 use super::{EVENTS, Failure, McpHttp, challenge, failure};
 use crate::transport::invalid_messages::{
-    Received, invalid_answer, invalid_result, is_answer, may_log_an_error, read_message,
-    record_logged_error, without_half_pairs,
+    Received, invalid_answer, invalid_result, is_answer, is_echo_of_handshake, may_log_an_error,
+    read_message, record_logged_error, without_half_pairs,
 };
 use crate::transport::json_size::ValueCounter;
 use crate::transport::large_messages::LargeMessage;
@@ -102,7 +102,15 @@ impl McpHttp {
             .map(move |event| {
                 let event = http.message_of(event?, request.as_ref());
                 messages = messages.saturating_add(usize::from(event.data.is_some()));
-                let log = &http.shared.collector.log;
+                let collector = &http.shared.collector;
+                let log = &collector.log;
+                let data = event.data.as_deref().unwrap_or_default();
+                if !log.is_closed() && is_echo_of_handshake(data) {
+                    // The SDK would wait for an answer.
+                    collector.record_non_mcp_output(data.as_bytes());
+                    let error = std::io::Error::other("the server sends the request back");
+                    return Err(SseError::Body(Box::new(error)));
+                }
                 // The SDK does not pass on the messages before the answer to the handshake.
                 if messages > MAX_MESSAGES && !log.is_closed() {
                     log.exceed(ExceededLimit::Messages);
