@@ -290,7 +290,7 @@ impl<'a> Facts<'a> {
             && (self.requires_authorization() || is_refused)
     }
 
-    /// Returns whether the server requires a scope that was not granted. Some servers say so with HTTP 401 instead of 403.
+    /// Returns whether the server requires a scope that was not granted. Some servers use HTTP 401 instead of 403.
     pub(super) fn requires_more_access(&self) -> bool {
         let had_a_token = !matches!(self.sent(), None | Some(CredentialSent::None));
         match self.status() {

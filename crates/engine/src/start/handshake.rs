@@ -63,7 +63,8 @@ struct Refusal {
     versions: Vec<String>,
     /// The HTTP status, if it is the only answer.
     status: Option<u16>,
-    limit: Duration,
+    /// The limit of a second handshake. `None` if no other handshake can help.
+    second_limit: Option<Duration>,
 }
 
 impl Refusal {
@@ -118,9 +119,9 @@ where
     if let Some(http) = http {
         http.end_session().await;
     }
-    if refusal.limit.is_zero() {
+    let Some(limit) = refusal.second_limit else {
         return Err(refusal.error);
-    }
+    };
     if era == ProtocolEra::Legacy {
         let modern = ProtocolVersion::LATEST;
         refusal
@@ -131,7 +132,7 @@ where
         }
     }
     let requests = collector.log.len();
-    let second = second_handshake(&mut connect, http, &refusal, collector).await;
+    let second = second_handshake(&mut connect, http, &refusal, limit, collector).await;
     match second {
         Ok(Some(service)) => Ok(service),
         Ok(None) => {
@@ -164,6 +165,7 @@ async fn second_handshake<T>(
     connect: &mut impl FnMut() -> Option<T>,
     http: Option<&McpHttp>,
     refusal: &Refusal,
+    limit: Duration,
     collector: &Arc<EvidenceCollector>,
 ) -> Result<Option<Service>, HandshakeError>
 where
@@ -183,25 +185,25 @@ where
             return Ok(None);
         };
         let second = initialize(transport, version.clone(), collector);
-        return match tokio::time::timeout(refusal.limit, second).await {
+        return match tokio::time::timeout(limit, second).await {
             Ok(Ok(service)) => Ok(Some(service)),
             Ok(Err(_)) | Err(_) => Ok(None),
         };
     }
     let is_missing = matches!(refusal.status, Some(404 | 405));
-    if is_missing && let Some(service) = over_http_sse(http, refusal, collector).await? {
+    if is_missing && let Some(service) = over_http_sse(http, limit, collector).await? {
         return Ok(Some(service));
     }
     let Some(transport) = connect() else {
         return Ok(None);
     };
-    match discover(transport, Some(refusal.limit), collector).await {
+    match discover(transport, Some(limit), collector).await {
         Ok(service) => return Ok(Some(service)),
         Err(Some(error)) => return Err(error),
         Err(None) => {}
     }
     match refusal.status {
-        Some(_) if !is_missing => over_http_sse(http, refusal, collector).await,
+        Some(_) if !is_missing => over_http_sse(http, limit, collector).await,
         _ => Ok(None),
     }
 }
@@ -209,14 +211,14 @@ where
 /// Performs the handshake over the transport of 2024-11-05, if the server speaks it.
 async fn over_http_sse(
     http: Option<&McpHttp>,
-    refusal: &Refusal,
+    limit: Duration,
     collector: &Arc<EvidenceCollector>,
 ) -> Result<Option<Service>, HandshakeError> {
     let Some(http) = http else {
         return Ok(None);
     };
     let opening = http.open_http_sse();
-    let opened = tokio::time::timeout(refusal.limit, opening).await;
+    let opened = tokio::time::timeout(limit, opening).await;
     let Ok(Some(transport)) = opened else {
         return match opened.is_ok()
             && http.may_use_http_sse()
@@ -261,7 +263,7 @@ async fn initialize_over_http_sse(
     .map_err(|refusal| refusal.error)
 }
 
-/// Performs the handshake with `initialize`. The limit of the refusal is zero if no other handshake can help.
+/// Performs the handshake with `initialize`.
 async fn initialize<T>(
     transport: T,
     version: ProtocolVersion,
@@ -277,13 +279,14 @@ where
     )
     .await;
     let limit = (began.elapsed() * SECOND_FACTOR).clamp(*SECOND_LIMIT.start(), *SECOND_LIMIT.end());
+    let second_limit = Some(limit);
     let error = match result {
         Ok(service) => {
             return with_known_version(service, collector).map_err(|error| Refusal {
                 error,
                 versions: Vec::new(),
                 status: None,
-                limit: Duration::ZERO,
+                second_limit: None,
             });
         }
         Err(error) => error,
@@ -298,26 +301,26 @@ where
                 .collect(),
             error: HandshakeError::refused(&data, collector),
             status: None,
-            limit,
+            second_limit,
         },
         error @ ClientInitializeError::UncorrelatedErrorResponse { .. } => Refusal {
             error: error.into(),
             versions: Vec::new(),
             status: None,
-            limit,
+            second_limit,
         },
         error => match refused {
             Some((status, words)) => Refusal {
                 error: error.into(),
                 versions: versions_in(&words).filter(other_than_requested).collect(),
                 status: Some(status),
-                limit,
+                second_limit,
             },
             None => Refusal {
                 error: error.into(),
                 versions: Vec::new(),
                 status: None,
-                limit: Duration::ZERO,
+                second_limit: None,
             },
         },
     })
