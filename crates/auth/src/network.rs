@@ -32,7 +32,9 @@ pub use request_log::{
     LimitExceeded, MAX_RECEIVED_BYTES, MAX_REQUESTS, RequestLog, RequestObserver, SentRequest,
 };
 use response::has_cause;
-pub use response::{BodyError, proxy_requires_password, read_body, trouble};
+pub use response::{
+    BodyError, proxy_requires_password, read_body, trouble, without_byte_order_mark,
+};
 use system_trust::SystemTrust;
 
 /// An HTTP client can't be created.

@@ -9,8 +9,6 @@ use mcp_startup_core::{CertificateProblem, IoTrouble};
 use super::content_encoding::decoded_body;
 use super::system_trust::certificate_problem;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// Classifies the error of a request without a complete response.
 pub fn trouble(error: &reqwest::Error) -> IoTrouble {
     if error.is_timeout() {
@@ -120,8 +118,13 @@ pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Vec<
         }
         body.extend_from_slice(&chunk);
     }
-    if body.starts_with(BYTE_ORDER_MARK) {
-        body.drain(..BYTE_ORDER_MARK.len());
-    }
+    let mark = body.len() - without_byte_order_mark(&body).len();
+    body.drain(..mark);
     Ok(body)
+}
+
+/// Returns a text in UTF-8 without the byte order mark at its beginning. JSON must not have one, and a reader may ignore it
+/// (RFC 8259, section 8.1).
+pub fn without_byte_order_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }

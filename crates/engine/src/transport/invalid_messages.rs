@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mcp_startup_auth::network::without_byte_order_mark;
 use rmcp::RoleClient;
 use rmcp::model::{
     ClientRequest, CustomResult, DiscoverResult, ErrorData, InitializeResult, JsonRpcMessage,
@@ -299,7 +300,7 @@ pub(crate) struct InvalidAnswer {
 
 /// Reads a message, which must be one JSON object.
 pub(crate) fn read_message(text: &[u8]) -> Received {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let text = without_byte_order_mark(text);
     let mut error = match serde_json::from_slice(text) {
         Ok(message) => return Received::Message(Box::new(message)),
         Err(error) => error,

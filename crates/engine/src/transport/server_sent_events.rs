@@ -1,5 +1,6 @@
 //! Event streams (server-sent events): recognizes their bytes and limits the size of each event.
 
+use mcp_startup_auth::network::without_byte_order_mark;
 use sse_stream::Sse;
 
 /// Whether bytes may be the beginning of an event stream: a field, a comment or a blank line.
@@ -8,7 +9,7 @@ pub(crate) fn looks_like_events(bytes: &[u8]) -> bool {
         .iter()
         .position(|byte| matches!(byte, b'\n' | b'\r'))
         .map_or(bytes, |end| &bytes[..end]);
-    let first = first.strip_prefix("\u{feff}".as_bytes()).unwrap_or(first);
+    let first = without_byte_order_mark(first);
     first.is_empty()
         || [&b":"[..], b"data", b"event", b"id", b"retry"]
             .iter()

@@ -1,10 +1,13 @@
 //! The encoding of received text: MCP is UTF-8, and some servers write something else.
 
+use mcp_startup_auth::network::without_byte_order_mark;
+
 /// Removes a byte order mark, and converts UTF-16. JSON must be UTF-8 (RFC 8259, section 8.1), and a reader may ignore a byte order
 /// mark. Other encodings are returned unchanged.
 pub(super) fn as_utf8(mut body: Vec<u8>, content_type: &str) -> Vec<u8> {
-    if body.starts_with(b"\xef\xbb\xbf") {
-        body.drain(..3);
+    let mark = body.len() - without_byte_order_mark(&body).len();
+    if mark > 0 {
+        body.drain(..mark);
         return body;
     }
     let names_utf16 = content_type.contains("utf-16");
