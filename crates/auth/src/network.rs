@@ -24,7 +24,7 @@ use url::Url;
 
 pub(crate) use addresses::{Place, place};
 pub use content_encoding::decoded_body;
-use guarded_client::PublicClient;
+use guarded_client::PublicClients;
 pub use guarded_client::{BlockedRequest, GuardedClient, GuardedClientError};
 use name_resolution::{Names, Resolver};
 use proxies::Proxies;
@@ -74,7 +74,7 @@ struct Shared {
     routes: OnceLock<Matcher>,
     /// As `server_client`, with a new connection for each request.
     unpooled_client: OnceLock<reqwest::Client>,
-    public_client: OnceLock<PublicClient>,
+    public_clients: OnceLock<PublicClients>,
 }
 
 impl fmt::Debug for Network {
@@ -114,7 +114,7 @@ impl Network {
             server_client,
             routes: OnceLock::new(),
             unpooled_client: OnceLock::new(),
-            public_client: OnceLock::new(),
+            public_clients: OnceLock::new(),
         })))
     }
 
@@ -175,16 +175,11 @@ impl Network {
         may_reuse: bool,
     ) -> Result<&reqwest::Client, GuardedClientError> {
         let shared = &self.0;
-        let public_client = match shared.public_client.get() {
-            Some(public_client) => public_client,
-            None => {
-                let builder = || shared.proxies.set(builder(shared.tls.clone()));
-                let client = PublicClient::new(builder, self.routes(), &shared.names)?;
-                // Another thread may have created one meanwhile; it is used then.
-                shared.public_client.get_or_init(|| client)
-            }
-        };
-        Ok(public_client.client(url, self.goes_through_a_proxy(url), may_reuse)?)
+        let clients = shared
+            .public_clients
+            .get_or_init(|| PublicClients::new(self.routes(), &shared.names));
+        let builder = || shared.proxies.set(builder(shared.tls.clone()));
+        clients.client(url, self.goes_through_a_proxy(url), may_reuse, builder)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The HTTP client for URLs that an MCP server supplies: discovery documents, authorization servers and token endpoints.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header::{ACCEPT, CONTENT_TYPE};
 use hyper_util::client::proxy::matcher::Matcher;
@@ -214,38 +214,28 @@ fn without_credentials(mut url: Url) -> Url {
     url
 }
 
-/// The client for URLs that public servers supply. [`Network`] creates it on first use.
-pub(super) struct PublicClient {
-    pooled: reqwest::Client,
-    unpooled: reqwest::Client,
+/// The clients for URLs that public servers supply. Each is created on first use, because most starts need none, and only a POST
+/// request needs a connection of its own.
+pub(super) struct PublicClients {
+    pooled: OnceLock<reqwest::Client>,
+    unpooled: OnceLock<reqwest::Client>,
+    names: Arc<Names>,
     proxies: Vec<String>,
 }
 
-impl PublicClient {
-    pub fn new(
-        builder: impl Fn() -> reqwest::ClientBuilder,
-        routes: &Matcher,
-        names: &Arc<Names>,
-    ) -> Result<Self, ClientError> {
+impl PublicClients {
+    pub fn new(routes: &Matcher, names: &Arc<Names>) -> Self {
         let urls = ["http://other.invalid", "https://other.invalid"];
         let hosts = urls.into_iter().filter_map(|url| {
             let proxy = routes.intercept(&http::Uri::from_static(url))?;
             proxy.uri().host().map(key)
         });
-        let hosts: Vec<String> = hosts.collect();
-        let client = |builder: reqwest::ClientBuilder| {
-            let resolver = GuardedResolver {
-                names: names.clone(),
-                proxies: hosts.clone(),
-            };
-            let client = builder.dns_resolver(resolver).build();
-            client.map_err(|error| ClientError(Box::new(error)))
-        };
-        Ok(Self {
-            pooled: client(builder())?,
-            unpooled: client(builder().pool_max_idle_per_host(0))?,
-            proxies: hosts,
-        })
+        Self {
+            pooled: OnceLock::new(),
+            unpooled: OnceLock::new(),
+            names: names.clone(),
+            proxies: hosts.collect(),
+        }
     }
 
     /// Returns the client for a request to `url`. It fails if `url` leads directly to the host of a proxy, because the resolver
@@ -255,13 +245,31 @@ impl PublicClient {
         url: &Url,
         through_a_proxy: bool,
         may_reuse: bool,
-    ) -> Result<&reqwest::Client, BlockedRequest> {
+        builder: impl FnOnce() -> reqwest::ClientBuilder,
+    ) -> Result<&reqwest::Client, GuardedClientError> {
         let host = url.host_str().map(key).unwrap_or_default();
-        match !through_a_proxy && self.proxies.contains(&host) {
-            true => Err(BlockedRequest::new(url, Rule::Address)),
-            false if may_reuse => Ok(&self.pooled),
-            false => Ok(&self.unpooled),
+        if !through_a_proxy && self.proxies.contains(&host) {
+            return Err(BlockedRequest::new(url, Rule::Address).into());
         }
+        let place = match may_reuse {
+            true => &self.pooled,
+            false => &self.unpooled,
+        };
+        if let Some(client) = place.get() {
+            return Ok(client);
+        }
+        let builder = match may_reuse {
+            true => builder(),
+            false => builder().pool_max_idle_per_host(0),
+        };
+        let resolver = GuardedResolver {
+            names: self.names.clone(),
+            proxies: self.proxies.clone(),
+        };
+        let client = builder.dns_resolver(resolver).build();
+        let client = client.map_err(|error| ClientError(Box::new(error)))?;
+        // Another thread may have created one meanwhile; it is used then.
+        Ok(place.get_or_init(|| client))
     }
 }
 

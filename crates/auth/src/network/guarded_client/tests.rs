@@ -182,7 +182,7 @@ async fn a_name_is_looked_up_only_if_the_result_matters() {
         assert_eq!(guarded.server_is_public(), expected, "{server}");
     }
     assert!(
-        network.0.public_client.get().is_none(),
+        network.0.public_clients.get().is_none(),
         "created before it is needed"
     );
     let proxied = TestInternet::new(|_| String::new()).network("", vec![("mcp.corp", "10.0.0.1")]);
@@ -258,7 +258,7 @@ async fn a_private_server_may_supply_private_urls() {
     );
     assert_eq!(internet.requests().len(), 2);
     assert!(
-        network.0.public_client.get().is_none(),
+        network.0.public_clients.get().is_none(),
         "created without need"
     );
 }
@@ -410,4 +410,21 @@ async fn a_server_that_closes_an_open_connection_receives_each_request() {
         let response = guarded.execute(form.unwrap()).await.unwrap();
         assert_eq!(response.status(), 200);
     }
+}
+
+#[test]
+fn a_client_is_created_only_when_a_request_needs_it() {
+    let network = Network::new().unwrap();
+    let url = "https://auth.example/token".parse().unwrap();
+    let created = || {
+        let clients = network.0.public_clients.get().unwrap();
+        (
+            clients.pooled.get().is_some(),
+            clients.unpooled.get().is_some(),
+        )
+    };
+    network.public_client(&url, true).unwrap();
+    assert_eq!(created(), (true, false));
+    network.public_client(&url, false).unwrap();
+    assert_eq!(created(), (true, true));
 }
