@@ -134,7 +134,7 @@ async fn starts_at_one_host_share_connections() {
         }
     });
     let server = |number| {
-        ServerConfig::http(&format!("s{number}"), &url)
+        ServerConfig::http(format!("s{number}"), &url)
             .unwrap()
             .into()
     };

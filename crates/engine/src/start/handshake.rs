@@ -71,11 +71,10 @@ impl Refusal {
     /// Whether the answer to GET decides, because the server has no POST there: it requires authorization or, if the URL exists, is
     /// unavailable for another reason.
     fn is_decided_by_get(&self, collector: &EvidenceCollector) -> bool {
-        match (self.status, collector.log.last_status(RequestTarget::Mcp)) {
-            (Some(404 | 405), Some(401)) => true,
-            (Some(405), Some(403 | 429 | 500..)) => true,
-            _ => false,
-        }
+        matches!(
+            (self.status, collector.log.last_status(RequestTarget::Mcp)),
+            (Some(404 | 405), Some(401)) | (Some(405), Some(403 | 429 | 500..))
+        )
     }
 }
 
@@ -191,7 +190,7 @@ where
         };
     }
     let is_missing = matches!(refusal.status, Some(404 | 405));
-    if is_missing && let Some(service) = over_http_sse(http, limit, collector).await? {
+    if is_missing && let Some(service) = over_http_sse(http, refusal, limit, collector).await? {
         return Ok(Some(service));
     }
     let Some(transport) = connect() else {
@@ -203,7 +202,7 @@ where
         Err(None) => {}
     }
     match refusal.status {
-        Some(_) if !is_missing => over_http_sse(http, limit, collector).await,
+        Some(_) if !is_missing => over_http_sse(http, refusal, limit, collector).await,
         _ => Ok(None),
     }
 }
@@ -211,6 +210,7 @@ where
 /// Performs the handshake over the transport of 2024-11-05, if the server speaks it.
 async fn over_http_sse(
     http: Option<&McpHttp>,
+    refusal: &Refusal,
     limit: Duration,
     collector: &Arc<EvidenceCollector>,
 ) -> Result<Option<Service>, HandshakeError> {
