@@ -87,6 +87,6 @@ pub enum CredentialStoreMode {
     File,
     /// Only the system keyring.
     Keyring,
-    /// A value that this version does not know, as written in the file and escaped for display.
+    /// A value that this version does not know, as written in the file. `…` if it does not look like a word, because it may be a secret.
     Unknown(String),
 }

@@ -49,7 +49,8 @@ impl ConfigurationErrorKind {
 ///
 /// The message names the file, the position if there is one, the problem, and what to do. Neither the message nor
 /// `Debug` nor the source contains text of the line at fault, because it may hold a token. A TOML error quotes that
-/// line, so it is not kept as the source. I/O, UTF-8 and JSON errors are.
+/// line, and a JSON error about the type of a value quotes the value, so neither is kept as the source. I/O, UTF-8 and other JSON
+/// errors are.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ConfigurationError {

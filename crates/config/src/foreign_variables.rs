@@ -6,9 +6,7 @@
 //! Windsurf, Continue and opencode.
 
 use crate::environment::Environment;
-
-/// The maximum length of a name in a message, in bytes.
-const MAX_NAME_BYTES: usize = 60;
+use crate::shown::{self, MAX_NAME_BYTES};
 
 /// The maximum length of a variable with its braces, in bytes.
 const MAX_VARIABLE_BYTES: usize = 200;
@@ -131,7 +129,11 @@ pub(crate) fn parse(text: &str) -> Option<(ForeignVariable, &str)> {
             if of_prefix.is_empty() || of_prefix.starts_with(['-', '=', '?', '+']) {
                 return None;
             }
-            let of_prefix = if is_name(of_prefix) { of_prefix } else { "…" };
+            let of_prefix = match name {
+                "env" => shown::variable(of_prefix),
+                _ if is_shown(of_prefix) => of_prefix,
+                _ => shown::HIDDEN,
+            };
             let kind = match name {
                 "env" => Kind::Environment,
                 "input" | "inputs" => Kind::Input,
@@ -141,7 +143,7 @@ pub(crate) fn parse(text: &str) -> Option<(ForeignVariable, &str)> {
             (kind, format!("${{{name}:{of_prefix}}}"))
         }
         Some('.') if matches!(name, "secrets" | "inputs" | "user_config") => {
-            let name = if is_name(inner) { inner } else { name };
+            let name = if is_shown(inner) { inner } else { name };
             let shown = match is_double {
                 true => format!("${{{{ {name} }}}}"),
                 false => format!("${{{name}}}"),
@@ -196,9 +198,9 @@ pub(crate) fn find_replaced(text: &str, written: &str) -> Option<ForeignVariable
 pub(crate) fn find_left(text: &str, written: &str) -> Option<String> {
     let foreign = find_replaced(text, written).map(|variable| variable.shown);
     foreign.or_else(|| {
-        let shown = format!("${{{}}}", find_in_braces(text)?);
-        Some(match written.contains(&shown[..shown.len() - 1]) {
-            true => shown,
+        let name = find_in_braces(text)?;
+        Some(match written.contains(&format!("${{{name}")) {
+            true => format!("${{{}}}", shown::variable(name)),
             false => HIDDEN.to_owned(),
         })
     })
@@ -281,15 +283,19 @@ fn leading_name(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// Whether a text is the name of a variable and does not look like a token: it has either upper-case letters and digits, or
-/// lower-case letters only.
-pub(crate) fn is_safe_name(name: &str) -> bool {
-    let is_upper = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    let is_lower = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-    !name.is_empty()
-        && name.len() <= MAX_NAME_BYTES
-        && !name.starts_with(|first: char| first.is_ascii_digit())
-        && (name.bytes().all(is_upper) || name.bytes().all(is_lower))
+/// Returns a variable as a message shows it. `written` is the variable with its braces.
+pub(crate) fn shown(written: &str) -> &str {
+    let is_mark = |character: char| matches!(character, '$' | '{' | '}' | ':' | '/' | ' ');
+    let mut parts = written.split(is_mark).filter(|part| !part.is_empty());
+    match written.len() <= MAX_VARIABLE_BYTES && parts.all(is_shown) {
+        true => written,
+        false => HIDDEN,
+    }
+}
+
+/// Whether a message shows a text as a name that an editor or another client has.
+fn is_shown(text: &str) -> bool {
+    is_name(text) && shown::is_no_token(text)
 }
 
 /// Whether a text is a name such as `ACME_TOKEN`. A token does not have this form.
@@ -322,6 +328,9 @@ mod tests {
             ("Bearer ${env:TOKEN}x", Some("${env:TOKEN}")),
             ("${input:api-key}", Some("${input:api-key}")),
             ("${input:an odd one}", Some("${input:…}")),
+            ("${input:sk-aB3dEfGhIjKlMnOpQrSt}", Some("${input:…}")),
+            ("${env:sk-abc}", Some("${env:…}")),
+            ("${env:aB3dEfGhIjKlMnOpQrStUv}", Some("${env:…}")),
             ("${env:A:-secret}", Some("${env:A}")),
             ("${workspaceFolder}/x", Some("${workspaceFolder}")),
             ("${workspaceFolder:a}/x", Some("${workspaceFolder:a}")),

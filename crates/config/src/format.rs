@@ -128,7 +128,7 @@ fn server_entries(
     let entries = entries.iter();
     Ok(entries
         .map(|(name, entry)| {
-            let path = root.child(name, entry.line);
+            let path = root.named(name, entry.line);
             read(name, path, entry, Warnings::new(&comparisons))
         })
         .collect())

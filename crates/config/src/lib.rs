@@ -28,8 +28,9 @@
 //! * A blank credential is a problem, and so is a variable that only another client replaces, such as `${input:key}`.
 //! * An unknown key is a warning, with the key that the user may mean, so the file of a newer client can be read. See
 //!   [`ServerEntry::warnings`].
-//! * No `Debug` output, error message or error source contains a secret. Text from the file is escaped in messages, so
-//!   it cannot send control codes to a terminal.
+//! * No `Debug` output, error message or error source contains a secret. A key is shown up to the first colon, equals sign or white
+//!   space, because some users write the value into it. Text from the file is escaped in messages, so it cannot send control codes to
+//!   a terminal.
 //! * The crate reads files. It never writes one, accesses the network, starts a program or prints.
 
 pub mod clients;
@@ -44,6 +45,7 @@ pub mod held_sign_ins;
 mod mcp_remote;
 mod same_server;
 mod server;
+mod shown;
 mod spanned;
 mod suggestion;
 mod validation;

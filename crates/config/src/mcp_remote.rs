@@ -27,6 +27,7 @@ use crate::server::{
     HttpConfig, HttpSseUse, OAuthClient, ProtocolEra, ServerConfig, StdioConfig, TransportConfig,
     deduplicate_headers,
 };
+use crate::shown;
 use crate::spanned::KeyPath;
 use crate::validation;
 
@@ -307,6 +308,7 @@ fn is_old(version: &str) -> bool {
 fn url(arguments: &Arguments<'_>) -> Result<url::Url, EntryProblem> {
     let Argument { text, path } = &arguments.url;
     if let Some(name) = foreign_variables::find_in_braces(text) {
+        let name = shown::variable(name);
         return Err(path.problem(format!(
             "`mcp-remote` does not replace variables in the URL, so ${{{name}}} is not; write its value"
         )));

@@ -12,6 +12,7 @@ use url::Url;
 use crate::error::EntryProblem;
 use crate::escaping::escape_and_truncate;
 use crate::held_sign_ins::{HeldSignIn, HeldSignInSource};
+use crate::shown;
 use crate::spanned::KeyPath;
 use crate::validation;
 
@@ -273,7 +274,8 @@ pub struct StdioConfig {
 
 impl fmt::Debug for StdioConfig {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let variables: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
+        let names = self.env.iter().map(|(name, _)| shown::key(name));
+        let variables: Vec<_> = names.collect();
         formatter
             .debug_struct("StdioConfig")
             .field("command", &NOT_SHOWN)

@@ -10,6 +10,7 @@ use url::{ParseError, Url};
 use crate::error::EntryProblem;
 use crate::escaping::escape_and_truncate;
 use crate::foreign_variables;
+use crate::shown;
 use crate::spanned::KeyPath;
 use crate::{BearerToken, ConfiguredHeader, Environment, MAX_HEADERS};
 
@@ -102,7 +103,7 @@ pub(crate) fn header(
     if HeaderName::from_bytes(name.as_bytes()).is_err() {
         return Err(path.problem(format!(
             "`{}` is not a valid header name; use letters, digits and hyphens",
-            escape_and_truncate(name)
+            escape_and_truncate(&shown::key(name))
         )));
     }
     if !is_header_value(&value) {
@@ -113,7 +114,7 @@ pub(crate) fn header(
         return Err(path.problem(match variable {
             Some(variable) => format!(
                 "the environment variable {} is blank, and so is the credential; set it and try again",
-                escape_and_truncate(&variable)
+                shown::variable(&variable)
             ),
             None => "the credential in this header is blank; set its value, or remove the header".to_owned(),
         }));
@@ -192,7 +193,7 @@ fn no_foreign_variable(
     Err(path.problem(match variable {
         Some(variable) => format!(
             "the environment variable {} has a variable in its value, such as `${{env:NAME}}`, which is not replaced; set it to the value itself",
-            escape_and_truncate(variable)
+            shown::variable(variable)
         ),
         None => foreign.problem("write the name of an environment variable as this format has it"),
     }))
@@ -251,7 +252,7 @@ fn invalid_header_value(path: &KeyPath, variable: Option<&str>) -> EntryProblem 
     let value = match variable {
         Some(variable) => format!(
             "the value of the environment variable {}",
-            escape_and_truncate(variable)
+            shown::variable(variable)
         ),
         None => "the value".to_owned(),
     };
@@ -268,10 +269,10 @@ pub(crate) fn variable_name(
     environment: &dyn Environment,
 ) -> Result<(), EntryProblem> {
     let inner = name.trim_matches(['$', '{', '}', '%']);
-    if environment.get(name).is_some() || (inner == name && foreign_variables::is_safe_name(name)) {
+    if environment.get(name).is_some() || (inner == name && shown::is_safe_name(name)) {
         return Ok(());
     }
-    Err(match inner != name && foreign_variables::is_safe_name(inner) {
+    Err(match inner != name && shown::is_safe_name(inner) {
         true => path.problem(format!(
             "write only the name of the environment variable, {inner}"
         )),
@@ -305,7 +306,7 @@ pub(crate) fn variable_value(
 pub(crate) fn unusable_variable(path: &KeyPath, name: &str, state: &str) -> EntryProblem {
     path.problem(format!(
         "the environment variable {} is {state}; set it and try again",
-        escape_and_truncate(name)
+        shown::variable(name)
     ))
 }
 

@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::error::EntryProblem;
 use crate::foreign_variables;
 use crate::server::CODEX_INHERITED_VARIABLES;
+use crate::shown;
 use crate::spanned::Field;
 
 /// A string with its variables expanded.
@@ -76,6 +77,11 @@ pub(crate) fn expand(
                     expanded.blank.get_or_insert_with(|| name.to_owned());
                 }
                 expanded.text.push_str(default);
+            }
+            (None, None) if shown::variable(name) != name => {
+                return Err(field.path.problem(
+                    "this text has a variable that is not set, and that looks like a value; if it is one, set an environment variable to it and write ${NAME} here",
+                ));
             }
             (None, None) if of_env.is_some() => {
                 return Err(field.path.problem(format!(

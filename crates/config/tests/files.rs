@@ -145,7 +145,8 @@ fn a_syntax_error_names_the_usual_remedy() {
         ("{\"mcpServers\": {}}\n{}", 2, "text after the closing bracket"),
         ("{\n<<<<<<< HEAD\n\"mcpServers\": {}}", 2, "merge conflict"),
         ("{\"mcpServers\": {\"a\": {\"timeout\": 01}}}", 1, "not a number"),
-        ("\"mcpServers\": {\"a\": {}}", 1, "not valid JSON"),
+        ("\"mcpServers\": {\"a\": {}}", 1, "not valid JSON: the outer braces are missing"),
+        ("\"secret\": {\"a\": {}}", 1, "not valid JSON: the outer braces are missing"),
         // TOML
         ("[mcp_servers.a]\nurl = https://secret", 2, "text without quotation marks"),
         ("[mcp_servers.a]\ncommand = npx", 2, "text without quotation marks"),

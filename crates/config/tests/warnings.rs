@@ -227,6 +227,10 @@ fn keys_that_are_not_read_are_warnings() {
         (r#""command": "a", "headers": {"A": "b-secret"}"#, "headers", "has no effect, because the server is started by its `command`"),
         (r#""command": "a", "url": "https://example.com""#, "url", "has no effect"),
         (r#""command": "a", "something": {"a": "b-secret"}"#, "something", "this key is not known here"),
+        (r#""command": "a", "API_KEY=b-secret": 1"#, "\"API_KEY…\"", "this key is not known here"),
+        (r#""command": "a", "Authorization: Bearer b-secret": 1"#, "\"Authorization…\"", "this key is not known here"),
+        (r#""url": "https://example.com", "oauth": {"clientId: b-secret": 1}"#, "oauth.\"clientId…\"", "this key is not known here"),
+        (r#""command": "a", "env": {"KEY=b-secret": 1, "KEY=b-secret": "2"}, "env": {}"#, "env", "only its last value is read"),
         (r#""command": "a", "cwd": null, "timeout": 5, "autoApprove": [], "disabledTools": [], "trust": true"#, "", ""),
         (r#""command": "a", "_comment": "b-secret", "$schema": "x", "//": "y", "description": "z""#, "", ""),
         (r#""url": "https://example.com", "http_headers": {"A": "b-secret"}"#, "http_headers", "did you mean `headers`?"),
@@ -253,6 +257,7 @@ fn keys_that_are_not_read_are_warnings() {
         ("command = 'a'\nstartup_timout_sec = 5", "startup_timout_sec", "did you mean `startup_timeout_sec`?"),
         ("command = 'a'\nworking_dir = '/b-secret'", "working_dir", "did you mean `cwd`?"),
         ("command = 'a'\nsomething = 5", "something", "this key is not known here"),
+        ("command = 'a'\n'API_KEY=b-secret' = 5", "\"API_KEY…\"", "this key is not known here"),
         ("url = 'https://example.com'\ntype = 'sse'", "type", "Codex does not support `sse`"),
         ("command = 'a'\ntype = 'stdio'\ntool_timeout_sec = 5\nenabled_tools = []", "", ""),
     ];
@@ -406,6 +411,11 @@ fn a_key_that_a_json_file_repeats_is_a_warning_with_both_lines() {
             "{\"mcpServers\": {\"a\": {\"command\": \"x\"}, \"a\": {\"command\": \"y\"}}}",
             &[],
             &["mcpServers.a (line 1): this key is repeated in line 1; only its last value is read"],
+        ),
+        (
+            "{\"mcpServers\": {\"my: server\": {\"command\": \"y\", \"env\": {\n\"K: v\": \"1\",\n\"K: v\": \"2\"}}}}",
+            &[],
+            &["mcpServers.\"my: server\".env.\"K…\" (line 3): {both}"],
         ),
         // Other parts of a file belong to other programs.
         (

@@ -47,7 +47,7 @@ pub const SENT_IN_A_FORM: &str = "the stored client secret, sent in a form";
 const CLIENT: &str = "client-1";
 
 /// The places of servers over HTTP.
-pub const PLACES: [Place; 24] = [
+pub const PLACES: [Place; 28] = [
     place("bearer_token_env_var", |target| {
         let variable = target.variable();
         let entry = target.url(&format!("bearer_token_env_var = \"{variable}\""));
@@ -84,6 +84,24 @@ pub const PLACES: [Place; 24] = [
     }),
     place("a token in the configuration file", |target| {
         target.url(&format!("bearer_token = {}", quoted(&target.secret)))
+    }),
+    place("the name of a header", |target| {
+        let header = quoted(&format!("Authorization: Bearer {}", target.secret));
+        target.url(&format!("http_headers = {{ {header} = \"\" }}"))
+    }),
+    place("a key", |target| {
+        let key = quoted(&format!("API_KEY={}", target.secret));
+        target.url(&format!("{key} = 1"))
+    }),
+    place("type", |target| {
+        let word = format!("Bearer {}", target.secret);
+        Configured::json(json!({ "type": word, "url": format!("{}/mcp", target.base) }))
+    }),
+    place("the name of a variable", |target| {
+        let value = format!("Bearer ${{env:{}}}", target.secret);
+        Configured::json(
+            json!({ "url": format!("{}/mcp", target.base), "headers": { "Authorization": value } }),
+        )
     }),
     place("the stored access token", |target| {
         target.stored(json!({ "access_token": target.secret }))
@@ -138,20 +156,28 @@ pub const PLACES: [Place; 24] = [
 ];
 
 /// The places whose secrets no server receives, because the program rejects the entry or never sends the secret.
-pub const NOT_ECHOED: [&str; 4] = [
+pub const NOT_ECHOED: [&str; 8] = [
     "the password in the URL",
     "a token in the configuration file",
+    "the name of a header",
+    "a key",
+    "type",
+    "the name of a variable",
     "unknown fields of the stored record",
     "${VAR} as the password in the URL",
 ];
 
 /// The places of servers that are programs.
-pub const PROGRAM_PLACES: [Place; 13] = [
+pub const PROGRAM_PLACES: [Place; 14] = [
     place("env", |target| {
         target.program(
             &[],
             &format!("env = {{ SECRET = {} }}", quoted(&target.secret)),
         )
+    }),
+    place("env, the name of a variable", |target| {
+        let name = quoted(&format!("API_KEY={}", target.secret));
+        target.program(&[], &format!("env = {{ {name} = \"\" }}"))
     }),
     place("env, the password in a URL", |target| {
         target.program(
@@ -217,7 +243,10 @@ pub const PROGRAM_PLACES: [Place; 13] = [
     ),
 ];
 
-pub const NOT_ECHOED_BY_PROGRAMS: [&str; 1] = ["${VAR} in the path of a program that can't be run"];
+pub const NOT_ECHOED_BY_PROGRAMS: [&str; 2] = [
+    "env, the name of a variable",
+    "${VAR} in the path of a program that can't be run",
+];
 
 /// The URL of the proxy. All servers of a run share its environment variable, so a run has only one server with this place.
 pub const PROXY: [Place; 1] = [place("the password of the proxy", |target| target.url(""))];

@@ -262,7 +262,7 @@ impl ClaudeCode<'_> {
             Some(project) if !local.is_empty() => {
                 let root = ["projects", project, "mcpServers"]
                     .iter()
-                    .fold(KeyPath::new(""), |path, key| path.child(key, None));
+                    .fold(KeyPath::new(""), |path, key| path.named(key, None));
                 Some(new_file(
                     Scope::Local,
                     path,
@@ -321,7 +321,7 @@ impl ClaudeCode<'_> {
         let entries = entries.iter();
         entries
             .map(|(name, entry)| {
-                let path = root.child(name, entry.line);
+                let path = root.named(name, entry.line);
                 let mut server = reader.read(name, path.clone(), entry);
                 // The name of a plugin's server begins with that of the plugin.
                 if !is_plugin && RESERVED_NAMES.contains(&name.as_str()) {

@@ -86,7 +86,7 @@ pub(super) fn extensions(places: &Places<'_>) -> Vec<ClientFile> {
                         };
                         let key_path = keys
                             .iter()
-                            .fold(KeyPath::new(""), |path, key| path.child(key, entry.line));
+                            .fold(KeyPath::new(""), |path, key| path.named(key, entry.line));
                         reader.read(&name, key_path, &entry)
                     });
                     Ok(server.into_iter().collect())

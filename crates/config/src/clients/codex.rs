@@ -315,7 +315,7 @@ pub(super) fn read_server(
     callback: &Callback,
     comparisons: &Cell<usize>,
 ) -> ClientServer {
-    let path = root.child(name, entry.line);
+    let path = root.named(name, entry.line);
     let identity = identity(entry);
     let warnings = Warnings::new(comparisons);
     let environment = places.machine.environment();

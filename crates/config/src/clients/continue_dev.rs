@@ -233,7 +233,7 @@ fn json_entries(
         let mut add = |root: KeyPath, servers: Option<Spanned>| {
             let entries = reading::entries(servers, SERVERS, path)?.into_iter();
             found.extend(entries.map(|(name, entry)| {
-                let path = root.child(&name, entry.line);
+                let path = root.named(&name, entry.line);
                 (name, path, entry)
             }));
             Ok(())
@@ -243,7 +243,7 @@ fn json_entries(
             let Value::Table(fields) = entry.value else {
                 continue;
             };
-            let root = KeyPath::new("projects").child(&project, entry.line);
+            let root = KeyPath::new("projects").named(&project, entry.line);
             let servers = fields.into_iter().find(|(name, _)| name == SERVERS);
             add(
                 root.child(SERVERS, None),

@@ -28,6 +28,7 @@ use crate::server::{
     ConfiguredHeader, HttpConfig, HttpSseUse, OAuthClient, ServerConfig, ServerEntry, StdioConfig,
     TransportConfig, deduplicate_env, deduplicate_headers,
 };
+use crate::shown;
 use crate::spanned::{Field, KeyPath, Spanned, Table, Value};
 use crate::validation;
 use crate::variable_expansion::RecordingEnvironment;
@@ -209,11 +210,11 @@ impl EntryReader<'_> {
                 format!("use `{}`", known.join("`, `"))
             }
         };
-        format!(
-            "{} does not know the transport `{}`; {remedy}",
-            self.client,
-            escape_and_truncate(word)
-        )
+        let client = self.client;
+        match shown::word(word) {
+            Some(word) => format!("{client} does not know the transport `{word}`; {remedy}"),
+            None => format!("{client} does not know this transport; {remedy}"),
+        }
     }
 
     fn missing_transport(&self, entry: &Table<'_>) -> EntryProblem {
@@ -371,7 +372,7 @@ impl EntryReader<'_> {
         if let Some(variable) = &replaced.only_client {
             return Err(Stop::NotChecked(field.path.problem(format!(
                 "needs a value that only {client} knows: `{}`",
-                escape_and_truncate(variable)
+                foreign_variables::shown(variable)
             ))));
         }
         if self.rules.runs_commands && (field.value.contains('`') || field.value.contains("$(")) {
@@ -393,7 +394,7 @@ impl EntryReader<'_> {
                 ))
                 .into());
         }
-        if let Some(name) = replaced.missing.as_deref().map(shown_name) {
+        if let Some(name) = replaced.missing.as_deref().map(shown::variable) {
             let (state, remedy) = self.rules.without_value;
             let problem = field.path.problem(match variables.missing {
                 MissingVariable::Kept => format!(
@@ -421,7 +422,7 @@ impl EntryReader<'_> {
             warnings.push_possible_cause(problem);
             return Ok(replaced);
         }
-        if let Some(name) = replaced.blank.as_deref().map(shown_name) {
+        if let Some(name) = replaced.blank.as_deref().map(shown::variable) {
             let problem = field.path.problem(format!(
                 "the environment variable {name} is blank; set it and try again"
             ));
@@ -665,7 +666,7 @@ impl EntryReader<'_> {
             Ok(url) => url,
             Err(problem) => {
                 let missing = replaced.missing.map(|name| {
-                    let name = shown_name(&name);
+                    let name = shown::variable(&name);
                     let (state, remedy) = self.rules.without_value;
                     let problem = format!("the environment variable {name} {state}; {remedy}");
                     field.path.problem(problem)
@@ -871,15 +872,6 @@ fn without_null(spanned: &Spanned) -> Cow<'_, Spanned> {
             })
         }
         _ => Cow::Borrowed(spanned),
-    }
-}
-
-/// The name of a variable for a message. Any other text may hold a secret, or characters that cannot be printed.
-fn shown_name(name: &str) -> &str {
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    match name.len() <= 60 && name.bytes().all(is_name) {
-        true => name,
-        false => "…",
     }
 }
 

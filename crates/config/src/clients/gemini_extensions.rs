@@ -106,7 +106,7 @@ fn file(places: &Places<'_>, root: &Path, switches: &Switches) -> Option<ClientF
             comparisons: Cell::new(MAX_COMPARED_KEYS),
         };
         let servers = entries.iter().map(|(name, entry)| {
-            let mut server = reader.read(name, key_path.child(name, entry.line), entry);
+            let mut server = reader.read(name, key_path.named(name, entry.line), entry);
             server.entry.enabled &= is_on;
             server
         });

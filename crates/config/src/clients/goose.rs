@@ -18,10 +18,10 @@ use super::profiles::PLAIN;
 use super::reading::{self, MAX_BYTES};
 use super::{ClientFile, ClientServer, System};
 use crate::error::EntryProblem;
-use crate::escaping::escape_and_truncate;
 use crate::format::MAX_COMPARED_KEYS;
 use crate::format::oauth;
 use crate::server::{HttpSseUse, ServerConfig, TransportConfig};
+use crate::shown;
 use crate::spanned::yaml::{Document, MergeKey};
 use crate::spanned::{KeyPath, Spanned, Table, Value};
 
@@ -178,7 +178,7 @@ fn server(
     }
     let name = reading::string_at(entry, "name").filter(|name| !name.is_empty());
     let name = name.unwrap_or(key);
-    let path = KeyPath::new(EXTENSIONS).child(key, entry.line);
+    let path = KeyPath::new(EXTENSIONS).named(key, entry.line);
     let keys = Keys::of(places, secrets, entry);
     let machine = MachineWithVariables {
         machine: places.machine,
@@ -208,7 +208,7 @@ fn server(
         server.not_checked.get_or_insert(problem.problem);
     }
     if let Some(key) = keys.missing {
-        let key = escape_and_truncate(&key);
+        let key = shown::variable(&key);
         server.not_checked.get_or_insert_with(|| {
             format!(
                 "the value of {key} is in goose's keyring, which is not read here; to check the server, set the environment variable {key}"

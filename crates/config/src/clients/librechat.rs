@@ -115,7 +115,7 @@ fn servers(
     };
     let root = KeyPath::new(SERVERS);
     let servers = entries.iter().map(|(name, entry)| {
-        let path = root.child(name, entry.line);
+        let path = root.named(name, entry.line);
         let mut server = reader.read(name, path.clone(), entry);
         if let Some(reason) = reason_of_user(path, entry) {
             server.not_checked = Some(reason.to_owned());

@@ -18,12 +18,12 @@ use super::reading::{self, MAX_BYTES};
 use super::{ClientFile, ClientServer, shell_words};
 use crate::environment::{Environment, non_blank};
 use crate::error::{ConfigurationError, EntryProblem};
-use crate::escaping::escape_and_truncate;
 use crate::format::{MAX_COMPARED_KEYS, oauth};
 use crate::server::{
     HttpConfig, HttpSseUse, InheritedEnvironment, ServerConfig, TransportConfig,
     deduplicate_headers,
 };
+use crate::shown;
 use crate::spanned::{Spanned, Table, Value, toml};
 use crate::validation;
 
@@ -297,7 +297,8 @@ fn add_token(
         return Ok(());
     }
     let Some(token) = non_blank(environment, variable.value) else {
-        let name = escape_and_truncate(variable.value);
+        validation::variable_name(&variable.path, variable.value, environment)?;
+        let name = shown::variable(variable.value);
         let problem = format!("the environment variable {name} is not set; set it");
         return Err(variable.path.problem(problem));
     };

@@ -418,7 +418,7 @@ fn read(
     let root = root
         .split('.')
         .fold(KeyPath::new(""), |path, key| path.child(key, None));
-    let mut server = reader.read(name, root.child(name, entry.line), entry);
+    let mut server = reader.read(name, root.named(name, entry.line), entry);
     if let Value::Table(fields) = &entry.value {
         if is_switch(fields) {
             server.not_checked = Some(

@@ -1139,6 +1139,6 @@ fn read_entries(
     };
     let entries = entries.iter();
     entries
-        .map(|(name, entry)| reader.read(name, root.child(name, entry.line), entry))
+        .map(|(name, entry)| reader.read(name, root.named(name, entry.line), entry))
         .collect()
 }

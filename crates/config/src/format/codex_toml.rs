@@ -10,7 +10,6 @@ use secrecy::SecretString;
 
 use crate::environment::Environment;
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
-use crate::escaping::escape_and_truncate;
 use crate::foreign_variables;
 use crate::format::known_keys::{CODEX_TOML, OAUTH_OF_CODEX_TOML, is_variant_of};
 use crate::format::protocol_era;
@@ -19,6 +18,7 @@ use crate::server::{
     CODEX_INHERITED_VARIABLES, HttpConfig, HttpSseUse, InheritedEnvironment, OAuthClient,
     ServerConfig, ServerEntry, StdioConfig, TransportConfig, deduplicate_env, deduplicate_headers,
 };
+use crate::shown;
 use crate::spanned::{Field, KeyPath, Spanned, Table, Value, toml};
 use crate::{
     Configuration, ConfigurationFormat, CredentialSettings, CredentialStoreMode, validation,
@@ -151,14 +151,18 @@ pub(crate) fn credential_store_mode(document: &toml::Document<'_>) -> Credential
     };
     let Value::String(mode) = &spanned.value else {
         let text = document.source_text(CREDENTIAL_STORE).unwrap_or_default();
-        return CredentialStoreMode::Unknown(escape_and_truncate(text));
+        return unknown_store(text);
     };
     match mode.as_str() {
         "auto" => CredentialStoreMode::Auto,
         "file" => CredentialStoreMode::File,
         "keyring" => CredentialStoreMode::Keyring,
-        other => CredentialStoreMode::Unknown(escape_and_truncate(other)),
+        other => unknown_store(other),
     }
+}
+
+fn unknown_store(text: &str) -> CredentialStoreMode {
+    CredentialStoreMode::Unknown(shown::word(text).unwrap_or(shown::HIDDEN).to_owned())
 }
 
 pub(crate) fn server_entry(
@@ -362,6 +366,7 @@ fn no_variables(
     }
     // The text may be hidden as a secret, so a message has the name without its braces.
     if let Some(name) = foreign_variables::find_in_braces(field.value) {
+        let name = shown::variable(name);
         warnings.push(field.path.problem(format!(
             "{name} in braces is not replaced by Codex; {remedy}"
         )));
@@ -385,7 +390,7 @@ fn env_var_name(item: Field<&Value>) -> Result<Field<&str>, EntryProblem> {
         Some(source) => {
             return Err(source.path.problem(format!(
                 "the source `{}` is not supported; use `local`",
-                escape_and_truncate(source.value)
+                shown::word(source.value).unwrap_or(shown::HIDDEN)
             )));
         }
     }
@@ -409,6 +414,7 @@ fn http_config(
     }
     let parsed_url = validation::url(&url.path, url.value, url.value)?;
     if let Some(name) = foreign_variables::find_in_braces(url.value) {
+        let name = shown::variable(name);
         return Err(url.path.problem(format!(
             "Codex replaces no variables, so ${{{name}}} is not replaced; write the value"
         )));
@@ -427,6 +433,7 @@ fn http_config(
         if let Some(variable) = foreign_variables::find_in_braces(field.value)
             && validation::names_a_credential(name)
         {
+            let variable = shown::variable(variable);
             return Err(field.path.problem(format!(
                 "Codex replaces no variables, so ${{{variable}}} is not replaced; {remedy}"
             )));

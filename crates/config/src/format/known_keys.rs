@@ -4,6 +4,7 @@
 
 use crate::error::EntryProblem;
 use crate::escaping::escape_and_truncate;
+use crate::shown;
 use crate::spanned::Table;
 
 use super::Warnings;
@@ -386,7 +387,10 @@ impl KnownKeys {
             .find_map(|(name, path)| {
                 let key = self.meant_by(name);
                 let key = key.filter(|key| matches!(*key, "command" | "url"))?;
-                Some(path.problem(format!("`{}` is not read; write `{key}`", shown(name))))
+                Some(path.problem(format!(
+                    "`{}` is not read; write `{key}`",
+                    escape_and_truncate(&shown::key(name))
+                )))
             })
     }
 
@@ -440,10 +444,6 @@ pub(crate) fn warn_of_unused_keys(
 pub(crate) fn is_comment(name: &str) -> bool {
     name.starts_with(['_', '$', '#', '/'])
         || matches!(name, "comment" | "comments" | "note" | "notes")
-}
-
-fn shown(name: &str) -> String {
-    escape_and_truncate(name)
 }
 
 /// A name in lower case, without the characters that separate its words.

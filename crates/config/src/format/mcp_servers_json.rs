@@ -18,6 +18,7 @@ use crate::server::{
     HttpConfig, HttpSseUse, InheritedEnvironment, OAuthClient, ServerConfig, ServerEntry,
     StdioConfig, TransportConfig, deduplicate_headers,
 };
+use crate::shown;
 use crate::spanned::json::{RepeatedKey, lenient};
 use crate::spanned::{Field, KeyPath, Spanned, Table, Value, json};
 use crate::variable_expansion::{Expanded, RecordingEnvironment, expand};
@@ -113,7 +114,7 @@ fn missing_servers(document: &json::Document<'_>, path: &Path) -> ConfigurationE
     if let Some(key) = keys.find(|key| is_variant_of(key, SERVERS) || is_used_elsewhere(key)) {
         let problem = format!(
             "the key `{SERVERS}` is missing; the file has `{}` in its place: write `{SERVERS}`, with one entry for each server",
-            escape_and_truncate(key)
+            escape_and_truncate(&shown::key(key))
         );
         return error(line(key), &problem);
     }
@@ -314,21 +315,22 @@ fn transport(entry: &Table<'_>, warnings: &mut Warnings<'_>) -> Result<Transport
         (_, "http" | "streamablehttp") => (Transport::StreamableHttp, false),
         (_, "sse" | "httpsse" | "http+sse") => (Transport::HttpSse, false),
         _ => {
-            let written = escape_and_truncate(word);
+            let written = shown::word(word);
+            let written = written.map_or("this transport".to_owned(), |word| {
+                format!("the transport `{word}`")
+            });
             return Err(transport.path.problem(match plain.as_str() {
                 "" => "the transport is blank; use `stdio`, `http` or `sse`".to_owned(),
                 "remote" | "httpstream" | "streaminghttp" | "httpstreaming" | "streamhttp"
                 | "streamable" | "https" | "url" | "web" | "rest" => {
-                    format!("the transport `{written}` is not supported; write `http`")
+                    format!("{written} is not supported; write `http`")
                 }
                 "local" | "command" | "process" | "program" | "std" | "stdin" | "standardio"
                 | "shell" | "docker" => {
-                    format!("the transport `{written}` is not supported; write `stdio`")
+                    format!("{written} is not supported; write `stdio`")
                 }
                 _ => {
-                    format!(
-                        "the transport `{written}` is not supported; use `stdio`, `http` or `sse`"
-                    )
+                    format!("{written} is not supported; use `stdio`, `http` or `sse`")
                 }
             }));
         }
@@ -374,6 +376,7 @@ fn url<'a>(
 
 /// The problem of a variable that is set to a blank value, or has a blank default.
 fn blank_variable(name: &str) -> String {
+    let name = shown::variable(name);
     format!("the environment variable {name} is blank; set it and try again")
 }
 
@@ -384,6 +387,7 @@ fn variable_form(name: &str) -> String {
 
 fn warn_of_foreign(path: &KeyPath, expanded: &Expanded, warnings: &mut Warnings<'_>) {
     if let Some(name) = &expanded.foreign {
+        let name = shown::variable(name);
         warnings.push_compatibility(path.problem(format!(
             "`${{env:{name}}}` is read as `${{{name}}}`; each of the two is known to only some clients"
         )));

@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::environment::Environment;
 use crate::error::EntryProblem;
-use crate::foreign_variables;
 use crate::server::{CODEX_INHERITED_VARIABLES, InheritedEnvironment, StdioConfig};
+use crate::shown;
 use crate::spanned::KeyPath;
 use crate::validation;
 
@@ -121,7 +121,7 @@ fn key(name: &str) -> String {
 
 /// The problem of a variable in a credential. The name is left out if it may be the credential itself.
 pub(super) fn unusable_variable(path: &KeyPath, name: &str, state: &str) -> EntryProblem {
-    match foreign_variables::is_safe_name(name) {
+    match shown::is_safe_name(name) {
         true => validation::unusable_variable(path, name, state),
         false => path.problem(format!(
             "an environment variable in this credential is {state}; set it in `env` and try again"

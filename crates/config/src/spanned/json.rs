@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use self::lenient::LenientText;
@@ -27,12 +28,15 @@ pub(crate) struct RepeatedKey {
 }
 
 impl RepeatedKey {
-    /// The warning for the user.
-    pub fn warning(&self) -> EntryProblem {
+    /// The warning for the user. `depth` is the number of keys before the name of a server.
+    fn warning(&self, depth: usize) -> EntryProblem {
         let (earlier, last) = self.lines;
         let root = KeyPath::of_file(None);
-        let keys = self.path.iter();
-        let path = keys.fold(root, |path, key| path.child(key, Some(last)));
+        let keys = self.path.iter().enumerate();
+        let path = keys.fold(root, |path, (at, key)| match at == depth {
+            true => path.named(key, Some(last)),
+            false => path.child(key, Some(last)),
+        });
         path.problem(match earlier == last {
             true => format!("this key is repeated in line {last}; only its last value is read"),
             false => format!(
@@ -52,10 +56,12 @@ impl RepeatedKey {
             let own = repeated
                 .iter()
                 .filter(|key| name(key).as_ref() == Some(&server.name));
-            server.warnings.extend(own.map(Self::warning));
+            server
+                .warnings
+                .extend(own.map(|key| key.warning(keys.len())));
         }
         let others = repeated.iter().filter(|key| name(key).is_none());
-        others.map(Self::warning).collect()
+        others.map(|key| key.warning(keys.len())).collect()
     }
 }
 
@@ -251,13 +257,17 @@ fn syntax_error(
     let offset = lines.offset(error.line(), error.column());
     let (line, column) = lines.line_and_column(offset);
     let problem = remedy::describe(lines.text(), offset, &error);
-    ConfigurationError::at(
+    let problem = ConfigurationError::at(
         ConfigurationErrorKind::Syntax,
         path,
         (line, Some(column)),
         &format!("not valid JSON: {problem}"),
-    )
-    .with_source(error)
+    );
+    match error.classify() {
+        // This error quotes the value.
+        Category::Data => problem,
+        _ => problem.with_source(error),
+    }
 }
 
 /// The members of an object in the order of the file. If a name is repeated, the last value takes the position of the

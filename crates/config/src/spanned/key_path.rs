@@ -2,6 +2,7 @@
 
 use crate::error::EntryProblem;
 use crate::escaping::format_key_segment;
+use crate::shown;
 
 /// The dotted path of a key and its line in the file. Every [`EntryProblem`] has one.
 #[derive(Clone, Debug)]
@@ -37,8 +38,14 @@ impl KeyPath {
         self.line
     }
 
-    /// Returns the path of a key in this table. `line` falls back to the line of the table.
+    /// Returns the path of a key in this table, as a message may [show](shown::key) it. `line` falls back to the line of the table.
     pub fn child(&self, name: &str, line: Option<u32>) -> Self {
+        self.named(&shown::key(name), line)
+    }
+
+    /// Returns the path of a key in this table that is the name of a server or a folder, in full. `line` falls back to the line of the
+    /// table.
+    pub fn named(&self, name: &str, line: Option<u32>) -> Self {
         let segment = format_key_segment(name);
         let path = match self.path.as_str() {
             "" => segment,

@@ -4,7 +4,9 @@ use std::fmt::Write;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use mcp_startup_config::clients::{Client, ClientFile, System, ThisMachine, discover_client};
+use mcp_startup_config::clients::{
+    Client, ClientFile, ClientServer, System, ThisMachine, discover_client,
+};
 use mcp_startup_config::{ConfigurationErrorKind as Kind, TransportConfig};
 
 use crate::fake_machine::{FakeMachine, check, servers};
@@ -538,22 +540,10 @@ fn a_short_text_does_not_grow_without_limit() {
     }
 }
 
-#[test]
-fn hostile_names_are_escaped() {
-    let escape = "\\u001b[31m\\u202e\\u0000";
-    let long = "x".repeat(1_000_000);
-    let entries = format!(
-        r#"{{
-            "{escape}": {{"command": "a"}}, "": {{"command": "a"}}, "..": {{"command": "a"}}, "../../a": {{"command": "a"}},
-            "{long}": {{"command": "a"}},
-            "a": {{"type": "{escape}{long}", "command": "a\\u0000"}},
-            "b": {{"type": "http", "url": "https://b.example.com/${{{escape}}}", "headers": {{"{escape}": "{escape}"}}}},
-            "c": {{"command": "c", "{escape}": 1, "env": {{"{escape}": "{{env:{escape}}}"}}, "args": ["{{file:{escape}}}", "${{env:{escape}}}", "${{input:{escape}}}"]}},
-            "d": {{"type": "local", "command": ["{{env:{escape}}}{{file:{escape}}}", "${{{long}}}"]}}
-        }}"#
-    );
+/// The files of several clients with the same servers.
+fn everywhere(entries: &str) -> FakeMachine {
     let table = format!(r#"{{"mcpServers": {entries}}}"#);
-    let machine = FakeMachine::linux()
+    FakeMachine::linux()
         .with("/work/shop/.mcp.json", table.clone())
         .with(STATE, table.clone())
         .with(CURSOR, table.clone())
@@ -575,21 +565,157 @@ fn hostile_names_are_escaped() {
         .with(
             "/home/sam/.config/opencode/opencode.json",
             format!(r#"{{"mcp": {entries}}}"#),
+        )
+}
+
+/// Every text about a server that a user sees.
+fn texts_about(server: &ClientServer) -> Vec<String> {
+    let entry = &server.entry;
+    let warnings = entry.warnings.iter().chain(&entry.compatibility_warnings);
+    let mut texts: Vec<String> = warnings.map(ToString::to_string).collect();
+    texts.extend(server.not_checked.clone());
+    match &entry.config {
+        Ok(config) => texts.extend(config.possible_causes.iter().map(ToString::to_string)),
+        Err(problem) => texts.push(problem.to_string()),
+    }
+    texts
+}
+
+/// A user can write a secret in place of a key, of a word or of the name of a variable.
+#[test]
+fn a_misplaced_secret_is_not_shown() {
+    let token = "aB3dEfGhIjKlMnOpQrStUv";
+    let json = [
+        r#"{"type": "Bearer SECRET", "url": "https://a.example.com"}"#,
+        r#"{"type": "http", "url": "https://a.example.com", "headers": {"Authorization: Bearer SECRET": ""}}"#,
+        r#"{"type": "http", "url": "https://a.example.com", "headers": {"X": "${SECRET}"}}"#,
+        r#"{"type": "http", "url": "https://a.example.com", "headers": {"Authorization": "${SECRET}"}}"#,
+        r#"{"type": "http", "url": "https://a.example.com", "headers": {"Authorization": "${env:SECRET}"}}"#,
+        r#"{"type": "http", "url": "https://a.example.com", "headers": {"Authorization": "${input:SECRET}"}}"#,
+        r#"{"type": "http", "url": "https://a.example.com", "headers": {"Authorization": "{env:SECRET}"}}"#,
+        r#"{"type": "http", "url": "https://a.example.com", "headers": {"Authorization": "{{SECRET}}"}}"#,
+        r#"{"type": "http", "url": "https://a.example.com", "headers": {"Authorization": "$SECRET"}}"#,
+        r#"{"type": "http", "url": "https://a.example.com", "oauth": {"clientId: SECRET": "", "clientSecret": "${SECRET}"}}"#,
+        r#"{"type": "http", "url": "https://a.example.com", "protocol_era": "SECRET"}"#,
+        r#"{"type": "stdio", "command": "a", "API_KEY=SECRET": 1}"#,
+        r#"{"type": "stdio", "command": "a", "env": {"API_KEY=SECRET": ""}}"#,
+        r#"{"type": "stdio", "command": "a", "env": {"API_KEY: SECRET": ""}, "args": ["${env:SECRET}", "%SECRET%"]}"#,
+        r#"{"type": "local", "command": ["a"], "environment": {"API_KEY=SECRET": ""}}"#,
+        r#"{"type": "stdio", "command": "a", "env": {"API_KEY=SECRET": {}}}"#,
+    ];
+    let toml = [
+        "url = 'https://a.example.com'\nhttp_headers = { 'Authorization: Bearer SECRET' = '' }",
+        "url = 'https://a.example.com'\nenv_http_headers = { Authorization = 'Bearer SECRET' }",
+        "url = 'https://a.example.com'\nbearer_token_env_var = 'SECRET'",
+        "command = 'a'\nenv = { 'API_KEY=SECRET' = '' }",
+        "command = 'a'\nenv_vars = ['API_KEY=SECRET']",
+        "command = 'a'\n'API_KEY=SECRET' = 1",
+    ];
+    let vibe = [
+        "transport = 'Bearer SECRET'\nurl = 'https://a.example.com'",
+        "transport = 'http'\nurl = 'https://a.example.com'\napi_key_env = 'SECRET'",
+        "transport = 'http'\nurl = 'https://a.example.com'\nheaders = { 'X: SECRET' = '' }",
+    ];
+    let goose = [
+        "type: Bearer SECRET\n    uri: https://a.example.com",
+        "type: streamable_http\n    uri: https://a.example.com\n    env_keys: [SECRET]",
+        "type: streamable_http\n    uri: https://a.example.com\n    headers:\n      'X: SECRET': ''",
+        "type: stdio\n    cmd: a\n    args: []\n    envs:\n      API_KEY=SECRET: ''",
+    ];
+    let blocks = [
+        "type: Bearer SECRET\n    url: https://a.example.com",
+        "url: https://a.example.com\n    apiKey: ${{ secrets.SECRET }}",
+        "url: https://a.example.com\n    apiKey: ${{ inputs.SECRET }}",
+        "url: https://a.example.com\n    requestOptions:\n      headers:\n        'X: SECRET': ''",
+        "command: a\n    env:\n      API_KEY=SECRET: ''",
+    ];
+    let numbered = |entries: &[&str], row: &dyn Fn(usize, &str) -> String| -> String {
+        let entries = entries.iter().enumerate();
+        entries.map(|(at, entry)| row(at, entry)).collect()
+    };
+    let json = numbered(&json, &|at, entry| format!("\"s{at}\": {entry},"));
+    let codex = numbered(&toml, &|at, entry| {
+        format!("[mcp_servers.s{at}]\n{entry}\n")
+    });
+    let vibe = numbered(&vibe, &|at, entry| {
+        format!("[[mcp_servers]]\nname = 's{at}'\n{entry}\n")
+    });
+    let goose = numbered(&goose, &|at, entry| {
+        format!("  s{at}:\n    name: s{at}\n    enabled: true\n    {entry}\n")
+    });
+    let blocks = numbered(&blocks, &|at, entry| {
+        format!("  - name: s{at}\n    {entry}\n")
+    });
+    let of_secret = |text: String| text.replace("SECRET", token);
+    let machine = everywhere(&of_secret(format!("{{{}}}", json.trim_end_matches(','))))
+        .with("/home/sam/.codex/config.toml", of_secret(codex))
+        .with("/home/sam/.vibe/config.toml", of_secret(vibe))
+        .with(
+            "/home/sam/.config/goose/config.yaml",
+            of_secret(format!("extensions:\n{goose}")),
+        )
+        .with(
+            "/home/sam/.continue/config.yaml",
+            of_secret(format!("mcpServers:\n{blocks}")),
         );
+    let mut clients = Vec::new();
+    let mut leaks = Vec::new();
+    for client in Client::ALL {
+        for file in machine.files_of(*client, SHOP) {
+            assert!(file.error.is_none(), "{client}: {:?}", file.error);
+            let servers = file.servers.iter();
+            let texts = servers.flat_map(|server| {
+                let mut texts = texts_about(server);
+                texts.push(format!("{:?}", server.entry));
+                texts
+            });
+            leaks.extend(
+                texts
+                    .filter(|text| text.contains(token))
+                    .map(|text| format!("{client}: {text}")),
+            );
+            if file
+                .servers
+                .iter()
+                .any(|server| server.entry.config.is_err())
+            {
+                clients.push(*client);
+            }
+        }
+    }
+    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+    for client in [
+        Client::Codex,
+        Client::MistralVibe,
+        Client::Goose,
+        Client::Continue,
+        Client::Cursor,
+    ] {
+        assert!(clients.contains(&client), "{client}: {clients:?}");
+    }
+    assert!(clients.len() >= 10, "{clients:?}");
+}
+
+#[test]
+fn hostile_names_are_escaped() {
+    let escape = "\\u001b[31m\\u202e\\u0000";
+    let long = "x".repeat(1_000_000);
+    let entries = format!(
+        r#"{{
+            "{escape}": {{"command": "a"}}, "": {{"command": "a"}}, "..": {{"command": "a"}}, "../../a": {{"command": "a"}},
+            "{long}": {{"command": "a"}},
+            "a": {{"type": "{escape}{long}", "command": "a\\u0000"}},
+            "b": {{"type": "http", "url": "https://b.example.com/${{{escape}}}", "headers": {{"{escape}": "{escape}"}}}},
+            "c": {{"command": "c", "{escape}": 1, "env": {{"{escape}": "{{env:{escape}}}"}}, "args": ["{{file:{escape}}}", "${{env:{escape}}}", "${{input:{escape}}}"]}},
+            "d": {{"type": "local", "command": ["{{env:{escape}}}{{file:{escape}}}", "${{{long}}}"]}}
+        }}"#
+    );
+    let machine = everywhere(&entries);
     for client in Client::ALL {
         for file in machine.files_of(*client, SHOP) {
             for server in &file.servers {
                 let entry = &server.entry;
-                let mut texts: Vec<String> =
-                    entry.warnings.iter().map(ToString::to_string).collect();
-                texts.extend(server.not_checked.clone());
-                match &entry.config {
-                    Ok(config) => {
-                        texts.extend(config.possible_causes.iter().map(ToString::to_string))
-                    }
-                    Err(problem) => texts.push(problem.to_string()),
-                }
-                for text in texts {
+                for text in texts_about(server) {
                     assert!(
                         !text
                             .chars()

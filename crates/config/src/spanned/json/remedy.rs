@@ -29,6 +29,7 @@ pub(super) fn describe(text: &str, offset: usize, error: &serde_json::Error) -> 
             let mut near = rest.chars().take(2);
             return control_character(before, near.find(|character| character.is_control()));
         }
+        _ if error.is_data() => return not_at_root(text).to_owned(),
         "recursion limit exceeded" => {
             return "values are nested too deeply; remove them".to_owned();
         }
@@ -122,6 +123,16 @@ fn not_an_object(text: &str) -> Option<&'static str> {
             Some("the file has no object; write {\"mcpServers\": {…}} in its place")
         }
         _ => None,
+    }
+}
+
+/// The problem of a file whose root is no object, and that has more mistakes.
+fn not_at_root(text: &str) -> &'static str {
+    match text.trim_start().chars().next() {
+        Some('"') => {
+            "the outer braces are missing; write `{` before the first key, and `}` at the end of the file"
+        }
+        _ => "the file has no object; write {\"mcpServers\": {…}} in its place",
     }
 }
 
