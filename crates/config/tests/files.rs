@@ -29,6 +29,14 @@ fn the_error_of_a_json_file_is_about_json() {
             "not valid JSON: the file is an HTML or XML page",
         ),
         (
+            "<<<<<<< HEAD\n{}\n=======\n{\"secret\": 1}\n>>>>>>> x\n",
+            "line 1, column 1: not valid JSON: an unresolved merge conflict",
+        ),
+        (
+            "```json\n{\"mcpServers\": {}}\n```",
+            "line 1, column 1: not valid JSON: a Markdown fence",
+        ),
+        (
             "",
             "not valid JSON: the file is empty; write {\"mcpServers\": {…}}",
         ),
@@ -144,6 +152,11 @@ fn a_syntax_error_names_the_usual_remedy() {
         ("{\"mcpServers\": {}}}", 1, "one closing bracket too many"),
         ("{\"mcpServers\": {}}\n{}", 2, "text after the closing bracket"),
         ("{\n<<<<<<< HEAD\n\"mcpServers\": {}}", 2, "merge conflict"),
+        ("```json\n{\"mcpServers\": {}}\n```", 1, "a Markdown fence"),
+        ("{\"mcpServers\": {}}\n```\n", 2, "a Markdown fence"),
+        ("```toml\n[mcp_servers.a]\ncommand = 'secret'\n```", 1, "a Markdown fence"),
+        ("[mcp_servers.a]\ncommand = 'secret'\n```\n", 3, "a Markdown fence"),
+        ("<<<<<<< secret\n[mcp_servers.a]\n", 1, "merge conflict"),
         ("{\"mcpServers\": {\"a\": {\"timeout\": 01}}}", 1, "not a number"),
         ("\"mcpServers\": {\"a\": {}}", 1, "not valid JSON: the outer braces are missing"),
         ("\"secret\": {\"a\": {}}", 1, "not valid JSON: the outer braces are missing"),

@@ -1,4 +1,7 @@
-//! Mistakes that occur in every format: characters copied from a web page, and merge conflicts.
+//! Mistakes that occur in every format: characters copied from a web page, merge conflicts, and the fences of Markdown.
+
+/// The marker at the beginning of a merge conflict.
+pub(super) const CONFLICT: &str = "<<<<<<<";
 
 /// Quotation marks that a text processor or a web page has in place of `"`.
 const TYPOGRAPHIC_QUOTES: &[char] = &[
@@ -27,15 +30,24 @@ pub(super) fn is_invisible_space(character: char) -> bool {
 
 /// Describes the mistake at the end of `before`, which is followed by `rest`, if it is one of this module.
 pub(super) fn describe(before: &str, rest: &str) -> Option<String> {
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    let markers = ["<<<<<<<", "=======", ">>>>>>>"];
-    let is_marker = match line.trim_start() {
-        "" => markers.iter().any(|marker| rest.starts_with(marker)),
-        line => markers.iter().any(|marker| line.starts_with(marker)),
+    let mut lines = before.rsplit('\n');
+    let line = lines.next().unwrap_or_default();
+    // YAML reads a marker as the beginning of a key.
+    let is_after_marker = lines.next().is_some_and(|line| line.starts_with(CONFLICT));
+    let line = match line.trim_start() {
+        "" => rest,
+        line => line,
     };
-    if is_marker {
+    let begins_with = |markers: &[&str]| markers.iter().any(|marker| line.starts_with(marker));
+    if is_after_marker || begins_with(&[CONFLICT, "=======", ">>>>>>>"]) {
         return Some(
             "an unresolved merge conflict; choose one of its sides, and remove the markers"
+                .to_owned(),
+        );
+    }
+    if begins_with(&["```", "~~~"]) {
+        return Some(
+            "a Markdown fence (```), which is not part of the file; remove this line, and the one at the other end"
                 .to_owned(),
         );
     }

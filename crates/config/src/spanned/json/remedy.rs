@@ -113,7 +113,7 @@ fn not_an_object(text: &str) -> Option<&'static str> {
     };
     match text.chars().next() {
         None => Some("the file is empty; write {\"mcpServers\": {…}}"),
-        Some('<') => Some(
+        Some('<') if !text.starts_with(mistakes::CONFLICT) => Some(
             "the file is an HTML or XML page, as a server sends it for an error; download the file again",
         ),
         Some('[') if is_scalar() => {

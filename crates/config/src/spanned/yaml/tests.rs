@@ -133,6 +133,13 @@ fn a_mistake_has_its_line_its_column_and_a_remedy() {
         ("x: {b: 1, b: 2}\n", 1, 11, "this key is also in line 1"),
         ("a: 1\n---\nb: 2\n", 2, 1, "a second document"),
         ("a:\n\tb: 1\n", 2, 2, "a tab"),
+        ("```yaml\na: 1\n```\n", 1, 1, "a Markdown fence"),
+        (
+            "<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> x\n",
+            2,
+            2,
+            "merge conflict",
+        ),
         ("a: [1, 2\n", 1, 4, "the closing bracket of a list"),
         ("a: {b: 1\n", 1, 4, "the closing brace of a table"),
         ("a: \"x\n", 1, 4, "a string is not closed"),
