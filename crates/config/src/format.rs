@@ -109,21 +109,20 @@ pub fn parse(
     }
 }
 
-/// Reads each server of the table at `key`. `required_type` is what the format calls a table, for the error message.
+/// Reads each server of the table at `root`.
 fn server_entries(
-    key: &str,
+    root: &KeyPath,
     found: &Spanned,
-    required_type: &str,
     file: &Path,
     read: impl Fn(&str, KeyPath, &Spanned, Warnings<'_>) -> ServerEntry,
 ) -> Result<Vec<ServerEntry>, ConfigurationError> {
     let Value::Table(entries) = &found.value else {
-        let problem = format!("`{key}` must be {required_type} with one entry for each server");
+        let (key, table) = (root.as_str(), root.table());
+        let problem = format!("`{key}` must be {table} with one entry for each server");
         let kind = ConfigurationErrorKind::NotAConfiguration;
         let place = (found.line.unwrap_or(1), None);
         return Err(ConfigurationError::at(kind, file, place, &problem).with_key(key));
     };
-    let root = KeyPath::new(key);
     let comparisons = Cell::new(MAX_COMPARED_KEYS);
     let entries = entries.iter();
     Ok(entries
@@ -222,7 +221,10 @@ pub(crate) fn command<'a>(entry: &Table<'a>) -> Result<Option<Field<&'a str>>, E
         )),
         Some(Value::Table(_)) => Err(entry.problem(
             "command",
-            "must be a string, not a table; write the program as `command`, and `args` and `env` as keys of the entry",
+            format!(
+                "must be a string, not {}; write the program as `command`, and `args` and `env` as keys of the entry",
+                entry.path.table()
+            ),
         )),
         _ => entry.string("command"),
     }

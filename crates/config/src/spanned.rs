@@ -37,14 +37,14 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// Describes the type for a message, for example `a string`.
-    fn type_description(&self) -> &'static str {
+    /// Describes the type for a message, for example `a string`. `table` is the word of the format for a table.
+    fn type_description(&self, table: &'static str) -> &'static str {
         match self {
             Self::String(_) => "a string",
             Self::Integer(_) | Self::Float(_) => "a number",
             Self::Boolean(_) => "a boolean",
             Self::List(_) => "a list",
-            Self::Table(_) => "a table",
+            Self::Table(_) => table,
             Self::Unsupported(description) => description,
         }
     }

@@ -318,6 +318,22 @@ pub(crate) fn command(path: &KeyPath, command: &str) -> Result<(), EntryProblem>
     path_of_file(path, command)
 }
 
+/// Returns the possible cause of a failure that a message about the program would not show: white space around its name.
+pub(crate) fn space_around(path: &KeyPath, command: &str) -> Option<EntryProblem> {
+    let place = match (
+        command.trim_start() != command,
+        command.trim_end() != command,
+    ) {
+        (true, true) => "begins and ends",
+        (true, false) => "begins",
+        (false, true) => "ends",
+        (false, false) => return None,
+    };
+    Some(path.problem(format!(
+        "the command {place} with white space, which is a part of its name; remove it"
+    )))
+}
+
 /// Checks the folder in which a program runs.
 pub(crate) fn folder(path: &KeyPath, folder: &str) -> Result<(), EntryProblem> {
     if folder.trim().is_empty() {

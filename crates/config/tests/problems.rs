@@ -218,8 +218,10 @@ fn mcp_servers_json() {
     // The entry, the key in the entry, the line (the entry begins on line 1), and a part of the problem.
     #[rustfmt::skip]
     let cases: &[(&str, &str, u32, &str)] = &[
-        ("7", "", 1, "must be a table, not a number"),
+        ("7", "", 1, "must be an object, not a number; a server has a name, and an object with"),
         ("null", "", 1, "not null"),
+        (r#"{"command": {"path": "a"}}"#, ".command", 1, "must be a string, not an object"),
+        (r#"{"command": "a", "env": ["A=b-secret"]}"#, ".env", 1, "must be an object, not a list; write a name and a value"),
         ("{}", "", 1, "neither `command` nor `url`"),
         (r#"{"type": "stdio", "url": "https://example.com"}"#, "", 1, "`command` is missing"),
         (r#"{"type": "http", "command": "a"}"#, "", 1, "`url` is missing"),
@@ -269,7 +271,7 @@ fn mcp_servers_json() {
         (r#"{"url": "https://example.com", "oauth": {"clientId": "${env:SECRET}"}}"#, ".oauth.clientId", 1, "`${env:SECRET}`"),
         (r#"{"command": "${UNSET}/a"}"#, ".command", 1, "the environment variable UNSET is not set"),
         (r#"{"command": ["a", "b-secret"]}"#, ".command", 1, "not a list; write its first item as `command` and the others as `args`"),
-        (r#"{"transport": {"type": "http"}}"#, ".transport", 1, "must be a string, not a table"),
+        (r#"{"transport": {"type": "http"}}"#, ".transport", 1, "must be a string, not an object"),
         (r#"{"type": "remote", "url": "https://example.com"}"#, ".type", 1, "`remote` is not supported; write `http`"),
         (r#"{"type": "http-stream", "url": "https://example.com"}"#, ".type", 1, "write `http`"),
         (r#"{"type": "local", "command": "a"}"#, ".type", 1, "write `stdio`"),
@@ -279,7 +281,7 @@ fn mcp_servers_json() {
         (r#"{"command": "C:\tools"}"#, ".command", 1, "write C:\\\\tools"),
         (r#"{"command": "\ud800"}"#, ".command", 1, "cannot be represented"),
         ("{\"command\": \"a\",\n \"args\": [\"${SECRET}\",\n \"${UNSET}\"]}", ".args[1]", 3, "UNSET is not set"),
-        (r#"{"command": "a", "args": {"a": "b-secret"}}"#, ".args", 1, "must be a list, not a table"),
+        (r#"{"command": "a", "args": {"a": "b-secret"}}"#, ".args", 1, "must be a list, not an object"),
         (r#"{"command": "a", "args": ["b-secret\u0000"]}"#, ".args[0]", 1, "NUL"),
         (r#"{"command": "a", "args": [null]}"#, ".args[0]", 1, "not null"),
         (r#"{"command": "a", "args": [[[[[[["b"]]]]]]]}"#, ".args[0]", 1, "not a list"),
@@ -303,7 +305,7 @@ fn mcp_servers_json() {
         (r#"{"url": "https://example.com", "headers": {"A": "${NEWLINE}"}}"#, ".headers.A", 1, "variable NEWLINE contains a character"),
         (r#"{"url": "https://example.com", "headers": {"A": "b-secret\n"}}"#, ".headers.A", 1, "the value contains a character"),
         (r#"{"url": "https://example.com", "headers": {"A\u001b": "b-secret"}}"#, ".headers.\"A\\u{1b}\"", 1, "is not a valid header name"),
-        (r#"{"url": "https://example.com", "headers": ["A: b-secret"]}"#, ".headers", 1, "must be a table, not a list"),
+        (r#"{"url": "https://example.com", "headers": ["A: b-secret"]}"#, ".headers", 1, "must be an object, not a list"),
         (r#"{"url": "https://example.com", "headersHelper": "a"}"#, ".headersHelper", 1, "are not run"),
         (r#"{"url": "https://example.com", "oauth": {"clientId": 1}}"#, ".oauth.clientId", 1, "must be a string"),
         (r#"{"url": "https://example.com", "oauth": {"callbackPort": "1"}}"#, ".oauth.callbackPort", 1, "must be a whole number"),

@@ -100,6 +100,9 @@ fn possible_causes_are_noted_and_do_not_prevent_a_start() {
         (r#"{"command": "a", "args": ["{env:KNOWN_KEY}"]}"#, "args[0]", "write `${KNOWN_KEY}`"),
         (r#"{"command": "a", "args": ["~/notes"]}"#, "args[0]", "`~` is passed on as written"),
         (r#"{"command": "a", "args": ["--dir=~/notes"]}"#, "args[0]", "`~` is passed on as written"),
+        (r#"{"command": "a ", "args": []}"#, "command", "the command ends with white space"),
+        (r#"{"command": " a "}"#, "command", "begins and ends with white space"),
+        (r#"{"command": "/a b/c"}"#, "", ""),
         (r#"{"command": "/bin/sh", "args": ["-c", "echo $KNOWN_KEY"]}"#, "", ""),
         (r#"{"command": "a", "args": ["pa$word", "100%", "x~/y"]}"#, "", ""),
         (r#"{"url": "https://example.com/$KNOWN_KEY"}"#, "url", "write `${KNOWN_KEY}`"),
@@ -112,6 +115,7 @@ fn possible_causes_are_noted_and_do_not_prevent_a_start() {
     let codex: &[(&str, &str, &str)] = &[
         ("command = 'a'\nargs = ['$KNOWN_KEY']", "args[0]", "KNOWN_KEY is not replaced by Codex"),
         ("command = 'a'\nenv = { A = '%KNOWN_KEY%' }", "env.A", "list it in `env_vars`"),
+        ("command = ' a'", "command", "the command begins with white space"),
         ("command = 'a'\nenv_vars = ['EMPTY']", "env_vars[0]", "the environment variable EMPTY is blank"),
         ("command = 'a'\nenv_vars = ['A=ecret99']", "env_vars[0]", "this is not the name of an environment variable"),
         ("command = 'a'\nenv_vars = ['UNSET']", "env_vars[0]", "the environment variable UNSET is not set"),

@@ -257,12 +257,12 @@ impl ClaudeCode<'_> {
             Ok(entries) => entries,
             Err(error) => return (Some(new_file(Scope::User, path, Err(error))), None),
         };
-        let user = self.servers(&KeyPath::new("mcpServers"), &user, &[]);
+        let user = self.servers(&KeyPath::of_json("mcpServers"), &user, &[]);
         let local = match project {
             Some(project) if !local.is_empty() => {
                 let root = ["projects", project, "mcpServers"]
                     .iter()
-                    .fold(KeyPath::new(""), |path, key| path.named(key, None));
+                    .fold(KeyPath::of_json(""), |path, key| path.named(key, None));
                 Some(new_file(
                     Scope::Local,
                     path,

@@ -84,9 +84,9 @@ pub(super) fn extensions(places: &Places<'_>) -> Vec<ClientFile> {
                             added_env: Vec::new(),
                             comparisons: Cell::new(MAX_COMPARED_KEYS),
                         };
-                        let key_path = keys
-                            .iter()
-                            .fold(KeyPath::new(""), |path, key| path.named(key, entry.line));
+                        let key_path = keys.iter().fold(KeyPath::of_json(""), |path, key| {
+                            path.named(key, entry.line)
+                        });
                         reader.read(&name, key_path, &entry)
                     });
                     Ok(server.into_iter().collect())

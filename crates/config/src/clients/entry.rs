@@ -537,6 +537,9 @@ impl EntryReader<'_> {
             .text(&program, Part::Other, environment, warnings)?
             .text;
         validation::command(&program.path, &command)?;
+        if let Some(cause) = validation::space_around(&program.path, &command) {
+            warnings.push_possible_cause(cause);
+        }
         let of_program = match entry.value("command") {
             Some(Value::Table(_)) => entry.table("command")?,
             _ => None,

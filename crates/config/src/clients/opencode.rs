@@ -417,7 +417,7 @@ fn read(
     };
     let root = root
         .split('.')
-        .fold(KeyPath::new(""), |path, key| path.child(key, None));
+        .fold(KeyPath::of_json(""), |path, key| path.child(key, None));
     let mut server = reader.read(name, root.named(name, entry.line), entry);
     if let Value::Table(fields) = &entry.value {
         if is_switch(fields) {

@@ -134,13 +134,13 @@ pub(super) fn servers(
                     .members(MAX_DEPTH)
                     .filter(|(_, entry)| matches!(entry.value, Value::Table(_)))
                     .map(|(name, entry)| (name.to_owned(), entry));
-                return Ok((KeyPath::new(""), servers.collect()));
+                return Ok((KeyPath::of_json(""), servers.collect()));
             }
         },
     };
     let root = keys
         .iter()
-        .fold(KeyPath::new(""), |path, key| path.child(key, None));
+        .fold(KeyPath::of_json(""), |path, key| path.child(key, None));
     Ok((root, entries(found, &keys.join("."), path)?))
 }
 

@@ -64,9 +64,8 @@ pub(crate) fn parse(
                 warnings.push(other.problem(format!("not read; write `{SERVERS}`")));
             }
             server_entries(
-                SERVERS,
+                &KeyPath::new(SERVERS),
                 &found,
-                "a table",
                 path,
                 |name, path, entry, warnings| {
                     server_entry(name, path, entry, &callback, environment, warnings)
@@ -287,6 +286,9 @@ fn stdio_config(
     warnings: &mut Warnings<'_>,
 ) -> Result<StdioConfig, EntryProblem> {
     validation::command(&command.path, command.value)?;
+    if let Some(cause) = validation::space_around(&command.path, command.value) {
+        warnings.push_possible_cause(cause);
+    }
     let mut check = |field: &Field<&str>, remedy: &'static str| {
         no_variables(
             field,

@@ -69,9 +69,8 @@ pub(crate) fn parse(
         },
     };
     let mut servers = server_entries(
-        SERVERS,
+        &KeyPath::of_json(SERVERS),
         &found,
-        "an object",
         path,
         |name, path, entry, warnings| server_entry(name, path, entry, environment, warnings),
     )?;
@@ -283,7 +282,7 @@ fn transport(entry: &Table<'_>, warnings: &mut Warnings<'_>) -> Result<Transport
     if let Some(Value::Table(_)) = entry.value("transport") {
         return Err(entry.problem(
             "transport",
-            "must be a string, not a table; write its keys in the entry of the server itself",
+            "must be a string, not an object; write its keys in the entry of the server itself",
         ));
     }
     let mut names = ["type", "transport", "transportType"].into_iter();
@@ -411,6 +410,9 @@ fn stdio_config(
     warn_of_foreign(&field.path, &program, warnings);
     let program = program.text;
     validation::command(&field.path, &program)?;
+    if let Some(cause) = validation::space_around(&field.path, &program) {
+        warnings.push_possible_cause(cause);
+    }
     let mut fill = |field: &Field<&str>| -> Result<String, EntryProblem> {
         let expanded = expand(field, environment)?;
         warn_of_foreign(&field.path, &expanded, warnings);

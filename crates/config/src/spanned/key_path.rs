@@ -4,11 +4,16 @@ use crate::error::EntryProblem;
 use crate::escaping::format_key_segment;
 use crate::shown;
 
+const TABLE: &str = "a table";
+const OBJECT: &str = "an object";
+
 /// The dotted path of a key and its line in the file. Every [`EntryProblem`] has one.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyPath {
     path: String,
     line: Option<u32>,
+    /// The word of the format for a table, with its article.
+    table: &'static str,
 }
 
 impl KeyPath {
@@ -17,7 +22,21 @@ impl KeyPath {
         Self {
             path: path.to_owned(),
             line: None,
+            table: TABLE,
         }
+    }
+
+    /// Creates the path of the root of a JSON file, which has objects in place of tables.
+    pub fn of_json(path: &str) -> Self {
+        Self {
+            table: OBJECT,
+            ..Self::new(path)
+        }
+    }
+
+    /// Returns the word of the format for a table, with its article.
+    pub fn table(&self) -> &'static str {
+        self.table
     }
 
     /// Creates the path of the file itself.
@@ -25,6 +44,7 @@ impl KeyPath {
         Self {
             path: String::new(),
             line,
+            table: TABLE,
         }
     }
 
@@ -54,6 +74,7 @@ impl KeyPath {
         Self {
             path,
             line: line.or(self.line),
+            table: self.table,
         }
     }
 
@@ -62,6 +83,7 @@ impl KeyPath {
         Self {
             path: format!("{}[{index}]", self.path),
             line: line.or(self.line),
+            table: self.table,
         }
     }
 

@@ -36,7 +36,7 @@ impl<'a> Field<&'a Value> {
                 path: self.path,
                 fields,
             }),
-            other => Err(wrong_type(&self.path, "a table", other)),
+            other => Err(wrong_type(&self.path, self.path.table(), other)),
         }
     }
 }
@@ -53,10 +53,12 @@ impl<'a> Table<'a> {
     pub fn of_server(path: KeyPath, spanned: &'a Spanned) -> Result<Self, EntryProblem> {
         match &spanned.value {
             Value::Table(fields) => Ok(Self { path, fields }),
-            other => Err(path.problem(format!(
-                "must be a table, not {}; a server has a name, and a table with `command` or `url`",
-                other.type_description()
-            ))),
+            other => {
+                let (table, found) = (path.table(), other.type_description(path.table()));
+                Err(path.problem(format!(
+                    "must be {table}, not {found}; a server has a name, and {table} with `command` or `url`"
+                )))
+            }
         }
     }
 
@@ -230,13 +232,15 @@ fn wrong_type(path: &KeyPath, expected: &str, value: &Value) -> EntryProblem {
         ("a list", Value::String(_)) => {
             "; write it in square brackets, each argument or value as an item of its own"
         }
-        ("a table", Value::List(_) | Value::String(_)) => "; write a name and a value for each",
+        ("a table" | "an object", Value::List(_) | Value::String(_)) => {
+            "; write a name and a value for each"
+        }
         ("true or false", Value::String(_)) => "; write it without quotation marks",
         ("a number" | "a whole number", Value::String(_)) => "; write it without quotation marks",
         _ => "",
     };
     path.problem(format!(
         "must be {expected}, not {}{remedy}",
-        value.type_description()
+        value.type_description(path.table())
     ))
 }
