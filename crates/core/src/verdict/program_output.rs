@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use self::causes::{INSTRUCTIONS, network_fault};
+use self::causes::{INSTRUCTIONS, begins_usage, network_fault, points_to_help};
 pub(super) use self::causes::{
     blames_arguments, blames_installation, blames_javascript, blames_network, blames_python,
     has_instruction, has_windows_line_end, names_missing_setting, names_missing_variable,
@@ -27,7 +27,8 @@ const CUT: &str = "…";
 ///
 /// If the program `waits`, a line that asks the user to do something is preferred to an error.
 pub(crate) fn reason(output: &str, waits: bool) -> Option<String> {
-    let records: Vec<Cow<'_, str>> = output.lines().map(last_version).map(log_record).collect();
+    let records = output.lines().map(last_version).map(log_record).collect();
+    let records = without_usage(without_frames(records));
     let mut lines: Vec<&str> = records.iter().map(AsRef::as_ref).collect();
     // The line after the part that was left out has no beginning, so it can't be the reason.
     let cut = output.lines().position(|line| line == CUT);
@@ -46,8 +47,11 @@ pub(crate) fn reason(output: &str, waits: bool) -> Option<String> {
                 None => with_instruction(&lines, at, text),
             }
         }
-        None if lines.iter().any(|line| has_words(line)) => return None,
-        None => output.trim().lines().next_back()?.to_owned(),
+        None => match usage(output) {
+            Some(usage) => usage,
+            None if lines.iter().any(|line| has_words(line)) => return None,
+            None => output.trim().lines().next_back()?.to_owned(),
+        },
     };
     (!found.is_empty()).then_some(found)
 }
@@ -71,8 +75,12 @@ fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
         let continues = lines[at].trim_end().ends_with(':');
         return Some((at, with_following(lines, at, usize::from(continues))));
     }
-    // uv shows the causes of an error as a tree, in which the last one may have several lines, or as a list.
+    // uv shows the causes of an error as a tree, in which the last one may have several lines, or as a list. If the last one is a build
+    // that failed, its output has the reason.
     if let Some(at) = lines.iter().rposition(|line| cause_of_uv(line).is_some()) {
+        if let Some(found) = reason_of_build(&lines[at + 1..]) {
+            return Some((at + 1 + found.0, found.1));
+        }
         let is_in_tree = lines[at].contains("─▶ ");
         let cause = with_following(lines, at, if is_in_tree { 2 } else { 0 });
         return cause_of_uv(lines[at])
@@ -81,12 +89,23 @@ fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
     }
     let of_npm = |line: &&str| npm_error(line).is_some_and(|text| !is_npm_detail(text));
     if let Some(at) = lines.iter().position(of_npm) {
-        return npm_error(lines[at]).map(|text| (at, text.to_owned()));
+        return Some((at, with_npm_lines(lines, at)));
+    }
+    if let Some(at) = lines.iter().position(|line| is_pnpm_error(line)) {
+        // The versions are on the next lines.
+        let lines_after = if lines[at].contains("UNSUPPORTED") {
+            3
+        } else {
+            0
+        };
+        return Some((at, with_following(lines, at, lines_after)));
     }
     let is_outside = |line: &&str| !line.starts_with([' ', '\t']) && !is_noise(line);
     let at = lines
         .iter()
         .rposition(|line| is_outside(line) && is_labeled(line) && !is_of_parent(line))
+        // Errors of another program are indented above a summary.
+        .or_else(|| lines.iter().rposition(|line| begins_with_label(line)))
         .or_else(|| {
             lines
                 .iter()
@@ -97,7 +116,12 @@ fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
             return Some((at + 1, lines[at + 1].trim().to_owned()));
         }
         // The message of a Rust panic is on the next line, and so are the details after a colon.
-        return Some((at, with_list(lines, at)));
+        let line = lines[at].trim();
+        let text = match line.ends_with(':') {
+            true => with_list(lines, at),
+            false => with_rest_of_sentence(line, lines[at + 1..].iter().copied()),
+        };
+        return Some((at, with_cause(lines, at, text)));
     }
     // An address of its own is that of a page about the lines before it.
     let is_address = |line: &str| {
@@ -211,6 +235,7 @@ fn with_instruction(lines: &[&str], at: usize, text: String) -> String {
         INSTRUCTIONS
             .iter()
             .any(|beginning| line.starts_with(beginning))
+            && !points_to_help(line)
             && !text.contains(line.trim())
     });
     let instruction = instructions.next().map(|line| line.trim());
@@ -223,8 +248,25 @@ fn with_instruction(lines: &[&str], at: usize, text: String) -> String {
             };
             format!("{text}{end} {line}")
         }
-        _ => text,
+        _ => match offered(lines, at) {
+            Some(offered) => format!("{text} {offered}"),
+            None => text,
+        },
     }
+}
+
+/// Returns the line after the reason that introduces a list of possible values, with the first ones.
+fn offered(lines: &[&str], at: usize) -> Option<String> {
+    const MAX_VALUES: usize = 3;
+    let introduction = lines.get(at + 1)?.trim();
+    if !introduction.starts_with("The following ") || !introduction.ends_with(" available:") {
+        return None;
+    }
+    let values = lines[at + 2..]
+        .iter()
+        .map_while(|line| line.trim().strip_prefix("- "));
+    let values: Vec<&str> = values.take(MAX_VALUES).collect();
+    Some(format!("{introduction} {}", values.join(", ")))
 }
 
 /// Returns a text with the folder before `node_modules` and `site-packages` in its paths replaced by an ellipsis. The rest of such a path
@@ -289,6 +331,167 @@ fn with_list(lines: &[&str], at: usize) -> String {
         text.push_str(line.trim());
     }
     text
+}
+
+/// Returns a line, with the rest of its sentence if it is long, has no full stop, and the next line continues it in lowercase.
+fn with_rest_of_sentence<'a>(text: &str, following: impl Iterator<Item = &'a str>) -> String {
+    const MAX_LINES: usize = 3;
+    // Programs wrap lines that are longer.
+    const MIN_CHARS: usize = 50;
+    let is_whole = |text: &str| text.ends_with(['.', '!', '?', ':', ';', '}', ')']);
+    let following = following.take(MAX_LINES).take_while(|line| {
+        let continues = line.starts_with(char::is_alphanumeric) && line.contains(' ');
+        continues && !is_noise(line) && !is_labeled(line)
+    });
+    let following: Vec<&str> = following.collect();
+    let continues = following
+        .first()
+        .is_some_and(|line| line.starts_with(char::is_lowercase));
+    let mut sentence = text.to_owned();
+    if !continues || is_whole(text) || text.chars().count() < MIN_CHARS {
+        return sentence;
+    }
+    for line in following {
+        sentence.push(' ');
+        if let Some((end, _)) = line.split_once(". ") {
+            sentence.push_str(end);
+            sentence.push('.');
+            break;
+        }
+        sentence.push_str(line.trim_end());
+        if is_whole(line.trim_end()) {
+            break;
+        }
+    }
+    sentence
+}
+
+/// Adds the innermost of the causes that follow an error of a Rust program: `Caused by:` with each cause, or before a list of them.
+fn with_cause(lines: &[&str], at: usize, text: String) -> String {
+    const LABEL: &str = "Caused by:";
+    let mut following = lines[at + 1..]
+        .iter()
+        .skip_while(|line| line.trim().is_empty())
+        .take_while(|line| {
+            line.trim().is_empty() || line.starts_with([' ', '\t']) || line.starts_with(LABEL)
+        })
+        .map(|line| line.trim())
+        .peekable();
+    if !following.peek().is_some_and(|line| line.starts_with(LABEL)) {
+        return text;
+    }
+    let mut innermost = "";
+    let mut is_list = false;
+    for line in following.filter(|line| has_words(line)) {
+        if let Some(cause) = line.strip_prefix(LABEL) {
+            is_list = !has_words(cause);
+            innermost = if is_list { innermost } else { cause.trim() };
+        } else if is_list {
+            let number = line
+                .split_once(": ")
+                .filter(|(number, _)| number.bytes().all(|digit| digit.is_ascii_digit()));
+            innermost = number.map_or(line, |(_, cause)| cause);
+        }
+    }
+    match innermost.is_empty() || text.contains(innermost) {
+        true => text,
+        false => format!("{}: {innermost}", text.trim_end_matches(['.', ':'])),
+    }
+}
+
+/// Returns the index of the line with the reason in the output of a build that uv shows below a cause, and the reason.
+fn reason_of_build(lines: &[&str]) -> Option<(usize, String)> {
+    let heading = |name: &str| lines.iter().position(|line| line.trim() == name);
+    let start = heading("[stderr]").or_else(|| heading("[stdout]"))? + 1;
+    let is_hint = |line: &&str| {
+        ["hint:", "help:"]
+            .iter()
+            .any(|it| line.trim().starts_with(it))
+    };
+    let output: Vec<&str> = lines[start..]
+        .iter()
+        .take_while(|line| !is_hint(line))
+        .map(|line| line.strip_prefix("      ").unwrap_or(line.trim_start()))
+        .collect();
+    let (at, text) = find_reason(&output)?;
+    Some((start + at, text))
+}
+
+/// Returns the lines without the frames of box-drawing characters. The text of an error is put in the line with the title, and any other
+/// text is indented. The number of lines does not change.
+fn without_frames(mut lines: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> {
+    let is_box = |character: char| ('\u{2500}'..='\u{257f}').contains(&character);
+    // The line with the title of an error.
+    let mut error = None;
+    for at in 0..lines.len() {
+        let line = lines[at].trim();
+        if !line.starts_with(is_box) || !line.ends_with(is_box) {
+            continue;
+        }
+        let text = line.trim_matches(is_box).trim().to_owned();
+        let is_title = line.starts_with(['╭', '┌', '╔', '┏']);
+        if is_title {
+            error = text.eq_ignore_ascii_case("error").then_some(at);
+            lines[at] = if has_words(&text) {
+                format!("{text}:")
+            } else {
+                text
+            }
+            .into();
+        } else if let Some(title) = error {
+            let title = lines[title].to_mut();
+            title.push_str(if text.is_empty() { "" } else { " " });
+            title.push_str(&text);
+            lines[at] = "".into();
+        } else {
+            lines[at] = format!(" {text}").into();
+        }
+    }
+    lines
+}
+
+/// Returns the lines without the explanations of options and commands that follow the usage of a program. The number of lines does not
+/// change.
+fn without_usage(mut lines: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> {
+    let mut is_in_usage = false;
+    for line in &mut lines {
+        let is_heading = begins_usage(line) || is_usage_heading(line);
+        is_in_usage =
+            is_heading || is_in_usage && (line.trim().is_empty() || line.starts_with([' ', '\t']));
+        if is_in_usage {
+            *line = "".into();
+        }
+    }
+    lines
+}
+
+/// Whether a line is the heading of a list in the usage of a program.
+fn is_usage_heading(line: &str) -> bool {
+    const HEADINGS: [&str; 7] = [
+        "options:",
+        "optional arguments:",
+        "positional arguments:",
+        "arguments:",
+        "commands:",
+        "available commands:",
+        "flags:",
+    ];
+    !line.starts_with([' ', '\t'])
+        && HEADINGS
+            .iter()
+            .any(|heading| line.trim().eq_ignore_ascii_case(heading))
+}
+
+/// Returns the usage in the output of a program that has nothing else: the line of its beginning, or the next one if that is only a title.
+fn usage(output: &str) -> Option<String> {
+    let lines: Vec<&str> = output.lines().collect();
+    let at = lines.iter().position(|line| begins_usage(line))?;
+    let title = lines[at].trim();
+    let command = lines[at + 1..].iter().find(|line| has_words(line));
+    match command.filter(|_| title.ends_with(':')) {
+        Some(command) => Some(format!("{title} {}", command.trim())),
+        None => Some(title.to_owned()),
+    }
 }
 
 /// Whether a line is the exception below an error of Java: it is indented, and begins with the name of a class.
@@ -387,13 +590,47 @@ fn npm_error(line: &str) -> Option<&str> {
     let line = line.trim();
     let text = ["npm error", "npm ERR!"]
         .iter()
-        .find_map(|prefix| line.strip_prefix(prefix))?;
-    Some(text.trim())
+        .find_map(|prefix| line.strip_prefix(prefix))?
+        .trim();
+    Some(text.strip_prefix("gyp ERR! stack ").unwrap_or(text))
+}
+
+/// Returns an error of npm, with the rest of its sentence, or with the versions that npm requires and has found.
+fn with_npm_lines(lines: &[&str], at: usize) -> String {
+    const MAX_LINES: usize = 2;
+    let text = npm_error(lines[at]).unwrap_or_default();
+    let versions: Vec<&str> = lines[at + 1..]
+        .iter()
+        .map_while(|line| npm_error(line)?.strip_prefix("notsup "))
+        .filter(|text| {
+            ["Required:", "Actual:"]
+                .iter()
+                .any(|it| text.starts_with(it))
+        })
+        .take(MAX_LINES)
+        .collect();
+    match versions.is_empty() {
+        true => {
+            // Another sentence begins with the same topic, such as `network`.
+            let topic = text.split(' ').next();
+            let following = lines[at + 1..].iter().map_while(|line| npm_error(line));
+            let following = following
+                .take_while(|line| !is_npm_detail(line) && line.split(' ').next() != topic);
+            with_rest_of_sentence(text, following)
+        }
+        false => format!("{text} {}", versions.join(" ")),
+    }
+}
+
+/// Whether a line is an error of pnpm. Its report about a script that failed follows the output of the script.
+fn is_pnpm_error(line: &str) -> bool {
+    let text = line.trim();
+    text.starts_with("ERR_PNPM_") && !text.starts_with("ERR_PNPM_RECURSIVE")
 }
 
 /// Whether the text of an error line of npm only accompanies the reason.
 fn is_npm_detail(text: &str) -> bool {
-    const DETAILS: [&str; 9] = [
+    const DETAILS: [&str; 12] = [
         "code ",
         "errno ",
         "syscall ",
@@ -403,6 +640,9 @@ fn is_npm_detail(text: &str) -> bool {
         "404 Note that",
         "404 tarball",
         "command ",
+        "engine Unsupported engine",
+        "gyp ERR!",
+        "gyp info",
     ];
     !has_words(text)
         || text.chars().all(|digit| digit.is_ascii_digit())
@@ -411,7 +651,7 @@ fn is_npm_detail(text: &str) -> bool {
 
 /// Whether a line has no reason: a notice, a stack frame, a hint, a banner, or only punctuation.
 fn is_noise(line: &str) -> bool {
-    const BEGINNINGS: [&str; 32] = [
+    const BEGINNINGS: [&str; 33] = [
         "npm notice",
         "npm warn",
         "npm WARN",
@@ -444,6 +684,7 @@ fn is_noise(line: &str) -> bool {
         "Stack trace:",
         "(Use `node --trace-",
         "Original error:",
+        "This error happened while installing",
     ];
     let text = line.trim();
     let is_progress_of_npm = text.starts_with("npm http") && text.contains('%');
@@ -453,6 +694,7 @@ fn is_noise(line: &str) -> bool {
             .any(|beginning| text.starts_with(beginning))
             && !is_progress_of_npm)
         || is_stack_frame(text)
+        || points_to_help(text)
         || text.ends_with("use -[v]S to pass options in shebang lines")
         // `(node:4711) [DEP0151] DeprecationWarning: …`, and the second report of an error by a logger.
         || (text.starts_with("(node:") && text.contains("Warning:"))
@@ -478,6 +720,9 @@ fn is_stack_frame(text: &str) -> bool {
 /// Whether a line has the label of an error near its beginning, such as `Error:`, `ValueError:`, `[ERROR]` and `FATAL`.
 fn is_labeled(line: &str) -> bool {
     const LABELS: [&str; 5] = ["error", "fatal", "exception", "panic", "critical"];
+    if is_compiler_error(line) {
+        return true;
+    }
     let beginning: String = line.chars().take(60).collect();
     let mut words = beginning.split_inclusive(|character: char| !character.is_ascii_alphanumeric());
     words.any(|part| {
@@ -487,6 +732,24 @@ fn is_labeled(line: &str) -> bool {
         let ends_label = part.ends_with([':', ']']) && LABELS.iter().any(|it| lower.ends_with(it));
         let is_level = ["ERROR", "FATAL", "CRITICAL", "PANIC"].contains(&word);
         ends_label || is_level
+    })
+}
+
+/// Whether a line begins with the label of an error.
+fn begins_with_label(line: &str) -> bool {
+    let first = line.split_whitespace().next().unwrap_or_default();
+    first.ends_with(':') && is_labeled(first)
+}
+
+/// Whether a line is an error of a compiler: `error`, a code and a colon after a place, such as `a.cs(3,7): error CS0246: …`.
+fn is_compiler_error(line: &str) -> bool {
+    line.split("error ").skip(1).any(|rest| {
+        let code = rest.split_once(':').map_or("", |(code, _)| code);
+        code.starts_with(|first: char| first.is_ascii_uppercase())
+            && code.ends_with(|last: char| last.is_ascii_digit())
+            && code
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     })
 }
 
@@ -658,6 +921,112 @@ mod tests {
             (
                 "error: No solution found\n  cause: Because the current Python version (3.11.7) does not satisfy Python>=3.12, acme cannot be used.\n",
                 "Because the current Python version (3.11.7) does not satisfy Python>=3.12, acme cannot be used.",
+            ),
+            // A line that only points to the usage or the help is not the reason, unless the usage is all there is.
+            (
+                "unknown option --stdio\nusage: python3 [option] ... [arg] ...\nTry `python -h' for more information.\n",
+                "unknown option --stdio",
+            ),
+            (
+                "docker: open .env: no such file or directory\n\nRun 'docker run --help' for more information\n",
+                "docker: open .env: no such file or directory",
+            ),
+            (
+                "Error: unknown command \"studio\" for \"acme\"\nRun 'acme --help' for usage.\n",
+                "Error: unknown command \"studio\" for \"acme\"",
+            ),
+            (
+                "flag provided but not defined: -stdio\nUsage of acme:\n  -addr string\n    \taddress (default \":8080\")\n",
+                "flag provided but not defined: -stdio",
+            ),
+            (
+                "Options:\n  --key  the key  [required]\n\nMissing argument: key\n",
+                "Missing argument: key",
+            ),
+            (
+                "Usage: acme [options] <folder>\n\nOptions:\n  -h, --help  show help\n",
+                "Usage: acme [options] <folder>",
+            ),
+            (
+                "Usage:\n  acme stdio [flags]\n\nFlags:\n  -h, --help  help\n",
+                "Usage: acme stdio [flags]",
+            ),
+            (
+                "Usage of the index failed\n  last\n",
+                "Usage of the index failed",
+            ),
+            // The text in a frame.
+            (
+                "Usage: acme COMMAND\nTry 'acme --help' for help.\n╭─ Error ──────╮\n│ No such      │\n│ command 'x'. │\n╰──────────────╯\n",
+                "Error: No such command 'x'.",
+            ),
+            (
+                "╭─── Traceback (most recent call last) ───╮\n│ /x/acme.py:7 in main                    │\n│ Error: a = 1                            │\n╰─────────────────────────────────────────╯\nValueError: no index\n",
+                "ValueError: no index",
+            ),
+            // A summary follows the cause.
+            (
+                " WARN  x\n ERR_PNPM_FETCH_404  GET https://npm.example/x: Not Found - 404\n\nThis error happened while installing a direct dependency of /x\n\nNo authorization header was set for the request.\n",
+                "ERR_PNPM_FETCH_404  GET https://npm.example/x: Not Found - 404",
+            ),
+            (
+                " ERR_PNPM_UNSUPPORTED_ENGINE  Unsupported environment\n\nYour Node version is incompatible with \"x@1.0.0\".\n\nExpected version: >=22\nGot: v18.0.0\n",
+                "ERR_PNPM_UNSUPPORTED_ENGINE  Unsupported environment Your Node version is incompatible with \"x@1.0.0\". Expected version: >=22 Got: v18.0.0",
+            ),
+            (
+                "Error: ACME_KEY is not set\n ERR_PNPM_RECURSIVE_RUN_FIRST_FAIL  acme@1.0.0 start: `node .`\n",
+                "Error: ACME_KEY is not set",
+            ),
+            (
+                "Fatal error from pip prevented installation.\n\nSome errors from pip install:\n    ERROR: No matching distribution found for x\n\nError installing x.\n",
+                "ERROR: No matching distribution found for x",
+            ),
+            (
+                "/x/P.cs(3,7): error CS0246: The type 'Acme' could not be found\n\nThe build failed. Fix the build errors and run again.\n",
+                "/x/P.cs(3,7): error CS0246: The type 'Acme' could not be found",
+            ),
+            // The rest of the sentence is on the next lines.
+            (
+                "Error: The module '/x/node_modules/acme/build/Release/acme.node'\nwas compiled against a different Node.js version using\nNODE_MODULE_VERSION 115. This version of Node.js requires\nNODE_MODULE_VERSION 127.\n    at f (node:net:1)\n",
+                "Error: The module '/x/node_modules/acme/build/Release/acme.node' was compiled against a different Node.js version using NODE_MODULE_VERSION 115.",
+            ),
+            (
+                "Error: no database\nexit status 2 of acme\n",
+                "Error: no database",
+            ),
+            (
+                "npm error code EACCES\nnpm error Your cache folder contains root-owned files, due to a bug in\nnpm error previous versions of npm which has since been addressed.\nnpm error\nnpm error To fix this, please run:\n",
+                "Your cache folder contains root-owned files, due to a bug in previous versions of npm which has since been addressed.",
+            ),
+            (
+                "npm error network request to https://npm.example/@acme%2fx failed, reason: x\nnpm error network This is a problem related to network connectivity.\n",
+                "network request to https://npm.example/@acme%2fx failed, reason: x",
+            ),
+            (
+                "npm error code EBADENGINE\nnpm error engine Unsupported engine\nnpm error engine Not compatible with your version of node/npm: x@2.0.0\nnpm error notsup Required: {\"node\":\">=22\"}\nnpm error notsup Actual:   {\"node\":\"v18.1.0\"}\n",
+                "engine Not compatible with your version of node/npm: x@2.0.0 Required: {\"node\":\">=22\"} Actual:   {\"node\":\"v18.1.0\"}",
+            ),
+            (
+                "npm error code 1\nnpm error command sh -c node-gyp rebuild\nnpm error gyp info ok\nnpm error gyp ERR! find Python\nnpm error gyp ERR! stack Error: Could not find any Python installation to use\nnpm error gyp ERR! not ok\n",
+                "Error: Could not find any Python installation to use",
+            ),
+            // The output of a build has the reason, and so does the innermost cause.
+            (
+                "  × Failed to build `x==1`\n  ├─▶ The build backend returned an error\n  ╰─▶ Call to `build_wheel` failed (exit status: 1)\n\n      [stdout]\n      Building x.\n\n      [stderr]\n      Error: the libxml2 packages are not installed.\n\n      hint: This usually indicates a problem with the package.\n",
+                "Error: the libxml2 packages are not installed.",
+            ),
+            (
+                "error: Failed to spawn: `acme`\n  Caused by: the first\n  Caused by: TOML parse error at line 3\n  |\n3 | foo\n",
+                "error: Failed to spawn: `acme`: TOML parse error at line 3",
+            ),
+            (
+                "Error: no index\n\nCaused by:\n    0: it can't be read\n    1: Permission denied (os error 13)\n\nStack backtrace:\n   0: main\n",
+                "Error: no index: Permission denied (os error 13)",
+            ),
+            // The possible values.
+            (
+                "An executable named `x` is not provided by package `x`.\nThe following executables are available:\n- x-mcp\n- x-server\n",
+                "An executable named `x` is not provided by package `x`. The following executables are available: x-mcp, x-server",
             ),
             // A warning of Node is not the reason.
             (

@@ -223,10 +223,37 @@ pub(in crate::verdict) fn names_missing_setting(reason: &str) -> bool {
 /// Whether a reason has an instruction for the user, at its beginning or after a full stop.
 pub(in crate::verdict) fn has_instruction(reason: &str) -> bool {
     INSTRUCTIONS.iter().any(|beginning| {
-        reason
-            .match_indices(beginning)
-            .any(|(at, _)| at == 0 || reason[..at].ends_with(". ") || reason[..at].ends_with("! "))
+        reason.match_indices(beginning).any(|(at, _)| {
+            let is_beginning =
+                at == 0 || reason[..at].ends_with(". ") || reason[..at].ends_with("! ");
+            is_beginning && !points_to_help(&reason[at..])
+        })
     })
+}
+
+/// Whether a text only points to the help of a program, such as `Run 'docker run --help' for more information`.
+pub(super) fn points_to_help(text: &str) -> bool {
+    const VERBS: [&str; 6] = ["Run ", "See ", "Try ", "Type ", "Use ", "Please run "];
+    const HELP: [&str; 5] = ["--help", " help", " -h ", " -h'", " -h`"];
+    const MAX_BYTES: usize = 160;
+    let text = text.trim();
+    text.len() <= MAX_BYTES
+        && VERBS.iter().any(|verb| text.starts_with(verb))
+        && HELP.iter().any(|words| text.contains(words))
+        && !text.contains(". ")
+}
+
+/// Whether a text begins the usage of a program: `Usage: acme …`, or `Usage of acme:` in Go.
+pub(super) fn begins_usage(text: &str) -> bool {
+    let is_go = text.starts_with("Usage of ")
+        && text
+            .split_whitespace()
+            .nth(2)
+            .is_some_and(|program| program.ends_with(':'));
+    is_go
+        || ["Usage:", "usage:", "USAGE:"]
+            .iter()
+            .any(|beginning| text.starts_with(beginning))
 }
 
 /// Whether a reason is an error of JavaScript that only a fault in the code can cause, or an older Node than the code requires.
@@ -316,6 +343,9 @@ mod tests {
             ("Server error: Elasticsearch URL cannot be empty", [false, true, false, false]),
             ("Credentials not found. Please run with 'auth' argument first.", [false, false, true, false]),
             ("An executable named `acme` is not provided by package `acme`. Use `uvx --from acme acme-mcp` instead.", [false, true, true, false]),
+            ("docker: invalid reference format. Run 'docker run --help' for more information", [false, false, false, false]),
+            ("Try `acme -h` for help", [false, false, false, false]),
+            ("No token. Run `acme login` first.", [false, false, true, false]),
             ("cannot open the database: no such file", [false, false, false, false]),
             ("the User is unknown", [false, false, false, false]),
             ("TypeError: Cannot read properties of undefined (reading 'bind')", [false, false, false, true]),
