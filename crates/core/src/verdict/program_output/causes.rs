@@ -158,10 +158,17 @@ pub(in crate::verdict) fn blames_python(reason: &str) -> bool {
 
 /// Whether a reason is that an environment variable is not set.
 pub(in crate::verdict) fn names_missing_variable(reason: &str) -> bool {
-    const WORDS: [&str; 9] = [
+    const WORDS: [&str; 16] = [
         "environment variable",
         " env",
+        "(env",
+        "[env",
         "not set",
+        "must be set",
+        "is missing",
+        "field required",
+        "keyerror: ",
+        "resolve placeholder",
         "is required",
         "are required",
         "must be provided",
@@ -184,14 +191,21 @@ pub(in crate::verdict) fn names_missing_variable(reason: &str) -> bool {
             .any(is_variable)
     };
     let lower = reason.to_ascii_lowercase();
-    words(reason) && WORDS.iter().any(|word| lower.contains(word))
+    !lacks_permission(reason) && words(reason) && WORDS.iter().any(|word| lower.contains(word))
 }
 
 /// Whether a reason is that an argument is missing or not known.
 pub(in crate::verdict) fn blames_arguments(reason: &str) -> bool {
-    const WORDS: [&str; 10] = [
+    const WORDS: [&str; 17] = [
         "unknown command",
         "unknown option",
+        "unknown flag",
+        "unknown shorthand flag",
+        "flag provided but not defined",
+        "no such command",
+        "no such option",
+        "missing option",
+        "is not provided by package",
         "unknown argument",
         "number of arguments",
         "missing argument",
@@ -201,7 +215,12 @@ pub(in crate::verdict) fn blames_arguments(reason: &str) -> bool {
         "unrecognized arguments",
         "unexpected argument",
     ];
-    contains_any(reason, &WORDS)
+    begins_usage(reason) || lacks_permission(reason) || contains_any(reason, &WORDS)
+}
+
+/// Whether a reason is that Deno was started without a permission.
+fn lacks_permission(reason: &str) -> bool {
+    reason.contains("run again with the --allow-")
 }
 
 /// Whether a reason is that a setting is missing, whose variable or argument it does not name.
@@ -321,6 +340,34 @@ mod tests {
             ),
             ("ACME_TOKEN environment variable is not set", false, true),
             ("Error: Cannot run without ACME_TOKEN env", false, true),
+            ("KeyError: 'OPENWEATHER_API_KEY'", false, true),
+            ("KeyError: 'openweather'", false, false),
+            ("error: STRIPE_SECRET_KEY must be set", false, true),
+            (
+                "Error: Missing option '--api-key' (env var: 'X_API_KEY').",
+                false,
+                true,
+            ),
+            (
+                "ValidationError: 1 validation error for Settings JIRA_URL Field required [type=missing]",
+                false,
+                true,
+            ),
+            (
+                "ValidationError: 1 validation error for Settings jira_url Field required [type=missing]",
+                false,
+                false,
+            ),
+            (
+                "IllegalStateException: Could not resolve placeholder 'BRAVE_API_KEY' in value \"x\"",
+                false,
+                true,
+            ),
+            (
+                "NotCapable: Requires env access to \"API_KEY\", run again with the --allow-env flag",
+                false,
+                false,
+            ),
             ("Error: ERR_INVALID_URL is required", false, false),
             ("the connection is required", false, false),
         ];
@@ -342,7 +389,13 @@ mod tests {
             ("ERROR: Database connection configuration is required.", [false, true, false, false]),
             ("Server error: Elasticsearch URL cannot be empty", [false, true, false, false]),
             ("Credentials not found. Please run with 'auth' argument first.", [false, false, true, false]),
-            ("An executable named `acme` is not provided by package `acme`. Use `uvx --from acme acme-mcp` instead.", [false, true, true, false]),
+            ("An executable named `acme` is not provided by package `acme`. Use `uvx --from acme acme-mcp` instead.", [true, true, true, false]),
+            ("NotCapable: Requires env access to \"API_KEY\", run again with the --allow-env flag", [true, false, false, false]),
+            ("Usage: acme [options] <folder>", [true, false, false, false]),
+            ("Usage limit exceeded", [false, false, false, false]),
+            ("unknown flag: --bogus", [true, false, false, false]),
+            ("flag provided but not defined: -stdio", [true, false, false, false]),
+            ("Error: No such command 'serve'.", [true, false, false, false]),
             ("docker: invalid reference format. Run 'docker run --help' for more information", [false, false, false, false]),
             ("Try `acme -h` for help", [false, false, false, false]),
             ("No token. Run `acme login` first.", [false, false, true, false]),
