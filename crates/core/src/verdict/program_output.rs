@@ -338,7 +338,11 @@ fn with_rest_of_sentence<'a>(text: &str, following: impl Iterator<Item = &'a str
     const MAX_LINES: usize = 3;
     // Programs wrap lines that are longer.
     const MIN_CHARS: usize = 50;
-    let is_whole = |text: &str| text.ends_with(['.', '!', '?', ':', ';', '}', ')']);
+    let is_whole = |text: &str| {
+        text.ends_with(|last: char| {
+            !last.is_alphabetic() && !matches!(last, '\'' | '"' | '`' | ',')
+        })
+    };
     let following = following.take(MAX_LINES).take_while(|line| {
         let continues = line.starts_with(char::is_alphanumeric) && line.contains(' ');
         continues && !is_noise(line) && !is_labeled(line)
@@ -456,8 +460,8 @@ fn without_usage(mut lines: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> {
     let mut is_in_usage = false;
     for line in &mut lines {
         let is_heading = begins_usage(line) || is_usage_heading(line);
-        is_in_usage =
-            is_heading || is_in_usage && (line.trim().is_empty() || line.starts_with([' ', '\t']));
+        let is_part = line.trim().is_empty() || line.starts_with([' ', '\t']);
+        is_in_usage = is_heading || is_in_usage && is_part && !begins_with_label(line);
         if is_in_usage {
             *line = "".into();
         }
@@ -955,6 +959,10 @@ mod tests {
                 "Usage of the index failed\n  last\n",
                 "Usage of the index failed",
             ),
+            (
+                "Usage: acme [options]\n\n  Error: no token\n",
+                "Error: no token",
+            ),
             // The text in a frame.
             (
                 "Usage: acme COMMAND\nTry 'acme --help' for help.\n╭─ Error ──────╮\n│ No such      │\n│ command 'x'. │\n╰──────────────╯\n",
@@ -993,6 +1001,10 @@ mod tests {
             (
                 "Error: no database\nexit status 2 of acme\n",
                 "Error: no database",
+            ),
+            (
+                "Error: it can't connect to the database at localhost, port 5432\nthe server is shut down\n",
+                "Error: it can't connect to the database at localhost, port 5432",
             ),
             (
                 "npm error code EACCES\nnpm error Your cache folder contains root-owned files, due to a bug in\nnpm error previous versions of npm which has since been addressed.\nnpm error\nnpm error To fix this, please run:\n",
