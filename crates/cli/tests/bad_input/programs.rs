@@ -130,7 +130,7 @@ fn misbehaving_program_does_not_affect_other_servers() {
             "echo",
             "command = \"cat\"\nstartup_timeout_sec = 2",
             "notMcp",
-            "it sends the request back",
+            "it only repeats what it is sent",
         ),
         bad(
             "many-arguments",
