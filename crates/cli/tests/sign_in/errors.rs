@@ -93,19 +93,16 @@ fn commands_explain_why_a_server_has_no_sign_in() {
     }
     let finished = user.program(&["logout", "key"]).finish().assert_exit(0);
     assert_eq!(finished.stdout, "You were not signed in to key.\n");
+    // A value that is no word may be a secret, or change the terminal.
     let broken = User::with(
         "mcp_oauth_credentials_store = \"\\u001b[31m\"\n[mcp_servers.a]\nurl = \"http://127.0.0.1:1/mcp\"\n",
     );
-    let finished = broken.program(&["logout", "a"]).finish().assert_exit(1);
-    assert!(finished.stderr.contains("\\u{1b}[31m"), "{finished:#?}");
-    assert!(
-        broken
-            .program(&["status", "a"])
-            .finish()
-            .assert_exit(1)
-            .stdout
-            .contains("\\u{1b}[31m")
-    );
+    let logout = broken.program(&["logout", "a"]).finish().assert_exit(1);
+    let status = broken.program(&["status", "a"]).finish().assert_exit(1);
+    for output in [&logout.stderr, &status.stdout] {
+        assert!(output.contains("(…)"), "{output}");
+        assert!(!output.contains("[31m"), "{output}");
+    }
 }
 
 #[test]

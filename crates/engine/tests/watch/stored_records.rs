@@ -186,8 +186,8 @@ async fn only_records_of_failed_servers_are_read_about_once_a_second() {
     let reads = 3;
     let began = Instant::now();
     store.wait_for_loads(reads, &failed).await;
-    // The first read may happen immediately.
-    let least = Duration::from_secs(reads as u64 - 1);
+    // The first read may happen immediately. A timer may end a millisecond early.
+    let least = Duration::from_secs(reads as u64 - 1) - Duration::from_millis(100);
     assert!(began.elapsed() >= least, "{:?}", began.elapsed());
     // Only the start has read the record of the server that is ready.
     assert_eq!((store.loads(&ready), store.loads(&configured)), (1, 0));
