@@ -93,7 +93,7 @@ fn commands_explain_why_a_server_has_no_sign_in() {
     }
     let finished = user.program(&["logout", "key"]).finish().assert_exit(0);
     assert_eq!(finished.stdout, "You were not signed in to key.\n");
-    // A value that is no word may be a secret, or change the terminal.
+    // A value that is not a word may be a secret, or change the terminal.
     let broken = User::with(
         "mcp_oauth_credentials_store = \"\\u001b[31m\"\n[mcp_servers.a]\nurl = \"http://127.0.0.1:1/mcp\"\n",
     );
