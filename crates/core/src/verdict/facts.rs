@@ -304,14 +304,15 @@ impl<'a> Facts<'a> {
     /// can no longer be refreshed.
     fn lacks_the_spent_token(&self) -> bool {
         let names_bearer = || {
-            let challenge = self.answer?.challenge.as_deref()?;
-            Some(has_scheme(challenge, "Bearer") && !self.requires_scope())
+            let challenge = self.answer.and_then(|answer| answer.challenge.as_deref());
+            challenge.is_some_and(|challenge| has_scheme(challenge, "Bearer"))
+                && !self.requires_scope()
         };
         self.stored
             && self.sent() == Some(CredentialSent::None)
             && self.refresh_meaning() == Some(RefusalMeaning::Spent)
             && matches!(self.status(), Some(400 | 403))
-            && (names_bearer() == Some(true) || self.rejects_credential())
+            && (names_bearer() || self.rejects_credential())
     }
 
     /// Returns the authentication scheme that the server requires with HTTP 401, if it is one that needs no token: a gateway in front of

@@ -215,18 +215,23 @@ impl Facts<'_> {
                 format!("{server} requires a sign-in, and you have not signed in yet"),
                 ": sign in",
             ),
-            Kind::CredentialRequired => self.with_words(
-                match self.other_scheme() {
-                    Some(scheme) => format!(
-                        "{server}, or a gateway in front of it, requires {scheme} authentication (HTTP 401), which a sign-in does not provide"
+            Kind::CredentialRequired => {
+                let (happened, todo) = match self.other_scheme() {
+                    Some(scheme) => (
+                        format!(
+                            "{server}, or a gateway in front of it, requires {scheme} authentication (HTTP 401), which a sign-in does not provide"
+                        ),
+                        ": get a credential from its operator and add it to the configuration",
                     ),
-                    None => format!("{server} requires a key or token (HTTP 401) and offers no sign-in"),
-                },
-                match self.other_scheme() {
-                    Some(_) => ": get a credential from its operator and add it to the configuration",
-                    None => ": get one from its operator and add it to the configuration",
-                },
-            ),
+                    None => (
+                        format!(
+                            "{server} requires a key or token (HTTP 401) and offers no sign-in"
+                        ),
+                        ": get one from its operator and add it to the configuration",
+                    ),
+                };
+                self.with_words(happened, todo)
+            }
             Kind::LimitExceeded => self.limit_exceeded(server),
             Kind::Unreachable => self.unreachable(server),
             Kind::TimedOut => self.timed_out_parts(server),

@@ -278,8 +278,8 @@ where
         client(version.clone()).serve_with_lifecycle(transport, ClientLifecycleMode::Initialize),
     )
     .await;
-    let limit = (began.elapsed() * SECOND_FACTOR).clamp(*SECOND_LIMIT.start(), *SECOND_LIMIT.end());
-    let second_limit = Some(limit);
+    let second_limit =
+        Some((began.elapsed() * SECOND_FACTOR).clamp(*SECOND_LIMIT.start(), *SECOND_LIMIT.end()));
     let error = match result {
         Ok(service) => {
             return with_known_version(service, collector).map_err(|error| Refusal {
