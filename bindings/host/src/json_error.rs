@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use mcp_startup_core::json_problem;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Error;
 
@@ -32,20 +33,16 @@ fn message(subject: &str, json: &str, error: &Error) -> String {
         true => subject.to_owned(),
         false => format!("{subject}: `{path}`"),
     };
-    let text = error.to_string();
-    let text = text.rfind(" at line ").map_or(&*text, |end| &text[..end]);
-    let kind = ["invalid type: ", "invalid value: ", "unknown variant "];
-    let mismatch = kind.iter().find_map(|kind| text.strip_prefix(kind));
-    if let Some((actual, expected)) =
-        mismatch.and_then(|mismatch| mismatch.rsplit_once(", expected "))
+    let text = json_problem(error);
+    if let Some((takes, _)) = text
+        .strip_prefix("must be ")
+        .and_then(|text| text.split_once(", not "))
     {
-        let takes = takes(expected);
-        let got = match actual.strip_prefix("string ") {
-            // A text in place of an object can be a secret, such as the URL of a database.
-            Some(_) if takes == "an object" => "a string",
-            _ => got(actual),
+        // A text in place of an object can be a secret, such as the URL of a database.
+        return match takes == "an object" && text.ends_with('"') {
+            true => format!("{place} must be an object, not a string"),
+            false => format!("{place} {text}"),
         };
-        return format!("{place} must be {takes}, not {got}");
     }
     if let Some(names) = text.strip_prefix("unknown field ") {
         return format!("{subject}: `{path}` is not known; {}", meant_by(names));
@@ -73,38 +70,6 @@ fn meant_by(names: &str) -> String {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("the known ones are: {}", known.join(", ")),
     }
-}
-
-/// The values that a type takes.
-fn takes(expected: &str) -> &str {
-    match expected {
-        "a sequence" => "a list",
-        "a map" => "an object",
-        "a boolean" => "true or false",
-        "u8" => "a whole number from 0 to 255",
-        "u16" => "a whole number from 0 to 65535",
-        "u32" | "u64" | "usize" => "a whole number (0 or more)",
-        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
-        "f32" | "f64" => "a number",
-        "string or map" => "a string",
-        other if other.starts_with("struct ") => "an object",
-        other => other,
-    }
-}
-
-/// The value that was found.
-fn got(actual: &str) -> &str {
-    match actual {
-        "map" => return "an object",
-        "sequence" => return "a list",
-        _ => {}
-    }
-    for kind in ["integer ", "floating point ", "boolean "] {
-        if let Some(value) = actual.strip_prefix(kind) {
-            return value.trim_matches('`');
-        }
-    }
-    actual.strip_prefix("string ").unwrap_or(actual)
 }
 
 /// The offset of an error in bytes. Lines and columns count from 1, and columns count bytes.

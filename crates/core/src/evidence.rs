@@ -329,7 +329,8 @@ evidence_struct! {
         unusable_token: String,
         /// The `Retry-After` header of the response, verbatim (RFC 9110, section 10.2.3): a number of seconds, or a date.
         retry_after: String,
-        /// The origin to which the response redirects (RFC 9110, section 10.2.2): scheme, host and port.
+        /// The URL to which the response redirects (RFC 9110, section 10.2.2): its scheme, host and port. If the host is that of the
+        /// request, also the path, unless it may contain a key.
         location: String,
         /// If the request failed or was refused: the host and port of the proxy through which it was sent. The status can be that of the
         /// proxy.

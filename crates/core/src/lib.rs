@@ -41,6 +41,7 @@ mod decode;
 mod decode_error;
 mod error_message;
 mod evidence;
+mod json_problem;
 mod lines;
 mod notification;
 mod printable;
@@ -61,6 +62,7 @@ pub use evidence::{
     ProcessEvidence, ProtocolEvidence, RequestEvidence, RequestTarget, SpawnFailure, StartPhase,
     StoreEvidence, Transport,
 };
+pub use json_problem::json_problem;
 pub use lines::{LineSplitter, MAX_LINE_BYTES};
 pub use notification::{
     CODEX_VERSIONS, METHOD, McpServerStartupFailureReason, McpServerStartupState,

@@ -61,7 +61,7 @@ pub fn meaning(
     oauth_error: Option<&str>,
     client: Option<ClientSource>,
 ) -> RefusalMeaning {
-    if matches!(status, None | Some(408 | 425 | 429 | 500..)) {
+    if status.is_none_or(is_transient) {
         return RefusalMeaning::Transient;
     }
     match oauth_error.and_then(|code| TABLE.get(code)) {
@@ -76,6 +76,12 @@ pub fn meaning(
         },
         Some(Row::Undecided) | None => RefusalMeaning::Undecided,
     }
+}
+
+/// Returns whether the same request may succeed later, as its HTTP status shows (RFC 9110, sections 15.5.9 and 15.6; RFC 6585,
+/// section 4; RFC 8470, section 5.2).
+pub(crate) fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..)
 }
 
 /// Returns the OAuth error code in the body of a response.

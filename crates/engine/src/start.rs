@@ -210,7 +210,7 @@ impl Attempt<'_> {
         let remaining = self.deadline.saturating_duration_since(Instant::now());
         let listed = tokio::select! {
             biased;
-            listed = count_tools(&service, remaining, &collector.log) => listed,
+            listed = count_tools(&service, remaining, &collector) => listed,
             () = program.exited() => return None,
         };
         if program.sent_too_long_a_message() {
@@ -324,7 +324,7 @@ impl Attempt<'_> {
     async fn list_tools_over_http(&mut self, service: Service) -> Option<Service> {
         self.collector.enter(StartPhase::ListingTools);
         let remaining = self.deadline.saturating_duration_since(Instant::now());
-        let error = match count_tools(&service, remaining, &self.collector.log).await {
+        let error = match count_tools(&service, remaining, &self.collector).await {
             Ok(tools) => {
                 self.tools = tools;
                 // The answer may have exceeded a limit, and the transport has closed.

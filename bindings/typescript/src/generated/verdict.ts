@@ -351,7 +351,8 @@ export type RequestEvidence = {
    */
   retryAfter?: string,
   /**
-   * The origin to which the response redirects (RFC 9110, section 10.2.2): scheme, host and port.
+   * The URL to which the response redirects (RFC 9110, section 10.2.2): its scheme, host and port. If the host is that of the
+   * request, also the path, unless it may contain a key.
    */
   location?: string,
   /**

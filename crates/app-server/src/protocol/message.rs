@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use mcp_startup_core::printable;
+use mcp_startup_core::{json_problem, printable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -115,7 +115,7 @@ pub fn params<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, RpcEr
             "." => String::new(),
             path => format!(".{}", printable(path, SHOWN_CHARS)),
         };
-        let error = shown(error.inner());
+        let error = shown(json_problem(error.inner()));
         RpcError::invalid_params(format!("Invalid `params{place}`: {error}."))
     })
 }
@@ -220,13 +220,13 @@ mod tests {
         };
         let error = of(r#"{"inner":[1,"x"]}"#).unwrap_or_default();
         assert!(
-            error.starts_with("Invalid `params.inner[1]`: invalid type"),
+            error.starts_with("Invalid `params.inner[1]`: must be a whole number"),
             "{error}"
         );
         let error = params::<Outer>(None).err().map(|error| error.to_string());
         assert_eq!(
             error.as_deref(),
-            Some("Invalid `params`: missing field `inner` at line 1 column 2.")
+            Some("Invalid `params`: missing field `inner`.")
         );
     }
 }

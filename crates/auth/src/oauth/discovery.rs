@@ -370,6 +370,7 @@ impl<'a> Search<'a> {
         let mut is_unavailable = false;
         let mut unusable = None;
         let last = all.len().saturating_sub(1);
+        let first = all.first().and_then(|first| first.urls.first()).cloned();
         for (number, candidates) in all.into_iter().enumerate() {
             let has_granted = has_granted(&candidates);
             let found = self.of_issuer(candidates);
@@ -401,7 +402,13 @@ impl<'a> Search<'a> {
             (None, _, Some(mismatch)) => Err(Ended::Mismatch(mismatch)),
             (None, _, None) => Err(Ended::Unusable(
                 DiscoveryProblem::NoAuthorizationServer,
-                None,
+                first
+                    .filter(|_| self.documents.blocked.is_none())
+                    .map(|url| InvalidDocument {
+                        url,
+                        field: "no metadata here, nor at another address of this issuer".to_owned(),
+                        is_certain: true,
+                    }),
             )),
         }
     }
@@ -493,9 +500,8 @@ impl<'a> Search<'a> {
         if let Some(document) = self.of_another_resource.take() {
             return Ended::Unusable(Problem::ResourceMismatch, Some(document));
         }
-        let is_followed =
-            challenge.map(|challenge| pointer(challenge, self.documents.server).is_some());
-        match (is_followed, self.documents.first_status) {
+        let followed = challenge.map(|challenge| pointer(challenge, self.documents.server));
+        match (followed, self.documents.first_status) {
             (None, _) => match malformed.filter(is_certain) {
                 Some(document) => Ended::Unusable(Problem::InvalidMetadata, Some(document)),
                 None => Ended::NotPublished,
@@ -504,8 +510,15 @@ impl<'a> Search<'a> {
                 Ended::Unusable(Problem::InvalidMetadata, malformed)
             }
             // This may be a page of an intermediary, such as a captive portal.
-            (Some(true), Some(200..300)) => Ended::Unavailable,
-            (Some(_), _) => Ended::Unusable(Problem::InvalidMetadata, None),
+            (Some(Some(_)), Some(200..300)) => Ended::Unavailable,
+            (Some(followed), _) => {
+                let document = followed.map(|url| InvalidDocument {
+                    url,
+                    field: "missing".to_owned(),
+                    is_certain: true,
+                });
+                Ended::Unusable(Problem::InvalidMetadata, document)
+            }
         }
     }
 }

@@ -120,9 +120,11 @@ impl<'a> Facts<'a> {
             return (Kind::Exited, Recovery::None);
         }
         match self.status() {
-            // The answer of a proxy (RFC 9110, section 15.5.8).
-            Some(407) => return (Kind::Unreachable, Recovery::Retry),
-            Some(429 | 500..) => return (Kind::ServerError, Recovery::Retry),
+            // The answer of a proxy (RFC 9110, section 15.5.8), or of the network (RFC 6585, section 6).
+            Some(407 | 511) => return (Kind::Unreachable, Recovery::Retry),
+            Some(status) if refusal::is_transient(status) => {
+                return (Kind::ServerError, Recovery::Retry);
+            }
             // If an MCP error comes with an HTTP error status, the MCP error decides.
             Some(status) if !(200..300).contains(&status) && !self.names_its_versions() => {
                 return (Kind::ServerError, Recovery::None);

@@ -3,6 +3,8 @@
 //! The messages are for users of a terminal or desktop app who do not know OAuth. They call an authorization server a "sign-in
 //! service" and the stored credential "your sign-in". Technical details stay in the evidence.
 
+mod authorization;
+mod http;
 mod program;
 
 use std::borrow::Cow;
@@ -24,16 +26,8 @@ use super::{MESSAGE_CHARS, Recovery, StartupFailureKind, StartupWarningKind};
 const NAME_CHARS: usize = 60;
 /// The maximum length of other foreign text in the middle of a message, in characters.
 const FOREIGN_CHARS: usize = 100;
-/// The maximum length of an issuer, in characters.
-const ISSUER_CHARS: usize = 70;
-/// The maximum length of an OAuth error code before its description, in characters.
-const CODE_CHARS: usize = 40;
 /// The maximum length of a configuration key, in characters. It leaves room for the problem.
 const KEY_CHARS: usize = 72;
-/// The maximum length of the name of a client, in characters.
-const CLIENT_CHARS: usize = 30;
-/// The maximum length of the name of an unknown store, in characters.
-const STORE_CHARS: usize = 40;
 /// The maximum length of the quote at the end of a message, in characters.
 const QUOTE_CHARS: usize = 160;
 /// The maximum length of a quote of a program's output, in characters.
@@ -181,7 +175,12 @@ impl Facts<'_> {
                 ": sign in again and grant it, or use an account that has it",
             ),
             Kind::AccessDenied => self.with_words(
-                format!("{server} denied access for your account, key or network (HTTP 403)"),
+                match self.sent() {
+                    Some(CredentialSent::None) if !self.stored => format!(
+                        "{server} denied access without a key or a sign-in, or for your network (HTTP 403)"
+                    ),
+                    _ => format!("{server} denied access for your account, key or network (HTTP 403)"),
+                },
                 ": ask its operator for access",
             ),
             Kind::ReauthenticationRequired => {
@@ -285,50 +284,6 @@ impl Facts<'_> {
         warnings.find(|warning| text_of(&warning.problem).is_some())
     }
 
-    fn sign_in_held_by_client(&self, server: &str) -> Parts {
-        let held = self.evidence.held_sign_in.as_ref();
-        let client = held.and_then(|held| text_of(&held.client)).map_or_else(
-            || "the other client".to_owned(),
-            |client| printable(client, CLIENT_CHARS),
-        );
-        let state = held.and_then(|held| held.state);
-        let was_sent = self.sent() == Some(CredentialSent::Held);
-        let (happened, todo) = match state {
-            _ if was_sent && self.requires_more_access() => (
-                format!("{server} requires more access than the sign-in of {client} grants"),
-                format!(": open {client}, and sign in again there"),
-            ),
-            _ if was_sent => (
-                format!("{server} rejected the access token of {client}"),
-                format!(": open {client}, which renews its sign-in"),
-            ),
-            Some(HeldSignInState::Expired) => (
-                format!(
-                    "{server} requires a sign-in, and the access token of {client} has expired"
-                ),
-                match held.and_then(|held| held.refresh_token) {
-                    Some(false) => format!(": open {client}, and sign in again there"),
-                    Some(true) | None => format!(": open {client}, which refreshes it"),
-                },
-            ),
-            Some(HeldSignInState::UnknownUrl) => (
-                format!(
-                    "{server} requires a sign-in, and the token of {client} was not sent, because {client} stores no URL with it"
-                ),
-                format!(": open {client} to use the server there"),
-            ),
-            Some(HeldSignInState::Valid) | None => (
-                format!("{server} requires a sign-in, and only {client} is signed in"),
-                format!(": open {client} to use the server there"),
-            ),
-        };
-        let here = match self.offers_sign_in() {
-            true => ", or sign in here",
-            false => "",
-        };
-        Parts::new(happened, todo + here)
-    }
-
     fn invalid_configuration(&self, server: &str) -> Parts {
         let found = self.evidence.configuration.as_ref();
         let place = place(found);
@@ -380,260 +335,6 @@ impl Facts<'_> {
         )
     }
 
-    fn credential_store_unavailable(&self, server: &str) -> Parts {
-        use CredentialStoreTrouble::{Corrupt, InUse, Locked, Unreadable, Unsupported};
-        const DESKTOP_OR_FILE: &str = ": run this in your desktop session, or set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in";
-        const FILE_OR_OTHER_CLIENT: &str = ": set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in, or use the client that wrote it";
-        let store = self.evidence.store.as_ref();
-        let name = store.and_then(|store| text_of(&store.kind));
-        let trouble = store.and_then(|store| store.trouble).unwrap_or(Unreadable);
-        let place: Cow<'_, str> = match name {
-            Some("keyring") => "the system keyring".into(),
-            Some("file") => "the file `.credentials.json`".into(),
-            Some("secrets") => "Codex's encrypted store".into(),
-            Some(other) => {
-                format!("the credential store `{}`", printable(other, STORE_CHARS)).into()
-            }
-            None => "the credential store".into(),
-        };
-        // If the stored credential was read, the store could not be written to when it was refreshed.
-        let was_read = self.stored;
-        let (trouble, todo) = match (trouble, name) {
-            (Locked, Some("secrets")) => (
-                "is locked",
-                ": unlock the system keyring, which holds its key, and try again",
-            ),
-            (InUse, _) | (Locked, Some("file")) => (
-                "is in use by another program",
-                ": try again when that program is done",
-            ),
-            (Locked, _) => ("is locked", ": unlock it and try again"),
-            (Unreadable, Some("file")) if was_read => (
-                "can't be written to",
-                ": check its permissions and the free disk space, and try again",
-            ),
-            (Unreadable, _) if was_read => (
-                "can't be written to",
-                ": check that this program is allowed to write to it, and try again",
-            ),
-            (Unreadable, Some("file")) => {
-                ("can't be read", ": check its permissions and try again")
-            }
-            (Unreadable, Some("keyring" | "secrets")) => {
-                ("can't be reached from here", DESKTOP_OR_FILE)
-            }
-            (Unreadable, _) => (
-                "can't be read",
-                ": check that it exists and that you can read it, and try again",
-            ),
-            (Corrupt, Some("keyring")) => (
-                "has a damaged entry for this server",
-                ": sign in again to replace it",
-            ),
-            (Corrupt, _) => (
-                "is damaged",
-                ": sign in again to replace a damaged record; if the whole file is damaged, repair its JSON",
-            ),
-            (Unsupported, Some("secrets")) => (
-                "can only be read by Codex",
-                ": use Codex, or set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in",
-            ),
-            (Unsupported, _) => ("is not supported by this version", FILE_OR_OTHER_CLIENT),
-        };
-        let happened = match was_read {
-            true => format!("{server} needs to renew your sign-in, but {place} {trouble}"),
-            false => format!("{server} requires a sign-in, but {place} {trouble}"),
-        };
-        Parts::new(happened, todo)
-    }
-
-    fn credential_rejected(&self, server: &str) -> Parts {
-        let credential = self.evidence.credential.as_ref();
-        let name = credential.and_then(|credential| text_of(&credential.name));
-        match (self.configured, name) {
-            (true, Some(name)) => self.with_words(
-                format!(
-                    "{server} rejected the configured key or token (`{}`)",
-                    foreign(name)
-                ),
-                ": replace its value",
-            ),
-            (true, None) => self.with_words(
-                format!("{server} rejected the configured key or token"),
-                ": replace it in the configuration",
-            ),
-            (false, _) => Parts::new(
-                format!(
-                    "{server} needs to renew your sign-in, but its sign-in service rejected the configured OAuth client ({})",
-                    self.refusal()
-                ),
-                ": correct the client ID or secret",
-            ),
-        }
-    }
-
-    fn authorization_unavailable(&self, server: &str) -> Parts {
-        const LATER: &str = ": try again later; you are still signed in";
-        match self.refresh_meaning() {
-            Some(RefusalMeaning::Transient) => Parts::new(
-                format!(
-                    "{server} needs to renew your sign-in, but its sign-in service is currently unavailable"
-                ),
-                LATER,
-            ),
-            Some(_) => {
-                let refresh = self.refresh;
-                let succeeded = refresh.is_some_and(|refresh| {
-                    matches!(refresh.status, Some(200..300)) && refresh.oauth_error.is_none()
-                });
-                let unusable = refresh.and_then(|refresh| text_of(&refresh.unusable_token));
-                let what = match unusable {
-                    Some(problem) => format!(
-                        "responded with a token that can't be used ({})",
-                        foreign(problem)
-                    ),
-                    None if succeeded => format!("responded without a token ({})", self.refusal()),
-                    None => format!("refused ({})", self.refusal()),
-                };
-                Parts::new(
-                    format!("{server} needs to renew your sign-in, but its sign-in service {what}"),
-                    ": try again later, or sign in again",
-                )
-            }
-            None if self.stored => Parts::new(
-                format!("{server} needs to renew your sign-in, but this is currently not possible"),
-                LATER,
-            ),
-            None => Parts::new(
-                format!(
-                    "{server} requires a sign-in, but its sign-in service could not be determined"
-                ),
-                ": try again later",
-            ),
-        }
-    }
-
-    /// The words with which the token endpoint refused: its error code, its description, or its HTTP status.
-    fn refusal(&self) -> String {
-        let code = self
-            .refresh
-            .and_then(|refresh| text_of(&refresh.oauth_error));
-        let description = self
-            .refresh
-            .and_then(|refresh| text_of(&refresh.oauth_error_description));
-        let status = self.refresh.and_then(|refresh| refresh.status);
-        match (code, description) {
-            (Some(code), Some(description)) => {
-                format!("{}: {}", printable(code, CODE_CHARS), foreign(description))
-            }
-            (Some(code), None) => foreign(code),
-            (None, description) => {
-                let status = status.map_or_else(String::new, |status| format!("HTTP {status}"));
-                match description {
-                    Some(description) => format!("{status}: {}", foreign(description)),
-                    None => status,
-                }
-            }
-        }
-    }
-
-    fn authorization_misconfigured(&self, server: &str) -> Parts {
-        let happened = format!(
-            "{server} requires a sign-in, but {}",
-            self.misconfiguration()
-        );
-        let is_refused = self.refresh_meaning() == Some(RefusalMeaning::Misconfigured);
-        match self.row() {
-            (_, Recovery::FixConfiguration) => Parts::new(happened, ALLOW_UNPUBLISHED_PKCE),
-            _ if is_refused => Parts::new(happened, LEAVE_OUT_RESOURCE),
-            _ => match self.invalid_document() {
-                Some((document, field)) => Parts::new(
-                    format!("{happened} ({document})"),
-                    format!("{}: ", self.other_url()),
-                )
-                .with_quote(field),
-                None => Parts::new(happened, self.other_url()),
-            },
-        }
-    }
-
-    /// Returns the URL of the metadata document that can't be used, and its invalid field. Issuers that differ are named instead.
-    fn invalid_document(&self) -> Option<(String, &str)> {
-        let discovered = self.evidence.discovered.as_ref()?;
-        let document = issuer(text_of(&discovered.document)?);
-        let field = text_of(&discovered.invalid_field)?;
-        let names_issuers = text_of(&discovered.expected_issuer).is_some();
-        (!names_issuers).then_some((document, field))
-    }
-
-    /// Returns the next step if a sign-in can't begin: another spelling of the URL, if the metadata may be for that one.
-    fn other_url(&self) -> &'static str {
-        let discovered = self.evidence.discovered.as_ref();
-        let problem = discovered.and_then(|found| found.problem);
-        if problem != Some(DiscoveryProblem::ResourceMismatch) {
-            return ": contact its operator";
-        }
-        let url = self.answer.and_then(|answer| text_of(&answer.url));
-        let host = url.and_then(host_of);
-        let host = host.map(|host| match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => host,
-        });
-        match host {
-            Some("127.0.0.1" | "[::1]") => {
-                ": if it calls itself `localhost`, write that in its URL, or contact its operator"
-            }
-            Some("localhost") => {
-                ": if it calls itself `127.0.0.1`, write that in its URL, or contact its operator"
-            }
-            _ => ": check its URL, or contact its operator",
-        }
-    }
-
-    /// Describes what is wrong with the server's authorization.
-    fn misconfiguration(&self) -> Cow<'static, str> {
-        let discovered = self.evidence.discovered.as_ref();
-        let expected = discovered.and_then(|found| text_of(&found.expected_issuer));
-        if let Some(expected) = expected {
-            let named = discovered.and_then(|found| text_of(&found.issuer));
-            let named = named.map_or_else(|| "no issuer".to_owned(), issuer);
-            let expected = issuer(expected);
-            return format!(
-                "the metadata of its sign-in service names {named} instead of {expected}"
-            )
-            .into();
-        }
-        let what = match discovered.and_then(|discovered| discovered.problem) {
-            Some(DiscoveryProblem::ResourceMismatch) => {
-                "its sign-in metadata is for a different server"
-            }
-            Some(DiscoveryProblem::NoAuthorizationServer) => "it names no usable sign-in service",
-            Some(DiscoveryProblem::IssuerMismatch) => {
-                "its sign-in service identifies itself as a different one"
-            }
-            Some(DiscoveryProblem::InvalidMetadata) => "its sign-in metadata is invalid",
-            Some(DiscoveryProblem::PkceNotPublished) => {
-                "its sign-in service does not publish support for PKCE (S256), which protects the sign-in"
-            }
-            Some(DiscoveryProblem::PkceNotSupported) => {
-                "its sign-in service does not support PKCE (S256), which protects the sign-in"
-            }
-            Some(DiscoveryProblem::ClientRequired) => {
-                "its sign-in service does not register this client"
-            }
-            None if self.refresh_meaning() == Some(RefusalMeaning::Misconfigured) => {
-                "its sign-in service refused its `resource` (invalid_target)"
-            }
-            None if discovered
-                .is_some_and(|found| found.outcome == Some(DiscoveryOutcome::Unusable)) =>
-            {
-                "its sign-in metadata can't be used"
-            }
-            None => "it no longer publishes where to sign in",
-        };
-        what.into()
-    }
-
     fn limit_exceeded(&self, server: &str) -> Parts {
         let what = match self.evidence.exceeded {
             Some(ExceededLimit::Requests) => "required more than 30 requests before it was ready",
@@ -650,93 +351,6 @@ impl Facts<'_> {
             None => ": check its URL or `command`, or contact its operator",
         };
         Parts::new(format!("{server} {what}"), todo)
-    }
-
-    fn unreachable(&self, server: &str) -> Parts {
-        const PROXY_SETTINGS: &str =
-            "; check the settings of the proxy (HTTPS_PROXY, NO_PROXY), and try again";
-        const NETWORK: &str = "; check the network and its URL, and try again";
-        let is_closed = self.answer.and_then(|answer| answer.io) == Some(IoTrouble::Closed);
-        if is_closed && let Some(status) = self.status() {
-            return Parts::new(
-                format!("{server} broke off its answer (HTTP {status})"),
-                ": try again, or contact its operator",
-            );
-        }
-        let host = self
-            .answer
-            .and_then(|answer| text_of(&answer.url))
-            .and_then(host_of)
-            .map_or_else(String::new, |host| format!(" ({})", foreign(host)));
-        let proxy = self.answer.and_then(|answer| text_of(&answer.proxy));
-        if self.status() == Some(407) {
-            let proxy = proxy.map_or_else(String::new, |proxy| format!(" {}", foreign(proxy)));
-            return Parts::new(
-                format!(
-                    "{server} can't be reached: the proxy{proxy} requires a user name and a password (HTTP 407)"
-                ),
-                "; check them in the URL of the proxy (HTTPS_PROXY), and try again",
-            );
-        }
-        if let Some(proxy) = proxy.map(foreign)
-            && let Some(what) = match self.answer.and_then(|answer| answer.io) {
-                // The proxy resolves the name of the server.
-                Some(IoTrouble::Dns) => Some(format!(
-                    "the host name of the proxy {proxy} could not be resolved"
-                )),
-                Some(IoTrouble::Closed) => Some(format!(
-                    "the connection through the proxy {proxy} was closed without an answer{host}"
-                )),
-                Some(IoTrouble::Tls) => None,
-                _ => Some(format!(
-                    "the connection through the proxy {proxy} failed{host}"
-                )),
-            }
-        {
-            return Parts::new(format!("{server} can't be reached: {what}"), PROXY_SETTINGS);
-        }
-        let (what, todo) = match self.answer.and_then(|answer| answer.io) {
-            Some(IoTrouble::Dns) => ("its host name could not be resolved", NETWORK),
-            Some(IoTrouble::Tls) => self.untrusted_certificate(),
-            Some(IoTrouble::Closed) => ("it closed the connection without answering", NETWORK),
-            _ => ("the connection failed", NETWORK),
-        };
-        Parts::new(format!("{server} can't be reached: {what}{host}"), todo)
-    }
-
-    /// Describes why TLS failed, and the next step.
-    fn untrusted_certificate(&self) -> (&'static str, &'static str) {
-        const TRUST: &str = "; if you trust it, add it to the certificates of this machine (SSL_CERT_FILE), and try again";
-        const OPERATOR: &str = "; contact its operator, and try again";
-        match self.answer.and_then(|answer| answer.certificate) {
-            Some(CertificateProblem::Expired) => (
-                "its certificate has expired",
-                "; check the clock of this machine, or contact its operator, and try again",
-            ),
-            Some(CertificateProblem::NotYetValid) => (
-                "its certificate is not valid yet",
-                "; check the clock of this machine, or contact its operator, and try again",
-            ),
-            Some(CertificateProblem::WrongName) => (
-                "its certificate is for a different host name",
-                "; check its URL, or contact its operator, and try again",
-            ),
-            Some(CertificateProblem::UnknownIssuer) => (
-                "its certificate was issued by an authority that this machine does not trust",
-                "; add that authority, such as the one of your network, to the certificates of this machine (SSL_CERT_FILE), and try again",
-            ),
-            Some(CertificateProblem::SelfSigned) => ("its certificate is self-signed", TRUST),
-            Some(CertificateProblem::CertificateOfAuthority) => (
-                "its certificate is that of a certificate authority (CA), which must not identify a server",
-                OPERATOR,
-            ),
-            Some(CertificateProblem::Revoked) => ("its certificate was revoked", OPERATOR),
-            Some(CertificateProblem::Invalid) => ("its certificate is invalid", OPERATOR),
-            None => (
-                "the secure (TLS) connection failed",
-                "; check its URL, and that this machine trusts your network's certificates (SSL_CERT_FILE), and try again",
-            ),
-        }
     }
 
     /// Adds the words of the error response, if there are any.
@@ -805,78 +419,6 @@ impl Facts<'_> {
             .is_some_and(|answer| answer.io.is_none() && matches!(answer.status, Some(200..300)))
     }
 
-    fn server_error(&self, server: &str) -> Parts {
-        const URL_OR_OPERATOR: &str = ": check its URL, or contact its operator";
-        let status = self.status().unwrap_or_default();
-        let later = self.method_after_handshake();
-        match (status, later) {
-            (429, _) => self.with_words(
-                format!("{server} is rate limiting requests (HTTP 429)"),
-                match self.answer.and_then(|answer| text_of(&answer.retry_after)) {
-                    // Seconds, or a date (RFC 9110, section 10.2.3).
-                    Some(after) => match after.parse::<u32>() {
-                        Ok(seconds) => format!(": try again in {seconds} s").into(),
-                        Err(_) => format!(": try again later (after {})", foreign(after)).into(),
-                    },
-                    None => Cow::from(": try again later"),
-                },
-            ),
-            (500.., _) => self.with_words(
-                format!("{server} had an internal error (HTTP {status})"),
-                ": try again later",
-            ),
-            (300..400, _) => self.redirected(server, status, URL_OR_OPERATOR),
-            // The server has answered at this URL before. It no longer knows the session (MCP, Streamable HTTP).
-            (404 | 410, Some(method)) => self.with_words(
-                format!("{server} answered the handshake, but then did not know the session (HTTP {status} to `{}`)", foreign(method)),
-                ": contact its operator; its instances may not share sessions",
-            ),
-            (_, Some(method)) => self.with_words(
-                format!("{server} answered the handshake, but refused `{}` (HTTP {status})", foreign(method)),
-                ": contact its operator",
-            ),
-            (404 | 405 | 410, None) => self.with_words(
-                format!("{server} was not found at its URL (HTTP {status})"),
-                URL_OR_OPERATOR,
-            ),
-            _ => {
-                let happened = format!("{server} refused the request (HTTP {status})");
-                match self.protocol_error() {
-                    Some(error) => Parts::new(
-                        happened,
-                        ": check its URL, or report this to its operator: ",
-                    )
-                    .with_quote(error),
-                    None => self.with_words(happened, URL_OR_OPERATOR),
-                }
-            }
-        }
-    }
-
-    /// Describes a redirect that was not followed. The path of the target may contain a key, so only the host is shown.
-    fn redirected(&self, server: &str, status: u16, todo: &'static str) -> Parts {
-        let answer = self.answer;
-        let url = answer.and_then(|answer| text_of(&answer.url));
-        let target = answer.and_then(|answer| text_of(&answer.location));
-        // A server can name any scheme.
-        let target = target.filter(|url| url.starts_with("https://") || url.starts_with("http://"));
-        let host = target.and_then(host_of);
-        let (to, todo) = match (url, target, host) {
-            (Some(url), Some(target), Some(host)) if host_of(url) == Some(host) => {
-                match url.starts_with("http://") && target.starts_with("https://") {
-                    true => (
-                        "https://".to_owned(),
-                        ": write https:// in its URL, or contact its operator",
-                    ),
-                    false => ("another path".to_owned(), todo),
-                }
-            }
-            (_, _, Some(host)) => (foreign(host), todo),
-            _ => ("another URL".to_owned(), todo),
-        };
-        Parts::new(format!("{server} redirects to {to} (HTTP {status})"), todo)
-    }
-
     fn unsupported_protocol(&self, server: &str) -> Parts {
         let protocol = self.evidence.protocol.as_ref();
         let versions: Vec<&str> = protocol
@@ -939,7 +481,12 @@ impl Facts<'_> {
             (_, None) if self.has_event_stream() => {
                 ": its event stream ended without an answer".to_owned()
             }
-            (_, None) => String::new(),
+            (_, None) => match (self.status(), protocol.map(|found| found.not_mcp.is_some())) {
+                (Some(status @ 200..300), Some(true)) => {
+                    format!(": its answer is empty (HTTP {status})")
+                }
+                _ => String::new(),
+            },
         };
         let todo = match self.evidence.transport {
             Some(Transport::Stdio) => "; check its `command`, or contact its author",
@@ -993,21 +540,8 @@ fn place(found: Option<&ConfigurationEvidence>) -> String {
     }
 }
 
-/// The next step if a sign-in without published support for PKCE can be allowed.
-const ALLOW_UNPUBLISHED_PKCE: &str = ": contact its operator, or allow it with `oauth.allow_unpublished_pkce` (in JSON, `oauth.allowUnpublishedPkce`)";
-/// The next step if the authorization server refuses the `resource`.
-const LEAVE_OUT_RESOURCE: &str = ": contact its operator, or leave the parameter out with a blank `oauth_resource` (in JSON, `oauth.resource`)";
 /// The next step if only the quote shows who has to act.
 const FIX_OR_REPORT: &str = "; fix or report this: ";
-
-/// Shows an issuer or the URL of a metadata document. Its query and its user name may contain a key.
-fn issuer(text: &str) -> String {
-    let (shown, _) = text.split_once(['?', '#']).unwrap_or((text, ""));
-    match shown.contains('@') {
-        true => host_of(shown).map_or_else(|| "another URL".to_owned(), foreign),
-        false => printable(shown, ISSUER_CHARS),
-    }
-}
 
 /// Shortens a printable text in its middle.
 fn with_both_ends(text: &str, max_chars: usize) -> String {

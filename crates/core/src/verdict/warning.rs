@@ -38,13 +38,13 @@ pub enum StartupWarningKind {
 ///
 /// let evidence: Evidence = serde_json::from_str(r#"{
 ///     "server": "files",
-///     "protocol": {"invalidMethod": "tools/list", "invalidField": "tools[1].inputSchema: invalid type: null"}
+///     "protocol": {"invalidMethod": "tools/list", "invalidField": "tools[1].inputSchema: must be an object, not null"}
 /// }"#)?;
 /// let warning = warn(StartupWarningKind::ToolListInvalid, &evidence);
 /// assert_eq!(
 ///     warning.message,
 ///     "files is ready, but its list of tools is invalid, so clients may show none of them; report this to its author: \
-///      tools[1].inputSchema: invalid type: null"
+///      tools[1].inputSchema: must be an object, not null"
 /// );
 /// # Ok::<(), serde_json::Error>(())
 /// ```

@@ -1,8 +1,8 @@
 //! Lists the tools of a server that has answered the handshake. A server that is ready answers this.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use mcp_startup_auth::RequestLog;
 use mcp_startup_core::StartupWarningKind;
 use rmcp::model::PaginatedRequestParams;
 use rmcp::service::ServiceError;
@@ -72,7 +72,7 @@ impl Tools {
 pub(super) async fn count_tools(
     service: &Service,
     remaining: Duration,
-    log: &RequestLog,
+    collector: &EvidenceCollector,
 ) -> Result<Tools, ServiceError> {
     let offers_tools = service
         .peer_info()
@@ -81,28 +81,38 @@ pub(super) async fn count_tools(
         return Ok(Tools::Counted(0));
     }
     let limit = LIMIT.min(remaining.saturating_sub(MARGIN));
-    match tokio::time::timeout(limit, count_pages(service, log)).await {
+    match tokio::time::timeout(limit, count_pages(service, collector)).await {
         Ok(counted) => counted,
         Err(_) => Ok(Tools::Warned(StartupWarningKind::ToolListTimedOut)),
     }
 }
 
-async fn count_pages(service: &Service, log: &RequestLog) -> Result<Tools, ServiceError> {
+async fn count_pages(
+    service: &Service,
+    collector: &EvidenceCollector,
+) -> Result<Tools, ServiceError> {
     const TOO_LONG: Tools = Tools::Warned(StartupWarningKind::ToolListTooLong);
-    let before = log.received_bytes();
+    let before = collector.log.received_bytes();
     let mut tools = 0;
-    let mut cursor = None;
+    let mut cursor: Option<String> = None;
+    let mut cursors = HashSet::new();
     for _ in 0..MAX_PAGES {
         let params = PaginatedRequestParams::default().with_cursor(cursor);
         let page = service.peer().list_tools(Some(params)).await?;
         tools += page.tools.len();
-        cursor = page.next_cursor;
-        let bytes = log.received_bytes().saturating_sub(before);
+        // An empty cursor ends the list, as in the SDK for Go, which can't tell it from none.
+        cursor = page.next_cursor.filter(|cursor| !cursor.is_empty());
+        let bytes = collector.log.received_bytes().saturating_sub(before);
         if tools > MAX_TOOLS || bytes > MAX_BYTES {
             return Ok(TOO_LONG);
         }
-        if cursor.is_none() {
+        let Some(next) = &cursor else {
             return Ok(Tools::Counted(tools));
+        };
+        if !cursors.insert(next.clone()) {
+            let problem = "nextCursor: must not be that of an earlier page";
+            collector.record_invalid_field("tools/list", problem);
+            return Ok(Tools::Warned(StartupWarningKind::ToolListInvalid));
         }
     }
     Ok(TOO_LONG)

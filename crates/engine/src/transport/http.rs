@@ -39,7 +39,7 @@ use url::Url;
 use self::answer::Answer;
 use self::early_request::EarlyRequest;
 pub(crate) use self::headers::{challenge, configured_headers, media_types};
-use self::headers::{location, media_type, sensitive};
+use self::headers::{is_path_of_words, location, media_type, sensitive};
 use super::invalid_messages::{Received, invalid_result, is_answer, read_message};
 use super::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter, parse_turn};
 use super::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
@@ -381,11 +381,15 @@ impl McpHttp {
                 && let Some(next) = location(&url, response.headers())
             {
                 let collector = &self.shared.collector;
-                // The path can be a secret that the server has received, in any spelling.
                 let origin = next.origin();
                 if origin.is_tuple() {
-                    let origin = collector.mask_url(&origin.ascii_serialization());
-                    sent.note(|evidence| evidence.location = Some(origin));
+                    let mut shown = origin.ascii_serialization();
+                    // The path can be a secret that the server has received, in any spelling.
+                    if origin == url.origin() && is_path_of_words(next.path()) {
+                        shown.push_str(next.path());
+                    }
+                    let shown = collector.mask_url(&shown);
+                    sent.note(|evidence| evidence.location = Some(shown));
                 }
                 if let Some(timeline) = collector.timeline() {
                     timeline.redirects(sent.number(), bare_url(&next));

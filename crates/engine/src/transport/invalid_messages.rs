@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_startup_auth::network::without_byte_order_mark;
+use mcp_startup_core::json_problem;
 use rmcp::RoleClient;
 use rmcp::model::{
     ClientRequest, CustomResult, DiscoverResult, ErrorData, InitializeResult, JsonRpcMessage,
@@ -251,9 +252,9 @@ fn result_problem(method: &str, result: &ServerResult) -> Option<String> {
         _ => {
             let result = serde_json::to_value(result).ok()?;
             match method {
-                "initialize" => field_problem::<InitializeResult>(&result),
-                "server/discover" => field_problem::<DiscoverResult>(&result),
-                _ => field_problem::<ListToolsResult>(&result).map(|problem| {
+                "initialize" => field_problem::<InitializeResult>("result", "", &result),
+                "server/discover" => field_problem::<DiscoverResult>("result", "", &result),
+                _ => field_problem::<ListToolsResult>("result", "", &result).map(|problem| {
                     match name_of_entry(&result, &problem) {
                         Some(name) => format!("{problem} (the tool `{name}`)"),
                         None => problem,
@@ -271,14 +272,18 @@ fn name_of_entry<'a>(result: &'a Value, problem: &str) -> Option<&'a str> {
     tool.get("name")?.as_str()
 }
 
-/// The path of the first field that does not fit the type, and the problem with it.
-fn field_problem<T: DeserializeOwned>(json: &Value) -> Option<String> {
+/// The first field that does not fit the type, and the problem with it, such as `serverInfo: missing field `version``. Its path begins
+/// at `root`, if there is one. `name` is that of the whole value.
+fn field_problem<T: DeserializeOwned>(name: &str, root: &str, json: &Value) -> Option<String> {
+    // A list would be read as the fields of the type, one after another.
+    if json.is_array() {
+        return Some(format!("{name}: must be an object, not a list"));
+    }
     let error = serde_path_to_error::deserialize::<_, T>(json).err()?;
-    let path = error.path().to_string();
-    let problem = error.into_inner().to_string();
-    Some(match path.as_str() {
-        "." => problem,
-        path => format!("{path}: {problem}"),
+    let problem = json_problem(error.inner());
+    Some(match error.path().to_string().as_str() {
+        "." => format!("{name}: {problem}"),
+        path => format!("{root}{path}: {problem}"),
     })
 }
 
@@ -378,8 +383,8 @@ fn answer_problem(text: &[u8], error: &serde_json::Error) -> Option<String> {
     match (message.get("result"), message.get("error")) {
         (None, None) => Some("result: missing field".to_owned()),
         (result, Some(error)) => {
-            let problem = match field_problem::<ErrorData>(error) {
-                Some(problem) => format!("error.{problem}"),
+            let problem = match field_problem::<ErrorData>("error", "error.", error) {
+                Some(problem) => problem,
                 None if result.is_some() => "result: must not be next to `error`".to_owned(),
                 None => return None,
             };
@@ -392,7 +397,7 @@ fn answer_problem(text: &[u8], error: &serde_json::Error) -> Option<String> {
         (Some(Value::Object(_)), None) if message.get("id").is_some_and(Value::is_null) => {
             Some("id: must be that of the request, not null".to_owned())
         }
-        (Some(Value::Object(_)), None) => Some(error.to_string()),
+        (Some(Value::Object(_)), None) => Some(format!("message: {}", json_problem(error))),
         (Some(other), None) => Some(format!("result: must be an object, not {}", kind_of(other))),
     }
 }

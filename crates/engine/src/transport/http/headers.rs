@@ -53,6 +53,21 @@ pub(super) fn location(base: &Url, headers: &HeaderMap) -> Option<Url> {
     base.join(headers.get(LOCATION)?.to_str().ok()?).ok()
 }
 
+/// Whether each part of a path is a short word, as no key is: `/v1/mcp/`, `/login.html`.
+pub(super) fn is_path_of_words(path: &str) -> bool {
+    const MAX_PATH: usize = 60;
+    const MAX_PART: usize = 12;
+    const MAX_DIGITS: usize = 2;
+    let is_word = |part: &str| {
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+        part.len() <= MAX_PART
+            && part.bytes().all(is_plain)
+            && part.bytes().filter(u8::is_ascii_digit).count() <= MAX_DIGITS
+    };
+    path.len() <= MAX_PATH && path.split('/').all(is_word)
+}
+
 pub(super) fn media_type(response: &reqwest::Response) -> String {
     response
         .headers()

@@ -1,0 +1,232 @@
+//! The messages about the connection to a server over HTTP, and about its error responses.
+
+use std::borrow::Cow;
+
+use crate::evidence::{CertificateProblem, IoTrouble};
+
+use super::super::facts::{Facts, text_of};
+use super::{Parts, foreign, host_of};
+
+impl Facts<'_> {
+    pub(super) fn unreachable(&self, server: &str) -> Parts {
+        const PROXY_SETTINGS: &str =
+            "; check the settings of the proxy (HTTPS_PROXY, NO_PROXY), and try again";
+        const NETWORK: &str = "; check the network and its URL, and try again";
+        let is_closed = self.answer.and_then(|answer| answer.io) == Some(IoTrouble::Closed);
+        if is_closed && let Some(status) = self.status() {
+            return Parts::new(
+                format!("{server} broke off its answer (HTTP {status})"),
+                ": try again, or contact its operator",
+            );
+        }
+        let host = self
+            .answer
+            .and_then(|answer| text_of(&answer.url))
+            .and_then(host_of)
+            .map_or_else(String::new, |host| format!(" ({})", foreign(host)));
+        let proxy = self.answer.and_then(|answer| text_of(&answer.proxy));
+        if self.status() == Some(511) {
+            return Parts::new(
+                format!(
+                    "{server} can't be reached: your network requires a sign-in of its own (HTTP 511)"
+                ),
+                "; open any website in a browser to sign in to the network, and try again",
+            );
+        }
+        if self.status() == Some(407) {
+            let proxy = proxy.map_or_else(String::new, |proxy| format!(" {}", foreign(proxy)));
+            return Parts::new(
+                format!(
+                    "{server} can't be reached: the proxy{proxy} requires a user name and a password (HTTP 407)"
+                ),
+                "; check them in the URL of the proxy (HTTPS_PROXY), and try again",
+            );
+        }
+        if let Some(proxy) = proxy.map(foreign)
+            && let Some(what) = match self.answer.and_then(|answer| answer.io) {
+                // The proxy resolves the name of the server.
+                Some(IoTrouble::Dns) => Some(format!(
+                    "the host name of the proxy {proxy} could not be resolved"
+                )),
+                Some(IoTrouble::Closed) => Some(format!(
+                    "the connection through the proxy {proxy} was closed without an answer{host}"
+                )),
+                Some(IoTrouble::Tls) => None,
+                _ => Some(format!(
+                    "the connection through the proxy {proxy} failed{host}"
+                )),
+            }
+        {
+            return Parts::new(format!("{server} can't be reached: {what}"), PROXY_SETTINGS);
+        }
+        let (what, todo) = match self.answer.and_then(|answer| answer.io) {
+            Some(IoTrouble::Dns) => ("its host name could not be resolved", NETWORK),
+            Some(IoTrouble::Tls) => self.untrusted_certificate(),
+            Some(IoTrouble::Closed) => ("it closed the connection without answering", NETWORK),
+            _ => ("the connection failed", NETWORK),
+        };
+        Parts::new(format!("{server} can't be reached: {what}{host}"), todo)
+    }
+
+    /// Describes why TLS failed, and the next step.
+    fn untrusted_certificate(&self) -> (&'static str, &'static str) {
+        const TRUST: &str = "; if you trust it, add it to the certificates of this machine (SSL_CERT_FILE), and try again";
+        const OPERATOR: &str = "; contact its operator, and try again";
+        match self.answer.and_then(|answer| answer.certificate) {
+            Some(CertificateProblem::Expired) => (
+                "its certificate has expired",
+                "; check the clock of this machine, or contact its operator, and try again",
+            ),
+            Some(CertificateProblem::NotYetValid) => (
+                "its certificate is not valid yet",
+                "; check the clock of this machine, or contact its operator, and try again",
+            ),
+            Some(CertificateProblem::WrongName) => (
+                "its certificate is for a different host name",
+                "; check its URL, or contact its operator, and try again",
+            ),
+            Some(CertificateProblem::UnknownIssuer) => (
+                "its certificate was issued by an authority that this machine does not trust",
+                "; add that authority, such as the one of your network, to the certificates of this machine (SSL_CERT_FILE), and try again",
+            ),
+            Some(CertificateProblem::SelfSigned) => ("its certificate is self-signed", TRUST),
+            Some(CertificateProblem::CertificateOfAuthority) => (
+                "its certificate is that of a certificate authority (CA), which must not identify a server",
+                OPERATOR,
+            ),
+            Some(CertificateProblem::Revoked) => ("its certificate was revoked", OPERATOR),
+            Some(CertificateProblem::Invalid) => ("its certificate is invalid", OPERATOR),
+            None => (
+                "the secure (TLS) connection failed",
+                "; check its URL, and that this machine trusts your network's certificates (SSL_CERT_FILE), and try again",
+            ),
+        }
+    }
+
+    pub(super) fn server_error(&self, server: &str) -> Parts {
+        const URL_OR_OPERATOR: &str = ": check its URL, or contact its operator";
+        let status = self.status().unwrap_or_default();
+        let later = self.method_after_handshake();
+        match (status, later) {
+            (429, _) => self.with_words(
+                format!("{server} is rate limiting requests (HTTP 429)"),
+                self.try_again(),
+            ),
+            (408 | 425, _) => self.with_words(
+                format!("{server} could not handle the request at this time (HTTP {status})"),
+                self.try_again(),
+            ),
+            (503, _) => self.with_words(
+                format!("{server} is currently unavailable (HTTP 503)"),
+                self.try_again(),
+            ),
+            (502 | 504, _) => self.with_words(
+                format!(
+                    "{server} is currently unavailable: the gateway in front of it got no valid answer from it (HTTP {status})"
+                ),
+                self.try_again(),
+            ),
+            (500.., _) => self.with_words(
+                format!("{server} had an internal error (HTTP {status})"),
+                self.try_again(),
+            ),
+            (402, _) => self.with_words(
+                format!("{server} requires payment (HTTP 402)"),
+                ": contact its operator about your plan or balance",
+            ),
+            (300..400, _) => self.redirected(server, status, URL_OR_OPERATOR),
+            // The server has answered at this URL before. It no longer knows the session (MCP, Streamable HTTP).
+            (404 | 410, Some(method)) => self.with_words(
+                format!("{server} answered the handshake, but then did not know the session (HTTP {status} to `{}`)", foreign(method)),
+                ": contact its operator; its instances may not share sessions",
+            ),
+            (_, Some(method)) => self.with_words(
+                format!("{server} answered the handshake, but refused `{}` (HTTP {status})", foreign(method)),
+                ": contact its operator",
+            ),
+            (404 | 405 | 410, None) => self.with_words(
+                format!("{server} was not found at its URL (HTTP {status})"),
+                URL_OR_OPERATOR,
+            ),
+            _ => {
+                let happened = format!("{server} refused the request (HTTP {status})");
+                match self.protocol_error() {
+                    Some(error) => Parts::new(
+                        happened,
+                        ": check its URL, or report this to its operator: ",
+                    )
+                    .with_quote(error),
+                    None => self.with_words(happened, URL_OR_OPERATOR),
+                }
+            }
+        }
+    }
+
+    /// Returns when to try again, as the server has requested with `Retry-After`.
+    fn try_again(&self) -> Cow<'static, str> {
+        const MINUTE: u32 = 60;
+        const HOUR: u32 = 60 * MINUTE;
+        let after = self.answer.and_then(|answer| text_of(&answer.retry_after));
+        let Some(after) = after else {
+            return ": try again later".into();
+        };
+        // Seconds, or a date (RFC 9110, section 10.2.3). Anything else has no meaning.
+        match after.parse::<u32>() {
+            Ok(0) => ": try again".into(),
+            Ok(seconds) if seconds <= 10 * MINUTE => format!(": try again in {seconds} s").into(),
+            Ok(seconds) if seconds < 2 * HOUR => {
+                format!(": try again in {} minutes", seconds.div_ceil(MINUTE)).into()
+            }
+            Ok(seconds) => format!(": try again in {} hours", seconds.div_ceil(HOUR)).into(),
+            Err(_) if is_http_date(after) => format!(": try again later (after {after})").into(),
+            Err(_) => ": try again later".into(),
+        }
+    }
+
+    /// Describes a redirect that was not followed. The evidence has the path of the target only if it contains no key.
+    fn redirected(&self, server: &str, status: u16, todo: &'static str) -> Parts {
+        let answer = self.answer;
+        let url = answer.and_then(|answer| text_of(&answer.url));
+        let target = answer.and_then(|answer| text_of(&answer.location));
+        // A server can name any scheme.
+        let target = target.filter(|url| url.starts_with("https://") || url.starts_with("http://"));
+        let host = target.and_then(host_of);
+        let (to, todo) = match (url, target, host) {
+            (Some(url), Some(target), Some(host)) if host_of(url) == Some(host) => {
+                match url.starts_with("http://") && target.starts_with("https://") {
+                    true => (
+                        "https://".to_owned(),
+                        ": write https:// in its URL, or contact its operator",
+                    ),
+                    false => match path_of(target).map(foreign) {
+                        Some(_) if path_of(url) == path_of(target) => {
+                            ("the same URL".to_owned(), todo)
+                        }
+                        Some(path) => (
+                            path,
+                            ": if it serves MCP there, change its URL, or contact its operator",
+                        ),
+                        None => ("another path".to_owned(), todo),
+                    },
+                }
+            }
+            (_, _, Some(host)) => (foreign(host), todo),
+            _ => ("another URL".to_owned(), todo),
+        };
+        Parts::new(format!("{server} redirects to {to} (HTTP {status})"), todo)
+    }
+}
+
+/// Returns the path of a URL, without its query.
+fn path_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let path = &rest[rest.find('/')?..];
+    path.split(['?', '#']).next()
+}
+
+/// Returns whether a text has the shape of a date in HTTP (RFC 9110, section 5.6.7).
+fn is_http_date(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b" ,:-".contains(&byte);
+    let is_short = text.len() <= "Wednesday, 31-Dec-26 23:59:59 GMT".len();
+    is_short && text.ends_with(" GMT") && text.contains(',') && text.bytes().all(is_part)
+}
