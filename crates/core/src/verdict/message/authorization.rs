@@ -10,6 +10,7 @@ use crate::refusal::RefusalMeaning;
 
 use super::super::Recovery;
 use super::super::facts::{Facts, text_of};
+use super::http::try_again_after;
 use super::{Parts, foreign, host_of};
 
 /// The next step if a sign-in without published support for PKCE can be allowed.
@@ -169,7 +170,7 @@ impl Facts<'_> {
                 format!(
                     "{server} needs to renew your sign-in, but its sign-in service is currently unavailable"
                 ),
-                LATER,
+                format!("{}; you are still signed in", try_again_after(self.refresh)),
             ),
             Some(_) => {
                 let refresh = self.refresh;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::evidence::{CertificateProblem, IoTrouble};
+use crate::evidence::{CertificateProblem, IoTrouble, RequestEvidence};
 
 use super::super::facts::{Facts, text_of};
 use super::{Parts, foreign, host_of};
@@ -110,25 +110,25 @@ impl Facts<'_> {
         match (status, later) {
             (429, _) => self.with_words(
                 format!("{server} is rate limiting requests (HTTP 429)"),
-                self.try_again(),
+                try_again_after(self.answer),
             ),
             (408 | 425, _) => self.with_words(
                 format!("{server} could not handle the request at this time (HTTP {status})"),
-                self.try_again(),
+                try_again_after(self.answer),
             ),
             (503, _) => self.with_words(
                 format!("{server} is currently unavailable (HTTP 503)"),
-                self.try_again(),
+                try_again_after(self.answer),
             ),
             (502 | 504, _) => self.with_words(
                 format!(
                     "{server} is currently unavailable: the gateway in front of it got no valid answer from it (HTTP {status})"
                 ),
-                self.try_again(),
+                try_again_after(self.answer),
             ),
             (500.., _) => self.with_words(
                 format!("{server} had an internal error (HTTP {status})"),
-                self.try_again(),
+                try_again_after(self.answer),
             ),
             (402, _) => self.with_words(
                 format!("{server} requires payment (HTTP 402)"),
@@ -159,27 +159,6 @@ impl Facts<'_> {
                     None => self.with_words(happened, URL_OR_OPERATOR),
                 }
             }
-        }
-    }
-
-    /// Returns when to try again, as the server has requested with `Retry-After`.
-    fn try_again(&self) -> Cow<'static, str> {
-        const MINUTE: u32 = 60;
-        const HOUR: u32 = 60 * MINUTE;
-        let after = self.answer.and_then(|answer| text_of(&answer.retry_after));
-        let Some(after) = after else {
-            return ": try again later".into();
-        };
-        // Seconds, or a date (RFC 9110, section 10.2.3). Anything else has no meaning.
-        match after.parse::<u32>() {
-            Ok(0) => ": try again".into(),
-            Ok(seconds) if seconds <= 10 * MINUTE => format!(": try again in {seconds} s").into(),
-            Ok(seconds) if seconds < 2 * HOUR => {
-                format!(": try again in {} minutes", seconds.div_ceil(MINUTE)).into()
-            }
-            Ok(seconds) => format!(": try again in {} hours", seconds.div_ceil(HOUR)).into(),
-            Err(_) if is_http_date(after) => format!(": try again later (after {after})").into(),
-            Err(_) => ": try again later".into(),
         }
     }
 
@@ -214,6 +193,27 @@ impl Facts<'_> {
             _ => ("another URL".to_owned(), todo),
         };
         Parts::new(format!("{server} redirects to {to} (HTTP {status})"), todo)
+    }
+}
+
+/// Returns when to try again, as an answer has requested with `Retry-After`.
+pub(super) fn try_again_after(answer: Option<&RequestEvidence>) -> Cow<'static, str> {
+    const MINUTE: u32 = 60;
+    const HOUR: u32 = 60 * MINUTE;
+    let after = answer.and_then(|answer| text_of(&answer.retry_after));
+    let Some(after) = after else {
+        return ": try again later".into();
+    };
+    // Seconds, or a date (RFC 9110, section 10.2.3). Anything else has no meaning.
+    match after.parse::<u32>() {
+        Ok(0) => ": try again".into(),
+        Ok(seconds) if seconds <= 10 * MINUTE => format!(": try again in {seconds} s").into(),
+        Ok(seconds) if seconds < 2 * HOUR => {
+            format!(": try again in {} minutes", seconds.div_ceil(MINUTE)).into()
+        }
+        Ok(seconds) => format!(": try again in {} hours", seconds.div_ceil(HOUR)).into(),
+        Err(_) if is_http_date(after) => format!(": try again later (after {after})").into(),
+        Err(_) => ": try again later".into(),
     }
 }
 
