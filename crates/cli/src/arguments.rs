@@ -214,7 +214,7 @@ pub struct Open {
     #[arg(long)]
     pub no_browser: bool,
     /// The port on loopback; 0 for a free one
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_parser = port, default_value = "0")]
     pub port: u16,
     /// Do not ask before the first start of every client's servers
     #[arg(long)]
@@ -335,7 +335,7 @@ pub struct Explain {
     #[command(flatten)]
     pub client_document: ClientDocument,
     /// How long the start may take; overrides the configuration [default: 30]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
     /// What to print
     #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
@@ -364,7 +364,7 @@ pub struct Login {
     pub no_browser: bool,
     /// The port on loopback that the browser returns to, as `http://127.0.0.1:PORT/callback`; 0 for a free one [default: the
     /// configured one, or a free one]
-    #[arg(long)]
+    #[arg(long, value_parser = port)]
     pub port: Option<u16>,
     /// Request these scopes too, separated by commas, in addition to the configured ones and those that you have granted before
     #[arg(long, value_name = "SCOPES", value_delimiter = ',')]
@@ -372,7 +372,7 @@ pub struct Login {
     #[command(flatten)]
     pub client_document: ClientDocument,
     /// How long to wait for the browser to return
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "300")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true, default_value = "300")]
     pub timeout: Duration,
 }
 
@@ -400,7 +400,7 @@ pub struct Status {
     #[arg(long)]
     pub online: bool,
     /// How long each query may take, with `--online` and `--explain` [default: 30]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
     /// Explain which OAuth client a sign-in would use: the configured one, a metadata document, or a registration. Queries the servers
     #[arg(long)]
@@ -458,7 +458,7 @@ pub struct Follow {
 #[derive(Debug, Args)]
 pub struct Lab {
     /// The port on loopback; 0 for a free one
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_parser = port, default_value = "0")]
     pub port: u16,
     /// Write a configuration of its servers for a client to this new file: Codex's `config.toml`, or JSON with `mcpServers` if the name ends
     /// in `.json`. It is removed at the end
@@ -472,10 +472,10 @@ pub struct Lab {
 #[derive(Debug, Args)]
 pub struct Starts {
     /// How long each start may take; overrides the configuration [default: 30]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
     /// How many servers start at once [default: 256, of which 8 programs if they come from every client]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub concurrency: Option<usize>,
 }
 
@@ -555,6 +555,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
             "must be a number of seconds greater than 0 and at most {MOST}"
         )),
     }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    let port = text.parse();
+    port.map_err(|_| format!("must be a whole number from 0 to {}", u16::MAX))
 }
 
 fn https_url(text: &str) -> Result<String, String> {

@@ -1,12 +1,17 @@
 //! Opens a page in the user's browser, and runs no program from the current folder for it.
 //!
-//! On Unix except macOS, the crate `webbrowser` and the scripts that it runs (`xdg-settings`, `xdg-open`) search the folders of
-//! `PATH` and of the XDG variables, also relative ones, and `webbrowser` has no option against that. If there is a relative folder,
-//! this program is started again without it, only to open the page.
+//! On Unix except macOS, this program is started again only to open the page, for two reasons:
+//!
+//! * The crate `webbrowser` and the scripts that it runs (`xdg-settings`, `xdg-open`) search the folders of `PATH` and of the XDG
+//!   variables, also relative ones, and `webbrowser` has no option against that. The new process has no relative folder.
+//! * `webbrowser` does not wait for the program that it starts. On Linux, the new process sees whether that program fails, because it
+//!   has no other child.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use url::Url;
 
@@ -15,6 +20,10 @@ use crate::this_program;
 
 /// The hidden subcommand that opens the page at the URL that follows.
 pub const SUBCOMMAND: &str = "__open-browser";
+
+/// How long a program that opens a page may take to fail. One that becomes the browser runs for longer.
+#[cfg(target_os = "linux")]
+const FAILURE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Variables that contain a list of folders, and the value to use instead of an empty list. An empty `PATH` is the current folder,
 /// and so may be the default of a shell if there is none.
@@ -26,10 +35,11 @@ const LISTS: [(&str, Option<&str>); 3] = [
 /// Variables that contain one folder.
 const FOLDERS: [&str; 2] = ["XDG_DATA_HOME", "XDG_CONFIG_HOME"];
 
-/// Opens a page over HTTP. Returns whether a browser was started. Waits for a browser that runs in the terminal.
+/// Opens a page over HTTP. Returns whether a browser was started. Waits for a browser that runs in the terminal, and up to 3 s for a
+/// program that starts the browser.
 ///
-/// `program` is the command, with its first arguments, that starts this program again. If it is empty, and a variable has a relative
-/// folder, nothing is opened.
+/// `program` is the command, with its first arguments, that starts this program again. If it is empty, a program that fails is not
+/// noticed, and nothing is opened if a variable has a relative folder.
 pub fn open(url: &str, program: &[String]) -> bool {
     // A server may have chosen the URL.
     let is_http = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
@@ -55,12 +65,12 @@ pub fn has_display() -> bool {
 }
 
 fn open_url(url: &str, program: &[String]) -> bool {
-    let changes = changes(|name| std::env::var_os(name));
-    if changes.is_empty() || cfg!(any(windows, target_os = "macos")) {
+    if cfg!(any(windows, target_os = "macos")) {
         return webbrowser::open(url).is_ok();
     }
+    let changes = changes(|name| std::env::var_os(name));
     let Some((program, arguments)) = program.split_first() else {
-        return false;
+        return changes.is_empty() && webbrowser::open(url).is_ok();
     };
     let mut command = Command::new(program);
     command.args(arguments).args([SUBCOMMAND, url]);
@@ -79,10 +89,31 @@ pub fn run(arguments: &[OsString]) -> u8 {
     let opened = match arguments {
         [url] if is_clean => url
             .to_str()
-            .is_some_and(|url| webbrowser::open(url).is_ok()),
+            .is_some_and(|url| webbrowser::open(url).is_ok() && !has_failed()),
         _ => false,
     };
     u8::from(!opened)
+}
+
+/// Waits until the only child of this process has ended, or is certain to be a browser. Returns whether it failed.
+#[cfg(target_os = "linux")]
+fn has_failed() -> bool {
+    use rustix::process::{WaitOptions, wait};
+    const POLL: Duration = Duration::from_millis(20);
+    let started = std::time::Instant::now();
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((_, status))) => return status.exit_status() != Some(0),
+            Ok(None) if started.elapsed() < FAILURE_LIMIT => std::thread::sleep(POLL),
+            // `webbrowser` has waited for a browser in the terminal.
+            Ok(None) | Err(_) => return false,
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_failed() -> bool {
+    false
 }
 
 /// The variables to change so that they name only absolute folders. `None` removes a variable.

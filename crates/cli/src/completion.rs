@@ -4,11 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use clap::CommandFactory;
 use clap_complete::CompletionCandidate;
 use clap_complete::env::{CompleteEnv, Shells};
 use mcp_startup::config::clients::{self, Client};
+use mcp_startup::config::{ProcessEnvironment, expand_tilde};
 use mcp_startup::printable;
 
 use crate::arguments::Arguments;
@@ -19,9 +22,13 @@ const VARIABLE: &str = "MCP_STARTUP_COMPLETE";
 const PROGRAM: &str = "mcp-startup";
 const NAME_CHARS: usize = 200;
 
+/// The words of the command line that a script completes.
+static WORDS: OnceLock<Vec<OsString>> = OnceLock::new();
+
 /// Answers a completion script. Returns the exit status, or `None` if no script asks.
 pub fn complete(arguments: &[OsString]) -> Option<u8> {
     std::env::var_os(VARIABLE)?;
+    WORDS.get_or_init(|| arguments.to_vec());
     let words = std::iter::once(OsString::from(PROGRAM)).chain(arguments.iter().cloned());
     let folder = std::env::current_dir().ok();
     let answer = CompleteEnv::with_factory(Arguments::command)
@@ -49,8 +56,40 @@ pub fn print_script(shell: clap_complete::Shell) -> std::io::Result<()> {
     std::io::stdout().write_all(&script)
 }
 
-/// The names of the servers of all clients, and `CLIENT:NAME` for those that several clients have.
+/// The names of the servers of the file after `--config`. Without that, the names of the servers of all clients, and `CLIENT:NAME` for
+/// those that several clients have.
 pub fn servers() -> Vec<CompletionCandidate> {
+    match configuration() {
+        Some(path) => servers_of(&path),
+        None => servers_of_clients(),
+    }
+}
+
+/// The file after `--config`.
+fn configuration() -> Option<PathBuf> {
+    let words = WORDS.get()?;
+    let mut words = words.iter().filter_map(|word| word.to_str());
+    while let Some(word) = words.next() {
+        let path = match word.strip_prefix("--config") {
+            Some("") => words.next(),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        if path.is_some() {
+            return path.map(|path| expand_tilde(path, &ProcessEnvironment));
+        }
+    }
+    None
+}
+
+fn servers_of(path: &Path) -> Vec<CompletionCandidate> {
+    let configuration = mcp_startup::config::read(path, &ProcessEnvironment);
+    let servers = configuration.map_or_else(|_| Vec::new(), |configuration| configuration.servers);
+    let names = servers.iter().map(|server| server.name.as_str());
+    names.map(CompletionCandidate::new).collect()
+}
+
+fn servers_of_clients() -> Vec<CompletionCandidate> {
     let folder = std::env::current_dir().unwrap_or_default();
     let files = clients::discover_on(&clients::ThisMachine::default(), &folder);
     let servers = files.iter().flat_map(|file| {

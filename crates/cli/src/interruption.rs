@@ -62,6 +62,8 @@ impl Interruption {
     /// Must be called inside a Tokio runtime.
     #[cfg(unix)]
     pub fn listen() -> std::io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        crate::output::stdout::notice_interruptions()?;
         Ok(Self {
             signals: [
                 signal(SignalKind::interrupt())?,

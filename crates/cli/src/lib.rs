@@ -48,6 +48,17 @@ enum CommandError {
     Io(#[from] std::io::Error),
 }
 
+impl CommandError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Usage(_) | Self::Configuration(_) => ExitStatus::Usage,
+            #[cfg(feature = "store-postgres")]
+            Self::Store(_) => ExitStatus::Failed,
+            Self::Client(_) | Self::Lab(_) | Self::SignIn(_) | Self::Io(_) => ExitStatus::Failed,
+        }
+    }
+}
+
 /// Runs the program with these arguments, without its own name, and returns its exit status.
 ///
 /// `program` is the command, with its first arguments, that starts this program again: the demo's servers are this program.
@@ -72,6 +83,15 @@ pub fn run_with_supervisor(
         return code;
     }
     match parse(&arguments) {
+        Ok(Arguments {
+            command: Command::Check(check),
+            ..
+        }) if check.command.is_empty() && arguments.last().is_some_and(|last| last == "--") => {
+            // A variable that should contain a command may be empty. All servers are not what the user means.
+            failed(&CommandError::Usage(
+                "a command must follow `--`".to_owned(),
+            ))
+        }
         Ok(arguments) => {
             log::to_stderr();
             match arguments.color {
@@ -85,7 +105,7 @@ pub fn run_with_supervisor(
         // Help or the version.
         Err(answer) => match answer.print() {
             Ok(()) => ExitStatus::AllReady.code(),
-            Err(_) => ExitStatus::ClosedPipe.code(),
+            Err(error) => failed(&error.into()),
         },
     }
 }
@@ -103,34 +123,29 @@ fn parse(arguments: &[impl Into<OsString> + Clone]) -> Result<Arguments, clap::E
 }
 
 fn execute(program: &[String], command: Command) -> u8 {
-    match dispatch(program, command) {
-        Ok(code) => code,
-        Err(CommandError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-            ExitStatus::ClosedPipe.code()
+    dispatch(program, command).unwrap_or_else(|error| failed(&error))
+}
+
+/// Prints why a command failed. Returns its exit status.
+fn failed(error: &CommandError) -> u8 {
+    let message = match error {
+        CommandError::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            return ExitStatus::ClosedPipe.code();
         }
-        Err(error) => {
-            let red = anstyle::AnsiColor::Red.on_default().bold();
-            // If stderr is closed too, the message is lost.
-            let message = match &error {
-                CommandError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-                    format!("the output can't be written: {error}; free some space and try again")
-                }
-                error => error.to_string(),
-            };
-            let message = mcp_startup::printable(&message, usize::MAX);
-            let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {message}");
-            match error {
-                CommandError::Usage(_) | CommandError::Configuration(_) => ExitStatus::Usage,
-                #[cfg(feature = "store-postgres")]
-                CommandError::Store(_) => ExitStatus::Failed,
-                CommandError::Client(_)
-                | CommandError::Lab(_)
-                | CommandError::SignIn(_)
-                | CommandError::Io(_) => ExitStatus::Failed,
-            }
-            .code()
+        // An interruption, while nothing read the output.
+        CommandError::Io(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            return ExitStatus::Interrupted.code();
         }
-    }
+        CommandError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            format!("the output can't be written: {error}; free some space and try again")
+        }
+        error => error.to_string(),
+    };
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    let message = mcp_startup::printable(&message, usize::MAX);
+    // If stderr is closed too, the message is lost.
+    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {message}");
+    error.exit_status().code()
 }
 
 /// Prints what is wrong with the arguments. The error quotes them, and they may contain control characters, so they are parsed again

@@ -4,6 +4,7 @@ pub mod ci;
 pub mod exit_status;
 pub mod log;
 pub mod report;
+pub mod stdout;
 pub mod table;
 pub mod timeline;
 pub mod warnings;

@@ -49,17 +49,29 @@ pub struct Selection {
 /// Selects the servers with these names, or all that are enabled. `names` may contain URLs and `CLIENT:SERVER`.
 pub fn select(source: &Source, names: &[String]) -> Result<Selection, CommandError> {
     let (urls, names): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| is_url(name));
+    let is_of_files = source.config.is_some() || !source.clients.is_empty();
+    if !urls.is_empty() && (!names.is_empty() || is_of_files) {
+        // A name of a server can look like a URL.
+        let all: Vec<String> = urls.into_iter().chain(names).collect();
+        return select_names(source, &all).map_err(|error| match error {
+            CommandError::Usage(_) => {
+                let problem = "pass either URLs, or names with `--config` or `--client`";
+                CommandError::Usage(problem.to_owned())
+            }
+            error => error,
+        });
+    }
     if !urls.is_empty() {
-        if !names.is_empty() || source.config.is_some() || !source.clients.is_empty() {
-            let problem = "pass either URLs, or names with `--config` or `--client`";
-            return Err(CommandError::Usage(problem.to_owned()));
-        }
         let servers = urls.iter().map(|url| server_of_url(url));
         return Ok(Selection::direct(servers.collect::<Result<_, _>>()?));
     }
+    select_names(source, &names)
+}
+
+fn select_names(source: &Source, names: &[String]) -> Result<Selection, CommandError> {
     match &source.config {
-        Some(path) => of_file(path, &names, source.as_written),
-        None => of_clients(source, &names),
+        Some(path) => of_file(path, names, source.as_written),
+        None => of_clients(source, names),
     }
 }
 

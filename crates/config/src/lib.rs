@@ -66,3 +66,4 @@ pub use server::{
     InheritedEnvironment, MAX_HEADERS, OAuthClient, ProtocolEra, ServerConfig, ServerEntry,
     StdioConfig, TransportConfig,
 };
+pub use suggestion::most_similar;

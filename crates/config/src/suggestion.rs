@@ -13,6 +13,26 @@ const MAX_COMPARED: usize = 200;
 /// How similar a name must be to be suggested: the part of the characters that are the same.
 const MIN_SIMILARITY: f64 = 0.6;
 
+/// Returns the name that a user may mean by one that is not known.
+///
+/// ```
+/// use mcp_startup_config::most_similar;
+///
+/// assert_eq!(most_similar("redy", ["ready", "hangs"]), Some("ready"));
+/// assert_eq!(most_similar("linear", ["ready", "hangs"]), None);
+/// ```
+#[doc(hidden)]
+pub fn most_similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let comparable = |name: &str| name.len() <= MAX_COMPARED;
+    let similar = known
+        .into_iter()
+        .filter(|known| comparable(known) && comparable(name))
+        .map(|known| (strsim::normalized_damerau_levenshtein(known, name), known))
+        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
+        .max_by(|(left, _), (right, _)| left.total_cmp(right));
+    similar.map(|(_, similar)| similar)
+}
+
 /// Returns the end of the message about a name that no server has: the most similar name, or else the names of all servers. Returns
 /// `None` if there is no server. `name` is the name without its client.
 pub(crate) fn known_servers<'a>(
@@ -23,15 +43,8 @@ pub(crate) fn known_servers<'a>(
     if known.is_empty() {
         return None;
     }
-    let comparable = |name: &str| name.len() <= MAX_COMPARED;
-    let similar = known
-        .iter()
-        .filter(|known| comparable(known) && comparable(name))
-        .map(|known| (strsim::normalized_damerau_levenshtein(known, name), known))
-        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
-        .max_by(|(left, _), (right, _)| left.total_cmp(right));
-    Some(match similar {
-        Some((_, similar)) => {
+    Some(match most_similar(name, known.iter().copied()) {
+        Some(similar) => {
             let more = match known.len() - 1 {
                 0 => String::new(),
                 1 => " 1 other server is configured.".to_owned(),

@@ -41,7 +41,7 @@ impl DecodeError {
         Self {
             kind: DecodeErrorKind::InvalidJson,
             field: None,
-            message: format!("not valid JSON: {error}"),
+            message: format!("not valid JSON: {}", without_line(error)),
         }
     }
 
@@ -50,7 +50,10 @@ impl DecodeError {
         Self {
             kind: DecodeErrorKind::InvalidJson,
             field: None,
-            message: format!("not valid JSON: {error}"),
+            message: format!(
+                "not valid JSON: byte {} is not UTF-8",
+                error.valid_up_to() + 1
+            ),
         }
     }
 
@@ -88,4 +91,11 @@ pub struct LineError {
     /// The error of this line.
     #[source]
     pub error: DecodeError,
+}
+
+/// A message is one line, and a reader counts the lines.
+fn without_line(error: &serde_json::Error) -> String {
+    error
+        .to_string()
+        .replace(&format!("at line {} column", error.line()), "at column")
 }

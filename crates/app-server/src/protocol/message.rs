@@ -64,12 +64,24 @@ struct Envelope<'a> {
 ///
 /// Returns the error to send, and the ID of the request if the message has one that can be used.
 pub fn parse(message: &[u8]) -> Result<Incoming<'_>, (Option<RequestId>, RpcError)> {
+    if message.trim_ascii_start().starts_with(b"[") {
+        // `serde` would read a list as the members of an object.
+        let problem =
+            "The message is not a JSON-RPC message: it must be one object, not a list (batch).";
+        return Err((
+            None,
+            RpcError::new(ErrorCode::InvalidRequest, problem.to_owned()),
+        ));
+    }
     let envelope: Envelope<'_> = serde_json::from_slice(message).map_err(|error| {
         let (code, what) = match error.is_data() {
             true => (ErrorCode::InvalidRequest, "a JSON-RPC message"),
             false => (ErrorCode::ParseError, "JSON"),
         };
-        let error = shown(error);
+        let error = match error.is_data() {
+            true => shown(json_problem(&error)),
+            false => shown(error),
+        };
         (
             None,
             RpcError::new(code, format!("The message is not {what}: {error}.")),

@@ -17,6 +17,7 @@ use crate::interruption::{Interruption, output_closed};
 use crate::output::ci;
 use crate::output::exit_status::{Ending, ExitStatus};
 use crate::output::report::{self, Report, ServerReport};
+use crate::output::stdout;
 use crate::output::table::{NextTry, Note, Row, Server, Table};
 use crate::selection::{self, Selection};
 use crate::stores::Stores;
@@ -31,6 +32,46 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 
 pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     let format = arguments.output.format;
+    let checked = checked(arguments);
+    if let Err(error @ (CommandError::Usage(_) | CommandError::Configuration(_))) = &checked {
+        print_error(error, format)?;
+    }
+    checked
+}
+
+/// Prints why no server could be started, for a program that reads the report.
+fn print_error(error: &CommandError, format: Format) -> std::io::Result<()> {
+    let message = error.to_string();
+    let found = match error {
+        CommandError::Configuration(error) => Some(error),
+        _ => None,
+    };
+    let path = found.map(|error| error.path().display().to_string());
+    let line = found.and_then(|error| error.line());
+    match format {
+        Format::Table | Format::Ndjson => Ok(()),
+        Format::Json if found.is_none() => Ok(()),
+        Format::Json => report::print(&serde_json::json!({
+            "error": {
+                "message": message,
+                "path": path,
+                "line": line,
+                "column": found.and_then(|error| error.column()),
+                "key": found.and_then(|error| error.key()),
+            },
+            "exitStatus": error.exit_status().code(),
+        })),
+        Format::Junit => report::print_text(&ci::junit_of_error(&message, path.as_deref(), line)),
+        Format::Github => report::print_text(&ci::github_of_error(&message, path.as_deref(), line)),
+    }
+}
+
+fn checked(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
+    let format = arguments.output.format;
+    if arguments.dry_run && !matches!(format, Format::Table | Format::Json) {
+        let problem = "`--dry-run` lists the servers as a table or as JSON; leave out `--format`, or pass `--format json`";
+        return Err(CommandError::Usage(problem.to_owned()));
+    }
     if arguments.watch && matches!(format, Format::Json | Format::Junit | Format::Github) {
         let name = format.to_possible_value();
         let name = name.as_ref().map_or("json", |name| name.get_name());
@@ -51,7 +92,11 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
         return Ok(ExitStatus::Interrupted);
     }
     if selection.is_discovered && selection.servers.is_empty() {
-        let _ = writeln!(anstream::stderr(), "No servers are enabled.");
+        let why = match selection.not_checked.is_empty() {
+            true => "No servers are enabled.",
+            false => "No server is started.",
+        };
+        let _ = writeln!(anstream::stderr(), "{why}");
     }
     Stores::add_options(&arguments.stored_user, &mut selection.options);
     let runtime = crate::runtime()?;
@@ -94,7 +139,7 @@ fn dry_run(selection: &Selection, format: Format) -> std::io::Result<()> {
             "notChecked": selection.not_checked,
         }));
     }
-    let mut stdout = anstream::stdout().lock();
+    let mut stdout = stdout::styled();
     selection::list(selection, &mut stdout)?;
     let notes = closing_notes(&selection.not_checked).into_iter();
     for line in notes.chain(selection.not_read.iter().cloned()) {

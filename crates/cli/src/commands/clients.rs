@@ -11,6 +11,7 @@ use crate::CommandError;
 use crate::arguments::{self, Source, StatusFormat};
 use crate::output::exit_status::ExitStatus;
 use crate::output::report;
+use crate::output::stdout;
 use crate::output::table::wrapped;
 use crate::selection::{self, shown};
 
@@ -39,7 +40,7 @@ pub fn run(arguments: &arguments::Clients) -> Result<ExitStatus, CommandError> {
 fn print(files: &[ClientFile]) -> Result<(), CommandError> {
     let bold = Style::new().bold();
     let dim = Style::new().dimmed();
-    let mut stdout = anstream::stdout().lock();
+    let mut stdout = stdout::styled();
     if files.is_empty() {
         writeln!(stdout, "No configuration file of an MCP client was found.")?;
     }

@@ -10,6 +10,7 @@ use mcp_startup_lab::{Lab, Scenario, config_toml};
 use crate::CommandError;
 use crate::arguments;
 use crate::commands::check::{self, Checked};
+use crate::commands::lab::unknown_scenario;
 use crate::output::exit_status::ExitStatus;
 use crate::output::report::ServerReport;
 use crate::selection::Selection;
@@ -90,19 +91,11 @@ fn selected<'a>(
         false => arguments.scenarios.iter().map(String::as_str).collect(),
     };
     let known = lab.scenarios();
-    names
-        .into_iter()
-        .map(|name| {
-            known.iter().find(|row| row.name == name).ok_or_else(|| {
-                let known: Vec<_> = known.iter().map(|row| row.name.as_str()).collect();
-                CommandError::Usage(format!(
-                    "the lab has no scenario `{}`; it has: {}",
-                    mcp_startup_core::printable(name, 60),
-                    known.join(", ")
-                ))
-            })
-        })
-        .collect()
+    let find = |name| {
+        let found = known.iter().find(|row| row.name == name);
+        found.ok_or_else(|| unknown_scenario("scenario", name, known))
+    };
+    names.into_iter().map(find).collect()
 }
 
 /// The stored sign-ins of the scenarios, in Codex's format.

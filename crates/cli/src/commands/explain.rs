@@ -15,6 +15,7 @@ use crate::arguments::{self, ExplainFormat};
 use crate::interruption::{Interruption, output_closed};
 use crate::output::exit_status::{Ending, ExitStatus};
 use crate::output::report;
+use crate::output::stdout;
 use crate::output::table::wrapped;
 use crate::output::timeline::{lines, name_of};
 use crate::output::warnings;
@@ -174,7 +175,7 @@ fn print(explanation: &Explanation) -> std::io::Result<()> {
         true => textwrap::termwidth(),
         false => UNLIMITED_COLUMNS,
     };
-    let mut stdout = anstream::stdout().lock();
+    let mut stdout = stdout::styled();
     for line in lines(&explanation.timeline, columns) {
         writeln!(stdout, "{line}")?;
     }

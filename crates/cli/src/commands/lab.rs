@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use mcp_startup_lab::{Lab, config_toml, scenarios, serve_stdio};
+use mcp_startup::config::most_similar;
+use mcp_startup_lab::{Lab, Scenario, config_toml, scenarios, serve_stdio};
 
 use crate::CommandError;
 use crate::arguments;
@@ -22,7 +23,10 @@ pub fn run(arguments: &arguments::Lab) -> Result<u8, CommandError> {
                 .iter()
                 .find(|row| row.name == *name)
                 .and_then(|row| row.stdio.as_ref())
-                .ok_or_else(|| unknown_stdio_scenario(name))?;
+                .ok_or_else(|| {
+                    let known = scenarios().iter().filter(|row| row.stdio.is_some());
+                    unknown_scenario("stdio server", name, known)
+                })?;
             let code = runtime.block_on(serve_stdio(behaviour));
             // A pending read of stdin must not keep the process alive.
             runtime.shutdown_background();
@@ -107,15 +111,24 @@ impl Drop for WrittenConfig {
     }
 }
 
-fn unknown_stdio_scenario(name: &str) -> CommandError {
-    let known: Vec<_> = scenarios()
-        .iter()
-        .filter(|row| row.stdio.is_some())
-        .map(|row| row.name.as_str())
-        .collect();
-    CommandError::Usage(format!(
-        "the lab has no stdio server `{}`; it has: {}",
-        mcp_startup_core::printable(name, 60),
-        known.join(", ")
-    ))
+/// The error for a name that none of these scenarios has. `what` is what a scenario is called.
+pub fn unknown_scenario<'a>(
+    what: &str,
+    name: &str,
+    known: impl IntoIterator<Item = &'a Scenario>,
+) -> CommandError {
+    const MAX_LISTED: usize = 20;
+    let known: Vec<&str> = known.into_iter().map(|row| row.name.as_str()).collect();
+    let hint = match most_similar(name, known.iter().copied()) {
+        Some(similar) => format!("did you mean `{similar}`?"),
+        None => {
+            let listed = known[..known.len().min(MAX_LISTED)].join(", ");
+            match known.len().saturating_sub(MAX_LISTED) {
+                0 => format!("it has: {listed}"),
+                more => format!("it has: {listed} and {more} more"),
+            }
+        }
+    };
+    let name = mcp_startup_core::printable(name, 60);
+    CommandError::Usage(format!("the lab has no {what} `{name}`; {hint}"))
 }

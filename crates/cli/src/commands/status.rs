@@ -20,6 +20,7 @@ use crate::arguments::{self, StatusFormat};
 use crate::interruption::until_interrupted;
 use crate::output::exit_status::ExitStatus;
 use crate::output::report;
+use crate::output::stdout;
 use crate::output::table::{run, run_login, wrapped};
 use crate::output::warnings;
 use crate::selection;
@@ -226,7 +227,7 @@ impl<'a> StatusTable<'a> {
                 None => text += &format!("{INDENT}{below}"),
             }
         }
-        let mut stdout = anstream::stdout().lock();
+        let mut stdout = stdout::styled();
         writeln!(stdout, "{text}")?;
         stdout.flush()
     }

@@ -59,7 +59,7 @@ pub fn junit(report: &Report) -> String {
             "    <testcase classname=\"{}\" name=\"{}\" file=\"{}\" time=\"0\">\n      <skipped message=\"{}\"/>\n    </testcase>\n",
             left.owner.client.id(),
             xml(&left.owner.name, NAME_CHARS),
-            xml(&left.owner.path, MESSAGE_CHARS),
+            xml(&relative(&left.owner.path), MESSAGE_CHARS),
             xml(&left.why, MESSAGE_CHARS)
         );
     }
@@ -104,6 +104,29 @@ pub fn github(report: &Report) -> String {
         text += &annotation("notice", &place, &left.owner.name, &why);
     }
     text
+}
+
+/// The name of what failed if no server could be started.
+const CHECK: &str = "mcp-startup check";
+
+/// The report as JUnit XML if no server could be started.
+pub fn junit_of_error(message: &str, file: Option<&str>, line: Option<u32>) -> String {
+    let file = file.map_or_else(String::new, |file| {
+        format!(" file=\"{}\"", xml(&relative(file), MESSAGE_CHARS))
+    });
+    let line = line.map_or_else(String::new, |line| format!(" line=\"{line}\""));
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"mcp-startup\" tests=\"1\" failures=\"0\" \
+         errors=\"1\" skipped=\"0\" time=\"0\">\n    <testcase classname=\"mcp\" name=\"{CHECK}\"{file}{line} time=\"0\">\n      \
+         <error message=\"{}\"/>\n    </testcase>\n  </testsuite>\n</testsuites>\n",
+        xml(message, MESSAGE_CHARS)
+    )
+}
+
+/// The annotation of GitHub Actions if no server could be started.
+pub fn github_of_error(message: &str, file: Option<&str>, line: Option<u32>) -> String {
+    let file = file.map(relative);
+    annotation("error", &Place { file, line }, CHECK, message)
 }
 
 /// Where the entry of a server is.

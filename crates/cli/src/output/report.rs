@@ -13,6 +13,7 @@ use mcp_startup_core::{
 use serde::Serialize;
 
 use crate::output::exit_status::ExitStatus;
+use crate::output::stdout;
 
 /// The result of a check.
 #[derive(Debug, Serialize)]
@@ -127,7 +128,7 @@ pub fn print_line(notification: &McpServerStatusUpdatedNotification) -> std::io:
 ///
 /// The error of writing to stdout.
 pub fn print_text(text: &str) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = stdout::plain();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
@@ -135,7 +136,7 @@ pub fn print_text(text: &str) -> std::io::Result<()> {
 fn write_json(json: &str) -> std::io::Result<()> {
     let mut text = escape(json);
     text.push('\n');
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = stdout::plain();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }

@@ -7,12 +7,12 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mcp_startup_core::{
     ConfigurationEvidence, McpServerStartupFailureReason, McpServerStartupState, Recovery,
-    StartPhase, printable,
+    StartPhase, is_hidden, printable,
 };
 use textwrap::{WordSeparator, WordSplitter};
 use unicode_width::UnicodeWidthStr;
 
-use crate::output::warnings;
+use crate::output::{stdout, warnings};
 
 const NAME_CHARS: usize = 40;
 /// The limit if stdout is not a terminal. A program that reads the lines needs the whole name.
@@ -631,7 +631,7 @@ impl Table {
 
     fn print(&self, line: &str) -> std::io::Result<()> {
         self.with_spinners_hidden(|| {
-            let mut stdout = anstream::stdout().lock();
+            let mut stdout = stdout::styled();
             writeln!(stdout, "{line}")?;
             stdout.flush()
         })
@@ -760,10 +760,28 @@ pub fn run(command: &str, name: &str, options: &str) -> String {
 pub fn shell_word(text: &str) -> String {
     let plain = |character: char| character.is_alphanumeric() || "-_./@:+".contains(character);
     let shown = printable(text, usize::MAX);
+    if shown != text {
+        return ansi_quoted(text);
+    }
     match !shown.is_empty() && !shown.starts_with('-') && shown.chars().all(plain) {
         true => shown,
         false => format!("'{}'", shown.replace('\'', r"'\''")),
     }
+}
+
+/// A word with hidden characters, as bash and zsh read it.
+fn ansi_quoted(text: &str) -> String {
+    let mut quoted = "$'".to_owned();
+    for character in text.chars() {
+        match character {
+            '\'' | '\\' => quoted.extend(['\\', character]),
+            character if is_hidden(character) => {
+                quoted += &format!("\\U{:08x}", u32::from(character));
+            }
+            character => quoted.push(character),
+        }
+    }
+    quoted + "'"
 }
 
 #[cfg(test)]
@@ -773,6 +791,7 @@ mod tests {
     #[test]
     fn a_server_name_is_quoted_for_a_shell() {
         for (name, wanted) in [
+            ("a\u{202e}'b", r"$'a\U0000202e\'b'"),
             ("linear", "linear"),
             ("my server", "'my server'"),
             ("it's", r"'it'\''s'"),

@@ -94,3 +94,21 @@ fn browser_is_found_after_relative_folders() {
     assert!(finished.stderr.contains(url.trim_end()), "{url}");
     assert!(!user.path("temporary/ran").exists());
 }
+
+#[test]
+fn program_that_fails_to_open_the_browser_is_noticed() {
+    let lab = lab();
+    for script in ["exit 3", "kill -9 $$"] {
+        let user = user(&lab);
+        user.write_script("bin/xdg-open", script);
+        let finished = login(&user)
+            .env("PATH", format!("{}:/usr/bin:/bin", bin(&user)))
+            .env("BROWSER", "/nonexistent/browser")
+            .finish()
+            .assert_exit(1);
+        assert!(
+            finished.stderr.contains("No browser could be opened"),
+            "{script}: {finished:#?}"
+        );
+    }
+}

@@ -190,6 +190,31 @@ fn no_process_is_left_after_any_ending() {
     });
 }
 
+/// The pipe of stdout is full, so the program waits for its reader.
+#[test]
+fn signal_ends_a_check_whose_output_is_not_read() {
+    const MOST_OF_A_PIPE: u64 = 60_000;
+    for signal in ["TERM", "INT"] {
+        let check = Check::of(&[SERVERS[1]], 600);
+        let config = check.user.path("home/.codex/config.toml");
+        let mut text = std::fs::read_to_string(&config).unwrap();
+        for number in 0..400 {
+            text += &entry(&format!("missing-{number}"), "command = \"/nonexistent\"");
+        }
+        std::fs::write(config, text).unwrap();
+        let mut running = check.start();
+        eventually("the pipe is full", || {
+            let stdout = running.child.stdout.as_ref().unwrap();
+            let unread = rustix::io::ioctl_fionread(stdout).unwrap();
+            (unread >= MOST_OF_A_PIPE).then_some(())
+        });
+        running.signal(signal);
+        let status = running.child.wait().unwrap();
+        assert_eq!(status.code(), Some(130), "{signal}");
+        check.assert_gone(Ending::Signal(signal));
+    }
+}
+
 #[test]
 fn server_that_ignores_signals_ends_soon_after_the_program_was_killed() {
     const SOON: Duration = Duration::from_secs(3);

@@ -96,6 +96,7 @@ fn junit_has_a_test_case_for_each_server() {
         "name=\"a &lt;b&gt; &amp; &quot;c&quot;\" file=\".vscode/mcp.json\" line=\"4\"",
         "<failure type=\"serverError\" message=\"",
         "<failure type=\"invalidConfiguration\" message=\"",
+        "name=\"prompt\" file=\".vscode/mcp.json\"",
         "<skipped message=\"needs a value that only VS Code knows: `${input:url}`\"/>",
     ] {
         assert!(xml.contains(part), "{part}\n{xml}");
@@ -126,6 +127,32 @@ fn github_annotates_the_lines_of_the_configuration() {
             .contains("`--format github` prints one report"),
         "{finished:#?}"
     );
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_in_the_report() {
+    let user = User::new();
+    user.write("here/broken.json", "{\n  \"mcpServers\": [\n}\n");
+    let rows = [
+        (
+            "github",
+            "::error file=broken.json,line=3,title=mcp-startup check::broken.json, line 3, column 1: ",
+        ),
+        (
+            "junit",
+            "<testcase classname=\"mcp\" name=\"mcp-startup check\" file=\"broken.json\" line=\"3\" time=\"0\">\n      <error message=\"",
+        ),
+        ("json", "\"line\": 3,"),
+    ];
+    for (format, part) in rows {
+        let arguments = ["check", "--config", "broken.json", "--format", format];
+        let finished = user.program(&arguments).finish().assert_exit(2);
+        assert!(finished.stdout.contains(part), "{format}: {finished:#?}");
+        assert!(finished.stderr.starts_with("error: "), "{finished:#?}");
+    }
+    let arguments = ["check", "--dry-run", "--format", "junit"];
+    let finished = user.program(&arguments).finish().assert_exit(2);
+    assert!(finished.stderr.contains("`--dry-run`"), "{finished:#?}");
 }
 
 #[test]

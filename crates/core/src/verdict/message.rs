@@ -10,17 +10,14 @@ mod program;
 use std::borrow::Cow;
 
 use crate::evidence::{
-    CertificateProblem, ConfigurationEvidence, CredentialSent, CredentialStoreTrouble,
-    DiscoveryOutcome, DiscoveryProblem, ExceededLimit, HeldSignInState, IoTrouble, StartPhase,
-    Transport,
+    ConfigurationEvidence, CredentialSent, ExceededLimit, IoTrouble, StartPhase, Transport,
 };
 use crate::printable::printable;
-use crate::refusal::RefusalMeaning;
 
 use super::facts::{Facts, text_of};
 use super::program_output::shorten_paths;
 use super::quotes::framing_fault;
-use super::{MESSAGE_CHARS, Recovery, StartupFailureKind, StartupWarningKind};
+use super::{MESSAGE_CHARS, StartupFailureKind, StartupWarningKind};
 
 /// The maximum length of a server name, in characters.
 const NAME_CHARS: usize = 60;
