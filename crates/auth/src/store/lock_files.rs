@@ -8,7 +8,7 @@ use std::fs::OpenOptions;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mcp_startup_core::CredentialStoreTrouble;
@@ -23,7 +23,13 @@ const LOCK_FOLDER: &str = "mcp-oauth-locks";
 /// The time limit for the lock of a whole store, which a program holds only while it changes the store.
 const STORE_LOCK_LIMIT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest pause between two attempts to take a lock. Codex uses the same one.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// How long the tasks of a process may hold the lock of a store one after the other. Another program that polls for it has to be lucky
+/// in that time.
+const LONGEST_RUN: Duration = Duration::from_secs(1);
+/// How long the lock is then left free. Each program that polls for it tries at least once in that time.
+const LEFT_FREE: Duration = Duration::from_millis(100);
 
 /// The locks in the folder `mcp-oauth-locks` of a home. Each lock is a `flock` on a file of its own name.
 #[derive(Clone, Debug)]
@@ -40,8 +46,16 @@ pub(crate) struct LockFiles {
 #[derive(Debug)]
 struct Queue {
     turn: Arc<Semaphore>,
-    /// When one of them last took the lock.
-    last_taken: Mutex<Option<tokio::time::Instant>>,
+    holds: Mutex<Holds>,
+}
+
+/// When the tasks of this process held the lock of a whole store.
+#[derive(Debug, Default)]
+struct Holds {
+    last_taken: Option<tokio::time::Instant>,
+    last_released: Option<tokio::time::Instant>,
+    /// When the first of several tasks took the lock that left it free only for a moment.
+    run_began: Option<tokio::time::Instant>,
 }
 
 impl LockFiles {
@@ -52,7 +66,7 @@ impl LockFiles {
             store_lock_limit: STORE_LOCK_LIMIT,
             queue: Arc::new(Queue {
                 turn: Arc::new(Semaphore::new(1)),
-                last_taken: Mutex::default(),
+                holds: Mutex::default(),
             }),
         }
     }
@@ -79,7 +93,7 @@ impl LockFiles {
             if let Ok(locked) = tokio::time::timeout_at(limit, &mut waiting).await {
                 return locked;
             }
-            match self.queue.last_taken() {
+            match self.queue.holds().last_taken {
                 Some(taken) if taken > since => since = taken,
                 _ => return Err(StoreError::in_use(self.store, self.holder(name))),
             }
@@ -88,10 +102,17 @@ impl LockFiles {
 
     async fn wait_in_turn(&self, name: &str) -> Result<FileLock, StoreError> {
         // The semaphore is never closed. It is fair.
-        let turn = self.queue.turn.clone().acquire_owned().await.ok();
+        let permit = self.queue.turn.clone().acquire_owned().await.ok();
+        let free_until = self.queue.holds().free_until(tokio::time::Instant::now());
+        if let Some(time) = free_until {
+            tokio::time::sleep_until(time).await;
+        }
         let mut lock = self.wait_for(name.to_owned()).await?;
-        lock.turn = turn;
-        self.queue.set_last_taken();
+        self.queue.holds().taken(tokio::time::Instant::now());
+        lock.turn = Some(Turn {
+            queue: self.queue.clone(),
+            _permit: permit,
+        });
         Ok(lock)
     }
 
@@ -210,19 +231,27 @@ impl LockFiles {
 }
 
 impl Queue {
-    fn last_taken(&self) -> Option<tokio::time::Instant> {
-        *self
-            .last_taken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn holds(&self) -> MutexGuard<'_, Holds> {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Holds {
+    /// Until when the lock must stay free for other programs, if this process has held it for too long.
+    fn free_until(&self, now: tokio::time::Instant) -> Option<tokio::time::Instant> {
+        let free_until = self.last_released? + LEFT_FREE;
+        let is_long = now - self.run_began? >= LONGEST_RUN;
+        (is_long && now < free_until).then_some(free_until)
     }
 
-    fn set_last_taken(&self) {
-        let mut last_taken = self
-            .last_taken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *last_taken = Some(tokio::time::Instant::now());
+    fn taken(&mut self, now: tokio::time::Instant) {
+        let was_free = self
+            .last_released
+            .is_none_or(|released| now - released >= LEFT_FREE);
+        if was_free {
+            self.run_began = Some(now);
+        }
+        self.last_taken = Some(now);
     }
 }
 
@@ -237,7 +266,19 @@ fn record_lock(key: &CredentialKey) -> String {
 pub(crate) struct FileLock {
     file: File,
     /// Given back after the lock was released.
-    turn: Option<OwnedSemaphorePermit>,
+    turn: Option<Turn>,
+}
+
+/// The turn of a task that holds the lock of a whole store.
+struct Turn {
+    queue: Arc<Queue>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.queue.holds().last_released = Some(tokio::time::Instant::now());
+    }
 }
 
 impl Drop for FileLock {

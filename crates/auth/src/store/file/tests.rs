@@ -261,6 +261,50 @@ async fn changes_of_one_process_wait_in_turn_and_the_limit_is_for_other_programs
     assert_eq!(order.into_inner().unwrap(), Vec::from_iter(0..50));
 }
 
+/// Other programs poll for the lock, so a moment in which it is free is not enough for them.
+#[tokio::test]
+async fn hundreds_of_changes_leave_the_lock_free_for_other_programs() {
+    const HOLD: Duration = Duration::from_millis(10);
+    let home = tempfile::tempdir().unwrap();
+    let (store, other) = (FileStore::new(home.path()), FileStore::new(home.path()));
+    let holds = std::sync::Mutex::new(Vec::new());
+    let change = async |_| {
+        let lock = store.locks.of_store(FILE_LOCK).await.map_err(drop).unwrap();
+        let taken = tokio::time::Instant::now();
+        tokio::time::sleep(HOLD).await;
+        holds
+            .lock()
+            .unwrap()
+            .push((taken, tokio::time::Instant::now()));
+        drop(lock);
+    };
+    // They hold the lock for at least 3 s together.
+    let changes = futures::future::join_all((0..300).map(change));
+    // The other program comes while the lock is held, and polls as Codex does.
+    let polls = async {
+        tokio::time::sleep(2 * HOLD).await;
+        let lock = other.locks.of_store(FILE_LOCK).await.map_err(drop).unwrap();
+        drop(lock);
+        tokio::time::Instant::now()
+    };
+    let (_, other_done) = futures::join!(changes, polls);
+    let holds = holds.into_inner().unwrap();
+    assert!(other_done < holds.last().unwrap().1);
+    // No run of holds is longer than a second and one hold without the lock being free for longer than a poll. A busy machine only adds to
+    // the gaps between the holds.
+    let polled = Duration::from_millis(50);
+    let mut held = Duration::ZERO;
+    for pair in holds.windows(2) {
+        let ((taken, released), (next, _)) = (pair[0], pair[1]);
+        held += released - taken;
+        if next - released > polled {
+            held = Duration::ZERO;
+        }
+        let longest = released - taken + Duration::from_secs(1);
+        assert!(held <= longest, "{held:?} without a gap");
+    }
+}
+
 #[tokio::test]
 async fn a_program_that_keeps_the_lock_stops_all_that_wait_at_the_same_limit() {
     let home = tempfile::tempdir().unwrap();
