@@ -1,6 +1,7 @@
-//! Hides the secrets that a start was given in any text that comes back.
+//! Hides secrets in any foreign text: those that a start was given, and those with an unmistakable shape.
 
 mod matcher;
+mod shapes;
 mod spelling;
 pub(crate) mod steps;
 #[cfg(test)]
@@ -51,6 +52,9 @@ const WITHHELD: &str = "[withheld: too many secrets to look for]";
 /// The values that were given to one start: tokens, headers, environment variables. A server, an authorization server or a
 /// program may echo any of them, so their text passes through here before it is kept or shown.
 ///
+/// Other values are hidden too if their shape is unmistakable: a JWT, a key with a known prefix, the credential after
+/// `Bearer`, the value of a parameter such as `api_key`, and the password in a URL.
+///
 /// A secret is found however it is spelled: percent-encoded, escaped for JSON, HTML or source code, in base64, in punycode, or
 /// in another case. The time is linear in the text, and a text is cut after 64 KiB. If all secrets together are larger than
 /// 128 KiB, the text is withheld.
@@ -62,6 +66,7 @@ const WITHHELD: &str = "[withheld: too many secrets to look for]";
 /// mask.add("s3cret-token");
 /// assert_eq!(mask.foreign("bad token s3cret-token\n", 80), "bad token [masked]\\n");
 /// assert_eq!(mask.foreign("bad token S3CRET%2dTOKEN", 80), "bad token [masked]");
+/// assert_eq!(mask.foreign("GET /v1?api_key=8c1f02aa", 80), "GET /v1?api_key=[masked]");
 /// ```
 #[derive(Clone, Default)]
 pub struct Mask {
@@ -203,11 +208,16 @@ impl Mask {
         if self.is_full() && !text.is_empty() {
             return WITHHELD.to_owned();
         }
-        if self.secrets.is_empty() {
+        let mut found = Vec::new();
+        for layer in layers(Spelled::verbatim(text)) {
+            shapes::each(&layer.bytes, |secret| found.push(layer.origin_of(secret)));
+        }
+        if !self.secrets.is_empty() {
+            find(&mut found);
+        }
+        if found.is_empty() {
             return text.to_owned();
         }
-        let mut found = Vec::new();
-        find(&mut found);
         found.sort_by_key(|range| range.start);
         let mut hidden = String::with_capacity(text.len());
         let mut shown = 0;

@@ -126,6 +126,12 @@ fn steps_are_linear_in_the_text_and_in_the_secrets() {
         "czNjcmV0LX ",
         "s3cret-v",
         "\u{130}",
+        "token=",
+        "a_token=1",
+        "Bearer ",
+        "eyJ",
+        "sk-",
+        "://a:",
     ];
     for secrets in &secrets {
         let mut mask = Mask::default();
@@ -189,4 +195,127 @@ fn a_word_at_the_end_of_a_text_is_not_a_secret_that_was_cut_off() {
         mask.add(secret);
         assert_eq!(mask.foreign(text, 150), hidden, "{secret}");
     }
+}
+
+#[test]
+fn an_unmistakable_secret_is_hidden_if_it_is_not_known() {
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
+    let cases = [
+        (format!("rejected {jwt}."), "rejected [masked]."),
+        (
+            format!("Authorization: Bearer {jwt}"),
+            "Authorization: Bearer [masked]",
+        ),
+        (
+            "Authorization: Bearer 8c1f02aa-77b1-4c2e==".into(),
+            "Authorization: Bearer [masked]",
+        ),
+        (
+            "authorization: basic dXNlcjpodW50ZXIy, retrying".into(),
+            "authorization: basic [masked], retrying",
+        ),
+        (
+            "GET https://api.example/v1?api_key=8c1f02aa77&page=2 failed".into(),
+            "GET https://api.example/v1?api_key=[masked]&page=2 failed",
+        ),
+        (
+            "GET /v1%3Fapi_key%3D8c1f02aa77%26page=2".into(),
+            "GET /v1%3Fapi_key%3D[masked]%26page=2",
+        ),
+        (
+            "ACME_API_KEY=8c1f02aa77 is rejected".into(),
+            "ACME_API_KEY=[masked] is rejected",
+        ),
+        (
+            "Your authtoken: 2abCdEfGhIjKl9".into(),
+            "Your authtoken: [masked]",
+        ),
+        ("token=8c1f02aa77".into(), "token=[masked]"),
+        (
+            r#"{"client_secret":"8c1f02aa77","refreshToken": "rt-8c1f02aa"}"#.into(),
+            r#"{"client_secret":"[masked]","refreshToken": "[masked]"}"#,
+        ),
+        (
+            r#"{\"password\":\"hunter2!\"}"#.into(),
+            r#"{\"password\":\"[masked]\"}"#,
+        ),
+        (
+            "Incorrect API key provided: sk-proj-8c1f02aa77b14c2e9d.".into(),
+            "Incorrect API key provided: [masked].",
+        ),
+        (
+            "bad ghp_8c1f02aa77b14c2e9d01, xoxb-123456789012-x".into(),
+            "bad [masked], [masked]",
+        ),
+        (
+            "connect postgres://admin:hunter@db:5432/x".into(),
+            "connect postgres://admin:[masked]@db:5432/x",
+        ),
+    ];
+    let mask = Mask::default();
+    for (text, hidden) in cases {
+        assert_eq!(mask.hide_whole(&text), hidden);
+        assert_eq!(mask.hide(&text), hidden);
+        assert_eq!(mask.foreign(&text, 200), hidden);
+        assert_eq!(mask.hide_in_url(&text), hidden);
+    }
+}
+
+#[test]
+fn no_word_of_an_ordinary_message_is_hidden() {
+    let mask = Mask::default();
+    for text in [
+        "invalid_token: the access_token expired 30 minutes ago",
+        "Bearer realm=\"mcp-2026\", resource_metadata=\"https://mcp.example/.well-known/oauth-protected-resource\"",
+        "Bearer authentication is required, basic authentication is not supported",
+        "api_key: Field required [type=missing, input_value={}, input_type=dict]",
+        "password: must have at least 12 characters",
+        "set api_key=YOUR_API_KEY or password=<password>",
+        "Unexpected token: 0x1F at position 12345678",
+        "max_tokens=10000000, next token = undefined",
+        "token: tokenizer_v2-model-0001",
+        "postgres://user:password@localhost/db, http://127.0.0.1:8931/mcp, ${TOKEN}",
+        "task-8c1f02aa77b14c2e9d01 failed, npm_config_user_agent is not set, sk-learn-extension-2",
+        "refresh_token: https://auth.example/oauth2/token",
+        "{\"error\":\"invalid_token\",\"error_description\":\"expired 2026-07-28\"}",
+        "{\"type\":\"object\",\"required\":[\"api_key\"]}",
+    ] {
+        assert_eq!(mask.hide_whole(text), text);
+    }
+}
+
+/// The texts that servers, programs and authorization servers send in the tests of the project.
+#[test]
+fn no_text_of_the_vectors_and_the_atlas_is_hidden() {
+    fn each(value: &serde_json::Value, check: &mut impl FnMut(&str)) {
+        match value {
+            serde_json::Value::String(text) => check(text),
+            serde_json::Value::Array(values) => values.iter().for_each(|value| each(value, check)),
+            serde_json::Value::Object(members) => {
+                members.values().for_each(|value| each(value, check));
+            }
+            _ => {}
+        }
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests");
+    let mask = Mask::default();
+    let mut hidden = Vec::new();
+    let mut texts = 0;
+    for folder in ["vectors", "atlas"].map(|name| folder.join(name)) {
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            each(&json, &mut |text| {
+                texts += 1;
+                if text.len() < MAX_TEXT_BYTES && mask.hide_whole(text) != text {
+                    hidden.push(text.to_owned());
+                }
+            });
+        }
+    }
+    assert!(texts > 1000, "{texts}");
+    assert_eq!(hidden, Vec::<String>::new());
 }
