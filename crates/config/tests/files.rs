@@ -41,7 +41,27 @@ fn the_error_of_a_json_file_is_about_json() {
             "not valid JSON: the file is empty; write {\"mcpServers\": {…}}",
         ),
         (" \n", "not valid JSON: the file is empty"),
-        ("[mcp_servers.a]\ncommand = 'secret'", "not valid JSON: "),
+        (
+            "[mcp_servers.a]\ncommand = 'secret'",
+            "not valid JSON: the file is written in TOML; write it in JSON",
+        ),
+        (
+            "mcpServers:\n  a:\n    command: secret\n",
+            "line 1, column 1: not valid JSON: the file is written in YAML; write it in JSON",
+        ),
+        (
+            "# secret\n---\nmcpServers:\n  a:\n    command: secret\n",
+            "not valid JSON: the file is written in YAML",
+        ),
+        (
+            "name: secret\nmcpServers:\n  - name: a\n",
+            "not valid JSON: the file is written in YAML",
+        ),
+        (
+            "- name: secret\n  command: secret\n",
+            "not valid JSON: the file is written in YAML",
+        ),
+        ("mcpServers: {\"a\": {}}", "not valid JSON: a value without"),
     ] {
         for path in ["dir/mcp.json", "C:/MCP.JSON"] {
             let error = parse(text, Path::new(path), &BTreeMap::new()).unwrap_err();
@@ -161,6 +181,7 @@ fn a_syntax_error_names_the_usual_remedy() {
         ("\"mcpServers\": {\"a\": {}}", 1, "not valid JSON: the outer braces are missing"),
         ("\"secret\": {\"a\": {}}", 1, "not valid JSON: the outer braces are missing"),
         // TOML
+        ("mcpServers:\n  a:\n    command: secret\n", 1, "the file is written in YAML; write it in JSON"),
         ("[mcp_servers.a]\nurl = https://secret", 2, "text without quotation marks"),
         ("[mcp_servers.a]\ncommand = npx", 2, "text without quotation marks"),
         ("[mcp_servers.a]\ncommand =\n", 2, "write the value after `=`"),

@@ -72,6 +72,7 @@ fn codex_toml() {
     let cases: &[(&str, &str, u32, &str)] = &[
         ("", "", 1, "neither `command` nor `url`"),
         ("enabled = true\nargs = []", "", 1, "neither"),
+        ("b = { command = 'b-secret' }", "", 1, "has servers in it; move them one level up"),
         ("command = 'a'\nurl = 'https://example.com'", ".url", 3, "`url` cannot be combined with `command`"),
         ("command = ''", ".command", 2, "empty"),
         ("\ncommand = '  '", ".command", 3, "empty"),
@@ -223,6 +224,8 @@ fn mcp_servers_json() {
         (r#"{"command": {"path": "a"}}"#, ".command", 1, "must be a string, not an object"),
         (r#"{"command": "a", "env": ["A=b-secret"]}"#, ".env", 1, "must be an object, not a list; write a name and a value"),
         ("{}", "", 1, "neither `command` nor `url`"),
+        (r#"{"b": {"command": "b-secret"}}"#, "", 1, "move them one level up, and remove this key"),
+        (r#"{"b": {"args": []}, "c": {"url": "https://b-secret.example"}}"#, "", 1, "has servers in it"),
         (r#"{"type": "stdio", "url": "https://example.com"}"#, "", 1, "`command` is missing"),
         (r#"{"type": "http", "command": "a"}"#, "", 1, "`url` is missing"),
         ("{\n\"type\": \"ws\", \"url\": \"https://example.com\"}", ".type", 2, "the transport `ws` is not supported; use `stdio`, `http` or `sse`"),

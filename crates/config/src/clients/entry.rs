@@ -225,7 +225,7 @@ impl EntryReader<'_> {
                 "{} does not read this key; write `{key}`",
                 self.client
             )),
-            _ => validation::missing_transport(&entry.path),
+            _ => validation::missing_transport(entry),
         }
     }
 

@@ -220,7 +220,7 @@ fn server_config(
         }
         (None, None) => {
             let other_word = CODEX_TOML.other_word_for_transport(entry, warnings);
-            return Err(other_word.unwrap_or_else(|| validation::missing_transport(&entry.path)));
+            return Err(other_word.unwrap_or_else(|| validation::missing_transport(entry)));
         }
     };
     for key in ["type", "transport"] {

@@ -294,10 +294,10 @@ fn transport(entry: &Table<'_>, warnings: &mut Warnings<'_>) -> Result<Transport
             return Ok(Transport::Http);
         }
         let other_word = MCP_SERVERS_JSON.other_word_for_transport(entry, warnings);
-        return Err(other_word.unwrap_or_else(|| validation::missing_transport(&entry.path)));
+        return Err(other_word.unwrap_or_else(|| validation::missing_transport(entry)));
     };
     let Some(transport) = entry.string(name)? else {
-        return Err(validation::missing_transport(&entry.path));
+        return Err(validation::missing_transport(entry));
     };
     let word = transport.value;
     let plain: String = word

@@ -28,6 +28,40 @@ pub(super) fn is_invisible_space(character: char) -> bool {
     )
 }
 
+/// Whether the first line of a text is that of a YAML file, and not of JSON or TOML: the marker of a document, an item of a list, or a key
+/// and a colon without quotation marks, and no value or a plain one.
+pub(super) fn is_yaml(text: &str) -> bool {
+    let is_comment = |line: &&str| line.is_empty() || line.starts_with('#');
+    let mut lines = text.lines().map(str::trim).skip_while(is_comment);
+    let Some(line) = lines.next() else {
+        return false;
+    };
+    if line == "---" || line.starts_with("--- ") || line.starts_with("- ") {
+        return true;
+    }
+    let is_of_key = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    line.split_once(':').is_some_and(|(key, value)| {
+        let value_begins = value.trim_start().chars().next();
+        !key.is_empty()
+            && key.bytes().all(is_of_key)
+            && (value.is_empty() || value.starts_with(' '))
+            && value_begins.is_none_or(|first| first.is_ascii_alphanumeric() || first == '#')
+            && !line.ends_with(',')
+    })
+}
+
+/// Whether the first line of a text is the heading of a table in TOML: `[mcp_servers.docs]`.
+pub(super) fn is_toml(text: &str) -> bool {
+    let is_comment = |line: &&str| line.is_empty() || line.starts_with('#');
+    let mut lines = text.lines().map(str::trim).skip_while(is_comment);
+    let line = lines.next().unwrap_or_default();
+    let heading = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    heading.is_some_and(|(name, _)| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '[')
+            && !name.contains([',', '{'])
+    })
+}
+
 /// Describes the mistake at the end of `before`, which is followed by `rest`, if it is one of this module.
 pub(super) fn describe(before: &str, rest: &str) -> Option<String> {
     let mut lines = before.rsplit('\n');

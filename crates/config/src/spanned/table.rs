@@ -88,6 +88,17 @@ impl<'a> Table<'a> {
             .map(move |(name, spanned)| (name.as_str(), path.child(name, spanned.line)))
     }
 
+    /// Whether a key holds a server.
+    pub fn holds_servers(&self) -> bool {
+        let is_server = |(_, spanned): &(String, Spanned)| match &spanned.value {
+            Value::Table(fields) => fields.iter().any(|(key, _)| {
+                matches!(key.as_str(), "command" | "url" | "serverUrl" | "httpUrl")
+            }),
+            _ => false,
+        };
+        self.fields.iter().any(is_server)
+    }
+
     /// Returns the value of a key of any type.
     pub fn value(&self, key: &str) -> Option<&'a Value> {
         self.field(key).map(|field| field.value)

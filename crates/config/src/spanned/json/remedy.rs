@@ -113,6 +113,12 @@ fn not_an_object(text: &str) -> Option<&'static str> {
     };
     match text.chars().next() {
         None => Some("the file is empty; write {\"mcpServers\": {…}}"),
+        _ if mistakes::is_yaml(text) => {
+            Some("the file is written in YAML; write it in JSON: {\"mcpServers\": {…}}")
+        }
+        Some('[') if mistakes::is_toml(text) => {
+            Some("the file is written in TOML; write it in JSON: {\"mcpServers\": {…}}")
+        }
         Some('<') if !text.starts_with(mistakes::CONFLICT) => Some(
             "the file is an HTML or XML page, as a server sends it for an error; download the file again",
         ),

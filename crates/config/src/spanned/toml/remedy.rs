@@ -10,6 +10,9 @@ pub(super) fn describe(text: &str, offset: usize, message: &str) -> String {
     if let Some(problem) = mistakes::describe(before, rest) {
         return problem;
     }
+    if mistakes::is_yaml(text) {
+        return "the file is written in YAML; write it in JSON: {\"mcpServers\": {…}}".to_owned();
+    }
     let line = before.rsplit('\n').next().unwrap_or_default().trim_start();
     let next = rest.chars().next();
     if rest.starts_with("//") || line.starts_with('/') {
