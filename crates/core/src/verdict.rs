@@ -2,6 +2,7 @@
 
 mod examples;
 mod facts;
+mod line_breaks;
 mod message;
 mod program_output;
 mod quotes;

@@ -15,6 +15,7 @@ use crate::evidence::{
 use crate::printable::printable;
 
 use super::facts::{Facts, text_of};
+use super::line_breaks::on_one_line;
 use super::program_output::shorten_paths;
 use super::quotes::framing_fault;
 use super::{MESSAGE_CHARS, StartupFailureKind, StartupWarningKind};
@@ -62,14 +63,14 @@ impl Parts {
     fn with_output(self, line: &str) -> Self {
         let line = shorten_paths(line);
         Self {
-            quote: Some(printable(&line, OUTPUT_CHARS)),
+            quote: Some(printable(&on_one_line(&line), OUTPUT_CHARS)),
             ..self
         }
     }
 
     fn with_quote(self, quote: &str) -> Self {
         Self {
-            quote: Some(printable(quote, QUOTE_CHARS)),
+            quote: Some(printable(&on_one_line(quote), QUOTE_CHARS)),
             ..self
         }
     }

@@ -14,6 +14,7 @@ pub(super) use self::causes::{
     has_instruction, has_windows_line_end, names_missing_setting, names_missing_variable,
     other_purpose,
 };
+use super::line_breaks;
 
 /// The length up to which an instruction of the program is added to its reason, in characters.
 const INSTRUCTION_CHARS: usize = 200;
@@ -27,7 +28,8 @@ const CUT: &str = "…";
 ///
 /// If the program `waits`, a line that asks the user to do something is preferred to an error.
 pub(crate) fn reason(output: &str, waits: bool) -> Option<String> {
-    let records = output.lines().map(last_version).map(log_record).collect();
+    let records = output.lines().map(last_version).map(log_record);
+    let records = records.map(first_of_written_lines).collect();
     let records = without_usage(without_frames(records));
     let mut lines: Vec<&str> = records.iter().map(AsRef::as_ref).collect();
     // The line after the part that was left out has no beginning, so it can't be the reason.
@@ -63,13 +65,10 @@ fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
         return Some((at, text.to_owned()));
     }
     if let Some(at) = exception_of_traceback(lines) {
-        // The invalid field and its problem are on the next lines.
-        let lines_after = if lines[at].contains("validation error") {
-            2
-        } else {
-            0
-        };
-        return Some((at, with_following(lines, at, lines_after)));
+        return Some((at, with_invalid_field(lines, at)));
+    }
+    if let Some(at) = lines.iter().position(|line| is_validation_error(line)) {
+        return Some((at, with_invalid_field(lines, at)));
     }
     if let Some(at) = lines.iter().position(|line| is_crash(line)) {
         let continues = lines[at].trim_end().ends_with(':');
@@ -309,6 +308,41 @@ pub(crate) fn shorten_paths(text: &str) -> Cow<'_, str> {
 
 fn has_words(text: &str) -> bool {
     text.chars().any(char::is_alphanumeric)
+}
+
+/// Returns an exception of Python. The invalid field and its problem are on the lines after that of a validation.
+fn with_invalid_field(lines: &[&str], at: usize) -> String {
+    let lines_after = if is_validation_error(lines[at]) { 2 } else { 0 };
+    with_following(lines, at, lines_after)
+}
+
+/// Whether a line ends with the heading that pydantic writes before the invalid fields: `2 validation errors for Settings`.
+fn is_validation_error(line: &str) -> bool {
+    let found = [" validation error for ", " validation errors for "]
+        .iter()
+        .find_map(|words| line.split_once(words));
+    found.is_some_and(|(before, model)| {
+        before.ends_with(|last: char| last.is_ascii_digit())
+            && !model.trim_end().contains(char::is_whitespace)
+    })
+}
+
+/// Returns the line of a record that has its reason, if the program has written the line breaks of the record as `\n`: the exception of a
+/// traceback, or the first line.
+fn first_of_written_lines(record: Cow<'_, str>) -> Cow<'_, str> {
+    if !record.contains("\\n") {
+        return record;
+    }
+    let lines = line_breaks::lines(&record);
+    if lines.len() == 1 {
+        return record;
+    }
+    let found = exception_of_traceback(&lines).map(|at| with_invalid_field(&lines, at));
+    let useful = lines.iter().position(|line| has_words(line));
+    match found.or_else(|| useful.map(|at| with_list(&lines, at))) {
+        Some(text) => text.into(),
+        None => record,
+    }
 }
 
 /// Returns a line, joined with the next `count` useful ones.
@@ -1039,6 +1073,32 @@ mod tests {
             (
                 "An executable named `x` is not provided by package `x`.\nThe following executables are available:\n- x-mcp\n- x-server\n",
                 "An executable named `x` is not provided by package `x`. The following executables are available: x-mcp, x-server",
+            ),
+            // The program has written the line breaks of its record.
+            (
+                "t=2026-01-02 lvl=eror msg=\"failed to start\" err=\"authentication failed: The token is invalid.\\nYour token: x\\r\\n\\r\\nERR_ACME_107\\r\\n\"\n",
+                "t=2026-01-02 lvl=eror msg=\"failed to start\" err=\"authentication failed: The token is invalid.",
+            ),
+            (
+                "ERROR:\\n  no key in C:\\new\\keys\\n\n",
+                "ERROR: no key in C:\\new\\keys",
+            ),
+            (
+                "log: Traceback (most recent call last):\\n  File \"x.py\", line 1, in <module>\\nValueError: no index\\n\n",
+                "ValueError: no index",
+            ),
+            // The invalid field of a validation is on the next lines.
+            (
+                "Traceback (most recent call last):\n  File \"x.py\", line 1\npydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\napi_key\n  Field required [type=missing]\n    For further information visit https://errors.pydantic.dev\n",
+                "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings api_key Field required [type=missing]",
+            ),
+            (
+                "Error: 2 validation errors for Settings\napi_key\n  Field required [type=missing]\nbase_url\n  Field required [type=missing]\n",
+                "Error: 2 validation errors for Settings api_key Field required [type=missing]",
+            ),
+            (
+                "1 validation error for Settings\napi_key\n  field required (type=value_error.missing)\n",
+                "1 validation error for Settings api_key field required (type=value_error.missing)",
             ),
             // A warning of Node is not the reason.
             (

@@ -225,9 +225,12 @@ fn lacks_permission(reason: &str) -> bool {
 
 /// Whether a reason is that a setting is missing, whose variable or argument it does not name.
 pub(in crate::verdict) fn names_missing_setting(reason: &str) -> bool {
-    const WORDS: [&str; 9] = [
+    const WORDS: [&str; 11] = [
         "is required",
         "are required",
+        // pydantic 2 and 1.
+        "field required [type=missing",
+        "field required (type=value_error.missing",
         "cannot be empty",
         "must not be empty",
         "must be provided",
@@ -388,6 +391,8 @@ mod tests {
             ("error: the following arguments are required: --root", [true, true, false, false]),
             ("ERROR: Database connection configuration is required.", [false, true, false, false]),
             ("Server error: Elasticsearch URL cannot be empty", [false, true, false, false]),
+            ("1 validation error for Settings api_key Field required [type=missing, input_value={}]", [false, true, false, false]),
+            ("1 validation error for Settings api_key field required (type=value_error.missing)", [false, true, false, false]),
             ("Credentials not found. Please run with 'auth' argument first.", [false, false, true, false]),
             ("An executable named `acme` is not provided by package `acme`. Use `uvx --from acme acme-mcp` instead.", [true, true, true, false]),
             ("NotCapable: Requires env access to \"API_KEY\", run again with the --allow-env flag", [true, false, false, false]),
