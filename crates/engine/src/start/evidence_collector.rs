@@ -143,6 +143,12 @@ impl EvidenceCollector {
         self.update(|evidence| evidence.configuration = Some(problem));
     }
 
+    /// Records a problem of the entry whose text has no part of the entry, so that nothing has to be masked.
+    pub fn record_own_problem(&self, problem: &EntryProblem) {
+        let problem = configuration_warnings::evidence(problem, &Mask::default());
+        self.update(|evidence| evidence.configuration = Some(problem));
+    }
+
     /// Records parts of the entry that may be the cause if the start fails.
     pub fn record_warnings(&self, warnings: &[EntryProblem]) {
         let warnings: Vec<_> = warnings

@@ -134,7 +134,7 @@ impl Program {
         let (child, (stdin, stdout, stderr)) = match spawned {
             Ok(spawned) => spawned,
             Err(error) => {
-                record_spawn_error(server, &program, &error, collector);
+                record_spawn_error(server, config, &program, &error, collector);
                 return None;
             }
         };
@@ -455,6 +455,7 @@ async fn spawn(
 /// Records that the operating system could not start the program.
 fn record_spawn_error(
     server: &ServerConfig,
+    config: &StdioConfig,
     program: &Path,
     error: &std::io::Error,
     collector: &EvidenceCollector,
@@ -463,7 +464,10 @@ fn record_spawn_error(
         process.spawn = Some(SpawnFailure::Failed);
     });
     collector.record_error(error);
-    if is_fault_of_program(error) {
+    if error.kind() == std::io::ErrorKind::ArgumentListTooLong {
+        let (key, problem) = remedy::too_long(config);
+        collector.record_own_problem(&server.problem(key, problem));
+    } else if is_fault_of_program(error) {
         let problem = remedy::cannot_run(program, error);
         collector.record_entry_problem(&server.problem("command", problem));
     }

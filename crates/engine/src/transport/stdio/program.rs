@@ -14,10 +14,7 @@ pub(super) fn is_fault_of_program(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
     matches!(
         error.kind(),
-        ErrorKind::NotFound
-            | ErrorKind::PermissionDenied
-            | ErrorKind::InvalidInput
-            | ErrorKind::ArgumentListTooLong
+        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::InvalidInput
     ) || error.raw_os_error() == Some(EXEC_FORMAT_ERROR)
 }
 

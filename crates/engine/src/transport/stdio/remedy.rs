@@ -1,11 +1,13 @@
 //! Explains why the command or the folder of a server can't be used: the usual mistakes, each with its remedy. Starts nothing.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use super::program::{EXEC_FORMAT_ERROR, find_program, is_program};
+use mcp_startup_config::StdioConfig;
+
+use super::program::{EXEC_FORMAT_ERROR, environment, find_program, is_program};
 
 /// The maximum length of a part of the command in a text, in characters.
 const SHOWN_CHARS: usize = 60;
@@ -248,6 +250,64 @@ pub(super) fn cannot_run(file: &Path, error: &std::io::Error) -> String {
     }
 }
 
+/// The longest argument or variable that Linux passes to a program, in bytes.
+const LONGEST_TEXT: usize = 128 * 1024 - 1;
+
+/// Explains why the arguments and the variables of a program are too long for the system. Returns the key to change too.
+pub(super) fn too_long(config: &StdioConfig) -> (&'static str, String) {
+    let arguments: Vec<usize> = config.args.iter().map(String::len).collect();
+    let is_configured = |name: &OsStr| config.env.iter().any(|(key, _)| name == key.as_str());
+    let (environment, _) = environment(config);
+    let (configured, inherited): (Vec<_>, Vec<_>) = environment
+        .iter()
+        .partition(|(name, _)| is_configured(name));
+    let lengths = |variables: Vec<&(OsString, OsString)>| -> Vec<usize> {
+        let lengths = variables
+            .iter()
+            .map(|(name, value)| name.len() + 1 + value.len());
+        lengths.collect()
+    };
+    let parts = [
+        ("args", "an argument", "its arguments", arguments),
+        ("env", "a variable", "its variables", lengths(configured)),
+        (
+            "env",
+            "a variable that it inherits",
+            "the variables that it inherits",
+            lengths(inherited),
+        ),
+    ];
+    let longest = |lengths: &[usize]| lengths.iter().copied().max().unwrap_or_default();
+    let exceeds = |lengths: &[usize]| cfg!(target_os = "linux") && longest(lengths) > LONGEST_TEXT;
+    let [first, others @ ..] = &parts;
+    let rank = |lengths: &[usize]| (exceeds(lengths), lengths.iter().sum::<usize>());
+    let largest = others.iter().fold(first, |largest, part| {
+        match rank(&part.3) > rank(&largest.3) {
+            true => part,
+            false => largest,
+        }
+    });
+    let (key, one, all, lengths) = largest;
+    let is_inherited = one.ends_with("inherits");
+    let is_one = exceeds(lengths);
+    let fact = match is_one {
+        true => format!(
+            "{one} has {} bytes, and the system passes at most {LONGEST_TEXT} to a program",
+            longest(lengths)
+        ),
+        false => format!(
+            "{all} have {} bytes, which is more than the system passes to a program",
+            lengths.iter().sum::<usize>()
+        ),
+    };
+    let them = if is_one { "it" } else { "them" };
+    let remedy = match is_inherited {
+        true => format!("remove {them} from the environment of this program"),
+        false => format!("shorten {them}, or write {them} to a file that the program reads"),
+    };
+    (key, format!("{fact}; {remedy}"))
+}
+
 /// Whether the first line of a script ends with a carriage return, which the system takes as a part of the interpreter's name.
 fn has_windows_line_end(script: &Path) -> bool {
     const MAX_BYTES: u64 = 1024;
@@ -312,6 +372,9 @@ pub(super) fn problem_of_folder(cwd: &Path) -> Option<String> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+
+    #[cfg(target_os = "linux")]
+    use mcp_startup_config::InheritedEnvironment;
 
     use super::*;
 
@@ -383,5 +446,39 @@ mod tests {
             assert!(!remedy.contains("hunter2"), "{command}: {remedy}");
         }
         Ok(())
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn too_long_arguments_and_variables_are_told_apart() {
+        let config = |args: Vec<String>, env: &str| StdioConfig {
+            command: "files".to_owned(),
+            args,
+            env: vec![("KEY".to_owned(), env.to_owned().into())],
+            inherited: InheritedEnvironment::Named(&[]),
+            cwd: None,
+        };
+        let long = "hunter2 ".repeat(20_000);
+        let cases = [
+            (
+                vec![long.clone()],
+                "",
+                "args",
+                "an argument has 160000 bytes",
+            ),
+            (vec![], &*long, "env", "a variable has 160004 bytes"),
+            (
+                vec!["x".repeat(100_000); 30],
+                "y",
+                "args",
+                "its arguments have 3000000 bytes",
+            ),
+        ];
+        for (args, env, key, part) in cases {
+            let (found, problem) = too_long(&config(args, env));
+            assert_eq!(found, key, "{problem}");
+            assert!(problem.starts_with(part), "{problem}");
+            assert!(!problem.contains("hunter2"), "{problem}");
+        }
     }
 }
