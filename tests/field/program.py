@@ -3,6 +3,7 @@
     ["stderr", TEXT] ["stdout", TEXT] ["utf-16", TEXT: to stdout] ["sleep", S] ["exit", CODE] ["signal", NUMBER]
     ["close", DESCRIPTOR]   closes stdin (0) or stdout (1), and runs on
     ["read", METHOD]   reads until a request or notification with that method, and answers all others as a valid server
+    ["answered"]       reads until the client answers a request of the server
     ["serve"]          answers as a valid server until stdin ends
     ["want", WHAT, REGEX, TEXT]   continues if REGEX matches "cwd", "arg N" or "env NAME"; otherwise writes TEXT to stderr and exits with 1
 
@@ -40,6 +41,12 @@ def play(steps, tools, work):
                 write(sys.stdout, json.dumps(answer) + "\n")
         os._exit(0)
 
+    def answered():
+        for line in sys.stdin.buffer:
+            if "method" not in json.loads(line):
+                return note("heard", "a response")
+        os._exit(0)
+
     def want(what, regex, text):
         kind, _, name = what.partition(" ")
         found = {"cwd": os.getcwd, "env": lambda: os.environ.get(name, ""), "arg": lambda: (sys.argv + [""] * 20)[int(name)]}[kind]()
@@ -53,6 +60,6 @@ def play(steps, tools, work):
         sys.stdout.buffer.flush()
 
     verbs = {"utf-16": write_utf_16, "stderr": lambda text: write(sys.stderr, text), "stdout": lambda text: write(sys.stdout, text), "sleep": time.sleep,
-             "read": read, "serve": lambda: read("\0"), "want": want, "exit": os._exit, "close": os.close, "signal": lambda number: os.kill(os.getpid(), number)}
+             "read": read, "answered": answered, "serve": lambda: read("\0"), "want": want, "exit": os._exit, "close": os.close, "signal": lambda number: os.kill(os.getpid(), number)}
     for verb, *arguments in steps:
         verbs[verb](*arguments)

@@ -6,7 +6,8 @@ a request overrides all others:
 
     on    "POST /mcp tools/list": method, path (with *), JSON-RPC method if any    has, hasnt   regexes on the whole request
     status, type, headers, body   the response; a rule without status and body changes only how the valid response is sent:
-    encoding "gzip" …, bom, charset, wait (s), open (the stream stays open), lacks (bytes at the end: the connection breaks), back (the query with which /authorize sends the user back)
+    encoding "gzip" …, bom, charset, wait (s), open (the stream stays open), lacks (bytes at the end: the connection breaks), back (the query with which /authorize sends the user back),
+    asks (a JSON-RPC method: the stream begins with a request of the server, and continues after the client's answer to it)
 """
 import base64, fnmatch, gzip, hashlib, http.server, json, queue, re, threading, time, zlib
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -53,6 +54,7 @@ class Server:
 
     def __init__(self, case):
         self.case, self.seen, self.streams, self.asked, self.registered = case, [], {}, {}, ""
+        self.answered = threading.Event()             # the client has answered a request of the server
         self.oauth = {**self.OAUTH, **case.get("oauth", {})} if "oauth" in case else None
         server = self
 
@@ -91,6 +93,8 @@ class Server:
         except ValueError:
             message = {}
         message = message if isinstance(message, dict) else {}
+        if "id" in message and "method" not in message:
+            self.answered.set()
         line = " ".join([request.command, url.path, message.get("method") or ""]).strip()
         rule = next((rule for rule in self.case.get("rules", []) if self.fits(rule, line, text)), {})
         good = {} if "status" in rule or "body" in rule else self.good(request.command, url, headers, body, message)
@@ -119,7 +123,7 @@ class Server:
         headers = dict(rule.get("headers", {}))
         if "encoding" in rule:
             data, headers["Content-Encoding"] = encoded(data, rule["encoding"]), HEADERS.get(rule["encoding"], rule["encoding"])
-        stays = rule.get("open") or rule.get("stream")
+        stays = rule.get("open") or rule.get("stream") or rule.get("asks")
         if rule["type"] and (data or stays):
             headers["Content-Type"] = rule["type"]
         request.send_response(rule["status"])
@@ -127,6 +131,12 @@ class Server:
         for name, value in headers.items():
             request.send_header(name, value)
         request.end_headers()
+        if "asks" in rule:
+            asks = json.dumps({"jsonrpc": "2.0", "id": "asked", "method": rule["asks"]})
+            request.wfile.write(("data: %s\n\n" % asks).encode())
+            request.wfile.flush()
+            if not self.answered.wait(20):
+                data = b""
         if request.command != "HEAD":
             request.wfile.write(data)
             request.wfile.flush()

@@ -103,6 +103,9 @@ pub(crate) async fn start(
     };
     collector.update(|evidence| evidence.elapsed_ms = Some(milliseconds(elapsed)));
     let failed_by_itself = ended.is_ok();
+    if !failed_by_itself {
+        collector.blame_early_request();
+    }
     if let Some(service) = ended.ok().flatten() {
         let server = LiveServer {
             service,

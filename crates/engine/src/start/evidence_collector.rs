@@ -32,6 +32,8 @@ const CAUSE_CHARS: usize = 1000;
 const PROBLEM_CHARS: usize = 300;
 /// The maximum length of the description of a refusal, in characters.
 const DESCRIPTION_CHARS: usize = 300;
+/// The maximum length of the method of a request of the server, in characters.
+const METHOD_CHARS: usize = 60;
 /// The maximum length of the name of a store, in characters.
 const STORE_CHARS: usize = 40;
 
@@ -49,6 +51,8 @@ pub(crate) struct EvidenceCollector {
     evidence: Mutex<Evidence>,
     save_error: OnceLock<String>,
     blocked_request: OnceLock<String>,
+    /// The method of the last request of the server before its answer to `initialize`.
+    early_request: Mutex<Option<String>>,
     send: Box<dyn Fn(Update) + Send + Sync>,
     timeline: Option<Arc<TimelineRecorder>>,
 }
@@ -69,6 +73,7 @@ impl EvidenceCollector {
             evidence: Mutex::new(evidence),
             save_error: OnceLock::new(),
             blocked_request: OnceLock::new(),
+            early_request: Mutex::default(),
             send: Box::new(send),
             timeline: None,
         }
@@ -248,6 +253,32 @@ impl EvidenceCollector {
             error.code.0
         );
         self.update(|evidence| evidence.protocol.get_or_insert_default().error = Some(text));
+    }
+
+    /// Records that the server has sent a request before it answered `initialize`.
+    pub fn record_early_request(&self, method: &str) {
+        let method = self.sanitize(method, METHOD_CHARS);
+        *self.early_request() = Some(method);
+    }
+
+    /// Makes the request that the server has sent before it answered `initialize`, if there was one, the probable reason that the
+    /// answer is missing.
+    pub fn blame_early_request(&self) {
+        if self.phase() != StartPhase::Initializing {
+            return;
+        }
+        if let Some(method) = self.early_request().take() {
+            let text = format!("it sent the request `{method}` before it answered `initialize`");
+            self.update(|evidence| {
+                let protocol = evidence.protocol.get_or_insert_default();
+                protocol.error.get_or_insert(text);
+            });
+        }
+    }
+
+    fn early_request(&self) -> MutexGuard<'_, Option<String>> {
+        let early = self.early_request.lock();
+        early.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records an error that the server has logged before it answered.

@@ -514,7 +514,10 @@ impl McpHttp {
         }
         let session = session_of(response);
         if media_type == EVENTS {
-            let events = self.messages_of(answer, Some(request.id.clone()));
+            let mut events = self.messages_of(answer, Some(request.id.clone()));
+            if matches!(request.request, ClientRequest::InitializeRequest(_)) {
+                events = self.with_early_answers(events, session.clone());
+            }
             return Ok(StreamableHttpPostResponse::Sse(events, session));
         }
         if media_type != JSON && !media_type.is_empty() {

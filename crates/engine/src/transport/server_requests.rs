@@ -3,6 +3,9 @@
 //!
 //! A server can send requests, such as `ping`, without ever reading the responses. The SDK would keep all of them in memory. It also
 //! starts a task for each notification, and these tasks would pile up.
+//!
+//! Before the answer to `initialize`, a server may send only `ping` and logs, and the SDK drops any other request. Some servers wait for
+//! the answer. The official SDKs for TypeScript and Python answer such a request with an error, so this client does too.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,16 +13,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mcp_startup_auth::RequestLog;
 use mcp_startup_core::ExceededLimit;
 use rmcp::RoleClient;
-use rmcp::model::{GetExtensions, JsonRpcMessage, RequestId, ServerNotification};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientRequest, ClientResult, ErrorCode, ErrorData, GetExtensions,
+    JsonRpcMessage, JsonRpcRequest, RequestId, ServerNotification, ServerRequest,
+};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 
 use super::progress::ProgressFeed;
 use crate::start::evidence_collector::EvidenceCollector;
 
 /// The maximum number of requests of a server without a response.
-const MAX_OPEN_REQUESTS: usize = 64;
+pub(crate) const MAX_OPEN_REQUESTS: usize = 64;
 /// The maximum number of notifications that are handled at the same time.
 const MAX_OPEN_NOTIFICATIONS: usize = 64;
 /// The maximum number of messages until a server is ready.
@@ -39,6 +46,11 @@ pub(crate) struct LimitedServerRequests<T> {
     progress: ProgressFeed,
     /// How many messages have arrived.
     received: usize,
+    /// Whether `initialize` was sent and has no answer yet.
+    is_initializing: bool,
+    /// The answers to the requests before that one. They end with the connection.
+    early_answers: JoinSet<()>,
+    collector: Arc<EvidenceCollector>,
 }
 
 #[derive(Default)]
@@ -65,7 +77,7 @@ impl OpenRequests {
 
 impl<T> LimitedServerRequests<T> {
     /// The log of `collector` is open until the server is ready, and records that the limit was exceeded.
-    pub fn new(transport: T, collector: &EvidenceCollector) -> Self {
+    pub fn new(transport: T, collector: &Arc<EvidenceCollector>) -> Self {
         Self {
             transport,
             open: Arc::default(),
@@ -73,8 +85,31 @@ impl<T> LimitedServerRequests<T> {
             log: collector.log.clone(),
             progress: collector.progress.clone(),
             received: 0,
+            is_initializing: false,
+            early_answers: JoinSet::new(),
+            collector: collector.clone(),
         }
     }
+}
+
+/// The answer to a request that a server sends before it has answered `initialize`. The client has declared no capabilities, so it
+/// supports only `ping` (JSON-RPC 2.0, section 5.1: method not found).
+pub(crate) fn early_answer(
+    request: &JsonRpcRequest<ServerRequest>,
+    collector: &EvidenceCollector,
+) -> ClientJsonRpcMessage {
+    if matches!(request.request, ServerRequest::PingRequest(_)) {
+        return JsonRpcMessage::response(ClientResult::empty(()), request.id.clone());
+    }
+    let json = serde_json::to_value(&request.request).unwrap_or_default();
+    let method = json.get("method").and_then(serde_json::Value::as_str);
+    collector.record_early_request(method.unwrap_or_default());
+    let error = ErrorData::new(
+        ErrorCode::METHOD_NOT_FOUND,
+        "this client does not support the method, and answers no request but `ping` before `initialize` is answered",
+        None,
+    );
+    JsonRpcMessage::error(error, Some(request.id.clone()))
 }
 
 impl<T: Transport<RoleClient>> Transport<RoleClient> for LimitedServerRequests<T> {
@@ -89,6 +124,9 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for LimitedServerRequests<T
             JsonRpcMessage::Error(error) => error.id.clone(),
             _ => None,
         };
+        if let JsonRpcMessage::Request(request) = &message {
+            self.is_initializing = matches!(request.request, ClientRequest::InitializeRequest(_));
+        }
         let open = self.open.clone();
         let sending = self.transport.send(message);
         async move {
@@ -127,6 +165,15 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for LimitedServerRequests<T
                     if is_too_long || !self.open.lock().insert(request.id.clone()) {
                         continue;
                     }
+                    let is_ping = matches!(request.request, ServerRequest::PingRequest(_));
+                    if self.is_initializing && !is_ping {
+                        let answer = early_answer(request, &self.collector);
+                        let sending = self.send(answer);
+                        while self.early_answers.try_join_next().is_some() {}
+                        // The server may send more before it reads the answer.
+                        self.early_answers.spawn(async { drop(sending.await) });
+                        continue;
+                    }
                 }
                 // The SDK sends no response to a request that the server has cancelled.
                 JsonRpcMessage::Notification(notification) => {
@@ -144,7 +191,9 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for LimitedServerRequests<T
                     let extensions = notification.notification.extensions_mut();
                     extensions.insert(Arc::new(permit));
                 }
-                JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
+                JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {
+                    self.is_initializing = false;
+                }
             }
             return Some(message);
         }

@@ -1,6 +1,7 @@
 //! Event streams of the server: opens them, limits their events, and removes those that are not messages.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use mcp_startup_core::{ExceededLimit, IoTrouble, RequestEvidence, RequestTarget}
 use rmcp::model::{JsonRpcMessage, RequestId};
 use rmcp::transport::streamable_http_client::{HttpStatusError, SseError, StreamableHttpError};
 use sse_stream::{Sse, SseStream};
+use tokio::task::JoinSet;
 use url::Url;
 
 use super::answer::Answer;
@@ -24,7 +26,7 @@ use crate::transport::invalid_messages::{
 };
 use crate::transport::json_size::ValueCounter;
 use crate::transport::large_messages::LargeMessage;
-use crate::transport::server_requests::MAX_MESSAGES;
+use crate::transport::server_requests::{MAX_MESSAGES, MAX_OPEN_REQUESTS, early_answer};
 use crate::transport::server_sent_events::{
     EventSizeLimit, FieldFilter, is_error, is_message, is_unnamed, looks_like_events,
 };
@@ -118,6 +120,37 @@ impl McpHttp {
                     return Err(SseError::Body(Box::new(error)));
                 }
                 Ok(event)
+            })
+            .boxed()
+    }
+
+    /// The events of the answer to `initialize`. The SDK drops the requests of the server before that answer, so they are answered here.
+    pub(super) fn with_early_answers(
+        &self,
+        events: BoxStream<'static, Result<Sse, SseError>>,
+        session: Option<String>,
+    ) -> BoxStream<'static, Result<Sse, SseError>> {
+        let http = self.clone();
+        let session: Option<Arc<str>> = session.map(Arc::from);
+        let mut answers = JoinSet::new();
+        events
+            .inspect(move |event| {
+                let data = event.as_ref().ok().and_then(|event| event.data.as_deref());
+                let data = data.filter(|data| data.contains("\"method\""));
+                if let Some(data) = data
+                    && let Received::Message(message) = read_message(data.as_bytes())
+                    && let JsonRpcMessage::Request(request) = *message
+                    && answers.len() < MAX_OPEN_REQUESTS
+                {
+                    let answer = early_answer(&request, &http.shared.collector);
+                    let (http, session) = (http.clone(), session.clone());
+                    answers.spawn(async move {
+                        let sent = http.exchange(answer, session, HashMap::new()).await;
+                        if let Err(error) = sent {
+                            tracing::debug!(%error, "can't answer a request of the server");
+                        }
+                    });
+                }
             })
             .boxed()
     }
