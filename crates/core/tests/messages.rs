@@ -165,7 +165,7 @@ fn a_long_server_name_shortens_nothing_else() {
 }
 
 /// Fields with foreign text that does not affect the kind.
-const FREE: [&str; 16] = [
+const FREE: [&str; 15] = [
     "server",
     "program",
     "package",
@@ -179,13 +179,12 @@ const FREE: [&str; 16] = [
     "notMcp",
     "error",
     "cause",
-    "detail",
     "serverVersions",
     "client",
 ];
 
-/// Words in the output of a program on which the next step depends.
-const DECISIVE: [&str; 9] = [
+/// Words in the output of a program, or in the error of a store, on which the next step depends.
+const DECISIVE: [&str; 13] = [
     "Cannot find module",
     "ImportError",
     "environment variable",
@@ -195,6 +194,10 @@ const DECISIVE: [&str; 9] = [
     "is required",
     "Please run",
     "TypeError",
+    "is empty",
+    "byte order mark",
+    "UTF-16",
+    "a damaged record",
 ];
 
 /// Returns the evidence with every foreign text replaced by `text`, and with the longest numbers.
@@ -212,7 +215,7 @@ fn filled(evidence: &Value, text: &str) -> Value {
                 ("kind", found) => found == "vault",
                 ("problem", _) => !is_discovery,
                 ("program", _) => !has_package,
-                ("stderr", Value::String(found)) => {
+                ("stderr" | "detail", Value::String(found)) => {
                     let decides = |words: &&str| found.contains(words);
                     !DECISIVE.iter().any(decides)
                 }

@@ -210,6 +210,9 @@ impl FileStore {
     pub(crate) fn parse<'a>(&self, bytes: &'a [u8]) -> Result<Document<'a>, StoreError> {
         // An error of serde_json can quote the file, which has secrets.
         serde_json::from_slice(bytes).map_err(|error| {
+            if let Some(problem) = document::problem_of_text(bytes) {
+                return self.corrupt(problem.to_owned());
+            }
             let (line, column) = (error.line(), error.column());
             match error.classify() {
                 Category::Data => self.corrupt("is not a JSON object".to_owned()),

@@ -70,6 +70,9 @@ async fn a_corrupt_file_is_reported_and_not_modified() {
     too_large.extend(b"\"}");
     for content in [
         b"".to_vec(),
+        b" \r\n".to_vec(),
+        b"\xef\xbb\xbf{}".to_vec(),
+        b"\xff\xfe{\0}\0".to_vec(),
         b"canary".to_vec(),
         b"[\"canary\"]".to_vec(),
         b"{\"canary\":{\"access_token\":\"canary".to_vec(),

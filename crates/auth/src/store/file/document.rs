@@ -67,6 +67,24 @@ impl<'de> Deserialize<'de> for Document<'de> {
     }
 }
 
+/// Why a file that can't be parsed is no text in UTF-8: another program has written it. `None` if it is such a text.
+pub(super) fn problem_of_text(bytes: &[u8]) -> Option<&'static str> {
+    // After a power failure, some file systems leave bytes that are zero.
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] => {
+            Some("is encoded in UTF-16; save it as UTF-8")
+        }
+        [0xef, 0xbb, 0xbf, ..] => {
+            Some("begins with a byte order mark; save it as UTF-8 without one")
+        }
+        _ => bytes
+            .iter()
+            .all(is_blank)
+            .then_some("is empty; write {} into it"),
+    }
+}
+
 struct Entries<'a>(&'a [(&'a str, &'a RawValue)]);
 
 impl Serialize for Entries<'_> {

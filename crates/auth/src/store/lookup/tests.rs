@@ -34,7 +34,13 @@ fn with_file(
 fn a_damaged_file_is_an_error_and_not_an_empty_store() {
     let record_of = |value: &str| format!("{{\"{}\":{value}}}", key().as_str()).into_bytes();
     for (content, detail) in [
-        (b"".to_vec(), "not valid JSON"),
+        (b"".to_vec(), "is empty"),
+        (b" \r\n".to_vec(), "is empty"),
+        (vec![0; 100], "is empty"),
+        (b"\xef\xbb\xbf{}".to_vec(), "byte order mark"),
+        (b"\xff\xfe{\0}\0".to_vec(), "UTF-16"),
+        (b"\xfe\xff\0{\0}".to_vec(), "UTF-16"),
+        (b"{\0}\0".to_vec(), "UTF-16"),
         (b"{\"canary".to_vec(), "not valid JSON"),
         (b"canary".to_vec(), "not valid JSON"),
         (b"[]".to_vec(), "not a JSON object"),

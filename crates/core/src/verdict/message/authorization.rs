@@ -121,10 +121,9 @@ impl Facts<'_> {
                 "has a damaged entry for this server",
                 ": sign in again to replace it",
             ),
-            (Corrupt, _) => (
-                "is damaged",
-                ": sign in again to replace a damaged record; if the whole file is damaged, repair its JSON",
-            ),
+            (Corrupt, _) => {
+                damage_of_file(store.and_then(|store| text_of(&store.detail)).unwrap_or(""))
+            }
             (Unsupported, Some("secrets")) => (
                 "can only be read by Codex",
                 ": use Codex, or set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in",
@@ -324,6 +323,36 @@ impl Facts<'_> {
         };
         what.into()
     }
+}
+
+/// Returns what is wrong with a credential file, and the next step, which costs no other sign-in in it. `detail` is that of the store.
+fn damage_of_file(detail: &str) -> (&'static str, &'static str) {
+    const DAMAGES: [(&str, &str, &str); 4] = [
+        ("is empty", "is empty", ": write `{}` into it, and sign in"),
+        (
+            "begins with a byte order mark",
+            "begins with a byte order mark",
+            ": save it as UTF-8 without one, and try again",
+        ),
+        (
+            "is encoded in UTF-16",
+            "is encoded in UTF-16",
+            ": save it as UTF-8, and try again",
+        ),
+        (
+            "contains a damaged record for this server",
+            "has a damaged record for this server",
+            ": sign in again to replace it",
+        ),
+    ];
+    let found = DAMAGES.iter().find(|(words, ..)| detail.contains(words));
+    found.map_or(
+        (
+            "is damaged",
+            ": sign in again to replace a damaged record; if the whole file is damaged, repair its JSON",
+        ),
+        |(_, damage, todo)| (*damage, *todo),
+    )
 }
 
 /// Shows an issuer or the URL of a metadata document. Its query and its user name may contain a key.
