@@ -139,7 +139,7 @@ fn misbehaving_program_does_not_affect_other_servers() {
                 quoted(&"x".repeat(3 * MB))
             ),
             "invalidConfiguration|other",
-            "Argument list too long",
+            "3000000 bytes",
         ),
         bad(
             "deep",
