@@ -268,12 +268,17 @@ pub(super) fn too_long(config: &StdioConfig) -> (&'static str, String) {
         lengths.collect()
     };
     let parts = [
-        ("args", "an argument", "its arguments", arguments),
-        ("env", "a variable", "its variables", lengths(configured)),
+        ("args", "", ["an argument", "its arguments"], arguments),
         (
             "env",
-            "a variable that it inherits",
-            "the variables that it inherits",
+            "",
+            ["a variable", "its variables"],
+            lengths(configured),
+        ),
+        (
+            "env",
+            " that it inherits from this program",
+            ["a variable", "the variables"],
             lengths(inherited),
         ),
     ];
@@ -287,25 +292,26 @@ pub(super) fn too_long(config: &StdioConfig) -> (&'static str, String) {
             false => largest,
         }
     });
-    let (key, one, all, lengths) = largest;
-    let is_inherited = one.ends_with("inherits");
-    let is_one = exceeds(lengths);
-    let fact = match is_one {
-        true => format!(
-            "{one} has {} bytes, and the system passes at most {LONGEST_TEXT} to a program",
-            longest(lengths)
+    let (key, inherited, [one, all], lengths) = largest;
+    let (fact, them) = match exceeds(lengths) {
+        true => (
+            format!(
+                "{one}{inherited} has {} bytes, and the system passes at most {LONGEST_TEXT} to a program",
+                longest(lengths)
+            ),
+            "it",
         ),
-        false => format!(
-            "{all} have {} bytes, which is more than the system passes to a program",
-            lengths.iter().sum::<usize>()
+        false => (
+            format!(
+                "{all}{inherited} have {} bytes, which is more than the system passes to a program",
+                lengths.iter().sum::<usize>()
+            ),
+            "them",
         ),
     };
-    let them = if is_one { "it" } else { "them" };
-    let remedy = match is_inherited {
-        true => format!("remove {them} from the environment of this program"),
-        false => format!("shorten {them}, or write {them} to a file that the program reads"),
-    };
-    (key, format!("{fact}; {remedy}"))
+    let problem =
+        format!("{fact}; shorten {them}, or write {them} to a file that the program reads");
+    (key, problem)
 }
 
 /// Whether the first line of a script ends with a carriage return, which the system takes as a part of the interpreter's name.
