@@ -380,29 +380,24 @@ impl Facts<'_> {
                     Some(StartPhase::Launching) => ", because its program took too long to start",
                     Some(StartPhase::ListingTools) => ", because it did not list its tools",
                     Some(StartPhase::Authorizing) => ", because its sign-in service did not answer",
-                    Some(StartPhase::Initializing)
-                        if self.began_to_answer() && self.protocol_error().is_none() =>
-                    {
-                        ", because it answered HTTP 200 but sent no message"
+                    Some(StartPhase::Initializing) => {
+                        if self.began_to_answer() && self.protocol_error().is_none() {
+                            ", because it answered HTTP 200 but sent no message"
+                        } else if let Some(method) = self.method_after_handshake() {
+                            return self.out_of_time(format!(
+                                "{server} was not ready {limit}, because it answered the handshake, but not `{}`",
+                                foreign(method)
+                            ));
+                        } else if let Some((line, what, change)) = self.other_purpose() {
+                            return Parts::new(
+                                format!("{server} was not ready {limit}, because {what}"),
+                                format!(": {change}; its output: "),
+                            )
+                            .with_output(line);
+                        } else {
+                            ", because it did not answer the handshake"
+                        }
                     }
-                    Some(StartPhase::Initializing)
-                        if let Some(method) = self.method_after_handshake() =>
-                    {
-                        return self.out_of_time(format!(
-                            "{server} was not ready {limit}, because it answered the handshake, but not `{}`",
-                            foreign(method)
-                        ));
-                    }
-                    Some(StartPhase::Initializing)
-                        if let Some((line, what, change)) = self.other_purpose() =>
-                    {
-                        return Parts::new(
-                            format!("{server} was not ready {limit}, because {what}"),
-                            format!(": {change}; its output: "),
-                        )
-                        .with_output(line);
-                    }
-                    Some(StartPhase::Initializing) => ", because it did not answer the handshake",
                     _ => "",
                 };
                 return self.out_of_time(format!("{server} was not ready {limit}{during}"));
