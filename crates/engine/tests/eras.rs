@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use mcp_startup::config::{HttpSseUse, ProtocolEra, ServerConfig, TransportConfig};
 use mcp_startup::{
-    McpServerStartupState, Startup, StartupEvent, StartupFailureKind, StartupOptions, Update,
+    McpServerStartupState, Startup, StartupEvent, StartupFailureKind, StartupOptions,
 };
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
@@ -378,6 +378,8 @@ async fn a_known_era_costs_one_round_trip() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_known_era_costs_one_round_trip_over_stdio() {
+    use mcp_startup::Update;
+
     // Answers in the other order, and only when it has both requests. Further requests go to stderr, and the server fails.
     const SCRIPT: &str = r#"
         read discover

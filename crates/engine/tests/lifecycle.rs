@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use mcp_startup::auth::{
@@ -211,6 +211,8 @@ async fn disabled_servers_are_skipped_and_a_concurrency_of_one_starts_the_others
 // Linux only: /proc distinguishes a running process from a zombie.
 #[cfg(target_os = "linux")]
 mod programs {
+    use std::time::Instant;
+
     use super::*;
 
     /// A program that starts a child process and writes both process IDs to a file. It ignores SIGTERM and the end of its input. It

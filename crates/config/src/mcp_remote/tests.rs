@@ -273,10 +273,10 @@ fn variables_that_change_the_network_of_node_are_left_as_written() {
     ));
 }
 
-/// Arguments that a hostile project could write cost linear time, and none of their text reaches a message.
+/// Arguments that a hostile project could write cost linear time, and none of their text reaches a message. Quadratic
+/// time would take minutes.
 #[test]
 fn hostile_arguments_cost_linear_time() {
-    let started = Instant::now();
     let long = "a".repeat(1 << 20);
     let open = "${".repeat(1 << 19);
     let nested = format!("X-A: {open}}}");
@@ -307,7 +307,10 @@ fn hostile_arguments_cost_linear_time() {
         vec!["mcp-remote", "https://example.com/\u{1b}[31m", "\r\n"],
     ];
     for args in &lines {
-        if let Some(Err(problem)) = unwrap("npx", args) {
+        let started = Instant::now();
+        let unwrapped = unwrap("npx", args);
+        assert!(started.elapsed() < Duration::from_secs(60));
+        if let Some(Err(problem)) = unwrapped {
             let text = problem.to_string();
             assert!(text.len() < 1000, "{} bytes", text.len());
             assert!(!text.contains(char::is_control), "{text:?}");
@@ -318,7 +321,6 @@ fn hostile_arguments_cost_linear_time() {
         stdio.args.push("a\0b".to_owned());
     }
     assert!(unwrap_mcp_remote(&with_nul, &environment(), &files).is_none());
-    assert!(started.elapsed() < Duration::from_secs(20));
 }
 
 #[test]

@@ -893,7 +893,10 @@ fn folders_and_pipes_are_not_read() {
     assert_eq!(kind(Client::Windsurf), None);
     assert_eq!(kind(Client::Junie), None);
     assert_eq!(kind(Client::Factory), Some(None));
-    // Without a home folder, only the files of the machine and of the project are found.
+}
+
+#[test]
+fn without_a_home_folder_only_the_files_of_the_machine_and_of_the_project_are_found() {
     for system in [System::Linux, System::MacOs, System::Windows] {
         for client in Client::ALL {
             assert!(

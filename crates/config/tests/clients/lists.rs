@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mcp_startup_config::clients::{Client, ClientFile, discover_on};
 
-use crate::fake_machine::{FakeMachine, check, servers};
+use crate::fake_machine::{FakeMachine, check, normal, servers};
 
 const SHOP: &str = "/work/shop";
 const STATE: &str = "/home/sam/.claude.json";
@@ -157,10 +157,8 @@ fn the_nearest_file_of_claude_code_wins() {
     };
     let root = format!("{cache}/paths/1.0.0");
     assert_eq!(stdio.command, format!("{root}/p"));
-    assert_eq!(
-        stdio.args,
-        ["/home/sam/.claude/plugins/data/paths-market", SHOP]
-    );
+    let args: Vec<String> = stdio.args.iter().map(|arg| normal(arg.as_ref())).collect();
+    assert_eq!(args, ["/home/sam/.claude/plugins/data/paths-market", SHOP]);
     assert!(
         !machine
             .reads
