@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How many sockets may be open whose clients have not authenticated. The next ones wait.
@@ -19,6 +20,8 @@ const MAX_UNAUTHENTICATED: usize = 64;
 const UNAUTHENTICATED_LIMIT: Duration = Duration::from_secs(15);
 /// How long such a socket may write when the app-server ends.
 const END_LIMIT: Duration = Duration::from_secs(1);
+/// How long what a client still sends is read after its socket has ended.
+const LINGER_LIMIT: Duration = Duration::from_secs(5);
 
 /// A listener whose sockets are limited until [`Peer::lift_limits`] is called.
 pub(super) struct LimitedListener<L> {
@@ -63,7 +66,7 @@ impl<L: Listener> Listener for LimitedListener<L> {
         // The semaphore is never closed. Each place is free again after the limit at the latest.
         let place = self.places.clone().acquire_owned().await.ok();
         let socket = LimitedSocket {
-            socket,
+            socket: Some(socket),
             peer: Peer(Arc::new(Mutex::new(place))),
             limit: Some(Box::pin(sleep(UNAUTHENTICATED_LIMIT))),
             ending: Some(Box::pin(self.ending.clone().cancelled_owned())),
@@ -83,8 +86,12 @@ impl<L: Listener> Connected<IncomingStream<'_, LimitedListener<L>>> for Peer {
 }
 
 /// A socket that fails when the limit or the app-server ends before its client has authenticated.
-pub(super) struct LimitedSocket<S> {
-    socket: S,
+pub(super) struct LimitedSocket<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    /// `None` only while it is dropped.
+    socket: Option<S>,
     peer: Peer,
     /// `None` once the client has authenticated.
     limit: Option<Pin<Box<Sleep>>>,
@@ -92,7 +99,21 @@ pub(super) struct LimitedSocket<S> {
     ending: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
-impl<S> LimitedSocket<S> {
+impl<S> LimitedSocket<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    /// The socket, within its limits.
+    fn checked(&mut self, context: &mut Context<'_>) -> io::Result<Pin<&mut S>> {
+        self.check(context)?;
+        self.socket()
+    }
+
+    fn socket(&mut self) -> io::Result<Pin<&mut S>> {
+        let socket = self.socket.as_mut().map(Pin::new);
+        socket.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let Some(limit) = &mut self.limit else {
             return Ok(());
@@ -114,7 +135,34 @@ impl<S> LimitedSocket<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for LimitedSocket<S> {
+impl<S> Drop for LimitedSocket<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    /// Ends the socket, and reads what the client still sends. Otherwise the system would reset the connection, and the client could lose
+    /// the reason of the end: Windows drops what has already arrived.
+    fn drop(&mut self) {
+        let (Some(mut socket), Ok(runtime)) = (self.socket.take(), Handle::try_current()) else {
+            return;
+        };
+        // It keeps its place.
+        let peer = self.peer.clone();
+        runtime.spawn(async move {
+            let lingering = async {
+                socket.shutdown().await?;
+                tokio::io::copy(&mut socket, &mut tokio::io::sink()).await
+            };
+            // The client may have gone.
+            let _ = timeout(LINGER_LIMIT, lingering).await;
+            drop(peer);
+        });
+    }
+}
+
+impl<S> AsyncRead for LimitedSocket<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -125,27 +173,28 @@ impl<S: AsyncRead + Unpin> AsyncRead for LimitedSocket<S> {
             // The rest of a request would delay the end.
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.socket).poll_read(context, buffer)
+        self.socket()?.poll_read(context, buffer)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for LimitedSocket<S> {
+impl<S> AsyncWrite for LimitedSocket<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        self.checked(context)?.poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.socket).poll_flush(context)
+        self.checked(context)?.poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
+        self.socket()?.poll_shutdown(context)
     }
 
     fn poll_write_vectored(
@@ -153,20 +202,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for LimitedSocket<S> {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        Pin::new(&mut self.socket).poll_write_vectored(context, buffers)
+        self.checked(context)?.poll_write_vectored(context, buffers)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.socket
+            .as_ref()
+            .is_some_and(AsyncWrite::is_write_vectored)
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-    use tokio::time::{Instant, timeout};
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 
     use super::*;
 
@@ -205,12 +254,17 @@ mod tests {
         assert!(timeout(short, listener.accept()).await.is_err());
         let read = sockets[1].read_u8().await;
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        // The bytes that a client still sends are read, but only for a moment.
         sockets.remove(1);
-        assert!(timeout(short, listener.accept()).await.is_ok());
+        assert!(
+            timeout(LINGER_LIMIT + short, listener.accept())
+                .await
+                .is_ok()
+        );
         // A client that reads nothing blocks a write, which has the same limit.
         let written = late.write_all(&[0; 17]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert!(started.elapsed() <= UNAUTHENTICATED_LIMIT + short);
+        assert!(started.elapsed() <= UNAUTHENTICATED_LIMIT + LINGER_LIMIT + short);
         let far = &mut listener.listener.0[0];
         far.write_u8(7).await.unwrap();
         assert_eq!(sockets[0].read_u8().await.unwrap(), 7);

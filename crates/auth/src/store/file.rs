@@ -296,9 +296,8 @@ impl FileStore {
             if bytes(self.read()?.as_ref()) != bytes(found.as_ref()) {
                 continue;
             }
-            temporary
-                .persist(self.file())
-                .map_err(|error| self.unwritable(&self.file(), error.error))?;
+            file_system::replace(temporary, &self.file())
+                .map_err(|error| self.unwritable(&self.file(), error))?;
             file_system::sync_folder(&self.home)
                 .map_err(|error| self.unwritable(&self.home, error))?;
             return Ok(ReplaceOutcome::Stored);

@@ -15,6 +15,7 @@ mod unix {
 
     use rustix::fs::{FlockOperation, Mode, OFlags, flock};
     use rustix::io::Errno;
+    use tempfile::NamedTempFile;
 
     /// Opens the file at `path`. Fails if it is a symbolic link, and does not block if it is a pipe.
     pub fn open_no_link(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
@@ -62,6 +63,11 @@ mod unix {
         std::os::unix::fs::fchown(file, Some(like.uid()), Some(like.gid()))
     }
 
+    /// Renames the file, which replaces the one at `path`. Deletes it if that fails.
+    pub fn replace(temporary: NamedTempFile, path: &Path) -> io::Result<()> {
+        temporary.persist(path).map(drop).map_err(Into::into)
+    }
+
     /// Makes a rename in `folder` durable, so that a power failure can't undo it.
     pub fn sync_folder(folder: &Path) -> io::Result<()> {
         match File::open(folder)?.sync_all() {
@@ -74,11 +80,18 @@ mod unix {
 
 #[cfg(not(unix))]
 mod other {
-    use std::fs::{File, Metadata, OpenOptions};
+    use std::fs::{self, File, Metadata, OpenOptions};
     use std::io;
     use std::path::Path;
+    use std::time::{Duration, Instant};
 
     use fs4::{FileExt, TryLockError};
+    use tempfile::NamedTempFile;
+
+    /// How long another program can have the file open before its replacement fails.
+    const REPLACE_LIMIT: Duration = Duration::from_secs(2);
+    /// The pause before the next attempt.
+    const REPLACE_PAUSE: Duration = Duration::from_millis(10);
 
     /// Opens the file at `path`. For a symbolic link, it opens the link itself, which is not a regular file.
     pub fn open_no_link(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
@@ -128,6 +141,41 @@ mod other {
     /// Does nothing: a new file inherits its permissions from its folder.
     pub fn give_to_owner(_file: &File, _like: &Metadata) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Renames the file, which replaces the one at `path`. Deletes it if that fails.
+    ///
+    /// Windows refuses to replace a file that a program has open, such as a virus scanner or another reader of the store. They close
+    /// it after a moment, so this tries again.
+    pub fn replace(temporary: NamedTempFile, path: &Path) -> io::Result<()> {
+        // Closes the file. A rename of the standard library succeeds in more cases than `persist`.
+        let written = temporary.into_temp_path().keep()?;
+        let began = Instant::now();
+        loop {
+            match fs::rename(&written, path) {
+                Err(error) if is_open_elsewhere(&error) && began.elapsed() < REPLACE_LIMIT => {
+                    std::thread::sleep(REPLACE_PAUSE);
+                }
+                Err(error) => {
+                    if let Err(error) = fs::remove_file(&written) {
+                        tracing::debug!(%error, "can't delete a temporary file; the next change deletes it");
+                    }
+                    return Err(error);
+                }
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    /// Returns whether the error can mean that a program has the file open.
+    fn is_open_elsewhere(error: &io::Error) -> bool {
+        const ERROR_ACCESS_DENIED: i32 = 5;
+        const ERROR_SHARING_VIOLATION: i32 = 32;
+        let codes = [ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION];
+        cfg!(windows)
+            && error
+                .raw_os_error()
+                .is_some_and(|code| codes.contains(&code))
     }
 
     /// Does nothing: the system can't sync a folder.

@@ -208,6 +208,37 @@ async fn a_file_that_is_rewritten_in_place_is_never_reported_as_damaged() {
     assert_eq!(store.prove_writable(&key).await, Ok(()));
 }
 
+/// On Windows, no program can replace a file while a virus scanner or a backup has it open.
+#[test]
+fn a_program_that_has_the_file_open_for_a_moment_does_not_prevent_a_change() {
+    let home = tempfile::tempdir().unwrap();
+    let store = FileStore::new(home.path());
+    let key = CredentialKey::new("a", "https://a");
+    fs::write(store.file(), "{}").unwrap();
+    let mut open = OpenOptions::new();
+    open.read(true);
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt;
+
+        const FILE_SHARE_READ: u32 = 1;
+        open.share_mode(FILE_SHARE_READ);
+    }
+    let mut scanner = None;
+    let nothing = Expected::Record(None);
+    let replaced = store.replace_locked(&key, &nothing, Some(&record("t")), || {
+        let file = open.open(store.file()).unwrap();
+        scanner = Some(std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            drop(file);
+        }));
+    });
+    assert_eq!(replaced, Ok(ReplaceOutcome::Stored));
+    scanner.unwrap().join().unwrap();
+    assert_eq!(store.load_blocking(&[&key]), [Ok(Some(record("t")))]);
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+}
+
 #[test]
 fn damage_that_lasts_is_reported_after_a_read_under_the_lock_of_the_file() {
     let home = tempfile::tempdir().unwrap();
