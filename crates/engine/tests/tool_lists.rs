@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -11,44 +13,58 @@ use mcp_startup::config::ServerConfig;
 use mcp_startup::{McpServerStartupState, Startup, StartupOptions, StartupWarningKind, Update};
 use serde_json::{Value, json};
 
+const INITIALIZED: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"test","version":"1"}}"#;
+
 /// A list of tools: pages of so many tools, and the size of each description in bytes.
 #[derive(Clone, Copy, Debug)]
 struct List {
     pages: usize,
     tools: usize,
     description: usize,
+}
+
+impl List {
+    /// The result of each page. They exist before the start, whose limit is for the client.
+    fn results(self) -> Vec<String> {
+        let tool = json!({
+            "name": "tool",
+            "description": "d".repeat(self.description),
+            "inputSchema": {"type": "object", "properties": {
+                "path": {"type": "string", "description": "A path"},
+                "depth": {"type": "integer"},
+            }, "required": ["path"]},
+        });
+        let tools = vec![tool.to_string(); self.tools].join(",");
+        let page = |number| match number < self.pages {
+            true => format!(r#"{{"tools":[{tools}],"nextCursor":"{number}"}}"#),
+            false => format!(r#"{{"tools":[{tools}]}}"#),
+        };
+        (1..=self.pages).map(page).collect()
+    }
+}
+
+/// A server with a list.
+struct Server {
+    results: Vec<String>,
     in_events: bool,
 }
 
-async fn answer(State(list): State<List>, body: Bytes) -> Response {
+async fn answer(State(server): State<Arc<Server>>, body: Bytes) -> Response {
     let message: Value = serde_json::from_slice(&body).unwrap();
     let result = match message["method"].as_str() {
-        Some("initialize") => json!({
-            "protocolVersion": "2025-11-25",
-            "capabilities": {"tools": {}},
-            "serverInfo": {"name": "test", "version": "1"},
-        }),
+        Some("initialize") => INITIALIZED,
         Some("tools/list") => {
             let cursor = message["params"]["cursor"].as_str();
             let page: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap());
-            let tool = json!({
-                "name": "tool",
-                "description": "d".repeat(list.description),
-                "inputSchema": {"type": "object", "properties": {
-                    "path": {"type": "string", "description": "A path"},
-                    "depth": {"type": "integer"},
-                }, "required": ["path"]},
-            });
-            let mut result = json!({"tools": vec![tool; list.tools]});
-            if page + 1 < list.pages {
-                result["nextCursor"] = (page + 1).to_string().into();
-            }
-            result
+            &server.results[page]
         }
         _ => return axum::http::StatusCode::ACCEPTED.into_response(),
     };
-    let reply = json!({"jsonrpc": "2.0", "id": message["id"], "result": result}).to_string();
-    match list.in_events {
+    let reply = format!(
+        r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#,
+        message["id"]
+    );
+    match server.in_events {
         true => (
             [(CONTENT_TYPE, "text/event-stream")],
             format!("event: message\ndata: {reply}\n\n"),
@@ -96,14 +112,19 @@ async fn a_long_list_is_counted_or_reported() {
                 pages,
                 tools,
                 description,
-                in_events,
             };
+            let results = list.results();
+            let server = Server { results, in_events };
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-            let router = Router::new().fallback(answer).with_state(list);
+            let router = Router::new().fallback(answer).with_state(Arc::new(server));
             tokio::spawn(async move { axum::serve(listener, router).await });
             let config = ServerConfig::http("test", &url).unwrap();
-            assert_eq!(check(config).await, (true, count, warning), "{list:?}");
+            assert_eq!(
+                check(config).await,
+                (true, count, warning),
+                "{list:?} {in_events}"
+            );
         }
     }
 }
