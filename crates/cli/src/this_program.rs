@@ -26,6 +26,15 @@ pub fn command() -> &'static [String] {
     THIS_PROGRAM.get().map_or(&[], |this| &this.command)
 }
 
+/// The command with which a user starts this program again.
+pub fn name() -> &'static str {
+    // npm sets it for `npx` and `npm exec`. The program is on the PATH only until they end.
+    match std::env::var_os("npm_lifecycle_event") {
+        Some(event) if event == "npx" => "npx mcp-startup",
+        _ => "mcp-startup",
+    }
+}
+
 /// The command that runs a program under a supervisor, if this program can do that.
 pub fn supervisor() -> Option<Vec<OsString>> {
     THIS_PROGRAM.get()?.supervisor.clone()

@@ -13,6 +13,7 @@ use textwrap::{WordSeparator, WordSplitter};
 use unicode_width::UnicodeWidthStr;
 
 use crate::output::{stdout, warnings};
+use crate::this_program;
 
 const NAME_CHARS: usize = 40;
 /// The limit if stdout is not a terminal. A program that reads the lines needs the whole name.
@@ -753,7 +754,7 @@ pub fn run(command: &str, name: &str, options: &str) -> String {
         false => [command, &name, options, ""],
     };
     let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    format!("run `mcp-startup {}`", words.join(" "))
+    format!("run `{} {}`", this_program::name(), words.join(" "))
 }
 
 /// The text, quoted for a shell if necessary. It is not shortened, so that it can be copied.

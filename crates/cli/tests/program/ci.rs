@@ -55,6 +55,21 @@ fn quiet_prints_nothing_and_keeps_the_exit_status() {
 }
 
 #[test]
+fn a_suggested_command_starts_with_npx_under_npx() {
+    let lab = lab();
+    let entries = entry("first", &url(&lab.url("first-sign-in")));
+    let user = User::with(&format!("{FILE_STORE}{entries}"));
+    for (event, command) in [
+        ("npx", "run `npx mcp-startup login first"),
+        ("test", "run `mcp-startup login first"),
+    ] {
+        let run = user.check("table").env("npm_lifecycle_event", event);
+        let finished = run.finish().assert_exit(3);
+        assert!(finished.stdout.contains(command), "{finished:#?}");
+    }
+}
+
+#[test]
 fn color_overrides_the_environment() {
     let (_lab, user) = user_with_one_failure();
     let colored = |when: &str, variable: &str| {
