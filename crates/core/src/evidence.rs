@@ -467,7 +467,7 @@ pub struct Evidence {
     /// The sign-in that another client holds for this server, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_sign_in: Option<HeldSignInEvidence>,
-    /// The problem with the credential store, if there is one.
+    /// The problem with the credential store, if there is one, or the store that was being read when the start ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreEvidence>,
     /// The HTTP requests of the start, in order.

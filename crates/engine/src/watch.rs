@@ -138,6 +138,11 @@ impl WatchHandle {
         self.cancellation.cancel();
     }
 
+    /// Returns whether the watch has a server with this name.
+    pub fn has_server(&self, name: &str) -> bool {
+        self.signals(name).next().is_some()
+    }
+
     fn signals(&self, name: &str) -> impl Iterator<Item = &Signals> {
         let named = self.servers.iter().filter(move |(known, _)| known == name);
         named.map(|(_, signals)| signals)

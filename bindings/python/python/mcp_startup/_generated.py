@@ -603,7 +603,7 @@ class Evidence(WireObject):
     """The sign-in that another client holds for this server, if there is one."""
 
     store: StoreEvidence | None = None
-    """The problem with the credential store, if there is one."""
+    """The problem with the credential store, if there is one, or the store that was being read when the start ended."""
 
     requests: tuple[RequestEvidence, ...] = ()
     """The HTTP requests of the start, in order."""

@@ -133,7 +133,7 @@ export type Evidence = {
    */
   heldSignIn?: HeldSignInEvidence,
   /**
-   * The problem with the credential store, if there is one.
+   * The problem with the credential store, if there is one, or the store that was being read when the start ended.
    */
   store?: StoreEvidence,
   /**

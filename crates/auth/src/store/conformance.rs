@@ -34,6 +34,8 @@ use crate::store::{CredentialStore, RecordLock, ReplaceOutcome, StoreError};
 
 /// The time limit for an operation that must complete. It is long enough for a busy machine.
 const LONG: Duration = Duration::from_secs(60);
+/// The name of the server of the first record that the suite leaves.
+const WHOLE: &str = "whole";
 /// The time after which an operation counts as waiting.
 const SHORT: Duration = Duration::from_millis(150);
 
@@ -258,13 +260,21 @@ pub async fn dropped_after<T>(future: impl Future<Output = T>, polls: usize) -> 
 pub async fn an_empty_store_has_no_record(store: &dyn CredentialStore) {
     let key = key("first");
     require_stored(store, &key, None).await;
+    // Every complete run leaves this record.
+    let left = self::key(WHOLE);
+    require!(
+        stored(store, &left).await.is_none(),
+        "the store must be empty, but `load` returned a record under `{}`, which an earlier run of this test may have left; pass a \
+         new store",
+        left.as_str()
+    );
     put(store, &key, None, None).await;
     require_stored(store, &key, None).await;
 }
 
 /// A record keeps every field, including fields that this crate does not know.
 pub async fn every_field_of_a_record_is_kept(store: &dyn CredentialStore) {
-    let key = key("whole");
+    let key = key(WHOLE);
     let whole = json!({
         "server_name": "whole",
         "server_url": "https://mcp.example/mcp",

@@ -124,6 +124,11 @@ impl CredentialStores {
         }
     }
 
+    /// Returns the name of the store that is searched first; `None` if there is no store.
+    pub fn first_name(&self) -> Option<&str> {
+        self.stores.first().map(|store| store.name())
+    }
+
     /// Finds the record under `key` in the first store that has one. Returns `None` if nothing is stored.
     ///
     /// # Errors

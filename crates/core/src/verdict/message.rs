@@ -368,10 +368,7 @@ impl Facts<'_> {
             |ms| format!("within {}", seconds(ms)),
         );
         let (during, todo) = match self.evidence.phase {
-            Some(StartPhase::ReadingCredentials) => (
-                ", because reading your sign-in took too long",
-                ": check whether a keyring is waiting to be unlocked, and try again",
-            ),
+            Some(StartPhase::ReadingCredentials) => self.slow_store(),
             phase => {
                 let during = match phase {
                     Some(StartPhase::Configuring) => {

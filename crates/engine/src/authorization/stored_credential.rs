@@ -78,7 +78,14 @@ impl CredentialPlace {
         collector.enter(StartPhase::ReadingCredentials);
         let found = match &self.stores {
             None => Ok(None),
-            Some(stores) => stores.find(&self.key).await,
+            Some(stores) => {
+                if let Some(name) = stores.first_name() {
+                    collector.begin_reading(name);
+                }
+                let found = stores.find(&self.key).await;
+                collector.end_reading();
+                found
+            }
         };
         collector.known.has_read(match &found {
             Ok(found) => Read::Record(found.as_ref().map(|found| found.record.clone())),

@@ -186,6 +186,22 @@ impl EvidenceCollector {
         self.update(|evidence| evidence.store = Some(store));
     }
 
+    /// Records that a store is being read. The evidence names it only if the start ends meanwhile.
+    pub fn begin_reading(&self, name: &str) {
+        let kind = self.sanitize(name, STORE_CHARS);
+        self.update(|evidence| {
+            evidence.store.get_or_insert_with(|| StoreEvidence {
+                kind: Some(kind),
+                ..StoreEvidence::default()
+            });
+        });
+    }
+
+    /// Records that the store has answered.
+    pub fn end_reading(&self) {
+        self.update(|evidence| evidence.store.take_if(|store| store.trouble.is_none()));
+    }
+
     /// Enters `phase` and reports it.
     pub fn enter(&self, phase: StartPhase) {
         self.update(|evidence| evidence.phase = Some(phase));

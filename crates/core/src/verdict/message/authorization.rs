@@ -71,6 +71,25 @@ impl Facts<'_> {
         Parts::new(happened, todo + here)
     }
 
+    /// Returns why a start ended while the credential store was being read, and what to do.
+    pub(super) fn slow_store(&self) -> (String, &'static str) {
+        let store = self.evidence.store.as_ref();
+        match store.and_then(|store| text_of(&store.kind)) {
+            None | Some("keyring" | "secrets") => (
+                ", because reading your sign-in took too long".to_owned(),
+                ": check whether a keyring is waiting to be unlocked, and try again",
+            ),
+            Some("file") => (
+                ", because reading the file `.credentials.json` took too long".to_owned(),
+                ": check that its folder can be reached, and try again",
+            ),
+            name => (
+                format!(", because {} did not answer", store_named(name)),
+                ": try again, or contact the author of the application",
+            ),
+        }
+    }
+
     pub(super) fn credential_store_unavailable(&self, server: &str) -> Parts {
         use CredentialStoreTrouble::{Corrupt, InUse, Locked, Unreadable, Unsupported};
         const DESKTOP_OR_FILE: &str = ": run this in your desktop session, or set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in";
@@ -78,15 +97,7 @@ impl Facts<'_> {
         let store = self.evidence.store.as_ref();
         let name = store.and_then(|store| text_of(&store.kind));
         let trouble = store.and_then(|store| store.trouble).unwrap_or(Unreadable);
-        let place: Cow<'_, str> = match name {
-            Some("keyring") => "the system keyring".into(),
-            Some("file") => "the file `.credentials.json`".into(),
-            Some("secrets") => "Codex's encrypted store".into(),
-            Some(other) => {
-                format!("the credential store `{}`", printable(other, STORE_CHARS)).into()
-            }
-            None => "the credential store".into(),
-        };
+        let place = store_named(name);
         // If the stored credential was read, the store could not be written to when it was refreshed.
         let was_read = self.stored;
         let (trouble, todo) = match (trouble, name) {
@@ -353,6 +364,19 @@ fn damage_of_file(detail: &str) -> (&'static str, &'static str) {
         ),
         |(_, damage, todo)| (*damage, *todo),
     )
+}
+
+/// Returns the words for a store with this kind.
+fn store_named(kind: Option<&str>) -> Cow<'static, str> {
+    match kind {
+        Some("keyring") => "the system keyring".into(),
+        Some("file") => "the file `.credentials.json`".into(),
+        Some("secrets") => "Codex's encrypted store".into(),
+        Some("host") => "the application's own credential store".into(),
+        Some("postgres") => "the database with the sign-ins".into(),
+        Some(other) => format!("the credential store `{}`", printable(other, STORE_CHARS)).into(),
+        None => "the credential store".into(),
+    }
 }
 
 /// Shows an issuer or the URL of a metadata document. Its query and its user name may contain a key.
