@@ -9,12 +9,13 @@ use mcp_startup::config::clients::{
     ThisMachine,
 };
 use mcp_startup::config::{ProcessEnvironment, expand_tilde};
+use mcp_startup_core::printable;
 use serde::de::{self, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::HostError;
 use crate::json_error::read;
-use crate::options::{Options, Selected};
+use crate::options::{Options, SHOWN_CHARS, Selected};
 
 /// The clients whose files are read: in JSON, `"all"` or a list of IDs. `None` for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,11 +93,13 @@ struct DiscoverOptions {
 /// [`HostError::InvalidArgument`] if an option is invalid. A file that can't be read is part of the result.
 pub async fn discover(options: String) -> Result<Vec<FileReport>, HostError> {
     let options: DiscoverOptions = read("the options", &options)?;
-    let folder = project_folder(options.folder.as_deref())?;
     let clients = options.clients.unwrap_or_default();
-    let reading = tokio::task::spawn_blocking(move || clients::report(&clients.files(&folder)));
+    let reading = tokio::task::spawn_blocking(move || {
+        let folder = project_folder(options.folder.as_deref())?;
+        Ok(clients::report(&clients.files(&folder)))
+    });
     let files = reading.await;
-    files.map_err(|error| HostError::Internal(error.to_string()))
+    files.unwrap_or_else(|error| Err(HostError::Internal(error.to_string())))
 }
 
 /// Returns the servers that a check with these options leaves out, and why. Starts nothing. `options` is [`Options`] as JSON. Without
@@ -104,8 +107,8 @@ pub async fn discover(options: String) -> Result<Vec<FileReport>, HostError> {
 ///
 /// # Errors
 ///
-/// [`HostError::InvalidArgument`] if an option is invalid, and [`HostError::Configuration`] if no client has a server with a name in
-/// `servers`.
+/// [`HostError::InvalidArgument`] if an option is invalid, and [`HostError::Configuration`] if the configuration can't be read, or if
+/// there is no server with a name in `servers`.
 pub async fn not_checked(options: String) -> Result<Vec<NotChecked>, HostError> {
     let options = Options::parse(&options)?;
     let reading = tokio::task::spawn_blocking(move || options.not_checked());
@@ -115,11 +118,16 @@ pub async fn not_checked(options: String) -> Result<Vec<NotChecked>, HostError> 
 
 /// Returns the absolute path of a project's folder, by default the current one.
 fn project_folder(folder: Option<&str>) -> Result<PathBuf, HostError> {
-    let folder = expand_tilde(folder.unwrap_or("."), &ProcessEnvironment);
-    std::path::absolute(folder).map_err(|error| {
-        let problem = format!("the options: `folder` can't be used: {error}");
-        HostError::InvalidArgument(problem)
-    })
+    let invalid =
+        |problem: String| HostError::InvalidArgument(format!("the options: `folder` {problem}"));
+    let path = expand_tilde(folder.unwrap_or("."), &ProcessEnvironment);
+    match folder {
+        Some(folder) if !path.is_dir() => Err(invalid(format!(
+            "must be a folder that exists, not `{}`",
+            printable(folder, SHOWN_CHARS)
+        ))),
+        _ => std::path::absolute(path).map_err(|error| invalid(format!("can't be used: {error}"))),
+    }
 }
 
 impl Options {
@@ -162,6 +170,10 @@ impl Options {
     fn not_checked(&self) -> Result<Vec<NotChecked>, HostError> {
         match (self.find()?, self.names()) {
             (Some(found), Some(names)) => Ok(found.select(names)?.not_checked),
+            (None, _) if self.config.is_some() || self.mcp_servers.is_some() => {
+                // A check with these options would fail, too.
+                self.select().map(|_| Vec::new())
+            }
             _ => Ok(Vec::new()),
         }
     }

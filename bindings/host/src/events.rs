@@ -128,10 +128,14 @@ impl Events {
     }
 
     /// Restarts a failed server now. Does nothing for a check, or if the server is starting or ready.
-    pub fn retry(&self, name: &str) {
-        if let Some(handle) = self.inner.handle.get() {
-            handle.retry(name);
-        }
+    ///
+    /// Returns whether the watch has a server with this name. Before it has begun, that is not known, and the result is `true`.
+    pub fn retry(&self, name: &str) -> bool {
+        let Some(handle) = self.inner.handle.get() else {
+            return true;
+        };
+        handle.retry(name);
+        handle.has_server(name)
     }
 
     /// Cancels the starts under way. Each reports `cancelled` and ends its program; no events follow.

@@ -34,6 +34,8 @@ mod json_error;
 #[cfg(feature = "engine")]
 mod options;
 #[cfg(feature = "engine")]
+mod range;
+#[cfg(feature = "engine")]
 pub mod runtime;
 #[cfg(feature = "engine")]
 mod server;

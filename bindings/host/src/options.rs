@@ -9,7 +9,8 @@ use mcp_startup::config::{
     expand_tilde,
 };
 use mcp_startup::{CallbackOptions, SignInOptions, Startup, StartupOptions};
-use serde::Deserialize;
+use mcp_startup_core::printable;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -18,7 +19,15 @@ use crate::clients::Clients;
 #[cfg(feature = "store-postgres")]
 use crate::database::DatabaseUser;
 use crate::json_error::read;
+use crate::range::within;
 use crate::{HostError, runtime};
+
+/// The longest text of a host that a message shows, in characters.
+pub(crate) const SHOWN_CHARS: usize = 100;
+/// The longest time limit: 30 days.
+const MAX_LIMIT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// The most servers that can start at the same time.
+const MAX_CONCURRENCY: u64 = 1_000_000;
 
 /// The path in errors about servers that a host passes itself instead of a file.
 const IN_CODE: &str = "mcpServers";
@@ -44,8 +53,10 @@ pub struct Options {
     /// The names of the servers to start. The default is every enabled server. With `clients`, a name may be `CLIENT:SERVER`.
     pub servers: Option<Vec<String>>,
     /// The maximum duration of each start in milliseconds, at least 1. Overrides the limit in the configuration.
+    #[serde(deserialize_with = "limit_ms")]
     pub timeout_ms: Option<u64>,
-    /// The maximum number of servers that start at the same time.
+    /// The maximum number of servers that start at the same time, at least 1.
+    #[serde(deserialize_with = "concurrency")]
     pub concurrency: Option<usize>,
     /// The URL of the host's client ID metadata document, if it publishes one.
     pub client_metadata_url: Option<String>,
@@ -63,7 +74,8 @@ pub struct Options {
     /// Only for an [`InteractiveSignIn`](crate::InteractiveSignIn): the redirect URI. See
     /// [`CallbackOptions::redirect_uri`](mcp_startup::CallbackOptions::redirect_uri).
     pub callback_url: Option<String>,
-    /// Only for an [`InteractiveSignIn`](crate::InteractiveSignIn): how long to wait for the browser, in milliseconds.
+    /// Only for an [`InteractiveSignIn`](crate::InteractiveSignIn): how long to wait for the browser, in milliseconds, at least 1.
+    #[serde(deserialize_with = "limit_ms")]
     pub browser_timeout_ms: Option<u64>,
 }
 
@@ -106,24 +118,12 @@ impl Options {
                 "the options: {problem}"
             )));
         }
-        let problem = if self.timeout_ms == Some(0) {
-            "`timeoutMs` must be a time limit above zero, not 0".to_owned()
-        } else if self.browser_timeout_ms == Some(0) {
-            "`browserTimeoutMs` must be a time limit above zero, not 0".to_owned()
-        } else if self.concurrency == Some(0) {
-            "`concurrency` must be a number of servers above zero, not 0".to_owned()
-        } else if let Some(url) = self
-            .client_metadata_url
-            .as_deref()
-            .filter(|url| !is_document_url(url))
-        {
-            format!("`clientMetadataUrl` must be an https URL with a path, not `{url}`")
-        } else if self
-            .mcp_servers
-            .as_ref()
-            .is_some_and(|servers| !servers.get().starts_with('{'))
-        {
-            "`mcpServers` must be an object with the servers by name".to_owned()
+        let document = self.client_metadata_url.as_deref();
+        let servers = self.mcp_servers.as_ref().map(|servers| servers.get());
+        let problem = if let Some(got) = document.and_then(not_a_document_url) {
+            format!("`clientMetadataUrl` must be an https URL with a path, not {got}")
+        } else if let Some(got) = servers.and_then(not_an_object) {
+            format!("`mcpServers` must be an object with the servers by name, not {got}")
         } else if self.config.is_some() && self.mcp_servers.is_some() {
             "`config` and `mcpServers` exclude each other; set only one of them".to_owned()
         } else {
@@ -236,7 +236,7 @@ impl Options {
     }
 
     /// Selects the servers of the file, of the host or of the clients.
-    fn select(&self) -> Result<Selected, HostError> {
+    pub(crate) fn select(&self) -> Result<Selected, HostError> {
         #[cfg(feature = "clients")]
         if let Some(selected) = self.select_of_clients()? {
             return Ok(selected);
@@ -260,8 +260,13 @@ impl Options {
             (_, Some(servers)) => {
                 let text = format!("{{\"mcpServers\":{}}}", servers.get());
                 let mut configuration = config::parse(&text, IN_CODE.as_ref(), environment)?;
-                // In code, a misspelled key is a mistake of the programmer. Files may be written for another program.
                 for entry in &mut configuration.servers {
+                    // The text has only one line, which the programmer does not see.
+                    let problems = entry.config.as_mut().err().into_iter();
+                    for problem in problems.chain(&mut entry.warnings) {
+                        problem.line = None;
+                    }
+                    // In code, a misspelled key is a mistake of the programmer. Files may be written for another program.
                     if entry.config.is_ok() && !entry.warnings.is_empty() {
                         entry.config = Err(entry.warnings.swap_remove(0));
                     }
@@ -290,13 +295,46 @@ pub fn check_options(options: &str) -> Result<(), HostError> {
     Options::parse(options).map(drop)
 }
 
-/// Returns whether a URL can be that of a client ID metadata document (draft-ietf-oauth-client-id-metadata-document, section 3).
-fn is_document_url(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| {
+/// Reads a time limit in milliseconds.
+fn limit_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    within::<D, 1, MAX_LIMIT_MS>(deserializer)
+}
+
+/// Reads a number of servers.
+fn concurrency<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let number = within::<D, 1, MAX_CONCURRENCY>(deserializer)?;
+    Ok(number.and_then(|number| usize::try_from(number).ok()))
+}
+
+/// Describes a text that can't be the URL of a client ID metadata document (draft-ietf-oauth-client-id-metadata-document, section 3),
+/// without a password that it may contain. `None` if it can be one.
+fn not_a_document_url(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok();
+    let is_document = url.is_some_and(|url| {
         url.scheme() == "https"
             && url.path() != "/"
             && url.fragment().is_none()
             && url.username().is_empty()
             && url.password().is_none()
-    })
+    });
+    match is_document {
+        true => None,
+        false if text.contains('@') => Some("one with a user name or a password".to_owned()),
+        false if text.contains('#') => Some("one with a fragment (`#`)".to_owned()),
+        false => {
+            let (shown, _) = text.split_once('?').unwrap_or((text, ""));
+            Some(format!("`{}`", printable(shown, SHOWN_CHARS)))
+        }
+    }
+}
+
+/// Describes valid JSON that is not an object, without its text, which may contain a secret. `None` if it is an object.
+fn not_an_object(json: &str) -> Option<&'static str> {
+    match json.as_bytes().first() {
+        Some(b'{') => None,
+        Some(b'[') => Some("a list"),
+        Some(b'"') => Some("a string"),
+        Some(b't' | b'f') => Some("true or false"),
+        _ => Some("a number"),
+    }
 }

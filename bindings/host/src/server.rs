@@ -28,13 +28,15 @@ use crate::{HostError, runtime};
 ///
 /// # Errors
 ///
-/// [`HostError::Failure`] with the verdict if no credential is left to send.
+/// [`HostError::Failure`] with the verdict if no credential is left to send, and [`HostError::InvalidArgument`] if the status of `rejected`
+/// is neither 401 nor 403.
 pub async fn authorization(
     options: String,
     store: Option<HostStore>,
     server: String,
     rejected: Option<Rejected>,
 ) -> Result<Option<SecretString>, HostError> {
+    require_refusal(rejected.as_ref())?;
     let (startup, entry) = Options::parse(&options)?.open_one(store, server).await?;
     let startup = Finished(startup);
     let header = startup.0.authorization(&entry, rejected.as_ref()).await;
@@ -54,6 +56,7 @@ pub async fn request_authorization(
     url: String,
     rejected: Option<Rejected>,
 ) -> Result<Option<RequestAuthorization>, HostError> {
+    require_refusal(rejected.as_ref())?;
     let (startup, entry) = Options::parse(&options)?.open_one(store, server).await?;
     if let Ok(config) = &entry.config {
         let TransportConfig::Http(http) = &config.transport else {
@@ -72,6 +75,16 @@ pub async fn request_authorization(
     Ok(Some(RequestAuthorization {
         header: header.map(|header| header.expose_secret().to_owned()),
     }))
+}
+
+/// Fails if another status than one of a refusal was passed: no verdict could explain it.
+fn require_refusal(rejected: Option<&Rejected>) -> Result<(), HostError> {
+    match rejected.map(|rejected| rejected.status) {
+        None | Some(401 | 403) => Ok(()),
+        Some(status) => Err(HostError::InvalidArgument(format!(
+            "the rejected request: `status` must be 401 or 403, not {status}"
+        ))),
+    }
 }
 
 /// The authorization of a request to a server. It contains a secret.

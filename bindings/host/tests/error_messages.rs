@@ -91,7 +91,31 @@ fn an_option_is_named() {
     let cases = [
         (
             r#"{"timeoutMs":-1}"#,
-            "the options: `timeoutMs` must be a whole number (0 or more), not -1",
+            "the options: `timeoutMs` must be a whole number from 1 to 2592000000, not -1",
+        ),
+        (
+            r#"{"timeoutMs":1e300}"#,
+            "the options: `timeoutMs` must be a whole number from 1 to 2592000000, not 1e+300",
+        ),
+        (
+            r#"{"timeoutMs":1.5}"#,
+            "the options: `timeoutMs` must be a whole number from 1 to 2592000000, not 1.5",
+        ),
+        (
+            r#"{"timeoutMs":"5"}"#,
+            r#"the options: `timeoutMs` must be a whole number from 1 to 2592000000, not "5""#,
+        ),
+        (
+            r#"{"browserTimeoutMs":0}"#,
+            "the options: `browserTimeoutMs` must be a whole number from 1 to 2592000000, not 0",
+        ),
+        (
+            r#"{"concurrency":-1}"#,
+            "the options: `concurrency` must be a whole number from 1 to 1000000, not -1",
+        ),
+        (
+            r#"{"concurrency":18446744073709551615}"#,
+            "the options: `concurrency` must be a whole number from 1 to 1000000, not 18446744073709551615",
         ),
         (
             r#"{"servers":"linear"}"#,
@@ -124,19 +148,39 @@ fn an_option_is_named() {
         (r#"{"verbose":true}"#, &known),
         (
             r#"{"timeoutMs":0}"#,
-            "the options: `timeoutMs` must be a time limit above zero, not 0",
+            "the options: `timeoutMs` must be a whole number from 1 to 2592000000, not 0",
         ),
         (
             r#"{"concurrency":0}"#,
-            "the options: `concurrency` must be a number of servers above zero, not 0",
+            "the options: `concurrency` must be a whole number from 1 to 1000000, not 0",
         ),
         (
             r#"{"mcpServers":[]}"#,
-            "the options: `mcpServers` must be an object with the servers by name",
+            "the options: `mcpServers` must be an object with the servers by name, not a list",
+        ),
+        (
+            r#"{"mcpServers":"canary"}"#,
+            "the options: `mcpServers` must be an object with the servers by name, not a string",
+        ),
+        (
+            r#"{"mcpServers":7}"#,
+            "the options: `mcpServers` must be an object with the servers by name, not a number",
         ),
         (
             r#"{"clientMetadataUrl":"https://app.example"}"#,
             "the options: `clientMetadataUrl` must be an https URL with a path, not `https://app.example`",
+        ),
+        (
+            r#"{"clientMetadataUrl":"http://app.example/client?key=canary"}"#,
+            "the options: `clientMetadataUrl` must be an https URL with a path, not `http://app.example/client`",
+        ),
+        (
+            r#"{"clientMetadataUrl":"https://me:canary@app.example/client"}"#,
+            "the options: `clientMetadataUrl` must be an https URL with a path, not one with a user name or a password",
+        ),
+        (
+            r#"{"clientMetadataUrl":"https://app.example/client#canary"}"#,
+            "the options: `clientMetadataUrl` must be an https URL with a path, not one with a fragment (`#`)",
         ),
     ];
     for (json, message) in cases {
@@ -228,6 +272,12 @@ async fn the_options_of_discovery_are_named() {
             other => panic!("{json}: {other:?}"),
         }
     }
+    let missing = r#"{"folder":"/no/such/folder"}"#.to_owned();
+    let error = mcp_startup_host::discover(missing).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the options: `folder` must be a folder that exists, not `/no/such/folder`"
+    );
     let empty = r#"{"folder":""}"#.to_owned();
     let error = mcp_startup_host::discover(empty).await.unwrap_err();
     assert!(error.to_string().contains("`folder`"), "{error}");
@@ -256,5 +306,56 @@ async fn options_that_exclude_each_other_are_refused() {
             Err(HostError::InvalidArgument(actual)) => assert_eq!(actual, message, "{json}"),
             other => panic!("{json}: {:?}", other.map(|batch| batch.len())),
         }
+    }
+}
+
+#[cfg(feature = "clients")]
+#[tokio::test]
+async fn what_is_not_checked_is_an_error_if_a_check_would_be_one() {
+    let missing = r#"{"config":"/no/such/config.toml"}"#.to_owned();
+    match mcp_startup_host::not_checked(missing).await {
+        Err(HostError::Configuration(_)) => {}
+        other => panic!("{:?}", other.map(|left| left.len())),
+    }
+    let servers = r#"{"mcpServers":{"a":{"command":"a"}}}"#.to_owned();
+    assert!(
+        mcp_startup_host::not_checked(servers)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_problem_of_servers_in_code_names_no_line() {
+    let options =
+        r#"{"mcpServers":{"a":{"url":"ftp://x"},"b":{"command":"b","arg":[]}}}"#.to_owned();
+    let events = mcp_startup_host::Events::of_check(options, None);
+    let mut failed = 0;
+    loop {
+        let batch = events.next().await.unwrap();
+        if batch.is_empty() {
+            break;
+        }
+        for failure in batch.iter().filter_map(|event| event.failure.as_ref()) {
+            let message = failure.message();
+            assert!(!message.contains("line"), "{message}");
+            failed += 1;
+        }
+    }
+    assert_eq!(failed, 2);
+}
+
+#[tokio::test]
+async fn only_a_refused_request_is_accepted_as_rejected() {
+    let options = r#"{"mcpServers":{"a":{"url":"http://127.0.0.1:1/mcp"}}}"#.to_owned();
+    let rejected = mcp_startup_host::rejected(200, None, None);
+    let header = mcp_startup_host::authorization(options, None, "a".to_owned(), Some(rejected));
+    match header.await {
+        Err(HostError::InvalidArgument(message)) => assert_eq!(
+            message,
+            "the rejected request: `status` must be 401 or 403, not 200"
+        ),
+        other => panic!("{:?}", other.map(|_| ())),
     }
 }

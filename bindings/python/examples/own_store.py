@@ -2,6 +2,7 @@ import asyncio
 import fcntl
 import hashlib
 import sqlite3
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -58,7 +59,8 @@ class SqliteStore:
 
 async def main() -> None:
     # In your tests: check that the store meets the contract.
-    await mcp_startup.test_credential_store(SqliteStore(Path("empty")))
+    with tempfile.TemporaryDirectory() as empty:
+        await mcp_startup.test_credential_store(SqliteStore(Path(empty)))
     async for event in mcp_startup.check(config="~/.codex/config.toml", store=SqliteStore(Path("credentials"))):
         print(event.notification.name, event.notification.status)
 

@@ -34,8 +34,9 @@ impl Events {
         Call::begin(self.0.next())
     }
 
-    fn retry(&self, name: &str) {
-        self.0.retry(name);
+    /// Returns whether the watch has the server, also if it has not begun.
+    fn retry(&self, name: &str) -> bool {
+        self.0.retry(name)
     }
 
     fn cancel(&self) {

@@ -3,6 +3,7 @@
 //! [`notification`] and [`tracker`] are Python classes, for speed. Everything else passes JSON texts. An answer is `{"ok":…}` or
 //! `{"error":…}` ([`mcp_startup_host::answer`]).
 
+mod argument;
 mod attach;
 mod call;
 mod engine;

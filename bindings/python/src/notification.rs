@@ -13,6 +13,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 
+use crate::argument;
+
 /// The params of the notification `mcpServer/startupStatus/updated`, which reports the state of one server's start.
 // The fields are Python objects, so that reading a field creates no new object.
 #[pyclass(frozen, module = "mcp_startup")]
@@ -49,34 +51,38 @@ impl McpServerStatusUpdatedNotification {
     /// The server `name` is starting.
     #[staticmethod]
     #[pyo3(signature = (name, *, thread_id=None))]
-    fn starting(py: Python<'_>, name: String, thread_id: Option<String>) -> PyResult<Self> {
-        Self::of(py, of_thread(Notification::starting(name), thread_id))
+    fn starting(name: &Bound<'_, PyAny>, thread_id: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let notification = Notification::starting(argument::text("name", name)?);
+        Self::of_thread(notification, thread_id, name.py())
     }
 
     /// The server `name` is ready to use.
     #[staticmethod]
     #[pyo3(signature = (name, *, thread_id=None))]
-    fn ready(py: Python<'_>, name: String, thread_id: Option<String>) -> PyResult<Self> {
-        Self::of(py, of_thread(Notification::ready(name), thread_id))
+    fn ready(name: &Bound<'_, PyAny>, thread_id: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let notification = Notification::ready(argument::text("name", name)?);
+        Self::of_thread(notification, thread_id, name.py())
     }
 
     /// The host cancelled the start of the server `name`.
     #[staticmethod]
     #[pyo3(signature = (name, *, thread_id=None))]
-    fn cancelled(py: Python<'_>, name: String, thread_id: Option<String>) -> PyResult<Self> {
-        Self::of(py, of_thread(Notification::cancelled(name), thread_id))
+    fn cancelled(name: &Bound<'_, PyAny>, thread_id: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let notification = Notification::cancelled(argument::text("name", name)?);
+        Self::of_thread(notification, thread_id, name.py())
     }
 
     /// The server `name` failed to start, and signing in again would not help. `error` is a human-readable message.
     #[staticmethod]
     #[pyo3(signature = (name, error, *, thread_id=None))]
     fn failed(
-        py: Python<'_>,
-        name: String,
-        error: String,
-        thread_id: Option<String>,
+        name: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+        thread_id: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        Self::of(py, of_thread(Notification::failed(name, error), thread_id))
+        let text = argument::text("name", name)?;
+        let notification = Notification::failed(text, argument::text("error", error)?);
+        Self::of_thread(notification, thread_id, name.py())
     }
 
     /// The server `name` failed to start because its stored credentials can no longer be used or refreshed.
@@ -86,13 +92,14 @@ impl McpServerStatusUpdatedNotification {
     #[staticmethod]
     #[pyo3(signature = (name, error, *, thread_id=None))]
     fn reauthentication_required(
-        py: Python<'_>,
-        name: String,
-        error: String,
-        thread_id: Option<String>,
+        name: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+        thread_id: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let notification = Notification::reauthentication_required(name, error);
-        Self::of(py, of_thread(notification, thread_id))
+        let text = argument::text("name", name)?;
+        let error = argument::text("error", error)?;
+        let notification = Notification::reauthentication_required(text, error);
+        Self::of_thread(notification, thread_id, name.py())
     }
 
     /// Creates the notification for a verdict: `error` is its message, and `failure_reason` is set if its kind requires it.
@@ -101,10 +108,11 @@ impl McpServerStatusUpdatedNotification {
     #[staticmethod]
     #[pyo3(signature = (name, failure, *, thread_id=None))]
     fn from_failure(
-        name: String,
+        name: &Bound<'_, PyAny>,
         failure: &Bound<'_, PyAny>,
-        thread_id: Option<String>,
+        thread_id: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let name = argument::text("name", name)?;
         let evidence = failure
             .py()
             .import("mcp_startup._verdict")?
@@ -112,7 +120,7 @@ impl McpServerStatusUpdatedNotification {
         let evidence = serde_json::from_str(evidence.extract()?)
             .map_err(|error| PyTypeError::new_err(format!("invalid evidence: {error}")))?;
         let notification = Notification::from_failure(name, &mcp_startup_core::judge(evidence));
-        Self::of(failure.py(), of_thread(notification, thread_id))
+        Self::of_thread(notification, thread_id, failure.py())
     }
 
     /// Returns the whole notification as one line of JSON, without a line ending.
@@ -225,6 +233,19 @@ impl McpServerStatusUpdatedNotification {
         })
     }
 
+    /// Creates the object for a notification about a server of this thread.
+    fn of_thread(
+        notification: Notification,
+        thread_id: Option<&Bound<'_, PyAny>>,
+        py: Python<'_>,
+    ) -> PyResult<Self> {
+        let notification = match argument::optional_text("thread_id", thread_id)? {
+            Some(thread_id) => notification.with_thread_id(thread_id),
+            None => notification,
+        };
+        Self::of(py, notification)
+    }
+
     /// Returns the notification, including unknown values.
     pub fn notification(&self, py: Python<'_>) -> PyResult<Notification> {
         let [
@@ -261,25 +282,18 @@ impl McpServerStatusUpdatedNotification {
     }
 }
 
-/// The text of a `str` or of a string enum's member, or `None`.
 /// The Python module that converts between JSON and Python.
 fn wire(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     py.import("mcp_startup._wire")
 }
 
+/// The text of a `str` or of a string enum's member, or `None`.
 fn text(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     value.extract()
 }
 
 fn string(py: Python<'_>, text: &str) -> Py<PyAny> {
     PyString::new(py, text).into_any().unbind()
-}
-
-fn of_thread(notification: Notification, thread_id: Option<String>) -> Notification {
-    match thread_id {
-        Some(thread_id) => notification.with_thread_id(thread_id),
-        None => notification,
-    }
 }
 
 /// The members of the enums in Python: each known value is one object.
@@ -430,17 +444,14 @@ fn known<T>(values: &[T], text: &str, text_of: impl Fn(&T) -> &str) -> Option<us
     values.iter().position(|value| text_of(value) == text)
 }
 
-/// The bytes of a `str` or of `bytes`.
-pub fn bytes_of<'a>(data: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
+/// The bytes of the argument `name`: a `str` or `bytes`.
+pub fn bytes_of<'a>(name: &str, data: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     if let Ok(bytes) = data.cast::<PyBytes>() {
         return Ok(Cow::Borrowed(bytes.as_bytes()));
     }
     match data.cast::<PyString>() {
         Ok(text) => Ok(Cow::Borrowed(text.to_str()?.as_bytes())),
-        Err(_) => Err(PyTypeError::new_err(format!(
-            "expected str or bytes, not {}",
-            data.get_type().name()?
-        ))),
+        Err(_) => Err(argument::refused(name, "`str` or `bytes`", data)),
     }
 }
 
@@ -468,7 +479,7 @@ pub fn line_errors<'py>(py: Python<'py>, errors: Vec<LineError>) -> PyResult<Bou
 #[pyfunction]
 pub fn decode(line: &Bound<'_, PyAny>) -> PyResult<Option<McpServerStatusUpdatedNotification>> {
     let py = line.py();
-    match mcp_startup_core::decode(&bytes_of(line)?) {
+    match mcp_startup_core::decode(&bytes_of("line", line)?) {
         Ok(Some(notification)) => {
             McpServerStatusUpdatedNotification::of(py, notification).map(Some)
         }
@@ -483,7 +494,7 @@ pub fn decode_lines<'py>(
     data: &Bound<'py, PyAny>,
 ) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyTuple>)> {
     let py = data.py();
-    let bytes = bytes_of(data)?;
+    let bytes = bytes_of("data", data)?;
     let mut maker = Maker::new(py)?;
     let mut made = Vec::new();
     let mut failed = None;

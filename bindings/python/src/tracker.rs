@@ -6,6 +6,7 @@ use mcp_startup_core as core;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::argument;
 use crate::notification::{McpServerStatusUpdatedNotification, bytes_of, line_errors};
 
 /// The implementation of `mcp_startup.StartupTracker`. It can be shared between threads.
@@ -45,12 +46,12 @@ impl StartupTracker {
     }
 
     /// Applies one notification. Returns whether anything changed, and whether to prompt the user.
-    fn apply_one(
-        &self,
-        py: Python<'_>,
-        notification: &McpServerStatusUpdatedNotification,
-    ) -> PyResult<(bool, bool)> {
-        let notification = notification.notification(py)?;
+    fn apply_one(&self, notification: &Bound<'_, PyAny>) -> PyResult<(bool, bool)> {
+        let Ok(given) = notification.cast::<McpServerStatusUpdatedNotification>() else {
+            let takes = "a `McpServerStatusUpdatedNotification`";
+            return Err(argument::refused("notification", takes, notification));
+        };
+        let notification = given.get().notification(given.py())?;
         let update = self.lock().apply(&notification);
         Ok((update.changed, update.prompt))
     }
@@ -58,7 +59,7 @@ impl StartupTracker {
     /// Applies whole lines, without the GIL.
     fn apply_lines<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Applied<'py>> {
         let py = data.py();
-        let bytes = bytes_of(data)?;
+        let bytes = bytes_of("data", data)?;
         let applied = py.detach(|| self.lock().apply_lines(&bytes));
         Ok((
             applied.notifications,

@@ -45,7 +45,7 @@ from mcp_startup.app_server import (
     ServersListResponse,
     ToolCallProgressNotification,
 )
-from mcp_startup.app_server._reading import read
+from mcp_startup._reading import read
 
 # A peer that answers `initialize`. The code in its first argument handles every other message.
 PEER = r"""
@@ -228,8 +228,6 @@ async def test_a_full_queue_drops_the_oldest_notifications_and_counts_them() -> 
         assert (await next_of(client, lambda _: True)).dropped == 0
     # The rest can still be read.
     assert [notification.emitted_at_ms async for notification in client.notifications()] == list(range(92, 100))
-    with pytest.raises(InvalidArgumentError):
-        AppServerClient(max_notifications=0)
 
 
 async def test_a_message_has_at_most_16_mib() -> None:
@@ -244,7 +242,7 @@ async def test_a_message_has_at_most_16_mib() -> None:
         with pytest.raises(InvalidArgumentError, match="16777216"):
             await client.request("a", {"text": "a" * 16 * 1024 * 1024})
         for value in (b"", float("nan")):
-            with pytest.raises(InvalidArgumentError, match="not JSON"):
+            with pytest.raises(InvalidArgumentError, match=r"^`params\.text` must be a value that JSON has, not "):
                 await client.request("a", {"text": value})
         assert "16 MiB" in str(await failure("ended", client.request("b")))
 
@@ -593,6 +591,40 @@ async def test_a_polite_peer_is_not_killed() -> None:
     finally:
         os.close(read)
         os.close(write)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"command": "codex --token sk-secret"}, "`command` must be a list of strings, not a string"),
+        ({"command": ["codex", 1]}, "`command[1]` must be a string, not 1"),
+        ({"cwd": 5}, "`cwd` must be a string or a `Path`, not 5"),
+        ({"env": {"A": 1}}, "`env` must be a mapping of strings to strings, not one with 1"),
+        ({"name": 5}, "`name` must be a string, not 5"),
+        ({"opt_out": "a"}, "`opt_out` must be a list of strings, not 'a'"),
+        ({"timeout": "x"}, "`timeout` must be a number of seconds from 0.001 to 2592000, not 'x'"),
+        ({"timeout": -1}, "`timeout` must be a number of seconds from 0.001 to 2592000, not -1"),
+        ({"end_timeout": 0}, "`end_timeout` must be a number of seconds from 0.001 to 2592000, not 0"),
+        ({"max_notifications": 0}, "`max_notifications` must be a whole number from 1 to 1000000000, not 0"),
+        ({"max_notifications": "1"}, "`max_notifications` must be a whole number from 1 to 1000000000, not '1'"),
+    ],
+)
+async def test_an_invalid_argument_is_refused_when_the_client_is_created(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidArgumentError) as raised:
+        AppServerClient(**arguments)
+    assert str(raised.value) == message
+
+
+async def test_an_invalid_time_limit_of_a_request_is_refused() -> None:
+    async with AppServerClient(peer("")) as client:
+        limit: Any = "x"
+        with pytest.raises(InvalidArgumentError, match="`timeout` must be a number of seconds"):
+            await client.list_servers(timeout=limit)
+
+
+async def test_the_advice_for_an_app_server_that_does_not_start_is_to_check_its_command() -> None:
+    error = await failure("ended", AppServerClient([*COMMAND, "--bad"], stderr=subprocess.DEVNULL).__aenter__())
+    assert "status 2" in str(error) and str(error).endswith("Check its command, and the messages that it wrote to stderr.")
 
 
 async def test_a_client_reports_what_can_not_be_started(tmp_path: Path) -> None:

@@ -334,7 +334,6 @@ async def test_a_watch_starts_a_server_again_on_retry(own_user: User) -> None:
             event = await next_closing(watch)
             assert event.failure is not None and event.failure.kind is StartupFailureKind.SIGN_IN_REQUIRED
             watch.retry("first-sign-in")
-            watch.retry("unknown")
         assert (await watch.__anext__()).notification.status is STARTING
 
 

@@ -84,8 +84,8 @@ async def test_discover_reads_the_files_of_the_named_clients(folder: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"clients": "cursor"}, '`clients` must be "all" or a list of client IDs, not "cursor"'),
-        ({"clients": 7}, '`clients` must be "all" or a list of client IDs, not 7'),
+        ({"clients": "cursor"}, "`clients` must be `all` or a list of client IDs, not 'cursor'"),
+        ({"clients": 7}, "`clients` must be `all` or a list of client IDs, not 7"),
         ({"clients": ["none"]}, '`clients[0]` must be the ID of a client, such as `claude-code`, not "none"'),
     ],
 )

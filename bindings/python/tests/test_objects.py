@@ -41,16 +41,18 @@ from mcp_startup import (
     StartPhase,
     StartupEvent,
     StartupFailedError,
+    StartupFailure,
+    StartupFailureKind,
     StartupTracker,
 )
 
+SCHEMAS = Path(__file__).parents[3] / "schema"
 RECORDINGS = sorted((Path(__file__).parents[3] / "tests/fixtures").glob("codex-app-server-*.jsonl"))
 UNKNOWN = '{"method":"mcpServer/startupStatus/updated","params":{"name":"a","status":"queued"}}'
 ENVIRONMENT = UNKNOWN.replace('"status"', '"environmentId":"e","status"')
 UNKNOWN_REASON = (
     '{"method":"mcpServer/startupStatus/updated","params":{"name":"a","status":"failed","failureReason":"outOfLuck"}}'
 )
-
 
 def read(line: str) -> McpServerStatusUpdatedNotification:
     notification = mcp_startup.decode(line)
@@ -412,8 +414,38 @@ async def test_pydantic_reads_and_writes_events() -> None:
     text = report.model_dump_json()
     assert json.loads(text)["events"] == [event.to_dict() for event in events]
     assert Report.model_validate_json(text) == report
-    assert Report.model_json_schema(mode="serialization")["properties"]["events"]["items"]["title"] == "StartupEvent"
-    with pytest.raises(pydantic.ValidationError, match="not the JSON form of a StartupEvent"):
-        Report(events=[{"name": "a"}], notification=events[0].notification, status=auth_status())
+    for value, problem in [
+        ({"name": "a"}, "`notification` is missing"),
+        (events[1].to_dict() | {"elapsedMs": "1"}, "`elapsedMs` is not an integer"),
+        (events[1].to_dict() | {"failure": {"kind": 7}}, "`failure.kind` is not a string"),
+    ]:
+        with pytest.raises(pydantic.ValidationError, match=f"not the JSON form of a StartupEvent: {problem}"):
+            Report(events=[value], notification=events[0].notification, status=auth_status())
     with pytest.raises(pydantic.ValidationError, match="not the JSON form of a McpServerStatusUpdatedNotification"):
         Report(events=[], notification={"name": 7}, status=auth_status())
+
+
+def test_the_json_schema_of_an_event_has_its_fields() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    schema = pydantic.TypeAdapter(StartupEvent).json_schema(mode="serialization")
+    assert schema["title"] == "StartupEvent" and set(schema["required"]) == set(schema["properties"]) == set(event().to_dict())
+    assert schema["properties"]["elapsedMs"] == {"type": "integer"}
+    assert "handshake" not in schema["properties"] and "initializing" in schema["properties"]["phase"]["enum"]
+    failed = schema["properties"]["failure"]["anyOf"][0]
+    assert failed["properties"]["kind"]["enum"] == [kind.value for kind in StartupFailureKind]
+    assert failed["properties"]["evidence"]["properties"]["requests"]["items"]["properties"]["status"]
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("McpServerStatusUpdatedNotification.lenient", McpServerStatusUpdatedNotification),
+        ("StartupFailure", StartupFailure),
+        ("Evidence", Evidence),
+    ],
+)
+def test_the_json_schema_of_a_class_has_the_fields_of_the_schema_of_the_type(name: str, target: type[Any]) -> None:
+    schema = pytest.importorskip("pydantic").TypeAdapter(target).json_schema()
+    published = json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+    assert set(schema["properties"]) == set(published["properties"])
+    assert set(schema["required"]) == set(published.get("required", []))

@@ -274,7 +274,7 @@ async def test_a_port_that_is_in_use_is_an_error_that_names_it(own_user: User) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"browser_timeout": 0}, "`browser_timeout` must be a number of seconds above zero, not 0"),
+        ({"browser_timeout": 0}, "`browser_timeout` must be a number of seconds from 0.001 to 2592000, not 0"),
         ({"callback_port": 65_536}, "`callback_port` must be"),
         ({"callback_url": 7}, "`callback_url` must be a string, not 7"),
     ],

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -148,16 +148,69 @@ async def test_a_malformed_record_is_corrupt(lab: Lab) -> None:
     assert status.store_error is not None and status.store_error.trouble is CredentialStoreTrouble.CORRUPT
 
 
-@pytest.mark.parametrize("answer", [7, b"{}", object()])
-async def test_a_result_of_the_wrong_type_is_an_error_of_the_store(lab: Lab, answer: Any) -> None:
-    stored = Stored(lab, "ready-stored-token", MemoryStore())
+async def async_result(result: object) -> Any:
+    return result
 
-    async def load(key: str) -> Any:
-        return answer
+
+# A method of a store that breaks a rule, and the message.
+BROKEN: list[tuple[str, Callable[..., Any], str]] = [
+    ("load", lambda key: async_result(7), "`load` must return a string or `None`, not a value of type int"),
+    ("load", lambda key: async_result(b"{}"), "`load` must return a string or `None`, not a value of type bytes"),
+    ("load", lambda key: None, "`load` must be a coroutine function (`async def`), but returned `None`"),
+    ("load", lambda key: "{}", "`load` must be a coroutine function (`async def`), but returned a value of type str"),
+    ("replace", lambda key, expected, new: async_result(None), "`replace` must return `True` or `False`, not `None`"),
+    ("replace", lambda key, expected, new: async_result(1), "`replace` must return `True` or `False`, not a value of type int"),
+    ("replace", lambda key, expected, new: True, "`replace` must be a coroutine function (`async def`), but returned a value of type bool"),
+    (
+        "lock",
+        lambda key: async_result(None),
+        "`lock` must return an async context manager, such as that of `@asynccontextmanager`, not a value of type coroutine",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "broken", "message"), BROKEN)
+async def test_a_store_that_breaks_a_rule_is_told_the_rule(method: str, broken: Callable[..., Any], message: str) -> None:
+    store = MemoryStore()
+    setattr(store, method, broken)
+    with pytest.raises(CredentialStoreError) as raised:
+        await mcp_startup.test_credential_store(store)
+    assert message in str(raised.value)
+
+
+async def test_a_store_that_is_not_empty_is_not_tested() -> None:
+    store = MemoryStore()
+    await mcp_startup.test_credential_store(store)
+    with pytest.raises(CredentialStoreError, match="the store must be empty, but `load` returned a record under `whole|"):
+        await mcp_startup.test_credential_store(store)
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, KeyboardInterrupt, SystemExit])
+async def test_any_exception_of_a_store_ends_its_call(lab: Lab, raised: type[BaseException]) -> None:
+    """Also in a check that blocks, whose store runs on a thread of its own."""
+    stored = Stored(lab, "first-sign-in", MemoryStore())
+
+    async def load(key: str) -> str | None:
+        raise raised
 
     stored.store.load = load  # type: ignore[method-assign]
-    status = await mcp_startup.auth_status(stored.name, **stored.options)
-    assert status.store_error is not None and "TypeError" in status.store_error.detail
+    for _ in range(2):
+        *_, event = await asyncio.to_thread(lambda: list(mcp_startup.check_blocking(**stored.options, timeout=20)))
+        assert event.failure is not None and event.failure.kind is StartupFailureKind.CREDENTIAL_STORE_UNAVAILABLE
+        assert "the application's own credential store can't be read" in event.failure.message
+
+
+async def test_a_store_that_hangs_is_named(lab: Lab) -> None:
+    stored = Stored(lab, "first-sign-in", MemoryStore())
+
+    async def load(key: str) -> str | None:
+        await asyncio.Event().wait()
+        return None
+
+    stored.store.load = load  # type: ignore[method-assign]
+    failure = (await closing({**stored.options, "timeout": 0.5})).failure
+    assert failure is not None and failure.kind is StartupFailureKind.TIMED_OUT
+    assert "because the application's own credential store did not answer" in failure.message
 
 
 async def test_secrets_in_an_error_of_the_store_are_masked(lab: Lab) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from . import _native
+from ._arguments import check_arguments
 from ._call import answer
+from ._options import path, strings
 from ._wire import WireEnum, WireObject, from_wire
 
 
@@ -156,5 +158,6 @@ async def discover(
     Raises:
         McpStartupError: If an argument is invalid. Its `code` is `invalidArgument`.
     """
-    options = {"folder": None if folder is None else os.fspath(folder), "clients": clients}
-    return [from_wire(ClientFile, file) for file in await answer(_native.discover(json.dumps(options)))]
+    check_arguments(discover, {"options": {"folder": folder, "clients": clients}})
+    options = json.dumps({"folder": path(folder), "clients": strings(clients)})
+    return [from_wire(ClientFile, file) for file in await answer(_native.discover(options))]

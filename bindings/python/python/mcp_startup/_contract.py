@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from . import _native
+from ._arguments import check_arguments
 from ._errors import DecodeError, unwrap
 from ._generated import McpServerStartupFailureReason, McpServerStartupState
 from ._native import McpServerStatusUpdatedNotification
@@ -129,6 +130,7 @@ class StartupTracker:
     __slots__ = ("_native",)
 
     def __init__(self, *, limit: int | None = None) -> None:
+        check_arguments(StartupTracker.__init__, locals())
         self._native = _native.StartupTracker(limit)
 
     def apply(self, notification: McpServerStatusUpdatedNotification) -> TrackerUpdate:
@@ -153,6 +155,7 @@ class StartupTracker:
         self, name: str, *, thread_id: str | None = None, environment_id: str | None = None
     ) -> TrackedServer | None:
         """Returns one server, or `None` if the tracker does not know it."""
+        check_arguments(StartupTracker.server, locals())
         found: Any = unwrap(self._native.server(thread_id, environment_id, name))
         return None if found is None else from_wire(TrackedServer, found)
 
@@ -163,4 +166,5 @@ class StartupTracker:
 
     def remove(self, thread_id: str) -> int:
         """Forgets the servers of one thread and returns how many there were. Open episodes continue."""
+        check_arguments(StartupTracker.remove, locals())
         return self._native.remove(thread_id)

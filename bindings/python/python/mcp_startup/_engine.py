@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _native
+from ._arguments import check_arguments, refused
 from ._call import answer, wait
 from ._clients import NotChecked
-from ._errors import unwrap
+from ._errors import InvalidArgumentError, unwrap
 from ._generated import (
     ConfigurationEvidence,
     CredentialStoreTrouble,
@@ -25,7 +26,7 @@ from ._generated import (
     StartupWarning,
 )
 from ._native import McpServerStatusUpdatedNotification
-from ._options import Options, document_options, native_options, validate
+from ._options import Options, document_options, native_options, strings, validate
 from ._store import CredentialStore, PostgresStore, StoreBridge
 from ._wire import WireEnum, WireObject, from_wire
 
@@ -182,7 +183,7 @@ class Check(AsyncIterator[StartupEvent]):
     """
 
     def __init__(self, options: Options) -> None:
-        validate(options)
+        validate(check, {"options": options})
         self._options = options
         self._events: _native.Events | None = None
         self._ready: collections.deque[StartupEvent] = collections.deque()
@@ -244,9 +245,14 @@ class Watch(Check):
     """An async iterator of startup events that starts failed servers again, until you cancel or close it."""
 
     def retry(self, name: str) -> None:
-        """Starts the named server again now if it has failed. Does nothing if it is starting or ready."""
-        if self._events is not None:
-            self._events.retry(name)
+        """Starts the named server again now if it has failed. Does nothing if it is starting or ready.
+
+        Raises:
+            InvalidArgumentError: If the watch has begun, and has no server with this name.
+        """
+        check_arguments(Watch.retry, locals())
+        if self._events is not None and not self._events.retry(name):
+            raise InvalidArgumentError(f"`name`: the watch has no server with the name {name[:40]!r}")
 
     def _begin(self, options: str, store: StoreBridge | None) -> _native.Events:
         return _native.Events.of_watch(options, store)
@@ -278,7 +284,7 @@ def watch(**options: Unpack[Options]) -> Watch:
 
 def check_blocking(**options: Unpack[Options]) -> Generator[StartupEvent, None, None]:
     """Starts every enabled server like `check`, and blocks the thread while it waits for events. It releases the GIL while it waits."""
-    validate(options)
+    validate(check_blocking, locals())
     return _check_blocking(options)
 
 
@@ -301,8 +307,9 @@ async def not_checked(**options: Unpack[Options]) -> list[NotChecked]:
 
     Raises:
         McpStartupError: If an option is invalid. Its `code` is `invalidArgument`.
-        ConfigurationError: If no client has a server with a name in `servers`.
+        ConfigurationError: If the configuration can't be read, or has no server with a name in `servers`.
     """
+    check_arguments(not_checked, locals())
     text, _ = native_options(options)
     return [from_wire(NotChecked, left) for left in await answer(_native.not_checked(text))]
 
@@ -321,7 +328,9 @@ async def authorization(
     Raises:
         StartupFailedError: If no credential is left to try. Its `failure` is the verdict.
     """
-    header: str | None = await answer(_native.authorization(*native_options(options), server, native_refusal(rejected)))
+    check_arguments(authorization, locals())
+    refusal = native_refusal(rejected)
+    header: str | None = await answer(_native.authorization(*native_options(options), server, refusal))
     return header
 
 
@@ -334,14 +343,22 @@ def authorization_blocking(server: str, rejected: Rejected | None = None, **opti
     Raises:
         StartupFailedError: If no credential is left to try. Its `failure` is the verdict.
     """
+    check_arguments(authorization_blocking, locals())
+    refusal = native_refusal(rejected)
     native = native_options(options, own_loop=True)
-    header: str | None = unwrap(wait(_native.authorization(*native, server, native_refusal(rejected))))
+    header: str | None = unwrap(wait(_native.authorization(*native, server, refusal)))
     return header
 
 
 def native_refusal(rejected: Rejected | None) -> tuple[int, str | None, str | None] | None:
     """Returns a rejected request as the native module takes it."""
-    return None if rejected is None else (rejected.status, rejected.authorization, rejected.challenge)
+    if rejected is None:
+        return None
+    fields = {field.name: getattr(rejected, field.name) for field in dataclasses.fields(rejected)}
+    check_arguments(Rejected, fields, within="rejected.")
+    if rejected.status not in (401, 403):
+        raise refused("rejected.status", "401 or 403", rejected.status)
+    return rejected.status, rejected.authorization, rejected.challenge
 
 
 async def auth_status(server: str, *, online: bool = False, **options: Unpack[Options]) -> AuthStatus:
@@ -351,6 +368,7 @@ async def auth_status(server: str, *, online: bool = False, **options: Unpack[Op
         server: The name of the server.
         online: Whether to query the server if the stored credentials don't determine the status. By default, no request is sent.
     """
+    check_arguments(auth_status, locals())
     return from_wire(AuthStatus, await answer(_native.auth_status(*native_options(options), server, online)))
 
 
@@ -376,7 +394,8 @@ async def begin_sign_in(
     Raises:
         SignInError: If the sign-in can't begin.
     """
-    text, bridge = native_options(options, challenge=challenge, scopes=scopes)
+    check_arguments(begin_sign_in, locals())
+    text, bridge = native_options(options, challenge=challenge, scopes=strings(scopes))
     begun = await answer(_native.begin_sign_in(text, bridge, server, redirect_uri))
     return from_wire(SignInBegun, begun)
 
@@ -391,6 +410,7 @@ async def finish_sign_in(pending: str, callback_url: str, **options: Unpack[Opti
     Raises:
         SignInError: If the sign-in failed. The stored credentials are unchanged.
     """
+    check_arguments(finish_sign_in, locals())
     await answer(_native.finish_sign_in(*native_options(options), pending, callback_url))
 
 
@@ -401,6 +421,7 @@ async def sign_out(server: str, **options: Unpack[Options]) -> SignedOut:
     Raises:
         SignInError: If the stored credentials can't be read or removed.
     """
+    check_arguments(sign_out, locals())
     return from_wire(SignedOut, await answer(_native.sign_out(*native_options(options), server)))
 
 
@@ -422,6 +443,7 @@ async def test_credential_store(
     Raises:
         CredentialStoreError: With the first violation.
     """
+    check_arguments(test_credential_store, locals())
     ends_leases = None if other is None or lapse is None else StoreBridge(None, lapse=lapse)
     stores = native_options({"store": store}), native_options({"store": other})
     await answer(_native.test_credential_store(*stores, ends_leases))

@@ -50,7 +50,7 @@ class DecodeError(McpStartupError, ValueError):
         return field
 
 
-class InvalidArgumentError(McpStartupError, ValueError):
+class InvalidArgumentError(McpStartupError, ValueError, TypeError):
     """Raised for an option or an argument that can't be used. The message names it and what it takes."""
 
     code = "invalidArgument"

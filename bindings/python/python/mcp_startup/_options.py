@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
-import math
 import os
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from . import _native
-from ._errors import InvalidArgumentError, unwrap
+from ._arguments import OPTIONS, check_arguments, milliseconds, to_json_value
+from ._errors import unwrap
 from ._store import CredentialStore, PostgresStore, StoreBridge
 
 
@@ -74,37 +74,36 @@ def document_options(function: Callable[..., object]) -> None:
 def native_options(options: Options, *, own_loop: bool = False, **of_call: object) -> tuple[str, StoreBridge | None]:
     """Returns the options and those of one call as JSON, and the store as the native module calls it.
 
+    The call has passed them to `check_arguments`.
+
     Args:
         options: The options.
         own_loop: Whether the store runs on an event loop of its own, because the caller blocks the thread.
         of_call: The options of one call, with their names in JSON.
     """
-    wire = _wire_options(options) | of_call
+    text = json.dumps(_wire_options(options) | of_call)
     store = options.get("store")
     if store is None or isinstance(store, PostgresStore):
-        return _to_json(wire), None
-    return _to_json(wire), StoreBridge(store, own_loop=own_loop)
+        return text, None
+    return text, StoreBridge(store, own_loop=own_loop)
 
 
-def validate(options: Options) -> None:
-    """Raises the error of invalid options now, not at the start of the servers."""
-    unwrap(_native.check_options(_to_json(_wire_options(options))))
+def validate(call: Callable[..., object], given: Mapping[str, object]) -> None:
+    """Raises the error of invalid arguments and options now, not at the start of the servers. The arguments are those of `check_arguments`."""
+    check_arguments(call, given)
+    unwrap(_native.check_options(json.dumps(_wire_options(typing.cast(Options, given["options"])))))
 
 
 def _wire_options(options: Options) -> dict[str, object]:
-    unknown = options.keys() - Options.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"unknown option: {', '.join(map(repr, sorted(unknown)))}")
     store = options.get("store")
-    _validate_store(store)
     return {
-        "config": _path("config", options.get("config")),
-        "mcpServers": options.get("mcp_servers"),
-        "clients": options.get("clients"),
-        "folder": _path("folder", options.get("folder")),
+        "config": path(options.get("config")),
+        "mcpServers": to_json_value("mcp_servers", options.get("mcp_servers"), prefix=OPTIONS),
+        "clients": strings(options.get("clients")),
+        "folder": path(options.get("folder")),
         "trustProject": options.get("trust_project"),
-        "servers": options.get("servers"),
-        "timeoutMs": milliseconds("timeout", options.get("timeout")),
+        "servers": strings(options.get("servers")),
+        "timeoutMs": milliseconds(options.get("timeout")),
         "concurrency": options.get("concurrency"),
         "clientMetadataUrl": options.get("client_metadata_url"),
         "store": _database(store) if isinstance(store, PostgresStore) else None,
@@ -112,59 +111,15 @@ def _wire_options(options: Options) -> dict[str, object]:
 
 
 def _database(store: PostgresStore) -> dict[str, str | None]:
+    check_arguments(PostgresStore, vars(store), within="store.")
     return {"postgres": store.url, "user": store.user, "tenant": store.tenant, "keys": store.keys}
 
 
-def _path(name: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    try:
-        path = typing.cast(object, os.fspath(value))
-    except TypeError:
-        path = None
-    if not isinstance(path, str):
-        raise _invalid(name, "a path, as a string or a `Path`", value)
-    return path
+def path(value: str | os.PathLike[str] | None) -> str | None:
+    """Returns a path that has been checked as a string."""
+    return None if value is None else os.fspath(value)
 
 
-def milliseconds(name: str, seconds: Any) -> int | None:
-    """Returns a time limit in milliseconds. `name` is the option that has the seconds."""
-    if seconds is None:
-        return None
-    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if not is_number or not math.isfinite(seconds) or seconds <= 0:
-        raise _invalid(name, "a number of seconds above zero", seconds)
-    return max(1, min(round(float(seconds) * 1000), 2**53))
-
-
-def _validate_store(store: object) -> None:
-    if store is None or isinstance(store, PostgresStore):
-        return
-    for method in ("load", "replace", "lock"):
-        if not callable(getattr(store, method, None)):
-            raise InvalidArgumentError(
-                f"the options: `store` must have the methods `load`, `replace` and `lock` of `CredentialStore`, and "
-                f"{type(store).__name__} has no `{method}`"
-            )
-
-
-def _invalid(name: str, takes: str, value: Any) -> InvalidArgumentError:
-    # A value of another type may be a secret in the wrong place, so only numbers and strings of options without secrets are shown.
-    shown = repr(value) if isinstance(value, (int, float, str)) else f"a value of type {type(value).__name__}"
-    return InvalidArgumentError(f"the options: `{name}` must be {takes}, not {shown}")
-
-
-def _to_json(wire: Mapping[str, object]) -> str:
-    try:
-        return json.dumps(wire, default=_plain, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"the options can't be written as JSON: {error}") from None
-
-
-def _plain(value: Any) -> object:
-    """Converts what `json` does not know, such as a read-only mapping or a `Path` in `args`."""
-    if isinstance(value, Mapping):
-        return dict(typing.cast("Mapping[object, object]", value))
-    if hasattr(value, "__fspath__"):
-        return typing.cast(object, os.fspath(value))
-    raise TypeError(f"a value has the type {type(value).__name__}")
+def strings(value: str | Sequence[str] | None) -> str | list[str] | None:
+    """Returns strings that have been checked as a list. A single string is unchanged, such as `"all"`."""
+    return value if value is None or isinstance(value, str) else list(value)

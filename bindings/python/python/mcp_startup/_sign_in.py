@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _native
+from ._arguments import check_arguments, milliseconds
 from ._call import answer, wait
 from ._errors import unwrap
-from ._options import Options, document_options, milliseconds, native_options
+from ._options import Options, document_options, native_options, strings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -49,13 +50,14 @@ async def sign_in(
         SignInError: If the sign-in failed. The stored credentials are unchanged. Its `kind` is `expired` if the browser did not return in
             time, and `unavailable` if no browser could be opened.
     """
+    check_arguments(sign_in, locals())
     text, store = native_options(
         options,
-        browserTimeoutMs=milliseconds("browser_timeout", browser_timeout),
+        browserTimeoutMs=milliseconds(browser_timeout),
         callbackPort=callback_port,
         callbackUrl=callback_url,
         challenge=challenge,
-        scopes=scopes,
+        scopes=strings(scopes),
     )
     signing_in = _native.InteractiveSignIn(text, store, server)
     tasks: list[asyncio.Task[Any]] = []
@@ -102,14 +104,15 @@ def sign_in_blocking(
     Raises:
         SignInError: If the sign-in failed, as for `sign_in`.
     """
+    check_arguments(sign_in_blocking, locals())
     text, store = native_options(
         options,
         own_loop=True,
-        browserTimeoutMs=milliseconds("browser_timeout", browser_timeout),
+        browserTimeoutMs=milliseconds(browser_timeout),
         callbackPort=callback_port,
         callbackUrl=callback_url,
         challenge=challenge,
-        scopes=scopes,
+        scopes=strings(scopes),
     )
     signing_in = _native.InteractiveSignIn(text, store, server)
     calls: list[_native.Call] = []

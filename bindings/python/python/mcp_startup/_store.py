@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
+import typing
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -156,9 +158,12 @@ class StoreBridge:
     async def _run(self, operation: str, arguments: list[Any], reply: _native.Reply) -> None:
         try:
             if operation == "load":
-                reply.ok(await self._store.load(*arguments))
+                record = await _awaited("load", self._store.load(*arguments))
+                reply.ok(_required("load", "a string or `None`", record, record is None or isinstance(record, str)))
             elif operation == "replace":
-                reply.ok("" if await self._store.replace(*arguments) else None)
+                replaced = await _awaited("replace", self._store.replace(*arguments))
+                is_replaced = _required("replace", "`True` or `False`", replaced, isinstance(replaced, bool))
+                reply.ok("" if is_replaced else None)
             elif operation == "renew":
                 reply.ok(await self._renew(*arguments))
             elif operation == "lapse" and self._lapse is not None:
@@ -166,7 +171,7 @@ class StoreBridge:
                 reply.ok(None)
             else:
                 # Enter and exit in one task: some locks can't be released by another task.
-                async with self._store.lock(*arguments) as lock:
+                async with _lock(self._store.lock(*arguments)) as lock:
                     lease = lock if isinstance(lock, Lease) else None
                     token, event = f"{'lease ' if lease else ''}{id(reply)}", asyncio.Event()
                     self._held[token] = event, lease
@@ -175,14 +180,23 @@ class StoreBridge:
                         await event.wait()
                     finally:
                         self._held.pop(token, None)
+        except _BrokenRule as error:
+            reply.error(str(error))
         except Exception as error:
             reply.error(f"{type(error).__name__}: {error}")
+        except BaseException as error:
+            # Without an answer, the caller would wait until its time limit.
+            reply.error(f"{type(error).__name__}: {error}")
+            # An exception such as `KeyboardInterrupt` would end the thread of the other stores.
+            if self._loop is not _shared_loop:
+                raise
 
     async def _renew(self, token: str, attempt: str | None) -> str | None:
         _, lease = self._held.get(token, (None, None))
-        state = None if lease is None else await lease.renew(attempt)
+        state = None if lease is None else await _awaited("renew", lease.renew(attempt))
         if state is None:
             return None
+        _required("renew", "a `LeaseState` or `None`", state, isinstance(state, LeaseState))
         sent = state.sent_before_at_ms
         return str(state.remaining_ms) if sent is None else f"{state.remaining_ms} {sent}"
 
@@ -192,6 +206,35 @@ class StoreBridge:
             lease.end_attempt()
         if event is not None:
             event.set()
+
+
+class _BrokenRule(Exception):
+    """A call of a store that breaks a rule of `CredentialStore`. The message names the call and the rule."""
+
+
+async def _awaited(operation: str, started: Any) -> Any:
+    if not inspect.isawaitable(started):
+        raise _BrokenRule(f"`{operation}` must be a coroutine function (`async def`), but returned {_type_of(started)}")
+    return await started
+
+
+def _required(operation: str, rule: str, result: Any, is_met: bool) -> Any:
+    if not is_met:
+        raise _BrokenRule(f"`{operation}` must return {rule}, not {_type_of(result)}")
+    return result
+
+
+def _lock(lock: object) -> AbstractAsyncContextManager[Any]:
+    if hasattr(type(lock), "__aenter__"):
+        return typing.cast("AbstractAsyncContextManager[Any]", lock)
+    if inspect.iscoroutine(lock):
+        lock.close()
+    raise _BrokenRule(f"`lock` must return an async context manager, such as that of `@asynccontextmanager`, not {_type_of(lock)}")
+
+
+def _type_of(value: Any) -> str:
+    # The value may be a record, which is secret.
+    return "`None`" if value is None else f"a value of type {type(value).__name__}"
 
 
 _shared_loop: asyncio.AbstractEventLoop | None = None

@@ -26,7 +26,7 @@ class StoredAuth:
     """The error for a body that is a stream."""
 
     def __init__(self, server: str, **options: Unpack[Options]) -> None:
-        validate(options)
+        validate(StoredAuth.__init__, locals())
         self._server = server
         self._options = options
 
@@ -113,3 +113,5 @@ def _rejected(request: Any, response: Any) -> Rejected | None:
 
 
 document_options(StoredAuth.__init__)
+# Both adapters have this name, which Python shows if an argument is missing.
+StoredAuth.__init__.__qualname__ = "StartupAuth.__init__"

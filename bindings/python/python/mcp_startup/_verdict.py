@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import _native
+from ._arguments import check_arguments, refused, to_json_value
 from ._errors import unwrap
 from ._generated import (
     CredentialFacts,
@@ -31,7 +32,9 @@ def judge(evidence: Evidence | Mapping[str, Any]) -> StartupFailure:
     Raises:
         McpStartupError: If the mapping is not valid evidence.
     """
-    return from_wire(StartupFailure, unwrap(_native.judge(json.dumps(to_wire(evidence)))))
+    check_arguments(judge, locals())
+    wire = to_json_value("evidence", to_wire(evidence))
+    return from_wire(StartupFailure, unwrap(_native.judge(json.dumps(wire))))
 
 
 def auth_required_reason(failure: StartupFailure) -> McpAuthRequiredReason | None:
@@ -41,6 +44,7 @@ def auth_required_reason(failure: StartupFailure) -> McpAuthRequiredReason | Non
         The reason, which depends only on the recovery. `None` if signing in is not the recovery: the server's status in that
         protocol is then `error`.
     """
+    check_arguments(auth_required_reason, locals())
     reason = unwrap(_native.auth_required_reason(failure.recovery.value))
     return None if reason is None else McpAuthRequiredReason(reason)
 
@@ -52,13 +56,15 @@ def assess(facts: CredentialFacts, *, now_ms: int | None = None) -> CredentialWo
         facts: The relevant facts of the stored record.
         now_ms: The time to evaluate it at, in milliseconds since the Unix epoch. By default, the current time.
     """
+    check_arguments(assess, locals())
     now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    return from_wire(CredentialWorth, unwrap(_native.assess(json.dumps(to_wire(facts)), now_ms)))
+    return from_wire(CredentialWorth, unwrap(_native.assess(_text("facts", facts), now_ms)))
 
 
 def first_request(worth: CredentialWorth | None) -> FirstRequest:
     """Returns what to send first with a credential of this worth. `None` means that no credential is stored."""
-    return FirstRequest(unwrap(_native.first_request(_text(worth))))
+    check_arguments(first_request, locals())
+    return FirstRequest(unwrap(_native.first_request(None if worth is None else _text("worth", worth))))
 
 
 def auth_status_of(
@@ -74,16 +80,18 @@ def auth_status_of(
     Returns:
         The status, or `None` if it depends on whether the server publishes OAuth metadata.
     """
-    status = unwrap(_native.auth_status_of(configured, _text(stored), oauth_published))
+    check_arguments(auth_status_of, locals())
+    worth = None if stored is None else _text("stored", stored)
+    status = unwrap(_native.auth_status_of(configured, worth, oauth_published))
     return None if status is None else McpAuthStatus(status)
 
 
 def evidence_of(failure: object) -> str:
     """Returns the evidence of a verdict as JSON."""
     if not isinstance(failure, StartupFailure):
-        raise TypeError(f"expected a StartupFailure, not {type(failure).__name__}")
-    return json.dumps(to_wire(failure.evidence))
+        raise refused("failure", "a `StartupFailure`", failure)
+    return _text("failure.evidence", failure.evidence)
 
 
-def _text(worth: CredentialWorth | None) -> str | None:
-    return None if worth is None else json.dumps(to_wire(worth))
+def _text(name: str, value: object) -> str:
+    return json.dumps(to_json_value(name, to_wire(value)))

@@ -91,11 +91,6 @@ def to_json(value: Any) -> str:
     return json.dumps(to_wire(value))
 
 
-def json_schema(target: type) -> dict[str, Any]:
-    """Returns the JSON schema of a class for pydantic. The repository has the complete schemas, in `schema/`."""
-    return {"type": "object", "title": target.__name__}
-
-
 def pydantic_schema(target: type[Any]) -> Any:
     """Returns the schema of a class that has `to_dict`, for pydantic, which is installed if it asks for one."""
     from pydantic_core import core_schema  # pyright: ignore
@@ -103,14 +98,24 @@ def pydantic_schema(target: type[Any]) -> Any:
     def validate(value: Any) -> Any:
         if isinstance(value, target):
             return value
+        # `_reading` needs this module.
+        from ._reading import read
+
         try:
-            return from_wire(target, value)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise ValueError(f"not the JSON form of a {target.__name__}") from None
+            return read(target, value)
+        except ValueError as error:
+            raise ValueError(f"not the JSON form of a {target.__name__}: {error}") from None
 
     return core_schema.no_info_plain_validator_function(
         validate, serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.to_dict())
     )
+
+
+def json_schema(target: Any) -> dict[str, Any]:
+    """Returns the JSON schema of a class for pydantic."""
+    from ._json_schema import schema_of
+
+    return schema_of(target)
 
 
 def to_wire(value: Any) -> Any:
@@ -161,15 +166,20 @@ def _new_reader(target: Any) -> Callable[[Any], Any]:
     if target is McpServerStatusUpdatedNotification:
         return lambda value: _native.decode(json.dumps({"method": _native.METHOD, "params": value}))
     if dataclasses.is_dataclass(target):
-        # The module that a public class names need not have the types of its fields. The one that defines it has them.
         make = typing.cast(Any, target)
-        hints = typing.get_type_hints(target, localns=make.__init__.__globals__)
+        hints = hints_of(make)
         fields = {wire_name(field): field.name for field in dataclasses.fields(target)}
         readers = {name: _reader(hints[field]) for name, field in fields.items()}
         return lambda value: make(**{fields[name]: readers[name](item) for name, item in value.items()})
     if isinstance(target, type) and issubclass(target, enum.Enum):
         return target
     return lambda value: value
+
+
+def hints_of(target: Any) -> dict[str, Any]:
+    """Returns the types of the fields of a dataclass."""
+    # The module that a public class names need not have the types of its fields. The one that defines it has them.
+    return typing.get_type_hints(target, localns=target.__init__.__globals__)
 
 
 def wire_name(field: dataclasses.Field[Any]) -> str:

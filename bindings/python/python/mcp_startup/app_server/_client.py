@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 from .. import _native
+from .._arguments import check_arguments
 from .._clients import ClientFile
 from .._engine import SignedOut
-from .._errors import InvalidArgumentError
 from .._native import McpServerStatusUpdatedNotification
+from .._reading import read
 from ._connection import Connection, OnProgress
 from ._errors import AppServerError
 from ._messages import (
@@ -34,7 +35,6 @@ from ._messages import (
     ServersListResponse,
     ToolCallProgressNotification,
 )
-from ._reading import read
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -101,8 +101,7 @@ class AppServerClient:
         end_timeout: float = 5.0,
         max_notifications: int = 1024,
     ) -> None:
-        if max_notifications < 1:
-            raise InvalidArgumentError("`max_notifications` takes a number of at least 1")
+        check_arguments(AppServerClient.__init__, locals())
         self._command = list(command)
         self._process_options: dict[str, Any] = {"cwd": cwd, "env": env, "stderr": stderr}
         self._initialize_params: dict[str, Any] = {
@@ -413,6 +412,7 @@ class AppServerClient:
     async def _send(
         self, method: str, params: Mapping[str, Any], timeout: float | None, on_progress: OnProgress | None = None
     ) -> Any:
+        check_arguments(AppServerClient.request, {"method": method, "params": params, "timeout": timeout})
         limit = self._timeout if timeout is None else timeout
         return await self._started().request(method, params, limit, on_progress)
 
@@ -468,6 +468,7 @@ class Login:
         Raises:
             AppServerError: If the app-server ends before, or the time is over.
         """
+        check_arguments(Login.completed, locals())
         await asyncio.wait([self._end], timeout=timeout)
         if not self._end.done():
             raise AppServerError(

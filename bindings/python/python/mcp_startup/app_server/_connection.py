@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
+from .._arguments import to_json_value
 from .._errors import InvalidArgumentError
 from ._errors import AppServerError
 from ._messages import ToolCallProgressNotification
@@ -83,7 +84,7 @@ class Connection(asyncio.SubprocessProtocol):
         """Sends a request, and returns its result. If the wait ends before, it also cancels the request at the app-server."""
         self._last_id += 1
         id = self._last_id
-        message = _encode({"id": id, "method": method, "params": params})
+        message = _encode({"id": id, "method": method, "params": to_json_value("params", params)})
         result: asyncio.Future[Any] = self._loop.create_future()
         deadline = self._loop.time() + timeout
         try:
@@ -244,7 +245,9 @@ class Connection(asyncio.SubprocessProtocol):
         pending, self._pending = self._pending, {}
         for method, result, _ in pending.values():
             if not result.done():
-                text = f"the app-server `{self._name}` {problem} before it answered `{method}`. Start it again."
+                # If it does not even start, starting it again does not help.
+                todo = "Check its command, and the messages that it wrote to stderr." if method == "initialize" else "Start it again."
+                text = f"the app-server `{self._name}` {problem} before it answered `{method}`. {todo}"
                 result.set_exception(AppServerError(text, "ended"))
         self._writable.set()
         self._on_end()
@@ -320,10 +323,7 @@ def _printable(text: object, limit: int) -> str:
 
 
 def _encode(message: dict[str, Any]) -> bytes:
-    try:
-        line = json.dumps(message, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"the parameters are not JSON: {error}") from None
+    line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
     if len(line) > MAX_LINE_BYTES:
         raise InvalidArgumentError(f"the parameters have {len(line)} bytes of JSON, and at most {MAX_LINE_BYTES} are allowed")
     return line

@@ -10,10 +10,9 @@ import typing
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .. import _native
-from .._errors import DecodeError
-from .._wire import WireEnum, wire_name
-from . import _messages
+from . import _native
+from ._errors import DecodeError
+from ._wire import WireEnum, hints_of, wire_name
 
 T = TypeVar("T")
 
@@ -74,8 +73,7 @@ def _new_reader(target: Any) -> _Read:
 
 
 def _object_reader(target: Any) -> _Read:
-    # The module that a public class names does not have the types of its fields.
-    hints = typing.get_type_hints(target, localns=vars(_messages))
+    hints = hints_of(target)
     fields = [
         (wire_name(field), field.name, _reader(hints[field.name]), _default(field, hints[field.name]))
         for field in dataclasses.fields(target)
