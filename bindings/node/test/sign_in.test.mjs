@@ -190,7 +190,7 @@ test("a port that is in use is an error that names it", async (t) => {
 
 test("an invalid option is refused", async () => {
   const rows = [
-    [{ browserTimeoutMs: 0 }, /`browserTimeoutMs` must be a time limit above zero/],
+    [{ browserTimeoutMs: 0 }, /`browserTimeoutMs` must be a whole number from 1 to 2592000000, not 0/],
     [{ callbackPort: 65_536 }, /`callbackPort` must be/],
     [{ callbackUrl: 7 }, /`callbackUrl` must be a string, not 7/],
     [{ signal: "now" }, /`signal` must be an AbortSignal, not a string/],

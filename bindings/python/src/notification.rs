@@ -449,9 +449,14 @@ pub fn bytes_of<'a>(name: &str, data: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, 
     if let Ok(bytes) = data.cast::<PyBytes>() {
         return Ok(Cow::Borrowed(bytes.as_bytes()));
     }
-    match data.cast::<PyString>() {
-        Ok(text) => Ok(Cow::Borrowed(text.to_str()?.as_bytes())),
-        Err(_) => Err(argument::refused(name, "`str` or `bytes`", data)),
+    // A `str` with half of a surrogate pair has no bytes.
+    let text = data
+        .cast::<PyString>()
+        .ok()
+        .and_then(|text| text.to_str().ok());
+    match text {
+        Some(text) => Ok(Cow::Borrowed(text.as_bytes())),
+        None => Err(argument::refused(name, "`str` or `bytes`", data)),
     }
 }
 

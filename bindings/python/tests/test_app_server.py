@@ -12,7 +12,7 @@ import subprocess
 import sys
 import textwrap
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -615,11 +615,26 @@ async def test_an_invalid_argument_is_refused_when_the_client_is_created(argumen
     assert str(raised.value) == message
 
 
-async def test_an_invalid_time_limit_of_a_request_is_refused() -> None:
+REQUESTS: list[tuple[Callable[[AppServerClient, Any], Awaitable[object]], Any, str]] = [
+    (lambda client, x: client.list_servers(timeout=x), "x", "`timeout` must be a number of seconds from 0.001 to 2592000, not 'x'"),
+    (lambda client, x: client.list_servers(detail=x), "all", "`detail` must be `full` or `toolsAndAuthOnly`, not 'all'"),
+    (lambda client, x: client.retry(x), 5, "`name` must be a string, not 5"),
+    (lambda client, x: client.login("a", scopes=x), "b", "`scopes` must be a list of strings, not 'b'"),
+    (lambda client, x: client.start_thread(cwd=x), 5, "`cwd` must be a string, not 5"),
+    (lambda client, x: client.call_tool("a", "b", x, thread_id="t"), [], "`arguments` must be a mapping, not a value of type list"),
+    (lambda client, x: client.call_tool("a", "b", thread_id="t", on_progress=x), 5, "`on_progress` must be a function, not 5"),
+    (lambda client, x: client.request("a", {"b": x}), {1}, "`params.b` must be a value that JSON has, not a value of type set"),
+]
+
+
+@pytest.mark.parametrize(("request_with", "value", "message"), REQUESTS)
+async def test_an_invalid_argument_of_a_request_is_refused(
+    request_with: Callable[[AppServerClient, Any], Awaitable[object]], value: Any, message: str
+) -> None:
     async with AppServerClient(peer("")) as client:
-        limit: Any = "x"
-        with pytest.raises(InvalidArgumentError, match="`timeout` must be a number of seconds"):
-            await client.list_servers(timeout=limit)
+        with pytest.raises(InvalidArgumentError) as raised:
+            await request_with(client, value)
+    assert str(raised.value) == message
 
 
 async def test_the_advice_for_an_app_server_that_does_not_start_is_to_check_its_command() -> None:
@@ -754,7 +769,7 @@ async def test_codex_and_this_app_server_have_the_same_client(own_user: User, co
         assert own_user.record("first-sign-in") is not None
 
         await client.reload()
-        for call in (client.login("missing"), client.request("no/such"), client.start_thread(cwd=7)):  # type: ignore[arg-type]
+        for call in (client.login("missing"), client.request("no/such"), client.request("thread/start", {"cwd": 7})):
             assert (await failure("response", call)).is_unknown_method
 
 

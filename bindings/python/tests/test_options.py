@@ -115,6 +115,8 @@ def test_an_invalid_option_is_refused_when_it_is_passed(options: dict[str, Any],
 
 notification = mcp_startup.McpServerStatusUpdatedNotification
 tracker = mcp_startup.StartupTracker
+HALF = "\ud800"
+HALF_SHOWN = "a string with half of a surrogate pair"
 REDIRECT = "http://127.0.0.1/callback"
 
 # A call with an argument that it does not take, and the error.
@@ -196,6 +198,11 @@ ARGUMENTS: list[tuple[Callable[[Any], object], Any, str]] = [
     (lambda x: mcp_startup.decode(x), 5, "`line` must be `str` or `bytes`, not 5"),
     (lambda x: mcp_startup.decode_lines(x), 5, "`data` must be `str` or `bytes`, not 5"),
     (lambda x: notification.starting(x), 5, "`name` must be a string, not 5"),
+    (lambda x: notification.starting(x), HALF, f"`name` must be a string, not {HALF_SHOWN}"),
+    (lambda x: mcp_startup.decode(x), HALF, f"`line` must be `str` or `bytes`, not {HALF_SHOWN}"),
+    (lambda x: tracker().server(x), HALF, f"`name` must be a string, not {HALF_SHOWN}"),
+    (lambda x: mcp_startup.authorization(x), HALF, f"`server` must be a string, not {HALF_SHOWN}"),
+    (lambda x: mcp_startup.check(config=x), HALF, f"the options: `config` must be a string or a `Path`, not {HALF_SHOWN}"),
     (lambda x: notification.ready("a", thread_id=x), 5, "`thread_id` must be a string, not 5"),
     (lambda x: notification.cancelled(x), None, "`name` must be a string, not None"),
     (lambda x: notification.failed("a", x), None, "`error` must be a string, not None"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections.abc
 import difflib
-import functools
 import inspect
 import math
 import os
@@ -80,11 +79,16 @@ class _Kind(NamedTuple):
     It raises nothing: an exception that has been caught keeps the frames of its callers alive, and with them their arguments."""
 
 
-@functools.cache
+_kinds_of_calls: dict[Callable[..., object], dict[str, _Kind]] = {}
+
+
 def _kinds(call: Callable[..., object]) -> dict[str, _Kind]:
-    parameters = inspect.signature(call).parameters
-    hints = typing.get_type_hints(call)
-    return {name: _kind(name, hints[name]) for name in parameters if name in hints}
+    kinds = _kinds_of_calls.get(call)
+    if kinds is None:
+        hints = typing.get_type_hints(call)
+        parameters = inspect.signature(call).parameters
+        kinds = _kinds_of_calls[call] = {name: _kind(name, hints[name]) for name in parameters if name in hints}
+    return kinds
 
 
 def _kind(name: str, hint: Any) -> _Kind:
@@ -114,12 +118,12 @@ def _kind(name: str, hint: Any) -> _Kind:
     if hint is float:
         return _simple(f"a number of seconds from {_SECONDS[0]} to {_SECONDS[1]}", _are_seconds, shows_text=True)
     if hint is str:
-        return _simple("a string", lambda value: isinstance(value, str))
+        return _simple("a string", _is_text)
     if hint is CredentialStore:
         return _Kind("a credential store", _check_store)
     class_ = origin or hint
     if class_ is os.PathLike:
-        return _simple("a `Path`", lambda value: isinstance(_fspath(value), str))
+        return _simple("a `Path`", lambda value: _is_text(_fspath(value)))
     article = "an" if class_.__name__[0] in "AEIOU" else "a"
     return _simple(f"{article} `{class_.__name__}`", lambda value: isinstance(value, class_))
 
@@ -176,7 +180,7 @@ def _list(name: str) -> _Kind:
         if not isinstance(value, Sequence) or isinstance(value, (str, bytes, bytearray)):
             return _refused(place, takes, value, shows_text=shows_text)
         for at, item in enumerate(typing.cast("Sequence[object]", value)):
-            if not isinstance(item, str):
+            if not _is_text(item):
                 return _refused(f"{place}[{at}]", "a string", item)
         return None
 
@@ -190,11 +194,21 @@ def _mapping(*, of_strings: bool) -> _Kind:
         if of_strings:
             for key, item in typing.cast("Mapping[object, object]", value).items():
                 for text in key, item:
-                    if not isinstance(text, str):
+                    if not _is_text(text):
                         return _refused(place, "a mapping of strings to strings", text, got_before="one with ")
         return None
 
     return _Kind("a mapping", check)
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which UTF-8 does not have.
+        return False
 
 
 def _are_seconds(value: Any) -> bool:
@@ -251,6 +265,8 @@ def _refused(
 def _shown(value: Any, *, shows_text: bool) -> str:
     """Describes a value. Its text may be a secret in the wrong place, so it is shown only if `shows_text` is set."""
     if isinstance(value, str):
+        if not _is_text(value):
+            return "a string with half of a surrogate pair"
         if not shows_text:
             return "a string"
         text = str(value)

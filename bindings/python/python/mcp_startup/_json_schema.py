@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
 import inspect
 import types
 import typing
@@ -27,9 +26,8 @@ _NOTIFICATION: dict[str, Any] = {
 }
 
 
-@functools.cache
 def schema_of(target: Any) -> dict[str, Any]:
-    """Returns the schema of a type. Do not change the result."""
+    """Returns the schema of a type."""
     origin, arguments = typing.get_origin(target), typing.get_args(target)
     if origin in (typing.Union, types.UnionType):
         return {"anyOf": [schema_of(argument) for argument in arguments]}

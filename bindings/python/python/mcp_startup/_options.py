@@ -31,8 +31,8 @@ class Options(TypedDict, total=False):
         trust_project: Only with `clients`: whether to start the servers of project files that the user has not approved in their
             client. These files may be part of someone else's repository, and name programs to start. By default, `False`.
         servers: The names of the servers to start. By default, all enabled servers. With `clients`, a name can be `CLIENT:SERVER`.
-        timeout: The time limit for each start, in seconds. It overrides the configuration.
-        concurrency: The maximum number of servers that start at the same time.
+        timeout: The time limit for each start, in seconds: at most 30 days. It overrides the configuration.
+        concurrency: The maximum number of servers that start at the same time: 1 to 1,000,000.
         client_metadata_url: The URL of the application's OAuth client ID metadata document, if it publishes one.
         store: The user's sign-ins in PostgreSQL, or a custom credential store. By default, credentials are stored where Codex stores
             them.

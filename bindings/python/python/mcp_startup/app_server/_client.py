@@ -166,6 +166,7 @@ class AppServerClient:
 
         Tools need one. Codex's app-server sends notifications only for a thread, and connects it to the provider of its model.
         """
+        check_arguments(AppServerClient.start_thread, locals())
         params = {"ephemeral": True, "cwd": cwd}
         result = await self._ask(dict[str, Any], "thread/start", params, timeout)
         thread = result.get("thread")
@@ -194,6 +195,7 @@ class AppServerClient:
             page_size: How many servers a page has at most.
             timeout: The time limit of each page, in seconds.
         """
+        check_arguments(AppServerClient.list_servers, locals())
         params = _present(
             detail=detail, serverName=server_name, threadId=thread_id, environmentId=environment_id, limit=page_size
         )
@@ -233,6 +235,7 @@ class AppServerClient:
             environment_id: The environment of the server, with Codex.
             timeout: The time limit of the response, in seconds.
         """
+        check_arguments(AppServerClient.login, locals())
         # Without an ID, the end of an earlier sign-in to the server would be taken for that of this one.
         for ended in [ended for ended in self._ended_logins if ended.name == name]:
             self._ended_logins.remove(ended)
@@ -249,6 +252,7 @@ class AppServerClient:
 
     async def reload(self, *, timeout: float | None = None) -> None:
         """Makes the app-server read its configuration again, start what is new or has changed, and end what is gone."""
+        check_arguments(AppServerClient.reload, locals())
         await self._ask(object, "config/mcpServer/reload", {}, timeout)
 
     async def call_tool(
@@ -277,6 +281,7 @@ class AppServerClient:
                 The event loop's exception handler gets its exceptions, and the call continues. The app-server leaves some progress out
                 if this program reads slowly. Codex sends none.
         """
+        check_arguments(AppServerClient.call_tool, locals())
         params = _present(
             threadId=thread_id, server=server, environmentId=environment_id, tool=tool, arguments=arguments, _meta=meta
         )
@@ -293,6 +298,7 @@ class AppServerClient:
         timeout: float | None = None,
     ) -> McpResourceReadResponse:
         """Reads a resource of a connected server."""
+        check_arguments(AppServerClient.read_resource, locals())
         params = _present(server=server, uri=uri, threadId=thread_id, environmentId=environment_id, _meta=meta)
         return await self._ask(McpResourceReadResponse, "mcpServer/resource/read", params, timeout)
 
@@ -300,31 +306,38 @@ class AppServerClient:
 
     async def read_failure(self, name: str, *, timeout: float | None = None) -> FailureReadResponse:
         """Returns the result of the last start of a server: why it failed, and what to do. Codex lacks it."""
+        check_arguments(AppServerClient.read_failure, locals())
         return await self._ask(FailureReadResponse, "mcpStartup/failure/read", {"name": name}, timeout)
 
     async def retry(self, name: str, *, timeout: float | None = None) -> None:
         """Starts a server again that has failed. Does nothing if it is starting or connected. Codex lacks it."""
+        check_arguments(AppServerClient.retry, locals())
         await self._ask(object, "mcpStartup/retry", {"name": name}, timeout)
 
     async def sign_out(self, name: str, *, timeout: float | None = None) -> SignedOut:
         """Revokes the tokens, removes the sign-in, and starts the server again. Codex lacks it."""
+        check_arguments(AppServerClient.sign_out, locals())
         return await self._ask(SignedOut, "mcpStartup/signOut", {"name": name}, timeout)
 
     async def cancel_login(self, login_id: str, *, timeout: float | None = None) -> CancelStatus:
         """Ends a sign-in that waits for the browser. Codex lacks it."""
+        check_arguments(AppServerClient.cancel_login, locals())
         response = await self._ask(CancelResponse, "mcpStartup/login/cancel", {"loginId": login_id}, timeout)
         return response.status
 
     async def list_clients(self, *, timeout: float | None = None) -> list[ClientFile]:
         """Returns the configuration files of the MCP clients on the machine, as `discover` does. Codex lacks it."""
+        check_arguments(AppServerClient.list_clients, locals())
         return list((await self._ask(ClientsListResponse, "mcpStartup/clients/list", {}, timeout)).files)
 
     async def list_configured_servers(self, *, timeout: float | None = None) -> ServersListResponse:
         """Returns where each server comes from, which servers are not started, and which files can't be read. Codex lacks it."""
+        check_arguments(AppServerClient.list_configured_servers, locals())
         return await self._ask(ServersListResponse, "mcpStartup/servers/list", {}, timeout)
 
     async def request(self, method: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
         """Sends any other request, and returns its result as parsed JSON."""
+        check_arguments(AppServerClient.request, locals())
         return await self._send(method, params or {}, timeout)
 
     # Notifications
@@ -412,7 +425,6 @@ class AppServerClient:
     async def _send(
         self, method: str, params: Mapping[str, Any], timeout: float | None, on_progress: OnProgress | None = None
     ) -> Any:
-        check_arguments(AppServerClient.request, {"method": method, "params": params, "timeout": timeout})
         limit = self._timeout if timeout is None else timeout
         return await self._started().request(method, params, limit, on_progress)
 
