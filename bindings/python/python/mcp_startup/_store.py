@@ -167,7 +167,7 @@ class StoreBridge:
             elif operation == "renew":
                 reply.ok(await self._renew(*arguments))
             elif operation == "lapse" and self._lapse is not None:
-                await self._lapse(*arguments)
+                await _awaited("lapse", self._lapse(*arguments))
                 reply.ok(None)
             else:
                 # Enter and exit in one task: some locks can't be released by another task.
