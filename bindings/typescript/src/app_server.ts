@@ -1,3 +1,4 @@
+export { InvalidArgumentError } from "./arguments.js";
 export {
   AppServerClient,
   type ConnectOptions,

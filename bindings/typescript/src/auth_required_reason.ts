@@ -1,3 +1,4 @@
+import { object, text } from "./arguments.js";
 import type { McpAuthRequiredReason, Recovery, StartupFailure } from "./generated/verdict.js";
 
 // One line for each value of the generated type. A new value does not compile until it has a line here.
@@ -18,6 +19,8 @@ const REASONS: Record<Recovery, McpAuthRequiredReason | null> = {
  * @returns The reason, which depends only on the recovery. `null` if signing in is not the recovery: the server's status in
  *   that protocol is then `error`.
  */
-export function authRequiredReason({ recovery }: Pick<StartupFailure, "recovery">): McpAuthRequiredReason | null {
+export function authRequiredReason(failure: Pick<StartupFailure, "recovery">): McpAuthRequiredReason | null {
+  object("`failure`", failure);
+  const recovery = text("`failure.recovery`", failure.recovery) as Recovery;
   return Object.hasOwn(REASONS, recovery) ? REASONS[recovery] : null;
 }

@@ -1,3 +1,4 @@
+import { bytes } from "./arguments.js";
 import type { DecodeErrorKind } from "./generated/contract.js";
 import { type Flaw, flawOf, invalidType, loneSurrogate } from "./flaw.js";
 import { forEachLine, textOf } from "./lines.js";
@@ -51,7 +52,7 @@ export type DecodedLines = {
  *   type. The error names the field.
  */
 export function decode(line: string | Uint8Array): ReceivedNotification | null {
-  const text = typeof line === "string" ? line : textOf(line);
+  const text = typeof line === "string" ? line : textOf(bytes("`line`", line));
   if (text === undefined) throw new DecodeError("invalidJson", null, "not valid JSON: not UTF-8");
   if (text.charCodeAt(0) !== OPENING_BRACE && BLANK.test(text)) return null;
   const message = parse(text);
@@ -79,7 +80,7 @@ export function readLines(
   take: (notification: ReceivedNotification) => void,
 ): LineError[] {
   const errors: LineError[] = [];
-  forEachLine(lines, (text, line) => {
+  forEachLine(typeof lines === "string" ? lines : bytes("`lines`", lines), (text, line) => {
     let notification: ReceivedNotification | null;
     try {
       notification = decode(text);

@@ -1,3 +1,4 @@
+export { InvalidArgumentError } from "./arguments.js";
 export { authRequiredReason } from "./auth_required_reason.js";
 export {
   DecodeError,

@@ -1,20 +1,21 @@
 // One function for each notification that a host sends. `encode` accepts every result.
 
-import type { McpServerStatusUpdatedNotification } from "./generated/contract.js";
+import { text, textOrNull } from "./arguments.js";
+import type { McpServerStartupFailureReason, McpServerStartupState, McpServerStatusUpdatedNotification } from "./generated/contract.js";
 
 /** The server `name` is starting. */
 export function starting(name: string, threadId: string | null = null): McpServerStatusUpdatedNotification {
-  return { threadId, name, status: "starting", error: null, failureReason: null };
+  return notification(threadId, name, "starting");
 }
 
 /** The server `name` is ready to use. */
 export function ready(name: string, threadId: string | null = null): McpServerStatusUpdatedNotification {
-  return { threadId, name, status: "ready", error: null, failureReason: null };
+  return notification(threadId, name, "ready");
 }
 
 /** The host cancelled the start of the server `name`. */
 export function cancelled(name: string, threadId: string | null = null): McpServerStatusUpdatedNotification {
-  return { threadId, name, status: "cancelled", error: null, failureReason: null };
+  return notification(threadId, name, "cancelled");
 }
 
 /** The server `name` failed to start, and signing in again would not help. `error` is a human-readable message. */
@@ -23,7 +24,7 @@ export function failed(
   error: string,
   threadId: string | null = null,
 ): McpServerStatusUpdatedNotification {
-  return { threadId, name, status: "failed", error, failureReason: null };
+  return notification(threadId, name, "failed", text("`error`", error));
 }
 
 /**
@@ -37,5 +38,15 @@ export function reauthenticationRequired(
   error: string,
   threadId: string | null = null,
 ): McpServerStatusUpdatedNotification {
-  return { threadId, name, status: "failed", error, failureReason: "reauthenticationRequired" };
+  return notification(threadId, name, "failed", text("`error`", error), "reauthenticationRequired");
+}
+
+function notification(
+  threadId: string | null,
+  name: string,
+  status: McpServerStartupState,
+  error: string | null = null,
+  failureReason: McpServerStartupFailureReason | null = null,
+): McpServerStatusUpdatedNotification {
+  return { threadId: textOrNull("`threadId`", threadId), name: text("`name`", name), status, error, failureReason };
 }

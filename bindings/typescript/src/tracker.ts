@@ -1,5 +1,12 @@
+import { object, optionsOf, type Rules, text, textOrNull, wholeNumberAboveZero } from "./arguments.js";
 import { errorOf, type LineError, readLines } from "./decode.js";
-import { isFinished, type LenientNotification, type ReceivedNotification, received } from "./notification.js";
+import {
+  isFinished,
+  isMcpServerStatusUpdatedNotification,
+  type LenientNotification,
+  type ReceivedNotification,
+  received,
+} from "./notification.js";
 
 /**
  * One server as a client shows it: the latest notification for a (threadId, environmentId, name).
@@ -44,8 +51,10 @@ export type AppliedLines = {
 /** Options of a `StartupTracker`. */
 export type TrackerOptions = {
   /** The maximum number of servers, and of episodes, that the tracker keeps: at least 1, by default 10,000. */
-  limit?: number;
+  limit?: number | undefined;
 };
+
+const OPTIONS: Rules<TrackerOptions> = { limit: wholeNumberAboveZero };
 
 /**
  * Tracks what a client shows: the state of each server, the servers that need the user to sign in *again*, and when to
@@ -68,8 +77,9 @@ export class StartupTracker {
   /** The open episodes by environment and name, in the order in which they began. */
   readonly #episodes = new Map<string, ServerKey>();
 
-  constructor({ limit = 10_000 }: TrackerOptions = {}) {
-    this.#limit = limit >= 1 ? limit : 1;
+  /** @throws {InvalidArgumentError} If an option can't be used. */
+  constructor(options: TrackerOptions = {}) {
+    this.#limit = optionsOf(OPTIONS, options).limit ?? 10_000;
   }
 
   /**
@@ -78,7 +88,7 @@ export class StartupTracker {
    * @throws {DecodeError} If the argument is not a notification, for example a line: `applyLines` applies lines.
    */
   apply(notification: LenientNotification): TrackerUpdate {
-    if (typeof notification?.name !== "string" || typeof notification.status !== "string") throw errorOf(notification);
+    if (!isMcpServerStatusUpdatedNotification(notification)) throw errorOf(notification);
     return this.#fold(received(notification));
   }
 
@@ -108,7 +118,9 @@ export class StartupTracker {
 
   /** Returns one server, or `null` if the tracker does not know it. A thread or an environment that is absent is `null`. */
   server(key: ServerKeyInput): TrackedServer | null {
-    return this.#find(keyOf(key))?.server ?? null;
+    object("`key`", key);
+    const [threadId, environmentId] = [textOrNull("`key.threadId`", key.threadId), textOrNull("`key.environmentId`", key.environmentId)];
+    return this.#find({ threadId, environmentId, name: text("`key.name`", key.name) })?.server ?? null;
   }
 
   /**
@@ -124,7 +136,7 @@ export class StartupTracker {
    * the next thread does not prompt the user again.
    */
   remove(threadId: string): number {
-    const environments = this.#servers.get(threadId);
+    const environments = this.#servers.get(text("`threadId`", threadId));
     if (environments === undefined) return 0;
     this.#servers.delete(threadId);
     let removed = 0;

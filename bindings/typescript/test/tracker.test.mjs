@@ -76,7 +76,14 @@ function randomNotification(below) {
 test("a value that is not a notification is refused, and changes nothing", () => {
   const tracker = new StartupTracker();
   const line = JSON.stringify({ method: "mcpServer/startupStatus/updated", params: { name: "a", status: "ready" } });
-  const rows = [[line, "params"], [undefined, "params"], [null, "params"], [{}, "params.name"], [{ name: "a" }, "params.status"]];
+  const rows = [
+    [line, "params"],
+    [undefined, "params"],
+    [null, "params"],
+    [{}, "params.name"],
+    [{ name: "a" }, "params.status"],
+    [{ name: "a", status: "ready", threadId: 5 }, "params.threadId"],
+  ];
   for (const [value, field] of rows) {
     const isExpected = (error) => error instanceof DecodeError && error.field === field;
     assert.throws(() => tracker.apply(value), isExpected, String(value));
@@ -147,12 +154,10 @@ test("changing a notification after it was applied does not affect the tracker",
   assert.deepEqual(tracker.servers(), [{ ...startupNotification.ready("a"), environmentId: null }]);
 });
 
-test("the limit is at least one, and by default ten thousand", () => {
-  for (const limit of [0, -1, Number.NaN, 1]) {
-    const tracker = new StartupTracker({ limit });
-    for (const name of ["a", "b", "c"]) tracker.apply(startupNotification.ready(name));
-    assert.deepEqual(tracker.servers().map(({ name }) => name), ["c"]);
-  }
+test("a tracker keeps at most `limit` servers, by default ten thousand", () => {
+  const one = new StartupTracker({ limit: 1 });
+  for (const name of ["a", "b", "c"]) one.apply(startupNotification.ready(name));
+  assert.deepEqual(one.servers().map(({ name }) => name), ["c"]);
   const tracker = new StartupTracker();
   for (let at = 0; at <= 10_000; at++) tracker.apply(startupNotification.starting(`s${at}`));
   assert.equal(tracker.servers().length, 10_000);

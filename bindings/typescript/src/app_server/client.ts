@@ -1,3 +1,4 @@
+import { InvalidArgumentError, optionsOf } from "../arguments.js";
 import { AppServerError, errorOfResponse, METHOD_NOT_FOUND } from "./error.js";
 import type {
   InitializeResponse,
@@ -7,6 +8,7 @@ import type {
   Requests,
 } from "./messages.js";
 import { type AppServerNotification, type LoginCompleted, readNotification, type ToolCallProgress } from "./notification.js";
+import { CONNECT_OPTIONS, REQUEST_OPTIONS } from "./options.js";
 import { overStreams, overWebSocket, type Streams, type Transport, type WebSocketLike } from "./transport.js";
 
 /** Options of every request. */
@@ -100,9 +102,12 @@ export class AppServerClient {
    * The client closes what it was given if it can't connect.
    *
    * @throws {AppServerError} If the app-server refuses the client or its token, or does not answer in time.
+   * @throws {InvalidArgumentError} If an option can't be used.
    */
   static async connect(over: WebSocketLike | Streams, options: ConnectOptions): Promise<AppServerClient> {
-    const client = new AppServerClient(options);
+    const checked = optionsOf(CONNECT_OPTIONS, options);
+    if (checked.clientInfo === undefined) throw new InvalidArgumentError("the options: `clientInfo` is missing");
+    const client = new AppServerClient(checked);
     try {
       await client.#open(over);
       await client.#initialize();
@@ -213,9 +218,10 @@ export class AppServerClient {
   async #request<T>(
     method: string,
     params: unknown,
-    options: RequestOptions,
+    unchecked: RequestOptions,
     read: (result: unknown) => T,
   ): Promise<T> {
+    const options = optionsOf(REQUEST_OPTIONS, unchecked);
     const id = ++this.#lastId;
     const message = JSON.stringify({ id, method, params });
     const begin = ({ resolve, reject }: Ending<T>) => {
