@@ -1,6 +1,6 @@
-import { checkedOptions, nativeOptions, nativeRefusal, type Options, type Rejected, saveFirst } from "./engine.cjs";
+import { argument, callable, optionsOf, type Rules, text } from "./arguments.cjs";
+import { nativeOptions, nativeRefusal, type Options, OPTIONS_OF_CHECK, type Rejected, saveFirst } from "./engine.cjs";
 import { answer, InsufficientScopeError, McpStartupError } from "./errors.cjs";
-import { stringOf } from "./json.cjs";
 import * as native from "../native.cjs";
 
 /** A start tries at most three credentials: none, the refreshed and the stored one. Another process can store one more. */
@@ -15,6 +15,9 @@ export type AuthorizedFetchOptions = Omit<Options, "signal"> & {
   fetch?: typeof globalThis.fetch | undefined;
 };
 
+const { signal: _, ...SHARED_OPTIONS } = OPTIONS_OF_CHECK;
+const FETCH_OPTIONS: Rules<AuthorizedFetchOptions> = { ...SHARED_OPTIONS, fetch: callable() };
+
 /**
  * Returns a `fetch` that authorizes the requests to a server with its configured or stored credentials, for example for the transports of
  * the MCP SDKs.
@@ -28,15 +31,14 @@ export type AuthorizedFetchOptions = Omit<Options, "signal"> & {
  * @throws {McpStartupError} If an option is invalid.
  */
 export function authorizedFetch(server: string, options: AuthorizedFetchOptions = {}): typeof globalThis.fetch {
-  const { fetch: send = globalThis.fetch, ...rest } = options;
-  stringOf("server", server);
-  checkedOptions(rest);
+  const { fetch: send = globalThis.fetch, ...checked } = optionsOf(FETCH_OPTIONS, options);
+  const name = text(argument("server"), server);
+  const [json, ask] = nativeOptions(checked);
 
   /** Returns the header for a request to this URL: `null` to send none, and `undefined` for another origin. */
   async function headerFor(url: string, rejected: Rejected | null, signal: AbortSignal | undefined) {
-    const [text, ask] = nativeOptions(rest);
     const refused = rejected === null ? null : nativeRefusal(rejected);
-    const authorized = await answer((done) => native.requestAuthorization(text, ask, server, url, refused, done), signal);
+    const authorized = await answer((done) => native.requestAuthorization(json, ask, name, url, refused, done), signal);
     saveFirst();
     return (authorized as { header: string | null } | null)?.header;
   }

@@ -1,6 +1,6 @@
+import { optionsOf, path, type Rules, signal } from "./arguments.cjs";
+import { clients, nativeOptions, type Options, OPTIONS_OF_CHECK } from "./engine.cjs";
 import { answer } from "./errors.cjs";
-import type { Options } from "./engine.cjs";
-import { jsonOf } from "./json.cjs";
 import * as native from "../native.cjs";
 
 /**
@@ -12,12 +12,14 @@ export type Clients = "all" | readonly string[];
 /** The options of `discover`. */
 export type DiscoverOptions = {
   /** The folder whose project files are read too. A leading `~/` is the user's home folder. By default, the current folder. */
-  folder?: string | undefined;
+  folder?: string | URL | undefined;
   /** The clients whose files are read. By default, all. */
   clients?: Clients | undefined;
   /** Aborts the call, which then throws the signal's reason. */
   signal?: AbortSignal | undefined;
 };
+
+const DISCOVER_OPTIONS: Rules<DiscoverOptions> = { folder: path, clients, signal };
 
 /** One configuration file of an MCP client. */
 export type ClientFile = {
@@ -73,8 +75,9 @@ export type ClientServer = {
  * @returns The files with their servers. The result is frozen, and is the same as that of `mcp-startup clients --format json`.
  * @throws {McpStartupError} If an option is invalid.
  */
-export async function discover({ signal, ...options }: DiscoverOptions = {}): Promise<readonly ClientFile[]> {
-  const text = jsonOf("the options", options);
+export async function discover(options: DiscoverOptions = {}): Promise<readonly ClientFile[]> {
+  const { signal, ...checked } = optionsOf(DISCOVER_OPTIONS, options);
+  const text = JSON.stringify(checked);
   return freeze((await answer((done) => native.discover(text, done), signal)) as ClientFile[]);
 }
 
@@ -101,8 +104,9 @@ export type NotChecked = {
  * @returns A frozen list, with the same fields as `notChecked` in the report of `mcp-startup check --format json`.
  * @throws {McpStartupError} If an option is invalid, or if no client has a server with a name in `servers`.
  */
-export async function notChecked({ store: _, signal, ...options }: Options = {}): Promise<readonly NotChecked[]> {
-  const text = jsonOf("the options", options);
+export async function notChecked(options: Options = {}): Promise<readonly NotChecked[]> {
+  const { store: _, signal, ...checked } = optionsOf(OPTIONS_OF_CHECK, options);
+  const [text] = nativeOptions(checked);
   return freeze((await answer((done) => native.notChecked(text, done), signal)) as NotChecked[]);
 }
 

@@ -1,43 +1,20 @@
 import type {
+  AppliedLines,
+  DecodedLines,
+  DecodeErrorKind,
   LenientNotification,
+  LineError,
   McpServerStatusUpdatedNotification,
   ReceivedNotification,
   ServerKey,
   ServerKeyInput,
   TrackedServer,
+  TrackerOptions,
   TrackerUpdate,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
-import { nativeResult, callNative, DecodeError, type DecodeErrorOfJson } from "./errors.cjs";
-import { invalidArgument, jsonOf, optionalStringOf, stringOf } from "./json.cjs";
+import { argument, mustBe, optionsOf, orNull, type Place, type Rules, text, wholeNumberAboveZero } from "./arguments.cjs";
+import { DecodeError, type DecodeErrorOfJson, EncodeError, InvalidArgumentError, unwrap } from "./errors.cjs";
 import * as native from "../native.cjs";
-
-/** An invalid line in a batch. */
-export type LineError = {
-  /** The line number, starting at 1. Blank lines and other messages count. */
-  line: number;
-  /** Why the line could not be read. */
-  error: DecodeError;
-};
-
-/** The result of `decodeLines`. */
-export type DecodedLines = {
-  /** The notifications, in line order. */
-  notifications: ReceivedNotification[];
-  /** The invalid lines, in line order. */
-  errors: LineError[];
-};
-
-/** The effect of many lines on the tracker. */
-export type AppliedLines = {
-  /** The number of lines that held a startup notification. */
-  notifications: number;
-  /** The servers that changed, each once, in the order of their first change. */
-  changed: ServerKey[];
-  /** The servers to ask the user about now, in line order. The thread is the one whose failure led to the prompt. */
-  prompts: ServerKey[];
-  /** The invalid lines, in line order. */
-  errors: LineError[];
-};
 
 /**
  * Decodes one line, which must hold a whole JSON-RPC message.
@@ -50,7 +27,7 @@ export type AppliedLines = {
  *   type. The error names the field.
  */
 export function decode(line: string | Uint8Array): ReceivedNotification | null {
-  return nativeResult(() => native.decode(bytesOf(line))) as ReceivedNotification | null;
+  return unwrap(native.decode(bytesOf(argument("line"), line))) as ReceivedNotification | null;
 }
 
 /**
@@ -59,7 +36,7 @@ export function decode(line: string | Uint8Array): ReceivedNotification | null {
  * An invalid line is reported with its number and does not affect the other lines.
  */
 export function decodeLines(lines: string | Uint8Array): DecodedLines {
-  return withErrors(nativeResult(() => native.decodeLines(bytesOf(lines))) as WithErrors<DecodedLines>);
+  return withErrors(unwrap(native.decodeLines(bytesOf(argument("lines"), lines))) as WithErrors<DecodedLines>);
 }
 
 /**
@@ -68,13 +45,24 @@ export function decodeLines(lines: string | Uint8Array): DecodedLines {
  * The line has all five fields in the order of the contract. Missing fields are written as `null`. `environmentId` is
  * written only if it is present.
  *
- * @throws {McpStartupError} If `failureReason` is set on a known state other than `failed`. (`decode` drops such a reason.)
+ * @throws {EncodeError} If `failureReason` is set on a known state other than `failed`, or if `decode` would reject the
+ *   result.
  */
 export function encode(
   notification: McpServerStatusUpdatedNotification | ReceivedNotification | LenientNotification,
 ): string {
-  return nativeResult(() => native.encode(jsonOf("the notification", notification))) as string;
+  try {
+    return unwrap(native.encode(paramsOf(notification))) as string;
+  } catch (error) {
+    if (error instanceof DecodeError) throw new EncodeError(error.field, error.message);
+    // The parameters are valid, so it is the reason.
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    const field = "params.failureReason";
+    throw new EncodeError(field, `\`${field}\` must be null if \`params.status\` is ${notification.status}`);
+  }
 }
+
+const TRACKER_OPTIONS: Rules<TrackerOptions> = { limit: wholeNumberAboveZero };
 
 /**
  * Tracks what a client shows: the state of each server, the servers that need the user to sign in *again*, and when to
@@ -90,33 +78,33 @@ export function encode(
 export class StartupTracker {
   readonly #native: native.Tracker;
 
-  constructor(options: { limit?: number } = {}) {
-    const limit: unknown = options.limit ?? null;
-    if (limit !== null && typeof limit !== "number") {
-      throw invalidArgument(`\`limit\` must be a number, not ${typeof limit}`);
-    }
-    this.#native = callNative(() => new native.Tracker(limit));
+  constructor(options: TrackerOptions = {}) {
+    const { limit = null } = optionsOf(TRACKER_OPTIONS, options);
+    this.#native = new native.Tracker(limit);
   }
 
   /** Applies one notification. */
   apply(notification: McpServerStatusUpdatedNotification | ReceivedNotification | LenientNotification): TrackerUpdate {
-    return nativeResult(() => this.#native.apply(jsonOf("the notification", notification))) as TrackerUpdate;
+    return unwrap(this.#native.apply(paramsOf(notification))) as TrackerUpdate;
   }
 
   /** Applies whole lines. It skips other messages and reports invalid lines by number. */
   applyLines(lines: string | Uint8Array): AppliedLines {
-    return withErrors(nativeResult(() => this.#native.applyLines(bytesOf(lines))) as WithErrors<AppliedLines>);
+    return withErrors(unwrap(this.#native.applyLines(bytesOf(argument("lines"), lines))) as WithErrors<AppliedLines>);
   }
 
   /** Returns every server, in the order in which the servers were first seen. */
   servers(): TrackedServer[] {
-    return nativeResult(() => this.#native.servers()) as TrackedServer[];
+    return unwrap(this.#native.servers()) as TrackedServer[];
   }
 
   /** Returns one server, or `null` if the tracker does not know it. A thread or an environment that is absent is `null`. */
-  server({ threadId = null, environmentId = null, name }: ServerKeyInput): TrackedServer | null {
-    const [thread, environment] = [optionalStringOf("threadId", threadId), optionalStringOf("environmentId", environmentId)];
-    return nativeResult(() => this.#native.server(thread, environment, stringOf("name", name))) as TrackedServer | null;
+  server(key: ServerKeyInput): TrackedServer | null {
+    const place = argument("key");
+    if (typeof key !== "object" || key === null) throw mustBe(place, "an object", key);
+    const threadId = orNull(text)(place.at("threadId"), key.threadId);
+    const environmentId = orNull(text)(place.at("environmentId"), key.environmentId);
+    return unwrap(this.#native.server(threadId, environmentId, text(place.at("name"), key.name))) as TrackedServer | null;
   }
 
   /**
@@ -124,12 +112,12 @@ export class StartupTracker {
    * their episodes began. The thread is the one whose failure began the episode.
    */
   reauthenticationRequired(): ServerKey[] {
-    return nativeResult(() => this.#native.reauthenticationRequired()) as ServerKey[];
+    return unwrap(this.#native.reauthenticationRequired()) as ServerKey[];
   }
 
   /** Forgets the servers of one thread and returns how many there were. Open episodes continue. */
   remove(threadId: string): number {
-    return this.#native.remove(stringOf("threadId", threadId));
+    return this.#native.remove(text(argument("threadId"), threadId));
   }
 }
 
@@ -142,8 +130,48 @@ function withErrors<T extends { errors: LineError[] }>(read: WithErrors<T>): T {
   return { ...read, errors } as unknown as T;
 }
 
-function bytesOf(text: string | Uint8Array): Uint8Array {
-  if (typeof text === "string") return Buffer.from(text);
-  if ((text as unknown) instanceof Uint8Array) return text;
-  throw invalidArgument(`lines must be a string or a Uint8Array, not ${text === null ? "null" : typeof text}`);
+function bytesOf(place: Place, lines: unknown): Uint8Array {
+  if (typeof lines === "string") return Buffer.from(lines);
+  if (lines instanceof Uint8Array) return lines;
+  throw mustBe(place, "a string or a Uint8Array", lines);
+}
+
+/** The fields of the params, and whether each is required. */
+const FIELDS = { threadId: false, name: true, environmentId: false, status: true, error: false, failureReason: false };
+
+/**
+ * Returns the params of a notification as JSON for the addon.
+ *
+ * @throws {DecodeError} If a field has a type that can't be decoded, in the words of the decoder.
+ */
+function paramsOf(notification: unknown): string {
+  if (notification === undefined) throw flaw("missingField", "params", "is missing");
+  if (typeof notification !== "object" || notification === null || Array.isArray(notification)) {
+    throw flaw("invalidType", "params", `must be an object, not ${typeName(notification)}`);
+  }
+  const params: Record<string, unknown> = {};
+  for (const [name, isRequired] of Object.entries(FIELDS)) {
+    const value = (notification as Record<string, unknown>)[name];
+    if (value == null && isRequired) throw flaw("missingField", `params.${name}`, "is missing");
+    if (value != null && typeof value !== "string") {
+      const takes = isRequired ? "a string" : "a string or null";
+      throw flaw("invalidType", `params.${name}`, `must be ${takes}, not ${typeName(value)}`);
+    }
+    if (typeof value === "string" && !value.isWellFormed()) {
+      throw new DecodeError({ kind: "invalidJson", field: null, message: `not valid JSON: a lone surrogate in \`params.${name}\`` });
+    }
+    if (value !== undefined) params[name] = value;
+  }
+  return JSON.stringify(params);
+}
+
+function flaw(kind: DecodeErrorKind, field: string, problem: string): DecodeError {
+  return new DecodeError({ kind, field, message: `\`${field}\` ${problem}` });
+}
+
+/** The type of a value, as the decoder names it: only the types of JSON. */
+function typeName(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "an array";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }

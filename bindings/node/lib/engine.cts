@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type {
   ConfigurationEvidence,
   CredentialStoreTrouble,
@@ -9,19 +10,45 @@ import type {
   StartupFailure,
   StartupWarning,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
+import {
+  argument,
+  fieldsOf,
+  flag,
+  json,
+  mustBe,
+  number,
+  optionsOf,
+  type Place,
+  path,
+  type Rule,
+  type Rules,
+  signal,
+  text,
+  texts,
+  url,
+} from "./arguments.cjs";
 import type { Clients } from "./clients.cjs";
-import { answer, callNative, nativeResult } from "./errors.cjs";
-import { invalidArgument, jsonOf, stringOf } from "./json.cjs";
+import { answer, InvalidArgumentError, unwrap } from "./errors.cjs";
 import * as native from "../native.cjs";
-import { type Ask, adaptLapse, adaptStore, type CredentialStore, isPostgresStore, type LeaseTest, type PostgresStore } from "./store.cjs";
+import {
+  type Ask,
+  adaptLapse,
+  adaptStore,
+  type CredentialStore,
+  credentialStore,
+  isPostgresStore,
+  type LeaseTest,
+  leaseTest,
+  type PostgresStore,
+} from "./store.cjs";
 
 /** Selects the servers and controls how they start. Every option is optional. */
 export type Options = {
   /**
-   * The path of the configuration: Codex's `config.toml`, or a JSON file with `mcpServers`. A leading `~/` is the user's
-   * home folder. By default, the user's Codex configuration.
+   * The path of the configuration, or its `file:` URL: Codex's `config.toml`, or a JSON file with `mcpServers`. A leading `~/` is the
+   * user's home folder. By default, the user's Codex configuration.
    */
-  config?: string | undefined;
+  config?: string | URL | undefined;
   /** The servers, instead of a file: the same object as `mcpServers` in a `.mcp.json`. */
   mcpServers?: Record<string, ServerEntry> | undefined;
   /**
@@ -34,20 +61,20 @@ export type Options = {
    * Only with `clients`: the folder whose project files are read too. A leading `~/` is the user's home folder. By default, the
    * current folder.
    */
-  folder?: string | undefined;
+  folder?: string | URL | undefined;
   /**
    * Only with `clients`: whether to start the servers of project files that the user has not approved in their client. These files
    * may be part of someone else's repository, and name programs to start. By default, `false`.
    */
   trustProject?: boolean | undefined;
   /** The names of the servers to start. By default, all enabled servers. With `clients`, a name can be `CLIENT:SERVER`. */
-  servers?: string[] | undefined;
+  servers?: readonly string[] | undefined;
   /** The time limit for each start, in milliseconds. It overrides the configuration. */
   timeoutMs?: number | undefined;
   /** The maximum number of servers that start at the same time. */
   concurrency?: number | undefined;
   /** The URL of the application's OAuth client ID metadata document, if it publishes one. */
-  clientMetadataUrl?: string | undefined;
+  clientMetadataUrl?: string | URL | undefined;
   /** The user's sign-ins in PostgreSQL, or a custom credential store. By default, credentials are stored where Codex stores them. */
   store?: CredentialStore | PostgresStore | undefined;
   /**
@@ -57,10 +84,34 @@ export type Options = {
   signal?: AbortSignal | undefined;
 };
 
+const servers: Rule<Record<string, ServerEntry>> = json("an object with the servers by name");
+
+/** Whether a text is a known word is decided by the addon. */
+export const clients: Rule<Clients> = (place, value) => {
+  if (typeof value === "string") return value as Clients;
+  if (Array.isArray(value)) return texts(place, value);
+  throw mustBe(place, '"all" or a list of client IDs', value);
+};
+
+/** The rule for each option. */
+export const OPTIONS_OF_CHECK: Rules<Options> = {
+  config: path,
+  mcpServers: servers,
+  clients,
+  folder: path,
+  trustProject: flag,
+  servers: texts,
+  timeoutMs: number,
+  concurrency: number,
+  clientMetadataUrl: url,
+  store: credentialStore,
+  signal,
+};
+
 /** A server entry of a `.mcp.json`. */
 export type ServerEntry = {
   /** The URL of a remote server. */
-  url?: string;
+  url?: string | URL;
   /** The headers to send to the remote server. */
   headers?: Record<string, string>;
   /** The command that starts a local server. */
@@ -145,7 +196,7 @@ class Starts implements Watch {
   }
 
   retry(name: string): void {
-    this.#events.retry(stringOf("name", name));
+    this.#events.retry(text(argument("name"), name));
   }
 
   /** Serializes the calls: otherwise the addon's end of iteration could overtake the last event. */
@@ -217,8 +268,8 @@ class Starts implements Watch {
  * @throws {McpStartupError} If an option is invalid. If the configuration can't be read, the loop throws it, not this call.
  */
 export function check(options: Options = {}): Check {
-  const [text, ask] = checkedOptions(options);
-  return new Starts(callNative(() => native.Events.ofCheck(text, ask)), options.signal);
+  const checked = optionsOf(OPTIONS_OF_CHECK, options);
+  return new Starts(native.Events.ofCheck(...nativeOptions(checked)), checked.signal);
 }
 
 /**
@@ -231,8 +282,8 @@ export function check(options: Options = {}): Check {
  * @throws {McpStartupError} If an option is invalid. If the configuration can't be read, the loop throws it, not this call.
  */
 export function watch(options: Options = {}): Watch {
-  const [text, ask] = checkedOptions(options);
-  return new Starts(callNative(() => native.Events.ofWatch(text, ask)), options.signal);
+  const checked = optionsOf(OPTIONS_OF_CHECK, options);
+  return new Starts(native.Events.ofWatch(...nativeOptions(checked)), checked.signal);
 }
 
 /** A request that the server rejected with HTTP 401 or 403. */
@@ -248,6 +299,13 @@ export type Rejected = {
   status?: number;
 };
 
+const REJECTED: Rules<Rejected> = { authorization: text, challenge: text, status: statusOfRejected };
+
+function statusOfRejected(place: Place, value: unknown): number {
+  if (value === 401 || value === 403) return value;
+  throw mustBe(place, "the number 401 or 403", value);
+}
+
 /**
  * Returns the `Authorization` header for a request that the application sends itself, for example with another SDK.
  *
@@ -262,19 +320,20 @@ export async function authorization(
   rejected?: Rejected | null,
   options: Options = {},
 ): Promise<string | null> {
-  for (const key of Object.keys(rejected ?? {})) {
-    if (key !== "authorization" && key !== "challenge" && key !== "status") {
-      throw invalidArgument(`\`rejected\` has no \`${key}\`; pass the options as the third argument`);
-    }
-  }
-  const [text, ask] = nativeOptions(options);
-  const refused = rejected == null ? null : nativeRefusal(rejected);
-  const header = await answer(
-    (done) => native.authorization(text, ask, stringOf("server", server), refused, done),
-    options.signal,
-  );
+  const checked = optionsOf(OPTIONS_OF_CHECK, options);
+  const [name, refused] = [text(argument("server"), server), rejected == null ? null : rejectedRequest(rejected)];
+  const [json, ask] = nativeOptions(checked);
+  const header = await answer((done) => native.authorization(json, ask, name, refused, done), checked.signal);
   saveFirst();
   return header as string | null;
+}
+
+/** Checks a rejected request. An object without `authorization` is something else, such as the options of the call. */
+function rejectedRequest(rejected: unknown): native.Refused {
+  const place = argument("rejected");
+  const checked = fieldsOf(place, REJECTED, rejected);
+  if ("authorization" in (rejected as Rejected)) return nativeRefusal(checked);
+  throw new InvalidArgumentError(`${place.at("authorization")} is missing; pass the options as the third argument`);
 }
 
 /** Returns a rejected request as the addon takes it. */
@@ -303,14 +362,23 @@ export type AuthStatus = {
   storeError: { store: string; trouble: CredentialStoreTrouble; detail: string } | null;
 };
 
+/** The options of `authStatus`. */
+export type AuthStatusOptions = Options & {
+  /** Whether to ask the server whether it publishes OAuth metadata. By default, `false`: no request is sent. */
+  online?: boolean | undefined;
+};
+
+const AUTH_STATUS_OPTIONS: Rules<AuthStatusOptions> = { ...OPTIONS_OF_CHECK, online: flag };
+
 /**
  * Returns how a client is authorized at a server, and the state of the stored credentials. It sends requests only if
  * `online` is `true`.
  */
-export async function authStatus(server: string, options: Options & { online?: boolean } = {}): Promise<AuthStatus> {
-  const { online, ...rest } = options;
-  const [text, ask] = nativeOptions(rest);
-  return (await answer((done) => native.authStatus(text, ask, stringOf("server", server), online ?? false, done), rest.signal)) as AuthStatus;
+export async function authStatus(server: string, options: AuthStatusOptions = {}): Promise<AuthStatus> {
+  const { online = false, ...checked } = optionsOf(AUTH_STATUS_OPTIONS, options);
+  const name = text(argument("server"), server);
+  const [json, ask] = nativeOptions(checked);
+  return (await answer((done) => native.authStatus(json, ask, name, online, done), checked.signal)) as AuthStatus;
 }
 
 /** The options of `beginSignIn`. */
@@ -327,6 +395,9 @@ export type SignInOptions = Options & {
    */
   scopes?: readonly string[] | undefined;
 };
+
+/** The rule for each option of `beginSignIn`. */
+export const SIGN_IN_OPTIONS: Rules<SignInOptions> = { ...OPTIONS_OF_CHECK, challenge: text, scopes: texts };
 
 /** A sign-in that has begun. Both fields contain secrets. */
 export type SignInBegun = {
@@ -347,11 +418,13 @@ export type SignInBegun = {
  */
 export async function beginSignIn(
   server: string,
-  redirectUri: string,
+  redirectUri: string | URL,
   options: SignInOptions = {},
 ): Promise<SignInBegun> {
-  const [text, ask] = nativeOptions(options);
-  return (await answer((done) => native.beginSignIn(text, ask, stringOf("server", server), stringOf("redirectUri", redirectUri), done), options.signal)) as SignInBegun;
+  const checked = optionsOf(SIGN_IN_OPTIONS, options);
+  const [name, redirect] = [text(argument("server"), server), url(argument("redirectUri"), redirectUri)];
+  const [json, ask] = nativeOptions(checked);
+  return (await answer((done) => native.beginSignIn(json, ask, name, redirect, done), checked.signal)) as SignInBegun;
 }
 
 /**
@@ -361,9 +434,11 @@ export async function beginSignIn(
  * @param callbackUrl The whole URL that the browser was redirected to.
  * @throws {McpStartupError} If the sign-in failed. Its `code` is `MCP_STARTUP_SIGN_IN`; stored credentials are unchanged.
  */
-export async function finishSignIn(pending: string, callbackUrl: string, options: Options = {}): Promise<void> {
-  const [text, ask] = nativeOptions(options);
-  await answer((done) => native.finishSignIn(text, ask, stringOf("pending", pending), stringOf("callbackUrl", callbackUrl), done), options.signal);
+export async function finishSignIn(pending: string, callbackUrl: string | URL, options: Options = {}): Promise<void> {
+  const checked = optionsOf(OPTIONS_OF_CHECK, options);
+  const [begun, callback] = [text(argument("pending"), pending), url(argument("callbackUrl"), callbackUrl)];
+  const [json, ask] = nativeOptions(checked);
+  await answer((done) => native.finishSignIn(json, ask, begun, callback, done), checked.signal);
   saveFirst();
 }
 
@@ -383,45 +458,52 @@ export type SignedOut = {
  * revocation fails.
  */
 export async function signOut(server: string, options: Options = {}): Promise<SignedOut> {
-  const [text, ask] = nativeOptions(options);
-  const signedOut = await answer((done) => native.signOut(text, ask, stringOf("server", server), done), options.signal);
+  const checked = optionsOf(OPTIONS_OF_CHECK, options);
+  const name = text(argument("server"), server);
+  const [json, ask] = nativeOptions(checked);
+  const signedOut = await answer((done) => native.signOut(json, ask, name, done), checked.signal);
   saveFirst();
   return signedOut as SignedOut;
 }
+
+/** The options of `testCredentialStore`. */
+export type TestCredentialStoreOptions = {
+  /** The other half of the test of a store whose `lock` returns a `Lease`. By default, leases are not tested. */
+  leases?: LeaseTest | undefined;
+  /** Aborts the call, which then throws the signal's reason. */
+  signal?: AbortSignal | undefined;
+};
+
+const TEST_OPTIONS: Rules<TestCredentialStoreOptions> = { leases: leaseTest, signal };
 
 /**
  * Checks that a credential store meets the contract of `CredentialStore`. Call it from your tests.
  *
  * @param store An empty store. The check leaves test data in it.
- * @param options `leases` also checks the locks of a store whose `lock` returns a `Lease`.
  * @throws {McpStartupError} With the first violation.
  */
 export async function testCredentialStore(
   store: CredentialStore | PostgresStore,
-  options: { leases?: LeaseTest | undefined; signal?: AbortSignal | undefined } = {},
+  options: TestCredentialStoreOptions = {},
 ): Promise<void> {
-  const { leases, signal } = options;
-  const [text, ask] = nativeOptions({ store });
-  const [otherText, otherAsk] = nativeOptions({ store: leases?.other });
+  const { leases, signal } = optionsOf(TEST_OPTIONS, options);
+  const [json, ask] = nativeOptions({ store: credentialStore(argument("store"), store) });
+  const [otherJson, otherAsk] = nativeOptions({ store: leases?.other });
   const lapse = leases === undefined ? null : adaptLapse((key) => leases.lapse(key));
-  await answer((done) => native.testCredentialStore(text, ask, otherText, otherAsk, lapse, done), signal);
+  await answer((done) => native.testCredentialStore(json, ask, otherJson, otherAsk, lapse, done), signal);
   saveFirst();
 }
 
-/** Returns the options as JSON, and the store as the addon calls it. */
-export function nativeOptions({ store, signal, ...options }: Options): [string, Ask | null] {
-  if (signal != null && typeof signal.addEventListener !== "function") {
-    throw invalidArgument(`the options: \`signal\` must be an AbortSignal, not a ${typeof signal}`);
-  }
-  if (isPostgresStore(store)) return [jsonOf("the options", { ...options, store }), null];
-  return [jsonOf("the options", options), store == null ? null : adaptStore(store)];
-}
-
-/** Like `nativeOptions`, and throws the error of invalid options now, not at the start of the servers. */
-export function checkedOptions(options: Options): [string, Ask | null] {
-  const [text, ask] = nativeOptions(options);
-  nativeResult(() => native.checkOptions(text));
-  return [text, ask];
+/**
+ * Returns checked options as JSON, and the store as the addon calls it.
+ *
+ * @throws {InvalidArgumentError} If the addon does not take a value. So no call begins with options that can't be used.
+ */
+export function nativeOptions({ store, signal: _, ...options }: Options): [string, Ask | null] {
+  const isDescribed = isPostgresStore(store);
+  const text = JSON.stringify(isDescribed ? { ...options, store } : options);
+  unwrap(native.checkOptions(text));
+  return [text, isDescribed || store === undefined ? null : adaptStore(store)];
 }
 
 /** Keeps the process alive until every refresh that was sent has stored its new token, and every lock in a database is released. */

@@ -6,6 +6,7 @@ import type * as native from "../native.cjs";
  *
  * - `MCP_STARTUP_INVALID_ARGUMENT`: An argument is invalid, for example an unknown option or malformed evidence.
  * - `MCP_STARTUP_DECODE_ERROR`: A line is not a well-formed message, or its notification has invalid fields.
+ * - `MCP_STARTUP_ENCODE_ERROR`: A notification can't be encoded, because it has invalid fields.
  * - `MCP_STARTUP_CONFIGURATION`: The configuration does not exist, can't be read, or does not contain the server.
  * - `MCP_STARTUP_CLIENT`: This process can't send requests.
  * - `MCP_STARTUP_SIGN_IN`: A sign-in or a sign-out failed. The stored credentials are unchanged.
@@ -19,6 +20,7 @@ export type McpStartupErrorCode = (typeof CODES)[keyof typeof CODES];
 const CODES = {
   invalidArgument: "MCP_STARTUP_INVALID_ARGUMENT",
   decode: "MCP_STARTUP_DECODE_ERROR",
+  encode: "MCP_STARTUP_ENCODE_ERROR",
   configuration: "MCP_STARTUP_CONFIGURATION",
   client: "MCP_STARTUP_CLIENT",
   signIn: "MCP_STARTUP_SIGN_IN",
@@ -58,6 +60,16 @@ export class McpStartupError extends Error {
   }
 }
 
+/** Thrown for an argument that can't be used. The message names the argument and the values that it takes. */
+export class InvalidArgumentError extends McpStartupError {
+  override readonly name = "InvalidArgumentError";
+  declare readonly code: "MCP_STARTUP_INVALID_ARGUMENT";
+
+  constructor(message: string) {
+    super({ code: "invalidArgument", message });
+  }
+}
+
 /** Thrown for a line that is not a well-formed JSON-RPC message, or whose notification has invalid fields. */
 export class DecodeError extends McpStartupError {
   override readonly name = "DecodeError";
@@ -69,6 +81,19 @@ export class DecodeError extends McpStartupError {
   constructor(error: DecodeErrorOfJson) {
     super({ ...error, code: "decode" });
     this.field = error.field;
+  }
+}
+
+/** Thrown for a notification that violates the contract. */
+export class EncodeError extends McpStartupError {
+  override readonly name = "EncodeError";
+  declare readonly code: "MCP_STARTUP_ENCODE_ERROR";
+  /** The path of the invalid field: `params.failureReason`, …; `null` if no single field is at fault. */
+  readonly field: string | null;
+
+  constructor(field: string | null, message: string) {
+    super({ code: "encode", message });
+    this.field = field;
   }
 }
 
@@ -101,28 +126,12 @@ type ErrorOfJson = {
   key?: string | null;
 };
 
-/** Calls the addon. The addon's own error for an argument of the wrong type shows the argument, which may be a secret. */
-export function callNative<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    if (error instanceof McpStartupError) throw error;
-    const { code, message } = error as { code?: string; message: string };
-    const problem = code === undefined ? message : `an argument has the wrong type (${code})`;
-    throw new McpStartupError({ code: "invalidArgument", message: problem });
-  }
-}
-
-/** Calls the addon, and returns its result or throws its error. */
-export function nativeResult(call: () => string): unknown {
-  return unwrap(callNative(call));
-}
-
 /** Returns the result in an answer of the addon, or throws its error. */
 export function unwrap(answer: string): unknown {
   const { ok, error } = JSON.parse(answer) as { ok?: unknown; error?: ErrorOfJson };
   if (error === undefined) return ok;
-  throw error.code === "decode" ? new DecodeError(error as unknown as DecodeErrorOfJson) : new McpStartupError(error);
+  if (error.code === "decode") throw new DecodeError(error as unknown as DecodeErrorOfJson);
+  throw error.code === "invalidArgument" ? new InvalidArgumentError(error.message) : new McpStartupError(error);
 }
 
 /** Waits for an answer of the addon, and returns its result or throws its error. Aborting the signal ends the call. */
@@ -134,7 +143,7 @@ export async function answer(
   let abort = () => {};
   try {
     const text = await new Promise<string>((resolve, reject) => {
-      const call = callNative(() => begin(resolve));
+      const call = begin(resolve);
       abort = () => {
         reject(signal?.reason);
         call.abort();

@@ -15,17 +15,10 @@ export {
   type NotChecked,
   notChecked,
 } from "./clients.cjs";
-export {
-  type AppliedLines,
-  type DecodedLines,
-  decode,
-  decodeLines,
-  encode,
-  type LineError,
-  StartupTracker,
-} from "./contract.cjs";
+export { decode, decodeLines, encode, StartupTracker } from "./contract.cjs";
 export {
   type AuthStatus,
+  type AuthStatusOptions,
   authorization,
   authStatus,
   beginSignIn,
@@ -40,11 +33,12 @@ export {
   type SignInOptions,
   type StartupEvent,
   signOut,
+  type TestCredentialStoreOptions,
   testCredentialStore,
   type Watch,
   watch,
 } from "./engine.cjs";
-export { DecodeError, InsufficientScopeError, McpStartupError, type McpStartupErrorCode } from "./errors.cjs";
+export { DecodeError, EncodeError, InsufficientScopeError, InvalidArgumentError, McpStartupError, type McpStartupErrorCode } from "./errors.cjs";
 export { type InteractiveSignInOptions, signIn } from "./sign_in.cjs";
 export type { CredentialStore, Lease, LeaseState, LeaseTest, PostgresStore } from "./store.cjs";
 export { assess, authRequiredReason, authStatusOf, firstRequest, judge, type KnownAuthorization } from "./verdict.cjs";

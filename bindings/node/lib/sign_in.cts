@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { nativeOptions, saveFirst, type SignInOptions } from "./engine.cjs";
-import { answer, callNative } from "./errors.cjs";
-import { stringOf } from "./json.cjs";
+import { argument, callable, number, optionsOf, type Rules, text, url } from "./arguments.cjs";
+import { nativeOptions, SIGN_IN_OPTIONS, type SignInOptions, saveFirst } from "./engine.cjs";
+import { answer } from "./errors.cjs";
 import * as native from "../native.cjs";
 
 /** The options of `signIn`. */
@@ -19,7 +19,15 @@ export type InteractiveSignInOptions = SignInOptions & {
    * The redirect URI. By default, the configured one, or `http://127.0.0.1:PORT/callback`. One that is not on loopback must lead to the
    * port, for example through a proxy.
    */
-  callbackUrl?: string | undefined;
+  callbackUrl?: string | URL | undefined;
+};
+
+const INTERACTIVE_OPTIONS: Rules<InteractiveSignInOptions> = {
+  ...SIGN_IN_OPTIONS,
+  openBrowser: callable(),
+  browserTimeoutMs: number,
+  callbackPort: number,
+  callbackUrl: url,
 };
 
 /**
@@ -33,9 +41,9 @@ export type InteractiveSignInOptions = SignInOptions & {
  * `expired` if the browser did not return in time, and `unavailable` if no browser could be opened.
  */
 export async function signIn(server: string, options: InteractiveSignInOptions = {}): Promise<void> {
-  const { openBrowser, ...rest } = options;
-  const [text, ask] = nativeOptions(rest);
-  const signingIn = callNative(() => new native.InteractiveSignIn(text, ask, stringOf("server", server)));
+  const { openBrowser, ...rest } = optionsOf(INTERACTIVE_OPTIONS, options);
+  const name = text(argument("server"), server);
+  const signingIn = new native.InteractiveSignIn(...nativeOptions(rest), name);
   // Ends the browser's helper with the sign-in.
   const ended = new AbortController();
   try {

@@ -1,4 +1,5 @@
-import { invalidArgument } from "./json.cjs";
+import { callable, json, kindOf, mustBe, type Rule } from "./arguments.cjs";
+import { InvalidArgumentError } from "./errors.cjs";
 
 /**
  * A custom store for OAuth credentials.
@@ -102,20 +103,32 @@ export interface LeaseTest {
   lapse(key: string): Promise<unknown>;
 }
 
+/** A store is described, or has the methods of `CredentialStore`. */
+export const credentialStore: Rule<CredentialStore | PostgresStore> = (place, value) => {
+  if (isPostgresStore(value)) return json<PostgresStore>()(place, value);
+  for (const method of ["load", "replace", "lock"] as const) {
+    if (typeof (value as CredentialStore | null | undefined)?.[method] === "function") continue;
+    const problem = "must be a `PostgresStore`, or have the methods `load`, `replace` and `lock` of `CredentialStore`";
+    throw new InvalidArgumentError(`${place} ${problem}; it has no \`${method}\``);
+  }
+  return value as CredentialStore;
+};
+
+export const leaseTest: Rule<LeaseTest> = (place, value) => {
+  if (typeof value !== "object" || value === null) throw mustBe(place, "an object with `other` and `lapse`", value);
+  const { other, lapse } = value as Partial<LeaseTest>;
+  credentialStore(place.at("other"), other);
+  callable()(place.at("lapse"), lapse);
+  return value as LeaseTest;
+};
+
 /** Runs one operation of a store for the addon. */
 export type Ask = (operation: string, args: (string | null)[]) => Promise<string | null>;
 
 /** Adapts a store to the addon. A result of the wrong type is an error, and never counts as "no record". */
 export function adaptStore(store: CredentialStore): Ask {
-  for (const method of ["load", "replace", "lock"] as const) {
-    if (typeof (store as CredentialStore | null | undefined)?.[method] !== "function") {
-      throw invalidArgument(
-        `the store must have the methods \`load\`, \`replace\` and \`lock\` of \`CredentialStore\`; it has no \`${method}\``,
-      );
-    }
-  }
   const locks = new HeldLocks();
-  return async (operation, [first, second = null, third = null]) => {
+  return waitedFor(async (operation, [first, second = null, third = null]) => {
     // The addon passes the arguments that each operation takes.
     const key = first as string;
     switch (operation) {
@@ -140,6 +153,21 @@ export function adaptStore(store: CredentialStore): Ask {
         await locks.release(key, second !== null);
         return null;
     }
+  });
+}
+
+/**
+ * Keeps the promise of each operation until it has settled. The addon's own reference is too weak: a promise that never settles would be
+ * garbage-collected, which ends the operation before its time limit.
+ */
+function waitedFor(ask: Ask): Ask {
+  const waiting = new Set<Promise<unknown>>();
+  return (operation, args) => {
+    const asked = ask(operation, args);
+    waiting.add(asked);
+    const forget = () => waiting.delete(asked);
+    asked.then(forget, forget);
+    return asked;
   };
 }
 
@@ -190,12 +218,12 @@ const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
 /** Adapts the function that ends a lease to the addon. */
 export function adaptLapse(lapse: LeaseTest["lapse"]): Ask {
-  return async (_operation, [key]) => {
+  return waitedFor(async (_operation, [key]) => {
     await lapse(key as string);
     return null;
-  };
+  });
 }
 
 function refuse(operation: string, expected: string, actual: unknown): never {
-  throw new Error(`\`${operation}\` must return ${expected}, not ${actual === null ? "null" : typeof actual}`);
+  throw new Error(`\`${operation}\` must return ${expected}, not ${kindOf(actual)}`);
 }

@@ -7,13 +7,13 @@ import type {
   McpAuthStatus,
   StartupFailure,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
-import { nativeResult } from "./errors.cjs";
-import { jsonOf } from "./json.cjs";
+import { argument, fieldsOf, flag, json, jsonOf, mustBe, number, Place, type Rules, text } from "./arguments.cjs";
+import { unwrap } from "./errors.cjs";
 import * as native from "../native.cjs";
 
 /** Classifies a failed start by its evidence. Every field of the evidence is optional; empty evidence results in `other`. */
 export function judge(evidence: Evidence): StartupFailure {
-  return nativeResult(() => native.judge(jsonOf("the evidence", evidence))) as StartupFailure;
+  return unwrap(native.judge(jsonOf(new Place("the evidence"), evidence))) as StartupFailure;
 }
 
 /**
@@ -22,8 +22,10 @@ export function judge(evidence: Evidence): StartupFailure {
  * @returns The reason, which depends only on the recovery. `null` if signing in is not the recovery: the server's status in
  *   that protocol is then `error`.
  */
-export function authRequiredReason({ recovery }: Pick<StartupFailure, "recovery">): McpAuthRequiredReason | null {
-  return nativeResult(() => native.authRequiredReason(recovery)) as McpAuthRequiredReason | null;
+export function authRequiredReason(failure: Pick<StartupFailure, "recovery">): McpAuthRequiredReason | null {
+  const place = argument("failure");
+  if (typeof failure !== "object" || failure === null) throw mustBe(place, "an object", failure);
+  return unwrap(native.authRequiredReason(text(place.at("recovery"), failure.recovery))) as McpAuthRequiredReason | null;
 }
 
 /**
@@ -32,12 +34,13 @@ export function authRequiredReason({ recovery }: Pick<StartupFailure, "recovery"
  * @param nowMs The time to evaluate it at, in milliseconds since the Unix epoch. By default, the current time.
  */
 export function assess(facts: CredentialFacts, nowMs: number = Date.now()): CredentialWorth {
-  return nativeResult(() => native.assess(jsonOf("the facts", facts), nowMs)) as CredentialWorth;
+  const time = number(argument("nowMs"), nowMs);
+  return unwrap(native.assess(jsonOf(new Place("the facts"), facts), time)) as CredentialWorth;
 }
 
 /** Returns what to send first with a credential of this worth. `null` means that no credential is stored. */
 export function firstRequest(worth: CredentialWorth | null): FirstRequest {
-  return nativeResult(() => native.firstRequest(textOf(worth))) as FirstRequest;
+  return unwrap(native.firstRequest(textOf(argument("worth"), worth))) as FirstRequest;
 }
 
 /** The known facts about a client's authorization at a server. */
@@ -50,12 +53,16 @@ export type KnownAuthorization = {
   oauthPublished: boolean | null;
 };
 
+const KNOWN: Rules<KnownAuthorization> = { configured: flag, stored: json(), oauthPublished: flag };
+
 /** Returns how a client is authorized, or `null` if that depends on whether the server publishes OAuth metadata. */
 export function authStatusOf(known: KnownAuthorization): McpAuthStatus | null {
-  const stored = textOf(known.stored);
-  return nativeResult(() => native.authStatusOf(known.configured, stored, known.oauthPublished)) as McpAuthStatus | null;
+  const place = argument("known");
+  const { configured, stored, oauthPublished }: Partial<KnownAuthorization> = fieldsOf(place, KNOWN, known);
+  const isConfigured = flag(place.at("configured"), configured);
+  return unwrap(native.authStatusOf(isConfigured, textOf(place.at("stored"), stored ?? null), oauthPublished ?? null)) as McpAuthStatus | null;
 }
 
-function textOf(worth: CredentialWorth | null): string | null {
-  return worth === null ? null : jsonOf("the worth", worth);
+function textOf(place: Place, worth: CredentialWorth | null): string | null {
+  return worth === null ? null : jsonOf(place, worth);
 }

@@ -214,19 +214,19 @@ test("the event loop is never blocked", async () => {
 
 test("an invalid option is refused when it is passed, with its name, the values that it takes and the one that it got", async () => {
   const rows = [
-    [{ mcpServers: [] }, "`mcpServers` must be an object with the servers by name, not a list"],
-    [{ mcpServers: new Map([["a", {}]]) }, "`mcpServers` must be a value that JSON has, not a Map"],
+    [{ mcpServers: [] }, "`mcpServers` must be an object with the servers by name, not an array"],
+    [{ mcpServers: new Map([["a", {}]]) }, "`mcpServers` must be an object with the servers by name, not a Map"],
     [{ mcpServer: {} }, "`mcpServer` is not known; did you mean `mcpServers`?"],
-    [{ config: 7 }, "`config` must be a string, not 7"],
+    [{ config: 7 }, "`config` must be a path, as a string or a `file:` URL, not a number"],
     [{ config: "a", mcpServers: {} }, "`config` and `mcpServers` exclude each other; set only one of them"],
-    [{ servers: "linear" }, '`servers` must be a list, not "linear"'],
+    [{ servers: "linear" }, "`servers` must be a list of strings, not a string"],
     [{ timeoutMs: 0 }, "`timeoutMs` must be a whole number from 1 to 2592000000, not 0"],
     [{ timeoutMs: -1 }, "`timeoutMs` must be a whole number from 1 to 2592000000, not -1"],
-    [{ timeoutMs: "5" }, '`timeoutMs` must be a whole number from 1 to 2592000000, not "5"'],
-    [{ timeoutMs: Number.NaN }, "`timeoutMs` must be a value that JSON has, not NaN"],
-    [{ timeoutMs: Number.POSITIVE_INFINITY }, "`timeoutMs` must be a value that JSON has, not Infinity"],
+    [{ timeoutMs: "5" }, "`timeoutMs` must be a number, not a string"],
+    [{ timeoutMs: Number.NaN }, "`timeoutMs` must be a number, not NaN"],
+    [{ timeoutMs: Number.POSITIVE_INFINITY }, "`timeoutMs` must be a number, not Infinity"],
     [{ concurrency: 0 }, "`concurrency` must be a whole number from 1 to 1000000, not 0"],
-    [{ concurrency: 10n }, "`concurrency` must be a value that JSON has, not a bigint"],
+    [{ concurrency: 10n }, "`concurrency` must be a number, not a bigint"],
     [{ clientMetadataUrl: "app" }, "`clientMetadataUrl` must be an https URL with a path, not `app`"],
     [{ signal: 7 }, "`signal` must be an AbortSignal, not a number"],
   ];

@@ -91,8 +91,8 @@ test("discover reads the files of the named clients", async () => {
 test("wrong options throw an error that names the option", async () => {
   const rows = [
     [() => discover({ clients: "cursor" }), 'the options: `clients` must be "all" or a list of client IDs, not "cursor"'],
-    [() => discover({ clients: [7] }), "the options: `clients[0]` must be the ID of a client, such as `claude-code`, not 7"],
-    [() => discover({ folder: 7 }), "the options: `folder` must be a string, not 7"],
+    [() => discover({ clients: [7] }), "the options: `clients[0]` must be a string, not a number"],
+    [() => discover({ folder: 7 }), "the options: `folder` must be a path, as a string or a `file:` URL, not a number"],
     [() => discover({ client: [] }), "the options: `client` is not known; did you mean `clients`?"],
     [() => all(check({ clients: {} })), 'the options: `clients` must be "all" or a list of client IDs, not an object'],
     [

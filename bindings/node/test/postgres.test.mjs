@@ -148,7 +148,7 @@ test("an invalid description of a store is refused when it is passed", async () 
     [{ postgres: "postgres://localhost/d" }, /`store` must have the field `user`/],
     [{ postgres: "postgres://localhost/d", user: "ann", tennant: "acme" }, /`store.tennant` is not known; did you mean `tenant`\?/],
     [{ postgres: 1, user: "ann" }, /`store.postgres` must be a string, not 1/],
-    [`postgres://app:${CANARY}@db.example/d`, /the store must have the methods/],
+    [`postgres://app:${CANARY}@db.example/d`, /`store` must be a `PostgresStore`, or have the methods/],
   ]) {
     const error = await thrown(async () => check({ mcpServers: {}, store }));
     assert.equal(error.code, "MCP_STARTUP_INVALID_ARGUMENT", error.message);

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test from "node:test";
+import { declaredOptions, withTables } from "./options_table.mjs";
 import { Lab, run, User } from "./users.mjs";
 
 // An installed package has no examples, so `scripts/verify-npm` copies them next to these tests.
@@ -24,6 +25,17 @@ test("the README contains every example verbatim", () => {
   assert.deepEqual(blocks.map(([, name]) => name).sort(), examples.sort());
   const this_ = readFileSync(import.meta.filename, "utf8");
   for (const name of examples) assert.ok(this_.includes(`"${name}"`), `${name} is not run`);
+});
+
+test("the README has every option of the declarations", () => {
+  const readme = readFileSync(join(import.meta.dirname, "../README.md"), "utf8");
+  assert.equal(readme, withTables(readme), "run `node test/options_table.mjs`");
+  const declared = [...declaredOptions().values()].flat();
+  assert.ok(declared.length > 20);
+  for (const { option, meaning } of declared) {
+    assert.ok(meaning.length > 0, option);
+    assert.ok(readme.includes(`\`${option}`), option);
+  }
 });
 
 /** A user whose configuration is where Codex stores it. */
@@ -137,6 +149,14 @@ test("each example", { concurrency: true, timeout: 60_000 }, async (all) => {
       const own = await Lab.start(t);
       const user = codexUser(t, own).has(row);
       assert.equal((await example(user, "own_requests.mjs", [row, own.url(row)])).out, printed);
+    }));
+  }
+
+  for (const row of ["ready", "ready-stored-token", "revoked-refreshes"]) {
+    tests.push(all.test(`authorization.mjs, ${row}`, async (t) => {
+      const own = await Lab.start(t);
+      const user = codexUser(t, own).has(row);
+      assert.equal((await example(user, "authorization.mjs", [row, own.url(row)])).out, "200\n");
     }));
   }
 

@@ -59,5 +59,5 @@ test("an invalid state of a lease is reported", async () => {
     }
   }
   const error = await thrown(() => testCredentialStore(new Broken()));
-  assert.match(error.message, /`renew` must return an object with `remainingMs`, or null, not object/);
+  assert.match(error.message, /`renew` must return an object with `remainingMs`, or null, not an object/);
 });

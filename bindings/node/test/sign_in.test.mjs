@@ -192,7 +192,7 @@ test("an invalid option is refused", async () => {
   const rows = [
     [{ browserTimeoutMs: 0 }, /`browserTimeoutMs` must be a whole number from 1 to 2592000000, not 0/],
     [{ callbackPort: 65_536 }, /`callbackPort` must be/],
-    [{ callbackUrl: 7 }, /`callbackUrl` must be a string, not 7/],
+    [{ callbackUrl: 7 }, /`callbackUrl` must be a string or a URL, not a number/],
     [{ signal: "now" }, /`signal` must be an AbortSignal, not a string/],
     [{ timout: 1 }, /did you mean `timeoutMs`/],
   ];

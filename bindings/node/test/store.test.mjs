@@ -74,7 +74,7 @@ const BROKEN = {
     /the vault is closed/,
   ],
   "returns undefined": [{ load: () => {} }, /`load` must return a string or null, not undefined/],
-  "returns an object": [{ load: async () => ({}) }, /`load` must return a string or null, not object/],
+  "returns an object": [{ load: async () => ({}) }, /`load` must return a string or null, not an object/],
   "returns no boolean": [{ replace: async () => {} }, /`replace` must return a boolean, not undefined/],
   "returns no release function": [{ lock: async () => {} }, /`lock` must return a function or a lease, not undefined/],
 };

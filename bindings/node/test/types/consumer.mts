@@ -1,8 +1,10 @@
 // Compiled but never run: typical code of a consumer, and code that must not compile.
 
-import type * as protocol from "@mcp-startup/protocol";
+import * as protocol from "@mcp-startup/protocol";
+import * as own from "mcp-startup";
 import type { McpServerStartupState, ServerKey, StartupFailure } from "@mcp-startup/protocol";
 import {
+  type AppliedLines,
   authorization,
   authorizedFetch,
   authStatus,
@@ -80,6 +82,7 @@ export async function consumer(): Promise<void> {
     servers.push(...servers);
   }
   check({ clients: "all", trustProject: true, folder: "." });
+  check({ config: new URL("file:///config.toml"), servers: ["a"] as const });
   // @ts-expect-error The clients are "all" or a list.
   check({ clients: "cursor" });
   const left: readonly NotChecked[] = await notChecked({ clients: "all", servers: ["docs"] });
@@ -128,7 +131,17 @@ export async function consumer(): Promise<void> {
   // Both packages have the same tracker.
   const same: Methods<protocol.StartupTracker> = tracker;
   const methods: keyof protocol.StartupTracker = "apply" as keyof StartupTracker;
-  void [prompts, prompt, same, methods];
+  // Each function and each error of one package fits where that of the other is expected, and so does each result.
+  const api: Pick<typeof protocol, "decode" | "decodeLines" | "encode" | "authRequiredReason"> = own;
+  const reverse: Pick<typeof own, "decode" | "decodeLines" | "encode" | "authRequiredReason"> = protocol;
+  const errors: [protocol.DecodeError, protocol.EncodeError, protocol.InvalidArgumentError] = [
+    {} as own.DecodeError,
+    {} as own.EncodeError,
+    {} as own.InvalidArgumentError,
+  ];
+  const applied: protocol.AppliedLines = tracker.applyLines("");
+  const back: AppliedLines = applied;
+  void [prompts, prompt, same, methods, api, reverse, errors, back];
 
   try {
     decode("{");
