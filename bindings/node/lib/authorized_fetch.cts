@@ -44,7 +44,7 @@ export function authorizedFetch(server: string, options: AuthorizedFetchOptions 
   }
 
   return async (input, init) => {
-    const request = typeof input === "object" && "url" in input ? input : null;
+    const request = typeof input === "object" && input !== null && "url" in input ? input : null;
     const url = request?.url ?? String(input);
     const signal = init?.signal ?? request?.signal;
     let header = await headerFor(url, null, signal);

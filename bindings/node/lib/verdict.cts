@@ -8,7 +8,7 @@ import type {
   StartupFailure,
 } from "@mcp-startup/protocol" with { "resolution-mode": "import" };
 import { argument, fieldsOf, flag, json, jsonOf, mustBe, number, Place, type Rules, text } from "./arguments.cjs";
-import { unwrap } from "./errors.cjs";
+import { InvalidArgumentError, unwrap } from "./errors.cjs";
 import * as native from "../native.cjs";
 
 /** Classifies a failed start by its evidence. Every field of the evidence is optional; empty evidence results in `other`. */
@@ -25,7 +25,14 @@ export function judge(evidence: Evidence): StartupFailure {
 export function authRequiredReason(failure: Pick<StartupFailure, "recovery">): McpAuthRequiredReason | null {
   const place = argument("failure");
   if (typeof failure !== "object" || failure === null) throw mustBe(place, "an object", failure);
-  return unwrap(native.authRequiredReason(text(place.at("recovery"), failure.recovery))) as McpAuthRequiredReason | null;
+  const recovery = text(place.at("recovery"), failure.recovery);
+  try {
+    return unwrap(native.authRequiredReason(recovery)) as McpAuthRequiredReason | null;
+  } catch (error) {
+    // A recovery of a newer version is not known to be a sign-in.
+    if (error instanceof InvalidArgumentError) return null;
+    throw error;
+  }
 }
 
 /**

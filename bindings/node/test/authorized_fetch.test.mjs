@@ -154,6 +154,11 @@ test("a program has no requests to authorize, and an invalid option is refused b
   assert.throws(() => authorizedFetch("files", { timout: 1 }), /did you mean `timeoutMs`/);
 });
 
+test("a request that `fetch` refuses is refused in its words", async () => {
+  const send = authorizedFetch("a", { mcpServers: { a: { url: "http://127.0.0.1:1/" } } });
+  for (const input of [undefined, null, "no URL"]) assert.match((await thrown(() => send(input))).message, /Failed to parse URL/);
+});
+
 /** Connects with each version of the SDK. */
 const CLIENTS = {
   "SDK 1": (url, send) => connect(new ClientV1({ name: "test", version: "1" }), new TransportV1(url, { fetch: send })),

@@ -8,6 +8,7 @@ import * as protocol from "@mcp-startup/protocol";
 import {
   assess,
   authorization,
+  authRequiredReason,
   authStatus,
   beginSignIn,
   check,
@@ -85,6 +86,12 @@ test("encode fails as in the package without native code", async () => {
     const [ours, theirs] = [await thrown(() => encode(row)), await thrown(() => protocol.encode(row))];
     assert.ok(ours instanceof EncodeError && theirs instanceof protocol.EncodeError, inspect(row));
     for (const field of ["name", "code", "field", "message"]) assert.equal(ours[field], theirs[field], inspect(row));
+  }
+});
+
+test("an unknown recovery has no reason of the Agent Host Protocol", () => {
+  for (const recovery of ["newer", "__proto__"]) {
+    assert.deepEqual([authRequiredReason({ recovery }), protocol.authRequiredReason({ recovery })], [null, null]);
   }
 });
 
