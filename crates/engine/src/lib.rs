@@ -81,6 +81,7 @@ pub use timeline::{
     StartTimeline, TimelineEntry, TimelineMessage, TimelineMessageKind, TimelineRefresh,
     TimelineResponse, TimelineStep,
 };
+pub use transport::http::HttpRefusal;
 #[cfg(fuzzing)]
 pub use transport::http::fuzzing;
 pub use transport::progress::ProgressFeed;

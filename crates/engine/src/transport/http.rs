@@ -9,6 +9,7 @@ mod events;
 #[allow(missing_docs)]
 pub mod fuzzing;
 mod headers;
+mod refusal;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +41,9 @@ use self::answer::Answer;
 use self::early_request::EarlyRequest;
 pub(crate) use self::headers::{challenge, configured_headers, media_types};
 use self::headers::{is_path_of_words, location, media_type, sensitive};
-use super::invalid_messages::{Received, invalid_result, is_answer, read_message};
+pub use self::refusal::HttpRefusal;
+use self::refusal::missing_scopes;
+use super::invalid_messages::{Received, invalid_result, is_answer, numeric, read_message};
 use super::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter, parse_turn};
 use super::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
 use crate::authorization::{Authorization, Sends};
@@ -543,12 +546,39 @@ impl McpHttp {
         let asked = (&request.id, request.request.method());
         match self.parse(asked, &body.bytes).await {
             Some(message @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) => {
-                Ok(StreamableHttpPostResponse::Json(message, session))
+                let answer = self.answer_to(asked, message);
+                Ok(StreamableHttpPostResponse::Json(answer, session))
             }
             Some(_) | None => {
                 self.shared.collector.record_non_mcp_output(&body.bytes);
                 Err(failure(RequestError::NotMcp))
             }
+        }
+    }
+
+    /// The answer to a request, which is the only message in its response. One with another ID would end no request.
+    fn answer_to(
+        &self,
+        (id, method): (&RequestId, &str),
+        answer: ServerJsonRpcMessage,
+    ) -> ServerJsonRpcMessage {
+        let answered = match &answer {
+            JsonRpcMessage::Response(response) => Some(&response.id),
+            JsonRpcMessage::Error(error) => error.id.as_ref(),
+            JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => None,
+        };
+        if let Some(other) = answered.filter(|answered| numeric(answered) != *id) {
+            let problem = format!("id: must be {id} as in the request, not {other}");
+            let collector = &self.shared.collector;
+            collector.record_invalid_field(method, &problem);
+            return invalid_result(id.clone());
+        }
+        match answer {
+            JsonRpcMessage::Error(mut error) => {
+                error.id = Some(id.clone());
+                JsonRpcMessage::Error(error)
+            }
+            answer => answer,
         }
     }
 
@@ -607,7 +637,11 @@ impl McpHttp {
                 StreamableHttpError::AuthRequired(AuthRequiredError::new(challenge))
             }
             (StatusCode::FORBIDDEN, Some(challenge)) => {
-                StreamableHttpError::InsufficientScope(InsufficientScopeError::new(challenge, None))
+                let scopes = missing_scopes(&challenge, &self.shared.url);
+                let scopes = scopes.map(|scopes| collector.mask(&scopes));
+                StreamableHttpError::InsufficientScope(InsufficientScopeError::new(
+                    challenge, scopes,
+                ))
             }
             (StatusCode::NOT_FOUND, _) if has_session => StreamableHttpError::SessionExpired,
             (status, _) => HttpStatusError::new(status.as_u16(), None).into(),

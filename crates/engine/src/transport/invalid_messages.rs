@@ -420,6 +420,8 @@ fn is_batch(text: &[u8]) -> bool {
 const MEMBERS: [&str; 5] = ["jsonrpc", "id", "method", "result", "error"];
 /// The maximum number of members of a message that are checked. Some may be there twice.
 const MAX_MEMBERS: usize = 16;
+/// How much is kept of a member of a message that is too long, in bytes. An ID is shorter.
+const MAX_MEMBER_BYTES: usize = 300;
 
 /// The names and the values of the members of a message, as far as the text can be read.
 fn members(text: &[u8]) -> Vec<(&[u8], &[u8])> {
@@ -428,29 +430,102 @@ fn members(text: &[u8]) -> Vec<(&[u8], &[u8])> {
     if !text.starts_with(b"{") {
         return found;
     }
-    let (mut depth, mut start) = (0_usize, 1);
-    let (mut is_string, mut is_escaped) = (false, false);
+    let (mut place, mut start) = (Place::default(), 1);
     for (at, byte) in text.iter().enumerate() {
-        match byte {
-            _ if std::mem::take(&mut is_escaped) => {}
-            b'\\' if is_string => is_escaped = true,
-            b'"' => is_string = !is_string,
-            _ if is_string => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b',' if depth == 1 && found.len() < MAX_MEMBERS => {
-                found.extend(member(&text[start..at]));
-                start = at + 1;
-            }
-            _ => {}
-        }
-        if depth == 0 {
+        if place.ends_member(*byte) && (found.len() < MAX_MEMBERS || place.depth == 0) {
             found.extend(member(&text[start..at]));
+            start = at + 1;
+        }
+        if place.depth == 0 {
             return found;
         }
     }
     found.extend(member(&text[start..]));
     found
+}
+
+/// The place in a JSON text that is read byte by byte.
+#[derive(Debug, Default)]
+struct Place {
+    depth: usize,
+    is_string: bool,
+    is_escaped: bool,
+}
+
+impl Place {
+    /// Reads a byte. Returns whether a member of the outermost object ends before it.
+    fn ends_member(&mut self, byte: u8) -> bool {
+        if std::mem::take(&mut self.is_escaped) {
+            return false;
+        }
+        match byte {
+            b'\\' if self.is_string => self.is_escaped = true,
+            b'"' => self.is_string = !self.is_string,
+            _ if self.is_string => {}
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                return self.depth == 0;
+            }
+            b',' => return self.depth == 1,
+            _ => {}
+        }
+        false
+    }
+}
+
+/// The ID of an answer that is too long to be read. It can be at the end of the answer.
+#[derive(Debug, Default)]
+pub(crate) struct AnswerId {
+    place: Place,
+    /// The beginning of the member that is being read.
+    member: Vec<u8>,
+    id: Option<RequestId>,
+    has_result: bool,
+    has_method: bool,
+    has_ended: bool,
+}
+
+impl AnswerId {
+    /// Reads the next part of the text.
+    pub fn read(&mut self, text: &[u8]) {
+        for byte in text {
+            let is_outside = self.place.depth == 0;
+            match byte {
+                _ if self.has_ended => return,
+                _ if is_outside && byte.is_ascii_whitespace() => continue,
+                b'{' if is_outside => {
+                    self.place.ends_member(*byte);
+                    continue;
+                }
+                _ => self.has_ended = is_outside,
+            }
+            if self.place.ends_member(*byte) {
+                self.end_member();
+                self.has_ended = self.place.depth == 0;
+            } else if self.member.len() < MAX_MEMBER_BYTES {
+                self.member.push(*byte);
+            }
+        }
+    }
+
+    fn end_member(&mut self) {
+        let text = std::mem::take(&mut self.member);
+        match member(&text) {
+            Some((b"id", id)) => self.id = serde_json::from_slice(id).ok(),
+            Some((b"method", _)) => self.has_method = true,
+            Some((b"result" | b"error", _)) => self.has_result = true,
+            _ => {}
+        }
+    }
+
+    /// The answer, which is invalid because it is longer than `limit`. `None` if the text is not meant as an answer.
+    pub fn too_long(self, limit: usize) -> Option<InvalidAnswer> {
+        (self.has_result && !self.has_method).then_some(InvalidAnswer {
+            id: Some(self.id?),
+            problem: format!("message: must have at most {limit} bytes"),
+        })
+    }
 }
 
 /// The name and the value of a member, if it is one of a message.
@@ -576,6 +651,45 @@ mod tests {
         let latin = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":\"\xe9\"}}";
         let expected = "encoding: must be UTF-8; byte 40 is not";
         assert_eq!(problem(latin).unwrap().1, expected);
+    }
+
+    #[test]
+    fn the_id_of_an_answer_that_is_too_long_is_found_wherever_it_is() {
+        let long = "x".repeat(10_000);
+        let nested = format!(r#"{{"content":[{{"id":5,"text":"\\\"}},{long}"}}]}}"#);
+        for (text, expected) in [
+            (
+                format!(r#"{{"jsonrpc":"2.0","id":1,"result":{nested}}}"#),
+                Some(RequestId::Number(1)),
+            ),
+            (
+                format!(r#" {{"result":{nested} , "id" : "a,\"}}" }}"#),
+                Some(RequestId::String(r#"a,"}"#.into())),
+            ),
+            (
+                format!(r#"{{"error":{{"code":1,"message":"{long}"}},"id":2}} {{"id":3}}"#),
+                Some(RequestId::Number(2)),
+            ),
+            (
+                format!(r#"{{"method":"a","id":1,"result":"{long}"}}"#),
+                None,
+            ),
+            (format!(r#"{{"method":"a","params":{nested}}}"#), None),
+            (format!(r#"{{"id":1,"message":"{long}"}}"#), None),
+            (format!(r#"[{{"id":1,"result":"{long}"}}]"#), None),
+            (format!(r#"{long} {{"id":1,"result":1}}"#), None),
+            (format!(r#"{{"id":"{long}","result":1}}"#), None),
+            (String::new(), None),
+        ] {
+            for size in [1, 7, text.len() + 1] {
+                let mut answer = AnswerId::default();
+                text.as_bytes()
+                    .chunks(size)
+                    .for_each(|part| answer.read(part));
+                let id = answer.too_long(1).and_then(|answer| answer.id);
+                assert_eq!(id, expected, "{text}");
+            }
+        }
     }
 
     #[test]

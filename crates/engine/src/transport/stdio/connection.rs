@@ -17,7 +17,7 @@ use mcp_startup_auth::RequestLog;
 use super::output::HEAD_BYTES;
 use super::{ConnectionSlot, lock};
 use crate::start::evidence_collector::EvidenceCollector;
-use crate::transport::invalid_messages::{OpenRequests, Received, read_message};
+use crate::transport::invalid_messages::{AnswerId, OpenRequests, Received, read_message};
 use crate::transport::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter};
 use crate::transport::large_messages::LargeMessage;
 use crate::transport::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES};
@@ -36,14 +36,20 @@ pub(super) fn take(slot: &ConnectionSlot) -> Option<Connection> {
     lock(slot).take()
 }
 
+/// A line of the output.
+enum Line {
+    Whole,
+    TooLong(AnswerId),
+}
+
 /// The stdin and the stdout of a program: one message a line.
 pub(crate) struct Connection {
     output: BufReader<BoundedOutput>,
     /// The line that is being read. It survives a read that is cancelled.
     line: Vec<u8>,
     max_line: usize,
-    /// Whether the rest of the line is dropped, because it is too long.
-    drops_line: bool,
+    /// The ID in the line that is being read, if the line is too long. The rest of it is dropped.
+    dropped: Option<AnswerId>,
     /// The SDK writes the messages. It finishes one whose sending was cancelled.
     input: AsyncRwTransport<RoleClient, Empty, ChildStdin>,
     collector: Arc<EvidenceCollector>,
@@ -60,7 +66,7 @@ impl Connection {
             output: BufReader::new(output),
             line: Vec::new(),
             max_line,
-            drops_line: false,
+            dropped: None,
             input: AsyncRwTransport::new_client(tokio::io::empty(), input),
             collector,
         }
@@ -72,13 +78,18 @@ impl Connection {
         requests: &mut OpenRequests,
     ) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
-            self.read_line().await?;
+            let received = self.read_line().await?;
             let line = std::mem::take(&mut self.line);
             let line = line.trim_ascii();
-            if line.is_empty() {
-                continue;
-            }
-            let received = match read_message(line) {
+            let received = match received {
+                Line::TooLong(answer) => match answer.too_long(self.max_line) {
+                    Some(answer) => Received::InvalidAnswer(answer),
+                    None => continue,
+                },
+                Line::Whole if line.is_empty() => continue,
+                Line::Whole => read_message(line),
+            };
+            let received = match received {
                 Received::Message(message) => Some(*message),
                 Received::InvalidAnswer(answer) => requests.replace(answer, &self.collector),
                 Received::Other => None,
@@ -94,26 +105,34 @@ impl Connection {
         }
     }
 
-    /// Reads until `line` has a whole line. Longer ones than allowed are dropped. `None` if the output has ended or can't be read.
-    async fn read_line(&mut self) -> Option<()> {
+    /// Reads a line, which `line` has then, unless it is longer than allowed. `None` if the output has ended or can't be read.
+    async fn read_line(&mut self) -> Option<Line> {
         loop {
-            let available = self.output.fill_buf().await.ok()?;
+            self.output.fill_buf().await.ok()?;
+            let available = self.output.buffer();
             if available.is_empty() {
                 return None;
             }
             let end = memchr::memchr(b'\n', available);
             let length = end.map_or(available.len(), |end| end + 1);
-            if self.line.len() + length > self.max_line {
-                self.drops_line = true;
-                self.line = Vec::new();
+            if self.dropped.is_none() && self.line.len() + length > self.max_line {
+                let dropped = self.dropped.insert(AnswerId::default());
+                dropped.read(&std::mem::take(&mut self.line));
+                let output = &self.output.get_ref().output;
+                output.too_long.store(true, Ordering::Relaxed);
             }
-            if !self.drops_line {
-                self.line.extend_from_slice(&available[..length]);
+            match &mut self.dropped {
+                Some(dropped) => dropped.read(&available[..length]),
+                None => self.line.extend_from_slice(&available[..length]),
             }
             self.output.consume(length);
-            if end.is_some() && !std::mem::take(&mut self.drops_line) {
-                return Some(());
+            if end.is_none() {
+                continue;
             }
+            return Some(match self.dropped.take() {
+                Some(dropped) => Line::TooLong(dropped),
+                None => Line::Whole,
+            });
         }
     }
 
@@ -258,10 +277,6 @@ impl AsyncRead for BoundedOutput {
             };
             flag.store(true, Ordering::Relaxed);
             return Poll::Ready(Err(std::io::Error::other("a message has too many values")));
-        }
-        // The SDK drops such a line.
-        if may_list && *line > CHECK_BYTES && !output.live {
-            output.too_long.store(true, Ordering::Relaxed);
         }
         if is_answered {
             return polled;
