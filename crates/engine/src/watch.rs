@@ -32,7 +32,8 @@ impl Startup {
     ///   the watch waits longer after each of them, so that two hosts can't cause each other's restarts forever. A sign-in in another
     ///   client counts too, if that client keeps sign-ins that can be read
     ///   ([`held_sign_in_source`](mcp_startup_config::ServerConfig::held_sign_in_source)).
-    /// * The failure is temporary ([`Recovery::Retry`](crate::Recovery::Retry)). The watch waits for a random part of 1 s, then of 2 s,
+    /// * The failure is temporary: its recovery is [`Recovery::Retry`](crate::Recovery::Retry), or the credential store is in use or can't
+    ///   be read or written to. The watch waits for a random part of 1 s, then of 2 s,
     ///   4 s and so on up to 5 min. If the MCP server or the token endpoint has sent `Retry-After`, the watch waits for that time
     ///   too, but for at most an hour.
     ///

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use mcp_startup_auth::CredentialKey;
 use mcp_startup_config::{ServerConfig, ServerEntry, TransportConfig};
-use mcp_startup_core::{Recovery, StartupFailure};
+use mcp_startup_core::{CredentialStoreTrouble, Recovery, StartupFailure};
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -144,14 +144,14 @@ impl Watched {
         failure: &StartupFailure,
         collector: &EvidenceCollector,
     ) -> (Waiting, Update) {
-        let pause = match failure.recovery() {
-            Recovery::Retry => {
+        let pause = match is_temporary(failure) {
+            true => {
                 let requested = retry_after(failure.evidence(), SystemTime::now());
                 let pause = pause(self.transient, random(), requested);
                 self.transient = self.transient.saturating_add(1);
                 Some(pause)
             }
-            _ => {
+            false => {
                 self.transient = 0;
                 None
             }
@@ -217,6 +217,20 @@ impl Watched {
             // A host that does not read its events must not accumulate more of them.
             () = &mut waiting.failure_is_read => Some(()),
         }
+    }
+}
+
+/// Whether a later start may succeed without the user. Another program may use the store, or its disk may be full.
+fn is_temporary(failure: &StartupFailure) -> bool {
+    let trouble = failure.evidence().store.as_ref();
+    let trouble = trouble.and_then(|store| store.trouble.as_ref());
+    match failure.recovery() {
+        Recovery::Retry => true,
+        Recovery::FixCredentialStore => matches!(
+            trouble,
+            Some(CredentialStoreTrouble::InUse | CredentialStoreTrouble::Unreadable)
+        ),
+        _ => false,
     }
 }
 

@@ -20,6 +20,8 @@ pub struct CountingStore {
     loads: Arc<watch::Sender<HashMap<CredentialKey, usize>>>,
     pub fails: Arc<AtomicBool>,
     pub panics: Arc<AtomicBool>,
+    /// Nothing can be written.
+    pub is_full: Arc<AtomicBool>,
 }
 
 impl CountingStore {
@@ -29,6 +31,7 @@ impl CountingStore {
             loads: Arc::default(),
             fails: Arc::default(),
             panics: Arc::default(),
+            is_full: Arc::default(),
         }
     }
 
@@ -83,6 +86,12 @@ impl CredentialStore for CountingStore {
     }
 
     fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
-        self.store.prove_writable(key)
+        match self.is_full.load(Ordering::SeqCst) {
+            true => Box::pin(async {
+                let trouble = CredentialStoreTrouble::Unreadable;
+                Err(StoreError::new("host", trouble, "no space is left"))
+            }),
+            false => self.store.prove_writable(key),
+        }
     }
 }

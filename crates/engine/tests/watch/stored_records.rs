@@ -163,6 +163,25 @@ async fn a_store_error_causes_no_restart_until_the_store_is_readable_again() {
 }
 
 #[tokio::test]
+async fn a_server_whose_store_was_full_is_started_again() {
+    let lab = Lab::start(0).await.unwrap();
+    let name = "expired-refreshes";
+    let memory = MemoryStore::default();
+    save(&memory, &key_of(&lab, name), record_of(&lab, name).as_ref()).await;
+    let store = CountingStore::new(memory);
+    store.is_full.store(true, Ordering::SeqCst);
+    let mut watch = startup(store.stores()).watch(vec![http(&lab, name)]);
+    assert_eq!(next_state(&mut watch).await, format!("{name} starting"));
+    let (event, _) = next(&mut watch).await;
+    let kind = event.failure.unwrap().kind();
+    assert_eq!(kind, Kind::CredentialStoreUnavailable);
+    assert!(next_pause(&mut watch).await.is_some());
+    store.is_full.store(false, Ordering::SeqCst);
+    // The next start may have begun before.
+    while next_state(&mut watch).await != format!("{name} ready") {}
+}
+
+#[tokio::test]
 async fn only_records_of_failed_servers_are_read_about_once_a_second() {
     let lab = Lab::start(0).await.unwrap();
     let store = CountingStore::new(MemoryStore::default());
