@@ -11,6 +11,7 @@ use futures::Stream;
 use mcp_startup::printable;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub(crate) use self::outgoing::Outgoing;
@@ -64,12 +65,14 @@ struct Connection {
     has_left: bool,
 }
 
-/// Serves a client until `frames` ends, the receiver of `sender` is dropped, or the app-server ends. Then ends its servers.
+/// Serves a client until `frames` ends, the receiver of `sender` is dropped, or the app-server ends. Then ends its servers. Cancels
+/// `left` as soon as the client has left or the app-server ends.
 pub(crate) async fn serve(
     app: AppServer,
     frames: impl Stream<Item = Frame> + Unpin,
     sender: mpsc::Sender<String>,
     calls: Calls,
+    left: CancellationToken,
 ) {
     let closed = sender.clone();
     let mut connection = Connection {
@@ -95,15 +98,26 @@ pub(crate) async fn serve(
             break;
         };
         if frames.has_ended() {
+            left.cancel();
             connection.leave();
         }
         // A client that does not read its messages waits here, too.
+        let mut handling = std::pin::pin!(connection.frame(frame, &mut requests));
         tokio::select! {
             biased;
             () = ending.cancelled() => break,
-            () = connection.frame(frame, &mut requests) => {}
+            () = &mut handling => {}
+            () = frames.ended() => {
+                left.cancel();
+                tokio::select! {
+                    biased;
+                    () = ending.cancelled() => break,
+                    () = handling => {}
+                }
+            }
         }
     }
+    left.cancel();
     drop(requests);
     if let Phase::Initialized(session) = &connection.phase {
         // The client reads no more notifications.

@@ -47,6 +47,17 @@ impl<S: Stream<Item = Frame> + Unpin> ReadAhead<S> {
         Some(frame)
     }
 
+    /// Reads ahead while a frame is handled. Returns when the client has left. It may be dropped before: no frame is lost.
+    pub async fn ended(&mut self) {
+        while !self.has_ended {
+            if self.bytes >= MAX_BYTES {
+                return std::future::pending().await;
+            }
+            let frame = self.frames.next().await;
+            self.add(frame);
+        }
+    }
+
     /// Whether the client has left. Frames may still wait.
     pub fn has_ended(&self) -> bool {
         self.has_ended

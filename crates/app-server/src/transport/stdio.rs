@@ -6,16 +6,19 @@ use futures::Stream;
 use mcp_startup_core::LineSplitter;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
+use super::unless_unread;
 use crate::app_server::AppServer;
 use crate::connection::{self, Calls, Frame, QUEUED_MESSAGES};
 
-/// How many bytes are read at once.
+/// How many bytes are read or written at once.
 const CHUNK: usize = 64 * 1024;
 
 /// Serves one client over a pair of streams until its input ends, its output is closed or the app-server ends. Then ends its servers.
 ///
-/// A line has at most [`MAX_LINE_BYTES`](mcp_startup_core::MAX_LINE_BYTES). A longer one is skipped and answered with an error.
+/// A line has at most [`MAX_LINE_BYTES`](mcp_startup_core::MAX_LINE_BYTES). A longer one is skipped and answered with an error. The
+/// last messages are dropped if the client does not read them.
 ///
 /// # Errors
 ///
@@ -23,26 +26,41 @@ const CHUNK: usize = 64 * 1024;
 pub async fn serve_streams(
     app: &AppServer,
     input: impl AsyncRead + Unpin,
-    mut output: impl AsyncWrite + Unpin,
+    output: impl AsyncWrite + Unpin,
 ) -> std::io::Result<()> {
-    let (sender, mut messages) = mpsc::channel::<String>(QUEUED_MESSAGES);
-    let writing = async move {
-        while let Some(mut message) = messages.recv().await {
-            message.push('\n');
-            output.write_all(message.as_bytes()).await?;
-            // Several messages that wait are written before the flush.
-            if messages.is_empty() {
-                output.flush().await?;
+    let (sender, messages) = mpsc::channel::<String>(QUEUED_MESSAGES);
+    let left = CancellationToken::new();
+    let frames = std::pin::pin!(lines(input));
+    let serving = connection::serve(app.clone(), frames, sender, Calls::Allowed, left.clone());
+    let serving = app.connections().track_future(serving);
+    // If writing ends, the receiver is dropped, and the connection ends.
+    let ((), written) = tokio::join!(serving, write(output, messages, &left));
+    written
+}
+
+/// Writes the messages. Ends early if the client has left and does not read.
+async fn write(
+    mut output: impl AsyncWrite + Unpin,
+    mut messages: mpsc::Receiver<String>,
+    left: &CancellationToken,
+) -> std::io::Result<()> {
+    while let Some(mut message) = messages.recv().await {
+        message.push('\n');
+        for chunk in message.as_bytes().chunks(CHUNK) {
+            match unless_unread(left, output.write_all(chunk)).await {
+                Some(written) => written?,
+                None => return Ok(()),
             }
         }
-        output.flush().await
-    };
-    let frames = std::pin::pin!(lines(input));
-    let serving = connection::serve(app.clone(), frames, sender, Calls::Allowed);
-    let serving = app.connections().track_future(serving);
-    // If writing fails, the receiver is dropped, and the connection ends.
-    let ((), written) = tokio::join!(serving, writing);
-    written
+        // Several messages that wait are written before the flush.
+        if messages.is_empty()
+            && let Some(flushed) = unless_unread(left, output.flush()).await
+        {
+            flushed?;
+        }
+    }
+    let flushed = unless_unread(left, output.flush()).await;
+    flushed.unwrap_or(Ok(()))
 }
 
 /// The lines of a stream. Empty lines are left out.

@@ -10,7 +10,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::uri::Scheme;
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -26,6 +27,7 @@ use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
 use super::unauthenticated::{LimitedListener, Peer};
+use super::unless_unread;
 use crate::app_server::AppServer;
 use crate::connection::{self, Calls, Frame, Outgoing, QUEUED_MESSAGES};
 use crate::protocol::startup::{AuthenticateParams, EmptyResponse};
@@ -137,12 +139,14 @@ where
 /// Refuses requests of pages of other origins, and requests to other names that resolve to loopback.
 async fn check_origin(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let text = |name| match headers.get(name) {
-        None => Ok(None),
-        Some(value) => value.to_str().map(Some),
-    };
-    let allowed = match (text(header::HOST), text(header::ORIGIN)) {
-        (Ok(host), Ok(origin)) => allows(&gate.hosts, host, origin),
+    // RFC 9112, section 3.2.
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        let problem = "The request has more than one `Host`.\n";
+        return (StatusCode::BAD_REQUEST, problem).into_response();
+    }
+    let host = only(headers, header::HOST);
+    let allowed = match (host, only(headers, header::ORIGIN)) {
+        (Ok(host), Ok(origin)) => allows(&gate.hosts, host, origin) && is_for(request.uri(), host),
         _ => false,
     };
     match allowed {
@@ -153,6 +157,23 @@ async fn check_origin(State(gate): State<Gate>, request: Request, next: Next) ->
         )
             .into_response(),
     }
+}
+
+/// The value of a header, which may occur only once. `Err` if it occurs more often or is not text.
+fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(drop),
+        (Some(_), Some(_)) => Err(()),
+    }
+}
+
+/// Whether a request target names no server, or the same one as `Host`.
+fn is_for(target: &Uri, host: Option<&str>) -> bool {
+    target.authority().is_none_or(|authority| {
+        target.scheme() == Some(&Scheme::HTTP) && host == Some(authority.as_str())
+    })
 }
 
 fn allows(hosts: &[String], host: Option<&str>, origin: Option<&str>) -> bool {
@@ -253,6 +274,7 @@ async fn serve_socket(
     let (sink, mut frames) = socket.split();
     let (sender, messages) = mpsc::channel(QUEUED_MESSAGES);
     let ending = gate.app.ending().clone();
+    let left = CancellationToken::new();
     let serving = async {
         if permit.is_none() {
             let authenticating = authenticate(&gate, &mut frames, &sender);
@@ -279,27 +301,32 @@ async fn serve_socket(
             }
         });
         let frames = Box::pin(messages_of(frames));
-        connection::serve(gate.app.clone(), frames, sender, gate.calls).await;
+        let app = gate.app.clone();
+        connection::serve(app, frames, sender, gate.calls, left.clone()).await;
         end
     };
-    write(sink, messages, serving).await;
+    write(sink, messages, serving, &left).await;
 }
 
-/// Writes the messages while `serving` runs, and then the reason of the end.
+/// Writes the messages while `serving` runs, and then the reason of the end. Ends early if the client has left and does not read.
 async fn write(
     mut sink: SplitSink<WebSocket, Message>,
     mut messages: mpsc::Receiver<String>,
     serving: impl Future<Output = (u16, &'static str)>,
+    left: &CancellationToken,
 ) {
     let sink_used = &mut sink;
     let writing = async move {
         // The connection ends when this returns, because that drops the receiver.
         while let Some(message) = messages.recv().await {
             let sending = sink_used.send(Message::Text(message.into()));
-            match tokio::time::timeout(STALL_LIMIT, sending).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return None,
-                Err(_) => return Some((POLICY_VIOLATION, "the client does not read its messages")),
+            let sending = tokio::time::timeout(STALL_LIMIT, sending);
+            match unless_unread(left, sending).await {
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(_))) | None => return None,
+                Some(Err(_)) => {
+                    return Some((POLICY_VIOLATION, "the client does not read its messages"));
+                }
             }
         }
         None

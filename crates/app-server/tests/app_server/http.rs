@@ -31,8 +31,18 @@ pub async fn get(url: &str, headers: &[&str]) -> std::io::Result<Response> {
 pub async fn send(method: &str, url: &str, headers: &[&str]) -> std::io::Result<Response> {
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) = rest.split_at(rest.find('/').unwrap());
+    request(host, method, path, headers).await
+}
+
+/// Sends a request with this target.
+pub async fn request(
+    host: &str,
+    method: &str,
+    target: &str,
+    headers: &[&str],
+) -> std::io::Result<Response> {
     let mut lines = vec![
-        format!("{method} {path} HTTP/1.1"),
+        format!("{method} {target} HTTP/1.1"),
         "Connection: close".to_owned(),
     ];
     if !headers.iter().any(|line| line.starts_with("Host:")) {

@@ -208,13 +208,31 @@ async fn a_foreign_origin_or_host_is_refused_even_with_the_token() {
         assert_eq!(listening.connect(&all).await.err(), expected, "{headers:?}");
     }
     let health = format!("http://{host}/healthz");
+    let (own_host, own_origin) = (format!("Host: {host}"), format!("Origin: {own}"));
     for (headers, status) in [
         (vec![], 200),
         (vec!["Origin: https://example.com"], 403),
         (vec!["Host: rebound.example"], 403),
         (vec!["Host: "], 403),
+        // RFC 9112, section 3.2.
+        (vec![&*own_host, &*own_host], 400),
+        (vec![&*own_host, "Host: rebound.example"], 400),
+        (vec!["Host: rebound.example", &*own_host], 400),
+        (vec![&*own_origin, "Origin: https://example.com"], 403),
     ] {
         assert_eq!(http::get(&health, &headers).await.unwrap().status, status);
+    }
+    // An absolute target replaces `Host` (RFC 9112, section 3.2.2).
+    for (target, status) in [
+        (format!("http://{host}"), 200),
+        (format!("http://{localhost}"), 403),
+        ("http://rebound.example".to_owned(), 403),
+        (format!("http://user@{host}"), 403),
+        (format!("https://{host}"), 403),
+    ] {
+        let target = format!("{target}/healthz");
+        let response = http::request(&host, "GET", &target, &[]).await.unwrap();
+        assert_eq!(response.status, status, "{target}");
     }
     listening.end().await;
 }
@@ -279,6 +297,23 @@ async fn the_end_of_the_app_server_closes_the_sockets() {
     let (codes, ()) = tokio::join!(codes, listening.end());
     // Going away (RFC 6455, section 7.4.1), also for a client that has not sent its token yet.
     assert_eq!(codes, (1001, 1001));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_does_not_delay_the_end_of_the_app_server() {
+    let listening = Listening::start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let socket = listening.connect(&[("Authorization", &bearer)]).await;
+    let mut socket = socket.unwrap();
+    // The answer has the same ID, and together they are more than the buffers of a socket.
+    let id = "x".repeat(8 * 1024 * 1024);
+    let request = json!({ "id": id, "method": "unknown" }).to_string();
+    for _ in 0..3 {
+        let sending = socket.send(Message::text(request.clone()));
+        tokio::time::timeout(LIMIT, sending).await.unwrap().unwrap();
+    }
+    // `LIMIT` is shorter than the limit for a client that does not read and stays.
+    tokio::time::timeout(LIMIT, listening.end()).await.unwrap();
 }
 
 #[tokio::test]
