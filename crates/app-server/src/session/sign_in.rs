@@ -24,28 +24,18 @@ use crate::protocol::startup::{ServerParams, SignedOut};
 /// How long a sign-in waits for the browser, if the client does not choose it.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(300);
 
-/// The sign-ins of a client that wait for the browser, by their IDs.
+/// The sign-ins of a client that have begun, by their IDs.
 #[derive(Default)]
 pub(super) struct SignIns {
-    waiting: Mutex<HashMap<String, Waiting>>,
+    begun: Mutex<HashMap<String, Begun>>,
 }
 
-struct Waiting {
+struct Begun {
     server: String,
     ended: CancellationToken,
 }
 
 impl SignIns {
-    /// Adds a sign-in, and ends the earlier ones to its server. Under one lock, so that two that begin at once leave one.
-    fn add(&self, id: String, added: Waiting) {
-        let mut waiting = self.lock();
-        let earlier = waiting
-            .values()
-            .filter(|earlier| earlier.server == added.server);
-        earlier.for_each(|earlier| earlier.ended.cancel());
-        waiting.insert(id, added);
-    }
-
     /// Ends all of them.
     pub fn end(&self) {
         self.cancel(|_, _| true);
@@ -53,15 +43,50 @@ impl SignIns {
 
     /// Ends those that `selects` selects, by ID and server. Returns whether there was one.
     fn cancel(&self, selects: impl Fn(&str, &str) -> bool) -> bool {
-        let waiting = self.lock();
-        let selected = waiting
+        let begun = self.lock();
+        let selected = begun
             .iter()
-            .filter(|(id, waiting)| selects(id, &waiting.server));
-        selected.map(|(_, waiting)| waiting.ended.cancel()).count() > 0
+            .filter(|(id, begun)| selects(id, &begun.server));
+        selected.map(|(_, begun)| begun.ended.cancel()).count() > 0
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Waiting>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Begun>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of a sign-in among those of its client. Dropping it removes the sign-in.
+struct Place {
+    session: Arc<Session>,
+    id: String,
+    /// Cancelled when the sign-in must end.
+    ended: CancellationToken,
+}
+
+impl Place {
+    /// Adds a sign-in, and ends the earlier ones to its server. Under one lock, so that of several that begin at once one remains.
+    fn take(session: &Arc<Session>, server: &Server) -> Self {
+        let id = Uuid::now_v7().to_string();
+        let ended = CancellationToken::new();
+        let added = Begun {
+            server: server.entry.name.clone(),
+            ended: ended.clone(),
+        };
+        let mut begun = session.sign_ins.lock();
+        let earlier = begun.values().filter(|begun| begun.server == added.server);
+        earlier.for_each(|earlier| earlier.ended.cancel());
+        begun.insert(id.clone(), added);
+        Self {
+            session: session.clone(),
+            id,
+            ended,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.session.sign_ins.lock().remove(&self.id);
     }
 }
 
@@ -77,13 +102,8 @@ impl Session {
     ) -> Result<McpServerOauthLoginResponse, RpcError> {
         let server = self.server(&params.name, params.environment_id.as_deref())?;
         let limit = limit(params.timeout_secs)?;
-        // An earlier sign-in may listen on the configured port.
-        self.sign_ins.cancel(|_, name| name == server.entry.name);
-        let listener = CallbackListener::bind(&server.entry, &CallbackOptions::default()).await;
-        let listener = listener.map_err(|error| {
-            RpcError::failed(format!("The sign-in could not begin: {error}."))
-                .with_reason("callbackUnavailable")
-        })?;
+        // Before anything else: an earlier sign-in may use the configured port.
+        let place = Place::take(self, &server);
         let mut options = SignInOptions::default();
         options.scopes = params.scopes.unwrap_or_default();
         options.client_registration = match params.client_registration {
@@ -91,33 +111,41 @@ impl Session {
             Some(McpServerOauthClientRegistration::Cimd) => ClientRegistration::MetadataDocument,
             Some(McpServerOauthClientRegistration::Dcr) => ClientRegistration::Dynamic,
         };
-        let startup = self.app.startup();
-        let begun = startup.begin_sign_in_with(&server.entry, listener.redirect_uri(), &options);
-        let begun = begun.await.map_err(|error| refused(&server, &error))?;
-
-        let id = Uuid::now_v7().to_string();
-        let ended = CancellationToken::new();
-        let waiting = Waiting {
-            server: server.entry.name.clone(),
-            ended: ended.clone(),
+        let beginning = async {
+            let listener = CallbackListener::bind(&server.entry, &CallbackOptions::default()).await;
+            let listener = listener.map_err(|error| {
+                RpcError::failed(format!("The sign-in could not begin: {error}."))
+                    .with_reason("callbackUnavailable")
+            })?;
+            let startup = self.app.startup();
+            let begun =
+                startup.begin_sign_in_with(&server.entry, listener.redirect_uri(), &options);
+            let begun = begun.await.map_err(|error| refused(&server, &error))?;
+            Ok((listener, begun))
         };
-        self.sign_ins.add(id.clone(), waiting);
+        let (listener, begun) = tokio::select! {
+            biased;
+            () = place.ended.cancelled() => {
+                let message = "The sign-in has ended, because a later one to the same server has begun.";
+                return Err(RpcError::failed(message).with_reason("cancelled"));
+            }
+            begun = beginning => begun?,
+        };
+        let response = McpServerOauthLoginResponse {
+            authorization_url: begun.authorization_url,
+            login_id: place.id.clone(),
+        };
         let sign_in = SignIn {
             app: self.app.clone(),
-            session: self.clone(),
             server,
             thread_id: params.thread_id,
-            id: id.clone(),
+            place,
             pending: begun.pending,
             listener,
             limit,
-            ended,
         };
         self.app.connections().spawn(sign_in.run());
-        Ok(McpServerOauthLoginResponse {
-            authorization_url: begun.authorization_url,
-            login_id: id,
-        })
+        Ok(response)
     }
 
     /// Ends a sign-in that waits for the browser. Returns whether there was one.
@@ -171,14 +199,12 @@ fn refused(server: &Server, error: &SignInError) -> RpcError {
 /// A sign-in that waits for the browser.
 struct SignIn {
     app: AppServer,
-    session: Arc<Session>,
     server: Arc<Server>,
     thread_id: Option<String>,
-    id: String,
+    place: Place,
     pending: PendingSignIn,
     listener: CallbackListener,
     limit: Duration,
-    ended: CancellationToken,
 }
 
 impl SignIn {
@@ -187,16 +213,16 @@ impl SignIn {
         let error = self.finish().await.err();
         // The port is free for the next sign-in, even if this client reads slowly.
         let closing = self.app.connections().spawn(self.listener.close());
-        self.session.sign_ins.lock().remove(&self.id);
         let success = error.is_none();
         let completed = McpServerOauthLoginCompletedNotification {
             name: self.server.entry.name.clone(),
             thread_id: self.thread_id,
-            login_id: self.id,
+            login_id: self.place.id.clone(),
             success,
             error,
         };
-        let outgoing = self.session.outgoing.clone();
+        let outgoing = self.place.session.outgoing.clone();
+        drop(self.place);
         outgoing
             .notify("mcpServer/oauthLogin/completed", &completed)
             .await;
@@ -214,7 +240,7 @@ impl SignIn {
         loop {
             let callback = tokio::select! {
                 biased;
-                () = self.ended.cancelled() => {
+                () = self.place.ended.cancelled() => {
                     return Err("The sign-in was cancelled, and nothing was changed.".to_owned());
                 }
                 () = tokio::time::sleep_until(deadline) => {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use mcp_startup_app_server::AppServer;
 use mcp_startup_lab::{Lab, Target};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::client::Client;
 use crate::{app_of, configured, http, servers};
@@ -147,17 +148,51 @@ async fn a_second_sign_in_to_a_server_ends_the_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_sign_ins_that_begin_at_once_leave_one() {
+async fn of_several_sign_ins_at_once_one_remains_even_with_one_port() {
+    const AT_ONCE: usize = 6;
     let lab = Lab::start(0).await.unwrap();
-    let (app, mut client) = started(&lab).await;
-    for id in [1, 2] {
-        let params = json!({ "name": NAME });
-        client
-            .begin(&json!({ "id": id, "method": "mcpServer/oauth/login", "params": params }))
-            .await;
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let mut entries = servers(&lab, &[NAME]);
+    entries[0].config.as_mut().unwrap().oauth.callback_port = Some(port);
+    let (app, _) = app_of(configured(entries));
+    let mut client = Client::initialized(&app).await;
+    client.states(NAME, 1).await;
+    let login = |id: usize| json!({ "id": id, "method": "mcpServer/oauth/login", "params": { "name": NAME } });
+    let logins: Vec<Value> = (1..=AT_ONCE).map(login).collect();
+    let responses = client.exchange(&logins, AT_ONCE).await;
+    let begun = responses
+        .iter()
+        .filter_map(|response| response["result"].as_object());
+    let begun: Vec<_> = begun.cloned().collect();
+    for response in responses
+        .iter()
+        .filter(|response| response.get("result").is_none())
+    {
+        assert_eq!(
+            response["error"]["data"]["reason"], "cancelled",
+            "{response}"
+        );
     }
-    let completed = client.notified(COMPLETED, 1).await;
-    assert_eq!(completed[0]["success"], false);
+    // Those that had begun and have ended are reported.
+    let completed = client.notified(COMPLETED, begun.len() - 1).await;
+    assert!(
+        completed
+            .iter()
+            .all(|completed| completed["success"] == false)
+    );
+    let has_ended = |login: &&serde_json::Map<String, Value>| {
+        completed
+            .iter()
+            .any(|completed| completed["loginId"] == login["loginId"])
+    };
+    let remaining: Vec<_> = begun.iter().filter(|login| !has_ended(login)).collect();
+    assert_eq!(remaining.len(), 1);
+    let url = remaining[0]["authorizationUrl"].as_str().unwrap();
+    assert_eq!(http::browse(url).await, 200);
+    let states = client.states(NAME, 2).await;
+    assert_eq!(states, ["starting", "failed", "starting", "ready"]);
     app.end().await;
 }
 
