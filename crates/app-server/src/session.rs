@@ -8,7 +8,6 @@ mod status;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use indexmap::IndexMap;
 use mcp_startup::config::clients::SelectedServer;
@@ -22,9 +21,6 @@ use crate::configuration::Configuration;
 use crate::connection::Outgoing;
 use crate::protocol::RpcError;
 
-/// How long the servers of a client may take to end before they are killed. A server has 2 s for its HTTP session, and then its
-/// program has 2 s to exit.
-const END_LIMIT: Duration = Duration::from_secs(6);
 const NAME_CHARS: usize = 100;
 
 /// The servers of one client.
@@ -182,10 +178,10 @@ impl Session {
     }
 }
 
-/// Ends a server, and waits until it has ended.
+/// Ends a server, and waits until it has ended and its last notifications are sent.
 async fn end(mut running: Running) {
     running.server.stop();
     if let Some(task) = &mut running.task {
-        let _ = tokio::time::timeout(END_LIMIT, task).await;
+        let _ = task.await;
     }
 }

@@ -1,6 +1,6 @@
 //! The messages to a client: a bounded queue that its transport writes.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
@@ -39,13 +39,32 @@ impl Outgoing {
 
     /// Sends a notification.
     pub async fn notify(&self, method: &'static str, params: &impl Serialize) {
+        if let Some(message) = self.notification(method, params) {
+            self.send(message).await;
+        }
+    }
+
+    /// A notification, for [`send_first`](Self::send_first). `None` if the client does not want it.
+    pub fn notification(&self, method: &'static str, params: &impl Serialize) -> Option<String> {
         let opted_out = self.opted_out.get();
         if opted_out.is_some_and(|methods| methods.contains(method)) {
-            return;
+            return None;
         }
-        match notification(method, params) {
-            Ok(message) => self.send(message).await,
-            Err(error) => tracing::error!(%error, method, "a notification can't be encoded"),
+        notification(method, params)
+            .inspect_err(|error| tracing::error!(%error, method, "a notification can't be encoded"))
+            .ok()
+    }
+
+    /// Sends the first of these messages, and removes it. If the future is dropped before, the message is still there.
+    pub async fn send_first(&self, unsent: &mut VecDeque<String>) {
+        let place = tokio::select! {
+            biased;
+            () = self.closed.cancelled() => None,
+            place = self.sender.reserve() => place.ok(),
+        };
+        // Without a place, the transport has ended.
+        if let (Some(message), Some(place)) = (unsent.pop_front(), place) {
+            place.send(message);
         }
     }
 

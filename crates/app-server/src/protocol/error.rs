@@ -57,8 +57,14 @@ impl RpcError {
 
     /// Adds a stable reason for programs, as `data.reason`.
     #[must_use]
-    pub fn with_reason(mut self, reason: impl Serialize) -> Self {
-        self.data = Some(json!({ "reason": reason }));
+    pub fn with_reason(self, reason: impl Serialize) -> Self {
+        self.with_data(json!({ "reason": reason }))
+    }
+
+    /// Adds data for programs: an object with a stable `reason`, and details.
+    #[must_use]
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = Some(data);
         self
     }
 }

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use mcp_startup_core::{json_problem, printable};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::{ErrorCode, RpcError};
@@ -50,12 +50,19 @@ pub enum Incoming<'a> {
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    #[serde(borrow)]
+    /// `null` is an ID, which can't be used. A notification has no `id`.
+    #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
     method: Option<Cow<'a, str>>,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
+}
+
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Reads a message.
@@ -198,6 +205,7 @@ mod tests {
             ),
             (r#"{"id":1.5,"method":"a"}"#, Err(-32600)),
             (r#"{"id":[],"method":"a"}"#, Err(-32600)),
+            (r#"{"id":null,"method":"a"}"#, Err(-32600)),
             (r#"{"id":1,"method":7}"#, Err(-32600)),
             (r#"{}"#, Err(-32600)),
             (r#"[]"#, Err(-32600)),

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use mcp_startup::printable;
 use mcp_startup::rmcp::RoleClient;
 use mcp_startup::rmcp::model::{
     CallToolRequest, CallToolRequestParams, ClientRequest, ProgressNotificationParam,
     ReadResourceRequestParams, ServerResult,
 };
 use mcp_startup::rmcp::service::{Peer, PeerRequestOptions, RequestHandle, ServiceError};
+use mcp_startup::{HttpRefusal, printable};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -25,6 +25,8 @@ use crate::protocol::{RequestId, RpcError};
 
 /// The maximum length of a server's error message, in characters.
 const ERROR_CHARS: usize = 2000;
+/// The status of a refused authorization (RFC 9110, section 15.5.2).
+const UNAUTHORIZED: u16 = 401;
 const PROGRESS: &str = "mcpStartup/toolCall/progress";
 /// How long a server may take to read that a call was cancelled.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
@@ -61,8 +63,8 @@ impl Session {
             Ok(call) => call.finish(progress, notification, &self.outgoing).await,
             Err(error) => Err(error),
         };
-        let result = result.map_err(|error| failed(&params.server, "tools/call", error))?;
-        tool_result(result).map_err(|error| failed(&params.server, "tools/call", error))
+        let result = result.and_then(tool_result);
+        result.map_err(|error| self.failed(&params.server, &state, "tools/call", &error))
     }
 
     /// Reads a resource.
@@ -71,12 +73,24 @@ impl Session {
     ///
     /// Returns an error if the server is not connected or does not return the resource.
     pub async fn read_resource(&self, params: McpResourceReadParams) -> Result<Value, RpcError> {
-        let (peer, _) = self.peer(&params.server, params.environment_id.as_deref())?;
+        let (peer, state) = self.peer(&params.server, params.environment_id.as_deref())?;
         let mut request = ReadResourceRequestParams::new(params.uri);
         request.meta = metadata(params.meta)?;
         let result = peer.read_resource(request).await;
-        let result = result.map_err(|error| failed(&params.server, "resources/read", error))?;
+        let result = result
+            .map_err(|error| self.failed(&params.server, &state, "resources/read", &error))?;
         serde_json::to_value(result).map_err(|_| RpcError::failed("The result can't be encoded."))
+    }
+
+    /// The error of a request that failed at the server.
+    fn failed(&self, name: &str, asked: &State, method: &str, error: &ServiceError) -> RpcError {
+        let refusal = HttpRefusal::of(error);
+        if is_rejection(refusal.as_ref())
+            && let Ok(server) = self.server(name, None)
+        {
+            server.rejected(asked);
+        }
+        failed(name, method, error, refusal)
     }
 
     fn peer(
@@ -221,19 +235,62 @@ fn metadata<T: serde::de::DeserializeOwned>(meta: Option<Value>) -> Result<Optio
         .map_err(|_| RpcError::invalid_params("Invalid `params._meta`."))
 }
 
-fn failed(server: &str, method: &str, error: ServiceError) -> RpcError {
-    let why = match &error {
-        ServiceError::McpError(error) => format!(
-            "the server answered with the error {}: {}",
-            error.code.0,
-            printable(&error.message, ERROR_CHARS)
+fn failed(
+    server: &str,
+    method: &str,
+    error: &ServiceError,
+    refusal: Option<HttpRefusal>,
+) -> RpcError {
+    let (why, data) = match (error, refusal) {
+        (ServiceError::McpError(error), _) => {
+            let message = printable(&error.message, ERROR_CHARS);
+            let code = error.code.0;
+            let why = format!("the server answered with the error {code}: {message}");
+            (why, json!({ "reason": "serverError", "code": code }))
+        }
+        (_, Some(refusal)) => refused(refusal),
+        (ServiceError::TransportClosed, None) => (
+            "the connection was lost; try again".to_owned(),
+            json!({ "reason": "connectionLost" }),
         ),
-        ServiceError::TransportClosed => "the connection was lost; try again".to_owned(),
-        _ => match error.is_authorization_required() {
-            true => "the server requires a new sign-in".to_owned(),
-            false => "the answer did not arrive or can't be used".to_owned(),
-        },
+        (ServiceError::UnexpectedResponse, None) => (
+            "the answer can't be used: it is too long, or not valid".to_owned(),
+            json!({ "reason": "invalidAnswer" }),
+        ),
+        _ => (
+            "the answer did not arrive, or can't be used".to_owned(),
+            json!({ "reason": "noAnswer" }),
+        ),
     };
     let server = printable(server, NAME_CHARS);
-    RpcError::failed(format!("{server}: `{method}` failed: {why}"))
+    RpcError::failed(format!("{server}: `{method}` failed: {why}")).with_data(data)
+}
+
+fn refused(refusal: HttpRefusal) -> (String, Value) {
+    let status = refusal.status;
+    match refusal.missing_scopes {
+        Some(scopes) => {
+            let needed = match scopes.as_slice() {
+                [] => String::new(),
+                scopes => format!(": {}", printable(&scopes.join(" "), ERROR_CHARS)),
+            };
+            (
+                format!("the server requires more permissions{needed}; sign in with them"),
+                json!({ "reason": "insufficientScope", "status": status, "scopes": scopes }),
+            )
+        }
+        None if status == UNAUTHORIZED => (
+            "the server refused the authorization (HTTP 401); `mcpStartup/failure/read` has the result of its next start".to_owned(),
+            json!({ "reason": "authorizationRefused", "status": status }),
+        ),
+        None => (
+            format!("the server answered with HTTP {status}"),
+            json!({ "reason": "httpError", "status": status }),
+        ),
+    }
+}
+
+/// Whether the server has refused the authorization, and there is no other one.
+pub(super) fn is_rejection(refusal: Option<&HttpRefusal>) -> bool {
+    refusal.is_some_and(|refusal| refusal.status == UNAUTHORIZED)
 }

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use mcp_startup::HttpRefusal;
 use mcp_startup::rmcp::RoleClient;
 use mcp_startup::rmcp::model::PaginatedRequestParams;
 use mcp_startup::rmcp::service::{Peer, ServiceError};
 use serde::Serialize;
 use serde_json::Value;
+
+use super::calls::is_rejection;
 
 /// How long a server may take for each of its lists.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -34,6 +37,8 @@ pub enum CatalogError {
     TooLong(&'static str),
     #[error("the server answered `{method}` with the error {code}")]
     Refused { method: &'static str, code: i32 },
+    #[error("the server refused the authorization of `{0}`")]
+    Unauthorized(&'static str),
     #[error("`{0}` failed: the connection was lost, or the answer can't be used")]
     Failed(&'static str),
 }
@@ -117,6 +122,9 @@ async fn pages<T, M>(
                     method,
                     code: error.code.0,
                 },
+                error if is_rejection(HttpRefusal::of(&error).as_ref()) => {
+                    CatalogError::Unauthorized(method)
+                }
                 _ => CatalogError::Failed(method),
             })?;
             if number == 0 {

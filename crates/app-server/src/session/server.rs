@@ -1,5 +1,6 @@
 //! One server of a client: the task that starts it, keeps it while it is ready, and starts it again.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +25,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// A connection that lasted longer than this was good: the next loss counts as the first.
 const GOOD_CONNECTION: Duration = Duration::from_secs(600);
-/// How long a cancelled start may take to report that it was cancelled.
-const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+/// How long a server may take to end before it is killed. It has 2 s for its HTTP session, and then its program has 2 s to exit.
+const END_LIMIT: Duration = Duration::from_secs(6);
 
 /// A server of a client, as all its requests see it.
 pub(crate) struct Server {
@@ -60,6 +61,10 @@ pub(crate) struct State {
     pub progress: Option<ProgressFeed>,
     /// How a client is authorized, if only the server knows it. It is queried once for each start.
     pub asked_auth_status: Option<McpAuthStatus>,
+    /// Whether the server, which is connected, has refused the authorization of a request.
+    is_rejected: bool,
+    /// When the server was last started again because of that.
+    last_rejection: Option<Instant>,
 }
 
 /// Whether no start will change the state soon.
@@ -79,6 +84,13 @@ impl State {
     pub fn warning(&self) -> Option<&str> {
         let warning = self.ended.as_ref()?.warning.as_ref()?;
         Some(&warning.message)
+    }
+
+    fn is_of_same_start(&self, other: &Self) -> bool {
+        match (&self.ended, &other.ended) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            _ => false,
+        }
     }
 
     fn details(&self) -> StartDetails {
@@ -117,6 +129,8 @@ impl Server {
             peer: None,
             progress: None,
             asked_auth_status: None,
+            is_rejected: false,
+            last_rejection: None,
         };
         Self {
             entry,
@@ -131,23 +145,47 @@ impl Server {
         self.wanted.send_modify(|wanted| wanted.restarts += 1);
     }
 
-    /// Starts the server again if it has failed, was cancelled or has lost its connection. Does nothing if it is starting or connected.
+    /// Handles that the server has refused the authorization of a request, which was sent in the state `asked`. It starts again, and the
+    /// start finds out what the user can do. A server that was started again and still refuses only some requests stays connected.
+    pub fn rejected(&self, asked: &State) {
+        let mut restarts = false;
+        self.state.send_if_modified(|state| {
+            if state.is_of_same_start(asked) && !state.is_rejected {
+                state.is_rejected = true;
+                let last = state.last_rejection;
+                restarts = last.is_none_or(|last| last.elapsed() > GOOD_CONNECTION);
+                if restarts {
+                    state.last_rejection = Some(Instant::now());
+                }
+            }
+            false
+        });
+        if restarts {
+            self.restart();
+        }
+    }
+
+    /// Starts the server again if it has failed, was cancelled, has lost its connection or has refused the authorization of a request.
+    /// Does nothing if it is starting or connected.
     ///
     /// # Errors
     ///
     /// Returns an error if the server is disabled.
     pub fn retry(&self) -> Result<(), RpcError> {
-        match self.state.borrow().connection {
+        let state = self.state();
+        match state.connection {
             McpServerConnectionStatus::Disabled => {
                 return Err(RpcError::invalid_params(format!(
                     "{} is disabled in the configuration: enable it there, and reload the configuration.",
                     self.entry.name
                 )));
             }
-            McpServerConnectionStatus::NotStarted
-            | McpServerConnectionStatus::Starting
-            | McpServerConnectionStatus::Connected => return Ok(()),
-            McpServerConnectionStatus::AuthenticationRequired
+            McpServerConnectionStatus::Connected if !state.is_rejected => return Ok(()),
+            McpServerConnectionStatus::NotStarted | McpServerConnectionStatus::Starting => {
+                return Ok(());
+            }
+            McpServerConnectionStatus::Connected
+            | McpServerConnectionStatus::AuthenticationRequired
             | McpServerConnectionStatus::Failed
             | McpServerConnectionStatus::Cancelled => {}
         }
@@ -203,6 +241,7 @@ impl Server {
                 outgoing,
                 watch: startup.watch(vec![self.entry.clone()]),
                 live: None,
+                unsent: VecDeque::new(),
             };
             let end = start.follow(&mut wanted).await;
             start.end().await;
@@ -221,7 +260,10 @@ impl Server {
                 state.connection = McpServerConnectionStatus::Failed;
                 state.due = Some(Instant::now() + pause);
             });
-            self.report_details(outgoing).await;
+            let mut unsent: VecDeque<String> = self.details(outgoing).into_iter().collect();
+            while !unsent.is_empty() {
+                outgoing.send_first(&mut unsent).await;
+            }
             let _ = tokio::time::timeout(pause, wanted.changed()).await;
             self.change(|state| state.due = None);
         }
@@ -230,26 +272,21 @@ impl Server {
     /// Remembers the answer of the server about its authorization, if `asked` is still the state of its last start.
     pub fn remember_auth_status(&self, asked: &State, status: McpAuthStatus) {
         self.state.send_if_modified(|state| {
-            let is_same_start = match (&state.ended, &asked.ended) {
-                (Some(now), Some(then)) => Arc::ptr_eq(now, then),
-                _ => false,
-            };
-            if is_same_start {
+            if state.is_of_same_start(asked) {
                 state.asked_auth_status = Some(status);
             }
             false
         });
     }
 
-    async fn report_details(&self, outgoing: &Outgoing) {
+    /// The notification with the details of the last start.
+    fn details(&self, outgoing: &Outgoing) -> Option<String> {
         let notification = FailureUpdatedNotification {
             thread_id: None,
             name: self.entry.name.clone(),
             details: self.state().details(),
         };
-        outgoing
-            .notify("mcpStartup/failure/updated", &notification)
-            .await;
+        outgoing.notification("mcpStartup/failure/updated", &notification)
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -263,45 +300,49 @@ struct Start<'a> {
     outgoing: &'a Outgoing,
     watch: Watch,
     live: Option<LiveServer>,
+    /// The notifications of the last update. No other update is read before they are sent, so that a client that does not read stops
+    /// its servers.
+    unsent: VecDeque<String>,
 }
 
 impl Start<'_> {
     /// Follows the starts until a client wants something else, or the connection of a server that was ready is lost.
     async fn follow(&mut self, wanted: &mut watch::Receiver<Wanted>) -> End {
         loop {
+            let has_unsent = !self.unsent.is_empty();
             let update = tokio::select! {
                 biased;
                 _ = wanted.changed() => return End::Wanted,
-                update = self.watch.update() => update,
+                () = self.outgoing.send_first(&mut self.unsent), if has_unsent => continue,
+                update = self.watch.update(), if !has_unsent => update,
                 () = lost(self.live.as_ref()) => return End::ConnectionLost,
             };
-            // Outside of the `select!`, so that no update is lost.
             match update {
-                Some((update, live)) => self.update(update, live).await,
+                Some((update, live)) => self.update(update, live),
                 // A watch ends only after it was cancelled.
                 None => return End::ConnectionLost,
             }
         }
     }
 
-    async fn update(&mut self, update: Update, live: Option<LiveServer>) {
+    fn update(&mut self, update: Update, live: Option<LiveServer>) {
         match update {
             Update::Event(event) => {
                 if let Some(live) = live {
                     self.live = Some(live);
                 }
-                self.event(event).await;
+                self.event(event);
             }
             Update::Waiting { retry_in_ms, .. } => {
                 let due = retry_in_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
                 self.server.change(|state| state.due = due);
-                self.server.report_details(self.outgoing).await;
+                self.unsent.extend(self.server.details(self.outgoing));
             }
             Update::Phase { .. } | Update::Saving | Update::Tools { .. } => {}
         }
     }
 
-    async fn event(&mut self, event: StartupEvent) {
+    fn event(&mut self, event: StartupEvent) {
         let server = self.server;
         let status = event.notification.status().clone();
         let connection = connection_status(&event);
@@ -318,40 +359,57 @@ impl Start<'_> {
             state.progress = progress;
             match status.is_finished() {
                 true => state.ended = Some(Arc::new(event)),
-                false => state.asked_auth_status = None,
+                false => {
+                    state.asked_auth_status = None;
+                    state.is_rejected = false;
+                }
             }
         });
-        self.outgoing
-            .notify(mcp_startup::METHOD, &notification)
-            .await;
+        let notification = self
+            .outgoing
+            .notification(mcp_startup::METHOD, &notification);
+        self.unsent.extend(notification);
         // The details of a failure follow with the time of the next start.
         let has_changed = server.state().details() != before;
         if status.is_finished() && status != McpServerStartupState::Failed && has_changed {
-            self.server.report_details(self.outgoing).await;
+            self.unsent.extend(server.details(self.outgoing));
         }
     }
 
-    /// Ends the start or the connection. A start that has begun is reported as cancelled.
+    /// Ends the start or the connection, even if the client does not read, and then sends the rest of the notifications. A start that
+    /// has begun is reported as cancelled.
     async fn end(mut self) {
+        // Otherwise, dropping them kills the program.
+        let _ = tokio::time::timeout(END_LIMIT, self.end_server()).await;
+        let Self {
+            outgoing,
+            mut unsent,
+            watch,
+            live,
+            ..
+        } = self;
+        drop((watch, live));
+        while !unsent.is_empty() {
+            outgoing.send_first(&mut unsent).await;
+        }
+    }
+
+    async fn end_server(&mut self) {
         let is_starting = |server: &Server| {
             server.state.borrow().connection == McpServerConnectionStatus::Starting
         };
-        if is_starting(self.server) {
-            self.watch.cancel();
-            while is_starting(self.server)
-                && let Ok(Some((update, live))) =
-                    tokio::time::timeout(CANCEL_LIMIT, self.watch.update()).await
-            {
-                self.update(update, live).await;
-            }
+        self.watch.cancel();
+        while is_starting(self.server)
+            && let Some((update, live)) = self.watch.update().await
+        {
+            self.update(update, live);
         }
-        drop(self.watch);
         self.server.change(|state| {
             state.connection = McpServerConnectionStatus::NotStarted;
             state.peer = None;
             state.progress = None;
         });
-        if let Some(live) = self.live {
+        if let Some(live) = self.live.take() {
             live.close().await;
         }
     }

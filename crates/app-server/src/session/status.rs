@@ -12,7 +12,7 @@ use mcp_startup::{McpAuthStatus, Startup};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::catalog;
+use super::catalog::{self, CatalogError};
 use super::{Server, Session};
 use crate::protocol::RpcError;
 use crate::protocol::codex::{
@@ -22,6 +22,8 @@ use crate::protocol::codex::{
 /// The number of servers of a page, if the client does not choose it.
 const PAGE: u32 = 100;
 const LONGEST_PAGE: u32 = 1000;
+/// The beginning of a cursor. The name of the last server of the page follows, so that a reload between two pages loses no server.
+const CURSOR: &str = "after:";
 /// The size from which a page gets no more servers, in bytes. A message of Codex's WebSocket has at most 16 MiB.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// The size from which a server's entry is reduced to its state, in bytes.
@@ -57,7 +59,12 @@ impl Session {
             None => self.servers(),
         };
         if let Some(cursor) = &params.cursor {
-            servers.retain(|server| server.entry.name > *cursor);
+            let Some(last) = cursor.strip_prefix(CURSOR) else {
+                return Err(RpcError::invalid_params(
+                    "`cursor` is not the `nextCursor` of a page: omit it for the first page.",
+                ));
+            };
+            servers.retain(|server| *server.entry.name > *last);
         }
         let limit = params.limit.unwrap_or(PAGE).clamp(1, LONGEST_PAGE);
         let mut limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -89,7 +96,7 @@ impl Session {
         }
         let last = data.last().filter(|_| total > limit);
         Ok(ListMcpServerStatusResponse {
-            next_cursor: last.map(|status| status.name.clone()),
+            next_cursor: last.map(|status| format!("{CURSOR}{}", status.name)),
             data,
         })
     }
@@ -120,7 +127,9 @@ async fn status(
     };
     match &state.peer {
         Some(peer) => {
-            offers(&mut status, peer, detail).await;
+            if offers(&mut status, peer, detail).await == Authorization::Refused {
+                server.rejected(&state);
+            }
             if status.tools_error.is_some()
                 && let Some(warning) = state.warning()
             {
@@ -149,12 +158,19 @@ async fn status(
     (status, bytes)
 }
 
+/// Whether a connected server has refused the authorization of a list.
+#[derive(PartialEq, Eq)]
+enum Authorization {
+    Accepted,
+    Refused,
+}
+
 /// Adds what a connected server offers.
 async fn offers(
     status: &mut McpServerStatus,
     peer: &Peer<RoleClient>,
     detail: McpServerStatusDetail,
-) {
+) -> Authorization {
     if let Some(info) = peer.peer_info() {
         status.server_capabilities = serde_json::to_value(&info.capabilities).ok();
         status.server_info = info
@@ -165,12 +181,19 @@ async fn offers(
     }
     let resources = async {
         match detail {
-            McpServerStatusDetail::Full => catalog::resources(peer).await.unwrap_or_default(),
-            McpServerStatusDetail::ToolsAndAuthOnly => Default::default(),
+            McpServerStatusDetail::Full => catalog::resources(peer).await,
+            McpServerStatusDetail::ToolsAndAuthOnly => Ok(Default::default()),
         }
     };
     let (tools, resources) = futures::future::join(catalog::tools(peer), resources).await;
-    (status.resources, status.resource_templates) = resources;
+    let errors = [tools.as_ref().err(), resources.as_ref().err()];
+    let is_refused =
+        |error: &Option<&CatalogError>| matches!(error, Some(CatalogError::Unauthorized(_)));
+    let authorization = match errors.iter().any(is_refused) {
+        true => Authorization::Refused,
+        false => Authorization::Accepted,
+    };
+    (status.resources, status.resource_templates) = resources.unwrap_or_default();
     match tools {
         Ok(tools) => {
             status.tools = tools.by_name;
@@ -178,6 +201,7 @@ async fn offers(
         }
         Err(error) => status.tools_error = Some(error.to_string()),
     }
+    authorization
 }
 
 fn http_origin(server: &Server) -> Option<String> {

@@ -9,6 +9,7 @@ use mcp_startup_lab::Lab;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, split};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::client::{Client, LIMIT};
 use crate::{app_of, configured, schemas, servers};
@@ -99,6 +100,11 @@ async fn an_invalid_message_has_an_error_and_loses_no_other_message() {
         (
             "an ID of a fraction",
             b"{\"id\":1.5,\"method\":\"a\"}".to_vec(),
+            vec![null(-32600)],
+        ),
+        (
+            "null as an ID",
+            b"{\"id\":null,\"method\":\"initialize\"}".to_vec(),
             vec![null(-32600)],
         ),
         (
@@ -298,5 +304,85 @@ async fn the_requests_of_a_client_that_does_not_read_wait_and_are_answered_later
     let ids = tokio::time::timeout(LIMIT, exchange).await.unwrap();
     let expected = (1_000_000..).take(count);
     assert!(ids.into_iter().skip(1).eq(expected));
+    app.end().await;
+}
+
+/// The requests of a client, and more answers than all buffers to it hold together.
+fn unread_requests() -> String {
+    let line = |id: usize| format!("{{\"id\":{id},\"method\":\"unknown\"}}\n");
+    (1_000_000..1_001_000).map(line).collect()
+}
+
+/// Waits until no task can continue. The clock is paused, so it advances only then.
+async fn idle() {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_delays_the_end_by_2_s() {
+    let start = format!("{INITIALIZE}\n{{\"method\":\"initialized\"}}\n");
+    for end in [
+        "input ends immediately",
+        "input ends later",
+        "app-server ends",
+    ] {
+        let (app, _) = app_of(Configuration::default());
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let (input, output) = split(theirs);
+        let served = app.clone();
+        let serving =
+            tokio::spawn(async move { transport::serve_streams(&served, input, output).await });
+        let (_unread, mut writer) = split(ours);
+        let requests = format!("{start}{}", unread_requests());
+        writer.write_all(requests.as_bytes()).await.unwrap();
+        if end != "input ends immediately" {
+            idle().await;
+        }
+        let began = Instant::now();
+        match end {
+            "app-server ends" => app.end().await,
+            _ => writer.shutdown().await.unwrap(),
+        }
+        let served = tokio::time::timeout(LIMIT, serving).await;
+        served.expect(end).unwrap().unwrap();
+        let elapsed = began.elapsed();
+        assert!(elapsed <= Duration::from_secs(3), "{end}: {elapsed:?}");
+        app.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_start_is_reported_to_a_client_that_does_not_read_around_a_reload() {
+    // It accepts connections, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", silent.local_addr().unwrap());
+    let configuration = |hours: u64| {
+        let server = ServerConfig::http("silent", &url).unwrap();
+        let limit = Duration::from_secs(3600 * hours);
+        configured(vec![server.with_startup_timeout(limit).unwrap().into()])
+    };
+    let (app, source) = app_of(configuration(23));
+    let mut client = Client::initialized(&app).await;
+    client.notified("mcpServer/startupStatus/updated", 1).await;
+    for line in unread_requests().lines() {
+        client.send(line).await;
+    }
+    idle().await;
+    let mut other = Client::initialized(&app).await;
+    *source.0.lock().unwrap() = Some(configuration(24));
+    other
+        .request(json!({ "id": 1, "method": "config/mcpServer/reload" }))
+        .await;
+    // Longer than the end of any server takes.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let states = loop {
+        let states = client.states("silent", 0).await;
+        if states.len() >= 3 {
+            break states;
+        }
+        let message = client.next().await;
+        client.notifications.push(message);
+    };
+    assert_eq!(states, ["starting", "cancelled", "starting"]);
     app.end().await;
 }

@@ -81,11 +81,13 @@ fn configured(servers: Vec<ServerEntry>) -> Configuration {
 }
 
 fn app_of(configuration: Configuration) -> (AppServer, Source) {
+    app_with_store(configuration, MemoryStore::default())
+}
+
+fn app_with_store(configuration: Configuration, store: MemoryStore) -> (AppServer, Source) {
     let source = Source::default();
     let mut startup = StartupOptions::default();
-    startup.stores = Some(CredentialStores::from_store(Arc::new(
-        MemoryStore::default(),
-    )));
+    startup.stores = Some(CredentialStores::from_store(Arc::new(store)));
     let options = AppServerOptions::new(startup, "test/1");
     (
         AppServer::new(options, configuration, source.clone()).unwrap(),

@@ -41,6 +41,10 @@ async fn every_start_is_reported_once_and_listed() {
         .await;
     assert_eq!(rest["result"]["data"][0]["runtimeStatus"], "connected");
     assert_eq!(rest["result"]["nextCursor"], Value::Null);
+    for cursor in ["", "first-sign-in", "zzz"] {
+        let list = json!({ "id": cursor, "method": "mcpServerStatus/list", "params": { "cursor": cursor } });
+        assert_eq!(client.code(list).await, -32602, "{cursor}");
+    }
 
     let name = json!({ "name": "first-sign-in" });
     let failure = client

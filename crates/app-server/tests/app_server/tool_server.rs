@@ -1,12 +1,12 @@
 //! An MCP server with a tool and a resource, over Streamable HTTP.
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 pub struct ToolServer {
@@ -15,6 +15,8 @@ pub struct ToolServer {
     pub cancelled: mpsc::UnboundedReceiver<Value>,
     /// The IDs of the calls of `wait`, which are never answered.
     pub waiting: mpsc::UnboundedReceiver<Value>,
+    /// The token that each request must have, if it is not empty.
+    pub token: watch::Sender<String>,
     /// Dropping it stops the server.
     _serving: JoinSet<std::io::Result<()>>,
 }
@@ -25,8 +27,22 @@ impl ToolServer {
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let (cancelled_sender, cancelled) = mpsc::unbounded_channel();
         let (waiting_sender, waiting) = mpsc::unbounded_channel();
-        let answer =
-            move |body: String| answer(body, cancelled_sender.clone(), waiting_sender.clone());
+        let (token, required) = watch::channel(String::new());
+        let answer = move |headers: HeaderMap, body: String| {
+            let expected = format!("Bearer {}", *required.borrow());
+            let sent = headers.get(header::AUTHORIZATION);
+            let is_authorized =
+                expected == "Bearer " || sent.is_some_and(|sent| *sent == *expected);
+            let (cancelled, waiting) = (cancelled_sender.clone(), waiting_sender.clone());
+            async move {
+                match is_authorized {
+                    true => answer(body, cancelled, waiting).await,
+                    false => {
+                        challenged(StatusCode::UNAUTHORIZED, r#"Bearer error="invalid_token""#)
+                    }
+                }
+            }
+        };
         let router = Router::new().route("/mcp", post(answer));
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, router).await });
@@ -34,6 +50,7 @@ impl ToolServer {
             url,
             cancelled,
             waiting,
+            token,
             _serving: serving,
         }
     }
@@ -53,8 +70,18 @@ async fn answer(
         waiting.send(request["id"].clone()).unwrap();
         std::future::pending::<()>().await;
     }
-    if params["name"] == "count" {
-        return counting(&request);
+    let more = r#"Bearer error="insufficient_scope", scope="files:read files:write""#;
+    match params["name"].as_str() {
+        Some("count") => return counting(&request),
+        Some("private") => return challenged(StatusCode::UNAUTHORIZED, "Bearer"),
+        Some("more") => return challenged(StatusCode::FORBIDDEN, more),
+        Some("broken") => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Some("other-id") => {
+            return json_response(
+                &json!({ "jsonrpc": "2.0", "id": 99, "result": { "content": [] } }),
+            );
+        }
+        _ => {}
     }
     let result = match request["method"].as_str().unwrap() {
         "initialize" => json!({
@@ -114,6 +141,10 @@ fn counting(request: &Value) -> Response {
     let events = messages.map(|message| format!("data: {message}\n\n"));
     let headers = [(header::CONTENT_TYPE, "text/event-stream")];
     (headers, events.concat()).into_response()
+}
+
+fn challenged(status: StatusCode, challenge: &'static str) -> Response {
+    (status, [(header::WWW_AUTHENTICATE, challenge)]).into_response()
 }
 
 fn json_response(message: &Value) -> Response {
