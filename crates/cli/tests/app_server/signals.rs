@@ -1,7 +1,9 @@
 //! The end of the program by a signal.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::Stdio;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::run::Running;
@@ -9,6 +11,8 @@ use crate::harness::user::User;
 
 /// The end takes milliseconds. A socket that has not authenticated has 15 s.
 const AT_ONCE: Duration = Duration::from_secs(5);
+/// Only a fault takes as long. The client has 2 s to read the last messages.
+const LONG: Duration = Duration::from_secs(20);
 
 #[test]
 fn sigterm_ends_the_program_at_once_despite_half_a_request() {
@@ -49,6 +53,39 @@ fn sigterm_ends_the_program_at_once_despite_half_a_request() {
     end(&mut program);
     assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
     drop((half, nothing));
+}
+
+#[test]
+fn the_program_ends_although_its_client_does_not_read() {
+    let user = User::new();
+    let config = user.write("servers.json", "{\"mcpServers\":{}}");
+    let start = r#"{"id":0,"method":"initialize","params":{"clientInfo":{"name":"a","version":"1"}}}
+{"method":"initialized"}
+"#;
+    // Their answers are longer than all buffers, and they are not.
+    let requests = "{\"id\":1,\"method\":\"a\"}\n".repeat(1400);
+    for (signal, code) in [(None, 0), (Some("TERM"), 130), (Some("INT"), 130)] {
+        let arguments = ["app-server", "--config", config.to_str().unwrap()];
+        let mut program = user.program(&arguments).spawn_with(Stdio::piped());
+        let mut stdin = program.child.stdin.take().unwrap();
+        stdin
+            .write_all(format!("{start}{requests}").as_bytes())
+            .unwrap();
+        // After the first byte of its answers, it listens for signals.
+        let stdout = program.child.stdout.as_mut().unwrap();
+        stdout.read_exact(&mut [0]).unwrap();
+        let began = Instant::now();
+        match signal {
+            Some(signal) => program.signal(signal),
+            None => drop(stdin),
+        }
+        while program.child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < LONG, "{signal:?}: it still runs");
+            thread::sleep(Duration::from_millis(10));
+        }
+        let ended = program.child.wait().unwrap().code();
+        assert_eq!(ended, Some(code), "{signal:?}");
+    }
 }
 
 fn end(program: &mut Running) {
