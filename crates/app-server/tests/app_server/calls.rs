@@ -194,6 +194,9 @@ async fn an_answer_over_stdio_that_is_too_long_is_an_error_of_its_call() {
         read line
         echo '{"jsonrpc":"2.0","id":4,"result":{"content":[]}}'
         read line
+        head -c 17000000 /dev/zero | tr '\0' 'd'
+        echo '{"jsonrpc":"2.0","id":5,"result":{"content":[]}}'
+        read line
     "#;
     let server = ServerConfig::stdio("tools", "sh", ["-c", script]).unwrap();
     let (app, _) = app_of(configured(vec![server.into()]));
@@ -205,5 +208,9 @@ async fn an_answer_over_stdio_that_is_too_long_is_an_error_of_its_call() {
     }
     let response = client.request(call(json!(4), &thread, "short")).await;
     assert_eq!(response["result"]["content"], json!([]));
+    // An answer that can't be found in a line ends the connection.
+    let response = client.request(call(json!(5), &thread, "hidden")).await;
+    let reason = &response["error"]["data"]["reason"];
+    assert_eq!(reason, "connectionLost", "{response}");
     app.end().await;
 }

@@ -519,6 +519,11 @@ impl AnswerId {
         }
     }
 
+    /// Whether the text is a request or a notification of the server.
+    pub fn is_of_server(&self) -> bool {
+        self.has_method
+    }
+
     /// The answer, which is invalid because it is longer than `limit`. `None` if the text is not meant as an answer.
     pub fn too_long(self, limit: usize) -> Option<InvalidAnswer> {
         (self.has_result && !self.has_method).then_some(InvalidAnswer {

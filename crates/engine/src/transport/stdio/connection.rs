@@ -82,8 +82,11 @@ impl Connection {
             let line = std::mem::take(&mut self.line);
             let line = line.trim_ascii();
             let received = match received {
-                Line::TooLong(answer) => match answer.too_long(self.max_line) {
+                Line::TooLong(line) if line.is_of_server() => continue,
+                Line::TooLong(line) => match line.too_long(self.max_line) {
                     Some(answer) => Received::InvalidAnswer(answer),
+                    // An answer may be in the line, and its request would never end.
+                    None if self.collector.log.is_closed() => return None,
                     None => continue,
                 },
                 Line::Whole if line.is_empty() => continue,
