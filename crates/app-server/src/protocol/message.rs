@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mcp_startup_core::{json_problem, printable};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -71,7 +71,8 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(
 ///
 /// Returns the error to send, and the ID of the request if the message has one that can be used.
 pub fn parse(message: &[u8]) -> Result<Incoming<'_>, (Option<RequestId>, RpcError)> {
-    if message.trim_ascii_start().starts_with(b"[") {
+    let is_list = message.trim_ascii_start().starts_with(b"[");
+    if is_list && serde_json::from_slice::<IgnoredAny>(message).is_ok() {
         // `serde` would read a list as the members of an object.
         let problem =
             "The message is not a JSON-RPC message: it must be one object, not a list (batch).";

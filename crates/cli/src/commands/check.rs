@@ -39,7 +39,7 @@ pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     checked
 }
 
-/// Prints why no server could be started, for a program that reads the report.
+/// Prints why no server could be started, for the reports that continuous integration shows.
 fn print_error(error: &CommandError, format: Format) -> std::io::Result<()> {
     let message = error.to_string();
     let found = match error {
@@ -49,18 +49,7 @@ fn print_error(error: &CommandError, format: Format) -> std::io::Result<()> {
     let path = found.map(|error| error.path().display().to_string());
     let line = found.and_then(|error| error.line());
     match format {
-        Format::Table | Format::Ndjson => Ok(()),
-        Format::Json if found.is_none() => Ok(()),
-        Format::Json => report::print(&serde_json::json!({
-            "error": {
-                "message": message,
-                "path": path,
-                "line": line,
-                "column": found.and_then(|error| error.column()),
-                "key": found.and_then(|error| error.key()),
-            },
-            "exitStatus": error.exit_status().code(),
-        })),
+        Format::Table | Format::Ndjson | Format::Json => Ok(()),
         Format::Junit => report::print_text(&ci::junit_of_error(&message, path.as_deref(), line)),
         Format::Github => report::print_text(&ci::github_of_error(&message, path.as_deref(), line)),
     }
