@@ -26,7 +26,7 @@ impl Facts<'_> {
             .map_or_else(String::new, |host| format!(" ({})", foreign(host)));
         let proxy = self.answer.and_then(|answer| text_of(&answer.proxy));
         if self.status() == Some(511) {
-            return Parts::new(
+            return self.with_words(
                 format!(
                     "{server} can't be reached: your network requires a sign-in of its own (HTTP 511)"
                 ),
