@@ -2,6 +2,7 @@
 
 use mcp_startup_lab::Lab;
 
+use crate::harness::cases::for_each_case;
 use crate::harness::configuration::{FILE_STORE, entry, url};
 use crate::harness::lab::lab;
 use crate::harness::run::Run;
@@ -98,10 +99,12 @@ fn browser_is_found_after_relative_folders() {
 #[test]
 fn program_that_fails_to_open_the_browser_is_noticed() {
     let lab = lab();
-    for script in ["exit 3", "kill -9 $$"] {
+    for_each_case(&["exit 3", "kill -9 $$"], |script| {
         let user = user(&lab);
         user.write_script("bin/xdg-open", script);
-        let finished = login(&user)
+        // The program is noticed before this time limit even on a busy machine.
+        let finished = user
+            .program(&["login", "server", "--timeout", "8"])
             .env("PATH", format!("{}:/usr/bin:/bin", bin(&user)))
             .env("BROWSER", "/nonexistent/browser")
             .finish()
@@ -110,5 +113,5 @@ fn program_that_fails_to_open_the_browser_is_noticed() {
             finished.stderr.contains("No browser could be opened"),
             "{script}: {finished:#?}"
         );
-    }
+    });
 }
