@@ -29,14 +29,9 @@ pub fn junit(report: &Report) -> String {
             .first()
             .map_or("mcp", |owner| owner.client.id());
         let place = place(report, server);
-        let file = place.file.map_or_else(String::new, |file| {
-            let line = place
-                .line
-                .map_or_else(String::new, |line| format!(" line=\"{line}\""));
-            format!(" file=\"{}\"{line}", xml(&file, MESSAGE_CHARS))
-        });
+        let place = attributes(&place);
         text += &format!(
-            "    <testcase classname=\"{client}\" name=\"{}\"{file} time=\"{}\"",
+            "    <testcase classname=\"{client}\" name=\"{}\"{place} time=\"{}\"",
             xml(&server.name, NAME_CHARS),
             seconds(server.elapsed_ms)
         );
@@ -109,24 +104,36 @@ pub fn github(report: &Report) -> String {
 /// The name of what failed if no server could be started.
 const CHECK: &str = "mcp-startup check";
 
-/// The report as JUnit XML if no server could be started.
+/// The report as JUnit XML if no server could be started. `file` and `line` are where the problem is.
 pub fn junit_of_error(message: &str, file: Option<&str>, line: Option<u32>) -> String {
-    let file = file.map_or_else(String::new, |file| {
-        format!(" file=\"{}\"", xml(&relative(file), MESSAGE_CHARS))
-    });
-    let line = line.map_or_else(String::new, |line| format!(" line=\"{line}\""));
+    let place = attributes(&place_in(file, line));
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"mcp-startup\" tests=\"1\" failures=\"0\" \
-         errors=\"1\" skipped=\"0\" time=\"0\">\n    <testcase classname=\"mcp\" name=\"{CHECK}\"{file}{line} time=\"0\">\n      \
+         errors=\"1\" skipped=\"0\" time=\"0\">\n    <testcase classname=\"mcp\" name=\"{CHECK}\"{place} time=\"0\">\n      \
          <error message=\"{}\"/>\n    </testcase>\n  </testsuite>\n</testsuites>\n",
         xml(message, MESSAGE_CHARS)
     )
 }
 
-/// The annotation of GitHub Actions if no server could be started.
+/// The annotation of GitHub Actions if no server could be started. `file` and `line` are where the problem is.
 pub fn github_of_error(message: &str, file: Option<&str>, line: Option<u32>) -> String {
+    annotation("error", &place_in(file, line), CHECK, message)
+}
+
+fn place_in(file: Option<&str>, line: Option<u32>) -> Place {
     let file = file.map(relative);
-    annotation("error", &Place { file, line }, CHECK, message)
+    Place { file, line }
+}
+
+/// A place as attributes of a test case.
+fn attributes(place: &Place) -> String {
+    let Some(file) = &place.file else {
+        return String::new();
+    };
+    let line = place
+        .line
+        .map_or_else(String::new, |line| format!(" line=\"{line}\""));
+    format!(" file=\"{}\"{line}", xml(file, MESSAGE_CHARS))
 }
 
 /// Where the entry of a server is.

@@ -92,12 +92,9 @@ mod linux {
                 }
                 if INTERRUPTED.load(Ordering::Relaxed) {
                     let since = *waiting_since.get_or_insert_with(Instant::now);
-                    if GIVEN_UP.load(Ordering::Relaxed) || since.elapsed() >= READER_LIMIT {
+                    if since.elapsed() >= READER_LIMIT {
                         GIVEN_UP.store(true, Ordering::Relaxed);
-                        return Err(Error::new(
-                            ErrorKind::WouldBlock,
-                            "nothing reads the output",
-                        ));
+                        return Err(not_read());
                     }
                 }
             }
@@ -106,9 +103,15 @@ mod linux {
 
     impl Write for Stdout {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            Self::wait_until_ready()?;
             let bytes = &bytes[..bytes.len().min(PIPE_BUF)];
-            Ok(rustix::io::write(std::io::stdout(), bytes)?)
+            loop {
+                Self::wait_until_ready()?;
+                match rustix::io::write(std::io::stdout(), bytes) {
+                    // The pipe does not block, and another program has filled it meanwhile.
+                    Err(Errno::AGAIN) => {}
+                    written => return Ok(written?),
+                }
+            }
         }
 
         fn flush(&mut self) -> std::io::Result<()> {
