@@ -175,9 +175,11 @@ impl Facts<'_> {
             Kind::AccessDenied => self.with_words(
                 match self.sent() {
                     Some(CredentialSent::None) if !self.stored => format!(
-                        "{server} denied access without a key or a sign-in, or for your network (HTTP 403)"
+                        "{server} denied access to a request without a key or a sign-in (HTTP 403)"
                     ),
-                    _ => format!("{server} denied access for your account, key or network (HTTP 403)"),
+                    _ => format!(
+                        "{server} denied access for your account, key or network (HTTP 403)"
+                    ),
                 },
                 ": ask its operator for access",
             ),
