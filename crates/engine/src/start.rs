@@ -34,9 +34,9 @@ use self::tool_list::Tools;
 use self::tool_list::count_tools;
 use crate::authorization::{Authorization, client_settings, look_for_authorization};
 use crate::shared_context::{SharedContext, milliseconds};
+use crate::transport::checked_results::CheckedResults;
 use crate::transport::early_tool_list::EarlyToolList;
 use crate::transport::http::McpHttp;
-use crate::transport::invalid_messages::CheckedResults;
 use crate::transport::server_requests::LimitedServerRequests;
 use crate::transport::stdio::{Program, lend};
 

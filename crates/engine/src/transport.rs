@@ -2,6 +2,7 @@
 //!
 //! They limit the data they read and record their observations in the evidence collector. None of them judges.
 
+pub(crate) mod checked_results;
 pub(crate) mod early_tool_list;
 pub(crate) mod http;
 pub(crate) mod http_sse;

@@ -18,9 +18,9 @@ use rmcp::service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt
 use rmcp::transport::Transport;
 
 use super::evidence_collector::EvidenceCollector;
+use crate::transport::checked_results::CheckedResults;
 use crate::transport::http::McpHttp;
 use crate::transport::http_sse::HttpSse;
-use crate::transport::invalid_messages::CheckedResults;
 use crate::transport::server_requests::LimitedServerRequests;
 
 const MAX_ERROR_CHARS: usize = 200;

@@ -12,7 +12,7 @@ use rmcp::model::{
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 
-use super::invalid_messages::numeric;
+use super::checked_results::numeric;
 
 /// The ID of the early request on a connection that carries all messages. The SDK counts from 0, so a late answer can't be mistaken
 /// for the one to another request.

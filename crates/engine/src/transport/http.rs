@@ -10,14 +10,14 @@ mod events;
 pub mod fuzzing;
 mod headers;
 mod refusal;
+mod sdk_client;
+mod session;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::BoxStream;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use mcp_startup_auth::network::{
@@ -29,11 +29,7 @@ use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, JsonRpcMessage, RequestId,
     ServerJsonRpcMessage,
 };
-use rmcp::transport::streamable_http_client::{
-    AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpClient,
-    StreamableHttpError, StreamableHttpPostResponse, StreamableHttpResponseLimits,
-};
-use sse_stream::Sse;
+use rmcp::transport::streamable_http_client::{StreamableHttpError, StreamableHttpPostResponse};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
@@ -42,8 +38,9 @@ use self::early_request::EarlyRequest;
 pub(crate) use self::headers::{challenge, configured_headers, media_types};
 use self::headers::{is_path_of_words, location, media_type, sensitive};
 pub use self::refusal::HttpRefusal;
-use self::refusal::missing_scopes;
-use super::invalid_messages::{Received, invalid_result, is_answer, numeric, read_message};
+use self::session::{SESSION_ID, session_of};
+use super::checked_results::{invalid_result, numeric};
+use super::invalid_messages::{Received, is_answer, read_message};
 use super::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter, parse_turn};
 use super::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
 use crate::authorization::{Authorization, Sends};
@@ -52,12 +49,7 @@ use crate::start::evidence_collector::EvidenceCollector;
 /// The maximum length of a recorded challenge, in characters.
 pub(crate) const MAX_CHALLENGE_CHARS: usize = 1000;
 const MAX_HEADER_CHARS: usize = 100;
-/// The maximum length of the recorded body of an error response, in characters.
-const MAX_WORDS_CHARS: usize = 1000;
 const MAX_REDIRECTS: usize = 3;
-/// How long the end of the session of a failed handshake may take.
-const SESSION_END_LIMIT: Duration = Duration::from_secs(1);
-const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 
@@ -191,43 +183,6 @@ impl McpHttp {
     fn lock_challenge(&self) -> MutexGuard<'_, Option<String>> {
         let challenge = &self.shared.challenge;
         challenge.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_session(&self) -> MutexGuard<'_, Option<Arc<str>>> {
-        let session = &self.shared.session;
-        session.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ends the session of a failed handshake, if the server has opened one. The SDK's transport ends only the session of a
-    /// finished handshake. The request has no `MCP-Protocol-Version`, because the server may have refused the negotiated one.
-    pub async fn end_session(&self) {
-        let Some(session_id) = self.lock_session().take() else {
-            return;
-        };
-        let ending = self.delete(&session_id, HashMap::new());
-        let _ = tokio::time::timeout(SESSION_END_LIMIT, ending).await;
-    }
-
-    async fn delete(
-        &self,
-        session_id: &str,
-        headers: HashMap<HeaderName, HeaderValue>,
-    ) -> Result<(), Failure> {
-        let sends = self.shared.authorization.sends();
-        // Some servers answer 400 without `Accept`.
-        let headers = headers.into_iter().chain(media_types());
-        self.request(
-            Method::DELETE,
-            &self.current_url(),
-            &sends,
-            Some(session_id),
-            headers,
-        )
-        .map_err(failure)?
-        .send()
-        .await
-        .map_err(|error| failure(error.without_url()))?;
-        Ok(())
     }
 
     /// The maximum number of values of a message.
@@ -597,136 +552,6 @@ impl McpHttp {
             sent = sending => sent,
         }
     }
-
-    /// Reads an answer with an error status, and records its words. A JSON-RPC error in it has more information than the status.
-    async fn refusal(
-        &self,
-        answer: Answer,
-        request: Option<(&RequestId, &str)>,
-    ) -> Result<StreamableHttpPostResponse, Failure> {
-        let status = answer.response.status();
-        let session = session_of(&answer.response);
-        let has_session = answer.sent_session;
-        // The host needs the challenge of its own request to sign in. A start has it in the evidence.
-        let ready = self.shared.ready.load(Ordering::Relaxed);
-        let challenge = challenge(answer.response.headers()).filter(|_| ready);
-        let collector = &self.shared.collector;
-        let (body, sent) = answer.error_body(&collector.log).await;
-        let words = String::from_utf8_lossy(&body);
-        let words = collector.sanitize(words.trim(), MAX_WORDS_CHARS);
-        sent.note(|evidence| evidence.body = (!words.is_empty()).then_some(words));
-        let decided_by_status = matches!(
-            status,
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
-        );
-        if let Some(request) = request
-            && status.is_client_error()
-            && !decided_by_status
-            && body.trim_ascii_start().starts_with(b"{")
-            && let Some(JsonRpcMessage::Error(mut error)) = self.parse(request, &body).await
-        {
-            // It answers this request, also without its ID or with another one, as the SDK for Python sends it.
-            error.id = Some(request.0.clone());
-            return Ok(StreamableHttpPostResponse::Json(
-                JsonRpcMessage::Error(error),
-                session,
-            ));
-        }
-        Err(match (status, challenge) {
-            (StatusCode::UNAUTHORIZED, Some(challenge)) => {
-                StreamableHttpError::AuthRequired(AuthRequiredError::new(challenge))
-            }
-            (StatusCode::FORBIDDEN, Some(challenge)) => {
-                let scopes = missing_scopes(&challenge, &self.shared.url);
-                let scopes = scopes.map(|scopes| collector.mask(&scopes));
-                StreamableHttpError::InsufficientScope(InsufficientScopeError::new(
-                    challenge, scopes,
-                ))
-            }
-            (StatusCode::NOT_FOUND, _) if has_session => StreamableHttpError::SessionExpired,
-            (status, _) => HttpStatusError::new(status.as_u16(), None).into(),
-        })
-    }
-}
-
-impl StreamableHttpClient for McpHttp {
-    type Error = RequestError;
-
-    async fn post_message(
-        &self,
-        uri: Arc<str>,
-        message: ClientJsonRpcMessage,
-        session_id: Option<Arc<str>>,
-        auth_header: Option<String>,
-        custom_headers: HashMap<HeaderName, HeaderValue>,
-    ) -> Result<StreamableHttpPostResponse, Failure> {
-        let limits = StreamableHttpResponseLimits::default();
-        self.post_message_with_response_limits(
-            uri,
-            message,
-            session_id,
-            auth_header,
-            custom_headers,
-            limits,
-        )
-        .await
-    }
-
-    /// Ignores the limits of the SDK's transport: this client has its own.
-    async fn post_message_with_response_limits(
-        &self,
-        _uri: Arc<str>,
-        message: ClientJsonRpcMessage,
-        session_id: Option<Arc<str>>,
-        _auth_header: Option<String>,
-        custom_headers: HashMap<HeaderName, HeaderValue>,
-        _limits: StreamableHttpResponseLimits,
-    ) -> Result<StreamableHttpPostResponse, Failure> {
-        tokio::select! {
-            biased;
-            () = self.shared.closed.cancelled() => Err(StreamableHttpError::TransportChannelClosed),
-            answer = self.exchange(message, session_id, custom_headers) => answer,
-        }
-    }
-
-    async fn delete_session(
-        &self,
-        _uri: Arc<str>,
-        session_id: Arc<str>,
-        _auth_header: Option<String>,
-        custom_headers: HashMap<HeaderName, HeaderValue>,
-    ) -> Result<(), Failure> {
-        let open = self
-            .lock_session()
-            .take_if(|session| *session == session_id);
-        match open {
-            Some(_) => self.delete(&session_id, custom_headers).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn get_stream(
-        &self,
-        _uri: Arc<str>,
-        session_id: Option<Arc<str>>,
-        last_event_id: Option<String>,
-        _auth_header: Option<String>,
-        custom_headers: HashMap<HeaderName, HeaderValue>,
-    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
-        // A check needs a stream only to resume an answer that was interrupted.
-        if !self.shared.live && last_event_id.is_none() {
-            return Err(StreamableHttpError::ServerDoesNotSupportSse);
-        }
-        let session_id = session_id.as_deref();
-        let evidence = RequestEvidence::default();
-        let opening = self.open_events(
-            session_id,
-            last_event_id.as_deref(),
-            custom_headers,
-            evidence,
-        );
-        Ok(self.messages_of(opening.await?, None))
-    }
 }
 
 /// The method of a request or a notification. A client sends one notification in a start.
@@ -747,11 +572,6 @@ fn is_repeatable(method: &str) -> bool {
         method,
         "initialize" | "notifications/initialized" | "server/discover" | "tools/list"
     )
-}
-
-fn session_of(response: &reqwest::Response) -> Option<String> {
-    let value = response.headers().get(SESSION_ID)?;
-    value.to_str().ok().map(str::to_owned)
 }
 
 fn is_tool_list(message: &ClientJsonRpcMessage) -> bool {

@@ -12,8 +12,9 @@ use rmcp::transport::streamable_http_client::SseError;
 use sse_stream::Sse;
 use url::Url;
 
+use super::checked_results::OpenRequests;
 use super::http::{Failure, McpHttp};
-use super::invalid_messages::{OpenRequests, Received, read_message};
+use super::invalid_messages::{Received, read_message};
 
 /// The number of events before the one with the URL, such as comments of a proxy.
 const MAX_EVENTS_BEFORE: usize = 16;

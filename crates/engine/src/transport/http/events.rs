@@ -20,9 +20,9 @@ use url::Url;
 use super::answer::Answer;
 use super::headers::media_type;
 use super::{EVENTS, Failure, McpHttp, challenge, failure};
+use crate::transport::checked_results::{invalid_result, may_log_an_error, record_logged_error};
 use crate::transport::invalid_messages::{
-    Received, invalid_answer, invalid_result, is_answer, is_echo_of_handshake, may_log_an_error,
-    read_message, record_logged_error, without_half_pairs,
+    Received, invalid_answer, is_answer, is_echo_of_handshake, read_message, without_half_pairs,
 };
 use crate::transport::json_size::ValueCounter;
 use crate::transport::large_messages::LargeMessage;

@@ -1,15 +1,24 @@
-//! [`HttpRefusal`]: how a live server has refused a request of the host.
+//! How a server refuses a request: its answer with an error status, and [`HttpRefusal`] for the requests of a host.
 
 use std::error::Error;
+use std::sync::atomic::Ordering;
 
 use http::StatusCode;
+use rmcp::model::{JsonRpcMessage, RequestId};
 use rmcp::service::ServiceError;
 use rmcp::transport::auth::WWWAuthenticateParams;
-use rmcp::transport::streamable_http_client::StreamableHttpError;
+use rmcp::transport::streamable_http_client::{
+    AuthRequiredError, HttpStatusError, InsufficientScopeError, StreamableHttpError,
+    StreamableHttpPostResponse,
+};
 use url::Url;
 
-use super::Failure;
+use super::answer::Answer;
+use super::session::session_of;
+use super::{Failure, McpHttp, challenge};
 
+/// The maximum length of the recorded body of an error response, in characters.
+const MAX_WORDS_CHARS: usize = 1000;
 /// The maximum number of scopes that are kept, and of their characters.
 const MAX_SCOPES: usize = 50;
 const MAX_SCOPE_CHARS: usize = 200;
@@ -67,8 +76,60 @@ impl HttpRefusal {
 }
 
 /// The scopes of a challenge with `insufficient_scope`. `None` if it has another error.
-pub(super) fn missing_scopes(challenge: &str, url: &Url) -> Option<String> {
+fn missing_scopes(challenge: &str, url: &Url) -> Option<String> {
     let challenge = WWWAuthenticateParams::parse(challenge, url);
     let is_missing = challenge.is_insufficient_scope();
     is_missing.then(|| challenge.scope.unwrap_or_default())
+}
+
+impl McpHttp {
+    /// Reads an answer with an error status, and records its words. A JSON-RPC error in it has more information than the status.
+    pub(super) async fn refusal(
+        &self,
+        answer: Answer,
+        request: Option<(&RequestId, &str)>,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let status = answer.response.status();
+        let session = session_of(&answer.response);
+        let has_session = answer.sent_session;
+        // The host needs the challenge of its own request to sign in. A start has it in the evidence.
+        let ready = self.shared.ready.load(Ordering::Relaxed);
+        let challenge = challenge(answer.response.headers()).filter(|_| ready);
+        let collector = &self.shared.collector;
+        let (body, sent) = answer.error_body(&collector.log).await;
+        let words = String::from_utf8_lossy(&body);
+        let words = collector.sanitize(words.trim(), MAX_WORDS_CHARS);
+        sent.note(|evidence| evidence.body = (!words.is_empty()).then_some(words));
+        let decided_by_status = matches!(
+            status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+        );
+        if let Some(request) = request
+            && status.is_client_error()
+            && !decided_by_status
+            && body.trim_ascii_start().starts_with(b"{")
+            && let Some(JsonRpcMessage::Error(mut error)) = self.parse(request, &body).await
+        {
+            // It answers this request, also without its ID or with another one, as the SDK for Python sends it.
+            error.id = Some(request.0.clone());
+            return Ok(StreamableHttpPostResponse::Json(
+                JsonRpcMessage::Error(error),
+                session,
+            ));
+        }
+        Err(match (status, challenge) {
+            (StatusCode::UNAUTHORIZED, Some(challenge)) => {
+                StreamableHttpError::AuthRequired(AuthRequiredError::new(challenge))
+            }
+            (StatusCode::FORBIDDEN, Some(challenge)) => {
+                let scopes = missing_scopes(&challenge, &self.shared.url);
+                let scopes = scopes.map(|scopes| collector.mask(&scopes));
+                StreamableHttpError::InsufficientScope(InsufficientScopeError::new(
+                    challenge, scopes,
+                ))
+            }
+            (StatusCode::NOT_FOUND, _) if has_session => StreamableHttpError::SessionExpired,
+            (status, _) => HttpStatusError::new(status.as_u16(), None).into(),
+        })
+    }
 }

@@ -1,0 +1,305 @@
+use super::*;
+
+#[test]
+fn the_reason_is_found_in_the_output_of_a_program() {
+    let rows = [
+        (
+            "Traceback (most recent call last):\n  File \"/x/server.py\", line 9, in <module>\nValidationError: 1 validation error for Settings\napi_key\n  Field required [type=missing]\n    For further information visit https://errors.example\n",
+            "ValidationError: 1 validation error for Settings api_key Field required [type=missing]",
+        ),
+        (
+            "Traceback (most recent call last):\n  File \"/x/server.py\", line 4, in <module>\n    from fastm\n…\nages/pydantic/fields.py\", line 293, in __init__\n    raise TypeError('both')\nTypeError: both\n",
+            "TypeError: both",
+        ),
+        (
+            "Unhandled exception. SqlException: Login failed for user 'mcp'.\n   at Sql.Open()\nError Number:18456,State:1\n",
+            "Unhandled exception. SqlException: Login failed for user 'mcp'.",
+        ),
+        (
+            "  + Exception Group Traceback (most recent call last):\n  |   File \"/x.py\", line 9, in <module>\n  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)\n  +-+---- 1 ----\n    | Traceback (most recent call last):\n    |   File \"/x.py\", line 5, in main\n    | ConnectionError: no route\n    +----\n",
+            "ConnectionError: no route",
+        ),
+        (
+            "Error: listen EADDRINUSE\n    at f (node:net:1)\nEmitted 'error' event on Server instance at:\n    at g (node:net:2) {\n  errno: -98,\n  syscall: 'listen'\n}\n",
+            "Error: listen EADDRINUSE",
+        ),
+        (
+            "panic: no such file\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:14 +0x1d8\nexit status 2\n",
+            "panic: no such file",
+        ),
+        (
+            "  × No solution found:\n  ╰─▶ Because acme was not found and you require\n      acme, we can conclude nothing.\n",
+            "Because acme was not found and you require acme, we can conclude nothing.",
+        ),
+        (
+            "error: the following arguments were not provided:\n  --root <ROOT>\n\nUsage: acme --root <ROOT>\n",
+            "error: the following arguments were not provided: --root <ROOT>",
+        ),
+        (
+            "Failed to start server: no credentials. Use one of these methods:\n\n1. Environment variable:\n   export ACME_KEYS=/path/keys.json\n\n2. A file:\n   ./keys.json\n",
+            "Failed to start server: no credentials. Use one of these methods: 1. Environment variable: export ACME_KEYS=/path/keys.json",
+        ),
+        // An error is labeled at its beginning, and its summary is not.
+        (
+            "Error: an Acme key is required via --key or ACME_KEY.\nInvalid configuration\n",
+            "Error: an Acme key is required via --key or ACME_KEY.",
+        ),
+        (
+            "Failed to start: key file not found. Use one of these:\n1. A variable:\n\nOriginal error: ENOENT: no such file\n",
+            "Failed to start: key file not found. Use one of these: 1. A variable:",
+        ),
+        // An instruction follows the error.
+        (
+            "Error: No access token.\nRun `acme login` first.\nUsage: acme\n",
+            "Error: No access token. Run `acme login` first.",
+        ),
+        (
+            "An executable named `acme-mcp` is not provided by package `acme-mcp`.\nThe following executables are available:\n- acme_mcp\n\nUse `uvx --from acme-mcp acme_mcp` instead.\n",
+            "An executable named `acme-mcp` is not provided by package `acme-mcp`. Use `uvx --from acme-mcp acme_mcp` instead.",
+        ),
+        // The reason of the system is in another line.
+        (
+            "[Acme] Error: connect ECONNREFUSED 127.0.0.1:6379\n    at f (node:net:1)\n[Acme] Retry\n[Acme Fatal] Error: Max retries reached\n[Acme Fatal] Stack: Error: Max retries reached\n",
+            "[Acme Fatal] Error: Max retries reached (connect ECONNREFUSED 127.0.0.1:6379)",
+        ),
+        (
+            "[7] Connection error: TypeError: fetch failed\n    at f (node:net:1) {\n  [cause]: Error: getaddrinfo ENOTFOUND mcp.example\n      at g (node:dns:1) {\n    code: 'ENOTFOUND',\n",
+            "[7] Connection error: TypeError: fetch failed (getaddrinfo ENOTFOUND mcp.example)",
+        ),
+        (
+            "12:00 | ERROR | Could not download it: [Errno -2] Name or service not known Retrying\nTraceback (most recent call last):\n  File \"/x.py\", line 1\nValueError: Could not load model acme\n",
+            "ValueError: Could not load model acme (Name or service not known)",
+        ),
+        // The output of a child program, and the report of its parent.
+        (
+            "{\"level\":\"fatal\",\"message\":\"ACME_TOKEN must be provided\",\"stacktrace\":\"main\"}\nnode:child_process:930\n    throw err;\n    ^\nError: Command failed: /opt/acme --stdio\n    at f (node:net:1)\n\nNode.js v20.20.2\n",
+            "error: ACME_TOKEN must be provided",
+        ),
+        // The issues of a validation, and the list of causes of uv.
+        (
+            "Server error: [\n  {\n    \"code\": \"too_small\",\n    \"message\": \"the URL cannot be empty\",\n    \"path\": [\n      \"url\"\n    ]\n  }\n]\n",
+            "Server error: url: the URL cannot be empty",
+        ),
+        (
+            "ZodError: [\n  {\n    \"code\": \"invalid_type\",\n    \"path\": [\n      \"NOTION_TOKEN\",\n      0\n    ],\n    \"message\": \"Required\"\n  }\n]\n    at get error (file:///x/index.mjs:587:31)\n",
+            "ZodError: NOTION_TOKEN.0: Required",
+        ),
+        (
+            "ZodError: [\n  {\n    \"message\": \"Required\",\n    \"pat\n…\n",
+            "ZodError: Required",
+        ),
+        (
+            "The index is locked\nhttps://acme.example/locked\n",
+            "The index is locked",
+        ),
+        // The lines after these are notices, or the cause.
+        (
+            "You must install or update .NET to run this application.\n\nApp: /x/acme\n.NET location: /usr/share/dotnet\n\nThe following frameworks were found:\n  8.0.1 at [/usr/share/dotnet/shared]\n\nTo install missing framework, download:\nhttps://aka.ms/dotnet\n\nLearn more:\nhttps://aka.ms/dotnet/app-launch-failed\n",
+            "You must install or update .NET to run this application.",
+        ),
+        (
+            "/usr/bin/env: ‘python3\\r’: No such file or directory\n/usr/bin/env: use -[v]S to pass options in shebang lines\n",
+            "/usr/bin/env: ‘python3\\r’: No such file or directory",
+        ),
+        (
+            "Debugger listening on ws://127.0.0.1:1/a\nFor help, see: https://nodejs.org/en/docs/inspector\n",
+            "Debugger listening on ws://127.0.0.1:1/a",
+        ),
+        (
+            "Error: LinkageError occurred while loading main class acme.Main\n    java.lang.UnsupportedClassVersionError: acme/Main has been compiled by a more recent version\n",
+            "java.lang.UnsupportedClassVersionError: acme/Main has been compiled by a more recent version",
+        ),
+        (
+            "error: No solution found\n  cause: Because the current Python version (3.11.7) does not satisfy Python>=3.12, acme cannot be used.\n",
+            "Because the current Python version (3.11.7) does not satisfy Python>=3.12, acme cannot be used.",
+        ),
+        // A line that only points to the usage or the help is not the reason, unless the usage is all there is.
+        (
+            "unknown option --stdio\nusage: python3 [option] ... [arg] ...\nTry `python -h' for more information.\n",
+            "unknown option --stdio",
+        ),
+        (
+            "docker: open .env: no such file or directory\n\nRun 'docker run --help' for more information\n",
+            "docker: open .env: no such file or directory",
+        ),
+        (
+            "Error: unknown command \"studio\" for \"acme\"\nRun 'acme --help' for usage.\n",
+            "Error: unknown command \"studio\" for \"acme\"",
+        ),
+        (
+            "flag provided but not defined: -stdio\nUsage of acme:\n  -addr string\n    \taddress (default \":8080\")\n",
+            "flag provided but not defined: -stdio",
+        ),
+        (
+            "Options:\n  --key  the key  [required]\n\nMissing argument: key\n",
+            "Missing argument: key",
+        ),
+        (
+            "Usage: acme [options] <folder>\n\nOptions:\n  -h, --help  show help\n",
+            "Usage: acme [options] <folder>",
+        ),
+        (
+            "Usage:\n  acme stdio [flags]\n\nFlags:\n  -h, --help  help\n",
+            "Usage: acme stdio [flags]",
+        ),
+        (
+            "Usage of the index failed\n  last\n",
+            "Usage of the index failed",
+        ),
+        (
+            "Usage: acme [options]\n\n  Error: no token\n",
+            "Error: no token",
+        ),
+        // The text in a frame.
+        (
+            "Usage: acme COMMAND\nTry 'acme --help' for help.\n╭─ Error ──────╮\n│ No such      │\n│ command 'x'. │\n╰──────────────╯\n",
+            "Error: No such command 'x'.",
+        ),
+        (
+            "╭─── Traceback (most recent call last) ───╮\n│ /x/acme.py:7 in main                    │\n│ Error: a = 1                            │\n╰─────────────────────────────────────────╯\nValueError: no index\n",
+            "ValueError: no index",
+        ),
+        // A summary follows the cause.
+        (
+            " WARN  x\n ERR_PNPM_FETCH_404  GET https://npm.example/x: Not Found - 404\n\nThis error happened while installing a direct dependency of /x\n\nNo authorization header was set for the request.\n",
+            "ERR_PNPM_FETCH_404  GET https://npm.example/x: Not Found - 404",
+        ),
+        (
+            " ERR_PNPM_UNSUPPORTED_ENGINE  Unsupported environment\n\nYour Node version is incompatible with \"x@1.0.0\".\n\nExpected version: >=22\nGot: v18.0.0\n",
+            "ERR_PNPM_UNSUPPORTED_ENGINE  Unsupported environment Your Node version is incompatible with \"x@1.0.0\". Expected version: >=22 Got: v18.0.0",
+        ),
+        (
+            "Error: ACME_KEY is not set\n ERR_PNPM_RECURSIVE_RUN_FIRST_FAIL  acme@1.0.0 start: `node .`\n",
+            "Error: ACME_KEY is not set",
+        ),
+        (
+            "Fatal error from pip prevented installation.\n\nSome errors from pip install:\n    ERROR: No matching distribution found for x\n\nError installing x.\n",
+            "ERROR: No matching distribution found for x",
+        ),
+        (
+            "/x/P.cs(3,7): error CS0246: The type 'Acme' could not be found\n\nThe build failed. Fix the build errors and run again.\n",
+            "/x/P.cs(3,7): error CS0246: The type 'Acme' could not be found",
+        ),
+        // The rest of the sentence is on the next lines.
+        (
+            "Error: The module '/x/node_modules/acme/build/Release/acme.node'\nwas compiled against a different Node.js version using\nNODE_MODULE_VERSION 115. This version of Node.js requires\nNODE_MODULE_VERSION 127.\n    at f (node:net:1)\n",
+            "Error: The module '/x/node_modules/acme/build/Release/acme.node' was compiled against a different Node.js version using NODE_MODULE_VERSION 115.",
+        ),
+        (
+            "Error: no database\nexit status 2 of acme\n",
+            "Error: no database",
+        ),
+        (
+            "Error: it can't connect to the database at localhost, port 5432\nthe server is shut down\n",
+            "Error: it can't connect to the database at localhost, port 5432",
+        ),
+        (
+            "npm error code EACCES\nnpm error Your cache folder contains root-owned files, due to a bug in\nnpm error previous versions of npm which has since been addressed.\nnpm error\nnpm error To fix this, please run:\n",
+            "Your cache folder contains root-owned files, due to a bug in previous versions of npm which has since been addressed.",
+        ),
+        (
+            "npm error network request to https://npm.example/@acme%2fx failed, reason: x\nnpm error network This is a problem related to network connectivity.\n",
+            "network request to https://npm.example/@acme%2fx failed, reason: x",
+        ),
+        (
+            "npm error code EBADENGINE\nnpm error engine Unsupported engine\nnpm error engine Not compatible with your version of node/npm: x@2.0.0\nnpm error notsup Required: {\"node\":\">=22\"}\nnpm error notsup Actual:   {\"node\":\"v18.1.0\"}\n",
+            "engine Not compatible with your version of node/npm: x@2.0.0 Required: {\"node\":\">=22\"} Actual:   {\"node\":\"v18.1.0\"}",
+        ),
+        (
+            "npm error code 1\nnpm error command sh -c node-gyp rebuild\nnpm error gyp info ok\nnpm error gyp ERR! find Python\nnpm error gyp ERR! stack Error: Could not find any Python installation to use\nnpm error gyp ERR! not ok\n",
+            "Error: Could not find any Python installation to use",
+        ),
+        // The output of a build has the reason, and so does the innermost cause.
+        (
+            "  × Failed to build `x==1`\n  ├─▶ The build backend returned an error\n  ╰─▶ Call to `build_wheel` failed (exit status: 1)\n\n      [stdout]\n      Building x.\n\n      [stderr]\n      Error: the libxml2 packages are not installed.\n\n      hint: This usually indicates a problem with the package.\n",
+            "Error: the libxml2 packages are not installed.",
+        ),
+        (
+            "error: Failed to spawn: `acme`\n  Caused by: the first\n  Caused by: TOML parse error at line 3\n  |\n3 | foo\n",
+            "error: Failed to spawn: `acme`: TOML parse error at line 3",
+        ),
+        (
+            "Error: no index\n\nCaused by:\n    0: it can't be read\n    1: Permission denied (os error 13)\n\nStack backtrace:\n   0: main\n",
+            "Error: no index: Permission denied (os error 13)",
+        ),
+        // The possible values.
+        (
+            "An executable named `x` is not provided by package `x`.\nThe following executables are available:\n- x-mcp\n- x-server\n",
+            "An executable named `x` is not provided by package `x`. The following executables are available: x-mcp, x-server",
+        ),
+        // The program has written the line breaks of its record.
+        (
+            "t=2026-01-02 lvl=eror msg=\"failed to start\" err=\"authentication failed: The token is invalid.\\nYour token: x\\r\\n\\r\\nERR_ACME_107\\r\\n\"\n",
+            "t=2026-01-02 lvl=eror msg=\"failed to start\" err=\"authentication failed: The token is invalid.",
+        ),
+        (
+            "ERROR:\\n  no key in C:\\new\\keys\\n\n",
+            "ERROR: no key in C:\\new\\keys",
+        ),
+        (
+            "log: Traceback (most recent call last):\\n  File \"x.py\", line 1, in <module>\\nValueError: no index\\n\n",
+            "ValueError: no index",
+        ),
+        // The invalid field of a validation is on the next lines.
+        (
+            "Traceback (most recent call last):\n  File \"x.py\", line 1\npydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\napi_key\n  Field required [type=missing]\n    For further information visit https://errors.pydantic.dev\n",
+            "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings api_key Field required [type=missing]",
+        ),
+        (
+            "Error: 2 validation errors for Settings\napi_key\n  Field required [type=missing]\nbase_url\n  Field required [type=missing]\n",
+            "Error: 2 validation errors for Settings api_key Field required [type=missing]",
+        ),
+        (
+            "1 validation error for Settings\napi_key\n  field required (type=value_error.missing)\n",
+            "1 validation error for Settings api_key field required (type=value_error.missing)",
+        ),
+        // A warning of Node is not the reason.
+        (
+            "    TypeError: x is undefined\n(node:7) [DEP0151] DeprecationWarning: a missing suffix\n(Use `node --trace-deprecation ...` to show where the warning was created)\n",
+            "TypeError: x is undefined",
+        ),
+    ];
+    for (output, expected) in rows {
+        assert_eq!(reason(output, false).as_deref(), Some(expected), "{output}");
+    }
+}
+
+#[test]
+fn paths_of_packages_are_shortened() {
+    let rows = [
+        (
+            "Cannot find module '/home/u/.npm/_npx/1/node_modules/@acme/sdk/mcp' imported from /home/u/.npm/_npx/1/node_modules/acme/index.js",
+            "Cannot find module '…/@acme/sdk/mcp' imported from …/acme/index.js",
+        ),
+        (
+            "in (C:\\Users\\u\\node_modules\\acme\\index.js)",
+            "in (…/acme\\index.js)",
+        ),
+        ("open /etc/acme.json", "open /etc/acme.json"),
+        (
+            "see https://x.example/node_modules/acme",
+            "see https://x.example/node_modules/acme",
+        ),
+    ];
+    for (text, expected) in rows {
+        assert_eq!(shorten_paths(text), expected);
+    }
+}
+
+#[test]
+fn a_request_to_the_user_has_its_address_and_its_code() {
+    let rows = [
+        (
+            "Open https://login.example/device and enter the code F7K2\n",
+            "Open https://login.example/device and enter the code F7K2",
+        ),
+        (
+            "To sign in, visit:\n\n    https://login.example/device\n\nand enter the code:\n\n    F7K2\n\n⠙ Waiting...\n",
+            "To sign in, visit: https://login.example/device and enter the code: F7K2",
+        ),
+        ("Listening on http://localhost:1\nlast\n", "last"),
+    ];
+    for (output, expected) in rows {
+        assert_eq!(reason(output, true).as_deref(), Some(expected), "{output}");
+    }
+}
