@@ -1,8 +1,9 @@
 //! The limits for the sockets of clients that have not authenticated: any program on the machine can open some.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How many sockets may be open whose clients have not authenticated. The next ones wait.
@@ -20,6 +21,8 @@ const MAX_UNAUTHENTICATED: usize = 64;
 const UNAUTHENTICATED_LIMIT: Duration = Duration::from_secs(15);
 /// How long such a socket may write when the app-server ends.
 const END_LIMIT: Duration = Duration::from_secs(1);
+/// How long such a socket stays open if all are taken and another client waits for its place.
+const CROWDED_LIMIT: Duration = Duration::from_secs(1);
 /// How long what a client still sends is read after its socket has ended.
 const LINGER_LIMIT: Duration = Duration::from_secs(5);
 
@@ -27,8 +30,37 @@ const LINGER_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct LimitedListener<L> {
     listener: L,
     places: Arc<Semaphore>,
+    /// The sockets whose clients have not authenticated, in the order in which they were accepted.
+    waiting: VecDeque<Waiting>,
     /// Cancelled when the app-server ends.
     ending: CancellationToken,
+}
+
+/// A socket whose client has not authenticated.
+struct Waiting {
+    since: Instant,
+    place: Weak<Mutex<Option<OwnedSemaphorePermit>>>,
+    crowded_out: CancellationToken,
+}
+
+impl Waiting {
+    /// The client, unless it has authenticated or gone.
+    fn peer(&self) -> Option<Peer> {
+        self.place.upgrade().map(Peer).filter(Peer::is_limited)
+    }
+
+    /// Closes the socket, and frees its place. Does nothing if the client has just authenticated.
+    fn crowd_out(&self) {
+        let Some(place) = self.place.upgrade() else {
+            return;
+        };
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if place.is_some() {
+            // In this order: the socket must not take a lost place for an authentication.
+            self.crowded_out.cancel();
+            place.take();
+        }
+    }
 }
 
 /// The client of a socket.
@@ -53,6 +85,30 @@ impl<L> LimitedListener<L> {
             listener,
             ending,
             places: Arc::new(Semaphore::new(MAX_UNAUTHENTICATED)),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Waits for a place. If all are taken, it closes the oldest socket whose client has had time to authenticate.
+    async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            self.waiting.retain(|socket| socket.peer().is_some());
+            let oldest = self.waiting.front().map(|socket| socket.since);
+            let crowding_out = async {
+                match oldest {
+                    Some(since) => sleep_until(since + CROWDED_LIMIT).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                // The semaphore is never closed.
+                place = self.places.clone().acquire_owned() => return place.ok(),
+                () = crowding_out => {}
+            }
+            if let Some(socket) = self.waiting.pop_front() {
+                socket.crowd_out();
+            }
         }
     }
 }
@@ -63,11 +119,18 @@ impl<L: Listener> Listener for LimitedListener<L> {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let (socket, address) = self.listener.accept().await;
-        // The semaphore is never closed. Each place is free again after the limit at the latest.
-        let place = self.places.clone().acquire_owned().await.ok();
+        // Each place is free again after the limit at the latest.
+        let peer = Peer(Arc::new(Mutex::new(self.place().await)));
+        let crowded_out = CancellationToken::new();
+        self.waiting.push_back(Waiting {
+            since: Instant::now(),
+            place: Arc::downgrade(&peer.0),
+            crowded_out: crowded_out.clone(),
+        });
         let socket = LimitedSocket {
             socket: Some(socket),
-            peer: Peer(Arc::new(Mutex::new(place))),
+            peer,
+            crowded_out: Box::pin(crowded_out.cancelled_owned()),
             limit: Some(Box::pin(sleep(UNAUTHENTICATED_LIMIT))),
             ending: Some(Box::pin(self.ending.clone().cancelled_owned())),
         };
@@ -93,6 +156,8 @@ where
     /// `None` only while it is dropped.
     socket: Option<S>,
     peer: Peer,
+    /// Ready when another client has got the place.
+    crowded_out: Pin<Box<WaitForCancellationFutureOwned>>,
     /// `None` once the client has authenticated.
     limit: Option<Pin<Box<Sleep>>>,
     /// `None` once the app-server ends.
@@ -118,7 +183,11 @@ where
         let Some(limit) = &mut self.limit else {
             return Ok(());
         };
-        if !self.peer.is_limited() {
+        let is_limited = self.peer.is_limited();
+        if self.crowded_out.as_mut().poll(context).is_ready() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        if !is_limited {
             self.limit = None;
             return Ok(());
         }
@@ -242,17 +311,21 @@ mod tests {
         let ending = CancellationToken::new();
         let mut listener = LimitedListener::new(Pipes(Vec::new()), ending);
         let mut sockets = Vec::new();
+        let started = Instant::now();
         for _ in 0..MAX_UNAUTHENTICATED {
             sockets.push(listener.accept().await.0);
         }
-        let short = Duration::from_secs(1);
+        let short = CROWDED_LIMIT / 2;
         assert!(timeout(short, listener.accept()).await.is_err());
         // An authenticated client needs no place, and has no limit.
         sockets[0].peer.lift_limits();
-        let started = Instant::now();
         let (mut late, ()) = timeout(short, listener.accept()).await.unwrap();
-        assert!(timeout(short, listener.accept()).await.is_err());
+        // The next client gets the place of the one that has not authenticated for the longest time.
+        let (next, ()) = timeout(CROWDED_LIMIT, listener.accept()).await.unwrap();
         let read = sockets[1].read_u8().await;
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        drop(next);
+        let read = sockets[2].read_u8().await;
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
         // The bytes that a client still sends are read, but only for a moment.
         sockets.remove(1);

@@ -1,5 +1,6 @@
 //! `mcp-startup follow`: a table from the notifications of any app-server.
 
+use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 
 use mcp_startup_core::{
@@ -15,6 +16,9 @@ use crate::interruption::Interruption;
 use crate::output::exit_status::{Ending, ExitStatus};
 use crate::output::report;
 use crate::output::table::{NextTry, Note, Row, Server, Table};
+
+/// How many names are remembered, as many as the tracker has servers. With more, they are collected again.
+const MAX_NAMES: usize = 10_000;
 
 /// The tracker's state at the end of the input.
 #[derive(Debug, Serialize)]
@@ -35,6 +39,7 @@ pub fn run(arguments: &arguments::Follow) -> Result<ExitStatus, CommandError> {
         format: arguments.output.format,
         table: Table::for_notifications(),
         tracker: StartupTracker::default(),
+        namesakes: Namesakes::default(),
         bad_lines: 0,
     };
     let mut stderr = anstream::stderr();
@@ -57,6 +62,7 @@ struct Follower {
     format: Format,
     table: Table,
     tracker: StartupTracker,
+    namesakes: Namesakes,
     bad_lines: u64,
 }
 
@@ -118,7 +124,7 @@ impl Follower {
             Format::Ndjson => report::print_line(notification),
             Format::Table if !update.changed => Ok(()),
             Format::Table => {
-                let server = server(&self.tracker, notification);
+                let server = self.namesakes.add(notification);
                 if *notification.status() == McpServerStartupState::Starting {
                     self.table.runs(server, None);
                     return Ok(());
@@ -175,24 +181,43 @@ impl Follower {
     }
 }
 
-/// The server, with its thread or environment if another one has a server of the same name.
-fn server<'a>(
-    tracker: &StartupTracker,
-    notification: &'a McpServerStatusUpdatedNotification,
-) -> Server<'a> {
-    let (name, thread_id) = (notification.name(), notification.thread_id());
-    let environment_id = notification.environment_id();
-    let servers = tracker.servers();
-    let mut others = servers.iter().filter(|other| other.name == name);
-    let shows_environment = others
-        .clone()
-        .any(|other| other.environment_id.as_deref() != environment_id);
-    Server {
-        name,
-        thread_id,
-        environment_id,
-        shows_thread: others.any(|other| other.thread_id.as_deref() != thread_id),
-        shows_environment,
+/// The threads and environments of the servers with the same name.
+#[derive(Default)]
+struct Namesakes(HashMap<String, Origins>);
+
+/// Where servers of one name run.
+struct Origins {
+    /// The thread and the environment of the first server with the name.
+    thread_id: Option<String>,
+    environment_id: Option<String>,
+    /// Whether a later one has another thread, or another environment.
+    threads_differ: bool,
+    environments_differ: bool,
+}
+
+impl Namesakes {
+    /// Remembers the server of a notification. Returns it, with its thread or environment if another one has a server of the same name.
+    fn add<'a>(&mut self, notification: &'a McpServerStatusUpdatedNotification) -> Server<'a> {
+        let (name, thread_id) = (notification.name(), notification.thread_id());
+        let environment_id = notification.environment_id();
+        if self.0.len() >= MAX_NAMES && !self.0.contains_key(name) {
+            self.0.clear();
+        }
+        let origins = self.0.entry(name.to_owned()).or_insert_with(|| Origins {
+            thread_id: thread_id.map(str::to_owned),
+            environment_id: environment_id.map(str::to_owned),
+            threads_differ: false,
+            environments_differ: false,
+        });
+        origins.threads_differ |= origins.thread_id.as_deref() != thread_id;
+        origins.environments_differ |= origins.environment_id.as_deref() != environment_id;
+        Server {
+            name,
+            thread_id,
+            environment_id,
+            shows_thread: origins.threads_differ,
+            shows_environment: origins.environments_differ,
+        }
     }
 }
 

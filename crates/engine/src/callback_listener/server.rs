@@ -1,6 +1,9 @@
 //! The HTTP server of the listener, with limits for foreign requests.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::select_all;
@@ -10,8 +13,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use url::{Position, Url};
 
 use super::{Callback, CallbackPage, LAST_PAGE_LIMIT};
@@ -22,6 +25,9 @@ const MAX_CONNECTIONS: usize = 16;
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// How long a client has to send the head of its request.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// How long a client without a request keeps its connection if another one waits for it. Otherwise, idle connections would delay the
+/// browser by [`HEAD_LIMIT`].
+const IDLE_LIMIT: Duration = Duration::from_millis(500);
 /// How long to wait if no connection can be accepted, for example because the process has too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -31,6 +37,13 @@ struct Expected {
     origin: String,
     path: String,
     callbacks: mpsc::Sender<Callback>,
+}
+
+/// A connection that is served.
+struct Connection {
+    since: Instant,
+    has_request: Arc<AtomicBool>,
+    task: AbortHandle,
 }
 
 /// Serves the listeners until the sender of `ended` is dropped.
@@ -53,8 +66,21 @@ pub(super) async fn serve(
         callbacks,
     };
     let mut connections = JoinSet::new();
+    // In the order in which they were accepted.
+    let mut accepted_connections: VecDeque<Connection> = VecDeque::new();
     loop {
+        accepted_connections.retain(|connection| !connection.task.is_finished());
         let is_full = connections.len() >= MAX_CONNECTIONS;
+        let idle = accepted_connections
+            .iter()
+            .position(|connection| !connection.has_request.load(Ordering::Relaxed));
+        let oldest_idle = async {
+            match idle {
+                Some(at) => sleep_until(accepted_connections[at].since + IDLE_LIMIT).await,
+                None => std::future::pending().await,
+            }
+            idle
+        };
         let accepted = async {
             let accepting = listeners.iter().map(|listener| Box::pin(listener.accept()));
             select_all(accepting).await.0
@@ -62,9 +88,24 @@ pub(super) async fn serve(
         tokio::select! {
             _ = ended.changed() => break,
             Some(_) = connections.join_next() => {}
+            Some(at) = oldest_idle, if is_full => {
+                // Its request may have arrived in the meantime.
+                let connection = &accepted_connections[at];
+                if !connection.has_request.load(Ordering::Relaxed) {
+                    connection.task.abort();
+                    connections.join_next().await;
+                }
+            }
             accepted = accepted, if !is_full => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, expected.clone(), ended.clone()));
+                    let has_request = Arc::<AtomicBool>::default();
+                    let serving = connection(stream, expected.clone(), ended.clone(), has_request.clone());
+                    let task = connections.spawn(serving);
+                    accepted_connections.push_back(Connection {
+                        since: Instant::now(),
+                        has_request,
+                        task,
+                    });
                 }
                 Err(_) => sleep(ACCEPT_PAUSE).await,
             },
@@ -78,8 +119,14 @@ pub(super) async fn serve(
     .await;
 }
 
-async fn connection(stream: TcpStream, expected: Expected, mut ended: watch::Receiver<()>) {
+async fn connection(
+    stream: TcpStream,
+    expected: Expected,
+    mut ended: watch::Receiver<()>,
+    has_request: Arc<AtomicBool>,
+) {
     let service = service_fn(|request| {
+        has_request.store(true, Ordering::Relaxed);
         let expected = expected.clone();
         async move { Ok::<_, Infallible>(respond(&request, &expected).await) }
     });
