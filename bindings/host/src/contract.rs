@@ -20,20 +20,28 @@ pub fn encode(params: &str) -> Result<String, HostError> {
     Ok(mcp_startup_core::encode(&notification(params)?))
 }
 
-/// Reads the params of a notification from JSON.
+/// Reads the params of a notification that was received, from JSON. A `failureReason` is dropped unless `status` is `failed`.
 ///
 /// # Errors
 ///
 /// * [`HostError::Decode`] if a required field is missing or a field has the wrong type.
-/// * [`HostError::InvalidArgument`] if the text is not JSON, or if `failureReason` is set and `status` is not `failed`. A decoder
-///   drops such a reason; an encoder must not write it.
-pub fn notification(params: &str) -> Result<McpServerStatusUpdatedNotification, HostError> {
+/// * [`HostError::InvalidArgument`] if the text is not JSON.
+pub fn received(params: &str) -> Result<McpServerStatusUpdatedNotification, HostError> {
     let params: &RawValue = serde_json::from_str(params).map_err(|error| {
         HostError::InvalidArgument(format!("the notification: not valid JSON: {error}"))
     })?;
     let line = format!(r#"{{"method":"{METHOD}","params":{}}}"#, params.get());
-    let notification = decode(line.as_bytes())?.ok_or_else(not_an_object)?;
-    let with_reason: Reason = serde_json::from_str(params.get()).unwrap_or_default();
+    Ok(decode(line.as_bytes())?.ok_or_else(not_an_object)?)
+}
+
+/// Reads the params of a notification to be written, from JSON.
+///
+/// # Errors
+///
+/// Fails as [`received`] does, and with [`HostError::InvalidArgument`] if `failureReason` is set and `status` is not `failed`.
+pub fn notification(params: &str) -> Result<McpServerStatusUpdatedNotification, HostError> {
+    let notification = received(params)?;
+    let with_reason: Reason = serde_json::from_str(params).unwrap_or_default();
     if with_reason.failure_reason.is_some() && notification.failure_reason().is_none() {
         return Err(HostError::InvalidArgument(format!(
             "the notification: `failureReason` is allowed only if `status` is `failed`, not `{}`",

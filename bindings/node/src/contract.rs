@@ -47,7 +47,7 @@ impl Tracker {
     /// Applies one notification, given as its params.
     #[napi]
     pub fn apply(&mut self, params: String) -> String {
-        let notification = contract::notification(&params);
+        let notification = contract::received(&params);
         answer(notification.map(|notification| self.0.apply(&notification)))
     }
 

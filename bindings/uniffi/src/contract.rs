@@ -119,7 +119,7 @@ impl Tracker {
 
     /// Applies one notification. `params` is its params as JSON.
     fn apply(&self, params: String) -> String {
-        let notification = contract::notification(&params);
+        let notification = contract::received(&params);
         answer(notification.map(|notification| self.lock().apply(&notification)))
     }
 

@@ -460,8 +460,8 @@ pub struct Lab {
     /// The port on loopback; 0 for a free one
     #[arg(long, value_parser = port, default_value = "0")]
     pub port: u16,
-    /// Write a configuration of its servers for a client to this new file: Codex's `config.toml`, or JSON with `mcpServers` if the name ends
-    /// in `.json`. It is removed at the end
+    /// Write a configuration of its servers for a client to this new file, and remove it at the end: as in Codex's `config.toml` if the name
+    /// ends in `.toml`, or JSON with `mcpServers` if it ends in `.json`
     #[arg(long, value_name = "FILE", conflicts_with = "stdio")]
     pub write_config: Option<PathBuf>,
     /// Run one of its stdio servers instead, on stdin and stdout of this process

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use mcp_startup_core::{DiscoveryOutcome, DiscoveryProblem};
 use rmcp::transport::auth::{AuthorizationManager, AuthorizationMetadata, WWWAuthenticateParams};
+use tokio::time::timeout;
 use url::Url;
 
 use self::callback::check_redirect_uri;
@@ -32,6 +33,7 @@ use super::discovery::{Discovery, discover};
 use super::endpoint::{authorization_endpoint, endpoint};
 use super::resource::resource;
 use super::scopes;
+use super::sign_out::revoke;
 use super::token_endpoint::TokenProblem;
 use crate::clock::now_ms;
 use crate::network::{GuardedClient, RequestLog};
@@ -39,6 +41,8 @@ use crate::store::CredentialRecord;
 
 /// How long a sign-in can be finished after it begins: 15 minutes.
 pub const SIGN_IN_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// How long the revocation of tokens that can't be used may take.
+const REVOCATION_LIMIT: Duration = Duration::from_secs(5);
 const OFFLINE_ACCESS: &str = "offline_access";
 /// The maximum length of an authorization server's text in a message, in characters.
 const FOREIGN_CHARS: usize = 150;
@@ -221,13 +225,23 @@ pub async fn finish_sign_in(
     match reply.tokens() {
         Ok(tokens) => pending.record(&tokens),
         Err(TokenProblem::Missing) => Err(pending.refused(&reply, &callback)),
-        Err(problem) => Err(SignInError::new(
-            SignInFailureKind::Misconfigured,
-            format!(
-                "the sign-in service of {} responded with a token that can't be used ({problem}): contact its operator",
-                shown_name(pending)
-            ),
-        )),
+        Err(problem) => {
+            // Nothing else can end the grant.
+            if let Some(tokens) = reply.unusable_tokens()
+                && let Ok(record) = pending.record(&tokens)
+            {
+                let client = pending.client();
+                let revoking = Box::pin(revoke(guarded, &record, Some(&client), log));
+                let _ = timeout(REVOCATION_LIMIT, revoking).await;
+            }
+            Err(SignInError::new(
+                SignInFailureKind::Misconfigured,
+                format!(
+                    "the sign-in service of {} responded with a token that can't be used ({problem}): contact its operator",
+                    shown_name(pending)
+                ),
+            ))
+        }
     }
 }
 

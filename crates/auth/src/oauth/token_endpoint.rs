@@ -112,6 +112,15 @@ impl Reply {
             false => Err(TokenProblem::Missing),
         }
     }
+
+    /// The granted tokens of a successful reply that this client can't use, so that they can be revoked.
+    pub fn unusable_tokens(&self) -> Option<GrantedTokens> {
+        let fields = self
+            .status
+            .is_success()
+            .then(|| ReplyFields::parse(&self.body))?;
+        GrantedTokens::granted(&fields).ok()
+    }
 }
 
 /// Why a reply grants no token that this client can use. The text of the error contains no token.
@@ -271,6 +280,8 @@ pub(crate) struct GrantedTokens {
     /// Not negative, and below 2^53.
     expires_at_ms: Option<i64>,
     scopes: Option<Vec<String>>,
+    /// The type of the access token, if it can't be sent as a bearer token.
+    unsupported_type: Option<&'static str>,
 }
 
 impl GrantedTokens {
@@ -286,19 +297,36 @@ impl GrantedTokens {
     }
 
     fn of(reply: &ReplyFields) -> Result<Self, TokenProblem> {
+        let granted = Self::granted(reply)?;
+        match granted.problem() {
+            Some(problem) => Err(problem),
+            None => Ok(granted),
+        }
+    }
+
+    /// The tokens, which this client may not be able to use.
+    fn granted(reply: &ReplyFields) -> Result<Self, TokenProblem> {
         match (Self::direct(reply, char::is_whitespace), reply.user()) {
-            (Err(TokenProblem::Missing), Some(user)) => {
+            (None, Some(user)) => {
                 // Slack separates scopes with commas.
                 Self::direct(&user, |c| c == ',' || c.is_whitespace())
             }
             (direct, _) => direct,
         }
+        .ok_or(TokenProblem::Missing)
     }
 
-    fn direct(
-        reply: &ReplyFields,
-        separates_scopes: fn(char) -> bool,
-    ) -> Result<Self, TokenProblem> {
+    /// Why this client can't use the access token.
+    fn problem(&self) -> Option<TokenProblem> {
+        // RFC 6749, appendix A.12. A header must carry it. The refresh token may have any characters: a form can carry them.
+        let text = self.access_token.expose_secret();
+        if !text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+            return Some(TokenProblem::Characters);
+        }
+        self.unsupported_type.map(TokenProblem::Type)
+    }
+
+    fn direct(reply: &ReplyFields, separates_scopes: fn(char) -> bool) -> Option<Self> {
         // A field that cannot be parsed is treated as absent.
         let value = |json: &Option<SecretString>| -> Option<Value> {
             serde_json::from_str(json.as_ref()?.expose_secret()).ok()
@@ -315,22 +343,16 @@ impl GrantedTokens {
             _ => None,
         };
         let expires_in = value(&reply.expires_in);
-        let access_token = token(&reply.access_token).ok_or(TokenProblem::Missing)?;
-        // RFC 6749, appendix A.12. A header must carry it. The refresh token may have any characters: a form can carry them.
-        let text = access_token.expose_secret();
-        if !text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
-            return Err(TokenProblem::Characters);
-        }
-        if let Some(Value::String(token_type)) = value(&reply.token_type)
-            && let Some(unsupported) = unsupported_type(&token_type)
-        {
-            return Err(TokenProblem::Type(unsupported));
-        }
-        Ok(Self {
-            access_token,
+        let token_type = value(&reply.token_type);
+        Some(Self {
+            access_token: token(&reply.access_token)?,
             refresh_token: token(&reply.refresh_token),
             expires_at_ms: expires_in.and_then(|seconds| expires_at_ms(&seconds, now_ms())),
             scopes,
+            unsupported_type: token_type
+                .as_ref()
+                .and_then(Value::as_str)
+                .and_then(unsupported_type),
         })
     }
 

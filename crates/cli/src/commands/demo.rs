@@ -1,6 +1,6 @@
 //! `mcp-startup demo`: serves the lab in this process, and checks its servers as if the user had configured them.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use mcp_startup::StartupOptions;
 use mcp_startup::auth::{CredentialKey, now_ms};
@@ -13,7 +13,9 @@ use crate::commands::check::{self, Checked};
 use crate::commands::lab::unknown_scenario;
 use crate::output::exit_status::ExitStatus;
 use crate::output::report::ServerReport;
+use crate::output::table::wrapped;
 use crate::selection::Selection;
+use crate::this_program;
 
 /// Lab scenarios that show different states.
 const SHOWN: [&str; 14] = [
@@ -62,21 +64,29 @@ pub fn run(program: &[String], arguments: arguments::Demo) -> Result<ExitStatus,
         return Ok(status);
     }
     let wrong = unexpected(&rows, &servers);
-    let mut stderr = anstream::stderr();
-    if wrong.is_empty() {
-        let _ = writeln!(
-            stderr,
-            "These were demo servers. To check your own, run: mcp-startup check (with these servers, its exit status would be {})",
-            status.code()
-        );
-        return Ok(ExitStatus::AllReady);
-    }
-    let _ = writeln!(
-        stderr,
-        "These servers did not end as their scenarios specify: {}",
-        wrong.join(", ")
-    );
-    Ok(ExitStatus::Failed)
+    let (text, status) = match wrong.is_empty() {
+        true => (
+            format!(
+                "These were demo servers. To check your own, run: {} check (with these servers, its exit status would be {})",
+                this_program::name(),
+                status.code()
+            ),
+            ExitStatus::AllReady,
+        ),
+        false => (
+            format!(
+                "These servers did not end as their scenarios specify: {}",
+                wrong.join(", ")
+            ),
+            ExitStatus::Failed,
+        ),
+    };
+    let text = match std::io::stderr().is_terminal() {
+        true => wrapped(&text, textwrap::termwidth(), ""),
+        false => text,
+    };
+    let _ = writeln!(anstream::stderr(), "{text}");
+    Ok(status)
 }
 
 fn selected<'a>(

@@ -73,7 +73,16 @@ struct WrittenConfig {
 
 impl WrittenConfig {
     fn new(path: &Path, lab: &Lab) -> Result<Self, CommandError> {
-        let is_json = path.extension().is_some_and(|end| end == "json");
+        let is_json = match path.extension().and_then(|end| end.to_str()) {
+            Some("json") => true,
+            Some("toml") => false,
+            _ => {
+                return Err(CommandError::Usage(format!(
+                    "{}: `--write-config` needs a name that ends in `.toml` or `.json`",
+                    selection::shown(path)
+                )));
+            }
+        };
         let rows = lab.scenarios().iter();
         let text = match is_json {
             true => {

@@ -266,4 +266,8 @@ fn lab_writes_a_configuration_and_removes_it() {
         assert!(finished.stderr.contains("needs the path of a new file"));
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
     }
+    let lab = ["lab", "--write-config", "config.yaml"];
+    let finished = user.program(&lab).finish().assert_exit(2);
+    assert!(finished.stderr.contains("ends in `.toml` or `.json`"));
+    assert!(!user.path("here/config.yaml").exists());
 }

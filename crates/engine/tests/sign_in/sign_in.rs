@@ -25,6 +25,9 @@ struct Expectation {
     #[serde(default = "exchanges_by_default")]
     exchanges: bool,
     fails: Option<Failure>,
+    /// The granted tokens that must be revoked, in order.
+    #[serde(default)]
+    revoked: Vec<String>,
     /// The fields of the record that differ from those of a well-behaved server.
     #[serde(default)]
     stored: Map<String, Value>,
@@ -101,6 +104,13 @@ async fn run(case: &Case<Expectation>, user: &User<'_>) -> Result<(), String> {
     for exchange in &exchanges {
         same_parameters(&authorize_request, exchange, &["redirect_uri", "resource"])?;
     }
+    let revocations = user.requests_at("revoke");
+    let revoked = revocations.iter().map(|request| &request.token);
+    same(
+        "revoked",
+        revoked.collect(),
+        case.expect.revoked.iter().collect::<Vec<_>>(),
+    )?;
     if let Err(error) = &finished {
         same("after failing, stored", user.file(), before)?;
         check_debug(error, &secrets)?;
