@@ -46,6 +46,7 @@ mod lines;
 mod notification;
 mod printable;
 pub mod refusal;
+mod sign_in_page;
 mod tracker;
 mod verdict;
 
@@ -69,6 +70,7 @@ pub use notification::{
     McpServerStatusUpdatedNotification, UnknownValue, encode,
 };
 pub use printable::{is_hidden, printable};
+pub use sign_in_page::sign_in_part;
 pub use tracker::{AppliedLines, ServerKey, StartupTracker, TrackedServer, TrackerUpdate};
 pub use verdict::{
     McpAuthRequiredReason, Recovery, StartupFailure, StartupFailureKind, StartupWarning,

@@ -166,7 +166,7 @@ fn stopped() -> SignInError {
 
 fn not_completed_within(limit: Duration) -> SignInError {
     let message = format!(
-        "the sign-in was not completed within {} s, and nothing was changed: try again, or allow more time",
+        "the sign-in was not completed within {} s, and nothing was changed: try again, or allow more time. If the sign-in page shows an error, contact the operator of the server",
         limit.as_secs_f64()
     );
     SignInError::new(SignInFailureKind::Expired, message)

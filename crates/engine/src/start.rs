@@ -25,6 +25,7 @@ use rmcp::transport::streamable_http_client::{
     StreamableHttpClientTransport, StreamableHttpClientTransportConfig,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
+use url::Url;
 
 use self::evidence_collector::EvidenceCollector;
 use self::handshake::{HandshakeError, Service, discover, handshake, handshake_over_http_sse};
@@ -309,7 +310,15 @@ impl Attempt<'_> {
                 Some(service)
             }
             None => {
-                if collector.log.last_status(RequestTarget::Mcp) == Some(401) {
+                let status = collector.log.last_status(RequestTarget::Mcp);
+                if matches!(status, Some(401 | 403))
+                    && let Some(parameter) = key_parameter(&config.url)
+                {
+                    let hint = format!("its parameter `{parameter}` may be the refused key");
+                    let hint = self.config.problem("url", hint);
+                    collector.record_probable_cause(&hint);
+                }
+                if status == Some(401) {
                     let challenge = http.challenge();
                     let (network, challenge) = (&self.shared.network, challenge.as_deref());
                     let client = client_settings(&self.config.oauth, self.shared);
@@ -319,6 +328,21 @@ impl Attempt<'_> {
             }
         }
     }
+}
+
+/// The name of the parameter of a URL whose value is a key, by its usual names.
+fn key_parameter(url: &Url) -> Option<String> {
+    const NAMES: [&str; 6] = ["key", "token", "code", "secret", "auth", "password"];
+    // A longer name, or one without a value, could be a key itself.
+    const MAX_NAME: usize = 24;
+    let mut parameters = url
+        .query_pairs()
+        .filter(|(name, value)| name.len() <= MAX_NAME && !value.is_empty());
+    let found = parameters.find(|(name, _)| {
+        let name = name.to_ascii_lowercase();
+        NAMES.iter().any(|known| name.contains(known))
+    });
+    found.map(|(name, _)| name.into_owned())
 }
 
 impl Attempt<'_> {

@@ -245,7 +245,7 @@ impl SignIn {
                 }
                 () = tokio::time::sleep_until(deadline) => {
                     return Err(format!(
-                        "The sign-in was not completed within {} s, and nothing was changed: begin it again.",
+                        "The sign-in was not completed within {} s, and nothing was changed: begin it again. If the sign-in page shows an error, contact the operator of the server.",
                         self.limit.as_secs()
                     ));
                 }

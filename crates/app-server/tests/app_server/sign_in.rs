@@ -216,7 +216,7 @@ async fn a_sign_in_ends_after_its_time_limit_and_changes_nothing() {
             "threadId": null,
             "loginId": id,
             "success": false,
-            "error": "The sign-in was not completed within 1 s, and nothing was changed: begin it again.",
+            "error": "The sign-in was not completed within 1 s, and nothing was changed: begin it again. If the sign-in page shows an error, contact the operator of the server.",
         })]
     );
     check_unchanged(&lab, &mut client).await;

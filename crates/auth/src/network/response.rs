@@ -16,11 +16,17 @@ pub fn trouble(error: &reqwest::Error) -> IoTrouble {
     }
     // The connector errors of hyper-util are private; only their text distinguishes them.
     let is_dns = has_cause(error, &|cause| cause.to_string() == "dns error");
-    let is_tls = has_cause(error, &|cause| cause.is::<rustls::Error>());
+    let tls = |matches: fn(&rustls::Error) -> bool| {
+        has_cause(error, &|cause| cause.downcast_ref().is_some_and(matches))
+    };
+    // The answer is not a message of TLS: the server may speak HTTP without TLS at this port.
+    let is_other = tls(|error| matches!(error, rustls::Error::InvalidMessage(_)));
     let is_hyper = |matches: fn(&hyper::Error) -> bool| {
         has_cause(error, &|cause| cause.downcast_ref().is_some_and(matches))
     };
-    if is_tls {
+    if is_other {
+        IoTrouble::Malformed
+    } else if tls(|_| true) {
         IoTrouble::Tls
     } else if is_dns {
         IoTrouble::Dns

@@ -255,7 +255,7 @@ async fn read_pasted(pasted_in: mpsc::Sender<String>, prompt: &Prompt) {
 
 fn timed_out(name: &str, limit: Duration) -> CommandError {
     let message = format!(
-        "the sign-in to {name} was not completed within {} s, and nothing was changed; try again, or allow more time with --timeout",
+        "the sign-in to {name} was not completed within {} s, and nothing was changed; try again, or allow more time with --timeout. If the sign-in page shows an error, contact the operator of the server",
         limit.as_secs_f64()
     );
     std::io::Error::new(std::io::ErrorKind::TimedOut, message).into()

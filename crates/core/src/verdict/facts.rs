@@ -296,7 +296,7 @@ impl<'a> Facts<'a> {
     pub(super) fn requires_more_access(&self) -> bool {
         let had_a_token = !matches!(self.sent(), None | Some(CredentialSent::None));
         match self.status() {
-            Some(403) => self.requires_scope(),
+            Some(403) => self.requires_scope() || (had_a_token && self.names_only_a_scope()),
             Some(401) => self.requires_scope() && had_a_token,
             _ => false,
         }
@@ -344,14 +344,23 @@ impl<'a> Facts<'a> {
     fn rejects_credential(&self) -> bool {
         match self.status() {
             Some(401) => true,
-            Some(400 | 403) => self.words().is_some_and(|words| blames_credential(&words)),
+            Some(400 | 403) => {
+                let body = self.answer.and_then(|answer| answer.body.as_deref());
+                let words = body.and_then(sentence);
+                words.is_some_and(|words| blames_credential(&words))
+            }
             _ => false,
         }
     }
 
-    /// Returns the sentence in the body of the error response.
+    /// Returns the sentence in the body of the error response, or the description in its challenge (RFC 6750, section 3).
     pub(super) fn words(&self) -> Option<Cow<'_, str>> {
-        sentence(self.answer?.body.as_deref()?)
+        let answer = self.answer?;
+        let body = answer.body.as_deref().and_then(sentence);
+        body.or_else(|| {
+            let description = attribute(answer.challenge.as_deref()?, "error_description")?;
+            sentence(&description).map(|words| words.into_owned().into())
+        })
     }
 
     /// Returns the output of a stdio server that is not MCP.
@@ -413,6 +422,16 @@ impl<'a> Facts<'a> {
         self.answer
             .and_then(|answer| answer.challenge.as_deref())
             .is_some_and(|challenge| error_attribute_is(challenge, "insufficient_scope"))
+    }
+
+    /// Returns whether the challenge names a scope and no error. Some servers leave out `insufficient_scope`.
+    fn names_only_a_scope(&self) -> bool {
+        let challenge = self.answer.and_then(|answer| answer.challenge.as_deref());
+        challenge.is_some_and(|challenge| {
+            has_scheme(challenge, "Bearer")
+                && attribute(challenge, "scope").is_some()
+                && attribute(challenge, "error").is_none()
+        })
     }
 
     /// Returns whether the response has a media type that Streamable HTTP does not allow, for example that of an HTML page.
@@ -481,6 +500,15 @@ fn error_attribute_is(challenge: &str, value: &str) -> bool {
     words_of(challenge)
         .filter_map(|attribute| attribute.split_once('='))
         .any(|(name, found)| name.eq_ignore_ascii_case("error") && found.trim_matches('"') == value)
+}
+
+/// Returns the first value of an attribute of a challenge, unless it is blank.
+fn attribute(challenge: &str, name: &str) -> Option<String> {
+    let value = words_of(challenge)
+        .filter_map(|attribute| attribute.split_once('='))
+        .find(|(found, _)| found.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim_matches('"').replace("\\\"", "\""));
+    value.filter(|value| !value.trim().is_empty())
 }
 
 /// Returns whether a challenge names this authentication scheme (RFC 9110, section 11.6.1). Ignores quoted text.

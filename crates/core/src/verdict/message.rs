@@ -187,19 +187,26 @@ impl Facts<'_> {
                 let refresh = self.refresh;
                 let was_sent_before =
                     refresh.is_some_and(|refresh| refresh.sent_before_at_ms.is_some());
-                let what = match was_sent_before {
-                    true => {
-                        "has ended, because another program sent its refresh token and did not save the response"
-                    }
-                    false if self.sent() == Some(CredentialSent::Refreshed) => {
-                        "was renewed, and the server rejects it nevertheless (HTTP 401)"
-                    }
-                    false => "has expired or was revoked",
+                let happened = |what| format!("Your sign-in to {server} {what}");
+                if was_sent_before {
+                    let what = "has ended, because another program sent its refresh token and did not save the response";
+                    return Parts::new(happened(what), ": sign in again");
+                }
+                let (what, todo) = match self.sent() {
+                    Some(CredentialSent::Refreshed) => (
+                        "was renewed, and the server rejects it nevertheless (HTTP 401)",
+                        ": sign in again; if that does not help, contact its operator",
+                    ),
+                    _ => ("has expired or was revoked", ": sign in again"),
                 };
-                Parts::new(
-                    format!("Your sign-in to {server} {what}"),
-                    ": sign in again",
-                )
+                // A code such as `invalid_token` is no explanation.
+                let has_sentence = self.words().is_some_and(|words| words.contains(' '));
+                match self.sent() {
+                    Some(CredentialSent::Refreshed | CredentialSent::Stored) if has_sentence => {
+                        self.with_words(happened(what), todo)
+                    }
+                    _ => Parts::new(happened(what), todo),
+                }
             }
             Kind::SignInHeldByClient => self.sign_in_held_by_client(server),
             Kind::AuthorizationUnavailable => self.authorization_unavailable(server),
@@ -456,6 +463,12 @@ impl Facts<'_> {
         let beginning = protocol.and_then(|protocol| text_of(&protocol.not_mcp));
         let why = match (self.answer.and_then(|answer| answer.io), beginning) {
             (Some(IoTrouble::TooLarge), _) => ": its answer is too large".to_owned(),
+            (Some(IoTrouble::Malformed), _) if self.failed_before_tls() => {
+                return Parts::new(
+                    format!("{server} does not speak MCP: its answer is not HTTPS"),
+                    "; check its URL, and write http:// if the server does not use TLS",
+                );
+            }
             (Some(IoTrouble::Malformed), _) => {
                 let encoding = self
                     .answer
@@ -486,6 +499,12 @@ impl Facts<'_> {
             None => "; check its URL or `command`",
         };
         Parts::new(format!("{server} does not speak MCP{why}"), todo)
+    }
+
+    /// Returns whether an answer to a request over HTTPS could not be read, and has no status.
+    fn failed_before_tls(&self) -> bool {
+        let url = self.answer.and_then(|answer| text_of(&answer.url));
+        self.status().is_none() && url.is_some_and(|url| url.starts_with("https://"))
     }
 
     /// Returns whether the last answer is an event stream.

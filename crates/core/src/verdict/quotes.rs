@@ -29,7 +29,8 @@ fn text_of_html(page: &str) -> String {
         let end = start + lower[start..].find("</title")?;
         Some(page[start..end].trim())
     });
-    let title = title.filter(|title| has_words(title));
+    // The title of a page that only waits is no reason.
+    let title = title.filter(|title| has_words(title) && !title.starts_with("Just a moment"));
     if let Some(title) = title.filter(|title| title.contains(char::is_whitespace)) {
         return title.to_owned();
     }

@@ -24,7 +24,7 @@ use mcp_startup_auth::network::{
     BodyError, LimitExceeded, Network, bare_url, proxy_requires_password, trouble,
 };
 use mcp_startup_config::{HttpConfig, HttpSseUse};
-use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget};
+use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget, sign_in_part};
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, JsonRpcMessage, RequestId,
     ServerJsonRpcMessage,
@@ -345,6 +345,9 @@ impl McpHttp {
                     // The path can be a secret that the server has received, in any spelling.
                     if origin == url.origin() && is_path_of_words(next.path()) {
                         shown.push_str(next.path());
+                    } else if let Some(part) = sign_in_part(next.path()) {
+                        shown.push_str("/.../");
+                        shown.push_str(part);
                     }
                     let shown = collector.mask_url(&shown);
                     sent.note(|evidence| evidence.location = Some(shown));

@@ -280,11 +280,13 @@ impl Facts<'_> {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
             _ => host,
         });
+        let field = discovered.and_then(|found| text_of(&found.invalid_field));
+        let is_named = |name: &str| field.is_none_or(|field| field.contains(&format!("//{name}")));
         match host {
-            Some("127.0.0.1" | "[::1]") => {
+            Some("127.0.0.1" | "[::1]") if is_named("localhost") => {
                 ": if it calls itself `localhost`, write that in its URL, or contact its operator"
             }
-            Some("localhost") => {
+            Some("localhost") if is_named("127.0.0.1") => {
                 ": if it calls itself `127.0.0.1`, write that in its URL, or contact its operator"
             }
             _ => ": check its URL, or contact its operator",

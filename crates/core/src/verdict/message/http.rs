@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::evidence::{CertificateProblem, IoTrouble, RequestEvidence};
+use crate::evidence::{CertificateProblem, IoTrouble, RequestEvidence, RequestTarget};
 
 use super::super::facts::{Facts, text_of};
 use super::{Parts, foreign, host_of};
+use crate::sign_in_page::sign_in_part;
 
 impl Facts<'_> {
     pub(super) fn unreachable(&self, server: &str) -> Parts {
@@ -144,10 +145,13 @@ impl Facts<'_> {
                 format!("{server} answered the handshake, but refused `{}` (HTTP {status})", foreign(method)),
                 ": contact its operator",
             ),
-            (404 | 405 | 410, None) => self.with_words(
-                format!("{server} was not found at its URL (HTTP {status})"),
-                URL_OR_OPERATOR,
-            ),
+            (404 | 405 | 410, None) => match self.followed_to_sign_in() {
+                Some((status, target)) => self.redirected_to_sign_in(server, status, target),
+                None => self.with_words(
+                    format!("{server} was not found at its URL (HTTP {status})"),
+                    URL_OR_OPERATOR,
+                ),
+            },
             _ => {
                 let happened = format!("{server} refused the request (HTTP {status})");
                 match self.protocol_error() {
@@ -170,6 +174,13 @@ impl Facts<'_> {
         // A server can name any scheme.
         let target = target.filter(|url| url.starts_with("https://") || url.starts_with("http://"));
         let host = target.and_then(host_of);
+        if let Some(target) = target.filter(|target| leads_to_sign_in(url, target)) {
+            return self.redirected_to_sign_in(server, status, target);
+        }
+        if target.is_some_and(|target| self.was_requested_before(target)) {
+            let happened = format!("{server} redirects in a circle (HTTP {status})");
+            return Parts::new(happened, ": contact its operator");
+        }
         let (to, todo) = match (url, target, host) {
             (Some(url), Some(target), Some(host)) if host_of(url) == Some(host) => {
                 match url.starts_with("http://") && target.starts_with("https://") {
@@ -194,6 +205,70 @@ impl Facts<'_> {
         };
         Parts::new(format!("{server} redirects to {to} (HTTP {status})"), todo)
     }
+
+    /// Describes a redirect to a page for browsers, with which a gateway refuses a request.
+    fn redirected_to_sign_in(&self, server: &str, status: u16, target: &str) -> Parts {
+        let url = self.answer.and_then(|answer| text_of(&answer.url));
+        let host = host_of(target).unwrap_or_default();
+        let path = path_of(target).unwrap_or_default();
+        let to = match url.and_then(host_of) == Some(host) {
+            true => foreign(path),
+            false => foreign(&format!("{host}{path}")),
+        };
+        let credential = self.evidence.credential.as_ref();
+        let name = credential.and_then(|credential| text_of(&credential.name));
+        let (although, todo) = match (self.configured, name) {
+            (true, name) => (
+                name.map_or_else(String::new, |name| {
+                    format!(", although `{}` is configured", foreign(name))
+                }),
+                ": check the configured key or token, or contact its operator",
+            ),
+            (false, _) if self.stored => (
+                String::new(),
+                ": if your sign-in has ended, sign in again; otherwise, contact its operator",
+            ),
+            (false, _) => (
+                String::new(),
+                ": a gateway in front of it may require a browser; contact its operator",
+            ),
+        };
+        Parts::new(
+            format!("{server} redirects to a sign-in page, {to} (HTTP {status}){although}"),
+            todo,
+        )
+    }
+
+    /// Returns the status and the target of the redirect to a page where users sign in, if the last request has followed one.
+    fn followed_to_sign_in(&self) -> Option<(u16, &str)> {
+        let requests = self.evidence.requests.iter().rev();
+        let mut to_server = requests.filter(|request| request.to == Some(RequestTarget::Mcp));
+        to_server.next()?;
+        let before = to_server.next()?;
+        let target = text_of(&before.location)?;
+        leads_to_sign_in(text_of(&before.url), target).then_some((before.status?, target))
+    }
+
+    /// Returns whether another request for a URL was sent in this start.
+    fn was_requested_before(&self, target: &str) -> bool {
+        let current = self.answer.and_then(|answer| text_of(&answer.url));
+        let mut requests = self.evidence.requests.iter();
+        current != Some(target)
+            && path_of(target).is_some()
+            && requests.any(|request| {
+                request.to == Some(RequestTarget::Mcp) && text_of(&request.url) == Some(target)
+            })
+    }
+}
+
+/// Returns whether a redirect leads to a page where users sign in, by the words in its path or the beginning of its host.
+fn leads_to_sign_in(url: Option<&str>, target: &str) -> bool {
+    const HOSTS: [&str; 6] = ["accounts.", "login.", "signin.", "auth.", "sso.", "idp."];
+    let host = host_of(target).unwrap_or_default();
+    let is_other = url.and_then(host_of) != Some(host);
+    let part = |url| path_of(url).and_then(sign_in_part);
+    let has_part = part(target).is_some() && url.and_then(part) != part(target);
+    has_part || (is_other && HOSTS.iter().any(|beginning| host.starts_with(beginning)))
 }
 
 /// Returns when to try again, as an answer has requested with `Retry-After`.
