@@ -72,5 +72,5 @@ pub use printable::{is_hidden, printable};
 pub use tracker::{AppliedLines, ServerKey, StartupTracker, TrackedServer, TrackerUpdate};
 pub use verdict::{
     McpAuthRequiredReason, Recovery, StartupFailure, StartupFailureKind, StartupWarning,
-    StartupWarningKind, judge, warn,
+    StartupWarningKind, failed_discovery, judge, warn,
 };
