@@ -159,6 +159,11 @@ impl McpHttp {
         self.shared.ready.store(true, Ordering::Relaxed);
     }
 
+    /// Whether this side has closed the connection.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.is_cancelled()
+    }
+
     /// Whether this client speaks HTTP+SSE with the server, if the server speaks nothing else.
     pub fn may_use_http_sse(&self) -> bool {
         self.shared.http_sse != HttpSseUse::Never

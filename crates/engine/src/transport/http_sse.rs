@@ -61,7 +61,8 @@ impl HttpSse {
     fn record_end(&self, is_broken: bool) {
         let collector = self.http.collector();
         let log = &collector.log;
-        let Some(method) = self.requests.first().filter(|_| !log.is_closed()) else {
+        let is_ended_here = log.is_closed() || self.http.is_closed();
+        let Some(method) = self.requests.first().filter(|_| !is_ended_here) else {
             return;
         };
         // If the server refuses the request, its status has more information.
