@@ -74,5 +74,5 @@ pub use sign_in_page::sign_in_part;
 pub use tracker::{AppliedLines, ServerKey, StartupTracker, TrackedServer, TrackerUpdate};
 pub use verdict::{
     McpAuthRequiredReason, Recovery, StartupFailure, StartupFailureKind, StartupWarning,
-    StartupWarningKind, judge, warn,
+    StartupWarningKind, failed_discovery, judge, warn,
 };

@@ -15,6 +15,7 @@ use crate::notification::{McpServerStartupFailureReason, McpServerStatusUpdatedN
 use crate::printable::printable;
 
 use facts::Facts;
+pub use message::failed_discovery;
 pub use warning::{StartupWarning, StartupWarningKind, warn};
 
 /// The maximum length of a message, in characters.

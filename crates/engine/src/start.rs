@@ -244,7 +244,7 @@ impl Attempt<'_> {
                 let problem = self.config.problem("type", problem);
                 self.collector.record_entry_problem(&problem);
             }
-            Some(400 | 404 | 405) => {
+            Some(400 | 404 | 405 | 410) => {
                 let hint = self.config.problem("type", HINT);
                 self.collector.record_probable_cause(&hint);
             }

@@ -167,6 +167,23 @@ impl RequestLog {
         self.last(target)?.status
     }
 
+    /// Notes the trouble of an earlier request to `target` with the last one too, because its answer was to arrive there.
+    pub fn repeat_trouble(&self, target: RequestTarget) {
+        let mut entries = self.lock();
+        let mut requests = entries.requests.iter_mut().rev();
+        let mut requests = requests
+            .by_ref()
+            .filter(|(_, request)| request.to == Some(target));
+        if let Some((number, last)) = requests.next()
+            && let Some(trouble) = requests.find_map(|(_, request)| request.io)
+        {
+            last.io.get_or_insert(trouble);
+            if let Some(observer) = &self.observer {
+                observer.noted(*number, last);
+            }
+        }
+    }
+
     /// Adds secrets from a response. They must be masked in all text that is shown.
     pub fn add_secrets(&self, secrets: impl IntoIterator<Item = SecretString>) {
         let mut known = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -263,16 +263,35 @@ impl<'a> Search<'a> {
         let server = self.documents.server;
         if let Some(url) = challenge.and_then(|challenge| pointer(challenge, server)) {
             requested.push(url.clone());
-            match self.resource_metadata(&url).await? {
-                Found::Accepted(servers) if !servers.is_empty() => {
+            match self.resource_metadata(&url).await {
+                Ok(Found::Accepted(servers)) if !servers.is_empty() => {
                     return Ok(Some((servers, url)));
                 }
-                Found::Rejected(problem, document) => {
+                Ok(Found::Rejected(problem, document)) => {
                     return Err(Ended::Unusable(problem, Some(document)));
                 }
-                Found::Accepted(_) | Found::Nothing | Found::Pointers(_) => {}
+                Ok(Found::Accepted(_) | Found::Nothing | Found::Pointers(_)) => {}
+                // A server behind a proxy may name its internal address. Its own address can have the same metadata.
+                Err(Unavailable::WithoutResponse) if url.origin() != server.origin() => {
+                    self.is_uncertain = true;
+                    return match self.servers_at_guesses(requested).await? {
+                        Some(found) => Ok(Some(found)),
+                        // The server names its metadata, so it is not itself the authorization server.
+                        None => Err(Ended::Unavailable),
+                    };
+                }
+                Err(unavailable) => return Err(unavailable.into()),
             }
         }
+        self.servers_at_guesses(requested).await
+    }
+
+    /// The authorization servers in the protected-resource metadata at a well-known URL of the server, and its URL.
+    async fn servers_at_guesses(
+        &mut self,
+        mut requested: Vec<Url>,
+    ) -> Result<Option<(Vec<String>, Url)>, Ended> {
+        let server = self.documents.server;
         for guess in candidates::of_resource(server) {
             let mut urls = vec![guess];
             while let Some(url) = urls.pop() {

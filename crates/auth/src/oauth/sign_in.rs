@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_startup_core::{DiscoveryOutcome, DiscoveryProblem};
+use mcp_startup_core::{DiscoveryOutcome, DiscoveryProblem, failed_discovery};
 use rmcp::transport::auth::{AuthorizationManager, AuthorizationMetadata, WWWAuthenticateParams};
 use tokio::time::timeout;
 use url::Url;
@@ -135,7 +135,7 @@ pub async fn begin_sign_in(
     if log.exceeded().is_some() {
         return Err(exceeded());
     }
-    let metadata = published_metadata(&found)?;
+    let metadata = published_metadata(&found, log)?;
     let source =
         sign_in_client(guarded, metadata, &request.client).map_err(|problem| match problem {
             DiscoveryProblem::InvalidMetadata => unsafe_address(invalid_field(guarded, metadata)),
@@ -246,7 +246,10 @@ pub async fn finish_sign_in(
 }
 
 /// The discovered metadata.
-fn published_metadata(found: &Discovery) -> Result<&AuthorizationMetadata, SignInError> {
+fn published_metadata<'a>(
+    found: &'a Discovery,
+    log: &RequestLog,
+) -> Result<&'a AuthorizationMetadata, SignInError> {
     use SignInFailureKind as Kind;
     if let Some(metadata) = &found.metadata {
         return Ok(metadata);
@@ -274,7 +277,13 @@ fn published_metadata(found: &Discovery) -> Result<&AuthorizationMetadata, SignI
         }
         _ => (
             Kind::Unavailable,
-            "the server's sign-in service could not be determined: try again later".to_owned(),
+            match failed_discovery(&log.requests()) {
+                Some((what, todo)) => format!(
+                    "the metadata of the server's sign-in service can't be fetched ({what}){todo}"
+                ),
+                None => "the server's sign-in service could not be determined: try again later"
+                    .to_owned(),
+            },
         ),
     };
     Err(SignInError::new(kind, message))

@@ -4,6 +4,7 @@
 //! service" and the stored credential "your sign-in". Technical details stay in the evidence.
 
 mod authorization;
+mod discovery;
 mod http;
 mod program;
 
@@ -19,6 +20,8 @@ use super::line_breaks::on_one_line;
 use super::program_output::shorten_paths;
 use super::quotes::framing_fault;
 use super::{MESSAGE_CHARS, StartupFailureKind, StartupWarningKind};
+
+pub use discovery::failed_discovery;
 
 /// The maximum length of a server name, in characters.
 const NAME_CHARS: usize = 60;

@@ -220,10 +220,8 @@ async fn over_http_sse(
     let opening = http.open_http_sse();
     let opened = tokio::time::timeout(limit, opening).await;
     let Ok(Some(transport)) = opened else {
-        return match opened.is_ok()
-            && http.may_use_http_sse()
-            && refusal.is_decided_by_get(collector)
-        {
+        // The body of a refusal can be slow.
+        return match http.may_use_http_sse() && refusal.is_decided_by_get(collector) {
             true => Err(HandshakeError::NoEventStream),
             false => Ok(None),
         };

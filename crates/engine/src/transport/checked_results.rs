@@ -38,6 +38,11 @@ impl OpenRequests {
         self.0.remove(&numeric(id))
     }
 
+    /// The method of a request without an answer, if there is one.
+    pub fn first(&self) -> Option<&'static str> {
+        self.0.values().next().copied()
+    }
+
     /// The result that takes the place of an invalid answer, so that nothing waits for another one. Records the problem. `None` if
     /// the answer is to no open request.
     pub fn replace(

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use mcp_startup_auth::network::{
-    BodyError, LimitExceeded, Network, bare_url, proxy_requires_password, trouble,
+    BodyError, LimitExceeded, Network, SentRequest, bare_url, proxy_requires_password, trouble,
 };
 use mcp_startup_config::{HttpConfig, HttpSseUse};
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget, sign_in_part};
@@ -157,6 +157,11 @@ impl McpHttp {
             self.shared.authorization.keep();
         }
         self.shared.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this side has closed the connection.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.is_cancelled()
     }
 
     /// Whether this client speaks HTTP+SSE with the server, if the server speaks nothing else.
@@ -335,27 +340,7 @@ impl McpHttp {
                     self.record_proxy(evidence, &url, None);
                 }
             });
-            if status.is_redirection()
-                && let Some(next) = location(&url, response.headers())
-            {
-                let collector = &self.shared.collector;
-                let origin = next.origin();
-                if origin.is_tuple() {
-                    let mut shown = origin.ascii_serialization();
-                    // The path can be a secret that the server has received, in any spelling.
-                    if origin == url.origin() && is_path_of_words(next.path()) {
-                        shown.push_str(next.path());
-                    } else if let Some(part) = sign_in_part(next.path()) {
-                        shown.push_str("/.../");
-                        shown.push_str(part);
-                    }
-                    let shown = collector.mask_url(&shown);
-                    sent.note(|evidence| evidence.location = Some(shown));
-                }
-                if let Some(timeline) = collector.timeline() {
-                    timeline.redirects(sent.number(), bare_url(&next));
-                }
-            }
+            self.record_redirect(&sent, &url, &response);
             if status == StatusCode::UNAUTHORIZED {
                 let challenge = challenge(response.headers());
                 self.lock_challenge().clone_from(&challenge);
@@ -366,12 +351,8 @@ impl McpHttp {
             } else {
                 self.shared.authorization.accepted();
             }
-            if matches!(
-                status,
-                StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
-            ) && redirects < MAX_REDIRECTS
-                && let Some(next) = location(&url, response.headers())
-                && next.origin() == self.shared.url.origin()
+            if redirects < MAX_REDIRECTS
+                && let Some(next) = self.redirect_to_follow(&url, &response)
             {
                 redirects += 1;
                 url = next;
@@ -420,6 +401,43 @@ impl McpHttp {
                 .collector
                 .sanitize(&challenge, MAX_CHALLENGE_CHARS)
         });
+    }
+
+    /// Records where the response redirects. The path is shown only within the origin.
+    fn record_redirect(&self, sent: &SentRequest, url: &Url, response: &reqwest::Response) {
+        if !response.status().is_redirection() {
+            return;
+        }
+        let Some(next) = location(url, response.headers()) else {
+            return;
+        };
+        let collector = &self.shared.collector;
+        let origin = next.origin();
+        if origin.is_tuple() {
+            let mut shown = origin.ascii_serialization();
+            // The path can be a secret that the server has received, in any spelling.
+            if origin == url.origin() && is_path_of_words(next.path()) {
+                shown.push_str(next.path());
+            } else if let Some(part) = sign_in_part(next.path()) {
+                shown.push_str("/.../");
+                shown.push_str(part);
+            }
+            let shown = collector.mask_url(&shown);
+            sent.note(|evidence| evidence.location = Some(shown));
+        }
+        if let Some(timeline) = collector.timeline() {
+            timeline.redirects(sent.number(), bare_url(&next));
+        }
+    }
+
+    /// The URL to which the response redirects, if it keeps the method and the origin of the server.
+    fn redirect_to_follow(&self, url: &Url, response: &reqwest::Response) -> Option<Url> {
+        let keeps_method = matches!(
+            response.status(),
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+        );
+        let next = location(url, response.headers()).filter(|_| keeps_method)?;
+        (next.origin() == self.shared.url.origin()).then_some(next)
     }
 
     /// Records the proxy of a request that failed or was refused. A proxy that requires a password refuses the tunnel with the status 407.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use mcp_startup_core::RequestTarget;
 use rmcp::RoleClient;
+use rmcp::model::JsonRpcMessage;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use rmcp::transport::streamable_http_client::SseError;
@@ -53,6 +55,30 @@ impl McpHttp {
     }
 }
 
+impl HttpSse {
+    /// Records that the stream has ended before the answer to a request, which can only arrive there. If the stream broke off, the
+    /// request is incomplete for the same reason.
+    fn record_end(&self, is_broken: bool) {
+        let collector = self.http.collector();
+        let log = &collector.log;
+        let is_ended_here = log.is_closed() || self.http.is_closed();
+        let Some(method) = self.requests.first().filter(|_| !is_ended_here) else {
+            return;
+        };
+        // If the server refuses the request, its status has more information.
+        let is_accepted = |status| matches!(status, None | Some(200..300));
+        if !is_accepted(log.last_status(RequestTarget::Mcp)) {
+            return;
+        }
+        if is_broken {
+            log.repeat_trouble(RequestTarget::Mcp);
+        } else {
+            let problem = format!("the event stream ended before the answer to `{method}`");
+            collector.record_invalid_field("GET", &problem);
+        }
+    }
+}
+
 impl Transport<RoleClient> for HttpSse {
     type Error = Failure;
 
@@ -69,11 +95,26 @@ impl Transport<RoleClient> for HttpSse {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
-            let event = self.events.next().await?.ok()?;
+            let event = match self.events.next().await {
+                Some(Ok(event)) => event,
+                ended => {
+                    self.record_end(ended.is_some());
+                    return None;
+                }
+            };
             let data = event.data.as_deref().unwrap_or_default();
             // Other events are ignored.
             let received = match read_message(data.as_bytes()) {
-                Received::Message(message) => Some(*message),
+                Received::Message(message) => {
+                    match &*message {
+                        JsonRpcMessage::Response(answer) => self.requests.answered(&answer.id),
+                        JsonRpcMessage::Error(error) => {
+                            error.id.as_ref().and_then(|id| self.requests.answered(id))
+                        }
+                        _ => None,
+                    };
+                    Some(*message)
+                }
                 Received::InvalidAnswer(answer) => {
                     self.requests.replace(answer, self.http.collector())
                 }

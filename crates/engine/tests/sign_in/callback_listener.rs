@@ -127,6 +127,43 @@ async fn a_denied_sign_in_ends_the_waiting_and_shows_no_success() {
     assert_eq!(user.file(), before);
 }
 
+/// The `state` is right, so no other answer follows (RFC 9207, section 2.4). With another `state`, any program can have sent it.
+#[tokio::test]
+async fn an_answer_of_another_issuer_ends_the_waiting_and_its_code_is_not_sent() {
+    let lab = lab_of(vec![row(NAME, &json!({}))]).await;
+    let user = User::new(&lab, NAME);
+    let before = user.file();
+    let mut listener = CallbackListener::bind(&user.server, &CallbackOptions::default())
+        .await
+        .unwrap();
+    let begun = user
+        .startup
+        .begin_sign_in(&user.server, listener.redirect_uri());
+    let begun = begun.await.unwrap();
+    let callback = redirected(&begun.authorization_url).await;
+    let foreign = format!("{callback}&iss=https%3A%2F%2Fother.example");
+    let address = address(&listener);
+    let browsing = tokio::spawn(async move {
+        let forged = foreign.replace("state=", "state=x");
+        let answer = send(&address, &get(&forged, &address)).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        send(&address, &get(&foreign, &address)).await
+    });
+    let finished = listener
+        .finish_sign_in(&user.startup, &begun.pending, LIMIT)
+        .await;
+    let error = finished.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured);
+    let message = error.message();
+    assert!(message.contains("https://other.example"), "{message}");
+    assert!(message.contains(&lab.base_url()), "{message}");
+    assert!(!message.contains("fresh-code"), "{message}");
+    listener.close().await;
+    assert!(browsing.await.unwrap().contains("Sign-in ended"));
+    assert_eq!(user.file(), before);
+    assert_eq!(user.requests_at("token").len(), 0, "no code was sent");
+}
+
 #[tokio::test]
 async fn a_browser_that_does_not_return_ends_the_waiting_at_the_limit() {
     let lab = lab_of(vec![row(NAME, &json!({}))]).await;

@@ -57,7 +57,6 @@ async fn an_invalid_callback_changes_nothing_and_the_valid_one_still_finishes() 
         // Repeated parameters (section 3.1).
         format!("{callback}&state={state}"),
         format!("{callback}&code=another"),
-        format!("{callback}&iss=https://a.example"),
         format!("{callback}&iss=https://a.example&iss=https://b.example"),
         // A missing code.
         changed("code=", "codes="),

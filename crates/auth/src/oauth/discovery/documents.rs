@@ -1,8 +1,8 @@
 //! Fetches metadata documents, within the limits of a discovery, and records the requests.
 
-use http::header::WWW_AUTHENTICATE;
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use mcp_startup_core::{
-    CredentialSent, DiscoveryProblem, IoTrouble, RequestEvidence, RequestTarget,
+    CredentialSent, DiscoveryProblem, IoTrouble, RequestEvidence, RequestTarget, printable,
 };
 use rmcp::transport::auth::WWWAuthenticateParams;
 use url::Url;
@@ -19,6 +19,8 @@ const MAX_REDIRECTS: usize = 3;
 /// The number of documents that one discovery requests, and of its requests. Each redirect is another request.
 pub(super) const MAX_DOCUMENTS: usize = 8;
 pub(super) const MAX_REQUESTS: usize = 16;
+/// The maximum length of a recorded `Retry-After`, in characters.
+const RETRY_AFTER_CHARS: usize = 100;
 /// The header that MCP asks clients to send with discovery requests (MCP 2025-03-26, authorization).
 const PROTOCOL_VERSION: (&str, &str) = ("mcp-protocol-version", "2024-11-05");
 
@@ -147,7 +149,12 @@ impl<'a> Documents<'a> {
                 sent.note(|noted| noted.io = Some(error.trouble()));
                 Unavailable::WithoutResponse
             })?;
-            sent.note(|noted| noted.status = Some(response.status().as_u16()));
+            let retry_after = response.headers().get(RETRY_AFTER);
+            let retry_after = retry_after.and_then(|value| value.to_str().ok());
+            sent.note(|noted| {
+                noted.status = Some(response.status().as_u16());
+                noted.retry_after = retry_after.map(|text| printable(text, RETRY_AFTER_CHARS));
+            });
             if !response.status().is_redirection() {
                 return Ok(Some((response, sent)));
             }

@@ -1,7 +1,7 @@
 mod invalid_fields;
 mod limits;
 
-use mcp_startup_core::IoTrouble;
+use mcp_startup_core::{IoTrouble, failed_discovery};
 use serde_json::json;
 
 use super::documents::MAX_DOCUMENT_BYTES;
@@ -714,4 +714,46 @@ async fn the_next_of_several_authorization_servers_is_tried() {
         };
         assert_eq!(actual, expected, "{about}");
     }
+}
+
+/// A server behind a proxy can point to an address that only its own network can reach.
+#[tokio::test]
+async fn a_pointer_that_is_not_reachable_leads_to_the_addresses_of_the_server() {
+    const POINTER: &str = r#"Bearer resource_metadata="https://internal.example/metadata""#;
+    let (found, targets, log) = discover_at(Pages::valid(), Some(POINTER)).await;
+    assert_eq!(outcome(&found), (DiscoveryOutcome::Published, None));
+    assert_eq!(found.evidence.issuer.as_deref(), Some("http://mcp.example"));
+    assert!(targets.len() <= documents::MAX_REQUESTS, "{targets:?}");
+    let (what, todo) = failed_discovery(&log.requests()).unwrap();
+    assert!(what.contains("https://internal.example/metadata"), "{what}");
+    assert_eq!(todo, ": try again later");
+
+    // The server names its metadata elsewhere, so it is not itself the authorization server.
+    let pages = Pages::default();
+    let pages = pages.metadata(METADATA, "http://mcp.example", "http://mcp.example/token");
+    let (found, targets, _) = discover_at(pages, Some(POINTER)).await;
+    assert_eq!(outcome(&found), (DiscoveryOutcome::Unavailable, None));
+    assert!(!targets.iter().any(|target| target.contains(METADATA)));
+
+    // Nothing at the same address is better.
+    let (found, targets, _) = discover_at(
+        Pages::valid().with("http://mcp.example/metadata", String::new()),
+        Some(r#"Bearer resource_metadata="http://mcp.example/metadata""#),
+    )
+    .await;
+    assert_eq!(outcome(&found), (DiscoveryOutcome::Unavailable, None));
+    let is_pointer = |target: &String| target == "GET http://mcp.example/metadata";
+    assert!(targets.iter().all(is_pointer), "{targets:?}");
+}
+
+#[tokio::test]
+async fn the_time_for_another_attempt_is_recorded() {
+    let pages = Pages::default()
+        .prm(PRM, "http://mcp.example")
+        .with(METADATA, response(429, "retry-after: 30\r\n", ""));
+    let (found, _, log) = discover_at(pages, Some(CHALLENGE)).await;
+    assert_eq!(outcome(&found), (DiscoveryOutcome::Unavailable, None));
+    let (what, todo) = failed_discovery(&log.requests()).unwrap();
+    assert_eq!(what, format!("HTTP 429 from {METADATA}"));
+    assert_eq!(todo, ": try again in 30 s");
 }

@@ -52,18 +52,15 @@ impl Callback {
                 "its `state` is missing or belongs to another sign-in",
             ));
         }
-        // An error response must also come from the expected issuer (RFC 9207, section 2.4).
+        // An error response must also come from the expected issuer (RFC 9207, section 2.4). The `state` is right, so no other answer
+        // will follow.
         let issuer = parameter("iss")?;
-        match &issuer {
-            Some(issuer) if Some(issuer) != pending.state.expected_issuer.as_ref() => {
-                return Err(invalid("it comes from another authorization server"));
-            }
-            None if pending.state.require_issuer => {
-                return Err(invalid(
-                    "it has no `iss`, which the authorization server promises to send",
-                ));
-            }
-            _ => {}
+        let is_wrong = match &issuer {
+            Some(issuer) => Some(issuer) != pending.state.expected_issuer.as_ref(),
+            None => pending.state.require_issuer,
+        };
+        if is_wrong {
+            return Err(wrong_issuer(pending, issuer.as_deref()));
         }
         if let Some(error) = parameter("error")? {
             let description =
@@ -84,6 +81,33 @@ impl Callback {
             code: code.ok_or_else(|| invalid("it has no `code`"))?,
             issuer,
         })
+    }
+}
+
+/// The error of an answer that is not from the expected issuer. Its code is not sent anywhere.
+fn wrong_issuer(pending: &PendingSignIn, received: Option<&str>) -> SignInError {
+    let name = shown_name(pending);
+    let expected = pending.state.expected_issuer.as_deref();
+    let expected = expected.map_or_else(|| "no issuer".to_owned(), shown_issuer);
+    let message = match received {
+        Some(received) => format!(
+            "the answer to the sign-in to {name} names the issuer {} (`iss`) instead of {expected}, so it was refused: contact the operator of the server",
+            shown_issuer(received)
+        ),
+        None => format!(
+            "the answer to the sign-in to {name} does not name its issuer (`iss`), which must be {expected}, so it was refused: contact the operator of the server"
+        ),
+    };
+    SignInError::new(SignInFailureKind::Misconfigured, message)
+}
+
+/// Shows an issuer as it is written, because even a slash makes a difference. Its query and its user name may contain a key.
+fn shown_issuer(issuer: &str) -> String {
+    let (shown_part, _) = issuer.split_once(['?', '#']).unwrap_or((issuer, ""));
+    match shown_part {
+        "" => "(blank)".to_owned(),
+        part if part.contains('@') => "(a URL with a user name)".to_owned(),
+        part => shown(part),
     }
 }
 

@@ -16,13 +16,13 @@ pub enum SignInFailureKind {
     /// The authorization server could not be reached, or returned an unexpected response. A later attempt may
     /// succeed.
     Unavailable,
-    /// The server's authorization metadata is invalid or unsafe.
+    /// The server's authorization metadata is invalid or unsafe, or the callback names another issuer than it (RFC 9207).
     Misconfigured,
     /// The authorization server does not support PKCE with S256, without which a code could be stolen (RFC 7636).
     PkceNotOffered,
     /// There is no OAuth client: the authorization server registers none, and none is configured.
     NoClient,
-    /// The callback URL does not belong to this sign-in, or names another authorization server.
+    /// The callback URL does not belong to this sign-in.
     InvalidCallback,
     /// The user or the authorization server denied the sign-in.
     Denied,

@@ -116,8 +116,8 @@ impl PendingSignIn {
     /// # Errors
     ///
     /// Returns [`SignInFailureKind::InvalidCallback`] if the URL does not belong to this sign-in: the correct one
-    /// can still finish it. Returns [`SignInFailureKind::Denied`] if the URL reports a refusal, and
-    /// [`SignInFailureKind::Expired`] if the sign-in has expired.
+    /// can still finish it. Returns [`SignInFailureKind::Denied`] if the URL reports a refusal,
+    /// [`SignInFailureKind::Misconfigured`] if it names another issuer, and [`SignInFailureKind::Expired`] if the sign-in has expired.
     pub fn check(&self, callback_url: &str) -> Result<(), SignInError> {
         self.callback(callback_url).map(|_| ())
     }

@@ -234,11 +234,6 @@ fn a_callback_is_accepted_only_at_the_redirect_uri() {
             format!("{REDIRECT_URI}?{valid}&iss=https://auth.example"),
             true,
         ),
-        (
-            REDIRECT_URI,
-            format!("{REDIRECT_URI}?{valid}&iss=https://auth.example/"),
-            false,
-        ),
         (REDIRECT_URI, format!("{REDIRECT_URI}/?{valid}"), false),
         (
             REDIRECT_URI,
@@ -301,7 +296,7 @@ fn a_callback_is_accepted_only_at_the_redirect_uri() {
 
 #[test]
 fn an_error_response_counts_only_from_the_expected_issuer() {
-    use SignInFailureKind::{Denied, InvalidCallback};
+    use SignInFailureKind::{Denied, InvalidCallback, Misconfigured};
     // Whether the server promises an `iss`, the parameters, the kind of the error, and a part of its message.
     for (promised, parameters, expected, message) in [
         (
@@ -329,14 +324,48 @@ fn an_error_response_counts_only_from_the_expected_issuer() {
             Denied,
             "(a)",
         ),
-        (true, "state=state-1&error=a", InvalidCallback, "no `iss`"),
+        (
+            true,
+            "state=state-1&error=a",
+            Misconfigured,
+            "does not name its issuer (`iss`), which must be https://auth.example,",
+        ),
         (
             false,
             "state=state-1&error=a&iss=https://b.example",
-            InvalidCallback,
-            "another",
+            Misconfigured,
+            "names the issuer https://b.example (`iss`) instead of https://auth.example,",
         ),
-        (true, "state=state-1&code=c", InvalidCallback, "no `iss`"),
+        (
+            true,
+            "state=state-1&code=c",
+            Misconfigured,
+            "contact the operator",
+        ),
+        (
+            false,
+            "state=state-1&code=c&iss=https://auth.example/",
+            Misconfigured,
+            "https://auth.example/ (`iss`)",
+        ),
+        (
+            false,
+            "state=state-1&code=c&iss=https://a.example/%1b?key=k",
+            Misconfigured,
+            "https://a.example/\\u{1b} (`iss`)",
+        ),
+        (
+            false,
+            "state=state-1&code=c&iss=https://key@a.example",
+            Misconfigured,
+            "(a URL with a user name) (`iss`)",
+        ),
+        (
+            true,
+            "state=state-2&code=c&iss=https://b.example",
+            InvalidCallback,
+            "another sign-in",
+        ),
         (
             false,
             "state=state-2&error=a",

@@ -10,6 +10,7 @@ use crate::refusal::RefusalMeaning;
 
 use super::super::Recovery;
 use super::super::facts::{Facts, text_of};
+use super::discovery::failed_discovery;
 use super::http::try_again_after;
 use super::{Parts, foreign, host_of};
 
@@ -201,6 +202,21 @@ impl Facts<'_> {
                     ": try again later, or sign in again",
                 )
             }
+            None if let Some((what, todo)) = self.failed_discovery() => {
+                let (happened, todo) = match self.stored {
+                    true => (
+                        "needs to renew your sign-in",
+                        format!("{todo}; you are still signed in").into(),
+                    ),
+                    false => ("requires a sign-in", todo),
+                };
+                Parts::new(
+                    format!(
+                        "{server} {happened}, but the metadata of its sign-in service can't be fetched ({what})"
+                    ),
+                    todo,
+                )
+            }
             None if self.stored => Parts::new(
                 format!("{server} needs to renew your sign-in, but this is currently not possible"),
                 LATER,
@@ -211,6 +227,16 @@ impl Facts<'_> {
                 ),
                 ": try again later",
             ),
+        }
+    }
+
+    /// Returns the request because of which the discovery is incomplete, and the next step.
+    fn failed_discovery(&self) -> Option<(String, Cow<'static, str>)> {
+        let discovered = self.evidence.discovered.as_ref();
+        let outcome = discovered.and_then(|found| found.outcome);
+        match outcome {
+            None | Some(DiscoveryOutcome::Unavailable) => failed_discovery(&self.evidence.requests),
+            Some(_) => None,
         }
     }
 
@@ -382,7 +408,7 @@ fn store_named(kind: Option<&str>) -> Cow<'static, str> {
 }
 
 /// Shows an issuer or the URL of a metadata document. Its query and its user name may contain a key.
-fn issuer(text: &str) -> String {
+pub(super) fn issuer(text: &str) -> String {
     let (shown, _) = text.split_once(['?', '#']).unwrap_or((text, ""));
     match shown.contains('@') {
         true => host_of(shown).map_or_else(|| "another URL".to_owned(), foreign),

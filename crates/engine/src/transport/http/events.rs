@@ -19,7 +19,7 @@ use url::Url;
 
 use super::answer::Answer;
 use super::headers::media_type;
-use super::{EVENTS, Failure, McpHttp, challenge, failure};
+use super::{EVENTS, Failure, MAX_REDIRECTS, McpHttp, challenge, failure};
 use crate::transport::checked_results::{invalid_result, may_log_an_error, record_logged_error};
 use crate::transport::invalid_messages::{
     Received, invalid_answer, is_answer, is_echo_of_handshake, read_message, without_half_pairs,
@@ -231,7 +231,6 @@ impl McpHttp {
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
         let evidence = RequestEvidence {
             to: Some(RequestTarget::Mcp),
-            url: Some(bare_url(&self.current_url())),
             ..RequestEvidence::default()
         };
         let answer = self
@@ -248,20 +247,22 @@ impl McpHttp {
         headers: HashMap<HeaderName, HeaderValue>,
         evidence: RequestEvidence,
     ) -> Result<Answer, Failure> {
-        let url = &self.current_url();
+        let mut url = self.current_url();
+        let mut redirects = 0;
         let accept = [(ACCEPT, HeaderValue::from_static(EVENTS))];
         let authorization = &self.shared.authorization;
         let (response, sent) = loop {
             let sends = authorization.sends();
             let protocol = headers.clone().into_iter().chain(accept.clone());
             let mut request = self
-                .request(Method::GET, url, &sends, session_id, protocol)
+                .request(Method::GET, &url, &sends, session_id, protocol)
                 .map_err(failure)?;
             if let Some(last_event_id) = last_event_id {
                 request = request.header("last-event-id", last_event_id);
             }
             let log = &self.shared.collector.log;
             let evidence = RequestEvidence {
+                url: evidence.to.map(|_| bare_url(&url)),
                 credential_sent: evidence.to.map(|_| sends.as_evidence()),
                 ..evidence.clone()
             };
@@ -271,12 +272,19 @@ impl McpHttp {
                 let error = error.without_url();
                 if is_evidence {
                     sent.failed(&error);
+                    sent.note(|evidence| self.record_proxy(evidence, &url, Some(&error)));
                     self.shared.collector.record_error(&error);
                 }
                 failure(error)
             })?;
             if is_evidence {
-                sent.note(|evidence| self.record_response(evidence, &response));
+                sent.note(|evidence| {
+                    self.record_response(evidence, &response);
+                    if !response.status().is_success() {
+                        self.record_proxy(evidence, &url, None);
+                    }
+                });
+                self.record_redirect(&sent, &url, &response);
             }
             if response.status() == StatusCode::UNAUTHORIZED {
                 let challenge = challenge(response.headers());
@@ -287,19 +295,35 @@ impl McpHttp {
                     continue;
                 }
             }
+            if redirects < MAX_REDIRECTS
+                && let Some(next) = self.redirect_to_follow(&url, &response)
+            {
+                redirects += 1;
+                url = next;
+                continue;
+            }
             break (response, sent);
         };
-        match response.status() {
-            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => {
-                Err(StreamableHttpError::ServerDoesNotSupportSse)
+        let status = response.status();
+        let is_stream = media_type(&response) == EVENTS;
+        let answer = Answer {
+            response,
+            sent,
+            sent_session: session_id.is_some(),
+        };
+        match status {
+            status if status.is_success() && is_stream => return Ok(answer),
+            status if status.is_success() => {
+                return Err(StreamableHttpError::UnexpectedContentType(None));
             }
-            status if status.is_success() && media_type(&response) == EVENTS => Ok(Answer {
-                response,
-                sent,
-                sent_session: session_id.is_some(),
-            }),
-            status if status.is_success() => Err(StreamableHttpError::UnexpectedContentType(None)),
-            status => Err(HttpStatusError::new(status.as_u16(), None).into()),
+            _ if evidence.to.is_some() => drop(self.error_body(answer).await),
+            _ => {}
         }
+        Err(match status {
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => {
+                StreamableHttpError::ServerDoesNotSupportSse
+            }
+            status => HttpStatusError::new(status.as_u16(), None).into(),
+        })
     }
 }

@@ -83,6 +83,16 @@ fn missing_scopes(challenge: &str, url: &Url) -> Option<String> {
 }
 
 impl McpHttp {
+    /// Reads the body of an answer with an error status, and records its words.
+    pub(super) async fn error_body(&self, answer: Answer) -> Vec<u8> {
+        let collector = &self.shared.collector;
+        let (body, sent) = answer.error_body(&collector.log).await;
+        let words = String::from_utf8_lossy(&body);
+        let words = collector.sanitize(words.trim(), MAX_WORDS_CHARS);
+        sent.note(|evidence| evidence.body = (!words.is_empty()).then_some(words));
+        body
+    }
+
     /// Reads an answer with an error status, and records its words. A JSON-RPC error in it has more information than the status.
     pub(super) async fn refusal(
         &self,
@@ -96,10 +106,7 @@ impl McpHttp {
         let ready = self.shared.ready.load(Ordering::Relaxed);
         let challenge = challenge(answer.response.headers()).filter(|_| ready);
         let collector = &self.shared.collector;
-        let (body, sent) = answer.error_body(&collector.log).await;
-        let words = String::from_utf8_lossy(&body);
-        let words = collector.sanitize(words.trim(), MAX_WORDS_CHARS);
-        sent.note(|evidence| evidence.body = (!words.is_empty()).then_some(words));
+        let body = self.error_body(answer).await;
         let decided_by_status = matches!(
             status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS

@@ -51,7 +51,11 @@ impl McpHttp {
     }
 }
 
+/// The session that the answer opens. A session ID has only visible ASCII characters. Some proxies leave an empty one, which must not be
+/// sent back.
 pub(super) fn session_of(response: &reqwest::Response) -> Option<String> {
     let value = response.headers().get(SESSION_ID)?;
-    value.to_str().ok().map(str::to_owned)
+    let text = value.to_str().ok()?;
+    let is_valid = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_valid.then(|| text.to_owned())
 }
