@@ -15,6 +15,7 @@ use crate::notification::{McpServerStartupFailureReason, McpServerStatusUpdatedN
 use crate::printable::printable;
 
 use facts::Facts;
+pub(crate) use program_output::reason as reason_in_lines;
 pub use warning::{StartupWarning, StartupWarningKind, warn};
 
 /// The maximum length of a message, in characters.
