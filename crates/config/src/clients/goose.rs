@@ -131,12 +131,17 @@ pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
         let secrets = secrets(places, &path.with_file_name("secrets.yaml"));
         let result = reading::read(places.machine, &path, MAX_BYTES, |text| {
             let document = Document::parse(text, &path, MergeKey::Ignored)?;
-            let entries = reading::entries(document.into_value(EXTENSIONS), EXTENSIONS, &path)?;
+            let (found, other) =
+                reading::value_and_other(Client::Goose, document, &[EXTENSIONS], &path);
+            let entries = reading::entries(found, EXTENSIONS, &path)?;
+            let other = other.check(!entries.is_empty())?;
             let comparisons = Cell::new(MAX_COMPARED_KEYS);
             let servers = entries
                 .iter()
                 .filter_map(|(key, entry)| server(places, &secrets, key, entry, &comparisons));
-            Ok(servers.collect())
+            let mut servers: Vec<_> = servers.collect();
+            reading::warn_all(&mut servers, other);
+            Ok(servers)
         })?;
         Some(ClientFile::new(
             Client::Goose,

@@ -69,7 +69,7 @@ impl Facts<'_> {
             _ => "exited".to_owned(),
         };
         let stderr = process.and_then(|process| text_of(&process.stderr));
-        // An error that the server has sent has more information than a line that is no error.
+        // An error of the server has more information than a line of its log.
         let error = self
             .protocol_error()
             .filter(|error| !is_generic_error(error));
