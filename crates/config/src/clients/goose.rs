@@ -224,6 +224,18 @@ fn server(
         let problem = "goose skips an extension that has no `enabled`; write `enabled: true`";
         server.entry.config = Err(table.path.problem(problem));
     }
+    match table.value("name") {
+        None if server.entry.config.is_ok() => {
+            let problem = "goose skips an extension that has no `name`, except in its newest versions; write `name`";
+            let warning = table.path.problem(problem);
+            server.entry.warnings.push(warning);
+        }
+        Some(value) if !matches!(value, Value::String(_)) && server.entry.config.is_ok() => {
+            let problem = "goose skips an extension whose `name` is not a text; write quotation marks around it";
+            server.entry.config = Err(table.problem("name", problem));
+        }
+        _ => {}
+    }
     if let Ok(config) = &mut server.entry.config {
         let warnings = drop_variables(config, &table);
         server.entry.warnings.extend(warnings);

@@ -92,6 +92,7 @@ const VERSION_1: EntryRules = EntryRules {
         "url",
         TransportRule::Refused("needs a `type`; write \"type\": \"remote\""),
     )],
+    untyped_program: TransportRule::Refused("needs a `type`; write \"type\": \"local\""),
     command_is_list: true,
     env: "environment",
     cwd: Some("cwd"),

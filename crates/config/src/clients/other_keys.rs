@@ -167,7 +167,7 @@ fn find<'a>(
         }
         holds_servers(&found.value).then_some(path)
     };
-    // What is below an own key is read.
+    // The client reads everything below an own key.
     let is_own = |keys: &[&str]| own.iter().any(|own| keys.starts_with(own));
     let of_others = KEYS.iter().filter(|keys| !is_own(keys));
     let of_others = of_others.filter_map(|keys| at(keys));

@@ -51,6 +51,7 @@ pub(super) const PLAIN: EntryRules = EntryRules {
     env_is_text: false,
     cwd: None,
     env_file: None,
+    needs_env_file: false,
     switches: &[("disabled", true)],
     timeout: None,
     headers: &["headers"],
@@ -136,12 +137,14 @@ const CURSOR: EntryRules = EntryRules {
 };
 
 /// <https://code.visualstudio.com/docs/copilot/reference/mcp-configuration>, and for the types that it ignores
-/// `src/vs/platform/mcp/common/mcpResourceScannerService.ts` in <https://github.com/microsoft/vscode>
+/// `src/vs/platform/mcp/common/mcpResourceScannerService.ts` in <https://github.com/microsoft/vscode>, and for the file with variables
+/// `src/vs/workbench/api/node/extHostMcpNode.ts`
 const VS_CODE: EntryRules = EntryRules {
     types: &[("stdio", STDIO), ("http", HTTP_OR_SSE), ("sse", SSE)],
     ignores_unknown_types: true,
     cwd: Some("cwd"),
     env_file: Some("envFile"),
+    needs_env_file: true,
     switches: &[],
     variables: Variables {
         forms: &[VariableForm::EnvInBraces, VariableForm::Editor],
