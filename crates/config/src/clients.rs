@@ -39,6 +39,7 @@ mod librechat;
 mod machine;
 mod mistral_vibe;
 mod opencode;
+mod other_keys;
 mod places;
 mod presence;
 mod profile;

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::verdict::reason_in_lines;
+
 /// The names of the members that contain a message for users, the most specific first: RFC 6749, RFC 9457, JSON-RPC, and the usual
 /// names of web frameworks. The case does not matter. No other member is shown: it could contain a token.
 const MESSAGES: [&str; 13] = [
@@ -29,12 +31,58 @@ pub(crate) fn in_json(json: &Value) -> Option<String> {
     below(json, 0)
 }
 
+/// Returns the text of a JSON-RPC error: its message, and the reason in its data, unless the message already has it.
+///
+/// The data are of any form (JSON-RPC 2.0, section 5.1). Their reason is a text, or the text of a member that is meant for users. The
+/// text is foreign: limit and mask it before you show it.
+///
+/// ```
+/// use mcp_startup_core::json_rpc_error_text;
+/// use serde_json::json;
+///
+/// let data = json!({ "details": "the workspace file is not valid" });
+/// assert_eq!(
+///     json_rpc_error_text("Internal error", Some(&data)),
+///     "Internal error: the workspace file is not valid"
+/// );
+/// assert_eq!(json_rpc_error_text("Internal error", None), "Internal error");
+/// ```
+pub fn json_rpc_error_text(message: &str, data: Option<&Value>) -> String {
+    with_data(message, data, 0)
+}
+
+fn with_data(message: &str, data: Option<&Value>, depth: usize) -> String {
+    let message = message.trim();
+    let reason = data
+        .and_then(|data| below(data, depth))
+        // A stack trace.
+        .map(|text| match text.contains('\n') {
+            true => reason_in_lines(&text, false).unwrap_or(text),
+            false => text,
+        })
+        .filter(|reason| !message.contains(reason.as_str()));
+    match reason {
+        // The reason repeats the message.
+        Some(reason) if reason.contains(message) => reason,
+        Some(reason) => format!("{}: {reason}", message.trim_end_matches(['.', ':'])),
+        None => message.to_owned(),
+    }
+}
+
 fn below(json: &Value, depth: usize) -> Option<String> {
     if depth > MAX_DEPTH {
         return None;
     }
     match json {
         Value::Object(members) => {
+            // An error of JSON-RPC.
+            if let Some(Value::String(message)) = members.get("message")
+                && members.get("code").is_some_and(Value::is_i64)
+                && members.get("data").is_some_and(|data| !data.is_null())
+                && has_words(message)
+            {
+                return Some(with_data(message, members.get("data"), depth + 1));
+            }
             let text = |name: &&str| {
                 let text = member(members, name)?.as_str()?;
                 has_words(text).then(|| text.trim().to_owned())
@@ -115,6 +163,15 @@ mod tests {
                 None,
             ),
             (r#"{"a":{"message":"not an error"}}"#, None),
+            (
+                r#"{"error":{"code":-32603,"message":"Internal error","data":{"token":"secret"}}}"#,
+                Some("Internal error"),
+            ),
+            // The data of a JSON-RPC error.
+            (
+                r#"{"error":{"code":-32602,"message":"Invalid params","data":"X-Workspace is missing"}}"#,
+                Some("Invalid params: X-Workspace is missing"),
+            ),
             (r#"{"error":[[[[[[[["deep"]]]]]]]]}"#, None),
             ("[]", None),
             ("7", None),
@@ -122,5 +179,57 @@ mod tests {
             let value = serde_json::from_str(json).unwrap_or_default();
             assert_eq!(in_json(&value).as_deref(), expected, "{json}");
         }
+    }
+
+    #[test]
+    fn the_text_of_a_json_rpc_error_has_the_reason_in_its_data() {
+        for (message, data, expected) in [
+            ("Internal error", "null", "Internal error"),
+            ("Internal error", r#""""#, "Internal error"),
+            ("Internal error", "[1,2]", "Internal error"),
+            ("Internal error.", r#""no disk""#, "Internal error: no disk"),
+            (
+                "Internal error: no disk",
+                r#""no disk""#,
+                "Internal error: no disk",
+            ),
+            ("no disk", r#""Error: no disk""#, "Error: no disk"),
+            ("", r#""no disk""#, "no disk"),
+            ("failed", r#"{"reason":"no disk"}"#, "failed: no disk"),
+            (
+                "failed",
+                r#"{"error":{"message":"no disk"}}"#,
+                "failed: no disk",
+            ),
+            (
+                "failed",
+                r#"[{"path":["a"],"message":"Required"}]"#,
+                "failed: Required",
+            ),
+            (
+                "failed",
+                r#""Traceback (most recent call last):\n  File \"a.py\", line 1, in <module>\n    main()\nValueError: no disk""#,
+                "failed: ValueError: no disk",
+            ),
+            // The versions that the server supports.
+            (
+                "Unsupported protocol version",
+                r#"{"supported":["2024-11-05"],"requested":"2026-07-28"}"#,
+                "Unsupported protocol version",
+            ),
+        ] {
+            let data: Value = serde_json::from_str(data).unwrap_or_default();
+            assert_eq!(json_rpc_error_text(message, Some(&data)), expected);
+        }
+    }
+
+    #[test]
+    fn errors_of_json_rpc_inside_of_errors_are_read_to_a_limited_depth() {
+        let mut json = Value::from("innermost");
+        for number in 0..100 {
+            json = serde_json::json!({ "code": 1, "message": format!("{number}."), "data": json });
+        }
+        let text = in_json(&json).unwrap_or_default();
+        assert_eq!(text, "99: 98: 97: 96: 95.");
     }
 }

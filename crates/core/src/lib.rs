@@ -56,6 +56,7 @@ pub use credential::{
 };
 pub use decode::{DecodedLines, NotificationRef, decode, decode_each, decode_lines};
 pub use decode_error::{DecodeError, DecodeErrorKind, LineError};
+pub use error_message::json_rpc_error_text;
 pub use evidence::{
     CertificateProblem, ClientSource, ConfigurationEvidence, CredentialEvidence, CredentialSent,
     CredentialSource, CredentialStoreTrouble, DiscoveryEvidence, DiscoveryOutcome,

@@ -10,7 +10,7 @@ use mcp_startup::rmcp::model::{
     ReadResourceRequestParams, ServerResult,
 };
 use mcp_startup::rmcp::service::{Peer, PeerRequestOptions, RequestHandle, ServiceError};
-use mcp_startup::{HttpRefusal, printable};
+use mcp_startup::{HttpRefusal, json_rpc_error_text, printable};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -243,7 +243,8 @@ fn failed(
 ) -> RpcError {
     let (why, data) = match (error, refusal) {
         (ServiceError::McpError(error), _) => {
-            let message = printable(&error.message, ERROR_CHARS);
+            let text = json_rpc_error_text(&error.message, error.data.as_ref());
+            let message = printable(&text, ERROR_CHARS);
             let code = error.code.0;
             let why = format!("the server answered with the error {code}: {message}");
             (why, json!({ "reason": "serverError", "code": code }))

@@ -11,12 +11,13 @@ use std::time::Duration;
 use super::client::Client;
 use super::entry::{EntryReader, folder_text};
 use super::gemini::{matches_glob, strings};
+use super::other_keys::OtherKeys;
 use super::places::Places;
 use super::profile::{FileFormat, Scope, ServersAt};
 use super::profiles::{CLAUDE_CODE, mark_replaced};
 use super::reading::{self, MAX_BYTES, MAX_DEPTH, MAX_STATE_FILE_BYTES};
 use super::{ClientFile, ClientServer, System};
-use crate::error::ConfigurationError;
+use crate::error::{ConfigurationError, EntryProblem};
 use crate::escaping::escape;
 use crate::format::MAX_COMPARED_KEYS;
 use crate::server::TransportConfig;
@@ -238,7 +239,8 @@ impl ClaudeCode<'_> {
         let project = self.project_key.as_deref();
         let result = reading::read(self.places.machine, path, MAX_STATE_FILE_BYTES, |text| {
             reading::with_json(CLIENT, FileFormat::Json, path, text, |document| {
-                let (_, user) = reading::servers(document, ServersAt::Key(&["mcpServers"]), path)?;
+                let at = ServersAt::Key(&["mcpServers"]);
+                let (_, user) = reading::servers(document, at, path)?;
                 let local = match project {
                     Some(project) => {
                         let keys = ["projects", project, "mcpServers"];
@@ -247,17 +249,22 @@ impl ClaudeCode<'_> {
                     }
                     None => Vec::new(),
                 };
-                Ok::<(Entries, Entries), ConfigurationError>((user, local))
+                let other = OtherKeys::of_json(CLIENT, path, [at], document);
+                let other = other.check(!user.is_empty() || !local.is_empty())?;
+                Ok::<(Entries, Entries, Option<EntryProblem>), ConfigurationError>((
+                    user, local, other,
+                ))
             })
         });
         let Some(result) = result else {
             return (None, None);
         };
-        let (user, local) = match result {
+        let (user, local, other) = match result {
             Ok(entries) => entries,
             Err(error) => return (Some(new_file(Scope::User, path, Err(error))), None),
         };
-        let user = self.servers(&KeyPath::of_json("mcpServers"), &user, &[]);
+        let mut user = self.servers(&KeyPath::of_json("mcpServers"), &user, &[]);
+        reading::warn_all(&mut user, other);
         let local = match project {
             Some(project) if !local.is_empty() => {
                 let root = ["projects", project, "mcpServers"]
@@ -278,7 +285,11 @@ impl ClaudeCode<'_> {
         let result = reading::read(self.places.machine, path, MAX_BYTES, |text| {
             reading::with_json(CLIENT, FileFormat::Json, path, text, |document| {
                 let (root, entries) = reading::servers(document, at, path)?;
-                Ok(self.servers(&root, &entries, &[]))
+                let other = OtherKeys::of_json(CLIENT, path, [at], document);
+                let other = other.check(!entries.is_empty())?;
+                let mut servers = self.servers(&root, &entries, &[]);
+                reading::warn_all(&mut servers, other);
+                Ok(servers)
             })
         })?;
         Some(new_file(scope, path, result))

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use super::client::Client;
 use super::codex_plugins::{self, Plugin};
 use super::layers::{Layer, whole_entries};
+use super::other_keys::OtherKeys;
 use super::places::Places;
 use super::profile::{FileFormat, Scope};
 use super::reading::{self, MAX_BYTES};
 use super::{ClientFile, ClientServer, ClientTransport, System};
 use crate::codex_home;
 use crate::configuration::CredentialSettings;
-use crate::error::ConfigurationError;
+use crate::error::{ConfigurationError, EntryProblem};
 use crate::escaping::escape;
 use crate::format::codex_toml::{self, Callback, SERVERS};
 use crate::format::{MAX_COMPARED_KEYS, Warnings};
@@ -31,6 +32,10 @@ struct Parts {
     profile: Option<String>,
     credentials: CredentialSettings,
     plugins: Vec<Plugin>,
+    /// The error of a file whose servers are below a key that the client does not read.
+    not_read: Option<ConfigurationError>,
+    /// The warning about such a key next to the one that the client reads.
+    other_key: Option<EntryProblem>,
 }
 
 /// A file and its parts.
@@ -112,7 +117,10 @@ pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
 fn new_file(scope: Scope, path: PathBuf, result: Result<Parts, ConfigurationError>) -> Found {
     // The servers are read when the parts of all files are known.
     let (parts, servers) = match result {
-        Ok(parts) => (Some(parts), Ok(Vec::new())),
+        Ok(mut parts) => {
+            let error = parts.not_read.take();
+            (Some(parts), error.map_or(Ok(Vec::new()), Err))
+        }
         Err(error) => (None, Err(error)),
     };
     let mut file = ClientFile::new(Client::Codex, scope, path, FileFormat::Toml, servers);
@@ -145,8 +153,12 @@ fn parts(path: &Path, text: &str) -> Result<Parts, ConfigurationError> {
         _ => None,
     };
     let has = |key: &str| document.get(key).is_some();
+    let servers = reading::entries(document.get(SERVERS), SERVERS, path)?;
+    let other = OtherKeys::of_toml(Client::Codex, path, &[SERVERS], &document);
     Ok(Parts {
-        servers: reading::entries(document.get(SERVERS), SERVERS, path)?,
+        not_read: other.error().filter(|_| servers.is_empty()),
+        other_key: other.warning(),
+        servers,
         callback: codex_toml::callback_settings(&document),
         has_callback: has("mcp_oauth_callback_port") || has("mcp_oauth_callback_url"),
         trusted_projects: trusted_projects.collect(),
@@ -243,6 +255,8 @@ fn read_servers(
                 server
             });
             found.file.servers = servers.collect();
+            let other_key = found.parts.and_then(|parts| parts.other_key);
+            reading::warn_all(&mut found.file.servers, other_key);
             found.file
         })
         .collect();

@@ -161,10 +161,13 @@ impl Reader<'_> {
 
     fn yaml(&self, path: &Path, text: &str) -> Result<Vec<ClientServer>, ConfigurationError> {
         let document = Document::parse(text, path, MergeKey::Ignored)?;
-        let items = reading::named_items(document.into_value(SERVERS), &[SERVERS], path)?;
+        let (found, other) = reading::value_and_other(Client::Continue, document, &[SERVERS], path);
+        let items = reading::named_items(found, &[SERVERS], path)?;
+        let other = other.check(!items.is_empty())?;
         let reader = self.entry_reader(&YAML);
         let mut servers: Vec<_> = items.iter().map(|item| server(&reader, item)).collect();
         reading::mark_repeated(&mut servers);
+        reading::warn_all(&mut servers, other);
         Ok(servers)
     }
 

@@ -573,6 +573,15 @@ impl EntryReader<'_> {
             let path = self.text(&field, Part::Other, environment, warnings)?.text;
             match self.included(&path) {
                 Some(text) => env.extend(env_file::parse(&text)),
+                None if self.rules.needs_env_file
+                    && !self.places.machine.exists(&self.folder.join(&path)) =>
+                {
+                    let problem = format!(
+                        "{} starts no server whose `{key}` does not exist; check the path",
+                        self.client
+                    );
+                    return Err(field.path.problem(problem).into());
+                }
                 None => {
                     warnings.push_possible_cause(field.path.problem(
                         "the file with environment variables cannot be read; check the path",
@@ -823,6 +832,14 @@ impl EntryReader<'_> {
                     .filter(|key| self.reads(key)),
             };
             let client = self.client;
+            if name == "args" {
+                let problem = format!(
+                    "{client} does not read this key; write the arguments in the list `{}`",
+                    rules.command
+                );
+                warnings.push(path.problem(problem));
+                continue;
+            }
             match meant {
                 Some(key) => warnings.push(path.problem(format!(
                     "{client} does not read this key; did you mean `{key}`?"
@@ -853,7 +870,8 @@ impl EntryReader<'_> {
         ];
         of_url
             || of_switch
-            || matches!(name, "args" | "protocol_era" | "protocolEra")
+            || (name == "args" && !rules.command_is_list)
+            || matches!(name, "protocol_era" | "protocolEra")
             || optional.contains(&Some(name))
             || [rules.type_keys, rules.oauth, rules.other_keys]
                 .iter()

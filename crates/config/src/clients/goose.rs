@@ -131,12 +131,17 @@ pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
         let secrets = secrets(places, &path.with_file_name("secrets.yaml"));
         let result = reading::read(places.machine, &path, MAX_BYTES, |text| {
             let document = Document::parse(text, &path, MergeKey::Ignored)?;
-            let entries = reading::entries(document.into_value(EXTENSIONS), EXTENSIONS, &path)?;
+            let (found, other) =
+                reading::value_and_other(Client::Goose, document, &[EXTENSIONS], &path);
+            let entries = reading::entries(found, EXTENSIONS, &path)?;
+            let other = other.check(!entries.is_empty())?;
             let comparisons = Cell::new(MAX_COMPARED_KEYS);
             let servers = entries
                 .iter()
                 .filter_map(|(key, entry)| server(places, &secrets, key, entry, &comparisons));
-            Ok(servers.collect())
+            let mut servers: Vec<_> = servers.collect();
+            reading::warn_all(&mut servers, other);
+            Ok(servers)
         })?;
         Some(ClientFile::new(
             Client::Goose,
@@ -218,6 +223,18 @@ fn server(
     if server.entry.config.is_ok() && table.path_to("enabled").is_none() {
         let problem = "goose skips an extension that has no `enabled`; write `enabled: true`";
         server.entry.config = Err(table.path.problem(problem));
+    }
+    match table.value("name") {
+        None if server.entry.config.is_ok() => {
+            let problem = "goose skips an extension that has no `name`, except in its newest versions; write `name`";
+            let warning = table.path.problem(problem);
+            server.entry.warnings.push(warning);
+        }
+        Some(value) if !matches!(value, Value::String(_)) && server.entry.config.is_ok() => {
+            let problem = "goose skips an extension whose `name` is not a text; write quotation marks around it";
+            server.entry.config = Err(table.problem("name", problem));
+        }
+        _ => {}
     }
     if let Ok(config) = &mut server.entry.config {
         let warnings = drop_variables(config, &table);

@@ -103,7 +103,9 @@ fn servers(
     text: &str,
 ) -> Result<Vec<ClientServer>, ConfigurationError> {
     let document = Document::parse(text, path, MergeKey::Applied)?;
-    let entries = reading::entries(document.into_value(SERVERS), SERVERS, path)?;
+    let (found, other) = reading::value_and_other(Client::LibreChat, document, &[SERVERS], path);
+    let entries = reading::entries(found, SERVERS, path)?;
+    let other = other.check(!entries.is_empty())?;
     let reader = EntryReader {
         client: Client::LibreChat,
         rules: &RULES,
@@ -122,7 +124,9 @@ fn servers(
         }
         server
     });
-    Ok(servers.collect())
+    let mut servers: Vec<_> = servers.collect();
+    reading::warn_all(&mut servers, other);
+    Ok(servers)
 }
 
 /// Why a server cannot be checked without one of LibreChat's users.

@@ -11,6 +11,7 @@ use super::client::Client;
 use super::client_variables::{self, ClientVariables, MachineWithVariables};
 use super::entry::EntryReader;
 use super::inherited::SDK_VARIABLES;
+use super::other_keys::OtherKeys;
 use super::places::Places;
 use super::profile::{EntryRules, FileFormat, Scope, Timeout, TransportRule};
 use super::profiles::{self, PLAIN};
@@ -137,6 +138,8 @@ fn servers(
 ) -> Result<Vec<ClientServer>, ConfigurationError> {
     let document = toml::Document::parse(text, path)?;
     let items = reading::named_items(document.get(SERVERS), &[SERVERS], path)?;
+    let other = OtherKeys::of_toml(Client::MistralVibe, path, &[SERVERS], &document);
+    let other = other.check(!items.is_empty())?;
     let comparisons = Cell::new(MAX_COMPARED_KEYS);
     let mut servers: Vec<ClientServer> = Vec::with_capacity(items.len());
     for item in items {
@@ -144,6 +147,7 @@ fn servers(
         servers.push(server);
     }
     reading::mark_repeated(&mut servers);
+    reading::warn_all(&mut servers, other);
     Ok(servers)
 }
 

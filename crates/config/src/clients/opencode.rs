@@ -11,15 +11,17 @@ use std::time::Duration;
 use super::client::Client;
 use super::entry::EntryReader;
 use super::layers::{Layer, whole_entries};
+use super::other_keys::OtherKeys;
 use super::places::Places;
 use super::profile::{
-    EntryRules, FileFormat, MissingVariable, Scope, Timeout, TransportRule, VariableForm, Variables,
+    EntryRules, FileFormat, MissingVariable, Scope, ServersAt, Timeout, TransportRule,
+    VariableForm, Variables,
 };
 use super::profiles::PLAIN;
 use super::reading::{self, MAX_BYTES, MAX_DEPTH};
 use super::{ClientFile, ClientServer, System};
 use crate::environment::non_blank;
-use crate::error::ConfigurationError;
+use crate::error::{ConfigurationError, EntryProblem};
 use crate::format::MAX_COMPARED_KEYS;
 use crate::server::HttpSseUse;
 use crate::spanned::{KeyPath, Spanned, Value, json};
@@ -90,6 +92,7 @@ const VERSION_1: EntryRules = EntryRules {
         "url",
         TransportRule::Refused("needs a `type`; write \"type\": \"remote\""),
     )],
+    untyped_program: TransportRule::Refused("needs a `type`; write \"type\": \"local\""),
     command_is_list: true,
     env: "environment",
     cwd: Some("cwd"),
@@ -124,6 +127,8 @@ struct Found {
 struct Shapes {
     version_1: Entries,
     version_2: Entries,
+    /// The warning about a key of another client next to `mcp`.
+    other_key: Option<EntryProblem>,
     /// The limit of a start in `mcp.timeout`, in ms.
     startup_ms: Option<f64>,
 }
@@ -180,7 +185,8 @@ pub(super) fn files(client: Client, files: Files, places: &Places<'_>) -> Vec<Cl
                 };
                 read(client, rules, places, root, name, entry, limit)
             });
-            let servers = servers.collect();
+            let mut servers: Vec<_> = servers.collect();
+            reading::warn_all(&mut servers, found.shapes.other_key);
             ClientFile {
                 servers,
                 ..found.file
@@ -251,7 +257,12 @@ fn parse(
     text: &str,
 ) -> Result<Shapes, ConfigurationError> {
     reading::with_json(client, FileFormat::Jsonc, path, text, |document| {
-        Ok(shapes(document, folder))
+        let mut shapes = shapes(document, folder);
+        let own = [ServersAt::Key(&["mcp"])];
+        let other = OtherKeys::of_json(client, path, own, document);
+        let has_servers = !shapes.version_1.is_empty() || !shapes.version_2.is_empty();
+        shapes.other_key = other.check(has_servers)?;
+        Ok(shapes)
     })
 }
 

@@ -134,6 +134,8 @@ pub(super) struct EntryRules {
     pub cwd: Option<&'static str>,
     /// The key for a file with environment variables.
     pub env_file: Option<&'static str>,
+    /// Whether the client does not start a server whose file with environment variables is missing.
+    pub needs_env_file: bool,
     /// The keys that turn a server off, each with the value that does it.
     pub switches: &'static [(&'static str, bool)],
     /// The key that limits a start.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::entry::{EntryReader, WEB_SOCKET, editor_variables};
+use super::other_keys::OtherKeys;
 use super::places::Places;
 use super::profile::{
     EntryRules, FileFormat, MissingVariable, Place, Profile, ReplacedIn, Scope, ServersAt, Timeout,
@@ -50,6 +51,7 @@ pub(super) const PLAIN: EntryRules = EntryRules {
     env_is_text: false,
     cwd: None,
     env_file: None,
+    needs_env_file: false,
     switches: &[("disabled", true)],
     timeout: None,
     headers: &["headers"],
@@ -135,12 +137,14 @@ const CURSOR: EntryRules = EntryRules {
 };
 
 /// <https://code.visualstudio.com/docs/copilot/reference/mcp-configuration>, and for the types that it ignores
-/// `src/vs/platform/mcp/common/mcpResourceScannerService.ts` in <https://github.com/microsoft/vscode>
+/// `src/vs/platform/mcp/common/mcpResourceScannerService.ts` in <https://github.com/microsoft/vscode>, and for the file with variables
+/// `src/vs/workbench/api/node/extHostMcpNode.ts`
 const VS_CODE: EntryRules = EntryRules {
     types: &[("stdio", STDIO), ("http", HTTP_OR_SSE), ("sse", SSE)],
     ignores_unknown_types: true,
     cwd: Some("cwd"),
     env_file: Some("envFile"),
+    needs_env_file: true,
     switches: &[],
     variables: Variables {
         forms: &[VariableForm::EnvInBraces, VariableForm::Editor],
@@ -1089,22 +1093,29 @@ fn file(
     places: &Places<'_>,
 ) -> Option<ClientFile> {
     let result = reading::read(places.machine, path, MAX_BYTES, |text| {
-        let (root, entries, (repeated, keys)) = match (place.format, place.servers) {
-            (FileFormat::Toml, ServersAt::Key([key])) => {
-                let found = toml::Document::parse(text, path)?.get(key);
+        let (root, entries, (repeated, keys), other) = match (place.format, place.servers) {
+            (FileFormat::Toml, ServersAt::Key(keys @ [key])) => {
+                let document = toml::Document::parse(text, path)?;
+                let entries = reading::entries(document.get(key), key, path)?;
                 // TOML has no repeated keys.
                 let none = (Vec::new(), Vec::new());
-                (KeyPath::new(key), reading::entries(found, key, path)?, none)
+                let other = OtherKeys::of_toml(client, path, keys, &document);
+                let other = other.check(!entries.is_empty())?;
+                (KeyPath::new(key), entries, none, other)
             }
             _ => reading::with_json(client, place.format, path, text, |document| {
                 let (root, entries) = reading::servers(document, place.servers, path)?;
                 let repeated = reading::repeated_keys(document, place.servers);
-                Ok((root, entries, repeated))
+                let own = servers_in_same_file(client, place);
+                let other = OtherKeys::of_json(client, path, own, document);
+                let other = other.check(!entries.is_empty())?;
+                Ok((root, entries, repeated, other))
             })?,
         };
         let mut servers = read_entries(client, rules, places, &root, &entries);
         let entries = servers.iter_mut().map(|server| &mut server.entry);
         let of_file = RepeatedKey::warn(&repeated, &keys, entries);
+        reading::warn_all(&mut servers, other);
         for server in &mut servers {
             server.entry.warnings.extend(of_file.iter().cloned());
         }
@@ -1117,6 +1128,14 @@ fn file(
         place.format,
         result,
     ))
+}
+
+/// Where the client reads servers in a file: the place itself, and the other places with the same file.
+fn servers_in_same_file(client: Client, place: &Place) -> impl Iterator<Item = ServersAt> {
+    let profiles = PROFILES.iter().filter(move |other| other.client == client);
+    let places = profiles.flat_map(|profile| profile.places);
+    let others = places.filter(|other| other.path == place.path);
+    std::iter::once(place.servers).chain(others.map(|other| other.servers))
 }
 
 /// Reads the entries of a table of servers.

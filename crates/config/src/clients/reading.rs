@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::machine::Machine;
+use super::other_keys::OtherKeys;
 use super::profile::{FileFormat, ServersAt};
 use super::{ClientServer, ClientTransport};
 use crate::MAX_FILE_BYTES;
@@ -14,7 +15,7 @@ use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::file::{io_error, text_of};
 use crate::server::ServerEntry;
 use crate::spanned::json::{self, RepeatedKey, lenient};
-use crate::spanned::{KeyPath, Spanned, Value};
+use crate::spanned::{KeyPath, Spanned, Value, yaml};
 
 /// The maximum size of Claude Code's `.claude.json`, which also has the history of its sessions: 128 MiB.
 pub(super) const MAX_STATE_FILE_BYTES: usize = 128 * 1024 * 1024;
@@ -184,6 +185,27 @@ pub(super) fn entries(
             let kind = ConfigurationErrorKind::NotAConfiguration;
             Err(ConfigurationError::at(kind, path, place, &problem).with_key(key))
         }
+    }
+}
+
+/// Returns the value of the key of the servers in a YAML file, and the search for other such keys.
+pub(super) fn value_and_other<'a>(
+    client: Client,
+    document: yaml::Document,
+    own: &'static [&'static str; 1],
+    path: &'a Path,
+) -> (Option<Spanned>, OtherKeys<'a>) {
+    let fields = document.into_fields();
+    let other = OtherKeys::of_fields(client, path, own, &fields);
+    let mut fields = fields.into_iter();
+    let found = fields.find(|(name, _)| name == own[0]);
+    (found.map(|(_, value)| value), other)
+}
+
+/// Adds a warning about their file to the servers.
+pub(super) fn warn_all(servers: &mut [ClientServer], warning: Option<EntryProblem>) {
+    for server in servers {
+        server.entry.warnings.extend(warning.clone());
     }
 }
 

@@ -55,13 +55,6 @@ impl Document {
             })
     }
 
-    /// Returns the value of a key of the root.
-    pub fn into_value(self, key: &str) -> Option<Spanned> {
-        let mut fields = self.fields.into_iter();
-        let (_, value) = fields.find(|(name, _)| name == key)?;
-        Some(value)
-    }
-
     /// Returns the keys of the root and their values, in the order of the file.
     pub fn into_fields(self) -> Vec<(String, Spanned)> {
         self.fields

@@ -530,6 +530,8 @@ fn shapes_of_opencode() {
         (r#"{"a": {"type": "remote", "url": "https://1.example.com"}, "b": {"type": "local", "command": ["b"], "enabled": false}, "servers": {"a": {"type": "local", "command": ["a"]}}}"#,
             "a stdio\nb stdio off"),
         (r#"{"a": {"url": "https://a.example.com"}}"#, "a unknown | refused: \"type\": \"remote\""),
+        (r#"{"a": {"command": ["a"]}, "servers": {"b": {"command": ["b"]}}}"#,
+            "b unknown | refused: \"type\": \"local\"\na unknown | refused: \"type\": \"local\""),
         (r#"{"a": {"type": "local", "command": "a b"}}"#, "a stdio | refused: square brackets"),
         (r#"{"a": {"type": "local", "command": ["a"], "enabled": null, "timeout": null, "environment": null}}"#, "a stdio"),
     ];
@@ -541,6 +543,49 @@ fn shapes_of_opencode() {
             &format!("user {file}\n{expected}"),
         );
     }
+}
+
+#[test]
+fn opencode_does_not_read_args() {
+    let file = "/home/sam/.config/opencode/opencode.json";
+    let text = r#"{"mcp": {"a": {"type": "local", "command": ["a"], "args": ["b"]}}}"#;
+    let files = FakeMachine::linux()
+        .with(file, text)
+        .files_of(Client::Opencode, "/work");
+    let warnings = &files[0].servers[0].entry.warnings;
+    assert_eq!(
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "mcp.a.args (line 1): opencode does not read this key; write the arguments in the list `command`"
+        ]
+    );
+}
+
+#[test]
+fn only_vs_code_needs_the_file_with_variables() {
+    let vs_code = "/home/sam/.config/Code/User/mcp.json";
+    let text = |key: &str| {
+        format!("{{\"{key}\": {{\"a\": {{\"command\": \"a\", \"envFile\": \"/x/.env\"}}}}}}")
+    };
+    let machine = FakeMachine::linux()
+        .with(vs_code, text("servers"))
+        .with("/home/sam/.cursor/mcp.json", text("mcpServers"));
+    check(
+        &machine.files_of(Client::VsCode, "/work"),
+        "VS Code",
+        &format!("user {vs_code}\na stdio | refused: `envFile` does not exist"),
+    );
+    check(
+        &machine.files_of(Client::Cursor, "/work"),
+        "Cursor",
+        "user /home/sam/.cursor/mcp.json\na stdio",
+    );
+    let machine = machine.with("/x/.env", "A=b\n");
+    check(
+        &machine.files_of(Client::VsCode, "/work"),
+        "VS Code with the file",
+        &format!("user {vs_code}\na stdio"),
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@
 mod damaged_files;
 mod fake_machine;
 mod lists;
+mod other_keys;
 mod other_sources;
 mod report;
 mod samples;

@@ -170,7 +170,7 @@ fn every_client_in_one_home() {
         (Client::VsCode, "
             project /home/sam/work/shop/.vscode/mcp.json
                 tickets http | skipped: only VS Code knows: `${input:tickets-token}`
-                build stdio
+                build stdio | refused: envFile
                 socket http | skipped: local socket
             user /home/sam/.copilot/mcp-config.json
                 repo stdio

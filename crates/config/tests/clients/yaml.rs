@@ -109,10 +109,12 @@ fn goose_refuses_and_leaves_out_entries() {
          \x20 code: {enabled: false, type: inline_python, code: 'print()'}\n\
          \x20 developer: {enabled: true, type: builtin}\n\
          \x20 todo: {enabled: true, type: platform}\n\
-         \x20 socket: {enabled: true, type: streamable_http, uri: 'http://localhost/mcp', socket: '@x'}\n\
+         \x20 socket: {enabled: true, type: streamable_http, name: socket, uri: 'http://localhost/mcp', socket: '@x'}\n\
          \x20 named: {enabled: true, type: stdio, cmd: run, args: [], name: My Tool}\n\
-         \x20 path: {enabled: true, type: stdio, cmd: run, args: [], envs: {Path: /x, A: b}}\n\
-         \x20 unset: {enabled: true, type: streamable_http, uri: 'https://a.example.com', headers: {Authorization: 'Bearer $HOME'}}\n",
+         \x20 path: {enabled: true, type: stdio, name: path, cmd: run, args: [], envs: {Path: /x, A: b}}\n\
+         \x20 unset: {enabled: true, type: streamable_http, uri: 'https://a.example.com', headers: {Authorization: 'Bearer $HOME'}}\n\
+         \x20 no-name: {enabled: true, type: stdio, cmd: run, args: []}\n\
+         \x20 number-name: {enabled: true, type: stdio, name: 1, cmd: run, args: []}\n",
     );
     assert_eq!(
         shown(&files),
@@ -130,7 +132,10 @@ fn goose_refuses_and_leaves_out_entries() {
          \x20 My Tool stdio\n\
          \x20 path stdio\n\
          \x20   warning: extensions.path.envs.Path (line 15): goose does not set this variable for a server; remove it\n\
-         \x20 unset http | extensions.unset.headers.Authorization (line 16): the environment variable HOME is neither in `envs` nor in `env_keys`, and goose passes the text on as written; add it to one of them\n"
+         \x20 unset http | extensions.unset.headers.Authorization (line 16): the environment variable HOME is neither in `envs` nor in `env_keys`, and goose passes the text on as written; add it to one of them\n\
+         \x20 no-name stdio\n\
+         \x20   warning: extensions.no-name (line 17): goose skips an extension that has no `name`, except in its newest versions; write `name`\n\
+         \x20 number-name stdio | extensions.number-name.name (line 18): goose skips an extension whose `name` is not a text; write quotation marks around it\n"
     );
     assert_eq!(details(&files, "path"), "run; A=b");
 }
@@ -443,15 +448,15 @@ fn hostile_yaml_files_are_refused_and_the_others_are_read() {
 #[test]
 fn a_file_with_a_bom_and_crlf_and_odd_entries_is_read() {
     let files = goose_text(
-        "\u{feff}GOOSE_MODEL: x\r\nextensions:\r\n  1:\r\n    enabled: true\r\n    type: stdio\r\n    cmd: run\r\n    args: []\r\n  list: []\r\n  empty:\r\n  tagged: !x {type: stdio}\r\n",
+        "\u{feff}GOOSE_MODEL: x\r\nextensions:\r\n  1:\r\n    enabled: true\r\n    type: stdio\r\n    name: '1'\r\n    cmd: run\r\n    args: []\r\n  list: []\r\n  empty:\r\n  tagged: !x {type: stdio}\r\n",
     );
     assert_eq!(
         shown(&files),
         "user /home/sam/.config/goose/config.yaml (yaml)\n\
          \x20 1 stdio\n\
-         \x20 list unknown | extensions.list (line 8): must be a table, not a list; a server has a name, and a table with `command` or `url`\n\
-         \x20 empty unknown | extensions.empty (line 9): must be a table, not null; a server has a name, and a table with `command` or `url`\n\
-         \x20 tagged unknown | extensions.tagged (line 10): must be a table, not a value with a tag; a server has a name, and a table with `command` or `url`\n"
+         \x20 list unknown | extensions.list (line 9): must be a table, not a list; a server has a name, and a table with `command` or `url`\n\
+         \x20 empty unknown | extensions.empty (line 10): must be a table, not null; a server has a name, and a table with `command` or `url`\n\
+         \x20 tagged unknown | extensions.tagged (line 11): must be a table, not a value with a tag; a server has a name, and a table with `command` or `url`\n"
     );
     for text in ["", "# nothing\n", "extensions:\n", "other: 1\n"] {
         assert_eq!(

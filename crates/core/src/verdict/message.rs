@@ -17,8 +17,8 @@ use crate::printable::printable;
 
 use super::facts::{Facts, text_of};
 use super::line_breaks::on_one_line;
-use super::program_output::shorten_paths;
-use super::quotes::framing_fault;
+use super::program_output::{is_error, shorten_paths};
+use super::quotes::{framing_fault, is_generic_error};
 use super::{MESSAGE_CHARS, StartupFailureKind, StartupWarningKind};
 
 pub use discovery::failed_discovery;
@@ -518,9 +518,12 @@ impl Facts<'_> {
 
     fn other(&self, server: &str) -> Parts {
         let happened = format!("{server} could not be started");
-        let cause = self.protocol_error().or(text_of(&self.evidence.cause));
+        let error = self.protocol_error();
+        let cause = error.or(text_of(&self.evidence.cause));
+        let has_reason =
+            |line: &str| error.is_none_or(|error| is_generic_error(error) && is_error(line));
         match (cause, self.last_words()) {
-            (Some(cause), Some(line)) if self.protocol_error().is_none() => {
+            (Some(cause), Some(line)) if has_reason(&line) => {
                 Parts::new(format!("{happened}: {cause}"), "; fix or report this: ")
                     .with_output(&line)
             }

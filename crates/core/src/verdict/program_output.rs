@@ -74,6 +74,19 @@ pub(crate) fn reason(output: &str, waits: bool) -> Option<String> {
     (!found.is_empty()).then_some(found)
 }
 
+/// Returns whether a line of a program's output is an error, and not a line of its log about something else.
+pub(super) fn is_error(line: &str) -> bool {
+    const OTHER_LEVELS: [&str; 5] = ["info", "debug", "trace", "information", "notice"];
+    let mut words = line.split_whitespace().take(4);
+    let is_of_other_level = words.any(|word| {
+        let level = word.trim_matches(|character: char| !character.is_alphanumeric());
+        OTHER_LEVELS
+            .iter()
+            .any(|other| level.eq_ignore_ascii_case(other))
+    });
+    is_labeled(line) || (names_error(line) && !is_of_other_level)
+}
+
 /// Returns the index of the line with the reason, and the reason.
 fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
     if let Some(at) = exception_of_group(lines) {

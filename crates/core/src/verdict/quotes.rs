@@ -113,6 +113,47 @@ pub(crate) fn blames_credential(words: &str) -> bool {
         && FAULTS.iter().any(|fault| words.contains(fault))
 }
 
+/// Returns whether the error with which a server answered a request has no reason: only its code, or a text that fits every failure.
+pub(crate) fn is_generic_error(error: &str) -> bool {
+    const TEXTS: [&str; 20] = [
+        "",
+        "error",
+        "internal error",
+        "internal server error",
+        "internal json-rpc error",
+        "invalid params",
+        "invalid parameters",
+        "invalid request",
+        "invalid request parameters",
+        "bad request",
+        "server error",
+        "unknown error",
+        "unexpected error",
+        "an error occurred",
+        "an unknown error occurred",
+        "an unexpected error occurred",
+        "something went wrong",
+        "request failed",
+        "initialization failed",
+        "failed to initialize",
+    ];
+    // The engine writes `… with the error -32603: Internal error`, and a server may repeat the code.
+    let text = match error.split_once("` with the error ") {
+        Some((_, text)) => text,
+        None => error,
+    };
+    let text = text.to_ascii_lowercase();
+    let without_code = |text: &str| {
+        let text = text.trim();
+        let rest = text.strip_prefix("mcp error ").unwrap_or(text);
+        let (code, rest) = rest.split_once(':').unwrap_or((rest, ""));
+        let has_code = code.parse::<i64>().is_ok();
+        if has_code { rest } else { text }.trim().to_owned()
+    };
+    let text = without_code(&without_code(&text));
+    TEXTS.contains(&text.trim_end_matches(['.', '!', ':']))
+}
+
 /// Returns whether a line from a server is the request of the client, perhaps in the notation of another language or after a number or
 /// a prompt. No server sends a request with these methods.
 pub(crate) fn repeats_request(text: &str) -> bool {
@@ -182,6 +223,36 @@ fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_without_a_reason_is_recognized() {
+        for (error, expected) in [
+            (
+                "the server answered `initialize` with the error -32603: Internal error",
+                true,
+            ),
+            (
+                "the server answered `tools/list` with the error -32000: ",
+                true,
+            ),
+            (
+                "the server answered `initialize` with the error -32603: MCP error -32603: Internal Server Error.",
+                true,
+            ),
+            ("Invalid request parameters", true),
+            (
+                "the server answered `initialize` with the error -32603: Internal error: no disk",
+                false,
+            ),
+            (
+                "the server answered `initialize` with the error -32000: no licence",
+                false,
+            ),
+            ("the server logged: no licence", false),
+        ] {
+            assert_eq!(is_generic_error(error), expected, "{error}");
+        }
+    }
 
     #[test]
     fn a_page_is_quoted_by_its_title_or_its_text() {

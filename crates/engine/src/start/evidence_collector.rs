@@ -19,7 +19,7 @@ use mcp_startup_auth::{Discovery, Mask, RequestLog, StoreError};
 use mcp_startup_config::EntryProblem;
 use mcp_startup_core::{
     ConfigurationEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence, RequestEvidence,
-    StartPhase, StoreEvidence, printable,
+    StartPhase, StoreEvidence, json_rpc_error_text, printable,
 };
 
 /// The maximum length of the excerpt of an answer that is not an MCP message, in characters.
@@ -261,9 +261,15 @@ impl EvidenceCollector {
         }
     }
 
+    /// The message of a JSON-RPC error with the reason in its data.
+    pub fn error_text(&self, error: &ErrorData, max_chars: usize) -> String {
+        let text = json_rpc_error_text(&error.message, error.data.as_ref());
+        self.sanitize(&text, max_chars)
+    }
+
     /// Records the JSON-RPC error with which the server answered a request.
     pub fn record_error_answer(&self, method: &str, error: &ErrorData) {
-        let message = self.sanitize(&error.message, PROBLEM_CHARS);
+        let message = self.error_text(error, PROBLEM_CHARS);
         let text = format!(
             "the server answered `{method}` with the error {}: {message}",
             error.code.0

@@ -396,7 +396,7 @@ impl HandshakeError {
     fn refused(error: &ErrorData, collector: &EvidenceCollector) -> Self {
         Self::Refused {
             code: error.code.0,
-            message: collector.sanitize(&error.message, MAX_ERROR_CHARS),
+            message: collector.error_text(error, MAX_ERROR_CHARS),
         }
     }
 

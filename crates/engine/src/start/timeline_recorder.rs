@@ -9,7 +9,7 @@ use std::time::Instant;
 use mcp_startup_auth::network::RequestObserver;
 use mcp_startup_core::{CredentialSource, Evidence, RequestEvidence, RequestTarget};
 use rmcp::RoleClient;
-use rmcp::model::{ErrorData, JsonRpcMessage, RequestId, ServerResult};
+use rmcp::model::{JsonRpcMessage, RequestId, ServerResult};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use serde_json::Value;
 
@@ -228,9 +228,8 @@ impl TimelineRecorder {
             JsonRpcMessage::Error(error) => {
                 found.kind = TimelineMessageKind::Error;
                 found.id = error.id.as_ref().map(id);
-                let ErrorData { code, message, .. } = &error.error;
-                found.error_code = Some(code.0);
-                found.error_message = Some(text(message));
+                found.error_code = Some(error.error.code.0);
+                found.error_message = Some(collector.error_text(&error.error, TEXT_CHARS));
             }
         }
         let is_answer = matches!(

@@ -9,7 +9,7 @@ mod members;
 mod tests;
 
 use mcp_startup_auth::network::without_byte_order_mark;
-use mcp_startup_core::json_problem;
+use mcp_startup_core::{json_problem, json_rpc_error_text};
 use rmcp::model::{ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerRequest};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -152,7 +152,10 @@ fn answer_problem(text: &[u8], error: &serde_json::Error) -> Option<String> {
             };
             // The message of the error has more information than the invalid field.
             Some(match error.get("message").and_then(Value::as_str) {
-                Some(message) => format!("{problem}; error.message: {message}"),
+                Some(message) => {
+                    let text = json_rpc_error_text(message, error.get("data"));
+                    format!("{problem}; error.message: {text}")
+                }
                 None => problem,
             })
         }

@@ -7,8 +7,10 @@ use crate::evidence::StartPhase;
 use super::super::facts::{Facts, text_of};
 use super::super::program_output::{
     blames_arguments, blames_installation, blames_javascript, blames_network, blames_python,
-    has_instruction, has_windows_line_end, names_missing_setting, names_missing_variable, reason,
+    has_instruction, has_windows_line_end, is_error, names_missing_setting, names_missing_variable,
+    reason,
 };
+use super::super::quotes::is_generic_error;
 use super::{FIX_OR_REPORT, Parts, foreign};
 
 /// The next step if the program requires an environment variable.
@@ -67,10 +69,18 @@ impl Facts<'_> {
             _ => "exited".to_owned(),
         };
         let stderr = process.and_then(|process| text_of(&process.stderr));
+        // An error of the server has more information than a line of its log.
+        let error = self
+            .protocol_error()
+            .filter(|error| !is_generic_error(error));
         let line = stderr
             .and_then(|text| reason(text, false))
+            .filter(|line| error.is_none() || is_error(line))
             // Some programs report errors, or their usage, on stdout.
-            .or_else(|| reason(self.stdout()?, false))
+            .or_else(|| {
+                let line = reason(self.stdout()?, false)?;
+                (error.is_none() || is_error(&line)).then_some(line)
+            })
             .or_else(|| self.protocol_error().map(str::to_owned));
         let happened = format!("{server}: {} {how} before it was ready", self.program());
         match line {

@@ -1,0 +1,260 @@
+//! Files whose servers are below the key of another client: an error if the file has no other servers, and a warning otherwise. Files
+//! without such a key have neither.
+
+use mcp_startup_config::clients::{Client, ClientFile};
+
+use crate::fake_machine::FakeMachine;
+
+const SHOP: &str = "/work/shop";
+const JSON: &str = r#"{"a": {"command": "a"}}"#;
+
+/// The client, its file, the text for a file with servers below another key, that key, and the own key.
+fn cases() -> Vec<(Client, &'static str, String, &'static str, &'static str)> {
+    let json = |key: &str| format!("{{\"{key}\": {JSON}}}");
+    let nested = |first: &str, second: &str| format!("{{\"{first}\": {{\"{second}\": {JSON}}}}}");
+    let vs_code = "/home/sam/.config/Code/User/mcp.json";
+    let cursor = "/home/sam/.cursor/mcp.json";
+    let desktop = "/home/sam/.config/Claude/claude_desktop_config.json";
+    let gemini = "/home/sam/.gemini/settings.json";
+    let opencode = "/home/sam/.config/opencode/opencode.json";
+    let zed = "/home/sam/.config/zed/settings.json";
+    let goose = "/home/sam/.config/goose/config.yaml";
+    let codex = "/home/sam/.codex/config.toml";
+    let grok = "/home/sam/.grok/config.toml";
+    let vibe = "/home/sam/.vibe/config.toml";
+    let state = "/home/sam/.claude.json";
+    let chat = "/work/shop/librechat.yaml";
+    let yaml = |key: &str| format!("{key}:\n  a:\n    command: a\n");
+    vec![
+        (
+            Client::VsCode,
+            vs_code,
+            json("mcpServers"),
+            "mcpServers",
+            "servers",
+        ),
+        (
+            Client::VsCode,
+            vs_code,
+            nested("mcp", "servers"),
+            "mcp.servers",
+            "servers",
+        ),
+        (
+            Client::Cursor,
+            cursor,
+            json("servers"),
+            "servers",
+            "mcpServers",
+        ),
+        (
+            Client::Cursor,
+            cursor,
+            json("mcp-servers"),
+            "mcp-servers",
+            "mcpServers",
+        ),
+        (
+            Client::ClaudeDesktop,
+            desktop,
+            json("servers"),
+            "servers",
+            "mcpServers",
+        ),
+        (
+            Client::ClaudeCode,
+            state,
+            json("servers"),
+            "servers",
+            "mcpServers",
+        ),
+        (
+            Client::GeminiCli,
+            gemini,
+            json("mcp_servers"),
+            "mcp_servers",
+            "mcpServers",
+        ),
+        (
+            Client::GeminiCli,
+            gemini,
+            nested("mcp", "servers"),
+            "mcp.servers",
+            "mcpServers",
+        ),
+        (
+            Client::Opencode,
+            opencode,
+            json("mcpServers"),
+            "mcpServers",
+            "mcp",
+        ),
+        (
+            Client::Zed,
+            zed,
+            json("mcpServers"),
+            "mcpServers",
+            "context_servers",
+        ),
+        (
+            Client::Goose,
+            goose,
+            yaml("mcpServers"),
+            "mcpServers",
+            "extensions",
+        ),
+        (
+            Client::LibreChat,
+            chat,
+            yaml("mcp_servers"),
+            "mcp_servers",
+            "mcpServers",
+        ),
+        (
+            Client::Codex,
+            codex,
+            "[mcp.servers.a]\ncommand = \"a\"\n".to_owned(),
+            "mcp.servers",
+            "mcp_servers",
+        ),
+        (
+            Client::Codex,
+            codex,
+            "[mcpServers.a]\ncommand = \"a\"\n".to_owned(),
+            "mcpServers",
+            "mcp_servers",
+        ),
+        (
+            Client::GrokBuild,
+            grok,
+            "[mcpServers.a]\ncommand = \"a\"\n".to_owned(),
+            "mcpServers",
+            "mcp_servers",
+        ),
+        (
+            Client::MistralVibe,
+            vibe,
+            "[mcp_server.a]\ncommand = \"a\"\n".to_owned(),
+            "mcp_server",
+            "mcp_servers",
+        ),
+    ]
+}
+
+fn files(client: Client, path: &str, text: &str) -> Vec<ClientFile> {
+    FakeMachine::linux().with(path, text).files_of(client, SHOP)
+}
+
+#[test]
+fn servers_below_the_key_of_another_client_are_an_error_with_both_keys() {
+    for (client, path, text, key, own) in cases() {
+        let files = files(client, path, &text);
+        let errors: Vec<_> = files
+            .iter()
+            .filter_map(|file| file.error.as_ref())
+            .collect();
+        let [error] = errors.as_slice() else {
+            panic!("{client}, {text}: {errors:?}");
+        };
+        assert_eq!(error.line(), Some(1), "{text}");
+        let found = error.to_string().replace('\\', "/");
+        assert_eq!(
+            found,
+            format!("{path}, line 1: {client} does not read `{key}`; write its servers in `{own}`"),
+        );
+    }
+}
+
+#[test]
+fn servers_below_two_keys_are_a_warning() {
+    for (client, path, text) in [
+        (
+            Client::VsCode,
+            "/home/sam/.config/Code/User/mcp.json",
+            format!("{{\"servers\": {JSON}, \"mcpServers\": {JSON}}}"),
+        ),
+        (
+            Client::Opencode,
+            "/home/sam/.config/opencode/opencode.json",
+            format!(
+                "{{\"mcp\": {{\"a\": {{\"type\": \"local\", \"command\": [\"a\"]}}}}, \"mcpServers\": {JSON}}}"
+            ),
+        ),
+        (
+            Client::Codex,
+            "/home/sam/.codex/config.toml",
+            "[mcp_servers.a]\ncommand = \"a\"\n[mcpServers.a]\ncommand = \"a\"\n".to_owned(),
+        ),
+        (
+            Client::Goose,
+            "/home/sam/.config/goose/config.yaml",
+            "extensions:\n  a:\n    name: a\n    type: stdio\n    cmd: a\n    args: []\n    enabled: true\nmcpServers:\n  a:\n    command: a\n"
+                .to_owned(),
+        ),
+    ] {
+        let files = files(client, path, &text);
+        assert_eq!(files.len(), 1, "{client}");
+        assert!(files[0].error.is_none(), "{:?}", files[0].error);
+        let server = &files[0].servers[0].entry;
+        assert!(server.config.is_ok(), "{:?}", server.config);
+        let warnings: Vec<String> = server.warnings.iter().map(ToString::to_string).collect();
+        let [warning] = warnings.as_slice() else {
+            panic!("{client}: {warnings:?}");
+        };
+        assert!(warning.starts_with("mcpServers (line "), "{warning}");
+        assert!(
+            warning.contains(&format!("{client} does not read it; write its servers in `")),
+            "{warning}"
+        );
+    }
+}
+
+#[test]
+fn other_keys_of_a_file_have_no_effect() {
+    let cursor = "/home/sam/.cursor/mcp.json";
+    let gemini = "/home/sam/.gemini/settings.json";
+    let kiro = "/home/sam/.kiro/settings/mcp.json";
+    for (client, path, text) in [
+        (Client::Cursor, cursor, "{}".to_owned()),
+        (Client::Cursor, cursor, r#"{"servers": {}}"#.to_owned()),
+        (
+            Client::Cursor,
+            cursor,
+            r#"{"servers": {"a": {"host": "a"}}, "mcp": {"command": "a"}, "mcpServers": {}}"#
+                .to_owned(),
+        ),
+        (
+            Client::GeminiCli,
+            gemini,
+            r#"{"mcp": {"allowed": ["a"], "serverCommand": "a"}, "theme": {"command": "a"}}"#
+                .to_owned(),
+        ),
+        // Both keys are read.
+        (
+            Client::Kiro,
+            kiro,
+            format!("{{\"mcpServers\": {JSON}, \"powers\": {{\"mcpServers\": {JSON}}}}}"),
+        ),
+        (
+            Client::Opencode,
+            "/home/sam/.config/opencode/opencode.json",
+            r#"{"mcp": {"servers": {"a": {"type": "local", "command": ["a"]}}}}"#.to_owned(),
+        ),
+        (
+            Client::Warp,
+            "/home/sam/.warp/.mcp.json",
+            format!("{{\"servers\": {JSON}}}"),
+        ),
+    ] {
+        for file in files(client, path, &text) {
+            assert!(file.error.is_none(), "{text}: {:?}", file.error);
+            for server in &file.servers {
+                assert!(
+                    server.entry.warnings.is_empty(),
+                    "{text}: {:?}",
+                    server.entry.warnings
+                );
+            }
+        }
+    }
+}
