@@ -5,6 +5,7 @@
 mod causes;
 mod line_kinds;
 mod npm;
+mod parents;
 mod python;
 mod records;
 #[cfg(test)]
@@ -21,10 +22,9 @@ pub(super) use self::causes::{
     has_instruction, has_windows_line_end, names_missing_setting, names_missing_variable,
     other_purpose,
 };
-use self::line_kinds::{
-    asks_user, begins_with_label, is_crash, is_labeled, is_noise, is_of_parent, names_error,
-};
+use self::line_kinds::{asks_user, begins_with_label, is_crash, is_labeled, is_noise, names_error};
 use self::npm::{is_npm_detail, is_pnpm_error, npm_error, with_npm_lines};
+use self::parents::without_reports;
 use self::python::{
     cause_of_uv, exception_of_group, exception_of_traceback, is_validation_error, reason_of_build,
     with_invalid_field,
@@ -74,8 +74,16 @@ pub(crate) fn reason(output: &str, waits: bool) -> Option<String> {
     (!found.is_empty()).then_some(found)
 }
 
-/// Returns the index of the line with the reason, and the reason.
+/// Returns the index of the line with the reason, and the reason. The report of a parent is the reason if no other line has one.
 fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
+    without_reports(lines)
+        .and_then(|own| find_error(&own).or_else(|| find_last_line(&own, true)))
+        .or_else(|| find_error(lines))
+        .or_else(|| find_last_line(lines, false))
+}
+
+/// Returns the index of the line with an error, and the error.
+fn find_error(lines: &[&str]) -> Option<(usize, String)> {
     if let Some(at) = exception_of_group(lines) {
         let text = lines[at].trim_start().trim_start_matches(['|', ' ']);
         return Some((at, text.to_owned()));
@@ -118,7 +126,7 @@ fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
     let is_outside = |line: &&str| !line.starts_with([' ', '\t']) && !is_noise(line);
     let at = lines
         .iter()
-        .rposition(|line| is_outside(line) && is_labeled(line) && !is_of_parent(line))
+        .rposition(|line| is_outside(line) && is_labeled(line))
         // Errors of another program are indented above a summary.
         .or_else(|| lines.iter().rposition(|line| begins_with_label(line)))
         .or_else(|| {
@@ -138,14 +146,20 @@ fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
         };
         return Some((at, with_cause(lines, at, text)));
     }
+    None
+}
+
+/// Returns the index of the last useful line, and its text.
+fn find_last_line(lines: &[&str], outside: bool) -> Option<(usize, String)> {
+    let is_useful = |line: &&str| !is_noise(line) && !(outside && line.starts_with([' ', '\t']));
     // An address of its own is that of a page about the lines before it.
     let is_address = |line: &str| {
         line.trim().starts_with("https://") && !line.trim().contains(char::is_whitespace)
     };
     let at = lines
         .iter()
-        .rposition(|line| !is_noise(line) && !is_address(line))
-        .or_else(|| lines.iter().rposition(|line| !is_noise(line)))?;
+        .rposition(|line| is_useful(line) && !is_address(line))
+        .or_else(|| lines.iter().rposition(|line| is_useful(line)))?;
     Some((at, lines[at].trim().to_owned()))
 }
 

@@ -5,7 +5,7 @@ use super::has_words;
 
 /// Whether a line has no reason: a notice, a stack frame, a hint, a banner, or only punctuation.
 pub(super) fn is_noise(line: &str) -> bool {
-    const BEGINNINGS: [&str; 33] = [
+    const BEGINNINGS: [&str; 35] = [
         "npm notice",
         "npm warn",
         "npm WARN",
@@ -39,6 +39,8 @@ pub(super) fn is_noise(line: &str) -> bool {
         "(Use `node --trace-",
         "Original error:",
         "This error happened while installing",
+        "info Visit https://yarnpkg.com/",
+        "yarn run v",
     ];
     let text = line.trim();
     let is_progress_of_npm = text.starts_with("npm http") && text.contains('%');
@@ -105,11 +107,6 @@ fn is_compiler_error(line: &str) -> bool {
                 .bytes()
                 .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     })
-}
-
-/// Whether a line is the report of a program about another one that it has started. The output of that has the reason.
-pub(super) fn is_of_parent(line: &str) -> bool {
-    line.contains("Error: Command failed")
 }
 
 /// Whether a line begins like an error, possibly after a timestamp, a level or a name.

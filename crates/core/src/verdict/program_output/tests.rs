@@ -253,6 +253,60 @@ fn the_reason_is_found_in_the_output_of_a_program() {
             "1 validation error for Settings\napi_key\n  field required (type=value_error.missing)\n",
             "1 validation error for Settings api_key field required (type=value_error.missing)",
         ),
+        // The report of a parent follows the error of its child, and is the reason if there is no other.
+        (
+            "yarn run v1.22.22\n$ node .\nACME_KEY is not set\nerror Command failed with exit code 1.\ninfo Visit https://yarnpkg.com/en/docs/cli/run for documentation about this command.\n",
+            "ACME_KEY is not set",
+        ),
+        (
+            "$ node .\nerror Command failed with exit code 1.\n",
+            "error Command failed with exit code 1.",
+        ),
+        (
+            "node .\nboom\nerror: Recipe `mcp` failed on line 3 with exit code 1\n",
+            "boom",
+        ),
+        (
+            "node .\nerror: Recipe `mcp` failed on line 3 with exit code 1\n",
+            "error: Recipe `mcp` failed on line 3 with exit code 1",
+        ),
+        (
+            "boom\nmake[1]: *** [Makefile:3: mcp] Error 1\nmake: *** [all] Error 2 (ignored)\n",
+            "boom",
+        ),
+        (
+            "make: *** No rule to make target 'mcp'.  Stop.\n",
+            "make: *** No rule to make target 'mcp'.  Stop.",
+        ),
+        (
+            "> acme@1.0.0 start\n> node .\n\nboom\nnpm error code ELIFECYCLE\nnpm error acme@1.0.0 start: `node .`\nnpm error Exit status 1\n",
+            "boom",
+        ),
+        (
+            "npm error Lifecycle script `start` failed with error:\nnpm error code 1\nnpm error command sh -c node .\n",
+            "Lifecycle script `start` failed with error:",
+        ),
+        (
+            "no index\nnpm error code 1\nnpm error path /x\nnpm error command failed\nnpm error command sh -c node .\n",
+            "no index",
+        ),
+        (
+            "no index\nTraceback (most recent call last):\n  File \"/x.py\", line 9, in main\n    check_call(args)\nsubprocess.CalledProcessError: Command '['node', 'x']' returned non-zero exit status 1.\n",
+            "no index",
+        ),
+        (
+            "Traceback (most recent call last):\n  File \"/x.py\", line 9, in main\n    check_call(args)\nsubprocess.CalledProcessError: Command '['node', 'x']' returned non-zero exit status 1.\n",
+            "subprocess.CalledProcessError: Command '['node', 'x']' returned non-zero exit status 1.",
+        ),
+        (
+            "Error: Command failed: /opt/acme\n    at f (node:net:1) {\n  status: 1,\n  stderr: null\n}\n",
+            "Error: Command failed: /opt/acme",
+        ),
+        (
+            "listen tcp :9000: in use\nexit status 1\n",
+            "listen tcp :9000: in use",
+        ),
+        ("exit status 1\n", "exit status 1"),
         // A warning of Node is not the reason.
         (
             "    TypeError: x is undefined\n(node:7) [DEP0151] DeprecationWarning: a missing suffix\n(Use `node --trace-deprecation ...` to show where the warning was created)\n",
