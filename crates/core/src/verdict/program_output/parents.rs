@@ -29,14 +29,13 @@ pub(super) fn without_reports<'a>(lines: &[&'a str]) -> Option<Vec<&'a str>> {
 
 /// Whether a line is the report of a program about another one that it has started.
 pub(super) fn is_of_parent(line: &str) -> bool {
-    const BEGINNINGS: [&str; 10] = [
+    const BEGINNINGS: [&str; 9] = [
         // Yarn 1 and pnpm.
         "error Command failed with exit code ",
         "error Command failed with signal ",
         "ELIFECYCLE ",
         "[ELIFECYCLE]",
         "ERR_PNPM_RECURSIVE_",
-        "signal: ",
         "task: Failed to run task ",
         "Task failed with exit code ",
         "error: process didn't exit successfully: ",
@@ -50,7 +49,11 @@ pub(super) fn is_of_parent(line: &str) -> bool {
         " event returned with error code ",
     ];
     let text = line.trim();
-    let is_status = text.strip_prefix("exit status ").is_some_and(is_number);
+    // `go run`.
+    let is_status = text.strip_prefix("exit status ").is_some_and(is_number)
+        || text
+            .strip_prefix("signal: ")
+            .is_some_and(|name| !name.contains(' '));
     // Bun and just.
     let is_recipe = (text.starts_with("error: script \"") || text.starts_with("error: Recipe `"))
         && [" with exit code ", " exited with code ", " by signal "]
