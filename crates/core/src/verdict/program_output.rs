@@ -3,10 +3,14 @@
 //! Each function takes linear time. The text is already limited, masked and without control characters.
 
 mod causes;
+mod instructions;
 mod line_kinds;
 mod npm;
+mod parents;
+mod php;
 mod python;
 mod records;
+mod sentences;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -15,27 +19,26 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use self::causes::{INSTRUCTIONS, network_fault, points_to_help};
+use self::causes::network_fault;
 pub(super) use self::causes::{
     blames_arguments, blames_installation, blames_javascript, blames_network, blames_python,
     has_instruction, has_windows_line_end, names_missing_setting, names_missing_variable,
     other_purpose,
 };
+use self::instructions::{INSTRUCTION_LINES, is_remedy, with_instruction};
 use self::line_kinds::{
-    asks_user, begins_with_label, is_crash, is_labeled, is_noise, is_of_parent, names_error,
+    asks_user, begins_with_label, has_ruby_place, is_crash, is_labeled, is_noise, names_error,
 };
 use self::npm::{is_npm_detail, is_pnpm_error, npm_error, with_npm_lines};
+use self::parents::without_reports;
+use self::php::error_of_console;
 use self::python::{
     cause_of_uv, exception_of_group, exception_of_traceback, is_validation_error, reason_of_build,
     with_invalid_field,
 };
 use self::records::{first_of_written_lines, last_version, log_record, without_frames};
+use self::sentences::{statement, with_beginning, with_rest_of_sentence};
 use self::usage::{usage, without_usage};
-
-/// The length up to which an instruction of the program is added to its reason, in characters.
-const INSTRUCTION_CHARS: usize = 200;
-/// How many lines after the reason are searched for an instruction.
-const INSTRUCTION_LINES: usize = 6;
 
 /// The line in place of the part of an output that was left out.
 const CUT: &str = "…";
@@ -87,8 +90,16 @@ pub(super) fn is_error(line: &str) -> bool {
     is_labeled(line) || (names_error(line) && !is_of_other_level)
 }
 
-/// Returns the index of the line with the reason, and the reason.
+/// Returns the index of the line with the reason, and the reason. The report of a parent is the reason if no other line has one.
 fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
+    without_reports(lines)
+        .and_then(|own| find_error(&own).or_else(|| find_last_line(&own, true)))
+        .or_else(|| find_error(lines))
+        .or_else(|| find_last_line(lines, false))
+}
+
+/// Returns the index of the line with an error, and the error.
+fn find_error(lines: &[&str]) -> Option<(usize, String)> {
     if let Some(at) = exception_of_group(lines) {
         let text = lines[at].trim_start().trim_start_matches(['|', ' ']);
         return Some((at, text.to_owned()));
@@ -128,38 +139,81 @@ fn find_reason(lines: &[&str]) -> Option<(usize, String)> {
         };
         return Some((at, with_following(lines, at, lines_after)));
     }
+    if let Some(found) = error_of_console(lines) {
+        return Some(found);
+    }
     let is_outside = |line: &&str| !line.starts_with([' ', '\t']) && !is_noise(line);
     let at = lines
         .iter()
-        .rposition(|line| is_outside(line) && is_labeled(line) && !is_of_parent(line))
+        .rposition(|line| is_outside(line) && is_labeled(line))
+        .map(|at| first_of_labeled(lines, at))
         // Errors of another program are indented above a summary.
         .or_else(|| lines.iter().rposition(|line| begins_with_label(line)))
         .or_else(|| {
-            lines
+            let is_error = |line: &&str| is_outside(line) && names_error(line);
+            let at = lines.iter().rposition(is_error)?;
+            // The command that fixes an error follows it.
+            let before = at.saturating_sub(INSTRUCTION_LINES);
+            let error = lines[before..at]
                 .iter()
-                .rposition(|line| is_outside(line) && names_error(line))
+                .rposition(|line| is_error(line) && !is_remedy(line));
+            Some(
+                error
+                    .filter(|_| is_remedy(lines[at]))
+                    .map_or(at, |error| before + error),
+            )
         });
     if let Some(at) = at {
         if lines.get(at + 1).is_some_and(|line| is_java_cause(line)) {
             return Some((at + 1, lines[at + 1].trim().to_owned()));
         }
         // The message of a Rust panic is on the next line, and so are the details after a colon.
-        let line = lines[at].trim();
-        let text = match line.ends_with(':') {
+        let text = match lines[at].trim().ends_with(':') {
             true => with_list(lines, at),
-            false => with_rest_of_sentence(line, lines[at + 1..].iter().copied()),
+            false => {
+                let text = with_beginning(lines, at);
+                with_rest_of_sentence(without_place(&text), lines[at + 1..].iter().copied())
+            }
         };
         return Some((at, with_cause(lines, at, text)));
     }
+    None
+}
+
+/// Returns the index of the last useful line, and its text.
+fn find_last_line(lines: &[&str], outside: bool) -> Option<(usize, String)> {
+    let is_useful = |line: &&str| !(is_noise(line) || outside && line.starts_with([' ', '\t']));
     // An address of its own is that of a page about the lines before it.
     let is_address = |line: &str| {
         line.trim().starts_with("https://") && !line.trim().contains(char::is_whitespace)
     };
     let at = lines
         .iter()
-        .rposition(|line| !is_noise(line) && !is_address(line))
-        .or_else(|| lines.iter().rposition(|line| !is_noise(line)))?;
-    Some((at, lines[at].trim().to_owned()))
+        .rposition(|line| is_useful(line) && !is_address(line))
+        .or_else(|| lines.iter().rposition(is_useful))?;
+    Some(statement(lines, at))
+}
+
+/// Returns an error of Ruby without its place, if that is inside Ruby.
+fn without_place(text: &str) -> &str {
+    let found = text.split_once("': ").filter(|(place, _)| {
+        has_ruby_place(place) && (place.starts_with("<internal:") || place.contains("/rubygems"))
+    });
+    found.map_or(text, |(_, message)| message)
+}
+
+/// Returns the index of the line with a label that a line belongs to. Maven writes the label before each line of an error.
+fn first_of_labeled(lines: &[&str], at: usize) -> usize {
+    const LABEL: &str = "[ERROR] ";
+    let is_detail = |line: &str| {
+        line.strip_prefix(LABEL)
+            .is_some_and(|text| text.starts_with(' '))
+    };
+    let details = lines[..=at].iter().rev().take_while(|line| is_detail(line));
+    let first = at.checked_sub(details.count());
+    first
+        .filter(|first| lines[*first].starts_with(LABEL))
+        .unwrap_or(at)
 }
 
 /// Returns the beginning of a line and the first issue in the JSON that begins at its end, as a validation reports it: its path and its
@@ -224,47 +278,6 @@ fn system_reason<'a>(lines: &[&'a str], text: &str) -> Option<&'a str> {
         .or_else(|| faults().next())
 }
 
-/// Adds the line that tells the user what to do, if there is one soon after the reason and both are short.
-fn with_instruction(lines: &[&str], at: usize, text: String) -> String {
-    let following = lines[at + 1..].iter().take(INSTRUCTION_LINES);
-    let mut instructions = following.filter(|line| {
-        INSTRUCTIONS
-            .iter()
-            .any(|beginning| line.starts_with(beginning))
-            && !points_to_help(line)
-            && !text.contains(line.trim())
-    });
-    let instruction = instructions.next().map(|line| line.trim());
-    match instruction.filter(|line| !line.ends_with(':')) {
-        Some(line) if text.chars().count() + line.chars().count() < INSTRUCTION_CHARS => {
-            let end = if text.ends_with(['.', '!', '?', ':']) {
-                ""
-            } else {
-                "."
-            };
-            format!("{text}{end} {line}")
-        }
-        _ => match offered(lines, at) {
-            Some(offered) => format!("{text} {offered}"),
-            None => text,
-        },
-    }
-}
-
-/// Returns the line after the reason that introduces a list of possible values, with the first ones.
-fn offered(lines: &[&str], at: usize) -> Option<String> {
-    const MAX_VALUES: usize = 3;
-    let introduction = lines.get(at + 1)?.trim();
-    if !introduction.starts_with("The following ") || !introduction.ends_with(" available:") {
-        return None;
-    }
-    let values = lines[at + 2..]
-        .iter()
-        .map_while(|line| line.trim().strip_prefix("- "));
-    let values: Vec<&str> = values.take(MAX_VALUES).collect();
-    Some(format!("{introduction} {}", values.join(", ")))
-}
-
 /// Returns a text with the folder before `node_modules` and `site-packages` in its paths replaced by an ellipsis. The rest of such a path
 /// names the package.
 pub(crate) fn shorten_paths(text: &str) -> Cow<'_, str> {
@@ -327,43 +340,6 @@ fn with_list(lines: &[&str], at: usize) -> String {
         text.push_str(line.trim());
     }
     text
-}
-
-/// Returns a line, with the rest of its sentence if it is long, has no full stop, and the next line continues it in lowercase.
-fn with_rest_of_sentence<'a>(text: &str, following: impl Iterator<Item = &'a str>) -> String {
-    const MAX_LINES: usize = 3;
-    // Programs wrap lines that are longer.
-    const MIN_CHARS: usize = 50;
-    let is_whole = |text: &str| {
-        text.ends_with(|last: char| {
-            !last.is_alphabetic() && !matches!(last, '\'' | '"' | '`' | ',')
-        })
-    };
-    let following = following.take(MAX_LINES).take_while(|line| {
-        let continues = line.starts_with(char::is_alphanumeric) && line.contains(' ');
-        continues && !is_noise(line) && !is_labeled(line)
-    });
-    let following: Vec<&str> = following.collect();
-    let continues = following
-        .first()
-        .is_some_and(|line| line.starts_with(char::is_lowercase));
-    let mut sentence = text.to_owned();
-    if !continues || is_whole(text) || text.chars().count() < MIN_CHARS {
-        return sentence;
-    }
-    for line in following {
-        sentence.push(' ');
-        if let Some((end, _)) = line.split_once(". ") {
-            sentence.push_str(end);
-            sentence.push('.');
-            break;
-        }
-        sentence.push_str(line.trim_end());
-        if is_whole(line.trim_end()) {
-            break;
-        }
-    }
-    sentence
 }
 
 /// Adds the innermost of the causes that follow an error of a Rust program: `Caused by:` with each cause, or before a list of them.

@@ -5,7 +5,7 @@ use super::has_words;
 
 /// Whether a line has no reason: a notice, a stack frame, a hint, a banner, or only punctuation.
 pub(super) fn is_noise(line: &str) -> bool {
-    const BEGINNINGS: [&str; 33] = [
+    const BEGINNINGS: [&str; 42] = [
         "npm notice",
         "npm warn",
         "npm WARN",
@@ -39,6 +39,17 @@ pub(super) fn is_noise(line: &str) -> bool {
         "(Use `node --trace-",
         "Original error:",
         "This error happened while installing",
+        "info Visit https://yarnpkg.com/",
+        "yarn run v",
+        // The source line, the category and the name of an error of PowerShell. A shell shows its commands like this too.
+        "+ ",
+        // The end of a build by Maven.
+        "[ERROR] [Help ",
+        "[ERROR] -> [Help ",
+        "[ERROR] To see the full stack trace",
+        "[ERROR] Re-run Maven ",
+        "[ERROR] For more information about",
+        "[ERROR] After correcting the problems",
     ];
     let text = line.trim();
     let is_progress_of_npm = text.starts_with("npm http") && text.contains('%');
@@ -49,6 +60,9 @@ pub(super) fn is_noise(line: &str) -> bool {
             && !is_progress_of_npm)
         || is_stack_frame(text)
         || points_to_help(text)
+        || text == "[ERROR]"
+        || (text.starts_with("At ") && text.contains(" char:"))
+        || text.contains("Run with --verbose ")
         || text.ends_with("use -[v]S to pass options in shebang lines")
         // `(node:4711) [DEP0151] DeprecationWarning: …`, and the second report of an error by a logger.
         || (text.starts_with("(node:") && text.contains("Warning:"))
@@ -60,6 +74,7 @@ fn is_stack_frame(text: &str) -> bool {
     let is_call = text.strip_prefix("at ").is_some_and(|rest| {
         rest.contains([':', '(']) || rest.starts_with("async ") || rest.contains("<anonymous>")
     });
+    let is_ruby = text.starts_with("from ") && has_ruby_place(text);
     let is_python = text.starts_with("File \"") && text.contains(", line ");
     let location = text.rsplit_once(':');
     let is_location = location.is_some_and(|(file, line)| {
@@ -68,13 +83,13 @@ fn is_stack_frame(text: &str) -> bool {
             && line.bytes().all(|byte| byte.is_ascii_digit())
             && (file.starts_with("node:") || file.starts_with("file:") || file.starts_with('/'))
     });
-    is_call || is_python || is_location
+    is_call || is_ruby || is_python || is_location
 }
 
 /// Whether a line has the label of an error near its beginning, such as `Error:`, `ValueError:`, `[ERROR]` and `FATAL`.
 pub(super) fn is_labeled(line: &str) -> bool {
     const LABELS: [&str; 5] = ["error", "fatal", "exception", "panic", "critical"];
-    if is_compiler_error(line) {
+    if is_compiler_error(line) || is_ruby_error(line) {
         return true;
     }
     let beginning: String = line.chars().take(60).collect();
@@ -89,10 +104,34 @@ pub(super) fn is_labeled(line: &str) -> bool {
     })
 }
 
-/// Whether a line begins with the label of an error.
+/// Whether a line begins with the label of an error. Laravel indents its label.
 pub(super) fn begins_with_label(line: &str) -> bool {
     let first = line.split_whitespace().next().unwrap_or_default();
-    first.ends_with(':') && is_labeled(first)
+    (first.ends_with(':') && is_labeled(first))
+        || (line.starts_with("  ") && line.trim_start().starts_with("ERROR  "))
+}
+
+/// Whether a line is an exception of Ruby: its place, its message, and its class in parentheses.
+fn is_ruby_error(line: &str) -> bool {
+    let class = line
+        .trim_end()
+        .strip_suffix(')')
+        .and_then(|rest| Some(rest.rsplit_once(" (")?.1));
+    has_ruby_place(line)
+        && class.is_some_and(|class| {
+            class.starts_with(|first: char| first.is_ascii_uppercase())
+                && class
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_'))
+        })
+}
+
+/// Whether a line has a line number and a method of Ruby: "12:in `fetch'", or with two equal quotation marks.
+pub(super) fn has_ruby_place(line: &str) -> bool {
+    [":in `", ":in '"].iter().any(|words| {
+        line.split_once(words)
+            .is_some_and(|(place, _)| place.ends_with(|last: char| last.is_ascii_digit()))
+    })
 }
 
 /// Whether a line is an error of a compiler: `error`, a code and a colon after a place, such as `a.cs(3,7): error CS0246: …`.
@@ -107,14 +146,9 @@ fn is_compiler_error(line: &str) -> bool {
     })
 }
 
-/// Whether a line is the report of a program about another one that it has started. The output of that has the reason.
-pub(super) fn is_of_parent(line: &str) -> bool {
-    line.contains("Error: Command failed")
-}
-
 /// Whether a line begins like an error, possibly after a timestamp, a level or a name.
 pub(super) fn names_error(line: &str) -> bool {
-    const WORDS: [&str; 22] = [
+    const WORDS: [&str; 23] = [
         "error",
         "fatal",
         "panic",
@@ -137,6 +171,7 @@ pub(super) fn names_error(line: &str) -> bool {
         "econn",
         "eaddr",
         "is not provided by",
+        "is not recognized",
     ];
     let beginning: String = line.chars().take(120).collect();
     let beginning = beginning.to_ascii_lowercase();

@@ -1,6 +1,7 @@
 //! The errors of npm and pnpm, which have a prefix in each line.
 
-use super::{has_words, with_rest_of_sentence};
+use super::has_words;
+use super::sentences::with_rest_of_sentence;
 
 /// Returns the text of an error line of npm.
 pub(super) fn npm_error(line: &str) -> Option<&str> {

@@ -253,6 +253,163 @@ fn the_reason_is_found_in_the_output_of_a_program() {
             "1 validation error for Settings\napi_key\n  field required (type=value_error.missing)\n",
             "1 validation error for Settings api_key field required (type=value_error.missing)",
         ),
+        // The report of a parent follows the error of its child, and is the reason if there is no other.
+        (
+            "yarn run v1.22.22\n$ node .\nACME_KEY is not set\nerror Command failed with exit code 1.\ninfo Visit https://yarnpkg.com/en/docs/cli/run for documentation about this command.\n",
+            "ACME_KEY is not set",
+        ),
+        (
+            "$ node .\nerror Command failed with exit code 1.\n",
+            "error Command failed with exit code 1.",
+        ),
+        (
+            "node .\nboom\nerror: Recipe `mcp` failed on line 3 with exit code 1\n",
+            "boom",
+        ),
+        (
+            "node .\nerror: Recipe `mcp` failed on line 3 with exit code 1\n",
+            "error: Recipe `mcp` failed on line 3 with exit code 1",
+        ),
+        (
+            "boom\nmake[1]: *** [Makefile:3: mcp] Error 1\nmake: *** [all] Error 2 (ignored)\n",
+            "boom",
+        ),
+        (
+            "make: *** No rule to make target 'mcp'.  Stop.\n",
+            "make: *** No rule to make target 'mcp'.  Stop.",
+        ),
+        (
+            "> acme@1.0.0 start\n> node .\n\nboom\nnpm error code ELIFECYCLE\nnpm error acme@1.0.0 start: `node .`\nnpm error Exit status 1\n",
+            "boom",
+        ),
+        (
+            "npm error Lifecycle script `start` failed with error:\nnpm error code 1\nnpm error command sh -c node .\n",
+            "Lifecycle script `start` failed with error:",
+        ),
+        (
+            "no index\nnpm error code 1\nnpm error path /x\nnpm error command failed\nnpm error command sh -c node .\n",
+            "no index",
+        ),
+        (
+            "no index\nTraceback (most recent call last):\n  File \"/x.py\", line 9, in main\n    check_call(args)\nsubprocess.CalledProcessError: Command '['node', 'x']' returned non-zero exit status 1.\n",
+            "no index",
+        ),
+        (
+            "Traceback (most recent call last):\n  File \"/x.py\", line 9, in main\n    check_call(args)\nsubprocess.CalledProcessError: Command '['node', 'x']' returned non-zero exit status 1.\n",
+            "subprocess.CalledProcessError: Command '['node', 'x']' returned non-zero exit status 1.",
+        ),
+        (
+            "Error: Command failed: /opt/acme\n    at f (node:net:1) {\n  status: 1,\n  stderr: null\n}\n",
+            "Error: Command failed: /opt/acme",
+        ),
+        (
+            "listen tcp :9000: in use\nexit status 1\n",
+            "listen tcp :9000: in use",
+        ),
+        ("exit status 1\n", "exit status 1"),
+        // Sentences on several lines, the code of an error, and the noise of PowerShell.
+        (
+            "'uvx' is not recognized as an internal or external command,\r\noperable program or batch file.\r\n",
+            "'uvx' is not recognized as an internal or external command, operable program or batch file.",
+        ),
+        (
+            "\"npx\" non \u{fffd} riconosciuto come comando interno o esterno,\r\n un programma eseguibile o un file batch.\r\n",
+            "\"npx\" non \u{fffd} riconosciuto come comando interno o esterno, un programma eseguibile o un file batch.",
+        ),
+        (
+            "'npx' 不是内部或外部命令，也不是可运行的程序\n或批处理文件。\n",
+            "'npx' 不是内部或外部命令，也不是可运行的程序 或批处理文件。",
+        ),
+        (
+            "There is no distribution with the supplied name.\nError code: Wsl/Service/WSL_E_DISTRO_NOT_FOUND\n",
+            "There is no distribution with the supplied name. Error code: Wsl/Service/WSL_E_DISTRO_NOT_FOUND",
+        ),
+        (
+            "uvx : The term 'uvx' is not recognized as the name of a cmdlet. Check the \nspelling of the name.\nAt line:1 char:1\n+ uvx acme-mcp\n+ ~~~\n    + CategoryInfo          : ObjectNotFound: (uvx:String) [], CommandNotFoundException\n    + FullyQualifiedErrorId : CommandNotFoundException\n",
+            "uvx : The term 'uvx' is not recognized as the name of a cmdlet. Check the spelling of the name.",
+        ),
+        // A line of a log continues no other.
+        (
+            "connecting to the database at db.example with the user acme\nboom\n",
+            "boom",
+        ),
+        (
+            "12:00 connecting to the database at db.example with the user acme\nlost it.\n",
+            "lost it.",
+        ),
+        ("[acme] loading:\nPlease wait\n", "Please wait"),
+        // An instruction is added to the error.
+        (
+            "No preset version installed for command npx\nPlease install a version by running one of the following:\n\nasdf install nodejs 22.14.0\n\nor add one of the following versions in your config file at /x/.tool-versions\nnodejs 20.11.0\n",
+            "No preset version installed for command npx. Please install a version by running one of the following: asdf install nodejs 22.14.0",
+        ),
+        (
+            "To get started with GitHub CLI, please run:  gh auth login\nAlternatively, populate the GH_TOKEN environment variable.\n",
+            "To get started with GitHub CLI, please run:  gh auth login. Alternatively, populate the GH_TOKEN environment variable.",
+        ),
+        (
+            "mise ERROR Config files in /x/mise.toml are not trusted.\nTrust them with `mise trust`.\nmise ERROR Run with --verbose or MISE_VERBOSE=1 for more information\n",
+            "mise ERROR Config files in /x/mise.toml are not trusted. Trust them with `mise trust`.",
+        ),
+        (
+            "Volta error: Node is not available.\n\nTo run any Node command, first set a default version using `volta install node`\n",
+            "Volta error: Node is not available. To run any Node command, first set a default version using `volta install node`",
+        ),
+        (
+            "the index is missing\nTo add the missing index, run `acme index`\n",
+            "the index is missing. To add the missing index, run `acme index`",
+        ),
+        (
+            "Error: no browser\n╔═══════════════════════╗\n║ Please run this:      ║\n║                       ║\n║     acme install      ║\n╚═══════════════════════╝\n    at f (/x/index.js:41:9)\n",
+            "Error: no browser. Please run this: acme install",
+        ),
+        (
+            "Error: no key\nPlease set one of these:\n- ACME_KEY\n",
+            "Error: no key",
+        ),
+        (
+            "acme.AuthError: no token.\nAttempted:\n\tCli: Please run 'acme login'\n\tShell: none\n",
+            "acme.AuthError: no token. Cli: Please run 'acme login'",
+        ),
+        // Errors of Ruby, PHP and Maven.
+        (
+            "<internal:/x/kernel_require.rb>:136:in 'Kernel#require': cannot load such file -- acme (LoadError)\n\tfrom <internal:/x/kernel_require.rb>:136:in 'Kernel#require'\n\tfrom /x/exe/acme:3:in '<main>'\n",
+            "cannot load such file -- acme (LoadError)",
+        ),
+        (
+            "/usr/lib/ruby/vendor_ruby/rubygems.rb:281:in `find_spec_for_exe': Could not find 'bundler' (Gem::GemNotFoundException)\nTo update, run `bundle update --bundler`.\nTo install the missing version, run `gem install bundler`\n\tfrom /usr/lib/ruby/vendor_ruby/rubygems.rb:258:in `bin_path'\n",
+            "Could not find 'bundler' (Gem::GemNotFoundException). To update, run `bundle update --bundler`.",
+        ),
+        (
+            "/x/acme.rb:12:in `fetch': key not found: \"ACME_KEY\" (KeyError)\n\tfrom /x/acme.rb:3:in `<main>'\n",
+            "/x/acme.rb:12:in `fetch': key not found: \"ACME_KEY\" (KeyError)",
+        ),
+        (
+            "\nIn Connection.php line 82:\n           \n  SQLSTATE[HY000]  \n  No such file  \n           \n\nmcp:server [--transport TRANSPORT]\n\n",
+            "SQLSTATE[HY000] No such file",
+        ),
+        (
+            "In Connection.php line 82:\nlast\n",
+            "In Connection.php line 82: last",
+        ),
+        (
+            "\n   TypeError \n\n  Argument #1 must be of type A\n\n  at vendor/Tool.php:19\n     15▕ \n  ➜  16▕     return;\n\n      +21 vendor frames \n",
+            "TypeError: Argument #1 must be of type A",
+        ),
+        (
+            "TypeError \n\n  Argument #1\n  must be of type A\n\n  at vendor/Tool.php:19\n",
+            "TypeError: Argument #1 must be of type A",
+        ),
+        ("start\n\n  TypeError\n\n  last\n\nend\n", "end"),
+        (
+            "\n   ERROR  Command \"mcp:x\" is not defined. Did you mean one of these?\n\n  ⇂ mcp:inspector\n",
+            "ERROR  Command \"mcp:x\" is not defined. Did you mean one of these?",
+        ),
+        (
+            "[INFO] BUILD FAILURE\n[ERROR] Failed to execute goal x: Compilation failure\n[ERROR] /x/A.java:[3,8] cannot find symbol\n[ERROR]   symbol: class X\n[ERROR] -> [Help 1]\n[ERROR] \n[ERROR] Re-run Maven using the -X switch to enable full debug logging.\n[ERROR] [Help 1] http://cwiki.apache.org/x\n",
+            "[ERROR] /x/A.java:[3,8] cannot find symbol",
+        ),
+        ("[ERROR]    first\n[ERROR]    second\n", "[ERROR]    second"),
         // A warning of Node is not the reason.
         (
             "    TypeError: x is undefined\n(node:7) [DEP0151] DeprecationWarning: a missing suffix\n(Use `node --trace-deprecation ...` to show where the warning was created)\n",
