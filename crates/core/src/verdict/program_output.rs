@@ -4,6 +4,7 @@
 
 mod causes;
 mod line_kinds;
+mod log_records;
 mod npm;
 mod python;
 mod records;
@@ -24,12 +25,13 @@ pub(super) use self::causes::{
 use self::line_kinds::{
     asks_user, begins_with_label, is_crash, is_labeled, is_noise, is_of_parent, names_error,
 };
+use self::log_records::{is_record, log_record};
 use self::npm::{is_npm_detail, is_pnpm_error, npm_error, with_npm_lines};
 use self::python::{
     cause_of_uv, exception_of_group, exception_of_traceback, is_validation_error, reason_of_build,
     with_invalid_field,
 };
-use self::records::{first_of_written_lines, last_version, log_record, without_frames};
+use self::records::{first_of_written_lines, last_version, without_frames};
 use self::usage::{usage, without_usage};
 
 /// The length up to which an instruction of the program is added to its reason, in characters.
@@ -328,7 +330,7 @@ fn with_rest_of_sentence<'a>(text: &str, following: impl Iterator<Item = &'a str
     };
     let following = following.take(MAX_LINES).take_while(|line| {
         let continues = line.starts_with(char::is_alphanumeric) && line.contains(' ');
-        continues && !is_noise(line) && !is_labeled(line)
+        continues && !is_noise(line) && !is_labeled(line) && !is_record(line)
     });
     let following: Vec<&str> = following.collect();
     let continues = following
