@@ -228,6 +228,8 @@ fn filled(evidence: &Value, text: &str) -> Value {
                 (_, Value::Array(items)) if fills => *items = vec![json!(text); 3],
                 (_, Value::String(_)) if fills => *value = json!(text),
                 ("line", _) => *value = json!(u32::MAX),
+                // A program that exits with 0 has reported no error.
+                ("exit", found) if *found == 0 => {}
                 ("exit" | "signal", _) => *value = json!(i32::MIN),
                 ("limitMs" | "elapsedMs" | "expiresAtMs", _) => *value = json!(u64::MAX),
                 _ => {}

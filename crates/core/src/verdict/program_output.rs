@@ -5,6 +5,7 @@
 mod causes;
 mod instructions;
 mod line_kinds;
+mod log_records;
 mod npm;
 mod parents;
 mod php;
@@ -29,6 +30,7 @@ use self::instructions::{INSTRUCTION_LINES, is_remedy, with_instruction};
 use self::line_kinds::{
     asks_user, begins_with_label, has_ruby_place, is_crash, is_labeled, is_noise, names_error,
 };
+use self::log_records::log_record;
 use self::npm::{is_npm_detail, is_pnpm_error, npm_error, with_npm_lines};
 use self::parents::without_reports;
 use self::php::error_of_console;
@@ -36,7 +38,7 @@ use self::python::{
     cause_of_uv, exception_of_group, exception_of_traceback, is_validation_error, reason_of_build,
     with_invalid_field,
 };
-use self::records::{first_of_written_lines, last_version, log_record, without_frames};
+use self::records::{first_of_written_lines, last_version, without_frames};
 use self::sentences::{statement, with_beginning, with_rest_of_sentence};
 use self::usage::{usage, without_usage};
 

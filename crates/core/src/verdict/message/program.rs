@@ -141,10 +141,17 @@ impl Facts<'_> {
     }
 
     /// Returns what to do if a program reported no reason. `npx` does not report why it can't install a package, also not in a
-    /// terminal.
+    /// terminal. If it exits with 0, it has installed the package.
     fn how_to_see_more(&self) -> Cow<'static, str> {
         let process = self.evidence.process.as_ref().filter(|_| self.runs_npm());
-        match process.and_then(|process| text_of(&process.package)) {
+        let package = process.and_then(|process| text_of(&process.package));
+        let exit = process.and_then(|process| process.exit);
+        match package {
+            Some(package) if exit == Some(0) => format!(
+                ": the program of {} ended without an error; try another version of it, or contact its author",
+                foreign(package)
+            )
+            .into(),
             Some(package) => format!(
                 ": run `npm install {}` in an empty folder to see whether it can be installed, or contact its author",
                 foreign(package)

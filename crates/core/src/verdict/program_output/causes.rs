@@ -38,7 +38,7 @@ pub(super) fn network_fault(line: &str) -> Option<&str> {
         let end = start + code.len();
         let address = line[end..].strip_prefix(' ').unwrap_or_default();
         let address = address
-            .split([' ', ',', ')', '\'', '"'])
+            .split(|end: char| end.is_whitespace() || [',', ')', '\'', '"'].contains(&end))
             .next()
             .unwrap_or_default();
         let address = address.trim_end_matches(['.', ':', ';']);

@@ -1,10 +1,7 @@
-//! Turns the lines of an output into records: without progress displays, frames and the JSON of logs.
+//! Turns the lines of an output into records: without progress displays, frames and written line breaks.
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
-
-use super::line_kinds::is_labeled;
 use super::python::{exception_of_traceback, with_invalid_field};
 use super::{has_words, with_list};
 use crate::verdict::line_breaks;
@@ -13,38 +10,6 @@ use crate::verdict::line_breaks;
 pub(super) fn last_version(line: &str) -> &str {
     let mut versions = line.rsplit('\r');
     versions.find(|text| has_words(text)).unwrap_or("")
-}
-
-/// Returns the message of a log record in JSON, with its level if that is an error. Returns any other line unchanged.
-pub(super) fn log_record(line: &str) -> Cow<'_, str> {
-    let text = line.trim();
-    if !text.starts_with('{') || !text.ends_with('}') {
-        return line.into();
-    }
-    let Ok(record) = serde_json::from_str::<Map<String, Value>>(text) else {
-        return line.into();
-    };
-    let member = |names: &[&str]| names.iter().find_map(|name| record.get(*name));
-    let level = member(&["level", "severity", "lvl", "levelname"]);
-    let message = member(&["message", "msg", "error"]).and_then(Value::as_str);
-    let (Some(level), Some(message)) = (level, message.filter(|text| has_words(text))) else {
-        return line.into();
-    };
-    // The levels of pino and bunyan are numbers.
-    let is_error = match level {
-        Value::Number(number) => number.as_u64().is_some_and(|level| level >= 50),
-        Value::String(text) => [
-            "error", "fatal", "critical", "panic", "dpanic", "emerg", "alert",
-        ]
-        .iter()
-        .any(|level| text.eq_ignore_ascii_case(level)),
-        _ => false,
-    };
-    let message = message.lines().next().unwrap_or_default();
-    match is_error && !is_labeled(message) {
-        true => format!("error: {message}").into(),
-        false => message.to_owned().into(),
-    }
 }
 
 /// Returns the line of a record that has its reason, if the program has written the line breaks of the record as `\n`: the exception of a

@@ -2,7 +2,7 @@
 
 use super::instructions::{instruction_after, is_instruction};
 use super::line_kinds::{is_labeled, is_noise};
-use super::with_list;
+use super::{log_records, with_list};
 
 /// How many lines before a line, or after it, may belong to its sentence.
 const MAX_LINES: usize = 3;
@@ -23,7 +23,7 @@ pub(super) fn with_rest_of_sentence<'a>(
     };
     let following = following.take(MAX_LINES).take_while(|line| {
         let continues = line.starts_with(char::is_alphanumeric) && line.contains(' ');
-        continues && !is_noise(line) && !is_labeled(line)
+        continues && !is_noise(line) && !is_labeled(line) && !log_records::is_record(line)
     });
     let following: Vec<&str> = following.collect();
     let continues = following
@@ -144,8 +144,7 @@ fn is_record(line: &str) -> bool {
     let first = first.to_ascii_lowercase();
     line.starts_with(|sign: char| sign.is_ascii_digit() || matches!(sign, '[' | '{' | '('))
         || LEVELS.contains(&first.as_str())
-        || first.starts_with("time=")
-        || first.starts_with("level=")
+        || log_records::is_record(line)
 }
 
 fn joined(lines: &[&str], start: usize, end: usize) -> String {

@@ -230,7 +230,7 @@ fn the_reason_is_found_in_the_output_of_a_program() {
         // The program has written the line breaks of its record.
         (
             "t=2026-01-02 lvl=eror msg=\"failed to start\" err=\"authentication failed: The token is invalid.\\nYour token: x\\r\\n\\r\\nERR_ACME_107\\r\\n\"\n",
-            "t=2026-01-02 lvl=eror msg=\"failed to start\" err=\"authentication failed: The token is invalid.",
+            "error: failed to start: authentication failed: The token is invalid.",
         ),
         (
             "ERROR:\\n  no key in C:\\new\\keys\\n\n",
