@@ -12,7 +12,7 @@ use super::{has_words, with_list};
 use crate::error_message;
 use crate::verdict::line_breaks;
 
-/// Ends a record of a log, so that no line is taken for the continuation of a sentence in another one. `last_version` leaves no such
+/// Ends a record of a log, so that no other line is joined with it. `last_version` leaves no such
 /// character in any other line.
 const RECORD_END: char = '\r';
 
