@@ -3,6 +3,7 @@
 //! Each function takes linear time. The text is already limited, masked and without control characters.
 
 mod causes;
+mod columns;
 mod instructions;
 mod line_kinds;
 mod log_records;
@@ -26,6 +27,7 @@ pub(super) use self::causes::{
     has_instruction, has_windows_line_end, names_missing_setting, names_missing_variable,
     other_purpose,
 };
+use self::columns::without_columns;
 use self::instructions::{INSTRUCTION_LINES, is_remedy, with_instruction};
 use self::line_kinds::{
     asks_user, begins_with_label, has_ruby_place, is_crash, is_labeled, is_noise, names_error,
@@ -51,7 +53,7 @@ const CUT: &str = "…";
 pub(crate) fn reason(output: &str, waits: bool) -> Option<String> {
     let records = output.lines().map(last_version).map(log_record);
     let records = records.map(first_of_written_lines).collect();
-    let records = without_usage(without_frames(records));
+    let records = without_usage(without_frames(without_columns(records)));
     let mut lines: Vec<&str> = records.iter().map(AsRef::as_ref).collect();
     // The line after the part that was left out has no beginning, so it can't be the reason.
     let cut = output.lines().position(|line| line == CUT);

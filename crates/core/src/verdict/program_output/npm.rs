@@ -27,17 +27,44 @@ pub(super) fn with_npm_lines(lines: &[&str], at: usize) -> String {
         })
         .take(MAX_LINES)
         .collect();
-    match versions.is_empty() {
-        true => {
-            // Another sentence begins with the same topic, such as `network`.
-            let topic = text.split(' ').next();
-            let following = lines[at + 1..].iter().map_while(|line| npm_error(line));
-            let following = following
-                .take_while(|line| !is_npm_detail(line) && line.split(' ').next() != topic);
-            with_rest_of_sentence(text, following)
-        }
-        false => format!("{text} {}", versions.join(" ")),
+    if !versions.is_empty() {
+        return format!("{text} {}", versions.join(" "));
     }
+    // Another sentence begins with the same topic, such as `network`.
+    let topic = text.split(' ').next();
+    let following = lines[at + 1..].iter().map_while(|line| npm_error(line));
+    let continuing = following
+        .clone()
+        .take_while(|line| !is_npm_detail(line) && line.split(' ').next() != topic);
+    let mut text = with_rest_of_sentence(text, continuing);
+    if let Some((heading, command)) = command_after(following) {
+        text = format!("{text} {heading} {command}");
+    }
+    // Without a name, the user looks for a credential of the server.
+    match sign_in_code(lines).filter(|_| !text.contains("://") && !text.contains("npm")) {
+        Some(code) => format!("npm {code}: {text}"),
+        None => text,
+    }
+}
+
+/// Returns the command that fixes an error of npm, with the line that introduces it.
+fn command_after<'a>(lines: impl Iterator<Item = &'a str>) -> Option<(&'a str, &'a str)> {
+    const MAX_LINES: usize = 4;
+    let mut lines = lines.take(MAX_LINES).filter(|line| has_words(line));
+    let heading = lines.find(|line| line.ends_with(':'))?;
+    let command = lines.next()?.trim();
+    ["npm ", "sudo "]
+        .iter()
+        .any(|program| command.starts_with(program))
+        .then_some((heading, command))
+}
+
+/// Returns the code of npm's error if its registry refuses the sign-in, or the package.
+fn sign_in_code<'a>(lines: &[&'a str]) -> Option<&'a str> {
+    let mut codes = lines
+        .iter()
+        .filter_map(|line| npm_error(line)?.strip_prefix("code "));
+    codes.find(|code| ["E401", "E403", "ENEEDAUTH"].contains(code))
 }
 
 /// Whether a line is an error of pnpm. Its report about a script that failed follows the output of the script.

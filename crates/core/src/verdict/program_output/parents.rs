@@ -11,7 +11,10 @@ pub(super) fn without_reports<'a>(lines: &[&'a str]) -> Option<Vec<&'a str>> {
     let is_script_of_npm = lines.iter().any(|line| is_failed_script(line));
     let is_part = |line: &str| {
         is_of_parent(line)
-            || npm_error(line).is_some_and(|text| is_script_of_npm || is_npm_detail(text))
+            || npm_error(line).is_some_and(|text| {
+                // The code of an error of npm itself is not about a script.
+                is_script_of_npm || (is_npm_detail(text) && !text.starts_with("code E"))
+            })
     };
     if !lines.iter().any(|line| is_part(line)) {
         return None;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::columns::is_box;
 use super::python::{exception_of_traceback, with_invalid_field};
 use super::{has_words, with_list};
 use crate::verdict::line_breaks;
@@ -33,7 +34,6 @@ pub(super) fn first_of_written_lines(record: Cow<'_, str>) -> Cow<'_, str> {
 /// Returns the lines without the frames of box-drawing characters. The text of an error is put in the line with the title, and any other
 /// text is indented. The number of lines does not change.
 pub(super) fn without_frames(mut lines: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> {
-    let is_box = |character: char| ('\u{2500}'..='\u{257f}').contains(&character);
     // The line with the title of an error.
     let mut error = None;
     for at in 0..lines.len() {

@@ -410,6 +410,40 @@ fn the_reason_is_found_in_the_output_of_a_program() {
             "[ERROR] /x/A.java:[3,8] cannot find symbol",
         ),
         ("[ERROR]    first\n[ERROR]    second\n", "[ERROR]    second"),
+        // The registry of npm refuses a sign-in.
+        (
+            "npm error code E401\nnpm error Unable to authenticate, your authentication token seems to be invalid.\nnpm error To correct this please try logging in again with:\nnpm error   npm login\nnpm error A complete log of this run can be found in: /x.log\n",
+            "Unable to authenticate, your authentication token seems to be invalid. To correct this please try logging in again with: npm login",
+        ),
+        (
+            "npm ERR! code E401\nnpm ERR! Incorrect or missing password.\nnpm ERR! If you were trying to login, change your password, create an\n",
+            "npm E401: Incorrect or missing password.",
+        ),
+        (
+            "npm error code E403\nnpm error 403 403 Forbidden - GET https://npm.example/@acme%2fx\nnpm error 403 In most cases, you or one of your dependencies are requesting\n",
+            "403 403 Forbidden - GET https://npm.example/@acme%2fx",
+        ),
+        // The columns of Rich.
+        (
+            "[12/09/25 21:42:37] INFO     Starting MCP server 'acme'    server.py:120\n[12/09/25 21:42:39] ERROR    Error establishing            server.py:344\n                             connection:                  \n                             Failed to connect            \n                    INFO     Shut down                     server.py:9\n",
+            "ERROR Error establishing connection: Failed to connect",
+        ),
+        (
+            "[01/16/26 18:15:22] ERROR    Server could not start   server.py:344\n                             ╭──── Traceback (most recent call last) ────╮   \n                             │ /x/server.py:33 in __init__               │   \n                             ╰───────────────────────────────────────────╯   \n                             OSError: [Errno 30] Read-only     \n                             file system: 'logs'               \n",
+            "OSError: [Errno 30] Read-only file system: 'logs'",
+        ),
+        (
+            "[01/16/26 18:15:22] CRITICAL can't start              server.py:344\n                             Traceback (most recent call last):\n                               File \"/x/server.py\", line 33\n                             ValueError: no index\n",
+            "ValueError: no index",
+        ),
+        (
+            "[12:00:00] ERROR    first\n                       \nERRORS: 1\nlast\n",
+            "ERROR first",
+        ),
+        (
+            "[12:00:00] ERRORS   first\nlast\n",
+            "[12:00:00] ERRORS   first",
+        ),
         // A warning of Node is not the reason.
         (
             "    TypeError: x is undefined\n(node:7) [DEP0151] DeprecationWarning: a missing suffix\n(Use `node --trace-deprecation ...` to show where the warning was created)\n",
