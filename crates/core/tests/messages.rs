@@ -184,12 +184,20 @@ const FREE: [&str; 15] = [
 ];
 
 /// Words in the output of a program, or in the error of a store, on which the next step depends.
-const DECISIVE: [&str; 13] = [
+const DECISIVE: [&str; 21] = [
     "Cannot find module",
     "ImportError",
     "environment variable",
     "current Python version",
     "ECONNREFUSED",
+    "ENOTFOUND",
+    "Connection refused",
+    "self-signed certificate",
+    "Unable to access jarfile",
+    "Read-only file system",
+    "Could not read package.json",
+    "codec can't encode",
+    "not a TTY",
     "number of arguments",
     "is required",
     "Please run",
@@ -214,7 +222,7 @@ fn filled(evidence: &Value, text: &str) -> Value {
                 ("oauthError", found) => found == "invalid_request",
                 ("kind", found) => found == "vault",
                 ("problem", _) => !is_discovery,
-                ("program", _) => !has_package,
+                ("program", found) => !has_package && found != "docker",
                 ("stderr" | "detail", Value::String(found)) => {
                     let decides = |words: &&str| found.contains(words);
                     !DECISIVE.iter().any(decides)

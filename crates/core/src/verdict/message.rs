@@ -6,6 +6,7 @@
 mod authorization;
 mod discovery;
 mod http;
+mod next_steps;
 mod program;
 
 use std::borrow::Cow;
@@ -35,12 +36,12 @@ const QUOTE_CHARS: usize = 160;
 const OUTPUT_QUOTE_CHARS: usize = 200;
 /// The maximum length of a line of a program's output before it is shortened to a quote, in characters.
 const OUTPUT_CHARS: usize = 1000;
-/// The length to which a quote is cut to make room for a hint, in characters.
+/// The length to which a quote is cut to make room for the other parts, in characters.
 const MIN_QUOTE_CHARS: usize = 60;
 /// A hint for which there is less room is left out, in characters.
 const MIN_HINT_CHARS: usize = 60;
 
-/// The parts of a message. If the message is too long, the quote is shortened first, then `happened`, and `todo` never.
+/// The parts of a message. If the message is too long, the quote is shortened first, to a minimum length, then `happened`, and `todo` never.
 struct Parts {
     /// The problem and its cause.
     happened: String,
@@ -79,7 +80,9 @@ impl Parts {
     }
 
     fn into_message(self) -> String {
-        let room = MESSAGE_CHARS.saturating_sub(self.todo.chars().count());
+        let quote = self.quote.as_ref();
+        let quote = quote.map_or(0, |quote| quote.chars().count().min(MIN_QUOTE_CHARS));
+        let room = MESSAGE_CHARS.saturating_sub(self.todo.chars().count() + quote);
         let mut message = printable(&self.happened, room);
         message.push_str(&self.todo);
         let room = |message: &str| MESSAGE_CHARS.saturating_sub(message.chars().count());

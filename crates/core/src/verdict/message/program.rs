@@ -11,10 +11,18 @@ use super::super::program_output::{
     reason,
 };
 use super::super::quotes::is_generic_error;
+use super::next_steps::Exit;
 use super::{FIX_OR_REPORT, Parts, foreign};
 
 /// The next step if the program requires an environment variable.
 const SET_OR_REPORT: &str = "; set the variable in `env` of its configuration, or report this: ";
+
+/// Returns the question of `npx` before it installs a package.
+fn question_of_npx(output: &str) -> Option<&str> {
+    output
+        .lines()
+        .find(|line| line.contains("Ok to proceed? (y)"))
+}
 
 impl Facts<'_> {
     /// Returns what to do if more time may help, with the last words of the program.
@@ -27,6 +35,10 @@ impl Facts<'_> {
             .protocol_error()
             .map(str::to_owned)
             .or_else(|| self.last_words());
+        if let Some(question) = self.stdout().and_then(question_of_npx) {
+            let todo = "; check its `args`, which must begin with `-y`, so that npx does not ask; its output: ";
+            return Parts::new(happened, todo).with_output(question);
+        }
         if let Some(stdout) = self.stdout() {
             let line = reason(stdout, true).unwrap_or_else(|| stdout.to_owned());
             let todo = format!(
@@ -35,6 +47,11 @@ impl Facts<'_> {
             return Parts::new(happened, todo).with_output(&line);
         }
         match words {
+            Some(line) if question_of_npx(&line).is_some() => Parts::new(
+                happened,
+                ": begin its `args` with `-y`, so that npx does not ask, and try again; its last words: ",
+            )
+            .with_output(&line),
             Some(line) => Parts::new(
                 happened,
                 format!(": try again, or {more_time}; its last words: "),
@@ -42,12 +59,12 @@ impl Facts<'_> {
             .with_output(&line),
             None => match process.and_then(|process| text_of(&process.package)) {
                 Some(package) => Parts::new(
-                    happened,
                     format!(
-                        ": {} may still be installing {}; {more_time}, or run its command once in a terminal and try again",
+                        "{happened}: {} may still be installing {}",
                         self.program(),
                         foreign(package)
                     ),
+                    format!("; {more_time}, or run its command once in a terminal and try again"),
                 ),
                 None => Parts::new(happened, format!(": try again, or {more_time}")),
             },
@@ -84,7 +101,11 @@ impl Facts<'_> {
             .or_else(|| self.protocol_error().map(str::to_owned));
         let happened = format!("{server}: {} {how} before it was ready", self.program());
         match line {
-            Some(line) => Parts::new(happened, self.how_to_fix(&line)).with_output(&line),
+            Some(line) => match self.exit(&line).next_step() {
+                Some(step) => Parts::new(happened, format!("; {step}, or report this: ")),
+                None => Parts::new(happened, self.how_to_fix(&line)),
+            }
+            .with_output(&line),
             None if self.evidence.phase == Some(StartPhase::ListingTools) => Parts::new(
                 format!(
                     "{server}: {} {how} after the handshake and reported no reason",
@@ -129,15 +150,27 @@ impl Facts<'_> {
         }
     }
 
+    fn exit<'a>(&'a self, reason: &'a str) -> Exit<'a> {
+        let process = self.evidence.process.as_ref();
+        Exit {
+            reason,
+            is_npm: self.runs_npm(),
+            is_container: matches!(self.program_name(), Some("docker" | "podman")),
+            package: process.and_then(|process| text_of(&process.package)),
+            code: process.and_then(|process| process.exit),
+        }
+    }
+
     /// Returns whether the program is npm.
     fn runs_npm(&self) -> bool {
+        matches!(self.program_name(), Some("npx" | "npm"))
+    }
+
+    /// Returns the name of the program, without its folder and its type.
+    fn program_name(&self) -> Option<&str> {
         let process = self.evidence.process.as_ref();
-        let program = process.and_then(|process| text_of(&process.program));
-        let name = program.and_then(|program| program.rsplit(['/', '\\']).next());
-        matches!(
-            name.and_then(|name| name.split('.').next()),
-            Some("npx" | "npm")
-        )
+        let program = process.and_then(|process| text_of(&process.program))?;
+        program.rsplit(['/', '\\']).next()?.split('.').next()
     }
 
     /// Returns what to do if a program reported no reason. `npx` does not report why it can't install a package, also not in a

@@ -196,7 +196,8 @@ pub(in crate::verdict) fn names_missing_variable(reason: &str) -> bool {
 
 /// Whether a reason is that an argument is missing or not known.
 pub(in crate::verdict) fn blames_arguments(reason: &str) -> bool {
-    const WORDS: [&str; 17] = [
+    const WORDS: [&str; 18] = [
+        "requires a subcommand",
         "unknown command",
         "unknown option",
         "unknown flag",
@@ -388,6 +389,7 @@ mod tests {
         let rows = [
             ("Uncaught exception: Error: Unknown command: undefined. Expected 'init' or 'run'.", [true, false, false, false]),
             ("Invalid number of arguments", [true, false, false, false]),
+            ("error: 'uv' requires a subcommand but one was not provided", [true, true, false, false]),
             ("error: the following arguments are required: --root", [true, true, false, false]),
             ("ERROR: Database connection configuration is required.", [false, true, false, false]),
             ("Server error: Elasticsearch URL cannot be empty", [false, true, false, false]),

@@ -12,8 +12,7 @@ use super::{has_words, with_list};
 use crate::error_message;
 use crate::verdict::line_breaks;
 
-/// Ends a record of a log, so that no other line is joined with it. `last_version` leaves no such
-/// character in any other line.
+/// Ends a log record, so that it is not joined with the line before it. `last_version` leaves no such character in any other line.
 const RECORD_END: char = '\r';
 
 /// The names of the members of a log record. The case does not matter.
