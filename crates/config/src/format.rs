@@ -14,6 +14,7 @@ use crate::foreign_variables::{self, PossibleVariable};
 use crate::server::{ProtocolEra, ServerEntry};
 use crate::spanned::json::lenient;
 use crate::spanned::{Field, KeyPath, Spanned, Table, Value};
+use crate::suspicious_values;
 use crate::{Configuration, Environment, MAX_FILE_BYTES};
 
 /// The format of a configuration file.
@@ -177,7 +178,7 @@ impl<'a> Warnings<'a> {
         }
     }
 
-    /// Notes text in a value that looks like a variable and is passed on as written. `remedy` returns the text for the name of
+    /// Notes text in a value that looks like a variable, or like another usual mistake, and is passed on as written. `remedy` returns the text for the name of
     /// the variable.
     pub(crate) fn note_possible_variable(
         &mut self,
@@ -197,11 +198,21 @@ impl<'a> Warnings<'a> {
                 {
                     let problem = "`~` is passed on as written; if the program does not replace it, write the full path";
                     self.push_possible_cause(path.problem(problem));
+                } else if let Some(hint) = suspicious_values::hint(text) {
+                    self.push_possible_cause(path.problem(hint));
                 }
                 return;
             }
         };
         self.push_possible_cause(path.problem(remedy(name)));
+    }
+
+    /// Removes the hints about references that the program replaces itself.
+    pub(crate) fn drop_replaced_references(&mut self, program: &str) {
+        if suspicious_values::replaces_references(program) {
+            self.possible_causes
+                .retain(|cause| cause.problem != suspicious_values::REFERENCE);
+        }
     }
 
     /// Whether one more unknown key may be compared.

@@ -48,6 +48,7 @@ mod server;
 mod shown;
 mod spanned;
 mod suggestion;
+mod suspicious_values;
 mod validation;
 mod variable_expansion;
 

@@ -11,7 +11,7 @@ use crate::error::EntryProblem;
 use crate::escaping::escape_and_truncate;
 use crate::foreign_variables;
 use crate::shown;
-use crate::spanned::{KeyPath, Table};
+use crate::spanned::{KeyPath, Table, Value};
 use crate::{BearerToken, ConfiguredHeader, Environment, MAX_HEADERS};
 
 /// The maximum length of a server name in bytes.
@@ -86,6 +86,13 @@ pub(crate) fn url(path: &KeyPath, text: &str, written: &str) -> Result<Url, Entr
 
 /// The problem of an entry that has neither `command` nor `url`.
 pub(crate) fn missing_transport(entry: &Table<'_>) -> EntryProblem {
+    if let (Some(path), Some(Value::Table(_))) =
+        (entry.path_to("transport"), entry.value("transport"))
+    {
+        return path.problem(
+            "its keys belong in the entry of the server itself; move them one level up, and remove this key",
+        );
+    }
     if entry.holds_servers() {
         return entry.path.problem(
             "the entry is not a server, but has servers in it; move them one level up, and remove this key",

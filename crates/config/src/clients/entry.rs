@@ -432,9 +432,17 @@ impl EntryReader<'_> {
             warnings.push_possible_cause(problem);
             return Ok(replaced);
         }
-        match self.text_left(field, is_replaced, &replaced) {
-            Some(problem) if is_credential => return Err(problem.into()),
-            Some(problem) => warnings.push_possible_cause(problem),
+        match foreign_variables::find_left(&replaced.text, field.value) {
+            Some(left) if is_credential => {
+                let problem = self.left_problem(field, is_replaced, &format!("`{left}`"));
+                return Err(problem.into());
+            }
+            // The whole value is hidden as a secret, so a hint has the name without its braces.
+            Some(left) => {
+                let name = left.trim_matches(['$', '{', '}', ' ']);
+                let shown = format!("`{name}` in braces");
+                warnings.push_possible_cause(self.left_problem(field, is_replaced, &shown));
+            }
             // The text is as it is written, so it holds no value of a variable.
             None if replaced.text == field.value => {
                 let remedy = self.variable_remedy(is_replaced);
@@ -448,17 +456,11 @@ impl EntryReader<'_> {
     }
 
     /// The problem of a text with a variable that the client does not replace.
-    fn text_left(
-        &self,
-        field: &Field<&str>,
-        is_replaced: bool,
-        replaced: &Replaced,
-    ) -> Option<EntryProblem> {
-        let left = foreign_variables::find_left(&replaced.text, field.value)?;
+    fn left_problem(&self, field: &Field<&str>, is_replaced: bool, shown: &str) -> EntryProblem {
         let (client, remedy) = (self.client, self.variable_remedy(is_replaced));
-        Some(field.path.problem(format!(
-            "{client} does not replace `{left}` here and passes it on as written; {remedy}"
-        )))
+        field.path.problem(format!(
+            "{client} does not replace {shown} here and passes it on as written; {remedy}"
+        ))
     }
 
     /// How to write a variable for this client.
@@ -625,6 +627,7 @@ impl EntryReader<'_> {
             }
             None => None,
         };
+        warnings.drop_replaced_references(&command);
         Ok(StdioConfig {
             command,
             args,
@@ -673,7 +676,9 @@ impl EntryReader<'_> {
         if replaced.text.starts_with("ws://") || replaced.text.starts_with("wss://") {
             return Err(Stop::NotChecked(field.path.problem(WEB_SOCKET)));
         }
-        let left = self.text_left(&field, self.is_replaced(Part::Url), &replaced);
+        let left = foreign_variables::find_left(&replaced.text, field.value).map(|left| {
+            self.left_problem(&field, self.is_replaced(Part::Url), &format!("`{left}`"))
+        });
         let url = match validation::url(&field.path, &replaced.text, field.value) {
             Ok(url) => url,
             Err(problem) => {

@@ -342,6 +342,7 @@ fn stdio_config(
     for cause in missing {
         warnings.push_possible_cause(cause);
     }
+    warnings.drop_replaced_references(command.value);
     Ok(StdioConfig {
         command: command.value.to_owned(),
         args,

@@ -399,9 +399,11 @@ fn stdio_config(
     warnings: &mut Warnings<'_>,
 ) -> Result<StdioConfig, EntryProblem> {
     let field = command(entry)?.ok_or_else(|| {
-        entry
-            .path
-            .problem("`command` is missing; set it to the program to start")
+        let other_word = MCP_SERVERS_JSON.other_word_for_transport(entry, warnings);
+        other_word.unwrap_or_else(|| {
+            let path = &entry.path;
+            path.problem("`command` is missing; set it to the program to start")
+        })
     })?;
     let program = expand(&field, environment)?;
     if let (true, Some(name)) = (program.text.trim().is_empty(), &program.blank) {
@@ -469,6 +471,7 @@ fn stdio_config(
             }
         })
         .transpose()?;
+    warnings.drop_replaced_references(&program);
     Ok(StdioConfig {
         command: program,
         args,

@@ -158,7 +158,7 @@ redirect_port = 5000
         shown(&files),
         "user /home/sam/.vibe/config.toml (toml)\n\
          \x20 my_server stdio\n\
-         \x20   possible cause: mcp_servers[0].env.A (line 9): Mistral Vibe does not replace `${TOKEN}` here and passes it on as written; write the value\n\
+         \x20   possible cause: mcp_servers[0].env.A (line 9): Mistral Vibe does not replace `TOKEN` in braces here and passes it on as written; write the value\n\
          \x20 list stdio off\n\
          \x20 old-keys http\n\
          \x20 auth http\n\

@@ -252,6 +252,23 @@ fn continue_secrets_come_from_its_files_first() {
 }
 
 #[test]
+fn a_table_for_the_transport_is_named_where_the_client_has_none() {
+    let files = FakeMachine::linux()
+        .with(
+            "/home/sam/.continue/config.yaml",
+            "mcpServers:\n  - name: a\n    transport: {type: stdio, command: a}\n",
+        )
+        .files_of(Client::Continue, SHOP);
+    let config = files[0].servers[0].entry.config.as_ref();
+    assert_eq!(
+        config.err().map(ToString::to_string).as_deref(),
+        Some(
+            "mcpServers[0].transport (line 3): its keys belong in the entry of the server itself; move them one level up, and remove this key"
+        )
+    );
+}
+
+#[test]
 fn continue_refuses_entries_and_reads_the_shapes_of_other_clients() {
     let machine = with_variables(&[("T", "t")])
         .with(
@@ -277,7 +294,7 @@ fn continue_refuses_entries_and_reads_the_shapes_of_other_clients() {
          \x20 a stdio | not checked: needs the value U, which is neither in a `.env` file of Continue nor in the environment; set it in `~/.continue/.env`\n\
          \x20   warning: mcpServers.a.cwd (line 1): Continue does not read this key\n\
          \x20 b http\n\
-         \x20   possible cause: projects.\"/p\".mcpServers.b.headers.X (line 1): Continue does not replace `${T}` here and passes it on as written; write the value\n\
+         \x20   possible cause: projects.\"/p\".mcpServers.b.headers.X (line 1): Continue does not replace `T` in braces here and passes it on as written; write the value\n\
          user /home/sam/.continue/mcpServers/desktop.json (jsonc)\n\
          \x20 c stdio\n\
          user /home/sam/.continue/mcpServers/wrong.json (jsonc): /home/sam/.continue/mcpServers/wrong.json, line 1: the file must have `mcpServers`, or the keys of one server: `command` or `url`\n"

@@ -56,6 +56,15 @@ impl MissingProgram<'_> {
             );
         }
         if let Some((name, _)) = first.split_once('=')
+            && rest.is_empty()
+            && is_variable_name(name)
+        {
+            return Some(format!(
+                "it is the variable `{}`; write variables in `env`, and the program, which is the first item of `args`, as `command`",
+                printable(name)
+            ));
+        }
+        if let Some((name, _)) = first.split_once('=')
             && !rest.is_empty()
         {
             return Some(format!(
@@ -202,6 +211,13 @@ impl MissingProgram<'_> {
             ),
         })
     }
+}
+
+fn is_variable_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Returns a name without the suffix of a program on Windows. `None` if it has none.
@@ -413,6 +429,7 @@ mod tests {
             ),
             ("/no/such folder/x", "/no/such folder/x", ""),
             ("KEY=hunter2 npx files", "KEY=…", "the variable `KEY`"),
+            ("KEY=hunter2", "KEY=…", "it is the variable `KEY`"),
             ("cd /x && npm start", "cd …", "`sh` as `command`"),
             ("\"npx\"", "\"npx\"", "quotation marks"),
             ("'/opt/a b/x' --key", "'/opt/a …", "quotation marks"),
