@@ -3,6 +3,7 @@
 //! Each function takes linear time. The text is already limited, masked and without control characters.
 
 mod causes;
+mod issues;
 mod line_kinds;
 mod log_records;
 mod npm;
@@ -22,6 +23,7 @@ pub(super) use self::causes::{
     has_instruction, has_windows_line_end, names_missing_setting, names_missing_variable,
     other_purpose,
 };
+use self::issues::{displayed_issue, with_issues};
 use self::line_kinds::{
     asks_user, begins_with_label, is_crash, is_labeled, is_noise, is_of_parent, names_error,
 };
@@ -48,7 +50,7 @@ const CUT: &str = "…";
 pub(crate) fn reason(output: &str, waits: bool) -> Option<String> {
     let records = output.lines().map(last_version).map(log_record);
     let records = records.map(first_of_written_lines).collect();
-    let records = without_usage(without_frames(records));
+    let records = with_issues(without_usage(without_frames(records)));
     let mut lines: Vec<&str> = records.iter().map(AsRef::as_ref).collect();
     // The line after the part that was left out has no beginning, so it can't be the reason.
     let cut = output.lines().position(|line| line == CUT);
@@ -172,11 +174,15 @@ fn message_of_json<'a>(
         });
     let message = match &issue {
         Some(issue) => issue.get("message")?.as_str()?.to_owned(),
-        // The end of the JSON may be missing.
-        None => following.find_map(|line| {
-            let value = line.trim().strip_prefix("\"message\":")?.trim();
-            serde_json::from_str::<String>(value.trim_end_matches(',')).ok()
-        })?,
+        // The end of the JSON may be missing, or it is not JSON.
+        None => {
+            let displayed = displayed_issue(following.clone());
+            let message = following.find_map(|line| {
+                let value = line.trim().strip_prefix("\"message\":")?.trim();
+                serde_json::from_str::<String>(value.trim_end_matches(',')).ok()
+            });
+            message.or(displayed)?
+        }
     };
     let path = issue
         .as_ref()
