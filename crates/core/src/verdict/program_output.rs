@@ -5,6 +5,7 @@
 mod causes;
 mod columns;
 mod instructions;
+mod issues;
 mod line_kinds;
 mod log_records;
 mod npm;
@@ -29,6 +30,7 @@ pub(super) use self::causes::{
 };
 use self::columns::without_columns;
 use self::instructions::{INSTRUCTION_LINES, is_remedy, with_instruction};
+use self::issues::{displayed_issue, with_issues};
 use self::line_kinds::{
     asks_user, begins_with_label, has_ruby_place, is_crash, is_labeled, is_noise, names_error,
 };
@@ -53,7 +55,7 @@ const CUT: &str = "…";
 pub(crate) fn reason(output: &str, waits: bool) -> Option<String> {
     let records = output.lines().map(last_version).map(log_record);
     let records = records.map(first_of_written_lines).collect();
-    let records = without_usage(without_frames(without_columns(records)));
+    let records = with_issues(without_usage(without_frames(without_columns(records))));
     let mut lines: Vec<&str> = records.iter().map(AsRef::as_ref).collect();
     // The line after the part that was left out has no beginning, so it can't be the reason.
     let cut = output.lines().position(|line| line == CUT);
@@ -241,11 +243,15 @@ fn message_of_json<'a>(
         });
     let message = match &issue {
         Some(issue) => issue.get("message")?.as_str()?.to_owned(),
-        // The end of the JSON may be missing.
-        None => following.find_map(|line| {
-            let value = line.trim().strip_prefix("\"message\":")?.trim();
-            serde_json::from_str::<String>(value.trim_end_matches(',')).ok()
-        })?,
+        // The end of the JSON may be missing, or it is not JSON.
+        None => {
+            let displayed = displayed_issue(following.clone());
+            let message = following.find_map(|line| {
+                let value = line.trim().strip_prefix("\"message\":")?.trim();
+                serde_json::from_str::<String>(value.trim_end_matches(',')).ok()
+            });
+            message.or(displayed)?
+        }
     };
     let path = issue
         .as_ref()

@@ -158,7 +158,7 @@ pub(in crate::verdict) fn blames_python(reason: &str) -> bool {
 
 /// Whether a reason is that an environment variable is not set.
 pub(in crate::verdict) fn names_missing_variable(reason: &str) -> bool {
-    const WORDS: [&str; 16] = [
+    const WORDS: [&str; 17] = [
         "environment variable",
         " env",
         "(env",
@@ -174,8 +174,9 @@ pub(in crate::verdict) fn names_missing_variable(reason: &str) -> bool {
         "must be provided",
         "please set",
         "set the ",
-        // An issue of Zod.
+        // An issue of Zod 3 and 4.
         ": required",
+        ", received undefined",
     ];
     let is_variable = |word: &str| {
         word.contains('_')
@@ -346,6 +347,11 @@ mod tests {
             ("Error: Cannot run without ACME_TOKEN env", false, true),
             ("KeyError: 'OPENWEATHER_API_KEY'", false, true),
             ("KeyError: 'openweather'", false, false),
+            (
+                "ZodError: ACME_API_KEY: Invalid input: expected string, received undefined",
+                false,
+                true,
+            ),
             ("error: STRIPE_SECRET_KEY must be set", false, true),
             (
                 "Error: Missing option '--api-key' (env var: 'X_API_KEY').",
