@@ -75,13 +75,8 @@ fn below(json: &Value, depth: usize) -> Option<String> {
     }
     match json {
         Value::Object(members) => {
-            // An error of JSON-RPC.
-            if let Some(Value::String(message)) = members.get("message")
-                && members.get("code").is_some_and(Value::is_i64)
-                && members.get("data").is_some_and(|data| !data.is_null())
-                && has_words(message)
-            {
-                return Some(with_data(message, members.get("data"), depth + 1));
+            if let Some((message, data)) = json_rpc_error(members) {
+                return Some(with_data(message, data, depth + 1));
             }
             let text = |name: &&str| {
                 let text = member(members, name)?.as_str()?;
@@ -105,6 +100,17 @@ fn below(json: &Value, depth: usize) -> Option<String> {
         Value::String(text) => has_words(text).then(|| text.trim().to_owned()),
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
+}
+
+/// Returns the message and the data of the error in a response of JSON-RPC. The `data` of another protocol may be a token.
+fn json_rpc_error(members: &Map<String, Value>) -> Option<(&str, Option<&Value>)> {
+    /// The codes that JSON-RPC reserves (JSON-RPC 2.0, section 5.1).
+    const RESERVED: std::ops::RangeInclusive<i64> = -32768..=-32000;
+    let error = members.get("error")?.as_object()?;
+    let is_reserved = |code: &Value| code.as_i64().is_some_and(|code| RESERVED.contains(&code));
+    let is_json_rpc = members.contains_key("jsonrpc") || error.get("code").is_some_and(is_reserved);
+    let message = error.get("message")?.as_str()?;
+    (is_json_rpc && has_words(message)).then_some((message, error.get("data")))
 }
 
 fn member<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
@@ -167,7 +173,15 @@ mod tests {
                 r#"{"error":{"code":-32603,"message":"Internal error","data":{"token":"secret"}}}"#,
                 Some("Internal error"),
             ),
+            (
+                r#"{"error":{"code":401,"message":"no access","data":"secret"}}"#,
+                Some("no access"),
+            ),
             // The data of a JSON-RPC error.
+            (
+                r#"{"jsonrpc":"2.0","error":{"code":1,"message":"failed","data":"no disk"}}"#,
+                Some("failed: no disk"),
+            ),
             (
                 r#"{"error":{"code":-32602,"message":"Invalid params","data":"X-Workspace is missing"}}"#,
                 Some("Invalid params: X-Workspace is missing"),
@@ -227,7 +241,8 @@ mod tests {
     fn errors_of_json_rpc_inside_of_errors_are_read_to_a_limited_depth() {
         let mut json = Value::from("innermost");
         for number in 0..100 {
-            json = serde_json::json!({ "code": 1, "message": format!("{number}."), "data": json });
+            let error = serde_json::json!({ "code": -32603, "message": format!("{number}."), "data": json });
+            json = serde_json::json!({ "error": error });
         }
         let text = in_json(&json).unwrap_or_default();
         assert_eq!(text, "99: 98: 97: 96: 95.");
