@@ -18,6 +18,8 @@ use crate::oauth::token_endpoint::Reply;
 /// The limit of the integers that JSON has in every language.
 const MAX_INTEGER: u64 = 1 << 53;
 const CLIENT_NAME: &str = "mcp-startup";
+const AUTHORIZATION_CODE: &str = "authorization_code";
+const REFRESH_TOKEN: &str = "refresh_token";
 
 /// The OAuth client of one sign-in.
 #[derive(Clone, Serialize, Deserialize)]
@@ -147,7 +149,7 @@ async fn register(
     let mut client = json!({
         "client_name": CLIENT_NAME,
         "redirect_uris": [request.redirect_uri],
-        "grant_types": ["authorization_code", "refresh_token"],
+        "grant_types": [AUTHORIZATION_CODE, REFRESH_TOKEN],
         "response_types": ["code"],
         "token_endpoint_auth_method": method,
         "application_type": application_type,
@@ -155,7 +157,16 @@ async fn register(
     if !scopes.is_empty() {
         client["scope"] = scopes.join(" ").into();
     }
-    let Some(reply) = http.post_json(endpoint, &client).await else {
+    let mut reply = http.post_json(endpoint.clone(), &client).await;
+    // Many authorization servers do not list the grant and support it. One that refuses it receives a second request without it.
+    let refuses = |reply: &Reply| {
+        refusal::error_code(&reply.body).as_deref() == Some("invalid_client_metadata")
+    };
+    if reply.as_ref().is_some_and(refuses) && !lists_refresh_tokens(metadata) {
+        client["grant_types"] = json!([AUTHORIZATION_CODE]);
+        reply = http.post_json(endpoint, &client).await;
+    }
+    let Some(reply) = reply else {
         return Err(not_registered(""));
     };
     let status = reply.status.as_u16();
@@ -178,6 +189,13 @@ async fn register(
         SignInFailureKind::NoClient,
         format!("the server's sign-in service {happened}: {ASK_FOR_A_CLIENT}"),
     ))
+}
+
+/// Whether the metadata lists the grant of a refresh, or no grants (RFC 8414, section 2).
+fn lists_refresh_tokens(metadata: &AuthorizationMetadata) -> bool {
+    let listed = metadata.additional_fields.get("grant_types_supported");
+    let listed = listed.and_then(Value::as_array);
+    listed.is_none_or(|grants| grants.iter().any(|grant| grant == REFRESH_TOKEN))
 }
 
 /// The words of a response: its error code or its HTTP status, and its description.
