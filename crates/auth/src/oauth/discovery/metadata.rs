@@ -16,12 +16,13 @@ pub(super) const MAX_AUTHORIZATION_SERVERS: usize = 8;
 /// The maximum number of entries of a list in the metadata of an authorization server.
 const MAX_ENTRIES: usize = 256;
 /// The fields of an authorization server's metadata that are used (RFC 8414, section 2; RFC 7009; RFC 9207).
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "issuer",
     "authorization_endpoint",
     "token_endpoint",
     "registration_endpoint",
     "revocation_endpoint",
+    "grant_types_supported",
     "scopes_supported",
     "response_types_supported",
     "code_challenge_methods_supported",
