@@ -11,6 +11,7 @@ mod log_records;
 mod npm;
 mod parents;
 mod php;
+mod powershell;
 mod python;
 mod records;
 mod sentences;
@@ -38,6 +39,7 @@ use self::log_records::log_record;
 use self::npm::{is_npm_detail, is_pnpm_error, npm_error, with_npm_lines};
 use self::parents::without_reports;
 use self::php::error_of_console;
+use self::powershell::error_of_powershell;
 use self::python::{
     cause_of_uv, exception_of_group, exception_of_traceback, is_validation_error, reason_of_build,
     with_invalid_field,
@@ -145,7 +147,7 @@ fn find_error(lines: &[&str]) -> Option<(usize, String)> {
         };
         return Some((at, with_following(lines, at, lines_after)));
     }
-    if let Some(found) = error_of_console(lines) {
+    if let Some(found) = error_of_powershell(lines).or_else(|| error_of_console(lines)) {
         return Some(found);
     }
     let is_outside = |line: &&str| !line.starts_with([' ', '\t']) && !is_noise(line);

@@ -11,17 +11,22 @@ pub(super) const INSTRUCTION_LINES: usize = 6;
 /// Adds the line that tells the user what to do, if there is one soon after the reason and both are short.
 pub(super) fn with_instruction(lines: &[&str], at: usize, text: String) -> String {
     if let Some(instruction) = instruction_after(lines, at, &text) {
-        let end = if text.ends_with(['.', '!', '?', ':']) {
-            ""
-        } else {
-            "."
-        };
-        return format!("{text}{end} {instruction}");
+        return with_sentence(&text, &instruction);
     }
     match offered(lines, at) {
         Some(offered) => format!("{text} {offered}"),
         None => text,
     }
+}
+
+/// Returns a text and the sentence after it.
+pub(super) fn with_sentence(text: &str, sentence: &str) -> String {
+    let end = if text.ends_with(['.', '!', '?', ':']) {
+        ""
+    } else {
+        "."
+    };
+    format!("{text}{end} {sentence}")
 }
 
 /// Returns the instruction that follows a line soon, and is short enough to be added to a text.
@@ -34,6 +39,7 @@ pub(super) fn instruction_after(lines: &[&str], at: usize, text: &str) -> Option
     let mut instruction = line.trim().to_owned();
     if instruction.ends_with(':') {
         let command = lines[at + 1..].iter().find(|line| !is_noise(line))?.trim();
+        let command = command.strip_prefix("$ ").unwrap_or(command);
         let is_command = command.starts_with(|first: char| first.is_ascii_lowercase());
         if !is_command || command.ends_with(':') {
             return None;
@@ -52,7 +58,8 @@ pub(super) fn is_instruction(line: &str) -> bool {
         .iter()
         .chain(&["Alternatively, ", "Trust "])
         .any(|beginning| text.starts_with(beginning));
-    (begins || is_remedy(text)) && !points_to_help(line)
+    let introduces = text.trim_end().ends_with(". Please run:");
+    (begins || introduces || is_remedy(text)) && !points_to_help(line)
 }
 
 /// Whether a line names the command for a purpose, such as "To install the missing version, run `gem install acme`".

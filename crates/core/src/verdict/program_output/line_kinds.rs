@@ -5,7 +5,7 @@ use super::has_words;
 
 /// Whether a line has no reason: a notice, a stack frame, a hint, a banner, or only punctuation.
 pub(super) fn is_noise(line: &str) -> bool {
-    const BEGINNINGS: [&str; 42] = [
+    const BEGINNINGS: [&str; 47] = [
         "npm notice",
         "npm warn",
         "npm WARN",
@@ -50,6 +50,12 @@ pub(super) fn is_noise(line: &str) -> bool {
         "[ERROR] Re-run Maven ",
         "[ERROR] For more information about",
         "[ERROR] After correcting the problems",
+        // The end of a build by Gradle, an installation by Yarn, and an error of Perl.
+        "BUILD FAILED in ",
+        "> Run with --",
+        "➤ YN0000:",
+        "BEGIN failed--compilation aborted",
+        "Compilation failed in require at",
     ];
     let text = line.trim();
     let is_progress_of_npm = text.starts_with("npm http") && text.contains('%');

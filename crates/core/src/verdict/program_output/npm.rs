@@ -1,6 +1,7 @@
 //! The errors of npm and pnpm, which have a prefix in each line.
 
 use super::has_words;
+use super::instructions::with_sentence;
 use super::sentences::with_rest_of_sentence;
 
 /// Returns the text of an error line of npm.
@@ -32,13 +33,15 @@ pub(super) fn with_npm_lines(lines: &[&str], at: usize) -> String {
     }
     // Another sentence begins with the same topic, such as `network`.
     let topic = text.split(' ').next();
-    let following = lines[at + 1..].iter().map_while(|line| npm_error(line));
+    let following = lines[at + 1..]
+        .iter()
+        .map_while(|line| npm_error(line).or(line.is_empty().then_some("")));
     let continuing = following
         .clone()
         .take_while(|line| !is_npm_detail(line) && line.split(' ').next() != topic);
     let mut text = with_rest_of_sentence(text, continuing);
     if let Some((heading, command)) = command_after(following) {
-        text = format!("{text} {heading} {command}");
+        text = with_sentence(&text, &format!("{heading} {command}"));
     }
     // Without a name, the user looks for a credential of the server.
     match sign_in_code(lines).filter(|_| !text.contains("://") && !text.contains("npm")) {

@@ -44,11 +44,13 @@ pub(super) fn is_of_parent(line: &str) -> bool {
         "error: process didn't exit successfully: ",
         "[nodemon] app crashed",
     ];
-    const WORDS: [&str; 5] = [
+    const WORDS: [&str; 6] = [
         "Error: Command failed",
         "(See above for error)",
         "] Child exited: code=",
         "CalledProcessError: Command ",
+        // Turborepo.
+        " run failed: command ",
         " event returned with error code ",
     ];
     let text = line.trim();
@@ -62,8 +64,10 @@ pub(super) fn is_of_parent(line: &str) -> bool {
         && [" with exit code ", " exited with code ", " by signal "]
             .iter()
             .any(|words| text.contains(words));
+    let is_task = text.contains(": command (") && text.contains(" exited (");
     is_status
         || is_recipe
+        || is_task
         || is_target(text)
         || BEGINNINGS
             .iter()

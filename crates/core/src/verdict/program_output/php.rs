@@ -10,10 +10,19 @@ pub(super) fn error_of_console(lines: &[&str]) -> Option<(usize, String)> {
             return message_after(lines, at);
         }
         // The indentation of the first line is not kept.
-        if at > 0 && !line.starts_with("  ") || !is_class(text) {
+        if at > 0 && !line.starts_with("  ") {
+            return None;
+        }
+        let in_brackets = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        if !is_class(in_brackets.unwrap_or(text)) {
             return None;
         }
         let (end, message) = message_after(lines, at)?;
+        if in_brackets.is_some() {
+            return Some((end, format!("{text} {message}")));
+        }
         let next = lines[end + 1..].iter().find(|line| has_words(line))?;
         next.trim()
             .starts_with("at ")

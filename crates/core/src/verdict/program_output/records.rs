@@ -38,6 +38,11 @@ pub(super) fn without_frames(mut lines: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> 
     let mut error = None;
     for at in 0..lines.len() {
         let line = lines[at].trim();
+        // oclif draws only the left edge.
+        if let Some(text) = line.strip_prefix("›   ") {
+            lines[at] = text.to_owned().into();
+            continue;
+        }
         if !line.starts_with(is_box) || !line.ends_with(is_box) {
             continue;
         }

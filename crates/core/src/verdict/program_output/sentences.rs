@@ -107,7 +107,7 @@ fn beginning(lines: &[&str], at: usize) -> usize {
 
 /// Whether a line continues the sentence of the line before it, which is long enough to be wrapped. A line of a log continues no other.
 fn continues(before: &str, line: &str) -> bool {
-    const MIN_BYTES: usize = 45;
+    const MIN_BYTES: usize = 30;
     let before_end = before.trim_end();
     let text = line.strip_prefix(' ').unwrap_or(line);
     if is_error_code(line) {
@@ -123,7 +123,7 @@ fn continues(before: &str, line: &str) -> bool {
     before.len() >= MIN_BYTES
         && !before.starts_with([' ', '\t'])
         && begins_inside
-        && (before_end.ends_with([',', '，']) || (ends_inside && is_end))
+        && (before_end.ends_with([',', '，', '、']) || (ends_inside && is_end))
         && !is_record(before)
         && !is_noise(before)
         && !is_labeled(line)

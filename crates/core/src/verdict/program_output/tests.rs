@@ -444,6 +444,39 @@ fn the_reason_is_found_in_the_output_of_a_program() {
             "[12:00:00] ERRORS   first\nlast\n",
             "[12:00:00] ERRORS   first",
         ),
+        (
+            "start\nuvx : Die Benennung \"uvx\" wurde nicht als Name eines ausführbaren \nProgramms erkannt. Überprüfen Sie den Namen, und \nwiederholen Sie den Vorgang.\nIn Zeile:1 Zeichen:1\n+ uvx acme-mcp\n+ ~~~\n    + CategoryInfo          : ObjectNotFound: (uvx:String) [], CommandNotFoundException\n    + FullyQualifiedErrorId : CommandNotFoundException\n",
+            "uvx : Die Benennung \"uvx\" wurde nicht als Name eines ausführbaren Programms erkannt. Überprüfen Sie den Namen, und wiederholen Sie den Vorgang.",
+        ),
+        ("no place\n+ CategoryInfo : x\n", "no place"),
+        (
+            "'npx' は、内部コマンドまたは外部コマンド、\n操作可能なプログラムとして認識されていません。\n",
+            "'npx' は、内部コマンドまたは外部コマンド、 操作可能なプログラムとして認識されていません。",
+        ),
+        (
+            "ERROR: (gcloud) You have no active account.\nPlease run:\n\n  $ gcloud auth login\n\nto obtain new credentials.\n",
+            "ERROR: (gcloud) You have no active account. Please run: gcloud auth login",
+        ),
+        (
+            "ERROR: The token has expired.\nA sign-in is needed. Please run:\naz login\n",
+            "ERROR: The token has expired. A sign-in is needed. Please run: az login",
+        ),
+        (
+            "›   Error: Not logged in\n ›   Run acme login to log in.\n",
+            "Error: Not logged in. Run acme login to log in.",
+        ),
+        (
+            "[RuntimeException]          \n  No index                          \n                                    \n\nmcp:server [--x]\n",
+            "[RuntimeException] No index",
+        ),
+        (
+            "Can't locate Acme.pm in @INC at /x/a.pl line 3.\nBEGIN failed--compilation aborted at /x/a.pl line 3.\n",
+            "Can't locate Acme.pm in @INC at /x/a.pl line 3.",
+        ),
+        (
+            "npm error code EACCES\nnpm error Your cache folder is not yours.\nnpm error\nnpm error To fix this, please run:\nnpm error   sudo chown -R 501 \"/x\"\n",
+            "Your cache folder is not yours. To fix this, please run: sudo chown -R 501 \"/x\"",
+        ),
         // A warning of Node is not the reason.
         (
             "    TypeError: x is undefined\n(node:7) [DEP0151] DeprecationWarning: a missing suffix\n(Use `node --trace-deprecation ...` to show where the warning was created)\n",
