@@ -47,7 +47,7 @@ enum When {
 /// The words of which a reason contains one, in lowercase, with `*` for any text; when the row holds; and the step. The first row that holds
 /// is used.
 #[rustfmt::skip]
-const STEPS: [(&[&str], When, &str); 29] = [
+const STEPS: [(&[&str], When, &str); 30] = [
     (&["a terminal is required to read the password", "sudo: a password is required", "sudo: no tty present"], When::Always,
         "start it without `sudo`, or let sudo start it without a password (NOPASSWD)"),
     // Containers.
@@ -57,6 +57,8 @@ const STEPS: [(&[&str], When, &str); 29] = [
         "its image may be for another processor: use an image for this one"),
     (&["no matching manifest for", "no match for platform"], When::Container,
         "use an image for this processor"),
+    (&["permission denied while trying to connect to the docker", "docker_engine: access is denied"], When::Always,
+        "let your user use Docker (its group is `docker` or `docker-users`)"),
     (&["connect to the docker daemon", "docker_engine", "dockerdesktoplinuxengine", "is the docker daemon running"], When::Always,
         "start Docker"),
     (&["connect to podman"], When::Always,
@@ -77,7 +79,7 @@ const STEPS: [(&[&str], When, &str); 29] = [
     // Connections.
     (REFUSED, When::ContainerToItself,
         "in a container, this address is the container: try `host.docker.internal`, or `--network=host` in `args`"),
-    (&["refused", "connect enoent ", "dial unix ", "on socket \"*failed", "through socket '"], When::OnThisMachine,
+    (&["econnrefused", "connection refused", "actively refused", "connect enoent ", "dial unix *: no such file", "on socket \"*: no such file", "connect to *through socket '"], When::OnThisMachine,
         "start the program that must listen at this address, or correct it in its settings"),
     (REFUSED, When::NoDownload,
         "check whether the program that it connects to is running, and the address in its settings"),
@@ -282,6 +284,7 @@ mod tests {
             (exit("the input device is not a TTY"), None),
             (docker("exec /usr/local/bin/node: exec format error"), Some("its image may be for another processor")),
             (docker("docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"), Some("start Docker")),
+            (docker("permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock"), Some("let your user use Docker")),
             (exit("Error: unable to connect to Podman socket: failed to connect: dial tcp 127.0.0.1:53211: connect: connection refused"), Some("start the machine of Podman")),
             // Certificates.
             (exit("Network error: UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unable to get local issuer certificate"), Some("NODE_EXTRA_CA_CERTS")),
@@ -299,6 +302,10 @@ mod tests {
             (exit("Error: connect ENOENT \\\\.\\pipe\\acme"), Some("start the program that must listen at this address")),
             (exit("dial unix /run/acme.sock: connect: no such file or directory"), Some("start the program that must listen at this address")),
             (exit("connection to server on socket \"/run/.s.PGSQL.5432\" failed: No such file or directory"), Some("start the program that must listen at this address")),
+            (exit("Can't connect to local MySQL server through socket '/tmp/mysql.sock' (2)"), Some("start the program that must listen at this address")),
+            (exit("connection to server on socket \"/run/.s.PGSQL.5432\" failed: FATAL: password authentication failed"), None),
+            (exit("dial unix /run/acme.sock: connect: permission denied"), None),
+            (exit("localhost refused the key"), None),
             (exit("Failed to connect to Unity: [Errno 61] Connection refused"), Some("is running")),
             (exit("connect ECONNREFUSED 10.0.0.7:5432"), Some("is running")),
             (npx("request to https://registry.npmjs.org/x failed, reason: connect ECONNREFUSED 10.0.0.7:443"), None),
