@@ -1,8 +1,13 @@
 //! Finds the message for users in the JSON of an error: of an MCP server, an authorization server or a proxy.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
-use crate::verdict::reason_in_lines;
+use crate::verdict::{CUT, reason_in_lines};
+
+/// How much is read of each end of a long text with several lines, in bytes.
+const MAX_END_BYTES: usize = 8 * 1024;
 
 /// The names of the members that contain a message for users, the most specific first: RFC 6749, RFC 9457, JSON-RPC, and the usual
 /// names of web frameworks. The case does not matter. No other member is shown: it could contain a token.
@@ -57,7 +62,7 @@ fn with_data(message: &str, data: Option<&Value>, depth: usize) -> String {
         .and_then(|data| below(data, depth))
         // A stack trace.
         .map(|text| match text.contains('\n') {
-            true => reason_in_lines(&text, false).unwrap_or(text),
+            true => reason_in_lines(&both_ends(&text), false).unwrap_or(text),
             false => text,
         })
         .filter(|reason| !message.contains(reason.as_str()));
@@ -67,6 +72,18 @@ fn with_data(message: &str, data: Option<&Value>, depth: usize) -> String {
         Some(reason) => format!("{}: {reason}", message.trim_end_matches(['.', ':'])),
         None => message.to_owned(),
     }
+}
+
+/// Returns a text without its middle if it is long. An answer of a live server can have megabytes, and its reason is at one of the ends.
+fn both_ends(text: &str) -> Cow<'_, str> {
+    if text.len() <= 2 * MAX_END_BYTES {
+        return text.into();
+    }
+    let is_boundary = |at: &usize| text.is_char_boundary(*at);
+    let head = (0..=MAX_END_BYTES).rev().find(is_boundary);
+    let tail = (text.len() - MAX_END_BYTES..text.len()).find(is_boundary);
+    let (head, tail) = (head.unwrap_or(0), tail.unwrap_or(text.len()));
+    format!("{}\n{CUT}\n{}", &text[..head], &text[tail..]).into()
 }
 
 fn below(json: &Value, depth: usize) -> Option<String> {
@@ -235,6 +252,22 @@ mod tests {
             let data: Value = serde_json::from_str(data).unwrap_or_default();
             assert_eq!(json_rpc_error_text(message, Some(&data)), expected);
         }
+    }
+
+    #[test]
+    fn only_the_ends_of_long_data_are_searched_for_the_reason() {
+        let filler = "é\n".repeat(MAX_END_BYTES);
+        let text = |data: String| json_rpc_error_text("failed", Some(&Value::from(data)));
+        for data in [
+            format!("Error: no disk\n{filler}"),
+            format!("{filler}Error: no disk\n"),
+        ] {
+            assert_eq!(text(data), "failed: Error: no disk");
+        }
+        assert_eq!(
+            text(format!("{filler}Error: no disk\n{filler}")),
+            "failed: é"
+        );
     }
 
     #[test]

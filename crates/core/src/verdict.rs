@@ -16,7 +16,7 @@ use crate::printable::printable;
 
 use facts::Facts;
 pub use message::failed_discovery;
-pub(crate) use program_output::reason as reason_in_lines;
+pub(crate) use program_output::{CUT, reason as reason_in_lines};
 pub use warning::{StartupWarning, StartupWarningKind, warn};
 
 /// The maximum length of a message, in characters.

@@ -49,7 +49,7 @@ use self::sentences::{statement, with_beginning, with_rest_of_sentence};
 use self::usage::{usage, without_usage};
 
 /// The line in place of the part of an output that was left out.
-const CUT: &str = "…";
+pub(crate) const CUT: &str = "…";
 
 /// Returns the line of a program's output that has the reason of a failure, without the notices, stack frames and hints around it.
 ///
