@@ -16,6 +16,14 @@ const PARTS: [&str; 12] = [
     "saml2",
 ];
 
+/// The beginnings of the names of hosts that serve such a page.
+const HOSTS: [&str; 6] = ["accounts.", "login.", "signin.", "auth.", "sso.", "idp."];
+
+/// Returns whether a host serves a page where users sign in, by the beginning of its name.
+pub(crate) fn is_sign_in_host(host: &str) -> bool {
+    HOSTS.iter().any(|beginning| host.starts_with(beginning))
+}
+
 /// Returns the part of a path that names a page where users sign in, without its ending such as `.html`.
 ///
 /// ```

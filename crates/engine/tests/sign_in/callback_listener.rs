@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mcp_startup::auth::SignInFailureKind as Kind;
 use mcp_startup::auth::network::Network;
+use mcp_startup::auth::{SignInBegun, SignInFailureKind as Kind};
 use mcp_startup::{CallbackListener, CallbackOptions};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,6 +35,18 @@ fn address(listener: &CallbackListener) -> String {
     rest.strip_suffix("/callback").unwrap().to_owned()
 }
 
+/// Listens for the browser, and begins a sign-in that returns there.
+async fn begin(user: &User<'_>) -> (CallbackListener, SignInBegun) {
+    let listener = CallbackListener::bind(&user.server, &CallbackOptions::default())
+        .await
+        .unwrap();
+    let begun = user
+        .startup
+        .begin_sign_in(&user.server, listener.redirect_uri());
+    let begun = begun.await.unwrap();
+    (listener, begun)
+}
+
 /// Opens the sign-in page of the lab, and returns where it redirects the browser.
 async fn redirected(authorization_url: &str) -> String {
     let browser = Network::new().unwrap();
@@ -48,13 +60,7 @@ async fn only_the_callback_of_this_sign_in_ends_the_waiting() {
     let lab = lab_of(vec![row(NAME, &json!({}))]).await;
     let user = User::new(&lab, NAME);
     let before = user.file();
-    let mut listener = CallbackListener::bind(&user.server, &CallbackOptions::default())
-        .await
-        .unwrap();
-    let begun = user
-        .startup
-        .begin_sign_in(&user.server, listener.redirect_uri());
-    let begun = begun.await.unwrap();
+    let (mut listener, begun) = begin(&user).await;
     let callback = redirected(&begun.authorization_url).await;
     let address = address(&listener);
     let browsing = tokio::spawn(async move {
@@ -105,13 +111,7 @@ async fn a_denied_sign_in_ends_the_waiting_and_shows_no_success() {
     let lab = lab_of(vec![row(NAME, &json!({}))]).await;
     let user = User::new(&lab, NAME);
     let before = user.file();
-    let mut listener = CallbackListener::bind(&user.server, &CallbackOptions::default())
-        .await
-        .unwrap();
-    let begun = user
-        .startup
-        .begin_sign_in(&user.server, listener.redirect_uri());
-    let begun = begun.await.unwrap();
+    let (mut listener, begun) = begin(&user).await;
     let callback = redirected(&begun.authorization_url).await;
     let denied = callback.replace("code=", "error=access_denied&was=");
     let address = address(&listener);
@@ -133,13 +133,7 @@ async fn an_answer_of_another_issuer_ends_the_waiting_and_its_code_is_not_sent()
     let lab = lab_of(vec![row(NAME, &json!({}))]).await;
     let user = User::new(&lab, NAME);
     let before = user.file();
-    let mut listener = CallbackListener::bind(&user.server, &CallbackOptions::default())
-        .await
-        .unwrap();
-    let begun = user
-        .startup
-        .begin_sign_in(&user.server, listener.redirect_uri());
-    let begun = begun.await.unwrap();
+    let (mut listener, begun) = begin(&user).await;
     let callback = redirected(&begun.authorization_url).await;
     let foreign = format!("{callback}&iss=https%3A%2F%2Fother.example");
     let address = address(&listener);
@@ -169,13 +163,7 @@ async fn a_browser_that_does_not_return_ends_the_waiting_at_the_limit() {
     let lab = lab_of(vec![row(NAME, &json!({}))]).await;
     let user = User::new(&lab, NAME);
     let before = user.file();
-    let mut listener = CallbackListener::bind(&user.server, &CallbackOptions::default())
-        .await
-        .unwrap();
-    let begun = user
-        .startup
-        .begin_sign_in(&user.server, listener.redirect_uri());
-    let begun = begun.await.unwrap();
+    let (mut listener, begun) = begin(&user).await;
     let limit = Duration::from_millis(50);
     let finished = listener.finish_sign_in(&user.startup, &begun.pending, limit);
     let error = finished.await.unwrap_err();

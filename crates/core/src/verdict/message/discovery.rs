@@ -11,6 +11,7 @@ use super::http::try_again_after;
 
 /// Describes the request because of which a discovery is incomplete, with its address and its status or trouble. Also returns the next
 /// step with the punctuation before it, as `Retry-After` specifies. `None` if all requests were answered.
+#[doc(hidden)]
 pub fn failed_discovery(requests: &[RequestEvidence]) -> Option<(String, Cow<'static, str>)> {
     let failed = || requests.iter().rev().filter(|request| has_failed(request));
     let named = failed().find(|request| text_of(&request.retry_after).is_some());

@@ -6,7 +6,7 @@ use crate::evidence::{CertificateProblem, IoTrouble, RequestEvidence, RequestTar
 
 use super::super::facts::{Facts, text_of};
 use super::{Parts, foreign, host_of};
-use crate::sign_in_page::sign_in_part;
+use crate::sign_in_page::{is_sign_in_host, sign_in_part};
 
 impl Facts<'_> {
     pub(super) fn unreachable(&self, server: &str) -> Parts {
@@ -263,12 +263,11 @@ impl Facts<'_> {
 
 /// Returns whether a redirect leads to a page where users sign in, by the words in its path or the beginning of its host.
 fn leads_to_sign_in(url: Option<&str>, target: &str) -> bool {
-    const HOSTS: [&str; 6] = ["accounts.", "login.", "signin.", "auth.", "sso.", "idp."];
     let host = host_of(target).unwrap_or_default();
     let is_other = url.and_then(host_of) != Some(host);
     let part = |url| path_of(url).and_then(sign_in_part);
     let has_part = part(target).is_some() && url.and_then(part) != part(target);
-    has_part || (is_other && HOSTS.iter().any(|beginning| host.starts_with(beginning)))
+    has_part || (is_other && is_sign_in_host(host))
 }
 
 /// Returns when to try again, as an answer has requested with `Retry-After`.

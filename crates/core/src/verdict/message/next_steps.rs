@@ -58,11 +58,11 @@ const STEPS: [(&[&str], When, &str); 30] = [
     (&["no matching manifest for", "no match for platform"], When::Container,
         "use an image for this processor"),
     (&["permission denied while trying to connect to the docker", "docker_engine: access is denied"], When::Always,
-        "let your user use Docker (its group is `docker` or `docker-users`)"),
+        "give your user access to Docker (the group `docker` or `docker-users`)"),
     (&["connect to the docker daemon", "docker_engine", "dockerdesktoplinuxengine", "is the docker daemon running"], When::Always,
         "start Docker"),
     (&["connect to podman"], When::Always,
-        "start the machine of Podman (`podman machine start`)"),
+        "start the Podman machine (`podman machine start`)"),
     // Certificates.
     (CERTIFICATE, When::Container,
         "if you trust the issuer of this certificate (CA), add it to the certificates of your system or of the image"),
@@ -88,7 +88,7 @@ const STEPS: [(&[&str], When, &str); 30] = [
         "try PYTHONUTF8=1 in `env` of its configuration"),
     // npx.
     (&["you must supply a command"], When::Npm,
-        "its npx may be of an old version of Node: update Node, or check `args`"),
+        "its npx may belong to an old version of Node: update Node, or check `args`"),
     (&["could not determine executable to run"], When::Npm,
         "its package has several programs or none: write `--package`, the package and the program in `args`"),
     (&["invalid package name", "invalid tag name"], When::Npm,
@@ -284,8 +284,8 @@ mod tests {
             (exit("the input device is not a TTY"), None),
             (docker("exec /usr/local/bin/node: exec format error"), Some("its image may be for another processor")),
             (docker("docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"), Some("start Docker")),
-            (docker("permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock"), Some("let your user use Docker")),
-            (exit("Error: unable to connect to Podman socket: failed to connect: dial tcp 127.0.0.1:53211: connect: connection refused"), Some("start the machine of Podman")),
+            (docker("permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock"), Some("give your user access to Docker")),
+            (exit("Error: unable to connect to Podman socket: failed to connect: dial tcp 127.0.0.1:53211: connect: connection refused"), Some("start the Podman machine")),
             // Certificates.
             (exit("Network error: UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unable to get local issuer certificate"), Some("NODE_EXTRA_CA_CERTS")),
             (npx("request to https://x.example failed, reason: self-signed certificate in certificate chain"), Some("NODE_EXTRA_CA_CERTS")),

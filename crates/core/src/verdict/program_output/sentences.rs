@@ -64,7 +64,7 @@ pub(super) fn statement(lines: &[&str], at: usize) -> (usize, String) {
         };
         let is_near = start - before <= 2 && !lines[before].starts_with([' ', '\t']);
         let follows = introduces(lines[before]) || is_added(lines[start]);
-        if !is_near || !follows || is_record(lines[before]) {
+        if !is_near || !follows || begins_record(lines[before]) {
             break;
         }
         end = before;
@@ -111,7 +111,9 @@ fn continues(before: &str, line: &str) -> bool {
     let before_end = before.trim_end();
     let text = line.strip_prefix(' ').unwrap_or(line);
     if is_error_code(line) {
-        return before_end.ends_with('.') && !before.starts_with([' ', '\t']) && !is_record(before);
+        return before_end.ends_with('.')
+            && !before.starts_with([' ', '\t'])
+            && !begins_record(before);
     }
     // Scripts without upper case do not mark where sentences begin.
     let begins_inside = text.starts_with(|first: char| {
@@ -124,7 +126,7 @@ fn continues(before: &str, line: &str) -> bool {
         && !before.starts_with([' ', '\t'])
         && begins_inside
         && (before_end.ends_with([',', '，', '、']) || (ends_inside && is_end))
-        && !is_record(before)
+        && !begins_record(before)
         && !is_noise(before)
         && !is_labeled(line)
 }
@@ -138,7 +140,7 @@ fn is_error_code(line: &str) -> bool {
 }
 
 /// Whether a line is a record of a log: it begins with a time, a level or a name in brackets.
-fn is_record(line: &str) -> bool {
+fn begins_record(line: &str) -> bool {
     const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "warning", "error"];
     let first = line.split([' ', ':']).next().unwrap_or_default();
     let first = first.to_ascii_lowercase();
