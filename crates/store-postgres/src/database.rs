@@ -39,6 +39,38 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// A parameter of a statement with its type, so that the statement needs no preparation.
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
+#[derive(Clone, Copy)]
+enum Statement<'a> {
+    Query(&'a str, &'a [Parameter<'a>]),
+    Execute(&'a str, &'a [Parameter<'a>]),
+    /// Several statements that return nothing.
+    Batch(&'a str),
+}
+
+/// The response to a statement.
+#[derive(Default)]
+struct Response {
+    rows: Vec<Row>,
+    /// The number of changed rows, of [`Statement::Execute`].
+    changed: u64,
+}
+
+impl Statement<'_> {
+    async fn run(self, connection: &Object) -> Result<Response, tokio_postgres::Error> {
+        let mut response = Response::default();
+        match self {
+            Self::Query(sql, parameters) => {
+                response.rows = connection.query_typed(sql, parameters).await?;
+            }
+            Self::Execute(sql, parameters) => {
+                response.changed = connection.execute_typed(sql, parameters).await?;
+            }
+            Self::Batch(sql) => connection.batch_execute(sql).await?,
+        }
+        Ok(response)
+    }
+}
+
 /// A pool of connections. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Database {
@@ -140,7 +172,18 @@ impl Database {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, StoreError> {
-        self.repeated(sql, Some(parameters)).await
+        let statement = Statement::Query(sql, parameters);
+        Ok(self.repeated(statement).await?.rows)
+    }
+
+    /// Runs a statement and returns the number of rows that it changed. It is repeated as [`Self::query`] is.
+    pub async fn execute(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<u64, StoreError> {
+        let statement = Statement::Execute(sql, parameters);
+        Ok(self.repeated(statement).await?.changed)
     }
 
     /// Runs a statement that returns at most one row.
@@ -154,15 +197,11 @@ impl Database {
 
     /// Runs statements that return nothing.
     pub async fn batch(&self, sql: &str) -> Result<(), StoreError> {
-        self.repeated(sql, None).await.map(drop)
+        self.repeated(Statement::Batch(sql)).await.map(drop)
     }
 
-    /// Runs a statement, or several without parameters, again and again while the database restarts or connections break.
-    async fn repeated(
-        &self,
-        sql: &str,
-        parameters: Option<&[Parameter<'_>]>,
-    ) -> Result<Vec<Row>, StoreError> {
+    /// Runs a statement again and again while the database restarts or connections break.
+    async fn repeated(&self, statement: Statement<'_>) -> Result<Response, StoreError> {
         let deadline = Instant::now() + CALL_LIMIT;
         loop {
             let limit = deadline.min(Instant::now() + ATTEMPT_LIMIT);
@@ -170,7 +209,7 @@ impl Database {
                 Ok(Ok(connection)) => {
                     // The statement gets its whole time, however long the wait for the connection was.
                     let limit = deadline.min(Instant::now() + ATTEMPT_LIMIT);
-                    match timeout_at(limit, attempt(&connection, sql, parameters)).await {
+                    match timeout_at(limit, statement.run(&connection)).await {
                         Ok(Ok(result)) => return Ok(result),
                         Ok(Err(cause)) => {
                             // A failed batch can leave its transaction open.
@@ -249,17 +288,6 @@ where
         _client: client,
         _connection: connection,
     })
-}
-
-async fn attempt(
-    connection: &Object,
-    sql: &str,
-    parameters: Option<&[Parameter<'_>]>,
-) -> Result<Vec<Row>, tokio_postgres::Error> {
-    match parameters {
-        Some(parameters) => connection.query_typed(sql, parameters).await,
-        None => connection.batch_execute(sql).await.map(|()| Vec::new()),
-    }
 }
 
 /// A random time between two numbers of milliseconds.

@@ -42,6 +42,7 @@ pub trait KeyProvider: fmt::Debug + Send + Sync {
 pub struct EncryptionKey {
     id: String,
     bytes: std::sync::Arc<SecretBox<[u8; 32]>>,
+    check: [u8; CHECK_BYTES],
 }
 
 impl EncryptionKey {
@@ -58,9 +59,14 @@ impl EncryptionKey {
                 "the ID of a key must have 1 to {MAX_KEY_ID_CHARS} letters, digits, `.`, `_` and `-`"
             ));
         }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        let tag = hmac::sign(&key, b"mcp-startup key check 1");
+        let mut check = [0; CHECK_BYTES];
+        check.copy_from_slice(&tag.as_ref()[..CHECK_BYTES]);
         Ok(Self {
             id: id.to_owned(),
             bytes: std::sync::Arc::new(SecretBox::new(Box::new(bytes))),
+            check,
         })
     }
 
@@ -70,10 +76,8 @@ impl EncryptionKey {
     }
 
     /// A value that differs for two keys with the same ID.
-    pub(crate) fn check(&self) -> Vec<u8> {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.bytes.expose_secret());
-        let tag = hmac::sign(&key, b"mcp-startup key check 1");
-        tag.as_ref()[..CHECK_BYTES].to_vec()
+    pub(crate) fn check(&self) -> &[u8] {
+        &self.check
     }
 
     fn derive(&self, record: &RecordId) -> hkdf::Prk {
@@ -133,7 +137,11 @@ impl<'a> RecordKeys<'a> {
 
     /// A value that is equal for equal records.
     pub fn digest(&self, record: &CredentialRecord) -> Result<Vec<u8>, StoreError> {
-        self.hmac(b"mcp-startup digest 1", record.to_json().expose_secret())
+        self.digest_of(record.to_json().expose_secret())
+    }
+
+    fn digest_of(&self, text: &str) -> Result<Vec<u8>, StoreError> {
+        self.hmac(b"mcp-startup digest 1", text)
     }
 
     /// A value that represents a refresh token that is about to be sent: the ID of the key, NUL, and an HMAC.
@@ -177,8 +185,8 @@ impl<'a> RecordKeys<'a> {
         Ok(SealedRecord {
             bytes,
             key_id: self.key.id.clone(),
-            key_check: self.key.check(),
-            digest: self.digest(record)?,
+            key_check: self.key.check().to_vec(),
+            digest: self.digest_of(text)?,
             revision,
         })
     }

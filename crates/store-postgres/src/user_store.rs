@@ -265,15 +265,12 @@ impl UserStore {
                 format!("{change}revision = ${}", parameters.len())
             }
         };
-        match &notification {
-            Some(notification) => {
-                parameters.push((notification as _, Type::TEXT));
-                sql += &format!(" returning pg_notify('{CHANNEL}', ${})", parameters.len());
-            }
-            None => sql += " returning true",
+        if let Some(notification) = &notification {
+            parameters.push((notification as _, Type::TEXT));
+            sql += &format!(" returning pg_notify('{CHANNEL}', ${})", parameters.len());
         }
-        let written = self.shared.database.query(&sql, &parameters).await?;
-        Ok(!written.is_empty())
+        let written = self.shared.database.execute(&sql, &parameters).await?;
+        Ok(written > 0)
     }
 }
 
