@@ -10,6 +10,11 @@ import { startLab, startPage, User } from "../test/program.mjs";
 const LIMIT_BYTES = 200_000;
 const WINDOW = { width: 820, height: 900 };
 
+/** The home folder of a picture is a temporary one. Runs in the page, and shows it as `~`. */
+function shortenPaths(home) {
+  for (const path of document.querySelectorAll(".path")) path.textContent = path.textContent.replace(home, "~");
+}
+
 const ends = [];
 const context = { after: (end) => ends.unshift(end) };
 try {
@@ -34,6 +39,7 @@ try {
     const tab = await (await browser.newContext({ colorScheme, viewport: WINDOW, deviceScaleFactor: 1.5 })).newPage();
     await tab.goto(url);
     await tab.locator(".summary").getByText("4 need attention · 3 of 7 ready").waitFor({ timeout: 30_000 });
+    await tab.evaluate(shortenPaths, user.home);
     const path = fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));
     await tab.screenshot({ path });
     const { size } = statSync(path);
