@@ -3,6 +3,7 @@
 pub mod ci;
 pub mod exit_status;
 pub mod log;
+pub mod progress;
 pub mod report;
 pub mod stdout;
 pub mod table;

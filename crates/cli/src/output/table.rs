@@ -1,10 +1,9 @@
-//! The table: one line for each server when its start ends, and on a terminal a spinner while it runs.
+//! The table: one line for each server when its start ends. On a terminal, [`Progress`] shows the servers that are being started.
 
 use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mcp_startup_core::{
     ConfigurationEvidence, McpServerStartupFailureReason, McpServerStartupState, Recovery,
     StartPhase, is_hidden, printable,
@@ -12,6 +11,7 @@ use mcp_startup_core::{
 use textwrap::{WordSeparator, WordSplitter};
 use unicode_width::UnicodeWidthStr;
 
+use crate::output::progress::Progress;
 use crate::output::{stdout, warnings};
 use crate::this_program;
 
@@ -26,16 +26,11 @@ const ID_CHARS: usize = 8;
 const STATE_COLUMNS: usize = 17;
 /// The mark and the gaps of a row.
 const MARK_COLUMNS: usize = 2;
-const GAP: &str = "  ";
+pub(super) const GAP: &str = "  ";
 /// A time as `   12.34 s`.
 const TIME_COLUMNS: usize = 9;
-/// The columns around the text of a spinner, including its time.
-const SPINNER_COLUMNS: usize = 12;
 const INDENT: &str = "    ";
 const NOTE_CHARS: usize = 300;
-const SPINNER_TICK: Duration = Duration::from_millis(100);
-/// More spinners would not fit on the screen.
-const MAX_SPINNERS: usize = 12;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const ASKS: Style = AnsiColor::Yellow.on_default();
@@ -85,7 +80,7 @@ impl<'a> Server<'a> {
     }
 
     /// The name, and the text after it, in the given style, padded or cut to this many columns.
-    fn label(&self, columns: usize, style: Style) -> String {
+    pub(super) fn label(&self, columns: usize, style: Style) -> String {
         let qualifier = self.qualifier();
         let name = cut(self.name, columns.saturating_sub(qualifier.width()).max(1));
         let missing = columns.saturating_sub(name.width() + qualifier.width());
@@ -239,50 +234,14 @@ const LOOKS: [Look; 8] = [
     Look::Other,
 ];
 
-/// A server that is being started.
-struct Running {
-    name: String,
-    thread_id: Option<String>,
-    environment_id: Option<String>,
-    shows_thread: bool,
-    shows_environment: bool,
-    doing: &'static str,
-    /// The text of its spinner.
-    words: String,
-    since: Instant,
-    /// Its spinner, if there is room for one.
-    spinner: Option<ProgressBar>,
-}
-
-impl Running {
-    /// The text of its spinner, in a terminal and a column of names of these widths.
-    fn words(&self, (columns, name_columns): (usize, usize)) -> String {
-        let server = Server {
-            name: &self.name,
-            thread_id: self.thread_id.as_deref(),
-            environment_id: self.environment_id.as_deref(),
-            shows_thread: self.shows_thread,
-            shows_environment: self.shows_environment,
-        };
-        let label = server.label(name_columns, Style::new());
-        let columns = columns.saturating_sub(SPINNER_COLUMNS);
-        cut(&format!("{label}{GAP}{}", self.doing), columns)
-    }
-}
-
-/// Prints one line when a start ends, with spinners below for running starts if stdout is a terminal.
+/// Prints one line when a start ends, and shows the running starts below if stdout is a terminal.
 pub struct Table {
     /// The width of the widest name so far.
     name_columns: usize,
     /// When the check began; `None` for starts in another process, which have no times.
     began: Option<Instant>,
-    spinners: Option<MultiProgress>,
-    /// In the order in which they began. The first ones have spinners.
-    running: Vec<Running>,
-    /// The line that counts those without a spinner.
-    more: Option<ProgressBar>,
-    /// The widths of the terminal and of the column of names for which the spinners were last written.
-    shown_at: Option<(usize, usize)>,
+    is_terminal: bool,
+    progress: Option<Progress>,
     /// The options that a suggested command needs to find the same servers. `None` if no command can find them.
     options: Option<String>,
 }
@@ -305,40 +264,31 @@ impl Table {
     }
 
     fn new(began: Option<Instant>) -> Self {
-        let spinners = std::io::stdout()
-            .is_terminal()
-            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout()));
         Self {
             name_columns: MIN_NAME_COLUMNS,
             began,
-            spinners,
-            running: Vec::new(),
-            more: None,
-            shown_at: None,
+            is_terminal: std::io::stdout().is_terminal(),
+            progress: Progress::on_terminal(),
             options: Some(String::new()),
         }
     }
 
     fn make_room(&mut self, server: Server<'_>) {
-        let most = match self.spinners {
-            Some(_) => NAME_CHARS,
-            None => NAME_CHARS_OF_A_LINE,
+        let most = match self.is_terminal {
+            true => NAME_CHARS,
+            false => NAME_CHARS_OF_A_LINE,
         };
         self.name_columns = self.name_columns.max(server.columns(most));
     }
 
     /// The width of the terminal. `None` if stdout is not a terminal; then lines have any length.
     fn terminal_columns(&self) -> Option<usize> {
-        self.spinners.is_some().then(textwrap::termwidth)
+        self.is_terminal.then(textwrap::termwidth)
     }
 
-    /// The width of the name column. A row without its note must fit into the terminal.
+    /// The width of the name column.
     fn shown_name_columns(&self) -> usize {
-        let others = MARK_COLUMNS + GAP.len() + STATE_COLUMNS + TIME_COLUMNS;
-        let most = self.terminal_columns().map_or(usize::MAX, |columns| {
-            columns.saturating_sub(others).max(MIN_NAME_COLUMNS)
-        });
-        self.name_columns.min(most)
+        fitting_name_columns(self.name_columns, self.terminal_columns())
     }
 
     /// A start has begun, or entered another phase.
@@ -351,97 +301,9 @@ impl Table {
             Some(StartPhase::ListingTools) => "listing its tools",
             Some(StartPhase::Authorizing) => "finding its sign-in service",
         };
-        self.show(server, doing);
-    }
-
-    fn show(&mut self, server: Server<'_>, doing: &'static str) {
         self.make_room(server);
-        let Some(columns) = self.terminal_columns() else {
-            return;
-        };
-        let at = match self.place(server) {
-            Some(at) => at,
-            None => {
-                self.running.push(Running {
-                    name: server.name.to_owned(),
-                    thread_id: server.thread_id.map(str::to_owned),
-                    environment_id: server.environment_id.map(str::to_owned),
-                    shows_thread: server.shows_thread,
-                    shows_environment: server.shows_environment,
-                    doing,
-                    words: String::new(),
-                    since: Instant::now(),
-                    spinner: None,
-                });
-                self.running.len() - 1
-            }
-        };
-        self.running[at].doing = doing;
-        // Every line changes if the user has resized the terminal.
-        let shown = (columns, self.shown_name_columns());
-        let changed = match self.shown_at.replace(shown) == Some(shown) {
-            true => at..at + 1,
-            false => 0..self.running.len(),
-        };
-        for running in &mut self.running[changed] {
-            running.words = running.words(shown);
-            if let Some(spinner) = &running.spinner {
-                spinner.set_message(running.words.clone());
-            }
-        }
-        self.give_lines();
-    }
-
-    fn place(&self, server: Server<'_>) -> Option<usize> {
-        self.running.iter().position(|running| {
-            running.name == server.name
-                && running.thread_id.as_deref() == server.thread_id
-                && running.environment_id.as_deref() == server.environment_id
-        })
-    }
-
-    /// Shows a spinner for the first running starts, and a line that counts the others.
-    fn give_lines(&mut self) {
-        let Some(spinners) = &self.spinners else {
-            return;
-        };
-        // The line with the others, and the line of the cursor, must fit below them.
-        let rows = terminal_size::terminal_size().map(|(_, rows)| usize::from(rows.0));
-        let most = rows.map_or(MAX_SPINNERS, |rows| rows.saturating_sub(2));
-        let most = most.clamp(1, MAX_SPINNERS);
-        for running in self.running.iter_mut().skip(most) {
-            if let Some(spinner) = running.spinner.take() {
-                spinner.finish_and_clear();
-                spinners.remove(&spinner);
-            }
-        }
-        let first = self.running.iter_mut().take(most);
-        for running in first.filter(|running| running.spinner.is_none()) {
-            let spinner = ProgressBar::new_spinner()
-                .with_style(style("{spinner} {msg}  {elapsed}"))
-                .with_elapsed(running.since.elapsed());
-            let spinner = match &self.more {
-                Some(more) => spinners.insert_before(more, spinner),
-                None => spinners.add(spinner),
-            };
-            spinner.set_message(running.words.clone());
-            spinner.enable_steady_tick(SPINNER_TICK);
-            running.spinner = Some(spinner);
-        }
-        match self.running.len().saturating_sub(most) {
-            0 => {
-                if let Some(more) = self.more.take() {
-                    self.clear(&more);
-                }
-            }
-            count => {
-                let more = self.more.get_or_insert_with(|| {
-                    let more = spinners.add(ProgressBar::new_spinner().with_style(style("{msg}")));
-                    more.enable_steady_tick(SPINNER_TICK);
-                    more
-                });
-                more.set_message(format!("… and {count} more"));
-            }
+        if let Some(progress) = &mut self.progress {
+            progress.show(server, doing, self.name_columns);
         }
     }
 
@@ -455,15 +317,11 @@ impl Table {
         self.print(&self.lines(row))
     }
 
-    /// Removes the spinner of a start that has ended.
+    /// A start that has ended is no longer shown as running.
     pub fn stopped(&mut self, server: Server<'_>) {
         self.make_room(server);
-        if let Some(at) = self.place(server) {
-            let ended = self.running.remove(at);
-            if let Some(spinner) = ended.spinner {
-                self.clear(&spinner);
-            }
-            self.give_lines();
+        if let Some(progress) = &self.progress {
+            progress.remove(server);
         }
     }
 
@@ -587,10 +445,8 @@ impl Table {
         rows: impl Iterator<Item = Row<'a>>,
         not_checked: usize,
     ) -> std::io::Result<()> {
-        let spinners = self.running.drain(..).filter_map(|running| running.spinner);
-        let left: Vec<_> = spinners.chain(self.more.take()).collect();
-        for spinner in left {
-            self.clear(&spinner);
+        if let Some(progress) = &self.progress {
+            progress.remove_all();
         }
         let looks: Vec<_> = rows.map(|row| Look::from_row(&row)).collect();
         let total = looks.len();
@@ -623,15 +479,8 @@ impl Table {
         })
     }
 
-    fn clear(&self, spinner: &ProgressBar) {
-        spinner.finish_and_clear();
-        if let Some(spinners) = &self.spinners {
-            spinners.remove(spinner);
-        }
-    }
-
     fn print(&self, line: &str) -> std::io::Result<()> {
-        self.with_spinners_hidden(|| {
+        self.without_progress(|| {
             let mut stdout = stdout::styled();
             writeln!(stdout, "{line}")?;
             stdout.flush()
@@ -640,26 +489,31 @@ impl Table {
 
     /// Prints a message that belongs to no row on stderr.
     pub fn aside(&self, text: &str) {
-        self.with_spinners_hidden(|| {
+        self.without_progress(|| {
             let _ = writeln!(anstream::stderr(), "{text}");
         });
     }
 
-    /// Writes while the spinners are hidden. They are below the lines and would be overwritten.
-    fn with_spinners_hidden<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &self.spinners {
-            Some(spinners) => spinners.suspend(write),
+    /// Writes while no running start is shown.
+    fn without_progress<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.progress {
+            Some(progress) => progress.hidden(write),
             None => write(),
         }
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+/// The width of the name column. A row without its note must fit into a terminal with this many columns.
+pub(super) fn fitting_name_columns(name_columns: usize, terminal_columns: Option<usize>) -> usize {
+    let others = MARK_COLUMNS + GAP.len() + STATE_COLUMNS + TIME_COLUMNS;
+    let most = terminal_columns.map_or(usize::MAX, |columns| {
+        columns.saturating_sub(others).max(MIN_NAME_COLUMNS)
+    });
+    name_columns.min(most)
 }
 
 /// The text, escaped for a terminal and cut to this many columns. A wide character has two columns.
-fn cut(text: &str, columns: usize) -> String {
+pub(super) fn cut(text: &str, columns: usize) -> String {
     let mut shown = printable(text, columns);
     if shown.width() <= columns {
         return shown;

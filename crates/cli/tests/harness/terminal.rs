@@ -9,13 +9,18 @@ use super::output::Finished;
 use super::run::{Run, Running};
 
 /// Runs a program on a terminal with a given size. Prints everything that the terminal receives, and exits with the program's
-/// exit code.
+/// exit code. The arguments are the rows, the columns, a text and the columns that the terminal gets when it has received that text,
+/// and the program. The change of the size is printed as the sequence that requests it.
 const CAPTURE: &str = r#"
-import fcntl, os, pty, struct, sys, termios
+import fcntl, os, pty, select, signal, struct, sys, termios
+rows, columns, text, later, *program = sys.argv[1:]
+def resize(terminal, columns):
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", int(rows), int(columns), 0, 0))
 child, terminal = pty.fork()
 if child == 0:
-    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", int(sys.argv[1]), int(sys.argv[2]), 0, 0))
-    os.execvp(sys.argv[3], sys.argv[3:])
+    resize(0, columns)
+    os.execvp(program[0], program)
+received = b""
 while True:
     try:
         read = os.read(terminal, 65536)
@@ -23,7 +28,18 @@ while True:
         break
     if not read:
         break
-    sys.stdout.buffer.write(read)
+    received += read
+    if later and text.encode() in received:
+        # The program writes nothing while the size changes.
+        os.kill(child, signal.SIGSTOP)
+        os.waitpid(child, os.WUNTRACED)
+        while select.select([terminal], [], [], 0)[0]:
+            received += os.read(terminal, 65536)
+        resize(terminal, later)
+        received += f"\x1b[8;{rows};{later}t".encode()
+        later = ""
+        os.kill(child, signal.SIGCONT)
+sys.stdout.buffer.write(received)
 sys.stdout.flush()
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 "#;
@@ -47,12 +63,32 @@ pub fn is_available(test: &str) -> bool {
 /// Runs the program on a terminal with this size. The stdout of the result is everything that the terminal received. If no
 /// terminal can be opened, records the test as skipped and returns `None`.
 pub fn run_on_terminal(rows: usize, columns: usize, run: Run, test: &str) -> Option<Finished> {
+    capture(rows, columns, ("", ""), run, test)
+}
+
+/// As [`run_on_terminal`], but the terminal gets `later` columns when it has received `text`.
+pub fn run_on_resized_terminal(
+    (rows, columns): (usize, usize),
+    (text, later): (&str, usize),
+    run: Run,
+    test: &str,
+) -> Option<Finished> {
+    capture(rows, columns, (text, &later.to_string()), run, test)
+}
+
+fn capture(
+    rows: usize,
+    columns: usize,
+    (text, later): (&str, &str),
+    run: Run,
+    test: &str,
+) -> Option<Finished> {
     if !is_available(test) {
         return None;
     }
     let run = run.env("TERM", "xterm-256color");
     let (rows, columns) = (rows.to_string(), columns.to_string());
-    let terminal = ["python3", "-c", CAPTURE, &rows, &columns];
+    let terminal = ["python3", "-c", CAPTURE, &rows, &columns, text, later];
     Some(run.through(&terminal).finish())
 }
 
@@ -72,9 +108,9 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// The screen of a terminal with this many columns after it has received `text`.
-    pub fn after(text: &str, columns: usize) -> Self {
-        let (mut lines, mut colors) = (vec![Vec::new()], Vec::new());
+    /// The screen of a terminal with this many columns after it has received `text`. If its width changes, it wraps its lines again.
+    pub fn after(text: &str, mut columns: usize) -> Self {
+        let (mut rows, mut colors) = (vec![Row::default()], Vec::new());
         let (mut row, mut column) = (0_usize, 0_usize);
         let mut characters = text.chars();
         while let Some(character) = characters.next() {
@@ -99,13 +135,18 @@ impl Screen {
                         'C' => column += count,
                         'D' => column = column.saturating_sub(count),
                         'G' => column = count - 1,
-                        'K' if parameters == "2" => lines[row] = Vec::new(),
+                        'K' if parameters == "2" => rows[row] = Row::default(),
                         'K' if parameters.is_empty() || parameters == "0" => {
-                            lines[row].truncate(column)
+                            rows[row].truncate(column)
                         }
                         'J' if parameters.is_empty() || parameters == "0" => {
-                            lines[row].truncate(column);
-                            lines.truncate(row + 1);
+                            rows[row].truncate(column);
+                            rows.truncate(row + 1);
+                        }
+                        't' => {
+                            let size = parameters.rsplit(';').next().unwrap();
+                            columns = size.parse().unwrap();
+                            (rows, row, column) = wrapped_again(rows, (row, column), columns);
                         }
                         'h' | 'l' => {}
                         other => panic!("an unexpected sequence: {parameters}{other}"),
@@ -115,27 +156,77 @@ impl Screen {
                     assert!(!character.is_control(), "{character:?}");
                     let width = character.width().unwrap();
                     if column + width > columns {
+                        rows[row].is_continued = true;
                         (row, column) = (row + 1, 0);
                     }
-                    lines.resize(lines.len().max(row + 1), Vec::new());
-                    let line: &mut Vec<char> = &mut lines[row];
-                    line.resize(line.len().max(column + width), ' ');
+                    rows.resize(rows.len().max(row + 1), Row::default());
+                    let cells = &mut rows[row].cells;
+                    cells.resize(cells.len().max(column + width), ' ');
                     // A wide character takes two cells. The second one is empty.
-                    line[column..column + width].fill('\0');
-                    line[column] = character;
+                    cells[column..column + width].fill('\0');
+                    cells[column] = character;
                     column += width;
                 }
             }
-            lines.resize(lines.len().max(row + 1), Vec::new());
+            rows.resize(rows.len().max(row + 1), Row::default());
         }
-        let shown = |line: Vec<char>| {
-            let line: String = line.into_iter().filter(|cell| *cell != '\0').collect();
+        let shown = |row: Row| {
+            let line: String = row.cells.into_iter().filter(|cell| *cell != '\0').collect();
             line.trim_end().to_owned()
         };
-        let mut lines: Vec<_> = lines.into_iter().map(shown).collect();
+        let mut lines: Vec<_> = rows.into_iter().map(shown).collect();
         while lines.last().is_some_and(String::is_empty) {
             lines.pop();
         }
         Self { lines, colors }
     }
+}
+
+/// A row of a screen.
+#[derive(Clone, Default)]
+struct Row {
+    cells: Vec<char>,
+    /// Whether the line did not fit, and continues on the next row.
+    is_continued: bool,
+}
+
+impl Row {
+    fn truncate(&mut self, column: usize) {
+        self.cells.truncate(column);
+        self.is_continued = false;
+    }
+}
+
+/// The rows of a terminal that has this many columns now, and the place of its cursor.
+fn wrapped_again(
+    rows: Vec<Row>,
+    (row, column): (usize, usize),
+    columns: usize,
+) -> (Vec<Row>, usize, usize) {
+    let (mut wrapped, mut cursor) = (Vec::new(), (0, 0));
+    let mut line: Vec<char> = Vec::new();
+    // The offset of the cursor in the line, if it is there.
+    let mut offset = None;
+    for (at, current) in rows.into_iter().enumerate() {
+        if at == row {
+            offset = Some(line.len() + column);
+        }
+        line.extend(current.cells);
+        if current.is_continued {
+            continue;
+        }
+        if let Some(offset) = offset.take() {
+            cursor = (wrapped.len() + offset / columns, offset % columns);
+        }
+        let count = line.len().div_ceil(columns).max(1);
+        for part in 0..count {
+            let end = line.len().min((part + 1) * columns);
+            wrapped.push(Row {
+                cells: line[part * columns..end].to_vec(),
+                is_continued: part + 1 < count,
+            });
+        }
+        line.clear();
+    }
+    (wrapped, cursor.0, cursor.1)
 }

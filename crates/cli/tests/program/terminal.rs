@@ -8,7 +8,7 @@ use crate::harness::http_server::Server;
 use crate::harness::lab::{lab, lab_with, user_of};
 use crate::harness::output::Finished;
 use crate::harness::run::Run;
-use crate::harness::terminal::{Screen, run_on_terminal};
+use crate::harness::terminal::{Screen, run_on_resized_terminal, run_on_terminal};
 use crate::harness::user::User;
 
 /// Wide enough that no line wraps.
@@ -246,6 +246,46 @@ fn status_and_clients_wrap_between_words() {
         );
         assert!(lines.len() > 3, "{command}: {lines:#?}");
     }
+}
+
+#[test]
+fn lines_are_neither_left_nor_lost_if_the_terminal_gets_another_width() {
+    let test = "terminal::lines_are_neither_left_nor_lost_if_the_terminal_gets_another_width";
+    let long = |number: u32| format!("a-server-with-a-rather-long-name-{number}");
+    let slow: Vec<_> = (0..5)
+        .map(|number| slow_failure(&long(number), 2500))
+        .collect();
+    let fast = (0..5).map(|number| slow_failure(&format!("fast-{number}"), 1));
+    let lab = lab_with(fast.chain(slow).collect());
+    let scenarios: Vec<_> = lab.scenarios().iter().collect();
+    let user = user_of(&lab, &scenarios);
+    for (columns, later) in [(100, 50), (100, 30), (50, 100)] {
+        let when = ("connecting  1 s", later);
+        let run = user.check("table");
+        let Some(finished) = run_on_resized_terminal((40, columns), when, run, test) else {
+            return;
+        };
+        assert!(finished.stdout.contains("\u{1b}[8;"), "{finished:#?}");
+        let Screen { lines, .. } = Screen::after(&finished.stdout, columns);
+        let is_row = |line: &&String| line.starts_with("✗ ");
+        assert_eq!(lines.iter().filter(is_row).count(), 10, "{lines:#?}");
+        let is_left = |line: &String| line.contains("connecting");
+        assert!(!lines.iter().any(is_left), "{columns} {later}: {lines:#?}");
+    }
+}
+
+#[test]
+fn nothing_moves_the_cursor_of_a_dumb_terminal() {
+    let test = "terminal::nothing_moves_the_cursor_of_a_dumb_terminal";
+    let lab = lab_with(json!([slow_failure("slow", 500)]));
+    let scenarios: Vec<_> = lab.scenarios().iter().collect();
+    let user = user_of(&lab, &scenarios);
+    let run = user.check("table").through(&["env", "TERM=dumb"]);
+    let Some(finished) = on_large_terminal(run, test) else {
+        return;
+    };
+    assert!(!finished.stdout.contains('\u{1b}'), "{finished:#?}");
+    assert!(finished.stdout.starts_with("✗ slow "), "{finished:#?}");
 }
 
 #[test]
