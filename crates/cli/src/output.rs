@@ -6,6 +6,7 @@ pub mod log;
 pub mod progress;
 pub mod report;
 pub mod stdout;
+pub mod suggestions;
 pub mod table;
 pub mod timeline;
 pub mod warnings;

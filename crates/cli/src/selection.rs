@@ -21,6 +21,7 @@ use mcp_startup::printable;
 use crate::CommandError;
 use crate::arguments::Source;
 use crate::output::report::CheckedConfiguration;
+use crate::output::suggestions::Suggestions;
 
 pub use first_run::{confirm, list};
 
@@ -34,8 +35,8 @@ pub struct Selection {
     /// Where sign-ins are stored.
     pub credentials: CredentialSettings,
     pub configuration: CheckedConfiguration,
-    /// The options that a suggested command needs to find the same servers, quoted for a shell. `None` if no command can find them.
-    pub options: Option<String>,
+    /// How a suggested command finds the same servers. `None` if no command can find them.
+    pub suggestions: Option<Suggestions>,
     /// The files that are not read, each with the reason.
     pub not_read: Vec<String>,
     /// Whether the servers come from the clients on this machine.
@@ -147,10 +148,18 @@ fn server_of_url(url: &str) -> Result<ServerEntry, CommandError> {
 impl Selection {
     /// Servers that no client has configured.
     fn direct(entries: Vec<ServerEntry>) -> Self {
-        Self::of_entries(
-            entries,
-            CredentialSettings::in_codex_file(&ProcessEnvironment),
-        )
+        let credentials = CredentialSettings::in_codex_file(&ProcessEnvironment);
+        let mut selection = Self::of_entries(entries, credentials);
+        let mut suggestions = Suggestions::default();
+        for SelectedServer { entry, .. } in &selection.servers {
+            if let Ok(config) = &entry.config
+                && let TransportConfig::Http(http) = &config.transport
+            {
+                suggestions.add_url(&entry.name, &http.url);
+            }
+        }
+        selection.suggestions = Some(suggestions);
+        selection
     }
 
     /// Servers without a client, whose sign-ins are stored there.
@@ -173,7 +182,7 @@ impl Selection {
             not_checked: Vec::new(),
             credentials,
             configuration: CheckedConfiguration::default(),
-            options: Some(String::new()),
+            suggestions: Some(Suggestions::default()),
             not_read: Vec::new(),
             is_discovered: false,
             unreadable: Vec::new(),
@@ -224,6 +233,8 @@ fn of_file(path: &Path, names: &[String], as_written: bool) -> Result<Selection,
             shown(path)
         );
     }
+    let mut suggestions = Suggestions::default();
+    suggestions.add_option("--config", Some(&path.to_string_lossy()));
     let machine = clients::ThisMachine::default();
     let servers = entries.into_iter().map(|mut entry| {
         if !as_written {
@@ -239,10 +250,7 @@ fn of_file(path: &Path, names: &[String], as_written: bool) -> Result<Selection,
         not_checked: Vec::new(),
         credentials: configuration.credentials.clone(),
         configuration: CheckedConfiguration::of(&configuration),
-        options: Some(format!(
-            "--config {}",
-            crate::output::table::shell_word(&path.to_string_lossy())
-        )),
+        suggestions: Some(suggestions),
         not_read: Vec::new(),
         is_discovered: false,
         unreadable: Vec::new(),
@@ -319,7 +327,7 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
             path: only_file(&files),
             warnings: Vec::new(),
         },
-        options: Some(suggested_options(source)),
+        suggestions: Some(suggestions_of_clients(source)),
         not_read,
         is_discovered: true,
         unreadable,
@@ -353,21 +361,31 @@ fn only_file(files: &[ClientFile]) -> Option<String> {
         .then(|| first.display().to_string())
 }
 
-fn suggested_options(source: &Source) -> String {
-    let mut options = Vec::new();
+fn suggestions_of_clients(source: &Source) -> Suggestions {
+    let mut suggestions = Suggestions::default();
     if !source.clients.is_empty() {
         let ids: Vec<_> = source.clients.iter().map(|client| client.id()).collect();
-        options.push(format!("--client {}", ids.join(",")));
+        suggestions.add_option("--client", Some(&ids.join(",")));
     }
     for (is_set, option) in [
         (source.trust_project, "--trust-project"),
         (source.as_written, "--as-written"),
     ] {
         if is_set {
-            options.push(option.to_owned());
+            suggestions.add_option(option, None);
         }
     }
-    options.join(" ")
+    suggestions
+}
+
+/// Why the files below the user's home folder can't be found, if it is not known.
+pub fn without_home() -> Option<&'static str> {
+    let path = Path::new("~/file");
+    let is_known = config::expand_tilde("~/file", &ProcessEnvironment) != path;
+    (!is_known).then_some(match cfg!(windows) {
+        true => "the variable USERPROFILE has no absolute path",
+        false => "the variable HOME has no absolute path",
+    })
 }
 
 fn nothing_found(source: &Source) -> String {
@@ -376,6 +394,11 @@ fn nothing_found(source: &Source) -> String {
         [] => "no MCP client with servers was found".to_owned(),
         clients => format!("no servers of {} were found", clients.join(", ")),
     };
+    if let Some(why) = without_home() {
+        return format!(
+            "{whose}: {why}; set it, or pass a configuration file with `--config FILE` or the URL of a server"
+        );
+    }
     format!(
         "{whose}; see `mcp-startup clients`, pass a configuration file with `--config FILE` or the URL of a server, or try `mcp-startup demo`"
     )

@@ -8,6 +8,7 @@ use mcp_startup::config::CredentialSettings;
 
 use crate::CommandError;
 use crate::arguments::StoredUser;
+use crate::output::suggestions::Suggestions;
 
 /// The stores of a command. They must be closed in the runtime in which they were opened.
 pub struct Stores {
@@ -46,26 +47,17 @@ impl Stores {
         options
     }
 
-    /// Adds the options that select these stores to those of a suggested command.
-    pub fn add_options(arguments: &StoredUser, options: &mut Option<String>) {
+    /// Adds the options that select these stores to a suggested command.
+    pub fn add_options(arguments: &StoredUser, suggestions: &mut Option<Suggestions>) {
         #[cfg(feature = "store-postgres")]
-        if let (Some(user), Some(options)) = (&arguments.user, options) {
-            use crate::output::table::shell_word;
-            let mut words = vec![
-                std::mem::take(options),
-                format!("--user {}", shell_word(user)),
-            ];
-            words.extend(
-                arguments
-                    .tenant
-                    .iter()
-                    .map(|tenant| format!("--tenant {}", shell_word(tenant))),
-            );
-            words.retain(|word| !word.is_empty());
-            *options = words.join(" ");
+        if let (Some(user), Some(suggestions)) = (&arguments.user, suggestions) {
+            suggestions.add_option("--user", Some(user));
+            if let Some(tenant) = &arguments.tenant {
+                suggestions.add_option("--tenant", Some(tenant));
+            }
         }
         #[cfg(not(feature = "store-postgres"))]
-        let _ = (arguments, options);
+        let _ = (arguments, suggestions);
     }
 
     /// Waits until every lock is released.

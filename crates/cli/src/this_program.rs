@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Component, Path};
 use std::sync::OnceLock;
 
-use crate::output::table::shell_word;
+use crate::output::suggestions::shell_word;
 
 struct ThisProgram {
     command: Vec<String>,

@@ -87,7 +87,7 @@ fn checked(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
         };
         let _ = writeln!(anstream::stderr(), "{why}");
     }
-    Stores::add_options(&arguments.stored_user, &mut selection.options);
+    Stores::add_options(&arguments.stored_user, &mut selection.suggestions);
     let runtime = crate::runtime()?;
     let stores = runtime.block_on(Stores::open(&arguments.stored_user))?;
     let mut options = stores.options(&selection.credentials);
@@ -362,7 +362,7 @@ impl Shown {
         Self {
             output,
             table: prints_table
-                .then(|| Table::for_check(names.clone(), selection.options.as_deref())),
+                .then(|| Table::for_check(names.clone(), selection.suggestions.as_ref())),
             owners: owners.collect(),
             not_read: selection.not_read.clone(),
             groups: is_grouped.then(|| groups.collect()),

@@ -13,7 +13,7 @@ use crate::output::exit_status::ExitStatus;
 use crate::output::report;
 use crate::output::stdout;
 use crate::output::table::wrapped;
-use crate::selection::{self, shown};
+use crate::selection::{self, shown, without_home};
 
 const NAME_CHARS: usize = 60;
 const REASON_CHARS: usize = 300;
@@ -42,7 +42,11 @@ fn print(files: &[ClientFile]) -> Result<(), CommandError> {
     let dim = Style::new().dimmed();
     let mut stdout = stdout::styled();
     if files.is_empty() {
-        writeln!(stdout, "No configuration file of an MCP client was found.")?;
+        let why = without_home().map_or_else(String::new, |why| format!(": {why}"));
+        writeln!(
+            stdout,
+            "No configuration file of an MCP client was found{why}."
+        )?;
     }
     let mut last = None;
     for file in files {

@@ -52,7 +52,7 @@ pub fn run(program: &[String], arguments: arguments::Demo) -> Result<ExitStatus,
     let options = StartupOptions::for_configuration(&configuration);
     let mut selection = Selection::of_entries(configuration.servers, configuration.credentials);
     // The servers end with this command.
-    selection.options = None;
+    selection.suggestions = None;
     let Checked { status, servers } = check::start(
         (crate::runtime()?, None),
         options,

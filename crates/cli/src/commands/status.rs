@@ -21,7 +21,8 @@ use crate::interruption::until_interrupted;
 use crate::output::exit_status::ExitStatus;
 use crate::output::report;
 use crate::output::stdout;
-use crate::output::table::{run, run_login, wrapped};
+use crate::output::suggestions::Suggestions;
+use crate::output::table::wrapped;
 use crate::output::warnings;
 use crate::selection;
 use crate::stores::Stores;
@@ -80,7 +81,7 @@ struct Stored {
 
 pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
     let mut selection = selection::select(&arguments.source, &arguments.servers)?;
-    Stores::add_options(&arguments.stored_user, &mut selection.options);
+    Stores::add_options(&arguments.stored_user, &mut selection.suggestions);
     let servers = selection.entries();
     let runtime = crate::runtime()?;
     let stores = runtime.block_on(Stores::open(&arguments.stored_user))?;
@@ -106,8 +107,9 @@ pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> 
         false => asked.buffered(all).right_stream(),
     };
     let mut found: Vec<Option<ServerStatus>> = servers.iter().map(|_| None).collect();
+    let suggestions = selection.suggestions.take().unwrap_or_default();
     let table = (arguments.format == StatusFormat::Table)
-        .then(|| StatusTable::new(&servers, arguments.online, selection.options.as_deref()));
+        .then(|| StatusTable::new(&servers, arguments.online, &suggestions));
     let printed = until_interrupted(runtime, async {
         while let Some((at, status)) = asked.next().await {
             if let Some(table) = &table {
@@ -178,11 +180,11 @@ struct StatusTable<'a> {
     /// The width of the terminal; `None` if stdout is not a terminal.
     columns: Option<usize>,
     online: bool,
-    options: Option<&'a str>,
+    suggestions: &'a Suggestions,
 }
 
 impl<'a> StatusTable<'a> {
-    fn new(servers: &[ServerEntry], online: bool, options: Option<&'a str>) -> Self {
+    fn new(servers: &[ServerEntry], online: bool, suggestions: &'a Suggestions) -> Self {
         let columns = std::io::stdout().is_terminal().then(textwrap::termwidth);
         let name_chars = match columns {
             Some(_) => NAME_CHARS,
@@ -196,17 +198,12 @@ impl<'a> StatusTable<'a> {
             name_chars,
             columns,
             online,
-            options,
+            suggestions,
         }
     }
 
     fn print(&self, server: &ServerStatus) -> std::io::Result<()> {
-        let (look, words) = line(
-            server,
-            self.online,
-            now_ms(),
-            self.options.unwrap_or_default(),
-        );
+        let (look, words) = line(server, self.online, now_ms(), self.suggestions);
         let (mark, style) = (look.mark(), look.style());
         let name = printable(&server.name, self.name_chars);
         let padding = " ".repeat(self.name_columns.saturating_sub(name.width()));
@@ -276,9 +273,14 @@ impl Look {
 }
 
 /// The line for a server.
-fn line(server: &ServerStatus, online: bool, now_ms: i64, options: &str) -> (Look, String) {
+fn line(
+    server: &ServerStatus,
+    online: bool,
+    now_ms: i64,
+    suggestions: &Suggestions,
+) -> (Look, String) {
     let Some(transport) = server.transport else {
-        let why = run("check", &server.name, options);
+        let why = suggestions.run("check", &server.name);
         let words = format!("its configuration entry can't be used; {why} to see why");
         return (Look::Broken, words);
     };
@@ -292,18 +294,24 @@ fn line(server: &ServerStatus, online: bool, now_ms: i64, options: &str) -> (Loo
         return (Look::Broken, printable(error, DETAIL_CHARS));
     }
     if let Some(stored) = &server.stored {
-        return stored_line(&server.name, stored, now_ms, options);
+        return stored_line(&server.name, stored, now_ms, suggestions);
+    }
+    let offers_sign_in = match (server.auth_status, &server.client) {
+        (None, Some(client)) => client.source.is_some(),
+        (status, _) => status == Some(McpAuthStatus::NotLoggedIn),
+    };
+    if offers_sign_in {
+        let words = format!("not signed in: {}", suggestions.run("login", &server.name));
+        return (Look::Asks, words);
     }
     match server.auth_status {
-        Some(McpAuthStatus::NotLoggedIn) => (
-            Look::Asks,
-            format!("not signed in: {}", run_login(&server.name, options)),
-        ),
         Some(McpAuthStatus::Unsupported) if transport == "stdio" => (
             Look::Nothing,
             "a program on this machine; it needs no sign-in".to_owned(),
         ),
         Some(McpAuthStatus::Unsupported) => (Look::Nothing, "offers no sign-in".to_owned()),
+        // The lines of `--explain` have the reason.
+        _ if server.client.is_some() => (Look::Nothing, "not signed in".to_owned()),
         _ if online => {
             let words =
                 "not signed in; it could not be determined whether the server offers a sign-in";
@@ -316,7 +324,12 @@ fn line(server: &ServerStatus, online: bool, now_ms: i64, options: &str) -> (Loo
     }
 }
 
-fn stored_line(name: &str, stored: &Stored, now_ms: i64, options: &str) -> (Look, String) {
+fn stored_line(
+    name: &str,
+    stored: &Stored,
+    now_ms: i64,
+    suggestions: &Suggestions,
+) -> (Look, String) {
     let place = printable(stored.store.as_deref().unwrap_or_default(), STORE_CHARS);
     let signed_in = |more: String| (Look::Authorized, format!("signed in ({place}); {more}"));
     match (stored.access_token, stored.expires_at_ms) {
@@ -332,7 +345,10 @@ fn stored_line(name: &str, stored: &Stored, now_ms: i64, options: &str) -> (Look
         }
         (AccessTokenWorth::Expired | AccessTokenWorth::Absent, _) => (
             Look::Asks,
-            format!("sign-in expired ({place}): {}", run_login(name, options)),
+            format!(
+                "sign-in expired ({place}): {}",
+                suggestions.run("login", name)
+            ),
         ),
     }
 }

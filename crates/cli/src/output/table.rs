@@ -6,14 +6,14 @@ use std::time::Instant;
 use anstyle::{AnsiColor, Style};
 use mcp_startup_core::{
     ConfigurationEvidence, McpServerStartupFailureReason, McpServerStartupState, Recovery,
-    StartPhase, is_hidden, printable,
+    StartPhase, printable,
 };
 use textwrap::{WordSeparator, WordSplitter};
 use unicode_width::UnicodeWidthStr;
 
 use crate::output::progress::Progress;
+use crate::output::suggestions::Suggestions;
 use crate::output::{stdout, warnings};
-use crate::this_program;
 
 const NAME_CHARS: usize = 40;
 /// The limit if stdout is not a terminal. A program that reads the lines needs the whole name.
@@ -242,16 +242,18 @@ pub struct Table {
     began: Option<Instant>,
     is_terminal: bool,
     progress: Option<Progress>,
-    /// The options that a suggested command needs to find the same servers. `None` if no command can find them.
-    options: Option<String>,
+    /// `None` if no command can find the servers.
+    suggestions: Option<Suggestions>,
 }
 
 impl Table {
-    /// The table of a check of these servers, which begins now. `options` are those that a suggested command needs to find the servers;
-    /// `None` if no command can find them.
-    pub fn for_check<'a>(names: impl IntoIterator<Item = &'a str>, options: Option<&str>) -> Self {
+    /// The table of a check of these servers, which begins now. `suggestions` is `None` if no command can find the servers.
+    pub fn for_check<'a>(
+        names: impl IntoIterator<Item = &'a str>,
+        suggestions: Option<&Suggestions>,
+    ) -> Self {
         let mut table = Self::new(Some(Instant::now()));
-        table.options = options.map(str::to_owned);
+        table.suggestions = suggestions.cloned();
         for name in names {
             table.make_room(Server::named(name));
         }
@@ -269,7 +271,7 @@ impl Table {
             began,
             is_terminal: std::io::stdout().is_terminal(),
             progress: Progress::on_terminal(),
-            options: Some(String::new()),
+            suggestions: Some(Suggestions::default()),
         }
     }
 
@@ -376,7 +378,7 @@ impl Table {
         let required = (row.required && look != Look::Ready).then(|| "(required)".to_owned());
         let notes = required
             .into_iter()
-            .chain(note(row, self.options.as_deref()));
+            .chain(note(row, self.suggestions.as_ref()));
         let notes: Vec<_> = notes.chain(row.next_try.words()).collect();
         let notes = notes.join(GAP);
         let columns_before =
@@ -536,7 +538,7 @@ pub fn wrapped(text: &str, columns: usize, indent: &str) -> String {
     textwrap::fill(text, options)
 }
 
-fn note(row: &Row<'_>, options: Option<&str>) -> Option<String> {
+fn note(row: &Row<'_>, suggestions: Option<&Suggestions>) -> Option<String> {
     let text = match &row.note {
         Note::Nothing => return None,
         Note::Ready {
@@ -566,22 +568,22 @@ fn note(row: &Row<'_>, options: Option<&str>) -> Option<String> {
         Note::Failed {
             recovery: Recovery::Reauthenticate | Recovery::SignIn | Recovery::GrantScope,
             ..
-        } => sign_in(row.server.name, options),
+        } => sign_in(row.server.name, suggestions),
         Note::Failed { message, .. } => {
             printable(without_name(message, row.server.name), NOTE_CHARS)
         }
         Note::Reported {
             reason: Some(McpServerStartupFailureReason::ReauthenticationRequired),
             ..
-        } => sign_in(row.server.name, options),
+        } => sign_in(row.server.name, suggestions),
         Note::Reported { error, .. } => printable(error.unwrap_or_default(), NOTE_CHARS),
     };
     (!text.is_empty()).then_some(text)
 }
 
-fn sign_in(name: &str, options: Option<&str>) -> String {
-    match options {
-        Some(options) => run_login(name, options),
+fn sign_in(name: &str, suggestions: Option<&Suggestions>) -> String {
+    match suggestions {
+        Some(suggestions) => suggestions.run("login", name),
         None => "its user would be asked to sign in".to_owned(),
     }
 }
@@ -594,69 +596,9 @@ fn without_name<'a>(message: &'a str, name: &str) -> &'a str {
         .unwrap_or(message)
 }
 
-/// What to do about a missing or expired sign-in. `options` are those that the command needs to find the server.
-pub fn run_login(name: &str, options: &str) -> String {
-    run("login", name, options)
-}
-
-/// A command for a server, as an instruction. `options` are those that it needs to find the server.
-pub fn run(command: &str, name: &str, options: &str) -> String {
-    let name = shell_word(name);
-    // A name in quotes would still be read as an option.
-    let words = match name.starts_with("'-") {
-        true => [command, options, "--", &name],
-        false => [command, &name, options, ""],
-    };
-    let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    format!("run `{} {}`", this_program::name(), words.join(" "))
-}
-
-/// The text, quoted for a shell if necessary. It is not shortened, so that it can be copied.
-pub fn shell_word(text: &str) -> String {
-    let plain = |character: char| character.is_alphanumeric() || "-_./@:+".contains(character);
-    let shown = printable(text, usize::MAX);
-    if shown != text {
-        return ansi_quoted(text);
-    }
-    match !shown.is_empty() && !shown.starts_with('-') && shown.chars().all(plain) {
-        true => shown,
-        false => format!("'{}'", shown.replace('\'', r"'\''")),
-    }
-}
-
-/// A word with hidden characters, as bash and zsh read it.
-fn ansi_quoted(text: &str) -> String {
-    let mut quoted = "$'".to_owned();
-    for character in text.chars() {
-        match character {
-            '\'' | '\\' => quoted.extend(['\\', character]),
-            character if is_hidden(character) => {
-                quoted += &format!("\\U{:08x}", u32::from(character));
-            }
-            character => quoted.push(character),
-        }
-    }
-    quoted + "'"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_server_name_is_quoted_for_a_shell() {
-        for (name, wanted) in [
-            ("a\u{202e}'b", r"$'a\U0000202e\'b'"),
-            ("linear", "linear"),
-            ("my server", "'my server'"),
-            ("it's", r"'it'\''s'"),
-            ("$(reboot)", "'$(reboot)'"),
-            ("--help", "'--help'"),
-            ("", "''"),
-        ] {
-            assert_eq!(shell_word(name), wanted);
-        }
-    }
 
     #[test]
     fn a_sign_in_of_another_client_shows_the_client_to_open() {
@@ -673,7 +615,7 @@ mod tests {
             warnings: &[],
             also_in: Vec::new(),
         };
-        let shown = note(&row, Some("")).unwrap();
+        let shown = note(&row, Some(&Suggestions::default())).unwrap();
         assert_eq!(
             shown,
             "rejected the access token of Claude Code: open Claude Code, which renews its sign-in"

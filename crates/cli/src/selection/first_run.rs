@@ -70,7 +70,11 @@ fn line(entry: &ServerEntry) -> String {
                 let words = std::iter::once(&stdio.command).chain(package);
                 words.map(String::as_str).collect::<Vec<_>>().join(" ")
             }
-            TransportConfig::Http(http) => http.url.host_str().unwrap_or_default().to_owned(),
+            TransportConfig::Http(http) => {
+                let host = http.url.host_str().unwrap_or_default();
+                let port = http.url.port().map(|port| format!(":{port}"));
+                format!("{host}{}", port.unwrap_or_default())
+            }
         },
         Err(problem) => format!("its entry has a problem: {problem}"),
     };

@@ -344,6 +344,13 @@ fn clients_lists_the_files_and_the_servers_of_each_client() {
         finished.stdout,
         "No configuration file of an MCP client was found.\n"
     );
+    let user = User::new();
+    let run = user.program(&["clients"]).env("HOME", "home");
+    let finished = run.finish().assert_exit(0);
+    assert_eq!(
+        finished.stdout,
+        "No configuration file of an MCP client was found: the variable HOME has no absolute path.\n"
+    );
 }
 
 #[test]

@@ -70,9 +70,9 @@ fn check_without_arguments_never_starts_a_server_of_the_current_folder() {
         .finish()
         .assert_exit(2);
     assert!(
-        finished
-            .stderr
-            .contains("no MCP client with servers was found"),
+        finished.stderr.contains(
+            "no MCP client with servers was found: the variable HOME has no absolute path; set it,"
+        ),
         "{finished:#?}"
     );
     let marker = user.path("marker");

@@ -99,3 +99,41 @@ fn timeout_option_overrides_the_configured_timeout() {
         250
     );
 }
+
+#[test]
+fn the_suggested_sign_in_of_a_url_finds_it() {
+    let lab = lab();
+    let user = User::new();
+    let first = lab.url("first-sign-in");
+    let other = lab.url("expired-no-refresh");
+    let secret = format!("{first}?key=s3cret");
+    let finished = user
+        .program(&["check", &first, &other, &secret])
+        .finish()
+        .assert_exit(3);
+    for suggestion in [
+        format!("run `mcp-startup login {first}`"),
+        format!("run `mcp-startup login {other}`"),
+        "run `mcp-startup login` with its URL".to_owned(),
+    ] {
+        assert!(finished.stdout.contains(&suggestion), "{finished:#?}");
+    }
+    assert!(!finished.stdout.contains("s3cret"), "{finished:#?}");
+    for option in ["--online", "--explain"] {
+        let finished = user
+            .program(&["status", option, &first])
+            .finish()
+            .assert_exit(0);
+        let suggestion = format!("not signed in: run `mcp-startup login {first}`");
+        assert!(finished.stdout.contains(&suggestion), "{finished:#?}");
+    }
+    let finished = user
+        .program(&["check", "--dry-run", &first])
+        .finish()
+        .assert_exit(0);
+    let address = first.split('/').nth(2).unwrap();
+    assert!(
+        finished.stdout.ends_with(&format!("  {address}\n")),
+        "{finished:#?}"
+    );
+}

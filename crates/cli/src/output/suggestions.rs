@@ -1,0 +1,122 @@
+//! The commands that the program suggests.
+
+use std::collections::HashMap;
+
+use mcp_startup_core::{is_hidden, printable};
+use url::Url;
+
+use crate::this_program;
+
+/// How a command finds the servers of a selection again.
+#[derive(Clone, Default)]
+pub struct Suggestions {
+    /// The options that it needs.
+    options: Vec<String>,
+    /// The URLs of servers that no client has, by the names of these servers. `None` for a URL that may have a secret.
+    urls: HashMap<String, Option<String>>,
+}
+
+impl Suggestions {
+    /// Adds an option, and its value if it has one.
+    pub fn add_option(&mut self, option: &str, value: Option<&str>) {
+        let value = value.map(|value| format!(" {}", shell_word(value)));
+        self.options
+            .push(format!("{option}{}", value.unwrap_or_default()));
+    }
+
+    /// A command finds this server only by its URL.
+    pub fn add_url(&mut self, name: &str, url: &Url) {
+        let has_secret =
+            url.query().is_some() || !url.username().is_empty() || url.password().is_some();
+        let shown = (!has_secret).then(|| url.as_str().to_owned());
+        self.urls.insert(name.to_owned(), shown);
+    }
+
+    /// A command for a server, as an instruction.
+    pub fn run(&self, command: &str, name: &str) -> String {
+        let program = this_program::name();
+        let name = match self.urls.get(name) {
+            Some(None) => return format!("run `{program} {command}` with its URL"),
+            Some(Some(url)) => shell_word(url),
+            None => shell_word(name),
+        };
+        let options = self.options.join(" ");
+        // A name in quotes would still be read as an option.
+        let words = match name.starts_with("'-") {
+            true => [command, &options, "--", &name],
+            false => [command, &name, &options, ""],
+        };
+        let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        format!("run `{program} {}`", words.join(" "))
+    }
+}
+
+/// The text, quoted for a shell if necessary. It is not shortened, so that it can be copied.
+pub fn shell_word(text: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "-_./@:+".contains(character);
+    let shown = printable(text, usize::MAX);
+    if shown != text {
+        return ansi_quoted(text);
+    }
+    match !shown.is_empty() && !shown.starts_with('-') && shown.chars().all(plain) {
+        true => shown,
+        false => format!("'{}'", shown.replace('\'', r"'\''")),
+    }
+}
+
+/// A word with hidden characters, as bash and zsh read it.
+fn ansi_quoted(text: &str) -> String {
+    let mut quoted = "$'".to_owned();
+    for character in text.chars() {
+        match character {
+            '\'' | '\\' => quoted.extend(['\\', character]),
+            character if is_hidden(character) => {
+                quoted += &format!("\\U{:08x}", u32::from(character));
+            }
+            character => quoted.push(character),
+        }
+    }
+    quoted + "'"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_name_is_quoted_for_a_shell() {
+        for (name, wanted) in [
+            ("a\u{202e}'b", r"$'a\U0000202e\'b'"),
+            ("linear", "linear"),
+            ("my server", "'my server'"),
+            ("it's", r"'it'\''s'"),
+            ("$(reboot)", "'$(reboot)'"),
+            ("--help", "'--help'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(name), wanted);
+        }
+    }
+
+    #[test]
+    fn a_server_that_no_client_has_is_named_by_its_url() {
+        let mut suggestions = Suggestions::default();
+        suggestions.add_option("--user", Some("user 1"));
+        for (name, url) in [
+            ("a.example", "https://a.example/mcp"),
+            ("a.example (2)", "https://a.example/mcp?key=s3cret"),
+            ("b.example", "https://user:s3cret@b.example/mcp"),
+        ] {
+            suggestions.add_url(name, &Url::parse(url).unwrap());
+        }
+        for (name, command) in [
+            ("a.example", " login https://a.example/mcp --user 'user 1'`"),
+            ("a.example (2)", " login` with its URL"),
+            ("b.example", " login` with its URL"),
+            ("other", " login other --user 'user 1'`"),
+        ] {
+            let run = suggestions.run("login", name);
+            assert!(run.ends_with(command), "{run}");
+        }
+    }
+}
