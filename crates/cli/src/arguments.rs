@@ -440,7 +440,7 @@ pub enum StatusFormat {
 #[derive(Debug, Args)]
 pub struct Demo {
     /// Only these lab scenarios
-    #[arg(value_name = "SCENARIO")]
+    #[arg(value_name = "SCENARIO", add = ArgValueCandidates::new(completion::scenarios))]
     pub scenarios: Vec<String>,
     /// Every lab scenario
     #[arg(long, conflicts_with = "scenarios")]
@@ -465,7 +465,7 @@ pub struct Lab {
     #[arg(long, value_name = "FILE", conflicts_with = "stdio")]
     pub write_config: Option<PathBuf>,
     /// Run one of its stdio servers instead, on stdin and stdout of this process
-    #[arg(long, value_name = "SCENARIO", conflicts_with = "port")]
+    #[arg(long, value_name = "SCENARIO", conflicts_with = "port", add = ArgValueCandidates::new(completion::stdio_scenarios))]
     pub stdio: Option<String>,
 }
 

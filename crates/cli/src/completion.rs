@@ -1,5 +1,5 @@
 //! Completion in a shell: the script that a user installs, and the answers to it. The names of servers come from the files of the
-//! clients on the machine. Nothing is started.
+//! clients on the machine, and those of scenarios from the lab. Nothing is started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -46,8 +46,14 @@ pub fn complete(arguments: &[OsString]) -> Option<u8> {
     }
 }
 
+/// The script of `clap_complete` completes no name with a colon or a space in bash.
+const BASH: &str = include_str!("completion.bash");
+
 /// Prints the script for a shell.
 pub fn print_script(shell: clap_complete::Shell) -> std::io::Result<()> {
+    if shell == clap_complete::Shell::Bash {
+        return std::io::stdout().write_all(BASH.as_bytes());
+    }
     let mut script = Vec::new();
     let shells = Shells::builtins();
     if let Some(completer) = shells.completer(&shell.to_string()) {
@@ -80,6 +86,20 @@ fn configuration() -> Option<PathBuf> {
         }
     }
     None
+}
+
+/// The names of the lab's scenarios.
+pub fn scenarios() -> Vec<CompletionCandidate> {
+    let names = mcp_startup_lab::scenarios().iter().map(|row| &row.name);
+    names.map(CompletionCandidate::new).collect()
+}
+
+/// The names of the lab's scenarios that are programs.
+pub fn stdio_scenarios() -> Vec<CompletionCandidate> {
+    let rows = mcp_startup_lab::scenarios().iter();
+    let rows = rows.filter(|row| row.stdio.is_some());
+    rows.map(|row| CompletionCandidate::new(&row.name))
+        .collect()
 }
 
 fn servers_of(path: &Path) -> Vec<CompletionCandidate> {

@@ -28,7 +28,8 @@ function=$(complete -p mcp-startup | sed 's/.*-F \([^ ]*\) .*/\1/')
 COMP_WORDS=(mcp-startup $WORDS "")
 [ -n "$LAST" ] && COMP_WORDS[${#COMP_WORDS[@]}-1]=$LAST
 COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-COMP_LINE="${COMP_WORDS[*]}" COMP_POINT=${#COMP_LINE} COMP_TYPE=9
+COMP_LINE=${COMP_WORDS[*]} COMP_WORDBREAKS=$' \t\n"\'><=;|&(:' COMP_TYPE=9
+for mark in : =; do COMP_LINE=${COMP_LINE// $mark/$mark}; COMP_LINE=${COMP_LINE//$mark /$mark}; done
 "$function" mcp-startup "$LAST" ""
 printf '%s\n' "${COMPREPLY[@]}"
 "#,
@@ -63,42 +64,55 @@ complete -C "mcp-startup $WORDS $LAST"
     word: |line| line.split('\t').next().unwrap().to_owned(),
 };
 
-fn completes_commands_options_clients_and_servers(test: &str, shell: &Shell) {
+/// A user with the servers `linear`, `github` and `my server` in Codex, and another `github` in Cursor. `None` if the shell is not
+/// installed.
+fn user_with(shell: &Shell, test: &str) -> Option<User> {
     let version = Command::new(shell.program).arg("--version").output();
     if version.is_err() {
         skip(test, &format!("{} is not installed", shell.program));
-        return;
+        return None;
     }
     let user = User::with(
         &[
             entry("linear", &url("https://linear.example/mcp")),
             entry("github", &url("https://github.example/mcp")),
+            entry("my server", &url("https://my.example/mcp")),
         ]
         .concat(),
     );
     std::fs::create_dir(user.path("home/.cursor")).unwrap();
     let github = json!({ "mcpServers": { "github": { "url": "https://github.example/other" } } });
     user.write("home/.cursor/mcp.json", github.to_string());
+    Some(user)
+}
+
+/// The words that the shell offers after `mcp-startup WORDS` for the beginning `last`.
+fn offered(shell: &Shell, user: &User, words: &str, last: &str) -> Vec<String> {
     let folder = Path::new(PROGRAM).parent().unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
     let path = format!("{}:{path}", folder.display());
-    let offered = |words: &str, last: &str| -> Vec<String> {
-        let output = Command::new(shell.program)
-            .args(shell.arguments)
-            .arg(shell.script)
-            .env_clear()
-            .env("PATH", &path)
-            .env("HOME", user.path("home"))
-            .env("WORDS", words)
-            .env("LAST", last)
-            .current_dir(user.path("here"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8(output.stdout).unwrap();
-        let lines = text.lines().filter(|line| !line.trim().is_empty());
-        lines.map(shell.word).collect()
+    let output = Command::new(shell.program)
+        .args(shell.arguments)
+        .arg(shell.script)
+        .env_clear()
+        .env("PATH", &path)
+        .env("HOME", user.path("home"))
+        .env("WORDS", words)
+        .env("LAST", last)
+        .current_dir(user.path("here"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(shell.word).collect()
+}
+
+fn completes_commands_options_clients_and_servers(test: &str, shell: &Shell) {
+    let Some(user) = user_with(shell, test) else {
+        return;
     };
+    let offered = |words: &str, last: &str| offered(shell, &user, words, last);
     assert_eq!(offered("", "cl"), ["clients"]);
     assert_eq!(offered("login", "li"), ["linear"]);
     assert_eq!(offered("check github", "li"), ["linear"]);
@@ -108,6 +122,33 @@ fn completes_commands_options_clients_and_servers(test: &str, shell: &Shell) {
     }
     assert_eq!(offered("check", "--dry"), ["--dry-run"]);
     assert_eq!(offered("check --client", "curs"), ["cursor"]);
+    assert_eq!(offered("demo", "ready-ss"), ["ready-sse"]);
+    assert_eq!(offered("lab --stdio", "stdio-r"), ["stdio-ready"]);
+}
+
+/// Bash splits words at colons and equals signs, replaces what follows the last of them, and inserts a word as it is offered.
+#[test]
+fn bash_completes_words_that_it_splits_and_quotes_others() {
+    let test = "completion::bash_completes_words_that_it_splits_and_quotes_others";
+    let Some(user) = user_with(&BASH, test) else {
+        return;
+    };
+    for (words, last, wanted) in [
+        ("login cursor", ":", "github"),
+        ("login cursor :", "gi", "github"),
+        ("check linear cursor :", "gi", "github"),
+        ("login", "my", "my\\ server"),
+        ("login", "\"my", "my server"),
+        ("login", "'my", "my server"),
+        ("check --format =", "nd", "ndjson"),
+        ("check --client", "cursor,vsc", "cursor,vscode"),
+    ] {
+        assert_eq!(
+            offered(&BASH, &user, words, last),
+            [wanted],
+            "{words} {last}"
+        );
+    }
 }
 
 #[test]
