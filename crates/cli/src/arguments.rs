@@ -37,7 +37,9 @@ const EXIT_STATUSES_OF_DEMO: &str = "\
 Exit status:
   0    every server ended as its scenario specifies
   1    some server did not
-  130  interrupted by Ctrl-C";
+  2    the arguments can't be used
+  130  interrupted by Ctrl-C
+  141  output pipe closed";
 
 const EXIT_STATUSES_OF_FOLLOW: &str = "\
 Exit status:
@@ -68,14 +70,25 @@ const EXIT_STATUSES_OF_CLIENTS: &str = "\
 Exit status:
   0    the files that were found were listed
   1    at least one file can't be read
+  2    the arguments can't be used
   141  output pipe closed";
+
+const EXIT_STATUSES_OF_LAB: &str = "\
+Exit status:
+  0    interrupted by Ctrl-C
+  1    the servers could not be started, for example because the port is in use
+  2    the arguments or the file of --write-config can't be used
+  141  output pipe closed
+
+With --stdio, the exit status is that of the scenario.";
 
 #[cfg(feature = "app-server")]
 const EXIT_STATUSES_OF_OPEN: &str = "\
 Exit status:
   1    the page could not be served
   2    the arguments or the configuration can't be used
-  130  interrupted by Ctrl-C; every started program has ended, except package runners (up to 60 s)";
+  130  interrupted by Ctrl-C; every started program has ended, except package runners (up to 60 s)
+  141  output pipe closed";
 
 #[cfg(feature = "app-server")]
 const EXIT_STATUSES_OF_APP_SERVER: &str = "\
@@ -156,6 +169,7 @@ pub enum Command {
     /// Serve MCP servers on loopback that fail on demand, for testing a client
     ///
     /// `/` lists them as JSON, each with its URL and the expected result.
+    #[command(after_help = EXIT_STATUSES_OF_LAB)]
     Lab(Lab),
     /// Show your servers on a page in your browser: their states, what to do about a failure, and buttons that do it
     ///
@@ -179,7 +193,9 @@ pub enum Command {
     Store(store::Store),
     /// Print a completion script for a shell
     ///
-    /// It also completes the names of your servers. For example, put `source <(mcp-startup completions bash)` into `~/.bashrc`.
+    /// It also completes the names of your servers. For bash, put `source <(mcp-startup completions bash)` into `~/.bashrc`. For zsh, put the
+    /// same with `zsh` into `~/.zshrc`, after `compinit`. For fish, put `mcp-startup completions fish | source` into
+    /// `~/.config/fish/config.fish`.
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -194,7 +210,7 @@ pub struct AppServer {
     #[arg(long, value_name = "URL", value_parser = listen, default_value = "stdio://")]
     pub listen: Listen,
     /// How the clients of `ws://` prove who they are
-    #[arg(long, value_enum, requires = "ws_token_file")]
+    #[arg(long, value_name = "METHOD", value_enum, requires = "ws_token_file")]
     pub ws_auth: Option<WsAuth>,
     /// The file with the token, at least 16 characters, which clients send as `Authorization: Bearer TOKEN`
     #[arg(long, value_name = "FILE", requires = "ws_auth")]
@@ -312,7 +328,8 @@ pub struct Check {
     /// Keep running, and start failed servers again after a sign-in or after transient failures
     ///
     /// A sign-in by any process counts. After a transient failure, the next try is after about 1 s, then 2 s, 4 s and so on up to
-    /// 5 min, or when the server asks for it. Ctrl-C or SIGTERM ends it with status 130. Not with `--format json`.
+    /// 5 min, or when the server asks for it. Ctrl-C or SIGTERM ends it with status 130. Not with a format that is one
+    /// report at the end.
     #[arg(long)]
     pub watch: bool,
     #[command(flatten)]
@@ -431,7 +448,7 @@ pub struct ClientDocument {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StatusFormat {
-    /// One line for each server
+    /// Text, with one line for each entry
     Table,
     /// One JSON document
     Json,

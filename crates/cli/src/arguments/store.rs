@@ -12,6 +12,7 @@ Exit status:
   0    done
   1    the database or the file can't be used, or at least one record failed
   2    the arguments can't be used
+  130  interrupted by Ctrl-C
   141  output pipe closed";
 
 /// The database and its keys.
@@ -86,6 +87,7 @@ pub enum Store {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("user", |user| user.help("The user in the database").required(true)))]
 pub struct Copy {
     #[command(flatten)]
     pub user: StoredUser,

@@ -53,7 +53,7 @@ fn what_is_missing_is_named() {
         user.program(&["store", "import"])
             .env("MCP_STARTUP_STORE", URL),
         2,
-        "error: name the user: pass `--user ID`, and `--tenant ID` if your users have tenants",
+        "Usage: mcp-startup store import --user <ID>\n\nFor more information, try '--help'.",
     );
     fails(
         user.program(&["status", "https://mcp.example/mcp", "--store", URL]),

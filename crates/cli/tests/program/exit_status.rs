@@ -31,12 +31,14 @@ fn exit_status_reflects_the_results_of_all_servers() {
 #[test]
 fn help_lists_the_exit_statuses() {
     let of_check = ["  0  ", "  1  ", "  2  ", "  3  ", "  130  ", "  141  "];
-    let of_demo = ["  0  ", "  1  ", "  130  "];
+    let of_demo = ["  0  ", "  1  ", "  2  ", "  130  ", "  141  "];
+    let of_lab = ["  0  ", "  1  ", "  2  ", "  141  "];
     for (command, statuses) in [
         ("check", &of_check[..]),
         ("explain", &of_check),
         ("follow", &of_check),
         ("demo", &of_demo),
+        ("lab", &of_lab),
     ] {
         for help in ["--help", "-h"] {
             let finished = User::new()
