@@ -1,7 +1,6 @@
 //! The message for JSON that does not have the shape of a type: the field, the values that it takes, and the value that it has.
 //!
-//! `serde_json` reports none of them in words that a user of another language knows, and not which field it is about. The module
-//! changes only the message, never which JSON is accepted.
+//! `serde_json` reports none of them in words that a user of another language knows, and not which field it is about.
 
 use std::fmt::Write;
 
@@ -10,17 +9,20 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Error;
 
 use crate::HostError;
+use crate::json_objects::Objects;
 
 /// The similarity from which one name may be a misspelling of another.
 const MISSPELLED: f64 = 0.6;
 
-/// Reads a value from JSON. `subject` names the value in the message, such as "the evidence".
+/// Reads a value from JSON. A list in place of an object is an error, at any depth. `subject` names the value in the message, such as "the evidence".
 ///
 /// # Errors
 ///
 /// [`HostError::InvalidArgument`].
 pub(crate) fn read<T: DeserializeOwned>(subject: &str, json: &str) -> Result<T, HostError> {
-    serde_json::from_str(json)
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    T::deserialize(Objects(&mut deserializer))
+        .and_then(|value| deserializer.end().map(|()| value))
         .map_err(|error| HostError::InvalidArgument(message(subject, json, &error)))
 }
 

@@ -31,6 +31,7 @@ mod error;
 #[cfg(feature = "engine")]
 mod events;
 mod json_error;
+mod json_objects;
 #[cfg(feature = "engine")]
 mod options;
 #[cfg(feature = "engine")]

@@ -42,6 +42,19 @@ fn a_message_names_the_field_and_both_values() {
             "the evidence: `credential.worth.refreshToken` must be true or false, not an object",
         ),
         ("7", "the evidence must be an object, not 7"),
+        ("[]", "the evidence must be an object, not a list"),
+        (
+            r#"{"server":"a","credential":[]}"#,
+            "the evidence: `credential` must be an object, not a list",
+        ),
+        (
+            r#"{"credential":{"worth":["good", true]}}"#,
+            "the evidence: `credential.worth` must be an object, not a list",
+        ),
+        (
+            r#"{"requests":[{},[]]}"#,
+            "the evidence: `requests[1]` must be an object, not a list",
+        ),
         (
             r#"{"request":[]}"#,
             "the evidence: `request` is not known; did you mean `requests`?",

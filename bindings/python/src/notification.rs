@@ -7,7 +7,7 @@ use mcp_startup_core::{
     DecodeError, LineError, McpServerStartupFailureReason, McpServerStartupState,
     McpServerStatusUpdatedNotification as Notification, NotificationRef, decode_each,
 };
-use mcp_startup_host::{HostError, answer, contract};
+use mcp_startup_host::{HostError, answer, contract, verdict};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -117,9 +117,9 @@ impl McpServerStatusUpdatedNotification {
             .py()
             .import("mcp_startup._verdict")?
             .call_method1("evidence_of", (failure,))?;
-        let evidence = serde_json::from_str(evidence.extract()?)
-            .map_err(|error| PyTypeError::new_err(format!("invalid evidence: {error}")))?;
-        let notification = Notification::from_failure(name, &mcp_startup_core::judge(evidence));
+        let judged = verdict::judge(evidence.extract()?)
+            .map_err(|error| PyTypeError::new_err(error.to_string()))?;
+        let notification = Notification::from_failure(name, &judged);
         Self::of_thread(notification, thread_id, failure.py())
     }
 

@@ -176,6 +176,8 @@ ARGUMENTS: list[tuple[Callable[[Any], object], Any, str]] = [
     (lambda x: mcp_startup.judge(x), 5, "`evidence` must be an `Evidence` or a mapping, not 5"),
     (lambda x: mcp_startup.judge({"server": x}), {1}, "`evidence.server` must be a value that JSON has, not a value of type set"),
     (lambda x: mcp_startup.judge({"server": x}), 7, "the evidence: `server` must be a string, not 7"),
+    (lambda x: mcp_startup.judge({"credential": x}), [], "the evidence: `credential` must be an object, not a list"),
+    (lambda x: mcp_startup.judge({"requests": [{}, x]}), [], "the evidence: `requests[1]` must be an object, not a list"),
     (lambda x: mcp_startup.assess(x), None, "`facts` must be a `CredentialFacts`, not None"),
     (lambda x: mcp_startup.first_request(x), 5, "`worth` must be a `CredentialWorth`, not 5"),
     (lambda x: mcp_startup.auth_required_reason(x), None, "`failure` must be a `StartupFailure`, not None"),
