@@ -1,7 +1,5 @@
 //! A credential store that a host implements.
 
-use mcp_startup::auth::CredentialStores;
-
 // guide: own-store
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -91,11 +89,13 @@ mcp_startup_auth::conformance!(vault, (VaultStore::default(), ()));
 #[tokio::test]
 async fn a_host_uses_its_own_store() {
     // guide: own-store-set
-    let mut options = mcp_startup::StartupOptions::default();
-    options.stores = Some(CredentialStores::from_store(
-        Arc::new(VaultStore::default()),
-    ));
-    let startup = mcp_startup::Startup::new(options).unwrap();
+    use mcp_startup::auth::CredentialStores;
+    use mcp_startup::{Startup, StartupOptions};
+
+    let store = Arc::new(VaultStore::default());
+    let mut options = StartupOptions::default();
+    options.stores = Some(CredentialStores::from_store(store));
+    let startup = Startup::new(options).unwrap();
     // guide end
     let lab = mcp_startup_lab::Lab::start(0).await.unwrap();
     let server = crate::server(&lab, "first-sign-in");

@@ -41,6 +41,33 @@ fn apply(
 }
 // guide end
 
+// guide: tracker-lines
+/// Applies complete lines that an app-server has written, such as Codex's. Returns the servers to ask the user about now.
+fn apply_lines(tracker: &mut StartupTracker, lines: &[u8]) -> Vec<String> {
+    // Lines of other messages are ignored. `applied.errors` has the bad lines, each with its number.
+    let applied = tracker.apply_lines(lines);
+    applied.prompts.into_iter().map(|key| key.name).collect()
+}
+// guide end
+
+#[test]
+fn the_lines_of_codex_are_followed() {
+    let lines = include_bytes!("../../../../tests/fixtures/codex-app-server-0.171.0.jsonl");
+    let mut tracker = StartupTracker::default();
+    assert_eq!(
+        apply_lines(&mut tracker, lines),
+        [
+            "expired-blank-refresh",
+            "revoked-refresh-rejected",
+            "expired-no-refresh",
+            "revoked-no-refresh",
+            "refresh-invalid-grant"
+        ]
+    );
+    assert!(apply_lines(&mut tracker, lines).is_empty());
+    assert!(!tracker.servers().is_empty());
+}
+
 #[tokio::test]
 async fn the_user_is_prompted_once() {
     let lab = Lab::start(0).await.unwrap();

@@ -1,6 +1,5 @@
 //! Restarts failed servers while the host runs.
 
-use futures::StreamExt;
 use mcp_startup::auth::MemoryStore;
 use mcp_startup::auth::network::Network;
 use mcp_startup::{McpServerStartupState, StartupTracker};
@@ -9,6 +8,7 @@ use mcp_startup_lab::Lab;
 use crate::{host, server, store_for};
 
 // guide: watch
+use futures::StreamExt;
 use mcp_startup::{LiveServer, StartupEvent, Watch};
 
 /// Passes each event to `on_event` until the watch is cancelled. Returns the live servers.
