@@ -71,7 +71,8 @@ impl Facts<'_> {
 
     /// Describes why TLS failed, and the next step.
     fn untrusted_certificate(&self) -> (&'static str, &'static str) {
-        const TRUST: &str = "; if you trust it, add it to the certificates of this machine (SSL_CERT_FILE), and try again";
+        // Other systems ignore SSL_CERT_FILE.
+        const TRUST: &str = "; if you trust it, add it to the certificates of this system (on Linux also SSL_CERT_FILE), and try again";
         const OPERATOR: &str = "; contact its operator, and try again";
         match self.answer.and_then(|answer| answer.certificate) {
             Some(CertificateProblem::Expired) => (
@@ -88,7 +89,7 @@ impl Facts<'_> {
             ),
             Some(CertificateProblem::UnknownIssuer) => (
                 "its certificate was issued by an authority that this machine does not trust",
-                "; add that authority, such as the one of your network, to the certificates of this machine (SSL_CERT_FILE), and try again",
+                "; add that authority, such as your network's, to the certificates of this system (on Linux also SSL_CERT_FILE), and try again",
             ),
             Some(CertificateProblem::SelfSigned) => ("its certificate is self-signed", TRUST),
             Some(CertificateProblem::CertificateOfAuthority) => (
@@ -99,7 +100,7 @@ impl Facts<'_> {
             Some(CertificateProblem::Invalid) => ("its certificate is invalid", OPERATOR),
             None => (
                 "the secure (TLS) connection failed",
-                "; check its URL, and that this machine trusts your network's certificates (SSL_CERT_FILE), and try again",
+                "; check its URL, and that this system trusts your network's certificates (on Linux also SSL_CERT_FILE), and try again",
             ),
         }
     }
