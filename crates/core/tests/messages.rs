@@ -184,7 +184,7 @@ const FREE: [&str; 15] = [
 ];
 
 /// Words in the output of a program, or in the error of a store, on which the next step depends.
-const DECISIVE: [&str; 21] = [
+const DECISIVE: [&str; 23] = [
     "Cannot find module",
     "ImportError",
     "environment variable",
@@ -206,6 +206,8 @@ const DECISIVE: [&str; 21] = [
     "byte order mark",
     "UTF-16",
     "a damaged record",
+    "[y/N]",
+    "To sign in",
 ];
 
 /// Returns the evidence with every foreign text replaced by `text`, and with the longest numbers.

@@ -10,7 +10,7 @@ use crate::refusal::{self, RefusalMeaning};
 
 use std::borrow::Cow;
 
-use super::program_output::other_purpose;
+use super::program_output::{is_request, other_purpose, question, reason};
 use super::quotes::{blames_credential, framing_fault, repeats_request, sentence};
 use super::{Recovery, StartupFailureKind};
 
@@ -108,9 +108,12 @@ impl<'a> Facts<'a> {
                 Some(stdout) if repeats_request(stdout) || framing_fault(stdout).is_some() => {
                     (Kind::NotMcp, Recovery::FixConfiguration)
                 }
+                Some(_) if self.question().is_none() && self.request().is_some() => {
+                    (Kind::TimedOut, Recovery::Retry)
+                }
                 // More time does not help a program that uses its stdout for other things, or reports another purpose.
                 Some(_) => (Kind::TimedOut, Recovery::FixConfiguration),
-                None if self.other_purpose().is_some() => {
+                None if self.other_purpose().is_some() || self.question().is_some() => {
                     (Kind::TimedOut, Recovery::FixConfiguration)
                 }
                 None => (Kind::TimedOut, Recovery::Retry),
@@ -391,6 +394,25 @@ impl<'a> Facts<'a> {
             .flatten()
             .find_map(other_purpose)
             .filter(|_| is_in_handshake)
+    }
+
+    /// Returns the output of a stdio server that ends with a question, to which it waits for an answer, and the question.
+    pub(super) fn question(&self) -> Option<(&str, String)> {
+        let process = self.evidence.process.as_ref()?;
+        let outputs = [self.stdout(), text_of(&process.stderr)];
+        let mut outputs = outputs.into_iter().flatten();
+        outputs.find_map(|output| Some((output, question(output)?)))
+    }
+
+    /// Returns the lines in which a stdio server asks the user to sign in, or to confirm something, at an address.
+    pub(super) fn request(&self) -> Option<String> {
+        let process = self.evidence.process.as_ref()?;
+        let outputs = [self.stdout(), text_of(&process.stderr)];
+        let mut reasons = outputs
+            .into_iter()
+            .flatten()
+            .filter_map(|output| reason(output, true));
+        reasons.find(|reason| is_request(reason))
     }
 
     /// Returns the error with which the server responded, or that it logged.

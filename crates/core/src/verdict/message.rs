@@ -138,7 +138,8 @@ impl Facts<'_> {
             StartupWarningKind::ToolListFailed => (
                 "it could not list its tools",
                 "; report this to its author: ",
-                self.tool_list_refusal(),
+                self.tool_list_refusal()
+                    .map(|refusal| self.with_reported_reason(refusal)),
             ),
             StartupWarningKind::ToolListInvalid => (
                 "its list of tools is invalid, so clients may show none of them",
@@ -151,7 +152,8 @@ impl Facts<'_> {
                 self.invalid_result()
                     .map(|(_, problem)| problem)
                     .or_else(|| self.protocol_error())
-                    .map(str::to_owned),
+                    .map(str::to_owned)
+                    .or_else(|| self.last_words().filter(|line| is_error(line))),
             ),
             StartupWarningKind::ToolListTooLong => (
                 "it lists more than 10,000 tools, or more than 100 pages or 10 MB of them, and clients may not show them all",
@@ -453,6 +455,10 @@ impl Facts<'_> {
                 "; report this to its author: ",
             )
             .with_quote(problem);
+        }
+        if let Some((line, what, change)) = self.other_purpose() {
+            let happened = format!("{server} does not speak MCP over stdio, because {what}");
+            return Parts::new(happened, format!(": {change}; its output: ")).with_output(line);
         }
         let repeats = self.repeats_requests();
         if let Some(stdout) = self.stdout()

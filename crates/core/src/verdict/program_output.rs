@@ -4,6 +4,7 @@
 
 mod causes;
 mod columns;
+mod elixir;
 mod instructions;
 mod issues;
 mod line_kinds;
@@ -12,7 +13,9 @@ mod npm;
 mod parents;
 mod php;
 mod powershell;
+mod purposes;
 mod python;
+mod questions;
 mod records;
 mod sentences;
 #[cfg(test)]
@@ -27,26 +30,29 @@ use self::causes::network_fault;
 pub(super) use self::causes::{
     blames_arguments, blames_installation, blames_javascript, blames_network, blames_python,
     has_instruction, has_windows_line_end, names_missing_setting, names_missing_variable,
-    other_purpose,
 };
 use self::columns::without_columns;
+use self::elixir::innermost_exception;
 use self::instructions::{INSTRUCTION_LINES, is_remedy, with_instruction};
 use self::issues::{displayed_issue, with_issues};
 use self::line_kinds::{
-    asks_user, begins_with_label, has_ruby_place, is_crash, is_labeled, is_noise, names_error,
+    asks_user, begins_with_label, has_ruby_place, is_crash, is_farewell, is_labeled, is_noise,
+    names_error,
 };
 use self::log_records::log_record;
 use self::npm::{is_npm_detail, is_pnpm_error, npm_error, with_npm_lines};
 use self::parents::without_reports;
 use self::php::error_of_console;
 use self::powershell::error_of_powershell;
+pub(super) use self::purposes::other_purpose;
 use self::python::{
     cause_of_uv, exception_of_group, exception_of_traceback, is_validation_error, reason_of_build,
     with_invalid_field,
 };
+pub(super) use self::questions::{is_request, question};
 use self::records::{first_of_written_lines, last_version, without_frames};
 use self::sentences::{statement, with_beginning, with_rest_of_sentence};
-use self::usage::{usage, without_usage};
+use self::usage::{is_title, usage, without_usage};
 
 /// The line in place of the part of an output that was left out.
 pub(crate) const CUT: &str = "…";
@@ -68,6 +74,8 @@ pub(crate) fn reason(output: &str, waits: bool) -> Option<String> {
         return Some(request);
     }
     let found = match find_reason(&lines) {
+        // Only the name of the program is above its usage.
+        Some((_, text)) if is_title(&text) && usage(output).is_some() => usage(output)?,
         Some((at, text)) => {
             let following = output.lines().skip(at + 1);
             let text = message_of_json(following, &text).unwrap_or(text);
@@ -115,6 +123,9 @@ fn find_error(lines: &[&str]) -> Option<(usize, String)> {
     if let Some(at) = exception_of_traceback(lines) {
         return Some((at, with_invalid_field(lines, at)));
     }
+    if let Some(found) = innermost_exception(lines) {
+        return Some(found);
+    }
     if let Some(at) = lines.iter().position(|line| is_validation_error(line)) {
         return Some((at, with_invalid_field(lines, at)));
     }
@@ -151,9 +162,11 @@ fn find_error(lines: &[&str]) -> Option<(usize, String)> {
         return Some(found);
     }
     let is_outside = |line: &&str| !line.starts_with([' ', '\t']) && !is_noise(line);
+    let labeled = |line: &&str| is_outside(line) && is_labeled(line);
     let at = lines
         .iter()
-        .rposition(|line| is_outside(line) && is_labeled(line))
+        .rposition(|line| labeled(line) && !is_farewell(line))
+        .or_else(|| lines.iter().rposition(labeled))
         .map(|at| first_of_labeled(lines, at))
         // Errors of another program are indented above a summary.
         .or_else(|| lines.iter().rposition(|line| begins_with_label(line)))
@@ -407,11 +420,12 @@ fn request_to_user(lines: &[&str]) -> Option<String> {
     let (at, start) = (0..useful.len()).rev().find_map(|at| {
         let asks = |line: &&str| asks_user(line);
         let before = at.checked_sub(1).map(|before| useful[before]);
+        let introduces = |line: &str| line.trim_end().ends_with(':') && asks(&line);
+        let is_only_address = !useful[at].trim().contains(char::is_whitespace);
         match useful[at].contains("://") {
+            true if asks(&useful[at]) && !is_only_address => Some((at, at)),
+            true if before.is_some_and(introduces) => Some((at, at - 1)),
             true if asks(&useful[at]) => Some((at, at)),
-            true if before.is_some_and(|line| line.trim_end().ends_with(':') && asks(&line)) => {
-                Some((at, at - 1))
-            }
             _ => None,
         }
     })?;

@@ -9,7 +9,8 @@ use crate::printable::printable;
 
 use super::MESSAGE_CHARS;
 use super::facts::{Facts, text_of};
-use super::quotes::sentence;
+use super::program_output::is_error;
+use super::quotes::{is_generic_error, sentence};
 
 /// The kind of a warning, as a stable value for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -94,6 +95,16 @@ impl Facts<'_> {
         match (status, why) {
             (Some(status), Some(why)) => Some(format!("{status}: {why}")),
             (status, why) => status.or(why),
+        }
+    }
+
+    /// Adds the error that the program reported in its output, if a refusal has no reason.
+    pub(super) fn with_reported_reason(&self, refusal: String) -> String {
+        match self.last_words() {
+            Some(line) if is_generic_error(&refusal) && is_error(&line) => {
+                format!("{refusal}: {line}")
+            }
+            _ => refusal,
         }
     }
 }

@@ -47,7 +47,7 @@ enum When {
 /// The words of which a reason contains one, in lowercase, with `*` for any text; when the row holds; and the step. The first row that holds
 /// is used.
 #[rustfmt::skip]
-const STEPS: [(&[&str], When, &str); 30] = [
+const STEPS: [(&[&str], When, &str); 37] = [
     (&["a terminal is required to read the password", "sudo: a password is required", "sudo: no tty present"], When::Always,
         "start it without `sudo`, or let sudo start it without a password (NOPASSWD)"),
     // Containers.
@@ -101,12 +101,28 @@ const STEPS: [(&[&str], When, &str); 30] = [
         "run `npm rebuild` in its folder, or start it with the Node that has installed its packages"),
     (&["could not locate the bindings file", "no native build was found", "invalid elf header", "incompatible architecture"], When::Npx,
         "delete npm's folder `_npx`, or try another version of it or of Node"),
+    (&["could not locate the bindings file", "no native build was found", "invalid elf header", "incompatible architecture"], When::NoPackage,
+        "install its packages again on this system"),
+    (&["incompatible architecture", "not a valid win32 application"], When::Always,
+        "install it again for this processor"),
+    // Other instances.
+    (IN_USE, When::Always,
+        "close the other program that uses it, perhaps this server in another client"),
+    (&["address already in use", "eaddrinuse", "port is already allocated", "was already in use", "only one usage of each socket address"], When::Always,
+        "close the other program that uses this port, or set another port"),
+    // Libraries of the system.
+    (&["version `glibc", "version 'glibc", "version `cxxabi"], When::Always,
+        "update the system, or try an older version of it"),
+    (&["cannot open shared object file", "library not loaded: "], When::Always,
+        "install the library that is missing, or install it again"),
+    (&["or greater is required", "or higher is required", "or newer is required", "or later is required", "or above is required"], When::Always,
+        "install what it requires, or try another version of it"),
     (&["not found", "is not recognized as an internal or external command"], When::NpxWithoutProgram,
         "its packages may be damaged: delete npm's folder `_npx`, or try another version"),
     // Files and folders.
     (&["read-only file system", "eacces: permission denied, mkdir "], When::NameOfFolder,
         "set `cwd` in its configuration to a folder that it can write to"),
-    (&["could not read package.json", "no `pyproject.toml` found", "go.mod file not found", "could not find `cargo.toml`", "could not locate gemfile", "no configuration file provided: not found"], When::NoPackage,
+    (NO_PROJECT, When::NoPackage,
         "set `cwd` in its configuration to the folder of its project"),
     (&["no such file or directory", "could not open input file: ", "unable to access jarfile "], When::RelativeFile,
         "write the full path of this file, or set `cwd` in its configuration to its folder"),
@@ -132,6 +148,44 @@ const CERTIFICATE: &[&str] = &[
     "pkix path building failed",
     "unknownissuer",
 ];
+/// The words of package managers and build tools in a folder without a project.
+const NO_PROJECT: &[&str] = &[
+    "could not read package.json",
+    "couldn't find a package.json file in",
+    "no package.json was found",
+    "no package.json (or ",
+    "no package.json found in ",
+    "no `pyproject.toml` found",
+    "could not find a pyproject.toml file",
+    "go.mod file not found",
+    "cannot find main module",
+    "could not find `cargo.toml`",
+    "could not find package.swift",
+    "could not locate gemfile",
+    "could not find a mix.project",
+    "could not find a composer.json file",
+    "couldn't find a project to run",
+    "there is no pom in this directory",
+    "does not contain a gradle build",
+    "no justfile found",
+    "no taskfile found",
+    "no makefile found",
+    "no configuration file provided: not found",
+];
+/// The words of databases, profiles and lock files that allow one process.
+const IN_USE: &[&str] = &[
+    "could not set lock on file",
+    "conflicting lock is held",
+    "already locked by another process",
+    "database is locked",
+    "databaselocked",
+    "/lock: resource temporarily unavailable",
+    "is being used by another process",
+    "already in use by another instance",
+    "another instance is already running",
+    "another instance of ",
+    "is already running (pid",
+];
 const OTHER_NODE: &[&str] = &["compiled against a different node.js version"];
 
 impl Exit<'_> {
@@ -153,8 +207,11 @@ impl Exit<'_> {
             When::Always => true,
             When::Npm => self.is_npm,
             When::Npx => is_npx,
+            // A manager of versions can miss npx itself.
             When::NpxWithoutProgram => {
-                is_npx && (self.code == Some(127) || self.names_package(lower))
+                is_npx
+                    && (self.code == Some(127) || self.names_package(lower))
+                    && !has(&["npx: ", "npm: ", "node: "])
             }
             When::NoPackage => self.package.is_none(),
             When::Container => self.is_container,
@@ -329,6 +386,18 @@ mod tests {
             (npx("'files' is not recognized as an internal or external command,"), Some("`_npx`")),
             (npx("sh: 1: git: not found"), None),
             (in_shell(127, exit("sh: 1: acme: not found")), None),
+            (exit("IO exception: Could not set lock on file: ~/.config/acme/graph.db"), Some("in another client")),
+            (exit("Error: Database at /x/db/LOCK is already locked by another process"), Some("in another client")),
+            (exit("IO error: lock /x/LOCK: Resource temporarily unavailable"), Some("in another client")),
+            (exit("Error: listen EADDRINUSE: address already in use :::3000"), Some("set another port")),
+            (exit("listen tcp :9000: bind: address already in use"), Some("set another port")),
+            (in_shell(127, npx("nodenv: npx: command not found")), None),
+            (npx("…/files/bin/files: /lib/libc.so.6: version `GLIBC_2.38' not found (required by …/files/bin/files)"), Some("update the system")),
+            (exit("ImportError: libodbc.so.2: cannot open shared object file: No such file or directory"), Some("install the library")),
+            (exit("dyld[4312]: Library not loaded: @rpath/libswift_Concurrency.dylib"), Some("install the library")),
+            (exit("Error: dlopen(x.node, 0x0001): tried: 'x.node' (mach-o file, but is an incompatible architecture (have 'arm64', need 'x86_64'))"), Some("install its packages again")),
+            (npx("Error: dlopen(x.node, 0x0001): tried: 'x.node' (mach-o file, but is an incompatible architecture (have 'arm64', need 'x86_64'))"), Some("`_npx`")),
+            (exit("Error: Microsoft Visual C++ 14.0 or greater is required."), Some("install what it requires")),
             // Files and folders.
             (exit("OSError: [Errno 30] Read-only file system: 'logs'"), Some("a folder that it can write to")),
             (exit("Error: EROFS: read-only file system, mkdir '/logs'"), Some("a folder that it can write to")),
@@ -348,6 +417,8 @@ mod tests {
             (exit("error: No `pyproject.toml` found in current directory or any parent directory"), Some("the folder of its project")),
             (exit("a.go:9:2: go.mod file not found in current directory or any parent directory; see 'go help modules'"), Some("the folder of its project")),
             (exit("enoent Could not read package.json: Error: ENOENT: no such file or directory, open '/package.json'"), Some("the folder of its project")),
+            (exit("Poetry could not find a pyproject.toml file in / or its parents"), Some("the folder of its project")),
+            (exit("** (Mix) Could not find a Mix.Project, please ensure you are running Mix in a directory with a mix.exs file"), Some("the folder of its project")),
             (npx("enoent Could not read package.json: Error: ENOENT: no such file or directory, open '/package.json'"), None),
             (exit("Error: spawn /home/u/acme EACCES"), Some("chmod +x")),
             (in_shell(126, exit("sh: ./acme: Permission denied")), Some("chmod +x")),

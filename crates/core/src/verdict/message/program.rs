@@ -17,12 +17,24 @@ use super::{FIX_OR_REPORT, Parts, foreign};
 /// The next step if the program requires an environment variable.
 const SET_OR_REPORT: &str = "; set the variable in `env` of its configuration, or report this: ";
 
-/// Returns the question of `npx` before it installs a package.
-fn question_of_npx(output: &str) -> Option<&str> {
-    output
-        .lines()
-        .find(|line| line.contains("Ok to proceed? (y)"))
-}
+/// The questions of programs before they install something: the words of one, and what prevents it.
+const QUESTIONS: [(&str, &str); 3] = [
+    (
+        "Ok to proceed? (y)",
+        "check its `args`, which must begin with `-y`, so that npx does not ask",
+    ),
+    (
+        "will be downloaded from source",
+        "check its `args`, which must have `--yes`, so that .NET does not ask",
+    ),
+    (
+        "Corepack is about to download",
+        "check its `env`, which must have COREPACK_ENABLE_DOWNLOAD_PROMPT=0, so that Corepack does not ask",
+    ),
+];
+
+/// What to do if a program asks any other question.
+const ANSWER: &str = "check its `args` for an option that answers this question, or run its command once in a terminal and answer it";
 
 impl Facts<'_> {
     /// Returns what to do if more time may help, with the last words of the program.
@@ -31,14 +43,19 @@ impl Facts<'_> {
             .map_or_else(String::new, |key| format!(" (`{}`)", foreign(key)));
         let more_time = format!("give it more time{key}");
         let process = self.evidence.process.as_ref();
+        if let Some((output, question)) = self.question() {
+            let known = QUESTIONS.iter().find(|(words, _)| output.contains(words));
+            let step = known.map_or(ANSWER, |(_, step)| *step);
+            return Parts::new(happened, format!("; {step}; its output: ")).with_output(&question);
+        }
+        if let Some(request) = self.request() {
+            let todo = ": do what it asks, and try again; its last words: ";
+            return Parts::new(happened, todo).with_output(&request);
+        }
         let words = self
             .protocol_error()
             .map(str::to_owned)
             .or_else(|| self.last_words());
-        if let Some(question) = self.stdout().and_then(question_of_npx) {
-            let todo = "; check its `args`, which must begin with `-y`, so that npx does not ask; its output: ";
-            return Parts::new(happened, todo).with_output(question);
-        }
         if let Some(stdout) = self.stdout() {
             let line = reason(stdout, true).unwrap_or_else(|| stdout.to_owned());
             let todo = format!(
@@ -47,11 +64,6 @@ impl Facts<'_> {
             return Parts::new(happened, todo).with_output(&line);
         }
         match words {
-            Some(line) if question_of_npx(&line).is_some() => Parts::new(
-                happened,
-                ": begin its `args` with `-y`, so that npx does not ask, and try again; its last words: ",
-            )
-            .with_output(&line),
             Some(line) => Parts::new(
                 happened,
                 format!(": try again, or {more_time}; its last words: "),
@@ -72,7 +84,7 @@ impl Facts<'_> {
     }
 
     /// Returns the reason in the last words of a program that still runs.
-    pub(super) fn last_words(&self) -> Option<String> {
+    pub(in crate::verdict) fn last_words(&self) -> Option<String> {
         let process = self.evidence.process.as_ref();
         let stderr = process.and_then(|process| text_of(&process.stderr))?;
         reason(stderr, true)

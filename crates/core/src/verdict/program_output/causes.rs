@@ -98,59 +98,6 @@ pub(in crate::verdict) fn has_windows_line_end(reason: &str) -> bool {
     .any(|words| reason.contains(words))
 }
 
-/// Returns the line that shows another purpose of a program than MCP over stdio, with its name and the remedy.
-pub(in crate::verdict) fn other_purpose(
-    output: &str,
-) -> Option<(&str, &'static str, &'static str)> {
-    const VERBS: [&str; 7] = [
-        "running on",
-        "running at",
-        "listening on",
-        "listening at",
-        "started on",
-        "started at",
-        "serving",
-    ];
-    // A program over stdio may serve these too.
-    const OTHERS: [&str; 9] = [
-        "callback",
-        "auth",
-        "sign",
-        "log in",
-        "login",
-        "dashboard",
-        "metrics",
-        "open ",
-        "inspect",
-    ];
-    output.lines().find_map(|line| {
-        let text = line.trim();
-        if text.starts_with("Debugger listening on ws://") {
-            return Some((
-                text,
-                "Node.js may wait for a debugger",
-                "remove `--inspect-brk` from its arguments",
-            ));
-        }
-        // It removes the quotation marks of a message.
-        if text.contains("jsonrpc:2.0") && text.ends_with("not found") {
-            return Some((
-                text,
-                "its program is a shell, which runs each message as a command",
-                "replace `command` with that of an MCP server",
-            ));
-        }
-        let lower = text.to_ascii_lowercase();
-        let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-        let serves = has(&["http://", "https://"]) && has(&VERBS) && !has(&OTHERS);
-        serves.then_some((
-            text,
-            "it serves HTTP instead of stdio",
-            "replace `command` with its `url`, or add its option for stdio to `args`",
-        ))
-    })
-}
-
 /// Whether a reason is that the package does not support the version of Python.
 pub(in crate::verdict) fn blames_python(reason: &str) -> bool {
     reason.contains("current Python version") && reason.contains("does not satisfy Python")
@@ -241,6 +188,20 @@ pub(in crate::verdict) fn names_missing_setting(reason: &str) -> bool {
         "is not configured",
         "is missing",
     ];
+    contains_any(reason, &WORDS) && !is_about_other(reason)
+}
+
+/// Whether a reason is that another version of a program is required, or that a setting is wrong.
+fn is_about_other(reason: &str) -> bool {
+    const WORDS: [&str; 7] = [
+        "is not configured correctly",
+        "or greater is required",
+        "or higher is required",
+        "or newer is required",
+        "or later is required",
+        "or above is required",
+        "is required to build",
+    ];
     contains_any(reason, &WORDS)
 }
 
@@ -258,7 +219,7 @@ pub(in crate::verdict) fn has_instruction(reason: &str) -> bool {
 /// Whether a text only points to the help of a program, such as `Run 'docker run --help' for more information`.
 pub(super) fn points_to_help(text: &str) -> bool {
     const VERBS: [&str; 6] = ["Run ", "See ", "Try ", "Type ", "Use ", "Please run "];
-    const HELP: [&str; 5] = ["--help", " help", " -h ", " -h'", " -h`"];
+    const HELP: [&str; 6] = ["--help", " help", " -h ", " -h'", " -h`", " `man "];
     const MAX_BYTES: usize = 160;
     let text = text.trim();
     text.len() <= MAX_BYTES
@@ -283,13 +244,18 @@ pub(super) fn begins_usage(text: &str) -> bool {
 /// Whether a reason is an error of JavaScript that only a fault in the code can cause, or an older Node than the code requires.
 pub(in crate::verdict) fn blames_javascript(reason: &str) -> bool {
     const ERRORS: [&str; 3] = ["TypeError: ", "ReferenceError: ", "SyntaxError: "];
-    const WORDS: [&str; 6] = [
+    const WORDS: [&str; 11] = [
         "Cannot read properties of",
         "Cannot set properties of",
         "is not a function",
         "is not defined",
         "is not iterable",
         "Unexpected token",
+        "Unexpected string",
+        "Unexpected identifier",
+        "Unexpected reserved word",
+        "Cannot use import statement outside",
+        "Invalid regular expression flags",
     ];
     // A file that is not JSON is the user's.
     ERRORS.iter().any(|error| reason.contains(error))
@@ -417,7 +383,9 @@ mod tests {
             ("TypeError: Cannot read properties of undefined (reading 'bind')", [false, false, false, true]),
             ("ReferenceError: File is not defined", [false, false, false, true]),
             ("SyntaxError: Unexpected token } in JSON at position 3", [false, false, false, false]),
+            ("SyntaxError: Unexpected string", [false, false, false, true]),
             ("TypeError: fetch failed", [false, false, false, false]),
+            ("error: Microsoft Visual C++ 14.0 or greater is required", [false, false, false, false]),
         ];
         for (text, expected) in rows {
             let found = [

@@ -5,7 +5,7 @@ use super::has_words;
 
 /// Whether a line has no reason: a notice, a stack frame, a hint, a banner, or only punctuation.
 pub(super) fn is_noise(line: &str) -> bool {
-    const BEGINNINGS: [&str; 47] = [
+    const BEGINNINGS: [&str; 51] = [
         "npm notice",
         "npm warn",
         "npm WARN",
@@ -56,6 +56,11 @@ pub(super) fn is_noise(line: &str) -> bool {
         "➤ YN0000:",
         "BEGIN failed--compilation aborted",
         "Compilation failed in require at",
+        // The end of a crash of Erlang, and the attempts of the loader of macOS.
+        "Crash dump is being written to",
+        "Referenced from: ",
+        "Reason: tried: ",
+        "Reason: image not found",
     ];
     let text = line.trim();
     let is_progress_of_npm = text.starts_with("npm http") && text.contains('%');
@@ -110,6 +115,25 @@ pub(super) fn is_labeled(line: &str) -> bool {
     })
 }
 
+/// Whether a line has only the label of an error, and that the program ends. The error is in an earlier line.
+pub(super) fn is_farewell(line: &str) -> bool {
+    const BEGINNINGS: [&str; 7] = [
+        "exiting",
+        "shutting down",
+        "aborting",
+        "terminating",
+        "giving up",
+        "the platform failed to initialize",
+        "process exited with code",
+    ];
+    let text = line.trim().rsplit([':', ']', ')']).next();
+    let text = text.unwrap_or_default().trim_start_matches([' ', '-']);
+    let lower = text.to_ascii_lowercase();
+    BEGINNINGS
+        .iter()
+        .any(|beginning| lower.starts_with(beginning))
+}
+
 /// Whether a line begins with the label of an error. Laravel indents its label.
 pub(super) fn begins_with_label(line: &str) -> bool {
     let first = line.split_whitespace().next().unwrap_or_default();
@@ -154,7 +178,7 @@ fn is_compiler_error(line: &str) -> bool {
 
 /// Whether a line begins like an error, possibly after a timestamp, a level or a name.
 pub(super) fn names_error(line: &str) -> bool {
-    const WORDS: [&str; 23] = [
+    const WORDS: [&str; 24] = [
         "error",
         "fatal",
         "panic",
@@ -178,6 +202,7 @@ pub(super) fn names_error(line: &str) -> bool {
         "eaddr",
         "is not provided by",
         "is not recognized",
+        "no developer tools",
     ];
     let beginning: String = line.chars().take(120).collect();
     let beginning = beginning.to_ascii_lowercase();

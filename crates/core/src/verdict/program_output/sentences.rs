@@ -53,6 +53,12 @@ pub(super) fn with_beginning(lines: &[&str], at: usize) -> String {
     joined(lines, beginning(lines, at), at)
 }
 
+/// Returns the last sentence of a line.
+pub(super) fn last_sentence(line: &str) -> &str {
+    line.rsplit_once(". ")
+        .map_or(line, |(_, sentence)| sentence)
+}
+
 /// Returns the index and the text of the statement that ends at a line. If the line is an instruction, or an item of its list, the
 /// statement is the error before it.
 pub(super) fn statement(lines: &[&str], at: usize) -> (usize, String) {

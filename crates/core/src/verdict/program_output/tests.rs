@@ -57,6 +57,42 @@ fn the_reason_is_found_in_the_output_of_a_program() {
             "An executable named `acme-mcp` is not provided by package `acme-mcp`.\nThe following executables are available:\n- acme_mcp\n\nUse `uvx --from acme-mcp acme_mcp` instead.\n",
             "An executable named `acme-mcp` is not provided by package `acme-mcp`. Use `uvx --from acme-mcp acme_mcp` instead.",
         ),
+        // The innermost exception of Elixir, the missing library of macOS, and the crash of Erlang.
+        (
+            "** (Mix) Could not start application acme: failed to start child: Acme.Repo\n    ** (EXIT) an exception was raised:\n        ** (RuntimeError) environment variable ACME_URL is missing.\nFor example: acme://host\n\n            config/runtime.exs:29: (file)\n",
+            "** (RuntimeError) environment variable ACME_URL is missing.",
+        ),
+        (
+            "error: undefined function foo/0\n  lib/acme.ex:3: Acme.bar/0\n\n== Compilation error in file lib/acme.ex ==\n** (CompileError) lib/acme.ex: cannot compile module Acme (errors have been logged)\n",
+            "error: undefined function foo/0",
+        ),
+        (
+            "dyld[4312]: Library not loaded: @rpath/libacme.dylib\n  Referenced from: <5F1E> /opt/acme\n  Reason: tried: '/usr/lib/libacme.dylib' (no such file)\n",
+            "dyld[4312]: Library not loaded: @rpath/libacme.dylib",
+        ),
+        (
+            "init terminating in do_boot ({undef,[{acme,start,[],[]}]})\n\nCrash dump is being written to: erl_crash.dump...done\n",
+            "init terminating in do_boot ({undef,[{acme,start,[],[]}]})",
+        ),
+        // The program reports its end after the error.
+        (
+            "ERROR: no database at /var/lib/acme\nERROR: Shutting down\n",
+            "ERROR: no database at /var/lib/acme",
+        ),
+        (
+            "[1:ERROR:x11.cc(245)] Missing X server or $DISPLAY\n[1:ERROR:env.cc(257)] The platform failed to initialize.  Exiting.\n",
+            "[1:ERROR:x11.cc(245)] Missing X server or $DISPLAY",
+        ),
+        ("ERROR: Exiting\n", "ERROR: Exiting"),
+        // The usage below the name of the program.
+        (
+            "Acme CLI v1.2\n\nUsage: acme <command>\n\nCommands:\n  mcp   start the MCP server\n",
+            "Usage: acme <command>",
+        ),
+        (
+            "Acme needs a folder\nUsage: acme <folder>\n",
+            "Acme needs a folder",
+        ),
         // The reason of the system is in another line.
         (
             "[Acme] Error: connect ECONNREFUSED 127.0.0.1:6379\n    at f (node:net:1)\n[Acme] Retry\n[Acme Fatal] Error: Max retries reached\n[Acme Fatal] Stack: Error: Max retries reached\n",
@@ -520,6 +556,10 @@ fn a_request_to_the_user_has_its_address_and_its_code() {
         (
             "To sign in, visit:\n\n    https://login.example/device\n\nand enter the code:\n\n    F7K2\n\n⠙ Waiting...\n",
             "To sign in, visit: https://login.example/device and enter the code: F7K2",
+        ),
+        (
+            "Please authorize this client by visiting:\nhttps://auth.example/authorize?response_type=code\n\nBrowser opened.\n",
+            "Please authorize this client by visiting: https://auth.example/authorize?response_type=code",
         ),
         ("Listening on http://localhost:1\nlast\n", "last"),
     ];

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::causes::begins_usage;
 use super::has_words;
-use super::line_kinds::begins_with_label;
+use super::line_kinds::{begins_with_label, names_error};
 
 /// Returns the lines without the explanations of options and commands that follow the usage of a program. The number of lines does not
 /// change.
@@ -48,4 +48,20 @@ pub(super) fn usage(output: &str) -> Option<String> {
         Some(command) => Some(format!("{title} {}", command.trim())),
         None => Some(title.to_owned()),
     }
+}
+
+/// Whether a line is only the name of a program and its version, as it is shown above the usage.
+pub(super) fn is_title(line: &str) -> bool {
+    const MAX_WORDS: usize = 6;
+    let is_version = |word: &str| {
+        let number = word
+            .trim_start_matches(['v', '('])
+            .trim_end_matches([')', ',']);
+        number.contains('.')
+            && number
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    };
+    let words: Vec<&str> = line.split_whitespace().take(MAX_WORDS + 1).collect();
+    words.len() <= MAX_WORDS && words.iter().any(|word| is_version(word)) && !names_error(line)
 }
