@@ -2,11 +2,13 @@
 //!
 //! This module connects the parts of a start: authorization, transport, handshake and evidence. It never decides why a start failed.
 
+mod container_input;
 pub(crate) mod evidence_collector;
 mod handshake;
 mod known_eras;
 mod live_server;
 pub(crate) mod masked_secrets;
+mod named_variables;
 pub(crate) mod timeline_recorder;
 mod tool_list;
 
@@ -114,8 +116,13 @@ pub(crate) async fn start(
             program: attempt.program,
             progress: collector.progress.clone(),
         };
-        let warning = attempt.tools.warning();
-        let warning = warning.map(|kind| warn(kind, &collector.evidence()));
+        let warning = attempt.tools.warning().map(|kind| {
+            // It may have the reason.
+            if let Some(program) = &server.program {
+                program.record_stderr(&collector);
+            }
+            warn(kind, &collector.evidence())
+        });
         // From now on, no limit of the start applies, and no more evidence is recorded.
         collector.log.close();
         return Outcome::Ready(server, attempt.tools.count(), warning);
@@ -128,6 +135,11 @@ pub(crate) async fn start(
         program.record_output(&collector);
     }
     collector.record_warnings(&config.possible_causes);
+    collector.record_warnings(container_input::problem(config).as_slice());
+    if let Some(output) = collector.stderr_of_exited_program() {
+        let problem = named_variables::problem(config, &output);
+        collector.record_warnings(problem.as_slice());
+    }
     Outcome::Failed(Box::new(judge(collector.evidence())), program)
 }
 

@@ -163,6 +163,15 @@ impl EvidenceCollector {
         self.update(|evidence| evidence.configuration_warnings.extend(warnings));
     }
 
+    /// The output of a program that has exited with an error.
+    pub fn stderr_of_exited_program(&self) -> Option<String> {
+        self.read(|evidence| {
+            let process = evidence.process.as_ref()?;
+            let has_failed = process.exit.is_some_and(|code| code != 0);
+            process.stderr.clone().filter(|_| has_failed)
+        })
+    }
+
     /// Records the probable cause, before all other warnings.
     pub fn record_probable_cause(&self, warning: &EntryProblem) {
         let warning = self.configuration_evidence(warning);
@@ -305,7 +314,10 @@ impl EvidenceCollector {
 
     /// Records an error that the server has logged before it answered.
     pub fn record_logged_error(&self, data: &serde_json::Value) {
-        let text = match data.as_str() {
+        // The object of a logger has the text in one of its fields.
+        let fields = ["message", "msg", "error"];
+        let mut fields = fields.iter().filter_map(|name| data.get(name)?.as_str());
+        let text = match data.as_str().or_else(|| fields.next()) {
             Some(text) => text.to_owned(),
             None => data.to_string(),
         };

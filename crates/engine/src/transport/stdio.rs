@@ -267,16 +267,19 @@ impl Program {
         other_output(&head, self.output.read.load(Ordering::Relaxed))
     }
 
+    /// Records what the program has written to stderr.
+    pub fn record_stderr(&self, collector: &EvidenceCollector) {
+        let stderr = shown(&lock(&self.stderr).parts(), collector);
+        record_process(collector, |process| process.stderr = stderr);
+    }
+
     /// Records the output of the program that is not MCP, and a message with an invalid field.
     pub fn record_output(&self, collector: &EvidenceCollector) {
-        let stderr = shown(&lock(&self.stderr).parts(), collector);
+        self.record_stderr(collector);
         let (mut stdout, problem) = self.other_output();
         stdout.push_str(&String::from_utf8_lossy(&lock(&self.output.last_other)));
         let stdout = shown(&[stdout], collector);
-        record_process(collector, |process| {
-            process.stderr = stderr;
-            process.stdout = stdout;
-        });
+        record_process(collector, |process| process.stdout = stdout);
         if let Some(problem) = problem {
             collector.record_invalid_field("initialize", &problem);
         }

@@ -1,5 +1,6 @@
 //! The output of a program as evidence: its stderr, and the part of its stdout that is not messages.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -101,12 +102,23 @@ impl Drop for Lines {
     }
 }
 
+/// Returns a line without the control sequences of a terminal. Those before a JSON message stay, because they make it invalid.
+fn without_colors(line: &str) -> Cow<'_, str> {
+    let plain = anstream::adapter::strip_str(line).to_string();
+    let begins = |text: &str| text.trim_start().starts_with('{');
+    let is_message = begins(&plain) && plain.contains("\"jsonrpc\"");
+    match is_message && line.contains('\u{1b}') && !begins(line) {
+        true => line.into(),
+        false => plain.into(),
+    }
+}
+
 /// Output as it goes into the evidence: masked and limited, with one line per line on a terminal. Returns `None` if it is blank.
 ///
 /// Each part is masked by itself, because a secret can be cut off at the end of a part.
 pub(super) fn shown(parts: &[String], collector: &EvidenceCollector) -> Option<String> {
     let shown = parts.iter().map(|part| {
-        let plain = anstream::adapter::strip_str(part).to_string();
+        let plain: String = part.split_inclusive('\n').map(without_colors).collect();
         let masked = collector.mask(&plain);
         let lines = masked.lines();
         let lines: Vec<_> = lines
@@ -211,6 +223,21 @@ mod tests {
         let mut short = Excerpt::default();
         short.add(b"one\ntwo\n");
         assert_eq!(short.parts(), ["one\ntwo\n"]);
+    }
+
+    #[test]
+    fn the_control_sequences_before_a_message_are_kept() {
+        let rows = [
+            ("\u{1b}[31merror\u{1b}[0m\n", "error\n"),
+            (
+                "\u{1b}]0;title\u{7}{\"jsonrpc\":\"2.0\"}\n",
+                "\u{1b}]0;title\u{7}{\"jsonrpc\":\"2.0\"}\n",
+            ),
+            ("{\"jsonrpc\":\"2.0\"}\n", "{\"jsonrpc\":\"2.0\"}\n"),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(without_colors(line), expected);
+        }
     }
 
     #[test]

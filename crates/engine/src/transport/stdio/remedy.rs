@@ -43,6 +43,9 @@ impl MissingProgram<'_> {
                     .to_owned(),
             );
         }
+        if command.starts_with("http://") || command.starts_with("https://") {
+            return Some("it is a URL, and not a program; write it as `url`".to_owned());
+        }
         if command.starts_with('~') {
             return Some(
                 "`~` is not replaced, because no shell reads it; write the full path of the program"
