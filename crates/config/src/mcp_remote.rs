@@ -109,11 +109,12 @@ impl From<EntryProblem> for Unread {
 /// | program | before `mcp-remote`, `mcp-remote@VERSION` or `mcp-remote@TAG` |
 /// | --- | --- |
 /// | `npx` | `-y`, `--package` and other options that do not change the package |
-/// | `bunx`, `bun x`, `pnpx`, `pnpm dlx`, `yarn dlx` | the same |
+/// | `npm exec`, `npm x`, `bunx`, `bun x`, `pnpx`, `pnpm dlx`, `yarn dlx` | the same |
 /// | `deno run` | permissions; the package is `npm:mcp-remote` |
 /// | `node` | the path of `mcp-remote/dist/proxy.js` |
 /// | `mcp-remote` | nothing |
 /// | `cmd /c` | any of these, if no argument has a character that `cmd` interprets |
+/// | `env`, `nvm-exec`, `volta run`, `fnm exec`, `asdf exec`, `nodenv exec`, `mise exec … --` | any of these |
 ///
 /// The program can be a path, and can end with `.cmd` or `.exe`.
 ///

@@ -45,6 +45,20 @@ const LAUNCHERS: &[Launcher] = &[
         prefix: "",
     },
     Launcher {
+        name: "npm",
+        subcommand: Some("exec"),
+        flags: NPM_FLAGS,
+        package_flags: &["--package"],
+        prefix: "",
+    },
+    Launcher {
+        name: "npm",
+        subcommand: Some("x"),
+        flags: NPM_FLAGS,
+        package_flags: &["--package"],
+        prefix: "",
+    },
+    Launcher {
         name: "bunx",
         subcommand: None,
         flags: BUN_FLAGS,
@@ -99,6 +113,17 @@ const LAUNCHERS: &[Launcher] = &[
     },
 ];
 
+const NPM_FLAGS: &[&str] = &[
+    "-y",
+    "--yes",
+    "-s",
+    "--silent",
+    "-q",
+    "--quiet",
+    "--offline",
+    "--prefer-offline",
+];
+
 const BUN_FLAGS: &[&str] = &[
     "-y",
     "--yes",
@@ -117,7 +142,11 @@ const CMD_CHARACTERS: [char; 7] = ['&', '|', '<', '>', '^', '%', '"'];
 
 /// Finds the arguments of `mcp-remote` in a command line that runs it. Returns `None` for any other command line.
 pub(super) fn invocation<'a>(command: &str, args: &'a [String]) -> Option<Invocation<'a>> {
-    if program_name(command) != "cmd" {
+    let name = program_name(command);
+    if let Some(at) = wrapped_program(&name, args) {
+        return without_cmd(args.get(at)?, args.get(at + 1..)?, at + 1);
+    }
+    if name != "cmd" {
         return without_cmd(command, args, 0);
     }
     let switches = ["/d", "/s", "/q"];
@@ -131,6 +160,30 @@ pub(super) fn invocation<'a>(command: &str, args: &'a [String]) -> Option<Invoca
         return None;
     }
     without_cmd(program, rest, end + 2)
+}
+
+/// Returns the position of the program that a manager of versions or `env` starts.
+fn wrapped_program(name: &str, args: &[String]) -> Option<usize> {
+    let is = |at: usize, words: &[&str]| args.get(at).is_some_and(|arg| words.contains(&&**arg));
+    match name {
+        "nvm-exec" => Some(0),
+        // An option or a variable changes how the program runs.
+        "env" => args
+            .first()
+            .is_some_and(|arg| !arg.starts_with('-') && !arg.contains('='))
+            .then_some(0),
+        "volta" if is(0, &["run"]) => Some(1),
+        "asdf" | "nodenv" if is(0, &["exec"]) => Some(1),
+        "fnm" if is(0, &["exec"]) => {
+            let is_option = |arg: &String| arg.starts_with("--using=");
+            Some(1 + usize::from(args.get(1).is_some_and(is_option)))
+        }
+        "mise" if is(0, &["exec", "x"]) => {
+            let separator = args.iter().position(|arg| arg == "--")?;
+            Some(separator + 1)
+        }
+        _ => None,
+    }
 }
 
 /// Finds the arguments of `mcp-remote`. `first` is the position of the first argument in the arguments of the entry.
@@ -156,7 +209,11 @@ fn without_cmd<'a>(command: &str, args: &'a [String], first: usize) -> Option<In
         }
         _ => {}
     }
-    let launcher = LAUNCHERS.iter().find(|launcher| launcher.name == name)?;
+    let launcher = LAUNCHERS.iter().find(|launcher| {
+        let mut subcommand = launcher.subcommand.iter();
+        launcher.name == name
+            && subcommand.all(|subcommand| args.iter().any(|arg| arg == subcommand))
+    })?;
     let mut subcommand = launcher.subcommand;
     let mut package = None;
     let mut at = 0;

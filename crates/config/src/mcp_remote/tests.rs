@@ -152,6 +152,30 @@ fn every_command_line_of_mcp_remote_is_recognized() {
             Some("latest"),
         ),
         ("cmd", &["/c", "node", windows_proxy, URL], None),
+        ("npm", &["exec", "--yes", "--", "mcp-remote", URL], None),
+        (
+            "npm",
+            &["x", "-y", "mcp-remote@latest", URL],
+            Some("latest"),
+        ),
+        ("/usr/bin/env", &["npx", "-y", "mcp-remote", URL], None),
+        ("volta", &["run", "npx", "mcp-remote", URL], None),
+        (
+            "fnm",
+            &["exec", "--using=22", "npx", "mcp-remote", URL],
+            None,
+        ),
+        (
+            "/home/u/.nvm/nvm-exec",
+            &["npx", "-y", "mcp-remote", URL],
+            None,
+        ),
+        (
+            "mise",
+            &["exec", "node@22", "--", "npx", "mcp-remote", URL],
+            None,
+        ),
+        ("asdf", &["exec", "npx", "mcp-remote", URL], None),
     ];
     for (command, args, version) in cases {
         let found = found(command, args);
@@ -183,6 +207,13 @@ fn other_command_lines_are_left_as_written() {
         ("npx", &["--"]),
         ("npx", &[]),
         ("npx-other", &["mcp-remote", URL]),
+        ("npm", &["run", "mcp-remote", URL]),
+        ("npm", &["exec", "--registry=x", "mcp-remote", URL]),
+        ("env", &["A=1", "npx", "mcp-remote", URL]),
+        ("env", &["-i", "npx", "mcp-remote", URL]),
+        ("env", &["env", "npx", "mcp-remote", URL]),
+        ("mise", &["exec", "npx", "mcp-remote", URL]),
+        ("volta", &["run"]),
         ("pnpm", &["run", "mcp-remote", URL]),
         ("pnpm", &["mcp-remote", URL]),
         ("yarn", &["mcp-remote", URL]),
