@@ -45,8 +45,15 @@ pub(crate) fn url(path: &KeyPath, text: &str, written: &str) -> Result<Url, Entr
         return Err(path.problem(variable.problem("write its value")));
     }
     let url = Url::parse(text).map_err(|error| {
-        if text.trim().starts_with(['"', '\'', '`', '“', '‘', '<']) {
+        if text
+            .trim()
+            .starts_with(['"', '\'', '`', '“', '‘', '<', '[', '('])
+        {
             return path.problem("the URL has quotation marks or brackets around it; remove them");
+        }
+        if text.contains('<') && text.contains('>') {
+            return path
+                .problem("the URL has a placeholder in angle brackets; replace it with the value");
         }
         if error == ParseError::RelativeUrlWithoutBase && !text.trim().is_empty() {
             return path.problem("the scheme is missing; use http:// or https://");

@@ -3,6 +3,8 @@
 //!
 //! Sources: <https://code.claude.com/docs/en/mcp>, and its pages on settings, plugins and managed servers.
 
+mod misplaced;
+
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
@@ -75,6 +77,8 @@ pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
     for server in files.iter_mut().flat_map(|file| &mut file.servers) {
         claude.apply_policy(server);
     }
+    let misplaced = claude.misplaced(folder.as_deref(), &files);
+    files.extend(misplaced);
     files
 }
 

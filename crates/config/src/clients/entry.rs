@@ -218,14 +218,40 @@ impl EntryReader<'_> {
     }
 
     fn missing_transport(&self, entry: &Table<'_>) -> EntryProblem {
-        let words = ["serverUrl", "httpUrl", "url", "uri", "endpoint"];
-        let mut words = words.iter().filter_map(|word| entry.path_to(word));
-        match (words.next(), self.rules.url_keys.first()) {
-            (Some(path), Some((key, _))) => path.problem(format!(
+        let is_transport = |key: &&str| matches!(*key, "command" | "url" | "serverUrl" | "httpUrl");
+        let mut words = entry.keys().filter_map(|(name, path)| {
+            if self.reads(name) || !self.may_compare() {
+                return None;
+            }
+            let meant = MCP_SERVERS_JSON.meant_by(name).filter(is_transport)?;
+            Some((path, self.own_key(meant)?))
+        });
+        match words.next() {
+            Some((path, key)) => path.problem(format!(
                 "{} does not read this key; write `{key}`",
                 self.client
             )),
-            _ => validation::missing_transport(entry),
+            None => validation::missing_transport(entry),
+        }
+    }
+
+    /// Whether another unknown key may be compared with the known ones.
+    fn may_compare(&self) -> bool {
+        let left = self.comparisons.get();
+        self.comparisons.set(left.saturating_sub(1));
+        left > 0
+    }
+
+    /// Returns the key of this client for one of `mcpServers`.
+    fn own_key(&self, key: &'static str) -> Option<&'static str> {
+        let rules = self.rules;
+        match key {
+            "command" => Some(rules.command),
+            "url" | "serverUrl" | "httpUrl" => rules.url_keys.first().map(|(key, _)| *key),
+            "env" => Some(rules.env),
+            "cwd" => rules.cwd,
+            "headers" => rules.headers.first().copied(),
+            _ => Some(key).filter(|key| self.reads(key)),
         }
     }
 
@@ -822,7 +848,6 @@ impl EntryReader<'_> {
     /// Warns of keys that this client does not read.
     fn warn_of_unread_keys(&self, entry: &Table<'_>, warnings: &mut Warnings<'_>) {
         let rules = self.rules;
-        let is_url = |name: &str| matches!(name, "url" | "serverUrl" | "httpUrl" | "uri");
         for (name, path) in entry.keys() {
             if self.reads(name) || is_comment(name) {
                 continue;
@@ -830,12 +855,8 @@ impl EntryReader<'_> {
             if !warnings.may_compare() {
                 break;
             }
-            let meant = match rules.url_keys.first() {
-                Some((key, _)) if is_url(name) => Some(*key),
-                _ => MCP_SERVERS_JSON
-                    .meant_by(name)
-                    .filter(|key| self.reads(key)),
-            };
+            let meant = MCP_SERVERS_JSON.meant_by(name);
+            let meant = meant.and_then(|key| self.own_key(key));
             let client = self.client;
             if name == "args" {
                 let problem = format!(

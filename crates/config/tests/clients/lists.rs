@@ -120,7 +120,8 @@ fn the_nearest_file_of_claude_code_wins() {
         // The catalogue, and files that Claude Code does not read.
         .with("/home/sam/.claude/plugins/marketplaces/market/on/.mcp.json", programs(&["never"]))
         .with("/home/sam/.claude/.mcp.json", programs(&["never"]))
-        .with("/home/sam/.claude/mcp.json", programs(&["never"]));
+        .with("/home/sam/.claude/mcp.json", programs(&["never", "unapproved"]))
+        .with("/work/shop/.claude/settings.local.json", programs(&["all", "misplaced"]));
     let files = machine.files_of(Client::ClaudeCode, SHOP);
     check(
         &files,
@@ -146,7 +147,11 @@ fn the_nearest_file_of_claude_code_wins() {
             user stdio approved
             unapproved stdio unapproved
         local {STATE}
-            all stdio"
+            all stdio
+        user /home/sam/.claude/mcp.json
+            never stdio | skipped: move it to `~/.claude.json`
+        project /work/shop/.claude/settings.local.json
+            misplaced stdio | skipped: move it to `.mcp.json` in the folder of the project"
         ),
     );
     let Ok(config) = &files[3].servers[0].entry.config else {

@@ -18,6 +18,10 @@ pub(super) fn describe(text: &str, offset: usize, message: &str) -> String {
     if rest.starts_with("//") || line.starts_with('/') {
         return "a comment of another language; in TOML, a comment begins with `#`".to_owned();
     }
+    if text.trim_start().starts_with('{') {
+        return "the file is written in JSON; write it in TOML, with a table for each server: [mcp_servers.NAME]"
+            .to_owned();
+    }
     let begins_as_json = text.trim_start().strip_prefix('[');
     if begins_as_json.is_some_and(|rest| rest.trim_start().starts_with('{')) {
         return "a JSON file must have the form {\"mcpServers\": {…}}; write its servers there"
