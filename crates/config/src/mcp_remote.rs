@@ -114,6 +114,7 @@ impl From<EntryProblem> for Unread {
 /// | `node` | the path of `mcp-remote/dist/proxy.js` |
 /// | `mcp-remote` | nothing |
 /// | `cmd /c` | any of these, if no argument has a character that `cmd` interprets |
+/// | `sh -c`, `bash -lc`, `zsh -c` and the like | any of these, if the line has only plain words |
 /// | `env`, `nvm-exec`, `volta run`, `fnm exec`, `asdf exec`, `nodenv exec`, `mise exec … --` | any of these |
 ///
 /// The program can be a path, and can end with `.cmd` or `.exe`.
@@ -154,11 +155,17 @@ pub fn unwrap_mcp_remote(
     let TransportConfig::Stdio(stdio) = &server.transport else {
         return None;
     };
-    let invocation = launcher::invocation(&stdio.command, &stdio.args)?;
+    let line = launcher::shell_line(&stdio.command, &stdio.args);
+    let words = line.as_ref().map(|line| line.words.split_first());
+    let (command, args) = match words {
+        Some(words) => words?,
+        None => (&stdio.command, &*stdio.args),
+    };
     let wrapper = Wrapper {
         server,
         stdio,
-        invocation,
+        invocation: launcher::invocation(command, args)?,
+        line: line.as_ref().map(|line| line.at),
         environment: EntryEnvironment::new(stdio, environment),
         read_file,
     };
@@ -198,6 +205,8 @@ struct Wrapper<'a> {
     server: &'a ServerConfig,
     stdio: &'a StdioConfig,
     invocation: Invocation<'a>,
+    /// The position of the line of a shell that has the arguments.
+    line: Option<usize>,
     environment: EntryEnvironment<'a>,
     read_file: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
@@ -214,7 +223,10 @@ impl Wrapper<'_> {
             arguments,
             first,
         } = self.invocation;
-        let arguments = Arguments::parse(arguments, &args, first)?;
+        let arguments = match self.line {
+            Some(at) => Arguments::parse(arguments, &args.index(at, None), None)?,
+            None => Arguments::parse(arguments, &args, Some(first))?,
+        };
         self.check_variables()?;
         let url = url(&arguments)?;
         let files = self.header_files(&arguments)?;

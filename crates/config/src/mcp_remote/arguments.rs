@@ -76,11 +76,16 @@ pub(super) struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    /// Parses the arguments. `args` is the path of the list, and `first` the position of the first argument in it.
-    pub fn parse(arguments: &'a [String], args: &KeyPath, first: usize) -> Result<Self, Unread> {
+    /// Parses the arguments. `args` is the path of the list, and `first` the position of the first argument in it. Without `first`, `args`
+    /// is the path of the line of a shell that has them all.
+    pub fn parse(
+        arguments: &'a [String],
+        args: &KeyPath,
+        first: Option<usize>,
+    ) -> Result<Self, Unread> {
         let argument = |at: usize, text: &'a str| Argument {
             text,
-            path: args.index(first + at, None),
+            path: first.map_or_else(|| args.clone(), |first| args.index(first + at, None)),
         };
         let mut headers = Vec::new();
         let mut rest: Vec<(usize, &str)> = Vec::new();

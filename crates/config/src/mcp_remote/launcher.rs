@@ -140,6 +140,41 @@ const NODE_FLAGS: &[&str] = &["--no-warnings", "--no-deprecation"];
 /// The characters that `cmd` interprets in an argument.
 const CMD_CHARACTERS: [char; 7] = ['&', '|', '<', '>', '^', '%', '"'];
 
+/// The line of a shell that runs one program.
+pub(super) struct ShellLine {
+    /// The program and its arguments.
+    pub words: Vec<String>,
+    /// The position of the line in the arguments of the entry.
+    pub at: usize,
+}
+
+/// Splits the line in a command such as `sh -c`. Returns `None` if the program is not a shell of Unix, or the line has a character that a
+/// shell interprets.
+pub(super) fn shell_line(command: &str, args: &[String]) -> Option<ShellLine> {
+    const SHELLS: [&str; 5] = ["sh", "bash", "zsh", "dash", "ksh"];
+    let is_shell = SHELLS.contains(&program_name(command).as_str());
+    let (line, options) = args.split_last().filter(|_| is_shell)?;
+    let is_option = |arg: &String| {
+        let letters = arg.strip_prefix('-').unwrap_or_default();
+        !letters.is_empty() && letters.bytes().all(|letter| b"cil".contains(&letter))
+    };
+    let is_command = options.last().is_some_and(|option| option.contains('c'));
+    let is_plain =
+        |character: char| character.is_ascii_alphanumeric() || " -_./:@=+,%".contains(character);
+    if !is_command || !options.iter().all(is_option) || !line.chars().all(is_plain) {
+        return None;
+    }
+    let line = line.trim();
+    let words = line.strip_prefix("exec ").unwrap_or(line);
+    let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+    // A variable before the program.
+    let sets_variable = words.first().is_none_or(|word| word.contains('='));
+    (!sets_variable).then_some(ShellLine {
+        words,
+        at: args.len() - 1,
+    })
+}
+
 /// Finds the arguments of `mcp-remote` in a command line that runs it. Returns `None` for any other command line.
 pub(super) fn invocation<'a>(command: &str, args: &'a [String]) -> Option<Invocation<'a>> {
     let name = program_name(command);

@@ -176,6 +176,25 @@ fn every_command_line_of_mcp_remote_is_recognized() {
             None,
         ),
         ("asdf", &["exec", "npx", "mcp-remote", URL], None),
+        (
+            "sh",
+            &["-c", "npx -y mcp-remote https://example.com/mcp"],
+            None,
+        ),
+        (
+            "/bin/zsh",
+            &[
+                "-l",
+                "-c",
+                "exec npx mcp-remote@latest https://example.com/mcp",
+            ],
+            Some("latest"),
+        ),
+        (
+            "bash",
+            &["-lc", "nvm-exec npx mcp-remote https://example.com/mcp"],
+            None,
+        ),
     ];
     for (command, args, version) in cases {
         let found = found(command, args);
@@ -214,6 +233,19 @@ fn other_command_lines_are_left_as_written() {
         ("env", &["env", "npx", "mcp-remote", URL]),
         ("mise", &["exec", "npx", "mcp-remote", URL]),
         ("volta", &["run"]),
+        (
+            "sh",
+            &["-c", "npx mcp-remote https://example.com/mcp; date"],
+        ),
+        ("sh", &["-c", "npx mcp-remote $URL"]),
+        ("sh", &["-c", "A=1 npx mcp-remote https://example.com/mcp"]),
+        ("sh", &["-c", ""]),
+        ("sh", &["-x", "npx mcp-remote https://example.com/mcp"]),
+        (
+            "sh",
+            &["-c", "date", "npx mcp-remote https://example.com/mcp"],
+        ),
+        ("fish", &["-c", "npx mcp-remote https://example.com/mcp"]),
         ("pnpm", &["run", "mcp-remote", URL]),
         ("pnpm", &["mcp-remote", URL]),
         ("yarn", &["mcp-remote", URL]),
