@@ -319,7 +319,7 @@ pub(crate) fn shorten_paths(text: &str) -> Cow<'_, str> {
         ends.max()
     };
     if last(text).is_none() {
-        return text.into();
+        return without_assembly_details(text);
     }
     let mut shortened = String::new();
     for part in text.split_inclusive([' ', '\'', '"', '(', ')', '`', ',', ';', '=']) {
@@ -339,6 +339,18 @@ pub(crate) fn shorten_paths(text: &str) -> Cow<'_, str> {
         }
     }
     shortened.into()
+}
+
+/// Returns an error of .NET without the details after the name and the version of its first assembly: `, Culture=neutral, PublicKeyToken=…`.
+fn without_assembly_details(text: &str) -> Cow<'_, str> {
+    let found = text.find(", Culture=").and_then(|start| {
+        let end = text[start..].find(['\'', '"'])?;
+        Some((start, start + end))
+    });
+    match found {
+        Some((start, end)) => format!("{}{}", &text[..start], &text[end..]).into(),
+        None => text.into(),
+    }
 }
 
 fn has_words(text: &str) -> bool {

@@ -63,12 +63,17 @@ impl Facts<'_> {
             );
             return Parts::new(happened, todo).with_output(&line);
         }
+        let step = words
+            .as_deref()
+            .and_then(|line| self.step_while_waiting(line));
         match words {
-            Some(line) => Parts::new(
-                happened,
-                format!(": try again, or {more_time}; its last words: "),
-            )
-            .with_output(&line),
+            Some(line) => {
+                let todo = match step {
+                    Some(step) => format!(": {step}, and try again"),
+                    None => format!(": try again, or {more_time}"),
+                };
+                Parts::new(happened, todo + "; its last words: ").with_output(&line)
+            }
             None => match process.and_then(|process| text_of(&process.package)) {
                 Some(package) => Parts::new(
                     format!(
@@ -81,6 +86,16 @@ impl Facts<'_> {
                 None => Parts::new(happened, format!(": try again, or {more_time}")),
             },
         }
+    }
+
+    /// Returns what to do about the error that a program has reported while it waits for something, if it names its cause.
+    fn step_while_waiting(&self, line: &str) -> Option<&'static str> {
+        const SET: &str = "set the variable in `env` of its configuration";
+        // The steps are those of a program on this machine.
+        self.evidence.process.as_ref()?;
+        let of_cause = || self.exit(line).next_step();
+        let of_variable = || names_missing_variable(line).then_some(SET);
+        is_error(line).then(|| of_cause().or_else(of_variable))?
     }
 
     /// Returns the reason in the last words of a program that still runs.

@@ -105,8 +105,9 @@ pub(in crate::verdict) fn blames_python(reason: &str) -> bool {
 
 /// Whether a reason is that an environment variable is not set.
 pub(in crate::verdict) fn names_missing_variable(reason: &str) -> bool {
-    const WORDS: [&str; 17] = [
+    const WORDS: [&str; 18] = [
         "environment variable",
+        "missing required",
         " env",
         "(env",
         "[env",
@@ -191,10 +192,14 @@ pub(in crate::verdict) fn names_missing_setting(reason: &str) -> bool {
     contains_any(reason, &WORDS) && !is_about_other(reason)
 }
 
-/// Whether a reason is that another version of a program is required, or that a setting is wrong.
+/// Whether a reason is that another version of a program or an account is required, or that a setting is wrong.
 fn is_about_other(reason: &str) -> bool {
-    const WORDS: [&str; 7] = [
+    const WORDS: [&str; 11] = [
         "is not configured correctly",
+        "membership",
+        "subscription",
+        "sign in to ",
+        "log in to ",
         "or greater is required",
         "or higher is required",
         "or newer is required",

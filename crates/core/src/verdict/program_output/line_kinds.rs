@@ -178,7 +178,7 @@ fn is_compiler_error(line: &str) -> bool {
 
 /// Whether a line begins like an error, possibly after a timestamp, a level or a name.
 pub(super) fn names_error(line: &str) -> bool {
-    const WORDS: [&str; 24] = [
+    const WORDS: [&str; 25] = [
         "error",
         "fatal",
         "panic",
@@ -203,6 +203,7 @@ pub(super) fn names_error(line: &str) -> bool {
         "is not provided by",
         "is not recognized",
         "no developer tools",
+        "no version is set",
     ];
     let beginning: String = line.chars().take(120).collect();
     let beginning = beginning.to_ascii_lowercase();

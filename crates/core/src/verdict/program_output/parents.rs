@@ -44,8 +44,10 @@ pub(super) fn is_of_parent(line: &str) -> bool {
         "error: process didn't exit successfully: ",
         "[nodemon] app crashed",
     ];
-    const WORDS: [&str; 6] = [
+    const WORDS: [&str; 7] = [
         "Error: Command failed",
+        // Swift.
+        " command failed with exit code ",
         "(See above for error)",
         "] Child exited: code=",
         "CalledProcessError: Command ",

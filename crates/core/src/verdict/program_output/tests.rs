@@ -74,6 +74,15 @@ fn the_reason_is_found_in_the_output_of_a_program() {
             "init terminating in do_boot ({undef,[{acme,start,[],[]}]})\n\nCrash dump is being written to: erl_crash.dump...done\n",
             "init terminating in do_boot ({undef,[{acme,start,[],[]}]})",
         ),
+        // The report of Swift about its compiler, and the error of asdf before a list.
+        (
+            "/srv/acme/main.swift:3:8: error: no such module 'MCP'\nerror: emit-module command failed with exit code 1 (use -v to see invocation)\n",
+            "/srv/acme/main.swift:3:8: error: no such module 'MCP'",
+        ),
+        (
+            "No version is set for command npx\nConsider adding one of the following versions in your config file at /.tool-versions\nnodejs 22.11.0\n",
+            "No version is set for command npx",
+        ),
         // The program reports its end after the error.
         (
             "ERROR: no database at /var/lib/acme\nERROR: Shutting down\n",
@@ -530,6 +539,10 @@ fn paths_of_packages_are_shortened() {
         (
             "Cannot find module '/home/u/.npm/_npx/1/node_modules/@acme/sdk/mcp' imported from /home/u/.npm/_npx/1/node_modules/acme/index.js",
             "Cannot find module '…/@acme/sdk/mcp' imported from …/acme/index.js",
+        ),
+        (
+            "Could not load 'System.Runtime, Version=9.0.0.0, Culture=neutral, PublicKeyToken=[masked]'. It was not found.",
+            "Could not load 'System.Runtime, Version=9.0.0.0'. It was not found.",
         ),
         (
             "in (C:\\Users\\u\\node_modules\\acme\\index.js)",
