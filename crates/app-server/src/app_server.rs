@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use mcp_startup::{ClientError, Startup, StartupOptions};
+use mcp_startup::{ClientError, ResultMemory, Startup, StartupOptions};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::configuration::{Configuration, ConfigurationSource};
 use crate::protocol::RpcError;
 use crate::session::Session;
+
+/// How many bytes of results wait for all clients together to read them.
+const UNREAD_BYTES: usize = 32 * 1024 * 1024;
 
 /// Options of an [`AppServer`].
 #[derive(Clone, Debug)]
@@ -39,6 +42,7 @@ pub struct AppServer {
 struct Shared {
     startup: Startup,
     user_agent: String,
+    results: ResultMemory,
     source: Arc<dyn ConfigurationSource>,
     // A session reads the configuration and registers itself under this lock, so that it misses no reload. A reload holds it while
     // files are read.
@@ -71,6 +75,7 @@ impl AppServer {
             shared: Arc::new(Shared {
                 startup: Startup::new(options.startup)?,
                 user_agent: options.user_agent,
+                results: ResultMemory::new(UNREAD_BYTES),
                 source: Arc::new(source),
                 configuration: tokio::sync::Mutex::new(Arc::new(configuration)),
                 sessions: Mutex::default(),
@@ -96,6 +101,11 @@ impl AppServer {
 
     pub(crate) fn user_agent(&self) -> &str {
         &self.shared.user_agent
+    }
+
+    /// The memory for the results that clients have not read yet.
+    pub(crate) fn results(&self) -> &ResultMemory {
+        &self.shared.results
     }
 
     pub(crate) fn source(&self) -> Arc<dyn ConfigurationSource> {

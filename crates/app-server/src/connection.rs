@@ -10,11 +10,10 @@ use std::sync::Arc;
 use futures::Stream;
 use mcp_startup::printable;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub(crate) use self::outgoing::Outgoing;
+pub(crate) use self::outgoing::{Outgoing, QueuedMessage};
 use self::read_ahead::ReadAhead;
 use self::requests::Requests;
 pub(crate) use self::requests::to_raw;
@@ -23,8 +22,6 @@ use crate::protocol::codex::{InitializeParams, InitializeResponse};
 use crate::protocol::{ErrorCode, Incoming, RequestId, RpcError, params, parse};
 use crate::session::Session;
 
-/// How many messages wait for a client that reads slowly. Then its requests are not read, and its servers wait.
-pub(crate) const QUEUED_MESSAGES: usize = 64;
 const NAME_CHARS: usize = 100;
 /// The maximum number of threads of a client.
 const MAX_THREADS: usize = 10_000;
@@ -65,18 +62,18 @@ struct Connection {
     has_left: bool,
 }
 
-/// Serves a client until `frames` ends, the receiver of `sender` is dropped, or the app-server ends. Then ends its servers. Cancels
+/// Serves a client until `frames` ends, the receiver of `outgoing` is dropped, or the app-server ends. Then ends its servers. Cancels
 /// `left` as soon as the client has left or the app-server ends.
 pub(crate) async fn serve(
     app: AppServer,
     frames: impl Stream<Item = Frame> + Unpin,
-    sender: mpsc::Sender<String>,
+    outgoing: Outgoing,
     calls: Calls,
     left: CancellationToken,
 ) {
-    let closed = sender.clone();
+    let queue = outgoing.clone();
     let mut connection = Connection {
-        outgoing: Outgoing::new(sender),
+        outgoing,
         phase: Phase::New,
         threads: HashSet::new(),
         calls,
@@ -90,7 +87,7 @@ pub(crate) async fn serve(
         let frame = tokio::select! {
             biased;
             () = ending.cancelled() => break,
-            () = closed.closed() => break,
+            () = queue.ended() => break,
             () = requests.clean_up() => continue,
             frame = frames.next() => frame,
         };

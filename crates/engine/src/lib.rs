@@ -81,6 +81,7 @@ pub use timeline::{
     StartTimeline, TimelineEntry, TimelineMessage, TimelineMessageKind, TimelineRefresh,
     TimelineResponse, TimelineStep,
 };
+pub use transport::held_results::{HeldResult, ResultMemory};
 pub use transport::http::HttpRefusal;
 #[cfg(fuzzing)]
 pub use transport::http::fuzzing;

@@ -4,6 +4,7 @@
 
 pub(crate) mod checked_results;
 pub(crate) mod early_tool_list;
+pub(crate) mod held_results;
 pub(crate) mod http;
 pub(crate) mod http_sse;
 pub(crate) mod invalid_messages;

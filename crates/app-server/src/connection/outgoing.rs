@@ -1,30 +1,62 @@
-//! The messages to a client: a bounded queue that its transport writes.
+//! The messages to a client: a bounded queue that its transport writes, and the memory for results in it.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, OnceLock};
 
+use mcp_startup::{HeldResult, ResultMemory};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::protocol::{RequestId, RpcError, notification, response};
+use crate::app_server::AppServer;
+use crate::protocol::{ErrorCode, RequestId, RpcError, notification, response};
+
+/// How many messages wait for a client that reads slowly. Then its requests are not read, and its servers wait.
+const QUEUED_MESSAGES: usize = 64;
+/// How many bytes of results wait for a client to read them. Then the results of its calls wait at its servers, which are read no
+/// further. A larger result waits until the client has read all others.
+const UNREAD_BYTES: usize = 8 * 1024 * 1024;
+/// A result up to this size takes up no memory, except that of a call.
+const SMALL_BYTES: usize = 16 * 1024;
+
+/// A message in the queue.
+pub struct QueuedMessage {
+    pub text: String,
+    /// The memory of a result. Dropping the message frees it.
+    pub held: Option<HeldResult>,
+}
 
 /// The sending end of the queue. If the queue is full, senders wait, so that no message is lost and memory is bounded.
 #[derive(Clone)]
 pub struct Outgoing {
-    sender: mpsc::Sender<String>,
+    sender: mpsc::Sender<QueuedMessage>,
+    results: ResultMemory,
     opted_out: Arc<OnceLock<HashSet<String>>>,
     closed: CancellationToken,
 }
 
 impl Outgoing {
-    pub fn new(sender: mpsc::Sender<String>) -> Self {
-        Self {
+    /// The queue of a client, and its receiving end.
+    pub fn new(app: &AppServer) -> (Self, mpsc::Receiver<QueuedMessage>) {
+        let (sender, receiver) = mpsc::channel(QUEUED_MESSAGES);
+        let outgoing = Self {
             sender,
+            results: app.results().part(UNREAD_BYTES),
             opted_out: Arc::default(),
             closed: CancellationToken::new(),
-        }
+        };
+        (outgoing, receiver)
+    }
+
+    /// The memory for the results that the client has not read yet.
+    pub fn results(&self) -> &ResultMemory {
+        &self.results
+    }
+
+    /// Waits until the transport has ended.
+    pub async fn ended(&self) {
+        self.sender.closed().await;
     }
 
     /// Sends no notification with one of these methods. Only the first call counts.
@@ -40,7 +72,7 @@ impl Outgoing {
     /// Sends a notification.
     pub async fn notify(&self, method: &'static str, params: &impl Serialize) {
         if let Some(message) = self.notification(method, params) {
-            self.send(message).await;
+            self.send(message, None).await;
         }
     }
 
@@ -64,19 +96,47 @@ impl Outgoing {
         };
         // Without a place, the transport has ended.
         if let (Some(message), Some(place)) = (unsent.pop_front(), place) {
-            place.send(message);
+            place.send(QueuedMessage {
+                text: message,
+                held: None,
+            });
         }
     }
 
     /// Sends a response. `None` as the ID means that the request has none that could be read.
     pub async fn respond(&self, id: Option<&RequestId>, result: &Result<Box<RawValue>, RpcError>) {
-        match response(id, result) {
-            Ok(message) => self.send(message).await,
-            Err(error) => tracing::error!(%error, "a response can't be encoded"),
+        if let Some(message) = encoded(id, result) {
+            self.send(message, None).await;
         }
     }
 
-    async fn send(&self, message: String) {
+    /// Sends a response that was not available immediately, so that many of them can wait. `held` has the memory of its result, if it
+    /// has any yet.
+    pub async fn respond_later(
+        &self,
+        id: &RequestId,
+        result: Result<Box<RawValue>, RpcError>,
+        held: Option<HeldResult>,
+    ) {
+        let (result, held) = match (result, held) {
+            (Ok(result), None) if result.get().len() > SMALL_BYTES => {
+                let place = self.results.place();
+                match place.try_hold(result.get().len()) {
+                    true => (Ok(result), Some(place)),
+                    false => (Err(unread()), None),
+                }
+            }
+            other => other,
+        };
+        let message = encoded(Some(id), &result);
+        drop(result);
+        if let Some(message) = message {
+            self.send(message, held).await;
+        }
+    }
+
+    async fn send(&self, text: String, held: Option<HeldResult>) {
+        let message = QueuedMessage { text, held };
         tokio::select! {
             biased;
             () = self.closed.cancelled() => {}
@@ -84,4 +144,17 @@ impl Outgoing {
             _ = self.sender.send(message) => {}
         }
     }
+}
+
+fn encoded(id: Option<&RequestId>, result: &Result<Box<RawValue>, RpcError>) -> Option<String> {
+    response(id, result)
+        .inspect_err(|error| tracing::error!(%error, "a response can't be encoded"))
+        .ok()
+}
+
+fn unread() -> RpcError {
+    RpcError::new(
+        ErrorCode::Overloaded,
+        "The client has not read the results of other requests: read them, and send the request again.",
+    )
 }

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mcp_startup::printable;
+use mcp_startup::{HeldResult, printable};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -39,7 +39,10 @@ pub struct Context {
     pub calls: Calls,
 }
 
-type Work = Pin<Box<dyn Future<Output = Result<Box<RawValue>, RpcError>> + Send>>;
+/// A result, and its memory if it has any yet.
+type Done = (Box<RawValue>, Option<HeldResult>);
+
+type Work = Pin<Box<dyn Future<Output = Result<Done, RpcError>> + Send>>;
 
 /// The requests that are being answered. Dropping it ends them.
 #[derive(Default)]
@@ -99,7 +102,11 @@ impl Requests {
                 }
             };
             locked(&by_id).remove(&id);
-            outgoing.respond(Some(&id), &result).await;
+            let (result, held) = match result {
+                Ok((result, held)) => (Ok(result), held),
+                Err(error) => (Err(error), None),
+            };
+            outgoing.respond_later(&id, result, held).await;
         });
         None
     }
@@ -125,7 +132,17 @@ enum Answer {
 }
 
 fn later<T: Serialize>(work: impl Future<Output = Result<T, RpcError>> + Send + 'static) -> Answer {
-    Answer::Later(Box::pin(async move { to_raw(&work.await?) }))
+    Answer::Later(Box::pin(async move { Ok((to_raw(&work.await?)?, None)) }))
+}
+
+/// Like `later`, for a result that has its memory.
+fn later_held(
+    work: impl Future<Output = Result<(Box<RawValue>, HeldResult), RpcError>> + Send + 'static,
+) -> Answer {
+    Answer::Later(Box::pin(async move {
+        let (result, held) = work.await?;
+        Ok((result, Some(held)))
+    }))
 }
 
 /// Like `later`, for work that affects all clients: it continues if this client cancels the request or leaves.
@@ -194,12 +211,12 @@ fn work(
             let params: McpServerToolCallParams = params(raw)?;
             check_thread(threads, Some(&params.thread_id))?;
             let id = id.clone();
-            later(async move { session.call_tool(id, params).await })
+            later_held(async move { session.call_tool(id, params).await })
         }
         "mcpServer/resource/read" => {
             let params: McpResourceReadParams = params(raw)?;
             check_thread(threads, params.thread_id.as_deref())?;
-            later(async move { session.read_resource(params).await })
+            later_held(async move { session.read_resource(params).await })
         }
         "mcpStartup/servers/list" => {
             later(async move { Ok(ServersListResponse::of(&*app.configuration().await)) })

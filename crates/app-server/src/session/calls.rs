@@ -7,10 +7,12 @@ use futures::FutureExt;
 use mcp_startup::rmcp::RoleClient;
 use mcp_startup::rmcp::model::{
     CallToolRequest, CallToolRequestParams, ClientRequest, ProgressNotificationParam,
-    ReadResourceRequestParams, ServerResult,
+    ReadResourceRequest, ReadResourceRequestParams, ServerResult,
 };
 use mcp_startup::rmcp::service::{Peer, PeerRequestOptions, RequestHandle, ServiceError};
-use mcp_startup::{HttpRefusal, json_rpc_error_text, printable};
+use mcp_startup::{HeldResult, HttpRefusal, json_rpc_error_text, printable};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -41,7 +43,7 @@ impl Session {
         &self,
         id: RequestId,
         params: McpServerToolCallParams,
-    ) -> Result<Value, RpcError> {
+    ) -> Result<(Box<RawValue>, HeldResult), RpcError> {
         let (peer, state) = self.peer(&params.server, params.environment_id.as_deref())?;
         let mut request = CallToolRequestParams::new(params.tool);
         if let Some(arguments) = object("arguments", params.arguments)? {
@@ -58,13 +60,19 @@ impl Session {
             total: progress.total,
             message: progress.message,
         };
+        let held = self.outgoing.results().place();
+        let mut request = CallToolRequest::new(request);
+        request.extensions.insert(held.clone());
+        let request = ClientRequest::CallToolRequest(request);
         let call = Call::begin(&peer, request, self.app.connections()).await;
         let result = match call {
             Ok(call) => call.finish(progress, notification, &self.outgoing).await,
             Err(error) => Err(error),
         };
-        let result = result.and_then(tool_result);
-        result.map_err(|error| self.failed(&params.server, &state, "tools/call", &error))
+        match result.and_then(tool_result) {
+            Ok(result) => Ok((result, held)),
+            Err(error) => Err(self.failed(&params.server, &state, "tools/call", &error)),
+        }
     }
 
     /// Reads a resource.
@@ -72,14 +80,29 @@ impl Session {
     /// # Errors
     ///
     /// Returns an error if the server is not connected or does not return the resource.
-    pub async fn read_resource(&self, params: McpResourceReadParams) -> Result<Value, RpcError> {
+    pub async fn read_resource(
+        &self,
+        params: McpResourceReadParams,
+    ) -> Result<(Box<RawValue>, HeldResult), RpcError> {
         let (peer, state) = self.peer(&params.server, params.environment_id.as_deref())?;
         let mut request = ReadResourceRequestParams::new(params.uri);
         request.meta = metadata(params.meta)?;
-        let result = peer.read_resource(request).await;
-        let result = result
-            .map_err(|error| self.failed(&params.server, &state, "resources/read", &error))?;
-        serde_json::to_value(result).map_err(|_| RpcError::failed("The result can't be encoded."))
+        let held = self.outgoing.results().place();
+        let mut request = ReadResourceRequest::new(request);
+        request.extensions.insert(held.clone());
+        let request = ClientRequest::ReadResourceRequest(request);
+        let result = match Call::begin(&peer, request, self.app.connections()).await {
+            Ok(call) => call.response().await,
+            Err(error) => Err(error),
+        };
+        let result = result.and_then(|result| match result {
+            ServerResult::ReadResourceResult(result) => to_json(&result),
+            _ => Err(ServiceError::UnexpectedResponse),
+        });
+        match result {
+            Ok(result) => Ok((result, held)),
+            Err(error) => Err(self.failed(&params.server, &state, "resources/read", &error)),
+        }
     }
 
     /// The error of a request that failed at the server.
@@ -123,16 +146,25 @@ impl Call {
     /// Sends a call. The SDK's `call_tool` does not reveal the progress token.
     async fn begin(
         peer: &Peer<RoleClient>,
-        params: CallToolRequestParams,
+        request: ClientRequest,
         tasks: &TaskTracker,
     ) -> Result<Self, ServiceError> {
-        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
         let options = PeerRequestOptions::no_options();
         let handle = peer.send_cancellable_request(request, options).await?;
         Ok(Self {
             handle: Some(handle),
             tasks: tasks.clone(),
         })
+    }
+
+    /// Waits for the response.
+    async fn response(mut self) -> Result<ServerResult, ServiceError> {
+        let Some(handle) = &mut self.handle else {
+            return Err(ServiceError::TransportClosed);
+        };
+        let response = (&mut handle.rx).await;
+        self.handle = None;
+        response.unwrap_or(Err(ServiceError::TransportClosed))
     }
 
     /// Waits for the response, after which there is no more progress.
@@ -194,10 +226,10 @@ impl Drop for Call {
 }
 
 /// The result of a call, which is final.
-fn tool_result(result: ServerResult) -> Result<Value, ServiceError> {
+fn tool_result(result: ServerResult) -> Result<Box<RawValue>, ServiceError> {
     let unexpected = |_| ServiceError::UnexpectedResponse;
     match result {
-        ServerResult::CallToolResult(result) => serde_json::to_value(result).map_err(unexpected),
+        ServerResult::CallToolResult(result) => to_json(&result),
         ServerResult::InputRequiredResult(_) | ServerResult::CreateTaskResult(_) => {
             Err(ServiceError::UnexpectedResponse)
         }
@@ -209,11 +241,15 @@ fn tool_result(result: ServerResult) -> Result<Value, ServiceError> {
                     .all(|key| matches!(key.as_str(), "_meta" | "resultType")) =>
             {
                 fields.insert("content".to_owned(), json!([]));
-                Ok(Value::Object(fields))
+                to_json(&fields)
             }
             _ => Err(ServiceError::UnexpectedResponse),
         },
     }
+}
+
+fn to_json(result: &impl Serialize) -> Result<Box<RawValue>, ServiceError> {
+    to_raw_value(result).map_err(|_| ServiceError::UnexpectedResponse)
 }
 
 fn object(field: &str, value: Option<Value>) -> Result<Option<Map<String, Value>>, RpcError> {

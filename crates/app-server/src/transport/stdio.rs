@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::unless_unread;
 use crate::app_server::AppServer;
-use crate::connection::{self, Calls, Frame, QUEUED_MESSAGES};
+use crate::connection::{self, Calls, Frame, Outgoing, QueuedMessage};
 
 /// How many bytes are read or written at once.
 const CHUNK: usize = 64 * 1024;
@@ -28,10 +28,10 @@ pub async fn serve_streams(
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin,
 ) -> std::io::Result<()> {
-    let (sender, messages) = mpsc::channel::<String>(QUEUED_MESSAGES);
+    let (outgoing, messages) = Outgoing::new(app);
     let left = CancellationToken::new();
     let frames = std::pin::pin!(lines(input));
-    let serving = connection::serve(app.clone(), frames, sender, Calls::Allowed, left.clone());
+    let serving = connection::serve(app.clone(), frames, outgoing, Calls::Allowed, left.clone());
     let serving = app.connections().track_future(serving);
     // If writing ends, the receiver is dropped, and the connection ends.
     let ((), written) = tokio::join!(serving, write(output, messages, &left));
@@ -41,17 +41,18 @@ pub async fn serve_streams(
 /// Writes the messages. Ends early if the client has left and does not read.
 async fn write(
     mut output: impl AsyncWrite + Unpin,
-    mut messages: mpsc::Receiver<String>,
+    mut messages: mpsc::Receiver<QueuedMessage>,
     left: &CancellationToken,
 ) -> std::io::Result<()> {
-    while let Some(mut message) = messages.recv().await {
-        message.push('\n');
-        for chunk in message.as_bytes().chunks(CHUNK) {
+    while let Some(QueuedMessage { mut text, held }) = messages.recv().await {
+        text.push('\n');
+        for chunk in text.as_bytes().chunks(CHUNK) {
             match unless_unread(left, output.write_all(chunk)).await {
                 Some(written) => written?,
                 None => return Ok(()),
             }
         }
+        drop(held);
         // Several messages that wait are written before the flush.
         if messages.is_empty()
             && let Some(flushed) = unless_unread(left, output.flush()).await

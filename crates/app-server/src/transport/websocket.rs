@@ -18,18 +18,20 @@ use axum::routing::{any, get};
 use axum::serve::Listener;
 use futures::stream::SplitSink;
 use futures::{SinkExt, Stream, StreamExt, TryStreamExt};
+use mcp_startup::ResultMemory;
 use mcp_startup_core::MAX_LINE_BYTES;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
 use super::unauthenticated::{LimitedListener, Peer};
 use super::unless_unread;
 use crate::app_server::AppServer;
-use crate::connection::{self, Calls, Frame, Outgoing, QUEUED_MESSAGES};
+use crate::connection::{self, Calls, Frame, Outgoing, QueuedMessage};
 use crate::protocol::startup::{AuthenticateParams, EmptyResponse};
 use crate::protocol::{ErrorCode, Incoming, RequestId, RpcError, params, parse};
 
@@ -41,6 +43,9 @@ const MAX_CLIENTS: usize = 64;
 const TOKEN_LIMIT: Duration = Duration::from_secs(10);
 /// How long a client may not read before it is disconnected.
 const STALL_LIMIT: Duration = Duration::from_secs(60);
+/// How long a client may not read if another one waits for the memory of its results.
+const WANTED_STALL_LIMIT: Duration = Duration::from_secs(5);
+const WANTED_CHECK: Duration = Duration::from_secs(1);
 /// How long the last frame may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 /// The codes of a WebSocket's end (RFC 6455, section 7.4.1).
@@ -272,12 +277,13 @@ async fn serve_socket(
     mut permit: Option<OwnedSemaphorePermit>,
 ) {
     let (sink, mut frames) = socket.split();
-    let (sender, messages) = mpsc::channel(QUEUED_MESSAGES);
+    let (outgoing, messages) = Outgoing::new(&gate.app);
+    let results = outgoing.results().clone();
     let ending = gate.app.ending().clone();
     let left = CancellationToken::new();
     let serving = async {
         if permit.is_none() {
-            let authenticating = authenticate(&gate, &mut frames, &sender);
+            let authenticating = authenticate(&gate, &mut frames, &outgoing);
             let authenticated = tokio::select! {
                 () = ending.cancelled() => false,
                 done = tokio::time::timeout(TOKEN_LIMIT, authenticating) => done.unwrap_or(false),
@@ -302,29 +308,37 @@ async fn serve_socket(
         });
         let frames = Box::pin(messages_of(frames));
         let app = gate.app.clone();
-        connection::serve(app, frames, sender, gate.calls, left.clone()).await;
+        connection::serve(app, frames, outgoing, gate.calls, left.clone()).await;
         end
     };
-    write(sink, messages, serving, &left).await;
+    write(sink, messages, &results, serving, &left).await;
 }
 
 /// Writes the messages while `serving` runs, and then the reason of the end. Ends early if the client has left and does not read.
 async fn write(
     mut sink: SplitSink<WebSocket, Message>,
-    mut messages: mpsc::Receiver<String>,
+    mut messages: mpsc::Receiver<QueuedMessage>,
+    results: &ResultMemory,
     serving: impl Future<Output = (u16, &'static str)>,
     left: &CancellationToken,
 ) {
     let sink_used = &mut sink;
     let writing = async move {
         // The connection ends when this returns, because that drops the receiver.
-        while let Some(message) = messages.recv().await {
-            let sending = sink_used.send(Message::Text(message.into()));
-            let sending = tokio::time::timeout(STALL_LIMIT, sending);
+        while let Some(mut message) = messages.recv().await {
+            let text = std::mem::take(&mut message.text);
+            let sending = sink_used.send(Message::Text(text.into()));
+            let sending = async {
+                tokio::select! {
+                    biased;
+                    sent = sending => Some(sent),
+                    () = stalled(results) => None,
+                }
+            };
             match unless_unread(left, sending).await {
-                Some(Ok(Ok(()))) => {}
-                Some(Ok(Err(_))) | None => return None,
-                Some(Err(_)) => {
+                Some(Some(Ok(()))) => {}
+                Some(Some(Err(_))) | None => return None,
+                Some(None) => {
                     return Some((POLICY_VIOLATION, "the client does not read its messages"));
                 }
             }
@@ -344,6 +358,17 @@ async fn write(
         let _ = sink.flush().await;
     };
     let _ = tokio::time::timeout(CLOSE_LIMIT, closing).await;
+}
+
+/// Waits until a client must not keep a message unread any longer.
+async fn stalled(results: &ResultMemory) {
+    let wanted = async {
+        sleep(WANTED_STALL_LIMIT).await;
+        while !results.is_wanted() {
+            sleep(WANTED_CHECK).await;
+        }
+    };
+    let _ = timeout(STALL_LIMIT, wanted).await;
 }
 
 /// Whether the socket has ended because of a message that is longer than the limit.
@@ -373,7 +398,7 @@ fn messages_of(
 async fn authenticate(
     gate: &Gate,
     frames: &mut (impl Stream<Item = Result<Message, axum::Error>> + Unpin),
-    sender: &mpsc::Sender<String>,
+    outgoing: &Outgoing,
 ) -> bool {
     let text = loop {
         match frames.next().await {
@@ -382,7 +407,6 @@ async fn authenticate(
             _ => return false,
         }
     };
-    let outgoing = Outgoing::new(sender.clone());
     let refuse = async |id: Option<&RequestId>| {
         let message = "Send the token as `Authorization: Bearer`, or in the first frame as the request `mcpStartup/authenticate`.";
         let error = RpcError::new(ErrorCode::InvalidRequest, message).with_reason("unauthorized");

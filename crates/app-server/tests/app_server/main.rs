@@ -13,6 +13,7 @@ mod sessions;
 mod sign_in;
 mod sockets;
 mod tool_server;
+mod unread_results;
 mod whole_session;
 
 use std::sync::{Arc, Mutex};

@@ -9,6 +9,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+/// The length of the text that the tool `large` returns.
+pub const LARGE_BYTES: usize = 1024 * 1024;
+
 pub struct ToolServer {
     pub url: String,
     /// The IDs of the requests that were cancelled.
@@ -95,6 +98,9 @@ async fn answer(
             "description": "Returns the text.",
             "inputSchema": { "type": "object", "properties": { "text": { "type": "string" } } },
         }] }),
+        "tools/call" if params["name"] == "large" => json!({
+            "content": [{ "type": "text", "text": "x".repeat(LARGE_BYTES) }],
+        }),
         "tools/call" => json!({
             "content": [{ "type": "text", "text": params["arguments"]["text"] }],
             "structuredContent": { "text": params["arguments"]["text"] },

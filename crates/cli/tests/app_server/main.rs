@@ -12,3 +12,4 @@ mod kills;
 mod marked;
 mod reload;
 mod signals;
+mod unread_results;

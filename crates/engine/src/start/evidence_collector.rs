@@ -13,6 +13,7 @@ use crate::configuration_warnings;
 use crate::event::Update;
 use crate::start::timeline_recorder::TimelineRecorder;
 use crate::timeline::{StartTimeline, TimelineStep};
+use crate::transport::held_results::OpenCalls;
 use crate::transport::progress::ProgressFeed;
 use mcp_startup_auth::network::BlockedRequest;
 use mcp_startup_auth::{Discovery, Mask, RequestLog, StoreError};
@@ -45,6 +46,8 @@ pub(crate) struct EvidenceCollector {
     pub log: RequestLog,
     /// The progress of requests. It is not evidence, and continues after the start.
     pub progress: ProgressFeed,
+    /// The calls of the live server.
+    pub calls: OpenCalls,
     /// The stored record as this start has last seen it.
     pub known: Arc<ObservedRecord>,
     mask: RwLock<Mask>,
@@ -68,6 +71,7 @@ impl EvidenceCollector {
             name,
             log: RequestLog::default(),
             progress: ProgressFeed::default(),
+            calls: OpenCalls::default(),
             known: Arc::default(),
             mask: RwLock::new(mask),
             evidence: Mutex::new(evidence),

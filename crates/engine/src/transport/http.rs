@@ -511,9 +511,7 @@ impl McpHttp {
             collector.record_non_mcp_output(&beginning);
             return Err(failure(RequestError::NotMcp));
         }
-        let body = answer
-            .body(self.limit(), &self.shared.collector.log)
-            .await?;
+        let mut body = answer.body(self.limit(), &self.shared.collector).await?;
         if ValueCounter::default().count(&body.bytes) > self.value_limit() {
             body.sent
                 .note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
@@ -522,6 +520,10 @@ impl McpHttp {
         let asked = (&request.id, request.request.method());
         match self.parse(asked, &body.bytes).await {
             Some(message @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) => {
+                let bytes = std::mem::take(&mut body.bytes).len();
+                if let Some(call) = self.shared.collector.calls.of(&request.id) {
+                    call.hold(bytes).await;
+                }
                 let answer = self.answer_to(asked, message);
                 Ok(StreamableHttpPostResponse::Json(answer, session))
             }

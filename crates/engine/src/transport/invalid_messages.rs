@@ -175,6 +175,14 @@ pub(crate) fn is_answer(text: &[u8]) -> bool {
     (has("jsonrpc") || (has("id") && (has("result") || has("error")))) && !has("method")
 }
 
+/// The ID of the request that a text answers.
+pub(crate) fn answered_id(text: &[u8]) -> Option<RequestId> {
+    match is_answer(text) {
+        true => id_of(&members(text)),
+        false => None,
+    }
+}
+
 /// Whether a text is a list whose first element is meant as an answer.
 fn is_batch(text: &[u8]) -> bool {
     let inside = text.trim_ascii_start().strip_prefix(b"[");

@@ -1,12 +1,16 @@
-//! Limits how many large messages are read at the same time in a process, so that many servers can't fill its memory together.
+//! Limits how many large messages are read at the same time, so that many servers can't fill the memory of a process together:
+//! messages of all starts, and results for one client of a host.
 
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 
+use futures::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
 
+use super::held_results::ReadTurn;
 use super::read_limits::HANDSHAKE_BYTES;
+use crate::start::evidence_collector::EvidenceCollector;
 
 /// How many messages may be larger than [`HANDSHAKE_BYTES`] at the same time. Each has at most 10 MB.
 const MAX_LARGE_MESSAGES: usize = 4;
@@ -18,6 +22,8 @@ static LARGE_MESSAGES: LazyLock<Arc<Semaphore>> =
 pub(crate) struct LargeMessage {
     place: Option<OwnedSemaphorePermit>,
     places: PollSemaphore,
+    /// After the start.
+    turn: ReadTurn,
 }
 
 impl Default for LargeMessage {
@@ -25,6 +31,7 @@ impl Default for LargeMessage {
         Self {
             place: None,
             places: PollSemaphore::new(LARGE_MESSAGES.clone()),
+            turn: ReadTurn::default(),
         }
     }
 }
@@ -32,7 +39,43 @@ impl Default for LargeMessage {
 impl LargeMessage {
     /// Waits for a place if the message so far has `held` bytes, which are in memory. It gives the place back when the next
     /// message begins.
-    pub fn poll_place(&mut self, held: usize, context: &mut Context<'_>) -> Poll<()> {
+    pub fn poll(
+        &mut self,
+        held: usize,
+        collector: &EvidenceCollector,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let (of_start, of_result) = match collector.log.is_closed() {
+            false => (held, 0),
+            true => (0, held),
+        };
+        ready!(self.poll_place(of_start, context));
+        self.turn.poll(of_result, &collector.calls, context)
+    }
+
+    /// Call this while the server sends nothing.
+    pub fn poll_pause(&mut self, context: &mut Context<'_>) {
+        self.turn.poll_pause(context);
+    }
+
+    /// Like [`poll`](Self::poll), for an async function.
+    pub async fn wait(&mut self, held: usize, collector: &EvidenceCollector) {
+        std::future::poll_fn(|context| self.poll(held, collector, context)).await;
+    }
+
+    /// The next part of a message.
+    pub async fn next<S: Stream + Unpin>(&mut self, parts: &mut S) -> Option<S::Item> {
+        std::future::poll_fn(|context| {
+            let next = parts.poll_next_unpin(context);
+            if next.is_pending() {
+                self.poll_pause(context);
+            }
+            next
+        })
+        .await
+    }
+
+    fn poll_place(&mut self, held: usize, context: &mut Context<'_>) -> Poll<()> {
         if held <= HANDSHAKE_BYTES {
             self.place = None;
         } else if self.place.is_none() {
@@ -41,15 +84,12 @@ impl LargeMessage {
         }
         Poll::Ready(())
     }
-
-    /// Like [`poll_place`](Self::poll_place), for an async function.
-    pub async fn place(&mut self, held: usize) {
-        std::future::poll_fn(|context| self.poll_place(held, context)).await;
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use futures::FutureExt;
 
     use super::*;
@@ -60,7 +100,10 @@ mod tests {
         let mut messages: Vec<_> = (0..=MAX_LARGE_MESSAGES)
             .map(|_| LargeMessage::default())
             .collect();
-        let mut has_place = |at: usize, held| messages[at].place(held).now_or_never().is_some();
+        let mut has_place = |at: usize, held| {
+            let polled = poll_fn(|context| messages[at].poll_place(held, context));
+            polled.now_or_never().is_some()
+        };
         for at in 0..=MAX_LARGE_MESSAGES {
             assert!(
                 has_place(at, HANDSHAKE_BYTES),
@@ -71,11 +114,8 @@ mod tests {
         assert!(has_place(0, 0), "the next message begins");
         assert!(has_place(MAX_LARGE_MESSAGES, LARGE));
         drop(messages);
-        assert!(
-            LargeMessage::default()
-                .place(LARGE)
-                .now_or_never()
-                .is_some()
-        );
+        let mut message = LargeMessage::default();
+        let polled = poll_fn(|context| message.poll_place(LARGE, context));
+        assert!(polled.now_or_never().is_some());
     }
 }

@@ -22,6 +22,7 @@ use rmcp::transport::Transport;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
+use super::held_results::{HeldResult, json_bytes};
 use super::progress::ProgressFeed;
 use crate::start::evidence_collector::EvidenceCollector;
 
@@ -46,6 +47,8 @@ pub(crate) struct LimitedServerRequests<T> {
     progress: ProgressFeed,
     /// How many messages have arrived.
     received: usize,
+    /// A result that waits for its memory.
+    waiting: Option<(RxJsonRpcMessage<RoleClient>, HeldResult)>,
     /// Whether `initialize` was sent and has no answer yet.
     is_initializing: bool,
     /// The answers to the requests before that one. They end with the connection.
@@ -85,6 +88,7 @@ impl<T> LimitedServerRequests<T> {
             log: collector.log.clone(),
             progress: collector.progress.clone(),
             received: 0,
+            waiting: None,
             is_initializing: false,
             early_answers: JoinSet::new(),
             collector: collector.clone(),
@@ -127,6 +131,7 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for LimitedServerRequests<T
         if let JsonRpcMessage::Request(request) = &message {
             self.is_initializing = matches!(request.request, ClientRequest::InitializeRequest(_));
         }
+        self.collector.calls.sent(&message);
         let open = self.open.clone();
         let sending = self.transport.send(message);
         async move {
@@ -139,6 +144,39 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for LimitedServerRequests<T
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
+        if self.waiting.is_none() {
+            let message = self.next().await?;
+            let Some(call) = self.call_of(&message) else {
+                return Some(message);
+            };
+            self.waiting = Some((message, call));
+        }
+        // If this is dropped, the next call continues to wait.
+        if let Some((message, call)) = &self.waiting {
+            call.hold(json_bytes(message)).await;
+        }
+        self.waiting.take().map(|(message, _)| message)
+    }
+
+    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        self.transport.close()
+    }
+}
+
+impl<T: Transport<RoleClient>> LimitedServerRequests<T> {
+    /// The call that a message answers, if its result does not have its memory yet.
+    fn call_of(&self, message: &RxJsonRpcMessage<RoleClient>) -> Option<HeldResult> {
+        let id = match message {
+            JsonRpcMessage::Response(response) => &response.id,
+            JsonRpcMessage::Error(error) => error.id.as_ref()?,
+            JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => return None,
+        };
+        let call = self.collector.calls.of(id);
+        self.collector.calls.answered(id);
+        call.filter(|call| !call.is_held())
+    }
+
+    async fn next(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
             while self.open.is_full() {
                 if !self.log.is_closed() {
@@ -197,9 +235,5 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for LimitedServerRequests<T
             }
             return Some(message);
         }
-    }
-
-    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
-        self.transport.close()
     }
 }

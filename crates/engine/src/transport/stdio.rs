@@ -150,7 +150,7 @@ impl Program {
             ..Output::default()
         });
         let bounded = BoundedOutput {
-            log: collector.log.clone(),
+            collector: collector.clone(),
             values: ValueCounter::default(),
             line: 0,
             large: LargeMessage::default(),

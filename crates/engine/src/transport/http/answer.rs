@@ -8,6 +8,7 @@ use mcp_startup_auth::RequestLog;
 use mcp_startup_auth::network::{BodyError, SentRequest, decoded_body};
 
 use super::{Failure, failure};
+use crate::start::evidence_collector::EvidenceCollector;
 use crate::transport::large_messages::LargeMessage;
 use crate::transport::text_encoding::as_utf8;
 
@@ -35,26 +36,24 @@ pub(super) struct Body {
 
 impl Answer {
     /// Reads at most `limit` bytes, which count towards the limit of the start.
-    pub async fn body(self, limit: usize, log: &RequestLog) -> Result<Body, Failure> {
+    pub async fn body(self, limit: usize, collector: &EvidenceCollector) -> Result<Body, Failure> {
         let content_type = content_type(&self.response);
         let mut body = Vec::new();
         let mut large = LargeMessage::default();
         let mut chunks = decoded_body(self.response);
-        while let Some(chunk) = chunks.next().await {
+        while let Some(chunk) = large.next(&mut chunks).await {
             let note = |error: &BodyError| {
                 let trouble = error.trouble();
                 self.sent.note(|evidence| evidence.io = Some(trouble));
             };
             let chunk = chunk.inspect_err(note).map_err(failure)?;
-            log.received(chunk.len()).map_err(failure)?;
+            collector.log.received(chunk.len()).map_err(failure)?;
             if body.len() + chunk.len() > limit {
                 let error = BodyError::TooLarge(limit);
                 note(&error);
                 return Err(failure(error));
             }
-            if !log.is_closed() {
-                large.place(body.len() + chunk.len()).await;
-            }
+            large.wait(body.len() + chunk.len(), collector).await;
             body.extend_from_slice(&chunk);
         }
         Ok(Body {

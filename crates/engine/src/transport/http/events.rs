@@ -21,8 +21,10 @@ use super::answer::Answer;
 use super::headers::media_type;
 use super::{EVENTS, Failure, MAX_REDIRECTS, McpHttp, challenge, failure};
 use crate::transport::checked_results::{invalid_result, may_log_an_error, record_logged_error};
+use crate::transport::held_results::SMALL_BYTES;
 use crate::transport::invalid_messages::{
-    Received, invalid_answer, is_answer, is_echo_of_handshake, read_message, without_half_pairs,
+    Received, answered_id, invalid_answer, is_answer, is_echo_of_handshake, read_message,
+    without_half_pairs,
 };
 use crate::transport::json_size::ValueCounter;
 use crate::transport::large_messages::LargeMessage;
@@ -58,26 +60,28 @@ impl McpHttp {
                 .log
                 .received(chunk.len())
                 .map_err(std::io::Error::other)?;
+            let before = limit.event();
             limit.take(&chunk).inspect_err(|_| {
                 sent.note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
             })?;
-            // The limit of all starts together does not apply to live servers.
-            let held = if collector.log.is_closed() {
-                0
-            } else {
-                limit.event()
-            };
+            // An event whose last chunk this is stays in memory until the next chunk is read.
+            let held = limit.event().max(before);
             Ok::<_, std::io::Error>((held, Bytes::from(fields.take(&chunk))))
         };
         let mut chunks = decoded_body(response);
+        let shared = self.shared.collector.clone();
         let mut waiting = None;
         let bytes = stream::poll_fn(move |context| {
             loop {
                 if let Some((held, _)) = &waiting {
-                    ready!(large.poll_place(*held, context));
+                    ready!(large.poll(*held, &shared, context));
                     return Poll::Ready(waiting.take().map(|(_, chunk)| Ok(chunk)));
                 }
-                match ready!(chunks.poll_next_unpin(context)).map(&mut read) {
+                let chunk = chunks.poll_next_unpin(context);
+                if chunk.is_pending() {
+                    large.poll_pause(context);
+                }
+                match ready!(chunk).map(&mut read) {
                     Some(Ok(chunk)) => waiting = Some(chunk),
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => return Poll::Ready(None),
@@ -91,13 +95,15 @@ impl McpHttp {
         events.take_until(closed.cancelled_owned()).boxed()
     }
 
-    /// The events of an answer that contain messages, and the IDs of the others. `request` is the one that the stream answers.
+    /// The events of an answer that contain messages, and the IDs of the others. `request` is the one that the stream answers. A large
+    /// result waits for its memory here, because each of many streams can have one.
     pub(super) fn messages_of(
         &self,
         answer: Answer,
         request: Option<RequestId>,
     ) -> BoxStream<'static, Result<Sse, SseError>> {
         let http = self.clone();
+        let collector = self.shared.collector.clone();
         let events = self.events_of(answer);
         let mut messages = 0_usize;
         events
@@ -120,6 +126,19 @@ impl McpHttp {
                     return Err(SseError::Body(Box::new(error)));
                 }
                 Ok(event)
+            })
+            .then(move |event| {
+                let data = event.as_ref().ok().and_then(|event| event.data.as_deref());
+                let data = data.filter(|data| data.len() > SMALL_BYTES);
+                let answered = data.and_then(|data| answered_id(data.as_bytes()));
+                let call = answered.and_then(|id| collector.calls.of(&id));
+                let bytes = data.map_or(0, str::len);
+                async move {
+                    if let Some(call) = call {
+                        call.hold(bytes).await;
+                    }
+                    event
+                }
             })
             .boxed()
     }

@@ -12,8 +12,6 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Empty, ReadBuf};
 use tokio::process::{ChildStdin, ChildStdout};
 
-use mcp_startup_auth::RequestLog;
-
 use super::output::HEAD_BYTES;
 use super::{ConnectionSlot, lock};
 use crate::start::evidence_collector::EvidenceCollector;
@@ -224,8 +222,8 @@ pub(super) struct Output {
 /// The stdout of a program. It fails if the program writes too much before it answers the handshake, or before it is ready.
 pub(crate) struct BoundedOutput {
     pub stdout: ChildStdout,
-    /// Counts the bytes until the server is ready.
-    pub log: RequestLog,
+    /// Its log counts the bytes until the server is ready.
+    pub collector: Arc<EvidenceCollector>,
     pub values: ValueCounter,
     /// The length of the line that is being read, in bytes.
     pub line: usize,
@@ -242,17 +240,17 @@ impl AsyncRead for BoundedOutput {
         let before = buffer.filled().len();
         let Self {
             stdout,
-            log,
+            collector,
             values: counter,
             line,
             large,
             output,
         } = &mut *self;
-        if !log.is_closed() {
-            ready!(large.poll_place(*line, context));
-        }
+        let log = &collector.log;
+        ready!(large.poll(*line, collector, context));
         let polled = Pin::new(stdout).poll_read(context, buffer);
         if polled.is_pending() {
+            large.poll_pause(context);
             return polled;
         }
         let new = &buffer.filled()[before..];
