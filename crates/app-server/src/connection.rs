@@ -115,12 +115,14 @@ pub(crate) async fn serve(
         }
     }
     left.cancel();
-    drop(requests);
-    if let Phase::Initialized(session) = &connection.phase {
-        // The client reads no more notifications.
-        connection.outgoing.close();
-        session.end().await;
-    }
+    // The client reads no more notifications.
+    connection.outgoing.close();
+    let ending = async {
+        if let Phase::Initialized(session) = &connection.phase {
+            session.end().await;
+        }
+    };
+    tokio::join!(requests.end(), ending);
 }
 
 impl Connection {

@@ -64,7 +64,7 @@ impl Outgoing {
         let _ = self.opted_out.set(methods.into_iter().collect());
     }
 
-    /// Drops all messages from now on.
+    /// Drops all notifications from now on.
     pub fn close(&self) {
         self.closed.cancel();
     }
@@ -72,7 +72,7 @@ impl Outgoing {
     /// Sends a notification.
     pub async fn notify(&self, method: &'static str, params: &impl Serialize) {
         if let Some(message) = self.notification(method, params) {
-            self.send(message, None).await;
+            self.send_first(&mut VecDeque::from([message])).await;
         }
     }
 
@@ -137,12 +137,8 @@ impl Outgoing {
 
     async fn send(&self, text: String, held: Option<HeldResult>) {
         let message = QueuedMessage { text, held };
-        tokio::select! {
-            biased;
-            () = self.closed.cancelled() => {}
-            // The transport may have ended.
-            _ = self.sender.send(message) => {}
-        }
+        // The transport may have ended.
+        let _ = self.sender.send(message).await;
     }
 }
 

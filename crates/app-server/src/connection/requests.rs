@@ -44,11 +44,12 @@ type Done = (Box<RawValue>, Option<HeldResult>);
 
 type Work = Pin<Box<dyn Future<Output = Result<Done, RpcError>> + Send>>;
 
-/// The requests that are being answered. Dropping it ends them.
+/// The requests that are being answered. Dropping it ends them, and loses the responses that wait.
 #[derive(Default)]
 pub struct Requests {
     running: JoinSet<()>,
     by_id: Arc<Mutex<HashMap<RequestId, CancellationToken>>>,
+    ended: CancellationToken,
 }
 
 impl Requests {
@@ -58,6 +59,12 @@ impl Requests {
             std::future::pending().await
         }
         while self.running.try_join_next().is_some() {}
+    }
+
+    /// Ends the requests that have no result yet, and waits until the responses to the others are queued, or the transport has ended.
+    pub async fn end(mut self) {
+        self.ended.cancel();
+        while self.running.join_next().await.is_some() {}
     }
 
     /// Answers a request: with the returned result, or else later.
@@ -94,9 +101,12 @@ impl Requests {
             )));
         }
         let (id, by_id) = (id.clone(), self.by_id.clone());
+        let ended = self.ended.clone();
         self.running.spawn(async move {
             let result = tokio::select! {
+                biased;
                 result = work => result,
+                () = ended.cancelled() => return,
                 () = cancelled.cancelled() => {
                     Err(RpcError::failed("The request was cancelled.").with_reason("cancelled"))
                 }

@@ -352,6 +352,43 @@ async fn a_client_that_does_not_read_delays_the_end_by_2_s() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn responses_that_wait_when_the_input_ends_are_delivered_or_dropped_after_2_s() {
+    const REQUESTS: usize = 1000;
+    for reads in [true, false] {
+        let (app, _) = app_of(Configuration::default());
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let (input, output) = split(theirs);
+        let served = app.clone();
+        let serving =
+            tokio::spawn(async move { transport::serve_streams(&served, input, output).await });
+        let (reader, mut writer) = split(ours);
+        let start = format!("{INITIALIZE}\n{{\"method\":\"initialized\"}}\n");
+        let line = |id| format!("{{\"id\":{id},\"method\":\"mcpStartup/servers/list\"}}\n");
+        let requests: String = (1..=REQUESTS).map(line).collect();
+        let requests = start + &requests;
+        writer.write_all(requests.as_bytes()).await.unwrap();
+        // Now all of them have a response, and most responses do not fit into the queue.
+        idle().await;
+        writer.shutdown().await.unwrap();
+        let began = Instant::now();
+        let mut ids = Vec::new();
+        let mut lines = BufReader::new(reader).lines();
+        while reads && let Some(line) = lines.next_line().await.unwrap() {
+            let message: Value = serde_json::from_str(&line).unwrap();
+            ids.push(message["id"].as_u64().unwrap());
+        }
+        let served = tokio::time::timeout(LIMIT, serving).await;
+        served.unwrap().unwrap().unwrap();
+        assert!(began.elapsed() <= Duration::from_secs(3));
+        if reads {
+            ids.sort_unstable();
+            assert!(ids.into_iter().eq(0..=REQUESTS as u64));
+        }
+        app.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_start_is_reported_to_a_client_that_does_not_read_around_a_reload() {
     // It accepts connections, and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
