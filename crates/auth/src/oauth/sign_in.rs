@@ -41,7 +41,7 @@ use crate::store::CredentialRecord;
 
 /// How long a sign-in can be finished after it begins: 15 minutes.
 pub const SIGN_IN_LIMIT: Duration = Duration::from_secs(15 * 60);
-/// How long the revocation of tokens that can't be used may take.
+/// How long the revocation of tokens that can't be used may take, after the exchange of the code.
 const REVOCATION_LIMIT: Duration = Duration::from_secs(5);
 const OFFLINE_ACCESS: &str = "offline_access";
 /// The maximum length of an authorization server's text in a message, in characters.
@@ -184,7 +184,8 @@ pub async fn begin_sign_in(
 /// Finishes a sign-in, and returns the record for the caller to store. `callback_url` is the complete URL that the user
 /// was redirected to.
 ///
-/// Checks the `state` and the issuer of the callback (RFC 6749, section 10.12; RFC 9207), then exchanges the code once.
+/// Checks the `state` and the issuer of the callback (RFC 6749, section 10.12; RFC 9207), then exchanges the code once, within `limit`.
+/// Granted tokens that can't be used are revoked, which may take another 5 s.
 ///
 /// # Errors
 ///
@@ -194,6 +195,7 @@ pub async fn finish_sign_in(
     guarded: &GuardedClient,
     pending: &PendingSignIn,
     callback_url: &str,
+    limit: Duration,
     log: &RequestLog,
 ) -> Result<CredentialRecord, SignInError> {
     let callback = pending.callback(callback_url)?;
@@ -204,14 +206,20 @@ pub async fn finish_sign_in(
     let state = KeptState::holding(pending.state.clone());
     let metadata = with_usable_endpoints(&pending.metadata).ok_or_else(broken)?;
     let metadata = pending.client.metadata(&metadata);
-    let mut manager = manager(&url, &http, &state, &metadata).await?;
-    let client = pending.client.config(&pending.redirect_uri);
-    manager.configure_client(client).map_err(unusable)?;
-    let issuer = callback.issuer.as_deref();
-    let exchanged =
-        manager.exchange_code_for_token_with_issuer(&callback.code, pending.state(), issuer);
-    // If it failed, the reply shows how.
-    let _ = exchanged.await;
+    let exchanging = async {
+        let mut manager = manager(&url, &http, &state, &metadata).await?;
+        let client = pending.client.config(&pending.redirect_uri);
+        manager.configure_client(client).map_err(unusable)?;
+        let issuer = callback.issuer.as_deref();
+        let exchanged =
+            manager.exchange_code_for_token_with_issuer(&callback.code, pending.state(), issuer);
+        // If it failed, the reply shows how.
+        let _ = exchanged.await;
+        Ok::<_, SignInError>(())
+    };
+    // Only the exchange has this limit: a slow one leaves enough time to revoke its tokens.
+    let exchanged = timeout(limit, Box::pin(exchanging)).await;
+    exchanged.unwrap_or_else(|_| Err(SignInError::not_in_time()))?;
     // Parse the reply like that of a refresh: it can be valid even if the SDK cannot read it.
     let Some(reply) = http.take_reply() else {
         return Err(SignInError::new(

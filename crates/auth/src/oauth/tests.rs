@@ -66,7 +66,8 @@ impl Case {
     async fn finish(&self, pending: &PendingSignIn) -> CredentialRecord {
         let callback = format!("{REDIRECT_URI}?state={}&code=code-1", pending.state());
         let log = RequestLog::default();
-        let finished = finish_sign_in(&self.guarded, pending, &callback, &log);
+        let limit = std::time::Duration::from_secs(20);
+        let finished = finish_sign_in(&self.guarded, pending, &callback, limit, &log);
         finished.await.unwrap()
     }
 

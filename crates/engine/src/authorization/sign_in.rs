@@ -212,19 +212,12 @@ fn store_failed(error: StoreError) -> SignInError {
     SignInError::new(SignInFailureKind::StoreFailed, message)
 }
 
-fn not_in_time() -> SignInError {
-    SignInError::new(
-        SignInFailureKind::Unavailable,
-        "the server or its sign-in service did not respond in time: try again later",
-    )
-}
-
 async fn with_limit<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, SignInError>>,
 ) -> Result<T, SignInError> {
     let done = tokio::time::timeout(limit, Box::pin(work)).await;
-    done.unwrap_or_else(|_| Err(not_in_time()))
+    done.unwrap_or_else(|_| Err(SignInError::not_in_time()))
 }
 
 /// The configuration of a server over HTTP. A local program has no sign-in.

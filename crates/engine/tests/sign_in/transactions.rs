@@ -188,6 +188,32 @@ async fn granted_tokens_that_cannot_be_stored_are_revoked() {
     }
 }
 
+/// Otherwise, the grant would stay valid although it can't be used.
+#[tokio::test]
+async fn unusable_tokens_are_revoked_even_if_their_exchange_took_most_of_its_time() {
+    let reply = json!({
+        "access_token": "granted-token", "token_type": "dpop", "refresh_token": "granted-refresh"
+    });
+    let lab = lab_of(vec![row(
+        "server",
+        &json!({
+            "token": { "respond": [{ "reply": { "delayMs": 1000, "body": { "json": reply } } }] },
+            "authorization": { "revoke": [{ "reply": { "delayMs": 1100 } }] },
+        }),
+    )])
+    .await;
+    let user = User::new(&lab, "server");
+    let startup = limited(&user, Duration::from_secs(2));
+    let (begun, callback) = sign_in(&startup, &user.server).await;
+    let finishing = startup.finish_sign_in(&begun.pending, &callback);
+    let error = finishing.await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured, "{}", error.message());
+    assert_eq!(
+        tokens(user.requests_at("revoke")),
+        ["granted-refresh", "granted-token"]
+    );
+}
+
 /// The refresh has been sent when the sign-out begins. Its tokens must not stay valid.
 #[tokio::test]
 async fn a_sign_out_during_a_refresh_revokes_the_new_tokens() {

@@ -56,6 +56,14 @@ impl SignInError {
         }
     }
 
+    /// The server or its sign-in service has not responded within the limit.
+    pub fn not_in_time() -> Self {
+        Self::new(
+            SignInFailureKind::Unavailable,
+            "the server or its sign-in service did not respond in time: try again later",
+        )
+    }
+
     /// The kind of failure.
     pub fn kind(&self) -> SignInFailureKind {
         self.kind
