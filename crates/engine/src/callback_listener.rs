@@ -165,11 +165,19 @@ fn stopped() -> SignInError {
 }
 
 fn not_completed_within(limit: Duration) -> SignInError {
-    let message = format!(
-        "the sign-in was not completed within {} s, and nothing was changed: try again, or allow more time. If the sign-in page shows an error, contact the operator of the server",
-        limit.as_secs_f64()
-    );
+    let problem = sign_in_not_completed(limit, "try again, or allow more time");
+    let message = format!("the sign-in {problem}");
     SignInError::new(SignInFailureKind::Expired, message)
+}
+
+/// The rest of a message about a sign-in that the browser has not finished within its limit, after words such as `the sign-in`.
+///
+/// `to_do` is what the user of the host can do.
+pub fn sign_in_not_completed(limit: Duration, to_do: &str) -> String {
+    format!(
+        "was not completed within {} s, and nothing was changed: {to_do}. If the sign-in page shows an error, contact the operator of the server",
+        limit.as_secs_f64()
+    )
 }
 
 /// A request of a browser to the redirect URI.

@@ -65,7 +65,9 @@ pub use authorization::Rejected;
 pub use authorization::sign_in::{
     AuthStatus, ClientChoice, ClientRegistration, SignInOptions, SignedOut,
 };
-pub use callback_listener::{Callback, CallbackListener, CallbackOptions, CallbackPage};
+pub use callback_listener::{
+    Callback, CallbackListener, CallbackOptions, CallbackPage, sign_in_not_completed,
+};
 pub use check::{Check, Start};
 pub use configuration_warnings::configuration_warnings;
 pub use event::{StartupEvent, Update};

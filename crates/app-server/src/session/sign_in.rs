@@ -7,6 +7,7 @@ use std::time::Duration;
 use mcp_startup::auth::{PendingSignIn, SIGN_IN_LIMIT, SignInError};
 use mcp_startup::{
     CallbackListener, CallbackOptions, CallbackPage, ClientRegistration, SignInOptions, printable,
+    sign_in_not_completed,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -244,10 +245,8 @@ impl SignIn {
                     return Err("The sign-in was cancelled, and nothing was changed.".to_owned());
                 }
                 () = tokio::time::sleep_until(deadline) => {
-                    return Err(format!(
-                        "The sign-in was not completed within {} s, and nothing was changed: begin it again. If the sign-in page shows an error, contact the operator of the server.",
-                        self.limit.as_secs()
-                    ));
+                    let problem = sign_in_not_completed(self.limit, "begin it again");
+                    return Err(format!("The sign-in {problem}."));
                 }
                 callback = self.listener.next() => callback,
             };

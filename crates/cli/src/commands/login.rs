@@ -10,7 +10,7 @@ use mcp_startup::auth::{Revocation, SignInBegun, SignInError, SignInFailureKind}
 use mcp_startup::config::ServerEntry;
 use mcp_startup::{
     CallbackListener, CallbackOptions, CallbackPage, SignInOptions, Startup,
-    configuration_warnings, printable,
+    configuration_warnings, printable, sign_in_not_completed,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::runtime::Runtime;
@@ -254,10 +254,8 @@ async fn read_pasted(pasted_in: mpsc::Sender<String>, prompt: &Prompt) {
 }
 
 fn timed_out(name: &str, limit: Duration) -> CommandError {
-    let message = format!(
-        "the sign-in to {name} was not completed within {} s, and nothing was changed; try again, or allow more time with --timeout. If the sign-in page shows an error, contact the operator of the server",
-        limit.as_secs_f64()
-    );
+    let problem = sign_in_not_completed(limit, "try again, or allow more time with --timeout");
+    let message = format!("the sign-in to {name} {problem}");
     std::io::Error::new(std::io::ErrorKind::TimedOut, message).into()
 }
 
