@@ -110,8 +110,6 @@ impl Session {
             if let Some(running) = self.lock().by_name.get_mut(&server.entry.name) {
                 running.task = Some(task);
             }
-            // A start sends its first request before the next one begins, so that connections are reused.
-            tokio::task::yield_now().await;
         }
     }
 

@@ -44,8 +44,20 @@ async fn write(
     mut messages: mpsc::Receiver<QueuedMessage>,
     left: &CancellationToken,
 ) -> std::io::Result<()> {
-    while let Some(QueuedMessage { mut text, held }) = messages.recv().await {
+    let mut next = messages.recv().await;
+    while let Some(QueuedMessage { mut text, held }) = next.take() {
         text.push('\n');
+        let mut held = vec![held];
+        // Several messages that wait are written at once. Each write to stdout costs a turn of another thread.
+        while let Ok(more) = messages.try_recv() {
+            if text.len() + more.text.len() >= CHUNK {
+                next = Some(more);
+                break;
+            }
+            text.push_str(&more.text);
+            text.push('\n');
+            held.push(more.held);
+        }
         for chunk in text.as_bytes().chunks(CHUNK) {
             match unless_unread(left, output.write_all(chunk)).await {
                 Some(written) => written?,
@@ -53,12 +65,15 @@ async fn write(
             }
         }
         drop(held);
-        // Several messages that wait are written before the flush.
+        if next.is_some() {
+            continue;
+        }
         if messages.is_empty()
             && let Some(flushed) = unless_unread(left, output.flush()).await
         {
             flushed?;
         }
+        next = messages.recv().await;
     }
     let flushed = unless_unread(left, output.flush()).await;
     flushed.unwrap_or(Ok(()))
