@@ -33,7 +33,7 @@ pub use request_log::{
 };
 use response::has_cause;
 pub use response::{
-    BodyError, proxy_requires_password, read_body, trouble, without_byte_order_mark,
+    BodyError, challenges, proxy_requires_password, read_body, trouble, without_byte_order_mark,
 };
 use system_trust::SystemTrust;
 

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::error::Error;
 
 use futures::StreamExt;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, HeaderValue};
 use mcp_startup_core::{CertificateProblem, IoTrouble};
 
 use super::content_encoding::decoded_body;
@@ -133,4 +135,11 @@ pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Vec<
 /// (RFC 8259, section 8.1).
 pub fn without_byte_order_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
+}
+
+/// The challenges of a response (RFC 9110, section 11.6.1). Amazon API Gateway renames their header.
+pub fn challenges(headers: &HeaderMap) -> impl Iterator<Item = &HeaderValue> {
+    const RENAMED: &str = "x-amzn-remapped-www-authenticate";
+    let sent = headers.get_all(WWW_AUTHENTICATE).into_iter();
+    sent.chain(headers.get_all(RENAMED))
 }

@@ -1,6 +1,6 @@
 //! Fetches metadata documents, within the limits of a discovery, and records the requests.
 
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::RETRY_AFTER;
 use mcp_startup_core::{
     CredentialSent, DiscoveryProblem, IoTrouble, RequestEvidence, RequestTarget, printable,
 };
@@ -8,7 +8,8 @@ use rmcp::transport::auth::WWWAuthenticateParams;
 use url::Url;
 
 use crate::network::{
-    BlockedRequest, GuardedClient, GuardedClientError, RequestLog, SentRequest, bare_url, read_body,
+    BlockedRequest, GuardedClient, GuardedClientError, RequestLog, SentRequest, bare_url,
+    challenges, read_body,
 };
 use crate::oauth::endpoint::MAX_URL_BYTES;
 
@@ -167,8 +168,7 @@ impl<'a> Documents<'a> {
     }
 
     fn pointers(&self, response: &reqwest::Response) -> Vec<Url> {
-        let challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
-        challenges
+        challenges(response.headers())
             .filter_map(|challenge| pointer(challenge.to_str().ok()?, self.server))
             .take(MAX_DOCUMENTS)
             .collect()

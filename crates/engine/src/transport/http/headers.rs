@@ -1,7 +1,8 @@
 //! Builds the headers of requests and reads the headers of responses.
 
-use http::header::{ACCEPT, CONTENT_TYPE, InvalidHeaderValue, LOCATION, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, CONTENT_TYPE, InvalidHeaderValue, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use mcp_startup_auth::network::challenges;
 use mcp_startup_config::{HttpConfig, MAX_HEADERS};
 use secrecy::ExposeSecret;
 use url::Url;
@@ -41,9 +42,7 @@ pub(super) fn sensitive(value: &str) -> Result<HeaderValue, InvalidHeaderValue> 
 
 /// All `WWW-Authenticate` headers of a response as one list (RFC 9110, section 5.2).
 pub(crate) fn challenge(headers: &HeaderMap) -> Option<String> {
-    let challenges: Vec<_> = headers
-        .get_all(WWW_AUTHENTICATE)
-        .iter()
+    let challenges: Vec<_> = challenges(headers)
         .map(|value| String::from_utf8_lossy(value.as_bytes()))
         .collect();
     (!challenges.is_empty()).then(|| challenges.join(", "))
