@@ -69,13 +69,13 @@ pub(crate) struct InvalidAnswer {
 pub(crate) fn read_message(text: &[u8]) -> Received {
     let text = without_byte_order_mark(text);
     let mut error = match serde_json::from_slice(text) {
-        Ok(message) => return Received::Message(Box::new(message)),
+        Ok(message) => return with_result(message, text),
         Err(error) => error,
     };
     let repaired = without_half_pairs(text);
     let text = match &repaired {
         Some(repaired) => match serde_json::from_slice(repaired) {
-            Ok(message) => return Received::Message(Box::new(message)),
+            Ok(message) => return with_result(message, repaired),
             Err(other) => {
                 error = other;
                 repaired.as_slice()
@@ -90,6 +90,29 @@ pub(crate) fn read_message(text: &[u8]) -> Received {
         }),
         None => Received::Other,
     }
+}
+
+/// A message that was read from `text`, unless its result is a list. The SDK reads a list as the fields of a result, one after another.
+fn with_result(message: ServerJsonRpcMessage, text: &[u8]) -> Received {
+    const RESULT: &[u8] = b"\"result\"";
+    let is_list = |text: &[u8]| text.trim_ascii_start().starts_with(b"[");
+    let may_be_a_list = |at: usize| {
+        let value = text[at + RESULT.len()..].trim_ascii_start();
+        value.strip_prefix(b":").is_some_and(is_list)
+    };
+    if matches!(message, JsonRpcMessage::Response(_))
+        && memchr::memmem::find_iter(text, RESULT).any(may_be_a_list)
+    {
+        let members = members(text);
+        let mut results = members.iter().filter(|(name, _)| *name == b"result");
+        if results.any(|(_, value)| is_list(value)) {
+            return Received::InvalidAnswer(InvalidAnswer {
+                id: id_of(&members),
+                problem: "result: must be an object, not a list".to_owned(),
+            });
+        }
+    }
+    Received::Message(Box::new(message))
 }
 
 /// The invalid answer in a text, if it is meant as an answer. Costs less than to read a message that is none.

@@ -26,6 +26,22 @@ fn the_problem_with_an_answer_and_its_id_are_found() {
             "result: must be there only once",
         ),
         (
+            r#"{"jsonrpc":"2.0","id":1,"result":[]}"#.to_owned(),
+            one.clone(),
+            "result: must be an object, not a list",
+        ),
+        (
+            r#"{"result" : [{"tools":[]}], "id":1, "jsonrpc":"2.0"}"#.to_owned(),
+            one.clone(),
+            "result: must be an object, not a list",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result":["2025-06-18",{},{"name":"x","version":"1"}]}"#
+                .to_owned(),
+            one.clone(),
+            "result: must be an object, not a list",
+        ),
+        (
             r#"{"jsonrpc":"2.0","id":1,"result":{"a":1e999}}"#.to_owned(),
             one.clone(),
             "JSON: number out of range at line 1 column 43",
@@ -125,6 +141,15 @@ fn what_answers_no_request_is_no_invalid_answer() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_list_below_the_result_is_no_problem() {
+    let text = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a","inputSchema":{"result":[],"x":"\"result\":["}}]}}"#;
+    assert!(matches!(
+        read_message(text.as_bytes()),
+        Received::Message(_)
+    ));
 }
 
 #[test]
