@@ -3,6 +3,7 @@
 //! It never decides why a start failed, and never refreshes a token itself.
 
 mod answer;
+mod cookies;
 mod early_request;
 mod events;
 #[cfg(fuzzing)]
@@ -34,6 +35,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
 use self::answer::Answer;
+use self::cookies::Cookies;
 use self::early_request::EarlyRequest;
 pub(crate) use self::headers::{challenge, configured_headers, media_types};
 use self::headers::{is_path_of_words, location, media_type, sensitive};
@@ -77,6 +79,7 @@ struct Shared {
     /// The URL of the server, or the one to which it has redirected within its origin.
     current_url: RwLock<Url>,
     challenge: Mutex<Option<String>>,
+    cookies: Cookies,
     /// The session that the last successful `initialize` has opened.
     session: Mutex<Option<Arc<str>>>,
     http_sse: HttpSseUse,
@@ -132,6 +135,7 @@ impl McpHttp {
             current_url: RwLock::new(config.url.clone()),
             http_sse: config.http_sse,
             challenge: Mutex::default(),
+            cookies: Cookies::default(),
             session: Mutex::default(),
             closed,
         };
@@ -258,6 +262,7 @@ impl McpHttp {
             let value = sensitive(&format!("Bearer {token}")).map_err(|_| RequestError::Token)?;
             headers.insert(AUTHORIZATION, value);
         }
+        self.shared.cookies.add_to(&mut headers);
         // The session ID was received in a header, so it can be sent in one.
         if let Some(Ok(session_id)) = session_id.map(HeaderValue::from_str) {
             headers.insert(SESSION_ID, session_id);
@@ -341,6 +346,7 @@ impl McpHttp {
                 }
             });
             self.record_redirect(&sent, &url, &response);
+            self.shared.cookies.receive(response.headers());
             if status == StatusCode::UNAUTHORIZED {
                 let challenge = challenge(response.headers());
                 self.lock_challenge().clone_from(&challenge);

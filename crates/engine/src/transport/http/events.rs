@@ -305,6 +305,7 @@ impl McpHttp {
                 });
                 self.record_redirect(&sent, &url, &response);
             }
+            self.shared.cookies.receive(response.headers());
             if response.status() == StatusCode::UNAUTHORIZED {
                 let challenge = challenge(response.headers());
                 if is_evidence {
