@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::error::{SignInError, SignInFailureKind, broken, shown, shown_name};
-use super::pending::PendingSignIn;
+use super::pending::{PendingSignIn, is_about_the_resource};
 use crate::network::{Place, place};
 
 /// The parameters of the authorization response (RFC 6749, section 4.1.2; RFC 9207).
@@ -72,7 +72,7 @@ impl Callback {
             let message = format!(
                 "the sign-in to {} was denied ({reason}){}",
                 shown_name(pending),
-                todo(pending, &error)
+                todo(pending, &error, &reason)
             );
             return Err(SignInError::new(SignInFailureKind::Denied, message));
         }
@@ -112,9 +112,11 @@ fn shown_issuer(issuer: &str) -> String {
 }
 
 /// The next step after an error response, with a semicolon before it. Empty if it is for the user to decide.
-fn todo(pending: &PendingSignIn, error: &str) -> String {
+fn todo(pending: &PendingSignIn, error: &str, reason: &str) -> String {
     match (error, &pending.prompt) {
         ("invalid_target", _) => format!("; {}", pending.resource_todo()),
+        _ if is_about_the_resource(reason) => format!("; {}", pending.resource_todo()),
+        ("server_error" | "temporarily_unavailable", _) => "; try again later".to_owned(),
         ("invalid_scope", _) => "; correct `scopes` in the configuration".to_owned(),
         // The authorization server may refuse the prompt, for example because only an administrator can consent.
         (_, Some(prompt)) => format!(
@@ -124,7 +126,9 @@ fn todo(pending: &PendingSignIn, error: &str) -> String {
         ("consent_required" | "interaction_required" | "login_required", None) => {
             "; set `oauth.prompt` in the configuration, for example to `consent`".to_owned()
         }
-        _ => String::new(),
+        // The user may have denied it.
+        ("access_denied", None) => String::new(),
+        _ => "; contact its operator".to_owned(),
     }
 }
 

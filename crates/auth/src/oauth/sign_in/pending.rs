@@ -165,6 +165,10 @@ impl PendingSignIn {
         let meaning = refusal::meaning(Some(status), code.as_deref(), Some(source));
         let shown_code = code.as_deref().filter(|_| meaning != Meaning::Transient);
         let words = self.words(reply, shown_code, callback);
+        let meaning = match is_about_the_resource(&words) {
+            true if meaning == Meaning::Undecided => Meaning::Misconfigured,
+            _ => meaning,
+        };
         let (kind, happened, todo) = match meaning {
             Meaning::Transient => (
                 Kind::Unavailable,
@@ -258,6 +262,12 @@ impl PendingSignIn {
 fn is_about_the_redirect_uri(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
     words.contains("redirect") && !words.contains("expired")
+}
+
+/// Whether the words of a refusal are about the parameter `resource`. Entra has general codes for it.
+pub(super) fn is_about_the_resource(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    words.contains("resource") && words.contains("parameter")
 }
 
 /// Whether an error code means that the authorization code has expired or was used, so that a new one can help. RFC 6749 has
