@@ -10,6 +10,7 @@ mod events;
 #[allow(missing_docs)]
 pub mod fuzzing;
 mod headers;
+mod long_bodies;
 mod refusal;
 mod sdk_client;
 mod session;

@@ -14,6 +14,7 @@ use rmcp::transport::streamable_http_client::{
 use url::Url;
 
 use super::answer::Answer;
+use super::long_bodies::shortened;
 use super::session::session_of;
 use super::{Failure, McpHttp, challenge};
 
@@ -88,7 +89,13 @@ impl McpHttp {
         let collector = &self.shared.collector;
         let (body, sent) = answer.error_body(&collector.log).await;
         let words = String::from_utf8_lossy(&body);
-        let words = collector.sanitize(words.trim(), MAX_WORDS_CHARS);
+        let words = words.trim();
+        let words = match words.len() > MAX_WORDS_CHARS {
+            // Masked before it is cut, because a part of a secret is not recognized.
+            true => &shortened(collector.mask(words)),
+            false => words,
+        };
+        let words = collector.sanitize(words, MAX_WORDS_CHARS);
         sent.note(|evidence| evidence.body = (!words.is_empty()).then_some(words));
         body
     }
