@@ -11,7 +11,7 @@ const MAX_END_BYTES: usize = 8 * 1024;
 
 /// The names of the members that contain a message for users, the most specific first: RFC 6749, RFC 9457, JSON-RPC, and the usual
 /// names of web frameworks. The case does not matter. No other member is shown: it could contain a token.
-const MESSAGES: [&str; 13] = [
+const MESSAGES: [&str; 17] = [
     "error_description",
     "errorDescription",
     "detail",
@@ -19,15 +19,26 @@ const MESSAGES: [&str; 13] = [
     "errorSummary",
     "error_message",
     "errorMessage",
+    "faultstring",
     "description",
     "reason",
     "msg",
+    "errmsg",
+    "error_msg",
     "details",
     "title",
+    "errors",
     "error",
 ];
 /// The names of the members that contain other objects or lists with such a message.
-const CONTAINERS: [&str; 4] = ["error", "errors", "detail", "details"];
+const CONTAINERS: [&str; 6] = [
+    "error",
+    "errors",
+    "errorMessages",
+    "fault",
+    "detail",
+    "details",
+];
 /// How many levels of such objects are searched.
 const MAX_DEPTH: usize = 4;
 
@@ -96,7 +107,13 @@ fn below(json: &Value, depth: usize) -> Option<String> {
                 return Some(with_data(message, data, depth + 1));
             }
             let text = |name: &&str| {
-                let text = member(members, name)?.as_str()?;
+                let text = match member(members, name)? {
+                    // A text with its language, as in OData.
+                    Value::Object(localized) if localized.contains_key("lang") => {
+                        localized.get("value")?.as_str()?
+                    }
+                    text => text.as_str()?,
+                };
                 has_words(text).then(|| text.trim().to_owned())
             };
             // `{"error": "not_found"}` is a code. The text of another member has more information.
@@ -179,6 +196,31 @@ mod tests {
                 Some("wrong client"),
             ),
             (r#"{"details":["first","second"]}"#, Some("first")),
+            // The envelopes of gateways and vendors.
+            (
+                r#"{"fault":{"faultstring":"the key is missing","detail":{"errorcode":"x.Missing"}}}"#,
+                Some("the key is missing"),
+            ),
+            (
+                r#"{"fault":{"code":900908,"message":"Forbidden ","description":"not subscribed"}}"#,
+                Some("Forbidden"),
+            ),
+            (
+                r#"{"errorMessages":["You are not signed in."],"errors":{}}"#,
+                Some("You are not signed in."),
+            ),
+            (
+                r#"{"errors":"[API] the key is unknown"}"#,
+                Some("[API] the key is unknown"),
+            ),
+            (
+                r#"{"error":{"code":"005","message":{"lang":"en","value":"the tenant is locked"}}}"#,
+                Some("the tenant is locked"),
+            ),
+            (
+                r#"{"errcode":40001,"errmsg":"invalid credential"}"#,
+                Some("invalid credential"),
+            ),
             (r#"{"message":"  ","error":"denied"}"#, Some("denied")),
             // No member for users.
             (

@@ -233,6 +233,9 @@ evidence_enum! {
         /// The authorization server does not register this client, and none is configured. Stored credentials can be refreshed
         /// anyway.
         ClientRequired,
+        /// The authorization server does not register this client, but accepts a client that a metadata document describes, and neither
+        /// a client nor such a document is configured. Stored credentials can be refreshed anyway.
+        ClientDocumentRequired,
     }
 }
 

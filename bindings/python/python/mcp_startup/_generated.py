@@ -181,6 +181,9 @@ class DiscoveryProblem(WireEnum):
     CLIENT_REQUIRED = "clientRequired"
     """The authorization server does not register this client, and none is configured. Stored credentials can be refreshed anyway."""
 
+    CLIENT_DOCUMENT_REQUIRED = "clientDocumentRequired"
+    """The authorization server does not register this client, but accepts a client that a metadata document describes, and neither a client nor such a document is configured. Stored credentials can be refreshed anyway."""
+
 
 class ExceededLimit(WireEnum):
     """A limit that every server must keep until it is ready."""

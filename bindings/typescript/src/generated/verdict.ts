@@ -483,8 +483,9 @@ export type DiscoveryOutcome = "published" | "notPublished" | "unavailable" | "u
  * - `pkceNotPublished`: The authorization server does not publish whether it supports PKCE with S256 (RFC 7636), and the configuration does not allow a sign-in without this. Stored credentials can be refreshed anyway.
  * - `pkceNotSupported`: The authorization server does not support PKCE with S256. Stored credentials can be refreshed anyway.
  * - `clientRequired`: The authorization server does not register this client, and none is configured. Stored credentials can be refreshed anyway.
+ * - `clientDocumentRequired`: The authorization server does not register this client, but accepts a client that a metadata document describes, and neither a client nor such a document is configured. Stored credentials can be refreshed anyway.
  */
-export type DiscoveryProblem = "resourceMismatch" | "noAuthorizationServer" | "issuerMismatch" | "invalidMetadata" | "pkceNotPublished" | "pkceNotSupported" | "clientRequired";
+export type DiscoveryProblem = "resourceMismatch" | "noAuthorizationServer" | "issuerMismatch" | "invalidMetadata" | "pkceNotPublished" | "pkceNotSupported" | "clientRequired" | "clientDocumentRequired";
 
 /**
  * The state of the program of a stdio server.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::error_message;
 use crate::printable::printable;
+use crate::verdict::{repeats_status, words_of_page};
 
 /// The maximum length of a description, in characters. A message shows less, so that secrets can be masked before the cut.
 const DESCRIPTION_CHARS: usize = 2000;
@@ -29,7 +30,7 @@ pub fn description(body: &[u8]) -> Option<String> {
     let described = if text.starts_with(['{', '[', '"']) {
         error_message::in_json(&serde_json::from_str(&text).ok()?)?
     } else if text.starts_with('<') {
-        title(&text)?.to_owned()
+        words_of_title(&text)?
     } else if let Some(described) = form_field(&text, "error_description") {
         described
     } else if text.contains('=') && !text.contains(char::is_whitespace) {
@@ -89,6 +90,16 @@ fn percent_decoded(value: &str) -> Option<String> {
         });
     }
     String::from_utf8(decoded).ok()
+}
+
+/// The title of an HTML page, or its text if the title has no reason.
+fn words_of_title(page: &str) -> Option<String> {
+    let title = title(page)?.trim();
+    let has_reason = title.contains(char::is_whitespace) && !repeats_status(title);
+    Some(match has_reason {
+        true => title.to_owned(),
+        false => words_of_page(page).unwrap_or_else(|| title.to_owned()),
+    })
 }
 
 /// The title of an HTML page.
@@ -170,6 +181,14 @@ mod tests {
                 Some("Not here"),
             ),
             ("<html><h1>Bad client</h1>", Some("Bad client")),
+            (
+                "<!DOCTYPE html><html><head><title>Error</title></head><body><pre>Cannot POST /register</pre>",
+                Some("Cannot POST /register"),
+            ),
+            (
+                "<html><head><title>404 Not Found</title></head><body><center><h1>404 Not Found</h1></center>",
+                Some("404 Not Found"),
+            ),
             // Nothing to show, or something that could be a token.
             (r#"{"error":"invalid_grant"}"#, None),
             (

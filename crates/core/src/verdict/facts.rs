@@ -1,6 +1,7 @@
 //! Derives the kind and the recovery from the evidence: the rows of the table of kinds, of which the first that applies wins.
 //! Writes no message.
 
+use crate::challenge::{attribute, error_attribute_is, has_scheme, key_scheme};
 use crate::credential::{AccessTokenWorth, same_issuer};
 use crate::evidence::{
     CredentialSent, CredentialSource, DiscoveryOutcome, DiscoveryProblem, Evidence, IoTrouble,
@@ -184,9 +185,9 @@ impl<'a> Facts<'a> {
             }
             Some(DiscoveryOutcome::Published) => match self.discovery_problem() {
                 None => (Kind::SignInRequired, Recovery::SignIn),
-                Some(DiscoveryProblem::ClientRequired) => {
-                    (Kind::ClientRequired, Recovery::FixConfiguration)
-                }
+                Some(
+                    DiscoveryProblem::ClientRequired | DiscoveryProblem::ClientDocumentRequired,
+                ) => (Kind::ClientRequired, Recovery::FixConfiguration),
                 Some(DiscoveryProblem::PkceNotPublished) => {
                     (Kind::AuthorizationMisconfigured, Recovery::FixConfiguration)
                 }
@@ -321,16 +322,17 @@ impl<'a> Facts<'a> {
     }
 
     /// Returns the authentication scheme that the server requires with HTTP 401, if it is one that needs no token: a gateway in front of
-    /// the server may use it.
-    pub(super) fn other_scheme(&self) -> Option<&'static str> {
+    /// the server may use it. Gateways that require a key have schemes of their own, such as `AzureApiManagementKey`.
+    pub(super) fn other_scheme(&self) -> Option<&str> {
         const TOKENS: [&str; 3] = ["Bearer", "DPoP", "OAuth"];
-        const OTHERS: [&str; 4] = ["Basic", "Digest", "Negotiate", "NTLM"];
+        const OTHERS: [&str; 5] = ["Basic", "Digest", "Negotiate", "NTLM", "AWS4-HMAC-SHA256"];
         let challenge = self.answer?.challenge.as_deref()?;
         let is_named = |scheme: &&str| has_scheme(challenge, scheme);
         if !self.requires_authorization() || TOKENS.iter().any(is_named) {
             return None;
         }
-        OTHERS.into_iter().find(is_named)
+        let other = OTHERS.into_iter().find(is_named);
+        other.or_else(|| key_scheme(challenge))
     }
 
     /// Returns whether a refresh was sent and granted no token.
@@ -344,7 +346,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Returns whether the response means that the credential is not valid: HTTP 401, or another refusal in words.
-    fn rejects_credential(&self) -> bool {
+    pub(super) fn rejects_credential(&self) -> bool {
         match self.status() {
             Some(401) => true,
             Some(400 | 403) => {
@@ -446,6 +448,22 @@ impl<'a> Facts<'a> {
             .is_some_and(|challenge| error_attribute_is(challenge, "insufficient_scope"))
     }
 
+    /// Returns whether the challenge reports that the token is not valid (RFC 6750, section 3.1, which requires HTTP 401 for that).
+    pub(super) fn reports_invalid_token(&self) -> bool {
+        let challenge = self.answer.and_then(|answer| answer.challenge.as_deref());
+        // Some gateways report a missing scope in this way.
+        challenge.is_some_and(|challenge| {
+            error_attribute_is(challenge, "invalid_token")
+                && attribute(challenge, "scope").is_none()
+        })
+    }
+
+    /// Returns whether the challenge points to where a client gets a token (RFC 9728, section 5.1).
+    pub(super) fn points_to_sign_in(&self) -> bool {
+        let challenge = self.answer.and_then(|answer| answer.challenge.as_deref());
+        challenge.is_some_and(|challenge| attribute(challenge, "resource_metadata").is_some())
+    }
+
     /// Returns whether the challenge names a scope and no error. Some servers leave out `insufficient_scope`.
     fn names_only_a_scope(&self) -> bool {
         let challenge = self.answer.and_then(|answer| answer.challenge.as_deref());
@@ -497,7 +515,7 @@ impl<'a> Facts<'a> {
         self.answer.and_then(|answer| answer.credential_sent)
     }
 
-    fn discovery_problem(&self) -> Option<DiscoveryProblem> {
+    pub(super) fn discovery_problem(&self) -> Option<DiscoveryProblem> {
         let discovered = self.evidence.discovered.as_ref();
         discovered.and_then(|discovered| discovered.problem)
     }
@@ -515,41 +533,4 @@ pub(super) fn text_of(text: &Option<String>) -> Option<&str> {
     text.as_deref()
         .map(str::trim)
         .filter(|text| !text.is_empty())
-}
-
-/// Returns whether a challenge has the attribute `error` with this value (RFC 6750, section 3). Ignores quoted text.
-fn error_attribute_is(challenge: &str, value: &str) -> bool {
-    words_of(challenge)
-        .filter_map(|attribute| attribute.split_once('='))
-        .any(|(name, found)| name.eq_ignore_ascii_case("error") && found.trim_matches('"') == value)
-}
-
-/// Returns the first value of an attribute of a challenge, unless it is blank.
-fn attribute(challenge: &str, name: &str) -> Option<String> {
-    let value = words_of(challenge)
-        .filter_map(|attribute| attribute.split_once('='))
-        .find(|(found, _)| found.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.trim_matches('"').replace("\\\"", "\""));
-    value.filter(|value| !value.trim().is_empty())
-}
-
-/// Returns whether a challenge names this authentication scheme (RFC 9110, section 11.6.1). Ignores quoted text.
-fn has_scheme(challenge: &str, scheme: &str) -> bool {
-    words_of(challenge).any(|word| word.eq_ignore_ascii_case(scheme))
-}
-
-/// The words of a challenge: its schemes and attributes. Quoted text stays part of its attribute.
-fn words_of(challenge: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
-    let mut escaped = false;
-    challenge.split(move |character: char| {
-        match character {
-            _ if std::mem::take(&mut escaped) => {}
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            ',' | ' ' | '\t' => return !quoted,
-            _ => {}
-        }
-        false
-    })
 }

@@ -12,14 +12,16 @@ mod program;
 use std::borrow::Cow;
 
 use crate::evidence::{
-    ConfigurationEvidence, CredentialSent, ExceededLimit, IoTrouble, StartPhase, Transport,
+    ConfigurationEvidence, CredentialSent, DiscoveryProblem, ExceededLimit, IoTrouble, StartPhase,
+    Transport,
 };
 use crate::printable::printable;
+use crate::sign_in_page::is_sign_in_title;
 
 use super::facts::{Facts, text_of};
 use super::line_breaks::on_one_line;
 use super::program_output::{is_error, shorten_paths};
-use super::quotes::{framing_fault, is_generic_error};
+use super::quotes::{framing_fault, is_generic_error, words_of_page};
 use super::{MESSAGE_CHARS, StartupFailureKind, StartupWarningKind};
 
 pub use discovery::failed_discovery;
@@ -180,17 +182,7 @@ impl Facts<'_> {
                 format!("{server} requires more access than your sign-in grants"),
                 ": sign in again and grant it, or use an account that has it",
             ),
-            Kind::AccessDenied => self.with_words(
-                match self.sent() {
-                    Some(CredentialSent::None) if !self.stored => format!(
-                        "{server} denied access to a request without a key or a sign-in (HTTP 403)"
-                    ),
-                    _ => format!(
-                        "{server} denied access for your account, key or network (HTTP 403)"
-                    ),
-                },
-                ": ask its operator for access",
-            ),
+            Kind::AccessDenied => self.access_denied(server),
             Kind::ReauthenticationRequired => {
                 let refresh = self.refresh;
                 let was_sent_before =
@@ -223,7 +215,14 @@ impl Facts<'_> {
                 format!(
                     "{server} requires a sign-in, but its sign-in service does not register this client"
                 ),
-                ": ask its operator for a client ID, and set it as `oauth.client_id` (in JSON, `oauth.clientId`)",
+                match self.discovery_problem() {
+                    Some(DiscoveryProblem::ClientDocumentRequired) => {
+                        ": ask its operator for a client ID, and set it as `oauth.client_id`, or set the URL of a client ID metadata document as `oauth.client_metadata_url`"
+                    }
+                    _ => {
+                        ": ask its operator for a client ID, and set it as `oauth.client_id` (in JSON, `oauth.clientId`)"
+                    }
+                },
             ),
             Kind::SignInRequired => Parts::new(
                 format!("{server} requires a sign-in, and you have not signed in yet"),
@@ -233,7 +232,8 @@ impl Facts<'_> {
                 let (happened, todo) = match self.other_scheme() {
                     Some(scheme) => (
                         format!(
-                            "{server}, or a gateway in front of it, requires {scheme} authentication (HTTP 401), which a sign-in does not provide"
+                            "{server}, or a gateway in front of it, requires {} authentication (HTTP 401), not a sign-in",
+                            foreign(scheme)
                         ),
                         ": get a credential from its operator and add it to the configuration",
                     ),
@@ -473,6 +473,20 @@ impl Facts<'_> {
         }
         let protocol = self.evidence.protocol.as_ref();
         let beginning = protocol.and_then(|protocol| text_of(&protocol.not_mcp));
+        if self.evidence.transport != Some(Transport::Stdio)
+            && let Some(words) = beginning.and_then(words_of_page)
+        {
+            let page = foreign(&words);
+            let happened =
+                format!("{server} does not speak MCP: its answer is a web page (\"{page}\")");
+            let todo = match is_sign_in_title(&words) {
+                true => {
+                    "; check its URL, or contact its operator: a gateway in front of it may require a browser"
+                }
+                false => "; check its URL",
+            };
+            return Parts::new(happened, todo);
+        }
         let why = match (self.answer.and_then(|answer| answer.io), beginning) {
             (Some(IoTrouble::TooLarge), _) => ": its answer is too large".to_owned(),
             (Some(IoTrouble::Malformed), _) if self.failed_before_tls() => {

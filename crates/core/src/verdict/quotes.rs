@@ -21,38 +21,77 @@ pub(crate) fn sentence(body: &str) -> Option<Cow<'_, str>> {
     has_words(&sentence).then_some(sentence)
 }
 
-/// Returns the title of an HTML page, or its text if the title is missing or is a single word such as "Error".
+/// Returns the title or the text of an answer that is a web page.
+pub(crate) fn words_of_page(answer: &str) -> Option<String> {
+    let page = answer.trim_start().trim_start_matches('\u{feff}');
+    let is_page = ["<!doctype html", "<html", "<head", "<body", "<title"]
+        .iter()
+        .any(|beginning| starts_with_ignoring_case(page, beginning));
+    let words = is_page.then(|| text_of_html(page));
+    words.filter(|words| has_words(words))
+}
+
+/// Returns the title of an HTML page, or its text if the title is missing, is a single word such as "Error", or only repeats the status
+/// and the text explains it.
 fn text_of_html(page: &str) -> String {
+    /// How long the words of an explanation are, in bytes, not counting those of a status. Some languages have no spaces.
+    const EXPLANATION: usize = 20;
     let lower = page.to_ascii_lowercase();
     let title = lower.find("<title").and_then(|tag| {
         let start = tag + lower[tag..].find('>')? + 1;
         let end = start + lower[start..].find("</title")?;
-        Some(page[start..end].trim())
+        Some(with_characters(page[start..end].trim()))
     });
     // The title of a page that only waits is no reason.
     let title = title.filter(|title| has_words(title) && !title.starts_with("Just a moment"));
-    if let Some(title) = title.filter(|title| title.contains(char::is_whitespace)) {
-        return title.to_owned();
+    if let Some(title) = &title
+        && title.contains(char::is_whitespace)
+        && !repeats_status(title)
+    {
+        return title.clone();
     }
     // The text of the body, without the title, styles and scripts.
     let start = lower.find("<body").or_else(|| lower.find("</head"));
     let text = visible_text(&page[start.unwrap_or(0)..]);
+    let explains = || {
+        let others = words_in(&text).filter(|word| !is_status_word(word));
+        others.map(str::len).sum::<usize>() >= EXPLANATION
+    };
     match title {
-        Some(title) if !has_words(&text) => title.to_owned(),
+        Some(title) if !has_words(&text) => title,
+        Some(title) if title.contains(char::is_whitespace) && !explains() => title,
         _ => text,
     }
 }
 
-/// Returns the text of HTML outside tags, styles and scripts. It replaces the usual character references.
-fn visible_text(html: &str) -> String {
-    const REFERENCES: [(&str, &str); 6] = [
-        ("&nbsp;", " "),
-        ("&#39;", "'"),
-        ("&quot;", "\""),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&amp;", "&"),
+/// Whether the title of a page has no more than a status, perhaps with its name in another language, or that access is denied.
+pub(crate) fn repeats_status(title: &str) -> bool {
+    const MAX_NAME: usize = 3;
+    let mut numbers = title.split(|character: char| !character.is_ascii_digit());
+    let has_status = numbers.any(|number| number.len() == 3 && number.starts_with(['4', '5']));
+    let is_short = words_in(title).take(MAX_NAME + 1).count() <= MAX_NAME;
+    has_status && is_short || words_in(title).all(is_status_word)
+}
+
+fn is_status_word(word: &str) -> bool {
+    #[rustfmt::skip]
+    const WORDS: [&str; 39] = [
+        "a", "access", "allowed", "attention", "authorization", "bad", "be", "blocked", "cloudflare", "could", "denied",
+        "error", "forbidden", "found", "gateway", "http", "internal", "is", "method", "not", "out", "page", "permitted",
+        "rejected", "request", "requested", "required", "resource", "satisfied", "server", "service", "temporarily",
+        "the", "this", "time", "timeout", "unauthorized", "unavailable", "url",
     ];
+    WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// The words of a text, without numbers.
+fn words_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|character: char| !character.is_alphabetic())
+        .filter(|word| !word.is_empty())
+}
+
+/// Returns the text of HTML outside tags, styles and scripts.
+fn visible_text(html: &str) -> String {
     let mut text = String::new();
     let mut rest = html;
     while let Some(start) = rest.find('<') {
@@ -71,10 +110,52 @@ fn visible_text(html: &str) -> String {
         rest = rest.find('>').map_or("", |end| &rest[end + 1..]);
     }
     text.push_str(rest);
-    for (reference, character) in REFERENCES {
-        text = text.replace(reference, character);
+    with_characters(&text)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Replaces the character references of HTML: the usual names, and numbers.
+fn with_characters(html: &str) -> String {
+    const NAMES: [(&str, char); 6] = [
+        ("nbsp", ' '),
+        ("quot", '"'),
+        ("apos", '\''),
+        ("lt", '<'),
+        ("gt", '>'),
+        ("amp", '&'),
+    ];
+    const LONGEST: usize = 10;
+    let character = |name: &str| {
+        let Some(number) = name.strip_prefix('#') else {
+            let mut names = NAMES.iter();
+            return names.find_map(|(known, character)| (*known == name).then_some(*character));
+        };
+        let number = match number.strip_prefix(['x', 'X']) {
+            Some(hexadecimal) => u32::from_str_radix(hexadecimal, 16),
+            None => number.parse(),
+        };
+        char::from_u32(number.ok()?)
+    };
+    let mut text = String::new();
+    let mut parts = html.split('&');
+    text.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let reference = part.split_once(';');
+        let reference = reference.filter(|(name, _)| name.len() <= LONGEST);
+        match reference.and_then(|(name, rest)| Some((character(name)?, rest))) {
+            Some((character, rest)) => {
+                text.push(character);
+                text.push_str(rest);
+            }
+            None => {
+                text.push('&');
+                text.push_str(part);
+            }
+        }
     }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text
 }
 
 fn has_words(text: &str) -> bool {
@@ -107,6 +188,22 @@ pub(crate) fn blames_credential(words: &str) -> bool {
         "no longer valid",
         "must be provided",
         "required",
+    ];
+    let words = words.to_ascii_lowercase();
+    CREDENTIALS.iter().any(|name| words.contains(name))
+        && FAULTS.iter().any(|fault| words.contains(fault))
+}
+
+/// Returns whether the words of an error response are about a credential that the request lacks.
+pub(crate) fn asks_for_credential(words: &str) -> bool {
+    const CREDENTIALS: [&str; 5] = ["token", "key", "credential", "authorization", "bearer"];
+    const FAULTS: [&str; 6] = [
+        "missing",
+        "required",
+        "must be provided",
+        "not provided",
+        "was provided",
+        "found in request",
     ];
     let words = words.to_ascii_lowercase();
     CREDENTIALS.iter().any(|name| words.contains(name))
@@ -255,6 +352,19 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_credential_is_recognized() {
+        for (words, expected) in [
+            ("Authorization field missing", true),
+            ("No access token was provided in this request", true),
+            ("No API key found in request", true),
+            ("The token has expired", false),
+            ("Missing session ID", false),
+        ] {
+            assert_eq!(asks_for_credential(words), expected, "{words}");
+        }
+    }
+
+    #[test]
     fn a_page_is_quoted_by_its_title_or_its_text() {
         let rows = [
             (
@@ -266,6 +376,34 @@ mod tests {
                 "it's gone",
             ),
             ("<title>Error</title>", "Error"),
+            (
+                "<title>403 Forbidden</title><body><h1>Error: Forbidden</h1><h2>Your client does not have permission to get URL <code>/mcp</code></h2>",
+                "Error: Forbidden Your client does not have permission to get URL /mcp",
+            ),
+            (
+                "<title>Request Rejected</title><body>The requested URL was rejected. Please consult with your administrator. Your support ID is: 184",
+                "The requested URL was rejected. Please consult with your administrator. Your support ID is: 184",
+            ),
+            (
+                "<TITLE>Access Denied</TITLE><BODY>You don't have permission to access it.<P>Reference&#32;&#35;18&#x2e;2d &bogus; &#xffffffff; & more",
+                "You don't have permission to access it. Reference #18.2d &bogus; &#xffffffff; & more",
+            ),
+            (
+                "<title>504 Gateway Time-out</title><body><center><h1>504 Gateway Time-out</h1></center><hr><center>nginx/1.25.3 on this host</center>",
+                "504 Gateway Time-out",
+            ),
+            (
+                "<title>403 – Verboten</title><body><h1>Verboten</h1><p>Ihre Adresse ist nicht freigeschaltet.",
+                "Verboten Ihre Adresse ist nicht freigeschaltet.",
+            ),
+            (
+                "<title>mcp.acme.example | 522: Connection timed out</title><body>You Working Acme Error What happened? Nothing at all",
+                "mcp.acme.example | 522: Connection timed out",
+            ),
+            (
+                "<title>Site &amp; API are down</title><body>Please come back later, we are sorry for that",
+                "Site & API are down",
+            ),
             (
                 "<style>a > b {}</style><script>if (a < b) {}</script><p>Down until 14:00</p>",
                 "Down until 14:00",

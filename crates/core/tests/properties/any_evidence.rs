@@ -255,6 +255,7 @@ fn any_discovery() -> impl Strategy<Value = DiscoveryEvidence> {
             NoAuthorizationServer,
             IssuerMismatch,
             InvalidMetadata,
+            ClientDocumentRequired,
             PkceNotPublished,
             PkceNotSupported,
             ClientRequired,

@@ -25,6 +25,8 @@ use mcp_startup_core::{
 
 /// The maximum length of the excerpt of an answer that is not an MCP message, in characters.
 const SAMPLE_CHARS: usize = 200;
+/// The maximum length of the excerpt of a web page, in characters. Its title follows other elements.
+const PAGE_CHARS: usize = 1000;
 /// The maximum length of a URL, in characters.
 const URL_CHARS: usize = 500;
 /// The maximum length of an error together with its causes, in characters.
@@ -369,8 +371,12 @@ impl EvidenceCollector {
 
     /// Records the beginning of an answer that is not an MCP message.
     pub fn record_non_mcp_output(&self, answer: &[u8]) {
-        let beginning = &answer[..answer.len().min(4 * SAMPLE_CHARS)];
-        let shown = self.sanitize(String::from_utf8_lossy(beginning).trim(), SAMPLE_CHARS);
+        let max_chars = match answer.trim_ascii_start().starts_with(b"<") {
+            true => PAGE_CHARS,
+            false => SAMPLE_CHARS,
+        };
+        let beginning = &answer[..answer.len().min(4 * max_chars)];
+        let shown = self.sanitize(String::from_utf8_lossy(beginning).trim(), max_chars);
         self.update(|evidence| {
             evidence.protocol.get_or_insert_default().not_mcp = Some(shown);
         });

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::SignInRequest;
 use super::error::{SignInError, SignInFailureKind, shown};
 use super::http::SignInHttp;
-use super::readiness::{self, ASK_FOR_A_CLIENT};
+use super::readiness::{self, ask_for_a_client};
 use crate::oauth::client_authentication;
 use crate::oauth::endpoint::endpoint;
 use crate::oauth::token_endpoint::Reply;
@@ -187,7 +187,10 @@ async fn register(
     };
     Err(SignInError::new(
         SignInFailureKind::NoClient,
-        format!("the server's sign-in service {happened}: {ASK_FOR_A_CLIENT}"),
+        format!(
+            "the server's sign-in service {happened}: {}",
+            ask_for_a_client(metadata)
+        ),
     ))
 }
 

@@ -52,11 +52,7 @@ pub fn sign_in_client(
     if settings.client.is_some() {
         return Ok(ClientSource::Configuration);
     }
-    let supports_documents = metadata
-        .additional_fields
-        .get("client_id_metadata_document_supported")
-        .and_then(Value::as_bool)
-        .unwrap_or_default();
+    let supports_documents = supports_documents(metadata);
     if supports_documents && settings.metadata_url.is_some() {
         return Ok(ClientSource::MetadataDocument);
     }
@@ -65,6 +61,7 @@ pub fn sign_in_client(
         Some(_) if !settings.never_registers && registration_method(metadata).is_some() => {
             Ok(ClientSource::Registration)
         }
+        _ if supports_documents => Err(Problem::ClientDocumentRequired),
         _ => Err(Problem::ClientRequired),
     }
 }
@@ -129,7 +126,7 @@ pub(super) fn error(problem: DiscoveryProblem, metadata: &AuthorizationMetadata)
              requires: contact its operator"
                 .to_owned(),
         ),
-        Problem::ClientRequired => {
+        Problem::ClientRequired | Problem::ClientDocumentRequired => {
             let why = match metadata.registration_endpoint {
                 None => "does not support client registration",
                 Some(_) => {
@@ -138,7 +135,10 @@ pub(super) fn error(problem: DiscoveryProblem, metadata: &AuthorizationMetadata)
             };
             (
                 Kind::NoClient,
-                format!("the server's sign-in service {why}: {ASK_FOR_A_CLIENT}"),
+                format!(
+                    "the server's sign-in service {why}: {}",
+                    ask_for_a_client(metadata)
+                ),
             )
         }
         Problem::InvalidMetadata
@@ -149,4 +149,24 @@ pub(super) fn error(problem: DiscoveryProblem, metadata: &AuthorizationMetadata)
     SignInError::new(kind, message)
 }
 
-pub(super) const ASK_FOR_A_CLIENT: &str = "ask its operator for a client ID, and set it as `oauth.client_id` (in JSON, `oauth.clientId`) of the server in the configuration";
+/// The next step if a client can't be registered.
+pub(super) fn ask_for_a_client(metadata: &AuthorizationMetadata) -> String {
+    let document = match supports_documents(metadata) {
+        true => {
+            ", or set the URL of a client ID metadata document as `oauth.client_metadata_url` (in JSON, `oauth.clientMetadataUrl`)"
+        }
+        false => "",
+    };
+    format!(
+        "ask its operator for a client ID, and set it as `oauth.client_id` (in JSON, `oauth.clientId`) of the server in the \
+         configuration{document}"
+    )
+}
+
+/// Whether the authorization server accepts a client that a metadata document describes.
+fn supports_documents(metadata: &AuthorizationMetadata) -> bool {
+    let field = metadata
+        .additional_fields
+        .get("client_id_metadata_document_supported");
+    field.and_then(Value::as_bool).unwrap_or_default()
+}

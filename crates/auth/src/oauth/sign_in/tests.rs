@@ -553,7 +553,7 @@ async fn a_sign_in_begins_only_with_pkce_usable_endpoints_and_a_client() {
         (
             json!({ "client_id_metadata_document_supported": true }),
             none(),
-            Err(ClientRequired),
+            Err(ClientDocumentRequired),
         ),
         (
             json!({ "client_id_metadata_document_supported": "true" }),

@@ -176,14 +176,19 @@ impl Facts<'_> {
 
     pub(super) fn authorization_unavailable(&self, server: &str) -> Parts {
         const LATER: &str = ": try again later; you are still signed in";
-        match self.refresh_meaning() {
-            Some(RefusalMeaning::Transient) => Parts::new(
+        let meaning = self.refresh_meaning();
+        let discovery = match meaning {
+            Some(_) => None,
+            None => self.failed_discovery(),
+        };
+        match (meaning, discovery) {
+            (Some(RefusalMeaning::Transient), _) => Parts::new(
                 format!(
                     "{server} needs to renew your sign-in, but its sign-in service is currently unavailable"
                 ),
                 format!("{}; you are still signed in", try_again_after(self.refresh)),
             ),
-            Some(_) => {
+            (Some(_), _) => {
                 let refresh = self.refresh;
                 let succeeded = refresh.is_some_and(|refresh| {
                     matches!(refresh.status, Some(200..300)) && refresh.oauth_error.is_none()
@@ -202,7 +207,7 @@ impl Facts<'_> {
                     ": try again later, or sign in again",
                 )
             }
-            None if let Some((what, todo)) = self.failed_discovery() => {
+            (None, Some((what, todo))) => {
                 let (happened, todo) = match self.stored {
                     true => (
                         "needs to renew your sign-in",
@@ -217,11 +222,11 @@ impl Facts<'_> {
                     todo,
                 )
             }
-            None if self.stored => Parts::new(
+            (None, None) if self.stored => Parts::new(
                 format!("{server} needs to renew your sign-in, but this is currently not possible"),
                 LATER,
             ),
-            None => Parts::new(
+            (None, None) => Parts::new(
                 format!(
                     "{server} requires a sign-in, but its sign-in service could not be determined"
                 ),
@@ -347,7 +352,7 @@ impl Facts<'_> {
             Some(DiscoveryProblem::PkceNotSupported) => {
                 "its sign-in service does not support PKCE (S256), which protects the sign-in"
             }
-            Some(DiscoveryProblem::ClientRequired) => {
+            Some(DiscoveryProblem::ClientRequired | DiscoveryProblem::ClientDocumentRequired) => {
                 "its sign-in service does not register this client"
             }
             None if self.refresh_meaning() == Some(RefusalMeaning::Misconfigured) => {

@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::evidence::{CertificateProblem, IoTrouble, RequestEvidence, RequestTarget};
+use crate::evidence::{
+    CertificateProblem, CredentialSent, IoTrouble, RequestEvidence, RequestTarget,
+};
 
 use super::super::facts::{Facts, text_of};
+use super::super::quotes::asks_for_credential;
 use super::{Parts, foreign, host_of};
 use crate::sign_in_page::{is_sign_in_host, sign_in_part};
 
@@ -105,6 +108,41 @@ impl Facts<'_> {
         }
     }
 
+    pub(super) fn access_denied(&self, server: &str) -> Parts {
+        const OPERATOR: &str = ": ask its operator for access";
+        let (what, todo) = match self.sent() {
+            Some(CredentialSent::Stored) if self.reports_invalid_token() => (
+                "and reports that your token is not valid",
+                ": if your sign-in has ended, sign in again; otherwise, ask its operator for access",
+            ),
+            Some(CredentialSent::None) if !self.stored => (
+                "to a request without a key or a sign-in",
+                match self.points_to_sign_in() {
+                    true => ": sign in, or ask its operator for access",
+                    false => OPERATOR,
+                },
+            ),
+            _ => ("for your account, key or network", OPERATOR),
+        };
+        let todo = match self.is_rate_limited() {
+            true => format!(
+                "{}, or ask its operator for access",
+                try_again_after(self.answer)
+            )
+            .into(),
+            false => Cow::from(todo),
+        };
+        self.with_words(format!("{server} denied access {what} (HTTP 403)"), todo)
+    }
+
+    /// Returns whether a response with HTTP 403 reports a rate limit, as that of some services does.
+    fn is_rate_limited(&self) -> bool {
+        let retry_after = self.answer.and_then(|answer| text_of(&answer.retry_after));
+        let words = self.words();
+        let words = words.map(|words| words.to_ascii_lowercase());
+        retry_after.is_some() || words.is_some_and(|words| words.contains("rate limit"))
+    }
+
     pub(super) fn server_error(&self, server: &str) -> Parts {
         const URL_OR_OPERATOR: &str = ": check its URL, or contact its operator";
         let status = self.status().unwrap_or_default();
@@ -122,7 +160,12 @@ impl Facts<'_> {
                 format!("{server} is currently unavailable (HTTP 503)"),
                 try_again_after(self.answer),
             ),
-            (502 | 504, _) => self.with_words(
+            (529, _) => self.with_words(
+                format!("{server} is overloaded (HTTP 529)"),
+                try_again_after(self.answer),
+            ),
+            // Cloudflare has statuses of its own for a server that it can't reach.
+            (502 | 504 | 520..=527 | 530, _) => self.with_words(
                 format!(
                     "{server} is currently unavailable: the gateway in front of it got no valid answer from it (HTTP {status})"
                 ),
@@ -137,8 +180,8 @@ impl Facts<'_> {
                 ": contact its operator about your plan or balance",
             ),
             (300..400, _) => self.redirected(server, status, URL_OR_OPERATOR),
-            // The server has answered at this URL before. It no longer knows the session (MCP, Streamable HTTP).
-            (404 | 410, Some(method)) => self.with_words(
+            // The server has answered at this URL before. It no longer knows the session (MCP, Streamable HTTP; some SDKs send 400).
+            (400 | 404 | 410, Some(method)) if status != 400 || self.names_session() => self.with_words(
                 format!("{server} answered the handshake, but then did not know the session (HTTP {status} to `{}`)", foreign(method)),
                 ": contact its operator; its instances may not share sessions",
             ),
@@ -161,10 +204,41 @@ impl Facts<'_> {
                         ": check its URL, or report this to its operator: ",
                     )
                     .with_quote(error),
-                    None => self.with_words(happened, URL_OR_OPERATOR),
+                    None => self.with_words(happened, self.todo_for_credential().unwrap_or(URL_OR_OPERATOR)),
                 }
             }
         }
+    }
+
+    /// Returns the next step if a response with HTTP 400 is about the credential: the URL is correct then.
+    fn todo_for_credential(&self) -> Option<&'static str> {
+        let was_sent = !matches!(self.sent(), None | Some(CredentialSent::None));
+        if self.status() != Some(400) {
+            return None;
+        }
+        if was_sent && self.stored {
+            let is_refused = self.rejects_credential() || self.reports_invalid_token();
+            return is_refused.then_some(
+                ": if your sign-in has ended, sign in again; otherwise, contact its operator",
+            );
+        }
+        let lacks_credential = || {
+            self.words()
+                .is_some_and(|words| asks_for_credential(&words))
+        };
+        match was_sent || self.stored {
+            false if self.points_to_sign_in() => Some(": sign in, or contact its operator"),
+            false if lacks_credential() => {
+                Some(": contact its operator for a key or token, and add it to the configuration")
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns whether the words of the error response are about the session.
+    fn names_session(&self) -> bool {
+        let words = self.words();
+        words.is_some_and(|words| words.to_ascii_lowercase().contains("session"))
     }
 
     /// Describes a redirect that was not followed. The evidence has the path of the target only if it contains no key.

@@ -97,6 +97,9 @@ fn reason(
         Err(Some(Problem::ClientRequired)) => {
             "no client ID is configured, and the sign-in service does not register this client"
         }
+        Err(Some(Problem::ClientDocumentRequired)) => {
+            "no client ID and no metadata document is configured, and the sign-in service does not register this client"
+        }
         Err(Some(Problem::PkceNotPublished)) => {
             "the sign-in service does not publish support for PKCE, and the configuration does not allow this"
         }

@@ -13,7 +13,7 @@ use crate::transport::large_messages::LargeMessage;
 use crate::transport::text_encoding::as_utf8;
 
 /// How much is read of an answer that can't be an MCP message, in bytes. Only its beginning is shown.
-const MAX_SAMPLE_BYTES: usize = 1024;
+const MAX_SAMPLE_BYTES: usize = 4096;
 /// How much is read of the body of an error response, in bytes.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How long the body of an error response may take. The status is enough for a verdict.
