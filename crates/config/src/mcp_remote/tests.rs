@@ -279,7 +279,6 @@ fn other_command_lines_are_left_as_written() {
             ],
         ),
         ("cmd", &["/c"]),
-        ("sh", &["-c", "npx mcp-remote https://example.com/mcp"]),
         ("mcp-remote-client", &[URL]),
         ("npx", &["mcp-remote", "--help"]),
         ("npx", &["mcp-remote", URL, "--version"]),
