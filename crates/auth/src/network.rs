@@ -8,6 +8,7 @@ mod addresses;
 mod content_encoding;
 mod guarded_client;
 mod name_resolution;
+mod pauses;
 mod proxies;
 mod request_log;
 mod response;
@@ -27,6 +28,7 @@ pub use content_encoding::decoded_body;
 use guarded_client::PublicClients;
 pub use guarded_client::{BlockedRequest, GuardedClient, GuardedClientError};
 use name_resolution::{Names, Resolver};
+pub use pauses::Pauses;
 use proxies::Proxies;
 pub use request_log::{
     LimitExceeded, MAX_RECEIVED_BYTES, MAX_REQUESTS, RequestLog, RequestObserver, SentRequest,

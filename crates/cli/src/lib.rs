@@ -110,9 +110,15 @@ pub fn run_with_supervisor(
     }
 }
 
+/// The least number of threads. The HTTP client reads informational responses (RFC 9110, section 15.2) for as long as a server sends
+/// them, so such a server keeps a thread busy. With more threads than processors, the system still gives the others their turn.
+const MIN_THREADS: usize = 16;
+
 /// The runtime of a command.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors.max(MIN_THREADS))
         .enable_all()
         .build()
 }

@@ -15,6 +15,7 @@ use http::header::CONTENT_ENCODING;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader, ReadBuf};
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use super::pauses::{Pauses, TURN_BYTES};
 use super::response::BodyError;
 
 /// The maximum number of encodings of one body. More than one is unusual.
@@ -36,7 +37,29 @@ type Reader = Pin<Box<dyn AsyncBufRead + Send>>;
 ///
 /// A small body can decode to a very large one, so limit how much you read. A large body that decodes to almost nothing is an error,
 /// because it would cost time without a limit.
+///
+/// The chunks are small, and the stream pauses between them, so that other tasks get their turn however fast a server sends.
 pub fn decoded_body(response: reqwest::Response) -> BoxStream<'static, Result<Bytes, BodyError>> {
+    let mut chunks = chunks(response);
+    let mut rest = Bytes::new();
+    let mut pauses = Pauses::default();
+    stream::poll_fn(move |context| {
+        ready!(pauses.poll_pause(context));
+        if rest.is_empty() {
+            match ready!(chunks.poll_next_unpin(context)) {
+                Some(Ok(chunk)) => rest = chunk,
+                other => return Poll::Ready(other),
+            }
+        }
+        let chunk = rest.split_to(rest.len().min(TURN_BYTES));
+        pauses.handled(chunk.len());
+        Poll::Ready(Some(Ok(chunk)))
+    })
+    .boxed()
+}
+
+/// The decoded chunks of a body, of any size.
+fn chunks(response: reqwest::Response) -> BoxStream<'static, Result<Bytes, BodyError>> {
     let encodings = encodings(response.headers());
     let bytes = response.bytes_stream();
     if encodings.is_empty() {

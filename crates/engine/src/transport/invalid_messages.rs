@@ -68,6 +68,9 @@ pub(crate) struct InvalidAnswer {
 /// Reads a message, which must be one JSON object.
 pub(crate) fn read_message(text: &[u8]) -> Received {
     let text = without_byte_order_mark(text);
+    if !may_be_message(text) && !is_answer(text) && !is_batch(text) {
+        return Received::Other;
+    }
     let mut error = match serde_json::from_slice(text) {
         Ok(message) => return with_result(message, text),
         Err(error) => error,
@@ -113,6 +116,12 @@ fn with_result(message: ServerJsonRpcMessage, text: &[u8]) -> Received {
         }
     }
     Received::Message(Box::new(message))
+}
+
+/// Whether a text may be a message: it has the name of the version, which may be escaped. Costs much less than to read a text that is
+/// none, and a program can print many.
+fn may_be_message(text: &[u8]) -> bool {
+    memchr::memmem::find(text, b"jsonrpc").is_some() || memchr::memchr(b'\\', text).is_some()
 }
 
 /// The invalid answer in a text, if it is meant as an answer. Costs less than to read a message that is none.

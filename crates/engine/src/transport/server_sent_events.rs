@@ -42,6 +42,7 @@ pub(crate) struct FieldFilter {
     line: Vec<u8>,
     after_first_line: bool,
     after_carriage_return: bool,
+    has_data: bool,
     /// The last value of each field except `data` in the current event.
     event: Option<String>,
     id: Option<String>,
@@ -59,9 +60,14 @@ impl FieldFilter {
             }
             match piece {
                 [line @ .., end @ (b'\n' | b'\r')] => {
-                    self.line.extend_from_slice(line);
                     self.after_carriage_return = *end == b'\r';
-                    self.end_line(&mut kept);
+                    if self.line.is_empty() {
+                        self.end_line(line, &mut kept);
+                    } else {
+                        let mut whole = std::mem::take(&mut self.line);
+                        whole.extend_from_slice(line);
+                        self.end_line(&whole, &mut kept);
+                    }
                 }
                 part => self.line.extend_from_slice(part),
             }
@@ -69,35 +75,51 @@ impl FieldFilter {
         kept
     }
 
-    fn end_line(&mut self, kept: &mut Vec<u8>) {
-        let line = std::mem::take(&mut self.line);
-        let line = String::from_utf8_lossy(&line);
+    fn end_line(&mut self, line: &[u8], kept: &mut Vec<u8>) {
         let line = match std::mem::replace(&mut self.after_first_line, true) {
-            true => &*line,
-            false => line.strip_prefix('\u{feff}').unwrap_or(&line),
+            true => line,
+            false => without_byte_order_mark(line),
         };
         if line.is_empty() {
-            let fields = [
-                self.event.take().map(|value| format!("event: {value}\n")),
-                self.id.take().map(|value| format!("id: {value}\n")),
-                self.retry.take().map(|value| format!("retry: {value}\n")),
-            ];
-            for field in fields.into_iter().flatten() {
-                kept.extend_from_slice(field.as_bytes());
-            }
-            kept.push(b'\n');
+            self.end_event(kept);
             return;
         }
-        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        if line.starts_with(b":") {
+            return;
+        }
+        let line = String::from_utf8_lossy(line);
+        let (name, value) = line.split_once(':').unwrap_or((&line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match name {
-            "data" => kept.extend_from_slice(format!("data: {value}\n").as_bytes()),
+            "data" => {
+                self.has_data = true;
+                for part in ["data: ", value, "\n"] {
+                    kept.extend_from_slice(part.as_bytes());
+                }
+            }
             "event" => self.event = Some(value.to_owned()),
             "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
             "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.retry = value.parse().ok();
             }
             _ => {}
+        }
+    }
+
+    /// Ends an event. A blank line after none, for instance after a comment, is left out: the parser would read it as an event.
+    fn end_event(&mut self, kept: &mut Vec<u8>) {
+        let fields = [
+            self.event.take().map(|value| format!("event: {value}\n")),
+            self.id.take().map(|value| format!("id: {value}\n")),
+            self.retry.take().map(|value| format!("retry: {value}\n")),
+        ];
+        let mut is_event = std::mem::take(&mut self.has_data);
+        for field in fields.into_iter().flatten() {
+            kept.extend_from_slice(field.as_bytes());
+            is_event = true;
+        }
+        if is_event {
+            kept.push(b'\n');
         }
     }
 }
@@ -170,16 +192,17 @@ mod tests {
             ("data: 1\r\n\r\n", "data: 1\n\n"),
             ("data: 1\r\r", "data: 1\n\n"),
             ("\u{feff}data:1\n\n", "data: 1\n\n"),
-            (": comment\n\ndata\n\n", "\ndata: \n\n"),
+            (": comment\n\ndata\n\n", "data: \n\n"),
+            ("\n\r\n:\n\r\rdata: 1\n\n\n\n", "data: 1\n\n"),
             (
                 "event: a\nevent: b\nid: 1\nid: 2\ndata: x\n\n",
                 "data: x\nevent: b\nid: 2\n\n",
             ),
             (
-                "retry: soon\nretry: 5\nnonsense\nother: 1\n\n",
-                "retry: 5\n\n",
+                "retry: soon\nretry: 500\nnonsense\nother: 1\n\n",
+                "retry: 500\n\n",
             ),
-            ("retry: 99999999999999999999999\nid: \0\n\n", "\n"),
+            ("retry: 99999999999999999999999\nid: \0\n\n", ""),
             ("data: 1\ndata: incompl", "data: 1\n"),
         ];
         for (stream, expected) in rows {

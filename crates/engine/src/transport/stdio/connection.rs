@@ -12,6 +12,8 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Empty, ReadBuf};
 use tokio::process::{ChildStdin, ChildStdout};
 
+use mcp_startup_auth::network::Pauses;
+
 use super::output::HEAD_BYTES;
 use super::{ConnectionSlot, lock};
 use crate::start::evidence_collector::EvidenceCollector;
@@ -51,6 +53,7 @@ pub(crate) struct Connection {
     dropped: Option<AnswerId>,
     /// The SDK writes the messages. It finishes one whose sending was cancelled.
     input: AsyncRwTransport<RoleClient, Empty, ChildStdin>,
+    pauses: Pauses,
     collector: Arc<EvidenceCollector>,
 }
 
@@ -67,6 +70,7 @@ impl Connection {
             max_line,
             dropped: None,
             input: AsyncRwTransport::new_client(tokio::io::empty(), input),
+            pauses: Pauses::default(),
             collector,
         }
     }
@@ -77,8 +81,10 @@ impl Connection {
         requests: &mut OpenRequests,
     ) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
+            self.pauses.pause().await;
             let received = self.read_line().await?;
             let line = std::mem::take(&mut self.line);
+            self.pauses.handled(line.len());
             let line = line.trim_ascii();
             let received = match received {
                 Line::TooLong(line) if line.is_of_server() => continue,
