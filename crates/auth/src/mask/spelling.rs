@@ -8,6 +8,7 @@ use std::ops::Range;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use mcp_startup_core::is_hidden;
 
 use super::steps;
 
@@ -19,6 +20,8 @@ const LONGEST_REFERENCE: usize = 10;
 const LONGEST_LABEL: usize = 63;
 /// A shorter run of base64 digits can't contain a secret.
 const SHORTEST_BASE64: usize = 11;
+/// A shorter run of hexadecimal digits can't contain a secret.
+const SHORTEST_BASE16: usize = 16;
 
 /// Bytes, and the range of the original text that each byte comes from.
 #[derive(Clone, Debug, Default)]
@@ -141,6 +144,37 @@ impl Spelled {
         found
     }
 
+    /// The decoded bytes of its runs of hexadecimal digits, from the first digit and from the second one.
+    pub fn base16(&self) -> Vec<Self> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let digits = self.bytes[at..]
+                .iter()
+                .take_while(|byte| byte.is_ascii_hexdigit())
+                .count();
+            steps::count(digits.max(1));
+            if digits >= SHORTEST_BASE16 {
+                found
+                    .extend((0..2).map(|skipped| self.base16_from(at + skipped, digits - skipped)));
+            }
+            at += digits.max(1);
+        }
+        found
+    }
+
+    fn base16_from(&self, start: usize, length: usize) -> Self {
+        let mut decoded = Self::default();
+        for (pair, digits) in self.bytes[start..start + length]
+            .chunks_exact(2)
+            .enumerate()
+        {
+            let byte = hexadecimal(digits).and_then(|byte| u8::try_from(byte).ok());
+            decoded.push(&[byte.unwrap_or_default()], self.range(start + 2 * pair, 2));
+        }
+        decoded
+    }
+
     fn base64_from(&self, start: usize, length: usize) -> Self {
         const LENIENT: GeneralPurpose = GeneralPurpose::new(
             &STANDARD,
@@ -168,7 +202,8 @@ impl Spelled {
         decoded
     }
 
-    /// In lower case, and with one character for those that a URL or base64 writes in two ways.
+    /// In lower case, and with one character for those that a URL or base64 writes in two ways. Hidden characters are
+    /// removed, and full-width ones become those of ASCII, as in a host name (Unicode Technical Standard 46).
     pub fn folded(&self) -> Self {
         let mut folded = Self::default();
         folded.bytes.reserve(self.bytes.len());
@@ -178,9 +213,10 @@ impl Spelled {
             for character in chunk.valid().chars() {
                 let length = character.len_utf8();
                 let origin = self.range(at, length);
-                match character {
+                match not_full_width(character) {
                     '+' | ' ' => folded.push(b"-", origin),
                     '/' => folded.push(b"_", origin),
+                    hidden if is_hidden(hidden) => {}
                     character => {
                         for lower in character.to_lowercase() {
                             folded.push_char(lower, origin.clone());
@@ -198,6 +234,16 @@ impl Spelled {
             }
         }
         folded
+    }
+}
+
+/// The character of ASCII in place of a full-width one.
+fn not_full_width(character: char) -> char {
+    match character {
+        '\u{ff01}'..='\u{ff5e}' => {
+            char::from_u32(character as u32 - ('\u{ff01}' as u32 - '!' as u32)).unwrap_or(character)
+        }
+        character => character,
     }
 }
 

@@ -96,6 +96,21 @@ fn a_secret_is_hidden_however_it_is_written() {
         );
     }
     assert_eq!(mask.hide("a+secret+value"), MASKED);
+    for written in [
+        "61207365637265742076616c7565",
+        "61207365637265742076616C7565",
+        "%36%31207365637265742076616c7565",
+        "a\u{200b} \u{ad}se\u{0}cr\u{202e}et va\u{e0041}lue",
+        "a\u{200b}%20s\\u200becret value",
+        "ａ ｓｅｃｒｅｔ　ｖａｌｕｅ",
+        "YSBz\\u200bZWNyZXQgdmFsdWU=",
+    ] {
+        let hidden = mask.hide_whole(&format!("key {written} end"));
+        assert_eq!(hidden, "key [masked] end", "{written}");
+    }
+    // A part of another byte is left before it.
+    let hidden = mask.hide_whole("key f61207365637265742076616c7565f end");
+    assert_eq!(hidden, "key f[masked]f end");
 }
 
 /// The steps are counted, so the result does not depend on the machine: the bytes that are decoded, compared or copied.
