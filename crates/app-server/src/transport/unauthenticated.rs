@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
@@ -17,6 +17,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How many sockets may be open whose clients have not authenticated. The next ones wait.
 const MAX_UNAUTHENTICATED: usize = 64;
+/// How much is read from such a socket, in bytes. A request with the longest header is shorter, and a frame with a token much shorter.
+const MAX_UNAUTHENTICATED_BYTES: usize = 512 * 1024;
 /// When such a socket is closed, since it was accepted. A browser that shows the page opens another one when it needs it.
 const UNAUTHENTICATED_LIMIT: Duration = Duration::from_secs(15);
 /// How long such a socket may write when the app-server ends.
@@ -130,6 +132,7 @@ impl<L: Listener> Listener for LimitedListener<L> {
         let socket = LimitedSocket {
             socket: Some(socket),
             peer,
+            read: 0,
             crowded_out: Box::pin(crowded_out.cancelled_owned()),
             limit: Some(Box::pin(sleep(UNAUTHENTICATED_LIMIT))),
             ending: Some(Box::pin(self.ending.clone().cancelled_owned())),
@@ -156,6 +159,8 @@ where
     /// `None` only while it is dropped.
     socket: Option<S>,
     peer: Peer,
+    /// How much was read before its client has authenticated.
+    read: usize,
     /// Ready when another client has got the place.
     crowded_out: Pin<Box<WaitForCancellationFutureOwned>>,
     /// `None` once the client has authenticated.
@@ -242,7 +247,17 @@ where
             // The rest of a request would delay the end.
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        self.socket()?.poll_read(context, buffer)
+        if self.limit.is_none() {
+            return self.socket()?.poll_read(context, buffer);
+        }
+        if self.read >= MAX_UNAUTHENTICATED_BYTES {
+            // The client may have sent its token, and much more. Then the task that handles the token reads again.
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        ready!(self.socket()?.poll_read(context, buffer))?;
+        self.read += buffer.filled().len() - before;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -341,6 +356,26 @@ mod tests {
         let far = &mut listener.listener.0[0];
         far.write_u8(7).await.unwrap();
         assert_eq!(sockets[0].read_u8().await.unwrap(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_part_is_read_until_the_client_has_authenticated() {
+        let mut listener = LimitedListener::new(Pipes(Vec::new()), CancellationToken::new());
+        let (mut socket, ()) = listener.accept().await;
+        let mut far = listener.listener.0.remove(0);
+        let sent = vec![7; MAX_UNAUTHENTICATED_BYTES + 1000];
+        let sending = tokio::spawn(async move { far.write_all(&sent).await.map(|()| far) });
+        let mut read = Vec::new();
+        let short = CROWDED_LIMIT / 2;
+        assert!(timeout(short, socket.read_to_end(&mut read)).await.is_err());
+        assert!(
+            (MAX_UNAUTHENTICATED_BYTES..MAX_UNAUTHENTICATED_BYTES + 1000).contains(&read.len())
+        );
+        socket.peer.lift_limits();
+        let sent = async { drop(sending.await.unwrap()) };
+        let ((), rest) = tokio::join!(sent, socket.read_to_end(&mut read));
+        rest.unwrap();
+        assert_eq!(read.len(), MAX_UNAUTHENTICATED_BYTES + 1000);
     }
 
     #[tokio::test(start_paused = true)]
