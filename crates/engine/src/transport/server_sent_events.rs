@@ -33,6 +33,9 @@ pub(crate) fn is_error(event: &Sse) -> bool {
     event.event.as_deref() == Some("error")
 }
 
+/// The least time before a stream is opened again, in ms. A server can request 0, and end each stream immediately.
+const MIN_RETRY_MS: u64 = 100;
+
 /// Keeps the lines of an event stream that matter, so that the parser of the SDK accepts the stream.
 ///
 /// The standard ignores comments, unknown fields, invalid values of `retry` and all but the last value of a field, and reads a line
@@ -100,7 +103,7 @@ impl FieldFilter {
             "event" => self.event = Some(value.to_owned()),
             "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
             "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                self.retry = value.parse().ok();
+                self.retry = value.parse().ok().map(|retry: u64| retry.max(MIN_RETRY_MS));
             }
             _ => {}
         }
@@ -202,6 +205,7 @@ mod tests {
                 "retry: soon\nretry: 500\nnonsense\nother: 1\n\n",
                 "retry: 500\n\n",
             ),
+            ("retry: 0\n\n", "retry: 100\n\n"),
             ("retry: 99999999999999999999999\nid: \0\n\n", ""),
             ("data: 1\ndata: incompl", "data: 1\n"),
         ];
