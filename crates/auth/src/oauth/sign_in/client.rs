@@ -17,6 +17,8 @@ use crate::oauth::token_endpoint::Reply;
 
 /// The limit of the integers that JSON has in every language.
 const MAX_INTEGER: u64 = 1 << 53;
+/// The maximum length of a registered client ID, in bytes. It is a part of the authorization URL.
+pub(super) const MAX_CLIENT_ID_BYTES: usize = 4096;
 const CLIENT_NAME: &str = "mcp-startup";
 const AUTHORIZATION_CODE: &str = "authorization_code";
 const REFRESH_TOKEN: &str = "refresh_token";
@@ -45,6 +47,9 @@ impl Client {
         let id = match response.get("client_id") {
             Some(Value::String(id)) if id.contains(char::is_control) => {
                 return Err("`client_id` in the response has control characters");
+            }
+            Some(Value::String(id)) if id.len() > MAX_CLIENT_ID_BYTES => {
+                return Err("`client_id` in the response is too long");
             }
             Some(Value::String(id)) if !id.is_empty() => id.clone(),
             Some(Value::String(_) | Value::Null) | None => {

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::callback::{Callback, check_redirect_uri};
-use super::client::Client;
+use super::client::{Client, MAX_CLIENT_ID_BYTES};
 use super::*;
 
 const REDIRECT_URI: &str = "http://127.0.0.1:8123/callback";
@@ -446,6 +446,10 @@ fn a_registration_keeps_only_the_fields_that_later_requests_need() {
         ),
         (json!({ "client_id": "" }), None),
         (json!({ "client_id": 7 }), None),
+        (
+            json!({ "client_id": "c".repeat(MAX_CLIENT_ID_BYTES + 1) }),
+            None,
+        ),
         (json!({ "client_secret": "s" }), None),
         (json!([]), None),
     ] {
