@@ -3,12 +3,27 @@
 #[cfg(feature = "store-postgres")]
 pub mod postgres;
 
+use std::io::Write;
+
 use mcp_startup::StartupOptions;
 use mcp_startup::config::CredentialSettings;
+use mcp_startup_core::printable;
 
 use crate::CommandError;
 use crate::arguments::StoredUser;
 use crate::output::suggestions::Suggestions;
+
+/// The maximum length of a warning, in characters. It contains the path of a store.
+const WARNING_CHARS: usize = 1000;
+
+/// Shows the warnings about the stores, for instance that other users can change the sign-ins.
+pub fn show_warnings(options: &StartupOptions) {
+    let stores = options.stores.iter();
+    for warning in stores.flat_map(|stores| stores.warnings()) {
+        let warning = printable(&warning, WARNING_CHARS);
+        let _ = writeln!(anstream::stderr(), "{warning}");
+    }
+}
 
 /// The stores of a command. They must be closed in the runtime in which they were opened.
 pub struct Stores {
@@ -44,6 +59,7 @@ impl Stores {
         if let Some(connection) = &self.postgres {
             options.stores = Some(connection.stores());
         }
+        show_warnings(&options);
         options
     }
 

@@ -20,6 +20,7 @@ use crate::interruption;
 use crate::output::exit_status::ExitStatus;
 use crate::selection;
 use crate::selection::configuration::SelectedFiles;
+use crate::stores::show_warnings;
 
 /// How long the end of servers, refreshes and sign-ins may take.
 const END_LIMIT: Duration = Duration::from_secs(40);
@@ -97,6 +98,7 @@ fn startup_options(
     starts: &Starts,
 ) -> StartupOptions {
     let mut options = StartupOptions::for_credentials(credentials);
+    show_warnings(&options);
     options.client_metadata_url = client_document.url;
     options.limit = starts.timeout;
     options.limit_option = Some("--timeout");

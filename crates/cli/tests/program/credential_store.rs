@@ -134,3 +134,33 @@ fn unreadable_credential_store_is_not_reported_as_signed_out() {
         );
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn each_command_warns_if_other_users_can_change_the_sign_ins() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    let lab = lab();
+    let file = "mcp_oauth_credentials_store = \"file\"\n".to_owned();
+    let server = entry("needs-sign-in", &url(&lab.url("first-sign-in")));
+    let user = User::with(&[file, server].concat());
+    user.store([]);
+    let (folder, config) = (user.path("home/.codex"), user.config());
+    let config = ["--config", config.to_str().unwrap()];
+    for (mode, expected) in [(0o700, false), (0o702, true)] {
+        set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
+        for command in [
+            &["check"][..],
+            &["check", "--format", "json"],
+            &["status"],
+            &["explain", "needs-sign-in"],
+            &["logout", "needs-sign-in"],
+        ] {
+            let finished = user.program(&[command, &config].concat()).finish();
+            let warning = format!("other users can change {}", folder.display());
+            let has_warning = finished.stderr.contains(&warning);
+            assert_eq!(has_warning, expected, "{mode:o} {command:?}: {finished:#?}");
+        }
+    }
+}
