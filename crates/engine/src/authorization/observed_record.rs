@@ -69,7 +69,7 @@ impl ObservedRecord {
 }
 
 /// The store of a start's record. It notes each record that the start writes, before any other process can read it, and limits the
-/// wait for the lock of the record.
+/// wait for the locks of the record and of the store.
 #[derive(Debug)]
 pub(crate) struct ObservingStore {
     pub store: Arc<dyn CredentialStore>,
@@ -136,7 +136,12 @@ impl CredentialStore for ObservingStore {
     }
 
     fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
-        self.store.prove_writable(key)
+        Box::pin(async move {
+            let proved = tokio::time::timeout(self.lock_limit(), self.store.prove_writable(key));
+            // The start itself holds the lock of the record, so another program holds the one of the whole store.
+            let in_use = |_| Err(StoreError::in_use(self.store.name(), None));
+            proved.await.unwrap_or_else(in_use)
+        })
     }
 }
 

@@ -41,6 +41,33 @@ impl CredentialStore for Full {
     }
 }
 
+/// A store whose lock another program holds.
+#[derive(Debug)]
+struct Busy(MemoryStore);
+
+impl CredentialStore for Busy {
+    fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
+        self.0.load(key)
+    }
+
+    fn replace<'a>(
+        &'a self,
+        _: &'a CredentialKey,
+        _: Option<&'a CredentialRecord>,
+        _: Option<&'a CredentialRecord>,
+    ) -> StoreFuture<'a, ReplaceOutcome> {
+        Box::pin(async { Err(StoreError::in_use("host", None)) })
+    }
+
+    fn lock<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, RecordLock> {
+        self.0.lock(key)
+    }
+
+    fn prove_writable<'a>(&'a self, _: &'a CredentialKey) -> StoreFuture<'a, ()> {
+        Box::pin(async { Err(StoreError::in_use("host", None)) })
+    }
+}
+
 pub fn startup_with(stores: Option<CredentialStores>, limit: Option<Duration>) -> Startup {
     secrets::capture_log();
     let mut options = StartupOptions::default();
@@ -76,6 +103,29 @@ async fn a_failed_save_keeps_the_old_record() {
     let error = startup.sign_out(&user.server).await.unwrap_err();
     assert_eq!(error.kind(), Kind::StoreFailed);
     assert_eq!(store.load(&key).await, Ok(Some(old)));
+}
+
+/// The record could not be removed afterwards.
+#[tokio::test]
+async fn nothing_is_revoked_while_another_program_holds_the_lock_of_the_store() {
+    let lab = lab_of(vec![row("server", &json!({}))]).await;
+    let user = User::new(&lab, "server");
+    let memory = MemoryStore::default();
+    let free = CredentialStores::from_store(Arc::new(memory.clone()));
+    let free = startup_with(Some(free), None);
+    let (begun, callback) = sign_in(&free, &user.server).await;
+    let finishing = free.finish_sign_in(&begun.pending, &callback);
+    finishing.await.unwrap();
+
+    let busy = CredentialStores::from_store(Arc::new(Busy(memory.clone())));
+    let busy = startup_with(Some(busy), None);
+    let error = busy.sign_out(&user.server).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::StoreFailed);
+    assert!(error.message().contains("in use by another"), "{error}");
+    assert_eq!(user.requests_at("revoke").len(), 0);
+
+    free.sign_out(&user.server).await.unwrap();
+    assert!(!user.requests_at("revoke").is_empty());
 }
 
 #[tokio::test]

@@ -77,7 +77,18 @@ struct SignOut {
 impl SignOut {
     /// No refresh runs while the lock is held, so its tokens can't be stored after the revocation.
     async fn run(self, transaction: Transaction) -> Result<SignedOut, SignInError> {
-        let locking = self.stores.lock(&self.key, LOCK_LIMIT.min(self.limit));
+        let locking = async {
+            let limit = LOCK_LIMIT.min(self.limit);
+            let locked = self.stores.lock(&self.key, limit).await?;
+            // While another program holds the lock of the whole store, the record can't be removed after the revocation.
+            if let Ok(Some(found)) = locked.find().await
+                && let Err(error) = found.store.prove_writable(&self.key).await
+                && error.is_in_use()
+            {
+                return Err(error);
+            }
+            Ok(locked)
+        };
         let locked = transaction.prepare(locking).await?.map_err(store_failed)?;
         let _running = transaction.commit()?;
         let deadline = Instant::now() + REVOCATION_LIMIT.min(self.limit);
