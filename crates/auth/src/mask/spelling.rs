@@ -243,6 +243,7 @@ fn not_full_width(character: char) -> char {
         '\u{ff01}'..='\u{ff5e}' => {
             char::from_u32(character as u32 - ('\u{ff01}' as u32 - '!' as u32)).unwrap_or(character)
         }
+        '\u{3000}' => ' ',
         character => character,
     }
 }
