@@ -213,7 +213,7 @@ fn watch_rejects_the_json_format() {
         .finish()
         .assert_exit(0)
         .stdout;
-    for text in ["--watch", "with status 130", "Not with `--format json`"] {
+    for text in ["--watch", "with status 130", "Not with a format"] {
         assert!(help.contains(text), "{help}");
     }
 }

@@ -75,6 +75,11 @@ impl CredentialStore for RecordingStore {
         self.memory.replace(key, expected, new)
     }
 
+    fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
+        self.record("prove writable");
+        self.memory.prove_writable(key)
+    }
+
     fn lock<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, RecordLock> {
         Box::pin(async {
             let lock = self.memory.lock(key).await?;
@@ -120,6 +125,8 @@ async fn a_sign_out_takes_the_steps_that_the_protocol_model_explores() {
         [
             "load: good-token",
             "lock",
+            "load: good-token",
+            "prove writable",
             "load: good-token",
             "revoke: refresh_token",
             "revoke: access_token",

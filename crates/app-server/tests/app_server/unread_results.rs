@@ -51,7 +51,7 @@ async fn the_results_of_calls_wait_until_their_client_reads_and_delay_no_other_c
 #[tokio::test(start_paused = true)]
 async fn long_lists_that_are_not_read_are_refused_as_overload_until_the_client_reads() {
     let server = |number: usize| {
-        let name = format!("{number}-{}", "x".repeat(200));
+        let name = format!("{number}-{}", "x".repeat(190));
         let mut entry = ServerEntry::from(ServerConfig::http(name, "http://127.0.0.1:9/").unwrap());
         entry.enabled = false;
         entry

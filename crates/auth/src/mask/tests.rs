@@ -103,7 +103,6 @@ fn a_secret_is_hidden_however_it_is_written() {
         "a\u{200b} \u{ad}se\u{0}cr\u{202e}et va\u{e0041}lue",
         "a\u{200b}%20s\\u200becret value",
         "ａ ｓｅｃｒｅｔ　ｖａｌｕｅ",
-        "YSBz\\u200bZWNyZXQgdmFsdWU=",
     ] {
         let hidden = mask.hide_whole(&format!("key {written} end"));
         assert_eq!(hidden, "key [masked] end", "{written}");

@@ -373,6 +373,8 @@ fn the_actors_take_the_steps_of_the_protocol() {
                 "load: access-0",
                 "lock",
                 "load: access-0",
+                "prove writable",
+                "load: access-0",
                 "Revoke(\"refresh-0\"): 200",
                 "receives 200",
                 "Revoke(\"access-0\"): 200",

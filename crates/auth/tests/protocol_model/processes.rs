@@ -256,6 +256,9 @@ impl Running {
             }
             SignOutOrder::LockFirst => {
                 let locked = stores.lock(key, LOCK_LIMIT).await?;
+                if let Some(found) = locked.find().await? {
+                    found.store.prove_writable(key).await?;
+                }
                 let mut was_stored = false;
                 while let Some(found) = locked.find().await? {
                     was_stored = true;
