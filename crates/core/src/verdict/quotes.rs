@@ -189,9 +189,14 @@ pub(crate) fn blames_credential(words: &str) -> bool {
         "must be provided",
         "required",
     ];
+    names_fault(words, &CREDENTIALS, &FAULTS)
+}
+
+/// Returns whether a text has one of the names and one of the faults, in any case.
+fn names_fault(words: &str, names: &[&str], faults: &[&str]) -> bool {
     let words = words.to_ascii_lowercase();
-    CREDENTIALS.iter().any(|name| words.contains(name))
-        && FAULTS.iter().any(|fault| words.contains(fault))
+    let has_one_of = |texts: &[&str]| texts.iter().any(|text| words.contains(text));
+    has_one_of(names) && has_one_of(faults)
 }
 
 /// Returns whether the words of an error response are about a credential that the request lacks.
@@ -205,9 +210,7 @@ pub(crate) fn asks_for_credential(words: &str) -> bool {
         "was provided",
         "found in request",
     ];
-    let words = words.to_ascii_lowercase();
-    CREDENTIALS.iter().any(|name| words.contains(name))
-        && FAULTS.iter().any(|fault| words.contains(fault))
+    names_fault(words, &CREDENTIALS, &FAULTS)
 }
 
 /// Returns whether the error with which a server answered a request has no reason: only its code, or a text that fits every failure.
