@@ -5,7 +5,8 @@
     flood.py http               servers over HTTP: the first line of the output is their base URL, to which FLOOD/WHEN is added.
                                 It ends with its input
 
-FLOOD: `pings` without reading the responses, `notifications`, or `quiet` for a server that sends nothing.
+FLOOD: `pings` without reading the responses, `notifications`, `large` notifications of 15 MiB, `smaller` ones of 3 MiB, `values` for
+many values in each, `unended` for a message without an end, or `quiet` for a server that sends nothing.
 WHEN: `list`, in place of the list of tools, or `live`, when the server is ready (over HTTP, on the stream of a GET request).
 """
 
@@ -20,6 +21,12 @@ MESSAGES = {
     "notifications": '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"%d"}}',
 }
 CHUNK_MESSAGES = 1000
+# Floods of large messages, by the length of each.
+LARGE = {
+    "large": '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"' + "x" * (15 << 20) + '"}}',
+    "smaller": '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"' + "x" * (3 << 20) + '"}}',
+    "values": '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":[' + "{}," * 40_000 + "{}]}}",
+}
 # How long a client takes to consider a server ready that has listed its tools.
 UNTIL_READY_S = 0.5
 
@@ -41,6 +48,13 @@ def response(message):
 
 def flood(write, kind, frame):
     """Writes messages until the client closes the connection."""
+    if kind == "unended":
+        write((frame % "{").rstrip("\n").encode())
+        for _ in range(15):
+            write(b" " * (1 << 20))
+        time.sleep(60)
+    while kind in LARGE:
+        write((frame % LARGE[kind]).encode())
     number = 1000
     while True:
         numbers = range(number, number + CHUNK_MESSAGES)

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rmcp::RoleClient;
-use rmcp::model::{GetExtensions, JsonRpcMessage, RequestId};
+use rmcp::model::{ClientNotification, GetExtensions, JsonRpcMessage, RequestId};
 use rmcp::service::TxJsonRpcMessage;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -167,30 +167,49 @@ impl HeldResult {
     }
 }
 
-/// The calls of a live server whose results take up a [`ResultMemory`].
+/// The requests to a server that have no answer yet, and the places of those whose results take up a [`ResultMemory`].
 #[derive(Debug, Default)]
-pub(crate) struct OpenCalls(Mutex<HashMap<RequestId, Weak<Held>>>);
+pub(crate) struct OpenCalls(Mutex<HashMap<RequestId, Option<Weak<Held>>>>);
 
 impl OpenCalls {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, Weak<Held>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, Option<Weak<Held>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn sent(&self, message: &TxJsonRpcMessage<RoleClient>) {
-        if let JsonRpcMessage::Request(request) = message
-            && let Some(HeldResult(held)) = request.request.extensions().get()
-        {
-            let mut calls = self.lock();
-            if calls.len() >= MANY_CALLS {
-                calls.retain(|_, held| held.strong_count() > 0);
+        match message {
+            JsonRpcMessage::Request(request) => {
+                let held = request.request.extensions().get();
+                let held = held.map(|HeldResult(held)| Arc::downgrade(held));
+                let mut calls = self.lock();
+                if calls.len() >= MANY_CALLS {
+                    calls.retain(|_, held| {
+                        held.as_ref().is_some_and(|held| held.strong_count() > 0)
+                    });
+                }
+                calls.insert(request.id.clone(), held);
             }
-            calls.insert(request.id.clone(), Arc::downgrade(held));
+            JsonRpcMessage::Notification(notification) => {
+                if let ClientNotification::CancelledNotification(cancelled) =
+                    &notification.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    self.answered(id);
+                }
+            }
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
         }
+    }
+
+    /// Whether each request has its answer, so that the server sends its next message by itself.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
     }
 
     /// The place of the result of a call. `None` if nothing waits for it.
     pub fn of(&self, id: &RequestId) -> Option<HeldResult> {
-        self.lock().get(&numeric(id))?.upgrade().map(HeldResult)
+        let calls = self.lock();
+        calls.get(&numeric(id))?.as_ref()?.upgrade().map(HeldResult)
     }
 
     pub fn answered(&self, id: &RequestId) {
@@ -200,7 +219,7 @@ impl OpenCalls {
     /// The turn of large messages. `None` if no call is open.
     fn turn(&self) -> Option<Arc<Semaphore>> {
         let calls = self.lock();
-        let mut open = calls.values().filter_map(Weak::upgrade);
+        let mut open = calls.values().flatten().filter_map(Weak::upgrade);
         open.next().map(|held| held.memory.turn.clone())
     }
 }
@@ -270,8 +289,27 @@ pub(crate) fn json_bytes(value: &impl Serialize) -> usize {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
+    use rmcp::model::ClientJsonRpcMessage;
+    use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_request_is_open_until_it_is_answered_or_cancelled() {
+        let calls = OpenCalls::default();
+        let sent = |message| {
+            let message: ClientJsonRpcMessage = serde_json::from_value(message).unwrap();
+            calls.sent(&message);
+        };
+        for id in [1, 2] {
+            sent(json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"}));
+        }
+        calls.answered(&RequestId::Number(1));
+        assert!(!calls.is_empty());
+        let cancelled = json!({"requestId": 2});
+        sent(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled}));
+        assert!(calls.is_empty());
+    }
 
     #[tokio::test]
     async fn results_wait_for_the_memory_of_their_client_and_of_all_clients() {

@@ -44,8 +44,8 @@ pub use self::refusal::HttpRefusal;
 use self::session::{SESSION_ID, session_of};
 use super::checked_results::{invalid_result, numeric};
 use super::invalid_messages::{Received, is_answer, read_message};
-use super::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter, parse_turn};
-use super::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, LIVE_BYTES};
+use super::json_size::{ValueCounter, parse_turn};
+use super::read_limits::MessageLimit;
 use crate::authorization::{Authorization, Sends};
 use crate::start::evidence_collector::EvidenceCollector;
 
@@ -195,18 +195,6 @@ impl McpHttp {
         challenge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The maximum number of values of a message.
-    fn value_limit(&self) -> usize {
-        match (
-            self.shared.answered.load(Ordering::Relaxed),
-            self.shared.live,
-        ) {
-            (false, _) => HANDSHAKE_VALUES,
-            (true, false) => CHECK_VALUES,
-            (true, true) => LIVE_VALUES,
-        }
-    }
-
     /// The evidence of this start.
     pub fn collector(&self) -> &Arc<EvidenceCollector> {
         &self.shared.collector
@@ -219,7 +207,7 @@ impl McpHttp {
         body: &[u8],
     ) -> Option<ServerJsonRpcMessage> {
         let values = ValueCounter::default().count(body);
-        if values > self.value_limit() {
+        if values > self.limit().values {
             return None;
         }
         let _turn = parse_turn(values).await;
@@ -234,16 +222,10 @@ impl McpHttp {
         }
     }
 
-    /// The maximum size of a message, in bytes.
-    fn limit(&self) -> usize {
-        match (
-            self.shared.answered.load(Ordering::Relaxed),
-            self.shared.live,
-        ) {
-            (false, _) => HANDSHAKE_BYTES,
-            (true, false) => CHECK_BYTES,
-            (true, true) => LIVE_BYTES,
-        }
+    /// The limit of the next message.
+    fn limit(&self) -> MessageLimit {
+        let answered = self.shared.answered.load(Ordering::Relaxed);
+        MessageLimit::now(answered, self.shared.live, &self.shared.collector.calls)
     }
 
     /// Builds a request with all its headers. A header of the protocol replaces a configured one with the same name.
@@ -518,8 +500,10 @@ impl McpHttp {
             collector.record_non_mcp_output(&beginning);
             return Err(failure(RequestError::NotMcp));
         }
-        let mut body = answer.body(self.limit(), &self.shared.collector).await?;
-        if ValueCounter::default().count(&body.bytes) > self.value_limit() {
+        let limit = self.limit();
+        let collector = &self.shared.collector;
+        let mut body = answer.body(limit.bytes, collector).await?;
+        if ValueCounter::default().count(&body.bytes) > limit.values {
             body.sent
                 .note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
             return Err(failure(RequestError::TooManyValues));

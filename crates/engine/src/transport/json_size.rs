@@ -5,12 +5,6 @@
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// The values of a message before the handshake is answered.
-pub(crate) const HANDSHAKE_VALUES: usize = 20_000;
-/// The values of a message of a check after the handshake, such as a page of 5,000 tools.
-pub(crate) const CHECK_VALUES: usize = 250_000;
-/// The values of a message of a live server.
-pub(crate) const LIVE_VALUES: usize = 1_000_000;
 /// Messages with more values are parsed one at a time.
 const LARGE: usize = 10_000;
 

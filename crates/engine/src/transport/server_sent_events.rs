@@ -3,6 +3,8 @@
 use mcp_startup_auth::network::without_byte_order_mark;
 use sse_stream::Sse;
 
+use super::read_limits::MessageLimit;
+
 /// Whether bytes may be the beginning of an event stream: a field, a comment or a blank line.
 pub(crate) fn looks_like_events(bytes: &[u8]) -> bool {
     let first = bytes
@@ -128,28 +130,23 @@ impl FieldFilter {
 }
 
 /// Counts the bytes since the last blank line, which ends an event.
+#[derive(Default)]
 pub(crate) struct EventSizeLimit {
-    limit: usize,
+    limit: MessageLimit,
     event: usize,
     line: usize,
 }
 
 impl EventSizeLimit {
-    pub fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            event: 0,
-            line: 0,
-        }
-    }
-
     /// The size of the event that is being read, in bytes.
     pub fn event(&self) -> usize {
         self.event
     }
 
-    pub fn take(&mut self, chunk: &[u8]) -> Result<(), std::io::Error> {
+    /// Fails if an event is larger than allowed. `now` is the limit of an event that begins.
+    pub fn take(&mut self, chunk: &[u8], now: MessageLimit) -> Result<(), std::io::Error> {
         for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
+            self.limit = self.limit.or_larger(self.event, now);
             self.event += piece.len();
             self.line += piece.len();
             if piece.ends_with(b"\n") {
@@ -158,7 +155,7 @@ impl EventSizeLimit {
                 }
                 self.line = 0;
             }
-            if self.event > self.limit {
+            if self.event > self.limit.bytes {
                 return Err(std::io::Error::other("an event exceeds the size limit"));
             }
         }
@@ -170,23 +167,39 @@ impl EventSizeLimit {
 mod tests {
     use super::*;
 
-    const LIMIT: usize = 100_000;
+    const LIMIT: MessageLimit = limit(100_000);
+
+    const fn limit(bytes: usize) -> MessageLimit {
+        MessageLimit { bytes, values: 0 }
+    }
 
     #[test]
     fn the_limit_applies_to_each_event_regardless_of_the_chunks() {
         let event = b"data: {\"a\":1}\r\n\r\n";
-        let many = event.repeat(LIMIT / event.len() + 10);
+        let many = event.repeat(LIMIT.bytes / event.len() + 10);
         for size in [1, 7, 17, 4096] {
-            let mut bound = EventSizeLimit::new(LIMIT);
+            let mut bound = EventSizeLimit::default();
             assert!(
-                many.chunks(size).all(|chunk| bound.take(chunk).is_ok()),
+                many.chunks(size)
+                    .all(|chunk| bound.take(chunk, LIMIT).is_ok()),
                 "chunks of {size}"
             );
         }
-        let mut bound = EventSizeLimit::new(LIMIT);
+        let mut bound = EventSizeLimit::default();
         let endless = vec![b'x'; 4096];
-        let taken = (0..).take_while(|_| bound.take(&endless).is_ok()).count();
-        assert_eq!(taken, LIMIT / endless.len());
+        let taken = (0..)
+            .take_while(|_| bound.take(&endless, LIMIT).is_ok())
+            .count();
+        assert_eq!(taken, LIMIT.bytes / endless.len());
+    }
+
+    #[test]
+    fn a_lower_limit_applies_to_the_next_event() {
+        let mut bound = EventSizeLimit::default();
+        bound.take(b"data: 1", LIMIT).unwrap();
+        bound.take(b"2345", limit(10)).unwrap();
+        bound.take(b"\n\ndata: 1", limit(10)).unwrap();
+        bound.take(b"2345", limit(10)).unwrap_err();
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(crate) use self::supervision::Supervisors;
 use self::supervision::{SupervisedProgram, protocol::Request};
 use super::json_size::ValueCounter;
 use super::large_messages::LargeMessage;
-use super::read_limits::{CHECK_BYTES, LIVE_BYTES};
+use super::read_limits::MessageLimit;
 use crate::start::evidence_collector::EvidenceCollector;
 use crate::timeline::TimelineStep;
 
@@ -152,13 +152,13 @@ impl Program {
         let bounded = BoundedOutput {
             collector: collector.clone(),
             values: ValueCounter::default(),
+            limit: MessageLimit::default(),
             line: 0,
             large: LargeMessage::default(),
             stdout,
             output: output.clone(),
         };
-        let max_line = if live { LIVE_BYTES } else { CHECK_BYTES };
-        let connection = Connection::new(bounded, stdin, max_line, collector.clone());
+        let connection = Connection::new(bounded, stdin, collector.clone());
         let excerpt = Arc::new(Mutex::new(Excerpt::default()));
         Some(Self {
             child: Some(child),

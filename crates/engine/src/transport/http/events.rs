@@ -39,7 +39,7 @@ impl McpHttp {
         let Answer { response, sent, .. } = answer;
         let collector = self.shared.collector.clone();
         let http = self.clone();
-        let mut limit = EventSizeLimit::new(self.limit());
+        let mut limit = EventSizeLimit::default();
         let mut fields = FieldFilter::default();
         let mut sampled = false;
         let mut large = LargeMessage::default();
@@ -61,7 +61,7 @@ impl McpHttp {
                 .received(chunk.len())
                 .map_err(std::io::Error::other)?;
             let before = limit.event();
-            limit.take(&chunk).inspect_err(|_| {
+            limit.take(&chunk, http.limit()).inspect_err(|_| {
                 sent.note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
             })?;
             // An event whose last chunk this is stays in memory until the next chunk is read.
@@ -225,7 +225,7 @@ impl McpHttp {
     /// Returns the event, unless its message has too many values to be parsed.
     fn within_limit(&self, event: Sse) -> Result<Sse, SseError> {
         let data = event.data.as_deref().unwrap_or_default();
-        match ValueCounter::default().count(data.as_bytes()) > self.value_limit() {
+        match ValueCounter::default().count(data.as_bytes()) > self.limit().values {
             true => {
                 let error = std::io::Error::other("a message has too many values");
                 Err(SseError::Body(Box::new(error)))

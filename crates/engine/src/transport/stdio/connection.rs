@@ -19,9 +19,9 @@ use super::{ConnectionSlot, lock};
 use crate::start::evidence_collector::EvidenceCollector;
 use crate::transport::checked_results::OpenRequests;
 use crate::transport::invalid_messages::{AnswerId, Received, read_message};
-use crate::transport::json_size::{CHECK_VALUES, HANDSHAKE_VALUES, LIVE_VALUES, ValueCounter};
+use crate::transport::json_size::ValueCounter;
 use crate::transport::large_messages::LargeMessage;
-use crate::transport::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES};
+use crate::transport::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, MessageLimit};
 
 /// Takes the connection from its slot for one handshake. It returns there if the handshake fails.
 pub(crate) fn lend(slot: &ConnectionSlot) -> Option<LentConnection> {
@@ -48,7 +48,7 @@ pub(crate) struct Connection {
     output: BufReader<BoundedOutput>,
     /// The line that is being read. It survives a read that is cancelled.
     line: Vec<u8>,
-    max_line: usize,
+    limit: MessageLimit,
     /// The ID in the line that is being read, if the line is too long. The rest of it is dropped.
     dropped: Option<AnswerId>,
     /// The SDK writes the messages. It finishes one whose sending was cancelled.
@@ -61,13 +61,12 @@ impl Connection {
     pub fn new(
         output: BoundedOutput,
         input: ChildStdin,
-        max_line: usize,
         collector: Arc<EvidenceCollector>,
     ) -> Self {
         Self {
             output: BufReader::new(output),
             line: Vec::new(),
-            max_line,
+            limit: MessageLimit::default(),
             dropped: None,
             input: AsyncRwTransport::new_client(tokio::io::empty(), input),
             pauses: Pauses::default(),
@@ -88,7 +87,7 @@ impl Connection {
             let line = line.trim_ascii();
             let received = match received {
                 Line::TooLong(line) if line.is_of_server() => continue,
-                Line::TooLong(line) => match line.too_long(self.max_line) {
+                Line::TooLong(line) => match line.too_long(self.limit.bytes) {
                     Some(answer) => Received::InvalidAnswer(answer),
                     // An answer may be in the line, and its request would never end.
                     None if self.collector.log.is_closed() => return None,
@@ -123,7 +122,10 @@ impl Connection {
             }
             let end = memchr::memchr(b'\n', available);
             let length = end.map_or(available.len(), |end| end + 1);
-            if self.dropped.is_none() && self.line.len() + length > self.max_line {
+            let live = self.output.get_ref().output.live;
+            let now = MessageLimit::now(true, live, &self.collector.calls);
+            self.limit = self.limit.or_larger(self.line.len(), now);
+            if self.dropped.is_none() && self.line.len() + length > self.limit.bytes {
                 let dropped = self.dropped.insert(AnswerId::default());
                 dropped.read(&std::mem::take(&mut self.line));
                 let output = &self.output.get_ref().output;
@@ -231,6 +233,8 @@ pub(crate) struct BoundedOutput {
     /// Its log counts the bytes until the server is ready.
     pub collector: Arc<EvidenceCollector>,
     pub values: ValueCounter,
+    /// The limit of the line that is being read.
+    pub limit: MessageLimit,
     /// The length of the line that is being read, in bytes.
     pub line: usize,
     pub large: LargeMessage,
@@ -248,6 +252,7 @@ impl AsyncRead for BoundedOutput {
             stdout,
             collector,
             values: counter,
+            limit,
             line,
             large,
             output,
@@ -263,6 +268,10 @@ impl AsyncRead for BoundedOutput {
         if new.is_empty() {
             output.ended.store(true, Ordering::Relaxed);
         }
+        let is_answered = output.answered.load(Ordering::Relaxed);
+        let may_list = is_answered || output.lists_early.load(Ordering::Relaxed);
+        let now = MessageLimit::now(may_list, output.live, &collector.calls);
+        let begun = limit.or_larger(*line, now);
         *line = match memchr::memrchr(b'\n', new) {
             Some(end) => new.len() - end - 1,
             None => line.saturating_add(new.len()),
@@ -270,14 +279,12 @@ impl AsyncRead for BoundedOutput {
         if log.received(new.len()).is_err() {
             return Poll::Ready(Err(std::io::Error::other("too much output")));
         }
-        let is_answered = output.answered.load(Ordering::Relaxed);
-        let may_list = is_answered || output.lists_early.load(Ordering::Relaxed);
-        let limit = match (may_list, output.live) {
-            (false, _) => HANDSHAKE_VALUES,
-            (true, false) => CHECK_VALUES,
-            (true, true) => LIVE_VALUES,
+        // The line that continues is the first of these.
+        *limit = match *line < new.len() {
+            true => now,
+            false => begun,
         };
-        if counter.count_lines(new) > limit {
+        if counter.count_lines(new) > begun.values {
             let flag = if may_list {
                 &output.too_long
             } else {
