@@ -54,6 +54,7 @@ mod check;
 mod configuration_warnings;
 mod event;
 mod run;
+mod running_starts;
 mod shared_context;
 mod start;
 mod startup;

@@ -76,6 +76,7 @@ impl Starts {
             // A start that has not begun has no events. A cancelled start gives back its permit, so this is checked first.
             () = self.cancellation.cancelled() => {}
             permits = self.permits(entry) => {
+                let running = self.shared.running_starts.begin();
                 let collector = EvidenceCollector::new(
                     entry.name.clone(),
                     mask(entry),
@@ -91,7 +92,7 @@ impl Starts {
                     collector: Arc::new(collector),
                 };
                 start.run(failed).await;
-                drop(permits);
+                drop((permits, running));
             }
         }
     }

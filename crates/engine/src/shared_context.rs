@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::authorization::RecentRefreshes;
 use crate::authorization::sign_in::SignInHistory;
+use crate::running_starts::RunningStarts;
 use crate::start::KnownEras;
 use crate::transport::stdio::Supervisors;
 
@@ -32,6 +33,7 @@ pub(crate) struct SharedContext {
     pub records_timelines: bool,
     /// The servers that were found to support only the new era.
     pub eras: Arc<KnownEras>,
+    pub running_starts: Arc<RunningStarts>,
     /// Owns the refreshes, code exchanges and sign-outs in flight: they outlive the starts and calls that requested them.
     pub refreshes: TaskTracker,
     /// The results of the refreshes that hosts have requested for their own requests.

@@ -279,8 +279,14 @@ impl Attempt<'_> {
         let authorization =
             Authorization::of_start(self.config, config, self.shared, &collector).await;
         let network = self.shared.network.clone();
-        let (http, guard) =
-            McpHttp::open(network, config, authorization, collector.clone(), self.live);
+        let running_starts = self.live.then(|| self.shared.running_starts.clone());
+        let (http, guard) = McpHttp::open(
+            network,
+            config,
+            authorization,
+            collector.clone(),
+            running_starts,
+        );
         self.connection = Some(guard);
         collector.enter(StartPhase::Initializing);
         let connect = || {

@@ -189,6 +189,7 @@ impl Startup {
                 records_timelines: options.timeline,
                 refreshes: TaskTracker::new(),
                 recent_refreshes,
+                running_starts: Arc::default(),
                 sign_ins,
                 client_metadata_url: options.client_metadata_url,
                 supervisors: options.supervisor.map(Supervisors::new),

@@ -47,6 +47,7 @@ use super::invalid_messages::{Received, is_answer, read_message};
 use super::json_size::{ValueCounter, parse_turn};
 use super::read_limits::MessageLimit;
 use crate::authorization::{Authorization, Sends};
+use crate::running_starts::RunningStarts;
 use crate::start::evidence_collector::EvidenceCollector;
 
 /// The maximum length of a recorded challenge, in characters.
@@ -68,9 +69,9 @@ struct Shared {
     headers: HeaderMap,
     authorization: Authorization,
     collector: Arc<EvidenceCollector>,
-    /// Whether the client is kept. A check doesn't open the stream for messages that the server initiates, because it ends before
-    /// such a message could arrive.
-    live: bool,
+    /// If the client is kept, the starts before whose end it does not open the stream of messages that the server initiates. A check
+    /// doesn't open the stream, because it ends before such a message could arrive.
+    running_starts: Option<Arc<RunningStarts>>,
     answered: AtomicBool,
     /// Whether the tool list is requested together with `server/discover`.
     lists_early: AtomicBool,
@@ -118,7 +119,7 @@ impl McpHttp {
         config: &HttpConfig,
         authorization: Authorization,
         collector: Arc<EvidenceCollector>,
-        live: bool,
+        running_starts: Option<Arc<RunningStarts>>,
     ) -> (Self, DropGuard) {
         let closed = CancellationToken::new();
         let guard = closed.clone().drop_guard();
@@ -128,7 +129,7 @@ impl McpHttp {
             headers: configured_headers(config),
             authorization,
             collector,
-            live,
+            running_starts,
             answered: AtomicBool::new(false),
             lists_early: AtomicBool::new(false),
             early: Mutex::default(),
@@ -158,10 +159,15 @@ impl McpHttp {
 
     /// Call this when the server is ready.
     pub fn ready(&self) {
-        if self.shared.live {
+        if self.is_live() {
             self.shared.authorization.keep();
         }
         self.shared.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client is kept.
+    fn is_live(&self) -> bool {
+        self.shared.running_starts.is_some()
     }
 
     /// Whether this side has closed the connection.
@@ -225,7 +231,7 @@ impl McpHttp {
     /// The limit of the next message.
     fn limit(&self) -> MessageLimit {
         let answered = self.shared.answered.load(Ordering::Relaxed);
-        MessageLimit::now(answered, self.shared.live, &self.shared.collector.calls)
+        MessageLimit::now(answered, self.is_live(), &self.shared.collector.calls)
     }
 
     /// Builds a request with all its headers. A header of the protocol replaces a configured one with the same name.

@@ -54,7 +54,7 @@ pub async fn read(mut answer: http::Response<Vec<Bytes>>, secret: &str) -> Readi
         &CONFIG,
         authorization,
         collector.clone(),
-        false,
+        None,
     );
     http.answered();
     let message = ClientJsonRpcMessage::request(

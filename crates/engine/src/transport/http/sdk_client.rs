@@ -80,8 +80,11 @@ impl StreamableHttpClient for McpHttp {
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
         // A check needs a stream only to resume an answer that was interrupted.
-        if !self.shared.live && last_event_id.is_none() {
-            return Err(StreamableHttpError::ServerDoesNotSupportSse);
+        if last_event_id.is_none() {
+            let Some(running) = &self.shared.running_starts else {
+                return Err(StreamableHttpError::ServerDoesNotSupportSse);
+            };
+            running.ended().await;
         }
         let session_id = session_id.as_deref();
         let evidence = RequestEvidence::default();
