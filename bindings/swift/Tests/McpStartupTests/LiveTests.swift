@@ -234,8 +234,8 @@ final class LiveTests: XCTestCase {
         let options = StartupOptions(.servers([lab.server("first-sign-in")]), store: store)
         let watch = McpStartup.watch(options)
         var seen: [McpServerStartupState] = []
-        for try await event in watch {
-            seen.append(event.notification.status)
+        try await showStates(watch) { _, state, _ in
+            seen.append(state)
             switch seen.count {
             case 2: watch.retry("first-sign-in")
             case 4: watch.cancel()

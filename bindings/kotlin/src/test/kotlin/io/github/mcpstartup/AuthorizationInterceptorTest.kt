@@ -1,6 +1,7 @@
 package io.github.mcpstartup
 
 import com.sun.net.httpserver.HttpServer
+import io.github.mcpstartup.examples.MemoryStore
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import okhttp3.MediaType
@@ -39,7 +40,7 @@ class AuthorizationInterceptorTest {
         OkHttpClient.Builder().addInterceptor(AuthorizationInterceptor(name, options)).build()
 
     private fun options(name: String, lab: Lab = this.lab): Options =
-        Options(servers = listOf(lab.server(name)), store = MemoryStore.with(lab, name))
+        Options(servers = listOf(lab.server(name)), store = storeOf(lab, name))
 
     private fun OkHttpClient.initialize(url: String, body: RequestBody = INITIALIZE.toRequestBody(JSON)): Response {
         val request = Request.Builder().url(url).post(body).header("Accept", "application/json, text/event-stream").build()

@@ -1,5 +1,6 @@
 package io.github.mcpstartup
 
+import io.github.mcpstartup.examples.MemoryStore
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonNull
@@ -13,9 +14,7 @@ import java.net.http.HttpClient
 import java.net.http.HttpRequest
 import java.net.http.HttpResponse
 import java.security.MessageDigest
-import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.TimeUnit
-import kotlinx.coroutines.sync.Mutex
 
 /** The servers of `mcp-startup lab`. Each row of the atlas is one server with its own URL. */
 class Lab : AutoCloseable {
@@ -92,29 +91,7 @@ fun keyOf(name: String, url: String): String {
     return name + "|" + digest.take(8).joinToString("") { "%02x".format(it) }
 }
 
-/** A store in memory. */
-open class MemoryStore : CredentialStore {
-    val records = ConcurrentHashMap<String, String>()
-    private val locks = ConcurrentHashMap<String, Mutex>()
-
-    override suspend fun load(key: String): String? = records[key]
-
-    override suspend fun replace(key: String, expected: String?, new: String?): Boolean = synchronized(records) {
-        if (records[key] != expected) return false
-        if (new == null) records.remove(key) else records[key] = new
-        true
-    }
-
-    override suspend fun lock(key: String): CredentialLock {
-        val mutex = locks.computeIfAbsent(key) { Mutex() }
-        mutex.lock()
-        return CredentialLock { mutex.unlock() }
-    }
-
-    companion object {
-        /** Returns a store with the stored record of a row. */
-        fun with(lab: Lab, name: String): MemoryStore = MemoryStore().apply {
-            records[keyOf(name, lab.url(name))] = lab.record(name).toString()
-        }
-    }
+/** Returns a store with the stored record of a row. */
+fun storeOf(lab: Lab, name: String): MemoryStore = MemoryStore().apply {
+    records[keyOf(name, lab.url(name))] = lab.record(name).toString()
 }

@@ -1,5 +1,6 @@
 package io.github.mcpstartup
 
+import io.github.mcpstartup.examples.MemoryStore
 import io.github.mcpstartup.ffi.uniffiForeignFutureHandleCount
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
@@ -99,7 +100,7 @@ class LiveTest {
     @Test
     fun `a sign-in requests the scopes of the challenge, the passed ones and the granted ones`(): Unit = test {
         val row = "ready-stored-token"
-        val options = Options(servers = listOf(lab.server(row)), store = MemoryStore.with(lab, row))
+        val options = Options(servers = listOf(lab.server(row)), store = storeOf(lab, row))
         val challenge = "Bearer error=\"insufficient_scope\", scope=\"mcp:write\""
         val cases = listOf<Triple<String?, List<String>, Set<String>>>(
             Triple(null, emptyList(), setOf("mcp:tools")),
@@ -118,10 +119,10 @@ class LiveTest {
 
     @Test
     fun `authorization returns the header for a request`(): Unit = test {
-        val good = Options(servers = listOf(lab.server("ready-stored-token")), store = MemoryStore.with(lab, "ready-stored-token"))
+        val good = Options(servers = listOf(lab.server("ready-stored-token")), store = storeOf(lab, "ready-stored-token"))
         assertEquals("Bearer good-token", McpStartup.authorization("ready-stored-token", options = good))
         val row = "expired-no-refresh"
-        val options = Options(servers = listOf(lab.server(row)), store = MemoryStore.with(lab, row))
+        val options = Options(servers = listOf(lab.server(row)), store = storeOf(lab, row))
         // The token has expired, so the first request is sent without it.
         assertNull(McpStartup.authorization(row, options = options))
         val sent = "Bearer " + lab.record(row)!!.text("access_token")
@@ -145,7 +146,7 @@ class LiveTest {
     fun `a custom store saves a rotated token, and one refresh serves every start`(): Unit = test {
         Lab().use { own ->
             val row = "expired-rotates"
-            val store = MemoryStore.with(own, row)
+            val store = storeOf(own, row)
             val token = { Json.parseToJsonElement(store.records.getValue(keyOf(row, own.url(row)))).jsonObject.text("refresh_token") }
             val before = token()
             val events = coroutineScope { List(8) { async { outcome(row, store, own) } }.awaitAll() }
@@ -207,7 +208,7 @@ class LiveTest {
     fun `a check that is cancelled at a random time leaves nothing behind`() {
         val times = Integer.getInteger("mcp.startup.cancellations", 300)
         val random = Random(7)
-        val store = MemoryStore.with(lab, "expired-no-refresh")
+        val store = storeOf(lab, "expired-no-refresh")
         val silent = McpServer.Stdio("silent", "sleep", listOf("600"))
         val servers = listOf("ready", "hangs", "expired-no-refresh", "server-500").map(lab::server) + silent
         var events = 0

@@ -1,7 +1,10 @@
 package io.github.mcpstartup
 
+import io.github.mcpstartup.examples.MemoryStore
 import io.github.mcpstartup.examples.check
+import io.github.mcpstartup.examples.showStates
 import io.github.mcpstartup.examples.signIn
+import io.github.mcpstartup.examples.track
 import io.github.mcpstartup.examples.verdict
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -34,7 +37,20 @@ class ReadmeTest {
             signIn("linear", Options(servers = listOf(McpServer.Http("linear", lab.url(row))), store = store), ::comeBack)
             check(lab.url(row), store) { _, recovery -> shown += recovery }
             assertEquals(listOf<Recovery?>(Recovery.SIGN_IN), shown)
+            val watch = McpStartup.watch(Options(servers = listOf(lab.server("hangs")), store = store))
+            val states = mutableListOf<McpServerStartupState>()
+            showStates(watch) { _, state, _ ->
+                states += state
+                watch.cancel()
+            }
+            assertEquals(listOf(McpServerStartupState.Starting, McpServerStartupState.Cancelled), states)
         }
         assertEquals(Recovery.REAUTHENTICATE, verdict().recovery)
+        val failed = """{"method":"mcpServer/startupStatus/updated","params":{"threadId":"t","name":"linear",""" +
+            """"status":"failed","error":"401","failureReason":"reauthenticationRequired"}}"""
+        val asked = mutableListOf<String>()
+        val servers = track(sequenceOf("$failed\n$failed\n".encodeToByteArray(), "$failed\n".encodeToByteArray())) { asked += it }
+        assertEquals(listOf("linear needs you to sign in again. Reconnect?"), asked)
+        assertEquals(listOf("linear"), servers.map { it.name })
     }
 }
