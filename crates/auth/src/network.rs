@@ -34,6 +34,7 @@ pub use request_log::{
     LimitExceeded, MAX_RECEIVED_BYTES, MAX_REQUESTS, RequestLog, RequestObserver, SentRequest,
 };
 use response::has_cause;
+pub(crate) use response::read_body_into;
 pub use response::{
     BodyError, challenges, proxy_requires_password, read_body, trouble, without_byte_order_mark,
 };

@@ -75,16 +75,25 @@ impl Case {
     }
 
     async fn refresh(&self) -> RefreshOutcome {
+        self.refresh_at(None).await
+    }
+
+    /// Refreshes, at another token endpoint if there is one.
+    async fn refresh_at(&self, token_endpoint: Option<&str>) -> RefreshOutcome {
         let resource = self.lab.url(NAME).parse().unwrap();
         let guarded = Network::new().unwrap().guarded_client(&resource).await;
         let discovery = discover(&guarded, &resource, None, None, &self.log).await;
+        let mut metadata = discovery.metadata.unwrap();
+        if let Some(url) = token_endpoint {
+            metadata.token_endpoint = url.to_owned();
+        }
         let request = RefreshRequest {
             key: self.key.clone(),
             rejected: Some("expired-token".into()),
             server: resource,
             configured_resource: None,
             published_resource: discovery.resource,
-            metadata: discovery.metadata.unwrap(),
+            metadata,
             client: None,
             scopes: None,
         };
@@ -189,6 +198,122 @@ async fn a_refresh_is_saved_even_if_its_caller_stops_waiting() {
         (&stored["access_token"], &stored["refresh_token"]),
         (&json!("late-token"), &json!("late-refresh"))
     );
+}
+
+/// The authorization server may have replaced the old refresh token.
+#[tokio::test]
+async fn the_refresh_token_of_a_reply_without_a_usable_access_token_is_kept() {
+    let reply = |body: &str| {
+        let body = json!({ "respond": [{ "reply": { "body": { "text": body } } }] });
+        body.to_string()
+    };
+    let renewed = r#""refresh_token":"next-refresh","expires_in":3600,"scope":"other""#;
+    for (body, expected) in [
+        (
+            format!(r#"{{"access_token":"a\r\nb",{renewed}}}"#),
+            "next-refresh",
+        ),
+        (
+            format!(r#"{{"access_token":"a","token_type":"DPoP",{renewed}}}"#),
+            "next-refresh",
+        ),
+        (format!(r#"{{"access_token":7,{renewed}}}"#), "next-refresh"),
+        (
+            format!(r#"{{"access_token":"\ud800",{renewed}}}"#),
+            "next-refresh",
+        ),
+        (format!("{{{renewed}}}"), "next-refresh"),
+        (
+            format!(r#"{{"access_token":" ","authed_user":{{{renewed}}}}}"#),
+            "next-refresh",
+        ),
+        // It grants nothing.
+        (
+            format!(r#"{{"error":"invalid_grant",{renewed}}}"#),
+            "good-refresh",
+        ),
+        (r#"{"access_token":"a\r\nb"}"#.to_owned(), "good-refresh"),
+    ] {
+        let case = Case::new(&reply(&body), Arc::new(MemoryStore::default())).await;
+        let before = case.stored().await;
+        assert!(
+            matches!(case.refresh().await, RefreshOutcome::Refused),
+            "{body}"
+        );
+        let mut expected_record = before;
+        expected_record["refresh_token"] = expected.into();
+        assert_eq!(case.stored().await, expected_record, "{body}");
+        // The next refresh sends the new one, which the lab does not list.
+        assert!(
+            matches!(case.refresh().await, RefreshOutcome::Refused),
+            "{body}"
+        );
+        let request = case.lab.requests(NAME).pop().unwrap();
+        let is_new = request.token != "good-refresh";
+        assert_eq!(is_new, expected != "good-refresh", "{body}");
+    }
+    // The end of the attempt is known.
+    let (case, lease, _) = leasing(&reply(&format!("{{{renewed}}}"))).await;
+    assert!(matches!(case.refresh().await, RefreshOutcome::Refused));
+    assert!(lease.attempt.lock().unwrap().is_none());
+    // It is saved even if another program changes the record.
+    let store = Arc::new(FaultyStore::default());
+    let case = Case::new(&reply(&format!("{{{renewed}}}")), store.clone()).await;
+    store.cannot_save.store(true, Ordering::Relaxed);
+    assert!(matches!(case.refresh().await, RefreshOutcome::Refused));
+    assert_eq!(case.stored().await["refresh_token"], "good-refresh");
+}
+
+/// Starts a token endpoint that sends the beginning of a response, and then closes the connection.
+async fn unfinished(head: &'static str, body: &'static str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let _ = socket.read(&mut [0; 4096]).await;
+        let response =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{head}\r\n\r\n{body}");
+        socket.write_all(response.as_bytes()).await.unwrap();
+    });
+    url
+}
+
+/// A proxy that shortens a response, or a server with a wrong `Content-Length`.
+#[tokio::test]
+async fn the_tokens_in_the_received_part_of_a_response_are_not_lost() {
+    const WHOLE: &str =
+        r#"{"access_token":"new-token","refresh_token":"next-refresh","token_type":"Bearer"}"#;
+    const PART: &str = r#"{"access_token":"new-token","refresh_token":"next-refresh","token_ty"#;
+    const LENGTH: &str = "Content-Length: 1000";
+    const CUT: &str = r#"{"access_token":"new-tok"#;
+    let mut refreshing = Vec::new();
+    for (head, body, is_received) in [
+        (LENGTH, WHOLE, true),
+        (LENGTH, PART, true),
+        (LENGTH, CUT, false),
+        (LENGTH, "access_token=new-tok", false),
+        ("Content-Encoding: gzip", WHOLE, false),
+    ] {
+        refreshing.push(async move {
+            let case = Case::new("{}", Arc::new(MemoryStore::default())).await;
+            let url = unfinished(head, body).await;
+            let outcome = case.refresh_at(Some(&url)).await;
+            let stored = case.stored().await;
+            let refresh_token = match is_received {
+                true => {
+                    assert_eq!(token(outcome), ("new-token".to_owned(), false), "{body}");
+                    "next-refresh"
+                }
+                false => {
+                    assert!(matches!(outcome, RefreshOutcome::Refused), "{body}");
+                    "good-refresh"
+                }
+            };
+            assert_eq!(stored["refresh_token"], refresh_token, "{body}");
+        });
+    }
+    futures::future::join_all(refreshing).await;
 }
 
 /// A memory store that fails on demand.

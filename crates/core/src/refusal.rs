@@ -7,9 +7,8 @@ mod body;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
-
 use crate::evidence::ClientSource;
+use crate::json_members::{json_members, json_text};
 
 pub use self::body::description;
 
@@ -86,7 +85,7 @@ pub(crate) fn is_transient(status: u16) -> bool {
 
 /// Returns the OAuth error code in the body of a response.
 ///
-/// Reads `error` from a JSON object (RFC 6749, section 5.2) or from a form (`application/x-www-form-urlencoded`), as some
+/// Reads `error` from a JSON object (RFC 6749, section 5.2), of which other parts may be invalid, or from a form (`application/x-www-form-urlencoded`), as some
 /// vendors send it. Returns `None` if the body is neither of them or contains no error code.
 ///
 /// ```
@@ -94,16 +93,16 @@ pub(crate) fn is_transient(status: u16) -> bool {
 ///
 /// assert_eq!(error_code(br#"{"ok":false,"error":"token_expired"}"#).as_deref(), Some("token_expired"));
 /// assert_eq!(error_code(b"error=bad_refresh_token&error_description=The+refresh+token").as_deref(), Some("bad_refresh_token"));
+/// assert_eq!(error_code(br#"{"error":"invalid_grant","x":NaN}<!-- 3 ms -->"#).as_deref(), Some("invalid_grant"));
 /// assert_eq!(error_code(b"<html>502</html>"), None);
 /// ```
 pub fn error_code(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct ErrorBody {
-        error: Option<String>,
-    }
     let text = body::text(body);
     let code = match text.starts_with('{') {
-        true => serde_json::from_str::<ErrorBody>(&text).ok()?.error?,
+        true => {
+            let (_, json) = json_members(&text).find(|(name, _)| name == "error")?;
+            json_text(json)?
+        }
         false => body::form_field(&text, "error")?,
     };
     // The characters of a code (RFC 6749, appendix A.7).

@@ -118,6 +118,16 @@ impl BodyError {
 /// [`BodyError`] if the body is larger than `limit` or can't be decoded, or if the connection breaks.
 pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
+    read_body_into(&mut body, response, limit).await?;
+    Ok(body)
+}
+
+/// Reads a response body as [`read_body`] does. After an error, or if the future is dropped, `body` has the part that was received.
+pub(crate) async fn read_body_into(
+    body: &mut Vec<u8>,
+    response: reqwest::Response,
+    limit: usize,
+) -> Result<(), BodyError> {
     let mut chunks = decoded_body(response);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
@@ -126,9 +136,9 @@ pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Vec<
         }
         body.extend_from_slice(&chunk);
     }
-    let mark = body.len() - without_byte_order_mark(&body).len();
+    let mark = body.len() - without_byte_order_mark(body).len();
     body.drain(..mark);
-    Ok(body)
+    Ok(())
 }
 
 /// Returns a text in UTF-8 without the byte order mark at its beginning. JSON must not have one, and a reader may ignore it

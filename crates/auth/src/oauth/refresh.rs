@@ -16,7 +16,7 @@ use crate::oauth::client_authentication::{ClientAuthentication, METHODS};
 use crate::oauth::endpoint::endpoint;
 use crate::oauth::resource::resource;
 use crate::oauth::scopes::MAX_SCOPES;
-use crate::oauth::token_endpoint::{self, GrantedTokens, NoReply};
+use crate::oauth::token_endpoint::{self, NoReply, Reply};
 use crate::store::{CredentialKey, CredentialRecord};
 use crate::store::{CredentialStore, RecordLock, ReplaceOutcome, StoreError};
 use crate::store::{DEFAULT_LOCK_LIMIT, lock_within};
@@ -147,7 +147,7 @@ impl Sending {
         }
         let answer = exchange(guarded, request, log, sent_before_at_ms);
         let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await;
-        let (tokens, sent) = match answer.unwrap_or(Ok(Answer::None)) {
+        let (renewal, sent) = match answer.unwrap_or(Ok(Answer::None)) {
             Err(blocked) => {
                 self.end_attempt(sent_before_at_ms);
                 return RefreshOutcome::Blocked(blocked);
@@ -162,23 +162,26 @@ impl Sending {
             Ok(Answer::None) => {
                 return after_refusal(&*self.store, &self.key, &self.record).await;
             }
-            Ok(Answer::Tokens(tokens, sent)) => (tokens, sent),
+            Ok(Answer::Renewal(renewal, sent)) => (renewal, sent),
         };
-        let access_token = tokens.access_token.clone();
+        let access_token = renewal.access_token.clone();
         // The task owns the lock, so that no other process reads the old record before the new one is saved.
         let save = tasks.spawn(async move {
-            let saved = save(&*self.store, &self.key, &self.record, tokens, &sent).await;
-            if let RefreshOutcome::Token {
-                not_saved: None, ..
-            } = saved
-            {
+            let saved = save(&*self.store, &self.key, &self.record, renewal, &sent).await;
+            if saved.is_ok() {
                 self.lock.end_attempt();
             }
             drop(self.lock);
             saved
         });
         match tokio::time::timeout(SAVE_LIMIT, save).await {
-            Ok(Ok(saved)) => saved,
+            Ok(Ok(Ok(usable))) => usable.map_or(RefreshOutcome::Refused, |access_token| {
+                RefreshOutcome::Token {
+                    access_token,
+                    not_saved: None,
+                }
+            }),
+            Ok(Ok(Err(error))) => not_saved(access_token, error),
             // The error is not shown: it contains the panic message.
             Ok(Err(_)) => not_saved(
                 access_token,
@@ -243,10 +246,13 @@ fn unsaved(detail: &str) -> StoreError {
     StoreError::new("store", CredentialStoreTrouble::Unreadable, detail)
 }
 
-fn not_saved(access_token: SecretString, error: StoreError) -> RefreshOutcome {
-    RefreshOutcome::Token {
-        access_token,
-        not_saved: Some(error),
+fn not_saved(access_token: Option<SecretString>, error: StoreError) -> RefreshOutcome {
+    match access_token {
+        Some(access_token) => RefreshOutcome::Token {
+            access_token,
+            not_saved: Some(error),
+        },
+        None => RefreshOutcome::Refused,
     }
 }
 
@@ -352,11 +358,37 @@ impl TokenRequest {
 
 /// The response to a refresh request. The log has the details.
 enum Answer {
-    Tokens(GrantedTokens, SentRequest),
+    Renewal(Renewal, SentRequest),
     /// The authorization server refused the request, so it has not replaced the refresh token.
     Refused(Option<SentRequest>),
     /// There is no response with a token, and the refresh token may have been replaced.
     None,
+}
+
+/// The changes that a response makes to the record.
+struct Renewal {
+    /// `None` if the response has only a refresh token that can be used. The record then keeps its access token and expiry, so that the
+    /// next start refreshes with the new refresh token: the old one may no longer be valid.
+    access_token: Option<SecretString>,
+    changes: Map<String, Value>,
+}
+
+impl Renewal {
+    /// Returns `None` if the reply has no token.
+    fn of(reply: &Reply) -> Option<Self> {
+        if let Ok(tokens) = reply.tokens() {
+            return Some(Self {
+                access_token: tokens.access_token().cloned(),
+                changes: tokens.changes(),
+            });
+        }
+        let refresh_token = reply.only_refresh_token()?;
+        let refresh_token = Value::from(refresh_token.expose_secret());
+        Some(Self {
+            access_token: None,
+            changes: Map::from_iter([("refresh_token".to_owned(), refresh_token)]),
+        })
+    }
 }
 
 async fn exchange(
@@ -370,17 +402,17 @@ async fn exchange(
     let Ok(post) = guarded.form(request.endpoint, request.form, basic) else {
         return Ok(Answer::Refused(None));
     };
-    match token_endpoint::send(guarded, post, log, sent_before_at_ms).await {
-        Ok(reply) => Ok(match reply.tokens() {
-            Ok(tokens) => Answer::Tokens(tokens, reply.sent),
+    let deadline = token_endpoint::reply_deadline(ANSWER_LIMIT);
+    match token_endpoint::send(guarded, post, log, sent_before_at_ms, deadline).await {
+        Ok(reply) => Ok(match Renewal::of(&reply) {
+            Some(renewal) => Answer::Renewal(renewal, reply.sent),
             // A timeout, a rate limit or a failing proxy leaves the decision of the authorization server unknown.
-            Err(_)
-                if reply.status.is_client_error()
-                    && !matches!(reply.status.as_u16(), 408 | 425 | 429) =>
+            None if reply.status.is_client_error()
+                && !matches!(reply.status.as_u16(), 408 | 425 | 429) =>
             {
                 Answer::Refused(Some(reply.sent))
             }
-            Err(_) => Answer::None,
+            None => Answer::None,
         }),
         Err(NoReply::Request(GuardedClientError::Blocked(blocked))) => Err(blocked),
         Err(_) => Ok(Answer::None),
@@ -406,15 +438,16 @@ fn repairs(record: &CredentialRecord) -> Map<String, Value> {
     changes
 }
 
+/// Saves the changes of a response. Returns the access token to send, if there is one.
 async fn save(
     store: &dyn CredentialStore,
     key: &CredentialKey,
     record: &CredentialRecord,
-    tokens: GrantedTokens,
+    renewal: Renewal,
     sent: &SentRequest,
-) -> RefreshOutcome {
+) -> Result<Option<SecretString>, StoreError> {
     let mut changes = repairs(record);
-    changes.extend(tokens.changes());
+    changes.extend(renewal.changes);
     let mut expected = record.clone();
     let mut tries = 0;
     loop {
@@ -425,12 +458,7 @@ async fn save(
             Err(error) => Err(unsaved(&error.to_string())),
         };
         let error = match replaced {
-            Ok(ReplaceOutcome::Stored) => {
-                return RefreshOutcome::Token {
-                    access_token: tokens.access_token,
-                    not_saved: None,
-                };
-            }
+            Ok(ReplaceOutcome::Stored) => return Ok(renewal.access_token),
             // Another program has rewritten the same sign-in in its own format.
             Ok(ReplaceOutcome::Conflict(Some(newer))) if newer.has_same_tokens(record) => {
                 expected = newer;
@@ -439,21 +467,21 @@ async fn save(
             // Another program has stored a sign-in without the lock, or after this one lost it. Keep that record and use its
             // token. It can also be the record of an earlier attempt to save that seemed to fail.
             Ok(ReplaceOutcome::Conflict(newer)) => {
-                let newer = newer.and_then(|newer| newer.access_token().cloned());
-                let is_other = newer.as_ref().map(ExposeSecret::expose_secret)
-                    != Some(tokens.access_token.expose_secret());
-                if is_other {
-                    sent.note(|noted| noted.superseded = Some(true));
+                let is_ours = newer.as_ref().is_some_and(|newer| {
+                    let ours = newer.with(&changes);
+                    ours.is_ok_and(|ours| ours.has_same_tokens(newer))
+                });
+                if is_ours {
+                    return Ok(renewal.access_token);
                 }
-                return RefreshOutcome::Token {
-                    access_token: newer.unwrap_or(tokens.access_token),
-                    not_saved: None,
-                };
+                sent.note(|noted| noted.superseded = Some(true));
+                let newer = newer.and_then(|newer| newer.access_token().cloned());
+                return Ok(newer.or(renewal.access_token));
             }
             Err(error) => error,
         };
         if tries == SAVE_TRIES {
-            return not_saved(tokens.access_token, error);
+            return Err(error);
         }
         tokio::time::sleep(SAVE_PAUSE).await;
     }

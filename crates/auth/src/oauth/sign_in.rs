@@ -146,7 +146,12 @@ pub async fn begin_sign_in(
     let resource = resource(configured, found.resource.as_deref(), &request.url);
     let scopes = scopes(request, &found, &metadata);
 
-    let http = SignInHttp::new(guarded.clone(), resource.clone(), log.clone());
+    let http = SignInHttp::new(
+        guarded.clone(),
+        resource.clone(),
+        log.clone(),
+        SIGN_IN_LIMIT,
+    );
     let state = KeptState::default();
     let mut manager = manager(&request.url, &http, &state, &metadata).await?;
     let client = client(source, request, &metadata, &scopes, &http).await?;
@@ -202,7 +207,7 @@ pub async fn finish_sign_in(
     let url = Url::parse(&pending.server_url).map_err(|_| broken())?;
     let configured = pending.configured_resource.as_deref();
     let resource = resource(configured, pending.resource.as_deref(), &url);
-    let http = SignInHttp::new(guarded.clone(), resource, log.clone());
+    let http = SignInHttp::new(guarded.clone(), resource, log.clone(), limit);
     let state = KeptState::holding(pending.state.clone());
     let metadata = with_usable_endpoints(&pending.metadata).ok_or_else(broken)?;
     let metadata = pending.client.metadata(&metadata);
@@ -230,27 +235,28 @@ pub async fn finish_sign_in(
             ),
         ));
     };
-    match reply.tokens() {
-        Ok(tokens) => pending.record(&tokens),
-        Err(TokenProblem::Missing) => Err(pending.refused(&reply, &callback)),
-        Err(problem) => {
-            // Nothing else can end the grant.
-            if let Some(tokens) = reply.unusable_tokens()
-                && let Ok(record) = pending.record(&tokens)
-            {
-                let client = pending.client();
-                let revoking = Box::pin(revoke(guarded, &record, Some(&client), log));
-                let _ = timeout(REVOCATION_LIMIT, revoking).await;
-            }
-            Err(SignInError::new(
-                SignInFailureKind::Misconfigured,
-                format!(
-                    "the sign-in service of {} responded with a token that can't be used ({problem}): contact its operator",
-                    shown_name(pending)
-                ),
-            ))
-        }
+    let problem = match reply.tokens() {
+        Ok(tokens) => return pending.record(&tokens),
+        Err(problem) => problem,
+    };
+    // Nothing else can end the grant.
+    if let Some(tokens) = reply.unusable_tokens()
+        && let Ok(record) = pending.record(&tokens)
+    {
+        let client = pending.client();
+        let revoking = Box::pin(revoke(guarded, &record, Some(&client), log));
+        let _ = timeout(REVOCATION_LIMIT, revoking).await;
     }
+    Err(match problem {
+        TokenProblem::Missing => pending.refused(&reply, &callback),
+        _ => SignInError::new(
+            SignInFailureKind::Misconfigured,
+            format!(
+                "the sign-in service of {} responded with a token that can't be used ({problem}): contact its operator",
+                shown_name(pending)
+            ),
+        ),
+    })
 }
 
 /// The discovered metadata.

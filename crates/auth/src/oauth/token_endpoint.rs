@@ -1,25 +1,26 @@
 //! Requests to a token endpoint and its replies (RFC 6749, sections 3.2 and 5).
 
-use std::fmt;
+mod fields;
+
+use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
-use mcp_startup_core::{RequestEvidence, RequestTarget, refusal};
+use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget, json_text, refusal};
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
+
+use self::fields::ReplyFields;
 
 use crate::clock::now_ms;
 use crate::network::{
-    BodyError, GuardedClient, GuardedClientError, RequestLog, SentRequest, bare_url, read_body,
+    BodyError, GuardedClient, GuardedClientError, RequestLog, SentRequest, bare_url, read_body_into,
 };
 use crate::oauth::scopes;
 
 /// The size limit of a reply: 1 MB.
 const MAX_REPLY_BYTES: usize = 1_000_000;
-/// The maximum number of tokens that are masked besides the two that are used.
-const MAX_OTHER_TOKENS: usize = 32;
 /// The limit of `expires_at` in a record, in ms since the Unix epoch. A JSON number below it is exact in every language.
 /// Codex refuses a negative number, a fraction, and a number of more than 64 bits.
 const EXPIRES_AT_LIMIT_MS: f64 = 9_007_199_254_740_992.0;
@@ -40,15 +41,27 @@ pub(crate) enum NoReply {
     Request(#[from] GuardedClientError),
     #[error(transparent)]
     Body(#[from] BodyError),
+    #[error("the response was not complete in time")]
+    Timeout,
+}
+
+/// When a reply must have arrived if the caller waits for it for `limit`. It is earlier, so that the caller still gets the tokens in
+/// the part that has arrived.
+pub(crate) fn reply_deadline(limit: Duration) -> Instant {
+    Instant::now() + limit.mul_f32(0.95)
 }
 
 /// Sends a request. The log records the result, and masks the tokens of the reply from then on. `sent_before_at_ms` is when
 /// another program sent the same refresh token, if its outcome is unknown.
+///
+/// If the connection breaks, or the body is not complete at `deadline`, the part of the body that has arrived is the reply if it has a
+/// token: the old refresh token may no longer be valid.
 pub(crate) async fn send(
     guarded: &GuardedClient,
     request: reqwest::Request,
     log: &RequestLog,
     sent_before_at_ms: Option<u64>,
+    deadline: Instant,
 ) -> Result<Reply, NoReply> {
     let sent = log.sent(RequestEvidence {
         to: Some(RequestTarget::Token),
@@ -67,17 +80,27 @@ pub(crate) async fn send(
         }
     };
     let (status, headers) = (response.status(), response.headers().clone());
-    let body = match read_body(response, MAX_REPLY_BYTES).await {
-        Ok(body) => body,
-        Err(error) => {
-            sent.note(|noted| {
-                noted.status = Some(status.as_u16());
-                noted.io = Some(error.trouble());
-            });
-            return Err(error.into());
-        }
+    let mut body = Vec::new();
+    let reading = read_body_into(&mut body, response, MAX_REPLY_BYTES);
+    let incomplete = match timeout_at(deadline, reading).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some((error.trouble(), error.into())),
+        Err(_) => Some((IoTrouble::Timeout, NoReply::Timeout)),
     };
-    let fields = ReplyFields::parse(&body);
+    let fields = match &incomplete {
+        None => ReplyFields::parse(&body),
+        // A value of a form has no mark at its end.
+        Some(_) => ReplyFields::object(&String::from_utf8_lossy(&body)),
+    };
+    if let Some((trouble, error)) = incomplete
+        && !(status.is_success() && fields.has_token())
+    {
+        sent.note(|noted| {
+            noted.status = Some(status.as_u16());
+            noted.io = Some(trouble);
+        });
+        return Err(error);
+    }
     let granted = status.is_success().then(|| GrantedTokens::of(&fields));
     log.add_secrets(fields.into_tokens());
     let retry_after = headers.get(RETRY_AFTER);
@@ -113,18 +136,27 @@ impl Reply {
         }
     }
 
-    /// The granted tokens of a successful reply that this client can't use, so that they can be revoked.
+    /// The granted tokens of a successful reply, even if this client can't use the access token or there is only a refresh token.
     pub fn unusable_tokens(&self) -> Option<GrantedTokens> {
         let fields = self
             .status
             .is_success()
             .then(|| ReplyFields::parse(&self.body))?;
-        GrantedTokens::granted(&fields).ok()
+        GrantedTokens::granted(&fields)
+    }
+
+    /// The refresh token of a reply whose access token is missing or can't be used. It may have replaced the old one. A reply with
+    /// an error code grants nothing (RFC 6749, section 5.2).
+    pub fn only_refresh_token(&self) -> Option<SecretString> {
+        match refusal::error_code(&self.body) {
+            Some(_) => None,
+            None => self.unusable_tokens()?.refresh_token,
+        }
     }
 }
 
 /// Why a reply grants no token that this client can use. The text of the error contains no token.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TokenProblem {
     /// The reply has no access token.
     #[error("it has no access token")]
@@ -135,116 +167,6 @@ pub(crate) enum TokenProblem {
     /// The token can't be sent as a bearer token.
     #[error("its type is {0}, and only bearer tokens are supported")]
     Type(&'static str),
-}
-
-/// The JSON texts of the used fields of a reply, and its other tokens. Other fields are skipped, so their number costs
-/// nothing.
-#[derive(Default)]
-struct ReplyFields {
-    access_token: Option<SecretString>,
-    refresh_token: Option<SecretString>,
-    expires_in: Option<SecretString>,
-    scope: Option<SecretString>,
-    token_type: Option<SecretString>,
-    /// The tokens that are not used here, such as an ID token.
-    others: Vec<SecretString>,
-    /// The object with the tokens of a user.
-    authed_user: Option<SecretString>,
-}
-
-/// The field in which Slack puts the tokens of a user. Source:
-/// <https://docs.slack.dev/reference/methods/oauth.v2.access>.
-const AUTHED_USER: &str = "authed_user";
-
-impl ReplyFields {
-    /// Parses a reply as JSON or as a form. The last of several fields with one name is kept.
-    fn parse(body: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(body);
-        serde_json::from_str(&text).unwrap_or_else(|_| {
-            let mut fields = Self::default();
-            for (name, value) in url::form_urlencoded::parse(body) {
-                if Self::is_wanted(&name) {
-                    fields.add(&name, Value::from(value.into_owned()).to_string().into());
-                }
-            }
-            fields
-        })
-    }
-
-    fn is_wanted(name: &str) -> bool {
-        matches!(name, "expires_in" | "scope" | "token_type" | AUTHED_USER)
-            || name.ends_with("token")
-    }
-
-    fn add(&mut self, name: &str, json: SecretString) {
-        let field = match name {
-            "access_token" => &mut self.access_token,
-            "refresh_token" => &mut self.refresh_token,
-            "expires_in" => &mut self.expires_in,
-            "scope" => &mut self.scope,
-            "token_type" => &mut self.token_type,
-            AUTHED_USER => &mut self.authed_user,
-            _ => {
-                if self.others.len() < MAX_OTHER_TOKENS && json.expose_secret().starts_with('"') {
-                    self.others.push(json);
-                }
-                return;
-            }
-        };
-        *field = Some(json);
-    }
-
-    /// The fields of the user.
-    fn user(&self) -> Option<Self> {
-        serde_json::from_str(self.authed_user.as_ref()?.expose_secret()).ok()
-    }
-
-    /// Every token, including those that are not used here.
-    fn into_tokens(self) -> Vec<SecretString> {
-        let user = self.user().unwrap_or_default();
-        let used = [
-            self.access_token,
-            self.refresh_token,
-            user.access_token,
-            user.refresh_token,
-        ];
-        used.into_iter()
-            .flatten()
-            .chain(self.others)
-            .chain(user.others)
-            .filter_map(|json| serde_json::from_str::<String>(json.expose_secret()).ok())
-            .map(SecretString::from)
-            .collect()
-    }
-}
-
-impl<'de> Deserialize<'de> for ReplyFields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = ReplyFields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReplyFields, A::Error> {
-                let mut fields = ReplyFields::default();
-                while let Some(name) = map.next_key::<String>()? {
-                    match ReplyFields::is_wanted(&name) {
-                        true => fields.add(&name, map.next_value::<&RawValue>()?.get().into()),
-                        false => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                }
-                Ok(fields)
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
 }
 
 /// The token types that can't be sent as bearer tokens: those in the registry of OAuth access token types (RFC 6749, section 11.1),
@@ -275,13 +197,14 @@ fn expires_at_ms(expires_in: &Value, now_ms: i64) -> Option<i64> {
 /// The granted tokens. If the reply has no refresh token, the old one stays valid (RFC 6749, section 6). If it has no
 /// scopes, the old ones still apply.
 pub(crate) struct GrantedTokens {
-    pub access_token: SecretString,
+    /// There is always one, except in [`Reply::unusable_tokens`].
+    access_token: Option<SecretString>,
     refresh_token: Option<SecretString>,
     /// Not negative, and below 2^53.
     expires_at_ms: Option<i64>,
     scopes: Option<Vec<String>>,
-    /// The type of the access token, if it can't be sent as a bearer token.
-    unsupported_type: Option<&'static str>,
+    /// Why this client can't use the access token.
+    problem: Option<TokenProblem>,
 }
 
 impl GrantedTokens {
@@ -291,49 +214,45 @@ impl GrantedTokens {
     /// Each field is parsed separately: an odd field that is not needed must not lose a token that has replaced the
     /// old one.
     ///
-    /// If there is no access token, the one of [`AUTHED_USER`] is used.
+    /// If there is no access token, the one of `authed_user` is used.
     pub fn read(body: &[u8]) -> Result<Self, TokenProblem> {
         Self::of(&ReplyFields::parse(body))
     }
 
     fn of(reply: &ReplyFields) -> Result<Self, TokenProblem> {
-        let granted = Self::granted(reply)?;
-        match granted.problem() {
+        let granted = Self::granted(reply).ok_or(TokenProblem::Missing)?;
+        match granted.problem {
             Some(problem) => Err(problem),
             None => Ok(granted),
         }
     }
 
-    /// The tokens, which this client may not be able to use.
-    fn granted(reply: &ReplyFields) -> Result<Self, TokenProblem> {
-        match (Self::direct(reply, char::is_whitespace), reply.user()) {
-            (None, Some(user)) => {
-                // Slack separates scopes with commas.
-                Self::direct(&user, |c| c == ',' || c.is_whitespace())
-            }
-            (direct, _) => direct,
+    /// The tokens, which this client may not be able to use. `None` if there are none.
+    fn granted(reply: &ReplyFields) -> Option<Self> {
+        let direct = Self::direct(reply, char::is_whitespace);
+        if direct.problem != Some(TokenProblem::Missing) {
+            return Some(direct);
         }
-        .ok_or(TokenProblem::Missing)
+        // Slack separates scopes with commas.
+        let of_user = |user| Self::direct(&user, |c| c == ',' || c.is_whitespace());
+        let user = reply.user().map(of_user);
+        let is_granted = |granted: &Self| {
+            granted.problem != Some(TokenProblem::Missing) || granted.refresh_token.is_some()
+        };
+        match user {
+            Some(user) if user.problem != Some(TokenProblem::Missing) => Some(user),
+            user => [Some(direct), user].into_iter().flatten().find(is_granted),
+        }
     }
 
-    /// Why this client can't use the access token.
-    fn problem(&self) -> Option<TokenProblem> {
-        // RFC 6749, appendix A.12. A header must carry it. The refresh token may have any characters: a form can carry them.
-        let text = self.access_token.expose_secret();
-        if !text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
-            return Some(TokenProblem::Characters);
-        }
-        self.unsupported_type.map(TokenProblem::Type)
-    }
-
-    fn direct(reply: &ReplyFields, separates_scopes: fn(char) -> bool) -> Option<Self> {
+    fn direct(reply: &ReplyFields, separates_scopes: fn(char) -> bool) -> Self {
         // A field that cannot be parsed is treated as absent.
         let value = |json: &Option<SecretString>| -> Option<Value> {
             serde_json::from_str(json.as_ref()?.expose_secret()).ok()
         };
-        let token = |json| match value(json)? {
-            Value::String(token) if !token.trim().is_empty() => Some(SecretString::from(token)),
-            _ => None,
+        let token = |json: &Option<SecretString>| {
+            let token = json_text(json.as_ref()?.expose_secret())?;
+            (!token.trim().is_empty()).then(|| SecretString::from(token))
         };
         let scopes = match value(&reply.scope) {
             Some(Value::String(scope)) => Some(scopes::bounded(scope.split(separates_scopes))),
@@ -344,23 +263,39 @@ impl GrantedTokens {
         };
         let expires_in = value(&reply.expires_in);
         let token_type = value(&reply.token_type);
-        Some(Self {
-            access_token: token(&reply.access_token)?,
+        let token_type = token_type.as_ref().and_then(Value::as_str);
+        let access_token = token(&reply.access_token);
+        let problem = match (&access_token, &reply.access_token) {
+            (Some(token), _) if is_bearer_token(token.expose_secret()) => token_type
+                .and_then(unsupported_type)
+                .map(TokenProblem::Type),
+            (Some(_), _) => Some(TokenProblem::Characters),
+            // Half a surrogate pair, or an escape sequence that JSON does not have.
+            (None, Some(json)) if json_text(json.expose_secret()).is_none() && is_text(json) => {
+                Some(TokenProblem::Characters)
+            }
+            (None, _) => Some(TokenProblem::Missing),
+        };
+        Self {
+            access_token,
             refresh_token: token(&reply.refresh_token),
             expires_at_ms: expires_in.and_then(|seconds| expires_at_ms(&seconds, now_ms())),
             scopes,
-            unsupported_type: token_type
-                .as_ref()
-                .and_then(Value::as_str)
-                .and_then(unsupported_type),
-        })
+            problem,
+        }
+    }
+
+    pub fn access_token(&self) -> Option<&SecretString> {
+        self.access_token.as_ref()
     }
 
     /// The changed fields of the record.
     pub fn changes(&self) -> Map<String, Value> {
         let text = |secret: &SecretString| Value::from(secret.expose_secret());
         let mut changes = Map::new();
-        changes.insert("access_token".to_owned(), text(&self.access_token));
+        if let Some(access_token) = &self.access_token {
+            changes.insert("access_token".to_owned(), text(access_token));
+        }
         changes.insert("expires_at".to_owned(), self.expires_at_ms.into());
         if let Some(refresh_token) = &self.refresh_token {
             changes.insert("refresh_token".to_owned(), text(refresh_token));
@@ -370,6 +305,15 @@ impl GrantedTokens {
         }
         changes
     }
+}
+
+/// Whether a header can carry a token (RFC 6749, appendix A.12). A refresh token may have any characters: a form can carry them.
+fn is_bearer_token(token: &str) -> bool {
+    token.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
+}
+
+fn is_text(json: &SecretString) -> bool {
+    json.expose_secret().starts_with('"')
 }
 
 #[cfg(test)]

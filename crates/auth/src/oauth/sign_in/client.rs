@@ -1,7 +1,7 @@
 //! The OAuth client of a sign-in: configured, described by a metadata document, or registered (RFC 7591).
 
 use mcp_startup_core::refusal::{self, RefusalMeaning};
-use mcp_startup_core::{ClientSource, DiscoveryProblem};
+use mcp_startup_core::{ClientSource, DiscoveryProblem, json_members};
 use rmcp::transport::auth::{AuthorizationMetadata, OAuthClientConfig};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -42,8 +42,14 @@ impl Client {
     ///
     /// What is wrong with the response.
     pub fn registered(response: &[u8], requested: &str) -> Result<Self, &'static str> {
-        let response: Map<String, Value> =
-            serde_json::from_slice(response).map_err(|_| "the response is not a JSON object")?;
+        // A member that can't be parsed is treated as absent.
+        let text = String::from_utf8_lossy(response);
+        let response: Map<String, Value> = json_members(&text)
+            .filter_map(|(name, json)| Some((name, serde_json::from_str(json).ok()?)))
+            .collect();
+        if response.is_empty() && serde_json::from_str::<Map<String, Value>>(&text).is_err() {
+            return Err("the response is not a JSON object");
+        }
         let id = match response.get("client_id") {
             Some(Value::String(id)) if id.contains(char::is_control) => {
                 return Err("`client_id` in the response has control characters");

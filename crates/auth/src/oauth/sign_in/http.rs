@@ -1,6 +1,7 @@
 //! The SDK's requests to the authorization server, sent through the guarded client.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
@@ -9,10 +10,11 @@ use rmcp::transport::auth::{
     StoredAuthorizationState,
 };
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::network::{GuardedClient, RequestLog};
-use crate::oauth::token_endpoint::{self, Reply};
+use crate::oauth::token_endpoint::{self, NoReply, Reply};
 
 /// Holds the SDK's state of one sign-in, which becomes part of the pending sign-in.
 #[derive(Clone, Default)]
@@ -59,15 +61,24 @@ pub(super) struct SignInHttp {
     /// The resource exactly as published. The SDK has it as a URL, which can end with an extra slash. `None` leaves it out.
     resource: Option<String>,
     log: RequestLog,
+    /// When the replies must have arrived.
+    deadline: Instant,
     reply: Arc<Mutex<Option<Reply>>>,
 }
 
 impl SignInHttp {
-    pub fn new(guarded: GuardedClient, resource: Option<String>, log: RequestLog) -> Self {
+    /// The caller waits for the replies for `limit`.
+    pub fn new(
+        guarded: GuardedClient,
+        resource: Option<String>,
+        log: RequestLog,
+        limit: Duration,
+    ) -> Self {
         Self {
             guarded,
             resource,
             log,
+            deadline: token_endpoint::reply_deadline(limit),
             reply: Arc::default(),
         }
     }
@@ -79,8 +90,12 @@ impl SignInHttp {
         request.headers_mut().insert(CONTENT_TYPE, json.clone());
         request.headers_mut().insert(ACCEPT, json);
         *request.body_mut() = Some(body.to_string().into());
-        let reply = token_endpoint::send(&self.guarded, request, &self.log, None).await;
+        let reply = self.send(request).await;
         reply.ok()
+    }
+
+    async fn send(&self, request: reqwest::Request) -> Result<Reply, NoReply> {
+        token_endpoint::send(&self.guarded, request, &self.log, None, self.deadline).await
     }
 
     pub fn take_reply(&self) -> Option<Reply> {
@@ -112,7 +127,7 @@ impl OAuthHttpClient for SignInHttp {
                 request.headers_mut().remove(CONTENT_LENGTH);
                 *request.body_mut() = Some(form.into());
             }
-            let reply = token_endpoint::send(&self.guarded, request, &self.log, None).await?;
+            let reply = self.send(request).await?;
             let (status, headers, body) = (reply.status, reply.headers.clone(), reply.body.clone());
             *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
             let mut response = http::Response::builder().status(status);

@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::fields::MAX_OTHER_TOKENS;
 use super::*;
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -63,14 +64,112 @@ fn a_number_that_json_values_cannot_represent_is_an_unknown_expiry() {
     }
 }
 
+/// The old refresh token may no longer be valid, so nothing that was received may be lost.
 #[test]
-fn the_last_of_several_fields_with_one_name_counts() {
-    let body = br#"{"access_token":"a","access_token":"b","refresh_token":"c","refresh_token":null,"scope":"d"}"#;
+fn an_invalid_part_of_a_reply_loses_no_token() {
+    let whole = r#"{"access_token":"a","refresh_token":"r","expires_in":3600}"#;
+    let with = |member: &str| format!(r#"{{"access_token":"a",{member},"refresh_token":"r"}}"#);
+    for body in [
+        with(r#""expires_in":NaN"#),
+        with(r#""expires_in":Infinity"#),
+        with(r#""expires_in":-Infinity"#),
+        with(r#""expires_in":1e999"#),
+        with(r#""expires_in":0x10"#),
+        with(r#""expires_in":03600"#),
+        with(r#""expires_in":undefined"#),
+        with(r#""expires_in":"#),
+        with(r#""expires_in":new Date(3600)"#),
+        with(r#""scope":'a b'"#),
+        with("\"scope\":\"a\nb\""),
+        with(r#""scope":"\ud800""#),
+        with(r#""scope":"\q""#),
+        with(r#""scope":"say "hi" now""#),
+        with(r#""\ud800":1"#),
+        with(r#""x":[1,}],"y":{"access_token":7]"#),
+        with(&format!(
+            r#""x":{}{}"#,
+            "[".repeat(10_000),
+            "]".repeat(10_000)
+        )),
+        with("/* x */"),
+        with(r#""x":1 "y":2"#),
+        with(",,"),
+        r#"{"access_token":"a","refresh_token":"r",}"#.to_owned(),
+        r#"{"access_token":"a","refresh_token":"r","x":"#.to_owned(),
+        r#"{"access_token":"a","refresh_token":"r","expires_in":36"#.to_owned(),
+        r#"{"access_token":"a","refresh_token":"r","id_token":"abc"#.to_owned(),
+        r#"{"access_token":"a","refresh_token":"r","access_token":null,"refresh_token":null}"#
+            .to_owned(),
+        r#"{"access_token":"a","refresh_token":"r","access_token":7,"refresh_token":" "}"#
+            .to_owned(),
+        format!("\u{feff}{whole}"),
+        format!("<b>Warning</b>: Undefined {{x}} in y?a=b&c=d\n{whole}"),
+        format!(")]}}',\n{whole}"),
+        format!("{whole}{whole}"),
+        format!("{whole}<!-- {{\"access_token\":\"x\"}} -->"),
+        format!("{whole}\0\0"),
+    ] {
+        let changes = GrantedTokens::read(body.as_bytes()).unwrap().changes();
+        assert_eq!(changes["access_token"], "a", "{body}");
+        assert_eq!(changes["refresh_token"], "r", "{body}");
+        let tokens = ReplyFields::parse(body.as_bytes()).into_tokens();
+        let tokens: Vec<&str> = tokens.iter().map(ExposeSecret::expose_secret).collect();
+        assert_eq!(tokens[..2], ["a", "r"], "{body}");
+    }
+    // An invalid byte is replaced.
+    let body = b"{\"x\":\"\xff\",\"access_token\":\"a\"}";
+    assert!(GrantedTokens::read(body).is_ok());
+    // The end of a token is missing.
+    for body in [
+        r#"{"access_token":"a"#,
+        r#"{"access_token":"a\"#,
+        r#"{"access_token":["a"]}"#,
+        r#"{"x":{"access_token":"a"}}"#,
+        r#"{"x":"{\"access_token\":\"a\"}"}"#,
+        "{",
+        "",
+    ] {
+        assert!(GrantedTokens::read(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn a_refresh_token_with_control_characters_is_kept() {
+    for json in ["a\nb", r"a\nb"] {
+        let body = format!(r#"{{"access_token":"a","refresh_token":"{json}"}}"#);
+        let changes = GrantedTokens::read(body.as_bytes()).unwrap().changes();
+        assert_eq!(changes["refresh_token"], "a\nb");
+    }
+}
+
+/// A reply of 1 MB whose every part is invalid.
+#[test]
+fn invalid_members_cost_linear_time() {
+    for part in [
+        "{",
+        "{\"",
+        "{ ",
+        "\"",
+        "\"x\":[",
+        "\"x\":",
+        "\"x\":\"\\",
+        "\"a\":{\"",
+        "},{\"x\":",
+    ] {
+        let body = part.repeat(1_000_000 / part.len());
+        for body in [body.clone(), format!("{{\"x\":{body}")] {
+            assert!(GrantedTokens::read(body.as_bytes()).is_err(), "{part}");
+        }
+    }
+}
+
+#[test]
+fn the_last_token_of_several_fields_with_one_name_counts() {
+    let body = br#"{"access_token":"a","access_token":"b","refresh_token":"c","refresh_token":null,"scope":"d","scope":"e"}"#;
     let changes = GrantedTokens::read(body).unwrap().changes();
     assert_eq!(changes["access_token"], "b");
-    assert!(!changes.contains_key("refresh_token"));
-    assert_eq!(changes["scopes"], json!(["d"]));
-    assert!(GrantedTokens::read(br#"{"access_token":"a","access_token":7}"#).is_err());
+    assert_eq!(changes["refresh_token"], "c");
+    assert_eq!(changes["scopes"], json!(["e"]));
 }
 
 #[test]
@@ -118,6 +217,9 @@ fn a_token_that_can_not_be_sent_is_refused_and_the_problem_is_named() {
         assert_eq!(problem(reply), expected, "{token_type}");
     }
     assert_eq!(problem(json!({ "token_type": "DPoP" })), Some(Missing));
+    assert_eq!(problem(json!({ "refresh_token": "r" })), Some(Missing));
+    let half_a_pair = br#"{"access_token":"\ud800"}"#;
+    assert_eq!(GrantedTokens::read(half_a_pair).err(), Some(Characters));
     let form = b"access_token=a%0D%0Ab&token_type=Bearer";
     assert_eq!(
         GrantedTokens::read(form)
@@ -211,4 +313,44 @@ fn only_tokens_that_are_text_are_masked() {
     let tokens = ReplyFields::parse(body).into_tokens();
     let tokens: Vec<&str> = tokens.iter().map(ExposeSecret::expose_secret).collect();
     assert_eq!(tokens, ["a", "i"]);
+}
+
+#[tokio::test]
+async fn the_tokens_of_a_response_that_does_not_end_are_received() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let reply = r#"{"access_token":"a","refresh_token":"r"}"#;
+    for (body, is_received) in [
+        (reply, true),
+        (&reply[..reply.len() - 3], true),
+        ("{", false),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let _ = socket.read(&mut [0; 4096]).await;
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+            socket
+                .write_all(format!("{head}{body}").as_bytes())
+                .await
+                .unwrap();
+            std::future::pending::<()>().await;
+        });
+        let url: url::Url = url.parse().unwrap();
+        let guarded = crate::network::Network::new().unwrap();
+        let guarded = guarded.guarded_client(&url).await;
+        let request = guarded.form(url, String::new(), None).unwrap();
+        let log = RequestLog::default();
+        let deadline = Instant::now() + Duration::from_millis(500);
+        let sent = send(&guarded, request, &log, None, deadline).await;
+        match (sent, is_received) {
+            (Ok(reply), true) => {
+                let changes = reply.tokens().unwrap().changes();
+                assert_eq!(changes["access_token"], "a");
+            }
+            (Err(NoReply::Timeout), false) => {}
+            (Ok(_), false) | (Err(_), _) => panic!("{body}"),
+        }
+        serving.abort();
+    }
 }
