@@ -12,6 +12,7 @@ mod commands;
 mod completion;
 mod interruption;
 mod output;
+mod secret_file;
 mod selection;
 mod stores;
 mod this_program;

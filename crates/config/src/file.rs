@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use mcp_startup_core::file_kind;
+
 use crate::error::{ConfigurationError, ConfigurationErrorKind};
 use crate::{Configuration, Environment, parse};
 
@@ -40,7 +42,8 @@ pub(crate) fn read_bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     if !metadata.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
+        let kind = file_kind(metadata.file_type());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, kind));
     }
     let mut bytes = Vec::new();
     let most = u64::try_from(limit.saturating_add(1)).unwrap_or(u64::MAX);
@@ -88,9 +91,9 @@ pub(crate) fn io_error(path: &Path, error: io::Error) -> ConfigurationError {
             let problem = "this is a folder; pass the path of the configuration file in it";
             return ConfigurationError::new(NotAFile, path, problem);
         }
-        io::ErrorKind::InvalidInput => {
-            let problem = "this is not a regular file; pass the path of a configuration file";
-            return ConfigurationError::new(NotAFile, path, problem);
+        io::ErrorKind::InvalidInput if error.get_ref().is_some() => {
+            let problem = format!("this is {error}; pass the path of a configuration file");
+            return ConfigurationError::new(NotAFile, path, &problem);
         }
         io::ErrorKind::NotFound => (NotFound, "there is no such file; check the path".to_owned()),
         io::ErrorKind::PermissionDenied => (

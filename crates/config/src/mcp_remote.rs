@@ -17,6 +17,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use mcp_startup_core::file_kind;
 use secrecy::ExposeSecret;
 
 use crate::environment::Environment;
@@ -186,17 +187,18 @@ pub(crate) fn is_mcp_remote(command: &str, args: &[String]) -> bool {
 /// # Errors
 /// Returns the error of the operating system, or one of the kind [`InvalidData`](io::ErrorKind::InvalidData).
 pub fn read_option_file(path: &Path) -> io::Result<Vec<u8>> {
-    let invalid = |problem| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    let invalid = |problem: String| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     // Check the type before opening: opening a named pipe would block.
-    if !fs::metadata(path)?.is_file() {
-        return invalid("not a regular file");
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return invalid(format!("it is {}", file_kind(metadata.file_type())));
     }
     let mut bytes = Vec::new();
     let limit = u64::try_from(MAX_OPTION_FILE_BYTES + 1).unwrap_or(u64::MAX);
     File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     match bytes.len() <= MAX_OPTION_FILE_BYTES {
         true => Ok(bytes),
-        false => invalid("larger than 64 KiB"),
+        false => invalid("larger than 64 KiB".to_owned()),
     }
 }
 

@@ -42,6 +42,7 @@ mod decode;
 mod decode_error;
 mod error_message;
 mod evidence;
+mod file_kind;
 mod json_members;
 mod json_problem;
 mod lines;
@@ -66,6 +67,7 @@ pub use evidence::{
     ProcessEvidence, ProtocolEvidence, RequestEvidence, RequestTarget, SpawnFailure, StartPhase,
     StoreEvidence, Transport,
 };
+pub use file_kind::file_kind;
 pub use json_members::{json_members, json_text};
 pub use json_problem::json_problem;
 pub use lines::{LineSplitter, MAX_LINE_BYTES};

@@ -1,8 +1,9 @@
 //! Verifies certificates against the trust store of the system.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use mcp_startup_core::CertificateProblem;
+use mcp_startup_core::{CertificateProblem, file_kind};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -72,10 +73,30 @@ impl SystemTrust {
 
     fn verifier(&self) -> Result<&Verifier, rustls::Error> {
         self.verifier
-            .get_or_init(|| Verifier::new(self.provider.clone()))
+            .get_or_init(|| {
+                let file = std::env::var_os("SSL_CERT_FILE");
+                check_certificate_file(file.as_ref().map(Path::new))?;
+                Verifier::new(self.provider.clone())
+            })
             .as_ref()
             .map_err(Clone::clone)
     }
+}
+
+/// Fails if the file of `SSL_CERT_FILE` is no regular file, or large: reading a pipe could block, and a device could have no end.
+fn check_certificate_file(file: Option<&Path>) -> Result<(), rustls::Error> {
+    const MAX_BYTES: u64 = 64 * 1024 * 1024;
+    // Other systems ignore the variable.
+    let file = file.filter(|_| cfg!(target_os = "linux"));
+    let Some(metadata) = file.and_then(|file| file.metadata().ok()) else {
+        return Ok(());
+    };
+    let problem = match metadata.is_file() {
+        true if metadata.len() <= MAX_BYTES => return Ok(()),
+        true => "larger than 64 MiB",
+        false => file_kind(metadata.file_type()),
+    };
+    Err(Error::General(format!("SSL_CERT_FILE is {problem}")))
 }
 
 impl ServerCertVerifier for SystemTrust {
@@ -128,5 +149,29 @@ impl ServerCertVerifier for SystemTrust {
         self.provider
             .signature_verification_algorithms
             .supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_a_regular_file_of_certificates_is_read() {
+        let problem = |path: &str| {
+            let checked = check_certificate_file(Some(Path::new(path)));
+            checked.err().map(|error| error.to_string())
+        };
+        for (path, expected) in [("/dev/zero", "a device"), ("/", "a folder")] {
+            let problem = problem(path);
+            assert!(
+                problem.is_some_and(|problem| problem.contains(expected)),
+                "{path}"
+            );
+        }
+        for path in ["/proc/self/status", "/no/such/file", ""] {
+            assert_eq!(problem(path), None, "{path}");
+        }
     }
 }

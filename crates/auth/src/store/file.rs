@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_startup_core::CredentialStoreTrouble;
+use mcp_startup_core::{CredentialStoreTrouble, file_kind};
 use secrecy::zeroize::Zeroizing;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -182,15 +182,13 @@ impl FileStore {
         let file = match file_system::open_no_link(OpenOptions::new().read(true), &self.file()) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(_) if self.file().is_symlink() => {
-                return Err(self.unreadable("is a symbolic link, which is not followed".to_owned()));
-            }
-            Err(error) => return Err(self.unreadable(error.to_string())),
+            Err(error) => return Err(self.not_opened(&error)),
         };
         let unreadable = |error: io::Error| self.unreadable(error.to_string());
         let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
-            return Err(self.unreadable("is not a regular file".to_owned()));
+            let kind = file_kind(metadata.file_type());
+            return Err(self.unreadable(format!("is {kind}")));
         }
         if metadata.len() > MAX_FILE_BYTES {
             return Err(self.too_large());
@@ -357,6 +355,18 @@ impl FileStore {
                 tracing::debug!(%error, "can't remove the temporary file of a killed process");
             }
         }
+    }
+
+    fn not_opened(&self, error: &io::Error) -> StoreError {
+        let detail = match file_system::irregular_kind(&self.file()) {
+            Some(kind @ "a symbolic link") => format!("is {kind}, which is not followed"),
+            Some(kind) => format!("is {kind}"),
+            None if error.kind() == io::ErrorKind::NotADirectory => {
+                "can't be reached: its folder is not a folder".to_owned()
+            }
+            None => error.to_string(),
+        };
+        self.unreadable(detail)
     }
 
     fn unreadable(&self, detail: String) -> StoreError {

@@ -1,10 +1,20 @@
 //! The operating system below the stores: files opened without following symbolic links, locks that end with their process,
 //! file owners, and durable renames. It does not know records.
 
+use std::path::Path;
+
+use mcp_startup_core::file_kind;
+
 #[cfg(not(unix))]
 pub use other::*;
 #[cfg(unix)]
 pub use unix::*;
+
+/// The kind of the file at `path`, unless it is a regular file. A symbolic link is not followed.
+pub fn irregular_kind(path: &Path) -> Option<&'static str> {
+    let file_type = path.symlink_metadata().ok()?.file_type();
+    (!file_type.is_file()).then(|| file_kind(file_type))
+}
 
 #[cfg(unix)]
 mod unix {

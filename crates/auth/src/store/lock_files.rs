@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mcp_startup_core::CredentialStoreTrouble;
+use mcp_startup_core::{CredentialStoreTrouble, file_kind};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -184,14 +184,12 @@ impl LockFiles {
             }
             opened => opened,
         };
-        let (file, is_new) = opened.map_err(|error| {
-            if folder.is_symlink() || path.is_symlink() {
-                let error = io::Error::other("it is a symbolic link, which is not followed");
-                self.unwritable(&path, error)
-            } else {
-                self.unwritable(&path, error)
-            }
-        })?;
+        let (file, is_new) = opened.map_err(|error| self.not_opened(&folder, &path, error))?;
+        // Another program would wait for a pipe.
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            let error = io::Error::other("it is not a regular file");
+            return Err(self.not_opened(&folder, &path, error));
+        }
         if is_new {
             self.give_to_owner_of_home(&file);
         }
@@ -222,6 +220,21 @@ impl LockFiles {
         if let Err(error) = result {
             tracing::debug!(%error, "can't give a new file to the owner of its folder");
         }
+    }
+
+    /// The error for a lock file that can't be opened.
+    fn not_opened(&self, folder: &Path, path: &Path, error: io::Error) -> StoreError {
+        let kind_of = |path: &Path| Some(file_kind(path.symlink_metadata().ok()?.file_type()));
+        let (irregular, kind) = match (kind_of(folder), kind_of(path)) {
+            (Some(kind), _) if kind != "a folder" => (folder, kind),
+            (_, Some(kind)) if kind != "a regular file" => (path, kind),
+            _ => return self.unwritable(path, error),
+        };
+        let detail = format!(
+            "the lock {} can't be taken: it is {kind}",
+            irregular.display()
+        );
+        StoreError::new(self.store, CredentialStoreTrouble::Unreadable, detail)
     }
 
     fn unwritable(&self, path: &Path, error: io::Error) -> StoreError {

@@ -97,31 +97,81 @@ async fn a_corrupt_file_is_reported_and_not_modified() {
     }
 }
 
+/// The kinds of files that are not regular, and how an error names them.
+const IRREGULAR: [(&str, &str); 5] = [
+    ("a link", "is a symbolic link"),
+    ("a dangling link", "is a symbolic link"),
+    ("a folder", "is a folder"),
+    ("a pipe", "is a named pipe"),
+    ("a socket", "is a socket"),
+];
+
+fn put_irregular(kind: &str, path: &Path, target: &Path) {
+    match kind {
+        "a link" => symlink(target, path).unwrap(),
+        "a dangling link" => symlink("nothing", path).unwrap(),
+        "a folder" => fs::create_dir(path).unwrap(),
+        "a socket" => drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
+        _ => assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
+    }
+}
+
+/// A pipe can be opened and locked, but a program that opens it without care never continues.
+#[tokio::test]
+async fn only_a_regular_lock_file_and_a_folder_with_them_are_accepted() {
+    let (elsewhere, _) = new_home();
+    let target = elsewhere.path().join("target");
+    fs::write(&target, "").unwrap();
+    for (kind, detail) in IRREGULAR {
+        for path_of in [file_lock as fn(&Path) -> PathBuf, lock_folder] {
+            let (root, store) = new_home();
+            let path = path_of(root.path());
+            if kind == "a folder" && path == lock_folder(root.path()) {
+                continue;
+            }
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            put_irregular(kind, &path, &target);
+            let error = within(store.prove_writable(&key("a"))).await.unwrap_err();
+            assert_eq!(error.trouble, CredentialStoreTrouble::Unreadable);
+            let expected = format!("the lock {} can't be taken: it {detail}", path.display());
+            assert!(error.detail.contains(&expected), "{kind}: {error}");
+        }
+    }
+    let (root, store) = new_home();
+    fs::write(lock_folder(root.path()), "").unwrap();
+    let error = store.prove_writable(&key("a")).await.unwrap_err();
+    assert!(error.detail.contains("it is a regular file"), "{error}");
+}
+
+/// The home itself is a file.
+#[tokio::test]
+async fn a_path_that_leads_through_a_file_is_not_signed_out() {
+    let (root, _) = new_home();
+    let home = root.path().join("file");
+    fs::write(&home, "").unwrap();
+    let error = FileStore::new(&home).load(&key("a")).await.unwrap_err();
+    assert!(
+        error.detail.contains("its folder is not a folder"),
+        "{error}"
+    );
+}
+
 #[tokio::test]
 async fn only_a_regular_file_is_accepted() {
     let (elsewhere, _) = new_home();
     let target = elsewhere.path().join("target");
     fs::write(&target, "{}").unwrap();
-    for kind in ["a link", "a dangling link", "a folder", "a pipe"] {
+    for (kind, detail) in IRREGULAR {
         let (root, store) = new_home();
         let path = credential_file(root.path());
-        match kind {
-            "a link" => symlink(&target, &path).unwrap(),
-            "a dangling link" => symlink(elsewhere.path().join("nothing"), &path).unwrap(),
-            "a folder" => fs::create_dir(&path).unwrap(),
-            _ => assert!(
-                Command::new("mkfifo")
-                    .arg(&path)
-                    .status()
-                    .unwrap()
-                    .success()
-            ),
-        }
+        put_irregular(kind, &path, &target);
         within(assert_every_method_fails(
             &store,
             CredentialStoreTrouble::Unreadable,
         ))
         .await;
+        let error = store.load(&key("a")).await.unwrap_err();
+        assert!(error.detail.contains(detail), "{kind}: {error}");
         let metadata = fs::symlink_metadata(path).unwrap();
         assert!(!metadata.is_file(), "{kind} was replaced");
     }

@@ -1,7 +1,6 @@
 //! `mcp-startup app-server`: the states of the servers, sign-in and retry over JSON-RPC.
 
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
@@ -18,13 +17,13 @@ use crate::CommandError;
 use crate::arguments::{self, ClientDocument, Listen, Starts};
 use crate::interruption;
 use crate::output::exit_status::ExitStatus;
+use crate::secret_file;
 use crate::selection;
 use crate::selection::configuration::SelectedFiles;
 use crate::stores::show_warnings;
 
 /// How long the end of servers, refreshes and sign-ins may take.
 const END_LIMIT: Duration = Duration::from_secs(40);
-const MAX_TOKEN_FILE_BYTES: usize = 64 * 1024;
 const USER_AGENT: &str = concat!("mcp-startup/", env!("CARGO_PKG_VERSION"));
 
 pub fn run(arguments: arguments::AppServer) -> Result<ExitStatus, CommandError> {
@@ -59,7 +58,7 @@ impl Options {
     /// second interruption does not wait for that.
     pub fn run(
         self,
-        serve: impl AsyncFnOnce(&AppServer) -> std::io::Result<()>,
+        serve: impl AsyncFnOnce(&AppServer) -> io::Result<()>,
     ) -> Result<ExitStatus, CommandError> {
         let (configuration, credentials) = self.read;
         let options = startup_options(
@@ -114,10 +113,10 @@ fn startup_options(
 }
 
 /// Listens on an address of loopback.
-pub async fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub async fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let message = format!("can't listen on {address}: {error}; choose another port");
-        std::io::Error::new(error.kind(), message)
+        io::Error::new(error.kind(), message)
     })
 }
 
@@ -133,7 +132,7 @@ fn token(arguments: &arguments::AppServer) -> Result<Option<SecretString>, Comma
         };
     };
     let shown = selection::shown(path);
-    let text = read_token(path)
+    let text = secret_file::read(path)
         .map_err(|error| CommandError::Usage(format!("{shown} can't be read: {error}")))?;
     #[cfg(unix)]
     if others_can_read(path) {
@@ -150,29 +149,13 @@ fn token(arguments: &arguments::AppServer) -> Result<Option<SecretString>, Comma
     }
 }
 
-fn read_token(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    // It can be a pipe, which has no size.
-    File::open(path)?
-        .take(MAX_TOKEN_FILE_BYTES as u64 + 1)
-        .read_to_string(&mut text)?;
-    match text.len() <= MAX_TOKEN_FILE_BYTES {
-        true => Ok(text),
-        false => Err(std::io::Error::other("it is longer than 64 KiB")),
-    }
-}
-
 #[cfg(unix)]
 fn others_can_read(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o044 != 0)
 }
 
-async fn serve(
-    app: &AppServer,
-    listen: Listen,
-    token: Option<&SecretString>,
-) -> std::io::Result<()> {
+async fn serve(app: &AppServer, listen: Listen, token: Option<&SecretString>) -> io::Result<()> {
     match (listen, token) {
         (Listen::WebSocket(address), Some(token)) => {
             let listener = listen_on(address).await?;

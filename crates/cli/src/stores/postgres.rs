@@ -1,5 +1,6 @@
 //! The connection to the database with the sign-ins of many users.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use mcp_startup::auth::CredentialStores;
@@ -10,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::CommandError;
 use crate::arguments::store::{Database, StoredUser};
+use crate::{secret_file, selection};
 
 /// The environment variable with the URL of the database.
 const VARIABLE: &str = "MCP_STARTUP_STORE";
@@ -56,11 +58,18 @@ pub fn builder(arguments: &Database) -> Result<PostgresStoreBuilder, CommandErro
     Ok(PostgresStore::builder(url.expose_secret()).connections(CONNECTIONS))
 }
 
+fn keys_in(path: &Path) -> Result<Keys, String> {
+    let shown = selection::shown(path);
+    let text = secret_file::read(path)
+        .map_err(|error| format!("the key file {shown} can't be read: {error}"))?;
+    Keys::parse(&text.into()).map_err(|error| format!("the key file {shown}: {error}"))
+}
+
 /// Connects with the keys.
 pub async fn connect(arguments: &Database) -> Result<PostgresStore, CommandError> {
     let builder = builder(arguments)?;
     let keys = match &arguments.store_keys {
-        Some(path) => Keys::from_file(path),
+        Some(path) => keys_in(path),
         None => Keys::from_environment(),
     };
     let keys = keys.map_err(|problem| match &arguments.store_keys {

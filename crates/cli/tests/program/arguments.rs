@@ -91,6 +91,47 @@ fn a_token_file_that_other_users_can_read_is_a_warning_and_a_long_one_an_error()
     assert!(finished.stderr.contains(&message), "{finished:#?}");
 }
 
+/// No program writes into the pipe.
+#[test]
+fn a_file_with_a_token_or_keys_that_is_no_file_is_named_and_does_not_block() {
+    let user = User::new();
+    let pipe = user.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let servers = r#"{"mcpServers":{"a":{"url":"http://127.0.0.1:1/mcp"}}}"#;
+    let config = user.write("servers.json", servers);
+    let config = ["--config", config.to_str().unwrap()];
+    let database = ["--store", "postgres://127.0.0.1:1/none", "--store-keys"];
+    let listen = [
+        "app-server",
+        "--listen",
+        "ws://127.0.0.1:0",
+        "--ws-auth",
+        "capability-token",
+        "--ws-token-file",
+    ];
+    for (path, problem) in [
+        (
+            pipe.to_str().unwrap(),
+            "it is a named pipe (FIFO), and was not complete after 5 s",
+        ),
+        ("/", "it is a folder"),
+        ("/dev/zero", "it is longer than 64 KiB"),
+    ] {
+        for arguments in [
+            [&listen[..], &[path], &config].concat(),
+            [&["check"][..], &database, &[path], &config].concat(),
+        ] {
+            let finished = user.program(&arguments).finish().assert_exit(2);
+            let expected = format!("{path} can't be read: {problem}");
+            assert!(
+                finished.stderr.contains(&expected),
+                "{arguments:?}: {finished:#?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn control_characters_in_arguments_are_escaped_in_error_messages() {
     let user = User::new();

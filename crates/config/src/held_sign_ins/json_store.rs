@@ -110,12 +110,15 @@ pub(super) fn bytes(
             None
         }
         failed => {
-            let problem = match failed.map_err(|error| error.kind()) {
-                Ok(_) | Err(io::ErrorKind::FileTooLarge) => "it is larger than 4 MiB",
-                Err(io::ErrorKind::PermissionDenied) => "you do not have permission to read it",
-                Err(_) => "it can't be read",
+            use io::ErrorKind::{FileTooLarge, InvalidInput, IsADirectory, PermissionDenied};
+            let problem = match failed.map_err(|error| (error.kind(), error)) {
+                Ok(_) | Err((FileTooLarge, _)) => "it is larger than 4 MiB".to_owned(),
+                Err((PermissionDenied, _)) => "you do not have permission to read it".to_owned(),
+                Err((IsADirectory, _)) => "it is a folder".to_owned(),
+                Err((InvalidInput, error)) if error.get_ref().is_some() => format!("it is {error}"),
+                Err(_) => "it can't be read".to_owned(),
             };
-            note(notes, holder, path, problem.to_owned());
+            note(notes, holder, path, problem);
             None
         }
     }

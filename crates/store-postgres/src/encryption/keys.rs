@@ -1,5 +1,6 @@
 //! Keys from the environment or a file.
 
+use std::io::Read;
 use std::path::Path;
 
 use base64::Engine;
@@ -7,6 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{EncryptionKey, KeyFuture, KeyProvider};
+
+/// The part of a key file that is read.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// Keys that are held in memory. The first one encrypts new records, and all of them decrypt.
 ///
@@ -81,7 +85,9 @@ impl Keys {
     /// A human-readable message if the file can't be read or is not valid.
     pub fn from_file(path: &Path) -> Result<Self, String> {
         let shown = path.display();
-        let text = std::fs::read_to_string(path)
+        let mut text = String::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text))
             .map_err(|error| format!("the key file {shown} can't be read: {error}"))?;
         Self::parse(&text.into()).map_err(|error| format!("the key file {shown}: {error}"))
     }

@@ -101,7 +101,15 @@ impl Facts<'_> {
         let place = store_named(name);
         // If the stored credential was read, the store could not be written to when it was refreshed.
         let was_read = self.stored;
+        let detail = store.and_then(|store| text_of(&store.detail));
+        let problem = match name {
+            Some("file") => detail.and_then(problem_of_file),
+            _ => None,
+        };
         let (trouble, todo) = match (trouble, name) {
+            (Unreadable | Corrupt, Some("file")) if problem.is_some() => {
+                problem.unwrap_or_default()
+            }
             (Locked, Some("secrets")) => (
                 "is locked",
                 ": unlock the system keyring, which holds its key, and try again",
@@ -133,9 +141,10 @@ impl Facts<'_> {
                 "has a damaged entry for this server",
                 ": sign in again to replace it",
             ),
-            (Corrupt, _) => {
-                damage_of_file(store.and_then(|store| text_of(&store.detail)).unwrap_or(""))
-            }
+            (Corrupt, _) => (
+                "is damaged",
+                ": sign in again to replace a damaged record; if the whole file is damaged, repair its JSON",
+            ),
             (Unsupported, Some("secrets")) => (
                 "can only be read by Codex",
                 ": use Codex, or set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in",
@@ -369,9 +378,49 @@ impl Facts<'_> {
     }
 }
 
-/// Returns what is wrong with a credential file, and the next step, which costs no other sign-in in it. `detail` is that of the store.
-fn damage_of_file(detail: &str) -> (&'static str, &'static str) {
-    const DAMAGES: [(&str, &str, &str); 4] = [
+/// Returns what is wrong with a credential file that can't be read or that is damaged, and the next step, which costs no other
+/// sign-in in it. `detail` is that of the store.
+fn problem_of_file(detail: &str) -> Option<(&'static str, &'static str)> {
+    const MOVE: &str = ": move it away, and sign in";
+    const PROBLEMS: [(&str, &str, &str); 14] = [
+        (
+            "can't be written: File too large",
+            "can't be written to, because of the limit of the size of files",
+            ": raise that limit (`ulimit -f`), and try again",
+        ),
+        (
+            "the lock ",
+            "can't be locked",
+            ": check the folder `mcp-oauth-locks` next to it, and try again",
+        ),
+        ("is a folder", "is a folder and not a file", MOVE),
+        (
+            "is a named pipe",
+            "is a named pipe and not a regular file",
+            MOVE,
+        ),
+        ("is a socket", "is a socket and not a regular file", MOVE),
+        ("is a device", "is a device and not a regular file", MOVE),
+        (
+            "is a symbolic link",
+            "is a symbolic link, which is not followed",
+            ": replace the link with a copy of the file, and try again",
+        ),
+        (
+            "can't be reached: its folder is not a folder",
+            "can't be read, because the path of its folder leads to a file",
+            ": correct that path, and try again",
+        ),
+        (
+            "is larger than",
+            "is larger than 16 MiB",
+            ": remove the entries that you no longer need, and try again",
+        ),
+        (
+            "would be larger than",
+            "would become larger than 16 MiB",
+            ": remove the entries that you no longer need, and try again",
+        ),
         ("is empty", "is empty", ": write `{}` into it, and sign in"),
         (
             "begins with a byte order mark",
@@ -389,14 +438,8 @@ fn damage_of_file(detail: &str) -> (&'static str, &'static str) {
             ": sign in again to replace it",
         ),
     ];
-    let found = DAMAGES.iter().find(|(words, ..)| detail.contains(words));
-    found.map_or(
-        (
-            "is damaged",
-            ": sign in again to replace a damaged record; if the whole file is damaged, repair its JSON",
-        ),
-        |(_, damage, todo)| (*damage, *todo),
-    )
+    let found = PROBLEMS.iter().find(|(words, ..)| detail.contains(words));
+    found.map(|(_, problem, todo)| (*problem, *todo))
 }
 
 /// Returns the words for a store with this kind.
