@@ -16,7 +16,7 @@ pub enum ConfigurationErrorKind {
     NotAFile,
     /// The file exists but cannot be read. The source of the error has the cause.
     Unreadable,
-    /// The file is larger than [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
+    /// The file is larger than [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES), or has more than [`MAX_SERVERS`](crate::MAX_SERVERS) servers.
     TooLarge,
     /// The file is not valid UTF-8.
     NotUtf8,
@@ -133,6 +133,29 @@ impl ConfigurationError {
             "the file is larger than {mib} MiB, the limit for a configuration; check the path"
         );
         Self::new(ConfigurationErrorKind::TooLarge, path, &problem)
+    }
+
+    /// Fails if a table or list has too many servers.
+    pub(crate) fn check_count(
+        count: usize,
+        line: Option<u32>,
+        key: &str,
+        path: &Path,
+    ) -> Result<(), Self> {
+        if count <= crate::MAX_SERVERS {
+            return Ok(());
+        }
+        let limit = crate::MAX_SERVERS;
+        let of_key = match key {
+            "" => "the file".to_owned(),
+            key => format!("`{key}`"),
+        };
+        let problem = format!(
+            "{of_key} has {count} entries, and at most {limit} servers are read; remove entries, or check the path"
+        );
+        let kind = ConfigurationErrorKind::TooLarge;
+        let place = (line.unwrap_or(1), None);
+        Err(Self::at(kind, path, place, &problem).with_key(key))
     }
 
     /// Creates the error for a server that the file does not have. `known` are the names of the servers that it has.

@@ -12,6 +12,9 @@ use crate::{Configuration, Environment, parse};
 /// The maximum size of a configuration file: 4 MiB. Reading stops one byte after the limit.
 pub const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
 
+/// The maximum number of servers in a table or list of a configuration file. Each server of a run needs about 10 to 40 kB of memory.
+pub const MAX_SERVERS: usize = 2000;
+
 /// Reads a configuration file and detects its format: a file that begins with `{` or has the extension `.json` is `mcpServers` JSON, any other file
 /// is Codex's TOML.
 ///

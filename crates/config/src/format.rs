@@ -124,6 +124,7 @@ fn server_entries(
         let place = (found.line.unwrap_or(1), None);
         return Err(ConfigurationError::at(kind, file, place, &problem).with_key(key));
     };
+    ConfigurationError::check_count(entries.len(), found.line, root.as_str(), file)?;
     let comparisons = Cell::new(MAX_COMPARED_KEYS);
     let entries = entries.iter();
     Ok(entries

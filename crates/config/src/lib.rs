@@ -55,7 +55,7 @@ mod variable_expansion;
 pub use configuration::{Configuration, CredentialSettings, CredentialStoreMode};
 pub use environment::{Environment, ProcessEnvironment, codex_home, expand_tilde};
 pub use error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
-pub use file::{MAX_FILE_BYTES, read, untrusted_project_file};
+pub use file::{MAX_FILE_BYTES, MAX_SERVERS, read, untrusted_project_file};
 pub use format::{ConfigurationFormat, parse};
 pub use held_sign_ins::{HeldSignIn, HeldSignInSource};
 pub use mcp_remote::{

@@ -360,17 +360,40 @@ fn a_device_is_not_read() {
 fn many_servers_are_read_in_time() {
     let mut json = String::from("{\"mcpServers\": {");
     let mut toml = String::new();
-    for index in 0..20_000 {
+    for index in 0..1_999 {
         json += &format!("\"s{index}\": {{\"url\": \"https://example.com/{index}\"}},\n");
         toml += &format!("[mcp_servers.s{index}]\nurl = \"https://example.com/{index}\"\n");
     }
     json += "\"last\": {}}}";
     toml += "[mcp_servers.last]\n";
-    for (text, line) in [(json, 20_001), (toml, 40_001)] {
+    for (text, line) in [(json, 2_000), (toml, 3_999)] {
         let configuration = parse(&text, Path::new("x"), &BTreeMap::new()).unwrap();
-        assert_eq!(configuration.servers.len(), 20_001);
-        let problem = configuration.servers[20_000].config.as_ref().unwrap_err();
+        assert_eq!(configuration.servers.len(), MAX_SERVERS);
+        let problem = configuration.servers[1_999].config.as_ref().unwrap_err();
         assert_eq!(problem.line, Some(line));
+    }
+}
+
+#[test]
+fn more_servers_than_the_limit_are_refused() {
+    let json: String = (0..2_001)
+        .map(|index| format!("\"s{index}\": {{}},"))
+        .collect();
+    let toml: String = (0..2_001)
+        .map(|index| format!("[mcp_servers.s{index}]\n"))
+        .collect();
+    for (text, key) in [
+        (
+            format!("{{\"mcpServers\": {{{json} \"s0\": {{}}}}}}"),
+            "mcpServers",
+        ),
+        (toml, "mcp_servers"),
+    ] {
+        let error = parse(&text, Path::new("x"), &BTreeMap::new()).unwrap_err();
+        assert_eq!(error.kind(), Kind::TooLarge);
+        assert_eq!(error.key(), Some(key));
+        let expected = format!("`{key}` has 2001 entries, and at most 2000 servers are read");
+        assert!(error.to_string().contains(&expected), "{error}");
     }
 }
 

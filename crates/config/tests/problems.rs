@@ -406,6 +406,25 @@ fn both_formats(name: &str) -> [(&'static str, String); 2] {
     ]
 }
 
+/// The SDK for TypeScript accepts it.
+#[test]
+fn half_a_surrogate_pair_affects_only_its_own_server() {
+    let text = r#"{ "mcpServers": {
+        "before": { "url": "https://example.com/mcp" },
+        "\ud800": { "url": "https://example.com/mcp" },
+        "value": { "url": "https://example.com/\ud800" },
+        "key": { "url": "https://example.com/mcp", "\udc00": 1 },
+        "after": { "url": "https://example.com/mcp" }
+    } }"#;
+    let configuration = parse(text, Path::new("config"), &environment()).unwrap();
+    let valid: Vec<bool> = configuration
+        .servers
+        .iter()
+        .map(|entry| entry.config.is_ok())
+        .collect();
+    assert_eq!(valid, [true, true, false, true, true]);
+}
+
 #[test]
 fn an_invalid_entry_keeps_enabled_and_required() {
     let text = "[mcp_servers.x]\nenabled = false\nrequired = true\nurl = 'nothing'";

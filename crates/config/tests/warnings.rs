@@ -326,8 +326,11 @@ fn many_unknown_keys_are_read_in_time() {
         .map(|index| format!("\"environmnet{index}\": 1,"))
         .collect();
     let one = format!("{{\"mcpServers\": {{\"x\": {{{keys} \"command\": \"a\"}}}}}}");
-    let entries: String = (0..50_000)
-        .map(|index| format!("\"s{index}\": {{\"environmnt\": 1, \"command\": \"a\"}},"))
+    let keys: String = (0..50)
+        .map(|index| format!("\"environmnt{index}\": 1,"))
+        .collect();
+    let entries: String = (0..1_000)
+        .map(|index| format!("\"s{index}\": {{{keys} \"command\": \"a\"}},"))
         .collect();
     let many = format!("{{\"mcpServers\": {{{entries}}}}}");
     for text in [one, many] {

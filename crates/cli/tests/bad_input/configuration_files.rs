@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use serde_json::json;
+
 use crate::harness::cases::{for_each_case, skip};
 use crate::harness::run::PROGRAM;
 use crate::harness::user::User;
@@ -124,14 +126,62 @@ fn missing_or_irregular_file_is_reported_with_its_name_and_the_reason() {
         assert!(finished.stderr.contains(name), "{finished:#?}");
         assert!(finished.stderr.contains(message), "{finished:#?}");
     }
+    let (pipe, socket) = (user.path("pipe"), user.path("socket"));
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     for (name, message) in [
         ("", "a value is required"),
-        ("/dev/zero", "not a regular file"),
+        ("/dev/zero", "this is a device"),
+        (pipe.to_str().unwrap(), "this is a named pipe (FIFO)"),
+        (socket.to_str().unwrap(), "this is a socket"),
     ] {
         let run = user.program(&["check", "--config", name]);
         let finished = run.finish().assert_exit(2);
         assert!(finished.stderr.contains(message), "{finished:#?}");
     }
+}
+
+/// Each server takes memory until the end of the run.
+#[test]
+fn file_with_too_many_servers_is_refused() {
+    let json = |count: usize| {
+        let servers = (0..count).map(|number| (format!("s{number}"), json!({ "url": 7 })));
+        let servers: serde_json::Map<_, _> = servers.collect();
+        json!({ "mcpServers": servers }).to_string()
+    };
+    let toml = |count: usize| {
+        let servers = (0..count).map(|number| format!("[mcp_servers.s{number}]\nurl = 7\n"));
+        servers.collect::<String>()
+    };
+    let user = User::new();
+    let many = [
+        ("many.json", json(100_000), "at most 2000 servers are read"),
+        ("more.json", json(2001), "at most 2000 servers are read"),
+        ("more.toml", toml(40_000), "at most 2000 servers are read"),
+        ("many.toml", toml(100_000), "more than 100000 values"),
+    ];
+    for (name, content, message) in many {
+        let path = user.write(name, content);
+        for command in [
+            &["check"][..],
+            &["check", "--format", "json"],
+            &["status"],
+            &["app-server"],
+        ] {
+            let arguments = [command, &["--config", path.to_str().unwrap()]].concat();
+            let finished = user.program(&arguments).finish().assert_exit(2);
+            assert!(finished.stderr.contains(message), "{finished:#?}");
+            assert!(
+                finished.peak_mb < 150.0,
+                "{arguments:?}: {} MB",
+                finished.peak_mb
+            );
+        }
+    }
+    let path = user.write("as-many.json", json(2000));
+    let run = user.program(&["status", "--config", path.to_str().unwrap()]);
+    assert_eq!(run.finish().stdout.matches("s1999").count(), 1);
 }
 
 #[test]

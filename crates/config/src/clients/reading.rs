@@ -135,7 +135,9 @@ pub(super) fn servers(
                     .members(MAX_DEPTH)
                     .filter(|(_, entry)| matches!(entry.value, Value::Table(_)))
                     .map(|(name, entry)| (name.to_owned(), entry));
-                return Ok((KeyPath::of_json(""), servers.collect()));
+                let servers: Vec<_> = servers.collect();
+                ConfigurationError::check_count(servers.len(), None, "", path)?;
+                return Ok((KeyPath::of_json(""), servers));
             }
         },
     };
@@ -173,8 +175,11 @@ pub(super) fn entries(
         None => Ok(Vec::new()),
         Some(Spanned {
             value: Value::Table(entries),
-            ..
-        }) => Ok(entries),
+            line,
+        }) => {
+            ConfigurationError::check_count(entries.len(), line, key, path)?;
+            Ok(entries)
+        }
         Some(Spanned {
             value: Value::Unsupported("null"),
             ..
@@ -264,6 +269,7 @@ pub(super) fn named_items(
             }
         },
     };
+    ConfigurationError::check_count(items.len(), line, key, path)?;
     let root = keys
         .iter()
         .fold(KeyPath::new(""), |path, key| path.child(key, line));

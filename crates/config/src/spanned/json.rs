@@ -278,6 +278,28 @@ struct Object<'a> {
     repeated: Vec<(usize, &'a RawValue)>,
 }
 
+/// The name of a member. Half a surrogate pair in it is read as U+FFFD, so that it affects no other member.
+struct Name(String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl Visitor<'_> for NameVisitor {
+            type Value = Name;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Name, E> {
+                Ok(Name(String::from_utf8_lossy(bytes).into_owned()))
+            }
+        }
+        // Only as bytes, `serde_json` accepts half a pair.
+        deserializer.deserialize_bytes(NameVisitor)
+    }
+}
+
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct MembersVisitor;
@@ -292,7 +314,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
                 let mut members: Vec<(String, &'de RawValue)> = Vec::new();
                 let mut repeated = Vec::new();
                 let mut positions: HashMap<String, usize> = HashMap::new();
-                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                while let Some((Name(name), value)) = map.next_entry::<Name, &'de RawValue>()? {
                     let at = *positions.entry(name.clone()).or_insert(members.len());
                     match members.get_mut(at) {
                         Some((_, last)) => repeated.push((at, std::mem::replace(last, value))),

