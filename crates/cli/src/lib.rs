@@ -19,6 +19,8 @@ mod this_program;
 
 use std::ffi::OsString;
 use std::io::Write;
+#[cfg(unix)]
+use std::sync::{Arc, atomic::AtomicBool};
 
 pub use browser::open as open_browser;
 use clap::Parser;
@@ -73,6 +75,8 @@ pub fn run_with_supervisor(
     supervisor: Option<Vec<OsString>>,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> u8 {
+    #[cfg(unix)]
+    fail_at_the_size_limit();
     this_program::set(program, supervisor);
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if let Some((first, rest)) = arguments.split_first()
@@ -108,6 +112,17 @@ pub fn run_with_supervisor(
             Ok(()) => ExitStatus::AllReady.code(),
             Err(error) => failed(&error.into()),
         },
+    }
+}
+
+/// Makes writing fail if a file would become larger than the limit of the process (`ulimit -f`). Without a handler, the system would
+/// end the process, and no message would give the reason. The programs of servers do not inherit the handler.
+#[cfg(unix)]
+fn fail_at_the_size_limit() {
+    let signal = signal_hook::consts::SIGXFSZ;
+    let is_received = Arc::new(AtomicBool::new(false));
+    if let Err(error) = signal_hook::flag::register(signal, is_received) {
+        tracing::debug!(%error, "can't handle SIGXFSZ");
     }
 }
 

@@ -166,6 +166,28 @@ fn a_login_that_cannot_be_stored_opens_no_browser() {
     assert!(!user.path("temporary/opened").exists());
 }
 
+/// `ulimit -f 0`: the system would end the program without a message.
+#[test]
+fn a_login_and_a_refresh_at_the_limit_of_file_sizes_are_reported() {
+    let limited = ["sh", "-c", "ulimit -f 0; exec \"$0\" \"$@\""];
+    let (lab, user) = lab_and_user(&json!({}));
+    let browser = Browser::of(&user);
+    let run = login(&user, NAME).browser(&browser).through(&limited);
+    let finished = run.finish().assert_exit(1);
+    assert!(finished.stderr.contains("File too large"), "{finished:#?}");
+    assert!(lab.requests(NAME).is_empty());
+
+    let record = json!({
+        "server_name": NAME, "server_url": lab.url(NAME), "issuer": format!("{}/{NAME}", lab.base_url()),
+        "client_id": "client-1", "access_token": "expired-token", "expires_at": 1, "refresh_token": "good-refresh",
+    });
+    user.store([record]);
+    let finished = user.check("json").through(&limited).finish();
+    let finished = finished.assert_exit(1);
+    assert!(finished.stdout.contains("ulimit -f"), "{finished:#?}");
+    assert!(requests_at(&lab, "token").is_empty());
+}
+
 /// Without a home folder there is no place for the sign-in. A relative one would be another folder in each folder.
 #[test]
 fn a_login_without_a_home_folder_opens_no_browser() {
