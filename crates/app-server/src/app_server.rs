@@ -12,6 +12,8 @@ use crate::session::Session;
 
 /// How many bytes of results wait for all clients together to read them.
 const UNREAD_BYTES: usize = 32 * 1024 * 1024;
+/// How many bytes of requests of all clients are answered at the same time.
+const REQUEST_BYTES: usize = 32 * 1024 * 1024;
 
 /// Options of an [`AppServer`].
 #[derive(Clone, Debug)]
@@ -43,6 +45,7 @@ struct Shared {
     startup: Startup,
     user_agent: String,
     results: ResultMemory,
+    requests: ResultMemory,
     source: Arc<dyn ConfigurationSource>,
     // A session reads the configuration and registers itself under this lock, so that it misses no reload. A reload holds it while
     // files are read.
@@ -76,6 +79,7 @@ impl AppServer {
                 startup: Startup::new(options.startup)?,
                 user_agent: options.user_agent,
                 results: ResultMemory::new(UNREAD_BYTES),
+                requests: ResultMemory::new(REQUEST_BYTES),
                 source: Arc::new(source),
                 configuration: tokio::sync::Mutex::new(Arc::new(configuration)),
                 sessions: Mutex::default(),
@@ -101,6 +105,11 @@ impl AppServer {
 
     pub(crate) fn user_agent(&self) -> &str {
         &self.shared.user_agent
+    }
+
+    /// The memory for the requests that are being answered.
+    pub(crate) fn requests(&self) -> &ResultMemory {
+        &self.shared.requests
     }
 
     /// The memory for the results that clients have not read yet.

@@ -81,7 +81,7 @@ pub(crate) async fn serve(
         app,
     };
     let ending = connection.app.ending().clone();
-    let mut requests = Requests::default();
+    let mut requests = Requests::new(&connection.app);
     let mut frames = ReadAhead::new(frames);
     loop {
         let frame = tokio::select! {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+mod large_messages;
 mod page;
 mod stdio;
 mod unauthenticated;

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mcp_startup::{HeldResult, printable};
+use mcp_startup::{HeldResult, ResultMemory, printable};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -28,6 +28,10 @@ use crate::session::{Server, Session};
 
 /// How many requests of a client are answered at the same time.
 const MAX_REQUESTS: usize = 1024;
+/// How many bytes of them are answered at the same time. A longer one is answered if there is no other.
+const REQUEST_BYTES: usize = 8 * 1024 * 1024;
+/// How many bytes a request counts in addition to its parameters.
+const BYTES_BESIDES_PARAMETERS: usize = 1024;
 const NAME_CHARS: usize = 100;
 
 /// The state that a request uses.
@@ -45,14 +49,23 @@ type Done = (Box<RawValue>, Option<HeldResult>);
 type Work = Pin<Box<dyn Future<Output = Result<Done, RpcError>> + Send>>;
 
 /// The requests that are being answered. Dropping it ends them, and loses the responses that wait.
-#[derive(Default)]
 pub struct Requests {
+    memory: ResultMemory,
     running: JoinSet<()>,
     by_id: Arc<Mutex<HashMap<RequestId, CancellationToken>>>,
     ended: CancellationToken,
 }
 
 impl Requests {
+    pub fn new(app: &AppServer) -> Self {
+        Self {
+            memory: app.requests().part(REQUEST_BYTES),
+            running: JoinSet::new(),
+            by_id: Arc::default(),
+            ended: CancellationToken::new(),
+        }
+    }
+
     /// Removes the requests that were answered. Waits until there is one.
     pub async fn clean_up(&mut self) {
         if self.running.join_next().await.is_none() {
@@ -85,7 +98,9 @@ impl Requests {
             Ok(Answer::Later(work)) => work,
             Err(error) => return Some(Err(error)),
         };
-        if self.running.len() >= MAX_REQUESTS {
+        let place = self.memory.place();
+        let bytes = BYTES_BESIDES_PARAMETERS + raw.map_or(0, |raw| raw.get().len());
+        if self.running.len() >= MAX_REQUESTS || !place.try_hold(bytes) {
             return Some(Err(RpcError::new(
                 ErrorCode::Overloaded,
                 "Server overloaded; retry later.",
@@ -112,6 +127,7 @@ impl Requests {
                 }
             };
             locked(&by_id).remove(&id);
+            drop(place);
             let (result, held) = match result {
                 Ok((result, held)) => (Ok(result), held),
                 Err(error) => (Err(error), None),

@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 
 use super::error::{ErrorCode, RpcError};
 
+/// The maximum length of the ID of a request. It is kept until the request is answered.
+const MAX_ID_BYTES: usize = 1024;
 /// The maximum length of foreign text in an error, in characters.
 const SHOWN_CHARS: usize = 300;
 
@@ -106,6 +108,11 @@ pub fn parse(message: &[u8]) -> Result<Incoming<'_>, (Option<RequestId>, RpcErro
                 .map_err(|_| (None, invalid("`id` is neither a string nor an integer")))?,
         ),
     };
+    if let Some(RequestId::Text(text)) = &id
+        && text.len() > MAX_ID_BYTES
+    {
+        return Err((None, invalid("`id` is longer than 1,024 bytes")));
+    }
     match (id, envelope.method) {
         (Some(id), Some(method)) => Ok(Incoming::Request {
             id,

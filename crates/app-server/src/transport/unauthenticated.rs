@@ -15,6 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::large_messages::{LargeMessages, MessageSize};
+
 /// How many sockets may be open whose clients have not authenticated. The next ones wait.
 const MAX_UNAUTHENTICATED: usize = 64;
 /// How much is read from such a socket, in bytes. A request with the longest header is shorter, and a frame with a token much shorter.
@@ -36,6 +38,7 @@ pub(super) struct LimitedListener<L> {
     waiting: VecDeque<Waiting>,
     /// Cancelled when the app-server ends.
     ending: CancellationToken,
+    large_messages: LargeMessages,
 }
 
 /// A socket whose client has not authenticated.
@@ -46,9 +49,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// The client, unless it has authenticated or gone.
-    fn peer(&self) -> Option<Peer> {
-        self.place.upgrade().map(Peer).filter(Peer::is_limited)
+    /// Whether the client has neither authenticated nor gone.
+    fn is_limited(&self) -> bool {
+        self.place.upgrade().is_some_and(|place| is_taken(&place))
     }
 
     /// Closes the socket, and frees its place. Does nothing if the client has just authenticated.
@@ -67,18 +70,33 @@ impl Waiting {
 
 /// The client of a socket.
 #[derive(Clone)]
-pub(super) struct Peer(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+pub(super) struct Peer {
+    place: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    message: Arc<MessageSize>,
+}
 
 impl Peer {
     /// Lifts the limits, because the client has authenticated.
     pub(super) fn lift_limits(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.place
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+
+    /// The size of the message that the client is sending.
+    pub(super) fn message(&self) -> &MessageSize {
+        &self.message
     }
 
     fn is_limited(&self) -> bool {
-        let place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        place.is_some()
+        is_taken(&self.place)
     }
+}
+
+fn is_taken(place: &Mutex<Option<OwnedSemaphorePermit>>) -> bool {
+    let place = place.lock().unwrap_or_else(PoisonError::into_inner);
+    place.is_some()
 }
 
 impl<L> LimitedListener<L> {
@@ -86,6 +104,7 @@ impl<L> LimitedListener<L> {
         Self {
             listener,
             ending,
+            large_messages: LargeMessages::default(),
             places: Arc::new(Semaphore::new(MAX_UNAUTHENTICATED)),
             waiting: VecDeque::new(),
         }
@@ -94,7 +113,7 @@ impl<L> LimitedListener<L> {
     /// Waits for a place. If all are taken, it closes the oldest socket whose client has had time to authenticate.
     async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
         loop {
-            self.waiting.retain(|socket| socket.peer().is_some());
+            self.waiting.retain(Waiting::is_limited);
             let oldest = self.waiting.front().map(|socket| socket.since);
             let crowding_out = async {
                 match oldest {
@@ -122,11 +141,14 @@ impl<L: Listener> Listener for LimitedListener<L> {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let (socket, address) = self.listener.accept().await;
         // Each place is free again after the limit at the latest.
-        let peer = Peer(Arc::new(Mutex::new(self.place().await)));
+        let peer = Peer {
+            place: Arc::new(Mutex::new(self.place().await)),
+            message: Arc::new(MessageSize::new(&self.large_messages)),
+        };
         let crowded_out = CancellationToken::new();
         self.waiting.push_back(Waiting {
             since: Instant::now(),
-            place: Arc::downgrade(&peer.0),
+            place: Arc::downgrade(&peer.place),
             crowded_out: crowded_out.clone(),
         });
         let socket = LimitedSocket {
@@ -247,14 +269,19 @@ where
             // The rest of a request would delay the end.
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
+        let before = buffer.filled().len();
         if self.limit.is_none() {
-            return self.socket()?.poll_read(context, buffer);
+            if !self.peer.message.may_grow() {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            ready!(self.socket()?.poll_read(context, buffer))?;
+            self.peer.message.add(buffer.filled().len() - before);
+            return Poll::Ready(Ok(()));
         }
         if self.read >= MAX_UNAUTHENTICATED_BYTES {
             // The client may have sent its token, and much more. Then the task that handles the token reads again.
             return Poll::Pending;
         }
-        let before = buffer.filled().len();
         ready!(self.socket()?.poll_read(context, buffer))?;
         self.read += buffer.filled().len() - before;
         Poll::Ready(Ok(()))

@@ -23,7 +23,7 @@ use mcp_startup_core::MAX_LINE_BYTES;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
@@ -281,6 +281,7 @@ async fn serve_socket(
     let results = outgoing.results().clone();
     let ending = gate.app.ending().clone();
     let left = CancellationToken::new();
+    let (pings, pongs) = mpsc::channel(1);
     let serving = async {
         if permit.is_none() {
             let authenticating = authenticate(&gate, &mut frames, &outgoing);
@@ -304,20 +305,23 @@ async fn serve_socket(
         let frames = frames.inspect_err(|error| {
             if is_too_long(error) {
                 end = (MESSAGE_TOO_BIG, "the message is longer than 16 MiB");
+            } else if peer.message().is_refused() {
+                end = (TRY_AGAIN_LATER, "too many clients have sent large messages");
             }
         });
-        let frames = Box::pin(messages_of(frames));
+        let frames = Box::pin(messages_of(frames, &peer, pings));
         let app = gate.app.clone();
         connection::serve(app, frames, outgoing, gate.calls, left.clone()).await;
         end
     };
-    write(sink, messages, &results, serving, &left).await;
+    write(sink, messages, pongs, &results, serving, &left).await;
 }
 
 /// Writes the messages while `serving` runs, and then the reason of the end. Ends early if the client has left and does not read.
 async fn write(
     mut sink: SplitSink<WebSocket, Message>,
     mut messages: mpsc::Receiver<QueuedMessage>,
+    mut pongs: mpsc::Receiver<oneshot::Sender<()>>,
     results: &ResultMemory,
     serving: impl Future<Output = (u16, &'static str)>,
     left: &CancellationToken,
@@ -325,9 +329,26 @@ async fn write(
     let sink_used = &mut sink;
     let writing = async move {
         // The connection ends when this returns, because that drops the receiver.
-        while let Some(mut message) = messages.recv().await {
-            let text = std::mem::take(&mut message.text);
-            let sending = sink_used.send(Message::Text(text.into()));
+        loop {
+            let (message, pong) = tokio::select! {
+                biased;
+                Some(pong) = pongs.recv() => (None, Some(pong)),
+                message = messages.recv() => match message {
+                    Some(message) => (Some(message), None),
+                    None => return None,
+                },
+            };
+            // The memory of the result.
+            let (text, _held) = match message {
+                Some(QueuedMessage { text, held }) => (Some(text), held),
+                None => (None, None),
+            };
+            let sending = async {
+                match text {
+                    Some(text) => sink_used.send(Message::Text(text.into())).await,
+                    None => sink_used.flush().await,
+                }
+            };
             let sending = async {
                 tokio::select! {
                     biased;
@@ -336,14 +357,13 @@ async fn write(
                 }
             };
             match unless_unread(left, sending).await {
-                Some(Some(Ok(()))) => {}
+                Some(Some(Ok(()))) => drop(pong.map(|pong| pong.send(()))),
                 Some(Some(Err(_))) | None => return None,
                 Some(None) => {
                     return Some((POLICY_VIOLATION, "the client does not read its messages"));
                 }
             }
         }
-        None
     };
     let (reason, stalled) = tokio::join!(serving, writing);
     let (code, reason) = stalled.unwrap_or(reason);
@@ -377,20 +397,35 @@ fn is_too_long(error: &axum::Error) -> bool {
     matches!(source, Some(tungstenite::Error::Capacity(_)))
 }
 
-/// The messages of a client, until its socket ends.
-fn messages_of(
-    frames: impl Stream<Item = Result<Message, axum::Error>>,
-) -> impl Stream<Item = Frame> {
+/// The messages of a client, until its socket ends. After a ping, nothing is read until the pong was written, because a client that
+/// does not read could otherwise let any number of pongs wait.
+fn messages_of<'a>(
+    frames: impl Stream<Item = Result<Message, axum::Error>> + 'a,
+    peer: &'a Peer,
+    pings: mpsc::Sender<oneshot::Sender<()>>,
+) -> impl Stream<Item = Frame> + 'a {
     let until_end = frames.take_while(|frame| {
         let goes_on = matches!(frame, Ok(frame) if !matches!(frame, Message::Close(_)));
         futures::future::ready(goes_on)
     });
-    until_end.filter_map(|frame| {
-        futures::future::ready(match frame {
-            Ok(Message::Text(text)) => Some(Frame::Message(text.as_bytes().to_vec())),
-            Ok(Message::Binary(bytes)) => Some(Frame::Message(bytes.to_vec())),
-            _ => None,
-        })
+    until_end.filter_map(move |frame| {
+        let pings = pings.clone();
+        peer.message().end();
+        async move {
+            match frame {
+                Ok(Message::Text(text)) => Some(Frame::Message(text.as_bytes().to_vec())),
+                Ok(Message::Binary(bytes)) => Some(Frame::Message(bytes.to_vec())),
+                Ok(Message::Ping(_)) => {
+                    let (sender, written) = oneshot::channel();
+                    // Without a receiver, the socket is at its end.
+                    if pings.send(sender).await.is_ok() {
+                        let _ = written.await;
+                    }
+                    None
+                }
+                _ => None,
+            }
+        }
     })
 }
 

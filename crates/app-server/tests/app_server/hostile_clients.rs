@@ -128,6 +128,11 @@ async fn an_invalid_message_has_an_error_and_loses_no_other_message() {
             vec![(json!(1), -32602)],
         ),
         ("blank lines", b"\n\r\n  \n".to_vec(), vec![]),
+        (
+            "a long ID",
+            format!(r#"{{"id":"{}","method":"initialize"}}"#, "x".repeat(1025)).into_bytes(),
+            vec![null(-32600)],
+        ),
     ];
     for (what, bytes, expected) in cases {
         assert_eq!(answers(&bytes).await, expected, "{what}");
@@ -257,6 +262,48 @@ async fn more_requests_than_are_answered_at_once_are_refused_as_overload() {
     rest.dedup_by_key(|response| response["id"].as_u64());
     assert_eq!(rest.len(), MAX_REQUESTS - 1);
     assert!(rest.iter().all(|response| response.get("result").is_some()));
+    app.end().await;
+}
+
+/// The parameters of a request are kept until it is answered.
+#[tokio::test]
+async fn large_requests_are_refused_as_overload_until_others_are_answered() {
+    const MIB: usize = 1024 * 1024;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", silent.local_addr().unwrap());
+    let silent_server = ServerConfig::http("silent", &url).unwrap();
+    let (app, _) = app_of(configured(vec![silent_server.into()]));
+    let request = |id: usize, bytes: usize| json!({ "id": id, "method": "mcpServerStatus/list", "params": { "x": "x".repeat(bytes) } });
+    let mut clients = Vec::new();
+    let mut answered_later = 0;
+    // A client may have 8 MiB, and all together 32 MiB.
+    for (number, expected) in [7, 7, 7, 7, 3, 0].into_iter().enumerate() {
+        let mut client = Client::initialized(&app).await;
+        let requests: Vec<Value> = (1..=9).map(|id| request(id, MIB)).collect();
+        let refused = client.exchange(&requests, 9 - expected).await;
+        for response in refused {
+            assert_eq!(response["error"]["code"], -32001, "{number}");
+            assert!(
+                response["id"].as_u64() > Some(expected as u64),
+                "{number}: {response}"
+            );
+        }
+        // Other requests are answered.
+        let other = json!({ "id": 100, "method": "mcpStartup/servers/list" });
+        let code = client.request(other).await["error"]["code"].as_i64();
+        assert_eq!(code, None, "{number}");
+        answered_later += expected;
+        clients.push((client, expected));
+    }
+    assert!(answered_later <= 32);
+    drop(silent);
+    for (client, expected) in &mut clients {
+        let rest = client.exchange(&[], *expected).await;
+        assert!(rest.iter().all(|response| response.get("result").is_some()));
+    }
+    let (client, _) = &mut clients[5];
+    let again = client.request(request(101, MIB)).await;
+    assert!(again.get("result").is_some(), "{again}");
     app.end().await;
 }
 

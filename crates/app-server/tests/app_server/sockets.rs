@@ -1,6 +1,7 @@
 //! Clients over a WebSocket and over the Unix socket: the token, `Origin` and `Host`, and the end of a client.
 
 use std::path::Path;
+use std::time::Duration;
 
 use futures::{SinkExt, StreamExt, TryStreamExt};
 use mcp_startup_app_server::{AppServer, transport};
@@ -107,6 +108,77 @@ pub async fn close_code<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocke
 
 pub fn authenticate(token: &str) -> Value {
     json!({ "id": "token", "method": "mcpStartup/authenticate", "params": { "token": token } })
+}
+
+/// Each pong would wait in memory otherwise.
+#[tokio::test]
+async fn pings_are_not_read_while_their_pongs_are_not() {
+    /// More than the buffers of the system.
+    const MANY_BYTES: usize = 64 * 1024 * 1024;
+    let listening = Listening::start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let socket = listening.connect(&[("Authorization", &bearer)]).await;
+    let mut socket = socket.unwrap();
+    // A client that reads gets each pong.
+    for number in 0..100_u8 {
+        let payload = vec![number; 125];
+        socket
+            .send(Message::Ping(payload.clone().into()))
+            .await
+            .unwrap();
+        let answer = tokio::time::timeout(LIMIT, socket.try_next())
+            .await
+            .unwrap();
+        assert_eq!(answer.unwrap(), Some(Message::Pong(payload.into())));
+    }
+    // This client does not read. A masked frame with a payload of 125 bytes (RFC 6455, section 5.2).
+    let mut frame = vec![0x89, 0x80 | 125, 0, 0, 0, 0];
+    frame.extend([b'x'; 125]);
+    let frames = frame.repeat(1000);
+    let mut sent = 0;
+    while sent < MANY_BYTES {
+        let writing =
+            tokio::io::AsyncWriteExt::write(socket.get_mut(), &frames[sent % frames.len()..]);
+        match tokio::time::timeout(Duration::from_secs(2), writing).await {
+            Ok(written) => sent += written.unwrap(),
+            Err(_) => break,
+        }
+    }
+    assert!(sent < MANY_BYTES, "{sent} bytes were taken");
+    drop(socket);
+    listening.end().await;
+}
+
+/// The buffer of a socket keeps the size of the largest message until the client leaves.
+#[tokio::test]
+async fn some_clients_can_send_large_messages() {
+    let listening = Listening::start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let mut clients = Vec::new();
+    for number in 0..9 {
+        let socket = listening.connect(&[("Authorization", &bearer)]).await;
+        let mut socket = socket.unwrap();
+        let large = json!({ "id": "x".repeat(2 * 1024 * 1024), "method": "initialize" });
+        // It may be refused before it was sent completely.
+        let _ = socket.send(Message::Text(large.to_string().into())).await;
+        if number < 8 {
+            let answer = tokio::time::timeout(LIMIT, socket.try_next())
+                .await
+                .unwrap();
+            assert!(
+                matches!(answer.unwrap(), Some(Message::Text(_))),
+                "{number}"
+            );
+        } else {
+            assert_eq!(close_code(&mut socket).await, 1013);
+        }
+        clients.push(socket);
+    }
+    // Other clients are served.
+    let socket = listening.connect(&[("Authorization", &bearer)]).await;
+    client_over(socket.unwrap()).initialize().await;
+    drop(clients);
+    listening.end().await;
 }
 
 #[tokio::test]
