@@ -159,7 +159,11 @@ fn file_with_too_many_servers_is_refused() {
         ("many.json", json(100_000), "at most 2000 servers are read"),
         ("more.json", json(2001), "at most 2000 servers are read"),
         ("more.toml", toml(40_000), "at most 2000 servers are read"),
-        ("many.toml", toml(100_000), "more than 100000 values"),
+        (
+            "many.toml",
+            toml(100_000),
+            "more than 100000 lines and commas",
+        ),
     ];
     for (name, content, message) in many {
         let path = user.write(name, content);
@@ -181,7 +185,7 @@ fn file_with_too_many_servers_is_refused() {
     }
     let path = user.write("as-many.json", json(2000));
     let run = user.program(&["status", "--config", path.to_str().unwrap()]);
-    assert_eq!(run.finish().stdout.matches("s1999").count(), 1);
+    assert!(run.finish().stdout.contains("s1999"));
 }
 
 #[test]

@@ -101,7 +101,13 @@ fn a_file_with_a_token_or_keys_that_is_no_file_is_named_and_does_not_block() {
     let servers = r#"{"mcpServers":{"a":{"url":"http://127.0.0.1:1/mcp"}}}"#;
     let config = user.write("servers.json", servers);
     let config = ["--config", config.to_str().unwrap()];
-    let database = ["--store", "postgres://127.0.0.1:1/none", "--store-keys"];
+    let database = [
+        "--store",
+        "postgres://127.0.0.1:1/none",
+        "--user",
+        "a",
+        "--store-keys",
+    ];
     let listen = [
         "app-server",
         "--listen",
