@@ -240,7 +240,9 @@ fn filled(evidence: &Value, text: &str) -> Value {
                 ("line", _) => *value = json!(u32::MAX),
                 // A program that exits with 0 has reported no error.
                 ("exit", found) if *found == 0 => {}
-                ("exit" | "signal", _) => *value = json!(i32::MIN),
+                ("exit", _) => *value = json!(i32::MIN),
+                // The number of a signal decides the next step.
+                ("signal", _) => {}
                 ("limitMs" | "elapsedMs" | "expiresAtMs", _) => *value = json!(u64::MAX),
                 _ => {}
             }

@@ -8,6 +8,7 @@ mod discovery;
 mod http;
 mod next_steps;
 mod program;
+mod shortening;
 
 use std::borrow::Cow;
 
@@ -18,6 +19,7 @@ use crate::evidence::{
 use crate::printable::printable;
 use crate::sign_in_page::is_sign_in_title;
 
+use self::shortening::shortened;
 use super::facts::{Facts, text_of};
 use super::line_breaks::on_one_line;
 use super::program_output::{is_error, shorten_paths};
@@ -51,6 +53,8 @@ struct Parts {
     todo: Cow<'static, str>,
     /// The words of the server, its program or its configuration, at the end of the message.
     quote: Option<String>,
+    /// The words of the quote that name the cause, in lowercase. They are shown if the quote has to be shortened.
+    cause: &'static str,
     /// The part of the configuration that may be the cause, after everything else.
     hint: Option<String>,
 }
@@ -61,6 +65,7 @@ impl Parts {
             happened: happened.into(),
             todo: todo.into(),
             quote: None,
+            cause: "",
             hint: None,
         }
     }
@@ -72,6 +77,11 @@ impl Parts {
             quote: Some(printable(&on_one_line(&line), OUTPUT_CHARS)),
             ..self
         }
+    }
+
+    /// Sets the words of the quote that name the cause.
+    fn about(self, cause: &'static str) -> Self {
+        Self { cause, ..self }
     }
 
     fn with_quote(self, quote: &str) -> Self {
@@ -94,7 +104,7 @@ impl Parts {
             let hint = hint.as_ref().map_or(0, |hint| hint.chars().count());
             let least = MIN_QUOTE_CHARS.min(all);
             let room = all.saturating_sub(hint).max(least).min(OUTPUT_QUOTE_CHARS);
-            let quote = with_both_ends(&quote, room);
+            let quote = shortened(&quote, room, self.cause);
             message.push_str(&quote);
         }
         if let Some(hint) = hint.filter(|_| room(&message) >= MIN_HINT_CHARS) {
@@ -582,29 +592,6 @@ fn place(found: Option<&ConfigurationEvidence>) -> String {
 
 /// The next step if only the quote shows who has to act.
 const FIX_OR_REPORT: &str = "; fix or report this: ";
-
-/// Shortens a printable text in its middle.
-fn with_both_ends(text: &str, max_chars: usize) -> String {
-    const ELLIPSIS: &str = " … ";
-    const MAX_PART: usize = 16;
-    let length = text.chars().count();
-    if length <= max_chars {
-        return text.to_owned();
-    }
-    let kept = max_chars.saturating_sub(ELLIPSIS.chars().count());
-    let head: String = text.chars().take(kept - kept / 2).collect();
-    let tail: String = text.chars().skip(length - kept / 2).collect();
-    // Without the part of a word at the cut, unless it is long, as that of a path.
-    let head = match head.rsplit_once(' ') {
-        Some((whole, part)) if part.len() <= MAX_PART => whole,
-        _ => &head,
-    };
-    let tail = match tail.split_once(' ') {
-        Some((part, whole)) if part.len() <= MAX_PART => whole,
-        _ => &tail,
-    };
-    format!("{head}{ELLIPSIS}{tail}")
-}
 
 fn foreign(text: &str) -> String {
     printable(text, FOREIGN_CHARS)

@@ -30,17 +30,19 @@ use self::causes::network_fault;
 pub(super) use self::causes::{
     blames_arguments, blames_installation, blames_javascript, blames_network, blames_python,
     has_instruction, has_windows_line_end, names_missing_setting, names_missing_variable,
+    waits_for_lock,
 };
 use self::columns::without_columns;
 use self::elixir::innermost_exception;
 use self::instructions::{INSTRUCTION_LINES, is_remedy, with_instruction};
 use self::issues::{displayed_issue, with_issues};
 use self::line_kinds::{
-    asks_user, begins_with_label, has_ruby_place, is_crash, is_farewell, is_labeled, is_noise,
-    names_error,
+    asks_user, begins_with_label, has_ruby_place, is_bare_label, is_crash, is_farewell, is_labeled,
+    is_missing_sdk, is_noise, names_error,
 };
 use self::log_records::log_record;
-use self::npm::{is_npm_detail, is_pnpm_error, npm_error, with_npm_lines};
+pub(super) use self::npm::npm_error;
+use self::npm::{is_npm_detail, is_pnpm_error, is_unknown_git_error, with_npm_lines};
 use self::parents::without_reports;
 use self::php::error_of_console;
 use self::powershell::error_of_powershell;
@@ -90,7 +92,19 @@ pub(crate) fn reason(output: &str, waits: bool) -> Option<String> {
             None => output.trim().lines().next_back()?.to_owned(),
         },
     };
+    let found = without_inspection(found);
     (!found.is_empty()).then_some(found)
+}
+
+/// Returns an error without the brackets in which Node shows one that has other members: `[Error: …] {`.
+fn without_inspection(text: String) -> String {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix("] {"));
+    match inner {
+        Some(inner) => inner.to_owned(),
+        None => text,
+    }
 }
 
 /// Returns whether a line of a program's output is an error, and not a line of its log about something else.
@@ -130,7 +144,7 @@ fn find_error(lines: &[&str]) -> Option<(usize, String)> {
         return Some((at, with_invalid_field(lines, at)));
     }
     if let Some(at) = lines.iter().position(|line| is_crash(line)) {
-        let continues = lines[at].trim_end().ends_with(':');
+        let continues = lines[at].trim_end().ends_with(':') || is_missing_sdk(lines[at]);
         return Some((at, with_following(lines, at, usize::from(continues))));
     }
     // uv shows the causes of an error as a tree, in which the last one may have several lines, or as a list. If the last one is a build
@@ -146,7 +160,9 @@ fn find_error(lines: &[&str]) -> Option<(usize, String)> {
             .map(|start| (at, cause[start..].to_owned()));
     }
     let of_npm = |line: &&str| npm_error(line).is_some_and(|text| !is_npm_detail(text));
-    if let Some(at) = lines.iter().position(of_npm) {
+    let of_npm_or_git = |line: &&str| of_npm(line) && !is_unknown_git_error(line);
+    let at = lines.iter().position(of_npm_or_git);
+    if let Some(at) = at.or_else(|| lines.iter().position(of_npm)) {
         return Some((at, with_npm_lines(lines, at)));
     }
     if let Some(at) = lines.iter().position(|line| is_pnpm_error(line)) {
@@ -161,18 +177,33 @@ fn find_error(lines: &[&str]) -> Option<(usize, String)> {
     if let Some(found) = error_of_powershell(lines).or_else(|| error_of_console(lines)) {
         return Some(found);
     }
+    if let Some(found) = error_of_child(lines) {
+        return Some(found);
+    }
     let is_outside = |line: &&str| !line.starts_with([' ', '\t']) && !is_noise(line);
     let labeled = |line: &&str| is_outside(line) && is_labeled(line);
     let at = lines
         .iter()
-        .rposition(|line| labeled(line) && !is_farewell(line))
-        .or_else(|| lines.iter().rposition(labeled))
+        .rposition(|line| labeled(line) && !is_farewell(line) && !is_bare_label(line))
+        .or_else(|| {
+            lines
+                .iter()
+                .rposition(|line| labeled(line) && !is_bare_label(line))
+        })
         .map(|at| first_of_labeled(lines, at))
-        // Errors of another program are indented above a summary.
+        // Errors of another program are indented above a summary, and those of Nix below a label.
         .or_else(|| lines.iter().rposition(|line| begins_with_label(line)))
         .or_else(|| {
             let is_error = |line: &&str| is_outside(line) && names_error(line);
             let at = lines.iter().rposition(is_error)?;
+            // A warning in the log is not the reason if the program then writes without its log.
+            let is_quiet = log_records::is_record(lines[at]) && !is_labeled(lines[at]);
+            let is_plain = |line: &&str| is_outside(line) && !log_records::is_record(line);
+            let last = lines[at + 1..]
+                .iter()
+                .rposition(is_plain)
+                .filter(|_| is_quiet);
+            let at = last.map_or(at, |last| at + 1 + last);
             // The command that fixes an error follows it.
             let before = at.saturating_sub(INSTRUCTION_LINES);
             let error = lines[before..at]
@@ -196,9 +227,29 @@ fn find_error(lines: &[&str]) -> Option<(usize, String)> {
                 with_rest_of_sentence(without_place(&text), lines[at + 1..].iter().copied())
             }
         };
+        let text = match heading_of_status(lines, at) {
+            Some(heading) => format!("{heading} {}", text.trim_start()),
+            None => text,
+        };
         return Some((at, with_cause(lines, at, text)));
     }
     None
+}
+
+/// Returns the index and the text of the error in the output of another program that an error shows below `stderr:`.
+fn error_of_child(lines: &[&str]) -> Option<(usize, String)> {
+    let is_heading = |line: &&str| line.trim().eq_ignore_ascii_case("stderr:");
+    // The rest has no other heading.
+    let start = lines.iter().rposition(is_heading)? + 1;
+    let (at, text) = find_error(&lines[start..])?;
+    Some((start + at, text))
+}
+
+/// Returns the line above an indented one, if it names a program and its status: `go: acme.example/mcp: git ls-remote: exit status 128:`.
+fn heading_of_status<'a>(lines: &[&'a str], at: usize) -> Option<&'a str> {
+    let before = lines.get(at.checked_sub(1)?)?.trim_end();
+    let is_heading = before.ends_with(':') && before.contains(": exit status ");
+    (lines[at].starts_with([' ', '\t']) && is_heading).then_some(before)
 }
 
 /// Returns the index of the last useful line, and its text.

@@ -1,6 +1,10 @@
-//! The next step after a reason that names its cause: a table of the words in reasons, the programs, and the steps.
+//! The next step after a reason that names its cause. `table` has the words in reasons, the programs, and the steps.
 //!
 //! Each function takes linear time.
+
+mod table;
+
+use self::table::{STEPS, THIS_MACHINE};
 
 /// A program that has exited, with the reason that it reported.
 pub(super) struct Exit<'a> {
@@ -42,162 +46,36 @@ enum When {
     NameOfFolder,
     /// A shell can't execute the program.
     CanNotExecute,
+    /// The reason names the package itself.
+    OwnPackage,
+    /// The program is in a folder, and the reason names a file that is not in a package.
+    OwnFile,
+    /// A package can't be downloaded.
+    Registry,
+    /// The reason does not tell the user to sign in to something.
+    NoHint,
 }
 
-/// The words of which a reason contains one, in lowercase, with `*` for any text; when the row holds; and the step. The first row that holds
-/// is used.
-#[rustfmt::skip]
-const STEPS: [(&[&str], When, &str); 37] = [
-    (&["a terminal is required to read the password", "sudo: a password is required", "sudo: no tty present"], When::Always,
-        "start it without `sudo`, or let sudo start it without a password (NOPASSWD)"),
-    // Containers.
-    (&["input device is not a tty", "cannot attach stdin to a tty"], When::Container,
-        "write `-i` instead of `-it`, `-t` and `--tty` in `args`"),
-    (&["exec format error"], When::Container,
-        "its image may be for another processor: use an image for this one"),
-    (&["no matching manifest for", "no match for platform"], When::Container,
-        "use an image for this processor"),
-    (&["permission denied while trying to connect to the docker", "docker_engine: access is denied"], When::Always,
-        "give your user access to Docker (the group `docker` or `docker-users`)"),
-    (&["connect to the docker daemon", "docker_engine", "dockerdesktoplinuxengine", "is the docker daemon running"], When::Always,
-        "start Docker"),
-    (&["connect to podman"], When::Always,
-        "start the Podman machine (`podman machine start`)"),
-    // Certificates.
-    (CERTIFICATE, When::Container,
-        "if you trust the issuer of this certificate (CA), add it to the certificates of your system or of the image"),
-    (&["certificate verify failed"], When::Always,
-        "if you trust the issuer of this certificate (CA), set SSL_CERT_FILE and REQUESTS_CA_BUNDLE in `env` to its file"),
-    (&["unknownissuer"], When::Always,
-        "if you trust the issuer of this certificate (CA), set SSL_CERT_FILE in `env` to its file"),
-    (&["pkix path building failed"], When::Always,
-        "if you trust the issuer of this certificate (CA), add it to the certificates of Java"),
-    (&["signed by unknown authority", "certificate is not trusted", "untrustedroot", "ssl certificate problem"], When::Always,
-        "if you trust the issuer of this certificate (CA), add it to the certificates of your system"),
-    (CERTIFICATE, When::Always,
-        "if you trust the issuer of this certificate (CA), set NODE_EXTRA_CA_CERTS in `env` to its file"),
-    // Connections.
-    (REFUSED, When::ContainerToItself,
-        "in a container, this address is the container: try `host.docker.internal`, or `--network=host` in `args`"),
-    (&["econnrefused", "connection refused", "actively refused", "connect enoent ", "dial unix *: no such file", "on socket \"*: no such file", "connect to *through socket '"], When::OnThisMachine,
-        "start the program that must listen at this address, or correct it in its settings"),
-    (REFUSED, When::NoDownload,
-        "check whether the program that it connects to is running, and the address in its settings"),
-    // Encodings.
-    (&["codec can't encode", "codec can't decode"], When::OtherEncoding,
-        "try PYTHONUTF8=1 in `env` of its configuration"),
-    // npx.
-    (&["you must supply a command"], When::Npm,
-        "its npx may belong to an old version of Node: update Node, or check `args`"),
-    (&["could not determine executable to run"], When::Npm,
-        "its package has several programs or none: write `--package`, the package and the program in `args`"),
-    (&["invalid package name", "invalid tag name"], When::Npm,
-        "correct the package in `args`"),
-    (&["unable to authenticate, ", "requires you to be logged in", "incorrect or missing password"], When::Npm,
-        "renew your sign-in to npm's registry (`npm login` or `.npmrc`)"),
-    (OTHER_NODE, When::Npx,
-        "delete npm's folder `_npx`, so that npx installs it for this version of Node"),
-    (OTHER_NODE, When::NoPackage,
-        "run `npm rebuild` in its folder, or start it with the Node that has installed its packages"),
-    (&["could not locate the bindings file", "no native build was found", "invalid elf header", "incompatible architecture"], When::Npx,
-        "delete npm's folder `_npx`, or try another version of it or of Node"),
-    (&["could not locate the bindings file", "no native build was found", "invalid elf header", "incompatible architecture"], When::NoPackage,
-        "install its packages again on this system"),
-    (&["incompatible architecture", "not a valid win32 application"], When::Always,
-        "install it again for this processor"),
-    // Other instances.
-    (IN_USE, When::Always,
-        "close the other program that uses it, perhaps this server in another client"),
-    (&["address already in use", "eaddrinuse", "port is already allocated", "was already in use", "only one usage of each socket address"], When::Always,
-        "close the other program that uses this port, or set another port"),
-    // Libraries of the system.
-    (&["version `glibc", "version 'glibc", "version `cxxabi"], When::Always,
-        "update the system, or try an older version of it"),
-    (&["cannot open shared object file", "library not loaded: "], When::Always,
-        "install the library that is missing, or install it again"),
-    (&["or greater is required", "or higher is required", "or newer is required", "or later is required", "or above is required"], When::Always,
-        "install what it requires, or try another version of it"),
-    (&["not found", "is not recognized as an internal or external command"], When::NpxWithoutProgram,
-        "its packages may be damaged: delete npm's folder `_npx`, or try another version"),
-    // Files and folders.
-    (&["read-only file system", "eacces: permission denied, mkdir "], When::NameOfFolder,
-        "set `cwd` in its configuration to a folder that it can write to"),
-    (NO_PROJECT, When::NoPackage,
-        "set `cwd` in its configuration to the folder of its project"),
-    (&["no such file or directory", "could not open input file: ", "unable to access jarfile "], When::RelativeFile,
-        "write the full path of this file, or set `cwd` in its configuration to its folder"),
-    (&["spawn *eacces", "fork/exec *permission denied"], When::Always,
-        "check whether that file is executable (`chmod +x`)"),
-    (&["permission denied"], When::CanNotExecute,
-        "check whether that file is executable (`chmod +x`)"),
-];
-
-const REFUSED: &[&str] = &["econnrefused", "connection refused", "actively refused"];
-/// The words of Node and OpenSSL, and those of other libraries.
-const CERTIFICATE: &[&str] = &[
-    "self-signed certificate",
-    "self signed certificate",
-    "unable to get local issuer certificate",
-    "unable to get issuer certificate",
-    "unable to verify the first certificate",
-    "unable_to_verify_leaf_signature",
-    "unable_to_get_issuer_cert",
-    "self_signed_cert",
-    "certificate verify failed",
-    "signed by unknown authority",
-    "pkix path building failed",
-    "unknownissuer",
-];
-/// The words of package managers and build tools in a folder without a project.
-const NO_PROJECT: &[&str] = &[
-    "could not read package.json",
-    "couldn't find a package.json file in",
-    "no package.json was found",
-    "no package.json (or ",
-    "no package.json found in ",
-    "no `pyproject.toml` found",
-    "could not find a pyproject.toml file",
-    "go.mod file not found",
-    "cannot find main module",
-    "could not find `cargo.toml`",
-    "could not find package.swift",
-    "could not locate gemfile",
-    "could not find a mix.project",
-    "could not find a composer.json file",
-    "couldn't find a project to run",
-    "there is no pom in this directory",
-    "does not contain a gradle build",
-    "no justfile found",
-    "no taskfile found",
-    "no makefile found",
-    "no configuration file provided: not found",
-];
-/// The words of databases, profiles and lock files that allow one process.
-const IN_USE: &[&str] = &[
-    "could not set lock on file",
-    "conflicting lock is held",
-    "already locked by another process",
-    "database is locked",
-    "databaselocked",
-    "/lock: resource temporarily unavailable",
-    "is being used by another process",
-    "already in use by another instance",
-    "another instance is already running",
-    "another instance of ",
-    "is already running (pid",
-];
-const OTHER_NODE: &[&str] = &["compiled against a different node.js version"];
+/// The next step after a reason.
+pub(super) struct Step {
+    pub todo: &'static str,
+    /// The words of the reason that name the cause, in lowercase.
+    pub cause: &'static str,
+}
 
 impl Exit<'_> {
     /// Returns the next step, if the reason names its cause.
-    pub(super) fn next_step(&self) -> Option<&'static str> {
+    pub(super) fn next_step(&self) -> Option<Step> {
         // This changes no length.
         let lower = self.reason.to_ascii_lowercase();
-        let mut steps = STEPS.iter();
-        let (_, _, step) = steps.find(|(words, when, _)| {
-            words.iter().any(|words| matches(&lower, words)) && self.holds(*when, &lower)
-        })?;
-        Some(step)
+        STEPS.iter().find_map(|(words, when, todo)| {
+            let words = words.iter().find(|words| matches(&lower, words))?;
+            let cause = words.split('*').max_by_key(|part| part.len());
+            self.holds(*when, &lower).then_some(Step {
+                todo,
+                cause: cause.unwrap_or_default(),
+            })
+        })
     }
 
     fn holds(&self, when: When, lower: &str) -> bool {
@@ -238,6 +116,18 @@ impl Exit<'_> {
                 named_path(self.reason).is_some_and(|path| is_relative(path) || below_root(path))
             }
             When::CanNotExecute => self.code == Some(126),
+            When::OwnPackage => self.is_npm && self.names_package(lower),
+            When::OwnFile => self.package.is_none() && !has(&["node_modules", "imported from"]),
+            When::Registry => self.package.is_some() && has(&["for url (http", "/simple/"]),
+            When::NoHint => !has(&[
+                "log in",
+                "sign in",
+                "signin",
+                " login`",
+                " login'",
+                "auth login",
+                "az login",
+            ]),
         }
     }
 
@@ -251,19 +141,6 @@ impl Exit<'_> {
         !name.is_empty() && lower.contains(&name.to_ascii_lowercase())
     }
 }
-
-const THIS_MACHINE: &[&str] = &[
-    "127.0.0.1",
-    "localhost",
-    " ::1",
-    "[::1]",
-    "(::1",
-    "\\\\.\\pipe\\",
-    ".sock",
-    "dial unix ",
-    "on socket \"",
-    "through socket '",
-];
 
 /// Whether a text contains the parts of a pattern between its stars, in this order.
 fn matches(text: &str, pattern: &str) -> bool {
@@ -360,7 +237,7 @@ mod tests {
             (exit("dial unix /run/acme.sock: connect: no such file or directory"), Some("start the program that must listen at this address")),
             (exit("connection to server on socket \"/run/.s.PGSQL.5432\" failed: No such file or directory"), Some("start the program that must listen at this address")),
             (exit("Can't connect to local MySQL server through socket '/tmp/mysql.sock' (2)"), Some("start the program that must listen at this address")),
-            (exit("connection to server on socket \"/run/.s.PGSQL.5432\" failed: FATAL: password authentication failed"), None),
+            (exit("connection to server on socket \"/run/.s.PGSQL.5432\" failed: FATAL: password authentication failed"), Some("the user and the password")),
             (exit("dial unix /run/acme.sock: connect: permission denied"), None),
             (exit("localhost refused the key"), None),
             (exit("Failed to connect to Unity: [Errno 61] Connection refused"), Some("is running")),
@@ -423,10 +300,56 @@ mod tests {
             (exit("Error: spawn /home/u/acme EACCES"), Some("chmod +x")),
             (in_shell(126, exit("sh: ./acme: Permission denied")), Some("chmod +x")),
             (exit("Permission denied"), None),
+            // Limits of the system.
+            (npx("Error: ENOSPC: System limit for number of file watchers reached, watch '/x'"), Some("max_user_watches")),
+            (npx("nospc ENOSPC: no space left on device, write"), Some("free space")),
+            (exit("OSError: [Errno 28] No space left on device"), Some("free space")),
+            (exit("Error: EMFILE: too many open files, open '/x'"), Some("ulimit -n")),
+            (exit("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory"), Some("max-old-space-size")),
+            // Containers.
+            (docker("docker: Error response from daemon: Head \"https://ghcr.io/v2/x/manifests/latest\": denied: denied"), Some("docker logout")),
+            (exit("docker: Error response from daemon: Head \"https://ghcr.io/v2/x/manifests/latest\": denied: denied"), None),
+            (docker("docker: Error response from daemon: network app-tier not found"), Some("docker network create")),
+            (docker("service \"mcp\" is not running"), Some("start this container")),
+            (docker("docker: unknown command: docker mcp"), Some("MCP Toolkit")),
+            // Accounts.
+            (exit("error: password authentication failed for user \"acme\""), Some("the user and the password")),
+            (exit("Access denied for user 'root'@'localhost' (using password: YES)"), Some("the user and the password")),
+            (exit("Login failed for user 'sa'."), Some("the user and the password")),
+            (exit("Error: Bad credentials. Run `gh auth login` first."), None),
+            (exit("git@acme.example: Permission denied (publickey)."), Some("SSH key")),
+            (npx("HTTP status client error (403 Forbidden) for url (https://pypi.example/x)"), Some("registry")),
+            (exit("HTTP status client error (403 Forbidden) for url (https://api.example/x)"), None),
+            (exit("sqlite3.OperationalError: unable to open database file"), Some("the full path")),
+            (exit("[ODBC Driver 18 for SQL Server]SSL Provider: certificate verify failed:self-signed certificate"), Some("certificates of your system")),
+            // npm and Node.
+            (npx("No matching version found for @acme/files@9.9.9."), Some("the version in `args`")),
+            (npx("No matching version found for @modelcontextprotocol/sdk@9.9.9."), Some("another version")),
+            (npx("npx canceled due to missing packages and no YES option: [\"x\"]"), Some("write `-y`")),
+            (npx("ENOTEMPTY: directory not empty, rename 'a' -> 'b'"), Some("`_npx`")),
+            (npx("EBUSY: resource busy or locked, rename 'a' -> 'b'"), Some("in another client")),
+            (exit("Error: Cannot find module '/srv/acme/dist/index.js'"), Some("build its project")),
+            (exit("Error: Cannot find module 'C:\\srv\\dist\\index.js'"), Some("build its project")),
+            (exit("Error: Cannot find module 'express'"), Some("npm install")),
+            (exit("Error: Cannot find module '/srv/node_modules/x/index.js'"), Some("npm install")),
+            (npx("Error: Cannot find module 'express'"), None),
+            (exit("Error [ERR_UNKNOWN_BUILTIN_MODULE]: No such built-in module: node:sqlite"), Some("update Node")),
+            (exit("TypeError [ERR_UNKNOWN_FILE_EXTENSION]: Unknown file extension \".ts\" for /x.ts"), Some("tsx")),
+            (npx("404 Not Found - GET https://registry.npmjs.org/@acme%2ffiles - Not found"), Some("the package in `args`")),
+            (exit("database \"acme\" does not exist"), Some("create this database")),
+            (exit("FATAL: role \"acme\" does not exist"), None),
+            (exit("FATAL: no pg_hba.conf entry for host \"10.0.0.9\""), Some("pg_hba.conf")),
+            // Python.
+            (exit("ImportError: attempted relative import with no known parent package"), Some("`-m`")),
+            (exit("ModuleNotFoundError: No module named 'encodings'"), Some("PYTHONHOME")),
+            (exit("ModuleNotFoundError: No module named 'fitz'"), Some("for the Python")),
+            (exit("error: failed to create directory `/.cache/uv`: Permission denied (os error 13)"), Some("UV_CACHE_DIR")),
+            (exit("error: failed to remove directory `.venv`: Access is denied. (os error 5)"), Some("in another client")),
+            (exit("Error in library(x) : there is no package called ‘x’"), Some("in R")),
             (exit(""), None),
         ];
         for (exit, expected) in rows {
-            let step = exit.next_step();
+            let step = exit.next_step().map(|step| step.todo);
             let fits = match (step, expected) {
                 (Some(step), Some(words)) => step.contains(words),
                 (step, expected) => step == expected,

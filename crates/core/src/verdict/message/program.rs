@@ -8,10 +8,10 @@ use super::super::facts::{Facts, text_of};
 use super::super::program_output::{
     blames_arguments, blames_installation, blames_javascript, blames_network, blames_python,
     has_instruction, has_windows_line_end, is_error, names_missing_setting, names_missing_variable,
-    reason,
+    npm_error, reason, waits_for_lock,
 };
 use super::super::quotes::is_generic_error;
-use super::next_steps::Exit;
+use super::next_steps::{Exit, Step};
 use super::{FIX_OR_REPORT, Parts, foreign};
 
 /// The next step if the program requires an environment variable.
@@ -35,6 +35,17 @@ const QUESTIONS: [(&str, &str); 3] = [
 
 /// What to do if a program asks any other question.
 const ANSWER: &str = "check its `args` for an option that answers this question, or run its command once in a terminal and answer it";
+
+const SIGILL: i32 = 4;
+const SIGABRT: i32 = 6;
+const SIGBUS: i32 = 7;
+const SIGKILL: i32 = 9;
+const SIGBUS_OF_MACOS: i32 = 10;
+const SIGSEGV: i32 = 11;
+// The codes of Windows.
+const STATUS_ACCESS_VIOLATION: i32 = 0xC000_0005_u32.cast_signed();
+const STATUS_ILLEGAL_INSTRUCTION: i32 = 0xC000_001D_u32.cast_signed();
+const STATUS_DLL_NOT_FOUND: i32 = 0xC000_0135_u32.cast_signed();
 
 impl Facts<'_> {
     /// Returns what to do if more time may help, with the last words of the program.
@@ -68,11 +79,13 @@ impl Facts<'_> {
             .and_then(|line| self.step_while_waiting(line));
         match words {
             Some(line) => {
-                let todo = match step {
-                    Some(step) => format!(": {step}, and try again"),
-                    None => format!(": try again, or {more_time}"),
+                let (todo, cause) = match step {
+                    Some(Step { todo, cause }) => (format!(": {todo}, and try again"), cause),
+                    None => (format!(": try again, or {more_time}"), ""),
                 };
-                Parts::new(happened, todo + "; its last words: ").with_output(&line)
+                Parts::new(happened, todo + "; its last words: ")
+                    .with_output(&line)
+                    .about(cause)
             }
             None => match process.and_then(|process| text_of(&process.package)) {
                 Some(package) => Parts::new(
@@ -89,13 +102,17 @@ impl Facts<'_> {
     }
 
     /// Returns what to do about the error that a program has reported while it waits for something, if it names its cause.
-    fn step_while_waiting(&self, line: &str) -> Option<&'static str> {
-        const SET: &str = "set the variable in `env` of its configuration";
+    fn step_while_waiting(&self, line: &str) -> Option<Step> {
+        const SET: Step = Step {
+            todo: "set the variable in `env` of its configuration",
+            cause: "",
+        };
         // The steps are those of a program on this machine.
         self.evidence.process.as_ref()?;
         let of_cause = || self.exit(line).next_step();
         let of_variable = || names_missing_variable(line).then_some(SET);
-        is_error(line).then(|| of_cause().or_else(of_variable))?
+        let waits = is_error(line) || waits_for_lock(line);
+        waits.then(|| of_cause().or_else(of_variable))?
     }
 
     /// Returns the reason in the last words of a program that still runs.
@@ -129,7 +146,9 @@ impl Facts<'_> {
         let happened = format!("{server}: {} {how} before it was ready", self.program());
         match line {
             Some(line) => match self.exit(&line).next_step() {
-                Some(step) => Parts::new(happened, format!("; {step}, or report this: ")),
+                Some(Step { todo, cause }) => {
+                    Parts::new(happened, format!("; {todo}, or report this: ")).about(cause)
+                }
                 None => Parts::new(happened, self.how_to_fix(&line)),
             }
             .with_output(&line),
@@ -177,20 +196,76 @@ impl Facts<'_> {
         }
     }
 
+    /// Returns what to do if the system has ended the program. A container and a shell add 128 to the number of the signal that has ended
+    /// their program. On Windows, the code of such an exit is negative.
+    fn step_after_signal(&self) -> Option<&'static str> {
+        const STEPS: [(&[i32], &str); 4] = [
+            (
+                &[SIGKILL],
+                ": the system may have killed it; free memory, allow the program in the security settings of macOS, or contact its author",
+            ),
+            (
+                &[SIGILL, STATUS_ILLEGAL_INSTRUCTION],
+                ": it may be for another processor; install its build for this processor, or contact its author",
+            ),
+            (
+                &[
+                    SIGABRT,
+                    SIGBUS,
+                    SIGBUS_OF_MACOS,
+                    SIGSEGV,
+                    STATUS_ACCESS_VIOLATION,
+                ],
+                ": it crashed; try another version of it, or contact its author",
+            ),
+            (
+                &[STATUS_DLL_NOT_FOUND],
+                ": a library (DLL) that it requires is missing; install it again, or contact its author",
+            ),
+        ];
+        let process = self.evidence.process.as_ref()?;
+        let of_child = process.exit.map(|code| match code {
+            ..0 => code,
+            _ => code - 128,
+        });
+        let signal = process.signal.or(of_child)?;
+        if signal == SIGKILL && self.runs_container() {
+            return Some(
+                ": its container was killed; give the container more memory, or contact its author",
+            );
+        }
+        let found = STEPS.iter().find(|(signals, _)| signals.contains(&signal));
+        found.map(|(_, step)| *step)
+    }
+
     fn exit<'a>(&'a self, reason: &'a str) -> Exit<'a> {
         let process = self.evidence.process.as_ref();
         Exit {
             reason,
             is_npm: self.runs_npm(),
-            is_container: matches!(self.program_name(), Some("docker" | "podman")),
+            is_container: self.runs_container(),
             package: process.and_then(|process| text_of(&process.package)),
             code: process.and_then(|process| process.exit),
         }
     }
 
-    /// Returns whether the program is npm.
+    /// Returns whether the program runs containers.
+    fn runs_container(&self) -> bool {
+        matches!(self.program_name(), Some("docker" | "podman"))
+    }
+
+    /// Returns whether the program is npm, or a shell that has started it.
     fn runs_npm(&self) -> bool {
-        matches!(self.program_name(), Some("npx" | "npm"))
+        const SHELLS: [&str; 6] = ["cmd", "env", "sh", "bash", "zsh", "dash"];
+        let name = self.program_name();
+        let process = self.evidence.process.as_ref();
+        let is_npm = |line: &str| npm_error(line).is_some();
+        let has_lines = || {
+            let stderr = process.and_then(|process| text_of(&process.stderr));
+            stderr.is_some_and(|stderr| stderr.lines().any(is_npm))
+        };
+        matches!(name, Some("npx" | "npm"))
+            || (name.is_some_and(|name| SHELLS.contains(&name)) && has_lines())
     }
 
     /// Returns the name of the program, without its folder and its type.
@@ -203,6 +278,9 @@ impl Facts<'_> {
     /// Returns what to do if a program reported no reason. `npx` does not report why it can't install a package, also not in a
     /// terminal. If it exits with 0, it has installed the package.
     fn how_to_see_more(&self) -> Cow<'static, str> {
+        if let Some(step) = self.step_after_signal() {
+            return step.into();
+        }
         let process = self.evidence.process.as_ref().filter(|_| self.runs_npm());
         let package = process.and_then(|process| text_of(&process.package));
         let exit = process.and_then(|process| process.exit);

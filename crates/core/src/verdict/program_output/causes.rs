@@ -17,7 +17,7 @@ pub(super) fn network_fault(line: &str) -> Option<&str> {
         "EPROTO",
     ];
     const CALLS: [&str; 4] = ["connect ", "getaddrinfo ", "read ", "queryA "];
-    const WORDS: [&str; 12] = [
+    const WORDS: [&str; 13] = [
         "name or service not known",
         "nodename nor servname provided",
         "temporary failure in name resolution",
@@ -27,6 +27,7 @@ pub(super) fn network_fault(line: &str) -> Option<&str> {
         "network is unreachable",
         "no route to host",
         "connection timed out",
+        "operation timed out",
         "connection reset by peer",
         "certificate verify failed",
         "self-signed certificate",
@@ -82,7 +83,13 @@ pub(in crate::verdict) fn blames_installation(reason: &str) -> bool {
 
 /// Whether a reason is that a connection can't be made.
 pub(in crate::verdict) fn blames_network(reason: &str) -> bool {
-    network_fault(reason).is_some()
+    const WORDS: [&str; 3] = ["connect to 'http", "connect to \"http", "connect to http"];
+    network_fault(reason).is_some() || contains_any(reason, &WORDS)
+}
+
+/// Whether a program reports that it waits for a lock, which another program holds.
+pub(in crate::verdict) fn waits_for_lock(line: &str) -> bool {
+    contains_any(line, &["waiting for file lock", "waiting to acquire lock"])
 }
 
 /// Whether a reason is that a script has the line endings of Windows: the carriage return is a part of the interpreter's name.
@@ -263,7 +270,9 @@ pub(in crate::verdict) fn blames_javascript(reason: &str) -> bool {
         "Invalid regular expression flags",
     ];
     // A file that is not JSON is the user's.
-    ERRORS.iter().any(|error| reason.contains(error))
+    // The npx of an old Node shows only the message.
+    let is_error = reason.starts_with("Unexpected token '");
+    (is_error || ERRORS.iter().any(|error| reason.contains(error)))
         && WORDS.iter().any(|words| reason.contains(words))
         && !reason.contains("JSON")
 }

@@ -36,7 +36,8 @@ pub(super) fn instruction_after(lines: &[&str], at: usize, text: &str) -> Option
         (is_instruction(line) || quotes_command(line)) && !text.contains(line.trim())
     });
     let (at, line) = instructions.next()?;
-    let mut instruction = line.trim().to_owned();
+    let line = line.trim();
+    let mut instruction = line.strip_prefix("- ").unwrap_or(line).to_owned();
     if instruction.ends_with(':') {
         let command = lines[at + 1..].iter().find(|line| !is_noise(line))?.trim();
         let command = command.strip_prefix("$ ").unwrap_or(command);
@@ -54,6 +55,7 @@ pub(super) fn instruction_after(lines: &[&str], at: usize, text: &str) -> Option
 /// Whether a line tells the user what to do. The text of a frame is indented by a space.
 pub(super) fn is_instruction(line: &str) -> bool {
     let text = line.strip_prefix(' ').unwrap_or(line);
+    let text = text.strip_prefix("- ").unwrap_or(text);
     let begins = INSTRUCTIONS
         .iter()
         .chain(&["Alternatively, ", "Trust "])
@@ -86,12 +88,17 @@ fn quotes_command(line: &str) -> bool {
 fn offered(lines: &[&str], at: usize) -> Option<String> {
     const MAX_VALUES: usize = 3;
     let introduction = lines.get(at + 1)?.trim();
-    if !introduction.starts_with("The following ") || !introduction.ends_with(" available:") {
+    let is_introduction = (introduction.starts_with("The following ")
+        && introduction.ends_with(" available:"))
+        || (introduction.starts_with("Available ") && introduction.ends_with(':'));
+    if !is_introduction {
         return None;
     }
-    let values = lines[at + 2..]
-        .iter()
-        .map_while(|line| line.trim().strip_prefix("- "));
+    let values = lines[at + 2..].iter().map_while(|line| {
+        let text = line.trim();
+        let indented = line.starts_with("  ").then_some(text);
+        text.strip_prefix("- ").or(indented)
+    });
     let values: Vec<&str> = values.take(MAX_VALUES).collect();
     Some(format!("{introduction} {}", values.join(", ")))
 }

@@ -5,7 +5,7 @@ use super::has_words;
 
 /// Whether a line has no reason: a notice, a stack frame, a hint, a banner, or only punctuation.
 pub(super) fn is_noise(line: &str) -> bool {
-    const BEGINNINGS: [&str; 51] = [
+    const BEGINNINGS: [&str; 52] = [
         "npm notice",
         "npm warn",
         "npm WARN",
@@ -38,6 +38,7 @@ pub(super) fn is_noise(line: &str) -> bool {
         "Stack trace:",
         "(Use `node --trace-",
         "Original error:",
+        "TROUBLESHOOTING: ",
         "This error happened while installing",
         "info Visit https://yarnpkg.com/",
         "yarn run v",
@@ -72,6 +73,8 @@ pub(super) fn is_noise(line: &str) -> bool {
         || is_stack_frame(text)
         || points_to_help(text)
         || text == "[ERROR]"
+        // The details below an error of Yarn.
+        || (text.starts_with("➤ YN") && text.contains("│   "))
         || (text.starts_with("At ") && text.contains(" char:"))
         || text.contains("Run with --verbose ")
         || text.ends_with("use -[v]S to pass options in shebang lines")
@@ -220,6 +223,18 @@ pub(super) fn is_crash(line: &str) -> bool {
     ]
     .iter()
     .any(|beginning| line.starts_with(beginning))
+        || is_missing_sdk(line)
+}
+
+/// Whether a line is that of .NET about an SDK, whose version is on the next line.
+pub(super) fn is_missing_sdk(line: &str) -> bool {
+    line.trim() == "A compatible .NET SDK was not found."
+}
+
+/// Whether a line has only the label of an error.
+pub(super) fn is_bare_label(line: &str) -> bool {
+    let text = line.trim();
+    text.ends_with(':') && !text.contains(char::is_whitespace)
 }
 
 /// Whether a line asks the user to do something in a browser.

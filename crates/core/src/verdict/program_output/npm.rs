@@ -5,7 +5,7 @@ use super::instructions::with_sentence;
 use super::sentences::with_rest_of_sentence;
 
 /// Returns the text of an error line of npm.
-pub(super) fn npm_error(line: &str) -> Option<&str> {
+pub(in crate::verdict) fn npm_error(line: &str) -> Option<&str> {
     let line = line.trim();
     let text = ["npm error", "npm ERR!"]
         .iter()
@@ -43,11 +43,31 @@ pub(super) fn with_npm_lines(lines: &[&str], at: usize) -> String {
     if let Some((heading, command)) = command_after(following) {
         text = with_sentence(&text, &format!("{heading} {command}"));
     }
+    let text = without_topic(text);
     // Without a name, the user looks for a credential of the server.
     match sign_in_code(lines).filter(|_| !text.contains("://") && !text.contains("npm")) {
         Some(code) => format!("npm {code}: {text}"),
         None => text,
     }
+}
+
+/// Returns the text of an error without the topic that npm writes before each of its lines.
+fn without_topic(text: String) -> String {
+    let rest = TOPICS
+        .iter()
+        .find_map(|topic| text.strip_prefix(topic)?.strip_prefix(' '));
+    match rest {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }
+}
+
+/// The topics that npm writes before the lines of an error.
+const TOPICS: [&str; 5] = ["notarget", "enoent", "nospc", "notsup", "network"];
+
+/// Whether a line of npm only tells that git has failed. The lines of git have the reason.
+pub(super) fn is_unknown_git_error(line: &str) -> bool {
+    npm_error(line).is_some_and(|text| text.ends_with("An unknown git error occurred"))
 }
 
 /// Returns the command that fixes an error of npm, with the line that introduces it.
@@ -78,7 +98,7 @@ pub(super) fn is_pnpm_error(line: &str) -> bool {
 
 /// Whether the text of an error line of npm only accompanies the reason.
 pub(super) fn is_npm_detail(text: &str) -> bool {
-    const DETAILS: [&str; 12] = [
+    const DETAILS: [&str; 13] = [
         "code ",
         "errno ",
         "syscall ",
@@ -89,10 +109,12 @@ pub(super) fn is_npm_detail(text: &str) -> bool {
         "404 tarball",
         "command ",
         "engine Unsupported engine",
+        "enoent This is related to",
         "gyp ERR!",
         "gyp info",
     ];
     !has_words(text)
+        || TOPICS.contains(&text)
         || text.chars().all(|digit| digit.is_ascii_digit())
         || DETAILS.iter().any(|detail| text.starts_with(detail))
 }

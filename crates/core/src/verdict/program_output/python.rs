@@ -28,10 +28,32 @@ pub(super) fn exception_of_traceback(lines: &[&str]) -> Option<usize> {
     Some(header + 1 + after)
 }
 
-/// Returns an exception of Python. The invalid field and its problem are on the lines after that of a validation.
+/// Returns an exception of Python. The invalid field and its problem are on the lines after that of a validation, and the innermost cause
+/// is on the last of the lines with a code that a driver of a database writes.
 pub(super) fn with_invalid_field(lines: &[&str], at: usize) -> String {
     let lines_after = if is_validation_error(lines[at]) { 2 } else { 0 };
-    with_following(lines, at, lines_after)
+    let coded = lines[at + 1..]
+        .iter()
+        .take_while(|line| begins_with_code(line));
+    match (lines[at].split_once(": "), coded.last()) {
+        (Some((class, text)), Some(cause)) if begins_with_code(text) => {
+            format!("{class}: {}", cause.trim_end())
+        }
+        _ => with_following(lines, at, lines_after),
+    }
+}
+
+/// Whether a text begins with a code of a database, such as `DPY-6001: ` and `ORA-12514: `.
+fn begins_with_code(text: &str) -> bool {
+    let code = text
+        .split_once(": ")
+        .and_then(|(code, _)| code.split_once('-'));
+    code.is_some_and(|(letters, digits)| {
+        (2..=5).contains(&letters.len())
+            && (3..=6).contains(&digits.len())
+            && letters.bytes().all(|letter| letter.is_ascii_uppercase())
+            && digits.bytes().all(|digit| digit.is_ascii_digit())
+    })
 }
 
 /// Whether a line ends with the heading that pydantic writes before the invalid fields: `2 validation errors for Settings`.

@@ -128,6 +128,11 @@ fn continues(before: &str, line: &str) -> bool {
     });
     let ends_inside = before_end.ends_with(|last: char| last.is_alphabetic() || last == '`');
     let is_end = text.trim_end().ends_with(['.', '。']);
+    // The name of a program begins an error.
+    let has_name = text
+        .split(' ')
+        .next()
+        .is_some_and(|word| word.ends_with(':'));
     before.len() >= MIN_BYTES
         && !before.starts_with([' ', '\t'])
         && begins_inside
@@ -135,6 +140,7 @@ fn continues(before: &str, line: &str) -> bool {
         && !begins_record(before)
         && !is_noise(before)
         && !is_labeled(line)
+        && !has_name
 }
 
 /// Whether a line is the code of the error that the line before it describes.

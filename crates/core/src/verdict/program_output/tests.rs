@@ -244,7 +244,7 @@ fn the_reason_is_found_in_the_output_of_a_program() {
         ),
         (
             "npm error network request to https://npm.example/@acme%2fx failed, reason: x\nnpm error network This is a problem related to network connectivity.\n",
-            "network request to https://npm.example/@acme%2fx failed, reason: x",
+            "request to https://npm.example/@acme%2fx failed, reason: x",
         ),
         (
             "npm error code EBADENGINE\nnpm error engine Unsupported engine\nnpm error engine Not compatible with your version of node/npm: x@2.0.0\nnpm error notsup Required: {\"node\":\">=22\"}\nnpm error notsup Actual:   {\"node\":\"v18.1.0\"}\n",
