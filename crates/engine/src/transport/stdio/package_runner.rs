@@ -36,6 +36,24 @@ const FLAGS: [&str; 12] = [
     "--",
 ];
 
+/// The options of package runners that have a value and do not name the package.
+const VALUES: [&str; 14] = [
+    "-i",
+    "--index-url",
+    "--index",
+    "--default-index",
+    "--extra-index-url",
+    "--registry",
+    "--cache",
+    "--cache-dir",
+    "--userconfig",
+    "--loglevel",
+    "--python",
+    "--with",
+    "--with-editable",
+    "--constraints",
+];
+
 /// Whether the command starts a package runner, possibly through another program, as in `env npx …` and `sh -c "npx …"`.
 pub(super) fn is_package_runner(command: &str, arguments: &[String]) -> bool {
     let words = arguments.iter().flat_map(|text| text.split_whitespace());
@@ -47,8 +65,40 @@ pub(super) fn is_package_runner(command: &str, arguments: &[String]) -> bool {
     })
 }
 
-/// Returns the package of a registry that the command installs. Returns `None` if this is not certain.
-pub(super) fn package<'a>(command: &str, arguments: &'a [String]) -> Option<&'a str> {
+/// Returns the package of a registry that the command installs, possibly through a shell. Returns `None` if this is not certain.
+pub(super) fn package<'a>(command: &'a str, arguments: &'a [String]) -> Option<&'a str> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match started_by_shell(command, &arguments) {
+        Some(words) => package_of_runner(words.first()?, words.get(1..)?),
+        None => package_of_runner(command, &arguments),
+    }
+}
+
+/// Returns the program that `cmd`, `env` or a shell of Unix starts, and its arguments.
+fn started_by_shell<'a>(command: &str, arguments: &[&'a str]) -> Option<Vec<&'a str>> {
+    let name = strip_suffix(Path::new(command).file_name()?.to_str()?);
+    let start = match name {
+        "cmd" => {
+            let switch = |word: &&str| word.eq_ignore_ascii_case("/c");
+            arguments.iter().position(switch)? + 1
+        }
+        "env" => arguments.iter().position(|word| !word.contains('='))?,
+        "sh" | "bash" | "zsh" | "dash" => {
+            let (line, options) = arguments.split_last()?;
+            let is_plain = |character: char| {
+                character.is_ascii_alphanumeric() || " @/._-=:+,^~".contains(character)
+            };
+            let is_line = options.last().is_some_and(|option| option.ends_with('c'));
+            let words = line.trim().strip_prefix("exec ").unwrap_or(line);
+            return (is_line && line.chars().all(is_plain))
+                .then(|| words.split_whitespace().collect());
+        }
+        _ => return None,
+    };
+    Some(arguments.get(start..)?.to_vec())
+}
+
+fn package_of_runner<'a>(command: &str, arguments: &[&'a str]) -> Option<&'a str> {
     let name = strip_suffix(Path::new(command).file_name()?.to_str()?);
     let runners = PACKAGE_RUNNERS
         .iter()
@@ -58,7 +108,7 @@ pub(super) fn package<'a>(command: &str, arguments: &'a [String]) -> Option<&'a 
         let is_it = first.iter().eq(subcommand.iter()) && !options.is_empty();
         is_it.then_some((rest, options))
     })?;
-    let mut rest = rest.iter().map(String::as_str);
+    let mut rest = rest.iter().copied();
     loop {
         let word = rest.next()?;
         let (option, value) = match word.split_once('=') {
@@ -69,6 +119,10 @@ pub(super) fn package<'a>(command: &str, arguments: &'a [String]) -> Option<&'a 
             false => Some(word),
             true if options.contains(&option) => Some(value.or_else(|| rest.next())?),
             true if value.is_some() || FLAGS.contains(&option) => None,
+            true if VALUES.contains(&option) => {
+                rest.next()?;
+                None
+            }
             true => return None,
         };
         if let Some(found) = found {
@@ -131,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_package_is_named_if_it_is_certain() {
-        let table: [(&str, &[&str], Option<&str>); 20] = [
+        let table: [(&str, &[&str], Option<&str>); 30] = [
             (
                 "npx",
                 &["-y", "@acme/files@1.2.0", "--root", "/"],
@@ -150,7 +204,29 @@ mod tests {
             ("bunx", &["--bun", "files"], Some("files")),
             ("uvx", &["files==1.0"], Some("files==1.0")),
             ("uvx", &["--from", "acme[all]", "files"], Some("acme[all]")),
-            ("uvx", &["--python", "3.12", "files"], None),
+            ("uvx", &["--python", "3.12", "files"], Some("files")),
+            (
+                "uvx",
+                &["-i", "https://pypi.example/simple", "files@latest"],
+                Some("files@latest"),
+            ),
+            (
+                "npx",
+                &["-y", "--registry", "https://npm.example", "files"],
+                Some("files"),
+            ),
+            ("cmd", &["/c", "npx", "-y", "files"], Some("files")),
+            ("cmd.exe", &["/d", "/C", "npx.cmd", "files"], Some("files")),
+            ("env", &["A=1", "npx", "-y", "files"], Some("files")),
+            (
+                "bash",
+                &["-lc", "exec npx -y files --root x"],
+                Some("files"),
+            ),
+            ("bash", &["-lc", "cd x && npx -y files"], None),
+            ("cmd", &["npx", "files"], None),
+            ("uvx", &["--python"], None),
+            ("uvx", &["--unknown", "3.12", "files"], None),
             ("uv", &["tool", "run", "files@latest"], Some("files@latest")),
             ("uv", &["run", "server.py"], None),
             ("pipx", &["run", "files"], Some("files")),
