@@ -109,14 +109,14 @@ impl From<EntryProblem> for Unread {
 ///
 /// | program | before `mcp-remote`, `mcp-remote@VERSION` or `mcp-remote@TAG` |
 /// | --- | --- |
-/// | `npx` | `-y`, `--package` and other options that do not change the package |
+/// | `npx` | `-y`, `--package`, `--registry` and other options that do not change the package |
 /// | `npm exec`, `npm x`, `bunx`, `bun x`, `pnpx`, `pnpm dlx`, `yarn dlx` | the same |
 /// | `deno run` | permissions; the package is `npm:mcp-remote` |
 /// | `node` | the path of `mcp-remote/dist/proxy.js` |
 /// | `mcp-remote` | nothing |
 /// | `cmd /c` | any of these, if no argument has a character that `cmd` interprets |
 /// | `sh -c`, `bash -lc`, `zsh -c` and the like | any of these, if the line has only plain words |
-/// | `env`, `nvm-exec`, `volta run`, `fnm exec`, `asdf exec`, `nodenv exec`, `mise exec … --` | any of these |
+/// | `env`, `env NAME=VALUE`, `nvm-exec`, `volta run`, `fnm exec`, `asdf exec`, `nodenv exec`, `mise exec … --` | any of these |
 ///
 /// The program can be a path, and can end with `.cmd` or `.exe`.
 ///
@@ -162,12 +162,13 @@ pub fn unwrap_mcp_remote(
         Some(words) => words?,
         None => (&stdio.command, &*stdio.args),
     };
+    let invocation = launcher::invocation(command, args)?;
     let wrapper = Wrapper {
         server,
         stdio,
-        invocation: launcher::invocation(command, args)?,
         line: line.as_ref().map(|line| line.at),
-        environment: EntryEnvironment::new(stdio, environment),
+        environment: EntryEnvironment::new(stdio, &invocation.assigned, environment),
+        invocation,
         read_file,
     };
     match wrapper.unwrap() {
@@ -224,12 +225,13 @@ impl Wrapper<'_> {
             version,
             arguments,
             first,
+            ref assigned,
         } = self.invocation;
         let arguments = match self.line {
             Some(at) => Arguments::parse(arguments, &args.index(at, None), None)?,
             None => Arguments::parse(arguments, &args, Some(first))?,
         };
-        self.check_variables()?;
+        self.check_variables(assigned)?;
         let url = url(&arguments)?;
         let files = self.header_files(&arguments)?;
         let mut headers = Headers::new(&arguments, &files);
@@ -283,14 +285,16 @@ impl Wrapper<'_> {
     }
 
     /// Checks that no variable of the entry changes how `mcp-remote` connects to the server.
-    fn check_variables(&self) -> Result<(), Unread> {
+    fn check_variables(&self, assigned: &[(&str, &str)]) -> Result<(), Unread> {
         let uses_proxy = self.stdio.args.iter().any(|arg| arg == "--enable-proxy");
         let changes_network = |name: &str| {
             let is = |known: &&str| name.eq_ignore_ascii_case(known);
             NETWORK_VARIABLES.iter().any(is) || (uses_proxy && PROXY_VARIABLES.iter().any(is))
         };
-        let mut set = self.stdio.env.iter();
-        match set.any(|(name, value)| changes_network(name) && !value.expose_secret().is_empty()) {
+        let own = self.stdio.env.iter();
+        let own = own.map(|(name, value)| (name.as_str(), value.expose_secret()));
+        let mut set = own.chain(assigned.iter().copied());
+        match set.any(|(name, value)| changes_network(name) && !value.is_empty()) {
             true => Err(Unread::AsWritten),
             false => Ok(()),
         }

@@ -14,7 +14,7 @@ use crate::validation;
 
 /// The variables of an entry, and those that its program inherits.
 pub(super) struct EntryEnvironment<'a> {
-    own: HashMap<String, &'a SecretString>,
+    own: HashMap<String, SecretString>,
     inherited: InheritedEnvironment,
     process: &'a dyn Environment,
     /// The values that are part of a text. Any of them may be a secret.
@@ -33,10 +33,20 @@ pub(super) struct Replaced<'a> {
 }
 
 impl<'a> EntryEnvironment<'a> {
-    pub fn new(stdio: &'a StdioConfig, process: &'a dyn Environment) -> Self {
-        let own = stdio.env.iter();
+    /// `assigned` are the variables that the command line itself sets, as in `env NAME=VALUE`.
+    pub fn new(
+        stdio: &StdioConfig,
+        assigned: &[(&str, &str)],
+        process: &'a dyn Environment,
+    ) -> Self {
+        let own = stdio
+            .env
+            .iter()
+            .map(|(name, value)| (key(name), value.clone()));
+        let assigned = assigned.iter();
+        let assigned = assigned.map(|(name, value)| (key(name), SecretString::from(*value)));
         Self {
-            own: own.map(|(name, value)| (key(name), value)).collect(),
+            own: own.chain(assigned).collect(),
             inherited: stdio.inherited,
             process,
             used: RefCell::default(),

@@ -8,6 +8,8 @@ pub(super) struct Invocation<'a> {
     pub arguments: &'a [String],
     /// The position of the first of them in the arguments of the entry.
     pub first: usize,
+    /// The variables that the command line sets, with their values.
+    pub assigned: Vec<(&'a str, &'a str)>,
 }
 
 /// A program that runs packages of npm.
@@ -17,6 +19,8 @@ struct Launcher {
     subcommand: Option<&'static str>,
     /// The options that do not change which package runs. One that ends with `*` is a prefix.
     flags: &'static [&'static str],
+    /// The options with a value that do not change which package runs.
+    value_flags: &'static [&'static str],
     /// The options whose value is the package to install, if the program in it is named separately.
     package_flags: &'static [&'static str],
     /// The text before the name of a package of npm.
@@ -24,6 +28,10 @@ struct Launcher {
 }
 
 const PNPM_FLAGS: &[&str] = &["-s", "--silent", "--prefer-offline", "--offline"];
+
+/// The places of packages, and the log.
+const NPM_VALUE_FLAGS: &[&str] = &["--registry", "--cache", "--userconfig", "--loglevel"];
+const PNPM_VALUE_FLAGS: &[&str] = &["--registry", "--store-dir", "--reporter", "--loglevel"];
 
 const LAUNCHERS: &[Launcher] = &[
     Launcher {
@@ -41,6 +49,7 @@ const LAUNCHERS: &[Launcher] = &[
             "--no-install",
             "--ignore-existing",
         ],
+        value_flags: NPM_VALUE_FLAGS,
         package_flags: &["-p", "--package"],
         prefix: "",
     },
@@ -48,6 +57,7 @@ const LAUNCHERS: &[Launcher] = &[
         name: "npm",
         subcommand: Some("exec"),
         flags: NPM_FLAGS,
+        value_flags: NPM_VALUE_FLAGS,
         package_flags: &["--package"],
         prefix: "",
     },
@@ -55,6 +65,7 @@ const LAUNCHERS: &[Launcher] = &[
         name: "npm",
         subcommand: Some("x"),
         flags: NPM_FLAGS,
+        value_flags: NPM_VALUE_FLAGS,
         package_flags: &["--package"],
         prefix: "",
     },
@@ -62,6 +73,7 @@ const LAUNCHERS: &[Launcher] = &[
         name: "bunx",
         subcommand: None,
         flags: BUN_FLAGS,
+        value_flags: &[],
         package_flags: &["-p", "--package"],
         prefix: "",
     },
@@ -69,6 +81,7 @@ const LAUNCHERS: &[Launcher] = &[
         name: "bun",
         subcommand: Some("x"),
         flags: BUN_FLAGS,
+        value_flags: &[],
         package_flags: &["-p", "--package"],
         prefix: "",
     },
@@ -76,6 +89,7 @@ const LAUNCHERS: &[Launcher] = &[
         name: "pnpx",
         subcommand: None,
         flags: PNPM_FLAGS,
+        value_flags: PNPM_VALUE_FLAGS,
         package_flags: &["--package"],
         prefix: "",
     },
@@ -83,6 +97,7 @@ const LAUNCHERS: &[Launcher] = &[
         name: "pnpm",
         subcommand: Some("dlx"),
         flags: PNPM_FLAGS,
+        value_flags: PNPM_VALUE_FLAGS,
         package_flags: &["--package"],
         prefix: "",
     },
@@ -90,6 +105,7 @@ const LAUNCHERS: &[Launcher] = &[
         name: "yarn",
         subcommand: Some("dlx"),
         flags: &["-q", "--quiet"],
+        value_flags: &[],
         package_flags: &["-p", "--package"],
         prefix: "",
     },
@@ -108,6 +124,7 @@ const LAUNCHERS: &[Launcher] = &[
             "--no-prompt",
             "--allow-*",
         ],
+        value_flags: &[],
         package_flags: &[],
         prefix: "npm:",
     },
@@ -166,10 +183,12 @@ pub(super) fn shell_line(command: &str, args: &[String]) -> Option<ShellLine> {
     }
     let line = line.trim();
     let words = line.strip_prefix("exec ").unwrap_or(line);
-    let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
-    // A variable before the program.
-    let sets_variable = words.first().is_none_or(|word| word.contains('='));
-    (!sets_variable).then_some(ShellLine {
+    let mut words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+    // A variable before the program, as with `env`.
+    if words.first().is_some_and(|word| assignment(word).is_some()) {
+        words.insert(0, ENV.to_owned());
+    }
+    (!words.is_empty()).then_some(ShellLine {
         words,
         at: args.len() - 1,
     })
@@ -179,7 +198,13 @@ pub(super) fn shell_line(command: &str, args: &[String]) -> Option<ShellLine> {
 pub(super) fn invocation<'a>(command: &str, args: &'a [String]) -> Option<Invocation<'a>> {
     let name = program_name(command);
     if let Some(at) = wrapped_program(&name, args) {
-        return without_cmd(args.get(at)?, args.get(at + 1..)?, at + 1);
+        let found = without_cmd(args.get(at)?, args.get(at + 1..)?, at + 1)?;
+        let before = args.get(..at).unwrap_or_default().iter();
+        let assigned = match name == ENV {
+            true => before.filter_map(|arg| assignment(arg)).collect(),
+            false => Vec::new(),
+        };
+        return Some(Invocation { assigned, ..found });
     }
     if name != "cmd" {
         return without_cmd(command, args, 0);
@@ -202,11 +227,14 @@ fn wrapped_program(name: &str, args: &[String]) -> Option<usize> {
     let is = |at: usize, words: &[&str]| args.get(at).is_some_and(|arg| words.contains(&&**arg));
     match name {
         "nvm-exec" => Some(0),
-        // An option or a variable changes how the program runs.
-        "env" => args
-            .first()
-            .is_some_and(|arg| !arg.starts_with('-') && !arg.contains('='))
-            .then_some(0),
+        // An option changes how the program runs.
+        ENV => args
+            .iter()
+            .position(|arg| assignment(arg).is_none())
+            .filter(|at| {
+                args.get(*at)
+                    .is_some_and(|arg| !arg.starts_with('-') && !arg.contains('='))
+            }),
         "volta" if is(0, &["run"]) => Some(1),
         "asdf" | "nodenv" if is(0, &["exec"]) => Some(1),
         "fnm" if is(0, &["exec"]) => {
@@ -228,6 +256,7 @@ fn without_cmd<'a>(command: &str, args: &'a [String], first: usize) -> Option<In
             version,
             arguments: args.get(used..).unwrap_or_default(),
             first: first + used,
+            assigned: Vec::new(),
         })
     };
     let name = program_name(command);
@@ -269,6 +298,8 @@ fn without_cmd<'a>(command: &str, args: &'a [String], first: usize) -> Option<In
         } else if arg == "--" && subcommand.is_none() {
             let spec = args.get(at)?;
             return found(version(launcher, spec, package)?, at + 1);
+        } else if let Some(has_value) = launcher.value_flag(arg) {
+            at += usize::from(!has_value);
         } else if !launcher.has_flag(arg) {
             // The name of the package, another subcommand, or an option that is not known.
             return match subcommand {
@@ -279,7 +310,29 @@ fn without_cmd<'a>(command: &str, args: &'a [String], first: usize) -> Option<In
     }
 }
 
+/// The program that sets variables for another one.
+const ENV: &str = "env";
+
+/// Returns the name and the value of a variable in `NAME=VALUE`.
+fn assignment(word: &str) -> Option<(&str, &str)> {
+    let (name, value) = word.split_once('=')?;
+    let mut bytes = name.bytes();
+    let is_name = bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then_some((name, value))
+}
+
 impl Launcher {
+    /// If an argument is an option with a value, returns whether the value is part of the same argument.
+    fn value_flag(&self, arg: &str) -> Option<bool> {
+        self.value_flags.iter().find_map(|flag| {
+            let rest = arg.strip_prefix(flag)?;
+            (rest.is_empty() || rest.starts_with('=')).then_some(!rest.is_empty())
+        })
+    }
+
     fn has_flag(&self, arg: &str) -> bool {
         self.flags.iter().any(|flag| match flag.strip_suffix('*') {
             Some(prefix) => arg.starts_with(prefix),

@@ -77,6 +77,25 @@ fn headers(found: &McpRemote) -> Vec<(&str, &str)> {
 }
 
 #[test]
+fn a_variable_of_the_command_line_is_part_of_a_header() {
+    let arguments = [
+        "TOKEN=from-the-line",
+        "npx",
+        "mcp-remote",
+        URL,
+        "--header",
+        "Authorization:${TOKEN}",
+    ];
+    let found = unwrap("env", &arguments).unwrap().unwrap();
+    assert_eq!(headers(&found), [("Authorization", "from-the-line")]);
+    let used = &found.server.expanded_variables;
+    assert!(
+        used.iter()
+            .any(|value| value.expose_secret() == "from-the-line")
+    );
+}
+
+#[test]
 fn every_command_line_of_mcp_remote_is_recognized() {
     let proxy = "/opt/node_modules/mcp-remote/dist/proxy.js";
     let windows_proxy = r"C:\npm\node_modules\mcp-remote\dist\proxy.js";
@@ -99,6 +118,28 @@ fn every_command_line_of_mcp_remote_is_recognized() {
             "npx",
             &["--package", "mcp-remote@1", "--", "mcp-remote", URL],
             Some("1"),
+        ),
+        (
+            "npx",
+            &["--registry=https://npm.example", "-y", "mcp-remote@1", URL],
+            Some("1"),
+        ),
+        (
+            "npx",
+            &["--registry", "https://npm.example", "mcp-remote", URL],
+            None,
+        ),
+        (
+            "npm",
+            &["exec", "--loglevel", "error", "mcp-remote", URL],
+            None,
+        ),
+        ("env", &["A=1", "npx", "mcp-remote", URL], None),
+        ("env", &["A=1", "_B=", "npx", "-y", "mcp-remote", URL], None),
+        (
+            "sh",
+            &["-c", "A=1 npx mcp-remote https://example.com/mcp"],
+            None,
         ),
         ("npx.cmd", &["-y", "mcp-remote", URL], None),
         ("NPX.EXE", &["-y", "mcp-remote", URL], None),
@@ -216,10 +257,6 @@ fn other_command_lines_are_left_as_written() {
         ("npx", &["mcp-remote@npm:other", URL]),
         ("npx", &["mcp-remote@https://example.com/package.tgz", URL]),
         ("npx", &["github:geelen/mcp-remote", URL]),
-        (
-            "npx",
-            &["--registry=https://npm.example.com", "mcp-remote", URL],
-        ),
         ("npx", &["-c", "mcp-remote https://example.com/mcp"]),
         ("npx", &["-y"]),
         ("npx", &["--package"]),
@@ -227,8 +264,13 @@ fn other_command_lines_are_left_as_written() {
         ("npx", &[]),
         ("npx-other", &["mcp-remote", URL]),
         ("npm", &["run", "mcp-remote", URL]),
-        ("npm", &["exec", "--registry=x", "mcp-remote", URL]),
-        ("env", &["A=1", "npx", "mcp-remote", URL]),
+        ("npm", &["exec", "--registry=x", "other", "mcp-remote", URL]),
+        ("npx", &["--registry", "mcp-remote"]),
+        ("npx", &["--registry-mirror=x", "mcp-remote", URL]),
+        ("env", &["A=1"]),
+        ("env", &["A=1", "-i", "npx", "mcp-remote", URL]),
+        ("env", &["not a name=1", "npx", "mcp-remote", URL]),
+        ("env", &["NODE_EXTRA_CA_CERTS=/x", "npx", "mcp-remote", URL]),
         ("env", &["-i", "npx", "mcp-remote", URL]),
         ("env", &["env", "npx", "mcp-remote", URL]),
         ("mise", &["exec", "npx", "mcp-remote", URL]),
@@ -238,7 +280,6 @@ fn other_command_lines_are_left_as_written() {
             &["-c", "npx mcp-remote https://example.com/mcp; date"],
         ),
         ("sh", &["-c", "npx mcp-remote $URL"]),
-        ("sh", &["-c", "A=1 npx mcp-remote https://example.com/mcp"]),
         ("sh", &["-c", ""]),
         ("sh", &["-x", "npx mcp-remote https://example.com/mcp"]),
         (
