@@ -93,9 +93,13 @@ pub(crate) fn url(path: &KeyPath, text: &str, written: &str) -> Result<Url, Entr
 
 /// The problem of an entry that has neither `command` nor `url`.
 pub(crate) fn missing_transport(entry: &Table<'_>) -> EntryProblem {
-    if let (Some(path), Some(Value::Table(_))) =
-        (entry.path_to("transport"), entry.value("transport"))
-    {
+    let is_transport = matches!(entry.value("transport"), Some(Value::Table(_)));
+    let wrapper = if is_transport {
+        Some("transport")
+    } else {
+        entry.key_of_own_keys()
+    };
+    if let Some(path) = wrapper.and_then(|key| entry.path_to(key)) {
         return path.problem(
             "its keys belong in the entry of the server itself; move them one level up, and remove this key",
         );
@@ -105,9 +109,65 @@ pub(crate) fn missing_transport(entry: &Table<'_>) -> EntryProblem {
             "the entry is not a server, but has servers in it; move them one level up, and remove this key",
         );
     }
+    if let Some(key) = entry.key_of_servers() {
+        return entry.path.problem(format!(
+            "the entry is not a server, but has servers in its key `{key}`; move them to the place of this entry"
+        ));
+    }
+    if let Some((key, path)) = entry.transport_in_env() {
+        return path.problem(format!(
+            "`{key}` is in `env`, so the server has none; write it in the entry of the server, before its `env`"
+        ));
+    }
     entry.path.problem(
         "the entry has neither `command` nor `url`; add `command` for a program or `url` for an HTTP server",
     )
+}
+
+/// The problem of an entry of a program without `command`.
+pub(crate) fn missing_command(entry: &Table<'_>) -> EntryProblem {
+    contradiction(entry, URL_KEYS, "`command`", "write `http`").unwrap_or_else(|| {
+        entry.problem(
+            "command",
+            "`command` is missing; set it to the program to start",
+        )
+    })
+}
+
+/// The problem of an entry of an HTTP server without a URL.
+pub(crate) fn missing_url(entry: &Table<'_>) -> EntryProblem {
+    contradiction(entry, &["command"], "`url`", "write `stdio`").unwrap_or_else(|| {
+        entry
+            .path
+            .problem("`url` is missing; set it to the URL of the server")
+    })
+}
+
+/// The keys of a URL in all formats.
+const URL_KEYS: &[&str] = &["url", "serverUrl", "httpUrl"];
+
+/// The problem of an entry whose type requires a key that is missing, and that has one for the other type.
+fn contradiction(
+    entry: &Table<'_>,
+    others: &'static [&'static str],
+    missing: &str,
+    remedy: &str,
+) -> Option<EntryProblem> {
+    let (found, _) = entry.paths_to(others).into_iter().next()?;
+    let types = entry.paths_to(&["type", "transport", "transportType"]);
+    let (_, path) = types.into_iter().next()?;
+    Some(path.problem(format!(
+        "this type requires {missing}, and the entry has `{found}`; {remedy}"
+    )))
+}
+
+/// The possible cause of a failure if the name of a variable has white space, as in `export NAME`.
+pub(crate) fn space_in_name(path: &KeyPath, name: &str) -> Option<EntryProblem> {
+    name.contains(char::is_whitespace).then(|| {
+        path.problem(
+            "the name of this variable has white space, so the program does not find it; write only the name",
+        )
+    })
 }
 
 /// Checks a header. `written` is the value before its variables were replaced, and `variable` the environment variable that it comes

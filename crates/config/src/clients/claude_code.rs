@@ -19,7 +19,7 @@ use super::profile::{FileFormat, Scope, ServersAt};
 use super::profiles::{CLAUDE_CODE, mark_replaced};
 use super::reading::{self, MAX_BYTES, MAX_DEPTH, MAX_STATE_FILE_BYTES};
 use super::{ClientFile, ClientServer, System};
-use crate::error::{ConfigurationError, EntryProblem};
+use crate::error::ConfigurationError;
 use crate::escaping::escape;
 use crate::format::MAX_COMPARED_KEYS;
 use crate::server::TransportConfig;
@@ -255,20 +255,20 @@ impl ClaudeCode<'_> {
                 };
                 let other = OtherKeys::of_json(CLIENT, path, [at], document);
                 let other = other.check(!user.is_empty() || !local.is_empty())?;
-                Ok::<(Entries, Entries, Option<EntryProblem>), ConfigurationError>((
-                    user, local, other,
-                ))
+                let repeated = reading::repeated_keys(document, at);
+                Ok::<(Entries, Entries, _), ConfigurationError>((user, local, (other, repeated)))
             })
         });
         let Some(result) = result else {
             return (None, None);
         };
-        let (user, local, other) = match result {
+        let (user, local, (other, repeated)) = match result {
             Ok(entries) => entries,
             Err(error) => return (Some(new_file(Scope::User, path, Err(error))), None),
         };
         let mut user = self.servers(&KeyPath::of_json("mcpServers"), &user, &[]);
         reading::warn_all(&mut user, other);
+        reading::warn_of_repeated(&repeated, &mut user);
         let local = match project {
             Some(project) if !local.is_empty() => {
                 let root = ["projects", project, "mcpServers"]
@@ -293,6 +293,7 @@ impl ClaudeCode<'_> {
                 let other = other.check(!entries.is_empty())?;
                 let mut servers = self.servers(&root, &entries, &[]);
                 reading::warn_all(&mut servers, other);
+                reading::warn_of_repeated(&reading::repeated_keys(document, at), &mut servers);
                 Ok(servers)
             })
         })?;
@@ -482,7 +483,9 @@ impl ClaudeCode<'_> {
                     return Ok(Vec::new());
                 }
                 let (key_path, entries) = reading::servers(document, at, path)?;
-                Ok(self.servers(&key_path, &entries, &own))
+                let mut servers = self.servers(&key_path, &entries, &own);
+                reading::warn_of_repeated(&reading::repeated_keys(document, at), &mut servers);
+                Ok(servers)
             })
         })?;
         let mut file = new_file(Scope::Plugin, path, result);

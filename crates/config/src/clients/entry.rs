@@ -519,12 +519,7 @@ impl EntryReader<'_> {
         &self,
         entry: &Table<'t>,
     ) -> Result<(Field<&'t str>, Vec<Field<&'t str>>), EntryProblem> {
-        let missing = || {
-            entry.problem(
-                "command",
-                "`command` is missing; set it to the program to start",
-            )
-        };
+        let missing = || validation::missing_command(entry);
         if self.rules.command_is_list {
             let mut items = entry.strings("command")?.into_iter();
             let program = items.next().ok_or_else(missing)?;
@@ -637,6 +632,9 @@ impl EntryReader<'_> {
             };
             let value = self.text(&field, Part::Env, environment, warnings)?.text;
             validation::env_entry(&field.path, name, &value)?;
+            if let Some(cause) = validation::space_in_name(&field.path, name) {
+                warnings.push_possible_cause(cause);
+            }
             env.push((name.to_owned(), SecretString::from(value)));
         }
         let cwd = match self.rules.cwd {

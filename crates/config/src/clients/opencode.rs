@@ -24,7 +24,8 @@ use crate::environment::non_blank;
 use crate::error::{ConfigurationError, EntryProblem};
 use crate::format::MAX_COMPARED_KEYS;
 use crate::server::HttpSseUse;
-use crate::spanned::{KeyPath, Spanned, Value, json};
+use crate::spanned::json::{self, RepeatedKey};
+use crate::spanned::{KeyPath, Spanned, Value};
 
 /// Files of one client: their scope, the systems that have them, and their paths, in the order of their precedence.
 pub(super) type Files = &'static [(Scope, &'static [System], &'static str)];
@@ -129,6 +130,8 @@ struct Shapes {
     version_2: Entries,
     /// The warning about a key of another client next to `mcp`.
     other_key: Option<EntryProblem>,
+    /// The keys that the file has more than once.
+    repeated: (Vec<RepeatedKey>, Vec<&'static str>),
     /// The limit of a start in `mcp.timeout`, in ms.
     startup_ms: Option<f64>,
 }
@@ -187,6 +190,7 @@ pub(super) fn files(client: Client, files: Files, places: &Places<'_>) -> Vec<Cl
             });
             let mut servers: Vec<_> = servers.collect();
             reading::warn_all(&mut servers, found.shapes.other_key);
+            reading::warn_of_repeated(&found.shapes.repeated, &mut servers);
             ClientFile {
                 servers,
                 ..found.file
@@ -262,6 +266,12 @@ fn parse(
         let other = OtherKeys::of_json(client, path, own, document);
         let has_servers = !shapes.version_1.is_empty() || !shapes.version_2.is_empty();
         shapes.other_key = other.check(has_servers)?;
+        shapes.repeated = reading::repeated_keys(document, own[0]);
+        let (repeated, keys) = &shapes.repeated;
+        let error = RepeatedKey::error_without_servers(repeated, keys, path);
+        if let Some(error) = error.filter(|_| !has_servers) {
+            return Err(error);
+        }
         Ok(shapes)
     })
 }

@@ -34,6 +34,8 @@ pub(super) struct OtherKeys<'a> {
     own: Vec<&'static [&'static str]>,
     /// The first of the keys that only other clients read, and whose value has servers.
     found: Option<KeyPath>,
+    /// The first server that is a key of the root, next to the table of servers.
+    beside: Option<KeyPath>,
 }
 
 impl<'a> OtherKeys<'a> {
@@ -63,7 +65,18 @@ impl<'a> OtherKeys<'a> {
             true => None,
             false => find(&paths, names, |key| document.get(key, MAX_DEPTH)),
         };
-        Self::new(client, path, paths, found)
+        let roots: Vec<&str> = paths
+            .iter()
+            .filter_map(|keys| keys.first().copied())
+            .collect();
+        let beside = match is_bare || found.is_some() {
+            true => None,
+            false => document.server_beside(&roots, false),
+        };
+        Self {
+            beside,
+            ..Self::new(client, path, paths, found)
+        }
     }
 
     /// Searches a TOML file.
@@ -105,6 +118,7 @@ impl<'a> OtherKeys<'a> {
             path,
             own,
             found,
+            beside: None,
         }
     }
 
@@ -116,10 +130,13 @@ impl<'a> OtherKeys<'a> {
 
     /// Returns the error of a file that has servers only below another key.
     pub fn error(&self) -> Option<ConfigurationError> {
-        let found = self.found.as_ref()?;
+        let found = self.found.as_ref().or(self.beside.as_ref())?;
         let key = found.as_str();
         let (client, own) = (self.client, self.own_key());
-        let problem = format!("{client} does not read `{key}`; write its servers in `{own}`");
+        let problem = match self.found {
+            Some(_) => format!("{client} does not read `{key}`; write its servers in `{own}`"),
+            None => format!("{client} does not read the server `{key}`; move it into `{own}`"),
+        };
         let kind = ConfigurationErrorKind::NotAConfiguration;
         let place = (found.line().unwrap_or(1), None);
         Some(ConfigurationError::at(kind, self.path, place, &problem).with_key(key))
@@ -139,8 +156,13 @@ impl<'a> OtherKeys<'a> {
 
     /// Returns the warning for a file that has servers below a key that its client reads, and below another one.
     pub fn warning(&self) -> Option<EntryProblem> {
-        let found = self.found.as_ref()?;
         let (client, own) = (self.client, self.own_key());
+        if let Some(beside) = &self.beside {
+            return Some(beside.problem(format!(
+                "{client} does not read this server; move it into `{own}`"
+            )));
+        }
+        let found = self.found.as_ref()?;
         Some(found.problem(format!(
             "{client} does not read it; write its servers in `{own}`"
         )))

@@ -20,7 +20,6 @@ use super::{ClientFile, ClientServer, System};
 use crate::escaping::escape;
 use crate::format::MAX_COMPARED_KEYS;
 use crate::server::{HttpSseUse, InheritedEnvironment};
-use crate::spanned::json::RepeatedKey;
 use crate::spanned::{KeyPath, Spanned, toml};
 
 const HTTP: TransportRule = TransportRule::Http(HttpSseUse::Never);
@@ -1093,7 +1092,7 @@ fn file(
     places: &Places<'_>,
 ) -> Option<ClientFile> {
     let result = reading::read(places.machine, path, MAX_BYTES, |text| {
-        let (root, entries, (repeated, keys), other) = match (place.format, place.servers) {
+        let (root, entries, repeated, other) = match (place.format, place.servers) {
             (FileFormat::Toml, ServersAt::Key(keys @ [key])) => {
                 let document = toml::Document::parse(text, path)?;
                 let entries = reading::entries(document.get(key), key, path)?;
@@ -1113,12 +1112,8 @@ fn file(
             })?,
         };
         let mut servers = read_entries(client, rules, places, &root, &entries);
-        let entries = servers.iter_mut().map(|server| &mut server.entry);
-        let of_file = RepeatedKey::warn(&repeated, &keys, entries);
         reading::warn_all(&mut servers, other);
-        for server in &mut servers {
-            server.entry.warnings.extend(of_file.iter().cloned());
-        }
+        reading::warn_of_repeated(&repeated, &mut servers);
         Ok(servers)
     })?;
     Some(ClientFile::new(

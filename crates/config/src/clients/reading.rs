@@ -144,7 +144,14 @@ pub(super) fn servers(
     let root = keys
         .iter()
         .fold(KeyPath::of_json(""), |path, key| path.child(key, None));
-    Ok((root, entries(found, &keys.join("."), path)?))
+    let entries = entries(found, &keys.join("."), path)?;
+    if entries.is_empty() {
+        let repeated = document.repeated_keys(keys, 0);
+        if let Some(error) = RepeatedKey::error_without_servers(&repeated, keys, path) {
+            return Err(error);
+        }
+    }
+    Ok((root, entries))
 }
 
 /// The keys that the file has more than once, and the path of the table of servers.
@@ -163,6 +170,18 @@ pub(super) fn repeated_keys(
         ServersAt::KeyOrBare(_) => Vec::new(),
     };
     (document.repeated_keys(&keys, MAX_DEPTH), keys)
+}
+
+/// Warns of the keys that the file has more than once: in the entries that they belong to, and of the keys above them in all entries.
+pub(super) fn warn_of_repeated(
+    (repeated, keys): &(Vec<RepeatedKey>, Vec<&'static str>),
+    servers: &mut [ClientServer],
+) {
+    let entries = servers.iter_mut().map(|server| &mut server.entry);
+    let of_file = RepeatedKey::warn(repeated, keys, entries);
+    for server in servers {
+        server.entry.warnings.extend(of_file.iter().cloned());
+    }
 }
 
 /// The entries of a table of servers.

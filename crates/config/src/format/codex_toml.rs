@@ -332,6 +332,7 @@ fn stdio_config(
     for (name, field) in entry.string_entries("env")? {
         check(&field, "list it in `env_vars`")?;
         validation::env_entry(&field.path, name, field.value)?;
+        missing.extend(validation::space_in_name(&field.path, name));
         env.push((name.to_owned(), SecretString::from(field.value)));
     }
     let cwd = entry.string("cwd")?;

@@ -386,7 +386,9 @@ impl KnownKeys {
             .take_while(|_| warnings.may_compare())
             .find_map(|(name, path)| {
                 let key = self.meant_by(name);
-                let key = key.filter(|key| matches!(*key, "command" | "url"))?;
+                let is_transport =
+                    |key: &&str| matches!(*key, "command" | "url" | "serverUrl" | "httpUrl");
+                let key = key.filter(is_transport)?;
                 Some(path.problem(format!(
                     "`{}` is not read; write `{key}`",
                     escape_and_truncate(&shown::key(name))

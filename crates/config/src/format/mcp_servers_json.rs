@@ -74,6 +74,11 @@ pub(crate) fn parse(
         path,
         |name, path, entry, warnings| server_entry(name, path, entry, environment, warnings),
     )?;
+    if let Some(path) = document.server_beside(&[key], true) {
+        warnings.push(path.problem(format!(
+            "this server is outside of `{key}`, so it is not read; move it into `{key}`"
+        )));
+    }
     let repeated = document.repeated_keys(&[key], MAX_DEPTH);
     warnings.extend(RepeatedKey::warn(&repeated, &[key], servers.iter_mut()));
     Ok(Configuration {
@@ -400,10 +405,7 @@ fn stdio_config(
 ) -> Result<StdioConfig, EntryProblem> {
     let field = command(entry)?.ok_or_else(|| {
         let other_word = MCP_SERVERS_JSON.other_word_for_transport(entry, warnings);
-        other_word.unwrap_or_else(|| {
-            let path = &entry.path;
-            path.problem("`command` is missing; set it to the program to start")
-        })
+        other_word.unwrap_or_else(|| validation::missing_command(entry))
     })?;
     let program = expand(&field, environment)?;
     if let (true, Some(name)) = (program.text.trim().is_empty(), &program.blank) {
@@ -448,9 +450,11 @@ fn stdio_config(
         args.push(text);
     }
     let mut env = Vec::new();
+    let mut causes = Vec::new();
     for (name, field) in entry.string_entries("env")? {
         let value = fill(&field)?;
         validation::env_entry(&field.path, name, &value)?;
+        causes.extend(validation::space_in_name(&field.path, name));
         env.push((name.to_owned(), SecretString::from(value)));
     }
     let cwd = match entry.value("cwd") {
@@ -471,6 +475,9 @@ fn stdio_config(
             }
         })
         .transpose()?;
+    for cause in causes {
+        warnings.push_possible_cause(cause);
+    }
     warnings.drop_replaced_references(&program);
     Ok(StdioConfig {
         command: program,
@@ -492,10 +499,7 @@ fn http_config(
     }
     let field = url(entry, warnings)?.ok_or_else(|| {
         let other_word = MCP_SERVERS_JSON.other_word_for_transport(entry, warnings);
-        other_word.unwrap_or_else(|| {
-            let path = &entry.path;
-            path.problem("`url` is missing; set it to the URL of the server")
-        })
+        other_word.unwrap_or_else(|| validation::missing_url(entry))
     })?;
     let expanded = expand(&field, environment)?;
     warn_of_foreign(&field.path, &expanded, warnings);

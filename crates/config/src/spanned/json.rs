@@ -16,6 +16,12 @@ use super::{KeyPath, LineIndex, Spanned, Value};
 use crate::error::{ConfigurationError, ConfigurationErrorKind, EntryProblem};
 use crate::server::ServerEntry;
 
+/// How many keys of the root are examined for a server.
+const MAX_COMPARED_ROOTS: usize = 100;
+
+/// A longer value of a key of the root is not examined.
+const MAX_SERVER_BYTES: usize = 64 * 1024;
+
 /// The maximum number of repeated keys that are reported.
 const MAX_REPEATED_KEYS: usize = 20;
 
@@ -25,6 +31,8 @@ pub(crate) struct RepeatedKey {
     pub path: Vec<String>,
     /// The lines of an earlier value and of the last one.
     pub lines: (u32, u32),
+    /// Whether the earlier value is an object or a list that is not empty.
+    pub has_earlier: bool,
 }
 
 impl RepeatedKey {
@@ -43,6 +51,23 @@ impl RepeatedKey {
                 "this key is in line {earlier} and in line {last}; only the value in line {last} is read"
             ),
         })
+    }
+
+    /// The error of a file without servers, if an earlier value of the key at `keys` has some: the last one replaces it.
+    pub fn error_without_servers(
+        repeated: &[Self],
+        keys: &[&str],
+        path: &Path,
+    ) -> Option<ConfigurationError> {
+        let mut outer = repeated.iter();
+        let found = outer.find(|key| key.path.len() <= keys.len() && key.has_earlier)?;
+        let (earlier, last) = found.lines;
+        let key = found.path.join(".");
+        let problem = format!(
+            "`{key}` is in line {earlier} and in line {last}; only the value in line {last} is read, and it has no servers: write all servers below one `{key}`"
+        );
+        let kind = ConfigurationErrorKind::NotAConfiguration;
+        Some(ConfigurationError::at(kind, path, (last, None), &problem).with_key(&key))
     }
 
     /// Adds the warnings about the keys of the servers in the table at `keys` to their entries. Returns the other warnings.
@@ -133,6 +158,20 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Returns the path of the first server that is a key of the root, and not in the table of servers: a brace is in the wrong place. If
+    /// the file `is_for_servers`, it has no other settings that start a program.
+    pub fn server_beside(&self, own: &[&str], is_for_servers: bool) -> Option<KeyPath> {
+        let members = self.root.members.iter().take(MAX_COMPARED_ROOTS);
+        let mut others = members.filter(|(name, raw)| {
+            !own.contains(&name.as_str()) && raw.get().len() <= MAX_SERVER_BYTES
+        });
+        others.find_map(|(name, raw)| {
+            let found = self.spanned(raw, 1);
+            let is_server = is_server(&found.value, is_for_servers);
+            is_server.then(|| KeyPath::of_file(None).child(name, found.line))
+        })
+    }
+
     /// Returns the keys that the file has more than once: those in `keys`, the path of a table of servers, and those in that table,
     /// to a depth of `max_depth` objects.
     pub fn repeated_keys(&self, keys: &[&str], max_depth: u8) -> Vec<RepeatedKey> {
@@ -193,6 +232,7 @@ impl<'a> Document<'a> {
                 found.push(RepeatedKey {
                     path: path.iter().chain([name]).cloned().collect(),
                     lines: (line(earlier), line(last)),
+                    has_earlier: has_content(earlier),
                 });
             }
         }
@@ -247,6 +287,36 @@ impl<'a> Document<'a> {
         // For example, a string with a lone surrogate.
         value.unwrap_or(Value::Unsupported("something that cannot be represented"))
     }
+}
+
+/// Whether a value is a server. Other settings have a program too, and no arguments.
+fn is_server(value: &Value, is_for_servers: bool) -> bool {
+    let Value::Table(fields) = value else {
+        return false;
+    };
+    let text = |name: &str| {
+        let (_, field) = fields.iter().find(|(key, _)| key == name)?;
+        match &field.value {
+            Value::String(text) => Some(text.as_str()),
+            _ => None,
+        }
+    };
+    let has = |names: &[&str]| fields.iter().any(|(key, _)| names.contains(&key.as_str()));
+    let transport = text("type").or_else(|| text("transport"));
+    let is_transport = |word: &str| ["stdio", "http", "sse", "streamable-http"].contains(&word);
+    let is_program = text("command").is_some() && (is_for_servers || has(&["args"]));
+    let is_http = ["url", "serverUrl", "httpUrl"]
+        .iter()
+        .any(|key| text(key).is_some_and(|url| url.starts_with("http")));
+    let is_http = is_http && (is_for_servers || transport.is_some());
+    (is_program || is_http) && transport.is_none_or(is_transport)
+}
+
+/// Whether a value is an object or a list that is not empty.
+fn has_content(raw: &RawValue) -> bool {
+    let text = raw.get();
+    let inner = text.strip_prefix(['{', '[']).unwrap_or_default();
+    !inner.trim_start().starts_with(['}', ']']) && !inner.is_empty()
 }
 
 fn syntax_error(

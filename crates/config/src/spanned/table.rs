@@ -48,6 +48,16 @@ pub(crate) struct Table<'a> {
     fields: &'a [(String, Spanned)],
 }
 
+/// Whether a value is a table with the program or the URL of a server.
+fn is_server(value: &Value) -> bool {
+    match value {
+        Value::Table(fields) => fields
+            .iter()
+            .any(|(key, _)| matches!(key.as_str(), "command" | "url" | "serverUrl" | "httpUrl")),
+        _ => false,
+    }
+}
+
 impl<'a> Table<'a> {
     /// Creates the table of a server from a value. Fails if the value has another type.
     pub fn of_server(path: KeyPath, spanned: &'a Spanned) -> Result<Self, EntryProblem> {
@@ -88,15 +98,42 @@ impl<'a> Table<'a> {
             .map(move |(name, spanned)| (name.as_str(), path.child(name, spanned.line)))
     }
 
-    /// Whether a key holds a server.
+    /// Whether a key holds a server. The names in some tables of an entry are those of the user.
     pub fn holds_servers(&self) -> bool {
-        let is_server = |(_, spanned): &(String, Spanned)| match &spanned.value {
-            Value::Table(fields) => fields.iter().any(|(key, _)| {
-                matches!(key.as_str(), "command" | "url" | "serverUrl" | "httpUrl")
-            }),
+        const NO_SERVERS: [&str; 4] = ["env", "environment", "headers", "http_headers"];
+        self.fields.iter().any(|(name, spanned)| {
+            !NO_SERVERS.contains(&name.as_str()) && is_server(&spanned.value)
+        })
+    }
+
+    /// Returns the key that holds the keys of the entry itself, as some registries and older versions of clients write it.
+    pub fn key_of_own_keys(&self) -> Option<&'static str> {
+        const KEYS: [&str; 5] = ["config", "mcp_config", "server", "stdio", "connection"];
+        KEYS.into_iter()
+            .find(|key| self.value(key).is_some_and(is_server))
+    }
+
+    /// Returns the key that holds a table of servers, as a whole file has it.
+    pub fn key_of_servers(&self) -> Option<&'static str> {
+        const KEYS: [&str; 5] = [
+            "mcpServers",
+            "servers",
+            "mcp_servers",
+            "context_servers",
+            "mcp",
+        ];
+        KEYS.into_iter().find(|key| match self.value(key) {
+            Some(Value::Table(entries)) => entries.iter().any(|(_, entry)| is_server(&entry.value)),
             _ => false,
-        };
-        self.fields.iter().any(is_server)
+        })
+    }
+
+    /// Returns the key of a program or a URL in `env`, and its path. In TOML, all keys below the header of a table belong to it.
+    pub fn transport_in_env(&self) -> Option<(&'static str, KeyPath)> {
+        let env = self.table("env").ok()??;
+        ["command", "url"]
+            .into_iter()
+            .find_map(|key| Some((key, env.path_to(key)?)))
     }
 
     /// Returns the value of a key of any type.

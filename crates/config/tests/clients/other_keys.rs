@@ -258,3 +258,119 @@ fn other_keys_of_a_file_have_no_effect() {
         }
     }
 }
+
+/// The JSON clients that read their servers in different ways: their file, the path of the servers, and an entry.
+fn json_clients() -> [(Client, &'static str, &'static str, &'static str); 7] {
+    let entry = r#"{"command": "a", "args": []}"#;
+    [
+        (
+            Client::Cursor,
+            "/home/sam/.cursor/mcp.json",
+            "mcpServers",
+            entry,
+        ),
+        (
+            Client::ClaudeDesktop,
+            "/home/sam/.config/Claude/claude_desktop_config.json",
+            "mcpServers",
+            entry,
+        ),
+        (
+            Client::ClaudeCode,
+            "/home/sam/.claude.json",
+            "mcpServers",
+            entry,
+        ),
+        (
+            Client::ClaudeCode,
+            "/work/shop/.mcp.json",
+            "mcpServers",
+            entry,
+        ),
+        (
+            Client::VsCode,
+            "/home/sam/.config/Code/User/mcp.json",
+            "servers",
+            entry,
+        ),
+        (
+            Client::Zed,
+            "/home/sam/.config/zed/settings.json",
+            "context_servers",
+            entry,
+        ),
+        (
+            Client::Opencode,
+            "/home/sam/.config/opencode/opencode.json",
+            "mcp",
+            r#"{"type": "local", "command": ["a"]}"#,
+        ),
+    ]
+}
+
+#[test]
+fn servers_below_the_first_of_two_equal_keys_are_not_lost_silently() {
+    for (client, path, key, entry) in json_clients() {
+        let twice =
+            format!("{{\n\"{key}\": {{\"lost\": {entry}}},\n\"{key}\": {{\"a\": {entry}}}}}");
+        let files = files(client, path, &twice);
+        let names = files[0].servers.iter().map(|server| &server.entry.name);
+        assert_eq!(names.collect::<Vec<_>>(), ["a"], "{path}");
+        let warnings = files[0].servers[0].entry.warnings.iter();
+        let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
+        let expected = format!(
+            "{key} (line 3): this key is in line 2 and in line 3; only the value in line 3 is read"
+        );
+        assert_eq!(warnings, [expected], "{path}");
+    }
+}
+
+#[test]
+fn servers_that_an_empty_key_replaces_are_an_error() {
+    for (client, path, key, entry) in json_clients() {
+        for last in ["{}", "{ }", "null"] {
+            let text = format!("{{\n\"{key}\": {{\"lost\": {entry}}},\n\"{key}\": {last}}}");
+            let files = files(client, path, &text);
+            let error = files[0].error.as_ref().map(ToString::to_string);
+            let expected = format!(
+                "{path}, line 3: `{key}` is in line 2 and in line 3; only the value in line 3 is read, and it has no servers: write all servers below one `{key}`"
+            );
+            assert_eq!(error, Some(expected), "{text}");
+        }
+        // Nothing is lost.
+        let text = format!("{{\"{key}\": {{}},\n\"{key}\": {{}}}}");
+        let files = files(client, path, &text);
+        assert!(files.iter().all(|file| file.error.is_none()), "{text}");
+    }
+}
+
+#[test]
+fn a_server_outside_of_the_table_is_named() {
+    for (client, path, key, entry) in json_clients() {
+        let outside = r#"{"command": "b", "args": ["c"]}"#;
+        let text = format!("{{\"{key}\": {{\"a\": {entry}}},\n\"b\": {outside}}}");
+        let found = files(client, path, &text);
+        let warnings = found[0].servers[0].entry.warnings.iter();
+        let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
+        let expected =
+            format!("b (line 2): {client} does not read this server; move it into `{key}`");
+        assert_eq!(warnings, [expected], "{path}");
+        let text = format!("{{\"x\": 1,\n\"b\": {outside}}}");
+        let found = files(client, path, &text);
+        let error = found[0].error.as_ref().map(ToString::to_string);
+        let expected =
+            format!("{path}, line 2: {client} does not read the server `b`; move it into `{key}`");
+        assert_eq!(error, Some(expected), "{path}");
+        // Other settings that start a program, or have an address.
+        for other in [
+            r#"{"type": "command", "command": "b", "args": ["c"]}"#,
+            r#"{"command": "b"}"#,
+            r#"{"url": "https://b.example.com"}"#,
+        ] {
+            let text = format!("{{\"{key}\": {{\"a\": {entry}}}, \"b\": {other}}}");
+            let found = files(client, path, &text);
+            let warnings = &found[0].servers[0].entry.warnings;
+            assert!(warnings.is_empty(), "{text}: {warnings:?}");
+        }
+    }
+}
