@@ -250,7 +250,7 @@ fn dry_run_lists_the_servers_and_starts_none() {
         .finish()
         .assert_exit(0);
     assert!(
-        finished.stdout.contains("    marks  /bin/sh"),
+        finished.stdout.contains("    marks  /bin/sh -c …"),
         "{}",
         finished.stdout
     );
