@@ -463,3 +463,17 @@ fn a_key_that_a_json_file_repeats_is_a_warning_with_both_lines() {
         assert!(matches!(&config.transport, TransportConfig::Stdio(stdio) if stdio.command == "y"));
     }
 }
+
+#[test]
+fn servers_that_an_empty_key_replaces_are_an_error() {
+    for last in ["{}", "null", "[]"] {
+        let text = format!(
+            "{{\"mcpServers\": {{\"a\": {{\"command\": \"x\"}}}},\n\"mcpServers\": {last}}}"
+        );
+        let error = parse(&text, Path::new("f.json"), &environment()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "f.json, line 2: `mcpServers` is in line 1 and in line 2; only the value in line 2 is read, and it has no servers: write all servers below one `mcpServers`"
+        );
+    }
+}

@@ -68,6 +68,13 @@ pub(crate) fn parse(
             _ => return Err(missing_servers(&document, path)),
         },
     };
+    let repeated = document.repeated_keys(&[key], MAX_DEPTH);
+    let has_servers = matches!(&found.value, Value::Table(entries) if !entries.is_empty());
+    if let Some(error) = RepeatedKey::error_without_servers(&repeated, &[key], path)
+        && !has_servers
+    {
+        return Err(error);
+    }
     let mut servers = server_entries(
         &KeyPath::of_json(SERVERS),
         &found,
@@ -79,7 +86,6 @@ pub(crate) fn parse(
             "this server is outside of `{key}`, so it is not read; move it into `{key}`"
         )));
     }
-    let repeated = document.repeated_keys(&[key], MAX_DEPTH);
     warnings.extend(RepeatedKey::warn(&repeated, &[key], servers.iter_mut()));
     Ok(Configuration {
         path: path.to_owned(),
