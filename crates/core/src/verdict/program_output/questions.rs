@@ -22,7 +22,27 @@ pub(in crate::verdict) fn question(output: &str) -> Option<String> {
         return Some(sentences::last_sentence(question).to_owned());
     }
     let text = last.trim_end_matches([':', ' ']);
-    is_question(last, &lower).then(|| text.to_owned())
+    match is_question(last, &lower) {
+        true => Some(text.to_owned()),
+        false => question_of_menu(output),
+    }
+}
+
+/// Returns the question above the choices of a menu at the end of an output.
+fn question_of_menu(output: &str) -> Option<String> {
+    const MAX_CHOICES: usize = 20;
+    const SIGNS: [char; 9] = ['❯', '>', '●', '○', '◉', '◯', '│', '├', '└'];
+    let is_choice = |line: &&str| line.starts_with("  ") || line.trim_start().starts_with(SIGNS);
+    let lines = output.lines().rev().map(last_version);
+    let lines = lines.filter(|line| has_words(line));
+    let mut lines = lines.take(MAX_CHOICES + 1).skip_while(is_choice);
+    let line = lines.next()?.trim();
+    let question = line.trim_start_matches(['?', '◆', '◇', ' ']);
+    // A hint about the keys may follow the question.
+    let question = question.split(" › ").next()?.trim();
+    let is_marked = line.starts_with("? ") || line.starts_with("◆ ");
+    let has_question = question.ends_with(['?', ':']) || question.contains("? (");
+    (is_marked && has_question).then(|| question.to_owned())
 }
 
 /// Whether the last line of an output offers a choice, or asks for a key or a value.
@@ -102,6 +122,16 @@ mod tests {
                 "? Pick an account (Use arrow keys)\n❯ ",
                 Some("? Pick an account (Use arrow keys)"),
             ),
+            (
+                "? Which account do you want to use? › - Use arrow-keys. Return to submit.\n❯   Personal\n    Work\n",
+                Some("Which account do you want to use?"),
+            ),
+            (
+                "◆  Which account?\n│  ● Personal\n│  ○ Work\n└\n",
+                Some("Which account?"),
+            ),
+            ("Is it ready?\n  yes\n", None),
+            ("? done\n  4 files\n", None),
             ("Proceed? (y/n)\nProceeding\n", None),
             ("Ready to serve?\n", None),
             ("Entering the loop:", None),

@@ -5,7 +5,7 @@ use super::When;
 /// The words of which a reason contains one, in lowercase, with `*` for any text; when the row holds; and the step. The first row that holds
 /// is used.
 #[rustfmt::skip]
-pub(super) const STEPS: [(&[&str], When, &str); 118] = [
+pub(super) const STEPS: [(&[&str], When, &str); 119] = [
     (&["a terminal is required to read the password", "sudo: a password is required", "sudo: no tty present"], When::Always,
         "start it without `sudo`, or let sudo start it without a password (NOPASSWD)"),
     // Limits of the system.
@@ -172,6 +172,8 @@ pub(super) const STEPS: [(&[&str], When, &str); 118] = [
         "set PYTHONHOME in `env` of its configuration to an empty text"),
     (&["no module named "], When::NoPackage,
         "install this module for the Python that its `command` starts, or start another Python"),
+    (&["eoferror: eof when reading a line"], When::Always,
+        "set what it asks for in `env` or `args`, because it has no terminal"),
     (&["can't open file '"], When::Always,
         "correct the path in `args`"),
     (&["unsupported operand type(s) for |: 'type'", "unsupported operand type(s) for |: '_genericalias'"], When::Always,
