@@ -11,10 +11,11 @@ const MAX_END_BYTES: usize = 8 * 1024;
 
 /// The names of the members that contain a message for users, the most specific first: RFC 6749, RFC 9457, JSON-RPC, and the usual
 /// names of web frameworks. The case does not matter. No other member is shown: it could contain a token.
-const MESSAGES: [&str; 17] = [
+const MESSAGES: [&str; 18] = [
     "error_description",
     "errorDescription",
     "detail",
+    "long_message",
     "message",
     "errorSummary",
     "error_message",

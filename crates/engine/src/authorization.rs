@@ -402,6 +402,26 @@ pub(crate) async fn look_for_authorization(
     }
 }
 
+/// Adds a configured header with a key to the evidence of a refused request. There can be others, so its name decides.
+pub(crate) fn blame_configured_key(config: &HttpConfig, collector: &EvidenceCollector) {
+    const KEYS: [&str; 6] = ["key", "token", "auth", "secret", "cookie", "password"];
+    let is_key = |header: &&ConfiguredHeader| {
+        let name = header.name.to_ascii_lowercase();
+        KEYS.iter().any(|key| name.contains(key))
+    };
+    let Some(header) = config.headers.iter().find(is_key) else {
+        return;
+    };
+    collector.update(|evidence| {
+        let credential = evidence.credential.as_ref();
+        let source = credential.and_then(|credential| credential.source);
+        if matches!(source, None | Some(CredentialSource::None)) {
+            let name = header.variable.as_ref().unwrap_or(&header.name);
+            evidence.credential = Some(configuration_evidence(name.clone()));
+        }
+    });
+}
+
 /// The evidence of configured authorization: the name of its variable or header.
 pub(crate) fn configuration_evidence(name: String) -> CredentialEvidence {
     CredentialEvidence {

@@ -35,7 +35,9 @@ pub(crate) use self::known_eras::KnownEras;
 pub use self::live_server::LiveServer;
 use self::tool_list::Tools;
 use self::tool_list::count_tools;
-use crate::authorization::{Authorization, client_settings, look_for_authorization};
+use crate::authorization::{
+    Authorization, blame_configured_key, client_settings, look_for_authorization,
+};
 use crate::shared_context::{SharedContext, milliseconds};
 use crate::transport::checked_results::CheckedResults;
 use crate::transport::early_tool_list::EarlyToolList;
@@ -335,6 +337,9 @@ impl Attempt<'_> {
                     let hint = format!("its parameter `{parameter}` may be the refused key");
                     let hint = self.config.problem("url", hint);
                     collector.record_probable_cause(&hint);
+                }
+                if matches!(status, Some(400 | 403)) {
+                    blame_configured_key(config, &collector);
                 }
                 if status == Some(401) {
                     let challenge = http.challenge();

@@ -131,8 +131,8 @@ impl GuardedClient {
         }
     }
 
-    /// Builds a POST request with a form for [`execute`](Self::execute). `client` is the ID and the secret of an OAuth client,
-    /// sent with HTTP Basic authentication (RFC 6749, sections 2.3.1 and 3.2).
+    /// Builds a POST request with a form for [`execute`](Self::execute). `basic` is the user name and the password of HTTP Basic
+    /// authentication (RFC 7617).
     ///
     /// # Errors
     ///
@@ -141,22 +141,16 @@ impl GuardedClient {
         &self,
         url: Url,
         form: String,
-        client: Option<(&str, &str)>,
+        basic: Option<(&str, &str)>,
     ) -> Result<reqwest::Request, GuardedClientError> {
         let post = self.network.server_client().post(without_credentials(url));
         let post = post
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
             .body(form);
-        let post = match client {
+        let post = match basic {
             None => post,
-            Some((id, secret)) => {
-                // RFC 6749, section 2.3.1: each part is form-encoded before they are joined.
-                let encoded = |text: &str| -> String {
-                    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
-                };
-                post.basic_auth(encoded(id), Some(encoded(secret)))
-            }
+            Some((user, password)) => post.basic_auth(user, Some(password)),
         };
         Ok(post.build()?)
     }

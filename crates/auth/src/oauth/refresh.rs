@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_startup_core::{CredentialStoreTrouble, same_issuer};
+use mcp_startup_core::{CredentialStoreTrouble, refusal, same_issuer};
 use rmcp::transport::auth::AuthorizationMetadata;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::network::{BlockedRequest, GuardedClient, GuardedClientError, RequestLog, SentRequest};
-use crate::oauth::client_authentication::{ClientAuthentication, METHODS};
+use crate::oauth::client_authentication::{ClientAuthentication, METHODS, rejects_client};
 use crate::oauth::endpoint::endpoint;
 use crate::oauth::resource::resource;
 use crate::oauth::scopes::MAX_SCOPES;
@@ -48,7 +48,8 @@ pub struct RefreshRequest {
     /// The configured client ID and secret. The secret is sent only if the record was granted to this client.
     pub client: Option<(String, Option<SecretString>)>,
     /// The configured scopes; `None` if none are configured. If there are some, the request names them and those that
-    /// were granted, so that the new token has no fewer scopes than the old one.
+    /// were granted, so that the new token has no fewer scopes than the old one. Otherwise, it names the granted ones only if the
+    /// authorization server requires that.
     pub scopes: Option<Vec<String>>,
 }
 
@@ -76,7 +77,8 @@ pub enum RefreshOutcome {
 ///
 /// The record is read again under the lock. If its access token is no longer the rejected one, that token is returned
 /// and nothing is sent. Otherwise, the store proves that it is writable, one refresh request is sent (RFC 6749, section
-/// 6; to the issuer that granted the token, without redirects), and its response is stored.
+/// 6; to the issuer that granted the token, without redirects), and its response is stored. A request is sent again only if the
+/// authorization server refuses its form, and so has not used the refresh token: it rejects the client, or the scopes.
 ///
 /// Dropping the future while it waits for the lock sends nothing. From the request until the record is synced, the
 /// refresh is a separate task in `tasks`, with a limit of 30 s. Dropping the future then ends only the wait: the
@@ -302,11 +304,14 @@ async fn prepare(
     Ok(Prepared::Send(Box::new((lock, record, token_request))))
 }
 
-/// A refresh request to the token endpoint.
+/// A refresh request to the token endpoint, and the forms in which it can be sent.
 struct TokenRequest {
     endpoint: Url,
-    form: String,
-    basic: Option<(String, SecretString)>,
+    /// The fields that every form has.
+    fields: String,
+    /// The scopes of the first request, and those of a second one if the authorization server refuses them.
+    scopes: [Option<String>; 2],
+    client: ClientAuthentication,
 }
 
 impl TokenRequest {
@@ -329,30 +334,65 @@ impl TokenRequest {
             request.published_resource.as_deref(),
             &request.server,
         );
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "refresh_token")
+        let mut fields = url::form_urlencoded::Serializer::new(String::new());
+        fields
+            .append_pair("grant_type", "refresh_token")
             .append_pair("refresh_token", refresh_token.expose_secret());
         if let Some(resource) = &resource {
-            form.append_pair("resource", resource);
+            fields.append_pair("resource", resource);
         }
-        if let Some(configured) = &request.scopes {
-            let granted = record.scopes().iter().take(MAX_SCOPES);
-            let granted = granted.filter(|granted| !configured.contains(granted));
-            let scopes: Vec<&str> = configured
-                .iter()
-                .chain(granted)
-                .map(String::as_str)
-                .collect();
-            form.append_pair("scope", &scopes.join(" "));
-        }
-        client.add_to(&mut form);
-        let basic = client.basic();
-        let basic = basic.map(|(id, secret)| (id.to_owned(), SecretString::from(secret)));
         Some(Self {
             endpoint,
-            form: form.finish(),
-            basic,
+            fields: fields.finish(),
+            scopes: requested_scopes(record, request.scopes.as_deref(), &issuer),
+            client,
         })
+    }
+
+    fn form(&self, scope: Option<&str>) -> String {
+        let mut form = url::form_urlencoded::Serializer::new(self.fields.clone());
+        if let Some(scope) = scope {
+            form.append_pair("scope", scope);
+        }
+        form.finish()
+    }
+}
+
+/// The hosts of Microsoft Entra ID. A refresh without `scope` grants a token for other scopes there, or is refused (AADSTS90009).
+/// Source: <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#refresh-the-access-token>.
+const ENTRA_HOSTS: [&str; 4] = [
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+    "ciamlogin.com",
+];
+
+/// The scopes of a refresh, and those of a second request if they are refused (RFC 6749, section 6).
+///
+/// Configured scopes are sent with the granted ones, so that the new token has no fewer scopes than the old one. Without
+/// configured scopes, the request names none, which means the granted ones. Some authorization servers require them, and others
+/// refuse them.
+fn requested_scopes(
+    record: &CredentialRecord,
+    configured: Option<&[String]>,
+    issuer: &Url,
+) -> [Option<String>; 2] {
+    let wanted = configured.unwrap_or_default();
+    let granted = record.scopes().iter().take(MAX_SCOPES);
+    let granted = granted.filter(|granted| !wanted.contains(granted));
+    let scopes: Vec<&str> = wanted.iter().chain(granted).map(String::as_str).collect();
+    let scopes = scopes.join(" ");
+    let all = (configured.is_some() || !scopes.is_empty()).then_some(scopes);
+    let is_entra = issuer.host_str().is_some_and(|host| {
+        let mut hosts = ENTRA_HOSTS.iter();
+        hosts.any(|known| {
+            let subdomain = host.strip_suffix(known);
+            subdomain.is_some_and(|name| name.is_empty() || name.ends_with('.'))
+        })
+    });
+    match configured.is_some() || is_entra {
+        true => [all, None],
+        false => [None, all],
     }
 }
 
@@ -391,31 +431,59 @@ impl Renewal {
     }
 }
 
+/// Sends the request. If the authorization server refuses its form and not the refresh token, the request is sent again in another
+/// one: with the secret of the client at another place, or with other scopes.
 async fn exchange(
     guarded: &GuardedClient,
     request: TokenRequest,
     log: &RequestLog,
     sent_before_at_ms: Option<u64>,
 ) -> Result<Answer, BlockedRequest> {
-    let basic = request.basic.as_ref();
-    let basic = basic.map(|(id, secret)| (id.as_str(), secret.expose_secret()));
-    let Ok(post) = guarded.form(request.endpoint, request.form, basic) else {
-        return Ok(Answer::Refused(None));
-    };
+    let client = &request.client;
+    let mut places = client.places().iter().copied().peekable();
+    let [first, other] = &request.scopes;
+    let (mut scope, mut other) = (first, Some(other));
     let deadline = token_endpoint::reply_deadline(ANSWER_LIMIT);
-    match token_endpoint::send(guarded, post, log, sent_before_at_ms, deadline).await {
-        Ok(reply) => Ok(match Renewal::of(&reply) {
-            Some(renewal) => Answer::Renewal(renewal, reply.sent),
-            // A timeout, a rate limit or a failing proxy leaves the decision of the authorization server unknown.
-            None if reply.status.is_client_error()
-                && !matches!(reply.status.as_u16(), 408 | 425 | 429) =>
-            {
-                Answer::Refused(Some(reply.sent))
-            }
-            None => Answer::None,
-        }),
-        Err(NoReply::Request(GuardedClientError::Blocked(blocked))) => Err(blocked),
-        Err(_) => Ok(Answer::None),
+    while let Some(&place) = places.peek() {
+        let form = request.form(scope.as_deref());
+        let post = client.request(guarded, request.endpoint.clone(), form, place);
+        let Ok(post) = post else {
+            return Ok(Answer::Refused(None));
+        };
+        let sending = token_endpoint::send(guarded, post, log, sent_before_at_ms, deadline);
+        let reply = match sending.await {
+            Ok(reply) => reply,
+            Err(NoReply::Request(GuardedClientError::Blocked(blocked))) => return Err(blocked),
+            Err(_) => return Ok(Answer::None),
+        };
+        if let Some(renewal) = Renewal::of(&reply) {
+            return Ok(Answer::Renewal(renewal, reply.sent));
+        }
+        // A timeout, a rate limit or a failing proxy leaves the decision of the authorization server unknown.
+        let status = reply.status;
+        if !status.is_client_error() || matches!(status.as_u16(), 408 | 425 | 429) {
+            return Ok(Answer::None);
+        }
+        let next_scope = other.filter(|other| *other != scope && refuses_scope(&reply, scope));
+        if rejects_client(&reply) && places.len() > 1 {
+            places.next();
+        } else if let Some(next) = next_scope {
+            (scope, other) = (next, None);
+        } else {
+            return Ok(Answer::Refused(Some(reply.sent)));
+        }
+    }
+    Ok(Answer::Refused(None))
+}
+
+/// Whether a refusal can be about the `scope` of the request (RFC 6749, section 5.2; RFC 8707, section 2): it is invalid, it does
+/// not belong to the resource, or a parameter is missing.
+fn refuses_scope(reply: &Reply, scope: &Option<String>) -> bool {
+    match refusal::error_code(&reply.body).as_deref() {
+        Some("invalid_scope") => true,
+        Some("invalid_target") => scope.is_some(),
+        Some("invalid_request") => scope.is_none(),
+        _ => false,
     }
 }
 

@@ -207,10 +207,10 @@ pub async fn finish_sign_in(
     let url = Url::parse(&pending.server_url).map_err(|_| broken())?;
     let configured = pending.configured_resource.as_deref();
     let resource = resource(configured, pending.resource.as_deref(), &url);
-    let http = SignInHttp::new(guarded.clone(), resource, log.clone(), limit);
-    let state = KeptState::holding(pending.state.clone());
     let metadata = with_usable_endpoints(&pending.metadata).ok_or_else(broken)?;
-    let metadata = pending.client.metadata(&metadata);
+    let http = SignInHttp::new(guarded.clone(), resource, log.clone(), limit)
+        .with_client(pending.client.authentication(&metadata));
+    let state = KeptState::holding(pending.state.clone());
     let exchanging = async {
         let mut manager = manager(&url, &http, &state, &metadata).await?;
         let client = pending.client.config(&pending.redirect_uri);

@@ -83,7 +83,7 @@ pub async fn revoke(
 struct Revoking<'a> {
     guarded: &'a GuardedClient,
     endpoint: Url,
-    client: ClientAuthentication<'a>,
+    client: ClientAuthentication,
     log: &'a RequestLog,
 }
 
@@ -94,11 +94,10 @@ impl Revoking<'_> {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             form.append_pair("token", token.expose_secret())
                 .append_pair("token_type_hint", hint);
-            self.client.add_to(&mut form);
             form.finish()
         };
-        let (endpoint, basic) = (self.endpoint.clone(), self.client.basic());
-        let Ok(request) = self.guarded.form(endpoint, form, basic) else {
+        let (client, endpoint) = (&self.client, self.endpoint.clone());
+        let Ok(request) = client.request(self.guarded, endpoint, form, client.place()) else {
             return Revocation::Failed;
         };
         let sent = self.log.sent(RequestEvidence {

@@ -77,7 +77,12 @@ impl Pages {
 
     /// Serves the pages. Every other request fails with 404.
     pub fn internet(self) -> TestInternet {
+        TestInternet::new(self.into_responses())
+    }
+
+    /// The response for each method and URL. That for any other is 404.
+    pub fn into_responses(self) -> impl Fn(&str) -> String + Send + Sync + 'static {
         let missing = response(404, "", "");
-        TestInternet::new(move |target| self.0.get(target).unwrap_or(&missing).clone())
+        move |target| self.0.get(target).unwrap_or(&missing).clone()
     }
 }

@@ -1,6 +1,7 @@
 //! Whole sign-ins and refreshes with hostile metadata, and the records that they write.
 
 mod codex;
+mod repeated_requests;
 
 use std::sync::Arc;
 

@@ -2,11 +2,12 @@
 
 mod fields;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
-use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget, json_text, refusal};
+use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget, json_text, refusal, try_again};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
@@ -128,6 +129,12 @@ pub(crate) async fn send(
 }
 
 impl Reply {
+    /// When to try again, as `Retry-After` requests, with the punctuation before it.
+    pub fn try_again(&self) -> Cow<'static, str> {
+        let after = self.headers.get(RETRY_AFTER);
+        try_again(after.and_then(|after| after.to_str().ok()))
+    }
+
     /// The granted tokens, if the reply is successful and has them.
     pub fn tokens(&self) -> Result<GrantedTokens, TokenProblem> {
         match self.status.is_success() {

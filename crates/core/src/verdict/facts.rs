@@ -1,18 +1,21 @@
 //! Derives the kind and the recovery from the evidence: the rows of the table of kinds, of which the first that applies wins.
 //! Writes no message.
 
-use crate::challenge::{attribute, error_attribute_is, has_scheme, key_scheme};
+mod credential;
+
+use crate::challenge::attribute;
 use crate::credential::{AccessTokenWorth, same_issuer};
 use crate::evidence::{
-    CredentialSent, CredentialSource, DiscoveryOutcome, DiscoveryProblem, Evidence, IoTrouble,
-    RequestEvidence, RequestTarget, SpawnFailure, StartPhase,
+    ClientSource, CredentialSent, CredentialSource, DiscoveryOutcome, DiscoveryProblem, Evidence,
+    IoTrouble, RequestEvidence, RequestTarget, SpawnFailure, StartPhase,
 };
 use crate::refusal::{self, RefusalMeaning};
 
 use std::borrow::Cow;
 
+pub(super) use self::credential::UnreadToken;
 use super::program_output::{is_request, other_purpose, question, reason};
-use super::quotes::{blames_credential, framing_fault, repeats_request, sentence};
+use super::quotes::{framing_fault, repeats_request, sentence};
 use super::{Recovery, StartupFailureKind};
 
 /// The evidence, with the facts that several rows use.
@@ -20,7 +23,7 @@ pub(super) struct Facts<'a> {
     pub(super) evidence: &'a Evidence,
     /// The last request to the MCP server. Its response decides.
     pub(super) answer: Option<&'a RequestEvidence>,
-    /// The last request to the token endpoint: the refresh.
+    /// The request to the token endpoint that decides: the refresh.
     pub(super) refresh: Option<&'a RequestEvidence>,
     pub(super) stored: bool,
     pub(super) configured: bool,
@@ -28,18 +31,15 @@ pub(super) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     pub(super) fn of(evidence: &'a Evidence) -> Self {
-        let last = |target| {
-            evidence
-                .requests
-                .iter()
-                .rev()
-                .find(|request| request.to == Some(target))
+        let sent_to = |target| {
+            let requests = evidence.requests.iter().rev();
+            requests.filter(move |request| request.to == Some(target))
         };
         let source = evidence.credential.as_ref().and_then(|found| found.source);
         Self {
             evidence,
-            answer: last(RequestTarget::Mcp),
-            refresh: last(RequestTarget::Token),
+            answer: sent_to(RequestTarget::Mcp).next(),
+            refresh: refresh_of(sent_to(RequestTarget::Token)),
             stored: source == Some(CredentialSource::Stored),
             configured: source == Some(CredentialSource::Configuration),
         }
@@ -154,8 +154,19 @@ impl<'a> Facts<'a> {
         if self.stored && self.is_spent() {
             return (Kind::ReauthenticationRequired, Recovery::Reauthenticate);
         }
-        if self.stored && self.other_scheme().is_some() && !self.refresh_has_failed() {
-            return (Kind::CredentialRequired, Recovery::FixConfiguration);
+        if self.stored && !self.refresh_has_failed() {
+            match self.unread_token() {
+                Some(UnreadToken::LostHeader | UnreadToken::Proof) => {
+                    return (Kind::AuthorizationMisconfigured, Recovery::None);
+                }
+                Some(UnreadToken::Key) => {
+                    return (Kind::CredentialRequired, Recovery::FixConfiguration);
+                }
+                None if self.other_scheme().is_some() => {
+                    return (Kind::CredentialRequired, Recovery::FixConfiguration);
+                }
+                None => {}
+            }
         }
         // The time limit is the cause only if it interrupted a request.
         let was_interrupted = match self.refresh {
@@ -207,7 +218,7 @@ impl<'a> Facts<'a> {
     /// Returns whether the stored credential can no longer be used: it was rejected or can't be sent, and can't be refreshed.
     fn is_spent(&self) -> bool {
         // A gateway that requires another scheme does not read the token.
-        let is_read = self.other_scheme().is_none();
+        let is_read = self.other_scheme().is_none() && self.unread_token().is_none();
         if self.sent() == Some(CredentialSent::Refreshed) {
             return is_read;
         }
@@ -296,47 +307,8 @@ impl<'a> Facts<'a> {
             && (self.requires_authorization() || is_refused)
     }
 
-    /// Returns whether the server requires a scope that was not granted. Some servers use HTTP 401 instead of 403.
-    pub(super) fn requires_more_access(&self) -> bool {
-        let had_a_token = !matches!(self.sent(), None | Some(CredentialSent::None));
-        match self.status() {
-            Some(403) => self.requires_scope() || (had_a_token && self.names_only_a_scope()),
-            Some(401) => self.requires_scope() && had_a_token,
-            _ => false,
-        }
-    }
-
-    /// Returns whether the server wants a token, in another way than with HTTP 401, and none was sent because the stored credential
-    /// can no longer be refreshed.
-    fn lacks_the_spent_token(&self) -> bool {
-        let names_bearer = || {
-            let challenge = self.answer.and_then(|answer| answer.challenge.as_deref());
-            challenge.is_some_and(|challenge| has_scheme(challenge, "Bearer"))
-                && !self.requires_scope()
-        };
-        self.stored
-            && self.sent() == Some(CredentialSent::None)
-            && self.refresh_meaning() == Some(RefusalMeaning::Spent)
-            && matches!(self.status(), Some(400 | 403))
-            && (names_bearer() || self.rejects_credential())
-    }
-
-    /// Returns the authentication scheme that the server requires with HTTP 401, if it is one that needs no token: a gateway in front of
-    /// the server may use it. Gateways that require a key have schemes of their own, such as `AzureApiManagementKey`.
-    pub(super) fn other_scheme(&self) -> Option<&str> {
-        const TOKENS: [&str; 3] = ["Bearer", "DPoP", "OAuth"];
-        const OTHERS: [&str; 5] = ["Basic", "Digest", "Negotiate", "NTLM", "AWS4-HMAC-SHA256"];
-        let challenge = self.answer?.challenge.as_deref()?;
-        let is_named = |scheme: &&str| has_scheme(challenge, scheme);
-        if !self.requires_authorization() || TOKENS.iter().any(is_named) {
-            return None;
-        }
-        let other = OTHERS.into_iter().find(is_named);
-        other.or_else(|| key_scheme(challenge))
-    }
-
     /// Returns whether a refresh was sent and granted no token.
-    fn refresh_has_failed(&self) -> bool {
+    pub(super) fn refresh_has_failed(&self) -> bool {
         self.refresh.is_some() && self.sent() != Some(CredentialSent::Refreshed)
     }
 
@@ -345,27 +317,19 @@ impl<'a> Facts<'a> {
         self.discovery() == Some(DiscoveryOutcome::Published) && self.discovery_problem().is_none()
     }
 
-    /// Returns whether the response means that the credential is not valid: HTTP 401, or another refusal in words.
-    pub(super) fn rejects_credential(&self) -> bool {
-        match self.status() {
-            Some(401) => true,
-            Some(400 | 403) => {
-                let body = self.answer.and_then(|answer| answer.body.as_deref());
-                let words = body.and_then(sentence);
-                words.is_some_and(|words| blames_credential(&words))
-            }
-            _ => false,
-        }
-    }
-
-    /// Returns the sentence in the body of the error response, or the description in its challenge (RFC 6750, section 3).
+    /// Returns the sentence in the body of the error response, or the description in its challenge (RFC 6750, section 3). A body with
+    /// only a code is no explanation.
     pub(super) fn words(&self) -> Option<Cow<'_, str>> {
         let answer = self.answer?;
         let body = answer.body.as_deref().and_then(sentence);
-        body.or_else(|| {
-            let description = attribute(answer.challenge.as_deref()?, "error_description")?;
-            sentence(&description).map(|words| words.into_owned().into())
-        })
+        let explains = |words: &Cow<'_, str>| words.contains(' ');
+        if body.as_ref().is_some_and(explains) {
+            return body;
+        }
+        let challenge = answer.challenge.as_deref();
+        let description = challenge.and_then(|text| attribute(text, "error_description"));
+        let description = description.and_then(|text| Some(sentence(&text)?.into_owned().into()));
+        description.or(body)
     }
 
     /// Returns the output of a stdio server that is not MCP.
@@ -442,38 +406,6 @@ impl<'a> Facts<'a> {
         (accepted && !is_handshake(method)).then_some(method)
     }
 
-    fn requires_scope(&self) -> bool {
-        self.answer
-            .and_then(|answer| answer.challenge.as_deref())
-            .is_some_and(|challenge| error_attribute_is(challenge, "insufficient_scope"))
-    }
-
-    /// Returns whether the challenge reports that the token is not valid (RFC 6750, section 3.1, which requires HTTP 401 for that).
-    pub(super) fn reports_invalid_token(&self) -> bool {
-        let challenge = self.answer.and_then(|answer| answer.challenge.as_deref());
-        // Some gateways report a missing scope in this way.
-        challenge.is_some_and(|challenge| {
-            error_attribute_is(challenge, "invalid_token")
-                && attribute(challenge, "scope").is_none()
-        })
-    }
-
-    /// Returns whether the challenge points to where a client gets a token (RFC 9728, section 5.1).
-    pub(super) fn points_to_sign_in(&self) -> bool {
-        let challenge = self.answer.and_then(|answer| answer.challenge.as_deref());
-        challenge.is_some_and(|challenge| attribute(challenge, "resource_metadata").is_some())
-    }
-
-    /// Returns whether the challenge names a scope and no error. Some servers leave out `insufficient_scope`.
-    fn names_only_a_scope(&self) -> bool {
-        let challenge = self.answer.and_then(|answer| answer.challenge.as_deref());
-        challenge.is_some_and(|challenge| {
-            has_scheme(challenge, "Bearer")
-                && attribute(challenge, "scope").is_some()
-                && attribute(challenge, "error").is_none()
-        })
-    }
-
     /// Returns whether the response has a media type that Streamable HTTP does not allow, for example that of an HTML page.
     fn has_foreign_media_type(&self) -> bool {
         let media_type = self
@@ -526,6 +458,26 @@ impl<'a> Facts<'a> {
             .as_ref()
             .and_then(|discovered| discovered.outcome)
     }
+}
+
+/// Returns the refresh, of the requests to the token endpoint from the last to the first: the last one. If that was refused without a
+/// reason that decides, because it was repeated in another form, an earlier refusal of the client decides.
+fn refresh_of<'a>(
+    mut requests: impl Iterator<Item = &'a RequestEvidence>,
+) -> Option<&'a RequestEvidence> {
+    let meaning = |request: &RequestEvidence, client| {
+        refusal::meaning(request.status, request.oauth_error.as_deref(), client)
+    };
+    let rejects_client = |request: &&RequestEvidence| {
+        let configured = meaning(request, Some(ClientSource::Configuration));
+        request.io.is_none() && configured == RefusalMeaning::ClientRejected
+    };
+    let last = requests.next()?;
+    let is_refused = matches!(last.status, Some(400..500));
+    if !is_refused || meaning(last, None) != RefusalMeaning::Undecided || rejects_client(&last) {
+        return Some(last);
+    }
+    Some(requests.find(rejects_client).unwrap_or(last))
 }
 
 /// Returns a text of the evidence, or `None` if it is blank.

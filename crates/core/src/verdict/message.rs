@@ -20,13 +20,14 @@ use crate::printable::printable;
 use crate::sign_in_page::is_sign_in_title;
 
 use self::shortening::shortened;
-use super::facts::{Facts, text_of};
+use super::facts::{Facts, UnreadToken, text_of};
 use super::line_breaks::on_one_line;
 use super::program_output::{is_error, shorten_paths};
 use super::quotes::{framing_fault, is_generic_error, words_of_page};
 use super::{MESSAGE_CHARS, StartupFailureKind, StartupWarningKind};
 
 pub use discovery::failed_discovery;
+pub use http::try_again;
 
 /// The maximum length of a server name, in characters.
 const NAME_CHARS: usize = 60;
@@ -240,6 +241,12 @@ impl Facts<'_> {
             ),
             Kind::CredentialRequired => {
                 let (happened, todo) = match self.other_scheme() {
+                    None if self.unread_token() == Some(UnreadToken::Key) => (
+                        format!(
+                            "{server}, or a gateway in front of it, requires a key (HTTP 401), not a sign-in"
+                        ),
+                        ": get one from its operator and add it to the configuration",
+                    ),
                     Some(scheme) => (
                         format!(
                             "{server}, or a gateway in front of it, requires {} authentication (HTTP 401), not a sign-in",

@@ -75,10 +75,10 @@ pub(crate) fn repeats_status(title: &str) -> bool {
 
 fn is_status_word(word: &str) -> bool {
     #[rustfmt::skip]
-    const WORDS: [&str; 39] = [
+    const WORDS: [&str; 40] = [
         "a", "access", "allowed", "attention", "authorization", "bad", "be", "blocked", "cloudflare", "could", "denied",
         "error", "forbidden", "found", "gateway", "http", "internal", "is", "method", "not", "out", "page", "permitted",
-        "rejected", "request", "requested", "required", "resource", "satisfied", "server", "service", "temporarily",
+        "rejected", "request", "requested", "required", "resource", "retrieved", "satisfied", "server", "service", "temporarily",
         "the", "this", "time", "timeout", "unauthorized", "unavailable", "url",
     ];
     WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
@@ -211,6 +211,48 @@ pub(crate) fn asks_for_credential(words: &str) -> bool {
         "found in request",
     ];
     names_fault(words, &CREDENTIALS, &FAULTS)
+}
+
+/// The part that a request lacks although it had a token, as the words of an error response report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lacking {
+    /// A key, which has a header of its own.
+    Key,
+    /// The `Authorization` header.
+    Header,
+}
+
+/// Returns what a request lacks, if the words of an error response report that it is missing, and not that it is invalid.
+pub(crate) fn lacking(words: &str) -> Option<Lacking> {
+    const KEYS: [&str; 5] = [
+        "api key",
+        "api-key",
+        "apikey",
+        "api_key",
+        "subscription key",
+    ];
+    const HEADERS: [&str; 2] = ["authorization header", "authorization field"];
+    const FAULTS: [&str; 9] = [
+        "missing",
+        "required",
+        "must be provided",
+        "not provided",
+        "not provide",
+        "n't provide",
+        "was provided",
+        "found in request",
+        "no authorization header",
+    ];
+    const OTHER_FAULTS: [&str; 5] = ["invalid", "expired", "incorrect", "malformed", "revoked"];
+    let lower = words.to_ascii_lowercase();
+    if OTHER_FAULTS.iter().any(|fault| lower.contains(fault)) {
+        return None;
+    }
+    // A key or a token: the token may be the wrong one.
+    if names_fault(words, &KEYS, &FAULTS) && !lower.contains("token") {
+        return Some(Lacking::Key);
+    }
+    names_fault(words, &HEADERS, &FAULTS).then_some(Lacking::Header)
 }
 
 /// Returns whether the error with which a server answered a request has no reason: only its code, or a text that fits every failure.
@@ -368,6 +410,31 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_key_is_not_an_invalid_one() {
+        for (words, expected) in [
+            ("Missing API key", Some(Lacking::Key)),
+            (
+                "No API key was provided. Send it as X-Api-Key.",
+                Some(Lacking::Key),
+            ),
+            ("No API key found in request", Some(Lacking::Key)),
+            ("x-api-key header is required", Some(Lacking::Key)),
+            ("You did not provide an API key.", Some(Lacking::Key)),
+            ("Missing authorization header", Some(Lacking::Header)),
+            ("Authorization field missing", Some(Lacking::Header)),
+            ("Invalid API key", None),
+            ("An invalid API key was provided", None),
+            ("Missing or invalid API key", None),
+            ("Provide a missing API key or access token", None),
+            ("Unauthorized. Access token is missing or invalid.", None),
+            ("401 Authorization Required", None),
+            ("The token has expired", None),
+        ] {
+            assert_eq!(lacking(words), expected, "{words}");
+        }
+    }
+
+    #[test]
     fn a_page_is_quoted_by_its_title_or_its_text() {
         let rows = [
             (
@@ -402,6 +469,11 @@ mod tests {
             (
                 "<title>mcp.acme.example | 522: Connection timed out</title><body>You Working Acme Error What happened? Nothing at all",
                 "mcp.acme.example | 522: Connection timed out",
+            ),
+            // The title of every page of Squid.
+            (
+                "<title>ERROR: The requested URL could not be retrieved</title><body><h1>ERROR</h1><p>Connection to 203.0.113.9 was refused there.",
+                "ERROR Connection to 203.0.113.9 was refused there.",
             ),
             (
                 "<title>Site &amp; API are down</title><body>Please come back later, we are sorry for that",

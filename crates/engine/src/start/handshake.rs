@@ -23,6 +23,8 @@ use crate::transport::http::McpHttp;
 use crate::transport::http_sse::HttpSse;
 use crate::transport::server_requests::LimitedServerRequests;
 
+/// The code with which a server of the new era refuses a request without its headers (MCP 2026-07-28).
+const HEADER_MISMATCH: i32 = -32020;
 const MAX_ERROR_CHARS: usize = 200;
 const MAX_VERSIONS: usize = 20;
 const MAX_VERSION_CHARS: usize = 40;
@@ -135,11 +137,15 @@ where
     match second {
         Ok(Some(service)) => Ok(service),
         Ok(None) => {
-            // The answer to the first handshake counts, unless the second one requires authorization.
-            if !matches!(
-                collector.log.last_status(RequestTarget::Mcp),
-                Some(401 | 403)
-            ) {
+            // The answer to the first handshake counts, unless the second one requires authorization, or is unavailable on a server
+            // that supports only the new era.
+            let is_modern = matches!(&refusal.error, HandshakeError::Refused { code, .. } if *code == HEADER_MISMATCH);
+            let counts = match collector.log.last_status(RequestTarget::Mcp) {
+                Some(401 | 403) => true,
+                Some(408 | 425 | 429 | 500..) => is_modern,
+                _ => false,
+            };
+            if !counts {
                 collector.log.truncate(requests);
             }
             // A server that names a version of this client, and does not speak it, is described by its own words.

@@ -65,3 +65,28 @@ async fn a_public_server_cannot_send_a_refresh_token_into_a_private_network() {
     }
     assert!(internet.requests().is_empty());
 }
+
+#[test]
+fn the_first_request_names_the_granted_scopes_only_for_entra() {
+    let record = json!({ "access_token": "a", "scopes": ["api://app/read", "b"] });
+    let record = CredentialRecord::from_json(&record).unwrap();
+    let all = Some("api://app/read b".to_owned());
+    for (issuer, is_entra) in [
+        ("https://login.microsoftonline.com/tenant/v2.0", true),
+        ("https://tenant.ciamlogin.com/tenant/v2.0", true),
+        (
+            "https://login.microsoftonline.com.example/tenant/v2.0",
+            false,
+        ),
+        ("https://notciamlogin.com/", false),
+        ("https://auth.example", false),
+        ("http://127.0.0.1", false),
+    ] {
+        let found = requested_scopes(&record, None, &issuer.parse().unwrap());
+        let expected = match is_entra {
+            true => [all.clone(), None],
+            false => [None, all.clone()],
+        };
+        assert_eq!(found, expected, "{issuer}");
+    }
+}

@@ -116,6 +116,9 @@ fn todo(pending: &PendingSignIn, error: &str, reason: &str) -> String {
     match (error, &pending.prompt) {
         ("invalid_target", _) => format!("; {}", pending.resource_todo()),
         _ if is_about_the_resource(reason) => format!("; {}", pending.resource_todo()),
+        ("invalid_request", _) if pending.scopes.is_empty() && lacks_scope(reason) => {
+            "; set `scopes` in the configuration".to_owned()
+        }
         ("server_error" | "temporarily_unavailable", _) => "; try again later".to_owned(),
         ("invalid_scope", _) => "; correct `scopes` in the configuration".to_owned(),
         // The authorization server may refuse the prompt, for example because only an administrator can consent.
@@ -130,6 +133,13 @@ fn todo(pending: &PendingSignIn, error: &str, reason: &str) -> String {
         ("access_denied", None) => String::new(),
         _ => "; contact its operator".to_owned(),
     }
+}
+
+/// Whether the words of a refusal report that the request has no `scope`.
+fn lacks_scope(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    let faults = ["must contain", "missing", "required"];
+    words.contains("scope") && faults.iter().any(|fault| words.contains(fault))
 }
 
 /// Checks that a code is safe at this URI. It must lead to this machine, use a secure connection, or lead to an app

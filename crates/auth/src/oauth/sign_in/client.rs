@@ -3,7 +3,7 @@
 use mcp_startup_core::refusal::{self, RefusalMeaning};
 use mcp_startup_core::{ClientSource, DiscoveryProblem, json_members};
 use rmcp::transport::auth::{AuthorizationMetadata, OAuthClientConfig};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use super::SignInRequest;
 use super::error::{SignInError, SignInFailureKind, shown};
 use super::http::SignInHttp;
 use super::readiness::{self, ask_for_a_client};
-use crate::oauth::client_authentication;
+use crate::oauth::client_authentication::{self, ClientAuthentication};
 use crate::oauth::endpoint::endpoint;
 use crate::oauth::token_endpoint::Reply;
 
@@ -22,6 +22,8 @@ pub(super) const MAX_CLIENT_ID_BYTES: usize = 4096;
 const CLIENT_NAME: &str = "mcp-startup";
 const AUTHORIZATION_CODE: &str = "authorization_code";
 const REFRESH_TOKEN: &str = "refresh_token";
+const GRANT_TYPES: &str = "grant_types";
+const SCOPE: &str = "scope";
 
 /// The OAuth client of one sign-in.
 #[derive(Clone, Serialize, Deserialize)]
@@ -98,18 +100,17 @@ impl Client {
         }
     }
 
-    /// The metadata with the method of this client. The SDK sends a secret by the method in the metadata, and
-    /// ignores the one in the registration.
-    pub fn metadata(&self, metadata: &AuthorizationMetadata) -> AuthorizationMetadata {
-        let field = client_authentication::METHODS;
-        let method = match self.issued.get(client_authentication::METHOD) {
-            Some(method) => method.clone(),
-            None => client_authentication::secret_method(metadata, field).into(),
-        };
-        let mut metadata = metadata.clone();
-        let fields = &mut metadata.additional_fields;
-        fields.insert(field.to_owned(), json!([method]));
-        metadata
+    /// How this client identifies itself at the token endpoint.
+    pub fn authentication(&self, metadata: &AuthorizationMetadata) -> ClientAuthentication {
+        let registered = self.issued.get(client_authentication::METHOD);
+        let secret = self.secret.clone().map(SecretString::from);
+        ClientAuthentication::of(
+            Some(self.id.clone()),
+            secret,
+            registered.and_then(Value::as_str),
+            metadata,
+            client_authentication::METHODS,
+        )
     }
 }
 
@@ -160,25 +161,38 @@ async fn register(
     let mut client = json!({
         "client_name": CLIENT_NAME,
         "redirect_uris": [request.redirect_uri],
-        "grant_types": [AUTHORIZATION_CODE, REFRESH_TOKEN],
+        GRANT_TYPES: [AUTHORIZATION_CODE, REFRESH_TOKEN],
         "response_types": ["code"],
         "token_endpoint_auth_method": method,
         "application_type": application_type,
     });
     if !scopes.is_empty() {
-        client["scope"] = scopes.join(" ").into();
+        client[SCOPE] = scopes.join(" ").into();
     }
     let mut reply = http.post_json(endpoint.clone(), &client).await;
-    // Many authorization servers do not list the grant and support it. One that refuses it receives a second request without it.
-    let refuses = |reply: &Reply| {
-        refusal::error_code(&reply.body).as_deref() == Some("invalid_client_metadata")
-    };
-    if reply.as_ref().is_some_and(refuses) && !lists_refresh_tokens(metadata) {
-        client["grant_types"] = json!([AUTHORIZATION_CODE]);
-        reply = http.post_json(endpoint, &client).await;
+    // A refused client is registered again without an optional member that may be the reason.
+    for member in [GRANT_TYPES, SCOPE] {
+        if let Some(refused) = &reply
+            && may_be_refused_for(refused, member, metadata)
+            && client.get(member).is_some()
+        {
+            match member {
+                // Many authorization servers do not list the grant and support it.
+                GRANT_TYPES => client[GRANT_TYPES] = json!([AUTHORIZATION_CODE]),
+                _ => {
+                    if let Some(members) = client.as_object_mut() {
+                        members.remove(member);
+                    }
+                }
+            }
+            reply = http.post_json(endpoint.clone(), &client).await;
+        }
     }
     let Some(reply) = reply else {
-        return Err(not_registered(""));
+        return Err(SignInError::new(
+            SignInFailureKind::Unavailable,
+            "the server's sign-in service could not register this client: try again later",
+        ));
     };
     let status = reply.status.as_u16();
     let happened = if reply.status.is_success() {
@@ -194,7 +208,7 @@ async fn register(
     {
         format!("refused to register this client ({})", words(&reply))
     } else {
-        return Err(not_registered(&format!(" (HTTP {status})")));
+        return Err(not_registered(&reply));
     };
     Err(SignInError::new(
         SignInFailureKind::NoClient,
@@ -203,6 +217,24 @@ async fn register(
             ask_for_a_client(metadata)
         ),
     ))
+}
+
+/// Whether the registration may have been refused because of a member: its grants include one that is not listed, or the words of the
+/// refusal are about a scope.
+fn may_be_refused_for(reply: &Reply, member: &str, metadata: &AuthorizationMetadata) -> bool {
+    let code = refusal::error_code(&reply.body);
+    match member {
+        GRANT_TYPES => {
+            code.as_deref() == Some("invalid_client_metadata") && !lists_refresh_tokens(metadata)
+        }
+        _ => {
+            let is_refused =
+                reply.status.is_client_error() && !matches!(reply.status.as_u16(), 408 | 425 | 429);
+            let words = [code, refusal::description(&reply.body)];
+            let mut words = words.into_iter().flatten();
+            is_refused && words.any(|words| words.to_ascii_lowercase().contains(SCOPE))
+        }
+    }
 }
 
 /// Whether the metadata lists the grant of a refresh, or no grants (RFC 8414, section 2).
@@ -225,12 +257,16 @@ fn words(reply: &Reply) -> String {
     }
 }
 
-/// The error for a registration whose outcome is unknown.
-fn not_registered(status: &str) -> SignInError {
+/// The error for a registration that may succeed later.
+fn not_registered(reply: &Reply) -> SignInError {
+    let status = format!("HTTP {}", reply.status.as_u16());
+    let words = match refusal::description(&reply.body) {
+        Some(description) => format!("{status}: {}", shown(&description)),
+        None => status,
+    };
+    let todo = reply.try_again();
     SignInError::new(
         SignInFailureKind::Unavailable,
-        format!(
-            "the server's sign-in service could not register this client{status}: try again later"
-        ),
+        format!("the server's sign-in service could not register this client ({words}){todo}"),
     )
 }

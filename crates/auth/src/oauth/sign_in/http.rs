@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::HeaderValue;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE};
 use rmcp::transport::auth::{
     AuthError, OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest, StateStore,
     StoredAuthorizationState,
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::network::{GuardedClient, RequestLog};
+use crate::oauth::client_authentication::{ClientAuthentication, rejects_client};
 use crate::oauth::token_endpoint::{self, NoReply, Reply};
 
 /// Holds the SDK's state of one sign-in, which becomes part of the pending sign-in.
@@ -63,6 +64,8 @@ pub(super) struct SignInHttp {
     log: RequestLog,
     /// When the replies must have arrived.
     deadline: Instant,
+    /// The client that exchanges the code. The SDK sends its secret at one place only.
+    client: Option<ClientAuthentication>,
     reply: Arc<Mutex<Option<Reply>>>,
 }
 
@@ -79,7 +82,16 @@ impl SignInHttp {
             resource,
             log,
             deadline: token_endpoint::reply_deadline(limit),
+            client: None,
             reply: Arc::default(),
+        }
+    }
+
+    /// Sends the forms of the SDK as this client.
+    pub fn with_client(self, client: ClientAuthentication) -> Self {
+        Self {
+            client: Some(client),
+            ..self
         }
     }
 
@@ -106,28 +118,57 @@ impl SignInHttp {
     }
 }
 
+impl SignInHttp {
+    /// Sends a form of the SDK. If the authorization server rejects the client, the form is sent again with its secret at another
+    /// place. The first refusal counts if all of them are refused.
+    async fn send_form(
+        &self,
+        client: &ClientAuthentication,
+        endpoint: Url,
+        form: &[u8],
+    ) -> Result<Reply, NoReply> {
+        let is_replaced = |name: &str| matches!(name, "resource" | "client_id" | "client_secret");
+        let fields = url::form_urlencoded::parse(form).filter(|(name, _)| !is_replaced(name));
+        let fields = {
+            let mut written = url::form_urlencoded::Serializer::new(String::new());
+            written.extend_pairs(fields);
+            if let Some(resource) = &self.resource {
+                written.append_pair("resource", resource);
+            }
+            written.finish()
+        };
+        let send = async |place| {
+            let request = client.request(&self.guarded, endpoint.clone(), fields.clone(), place)?;
+            self.send(request).await
+        };
+        let first = send(client.place()).await?;
+        if !rejects_client(&first) {
+            return Ok(first);
+        }
+        for place in &client.places()[1..] {
+            match send(*place).await {
+                Ok(reply) if reply.status.is_success() => return Ok(reply),
+                Ok(reply) if rejects_client(&reply) => {}
+                _ => break,
+            }
+        }
+        Ok(first)
+    }
+}
+
 impl OAuthHttpClient for SignInHttp {
     fn execute(&self, request: OAuthHttpRequest) -> OAuthHttpClientFuture<'_> {
         Box::pin(async move {
-            let mut request = reqwest::Request::try_from(request.request)?;
-            let is_form = request
-                .headers()
-                .get(CONTENT_TYPE)
-                .is_some_and(|value| value == FORM);
+            let request = reqwest::Request::try_from(request.request)?;
+            let content_type = request.headers().get(CONTENT_TYPE);
+            let is_form = content_type.is_some_and(|value| value == FORM);
             let form = request.body().and_then(reqwest::Body::as_bytes);
-            if let Some(form) = form.filter(|_| is_form) {
-                let pairs =
-                    url::form_urlencoded::parse(form).filter(|(name, _)| name != "resource");
-                let mut form = url::form_urlencoded::Serializer::new(String::new());
-                form.extend_pairs(pairs);
-                if let Some(resource) = &self.resource {
-                    form.append_pair("resource", resource);
+            let reply = match (&self.client, form.filter(|_| is_form)) {
+                (Some(client), Some(form)) => {
+                    self.send_form(client, request.url().clone(), form).await?
                 }
-                let form = form.finish();
-                request.headers_mut().remove(CONTENT_LENGTH);
-                *request.body_mut() = Some(form.into());
-            }
-            let reply = self.send(request).await?;
+                _ => self.send(request).await?,
+            };
             let (status, headers, body) = (reply.status, reply.headers.clone(), reply.body.clone());
             *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
             let mut response = http::Response::builder().status(status);

@@ -173,7 +173,7 @@ impl PendingSignIn {
             Meaning::Transient => (
                 Kind::Unavailable,
                 "could not finish the sign-in",
-                "try again later".to_owned(),
+                reply.try_again().trim_start_matches([':', ' ']).to_owned(),
             ),
             Meaning::ClientRejected => (
                 Kind::InvalidConfiguration,

@@ -9,7 +9,7 @@ use crate::printable::printable;
 use crate::refusal::RefusalMeaning;
 
 use super::super::Recovery;
-use super::super::facts::{Facts, text_of};
+use super::super::facts::{Facts, UnreadToken, text_of};
 use super::discovery::failed_discovery;
 use super::http::try_again_after;
 use super::{Parts, foreign, host_of};
@@ -279,6 +279,21 @@ impl Facts<'_> {
     }
 
     pub(super) fn authorization_misconfigured(&self, server: &str) -> Parts {
+        let unread = match self.unread_token() {
+            _ if self.refresh_has_failed() => None,
+            Some(UnreadToken::LostHeader) => Some((
+                "answered as if no token was sent (HTTP 401)",
+                ": contact its operator, because a proxy may remove the token",
+            )),
+            Some(UnreadToken::Proof) => Some((
+                "accepts only tokens with a proof of possession (DPoP), which is not supported",
+                ": contact its operator",
+            )),
+            Some(UnreadToken::Key) | None => None,
+        };
+        if let Some((what, todo)) = unread {
+            return self.with_words(format!("{server} requires a sign-in, but {what}"), todo);
+        }
         let happened = format!(
             "{server} requires a sign-in, but {}",
             self.misconfiguration()

@@ -6,10 +6,16 @@ use crate::evidence::{
     CertificateProblem, CredentialSent, IoTrouble, RequestEvidence, RequestTarget,
 };
 
-use super::super::facts::{Facts, text_of};
+use super::super::facts::{Facts, UnreadToken, text_of};
 use super::super::quotes::asks_for_credential;
 use super::{Parts, foreign, host_of};
 use crate::sign_in_page::{is_sign_in_host, sign_in_part};
+
+/// The next step if a key is missing.
+const GET_A_KEY: &str =
+    ": contact its operator for a key or token, and add it to the configuration";
+/// The next step if the header of the token is missing.
+const LOST_HEADER: &str = ": contact its operator, because a proxy may remove the token";
 
 impl Facts<'_> {
     pub(super) fn unreachable(&self, server: &str) -> Parts {
@@ -110,18 +116,23 @@ impl Facts<'_> {
 
     pub(super) fn access_denied(&self, server: &str) -> Parts {
         const OPERATOR: &str = ": ask its operator for access";
+        const URL_OR_OPERATOR: &str = ": check its URL, or ask its operator for access";
         let (what, todo) = match self.sent() {
             Some(CredentialSent::Stored) if self.reports_invalid_token() => (
                 "and reports that your token is not valid",
                 ": if your sign-in has ended, sign in again; otherwise, ask its operator for access",
             ),
-            Some(CredentialSent::None) if !self.stored => (
+            Some(CredentialSent::None) if !self.stored && !self.configured => (
                 "to a request without a key or a sign-in",
                 match self.points_to_sign_in() {
                     true => ": sign in, or ask its operator for access",
+                    false if self.may_be_unknown_route() => URL_OR_OPERATOR,
                     false => OPERATOR,
                 },
             ),
+            _ if self.may_be_unknown_route() => {
+                ("for your account, key or network", URL_OR_OPERATOR)
+            }
             _ => ("for your account, key or network", OPERATOR),
         };
         let todo = match self.is_rate_limited() {
@@ -135,12 +146,13 @@ impl Facts<'_> {
         self.with_words(format!("{server} denied access {what} (HTTP 403)"), todo)
     }
 
-    /// Returns whether a response with HTTP 403 reports a rate limit, as that of some services does.
+    /// Returns whether a response with HTTP 403 reports a rate limit or a quota, as that of some services does.
     fn is_rate_limited(&self) -> bool {
         let retry_after = self.answer.and_then(|answer| text_of(&answer.retry_after));
         let words = self.words();
         let words = words.map(|words| words.to_ascii_lowercase());
-        retry_after.is_some() || words.is_some_and(|words| words.contains("rate limit"))
+        let names_limit = |words: String| words.contains("rate limit") || words.contains("quota");
+        retry_after.is_some() || words.is_some_and(names_limit)
     }
 
     pub(super) fn server_error(&self, server: &str) -> Parts {
@@ -217,6 +229,11 @@ impl Facts<'_> {
             return None;
         }
         if was_sent && self.stored {
+            match self.unread_token() {
+                Some(UnreadToken::Key) => return Some(GET_A_KEY),
+                Some(UnreadToken::LostHeader | UnreadToken::Proof) => return Some(LOST_HEADER),
+                None => {}
+            }
             let is_refused = self.rejects_credential() || self.reports_invalid_token();
             return is_refused.then_some(
                 ": if your sign-in has ended, sign in again; otherwise, contact its operator",
@@ -228,9 +245,7 @@ impl Facts<'_> {
         };
         match was_sent || self.stored {
             false if self.points_to_sign_in() => Some(": sign in, or contact its operator"),
-            false if lacks_credential() => {
-                Some(": contact its operator for a key or token, and add it to the configuration")
-            }
+            false if lacks_credential() => Some(GET_A_KEY),
             _ => None,
         }
     }
@@ -347,10 +362,15 @@ fn leads_to_sign_in(url: Option<&str>, target: &str) -> bool {
 
 /// Returns when to try again, as an answer has requested with `Retry-After`.
 pub(super) fn try_again_after(answer: Option<&RequestEvidence>) -> Cow<'static, str> {
+    try_again(answer.and_then(|answer| text_of(&answer.retry_after)))
+}
+
+/// Returns when to try again, as a `Retry-After` header requests, with the punctuation before it.
+#[doc(hidden)]
+pub fn try_again(retry_after: Option<&str>) -> Cow<'static, str> {
     const MINUTE: u32 = 60;
     const HOUR: u32 = 60 * MINUTE;
-    let after = answer.and_then(|answer| text_of(&answer.retry_after));
-    let Some(after) = after else {
+    let Some(after) = retry_after else {
         return ": try again later".into();
     };
     // Seconds, or a date (RFC 9110, section 10.2.3). Anything else has no meaning.
