@@ -407,6 +407,8 @@ evidence_struct! {
         /// The code and message of the JSON-RPC error with which the server responded to the handshake, or the last error that it
         /// logged before.
         error: String,
+        /// The message of that error without its code, if the server responded with it to a request.
+        error_message: String,
         /// The MCP method whose result does not conform to the schema of MCP.
         invalid_method: String,
         /// The invalid field of that result and the problem with it, for example `serverInfo: missing field "version"`.

@@ -59,14 +59,15 @@ pub enum StartupFailureKind {
     /// are kept.
     AuthorizationUnavailable,
     /// The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not
-    /// recognize it.
+    /// recognize it. Or it does not accept the kind of the token, or a proxy removes the token.
     AuthorizationMisconfigured,
     /// The server requires a sign-in, but its authorization server does not register this client, and no client is configured.
     ClientRequired,
     /// The server requires a sign-in, and no credentials are stored for this server name and URL. A sign-in can begin.
     SignInRequired,
-    /// The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential. Or a gateway in
-    /// front of the server requires another authentication scheme, for example `Basic`, and did not read the token of the sign-in.
+    /// The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential. Or the server, or a
+    /// gateway in front of it, requires a key or another authentication scheme, for example `Basic`, and did not read the token of the
+    /// sign-in.
     CredentialRequired,
     /// The connection to the server failed: DNS, TCP or TLS.
     Unreachable,

@@ -346,7 +346,7 @@ class StartupFailureKind(WireEnum):
     """The server requires authorization, but the token refresh or the discovery could not be completed. The stored credentials are kept."""
 
     AUTHORIZATION_MISCONFIGURED = "authorizationMisconfigured"
-    """The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it."""
+    """The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it. Or it does not accept the kind of the token, or a proxy removes the token."""
 
     CLIENT_REQUIRED = "clientRequired"
     """The server requires a sign-in, but its authorization server does not register this client, and no client is configured."""
@@ -355,7 +355,7 @@ class StartupFailureKind(WireEnum):
     """The server requires a sign-in, and no credentials are stored for this server name and URL. A sign-in can begin."""
 
     CREDENTIAL_REQUIRED = "credentialRequired"
-    """The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential. Or a gateway in front of the server requires another authentication scheme, for example `Basic`, and did not read the token of the sign-in."""
+    """The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential. Or the server, or a gateway in front of it, requires a key or another authentication scheme, for example `Basic`, and did not read the token of the sign-in."""
 
     UNREACHABLE = "unreachable"
     """The connection to the server failed: DNS, TCP or TLS."""
@@ -685,6 +685,9 @@ class ProtocolEvidence(WireObject):
 
     error: str | None = None
     """The code and message of the JSON-RPC error with which the server responded to the handshake, or the last error that it logged before."""
+
+    error_message: str | None = None
+    """The message of that error without its code, if the server responded with it to a request."""
 
     invalid_method: str | None = None
     """The MCP method whose result does not conform to the schema of MCP."""

@@ -26,10 +26,10 @@ export type StartupFailure = { kind: StartupFailureKind, message: string, recove
  * - `reauthenticationRequired`: Credentials are stored for this server name and URL, but they can no longer be used or refreshed, and the server requires valid ones. Only this kind has a reason on the wire.
  * - `signInHeldByClient`: The server requires a sign-in. No credentials are configured or stored for this server name and URL, but another client on this machine holds a sign-in, which can't be used from here: its access token has expired, was rejected, or may belong to another URL. Only that client can refresh it.
  * - `authorizationUnavailable`: The server requires authorization, but the token refresh or the discovery could not be completed. The stored credentials are kept.
- * - `authorizationMisconfigured`: The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it.
+ * - `authorizationMisconfigured`: The server requires authorization, but its OAuth metadata is missing or unusable, or its authorization server does not recognize it. Or it does not accept the kind of the token, or a proxy removes the token.
  * - `clientRequired`: The server requires a sign-in, but its authorization server does not register this client, and no client is configured.
  * - `signInRequired`: The server requires a sign-in, and no credentials are stored for this server name and URL. A sign-in can begin.
- * - `credentialRequired`: The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential. Or a gateway in front of the server requires another authentication scheme, for example `Basic`, and did not read the token of the sign-in.
+ * - `credentialRequired`: The server requires a key or token but publishes no OAuth metadata, and the configuration contains no credential. Or the server, or a gateway in front of it, requires a key or another authentication scheme, for example `Basic`, and did not read the token of the sign-in.
  * - `unreachable`: The connection to the server failed: DNS, TCP or TLS.
  * - `timedOut`: The start exceeded its time limit. The evidence has the phase that the start had reached.
  * - `exited`: The server's program exited before it was ready.
@@ -550,6 +550,10 @@ export type ProtocolEvidence = {
    * logged before.
    */
   error?: string,
+  /**
+   * The message of that error without its code, if the server responded with it to a request.
+   */
+  errorMessage?: string,
   /**
    * The MCP method whose result does not conform to the schema of MCP.
    */

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 pub(super) use self::credential::UnreadToken;
 use super::program_output::{is_request, other_purpose, question, reason};
-use super::quotes::{framing_fault, repeats_request, sentence};
+use super::quotes::{framing_fault, is_generic_error, repeats_request, sentence};
 use super::{Recovery, StartupFailureKind};
 
 /// The evidence, with the facts that several rows use.
@@ -385,6 +385,14 @@ impl<'a> Facts<'a> {
     pub(super) fn protocol_error(&self) -> Option<&str> {
         let protocol = self.evidence.protocol.as_ref()?;
         text_of(&protocol.error)
+    }
+
+    /// Returns whether the error with which the server responded names no reason.
+    pub(super) fn has_generic_error(&self) -> bool {
+        let protocol = self.evidence.protocol.as_ref();
+        let message = protocol.and_then(|protocol| protocol.error_message.as_deref());
+        let error = self.protocol_error();
+        error.is_some_and(|error| is_generic_error(message.unwrap_or(error)))
     }
 
     /// Returns the method whose result is invalid, and the problem with it.

@@ -23,7 +23,7 @@ use self::shortening::shortened;
 use super::facts::{Facts, UnreadToken, text_of};
 use super::line_breaks::on_one_line;
 use super::program_output::{is_error, shorten_paths};
-use super::quotes::{framing_fault, is_generic_error, words_of_page};
+use super::quotes::{framing_fault, words_of_page};
 use super::{MESSAGE_CHARS, StartupFailureKind, StartupWarningKind};
 
 pub use discovery::failed_discovery;
@@ -561,7 +561,7 @@ impl Facts<'_> {
         let error = self.protocol_error();
         let cause = error.or(text_of(&self.evidence.cause));
         let has_reason =
-            |line: &str| error.is_none_or(|error| is_generic_error(error) && is_error(line));
+            |line: &str| error.is_none() || (self.has_generic_error() && is_error(line));
         match (cause, self.last_words()) {
             (Some(cause), Some(line)) if has_reason(&line) => {
                 Parts::new(format!("{happened}: {cause}"), "; fix or report this: ")

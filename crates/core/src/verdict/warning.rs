@@ -10,7 +10,7 @@ use crate::printable::printable;
 use super::MESSAGE_CHARS;
 use super::facts::{Facts, text_of};
 use super::program_output::is_error;
-use super::quotes::{is_generic_error, sentence};
+use super::quotes::sentence;
 
 /// The kind of a warning, as a stable value for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -100,8 +100,9 @@ impl Facts<'_> {
 
     /// Adds the error that the program reported in its output, if a refusal has no reason.
     pub(super) fn with_reported_reason(&self, refusal: String) -> String {
+        let is_generic = self.words().is_none() && self.has_generic_error();
         match self.last_words() {
-            Some(line) if is_generic_error(&refusal) && is_error(&line) => {
+            Some(line) if is_generic && is_error(&line) => {
                 format!("{refusal}: {line}")
             }
             _ => refusal,

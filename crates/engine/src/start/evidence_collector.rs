@@ -289,7 +289,15 @@ impl EvidenceCollector {
             "the server answered `{method}` with the error {}: {message}",
             error.code.0
         );
-        self.update(|evidence| evidence.protocol.get_or_insert_default().error = Some(text));
+        self.record_protocol_error(text, Some(message));
+    }
+
+    /// Records an error of the protocol, and its message if the server responded with it to a request.
+    pub fn record_protocol_error(&self, error: String, message: Option<String>) {
+        self.update(|evidence| {
+            let protocol = evidence.protocol.get_or_insert_default();
+            (protocol.error, protocol.error_message) = (Some(error), message);
+        });
     }
 
     /// Records that the server has sent a request before it answered `initialize`.
@@ -328,7 +336,7 @@ impl EvidenceCollector {
             None => data.to_string(),
         };
         let text = format!("the server logged: {}", self.sanitize(&text, PROBLEM_CHARS));
-        self.update(|evidence| evidence.protocol.get_or_insert_default().error = Some(text));
+        self.record_protocol_error(text, None);
     }
 
     /// Records what discovery has found out about the authorization server.

@@ -426,24 +426,18 @@ impl HandshakeError {
     /// Adds the error to the evidence. Returns whether the server has answered the handshake with an error.
     pub fn record(&self, collector: &EvidenceCollector) -> bool {
         collector.record_error(self.source_error());
-        collector.update(|evidence| {
-            let protocol = &mut evidence.protocol;
-            match self {
-                Self::Refused { .. } => {
-                    protocol.get_or_insert_default().error = Some(self.to_string());
-                    true
-                }
-                Self::NoCommonVersion(versions) => {
-                    protocol.get_or_insert_default().server_versions = Some(versions.clone());
-                    true
-                }
-                Self::NotHttpSse => {
-                    protocol.get_or_insert_default().error = Some(self.to_string());
-                    true
-                }
-                Self::Failed(_) | Self::NoEventStream | Self::Lost => false,
+        match self {
+            Self::Refused { message, .. } => {
+                collector.record_protocol_error(self.to_string(), Some(message.clone()));
             }
-        })
+            Self::NotHttpSse => collector.record_protocol_error(self.to_string(), None),
+            Self::NoCommonVersion(versions) => collector.update(|evidence| {
+                let protocol = evidence.protocol.get_or_insert_default();
+                protocol.server_versions = Some(versions.clone());
+            }),
+            Self::Failed(_) | Self::NoEventStream | Self::Lost => return false,
+        }
+        true
     }
 }
 

@@ -10,7 +10,6 @@ use super::super::program_output::{
     has_instruction, has_windows_line_end, is_error, names_missing_setting, names_missing_variable,
     npm_error, reason, waits_for_lock,
 };
-use super::super::quotes::is_generic_error;
 use super::next_steps::{Exit, Step};
 use super::{FIX_OR_REPORT, Parts, foreign};
 
@@ -131,9 +130,7 @@ impl Facts<'_> {
         };
         let stderr = process.and_then(|process| text_of(&process.stderr));
         // An error of the server has more information than a line of its log.
-        let error = self
-            .protocol_error()
-            .filter(|error| !is_generic_error(error));
+        let error = self.protocol_error().filter(|_| !self.has_generic_error());
         let line = stderr
             .and_then(|text| reason(text, false))
             .filter(|line| error.is_none() || is_error(line))
