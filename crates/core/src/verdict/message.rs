@@ -189,10 +189,17 @@ impl Facts<'_> {
             Kind::ProgramNotFound => self.program_not_found(server),
             Kind::CredentialStoreUnavailable => self.credential_store_unavailable(server),
             Kind::CredentialRejected => self.credential_rejected(server),
-            Kind::InsufficientScope => Parts::new(
-                format!("{server} requires more access than your sign-in grants"),
-                ": sign in again and grant it, or use an account that has it",
-            ),
+            Kind::InsufficientScope => {
+                let scope = self.required_scope();
+                let scope = scope.map_or_else(String::new, |scope| format!(" (`{scope}`)"));
+                let happened =
+                    format!("{server} requires more access than your sign-in grants{scope}");
+                let todo = ": sign in again and grant it, or use an account that has it";
+                match self.has_sentence() {
+                    true => self.with_words(happened, todo),
+                    false => Parts::new(happened, todo),
+                }
+            }
             Kind::AccessDenied => self.access_denied(server),
             Kind::ReauthenticationRequired => {
                 let refresh = self.refresh;
@@ -210,10 +217,10 @@ impl Facts<'_> {
                     ),
                     _ => ("has expired or was revoked", ": sign in again"),
                 };
-                // A code such as `invalid_token` is no explanation.
-                let has_sentence = self.words().is_some_and(|words| words.contains(' '));
                 match self.sent() {
-                    Some(CredentialSent::Refreshed | CredentialSent::Stored) if has_sentence => {
+                    Some(CredentialSent::Refreshed | CredentialSent::Stored)
+                        if self.has_sentence() =>
+                    {
                         self.with_words(happened(what), todo)
                     }
                     _ => Parts::new(happened(what), todo),
@@ -383,6 +390,11 @@ impl Facts<'_> {
             None => ": check its URL or `command`, or contact its operator",
         };
         Parts::new(format!("{server} {what}"), todo)
+    }
+
+    /// Returns whether the error response has an explanation. A code such as `invalid_token` is none.
+    fn has_sentence(&self) -> bool {
+        self.words().is_some_and(|words| words.contains(' '))
     }
 
     /// Adds the words of the error response, if there are any.

@@ -325,13 +325,15 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
         option::of(vec(text(), 0..4)),
         optional_text(),
         optional_text(),
+        optional_text(),
         option::weighted(0.1, text()),
     )
         .prop_map(
-            |(server_versions, not_mcp, error, invalid_field)| ProtocolEvidence {
+            |(server_versions, not_mcp, error, error_message, invalid_field)| ProtocolEvidence {
                 server_versions,
                 not_mcp,
                 error,
+                error_message,
                 invalid_method: invalid_field.as_ref().map(|_| "tools/list".to_owned()),
                 invalid_field,
             },

@@ -2,6 +2,7 @@
 
 use crate::challenge::{attribute, error_attribute_is, has_scheme, key_scheme};
 use crate::evidence::CredentialSent;
+use crate::printable::printable;
 use crate::refusal::RefusalMeaning;
 
 use super::super::quotes::{Lacking, blames_credential, lacking, sentence};
@@ -111,6 +112,16 @@ impl Facts<'_> {
         self.answer
             .and_then(|answer| answer.challenge.as_deref())
             .is_some_and(|challenge| error_attribute_is(challenge, "insufficient_scope"))
+    }
+
+    /// Returns the scopes that the challenge names, as one line.
+    pub(in super::super) fn required_scope(&self) -> Option<String> {
+        const MAX_CHARS: usize = 60;
+        let challenge = self.answer?.challenge.as_deref()?;
+        let scope = attribute(challenge, "scope")?;
+        let scope = scope.replace('`', "");
+        let scope = scope.split_whitespace().collect::<Vec<_>>().join(" ");
+        (!scope.is_empty()).then(|| printable(&scope, MAX_CHARS))
     }
 
     /// Returns whether the challenge reports that the token is not valid (RFC 6750, section 3.1, which requires HTTP 401 for that).
