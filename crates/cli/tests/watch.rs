@@ -184,7 +184,7 @@ fn line_shows_when_the_next_try_is_due() {
         "{lines_by_state:#?}"
     );
     assert!(
-        !line("✗ gone failed").contains("next try"),
+        line("✗ gone failed").ends_with("  (not tried again)"),
         "{lines_by_state:#?}"
     );
     assert!(

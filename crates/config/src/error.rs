@@ -183,6 +183,12 @@ impl ConfigurationError {
     ) -> Self {
         let hint = known_servers(name.server(), known);
         let hint = hint.unwrap_or_else(|| "no client with servers was found".to_owned());
+        let host = name.as_str().split_once('/').map(|(host, _)| host);
+        let hint = match host.is_some_and(|host| host.contains(['.', ':']) && !host.ends_with(':'))
+        {
+            true => format!("{hint}; for a URL, write `http://` or `https://` before it"),
+            false => hint,
+        };
         Self {
             message: format!(
                 "no client has a server `{}`; {hint}",

@@ -445,6 +445,11 @@ impl ServerConfig {
         path.problem(problem)
     }
 
+    /// A problem of the whole entry.
+    pub fn entry_problem(&self, problem: impl Into<String>) -> EntryProblem {
+        self.path.problem(problem)
+    }
+
     fn new(name: String, transport: TransportConfig) -> Result<Self, EntryProblem> {
         validation::server_name(&KeyPath::new("name"), &name)?;
         Ok(Self {

@@ -114,6 +114,11 @@ pub(crate) fn configured_header(http: &HttpConfig) -> Option<&ConfiguredHeader> 
     headers.find(|header| header.name.eq_ignore_ascii_case("authorization"))
 }
 
+/// Whether the configured `Authorization` header has a value without a scheme, which is not allowed (RFC 9110, section 11.6.2).
+pub(crate) fn lacks_scheme(http: &HttpConfig) -> bool {
+    configured_header(http).is_some_and(|header| !header.value.expose_secret().trim().contains(' '))
+}
+
 /// The configured client ID and secret.
 pub(crate) fn configured_client(oauth: &OAuthClient) -> Option<(String, Option<SecretString>)> {
     let client_id = oauth.client_id.clone()?;

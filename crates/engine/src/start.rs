@@ -36,7 +36,7 @@ pub use self::live_server::LiveServer;
 use self::tool_list::Tools;
 use self::tool_list::count_tools;
 use crate::authorization::{
-    Authorization, blame_configured_key, client_settings, look_for_authorization,
+    Authorization, blame_configured_key, client_settings, lacks_scheme, look_for_authorization,
 };
 use crate::shared_context::{SharedContext, milliseconds};
 use crate::transport::checked_results::CheckedResults;
@@ -340,6 +340,11 @@ impl Attempt<'_> {
                 }
                 if matches!(status, Some(400 | 403)) {
                     blame_configured_key(config, &collector);
+                }
+                if status == Some(401) && lacks_scheme(config) {
+                    const HINT: &str = "the header `Authorization` has no scheme; if its value is a token, write `Bearer ` before it";
+                    let hint = self.config.entry_problem(HINT);
+                    collector.record_probable_cause(&hint);
                 }
                 if status == Some(401) {
                     let challenge = http.challenge();

@@ -55,8 +55,8 @@ struct Envelope<'a> {
     /// `null` is an ID, which can't be used. A notification has no `id`.
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
 }
@@ -65,6 +65,16 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// The text of a JSON string. `None` if the value is not a string.
+fn text_of(value: &RawValue) -> Option<Cow<'_, str>> {
+    let text = value.get();
+    // A string without escapes is not copied.
+    match serde_json::from_str::<&str>(text) {
+        Ok(text) => Some(Cow::Borrowed(text)),
+        Err(_) => serde_json::from_str(text).ok().map(Cow::Owned),
+    }
 }
 
 /// Reads a message.
@@ -113,7 +123,12 @@ pub fn parse(message: &[u8]) -> Result<Incoming<'_>, (Option<RequestId>, RpcErro
     {
         return Err((None, invalid("`id` is longer than 1,024 bytes")));
     }
-    match (id, envelope.method) {
+    let method = match envelope.method.map(text_of) {
+        None => None,
+        Some(Some(method)) => Some(method),
+        Some(None) => return Err((id, invalid("`method` is not a string"))),
+    };
+    match (id, method) {
         (Some(id), Some(method)) => Ok(Incoming::Request {
             id,
             method,
@@ -230,6 +245,17 @@ mod tests {
                 Err((_, error)) => Err(error.code()),
             };
             assert_eq!(kind, expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_request_keeps_its_id() {
+        for method in ["7", "null", "{}"] {
+            let message = format!(r#"{{"method":{method},"id":"a"}}"#);
+            let (id, error) = parse(message.as_bytes()).unwrap_err();
+            assert_eq!(id, Some(RequestId::Text("a".to_owned())), "{method}");
+            let json = serde_json::to_string(&error).unwrap();
+            assert!(json.contains("`method` is not a string"), "{json}");
         }
     }
 

@@ -569,7 +569,8 @@ fn next_try_after_sign_in(report: &ServerReport) -> NextTry {
     let recovery = report.failure.as_ref().map(|failure| failure.recovery());
     match Ending::from_start(recovery, &report.status) {
         Ending::NeedsSignIn => NextTry::AfterSignIn,
-        Ending::Ready | Ending::Failed => NextTry::Never,
+        Ending::Failed => NextTry::NotAgain,
+        Ending::Ready => NextTry::Never,
     }
 }
 

@@ -110,7 +110,10 @@ pub struct Row<'a> {
 /// When a failed server is started again.
 #[derive(Clone, Copy)]
 pub enum NextTry {
+    /// There is nothing to wait for.
     Never,
+    /// A watch does not start it again by itself.
+    NotAgain,
     InMs(u64),
     /// After the sign-in that the note asks for.
     AfterSignIn,
@@ -120,6 +123,7 @@ impl NextTry {
     fn words(self) -> Option<String> {
         match self {
             Self::Never => None,
+            Self::NotAgain => Some("(not tried again)".to_owned()),
             Self::InMs(ms @ ..10_000) => Some(format!("(next try in {:.1} s)", ms as f64 / 1000.0)),
             Self::InMs(ms @ ..120_000) => Some(format!("(next try in {} s)", ms.div_ceil(1000))),
             Self::InMs(ms) => Some(format!("(next try in {} min)", ms.div_ceil(60_000))),
