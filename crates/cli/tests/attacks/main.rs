@@ -17,6 +17,5 @@ mod hidden_characters;
 mod hostile_program;
 mod hostile_server;
 mod interruption;
-mod live;
 mod suite;
 mod trial;

@@ -1,6 +1,13 @@
 //! Floods of live servers: the host is this test program, started again, which keeps ten hostile servers and a working one.
 //!
 //! `tests/attacks/flood.py` has the servers. The packages for Node and Python are tested with it too.
+//!
+//! It is a program of its own, because the limits of other attacks are times, and these floods take all processors.
+
+#![cfg(unix)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+mod harness;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,7 +18,7 @@ use futures::StreamExt;
 use mcp_startup::config::ServerConfig;
 use mcp_startup::{LiveServer, Startup, StartupOptions};
 
-use crate::harness::cases::skip;
+use harness::cases::skip;
 
 const FLOOD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/attacks/flood.py");
 /// The environment variable of the host: the transport and the flood, or the base URL and the flood.
@@ -111,7 +118,7 @@ fn peak_kb(process: &str) -> u64 {
 
 fn peak_of_host(place: &str, flood: &str) -> u64 {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "live::host", "--nocapture"])
+        .args(["--exact", "host", "--nocapture"])
         .env(HOST, format!("{place} {flood}"))
         .stderr(Stdio::inherit())
         .output()
