@@ -277,7 +277,8 @@ export function check(options: Options = {}): Check {
  *
  * - when you call `retry`;
  * - when its stored credentials change, for example after a sign-in by any process;
- * - automatically, if the failure's recovery is `retry`: after 1 s, then 2 s, 4 s and so on, up to 5 min.
+ * - automatically, if the failure's recovery is `retry`: after a random pause of up to 1 s, then up to 2 s, 4 s and so on
+ *   up to 5 min.
  *
  * @throws {McpStartupError} If an option is invalid. If the configuration can't be read, the loop throws it, not this call.
  */

@@ -327,9 +327,9 @@ pub struct Check {
     pub stored_user: StoredUser,
     /// Keep running, and start failed servers again after a sign-in or after transient failures
     ///
-    /// A sign-in by any process counts. After a transient failure, the next try is after about 1 s, then 2 s, 4 s and so on up to
-    /// 5 min, or when the server asks for it. Ctrl-C or SIGTERM ends it with status 130. Not with a format that is one
-    /// report at the end.
+    /// A sign-in by any process counts. After a transient failure, the next try is after a random pause of up to 1 s, then up to
+    /// 2 s, 4 s and so on up to 5 min, or later if the server asks for it. Ctrl-C or SIGTERM ends it with status 130. Not with a
+    /// format that is one report at the end.
     #[arg(long)]
     pub watch: bool,
     #[command(flatten)]

@@ -274,7 +274,8 @@ def watch(**options: Unpack[Options]) -> Watch:
 
     * when you call `Watch.retry`;
     * when its stored credentials change, for example after a sign-in by any process;
-    * automatically, if the failure's recovery is `RETRY`: after 1 s, then 2 s, 4 s and so on, up to 5 min.
+    * automatically, if the failure's recovery is `RETRY`: after a random pause of up to 1 s, then up to 2 s, 4 s and so on
+      up to 5 min.
 
     Raises:
         ConfigurationError: If the configuration can't be read. The first event raises it, not this call.

@@ -42,7 +42,8 @@ public func check(_ options: StartupOptions) -> StartupCheck {
 ///
 /// * when you call ``StartupWatch/retry(_:)``;
 /// * when its stored credential changes, such as after a sign-in in any process;
-/// * automatically if the recovery of the failure is ``Recovery/retry``: after 1 s, then 2 s, 4 s and so on up to 5 min.
+/// * automatically if the recovery of the failure is ``Recovery/retry``: after a random pause of up to 1 s, then up
+///   to 2 s, 4 s and so on up to 5 min.
 ///
 /// As in a check, a server that is ready is closed, and no browser opens.
 public func watch(_ options: StartupOptions) -> StartupWatch {

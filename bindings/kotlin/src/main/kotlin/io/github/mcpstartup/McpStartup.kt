@@ -190,7 +190,8 @@ public object McpStartup {
      *
      * - when you call [Watch.retry];
      * - when its stored credential changes, such as after a sign-in in any process;
-     * - automatically if the recovery of the failure is [Recovery.RETRY]: after 1 s, then 2 s, 4 s and so on up to 5 min.
+     * - automatically if the recovery of the failure is [Recovery.RETRY]: after a random pause of up to 1 s,
+     *   then up to 2 s, 4 s and so on up to 5 min.
      *
      * As in [check], a server that is ready is closed, and no browser opens.
      */
