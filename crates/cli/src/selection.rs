@@ -23,7 +23,7 @@ use crate::arguments::Source;
 use crate::output::report::CheckedConfiguration;
 use crate::output::suggestions::Suggestions;
 
-pub use first_run::{confirm, list};
+pub use first_run::{command, confirm, list, url};
 
 const PATH_CHARS: usize = 500;
 

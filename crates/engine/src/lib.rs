@@ -79,6 +79,7 @@ pub use mcp_startup_core::*;
 pub use rmcp;
 pub use shared_context::DEFAULT_LIMIT;
 pub use start::LiveServer;
+pub use start::masked_command::masked_command;
 pub use startup::{DEFAULT_CONCURRENCY, Startup, StartupOptions};
 pub use timeline::{
     StartTimeline, TimelineEntry, TimelineMessage, TimelineMessageKind, TimelineRefresh,

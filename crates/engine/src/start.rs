@@ -7,6 +7,7 @@ pub(crate) mod evidence_collector;
 mod handshake;
 mod known_eras;
 mod live_server;
+pub(crate) mod masked_command;
 pub(crate) mod masked_secrets;
 mod named_variables;
 pub(crate) mod timeline_recorder;

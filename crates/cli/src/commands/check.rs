@@ -119,9 +119,17 @@ fn checked(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
 /// Lists the servers that a check would start.
 fn dry_run(selection: &Selection, format: Format) -> std::io::Result<()> {
     if format != Format::Table {
-        let servers = selection.servers.iter().map(
-            |server| serde_json::json!({ "name": server.entry.name, "owners": server.owners }),
-        );
+        let servers = selection.servers.iter().map(|server| {
+            let mut shown =
+                serde_json::json!({ "name": server.entry.name, "owners": server.owners });
+            if let Some(command) = selection::command(&server.entry) {
+                shown["command"] = command.into();
+            }
+            if let Some(url) = selection::url(&server.entry) {
+                shown["url"] = url.into();
+            }
+            shown
+        });
         return report::print(&serde_json::json!({
             "configuration": selection.configuration.path,
             "servers": servers.collect::<Vec<_>>(),

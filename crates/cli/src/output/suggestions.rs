@@ -64,6 +64,17 @@ pub fn shell_word(text: &str) -> String {
     }
 }
 
+/// An argument, quoted for a shell if necessary. Options and `NAME=VALUE` need no quotation marks there.
+pub fn shell_argument(text: &str) -> String {
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || "-_./@:+=,".contains(character);
+    let starts = text.starts_with(|first: char| first != '=');
+    match starts && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => shell_word(text),
+    }
+}
+
 /// A word with hidden characters, as bash and zsh read it.
 fn ansi_quoted(text: &str) -> String {
     let mut quoted = "$'".to_owned();

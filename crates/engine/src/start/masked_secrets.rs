@@ -34,13 +34,7 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
                 add_with_parts(&mut mask, secret);
             }
             if !matches!(stdio.inherited, InheritedEnvironment::Named(_)) {
-                for (name, value) in std::env::vars_os() {
-                    let value = value.to_string_lossy();
-                    match names_a_secret(&name.to_string_lossy()) {
-                        true => add_with_parts(&mut mask, &value),
-                        false => add_parts_of_url(&mut mask, &value),
-                    }
-                }
+                add_inherited(&mut mask);
             }
             // The evidence shows the PATH if the program is not found.
             let env = stdio.env.iter();
@@ -80,8 +74,19 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
     mask
 }
 
+/// Adds the secrets among the variables of this process.
+pub(super) fn add_inherited(mask: &mut Mask) {
+    for (name, value) in std::env::vars_os() {
+        let value = value.to_string_lossy();
+        match names_a_secret(&name.to_string_lossy()) {
+            true => add_with_parts(mask, &value),
+            false => add_parts_of_url(mask, &value),
+        }
+    }
+}
+
 /// Adds a value, and the parts of it that a server may repeat: the credentials of `Bearer abc`, one of two cookies, a password.
-fn add_with_parts(mask: &mut Mask, value: &str) {
+pub(super) fn add_with_parts(mask: &mut Mask, value: &str) {
     mask.add(value);
     if let Some((scheme, credentials)) = value.trim().split_once(' ') {
         let credentials = credentials.trim();
@@ -154,7 +159,7 @@ fn secrets_of_arguments(arguments: &[String]) -> impl Iterator<Item = &str> {
 }
 
 /// Whether the name of a flag or a variable indicates a secret. Most inherited variables are harmless.
-fn names_a_secret(name: &str) -> bool {
+pub(super) fn names_a_secret(name: &str) -> bool {
     const WORDS: [&str; 10] = [
         "key",
         "token",
