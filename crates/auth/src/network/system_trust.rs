@@ -154,11 +154,10 @@ impl ServerCertVerifier for SystemTrust {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn a_file_of_certificates_without_an_end_is_not_read() {
         let problem = |path: &str| {
