@@ -325,13 +325,18 @@ fn servers_below_the_first_of_two_equal_keys_are_not_lost_silently() {
     }
 }
 
+/// The text of an error, with the separators of paths as on Unix.
+fn with_slashes(error: &impl ToString) -> String {
+    error.to_string().replace('\\', "/")
+}
+
 #[test]
 fn servers_that_an_empty_key_replaces_are_an_error() {
     for (client, path, key, entry) in json_clients() {
         for last in ["{}", "{ }", "null"] {
             let text = format!("{{\n\"{key}\": {{\"lost\": {entry}}},\n\"{key}\": {last}}}");
             let files = files(client, path, &text);
-            let error = files[0].error.as_ref().map(ToString::to_string);
+            let error = files[0].error.as_ref().map(with_slashes);
             let expected = format!(
                 "{path}, line 3: `{key}` is in line 2 and in line 3; only the value in line 3 is read, and it has no servers: write all servers below one `{key}`"
             );
@@ -357,7 +362,7 @@ fn a_server_outside_of_the_table_is_named() {
         assert_eq!(warnings, [expected], "{path}");
         let text = format!("{{\"x\": 1,\n\"b\": {outside}}}");
         let found = files(client, path, &text);
-        let error = found[0].error.as_ref().map(ToString::to_string);
+        let error = found[0].error.as_ref().map(with_slashes);
         let expected =
             format!("{path}, line 2: {client} does not read the server `b`; move it into `{key}`");
         assert_eq!(error, Some(expected), "{path}");
