@@ -9,9 +9,8 @@
 
 mod harness;
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -19,6 +18,7 @@ use mcp_startup::config::ServerConfig;
 use mcp_startup::{LiveServer, Startup, StartupOptions};
 
 use harness::cases::skip;
+use harness::script_server::ScriptServer;
 
 const FLOOD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/attacks/flood.py");
 /// The environment variable of the host: the transport and the flood, or the base URL and the flood.
@@ -38,37 +38,6 @@ const LIVE: Duration = Duration::from_secs(4);
 const MAX_CLOSING: Duration = Duration::from_secs(8);
 /// Above the same host with servers that are quiet.
 const MAX_PEAK_KB: u64 = 80_000;
-
-/// The servers over HTTP. They end with their input.
-struct HttpServers {
-    process: Child,
-    base: String,
-}
-
-impl HttpServers {
-    fn start() -> Self {
-        let mut process = Command::new("python3")
-            .args([FLOOD, "http"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut base = String::new();
-        let stdout = process.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut base).unwrap();
-        Self {
-            process,
-            base: base.trim().to_owned(),
-        }
-    }
-}
-
-impl Drop for HttpServers {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 fn config(name: &str, place: &str, flood: &str) -> ServerConfig {
     match place {
@@ -145,15 +114,16 @@ fn check_floods(place: &str) {
 
 #[test]
 fn floods_of_live_servers_take_bounded_memory_and_affect_no_other_server() {
+    const TEST: &str = "floods_of_live_servers_take_bounded_memory_and_affect_no_other_server";
     if !cfg!(target_os = "linux") {
-        return skip("live", "the peak memory of a process is read from /proc");
+        return skip(TEST, "the peak memory of a process is read from /proc");
     }
     if Command::new("python3").arg("--version").output().is_err() {
-        return skip("live", "python3 is not on the PATH");
+        return skip(TEST, "python3 is not on the PATH");
     }
-    let servers = HttpServers::start();
+    let servers = ScriptServer::start(FLOOD, &["http"]);
     std::thread::scope(|scope| {
-        for place in ["stdio", &servers.base] {
+        for place in ["stdio", &servers.url] {
             scope.spawn(move || check_floods(place));
         }
     });

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::cases::skip;
 use crate::harness::configuration::{FILE_STORE, entry, quoted, url};
+use crate::harness::script_server::ScriptServer;
 use crate::harness::user::User;
 
 const SERVER: &str = concat!(
@@ -24,37 +25,6 @@ const QUIET: Duration = Duration::from_secs(3);
 const LIMIT: Duration = Duration::from_secs(120);
 /// Above the app-server before the calls.
 const MAX_GROWTH_KB: u64 = 80_000;
-
-/// A server over HTTP. It is killed when this is dropped.
-struct HttpServer {
-    process: Child,
-    url: String,
-}
-
-impl HttpServer {
-    fn start(transport: &str) -> Self {
-        let mut process = Command::new("python3")
-            .args([SERVER, transport, &RESULT_BYTES.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        let stdout = process.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut url).unwrap();
-        Self {
-            process,
-            url: url.trim().to_owned(),
-        }
-    }
-}
-
-impl Drop for HttpServer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// The memory of a process, by its name in `/proc`.
 fn kb(process: &Child, name: &str) -> u64 {
@@ -72,7 +42,7 @@ fn growth(transport: &str) -> u64 {
         let arguments = [SERVER, "stdio", &bytes].map(quoted).join(", ");
         body = format!("command = \"python3\"\nargs = [{arguments}]");
     } else {
-        server = HttpServer::start(transport);
+        server = ScriptServer::start(SERVER, &[transport, &RESULT_BYTES.to_string()]);
         body = url(&server.url);
     }
     let user = User::with(&[FILE_STORE, &entry("large", &body)].concat());

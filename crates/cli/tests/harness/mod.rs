@@ -19,6 +19,7 @@ pub mod http_server;
 pub mod lab;
 pub mod output;
 pub mod run;
+pub mod script_server;
 pub mod terminal;
 pub mod time;
 pub mod user;
