@@ -1,4 +1,4 @@
-//! The starts that are running. Less urgent requests wait for their end, for a moment, so that they slow no start down.
+//! The starts that are running. A request that is not urgent waits for them briefly, so that it does not slow them down.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -69,8 +69,8 @@ struct Shared {
     headers: HeaderMap,
     authorization: Authorization,
     collector: Arc<EvidenceCollector>,
-    /// If the client is kept, the starts before whose end it does not open the stream of messages that the server initiates. A check
-    /// doesn't open the stream, because it ends before such a message could arrive.
+    /// The starts that the stream of messages of the server waits for, if the client is kept. A check doesn't open that stream, because
+    /// it ends before such a message could arrive.
     running_starts: Option<Arc<RunningStarts>>,
     answered: AtomicBool,
     /// Whether the tool list is requested together with `server/discover`.
