@@ -64,13 +64,13 @@ pub struct SignInRequest {
     pub challenge: Option<String>,
     /// The client that signs in, and its options.
     pub client: ClientSettings,
-    /// The configured scopes; `None` if none are configured. Exactly these are requested, unless `steps_up` is set.
+    /// The configured scopes; `None` if none are configured. They replace those that the server names, unless `steps_up` is set.
     pub scopes: Option<Vec<String>>,
-    /// Whether the server requires more access than was granted. The scopes of the challenge and those in `granted` are then
-    /// requested together with the configured ones.
+    /// Whether the server requires more access than was granted. The scopes of the challenge are then requested together with the
+    /// configured ones.
     pub steps_up: bool,
-    /// The scopes to keep from an earlier grant, if the server requires more. They are requested again, at most 256.
-    pub granted: Vec<String>,
+    /// The scopes to request in addition to these, at most 256: the scopes of an earlier grant, and the ones that the user wants.
+    pub additional_scopes: Vec<String>,
     /// The configured resource indicator (RFC 8707), if there is one. If it is blank, the requests name no resource. MCP requires
     /// one, but some authorization servers refuse it.
     pub resource: Option<String>,
@@ -115,7 +115,7 @@ impl fmt::Debug for SignInBegun {
 ///
 /// The scopes are the configured ones. If none are configured, they are those of the challenge, or else those of the
 /// protected-resource metadata, with `offline_access` if the authorization server lists it (SEP-2207). A step-up requests those
-/// of the challenge and those in `granted` in any case.
+/// of the challenge too. The additional scopes are requested in any case.
 ///
 /// The resource is the configured one. If none is configured, it is that of the accepted protected-resource metadata, or
 /// else the URL of the server. A blank one is left out.
@@ -333,7 +333,8 @@ fn scopes(
         (None, false) => challenged,
         (None, true) => found.scopes.clone(),
     };
-    scopes.extend(scopes::bounded(request.granted.iter().map(String::as_str)));
+    let additional = request.additional_scopes.iter().map(String::as_str);
+    scopes.extend(scopes::bounded(additional));
     let offered = metadata.scopes_supported.iter().flatten();
     let offers_offline_access = offered.into_iter().any(|scope| scope == OFFLINE_ACCESS);
     // Requested by itself, it would replace the server's default scopes (RFC 6749, section 3.3).

@@ -53,7 +53,7 @@ impl Case {
                 },
                 scopes: None,
                 steps_up: false,
-                granted: Vec::new(),
+                additional_scopes: Vec::new(),
                 resource: None,
                 prompt: None,
             },

@@ -106,7 +106,7 @@ fn an_interrupted_logout_removes_the_record_after_the_revocation() {
 
 /// The user sees who will receive the password.
 #[test]
-fn login_shows_the_host_of_the_sign_in_and_requests_the_scopes_of_the_user() {
+fn login_shows_the_host_of_the_sign_in_and_requests_the_scopes_of_the_server_and_the_user() {
     let (lab, user) = lab_and_user(&json!({}));
     let host = lab.base_url().replace("http://", "");
     for (arguments, shown) in [
@@ -130,7 +130,10 @@ fn login_shows_the_host_of_the_sign_in_and_requests_the_scopes_of_the_user() {
         let mut running = RunningLogin::start(run);
         running.wait_for_line(|line| line == shown);
         let url = running.printed_url();
-        assert!(url.contains("scope=files%3Aread+files%3Awrite&"), "{url}");
+        assert!(
+            url.contains("scope=mcp%3Atools+files%3Aread+files%3Awrite&"),
+            "{url}"
+        );
         get(&authorize(&url, Consent::Allow));
         running.finish().assert_exit(0);
     }

@@ -52,8 +52,8 @@ pub struct SignInOptions {
     /// It can name the server's metadata (RFC 9728, section 5.1) and the required scopes (RFC 6750, section 3). With `None`, which
     /// is the default, the sign-in sends a request of its own to get one.
     pub challenge: Option<String>,
-    /// Scopes to request in addition to those of the configuration and the challenge. With one, the scopes that were granted before
-    /// are requested again too. The default is none.
+    /// Scopes to request in addition to the configured ones, or those that the server names. With one, the scopes of the challenge and
+    /// those that were granted before are requested too. The default is none.
     pub scopes: Vec<String>,
     /// Where the OAuth client comes from if none is configured.
     pub client_registration: ClientRegistration,
@@ -121,6 +121,7 @@ pub(crate) async fn begin(
         }
         let keeps_granted = needs_more || !options.scopes.is_empty();
         let granted = record.as_ref().filter(|_| keeps_granted);
+        let granted = granted.map(CredentialRecord::scopes);
         let request = SignInRequest {
             server_name: config.name.clone(),
             server_url: http.written_url.clone(),
@@ -128,9 +129,9 @@ pub(crate) async fn begin(
             redirect_uri: redirect_uri.to_owned(),
             challenge,
             client: client.clone(),
-            scopes: requested_scopes(config, options),
+            scopes: config.scopes.clone(),
             steps_up: keeps_granted,
-            granted: granted.map_or_else(Vec::new, |record| record.scopes().to_vec()),
+            additional_scopes: [options.scopes.as_slice(), granted.unwrap_or_default()].concat(),
             resource: config.oauth.resource.clone(),
             prompt: config.oauth.prompt.clone(),
         };
@@ -173,17 +174,6 @@ async fn stored_record(
     })?;
     let found = stores.find(&key).await.ok().flatten();
     Ok(found.map(|found| found.record))
-}
-
-/// The configured scopes and those of the options; `None` if there are none.
-fn requested_scopes(config: &ServerConfig, options: &SignInOptions) -> Option<Vec<String>> {
-    let configured = config.scopes.clone();
-    if options.scopes.is_empty() {
-        return configured;
-    }
-    let mut scopes = configured.unwrap_or_default();
-    scopes.extend(options.scopes.iter().cloned());
-    Some(scopes)
 }
 
 /// Checks the syntax of the scopes (RFC 6749, section 3.3).

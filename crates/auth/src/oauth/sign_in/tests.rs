@@ -31,7 +31,7 @@ fn request() -> SignInRequest {
         client: ClientSettings::default(),
         scopes: None,
         steps_up: false,
-        granted: Vec::new(),
+        additional_scopes: Vec::new(),
         resource: None,
         prompt: None,
     }
@@ -59,11 +59,11 @@ fn pending(redirect_uri: &str, require_issuer: bool) -> PendingSignIn {
 }
 
 #[test]
-fn scopes_are_the_union_of_the_configured_the_challenged_and_the_granted_ones() {
+fn scopes_are_the_union_of_the_configured_or_challenged_and_the_additional_ones() {
     let words =
         |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
-    // configured, challenge, of the resource, granted, supported, requested
-    for (configured, challenge, of_resource, granted, supported, expected) in [
+    // configured, challenge, of the resource, additional, supported, requested
+    for (configured, challenge, of_resource, additional, supported, expected) in [
         (None, None, "", "", "", ""),
         (None, None, "a b", "", "", "a b"),
         (None, Some("Bearer"), "a b", "", "", "a b"),
@@ -110,12 +110,18 @@ fn scopes_are_the_union_of_the_configured_the_challenged_and_the_granted_ones() 
         ),
         (
             Some("e"),
-            Some("Bearer scope=\"c\""),
+            Some("Bearer error=\"insufficient_scope\", scope=\"c\""),
             "",
             "b offline_access",
             "offline_access",
             "e c b offline_access",
         ),
+        // Those that a user wants too are requested with those of the server.
+        (None, None, "a", "w", "", "a w"),
+        (None, None, "a", "w", "offline_access", "a w offline_access"),
+        (None, None, "", "w", "offline_access", "w offline_access"),
+        (None, Some("Bearer scope=\"c\""), "a", "w", "", "c w"),
+        (Some("e"), None, "a", "w", "offline_access", "e w"),
         // Without duplicates, and in this order.
         (None, Some("Bearer scope=\"c a\""), "", "a b c", "", "c a b"),
         (Some("e"), None, "", "a e", "", "e a"),
@@ -142,9 +148,8 @@ fn scopes_are_the_union_of_the_configured_the_challenged_and_the_granted_ones() 
         let sign_in = SignInRequest {
             challenge: challenge.map(str::to_owned),
             scopes: configured.map(words),
-            steps_up: !granted.is_empty()
-                || challenge.is_some_and(|text| text.contains("insufficient_scope")),
-            granted: words(granted),
+            steps_up: challenge.is_some_and(|text| text.contains("insufficient_scope")),
+            additional_scopes: words(additional),
             ..request()
         };
         let found = Discovery {
@@ -155,7 +160,7 @@ fn scopes_are_the_union_of_the_configured_the_challenged_and_the_granted_ones() 
         let requested = scopes(&sign_in, &found, &metadata).join(" ");
         assert_eq!(
             requested, expected,
-            "{challenge:?} {of_resource:?} {granted:?} {supported:?}"
+            "{challenge:?} {of_resource:?} {additional:?} {supported:?}"
         );
     }
 }
@@ -166,7 +171,7 @@ fn the_number_of_requested_scopes_is_bounded() {
     let challenge = format!(r#"Bearer scope="{}""#, many.join(" "));
     let sign_in = SignInRequest {
         challenge: Some(challenge),
-        granted: many.into_iter().rev().collect(),
+        additional_scopes: many.into_iter().rev().collect(),
         ..request()
     };
     let requested = scopes(&sign_in, &Discovery::default(), &metadata(Value::Null));
