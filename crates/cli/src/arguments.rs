@@ -21,7 +21,7 @@ Exit status:
   1    at least one server failed for another reason
   2    the arguments or the configuration can't be used
   3    at least one server needs a sign-in (again) or more access, even if others failed for other reasons
-  130  interrupted by Ctrl-C; every started program has ended, except package runners (up to 60 s)
+  130  interrupted by Ctrl-C, or you answered no: every started program has ended, except package runners (up to 60 s)
   141  output pipe closed";
 
 const EXIT_STATUSES_OF_EXPLAIN: &str = "\
@@ -87,7 +87,7 @@ const EXIT_STATUSES_OF_OPEN: &str = "\
 Exit status:
   1    the page could not be served
   2    the arguments or the configuration can't be used
-  130  interrupted by Ctrl-C; every started program has ended, except package runners (up to 60 s)
+  130  interrupted by Ctrl-C, or you answered no: every started program has ended, except package runners (up to 60 s)
   141  output pipe closed";
 
 #[cfg(feature = "app-server")]
@@ -181,13 +181,13 @@ pub enum Command {
     /// Serve the states of your servers, sign-in and retry to another program, over JSON-RPC as Codex's app-server speaks it
     ///
     /// Starts the servers for each client that connects, without asking, and keeps them until it disconnects. Opens no browser: the
-    /// client does that. docs/app-server.md describes the messages.
+    /// client does that. https://github.com/mcp-startup/mcp-startup/blob/main/docs/app-server.md describes the messages.
     #[cfg(feature = "app-server")]
     #[command(after_help = EXIT_STATUSES_OF_APP_SERVER)]
     AppServer(AppServer),
     /// Manage the sign-ins of many users in a PostgreSQL database
     ///
-    /// docs/many-users.md describes the database and its keys.
+    /// https://github.com/mcp-startup/mcp-startup/blob/main/docs/many-users.md describes the database and its keys.
     #[cfg(feature = "store-postgres")]
     #[command(subcommand)]
     Store(store::Store),
@@ -383,7 +383,7 @@ pub struct Login {
     /// configured one, or a free one]
     #[arg(long, value_parser = port)]
     pub port: Option<u16>,
-    /// Request these scopes too, separated by commas, in addition to the configured ones and those that you have granted before
+    /// Request these scopes too, separated by commas, in addition to the configured ones or those that the server names, and those that you have granted before
     #[arg(long, value_name = "SCOPES", value_delimiter = ',')]
     pub scopes: Vec<String>,
     #[command(flatten)]

@@ -3,13 +3,14 @@
 //! It is also a library with few functions, so that `npx mcp-startup` and `uvx mcp-startup` run the same program without a second copy of
 //! the engine in their packages.
 //!
-//! `commands` has one module for each command, and `output` one for each kind of output. Nothing here decides the result of a
-//! start.
+//! `commands` has one module for each command, and `output` one for each kind of output. [`documents`] are what programs read. Nothing here
+//! decides the result of a start.
 
 mod arguments;
 mod browser;
 mod commands;
 mod completion;
+pub mod documents;
 mod interruption;
 mod output;
 mod secret_file;

@@ -20,6 +20,7 @@ const DEFAULT_LIMIT: usize = 10_000;
 
 /// The identity of a server in the tracker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ServerKey {
     /// The thread that the server belongs to. `None` if it belongs to the whole app.
@@ -32,6 +33,7 @@ pub struct ServerKey {
 
 /// The current state of one server, from the latest notification with its thread, environment and name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TrackedServer {
     /// The thread that the server belongs to. `None` if it belongs to the whole app.

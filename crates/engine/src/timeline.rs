@@ -19,6 +19,7 @@ const TEXT_CHARS: usize = 1000;
 /// All text from a server or a program is cut, has no control characters, and the secrets of the start are masked in it. URLs have
 /// only scheme, host and path. Arguments, variables and the values of headers are never part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct StartTimeline {
@@ -40,17 +41,33 @@ pub struct TimelineEntry {
     pub step: TimelineStep,
 }
 
+/// One step of a start, its time, and its text.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct EntryInJson<'a> {
+    /// The time since the start began, in ms.
+    at_ms: u64,
+    #[serde(flatten)]
+    step: &'a TimelineStep,
+    /// The step in words, on one line of at most 1,000 characters, with hidden characters escaped.
+    text: String,
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for TimelineEntry {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TimelineEntry".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        EntryInJson::json_schema(generator)
+    }
+}
+
 impl Serialize for TimelineEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Entry<'a> {
-            at_ms: u64,
-            #[serde(flatten)]
-            step: &'a TimelineStep,
-            text: String,
-        }
-        let entry = Entry {
+        let entry = EntryInJson {
             at_ms: self.at_ms,
             step: &self.step,
             text: printable(&self.step.to_string(), TEXT_CHARS),
@@ -61,6 +78,7 @@ impl Serialize for TimelineEntry {
 
 /// What happened at one moment of a start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(
     tag = "step",
     rename_all = "camelCase",
@@ -167,6 +185,7 @@ pub enum TimelineStep {
 
 /// An MCP message, without its contents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TimelineMessage {
@@ -197,6 +216,7 @@ pub struct TimelineMessage {
 
 /// The kind of an MCP message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum TimelineMessageKind {
     /// A request.
@@ -212,6 +232,7 @@ pub enum TimelineMessageKind {
 
 /// An HTTP response, without its contents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TimelineResponse {
@@ -241,6 +262,7 @@ pub struct TimelineResponse {
 
 /// The outcome of the refresh of a stored token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum TimelineRefresh {

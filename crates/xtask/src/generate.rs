@@ -1,5 +1,5 @@
 //! The generated files of this repository: JSON Schemas, types in other languages, and pages of the documentation. All are
-//! derived from the types of `crates/core` and the messages of `crates/app-server`.
+//! derived from the types of `crates/core`, the messages of `crates/app-server` and the documents of `crates/cli`.
 
 mod committed_files;
 mod core_sources;
@@ -63,7 +63,7 @@ pub fn files() -> Result<Vec<GeneratedFile>, Box<dyn Error>> {
         file("docs/failures.md", pages::failures::page()?),
         file(pages::guide::PATH, pages::guide::page(&workspace_root()?)?),
     ];
-    for (path, schema) in schemas::app_server()? {
+    for (path, schema) in [schemas::app_server()?, schemas::program()?].concat() {
         files.push(file(path, schemas::to_text(&schema)?));
     }
     Ok(files)

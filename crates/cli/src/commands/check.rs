@@ -13,10 +13,11 @@ use tokio::runtime::Runtime;
 
 use crate::CommandError;
 use crate::arguments::{self, CheckOutput, Format};
+use crate::documents::{CheckReport, CheckedServer, DryRunReport, DryRunServer};
 use crate::interruption::{Interruption, output_closed};
 use crate::output::ci;
 use crate::output::exit_status::{Ending, ExitStatus};
-use crate::output::report::{self, Report, ServerReport};
+use crate::output::report;
 use crate::output::stdout;
 use crate::output::table::{NextTry, Note, Row, Server, Table};
 use crate::selection::{self, Selection};
@@ -119,22 +120,17 @@ fn checked(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
 /// Lists the servers that a check would start.
 fn dry_run(selection: &Selection, format: Format) -> std::io::Result<()> {
     if format != Format::Table {
-        let servers = selection.servers.iter().map(|server| {
-            let mut shown =
-                serde_json::json!({ "name": server.entry.name, "owners": server.owners });
-            if let Some(command) = selection::command(&server.entry) {
-                shown["command"] = command.into();
-            }
-            if let Some(url) = selection::url(&server.entry) {
-                shown["url"] = url.into();
-            }
-            shown
+        let servers = selection.servers.iter().map(|server| DryRunServer {
+            name: server.entry.name.clone(),
+            owners: server.owners.clone(),
+            command: selection::command(&server.entry),
+            url: selection::url(&server.entry),
         });
-        return report::print(&serde_json::json!({
-            "configuration": selection.configuration.path,
-            "servers": servers.collect::<Vec<_>>(),
-            "notChecked": selection.not_checked,
-        }));
+        return report::print(&DryRunReport {
+            configuration: selection.configuration.path.clone(),
+            servers: servers.collect(),
+            not_checked: selection.not_checked.clone(),
+        });
     }
     let mut stdout = stdout::styled();
     selection::list(selection, &mut stdout)?;
@@ -143,6 +139,16 @@ fn dry_run(selection: &Selection, format: Format) -> std::io::Result<()> {
         writeln!(stdout, "{line}")?;
     }
     stdout.flush()
+}
+
+/// How many servers are not started. A server in a project file that is not approved may be in it for several clients.
+fn count(not_checked: &[NotChecked]) -> usize {
+    let (unapproved, others): (Vec<_>, Vec<_>) =
+        not_checked.iter().partition(|left| left.needs_approval);
+    let unapproved = unapproved
+        .iter()
+        .map(|left| (&left.owner.path, &left.owner.name));
+    unapproved.collect::<BTreeSet<_>>().len() + others.len()
 }
 
 /// The lines about the servers that are not started: one for each project file that is not approved, and one for each other server.
@@ -188,7 +194,7 @@ fn closing_notes(not_checked: &[NotChecked]) -> Vec<String> {
 /// The result of a check.
 pub struct Checked {
     pub status: ExitStatus,
-    pub servers: Vec<ServerReport>,
+    pub servers: Vec<CheckedServer>,
 }
 
 /// Checks the servers once, or watches them until interrupted, and shows the results. Closes the stores.
@@ -230,7 +236,7 @@ pub fn start(
             ..
         } = selection;
         let servers = shown.close(not_checked, |servers, not_checked| {
-            Report::new(configuration, elapsed_ms, status, servers, not_checked)
+            CheckReport::new(configuration, elapsed_ms, status, servers, not_checked)
         })?;
         Ok(Checked { status, servers })
     });
@@ -327,7 +333,7 @@ struct Shown {
     output: CheckOutput,
     table: Option<Table>,
     /// The latest report of each server whose start has ended.
-    reports: Vec<ServerReport>,
+    reports: Vec<CheckedServer>,
     /// The position of each server in the configuration.
     order: HashMap<String, usize>,
     /// Whether failed servers are started again.
@@ -429,7 +435,7 @@ impl Shown {
         }
         let owners = self.owners.get(notification.name());
         let (owners, line) = owners.cloned().unwrap_or_default();
-        let report = ServerReport {
+        let report = CheckedServer {
             name: notification.name().to_owned(),
             owners,
             line,
@@ -456,7 +462,7 @@ impl Shown {
     }
 
     /// Stores the report, in place of the server's previous one if there is one, and returns its index.
-    fn store(&mut self, report: ServerReport) -> usize {
+    fn store(&mut self, report: CheckedServer) -> usize {
         let mut reports = self.reports.iter();
         match reports.position(|last| self.watches && last.name == report.name) {
             Some(at) => {
@@ -517,8 +523,8 @@ impl Shown {
     fn close(
         mut self,
         not_checked: Vec<NotChecked>,
-        report: impl FnOnce(Vec<ServerReport>, Vec<NotChecked>) -> Report,
-    ) -> std::io::Result<Vec<ServerReport>> {
+        report: impl FnOnce(Vec<CheckedServer>, Vec<NotChecked>) -> CheckReport,
+    ) -> std::io::Result<Vec<CheckedServer>> {
         let mut left: Vec<_> = self.unprinted.drain().map(|(_, at)| at).collect();
         left.sort_unstable();
         for at in left {
@@ -542,7 +548,7 @@ impl Shown {
             table.notes(&self.not_read)?;
             table.close(
                 rows.map(|report| row(report, NextTry::Never)),
-                not_checked.len(),
+                count(&not_checked),
             )?;
         }
         if self.output.quiet || matches!(self.output.format, Format::Table | Format::Ndjson) {
@@ -559,7 +565,7 @@ impl Shown {
             Format::Github => report::print_text(&ci::github(&report))?,
             Format::Json | Format::Table | Format::Ndjson => report::print(&report)?,
         }
-        let hidden: Vec<ServerReport> = hidden;
+        let hidden: Vec<CheckedServer> = hidden;
         report.servers.extend(hidden);
         Ok(report.servers)
     }
@@ -567,13 +573,13 @@ impl Shown {
 
 impl CheckOutput {
     /// Whether a server is shown.
-    fn shows(&self, report: &ServerReport) -> bool {
+    fn shows(&self, report: &CheckedServer) -> bool {
         !self.only_failed || report.status != McpServerStartupState::Ready
     }
 }
 
 /// A server that needs a sign-in starts again after it.
-fn next_try_after_sign_in(report: &ServerReport) -> NextTry {
+fn next_try_after_sign_in(report: &CheckedServer) -> NextTry {
     let recovery = report.failure.as_ref().map(|failure| failure.recovery());
     match Ending::from_start(recovery, &report.status) {
         Ending::NeedsSignIn => NextTry::AfterSignIn,
@@ -582,7 +588,7 @@ fn next_try_after_sign_in(report: &ServerReport) -> NextTry {
     }
 }
 
-fn row(report: &ServerReport, next_try: NextTry) -> Row<'_> {
+fn row(report: &CheckedServer, next_try: NextTry) -> Row<'_> {
     let note = match (&report.failure, &report.status) {
         (Some(failure), _) => Note::Failed {
             recovery: failure.recovery(),

@@ -11,8 +11,8 @@ use crate::CommandError;
 use crate::arguments;
 use crate::commands::check::{self, Checked};
 use crate::commands::lab::unknown_scenario;
+use crate::documents::CheckedServer;
 use crate::output::exit_status::ExitStatus;
-use crate::output::report::ServerReport;
 use crate::output::table::wrapped;
 use crate::selection::Selection;
 use crate::this_program;
@@ -122,7 +122,7 @@ fn credentials(lab: &Lab, rows: &[&Scenario]) -> Result<Vec<u8>, std::io::Error>
 }
 
 /// The servers that did not end as their scenario specifies.
-fn unexpected<'a>(rows: &'a [&Scenario], servers: &[ServerReport]) -> Vec<&'a str> {
+fn unexpected<'a>(rows: &'a [&Scenario], servers: &[CheckedServer]) -> Vec<&'a str> {
     rows.iter()
         .filter(|row| {
             !servers.iter().any(|server| {

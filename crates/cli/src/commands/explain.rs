@@ -5,13 +5,12 @@ use std::io::{IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use mcp_startup::config::ServerEntry;
 use mcp_startup::{
-    ConfigurationEvidence, McpServerStartupState, Recovery, StartTimeline, Startup, StartupEvent,
-    StartupFailure, StartupFailureKind, StartupOptions, StartupWarning, Update, printable,
+    McpServerStartupState, Startup, StartupEvent, StartupFailure, StartupOptions, Update, printable,
 };
-use serde::Serialize;
 
 use crate::CommandError;
 use crate::arguments::{self, ExplainFormat};
+use crate::documents::{Explanation, Rule};
 use crate::interruption::{Interruption, output_closed};
 use crate::output::exit_status::{Ending, ExitStatus};
 use crate::output::report;
@@ -27,40 +26,6 @@ const TEXT_CHARS: usize = 1000;
 /// The width of lines that do not go to a terminal.
 const UNLIMITED_COLUMNS: usize = 10_000;
 const INDENT: &str = "  ";
-
-/// The explanation of one start, as JSON.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Explanation {
-    /// The file with all servers; null if there are several.
-    configuration: Option<String>,
-    server: String,
-    status: McpServerStartupState,
-    /// The exit status of `mcp-startup explain`.
-    exit_status: u8,
-    /// The time the start took, in ms.
-    elapsed_ms: u64,
-    /// What happened, in order.
-    timeline: StartTimeline,
-    /// The rule that decided why the start failed.
-    rule: Option<Rule>,
-    failure: Option<StartupFailure>,
-    /// What is wrong with a server that is ready.
-    warning: Option<StartupWarning>,
-    /// Why a refreshed sign-in could not be saved.
-    not_saved: Option<String>,
-    configuration_warnings: Vec<ConfigurationEvidence>,
-}
-
-/// A row of the table of kinds in `docs/protocol.md`. The rows are tried in their order, and the first that applies decides.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Rule {
-    kind: StartupFailureKind,
-    /// The number of the row, counted from 1.
-    row: usize,
-    recovery: Recovery,
-}
 
 impl Rule {
     fn of(failure: &StartupFailure) -> Self {

@@ -5,13 +5,13 @@ use std::io::{IsTerminal, Write};
 
 use mcp_startup_core::{
     LineError, LineSplitter, McpServerStartupFailureReason, McpServerStartupState,
-    McpServerStatusUpdatedNotification, ServerKey, StartupTracker, TrackedServer, decode,
+    McpServerStatusUpdatedNotification, StartupTracker, decode,
 };
-use serde::Serialize;
 use tokio::io::AsyncReadExt;
 
 use crate::CommandError;
 use crate::arguments::{self, Format};
+use crate::documents::FollowReport;
 use crate::interruption::Interruption;
 use crate::output::exit_status::{Ending, ExitStatus};
 use crate::output::report;
@@ -19,20 +19,6 @@ use crate::output::table::{NextTry, Note, Row, Server, Table};
 
 /// How many names are remembered, as many as the tracker has servers. With more, they are collected again.
 const MAX_NAMES: usize = 10_000;
-
-/// The tracker's state at the end of the input.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Followed<'a> {
-    /// One entry for each (threadId, environmentId, name), in the order of their first notifications.
-    servers: Vec<&'a TrackedServer>,
-    /// The servers that need a sign-in again.
-    reauthentication_required: Vec<&'a ServerKey>,
-    /// How many lines could not be read.
-    bad_lines: u64,
-    /// The exit status of the program.
-    exit_status: u8,
-}
 
 pub fn run(arguments: &arguments::Follow) -> Result<ExitStatus, CommandError> {
     let mut follower = Follower {
@@ -160,7 +146,7 @@ impl Follower {
                 }),
                 0,
             )?,
-            Format::Json | Format::Junit | Format::Github => report::print(&Followed {
+            Format::Json | Format::Junit | Format::Github => report::print(&FollowReport {
                 servers,
                 reauthentication_required: self.tracker.reauthentication_required(),
                 bad_lines: self.bad_lines,

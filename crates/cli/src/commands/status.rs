@@ -6,17 +6,16 @@ use anstyle::{AnsiColor, Style};
 use futures::StreamExt;
 use futures::stream;
 use mcp_startup::auth::now_ms;
-use mcp_startup::config::clients::NotChecked;
 use mcp_startup::config::{ServerEntry, TransportConfig};
 use mcp_startup::{
-    AccessTokenWorth, AuthStatus, ClientChoice, ClientSource, ConfigurationEvidence, McpAuthStatus,
-    Startup, configuration_warnings, printable,
+    AccessTokenWorth, AuthStatus, ClientChoice, ClientSource, McpAuthStatus, Startup,
+    configuration_warnings, printable,
 };
-use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::CommandError;
 use crate::arguments::{self, StatusFormat};
+use crate::documents::{ServerStatus, StatusReport, StoredSignIn};
 use crate::interruption::until_interrupted;
 use crate::output::exit_status::ExitStatus;
 use crate::output::report;
@@ -33,51 +32,6 @@ const NAME_CHARS_OF_A_LINE: usize = 200;
 const INDENT: &str = "    ";
 const STORE_CHARS: usize = 20;
 const DETAIL_CHARS: usize = 300;
-
-/// The document that `--format json` prints.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Statuses {
-    /// The file with all servers; null if there are several.
-    configuration: Option<String>,
-    /// Each server, in the order of the configuration.
-    servers: Vec<ServerStatus>,
-    /// The servers of clients whose status is not shown.
-    not_checked: Vec<NotChecked>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ServerStatus {
-    name: String,
-    /// `stdio` or `http`; null if the entry can't be used.
-    transport: Option<&'static str>,
-    /// How a client is authorized; null if that is not known.
-    auth_status: Option<McpAuthStatus>,
-    /// The sign-in stored for this server; null if there is none.
-    stored: Option<Stored>,
-    /// Why the stored sign-in could not be read.
-    store_error: Option<String>,
-    /// Keys of its entry that are not read, and other parts that may not have the expected effect.
-    configuration_warnings: Vec<ConfigurationEvidence>,
-    /// With `--explain`: the OAuth client that a sign-in would use.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<ClientChoice>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Stored {
-    /// The store: `file` or `keyring`.
-    store: Option<String>,
-    access_token: AccessTokenWorth,
-    /// Whether there is a usable refresh token.
-    refresh_token: bool,
-    /// When the access token expires, in ms since the Unix epoch; null if not known.
-    expires_at_ms: Option<i64>,
-    scopes: Vec<String>,
-    issuer: Option<String>,
-}
 
 pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
     let mut selection = selection::select(&arguments.source, &arguments.servers)?;
@@ -127,7 +81,7 @@ pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> 
     let found: Vec<_> = found.into_iter().flatten().collect();
     let unreadable = found.iter().any(|server| server.store_error.is_some());
     if table.is_none() {
-        report::print(&Statuses {
+        report::print(&StatusReport {
             configuration: selection.configuration.path,
             servers: found,
             not_checked: selection.not_checked,
@@ -158,7 +112,7 @@ fn server_status(
         name: entry.name.clone(),
         transport,
         auth_status: status.status,
-        stored: status.worth.map(|worth| Stored {
+        stored: status.worth.map(|worth| StoredSignIn {
             store: status.store,
             access_token: worth.access_token,
             refresh_token: worth.refresh_token,
@@ -326,7 +280,7 @@ fn line(
 
 fn stored_line(
     name: &str,
-    stored: &Stored,
+    stored: &StoredSignIn,
     now_ms: i64,
     suggestions: &Suggestions,
 ) -> (Look, String) {

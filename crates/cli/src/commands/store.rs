@@ -12,6 +12,7 @@ use mcp_startup_store_postgres::Statistics;
 use crate::CommandError;
 use crate::arguments::StatusFormat;
 use crate::arguments::store::{Copy, Store};
+use crate::documents::StoreReport;
 use crate::interruption::until_interrupted;
 use crate::output::exit_status::ExitStatus;
 use crate::output::report;
@@ -89,13 +90,13 @@ fn print(statistics: &Statistics, format: StatusFormat) -> std::io::Result<()> {
         open_attempts,
     } = statistics;
     if format == StatusFormat::Json {
-        let by_key: serde_json::Map<_, _> = records_by_key
-            .iter()
-            .map(|(key, count)| (key.clone(), (*count).into()))
-            .collect();
-        return report::print(&serde_json::json!({
-            "schemaVersion": schema_version, "users": users, "recordsByKey": by_key, "locks": locks, "openAttempts": open_attempts,
-        }));
+        return report::print(&StoreReport {
+            schema_version: *schema_version,
+            users: *users,
+            records_by_key: records_by_key.iter().cloned().collect(),
+            locks: *locks,
+            open_attempts: *open_attempts,
+        });
     }
     let by_key = records_by_key
         .iter()

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use mcp_startup_core::{McpServerStartupState, printable};
 
-use super::report::{Report, ServerReport};
 use super::timeline::name_of;
+use crate::documents::{CheckReport, CheckedServer};
 
 const NAME_CHARS: usize = 200;
 const MESSAGE_CHARS: usize = 1000;
@@ -13,7 +13,7 @@ const MESSAGE_CHARS: usize = 1000;
 /// The report as JUnit XML: a test case for each server, and a skipped one for each that was not started.
 ///
 /// Source: <https://github.com/testmoapp/junitxml>, which describes what the common readers accept.
-pub fn junit(report: &Report) -> String {
+pub fn junit(report: &CheckReport) -> String {
     let failed = report.servers.iter().filter(|server| !is_ready(server));
     let tests = report.servers.len() + report.not_checked.len();
     let mut text = format!(
@@ -65,7 +65,7 @@ pub fn junit(report: &Report) -> String {
 /// for each server that was not started, at its line of the configuration.
 ///
 /// Source: <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>.
-pub fn github(report: &Report) -> String {
+pub fn github(report: &CheckReport) -> String {
     let mut text = String::new();
     for server in &report.servers {
         let place = place(report, server);
@@ -142,7 +142,7 @@ struct Place {
     line: Option<u32>,
 }
 
-fn place(report: &Report, server: &ServerReport) -> Place {
+fn place(report: &CheckReport, server: &CheckedServer) -> Place {
     let owner = server.owners.first().map(|owner| &owner.path);
     let file = owner.or(report.configuration.as_ref());
     let problem = server.failure.as_ref();
@@ -160,11 +160,11 @@ fn relative(path: &str) -> String {
     below.map_or_else(|_| path.to_owned(), |below| below.display().to_string())
 }
 
-fn is_ready(server: &ServerReport) -> bool {
+fn is_ready(server: &CheckedServer) -> bool {
     server.status == McpServerStartupState::Ready
 }
 
-fn message(server: &ServerReport) -> &str {
+fn message(server: &CheckedServer) -> &str {
     let failure = server.failure.as_ref();
     failure.map_or("the start was cancelled", |failure| failure.message())
 }

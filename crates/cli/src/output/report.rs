@@ -1,65 +1,18 @@
-//! The JSON output of the program: the report of `--format json`, and the lines of `--format ndjson`.
+//! Prints the documents of `--format json` and the lines of `--format ndjson`.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use mcp_startup::config::Configuration;
-use mcp_startup::config::clients::{NotChecked, Owner};
+use mcp_startup::config::clients::NotChecked;
 use mcp_startup_core::{
-    ConfigurationEvidence, McpServerStartupFailureReason, McpServerStartupState,
-    McpServerStatusUpdatedNotification, StartPhase, StartupFailure, StartupWarning, encode,
-    is_hidden,
+    ConfigurationEvidence, McpServerStatusUpdatedNotification, encode, is_hidden,
 };
 use serde::Serialize;
 
+use crate::documents::{CheckReport, CheckedServer};
 use crate::output::exit_status::ExitStatus;
 use crate::output::stdout;
-
-/// The result of a check.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Report {
-    /// The file with all servers; null if there are several, and for the demo.
-    pub configuration: Option<String>,
-    /// The parts of the configuration that some clients may not accept.
-    pub configuration_warnings: Vec<ConfigurationEvidence>,
-    /// The time the whole check took, in ms.
-    pub elapsed_ms: u64,
-    /// The exit status of `mcp-startup check`.
-    pub exit_status: u8,
-    /// The servers, in the order of the configuration.
-    pub servers: Vec<ServerReport>,
-    /// The servers of clients that were not started, with the reason.
-    pub not_checked: Vec<NotChecked>,
-}
-
-/// The result of one start.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ServerReport {
-    pub name: String,
-    /// The clients that have the server; empty if it comes from a file, a URL or a command of the user.
-    pub owners: Vec<Owner>,
-    /// The line of its entry in the file of the first owner, or in the configuration; null if it comes from a URL or a command.
-    pub line: Option<u32>,
-    pub required: bool,
-    pub status: McpServerStartupState,
-    pub failure_reason: Option<McpServerStartupFailureReason>,
-    /// The last phase that the start entered.
-    pub phase: StartPhase,
-    /// The time the start took, in ms.
-    pub elapsed_ms: u64,
-    /// How many tools a ready server has; null if it did not list them.
-    pub tools: Option<usize>,
-    /// Why it failed.
-    pub failure: Option<StartupFailure>,
-    /// What is wrong with a server that is ready.
-    pub warning: Option<StartupWarning>,
-    /// Why a refreshed sign-in could not be saved.
-    pub not_saved: Option<String>,
-    /// Keys of its entry that are not read, and other parts that may not have the expected effect.
-    pub configuration_warnings: Vec<ConfigurationEvidence>,
-}
 
 /// The configuration of a check, for its report.
 #[derive(Debug, Default)]
@@ -85,12 +38,12 @@ impl CheckedConfiguration {
     }
 }
 
-impl Report {
-    pub fn new(
+impl CheckReport {
+    pub(crate) fn new(
         checked: CheckedConfiguration,
         elapsed_ms: u64,
         status: ExitStatus,
-        servers: Vec<ServerReport>,
+        servers: Vec<CheckedServer>,
         not_checked: Vec<NotChecked>,
     ) -> Self {
         Self {

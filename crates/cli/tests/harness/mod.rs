@@ -14,6 +14,7 @@ pub mod authorization_server;
 pub mod browser;
 pub mod cases;
 pub mod configuration;
+pub mod documents;
 pub mod http_client;
 pub mod http_server;
 pub mod lab;

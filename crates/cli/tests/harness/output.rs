@@ -2,8 +2,12 @@
 
 use serde_json::Value;
 
+use super::documents;
+
 #[derive(Debug)]
 pub struct Finished {
+    /// The arguments of the program, or of its wrapper.
+    pub arguments: Vec<String>,
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -17,10 +21,12 @@ impl Finished {
         format!("{}{}", self.stdout, self.stderr)
     }
 
-    /// stdout as one JSON document.
+    /// stdout as one JSON document, which conforms to its schema.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("stdout is not a JSON document: {error}\n{self:#?}"))
+        let document = serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("stdout is not a JSON document: {error}\n{self:#?}"));
+        documents::check(&self.arguments, &document);
+        document
     }
 
     /// The server with this name in the JSON report.

@@ -80,6 +80,9 @@ impl Run {
 
     /// Runs the program to completion.
     pub fn finish(mut self) -> Finished {
+        let arguments = self.command.get_args();
+        let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+        let arguments = arguments.collect();
         let command = self.command.stdin(Stdio::piped());
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -95,6 +98,7 @@ impl Run {
         let (code, peak_mb) = wait(&mut child);
         feeding.join().unwrap();
         Finished {
+            arguments,
             code,
             stdout: String::from_utf8(stdout.join().unwrap()).unwrap(),
             stderr: String::from_utf8(stderr.join().unwrap()).unwrap(),

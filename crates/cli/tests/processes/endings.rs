@@ -205,7 +205,7 @@ fn signal_ends_a_check_whose_output_is_not_read() {
         }
         std::fs::write(config, text).unwrap();
         let mut running = check.start();
-        // How many bytes fit depends on how the program divides its output into writes, so the end of the pipe is asked.
+        // How many bytes fit depends on how the program divides its output into writes, so the test polls the end of the pipe.
         let stdout = format!("/proc/{}/fd/1", running.child.id());
         let stdout = File::options().write(true).open(stdout).unwrap();
         eventually("the pipe is full", || {

@@ -1,8 +1,40 @@
-//! `check --format json`: the report.
+//! The documents of `--format json`. [`json`](crate::harness::output::Finished::json) compares each with its schema.
+
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::harness::documents;
 use crate::harness::lab::{lab, scenarios_named, user_of};
+
+#[test]
+fn every_schema_of_the_program_is_used() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schema/program");
+    let files = std::fs::read_dir(folder).unwrap();
+    let names = files.map(|file| file.unwrap().path());
+    let names = names.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+    let used = documents::names().into_iter().map(str::to_owned);
+    assert_eq!(names.collect::<BTreeSet<_>>(), used.collect());
+}
+
+#[test]
+fn document_that_does_not_conform_is_found() {
+    let arguments = ["follow".to_owned()];
+    let valid =
+        json!({ "servers": [], "reauthenticationRequired": [], "badLines": 0, "exitStatus": 0 });
+    documents::check(&arguments, &valid);
+    for (field, value) in [
+        ("servers", json!([{ "name": 1 }])),
+        ("badLines", json!("0")),
+        ("exitStatus", Value::Null),
+    ] {
+        let mut invalid = valid.clone();
+        invalid[field] = value;
+        let checked = std::panic::catch_unwind(|| documents::check(&arguments, &invalid));
+        assert!(checked.is_err(), "{field}");
+    }
+}
 
 #[test]
 fn json_is_one_report_in_the_order_of_the_configuration() {

@@ -101,6 +101,7 @@ impl RunningLogin {
         let mut pipe = self.running.child.stdout.take().unwrap();
         pipe.read_to_string(&mut stdout).unwrap();
         Finished {
+            arguments: Vec::new(),
             code: self.running.child.wait().unwrap().code(),
             stdout,
             stderr: self.read.clone(),

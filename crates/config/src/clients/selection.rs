@@ -101,13 +101,16 @@ impl From<ServerEntry> for SelectedServer {
 
 /// A client that has a server.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Owner {
     /// The client. In JSON, its ID.
     #[serde(serialize_with = "client_id")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub client: Client,
     /// The scope of the client's file.
     #[serde(serialize_with = "scope_name")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub scope: Scope,
     /// The path of the client's file.
     pub path: String,
@@ -117,6 +120,7 @@ pub struct Owner {
 
 /// A server that is not started.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NotChecked {
     /// The client that has the server.

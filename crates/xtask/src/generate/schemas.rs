@@ -1,4 +1,5 @@
-//! The JSON Schemas (draft-07) of the types of `crates/core` and of the messages of `crates/app-server`, and access to their parts.
+//! The JSON Schemas (draft-07) of the types of `crates/core`, the messages of `crates/app-server` and the documents of `crates/cli`, and
+//! access to their parts.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -7,6 +8,9 @@ use mcp_startup_app_server::protocol::startup::{
     AuthenticateParams, CancelResponse, ClientsListResponse, EmptyResponse, FailureReadResponse,
     FailureUpdatedNotification, LoginCancelParams, RequestCancelParams, ServerParams,
     ServersListResponse, SignedOut, ToolCallProgressNotification,
+};
+use mcp_startup_cli::documents::{
+    CheckReport, DryRunReport, Explanation, FileReport, FollowReport, StatusReport, StoreReport,
 };
 use mcp_startup_core::{Evidence, McpServerStatusUpdatedNotification, StartupFailure};
 use schemars::JsonSchema;
@@ -132,6 +136,51 @@ pub fn app_server() -> Result<Vec<(&'static str, Value)>, Box<dyn Error>> {
         (
             "schema/app-server/ToolCallProgressNotification.json",
             message::<ToolCallProgressNotification>(&written)?,
+        ),
+    ])
+}
+
+/// Returns the path and the schema of each document that the program prints with `--format json`.
+pub fn program() -> Result<Vec<(&'static str, Value)>, Box<dyn Error>> {
+    let printed = Contract::Serialize;
+    let mut clients = message::<Vec<FileReport>>(&printed)?;
+    clients["title"] = "ClientsReport".into();
+    clients["description"] =
+        "The result of `clients`: the configuration files of the MCP clients on the machine."
+            .into();
+    let mut followed = message::<FollowReport<'_>>(&printed)?;
+    // These come from any app-server.
+    for name in ["McpServerStartupState", "McpServerStartupFailureReason"] {
+        let of_notification = &mut followed["definitions"][name];
+        let known = of_notification["oneOf"].take();
+        let unknown = json!({ "description": "A value of a newer version.", "type": "string" });
+        *of_notification = json!({
+            "anyOf": [{ "description": "The known values.", "oneOf": known }, unknown],
+            "description": of_notification["description"],
+        });
+    }
+    Ok(vec![
+        (
+            "schema/program/check.json",
+            message::<CheckReport>(&printed)?,
+        ),
+        (
+            "schema/program/check-dry-run.json",
+            message::<DryRunReport>(&printed)?,
+        ),
+        ("schema/program/clients.json", clients),
+        (
+            "schema/program/explain.json",
+            message::<Explanation>(&printed)?,
+        ),
+        ("schema/program/follow.json", followed),
+        (
+            "schema/program/status.json",
+            message::<StatusReport>(&printed)?,
+        ),
+        (
+            "schema/program/store-stats.json",
+            message::<StoreReport>(&printed)?,
         ),
     ])
 }
@@ -361,8 +410,12 @@ mod tests {
             documented_notification().unwrap(),
         ]
         .into_iter()
-        .chain(app_server().unwrap().into_iter().map(|(_, schema)| schema))
-        {
+        .chain(
+            [app_server().unwrap(), program().unwrap()]
+                .concat()
+                .into_iter()
+                .map(|(_, schema)| schema),
+        ) {
             assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
             assert_described("the root", &schema);
             for (name, definition) in schema["definitions"].as_object().into_iter().flatten() {

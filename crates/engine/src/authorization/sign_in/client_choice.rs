@@ -11,6 +11,7 @@ use crate::shared_context::SharedContext;
 
 /// The OAuth client that a sign-in to a server would use, and why. It contains no secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ClientChoice {

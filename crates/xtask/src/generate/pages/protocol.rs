@@ -61,18 +61,24 @@ mod tests {
     #[test]
     fn every_schema_is_linked() {
         let root = crate::workspace_root().unwrap();
-        let app_server = std::fs::read_to_string(root.join("docs/app-server.md")).unwrap();
-        let protocol = page().unwrap();
-        let files = crate::generate::files().unwrap();
-        let schemas = files.iter().filter(|file| file.path.starts_with("schema/"));
-        let (of_messages, of_types): (Vec<_>, Vec<_>) =
-            schemas.partition(|file| file.path.starts_with("schema/app-server/"));
-        assert_eq!(protocol.matches("](../schema/").count(), of_types.len());
-        for (page, schemas) in [(protocol, of_types), (app_server, of_messages)] {
-            for schema in schemas {
-                let link = format!("](../{})", schema.path);
-                assert!(page.contains(&link), "{link}");
-            }
+        let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+        let pages = [
+            ("schema/app-server/", "../", read("docs/app-server.md")),
+            ("schema/program/", "", read("README.md")),
+            ("schema/", "../", page().unwrap()),
+        ];
+        let mut of_types = 0;
+        for file in crate::generate::files().unwrap() {
+            let mut pages = pages.iter();
+            let Some((folder, to_root, page)) =
+                pages.find(|(folder, ..)| file.path.starts_with(folder))
+            else {
+                continue;
+            };
+            let link = format!("]({to_root}{})", file.path);
+            assert!(page.contains(&link), "{link}");
+            of_types += usize::from(*folder == "schema/");
         }
+        assert_eq!(pages[2].2.matches("](../schema/").count(), of_types);
     }
 }
