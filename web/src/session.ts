@@ -164,12 +164,8 @@ export class Session {
     } catch (error) {
       this.#problem = messageOf(error);
     }
-    try {
-      // After an error too: other files may have been reloaded.
-      this.#configured(await client.request("mcpStartup/servers/list"));
-    } catch (error) {
-      this.#problem ??= messageOf(error);
-    }
+    // After an error too: other files may have been reloaded.
+    await this.#list(client);
     // A server that the reload has started is not started twice.
     const failed = [...this.#servers.values()].filter((server) => needsAttention(server) || server.status === "cancelled");
     const names = failed.map(({ name }) => name).filter((name) => only === undefined || name === only);
@@ -191,6 +187,16 @@ export class Session {
     const threadId = await this.#thread;
     const params = { serverName: name, threadId, detail: "toolsAndAuthOnly" } as const;
     return (await client.request("mcpServerStatus/list", params)).data[0] ?? null;
+  }
+
+  /** Takes the servers of the configuration. */
+  async #list(client: AppServerClient): Promise<void> {
+    try {
+      this.#configured(await client.request("mcpStartup/servers/list"));
+    } catch (error) {
+      this.#problem ??= messageOf(error);
+      this.#changed();
+    }
   }
 
   #connectedClient(): AppServerClient {
@@ -226,7 +232,9 @@ export class Session {
   }
 
   #apply({ type, params }: AppServerNotification): void {
-    if (type === "startupStatus") {
+    if (type === "serversUpdated") {
+      if (this.#client !== null) void this.#list(this.#client);
+    } else if (type === "startupStatus") {
       const { name, status, error } = params;
       this.#tracker.apply(params);
       // The details of the last failure stay until the start ends.

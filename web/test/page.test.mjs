@@ -37,6 +37,18 @@ test("a server that is offline can be tried again, and is ready without a reload
   await row(tab, "search").getByText("Ready").waitFor();
 });
 
+test("a page that is open twice shows the servers of a reload in both", async (t) => {
+  const { lab, user, program, tab } = await open(t, { docs: "ready" });
+  const second = await openTab(t, browser, program.url);
+  await row(second, "docs").getByText("Ready").waitFor();
+  user.configure({ search: lab("ready") });
+  await tab.getByRole("button", { name: "Check again" }).click();
+  for (const one of [tab, second]) {
+    await row(one, "search").getByText("Ready").waitFor();
+    await row(one, "docs").waitFor({ state: "detached" });
+  }
+});
+
 test("a broken entry is shown with its file, line and key, and is fixed without a reload", async (t) => {
   const { lab, user, tab } = await open(t, { docs: "ready", broken: "ready" });
   await row(tab, "docs").getByText("Ready").waitFor();

@@ -43,6 +43,7 @@ from mcp_startup.app_server import (
     McpServerToolCallResponse,
     Notification,
     ServersListResponse,
+    ServersUpdatedNotification,
     ToolCallProgressNotification,
 )
 from mcp_startup._reading import read
@@ -871,6 +872,7 @@ OWNER = {"client": "cursor", "clientName": "Cursor", "scope": "user", "path": "/
         (McpServerOauthLoginCompletedNotification, {"name": "a", "success": True}),
         (McpServerStatus, SERVER),
         (ServersListResponse, {"servers": [{"name": "a", "enabled": True, "owners": [OWNER]}], "notChecked": [{**OWNER, "why": "no"}]}),
+        (ServersUpdatedNotification, {}),
         (ToolCallProgressNotification, PROGRESS_PARAMS),
     ],
 )

@@ -221,6 +221,7 @@ test("notifications arrive in order, typed by `type`, and unknown ones are kept"
   peer.write(
     startup("a", "paused"),
     { method: "mcpStartup/failure/updated", params: { threadId: null, name: "a", ...details } },
+    { method: "mcpStartup/servers/updated", params: {} },
     { method: "thread/started", params: { thread: {} } },
     { id: "s1", method: "mcpServer/elicitation/request", params: {} },
   );
@@ -229,10 +230,11 @@ test("notifications arrive in order, typed by `type`, and unknown ones are kept"
   assert.deepEqual(received.map(({ type, method }) => [type, method]), [
     ["startupStatus", "mcpServer/startupStatus/updated"],
     ["failure", "mcpStartup/failure/updated"],
+    ["serversUpdated", "mcpStartup/servers/updated"],
     ["unknown", "thread/started"],
   ]);
   assert.deepEqual([received[0].params.status, received[0].emittedAtMs], ["paused", 5]);
-  assert.equal(received[2].emittedAtMs, null);
+  assert.equal(received[3].emittedAtMs, null);
   client.close();
 });
 

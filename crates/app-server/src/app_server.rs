@@ -161,6 +161,7 @@ impl AppServer {
         *configuration = Arc::new(read);
         for session in self.sessions() {
             session.apply(&configuration).await;
+            session.set_reloaded();
         }
         match configuration.unreadable.as_slice() {
             [] => Ok(()),

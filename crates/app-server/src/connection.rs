@@ -19,6 +19,7 @@ use self::requests::Requests;
 pub(crate) use self::requests::to_raw;
 use crate::app_server::AppServer;
 use crate::protocol::codex::{InitializeParams, InitializeResponse};
+use crate::protocol::startup::ServersUpdatedNotification;
 use crate::protocol::{ErrorCode, Incoming, RequestId, RpcError, params, parse};
 use crate::session::Session;
 
@@ -62,6 +63,14 @@ struct Connection {
     has_left: bool,
 }
 
+/// The next thing for a connection to handle.
+enum Input {
+    /// A message of the client.
+    Frame(Frame),
+    /// The configuration was read again.
+    Reloaded,
+}
+
 /// Serves a client until `frames` ends, the receiver of `outgoing` is dropped, or the app-server ends. Then ends its servers. Cancels
 /// `left` as soon as the client has left or the app-server ends.
 pub(crate) async fn serve(
@@ -84,14 +93,15 @@ pub(crate) async fn serve(
     let mut requests = Requests::new(&connection.app);
     let mut frames = ReadAhead::new(frames);
     loop {
-        let frame = tokio::select! {
+        let input = tokio::select! {
             biased;
             () = ending.cancelled() => break,
             () = queue.ended() => break,
             () = requests.clean_up() => continue,
-            frame = frames.next() => frame,
+            () = connection.reloaded() => Some(Input::Reloaded),
+            frame = frames.next() => frame.map(Input::Frame),
         };
-        let Some(frame) = frame else {
+        let Some(input) = input else {
             break;
         };
         if frames.has_ended() {
@@ -99,7 +109,7 @@ pub(crate) async fn serve(
             connection.leave();
         }
         // A client that does not read its messages waits here, too.
-        let mut handling = std::pin::pin!(connection.frame(frame, &mut requests));
+        let mut handling = std::pin::pin!(connection.handle(input, &mut requests));
         tokio::select! {
             biased;
             () = ending.cancelled() => break,
@@ -131,6 +141,25 @@ impl Connection {
         self.has_left = true;
         if let Phase::Initialized(session) = &self.phase {
             session.stop();
+        }
+    }
+
+    /// Waits until the configuration of the session was read again.
+    async fn reloaded(&self) {
+        match &self.phase {
+            Phase::Initialized(session) => session.reloaded().await,
+            Phase::New | Phase::Initializing => std::future::pending().await,
+        }
+    }
+
+    async fn handle(&mut self, input: Input, requests: &mut Requests) {
+        match input {
+            Input::Frame(frame) => self.frame(frame, requests).await,
+            Input::Reloaded => {
+                let updated = ServersUpdatedNotification {};
+                let method = "mcpStartup/servers/updated";
+                self.outgoing.notify(method, &updated).await;
+            }
         }
     }
 

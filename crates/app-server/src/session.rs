@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indexmap::IndexMap;
 use mcp_startup::config::clients::SelectedServer;
 use mcp_startup::printable;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 pub(crate) use self::server::Server;
@@ -29,6 +30,8 @@ pub(crate) struct Session {
     outgoing: Outgoing,
     servers: Mutex<Servers>,
     sign_ins: SignIns,
+    /// The configuration was read again, and the client has no notification of it yet.
+    reloaded: Notify,
 }
 
 #[derive(Default)]
@@ -62,6 +65,7 @@ impl Session {
             outgoing,
             servers: Mutex::default(),
             sign_ins: SignIns::default(),
+            reloaded: Notify::new(),
         }
     }
 
@@ -111,6 +115,16 @@ impl Session {
                 running.task = Some(task);
             }
         }
+    }
+
+    /// Remembers that the configuration was read again. Does not wait for the client, which may not read its messages.
+    pub fn set_reloaded(&self) {
+        self.reloaded.notify_one();
+    }
+
+    /// Waits until the configuration was read again. Several reloads can count as one.
+    pub async fn reloaded(&self) {
+        self.reloaded.notified().await;
     }
 
     /// Returns the server with this name.

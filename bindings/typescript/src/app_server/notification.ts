@@ -14,6 +14,8 @@ export type AppServerNotification = {
   | { type: "startupStatus"; method: typeof METHOD; params: ReceivedNotification }
   | { type: "loginCompleted"; method: typeof LOGIN_COMPLETED; params: LoginCompleted }
   | { type: "failure"; method: typeof FAILURE_UPDATED; params: FailureUpdated }
+  /** The configuration was read again, by any client: list the servers again. */
+  | { type: "serversUpdated"; method: typeof SERVERS_UPDATED; params: Record<string, never> }
   | { type: "toolCallProgress"; method: typeof TOOL_CALL_PROGRESS; params: ToolCallProgress }
   /** A method that this version does not know. */
   | { type: "unknown"; method: string; params: unknown }
@@ -51,6 +53,7 @@ export type ToolCallProgress = {
 
 const LOGIN_COMPLETED = "mcpServer/oauthLogin/completed";
 const FAILURE_UPDATED = "mcpStartup/failure/updated";
+const SERVERS_UPDATED = "mcpStartup/servers/updated";
 const TOOL_CALL_PROGRESS = "mcpStartup/toolCall/progress";
 
 /** Reads a notification. Returns `null` if its parameters do not have the form that its method requires. */
@@ -67,6 +70,8 @@ export function readNotification(method: string, params: unknown, emittedAt: unk
     case FAILURE_UPDATED:
       if (typeof name !== "string" || typeof failure !== "object") return null;
       return { type: "failure", method, params: params as FailureUpdated, emittedAtMs };
+    case SERVERS_UPDATED:
+      return { type: "serversUpdated", method, params: {}, emittedAtMs };
     case TOOL_CALL_PROGRESS:
       if (!isToolCallProgress(params)) return null;
       return { type: "toolCallProgress", method, params, emittedAtMs };

@@ -112,6 +112,12 @@ pub struct FailureUpdatedNotification {
     pub details: StartDetails,
 }
 
+/// The parameters of the notification `mcpStartup/servers/updated`, which has none. It follows each reload of the configuration, by any
+/// client: list the servers again. Several reloads in quick succession can have one notification.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ServersUpdatedNotification {}
+
 /// The parameters of the notification `mcpStartup/toolCall/progress`, which only the client gets that has called the tool.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

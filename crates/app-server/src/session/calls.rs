@@ -121,17 +121,15 @@ impl Session {
         name: &str,
         environment_id: Option<&str>,
     ) -> Result<(Peer<RoleClient>, State), RpcError> {
-        let state = self.server(name, environment_id)?.state();
-        if let Some(peer) = state.peer.clone() {
-            return Ok((peer, state));
+        let server = self.server(name, environment_id)?;
+        let state = server.state();
+        match state.peer.clone() {
+            Some(peer) => Ok((peer, state)),
+            None => {
+                let why = server.why_not_connected(&state);
+                Err(RpcError::failed(why).with_reason("notConnected"))
+            }
         }
-        let name = printable(name, NAME_CHARS);
-        let why = state.error().map(|error| format!(": {error}"));
-        Err(RpcError::failed(format!(
-            "{name} is not connected{}",
-            why.unwrap_or_default()
-        ))
-        .with_reason("notConnected"))
     }
 }
 

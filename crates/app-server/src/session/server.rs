@@ -9,11 +9,12 @@ use mcp_startup::rmcp::RoleClient;
 use mcp_startup::rmcp::service::Peer;
 use mcp_startup::{
     LiveServer, McpAuthStatus, McpServerConnectionStatus, McpServerStartupState, ProgressFeed,
-    Recovery, Startup, StartupEvent, Update, Watch,
+    Recovery, Startup, StartupEvent, Update, Watch, printable,
 };
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
+use super::NAME_CHARS;
 use crate::connection::Outgoing;
 use crate::protocol::RpcError;
 use crate::protocol::startup::{FailureReadResponse, FailureUpdatedNotification, StartDetails};
@@ -165,6 +166,18 @@ impl Server {
         }
     }
 
+    /// Why the server is not connected in this state, for the user.
+    pub fn why_not_connected(&self, state: &State) -> String {
+        let name = printable(&self.entry.name, NAME_CHARS);
+        match (state.connection, state.error()) {
+            (McpServerConnectionStatus::Disabled, _) => format!(
+                "{name} is disabled in the configuration: enable it there, and reload the configuration."
+            ),
+            (_, Some(error)) => error.to_owned(),
+            (_, None) => format!("{name} is not connected."),
+        }
+    }
+
     /// Starts the server again if it has failed, was cancelled, has lost its connection or has refused the authorization of a request.
     /// Does nothing if it is starting or connected.
     ///
@@ -175,10 +188,7 @@ impl Server {
         let state = self.state();
         match state.connection {
             McpServerConnectionStatus::Disabled => {
-                return Err(RpcError::invalid_params(format!(
-                    "{} is disabled in the configuration: enable it there, and reload the configuration.",
-                    self.entry.name
-                )));
+                return Err(RpcError::invalid_params(self.why_not_connected(&state)));
             }
             McpServerConnectionStatus::Connected if !state.is_rejected => return Ok(()),
             McpServerConnectionStatus::NotStarted | McpServerConnectionStatus::Starting => {

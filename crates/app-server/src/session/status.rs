@@ -137,11 +137,7 @@ async fn status(
                 status.tools_error = Some(warning.to_owned());
             }
         }
-        None => {
-            let error = state.error();
-            status.tools_error =
-                Some(error.map_or_else(|| "the server is not connected".to_owned(), str::to_owned));
-        }
+        None => status.tools_error = Some(server.why_not_connected(&state)),
     }
     let size = |status: &McpServerStatus| {
         serde_json::to_string(status).map_or(usize::MAX, |text| text.len())

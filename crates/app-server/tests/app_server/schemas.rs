@@ -91,6 +91,11 @@ const TABLE: &[(&str, Part, &str)] = &[
         "app-server/FailureUpdatedNotification",
     ),
     (
+        "mcpStartup/servers/updated",
+        Content,
+        "app-server/ServersUpdatedNotification",
+    ),
+    (
         "mcpStartup/login/cancel",
         Request,
         "app-server/LoginCancelParams",

@@ -134,6 +134,29 @@ async fn a_reload_restarts_what_has_changed_and_a_broken_file_changes_nothing() 
 }
 
 #[tokio::test]
+async fn every_client_is_notified_of_a_reload() {
+    const UPDATED: &str = "mcpStartup/servers/updated";
+    let (app, source) = app_of(Configuration::default());
+    let mut clients = [
+        Client::initialized(&app).await,
+        Client::initialized(&app).await,
+    ];
+    let reload = json!({ "id": 1, "method": "config/mcpServer/reload" });
+    // Nothing was read.
+    clients[0].code(reload.clone()).await;
+    for count in 1..3 {
+        *source.0.lock().unwrap() = Some(Configuration::default());
+        clients[0].request(reload.clone()).await;
+        for client in &mut clients {
+            client.notified(UPDATED, count).await;
+            let sent = client.notifications.iter();
+            assert_eq!(sent.filter(|sent| sent["method"] == UPDATED).count(), count);
+        }
+    }
+    app.end().await;
+}
+
+#[tokio::test]
 async fn an_invalid_message_has_an_error_and_the_next_one_is_answered() {
     let (app, _) = app_of(Configuration::default());
     let mut client = Client::connected(&app);

@@ -7,7 +7,7 @@ use std::error::Error;
 use mcp_startup_app_server::protocol::startup::{
     AuthenticateParams, CancelResponse, ClientsListResponse, EmptyResponse, FailureReadResponse,
     FailureUpdatedNotification, LoginCancelParams, RequestCancelParams, ServerParams,
-    ServersListResponse, SignedOut, ToolCallProgressNotification,
+    ServersListResponse, ServersUpdatedNotification, SignedOut, ToolCallProgressNotification,
 };
 use mcp_startup_cli::documents::{
     CheckReport, DryRunReport, Explanation, FileReport, FollowReport, StatusReport, StoreReport,
@@ -128,6 +128,10 @@ pub fn app_server() -> Result<Vec<(&'static str, Value)>, Box<dyn Error>> {
         (
             "schema/app-server/ServersListResponse.json",
             message::<ServersListResponse>(&written)?,
+        ),
+        (
+            "schema/app-server/ServersUpdatedNotification.json",
+            message::<ServersUpdatedNotification>(&written)?,
         ),
         (
             "schema/app-server/SignedOut.json",

@@ -25,6 +25,7 @@ from ._messages import (
     Notification,
     ServerOwner,
     ServersListResponse,
+    ServersUpdatedNotification,
     StartDetails,
     ToolCallProgressNotification,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "Notification",
     "ServerOwner",
     "ServersListResponse",
+    "ServersUpdatedNotification",
     "StartDetails",
     "ToolCallProgressNotification",
 ]

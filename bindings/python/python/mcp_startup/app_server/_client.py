@@ -33,6 +33,7 @@ from ._messages import (
     McpServerToolCallResponse,
     Notification,
     ServersListResponse,
+    ServersUpdatedNotification,
     ToolCallProgressNotification,
 )
 
@@ -49,6 +50,7 @@ _NOTIFICATIONS: dict[str, Any] = {
     _native.METHOD: McpServerStatusUpdatedNotification,
     _LOGIN_COMPLETED: McpServerOauthLoginCompletedNotification,
     "mcpStartup/failure/updated": FailureUpdatedNotification,
+    "mcpStartup/servers/updated": ServersUpdatedNotification,
     "mcpStartup/toolCall/progress": ToolCallProgressNotification,
 }
 # A login may be over before the caller of `login` continues, so its end is kept for a while.

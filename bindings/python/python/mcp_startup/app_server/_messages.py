@@ -202,6 +202,11 @@ class FailureUpdatedNotification(StartDetails):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ServersUpdatedNotification(WireObject):
+    """The configuration was read again, by any client: list the servers again. Codex does not send it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCallProgressNotification(WireObject):
     """The progress of a tool call. Codex does not send it."""
 
@@ -326,6 +331,7 @@ class Notification:
         McpServerStatusUpdatedNotification
         | McpServerOauthLoginCompletedNotification
         | FailureUpdatedNotification
+        | ServersUpdatedNotification
         | ToolCallProgressNotification
         | dict[str, Any]
     )

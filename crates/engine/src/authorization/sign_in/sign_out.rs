@@ -32,7 +32,7 @@ const MAX_RECORDS: usize = 10;
 pub struct SignedOut {
     /// Whether a credential was stored.
     pub was_stored: bool,
-    /// The result of revoking the tokens at the authorization server.
+    /// The result of revoking the tokens at the authorization server; `NotOffered` if no credential was stored.
     pub revocation: Revocation,
 }
 
