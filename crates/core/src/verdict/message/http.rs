@@ -191,7 +191,7 @@ impl Facts<'_> {
                 format!("{server} requires payment (HTTP 402)"),
                 ": contact its operator about your plan or balance",
             ),
-            (300..400, _) => self.redirected(server, status, URL_OR_OPERATOR),
+            (300..=303 | 307 | 308, _) => self.redirected(server, status, URL_OR_OPERATOR),
             // The server has answered at this URL before. It no longer knows the session (MCP, Streamable HTTP; some SDKs send 400).
             (400 | 404 | 410, Some(method)) if status != 400 || self.names_session() => self.with_words(
                 format!("{server} answered the handshake, but then did not know the session (HTTP {status} to `{}`)", foreign(method)),
