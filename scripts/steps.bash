@@ -6,12 +6,13 @@
 #
 # The output of a step is in target/test-logs/NAME/STEP.log. A script whose steps run tests defines
 #
-#     count_tests LOG      prints "PASSED FAILED" if LOG is the output of its test runner, and nothing otherwise
+#     count_tests LOG      prints "PASSED FAILED SKIPPED" if LOG is the output of its test runner, and nothing otherwise
 #
 # The variable MCP_STARTUP_SELECTION replaces the options of `cargo_build`. scripts/test sets it to the packages and features that it has
 # already built, because any other selection would build the dependencies again.
 # shellcheck shell=bash
 
+script=$1
 logs=$PWD/target/test-logs/$1
 rm -rf "$logs"
 mkdir -p "$logs"
@@ -32,15 +33,23 @@ cargo_build() {
 
 count_tests() { :; }
 
+# The program of Codex that scripts/setup has installed, if it has.
+installed_codex() {
+  local found
+  for found in "${MCP_STARTUP_E2E:-target/e2e}"/npm/node_modules/@openai/codex-*/vendor/*/bin/codex; do
+    if [ -x "$found" ]; then realpath "$found"; fi
+  done
+}
+
 # step NAME COMMAND...: runs the command and returns its status. Text that the command writes to file descriptor 3 appears in the line.
 # `set -e` has no effect in a step, so a step must connect its commands with `&&` or `|| return`.
 step() {
-  local name=$1 log=$logs/$1.log summary=$logs/.summary status=0 started=$SECONDS good='' bad=''
+  local name=$1 log=$logs/$1.log summary=$logs/.summary status=0 started=$SECONDS good='' bad='' skipped=''
   shift
   printf '%-12s ' "$name"
   : >"$summary"
   "$@" >"$log" 2>&1 3>"$summary" </dev/null || status=$?
-  read -r good bad < <(count_tests "$log") || true
+  read -r good bad skipped < <(count_tests "$log") || true
   if [ -n "$good" ]; then
     passed=$((passed + good)) failed=$((failed + bad))
     echo "$good passed, $bad failed" >"$summary"
@@ -53,6 +62,7 @@ step() {
   if [ $status = 0 ]; then printf '%sok%s     ' "$green" "$plain"; else printf '%sFAILED%s ' "$red" "$plain"; fi
   printf '%s  (%s s)\n' "$(cat "$summary")" $((SECONDS - started))
   rm -f "$summary"
+  if [ "${skipped:-0}" != 0 ]; then echo "not run: scripts/verify-$script $name: $skipped skipped, see ${log#"$PWD/"}"; fi
   if [ $status != 0 ]; then sed "s/^/  $name | /" "$log"; fi
   return $status
 }

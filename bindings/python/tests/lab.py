@@ -35,6 +35,33 @@ time.sleep(300)
 
 # A program that never answers, and exits at the end of its input, as MCP requires (stdio, shutdown).
 READING_PROGRAM = SILENT_PROGRAM.rsplit("#", 1)[0] + "sys.stdin.buffer.read()\n"
+# Speaks MCP over stdio, and has one tool, which reports progress, and one resource.
+PROGRAM_WITH_TOOL = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    params = message.get("params") or {}
+    results = {
+        "initialize": {"protocolVersion": params.get("protocolVersion"), "capabilities": {"tools": {}, "resources": {}},
+            "serverInfo": {"name": "own", "version": "1"}},
+        "tools/list": {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]},
+        "resources/list": {"resources": [{"uri": "own://a", "name": "a"}]},
+        "resources/templates/list": {"resourceTemplates": []},
+        "tools/call": {"content": [{"type": "text", "text": str(params.get("arguments"))}], "_meta": {"a": 1}},
+        "resources/read": {"contents": [{"uri": "own://a", "text": "contents"}]},
+    }
+    if message["method"] == "tools/call":
+        token, last = params["_meta"]["progressToken"], params["arguments"]["a"]
+        for number in range(1, last + 1):
+            step = {"progressToken": token, "progress": number}
+            if number == last: step |= {"total": last, "message": "last"}
+            print(json.dumps({"jsonrpc": "2.0", "method": "notifications/progress", "params": step}))
+    if "id" in message:
+        answer = {"jsonrpc": "2.0", "id": message["id"]}
+        if message["method"] in results: answer["result"] = results[message["method"]]
+        else: answer["error"] = {"code": -32601, "message": "Method not found"}
+        print(json.dumps(answer), flush=True)
+"""
 
 
 class Lab:
@@ -142,6 +169,11 @@ class User:
         entry = f"command = {json.dumps(command[0])}\nargs = {json.dumps(command[1:])}\n"
         self._configure(f"\n[mcp_servers.{name}]\n{entry}startup_timeout_sec = 600\n")
         return pid_file
+
+    def has_tool(self) -> None:
+        """Configures the server `own`, a program with the tool `echo`."""
+        command = [sys.executable, "-c", PROGRAM_WITH_TOOL]
+        self._configure(f"\n[mcp_servers.own]\ncommand = {json.dumps(command[0])}\nargs = {json.dumps(command[1:])}\n")
 
     def store(self, record: dict[str, Any]) -> None:
         """Writes a record, as another process would."""

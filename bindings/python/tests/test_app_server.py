@@ -774,35 +774,6 @@ async def test_codex_and_this_app_server_have_the_same_client(own_user: User, co
             assert (await failure("response", call)).is_unknown_method
 
 
-# Speaks MCP over stdio, and has one tool, which reports progress, and one resource.
-MCP_SERVER = """
-import json, sys
-for line in sys.stdin:
-    message = json.loads(line)
-    params = message.get("params") or {}
-    results = {
-        "initialize": {"protocolVersion": params.get("protocolVersion"), "capabilities": {"tools": {}, "resources": {}},
-            "serverInfo": {"name": "own", "version": "1"}},
-        "tools/list": {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]},
-        "resources/list": {"resources": [{"uri": "own://a", "name": "a"}]},
-        "resources/templates/list": {"resourceTemplates": []},
-        "tools/call": {"content": [{"type": "text", "text": str(params.get("arguments"))}], "_meta": {"a": 1}},
-        "resources/read": {"contents": [{"uri": "own://a", "text": "contents"}]},
-    }
-    if message["method"] == "tools/call":
-        token, last = params["_meta"]["progressToken"], params["arguments"]["a"]
-        for number in range(1, last + 1):
-            step = {"progressToken": token, "progress": number}
-            if number == last: step |= {"total": last, "message": "last"}
-            print(json.dumps({"jsonrpc": "2.0", "method": "notifications/progress", "params": step}))
-    if "id" in message:
-        answer = {"jsonrpc": "2.0", "id": message["id"]}
-        if message["method"] in results: answer["result"] = results[message["method"]]
-        else: answer["error"] = {"code": -32601, "message": "Method not found"}
-        print(json.dumps(answer), flush=True)
-"""
-
-
 async def test_tools_resources_and_reload(user: User) -> None:
     user.has("server-500")
     env = {**os.environ, "HOME": str(user.home), "CODEX_HOME": str(user.home)}
@@ -814,9 +785,7 @@ async def test_tools_resources_and_reload(user: User) -> None:
         await client.retry("server-500")
         await next_of(client, status_of("server-500", "failed"))
 
-        command = [sys.executable, "-c", MCP_SERVER]
-        with user.config.open("a") as file:
-            file.write(f"\n[mcp_servers.own]\ncommand = {json.dumps(command[0])}\nargs = {json.dumps(command[1:])}\n")
+        user.has_tool()
         await client.reload()
         await next_of(client, status_of("own", "ready"))
         [own] = await client.list_servers(server_name="own", thread_id=thread)

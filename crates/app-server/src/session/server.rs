@@ -9,7 +9,7 @@ use mcp_startup::rmcp::RoleClient;
 use mcp_startup::rmcp::service::Peer;
 use mcp_startup::{
     LiveServer, McpAuthStatus, McpServerConnectionStatus, McpServerStartupState, ProgressFeed,
-    Recovery, Startup, StartupEvent, Update, Watch, printable,
+    Recovery, Startup, StartupEvent, StartupFailureKind, Update, Watch, printable,
 };
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
@@ -79,6 +79,15 @@ impl State {
     pub fn error(&self) -> Option<&str> {
         let failure = self.ended.as_ref()?.failure.as_ref()?;
         Some(failure.message())
+    }
+
+    /// Whether the last start failed because the server did not answer.
+    pub fn has_no_answer(&self) -> bool {
+        let failure = self.ended.as_ref().and_then(|ended| ended.failure.as_ref());
+        failure.is_some_and(|failure| {
+            use StartupFailureKind::{TimedOut, Unreachable};
+            matches!(failure.kind(), TimedOut | Unreachable)
+        })
     }
 
     /// The warning about a server that is ready.

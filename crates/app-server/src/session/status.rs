@@ -33,12 +33,14 @@ const ASKED_AT_ONCE: usize = 16;
 /// How long a list waits for the starts of its servers, if its client has no thread, and for their answers about authorization. The
 /// limit is for all servers together, because a single server may have hours to start.
 const LIST_LIMIT: Duration = Duration::from_secs(60);
+/// How long the list of a client with a thread waits for the servers' answers about authorization.
+const LIST_OF_THREAD_LIMIT: Duration = Duration::from_secs(1);
 
 impl Session {
     /// Lists the servers.
     ///
     /// Without a thread, Codex connects to each server for the list. Here, the list waits for the starts that are under way. With a
-    /// thread, it has the states of this moment.
+    /// thread, it has the states of this moment, and waits only briefly for what the servers answer about authorization.
     ///
     /// # Errors
     ///
@@ -71,7 +73,11 @@ impl Session {
         let waits = params.thread_id.is_none();
         let detail = params.detail.unwrap_or_default();
         let total = servers.len();
-        let deadline = Instant::now() + LIST_LIMIT;
+        let limit_of_list = match waits {
+            true => LIST_LIMIT,
+            false => LIST_OF_THREAD_LIMIT,
+        };
+        let deadline = Instant::now() + limit_of_list;
         let statuses = servers.into_iter().take(limit).map(|server| {
             let startup = self.app.startup().clone();
             async move {
@@ -109,6 +115,7 @@ async fn status(
     detail: McpServerStatusDetail,
     deadline: Instant,
 ) -> (McpServerStatus, usize) {
+    let auth_status = auth_status(startup, server, deadline).await;
     let state = server.state();
     let mut status = McpServerStatus {
         name: server.entry.name.clone(),
@@ -123,7 +130,7 @@ async fn status(
         tools_error: None,
         resources: Vec::new(),
         resource_templates: Vec::new(),
-        auth_status: auth_status(startup, server, deadline).await,
+        auth_status,
     };
     match &state.peer {
         Some(peer) => {
@@ -207,13 +214,15 @@ fn http_origin(server: &Server) -> Option<String> {
     }
 }
 
-/// How a client is authorized at the server. Unknown if only the server knows, and it does not answer until `deadline`.
+/// How a client is authorized at the server. Unknown if only the server knows, and it does not answer until `deadline`, or has not
+/// answered its last start.
 async fn auth_status(startup: &Startup, server: &Server, deadline: Instant) -> McpAuthStatus {
     let offline = startup.auth_status(&server.entry, false).await.status;
-    let known = offline.or(server.state().asked_auth_status);
+    let state = server.state();
+    let known = offline.or(state.asked_auth_status);
     match known {
         Some(known) => known,
-        None if server.entry.enabled => {
+        None if server.entry.enabled && !state.has_no_answer() => {
             let asked = asked_auth_status(startup, server);
             let answered = tokio::time::timeout_at(deadline, asked).await;
             answered.unwrap_or(McpAuthStatus::Unknown)

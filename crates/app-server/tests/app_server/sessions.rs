@@ -97,6 +97,42 @@ async fn a_list_waits_one_minute_for_the_starts_of_all_servers() {
     app.end().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_answer_does_not_delay_a_list_with_a_thread_or_a_later_one() {
+    // It accepts connections, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", silent.local_addr().unwrap());
+    let server = ServerConfig::http("silent", &url).unwrap();
+    let limit = Duration::from_secs(30);
+    let server = server.with_startup_timeout(limit).unwrap();
+    let (app, _) = app_of(configured(vec![server.into()]));
+    let mut client = Client::initialized(&app).await;
+    let thread = client
+        .request(json!({ "id": 0, "method": "thread/start" }))
+        .await;
+    let with_thread = json!({ "threadId": thread["result"]["thread"]["id"] });
+    // With a thread during the start, without one until its end, and after it.
+    for (params, shortest, longest, expected) in [
+        (with_thread.clone(), 0, 2, "starting"),
+        (json!({}), 25, 35, "failed"),
+        (json!({}), 0, 1, "failed"),
+        (with_thread, 0, 1, "failed"),
+    ] {
+        let started = Instant::now();
+        let list = json!({ "id": 1, "method": "mcpServerStatus/list", "params": params.clone() });
+        let list = client.request(list).await;
+        let status = &list["result"]["data"][0];
+        assert_eq!(status["runtimeStatus"], expected, "{params}");
+        assert_eq!(status["authStatus"], "unknown", "{params}");
+        let elapsed = started.elapsed().as_secs();
+        assert!(
+            (shortest..=longest).contains(&elapsed),
+            "{params}: {elapsed} s"
+        );
+    }
+    app.end().await;
+}
+
 #[tokio::test]
 async fn a_reload_restarts_what_has_changed_and_a_broken_file_changes_nothing() {
     let lab = Lab::start(0).await.unwrap();

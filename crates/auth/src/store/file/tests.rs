@@ -248,7 +248,7 @@ fn damage_that_lasts_is_reported_after_a_read_under_the_lock_of_the_file() {
     fs::write(store.file(), "{").unwrap();
     let began = Instant::now();
     assert_eq!(load().unwrap_err().trouble, CredentialStoreTrouble::Corrupt);
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(8));
     // A read creates no lock.
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
 
@@ -278,13 +278,13 @@ fn damage_that_lasts_is_reported_after_a_read_under_the_lock_of_the_file() {
 async fn changes_of_one_process_wait_in_turn_and_the_limit_is_for_other_programs() {
     let home = tempfile::tempdir().unwrap();
     let mut store = FileStore::new(home.path());
-    store.locks.store_lock_limit = Duration::from_secs(1);
+    store.locks.store_lock_limit = Duration::from_secs(3);
     let order = std::sync::Mutex::new(Vec::new());
     let change = async |number| {
         let lock = store.locks.of_store(FILE_LOCK).await.map_err(drop);
         order.lock().unwrap().push(number);
         // All of them together take longer than the limit.
-        tokio::time::sleep(Duration::from_millis(40)).await;
+        tokio::time::sleep(Duration::from_millis(80)).await;
         lock.is_ok()
     };
     let locked = futures::future::join_all((0..50).map(change)).await;
