@@ -25,6 +25,7 @@ use url::Url;
 
 pub(crate) use addresses::{Place, place};
 pub use content_encoding::decoded_body;
+pub(crate) use content_encoding::decoded_body_or_json;
 use guarded_client::PublicClients;
 pub use guarded_client::{BlockedRequest, GuardedClient, GuardedClientError};
 use name_resolution::{Names, Resolver};
@@ -34,7 +35,7 @@ pub use request_log::{
     LimitExceeded, MAX_RECEIVED_BYTES, MAX_REQUESTS, RequestLog, RequestObserver, SentRequest,
 };
 use response::has_cause;
-pub(crate) use response::read_body_into;
+pub(crate) use response::read_chunks_into;
 pub use response::{
     BodyError, challenges, proxy_requires_password, read_body, trouble, without_byte_order_mark,
 };

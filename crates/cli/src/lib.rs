@@ -131,13 +131,50 @@ fn fail_at_the_size_limit() {
 /// them, so such a server keeps a thread busy. With more threads than processors, the system still gives the others their turn.
 const MIN_THREADS: usize = 16;
 
-/// The runtime of a command.
+/// The number of threads that remain for names, files and the keyring.
+const OTHER_THREADS: usize = 4;
+
+/// The runtime of a command. It has fewer threads if the limits of the system allow no more.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let wanted = processors.max(MIN_THREADS);
+    let workers = match startable_threads(wanted + OTHER_THREADS) {
+        (startable, _) if startable > OTHER_THREADS => startable - OTHER_THREADS,
+        (startable, why) => {
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            return Err(std::io::Error::other(format!(
+                "the limits of the system allow only {startable} threads of this program{why}; raise the limit of processes \
+                 (`ulimit -u`) or of memory (`ulimit -v`)"
+            )));
+        }
+    };
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(processors.max(MIN_THREADS))
+        .worker_threads(workers)
         .enable_all()
         .build()
+}
+
+/// How many of these threads can be started at the same time, and why no more. The runtime would panic in its first thread that can't.
+fn startable_threads(wanted: usize) -> (usize, Option<std::io::Error>) {
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let ended = std::sync::Arc::new(std::sync::Mutex::new(ended));
+    let mut threads = Vec::new();
+    let mut why = None;
+    while threads.len() < wanted {
+        let ended = ended.clone();
+        let wait = move || drop(ended.lock().map(|ended| ended.recv()));
+        match std::thread::Builder::new().spawn(wait) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                why = Some(error);
+                break;
+            }
+        }
+    }
+    drop(end);
+    let startable = threads.len();
+    threads.into_iter().for_each(|thread| drop(thread.join()));
+    (startable, why)
 }
 
 fn parse(arguments: &[impl Into<OsString> + Clone]) -> Result<Arguments, clap::Error> {

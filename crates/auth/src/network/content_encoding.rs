@@ -40,7 +40,20 @@ type Reader = Pin<Box<dyn AsyncBufRead + Send>>;
 ///
 /// The chunks are small, and the stream pauses between them, so that other tasks get their turn however fast a server sends.
 pub fn decoded_body(response: reqwest::Response) -> BoxStream<'static, Result<Bytes, BodyError>> {
-    let mut chunks = chunks(response);
+    in_turns(chunks(response, false))
+}
+
+/// Like [`decoded_body`], but a body that begins with an object of JSON is not decoded, whatever its header says: the response may grant
+/// tokens that are not sent again.
+pub(crate) fn decoded_body_or_json(
+    response: reqwest::Response,
+) -> BoxStream<'static, Result<Bytes, BodyError>> {
+    in_turns(chunks(response, true))
+}
+
+fn in_turns(
+    mut chunks: BoxStream<'static, Result<Bytes, BodyError>>,
+) -> BoxStream<'static, Result<Bytes, BodyError>> {
     let mut rest = Bytes::new();
     let mut pauses = Pauses::default();
     stream::poll_fn(move |context| {
@@ -59,7 +72,10 @@ pub fn decoded_body(response: reqwest::Response) -> BoxStream<'static, Result<By
 }
 
 /// The decoded chunks of a body, of any size.
-fn chunks(response: reqwest::Response) -> BoxStream<'static, Result<Bytes, BodyError>> {
+fn chunks(
+    response: reqwest::Response,
+    may_be_json: bool,
+) -> BoxStream<'static, Result<Bytes, BodyError>> {
     let encodings = encodings(response.headers());
     let bytes = response.bytes_stream();
     if encodings.is_empty() {
@@ -68,7 +84,12 @@ fn chunks(response: reqwest::Response) -> BoxStream<'static, Result<Bytes, BodyE
     let shown = encodings.join(", ");
     let reader = StreamReader::new(bytes.map(|chunk| chunk.map_err(io::Error::other)));
     let decoding = async move {
-        match decode(Box::pin(reader), &encodings).await {
+        let mut reader: Reader = Box::pin(reader);
+        let encodings = match may_be_json && begins_with_object(&mut reader).await {
+            true => Vec::new(),
+            false => encodings,
+        };
+        match decode(reader, &encodings).await {
             Ok(reader) => {
                 let chunks = ReaderStream::new(reader);
                 chunks
@@ -119,6 +140,13 @@ async fn decode(mut reader: Reader, encodings: &[String]) -> io::Result<Reader> 
         };
     }
     Ok(reader)
+}
+
+/// Whether the first bytes are those of a JSON object with a member. No compressed data begins with them.
+async fn begins_with_object(reader: &mut Reader) -> bool {
+    let first = reader.fill_buf().await.unwrap_or_default();
+    let inside = first.trim_ascii_start().strip_prefix(b"{");
+    inside.is_some_and(|inside| inside.trim_ascii_start().starts_with(b"\""))
 }
 
 fn buffered(decoder: impl AsyncRead + Send + 'static, allowance: Arc<AtomicU64>) -> Reader {

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::error::Error;
 
-use futures::StreamExt;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue};
 use mcp_startup_core::{CertificateProblem, IoTrouble};
@@ -118,17 +119,17 @@ impl BodyError {
 /// [`BodyError`] if the body is larger than `limit` or can't be decoded, or if the connection breaks.
 pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
-    read_body_into(&mut body, response, limit).await?;
+    read_chunks_into(&mut body, decoded_body(response), limit).await?;
     Ok(body)
 }
 
-/// Reads a response body as [`read_body`] does. After an error, or if the future is dropped, `body` has the part that was received.
-pub(crate) async fn read_body_into(
+/// Reads the chunks of a response body as [`read_body`] does. After an error, or if the future is dropped, `body` has the part that was
+/// received.
+pub(crate) async fn read_chunks_into(
     body: &mut Vec<u8>,
-    response: reqwest::Response,
+    mut chunks: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     limit: usize,
 ) -> Result<(), BodyError> {
-    let mut chunks = decoded_body(response);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
         if body.len() + chunk.len() > limit {

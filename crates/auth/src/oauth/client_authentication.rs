@@ -197,7 +197,8 @@ pub(crate) fn rejects_client(reply: &Reply) -> bool {
     }
     match refusal::error_code(&reply.body).as_deref() {
         Some("invalid_client") => true,
-        Some("invalid_request") => refusal::description(&reply.body)
+        Some("invalid_request") => reply
+            .description()
             .is_some_and(|words| words.contains("client_id") || words.contains("client_secret")),
         _ => false,
     }

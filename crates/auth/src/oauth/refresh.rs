@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_startup_core::{CredentialStoreTrouble, refusal, same_issuer};
+use mcp_startup_core::{CredentialStoreTrouble, IoTrouble, refusal, same_issuer};
 use rmcp::transport::auth::AuthorizationMetadata;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
@@ -465,12 +465,23 @@ async fn exchange(
             return Ok(Answer::None);
         }
         let next_scope = other.filter(|other| *other != scope && refuses_scope(&reply, scope));
-        if rejects_client(&reply) && places.len() > 1 {
-            places.next();
-        } else if let Some(next) = next_scope {
-            (scope, other) = (next, None);
-        } else {
+        let has_other_place = rejects_client(&reply) && places.len() > 1;
+        if !has_other_place && next_scope.is_none() {
             return Ok(Answer::Refused(Some(reply.sent)));
+        }
+        if !token_endpoint::has_time(deadline) {
+            // This refusal does not decide: it is not about the sign-in.
+            reply.sent.note(|noted| {
+                noted.status = None;
+                noted.oauth_error = None;
+                noted.oauth_error_description = None;
+                noted.io = Some(IoTrouble::Timeout);
+            });
+            return Ok(Answer::None);
+        }
+        match next_scope.filter(|_| !has_other_place) {
+            Some(next) => (scope, other) = (next, None),
+            None => drop(places.next()),
         }
     }
     Ok(Answer::Refused(None))

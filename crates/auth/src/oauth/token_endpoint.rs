@@ -15,8 +15,10 @@ use tokio::time::{Instant, timeout_at};
 use self::fields::ReplyFields;
 
 use crate::clock::now_ms;
+use crate::mask::Mask;
 use crate::network::{
-    BodyError, GuardedClient, GuardedClientError, RequestLog, SentRequest, bare_url, read_body_into,
+    BodyError, GuardedClient, GuardedClientError, RequestLog, SentRequest, bare_url,
+    decoded_body_or_json, read_chunks_into,
 };
 use crate::oauth::scopes;
 
@@ -52,6 +54,12 @@ pub(crate) fn reply_deadline(limit: Duration) -> Instant {
     Instant::now() + limit.mul_f32(0.95)
 }
 
+/// Whether enough time is left to send a refused request again. If the response came after the deadline, its tokens would be lost.
+pub(crate) fn has_time(deadline: Instant) -> bool {
+    const ENOUGH: Duration = Duration::from_secs(9);
+    deadline.saturating_duration_since(Instant::now()) >= ENOUGH
+}
+
 /// Sends a request. The log records the result, and masks the tokens of the reply from then on. `sent_before_at_ms` is when
 /// another program sent the same refresh token, if its outcome is unknown.
 ///
@@ -82,7 +90,8 @@ pub(crate) async fn send(
     };
     let (status, headers) = (response.status(), response.headers().clone());
     let mut body = Vec::new();
-    let reading = read_body_into(&mut body, response, MAX_REPLY_BYTES);
+    let chunks = decoded_body_or_json(response);
+    let reading = read_chunks_into(&mut body, chunks, MAX_REPLY_BYTES);
     let incomplete = match timeout_at(deadline, reading).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some((error.trouble(), error.into())),
@@ -116,7 +125,7 @@ pub(crate) async fn send(
             }
             Some(Err(TokenProblem::Missing)) | None => {
                 noted.oauth_error = refusal::error_code(&body);
-                noted.oauth_error_description = refusal::description(&body);
+                noted.oauth_error_description = description(status, &body);
             }
         }
     });
@@ -133,6 +142,16 @@ impl Reply {
     pub fn try_again(&self) -> Cow<'static, str> {
         let after = self.headers.get(RETRY_AFTER);
         try_again(after.and_then(|after| after.to_str().ok()))
+    }
+
+    /// The description of the error, with the tokens and the secrets of the reply masked.
+    pub fn description(&self) -> Option<String> {
+        let described = description(self.status, &self.body)?;
+        let mut mask = Mask::default();
+        for secret in ReplyFields::parse(&self.body).into_tokens() {
+            mask.add(secret.expose_secret());
+        }
+        Some(mask.hide(&described))
     }
 
     /// The granted tokens, if the reply is successful and has them.
@@ -159,6 +178,14 @@ impl Reply {
             Some(_) => None,
             None => self.unusable_tokens()?.refresh_token,
         }
+    }
+}
+
+/// The description of the error in a reply. A reply of success without an error code may grant something in a form that is not known.
+fn description(status: StatusCode, body: &[u8]) -> Option<String> {
+    match status.is_success() && refusal::error_code(body).is_none() {
+        true => refusal::named_description(body),
+        false => refusal::description(body),
     }
 }
 

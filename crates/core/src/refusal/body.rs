@@ -10,6 +10,7 @@ use crate::verdict::{repeats_status, words_of_page};
 const DESCRIPTION_CHARS: usize = 2000;
 /// The maximum size of a body that is parsed for a description, in bytes. No refusal in a known format is larger.
 const MAX_BYTES: usize = 64 * 1024;
+
 /// Returns the description of the error in the body of a refusal: its `error_description` (RFC 6749, section 5.2), a similar field
 /// of JSON in another format, the title of a page, or a plain text. It is one line of at most 2,000 characters.
 ///
@@ -39,6 +40,31 @@ pub fn description(body: &[u8]) -> Option<String> {
     } else {
         text.into_owned()
     };
+    shown(&described, body)
+}
+
+/// Returns the description of the error in a body that may grant something: only the value of a member or a field with a name for
+/// descriptions. Any other text may be a token.
+///
+/// ```
+/// use mcp_startup_core::refusal::named_description;
+///
+/// let body = br#"{"ok":false,"message":"The session has ended."}"#;
+/// assert_eq!(named_description(body).as_deref(), Some("The session has ended."));
+/// assert_eq!(named_description(b"eyJhbGciOiJub25lIn0"), None);
+/// assert_eq!(named_description(br#""eyJhbGciOiJub25lIn0""#), None);
+/// ```
+pub fn named_description(body: &[u8]) -> Option<String> {
+    let text = text(body.get(..MAX_BYTES).unwrap_or(body));
+    let described = match text.starts_with('{') {
+        true => error_message::in_json(&serde_json::from_str(&text).ok()?)?,
+        false => form_field(&text, "error_description")?,
+    };
+    shown(&described, body)
+}
+
+/// A description as one line; `None` if it is blank, or only repeats the error code.
+fn shown(described: &str, body: &[u8]) -> Option<String> {
     let words: Vec<&str> = described.split_whitespace().collect();
     let described = printable(&words.join(" "), DESCRIPTION_CHARS);
     let is_more = !described.is_empty() && super::error_code(body).as_ref() != Some(&described);

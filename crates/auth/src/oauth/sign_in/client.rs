@@ -230,7 +230,7 @@ fn may_be_refused_for(reply: &Reply, member: &str, metadata: &AuthorizationMetad
         _ => {
             let is_refused =
                 reply.status.is_client_error() && !matches!(reply.status.as_u16(), 408 | 425 | 429);
-            let words = [code, refusal::description(&reply.body)];
+            let words = [code, reply.description()];
             let mut words = words.into_iter().flatten();
             is_refused && words.any(|words| words.to_ascii_lowercase().contains(SCOPE))
         }
@@ -251,7 +251,7 @@ fn words(reply: &Reply) -> String {
         || format!("HTTP {}", reply.status.as_u16()),
         |code| shown(&code),
     );
-    match refusal::description(&reply.body) {
+    match reply.description() {
         Some(description) => format!("{code}: {}", shown(&description)),
         None => code,
     }
@@ -260,7 +260,7 @@ fn words(reply: &Reply) -> String {
 /// The error for a registration that may succeed later.
 fn not_registered(reply: &Reply) -> SignInError {
     let status = format!("HTTP {}", reply.status.as_u16());
-    let words = match refusal::description(&reply.body) {
+    let words = match reply.description() {
         Some(description) => format!("{status}: {}", shown(&description)),
         None => status,
     };

@@ -146,6 +146,9 @@ impl SignInHttp {
             return Ok(first);
         }
         for place in &client.places()[1..] {
+            if !token_endpoint::has_time(self.deadline) {
+                break;
+            }
             match send(*place).await {
                 Ok(reply) if reply.status.is_success() => return Ok(reply),
                 Ok(reply) if rejects_client(&reply) => {}

@@ -250,7 +250,7 @@ impl PendingSignIn {
             Some(code) => shown(code),
             None => format!("HTTP {}", reply.status.as_u16()),
         };
-        match refusal::description(&reply.body) {
+        match reply.description() {
             Some(description) => format!("{first}: {}", shown(&description)),
             None => first,
         }

@@ -1,6 +1,8 @@
 //! The fields of a token reply. Each one is read separately, so that an invalid one loses no other: a reply that grants a token
 //! may have replaced the old one.
 
+use std::borrow::Cow;
+
 use mcp_startup_core::{json_members, json_text};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -26,18 +28,27 @@ pub(super) struct ReplyFields {
 /// The field in which Slack puts the tokens of a user. Source:
 /// <https://docs.slack.dev/reference/methods/oauth.v2.access>.
 const AUTHED_USER: &str = "authed_user";
+/// The secret in the reply to a registration (RFC 7591, section 3.2.1).
+const CLIENT_SECRET: &str = "client_secret";
 
 impl ReplyFields {
-    /// Parses a reply as a JSON object or as a form. Warnings of a program may precede the object, and any text may follow it.
+    /// Parses a reply as a JSON object or as a form. Warnings of a program may precede the object, also as objects with a line each, and
+    /// any text may follow it.
     pub fn parse(body: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(body);
+        let text = text(body);
         if !text.trim_start().starts_with('{') {
             let fields = Self::form(body);
             if fields.has_token() {
                 return fields;
             }
         }
-        Self::object(&text)
+        let first = Self::object(&text);
+        if first.has_token() {
+            return first;
+        }
+        let lines = text.lines().filter(|line| line.starts_with('{'));
+        let mut objects = lines.skip(1).map(Self::object);
+        objects.find(Self::has_token).unwrap_or(first)
     }
 
     /// Parses the members of a JSON object. The beginning of an object is enough.
@@ -71,8 +82,8 @@ impl ReplyFields {
     }
 
     fn is_wanted(name: &str) -> bool {
-        matches!(name, "expires_in" | "scope" | "token_type" | AUTHED_USER)
-            || name.ends_with("token")
+        const USED: [&str; 4] = ["expires_in", "scope", "token_type", AUTHED_USER];
+        USED.contains(&name) || name.ends_with("token") || name == CLIENT_SECRET
     }
 
     /// Adds a field. The last of several fields with one name is kept, but a token only gives way to another token.
@@ -102,7 +113,7 @@ impl ReplyFields {
         json.starts_with('{').then(|| Self::object(json))
     }
 
-    /// Every token, including those that are not used here.
+    /// Every token, including those that are not used here, and the secret of a registered client.
     pub fn into_tokens(self) -> Vec<SecretString> {
         let user = self.user().unwrap_or_default();
         let used = [
@@ -124,6 +135,19 @@ impl ReplyFields {
             .map(SecretString::from)
             .collect()
     }
+}
+
+/// The text of a body. JSON is UTF-8 (RFC 8259, section 8.1), but a reply in UTF-16 may have replaced a token too.
+fn text(body: &[u8]) -> Cow<'_, str> {
+    let unit: fn([u8; 2]) -> u16 = match body {
+        [b'{', 0, ..] | [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0, b'{', ..] | [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return String::from_utf8_lossy(body),
+    };
+    let (pairs, _) = body.as_chunks::<2>();
+    let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+    let text = String::from_utf16_lossy(&units);
+    text.trim_start_matches('\u{feff}').to_owned().into()
 }
 
 fn is_token(json: &SecretString) -> bool {

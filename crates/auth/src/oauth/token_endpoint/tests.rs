@@ -108,6 +108,7 @@ fn an_invalid_part_of_a_reply_loses_no_token() {
         format!("{whole}{whole}"),
         format!("{whole}<!-- {{\"access_token\":\"x\"}} -->"),
         format!("{whole}\0\0"),
+        format!("{{\"level\":\"info\"}}\n{{\"message\":\"granted\"}}\n{whole}"),
     ] {
         let changes = GrantedTokens::read(body.as_bytes()).unwrap().changes();
         assert_eq!(changes["access_token"], "a", "{body}");
@@ -315,34 +316,65 @@ fn only_tokens_that_are_text_are_masked() {
     assert_eq!(tokens, ["a", "i"]);
 }
 
+/// RFC 8259, section 8.1, requires UTF-8.
+#[test]
+fn a_reply_in_utf_16_loses_no_token() {
+    let units = r#"{"access_token":"a","refresh_token":"r"}"#.encode_utf16();
+    let bytes = |write: fn(u16) -> [u8; 2]| units.clone().flat_map(write).collect::<Vec<u8>>();
+    let (little, big) = (bytes(u16::to_le_bytes), bytes(u16::to_be_bytes));
+    let marked = |mark: [u8; 2], body: &[u8]| [&mark, body].concat();
+    for body in [
+        marked([0xff, 0xfe], &little),
+        marked([0xfe, 0xff], &big),
+        little,
+        big,
+    ] {
+        let changes = GrantedTokens::read(&body).unwrap().changes();
+        assert_eq!(
+            (&changes["access_token"], &changes["refresh_token"]),
+            (&"a".into(), &"r".into())
+        );
+    }
+}
+
+/// Sends a request to a server with this response, which ends the connection only if it is complete.
+async fn reply_to(response: &[u8], is_complete: bool) -> Result<Reply, NoReply> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let response = response.to_owned();
+    let serving = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let _ = socket.read(&mut [0; 4096]).await;
+        socket.write_all(&response).await.unwrap();
+        if !is_complete {
+            std::future::pending::<()>().await;
+        }
+    });
+    let url: url::Url = url.parse().unwrap();
+    let guarded = crate::network::Network::new().unwrap();
+    let guarded = guarded.guarded_client(&url).await;
+    let request = guarded.form(url, String::new(), None).unwrap();
+    let log = RequestLog::default();
+    let limit = match is_complete {
+        true => Duration::from_secs(20),
+        false => Duration::from_millis(500),
+    };
+    let sent = send(&guarded, request, &log, None, Instant::now() + limit).await;
+    serving.abort();
+    sent
+}
+
 #[tokio::test]
 async fn the_tokens_of_a_response_that_does_not_end_are_received() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let reply = r#"{"access_token":"a","refresh_token":"r"}"#;
     for (body, is_received) in [
         (reply, true),
         (&reply[..reply.len() - 3], true),
         ("{", false),
     ] {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let serving = tokio::spawn(async move {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            let _ = socket.read(&mut [0; 4096]).await;
-            let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
-            socket
-                .write_all(format!("{head}{body}").as_bytes())
-                .await
-                .unwrap();
-            std::future::pending::<()>().await;
-        });
-        let url: url::Url = url.parse().unwrap();
-        let guarded = crate::network::Network::new().unwrap();
-        let guarded = guarded.guarded_client(&url).await;
-        let request = guarded.form(url, String::new(), None).unwrap();
-        let log = RequestLog::default();
-        let deadline = Instant::now() + Duration::from_millis(500);
-        let sent = send(&guarded, request, &log, None, deadline).await;
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+        let sent = reply_to(format!("{head}{body}").as_bytes(), false).await;
         match (sent, is_received) {
             (Ok(reply), true) => {
                 let changes = reply.tokens().unwrap().changes();
@@ -351,6 +383,79 @@ async fn the_tokens_of_a_response_that_does_not_end_are_received() {
             (Err(NoReply::Timeout), false) => {}
             (Ok(_), false) | (Err(_), _) => panic!("{body}"),
         }
-        serving.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_content_encoding_that_the_body_does_not_have_loses_no_token() {
+    for encoding in [
+        "gzip",
+        "deflate",
+        "br",
+        "zstd",
+        "aws-chunked",
+        "x-unknown",
+        "gzip, br, gzip, br",
+    ] {
+        let head =
+            format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: {encoding}\r\n\r\n");
+        let response = format!("{head}{{\"access_token\":\"a\",\"refresh_token\":\"r\"}}");
+        let reply = reply_to(response.as_bytes(), true).await;
+        let changes = reply.unwrap_or_else(|error| panic!("{encoding}: {error}"));
+        let changes = changes.tokens().unwrap().changes();
+        assert_eq!(changes["refresh_token"], "r", "{encoding}");
+    }
+}
+
+#[tokio::test]
+async fn no_message_repeats_what_a_reply_of_success_grants() {
+    const SECRET: &str = "SECRETXYZ123";
+    for (status, body, expected) in [
+        (200, format!("token {SECRET}"), None),
+        (200, SECRET.to_owned(), None),
+        (200, format!("\"{SECRET}\""), None),
+        (200, format!("[\"{SECRET}\"]"), None),
+        (200, format!("<title>{SECRET}</title>"), None),
+        (200, format!("access={SECRET}"), None),
+        (
+            201,
+            format!(r#"{{"client_id":5,"client_secret":"{SECRET}","message":"not {SECRET}"}}"#),
+            Some("not"),
+        ),
+        (
+            201,
+            format!(r#"{{"registration_access_token":"{SECRET}","message":"not {SECRET}"}}"#),
+            Some("not"),
+        ),
+        (
+            200,
+            r#"{"ok":false,"message":"no such team"}"#.to_owned(),
+            Some("no such team"),
+        ),
+        (400, "no such team".to_owned(), Some("no such team")),
+        (
+            200,
+            r#"{"error":"denied","error_description":"no such team"}"#.to_owned(),
+            Some("no such team"),
+        ),
+    ] {
+        let head = format!("HTTP/1.1 {status} -\r\nConnection: close\r\n\r\n");
+        let reply = reply_to(format!("{head}{body}").as_bytes(), true).await;
+        let reply = reply.unwrap_or_else(|error| panic!("{body}: {error}"));
+        let mut noted = None;
+        reply
+            .sent
+            .note(|request| noted = request.oauth_error_description.clone());
+        let description = reply.description();
+        match expected {
+            None => assert_eq!((description, noted), (None, None), "{body}"),
+            Some(expected) => {
+                let description = description.unwrap();
+                assert!(description.starts_with(expected), "{body}: {description}");
+                assert!(!description.contains(SECRET), "{body}: {description}");
+                // The evidence is masked where it is used.
+                assert!(noted.is_some(), "{body}");
+            }
+        }
     }
 }
