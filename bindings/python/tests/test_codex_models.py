@@ -1,4 +1,4 @@
-"""The messages of the app-server, in the models of Codex's own SDK (PyPI `openai-codex`)."""
+"""The messages of the app-server, in the models of the SDK of Codex (PyPI `openai-codex`)."""
 
 from __future__ import annotations
 

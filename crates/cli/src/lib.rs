@@ -134,8 +134,14 @@ const MIN_THREADS: usize = 16;
 /// The number of threads that remain for names, files and the keyring.
 const OTHER_THREADS: usize = 4;
 
+/// The number of files that the runtime and the program open themselves.
+#[cfg(unix)]
+const OWN_FILES: usize = 16;
+
 /// The runtime of a command. It has fewer threads if the limits of the system allow no more.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    #[cfg(unix)]
+    check_limit_of_files()?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let wanted = processors.max(MIN_THREADS);
     let workers = match startable_threads(wanted + OTHER_THREADS) {
@@ -152,6 +158,19 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .worker_threads(workers)
         .enable_all()
         .build()
+}
+
+/// Fails if the program can't open its own files. The runtime would panic.
+#[cfg(unix)]
+fn check_limit_of_files() -> std::io::Result<()> {
+    let files = (0..OWN_FILES).map(|_| std::fs::File::open("/dev/null"));
+    let opened: std::io::Result<Vec<_>> = files.collect();
+    opened.map(drop).map_err(|error| {
+        let why = format!(
+            "too few files can be opened: {error}; raise the limit of open files (`ulimit -n`)"
+        );
+        std::io::Error::new(error.kind(), why)
+    })
 }
 
 /// How many of these threads can be started at the same time, and why no more. The runtime would panic in its first thread that can't.

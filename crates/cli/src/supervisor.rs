@@ -29,7 +29,7 @@ use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_s
 use nix::sys::signal::Signal;
 use nix::unistd::ForkResult;
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, setsid, wait};
+use rustix::process::{Pid, WaitOptions, getpid, kill_process, set_child_subreaper, setsid, wait};
 
 use self::family::Family;
 use self::signals::Signals;
@@ -104,7 +104,7 @@ fn next_control_socket(signals: &Signals) -> io::Result<Option<UnixStream>> {
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::AGAIN) => {
                     signals.wait(Some(stdin), None);
-                    while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+                    reap();
                 }
                 // The other end notices that the control socket is closed.
                 Some(Errno::INTR | Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {}
@@ -113,6 +113,15 @@ fn next_control_socket(signals: &Signals) -> io::Result<Option<UnixStream>> {
         }
     }
     Ok(None)
+}
+
+/// Reaps the supervisors that have ended, and continues those that their server has stopped, so that they end their descendants.
+fn reap() {
+    while let Ok(Some((supervisor, status))) = wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+        if status.stopped() {
+            let _ = kill_process(supervisor, rustix::process::Signal::CONT);
+        }
+    }
 }
 
 /// Runs the requested program until it and its descendants have ended. An error means that it was not started.

@@ -49,6 +49,7 @@ export function label({ type, params }: AppServerNotification): string {
       return params.failure?.message ?? "";
     case "toolCallProgress":
       return params.message ?? `${params.progress} of ${params.total ?? "?"}`;
+    case "serversUpdated":
     case "unknown":
       return "";
   }

@@ -65,6 +65,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         [192, 0, 0, _] | [192, 88, 99, _] => true,
         // Documentation (RFC 5737).
         [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => true,
+        // Azure serves the keys and the settings of a machine there.
+        [168, 63, 129, 16] => true,
         // Benchmarks (RFC 2544).
         [198, 18..=19, ..] => true,
         // Multicast, reserved, broadcast.
@@ -111,6 +113,8 @@ mod tests {
             ("127.0.0.0 127.0.0.1 127.255.255.255", false),
             ("128.0.0.0 169.253.255.255", true),
             ("169.254.0.0 169.254.169.254 169.254.255.255", false),
+            ("168.63.129.16", false),
+            ("168.63.129.15 168.63.129.17", true),
             ("169.255.0.0 172.15.255.255", true),
             ("172.16.0.0 172.31.255.255", false),
             ("172.32.0.0 191.255.255.255", true),

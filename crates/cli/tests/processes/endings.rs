@@ -18,7 +18,7 @@ use crate::marked::Mark;
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// Shell scripts. `$1` is the file to create when everything has started. None writes to stdout, because the start would fail before.
-const SERVERS: [(&str, &str); 10] = [
+const SERVERS: [(&str, &str); 11] = [
     (
         "exits at the end of its input",
         ">\"$1\"; while read -r line; do :; done",
@@ -28,6 +28,10 @@ const SERVERS: [(&str, &str); 10] = [
         "trap '' TERM INT HUP; >\"$1\"; while :; do sleep 1; done",
     ),
     ("stops itself", ">\"$1\"; kill -STOP $$; cat >/dev/null"),
+    (
+        "stops its supervisor",
+        "kill -STOP $PPID; >\"$1\"; trap '' TERM; while :; do sleep 1; done",
+    ),
     (
         "has a child that ignores signals",
         "sh -c 'trap \"\" TERM INT HUP; >\"$1\"; while :; do sleep 1; done' sh \"$1\" & cat >/dev/null",
