@@ -83,7 +83,8 @@ pub fn printable(text: &str, max_chars: usize) -> String {
         }
         length += shown[start..].chars().count();
         if length > max_chars {
-            while shown.chars().count() >= max_chars.max(1) {
+            // A joiner before the ellipsis would join nothing.
+            while shown.chars().count() >= max_chars.max(1) || shown.ends_with(ZERO_WIDTH_JOINER) {
                 shown.pop();
             }
             shown.push('…');
@@ -172,5 +173,9 @@ mod tests {
         assert_eq!(printable("éééééé", 5), "éééé…");
         assert_eq!(printable(&"\n".repeat(50), 7).chars().count(), 7);
         assert_eq!(printable("abc", 0), "…");
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        for (chars, expected) in [(2, "\u{1f468}…"), (3, "\u{1f468}…"), (5, family)] {
+            assert_eq!(printable(family, chars), expected);
+        }
     }
 }

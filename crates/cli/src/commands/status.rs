@@ -21,14 +21,14 @@ use crate::output::exit_status::ExitStatus;
 use crate::output::report;
 use crate::output::stdout;
 use crate::output::suggestions::Suggestions;
-use crate::output::table::wrapped;
+use crate::output::table::{cut, wrapped};
 use crate::output::warnings;
 use crate::selection;
 use crate::stores::Stores;
 
-const NAME_CHARS: usize = 40;
+const NAME_COLUMNS: usize = 40;
 /// The limit if stdout is not a terminal. A program that reads the lines needs the whole name.
-const NAME_CHARS_OF_A_LINE: usize = 200;
+const NAME_COLUMNS_OF_A_LINE: usize = 200;
 const INDENT: &str = "    ";
 const STORE_CHARS: usize = 20;
 const DETAIL_CHARS: usize = 300;
@@ -130,7 +130,7 @@ fn server_status(
 struct StatusTable<'a> {
     /// The width of the widest name.
     name_columns: usize,
-    name_chars: usize,
+    most_name_columns: usize,
     /// The width of the terminal; `None` if stdout is not a terminal.
     columns: Option<usize>,
     online: bool,
@@ -140,16 +140,14 @@ struct StatusTable<'a> {
 impl<'a> StatusTable<'a> {
     fn new(servers: &[ServerEntry], online: bool, suggestions: &'a Suggestions) -> Self {
         let columns = std::io::stdout().is_terminal().then(textwrap::termwidth);
-        let name_chars = match columns {
-            Some(_) => NAME_CHARS,
-            None => NAME_CHARS_OF_A_LINE,
+        let most_columns = match columns {
+            Some(_) => NAME_COLUMNS,
+            None => NAME_COLUMNS_OF_A_LINE,
         };
-        let names = servers
-            .iter()
-            .map(|server| printable(&server.name, name_chars));
+        let names = servers.iter().map(|server| cut(&server.name, most_columns));
         Self {
             name_columns: names.map(|name| name.width()).max().unwrap_or_default(),
-            name_chars,
+            most_name_columns: most_columns,
             columns,
             online,
             suggestions,
@@ -159,7 +157,7 @@ impl<'a> StatusTable<'a> {
     fn print(&self, server: &ServerStatus) -> std::io::Result<()> {
         let (look, words) = line(server, self.online, now_ms(), self.suggestions);
         let (mark, style) = (look.mark(), look.style());
-        let name = printable(&server.name, self.name_chars);
+        let name = cut(&server.name, self.most_name_columns);
         let padding = " ".repeat(self.name_columns.saturating_sub(name.width()));
         let before = self.name_columns + 4;
         let mut text = match self.columns {

@@ -9,6 +9,7 @@ use mcp_startup_core::{
     StartPhase, printable,
 };
 use textwrap::{WordSeparator, WordSplitter};
+use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use crate::output::progress::Progress;
@@ -23,6 +24,8 @@ const MIN_NAME_COLUMNS: usize = 8;
 /// How many characters of a server's name a failure message of `core` contains.
 const NAME_CHARS_OF_MESSAGE: usize = 60;
 const ID_CHARS: usize = 8;
+/// More characters in a column are not shown. A joined emoji has up to ten in two columns, and a letter can have any number of marks.
+const CHARS_OF_A_COLUMN: usize = 16;
 const STATE_COLUMNS: usize = 17;
 /// The mark and the gaps of a row.
 const MARK_COLUMNS: usize = 2;
@@ -68,7 +71,7 @@ impl<'a> Server<'a> {
         let environment = self.environment_id.filter(|_| self.shows_environment);
         let ids = thread.into_iter().chain(environment);
         ids.map(|id| {
-            let start: String = id.chars().take(ID_CHARS).collect();
+            let start: String = id.graphemes(true).take(ID_CHARS).collect();
             format!(" {}", cut(&start, ID_CHARS))
         })
         .collect()
@@ -518,15 +521,23 @@ pub(super) fn fitting_name_columns(name_columns: usize, terminal_columns: Option
     name_columns.min(most)
 }
 
-/// The text, escaped for a terminal and cut to this many columns. A wide character has two columns.
-pub(super) fn cut(text: &str, columns: usize) -> String {
-    let mut shown = printable(text, columns);
+/// The text, escaped for a terminal and cut to this many columns. A wide character has two columns, and so has an emoji that is joined
+/// from several. Both are kept or left out as a whole.
+pub fn cut(text: &str, columns: usize) -> String {
+    let mut shown = printable(text, columns.saturating_mul(CHARS_OF_A_COLUMN));
     if shown.width() <= columns {
         return shown;
     }
-    while shown.width() >= columns.max(1) {
-        shown.pop();
+    let (mut end, mut width) = (0, 0);
+    for part in shown.graphemes(true) {
+        width += part.width();
+        // The ellipsis has one column.
+        if width >= columns.max(1) {
+            break;
+        }
+        end += part.len();
     }
+    shown.truncate(end);
     shown.push('…');
     shown
 }
@@ -603,6 +614,33 @@ fn without_name<'a>(message: &'a str, name: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_the_characters_that_a_user_sees() {
+        let family = "\u{1f469}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        let flag = "\u{1f1e9}\u{1f1ea}";
+        let two = |part: &str| format!("{part}{part}");
+        for (text, columns, expected) in [
+            (family.to_owned(), 2, family.to_owned()),
+            (two(family), 4, two(family)),
+            (two(family), 3, format!("{family}…")),
+            (two(family), 2, "…".to_owned()),
+            (two(flag), 3, format!("{flag}…")),
+            (format!("team {family}"), 7, format!("team {family}")),
+            (format!("team {family}"), 6, "team …".to_owned()),
+            (two("e\u{301}"), 2, two("e\u{301}")),
+            ("e\u{301}".repeat(3), 2, "e\u{301}…".to_owned()),
+            ("名名".to_owned(), 3, "名…".to_owned()),
+            ("ab".to_owned(), 0, "…".to_owned()),
+        ] {
+            let shown = cut(&text, columns);
+            assert_eq!(shown, expected, "{text} {columns}");
+            // A text is cut again with the row that it is in.
+            assert_eq!(cut(&shown, columns.max(1)), expected);
+        }
+        assert!(cut(&"\u{301}".repeat(1_000_000), 10).len() < 1000);
+        assert_eq!(cut(&family.repeat(100_000), 9).width(), 9);
+    }
 
     #[test]
     fn a_sign_in_of_another_client_shows_the_client_to_open() {

@@ -155,23 +155,30 @@ impl Screen {
                 character => {
                     assert!(!character.is_control(), "{character:?}");
                     let width = character.width().unwrap();
+                    let before = text_before(&mut rows, row, column);
+                    if let Some(before) = before
+                        && (width == 0 || before.ends_with(JOINER))
+                    {
+                        before.push(character);
+                        continue;
+                    }
                     if column + width > columns {
                         rows[row].is_continued = true;
                         (row, column) = (row + 1, 0);
                     }
                     rows.resize(rows.len().max(row + 1), Row::default());
                     let cells = &mut rows[row].cells;
-                    cells.resize(cells.len().max(column + width), ' ');
+                    cells.resize(cells.len().max(column + width), " ".to_owned());
                     // A wide character takes two cells. The second one is empty.
-                    cells[column..column + width].fill('\0');
-                    cells[column] = character;
+                    cells[column..column + width].fill(String::new());
+                    cells[column] = character.to_string();
                     column += width;
                 }
             }
             rows.resize(rows.len().max(row + 1), Row::default());
         }
         let shown = |row: Row| {
-            let line: String = row.cells.into_iter().filter(|cell| *cell != '\0').collect();
+            let line: String = row.cells.concat();
             line.trim_end().to_owned()
         };
         let mut lines: Vec<_> = rows.into_iter().map(shown).collect();
@@ -185,7 +192,7 @@ impl Screen {
 /// A row of a screen.
 #[derive(Clone, Default)]
 struct Row {
-    cells: Vec<char>,
+    cells: Vec<String>,
     /// Whether the line did not fit, and continues on the next row.
     is_continued: bool,
 }
@@ -197,6 +204,15 @@ impl Row {
     }
 }
 
+/// The zero-width joiner, which makes one emoji of two.
+const JOINER: char = '\u{200d}';
+
+/// The last character before this place in a row, with its marks and what is joined to it.
+fn text_before(rows: &mut [Row], row: usize, column: usize) -> Option<&mut String> {
+    let cells = rows.get_mut(row)?.cells.get_mut(..column)?;
+    cells.iter_mut().rev().find(|cell| !cell.is_empty())
+}
+
 /// The rows of a terminal that has this many columns now, and the place of its cursor.
 fn wrapped_again(
     rows: Vec<Row>,
@@ -204,7 +220,7 @@ fn wrapped_again(
     columns: usize,
 ) -> (Vec<Row>, usize, usize) {
     let (mut wrapped, mut cursor) = (Vec::new(), (0, 0));
-    let mut line: Vec<char> = Vec::new();
+    let mut line: Vec<String> = Vec::new();
     // The offset of the cursor in the line, if it is there.
     let mut offset = None;
     for (at, current) in rows.into_iter().enumerate() {

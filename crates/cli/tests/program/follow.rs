@@ -186,6 +186,17 @@ fn follow_shows_unknown_states_and_thread_ids() {
 }
 
 #[test]
+fn follow_shows_a_joined_emoji_as_a_whole() {
+    let family = "\u{1f469}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+    let name = format!("a{family}{family}");
+    let user = User::new();
+    let run = user.program(&["follow"]);
+    let finished = run.stdin(notification(&name, "ready", "")).finish();
+    let row = format!("✓ {name}     ready");
+    assert!(finished.stdout.starts_with(&row), "{finished:#?}");
+}
+
+#[test]
 fn follow_shows_the_environments_of_servers_with_the_same_name() {
     let environment = |id: &str| format!(r#","environmentId":"{id}""#);
     let again = |id: &str| format!("{}{REAUTHENTICATE}", environment(id));

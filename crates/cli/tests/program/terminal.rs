@@ -156,6 +156,44 @@ fn columns_are_aligned_if_names_have_wide_characters() {
 }
 
 #[test]
+fn a_joined_emoji_in_a_name_is_shown_as_a_whole() {
+    let test = "terminal::a_joined_emoji_in_a_name_is_shown_as_a_whole";
+    let family = "\u{1f469}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+    let team = format!("team {family}");
+    let long = family.repeat(30);
+    let lab = lab_with(json!([slow_failure("slow", 500)]));
+    let entries = [&team, "b", &long].map(|name| entry(name, &url(&lab.url("slow"))));
+    let user = User::with(&entries.concat());
+    let cut = |families| format!("{}…", family.repeat(families));
+    for (columns, families) in [(COLUMNS, 19), (40, 4)] {
+        let names = [&team, "b", &cut(families)];
+        let Some(finished) = run_on_terminal(60, columns, user.check("table"), test) else {
+            return;
+        };
+        assert!(!finished.stdout.contains("200d"), "{finished:#?}");
+        let Screen { lines, .. } = Screen::after(&finished.stdout, columns);
+        let rows: Vec<_> = lines.iter().filter(|line| line.starts_with('✗')).collect();
+        assert_eq!(rows.len(), 3, "{lines:#?}");
+        for name in names {
+            let is_row = |row: &&&String| row.starts_with(&format!("✗ {name} "));
+            assert!(rows.iter().any(|row| is_row(&row)), "{name}: {lines:#?}");
+        }
+        let before = rows.iter().map(|row| row.split_once("failed").unwrap().0);
+        let ends: Vec<_> = before.map(UnicodeWidthStr::width).collect();
+        assert!(ends.iter().all(|end| *end == ends[0]), "{lines:#?}");
+    }
+    let spinner = format!("{team}   connecting");
+    let user = User::with(&entry(&team, &url(&lab.url("slow"))));
+    let finished = on_large_terminal(user.check("table"), test).unwrap();
+    assert!(finished.stdout.contains(&spinner), "{finished:#?}");
+    // A pipe gets the whole names.
+    let finished = user.check("table").finish();
+    assert!(finished.stdout.starts_with(&format!("✗ {team}   failed")));
+    let status = user.program(&["status"]).finish();
+    assert!(status.stdout.contains(&format!(" {team}  ")), "{status:#?}");
+}
+
+#[test]
 fn servers_without_a_spinner_are_counted_and_get_the_next_free_one() {
     let test = "terminal::servers_without_a_spinner_are_counted_and_get_the_next_free_one";
     let name = |number: u32| format!("server-{number:02}");
