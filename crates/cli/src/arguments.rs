@@ -193,9 +193,13 @@ pub enum Command {
     Store(store::Store),
     /// Print a completion script for a shell
     ///
-    /// It also completes the names of your servers. For bash, put `source <(mcp-startup completions bash)` into `~/.bashrc`. For zsh, put the
-    /// same with `zsh` into `~/.zshrc`, after `compinit`. For fish, put `mcp-startup completions fish | source` into
-    /// `~/.config/fish/config.fish`.
+    /// It also completes the names of your servers. Put this line into `~/.bashrc`:
+    ///
+    /// source <(mcp-startup completions bash)
+    ///
+    /// For zsh, put the same with `zsh` into `~/.zshrc`, after `compinit`. For fish, put this line into `~/.config/fish/config.fish`:
+    ///
+    /// mcp-startup completions fish | source
     Completions {
         /// The shell
         shell: clap_complete::Shell,

@@ -67,7 +67,7 @@ pub fn run(program: &[String], arguments: arguments::Demo) -> Result<ExitStatus,
     let (text, status) = match wrong.is_empty() {
         true => (
             format!(
-                "These were demo servers. To check your own, run: {} check (with these servers, its exit status would be {})",
+                "These were demo servers. To check your own, run `{} check` (with these servers, its exit status would be {})",
                 this_program::name(),
                 status.code()
             ),

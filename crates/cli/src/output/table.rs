@@ -8,6 +8,7 @@ use mcp_startup_core::{
     ConfigurationEvidence, McpServerStartupFailureReason, McpServerStartupState, Recovery,
     StartPhase, printable,
 };
+use textwrap::core::Word;
 use textwrap::{WordSeparator, WordSplitter};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -542,15 +543,39 @@ pub fn cut(text: &str, columns: usize) -> String {
     shown
 }
 
-/// Wraps the text between words. A broken word could not be copied.
+/// Wraps the text between words. A broken word could not be copied. A command in backticks counts as one word: if it is longer than a row,
+/// it has a line of its own, and the terminal continues it on the next row without a line break.
 pub fn wrapped(text: &str, columns: usize, indent: &str) -> String {
     let options = textwrap::Options::new(columns)
         .initial_indent(indent)
         .subsequent_indent(indent)
         .break_words(false)
-        .word_separator(WordSeparator::AsciiSpace)
+        .word_separator(WordSeparator::Custom(words))
         .word_splitter(WordSplitter::NoHyphenation);
     textwrap::fill(text, options)
+}
+
+/// The words of a line, each with the spaces after it.
+fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    let mut rest = line;
+    Box::new(std::iter::from_fn(move || {
+        let end = rest.len() - after_quoted(rest).map_or(rest.len(), str::len);
+        let end = rest[end..].find(' ').map_or(rest.len(), |at| end + at);
+        let after = rest[end..].trim_start_matches(' ');
+        let (word, after) = rest.split_at(rest.len() - after.len());
+        rest = after;
+        (!word.is_empty()).then(|| Word::from(word))
+    }))
+}
+
+/// The rest of a text that begins with a command in backticks. The name of a server in it can contain a backtick.
+fn after_quoted(text: &str) -> Option<&str> {
+    let quoted = text.trim_start_matches(['(', '"']).strip_prefix('`')?;
+    let mut ends = quoted
+        .match_indices('`')
+        .map(|(at, end)| &quoted[at + end.len()..]);
+    let is_inside = |character: char| character.is_alphanumeric() || character == '\'';
+    ends.find(|after| !after.starts_with(is_inside))
 }
 
 fn note(row: &Row<'_>, suggestions: Option<&Suggestions>) -> Option<String> {
@@ -640,6 +665,47 @@ mod tests {
         }
         assert!(cut(&"\u{301}".repeat(1_000_000), 10).len() < 1000);
         assert_eq!(cut(&family.repeat(100_000), 9).width(), 9);
+    }
+
+    #[test]
+    fn a_command_in_backticks_is_never_broken() {
+        let command = "`mcp-startup login 'my server' --config /home/user/config.toml`";
+        for (text, columns, expected) in [
+            (format!("run {command}"), 20, format!("run\n{command}")),
+            (
+                format!("an entry has a problem; run {command} to see why"),
+                30,
+                format!("an entry has a problem; run\n{command}\nto see why"),
+            ),
+            (format!("({command})."), 20, format!("({command}).")),
+            (
+                "not read; see `a b` or `c d`, then go".to_owned(),
+                10,
+                "not read;\nsee `a b`\nor `c d`,\nthen go".to_owned(),
+            ),
+            (
+                "run `login 'a`b c' --config F` now".to_owned(),
+                10,
+                "run\n`login 'a`b c' --config F`\nnow".to_owned(),
+            ),
+            // These are no quotes.
+            (
+                "it`s a b c d e f g h".to_owned(),
+                10,
+                "it`s a b c\nd e f g h".to_owned(),
+            ),
+            (
+                "an `opened a b c d e f".to_owned(),
+                10,
+                "an `opened\na b c d e\nf".to_owned(),
+            ),
+        ] {
+            assert_eq!(wrapped(&text, columns, ""), expected);
+        }
+        assert_eq!(
+            wrapped("", 10, "  "),
+            textwrap::fill("", textwrap::Options::new(10).initial_indent("  "))
+        );
     }
 
     #[test]

@@ -5,7 +5,8 @@ use mcp_startup::{
     StartTimeline, TimelineEntry, TimelineMessageKind, TimelineRefresh, TimelineStep, printable,
 };
 use serde::Serialize;
-use textwrap::{WordSeparator, WordSplitter};
+
+use crate::output::table::wrapped;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const ASKS: Style = AnsiColor::Yellow.on_default();
@@ -38,13 +39,7 @@ fn line(entry: &TimelineEntry, columns: usize) -> String {
     let style = style(&entry.step);
     let text = entry.step.to_string();
     let indent = " ".repeat(TIME_COLUMNS);
-    let options = textwrap::Options::new(columns)
-        .initial_indent(&indent)
-        .subsequent_indent(&indent)
-        .break_words(false)
-        .word_separator(WordSeparator::AsciiSpace)
-        .word_splitter(WordSplitter::NoHyphenation);
-    let wrapped = textwrap::fill(&printable(&text, TEXT_CHARS), options);
+    let wrapped = wrapped(&printable(&text, TEXT_CHARS), columns, &indent);
     // The style must not reach over the time.
     let body = wrapped.get(TIME_COLUMNS..).unwrap_or_default();
     format!("{DIM}{:>7} ms{DIM:#}  {style}{body}{style:#}", entry.at_ms)

@@ -103,6 +103,8 @@ pub fn spawn_on_terminal(run: Run) -> Running {
 /// The content of a terminal's screen.
 pub struct Screen {
     pub lines: Vec<String>,
+    /// The lines as a user copies them: the terminal joins those that it has wrapped itself.
+    pub copied: Vec<String>,
     /// The parameters of every SGR sequence.
     pub colors: Vec<String>,
 }
@@ -177,6 +179,13 @@ impl Screen {
             }
             rows.resize(rows.len().max(row + 1), Row::default());
         }
+        let mut copied = vec![String::new()];
+        for row in &rows {
+            copied.last_mut().unwrap().push_str(&row.cells.concat());
+            if !row.is_continued {
+                copied.push(String::new());
+            }
+        }
         let shown = |row: Row| {
             let line: String = row.cells.concat();
             line.trim_end().to_owned()
@@ -185,7 +194,11 @@ impl Screen {
         while lines.last().is_some_and(String::is_empty) {
             lines.pop();
         }
-        Self { lines, colors }
+        Self {
+            lines,
+            copied,
+            colors,
+        }
     }
 }
 

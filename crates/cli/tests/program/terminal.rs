@@ -52,7 +52,7 @@ fn spinners_run_and_the_result_lines_remain() {
             "{:?}",
             finished.stdout
         );
-        let Screen { lines, colors } = Screen::after(&finished.stdout, COLUMNS);
+        let Screen { lines, colors, .. } = Screen::after(&finished.stdout, COLUMNS);
         assert_eq!(lines.len(), 5, "{lines:#?}");
         let names: Vec<_> = lines
             .iter()
@@ -219,8 +219,8 @@ fn servers_without_a_spinner_are_counted_and_get_the_next_free_one() {
 }
 
 #[test]
-fn lines_wrap_only_between_words() {
-    let test = "terminal::lines_wrap_only_between_words";
+fn lines_wrap_only_between_words_and_not_in_commands() {
+    let test = "terminal::lines_wrap_only_between_words_and_not_in_commands";
     let lab = lab();
     let long = "a-name-that-is-longer-than-half-of-the-row";
     let user = User::with(
@@ -235,28 +235,92 @@ fn lines_wrap_only_between_words() {
         ]
         .concat(),
     );
-    let Some(finished) = run_on_terminal(24, 60, user.check("table"), test) else {
-        return;
-    };
-    let Screen { lines, .. } = Screen::after(&finished.stdout, 60);
-    // The terminal itself wrapped no line. If it had, the rest of the line would start in the first column.
-    let rows = lines
-        .iter()
-        .take_while(|line| !line.starts_with("3 servers"));
-    let mut starts = rows.map(|line| line.split_whitespace().next().zip(line.find(|c| c != ' ')));
-    assert!(
-        starts.all(|start| matches!(start, Some(("✓" | "✗" | "!", 0) | (_, 4)))),
-        "{lines:#?}"
+    let config = user.config().display().to_string();
+    let command = format!("    `mcp-startup login sign-in --config {config}`");
+    for columns in [60, 40] {
+        let Some(finished) = run_on_terminal(24, columns, user.check("table"), test) else {
+            return;
+        };
+        let Screen { copied, .. } = Screen::after(&finished.stdout, columns);
+        let rows = copied
+            .iter()
+            .take_while(|line| !line.starts_with("3 servers"));
+        let mut starts =
+            rows.map(|line| line.split_whitespace().next().zip(line.find(|c| c != ' ')));
+        assert!(
+            starts.all(|start| matches!(start, Some(("✓" | "✗" | "!", 0) | (_, 4)))),
+            "{copied:#?}"
+        );
+        // Only the command is longer than a row, and it can be copied.
+        let overlong = |line: &&String| line.width() > columns;
+        let overlong: Vec<_> = copied.iter().filter(overlong).collect();
+        assert_eq!(overlong, [&command], "{copied:#?}");
+        assert!(copied.contains(&"    run".to_owned()), "{copied:#?}");
+        let required = |line: &String| line.starts_with("    (required)");
+        assert!(copied.iter().any(required), "{copied:#?}");
+        let ready = |line: &String| line.starts_with("✓ ready") && line.ends_with(" s");
+        assert!(copied.iter().any(ready), "{copied:#?}");
+    }
+}
+
+/// The commands of a screen, as a user copies them.
+fn commands(finished: &Finished, columns: usize) -> Vec<String> {
+    let copied = Screen::after(&finished.stdout, columns).copied;
+    let quoted = copied.iter().flat_map(|line| {
+        let parts = line.split('`').collect::<Vec<_>>();
+        assert_eq!(parts.len() % 2, 1, "a command is broken: {copied:#?}");
+        let quoted = parts.into_iter().skip(1).step_by(2);
+        quoted.map(str::to_owned).collect::<Vec<_>>()
+    });
+    quoted.collect()
+}
+
+#[test]
+fn every_suggested_command_can_be_copied_from_a_narrow_terminal() {
+    let test = "terminal::every_suggested_command_can_be_copied_from_a_narrow_terminal";
+    let lab = lab();
+    let user = User::with(
+        &[
+            FILE_STORE.to_owned(),
+            entry("sign in", &url(&lab.url("first-sign-in"))),
+            entry("broken", "url = 7"),
+        ]
+        .concat(),
     );
-    let has = |text: &str| lines.iter().any(|line| line == text);
-    assert!(
-        has("    run `mcp-startup login sign-in --config"),
-        "{lines:#?}"
+    let config = user.config().display().to_string();
+    let (login, check) = (
+        format!("mcp-startup login 'sign in' --config {config}"),
+        format!("mcp-startup check broken --config {config}"),
     );
-    let required = |line: &String| line.starts_with("    (required)");
-    assert!(lines.iter().any(required), "{lines:#?}");
-    let ready = |line: &String| line.starts_with("✓ ready") && line.ends_with(" s");
-    assert!(lines.iter().any(ready), "{lines:#?}");
+    let of_file = |words: &[&'static str]| [words, &["--config"]].concat();
+    for (arguments, expected) in [
+        (of_file(&["check"]), vec![&login]),
+        (of_file(&["status", "--online"]), vec![&login, &check]),
+        (of_file(&["explain", "sign in"]), vec![]),
+        (of_file(&["explain", "broken"]), vec![]),
+    ] {
+        let arguments = [&arguments[..], &[config.as_str()]].concat();
+        for columns in [40, 12] {
+            let run = user.program(&arguments);
+            let Some(finished) = run_on_terminal(12, columns, run, test) else {
+                return;
+            };
+            let found = commands(&finished, columns);
+            for command in &expected {
+                assert!(found.contains(command), "{arguments:?}: {finished:#?}");
+            }
+        }
+    }
+    let demo = user.program(&["demo", "ready"]);
+    let demo = run_on_terminal(12, 20, demo, test).unwrap();
+    assert_eq!(commands(&demo, 20), ["mcp-startup check"]);
+    for columns in [80, 60] {
+        let help = user.program(&["completions", "--help"]);
+        let help = run_on_terminal(24, columns, help, test).unwrap();
+        let line = |text: &str| help.stdout.contains(&format!("\n{text}\r"));
+        assert!(line("source <(mcp-startup completions bash)"), "{help:#?}");
+        assert!(line("mcp-startup completions fish | source"), "{help:#?}");
+    }
 }
 
 #[test]
