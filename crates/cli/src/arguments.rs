@@ -316,8 +316,11 @@ pub struct Check {
     /// Only these servers, including disabled ones: their names, `CLIENT:NAME`, or URLs of servers that no client has
     #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers))]
     pub servers: Vec<String>,
+    /// As SERVER, for a name that begins with `-`: `--server=-NAME`
+    #[arg(long = "server", value_name = "SERVER", allow_hyphen_values = true, add = ArgValueCandidates::new(completion::servers))]
+    pub more_servers: Vec<String>,
     /// A program to start as a server that no client has, with its arguments
-    #[arg(value_name = "COMMAND", last = true, conflicts_with_all = ["servers", "config", "clients", "trust_project"])]
+    #[arg(value_name = "COMMAND", last = true, conflicts_with_all = ["servers", "more_servers", "config", "clients", "trust_project"])]
     pub command: Vec<String>,
     /// List the servers that would be started, and start none
     #[arg(long, conflicts_with = "watch")]

@@ -24,12 +24,13 @@ use std::io::Write;
 use std::sync::{Arc, atomic::AtomicBool};
 
 pub use browser::open as open_browser;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use arguments::{Arguments, Color, Command};
 use commands::{check, clients, demo, explain, follow, lab, login, status};
 use output::exit_status::ExitStatus;
 use output::log;
+use output::suggestions::as_value;
 
 /// Why a command failed. The failure of a server is a result, not an error.
 #[derive(Debug, thiserror::Error)]
@@ -235,12 +236,50 @@ fn bad_arguments(arguments: &[OsString], error: &clap::Error) -> ExitStatus {
         .map(|argument| mcp_startup_core::printable(&argument.to_string_lossy(), usize::MAX))
         .collect();
     let text = match parse(&escaped) {
-        Err(error) if error.use_stderr() => error.render().ansi().to_string(),
+        Err(mut error) if error.use_stderr() => {
+            correct_tip(&mut error, &escaped);
+            error.render().ansi().to_string()
+        }
         // Only the original arguments are an error, for example because they are not UTF-8.
         _ => format!("error: {}\n", error.kind()),
     };
     let _ = write!(anstream::stderr(), "{text}");
     ExitStatus::Usage
+}
+
+/// Corrects the tip of clap about a value that begins with `-`. clap reads `-name` as options of one letter, so its tip has only one of the
+/// letters, and for `check`, the words after `--` are a program.
+fn correct_tip(error: &mut clap::Error, arguments: &[String]) {
+    use clap::error::{ContextKind, ContextValue};
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else {
+        return;
+    };
+    let is_whole = |argument: &&String| match unknown.starts_with("--") {
+        true => argument.split('=').next() == Some(unknown),
+        false => {
+            let letters = argument.strip_prefix('-');
+            let letters = letters.filter(|letters| !letters.starts_with('-'));
+            letters.is_some_and(|letters| unknown.chars().skip(1).all(|c| letters.contains(c)))
+        }
+    };
+    let Some(whole) = arguments.iter().find(is_whole) else {
+        return;
+    };
+    let has_tip = |tip: &clap::builder::StyledStr| tip.to_string().contains(" as a value, use ");
+    match error.get(ContextKind::Suggested) {
+        Some(ContextValue::StyledStrs(tips)) if tips.iter().any(has_tip) => {}
+        _ => return,
+    }
+    let is_command =
+        |word: &&String| !word.starts_with('-') && Color::from_str(word, true).is_err();
+    let command = arguments.iter().find(is_command);
+    let (before, value) = as_value(command.map_or("", String::as_str), whole);
+    let space = if before.is_empty() { "" } else { " " };
+    let tip = format!("to pass '{whole}' as a value, use '{before}{space}{value}'");
+    error.insert(
+        ContextKind::Suggested,
+        ContextValue::StyledStrs(vec![tip.into()]),
+    );
 }
 
 fn dispatch(program: &[String], command: Command) -> Result<u8, CommandError> {

@@ -31,7 +31,8 @@ const NAME_CHARS: usize = 60;
 const REASON_CHARS: usize = 300;
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 
-pub fn run(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
+pub fn run(mut arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
+    arguments.servers.append(&mut arguments.more_servers);
     let format = arguments.output.format;
     let checked = checked(arguments);
     if let Err(error @ (CommandError::Usage(_) | CommandError::Configuration(_))) = &checked {

@@ -35,19 +35,31 @@ impl Suggestions {
     /// A command for a server, as an instruction.
     pub fn run(&self, command: &str, name: &str) -> String {
         let program = this_program::name();
-        let name = match self.urls.get(name) {
+        let word = match self.urls.get(name) {
             Some(None) => return format!("run `{program} {command}` with its URL"),
             Some(Some(url)) => shell_word(url),
             None => shell_word(name),
         };
         let options = self.options.join(" ");
         // A name in quotes would still be read as an option.
-        let words = match name.starts_with("'-") {
-            true => [command, &options, "--", &name],
-            false => [command, &name, &options, ""],
+        let (before, server) = match name.starts_with('-') {
+            true => as_value(command, name),
+            false => ("", word),
+        };
+        let words = match before.is_empty() {
+            true => [command, &server, &options, ""],
+            false => [command, &options, before, &server],
         };
         let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
         format!("run `{program} {}`", words.join(" "))
+    }
+}
+
+/// The words that pass the name of a server to a command if it begins with `-`. What follows `--` is a program for `check`.
+pub fn as_value(command: &str, name: &str) -> (&'static str, String) {
+    match command {
+        "check" => ("", format!("--server={}", shell_argument(name))),
+        _ => ("--", shell_argument(name)),
     }
 }
 
@@ -106,6 +118,26 @@ mod tests {
             ("", "''"),
         ] {
             assert_eq!(shell_word(name), wanted);
+        }
+    }
+
+    #[test]
+    fn a_name_that_begins_with_a_hyphen_is_not_read_as_an_option() {
+        let mut suggestions = Suggestions::default();
+        suggestions.add_option("--config", Some("F"));
+        for (command, name, expected) in [
+            ("login", "-dash", " login --config F -- -dash`"),
+            ("login", "-my dash", " login --config F -- '-my dash'`"),
+            ("check", "-dash", " check --server=-dash --config F`"),
+            (
+                "check",
+                "--my dash",
+                " check --server='--my dash' --config F`",
+            ),
+            ("check", "-", " check --server=- --config F`"),
+        ] {
+            let run = suggestions.run(command, name);
+            assert!(run.ends_with(expected), "{run}");
         }
     }
 

@@ -8,6 +8,47 @@ use crate::harness::output::Finished;
 use crate::harness::user::User;
 
 #[test]
+fn a_server_whose_name_begins_with_a_hyphen_can_be_selected() {
+    let lab = lab();
+    let ready = url(&lab.url("ready"));
+    for name in ["-dash", "-qx", "--dash", "-c 1", "-"] {
+        let user = User::with(&[entry(name, &ready), entry("b", &ready)].concat());
+        let config = user.config().display().to_string();
+        let server = format!("--server={name}");
+        for named in [&[server.as_str()][..], &["--server", name]] {
+            let of_file = ["check", "--format", "json", "--config", &config];
+            let finished = user.program(&[&of_file[..], named].concat()).finish();
+            let report = finished.assert_exit(0).json();
+            assert_eq!(report["servers"].as_array().unwrap().len(), 1);
+            assert_eq!(report["servers"][0]["name"], name);
+        }
+        let both = ["check", "--config", &config, "b", &server];
+        let finished = user.program(&both).finish().assert_exit(0);
+        assert!(finished.stdout.contains("2 servers: 2 ready"));
+    }
+    // The tip of a refused name has the whole name, and works.
+    let broken = [entry("-dash", "url = 7"), entry("b", &ready)].concat();
+    let user = User::with(&broken);
+    let config = user.config().display().to_string();
+    for (command, tip) in [
+        ("check", "'--server=-dash'"),
+        ("status", "'-- -dash'"),
+        ("login", "'-- -dash'"),
+    ] {
+        let run = user.program(&["--color", "never", command, "-dash", "--config", &config]);
+        let finished = run.finish().assert_exit(2);
+        let tip = format!("tip: to pass '-dash' as a value, use {tip}");
+        assert!(finished.stderr.contains(&tip), "{finished:#?}");
+    }
+    // So does the command that `status` suggests.
+    let status = user.program(&["status", "--config", &config]).finish();
+    let suggested = status.stdout.split('`').nth(1).unwrap();
+    let words: Vec<_> = suggested.split(' ').skip(1).collect();
+    let finished = user.program(&words).finish().assert_exit(1);
+    assert!(finished.stdout.starts_with("✗ -dash "), "{finished:#?}");
+}
+
+#[test]
 fn servers_can_be_selected_by_name_and_required_ones_are_marked() {
     let lab = lab();
     let (ready, failing) = (url(&lab.url("ready")), url(&lab.url("server-500")));
