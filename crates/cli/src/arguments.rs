@@ -485,7 +485,7 @@ pub struct Lab {
     #[arg(long, value_parser = port, default_value = "0")]
     pub port: u16,
     /// Write a configuration of its servers for a client to this new file, and remove it at the end: as in Codex's `config.toml` if the name
-    /// ends in `.toml`, or JSON with `mcpServers` if it ends in `.json`
+    /// ends in `.toml`, or JSON with `mcpServers` if it ends in `.json`. It has no sign-ins, which scenarios with `stored` in the list need
     #[arg(long, value_name = "FILE", conflicts_with = "stdio")]
     pub write_config: Option<PathBuf>,
     /// Run one of its stdio servers instead, on stdin and stdout of this process

@@ -55,7 +55,7 @@ async fn serve(arguments: &arguments::Lab) -> Result<ExitStatus, CommandError> {
     if let Some(written) = &written {
         let _ = writeln!(
             stderr,
-            "The configuration is in {}.",
+            "The configuration is in {}. It has no sign-ins: a scenario with `stored` in the list ends as expected only if the client has that sign-in.",
             selection::shown(&written.path)
         );
     }

@@ -1,6 +1,6 @@
 //! The options for scripts and continuous integration: `--only-failed`, `--quiet`, `--color`, and the formats.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::Command;
 
@@ -256,8 +256,24 @@ fn lab_writes_a_configuration_and_removes_it() {
         let check = ["check", "--config", name, "--format", "json", "ready"];
         let finished = user.program(&check).finish().assert_exit(0);
         assert_eq!(finished.server("ready")["status"], "ready");
+        // The sign-in of this scenario is not in the file.
+        let check = [
+            "check",
+            "--config",
+            name,
+            "--format",
+            "json",
+            "expired-no-refresh",
+        ];
+        let finished = user.program(&check).finish().assert_exit(3);
+        let failure = &finished.server("expired-no-refresh")["failure"];
+        assert_eq!(failure["kind"], "signInRequired", "{failure}");
         running.signal("TERM");
         assert_eq!(running.child.wait().unwrap().code(), Some(0));
+        let mut stderr = String::new();
+        let mut pipe = running.child.stderr.take().unwrap();
+        pipe.read_to_string(&mut stderr).unwrap();
+        assert!(stderr.contains("It has no sign-ins: "), "{stderr}");
         assert!(!file.exists());
         // A file of the user is kept.
         std::fs::write(&file, "mine").unwrap();
