@@ -20,6 +20,8 @@ pub fn run(arguments: arguments::Open) -> Result<ExitStatus, CommandError> {
     let files = SelectedFiles::new(arguments.source);
     let read = match files.source.config {
         Some(_) => files.read_all()?,
+        // The page shows that there are none, and the servers that are added later.
+        None if files.is_empty() => files.read_all()?,
         None => {
             let selection = selection::select(&files.source, &[])?;
             if !selection::confirm(&selection, arguments.yes)? {

@@ -10,7 +10,9 @@ use mcp_startup::config::clients::{
 use mcp_startup::config::{self, CredentialSettings, ProcessEnvironment};
 use mcp_startup_app_server::{Configuration, ConfigurationSource};
 
-use super::{Selection, current_folder, discover, shown, unreadable, with_trust_option};
+use super::{
+    Selection, current_folder, discover, shown, unreadable, with_trust_option, without_home,
+};
 use crate::CommandError;
 use crate::arguments::Source;
 
@@ -36,6 +38,13 @@ impl SelectedFiles {
             Some(path) => self.read_file(path),
             None => Ok(self.read_clients()),
         }
+    }
+
+    /// Whether the clients of this machine have no servers, and no file of theirs has an error.
+    pub fn is_empty(&self) -> bool {
+        let files = discover(&self.source);
+        let has_nothing = |file: &ClientFile| file.servers.is_empty() && file.error.is_none();
+        without_home().is_none() && files.iter().all(has_nothing)
     }
 
     fn read_file(&self, path: &Path) -> Result<(Configuration, CredentialSettings), CommandError> {

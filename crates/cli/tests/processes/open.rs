@@ -136,6 +136,28 @@ fn the_file_is_removed_at_the_end_if_no_browser_has_used_it() {
 }
 
 #[test]
+fn a_page_without_servers_is_served_and_shows_those_that_are_added() {
+    let user = User::new();
+    let selections: [&[&str]; 3] = [&[], &["--client", "cursor"], &["--yes"]];
+    for selection in selections {
+        let arguments = [&["open", "--no-browser"], selection].concat();
+        let mut running = user.program(&arguments).spawn();
+        let (address, token) = printed_address(&mut running);
+        assert_eq!(get(&address).status, 200);
+        let (_socket, answer) = authenticate(&address, &token);
+        assert_eq!(answer["result"], json!({}), "{answer}");
+        end(running);
+    }
+    // A file that can't be read is an error, and so is a home folder that is not known.
+    user.write("home/.codex/config.toml", "[");
+    user.program(&["open", "--no-browser"])
+        .finish()
+        .assert_exit(2);
+    let without_home = user.program(&["open", "--no-browser"]).env("HOME", "");
+    without_home.finish().assert_exit(2);
+}
+
+#[test]
 fn without_a_browser_the_address_is_printed_with_the_command_for_another_machine() {
     let (user, _lab) = user();
     let without_display: [&[&str]; 2] = [&["open", "--no-browser"], &["open"]];
