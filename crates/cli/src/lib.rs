@@ -25,6 +25,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 pub use browser::open as open_browser;
 use clap::{Parser, ValueEnum};
+use mcp_startup_core::io_problem;
 
 use arguments::{Arguments, Color, Command};
 use commands::{check, clients, demo, explain, follow, lab, login, status};
@@ -42,15 +43,25 @@ enum CommandError {
     Configuration(#[from] mcp_startup_config::ConfigurationError),
     #[error(transparent)]
     Client(#[from] mcp_startup::auth::network::ClientError),
-    #[error(transparent)]
+    #[error("{}", lab_problem(.0))]
     Lab(#[from] mcp_startup_lab::LabError),
     #[error(transparent)]
     SignIn(#[from] mcp_startup::auth::SignInError),
     #[cfg(feature = "store-postgres")]
     #[error(transparent)]
     Store(#[from] mcp_startup::auth::StoreError),
-    #[error("{0}")]
+    #[error("{}", io_problem(.0))]
     Io(#[from] std::io::Error),
+}
+
+fn lab_problem(error: &mcp_startup_lab::LabError) -> String {
+    let text = error.to_string();
+    match error {
+        mcp_startup_lab::LabError::Listen { source, .. } => {
+            text.replace(&source.to_string(), &io_problem(source))
+        }
+        _ => text,
+    }
 }
 
 impl CommandError {
@@ -217,6 +228,7 @@ fn failed(error: &CommandError) -> u8 {
             return ExitStatus::Interrupted.code();
         }
         CommandError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            let error = io_problem(error);
             format!("the output can't be written: {error}; free some space and try again")
         }
         error => error.to_string(),

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use mcp_startup_core::file_kind;
+use mcp_startup_core::{file_kind, io_problem};
 
 use crate::error::{ConfigurationError, ConfigurationErrorKind};
 use crate::{Configuration, Environment, parse};
@@ -105,7 +105,10 @@ pub(crate) fn io_error(path: &Path, error: io::Error) -> ConfigurationError {
         ),
         _ => (
             Unreadable,
-            format!("the file cannot be read: {error}; check the path and the disk"),
+            format!(
+                "the file cannot be read: {}; check the path and the disk",
+                io_problem(&error)
+            ),
         ),
     };
     ConfigurationError::new(kind, path, &problem).with_source(error)

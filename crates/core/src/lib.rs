@@ -43,6 +43,7 @@ mod decode_error;
 mod error_message;
 mod evidence;
 mod file_kind;
+mod io_problem;
 mod json_members;
 mod json_problem;
 mod lines;
@@ -68,6 +69,7 @@ pub use evidence::{
     StoreEvidence, Transport,
 };
 pub use file_kind::file_kind;
+pub use io_problem::io_problem;
 pub use json_members::{json_members, json_text};
 pub use json_problem::json_problem;
 pub use lines::{LineSplitter, MAX_LINE_BYTES};

@@ -10,6 +10,7 @@ use mcp_startup::StartupOptions;
 use mcp_startup::config::{CredentialSettings, clients};
 use mcp_startup_app_server::transport::{self, MIN_TOKEN_BYTES};
 use mcp_startup_app_server::{AppServer, AppServerOptions, Configuration};
+use mcp_startup_core::io_problem;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
@@ -115,7 +116,8 @@ fn startup_options(
 /// Listens on an address of loopback.
 pub async fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
-        let message = format!("can't listen on {address}: {error}; choose another port");
+        let problem = io_problem(&error);
+        let message = format!("can't listen on {address}: {problem}; choose another port");
         io::Error::new(error.kind(), message)
     })
 }
@@ -132,8 +134,9 @@ fn token(arguments: &arguments::AppServer) -> Result<Option<SecretString>, Comma
         };
     };
     let shown = selection::shown(path);
-    let text = secret_file::read(path)
-        .map_err(|error| CommandError::Usage(format!("{shown} can't be read: {error}")))?;
+    let text = secret_file::read(path).map_err(|error| {
+        CommandError::Usage(format!("{shown} can't be read: {}", io_problem(&error)))
+    })?;
     #[cfg(unix)]
     if others_can_read(path) {
         let _ = writeln!(

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mcp_startup::config::most_similar;
+use mcp_startup_core::io_problem;
 use mcp_startup_lab::{Lab, Scenario, config_toml, scenarios, serve_stdio};
 
 use crate::CommandError;
@@ -104,8 +105,9 @@ impl WrittenConfig {
         let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
         written.map_err(|error| {
             CommandError::Usage(format!(
-                "{} can't be written: {error}; `--write-config` needs the path of a new file",
-                selection::shown(path)
+                "{} can't be written: {}; `--write-config` needs the path of a new file",
+                selection::shown(path),
+                io_problem(&error)
             ))
         })?;
         Ok(Self {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mcp_startup::auth::CredentialStores;
+use mcp_startup_core::io_problem;
 use mcp_startup_store_postgres::{
     DEFAULT_TENANT, Keys, PostgresStore, PostgresStoreBuilder, UserStore,
 };
@@ -61,7 +62,7 @@ pub fn builder(arguments: &Database) -> Result<PostgresStoreBuilder, CommandErro
 fn keys_in(path: &Path) -> Result<Keys, String> {
     let shown = selection::shown(path);
     let text = secret_file::read(path)
-        .map_err(|error| format!("the key file {shown} can't be read: {error}"))?;
+        .map_err(|error| format!("the key file {shown} can't be read: {}", io_problem(&error)))?;
     Keys::parse(&text.into()).map_err(|error| format!("the key file {shown}: {error}"))
 }
 

@@ -91,6 +91,88 @@ fn a_token_file_that_other_users_can_read_is_a_warning_and_a_long_one_an_error()
     assert!(finished.stderr.contains(&message), "{finished:#?}");
 }
 
+#[test]
+fn the_error_of_the_system_has_no_number() {
+    let user = User::new();
+    let config = user.write("servers.json", "{\"mcpServers\":{}}");
+    let config = config.to_str().unwrap();
+    let used = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = used.local_addr().unwrap().port();
+    let (address, port) = (format!("ws://127.0.0.1:{port}"), port.to_string());
+    user.write("token", "0123456789abcdef");
+    user.write("here/lab.json", "mine");
+    let websocket = [
+        "app-server",
+        "--config",
+        config,
+        "--ws-auth",
+        "capability-token",
+    ];
+    let nope = ["--ws-token-file", "nope", "--listen", "ws://127.0.0.1:0"];
+    let in_use = ["--ws-token-file", "../token", "--listen", &address];
+    for (arguments, code, message) in [
+        (
+            [&websocket[..], &nope].concat(),
+            2,
+            "nope can't be read: no such file or directory".to_owned(),
+        ),
+        (
+            [&websocket[..], &in_use].concat(),
+            1,
+            format!("can't listen on 127.0.0.1:{port}: address already in use; choose"),
+        ),
+        (
+            vec![
+                "app-server",
+                "--config",
+                config,
+                "--listen",
+                "unix:///proc/none/socket",
+            ],
+            1,
+            "error: no such file or directory".to_owned(),
+        ),
+        (
+            vec!["lab", "--write-config", "lab.json"],
+            2,
+            "lab.json can't be written: file exists; `--write-config` needs".to_owned(),
+        ),
+        (
+            vec!["lab", "--port", port.as_str()],
+            1,
+            format!("cannot listen on 127.0.0.1:{port}: address already in use; choose"),
+        ),
+        (
+            vec![
+                "open",
+                "--no-browser",
+                "--config",
+                config,
+                "--port",
+                port.as_str(),
+            ],
+            1,
+            "address already in use; choose another port".to_owned(),
+        ),
+        (
+            vec![
+                "login",
+                "http://127.0.0.1:1/mcp",
+                "--no-browser",
+                "--port",
+                port.as_str(),
+            ],
+            1,
+            "address already in use; choose another --port".to_owned(),
+        ),
+    ] {
+        let finished = user.program(&arguments).finish().assert_exit(code);
+        let text = finished.stderr.to_lowercase();
+        assert!(text.contains(&message), "{arguments:?}: {finished:#?}");
+        assert!(!text.contains("os error"), "{arguments:?}: {finished:#?}");
+    }
+}
+
 /// No program writes into the pipe.
 #[test]
 fn a_file_with_a_token_or_keys_that_is_no_file_is_named_and_does_not_block() {

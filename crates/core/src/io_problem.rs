@@ -1,0 +1,65 @@
+//! The words for an error of the operating system.
+
+use std::io::Error;
+
+/// Returns the text of an error without the number that the system gives it, for a message to a user.
+///
+/// ```
+/// let error = std::fs::read("/no/such/file").unwrap_err();
+/// # #[cfg(target_os = "linux")]
+/// assert_eq!(mcp_startup_core::io_problem(&error), "no such file or directory");
+/// assert!(error.to_string().contains("(os error"));
+/// ```
+pub fn io_problem(error: &Error) -> String {
+    const START: &str = " (os error ";
+    let mut text = error.to_string();
+    // An error that contains the one of the system has its text.
+    while let Some((before, number)) = text.split_once(START)
+        && let Some((number, after)) = number.split_once(')')
+        && number.parse::<i64>().is_ok()
+    {
+        // A sentence of Windows ends with a full stop.
+        text = format!("{}{after}", before.trim_end_matches('.'));
+    }
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        // The text continues a sentence. `I/O error` keeps its capital.
+        (Some(first), Some(second)) if error.raw_os_error().is_some() && second.is_lowercase() => {
+            let rest = &text[first.len_utf8()..];
+            first.to_lowercase().chain(rest.chars()).collect()
+        }
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn the_number_of_the_system_is_left_out() {
+        let texts = [
+            ("it is a folder", "it is a folder"),
+            (
+                "can't listen: Address already in use (os error 98); choose another port",
+                "can't listen: Address already in use; choose another port",
+            ),
+            (
+                "Access is denied. (os error 5) at path \"C:\\a\"",
+                "Access is denied at path \"C:\\a\"",
+            ),
+            ("a (os error 1) b (os error -2)", "a b"),
+            ("a (os error x)", "a (os error x)"),
+            ("a (os error 1", "a (os error 1"),
+        ];
+        for (text, expected) in texts {
+            assert_eq!(io_problem(&Error::new(ErrorKind::Other, text)), expected);
+        }
+        for code in 1..200 {
+            let shown = io_problem(&Error::from_raw_os_error(code));
+            assert!(!shown.is_empty() && !shown.contains("os error"), "{shown}");
+        }
+    }
+}
