@@ -18,12 +18,12 @@ pub fn io_problem(error: &Error) -> String {
         && let Some((number, after)) = number.split_once(')')
         && number.parse::<i64>().is_ok()
     {
-        // A sentence of Windows ends with a full stop.
+        // A message of Windows ends with a full stop.
         text = format!("{}{after}", before.trim_end_matches('.'));
     }
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
-        // The text continues a sentence. `I/O error` keeps its capital.
+        // The text follows other words. `I/O error` keeps its capital.
         (Some(first), Some(second)) if error.raw_os_error().is_some() && second.is_lowercase() => {
             let rest = &text[first.len_utf8()..];
             first.to_lowercase().chain(rest.chars()).collect()

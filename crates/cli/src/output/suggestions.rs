@@ -55,7 +55,7 @@ impl Suggestions {
     }
 }
 
-/// The words that pass the name of a server to a command if it begins with `-`. What follows `--` is a program for `check`.
+/// The words that pass the name of a server to a command if it begins with `-`. For `check`, a program follows `--`.
 pub fn as_value(command: &str, name: &str) -> (&'static str, String) {
     match command {
         "check" => ("", format!("--server={}", shell_argument(name))),

@@ -40,7 +40,7 @@ impl SelectedFiles {
         }
     }
 
-    /// Whether the clients of this machine have no servers, and no file of theirs has an error.
+    /// Whether the clients of this machine have no servers, and none of their files has an error.
     pub fn is_empty(&self) -> bool {
         let files = discover(&self.source);
         let has_nothing = |file: &ClientFile| file.servers.is_empty() && file.error.is_none();
