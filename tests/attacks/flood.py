@@ -6,7 +6,8 @@
                                 It ends with its input
 
 FLOOD: `pings` without reading the responses, `notifications`, `large` notifications of 15 MiB, `smaller` ones of 3 MiB, `values` for
-many values in each, `unended` for a message without an end, or `quiet` for a server that sends nothing.
+many values in each, `unended` for a message without an end, `split` for an event without an end whose lines end in the next chunk (over
+HTTP), or `quiet` for a server that sends nothing.
 WHEN: `list`, in place of the list of tools, or `live`, when the server is ready (over HTTP, on the stream of a GET request).
 """
 
@@ -98,7 +99,21 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def flood_split(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Mcp-Session-Id", "session")
+        self.end_headers()
+        self.close_connection = True
+        while True:
+            for chunk in (b"data: " + b"x" * (250 << 10) + b"\n", b"a", b"\n"):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+
     def flood_events(self, kind):
+        if kind == "split":
+            self.flood_split()
+            return
         self.answer(200, "text/event-stream", close=True)
         flood(self.wfile.write, kind, "data: %s\n\n")
 

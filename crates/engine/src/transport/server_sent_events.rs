@@ -42,8 +42,13 @@ const MIN_RETRY_MS: u64 = 100;
 ///
 /// The standard ignores comments, unknown fields, invalid values of `retry` and all but the last value of a field, and reads a line
 /// without a colon as a field without a value (WHATWG HTML, section 9.2.6). The parser refuses some of them.
+///
+/// It also limits the size of each event, because only it knows where one ends.
 #[derive(Default)]
 pub(crate) struct FieldFilter {
+    limit: MessageLimit,
+    /// The size of the event that is being read, in bytes.
+    event_bytes: usize,
     line: Vec<u8>,
     after_first_line: bool,
     after_carriage_return: bool,
@@ -55,13 +60,28 @@ pub(crate) struct FieldFilter {
 }
 
 impl FieldFilter {
-    /// Returns the complete lines that matter. The caller limits the size of an event.
-    pub fn take(&mut self, chunk: &[u8]) -> Vec<u8> {
+    /// The size of the event that is being read, in bytes.
+    pub fn event_bytes(&self) -> usize {
+        self.event_bytes
+    }
+
+    /// Returns the complete lines that matter. Fails if an event is larger than allowed. `now` is the limit of an event that begins.
+    pub fn take(&mut self, chunk: &[u8], now: MessageLimit) -> std::io::Result<Vec<u8>> {
         let mut kept = Vec::with_capacity(chunk.len());
         for piece in chunk.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            // A line may end with both.
             let after_carriage_return = std::mem::take(&mut self.after_carriage_return);
             if after_carriage_return && piece == b"\n" {
                 continue;
+            }
+            let is_blank = self.line.is_empty() && matches!(piece, [b'\n' | b'\r']);
+            self.limit = self.limit.or_larger(self.event_bytes, now);
+            self.event_bytes = match is_blank {
+                true => 0,
+                false => self.event_bytes + piece.len(),
+            };
+            if self.event_bytes > self.limit.bytes {
+                return Err(std::io::Error::other("an event exceeds the size limit"));
             }
             match piece {
                 [line @ .., end @ (b'\n' | b'\r')] => {
@@ -77,7 +97,7 @@ impl FieldFilter {
                 part => self.line.extend_from_slice(part),
             }
         }
-        kept
+        Ok(kept)
     }
 
     fn end_line(&mut self, line: &[u8], kept: &mut Vec<u8>) {
@@ -129,42 +149,10 @@ impl FieldFilter {
     }
 }
 
-/// Counts the bytes since the last blank line, which ends an event.
-#[derive(Default)]
-pub(crate) struct EventSizeLimit {
-    limit: MessageLimit,
-    event: usize,
-    line: usize,
-}
-
-impl EventSizeLimit {
-    /// The size of the event that is being read, in bytes.
-    pub fn event(&self) -> usize {
-        self.event
-    }
-
-    /// Fails if an event is larger than allowed. `now` is the limit of an event that begins.
-    pub fn take(&mut self, chunk: &[u8], now: MessageLimit) -> Result<(), std::io::Error> {
-        for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
-            self.limit = self.limit.or_larger(self.event, now);
-            self.event += piece.len();
-            self.line += piece.len();
-            if piece.ends_with(b"\n") {
-                if self.line <= 2 && piece.iter().all(|byte| matches!(byte, b'\n' | b'\r')) {
-                    self.event = 0;
-                }
-                self.line = 0;
-            }
-            if self.event > self.limit.bytes {
-                return Err(std::io::Error::other("an event exceeds the size limit"));
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const LIMIT: MessageLimit = limit(100_000);
@@ -174,32 +162,75 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_applies_to_each_event_regardless_of_the_chunks() {
-        let event = b"data: {\"a\":1}\r\n\r\n";
-        let many = event.repeat(LIMIT.bytes / event.len() + 10);
-        for size in [1, 7, 17, 4096] {
-            let mut bound = EventSizeLimit::default();
-            assert!(
-                many.chunks(size)
-                    .all(|chunk| bound.take(chunk, LIMIT).is_ok()),
-                "chunks of {size}"
-            );
+    fn the_limit_applies_to_each_event() {
+        for event in [
+            "data: {\"a\":1}\r\n\r\n",
+            "data: 1\n\n",
+            "data: 1\r\r",
+            "\r",
+        ] {
+            let many = event.repeat(LIMIT.bytes / event.len() + 10);
+            for size in [1, 7, 17, 4096] {
+                let mut filter = FieldFilter::default();
+                let mut chunks = many.as_bytes().chunks(size);
+                assert!(
+                    chunks.all(|chunk| filter.take(chunk, LIMIT).is_ok()),
+                    "{event:?} in chunks of {size}"
+                );
+            }
         }
-        let mut bound = EventSizeLimit::default();
+        let mut filter = FieldFilter::default();
         let endless = vec![b'x'; 4096];
         let taken = (0..)
-            .take_while(|_| bound.take(&endless, LIMIT).is_ok())
+            .take_while(|_| filter.take(&endless, LIMIT).is_ok())
             .count();
         assert_eq!(taken, LIMIT.bytes / endless.len());
     }
 
     #[test]
+    fn an_event_whose_lines_end_in_the_next_chunk_has_no_blank_line() {
+        for chunks in [
+            ["data: 1\n", "a", "\n"],
+            ["data: 1\r", "a", "\r"],
+            ["data: 1\r\n", "a\r", "\n"],
+        ] {
+            let mut filter = FieldFilter::default();
+            let mut chunks = chunks.iter().cycle().take(10_000);
+            assert!(chunks.any(|chunk| filter.take(chunk.as_bytes(), limit(1000)).is_err()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_change_no_decision(
+            stream in "(data: 1|a|:|\u{feff}|\n|\r|\r\n){0,60}",
+            sizes in prop::collection::vec(1_usize..5, 1..20),
+            bytes in 1_usize..30,
+        ) {
+            let mut whole = FieldFilter::default();
+            let expected = whole.take(stream.as_bytes(), limit(bytes));
+            let mut sizes = sizes.iter().cycle();
+            let (mut filter, mut rest) = (FieldFilter::default(), stream.as_bytes());
+            let mut kept = Ok(Vec::new());
+            while let (Ok(so_far), [_, ..]) = (&mut kept, rest) {
+                let (chunk, after) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
+                rest = after;
+                match filter.take(chunk, limit(bytes)) {
+                    Ok(more) => so_far.extend(more),
+                    Err(error) => kept = Err(error),
+                }
+            }
+            prop_assert_eq!(kept.map_err(drop), expected.map_err(drop));
+        }
+    }
+
+    #[test]
     fn a_lower_limit_applies_to_the_next_event() {
-        let mut bound = EventSizeLimit::default();
-        bound.take(b"data: 1", LIMIT).unwrap();
-        bound.take(b"2345", limit(10)).unwrap();
-        bound.take(b"\n\ndata: 1", limit(10)).unwrap();
-        bound.take(b"2345", limit(10)).unwrap_err();
+        let mut filter = FieldFilter::default();
+        filter.take(b"data: 1", LIMIT).unwrap();
+        filter.take(b"2345", limit(10)).unwrap();
+        filter.take(b"\n\ndata: 1", limit(10)).unwrap();
+        filter.take(b"2345", limit(10)).unwrap_err();
     }
 
     #[test]
@@ -226,7 +257,9 @@ mod tests {
             for size in [1, 2, 100] {
                 let mut filter = FieldFilter::default();
                 let chunks = stream.as_bytes().chunks(size);
-                let kept: Vec<u8> = chunks.flat_map(|chunk| filter.take(chunk)).collect();
+                let kept: Vec<u8> = chunks
+                    .flat_map(|chunk| filter.take(chunk, LIMIT).unwrap())
+                    .collect();
                 assert_eq!(
                     String::from_utf8_lossy(&kept),
                     expected,

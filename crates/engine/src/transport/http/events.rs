@@ -30,7 +30,7 @@ use crate::transport::json_size::ValueCounter;
 use crate::transport::large_messages::LargeMessage;
 use crate::transport::server_requests::{MAX_MESSAGES, MAX_OPEN_REQUESTS, early_answer};
 use crate::transport::server_sent_events::{
-    EventSizeLimit, FieldFilter, is_error, is_message, is_unnamed, looks_like_events,
+    FieldFilter, is_error, is_message, is_unnamed, looks_like_events,
 };
 
 impl McpHttp {
@@ -39,7 +39,6 @@ impl McpHttp {
         let Answer { response, sent, .. } = answer;
         let collector = self.shared.collector.clone();
         let http = self.clone();
-        let mut limit = EventSizeLimit::default();
         let mut fields = FieldFilter::default();
         let mut sampled = false;
         let mut large = LargeMessage::default();
@@ -60,13 +59,13 @@ impl McpHttp {
                 .log
                 .received(chunk.len())
                 .map_err(std::io::Error::other)?;
-            let before = limit.event();
-            limit.take(&chunk, http.limit()).inspect_err(|_| {
+            let before = fields.event_bytes();
+            let kept = fields.take(&chunk, http.limit()).inspect_err(|_| {
                 sent.note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
             })?;
             // An event whose last chunk this is stays in memory until the next chunk is read.
-            let held = limit.event().max(before);
-            Ok::<_, std::io::Error>((held, Bytes::from(fields.take(&chunk))))
+            let held = fields.event_bytes().max(before);
+            Ok::<_, std::io::Error>((held, Bytes::from(kept)))
         };
         let mut chunks = decoded_body(response);
         let shared = self.shared.collector.clone();
