@@ -16,3 +16,4 @@ pub(crate) mod server_requests;
 mod server_sent_events;
 pub(crate) mod stdio;
 mod text_encoding;
+mod turn;

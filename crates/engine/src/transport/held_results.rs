@@ -4,26 +4,21 @@
 //! memory for its result, and its server is read no further until then.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use rmcp::RoleClient;
 use rmcp::model::{ClientNotification, GetExtensions, JsonRpcMessage, RequestId};
 use rmcp::service::TxJsonRpcMessage;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
-use tokio_util::sync::PollSemaphore;
 
 use super::checked_results::numeric;
+use super::turn::Turn;
 
 /// A message that is larger is read in its turn, in bytes.
 pub(crate) const SMALL_BYTES: usize = 16 * 1024;
-/// How long a server that sends a large message may pause before others get its turn.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// From this number of calls on, those that nothing waits for are removed.
 const MANY_CALLS: usize = 2048;
 
@@ -227,43 +222,21 @@ impl OpenCalls {
 /// The turn of one connection to read a large message. The servers of a client send their large messages one after another, so that
 /// many of them can't fill the memory together.
 #[derive(Default)]
-pub(crate) struct ReadTurn {
-    turn: Option<OwnedSemaphorePermit>,
-    waiting: Option<PollSemaphore>,
-    /// Ends when the server has paused for too long.
-    pause: Option<Pin<Box<Sleep>>>,
-}
+pub(crate) struct ReadTurn(Turn);
 
 impl ReadTurn {
     /// Waits for the turn if the message so far has `held` bytes. The turn ends when the next message begins.
     pub fn poll(&mut self, held: usize, calls: &OpenCalls, context: &mut Context<'_>) -> Poll<()> {
-        self.pause = None;
         if held <= SMALL_BYTES {
-            (self.turn, self.waiting) = (None, None);
+            self.0.end();
             return Poll::Ready(());
         }
-        if self.turn.is_none() {
-            if self.waiting.is_none() {
-                self.waiting = calls.turn().map(PollSemaphore::new);
-            }
-            if let Some(waiting) = &mut self.waiting {
-                self.turn = ready!(waiting.poll_acquire(context));
-            }
-        }
-        Poll::Ready(())
+        self.0.poll(|| calls.turn(), context)
     }
 
-    /// Call this while the server sends nothing. A server that pauses in the middle of a message delays no other one for long.
+    /// Call this while the server sends nothing.
     pub fn poll_pause(&mut self, context: &mut Context<'_>) {
-        if self.turn.is_none() {
-            return;
-        }
-        let pause = self
-            .pause
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LONGEST_PAUSE)));
-        if pause.as_mut().poll(context).is_ready() {
-            (self.turn, self.pause) = (None, None);
-        }
+        self.0.poll_pause(context);
     }
 }
 
