@@ -402,6 +402,10 @@ impl Attempt<'_> {
             self.tools = Tools::Warned(StartupWarningKind::ToolListTooLong);
             return Some(service);
         }
+        if last.io == Some(IoTrouble::Timeout) {
+            self.tools = Tools::Warned(StartupWarningKind::ToolListTimedOut);
+            return Some(service);
+        }
         if !is_unusable {
             self.tools = Tools::of_error(&error, &self.collector);
             return Some(service);

@@ -45,6 +45,7 @@ use self::session::{SESSION_ID, session_of};
 use super::checked_results::{invalid_result, numeric};
 use super::invalid_messages::{Received, is_answer, read_message};
 use super::json_size::{ValueCounter, parse_turn};
+use super::large_messages::Dropped;
 use super::read_limits::MessageLimit;
 use crate::authorization::{Authorization, Sends};
 use crate::running_starts::RunningStarts;
@@ -100,6 +101,8 @@ pub(crate) enum RequestError {
     NotMcp,
     #[error("the answer has too many values")]
     TooManyValues,
+    #[error(transparent)]
+    Dropped(#[from] Dropped),
     #[error("the token can't be sent in a header")]
     Token,
     #[error(transparent)]

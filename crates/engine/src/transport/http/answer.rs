@@ -6,10 +6,11 @@ use futures::StreamExt;
 use http::header::CONTENT_TYPE;
 use mcp_startup_auth::RequestLog;
 use mcp_startup_auth::network::{BodyError, SentRequest, decoded_body};
+use mcp_startup_core::IoTrouble;
 
 use super::{Failure, failure};
 use crate::start::evidence_collector::EvidenceCollector;
-use crate::transport::large_messages::LargeMessage;
+use crate::transport::large_messages::{Dropped, LargeMessage};
 use crate::transport::text_encoding::as_utf8;
 
 /// How much is read of an answer that can't be an MCP message, in bytes. Only its beginning is shown.
@@ -41,7 +42,12 @@ impl Answer {
         let mut body = Vec::new();
         let mut large = LargeMessage::default();
         let mut chunks = decoded_body(self.response);
-        while let Some(chunk) = large.next(&mut chunks).await {
+        let dropped = |dropped: Dropped| {
+            self.sent
+                .note(|evidence| evidence.io = Some(IoTrouble::Timeout));
+            failure(dropped)
+        };
+        while let Some(chunk) = large.next(&mut chunks).await.map_err(dropped)? {
             let note = |error: &BodyError| {
                 let trouble = error.trouble();
                 self.sent.note(|evidence| evidence.io = Some(trouble));
@@ -53,7 +59,8 @@ impl Answer {
                 note(&error);
                 return Err(failure(error));
             }
-            large.wait(body.len() + chunk.len(), collector).await;
+            let held = body.len() + chunk.len();
+            large.wait(held, collector).await.map_err(dropped)?;
             body.extend_from_slice(&chunk);
         }
         Ok(Body {

@@ -27,7 +27,7 @@ use crate::transport::invalid_messages::{
     without_half_pairs,
 };
 use crate::transport::json_size::ValueCounter;
-use crate::transport::large_messages::LargeMessage;
+use crate::transport::large_messages::{Dropped, LargeMessage};
 use crate::transport::server_requests::{MAX_MESSAGES, MAX_OPEN_REQUESTS, early_answer};
 use crate::transport::server_sent_events::{
     FieldFilter, is_error, is_message, is_unnamed, looks_like_events,
@@ -42,6 +42,14 @@ impl McpHttp {
         let mut fields = FieldFilter::default();
         let mut sampled = false;
         let mut large = LargeMessage::default();
+        let sent = Arc::new(sent);
+        let dropped = {
+            let sent = sent.clone();
+            move |dropped: Dropped| {
+                sent.note(|evidence| evidence.io = Some(IoTrouble::Timeout));
+                std::io::Error::from(dropped)
+            }
+        };
         let mut read = move |chunk: Result<Bytes, BodyError>| {
             let chunk = chunk.map_err(|error| {
                 sent.note(|evidence| evidence.io = Some(error.trouble()));
@@ -73,12 +81,15 @@ impl McpHttp {
         let bytes = stream::poll_fn(move |context| {
             loop {
                 if let Some((held, _)) = &waiting {
-                    ready!(large.poll(*held, &shared, context));
-                    return Poll::Ready(waiting.take().map(|(_, chunk)| Ok(chunk)));
+                    let place = ready!(large.poll(*held, &shared, context));
+                    let chunk = waiting.take().map(|(_, chunk)| chunk);
+                    return Poll::Ready(chunk.map(|chunk| place.map(|()| chunk).map_err(&dropped)));
                 }
                 let chunk = chunks.poll_next_unpin(context);
-                if chunk.is_pending() {
-                    large.poll_pause(context);
+                if chunk.is_pending()
+                    && let Err(error) = large.poll_pause(context)
+                {
+                    return Poll::Ready(Some(Err(dropped(error))));
                 }
                 match ready!(chunk).map(&mut read) {
                     Some(Ok(chunk)) => waiting = Some(chunk),

@@ -1,5 +1,6 @@
 //! The connection to a program: one handshake at a time borrows it, and its output is limited until the server answers.
 
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -40,6 +41,8 @@ pub(super) fn take(slot: &ConnectionSlot) -> Option<Connection> {
 /// A line of the output.
 enum Line {
     Whole,
+    /// Its memory was needed for others.
+    Dropped,
     TooLong(AnswerId),
 }
 
@@ -51,6 +54,8 @@ pub(crate) struct Connection {
     limit: MessageLimit,
     /// The ID in the line that is being read, if the line is too long. The rest of it is dropped.
     dropped: Option<AnswerId>,
+    /// Whether the line that is being read was dropped, because its memory was needed for others.
+    is_dropped: bool,
     /// The SDK writes the messages. It finishes one whose sending was cancelled.
     input: AsyncRwTransport<RoleClient, Empty, ChildStdin>,
     pauses: Pauses,
@@ -68,6 +73,7 @@ impl Connection {
             line: Vec::new(),
             limit: MessageLimit::default(),
             dropped: None,
+            is_dropped: false,
             input: AsyncRwTransport::new_client(tokio::io::empty(), input),
             pauses: Pauses::default(),
             collector,
@@ -86,6 +92,7 @@ impl Connection {
             self.pauses.handled(line.len());
             let line = line.trim_ascii();
             let received = match received {
+                Line::Dropped => continue,
                 Line::TooLong(line) if line.is_of_server() => continue,
                 Line::TooLong(line) => match line.too_long(self.limit.bytes) {
                     Some(answer) => Received::InvalidAnswer(answer),
@@ -115,7 +122,16 @@ impl Connection {
     /// Reads a line, which `line` has then, unless it is longer than allowed. `None` if the output has ended or can't be read.
     async fn read_line(&mut self) -> Option<Line> {
         loop {
-            self.output.fill_buf().await.ok()?;
+            match self.output.fill_buf().await {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::TimedOut => {
+                    // The request that it answers ends at its time limit.
+                    self.line = Vec::new();
+                    self.is_dropped = true;
+                    continue;
+                }
+                Err(_) => return None,
+            }
             let available = self.output.buffer();
             if available.is_empty() {
                 return None;
@@ -132,6 +148,7 @@ impl Connection {
                 output.too_long.store(true, Ordering::Relaxed);
             }
             match &mut self.dropped {
+                _ if self.is_dropped => {}
                 Some(dropped) => dropped.read(&available[..length]),
                 None => self.line.extend_from_slice(&available[..length]),
             }
@@ -139,7 +156,9 @@ impl Connection {
             if end.is_none() {
                 continue;
             }
+            let is_dropped = std::mem::take(&mut self.is_dropped);
             return Some(match self.dropped.take() {
+                _ if is_dropped => Line::Dropped,
                 Some(dropped) => Line::TooLong(dropped),
                 None => Line::Whole,
             });
@@ -258,10 +277,10 @@ impl AsyncRead for BoundedOutput {
             output,
         } = &mut *self;
         let log = &collector.log;
-        ready!(large.poll(*line, collector, context));
+        ready!(large.poll(*line, collector, context))?;
         let polled = Pin::new(stdout).poll_read(context, buffer);
         if polled.is_pending() {
-            large.poll_pause(context);
+            large.poll_pause(context)?;
             return polled;
         }
         let new = &buffer.filled()[before..];
