@@ -85,6 +85,8 @@ pub use timeline::{
     StartTimeline, TimelineEntry, TimelineMessage, TimelineMessageKind, TimelineRefresh,
     TimelineResponse, TimelineStep,
 };
+#[doc(hidden)]
+pub use transport::held_results::json_bytes;
 pub use transport::held_results::{HeldResult, ResultMemory};
 pub use transport::http::HttpRefusal;
 #[cfg(fuzzing)]

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use mcp_startup::HttpRefusal;
 use mcp_startup::rmcp::RoleClient;
 use mcp_startup::rmcp::model::PaginatedRequestParams;
 use mcp_startup::rmcp::service::{Peer, ServiceError};
+use mcp_startup::{HttpRefusal, json_bytes};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -19,6 +19,9 @@ const LIMIT: Duration = Duration::from_secs(5);
 const MAX_PAGES: usize = 100;
 /// The maximum number of entries of a list.
 const MAX_ENTRIES: usize = 10_000;
+
+/// The maximum size of the entries of a list, in bytes.
+pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// The tools of a server.
 #[derive(Debug, Default)]
@@ -108,13 +111,14 @@ fn values(entries: Vec<impl Serialize>) -> Vec<Value> {
 type Page<T, M> = (Vec<T>, Option<String>, Option<M>);
 
 /// Reads the pages of a list. Returns the entries, and the `_meta` of the first page.
-async fn pages<T, M>(
+async fn pages<T: Serialize, M>(
     method: &'static str,
     page: impl Fn(PaginatedRequestParams) -> BoxFuture<'static, Result<Page<T, M>, ServiceError>>,
 ) -> Result<(Vec<T>, Option<M>), CatalogError> {
     let reading = async {
         let (mut entries, mut first_meta) = (Vec::new(), None);
         let mut cursor = None;
+        let mut bytes = 0;
         for number in 0..MAX_PAGES {
             let params = PaginatedRequestParams::default().with_cursor(cursor);
             let (more, next, meta) = page(params).await.map_err(|error| match error {
@@ -130,6 +134,10 @@ async fn pages<T, M>(
             if number == 0 {
                 first_meta = meta;
             }
+            bytes += json_bytes(&more);
+            if bytes > MAX_BYTES {
+                break;
+            }
             entries.extend(more);
             cursor = next;
             if entries.len() > MAX_ENTRIES {
@@ -143,4 +151,37 @@ async fn pages<T, M>(
     };
     let read = tokio::time::timeout(LIMIT, reading).await;
     read.unwrap_or(Err(CatalogError::TimedOut(method)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// How many pages are read of a list whose pages have `entries` of `bytes` each and do not end, and whether it is too long.
+    async fn pages_read(entries: usize, bytes: usize) -> (usize, bool) {
+        let read = Arc::new(AtomicUsize::new(0));
+        let list = pages("tools/list", |_| {
+            read.fetch_add(1, Ordering::Relaxed);
+            let page = vec!["x".repeat(bytes); entries];
+            Box::pin(async move { Ok((page, Some("next".to_owned()), None::<()>)) })
+        });
+        let is_too_long = matches!(list.await, Err(CatalogError::TooLong("tools/list")));
+        (read.load(Ordering::Relaxed), is_too_long)
+    }
+
+    #[tokio::test]
+    async fn a_list_without_an_end_is_read_up_to_each_limit() {
+        for (entries, bytes, expected) in [
+            (0, 0, MAX_PAGES),
+            (MAX_ENTRIES / 10, 1, 11),
+            (1, 3 * 1024 * 1024, 3),
+            (3, 14 * 1024 * 1024, 1),
+        ] {
+            let read = pages_read(entries, bytes).await;
+            assert_eq!(read, (expected, true), "{entries} entries of {bytes} bytes");
+        }
+    }
 }

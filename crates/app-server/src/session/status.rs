@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt};
 use mcp_startup::config::TransportConfig;
 use mcp_startup::rmcp::RoleClient;
 use mcp_startup::rmcp::service::Peer;
-use mcp_startup::{McpAuthStatus, Startup};
+use mcp_startup::{McpAuthStatus, Startup, json_bytes};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -27,7 +27,7 @@ const CURSOR: &str = "after:";
 /// The size from which a page gets no more servers, in bytes. A message of Codex's WebSocket has at most 16 MiB.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// The size from which a server's entry is reduced to its state, in bytes.
-const SERVER_BYTES: usize = 8 * 1024 * 1024;
+const SERVER_BYTES: usize = catalog::MAX_BYTES;
 /// How many servers are queried at the same time.
 const ASKED_AT_ONCE: usize = 16;
 /// How long a list waits for the starts of its servers, if its client has no thread, and for their answers about authorization. The
@@ -146,17 +146,14 @@ async fn status(
         }
         None => status.tools_error = Some(server.why_not_connected(&state)),
     }
-    let size = |status: &McpServerStatus| {
-        serde_json::to_string(status).map_or(usize::MAX, |text| text.len())
-    };
-    let mut bytes = size(&status);
+    let mut bytes = json_bytes(&status);
     if bytes > SERVER_BYTES {
         status.tools.clear();
         status.resources.clear();
         status.resource_templates.clear();
         status.tool_list_meta = None;
         status.tools_error = Some("the lists of the server are longer than 8 MiB".to_owned());
-        bytes = size(&status);
+        bytes = json_bytes(&status);
     }
     (status, bytes)
 }
