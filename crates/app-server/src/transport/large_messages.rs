@@ -10,6 +10,9 @@ const LARGE_BYTES: usize = 1024 * 1024;
 /// How many clients may send large messages.
 const MAX_CLIENTS: usize = 8;
 
+/// The header of a control frame of a client (RFC 6455, section 5.2): its payload has at most 125 bytes, and is masked.
+const CONTROL_HEADER_BYTES: usize = 6;
+
 /// The places for clients that send large messages.
 #[derive(Clone, Debug)]
 pub(super) struct LargeMessages(Arc<Semaphore>);
@@ -57,6 +60,14 @@ impl MessageSize {
         self.read.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// A control frame with this payload was read, which may be between the frames of the message (RFC 6455, section 5.4).
+    pub(super) fn add_control_frame(&self, payload: &[u8]) {
+        let bytes = CONTROL_HEADER_BYTES + payload.len();
+        let subtracted = |read: usize| Some(read.saturating_sub(bytes));
+        let (set, fetched) = (Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.read.fetch_update(set, fetched, subtracted);
+    }
+
     /// The message is complete.
     pub(super) fn end(&self) {
         self.read.store(0, Ordering::Relaxed);
@@ -87,6 +98,17 @@ mod tests {
             assert_eq!(client.is_refused(), number == MAX_CLIENTS);
             client.end();
         }
+        // Control frames count neither as messages nor as their end.
+        let pinging = MessageSize::new(&places);
+        for _ in 0..2 * LARGE_BYTES / 131 {
+            pinging.add(131);
+            pinging.add_control_frame(&[0; 125]);
+            assert!(pinging.may_grow());
+        }
+        pinging.add(LARGE_BYTES);
+        pinging.add_control_frame(b"");
+        pinging.add(CONTROL_HEADER_BYTES);
+        assert!(!pinging.may_grow());
         // The buffer is still there.
         let last = clients.pop();
         clients.pop();

@@ -410,7 +410,12 @@ fn messages_of<'a>(
     });
     until_end.filter_map(move |frame| {
         let pings = pings.clone();
-        peer.message().end();
+        match &frame {
+            Ok(Message::Ping(payload) | Message::Pong(payload)) => {
+                peer.message().add_control_frame(payload);
+            }
+            _ => peer.message().end(),
+        }
         async move {
             match frame {
                 Ok(Message::Text(text)) => Some(Frame::Message(text.as_bytes().to_vec())),
