@@ -235,7 +235,7 @@ impl Connection {
         let opted_out = capabilities
             .opt_out_notification_methods
             .unwrap_or_default();
-        self.outgoing.opt_out(opted_out);
+        self.outgoing.opt_out(&opted_out);
         self.phase = Phase::Initializing;
         let client = printable(&params.client_info.name, NAME_CHARS);
         tracing::debug!(client, "a client has connected");

@@ -20,6 +20,15 @@ const UNREAD_BYTES: usize = 8 * 1024 * 1024;
 /// A result up to this size takes up no memory, except that of a call.
 const SMALL_BYTES: usize = 16 * 1024;
 
+/// The methods of all notifications.
+const NOTIFICATIONS: [&str; 5] = [
+    mcp_startup::METHOD,
+    "mcpServer/oauthLogin/completed",
+    "mcpStartup/failure/updated",
+    "mcpStartup/servers/updated",
+    "mcpStartup/toolCall/progress",
+];
+
 /// A message in the queue.
 pub struct QueuedMessage {
     pub text: String,
@@ -32,7 +41,7 @@ pub struct QueuedMessage {
 pub struct Outgoing {
     sender: mpsc::Sender<QueuedMessage>,
     results: ResultMemory,
-    opted_out: Arc<OnceLock<HashSet<String>>>,
+    opted_out: Arc<OnceLock<Vec<&'static str>>>,
     closed: CancellationToken,
 }
 
@@ -59,9 +68,9 @@ impl Outgoing {
         self.sender.closed().await;
     }
 
-    /// Sends no notification with one of these methods. Only the first call counts.
-    pub fn opt_out(&self, methods: Vec<String>) {
-        let _ = self.opted_out.set(methods.into_iter().collect());
+    /// Sends no notification with one of these methods. Only the first call counts. Methods that do not exist are not kept.
+    pub fn opt_out(&self, methods: &HashSet<String>) {
+        let _ = self.opted_out.set(existing(methods));
     }
 
     /// Drops all notifications from now on.
@@ -78,8 +87,9 @@ impl Outgoing {
 
     /// A notification, for [`send_first`](Self::send_first). `None` if the client does not want it.
     pub fn notification(&self, method: &'static str, params: &impl Serialize) -> Option<String> {
+        debug_assert!(NOTIFICATIONS.contains(&method), "{method}");
         let opted_out = self.opted_out.get();
-        if opted_out.is_some_and(|methods| methods.contains(method)) {
+        if opted_out.is_some_and(|methods| methods.contains(&method)) {
             return None;
         }
         notification(method, params)
@@ -142,6 +152,13 @@ impl Outgoing {
     }
 }
 
+fn existing(methods: &HashSet<String>) -> Vec<&'static str> {
+    let existing = NOTIFICATIONS.into_iter();
+    existing
+        .filter(|method| methods.contains(*method))
+        .collect()
+}
+
 fn encoded(id: Option<&RequestId>, result: &Result<Box<RawValue>, RpcError>) -> Option<String> {
     response(id, result)
         .inspect_err(|error| tracing::error!(%error, "a response can't be encoded"))
@@ -153,4 +170,16 @@ fn unread() -> RpcError {
         ErrorCode::Overloaded,
         "The client has not read the results of other requests: read them, and send the request again.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_methods_that_exist_are_kept_for_a_client() {
+        let many = (0..1000).map(|number| format!("mcpStartup/{number}"));
+        let methods = many.chain([mcp_startup::METHOD.to_owned()]).collect();
+        assert_eq!(existing(&methods), [mcp_startup::METHOD]);
+    }
 }

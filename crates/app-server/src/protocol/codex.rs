@@ -1,6 +1,6 @@
 //! The methods and notifications that Codex's app-server has too, as of Codex 0.171. Unknown fields are ignored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use mcp_startup_core::{McpAuthStatus, McpServerConnectionStatus};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub struct ClientInfo {
 #[serde(rename_all = "camelCase")]
 pub struct InitializeCapabilities {
     /// The exact methods of the notifications that the client does not want.
-    pub opt_out_notification_methods: Option<Vec<String>>,
+    pub opt_out_notification_methods: Option<HashSet<String>>,
 }
 
 /// The result of `initialize`.
