@@ -91,6 +91,8 @@ pub use transport::held_results::{HeldResult, ResultMemory};
 pub use transport::http::HttpRefusal;
 #[cfg(fuzzing)]
 pub use transport::http::fuzzing;
+#[doc(hidden)]
+pub use transport::json_size::json_values;
 pub use transport::progress::ProgressFeed;
 #[doc(hidden)]
 #[cfg(target_os = "linux")]

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mcp_startup::{HeldResult, ResultMemory, printable};
+use mcp_startup::{HeldResult, ResultMemory, json_values, printable};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -32,6 +32,8 @@ const MAX_REQUESTS: usize = 1024;
 const REQUEST_BYTES: usize = 8 * 1024 * 1024;
 /// How many bytes a request counts in addition to its parameters.
 const BYTES_BESIDES_PARAMETERS: usize = 1024;
+/// How many bytes each value of its parameters counts, which is an upper bound of the memory of a parsed value.
+const VALUE_BYTES: usize = 256;
 const NAME_CHARS: usize = 100;
 
 /// The state that a request uses.
@@ -99,7 +101,8 @@ impl Requests {
             Err(error) => return Some(Err(error)),
         };
         let place = self.memory.place();
-        let bytes = BYTES_BESIDES_PARAMETERS + raw.map_or(0, |raw| raw.get().len());
+        let size = |text: &str| text.len() + VALUE_BYTES * json_values(text.as_bytes());
+        let bytes = BYTES_BESIDES_PARAMETERS + raw.map_or(0, |raw| size(raw.get()));
         if self.running.len() >= MAX_REQUESTS || !place.try_hold(bytes) {
             return Some(Err(RpcError::new(
                 ErrorCode::Overloaded,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use mcp_startup::json_values;
 use mcp_startup_core::{json_problem, printable};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -13,6 +14,8 @@ use super::error::{ErrorCode, RpcError};
 
 /// The maximum length of the ID of a request. It is kept until the request is answered.
 const MAX_ID_BYTES: usize = 1024;
+/// The maximum number of values of the parameters of a request. A parsed value can need 200 times as much memory as its text.
+const MAX_VALUES: usize = 100_000;
 /// The maximum length of foreign text in an error, in characters.
 const SHOWN_CHARS: usize = 300;
 
@@ -113,6 +116,10 @@ pub fn parse(message: &[u8]) -> Result<Incoming<'_>, (Option<RequestId>, RpcErro
     };
     let id = match envelope.id {
         None => None,
+        // Each byte of a string can be an escape of six.
+        Some(id) if id.get().len() > 6 * MAX_ID_BYTES + 2 => {
+            return Err((None, invalid("`id` is longer than 1,024 bytes")));
+        }
         Some(id) => Some(
             serde_json::from_str(id.get())
                 .map_err(|_| (None, invalid("`id` is neither a string nor an integer")))?,
@@ -150,6 +157,10 @@ pub fn parse(message: &[u8]) -> Result<Incoming<'_>, (Option<RequestId>, RpcErro
 /// Returns an error that names the field.
 pub fn params<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, RpcError> {
     let text = params.map_or("{}", RawValue::get);
+    if json_values(text.as_bytes()) > MAX_VALUES {
+        let problem = "Invalid `params`: they have more than 100,000 values.";
+        return Err(RpcError::invalid_params(problem));
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -257,6 +268,23 @@ mod tests {
             let json = serde_json::to_string(&error).unwrap();
             assert!(json.contains("`method` is not a string"), "{json}");
         }
+    }
+
+    #[test]
+    fn many_values_are_refused_before_they_take_memory() {
+        for (count, is_accepted) in [(90_000, true), (100_001, false)] {
+            let text = format!("{{\"a\":[0{}]}}", ",0".repeat(count));
+            let raw = RawValue::from_string(text).unwrap();
+            let read = params::<serde_json::Value>(Some(&raw));
+            assert_eq!(
+                read.as_ref().err().map(RpcError::code),
+                (!is_accepted).then_some(-32602)
+            );
+        }
+        let message = format!(r#"{{"id":[0{}],"method":"a"}}"#, ",0".repeat(100_000));
+        let (_, error) = parse(message.as_bytes()).unwrap_err();
+        let json = serde_json::to_string(&error).unwrap();
+        assert!(json.contains("`id` is longer than 1,024 bytes"), "{json}");
     }
 
     #[test]

@@ -52,6 +52,11 @@ impl ValueCounter {
     }
 }
 
+/// The values of a JSON text, and at least as many as it has.
+pub fn json_values(text: &[u8]) -> usize {
+    ValueCounter::default().count(text)
+}
+
 /// One large message at a time is parsed in a process.
 static LARGE_MESSAGE: Semaphore = Semaphore::const_new(1);
 
