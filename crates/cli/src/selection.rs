@@ -4,7 +4,7 @@
 pub mod configuration;
 mod first_run;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -16,11 +16,11 @@ use mcp_startup::config::{
     self, CredentialSettings, InheritedEnvironment, ProcessEnvironment, ServerConfig, ServerEntry,
     TransportConfig,
 };
-use mcp_startup::printable;
+use mcp_startup::{ConfigurationEvidence, printable};
 
 use crate::CommandError;
 use crate::arguments::Source;
-use crate::output::report::CheckedConfiguration;
+use crate::output::report::{self, CheckedConfiguration};
 use crate::output::suggestions::Suggestions;
 
 pub use first_run::{command, confirm, list, url};
@@ -41,6 +41,8 @@ pub struct Selection {
     pub not_read: Vec<String>,
     /// Whether the servers come from the clients on this machine.
     pub is_discovered: bool,
+    /// Whether the user gave the servers on the command line.
+    pub is_direct: bool,
     /// The client's files that could not be read, each as a message.
     pub unreadable: Vec<String>,
     /// The files of the clients.
@@ -159,6 +161,7 @@ impl Selection {
             }
         }
         selection.suggestions = Some(suggestions);
+        selection.is_direct = true;
         selection
     }
 
@@ -185,6 +188,7 @@ impl Selection {
             suggestions: Some(Suggestions::default()),
             not_read: Vec::new(),
             is_discovered: false,
+            is_direct: false,
             unreadable: Vec::new(),
             files: Vec::new(),
         }
@@ -253,6 +257,7 @@ fn of_file(path: &Path, names: &[String], as_written: bool) -> Result<Selection,
         suggestions: Some(suggestions),
         not_read: Vec::new(),
         is_discovered: false,
+        is_direct: false,
         unreadable: Vec::new(),
         files: Vec::new(),
     })
@@ -308,6 +313,7 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
     if !wanted.is_empty() {
         not_read.clear();
     }
+    let warnings = warnings_of_files(&files, &wanted);
     let options = SelectOptions {
         names: wanted,
         trust_project: source.trust_project,
@@ -325,14 +331,48 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
         credentials: clients::credentials(&files, &ProcessEnvironment),
         configuration: CheckedConfiguration {
             path: only_file(&files),
-            warnings: Vec::new(),
+            warnings,
         },
         suggestions: Some(suggestions_of_clients(source)),
         not_read,
         is_discovered: true,
+        is_direct: false,
         unreadable,
         files,
     })
+}
+
+/// Shows the warnings about the files with these servers, each once, and returns them for the report.
+fn warnings_of_files(files: &[ClientFile], wanted: &[ServerName]) -> Vec<ConfigurationEvidence> {
+    let has_wanted = |file: &&ClientFile| {
+        let mut servers = file.servers.iter();
+        wanted.is_empty()
+            || servers.any(|server| {
+                let mut wanted = wanted.iter();
+                wanted.any(|wanted| wanted.matches(file.client, &server.entry.name))
+            })
+    };
+    let only_file = only_file(files);
+    let mut shown_before = HashSet::new();
+    let mut warnings = Vec::new();
+    for file in files.iter().filter(has_wanted) {
+        let path = shown(&file.path);
+        for warning in &file.warnings {
+            // Several clients can read one file.
+            let line = format!("{path}, {warning}");
+            if !shown_before.insert(line.clone()) {
+                continue;
+            }
+            let _ = writeln!(anstream::stderr(), "{line}");
+            let mut evidence = report::warning(warning);
+            if only_file.is_none() {
+                let problem = evidence.problem.unwrap_or_default();
+                evidence.problem = Some(format!("{path}: {problem}"));
+            }
+            warnings.push(evidence);
+        }
+    }
+    warnings
 }
 
 /// The message about a file that can't be read.

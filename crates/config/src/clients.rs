@@ -65,9 +65,10 @@ pub use selection::{
 
 use crate::configuration::CredentialSettings;
 use crate::environment::Environment;
-use crate::error::ConfigurationError;
+use crate::error::{ConfigurationError, EntryProblem};
 use crate::server::ServerEntry;
 use places::Places;
+use reading::Contents;
 
 /// The maximum number of programs of the clients on this machine that a host starts at the same time.
 pub const PROGRAMS_AT_ONCE: usize = 8;
@@ -92,6 +93,9 @@ pub struct ClientFile {
     pub not_read: Option<String>,
     /// The servers, in the order of the file. Empty if the file has an error.
     pub servers: Vec<ClientServer>,
+    /// The warnings about the file as a whole, for example about servers below a key that the client does not read. Warnings about
+    /// one server are in [`ServerEntry::warnings`].
+    pub warnings: Vec<EntryProblem>,
     /// Where the client stores sign-ins. Only the user's `config.toml` of Codex configures that.
     credentials: Option<CredentialSettings>,
 }
@@ -142,11 +146,11 @@ impl ClientFile {
         scope: Scope,
         path: PathBuf,
         format: FileFormat,
-        result: Result<Vec<ClientServer>, ConfigurationError>,
+        result: Result<impl Into<Contents>, ConfigurationError>,
     ) -> Self {
-        let (servers, error) = match result {
-            Ok(servers) => (servers, None),
-            Err(error) => (Vec::new(), Some(error)),
+        let (Contents { servers, warnings }, error) = match result {
+            Ok(contents) => (contents.into(), None),
+            Err(error) => (Contents::default(), Some(error)),
         };
         Self {
             client,
@@ -157,6 +161,7 @@ impl ClientFile {
             error,
             not_read: None,
             servers,
+            warnings,
             credentials: None,
         }
     }

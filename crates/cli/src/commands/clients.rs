@@ -71,6 +71,10 @@ fn print(files: &[ClientFile]) -> Result<(), CommandError> {
             let error = printable(&error.to_string(), REASON_CHARS);
             writeln!(stdout, "{}", line("✗", &error, Style::new(), INDENT))?;
         }
+        for warning in &file.warnings {
+            let warning = printable(&warning.to_string(), REASON_CHARS);
+            writeln!(stdout, "{}", line("!", &warning, Style::new(), INDENT))?;
+        }
         if let Some(why) = &file.not_read {
             writeln!(stdout, "{}", line("not read:", why, dim, INDENT))?;
         }

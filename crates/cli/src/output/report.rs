@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use mcp_startup::config::Configuration;
 use mcp_startup::config::clients::NotChecked;
+use mcp_startup::config::{Configuration, EntryProblem};
 use mcp_startup_core::{
     ConfigurationEvidence, McpServerStatusUpdatedNotification, encode, is_hidden,
 };
@@ -27,14 +27,17 @@ impl CheckedConfiguration {
         let warnings = configuration.warnings.iter();
         Self {
             path: Some(configuration.path.display().to_string()),
-            warnings: warnings
-                .map(|warning| ConfigurationEvidence {
-                    key: Some(warning.key.clone()).filter(|key| !key.is_empty()),
-                    line: warning.line,
-                    problem: Some(warning.problem.clone()),
-                })
-                .collect(),
+            warnings: warnings.map(warning).collect(),
         }
+    }
+}
+
+/// Converts a warning about a file for a report.
+pub fn warning(problem: &EntryProblem) -> ConfigurationEvidence {
+    ConfigurationEvidence {
+        key: Some(problem.key.clone()).filter(|key| !key.is_empty()),
+        line: problem.line,
+        problem: Some(problem.problem.clone()),
     }
 }
 

@@ -17,7 +17,7 @@ use super::other_keys::OtherKeys;
 use super::places::Places;
 use super::profile::{FileFormat, Scope, ServersAt};
 use super::profiles::{CLAUDE_CODE, mark_replaced};
-use super::reading::{self, MAX_BYTES, MAX_DEPTH, MAX_STATE_FILE_BYTES};
+use super::reading::{self, Contents, MAX_BYTES, MAX_DEPTH, MAX_STATE_FILE_BYTES};
 use super::{ClientFile, ClientServer, System};
 use crate::error::ConfigurationError;
 use crate::escaping::escape;
@@ -239,49 +239,43 @@ impl ClaudeCode<'_> {
 
     /// Reads the state file: the servers of the user, and those of the user in the current project.
     fn state_file(&self, path: &Path) -> (Option<ClientFile>, Option<ClientFile>) {
-        type Entries = Vec<(String, Spanned)>;
+        const USER_KEYS: [&str; 1] = ["mcpServers"];
         let project = self.project_key.as_deref();
+        let local_keys = project.map(|project| ["projects", project, "mcpServers"]);
         let result = reading::read(self.places.machine, path, MAX_STATE_FILE_BYTES, |text| {
             reading::with_json(CLIENT, FileFormat::Json, path, text, |document| {
                 let at = ServersAt::Key(&["mcpServers"]);
                 let (_, user) = reading::servers(document, at, path)?;
-                let local = match project {
-                    Some(project) => {
-                        let keys = ["projects", project, "mcpServers"];
+                let (local, local_repeated) = match local_keys {
+                    Some(keys) => {
                         let found = document.get_at(&keys, MAX_DEPTH);
-                        reading::entries(found, "mcpServers", path)?
+                        let entries = reading::entries(found, "mcpServers", path)?;
+                        (entries, document.repeated_keys(&keys, MAX_DEPTH))
                     }
-                    None => Vec::new(),
+                    None => (Vec::new(), Vec::new()),
                 };
                 let other = OtherKeys::of_json(CLIENT, path, [at], document);
                 let other = other.check(!user.is_empty() || !local.is_empty())?;
-                let repeated = reading::repeated_keys(document, at);
-                Ok::<(Entries, Entries, _), ConfigurationError>((user, local, (other, repeated)))
+                let (repeated, _) = reading::repeated_keys(document, at);
+                Ok::<_, ConfigurationError>(((user, other, repeated), (local, local_repeated)))
             })
         });
         let Some(result) = result else {
             return (None, None);
         };
-        let (user, local, (other, repeated)) = match result {
+        let ((user, other, repeated), (local, local_repeated)) = match result {
             Ok(entries) => entries,
             Err(error) => return (Some(new_file(Scope::User, path, Err(error))), None),
         };
-        let mut user = self.servers(&KeyPath::of_json("mcpServers"), &user, &[]);
-        reading::warn_all(&mut user, other);
-        reading::warn_of_repeated(&repeated, &mut user);
-        let local = match project {
-            Some(project) if !local.is_empty() => {
-                let root = ["projects", project, "mcpServers"]
-                    .iter()
-                    .fold(KeyPath::of_json(""), |path, key| path.named(key, None));
-                Some(new_file(
-                    Scope::Local,
-                    path,
-                    Ok(self.servers(&root, &local, &[])),
-                ))
-            }
-            _ => None,
-        };
+        let user = self.servers(&KeyPath::of_json("mcpServers"), &user, &[]);
+        let user = Contents::new(user, other).with_repeated(&repeated, &USER_KEYS);
+        let local = local_keys.filter(|_| !local.is_empty()).map(|keys| {
+            let root = keys.iter();
+            let root = root.fold(KeyPath::of_json(""), |path, key| path.named(key, None));
+            let local = Contents::from(self.servers(&root, &local, &[]));
+            let local = local.with_repeated(&local_repeated, &keys);
+            new_file(Scope::Local, path, Ok(local))
+        });
         (Some(new_file(Scope::User, path, Ok(user))), local)
     }
 
@@ -291,10 +285,9 @@ impl ClaudeCode<'_> {
                 let (root, entries) = reading::servers(document, at, path)?;
                 let other = OtherKeys::of_json(CLIENT, path, [at], document);
                 let other = other.check(!entries.is_empty())?;
-                let mut servers = self.servers(&root, &entries, &[]);
-                reading::warn_all(&mut servers, other);
-                reading::warn_of_repeated(&reading::repeated_keys(document, at), &mut servers);
-                Ok(servers)
+                let servers = self.servers(&root, &entries, &[]);
+                let (repeated, keys) = reading::repeated_keys(document, at);
+                Ok(Contents::new(servers, other).with_repeated(&repeated, &keys))
             })
         })?;
         Some(new_file(scope, path, result))
@@ -480,12 +473,12 @@ impl ClaudeCode<'_> {
                         Some(Value::String(_) | Value::List(_))
                     );
                 if has_path {
-                    return Ok(Vec::new());
+                    return Ok(Contents::default());
                 }
                 let (key_path, entries) = reading::servers(document, at, path)?;
-                let mut servers = self.servers(&key_path, &entries, &own);
-                reading::warn_of_repeated(&reading::repeated_keys(document, at), &mut servers);
-                Ok(servers)
+                let servers = self.servers(&key_path, &entries, &own);
+                let (repeated, keys) = reading::repeated_keys(document, at);
+                Ok(Contents::from(servers).with_repeated(&repeated, &keys))
             })
         })?;
         let mut file = new_file(Scope::Plugin, path, result);
@@ -507,11 +500,7 @@ impl ClaudeCode<'_> {
     }
 }
 
-fn new_file(
-    scope: Scope,
-    path: &Path,
-    result: Result<Vec<ClientServer>, ConfigurationError>,
-) -> ClientFile {
+fn new_file(scope: Scope, path: &Path, result: Result<Contents, ConfigurationError>) -> ClientFile {
     ClientFile::new(CLIENT, scope, path.to_owned(), FileFormat::Json, result)
 }
 

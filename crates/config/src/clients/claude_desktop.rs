@@ -89,7 +89,7 @@ pub(super) fn extensions(places: &Places<'_>) -> Vec<ClientFile> {
                         });
                         reader.read(&name, key_path, &entry)
                     });
-                    Ok(server.into_iter().collect())
+                    Ok(Vec::from_iter(server))
                 },
             )
         })?;

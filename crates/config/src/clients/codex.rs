@@ -94,7 +94,7 @@ pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
                 Scope::Managed,
                 path,
                 FileFormat::Toml,
-                Err(error),
+                Err::<Vec<ClientServer>, _>(error),
             )),
             None => {}
         }
@@ -256,7 +256,7 @@ fn read_servers(
             });
             found.file.servers = servers.collect();
             let other_key = found.parts.and_then(|parts| parts.other_key);
-            reading::warn_all(&mut found.file.servers, other_key);
+            found.file.warnings.extend(other_key);
             found.file
         })
         .collect();

@@ -10,7 +10,7 @@ use super::codex;
 use super::entry::folder_text;
 use super::places::Places;
 use super::profile::{FileFormat, Scope, ServersAt};
-use super::reading::{self, MAX_BYTES, MAX_DEPTH};
+use super::reading::{self, Contents, MAX_BYTES, MAX_DEPTH};
 use super::{ClientFile, ClientServer};
 use crate::error::ConfigurationError;
 use crate::format::MAX_COMPARED_KEYS;
@@ -140,9 +140,10 @@ fn file(
         Ok(Named::Default) => (root.join(".mcp.json"), ServersAt::KeyOrBare("mcpServers")),
     };
     let read = read(places, &path, |document| {
-        reading::servers(document, at, &path)
+        let found = reading::servers(document, at, &path)?;
+        Ok((found, reading::repeated_keys(document, at)))
     })?;
-    let (root_of_keys, entries) = match read {
+    let ((root_of_keys, entries), (repeated, keys)) = match read {
         Ok(found) => found,
         Err(error) => return Some((new_file(path, Err(error)), Vec::new())),
     };
@@ -154,7 +155,8 @@ fn file(
     if servers.is_empty() {
         return None;
     }
-    Some((new_file(path, Ok(servers)), entries))
+    let contents = Contents::from(servers).with_repeated(&repeated, &keys);
+    Some((new_file(path, Ok(contents)), entries))
 }
 
 /// Where a manifest has the servers.
@@ -201,7 +203,7 @@ fn as_codex_entry(root: &Path, mut entry: Spanned) -> Spanned {
     entry
 }
 
-fn new_file(path: PathBuf, result: Result<Vec<ClientServer>, ConfigurationError>) -> ClientFile {
+fn new_file(path: PathBuf, result: Result<Contents, ConfigurationError>) -> ClientFile {
     ClientFile::new(Client::Codex, Scope::Plugin, path, FileFormat::Json, result)
 }
 

@@ -15,7 +15,7 @@ use super::profile::{
     VariableForm, Variables,
 };
 use super::profiles::PLAIN;
-use super::reading::{self, MAX_BYTES, MAX_DEPTH, NamedItem};
+use super::reading::{self, Contents, MAX_BYTES, MAX_DEPTH, NamedItem};
 use super::{ClientFile, ClientServer};
 use crate::error::{ConfigurationError, ConfigurationErrorKind};
 use crate::escaping::escape_and_truncate;
@@ -126,7 +126,7 @@ impl Reader<'_> {
         &self,
         scope: Scope,
         paths: Vec<PathBuf>,
-        read: impl Fn(&Self, &Path, &str) -> Result<Vec<ClientServer>, ConfigurationError>,
+        read: impl Fn(&Self, &Path, &str) -> Result<Contents, ConfigurationError>,
     ) -> Vec<ClientFile> {
         let files = paths.into_iter().filter_map(|path| {
             let result = reading::read(self.0.machine, &path, MAX_BYTES, |text| {
@@ -159,7 +159,7 @@ impl Reader<'_> {
         }
     }
 
-    fn yaml(&self, path: &Path, text: &str) -> Result<Vec<ClientServer>, ConfigurationError> {
+    fn yaml(&self, path: &Path, text: &str) -> Result<Contents, ConfigurationError> {
         let document = Document::parse(text, path, MergeKey::Ignored)?;
         let (found, other) = reading::value_and_other(Client::Continue, document, &[SERVERS], path);
         let items = reading::named_items(found, &[SERVERS], path)?;
@@ -167,11 +167,10 @@ impl Reader<'_> {
         let reader = self.entry_reader(&YAML);
         let mut servers: Vec<_> = items.iter().map(|item| server(&reader, item)).collect();
         reading::mark_repeated(&mut servers);
-        reading::warn_all(&mut servers, other);
-        Ok(servers)
+        Ok(Contents::new(servers, other))
     }
 
-    fn old_json(&self, path: &Path, text: &str) -> Result<Vec<ClientServer>, ConfigurationError> {
+    fn old_json(&self, path: &Path, text: &str) -> Result<Contents, ConfigurationError> {
         let keys = ["experimental", "modelContextProtocolServers"];
         let found = with_json(path, text, |document| Ok(document.get_at(&keys, MAX_DEPTH)))?;
         let items = reading::named_items(found, &keys, path)?;
@@ -184,18 +183,21 @@ impl Reader<'_> {
             };
             reader.read(&name, item.path.clone(), &item.entry)
         });
-        Ok(servers.collect())
+        Ok(Contents::new(servers.collect(), None))
     }
 
-    fn json(&self, path: &Path, text: &str) -> Result<Vec<ClientServer>, ConfigurationError> {
+    fn json(&self, path: &Path, text: &str) -> Result<Contents, ConfigurationError> {
         let reader = self.entry_reader(&JSON);
-        let entries = with_json(path, text, |document| json_entries(document, path))?;
+        let (entries, repeated) = with_json(path, text, |document| {
+            let repeated = document.repeated_keys(&[SERVERS], MAX_DEPTH);
+            Ok((json_entries(document, path)?, repeated))
+        })?;
         let servers = entries.iter();
         let mut servers: Vec<_> = servers
             .map(|(name, key_path, entry)| reader.read(name, key_path.clone(), entry))
             .collect();
         reading::mark_repeated(&mut servers);
-        Ok(servers)
+        Ok(Contents::from(servers).with_repeated(&repeated, &[SERVERS]))
     }
 }
 

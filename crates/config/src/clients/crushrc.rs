@@ -6,6 +6,7 @@ use super::ClientFile;
 use super::client::Client;
 use super::places::Places;
 use super::profile::{FileFormat, Scope};
+use super::reading::Contents;
 
 const PLACES: &[(Scope, &str)] = &[
     (Scope::User, "<xdg-config>/crush/crushrc"),
@@ -29,7 +30,7 @@ pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
                 scope,
                 path,
                 FileFormat::Script,
-                Ok(Vec::new()),
+                Ok(Contents::default()),
             )
         })
         .collect()

@@ -22,7 +22,7 @@ use crate::error::EntryProblem;
 use crate::escaping::escape_and_truncate;
 use crate::foreign_variables;
 use crate::format::Warnings;
-use crate::format::known_keys::{MCP_SERVERS_JSON, OAUTH, is_comment};
+use crate::format::known_keys::{MCP_SERVERS_JSON, OAUTH, is_comment, warn_of_unused_keys};
 use crate::format::oauth;
 use crate::server::{
     ConfiguredHeader, HttpConfig, HttpSseUse, OAuthClient, ServerConfig, ServerEntry, StdioConfig,
@@ -163,19 +163,22 @@ impl EntryReader<'_> {
                 .problem("url", format!("{problem}; remove one"))
                 .into());
         }
-        let (rule, path) = match of_word {
-            Some(found) => found,
-            None if has_program => (rules.untyped_program, entry.path.clone()),
-            None => match rules.url_keys.iter().find_map(|(key, rule)| {
-                let path = entry.path_to(key)?;
-                Some((*rule, path))
-            }) {
-                Some(found) => found,
-                None => match rules.without_transport {
-                    Some(rule) => (rule, entry.path.clone()),
-                    None => return Err(self.missing_transport(entry).into()),
-                },
-            },
+        let of_program = has_program.then(|| (rules.untyped_program, entry.path.clone()));
+        let of_url = || {
+            let mut keys = rules.url_keys.iter();
+            keys.find_map(|(key, rule)| Some((*rule, entry.path_to(key)?)))
+        };
+        let of_keys = match rules.url_before_program {
+            true => of_url().or(of_program),
+            false => of_program.or_else(of_url),
+        };
+        let without = || {
+            rules
+                .without_transport
+                .map(|rule| (rule, entry.path.clone()))
+        };
+        let Some((rule, path)) = of_word.or(of_keys).or_else(without) else {
+            return Err(self.missing_transport(entry).into());
         };
         match rule {
             TransportRule::Refused(reason) => {
@@ -264,6 +267,7 @@ impl EntryReader<'_> {
         warnings: &mut Warnings<'_>,
     ) -> Result<ServerConfig, Stop> {
         self.warn_of_unread_keys(entry, warnings);
+        self.warn_of_other_transport(connection, rule, warnings);
         let environment = RecordingEnvironment::new(self.places.machine.environment());
         let mut config = ServerConfig {
             name: name.to_owned(),
@@ -875,6 +879,28 @@ impl EntryReader<'_> {
                     path.problem("this key is not known here, and is not read"),
                 ),
             }
+        }
+    }
+
+    /// Warns of the program of an entry whose URL is used, and of the URL of one whose program is started.
+    fn warn_of_other_transport(
+        &self,
+        connection: &Table<'_>,
+        rule: TransportRule,
+        warnings: &mut Warnings<'_>,
+    ) {
+        let rules = self.rules;
+        let urls: Vec<&'static str> = rules.url_keys.iter().map(|(key, _)| *key).collect();
+        let url = urls.iter().find(|key| connection.path_to(key).is_some());
+        let has_program = connection.path_to(rules.command).is_some();
+        match (rule, url) {
+            (TransportRule::Http(_), Some(url)) if has_program => {
+                warn_of_unused_keys(connection, &[rules.command, "args"], url, warnings);
+            }
+            (TransportRule::Stdio, Some(_)) => {
+                warn_of_unused_keys(connection, &urls, rules.command, warnings);
+            }
+            _ => {}
         }
     }
 

@@ -11,11 +11,13 @@ use super::entry::{EntryReader, folder_text};
 use super::places::Places;
 use super::profile::{EntryRules, FileFormat, Scope, ServersAt, VariableForm, Variables};
 use super::profiles::{GEMINI_CLI, mark_replaced};
-use super::reading::{self, MAX_BYTES, MAX_DEPTH};
-use super::{ClientFile, ClientServer, System};
+use super::reading::{self, Contents, MAX_BYTES, MAX_DEPTH};
+use super::{ClientFile, System};
 use crate::error::{ConfigurationError, ConfigurationErrorKind};
 use crate::format::MAX_COMPARED_KEYS;
 use crate::spanned::{Value, json};
+
+const SERVERS: ServersAt = ServersAt::Key(&["mcpServers"]);
 
 /// An extension also has variables such as `${extensionPath}` and `${/}`.
 const RULES: EntryRules = EntryRules {
@@ -93,8 +95,7 @@ fn file(places: &Places<'_>, root: &Path, switches: &Switches) -> Option<ClientF
         };
         required("version")?;
         let is_on = switches.is_on(&required("name")?, places.folder);
-        let (key_path, entries) =
-            reading::servers(document, ServersAt::Key(&["mcpServers"]), &path)?;
+        let (key_path, entries) = reading::servers(document, SERVERS, &path)?;
         places.renew_budget();
         let reader = EntryReader {
             client: Client::GeminiCli,
@@ -110,7 +111,8 @@ fn file(places: &Places<'_>, root: &Path, switches: &Switches) -> Option<ClientF
             server.entry.enabled &= is_on;
             server
         });
-        Ok(servers.collect::<Vec<ClientServer>>())
+        let (repeated, keys) = reading::repeated_keys(document, SERVERS);
+        Ok(Contents::new(servers.collect(), None).with_repeated(&repeated, &keys))
     })?;
     let file = ClientFile::new(
         Client::GeminiCli,

@@ -15,7 +15,7 @@ use super::profile::{
     VariableForm, Variables,
 };
 use super::profiles::PLAIN;
-use super::reading::{self, MAX_BYTES};
+use super::reading::{self, Contents, MAX_BYTES};
 use super::{ClientFile, ClientServer, System};
 use crate::error::EntryProblem;
 use crate::format::MAX_COMPARED_KEYS;
@@ -139,9 +139,7 @@ pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
             let servers = entries
                 .iter()
                 .filter_map(|(key, entry)| server(places, &secrets, key, entry, &comparisons));
-            let mut servers: Vec<_> = servers.collect();
-            reading::warn_all(&mut servers, other);
-            Ok(servers)
+            Ok(Contents::new(servers.collect(), other))
         })?;
         Some(ClientFile::new(
             Client::Goose,

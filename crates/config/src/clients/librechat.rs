@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
+use super::ClientFile;
 use super::client::Client;
 use super::entry::{EntryReader, WEB_SOCKET};
 use super::inherited::SDK_VARIABLES;
@@ -13,8 +14,7 @@ use super::profile::{
     EntryRules, FileFormat, MissingVariable, Scope, Timeout, TransportRule, VariableForm, Variables,
 };
 use super::profiles::PLAIN;
-use super::reading::{self, MAX_BYTES};
-use super::{ClientFile, ClientServer};
+use super::reading::{self, Contents, MAX_BYTES};
 use crate::error::ConfigurationError;
 use crate::format::MAX_COMPARED_KEYS;
 use crate::server::{HttpSseUse, InheritedEnvironment};
@@ -97,11 +97,7 @@ fn file(places: &Places<'_>, scope: Scope, path: PathBuf) -> Option<ClientFile> 
     ))
 }
 
-fn servers(
-    places: &Places<'_>,
-    path: &Path,
-    text: &str,
-) -> Result<Vec<ClientServer>, ConfigurationError> {
+fn servers(places: &Places<'_>, path: &Path, text: &str) -> Result<Contents, ConfigurationError> {
     let document = Document::parse(text, path, MergeKey::Applied)?;
     let (found, other) = reading::value_and_other(Client::LibreChat, document, &[SERVERS], path);
     let entries = reading::entries(found, SERVERS, path)?;
@@ -124,9 +120,7 @@ fn servers(
         }
         server
     });
-    let mut servers: Vec<_> = servers.collect();
-    reading::warn_all(&mut servers, other);
-    Ok(servers)
+    Ok(Contents::new(servers.collect(), other))
 }
 
 /// Why a server cannot be checked without one of LibreChat's users.

@@ -15,7 +15,7 @@ use super::other_keys::OtherKeys;
 use super::places::Places;
 use super::profile::{EntryRules, FileFormat, Scope, Timeout, TransportRule};
 use super::profiles::{self, PLAIN};
-use super::reading::{self, MAX_BYTES};
+use super::reading::{self, Contents, MAX_BYTES};
 use super::{ClientFile, ClientServer, shell_words};
 use crate::environment::{Environment, non_blank};
 use crate::error::{ConfigurationError, EntryProblem};
@@ -131,11 +131,7 @@ fn is_trusted(places: &Places<'_>, path: &Path) -> bool {
     decisions.next().unwrap_or_default()
 }
 
-fn servers(
-    places: &Places<'_>,
-    path: &Path,
-    text: &str,
-) -> Result<Vec<ClientServer>, ConfigurationError> {
+fn servers(places: &Places<'_>, path: &Path, text: &str) -> Result<Contents, ConfigurationError> {
     let document = toml::Document::parse(text, path)?;
     let items = reading::named_items(document.get(SERVERS), &[SERVERS], path)?;
     let other = OtherKeys::of_toml(Client::MistralVibe, path, &[SERVERS], &document);
@@ -147,8 +143,7 @@ fn servers(
         servers.push(server);
     }
     reading::mark_repeated(&mut servers);
-    reading::warn_all(&mut servers, other);
-    Ok(servers)
+    Ok(Contents::new(servers, other))
 }
 
 fn server(

@@ -18,7 +18,7 @@ use super::profile::{
     VariableForm, Variables,
 };
 use super::profiles::PLAIN;
-use super::reading::{self, MAX_BYTES, MAX_DEPTH};
+use super::reading::{self, Contents, MAX_BYTES, MAX_DEPTH};
 use super::{ClientFile, ClientServer, System};
 use crate::environment::non_blank;
 use crate::error::{ConfigurationError, EntryProblem};
@@ -188,11 +188,12 @@ pub(super) fn files(client: Client, files: Files, places: &Places<'_>) -> Vec<Cl
                 };
                 read(client, rules, places, root, name, entry, limit)
             });
-            let mut servers: Vec<_> = servers.collect();
-            reading::warn_all(&mut servers, found.shapes.other_key);
-            reading::warn_of_repeated(&found.shapes.repeated, &mut servers);
+            let (repeated, keys) = &found.shapes.repeated;
+            let contents = Contents::new(servers.collect(), found.shapes.other_key);
+            let Contents { servers, warnings } = contents.with_repeated(repeated, keys);
             ClientFile {
                 servers,
+                warnings,
                 ..found.file
             }
         })
@@ -228,7 +229,7 @@ fn find(client: Client, files: Files, places: &Places<'_>) -> Vec<Found> {
             };
             // The servers are read when the entries of all files are known.
             let (shapes, servers) = match result {
-                Ok(shapes) => (shapes, Ok(Vec::new())),
+                Ok(shapes) => (shapes, Ok(Contents::default())),
                 Err(error) => (Shapes::default(), Err(error)),
             };
             found.push(Found {

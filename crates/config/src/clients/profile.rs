@@ -112,6 +112,8 @@ pub(super) struct EntryRules {
     pub untyped_program: TransportRule,
     /// The client refuses an entry with both a program and a URL.
     pub refuses_both: bool,
+    /// The client uses the URL of an entry that has a program too.
+    pub url_before_program: bool,
     /// The keys for the URL, each with the transport that it means without a word.
     pub url_keys: &'static [(&'static str, TransportRule)],
     /// The meaning of an entry without a program and a URL. `None` if it is an error.

@@ -15,7 +15,7 @@ use super::profile::{
     EntryRules, FileFormat, MissingVariable, Place, Profile, ReplacedIn, Scope, ServersAt, Timeout,
     TransportRule, VariableForm, Variables,
 };
-use super::reading::{self, MAX_BYTES};
+use super::reading::{self, Contents, MAX_BYTES};
 use super::{ClientFile, ClientServer, System};
 use crate::escaping::escape;
 use crate::format::MAX_COMPARED_KEYS;
@@ -39,6 +39,7 @@ pub(super) const PLAIN: EntryRules = EntryRules {
     ignores_unknown_types: false,
     untyped_program: STDIO,
     refuses_both: false,
+    url_before_program: false,
     url_keys: &[("url", HTTP_OR_SSE)],
     without_transport: None,
     nested_transport: false,
@@ -207,9 +208,11 @@ const COPILOT_CLI: EntryRules = EntryRules {
     ..PLAIN
 };
 
-/// `docs/tools/mcp-server.md` in <https://github.com/google-gemini/gemini-cli>
+/// `docs/tools/mcp-server.md` in <https://github.com/google-gemini/gemini-cli>, and for an entry with a program and a URL
+/// `packages/core/src/tools/mcp-client.ts`
 pub(super) const GEMINI_CLI: EntryRules = EntryRules {
     types: &[("stdio", STDIO), ("http", HTTP), ("sse", SSE)],
+    url_before_program: true,
     url_keys: &[("httpUrl", HTTP), ("url", HTTP_OR_SSE)],
     cwd: Some("cwd"),
     switches: &[],
@@ -1111,10 +1114,9 @@ fn file(
                 Ok((root, entries, repeated, other))
             })?,
         };
-        let mut servers = read_entries(client, rules, places, &root, &entries);
-        reading::warn_all(&mut servers, other);
-        reading::warn_of_repeated(&repeated, &mut servers);
-        Ok(servers)
+        let servers = read_entries(client, rules, places, &root, &entries);
+        let (repeated, keys) = repeated;
+        Ok(Contents::new(servers, other).with_repeated(&repeated, &keys))
     })?;
     Some(ClientFile::new(
         client,

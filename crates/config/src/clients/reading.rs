@@ -172,15 +172,40 @@ pub(super) fn repeated_keys(
     (document.repeated_keys(&keys, MAX_DEPTH), keys)
 }
 
-/// Warns of the keys that the file has more than once: in the entries that they belong to, and of the keys above them in all entries.
-pub(super) fn warn_of_repeated(
-    (repeated, keys): &(Vec<RepeatedKey>, Vec<&'static str>),
-    servers: &mut [ClientServer],
-) {
-    let entries = servers.iter_mut().map(|server| &mut server.entry);
-    let of_file = RepeatedKey::warn(repeated, keys, entries);
-    for server in servers {
-        server.entry.warnings.extend(of_file.iter().cloned());
+/// The servers of a file, and the warnings about the file as a whole.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub servers: Vec<ClientServer>,
+    pub warnings: Vec<EntryProblem>,
+}
+
+impl From<Vec<ClientServer>> for Contents {
+    fn from(servers: Vec<ClientServer>) -> Self {
+        Self {
+            servers,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Contents {
+    pub fn new(servers: Vec<ClientServer>, warning: Option<EntryProblem>) -> Self {
+        Self {
+            servers,
+            warnings: Vec::from_iter(warning),
+        }
+    }
+
+    /// Warns of the keys that the file has more than once: in the entries that they belong to, and of the others in the file. `keys` is
+    /// the path of the table of servers.
+    pub fn with_repeated(mut self, repeated: &[RepeatedKey], keys: &[&str]) -> Self {
+        // Without a server, a repeated key has no effect.
+        if !self.servers.is_empty() {
+            let entries = self.servers.iter_mut().map(|server| &mut server.entry);
+            let of_file = RepeatedKey::warn(repeated, keys, entries);
+            self.warnings.extend(of_file);
+        }
+        self
     }
 }
 
@@ -224,13 +249,6 @@ pub(super) fn value_and_other<'a>(
     let mut fields = fields.into_iter();
     let found = fields.find(|(name, _)| name == own[0]);
     (found.map(|(_, value)| value), other)
-}
-
-/// Adds a warning about their file to the servers.
-pub(super) fn warn_all(servers: &mut [ClientServer], warning: Option<EntryProblem>) {
-    for server in servers {
-        server.entry.warnings.extend(warning.clone());
-    }
 }
 
 /// A server in a list of servers.

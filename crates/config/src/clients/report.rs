@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{ClientFile, ClientServer};
 use crate::error::ConfigurationError;
+use crate::escaping::escape;
 
 /// One file of a client. See [`ClientFile`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,11 +26,13 @@ pub struct FileReport {
     pub error: Option<FileProblem>,
     /// Why the file is not read, even though the client uses it: it is a script. `None` if it is read.
     pub not_read: Option<String>,
+    /// The warnings about the file as a whole, for example about servers below a key that the client does not read.
+    pub warnings: Vec<FileProblem>,
     /// The servers, in the order of the file. Empty if the file can't be used.
     pub servers: Vec<ServerReport>,
 }
 
-/// Why a file can't be used.
+/// A problem of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -84,8 +87,20 @@ impl From<&ClientFile> for FileReport {
             approved: file.approved,
             error: file.error.as_ref().map(FileProblem::from),
             not_read: file.not_read.clone(),
+            warnings: file.warnings().collect(),
             servers: file.servers.iter().map(ServerReport::from).collect(),
         }
+    }
+}
+
+impl ClientFile {
+    fn warnings(&self) -> impl Iterator<Item = FileProblem> {
+        let path = escape(&self.path.to_string_lossy());
+        self.warnings.iter().map(move |warning| FileProblem {
+            line: warning.line,
+            column: None,
+            message: format!("{path}, {warning}"),
+        })
     }
 }
 

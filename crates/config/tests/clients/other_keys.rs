@@ -197,7 +197,10 @@ fn servers_below_two_keys_are_a_warning() {
         assert!(files[0].error.is_none(), "{:?}", files[0].error);
         let server = &files[0].servers[0].entry;
         assert!(server.config.is_ok(), "{:?}", server.config);
-        let warnings: Vec<String> = server.warnings.iter().map(ToString::to_string).collect();
+        // The warning is about the file, and not about each of its servers.
+        assert!(server.warnings.is_empty(), "{:?}", server.warnings);
+        let warnings = files[0].warnings.iter();
+        let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
         let [warning] = warnings.as_slice() else {
             panic!("{client}: {warnings:?}");
         };
@@ -316,7 +319,7 @@ fn servers_below_the_first_of_two_equal_keys_are_not_lost_silently() {
         let files = files(client, path, &twice);
         let names = files[0].servers.iter().map(|server| &server.entry.name);
         assert_eq!(names.collect::<Vec<_>>(), ["a"], "{path}");
-        let warnings = files[0].servers[0].entry.warnings.iter();
+        let warnings = files[0].warnings.iter();
         let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
         let expected = format!(
             "{key} (line 3): this key is in line 2 and in line 3; only the value in line 3 is read"
@@ -355,7 +358,7 @@ fn a_server_outside_of_the_table_is_named() {
         let outside = r#"{"command": "b", "args": ["c"]}"#;
         let text = format!("{{\"{key}\": {{\"a\": {entry}}},\n\"b\": {outside}}}");
         let found = files(client, path, &text);
-        let warnings = found[0].servers[0].entry.warnings.iter();
+        let warnings = found[0].warnings.iter();
         let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
         let expected =
             format!("b (line 2): {client} does not read this server; move it into `{key}`");
@@ -374,8 +377,68 @@ fn a_server_outside_of_the_table_is_named() {
         ] {
             let text = format!("{{\"{key}\": {{\"a\": {entry}}}, \"b\": {other}}}");
             let found = files(client, path, &text);
-            let warnings = &found[0].servers[0].entry.warnings;
+            let warnings = &found[0].warnings;
             assert!(warnings.is_empty(), "{text}: {warnings:?}");
+        }
+    }
+}
+
+/// The keys and the problems of the warnings of a server.
+fn warnings_of(files: &[ClientFile], name: &str) -> Vec<String> {
+    let servers = files.iter().flat_map(|file| &file.servers);
+    let server = servers.into_iter().find(|server| server.entry.name == name);
+    let warnings = server.unwrap().entry.warnings.iter();
+    warnings
+        .map(|warning| format!("{}: {}", warning.key, warning.problem))
+        .collect()
+}
+
+#[test]
+fn a_repeated_server_of_claude_code_is_named_also_in_a_project() {
+    let entry = r#"{"command": "a"}"#;
+    let twice = format!("{{\n\"a\": {entry},\n\"a\": {entry}, \"b\": {entry}}}");
+    let project = format!("\"projects\": {{\"{SHOP}\": {{\"mcpServers\": {twice}}}}}");
+    let state = "/home/sam/.claude.json";
+    let files = files(Client::ClaudeCode, state, &format!("{{{project}}}"));
+    let expected = format!(
+        "projects.{SHOP:?}.mcpServers.a: this key is in line 2 and in line 3; only the value in line 3 is read"
+    );
+    assert_eq!(warnings_of(&files, "a").len(), 1, "{files:?}");
+    assert_eq!(warnings_of(&files, "a"), [expected]);
+    assert!(warnings_of(&files, "b").is_empty());
+}
+
+#[test]
+fn an_entry_with_a_program_and_a_url_names_the_one_that_is_used() {
+    let both = r#""a": {"command": "a", "args": ["b"], "url": "https://a.example.com/mcp"}"#;
+    const BY_COMMAND: &str =
+        "this key has no effect, because the server is started by its `command`";
+    const BY_URL: &str = "this key has no effect, because the server is started by its `url`";
+    let servers = |entry: &str| format!("{{\"mcpServers\": {{{entry}}}}}");
+    #[rustfmt::skip]
+    let rows: Vec<(Client, &str, String, &'static [(&'static str, &'static str)])> = vec![
+        (Client::Cursor, "/home/sam/.cursor/mcp.json", servers(both), &[("url", BY_COMMAND)]),
+        (Client::ClaudeCode, "/home/sam/.claude.json", servers(both), &[("url", BY_COMMAND)]),
+        (Client::ClaudeDesktop, "/home/sam/.config/Claude/claude_desktop_config.json", servers(both), &[("url", BY_COMMAND)]),
+        (Client::VsCode, "/home/sam/.config/Code/User/mcp.json", format!("{{\"servers\": {{{both}}}}}"), &[("url", BY_COMMAND)]),
+        (Client::Zed, "/home/sam/.config/zed/settings.json", format!("{{\"context_servers\": {{{both}}}}}"), &[("url", BY_COMMAND)]),
+        (Client::Windsurf, "/home/sam/.codeium/windsurf/mcp_config.json", servers(both), &[("url", BY_COMMAND)]),
+        // This client uses the URL.
+        (Client::GeminiCli, "/home/sam/.gemini/settings.json", servers(both), &[("command", BY_URL), ("args", BY_URL)]),
+        // The word for the transport decides.
+        (Client::Cursor, "/home/sam/.cursor/mcp.json", servers(&both.replace("\"command\"", "\"type\": \"http\", \"command\"")), &[("command", BY_URL), ("args", BY_URL)]),
+        (Client::Cursor, "/home/sam/.cursor/mcp.json", servers(r#""a": {"url": "https://a.example.com/mcp"}"#), &[]),
+        (Client::Cursor, "/home/sam/.cursor/mcp.json", servers(r#""a": {"command": "a"}"#), &[]),
+    ];
+    for (client, path, text, expected) in rows {
+        let files = files(client, path, &text);
+        let found = warnings_of(&files, "a");
+        assert_eq!(found.len(), expected.len(), "{client}: {found:?}");
+        for (found, (key, problem)) in found.iter().zip(expected) {
+            assert!(
+                found.ends_with(&format!(".a.{key}: {problem}")),
+                "{client}: {found}"
+            );
         }
     }
 }

@@ -39,6 +39,7 @@ fn a_report_has_every_file_and_server() {
             "approved": null,
             "notRead": null,
             "error": {"line": files[0].error.as_ref().unwrap().line(), "column": files[0].error.as_ref().unwrap().column(), "message": message},
+            "warnings": [],
             "servers": [],
         },
         {
@@ -49,6 +50,7 @@ fn a_report_has_every_file_and_server() {
             "approved": null,
             "error": null,
             "notRead": null,
+            "warnings": [],
             "servers": [
                 {"name": "docs", "transport": "http", "enabled": true, "checkable": true, "why": null, "approved": null},
                 {"name": "bad", "transport": "http", "enabled": true, "checkable": false, "why": null, "approved": null},

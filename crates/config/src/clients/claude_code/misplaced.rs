@@ -37,6 +37,7 @@ impl ClaudeCode<'_> {
                 };
                 // Claude Code reads the rest of the file.
                 file.error = None;
+                file.warnings.clear();
                 file.servers
                     .retain(|server| known.insert(server.entry.name.clone()));
                 for server in &mut file.servers {
