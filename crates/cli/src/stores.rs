@@ -6,6 +6,7 @@ pub mod postgres;
 use std::io::Write;
 
 use mcp_startup::StartupOptions;
+use mcp_startup::auth::CredentialStores;
 use mcp_startup::config::CredentialSettings;
 use mcp_startup_core::printable;
 
@@ -18,10 +19,18 @@ const WARNING_CHARS: usize = 1000;
 
 /// Shows the warnings about the stores, for instance that other users can change the sign-ins.
 pub fn show_warnings(options: &StartupOptions) {
-    let stores = options.stores.iter();
-    for warning in stores.flat_map(|stores| stores.warnings()) {
-        let warning = printable(&warning, WARNING_CHARS);
-        let _ = writeln!(anstream::stderr(), "{warning}");
+    if let Some(stores) = &options.stores {
+        show_new_warnings(stores, &[]);
+    }
+}
+
+/// Shows the warnings about the stores that were not shown before: reading a store can show more.
+pub fn show_new_warnings(stores: &CredentialStores, shown_before: &[String]) {
+    for warning in stores.warnings() {
+        if !shown_before.contains(&warning) {
+            let warning = printable(&warning, WARNING_CHARS);
+            let _ = writeln!(anstream::stderr(), "{warning}");
+        }
     }
 }
 

@@ -99,6 +99,8 @@ evidence_enum! {
         Corrupt,
         /// This version does not support this kind of store.
         Unsupported,
+        /// It does not exist on this machine or in this session, so nothing is stored in it.
+        Absent,
     }
 }
 
@@ -448,6 +450,9 @@ pub struct Evidence {
     /// The configuration key or the option that sets the time limit, for example `startup_timeout_sec`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_key: Option<String>,
+    /// Whether the user gave the server on a command line. It then has no entry in a configuration that a message could name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_command_line: Option<bool>,
     /// The duration of the start, in ms. The start timed out if this is at least the time limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(type = "number", optional))]

@@ -27,6 +27,8 @@ pub(crate) struct SharedContext {
     pub limit: Option<Duration>,
     /// The name under which the user sets `limit`.
     pub limit_option: Option<&'static str>,
+    /// Whether the servers come from a command line.
+    pub on_command_line: bool,
     /// Overrides the era of the configuration.
     pub protocol_era: Option<ProtocolEra>,
     /// Whether each start records its timeline.

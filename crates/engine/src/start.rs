@@ -83,6 +83,7 @@ pub(crate) async fn start(
     collector.update(|evidence| {
         evidence.limit_ms = Some(milliseconds(limit));
         evidence.limit_key = shared.limit_key(config).map(str::to_owned);
+        evidence.on_command_line = shared.on_command_line.then_some(true);
     });
     let mut attempt = Attempt {
         config,
@@ -119,13 +120,20 @@ pub(crate) async fn start(
             program: attempt.program,
             progress: collector.progress.clone(),
         };
-        let warning = attempt.tools.warning().map(|kind| {
-            // It may have the reason.
-            if let Some(program) = &server.program {
-                program.record_stderr(&collector);
+        let warning = match (attempt.tools.warning(), &server.program) {
+            (Some(kind), program) => {
+                // It may have the reason.
+                if let Some(program) = program {
+                    program.record_stderr(&collector);
+                }
+                Some(kind)
             }
-            warn(kind, &collector.evidence())
-        });
+            (None, Some(program)) => program
+                .record_text_on_stdout(&collector)
+                .then_some(StartupWarningKind::TextOnStdout),
+            (None, None) => None,
+        };
+        let warning = warning.map(|kind| warn(kind, &collector.evidence()));
         // From now on, no limit of the start applies, and no more evidence is recorded.
         collector.log.close();
         return Outcome::Ready(server, attempt.tools.count(), warning);

@@ -49,6 +49,9 @@ pub struct StartupOptions {
     pub limit: Option<Duration>,
     /// The name under which the user of the host sets `limit`, for messages: for example `--timeout`.
     pub limit_option: Option<&'static str>,
+    /// Whether the user of the host gave the servers on a command line, so that no message names a key of a configuration. The default is
+    /// `false`.
+    pub on_command_line: bool,
     /// The era of MCP that all servers speak, if you know it. It overrides the era in the configuration of a server. With `None`,
     /// which is the default, the configuration decides.
     pub protocol_era: Option<ProtocolEra>,
@@ -102,6 +105,7 @@ impl Default for StartupOptions {
             stores: None,
             limit: None,
             limit_option: None,
+            on_command_line: false,
             protocol_era: None,
             concurrency: DEFAULT_CONCURRENCY,
             program_concurrency: None,
@@ -184,6 +188,7 @@ impl Startup {
                 stores: options.stores,
                 limit: options.limit,
                 limit_option: options.limit_option,
+                on_command_line: options.on_command_line,
                 protocol_era: options.protocol_era,
                 eras: Arc::default(),
                 records_timelines: options.timeline,

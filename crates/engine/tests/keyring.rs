@@ -254,7 +254,7 @@ async fn an_unusable_keyring_is_reported_soon_and_not_as_a_missing_record() {
     }
     let expected = match role.as_str() {
         "locked" | "hanging" => CredentialStoreTrouble::Locked,
-        _ => CredentialStoreTrouble::Unreadable,
+        _ => CredentialStoreTrouble::Absent,
     };
     let began = Instant::now();
     let store = KeyringStore::new(home.path());
@@ -274,14 +274,19 @@ async fn an_unusable_keyring_is_reported_soon_and_not_as_a_missing_record() {
     assert!(began.elapsed() < REPORT_LIMIT, "{:?}", began.elapsed());
     drop(guard);
 
-    // A locked keyring still lists its entries, and it has none for this server.
-    let unknown = match role.as_str() {
-        "locked" => StartupFailureKind::SignInRequired,
-        _ => StartupFailureKind::CredentialStoreUnavailable,
+    let unavailable = StartupFailureKind::CredentialStoreUnavailable;
+    let [unknown, only_keyring] = match role.as_str() {
+        // A locked keyring still lists its entries, and it has none for this server.
+        "locked" => [StartupFailureKind::SignInRequired; 2],
+        "hanging" => [unavailable; 2],
+        // Nothing is stored in a keyring that does not exist, and a sign-in is stored in the file, if that is allowed.
+        _ => [StartupFailureKind::SignInRequired, unavailable],
     };
+    let is_absent = expected == CredentialStoreTrouble::Absent;
+    assert_eq!(store.warnings().len(), usize::from(is_absent));
     for (selection, in_file, expected) in [
         (StoreSelection::Auto, false, Some(unknown)),
-        (StoreSelection::Keyring, true, Some(unknown)),
+        (StoreSelection::Keyring, true, Some(only_keyring)),
         // Like Codex, the store uses the file instead.
         (StoreSelection::Auto, true, None),
     ] {

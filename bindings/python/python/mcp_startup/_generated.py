@@ -140,6 +140,9 @@ class CredentialStoreTrouble(WireEnum):
     UNSUPPORTED = "unsupported"
     """This version does not support this kind of store."""
 
+    ABSENT = "absent"
+    """It does not exist on this machine or in this session, so nothing is stored in it."""
+
 
 class DiscoveryOutcome(WireEnum):
     """The outcome of discovering the server's authorization server."""
@@ -404,6 +407,9 @@ class StartupWarningKind(WireEnum):
     TOOL_LIST_TOO_LONG = "toolListTooLong"
     """The server listed more than 10,000 tools, or more than 100 pages or 10 MB of them. The rest was not read."""
 
+    TEXT_ON_STDOUT = "textOnStdout"
+    """The program wrote text to its stdout, which MCP reserves for messages (transports, stdio). Other clients may refuse the server."""
+
 
 class FirstRequest(WireEnum):
     """The first request of a start, depending on the stored credential."""
@@ -589,6 +595,9 @@ class Evidence(WireObject):
 
     limit_key: str | None = None
     """The configuration key or the option that sets the time limit, for example `startup_timeout_sec`."""
+
+    on_command_line: bool | None = None
+    """Whether the user gave the server on a command line. It then has no entry in a configuration that a message could name."""
 
     elapsed_ms: int | None = None
     """The duration of the start, in ms. The start timed out if this is at least the time limit."""

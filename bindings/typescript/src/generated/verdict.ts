@@ -84,8 +84,9 @@ export type StartupWarning = {
  * - `toolListInvalid`: The list of tools does not conform to the schema of MCP. Most clients then show no tool of this server.
  * - `toolListTimedOut`: The server did not list its tools in time.
  * - `toolListTooLong`: The server listed more than 10,000 tools, or more than 100 pages or 10 MB of them. The rest was not read.
+ * - `textOnStdout`: The program wrote text to its stdout, which MCP reserves for messages (transports, stdio). Other clients may refuse the server.
  */
-export type StartupWarningKind = "toolListFailed" | "toolListInvalid" | "toolListTimedOut" | "toolListTooLong";
+export type StartupWarningKind = "toolListFailed" | "toolListInvalid" | "toolListTimedOut" | "toolListTooLong" | "textOnStdout";
 
 /**
  * The facts about one failed start.
@@ -111,6 +112,10 @@ export type Evidence = {
    * The configuration key or the option that sets the time limit, for example `startup_timeout_sec`.
    */
   limitKey?: string,
+  /**
+   * Whether the user gave the server on a command line. It then has no entry in a configuration that a message could name.
+   */
+  onCommandLine?: boolean,
   /**
    * The duration of the start, in ms. The start timed out if this is at least the time limit.
    */
@@ -297,8 +302,9 @@ export type StoreEvidence = {
  * - `unreadable`: It can't be reached, read or written to.
  * - `corrupt`: It was read, but its contents are damaged.
  * - `unsupported`: This version does not support this kind of store.
+ * - `absent`: It does not exist on this machine or in this session, so nothing is stored in it.
  */
-export type CredentialStoreTrouble = "locked" | "inUse" | "unreadable" | "corrupt" | "unsupported";
+export type CredentialStoreTrouble = "locked" | "inUse" | "unreadable" | "corrupt" | "unsupported" | "absent";
 
 /**
  * An HTTP request of the start, and its response.

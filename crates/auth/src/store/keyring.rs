@@ -155,6 +155,12 @@ impl CredentialStore for KeyringStore {
     fn retry(&self) {
         self.keyring.retry();
     }
+
+    fn warnings(&self) -> Vec<String> {
+        let absent = "This session has no system keyring, so no sign-in in it is found.";
+        let absent = self.keyring.is_absent().then(|| absent.to_owned());
+        Vec::from_iter(absent)
+    }
 }
 
 /// The record in the text of an entry.
@@ -217,6 +223,10 @@ fn failure(error: &Error) -> StoreError {
         Error::TooLong(_, limit) => (
             Trouble::Unreadable,
             format!("its entries can't be longer than {limit} characters"),
+        ),
+        other if system::is_absent(other) => (
+            Trouble::Absent,
+            "this session has no system keyring; run this in your desktop session, or set `mcp_oauth_credentials_store = \"file\"` in config.toml".to_owned(),
         ),
         other => (Trouble::Unreadable, format!("it can't be reached: {other}")),
     };

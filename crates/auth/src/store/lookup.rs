@@ -134,7 +134,8 @@ impl CredentialStores {
     /// # Errors
     ///
     /// [`StoreError`] if no readable store has a record and at least one store can't be read. That differs from an empty store:
-    /// a locked store must not cause a first sign-in for a user who has already signed in.
+    /// a locked store must not cause a first sign-in for a user who has already signed in. A store that does not exist
+    /// ([`CredentialStoreTrouble::Absent`]) counts as an empty one, if there is another one.
     pub async fn find(&self, key: &CredentialKey) -> Result<Option<FoundRecord>, StoreError> {
         let found = self.find_with_position(key).await?;
         Ok(found.map(|(_, found)| found))
@@ -145,18 +146,18 @@ impl CredentialStores {
         &self,
         key: &CredentialKey,
     ) -> Result<Option<(usize, FoundRecord)>, StoreError> {
-        let mut first_error = None;
+        let mut errors = StoreErrors::default();
         for (at, store) in self.stores.iter().enumerate() {
             match store.load(key).await {
                 Ok(Some(record)) => {
                     let store = store.clone();
                     return Ok(Some((at, FoundRecord { record, store })));
                 }
-                Ok(None) => {}
-                Err(error) => first_error = first_error.or(Some(error)),
+                Ok(None) => errors.store_worked(),
+                Err(error) => errors.add(error),
             }
         }
-        match first_error {
+        match errors.first() {
             Some(error) => Err(error),
             None => self.check_unreadable_store().map(|()| None),
         }
@@ -230,7 +231,10 @@ impl CredentialStores {
     pub async fn remove(&self, key: &CredentialKey) -> Result<bool, StoreError> {
         let mut is_stored = false;
         for store in &self.stores {
-            is_stored |= !matches!(store.load(key).await, Ok(None));
+            is_stored |= match store.load(key).await {
+                Ok(record) => record.is_some(),
+                Err(error) => error.trouble != CredentialStoreTrouble::Absent,
+            };
         }
         if !is_stored {
             return self.check_unreadable_store().map(|()| false);
@@ -281,6 +285,31 @@ impl CredentialStores {
                 ))
             }
         }
+    }
+}
+
+/// The errors of the stores of a list. A store that does not exist has no record, so it counts only if there is no other one.
+#[derive(Default)]
+struct StoreErrors {
+    first: Option<StoreError>,
+    absent: Option<StoreError>,
+    has_worked: bool,
+}
+
+impl StoreErrors {
+    fn store_worked(&mut self) {
+        self.has_worked = true;
+    }
+
+    fn add(&mut self, error: StoreError) {
+        match error.trouble {
+            CredentialStoreTrouble::Absent => self.absent.get_or_insert(error),
+            _ => self.first.get_or_insert(error),
+        };
+    }
+
+    fn first(self) -> Option<StoreError> {
+        self.first.or(self.absent.filter(|_| !self.has_worked))
     }
 }
 

@@ -96,6 +96,7 @@ fn checked(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     options.client_metadata_url = arguments.client_document.url;
     options.limit = arguments.starts.timeout;
     options.limit_option = Some("--timeout");
+    options.on_command_line = selection.is_direct;
     match arguments.starts.concurrency {
         Some(concurrency) => options.concurrency = concurrency,
         None if selection.is_discovered => {

@@ -46,6 +46,7 @@ pub fn run(arguments: arguments::Explain) -> Result<ExitStatus, CommandError> {
     options.client_metadata_url = arguments.client_document.url;
     options.limit = arguments.timeout;
     options.limit_option = Some("--timeout");
+    options.on_command_line = selection.is_direct;
     options.timeline = true;
     let ended = runtime.block_on(async {
         let ended = start(options, vec![server]).await;

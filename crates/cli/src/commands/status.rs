@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use futures::StreamExt;
 use futures::stream;
-use mcp_startup::auth::now_ms;
+use mcp_startup::auth::{CredentialStores, now_ms};
 use mcp_startup::config::{ServerEntry, TransportConfig};
 use mcp_startup::{
     AccessTokenWorth, AuthStatus, ClientChoice, ClientSource, McpAuthStatus, Startup,
@@ -24,7 +24,7 @@ use crate::output::suggestions::Suggestions;
 use crate::output::table::{cut, wrapped};
 use crate::output::warnings;
 use crate::selection;
-use crate::stores::Stores;
+use crate::stores::{self, Stores};
 
 const NAME_COLUMNS: usize = 40;
 /// The limit if stdout is not a terminal. A program that reads the lines needs the whole name.
@@ -43,6 +43,9 @@ pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> 
     options.client_metadata_url = arguments.client_document.url;
     options.limit = arguments.timeout;
     options.limit_option = Some("--timeout");
+    let used = options.stores.clone();
+    let shown_before = used.as_ref().map(CredentialStores::warnings);
+    let shown_before = shown_before.unwrap_or_default();
     let startup = Startup::new(options)?;
     let asked = servers.iter().enumerate().map(async |(at, server)| {
         let status = startup.auth_status(server, arguments.online).await;
@@ -78,6 +81,9 @@ pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> 
         None => return Ok(ExitStatus::Interrupted),
     }
     drop(asked);
+    if let Some(used) = &used {
+        stores::show_new_warnings(used, &shown_before);
+    }
     let found: Vec<_> = found.into_iter().flatten().collect();
     let unreadable = found.iter().any(|server| server.store_error.is_some());
     if table.is_none() {

@@ -75,13 +75,14 @@ fn unreadable_credential_store_is_not_reported_as_signed_out() {
         (Some("file"), Some("{\"cut"), "credentialStoreUnavailable"),
         (Some("file"), Some(""), "credentialStoreUnavailable"),
         (Some("file"), Some("[]"), "credentialStoreUnavailable"),
-        (Some("auto"), None, "credentialStoreUnavailable"),
-        (Some("auto"), Some("{}"), "credentialStoreUnavailable"),
+        // Nothing is stored in a keyring that does not exist.
+        (Some("auto"), None, "signInRequired"),
+        (Some("auto"), Some("{}"), "signInRequired"),
         (Some("auto"), Some("nonsense"), "credentialStoreUnavailable"),
         (Some("keyring"), Some("{}"), "credentialStoreUnavailable"),
         (Some("vault"), Some("{}"), "credentialStoreUnavailable"),
-        (None, None, "credentialStoreUnavailable"),
-        (None, Some("{}"), "credentialStoreUnavailable"),
+        (None, None, "signInRequired"),
+        (None, Some("{}"), "signInRequired"),
     ];
     for_each_case(&cases, |(mode, content, kind)| {
         let mode = mode.map(|mode| format!("mcp_oauth_credentials_store = {}\n", quoted(mode)));

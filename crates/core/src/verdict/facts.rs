@@ -88,7 +88,8 @@ impl<'a> Facts<'a> {
             return (Kind::LimitExceeded, Recovery::None);
         }
         if is_held {
-            return (Kind::SignInHeldByClient, Recovery::OpenClient);
+            let unread = self.unread_row().filter(|_| !self.requires_more_access());
+            return unread.unwrap_or((Kind::SignInHeldByClient, Recovery::OpenClient));
         }
         if self.requires_authorization() {
             return self.authorization_row();
@@ -154,19 +155,11 @@ impl<'a> Facts<'a> {
         if self.stored && self.is_spent() {
             return (Kind::ReauthenticationRequired, Recovery::Reauthenticate);
         }
-        if self.stored && !self.refresh_has_failed() {
-            match self.unread_token() {
-                Some(UnreadToken::LostHeader | UnreadToken::Proof) => {
-                    return (Kind::AuthorizationMisconfigured, Recovery::None);
-                }
-                Some(UnreadToken::Key) => {
-                    return (Kind::CredentialRequired, Recovery::FixConfiguration);
-                }
-                None if self.other_scheme().is_some() => {
-                    return (Kind::CredentialRequired, Recovery::FixConfiguration);
-                }
-                None => {}
-            }
+        if self.stored
+            && !self.refresh_has_failed()
+            && let Some(row) = self.unread_row()
+        {
+            return row;
         }
         // The time limit is the cause only if it interrupted a request.
         let was_interrupted = match self.refresh {
@@ -212,6 +205,22 @@ impl<'a> Facts<'a> {
             Some(DiscoveryOutcome::NotPublished) => {
                 (Kind::CredentialRequired, Recovery::FixConfiguration)
             }
+        }
+    }
+
+    /// Returns the row for a server, or a gateway in front of it, that did not read the token of a sign-in.
+    fn unread_row(&self) -> Option<(StartupFailureKind, Recovery)> {
+        use StartupFailureKind as Kind;
+        let was_sent = !matches!(self.sent(), None | Some(CredentialSent::None));
+        match self.unread_token() {
+            Some(UnreadToken::LostHeader | UnreadToken::Proof) => {
+                Some((Kind::AuthorizationMisconfigured, Recovery::None))
+            }
+            Some(UnreadToken::Key) => Some((Kind::CredentialRequired, Recovery::FixConfiguration)),
+            None if self.other_scheme().is_some() && (was_sent || self.stored) => {
+                Some((Kind::CredentialRequired, Recovery::FixConfiguration))
+            }
+            None => None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! service" and the stored credential "your sign-in". Technical details stay in the evidence.
 
 mod authorization;
+mod command_line;
 mod discovery;
 mod http;
 mod next_steps;
@@ -19,6 +20,7 @@ use crate::evidence::{
 use crate::printable::printable;
 use crate::sign_in_page::is_sign_in_title;
 
+use self::command_line::for_command_line;
 use self::shortening::shortened;
 use super::facts::{Facts, UnreadToken, text_of};
 use super::line_breaks::on_one_line;
@@ -125,7 +127,12 @@ impl Facts<'_> {
         let parts = |server: &str| {
             let parts = self.parts(kind, server);
             let hint = parts.hint.clone().or_else(|| self.hint(kind));
-            Parts { hint, ..parts }
+            let todo = self.fitting(parts.todo);
+            Parts {
+                hint,
+                todo,
+                ..parts
+            }
         };
         let name = self.evidence.server.as_deref();
         match name.filter(|name| !name.trim().is_empty()) {
@@ -172,6 +179,13 @@ impl Facts<'_> {
                 "it lists more than 10,000 tools, or more than 100 pages or 10 MB of them, and clients may not show them all",
                 "; reduce them in its settings, or report this to its author",
                 None,
+            ),
+            StartupWarningKind::TextOnStdout => (
+                "it writes text to stdout, where MCP allows only messages, so other clients may refuse it",
+                "; remove what writes it, or report this to its author: ",
+                self.stdout()
+                    .and_then(|stdout| stdout.lines().find(|line| !line.trim().is_empty()))
+                    .map(|line| line.trim().to_owned()),
             ),
         };
         let happened = format!("{server} is ready, but {what}");
@@ -281,6 +295,14 @@ impl Facts<'_> {
         }
     }
 
+    /// Returns own words that fit the place of the server: a configuration, or a command line.
+    fn fitting<'a>(&self, text: Cow<'a, str>) -> Cow<'a, str> {
+        match self.evidence.on_command_line {
+            Some(true) => for_command_line(&text).into(),
+            _ => text,
+        }
+    }
+
     /// Names the part of the configuration that may be the cause.
     fn hint(&self, kind: StartupFailureKind) -> Option<String> {
         use StartupFailureKind as Kind;
@@ -328,7 +350,8 @@ impl Facts<'_> {
         let place = place(found);
         let happened = format!("{server} is not configured correctly");
         match found.and_then(|found| text_of(&found.problem)) {
-            Some(problem) => Parts::new(happened, format!(". Fix {place}: ")).with_quote(problem),
+            Some(problem) => Parts::new(happened, format!(". Fix {place}: "))
+                .with_quote(&self.fitting(problem.into())),
             None => Parts::new(happened, format!(". Fix {place}")),
         }
     }
@@ -353,7 +376,7 @@ impl Facts<'_> {
                 .line
                 .map_or_else(String::new, |line| format!(" (line {line})"));
             let todo = format!("; correct `command`{line}: ");
-            return Parts::new(happened, todo).with_quote(problem);
+            return Parts::new(happened, todo).with_quote(&self.fitting(problem.into()));
         }
         let path = process
             .and_then(|process| text_of(&process.path))

@@ -30,6 +30,8 @@ pub enum StartupWarningKind {
     ToolListTimedOut,
     /// The server listed more than 10,000 tools, or more than 100 pages or 10 MB of them. The rest was not read.
     ToolListTooLong,
+    /// The program wrote text to its stdout, which MCP reserves for messages (transports, stdio). Other clients may refuse the server.
+    TextOnStdout,
 }
 
 /// A problem with a server that is ready: a stable kind, and a human-readable message.

@@ -30,7 +30,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use self::connection::lend;
 use self::connection::{BoundedOutput, Connection, Output, take};
-use self::output::{Excerpt, Lines, other_output, shown};
+use self::output::{Excerpt, Lines, other_output, shown, text_on_stdout};
 use self::package_runner::is_package_runner;
 use self::program::{environment, find_program, is_fault_of_program};
 #[cfg(target_os = "linux")]
@@ -271,6 +271,15 @@ impl Program {
     pub fn record_stderr(&self, collector: &EvidenceCollector) {
         let stderr = shown(&lock(&self.stderr).parts(), collector);
         record_process(collector, |process| process.stderr = stderr);
+    }
+
+    /// Records the text that a ready program has written to stdout. Returns whether there is any.
+    pub fn record_text_on_stdout(&self, collector: &EvidenceCollector) -> bool {
+        let text = text_on_stdout(&lock(&self.output.head), &lock(&self.output.last_other));
+        let text = shown(&[text], collector);
+        let has_text = text.is_some();
+        record_process(collector, |process| process.stdout = text);
+        has_text
     }
 
     /// Records the output of the program that is not MCP, and a message with an invalid field.

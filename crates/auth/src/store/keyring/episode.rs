@@ -55,7 +55,7 @@ impl Episode {
                 self.refusal = error.map(|error| (error.clone(), now + RETRY_AFTER));
             }
             // The keyring was not reached, so its state is unknown.
-            Some(CredentialStoreTrouble::Unreadable) => {}
+            Some(CredentialStoreTrouble::Unreadable | CredentialStoreTrouble::Absent) => {}
             _ if is_free => self.refusal = None,
             _ => {}
         }

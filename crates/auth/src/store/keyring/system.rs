@@ -32,6 +32,43 @@ pub fn connect() -> keyring_core::Result<Arc<System>> {
     ))
 }
 
+/// Whether an error means that there is no keyring: no bus of a desktop session, no program on it that keeps secrets, or no support by
+/// the system.
+#[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
+pub fn is_absent(error: &keyring_core::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound};
+
+    use secret_service::Error as ServiceError;
+    use zbus::Error as BusError;
+    use zbus::fdo::Error as Reply;
+
+    let keyring_core::Error::PlatformFailure(error) = error else {
+        return false;
+    };
+    let is_missing =
+        |reply: &Reply| matches!(reply, Reply::ServiceUnknown(_) | Reply::NameHasNoOwner(_));
+    match error.downcast_ref::<ServiceError>() {
+        Some(ServiceError::Unavailable) => true,
+        Some(ServiceError::Zbus(BusError::InputOutput(error) | BusError::Connection(error, _))) => {
+            matches!(error.kind(), NotFound | ConnectionRefused)
+        }
+        Some(ServiceError::Zbus(BusError::FDO(reply))) => is_missing(reply),
+        Some(ServiceError::ZbusFdo(reply)) => is_missing(reply),
+        Some(ServiceError::Zbus(BusError::MethodError(name, ..))) => matches!(
+            name.as_str(),
+            "org.freedesktop.DBus.Error.ServiceUnknown"
+                | "org.freedesktop.DBus.Error.NameHasNoOwner"
+        ),
+        _ => false,
+    }
+}
+
+#[cfg(not(all(unix, not(any(target_vendor = "apple", target_os = "android")))))]
+pub fn is_absent(error: &keyring_core::Error) -> bool {
+    cfg!(not(any(target_os = "macos", windows)))
+        && matches!(error, keyring_core::Error::NotSupportedByStore(_))
+}
+
 /// Whether an operation would prompt the user; `None` if the system does not reveal that. It shows no prompt itself.
 #[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
 pub fn would_prompt(operation: &Operation) -> Option<bool> {

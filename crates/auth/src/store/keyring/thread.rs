@@ -1,6 +1,7 @@
 //! The thread that calls the keyring. A call that hangs must delay neither the runtime nor the end of the process.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,8 @@ pub struct Keyring {
     turn: tokio::sync::Mutex<()>,
     jobs: OnceLock<Mutex<mpsc::Sender<Job>>>,
     episode: Arc<Mutex<Episode>>,
+    /// Whether the last operation has found no keyring.
+    is_absent: Arc<AtomicBool>,
 }
 
 impl Keyring {
@@ -88,6 +91,7 @@ impl Keyring {
             turn: tokio::sync::Mutex::default(),
             jobs: OnceLock::new(),
             episode: Arc::default(),
+            is_absent: Arc::default(),
         }
     }
 
@@ -111,6 +115,11 @@ impl Keyring {
         }
     }
 
+    /// Whether the last operation has found no keyring.
+    pub fn is_absent(&self) -> bool {
+        self.is_absent.load(Ordering::Relaxed)
+    }
+
     /// Allows a prompt again.
     pub fn retry(&self) {
         unpoisoned(&self.episode).retry();
@@ -132,6 +141,7 @@ impl Keyring {
         };
         let (sender, receiver) = oneshot::channel();
         let (episode, access) = (self.episode.clone(), self.access.clone());
+        let absent = self.is_absent.clone();
         self.send(Box::new(move |connection| {
             let is_free = refusal.is_none();
             // The caller has stopped waiting, so a prompt would surprise the user.
@@ -144,9 +154,14 @@ impl Keyring {
             };
             let error = result.as_ref().err();
             // The next operation opens a new connection in case this one was lost.
-            if error.is_some_and(|error| error.trouble == CredentialStoreTrouble::Unreadable) {
+            let is_absent =
+                error.map(|error| error.trouble) == Some(CredentialStoreTrouble::Absent);
+            if is_absent
+                || error.is_some_and(|error| error.trouble == CredentialStoreTrouble::Unreadable)
+            {
                 *connection = None;
             }
+            absent.store(is_absent, Ordering::Relaxed);
             unpoisoned(&episode).ended(is_free, error, Instant::now());
             // The caller may have stopped waiting.
             let _ = sender.send(result);

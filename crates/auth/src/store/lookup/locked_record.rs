@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcp_startup_core::CredentialStoreTrouble;
 
-use super::{CredentialStores, FoundRecord};
+use super::{CredentialStores, FoundRecord, StoreErrors};
 use crate::store::{CredentialKey, CredentialRecord};
 use crate::store::{CredentialStore, RecordLock, ReplaceOutcome, StoreError};
 
@@ -125,14 +125,17 @@ impl<'a> LockedRecord<'a> {
     ///
     /// The [`StoreError`] of the first store that fails. The record is removed from the other stores anyway.
     pub async fn remove(&self) -> Result<bool, StoreError> {
-        let (mut removed, mut first_error) = (false, None);
+        let (mut removed, mut errors) = (false, StoreErrors::default());
         for store in &self.stores.stores {
             match overwrite(&**store, &self.key, None).await {
-                Ok(before) => removed |= !matches!(before, Stored::Nothing),
-                Err(error) => first_error = first_error.or(Some(error)),
+                Ok(before) => {
+                    errors.store_worked();
+                    removed |= !matches!(before, Stored::Nothing);
+                }
+                Err(error) => errors.add(error),
             }
         }
-        match first_error {
+        match errors.first() {
             Some(error) => Err(error),
             None => self.stores.check_unreadable_store().map(|()| removed),
         }

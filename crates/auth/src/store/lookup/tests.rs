@@ -243,6 +243,8 @@ struct Faulty {
     is_read_only: bool,
     /// A load fails.
     is_unreadable: std::sync::atomic::AtomicBool,
+    /// Every operation fails, because the store does not exist.
+    is_absent: bool,
 }
 
 impl Faulty {
@@ -251,6 +253,13 @@ impl Faulty {
             is_full: true,
             ..Self::default()
         }
+    }
+
+    fn absent() -> Arc<Self> {
+        Arc::new(Self {
+            is_absent: true,
+            ..Self::full()
+        })
     }
 
     fn read_only() -> Self {
@@ -277,6 +286,11 @@ impl CredentialStore for Faulty {
     }
 
     fn load<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, Option<CredentialRecord>> {
+        if self.is_absent {
+            let trouble = CredentialStoreTrouble::Absent;
+            let error = StoreError::new("faulty", trouble, "there is none");
+            return Box::pin(async { Err(error) });
+        }
         if self.is_unreadable.load(std::sync::atomic::Ordering::SeqCst) {
             let error = StoreError::new("faulty", CredentialStoreTrouble::Locked, "it is locked");
             return Box::pin(async { Err(error) });
@@ -376,6 +390,35 @@ async fn a_saved_record_is_the_one_that_a_search_returns_or_the_save_fails() {
     let stores = list(&[first, second]);
     assert_eq!(stores.save(&key(), &new).await, Ok(()));
     assert_eq!(found(&stores).await, Some(new));
+}
+
+#[tokio::test]
+async fn nothing_is_stored_in_a_store_that_does_not_exist() {
+    let second = Faulty::default().with("old").await;
+    let stores = list(&[Faulty::absent(), second.clone()]);
+    let found = stores.find(&key()).await.unwrap();
+    assert_eq!(found.map(|found| found.record), Some(record("old")));
+    assert_eq!(stores.remove(&key()).await, Ok(true));
+    assert_eq!(second.token().await, None);
+    assert!(stores.find(&key()).await.unwrap().is_none());
+    assert_eq!(stores.remove(&key()).await, Ok(false));
+    assert_eq!(stores.prove_writable(&key()).await, Ok(()));
+    assert_eq!(stores.save(&key(), &record("new")).await, Ok(()));
+    assert_eq!(second.token().await, Some(record("new")));
+
+    // The trouble of the other store is the cause.
+    let unreadable = Faulty::default();
+    let is_unreadable = &unreadable.is_unreadable;
+    is_unreadable.store(true, std::sync::atomic::Ordering::SeqCst);
+    let stores = list(&[Faulty::absent(), Arc::new(unreadable)]);
+    let error = stores.find(&key()).await.unwrap_err();
+    assert_eq!(error.trouble, CredentialStoreTrouble::Locked);
+
+    // Without another store, no sign-in could be stored.
+    let stores = list(&[Faulty::absent()]);
+    let error = stores.find(&key()).await.unwrap_err();
+    assert_eq!(error.trouble, CredentialStoreTrouble::Absent);
+    assert!(stores.prove_writable(&key()).await.is_err());
 }
 
 #[tokio::test]

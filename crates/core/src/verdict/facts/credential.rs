@@ -66,7 +66,7 @@ impl Facts<'_> {
     pub(in super::super) fn unread_token(&self) -> Option<UnreadToken> {
         let was_sent = matches!(
             self.sent(),
-            Some(CredentialSent::Stored | CredentialSent::Refreshed)
+            Some(CredentialSent::Stored | CredentialSent::Refreshed | CredentialSent::Held)
         );
         let challenge = self.answer?.challenge.as_deref().unwrap_or_default();
         let is_named = |scheme: &str| has_scheme(challenge, scheme);

@@ -92,7 +92,7 @@ impl Facts<'_> {
     }
 
     pub(super) fn credential_store_unavailable(&self, server: &str) -> Parts {
-        use CredentialStoreTrouble::{Corrupt, InUse, Locked, Unreadable, Unsupported};
+        use CredentialStoreTrouble::{Absent, Corrupt, InUse, Locked, Unreadable, Unsupported};
         const DESKTOP_OR_FILE: &str = ": run this in your desktop session, or set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in";
         const FILE_OR_OTHER_CLIENT: &str = ": set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in, or use the client that wrote it";
         let store = self.evidence.store.as_ref();
@@ -150,6 +150,7 @@ impl Facts<'_> {
                 ": use Codex, or set `mcp_oauth_credentials_store = \"file\"` in config.toml and sign in",
             ),
             (Unsupported, _) => ("is not supported by this version", FILE_OR_OTHER_CLIENT),
+            (Absent, _) => ("does not exist in this session", DESKTOP_OR_FILE),
         };
         let happened = match was_read {
             true => format!("{server} needs to renew your sign-in, but {place} {trouble}"),

@@ -202,6 +202,20 @@ pub(super) fn other_output(head: &[u8], length: usize) -> (String, Option<String
     (String::from_utf8_lossy(&other).into_owned(), problem)
 }
 
+/// The complete lines of a ready program that are text and not messages. `head` is the beginning of stdout, and `last` the beginning of
+/// the last such line after the handshake.
+pub(super) fn text_on_stdout(head: &[u8], last: &[u8]) -> String {
+    // The line that is being read may be a message.
+    let end = memchr::memrchr(b'\n', head).map_or(0, |end| end + 1);
+    let lines = head[..end].split(|byte| *byte == b'\n').chain([last]);
+    let has_message = |line: &&[u8]| memchr::memmem::find(line, b"\"jsonrpc\"").is_some();
+    let text: Vec<_> = lines
+        .filter(|line| !line.trim_ascii().is_empty() && !has_message(line))
+        .map(String::from_utf8_lossy)
+        .collect();
+    text.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,6 +251,23 @@ mod tests {
         ];
         for (line, expected) in rows {
             assert_eq!(without_colors(line), expected);
+        }
+    }
+
+    #[test]
+    fn text_of_a_ready_program_is_its_complete_lines_without_messages() {
+        const MESSAGE: &str = r#"{"jsonrpc":"2.0","id":0,"result":{}}"#;
+        let rows = [
+            (format!("{MESSAGE}\n"), "", ""),
+            (format!("\n\r\n{MESSAGE}\n"), "", ""),
+            (format!("[{MESSAGE}]\n{{\"jsonrpc\":"), "", ""),
+            (format!("Ready\n{MESSAGE}\nhalf a l"), "", "Ready"),
+            (format!("{MESSAGE}\n"), "GET /", "GET /"),
+            (format!("a\nb\n{MESSAGE}\n"), "c", "a\nb\nc"),
+        ];
+        for (head, last, expected) in rows {
+            let found = text_on_stdout(head.as_bytes(), last.as_bytes());
+            assert_eq!(found, expected, "{head}");
         }
     }
 
