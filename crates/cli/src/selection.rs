@@ -294,7 +294,6 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
     let mut not_read = Vec::new();
     for file in &mut files {
         if let Some(message) = self::unreadable(file) {
-            let _ = writeln!(anstream::stderr(), "{message}");
             unreadable.push(message);
             first_error = first_error.or(file.error.take());
         }
@@ -303,7 +302,12 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
             not_read.push(format!("not read: {path} ({}): {why}", file.client));
         }
     }
-    if files.iter().all(|file| file.servers.is_empty()) {
+    let has_servers = files.iter().any(|file| !file.servers.is_empty());
+    // Without servers, the first message is the error.
+    for message in unreadable.iter().skip(usize::from(!has_servers)) {
+        let _ = writeln!(anstream::stderr(), "{message}");
+    }
+    if !has_servers {
         return Err(match first_error {
             Some(error) => error.into(),
             None => CommandError::Usage(nothing_found(source)),

@@ -37,6 +37,7 @@ mod inherited;
 mod layers;
 mod librechat;
 mod machine;
+mod misplaced;
 mod mistral_vibe;
 mod opencode;
 mod other_keys;
@@ -251,6 +252,14 @@ pub fn discover_client(client: Client, machine: &dyn Machine, folder: &Path) -> 
 }
 
 fn files_of(client: Client, places: &Places<'_>) -> Vec<ClientFile> {
+    let mut files = read_files_of(client, places);
+    let misplaced = misplaced::files(client, &files, places);
+    files.extend(misplaced);
+    files
+}
+
+/// Reads the files that a client reads.
+fn read_files_of(client: Client, places: &Places<'_>) -> Vec<ClientFile> {
     match client {
         Client::ClaudeCode => claude_code::files(places),
         Client::Codex => codex::files(places),

@@ -1,5 +1,5 @@
 //! Values that are passed on as written and are probably a mistake: a reference of 1Password, a placeholder of an example,
-//! quotation marks, and words for a shell. They are hints after a failure, never errors.
+//! quotation marks, a long dash, and words for a shell. They are hints after a failure, never errors.
 
 /// The hint for a reference of 1Password.
 pub(crate) const REFERENCE: &str = "a reference of 1Password (`op://…`) is not replaced; write the value itself, or start the program with `op run`";
@@ -23,6 +23,9 @@ pub(crate) fn hint(value: &str) -> Option<&'static str> {
         return Some(
             "the quotation marks are a part of the value, because no shell reads it; remove them",
         );
+    }
+    if begins_with_long_dash(value) {
+        return Some("it begins with a long dash, as text programs write it; write `-` or `--`");
     }
     is_for_shell(value).then_some(
         "it is for a shell, and no shell reads it; remove it, or run the whole line with `sh -c`",
@@ -64,6 +67,12 @@ fn is_quoted(value: &str) -> bool {
     })
 }
 
+/// Whether a value is an option whose hyphens were replaced by a dash.
+fn begins_with_long_dash(value: &str) -> bool {
+    let option = value.trim_start_matches(['–', '—', '−']);
+    option.len() < value.len() && option.starts_with(|first: char| first.is_ascii_alphabetic())
+}
+
 /// Whether a value is a redirection, such as `2>/dev/null`, or an operator between commands.
 fn is_for_shell(value: &str) -> bool {
     let redirection =
@@ -92,6 +101,8 @@ mod tests {
             ("YOUR_TOKEN", "placeholder"),
             ("\"127.0.0.1\"", "quotation marks"),
             ("'a b'", "quotation marks"),
+            ("–rm", "long dash"),
+            ("—directory=/srv", "long dash"),
             ("2>/dev/null", "shell"),
             ("2>&1", "shell"),
             ("&>", "shell"),
@@ -115,6 +126,9 @@ mod tests {
             "\"a\" and \"b\"",
             "{\"a\":\"b\"}",
             "yours",
+            "–",
+            "– a",
+            "a–b",
             ">=2",
             "2",
             "a && b",

@@ -545,7 +545,7 @@ impl EntryReader<'_> {
         };
         if self.rules.needs_args && entry.path_to("args").is_none() {
             let problem = format!(
-                "{} refuses a program without `args`; write `args: []`",
+                "{} refuses a program without `args`; add an empty list",
                 self.client
             );
             return Err(entry.path.problem(problem));

@@ -336,6 +336,7 @@ const ZED: EntryRules = EntryRules {
     type_keys: &[],
     types: &[],
     url_keys: &[("url", HTTP)],
+    needs_args: true,
     without_transport: Some(TransportRule::NotChecked(
         "its command comes from an extension of Zed",
     )),

@@ -197,7 +197,7 @@ fn comments_and_commas_are_refused_where_the_client_refuses_them() {
     for (client, path, refuses_comments, refuses_commas) in cases {
         let (key, entry) = match client {
             Client::VsCode => ("servers", "{\"command\": \"a\"}"),
-            Client::Zed => ("context_servers", "{\"command\": \"a\"}"),
+            Client::Zed => ("context_servers", "{\"command\": \"a\", \"args\": []}"),
             Client::Opencode => ("mcp", "{\"type\": \"local\", \"command\": [\"a\"]}"),
             _ => ("mcpServers", "{\"command\": \"a\"}"),
         };

@@ -23,6 +23,41 @@ fn programs(names: &[&str]) -> String {
     format!(r#"{{"mcpServers": {{{}}}}}"#, entries.join(", "))
 }
 
+#[test]
+fn servers_in_files_that_a_client_does_not_read_are_listed() {
+    let home = "/home/sam";
+    let machine = shop()
+        .with(
+            &format!("{home}/.copilot/mcp-config.json"),
+            programs(&["known"]),
+        )
+        .with(
+            &format!("{home}/.copilot/mcp.json"),
+            programs(&["known", "lost"]),
+        )
+        .with(&format!("{home}/.codex/mcp.json"), programs(&["lost"]))
+        .with("/work/shop/.gemini/mcp.json", programs(&["lost"]))
+        .with(&format!("{home}/.kiro/mcp.json"), "not JSON");
+    for (client, last) in [
+        (
+            Client::CopilotCli,
+            format!("user {home}/.copilot/mcp.json\n            lost stdio | skipped: move it to `~/.copilot/mcp-config.json`"),
+        ),
+        (
+            Client::Codex,
+            format!("user {home}/.codex/mcp.json\n            lost stdio | skipped: move it to `[mcp_servers]` in `~/.codex/config.toml`"),
+        ),
+        (
+            Client::GeminiCli,
+            "project /work/shop/.gemini/mcp.json\n            lost stdio | skipped: move it to `mcpServers` in `.gemini/settings.json`".to_owned(),
+        ),
+    ] {
+        let files = machine.files_of(client, SHOP);
+        check(&files[files.len() - 1..], client.id(), &last);
+    }
+    assert!(machine.files_of(Client::Kiro, SHOP).is_empty());
+}
+
 fn of_project(machine: &FakeMachine, client: Client) -> Vec<String> {
     let files = machine.files_of(client, SHOP);
     let file = files.iter().find(|file| file.scope.as_str() == "project");
@@ -741,7 +776,7 @@ fn entries_as_each_client_takes_them() {
         (Client::Kiro, kiro, URL.to_owned(), "a http"),
         (Client::Warp, warp, r#""command": "a", "env": {"A": "${EMPTY}"}"#.to_owned(), "a stdio | refused: EMPTY is blank"),
         (Client::Zed, zed, r#""command": {"path": "a", "args": ["1"], "env": {"A": "1"}}"#.to_owned(), "a stdio"),
-        (Client::Zed, zed, r#""command": "a", "env": null, "timeout": null"#.to_owned(), "a stdio"),
+        (Client::Zed, zed, r#""command": "a", "args": [], "env": null, "timeout": null"#.to_owned(), "a stdio"),
         (Client::KimiCode, kimi, http("streamable-http"), "a http"),
         (Client::LmStudio, lm_studio, http("streamable-http"), "a http"),
         (Client::Factory, factory, URL.to_owned(), "a unknown | refused: \"type\": \"http\""),

@@ -120,7 +120,7 @@ fn goose_refuses_and_leaves_out_entries() {
         shown(&files),
         "user /home/sam/.config/goose/config.yaml (yaml)\n\
          \x20 no-type unknown | extensions.no-type (line 2): goose skips an extension that has no `type`; write `type: stdio` or `type: streamable_http`\n\
-         \x20 no-args stdio | extensions.no-args (line 3): goose refuses a program without `args`; write `args: []`\n\
+         \x20 no-args stdio | extensions.no-args (line 3): goose refuses a program without `args`; add an empty list\n\
          \x20 no-cmd stdio | extensions.no-cmd (line 4): `cmd` is missing; set it to the program to start\n\
          \x20 no-switch stdio | extensions.no-switch (line 5): goose skips an extension that has no `enabled`; write `enabled: true`\n\
          \x20 other-word unknown | extensions.other-word.type (line 6): goose does not know the transport `http`; write `streamable_http`\n\
@@ -380,7 +380,7 @@ fn librechat_variables_merges_and_refusals() {
          \x20 merged http\n\
          \x20 user http | not checked: needs a value that only LibreChat knows: `{{LIBRECHAT_USER_ID}}`\n\
          \x20 untyped sse | not checked: it uses WebSocket, which is not supported here\n\
-         \x20 no-args stdio | mcpServers.no-args (line 8): LibreChat refuses a program without `args`; write `args: []`\n\
+         \x20 no-args stdio | mcpServers.no-args (line 8): LibreChat refuses a program without `args`; add an empty list\n\
          \x20 owned sse | not checked: it needs the sign-in of a user of LibreChat (`obo`)\n"
     );
     assert_eq!(

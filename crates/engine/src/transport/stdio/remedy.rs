@@ -52,7 +52,7 @@ impl MissingProgram<'_> {
                     .to_owned(),
             );
         }
-        if first.contains('$') || first.matches('%').count() >= 2 {
+        if first.contains('$') || first.contains("{{") || first.matches('%').count() >= 2 {
             return Some(
                 "a variable in it was not replaced, because no shell reads it; write the full path of the program"
                     .to_owned(),
