@@ -59,6 +59,7 @@ impl ConfigurationSource for Source {
                 message: "a duplicate key".to_owned(),
             }),
             not_read: None,
+            warnings: Vec::new(),
             servers: vec![server],
         }]
     }

@@ -180,18 +180,23 @@ impl Facts<'_> {
                 "; reduce them in its settings, or report this to its author",
                 None,
             ),
-            StartupWarningKind::TextOnStdout => (
-                "it writes text to stdout, where MCP allows only messages, so other clients may refuse it",
-                "; remove what writes it, or report this to its author: ",
-                self.stdout()
-                    .and_then(|stdout| stdout.lines().find(|line| !line.trim().is_empty()))
-                    .map(|line| line.trim().to_owned()),
-            ),
+            StartupWarningKind::TextOnStdout => {
+                let mut lines = self.stdout().into_iter().flat_map(str::lines);
+                let line = lines.find(|line| !line.trim().is_empty());
+                let line = line.map(|line| line.trim().to_owned());
+                let step = line.as_deref().and_then(|line| self.step_to_silence(line));
+                (
+                    "it writes text to stdout, where MCP allows only messages, so other clients may refuse it",
+                    step.unwrap_or("; remove what writes it, or report this to its author: "),
+                    line,
+                )
+            }
         };
         let happened = format!("{server} is ready, but {what}");
+        let todo = self.fitting(todo.into());
         match quote {
             Some(quote) => Parts::new(happened, todo).with_quote(&quote),
-            None => Parts::new(happened, todo.trim_end_matches(": ")),
+            None => Parts::new(happened, todo.trim_end_matches(": ").to_owned()),
         }
         .into_message()
     }

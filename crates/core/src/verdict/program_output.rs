@@ -48,8 +48,8 @@ use self::php::error_of_console;
 use self::powershell::error_of_powershell;
 pub(super) use self::purposes::other_purpose;
 use self::python::{
-    cause_of_uv, exception_of_group, exception_of_traceback, is_validation_error, reason_of_build,
-    with_invalid_field,
+    cause_of_uv, exception_of_group, exception_of_traceback, is_validation_error, package_of_build,
+    reason_of_build, with_invalid_field,
 };
 pub(super) use self::questions::{is_request, question};
 use self::records::{first_of_written_lines, last_version, without_frames};
@@ -150,8 +150,16 @@ fn find_error(lines: &[&str]) -> Option<(usize, String)> {
     // uv shows the causes of an error as a tree, in which the last one may have several lines, or as a list. If the last one is a build
     // that failed, its output has the reason.
     if let Some(at) = lines.iter().rposition(|line| cause_of_uv(line).is_some()) {
-        if let Some(found) = reason_of_build(&lines[at + 1..]) {
-            return Some((at + 1 + found.0, found.1));
+        if let Some((below, text)) = reason_of_build(&lines[at + 1..]) {
+            let text = match lines[..at]
+                .iter()
+                .rev()
+                .find_map(|line| package_of_build(line))
+            {
+                Some(package) => format!("{package}: {text}"),
+                None => text,
+            };
+            return Some((at + 1 + below, text));
         }
         let is_in_tree = lines[at].contains("─▶ ");
         let cause = with_following(lines, at, if is_in_tree { 2 } else { 0 });
@@ -192,7 +200,10 @@ fn find_error(lines: &[&str]) -> Option<(usize, String)> {
         })
         .map(|at| first_of_labeled(lines, at))
         // Errors of another program are indented above a summary, and those of Nix below a label.
-        .or_else(|| lines.iter().rposition(|line| begins_with_label(line)))
+        .or_else(|| {
+            let is_label = |line: &&str| begins_with_label(line) && !is_noise(line);
+            lines.iter().rposition(is_label)
+        })
         .or_else(|| {
             let is_error = |line: &&str| is_outside(line) && names_error(line);
             let at = lines.iter().rposition(is_error)?;

@@ -381,6 +381,7 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                 ]),
             ),
             optional_text(),
+            option::weighted(0.1, any::<bool>()),
         ),
     )
         .prop_map(
@@ -398,7 +399,7 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                 discovered,
                 process,
                 protocol,
-                (exceeded, cause),
+                (exceeded, cause, on_command_line),
             )| Evidence {
                 server,
                 transport,
@@ -417,6 +418,7 @@ pub fn any_evidence() -> impl Strategy<Value = Evidence> {
                 protocol,
                 exceeded,
                 cause,
+                on_command_line,
             },
         )
 }

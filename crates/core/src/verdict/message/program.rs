@@ -100,6 +100,23 @@ impl Facts<'_> {
         }
     }
 
+    /// Returns what prevents a line on stdout that the program did not write itself.
+    pub(super) fn step_to_silence(&self, line: &str) -> Option<&'static str> {
+        const STEPS: [(&str, &str); 3] = [
+            (
+                "[dotenv@",
+                "; set DOTENV_CONFIG_QUIET=true in `env`, or report this to its author: ",
+            ),
+            (
+                "◇ injected env",
+                "; set DOTENV_CONFIG_QUIET=true in `env`, or report this to its author: ",
+            ),
+            ("> ", "; write `--silent` after `run` in `args`: "),
+        ];
+        let (words, step) = STEPS.iter().find(|(words, _)| line.starts_with(words))?;
+        (*words != "> " || self.runs_npm()).then_some(*step)
+    }
+
     /// Returns what to do about the error that a program has reported while it waits for something, if it names its cause.
     fn step_while_waiting(&self, line: &str) -> Option<Step> {
         const SET: Step = Step {

@@ -152,10 +152,11 @@ pub(in crate::verdict) fn names_missing_variable(reason: &str) -> bool {
 
 /// Whether a reason is that an argument is missing or not known.
 pub(in crate::verdict) fn blames_arguments(reason: &str) -> bool {
-    const WORDS: [&str; 18] = [
+    const WORDS: [&str; 19] = [
         "requires a subcommand",
         "unknown command",
         "unknown option",
+        "unrecognized option",
         "unknown flag",
         "unknown shorthand flag",
         "flag provided but not defined",

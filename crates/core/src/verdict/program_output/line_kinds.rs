@@ -5,7 +5,7 @@ use super::has_words;
 
 /// Whether a line has no reason: a notice, a stack frame, a hint, a banner, or only punctuation.
 pub(super) fn is_noise(line: &str) -> bool {
-    const BEGINNINGS: [&str; 52] = [
+    const BEGINNINGS: [&str; 61] = [
         "npm notice",
         "npm warn",
         "npm WARN",
@@ -62,6 +62,17 @@ pub(super) fn is_noise(line: &str) -> bool {
         "Referenced from: ",
         "Reason: tried: ",
         "Reason: image not found",
+        // dotenv, and shells without a terminal or a locale.
+        "[dotenv@",
+        "◇ injected env",
+        "bash: no job control in this shell",
+        "bash: cannot set terminal process group",
+        "bash: warning: setlocale:",
+        "perl: warning: ",
+        "UNC paths are not supported.",
+        // The end of the launcher of Java.
+        "Error: Could not create the Java Virtual Machine.",
+        "Error: A fatal exception has occurred. Program will exit.",
     ];
     let text = line.trim();
     let is_progress_of_npm = text.starts_with("npm http") && text.contains('%');

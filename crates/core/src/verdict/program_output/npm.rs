@@ -98,7 +98,7 @@ pub(super) fn is_pnpm_error(line: &str) -> bool {
 
 /// Whether the text of an error line of npm only accompanies the reason.
 pub(super) fn is_npm_detail(text: &str) -> bool {
-    const DETAILS: [&str; 13] = [
+    const DETAILS: [&str; 14] = [
         "code ",
         "errno ",
         "syscall ",
@@ -112,6 +112,7 @@ pub(super) fn is_npm_detail(text: &str) -> bool {
         "enoent This is related to",
         "gyp ERR!",
         "gyp info",
+        "prebuild-install ",
     ];
     !has_words(text)
         || TOPICS.contains(&text)

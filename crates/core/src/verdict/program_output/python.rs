@@ -76,6 +76,13 @@ pub(super) fn cause_of_uv(line: &str) -> Option<&str> {
     in_tree.or(in_list.flatten()).map(str::trim)
 }
 
+/// Returns the part of a line of uv that names a package whose build has failed: ``Failed to build `acme==1.0` ``.
+pub(super) fn package_of_build(line: &str) -> Option<&str> {
+    let start = line.find("Failed to build `")?;
+    let text = line[start..].trim_end();
+    text.ends_with('`').then_some(text)
+}
+
 /// Returns the index of the line with the reason in the output of a build that uv shows below a cause, and the reason.
 pub(super) fn reason_of_build(lines: &[&str]) -> Option<(usize, String)> {
     let heading = |name: &str| lines.iter().position(|line| line.trim() == name);

@@ -93,6 +93,24 @@ fn the_reason_is_found_in_the_output_of_a_program() {
             "[1:ERROR:x11.cc(245)] Missing X server or $DISPLAY",
         ),
         ("ERROR: Exiting\n", "ERROR: Exiting"),
+        // The option is in the line before the report of the launcher of Java.
+        (
+            "Unrecognized option: --acme\nError: Could not create the Java Virtual Machine.\nError: A fatal exception has occurred. Program will exit.\n",
+            "Unrecognized option: --acme",
+        ),
+        // The notices of a shell without a terminal, about a locale and of dotenv are no reason.
+        (
+            "bash: cannot set terminal process group (42): Inappropriate ioctl for device\nbash: no job control in this shell\nbash: npx: command not found\n",
+            "bash: npx: command not found",
+        ),
+        (
+            "bash: warning: setlocale: LC_ALL: cannot change locale (en_US.UTF-8)\nperl: warning: Setting locale failed.\nacme: no such profile\nperl: warning: Falling back to the standard locale (\"C\").\n",
+            "acme: no such profile",
+        ),
+        (
+            "Error: ACME_URL is not set\n[dotenv@17.2.3] injecting env (0) from .env -- tip: audit secrets\n",
+            "Error: ACME_URL is not set",
+        ),
         // The usage below the name of the program.
         (
             "Acme CLI v1.2\n\nUsage: acme <command>\n\nCommands:\n  mcp   start the MCP server\n",
@@ -257,7 +275,7 @@ fn the_reason_is_found_in_the_output_of_a_program() {
         // The output of a build has the reason, and so does the innermost cause.
         (
             "  × Failed to build `x==1`\n  ├─▶ The build backend returned an error\n  ╰─▶ Call to `build_wheel` failed (exit status: 1)\n\n      [stdout]\n      Building x.\n\n      [stderr]\n      Error: the libxml2 packages are not installed.\n\n      hint: This usually indicates a problem with the package.\n",
-            "Error: the libxml2 packages are not installed.",
+            "Failed to build `x==1`: Error: the libxml2 packages are not installed.",
         ),
         (
             "error: Failed to spawn: `acme`\n  Caused by: the first\n  Caused by: TOML parse error at line 3\n  |\n3 | foo\n",

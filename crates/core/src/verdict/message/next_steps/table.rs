@@ -5,7 +5,7 @@ use super::When;
 /// The words of which a reason contains one, in lowercase, with `*` for any text; when the row holds; and the step. The first row that holds
 /// is used.
 #[rustfmt::skip]
-pub(super) const STEPS: [(&[&str], When, &str); 119] = [
+pub(super) const STEPS: [(&[&str], When, &str); 143] = [
     (&["a terminal is required to read the password", "sudo: a password is required", "sudo: no tty present"], When::Always,
         "start it without `sudo`, or let sudo start it without a password (NOPASSWD)"),
     // Limits of the system.
@@ -24,7 +24,7 @@ pub(super) const STEPS: [(&[&str], When, &str); 119] = [
     // Containers.
     (&["input device is not a tty", "cannot attach stdin to a tty"], When::Container,
         "write `-i` instead of `-it`, `-t` and `--tty` in `args`"),
-    (&["exec format error"], When::Container,
+    (&["exec format error", "qemu-*: could not open ", "rosetta error: "], When::Container,
         "its image may be for another processor: use an image for this one"),
     (&["no matching manifest for", "no match for platform"], When::Container,
         "use an image for this processor"),
@@ -46,15 +46,21 @@ pub(super) const STEPS: [(&[&str], When, &str); 119] = [
         "start this container first, or correct its name in `args`"),
     (&["unknown command: docker mcp", "'mcp' is not a docker command"], When::Container,
         "install Docker Desktop with its MCP Toolkit, or update it"),
+    (&["docker: open *: no such file or directory", "env file * not found"], When::Container,
+        "write the full path of this file in `args`"),
+    (&["error while creating mount source path", "mounts denied"], When::Container,
+        "use a folder that Docker can reach, and correct it in `args`"),
+    (&["port is already allocated", "ports are not available"], When::Container,
+        "remove `-p` from `args` if it needs no port, or free this port"),
     (&["invalid reference format", "bind source path does not exist", "no such service: ", "invalid volume specification", "invalid mount"], When::Container,
         "correct `args` of its configuration"),
     (&["permission denied while trying to connect to the docker", "docker_engine: access is denied"], When::Always,
         "give your user access to Docker (the group `docker` or `docker-users`)"),
-    (&["connect to the docker daemon", "docker_engine", "dockerdesktoplinuxengine", "is the docker daemon running"], When::Always,
+    (&["connect to the docker daemon", "docker_engine", "dockerdesktoplinuxengine", "is the docker daemon running", "docker desktop is not running"], When::Always,
         "start Docker"),
     (&["connect to podman"], When::Always,
         "start the Podman machine (`podman machine start`)"),
-    (&["exec format error", "bad cpu type in executable", "cannot execute binary file"], When::Always,
+    (&["exec format error", "bad cpu type in executable", "cannot execute binary file", "error relocating ", "rosetta error: ", "not compatible with the version of windows"], When::Always,
         "install its build for this processor and system"),
     // Certificates.
     (CERTIFICATE, When::Container,
@@ -101,6 +107,21 @@ pub(super) const STEPS: [(&[&str], When, &str); 119] = [
         "start it in a session with a keyring"),
     (&["check your iat and exp", "requesttimetooskewed", "token used too early", "clock skew"], When::Always,
         "check the clock of this machine"),
+    // Accounts of a cloud, and containers of a project.
+    (&["you must specify a region"], When::Always,
+        "set AWS_REGION and AWS_DEFAULT_REGION in `env`"),
+    (&["the config profile ("], When::Always,
+        "correct AWS_PROFILE in `env`, or create this profile (`aws configure`)"),
+    (&["error from server (notfound): "], When::Always,
+        "correct its name in `args`, or start it first"),
+    (&["dev container not found"], When::Always,
+        "start this container first (`devcontainer up`)"),
+    (&["running as root without --no-sandbox"], When::Always,
+        "start it as another user, or turn off the sandbox of its browser in `args`"),
+    (&["invalid active developer path"], When::Always,
+        "install the command line tools of macOS (`xcode-select --install`)"),
+    (&["$home is not defined"], When::Always,
+        "set HOME in `env`"),
     // Databases and their accounts.
     (&["password authentication failed", "access denied for user", "login failed for user", "security.unauthorized", "mongoservererror: authentication failed", "mongoservererror: bad auth", "wrongpass ", "noauth ", "ora-01017"], When::NoHint,
         "check the user and the password in its settings"),
@@ -136,9 +157,11 @@ pub(super) const STEPS: [(&[&str], When, &str); 119] = [
         "correct the version in `args`"),
     (&["no matching version found for"], When::Npm,
         "try another version of it"),
+    (&["unsupported url type", "unable to resolve dependency tree", "eresolve could not resolve"], When::Npm,
+        "try another version of it"),
     (&["npx canceled due to missing packages"], When::Npm,
         "write `-y` before its package in `args`"),
-    (&["enotempty: directory not empty", "eexist: file already exists"], When::Npx,
+    (&["enotempty: directory not empty", "eexist: file already exists", "invalid version:", "cannot read properties of null (reading 'matches')"], When::Npx,
         "delete npm's folder `_npx`"),
     (&["enoent: no such file or directory, lstat "], When::Npm,
         "create this folder, which npm requires"),
@@ -148,7 +171,13 @@ pub(super) const STEPS: [(&[&str], When, &str); 119] = [
         "install git, which its package requires"),
     (&["cannot find matching keyid"], When::Always,
         "update Corepack (`npm install -g corepack@latest`)"),
+    (&["missing script", "script not found \"", "task not found: "], When::Always,
+        "correct the script in `args`, or set `cwd` in its configuration to the folder of its project"),
     // Node.
+    (OLD_NODE, When::Always,
+        "update Node"),
+    (&["node: *: not found"], When::Always,
+        "write the full path of this file in `args`"),
     (&["err_require_esm", "require() of es module"], When::Always,
         "update Node, or try another version of it"),
     (&["digital envelope routines::unsupported"], When::Always,
@@ -168,6 +197,16 @@ pub(super) const STEPS: [(&[&str], When, &str); 119] = [
     // Python.
     (&["attempted relative import"], When::NoPackage,
         "start it as a module: write `-m` and its name in `args`, and set `cwd` to its folder"),
+    (&["externally-managed-environment", "environment is externally managed"], When::Always,
+        "install it into a virtual environment, or start it with `uvx`"),
+    (&["dll load failed while importing "], When::Always,
+        "install the Visual C++ Redistributable of Microsoft, or try another version of it"),
+    (&["git executable not found"], When::Always,
+        "install git, which its package requires"),
+    (&["no interpreter found for "], When::Always,
+        "install this Python (`uv python install`), or correct its version in `args`"),
+    (&["is not a valid python environment", "was the underlying python interpreter removed"], When::Always,
+        "delete this environment, and create it again"),
     (&["no module named 'encodings'", "failed to get the python codec"], When::Always,
         "set PYTHONHOME in `env` of its configuration to an empty text"),
     (&["no module named "], When::NoPackage,
@@ -199,9 +238,13 @@ pub(super) const STEPS: [(&[&str], When, &str); 119] = [
         "install this module"),
     (&["error: app/*not installed"], When::Always,
         "install this application (`flatpak install`)"),
+    (&[" requires rustc "], When::Always,
+        "update Rust (`rustup update`)"),
+    (&["specified command or file was not found"], When::Always,
+        "install this tool (`dotnet tool install`), or correct its name in `args`"),
     (&["rustup could not choose a version"], When::Always,
         "run `rustup default stable`"),
-    (&["no main manifest attribute", "could not find or load main class"], When::Always,
+    (&["no main manifest attribute", "could not find or load main class", "unable to access jarfile /"], When::Always,
         "correct its file in `args`"),
     (&["unsupportedclassversionerror"], When::Always,
         "update Java, or write the path of a newer one in `command`"),
@@ -245,7 +288,11 @@ pub(super) const STEPS: [(&[&str], When, &str); 119] = [
         "install what it requires, or try another version of it"),
     (&["not found", "is not recognized as an internal or external command"], When::NpxWithoutProgram,
         "its packages may be damaged: delete npm's folder `_npx`, or try another version"),
-    // Files and folders.
+    // Files, folders and arguments.
+    (&["error accessing directory "], When::Always,
+        "correct this folder in `args`"),
+    (&["as a command-line argument", "as a command line argument"], When::Always,
+        "add it to `args`"),
     (&["read-only file system", "eacces: permission denied, mkdir "], When::NameOfFolder,
         "set `cwd` in its configuration to a folder that it can write to"),
     (&["error: no such file or directory (os error 2)"], When::Always,
@@ -258,6 +305,8 @@ pub(super) const STEPS: [(&[&str], When, &str); 119] = [
         "check whether that file is executable (`chmod +x`)"),
     (&["permission denied"], When::CanNotExecute,
         "check whether that file is executable (`chmod +x`)"),
+    (&["failed to build `"], When::Always,
+        "write `--python` and an older version before its package in `args`, or install what its build requires"),
 ];
 
 const REFUSED: &[&str] = &["econnrefused", "connection refused", "actively refused"];
@@ -323,6 +372,21 @@ const IN_USE: &[&str] = &[
     "text file busy",
     "waiting for file lock",
     "waiting to acquire lock",
+];
+/// The words of a Node that lacks a global, a function or a syntax of newer versions.
+const OLD_NODE: &[&str] = &[
+    "referenceerror: file is not defined",
+    "referenceerror: fetch is not defined",
+    "referenceerror: headers is not defined",
+    "referenceerror: readablestream is not defined",
+    "referenceerror: crypto is not defined",
+    "referenceerror: websocket is not defined",
+    "referenceerror: structuredclone is not defined",
+    "promise.withresolvers is not a function",
+    "unexpected token 'with'",
+    "unexpected identifier 'assert'",
+    "unexpected token '?'",
+    "unexpected token '??='",
 ];
 const OTHER_NODE: &[&str] = &["compiled against a different node.js version"];
 
