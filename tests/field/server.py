@@ -1,6 +1,6 @@
 """The MCP server and the authorization server of a case. They are valid except for the faults of the case.
 
-`tools` (the number of tools), `version`, `era` ("modern": only 2026-07-28), `sse` (the old HTTP+SSE transport), `guard` (the bearer
+`tools` (the number of tools), `version`, `era` ("modern": only 2026-07-28), `sse` (the old HTTP+SSE transport, and how it writes its address), `guard` (the bearer
 tokens it accepts; `guarded`: only for these methods), `challenge`, `oauth` (see Server.OAUTH), and `rules`. The first rule that matches
 a request overrides all others:
 
@@ -70,7 +70,7 @@ class Server:
                 except (ConnectionError, ValueError):
                     self.close_connection = True
 
-            do_GET = do_POST = do_DELETE = do_HEAD = do
+            do_GET = do_POST = do_DELETE = do_HEAD = do_CONNECT = do
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
@@ -193,7 +193,7 @@ class Server:
         """A stream that names the address for messages and carries the responses (MCP 2024-11-05)."""
         if method == "GET" and url.path == sse["at"]:
             events = self.streams["1"] = queue.Queue()
-            endpoint = "event: endpoint\r\ndata: %s\r\n\r\n" % fill(sse["messages"], self.places)
+            endpoint = "event: endpoint\r\ndata: %s\r\n\r\n" % fill(sse.get("written", sse["messages"]), self.places)
             threading.Timer(sse.get("wait", 0), events.put, [endpoint]).start()
             return {"type": "text/event-stream", "body": ": hello\n\n", "stream": events}
         if method == "POST" and url.path == urlsplit(fill(sse["messages"], self.places).split()[0]).path:

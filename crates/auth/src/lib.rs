@@ -29,7 +29,7 @@ pub use network::RequestLog;
 pub use oauth::{
     ClientSettings, Discovery, PendingSignIn, RefreshOutcome, RefreshRequest, Revocation,
     SIGN_IN_LIMIT, SignInBegun, SignInError, SignInFailureKind, SignInRequest, begin_sign_in,
-    discover, discover_issuer, finish_sign_in, refresh, revoke, sign_in_client,
+    discover, discover_for, discover_issuer, finish_sign_in, refresh, revoke, sign_in_client,
 };
 pub use rmcp::transport::auth::AuthorizationMetadata;
 #[cfg(feature = "keyring")]

@@ -37,7 +37,8 @@ pub use request_log::{
 use response::has_cause;
 pub(crate) use response::read_chunks_into;
 pub use response::{
-    BodyError, challenges, proxy_requires_password, read_body, trouble, without_byte_order_mark,
+    BodyError, challenges, proxy_requires_password, read_body, retry_after, trouble,
+    without_byte_order_mark,
 };
 use system_trust::SystemTrust;
 

@@ -19,7 +19,7 @@ mod test_pages;
 mod tests;
 pub(crate) mod token_endpoint;
 
-pub use discovery::{Discovery, discover, discover_issuer};
+pub use discovery::{Discovery, discover, discover_for, discover_issuer};
 pub use refresh::{RefreshOutcome, RefreshRequest, refresh};
 pub use sign_in::{
     ClientSettings, PendingSignIn, SIGN_IN_LIMIT, SignInBegun, SignInError, SignInFailureKind,

@@ -8,7 +8,8 @@ pub(crate) fn error_attribute_is(challenge: &str, value: &str) -> bool {
 }
 
 /// Returns the first value of an attribute of a challenge, unless it is blank.
-pub(crate) fn attribute(challenge: &str, name: &str) -> Option<String> {
+#[doc(hidden)]
+pub fn attribute(challenge: &str, name: &str) -> Option<String> {
     let value = words_of(challenge)
         .filter_map(|attribute| attribute.split_once('='))
         .find(|(found, _)| found.eq_ignore_ascii_case(name))

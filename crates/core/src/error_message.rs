@@ -4,20 +4,21 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use crate::verdict::{CUT, reason_in_lines};
+use crate::verdict::{CUT, reason_in_lines, words_of_page};
 
 /// How much is read of each end of a long text with several lines, in bytes.
 const MAX_END_BYTES: usize = 8 * 1024;
 
 /// The names of the members that contain a message for users, the most specific first: RFC 6749, RFC 9457, JSON-RPC, and the usual
 /// names of web frameworks. The case does not matter. No other member is shown: it could contain a token.
-const MESSAGES: [&str; 18] = [
+const MESSAGES: [&str; 22] = [
     "error_description",
     "errorDescription",
     "detail",
     "long_message",
     "message",
     "errorSummary",
+    "error_summary",
     "error_message",
     "errorMessage",
     "faultstring",
@@ -26,19 +27,25 @@ const MESSAGES: [&str; 18] = [
     "msg",
     "errmsg",
     "error_msg",
+    "err",
+    "text",
     "details",
     "title",
     "errors",
+    "info",
     "error",
 ];
 /// The names of the members that contain other objects or lists with such a message.
-const CONTAINERS: [&str; 6] = [
+const CONTAINERS: [&str; 9] = [
     "error",
     "errors",
     "errorMessages",
+    "messages",
     "fault",
     "detail",
     "details",
+    "Response",
+    "ResponseMetadata",
 ];
 /// How many levels of such objects are searched.
 const MAX_DEPTH: usize = 4;
@@ -70,6 +77,12 @@ pub fn json_rpc_error_text(message: &str, data: Option<&Value>) -> String {
 
 fn with_data(message: &str, data: Option<&Value>, depth: usize) -> String {
     let message = message.trim();
+    if let Some(todo) = data.and_then(elicited) {
+        return todo;
+    }
+    if let Some(names) = data.and_then(capabilities) {
+        return format!("{}: {names}", message.trim_end_matches(['.', ':']));
+    }
     let reason = data
         .and_then(|data| below(data, depth))
         // A stack trace.
@@ -84,6 +97,24 @@ fn with_data(message: &str, data: Option<&Value>, depth: usize) -> String {
         Some(reason) => format!("{}: {reason}", message.trim_end_matches(['.', ':'])),
         None => message.to_owned(),
     }
+}
+
+/// Returns what a user has to do at an address before the server answers (MCP 2025-11-25, elicitation in URL mode), and the address.
+/// It has no credential of the user.
+fn elicited(data: &Value) -> Option<String> {
+    let first = data.get("elicitations")?.as_array()?.first()?;
+    let url = first.get("url")?.as_str()?;
+    let is_web = url.starts_with("https://") || url.starts_with("http://");
+    let message = first.get("message").and_then(Value::as_str);
+    let message = message.unwrap_or("open").trim().trim_end_matches('.');
+    is_web.then(|| format!("{message} ({url})"))
+}
+
+/// Returns the capabilities that a client must have for the request (MCP 2026-07-28, error -32021).
+fn capabilities(data: &Value) -> Option<String> {
+    let required = data.get("requiredCapabilities")?.as_object()?;
+    let names: Vec<&str> = required.keys().take(8).map(String::as_str).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// Returns a text without its middle if it is long. An answer of a live server can have megabytes, and its reason is at one of the ends.
@@ -115,7 +146,7 @@ fn below(json: &Value, depth: usize) -> Option<String> {
                     }
                     text => text.as_str()?,
                 };
-                has_words(text).then(|| text.trim().to_owned())
+                has_words(text).then(|| readable(text, depth))
             };
             // `{"error": "not_found"}` is a code. The text of another member has more information.
             let nested = CONTAINERS
@@ -132,8 +163,38 @@ fn below(json: &Value, depth: usize) -> Option<String> {
                 .or_else(|| text(last))
         }
         Value::Array(items) => items.iter().find_map(|item| below(item, depth + 1)),
-        Value::String(text) => has_words(text).then(|| text.trim().to_owned()),
+        Value::String(text) => has_words(text).then(|| readable(text, depth)),
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// Returns a text in which the error of another server is only its message. A gateway can put the JSON or the page of the server behind
+/// it into its own text.
+fn readable(text: &str, depth: usize) -> String {
+    let text = text.trim();
+    let lower = || text.to_ascii_lowercase();
+    let inner = match text.find('{') {
+        Some(start) if text.ends_with('}') => {
+            let json = serde_json::from_str(&text[start..]).ok();
+            json.and_then(|json| Some((start, below(&json, depth + 1)?)))
+        }
+        _ if text.ends_with('>') => {
+            let start = ["<!doctype html", "<html"]
+                .iter()
+                .find_map(|beginning| lower().find(beginning));
+            start.and_then(|start| Some((start, words_of_page(&text[start..])?)))
+        }
+        _ => None,
+    };
+    match inner {
+        Some((start, inner)) => {
+            let before = text[..start].trim_end_matches([' ', ':', '-', '\n']);
+            match has_words(before) {
+                true => format!("{before}: {inner}"),
+                false => inner,
+            }
+        }
+        None => text.to_owned(),
     }
 }
 
@@ -223,6 +284,40 @@ mod tests {
                 Some("invalid credential"),
             ),
             (r#"{"message":"  ","error":"denied"}"#, Some("denied")),
+            (
+                r#"{"error_summary":"expired_access_token/.","error":{".tag":"expired_access_token"}}"#,
+                Some("expired_access_token/."),
+            ),
+            (
+                r#"{"err":"the team is unknown","ECODE":"OAUTH_027"}"#,
+                Some("the team is unknown"),
+            ),
+            (
+                r#"{"Response":{"Error":{"Code":"AuthFailure","Message":"the key is unknown"},"RequestId":"7"}}"#,
+                Some("the key is unknown"),
+            ),
+            (
+                r#"{"messages":[{"type":"WARN","text":"call not authenticated"}]}"#,
+                Some("call not authenticated"),
+            ),
+            (
+                r#"{"status":"0","info":"INVALID_USER_KEY","infocode":"10001"}"#,
+                Some("INVALID_USER_KEY"),
+            ),
+            // The error of the server behind a gateway.
+            (
+                r#"{"error":"{\"message\":\"the key is unknown\",\"code\":401}"}"#,
+                Some("the key is unknown"),
+            ),
+            (
+                r#"{"message":"request failed: {\"error\":{\"message\":\"the key is unknown\"}}"}"#,
+                Some("request failed: the key is unknown"),
+            ),
+            (
+                r#"{"error":"upstream: <html><title>502 Bad Gateway</title></html>"}"#,
+                Some("upstream: 502 Bad Gateway"),
+            ),
+            (r#"{"error":"write {a} in <b>"}"#, Some("write {a} in <b>")),
             // No member for users.
             (
                 r#"{"data":{"access_token":"secret"},"token":"secret"}"#,
@@ -284,6 +379,21 @@ mod tests {
                 "failed",
                 r#""Traceback (most recent call last):\n  File \"a.py\", line 1, in <module>\n    main()\nValueError: no disk""#,
                 "failed: ValueError: no disk",
+            ),
+            (
+                "This request requires more information.",
+                r#"{"elicitations":[{"mode":"url","url":"https://a.example/connect","message":"Connect your account."}]}"#,
+                "Connect your account (https://a.example/connect)",
+            ),
+            (
+                "This request requires more information.",
+                r#"{"elicitations":[{"mode":"url","url":"javascript:alert(1)","message":"Connect your account."}]}"#,
+                "This request requires more information.",
+            ),
+            (
+                "Missing required client capability",
+                r#"{"requiredCapabilities":{"sampling":{},"roots":{}}}"#,
+                "Missing required client capability: roots, sampling",
             ),
             // The versions that the server supports.
             (

@@ -153,6 +153,8 @@ evidence_enum! {
         Dns,
         /// The connection could not be established.
         Connect,
+        /// The proxy was reached, and refused to connect to the server.
+        ProxyRefused,
         /// TLS failed, for example because of a certificate, the TLS version or the handshake.
         Tls,
         /// The connection was closed before the response was complete.
@@ -232,6 +234,9 @@ evidence_enum! {
         PkceNotPublished,
         /// The authorization server does not support PKCE with S256. Stored credentials can be refreshed anyway.
         PkceNotSupported,
+        /// A sign-in requires something that this client does not support, such as pushed requests (RFC 9126) or tokens with a proof of
+        /// possession (RFC 9449), or the authorization server has no grant for users. Stored credentials can be refreshed anyway.
+        Unsupported,
         /// The authorization server does not register this client, and none is configured. Stored credentials can be refreshed
         /// anyway.
         ClientRequired,

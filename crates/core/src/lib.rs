@@ -54,6 +54,8 @@ mod sign_in_page;
 mod tracker;
 mod verdict;
 
+#[doc(hidden)]
+pub use challenge::attribute as challenge_attribute;
 pub use credential::{
     AccessTokenWorth, CLOCK_SKEW_MS, CredentialFacts, CredentialWorth, FirstRequest, McpAuthStatus,
     McpServerConnectionStatus, assess, auth_status, same_issuer,

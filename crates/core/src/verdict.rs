@@ -17,7 +17,7 @@ use crate::printable::printable;
 use facts::Facts;
 pub use message::{failed_discovery, try_again};
 pub(crate) use program_output::{CUT, reason as reason_in_lines};
-pub(crate) use quotes::{repeats_status, words_of_page};
+pub(crate) use quotes::{repeats_status, words_of_page, words_of_xml};
 pub use warning::{StartupWarning, StartupWarningKind, warn};
 
 /// The maximum length of a message, in characters.

@@ -12,7 +12,7 @@ mod stored_credential;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mcp_startup_auth::network::{GuardedClient, Network};
-use mcp_startup_auth::{ClientSettings, Discovery, discover, sign_in_client};
+use mcp_startup_auth::{ClientSettings, Discovery, discover_for, sign_in_client};
 use mcp_startup_config::{ConfiguredHeader, HttpConfig, OAuthClient, ServerConfig};
 use mcp_startup_core::{
     CredentialEvidence, CredentialSent, CredentialSource, DiscoveryOutcome, FirstRequest,
@@ -114,9 +114,41 @@ pub(crate) fn configured_header(http: &HttpConfig) -> Option<&ConfiguredHeader> 
     headers.find(|header| header.name.eq_ignore_ascii_case("authorization"))
 }
 
-/// Whether the configured `Authorization` header has a value without a scheme, which is not allowed (RFC 9110, section 11.6.2).
-pub(crate) fn lacks_scheme(http: &HttpConfig) -> bool {
-    configured_header(http).is_some_and(|header| !header.value.expose_secret().trim().contains(' '))
+/// What is wrong with the form of the configured `Authorization` (RFC 9110, section 11.6.2), so that another token would be refused too.
+pub(crate) fn problem_of_value(http: &HttpConfig) -> Option<&'static str> {
+    const QUOTES: [(char, char); 6] = [
+        ('"', '"'),
+        ('\'', '\''),
+        ('`', '`'),
+        ('<', '>'),
+        ('“', '”'),
+        ('‘', '’'),
+    ];
+    let value = match &http.bearer {
+        Some(bearer) => {
+            let token = bearer.token.expose_secret();
+            SecretString::from(format!("Bearer {}", token.trim()))
+        }
+        None => configured_header(http)?.value.clone(),
+    };
+    let value = value.expose_secret().trim();
+    let Some((scheme, token)) = value.split_once(char::is_whitespace) else {
+        return Some(
+            "the header `Authorization` has no scheme; if its value is a token, write `Bearer ` before it",
+        );
+    };
+    let token = token.trim();
+    let repeated = token.split_whitespace().next();
+    if scheme.ends_with(':') {
+        return Some("the scheme of `Authorization` ends with a colon; write `Bearer ` without it");
+    }
+    if repeated.is_some_and(|repeated| repeated.eq_ignore_ascii_case(scheme)) {
+        return Some("its `Authorization` has the scheme twice; write `Bearer ` once");
+    }
+    let is_quoted = QUOTES
+        .iter()
+        .any(|(start, end)| token.starts_with(*start) && token.ends_with(*end));
+    is_quoted.then_some("the token of its `Authorization` is in quotation marks; remove them")
 }
 
 /// The configured client ID and secret.
@@ -338,15 +370,17 @@ pub(crate) async fn find_authorization_server(
     resource: &Url,
     challenge: Option<&str>,
     granted_by: Option<&str>,
+    client: Option<&ClientSettings>,
     collector: &EvidenceCollector,
 ) -> Discovery {
     collector.enter(StartPhase::Authorizing);
     // Boxed: large, and rarely needed.
-    let found = Box::pin(discover(
+    let found = Box::pin(discover_for(
         guarded,
         resource,
         challenge,
         granted_by,
+        client,
         &collector.log,
     ))
     .await;
@@ -384,12 +418,21 @@ pub(crate) async fn look_for_authorization(
     }
     let guarded = network.guarded_client(&config.url).await;
     let granted_by = credential.stored_issuer.as_deref();
-    let mut found =
-        find_authorization_server(&guarded, &config.url, challenge, granted_by, collector).await;
+    let is_stored = credential.source == Some(CredentialSource::Stored);
+    let signs_in = (!is_stored).then_some(client);
+    let mut found = find_authorization_server(
+        &guarded,
+        &config.url,
+        challenge,
+        granted_by,
+        signs_in,
+        collector,
+    )
+    .await;
     collector.blame_blocked_request();
     // A sign-in is recommended only if it can begin.
     if let Some(metadata) = &found.metadata
-        && credential.source != Some(CredentialSource::Stored)
+        && !is_stored
         && let Err(problem) = sign_in_client(&guarded, metadata, client)
     {
         found.add_sign_in_problem(&guarded, problem);

@@ -37,7 +37,7 @@ pub use self::live_server::LiveServer;
 use self::tool_list::Tools;
 use self::tool_list::count_tools;
 use crate::authorization::{
-    Authorization, blame_configured_key, client_settings, lacks_scheme, look_for_authorization,
+    Authorization, blame_configured_key, client_settings, look_for_authorization, problem_of_value,
 };
 use crate::shared_context::{SharedContext, milliseconds};
 use crate::transport::checked_results::CheckedResults;
@@ -350,9 +350,10 @@ impl Attempt<'_> {
                 if matches!(status, Some(400 | 403)) {
                     blame_configured_key(config, &collector);
                 }
-                if status == Some(401) && lacks_scheme(config) {
-                    const HINT: &str = "the header `Authorization` has no scheme; if its value is a token, write `Bearer ` before it";
-                    let hint = self.config.entry_problem(HINT);
+                if status == Some(401)
+                    && let Some(problem) = problem_of_value(config)
+                {
+                    let hint = self.config.entry_problem(problem);
                     collector.record_probable_cause(&hint);
                 }
                 if status == Some(401) {
@@ -402,7 +403,13 @@ impl Attempt<'_> {
         let is_unusable = matches!(last.status, Some(401 | 403 | 404))
             || matches!(
                 last.io,
-                Some(IoTrouble::Dns | IoTrouble::Connect | IoTrouble::Tls | IoTrouble::Closed)
+                Some(
+                    IoTrouble::Dns
+                        | IoTrouble::Connect
+                        | IoTrouble::ProxyRefused
+                        | IoTrouble::Tls
+                        | IoTrouble::Closed
+                )
             )
             || log.exceeded().is_some()
             || matches!(error, ServiceError::TransportClosed);

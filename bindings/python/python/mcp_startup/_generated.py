@@ -181,6 +181,9 @@ class DiscoveryProblem(WireEnum):
     PKCE_NOT_SUPPORTED = "pkceNotSupported"
     """The authorization server does not support PKCE with S256. Stored credentials can be refreshed anyway."""
 
+    UNSUPPORTED = "unsupported"
+    """A sign-in requires something that this client does not support, such as pushed requests (RFC 9126) or tokens with a proof of possession (RFC 9449), or the authorization server has no grant for users. Stored credentials can be refreshed anyway."""
+
     CLIENT_REQUIRED = "clientRequired"
     """The authorization server does not register this client, and none is configured. Stored credentials can be refreshed anyway."""
 
@@ -225,6 +228,9 @@ class IoTrouble(WireEnum):
 
     CONNECT = "connect"
     """The connection could not be established."""
+
+    PROXY_REFUSED = "proxyRefused"
+    """The proxy was reached, and refused to connect to the server."""
 
     TLS = "tls"
     """TLS failed, for example because of a certificate, the TLS version or the handshake."""

@@ -418,13 +418,14 @@ export type CredentialSent = "none" | "stored" | "refreshed" | "configuration" |
  *
  * - `dns`: The host name could not be resolved.
  * - `connect`: The connection could not be established.
+ * - `proxyRefused`: The proxy was reached, and refused to connect to the server.
  * - `tls`: TLS failed, for example because of a certificate, the TLS version or the handshake.
  * - `closed`: The connection was closed before the response was complete.
  * - `timeout`: The response did not arrive within the time limit of the request.
  * - `tooLarge`: The response, or a part of it, exceeded the size limit.
  * - `malformed`: The response was not valid HTTP.
  */
-export type IoTrouble = "dns" | "connect" | "tls" | "closed" | "timeout" | "tooLarge" | "malformed";
+export type IoTrouble = "dns" | "connect" | "proxyRefused" | "tls" | "closed" | "timeout" | "tooLarge" | "malformed";
 
 /**
  * Why the certificate of a server was not accepted (RFC 5280, section 6; RFC 9525 for the name).
@@ -488,10 +489,11 @@ export type DiscoveryOutcome = "published" | "notPublished" | "unavailable" | "u
  * - `invalidMetadata`: A metadata document does not conform to its specification, or has no usable endpoint for a sign-in.
  * - `pkceNotPublished`: The authorization server does not publish whether it supports PKCE with S256 (RFC 7636), and the configuration does not allow a sign-in without this. Stored credentials can be refreshed anyway.
  * - `pkceNotSupported`: The authorization server does not support PKCE with S256. Stored credentials can be refreshed anyway.
+ * - `unsupported`: A sign-in requires something that this client does not support, such as pushed requests (RFC 9126) or tokens with a proof of possession (RFC 9449), or the authorization server has no grant for users. Stored credentials can be refreshed anyway.
  * - `clientRequired`: The authorization server does not register this client, and none is configured. Stored credentials can be refreshed anyway.
  * - `clientDocumentRequired`: The authorization server does not register this client, but accepts a client that a metadata document describes, and neither a client nor such a document is configured. Stored credentials can be refreshed anyway.
  */
-export type DiscoveryProblem = "resourceMismatch" | "noAuthorizationServer" | "issuerMismatch" | "invalidMetadata" | "pkceNotPublished" | "pkceNotSupported" | "clientRequired" | "clientDocumentRequired";
+export type DiscoveryProblem = "resourceMismatch" | "noAuthorizationServer" | "issuerMismatch" | "invalidMetadata" | "pkceNotPublished" | "pkceNotSupported" | "unsupported" | "clientRequired" | "clientDocumentRequired";
 
 /**
  * The state of the program of a stdio server.

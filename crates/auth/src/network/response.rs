@@ -1,12 +1,13 @@
 //! Reads a response body within a size limit, and classifies the errors of a request.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::error::Error;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use http::header::WWW_AUTHENTICATE;
-use http::{HeaderMap, HeaderValue};
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use mcp_startup_core::{CertificateProblem, IoTrouble};
 
 use super::content_encoding::decoded_body;
@@ -33,6 +34,10 @@ pub fn trouble(error: &reqwest::Error) -> IoTrouble {
         IoTrouble::Tls
     } else if is_dns {
         IoTrouble::Dns
+    } else if has_cause(error, &|cause| {
+        cause.to_string() == "tunnel error: unsuccessful"
+    }) {
+        IoTrouble::ProxyRefused
     } else if error.is_connect() {
         IoTrouble::Connect
     } else if is_hyper(hyper::Error::is_parse_too_large) {
@@ -49,6 +54,23 @@ pub fn proxy_requires_password(error: &reqwest::Error) -> bool {
     // The error of hyper-util is private; only its text distinguishes it.
     has_cause(error, &|cause| {
         cause.to_string().ends_with("proxy authorization required")
+    })
+}
+
+/// When a server asks to try again: its `Retry-After` (RFC 9110, section 10.2.3), or the end of a rate limit in seconds that some servers
+/// send instead.
+pub fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    const RESETS: [&str; 2] = ["ratelimit-reset", "x-ratelimit-reset-after"];
+    let text = |name: &str| {
+        let value = headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()))
+    };
+    text(RETRY_AFTER.as_str()).or_else(|| {
+        // Other responses have these headers too.
+        let mut resets = RESETS.iter().filter_map(|name| text(name));
+        resets.find(|seconds| {
+            status == StatusCode::TOO_MANY_REQUESTS && seconds.parse::<u32>().is_ok()
+        })
     })
 }
 

@@ -19,13 +19,14 @@ use url::Url;
 
 use self::candidates::Candidates;
 use self::documents::{Document, Documents, Unavailable, pointer};
+pub(in crate::oauth) use self::metadata::BOUND_TOKENS;
 use self::metadata::{
     ResourceMetadata, ServerMetadata, authorization_server_metadata, resource_metadata,
 };
 use crate::network::{BlockedRequest, GuardedClient, RequestLog, bare_url};
 use crate::oauth::endpoint::endpoint;
 use crate::oauth::field_problem::endpoint_problem;
-use crate::oauth::sign_in::invalid_field;
+use crate::oauth::sign_in::{ClientSettings, invalid_field, sign_in_client};
 
 const MAX_ISSUER_CHARS: usize = 2000;
 /// How long one of several authorization servers may take before the next one is tried.
@@ -72,13 +73,34 @@ pub async fn discover(
     granted_by: Option<&str>,
     log: &RequestLog,
 ) -> Discovery {
-    let mut search = Search::new(guarded, resource, log);
+    discover_for(guarded, resource, challenge, granted_by, None, log).await
+}
+
+/// Like [`discover`], for a sign-in with `client`: of the authorization servers that can be reached, the first one at which this client can
+/// sign in, or else the first one.
+pub async fn discover_for(
+    guarded: &GuardedClient,
+    resource: &Url,
+    challenge: Option<&str>,
+    granted_by: Option<&str>,
+    client: Option<&ClientSettings>,
+    log: &RequestLog,
+) -> Discovery {
+    let mut search = Search {
+        client,
+        ..Search::new(guarded, resource, log)
+    };
     let mut discovered = match search.of_server(challenge, granted_by).await {
         Ok(published) => Discovery::with(published, guarded),
         Err(ended) => ended.into(),
     };
-    match (&discovered.metadata, discovered.evidence.outcome) {
-        (Some(_), _) => {
+    match (&mut discovered.metadata, discovered.evidence.outcome) {
+        (Some(metadata), _) => {
+            // A sign-in has to know what the resource requires.
+            if let Some(field) = search.bound_tokens {
+                let fields = &mut metadata.additional_fields;
+                fields.insert(field.to_owned(), true.into());
+            }
             let (resource, scopes) = search.accepted.unzip();
             discovered.resource = resource;
             discovered.scopes = scopes.unwrap_or_default();
@@ -187,8 +209,12 @@ impl From<Ended> for Discovery {
 /// One discovery.
 struct Search<'a> {
     documents: Documents<'a>,
+    /// The client that will sign in.
+    client: Option<&'a ClientSettings>,
     /// The `resource` and the `scopes_supported` of the last protected-resource metadata that applies to the server.
     accepted: Option<(String, Vec<String>)>,
+    /// The field of that metadata that requires tokens which are bound to a key of the client.
+    bound_tokens: Option<&'static str>,
     /// The URL of that metadata, if it names no authorization server.
     without_servers: Option<Url>,
     /// The first document at a guessed address that names another resource.
@@ -208,7 +234,9 @@ impl<'a> Search<'a> {
     fn new(guarded: &'a GuardedClient, server: &'a Url, log: &'a RequestLog) -> Self {
         Self {
             documents: Documents::new(guarded, server, log),
+            client: None,
             accepted: None,
+            bound_tokens: None,
             without_servers: None,
             of_another_resource: None,
             malformed: None,
@@ -338,8 +366,10 @@ impl<'a> Search<'a> {
                 resource,
                 scopes,
                 servers,
+                bound_tokens,
             } => {
                 self.accepted = Some((resource, scopes));
+                self.bound_tokens = bound_tokens;
                 self.without_servers = servers.is_empty().then(|| url.clone());
                 Found::Accepted(servers)
             }
@@ -387,7 +417,7 @@ impl<'a> Search<'a> {
             |candidates: &Candidates| granted_by.is_some_and(|issuer| candidates.are_of(issuer));
         all.sort_by_key(|candidates| !has_granted(candidates));
         let mut is_unavailable = false;
-        let mut unusable = None;
+        let (mut unusable, mut without_sign_in) = (None, None);
         let last = all.len().saturating_sub(1);
         let first = all.first().and_then(|first| first.urls.first()).cloned();
         for (number, candidates) in all.into_iter().enumerate() {
@@ -402,15 +432,25 @@ impl<'a> Search<'a> {
             match found {
                 Ok(Some(published)) => {
                     let found = Discovery::with(published.clone(), self.documents.guarded);
-                    if found.metadata.is_some() {
-                        return Ok(published);
+                    let guarded = self.documents.guarded;
+                    let can_sign_in = |metadata| {
+                        let client = self.client.filter(|_| !has_granted && last > 0);
+                        client
+                            .is_none_or(|client| sign_in_client(guarded, metadata, client).is_ok())
+                    };
+                    match &found.metadata {
+                        Some(metadata) if can_sign_in(metadata) => return Ok(published),
+                        Some(_) => drop(without_sign_in.get_or_insert(published)),
+                        None => drop(unusable.get_or_insert(published)),
                     }
-                    unusable.get_or_insert(published);
                 }
                 Ok(None) => {}
                 Err(_) if has_granted => return Err(Ended::Unavailable),
                 Err(_) => is_unavailable = true,
             }
+        }
+        if let Some(published) = without_sign_in {
+            return Ok(published);
         }
         match (unusable, self.invalid.take(), self.mismatch.take()) {
             _ if is_unavailable => Err(Ended::Unavailable),
@@ -564,7 +604,8 @@ impl Discovery {
     /// [`sign_in_client`](crate::sign_in_client).
     pub fn add_sign_in_problem(&mut self, guarded: &GuardedClient, problem: DiscoveryProblem) {
         self.evidence.problem = Some(problem);
-        if problem == DiscoveryProblem::InvalidMetadata
+        use DiscoveryProblem::{InvalidMetadata, Unsupported};
+        if matches!(problem, InvalidMetadata | Unsupported)
             && let (Some(metadata), Some(document)) = (&self.metadata, self.document.clone())
             && let Some(field) = invalid_field(guarded, metadata)
         {

@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_startup_core::{DiscoveryOutcome, DiscoveryProblem, failed_discovery};
+use mcp_startup_core::{DiscoveryOutcome, DiscoveryProblem, challenge_attribute, failed_discovery};
 use rmcp::transport::auth::{AuthorizationManager, AuthorizationMetadata, WWWAuthenticateParams};
 use tokio::time::timeout;
 use url::Url;
@@ -29,7 +29,7 @@ use self::http::{KeptState, SignInHttp};
 pub use self::pending::PendingSignIn;
 pub(super) use self::readiness::invalid_field;
 pub use self::readiness::{ClientSettings, sign_in_client};
-use super::discovery::{Discovery, discover};
+use super::discovery::{Discovery, discover_for};
 use super::endpoint::{authorization_endpoint, endpoint};
 use super::resource::resource;
 use super::scopes;
@@ -44,6 +44,11 @@ pub const SIGN_IN_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// How long the revocation of tokens that can't be used may take, after the exchange of the code.
 const REVOCATION_LIMIT: Duration = Duration::from_secs(5);
 const OFFLINE_ACCESS: &str = "offline_access";
+/// The parameters for the authentication of the user (RFC 9470, section 4).
+const ACR_VALUES: &str = "acr_values";
+const MAX_AGE: &str = "max_age";
+/// The maximum length of each of them, in bytes.
+const MAX_AUTHENTICATION_BYTES: usize = 500;
 /// The maximum length of an authorization server's text in a message, in characters.
 const FOREIGN_CHARS: usize = 150;
 
@@ -131,7 +136,9 @@ pub async fn begin_sign_in(
 ) -> Result<SignInBegun, SignInError> {
     check_redirect_uri(&request.redirect_uri)?;
     let challenge = request.challenge.as_deref();
-    let found = Box::pin(discover(guarded, &request.url, challenge, None, log)).await;
+    let settings = Some(&request.client);
+    let found = discover_for(guarded, &request.url, challenge, None, settings, log);
+    let found = Box::pin(found).await;
     if log.exceeded().is_some() {
         return Err(exceeded());
     }
@@ -169,7 +176,7 @@ pub async fn begin_sign_in(
         )
     })?;
     Ok(SignInBegun {
-        authorization_url: authorization_url(&url, resource.as_deref(), request.prompt.as_deref())?,
+        authorization_url: authorization_url(&url, resource.as_deref(), request)?,
         pending: PendingSignIn {
             server_name: request.server_name.clone(),
             server_url: request.server_url.clone(),
@@ -360,28 +367,56 @@ async fn manager(
     Ok(manager)
 }
 
-/// The URL for the user, with the resource exactly as published and the configured prompt.
+/// The URL for the user, with the resource exactly as published, the configured prompt, and the authentication that the challenge
+/// requires (RFC 9470, section 4).
 ///
 /// `url` has each parameter of the request once, because [`authorization_endpoint`] has removed those of the server.
 fn authorization_url(
     url: &str,
     resource: Option<&str>,
-    prompt: Option<&str>,
+    request: &SignInRequest,
 ) -> Result<String, SignInError> {
+    let challenge = request.challenge.as_deref().unwrap_or_default();
+    let [acr_values, max_age] = required_authentication(challenge);
+    let parameters = [
+        ("resource", resource.map(str::to_owned)),
+        ("prompt", request.prompt.clone()),
+        (ACR_VALUES, acr_values),
+        (MAX_AGE, max_age),
+    ];
+    let is_replaced = |name: &str| {
+        let mut parameters = parameters.iter();
+        name == "resource"
+            || parameters.any(|(known, value)| value.is_some() && name.eq_ignore_ascii_case(known))
+    };
     let mut url = Url::parse(url).map_err(|_| broken())?;
     let pairs: Vec<_> = url
         .query_pairs()
         .into_owned()
-        .filter(|(name, _)| name != "resource")
-        .filter(|(name, _)| prompt.is_none() || !name.eq_ignore_ascii_case("prompt"))
+        .filter(|(name, _)| !is_replaced(name))
         .collect();
     let mut query = url.query_pairs_mut();
     query.clear().extend_pairs(pairs);
-    for (name, value) in [("resource", resource), ("prompt", prompt)] {
+    for (name, value) in &parameters {
         if let Some(value) = value {
             query.append_pair(name, value);
         }
     }
     drop(query);
     Ok(url.into())
+}
+
+/// The `acr_values` and the `max_age` with which a challenge requires another authentication of the user (RFC 9470, section 3).
+fn required_authentication(challenge: &str) -> [Option<String>; 2] {
+    const ERROR: &str = "insufficient_user_authentication";
+    let attribute = |name| challenge_attribute(challenge, name);
+    if attribute("error").as_deref() != Some(ERROR) {
+        return [None, None];
+    }
+    let bounded = |value: &String| value.len() <= MAX_AUTHENTICATION_BYTES;
+    let is_number = |value: &String| value.parse::<u32>().is_ok();
+    [
+        attribute(ACR_VALUES).filter(bounded),
+        attribute(MAX_AGE).filter(is_number),
+    ]
 }

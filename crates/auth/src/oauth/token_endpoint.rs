@@ -5,7 +5,6 @@ mod fields;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget, json_text, refusal, try_again};
 use secrecy::{ExposeSecret, SecretString};
@@ -18,7 +17,7 @@ use crate::clock::now_ms;
 use crate::mask::Mask;
 use crate::network::{
     BodyError, GuardedClient, GuardedClientError, RequestLog, SentRequest, bare_url,
-    decoded_body_or_json, read_chunks_into,
+    decoded_body_or_json, read_chunks_into, retry_after,
 };
 use crate::oauth::scopes;
 
@@ -113,11 +112,10 @@ pub(crate) async fn send(
     }
     let granted = status.is_success().then(|| GrantedTokens::of(&fields));
     log.add_secrets(fields.into_tokens());
-    let retry_after = headers.get(RETRY_AFTER);
-    let retry_after = retry_after.and_then(|value| value.to_str().ok());
+    let retry_after = retry_after(status, &headers);
     sent.note(|noted| {
         noted.status = Some(status.as_u16());
-        noted.retry_after = retry_after.map(str::to_owned);
+        noted.retry_after = retry_after.map(Cow::into_owned);
         match granted {
             Some(Ok(_)) => {}
             Some(Err(problem @ (TokenProblem::Characters | TokenProblem::Type(_)))) => {
@@ -140,8 +138,7 @@ pub(crate) async fn send(
 impl Reply {
     /// When to try again, as `Retry-After` requests, with the punctuation before it.
     pub fn try_again(&self) -> Cow<'static, str> {
-        let after = self.headers.get(RETRY_AFTER);
-        try_again(after.and_then(|after| after.to_str().ok()))
+        try_again(retry_after(self.status, &self.headers).as_deref())
     }
 
     /// The description of the error, with the tokens and the secrets of the reply masked.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error_message;
 use crate::printable::printable;
-use crate::verdict::{repeats_status, words_of_page};
+use crate::verdict::{repeats_status, words_of_page, words_of_xml};
 
 /// The maximum length of a description, in characters. A message shows less, so that secrets can be masked before the cut.
 const DESCRIPTION_CHARS: usize = 2000;
@@ -31,7 +31,7 @@ pub fn description(body: &[u8]) -> Option<String> {
     let described = if text.starts_with(['{', '[', '"']) {
         error_message::in_json(&serde_json::from_str(&text).ok()?)?
     } else if text.starts_with('<') {
-        words_of_title(&text)?
+        words_of_xml(&text).or_else(|| words_of_title(&text))?
     } else if let Some(described) = form_field(&text, "error_description") {
         described
     } else if text.contains('=') && !text.contains(char::is_whitespace) {

@@ -15,7 +15,9 @@ use std::borrow::Cow;
 
 pub(super) use self::credential::UnreadToken;
 use super::program_output::{is_request, other_purpose, question, reason};
-use super::quotes::{framing_fault, is_generic_error, repeats_request, sentence};
+use super::quotes::{
+    framing_fault, is_generic_error, names_unknown_session, repeats_request, sentence,
+};
 use super::{Recovery, StartupFailureKind};
 
 /// The evidence, with the facts that several rows use.
@@ -95,9 +97,13 @@ impl<'a> Facts<'a> {
             return self.authorization_row();
         }
         match self.answer.and_then(|answer| answer.io) {
-            Some(IoTrouble::Dns | IoTrouble::Connect | IoTrouble::Tls | IoTrouble::Closed) => {
-                return (Kind::Unreachable, Recovery::Retry);
-            }
+            Some(
+                IoTrouble::Dns
+                | IoTrouble::Connect
+                | IoTrouble::ProxyRefused
+                | IoTrouble::Tls
+                | IoTrouble::Closed,
+            ) => return (Kind::Unreachable, Recovery::Retry),
             Some(IoTrouble::Timeout) => return (Kind::TimedOut, Recovery::Retry),
             Some(IoTrouble::TooLarge | IoTrouble::Malformed) | None => {}
         }
@@ -127,6 +133,8 @@ impl<'a> Facts<'a> {
         match self.status() {
             // The answer of a proxy (RFC 9110, section 15.5.8), or of the network (RFC 6585, section 6).
             Some(407 | 511) => return (Kind::Unreachable, Recovery::Retry),
+            // The server does not support the request (RFC 9110, sections 15.6.2 and 15.6.6).
+            Some(501 | 505) => return (Kind::ServerError, Recovery::None),
             Some(status) if refusal::is_transient(status) => {
                 return (Kind::ServerError, Recovery::Retry);
             }
@@ -303,7 +311,16 @@ impl<'a> Facts<'a> {
     }
 
     fn requires_authorization(&self) -> bool {
+        self.status() == Some(401) && !self.has_lost_session()
+    }
+
+    /// Returns whether the server has answered the handshake, and then reports with HTTP 401 that it does not know the session. It accepted
+    /// the credential before, or needs none.
+    pub(super) fn has_lost_session(&self) -> bool {
+        let words = || self.words();
         self.status() == Some(401)
+            && self.method_after_handshake().is_some()
+            && words().is_some_and(|words| names_unknown_session(&words))
     }
 
     /// Returns whether the server requires a credential, there is none of our own, and another client holds a sign-in.
@@ -425,12 +442,17 @@ impl<'a> Facts<'a> {
 
     /// Returns whether the response has a media type that Streamable HTTP does not allow, for example that of an HTML page.
     fn has_foreign_media_type(&self) -> bool {
+        self.foreign_media_type().is_some()
+    }
+
+    /// Returns that media type.
+    pub(super) fn foreign_media_type(&self) -> Option<&str> {
         let media_type = self
             .answer
             .filter(|answer| matches!(answer.status, Some(200..300)))
             .and_then(|answer| answer.content_type.as_deref())
             .map(|content_type| content_type.split(';').next().unwrap_or_default().trim());
-        media_type.is_some_and(|found| {
+        media_type.filter(|found| {
             !["application/json", "text/event-stream"]
                 .iter()
                 .any(|known| found.eq_ignore_ascii_case(known))

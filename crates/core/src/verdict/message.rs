@@ -25,7 +25,7 @@ use self::shortening::shortened;
 use super::facts::{Facts, UnreadToken, text_of};
 use super::line_breaks::on_one_line;
 use super::program_output::{is_error, shorten_paths};
-use super::quotes::{framing_fault, words_of_page};
+use super::quotes::{framing_fault, words_of_json, words_of_page};
 use super::{MESSAGE_CHARS, StartupFailureKind, StartupWarningKind};
 
 pub use discovery::failed_discovery;
@@ -492,13 +492,20 @@ impl Facts<'_> {
             .map(|version| version.trim())
             .filter(|version| !version.is_empty())
             .collect();
+        let is_old_transport = versions.iter().any(|version| version.ends_with("HTTP+SSE"));
+        let todo = match is_old_transport {
+            true => {
+                ": correct the type of its transport (`sse`), or ask its operator for a newer URL"
+            }
+            false => ": update the server or this client",
+        };
         let versions = match versions.is_empty() {
             true => String::new(),
             false => format!(" (it offers {})", foreign(&versions.join(", "))),
         };
         Parts::new(
             format!("{server} shares no version of MCP with this client{versions}"),
-            ": update the server or this client",
+            todo,
         )
     }
 
@@ -544,6 +551,14 @@ impl Facts<'_> {
             };
             return Parts::new(happened, todo);
         }
+        if self.evidence.transport != Some(Transport::Stdio)
+            && !repeats
+            && let Some(words) = beginning.and_then(words_of_json)
+        {
+            let happened = format!("{server} does not speak MCP: its answer is another error");
+            return Parts::new(happened, "; check its URL, or contact its operator: ")
+                .with_quote(&words);
+        }
         let why = match (self.answer.and_then(|answer| answer.io), beginning) {
             (Some(IoTrouble::TooLarge), _) => ": its answer is too large".to_owned(),
             (Some(IoTrouble::Malformed), _) if self.failed_before_tls() => {
@@ -571,7 +586,9 @@ impl Facts<'_> {
             }
             (_, None) => match (self.status(), protocol.map(|found| found.not_mcp.is_some())) {
                 (Some(status @ 200..300), Some(true)) => {
-                    format!(": its answer is empty (HTTP {status})")
+                    let kind = self.foreign_media_type();
+                    let kind = kind.map_or_else(String::new, |kind| format!(", {}", foreign(kind)));
+                    format!(": its answer is empty (HTTP {status}{kind})")
                 }
                 _ => String::new(),
             },

@@ -15,10 +15,19 @@ pub(crate) fn sentence(body: &str) -> Option<Cow<'_, str>> {
     let sentence = match serde_json::from_str::<Value>(body) {
         Ok(Value::String(text)) => Cow::from(text),
         Ok(json) => Cow::from(error_message::in_json(&json)?),
-        Err(_) if body.starts_with('<') => Cow::from(text_of_html(body)),
+        Err(_) if body.starts_with('<') => {
+            Cow::from(words_of_xml(body).unwrap_or_else(|| text_of_html(body)))
+        }
         Err(_) => Cow::from(body),
     };
     has_words(&sentence).then_some(sentence)
+}
+
+/// Returns the message of an answer that is the JSON of an error, in another format than JSON-RPC.
+pub(crate) fn words_of_json(answer: &str) -> Option<String> {
+    let json: Value = serde_json::from_str(answer.trim()).ok()?;
+    let words = json.is_object().then(|| error_message::in_json(&json))?;
+    words.filter(|words| has_words(words))
 }
 
 /// Returns the title or the text of an answer that is a web page.
@@ -31,11 +40,50 @@ pub(crate) fn words_of_page(answer: &str) -> Option<String> {
     words.filter(|words| has_words(words))
 }
 
+/// Returns the message in XML that is not a web page: the text of the element that is meant for users, as in SOAP and in the answers of
+/// some clouds.
+pub(crate) fn words_of_xml(xml: &str) -> Option<String> {
+    /// The names of elements, without their prefixes, the most specific first.
+    const MESSAGES: [&str; 6] = [
+        "faultstring",
+        "message",
+        "errormessage",
+        "text",
+        "reason",
+        "description",
+    ];
+    const OF_PAGES: [&str; 6] = ["!doctype", "html", "head", "title", "h1", "p"];
+    let mut found: Option<(usize, &str)> = None;
+    let mut rest = xml;
+    while let Some(start) = rest.find('<') {
+        rest = &rest[start + 1..];
+        let Some(end) = rest.find('>') else {
+            break;
+        };
+        let tag = rest[..end].split_ascii_whitespace().next();
+        let tag = tag.unwrap_or_default();
+        rest = &rest[end + 1..];
+        if OF_PAGES.iter().any(|known| tag.eq_ignore_ascii_case(known)) {
+            return None;
+        }
+        let name = tag.rsplit(':').next().unwrap_or_default();
+        let rank = MESSAGES
+            .iter()
+            .position(|known| name.eq_ignore_ascii_case(known));
+        let text = rest.split('<').next().unwrap_or_default().trim();
+        if let Some(rank) = rank
+            && has_words(text)
+            && found.is_none_or(|(best, _)| rank < best)
+        {
+            found = Some((rank, text));
+        }
+    }
+    found.map(|(_, text)| with_characters(text))
+}
+
 /// Returns the title of an HTML page, or its text if the title is missing, is a single word such as "Error", or only repeats the status
 /// and the text explains it.
 fn text_of_html(page: &str) -> String {
-    /// How long the words of an explanation are, in bytes, not counting those of a status. Some languages have no spaces.
-    const EXPLANATION: usize = 20;
     let lower = page.to_ascii_lowercase();
     let title = lower.find("<title").and_then(|tag| {
         let start = tag + lower[tag..].find('>')? + 1;
@@ -47,16 +95,14 @@ fn text_of_html(page: &str) -> String {
     if let Some(title) = &title
         && title.contains(char::is_whitespace)
         && !repeats_status(title)
+        && !is_vague(title)
     {
         return title.clone();
     }
     // The text of the body, without the title, styles and scripts.
     let start = lower.find("<body").or_else(|| lower.find("</head"));
     let text = visible_text(&page[start.unwrap_or(0)..]);
-    let explains = || {
-        let others = words_in(&text).filter(|word| !is_status_word(word));
-        others.map(str::len).sum::<usize>() >= EXPLANATION
-    };
+    let explains = || bytes_of_other_words(&text) >= EXPLANATION;
     match title {
         Some(title) if !has_words(&text) => title,
         Some(title) if title.contains(char::is_whitespace) && !explains() => title,
@@ -73,12 +119,26 @@ pub(crate) fn repeats_status(title: &str) -> bool {
     has_status && is_short || words_in(title).all(is_status_word)
 }
 
+/// Whether the title of a page has words of a status, such as "unavailable", and few others, such as a name.
+fn is_vague(title: &str) -> bool {
+    words_in(title).any(is_status_word) && bytes_of_other_words(title) < EXPLANATION
+}
+
+/// How long the words of an explanation are, in bytes, not counting those of a status. Some languages have no spaces.
+const EXPLANATION: usize = 20;
+
+/// The length of the words that are not those of a status, in bytes.
+fn bytes_of_other_words(text: &str) -> usize {
+    let others = words_in(text).filter(|word| !is_status_word(word));
+    others.map(str::len).sum()
+}
+
 fn is_status_word(word: &str) -> bool {
     #[rustfmt::skip]
-    const WORDS: [&str; 40] = [
+    const WORDS: [&str; 41] = [
         "a", "access", "allowed", "attention", "authorization", "bad", "be", "blocked", "cloudflare", "could", "denied",
         "error", "forbidden", "found", "gateway", "http", "internal", "is", "method", "not", "out", "page", "permitted",
-        "rejected", "request", "requested", "required", "resource", "retrieved", "satisfied", "server", "service", "temporarily",
+        "rejected", "request", "requested", "required", "resource", "response", "retrieved", "satisfied", "server", "service", "temporarily",
         "the", "this", "time", "timeout", "unauthorized", "unavailable", "url",
     ];
     WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
@@ -192,11 +252,29 @@ pub(crate) fn blames_credential(words: &str) -> bool {
     names_fault(words, &CREDENTIALS, &FAULTS)
 }
 
-/// Returns whether a text has one of the names and one of the faults, in any case.
+/// Returns whether a part of a text, up to its next comma, has one of the names and one of the faults, in any case.
 fn names_fault(words: &str, names: &[&str], faults: &[&str]) -> bool {
     let words = words.to_ascii_lowercase();
+    words.split([',', ';', '\n']).any(|part| {
+        let has_one_of = |texts: &[&str]| texts.iter().any(|text| part.contains(text));
+        has_one_of(names) && has_one_of(faults)
+    })
+}
+
+/// Returns whether the words of an error response report that the server does not know the session of the transport. The session of a
+/// user that has expired is another one.
+pub(crate) fn names_unknown_session(words: &str) -> bool {
+    const SESSIONS: [&str; 3] = ["session id", "session-id", "sessionid"];
+    const FAULTS: [&str; 5] = [
+        "session not found",
+        "no valid session",
+        "unknown session",
+        "session does not exist",
+        "no such session",
+    ];
+    let words = words.to_ascii_lowercase();
     let has_one_of = |texts: &[&str]| texts.iter().any(|text| words.contains(text));
-    has_one_of(names) && has_one_of(faults)
+    (has_one_of(&SESSIONS) || has_one_of(&FAULTS)) && !words.contains("expired")
 }
 
 /// Returns whether the words of an error response are about a credential that the request lacks.
@@ -386,6 +464,7 @@ mod tests {
             ("No API key found in request", true),
             ("The token has expired", false),
             ("Missing session ID", false),
+            ("Body missing, or the object has no keys", false),
         ] {
             assert_eq!(asks_for_credential(words), expected, "{words}");
         }
@@ -462,12 +541,54 @@ mod tests {
                 "Site & API are down",
             ),
             (
+                "<title>Web App - Unavailable</title><body><h1>Error 403 - This web app is stopped.</h1><p>It accepts no requests.",
+                "Error 403 - This web app is stopped. It accepts no requests.",
+            ),
+            (
+                "<title>Error response</title><body><h1>Error response</h1><p>Message: Unsupported method ('POST').",
+                "Error response Message: Unsupported method ('POST').",
+            ),
+            (
                 "<style>a > b {}</style><script>if (a < b) {}</script><p>Down until 14:00</p>",
                 "Down until 14:00",
             ),
         ];
         for (page, expected) in rows {
             assert_eq!(sentence(page).as_deref(), Some(expected), "{page}");
+        }
+    }
+
+    #[test]
+    fn xml_is_quoted_by_its_message() {
+        for (xml, expected) in [
+            (
+                "<?xml version=\"1.0\"?><Error><Code>NoSuchBucket</Code><Message>It is &lt;gone&gt;</Message><RequestId>Q</RequestId></Error>",
+                "It is <gone>",
+            ),
+            (
+                "<s:Envelope xmlns:s=\"x\"><s:Body><s:Fault><faultcode>s:Server</faultcode><faultstring>no service</faultstring></s:Fault></s:Body></s:Envelope>",
+                "no service",
+            ),
+            (
+                "<Fault><Code><Value>a</Value></Code><Reason><Text xml:lang=\"en\">no service</Text></Reason></Fault>",
+                "no service",
+            ),
+            ("<error>no service</error>", "no service"),
+        ] {
+            assert_eq!(sentence(xml).as_deref(), Some(expected), "{xml}");
+        }
+    }
+
+    #[test]
+    fn a_lost_session_is_not_the_sign_in_of_a_user() {
+        for (words, expected) in [
+            ("Unauthorized: Session not found", true),
+            ("Bad Request: Mcp-Session-Id header is required", true),
+            ("Session expired or invalid", false),
+            ("The session ID has expired", false),
+            ("Your session has ended", false),
+        ] {
+            assert_eq!(names_unknown_session(words), expected, "{words}");
         }
     }
 

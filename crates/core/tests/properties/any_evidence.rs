@@ -258,6 +258,7 @@ fn any_discovery() -> impl Strategy<Value = DiscoveryEvidence> {
             ClientDocumentRequired,
             PkceNotPublished,
             PkceNotSupported,
+            Unsupported,
             ClientRequired,
         ]),
         any_issuer(),

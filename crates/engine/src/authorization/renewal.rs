@@ -48,7 +48,8 @@ impl Renewal {
         let guarded = self.network.guarded_client(&self.resource).await;
         let issuer = self.issuer.as_deref();
         let mut found =
-            find_authorization_server(&guarded, &self.resource, challenge, issuer, collector).await;
+            find_authorization_server(&guarded, &self.resource, challenge, issuer, None, collector)
+                .await;
         // The server does not name its authorization server, but the record does.
         if found.evidence.outcome == Some(DiscoveryOutcome::NotPublished)
             && let Some(issuer) = &self.issuer

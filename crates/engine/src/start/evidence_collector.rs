@@ -379,7 +379,7 @@ impl EvidenceCollector {
 
     /// Records the beginning of an answer that is not an MCP message.
     pub fn record_non_mcp_output(&self, answer: &[u8]) {
-        let max_chars = match answer.trim_ascii_start().starts_with(b"<") {
+        let max_chars = match matches!(answer.trim_ascii_start().first(), Some(b'<' | b'{')) {
             true => PAGE_CHARS,
             false => SAMPLE_CHARS,
         };

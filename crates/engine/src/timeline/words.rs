@@ -209,6 +209,7 @@ fn trouble_words(io: IoTrouble) -> &'static str {
     match io {
         IoTrouble::Dns => "no response: the host name could not be resolved",
         IoTrouble::Connect => "no response: the connection could not be established",
+        IoTrouble::ProxyRefused => "no response: the proxy refused to connect to the server",
         IoTrouble::Tls => "no response: TLS failed",
         IoTrouble::Closed => "the connection was closed before the response was complete",
         IoTrouble::Timeout => "the response did not arrive in time",

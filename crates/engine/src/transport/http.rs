@@ -20,10 +20,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use mcp_startup_auth::network::{
-    BodyError, LimitExceeded, Network, SentRequest, bare_url, proxy_requires_password, trouble,
+    BodyError, LimitExceeded, Network, SentRequest, bare_url, proxy_requires_password, retry_after,
+    trouble,
 };
 use mcp_startup_config::{HttpConfig, HttpSseUse};
 use mcp_startup_core::{IoTrouble, RequestEvidence, RequestTarget, sign_in_part};
@@ -393,7 +394,9 @@ impl McpHttp {
         evidence.status = Some(response.status().as_u16());
         evidence.content_type = text(&CONTENT_TYPE);
         evidence.content_encoding = text(&CONTENT_ENCODING);
-        evidence.retry_after = text(&RETRY_AFTER);
+        let retry_after = retry_after(response.status(), response.headers());
+        evidence.retry_after =
+            retry_after.map(|text| self.shared.collector.sanitize(&text, MAX_HEADER_CHARS));
         evidence.challenge = challenge(response.headers()).map(|challenge| {
             self.shared
                 .collector

@@ -35,10 +35,23 @@ impl McpHttp {
         let mut events = self.http_sse_events().await.ok()?;
         for _ in 0..MAX_EVENTS_BEFORE {
             let event = events.next().await?.ok()?;
+            let data = event.data.unwrap_or_default();
             if event.event.as_deref() != Some("endpoint") {
+                if is_unnamed_endpoint(event.event.as_deref(), &data) {
+                    const PROBLEM: &str =
+                        "the event with the URL for messages must be named `endpoint`";
+                    self.collector().record_invalid_field("GET", PROBLEM);
+                    return None;
+                }
                 continue;
             }
-            let url = self.url().join(event.data?.trim()).ok()?;
+            // Some servers write the URL as JSON.
+            let data = data.trim();
+            let data = data
+                .strip_prefix('"')
+                .and_then(|data| data.strip_suffix('"'))
+                .unwrap_or(data);
+            let url = self.url().join(data).ok()?;
             // The messages carry the credential of the server.
             let is_same = url.origin() == self.url().origin();
             if !is_same {
@@ -53,6 +66,15 @@ impl McpHttp {
         }
         None
     }
+}
+
+/// Whether the data of an event without its name is the URL for messages. No message is only a path.
+fn is_unnamed_endpoint(name: Option<&str>, data: &str) -> bool {
+    let data = data.trim();
+    let is_path = ["/", "http://", "https://"]
+        .iter()
+        .any(|start| data.starts_with(start));
+    matches!(name, None | Some("" | "message")) && is_path && !data.contains(char::is_whitespace)
 }
 
 impl HttpSse {

@@ -31,9 +31,60 @@ pub(super) fn as_utf8(mut body: Vec<u8>, content_type: &str) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// Returns the text of an error response. Text that is not UTF-8 is read as Latin-1, the usual encoding of old pages. If its encoding has
+/// several bytes for a character, as GBK does, only its ASCII text is kept.
+pub(super) fn text_of(body: &[u8], content_type: &str) -> String {
+    const SEVERAL_BYTES: [&str; 6] = ["gb", "big5", "shift", "sjis", "euc-", "2022"];
+    let bytes = match str::from_utf8(body) {
+        Ok(text) => return text.to_owned(),
+        Err(error) => match error.error_len() {
+            // The body was cut in the middle of a character.
+            None => return String::from_utf8_lossy(&body[..error.valid_up_to()]).into_owned(),
+            Some(_) => body,
+        },
+    };
+    let (_, charset) = content_type.split_once("charset=").unwrap_or_default();
+    let charset = charset.trim_matches(['"', ' ']);
+    if SEVERAL_BYTES.iter().any(|known| charset.starts_with(known)) {
+        let mut text = String::new();
+        let mut bytes = bytes.iter();
+        while let Some(byte) = bytes.next() {
+            match byte.is_ascii() {
+                true => text.push(char::from(*byte)),
+                // The next byte belongs to the same character.
+                false => drop(bytes.next()),
+            }
+        }
+        return text;
+    }
+    match charset.starts_with("utf-8") {
+        true => String::from_utf8_lossy(bytes).into_owned(),
+        false => bytes.iter().copied().map(char::from).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_text_of_an_error_has_no_replacement_characters() {
+        for (body, content_type, expected) in [
+            ("é".as_bytes(), "text/html", "é"),
+            (b"ung\xfcltig", "text/html; charset=iso-8859-1", "ungültig"),
+            (b"ung\xfcltig", "text/html", "ungültig"),
+            (
+                b"<b>\xb7\xc3\xce\xca</b>",
+                "text/html; charset=gbk",
+                "<b></b>",
+            ),
+            (b"<b>\xb7", "text/html; charset=gb2312", "<b>"),
+            (b"a\xe2\x82", "text/plain", "a"),
+            (b"", "", ""),
+        ] {
+            assert_eq!(text_of(body, content_type), expected, "{content_type}");
+        }
+    }
 
     #[test]
     fn a_body_is_read_as_utf_8() {

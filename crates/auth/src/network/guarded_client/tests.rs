@@ -308,7 +308,7 @@ async fn behind_a_proxy_only_the_url_is_checked() {
     );
     // The proxy resolves these names and refuses them.
     for url in ["https://auth.example/", "https://8.8.8.8/"] {
-        assert_eq!(outcome(&guarded, url).await, "Connect", "{url}");
+        assert_eq!(outcome(&guarded, url).await, "ProxyRefused", "{url}");
     }
     assert_eq!(
         internet.targets(),

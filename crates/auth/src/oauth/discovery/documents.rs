@@ -1,6 +1,5 @@
 //! Fetches metadata documents, within the limits of a discovery, and records the requests.
 
-use http::header::RETRY_AFTER;
 use mcp_startup_core::{
     CredentialSent, DiscoveryProblem, IoTrouble, RequestEvidence, RequestTarget, printable,
 };
@@ -9,7 +8,7 @@ use url::Url;
 
 use crate::network::{
     BlockedRequest, GuardedClient, GuardedClientError, RequestLog, SentRequest, bare_url,
-    challenges, read_body,
+    challenges, read_body, retry_after,
 };
 use crate::oauth::endpoint::MAX_URL_BYTES;
 
@@ -150,11 +149,10 @@ impl<'a> Documents<'a> {
                 sent.note(|noted| noted.io = Some(error.trouble()));
                 Unavailable::WithoutResponse
             })?;
-            let retry_after = response.headers().get(RETRY_AFTER);
-            let retry_after = retry_after.and_then(|value| value.to_str().ok());
+            let retry_after = retry_after(response.status(), response.headers());
             sent.note(|noted| {
                 noted.status = Some(response.status().as_u16());
-                noted.retry_after = retry_after.map(|text| printable(text, RETRY_AFTER_CHARS));
+                noted.retry_after = retry_after.map(|text| printable(&text, RETRY_AFTER_CHARS));
             });
             if !response.status().is_redirection() {
                 return Ok(Some((response, sent)));

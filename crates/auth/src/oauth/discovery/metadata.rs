@@ -16,7 +16,7 @@ pub(super) const MAX_AUTHORIZATION_SERVERS: usize = 8;
 /// The maximum number of entries of a list in the metadata of an authorization server.
 const MAX_ENTRIES: usize = 256;
 /// The fields of an authorization server's metadata that are used (RFC 8414, section 2; RFC 7009; RFC 9207).
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 15] = [
     "issuer",
     "authorization_endpoint",
     "token_endpoint",
@@ -29,7 +29,14 @@ const FIELDS: [&str; 13] = [
     "token_endpoint_auth_methods_supported",
     "revocation_endpoint_auth_methods_supported",
     "client_id_metadata_document_supported",
+    "require_pushed_authorization_requests",
+    "require_signed_request_object",
     "authorization_response_iss_parameter_supported",
+];
+/// The fields of protected-resource metadata that require tokens which are bound to a key of the client (RFC 9728, section 2).
+pub(in crate::oauth) const BOUND_TOKENS: [&str; 2] = [
+    "dpop_bound_access_tokens_required",
+    "tls_client_certificate_bound_access_tokens",
 ];
 /// The types of the fields that are read of protected-resource metadata.
 const RESOURCE_TYPES: [(&str, FieldType); 4] = [
@@ -57,6 +64,8 @@ pub(super) enum ResourceMetadata {
         resource: String,
         scopes: Vec<String>,
         servers: Vec<String>,
+        /// The field that requires tokens which are bound to a key of the client.
+        bound_tokens: Option<&'static str>,
     },
     /// The document names another resource.
     Rejected(String),
@@ -117,6 +126,9 @@ pub(super) fn resource_metadata(document: &[u8], server: &Url) -> ResourceMetada
         resource: resource.to_owned(),
         servers: servers.map(str::to_owned).collect(),
         scopes: scopes::bounded(texts(&published, "scopes_supported")),
+        bound_tokens: BOUND_TOKENS
+            .into_iter()
+            .find(|name| published.get(*name) == Some(&Value::Bool(true))),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Decides whether a sign-in can begin, and with which client. A start and a sign-in use the same decision, so that no user is sent
 //! to a sign-in that can't be made.
 
+use std::borrow::Cow;
+
 use mcp_startup_core::{ClientSource, DiscoveryProblem};
 use rmcp::transport::auth::AuthorizationMetadata;
 use secrecy::SecretString;
@@ -9,8 +11,9 @@ use serde_json::Value;
 use super::error::{SignInError, SignInFailureKind, unsafe_address};
 use crate::network::GuardedClient;
 use crate::oauth::client_authentication::registration_method;
+use crate::oauth::discovery::BOUND_TOKENS;
 use crate::oauth::endpoint::{authorization_endpoint, endpoint};
-use crate::oauth::field_problem::endpoint_problem;
+use crate::oauth::field_problem::{endpoint_problem, quoted};
 
 /// The parts of a sign-in that the configuration and the host supply.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +49,9 @@ pub fn sign_in_client(
         None => return Err(Problem::PkceNotPublished),
         Some(_) => return Err(Problem::PkceNotSupported),
     }
+    if unsupported_field(metadata).is_some() {
+        return Err(Problem::Unsupported);
+    }
     if field_for_all_clients(guarded, metadata).is_some() {
         return Err(Problem::InvalidMetadata);
     }
@@ -66,12 +72,54 @@ pub fn sign_in_client(
     }
 }
 
-/// The field of the metadata because of which [`sign_in_client`] returns [`DiscoveryProblem::InvalidMetadata`], and the problem with it.
+/// The field of the metadata because of which [`sign_in_client`] returns [`DiscoveryProblem::InvalidMetadata`] or
+/// [`DiscoveryProblem::Unsupported`], and the problem with it.
 pub(in crate::oauth) fn invalid_field(
     guarded: &GuardedClient,
     metadata: &AuthorizationMetadata,
 ) -> Option<String> {
-    field_for_all_clients(guarded, metadata).or_else(|| registration_field(guarded, metadata))
+    unsupported_field(metadata)
+        .map(|(field, problem)| format!("{field}: {problem}"))
+        .or_else(|| field_for_all_clients(guarded, metadata))
+        .or_else(|| registration_field(guarded, metadata))
+}
+
+/// The field of the metadata that requires something which is not supported, and the problem with it.
+fn unsupported_field(
+    metadata: &AuthorizationMetadata,
+) -> Option<(&'static str, Cow<'static, str>)> {
+    const REQUIREMENTS: [(&str, &str); 4] = [
+        (
+            "require_pushed_authorization_requests",
+            "pushed requests (PAR) are not supported",
+        ),
+        (
+            "require_signed_request_object",
+            "signed requests are not supported",
+        ),
+        (
+            BOUND_TOKENS[0],
+            "tokens with a proof of possession (DPoP) are not supported",
+        ),
+        (BOUND_TOKENS[1], "certificates of clients are not supported"),
+    ];
+    let fields = &metadata.additional_fields;
+    // An empty list is written for an absent one.
+    let grants = fields
+        .get("grant_types_supported")
+        .and_then(Value::as_array);
+    let is_for_users = |grants: &Vec<Value>| {
+        grants.is_empty() || grants.iter().any(|grant| grant == "authorization_code")
+    };
+    if !grants.is_none_or(is_for_users) {
+        let first = grants.and_then(|grants| grants.first()).map(quoted);
+        let first = first.unwrap_or_default();
+        let problem = format!("has {first}, and no grant for users (\"authorization_code\")");
+        return Some(("grant_types_supported", problem.into()));
+    }
+    let is_required = |(field, _): &(&str, &str)| fields.get(*field) == Some(&Value::Bool(true));
+    let required = REQUIREMENTS.into_iter().find(is_required);
+    required.map(|(field, problem)| (field, problem.into()))
 }
 
 /// The problem with a field that every sign-in requires.
@@ -138,6 +186,16 @@ pub(super) fn error(problem: DiscoveryProblem, metadata: &AuthorizationMetadata)
                 format!(
                     "the server's sign-in service {why}: {}",
                     ask_for_a_client(metadata)
+                ),
+            )
+        }
+        Problem::Unsupported => {
+            let (field, problem) = unsupported_field(metadata).unwrap_or_default();
+            (
+                Kind::Misconfigured,
+                format!(
+                    "the server offers no sign-in that this client supports ({field}: {problem}): ask its operator for a \
+                     key or token, and add it to the configuration"
                 ),
             )
         }

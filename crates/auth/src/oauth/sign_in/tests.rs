@@ -219,7 +219,47 @@ fn the_authorization_url_has_the_resource_as_published_and_the_configured_prompt
             "https://a.example/?prompt=login&state=s",
         ),
     ] {
-        assert_eq!(authorization_url(url, resource, prompt).unwrap(), expected);
+        let request = SignInRequest {
+            prompt: prompt.map(str::to_owned),
+            ..request()
+        };
+        let found = authorization_url(url, resource, &request);
+        assert_eq!(found.unwrap(), expected);
+    }
+}
+
+#[test]
+fn the_authorization_url_has_the_authentication_that_a_challenge_requires() {
+    let long = format!(
+        r#"Bearer error="insufficient_user_authentication", acr_values="{}""#,
+        "a".repeat(501)
+    );
+    for (challenge, expected) in [
+        (
+            r#"Bearer error="insufficient_user_authentication", acr_values="urn:a urn:b", max_age="5""#,
+            "https://a.example/?state=s&acr_values=urn%3Aa+urn%3Ab&max_age=5",
+        ),
+        (
+            r#"Bearer error="insufficient_user_authentication", max_age=0"#,
+            "https://a.example/?acr_values=own&state=s&max_age=0",
+        ),
+        (
+            r#"Bearer error="insufficient_user_authentication", max_age="soon""#,
+            "https://a.example/?acr_values=own&state=s",
+        ),
+        (
+            r#"Bearer error="invalid_token", acr_values="urn:a", max_age=5"#,
+            "https://a.example/?acr_values=own&state=s",
+        ),
+        (&long, "https://a.example/?acr_values=own&state=s"),
+    ] {
+        let request = SignInRequest {
+            challenge: Some(challenge.to_owned()),
+            ..request()
+        };
+        let url = "https://a.example/?acr_values=own&state=s";
+        let found = authorization_url(url, None, &request);
+        assert_eq!(found.unwrap(), expected, "{challenge}");
     }
 }
 
@@ -625,6 +665,36 @@ async fn a_sign_in_begins_only_with_pkce_usable_endpoints_and_a_client() {
             json!({ "response_types_supported": ["token", "code"] }),
             configured(),
             Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "grant_types_supported": ["client_credentials", "refresh_token"] }),
+            configured(),
+            Err(Unsupported),
+        ),
+        (
+            json!({ "grant_types_supported": [] }),
+            configured(),
+            Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "require_pushed_authorization_requests": true }),
+            configured(),
+            Err(Unsupported),
+        ),
+        (
+            json!({ "require_pushed_authorization_requests": false }),
+            configured(),
+            Ok(ClientSource::Configuration),
+        ),
+        (
+            json!({ "require_signed_request_object": true }),
+            configured(),
+            Err(Unsupported),
+        ),
+        (
+            json!({ "dpop_bound_access_tokens_required": true }),
+            configured(),
+            Err(Unsupported),
         ),
         (
             json!({ "authorization_endpoint": "http://auth.example/authorize" }),

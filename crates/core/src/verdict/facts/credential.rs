@@ -98,7 +98,7 @@ impl Facts<'_> {
     /// Returns whether the response means that the credential is not valid: HTTP 401, or another refusal in words.
     pub(in super::super) fn rejects_credential(&self) -> bool {
         match self.status() {
-            Some(401) => true,
+            Some(401) => !self.has_lost_session(),
             Some(400 | 403) if !self.may_be_unknown_route() => {
                 let body = self.answer.and_then(|answer| answer.body.as_deref());
                 let words = body.and_then(sentence);

@@ -304,6 +304,11 @@ impl Facts<'_> {
             (_, Recovery::FixConfiguration) => Parts::new(happened, ALLOW_UNPUBLISHED_PKCE),
             _ if is_refused => Parts::new(happened, LEAVE_OUT_RESOURCE),
             _ => match self.invalid_document() {
+                Some((_, field))
+                    if self.discovery_problem() == Some(DiscoveryProblem::Unsupported) =>
+                {
+                    Parts::new(happened, format!("{}: ", self.other_url())).with_quote(field)
+                }
                 Some((document, field)) => Parts::new(
                     format!("{happened} ({document})"),
                     format!("{}: ", self.other_url()),
@@ -326,9 +331,12 @@ impl Facts<'_> {
     /// Returns the next step if a sign-in can't begin: another spelling of the URL, if the metadata may be for that one.
     fn other_url(&self) -> &'static str {
         let discovered = self.evidence.discovered.as_ref();
-        let problem = discovered.and_then(|found| found.problem);
-        if problem != Some(DiscoveryProblem::ResourceMismatch) {
-            return ": contact its operator";
+        match discovered.and_then(|found| found.problem) {
+            Some(DiscoveryProblem::ResourceMismatch) => {}
+            Some(DiscoveryProblem::Unsupported) => {
+                return ": ask its operator for a key or token, and add it to the configuration";
+            }
+            _ => return ": contact its operator",
         }
         let url = self.answer.and_then(|answer| text_of(&answer.url));
         let host = url.and_then(host_of);
@@ -377,6 +385,7 @@ impl Facts<'_> {
             Some(DiscoveryProblem::PkceNotSupported) => {
                 "its sign-in service does not support PKCE (S256), which protects the sign-in"
             }
+            Some(DiscoveryProblem::Unsupported) => "offers none that this client supports",
             Some(DiscoveryProblem::ClientRequired | DiscoveryProblem::ClientDocumentRequired) => {
                 "its sign-in service does not register this client"
             }

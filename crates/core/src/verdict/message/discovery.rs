@@ -23,6 +23,9 @@ pub fn failed_discovery(requests: &[RequestEvidence]) -> Option<(String, Cow<'st
         }
         (Some(IoTrouble::Dns), _) => format!("the host name of {url} could not be resolved"),
         (Some(IoTrouble::Connect), _) => format!("the connection to {url} failed"),
+        (Some(IoTrouble::ProxyRefused), _) => {
+            format!("the proxy refused to connect to {url}")
+        }
         (Some(IoTrouble::Tls), _) => format!("the secure (TLS) connection to {url} failed"),
         (Some(IoTrouble::Closed), _) => format!("the connection to {url} was closed"),
         (Some(IoTrouble::Timeout), _) => format!("{url} did not answer in time"),

@@ -52,6 +52,15 @@ impl Facts<'_> {
                 "; check them in the URL of the proxy (HTTPS_PROXY), and try again",
             );
         }
+        if self.answer.and_then(|answer| answer.io) == Some(IoTrouble::ProxyRefused) {
+            let proxy = proxy.map_or_else(String::new, |proxy| format!(" {}", foreign(proxy)));
+            return Parts::new(
+                format!(
+                    "{server} can't be reached: the proxy{proxy} refused to connect to it{host}"
+                ),
+                "; ask the administrator of the proxy to allow this host, or check its settings (HTTPS_PROXY, NO_PROXY), and try again",
+            );
+        }
         if let Some(proxy) = proxy.map(foreign)
             && let Some(what) = match self.answer.and_then(|answer| answer.io) {
                 // The proxy resolves the name of the server.
@@ -135,6 +144,11 @@ impl Facts<'_> {
             }
             _ => ("for your account, key or network", OPERATOR),
         };
+        let scope = self.required_scope();
+        let scope = scope.filter(|_| self.requires_scope() && !self.has_sentence());
+        let scope = scope.map_or_else(String::new, |scope| {
+            format!(", because it requires `{scope}`")
+        });
         let todo = match self.is_rate_limited() {
             true => format!(
                 "{}, or ask its operator for access",
@@ -143,7 +157,10 @@ impl Facts<'_> {
             .into(),
             false => Cow::from(todo),
         };
-        self.with_words(format!("{server} denied access {what} (HTTP 403)"), todo)
+        self.with_words(
+            format!("{server} denied access {what} (HTTP 403){scope}"),
+            todo,
+        )
     }
 
     /// Returns whether a response with HTTP 403 reports a rate limit or a quota, as that of some services does.
@@ -183,7 +200,11 @@ impl Facts<'_> {
                 ),
                 try_again_after(self.answer),
             ),
-            (500.., _) => self.with_words(
+            (501 | 505, None) => self.with_words(
+                format!("{server} does not support the request at its URL (HTTP {status})"),
+                URL_OR_OPERATOR,
+            ),
+            (500.., _) if !matches!(status, 501 | 505) => self.with_words(
                 format!("{server} had an internal error (HTTP {status})"),
                 try_again_after(self.answer),
             ),
@@ -192,8 +213,8 @@ impl Facts<'_> {
                 ": contact its operator about your plan or balance",
             ),
             (300..=303 | 307 | 308, _) => self.redirected(server, status, URL_OR_OPERATOR),
-            // The server has answered at this URL before. It no longer knows the session (MCP, Streamable HTTP; some SDKs send 400).
-            (400 | 404 | 410, Some(method)) if status != 400 || self.names_session() => self.with_words(
+            // The server has answered at this URL before. It no longer knows the session (MCP, Streamable HTTP; some SDKs send 400 or 401).
+            (400 | 401 | 404 | 410, Some(method)) if status != 400 || self.names_session() => self.with_words(
                 format!("{server} answered the handshake, but then did not know the session (HTTP {status} to `{}`)", foreign(method)),
                 ": contact its operator; its instances may not share sessions",
             ),
@@ -211,12 +232,18 @@ impl Facts<'_> {
             _ => {
                 let happened = format!("{server} refused the request (HTTP {status})");
                 match self.protocol_error() {
-                    Some(error) => Parts::new(
-                        happened,
-                        ": check its URL, or report this to its operator: ",
-                    )
-                    .with_quote(error),
-                    None => self.with_words(happened, self.todo_for_credential().unwrap_or(URL_OR_OPERATOR)),
+                    Some(error) => {
+                        let todo = match speaks_new_era(error) {
+                            true => ": report this to its operator: ",
+                            false => ": check its URL, or report this to its operator: ",
+                        };
+                        Parts::new(happened, todo).with_quote(error)
+                    }
+                    None => {
+                        let todo = self.todo_for_credential();
+                        let todo = todo.or_else(|| self.todo_for_certificate());
+                        self.with_words(happened, todo.unwrap_or(URL_OR_OPERATOR))
+                    }
                 }
             }
         }
@@ -248,6 +275,16 @@ impl Facts<'_> {
             false if lacks_credential() => Some(GET_A_KEY),
             _ => None,
         }
+    }
+
+    /// Returns the next step if a gateway requires a certificate of the client, as nginx reports it. The URL is correct then.
+    fn todo_for_certificate(&self) -> Option<&'static str> {
+        const WORDS: [&str; 2] = ["ssl certificate", "client certificate"];
+        let words = self.words()?.to_ascii_lowercase();
+        let is_named = WORDS.iter().any(|known| words.contains(known));
+        is_named.then_some(
+            ": contact its operator, because it requires a certificate of the client (TLS), which is not supported",
+        )
     }
 
     /// Returns whether the words of the error response are about the session.
@@ -358,6 +395,14 @@ fn leads_to_sign_in(url: Option<&str>, target: &str) -> bool {
     let part = |url| path_of(url).and_then(sign_in_part);
     let has_part = part(target).is_some() && url.and_then(part) != part(target);
     has_part || (is_other && is_sign_in_host(host))
+}
+
+/// Returns whether an error has a code that only MCP 2026-07-28 defines. The URL is correct then.
+fn speaks_new_era(error: &str) -> bool {
+    const CODES: [&str; 2] = ["-32020", "-32021"];
+    CODES
+        .iter()
+        .any(|code| error.contains(&format!("with the error {code}:")))
 }
 
 /// Returns when to try again, as an answer has requested with `Retry-After`.

@@ -1,6 +1,6 @@
 //! Explains which OAuth client a sign-in to a server would use. It changes nothing.
 
-use mcp_startup_auth::{ClientSettings, Discovery, RequestLog, discover, sign_in_client};
+use mcp_startup_auth::{ClientSettings, Discovery, RequestLog, discover_for, sign_in_client};
 use mcp_startup_config::{HttpConfig, ServerConfig, ServerEntry, TransportConfig};
 use mcp_startup_core::{ClientSource, DiscoveryOutcome, DiscoveryProblem};
 use serde::Serialize;
@@ -48,7 +48,8 @@ async fn choose(config: &ServerConfig, http: &HttpConfig, shared: &SharedContext
     let challenge = probe(shared, http, None).await.challenge;
     let guarded = shared.network.guarded_client(&http.url).await;
     let log = RequestLog::default();
-    let found = discover(&guarded, &http.url, challenge.as_deref(), None, &log).await;
+    let (challenge, client) = (challenge.as_deref(), Some(&settings));
+    let found = discover_for(&guarded, &http.url, challenge, None, client, &log).await;
     let client = match &found.metadata {
         Some(metadata) => sign_in_client(&guarded, metadata, &settings).map_err(Some),
         None => Err(None),
@@ -104,6 +105,7 @@ fn reason(
         Err(Some(Problem::PkceNotPublished)) => {
             "the sign-in service does not publish support for PKCE, and the configuration does not allow this"
         }
+        Err(Some(Problem::Unsupported)) => "the server offers no sign-in that this client supports",
         Err(Some(Problem::PkceNotSupported)) => "the sign-in service does not support PKCE",
         Err(Some(_)) => "the metadata of the sign-in service can't be used",
         Err(None) => match found.evidence.outcome {

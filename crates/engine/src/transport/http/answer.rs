@@ -108,7 +108,7 @@ async fn beginning(
     body
 }
 
-fn content_type(response: &reqwest::Response) -> String {
+pub(super) fn content_type(response: &reqwest::Response) -> String {
     let value = response.headers().get(CONTENT_TYPE);
     let value = value.and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_ascii_lowercase()

@@ -13,10 +13,11 @@ use rmcp::transport::streamable_http_client::{
 };
 use url::Url;
 
-use super::answer::Answer;
+use super::answer::{Answer, content_type};
 use super::long_bodies::shortened;
 use super::session::session_of;
 use super::{Failure, McpHttp, challenge};
+use crate::transport::text_encoding::text_of;
 
 /// The maximum length of the recorded body of an error response, in characters.
 const MAX_WORDS_CHARS: usize = 1000;
@@ -87,8 +88,9 @@ impl McpHttp {
     /// Reads the body of an answer with an error status, and records its words.
     pub(super) async fn error_body(&self, answer: Answer) -> Vec<u8> {
         let collector = &self.shared.collector;
+        let content_type = content_type(&answer.response);
         let (body, sent) = answer.error_body(&collector.log).await;
-        let words = String::from_utf8_lossy(&body);
+        let words = text_of(&body, &content_type);
         let words = words.trim();
         let words = match words.len() > MAX_WORDS_CHARS {
             // Masked before it is cut, because a part of a secret is not recognized.
