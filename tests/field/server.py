@@ -217,7 +217,8 @@ class Server:
                         "grant_types_supported": ["authorization_code", "refresh_token"], "code_challenge_methods_supported": ["S256"],
                         "token_endpoint_auth_methods_supported": oauth["methods"], **oauth["metadata"]}
             return {"body": fill({name: value for name, value in document.items() if name not in oauth["without"]}, self.places)}
-        known, _, secret = (oauth["client"] or self.registered).partition(":")
+        client = oauth["client"] or self.registered
+        known, _, secret = (client, "", "") if client.startswith("https:") else client.partition(":")
         if (method, url.path) == ("POST", "/register") and "registration_endpoint" not in oauth["without"]:
             wanted = message.get("token_endpoint_auth_method", "client_secret_basic")
             if wanted not in oauth["methods"]:

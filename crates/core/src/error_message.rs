@@ -146,7 +146,7 @@ fn below(json: &Value, depth: usize) -> Option<String> {
                     }
                     text => text.as_str()?,
                 };
-                has_words(text).then(|| readable(text, depth))
+                has_words(text).then(|| readable_at(text, depth))
             };
             // `{"error": "not_found"}` is a code. The text of another member has more information.
             let nested = CONTAINERS
@@ -155,22 +155,37 @@ fn below(json: &Value, depth: usize) -> Option<String> {
                 .filter(|member| !member.is_string())
                 .find_map(|member| below(member, depth + 1));
             let (last, others) = MESSAGES.split_last()?;
-            others
+            let found = others
                 .iter()
                 .find_map(text)
                 .filter(|found| found.contains(' ') || nested.is_none())
                 .or(nested)
-                .or_else(|| text(last))
+                .or_else(|| text(last))?;
+            Some(match place(members) {
+                Some(place) => format!("{place}: {found}"),
+                None => found,
+            })
         }
         Value::Array(items) => items.iter().find_map(|item| below(item, depth + 1)),
-        Value::String(text) => has_words(text).then(|| readable(text, depth)),
+        Value::String(text) => has_words(text).then(|| readable_at(text, depth)),
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
 
+/// Returns the part of a request to which an error belongs, as the framework FastAPI writes it.
+fn place(members: &Map<String, Value>) -> Option<String> {
+    let parts = members.get("loc")?.as_array()?;
+    let parts: Vec<&str> = parts.iter().take(4).filter_map(Value::as_str).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
 /// Returns a text in which the error of another server is only its message. A gateway can put the JSON or the page of the server behind
 /// it into its own text.
-fn readable(text: &str, depth: usize) -> String {
+pub(crate) fn readable(text: &str) -> String {
+    readable_at(text, 0)
+}
+
+fn readable_at(text: &str, depth: usize) -> String {
     let text = text.trim();
     let lower = || text.to_ascii_lowercase();
     let inner = match text.find('{') {
@@ -258,6 +273,10 @@ mod tests {
                 Some("wrong client"),
             ),
             (r#"{"details":["first","second"]}"#, Some("first")),
+            (
+                r#"{"detail":[{"type":"missing","loc":["header","x-tenant"],"msg":"Field required"}]}"#,
+                Some("header x-tenant: Field required"),
+            ),
             // The envelopes of gateways and vendors.
             (
                 r#"{"fault":{"faultstring":"the key is missing","detail":{"errorcode":"x.Missing"}}}"#,

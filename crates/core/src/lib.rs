@@ -84,5 +84,5 @@ pub use sign_in_page::sign_in_part;
 pub use tracker::{AppliedLines, ServerKey, StartupTracker, TrackedServer, TrackerUpdate};
 pub use verdict::{
     McpAuthRequiredReason, Recovery, StartupFailure, StartupFailureKind, StartupWarning,
-    StartupWarningKind, failed_discovery, judge, try_again, warn,
+    StartupWarningKind, failed_discovery, judge, refuses_credential, try_again, warn,
 };

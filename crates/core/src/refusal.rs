@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use crate::evidence::ClientSource;
 use crate::json_members::{json_members, json_text};
 
+pub(crate) use self::body::form_field;
 pub use self::body::{description, named_description};
 
 /// The meaning of a token refresh that returned no token.

@@ -145,6 +145,10 @@ pub(crate) fn problem_of_value(http: &HttpConfig) -> Option<&'static str> {
     if repeated.is_some_and(|repeated| repeated.eq_ignore_ascii_case(scheme)) {
         return Some("its `Authorization` has the scheme twice; write `Bearer ` once");
     }
+    // The user name and the password are separated by a colon, which Base64 does not have (RFC 7617, section 2).
+    if scheme.eq_ignore_ascii_case("basic") && token.contains(':') {
+        return Some("its `Authorization` has a user name and a password that are not in Base64");
+    }
     let is_quoted = QUOTES
         .iter()
         .any(|(start, end)| token.starts_with(*start) && token.ends_with(*end));

@@ -21,7 +21,7 @@ use mcp_startup_config::{
 };
 use mcp_startup_core::{
     IoTrouble, RequestTarget, StartPhase, StartupFailure, StartupWarning, StartupWarningKind,
-    Transport, judge, warn,
+    Transport, judge, refuses_credential, warn,
 };
 use rmcp::service::ServiceError;
 use rmcp::transport::streamable_http_client::{
@@ -347,7 +347,7 @@ impl Attempt<'_> {
                     let hint = self.config.problem("url", hint);
                     collector.record_probable_cause(&hint);
                 }
-                if matches!(status, Some(400 | 403)) {
+                if status.is_some_and(refuses_credential) {
                     blame_configured_key(config, &collector);
                 }
                 if status == Some(401)

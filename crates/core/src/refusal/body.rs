@@ -38,7 +38,7 @@ pub fn description(body: &[u8]) -> Option<String> {
         // A form without a description. It may contain a token.
         return None;
     } else {
-        text.into_owned()
+        error_message::readable(&text)
     };
     shown(&described, body)
 }
@@ -85,7 +85,7 @@ pub(super) fn text(body: &[u8]) -> Cow<'_, str> {
 
 /// The first field of a form with this name. The whole body must be a form, because an HTML page may contain `&error=` in a
 /// link.
-pub(super) fn form_field(text: &str, name: &str) -> Option<String> {
+pub(crate) fn form_field(text: &str, name: &str) -> Option<String> {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     let is_value = |byte: u8| byte.is_ascii_graphic() && !b"<>\"{}\\^`".contains(&byte);
     let mut found = None;
@@ -181,7 +181,7 @@ mod tests {
             ),
             (
                 r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#,
-                Some("field required"),
+                Some("body: field required"),
             ),
             (
                 r#"{"errorCode":"E0000006","errorSummary":"You do not have permission"}"#,

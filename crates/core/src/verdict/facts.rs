@@ -14,6 +14,7 @@ use crate::refusal::{self, RefusalMeaning};
 use std::borrow::Cow;
 
 pub(super) use self::credential::UnreadToken;
+pub use self::credential::refuses_credential;
 use super::program_output::{is_request, other_purpose, question, reason};
 use super::quotes::{
     framing_fault, is_generic_error, names_unknown_session, repeats_request, sentence,

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::error_message;
+use crate::refusal::form_field;
 
 /// Returns the message of an error response: the text of a JSON member that is meant for users, the text of an HTML page, or the
 /// first lines of plain text. Returns `None` if the body has no words.
@@ -18,7 +19,10 @@ pub(crate) fn sentence(body: &str) -> Option<Cow<'_, str>> {
         Err(_) if body.starts_with('<') => {
             Cow::from(words_of_xml(body).unwrap_or_else(|| text_of_html(body)))
         }
-        Err(_) => Cow::from(body),
+        Err(_) => match form_field(body, "error_description") {
+            Some(description) => Cow::from(description),
+            None => Cow::from(error_message::readable(body)),
+        },
     };
     has_words(&sentence).then_some(sentence)
 }
@@ -178,13 +182,15 @@ fn visible_text(html: &str) -> String {
 
 /// Replaces the character references of HTML: the usual names, and numbers.
 fn with_characters(html: &str) -> String {
-    const NAMES: [(&str, char); 6] = [
-        ("nbsp", ' '),
-        ("quot", '"'),
-        ("apos", '\''),
-        ("lt", '<'),
-        ("gt", '>'),
-        ("amp", '&'),
+    #[rustfmt::skip]
+    const NAMES: [(&str, char); 42] = [
+        ("nbsp", ' '), ("quot", '"'), ("apos", '\''), ("lt", '<'), ("gt", '>'), ("amp", '&'),
+        ("rsquo", '’'), ("lsquo", '‘'), ("rdquo", '”'), ("ldquo", '“'), ("laquo", '«'), ("raquo", '»'),
+        ("ndash", '–'), ("mdash", '—'), ("hellip", '…'), ("middot", '·'), ("bull", '•'), ("copy", '©'),
+        ("agrave", 'à'), ("aacute", 'á'), ("acirc", 'â'), ("atilde", 'ã'), ("auml", 'ä'), ("aring", 'å'),
+        ("ccedil", 'ç'), ("egrave", 'è'), ("eacute", 'é'), ("ecirc", 'ê'), ("iacute", 'í'), ("icirc", 'î'),
+        ("ntilde", 'ñ'), ("oacute", 'ó'), ("ocirc", 'ô'), ("otilde", 'õ'), ("ouml", 'ö'), ("oslash", 'ø'),
+        ("uacute", 'ú'), ("ucirc", 'û'), ("uuml", 'ü'), ("Auml", 'Ä'), ("Eacute", 'É'), ("szlig", 'ß'),
     ];
     const LONGEST: usize = 10;
     let character = |name: &str| {
@@ -275,6 +281,27 @@ pub(crate) fn names_unknown_session(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
     let has_one_of = |texts: &[&str]| texts.iter().any(|text| words.contains(text));
     (has_one_of(&SESSIONS) || has_one_of(&FAULTS)) && !words.contains("expired")
+}
+
+/// Returns whether the words of an error response are about a header that the request lacks, and that a user can configure.
+pub(crate) fn asks_for_header(words: &str) -> bool {
+    /// The headers of the transport, and those with a credential.
+    const OTHERS: [&str; 6] = [
+        "accept",
+        "content-",
+        "mcp-",
+        "authorization",
+        "host",
+        "origin",
+    ];
+    let lower = words.to_ascii_lowercase();
+    let is_other = OTHERS.iter().any(|known| lower.contains(known));
+    !is_other
+        && names_fault(
+            &lower,
+            &["header"],
+            &["missing", "required", "not provided"],
+        )
 }
 
 /// Returns whether the words of an error response are about a credential that the request lacks.

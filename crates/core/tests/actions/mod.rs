@@ -26,6 +26,7 @@ pub fn next_steps(recovery: Recovery) -> &'static [&'static str] {
             ": replace ",
             ": remove `",
             ": correct the client ID or secret",
+            ": correct the type of its transport",
             "add it to the configuration",
             "add it to a configuration file",
             "ask its operator for a client ID, and set it as `oauth.client_id`",

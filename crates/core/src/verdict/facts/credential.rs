@@ -11,6 +11,13 @@ use super::Facts;
 /// The text with which Amazon API Gateway answers an unknown route, also if that needs no token.
 const UNKNOWN_ROUTE: &str = "Missing Authentication Token";
 
+/// Returns whether a server may refuse a credential with this status instead of 401, which its words show. Some vendors have statuses of their
+/// own: 440, 498 and 499.
+#[doc(hidden)]
+pub fn refuses_credential(status: u16) -> bool {
+    matches!(status, 400 | 403 | 422 | 440 | 498 | 499)
+}
+
 /// Why a server did not read the token that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum UnreadToken {
@@ -99,7 +106,7 @@ impl Facts<'_> {
     pub(in super::super) fn rejects_credential(&self) -> bool {
         match self.status() {
             Some(401) => !self.has_lost_session(),
-            Some(400 | 403) if !self.may_be_unknown_route() => {
+            Some(status) if refuses_credential(status) && !self.may_be_unknown_route() => {
                 let body = self.answer.and_then(|answer| answer.body.as_deref());
                 let words = body.and_then(sentence);
                 words.is_some_and(|words| blames_credential(&words))

@@ -6,8 +6,8 @@ use crate::evidence::{
     CertificateProblem, CredentialSent, IoTrouble, RequestEvidence, RequestTarget,
 };
 
-use super::super::facts::{Facts, UnreadToken, text_of};
-use super::super::quotes::asks_for_credential;
+use super::super::facts::{Facts, UnreadToken, refuses_credential, text_of};
+use super::super::quotes::{asks_for_credential, asks_for_header};
 use super::{Parts, foreign, host_of};
 use crate::sign_in_page::{is_sign_in_host, sign_in_part};
 
@@ -241,7 +241,9 @@ impl Facts<'_> {
                     }
                     None => {
                         let todo = self.todo_for_credential();
-                        let todo = todo.or_else(|| self.todo_for_certificate());
+                        let todo = todo
+                            .or_else(|| self.todo_for_certificate())
+                            .or_else(|| self.todo_for_header());
                         self.with_words(happened, todo.unwrap_or(URL_OR_OPERATOR))
                     }
                 }
@@ -252,7 +254,7 @@ impl Facts<'_> {
     /// Returns the next step if a response with HTTP 400 is about the credential: the URL is correct then.
     fn todo_for_credential(&self) -> Option<&'static str> {
         let was_sent = !matches!(self.sent(), None | Some(CredentialSent::None));
-        if self.status() != Some(400) {
+        if !self.status().is_some_and(refuses_credential) {
             return None;
         }
         if was_sent && self.stored {
@@ -275,6 +277,13 @@ impl Facts<'_> {
             false if lacks_credential() => Some(GET_A_KEY),
             _ => None,
         }
+    }
+
+    /// Returns the next step if the server requires a header of its own. The URL is correct then.
+    fn todo_for_header(&self) -> Option<&'static str> {
+        let words = self.words().filter(|words| asks_for_header(words));
+        words
+            .map(|_| ": add that header to its entry in the configuration, or contact its operator")
     }
 
     /// Returns the next step if a gateway requires a certificate of the client, as nginx reports it. The URL is correct then.

@@ -8,7 +8,7 @@ use mcp_startup_auth::RequestLog;
 use mcp_startup_auth::network::{BodyError, SentRequest, decoded_body};
 use mcp_startup_core::IoTrouble;
 
-use super::{Failure, failure};
+use super::{EVENTS, Failure, failure};
 use crate::start::evidence_collector::EvidenceCollector;
 use crate::transport::large_messages::{Dropped, LargeMessage};
 use crate::transport::text_encoding::as_utf8;
@@ -83,8 +83,28 @@ impl Answer {
     pub async fn error_body(self, log: &RequestLog) -> (Vec<u8>, SentRequest) {
         let content_type = content_type(&self.response);
         let body = beginning(self.response, MAX_ERROR_BYTES, Some(log)).await;
-        (as_utf8(body, &content_type), self.sent)
+        let mut body = as_utf8(body, &content_type);
+        if content_type.starts_with(EVENTS)
+            && let Some(data) = data_of_event(&body)
+        {
+            body = data;
+        }
+        (body, self.sent)
     }
+}
+
+/// Returns the data of the first event in a stream that has some. A gateway can send an error with a status as an event.
+fn data_of_event(body: &[u8]) -> Option<Vec<u8>> {
+    let mut data: Vec<u8> = Vec::new();
+    for line in body.split(|byte| *byte == b'\n') {
+        let line = line.trim_ascii_end();
+        if let Some(text) = line.strip_prefix(b"data:") {
+            data.extend_from_slice(text.trim_ascii_start());
+        } else if line.is_empty() && !data.is_empty() {
+            break;
+        }
+    }
+    (!data.is_empty()).then_some(data)
 }
 
 /// Reads at least `enough` bytes, unless the body ends, breaks or takes too long.
