@@ -6,7 +6,7 @@ a request overrides all others:
 
     on    "POST /mcp tools/list": method, path (with *), JSON-RPC method if any    has, hasnt   regexes on the whole request
     status, type, headers, body   the response; a rule without status and body changes only how the valid response is sent:
-    encoding "gzip" …, bom, charset, wait (s), open (the stream stays open), lacks (bytes at the end: the connection breaks), back (the query with which /authorize sends the user back),
+    encoding "gzip" …, bom, charset, wait (s), open (the stream stays open), lacks (bytes at the end: the connection breaks), back (the query, or the end of the path and the query, with which /authorize sends the user back),
     asks (a JSON-RPC method: the stream begins with a request of the server, and continues after the client's answer to it)
 """
 import base64, fnmatch, gzip, hashlib, http.server, json, queue, re, threading, time, zlib
@@ -116,7 +116,8 @@ class Server:
         body = body if isinstance(body, str) else json.dumps(body)
         if "back" in rule:
             query = dict(parse_qsl(url.query))
-            rule = {**rule, "status": 302, "headers": {"Location": query.get("redirect_uri", "") + "?" + rule["back"] + "&" + urlencode(
+            to = query.get("redirect_uri", "") + ("" if rule["back"].startswith("/") else "?") + rule["back"]
+            rule = {**rule, "status": 302, "headers": {"Location": to + "&" + urlencode(
                 {"state": query.get("state", "")})}}
             body = ""
         data = (b"\xef\xbb\xbf" if rule.get("bom") else b"") + body.encode(rule.get("charset", "utf-8"))

@@ -242,7 +242,13 @@ impl Facts<'_> {
                     {
                         self.with_words(happened(what), todo)
                     }
-                    _ => Parts::new(happened(what), todo),
+                    _ => match self.refusal_of_spent() {
+                        Some(words) => {
+                            let todo = format!("{todo}; its sign-in service answered: ");
+                            Parts::new(happened(what), todo).with_quote(words)
+                        }
+                        None => Parts::new(happened(what), todo),
+                    },
                 }
             }
             Kind::SignInHeldByClient => self.sign_in_held_by_client(server),

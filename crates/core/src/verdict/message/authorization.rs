@@ -279,6 +279,13 @@ impl Facts<'_> {
         }
     }
 
+    /// Returns the words with which the token endpoint refused the refresh for good, if they are more than a code. A policy can be the reason.
+    pub(super) fn refusal_of_spent(&self) -> Option<&str> {
+        let is_spent = self.refresh_meaning() == Some(RefusalMeaning::Spent);
+        let description = text_of(&self.refresh?.oauth_error_description)?;
+        (is_spent && description.contains(' ')).then_some(description)
+    }
+
     pub(super) fn authorization_misconfigured(&self, server: &str) -> Parts {
         let unread = match self.unread_token() {
             _ if self.refresh_has_failed() => None,
@@ -314,7 +321,12 @@ impl Facts<'_> {
                     format!("{}: ", self.other_url()),
                 )
                 .with_quote(field),
-                None => Parts::new(happened, self.other_url()),
+                None => match self.blocked_address() {
+                    Some(cause) => {
+                        Parts::new(happened, format!("{}: ", self.other_url())).with_quote(cause)
+                    }
+                    None => Parts::new(happened, self.other_url()),
+                },
             },
         }
     }
@@ -326,6 +338,12 @@ impl Facts<'_> {
         let field = text_of(&discovered.invalid_field)?;
         let names_issuers = text_of(&discovered.expected_issuer).is_some();
         (!names_issuers).then_some((document, field))
+    }
+
+    /// Returns why the address of the authorization server that the metadata name must not be requested.
+    fn blocked_address(&self) -> Option<&str> {
+        let is_blocked = self.discovery_problem() == Some(DiscoveryProblem::NoAuthorizationServer);
+        text_of(&self.evidence.cause).filter(|_| is_blocked)
     }
 
     /// Returns the next step if a sign-in can't begin: another spelling of the URL, if the metadata may be for that one.
