@@ -33,6 +33,7 @@ pub fn next_steps(recovery: Recovery) -> &'static [&'static str] {
             "or allow it with `oauth.allow_unpublished_pkce`",
             ": update the server or this client",
             "; check its ",
+            "; check the command",
         ],
         Recovery::FixCredentialStore => &["try again", "sign in"],
     }
