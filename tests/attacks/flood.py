@@ -7,7 +7,8 @@
 
 FLOOD: `pings` without reading the responses, `notifications`, `large` notifications of 15 MiB, `smaller` ones of 3 MiB, `values` for
 many values in each, `unended` for a message without an end, `split` for an event without an end whose lines end in the next chunk (over
-HTTP), or `quiet` for a server that sends nothing.
+HTTP), `stopped` for a message that stops before the limit, `quiet` for a server that sends nothing, or `long` for one whose list of tools
+is large.
 WHEN: `list`, in place of the list of tools, or `live`, when the server is ready (over HTTP, on the stream of a GET request).
 """
 
@@ -28,6 +29,8 @@ LARGE = {
     "smaller": '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"' + "x" * (3 << 20) + '"}}',
     "values": '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":[' + "{}," * 40_000 + "{}]}}",
 }
+UNENDED_MIB = {"unended": 15, "stopped": 9}
+WORKING = ("quiet", "long")
 # How long a client takes to consider a server ready that has listed its tools.
 UNTIL_READY_S = 0.5
 
@@ -43,15 +46,20 @@ def result(message):
     return {}
 
 
-def response(message):
-    return json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result(message)})
+def response(message, kind):
+    answer = result(message)
+    if kind == "long" and message["method"] == "tools/list":
+        # The others take all places before.
+        time.sleep(UNTIL_READY_S)
+        answer["tools"][0]["description"] = "x" * 1_500_000
+    return json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": answer})
 
 
 def flood(write, kind, frame):
     """Writes messages until the client closes the connection."""
-    if kind == "unended":
+    if kind in UNENDED_MIB:
         write((frame % "{").rstrip("\n").encode())
-        for _ in range(15):
+        for _ in range(UNENDED_MIB[kind]):
             write(b" " * (1 << 20))
         time.sleep(60)
     while kind in LARGE:
@@ -73,9 +81,9 @@ def serve_stdio(kind, when):
             message = json.loads(line)
             if "method" not in message or "id" not in message:
                 continue
-            floods = kind != "quiet" and message["method"] == "tools/list"
+            floods = kind not in WORKING and message["method"] == "tools/list"
             if not floods or when == "live":
-                write(f"{response(message)}\n".encode())
+                write(f"{response(message, kind)}\n".encode())
             if floods:
                 time.sleep(UNTIL_READY_S if when == "live" else 0)
                 flood(write, kind, "%s\n")
@@ -125,14 +133,14 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(60)
         if "method" not in message or "id" not in message:
             self.answer(202)
-        elif kind != "quiet" and when == "list" and message["method"] == "tools/list":
+        elif kind not in WORKING and when == "list" and message["method"] == "tools/list":
             self.flood_events(kind)
         else:
-            self.answer(200, "application/json", response(message).encode())
+            self.answer(200, "application/json", response(message, kind).encode())
 
     def do_GET(self):
         kind, when = self.path.strip("/").split("/")
-        if when != "live" or kind == "quiet":
+        if when != "live" or kind in WORKING:
             self.answer(405)
             return
         time.sleep(UNTIL_READY_S)
@@ -140,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_DELETE(self):
         kind, _ = self.path.strip("/").split("/")
-        if kind != "quiet":
+        if kind not in WORKING:
             # The client waits for the end of its session.
             time.sleep(60)
         self.answer(200)

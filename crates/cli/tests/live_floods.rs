@@ -24,7 +24,7 @@ const FLOOD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/attacks/fl
 /// The environment variable of the host: the transport and the flood, or the base URL and the flood.
 const HOST: &str = "LIVE_HOST";
 const HOSTILE: usize = 10;
-const FLOODS: [&str; 7] = [
+const FLOODS: [&str; 8] = [
     "pings",
     "notifications",
     "large",
@@ -32,9 +32,12 @@ const FLOODS: [&str; 7] = [
     "values",
     "unended",
     OF_EVENTS,
+    OF_LISTS,
 ];
 /// A flood that only event streams can have.
 const OF_EVENTS: &str = "split";
+/// Lists that stop in the middle. The working server has a large one.
+const OF_LISTS: &str = "stopped";
 /// How long the host keeps the servers.
 const LIVE: Duration = Duration::from_secs(4);
 /// For all servers together, while those that flood never answer.
@@ -43,9 +46,10 @@ const MAX_CLOSING: Duration = Duration::from_secs(8);
 const MAX_PEAK_KB: u64 = 80_000;
 
 fn config(name: &str, place: &str, flood: &str) -> ServerConfig {
+    let when = if flood == OF_LISTS { "list" } else { "live" };
     match place {
-        "stdio" => ServerConfig::stdio(name, "python3", [FLOOD, "stdio", flood, "live"]),
-        base => ServerConfig::http(name, &format!("{base}{flood}/live")),
+        "stdio" => ServerConfig::stdio(name, "python3", [FLOOD, "stdio", flood, when]),
+        base => ServerConfig::http(name, &format!("{base}{flood}/{when}")),
     }
     .unwrap()
 }
@@ -58,13 +62,17 @@ async fn host() {
     };
     let (place, flood) = servers.split_once(' ').unwrap();
     let hostile = (0..HOSTILE).map(|i| config(&format!("hostile-{i}"), place, flood).into());
-    let working = config("working", place, "quiet").into();
+    let kind = if flood == OF_LISTS { "long" } else { "quiet" };
+    let working = config("working", place, kind).into();
     let startup = Startup::new(StartupOptions::default()).unwrap();
     let mut start = startup.start(hostile.chain([working]).collect());
     let (mut live, mut failures) = (Vec::new(), Vec::new());
     while let Some((event, server)) = start.next().await {
         let name = event.notification.name().to_owned();
         failures.extend(event.failure);
+        if name == "working" && server.is_some() {
+            assert_eq!(event.tools, Some(1), "{:#?}", event.warning);
+        }
         live.extend(server.map(|server| (name, server)));
     }
     assert_eq!(live.len(), HOSTILE + 1, "{failures:#?}");

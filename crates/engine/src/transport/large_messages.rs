@@ -15,7 +15,7 @@ use crate::start::evidence_collector::EvidenceCollector;
 /// How many messages may be larger than [`HANDSHAKE_BYTES`] at the same time. Each has at most 10 MB.
 const MAX_LARGE_MESSAGES: usize = 4;
 /// How much of such messages may wait for their next turn, in kB. A message for which this is not enough is dropped.
-const WAITING_KB: usize = 16_000;
+const WAITING_KB: usize = 12_000;
 
 static LARGE_MESSAGES: LazyLock<Arc<Semaphore>> =
     LazyLock::new(|| Arc::new(Semaphore::new(MAX_LARGE_MESSAGES)));
