@@ -65,9 +65,9 @@ pub use selection::{
 };
 
 use crate::configuration::CredentialSettings;
-use crate::environment::Environment;
+use crate::environment::{Environment, is_absolute};
 use crate::error::{ConfigurationError, EntryProblem};
-use crate::server::ServerEntry;
+use crate::server::{ServerEntry, TransportConfig};
 use places::Places;
 use reading::Contents;
 
@@ -110,6 +110,9 @@ pub struct ClientServer {
     pub transport: ClientTransport,
     /// Whether the user has approved this server in the client. See [`ClientFile::approved`].
     pub approved: Option<bool>,
+    /// The part of an entry of the user that comes from the current project: its program, or a file with values. The server then needs an
+    /// approval as well. `None` if there is no such part.
+    pub from_project: Option<String>,
     /// Why the server can't be checked, even though the client may start it: for example because only the client knows a secret,
     /// or because another file of the client replaces the entry. `None` if it can be checked.
     pub not_checked: Option<String>,
@@ -167,10 +170,13 @@ impl ClientFile {
         }
     }
 
-    /// Whether a server may be started without asking the user: the file is the user's own or an administrator's, or the user has
-    /// approved the server in the client.
+    /// Whether a server may be started without asking the user: the file is the user's own or an administrator's and the server takes
+    /// nothing from the current project, or the user has approved the server in the client.
     pub fn may_start(&self, server: &ClientServer) -> bool {
-        self.scope != Scope::Project || server.approved.or(self.approved) == Some(true)
+        match self.scope {
+            Scope::Project => server.approved.or(self.approved) == Some(true),
+            _ => server.from_project.is_none(),
+        }
     }
 }
 
@@ -253,9 +259,43 @@ pub fn discover_client(client: Client, machine: &dyn Machine, folder: &Path) -> 
 
 fn files_of(client: Client, places: &Places<'_>) -> Vec<ClientFile> {
     let mut files = read_files_of(client, places);
+    for file in &mut files {
+        let scope = file.scope;
+        for server in &mut file.servers {
+            match scope {
+                // The user has written the entry for this project, or approves the whole entry.
+                Scope::Local | Scope::Project => server.from_project = None,
+                _ => note_program_of_project(server, places),
+            }
+        }
+    }
     let misplaced = misplaced::files(client, &files, places);
     files.extend(misplaced);
     files
+}
+
+/// Notes that the program of a server is relative to the current folder, which may be someone else's repository.
+fn note_program_of_project(server: &mut ClientServer, places: &Places<'_>) {
+    let Ok(config) = &server.entry.config else {
+        return;
+    };
+    let TransportConfig::Stdio(stdio) = &config.transport else {
+        return;
+    };
+    let path = Path::new(&stdio.command);
+    let is_windows = places.machine.system() == System::Windows;
+    let has_folder = stdio.command.contains('/') || is_windows && stdio.command.contains('\\');
+    if !has_folder || is_absolute(path) {
+        return;
+    }
+    let folder = stdio.cwd.as_deref().unwrap_or(places.folder);
+    let path = folder.join(path);
+    // Windows adds the extension of a program.
+    let exists = is_windows || places.machine.exists(&path);
+    if exists && places.is_in_project(&path) {
+        let what = "its program is a file of the current project";
+        server.from_project = Some(what.to_owned());
+    }
 }
 
 /// Reads the files that a client reads.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use mcp_startup::config::clients::{self, Client, NotChecked, Owner};
+use mcp_startup::config::clients::{self, Client, NotChecked, Owner, Scope};
 use mcp_startup::{
     Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, Watch, printable,
 };
@@ -161,7 +161,7 @@ fn closing_notes(not_checked: &[NotChecked]) -> Vec<String> {
         let Owner {
             client, path, name, ..
         } = &left.owner;
-        if left.needs_approval {
+        if left.needs_approval && left.owner.scope == Scope::Project {
             let (names, clients) = unapproved.entry(path).or_default();
             names.insert(name);
             if !clients.contains(&client.name()) {

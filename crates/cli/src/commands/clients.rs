@@ -90,7 +90,10 @@ fn print(files: &[ClientFile]) -> Result<(), CommandError> {
                         false => (format!("{transport}  ✗ {why}"), Style::new()),
                     }
                 }
-                (true, None) => (transport.to_owned(), dim),
+                (true, None) => match (file.scope, &server.from_project) {
+                    (Scope::Project, _) | (_, None) => (transport.to_owned(), dim),
+                    (_, Some(what)) => (format!("{transport}  not approved: {what}"), dim),
+                },
             };
             writeln!(
                 stdout,

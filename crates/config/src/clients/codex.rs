@@ -343,6 +343,7 @@ pub(super) fn read_server(
         entry,
         transport,
         approved: None,
+        from_project: None,
         not_checked: None,
     }
 }

@@ -45,7 +45,7 @@ const YAML: EntryRules = EntryRules {
         missing: MissingVariable::KnownElsewhere,
     },
     without_value: (
-        "is neither in a `.env` file of Continue nor in the environment",
+        "is neither in Continue's own `.env` file nor in the environment (the `.env` files of a project count only for its own entries)",
         "set it in `~/.continue/.env`",
     ),
     inherited: InheritedEnvironment::Named(SDK_VARIABLES),
@@ -84,26 +84,34 @@ const OLD_JSON: EntryRules = EntryRules {
 const HOME: &str = "<$CONTINUE_GLOBAL_DIR or .continue>";
 
 pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
-    let mut env_files = places.paths(&format!("{HOME}/.env"));
-    env_files.extend(places.paths("<folder>/.continue/.env"));
-    env_files.extend(places.paths("<folder>/.env"));
-    let machine = MachineWithVariables {
+    let of_user = places.paths(&format!("{HOME}/.env"));
+    let of_project = ["<folder>/.continue/.env", "<folder>/.env"].map(|path| places.paths(path));
+    let of_project = [of_user.clone(), of_project.concat()].concat();
+    let with_variables = |paths: &[PathBuf]| MachineWithVariables {
         machine: places.machine,
         variables: ClientVariables {
-            own: client_variables::of_env_files(places.machine, &env_files),
+            own: client_variables::of_env_files(places.machine, paths),
             environment: Some(places.machine.environment()),
         },
     };
-    let reader = Reader(Places::new(&machine, places.folder));
+    // Continue reads the files of the project for every entry. A repository could so lead the user's own servers and their tokens to
+    // its author.
+    let (of_user, of_project) = (with_variables(&of_user), with_variables(&of_project));
+    let reader = Reader(Places::new(&of_user, places.folder));
+    let project_reader = Reader(Places::new(&of_project, places.folder));
     let of_home = |name: &str| places.paths(&format!("{HOME}/{name}"));
     let mut files = reader.files(Scope::User, of_home("config.yaml"), Reader::yaml);
     if files.is_empty() {
         files = reader.files(Scope::User, of_home("config.json"), Reader::old_json);
     }
     let mut known = Vec::new();
-    for (scope, folder) in [
-        (Scope::User, format!("{HOME}/mcpServers")),
-        (Scope::Project, "<folder>/.continue/mcpServers".to_owned()),
+    for (reader, scope, folder) in [
+        (&reader, Scope::User, format!("{HOME}/mcpServers")),
+        (
+            &project_reader,
+            Scope::Project,
+            "<folder>/.continue/mcpServers".to_owned(),
+        ),
     ] {
         let mut paths = |end: &str| -> Vec<PathBuf> {
             let paths = places.paths(&format!("{folder}/*.{end}")).into_iter();

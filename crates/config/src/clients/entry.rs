@@ -17,7 +17,7 @@ use super::profile::{
 };
 use super::variables::{Replaced, Values};
 use super::{ClientServer, ClientTransport};
-use crate::environment::Environment;
+use crate::environment::{Environment, is_absolute};
 use crate::error::EntryProblem;
 use crate::escaping::escape_and_truncate;
 use crate::foreign_variables;
@@ -81,6 +81,7 @@ impl EntryReader<'_> {
         let mut enabled = true;
         let mut transport = ClientTransport::Unknown;
         let mut not_checked = None;
+        self.places.take_from_project();
         let mut read = || -> Result<ServerConfig, Stop> {
             validation::server_name(&path, name)?;
             let spanned = without_null(spanned);
@@ -125,6 +126,7 @@ impl EntryReader<'_> {
             entry,
             transport,
             approved: None,
+            from_project: self.places.take_from_project(),
             not_checked,
         }
     }
@@ -383,6 +385,7 @@ impl EntryReader<'_> {
                 environment,
                 own: &self.own_variables,
                 read: &read,
+                is_in_project: &|value| self.places.is_in_project(Path::new(value)),
                 budget: &self.places.budget,
             },
         );
@@ -506,15 +509,23 @@ impl EntryReader<'_> {
 
     /// Reads a file that a text includes.
     fn included(&self, path: &str) -> Option<String> {
-        let path = match path.strip_prefix("~/") {
+        let whole = match path.strip_prefix("~/") {
             Some(rest) => self.places.home()?.join(rest),
             None => self.folder.join(path),
         };
         // A text can name the same file many times.
         let budget = &self.places.budget;
         let limit = MAX_INCLUDED_BYTES.min(budget.get());
-        let bytes = self.places.machine.read(&path, limit).ok()?;
+        let bytes = self.places.machine.read(&whole, limit).ok()?;
         budget.set(budget.get().saturating_sub(bytes.len() + 1));
+        if !path.starts_with("~/")
+            && !is_absolute(Path::new(path))
+            && self.places.is_in_project(&whole)
+        {
+            let file = escape_and_truncate(path);
+            let what = format!("it includes `{file}`, a file of the current project");
+            self.places.note_from_project(what);
+        }
         String::from_utf8(bytes).ok()
     }
 
@@ -560,9 +571,12 @@ impl EntryReader<'_> {
         warnings: &mut Warnings<'_>,
     ) -> Result<StdioConfig, Stop> {
         let (program, args) = self.command_line(entry)?;
-        let command = self
-            .text(&program, Part::Other, environment, warnings)?
-            .text;
+        let replaced = self.text(&program, Part::Other, environment, warnings)?;
+        if replaced.is_in_project {
+            self.places
+                .note_from_project("its program is a file of the current project".to_owned());
+        }
+        let command = replaced.text;
         validation::command(&program.path, &command)?;
         if let Some(cause) = validation::space_around(&program.path, &command) {
             warnings.push_possible_cause(cause);
@@ -597,9 +611,16 @@ impl EntryReader<'_> {
         if let Some(key) = self.rules.env_file
             && let Some(field) = entry.string(key)?
         {
-            let path = self.text(&field, Part::Other, environment, warnings)?.text;
+            let replaced = self.text(&field, Part::Other, environment, warnings)?;
+            let path = replaced.text;
             match self.included(&path) {
-                Some(text) => env.extend(env_file::parse(&text)),
+                Some(text) => {
+                    if replaced.is_in_project {
+                        let what = format!("its `{key}` is a file of the current project");
+                        self.places.note_from_project(what);
+                    }
+                    env.extend(env_file::parse(&text));
+                }
                 None if self.rules.needs_env_file
                     && !self.places.machine.exists(&self.folder.join(&path)) =>
                 {

@@ -215,8 +215,7 @@ fn find(client: Client, files: Files, places: &Places<'_>) -> Vec<Found> {
                 .into_iter()
                 .filter_map(|path| {
                     let result = reading::read(places.machine, &path, MAX_BYTES, |text| {
-                        let folder = path.parent().unwrap_or(places.folder);
-                        parse(client, &path, folder, text)
+                        parse(client, &path, path.parent(), text)
                     });
                     Some((path, result?))
                 })
@@ -250,7 +249,7 @@ fn inline(
     let path = PathBuf::from(format!("${INLINE}"));
     let result = match text.len() > MAX_BYTES {
         true => Err(ConfigurationError::larger_than(MAX_BYTES, &path)),
-        false => parse(client, &path, places.folder, &text),
+        false => parse(client, &path, None, &text),
     };
     Some((path, result))
 }
@@ -258,7 +257,7 @@ fn inline(
 fn parse(
     client: Client,
     path: &Path,
-    folder: &Path,
+    folder: Option<&Path>,
     text: &str,
 ) -> Result<Shapes, ConfigurationError> {
     reading::with_json(client, FileFormat::Jsonc, path, text, |document| {
@@ -325,12 +324,14 @@ fn version_2_of(entry: &Spanned) -> Spanned {
 type Entries = Vec<(String, Spanned)>;
 
 /// Splits `mcp` into the entries of version 1 and 2. A server of version 1 may be named `servers` or `timeout`, so the values decide.
-fn shapes(document: &json::Document<'_>, folder: &Path) -> Shapes {
+fn shapes(document: &json::Document<'_>, folder: Option<&Path>) -> Shapes {
     let mut shapes = Shapes::default();
     let Some(mut found) = document.get("mcp", MAX_DEPTH) else {
         return shapes;
     };
-    name_files_from(folder, &mut found.value);
+    if let Some(folder) = folder {
+        name_files_from(folder, &mut found.value);
+    }
     let Value::Table(fields) = found.value else {
         return shapes;
     };

@@ -14,7 +14,7 @@
 //! | `<$NAME or FOLDER>` | the path in an environment variable; if it is not set, a folder in the home folder |
 //! | `</>` | the root of the file system, or of the drive |
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::path::{Component, Path, PathBuf};
 
 use super::machine::{Machine, System};
@@ -26,6 +26,11 @@ pub(super) struct Places<'a> {
     pub folder: &'a Path,
     /// See [`renew_budget`](Self::renew_budget).
     pub budget: Cell<usize>,
+    /// See [`project_root`](Self::project_root).
+    root: OnceCell<PathBuf>,
+    /// The part of the current entry that comes from the project. See
+    /// [`ClientServer::from_project`](super::ClientServer::from_project).
+    from_project: Cell<Option<String>>,
 }
 
 /// How many bytes may replace the variables of one file, and be read for them: 16 MiB.
@@ -37,6 +42,8 @@ impl<'a> Places<'a> {
             machine,
             folder,
             budget: Cell::new(BUDGET),
+            root: OnceCell::new(),
+            from_project: Cell::new(None),
         }
     }
 
@@ -84,9 +91,33 @@ impl<'a> Places<'a> {
 
     /// The root of the repository that the current folder is in. Without a repository, the current folder.
     pub fn project_root(&self) -> &Path {
-        let mut folders = self.folder.ancestors();
-        let root = folders.find(|folder| self.machine.exists(&folder.join(".git")));
-        root.unwrap_or(self.folder)
+        self.root.get_or_init(|| {
+            let mut folders = self.folder.ancestors();
+            let root = folders.find(|folder| self.machine.exists(&folder.join(".git")));
+            root.unwrap_or(self.folder).to_owned()
+        })
+    }
+
+    /// Whether a path leads into the current folder or its repository. A folder with the user's home folder is not a
+    /// project.
+    pub fn is_in_project(&self, path: &Path) -> bool {
+        let home = self.home();
+        let is_project = |folder: &Path| {
+            let home = home.as_ref();
+            home.is_none_or(|home| !home.starts_with(folder))
+        };
+        let contains = |folder: &Path| path.starts_with(folder) && is_project(folder);
+        is_absolute(path) && (contains(self.folder) || contains(self.project_root()))
+    }
+
+    /// Notes that the entry that is being read takes something from the current project.
+    pub fn note_from_project(&self, what: String) {
+        self.from_project.set(Some(what));
+    }
+
+    /// Returns what was noted since the last call.
+    pub fn take_from_project(&self) -> Option<String> {
+        self.from_project.take()
     }
 
     fn base(&self, place: &str) -> Vec<PathBuf> {

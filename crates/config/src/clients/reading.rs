@@ -326,6 +326,7 @@ pub(super) fn refused(name: &str, problem: EntryProblem) -> ClientServer {
         entry: ServerEntry::new(name, true, false, Err(problem), Vec::new(), Vec::new()),
         transport: ClientTransport::Unknown,
         approved: None,
+        from_project: None,
         not_checked: None,
     }
 }

@@ -123,7 +123,10 @@ impl From<&ClientServer> for ServerReport {
             enabled: server.entry.enabled,
             checkable: why.is_none(),
             why,
-            approved: server.approved,
+            approved: match server.from_project {
+                Some(_) => Some(false),
+                None => server.approved,
+            },
         }
     }
 }

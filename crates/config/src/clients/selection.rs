@@ -220,7 +220,10 @@ impl Selector<'_> {
         let needs_approval = !self.options.trust_project && !file.may_start(server);
         let why = match &server.not_checked {
             Some(why) => Some(why.clone()),
-            None => needs_approval.then(|| format!("not approved in {}", file.client)),
+            None => needs_approval.then(|| match &server.from_project {
+                Some(what) => format!("{what}, which you have not approved"),
+                None => format!("not approved in {}", file.client),
+            }),
         };
         if let Some(why) = why {
             self.selection.not_checked.push(NotChecked {

@@ -13,6 +13,8 @@ pub(super) struct Values<'a> {
     pub own: &'a [(String, String)],
     /// Reads a file that a text includes by `{file:path}`.
     pub read: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether a value is a path in the current project.
+    pub is_in_project: &'a dyn Fn(&str) -> bool,
     /// How many more bytes may replace variables. A short text can name a long value many times.
     pub budget: &'a Cell<usize>,
 }
@@ -31,6 +33,8 @@ pub(super) struct Replaced {
     pub unreadable: Option<String>,
     /// The first variable that only the client can replace, such as a prompt.
     pub only_client: Option<String>,
+    /// The value of a variable is a path in the current project.
+    pub is_in_project: bool,
     /// The values are longer than the budget.
     pub is_too_long: bool,
 }
@@ -107,6 +111,7 @@ impl Variables {
                         if own.is_none() {
                             first(&mut replaced.variable, name);
                         }
+                        replaced.is_in_project |= (values.is_in_project)(&value);
                         replaced.is_too_long = push(&mut replaced.text, &value);
                     }
                     (None, Some(default)) => replaced.text.push_str(default),
@@ -266,6 +271,7 @@ mod tests {
             environment: &environment,
             own: &own,
             read: &read,
+            is_in_project: &|_| false,
             budget: &Cell::new(1000),
         };
         let cases: [(&[VariableForm], MissingVariable, &str, &str); 31] = [
@@ -423,6 +429,7 @@ mod tests {
             environment: &BTreeMap::new(),
             own: &[],
             read: &|_| None,
+            is_in_project: &|_| false,
             budget: &Cell::new(0),
         };
         for beginning in ["${A", "${{ secrets.A", "{{A", "%A"] {

@@ -148,6 +148,9 @@ pub fn shown(files: &[ClientFile]) -> String {
                 Some(false) => text += " not-approved",
                 None => {}
             }
+            if let Some(what) = &server.from_project {
+                text += &format!(" | not approved: {what}");
+            }
             match (&server.not_checked, &entry.config) {
                 (Some(why), _) => text += &format!(" | not checked: {why}"),
                 (None, Err(problem)) => text += &format!(" | {problem}"),

@@ -628,6 +628,73 @@ fn only_vs_code_needs_the_file_with_variables() {
     );
 }
 
+/// An entry of the user that takes a program or values from the current folder would otherwise start what a repository brings.
+#[test]
+fn what_a_user_s_entry_takes_from_the_project_needs_an_approval() {
+    const CURSOR: &str = "/home/sam/.cursor/mcp.json";
+    const VS_CODE: &str = "/home/sam/.config/Code/User/mcp.json";
+    const VALUES: Option<&str> = Some("its `envFile` is a file of the current project");
+    const PROGRAM: Option<&str> = Some("its program is a file of the current project");
+    #[rustfmt::skip]
+    let rows: &[(Client, &str, &str, &str, Option<&str>)] = &[
+        (Client::Cursor, CURSOR, "mcpServers", r#""command": "a", "envFile": "${workspaceFolder}/.env""#, VALUES),
+        (Client::VsCode, VS_CODE, "servers", r#""command": "a", "envFile": "${workspaceFolder}/.env""#, VALUES),
+        (Client::VsCode, VS_CODE, "servers", r#""command": "a", "envFile": "${env:PWD}/.env""#, VALUES),
+        (Client::VsCode, VS_CODE, "servers", r#""command": "a", "envFile": ".env""#, Some("it includes `.env`, a file of the current project")),
+        (Client::VsCode, VS_CODE, "servers", r#""command": "a", "envFile": "/work/shop/.env""#, None),
+        (Client::VsCode, VS_CODE, "servers", r#""command": "a", "envFile": "~/.env""#, None),
+        (Client::Cursor, CURSOR, "mcpServers", r#""command": "${workspaceFolder}/run""#, PROGRAM),
+        (Client::Cursor, CURSOR, "mcpServers", r#""command": "./run""#, PROGRAM),
+        (Client::Cursor, CURSOR, "mcpServers", r#""command": "./run", "cwd": "/opt""#, None),
+        (Client::Cursor, CURSOR, "mcpServers", r#""command": "./gone""#, None),
+        (Client::Cursor, CURSOR, "mcpServers", r#""command": "/work/shop/run""#, None),
+        (Client::Cursor, CURSOR, "mcpServers", r#""command": "a", "args": ["${workspaceFolder}"]"#, None),
+        (Client::ClaudeCode, STATE, "mcpServers", r#""command": "./run""#, PROGRAM),
+        (Client::GeminiCli, "/home/sam/.gemini/settings.json", "mcpServers", r#""command": "$PWD/run""#, PROGRAM),
+        (Client::Goose, "/home/sam/.config/goose/config.yaml", "extensions", r#""name": "a", "enabled": true, "type": "stdio", "cmd": "./run""#, PROGRAM),
+    ];
+    for (client, path, key, entry, expected) in rows {
+        let text = format!(r#"{{"{key}": {{"a": {{{entry}}}}}}}"#);
+        let mut machine = shop()
+            .with(path, text)
+            .with("/home/sam/.env", "A=b\n")
+            .with("/work/shop/.env", "A=b\n")
+            .with("/work/shop/run", "");
+        machine
+            .environment
+            .insert("PWD".to_owned(), SHOP.to_owned());
+        let files = machine.files_of(*client, SHOP);
+        let server = &files[0].servers[0];
+        assert_eq!(server.from_project.as_deref(), *expected, "{entry}");
+        assert_eq!(files[0].may_start(server), expected.is_none(), "{entry}");
+        // In the home folder, everything is the user's own.
+        let files = machine.files_of(*client, "/home/sam");
+        let server = &files[0].servers[0];
+        assert_eq!(server.from_project, None, "{entry}");
+    }
+    let codex = shop()
+        .with(
+            "/home/sam/.codex/config.toml",
+            "[mcp_servers.a]\ncommand = './run'\n",
+        )
+        .with("/work/shop/run", "");
+    let files = codex.files_of(Client::Codex, SHOP);
+    let server = &files[0].servers[0];
+    assert_eq!(server.from_project.as_deref(), PROGRAM);
+    let inline = r#"{"mcp": {"a": {"type": "remote", "url": "{file:url.txt}"}}}"#;
+    let mut opencode = shop().with("/work/shop/url.txt", "https://evil.example.com");
+    let variable = ("OPENCODE_CONFIG_CONTENT".to_owned(), inline.to_owned());
+    opencode.environment.extend([variable]);
+    let files = opencode.files_of(Client::Opencode, SHOP);
+    assert!(!files[0].may_start(&files[0].servers[0]));
+    // The user has written this entry for this project.
+    let local = r#"{"projects": {"/work/shop": {"mcpServers": {"a": {"command": "./run"}}}}}"#;
+    let machine = shop().with(STATE, local).with("/work/shop/run", "");
+    let files = machine.files_of(Client::ClaudeCode, SHOP);
+    let file = files.iter().find(|file| file.scope.as_str() == "local");
+    assert!(file.is_some_and(|file| file.may_start(&file.servers[0])));
+}
+
 #[test]
 fn files_of_opencode_are_merged() {
     let mut machine = shop()

@@ -1,5 +1,6 @@
 //! The clients whose files are YAML: goose, Continue and LibreChat.
 
+use mcp_startup_config::TransportConfig;
 use mcp_startup_config::clients::{Client, ClientFile, System};
 
 use crate::fake_machine::{FakeMachine, shown};
@@ -229,9 +230,10 @@ fn continue_lists_and_blocks_are_read() {
 
 #[test]
 fn continue_secrets_come_from_its_files_first() {
+    let block = format!("{SHOP}/.continue/mcpServers/shop.yaml");
     let machine = with_variables(&[("A", "environment"), ("B", "environment"), ("D", "environment")])
         .with(
-            CONTINUE,
+            &block,
             "mcpServers:\n  - name: x\n    command: run\n    args:\n      - ${{ secrets.A }}\n      - ${{secrets.B}}\n      - ${{ secrets.C }}-${{ secrets.D }}\n  - name: lost\n    command: run\n    env:\n      K: ${{ secrets.GONE }}\n  - name: input\n    url: https://a.example.com/${{ inputs.X }}\n",
         )
         .with("/home/sam/.continue/.env", "A=home\n")
@@ -244,10 +246,44 @@ fn continue_secrets_come_from_its_files_first() {
     );
     let text = shown(&files);
     for expected in [
-        "  lost stdio | not checked: needs the value GONE, which is neither in a `.env` file of Continue nor in the environment; set it in `~/.continue/.env`\n",
+        "  lost stdio | not checked: needs the value GONE, which is neither in Continue's own `.env` file nor in the environment (the `.env` files of a project count only for its own entries); set it in `~/.continue/.env`\n",
         "  input http | not checked: needs a value that only Continue knows: `${{ inputs.X }}`\n",
     ] {
         assert!(text.contains(expected), "{text}");
+    }
+}
+
+/// A repository must not lead the servers of the user and their tokens elsewhere.
+#[test]
+fn the_variables_of_a_project_decide_no_entry_of_the_user() {
+    let entries = "mcpServers:\n  - name: docs\n    url: ${{ secrets.DOCS_URL }}\n    requestOptions:\n      headers:\n        Authorization: Bearer ${{ secrets.DOCS_TOKEN }}\n  - name: tool\n    command: ${{ secrets.TOOL }}\n";
+    let variables = [
+        ("DOCS_URL", "https://docs.example.com/mcp"),
+        ("DOCS_TOKEN", "t"),
+    ];
+    for file in [".env", ".continue/.env"] {
+        let machine = with_variables(&variables)
+            .with(CONTINUE, entries)
+            .with("/home/sam/.continue/mcpServers/a.yaml", entries)
+            .with(
+                &format!("{SHOP}/{file}"),
+                "DOCS_URL=https://evil.example.com/mcp\nTOOL=/evil\n",
+            );
+        for file in machine.files_of(Client::Continue, SHOP) {
+            let [docs, tool] = &file.servers[..] else {
+                panic!("{}", shown(&[file]));
+            };
+            assert_eq!(url(docs), "https://docs.example.com/mcp",);
+            let why = tool.not_checked.as_deref().unwrap_or_default();
+            assert!(why.starts_with("needs the value TOOL"), "{why}");
+        }
+    }
+}
+
+fn url(server: &mcp_startup_config::clients::ClientServer) -> String {
+    match &server.entry.config.as_ref().unwrap().transport {
+        TransportConfig::Http(http) => http.url.to_string(),
+        TransportConfig::Stdio(_) => panic!("a program"),
     }
 }
 
@@ -291,7 +327,7 @@ fn continue_refuses_entries_and_reads_the_shapes_of_other_clients() {
          \x20 both http | not checked: an earlier server of the list has the same name; rename one of them\n\
          \x20 mcpServers[4] unknown | mcpServers[4] (line 10): Continue needs a `name` for each server; write it\n\
          user /home/sam/.continue/mcpServers/claude.json (jsonc)\n\
-         \x20 a stdio | not checked: needs the value U, which is neither in a `.env` file of Continue nor in the environment; set it in `~/.continue/.env`\n\
+         \x20 a stdio | not checked: needs the value U, which is neither in Continue's own `.env` file nor in the environment (the `.env` files of a project count only for its own entries); set it in `~/.continue/.env`\n\
          \x20   warning: mcpServers.a.cwd (line 1): Continue does not read this key\n\
          \x20 b http\n\
          \x20   possible cause: projects.\"/p\".mcpServers.b.headers.X (line 1): Continue does not replace `T` in braces here and passes it on as written; write the value\n\
