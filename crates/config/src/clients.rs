@@ -45,6 +45,7 @@ mod places;
 mod presence;
 mod profile;
 mod profiles;
+mod project_limit;
 mod reading;
 mod report;
 mod selection;
@@ -69,6 +70,7 @@ use crate::environment::{Environment, is_absolute};
 use crate::error::{ConfigurationError, EntryProblem};
 use crate::server::{ServerEntry, TransportConfig};
 use places::Places;
+use project_limit::ProjectLimit;
 use reading::Contents;
 
 /// The maximum number of programs of the clients on this machine that a host starts at the same time.
@@ -225,17 +227,7 @@ pub fn discover(environment: &dyn Environment, folder: &Path) -> Vec<ClientFile>
 /// assert_eq!(files[0].servers[0].entry.name, "docs");
 /// ```
 pub fn discover_on(machine: &dyn Machine, folder: &Path) -> Vec<ClientFile> {
-    let places = Places::new(machine, folder);
-    let clients = Client::ALL.iter();
-    clients
-        .flat_map(|client| {
-            let mut files = files_of(*client, &places);
-            if presence::is_only_shared(*client, &files, &places) {
-                files.clear();
-            }
-            files
-        })
-        .collect()
+    find(Client::ALL, machine, folder, true)
 }
 
 /// As [`discover_on`], for only these clients. A file that several clients read counts for each of them, because the caller has named
@@ -245,16 +237,39 @@ pub fn discover_clients(
     machine: &dyn Machine,
     folder: &Path,
 ) -> Vec<ClientFile> {
-    let places = Places::new(machine, folder);
-    let clients = clients.iter();
-    clients
-        .flat_map(|client| files_of(*client, &places))
-        .collect()
+    find(clients, machine, folder, false)
 }
 
 /// Finds and reads the configuration files of one client. See [`discover`].
 pub fn discover_client(client: Client, machine: &dyn Machine, folder: &Path) -> Vec<ClientFile> {
-    files_of(client, &Places::new(machine, folder))
+    find(&[client], machine, folder, false)
+}
+
+/// Finds and reads the files of clients. A client that has only files of other clients can be left out.
+fn find(
+    clients: &[Client],
+    machine: &dyn Machine,
+    folder: &Path,
+    leaves_out_shared: bool,
+) -> Vec<ClientFile> {
+    let limit = ProjectLimit::new(machine, folder);
+    let places = Places::new(&limit, folder);
+    let mut files = Vec::new();
+    let mut left_out = None;
+    for client in clients {
+        let mut of_client = files_of(*client, &places);
+        if leaves_out_shared && presence::is_only_shared(*client, &of_client, &places) {
+            of_client.clear();
+        }
+        files.extend(of_client);
+        if limit.is_exceeded() && left_out.is_none() {
+            left_out = Some((*client, files.len()));
+        }
+    }
+    if let Some((client, at)) = left_out {
+        files.splice(at..at, limit.left_out(client));
+    }
+    files
 }
 
 fn files_of(client: Client, places: &Places<'_>) -> Vec<ClientFile> {

@@ -158,11 +158,16 @@ fn file_with_too_many_servers_is_refused() {
     let many = [
         ("many.json", json(100_000), "at most 2000 servers are read"),
         ("more.json", json(2001), "at most 2000 servers are read"),
-        ("more.toml", toml(40_000), "at most 2000 servers are read"),
+        ("more.toml", toml(20_000), "at most 2000 servers are read"),
+        (
+            "dotted.toml",
+            format!("[s{}]\n", ".a".repeat(75)).repeat(2000),
+            "more than 100000 lines, commas, dots and brackets",
+        ),
         (
             "many.toml",
             toml(100_000),
-            "more than 100000 lines and commas",
+            "more than 100000 lines, commas, dots and brackets",
         ),
     ];
     for (name, content, message) in many {

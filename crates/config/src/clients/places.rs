@@ -98,15 +98,17 @@ impl<'a> Places<'a> {
         })
     }
 
-    /// Whether a path leads into the current folder or its repository. A folder with the user's home folder is not a
-    /// project.
+    /// Whether a path leads into the current folder or its repository. Nothing in the user's home folder does if
+    /// the current folder contains it.
     pub fn is_in_project(&self, path: &Path) -> bool {
         let home = self.home();
-        let is_project = |folder: &Path| {
+        let is_of_home = |folder: &Path| {
             let home = home.as_ref();
-            home.is_none_or(|home| !home.starts_with(folder))
+            home.is_some_and(|home| home.starts_with(folder) && path.starts_with(home))
         };
-        let contains = |folder: &Path| path.starts_with(folder) && is_project(folder);
+        let contains = |folder: &Path| {
+            path.starts_with(folder) && folder.parent().is_some() && !is_of_home(folder)
+        };
         is_absolute(path) && (contains(self.folder) || contains(self.project_root()))
     }
 

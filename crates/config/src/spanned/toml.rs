@@ -9,7 +9,7 @@ use toml_edit::{Item, TableLike};
 use super::{LineIndex, Spanned, Value};
 use crate::error::{ConfigurationError, ConfigurationErrorKind};
 
-/// The maximum number of lines and commas, and so of values. Each one takes up to 500 bytes of memory.
+/// The maximum number of lines, commas, dots and opening brackets, and so of values and tables. Each one takes up to 1,200 bytes of memory.
 const MAX_VALUES: usize = 100_000;
 
 /// A TOML text.
@@ -22,10 +22,10 @@ pub(crate) struct Document<'a> {
 impl<'a> Document<'a> {
     /// Parses a text. Fails with [`ConfigurationErrorKind::Syntax`] if it is not valid TOML.
     pub fn parse(source: &'a str, path: &Path) -> Result<Self, ConfigurationError> {
-        let separators = source.bytes().filter(|byte| b"\n,".contains(byte));
+        let separators = source.bytes().filter(|byte| b"\n,.[{".contains(byte));
         if separators.count() > MAX_VALUES {
             let problem = format!(
-                "the file has more than {MAX_VALUES} lines and commas, the limit for a configuration; remove some, or check the path"
+                "the file has more than {MAX_VALUES} lines, commas, dots and brackets, the limit for a configuration; remove some, or check the path"
             );
             let kind = ConfigurationErrorKind::TooLarge;
             return Err(ConfigurationError::new(kind, path, &problem));

@@ -644,14 +644,14 @@ fn what_a_user_s_entry_takes_from_the_project_needs_an_approval() {
         (Client::VsCode, VS_CODE, "servers", r#""command": "a", "envFile": "/work/shop/.env""#, None),
         (Client::VsCode, VS_CODE, "servers", r#""command": "a", "envFile": "~/.env""#, None),
         (Client::Cursor, CURSOR, "mcpServers", r#""command": "${workspaceFolder}/run""#, PROGRAM),
-        (Client::Cursor, CURSOR, "mcpServers", r#""command": "./run""#, PROGRAM),
-        (Client::Cursor, CURSOR, "mcpServers", r#""command": "./run", "cwd": "/opt""#, None),
+        (Client::Cursor, CURSOR, "mcpServers", r#""command": "tools/run""#, PROGRAM),
+        (Client::Cursor, CURSOR, "mcpServers", r#""command": "tools/run", "cwd": "/opt""#, None),
         (Client::Cursor, CURSOR, "mcpServers", r#""command": "./gone""#, None),
         (Client::Cursor, CURSOR, "mcpServers", r#""command": "/work/shop/run""#, None),
         (Client::Cursor, CURSOR, "mcpServers", r#""command": "a", "args": ["${workspaceFolder}"]"#, None),
-        (Client::ClaudeCode, STATE, "mcpServers", r#""command": "./run""#, PROGRAM),
+        (Client::ClaudeCode, STATE, "mcpServers", r#""command": "tools/run""#, PROGRAM),
         (Client::GeminiCli, "/home/sam/.gemini/settings.json", "mcpServers", r#""command": "$PWD/run""#, PROGRAM),
-        (Client::Goose, "/home/sam/.config/goose/config.yaml", "extensions", r#""name": "a", "enabled": true, "type": "stdio", "cmd": "./run""#, PROGRAM),
+        (Client::Goose, "/home/sam/.config/goose/config.yaml", "extensions", r#""name": "a", "enabled": true, "type": "stdio", "cmd": "tools/run""#, PROGRAM),
     ];
     for (client, path, key, entry, expected) in rows {
         let text = format!(r#"{{"{key}": {{"a": {{{entry}}}}}}}"#);
@@ -659,7 +659,7 @@ fn what_a_user_s_entry_takes_from_the_project_needs_an_approval() {
             .with(path, text)
             .with("/home/sam/.env", "A=b\n")
             .with("/work/shop/.env", "A=b\n")
-            .with("/work/shop/run", "");
+            .with("/work/shop/tools/run", "");
         machine
             .environment
             .insert("PWD".to_owned(), SHOP.to_owned());
@@ -675,9 +675,9 @@ fn what_a_user_s_entry_takes_from_the_project_needs_an_approval() {
     let codex = shop()
         .with(
             "/home/sam/.codex/config.toml",
-            "[mcp_servers.a]\ncommand = './run'\n",
+            "[mcp_servers.a]\ncommand = 'tools/run'\n",
         )
-        .with("/work/shop/run", "");
+        .with("/work/shop/tools/run", "");
     let files = codex.files_of(Client::Codex, SHOP);
     let server = &files[0].servers[0];
     assert_eq!(server.from_project.as_deref(), PROGRAM);
@@ -688,11 +688,60 @@ fn what_a_user_s_entry_takes_from_the_project_needs_an_approval() {
     let files = opencode.files_of(Client::Opencode, SHOP);
     assert!(!files[0].may_start(&files[0].servers[0]));
     // The user has written this entry for this project.
-    let local = r#"{"projects": {"/work/shop": {"mcpServers": {"a": {"command": "./run"}}}}}"#;
-    let machine = shop().with(STATE, local).with("/work/shop/run", "");
+    let local = r#"{"projects": {"/work/shop": {"mcpServers": {"a": {"command": "tools/run"}}}}}"#;
+    let machine = shop().with(STATE, local).with("/work/shop/tools/run", "");
     let files = machine.files_of(Client::ClaudeCode, SHOP);
     let file = files.iter().find(|file| file.scope.as_str() == "local");
     assert!(file.is_some_and(|file| file.may_start(&file.servers[0])));
+}
+
+/// A repository could otherwise need gigabytes of memory.
+#[test]
+fn the_files_of_a_project_are_limited_together() {
+    let servers: Vec<String> = (0..1900)
+        .map(|at| format!(r#""s{at}": {{"command": "x"}}"#))
+        .collect();
+    let text = format!(r#"{{"mcpServers": {{{}}}}}"#, servers.join(", "));
+    let mut machine = shop()
+        .with("/home/sam/.kiro/settings/mcp.json", programs(&["own"]))
+        .with("/home/sam/.aws/amazonq/mcp.json", programs(&["own"]));
+    for at in 0..100 {
+        machine = machine
+            .with(&format!("{SHOP}/.kiro/agents/a{at}.json"), text.clone())
+            .with(
+                &format!("{SHOP}/.amazonq/cli-agents/a{at}.json"),
+                text.clone(),
+            );
+    }
+    let files = discover_on(&machine, Path::new(SHOP));
+    let servers = files.iter().map(|file| file.servers.len()).sum::<usize>();
+    assert!((20_000..60_000).contains(&servers), "{servers}");
+    let errors: Vec<String> = files
+        .iter()
+        .filter_map(|file| Some(file.error.as_ref()?.to_string()))
+        .collect();
+    let [error] = &errors[..] else {
+        panic!("{errors:?}");
+    };
+    assert!(
+        error.contains("other ones are not read: the project has too many"),
+        "{error}"
+    );
+    let of_user = files.iter().flat_map(|file| &file.servers);
+    assert_eq!(
+        of_user.filter(|server| server.entry.name == "own").count(),
+        2
+    );
+    // Many small files.
+    let mut machine = shop();
+    for at in 0..1000 {
+        let path = format!("{SHOP}/.kiro/agents/a{at}.json");
+        machine = machine.with(&path, programs(&["a"]));
+    }
+    let files = discover_on(&machine, Path::new(SHOP));
+    assert_eq!(files.len(), 501);
+    let error = files[500].error.as_ref().unwrap().to_string();
+    assert!(error.contains("this file and 499 other ones"), "{error}");
 }
 
 #[test]
