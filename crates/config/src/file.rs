@@ -48,9 +48,14 @@ pub(crate) fn read_bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         let kind = file_kind(metadata.file_type());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, kind));
     }
+    let file = File::open(path)?;
+    // Files of the kernel have no size. Reading some of them waits for an event.
+    if metadata.len() == 0 {
+        return Ok(Vec::new());
+    }
     let mut bytes = Vec::new();
     let most = u64::try_from(limit.saturating_add(1)).unwrap_or(u64::MAX);
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    file.take(most).read_to_end(&mut bytes)?;
     match bytes.len() <= limit {
         true => Ok(bytes),
         false => Err(io::ErrorKind::FileTooLarge.into()),

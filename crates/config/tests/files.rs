@@ -356,6 +356,17 @@ fn a_device_is_not_read() {
     assert_eq!(error.kind(), Kind::NotAFile);
 }
 
+/// `/proc/kmsg` and others have no size, and a read waits for an event.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_of_the_kernel_counts_as_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".mcp.json");
+    std::os::unix::fs::symlink("/proc/self/environ", &path).unwrap();
+    let error = read(&path, &ProcessEnvironment).unwrap_err();
+    assert!(error.to_string().contains("the file is empty"), "{error}");
+}
+
 #[test]
 fn many_servers_are_read_in_time() {
     let mut json = String::from("{\"mcpServers\": {");

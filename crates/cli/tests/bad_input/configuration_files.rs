@@ -69,7 +69,7 @@ fn invalid_file_is_reported_with_its_name_and_the_mistake() {
         ),
         file(
             "deep.toml",
-            &nested_lists("mcp_servers = ", MB),
+            &nested_lists("mcp_servers = ", 50_000),
             &["deep.toml", "not valid TOML"],
         ),
         file(

@@ -362,7 +362,8 @@ impl ClaudeCode<'_> {
             .servers
             .iter()
             .all(|server| server.approved == Some(true));
-        file.approved = Some(all_approved);
+        // A file that can't be read has nothing that the user could have approved.
+        file.approved = file.error.is_none().then_some(all_approved);
     }
 
     fn apply_policy(&self, server: &mut ClientServer) {

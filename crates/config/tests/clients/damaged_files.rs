@@ -32,6 +32,16 @@ fn cursor(text: impl Into<Vec<u8>>) -> Vec<ClientFile> {
 }
 
 #[test]
+fn an_unreadable_file_of_a_project_is_not_called_approved() {
+    let machine = FakeMachine::linux()
+        .with("/home/sam/.claude.json", "{}")
+        .with("/work/shop/.mcp.json", "{");
+    let files = machine.files_of(Client::ClaudeCode, SHOP);
+    let file = files.iter().find(|file| file.error.is_some()).unwrap();
+    assert_eq!(file.approved, None);
+}
+
+#[test]
 fn a_huge_state_file_is_read() {
     let mut text = String::from("{\"history\": [\n");
     let line = format!(
@@ -314,6 +324,7 @@ fn deep_nesting_is_no_problem() {
     let files = timed("deep", || cursor("{\"a\":".repeat(100_000)));
     assert_eq!(files[0].error.as_ref().unwrap().kind(), Kind::Syntax);
     let path = "/home/sam/.codex/config.toml";
+    let deep = "[".repeat(90_000);
     let machine = FakeMachine::linux().with(
         path,
         format!("x = {deep}\n[mcp_servers.a]\ncommand = 'a'\n"),

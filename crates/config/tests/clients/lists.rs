@@ -651,7 +651,7 @@ fn what_a_user_s_entry_takes_from_the_project_needs_an_approval() {
         (Client::Cursor, CURSOR, "mcpServers", r#""command": "a", "args": ["${workspaceFolder}"]"#, None),
         (Client::ClaudeCode, STATE, "mcpServers", r#""command": "tools/run""#, PROGRAM),
         (Client::GeminiCli, "/home/sam/.gemini/settings.json", "mcpServers", r#""command": "$PWD/run""#, PROGRAM),
-        (Client::Goose, "/home/sam/.config/goose/config.yaml", "extensions", r#""name": "a", "enabled": true, "type": "stdio", "cmd": "tools/run""#, PROGRAM),
+        (Client::Goose, "/home/sam/.config/goose/config.yaml", "extensions", r#""name": "a", "enabled": true, "type": "stdio", "cmd": "tools/run", "args": []"#, PROGRAM),
     ];
     for (client, path, key, entry, expected) in rows {
         let text = format!(r#"{{"{key}": {{"a": {{{entry}}}}}}}"#);
