@@ -17,55 +17,6 @@ const PROBLEM_CHARS: usize = 100;
 /// How much of a word [`mcp_startup::masked_command`] returns, in bytes.
 const MASKED_BYTES: usize = 64 * 1024;
 
-/// The variables that change the programs or the libraries that a program runs, in upper case.
-const PROGRAM_VARIABLES: [&str; 32] = [
-    "PATH",
-    "PATHEXT",
-    "COMSPEC",
-    "SHELL",
-    "ENV",
-    "BASH_ENV",
-    "ZDOTDIR",
-    "IFS",
-    "HOME",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "BUN_OPTIONS",
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "PYTHONSTARTUP",
-    "PYTHONUSERBASE",
-    "PERL5OPT",
-    "PERL5LIB",
-    "RUBYOPT",
-    "RUBYLIB",
-    "GEM_PATH",
-    "JAVA_TOOL_OPTIONS",
-    "JDK_JAVA_OPTIONS",
-    "_JAVA_OPTIONS",
-    "CLASSPATH",
-    "DOTNET_STARTUP_HOOKS",
-    "PHPRC",
-    "PHP_INI_SCAN_DIR",
-    "GIT_SSH",
-    "GIT_SSH_COMMAND",
-    "GIT_EXEC_PATH",
-    "DOCKER_HOST",
-];
-/// The beginnings of the names of such variables.
-const PROGRAM_PREFIXES: [&str; 10] = [
-    "LD_",
-    "DYLD_",
-    "BASH_FUNC_",
-    "GIT_CONFIG",
-    "NPM_CONFIG_",
-    "PIP_",
-    "UV_INDEX",
-    "UV_DEFAULT_INDEX",
-    "UV_EXTRA_INDEX",
-    "CORECLR_",
-];
-
 /// Asks on a terminal whether these servers may be started, the first time. Returns whether they may.
 pub fn confirm(selection: &Selection, is_confirmed: bool) -> std::io::Result<bool> {
     let answer = answer_file();
@@ -135,8 +86,7 @@ fn line(entry: &ServerEntry) -> String {
     format!("{name}  {how}")
 }
 
-/// The command line of a server, quoted for a shell, with its secrets masked, and the variables of its entry that change the programs
-/// that it runs. `None` if the entry has no program.
+/// The command line of a server, quoted for a shell, with its secrets masked, its folder, and the names of the variables of its entry. `None` if the entry has no program.
 pub fn command(entry: &ServerEntry) -> Option<String> {
     let words = mcp_startup::masked_command(entry)?;
     let TransportConfig::Stdio(stdio) = &entry.config.as_ref().ok()?.transport else {
@@ -154,12 +104,29 @@ pub fn command(entry: &ServerEntry) -> Option<String> {
     if more > 0 {
         shown += &format!(" … ({more} more characters)");
     }
-    let names = stdio.env.iter().map(|(name, _)| name.as_str());
-    let names: Vec<&str> = names.filter(|name| changes_programs(name)).collect();
+    if let Some(folder) = &stdio.cwd {
+        let folder = shell_argument(&folder.to_string_lossy());
+        shown += &format!(" in {}", limited(&folder));
+    }
+    // Any variable may change what a program runs, or where it downloads it.
+    let names: Vec<String> = stdio
+        .env
+        .iter()
+        .map(|(name, _)| printable(name, COMMAND_CHARS))
+        .collect();
     if !names.is_empty() {
-        shown += &format!(" with {}", printable(&names.join(", "), PROBLEM_CHARS));
+        shown += &format!(" with {}", limited(&names.join(", ")));
     }
     Some(shown)
+}
+
+/// A text, with the number of the characters that exceed the limit.
+fn limited(text: &str) -> String {
+    let shown: String = text.chars().take(COMMAND_CHARS).collect();
+    match text.chars().skip(COMMAND_CHARS).count() {
+        0 => shown,
+        more => format!("{shown} … ({more} more characters)"),
+    }
 }
 
 /// The scheme and the host of a server's URL, and its port if it has one. The rest of the URL may have a secret.
@@ -168,15 +135,6 @@ pub fn url(entry: &ServerEntry) -> Option<String> {
         TransportConfig::Http(http) => Some(http.url.origin().ascii_serialization()),
         TransportConfig::Stdio(_) => None,
     }
-}
-
-/// Whether a variable changes the programs or the libraries that a program runs, or where it downloads them.
-fn changes_programs(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    PROGRAM_VARIABLES.contains(&&*name)
-        || PROGRAM_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
 }
 
 /// The file that shows that the user has answered: in `$XDG_STATE_HOME` or `~/.local/state`, or in `%LOCALAPPDATA%`.
@@ -206,8 +164,8 @@ mod tests {
             ("docker", &["run", "--rm", "-i", "-v", "/:/host", "img"], &[], "docker run --rm -i -v /:/host img"),
             ("env", &["FOO=1", "sh", "-c", "evil"], &[], "env FOO=1 sh -c evil"),
             ("npx", &["-y", "pkg", "/", ""], &[], "npx -y pkg / ''"),
-            ("python3", &["-m", "mod"], &["LANG"], "python3 -m mod"),
-            ("a b", &["a\u{202e}b"], &["LD_PRELOAD", "A", "Path"], "'a b' $'a\\U0000202eb' with LD_PRELOAD, Path"),
+            ("python3", &["-m", "mod"], &["LANG"], "python3 -m mod with LANG"),
+            ("a b", &["a\u{202e}b"], &["LD_PRELOAD", "A", "Path"], "'a b' $'a\\U0000202eb' with LD_PRELOAD, A, Path"),
             ("npx", &["pkg", "--token", "canary"], &["NODE_OPTIONS"], "npx pkg --token '[masked]' with NODE_OPTIONS"),
         ];
         for (program, args, env, expected) in rows {
@@ -221,9 +179,22 @@ mod tests {
         assert_eq!(shown(&long, &[], &[]), long);
         let found = shown(&long, &["bcd"], &["PATH"]);
         assert_eq!(found, format!("{long} … (4 more characters) with PATH"));
+        let name = "A".repeat(COMMAND_CHARS);
+        let found = shown("x", &[], &[&name, "LD_PRELOAD"]);
+        assert_eq!(found, format!("x with {name} … (12 more characters)"));
         let found = shown("x", &[&"a".repeat(MASKED_BYTES + COMMAND_CHARS)], &[]);
         let more = MASKED_BYTES + 2;
         assert!(found.ends_with(&format!("aa … ({more} more characters)")));
+    }
+
+    #[test]
+    fn the_folder_of_a_program_is_shown() {
+        let mut server = ServerConfig::stdio("x", "python3", ["server.py"]).unwrap();
+        if let TransportConfig::Stdio(stdio) = &mut server.transport {
+            stdio.cwd = Some("/work/a b".into());
+        }
+        let found = command(&ServerEntry::from(server)).unwrap();
+        assert_eq!(found, "python3 server.py in '/work/a b'");
     }
 
     fn shown(program: &str, args: &[&str], env: &[&str]) -> String {
