@@ -146,7 +146,7 @@ pub async fn begin_sign_in(
     let source =
         sign_in_client(guarded, metadata, &request.client).map_err(|problem| match problem {
             DiscoveryProblem::InvalidMetadata => unsafe_address(invalid_field(guarded, metadata)),
-            problem => readiness::error(problem, metadata),
+            problem => readiness::error(problem, metadata, &request.client),
         })?;
     let metadata = with_usable_endpoints(metadata).ok_or_else(|| unsafe_address(None))?;
     let configured = request.resource.as_deref();

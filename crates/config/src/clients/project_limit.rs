@@ -12,6 +12,7 @@ use super::client::Client;
 use super::machine::{Machine, System};
 use super::places::Places;
 use super::profile::{FileFormat, Scope};
+use super::reading::Contents;
 use crate::environment::Environment;
 use crate::error::{ConfigurationError, ConfigurationErrorKind};
 use crate::held_sign_ins::StoreFiles;
@@ -67,7 +68,7 @@ impl<'a> ProjectLimit<'a> {
             Scope::Project,
             path.clone(),
             format,
-            Err(error),
+            Err::<Contents, _>(error),
         ))
     }
 

@@ -149,7 +149,7 @@ async fn register(
     scopes: &[String],
     http: &SignInHttp,
 ) -> Result<Client, SignInError> {
-    let problem = || readiness::error(DiscoveryProblem::ClientRequired, metadata);
+    let problem = || readiness::error(DiscoveryProblem::ClientRequired, metadata, &request.client);
     let published = metadata.registration_endpoint.as_deref();
     let endpoint = published.and_then(endpoint).ok_or_else(problem)?;
     let method = client_authentication::registration_method(metadata).ok_or_else(problem)?;

@@ -157,7 +157,11 @@ fn registration_field(guarded: &GuardedClient, metadata: &AuthorizationMetadata)
 }
 
 /// The error of a sign-in that can't begin.
-pub(super) fn error(problem: DiscoveryProblem, metadata: &AuthorizationMetadata) -> SignInError {
+pub(super) fn error(
+    problem: DiscoveryProblem,
+    metadata: &AuthorizationMetadata,
+    settings: &ClientSettings,
+) -> SignInError {
     use DiscoveryProblem as Problem;
     use SignInFailureKind as Kind;
     let (kind, message) = match problem {
@@ -176,6 +180,9 @@ pub(super) fn error(problem: DiscoveryProblem, metadata: &AuthorizationMetadata)
         ),
         Problem::ClientRequired | Problem::ClientDocumentRequired => {
             let why = match metadata.registration_endpoint {
+                Some(_) if settings.never_registers && registration_method(metadata).is_some() => {
+                    "registers clients, which was not requested, and does not support client ID metadata documents"
+                }
                 None => "does not support client registration",
                 Some(_) => {
                     "registers only clients that authenticate by a method that this client does not support"
