@@ -34,8 +34,6 @@ pub fn io_problem(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::ErrorKind;
-
     use super::*;
 
     #[test]
@@ -55,7 +53,7 @@ mod tests {
             ("a (os error 1", "a (os error 1"),
         ];
         for (text, expected) in texts {
-            assert_eq!(io_problem(&Error::new(ErrorKind::Other, text)), expected);
+            assert_eq!(io_problem(&Error::other(text)), expected);
         }
         for code in 1..200 {
             let shown = io_problem(&Error::from_raw_os_error(code));
