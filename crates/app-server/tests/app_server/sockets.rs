@@ -181,6 +181,43 @@ async fn some_clients_can_send_large_messages() {
     listening.end().await;
 }
 
+/// A control frame may be between the fragments of a message (RFC 6455, section 5.4).
+#[tokio::test]
+async fn a_ping_does_not_end_a_large_message() {
+    const HALF: usize = 900_000;
+    /// A masked frame (RFC 6455, section 5.2).
+    fn frame(opcode: u8, payload: usize) -> Vec<u8> {
+        let mut frame = vec![opcode, 0x80 | 127];
+        frame.extend((payload as u64).to_be_bytes());
+        frame.extend([0; 4]);
+        frame.resize(frame.len() + payload, b' ');
+        frame
+    }
+    let ping = [0x89, 0x80, 0, 0, 0, 0].as_slice();
+    let begun = [&frame(0x01, HALF), ping, &frame(0x00, HALF), ping].concat();
+    let listening = Listening::start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let mut clients = Vec::new();
+    for number in 0..9 {
+        let socket = listening.connect(&[("Authorization", &bearer)]).await;
+        let mut socket = socket.unwrap();
+        // It may be refused before it was sent completely.
+        let _ = tokio::io::AsyncWriteExt::write_all(socket.get_mut(), &begun).await;
+        let mut pongs = 0;
+        while pongs < 2 {
+            let answer = tokio::time::timeout(LIMIT, socket.try_next()).await;
+            match answer.unwrap() {
+                Ok(Some(Message::Pong(_))) => pongs += 1,
+                _ => break,
+            }
+        }
+        assert_eq!(pongs == 2, number < 8, "{number}");
+        clients.push(socket);
+    }
+    drop(clients);
+    listening.end().await;
+}
+
 #[tokio::test]
 async fn the_token_is_needed_in_the_header_or_in_the_first_frame() {
     let listening = Listening::start().await;
