@@ -11,6 +11,8 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+import { gzip } from "pako";
 
 const { NapiCli, parseTriple } = createRequire(import.meta.url)("@napi-rs/cli");
 
@@ -50,8 +52,15 @@ try {
   for (const folder of [platform, work]) {
     const arguments_ = ["pack", "--silent", "--ignore-scripts", "--pack-destination", resolve(out)];
     const options = { cwd: folder, encoding: "utf8", shell: process.platform === "win32" };
-    process.stdout.write(execFileSync("npm", arguments_, options));
+    const name = execFileSync("npm", arguments_, options);
+    compressAgain(resolve(out, name.trim()));
+    process.stdout.write(name);
   }
 } finally {
   rmSync(work, { recursive: true, force: true });
+}
+
+/** Compresses a package as zlib does. The zlib of Node is faster, and its packages are 3 % larger. */
+function compressAgain(path) {
+  writeFileSync(path, gzip(gunzipSync(readFileSync(path)), { level: 9 }));
 }

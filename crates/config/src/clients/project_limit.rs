@@ -7,12 +7,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::ClientFile;
 use super::client::Client;
 use super::machine::{Machine, System};
 use super::places::Places;
 use super::profile::{FileFormat, Scope};
-use super::reading::Contents;
+use super::{ClientFile, ClientServer};
 use crate::environment::Environment;
 use crate::error::{ConfigurationError, ConfigurationErrorKind};
 use crate::held_sign_ins::StoreFiles;
@@ -62,14 +61,9 @@ impl<'a> ProjectLimit<'a> {
         );
         let kind = ConfigurationErrorKind::TooLarge;
         let error = ConfigurationError::new(kind, path, &problem);
-        let format = FileFormat::Json;
-        Some(ClientFile::new(
-            client,
-            Scope::Project,
-            path.clone(),
-            format,
-            Err::<Contents, _>(error),
-        ))
+        let none: Result<Vec<ClientServer>, _> = Err(error);
+        let (scope, format) = (Scope::Project, FileFormat::Json);
+        Some(ClientFile::new(client, scope, path.clone(), format, none))
     }
 
     /// Counts a file. Returns whether it is within the limits.
