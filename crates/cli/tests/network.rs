@@ -388,8 +388,7 @@ fn a_proxy_that_fails_is_named() {
     const CHECK_PROXY: &str =
         "; check the settings of the proxy (HTTPS_PROXY, NO_PROXY), and try again";
     let requires = "the proxy PROXY requires a user name and a password (HTTP 407); check them in the URL of the proxy (HTTPS_PROXY), and try again";
-    let failed =
-        format!("the connection through the proxy PROXY failed (mcp.example){CHECK_PROXY}");
+    let refused = "the proxy PROXY refused to connect to it (mcp.example); ask the administrator of the proxy to allow this host, or check its settings (HTTPS_PROXY, NO_PROXY), and try again";
     let unknown =
         format!("the host name of the proxy proxy.invalid:3128 could not be resolved{CHECK_PROXY}");
     let closed = format!(
@@ -399,7 +398,7 @@ fn a_proxy_that_fails_is_named() {
     for (server, answer, expected) in [
         ("https://mcp.example/open", Some(PASSWORD), requires),
         ("http://mcp.example/open", Some(PASSWORD), requires),
-        ("https://mcp.example/open", Some(NO_TUNNEL), &failed),
+        ("https://mcp.example/open", Some(NO_TUNNEL), refused),
         ("https://mcp.example/open", None, &unknown),
         ("http://mcp.example/open", Some(""), &closed),
         ("http://localhost:1/open", Some(NO_TUNNEL), own),

@@ -89,7 +89,7 @@ fn foreign_requests_to_the_callback_listener_do_not_end_the_login() {
     for (url, status) in [
         (format!("{base}/"), 404),
         (format!("{base}/favicon.ico"), 404),
-        (format!("{callback}/?{query}"), 404),
+        (format!("{callback}/more?{query}"), 404),
         (callback.to_owned(), 400),
         (format!("{callback}?code=stolen&state=guessed"), 400),
         (format!("{callback}?error=access_denied&state=guessed"), 400),

@@ -44,7 +44,7 @@ pub fn description(body: &[u8]) -> Option<String> {
 }
 
 /// Returns the description of the error in a body that may grant something: only the value of a member or a field with a name for
-/// descriptions. Any other text may be a token.
+/// descriptions, or the title of a page. Any other text may be a token.
 ///
 /// ```
 /// use mcp_startup_core::refusal::named_description;
@@ -56,9 +56,10 @@ pub fn description(body: &[u8]) -> Option<String> {
 /// ```
 pub fn named_description(body: &[u8]) -> Option<String> {
     let text = text(body.get(..MAX_BYTES).unwrap_or(body));
-    let described = match text.starts_with('{') {
-        true => error_message::in_json(&serde_json::from_str(&text).ok()?)?,
-        false => form_field(&text, "error_description")?,
+    let described = match text.as_bytes().first()? {
+        b'{' => error_message::in_json(&serde_json::from_str(&text).ok()?)?,
+        b'<' => words_of_title(&text)?,
+        _ => form_field(&text, "error_description")?,
     };
     shown(&described, body)
 }

@@ -415,7 +415,12 @@ async fn no_message_repeats_what_a_reply_of_success_grants() {
         (200, SECRET.to_owned(), None),
         (200, format!("\"{SECRET}\""), None),
         (200, format!("[\"{SECRET}\"]"), None),
-        (200, format!("<title>{SECRET}</title>"), None),
+        (200, format!("<p>{SECRET}</p>"), None),
+        (
+            200,
+            format!("<title>Log in</title><p>{SECRET}</p>"),
+            Some("Log in"),
+        ),
         (200, format!("access={SECRET}"), None),
         (
             201,
