@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Reading never writes a file, starts a program or runs a command: commands in a configuration, such as Claude Code's
-//! `headersHelper`, are named and never run. An entry that its client refuses has an [`EntryProblem`](crate::EntryProblem)
+//! `headersHelper`, are named and never run. An entry that its client refuses has an [`EntryProblem`]
 //! with the client's reason.
 //!
 //! A file of a project may be part of someone else's repository. Start its servers only if the user has approved them in the client
