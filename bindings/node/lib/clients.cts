@@ -37,11 +37,13 @@ export type ClientFile = {
   readonly error: ClientFileProblem | null;
   /** Why the file is not read, even though the client uses it: it is a script. Otherwise `null`. */
   readonly notRead: string | null;
+  /** The warnings about the file as a whole, for example about servers below a key that the client does not read. */
+  readonly warnings: readonly ClientFileProblem[];
   /** The servers, in the order of the file. Empty if the file can't be used. */
   readonly servers: readonly ClientServer[];
 };
 
-/** Why a file of a client can't be used. */
+/** Why a file of a client can't be used, or a warning about it. */
 export type ClientFileProblem = {
   /** The line number, starting at 1, or `null`. */
   readonly line: number | null;

@@ -64,7 +64,7 @@ test("discover returns what the program prints", async () => {
   const [codex, cursor, , windsurf] = files;
   const { error, servers, ...file } = codex;
   const path = join(home, ".codex/config.toml");
-  assert.deepEqual([file, error], [{ client: "codex", scope: "user", path, format: "toml", approved: null, notRead: null }, null]);
+  assert.deepEqual([file, error], [{ client: "codex", scope: "user", path, format: "toml", approved: null, notRead: null, warnings: [] }, null]);
   const off = { name: "off", transport: "http", enabled: false, checkable: true, why: null, approved: null };
   assert.deepEqual(servers.at(-1), off);
   const bad = cursor.servers.find(({ name }) => name === "bad");

@@ -57,6 +57,7 @@ async def test_discover_returns_what_the_program_prints(folder: Path) -> None:
         servers = of_program.pop("servers")
         error = of_program.pop("error")
         assert file.not_read == of_program.pop("notRead")
+        assert [warning.to_dict() for warning in file.warnings] == of_program.pop("warnings")
         assert {name: getattr(file, name) for name in of_program} == of_program
         assert (file.error is None) == (error is None)
         for server, other in zip(file.servers, servers, strict=True):

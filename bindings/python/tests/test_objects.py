@@ -100,6 +100,7 @@ def client_file(*, error: bool = True) -> ClientFile:
         approved=None,
         error=ClientFileProblem(line=1, column=2, message="no") if error else None,
         not_read=None,
+        warnings=(ClientFileProblem(line=3, column=None, message="no"),),
         servers=(server,),
     )
 

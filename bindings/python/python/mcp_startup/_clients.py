@@ -55,7 +55,7 @@ class ClientTransport(WireEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ClientFileProblem(WireObject):
-    """Why a file of a client can't be used."""
+    """Why a file of a client can't be used, or a warning about it."""
 
     line: int | None
     """The line number, starting at 1, or `None`."""
@@ -114,6 +114,9 @@ class ClientFile(WireObject):
 
     not_read: str | None
     """Why the file is not read, even though the client uses it: it is a script. Otherwise `None`."""
+
+    warnings: tuple[ClientFileProblem, ...]
+    """The warnings about the file as a whole, for example about servers below a key that the client does not read."""
 
     servers: tuple[ClientServer, ...]
     """The servers, in the order of the file. Empty if the file can't be used."""

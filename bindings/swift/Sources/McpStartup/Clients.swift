@@ -76,6 +76,8 @@
         public let error: ClientFileProblem?
         /// Why the file is not read, even though the client uses it: it is a script. Otherwise `nil`.
         public let notRead: String?
+        /// The warnings about the file as a whole, for example about servers below a key that the client does not read.
+        public let warnings: [ClientFileProblem]
         /// The servers, in the order of the file. Empty if the file can't be used.
         public let servers: [ClientServer]
     }
@@ -96,7 +98,7 @@
         case system
     }
 
-    /// Why a file of a client can't be used.
+    /// Why a file of a client can't be used, or a warning about it.
     public struct ClientFileProblem: Sendable, Hashable, Codable {
         /// The line number, starting at 1, or `nil`.
         public let line: Int?

@@ -76,6 +76,7 @@ public enum class ClientTransport {
  * @property approved Whether the user has approved the file in the client. Null if that is not known or not needed.
  * @property error Why the file can't be used, or null.
  * @property notRead Why the file is not read, even though the client uses it: it is a script. Otherwise null.
+ * @property warnings The warnings about the file as a whole, for example about servers below a key that the client does not read.
  * @property servers The servers, in the order of the file. Empty if the file can't be used.
  */
 @Serializable
@@ -87,11 +88,12 @@ public data class ClientFile(
     public val approved: Boolean?,
     public val error: ClientFileProblem?,
     public val notRead: String?,
+    public val warnings: List<ClientFileProblem>,
     public val servers: List<ClientServer>,
 )
 
 /**
- * Why a file of a client can't be used.
+ * Why a file of a client can't be used, or a warning about it.
  *
  * @property line The line number, starting at 1, or null.
  * @property column The column in characters, starting at 1, or null.
