@@ -16,6 +16,8 @@ const COMMAND_CHARS: usize = 1000;
 const PROBLEM_CHARS: usize = 100;
 /// How much of a word [`mcp_startup::masked_command`] returns, in bytes.
 const MASKED_BYTES: usize = 64 * 1024;
+/// The variables that Claude Code adds to each of its servers.
+const ADDED_VARIABLES: [&str; 2] = ["CLAUDECODE", "CLAUDE_PROJECT_DIR"];
 
 /// Asks on a terminal whether these servers may be started, the first time. Returns whether they may.
 pub fn confirm(selection: &Selection, is_confirmed: bool) -> std::io::Result<bool> {
@@ -112,6 +114,7 @@ pub fn command(entry: &ServerEntry) -> Option<String> {
     let names: Vec<String> = stdio
         .env
         .iter()
+        .filter(|(name, _)| !ADDED_VARIABLES.contains(&name.as_str()))
         .map(|(name, _)| printable(name, COMMAND_CHARS))
         .collect();
     if !names.is_empty() {
@@ -165,6 +168,7 @@ mod tests {
             ("env", &["FOO=1", "sh", "-c", "evil"], &[], "env FOO=1 sh -c evil"),
             ("npx", &["-y", "pkg", "/", ""], &[], "npx -y pkg / ''"),
             ("python3", &["-m", "mod"], &["LANG"], "python3 -m mod with LANG"),
+            ("npx", &["pkg"], &["CLAUDECODE", "A", "CLAUDE_PROJECT_DIR"], "npx pkg with A"),
             ("a b", &["a\u{202e}b"], &["LD_PRELOAD", "A", "Path"], "'a b' $'a\\U0000202eb' with LD_PRELOAD, A, Path"),
             ("npx", &["pkg", "--token", "canary"], &["NODE_OPTIONS"], "npx pkg --token '[masked]' with NODE_OPTIONS"),
         ];
