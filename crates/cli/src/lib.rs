@@ -172,6 +172,15 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
+/// The runtime of a command that starts none of the user's servers.
+fn single_threaded_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    #[cfg(unix)]
+    check_limit_of_files()?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
 /// Fails if the program can't open its own files. The runtime would panic.
 #[cfg(unix)]
 fn check_limit_of_files() -> std::io::Result<()> {

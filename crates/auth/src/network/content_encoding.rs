@@ -43,8 +43,8 @@ pub fn decoded_body(response: reqwest::Response) -> BoxStream<'static, Result<By
     in_turns(chunks(response, false))
 }
 
-/// Like [`decoded_body`], but a body that begins with an object of JSON is not decoded, even if its header names an encoding: the response may grant
-/// tokens that are not sent again.
+/// Like [`decoded_body`], but a body that begins with an object of JSON is not decoded, even if its header names an encoding: the response may
+/// grant tokens that are not sent again.
 pub(crate) fn decoded_body_or_json(
     response: reqwest::Response,
 ) -> BoxStream<'static, Result<Bytes, BodyError>> {

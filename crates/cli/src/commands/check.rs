@@ -143,10 +143,16 @@ fn dry_run(selection: &Selection, format: Format) -> std::io::Result<()> {
     stdout.flush()
 }
 
+/// Whether a server is not started because its project file is not approved.
+fn is_in_unapproved_file(left: &NotChecked) -> bool {
+    left.needs_approval && left.owner.scope == Scope::Project
+}
+
 /// How many servers are not started. A server in a project file that is not approved may be in it for several clients.
 fn count(not_checked: &[NotChecked]) -> usize {
-    let (unapproved, others): (Vec<_>, Vec<_>) =
-        not_checked.iter().partition(|left| left.needs_approval);
+    let (unapproved, others): (Vec<_>, Vec<_>) = not_checked
+        .iter()
+        .partition(|left| is_in_unapproved_file(left));
     let unapproved = unapproved
         .iter()
         .map(|left| (&left.owner.path, &left.owner.name));
@@ -161,7 +167,7 @@ fn closing_notes(not_checked: &[NotChecked]) -> Vec<String> {
         let Owner {
             client, path, name, ..
         } = &left.owner;
-        if left.needs_approval && left.owner.scope == Scope::Project {
+        if is_in_unapproved_file(left) {
             let (names, clients) = unapproved.entry(path).or_default();
             names.insert(name);
             if !clients.contains(&client.name()) {

@@ -35,9 +35,7 @@ pub fn run(arguments: &arguments::Follow) -> Result<ExitStatus, CommandError> {
             "Reading notifications from stdin. Press Ctrl-D to end."
         );
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = crate::single_threaded_runtime()?;
     let interrupted = runtime.block_on(follower.read());
     // A pending read of stdin must not keep the process alive.
     runtime.shutdown_background();

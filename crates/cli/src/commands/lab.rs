@@ -15,9 +15,7 @@ use crate::output::exit_status::ExitStatus;
 use crate::{selection, this_program};
 
 pub fn run(arguments: &arguments::Lab) -> Result<u8, CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = crate::single_threaded_runtime()?;
     match &arguments.stdio {
         Some(name) => {
             let behaviour = scenarios()

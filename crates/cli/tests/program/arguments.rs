@@ -270,8 +270,15 @@ fn completions_and_the_version_are_printed() {
 #[test]
 fn a_limit_of_open_files_that_is_too_low_is_an_error() {
     let user = User::new();
-    let run = user.program(&["check", "https://mcp.example.com/mcp"]);
     let limited = ["/bin/sh", "-c", "ulimit -n 7; exec \"$0\" \"$@\""];
-    let finished = run.through(&limited).finish().assert_exit(1);
-    assert!(finished.stderr.contains("`ulimit -n`"), "{finished:#?}");
+    for arguments in [
+        &["check", "https://mcp.example.com/mcp"][..],
+        &["status", "https://mcp.example.com/mcp"],
+        &["follow"],
+        &["lab"],
+    ] {
+        let run = user.program(arguments).through(&limited);
+        let finished = run.finish().assert_exit(1);
+        assert!(finished.stderr.contains("`ulimit -n`"), "{finished:#?}");
+    }
 }
