@@ -6,10 +6,11 @@
                                 It ends with its input
 
 FLOOD: `pings` without reading the responses, `notifications`, `large` notifications of 15 MiB, `smaller` ones of 3 MiB, `values` for
-many values in each, `unended` for a message without an end, `split` for an event without an end whose lines end in the next chunk (over
-HTTP), `stopped` for a message that stops before the limit, `quiet` for a server that sends nothing, or `long` for one whose list of tools
-is large.
-WHEN: `list`, in place of the list of tools, or `live`, when the server is ready (over HTTP, on the stream of a GET request).
+many values in each, `unended` for a message without an end, `stopped` for one that stops before the limit, `late` for one that ends some
+seconds after it stopped, `quiet` for a server that sends nothing, or `long` for one whose list of tools is large. Only over HTTP: `split`
+for an event without an end whose lines end in the next chunk, and `ids` for streams that end after an event with a long ID.
+WHEN: `list`, in place of the list of tools, `live`, when the server is ready (over HTTP, on the stream of a GET request), or `call`, in
+place of the result of a call (over HTTP, in an event stream), or `body`, the same as JSON.
 """
 
 import json
@@ -29,8 +30,9 @@ LARGE = {
     "smaller": '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"' + "x" * (3 << 20) + '"}}',
     "values": '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":[' + "{}," * 40_000 + "{}]}}",
 }
-UNENDED_MIB = {"unended": 15, "stopped": 9}
+UNENDED_MIB = {"unended": 15, "stopped": 9, "late": 15}
 WORKING = ("quiet", "long")
+LATE_S = 3
 # How long a client takes to consider a server ready that has listed its tools.
 UNTIL_READY_S = 0.5
 
@@ -55,13 +57,20 @@ def response(message, kind):
     return json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": answer})
 
 
-def flood(write, kind, frame):
-    """Writes messages until the client closes the connection."""
+def flood(write, kind, frame, call=None):
+    """Writes messages until the client closes the connection, or the result of a call."""
     if kind in UNENDED_MIB:
-        write((frame % "{").rstrip("\n").encode())
+        beginning, end = "{", ""
+        if call is not None:
+            beginning = json.dumps({"jsonrpc": "2.0", "id": call, "result": {"content": []}})
+            beginning, end = beginning[:-3], beginning[-3:]
+        before, after = frame.split("%s")
+        write((before + beginning).encode())
         for _ in range(UNENDED_MIB[kind]):
             write(b" " * (1 << 20))
-        time.sleep(60)
+        time.sleep(LATE_S if kind == "late" else 60)
+        write((end + after).encode())
+        return
     while kind in LARGE:
         write((frame % LARGE[kind]).encode())
     number = 1000
@@ -69,6 +78,11 @@ def flood(write, kind, frame):
         numbers = range(number, number + CHUNK_MESSAGES)
         write("".join(frame % (MESSAGES[kind] % number) for number in numbers).encode())
         number += CHUNK_MESSAGES
+
+
+def flooded_method(when):
+    """The request with which a flood begins."""
+    return "tools/call" if when in ("call", "body") else "tools/list"
 
 
 def serve_stdio(kind, when):
@@ -81,12 +95,12 @@ def serve_stdio(kind, when):
             message = json.loads(line)
             if "method" not in message or "id" not in message:
                 continue
-            floods = kind not in WORKING and message["method"] == "tools/list"
+            floods = kind not in WORKING and message["method"] == flooded_method(when)
             if not floods or when == "live":
                 write(f"{response(message, kind)}\n".encode())
             if floods:
                 time.sleep(UNTIL_READY_S if when == "live" else 0)
-                flood(write, kind, "%s\n")
+                flood(write, kind, "%s\n", message["id"] if when == "call" else None)
     except BrokenPipeError:
         sys.stderr.close()
 
@@ -118,12 +132,15 @@ class Handler(BaseHTTPRequestHandler):
             for chunk in (b"data: " + b"x" * (250 << 10) + b"\n", b"a", b"\n"):
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
 
-    def flood_events(self, kind):
+    def flood_events(self, kind, call=None):
         if kind == "split":
             self.flood_split()
             return
         self.answer(200, "text/event-stream", close=True)
-        flood(self.wfile.write, kind, "data: %s\n\n")
+        if kind == "ids":
+            self.wfile.write(b"id: " + b"x" * (3 << 20) + b"\ndata: \n\n")
+            return
+        flood(self.wfile.write, kind, "data: %s\n\n", call)
 
     def do_POST(self):
         kind, when = self.path.strip("/").split("/")
@@ -133,8 +150,12 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(60)
         if "method" not in message or "id" not in message:
             self.answer(202)
-        elif kind not in WORKING and when == "list" and message["method"] == "tools/list":
-            self.flood_events(kind)
+        elif kind not in WORKING and when != "live" and message["method"] == flooded_method(when):
+            if when == "body":
+                self.answer(200, "application/json", close=True)
+                flood(self.wfile.write, kind, "%s", message["id"])
+            else:
+                self.flood_events(kind, message["id"] if when == "call" else None)
         else:
             self.answer(200, "application/json", response(message, kind).encode())
 

@@ -15,29 +15,39 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use mcp_startup::config::ServerConfig;
+use mcp_startup::rmcp::model::CallToolRequestParams;
 use mcp_startup::{LiveServer, Startup, StartupOptions};
+use tokio::task::JoinSet;
 
 use harness::cases::skip;
 use harness::script_server::ScriptServer;
 
 const FLOOD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/attacks/flood.py");
-/// The environment variable of the host: the transport and the flood, or the base URL and the flood.
+/// The environment variable of the host: `stdio` or the base URL, the flood, and when it begins.
 const HOST: &str = "LIVE_HOST";
 const HOSTILE: usize = 10;
-const FLOODS: [&str; 8] = [
-    "pings",
-    "notifications",
-    "large",
-    "smaller",
-    "values",
-    "unended",
-    OF_EVENTS,
-    OF_LISTS,
+/// Each flood, and when it begins.
+const FLOODS: [(&str, &str); 13] = [
+    ("pings", "live"),
+    ("notifications", "live"),
+    ("large", "live"),
+    ("smaller", "live"),
+    ("values", "live"),
+    ("unended", "live"),
+    ("split", "live"),
+    ("ids", "live"),
+    // Lists that stop in the middle. The working server has a large one.
+    ("stopped", "list"),
+    // Results of calls.
+    ("unended", CALL),
+    ("late", CALL),
+    ("unended", BODY),
+    ("late", BODY),
 ];
-/// A flood that only event streams can have.
-const OF_EVENTS: &str = "split";
-/// Lists that stop in the middle. The working server has a large one.
-const OF_LISTS: &str = "stopped";
+const QUIET: (&str, &str) = ("quiet", "live");
+const CALL: &str = "call";
+/// As JSON over HTTP, not in an event stream.
+const BODY: &str = "body";
 /// How long the host keeps the servers.
 const LIVE: Duration = Duration::from_secs(4);
 /// For all servers together, while those that flood never answer.
@@ -45,8 +55,12 @@ const MAX_CLOSING: Duration = Duration::from_secs(8);
 /// Above the same host with servers that are quiet.
 const MAX_PEAK_KB: u64 = 80_000;
 
-fn config(name: &str, place: &str, flood: &str) -> ServerConfig {
-    let when = if flood == OF_LISTS { "list" } else { "live" };
+/// Whether a flood can exist over this transport.
+fn is_possible(place: &str, (flood, when): (&str, &str)) -> bool {
+    place != "stdio" || !(["split", "ids"].contains(&flood) || when == BODY)
+}
+
+fn config(name: &str, place: &str, flood: &str, when: &str) -> ServerConfig {
     match place {
         "stdio" => ServerConfig::stdio(name, "python3", [FLOOD, "stdio", flood, when]),
         base => ServerConfig::http(name, &format!("{base}{flood}/{when}")),
@@ -60,10 +74,12 @@ async fn host() {
     let Ok(servers) = std::env::var(HOST) else {
         return;
     };
-    let (place, flood) = servers.split_once(' ').unwrap();
-    let hostile = (0..HOSTILE).map(|i| config(&format!("hostile-{i}"), place, flood).into());
-    let kind = if flood == OF_LISTS { "long" } else { "quiet" };
-    let working = config("working", place, kind).into();
+    let [place, flood, when] = servers.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("{servers}");
+    };
+    let hostile = (0..HOSTILE).map(|i| config(&format!("hostile-{i}"), place, flood, when).into());
+    let kind = if when == "live" { "quiet" } else { "long" };
+    let working = config("working", place, kind, "live").into();
     let startup = Startup::new(StartupOptions::default()).unwrap();
     let mut start = startup.start(hostile.chain([working]).collect());
     let (mut live, mut failures) = (Vec::new(), Vec::new());
@@ -76,11 +92,23 @@ async fn host() {
         live.extend(server.map(|server| (name, server)));
     }
     assert_eq!(live.len(), HOSTILE + 1, "{failures:#?}");
+    let mut calls = JoinSet::new();
+    if [CALL, BODY].contains(&when) {
+        for (_, server) in live.iter().filter(|(name, _)| name != "working") {
+            let peer = server.peer().clone();
+            calls.spawn(async move { peer.call_tool(CallToolRequestParams::new("one")).await });
+        }
+    }
     tokio::time::sleep(LIVE).await;
     let (_, working) = live.iter().find(|(name, _)| name == "working").unwrap();
     let listing = working.peer().list_tools(None);
     let tools = tokio::time::timeout(Duration::from_secs(20), listing).await;
     assert_eq!(tools.unwrap().unwrap().tools.len(), 1);
+    if flood == "late" {
+        let ends = tokio::time::timeout(Duration::from_secs(20), calls.join_all());
+        let ended = ends.await.expect("each call ends");
+        assert_eq!(ended.len(), HOSTILE);
+    }
     let began = Instant::now();
     LiveServer::close_all(live.into_iter().map(|(_, server)| server)).await;
     let took = began.elapsed();
@@ -96,30 +124,32 @@ fn peak_kb(process: &str) -> u64 {
     kb.unwrap().parse().unwrap()
 }
 
-fn peak_of_host(place: &str, flood: &str) -> u64 {
+fn peak_of_host(place: &str, (flood, when): (&str, &str)) -> u64 {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "host", "--nocapture"])
-        .env(HOST, format!("{place} {flood}"))
+        .env(HOST, format!("{place} {flood} {when}"))
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
     let mut parts = printed.lines().filter_map(|line| line.split_once("peak: "));
     let peak = parts.next().and_then(|(_, peak)| peak.strip_suffix(" kB"));
-    peak.unwrap_or_else(|| panic!("{place} {flood}: {printed}"))
+    peak.unwrap_or_else(|| panic!("{place} {flood} {when}: {printed}"))
         .parse()
         .unwrap()
 }
 
 fn check_floods(place: &str) {
-    let quiet = peak_of_host(place, "quiet");
-    let is_possible = |flood: &&str| place != "stdio" || *flood != OF_EVENTS;
-    for flood in FLOODS.into_iter().filter(is_possible) {
+    let quiet = peak_of_host(place, QUIET);
+    for flood in FLOODS
+        .into_iter()
+        .filter(|flood| is_possible(place, *flood))
+    {
         let peak = peak_of_host(place, flood);
-        println!("{place} {flood}: {quiet} kB, {peak} kB");
+        println!("{place} {flood:?}: {quiet} kB, {peak} kB");
         assert!(
             peak <= quiet + MAX_PEAK_KB,
-            "{flood} over {place}: {peak} kB, with quiet servers {quiet} kB"
+            "{flood:?} over {place}: {peak} kB, with quiet servers {quiet} kB"
         );
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod http_sse;
 pub(crate) mod invalid_messages;
 pub(crate) mod json_size;
 mod large_messages;
+mod message_buffer;
 pub(crate) mod progress;
 mod read_limits;
 pub(crate) mod server_requests;

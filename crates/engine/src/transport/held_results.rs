@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::{Context, Poll};
 
 use rmcp::RoleClient;
 use rmcp::model::{ClientNotification, GetExtensions, JsonRpcMessage, RequestId};
@@ -15,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::checked_results::numeric;
-use super::turn::Turn;
+use super::turn::Turns;
 
 /// A message that is larger is read in its turn, in bytes.
 pub(crate) const SMALL_BYTES: usize = 16 * 1024;
@@ -29,7 +28,7 @@ pub struct ResultMemory {
     /// The memory that it shares with others.
     shared: Option<Arc<Level>>,
     /// One large message at a time is read.
-    turn: Arc<Semaphore>,
+    turn: Turns,
 }
 
 #[derive(Debug)]
@@ -82,7 +81,7 @@ impl ResultMemory {
         Self {
             own: Level::new(bytes),
             shared: None,
-            turn: Arc::new(Semaphore::new(1)),
+            turn: Turns::new(1),
         }
     }
 
@@ -211,32 +210,12 @@ impl OpenCalls {
         self.lock().remove(&numeric(id));
     }
 
-    /// The turn of large messages. `None` if no call is open.
-    fn turn(&self) -> Option<Arc<Semaphore>> {
+    /// The turns of large messages, if a call whose result takes up a [`ResultMemory`] is open. The servers of a client send their large
+    /// messages one after another.
+    pub fn turn(&self) -> Option<Turns> {
         let calls = self.lock();
         let mut open = calls.values().flatten().filter_map(Weak::upgrade);
         open.next().map(|held| held.memory.turn.clone())
-    }
-}
-
-/// The turn of one connection to read a large message. The servers of a client send their large messages one after another, so that
-/// many of them can't fill the memory together.
-#[derive(Default)]
-pub(crate) struct ReadTurn(Turn);
-
-impl ReadTurn {
-    /// Waits for the turn if the message so far has `held` bytes. The turn ends when the next message begins.
-    pub fn poll(&mut self, held: usize, calls: &OpenCalls, context: &mut Context<'_>) -> Poll<()> {
-        if held <= SMALL_BYTES {
-            self.0.end();
-            return Poll::Ready(());
-        }
-        self.0.poll(|| calls.turn(), context)
-    }
-
-    /// Call this while the server sends nothing.
-    pub fn poll_pause(&mut self, context: &mut Context<'_>) {
-        self.0.poll_pause(context);
     }
 }
 

@@ -1,25 +1,46 @@
-//! Limits how many large messages are read at the same time, so that many servers can't fill the memory of a process together:
-//! messages of all starts, and results for one client of a host.
+//! Limits how many large messages are read at the same time, so that many servers can't fill the memory of a process together.
 
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Sleep, sleep};
 
-use super::held_results::ReadTurn;
+use super::held_results::SMALL_BYTES;
 use super::read_limits::HANDSHAKE_BYTES;
-use super::turn::Turn;
+use super::turn::{Turn, Turns};
 use crate::start::evidence_collector::EvidenceCollector;
 
-/// How many messages may be larger than [`HANDSHAKE_BYTES`] at the same time. Each has at most 10 MB.
-const MAX_LARGE_MESSAGES: usize = 4;
-/// How much of such messages may wait for their next turn, in kB. A message for which this is not enough is dropped.
-const WAITING_KB: usize = 12_000;
+/// The messages that take memory from each other.
+struct Shared {
+    /// How many can be larger than [`HANDSHAKE_BYTES`] at the same time.
+    turns: Turns,
+    /// How much of such messages can wait for their next turn, in kB. A message for which this is not enough is dropped.
+    waiting_kb: Arc<Semaphore>,
+}
 
-static LARGE_MESSAGES: LazyLock<Arc<Semaphore>> =
-    LazyLock::new(|| Arc::new(Semaphore::new(MAX_LARGE_MESSAGES)));
-static WAITING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(WAITING_KB)));
+impl Shared {
+    fn new((turns, waiting_kb): (usize, usize)) -> Self {
+        Self {
+            turns: Turns::new(turns),
+            waiting_kb: Arc::new(Semaphore::new(waiting_kb)),
+        }
+    }
+}
+
+/// How many turns there are, and the memory of those that wait, in kB. Each message of a start has at most 10 MB.
+const OF_STARTS: (usize, usize) = (4, 12_000);
+/// Those of live servers. Each message has at most 16 MiB, so one can wait.
+const OF_LIVE_SERVERS: (usize, usize) = (1, 17_000);
+
+static STARTS: LazyLock<Shared> = LazyLock::new(|| Shared::new(OF_STARTS));
+static LIVE_SERVERS: LazyLock<Shared> = LazyLock::new(|| Shared::new(OF_LIVE_SERVERS));
+
+/// How long a message waits in memory for its next turn. A start has a limit of its own, and a live server has none.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A message was not complete in its turn, and there is no memory for it until its next one.
 #[derive(Debug, thiserror::Error)]
@@ -32,48 +53,78 @@ impl From<Dropped> for std::io::Error {
     }
 }
 
-/// The place of one connection among the large messages.
+/// The message that one connection is reading, among the large ones.
 #[derive(Default)]
 pub(crate) struct LargeMessage {
-    /// During the start.
-    place: Turn,
+    turn: Turn,
     /// The size of the message so far, in bytes.
     held: usize,
-    /// The memory of a message that waits for its next turn.
-    waiting: Option<OwnedSemaphorePermit>,
+    /// Whether the server is live.
+    is_live: bool,
+    waiting: Option<Waiting>,
     is_dropped: bool,
-    /// After the start.
-    turn: ReadTurn,
+}
+
+/// The memory of a message that waits for its next turn.
+struct Waiting {
+    _memory: OwnedSemaphorePermit,
+    end: Pin<Box<Sleep>>,
 }
 
 impl LargeMessage {
-    /// Waits for a place if the message so far has `held` bytes, which are in memory. It gives the place back when the next
-    /// message begins. After an error, the message must not stay in memory.
+    /// Waits for a turn if the message so far has `held` bytes, which are in memory. The turn ends when the next message begins.
+    /// After an error, the message must not stay in memory.
     pub fn poll(
         &mut self,
         held: usize,
         collector: &EvidenceCollector,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Dropped>> {
-        let (of_start, of_result) = match collector.log.is_closed() {
-            false => (held, 0),
-            true => (0, held),
+        self.is_live = collector.log.is_closed();
+        // The servers of a host's client take turns for smaller messages too.
+        let of_client = match self.is_live && held > SMALL_BYTES {
+            true => collector.calls.turn(),
+            false => None,
         };
-        ready!(self.poll_place(of_start, context))?;
-        self.turn.poll(of_result, &collector.calls, context).map(Ok)
+        self.poll_turn(held, of_client, context)
+    }
+
+    fn poll_turn(
+        &mut self,
+        held: usize,
+        of_client: Option<Turns>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Dropped>> {
+        if held <= HANDSHAKE_BYTES && of_client.is_none() {
+            self.turn.end();
+            (self.waiting, self.is_dropped) = (None, false);
+            return Poll::Ready(Ok(()));
+        }
+        if self.is_dropped {
+            // The message is no longer in memory.
+            self.turn.end();
+            return Poll::Ready(Ok(()));
+        }
+        self.held = held;
+        if self.turn.is_over() {
+            self.pass_turn()?;
+        }
+        let shared = self.shared();
+        let turns = || of_client.unwrap_or_else(|| shared.turns.clone());
+        if self.turn.poll(turns, context).is_ready() {
+            self.waiting = None;
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_wait(context)?;
+        Poll::Pending
     }
 
     /// Call this while the server sends nothing.
     pub fn poll_pause(&mut self, context: &mut Context<'_>) -> Result<(), Dropped> {
-        self.turn.poll_pause(context);
-        if !self.place.has_it() {
-            return Ok(());
+        if self.turn.is_over_in_pause(context) && !self.is_dropped {
+            self.pass_turn()?;
         }
-        self.place.poll_pause(context);
-        match self.place.has_it() {
-            true => Ok(()),
-            false => self.wait_in_memory(),
-        }
+        self.poll_wait(context)
     }
 
     /// Like [`poll`](Self::poll), for an async function.
@@ -100,40 +151,40 @@ impl LargeMessage {
         .await
     }
 
-    fn poll_place(&mut self, held: usize, context: &mut Context<'_>) -> Poll<Result<(), Dropped>> {
-        if held <= HANDSHAKE_BYTES {
-            self.place.end();
-            (self.waiting, self.is_dropped) = (None, false);
-            return Poll::Ready(Ok(()));
+    fn shared(&self) -> &'static Shared {
+        match self.is_live {
+            true => &LIVE_SERVERS,
+            false => &STARTS,
         }
-        if self.is_dropped {
-            return Poll::Ready(Ok(()));
-        }
-        self.held = held;
-        let had_place = self.place.has_it();
-        if self
-            .place
-            .poll(|| Some(LARGE_MESSAGES.clone()), context)
-            .is_ready()
-        {
-            self.waiting = None;
-            return Poll::Ready(Ok(()));
-        }
-        if had_place {
-            self.wait_in_memory()?;
-        }
-        Poll::Pending
     }
 
-    /// Takes memory for the message, which has lost its place to another one.
-    fn wait_in_memory(&mut self) -> Result<(), Dropped> {
-        let kb = u32::try_from(self.held / 1000).unwrap_or(u32::MAX);
-        self.waiting = WAITING.clone().try_acquire_many_owned(kb).ok();
-        self.is_dropped = self.waiting.is_none();
-        match self.is_dropped {
-            true => Err(Dropped),
-            false => Ok(()),
+    /// Passes the turn on. The message needs memory until its next one.
+    fn pass_turn(&mut self) -> Result<(), Dropped> {
+        if self.held > HANDSHAKE_BYTES {
+            let kb = u32::try_from(self.held / 1000).unwrap_or(u32::MAX);
+            let memory = self.shared().waiting_kb.clone().try_acquire_many_owned(kb);
+            let Ok(memory) = memory else {
+                // It keeps its turn until its memory is free.
+                self.is_dropped = true;
+                return Err(Dropped);
+            };
+            self.waiting = Some(Waiting {
+                _memory: memory,
+                end: Box::pin(sleep(LONGEST_WAIT)),
+            });
         }
+        self.turn.end();
+        Ok(())
+    }
+
+    fn poll_wait(&mut self, context: &mut Context<'_>) -> Result<(), Dropped> {
+        let waiting = self.waiting.as_mut();
+        if waiting.is_some_and(|waiting| waiting.end.as_mut().poll(context).is_ready()) {
+            self.turn.end();
+            (self.waiting, self.is_dropped) = (None, true);
+            return Err(Dropped);
+        }
+        Ok(())
     }
 }
 
@@ -150,55 +201,76 @@ mod tests {
     const LARGE: usize = HANDSHAKE_BYTES + 1;
 
     /// Polls the place of a message, and returns whether it has one. `None` if the message was dropped.
-    fn has_place(message: &mut LargeMessage, held: usize) -> Option<bool> {
-        let polled = poll_fn(|context| message.poll_place(held, context));
+    fn has_turn(message: &mut LargeMessage, held: usize) -> Option<bool> {
+        let polled = poll_fn(|context| message.poll_turn(held, None, context));
         let polled = polled.now_or_never();
         (!message.is_dropped).then_some(polled.is_some())
     }
 
-    // The places are those of the process, so this is one test.
+    fn messages(number: usize, is_live: bool) -> Vec<LargeMessage> {
+        let message = || LargeMessage {
+            is_live,
+            ..LargeMessage::default()
+        };
+        std::iter::repeat_with(message).take(number).collect()
+    }
+
+    // The turns are those of the process, so this is one test.
     #[tokio::test(start_paused = true)]
     async fn only_some_large_messages_are_read_at_the_same_time_and_each_gets_its_turn() {
-        let mut messages: Vec<_> = (0..=MAX_LARGE_MESSAGES)
-            .map(|_| LargeMessage::default())
-            .collect();
-        for (at, message) in messages.iter_mut().enumerate() {
-            // A small message needs no place.
-            assert_eq!(has_place(message, HANDSHAKE_BYTES), Some(true));
-            assert_eq!(has_place(message, LARGE), Some(at < MAX_LARGE_MESSAGES));
-        }
-        // The next message begins.
-        assert_eq!(has_place(&mut messages[0], 0), Some(true));
-        let last = messages.last_mut().unwrap();
-        assert_eq!(has_place(last, LARGE), Some(true));
-        drop(messages);
-
-        // Ten servers stop, each in the middle of a message.
-        const STOPPED: usize = 9_900_000;
-        let mut stopped: Vec<_> = (0..10).map(|_| LargeMessage::default()).collect();
-        let mut good = LargeMessage::default();
-        let began = Instant::now();
-        let held = |message: &LargeMessage| message.held.max(LARGE);
-        for message in &mut stopped {
-            has_place(message, LARGE);
-        }
-        while has_place(&mut good, LARGE) != Some(true) {
-            for message in &mut stopped {
-                if message.place.has_it() {
-                    message.held = STOPPED;
-                    let _ = poll_fn(|context| Poll::Ready(message.poll_pause(context))).await;
-                } else if message.held == LARGE {
-                    has_place(message, LARGE);
-                }
+        for (is_live, (turns, waiting_kb), stopped_bytes) in [
+            (false, OF_STARTS, 9_900_000),
+            (true, OF_LIVE_SERVERS, 16_000_000),
+        ] {
+            let mut all = messages(turns + 1, is_live);
+            for (at, message) in all.iter_mut().enumerate() {
+                // A small message needs no turn.
+                assert_eq!(has_turn(message, HANDSHAKE_BYTES), Some(true));
+                assert_eq!(has_turn(message, LARGE), Some(at < turns));
             }
-            let in_memory = stopped.iter().filter(|message| !message.is_dropped);
-            let in_memory: usize = in_memory.map(held).sum();
-            assert!(in_memory <= 10 * LARGE + MAX_LARGE_MESSAGES * STOPPED + WAITING_KB * 1000);
-            tokio::time::advance(Duration::from_millis(50)).await;
+            // The next message begins.
+            assert_eq!(has_turn(&mut all[0], 0), Some(true));
+            let last = all.last_mut().unwrap();
+            assert_eq!(has_turn(last, LARGE), Some(true));
+            drop(all);
+
+            // Ten servers stop, each in the middle of a message.
+            let mut stopped = messages(10, is_live);
+            let mut good = messages(1, is_live).remove(0);
+            let began = Instant::now();
+            for message in &mut stopped {
+                has_turn(message, LARGE);
+            }
+            while has_turn(&mut good, LARGE) != Some(true) {
+                for message in &mut stopped {
+                    if message.is_dropped {
+                        has_turn(message, LARGE);
+                    } else if message.turn.has_it() {
+                        message.held = stopped_bytes;
+                        let _ = poll_fn(|context| Poll::Ready(message.poll_pause(context))).await;
+                    } else if message.held == LARGE {
+                        has_turn(message, LARGE);
+                    }
+                }
+                let in_memory = stopped.iter().filter(|message| !message.is_dropped);
+                let in_memory: usize = in_memory.map(|message| message.held.max(LARGE)).sum();
+                assert!(in_memory <= 10 * LARGE + turns * stopped_bytes + waiting_kb * 1000);
+                tokio::time::advance(Duration::from_millis(50)).await;
+            }
+            let waited = began.elapsed();
+            let longest = Duration::from_millis(600) * 10_u32.div_ceil(turns as u32);
+            assert!(waited <= longest + Duration::from_millis(600), "{waited:?}");
+            let dropped = stopped.iter().filter(|message| message.is_dropped).count();
+            assert!((1..10).contains(&dropped), "{dropped}");
+
+            // A message does not wait in memory forever.
+            let mut waiting = stopped
+                .into_iter()
+                .filter(|message| message.waiting.is_some());
+            let mut waiting = waiting.next().unwrap();
+            tokio::time::advance(LONGEST_WAIT).await;
+            let polled = poll_fn(|context| Poll::Ready(waiting.poll_pause(context))).await;
+            assert!(polled.is_err() && waiting.is_dropped && waiting.waiting.is_none());
         }
-        let waited = began.elapsed();
-        assert!(waited < Duration::from_secs(2), "{waited:?}");
-        let dropped = stopped.iter().filter(|message| message.is_dropped).count();
-        assert!((1..10).contains(&dropped), "{dropped}");
     }
 }

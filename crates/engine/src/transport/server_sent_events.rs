@@ -1,8 +1,10 @@
 //! Event streams (server-sent events): recognizes their bytes and limits the size of each event.
 
+use http::HeaderValue;
 use mcp_startup_auth::network::without_byte_order_mark;
 use sse_stream::Sse;
 
+use super::message_buffer::MessageBuffer;
 use super::read_limits::MessageLimit;
 
 /// Whether bytes may be the beginning of an event stream: a field, a comment or a blank line.
@@ -35,6 +37,14 @@ pub(crate) fn is_error(event: &Sse) -> bool {
     event.event.as_deref() == Some("error")
 }
 
+/// The longest ID of an event that is kept, in bytes. The SDK keeps the last one of each stream, and sends it when it opens the stream again.
+const MAX_ID_BYTES: usize = 1024;
+
+/// Whether the ID of an event can be sent in the header `Last-Event-ID`.
+fn is_usable_id(id: &str) -> bool {
+    id.len() <= MAX_ID_BYTES && HeaderValue::from_str(id).is_ok()
+}
+
 /// The least time before a stream is opened again, in ms. A server can request 0, and end each stream immediately.
 const MIN_RETRY_MS: u64 = 100;
 
@@ -49,7 +59,7 @@ pub(crate) struct FieldFilter {
     limit: MessageLimit,
     /// The size of the event that is being read, in bytes.
     event_bytes: usize,
-    line: Vec<u8>,
+    line: MessageBuffer,
     after_first_line: bool,
     after_carriage_return: bool,
     has_data: bool,
@@ -90,11 +100,11 @@ impl FieldFilter {
                         self.end_line(line, &mut kept);
                     } else {
                         let mut whole = std::mem::take(&mut self.line);
-                        whole.extend_from_slice(line);
+                        whole.add(line, self.limit.bytes);
                         self.end_line(&whole, &mut kept);
                     }
                 }
-                part => self.line.extend_from_slice(part),
+                part => self.line.add(part, self.limit.bytes),
             }
         }
         Ok(kept)
@@ -123,7 +133,7 @@ impl FieldFilter {
                 }
             }
             "event" => self.event = Some(value.to_owned()),
-            "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
+            "id" if is_usable_id(value) => self.id = Some(value.to_owned()),
             "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.retry = value.parse().ok().map(|retry: u64| retry.max(MIN_RETRY_MS));
             }
@@ -235,6 +245,7 @@ mod tests {
 
     #[test]
     fn only_the_fields_that_matter_are_kept() {
+        let long_id = format!("id: {}\n\n", "x".repeat(MAX_ID_BYTES + 1));
         let rows = [
             ("data: 1\r\n\r\n", "data: 1\n\n"),
             ("data: 1\r\r", "data: 1\n\n"),
@@ -251,6 +262,8 @@ mod tests {
             ),
             ("retry: 0\n\n", "retry: 100\n\n"),
             ("retry: 99999999999999999999999\nid: \0\n\n", ""),
+            ("id: 1\nid: \u{1}\nid: \u{7f}\n\n", "id: 1\n\n"),
+            (&long_id, ""),
             ("data: 1\ndata: incompl", "data: 1\n"),
         ];
         for (stream, expected) in rows {

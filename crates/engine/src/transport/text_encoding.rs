@@ -2,6 +2,11 @@
 
 use mcp_startup_auth::network::without_byte_order_mark;
 
+/// Whether a text is returned unchanged by [`as_utf8`]. May be false for such a text.
+pub(super) fn is_utf8(body: &[u8], content_type: &str) -> bool {
+    !content_type.contains("utf-16") && matches!(body, [b'{' | b'[', next, ..] if *next != 0)
+}
+
 /// Removes a byte order mark, and converts UTF-16. JSON must be UTF-8 (RFC 8259, section 8.1), and a reader may ignore a byte order
 /// mark. Other encodings are returned unchanged.
 pub(super) fn as_utf8(mut body: Vec<u8>, content_type: &str) -> Vec<u8> {

@@ -11,7 +11,8 @@ use mcp_startup_core::IoTrouble;
 use super::{EVENTS, Failure, failure};
 use crate::start::evidence_collector::EvidenceCollector;
 use crate::transport::large_messages::{Dropped, LargeMessage};
-use crate::transport::text_encoding::as_utf8;
+use crate::transport::message_buffer::MessageBuffer;
+use crate::transport::text_encoding::{as_utf8, is_utf8};
 
 /// How much is read of an answer that can't be an MCP message, in bytes. Only its beginning is shown.
 const MAX_SAMPLE_BYTES: usize = 4096;
@@ -30,7 +31,7 @@ pub(super) struct Answer {
 
 /// The body of an answer, with its place among the large messages.
 pub(super) struct Body {
-    pub bytes: Vec<u8>,
+    pub bytes: MessageBuffer,
     pub sent: SentRequest,
     _large: LargeMessage,
 }
@@ -39,7 +40,7 @@ impl Answer {
     /// Reads at most `limit` bytes, which count towards the limit of the start.
     pub async fn body(self, limit: usize, collector: &EvidenceCollector) -> Result<Body, Failure> {
         let content_type = content_type(&self.response);
-        let mut body = Vec::new();
+        let mut body = MessageBuffer::default();
         let mut large = LargeMessage::default();
         let mut chunks = decoded_body(self.response);
         let dropped = |dropped: Dropped| {
@@ -61,10 +62,13 @@ impl Answer {
             }
             let held = body.len() + chunk.len();
             large.wait(held, collector).await.map_err(dropped)?;
-            body.extend_from_slice(&chunk);
+            body.add(&chunk, limit);
         }
         Ok(Body {
-            bytes: as_utf8(body, &content_type),
+            bytes: match is_utf8(&body, &content_type) {
+                true => body,
+                false => as_utf8(body.to_vec(), &content_type).into(),
+            },
             sent: self.sent,
             _large: large,
         })

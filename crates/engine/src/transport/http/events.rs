@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
 use http::header::ACCEPT;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use mcp_startup_auth::network::{BodyError, bare_url, decoded_body};
@@ -32,6 +32,18 @@ use crate::transport::server_requests::{MAX_MESSAGES, MAX_OPEN_REQUESTS, early_a
 use crate::transport::server_sent_events::{
     FieldFilter, is_error, is_message, is_unnamed, looks_like_events,
 };
+
+/// Ends a stream of events with its first error, and frees the event that was not complete.
+fn until_error(
+    events: BoxStream<'static, Result<Sse, SseError>>,
+) -> impl Stream<Item = Result<Sse, SseError>> + Send + 'static {
+    stream::unfold(Some(events), async |events| {
+        let mut events = events?;
+        let event = events.next().await?;
+        let rest = event.is_ok().then_some(events);
+        Some((event, rest))
+    })
+}
 
 impl McpHttp {
     /// The events of an answer that is an event stream. The size of each event is limited. Errors are recorded with the request.
@@ -102,7 +114,9 @@ impl McpHttp {
         let http = self.clone();
         let events =
             SseStream::from_bytes_stream(bytes).map(move |event| http.within_limit(event?));
-        events.take_until(closed.cancelled_owned()).boxed()
+        until_error(events.boxed())
+            .take_until(closed.cancelled_owned())
+            .boxed()
     }
 
     /// The events of an answer that contain messages, and the IDs of the others. `request` is the one that the stream answers. A large

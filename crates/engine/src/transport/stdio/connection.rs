@@ -22,6 +22,7 @@ use crate::transport::checked_results::OpenRequests;
 use crate::transport::invalid_messages::{AnswerId, Received, read_message};
 use crate::transport::json_size::ValueCounter;
 use crate::transport::large_messages::LargeMessage;
+use crate::transport::message_buffer::MessageBuffer;
 use crate::transport::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, MessageLimit};
 
 /// Takes the connection from its slot for one handshake. It returns there if the handshake fails.
@@ -41,19 +42,20 @@ pub(super) fn take(slot: &ConnectionSlot) -> Option<Connection> {
 /// A line of the output.
 enum Line {
     Whole,
-    /// Its memory was needed for others.
+    /// Its memory was needed for others. The request of a start that it answers ends at its time limit.
     Dropped,
-    TooLong(AnswerId),
+    /// It was not read, and is the answer with this ID.
+    Unread(AnswerId),
 }
 
 /// The stdin and the stdout of a program: one message a line.
 pub(crate) struct Connection {
     output: BufReader<BoundedOutput>,
     /// The line that is being read. It survives a read that is cancelled.
-    line: Vec<u8>,
+    line: MessageBuffer,
     limit: MessageLimit,
-    /// The ID in the line that is being read, if the line is too long. The rest of it is dropped.
-    dropped: Option<AnswerId>,
+    /// The ID in the line that is being read, if the line is too long or was dropped. The rest of it is not kept.
+    unread: Option<AnswerId>,
     /// Whether the line that is being read was dropped, because its memory was needed for others.
     is_dropped: bool,
     /// The SDK writes the messages. It finishes one whose sending was cancelled.
@@ -70,9 +72,9 @@ impl Connection {
     ) -> Self {
         Self {
             output: BufReader::new(output),
-            line: Vec::new(),
+            line: MessageBuffer::default(),
             limit: MessageLimit::default(),
-            dropped: None,
+            unread: None,
             is_dropped: false,
             input: AsyncRwTransport::new_client(tokio::io::empty(), input),
             pauses: Pauses::default(),
@@ -93,8 +95,8 @@ impl Connection {
             let line = line.trim_ascii();
             let received = match received {
                 Line::Dropped => continue,
-                Line::TooLong(line) if line.is_of_server() => continue,
-                Line::TooLong(line) => match line.too_long(self.limit.bytes) {
+                Line::Unread(line) if line.is_of_server() => continue,
+                Line::Unread(line) => match line.too_long(self.limit.bytes) {
                     Some(answer) => Received::InvalidAnswer(answer),
                     // An answer may be in the line, and its request would never end.
                     None if self.collector.log.is_closed() => return None,
@@ -125,8 +127,8 @@ impl Connection {
             match self.output.fill_buf().await {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
-                    // The request that it answers ends at its time limit.
-                    self.line = Vec::new();
+                    let line = std::mem::take(&mut self.line);
+                    self.unread.get_or_insert_default().read(&line);
                     self.is_dropped = true;
                     continue;
                 }
@@ -141,25 +143,24 @@ impl Connection {
             let live = self.output.get_ref().output.live;
             let now = MessageLimit::now(true, live, &self.collector.calls);
             self.limit = self.limit.or_larger(self.line.len(), now);
-            if self.dropped.is_none() && self.line.len() + length > self.limit.bytes {
-                let dropped = self.dropped.insert(AnswerId::default());
-                dropped.read(&std::mem::take(&mut self.line));
+            if self.unread.is_none() && self.line.len() + length > self.limit.bytes {
+                let unread = self.unread.insert(AnswerId::default());
+                unread.read(&std::mem::take(&mut self.line));
                 let output = &self.output.get_ref().output;
                 output.too_long.store(true, Ordering::Relaxed);
             }
-            match &mut self.dropped {
-                _ if self.is_dropped => {}
-                Some(dropped) => dropped.read(&available[..length]),
-                None => self.line.extend_from_slice(&available[..length]),
+            match &mut self.unread {
+                Some(unread) => unread.read(&available[..length]),
+                None => self.line.add(&available[..length], self.limit.bytes),
             }
             self.output.consume(length);
             if end.is_none() {
                 continue;
             }
             let is_dropped = std::mem::take(&mut self.is_dropped);
-            return Some(match self.dropped.take() {
-                _ if is_dropped => Line::Dropped,
-                Some(dropped) => Line::TooLong(dropped),
+            return Some(match self.unread.take() {
+                Some(_) if is_dropped && !live => Line::Dropped,
+                Some(unread) => Line::Unread(unread),
                 None => Line::Whole,
             });
         }
