@@ -22,6 +22,7 @@ use crate::CommandError;
 use crate::arguments::Source;
 use crate::output::report::{self, CheckedConfiguration};
 use crate::output::suggestions::Suggestions;
+use crate::this_program;
 
 pub use first_run::{command, confirm, list, url};
 
@@ -73,7 +74,7 @@ pub fn select(source: &Source, names: &[String]) -> Result<Selection, CommandErr
 
 fn select_names(source: &Source, names: &[String]) -> Result<Selection, CommandError> {
     match &source.config {
-        Some(path) => of_file(path, names, source.as_written),
+        Some(path) => of_file(path, names, source),
         None => of_clients(source, names),
     }
 }
@@ -217,7 +218,7 @@ impl Selection {
 }
 
 /// The servers of one file.
-fn of_file(path: &Path, names: &[String], as_written: bool) -> Result<Selection, CommandError> {
+fn of_file(path: &Path, names: &[String], source: &Source) -> Result<Selection, CommandError> {
     let configuration = config::read(path, &ProcessEnvironment)?;
     for warning in &configuration.warnings {
         // It is one line and has no hidden characters.
@@ -237,11 +238,9 @@ fn of_file(path: &Path, names: &[String], as_written: bool) -> Result<Selection,
             shown(path)
         );
     }
-    let mut suggestions = Suggestions::default();
-    suggestions.add_option("--config", Some(&path.to_string_lossy()));
     let machine = clients::ThisMachine::default();
     let servers = entries.into_iter().map(|mut entry| {
-        if !as_written {
+        if !source.as_written {
             clients::see_through_mcp_remote(&mut entry, &machine, now_ms());
         }
         SelectedServer {
@@ -254,7 +253,7 @@ fn of_file(path: &Path, names: &[String], as_written: bool) -> Result<Selection,
         not_checked: Vec::new(),
         credentials: configuration.credentials.clone(),
         configuration: CheckedConfiguration::of(&configuration),
-        suggestions: Some(suggestions),
+        suggestions: Some(suggestions_of(source)),
         not_read: Vec::new(),
         is_discovered: false,
         is_direct: false,
@@ -337,7 +336,7 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
             path: only_file(&files),
             warnings,
         },
-        suggestions: Some(suggestions_of_clients(source)),
+        suggestions: Some(suggestions_of(source)),
         not_read,
         is_discovered: true,
         is_direct: false,
@@ -405,8 +404,12 @@ fn only_file(files: &[ClientFile]) -> Option<String> {
         .then(|| first.display().to_string())
 }
 
-fn suggestions_of_clients(source: &Source) -> Suggestions {
+/// The suggestions with the options that select the servers of a source.
+pub fn suggestions_of(source: &Source) -> Suggestions {
     let mut suggestions = Suggestions::default();
+    if let Some(path) = &source.config {
+        suggestions.add_option("--config", Some(&path.to_string_lossy()));
+    }
     if !source.clients.is_empty() {
         let ids: Vec<_> = source.clients.iter().map(|client| client.id()).collect();
         suggestions.add_option("--client", Some(&ids.join(",")));
@@ -443,8 +446,9 @@ fn nothing_found(source: &Source) -> String {
             "{whose}: {why}; set it, or pass a configuration file with `--config FILE` or the URL of a server"
         );
     }
+    let program = this_program::name();
     format!(
-        "{whose}; see `mcp-startup clients`, pass a configuration file with `--config FILE` or the URL of a server, or try `mcp-startup demo`"
+        "{whose}; see `{program} clients`, pass a configuration file with `--config FILE` or the URL of a server, or try `{program} demo`"
     )
 }
 

@@ -11,7 +11,7 @@ use mcp_startup::config::CredentialSettings;
 use mcp_startup_core::printable;
 
 use crate::CommandError;
-use crate::arguments::StoredUser;
+use crate::arguments::{ClientDocument, StoredUser};
 use crate::output::suggestions::Suggestions;
 
 /// The maximum length of a warning, in characters. It contains the path of a store.
@@ -72,17 +72,20 @@ impl Stores {
         options
     }
 
-    /// Adds the options that select these stores to a suggested command.
-    pub fn add_options(arguments: &StoredUser, suggestions: &mut Option<Suggestions>) {
+    /// Adds the options that select these stores and the OAuth client to a suggested command.
+    pub fn add_options(
+        arguments: &StoredUser,
+        client_document: &ClientDocument,
+        suggestions: &mut Option<Suggestions>,
+    ) {
+        let Some(suggestions) = suggestions else {
+            return;
+        };
         #[cfg(feature = "store-postgres")]
-        if let (Some(user), Some(suggestions)) = (&arguments.user, suggestions) {
-            suggestions.add_option("--user", Some(user));
-            if let Some(tenant) = &arguments.tenant {
-                suggestions.add_option("--tenant", Some(tenant));
-            }
-        }
+        postgres::add_options(arguments, suggestions);
         #[cfg(not(feature = "store-postgres"))]
-        let _ = (arguments, suggestions);
+        let StoredUser {} = arguments;
+        suggestions.add_client_document(client_document);
     }
 
     /// Waits until every lock is released.

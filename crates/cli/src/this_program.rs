@@ -15,6 +15,8 @@ struct ThisProgram {
 }
 
 static THIS_PROGRAM: OnceLock<ThisProgram> = OnceLock::new();
+/// The command if a shell finds this program by its name.
+const NAME_ON_PATH: &str = "mcp-startup";
 static NAME: OnceLock<Cow<'static, str>> = OnceLock::new();
 
 /// The first call counts.
@@ -38,20 +40,38 @@ pub fn name() -> &'static str {
         let is_npx = std::env::var_os("npm_lifecycle_event").is_some_and(|event| event == "npx");
         match is_npx {
             true => "npx mcp-startup".into(),
-            false => name_in_python(std::env::args_os()),
+            false => name_of(std::env::args_os(), is_on_path),
         }
     })
 }
 
-/// The command, from the arguments of the process. Python runs the program as a module, or as a script on the PATH, which `uvx` has in its
-/// cache.
-fn name_in_python(mut arguments: impl Iterator<Item = OsString>) -> Cow<'static, str> {
-    let (python, first, second) = (arguments.next(), arguments.next(), arguments.next());
-    let (Some(python), Some(first)) = (python, first) else {
-        return "mcp-startup".into();
+/// The command, from the arguments of the process. Node and Python run the program as a script, which `uvx` has in its cache, and Python
+/// also as a module. `is_on_path` tells whether a shell finds the program at that path by its name.
+fn name_of(
+    mut arguments: impl Iterator<Item = OsString>,
+    is_on_path: impl Fn(&Path) -> bool,
+) -> Cow<'static, str> {
+    let (Some(program), first, second) = (arguments.next(), arguments.next(), arguments.next())
+    else {
+        return NAME_ON_PATH.into();
+    };
+    // Windows has several shells, which quote differently.
+    let by_path = |path: &OsString| {
+        let is_this = Path::new(path).file_name() == Some(NAME_ON_PATH.as_ref());
+        let is_path = cfg!(unix) && Path::new(path).components().count() > 1;
+        match is_this && is_path && !is_on_path(path.as_ref()) {
+            true => path.to_str().map(|path| shell_word(path).into()),
+            false => is_this.then(|| NAME_ON_PATH.into()),
+        }
+    };
+    if let Some(name) = by_path(&program) {
+        return name;
+    }
+    let Some(first) = first else {
+        return NAME_ON_PATH.into();
     };
     if first == "-m" && second.is_some_and(|module| module == "mcp_startup") {
-        let python = python.to_string_lossy();
+        let python = program.to_string_lossy();
         return format!("{} -m mcp_startup", shell_word(&python)).into();
     }
     let mut names = Path::new(&first).components().map(|part| match part {
@@ -62,8 +82,33 @@ fn name_in_python(mut arguments: impl Iterator<Item = OsString>) -> Cow<'static,
         && names.any(|name| name.starts_with("archive-v") || name.starts_with("environments-v"));
     match is_in_cache {
         true => "uvx mcp-startup".into(),
-        false => "mcp-startup".into(),
+        false => by_path(&first).unwrap_or(NAME_ON_PATH.into()),
     }
+}
+
+/// Whether a shell that searches its PATH for the name of the program finds the one at this path.
+fn is_on_path(path: &Path) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&folders)
+        .map(|folder| folder.join(NAME_ON_PATH))
+        .filter(|candidate| is_executable(candidate));
+    let real = |path: &Path| path.canonicalize().ok();
+    found
+        .next()
+        .is_some_and(|found| real(path).is_some() && real(path) == real(&found))
+}
+
+fn is_executable(path: &Path) -> bool {
+    let is_allowed = |metadata: &std::fs::Metadata| {
+        #[cfg(unix)]
+        return std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0;
+        #[cfg(not(unix))]
+        {
+            let _ = metadata;
+            true
+        }
+    };
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && is_allowed(&metadata))
 }
 
 /// The command that runs a program under a supervisor, if this program can do that.
@@ -74,6 +119,11 @@ pub fn supervisor() -> Option<Vec<OsString>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn assert_name(arguments: &[&str], is_on_path: bool, expected: &str) {
+        let named = name_of(arguments.iter().map(OsString::from), |_| is_on_path);
+        assert_eq!(named, expected, "{arguments:?}");
+    }
 
     #[test]
     fn the_command_is_the_one_that_the_user_has_run() {
@@ -103,8 +153,33 @@ mod tests {
             (&["mcp-startup", "uv"], "mcp-startup"),
             (&[], "mcp-startup"),
         ] {
-            let arguments = arguments.iter().map(OsString::from);
-            assert_eq!(name_in_python(arguments), expected);
+            assert_name(arguments, true, expected);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_program_that_is_not_on_the_path_is_run_by_its_path_again() {
+        for (arguments, expected) in [
+            (
+                &["target/debug/mcp-startup", "check"][..],
+                "target/debug/mcp-startup",
+            ),
+            (&["./mcp-startup"], "./mcp-startup"),
+            (&["/my tools/mcp-startup"], "'/my tools/mcp-startup'"),
+            (
+                &["/venv/bin/python", ".venv/bin/mcp-startup", "check"],
+                ".venv/bin/mcp-startup",
+            ),
+            (
+                &["node", "node_modules/.bin/mcp-startup"],
+                "node_modules/.bin/mcp-startup",
+            ),
+            (&["mcp-startup", "check"], "mcp-startup"),
+            (&["mcp-startup", "/other/mcp-startup"], "mcp-startup"),
+            (&["node", "/app/host.mjs"], "mcp-startup"),
+        ] {
+            assert_name(arguments, false, expected);
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::output::stdout;
 use crate::output::table::{NextTry, Note, Row, Server, Table};
 use crate::selection::{self, Selection};
 use crate::stores::Stores;
+use crate::this_program;
 
 /// A longer wait for a refresh is explained on stderr.
 const SAVING_NOTICE_AFTER: Duration = Duration::from_secs(1);
@@ -89,7 +90,11 @@ fn checked(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
         };
         let _ = writeln!(anstream::stderr(), "{why}");
     }
-    Stores::add_options(&arguments.stored_user, &mut selection.suggestions);
+    Stores::add_options(
+        &arguments.stored_user,
+        &arguments.client_document,
+        &mut selection.suggestions,
+    );
     let runtime = crate::runtime()?;
     let stores = runtime.block_on(Stores::open(&arguments.stored_user))?;
     let mut options = stores.options(&selection.credentials);
@@ -194,7 +199,8 @@ fn closing_notes(not_checked: &[NotChecked]) -> Vec<String> {
     }
     if let more @ 1.. = lines.len().saturating_sub(MAX_NOT_CHECKED) {
         lines.truncate(MAX_NOT_CHECKED);
-        lines.push(format!("and {more} more; see `mcp-startup clients`"));
+        let program = this_program::name();
+        lines.push(format!("and {more} more; see `{program} clients`"));
     }
     lines
 }
@@ -217,7 +223,7 @@ pub fn start(
     let checked = runtime.block_on(async {
         // Before anything starts, so that an interruption never leaves a program behind.
         let interruption = Interruption::listen()?;
-        options.supervisor = crate::this_program::supervisor();
+        options.supervisor = this_program::supervisor();
         let startup = Startup::new(options)?;
         let mut shown = Shown::new(output, &selection, watches);
         let began = Instant::now();

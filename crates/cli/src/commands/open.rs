@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 
 use super::app_server::{self, listen_on};
-use crate::arguments;
+use crate::arguments::{self, ClientDocument, Source, Starts};
 use crate::output::exit_status::ExitStatus;
 use crate::selection::configuration::SelectedFiles;
 use crate::{CommandError, browser, selection};
@@ -30,16 +30,31 @@ pub fn run(arguments: arguments::Open) -> Result<ExitStatus, CommandError> {
             files.of_selection(selection)
         }
     };
+    let again = again(&files.source, &arguments.client_document, &arguments.starts);
     let app_server = app_server::Options {
         files,
         read,
         client_document: arguments.client_document,
         starts: arguments.starts,
     };
-    app_server.run(async |app| serve(app, arguments.port, arguments.no_browser).await)
+    app_server.run(async |app| serve(app, arguments.port, arguments.no_browser, &again).await)
 }
 
-async fn serve(app: &AppServer, port: u16, no_browser: bool) -> io::Result<()> {
+/// The command that shows the same servers, and opens no browser.
+fn again(source: &Source, client_document: &ClientDocument, starts: &Starts) -> String {
+    let mut suggestions = selection::suggestions_of(source);
+    suggestions.add_client_document(client_document);
+    if let Some(timeout) = starts.timeout {
+        let seconds = timeout.as_secs_f64().to_string();
+        suggestions.add_option("--timeout", Some(&seconds));
+    }
+    if let Some(concurrency) = starts.concurrency {
+        suggestions.add_option("--concurrency", Some(&concurrency.to_string()));
+    }
+    suggestions.command("open --no-browser")
+}
+
+async fn serve(app: &AppServer, port: u16, no_browser: bool, again: &str) -> io::Result<()> {
     let listener = listen_on(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
     let port = listener.local_addr()?.port();
     let page = PageServer::new(listener)?;
@@ -54,7 +69,7 @@ async fn serve(app: &AppServer, port: u16, no_browser: bool) -> io::Result<()> {
             Some(_) => {
                 let _ = writeln!(
                     anstream::stderr(),
-                    "Your browser shows your servers, from {address}. If it does not, run `mcp-startup open --no-browser`, and open the address that it prints.\nPress Ctrl-C to end."
+                    "Your browser shows your servers, from {address}. If it does not, run `{again}`, and open the address that it prints.\nPress Ctrl-C to end."
                 );
             }
             None => print_address(&with_token, port, no_browser)?,

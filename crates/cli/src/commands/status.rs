@@ -35,7 +35,11 @@ const DETAIL_CHARS: usize = 300;
 
 pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> {
     let mut selection = selection::select(&arguments.source, &arguments.servers)?;
-    Stores::add_options(&arguments.stored_user, &mut selection.suggestions);
+    Stores::add_options(
+        &arguments.stored_user,
+        &arguments.client_document,
+        &mut selection.suggestions,
+    );
     let servers = selection.entries();
     let runtime = crate::runtime()?;
     let stores = runtime.block_on(Stores::open(&arguments.stored_user))?;

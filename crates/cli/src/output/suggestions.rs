@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use mcp_startup_core::{is_hidden, printable};
 use url::Url;
 
+use crate::arguments::ClientDocument;
 use crate::this_program;
 
 /// How a command finds the servers of a selection again.
@@ -14,14 +15,32 @@ pub struct Suggestions {
     options: Vec<String>,
     /// The URLs of servers that no client has, by the names of these servers. `None` for a URL that may have a secret.
     urls: HashMap<String, Option<String>>,
+    /// The options that it needs, too, but whose values may have a secret.
+    secret_options: Vec<&'static str>,
 }
 
 impl Suggestions {
     /// Adds an option, and its value if it has one.
     pub fn add_option(&mut self, option: &str, value: Option<&str>) {
-        let value = value.map(|value| format!(" {}", shell_word(value)));
-        self.options
-            .push(format!("{option}{}", value.unwrap_or_default()));
+        self.options.push(match value {
+            // It would be read as an option.
+            Some(value) if value.starts_with('-') => format!("{option}={}", shell_argument(value)),
+            Some(value) => format!("{option} {}", shell_word(value)),
+            None => option.to_owned(),
+        });
+    }
+
+    /// Adds the option for the client ID metadata document.
+    pub fn add_client_document(&mut self, document: &ClientDocument) {
+        if let Some(url) = &document.url {
+            self.add_option("--client-metadata-url", Some(url));
+        }
+    }
+
+    /// Adds an option whose value may have a secret.
+    #[cfg(feature = "store-postgres")]
+    pub fn add_secret_option(&mut self, option: &'static str) {
+        self.secret_options.push(option);
     }
 
     /// A command finds this server only by its URL.
@@ -34,12 +53,15 @@ impl Suggestions {
 
     /// A command for a server, as an instruction.
     pub fn run(&self, command: &str, name: &str) -> String {
-        let program = this_program::name();
         let word = match self.urls.get(name) {
-            Some(None) => return format!("run `{program} {command}` with its URL"),
+            Some(None) => {
+                let run = format!("run `{}` with its URL", self.command(command));
+                return self.with_secrets(run);
+            }
             Some(Some(url)) => shell_word(url),
             None => shell_word(name),
         };
+        let program = this_program::name();
         let options = self.options.join(" ");
         // A name in quotes would still be read as an option.
         let (before, server) = match name.starts_with('-') {
@@ -51,7 +73,22 @@ impl Suggestions {
             false => [command, &options, before, &server],
         };
         let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
-        format!("run `{program} {}`", words.join(" "))
+        self.with_secrets(format!("run `{program} {}`", words.join(" ")))
+    }
+
+    /// A command for all servers of the selection.
+    pub fn command(&self, command: &str) -> String {
+        let words = [this_program::name(), command].into_iter();
+        let options = self.options.iter().map(String::as_str);
+        words.chain(options).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The instruction, with the options whose values are not shown.
+    fn with_secrets(&self, mut instruction: String) -> String {
+        for option in &self.secret_options {
+            instruction += &format!(" with the same `{option}`");
+        }
+        instruction
     }
 }
 
@@ -142,6 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_begins_with_a_hyphen_is_not_read_as_an_option() {
+        let mut suggestions = Suggestions::default();
+        suggestions.add_option("--config", Some("-a.json"));
+        suggestions.add_option("--user", Some("-my user"));
+        suggestions.add_option("--as-written", None);
+        let run = suggestions.run("login", "linear");
+        let expected = " login linear --config=-a.json --user='-my user' --as-written`";
+        assert!(run.ends_with(expected), "{run}");
+    }
+
+    #[test]
     fn a_server_that_no_client_has_is_named_by_its_url() {
         let mut suggestions = Suggestions::default();
         suggestions.add_option("--user", Some("user 1"));
@@ -154,8 +202,8 @@ mod tests {
         }
         for (name, command) in [
             ("a.example", " login https://a.example/mcp --user 'user 1'`"),
-            ("a.example (2)", " login` with its URL"),
-            ("b.example", " login` with its URL"),
+            ("a.example (2)", " login --user 'user 1'` with its URL"),
+            ("b.example", " login --user 'user 1'` with its URL"),
             ("other", " login other --user 'user 1'`"),
         ] {
             let run = suggestions.run("login", name);

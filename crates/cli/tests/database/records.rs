@@ -8,6 +8,7 @@ use crate::harness::browser::{Browser, Consent, authorize};
 use crate::harness::http_client::get;
 use crate::harness::lab::{lab, scenarios_named, user_of};
 use crate::harness::user::User;
+use crate::server::{KEY_1, PASSWORD};
 use crate::session::RunningLogin;
 
 const FILE: &str = "home/.codex/.credentials.json";
@@ -50,6 +51,15 @@ fn a_command_uses_the_sign_ins_of_the_user_and_of_nobody_else() {
         .collect::<Vec<_>>()
         .join(" ");
     assert!(text.contains(suggestion), "{failed:#?}");
+    let url = database.0.url();
+    user.write("here/keys", KEY_1);
+    let arguments = ["check", "--yes", "--client", "codex", "--user", "bob"];
+    let stores = ["--store", &url, "--store-keys", "keys"];
+    let run = user.program(&[&arguments[..], &stores].concat());
+    let failed = run.finish().assert_exit(3);
+    assert!(!failed.all_output().contains(PASSWORD), "{failed:#?}");
+    let suggestion = "login ready-stored-token --client codex --user bob --store-keys keys` with the same `--store`";
+    assert!(failed.stdout.contains(suggestion), "{failed:#?}");
     let explain = [
         "explain",
         "ready-stored-token",

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mcp_startup::auth::CredentialKey;
@@ -92,13 +92,16 @@ impl User {
         }
     }
 
-    /// The program with this user's environment. It inherits only `PATH` from the environment of the tests.
+    /// The program with this user's environment. It inherits only `PATH` from the environment of the tests, and is on it.
     pub fn program(&self, arguments: &[&str]) -> Run {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folder = Path::new(PROGRAM).parent().unwrap().to_owned();
+        let path = std::env::join_paths(std::env::split_paths(&path).chain([folder])).unwrap();
         let mut command = Command::new(PROGRAM);
         command
             .args(arguments)
             .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("PATH", path)
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("temporary"))
             .current_dir(self.path("here"));

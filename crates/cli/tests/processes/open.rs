@@ -90,7 +90,19 @@ fn the_token_is_passed_to_the_browser_only_in_a_private_file_that_is_then_remove
     let (user, _lab) = user();
     let mark = Mark::new();
     let (browser, record) = recording_browser(&user, &mark);
-    let running = user.program(&["open"]).env("BROWSER", &browser).spawn();
+    let config = user.config();
+    let command = [
+        "open",
+        "--config",
+        config.to_str().unwrap(),
+        "--client-metadata-url",
+        "https://app.example.com/client.json",
+        "--timeout",
+        "20.5",
+        "--concurrency",
+        "4",
+    ];
+    let running = user.program(&command).env("BROWSER", &browser).spawn();
     eventually("the browser is opened", || record.exists().then_some(()));
     let read = |name: &str| std::fs::read_to_string(record.join(name)).unwrap();
     assert_eq!(read("modes"), "600\n700\n");
@@ -120,6 +132,9 @@ fn the_token_is_passed_to_the_browser_only_in_a_private_file_that_is_then_remove
     assert!(!stderr.contains(&token), "{stderr}");
     assert!(stderr.contains(&format!("from {address}.")), "{stderr}");
     assert!(stderr.contains("Press Ctrl-C to end."), "{stderr}");
+    let options = command[1..].join(" ");
+    let again = format!("run `mcp-startup open --no-browser {options}`");
+    assert!(stderr.contains(&again), "{stderr}");
 }
 
 #[test]

@@ -19,5 +19,6 @@ mod harness;
 mod ndjson;
 mod report;
 mod selection;
+mod suggestions;
 mod table;
 mod terminal;
