@@ -43,6 +43,10 @@ struct State {
     name_columns: usize,
     /// The widths of the lines on the screen.
     drawn: Vec<usize>,
+    /// The columns and rows of the terminal when they were drawn.
+    size: (usize, usize),
+    /// How many rows of lines are above the screen: a terminal that gets lower moves them there.
+    above: usize,
     has_ended: bool,
 }
 
@@ -145,6 +149,8 @@ impl Progress {
         let running = std::mem::take(&mut state.running);
         state.draw();
         let written = write();
+        // These rows are no longer next to the lines that are drawn.
+        state.above = 0;
         state.running = running;
         state.draw();
         written
@@ -192,26 +198,46 @@ impl State {
             return;
         }
         let size = terminal_size::terminal_size();
-        let (columns, rows) = size.map_or(SIZE, |(columns, rows)| {
+        let size = size.map_or(SIZE, |(columns, rows)| {
             (usize::from(columns.0).max(1), usize::from(rows.0))
         });
-        let old_rows = rows_of(&self.drawn, columns, wraps_again());
-        let lines = self.lines(columns, rows);
-        let mut text = "\r".to_owned();
-        text += &up(old_rows);
-        // Each row is erased completely: otherwise, tmux still joins it to the next one if it was wrapped before. tmux also copies a screen
-        // that is erased at once to its history.
-        for row in 0..old_rows.max(lines.len()) {
-            let line = lines.get(row).map_or("", String::as_str);
-            text += &format!("\u{1b}[2K{line}\r\n");
-        }
-        text += &up(old_rows.saturating_sub(lines.len()));
-        self.drawn = lines.iter().map(|line| line.width()).collect();
+        let text = self.replacement(size, Terminal::from_environment());
         let mut stdout = stdout::plain();
         // An error is that of the terminal, and the next printed line reports it.
         let _ = stdout
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush());
+    }
+
+    /// The text that replaces the lines on a terminal of this size.
+    fn replacement(&mut self, size: (usize, usize), terminal: Terminal) -> String {
+        let (columns, rows) = size;
+        let (last_columns, last_rows) = std::mem::replace(&mut self.size, size);
+        if last_columns != columns {
+            // The terminal may have wrapped them again, where their number is not known.
+            self.above = 0;
+        }
+        let came_back = match terminal.moves_rows_back {
+            true => self.above.min(rows.saturating_sub(last_rows)),
+            false => 0,
+        };
+        let old_rows = came_back + rows_of(&self.drawn, columns, terminal.wraps_again);
+        // The cursor is on the last row of the screen at most. More lines would scroll the new ones.
+        let reached = old_rows.min(rows.saturating_sub(1));
+        self.above += old_rows - reached;
+        self.above -= came_back;
+        let lines = self.lines(columns, rows);
+        let mut text = "\r".to_owned();
+        text += &up(reached);
+        // Each row is erased completely: otherwise, tmux still joins it to the next one if it was wrapped before. tmux also copies a screen
+        // that is erased at once to its history.
+        for row in 0..reached.max(lines.len()) {
+            let line = lines.get(row).map_or("", String::as_str);
+            text += &format!("\u{1b}[2K{line}\r\n");
+        }
+        text += &up(reached.saturating_sub(lines.len()));
+        self.drawn = lines.iter().map(|line| line.width()).collect();
+        text
     }
 
     /// The lines of the first starts, and one that counts the others.
@@ -249,8 +275,136 @@ fn rows_of(widths: &[usize], columns: usize, wraps_again: bool) -> usize {
     rows.sum()
 }
 
-/// Whether the terminal wraps the lines on its screen again when it gets narrower, as nearly all do. xterm and GNU screen cut them.
-fn wraps_again() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some();
-    is_set("TMUX") || !(is_set("XTERM_VERSION") || is_set("STY"))
+/// How the terminal changes the rows on its screen if its size changes.
+#[derive(Clone, Copy)]
+struct Terminal {
+    /// Whether it wraps the lines again when it gets narrower, as nearly all do. xterm and GNU screen cut them.
+    wraps_again: bool,
+    /// Whether it moves the rows that were on its screen back when it gets higher. A terminal that does not would lose rows that were
+    /// printed before, so only tmux counts, whose behaviour is known.
+    moves_rows_back: bool,
+}
+
+impl Terminal {
+    fn from_environment() -> Self {
+        let is_set = |name| std::env::var_os(name).is_some();
+        let is_tmux = is_set("TMUX");
+        Self {
+            wraps_again: is_tmux || !(is_set("XTERM_VERSION") || is_set("STY")),
+            moves_rows_back: is_tmux,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of a terminal, of which the last ones are on its screen. The cursor is below the last one that was written.
+    struct Rows {
+        all: Vec<String>,
+        /// The number of the first row on the screen.
+        top: usize,
+        height: usize,
+        cursor: usize,
+    }
+
+    impl Rows {
+        fn write(&mut self, text: &str) {
+            for part in text.split_inclusive(['\r', '\n', 'A', 'K']) {
+                let part = part.trim_start_matches('\u{1b}');
+                if let Some(count) = part
+                    .strip_prefix('[')
+                    .and_then(|part| part.strip_suffix('A'))
+                {
+                    let count: usize = count.parse().unwrap();
+                    self.cursor = self.cursor.saturating_sub(count).max(self.top);
+                } else if part == "[2K" {
+                    self.all[self.cursor].clear();
+                } else if part == "\n" {
+                    self.cursor += 1;
+                    self.all
+                        .resize(self.all.len().max(self.cursor + 1), String::new());
+                    self.top = self.top.max((self.cursor + 1).saturating_sub(self.height));
+                } else if part != "\r" {
+                    self.all[self.cursor] = part.trim_end_matches('\r').to_owned();
+                }
+            }
+        }
+
+        /// As tmux does it.
+        fn resize(&mut self, height: usize, moves_back: bool) {
+            if height < self.height {
+                self.top = self.top.max((self.cursor + 1).saturating_sub(height));
+            } else if moves_back {
+                self.top = self.top.saturating_sub(height - self.height);
+            }
+            self.height = height;
+        }
+    }
+
+    fn starting(count: usize) -> State {
+        let running = (0..count).map(|number| Running {
+            name: format!("server-{number}"),
+            thread_id: None,
+            environment_id: None,
+            shows_thread: false,
+            shows_environment: false,
+            doing: "connecting",
+            since: Instant::now(),
+        });
+        State {
+            running: running.collect(),
+            name_columns: 10,
+            ..State::default()
+        }
+    }
+
+    #[test]
+    fn no_line_is_left_or_lost_if_the_terminal_gets_another_height() {
+        for (moves_rows_back, printed) in [(true, 1), (true, 20), (false, 3)] {
+            let terminal = Terminal {
+                wraps_again: true,
+                moves_rows_back,
+            };
+            let mut state = starting(15);
+            let mut rows = Rows {
+                all: vec![String::new()],
+                top: 0,
+                height: 30,
+                cursor: 0,
+            };
+            for row in 0..printed {
+                rows.write(&format!("printed {row}\r\n"));
+            }
+            for height in [30, 12, 30, 8, 5, 20, 30, 3, 30] {
+                rows.resize(height, moves_rows_back);
+                for _ in 0..2 {
+                    rows.write(&state.replacement((100, height), terminal));
+                }
+            }
+            state.running.clear();
+            rows.write(&state.replacement((100, 30), terminal));
+            let is_printed = |row: &&String| row.starts_with("printed");
+            assert_eq!(rows.all.iter().filter(is_printed).count(), printed);
+            // A line above the screen can't be erased.
+            if moves_rows_back {
+                let mut left = rows.all.iter().filter(|row| row.contains("connecting"));
+                assert_eq!(left.next(), None, "{:#?}", rows.all);
+            }
+        }
+    }
+
+    #[test]
+    fn the_new_lines_are_not_scrolled_out_of_a_terminal_that_got_lower() {
+        let terminal = Terminal {
+            wraps_again: true,
+            moves_rows_back: false,
+        };
+        let mut state = starting(15);
+        state.replacement((100, 30), terminal);
+        let text = state.replacement((100, 12), terminal);
+        assert_eq!(text.matches('\n').count(), 11, "{text:?}");
+        assert!(text.starts_with("\r\u{1b}[11A"), "{text:?}");
+    }
 }
