@@ -50,6 +50,7 @@ mod lines;
 mod notification;
 mod printable;
 pub mod refusal;
+mod shell_word;
 mod sign_in_page;
 mod tracker;
 mod verdict;
@@ -80,6 +81,7 @@ pub use notification::{
     McpServerStatusUpdatedNotification, UnknownValue, encode,
 };
 pub use printable::{is_hidden, printable};
+pub use shell_word::shell_word;
 pub use sign_in_page::sign_in_part;
 pub use tracker::{AppliedLines, ServerKey, StartupTracker, TrackedServer, TrackerUpdate};
 pub use verdict::{

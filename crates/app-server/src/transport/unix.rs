@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt}
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use mcp_startup_core::{io_problem, shell_word};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use tokio::net::UnixListener;
@@ -46,7 +47,13 @@ impl UnixSocket {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(folder)?;
+            .create(folder)
+            .map_err(|error| {
+                named(
+                    &error,
+                    format!("the folder {} can't be created", folder.display()),
+                )
+            })?;
         check_folder(folder)?;
         let _lock = lock(folder)?;
         remove_unused(path)?;
@@ -59,7 +66,7 @@ impl UnixSocket {
                 );
                 Error::new(ErrorKind::InvalidInput, message)
             }
-            _ => error,
+            _ => named(&error, format!("can't listen on {}", path.display())),
         })?;
         fs::set_permissions(path, Permissions::from_mode(0o600))?;
         let metadata = fs::symlink_metadata(path)?;
@@ -118,6 +125,11 @@ fn lock(folder: &Path) -> Result<File> {
     }
 }
 
+/// The error, with what failed before the words of the system, which have no path.
+fn named(error: &Error, what: String) -> Error {
+    Error::new(error.kind(), format!("{what}: {}", io_problem(error)))
+}
+
 fn check_folder(folder: &Path) -> Result<()> {
     let metadata = fs::metadata(folder)?;
     let mode = metadata.mode() & 0o777;
@@ -127,9 +139,12 @@ fn check_folder(folder: &Path) -> Result<()> {
     }
     if mode & 0o077 != 0 {
         let remedy = match metadata.mode() & 0o1000 {
-            0 => "choose another one, or run `chmod 700` on it",
+            0 => {
+                let word = shell_word(&folder.to_string_lossy());
+                format!("choose another one, or run `chmod 700 {word}`")
+            }
             // All users share a folder with the sticky bit, such as /tmp.
-            _ => "choose one of your own",
+            _ => "choose one of your own".to_owned(),
         };
         let message = format!(
             "other users can use the folder {} (its mode is {mode:o}): {remedy}",
@@ -205,9 +220,18 @@ mod tests {
         let message = |path: &Path| UnixSocket::bind(path).unwrap_err().to_string();
         let long = path.with_file_name("x".repeat(200));
         assert!(message(&long).contains("too long"), "{}", message(&long));
+        // The message of the system has no path.
+        let below_file = file.join("socket");
+        let folder = format!("the folder {} can't be created: ", file.display());
+        let message_below_file = message(&below_file);
+        assert!(
+            message_below_file.starts_with(&folder),
+            "{message_below_file}"
+        );
 
+        let command = format!(", or run `chmod 700 {}`", path.parent().unwrap().display());
         for (mode, remedy) in [
-            (0o750, ", or run `chmod 700` on it"),
+            (0o750, command.as_str()),
             (0o1777, "choose one of your own"),
         ] {
             fs::set_permissions(path.parent().unwrap(), Permissions::from_mode(mode)).unwrap();

@@ -141,7 +141,8 @@ fn token(arguments: &arguments::AppServer) -> Result<Option<SecretString>, Comma
     if others_can_read(path) {
         let _ = writeln!(
             anstream::stderr(),
-            "other users can read {shown}, which has the token: run `chmod 600 '{shown}'`"
+            "other users can read {shown}, which has the token: run `chmod 600 {}`",
+            mcp_startup_core::shell_word(&path.to_string_lossy())
         );
     }
     match text.trim() {

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use mcp_startup_core::{is_hidden, printable};
 use url::Url;
 
 use crate::arguments::ClientDocument;
 use crate::this_program;
+
+pub use mcp_startup_core::shell_word;
 
 /// How a command finds the servers of a selection again.
 #[derive(Clone, Default)]
@@ -100,19 +101,6 @@ pub fn as_value(command: &str, name: &str) -> (&'static str, String) {
     }
 }
 
-/// The text, quoted for a shell if necessary. It is not shortened, so that it can be copied.
-pub fn shell_word(text: &str) -> String {
-    let plain = |character: char| character.is_alphanumeric() || "-_./@:+".contains(character);
-    let shown = printable(text, usize::MAX);
-    if shown != text {
-        return ansi_quoted(text);
-    }
-    match !shown.is_empty() && !shown.starts_with('-') && shown.chars().all(plain) {
-        true => shown,
-        false => format!("'{}'", shown.replace('\'', r"'\''")),
-    }
-}
-
 /// An argument, quoted for a shell if necessary. Options and `NAME=VALUE` need no quotation marks there.
 pub fn shell_argument(text: &str) -> String {
     let plain =
@@ -124,39 +112,9 @@ pub fn shell_argument(text: &str) -> String {
     }
 }
 
-/// A word with hidden characters, as bash and zsh read it.
-fn ansi_quoted(text: &str) -> String {
-    let mut quoted = "$'".to_owned();
-    for character in text.chars() {
-        match character {
-            '\'' | '\\' => quoted.extend(['\\', character]),
-            character if is_hidden(character) => {
-                quoted += &format!("\\U{:08x}", u32::from(character));
-            }
-            character => quoted.push(character),
-        }
-    }
-    quoted + "'"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_server_name_is_quoted_for_a_shell() {
-        for (name, wanted) in [
-            ("a\u{202e}'b", r"$'a\U0000202e\'b'"),
-            ("linear", "linear"),
-            ("my server", "'my server'"),
-            ("it's", r"'it'\''s'"),
-            ("$(reboot)", "'$(reboot)'"),
-            ("--help", "'--help'"),
-            ("", "''"),
-        ] {
-            assert_eq!(shell_word(name), wanted);
-        }
-    }
 
     #[test]
     fn a_name_that_begins_with_a_hyphen_is_not_read_as_an_option() {

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use mcp_startup_core::shell_word;
+
 /// Warns if other users can change the home folder or the credential file.
 pub fn warning(home: &Path, file: &Path) -> Option<String> {
     // The folder itself can be a symbolic link. A file that does not exist can't be changed.
@@ -24,8 +26,9 @@ pub fn warning(home: &Path, file: &Path) -> Option<String> {
     let mut problem = problem.filter_map(|(path, problem)| Some((path, problem?)));
     problem.next().map(|(path, problem)| match problem {
         Problem::Writable => format!(
-            "other users can change {path}, which holds your sign-ins: run `chmod go-w '{path}'`",
-            path = path.display()
+            "other users can change {path}, which holds your sign-ins: run `chmod go-w {word}`",
+            path = path.display(),
+            word = shell_word(&path.to_string_lossy())
         ),
         Problem::ForeignOwner(owner) => format!(
             "{path}, which holds your sign-ins, belongs to another user (user ID {owner}), who can change them: find out why",
@@ -108,28 +111,29 @@ mod tests {
 
     #[test]
     fn the_warning_names_the_folder_or_the_file() {
-        let home = tempfile::tempdir().unwrap();
-        let file = home.path().join(".credentials.json");
+        let root = tempfile::tempdir().unwrap();
+        let home = root.path().join("it's");
+        fs::create_dir(&home).unwrap();
+        let file = home.join(".credentials.json");
         let set_mode = |path: &Path, mode| {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         };
-        set_mode(home.path(), 0o755);
-        assert_eq!(warning(home.path(), &file), None);
+        // The command is in quotation marks that a shell reads.
+        let command = |path: &Path| {
+            let path = path.display().to_string().replace('\'', r"'\''");
+            format!("run `chmod go-w '{path}'`")
+        };
+        set_mode(&home, 0o755);
+        assert_eq!(warning(&home, &file), None);
         fs::write(&file, "{}").unwrap();
         set_mode(&file, 0o644);
-        assert_eq!(warning(home.path(), &file), None);
+        assert_eq!(warning(&home, &file), None);
         set_mode(&file, 0o666);
-        let text = warning(home.path(), &file).unwrap();
-        assert!(
-            text.contains(&format!("chmod go-w '{}'", file.display())),
-            "{text}"
-        );
-        set_mode(home.path(), 0o777);
-        let text = warning(home.path(), &file).unwrap();
-        assert!(
-            text.contains(&format!("chmod go-w '{}'", home.path().display())),
-            "{text}"
-        );
-        assert_eq!(warning(&home.path().join("nothing"), &file), None);
+        let text = warning(&home, &file).unwrap();
+        assert!(text.ends_with(&command(&file)), "{text}");
+        set_mode(&home, 0o777);
+        let text = warning(&home, &file).unwrap();
+        assert!(text.ends_with(&command(&home)), "{text}");
+        assert_eq!(warning(&home.join("nothing"), &file), None);
     }
 }
