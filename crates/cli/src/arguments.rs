@@ -1,111 +1,22 @@
 //! The command-line arguments.
 
+mod exit_statuses;
 #[cfg(feature = "store-postgres")]
 pub mod store;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::ArgValueCandidates;
 use mcp_startup::config::clients::Client;
+use mcp_startup::config::{ProcessEnvironment, expand_tilde};
 
 use url::Url;
 
 use crate::completion;
-
-const EXIT_STATUSES: &str = "\
-Exit status:
-  0    every server is ready
-  1    at least one server failed for another reason
-  2    the arguments or the configuration can't be used
-  3    at least one server needs a sign-in (again) or more access, even if others failed for other reasons
-  130  interrupted by Ctrl-C, or you answered no: every started program has ended, except package runners (up to 60 s)
-  141  output pipe closed";
-
-const EXIT_STATUSES_OF_EXPLAIN: &str = "\
-Exit status:
-  0    the server is ready
-  1    the server failed for another reason
-  2    the arguments or the configuration can't be used
-  3    the server needs a sign-in (again) or more access
-  130  interrupted by Ctrl-C; the steps so far were shown
-  141  output pipe closed";
-
-const EXIT_STATUSES_OF_DEMO: &str = "\
-Exit status:
-  0    every server ended as its scenario specifies
-  1    some server did not
-  2    the arguments can't be used
-  130  interrupted by Ctrl-C
-  141  output pipe closed";
-
-const EXIT_STATUSES_OF_FOLLOW: &str = "\
-Exit status:
-  0    every server is ready
-  1    at least one server failed for another reason, or is not ready, or no line is a valid message
-  2    the arguments can't be used
-  3    at least one server needs a sign-in again, even if others failed for other reasons
-  130  interrupted by Ctrl-C; the state so far was shown
-  141  output pipe closed";
-
-const EXIT_STATUSES_OF_LOGIN: &str = "\
-Exit status:
-  0    signed in
-  1    not signed in; an earlier sign-in is unchanged
-  2    the arguments or the configuration can't be used, or the server has nothing to sign in to
-  130  interrupted by Ctrl-C; an earlier sign-in is unchanged, unless a new one was granted
-  141  output pipe closed";
-
-const EXIT_STATUSES_OF_LOGOUT: &str = "\
-Exit status:
-  0    signed out: nothing is stored
-  1    the stored sign-in could not be read or removed
-  2    the arguments or the configuration can't be used, or the server has nothing to sign out of
-  130  interrupted by Ctrl-C
-  141  output pipe closed";
-
-const EXIT_STATUSES_OF_CLIENTS: &str = "\
-Exit status:
-  0    the files that were found were listed
-  1    at least one file can't be read
-  2    the arguments can't be used
-  141  output pipe closed";
-
-const EXIT_STATUSES_OF_LAB: &str = "\
-Exit status:
-  0    interrupted by Ctrl-C
-  1    the servers could not be started, for example because the port is in use
-  2    the arguments or the file of --write-config can't be used
-  141  output pipe closed
-
-With --stdio, the exit status is that of the scenario.";
-
-#[cfg(feature = "app-server")]
-const EXIT_STATUSES_OF_OPEN: &str = "\
-Exit status:
-  1    the page could not be served
-  2    the arguments or the configuration can't be used
-  130  interrupted by Ctrl-C, or you answered no: every started program has ended, except package runners (up to 60 s)
-  141  output pipe closed";
-
-#[cfg(feature = "app-server")]
-const EXIT_STATUSES_OF_APP_SERVER: &str = "\
-Exit status:
-  0    the client has closed its end
-  1    the app-server could not be started
-  2    the arguments or the configuration can't be used
-  130  interrupted by Ctrl-C; every started program has ended, except package runners (up to 60 s)
-  141  output pipe closed";
-
-const EXIT_STATUSES_OF_STATUS: &str = "\
-Exit status:
-  0    the status of every server was shown
-  1    the stored sign-in of at least one server could not be read
-  2    the arguments or the configuration can't be used
-  130  interrupted by Ctrl-C
-  141  output pipe closed";
+use exit_statuses::{MAX_HELP_COLUMNS, with_hanging_indent};
 
 /// Starts the MCP servers you have configured and reports the result of each.
 ///
@@ -116,7 +27,7 @@ Exit status:
     version,
     propagate_version = true,
     arg_required_else_help = true,
-    max_term_width = 100
+    max_term_width = MAX_HELP_COLUMNS
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -131,59 +42,59 @@ pub enum Command {
     /// Start your servers, report the result of each, and close them again
     ///
     /// Never opens a browser. Writes only refreshed credentials.
-    #[command(after_help = EXIT_STATUSES)]
+    #[command(after_help = with_hanging_indent(exit_statuses::EXIT_STATUSES))]
     Check(Check),
     /// Start one server, and print what happened step by step and the rule that decided
     ///
     /// Prints each request and message with its time, without their contents. Shows no secret. Never opens a browser. Writes only
     /// refreshed credentials.
-    #[command(after_help = EXIT_STATUSES_OF_EXPLAIN)]
+    #[command(after_help = with_hanging_indent(exit_statuses::EXIT_STATUSES_OF_EXPLAIN))]
     Explain(Explain),
     /// Sign in to a server in your browser
     ///
     /// The browser returns to this machine, or you paste the URL that it returned to. The sign-in is stored in Codex's format, where
     /// Codex stores it. A sign-in that fails or is interrupted changes nothing.
-    #[command(after_help = EXIT_STATUSES_OF_LOGIN)]
+    #[command(after_help = with_hanging_indent(exit_statuses::EXIT_STATUSES_OF_LOGIN))]
     Login(Login),
     /// Sign out of a server: revoke its tokens if its sign-in service supports that, and remove them from every store
-    #[command(after_help = EXIT_STATUSES_OF_LOGOUT)]
+    #[command(after_help = with_hanging_indent(exit_statuses::EXIT_STATUSES_OF_LOGOUT))]
     Logout(Logout),
     /// Show how you are signed in to each server
     ///
     /// Starts no server and shows no secret. Sends nothing without --online.
-    #[command(after_help = EXIT_STATUSES_OF_STATUS)]
+    #[command(after_help = with_hanging_indent(exit_statuses::EXIT_STATUSES_OF_STATUS))]
     Status(Status),
     /// List the MCP clients on this machine, their configuration files and their servers
     ///
     /// Starts no server, and shows no secret.
-    #[command(after_help = EXIT_STATUSES_OF_CLIENTS)]
+    #[command(after_help = with_hanging_indent(exit_statuses::EXIT_STATUSES_OF_CLIENTS))]
     Clients(Clients),
     /// Try it with demo servers in many states; nothing to install or configure
-    #[command(after_help = EXIT_STATUSES_OF_DEMO)]
+    #[command(after_help = with_hanging_indent(exit_statuses::EXIT_STATUSES_OF_DEMO))]
     Demo(Demo),
     /// Read notifications of any app-server from stdin and show the same table
     ///
     /// Other lines are ignored. Invalid lines are reported on stderr with their number.
-    #[command(after_help = EXIT_STATUSES_OF_FOLLOW)]
+    #[command(after_help = with_hanging_indent(exit_statuses::EXIT_STATUSES_OF_FOLLOW))]
     Follow(Follow),
     /// Serve MCP servers on loopback that fail on demand, for testing a client
     ///
     /// `/` lists them as JSON, each with its URL and the expected result.
-    #[command(after_help = EXIT_STATUSES_OF_LAB)]
+    #[command(after_help = with_hanging_indent(exit_statuses::EXIT_STATUSES_OF_LAB))]
     Lab(Lab),
     /// Show your servers on a page in your browser: their states, what to do about a failure, and buttons that do it
     ///
     /// Starts the servers and serves the page on this machine until you press Ctrl-C, which ends the servers. Only a browser with the
     /// address that is opened or printed can use the page: it contains a random token.
     #[cfg(feature = "app-server")]
-    #[command(after_help = EXIT_STATUSES_OF_OPEN)]
+    #[command(after_help = with_hanging_indent(exit_statuses::EXIT_STATUSES_OF_OPEN))]
     Open(Open),
     /// Serve the states of your servers, sign-in and retry to another program, over JSON-RPC as Codex's app-server speaks it
     ///
     /// Starts the servers for each client that connects, without asking, and keeps them until it disconnects. Opens no browser: the
     /// client does that. https://github.com/mcp-startup/mcp-startup/blob/main/docs/app-server.md describes the messages.
     #[cfg(feature = "app-server")]
-    #[command(after_help = EXIT_STATUSES_OF_APP_SERVER)]
+    #[command(after_help = with_hanging_indent(exit_statuses::EXIT_STATUSES_OF_APP_SERVER))]
     AppServer(AppServer),
     /// Manage the sign-ins of many users in a PostgreSQL database
     ///
@@ -217,7 +128,7 @@ pub struct AppServer {
     #[arg(long, value_name = "METHOD", value_enum, requires = "ws_token_file")]
     pub ws_auth: Option<WsAuth>,
     /// The file with the token, at least 16 characters, which clients send as `Authorization: Bearer TOKEN`
-    #[arg(long, value_name = "FILE", requires = "ws_auth")]
+    #[arg(long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::AnyPath, requires = "ws_auth")]
     pub ws_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub source: Source,
@@ -291,7 +202,7 @@ fn listen(text: &str) -> Result<Listen, String> {
 #[derive(Clone, Debug, Args)]
 pub struct Source {
     /// The configuration file: Codex's `config.toml`, or JSON with `mcpServers` [default: the files of every client on this machine]
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["clients", "trust_project"])]
+    #[arg(long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::AnyPath, conflicts_with_all = ["clients", "trust_project"])]
     pub config: Option<PathBuf>,
     /// Only the servers of these clients, for example `cursor,vscode`; see `mcp-startup clients`
     #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',', ignore_case = true, value_parser = client())]
@@ -314,7 +225,7 @@ pub use store::StoredUser;
 #[derive(Debug, Args)]
 pub struct Check {
     /// Only these servers, including disabled ones: their names, `CLIENT:NAME`, or URLs of servers that no client has
-    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers))]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers_as_words))]
     pub servers: Vec<String>,
     /// As SERVER, for a name that begins with `-`: `--server=-NAME`
     #[arg(long = "server", value_name = "SERVER", allow_hyphen_values = true, add = ArgValueCandidates::new(completion::servers))]
@@ -350,7 +261,7 @@ pub struct Check {
 #[derive(Debug, Args)]
 pub struct Explain {
     /// The server, which may be disabled: its name, `CLIENT:NAME`, or a URL
-    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers))]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers_as_words))]
     pub server: String,
     #[command(flatten)]
     pub source: Source,
@@ -377,7 +288,7 @@ pub enum ExplainFormat {
 #[derive(Debug, Args)]
 pub struct Login {
     /// The server: its name, `CLIENT:NAME`, or a URL
-    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers))]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers_as_words))]
     pub server: String,
     #[command(flatten)]
     pub source: Source,
@@ -403,7 +314,7 @@ pub struct Login {
 #[derive(Debug, Args)]
 pub struct Logout {
     /// The server: its name, `CLIENT:NAME`, or a URL
-    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers))]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers_as_words))]
     pub server: String,
     #[command(flatten)]
     pub source: Source,
@@ -414,7 +325,7 @@ pub struct Logout {
 #[derive(Debug, Args)]
 pub struct Status {
     /// Only these servers, including disabled ones: their names, `CLIENT:NAME`, or URLs
-    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers))]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(completion::servers_as_words))]
     pub servers: Vec<String>,
     #[command(flatten)]
     pub source: Source,
@@ -486,7 +397,7 @@ pub struct Lab {
     pub port: u16,
     /// Write a configuration of its servers for a client to this new file, and remove it at the end: as in Codex's `config.toml` if the name
     /// ends in `.toml`, or JSON with `mcpServers` if it ends in `.json`. It has no sign-ins, which scenarios with `stored` in the list need
-    #[arg(long, value_name = "FILE", conflicts_with = "stdio")]
+    #[arg(long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::AnyPath, conflicts_with = "stdio")]
     pub write_config: Option<PathBuf>,
     /// Run one of its stdio servers instead, on stdin and stdout of this process
     #[arg(long, value_name = "SCENARIO", conflicts_with = "port", add = ArgValueCandidates::new(completion::stdio_scenarios))]
@@ -499,7 +410,7 @@ pub struct Starts {
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
     /// How many servers start at once [default: 256, of which 8 programs if they come from every client]
-    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = concurrency, allow_negative_numbers = true)]
     pub concurrency: Option<usize>,
 }
 
@@ -595,9 +506,19 @@ fn https_url(text: &str) -> Result<String, String> {
     }
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+fn concurrency(text: &str) -> Result<usize, String> {
+    // As in the packages.
+    const MOST: usize = 1_000_000;
     match text.parse() {
-        Ok(number @ 1..) => Ok(number),
-        _ => Err("must be a whole number, at least 1".to_owned()),
+        Ok(number @ 1..=MOST) => Ok(number),
+        _ => Err(format!("must be a whole number from 1 to {MOST}")),
     }
+}
+
+/// Parses a path. A shell does not replace `~` in `--option=~/FILE`.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|path| match path.to_str() {
+        Some(text) => expand_tilde(text, &ProcessEnvironment),
+        None => path,
+    })
 }

@@ -71,6 +71,18 @@ pub fn servers() -> Vec<CompletionCandidate> {
     }
 }
 
+/// As [`servers`], for a word of the command. A name that begins with `-` is read as an option there, except after `--`.
+pub fn servers_as_words() -> Vec<CompletionCandidate> {
+    // The first `--` is before the program, and not part of the command line.
+    let words = WORDS.get().map_or(&[][..], Vec::as_slice);
+    let is_after_options = words.iter().skip(1).any(|word| word == "--");
+    let mut servers = servers();
+    servers.retain(|server| {
+        is_after_options || !server.get_value().to_string_lossy().starts_with('-')
+    });
+    servers
+}
+
 /// The file after `--config`.
 fn configuration() -> Option<PathBuf> {
     let words = WORDS.get()?;

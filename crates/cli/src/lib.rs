@@ -245,7 +245,10 @@ fn failed(error: &CommandError) -> u8 {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     let message = mcp_startup::printable(&message, usize::MAX);
     // If stderr is closed too, the message is lost.
-    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {message}");
+    let _ = writeln!(
+        crate::output::stderr::styled(),
+        "{red}error:{red:#} {message}"
+    );
     error.exit_status().code()
 }
 
@@ -264,7 +267,7 @@ fn bad_arguments(arguments: &[OsString], error: &clap::Error) -> ExitStatus {
         // Only the original arguments are an error, for example because they are not UTF-8.
         _ => format!("error: {}\n", error.kind()),
     };
-    let _ = write!(anstream::stderr(), "{text}");
+    let _ = write!(crate::output::stderr::styled(), "{text}");
     ExitStatus::Usage
 }
 

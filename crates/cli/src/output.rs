@@ -5,6 +5,7 @@ pub mod exit_status;
 pub mod log;
 pub mod progress;
 pub mod report;
+pub mod stderr;
 pub mod stdout;
 pub mod suggestions;
 pub mod table;

@@ -24,7 +24,7 @@ use crate::output::report::{self, CheckedConfiguration};
 use crate::output::suggestions::Suggestions;
 use crate::this_program;
 
-pub use first_run::{command, confirm, list, url};
+pub use first_run::{NAME_CHARS, command, confirm, list, url};
 
 const PATH_CHARS: usize = 500;
 
@@ -222,7 +222,11 @@ fn of_file(path: &Path, names: &[String], source: &Source) -> Result<Selection, 
     let configuration = config::read(path, &ProcessEnvironment)?;
     for warning in &configuration.warnings {
         // It is one line and has no hidden characters.
-        let _ = writeln!(anstream::stderr(), "{}, {warning}", shown(path));
+        let _ = writeln!(
+            crate::output::stderr::styled(),
+            "{}, {warning}",
+            shown(path)
+        );
     }
     if configuration.servers.is_empty() {
         let shown = shown(path);
@@ -233,7 +237,7 @@ fn of_file(path: &Path, names: &[String], source: &Source) -> Result<Selection, 
     let entries = configuration.select(names)?;
     if entries.is_empty() {
         let _ = writeln!(
-            anstream::stderr(),
+            crate::output::stderr::styled(),
             "No servers are enabled in {}.",
             shown(path)
         );
@@ -304,7 +308,7 @@ fn of_clients(source: &Source, names: &[String]) -> Result<Selection, CommandErr
     let has_servers = files.iter().any(|file| !file.servers.is_empty());
     // Without servers, the first message is the error.
     for message in unreadable.iter().skip(usize::from(!has_servers)) {
-        let _ = writeln!(anstream::stderr(), "{message}");
+        let _ = writeln!(crate::output::stderr::styled(), "{message}");
     }
     if !has_servers {
         return Err(match first_error {
@@ -366,7 +370,7 @@ fn warnings_of_files(files: &[ClientFile], wanted: &[ServerName]) -> Vec<Configu
             if !shown_before.insert(line.clone()) {
                 continue;
             }
-            let _ = writeln!(anstream::stderr(), "{line}");
+            let _ = writeln!(crate::output::stderr::styled(), "{line}");
             let mut evidence = report::warning(warning);
             if only_file.is_none() {
                 let problem = evidence.problem.unwrap_or_default();

@@ -29,7 +29,7 @@ pub fn show_new_warnings(stores: &CredentialStores, shown_before: &[String]) {
     for warning in stores.warnings() {
         if !shown_before.contains(&warning) {
             let warning = printable(&warning, WARNING_CHARS);
-            let _ = writeln!(anstream::stderr(), "{warning}");
+            let _ = writeln!(crate::output::stderr::styled(), "{warning}");
         }
     }
 }

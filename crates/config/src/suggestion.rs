@@ -13,21 +13,26 @@ const MAX_COMPARED: usize = 200;
 /// How similar a name must be to be suggested: the part of the characters that are the same.
 const MIN_SIMILARITY: f64 = 0.6;
 
-/// Returns the name that a user may mean by one that is not known.
+/// Returns the name that a user may mean by one that is not known. Upper and lower case count as the same.
 ///
 /// ```
 /// use mcp_startup_config::most_similar;
 ///
 /// assert_eq!(most_similar("redy", ["ready", "hangs"]), Some("ready"));
+/// assert_eq!(most_similar("READY", ["ready", "hangs"]), Some("ready"));
 /// assert_eq!(most_similar("linear", ["ready", "hangs"]), None);
 /// ```
 #[doc(hidden)]
 pub fn most_similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let comparable = |name: &str| name.len() <= MAX_COMPARED;
+    let lower = name.to_lowercase();
     let similar = known
         .into_iter()
         .filter(|known| comparable(known) && comparable(name))
-        .map(|known| (strsim::normalized_damerau_levenshtein(known, name), known))
+        .map(|known| {
+            let similarity = strsim::normalized_damerau_levenshtein(&known.to_lowercase(), &lower);
+            (similarity, known)
+        })
         .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
         .max_by(|(left, _), (right, _)| left.total_cmp(right));
     similar.map(|(_, similar)| similar)

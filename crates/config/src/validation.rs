@@ -55,7 +55,10 @@ pub(crate) fn url(path: &KeyPath, text: &str, written: &str) -> Result<Url, Entr
             return path
                 .problem("the URL has a placeholder in angle brackets; replace it with the value");
         }
-        if error == ParseError::RelativeUrlWithoutBase && !text.trim().is_empty() {
+        if text.trim().is_empty() {
+            return path.problem("the URL is empty; use a URL such as https://example.com/mcp");
+        }
+        if error == ParseError::RelativeUrlWithoutBase {
             return path.problem("the scheme is missing; use http:// or https://");
         }
         path.problem(format!(

@@ -144,7 +144,7 @@ fn codex_toml() {
         ("url = 'https://example.com'\nbearer_token = 'token-secret'", ".bearer_token", 3, "bearer_token_env_var"),
         ("command = 'a'\nbearer_token = 'token-secret'", ".bearer_token", 3, "bearer_token_env_var"),
         ("url = 'https://example.com'\nhttp_headers_helper = 'c'", ".http_headers_helper", 3, "are not run"),
-        ("url = ''", ".url", 2, "not a URL"),
+        ("url = ''", ".url", 2, "the URL is empty; "),
         ("url = 'user:pw-secret'", ".url", 2, "the scheme is missing"),
         ("url = 'example.com/mcp?k=secret'", ".url", 2, "the scheme is missing"),
         ("url = 'https://'", ".url", 2, "not a URL"),

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use secrecy::SecretString;
 
-use super::StatusFormat;
+use super::{StatusFormat, path, with_hanging_indent};
 
 pub const EXIT_STATUSES: &str = "\
 Exit status:
@@ -24,7 +24,7 @@ pub struct Database {
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub store: Option<SecretString>,
     /// The file with the keys that encrypt the sign-ins, as `ID:KEY` [default: the keys in MCP_STARTUP_STORE_KEYS]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::AnyPath)]
     pub store_keys: Option<PathBuf>,
 }
 
@@ -56,7 +56,7 @@ impl StoredUser {
 #[derive(Debug, Subcommand)]
 pub enum Store {
     /// Create or update the tables
-    #[command(after_help = EXIT_STATUSES)]
+    #[command(after_help = with_hanging_indent(EXIT_STATUSES))]
     Migrate {
         #[command(flatten)]
         database: Database,
@@ -64,13 +64,13 @@ pub enum Store {
     /// Encrypt every record with the first key that is encrypted with another one
     ///
     /// All hosts must have both keys. It is safe to run while they use the database, and to repeat.
-    #[command(after_help = EXIT_STATUSES)]
+    #[command(after_help = with_hanging_indent(EXIT_STATUSES))]
     Rotate {
         #[command(flatten)]
         database: Database,
     },
     /// Count users, records by key, locks, and refreshes whose outcome is not known
-    #[command(after_help = EXIT_STATUSES)]
+    #[command(after_help = with_hanging_indent(EXIT_STATUSES))]
     Stats {
         #[command(flatten)]
         database: Database,
@@ -79,10 +79,10 @@ pub enum Store {
         format: StatusFormat,
     },
     /// Copy the sign-ins of Codex's file on this machine to a user in the database
-    #[command(after_help = EXIT_STATUSES)]
+    #[command(after_help = with_hanging_indent(EXIT_STATUSES))]
     Import(Copy),
     /// Copy the sign-ins of a user in the database to Codex's file on this machine
-    #[command(after_help = EXIT_STATUSES)]
+    #[command(after_help = with_hanging_indent(EXIT_STATUSES))]
     Export(Copy),
 }
 
@@ -92,7 +92,7 @@ pub struct Copy {
     #[command(flatten)]
     pub user: StoredUser,
     /// The folder with the file `.credentials.json` [default: CODEX_HOME, or ~/.codex]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = path(), value_hint = ValueHint::AnyPath)]
     pub codex_home: Option<PathBuf>,
     /// Remove each sign-in from the place that it was copied from
     #[arg(long = "move")]

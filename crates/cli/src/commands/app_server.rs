@@ -32,7 +32,7 @@ pub fn run(arguments: arguments::AppServer) -> Result<ExitStatus, CommandError> 
     let files = SelectedFiles::new(arguments.source);
     let read = files.read_all()?;
     for message in &read.0.unreadable {
-        let _ = writeln!(anstream::stderr(), "{message}");
+        let _ = writeln!(crate::output::stderr::styled(), "{message}");
     }
     let listen = arguments.listen;
     let app_server = Options {
@@ -140,7 +140,7 @@ fn token(arguments: &arguments::AppServer) -> Result<Option<SecretString>, Comma
     #[cfg(unix)]
     if others_can_read(path) {
         let _ = writeln!(
-            anstream::stderr(),
+            crate::output::stderr::styled(),
             "other users can read {shown}, which has the token: run `chmod 600 {}`",
             mcp_startup_core::shell_word(&path.to_string_lossy())
         );

@@ -1,7 +1,7 @@
 //! `mcp-startup check`: starts the servers of a file, of every client, a URL or a command.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -28,7 +28,6 @@ use crate::this_program;
 const SAVING_NOTICE_AFTER: Duration = Duration::from_secs(1);
 /// How many servers that are not checked are listed.
 const MAX_NOT_CHECKED: usize = 20;
-const NAME_CHARS: usize = 60;
 const REASON_CHARS: usize = 300;
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 
@@ -88,7 +87,7 @@ fn checked(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
             true => "No servers are enabled.",
             false => "No server is started.",
         };
-        let _ = writeln!(anstream::stderr(), "{why}");
+        let _ = writeln!(crate::output::stderr::styled(), "{why}");
     }
     Stores::add_options(
         &arguments.stored_user,
@@ -112,7 +111,10 @@ fn checked(arguments: arguments::Check) -> Result<ExitStatus, CommandError> {
     // A watch without servers would never print anything.
     let watches = arguments.watch && !selection.servers.is_empty();
     if watches && format == Format::Table && !arguments.output.quiet {
-        let _ = writeln!(anstream::stderr(), "Watching. Press Ctrl-C to stop.");
+        let _ = writeln!(
+            crate::output::stderr::styled(),
+            "Watching. Press Ctrl-C to stop."
+        );
     }
     let has_unreadable_file = !selection.unreadable.is_empty();
     let place = (runtime, Some(stores));
@@ -140,12 +142,20 @@ fn dry_run(selection: &Selection, format: Format) -> std::io::Result<()> {
         });
     }
     let mut stdout = stdout::styled();
-    selection::list(selection, &mut stdout)?;
+    selection::list(selection, name_chars(), &mut stdout)?;
     let notes = closing_notes(&selection.not_checked).into_iter();
     for line in notes.chain(selection.not_read.iter().cloned()) {
         writeln!(stdout, "{line}")?;
     }
     stdout.flush()
+}
+
+/// How much of a name is shown. A program that reads the lines needs the whole name.
+fn name_chars() -> usize {
+    match std::io::stdout().is_terminal() {
+        true => selection::NAME_CHARS,
+        false => usize::MAX,
+    }
 }
 
 /// Whether a server is not started because its project file is not approved.
@@ -181,7 +191,7 @@ fn closing_notes(not_checked: &[NotChecked]) -> Vec<String> {
             continue;
         }
         let (name, why) = (
-            printable(name, NAME_CHARS),
+            printable(name, name_chars()),
             printable(&left.why, REASON_CHARS),
         );
         lines.push(format!("not checked: {name} ({client}): {why}"));
@@ -308,7 +318,7 @@ async fn follow(
             () = until(saving_since.map(|since| since + SAVING_NOTICE_AFTER)), if !notice_printed => {
                 notice_printed = true;
                 let _ = writeln!(
-                    anstream::stderr(),
+                    crate::output::stderr::styled(),
                     "Waiting for the response to a token refresh, so that the sign-in is not lost (at most 30 s)"
                 );
                 Ok(())

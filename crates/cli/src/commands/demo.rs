@@ -85,7 +85,7 @@ pub fn run(program: &[String], arguments: arguments::Demo) -> Result<ExitStatus,
         true => wrapped(&text, textwrap::termwidth(), ""),
         false => text,
     };
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = writeln!(crate::output::stderr::styled(), "{text}");
     Ok(status)
 }
 

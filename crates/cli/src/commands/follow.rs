@@ -28,7 +28,7 @@ pub fn run(arguments: &arguments::Follow) -> Result<ExitStatus, CommandError> {
         namesakes: Namesakes::default(),
         bad_lines: 0,
     };
-    let mut stderr = anstream::stderr();
+    let mut stderr = crate::output::stderr::styled();
     if std::io::stdin().is_terminal() {
         let _ = writeln!(
             stderr,
@@ -157,7 +157,7 @@ impl Follower {
                 lines => format!("{lines} lines are"),
             };
             let _ = writeln!(
-                anstream::stderr(),
+                crate::output::stderr::styled(),
                 "No notification was read, and {lines} not valid; pass the output of an app-server, one JSON message a line."
             );
         }

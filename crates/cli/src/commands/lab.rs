@@ -45,7 +45,7 @@ async fn serve(arguments: &arguments::Lab) -> Result<ExitStatus, CommandError> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}/", lab.base_url())?;
     stdout.flush()?;
-    let mut stderr = anstream::stderr();
+    let mut stderr = crate::output::stderr::styled();
     let _ = writeln!(
         stderr,
         "Serving {} scenarios, listed as JSON at this URL. Press Ctrl-C to stop.",

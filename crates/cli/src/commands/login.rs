@@ -43,7 +43,7 @@ pub fn login(arguments: arguments::Login) -> Result<ExitStatus, CommandError> {
     let (startup, server) = (opened.startup.clone(), opened.server.clone());
     // Before the sign-in, because a key that is not read may be the cause if it fails.
     for warning in warnings::texts(&configuration_warnings(&server), "") {
-        let _ = writeln!(anstream::stderr(), "{warning}");
+        let _ = writeln!(crate::output::stderr::styled(), "{warning}");
     }
     let prompt = Prompt::default();
     let work = sign_in(&startup, &server, &arguments, &prompt);
@@ -76,7 +76,7 @@ fn until_interrupted_or_complete<T>(
             return done;
         }
         let _ = writeln!(
-            anstream::stderr(),
+            crate::output::stderr::styled(),
             "{} (at most {} s). To exit now, press Ctrl-C again.",
             notice(),
             COMPLETION_LIMIT.as_secs()
@@ -154,7 +154,7 @@ async fn sign_in(
         // Each message is printed once, so that a page that keeps reloading does not fill the terminal.
         if printed.insert(wrong.clone()) || is_pasted {
             let asks = prompt.close() || is_pasted;
-            let _ = writeln!(anstream::stderr(), "{wrong}");
+            let _ = writeln!(crate::output::stderr::styled(), "{wrong}");
             if asks {
                 prompt.open();
             }
@@ -183,7 +183,7 @@ async fn ask(
     pasted_in: mpsc::Sender<String>,
     browser: &mut Option<JoinHandle<()>>,
 ) {
-    let mut stderr = anstream::stderr();
+    let mut stderr = crate::output::stderr::styled();
     // Never cut: a part of the URL would not work.
     let url = printable(&begun.authorization_url, usize::MAX);
     // The server chooses where the user signs in, so the user must see it.
@@ -271,7 +271,7 @@ impl Prompt {
             && std::io::stderr().is_terminal()
             && !self.is_open.replace(true)
         {
-            let mut stderr = anstream::stderr();
+            let mut stderr = crate::output::stderr::styled();
             let _ = write!(stderr, "URL: ").and_then(|()| stderr.flush());
         }
     }
@@ -285,7 +285,7 @@ impl Prompt {
     fn close(&self) -> bool {
         let was_open = self.is_open.replace(false);
         if was_open {
-            let _ = writeln!(anstream::stderr());
+            let _ = writeln!(crate::output::stderr::styled());
         }
         was_open
     }

@@ -68,7 +68,7 @@ async fn serve(app: &AppServer, port: u16, no_browser: bool, again: &str) -> io:
         match &file {
             Some(_) => {
                 let _ = writeln!(
-                    anstream::stderr(),
+                    crate::output::stderr::styled(),
                     "Your browser shows your servers, from {address}. If it does not, run `{again}`, and open the address that it prints.\nPress Ctrl-C to end."
                 );
             }
@@ -88,7 +88,7 @@ async fn serve(app: &AppServer, port: u16, no_browser: bool, again: &str) -> io:
 
 /// Prints the address for the user, who opens it.
 fn print_address(with_token: &SecretString, port: u16, no_browser: bool) -> io::Result<()> {
-    let mut stderr = anstream::stderr();
+    let mut stderr = crate::output::stderr::styled();
     let cause = match no_browser {
         true => "",
         false => "No browser could be opened. ",

@@ -26,6 +26,7 @@ use crate::output::warnings;
 use crate::selection;
 use crate::stores::{self, Stores};
 
+/// The words about servers with longer names are on a line of their own.
 const NAME_COLUMNS: usize = 40;
 /// The limit if stdout is not a terminal. A program that reads the lines needs the whole name.
 const NAME_COLUMNS_OF_A_LINE: usize = 200;
@@ -97,7 +98,7 @@ pub fn status(arguments: arguments::Status) -> Result<ExitStatus, CommandError> 
             not_checked: selection.not_checked,
         })?;
     } else if found.is_empty() && selection.is_discovered {
-        let _ = writeln!(anstream::stderr(), "No servers are enabled.");
+        let _ = writeln!(crate::output::stderr::styled(), "No servers are enabled.");
     }
     Ok(match unreadable {
         true => ExitStatus::Failed,
@@ -151,12 +152,15 @@ impl<'a> StatusTable<'a> {
     fn new(servers: &[ServerEntry], online: bool, suggestions: &'a Suggestions) -> Self {
         let columns = std::io::stdout().is_terminal().then(textwrap::termwidth);
         let most_columns = match columns {
-            Some(_) => NAME_COLUMNS,
+            // The mark is before it.
+            Some(columns) => columns.saturating_sub(2).max(1),
             None => NAME_COLUMNS_OF_A_LINE,
         };
         let names = servers.iter().map(|server| cut(&server.name, most_columns));
+        let widths = names.map(|name| name.width());
+        let widths = widths.filter(|width| columns.is_none() || *width <= NAME_COLUMNS);
         Self {
-            name_columns: names.map(|name| name.width()).max().unwrap_or_default(),
+            name_columns: widths.max().unwrap_or_default(),
             most_name_columns: most_columns,
             columns,
             online,
@@ -169,7 +173,7 @@ impl<'a> StatusTable<'a> {
         let (mark, style) = (look.mark(), look.style());
         let name = cut(&server.name, self.most_name_columns);
         let padding = " ".repeat(self.name_columns.saturating_sub(name.width()));
-        let before = self.name_columns + 4;
+        let before = self.name_columns.max(name.width()) + 4;
         let mut text = match self.columns {
             Some(columns) if before + words.width() > columns => {
                 let below = wrapped(&words, columns, INDENT);

@@ -42,7 +42,7 @@ pub fn run(arguments: Store) -> Result<ExitStatus, CommandError> {
                 };
                 let failed = records(rotation.failed);
                 let _ = writeln!(
-                    anstream::stderr(),
+                    crate::output::stderr::styled(),
                     "{failed} can't be decrypted and did not change; the first one: {}",
                     error.detail
                 );
@@ -156,7 +156,7 @@ async fn copy_all(
     to: &CredentialStores,
     copy: &Copy,
 ) -> Result<ExitStatus, CommandError> {
-    let (mut stdout, mut stderr) = (std::io::stdout(), anstream::stderr());
+    let (mut stdout, mut stderr) = (std::io::stdout(), crate::output::stderr::styled());
     let (mut status, mut is_shared) = (ExitStatus::AllReady, false);
     for key in keys {
         let name = printable(key.server(), NAME_CHARS);

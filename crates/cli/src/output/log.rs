@@ -13,7 +13,7 @@ pub fn to_stderr() {
     };
     let Ok(asked) = asked.to_string_lossy().parse::<Targets>() else {
         let hint = "RUST_LOG is not valid, so nothing is logged; set it to a level, or to targets such as `mcp_startup=debug`";
-        let _ = writeln!(anstream::stderr(), "{hint}");
+        let _ = writeln!(crate::output::stderr::styled(), "{hint}");
         return;
     };
     let quotes_servers = filter_fn(|metadata| !metadata.target().starts_with("rmcp"));

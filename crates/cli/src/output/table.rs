@@ -500,7 +500,7 @@ impl Table {
     /// Prints a message that belongs to no row on stderr.
     pub fn aside(&self, text: &str) {
         self.without_progress(|| {
-            let _ = writeln!(anstream::stderr(), "{text}");
+            let _ = writeln!(crate::output::stderr::styled(), "{text}");
         });
     }
 

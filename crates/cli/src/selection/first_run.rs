@@ -10,7 +10,8 @@ use mcp_startup::printable;
 use super::Selection;
 use crate::output::suggestions::shell_argument;
 
-const NAME_CHARS: usize = 60;
+/// How much of a name is shown on a terminal.
+pub const NAME_CHARS: usize = 60;
 /// The rest of a longer command is counted.
 const COMMAND_CHARS: usize = 1000;
 const PROBLEM_CHARS: usize = 100;
@@ -26,12 +27,12 @@ pub fn confirm(selection: &Selection, is_confirmed: bool) -> std::io::Result<boo
     if is_confirmed || is_known || selection.servers.is_empty() || !std::io::stdin().is_terminal() {
         return Ok(true);
     }
-    let mut stderr = anstream::stderr();
+    let mut stderr = crate::output::stderr::styled();
     writeln!(
         stderr,
         "mcp-startup starts these servers, as your MCP clients do:"
     )?;
-    list(selection, &mut stderr)?;
+    list(selection, NAME_CHARS, &mut stderr)?;
     write!(
         stderr,
         "Start them? This question appears only once. [y/N] "
@@ -53,8 +54,12 @@ pub fn confirm(selection: &Selection, is_confirmed: bool) -> std::io::Result<boo
     Ok(may_start)
 }
 
-/// Lists the servers by client, each with its command or the host of its URL.
-pub fn list(selection: &Selection, output: &mut impl Write) -> std::io::Result<()> {
+/// Lists the servers by client, each with its command or the host of its URL. Longer names are cut.
+pub fn list(
+    selection: &Selection,
+    name_chars: usize,
+    output: &mut impl Write,
+) -> std::io::Result<()> {
     let mut last: Option<Client> = None;
     for server in &selection.servers {
         let client = server.owners.first().map(|owner| owner.client);
@@ -62,14 +67,14 @@ pub fn list(selection: &Selection, output: &mut impl Write) -> std::io::Result<(
             writeln!(output, "  {client}")?;
         }
         last = client;
-        writeln!(output, "    {}", line(&server.entry))?;
+        writeln!(output, "    {}", line(&server.entry, name_chars))?;
     }
     Ok(())
 }
 
 /// A server and the way that it is started.
-fn line(entry: &ServerEntry) -> String {
-    let name = printable(&entry.name, NAME_CHARS);
+fn line(entry: &ServerEntry, name_chars: usize) -> String {
+    let name = printable(&entry.name, name_chars);
     let how = match &entry.config {
         Ok(config) => match &config.transport {
             TransportConfig::Stdio(_) => command(entry).unwrap_or_default(),

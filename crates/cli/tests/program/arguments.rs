@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::harness::configuration::{entry, url};
 use crate::harness::lab::{lab, scenarios_named, user_of};
 use crate::harness::user::User;
 
@@ -25,17 +26,22 @@ fn wrong_usage_exits_with_2_and_names_the_mistake() {
         (check(&["--timeout", "nan"]), "greater than 0"),
         (check(&["--timeout", "inf"]), "greater than 0"),
         (check(&["--timeout", "soon"]), "greater than 0"),
-        (check(&["--concurrency", "0"]), "at least 1"),
-        (check(&["--concurrency=-1"]), "at least 1"),
+        (check(&["--concurrency", "0"]), "from 1 to 1000000"),
+        (check(&["--concurrency=-1"]), "from 1 to 1000000"),
         (
             check(&["--concurrency", "99999999999999999999999"]),
-            "at least 1",
+            "from 1 to 1000000",
         ),
         (check(&["--format", "xml"]), "ndjson"),
         (
             check(&["reday"]),
             "did you mean `ready`? 1 other server is configured.",
         ),
+        (
+            check(&["READY"]),
+            "did you mean `ready`? 1 other server is configured.",
+        ),
+        (check(&["--concurrency", "1000001"]), "from 1 to 1000000"),
         (check(&["ready", "\u{1b}[31m"]), "no server `\\u{1b}[31m`"),
         (vec!["check", "--config"], "--config"),
         (vec!["follow", "more"], "more"),
@@ -281,4 +287,52 @@ fn a_limit_of_open_files_that_is_too_low_is_an_error() {
         let finished = run.finish().assert_exit(1);
         assert!(finished.stderr.contains("`ulimit -n`"), "{finished:#?}");
     }
+}
+
+/// A shell replaces `~` only at the start of a word.
+#[test]
+fn the_home_folder_is_known_after_an_equals_sign() {
+    let user = User::with(&entry("server", &url("https://a.example/mcp")));
+    for config in ["--config=~/.codex/config.toml", "--config=config.toml"] {
+        user.write("here/config.toml", std::fs::read(user.config()).unwrap());
+        let run = user.program(&["status", config]);
+        let finished = run.finish().assert_exit(0);
+        assert!(finished.stdout.contains("server"), "{finished:#?}");
+    }
+    let run = user.program(&["status", "--config=~/other.toml"]);
+    let finished = run.finish().assert_exit(2);
+    let path = user.path("home/other.toml");
+    assert!(
+        finished.stderr.contains(path.to_str().unwrap()),
+        "{finished:#?}"
+    );
+}
+
+#[test]
+fn the_text_of_an_exit_status_is_below_itself_on_a_narrow_terminal() {
+    let check = User::new().program(&["check", "--help"]);
+    let finished = check.env("COLUMNS", "60").finish().assert_exit(0);
+    let (_, statuses) = finished.stdout.split_once("Exit status:\n").unwrap();
+    let is_indented = |line: &str| match line.trim_start().starts_with(|c: char| c.is_ascii_digit())
+    {
+        true => line.starts_with("  "),
+        false => line.starts_with("       "),
+    };
+    assert!(statuses.lines().count() > 6, "{statuses}");
+    for line in statuses.lines() {
+        assert!(is_indented(line) && line.chars().count() <= 60, "{line}");
+    }
+}
+
+#[test]
+fn names_are_whole_in_the_list_of_a_dry_run_that_a_program_reads() {
+    let name = "a-server-with-a-long-name-".repeat(5);
+    let user = User::with(&entry(&name, &url("https://a.example/mcp")));
+    let config = user.config();
+    let run = user.program(&["check", "--dry-run", "--config", config.to_str().unwrap()]);
+    let finished = run.finish().assert_exit(0);
+    assert!(
+        finished.stdout.contains(&format!("{name}  a.example\n")),
+        "{finished:#?}"
+    );
 }

@@ -64,7 +64,7 @@ complete -C "mcp-startup $WORDS $LAST"
     word: |line| line.split('\t').next().unwrap().to_owned(),
 };
 
-/// A user with the servers `linear`, `github` and `my server` in Codex, and another `github` in Cursor. `None` if the shell is not
+/// A user with the servers `linear`, `github`, `my server` and `-dash` in Codex, and another `github` in Cursor. `None` if the shell is not
 /// installed.
 fn user_with(shell: &Shell, test: &str) -> Option<User> {
     let version = Command::new(shell.program).arg("--version").output();
@@ -77,6 +77,7 @@ fn user_with(shell: &Shell, test: &str) -> Option<User> {
             entry("linear", &url("https://linear.example/mcp")),
             entry("github", &url("https://github.example/mcp")),
             entry("my server", &url("https://my.example/mcp")),
+            entry("-dash", &url("https://dash.example/mcp")),
         ]
         .concat(),
     );
@@ -120,6 +121,11 @@ fn completes_commands_options_clients_and_servers(test: &str, shell: &Shell) {
     for name in ["linear", "github", "codex:github", "cursor:github"] {
         assert!(all.contains(&name.to_owned()), "{name}: {all:?}");
     }
+    let dash = "-dash".to_owned();
+    assert!(!all.contains(&dash), "{all:?}");
+    assert!(!offered("check", "").contains(&dash));
+    let after_options = offered("explain --", "");
+    assert!(after_options.contains(&dash), "{after_options:?}");
     assert_eq!(offered("check", "--dry"), ["--dry-run"]);
     assert_eq!(offered("check --client", "curs"), ["cursor"]);
     assert_eq!(offered("demo", "ready-ss"), ["ready-sse"]);

@@ -351,6 +351,55 @@ fn status_and_clients_wrap_between_words() {
 }
 
 #[test]
+fn status_cuts_a_name_only_at_the_width_of_the_terminal() {
+    let test = "terminal::status_cuts_a_name_only_at_the_width_of_the_terminal";
+    let name = "a-name-with-more-than-the-forty-characters-of-a-column";
+    let user = User::with(
+        &[
+            FILE_STORE.to_owned(),
+            entry(name, &url("https://a.example/mcp")),
+            entry("short", &url("https://b.example/mcp")),
+        ]
+        .concat(),
+    );
+    for columns in [120, 40] {
+        let Some(finished) = run_on_terminal(40, columns, user.program(&["status"]), test) else {
+            return;
+        };
+        let Screen { lines, .. } = Screen::after(&finished.stdout, columns);
+        let shown = match columns {
+            120 => format!("- {name}  not signed in; "),
+            _ => format!("- {}…", &name[..37]),
+        };
+        assert!(lines[0].starts_with(&shown), "{lines:#?}");
+        let is_row = |line: &&String| line.starts_with("- ");
+        assert_eq!(lines.iter().filter(is_row).count(), 2, "{lines:#?}");
+        assert!(
+            lines
+                .iter()
+                .all(|line| is_row(&line) || line.starts_with("    ")),
+            "{lines:#?}"
+        );
+    }
+}
+
+#[test]
+fn errors_are_wrapped_between_words() {
+    let test = "terminal::errors_are_wrapped_between_words";
+    let user = User::with(&entry("ready", &url("https://a.example/mcp")));
+    let run = user.program(&["check", "--yes", "redy"]);
+    let Some(finished) = run_on_terminal(40, 40, run, test) else {
+        return;
+    };
+    let Screen { lines, copied, .. } = Screen::after(&finished.stdout, 40);
+    assert!(lines.len() > 1, "{lines:#?}");
+    let is_whole = |line: &String| line.contains("`ready`?");
+    assert!(lines.iter().any(is_whole), "{lines:#?}");
+    // The terminal itself wrapped no line.
+    assert!(copied.iter().all(|line| line.width() <= 40), "{copied:#?}");
+}
+
+#[test]
 fn lines_are_neither_left_nor_lost_if_the_terminal_gets_another_width() {
     let test = "terminal::lines_are_neither_left_nor_lost_if_the_terminal_gets_another_width";
     let long = |number: u32| format!("a-server-with-a-rather-long-name-{number}");
