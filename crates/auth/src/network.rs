@@ -18,6 +18,7 @@ pub(crate) mod test_internet;
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use hyper_util::client::proxy::matcher::Matcher;
@@ -80,6 +81,17 @@ struct Shared {
     /// As `server_client`, with a new connection for each request.
     unpooled_client: OnceLock<reqwest::Client>,
     public_clients: OnceLock<PublicClients>,
+}
+
+/// Returns a warning for each variable of the environment that should change the network of this process and does not: a proxy that is not
+/// valid, or a file without certificates.
+#[doc(hidden)]
+pub fn environment_warnings() -> Vec<String> {
+    let variable = |name: &str| std::env::var_os(name);
+    let mut warnings = proxies::warnings(variable);
+    let file = variable("SSL_CERT_FILE");
+    warnings.extend(file.and_then(|file| system_trust::warning(Path::new(&file))));
+    warnings
 }
 
 impl fmt::Debug for Network {

@@ -7,6 +7,7 @@ use std::io::Write;
 
 use mcp_startup::StartupOptions;
 use mcp_startup::auth::CredentialStores;
+use mcp_startup::auth::network::environment_warnings;
 use mcp_startup::config::CredentialSettings;
 use mcp_startup_core::printable;
 
@@ -17,8 +18,12 @@ use crate::output::suggestions::Suggestions;
 /// The maximum length of a warning, in characters. It contains the path of a store.
 const WARNING_CHARS: usize = 1000;
 
-/// Shows the warnings about the stores, for instance that other users can change the sign-ins.
+/// Shows the warnings about the stores, for instance that other users can change the sign-ins, and those about the network.
 pub fn show_warnings(options: &StartupOptions) {
+    for warning in environment_warnings() {
+        let warning = printable(&warning, WARNING_CHARS);
+        let _ = writeln!(crate::output::stderr::styled(), "{warning}");
+    }
     if let Some(stores) = &options.stores {
         show_new_warnings(stores, &[]);
     }

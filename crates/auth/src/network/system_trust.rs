@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use mcp_startup_core::{CertificateProblem, file_kind};
+use mcp_startup_core::{CertificateProblem, file_kind, io_problem};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use rustls_platform_verifier::Verifier;
@@ -101,6 +102,32 @@ fn check_certificate_file(file: Option<&Path>) -> Result<(), rustls::Error> {
     Err(Error::General(format!("SSL_CERT_FILE is {problem}")))
 }
 
+/// A warning if the file of `SSL_CERT_FILE` has no certificates. With one that [`check_certificate_file`] refuses, every start fails, with the
+/// reason.
+pub(super) fn warning(file: &Path) -> Option<String> {
+    if cfg!(not(target_os = "linux")) || check_certificate_file(Some(file)).is_err() {
+        return None;
+    }
+    let has_certificate = || {
+        for certificate in CertificateDer::pem_file_iter(file)? {
+            match certificate {
+                Ok(_) => return Ok(true),
+                // It would be returned again, without an end.
+                Err(error @ pem::Error::Io(_)) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(false)
+    };
+    let problem = match has_certificate() {
+        Ok(true) => return None,
+        Ok(false) => "has no certificate in PEM format".to_owned(),
+        Err(pem::Error::Io(error)) => format!("can't be read: {}", io_problem(&error)),
+        Err(error) => format!("can't be read: {error}"),
+    };
+    Some(format!("SSL_CERT_FILE: {} {problem}", file.display()))
+}
+
 impl ServerCertVerifier for SystemTrust {
     fn verify_server_cert(
         &self,
@@ -169,5 +196,27 @@ mod tests {
         for path in ["/proc/self/status", "/", "/no/such/file", ""] {
             assert_eq!(problem(path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn a_file_without_certificates_has_a_warning_that_names_the_variable() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        // Only the form counts, as in the verifier.
+        let authority = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        assert_eq!(warning(&path("authority.pem", authority)), None);
+        for (path, problem) in [
+            (path("text.pem", "no certificate"), "has no certificate"),
+            (folder.path().join("nothing"), "can't be read: "),
+        ] {
+            let warned = warning(&path).unwrap();
+            let expected = format!("SSL_CERT_FILE: {} {problem}", path.display());
+            assert!(warned.starts_with(&expected), "{warned}");
+        }
+        assert_eq!(warning(Path::new("/dev/zero")), None);
     }
 }

@@ -310,7 +310,8 @@ fn the_home_folder_is_known_after_an_equals_sign() {
 
 #[test]
 fn the_text_of_an_exit_status_is_below_itself_on_a_narrow_terminal() {
-    let check = User::new().program(&["check", "--help"]);
+    let user = User::new();
+    let check = user.program(&["check", "--help"]);
     let finished = check.env("COLUMNS", "60").finish().assert_exit(0);
     let (_, statuses) = finished.stdout.split_once("Exit status:\n").unwrap();
     let is_indented = |line: &str| match line.trim_start().starts_with(|c: char| c.is_ascii_digit())
@@ -335,4 +336,23 @@ fn names_are_whole_in_the_list_of_a_dry_run_that_a_program_reads() {
         finished.stdout.contains(&format!("{name}  a.example\n")),
         "{finished:#?}"
     );
+}
+
+#[test]
+fn a_variable_of_the_network_that_is_ignored_has_a_warning() {
+    let user = User::with(&entry("server", &url("https://a.example/mcp")));
+    let config = user.config();
+    for (variable, value) in [
+        ("HTTPS_PROXY", "ftp://user:s3cret@proxy.example.com"),
+        ("all_proxy", "x y"),
+        ("SSL_CERT_FILE", "/no/such/file"),
+    ] {
+        if variable == "SSL_CERT_FILE" && cfg!(not(target_os = "linux")) {
+            continue;
+        }
+        let status = user.program(&["status", "--config", config.to_str().unwrap()]);
+        let finished = status.env(variable, value).finish().assert_exit(0);
+        assert!(finished.stderr.contains(variable), "{finished:#?}");
+        assert!(!finished.stderr.contains("s3cret"), "{finished:#?}");
+    }
 }
