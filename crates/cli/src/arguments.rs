@@ -414,11 +414,17 @@ pub struct Starts {
     pub concurrency: Option<usize>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Copy, Debug, Args)]
 pub struct Output {
     /// What to print
     #[arg(long, value_parser = format_of_notifications(), default_value = "table")]
     pub format: Format,
+    /// Show only the servers that are not ready. The exit status and the closing line count all of them
+    #[arg(long)]
+    pub only_failed: bool,
+    /// Print nothing on stdout. The exit status has the result
+    #[arg(long, short, conflicts_with_all = ["format", "only_failed"])]
+    pub quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -438,8 +444,8 @@ impl From<Output> for CheckOutput {
     fn from(output: Output) -> Self {
         Self {
             format: output.format,
-            only_failed: false,
-            quiet: false,
+            only_failed: output.only_failed,
+            quiet: output.quiet,
         }
     }
 }

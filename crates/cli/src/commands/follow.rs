@@ -10,7 +10,7 @@ use mcp_startup_core::{
 use tokio::io::AsyncReadExt;
 
 use crate::CommandError;
-use crate::arguments::{self, Format};
+use crate::arguments::{self, Format, Output};
 use crate::documents::FollowReport;
 use crate::interruption::Interruption;
 use crate::output::exit_status::{Ending, ExitStatus};
@@ -22,7 +22,7 @@ const MAX_NAMES: usize = 10_000;
 
 pub fn run(arguments: &arguments::Follow) -> Result<ExitStatus, CommandError> {
     let mut follower = Follower {
-        format: arguments.output.format,
+        output: arguments.output,
         table: Table::for_notifications(),
         tracker: StartupTracker::default(),
         namesakes: Namesakes::default(),
@@ -43,7 +43,7 @@ pub fn run(arguments: &arguments::Follow) -> Result<ExitStatus, CommandError> {
 }
 
 struct Follower {
-    format: Format,
+    output: Output,
     table: Table,
     tracker: StartupTracker,
     namesakes: Namesakes,
@@ -102,24 +102,31 @@ impl Follower {
         notification: &McpServerStatusUpdatedNotification,
     ) -> std::io::Result<()> {
         let update = self.tracker.apply(notification);
-        match self.format {
+        let state = notification.status();
+        if self.output.quiet {
+            return Ok(());
+        }
+        let is_ready = *state == McpServerStartupState::Ready;
+        let is_starting = *state == McpServerStartupState::Starting;
+        match self.output.format {
             // The arguments of this command have no other format.
             Format::Json | Format::Junit | Format::Github => Ok(()),
+            Format::Ndjson if self.output.only_failed && (is_ready || is_starting) => Ok(()),
             Format::Ndjson => report::print_line(notification),
             Format::Table if !update.changed => Ok(()),
             Format::Table => {
                 let server = self.namesakes.add(notification);
-                if *notification.status() == McpServerStartupState::Starting {
+                if is_starting {
                     self.table.runs(server, None);
                     return Ok(());
                 }
+                if is_ready && self.output.only_failed {
+                    self.table.stopped(server);
+                    return Ok(());
+                }
                 let reason = notification.failure_reason();
-                self.table.ended(&row(
-                    server,
-                    notification.status(),
-                    reason,
-                    notification.error(),
-                ))
+                self.table
+                    .ended(&row(server, state, reason, notification.error()))
             }
         }
     }
@@ -134,7 +141,8 @@ impl Follower {
                 Ending::from_notification(&server.status, server.failure_reason.as_ref())
             })),
         };
-        match self.format {
+        match self.output.format {
+            _ if self.output.quiet => {}
             Format::Ndjson => {}
             Format::Table => self.table.close(
                 servers.iter().map(|tracked| {
@@ -145,7 +153,12 @@ impl Follower {
                 0,
             )?,
             Format::Json | Format::Junit | Format::Github => report::print(&FollowReport {
-                servers,
+                servers: servers
+                    .into_iter()
+                    .filter(|server| {
+                        !self.output.only_failed || server.status != McpServerStartupState::Ready
+                    })
+                    .collect(),
                 reauthentication_required: self.tracker.reauthentication_required(),
                 bad_lines: self.bad_lines,
                 exit_status: status.code(),

@@ -341,3 +341,34 @@ fn notification(name: &str, status: &str, more: &str) -> String {
         r#"{{"method":"mcpServer/startupStatus/updated","params":{{"name":"{name}","status":"{status}"{more}}}}}"#
     )
 }
+
+#[test]
+fn only_failed_and_quiet_print_less_and_keep_the_exit_status() {
+    let user = User::new();
+    let input = format!(
+        "{}\n{}\n",
+        notification("works", "ready", ""),
+        notification("broken", "failed", "")
+    );
+    for format in ["table", "ndjson", "json"] {
+        let run = user.program(&["follow", "--only-failed", "--format", format]);
+        let finished = run.stdin(input.clone()).finish().assert_exit(1);
+        let names = |name: &str| finished.stdout.contains(name);
+        assert_eq!(
+            [names("broken"), names("works")],
+            [true, false],
+            "{finished:#?}"
+        );
+        let counts_all = finished.stdout.contains("2 servers: 1 ready, 1 failed");
+        assert_eq!(counts_all, format == "table", "{finished:#?}");
+    }
+    let run = user.program(&["follow", "--quiet"]);
+    let finished = run.stdin(input).finish().assert_exit(1);
+    assert_eq!(finished.stdout, "");
+    let run = user.program(&["demo", "--quiet", "server-500"]);
+    assert_eq!(run.finish().assert_exit(0).stdout, "");
+    let run = user.program(&["demo", "--only-failed", "server-500", "ready"]);
+    let finished = run.finish().assert_exit(0);
+    assert!(finished.stdout.contains("server-500"), "{finished:#?}");
+    assert!(!finished.stdout.contains("ready "), "{finished:#?}");
+}
