@@ -5,6 +5,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
+#[cfg(windows)]
+use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, CtrlShutdown};
 
 /// Waits until the other end of the stdout pipe is closed. If that can't be observed, it waits forever, and the next write fails.
 pub async fn output_closed() {
@@ -23,11 +25,13 @@ pub async fn output_closed() {
     std::future::pending().await
 }
 
-/// Listens for Ctrl-C and, on Unix, for SIGTERM and for SIGHUP of a closed terminal, which the servers' process groups do not get.
-/// It misses nothing after it was created.
+/// Listens for Ctrl-C and, on Unix, for SIGTERM and for SIGHUP of a closed terminal, which the servers' process groups do not get. On
+/// Windows, it also listens for Ctrl-Break, a closed console and a shutdown. It misses nothing after it was created.
 pub struct Interruption {
     #[cfg(unix)]
     signals: [Signal; 3],
+    #[cfg(windows)]
+    events: (CtrlC, CtrlBreak, CtrlClose, CtrlShutdown),
 }
 
 /// Runs the work of a command, which can be interrupted from its beginning.
@@ -73,9 +77,13 @@ impl Interruption {
         })
     }
 
-    #[cfg(not(unix))]
+    /// Must be called inside a Tokio runtime.
+    #[cfg(windows)]
     pub fn listen() -> std::io::Result<Self> {
-        Ok(Self {})
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+        Ok(Self {
+            events: (ctrl_c()?, ctrl_break()?, ctrl_close()?, ctrl_shutdown()?),
+        })
     }
 
     /// Waits for some work. Returns `None` if it is interrupted first.
@@ -109,9 +117,15 @@ impl Interruption {
                 _ = hang_up.recv() => {}
             }
         }
-        #[cfg(not(unix))]
+        #[cfg(windows)]
         {
-            let _ = tokio::signal::ctrl_c().await;
+            let (interrupt, stop, close, shutdown) = &mut self.events;
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = stop.recv() => {}
+                _ = close.recv() => {}
+                _ = shutdown.recv() => {}
+            }
         }
     }
 }

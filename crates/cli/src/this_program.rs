@@ -119,10 +119,11 @@ pub fn supervisor() -> Option<Vec<OsString>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::suggestions::quoted_here;
 
     fn assert_name(arguments: &[&str], is_on_path: bool, expected: &str) {
         let named = name_of(arguments.iter().map(OsString::from), |_| is_on_path);
-        assert_eq!(named, expected, "{arguments:?}");
+        assert_eq!(named, quoted_here(expected), "{arguments:?}");
     }
 
     #[test]

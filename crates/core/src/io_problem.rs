@@ -12,7 +12,12 @@ use std::io::Error;
 /// ```
 pub fn io_problem(error: &Error) -> String {
     const START: &str = " (os error ";
+    // Windows has no text for some errors.
+    const NO_TEXT: &str = "FormatMessageW() returned error";
     let mut text = error.to_string();
+    if error.raw_os_error().is_some() && text.contains(NO_TEXT) {
+        return error.kind().to_string();
+    }
     // An error that contains the one of the system has its text.
     while let Some((before, number)) = text.split_once(START)
         && let Some((number, after)) = number.split_once(')')

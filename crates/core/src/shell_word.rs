@@ -2,16 +2,53 @@
 
 use crate::{is_hidden, printable};
 
-/// Returns a word of a command, quoted for a shell if necessary. It is not shortened, so that it can be copied.
+/// Returns a word of a command, quoted for the shells of this system if necessary. It is not shortened, so that it can be copied.
 ///
 /// ```
 /// use mcp_startup_core::shell_word;
 ///
 /// assert_eq!(shell_word("linear"), "linear");
-/// assert_eq!(shell_word("it's"), r"'it'\''s'");
+/// let quoted = if cfg!(windows) { "\"my server\"" } else { "'my server'" };
+/// assert_eq!(shell_word("my server"), quoted);
 /// ```
 #[doc(hidden)]
 pub fn shell_word(text: &str) -> String {
+    match cfg!(windows) {
+        true => word_on_windows(text),
+        false => word_on_unix(text),
+    }
+}
+
+/// A word for PowerShell. `cmd.exe` reads it the same way, unless it contains `%` or a character that only PowerShell can escape.
+fn word_on_windows(text: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || r"-_./\:+".contains(character);
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    if text.contains(is_hidden) {
+        let escaped = |character: char| match character {
+            '"' | '`' | '$' | '“' | '”' | '„' => format!("`{character}"),
+            hidden if is_hidden(hidden) => format!("`u{{{:x}}}", u32::from(hidden)),
+            other => other.into(),
+        };
+        let text: String = text.chars().map(escaped).collect();
+        return format!("\"{text}\"");
+    }
+    if !text.contains(['"', '$', '`', '%', '“', '”', '„']) {
+        // A program would read a backslash before the quotation mark as an escape.
+        let backslashes = text.len() - text.trim_end_matches('\\').len();
+        return format!("\"{text}{}\"", r"\".repeat(backslashes));
+    }
+    // PowerShell reads typographic quotation marks like straight ones.
+    let doubled = |character: char| match character {
+        '\'' | '‘' | '’' | '‚' | '‛' => character.to_string().repeat(2),
+        other => other.into(),
+    };
+    format!("'{}'", text.chars().map(doubled).collect::<String>())
+}
+
+/// A word for bash, zsh and fish.
+fn word_on_unix(text: &str) -> String {
     let plain = |character: char| character.is_alphanumeric() || "-_./@:+".contains(character);
     let shown = printable(text, usize::MAX);
     if shown != text {
@@ -53,7 +90,24 @@ mod tests {
             ("--help", "'--help'"),
             ("", "''"),
         ] {
-            assert_eq!(shell_word(name), wanted);
+            assert_eq!(word_on_unix(name), wanted);
+        }
+        for (name, wanted) in [
+            ("a\u{202e}\"b", "\"a`u{202e}`\"b\""),
+            ("linear", "linear"),
+            (r"C:\Users\Ada\config.toml", r"C:\Users\Ada\config.toml"),
+            (r"C:\My Files\", r#""C:\My Files\\""#),
+            ("my server", "\"my server\""),
+            ("it's", "\"it's\""),
+            ("$(reboot)", "'$(reboot)'"),
+            ("100% it's", "'100% it''s'"),
+            ("say \"hi\" to ‘her’", "'say \"hi\" to ‘‘her’’'"),
+            ("a,b & c", "\"a,b & c\""),
+            ("@args", "\"@args\""),
+            ("--help", "\"--help\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(word_on_windows(name), wanted);
         }
     }
 }

@@ -112,7 +112,19 @@ mod other {
             const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
             options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
         }
-        options.open(path)
+        match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && leads_through_a_file(path) => {
+                Err(io::ErrorKind::NotADirectory.into())
+            }
+            opened => opened,
+        }
+    }
+
+    /// Windows does not distinguish such a path from one that does not exist.
+    fn leads_through_a_file(path: &Path) -> bool {
+        let mut above = path.ancestors().skip(1);
+        let existing = above.find_map(|folder| folder.metadata().ok());
+        existing.is_some_and(|existing| !existing.is_dir())
     }
 
     /// Opens a lock file, and creates it if it does not exist. Returns whether it was created. The folder must exist.

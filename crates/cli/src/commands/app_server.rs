@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -154,7 +153,7 @@ fn token(arguments: &arguments::AppServer) -> Result<Option<SecretString>, Comma
 }
 
 #[cfg(unix)]
-fn others_can_read(path: &Path) -> bool {
+fn others_can_read(path: &std::path::Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o044 != 0)
 }

@@ -153,11 +153,16 @@ fn place(report: &CheckReport, server: &CheckedServer) -> Place {
     }
 }
 
-/// A path below the current folder, relative to it, as annotations need it.
+/// A path below the current folder, relative to it and with slashes, as annotations need it.
 fn relative(path: &str) -> String {
     let folder = std::env::current_dir().unwrap_or_default();
-    let below = Path::new(path).strip_prefix(&folder);
-    below.map_or_else(|_| path.to_owned(), |below| below.display().to_string())
+    match Path::new(path).strip_prefix(&folder) {
+        Ok(below) => {
+            let below = below.display().to_string();
+            below.replace(std::path::MAIN_SEPARATOR, "/")
+        }
+        Err(_) => path.to_owned(),
+    }
 }
 
 fn is_ready(server: &CheckedServer) -> bool {

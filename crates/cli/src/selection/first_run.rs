@@ -163,6 +163,7 @@ mod tests {
     use mcp_startup::config::ServerConfig;
 
     use super::*;
+    use crate::output::suggestions::quoted_here;
 
     #[test]
     fn the_whole_command_is_shown() {
@@ -178,7 +179,7 @@ mod tests {
             ("npx", &["pkg", "--token", "canary"], &["NODE_OPTIONS"], "npx pkg --token '[masked]' with NODE_OPTIONS"),
         ];
         for (program, args, env, expected) in rows {
-            assert_eq!(&shown(program, args, env), expected);
+            assert_eq!(shown(program, args, env), quoted_here(expected));
         }
     }
 
@@ -203,7 +204,7 @@ mod tests {
             stdio.cwd = Some("/work/a b".into());
         }
         let found = command(&ServerEntry::from(server)).unwrap();
-        assert_eq!(found, "python3 server.py in '/work/a b'");
+        assert_eq!(found, quoted_here("python3 server.py in '/work/a b'"));
     }
 
     fn shown(program: &str, args: &[&str], env: &[&str]) -> String {

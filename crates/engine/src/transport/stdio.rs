@@ -32,7 +32,7 @@ pub(crate) use self::connection::lend;
 use self::connection::{BoundedOutput, Connection, Output, take};
 use self::output::{Excerpt, Lines, other_output, shown, text_on_stdout};
 use self::package_runner::is_package_runner;
-use self::program::{environment, find_program, is_fault_of_program};
+use self::program::{environment, find_program, is_fault_of_program, is_too_long};
 #[cfg(target_os = "linux")]
 pub(crate) use self::supervision::Supervisors;
 #[cfg(target_os = "linux")]
@@ -476,10 +476,10 @@ fn record_spawn_error(
         process.spawn = Some(SpawnFailure::Failed);
     });
     collector.record_error(error);
-    if error.kind() == std::io::ErrorKind::ArgumentListTooLong {
+    if is_too_long(error) {
         let (key, problem) = remedy::too_long(config);
         collector.record_own_problem(&server.problem(key, problem));
-    } else if is_fault_of_program(error) {
+    } else if is_fault_of_program(error) || program.is_dir() {
         let problem = remedy::cannot_run(program, error);
         collector.record_entry_problem(&server.problem("command", problem));
     }

@@ -18,6 +18,14 @@ pub(super) fn is_fault_of_program(error: &std::io::Error) -> bool {
     ) || error.raw_os_error() == Some(EXEC_FORMAT_ERROR)
 }
 
+/// Whether the arguments and the variables are too long for the system.
+pub(super) fn is_too_long(error: &std::io::Error) -> bool {
+    /// The command line has more than 32,767 characters.
+    const FILENAME_EXCED_RANGE: i32 = 206;
+    error.kind() == std::io::ErrorKind::ArgumentListTooLong
+        || (cfg!(windows) && error.raw_os_error() == Some(FILENAME_EXCED_RANGE))
+}
+
 /// "Exec format error" on Unix, "not a valid application" on Windows.
 pub(super) const EXEC_FORMAT_ERROR: i32 = if cfg!(windows) { 193 } else { 8 };
 

@@ -79,10 +79,13 @@ impl MissingProgram<'_> {
             .split_whitespace()
             .any(|word| matches!(word, "&&" | "||" | "|" | ";" | ">" | "<"))
         {
-            return Some(
-                "it is a line for a shell, and no shell reads it; write `sh` as `command`, and `-c` and the line as items of `args`"
-                    .to_owned(),
-            );
+            let (shell, option) = match cfg!(windows) {
+                true => ("cmd", "/c"),
+                false => ("sh", "-c"),
+            };
+            return Some(format!(
+                "it is a line for a shell, and no shell reads it; write `{shell}` as `command`, and `{option}` and the line as items of `args`"
+            ));
         }
         if cfg!(not(windows)) && is_shell_of_windows(first) {
             return Some(
@@ -262,9 +265,17 @@ pub(super) fn cannot_run(file: &Path, error: &std::io::Error) -> String {
         ErrorKind::NotFound if is_usable => format!(
             "{shown} can't be run: the interpreter that its first line names does not exist; install it, or correct that line"
         ),
-        _ if error.raw_os_error() == Some(EXEC_FORMAT_ERROR) => format!(
-            "{shown} can't be run: {error}; it is a program for another system, or a script without a first line such as #!/bin/sh"
-        ),
+        _ if error.raw_os_error() == Some(EXEC_FORMAT_ERROR) => match interpreter(file) {
+            Some(interpreter) => {
+                format!("{shown} can't be run: it is a script; {}", by(interpreter))
+            }
+            None if cfg!(windows) => format!(
+                "{shown} can't be run: {error}; it is a program for another system, or a file that another program opens"
+            ),
+            None => format!(
+                "{shown} can't be run: {error}; it is a program for another system, or a script without a first line such as #!/bin/sh"
+            ),
+        },
         _ => format!("{shown} can't be run: {error}"),
     }
 }
@@ -351,17 +362,20 @@ fn folder_as_program(folder: &Path) -> String {
 
 fn not_executable(file: &Path) -> String {
     let remedy = match interpreter(file) {
-        Some(interpreter) => {
-            format!("write `{interpreter}` as `command`, and this path as the first item of `args`")
-        }
+        Some(interpreter) => by(interpreter),
         None => "make it executable (chmod +x)".to_owned(),
     };
     format!("{} is not an executable file; {remedy}", file.display())
 }
 
+fn by(interpreter: &str) -> String {
+    format!("write `{interpreter}` as `command`, and this path as the first item of `args`")
+}
+
 /// The program that runs a script.
 fn interpreter(file: &Path) -> Option<&'static str> {
     match file.extension()?.to_str()? {
+        "py" if cfg!(windows) => Some("python"),
         "py" => Some("python3"),
         "js" | "mjs" | "cjs" => Some("node"),
         "ts" | "mts" => Some("tsx"),
@@ -391,6 +405,60 @@ pub(super) fn problem_of_folder(cwd: &Path) -> Option<String> {
             format!("the folder {shown} does not exist; create it, or correct the path")
         },
     )
+}
+
+#[cfg(all(test, windows))]
+mod tests_on_windows {
+    use super::*;
+
+    #[test]
+    fn usual_mistakes_in_a_command_have_a_remedy() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        for name in ["npx.cmd", "python.exe"] {
+            std::fs::write(folder.path().join(name), "")?;
+        }
+        for (command, name, part) in [
+            ("npx -y files", "npx …", "write `npx` as `command`"),
+            ("cmd /c npx hunter2", "cmd …", "write `cmd` as `command`"),
+            ("cd x && npm start", "cd …", "`cmd` as `command`, and `/c`"),
+            ("%APPDATA%\\npm\\x", "%APPDATA%\\npm\\x", "a variable in it"),
+            ("\"npx\"", "\"npx\"", "quotation marks"),
+            ("python3", "python3", "`python` is on the PATH"),
+            (r"C:\no such\x.exe", r"C:\no such\x.exe", ""),
+            ("no-such-program", "no-such-program", ""),
+        ] {
+            let missing = MissingProgram {
+                command,
+                path: folder.path().as_os_str(),
+                cwd: None,
+            };
+            assert_eq!(missing.name(), name, "{command}");
+            let remedy = missing.remedy().unwrap_or_default();
+            assert!(remedy.contains(part), "{command}: {remedy}");
+            assert_eq!(remedy.is_empty(), part.is_empty(), "{command}: {remedy}");
+            assert!(!remedy.contains("hunter2"), "{command}: {remedy}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_is_no_program_has_a_remedy() {
+        let error = std::io::Error::from_raw_os_error(EXEC_FORMAT_ERROR);
+        for (file, part) in [
+            (
+                r"C:\a\server.py",
+                "it is a script; write `python` as `command`",
+            ),
+            (
+                r"C:\a\server.js",
+                "it is a script; write `node` as `command`",
+            ),
+            (r"C:\a\server.txt", "a file that another program opens"),
+        ] {
+            let problem = cannot_run(Path::new(file), &error);
+            assert!(problem.contains(part), "{problem}");
+        }
+    }
 }
 
 #[cfg(all(test, unix))]
