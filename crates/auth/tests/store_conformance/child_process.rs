@@ -3,15 +3,17 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Lines, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+#[cfg(unix)]
+use std::process::Output;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// The environment variable with the role of a child process.
 pub const ROLE: &str = "STORE_TEST_ROLE";
 /// The environment variable with the folder that a child process works in.
 pub const HOME: &str = "STORE_TEST_HOME";
 /// The line that a child process prints when its role is done.
+#[cfg(unix)]
 pub const DONE: &str = "the role is done";
 
 /// The role and the folder of this process; `None` if it is not a child.
@@ -44,6 +46,7 @@ pub fn in_role(program: impl AsRef<OsStr>, test: &str, role: &str, home: &Path) 
 
 /// Panics unless the child did what its role is. The exit status is not enough: with a wrong test name no test runs, and the
 /// program succeeds.
+#[cfg(unix)]
 pub fn assert_done(output: &Output) {
     let stdout = String::from_utf8_lossy(&output.stdout);
     let is_done = stdout.lines().any(|line| line == DONE);
@@ -89,7 +92,15 @@ impl RunningProcess {
 
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
-        assert_eq!(self.child.wait().unwrap().signal(), Some(9));
+        let status = self.child.wait().unwrap();
+        #[cfg(unix)]
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(9)
+        );
+        // The exit code of a process that another one ends.
+        #[cfg(windows)]
+        assert_eq!(status.code(), Some(1));
     }
 
     /// Waits until the process ends, and panics unless it succeeded.

@@ -19,7 +19,8 @@ const LOCKED: i64 = 3;
 
 #[test]
 fn sixteen_concurrent_processes_lose_no_update() {
-    const PROCESSES: i64 = 16;
+    // Under Wine, one process handles the calls of all others.
+    const PROCESSES: i64 = if cfg!(windows) { 4 } else { 16 };
     if let Some((role, home)) = role() {
         return increment_records(&role, &home);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 use tempfile::TempDir;
 
 /// The user id of `nobody`.
+#[cfg(unix)]
 pub const NOBODY: u32 = 65534;
 /// A credential file with entries of other programs, in a layout that no serializer produces.
 pub const OTHER_ENTRIES: &str = "{ \"other|0123456789abcdef\" :\n{\"access_token\" : \"\\u0061\",\"big\":12345678901234567890.10, \"x\":{ }},\n\"version\":  3e0 , \"\":[ 1,2]}";
@@ -37,10 +39,12 @@ pub fn file_lock(home: &Path) -> PathBuf {
 }
 
 /// The permission bits of a path.
+#[cfg(unix)]
 pub fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
 }
 
+#[cfg(unix)]
 pub fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
@@ -83,6 +87,7 @@ pub fn number(record: Option<&CredentialRecord>) -> i64 {
 }
 
 /// Whether this process runs as root: a file that it creates belongs to root.
+#[cfg(unix)]
 pub fn is_root() -> bool {
     tempfile::tempfile().unwrap().metadata().unwrap().uid() == 0
 }

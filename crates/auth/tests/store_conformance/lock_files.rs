@@ -2,13 +2,18 @@
 
 use std::fs;
 use std::path::Path;
+#[cfg(unix)]
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mcp_startup_auth::conformance::{key, put, record, stored, waits, within};
-use mcp_startup_auth::{
-    CredentialKey, CredentialStore, CredentialStores, FileStore, ReplaceOutcome, StoreSelection,
-};
+#[cfg(unix)]
+use mcp_startup_auth::ReplaceOutcome;
+#[cfg(unix)]
+use mcp_startup_auth::conformance::stored;
+use mcp_startup_auth::conformance::{key, put, record, waits, within};
+use mcp_startup_auth::{CredentialKey, CredentialStore, FileStore};
+#[cfg(target_os = "linux")]
+use mcp_startup_auth::{CredentialStores, StoreSelection};
 
 use crate::child_process::*;
 use crate::home_folder::*;
@@ -64,6 +69,7 @@ async fn a_lock_ends_with_the_process_that_holds_it() {
 }
 
 /// Takes Codex's locks without this crate: it computes the paths itself and calls Python's `flock`.
+#[cfg(unix)]
 const PYTHON: &str = r"
 import fcntl, hashlib, os, sys
 home, what, lock = sys.argv[1:]
@@ -84,6 +90,16 @@ else:
 ";
 
 #[tokio::test]
+async fn the_lock_files_have_the_names_that_codex_uses() {
+    let (root, store) = new_home();
+    let linear = CredentialKey::new("linear", "https://mcp.linear.app/mcp");
+    drop(store.lock(&linear).await.unwrap());
+    assert_eq!(file_names(&lock_folder(root.path())), [LINEAR_LOCK]);
+}
+
+/// The other program is Python's `flock`, which only Unix has.
+#[cfg(unix)]
+#[tokio::test]
 async fn the_lock_files_are_the_ones_that_codex_uses() {
     let python = |home: &Path, what: &str, lock: &str| {
         let mut command = Command::new("python3");
@@ -92,10 +108,6 @@ async fn the_lock_files_are_the_ones_that_codex_uses() {
     };
     let (root, store) = new_home();
     let home = root.path();
-    let linear = CredentialKey::new("linear", "https://mcp.linear.app/mcp");
-    drop(store.lock(&linear).await.unwrap());
-    assert_eq!(file_names(&lock_folder(home)), [LINEAR_LOCK]);
-
     if Command::new("python3").arg("-V").output().is_err() {
         eprintln!("skipped: no python3 to take the locks from another program");
         return;

@@ -3,18 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
-#[cfg(unix)]
 mod child_process;
 mod codex_files;
-#[cfg(unix)]
 mod concurrent_processes;
-#[cfg(unix)]
 mod credential_file;
-#[cfg(unix)]
 mod home_folder;
 mod host_store;
-#[cfg(unix)]
 mod lock_files;
+// The modes of folders, and `ulimit`.
 #[cfg(unix)]
 mod write_failures;
 
