@@ -4,6 +4,7 @@
 //!
 //! It is a program of its own, because the limits of other attacks are times, and these floods take all processors.
 
+// The servers are a Python program.
 #![cfg(unix)]
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 

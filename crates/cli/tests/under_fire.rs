@@ -3,18 +3,21 @@
 //!
 //! `scripts/stress` runs the same tests for longer. Its help explains the numbers.
 
-#![cfg(unix)]
 #![allow(clippy::print_stderr, clippy::unwrap_used)]
 
 mod harness;
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
+#[cfg(unix)]
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Write},
+    process::{Command, Stdio},
+};
 
 use harness::authorization_server::AuthorizationServer;
+#[cfg(unix)]
 use harness::cases::skip;
 use harness::configuration::{FILE_STORE, entry, url};
 use harness::run::Run;
@@ -179,7 +182,7 @@ fn killed_program_leaves_the_file_intact_and_the_next_check_reports_the_true_sta
                 assert_eq!(failure, None);
             }
         }
-        exited += usize::from(status.signal() != Some(9));
+        exited += usize::from(!was_killed(status));
         // The next write removes the temporary file of a killed writer.
         let names: Vec<_> = std::fs::read_dir(user.path("home/.codex"))
             .unwrap()
@@ -238,6 +241,8 @@ fn kill_between_rotation_and_save_leaves_the_old_record_and_the_next_check_asks_
 }
 
 /// Codex holds a lock while it refreshes a token or writes the file. The program waits for the lock before it sends a refresh.
+/// The lock of this test is `flock` of Unix; the tests of the store have another program as well.
+#[cfg(unix)]
 #[test]
 fn nothing_is_sent_while_another_program_holds_a_lock_of_codex() {
     let test = "nothing_is_sent_while_another_program_holds_a_lock_of_codex";
@@ -291,6 +296,7 @@ fn nothing_is_sent_while_another_program_holds_a_lock_of_codex() {
     }
 }
 
+#[cfg(unix)]
 /// The name of the lock of the user's record of `linear`, computed by `sha256sum` instead of the code under test.
 fn digest_of(user: &User) -> String {
     let file = std::fs::read(user.path("home/.codex/.credentials.json")).unwrap();
@@ -313,6 +319,17 @@ fn digest_of(user: &User) -> String {
         .unwrap();
     let output = child.wait_with_output().unwrap();
     String::from_utf8(output.stdout).unwrap()[..64].to_owned()
+}
+
+#[cfg(unix)]
+fn was_killed(status: ExitStatus) -> bool {
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(9)
+}
+
+/// The exit code of a killed program is that of a failed one.
+#[cfg(windows)]
+fn was_killed(status: ExitStatus) -> bool {
+    status.code() == Some(1)
 }
 
 /// A random number from 0 to 1.

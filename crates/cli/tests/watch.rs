@@ -1,6 +1,5 @@
 //! `check --watch`: its output while servers fail and recover, and its exit after a signal.
 
-#![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
 mod harness;

@@ -375,6 +375,7 @@ async fn a_known_era_costs_one_round_trip() {
     assert_eq!(running.sorted_log(), [DISCOVER, TOOLS]);
 }
 
+// The server is a shell script.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_known_era_costs_one_round_trip_over_stdio() {

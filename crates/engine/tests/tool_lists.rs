@@ -129,6 +129,7 @@ async fn a_long_list_is_counted_or_reported() {
     }
 }
 
+// The server is a shell script.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_program_can_list_9_mb_and_a_longer_list_is_reported() {

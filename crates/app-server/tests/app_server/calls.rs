@@ -171,6 +171,7 @@ async fn the_error_of_a_call_has_its_reason() {
     app.end().await;
 }
 
+// The server is a shell script.
 #[cfg(unix)]
 #[tokio::test]
 async fn an_answer_over_stdio_that_is_too_long_is_an_error_of_its_call() {

@@ -1,13 +1,19 @@
 //! The servers of a client over a pair of streams.
 
+#[cfg(unix)]
 use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt;
-use mcp_startup::config::{ServerConfig, ServerEntry};
-use mcp_startup_app_server::{Configuration, transport};
+use mcp_startup::config::ServerConfig;
+#[cfg(unix)]
+use mcp_startup::config::ServerEntry;
+use mcp_startup_app_server::Configuration;
+#[cfg(unix)]
+use mcp_startup_app_server::transport;
 use mcp_startup_lab::Lab;
 use serde_json::{Value, json};
+#[cfg(unix)]
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, split};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -234,6 +240,7 @@ async fn an_invalid_message_has_an_error_and_the_next_one_is_answered() {
     app.end().await;
 }
 
+// The server is a shell script.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_server_that_was_removed_ends_before_it_starts_again() {
@@ -283,6 +290,7 @@ fn recorded(name: &str, file: &Path) -> ServerEntry {
         .into()
 }
 
+// The server is a shell script.
 #[cfg(unix)]
 #[tokio::test]
 async fn the_messages_of_a_client_that_has_left_start_nothing() {

@@ -1,5 +1,6 @@
 //! Clients over a WebSocket and over the Unix socket: the token, `Origin` and `Host`, and the end of a client.
 
+#[cfg(unix)]
 use std::path::Path;
 use std::time::Duration;
 

@@ -14,6 +14,8 @@ use crate::harness::run::{Run, Running};
 const LIMIT: Duration = Duration::from_secs(30);
 
 pub struct Client {
+    /// It ends when this is dropped.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     process: Running,
     stdin: ChildStdin,
     messages: Receiver<Value>,
@@ -94,6 +96,7 @@ impl Client {
     }
 
     /// Ends the program by SIGKILL.
+    #[cfg(target_os = "linux")]
     pub fn kill(mut self) {
         self.process.child.kill().unwrap();
         self.process.child.wait().unwrap();

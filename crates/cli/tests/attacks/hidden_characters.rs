@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::configuration::{FILE_STORE, entry, shell, url};
+use crate::harness::configuration::{FILE_STORE, entry, steps, url};
 use crate::harness::http_server::Server;
 use crate::harness::output::Finished;
 use crate::harness::user::User;
@@ -62,10 +62,8 @@ fn assert_visible(what: &str, finished: &Finished) {
 /// A server whose error message has hidden characters, programs that write them, and names that contain them.
 fn user(server: &Server) -> User {
     let hidden = every_hidden();
-    let program = shell(&format!(
-        "printf '%s' '{}' >&2; exit 3",
-        hidden.replace(['\0', '\u{7f}'], "")
-    ));
+    let written = hidden.replace(['\0', '\u{7f}'], "");
+    let program = steps(&["err", &written, "exit", "3"]);
     let direction = "evil\u{202e}gnp.exe\u{e0041}";
     let config = [
         FILE_STORE.to_owned(),

@@ -1,43 +1,33 @@
-//! The hostile MCP server over stdio: this test program, started again by the program under test.
+//! The hostile MCP server over stdio: a TCP server of this test program, to which the started program relays its streams.
 
-use std::fs::File;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::thread;
 
 use serde_json::Value;
 
-use crate::attack::{Attack, named};
+use crate::attack::Attack;
 use crate::content::Placeholders;
-use crate::harness::configuration::quoted;
 use crate::harness::http_server::Request;
 use crate::hostile_server::{write_body, write_messages};
 
-/// The environment variable with the name of the attack.
-pub const ATTACK: &str = "ATTACK";
-
-/// The command and its arguments. The output of the test harness must not mix with the messages, which are written to descriptor 3.
-pub fn command() -> String {
-    let script = "exec 3>&1 1>/dev/null; exec \"$0\" --exact hostile_program::serve --nocapture";
-    let program = std::env::current_exe().unwrap();
-    format!(
-        "command = \"/bin/sh\"\nargs = [\"-c\", {}, {}]",
-        quoted(script),
-        quoted(program.to_str().unwrap())
-    )
+/// Serves the attack until the tests end. The program that the attack starts has the step `relay` with the address.
+pub fn serve(attack: &Attack) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let attack = attack.clone();
+    thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let attack = attack.clone();
+            // The program under test closes the pipe when it has seen enough.
+            thread::spawn(move || serve_lines(&attack, &connection));
+        }
+    });
+    address
 }
 
-/// The program that the attacks over stdio start. As a test, it does nothing.
-#[test]
-fn serve() {
-    let Ok(name) = std::env::var(ATTACK) else {
-        return;
-    };
-    let mut stdout = File::options().write(true).open("/dev/fd/3").unwrap();
-    // The program under test closes the pipe when it has seen enough.
-    let _ = serve_lines(&named(&name), &mut stdout);
-}
-
-fn serve_lines(attack: &Attack, stdout: &mut File) -> io::Result<()> {
-    for (count, line) in io::stdin().lock().lines().enumerate() {
+fn serve_lines(attack: &Attack, mut stdout: &TcpStream) -> io::Result<()> {
+    for (count, line) in BufReader::new(stdout).lines().enumerate() {
         let body: Value = serde_json::from_str(&line?)?;
         let placeholders = Placeholders {
             base: String::new(),
@@ -59,14 +49,14 @@ fn serve_lines(attack: &Attack, stdout: &mut File) -> io::Result<()> {
         match sends.get(step).or_else(|| sends.get("any")) {
             Some(answer) => {
                 if answer.json.is_some() || answer.text.is_some() {
-                    write_body(answer, &placeholders, stdout)?;
+                    write_body(answer, &placeholders, &mut stdout)?;
                     stdout.write_all(b"\n")?;
                 }
                 write_messages(
                     answer,
                     &placeholders,
                     |message| format!("{message}\n"),
-                    stdout,
+                    &mut stdout,
                 )?;
             }
             None if step != "reply" && request.body.get("id").is_some() => {

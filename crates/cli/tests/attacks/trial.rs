@@ -6,7 +6,6 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -15,13 +14,13 @@ use serde_json::{Value, json};
 
 use crate::attack::{Attack, Expect, Transport};
 use crate::content::Placeholders;
-use crate::harness::configuration::{FILE_STORE, entry, quoted, url};
+use crate::harness::configuration::{FILE_STORE, entry, quoted, steps, url};
 use crate::harness::lab::{lab, scenarios_named};
 use crate::harness::output::Finished;
-use crate::harness::run::{PROGRAM, Run};
+use crate::harness::run::{self, Run};
 use crate::harness::time::now_ms;
 use crate::harness::user::User;
-use crate::hostile_program::{ATTACK, command};
+use crate::hostile_program::serve;
 use crate::hostile_server::{HostileServer, filled};
 
 /// The working servers, from the lab.
@@ -287,10 +286,9 @@ pub fn entry_of(hostile: &Hostile, base: &str) -> (String, String) {
             (format!("{}{timeout}{headers}", url(&at)), at)
         }
         Transport::Stdio => {
-            let mut env = fields(&configured.env);
-            env.insert(ATTACK.to_owned(), hostile.attack.name.clone());
-            let env = table("env", env);
-            (format!("{}{timeout}{env}", command()), String::new())
+            let env = table("env", fields(&configured.env));
+            let program = steps(&["relay", &serve(&hostile.attack).to_string()]);
+            (format!("{program}{timeout}{env}"), String::new())
         }
     }
 }
@@ -309,7 +307,7 @@ fn record_of(name: &str, url: &str, base: &str, fields: &BTreeMap<String, Value>
 
 /// The build of the program to measure.
 pub fn program() -> String {
-    std::env::var("ATTACKS_PROGRAM").unwrap_or_else(|_| PROGRAM.to_owned())
+    std::env::var("ATTACKS_PROGRAM").unwrap_or_else(|_| run::program().to_owned())
 }
 
 /// `check --format json` of the user's configuration.
@@ -319,17 +317,8 @@ pub fn check(user: &User) -> Run {
 
 /// The program with these arguments and the user's configuration.
 pub fn command_of(user: &User, arguments: &[&str]) -> Run {
-    let mut command = Command::new(program());
-    command
-        .args(arguments)
-        .arg("--config")
-        .arg(user.config())
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .env("HOME", user.path("home"))
-        .env("TMPDIR", user.path("temporary"))
-        .current_dir(user.path("here"));
-    Run::new(command)
+    let run = user.run(&program(), arguments);
+    run.arg("--config").arg(user.config())
 }
 
 /// Appends the figures of a case to the report, if there is one.

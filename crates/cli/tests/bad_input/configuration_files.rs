@@ -1,11 +1,8 @@
 //! Configuration files that are invalid, missing, too large or unreadable.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
-
 use serde_json::json;
 
-use crate::harness::cases::{for_each_case, skip};
-use crate::harness::run::PROGRAM;
+use crate::harness::cases::for_each_case;
 use crate::harness::user::User;
 use crate::memory::{MB, assert_memory_limit, nested_lists};
 
@@ -72,11 +69,7 @@ fn invalid_file_is_reported_with_its_name_and_the_mistake() {
             &nested_lists("mcp_servers = ", 50_000),
             &["deep.toml", "not valid TOML"],
         ),
-        file(
-            "escape\u{1b}[31m.toml",
-            b"=",
-            &["escape\\u{1b}[31m.toml, line 1", "not valid TOML"],
-        ),
+        file(HIDDEN_NAME.0, b"=", &[HIDDEN_NAME.1, "not valid TOML"]),
     ];
     for_each_case(&cases, |case| {
         let user = User::new();
@@ -99,6 +92,13 @@ fn invalid_file_is_reported_with_its_name_and_the_mistake() {
     });
 }
 
+/// A file name with a hidden character, and how it is shown. Windows allows no control character.
+const HIDDEN_NAME: (&str, &str) = if cfg!(windows) {
+    ("escape\u{202e}.toml", "escape\\u{202e}.toml, line 1")
+} else {
+    ("escape\u{1b}[31m.toml", "escape\\u{1b}[31m.toml, line 1")
+};
+
 /// An invalid file, and the texts that the error message about it contains.
 struct BadFile {
     name: &'static str,
@@ -110,22 +110,38 @@ struct BadFile {
 fn missing_or_irregular_file_is_reported_with_its_name_and_the_reason() {
     let user = User::new();
     std::fs::create_dir(user.path("folder")).unwrap();
-    symlink(user.path("folder/gone"), user.path("dangling")).unwrap();
-    symlink(user.path("loop"), user.path("loop")).unwrap();
     for (name, message) in [
         ("absent.toml", "there is no such file"),
         ("absent/config.toml", "there is no such file"),
-        ("dangling", "there is no such file"),
         ("folder", "this is a folder"),
-        ("loop", "cannot be read"),
     ] {
-        let path = user.path(name);
-        let run = user.program(&["check", "--config"]);
-        let finished = run.arg(path.to_str().unwrap()).finish().assert_exit(2);
-        assert_eq!(finished.stdout, "");
-        assert!(finished.stderr.contains(name), "{finished:#?}");
-        assert!(finished.stderr.contains(message), "{finished:#?}");
+        refused(&user, name, message);
     }
+}
+
+/// Panics if the message about this file of the user has not its name and this text.
+fn refused(user: &User, name: &str, message: &str) {
+    let path = user.path(name);
+    let run = user.program(&["check", "--config"]);
+    let finished = run.arg(&path).finish().assert_exit(2);
+    assert_eq!(finished.stdout, "");
+    let name = path.file_name().unwrap().to_str().unwrap();
+    assert!(finished.stderr.contains(name), "{finished:#?}");
+    assert!(finished.stderr.contains(message), "{finished:#?}");
+}
+
+/// Windows has no such files in folders, and a user who is not an administrator creates no symbolic links there.
+#[cfg(unix)]
+#[test]
+fn link_pipe_socket_or_device_is_reported_with_the_reason() {
+    use std::os::unix::fs::symlink;
+
+    let user = User::new();
+    std::fs::create_dir(user.path("folder")).unwrap();
+    symlink(user.path("folder/gone"), user.path("dangling")).unwrap();
+    symlink(user.path("loop"), user.path("loop")).unwrap();
+    refused(&user, "dangling", "there is no such file");
+    refused(&user, "loop", "cannot be read");
     let (pipe, socket) = (user.path("pipe"), user.path("socket"));
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
@@ -193,8 +209,15 @@ fn file_with_too_many_servers_is_refused() {
     assert!(run.finish().stdout.contains("s1999"));
 }
 
+/// The test knows only the permissions of Unix.
+#[cfg(unix)]
 #[test]
 fn file_without_read_permission_is_reported_with_its_name_and_the_reason() {
+    use std::os::unix::fs::PermissionsExt;
+
+    use crate::harness::cases::skip;
+    use crate::harness::run::PROGRAM;
+
     let user = User::with("");
     std::fs::set_permissions(user.config(), PermissionsExt::from_mode(0o000)).unwrap();
     let mut run = user.check("table");

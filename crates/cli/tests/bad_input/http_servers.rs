@@ -10,6 +10,13 @@ use crate::harness::http_server::{Request, Responder, Server};
 use crate::harness::lab::lab_with;
 use crate::memory::{GB, MB};
 
+/// The time limit of a start in seconds, and how a message gives it. Under Wine, everything takes longer.
+const LIMIT: (u32, &str) = if cfg!(windows) {
+    (12, "12 s")
+} else {
+    (2, "2 s")
+};
+
 /// Responses that a lab scenario can describe.
 #[test]
 fn server_with_endless_or_invalid_responses_does_not_affect_others() {
@@ -54,8 +61,8 @@ fn server_with_endless_or_invalid_responses_does_not_affect_others() {
         ("huge", "notMcp", "too large"),
         ("huge-error", "serverError", "500"),
         ("huge-refusal", "serverError", "400"),
-        ("endless", "timedOut", "2 s"),
-        ("endless-events", "timedOut", "2 s"),
+        ("endless", "timedOut", LIMIT.1),
+        ("endless-events", "timedOut", LIMIT.1),
         ("redirect-loop", "serverError", "307"),
         ("redirect-loop-308", "serverError", "308"),
         ("elsewhere", "serverError", "307"),
@@ -68,7 +75,7 @@ fn server_with_endless_or_invalid_responses_does_not_affect_others() {
         ("no-content", "notMcp", ""),
         ("another-id", "notMcp", ""),
         ("discovery-huge", "authorizationUnavailable", ""),
-        ("discovery-endless", "timedOut", "2 s"),
+        ("discovery-endless", "timedOut", LIMIT.1),
         ("discovery-page", "authorizationUnavailable", ""),
         ("discovery-redirect-loop", "authorizationMisconfigured", ""),
         ("discovery-closes", "authorizationUnavailable", ""),
@@ -82,7 +89,7 @@ fn server_with_endless_or_invalid_responses_does_not_affect_others() {
     ]
     .into_iter()
     .map(|(name, kind, message)| {
-        let body = format!("{}\nstartup_timeout_sec = 2", url(&lab.url(name)));
+        let body = format!("{}\nstartup_timeout_sec = {}", url(&lab.url(name)), LIMIT.0);
         bad(name, body, kind, message)
     })
     .collect();
@@ -100,7 +107,7 @@ fn server_that_violates_http_or_mcp_does_not_affect_others() {
         .iter()
         .zip(&servers)
         .map(|((name, kind, message, _), server)| {
-            let body = format!("{}\nstartup_timeout_sec = 2", url(&server.url()));
+            let body = format!("{}\nstartup_timeout_sec = {}", url(&server.url()), LIMIT.0);
             bad(name, body, kind, message)
         })
         .collect();
@@ -135,7 +142,7 @@ const RESPONSES: [(&str, &str, &str, Respond); 19] = [
             responder.repeat(&event.repeat(500), 100 * GB)
         },
     ),
-    ("slow-head", "timedOut", "2 s", |_, responder| {
+    ("slow-head", "timedOut", LIMIT.1, |_, responder| {
         responder.raw(b"HTTP/1.1 200")?;
         responder.hang()
     }),

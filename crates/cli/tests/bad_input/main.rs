@@ -1,7 +1,6 @@
 //! Invalid and hostile input: configuration files, entries, servers and notifications. The program reports each as an error,
 //! in bounded memory and without a panic, and starts the other servers as usual.
 
-#![cfg(unix)]
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod bad_server;

@@ -1,5 +1,6 @@
 //! `--user` and the command `store` with a real PostgreSQL server. A test is not run if PostgreSQL is not installed.
 
+// A shell script supervises the PostgreSQL server of the tests.
 #![cfg(unix)]
 #![allow(clippy::print_stderr, clippy::unwrap_used, clippy::panic)]
 

@@ -168,8 +168,8 @@ fn login_stores_the_sign_in_of_the_user() {
     let login = crate::session::login(&user, "linear")
         .arg("--user")
         .arg("ann");
-    let running = RunningLogin::start(database.with_database(login).browser(&browser));
-    let page = get(&authorize(&browser.opened_url(), Consent::Allow));
+    let mut running = RunningLogin::start(database.with_database(login).browser(&browser));
+    let page = get(&authorize(&running.opened_url(&browser), Consent::Allow));
     assert_eq!(page.status, 200, "{page:?}");
     running.finish().assert_exit(0);
     let found = database

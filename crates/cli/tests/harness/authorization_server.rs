@@ -1,5 +1,6 @@
 //! The real authorization server of the end-to-end tests (npm `oidc-provider`), and the MCP servers that accept its tokens.
 
+use std::env::consts::EXE_SUFFIX;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -30,7 +31,7 @@ impl AuthorizationServer {
             skip(test, "the Node packages are not installed");
             return None;
         };
-        let mut child = Command::new(folder.join("bin/node"))
+        let mut child = Command::new(folder.join(format!("bin/node{EXE_SUFFIX}")))
             .arg(folder.join("npm/oidc.mjs"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,9 +1,13 @@
 //! The browser of a sign-in: a script that the program opens as `$BROWSER`, and a client that submits the consent page.
+//!
+//! On Windows, only the registry has the browser of a user, so no browser is opened there: a test uses the URL that the program prints.
 
+#[cfg(unix)]
 use std::path::PathBuf;
 
 use super::http_client::{send, split_url};
 use super::run::Run;
+#[cfg(unix)]
 use super::time::eventually;
 use super::user::User;
 
@@ -63,11 +67,23 @@ pub fn authorize(authorization_url: &str, consent: Consent) -> String {
 }
 
 /// A `$BROWSER` that passes the URL that it opens to the test.
+#[cfg(unix)]
 pub struct Browser {
     script: PathBuf,
     opened: PathBuf,
 }
 
+#[cfg(windows)]
+pub struct Browser;
+
+#[cfg(windows)]
+impl Browser {
+    pub fn of(_user: &User) -> Self {
+        Self
+    }
+}
+
+#[cfg(unix)]
 impl Browser {
     pub fn of(user: &User) -> Self {
         let opened = user.path("temporary/opened");
@@ -92,7 +108,18 @@ impl Browser {
 }
 
 impl Run {
+    #[cfg(unix)]
     pub fn browser(self, browser: &Browser) -> Self {
         self.env("BROWSER", &browser.script)
+    }
+
+    #[cfg(windows)]
+    pub fn browser(self, _browser: &Browser) -> Self {
+        let arguments = self.arguments();
+        let has = |argument: &str| arguments.iter().any(|found| found == argument);
+        match has("login") && !has("--no-browser") {
+            true => self.arg("--no-browser"),
+            false => self,
+        }
     }
 }

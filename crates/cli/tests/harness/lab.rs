@@ -3,7 +3,7 @@
 use mcp_startup_lab::{Lab, Scenario, config_toml, parse_scenarios};
 use serde_json::{Value, json};
 
-use super::run::PROGRAM;
+use super::run::program;
 use super::time::now_ms;
 use super::user::User;
 
@@ -47,7 +47,7 @@ pub fn scenarios_named<'a>(lab: &'a Lab, names: &[&str]) -> Vec<&'a Scenario> {
 
 /// A user who has configured these scenarios as servers, with their stored credentials.
 pub fn user_of(lab: &Lab, scenarios: &[&Scenario]) -> User {
-    let config = config_toml(scenarios.iter().copied(), &lab.base_url(), &[PROGRAM]);
+    let config = config_toml(scenarios.iter().copied(), &lab.base_url(), &[program()]);
     let user = User::with(&config);
     let stored = scenarios.iter();
     user.store(stored.filter_map(|scenario| scenario.stored_record(&lab.base_url(), now_ms())));

@@ -10,7 +10,6 @@
 )]
 
 pub mod authorization_server;
-#[cfg(unix)]
 pub mod browser;
 pub mod cases;
 pub mod configuration;
@@ -21,6 +20,7 @@ pub mod lab;
 pub mod output;
 pub mod run;
 pub mod script_server;
+#[cfg(unix)]
 pub mod terminal;
 pub mod time;
 pub mod user;

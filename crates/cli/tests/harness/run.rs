@@ -4,13 +4,39 @@ use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::output::Finished;
 
-/// The program under test.
+/// The program under test, as Cargo names it.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_mcp-startup");
+
+/// The path of the program under test. Under Wine, Cargo's path has no drive.
+pub fn program() -> &'static str {
+    static PATH: LazyLock<String> = LazyLock::new(|| absolute(PROGRAM));
+    &PATH
+}
+
+/// The path of the program that plays servers.
+pub fn test_program() -> &'static str {
+    static PATH: LazyLock<String> = LazyLock::new(|| {
+        let path = absolute(env!("CARGO_BIN_EXE_test-program"));
+        assert!(
+            Path::new(&path).exists(),
+            "the tests need the feature `test-program`: run them with `--all-features`"
+        );
+        path
+    });
+    &PATH
+}
+
+fn absolute(path: &str) -> String {
+    let path = std::path::absolute(path).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
 /// The time limit for every run.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -31,6 +57,12 @@ impl Run {
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.command.arg(argument);
         self
+    }
+
+    pub fn arguments(&self) -> Vec<String> {
+        let arguments = self.command.get_args();
+        let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+        arguments.collect()
     }
 
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -65,27 +97,36 @@ impl Run {
         }
     }
 
+    /// Starts the program, on Windows in a console of its own, in which a test can press Ctrl-C.
+    fn start(&mut self, stdin: Stdio) -> Child {
+        #[cfg(windows)]
+        {
+            const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+            std::os::windows::process::CommandExt::creation_flags(
+                &mut self.command,
+                CREATE_NO_WINDOW,
+            );
+        }
+        let command = self.command.stdin(stdin);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
     /// Starts the program without input.
     pub fn spawn(self) -> Running {
         self.spawn_with(Stdio::null())
     }
 
     pub fn spawn_with(mut self, stdin: Stdio) -> Running {
-        let command = self.command.stdin(stdin);
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Running {
-            child: command.spawn().unwrap(),
+            child: self.start(stdin),
         }
     }
 
     /// Runs the program to completion.
     pub fn finish(mut self) -> Finished {
-        let arguments = self.command.get_args();
-        let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
-        let arguments = arguments.collect();
-        let command = self.command.stdin(Stdio::piped());
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let arguments = self.arguments();
+        let mut child = self.start(Stdio::piped());
         let stdin = child.stdin.take().unwrap();
         let input = self.stdin;
         let feeding = thread::spawn(move || {
@@ -113,12 +154,18 @@ pub struct Running {
 }
 
 impl Running {
-    /// Sends a signal by the name that `kill` uses, such as `INT` or `TERM`.
+    /// Sends a signal by the name that `kill` uses, such as `INT` or `TERM`. On Windows, each is Ctrl-C: Ctrl-Break does not arrive under
+    /// Wine 10.
     pub fn signal(&self, name: &str) {
         let process = self.child.id().to_string();
-        let sent = Command::new("kill")
-            .args([&format!("-{name}"), &process])
-            .status();
+        let sent = match cfg!(windows) {
+            true => Command::new(test_program())
+                .args(["interrupt", &process])
+                .status(),
+            false => Command::new("kill")
+                .args([&format!("-{name}"), &process])
+                .status(),
+        };
         assert!(sent.unwrap().success());
     }
 

@@ -9,7 +9,37 @@ use std::process::Command;
 use mcp_startup::auth::CredentialKey;
 use serde_json::{Value, json};
 
-use super::run::{PROGRAM, Run};
+use super::run::{Run, program};
+
+/// The variable with the path of the home folder.
+pub const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
+/// The folder in which applications keep the settings of a user.
+pub const SETTINGS: &str = if cfg!(windows) {
+    "home/AppData/Roaming"
+} else {
+    "home/.config"
+};
+
+/// The variables with the user's folders.
+const FOLDERS: &[(&str, &str)] = if cfg!(windows) {
+    &[
+        ("USERPROFILE", "home"),
+        ("APPDATA", "home/AppData/Roaming"),
+        ("LOCALAPPDATA", "home/AppData/Local"),
+        ("TEMP", "temporary"),
+        ("TMP", "temporary"),
+    ]
+} else {
+    &[("HOME", "home"), ("TMPDIR", "temporary")]
+};
+
+/// The variables that the program inherits from the tests. Windows starts no program without its own.
+const INHERITED: &[&str] = if cfg!(windows) {
+    &["PATH", "PATHEXT", "COMSPEC", "SYSTEMDRIVE", "SYSTEMROOT"]
+} else {
+    &["PATH"]
+};
 
 pub struct User {
     root: tempfile::TempDir,
@@ -32,6 +62,7 @@ impl User {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
+        let name = name.replace('/', std::path::MAIN_SEPARATOR_STR);
         self.root.path().join(name)
     }
 
@@ -92,18 +123,26 @@ impl User {
         }
     }
 
-    /// The program with this user's environment. It inherits only `PATH` from the environment of the tests, and is on it.
+    /// The program with this user's environment, which has the program on its `PATH`. It inherits only a few variables of the tests.
     pub fn program(&self, arguments: &[&str]) -> Run {
+        self.run(program(), arguments)
+    }
+
+    /// As [`program`](Self::program), with another build of the program.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Run {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folder = Path::new(PROGRAM).parent().unwrap().to_owned();
+        let folder = Path::new(program).parent().unwrap().to_owned();
         let path = std::env::join_paths(std::env::split_paths(&path).chain([folder])).unwrap();
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program);
+        let inherited = INHERITED
+            .iter()
+            .filter_map(|name| Some((name, std::env::var_os(name)?)));
         command
             .args(arguments)
             .env_clear()
+            .envs(inherited)
             .env("PATH", path)
-            .env("HOME", self.path("home"))
-            .env("TMPDIR", self.path("temporary"))
+            .envs(FOLDERS.iter().map(|(name, path)| (name, self.path(path))))
             .current_dir(self.path("here"));
         Run::new(command)
     }

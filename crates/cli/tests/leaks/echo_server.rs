@@ -148,10 +148,9 @@ impl EchoServer {
         tokens
     }
 
-    /// The shell script of a server that is a program. It echoes the secret if it has received it.
-    pub fn script(&self, echo: fn(&str) -> String) -> String {
-        let head = head_of(self.number);
-        let echo = echo(&self.encoded);
-        format!("case \"$(env) $*\" in *{head}*) : > \"$0.echoed\" ;; *) exit 3 ;; esac\n{echo}\n")
+    /// The steps of a server that is a program. It echoes the secret if it has received it, and then creates the file `marker`.
+    pub fn steps(&self, echo: fn(&str) -> Vec<String>, marker: &str) -> Vec<String> {
+        let knows = ["knows", &head_of(self.number), marker].map(str::to_owned);
+        [&knows[..], &echo(&self.encoded)].concat()
     }
 }

@@ -5,7 +5,6 @@
 //! `places.rs` defines the places, `echoes.rs` and `program_echoes.rs` the ways to echo, and `secrets.rs` the texts and the
 //! encodings. One run of the program covers one echo in one format, with a server for every place, text and encoding.
 
-#![cfg(unix)]
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod echo_server;

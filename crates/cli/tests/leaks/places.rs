@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::harness::configuration::quoted;
+use crate::harness::run::test_program;
 use crate::harness::time::now_ms;
 use crate::secrets::{base64, percent_encoded};
 
@@ -23,8 +24,8 @@ pub struct Target {
     pub secret: String,
     /// The URL of its folder, without a slash at the end.
     pub base: String,
-    /// The path of its script, if it is a program.
-    pub script: String,
+    /// The path of the file with its steps, if it is a program.
+    pub steps: String,
     /// A folder for the server's files.
     pub folder: PathBuf,
 }
@@ -234,8 +235,11 @@ pub const PROGRAM_PLACES: [Place; 14] = [
         "${VAR} in the path of a program that can't be run",
         |target| {
             let file = target.folder.join(&target.secret);
-            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, "not executable").unwrap();
+            let folder = file.parent().unwrap();
+            let written = std::fs::create_dir_all(folder)
+                .and_then(|()| std::fs::write(&file, "not executable"));
+            // Windows allows no quotation mark and no line end in a name. The program then does not exist.
+            assert!(cfg!(windows) || written.is_ok());
             target.filled_in(
             json!({ "command": format!("{}/${{{}}}", target.folder.display(), target.variable()) }),
         )
@@ -329,9 +333,9 @@ impl Target {
 
     /// An entry with the server's program, arguments and additional lines.
     fn program(&self, arguments: &[&str], more: &str) -> Configured {
-        let arguments = [&[self.script.as_str()], arguments].concat();
-        let arguments = json!(arguments);
-        Configured::toml(format!("command = \"/bin/sh\"\nargs = {arguments}\n{more}"))
+        let arguments = json!([&["run", self.steps.as_str()], arguments].concat());
+        let command = quoted(test_program());
+        Configured::toml(format!("command = {command}\nargs = {arguments}\n{more}"))
     }
 
     /// An entry in an `mcpServers` JSON file that refers to an environment variable with the secret.
@@ -341,8 +345,8 @@ impl Target {
 
     /// An entry in an `mcpServers` JSON file with the server's program, which inherits every environment variable.
     fn json_program(&self, arguments: &[&str]) -> Configured {
-        let arguments = [&[self.script.as_str()], arguments].concat();
-        Configured::json(json!({ "command": "/bin/sh", "args": arguments }))
+        let arguments = [&["run", self.steps.as_str()], arguments].concat();
+        Configured::json(json!({ "command": test_program(), "args": arguments }))
     }
 }
 

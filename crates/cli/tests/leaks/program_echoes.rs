@@ -1,62 +1,59 @@
-//! The ways in which a server that is a program can echo a secret, as shell commands.
-
-use std::fmt::Display;
+//! The ways in which a server that is a program can echo a secret, as steps of the test program.
 
 use serde_json::{Value, json};
 
 use crate::echoes::repeated;
 
-/// One way to echo a secret: the end of a script, which runs after the script has received the secret.
+/// One way to echo a secret: the last steps of a program, which has received the secret.
 pub struct ProgramEcho {
     pub name: &'static str,
-    pub script: fn(&str) -> String,
+    pub steps: fn(&str) -> Vec<String>,
 }
 
 pub const PROGRAM_ECHOES: [ProgramEcho; 14] = [
     program("stderr, before it exits", |secret| {
-        format!("{} >&2; exit 7", print(format!("no good: {secret}")))
+        [print("err", &format!("no good: {secret}")), EXIT.owned()].concat()
     }),
     program("stderr, before it is killed", |secret| {
-        format!("{} >&2; kill -9 $$", print(secret))
+        [print("err", secret), ["abort"].owned()].concat()
     }),
     program("a long line on stderr", |secret| {
-        format!("{} >&2; exit 7", print(repeated(secret)))
+        [print("err", &repeated(secret)), EXIT.owned()].concat()
     }),
     program("many lines on stderr", |secret| {
-        format!(
-            "i=0; while [ $i -lt 200 ]; do {} >&2; i=$((i+1)); done; exit 7",
-            print(secret)
-        )
+        let lines = (0..200).flat_map(|_| print("err", secret));
+        lines.chain(EXIT.owned()).collect()
     }),
     program("stdout, before it exits", |secret| {
-        format!("{}; exit 7", print(secret))
+        [print("out", secret), EXIT.owned()].concat()
     }),
     program("stdout, before it closes stdout", |secret| {
-        format!("{}; {CLOSE}", print(secret))
+        [print("out", secret), CLOSE.owned()].concat()
     }),
     program("a long line on stdout", |secret| {
-        format!("{}; {CLOSE}", print(repeated(secret)))
+        [print("out", &repeated(secret)), CLOSE.owned()].concat()
     }),
     program("JSON that is not a JSON-RPC message", |secret| {
-        format!("{}; {CLOSE}", print(json!({ "given": secret })))
+        let json = json!({ "given": secret }).to_string();
+        [print("out", &json), CLOSE.owned()].concat()
     }),
     program("a JSON string", |secret| {
-        format!("{}; {CLOSE}", print(json!(secret)))
+        [print("out", &json!(secret).to_string()), CLOSE.owned()].concat()
     }),
     program("a result with fields of the wrong type", |secret| {
         let result = json!({ "protocolVersion": [secret], "capabilities": secret });
-        format!("{}; {CLOSE}", reply(json!({ "result": result })))
+        [reply(&json!({ "result": result })), CLOSE.owned()].concat()
     }),
     program("the message and data of an error", |secret| {
         let error = json!({ "code": -32000, "message": secret, "data": { "a": secret } });
-        format!("{}; cat >/dev/null", reply(json!({ "error": error })))
+        [reply(&json!({ "error": error })), WAIT.owned()].concat()
     }),
     program("an error that lists versions", |secret| {
         let error = json!({ "code": -32004, "message": secret, "data": { "supported": [secret] } });
-        format!("{}; cat >/dev/null", reply(json!({ "error": error })))
+        [reply(&json!({ "error": error })), WAIT.owned()].concat()
     }),
     program("an unsupported version", |secret| {
-        format!("{}; cat >/dev/null", reply(initialized(secret, secret)))
+        [reply(&initialized(secret, secret)), WAIT.owned()].concat()
     }),
     program("the names of a ready server", |secret| {
         let tool =
@@ -66,19 +63,33 @@ pub const PROGRAM_ECHOES: [ProgramEcho; 14] = [
             json!({ "result": { "tools": [tool] } }),
         );
         // The client sends a notification between the two requests.
-        format!(
-            "{}; read -r line; {}; cat >/dev/null; {} >&2",
-            reply(ready),
-            reply(tools),
-            print(secret)
-        )
+        [
+            reply(&ready),
+            ["read"].owned(),
+            reply(&tools),
+            WAIT.owned(),
+            print("err", secret),
+        ]
+        .concat()
     }),
 ];
 
-const CLOSE: &str = "exec >&-; cat >/dev/null";
+const EXIT: [&str; 2] = ["exit", "7"];
+const WAIT: [&str; 1] = ["wait"];
+const CLOSE: [&str; 3] = ["close", "out", "wait"];
 
-const fn program(name: &'static str, script: fn(&str) -> String) -> ProgramEcho {
-    ProgramEcho { name, script }
+trait Owned {
+    fn owned(&self) -> Vec<String>;
+}
+
+impl<const N: usize> Owned for [&str; N] {
+    fn owned(&self) -> Vec<String> {
+        self.map(str::to_owned).into()
+    }
+}
+
+const fn program(name: &'static str, steps: fn(&str) -> Vec<String>) -> ProgramEcho {
+    ProgramEcho { name, steps }
 }
 
 fn initialized(version: &str, name: &str) -> Value {
@@ -86,18 +97,15 @@ fn initialized(version: &str, name: &str) -> Value {
     json!({ "result": { "protocolVersion": version, "capabilities": { "tools": {} }, "serverInfo": server } })
 }
 
-/// A command that prints this text.
-fn print(text: impl Display) -> String {
-    format!("printf '%s\\n' {}", shell_quoted(&text.to_string()))
+/// Prints this text as a line.
+fn print(to: &str, text: &str) -> Vec<String> {
+    [to, &format!("{text}\n")].owned()
 }
 
-/// Commands that read a request and respond with this object and the id of the request.
-fn reply(response: Value) -> String {
-    let response = shell_quoted(response.to_string().strip_prefix('{').unwrap());
-    let id = r#"$(printf '%s' "$line" | sed 's/.*"id":\([0-9]*\).*/\1/')"#;
-    format!(r#"read -r line; printf '{{"jsonrpc":"2.0","id":%s,%s\n' "{id}" {response}"#)
-}
-
-fn shell_quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
+/// Reads a request, and responds with this object and the id of the request.
+fn reply(response: &Value) -> Vec<String> {
+    let response = response.to_string();
+    let response = response.strip_prefix('{').unwrap();
+    let response = format!("{{\"jsonrpc\":\"2.0\",\"id\":{{id}},{response}\n");
+    ["read", "out", &response].owned()
 }

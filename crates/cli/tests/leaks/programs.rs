@@ -1,13 +1,13 @@
 //! Servers that are programs and echo secrets on stdout or stderr.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 
 use serde_json::json;
 
 use crate::echo_server::echo_servers;
 use crate::findings::Findings;
 use crate::harness::cases::for_each_case;
+use crate::harness::run::test_program;
 use crate::harness::user::User;
 use crate::places::{NOT_ECHOED_BY_PROGRAMS, PROGRAM_PLACES};
 use crate::program_echoes::PROGRAM_ECHOES;
@@ -29,11 +29,11 @@ fn secrets_echoed_by_a_program_in_another_encoding_do_not_leak() {
 
 #[test]
 fn variable_that_is_not_unicode_is_accepted_and_its_secret_does_not_leak() {
-    let secret = [PLAIN.1(0).as_bytes(), b"\xff", PLAIN.1(0).as_bytes()].concat();
+    let secret = not_unicode(&PLAIN.1(0));
     let user = User::new();
-    let arguments = ["-c", "printf '%s\\n' \"$API_KEY\" >&2; exit 7"];
+    let arguments = ["err", "{env:API_KEY}\n", "exit", "7"];
     let servers =
-        json!({ "mcpServers": { "program": { "command": "/bin/sh", "args": arguments } } });
+        json!({ "mcpServers": { "program": { "command": test_program(), "args": arguments } } });
     let file = user.write("servers.json", servers.to_string());
     let run = user.program(&[
         "check",
@@ -42,7 +42,7 @@ fn variable_that_is_not_unicode_is_accepted_and_its_secret_does_not_leak() {
         "--config",
         file.to_str().unwrap(),
     ]);
-    let finished = run.env("API_KEY", OsStr::from_bytes(&secret)).finish();
+    let finished = run.env("API_KEY", secret).finish();
     assert_eq!(found_in(&finished.all_output()), None, "{finished:#?}");
     assert_eq!(
         finished.assert_exit(1).server("program")["failure"]["kind"],
@@ -50,14 +50,27 @@ fn variable_that_is_not_unicode_is_accepted_and_its_secret_does_not_leak() {
     );
 }
 
+/// The text twice, with something between that is not Unicode.
+#[cfg(unix)]
+fn not_unicode(text: &str) -> OsString {
+    use std::os::unix::ffi::OsStringExt;
+    OsString::from_vec([text.as_bytes(), b"\xff", text.as_bytes()].concat())
+}
+
+#[cfg(windows)]
+fn not_unicode(text: &str) -> OsString {
+    use std::os::windows::ffi::OsStringExt;
+    let text: Vec<u16> = text.encode_utf16().collect();
+    OsString::from_wide(&[&text[..], &[0xd800], &text].concat())
+}
+
 fn check_programs(formats: &[Format], encodings: &[Encoding]) {
     let findings = Findings::default();
     for_each_case(&PROGRAM_ECHOES, |echo| {
         for (format, texts) in formats {
             let servers = echo_servers(&PROGRAM_PLACES, texts, encodings);
-            let scripts = servers.iter().map(|server| server.script(echo.script));
             let setup = Setup {
-                scripts: scripts.collect(),
+                program_echo: Some(echo.steps),
                 ..Setup::of(&servers, String::new())
             };
             findings.add(echo.name, &servers, setup.leaks(format));

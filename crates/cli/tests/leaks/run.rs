@@ -23,8 +23,8 @@ pub struct Setup<'a> {
     pub servers: &'a [EchoServer],
     /// The base URL of the HTTP servers.
     pub base: String,
-    /// The scripts of servers that are programs.
-    pub scripts: Vec<String>,
+    /// The echo of servers that are programs.
+    pub program_echo: Option<fn(&str) -> Vec<String>>,
     pub environment: Vec<(String, String)>,
     /// Moves the user's records from the file into a keyring. The run that it returns has access to that keyring.
     pub keyring: Option<fn(Run, &User) -> Run>,
@@ -44,7 +44,7 @@ impl<'a> Setup<'a> {
         Self {
             servers,
             base,
-            scripts: Vec::new(),
+            program_echo: None,
             environment: Vec::new(),
             keyring: None,
         }
@@ -67,7 +67,7 @@ impl<'a> Setup<'a> {
                 number: server.number,
                 secret: server.secret.clone(),
                 base: format!("{}/{name}", self.base),
-                script: user.path(&format!("{name}.sh")).display().to_string(),
+                steps: user.path(&format!("{name}.json")).display().to_string(),
                 folder: user.path(&format!("{name}.folder")),
             });
             if configured.json.is_null() {
@@ -87,8 +87,14 @@ impl<'a> Setup<'a> {
     /// Runs the program for each configuration file. Returns every leaked secret.
     pub fn leaks(&self, format: &str) -> Vec<Leak> {
         let (user, files, environment) = self.user();
-        for (server, script) in self.servers.iter().zip(&self.scripts) {
-            user.write(&format!("{}.sh", server_name(server.number)), script);
+        let marker = |number| user.path(&format!("{}.echoed", server_name(number)));
+        for server in self.servers {
+            let Some(echo) = self.program_echo else {
+                break;
+            };
+            let steps = server.steps(echo, marker(server.number).to_str().unwrap());
+            let file = format!("{}.json", server_name(server.number));
+            user.write(&file, json!(steps).to_string());
         }
         let contents = || {
             files
@@ -126,10 +132,8 @@ impl<'a> Setup<'a> {
             leaks.extend(self.leaks_in_output(run, format));
         }
         for server in self.servers {
-            let marker = user.path(&format!("{}.sh.echoed", server_name(server.number)));
-            server
-                .has_echoed
-                .fetch_or(marker.exists(), Ordering::SeqCst);
+            let has_echoed = marker(server.number).exists();
+            server.has_echoed.fetch_or(has_echoed, Ordering::SeqCst);
         }
         assert_eq!(before, contents());
         leaks.extend(self.leaks_in_files(&user));
@@ -143,7 +147,7 @@ impl<'a> Setup<'a> {
         assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
         let is_logged = finished.stderr.contains(" TRACE ");
         assert!(
-            is_logged || !self.scripts.is_empty(),
+            is_logged || self.program_echo.is_some(),
             "the log has no TRACE lines: {}",
             finished.stderr
         );

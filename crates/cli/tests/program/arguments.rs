@@ -1,9 +1,8 @@
 //! The command line: wrong usage, hostile arguments, and the commands that only print.
 
-use std::ffi::OsStr;
-use std::fs::{self, Permissions};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Error;
+
+use mcp_startup_core::io_problem;
 
 use crate::harness::configuration::{entry, url};
 use crate::harness::lab::{lab, scenarios_named, user_of};
@@ -69,8 +68,12 @@ fn wrong_usage_exits_with_2_and_names_the_mistake() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_token_file_that_other_users_can_read_is_a_warning_and_a_long_one_an_error() {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
     let user = User::new();
     let config = user.write("servers.json", "{\"mcpServers\":{}}");
     let file = user.write("token", "too short");
@@ -97,6 +100,14 @@ fn a_token_file_that_other_users_can_read_is_a_warning_and_a_long_one_an_error()
     assert!(finished.stderr.contains(&message), "{finished:#?}");
 }
 
+/// The text of an error of the system, in lower case. Windows has other numbers, and its texts depend on its version.
+fn system_text(on_unix: &str, on_windows: i32) -> String {
+    match cfg!(windows) {
+        true => io_problem(&Error::from_raw_os_error(on_windows)).to_lowercase(),
+        false => on_unix.to_owned(),
+    }
+}
+
 #[test]
 fn the_error_of_the_system_has_no_number() {
     let user = User::new();
@@ -107,6 +118,9 @@ fn the_error_of_the_system_has_no_number() {
     let (address, port) = (format!("ws://127.0.0.1:{port}"), port.to_string());
     user.write("token", "0123456789abcdef");
     user.write("here/lab.json", "mine");
+    let no_file = system_text("no such file or directory", 2);
+    let exists = system_text("file exists", 80);
+    let in_use = system_text("address already in use", 10_048);
     let websocket = [
         "app-server",
         "--config",
@@ -115,18 +129,19 @@ fn the_error_of_the_system_has_no_number() {
         "capability-token",
     ];
     let nope = ["--ws-token-file", "nope", "--listen", "ws://127.0.0.1:0"];
-    let in_use = ["--ws-token-file", "../token", "--listen", &address];
+    let used_port = ["--ws-token-file", "../token", "--listen", &address];
     for (arguments, code, message) in [
         (
             [&websocket[..], &nope].concat(),
             2,
-            "nope can't be read: no such file or directory".to_owned(),
+            format!("nope can't be read: {no_file}"),
         ),
         (
-            [&websocket[..], &in_use].concat(),
+            [&websocket[..], &used_port].concat(),
             1,
-            format!("can't listen on 127.0.0.1:{port}: address already in use; choose"),
+            format!("can't listen on 127.0.0.1:{port}: {in_use}; choose"),
         ),
+        #[cfg(unix)]
         (
             vec![
                 "app-server",
@@ -136,17 +151,17 @@ fn the_error_of_the_system_has_no_number() {
                 "unix:///proc/none/socket",
             ],
             1,
-            "error: no such file or directory".to_owned(),
+            format!("error: {no_file}"),
         ),
         (
             vec!["lab", "--write-config", "lab.json"],
             2,
-            "lab.json can't be written: file exists; `--write-config` needs".to_owned(),
+            format!("lab.json can't be written: {exists}; `--write-config` needs"),
         ),
         (
             vec!["lab", "--port", port.as_str()],
             1,
-            format!("cannot listen on 127.0.0.1:{port}: address already in use; choose"),
+            format!("cannot listen on 127.0.0.1:{port}: {in_use}; choose"),
         ),
         (
             vec![
@@ -158,7 +173,7 @@ fn the_error_of_the_system_has_no_number() {
                 port.as_str(),
             ],
             1,
-            "address already in use; choose another port".to_owned(),
+            format!("{in_use}; choose another port"),
         ),
         (
             vec![
@@ -169,7 +184,7 @@ fn the_error_of_the_system_has_no_number() {
                 port.as_str(),
             ],
             1,
-            "address already in use; choose another --port".to_owned(),
+            format!("{in_use}; choose another --port"),
         ),
     ] {
         let finished = user.program(&arguments).finish().assert_exit(code);
@@ -179,7 +194,8 @@ fn the_error_of_the_system_has_no_number() {
     }
 }
 
-/// No program writes into the pipe.
+/// No program writes into the pipe. Windows has neither such files nor devices in folders.
+#[cfg(unix)]
 #[test]
 fn a_file_with_a_token_or_keys_that_is_no_file_is_named_and_does_not_block() {
     let user = User::new();
@@ -248,9 +264,18 @@ fn control_characters_in_arguments_are_escaped_in_error_messages() {
         );
         assert!(!finished.stderr.contains('\u{202e}'), "{finished:#?}");
     }
-    let hostile = OsStr::from_bytes(b"\xff\x1b[41m");
-    let finished = user.program(&["check"]).arg(hostile).finish();
+    let finished = user.program(&["check"]).arg(not_unicode()).finish();
     assert!(!finished.assert_exit(2).stderr.is_empty());
+}
+
+#[cfg(unix)]
+fn not_unicode() -> std::ffi::OsString {
+    std::os::unix::ffi::OsStringExt::from_vec(b"\xff\x1b[41m".to_vec())
+}
+
+#[cfg(windows)]
+fn not_unicode() -> std::ffi::OsString {
+    std::os::windows::ffi::OsStringExt::from_wide(&[0xd800, 0x1b])
 }
 
 #[test]
@@ -272,7 +297,8 @@ fn completions_and_the_version_are_printed() {
     }
 }
 
-/// The runtime would panic.
+/// The runtime would panic. Windows has no such limit.
+#[cfg(unix)]
 #[test]
 fn a_limit_of_open_files_that_is_too_low_is_an_error() {
     let user = User::new();

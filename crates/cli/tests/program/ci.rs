@@ -1,13 +1,14 @@
 //! The options for scripts and continuous integration: `--only-failed`, `--quiet`, `--color`, and the formats.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-use std::process::Command;
+#[cfg(unix)]
+use std::{path::Path, process::Command};
 
 use serde_json::json;
 
 use crate::harness::configuration::{FILE_STORE, entry, url};
 use crate::harness::lab::{lab, lab_with, scenarios_named, user_of};
+#[cfg(unix)]
 use crate::harness::run::PROGRAM;
 use crate::harness::user::User;
 
@@ -187,6 +188,8 @@ fn status_shows_each_server_when_it_answers_and_has_a_time_limit() {
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
 }
 
+/// The commands of the shells of Windows have other quotation marks, and are tested with the suggestions.
+#[cfg(unix)]
 #[test]
 fn a_suggested_command_works_when_it_is_copied() {
     let lab = lab();
@@ -227,6 +230,7 @@ fn a_suggested_command_works_when_it_is_copied() {
     }
 }
 
+#[cfg(unix)]
 fn toml_key(name: &str) -> String {
     format!("{name:?}").replace("\\u{200d}", "\\u200d")
 }

@@ -1,19 +1,31 @@
 //! The servers of every client on a machine, a URL, and a command.
 
+#[cfg(unix)]
 use std::io::{Read, Write};
 
 use serde_json::{Value, json};
 
-use crate::harness::configuration::{FILE_STORE, entry, url};
+use crate::harness::configuration::{FILE_STORE, QUOTE, entry, url};
 use crate::harness::lab::{lab, lab_with};
+use crate::harness::run::test_program;
+#[cfg(unix)]
 use crate::harness::terminal::{is_available, spawn_on_terminal};
-use crate::harness::user::User;
+use crate::harness::user::{HOME, SETTINGS, User};
 use mcp_startup_lab::Lab;
 
 /// Writes a JSON file of a client, with its folders.
 fn write(user: &User, path: &str, content: &Value) {
     std::fs::create_dir_all(user.path(path).parent().unwrap()).unwrap();
     user.write(path, content.to_string());
+}
+
+fn vs_code_file() -> String {
+    format!("{SETTINGS}/Code/User/mcp.json")
+}
+
+/// A server that creates a file in the current folder when it is started.
+fn server_with_marker() -> Value {
+    json!({ "command": test_program(), "args": ["file", "marker", "started", "exit", "1"] })
 }
 
 /// A user with Codex, Cursor and VS Code, and a project in the current folder.
@@ -34,8 +46,8 @@ fn user_of_three_clients(lab: &Lab) -> User {
         "docs": { "url": lab.url("server-500"), "type": "http" },
         "prompt": { "url": lab.url("ready"), "headers": { "Authorization": "Bearer ${input:token}" } },
     }});
-    write(&user, "home/.config/Code/User/mcp.json", &vs_code);
-    let project = json!({ "mcpServers": { "here": { "command": "/bin/sh", "args": ["-c", "echo started > marker"] } } });
+    write(&user, &vs_code_file(), &vs_code);
+    let project = json!({ "mcpServers": { "here": server_with_marker() } });
     write(&user, "here/.mcp.json", &project);
     user
 }
@@ -136,7 +148,7 @@ fn a_server_of_several_clients_is_started_once_and_names_all_of_them() {
     );
     write(
         &user,
-        "home/.config/Code/User/mcp.json",
+        &vs_code_file(),
         &json!({ "servers": { "docs": entry } }),
     );
     let finished = user
@@ -163,11 +175,10 @@ fn a_server_of_several_clients_is_started_once_and_names_all_of_them() {
 #[test]
 fn a_project_file_is_used_only_if_its_client_has_the_approval_or_with_trust_project() {
     let user = User::new();
-    let server = json!({ "command": "/bin/sh", "args": ["-c", "echo started > marker; exit 1"] });
     write(
         &user,
         "here/.mcp.json",
-        &json!({ "mcpServers": { "project": server } }),
+        &json!({ "mcpServers": { "project": server_with_marker() } }),
     );
     let claude = ["check", "--client", "claude-code", "--format", "json"];
     let marker = user.path("here/marker");
@@ -218,12 +229,16 @@ fn a_url_and_a_command_are_checked_without_a_configuration() {
         "--format",
         "json",
         "--",
-        "/bin/sh",
-        "-c",
-        "echo cannot open the database >&2; exit 3",
+        test_program(),
+        "err",
+        "cannot open the database",
+        "exit",
+        "3",
     ];
     let finished = user.program(&command).finish().assert_exit(1);
-    assert_eq!(finished.server("sh")["failure"]["kind"], "exited");
+    let name = std::path::Path::new(test_program()).file_stem().unwrap();
+    let server = finished.server(name.to_str().unwrap());
+    assert_eq!(server["failure"]["kind"], "exited");
     let finished = user
         .program(&["check", "name", "--", "sh"])
         .finish()
@@ -242,11 +257,15 @@ fn dry_run_lists_the_servers_and_starts_none() {
         &user,
         "home/.cursor/mcp.json",
         &json!({ "mcpServers": {
-            "marks": { "command": "/bin/sh", "args": ["-c", "echo started > marker", "--token", "hunter2-canary"],
+            "marks": { "command": test_program(), "args": ["file", "marker", "started", "--token", "hunter2-canary"],
                        "env": { "LD_PRELOAD": "hunter2-library" } },
         }}),
     );
-    let command = "/bin/sh -c 'echo started > marker' --token '[masked]' with LD_PRELOAD";
+    let command = format!(
+        "{} file marker started --token {QUOTE}[masked]{QUOTE} with LD_PRELOAD",
+        test_program()
+    );
+    let command = command.as_str();
     let finished = user
         .program(&["check", "--dry-run"])
         .finish()
@@ -359,14 +378,18 @@ fn clients_lists_the_files_and_the_servers_of_each_client() {
         "No configuration file of an MCP client was found.\n"
     );
     let user = User::new();
-    let run = user.program(&["clients"]).env("HOME", "home");
+    let run = user.program(&["clients"]).env(HOME, "home");
     let finished = run.finish().assert_exit(0);
     assert_eq!(
         finished.stdout,
-        "No configuration file of an MCP client was found: the variable HOME has no absolute path.\n"
+        format!(
+            "No configuration file of an MCP client was found: the variable {HOME} has no absolute path.\n"
+        )
     );
 }
 
+/// Only Unix has pseudo-terminals.
+#[cfg(unix)]
 #[test]
 fn the_first_check_of_every_client_asks_on_a_terminal_until_the_user_agrees() {
     let test = "clients::the_first_check_of_every_client_asks_on_a_terminal_until_the_user_agrees";

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::harness::configuration::{FILE_STORE, entry, url};
 use crate::harness::lab::lab;
-use crate::harness::user::User;
+use crate::harness::run::test_program;
+use crate::harness::user::{HOME, User};
 
 #[test]
 fn check_without_arguments_never_starts_a_server_of_the_current_folder() {
@@ -25,7 +26,7 @@ fn check_without_arguments_never_starts_a_server_of_the_current_folder() {
             let run = user.program(&["check", "--format", "json"]);
             let run = match at {
                 "CODEX_HOME" => run
-                    .env_remove("HOME")
+                    .env_remove(HOME)
                     .env("CODEX_HOME", user.path("home/.codex")),
                 "CODEX_HOME is elsewhere" => run.env("CODEX_HOME", user.path("elsewhere")),
                 _ => run,
@@ -66,13 +67,13 @@ fn check_without_arguments_never_starts_a_server_of_the_current_folder() {
     let user = User::new();
     let finished = user
         .program(&["check"])
-        .env_remove("HOME")
+        .env_remove(HOME)
         .finish()
         .assert_exit(2);
     assert!(
-        finished.stderr.contains(
-            "no MCP client with servers was found: the variable HOME has no absolute path; set it,"
-        ),
+        finished.stderr.contains(&format!(
+            "no MCP client with servers was found: the variable {HOME} has no absolute path; set it,"
+        )),
         "{finished:#?}"
     );
     let marker = user.path("marker");
@@ -86,7 +87,7 @@ fn check_without_arguments_never_starts_a_server_of_the_current_folder() {
 /// A configuration with one server, which creates the file `marker` when it is started.
 fn server_creating(marker: &Path) -> Value {
     json!({ "mcpServers": { "project": {
-        "type": "stdio", "command": "/bin/sh", "args": ["-c", "echo started > \"$0\"; exit 1", marker],
+        "type": "stdio", "command": test_program(), "args": ["file", marker, "started", "exit", "1"],
     }}})
 }
 
@@ -116,9 +117,14 @@ fn configuration_without_servers_is_an_error() {
 fn configuration_warnings_are_shown_whether_a_server_is_ready_or_not() {
     let lab = lab();
     let user = User::new();
+    // A short command: the message with the warning is limited.
+    let (shell, option) = match cfg!(windows) {
+        true => ("cmd", "/c"),
+        false => ("sh", "-c"),
+    };
     let servers = json!({ "mcpServers": {
         "ready": { "type": "http", "url": lab.url("ready"), "environment": { "A": "hunter2-canary" } },
-        "fails": { "command": "sh", "args": ["-c", "exit 3"], "environment": { "A": "hunter2-canary" } },
+        "fails": { "command": shell, "args": [option, "exit 3"], "environment": { "A": "hunter2-canary" } },
         "refused": {
             "type": "http", "url": lab.url("bearer-rejected"), "headers": { "Authorization": "Bearer $ACME_TOKEN" },
         },

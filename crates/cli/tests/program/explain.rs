@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::harness::cases::for_each_case;
-use crate::harness::configuration::{entry, shell, url};
+use crate::harness::configuration::{entry, quoted, steps as program_steps, url};
 use crate::harness::lab::{lab, lab_with, scenarios_named, user_of};
 use crate::harness::run::Run;
+use crate::harness::run::test_program;
+#[cfg(unix)]
 use crate::harness::terminal::{Screen, run_on_terminal};
 use crate::harness::user::User;
 
@@ -147,7 +149,8 @@ fn the_steps_of_a_start_over_http_are_in_order() {
 fn the_steps_of_a_program_are_in_order() {
     let lab = lab();
     let mut config = String::new();
-    config += &entry("exits", &shell("echo one >&2; printf two >&2; exit 3"));
+    let exits = ["err", "one\n", "err", "two", "exit", "3"];
+    config += &entry("exits", &program_steps(&exits));
     config += &entry("missing", "command = \"no-such-program\"");
     let user = user_of(&lab, &scenarios_named(&lab, &["stdio-ready"]));
     let with_lab = std::fs::read_to_string(user.config()).unwrap();
@@ -278,16 +281,29 @@ fn no_step_contains_a_secret() {
         );
         config += &entry(&scenario.name, &body);
     }
-    let script = "echo \"$KEY $1 $2\" >&2; echo \"$KEY\"; read -r line; \
-                  echo \"{\\\"jsonrpc\\\":\\\"2.0\\\",\\\"id\\\":0,\\\"error\\\":{\\\"code\\\":1,\\\"message\\\":\\\"$KEY\\\"}}\"; exit 1";
-    let script = format!(
-        "command = \"/bin/sh\"\nargs = [\"-c\", {}, \"sh\", \"--token\", \"{}\"]\nenv = {{ KEY = \"{}\" }}",
-        json!(script),
+    let refusal = r#"{"jsonrpc":"2.0","id":{id},"error":{"code":1,"message":"{env:KEY}"}}"#;
+    let program = json!([
+        "err",
+        "{env:KEY} {args}\n",
+        "out",
+        "{env:KEY}\n",
+        "read",
+        "out",
+        format!("{refusal}\n"),
+        "exit",
+        "1",
+    ]);
+    let user = User::new();
+    let program = user.write("program.json", program.to_string());
+    let program = format!(
+        "command = {}\nargs = [\"run\", {}, \"--token\", \"{}\"]\nenv = {{ KEY = \"{}\" }}",
+        quoted(test_program()),
+        quoted(program.to_str().unwrap()),
         secret("argument"),
         secret("variable")
     );
-    config += &entry("program", &script);
-    let user = User::with(&config);
+    config += &entry("program", &program);
+    user.write("home/.codex/config.toml", config);
     for name in ["body", "error", "program"] {
         for format in ["text", "json"] {
             let run = explain(&user, name, &["--format", format]);
@@ -307,8 +323,12 @@ fn no_step_contains_a_secret() {
 
 #[test]
 fn a_program_that_writes_without_end_does_not_displace_the_other_steps() {
-    let script = "i=0; while [ $i -lt 2000 ]; do echo \"line $i\" >&2; i=$((i+1)); done; exit 4";
-    let user = User::with(&entry("chatty", &shell(script)));
+    let lines = (0..2000).flat_map(|number| ["err".to_owned(), format!("line {number}\n")]);
+    let steps_of_program: Vec<_> = lines.chain(["exit".to_owned(), "4".to_owned()]).collect();
+    let user = User::new();
+    let program = user.write("program.json", json!(steps_of_program).to_string());
+    let program = program_steps(&["run", program.to_str().unwrap()]);
+    user.write("home/.codex/config.toml", entry("chatty", &program));
     let explanation = explain(&user, "chatty", &["--format", "json"])
         .finish()
         .assert_exit(1)
@@ -321,6 +341,8 @@ fn a_program_that_writes_without_end_does_not_displace_the_other_steps() {
     assert!(text.contains(" more steps left out"), "{text}");
 }
 
+/// Only Unix has pseudo-terminals.
+#[cfg(unix)]
 #[test]
 fn lines_wrap_at_the_width_of_a_terminal_and_colors_can_be_turned_off() {
     let test = "explain::lines_wrap_at_the_width_of_a_terminal_and_colors_can_be_turned_off";

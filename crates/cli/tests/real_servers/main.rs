@@ -2,6 +2,7 @@
 //!
 //! `tests/e2e/README.md` describes how the real servers are installed. Without them, the tests that need them are skipped.
 
+// Most of the servers are Python programs, and the tests find processes with `ps` and signals.
 #![cfg(unix)]
 #![allow(
     clippy::unwrap_used,

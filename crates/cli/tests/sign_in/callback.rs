@@ -82,8 +82,8 @@ fn foreign_requests_to_the_callback_listener_do_not_end_the_login() {
     };
     let user = user_of(&[("linear", &auth_server.mcp_url("linear"))]);
     let browser = Browser::of(&user);
-    let running = RunningLogin::start(login(&user, "linear").browser(&browser));
-    let right = authorize(&browser.opened_url(), Consent::Allow);
+    let mut running = RunningLogin::start(login(&user, "linear").browser(&browser));
+    let right = authorize(&running.opened_url(&browser), Consent::Allow);
     let (callback, query) = right.split_once('?').unwrap();
     let base = callback.strip_suffix("/callback").unwrap();
     for (url, status) in [

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use crate::harness::configuration::{FILE_STORE, entry, shell, url};
+use crate::harness::configuration::{FILE_STORE, entry, steps, url};
 use crate::harness::lab::lab;
 use crate::harness::user::User;
 
@@ -13,7 +13,7 @@ fn commands_explain_why_a_server_has_no_sign_in() {
     let unreachable = format!("http://{}/mcp", closed.local_addr().unwrap());
     drop(closed);
     let entries = [
-        entry("program", &shell("exit 1")),
+        entry("program", &steps(&["exit", "1"])),
         entry(
             "key",
             &format!(

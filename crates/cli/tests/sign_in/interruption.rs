@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::browser::{Browser, Consent, authorize};
 use crate::harness::http_client::get;
 use crate::harness::lab::lab_with;
-use crate::harness::user::{User, unrelated_records};
+use crate::harness::user::{HOME, User, unrelated_records};
 use crate::session::{RunningLogin, login, user_of};
 
 const NAME: &str = "server";
@@ -38,8 +38,8 @@ fn requests_at(lab: &Lab, place: &str) -> Vec<RecordedRequest> {
 }
 
 /// Requests the callback URL as the browser does, without waiting for the page.
-fn return_from_browser(browser: &Browser) {
-    let callback_url = authorize(&browser.opened_url(), Consent::Allow);
+fn return_from_browser(running: &mut RunningLogin, browser: &Browser) {
+    let callback_url = authorize(&running.opened_url(browser), Consent::Allow);
     std::thread::spawn(move || get(&callback_url));
 }
 
@@ -56,8 +56,8 @@ fn wait_until(condition: impl Fn() -> bool) {
 fn an_interrupted_login_stores_the_granted_tokens() {
     let (lab, user) = lab_and_user(&slow_token_endpoint());
     let browser = Browser::of(&user);
-    let running = RunningLogin::start(login(&user, NAME).browser(&browser));
-    return_from_browser(&browser);
+    let mut running = RunningLogin::start(login(&user, NAME).browser(&browser));
+    return_from_browser(&mut running, &browser);
     wait_until(|| !requests_at(&lab, "token").is_empty());
     running.signal("INT");
     let finished = running.finish().assert_exit(130);
@@ -73,7 +73,7 @@ fn a_second_interruption_ends_the_login_immediately() {
     let (lab, user) = lab_and_user(&hangs);
     let browser = Browser::of(&user);
     let mut running = RunningLogin::start(login(&user, NAME).browser(&browser));
-    return_from_browser(&browser);
+    return_from_browser(&mut running, &browser);
     wait_until(|| !requests_at(&lab, "token").is_empty());
     running.signal("INT");
     running.wait_for_line(|line| line.starts_with("Completing the sign-in"));
@@ -114,6 +114,7 @@ fn login_shows_the_host_of_the_sign_in_and_requests_the_scopes_of_the_server_and
             &["--no-browser"][..],
             format!("To sign in to {NAME} at {host}, open this URL in a browser:"),
         ),
+        #[cfg(unix)]
         (
             &[],
             format!(
@@ -122,12 +123,12 @@ fn login_shows_the_host_of_the_sign_in_and_requests_the_scopes_of_the_server_and
         ),
     ] {
         let browser = Browser::of(&user);
-        let run = login(&user, NAME).browser(&browser);
-        let run = run.arg("--scopes").arg("files:read,files:write");
+        let run = login(&user, NAME).arg("--scopes");
+        let run = run.arg("files:read,files:write");
         let run = arguments
             .iter()
             .fold(run, |run, argument| run.arg(argument));
-        let mut running = RunningLogin::start(run);
+        let mut running = RunningLogin::start(run.browser(&browser));
         running.wait_for_line(|line| line == shown);
         let url = running.printed_url();
         assert!(
@@ -169,7 +170,8 @@ fn a_login_that_cannot_be_stored_opens_no_browser() {
     assert!(!user.path("temporary/opened").exists());
 }
 
-/// `ulimit -f 0`: the system would end the program without a message.
+/// `ulimit -f 0`: the system would end the program without a message. Windows has no such limit.
+#[cfg(unix)]
 #[test]
 fn a_login_and_a_refresh_at_the_limit_of_file_sizes_are_reported() {
     let limited = ["sh", "-c", "ulimit -f 0; exec \"$0\" \"$@\""];
@@ -208,8 +210,8 @@ fn a_login_without_a_home_folder_opens_no_browser() {
             let run = run.browser(&browser).env_remove("CODEX_HOME");
             let run = run.env_remove("USERPROFILE");
             let run = match home {
-                None => run.env_remove("HOME"),
-                Some(home) => run.env("HOME", home),
+                None => run.env_remove(HOME),
+                Some(home) => run.env(HOME, home),
             };
             let finished = run.finish();
             if command == "logout" {

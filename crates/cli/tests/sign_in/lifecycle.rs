@@ -37,8 +37,8 @@ fn sign_in_check_refresh_and_sign_out() {
     );
 
     let browser = Browser::of(&user);
-    let running = RunningLogin::start(login(&user, "linear").browser(&browser));
-    let opened = browser.opened_url();
+    let mut running = RunningLogin::start(login(&user, "linear").browser(&browser));
+    let opened = running.opened_url(&browser);
     let callback_url = authorize(&opened, Consent::Allow);
     assert!(
         callback_url.starts_with("http://127.0.0.1:"),

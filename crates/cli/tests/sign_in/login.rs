@@ -27,8 +27,8 @@ fn failed_login_leaves_the_stored_record_unchanged() {
 
     // The user denies access. The description of the error may contain control characters.
     for has_controls in [false, true] {
-        let running = begin();
-        let mut callback_url = authorize(&browser.opened_url(), Consent::Deny);
+        let mut running = begin();
+        let mut callback_url = authorize(&running.opened_url(&browser), Consent::Deny);
         if has_controls {
             callback_url =
                 callback_url.replace("_description=the", "_description=%1B%5B31mthe%C2%9B");
@@ -51,8 +51,8 @@ fn failed_login_leaves_the_stored_record_unchanged() {
         assert_unchanged();
     }
     // The authorization server rejects the code.
-    let running = begin();
-    let callback_url = authorize(&browser.opened_url(), Consent::Allow);
+    let mut running = begin();
+    let callback_url = authorize(&running.opened_url(&browser), Consent::Allow);
     let page = get(&callback_url.replace("code=", "code=x"));
     assert!(
         page.body.contains("<title>Sign-in ended</title>"),
@@ -73,12 +73,13 @@ fn failed_login_leaves_the_stored_record_unchanged() {
     let finished = run.finish().assert_exit(1);
     let message = "error: the sign-in to linear was not completed within 1 s, and nothing was changed: try again, or allow more time with --timeout. If the sign-in page shows an error, contact the operator of the server\n";
     assert!(finished.stderr.ends_with(message), "{finished:#?}");
+    #[cfg(unix)]
     browser.opened_url();
     assert_unchanged();
     // The user interrupts the login.
     for signal in ["INT", "TERM"] {
-        let running = begin();
-        browser.opened_url();
+        let mut running = begin();
+        running.opened_url(&browser);
         running.signal(signal);
         let finished = running.finish().assert_exit(130);
         assert_eq!(finished.stdout, "");
@@ -107,9 +108,8 @@ fn port_option_sets_the_callback_port() {
             .arg(port.to_string())
     };
     let finished = run().finish().assert_exit(1);
-    let message = format!(
-        "error: can't listen on 127.0.0.1:{port}, where the browser returns to: Address already in use"
-    );
+    let message =
+        format!("error: can't listen on 127.0.0.1:{port}, where the browser returns to: ");
     assert!(finished.stderr.starts_with(&message), "{finished:#?}");
     assert!(
         finished.stderr.contains("choose another --port"),
@@ -117,8 +117,8 @@ fn port_option_sets_the_callback_port() {
     );
     assert_eq!(auth_server.request_count(), 0, "no sign-in is started");
     drop(taken);
-    let running = RunningLogin::start(run());
-    let callback_url = authorize(&browser.opened_url(), Consent::Allow);
+    let mut running = RunningLogin::start(run());
+    let callback_url = authorize(&running.opened_url(&browser), Consent::Allow);
     assert!(
         callback_url.starts_with(&format!("http://127.0.0.1:{port}/callback?")),
         "{callback_url}"
@@ -158,7 +158,8 @@ fn two_simultaneous_logins_do_not_interfere() {
     assert_eq!(user.records().len(), 2 + unrelated_records().len());
 }
 
-/// The program prints the URL, and a browser on this machine can still complete the sign-in.
+/// The program prints the URL, and a browser on this machine can still complete the sign-in. On Windows, a browser would open.
+#[cfg(unix)]
 #[test]
 fn login_continues_if_no_browser_opens_and_stdin_is_closed() {
     let Some(auth_server) = AuthorizationServer::start(
@@ -181,7 +182,8 @@ fn login_continues_if_no_browser_opens_and_stdin_is_closed() {
     assert_eq!(finished.stdout, "Signed in to linear.\n");
 }
 
-/// The sign-in is stored even if the program cannot print the result.
+/// The sign-in is stored even if the program cannot print the result. The test learns the URL from the browser, so not on Windows.
+#[cfg(unix)]
 #[test]
 fn closed_output_prints_no_error_and_does_not_undo_the_login() {
     let Some(auth_server) = AuthorizationServer::start(

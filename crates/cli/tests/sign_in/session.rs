@@ -84,6 +84,19 @@ impl RunningLogin {
         self.wait_for_line(|line| line.starts_with("http"))
     }
 
+    /// The authorization URL that the browser is opened with.
+    #[cfg(unix)]
+    #[allow(clippy::unused_self, reason = "on Windows, it is the printed URL")]
+    pub fn opened_url(&mut self, browser: &Browser) -> String {
+        browser.opened_url()
+    }
+
+    /// The authorization URL. No browser is opened.
+    #[cfg(windows)]
+    pub fn opened_url(&mut self, _browser: &Browser) -> String {
+        self.printed_url()
+    }
+
     pub fn paste_line(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().unwrap();
         stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
@@ -113,8 +126,8 @@ impl RunningLogin {
 /// Signs in successfully, with the test as the browser.
 pub fn sign_in(user: &User, name: &str) {
     let browser = Browser::of(user);
-    let running = RunningLogin::start(login(user, name).browser(&browser));
-    let page = get(&authorize(&browser.opened_url(), Consent::Allow));
+    let mut running = RunningLogin::start(login(user, name).browser(&browser));
+    let page = get(&authorize(&running.opened_url(&browser), Consent::Allow));
     assert_eq!(page.status, 200, "{page:?}");
     let finished = running.finish().assert_exit(0);
     assert_eq!(finished.stdout, format!("Signed in to {name}.\n"));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::harness::authorization_server::AuthorizationServer;
-use crate::harness::configuration::{FILE_STORE, entry, shell, url};
+use crate::harness::configuration::{FILE_STORE, QUOTE, entry, quoted, steps, url};
 use crate::harness::lab::lab;
 use crate::harness::time::now_ms;
 use crate::session::{status, status_of, user_of};
@@ -34,7 +34,7 @@ fn status_shows_the_stored_sign_in_and_sends_requests_only_with_online() {
                 url(&auth_server.mcp_url("key"))
             ),
         ),
-        entry("program", &shell("exit 1")),
+        entry("program", &steps(&["exit", "1"])),
         entry("broken", "url = \"no URL\""),
         entry("open", &url(&lab.url("api-key"))),
         entry("gone", &url("http://127.0.0.1:1/mcp")),
@@ -75,7 +75,7 @@ fn status_shows_the_stored_sign_in_and_sends_requests_only_with_online() {
         "! over      sign-in expired (file): run `mcp-startup login over`".to_owned(),
         "✓ forever   signed in (file); the expiry of the token is not known".to_owned(),
         format!("- none      {nothing}"),
-        "! odd name  sign-in expired (file): run `mcp-startup login 'odd name'`".to_owned(),
+        format!("! odd name  sign-in expired (file): run `mcp-startup login {QUOTE}odd name{QUOTE}`"),
         "✓ key       the configuration has its token".to_owned(),
         "- program   a program on this machine; it needs no sign-in".to_owned(),
         "✗ broken    its configuration entry can't be used; run `mcp-startup check broken` to see why"
@@ -100,7 +100,7 @@ fn status_shows_the_stored_sign_in_and_sends_requests_only_with_online() {
     let finished = status(&user, &["disabled", "good", "--format", "json"]);
     let expected = format!(
         r#"{{
-  "configuration": "{}",
+  "configuration": {},
   "servers": [
     {{
       "name": "good",
@@ -132,7 +132,7 @@ fn status_shows_the_stored_sign_in_and_sends_requests_only_with_online() {
   "notChecked": []
 }}
 "#,
-        user.config().display(),
+        quoted(user.config().to_str().unwrap()),
         auth_server.issuer
     );
     assert_eq!(finished.stdout, expected);
