@@ -18,6 +18,14 @@ pub type Format = (&'static str, &'static [Text]);
 pub const TABLE: Format = ("table", &[NEEDS_ESCAPING]);
 pub const NDJSON: Format = ("ndjson", &[NEEDS_ESCAPING]);
 
+/// The formats to test. Under Wine, which is slow, only the first.
+pub fn on_this_system(formats: &[Format]) -> &[Format] {
+    match cfg!(windows) {
+        true => &formats[..1],
+        false => formats,
+    }
+}
+
 /// The servers, programs and environment of a run.
 pub struct Setup<'a> {
     pub servers: &'a [EchoServer],
