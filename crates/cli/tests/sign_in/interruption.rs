@@ -24,8 +24,11 @@ fn lab_and_user(fields: &Value) -> (Lab, User) {
     (lab, user)
 }
 
+/// How long an answer takes during which a test interrupts the program. On Windows, another program presses Ctrl-C.
+const DELAY_MS: u32 = if cfg!(windows) { 5000 } else { 500 };
+
 fn slow_token_endpoint() -> Value {
-    json!({ "token": { "respond": [{ "reply": { "delayMs": 500, "body": { "json": {
+    json!({ "token": { "respond": [{ "reply": { "delayMs": DELAY_MS, "body": { "json": {
         "access_token": "late-token", "token_type": "Bearer", "refresh_token": "late-refresh"
     } } } }] } })
 }
@@ -85,7 +88,7 @@ fn a_second_interruption_ends_the_login_immediately() {
 
 #[test]
 fn an_interrupted_logout_removes_the_record_after_the_revocation() {
-    let slow = json!({ "authorization": { "revoke": [{ "reply": { "delayMs": 300 } }] } });
+    let slow = json!({ "authorization": { "revoke": [{ "reply": { "delayMs": DELAY_MS } }] } });
     let (lab, user) = lab_and_user(&slow);
     let record = json!({
         "server_name": NAME, "server_url": lab.url(NAME), "issuer": format!("{}/{NAME}", lab.base_url()),
