@@ -296,8 +296,8 @@ fn nothing_is_sent_while_another_program_holds_a_lock_of_codex() {
     }
 }
 
-#[cfg(unix)]
 /// The name of the lock of the user's record of `linear`, computed by `sha256sum` instead of the code under test.
+#[cfg(unix)]
 fn digest_of(user: &User) -> String {
     let file = std::fs::read(user.path("home/.codex/.credentials.json")).unwrap();
     let records: BTreeMap<String, Value> = serde_json::from_slice(&file).unwrap();
