@@ -80,7 +80,7 @@ pub use notification::{
     CODEX_VERSIONS, METHOD, McpServerStartupFailureReason, McpServerStartupState,
     McpServerStatusUpdatedNotification, UnknownValue, encode,
 };
-pub use printable::{is_hidden, printable};
+pub use printable::{begins_log_command, is_hidden, printable};
 pub use shell_word::shell_word;
 pub use sign_in_page::sign_in_part;
 pub use tracker::{AppliedLines, ServerKey, StartupTracker, TrackedServer, TrackerUpdate};

@@ -1,4 +1,5 @@
-//! Makes foreign text safe to show to users: the one list of hidden characters, and the text with them escaped.
+//! Makes foreign text safe to show to users: the one list of hidden characters, the commands that CI services read in a log, and the text
+//! with both escaped.
 
 /// Whether a user can't see this character, or it changes how the text around it is displayed.
 ///
@@ -48,35 +49,118 @@ fn can_be_joined(character: char) -> bool {
     matches!(character, '\u{1f000}'..='\u{1faff}' | '\u{2190}'..='\u{2bff}' | '\u{fe0f}')
 }
 
+/// How the commands begin that a CI service reads anywhere in a line of a log: GitHub Actions (also `##[`), Azure Pipelines and TeamCity.
+const COMMANDS_ANYWHERE: [&str; 3] = ["##[", "##vso[", "##teamcity["];
+/// The names of the commands that GitHub Actions reads as `::NAME::` or `::NAME KEY=VALUE::`, after white space at the beginning of a line.
+///
+/// Source: `ActionCommand` and `ActionCommandManager` of <https://github.com/actions/runner>.
+const COMMANDS_OF_A_LINE: [&str; 16] = [
+    "add-mask",
+    "add-matcher",
+    "add-path",
+    "debug",
+    "echo",
+    "endgroup",
+    "error",
+    "group",
+    "internal-set-repo-path",
+    "notice",
+    "remove-matcher",
+    "save-state",
+    "set-env",
+    "set-output",
+    "stop-commands",
+    "warning",
+];
+
+/// Whether the text begins with a command that a CI service obeys anywhere in a line of its log: `##[`, `##vso[` or `##teamcity[`.
+///
+/// The services compare without regard to case, and to characters without a weight of their own.
+///
+/// ```
+/// use mcp_startup_core::begins_log_command;
+///
+/// assert!(begins_log_command("##[add-mask]e") && begins_log_command("##VSO[task.complete]"));
+/// assert!(!begins_log_command("## Heading") && !begins_log_command("#[derive(Debug)]"));
+/// ```
+pub fn begins_log_command(text: &str) -> bool {
+    text.starts_with('#')
+        && COMMANDS_ANYWHERE
+            .iter()
+            .any(|command| rest_after(text, command).is_some())
+}
+
+/// Whether the text, which is at the beginning of a line or after white space, begins with a command of GitHub Actions.
+fn begins_command_of_line(text: &str) -> bool {
+    let after_colons = text.strip_prefix("::");
+    after_colons.is_some_and(|text| {
+        COMMANDS_OF_A_LINE.iter().any(|name| {
+            let rest = rest_after(text, name);
+            rest.is_some_and(|rest| rest.starts_with("::") || rest.starts_with(char::is_whitespace))
+        })
+    })
+}
+
+/// The rest of a text that begins with `command`.
+fn rest_after<'a>(text: &'a str, command: &str) -> Option<&'a str> {
+    let mut characters = text.chars();
+    for wanted in command.chars() {
+        let found = characters.find(|character| !is_without_weight(*character))?;
+        if !found.eq_ignore_ascii_case(&wanted) {
+            return None;
+        }
+    }
+    Some(characters.as_str())
+}
+
+/// Whether a character that can be shown has no weight if texts are compared.
+fn is_without_weight(character: char) -> bool {
+    matches!(character, ZERO_WIDTH_JOINER | '\u{fe0f}')
+}
+
 /// Makes `text` safe to show on one line.
 ///
 /// Replaces each [hidden character](is_hidden) with a visible escape such as `\n` or `\u{1b}`. A zero-width joiner between two parts of an
-/// emoji is kept, because it is visible there. Cuts the result to at most
-/// `max_chars` characters and ends it with an ellipsis if something was cut.
+/// emoji is kept, because it is visible there. The first character of a command that a CI service would read in its log is escaped too, as
+/// in `##[` or `::add-mask::`. Cuts the result to at most `max_chars` characters and ends it with an ellipsis if something was cut.
 ///
 /// ```
 /// use mcp_startup_core::printable;
 ///
 /// assert_eq!(printable("a\u{1b}[31mred\n", 100), "a\\u{1b}[31mred\\n");
+/// assert_eq!(printable("##[add-mask]e", 100), "\\u{23}#[add-mask]e");
 /// assert_eq!(printable("0123456789", 5), "0123…");
 /// ```
 pub fn printable(text: &str, max_chars: usize) -> String {
     // Most texts need no change. `fold` does not stop early, so the compiler can check many bytes at a time.
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~');
-    if text.len() <= max_chars && text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
+    let may_command = || text.contains("##") || text.contains("::");
+    let is_short = text.len() <= max_chars;
+    if is_short && text.bytes().fold(true, |all, byte| all & is_plain(byte)) && !may_command() {
         return text.to_owned();
     }
     let mut shown = String::new();
     let mut length = 0;
-    let mut characters = text.chars().peekable();
     let mut before = None;
-    while let Some(character) = characters.next() {
+    for (at, character) in text.char_indices() {
         let start = shown.len();
+        let mut following = text[at + character.len_utf8()..].chars();
         let joins = character == ZERO_WIDTH_JOINER
             && before.is_some_and(can_be_joined)
-            && characters.peek().copied().is_some_and(can_be_joined);
+            && following.next().is_some_and(can_be_joined);
         before = Some(character);
-        if is_hidden(character) && !joins {
+        let commands = match character {
+            '#' => begins_log_command(&text[at..]),
+            ':' => {
+                let mut shown_before = shown.chars().rev();
+                let visible = shown_before.find(|character| !is_without_weight(*character));
+                visible.is_none_or(char::is_whitespace) && begins_command_of_line(&text[at..])
+            }
+            _ => false,
+        };
+        if commands {
+            shown.extend(character.escape_unicode());
+        } else if is_hidden(character) && !joins {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -157,6 +241,35 @@ mod tests {
             assert_eq!(is_hidden(character), expected, "U+{code:04X}");
             let shown = printable(&format!("a{character}b"), 20);
             assert_eq!(shown.contains(character), !expected, "U+{code:04X}");
+        }
+    }
+
+    /// Commands to GitHub Actions, Azure Pipelines and TeamCity, and text that only resembles them.
+    #[test]
+    fn a_command_to_a_ci_service_is_escaped_and_ordinary_text_is_not() {
+        for (text, expected) in [
+            ("no ##[add-mask]e", "no \\u{23}#[add-mask]e"),
+            ("###[error]x", "#\\u{23}#[error]x"),
+            ("#\u{fe0f}#[error]", "\\u{23}\u{fe0f}#[error]"),
+            ("x##VSO[task.complete]", "x\\u{23}#VSO[task.complete]"),
+            ("##teamcity[message]", "\\u{23}#teamcity[message]"),
+            ("::add-mask::e", "\\u{3a}:add-mask::e"),
+            (" ::Error file=a::e", " \\u{3a}:Error file=a::e"),
+            ("no ::stop-commands::x", "no \\u{3a}:stop-commands::x"),
+            ("\u{a0}::debug::", "\u{a0}\\u{3a}:debug::"),
+        ] {
+            assert_eq!(printable(text, 100), expected);
+            assert_eq!(printable(expected, 100), expected);
+        }
+        for text in [
+            "## Heading [1]",
+            "#1, C#[], #[derive(Debug)]",
+            "::1 refused, [::1]:80",
+            "::std::string, std::error::Error, a ::error:",
+            "::ffff:192.0.2.1",
+            "x::error::y",
+        ] {
+            assert_eq!(printable(text, 100), text);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Quotes a word of a command that a message suggests.
 
-use crate::{is_hidden, printable};
+use crate::{begins_log_command, is_hidden, printable};
 
 /// Returns a word of a command, quoted for the shells of this system if necessary. It is not shortened, so that it can be copied.
 ///
@@ -25,13 +25,15 @@ fn word_on_windows(text: &str) -> String {
     if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
         return text.to_owned();
     }
-    if text.contains(is_hidden) {
-        let escaped = |character: char| match character {
+    if printable(text, usize::MAX) != text {
+        let escaped = |(at, character): (usize, char)| match character {
             '"' | '`' | '$' | '“' | '”' | '„' => format!("`{character}"),
-            hidden if is_hidden(hidden) => format!("`u{{{:x}}}", u32::from(hidden)),
+            hidden if is_hidden(hidden) || begins_log_command(&text[at..]) => {
+                format!("`u{{{:x}}}", u32::from(hidden))
+            }
             other => other.into(),
         };
-        let text: String = text.chars().map(escaped).collect();
+        let text: String = text.char_indices().map(escaped).collect();
         return format!("\"{text}\"");
     }
     if !text.contains(['"', '$', '`', '%', '“', '”', '„']) {
@@ -60,13 +62,13 @@ fn word_on_unix(text: &str) -> String {
     }
 }
 
-/// A word with hidden characters, as bash and zsh read it.
+/// A word with hidden characters or a command to a CI service, as bash and zsh read it.
 fn ansi_quoted(text: &str) -> String {
     let mut quoted = "$'".to_owned();
-    for character in text.chars() {
+    for (at, character) in text.char_indices() {
         match character {
             '\'' | '\\' => quoted.extend(['\\', character]),
-            character if is_hidden(character) => {
+            character if is_hidden(character) || begins_log_command(&text[at..]) => {
                 quoted += &format!("\\U{:08x}", u32::from(character));
             }
             character => quoted.push(character),
@@ -83,6 +85,7 @@ mod tests {
     fn a_server_name_is_quoted_for_a_shell() {
         for (name, wanted) in [
             ("a\u{202e}'b", r"$'a\U0000202e\'b'"),
+            ("##[x]", r"$'\U00000023#[x]'"),
             ("linear", "linear"),
             ("my server", "'my server'"),
             ("it's", r"'it'\''s'"),
@@ -94,6 +97,7 @@ mod tests {
         }
         for (name, wanted) in [
             ("a\u{202e}\"b", "\"a`u{202e}`\"b\""),
+            ("##[x]", "\"`u{23}#[x]\""),
             ("linear", "linear"),
             (r"C:\Users\Ada\config.toml", r"C:\Users\Ada\config.toml"),
             (r"C:\My Files\", r#""C:\My Files\\""#),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use mcp_startup_core::is_hidden;
+use mcp_startup_core::{begins_log_command, is_hidden};
 use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::prelude::*;
 
@@ -47,10 +47,14 @@ impl Write for Escaping {
 fn escape(event: &str, is_colored: bool) -> String {
     let line = event.strip_suffix('\n');
     let mut text = String::with_capacity(event.len());
-    for character in line.unwrap_or(event).chars() {
-        match is_hidden(character) && !(is_colored && character == '\u{1b}') {
-            true => text.extend(character.escape_default()),
-            false => text.push(character),
+    let shown = line.unwrap_or(event);
+    for (at, character) in shown.char_indices() {
+        if begins_log_command(&shown[at..]) {
+            text.extend(character.escape_unicode());
+        } else if is_hidden(character) && !(is_colored && character == '\u{1b}') {
+            text.extend(character.escape_default());
+        } else {
+            text.push(character);
         }
     }
     if line.is_some() {
@@ -65,8 +69,8 @@ mod tests {
 
     #[test]
     fn hidden_characters_of_an_event_are_escaped_and_its_colors_and_end_are_kept() {
-        let event = "\u{1b}[2mx\u{1b}[0m a\nb\u{202e}\u{9b}\u{e0041}\n";
-        let escaped = "a\\nb\\u{202e}\\u{9b}\\u{e0041}\n";
+        let event = "\u{1b}[2mx\u{1b}[0m a\nb\u{202e}\u{9b}\u{e0041}##[x]\n";
+        let escaped = "a\\nb\\u{202e}\\u{9b}\\u{e0041}\\u{23}#[x]\n";
         assert_eq!(
             escape(event, true),
             format!("\u{1b}[2mx\u{1b}[0m {escaped}")

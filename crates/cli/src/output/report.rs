@@ -6,7 +6,8 @@ use std::io::Write as _;
 use mcp_startup::config::clients::NotChecked;
 use mcp_startup::config::{Configuration, EntryProblem};
 use mcp_startup_core::{
-    ConfigurationEvidence, McpServerStatusUpdatedNotification, encode, is_hidden,
+    ConfigurationEvidence, McpServerStatusUpdatedNotification, begins_log_command, encode,
+    is_hidden,
 };
 use serde::Serialize;
 
@@ -97,12 +98,14 @@ fn write_json(json: &str) -> std::io::Result<()> {
     stdout.flush()
 }
 
-/// The same JSON value, with each hidden character as `\uXXXX`. Only the line breaks between tokens are kept: hidden characters
-/// occur only in strings, where serde_json has already escaped the line breaks.
+/// The same JSON value, with each hidden character as `\uXXXX`, and so the first character of a command that a CI service would obey. Only
+/// the line breaks between tokens are kept: hidden characters occur only in strings, where serde_json has already escaped the line breaks.
+/// A line begins with no string, so it begins with no command either.
 fn escape(json: &str) -> String {
     let mut text = String::with_capacity(json.len() + 1);
-    for character in json.chars() {
-        if character != '\n' && is_hidden(character) {
+    for (at, character) in json.char_indices() {
+        let is_hidden = character != '\n' && is_hidden(character);
+        if is_hidden || begins_log_command(&json[at..]) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 // Formatting into a string can't fail.
                 let _ = write!(text, "\\u{unit:04x}");
@@ -134,6 +137,10 @@ mod tests {
                 Some(document.clone())
             );
         }
+        assert_eq!(
+            escape(r###"["##[x]", "##vso["]"###),
+            r##"["\u0023#[x]", "\u0023#vso["]"##
+        );
         assert_eq!(
             escape("[\"\u{202e}\u{e0041}\"]"),
             r#"["\u202e\udb40\udc41"]"#

@@ -1,4 +1,4 @@
-//! Hidden characters in foreign text reach no output of the program.
+//! Hidden characters in foreign text reach no output of the program, and no command to a CI service does.
 
 use serde_json::{Value, json};
 
@@ -97,6 +97,72 @@ fn no_output_of_a_check_has_a_hidden_character() {
         let finished = run.finish();
         assert_visible(format, &finished);
         assert!(finished.stdout.contains("evil"), "{finished:#?}");
+    }
+}
+
+/// GitHub Actions, Azure Pipelines and TeamCity obey these anywhere in a line.
+const COMMANDS: &str =
+    "no ##[add-mask]e ##vso[task.prependpath]/tmp/x ##TeamCity[message x] ::stop-commands::x";
+
+#[test]
+fn no_output_has_a_command_to_a_ci_service() {
+    let server = Server::start(|request, responder| {
+        responder.json(&json!({
+            "jsonrpc": "2.0", "id": request.body["id"],
+            "error": { "code": -32000, "message": COMMANDS, "data": COMMANDS },
+        }))
+    });
+    let program = shell(&format!("echo '{COMMANDS}' >&2; exit 3"));
+    let config = [
+        FILE_STORE.to_owned(),
+        entry("http", &url(&server.url())),
+        entry("program", &program),
+        entry("##[error]x", &url(&server.url())),
+        entry("::error::x", &url(&server.url())),
+    ];
+    let user = User::with(&config.concat());
+    let config = user.config();
+    let config = config.to_str().unwrap();
+    let arguments =
+        |of: &[&'static str]| of.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let formats = ["table", "json", "ndjson", "junit", "github"];
+    let mut runs: Vec<Vec<String>> = formats
+        .iter()
+        .map(|format| arguments(&["check", "--format", format]))
+        .collect();
+    runs.push(arguments(&["explain", "http"]));
+    runs.push(arguments(&["explain", "::error::x"]));
+    runs.push(arguments(&["status"]));
+    runs.push(arguments(&["status", "##[warning]y"]));
+    runs.push(arguments(&["login", "http"]));
+    for mut words in runs {
+        words.extend(["--config".to_owned(), config.to_owned()]);
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let finished = user.program(&words).env("RUST_LOG", "trace").finish();
+        assert_commands_nothing(&words.join(" "), &finished);
+    }
+    let notification = json!({
+        "method": "mcpServer/startupStatus/updated",
+        "params": { "name": "::error::x", "threadId": COMMANDS, "status": "failed", "error": COMMANDS },
+    });
+    for format in ["table", "json", "ndjson"] {
+        let run = user.program(&["follow", "--format", format]);
+        let finished = run.stdin(format!("{notification}\n{{##[x]\n")).finish();
+        assert_commands_nothing(&format!("follow {format}"), &finished);
+    }
+}
+
+fn assert_commands_nothing(what: &str, finished: &Finished) {
+    for line in finished.stdout.lines().chain(finished.stderr.lines()) {
+        let lower = line.to_lowercase();
+        for command in ["##[", "##vso[", "##teamcity["] {
+            assert!(!lower.contains(command), "{what}: {line}");
+        }
+        let own = what.contains("github") && lower.starts_with("::error file=");
+        assert!(
+            own || !lower.trim_start().starts_with("::"),
+            "{what}: {line}"
+        );
     }
 }
 

@@ -12,6 +12,8 @@ pub fn text() -> impl Strategy<Value = String> {
         3 => "[a-z]{1,8}",
         1 => vec(select(vec!['\n', '\r', '\u{1b}', '"', '\\', '\u{0}', '\u{2028}', '\u{202e}', 'é']), 0..400)
             .prop_map(String::from_iter),
+        1 => vec(select(vec!["##", "#", "[", "vso[", "::", ":", " ", "error", "a", "\u{200d}", "\u{fe0f}"]), 0..20)
+            .prop_map(|parts| parts.concat()),
         1 => vec(select(vec!['a', '\u{200d}', '\u{fe0f}', '\u{1f469}', '\u{1f3fd}', '\u{2764}']), 0..100)
             .prop_map(String::from_iter),
     ]

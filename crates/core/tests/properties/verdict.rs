@@ -3,7 +3,7 @@
 use mcp_startup_core::{
     AccessTokenWorth, CredentialFacts, CredentialSource, Evidence,
     McpServerStatusUpdatedNotification as Notification, Recovery, RequestTarget,
-    StartupFailureKind, assess, decode, encode, judge, refusal,
+    StartupFailureKind, assess, decode, encode, judge, printable, refusal,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -24,9 +24,9 @@ proptest! {
         prop_assert!(!message.chars().any(char::is_control), "{message:?}");
         if let Some(server) = &evidence.server
             && server.chars().all(|c| c.is_ascii_graphic())
-            && server.len() <= 60
+            && printable(server, usize::MAX).len() <= 60
         {
-            prop_assert!(message.contains(server.as_str()), "{message:?} does not name {server:?}");
+            prop_assert!(message.contains(&printable(server, 60)), "{message:?} does not name {server:?}");
         }
         prop_assert!(says_what_to_do(message, failure.recovery()), "{message:?} has no next step");
         let is_spent = failure.kind() == StartupFailureKind::ReauthenticationRequired;
