@@ -1,5 +1,9 @@
 //! Collects the secrets that a start passes on, from its entry, its environment and the proxies. They must not reappear in evidence.
 
+mod parts;
+#[cfg(test)]
+mod tests;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use mcp_startup_auth::Mask;
@@ -7,8 +11,12 @@ use mcp_startup_config::{InheritedEnvironment, ServerEntry, TransportConfig};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use self::parts::Holds;
+
 /// A shorter part of a value is not treated as a secret.
 const SHORTEST_PART: usize = 8;
+/// A shorter segment of a path is a name.
+const SHORTEST_IN_PATH: usize = 12;
 
 /// The mask for all secrets that this start passes to a program, a server or a proxy.
 pub(crate) fn mask(entry: &ServerEntry) -> Mask {
@@ -16,39 +24,41 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
     let Ok(config) = &entry.config else {
         return mask;
     };
-    let secrets: Vec<&SecretString> = match &config.transport {
+    let secrets: Vec<(&str, &SecretString)> = match &config.transport {
         TransportConfig::Stdio(stdio) => {
-            for secret in secrets_of_arguments(&stdio.args) {
-                add_with_parts(&mut mask, secret);
-            }
-            for argument in &stdio.args {
-                add_parts_of_url(&mut mask, argument);
-            }
+            add_arguments(&mut mask, &stdio.args);
+            add_password_argument(&mut mask, &stdio.command, &stdio.args);
             // Some users write the arguments into the command.
             let words: Vec<_> = stdio
                 .command
                 .split_whitespace()
                 .map(str::to_owned)
                 .collect();
-            for secret in secrets_of_arguments(&words) {
+            for (_, secret) in secrets_of_arguments(&words) {
                 add_with_parts(&mut mask, secret);
             }
             if !matches!(stdio.inherited, InheritedEnvironment::Named(_)) {
                 add_inherited(&mut mask);
+                for (name, value) in std::env::vars_os() {
+                    let holds = Holds::of(&name.to_string_lossy());
+                    if holds == Holds::Secrets {
+                        parts::add(&mut mask, &value.to_string_lossy(), holds);
+                    }
+                }
             }
             // The evidence shows the PATH if the program is not found.
             let env = stdio.env.iter();
-            env.filter(|(name, _)| !name.eq_ignore_ascii_case("PATH"))
-                .map(|(_, value)| value)
-                .collect()
+            let env: Vec<_> = env
+                .filter(|(name, _)| !name.eq_ignore_ascii_case("PATH"))
+                .map(|(name, value)| (name.as_str(), value))
+                .collect();
+            for (name, value) in &env {
+                parts::add(&mut mask, value.expose_secret(), Holds::of(name));
+            }
+            env
         }
         TransportConfig::Http(http) => {
-            for (_, value) in http.url.query_pairs() {
-                mask.add(&value);
-            }
-            for pair in http.url.query().unwrap_or_default().split('&') {
-                mask.add(pair.split_once('=').map_or(pair, |(_, value)| value));
-            }
+            add_url(&mut mask, &http.url);
             // A proxy receives its password, and may answer in place of the server.
             for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
                 for name in [name.to_owned(), name.to_ascii_lowercase()] {
@@ -57,9 +67,15 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
                     }
                 }
             }
-            let headers = http.headers.iter().map(|header| &header.value);
-            let bearer = http.bearer.iter().map(|bearer| &bearer.token);
-            headers.chain(bearer).collect()
+            let headers = http.headers.iter();
+            let headers = headers.map(|header| (header.name.as_str(), &header.value));
+            let bearer = http.bearer.iter();
+            let bearer = bearer.map(|bearer| ("authorization", &bearer.token));
+            let headers: Vec<_> = headers.chain(bearer).collect();
+            for (name, value) in &headers {
+                parts::add(&mut mask, value.expose_secret(), Holds::of_sent(name));
+            }
+            headers
         }
     };
     let others = config
@@ -68,10 +84,68 @@ pub(crate) fn mask(entry: &ServerEntry) -> Mask {
         .chain(&config.oauth.client_secret);
     let held = config.held_sign_in.iter();
     let others = others.chain(held.filter_map(|held| held.access_token.as_ref()));
-    for secret in secrets.into_iter().chain(others) {
+    let secrets = secrets.into_iter().map(|(_, secret)| secret);
+    for secret in secrets.chain(others) {
         add_with_parts(&mut mask, secret.expose_secret());
     }
     mask
+}
+
+/// Adds the values of the URL of a server, which it may repeat: of its query and its fragment, and the segments of its path that have the
+/// form of a generated secret.
+fn add_url(mask: &mut Mask, url: &Url) {
+    for text in [url.query(), url.fragment()].into_iter().flatten() {
+        for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+            mask.add(&value);
+            parts::add(mask, &value, Holds::of_sent(&name));
+        }
+        for pair in text.split('&') {
+            mask.add(pair.split_once('=').map_or(pair, |(_, value)| value));
+        }
+    }
+    for segment in url.path_segments().into_iter().flatten() {
+        let plain = percent_decoded(segment);
+        if is_random(&plain) {
+            mask.add(&plain);
+            parts::add(mask, &plain, Holds::SecretsInJson);
+        }
+    }
+}
+
+/// Adds the secrets in the arguments of a program.
+fn add_arguments(mask: &mut Mask, arguments: &[String]) {
+    for (name, secret) in secrets_of_arguments(arguments) {
+        add_with_parts(mask, secret);
+        parts::add(mask, secret, Holds::of(name));
+    }
+    for argument in arguments {
+        add_parts_of_url(mask, argument);
+        parts::add(mask, argument, Holds::NamedSecrets);
+        if let Some((_, value)) = argument.split_once('=') {
+            parts::add(mask, value, Holds::NamedSecrets);
+        }
+    }
+}
+
+/// Adds the password in `-pPASSWORD`, which some clients of databases read.
+fn add_password_argument(mask: &mut Mask, command: &str, arguments: &[String]) {
+    const CLIENTS: [&str; 6] = [
+        "mysql",
+        "mysqldump",
+        "mysqladmin",
+        "mariadb",
+        "mariadb-dump",
+        "sshpass",
+    ];
+    let mut is_after_client = false;
+    for word in std::iter::once(command).chain(arguments.iter().map(String::as_str)) {
+        let password = word.strip_prefix("-p").filter(|_| is_after_client);
+        if let Some(password) = password.filter(|password| password.len() >= SHORTEST_PART) {
+            mask.add(password);
+        }
+        let program = word.rsplit(['/', '\\']).next().unwrap_or_default();
+        is_after_client |= CLIENTS.contains(&program.trim_end_matches(".exe"));
+    }
 }
 
 /// Adds the secrets among the variables of this process.
@@ -138,24 +212,37 @@ fn percent_decoded(text: &str) -> String {
         .map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
-/// The values of arguments whose names indicate a secret: `--api-key=VALUE`, `--api-key VALUE`, `API_KEY=VALUE`.
-fn secrets_of_arguments(arguments: &[String]) -> impl Iterator<Item = &str> {
+/// The arguments whose names indicate a secret, with their values: `--api-key=VALUE`, `--api-key VALUE`, `API_KEY=VALUE`.
+fn secrets_of_arguments(arguments: &[String]) -> impl Iterator<Item = (&str, &str)> {
     let following = arguments.iter().zip(arguments.iter().skip(1));
     let separate = following
-        .filter(|(flag, _)| flag.starts_with('-') && !flag.contains('=') && names_a_secret(flag))
-        .map(|(_, value)| value.as_str());
+        .filter(|(flag, _)| flag.starts_with('-') && !flag.contains('='))
+        .map(|(flag, value)| (flag.as_str(), value.as_str()));
     let joined = arguments
         .iter()
-        .filter_map(|argument| argument.split_once('='))
-        .filter(|(name, _)| names_a_secret(name))
-        .map(|(_, value)| value);
+        .filter_map(|argument| argument.split_once('='));
     // `--header "Authorization: Bearer abc"`
     let headers = arguments
         .iter()
-        .filter_map(|argument| argument.split_once(": "))
-        .filter(|(name, _)| names_a_secret(name))
-        .map(|(_, value)| value);
-    separate.chain(joined).chain(headers)
+        .filter_map(|argument| argument.split_once(": "));
+    // `--header X-Api-Key:abc`
+    let short_headers = arguments
+        .iter()
+        .filter_map(|argument| argument.split_once(':'))
+        .filter(|(_, value)| value.len() >= SHORTEST_PART && !value.starts_with("//"));
+    let all = separate.chain(joined).chain(headers).chain(short_headers);
+    all.filter(|(name, _)| names_a_secret(name))
+}
+
+/// Whether a value has the form of a generated secret: letters and digits, in both cases or in great number.
+fn is_random(value: &str) -> bool {
+    let has = |of: fn(&u8) -> bool| value.bytes().any(|byte| of(&byte));
+    let is_of_secret = |byte: u8| byte.is_ascii_alphanumeric() || b"-_+=~.".contains(&byte);
+    let has_both = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    value.len() >= SHORTEST_IN_PATH
+        && value.bytes().all(is_of_secret)
+        && has(u8::is_ascii_digit)
+        && (has_both || value.len() >= 2 * SHORTEST_IN_PATH)
 }
 
 /// Whether the name of a flag or a variable indicates a secret. Most inherited variables are harmless.
