@@ -55,8 +55,8 @@ const WITHHELD: &str = "[withheld: too many secrets to look for]";
 /// Other values are hidden too if their shape is unmistakable: a JWT, a key with a known prefix, the credential after
 /// `Bearer`, the value of a parameter such as `api_key`, and the password in a URL.
 ///
-/// A secret is found however it is spelled: percent-encoded, escaped for JSON, HTML or source code, in base64 or hexadecimal, in
-/// punycode, in another case, or with hidden characters in it. The time is linear in the text, and a text is cut after 64 KiB. If all secrets together are larger than
+/// A secret is found however an honest program spells it: percent-encoded, escaped for JSON, HTML or source code, in base64 or hexadecimal,
+/// as a list of its bytes, in punycode, in another case, or with hidden characters in it. The time is linear in the text, and a text is cut after 64 KiB. If all secrets together are larger than
 /// 128 KiB, the text is withheld.
 ///
 /// ```
@@ -285,7 +285,8 @@ impl Mask {
         }
         // Base64 is decoded before case is folded. The decoded text may contain escapes.
         for layer in layers(Spelled::verbatim(text)) {
-            for decoded in layer.base64().into_iter().chain(layer.base16()) {
+            let others = layer.base16().into_iter().chain(layer.lists());
+            for decoded in layer.base64().into_iter().chain(others) {
                 for spelled in layers(decoded).map(|decoded| decoded.folded()) {
                     matcher.each(&spelled.bytes, |end, length| {
                         if length >= SHORTEST_PART {

@@ -1,4 +1,5 @@
-//! The spellings that a value can have in text: percent-encoded, JSON, HTML, base64, punycode, in another case.
+//! The spellings that a value can have in text: percent-encoded, JSON, HTML, base64, punycode, a list of the numbers of its bytes, in
+//! another case.
 //!
 //! Each function here reads its input once. A [`Spelled`] keeps the place of every byte in the original text, so that a secret
 //! that is found in a decoded spelling can be hidden in the original.
@@ -12,16 +13,20 @@ use mcp_startup_core::is_hidden;
 
 use super::steps;
 
-/// The longest escape of one character, in bytes: `\u{10ffff}`, or two `\uXXXX`.
-pub(super) const LONGEST_ESCAPE: usize = 12;
+/// The longest escape of one character, in bytes: a character reference with zeros before its number.
+pub(super) const LONGEST_ESCAPE: usize = 16;
 /// The longest HTML character reference that is decoded, in bytes, without the `&`.
-const LONGEST_REFERENCE: usize = 10;
+const LONGEST_REFERENCE: usize = 15;
 /// The longest label of a host name (RFC 1035, section 2.3.4).
 const LONGEST_LABEL: usize = 63;
 /// A shorter run of base64 digits can't contain a secret.
 const SHORTEST_BASE64: usize = 11;
 /// A shorter run of hexadecimal digits can't contain a secret.
 const SHORTEST_BASE16: usize = 16;
+/// A shorter list of numbers can't contain a secret.
+const SHORTEST_LIST: usize = 8;
+/// At most this many characters are between two numbers of a list, as in `104,\r\n  113`.
+const LONGEST_SEPARATOR: usize = 8;
 
 /// Bytes, and the range of the original text that each byte comes from.
 #[derive(Clone, Debug, Default)]
@@ -125,22 +130,62 @@ impl Spelled {
         is_changed.then_some(decoded)
     }
 
-    /// The decoded bytes of its runs of base64 digits, once for each of the four places in a group where a value may begin.
+    /// The decoded bytes of its runs of base64 digits, once for each of the four places in a group where a value may begin. A run may be
+    /// on several lines (RFC 2045, section 6.8).
     pub fn base64(&self) -> Vec<Self> {
         let mut found = Vec::new();
         let mut at = 0;
         while at < self.bytes.len() {
-            let digits = self.bytes[at..]
-                .iter()
-                .take_while(|byte| is_base64(**byte))
-                .count();
-            steps::count(digits.max(1));
-            if digits >= SHORTEST_BASE64 {
-                found
-                    .extend((0..4).map(|skipped| self.base64_from(at + skipped, digits - skipped)));
+            let mut digits = Vec::new();
+            loop {
+                let start = at;
+                let run = self.bytes[at..].iter().take_while(|byte| is_base64(**byte));
+                at += run.count();
+                digits.extend(start..at);
+                match self.bytes[at..] {
+                    [b'\n', next, ..] if at > start && is_base64(next) => at += 1,
+                    [b'\r', b'\n', next, ..] if at > start && is_base64(next) => at += 2,
+                    _ => break,
+                }
             }
-            at += digits.max(1);
+            steps::count(digits.len().max(1));
+            if digits.len() >= SHORTEST_BASE64 {
+                found.extend((0..4).map(|skipped| self.base64_from(&digits[skipped..])));
+            }
+            at += usize::from(digits.is_empty());
         }
+        found
+    }
+
+    /// The bytes in its lists of numbers: `[104, 105]` or `{"type":"Buffer","data":[104,105]}`, and in hexadecimal `68 69`,
+    /// `68:69` or `0x68, 0x69`.
+    pub fn lists(&self) -> Vec<Self> {
+        let mut found = self.lists_of(decimal_byte);
+        found.extend(self.lists_of(hexadecimal_byte));
+        found
+    }
+
+    /// The lists of the numbers that `read` finds at the beginning of a text, with their lengths.
+    fn lists_of(&self, read: fn(&[u8]) -> Option<(u8, usize)>) -> Vec<Self> {
+        let mut found = Vec::new();
+        let mut list = Self::default();
+        let (mut at, mut after_word) = (0, false);
+        while at < self.bytes.len() {
+            steps::count(1);
+            let number = read(&self.bytes[at..]).filter(|_| !after_word);
+            let Some((byte, length)) = number else {
+                found.extend(take_list(&mut list));
+                after_word = self.bytes[at].is_ascii_alphanumeric();
+                at += 1;
+                continue;
+            };
+            list.push(&[byte], self.range(at, length));
+            at += length;
+            let rest = self.bytes[at..].iter().take(LONGEST_SEPARATOR);
+            at += rest.take_while(|byte| is_between_numbers(**byte)).count();
+            after_word = false;
+        }
+        found.extend(take_list(&mut list));
         found
     }
 
@@ -175,7 +220,8 @@ impl Spelled {
         decoded
     }
 
-    fn base64_from(&self, start: usize, length: usize) -> Self {
+    /// The bytes of base64 digits at these places.
+    fn base64_from(&self, places: &[usize]) -> Self {
         const LENIENT: GeneralPurpose = GeneralPurpose::new(
             &STANDARD,
             GeneralPurposeConfig::new()
@@ -183,21 +229,22 @@ impl Spelled {
                 .with_decode_padding_mode(DecodePaddingMode::Indifferent),
         );
         // A single digit after the last group has no value.
-        let length = length - usize::from(length % 4 == 1);
-        let digits: Vec<u8> = self.bytes[start..start + length]
+        let length = places.len() - usize::from(places.len() % 4 == 1);
+        let digits: Vec<u8> = places[..length]
             .iter()
-            .map(|digit| match digit {
+            .map(|place| match self.bytes[*place] {
                 b'-' => b'+',
                 b'_' => b'/',
-                digit => *digit,
+                digit => digit,
             })
             .collect();
         let bytes = LENIENT.decode(digits).unwrap_or_default();
         let mut decoded = Self::default();
         for (at, byte) in bytes.into_iter().enumerate() {
             // Byte 0 of a group is in digits 0 and 1, byte 1 in 1 and 2, byte 2 in 2 and 3.
-            let first = start + at / 3 * 4 + at % 3;
-            decoded.push(&[byte], self.range(first, 2));
+            let first = at / 3 * 4 + at % 3;
+            let (from, to) = (places[first], places[first + 1]);
+            decoded.push(&[byte], self.range(from, to + 1 - from));
         }
         decoded
     }
@@ -216,7 +263,8 @@ impl Spelled {
                 match not_full_width(character) {
                     '+' | ' ' => folded.push(b"-", origin),
                     '/' => folded.push(b"_", origin),
-                    hidden if is_hidden(hidden) => {}
+                    // The selector of the emoji presentation is the only one that no reader sees and that is not hidden.
+                    hidden if is_hidden(hidden) || hidden == '\u{fe0f}' => {}
                     character => {
                         for lower in character.to_lowercase() {
                             folded.push_char(lower, origin.clone());
@@ -257,8 +305,45 @@ enum Decoded {
 
 type Escape = (Decoded, usize);
 
-/// `%2F` (RFC 3986, section 2.1).
+/// The list that was read, if it is long enough.
+fn take_list(list: &mut Spelled) -> Option<Spelled> {
+    let list = std::mem::take(list);
+    (list.bytes.len() >= SHORTEST_LIST).then_some(list)
+}
+
+/// A number from 0 to 255 as a word of its own.
+fn decimal_byte(text: &[u8]) -> Option<(u8, usize)> {
+    let digits = text.iter().take(4).take_while(|byte| byte.is_ascii_digit());
+    let length = digits.count();
+    let number = std::str::from_utf8(&text[..length]).ok()?.parse().ok()?;
+    ends_word(text, length).then_some((number, length))
+}
+
+/// Two hexadecimal digits as a word of their own, perhaps after `0x`.
+fn hexadecimal_byte(text: &[u8]) -> Option<(u8, usize)> {
+    let prefix = match text {
+        [b'0', b'x' | b'X', ..] => 2,
+        _ => 0,
+    };
+    let number = hexadecimal(text.get(prefix..prefix + 2)?)?;
+    let number = u8::try_from(number).ok()?;
+    ends_word(text, prefix + 2).then_some((number, prefix + 2))
+}
+
+fn ends_word(text: &[u8], at: usize) -> bool {
+    !text.get(at).is_some_and(u8::is_ascii_alphanumeric)
+}
+
+fn is_between_numbers(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b',' | b':' | b';' | b'-' | b'|' | b'.')
+}
+
+/// `%2F` (RFC 3986, section 2.1), and `%u002F` of JavaScript's `escape`.
 fn percent(text: &[u8]) -> Option<Escape> {
+    if text.get(1) == Some(&b'u') {
+        let (character, length) = unicode(&text[1..]).filter(|_| text.get(2) != Some(&b'{'))?;
+        return Some((Decoded::Character(character), length + 1));
+    }
     let byte = hexadecimal(text.get(1..3)?)?;
     Some((Decoded::Byte(u8::try_from(byte).ok()?), 3))
 }
@@ -285,6 +370,13 @@ fn backslashes(text: &[u8]) -> Escape {
             .and_then(hexadecimal)
             .and_then(char::from_u32)
             .map(|character| (Decoded::Character(character), 3)),
+        // Eight digits, as Python and C write them.
+        Some(b'U') => rest
+            .get(1..9)
+            .and_then(hexadecimal)
+            .and_then(char::from_u32)
+            .map(|character| (Decoded::Character(character), 9)),
+        Some(b'0'..=b'3') => octal(rest).map(|byte| (Decoded::Byte(byte), 3)),
         _ => None,
     };
     match coded {
@@ -299,10 +391,16 @@ fn run_of_backslashes(text: &[u8]) -> usize {
     run
 }
 
+/// Three octal digits of a byte.
+fn octal(text: &[u8]) -> Option<u8> {
+    let digits = std::str::from_utf8(text.get(..3)?).ok()?;
+    u8::from_str_radix(digits, 8).ok()
+}
+
 /// `u00e9`, `u{e9}`, `ud83e\udd80`.
 fn unicode(text: &[u8]) -> Option<(char, usize)> {
     if text.get(1) == Some(&b'{') {
-        let digits = text[2..].iter().take(7).position(|byte| *byte == b'}')?;
+        let digits = text[2..].iter().take(9).position(|byte| *byte == b'}')?;
         let character = char::from_u32(hexadecimal(&text[2..2 + digits])?)?;
         return Some((character, digits + 3));
     }

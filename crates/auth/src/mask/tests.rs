@@ -102,10 +102,55 @@ fn a_secret_is_hidden_however_it_is_written() {
         "%36%31207365637265742076616c7565",
         "a\u{200b} \u{ad}se\u{0}cr\u{202e}et va\u{e0041}lue",
         "a\u{200b}%20s\\u200becret value",
+        "a\u{fe0f} s\u{fe00}e\u{e0100}c\u{e01ef}r\u{2065}et\u{180b} value",
         "ａ ｓｅｃｒｅｔ　ｖａｌｕｅ",
     ] {
         let hidden = mask.hide_whole(&format!("key {written} end"));
         assert_eq!(hidden, "key [masked] end", "{written}");
+    }
+    let (bytes, codes) = ("a secret value".bytes(), "a secret value".chars());
+    let joined = |each: fn(u8) -> String, between: &str| {
+        let parts: Vec<_> = bytes.clone().map(each).collect();
+        parts.join(between)
+    };
+    let of_codes = |each: fn(char) -> String| codes.clone().map(each).collect::<String>();
+    for written in [
+        joined(|byte| byte.to_string(), ","),
+        joined(|byte| byte.to_string(), ", "),
+        joined(|byte| byte.to_string(), ",\n    "),
+        joined(|byte| format!("{byte:02x}"), " "),
+        joined(|byte| format!("{byte:02X}"), ":"),
+        joined(|byte| format!("0x{byte:02x}"), ", "),
+        joined(|byte| format!("\\{byte:03o}"), ""),
+        of_codes(|code| format!("%u{:04x}", u32::from(code))),
+        of_codes(|code| format!("\\U{:08x}", u32::from(code))),
+        of_codes(|code| format!("\\u{{{:08x}}}", u32::from(code))),
+        of_codes(|code| format!("&#{:012};", u32::from(code))),
+        of_codes(|code| format!("&#x{:010x};", u32::from(code))),
+    ] {
+        for (before, after) in [("key ", " end"), ("{\"data\":[", "]}"), ("<", ">")] {
+            let hidden = mask.hide_whole(&format!("{before}{written}{after}"));
+            assert_eq!(hidden, format!("{before}[masked]{after}"), "{written}");
+        }
+    }
+    // RFC 2045: base64 has lines of 76 digits.
+    for at in 0..80 {
+        let encoded = BASE64_STANDARD.encode(format!("{}a secret value", "x".repeat(at)));
+        for line_end in ["\n", "\r\n", "\\n"] {
+            let lines: Vec<_> = encoded.as_bytes().chunks(76).collect();
+            let wrapped = String::from_utf8(lines.join(line_end.as_bytes())).unwrap();
+            let hidden = mask.hide_whole(&wrapped);
+            // The digits before the secret, and at most one after each end of it.
+            let left = hidden
+                .replace(MASKED, "")
+                .replace(line_end, "")
+                .replace('=', "");
+            assert!(hidden.contains(MASKED), "{wrapped}");
+            assert!(
+                left.trim_start_matches("eHh4").len() <= 4,
+                "{wrapped}: {hidden}"
+            );
+        }
     }
     // A part of another byte is left before it.
     let hidden = mask.hide_whole("key f61207365637265742076616c7565f end");
@@ -138,6 +183,13 @@ fn steps_are_linear_in_the_text_and_in_the_secrets() {
         "xn--bcher-kva.",
         "YWFhYWFhYWFh",
         "czNjcmV0LX ",
+        "czNjcmV0LX\n",
+        "104, ",
+        "68:",
+        "0x68 ",
+        "\\150",
+        "%u0068",
+        "&#000000000104;",
         "s3cret-v",
         "\u{130}",
         "token=",
