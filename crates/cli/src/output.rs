@@ -3,6 +3,7 @@
 pub mod ci;
 pub mod exit_status;
 pub mod log;
+pub mod one_line;
 pub mod progress;
 pub mod report;
 pub mod stderr;

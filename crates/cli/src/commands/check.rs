@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use mcp_startup::config::clients::{self, Client, NotChecked, Owner, Scope};
 use mcp_startup::{
-    Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, Watch, printable,
+    Check, McpServerStartupState, Startup, StartupEvent, StartupOptions, Update, Watch,
 };
 use tokio::runtime::Runtime;
 
@@ -17,6 +17,7 @@ use crate::documents::{CheckReport, CheckedServer, DryRunReport, DryRunServer};
 use crate::interruption::{Interruption, output_closed};
 use crate::output::ci;
 use crate::output::exit_status::{Ending, ExitStatus};
+use crate::output::one_line::one_line;
 use crate::output::report;
 use crate::output::stdout;
 use crate::output::table::{NextTry, Note, Row, Server, Table};
@@ -191,8 +192,8 @@ fn closing_notes(not_checked: &[NotChecked]) -> Vec<String> {
             continue;
         }
         let (name, why) = (
-            printable(name, name_chars()),
-            printable(&left.why, REASON_CHARS),
+            one_line(name, name_chars()),
+            one_line(&left.why, REASON_CHARS),
         );
         lines.push(format!("not checked: {name} ({client}): {why}"));
     }

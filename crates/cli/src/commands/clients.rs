@@ -4,12 +4,12 @@ use std::io::{IsTerminal, Write};
 
 use anstyle::Style;
 use mcp_startup::config::clients::{self, ClientFile, Scope};
-use mcp_startup::printable;
 use unicode_width::UnicodeWidthStr;
 
 use crate::CommandError;
 use crate::arguments::{self, Source, StatusFormat};
 use crate::output::exit_status::ExitStatus;
+use crate::output::one_line::one_line;
 use crate::output::report;
 use crate::output::stdout;
 use crate::output::table::wrapped;
@@ -68,23 +68,23 @@ fn print(files: &[ClientFile]) -> Result<(), CommandError> {
         );
         writeln!(stdout, "{path}")?;
         if let Some(error) = &file.error {
-            let error = printable(&error.to_string(), REASON_CHARS);
+            let error = one_line(&error.to_string(), REASON_CHARS);
             writeln!(stdout, "{}", line("✗", &error, Style::new(), INDENT))?;
         }
         for warning in &file.warnings {
-            let warning = printable(&warning.to_string(), REASON_CHARS);
+            let warning = one_line(&warning.to_string(), REASON_CHARS);
             writeln!(stdout, "{}", line("!", &warning, Style::new(), INDENT))?;
         }
         if let Some(why) = &file.not_read {
             writeln!(stdout, "{}", line("not read:", why, dim, INDENT))?;
         }
         for server in &file.servers {
-            let name = printable(&server.entry.name, NAME_CHARS);
+            let name = one_line(&server.entry.name, NAME_CHARS);
             let transport = server.transport.as_str();
             let (state, style) = match (server.entry.enabled, server.why_not_checkable()) {
                 (false, _) => (format!("{transport}  off"), dim),
                 (true, Some(why)) => {
-                    let why = printable(&why, REASON_CHARS);
+                    let why = one_line(&why, REASON_CHARS);
                     match server.not_checked.is_some() {
                         true => (format!("{transport}  not checked: {why}"), dim),
                         false => (format!("{transport}  ✗ {why}"), Style::new()),

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use mcp_startup::config::ServerEntry;
 use mcp_startup::{
-    McpServerStartupState, Startup, StartupEvent, StartupFailure, StartupOptions, Update, printable,
+    McpServerStartupState, Startup, StartupEvent, StartupFailure, StartupOptions, Update,
 };
 
 use crate::CommandError;
@@ -13,6 +13,7 @@ use crate::arguments::{self, ExplainFormat};
 use crate::documents::{Explanation, Rule};
 use crate::interruption::{Interruption, output_closed};
 use crate::output::exit_status::{Ending, ExitStatus};
+use crate::output::one_line::one_line;
 use crate::output::report;
 use crate::output::stdout;
 use crate::output::table::wrapped;
@@ -149,7 +150,7 @@ fn print(explanation: &Explanation) -> std::io::Result<()> {
     let elapsed = explanation.elapsed_ms;
     writeln!(stdout, "\n{style}{ending} after {elapsed} ms{style:#}")?;
     let mut say = |text: &str| {
-        let text = printable(text, TEXT_CHARS);
+        let text = one_line(text, TEXT_CHARS);
         writeln!(stdout, "{}", wrapped(&text, columns, INDENT))
     };
     if let Some(failure) = &explanation.failure {

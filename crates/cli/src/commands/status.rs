@@ -9,7 +9,7 @@ use mcp_startup::auth::{CredentialStores, now_ms};
 use mcp_startup::config::{ServerEntry, TransportConfig};
 use mcp_startup::{
     AccessTokenWorth, AuthStatus, ClientChoice, ClientSource, McpAuthStatus, Startup,
-    configuration_warnings, printable,
+    configuration_warnings,
 };
 use unicode_width::UnicodeWidthStr;
 
@@ -18,6 +18,7 @@ use crate::arguments::{self, StatusFormat};
 use crate::documents::{ServerStatus, StatusReport, StoredSignIn};
 use crate::interruption::until_interrupted;
 use crate::output::exit_status::ExitStatus;
+use crate::output::one_line::one_line;
 use crate::output::report;
 use crate::output::stdout;
 use crate::output::suggestions::Suggestions;
@@ -257,7 +258,7 @@ fn line(
         );
     }
     if let Some(error) = &server.store_error {
-        return (Look::Broken, printable(error, DETAIL_CHARS));
+        return (Look::Broken, one_line(error, DETAIL_CHARS));
     }
     if let Some(stored) = &server.stored {
         return stored_line(&server.name, stored, now_ms, suggestions);
@@ -296,7 +297,7 @@ fn stored_line(
     now_ms: i64,
     suggestions: &Suggestions,
 ) -> (Look, String) {
-    let place = printable(stored.store.as_deref().unwrap_or_default(), STORE_CHARS);
+    let place = one_line(stored.store.as_deref().unwrap_or_default(), STORE_CHARS);
     let signed_in = |more: String| (Look::Authorized, format!("signed in ({place}); {more}"));
     match (stored.access_token, stored.expires_at_ms) {
         (AccessTokenWorth::Good, Some(expires_at)) => {

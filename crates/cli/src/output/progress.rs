@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
 use crate::output::stdout;
-use crate::output::table::{GAP, Server, cut, fitting_name_columns};
+use crate::output::table::{GAP, Server, cut_shown, fitting_name_columns};
 
 const TICK: Duration = Duration::from_millis(100);
 const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
@@ -87,7 +87,7 @@ impl Running {
         };
         let label = self.server().label(name_columns, anstyle::Style::new());
         let what = format!("{label}{GAP}{}", self.doing);
-        let what = cut(&what, columns.saturating_sub(OTHER_COLUMNS));
+        let what = cut_shown(what, columns.saturating_sub(OTHER_COLUMNS));
         format!("{spinner} {what}{GAP}{time}")
     }
 }
@@ -249,10 +249,10 @@ impl State {
         let most = rows.saturating_sub(2).clamp(1, MAX_LINES);
         let first = self.running.iter().take(most);
         let mut lines: Vec<_> = first
-            .map(|running| cut(&running.line(columns, name_columns), columns))
+            .map(|running| cut_shown(running.line(columns, name_columns), columns))
             .collect();
         if let more @ 1.. = self.running.len().saturating_sub(most) {
-            lines.push(cut(&format!("… and {more} more"), columns));
+            lines.push(cut_shown(format!("… and {more} more"), columns));
         }
         lines
     }

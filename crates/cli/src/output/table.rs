@@ -13,6 +13,7 @@ use textwrap::{WordSeparator, WordSplitter};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+use crate::output::one_line::{broken, is_breakable, one_line};
 use crate::output::progress::Progress;
 use crate::output::suggestions::Suggestions;
 use crate::output::{stdout, warnings};
@@ -345,7 +346,7 @@ impl Table {
         heading: &str,
         rows: impl Iterator<Item = Row<'a>>,
     ) -> std::io::Result<()> {
-        self.print(&format!("{BOLD}{}{BOLD:#}", printable(heading, NAME_CHARS)))?;
+        self.print(&format!("{BOLD}{}{BOLD:#}", one_line(heading, NAME_CHARS)))?;
         for row in rows {
             self.print(&self.lines(&row))?;
         }
@@ -525,7 +526,14 @@ pub(super) fn fitting_name_columns(name_columns: usize, terminal_columns: Option
 /// The text, escaped for a terminal and cut to this many columns. A wide character has two columns, and so has an emoji that is joined
 /// from several. Both are kept or left out as a whole.
 pub fn cut(text: &str, columns: usize) -> String {
-    let mut shown = printable(text, columns.saturating_mul(CHARS_OF_A_COLUMN));
+    cut_shown(
+        one_line(text, columns.saturating_mul(CHARS_OF_A_COLUMN)),
+        columns,
+    )
+}
+
+/// A text that was escaped for a terminal, cut to this many columns as by [`cut`].
+pub(super) fn cut_shown(mut shown: String, columns: usize) -> String {
     if shown.width() <= columns {
         return shown;
     }
@@ -543,16 +551,27 @@ pub fn cut(text: &str, columns: usize) -> String {
     shown
 }
 
-/// Wraps the text between words. A broken word could not be copied. A command in backticks counts as one word: if it is longer than a row,
-/// it has a line of its own, and the terminal continues it on the next row without a line break.
+/// Wraps the text between words. A broken URL could not be copied. A command in backticks counts as one word: if it is longer than a row,
+/// it has a line of its own, and the terminal continues it on the next row without a line break. Another word that is longer than a row is
+/// broken, so that no part of it begins a row of the terminal.
 pub fn wrapped(text: &str, columns: usize, indent: &str) -> String {
+    let most = columns.saturating_sub(indent.width()).max(1);
+    let text: String = words(text)
+        .map(|word| {
+            let is_long = word.word.width() > most && is_breakable(word.word);
+            match is_long {
+                true => broken(word.word, most).join("\n") + word.whitespace,
+                false => format!("{}{}", word.word, word.whitespace),
+            }
+        })
+        .collect();
     let options = textwrap::Options::new(columns)
         .initial_indent(indent)
         .subsequent_indent(indent)
         .break_words(false)
         .word_separator(WordSeparator::Custom(words))
         .word_splitter(WordSplitter::NoHyphenation);
-    textwrap::fill(text, options)
+    textwrap::fill(&text, options)
 }
 
 /// The words of a line, each with the spaces after it.
@@ -593,11 +612,11 @@ fn note(row: &Row<'_>, suggestions: Option<&Suggestions>) -> Option<String> {
             let not_saved = not_saved.map(|why| {
                 format!(
                     "its refreshed sign-in could not be saved: {}",
-                    printable(why, NOTE_CHARS)
+                    one_line(why, NOTE_CHARS)
                 )
             });
             let warning = warning.map(|message| {
-                let text = printable(without_name(message, row.server.name), NOTE_CHARS);
+                let text = one_line(without_name(message, row.server.name), NOTE_CHARS);
                 text.strip_prefix("is ready, but ")
                     .map(str::to_owned)
                     .unwrap_or(text)
@@ -610,13 +629,13 @@ fn note(row: &Row<'_>, suggestions: Option<&Suggestions>) -> Option<String> {
             ..
         } => sign_in(row.server.name, suggestions),
         Note::Failed { message, .. } => {
-            printable(without_name(message, row.server.name), NOTE_CHARS)
+            one_line(without_name(message, row.server.name), NOTE_CHARS)
         }
         Note::Reported {
             reason: Some(McpServerStartupFailureReason::ReauthenticationRequired),
             ..
         } => sign_in(row.server.name, suggestions),
-        Note::Reported { error, .. } => printable(error.unwrap_or_default(), NOTE_CHARS),
+        Note::Reported { error, .. } => one_line(error.unwrap_or_default(), NOTE_CHARS),
     };
     (!text.is_empty()).then_some(text)
 }
@@ -702,6 +721,37 @@ mod tests {
         ] {
             assert_eq!(wrapped(&text, columns, ""), expected);
         }
+    }
+
+    /// A server could send a text that is wrapped to a row of its own: of another server, or the summary.
+    #[test]
+    fn no_foreign_text_begins_a_row_of_the_terminal() {
+        let row = "✓ bank       ready               0.10 s  3 tools";
+        for space in [
+            " ",
+            "\u{a0}",
+            "\u{2800}",
+            "\u{3000}",
+            "\u{2007}",
+            "\u{1d159}",
+        ] {
+            for before in ["x", "`x", "`mcp-startup x", "(`"] {
+                for columns in 70..90 {
+                    let padding = space.repeat(columns - before.len());
+                    let fake = format!("{before}{padding}{}`", row.replace(' ', space));
+                    let shown = wrapped(&one_line(&fake, NOTE_CHARS), columns, INDENT);
+                    assert!(shown.lines().all(|line| line.width() <= columns), "{shown}");
+                }
+            }
+        }
+        let word = "✓".repeat(100);
+        let shown = wrapped(&format!("a {word} b"), 40, INDENT);
+        let expected = format!(
+            "    a\n    {0}\n    {0}\n    {1} b",
+            "✓".repeat(36),
+            "✓".repeat(28)
+        );
+        assert_eq!(shown, expected);
     }
 
     #[test]

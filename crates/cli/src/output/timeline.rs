@@ -2,10 +2,11 @@
 
 use anstyle::{AnsiColor, Style};
 use mcp_startup::{
-    StartTimeline, TimelineEntry, TimelineMessageKind, TimelineRefresh, TimelineStep, printable,
+    StartTimeline, TimelineEntry, TimelineMessageKind, TimelineRefresh, TimelineStep,
 };
 use serde::Serialize;
 
+use crate::output::one_line::one_line;
 use crate::output::table::wrapped;
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -39,7 +40,7 @@ fn line(entry: &TimelineEntry, columns: usize) -> String {
     let style = style(&entry.step);
     let text = entry.step.to_string();
     let indent = " ".repeat(TIME_COLUMNS);
-    let wrapped = wrapped(&printable(&text, TEXT_CHARS), columns, &indent);
+    let wrapped = wrapped(&one_line(&text, TEXT_CHARS), columns, &indent);
     // The style must not reach over the time.
     let body = wrapped.get(TIME_COLUMNS..).unwrap_or_default();
     format!("{DIM}{:>7} ms{DIM:#}  {style}{body}{style:#}", entry.at_ms)

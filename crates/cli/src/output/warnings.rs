@@ -1,6 +1,8 @@
 //! The warnings about the entry of a server, as every command shows them.
 
-use mcp_startup_core::{ConfigurationEvidence, printable};
+use mcp_startup_core::ConfigurationEvidence;
+
+use crate::output::one_line::one_line;
 
 const WARNING_CHARS: usize = 300;
 
@@ -14,13 +16,10 @@ pub fn texts(warnings: &[ConfigurationEvidence], message: &str) -> Vec<String> {
         if message.contains(problem) {
             continue;
         }
-        let key = printable(warning.key.as_deref().unwrap_or_default(), WARNING_CHARS);
+        let key = one_line(warning.key.as_deref().unwrap_or_default(), WARNING_CHARS);
         let line = warning.line.map(|line| format!(" (line {line})"));
         let line = line.unwrap_or_default();
-        texts.push(format!(
-            "{key}{line}: {}",
-            printable(problem, WARNING_CHARS)
-        ));
+        texts.push(format!("{key}{line}: {}", one_line(problem, WARNING_CHARS)));
     }
     texts
 }
