@@ -1,10 +1,12 @@
 //! `mcp-startup follow`: a table from the notifications of any app-server.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{IsTerminal, Write};
 
 use mcp_startup_core::{
-    LineError, LineSplitter, McpServerStartupFailureReason, McpServerStartupState,
+    LineError, LineSplitter, METHOD, McpServerStartupFailureReason, McpServerStartupState,
     McpServerStatusUpdatedNotification, StartupTracker, decode,
 };
 use tokio::io::AsyncReadExt;
@@ -19,6 +21,10 @@ use crate::output::table::{NextTry, Note, Row, Server, Table};
 
 /// How many names are remembered, as many as the tracker has servers. With more, they are collected again.
 const MAX_NAMES: usize = 10_000;
+/// A longer name, thread or environment is not kept as a whole, in bytes.
+const NAME_BYTES: usize = 1024;
+/// A longer error is not kept as a whole, in bytes.
+const ERROR_BYTES: usize = 2048;
 
 pub fn run(arguments: &arguments::Follow) -> Result<ExitStatus, CommandError> {
     let mut follower = Follower {
@@ -26,6 +32,7 @@ pub fn run(arguments: &arguments::Follow) -> Result<ExitStatus, CommandError> {
         table: Table::for_notifications(),
         tracker: StartupTracker::default(),
         namesakes: Namesakes::default(),
+        hasher: RandomState::new(),
         bad_lines: 0,
     };
     let mut stderr = crate::output::stderr::styled();
@@ -47,6 +54,8 @@ struct Follower {
     table: Table,
     tracker: StartupTracker,
     namesakes: Namesakes,
+    /// Tells names apart that are equal as far as they are kept.
+    hasher: RandomState,
     bad_lines: u64,
 }
 
@@ -101,7 +110,9 @@ impl Follower {
         &mut self,
         notification: &McpServerStatusUpdatedNotification,
     ) -> std::io::Result<()> {
-        let update = self.tracker.apply(notification);
+        // Thousands of servers are remembered, so their texts are limited.
+        let kept = shortened(notification, &self.hasher);
+        let update = self.tracker.apply(&kept);
         let state = notification.status();
         if self.output.quiet {
             return Ok(());
@@ -115,7 +126,7 @@ impl Follower {
             Format::Ndjson => report::print_line(notification),
             Format::Table if !update.changed => Ok(()),
             Format::Table => {
-                let server = self.namesakes.add(notification);
+                let server = self.namesakes.add(&kept);
                 if is_starting {
                     self.table.runs(server, None);
                     return Ok(());
@@ -178,6 +189,63 @@ impl Follower {
     }
 }
 
+/// The notification with its long texts cut. A cut name ends with a number, so that another name is not taken for the same.
+fn shortened<'a>(
+    notification: &'a McpServerStatusUpdatedNotification,
+    hasher: &RandomState,
+) -> Cow<'a, McpServerStatusUpdatedNotification> {
+    let reason = notification.failure_reason().map(|reason| reason.as_str());
+    let (name, status) = (notification.name(), notification.status().as_str());
+    let environment_id = notification.environment_id();
+    let names = [
+        notification.thread_id(),
+        Some(name),
+        environment_id,
+        Some(status),
+        reason,
+    ];
+    let error = notification.error();
+    let is_long = |text: Option<&str>, limit| text.is_some_and(|text| text.len() > limit);
+    if !is_long(error, ERROR_BYTES) && !names.iter().any(|name| is_long(*name, NAME_BYTES)) {
+        return Cow::Borrowed(notification);
+    }
+    let cut_name = |text: &str| {
+        let cut = cut_bytes(text, NAME_BYTES);
+        match cut.len() < text.len() {
+            true => format!("{cut}… ({:016x})", hasher.hash_one(text)),
+            false => cut.to_owned(),
+        }
+    };
+    let cut_error = |text: &str| {
+        let cut = cut_bytes(text, ERROR_BYTES);
+        let ellipsis = if cut.len() < text.len() { "…" } else { "" };
+        format!("{cut}{ellipsis}")
+    };
+    let mut params = serde_json::json!({
+        "threadId": notification.thread_id().map(cut_name),
+        "name": cut_name(name),
+        "status": cut_name(status),
+        "error": error.map(cut_error),
+        "failureReason": reason.map(cut_name),
+    });
+    if notification.has_environment_id() {
+        params["environmentId"] = environment_id.map(cut_name).into();
+    }
+    let line = serde_json::json!({ "method": METHOD, "params": params }).to_string();
+    // It is a notification as before.
+    let cut = decode(line.as_bytes()).ok().flatten();
+    cut.map_or(Cow::Borrowed(notification), Cow::Owned)
+}
+
+/// The beginning of a text, in whole characters.
+fn cut_bytes(text: &str, limit: usize) -> &str {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// The threads and environments of the servers with the same name.
 #[derive(Default)]
 struct Namesakes(HashMap<String, Origins>);
@@ -237,5 +305,53 @@ fn row<'a>(
         next_try: NextTry::Never,
         warnings: &[],
         also_in: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_of_a_notification_are_kept_up_to_a_limit() {
+        let hasher = RandomState::new();
+        let long = "é".repeat(1_000_000);
+        let with_name = |name: &str| {
+            let failed = McpServerStatusUpdatedNotification::reauthentication_required(name, &long);
+            failed.with_thread_id(&long)
+        };
+        let (a, b) = (
+            with_name(&format!("{long}a")),
+            with_name(&format!("{long}b")),
+        );
+        let (short_a, short_b) = (shortened(&a, &hasher), shortened(&b, &hasher));
+        for cut in [&short_a, &short_b] {
+            assert!(cut.name().len() < 1100 && cut.name().starts_with("éé"));
+            assert!(cut.thread_id().is_some_and(|thread| thread.len() < 1100));
+            assert!(
+                cut.error()
+                    .is_some_and(|error| error.len() < 2100 && error.ends_with('…'))
+            );
+            assert_eq!(cut.failure_reason(), a.failure_reason());
+            assert_eq!(cut.status(), a.status());
+        }
+        assert_ne!(short_a.name(), short_b.name());
+        assert_eq!(shortened(&a, &hasher).name(), short_a.name());
+
+        let line = serde_json::json!({
+            "method": METHOD,
+            "params": { "name": "a", "environmentId": long, "status": long, "failureReason": long },
+        });
+        let unknown = decode(line.to_string().as_bytes()).unwrap().unwrap();
+        let cut = shortened(&unknown, &hasher);
+        assert!(cut.environment_id().is_some_and(|id| id.len() < 1100));
+        assert!(cut.status().as_str().len() < 1100);
+        assert!(
+            cut.failure_reason()
+                .is_some_and(|reason| reason.as_str().len() < 1100)
+        );
+
+        let short = McpServerStatusUpdatedNotification::failed("a", "b".repeat(2048));
+        assert!(matches!(shortened(&short, &hasher), Cow::Borrowed(_)));
     }
 }
