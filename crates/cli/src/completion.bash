@@ -1,5 +1,5 @@
 _mcp_startup() {
-    local line=$COMP_LINE words=() last=-1 at word current space prefix reply end replies=()
+    local line=$COMP_LINE words=() last=-1 at word current space prefix reply end replies=() globs=
     for ((at = 0; at <= COMP_CWORD; at++)); do
         word=${COMP_WORDS[at]}
         # Bash splits words at `:` and `=`, as in `cursor:linear` and `--format=json`.
@@ -20,10 +20,14 @@ _mcp_startup() {
     space=true
     compopt +o nospace 2>/dev/null && space=false
     local IFS=$'\013'
+    # A name such as `/e*` must not become the files that it matches.
+    [[ $- == *f* ]] || globs=1
+    set -f
     COMPREPLY=($(
         _CLAP_IFS="$IFS" _CLAP_COMPLETE_INDEX="$last" _CLAP_COMPLETE_COMP_TYPE="${COMP_TYPE:-9}" \
             _CLAP_COMPLETE_SPACE="$space" MCP_STARTUP_COMPLETE=bash mcp-startup -- "${words[@]}"
-    )) || { COMPREPLY=() && return; }
+    )) || COMPREPLY=()
+    [[ -z $globs ]] || set +f
     for reply in ${COMPREPLY[@]+"${COMPREPLY[@]}"}; do
         end=
         [[ $space == false || $reply != *' ' ]] || end=' '

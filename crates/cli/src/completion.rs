@@ -13,6 +13,7 @@ use clap_complete::env::{CompleteEnv, Shells};
 use mcp_startup::config::clients::{self, Client};
 use mcp_startup::config::{ProcessEnvironment, expand_tilde};
 use mcp_startup::printable;
+use mcp_startup_core::is_hidden;
 
 use crate::arguments::Arguments;
 use crate::output::exit_status::ExitStatus;
@@ -118,7 +119,13 @@ fn servers_of(path: &Path) -> Vec<CompletionCandidate> {
     let configuration = mcp_startup::config::read(path, &ProcessEnvironment);
     let servers = configuration.map_or_else(|_| Vec::new(), |configuration| configuration.servers);
     let names = servers.iter().map(|server| server.name.as_str());
+    let names = names.filter(|name| can_be_shown(name));
     names.map(CompletionCandidate::new).collect()
+}
+
+/// Whether a shell can show the name: it would write hidden characters to the terminal as they are.
+fn can_be_shown(name: &str) -> bool {
+    !name.contains(is_hidden)
 }
 
 fn servers_of_clients() -> Vec<CompletionCandidate> {
@@ -130,7 +137,7 @@ fn servers_of_clients() -> Vec<CompletionCandidate> {
             .map(move |server| (file.client, &server.entry.name))
     });
     let mut names: BTreeMap<&String, BTreeSet<Client>> = BTreeMap::new();
-    for (client, name) in servers {
+    for (client, name) in servers.filter(|(_, name)| can_be_shown(name)) {
         names.entry(name).or_default().insert(client);
     }
     let candidates = names.iter().flat_map(|(name, of)| {

@@ -157,6 +157,53 @@ fn bash_completes_words_that_it_splits_and_quotes_others() {
     }
 }
 
+/// The names of a project could be written to the terminal as they are, or match files.
+fn offers_no_name_that_is_not_shown(test: &str, shell: &Shell) {
+    let Some(user) = user_with(shell, test) else {
+        return;
+    };
+    let server = json!({ "url": "https://acme.example/mcp" });
+    let servers = json!({
+        "x\u{202e}y": server, "\u{2028}z": server, "a\u{1b}]0;t\u{7}": server, "b\nc": server, "/e*": server, "star*": server,
+    });
+    user.write(
+        "here/.mcp.json",
+        json!({ "mcpServers": servers }).to_string(),
+    );
+    let config = ["--config", ".mcp.json"].join(" ");
+    for words in ["check".to_owned(), format!("check {config}")] {
+        let all = offered(shell, &user, &words, "");
+        let text = all.concat();
+        assert!(
+            !text.contains(['\u{202e}', '\u{2028}', '\u{1b}', '\u{7}']),
+            "{all:?}"
+        );
+        for name in ["/e*", "star*"] {
+            let quoted = name.replace('*', "\\*");
+            assert!(
+                all.iter().any(|word| *word == name || *word == quoted),
+                "{name}: {all:?}"
+            );
+        }
+        assert!(!all.iter().any(|word| word == "/etc"), "{all:?}");
+    }
+}
+
+#[test]
+fn bash_offers_no_name_that_is_not_shown() {
+    offers_no_name_that_is_not_shown("completion::bash_offers_no_name_that_is_not_shown", &BASH);
+}
+
+#[test]
+fn zsh_offers_no_name_that_is_not_shown() {
+    offers_no_name_that_is_not_shown("completion::zsh_offers_no_name_that_is_not_shown", &ZSH);
+}
+
+#[test]
+fn fish_offers_no_name_that_is_not_shown() {
+    offers_no_name_that_is_not_shown("completion::fish_offers_no_name_that_is_not_shown", &FISH);
+}
+
 #[test]
 fn bash_completes() {
     completes_commands_options_clients_and_servers("completion::bash_completes", &BASH);
