@@ -51,7 +51,7 @@ export function optionsOf<T extends object>(rules: Rules<T>, options: unknown): 
   const given = object("the options", options) as Record<string, unknown>;
   for (const name of Object.keys(given)) {
     if (Object.hasOwn(rules, name)) continue;
-    throw new InvalidArgumentError(`the options: \`${name}\` is not known; the known ones are: ${Object.keys(rules).join(", ")}`);
+    throw new InvalidArgumentError(`the options: \`${name}\` is not known; ${meantBy(name, Object.keys(rules))}`);
   }
   const checked: Record<string, unknown> = {};
   for (const name of Object.keys(rules)) {
@@ -73,4 +73,24 @@ function kindOf(value: unknown): string {
 /** The name of a built-in type, also for an object of another realm. */
 function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice("[object ".length, -1);
+}
+
+/** What to write instead of an unknown name. */
+function meantBy(name: string, known: readonly string[]): string {
+  // Most of the characters must be the same. A long name is not compared: it takes time, and it is none of these.
+  const most = (other: string) => 0.4 * Math.max(name.length, other.length);
+  const meant = known.find((other) => name.length < 64 && distance(name.toLowerCase(), other.toLowerCase()) <= most(other));
+  return meant === undefined ? `the known ones are: ${known.join(", ")}` : `did you mean \`${meant}\`?`;
+}
+
+/** How many characters must be added, removed or replaced (Levenshtein distance). */
+function distance(from: string, to: string): number {
+  let row = [...`${to} `].map((_, index) => index);
+  for (const character of from) {
+    let last = row[0]! + 1;
+    row = row.map((above, index) =>
+      (last = index === 0 ? last : Math.min(above + 1, last + 1, row[index - 1]! + +(character !== to[index - 1]))),
+    );
+  }
+  return row.at(-1)!;
 }

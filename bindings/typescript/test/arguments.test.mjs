@@ -9,6 +9,12 @@ const { starting, ready, failed, reauthenticationRequired } = startupNotificatio
 const tracker = new StartupTracker();
 const clientInfo = { name: "test", version: "1" };
 const streams = { input: (async function* () {})(), output: { write: () => true, end() {} } };
+const over = (over) => () => AppServerClient.connect(over, { clientInfo });
+const lockedStream = new ReadableStream();
+lockedStream.getReader();
+const PAIR = "`over` must be a WebSocket, or an object with `input` and `output`";
+const INPUT = "`over.input` must be a stream to read from, such as `child.stdout`";
+const OUTPUT = "`over.output` must be a stream to write to, such as `child.stdin`";
 const connect = (options) => () => AppServerClient.connect(streams, options);
 
 const ROWS = [
@@ -17,7 +23,11 @@ const ROWS = [
   [() => new StartupTracker(null), "the options must be an object, not null"],
   [() => new StartupTracker([]), "the options must be an object, not an array"],
   [() => new StartupTracker(new Map()), "the options must be an object, not a Map"],
-  [() => new StartupTracker({ limt: 5 }), "the options: `limt` is not known; the known ones are: limit"],
+  [() => new StartupTracker({ limt: 5 }), "the options: `limt` is not known; did you mean `limit`?"],
+  [() => new StartupTracker({ lmit: 5 }), "the options: `lmit` is not known; did you mean `limit`?"],
+  [() => new StartupTracker({ LIMIT: 5 }), "the options: `LIMIT` is not known; did you mean `limit`?"],
+  [() => new StartupTracker({ most: 5 }), "the options: `most` is not known; the known ones are: limit"],
+  [() => new StartupTracker({ ["limit".repeat(99)]: 5 }), `the options: \`${"limit".repeat(99)}\` is not known; the known ones are: limit`],
   [() => new StartupTracker({ limit: -1 }), "the options: `limit` must be a whole number above zero, not -1"],
   [() => new StartupTracker({ limit: 0 }), "the options: `limit` must be a whole number above zero, not 0"],
   [() => new StartupTracker({ limit: 1.5 }), "the options: `limit` must be a whole number above zero, not 1.5"],
@@ -49,6 +59,21 @@ const ROWS = [
   [connect({ clientInfo, timeoutMs: "5" }), "the options: `timeoutMs` must be a number above zero and at most 2147483647, not a string"],
   [connect({ clientInfo, onNotification: "x" }), "the options: `onNotification` must be a function, not a string"],
   [connect({ clientInfo, signal: new AbortController() }), "the options: `signal` must be an AbortSignal, not an AbortController"],
+  [connect({ clientInfo, onNotificaton: () => {} }), "the options: `onNotificaton` is not known; did you mean `onNotification`?"],
+  [over(), `${PAIR}, not undefined`],
+  [over(null), `${PAIR}, not null`],
+  [over("ws://127.0.0.1:1"), `${PAIR}, not a string`],
+  [over([]), `${PAIR}, not an array`],
+  [over(new AbortController().signal), `${PAIR}, not an AbortSignal`],
+  [over({}), `${INPUT}, not undefined`],
+  [over({ input: "x", output: streams.output }), `${INPUT}, not a string`],
+  [over({ input: streams.input }), `${OUTPUT}, not undefined`],
+  [over({ input: streams.input, output: {} }), `${OUTPUT}, not an object`],
+  [over(streams), `${OUTPUT}, not an object`],
+  [
+    over({ input: lockedStream, output: new WritableStream() }),
+    "`over.input` must not be locked: another reader or writer has it",
+  ],
 ];
 
 for (const [call, message] of ROWS) {

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, optionsOf } from "../arguments.js";
+import { InvalidArgumentError, object, optionsOf, text } from "../arguments.js";
 import { AppServerError, errorOfResponse, METHOD_NOT_FOUND } from "./error.js";
 import type {
   InitializeResponse,
@@ -8,7 +8,7 @@ import type {
   Requests,
 } from "./messages.js";
 import { type AppServerNotification, type LoginCompleted, readNotification, type ToolCallProgress } from "./notification.js";
-import { CONNECT_OPTIONS, REQUEST_OPTIONS } from "./options.js";
+import { CONNECT_OPTIONS, connection, REQUEST_OPTIONS } from "./options.js";
 import { overStreams, overWebSocket, type Streams, type Transport, type WebSocketLike } from "./transport.js";
 
 /** Options of every request. */
@@ -102,14 +102,15 @@ export class AppServerClient {
    * The client closes what it was given if it can't connect.
    *
    * @throws {AppServerError} If the app-server refuses the client or its token, or does not answer in time.
-   * @throws {InvalidArgumentError} If an option can't be used.
+   * @throws {InvalidArgumentError} If an argument can't be used.
    */
   static async connect(over: WebSocketLike | Streams, options: ConnectOptions): Promise<AppServerClient> {
     const checked = optionsOf(CONNECT_OPTIONS, options);
     if (checked.clientInfo === undefined) throw new InvalidArgumentError("the options: `clientInfo` is missing");
+    const checkedOver = connection("`over`", over);
     const client = new AppServerClient(checked);
     try {
-      await client.#open(over);
+      await client.#open(checkedOver);
       await client.#initialize();
     } catch (error) {
       client.close();
@@ -169,7 +170,9 @@ export class AppServerClient {
    *
    * @throws {AppServerError} If no sign-in can begin.
    */
-  login(params: McpServerOauthLoginParams, options: RequestOptions = {}): Promise<Login> {
+  async login(params: McpServerOauthLoginParams, options: RequestOptions = {}): Promise<Login> {
+    const { name } = object("`params`", params) as McpServerOauthLoginParams;
+    text("`params.name`", name);
     const method = "mcpServer/oauth/login";
     return this.#request(method, params, options, (result) => {
       const { authorizationUrl, loginId = null } = Object(result) as { authorizationUrl?: unknown; loginId?: unknown };
@@ -221,6 +224,7 @@ export class AppServerClient {
     unchecked: RequestOptions,
     read: (result: unknown) => T,
   ): Promise<T> {
+    text("`method`", method);
     const options = optionsOf(REQUEST_OPTIONS, unchecked);
     const id = ++this.#lastId;
     const message = JSON.stringify({ id, method, params });
