@@ -18,7 +18,7 @@
 
 from __future__ import annotations
 
-from . import _native
+from . import _arguments, _native
 from ._clients import (
     ClientFile,
     ClientFileProblem,
@@ -237,13 +237,4 @@ __all__ = [
     "watch",
 ]
 
-# Publish every class under this module, so that pickles do not depend on private modules.
-def _publish() -> None:
-    for name in __all__:
-        public = globals()[name]
-        if isinstance(public, type) and public.__module__.startswith("mcp_startup."):
-            public.__module__ = "mcp_startup"
-
-
-_publish()
-del _publish
+_arguments.publish(globals(), __all__)

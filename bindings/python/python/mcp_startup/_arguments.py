@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import collections.abc
 import difflib
+import enum
+import functools
 import inspect
 import math
 import os
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +48,7 @@ def check_arguments(call: Callable[..., object], given: Mapping[str, object], *,
     options = typing.cast("dict[str, object]", given.get("options", {}))
     for name in options:
         if name not in kinds:
-            raise InvalidArgumentError(f"{OPTIONS}`{_shown_key(name)}` is not known; {_meant_by(name, call)}")
+            raise _not_known(OPTIONS, name, _names(call))
     for prefix, values in ("", given), (OPTIONS, options):
         for name, value in values.items():
             if name in kinds and (error := kinds[name].check(f"{prefix}`{within}{name}", value)) is not None:
@@ -285,8 +288,88 @@ def _shown_key(key: str) -> str:
     return "".join(char if char.isprintable() else " " for char in shown)
 
 
-def _meant_by(name: str, call: Callable[..., object]) -> str:
-    parameters = inspect.signature(call).parameters.values()
-    known = [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+def unknown(name: str, known: Sequence[str]) -> InvalidArgumentError:
+    """Returns the error for a keyword argument that a call does not have."""
+    return _not_known("", name, known)
+
+
+def _not_known(prefix: str, name: str, known: Sequence[str]) -> InvalidArgumentError:
+    if not known:
+        return InvalidArgumentError(f"{prefix}`{_shown_key(name)}` is not known; the call takes no arguments by name")
     closest = difflib.get_close_matches(name, known, 1)
-    return f"did you mean `{closest[0]}`?" if closest else f"the known ones are: {', '.join(known)}"
+    meant = f"did you mean `{closest[0]}`?" if closest else f"the known ones are: {', '.join(known)}"
+    return InvalidArgumentError(f"{prefix}`{_shown_key(name)}` is not known; {meant}")
+
+
+def _names(call: Callable[..., object]) -> list[str]:
+    """The names of the arguments that a call takes by keyword."""
+    by_keyword = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = inspect.signature(call).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind in by_keyword and parameter.name != "self"]
+
+
+def publish(module: dict[str, Any], names: Sequence[str], *, resolve: bool = False) -> None:
+    """Publishes the classes under the module that exports them, so that pickles do not depend on private modules.
+
+    From now on, the functions and classes report an unknown keyword argument with an error of this package. Type checkers, `help` and
+    `inspect` see no difference.
+
+    Args:
+        module: The contents of the module.
+        names: The names that it exports.
+        resolve: Whether to evaluate the types of the fields, because the module does not import all of them.
+            `typing.get_type_hints` searches them there.
+    """
+    for name in names:
+        public = module[name]
+        if isinstance(public, types.FunctionType):
+            module[name] = check_names(public)
+            setattr(sys.modules[public.__module__], name, module[name])
+        elif isinstance(public, type) and public.__module__.startswith("mcp_startup."):
+            _check_names_of_calls(public)
+            if resolve and "__annotations__" in vars(public):
+                hints = typing.get_type_hints(public)
+                public.__annotations__ = {field: hints[field] for field in public.__annotations__}
+            public.__module__ = module["__name__"]
+
+
+def _check_names_of_calls(public: type[Any]) -> None:
+    # Callers create none of these by keywords, or implement them.
+    if issubclass(public, (BaseException, enum.Enum, dict)) or getattr(public, "_is_protocol", False):
+        return
+    for name, member in list(vars(public).items()):
+        if isinstance(member, types.FunctionType) and (name == "__init__" or not name.startswith("_")):
+            setattr(public, name, check_names(member))
+
+
+def check_names(function: Any) -> Any:
+    """Returns the function with a check of the names of its keyword arguments before the call.
+
+    Without it, Python raises a `TypeError` of its own for an unknown one, without a suggestion.
+    """
+    prefix = OPTIONS if function.__code__.co_flags & inspect.CO_VARKEYWORDS else ""
+    known = _names(function)
+    known_ones = frozenset(known)
+
+    def check(given: Mapping[str, object]) -> None:
+        for name in given:
+            if name not in known_ones:
+                raise _not_known(prefix, name, known)
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def call_async(*arguments: Any, **keywords: Any) -> Any:
+            if keywords:
+                check(keywords)
+            return await function(*arguments, **keywords)
+
+        return call_async
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        if keywords:
+            check(keywords)
+        return function(*arguments, **keywords)
+
+    return call

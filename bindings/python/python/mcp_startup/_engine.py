@@ -28,10 +28,11 @@ from ._generated import (
 from ._native import McpServerStatusUpdatedNotification
 from ._options import Options, document_options, native_options, strings, validate
 from ._store import CredentialStore, PostgresStore, StoreBridge
+from ._typing import Self
 from ._wire import WireEnum, WireObject, from_wire
 
 if TYPE_CHECKING:
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Unpack
 
 # Before the process exits, wait until every token that an authorization server has issued is stored.
 atexit.register(_native.finish)

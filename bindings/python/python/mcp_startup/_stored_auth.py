@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _native
+from ._arguments import check_names
 from ._call import answer, wait
 from ._engine import Rejected, native_refusal
 from ._errors import InsufficientScopeError, StartupFailedError, unwrap
@@ -115,3 +116,4 @@ def _rejected(request: Any, response: Any) -> Rejected | None:
 document_options(StoredAuth.__init__)
 # Both adapters have this name, which Python shows if an argument is missing.
 StoredAuth.__init__.__qualname__ = "StartupAuth.__init__"
+StoredAuth.__init__ = check_names(StoredAuth.__init__)  # type: ignore[method-assign]

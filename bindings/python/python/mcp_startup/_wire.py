@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import inspect
 import json
 import re
 import types
 import typing
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from . import _native
 from ._native import McpServerStatusUpdatedNotification
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from ._typing import Self
 
 T = TypeVar("T")
 
@@ -179,7 +178,7 @@ def _new_reader(target: Any) -> Callable[[Any], Any]:
 def hints_of(target: Any) -> dict[str, Any]:
     """Returns the types of the fields of a dataclass."""
     # The module that a public class names need not have the types of its fields. The one that defines it has them.
-    return typing.get_type_hints(target, localns=target.__init__.__globals__)
+    return typing.get_type_hints(target, localns=inspect.unwrap(target.__init__).__globals__)
 
 
 def wire_name(field: dataclasses.Field[Any]) -> str:

@@ -9,6 +9,7 @@ It runs this package's `mcp-startup app-server`, or Codex's. `import mcp_startup
 
 from __future__ import annotations
 
+from .. import _arguments
 from ._client import COMMAND, AppServerClient, Login
 from ._errors import AppServerError
 from ._messages import (
@@ -54,13 +55,4 @@ __all__ = [
 ]
 
 
-# Publish every class under this module, so that pickles do not depend on private modules.
-def _publish() -> None:
-    for name in __all__:
-        public = globals()[name]
-        if isinstance(public, type):
-            public.__module__ = __name__
-
-
-_publish()
-del _publish
+_arguments.publish(globals(), __all__, resolve=True)

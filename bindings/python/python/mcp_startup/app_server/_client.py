@@ -8,7 +8,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 from .. import _native
 from .._arguments import check_arguments
@@ -16,6 +16,7 @@ from .._clients import ClientFile
 from .._engine import SignedOut
 from .._native import McpServerStatusUpdatedNotification
 from .._reading import read
+from .._typing import Self
 from ._connection import Connection, OnProgress
 from ._errors import AppServerError
 from ._messages import (
@@ -36,9 +37,6 @@ from ._messages import (
     ServersUpdatedNotification,
     ToolCallProgressNotification,
 )
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 T = TypeVar("T")
 
