@@ -2,7 +2,7 @@
 
 use mcp_startup_core::{
     AppliedLines, DecodeError, DecodeErrorKind, DecodedLines, LineError, METHOD,
-    McpServerStatusUpdatedNotification, ServerKey, decode,
+    McpServerStatusUpdatedNotification, ServerKey, decode, json_problem_at,
 };
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,8 @@ pub fn encode(params: &str) -> Result<String, HostError> {
 /// * [`HostError::InvalidArgument`] if the text is not JSON.
 pub fn received(params: &str) -> Result<McpServerStatusUpdatedNotification, HostError> {
     let params: &RawValue = serde_json::from_str(params).map_err(|error| {
-        HostError::InvalidArgument(format!("the notification: not valid JSON: {error}"))
+        let problem = json_problem_at(&error);
+        HostError::InvalidArgument(format!("the notification: not valid JSON: {problem}"))
     })?;
     let line = format!(r#"{{"method":"{METHOD}","params":{}}}"#, params.get());
     Ok(decode(line.as_bytes())?.ok_or_else(not_an_object)?)

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use mcp_startup_core::json_problem;
+use mcp_startup_core::{json_problem, json_problem_at};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Error;
 
@@ -28,7 +28,7 @@ pub(crate) fn read<T: DeserializeOwned>(subject: &str, json: &str) -> Result<T, 
 
 fn message(subject: &str, json: &str, error: &Error) -> String {
     if serde_json::from_str::<IgnoredAny>(json).is_err() {
-        return format!("{subject}: not valid JSON: {error}");
+        return format!("{subject}: not valid JSON: {}", json_problem_at(error));
     }
     let path = path_at(json, offset(json, error));
     let place = match path.is_empty() {
@@ -46,15 +46,15 @@ fn message(subject: &str, json: &str, error: &Error) -> String {
             false => format!("{place} {text}"),
         };
     }
-    if let Some(names) = text.strip_prefix("unknown field ") {
+    if let Some(names) = error.to_string().strip_prefix("unknown field ") {
         return format!("{subject}: `{path}` is not known; {}", meant_by(names));
-    }
-    if let Some(field) = text.strip_prefix("missing field ") {
-        return format!("{place} must have the field {field}");
     }
     if error.is_syntax() {
         // A value that is neither a string nor an object, for an enum.
         return format!("{place} has a value of the wrong type");
+    }
+    if let Some(field) = text.strip_suffix(" is missing") {
+        return format!("{place} must have the field {field}");
     }
     format!("{subject}: {text}")
 }

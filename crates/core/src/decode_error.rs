@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::json_problem::json_problem;
+
 /// Why a line could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,11 +39,16 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
+    /// A message is one line, and a reader counts the lines.
     pub(crate) fn invalid_json(error: &serde_json::Error) -> Self {
         Self {
             kind: DecodeErrorKind::InvalidJson,
             field: None,
-            message: format!("not valid JSON: {}", without_line(error)),
+            message: format!(
+                "not valid JSON: {} at column {}",
+                json_problem(error),
+                error.column()
+            ),
         }
     }
 
@@ -91,11 +98,4 @@ pub struct LineError {
     /// The error of this line.
     #[source]
     pub error: DecodeError,
-}
-
-/// A message is one line, and a reader counts the lines.
-fn without_line(error: &serde_json::Error) -> String {
-    error
-        .to_string()
-        .replace(&format!("at line {} column", error.line()), "at column")
 }

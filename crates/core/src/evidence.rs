@@ -418,7 +418,7 @@ evidence_struct! {
         error_message: String,
         /// The MCP method whose result does not conform to the schema of MCP.
         invalid_method: String,
-        /// The invalid field of that result and the problem with it, for example `serverInfo: missing field "version"`.
+        /// The invalid field of that result and the problem with it, for example `serverInfo: "version" is missing`.
         invalid_field: String,
     }
 }

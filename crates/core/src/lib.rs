@@ -74,7 +74,7 @@ pub use evidence::{
 pub use file_kind::file_kind;
 pub use io_problem::io_problem;
 pub use json_members::{json_members, json_text};
-pub use json_problem::json_problem;
+pub use json_problem::{json_problem, json_problem_at};
 pub use lines::{LineSplitter, MAX_LINE_BYTES};
 pub use notification::{
     CODEX_VERSIONS, METHOD, McpServerStartupFailureReason, McpServerStartupState,

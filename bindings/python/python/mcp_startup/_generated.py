@@ -708,7 +708,7 @@ class ProtocolEvidence(WireObject):
     """The MCP method whose result does not conform to the schema of MCP."""
 
     invalid_field: str | None = None
-    """The invalid field of that result and the problem with it, for example `serverInfo: missing field "version"`."""
+    """The invalid field of that result and the problem with it, for example `serverInfo: "version" is missing`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

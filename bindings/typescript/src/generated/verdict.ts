@@ -567,7 +567,7 @@ export type ProtocolEvidence = {
    */
   invalidMethod?: string,
   /**
-   * The invalid field of that result and the problem with it, for example `serverInfo: missing field "version"`.
+   * The invalid field of that result and the problem with it, for example `serverInfo: "version" is missing`.
    */
   invalidField?: string, };
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mcp_startup::json_values;
-use mcp_startup_core::{json_problem, printable};
+use mcp_startup_core::{json_problem, json_problem_at, printable};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -103,7 +103,7 @@ pub fn parse(message: &[u8]) -> Result<Incoming<'_>, (Option<RequestId>, RpcErro
         };
         let error = match error.is_data() {
             true => shown(json_problem(&error)),
-            false => shown(error),
+            false => shown(json_problem_at(&error)),
         };
         (
             None,
@@ -308,7 +308,7 @@ mod tests {
         let error = params::<Outer>(None).err().map(|error| error.to_string());
         assert_eq!(
             error.as_deref(),
-            Some("Invalid `params`: missing field `inner`.")
+            Some("Invalid `params`: `inner` is missing.")
         );
     }
 }

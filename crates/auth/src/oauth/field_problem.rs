@@ -24,7 +24,7 @@ pub(super) fn type_problem(
     let mut problems = types.iter().filter_map(|(name, expected)| {
         let value = document.get(*name);
         match (value, expected) {
-            (None, FieldType::RequiredText) => Some(format!("{name}: missing field")),
+            (None, FieldType::RequiredText) => Some(format!("{name}: is missing")),
             (Some(Value::Null), FieldType::Text | FieldType::ListOfTexts)
             | (Some(Value::String(_)), FieldType::Text | FieldType::RequiredText)
             | (None, _) => None,

@@ -9,7 +9,7 @@ mod members;
 mod tests;
 
 use mcp_startup_auth::network::without_byte_order_mark;
-use mcp_startup_core::{json_problem, json_rpc_error_text};
+use mcp_startup_core::{json_problem, json_problem_at, json_rpc_error_text};
 use rmcp::model::{ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerRequest};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -30,7 +30,7 @@ pub(crate) fn is_echo_of_handshake(text: &str) -> bool {
     false
 }
 
-/// The first field that does not fit the type, and the problem with it, such as `serverInfo: missing field `version``. Its path begins
+/// The first field that does not fit the type, and the problem with it, such as `serverInfo: `version` is missing`. Its path begins
 /// at `root`, if there is one. `name` is that of the whole value.
 pub(super) fn field_problem<T: DeserializeOwned>(
     name: &str,
@@ -157,16 +157,16 @@ fn answer_problem(text: &[u8], error: &serde_json::Error) -> Option<String> {
     };
     let json: Value = match serde_json::from_slice(text) {
         Ok(json) => json,
-        Err(error) => return Some(format!("JSON: {error}")),
+        Err(error) => return Some(format!("JSON: {}", json_problem_at(&error))),
     };
     let message = json.as_object()?;
     match message.get("jsonrpc") {
-        None => return Some("jsonrpc: missing field, must be \"2.0\"".to_owned()),
+        None => return Some("jsonrpc: is missing; must be \"2.0\"".to_owned()),
         Some(Value::String(version)) if version == "2.0" => {}
         Some(other) => return Some(format!("jsonrpc: must be \"2.0\", not {other}")),
     }
     match message.get("id") {
-        None if message.contains_key("result") => return Some("id: missing field".to_owned()),
+        None if message.contains_key("result") => return Some("id: is missing".to_owned()),
         None | Some(Value::Null | Value::String(_)) => {}
         Some(Value::Number(id)) if id.is_i64() => {}
         Some(other) => return Some(format!("id: must be a number or a string, not {other}")),
@@ -175,7 +175,7 @@ fn answer_problem(text: &[u8], error: &serde_json::Error) -> Option<String> {
         return Some(format!("{name}: must be there only once"));
     }
     match (message.get("result"), message.get("error")) {
-        (None, None) => Some("result: missing field".to_owned()),
+        (None, None) => Some("result: is missing".to_owned()),
         (result, Some(error)) => {
             let problem = match field_problem::<ErrorData>("error", "error.", error) {
                 Some(problem) => problem,

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use mcp_startup_core::json_problem_at;
 use rmcp::transport::auth::AuthorizationMetadata;
 use serde_json::{Map, Value};
 use url::Url;
@@ -101,7 +102,7 @@ pub(super) fn resource_metadata(document: &[u8], server: &Url) -> ResourceMetada
         };
     }
     let Some(resource) = resource else {
-        return ResourceMetadata::Invalid("resource: missing field".to_owned());
+        return ResourceMetadata::Invalid("resource: is missing".to_owned());
     };
     if !is_part_of(server, resource) {
         let is_valid = Url::parse(resource).is_ok_and(|url| url.fragment().is_none());
@@ -182,7 +183,8 @@ fn json_object(document: &[u8]) -> Result<Map<String, Value>, Option<String>> {
         _ => return Err(None),
     }
     // The error is only of the syntax, so it has no text of the document.
-    serde_json::from_slice(document).map_err(|error| Some(format!("JSON: {error}")))
+    serde_json::from_slice(document)
+        .map_err(|error| Some(format!("JSON: {}", json_problem_at(&error))))
 }
 
 /// A field with a string.

@@ -1,6 +1,8 @@
 //! Turns an error of the JSON parser into the mistake of the user and its usual remedy. Never quotes the file, which may
 //! hold a token.
 
+use mcp_startup_core::json_problem;
+
 use crate::escaping::escape;
 use crate::spanned::mistakes;
 
@@ -99,7 +101,7 @@ pub(super) fn describe(text: &str, offset: usize, error: &serde_json::Error) -> 
         _ if message.contains("number") => {
             "not a number; write double quotation marks (\") around text"
         }
-        _ => return format!("{}; fix this line", escape(message)),
+        _ => return format!("{}; fix this line", escape(&json_problem(error))),
     };
     problem.to_owned()
 }

@@ -44,12 +44,12 @@ fn the_problem_with_an_answer_and_its_id_are_found() {
         (
             r#"{"jsonrpc":"2.0","id":1,"result":{"a":1e999}}"#.to_owned(),
             one.clone(),
-            "JSON: number out of range at line 1 column 43",
+            "JSON: a number is too large at line 1 column 43",
         ),
         (
             r#"{"jsonrpc":"2.0","id":1,"result":{"method":NaN,"id":2}}"#.to_owned(),
             one.clone(),
-            "JSON: expected value at line 1 column 44",
+            "JSON: there is no valid value at line 1 column 44",
         ),
         (
             format!(
@@ -58,12 +58,12 @@ fn the_problem_with_an_answer_and_its_id_are_found() {
                 "]".repeat(200)
             ),
             Some(RequestId::String("1".into())),
-            "JSON: recursion limit exceeded at line 1 column 153",
+            "JSON: lists and objects are nested too deeply at line 1 column 153",
         ),
         (
             format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{RESULT}}}\n<!-- proxy -->"),
             one.clone(),
-            "JSON: trailing characters at line 2 column 1",
+            "JSON: there is text after the end of the value at line 2 column 1",
         ),
         (
             format!(r#" [{{"jsonrpc":"2.0","id":1,"result":{RESULT}}}]"#),
@@ -73,7 +73,7 @@ fn the_problem_with_an_answer_and_its_id_are_found() {
         (
             r#"{"jsonrpc":"2.0", nonsense}"#.to_owned(),
             None,
-            "JSON: key must be a string at line 1 column 19",
+            "JSON: a key is not a string in double quotation marks at line 1 column 19",
         ),
     ];
     for (text, id, expected) in rows {

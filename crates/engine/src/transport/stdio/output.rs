@@ -299,7 +299,7 @@ mod tests {
             (
                 "{\"id\":0,\"result\":{}}\n".into(),
                 "{\"id\":0,\"result\":{}}\n".into(),
-                Some("jsonrpc: missing field, must be \"2.0\"".to_owned()),
+                Some("jsonrpc: is missing; must be \"2.0\"".to_owned()),
             ),
         ];
         for (text, expected, problem) in rows {

@@ -95,7 +95,7 @@ async fn the_invalid_field_of_a_document_is_named() {
             text_of_server("{\"issuer\":\"http://mcp.example\"}"),
             invalid,
             METADATA,
-            "authorization_endpoint: missing field",
+            "authorization_endpoint: is missing",
         ),
         (
             text_of_server("[]"),
@@ -107,7 +107,7 @@ async fn the_invalid_field_of_a_document_is_named() {
             text_of_server("{\"issuer\":"),
             invalid,
             METADATA,
-            "JSON: EOF while parsing a value at line 1 column 10",
+            "JSON: the text ends too early, before a value at line 1 column 10",
         ),
         // The document of the issuer counts more than an error at another address.
         (
@@ -175,7 +175,7 @@ async fn the_invalid_field_of_a_document_is_named() {
     }
     let of_pointer = [
         (json!(7), "resource: must be a string, not 7"),
-        (json!(null), "resource: missing field"),
+        (json!(null), "resource: is missing"),
         (
             json!("mcp"),
             "resource: must be a URL without a fragment, not \"mcp\"",
