@@ -9,7 +9,7 @@ use mcp_startup::config::clients::{
     ThisMachine,
 };
 use mcp_startup::config::{ProcessEnvironment, expand_tilde};
-use mcp_startup_core::printable;
+use mcp_startup_core::{io_problem, printable};
 use serde::de::{self, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -126,7 +126,8 @@ fn project_folder(folder: Option<&str>) -> Result<PathBuf, HostError> {
             "must be a folder that exists, not `{}`",
             printable(folder, SHOWN_CHARS)
         ))),
-        _ => std::path::absolute(path).map_err(|error| invalid(format!("can't be used: {error}"))),
+        _ => std::path::absolute(path)
+            .map_err(|error| invalid(format!("can't be used: {}", io_problem(&error)))),
     }
 }
 

@@ -11,21 +11,14 @@ use std::io::Error;
 /// assert!(error.to_string().contains("(os error"));
 /// ```
 pub fn io_problem(error: &Error) -> String {
-    const START: &str = " (os error ";
     // Windows has no text for some errors.
     const NO_TEXT: &str = "FormatMessageW() returned error";
-    let mut text = error.to_string();
+    let text = error.to_string();
     if error.raw_os_error().is_some() && text.contains(NO_TEXT) {
         return error.kind().to_string();
     }
     // An error that contains the one of the system has its text.
-    while let Some((before, number)) = text.split_once(START)
-        && let Some((number, after)) = number.split_once(')')
-        && number.parse::<i64>().is_ok()
-    {
-        // A message of Windows ends with a full stop.
-        text = format!("{}{after}", before.trim_end_matches('.'));
-    }
+    let text = without_os_error_numbers(&text);
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
         // The text follows other words. `I/O error` keeps its capital.
@@ -37,9 +30,55 @@ pub fn io_problem(error: &Error) -> String {
     }
 }
 
+/// Returns a text without the numbers that the system gives its errors, such as `(os error 2)`.
+#[doc(hidden)]
+pub fn without_os_error_numbers(text: &str) -> String {
+    const START: &str = " (os error ";
+    let mut text = text.to_owned();
+    while let Some((before, number)) = text.split_once(START)
+        && let Some((number, after)) = number.split_once(')')
+        && number.parse::<i64>().is_ok()
+    {
+        // A message of Windows ends with a full stop.
+        text = format!("{}{after}", before.trim_end_matches('.'));
+    }
+    text
+}
+
+/// Returns the text of an error and its causes, without the numbers of the system. A cause that the text contains is left out.
+#[doc(hidden)]
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !chain.contains(&text) {
+            chain.push_str(": ");
+            chain.push_str(&text);
+        }
+        source = cause.source();
+    }
+    without_os_error_numbers(&chain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_that_the_text_contains_is_left_out() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("it can't connect")]
+        struct Outer(#[source] Inner);
+        #[derive(Debug, thiserror::Error)]
+        #[error("to a.example: {0}")]
+        struct Inner(#[source] Error);
+        let cause = Error::other("refused (os error 111)");
+        assert_eq!(
+            error_chain(&Outer(Inner(cause))),
+            "it can't connect: to a.example: refused"
+        );
+    }
 
     #[test]
     fn the_number_of_the_system_is_left_out() {

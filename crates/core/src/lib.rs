@@ -72,7 +72,7 @@ pub use evidence::{
     StoreEvidence, Transport,
 };
 pub use file_kind::file_kind;
-pub use io_problem::io_problem;
+pub use io_problem::{error_chain, io_problem, without_os_error_numbers};
 pub use json_members::{json_members, json_text};
 pub use json_problem::{json_problem, json_problem_at};
 pub use lines::{LineSplitter, MAX_LINE_BYTES};

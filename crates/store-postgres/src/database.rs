@@ -10,7 +10,7 @@ use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
 use mcp_startup_auth::StoreError;
-use mcp_startup_core::CredentialStoreTrouble;
+use mcp_startup_core::{CredentialStoreTrouble, error_chain};
 use rustls::ClientConfig;
 use rustls::crypto::ring::default_provider;
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -232,7 +232,7 @@ impl Database {
                 Ok(Err(PoolError::Timeout(_))) => Failure::no_response(&self.place),
                 Ok(Err(cause)) => Failure {
                     is_transient: false,
-                    detail: cause.to_string(),
+                    detail: error_chain(&cause),
                 },
             };
             let pause = pause(50, 250)?;
@@ -358,12 +358,7 @@ impl Failure {
                 detail,
             };
         }
-        let mut detail = cause.to_string();
-        let mut source = std::error::Error::source(cause);
-        while let Some(error) = source {
-            detail += &format!(": {error}");
-            source = error.source();
-        }
+        let detail = error_chain(cause);
         Self {
             is_transient: true,
             detail: format!(
@@ -390,6 +385,15 @@ mod tests {
         ] {
             assert_eq!(is_local(&url.parse().unwrap()), expected, "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_error_of_the_system_has_no_number() {
+        let url = "postgres://u@127.0.0.1:1/d";
+        let cause = tokio_postgres::connect(url, NoTls).await.err().unwrap();
+        let detail = Failure::of(&cause, "127.0.0.1:1").detail.to_lowercase();
+        assert!(detail.contains("refused"), "{detail}");
+        assert!(!detail.contains("os error"), "{detail}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_startup_core::{CredentialStoreTrouble, file_kind};
+use mcp_startup_core::{CredentialStoreTrouble, file_kind, io_problem};
 use secrecy::zeroize::Zeroizing;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -184,7 +184,7 @@ impl FileStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.not_opened(&error)),
         };
-        let unreadable = |error: io::Error| self.unreadable(error.to_string());
+        let unreadable = |error: io::Error| self.unreadable(io_problem(&error));
         let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
             let kind = file_kind(metadata.file_type());
@@ -364,7 +364,7 @@ impl FileStore {
             None if error.kind() == io::ErrorKind::NotADirectory => {
                 "can't be reached: its folder is not a folder".to_owned()
             }
-            None => error.to_string(),
+            None => io_problem(error),
         };
         self.unreadable(detail)
     }
@@ -386,7 +386,11 @@ impl FileStore {
     }
 
     fn unwritable(&self, path: &Path, error: io::Error) -> StoreError {
-        let detail = format!("{} can't be written: {error}", path.display());
+        let detail = format!(
+            "{} can't be written: {}",
+            path.display(),
+            io_problem(&error)
+        );
         StoreError::new(NAME, CredentialStoreTrouble::Unreadable, detail)
     }
 }

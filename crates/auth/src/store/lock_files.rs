@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mcp_startup_core::{CredentialStoreTrouble, file_kind};
+use mcp_startup_core::{CredentialStoreTrouble, file_kind, io_problem};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -238,7 +238,11 @@ impl LockFiles {
     }
 
     fn unwritable(&self, path: &Path, error: io::Error) -> StoreError {
-        let detail = format!("{} can't be written: {error}", path.display());
+        let detail = format!(
+            "{} can't be written: {}",
+            path.display(),
+            io_problem(&error)
+        );
         StoreError::new(self.store, CredentialStoreTrouble::Unreadable, detail)
     }
 }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use mcp_startup_config::ServerEntry;
+use mcp_startup_core::io_problem;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use url::Url;
@@ -94,7 +95,10 @@ impl Address {
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|error| {
-        let message = format!("can't listen on {address}, where the browser returns to: {error}");
+        let message = format!(
+            "can't listen on {address}, where the browser returns to: {}",
+            io_problem(&error)
+        );
         Error::new(error.kind(), message)
     })
 }
@@ -110,6 +114,14 @@ mod tests {
         let variables: BTreeMap<String, String> = BTreeMap::new();
         let read = mcp_startup_config::parse(text, Path::new("file"), &variables);
         read.expect("a configuration").servers.remove(0)
+    }
+
+    #[tokio::test]
+    async fn the_error_of_a_port_in_use_has_no_number_of_the_system() {
+        let other = listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let error = listen(other.local_addr().unwrap()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        assert!(!error.to_string().contains("os error"), "{error}");
     }
 
     #[tokio::test]

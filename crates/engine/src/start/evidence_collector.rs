@@ -20,7 +20,7 @@ use mcp_startup_auth::{Discovery, Mask, RequestLog, StoreError};
 use mcp_startup_config::EntryProblem;
 use mcp_startup_core::{
     ConfigurationEvidence, DiscoveryOutcome, DiscoveryProblem, Evidence, RequestEvidence,
-    StartPhase, StoreEvidence, json_rpc_error_text, printable,
+    StartPhase, StoreEvidence, error_chain, json_rpc_error_text, printable,
 };
 
 /// The maximum length of the excerpt of an answer that is not an MCP message, in characters.
@@ -252,17 +252,7 @@ impl EvidenceCollector {
 
     /// Records an error and its causes as one line. The first error is kept, because it was recorded nearest to the fault.
     pub fn record_error(&self, error: &(dyn std::error::Error + 'static)) {
-        let mut chain = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            if !chain.contains(&text) {
-                chain.push_str(": ");
-                chain.push_str(&text);
-            }
-            source = cause.source();
-        }
-        let chain = self.sanitize(&chain, CAUSE_CHARS);
+        let chain = self.sanitize(&error_chain(error), CAUSE_CHARS);
         self.update(|evidence| {
             evidence.cause.get_or_insert(chain);
         });

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mcp_startup_core::io_problem;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{EncryptionKey, KeyFuture, KeyProvider};
@@ -88,7 +89,9 @@ impl Keys {
         let mut text = String::new();
         std::fs::File::open(path)
             .and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text))
-            .map_err(|error| format!("the key file {shown} can't be read: {error}"))?;
+            .map_err(|error| {
+                format!("the key file {shown} can't be read: {}", io_problem(&error))
+            })?;
         Self::parse(&text.into()).map_err(|error| format!("the key file {shown}: {error}"))
     }
 

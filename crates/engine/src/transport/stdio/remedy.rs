@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use mcp_startup_config::StdioConfig;
+use mcp_startup_core::io_problem;
 
 use super::program::{EXEC_FORMAT_ERROR, environment, find_program, is_program};
 
@@ -270,13 +271,15 @@ pub(super) fn cannot_run(file: &Path, error: &std::io::Error) -> String {
                 format!("{shown} can't be run: it is a script; {}", by(interpreter))
             }
             None if cfg!(windows) => format!(
-                "{shown} can't be run: {error}; it is a program for another system, or a file that another program opens"
+                "{shown} can't be run: {}; it is a program for another system, or a file that another program opens",
+                io_problem(error)
             ),
             None => format!(
-                "{shown} can't be run: {error}; it is a program for another system, or a script without a first line such as #!/bin/sh"
+                "{shown} can't be run: {}; it is a program for another system, or a script without a first line such as #!/bin/sh",
+                io_problem(error)
             ),
         },
-        _ => format!("{shown} can't be run: {error}"),
+        _ => format!("{shown} can't be run: {}", io_problem(error)),
     }
 }
 
