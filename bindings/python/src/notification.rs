@@ -11,7 +11,7 @@ use mcp_startup_host::{HostError, answer, contract, verdict};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
 use crate::argument;
 
@@ -50,39 +50,68 @@ impl McpServerStatusUpdatedNotification {
 
     /// The server `name` is starting.
     #[staticmethod]
-    #[pyo3(signature = (name, *, thread_id=None))]
-    fn starting(name: &Bound<'_, PyAny>, thread_id: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    #[pyo3(signature = (name=None, *, thread_id=None, **unknown), text_signature = "(name, *, thread_id=None)")]
+    fn starting(
+        py: Python<'_>,
+        name: Option<&Bound<'_, PyAny>>,
+        thread_id: Option<&Bound<'_, PyAny>>,
+        unknown: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        argument::all_known(unknown, &["name", "thread_id"])?;
+        let name = argument::required(py, ("name", "a string"), name)?;
         let notification = Notification::starting(argument::text("name", name)?);
-        Self::of_thread(notification, thread_id, name.py())
+        Self::of_thread(notification, thread_id, py)
     }
 
     /// The server `name` is ready to use.
     #[staticmethod]
-    #[pyo3(signature = (name, *, thread_id=None))]
-    fn ready(name: &Bound<'_, PyAny>, thread_id: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    #[pyo3(signature = (name=None, *, thread_id=None, **unknown), text_signature = "(name, *, thread_id=None)")]
+    fn ready(
+        py: Python<'_>,
+        name: Option<&Bound<'_, PyAny>>,
+        thread_id: Option<&Bound<'_, PyAny>>,
+        unknown: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        argument::all_known(unknown, &["name", "thread_id"])?;
+        let name = argument::required(py, ("name", "a string"), name)?;
         let notification = Notification::ready(argument::text("name", name)?);
-        Self::of_thread(notification, thread_id, name.py())
+        Self::of_thread(notification, thread_id, py)
     }
 
     /// The host cancelled the start of the server `name`.
     #[staticmethod]
-    #[pyo3(signature = (name, *, thread_id=None))]
-    fn cancelled(name: &Bound<'_, PyAny>, thread_id: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    #[pyo3(signature = (name=None, *, thread_id=None, **unknown), text_signature = "(name, *, thread_id=None)")]
+    fn cancelled(
+        py: Python<'_>,
+        name: Option<&Bound<'_, PyAny>>,
+        thread_id: Option<&Bound<'_, PyAny>>,
+        unknown: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        argument::all_known(unknown, &["name", "thread_id"])?;
+        let name = argument::required(py, ("name", "a string"), name)?;
         let notification = Notification::cancelled(argument::text("name", name)?);
-        Self::of_thread(notification, thread_id, name.py())
+        Self::of_thread(notification, thread_id, py)
     }
 
     /// The server `name` failed to start, and signing in again would not help. `error` is a human-readable message.
     #[staticmethod]
-    #[pyo3(signature = (name, error, *, thread_id=None))]
+    #[pyo3(
+        signature = (name=None, error=None, *, thread_id=None, **unknown),
+        text_signature = "(name, error, *, thread_id=None)"
+    )]
     fn failed(
-        name: &Bound<'_, PyAny>,
-        error: &Bound<'_, PyAny>,
+        py: Python<'_>,
+        name: Option<&Bound<'_, PyAny>>,
+        error: Option<&Bound<'_, PyAny>>,
         thread_id: Option<&Bound<'_, PyAny>>,
+        unknown: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        argument::all_known(unknown, &["name", "error", "thread_id"])?;
+        let name = argument::required(py, ("name", "a string"), name)?;
+        let error = argument::required(py, ("error", "a string"), error)?;
         let text = argument::text("name", name)?;
         let notification = Notification::failed(text, argument::text("error", error)?);
-        Self::of_thread(notification, thread_id, name.py())
+        Self::of_thread(notification, thread_id, py)
     }
 
     /// The server `name` failed to start because its stored credentials can no longer be used or refreshed.
@@ -90,37 +119,52 @@ impl McpServerStatusUpdatedNotification {
     /// The user has to sign in again. Create it only if credentials were stored for exactly this server and the start failed because
     /// of them. `error` is a human-readable message.
     #[staticmethod]
-    #[pyo3(signature = (name, error, *, thread_id=None))]
+    #[pyo3(
+        signature = (name=None, error=None, *, thread_id=None, **unknown),
+        text_signature = "(name, error, *, thread_id=None)"
+    )]
     fn reauthentication_required(
-        name: &Bound<'_, PyAny>,
-        error: &Bound<'_, PyAny>,
+        py: Python<'_>,
+        name: Option<&Bound<'_, PyAny>>,
+        error: Option<&Bound<'_, PyAny>>,
         thread_id: Option<&Bound<'_, PyAny>>,
+        unknown: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        argument::all_known(unknown, &["name", "error", "thread_id"])?;
+        let name = argument::required(py, ("name", "a string"), name)?;
+        let error = argument::required(py, ("error", "a string"), error)?;
         let text = argument::text("name", name)?;
         let error = argument::text("error", error)?;
         let notification = Notification::reauthentication_required(text, error);
-        Self::of_thread(notification, thread_id, name.py())
+        Self::of_thread(notification, thread_id, py)
     }
 
     /// Creates the notification for a verdict: `error` is its message, and `failure_reason` is set if its kind requires it.
     ///
     /// The kind is judged again from the evidence, so a `StartupFailure` that was built by hand can't set a wrong reason.
     #[staticmethod]
-    #[pyo3(signature = (name, failure, *, thread_id=None))]
+    #[pyo3(
+        signature = (name=None, failure=None, *, thread_id=None, **unknown),
+        text_signature = "(name, failure, *, thread_id=None)"
+    )]
     fn from_failure(
-        name: &Bound<'_, PyAny>,
-        failure: &Bound<'_, PyAny>,
+        py: Python<'_>,
+        name: Option<&Bound<'_, PyAny>>,
+        failure: Option<&Bound<'_, PyAny>>,
         thread_id: Option<&Bound<'_, PyAny>>,
+        unknown: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        argument::all_known(unknown, &["name", "failure", "thread_id"])?;
+        let name = argument::required(py, ("name", "a string"), name)?;
+        let failure = argument::required(py, ("failure", "a `StartupFailure`"), failure)?;
         let name = argument::text("name", name)?;
-        let evidence = failure
-            .py()
+        let evidence = py
             .import("mcp_startup._verdict")?
             .call_method1("evidence_of", (failure,))?;
         let judged = verdict::judge(evidence.extract()?)
             .map_err(|error| PyTypeError::new_err(error.to_string()))?;
         let notification = Notification::from_failure(name, &judged);
-        Self::of_thread(notification, thread_id, failure.py())
+        Self::of_thread(notification, thread_id, py)
     }
 
     /// Returns the whole notification as one line of JSON, without a line ending.
@@ -482,8 +526,14 @@ pub fn line_errors<'py>(py: Python<'py>, errors: Vec<LineError>) -> PyResult<Bou
 /// Returns the notification, or `None` for a blank line and for any other well-formed message (another method, a response). Raises
 /// `DecodeError` if the line is not valid JSON, if `name` or `status` is missing, or if a field has the wrong type.
 #[pyfunction]
-pub fn decode(line: &Bound<'_, PyAny>) -> PyResult<Option<McpServerStatusUpdatedNotification>> {
-    let py = line.py();
+#[pyo3(signature = (line=None, **unknown), text_signature = "(line)")]
+pub fn decode(
+    py: Python<'_>,
+    line: Option<&Bound<'_, PyAny>>,
+    unknown: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Option<McpServerStatusUpdatedNotification>> {
+    argument::all_known(unknown, &["line"])?;
+    let line = argument::required(py, ("line", "`str` or `bytes`"), line)?;
     match mcp_startup_core::decode(&bytes_of("line", line)?) {
         Ok(Some(notification)) => {
             McpServerStatusUpdatedNotification::of(py, notification).map(Some)

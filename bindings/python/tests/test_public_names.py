@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import mcp_startup
-from mcp_startup import InvalidArgumentError, app_server
+from mcp_startup import InvalidArgumentError, McpServerStatusUpdatedNotification, app_server
 
 MODULES = [mcp_startup, app_server]
 for name in ("httpx", "httpx2"):
@@ -52,7 +52,7 @@ def members(name: str, value: type[Any]) -> Iterator[tuple[str, Callable[..., ob
 def calls() -> Iterator[tuple[str, Callable[..., object]]]:
     """Every function, class and public method that a program calls."""
     for name, value in public():
-        if inspect.isfunction(value):
+        if inspect.isroutine(value):
             yield name, value
         if not isinstance(value, type) or issubclass(value, (BaseException, enum.Enum, dict)):
             continue
@@ -63,6 +63,8 @@ def calls() -> Iterator[tuple[str, Callable[..., object]]]:
         for member, found in members(name, value):
             if not member.rpartition(".")[2].startswith("_") and not isinstance(vars(value).get(member.rpartition(".")[2]), property):
                 yield member, found
+    for constructor in ("starting", "ready", "cancelled", "failed", "reauthentication_required", "from_failure"):
+        yield constructor, getattr(McpServerStatusUpdatedNotification, constructor)
 
 
 def test_every_public_name_has_type_hints() -> None:
@@ -108,10 +110,12 @@ def test_a_misspelled_argument_is_suggested() -> None:
         (mcp_startup.StartupTracker, "lmit", "did you mean `limit`?"),
         (mcp_startup.StartupTracker().server, "thread", "did you mean `thread_id`?"),
         (mcp_startup.judge, "evidnce", "did you mean `evidence`?"),
+        (mcp_startup.decode, "lin", "did you mean `line`?"),
         (mcp_startup.decode_lines, "dta", "did you mean `data`?"),
         (mcp_startup.Evidence, "sever", "did you mean `server`?"),
         (mcp_startup.Rejected, "stats", "did you mean `status`?"),
         (mcp_startup.PostgresStore, "usr", "did you mean `user`?"),
+        (McpServerStatusUpdatedNotification.failed, "eror", "did you mean `error`?"),
         (app_server.AppServerClient, "comand", "did you mean `command`?"),
         (mcp_startup.check_blocking, "sever", "did you mean `servers`?"),
     ]
