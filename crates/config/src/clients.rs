@@ -286,6 +286,16 @@ fn files_of(client: Client, places: &Places<'_>) -> Vec<ClientFile> {
     }
     let misplaced = misplaced::files(client, &files, places);
     files.extend(misplaced);
+    let relative = places.take_relative();
+    if let Some(file) = files.first_mut() {
+        file.warnings.extend(relative.iter().map(|name| EntryProblem {
+            key: String::new(),
+            line: None,
+            problem: format!(
+                "the variable {name} has a relative path, so it is ignored; set it to an absolute path"
+            ),
+        }));
+    }
     files
 }
 

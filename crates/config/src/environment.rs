@@ -27,9 +27,9 @@ impl Environment for BTreeMap<String, String> {
 
 /// Returns Codex's folder: `CODEX_HOME` if it is set, otherwise `.codex` in the user's home folder.
 ///
-/// The home folder is `HOME`. On Windows, `USERPROFILE` takes precedence. A blank variable counts as not set, and so does a
-/// home folder with a relative path, which would be another one in each folder. Returns `None` if no variable names a folder.
-/// The folder need not exist.
+/// The home folder is `HOME`. On Windows, `USERPROFILE` takes precedence. A blank variable counts as not set, and so does one with a
+/// relative path, which would be another folder in each folder: a project could bring it. Returns `None` if no variable names a
+/// folder. The folder need not exist.
 ///
 /// Source: <https://developers.openai.com/codex/config-advanced>.
 ///
@@ -39,8 +39,9 @@ impl Environment for BTreeMap<String, String> {
 /// assert_eq!(mcp_startup_config::codex_home(&environment).as_deref(), Some(Path::new("/srv/codex")));
 /// ```
 pub fn codex_home(environment: &dyn Environment) -> Option<PathBuf> {
-    if let Some(home) = non_blank(environment, "CODEX_HOME") {
-        return Some(home.into());
+    let moved = non_blank(environment, "CODEX_HOME").map(PathBuf::from);
+    if let Some(home) = moved.filter(|home| is_absolute(home)) {
+        return Some(home);
     }
     Some(home_folder(environment)?.join(".codex"))
 }

@@ -339,8 +339,17 @@ fn credential_store_modes() {
 fn codex_home_and_its_variables() {
     let user_folder = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
     type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
-    let cases: [Case; 5] = [
+    let cases: [Case; 8] = [
         (&[], None),
+        (&[("CODEX_HOME", ".codex")], None),
+        (
+            &[(user_folder, "/u"), ("CODEX_HOME", ".codex")],
+            Some("/u/.codex"),
+        ),
+        (
+            &[(user_folder, "/u"), ("CODEX_HOME", ".")],
+            Some("/u/.codex"),
+        ),
         (&[(user_folder, "/u")], Some("/u/.codex")),
         (&[(user_folder, "/u"), ("CODEX_HOME", "/c")], Some("/c")),
         (

@@ -63,7 +63,8 @@ pub(super) fn files(places: &Places<'_>) -> Vec<ClientFile> {
     for path in places.paths(&of_system("config.toml")) {
         add(Scope::System, path);
     }
-    let home = codex_home(places.machine.environment());
+    let moved = places.variable("CODEX_HOME");
+    let home = moved.or_else(|| codex_home(places.machine.environment()));
     if let Some(home) = &home {
         add(Scope::User, home.join("config.toml"));
         let paths = places.machine.list(home);

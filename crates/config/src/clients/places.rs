@@ -10,11 +10,12 @@
 //! | `<local>` | `%LOCALAPPDATA%` |
 //! | `<folder>` | the current folder |
 //! | `<up>` | the current folder and the folders around it, up to the root of the repository; the root first |
-//! | `<$NAME>` | the path in an environment variable |
-//! | `<$NAME or FOLDER>` | the path in an environment variable; if it is not set, a folder in the home folder |
+//! | `<$NAME>` | the path in an environment variable, if it is absolute |
+//! | `<$NAME or FOLDER>` | the path in an environment variable; if it is not set or relative, a folder in the home folder |
 //! | `</>` | the root of the file system, or of the drive |
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use super::machine::{Machine, System};
@@ -31,6 +32,8 @@ pub(super) struct Places<'a> {
     /// The part of the current entry that comes from the project. See
     /// [`ClientServer::from_project`](super::ClientServer::from_project).
     from_project: Cell<Option<String>>,
+    /// The client's variables with relative paths. See [`take_relative`](Self::take_relative).
+    relative: RefCell<BTreeSet<String>>,
 }
 
 /// How many bytes may replace the variables of one file, and be read for them: 16 MiB.
@@ -44,6 +47,7 @@ impl<'a> Places<'a> {
             budget: Cell::new(BUDGET),
             root: OnceCell::new(),
             from_project: Cell::new(None),
+            relative: RefCell::default(),
         }
     }
 
@@ -52,13 +56,30 @@ impl<'a> Places<'a> {
         self.budget.set(BUDGET);
     }
 
+    /// The path in a variable of a client. A relative path counts as not set, because it may lead into a project, whose files would then
+    /// count as the user's.
     pub fn variable(&self, name: &str) -> Option<PathBuf> {
-        non_blank(self.machine.environment(), name).map(PathBuf::from)
+        let found = self.folder_of(name);
+        if found.is_none() && non_blank(self.machine.environment(), name).is_some() {
+            self.relative.borrow_mut().insert(name.to_owned());
+        }
+        found
+    }
+
+    /// Returns the variables of clients that were ignored since the last call because they have relative paths.
+    pub fn take_relative(&self) -> BTreeSet<String> {
+        self.relative.take()
+    }
+
+    /// The absolute path in a variable.
+    fn folder_of(&self, name: &str) -> Option<PathBuf> {
+        let path = non_blank(self.machine.environment(), name).map(PathBuf::from);
+        path.filter(|path| is_absolute(path))
     }
 
     /// The user's home folder. A relative path counts as not set, because it may lead into a project.
     pub fn home(&self) -> Option<PathBuf> {
-        let folder = |name| self.variable(name).filter(|path| is_absolute(path));
+        let folder = |name| self.folder_of(name);
         match self.machine.system() {
             System::Windows => folder("USERPROFILE").or_else(|| folder("HOME")),
             System::Linux | System::MacOs => folder("HOME"),
@@ -66,7 +87,7 @@ impl<'a> Places<'a> {
     }
 
     fn below_home(&self, variable: &str, default: &str) -> Option<PathBuf> {
-        let folder = self.variable(variable).filter(|path| is_absolute(path));
+        let folder = self.folder_of(variable);
         folder.or_else(|| Some(self.home()?.join(default)))
     }
 
@@ -158,7 +179,7 @@ impl<'a> Places<'a> {
                 };
                 match (self.variable(name), default) {
                     (None, Some(default)) => Some(self.home()?.join(default)),
-                    (found, _) => found.filter(|path| is_absolute(path)),
+                    (found, _) => found,
                 }
             }),
         };

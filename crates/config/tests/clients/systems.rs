@@ -1,6 +1,9 @@
 //! The places of each client's files on each system, and the variables that move them.
 
-use mcp_startup_config::clients::{Client, Scope, System};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use mcp_startup_config::clients::{Client, Scope, System, discover_on};
 
 use crate::fake_machine::{FakeMachine, check, normal, servers};
 
@@ -427,5 +430,63 @@ fn a_linked_worktree_of_claude_code_belongs_to_the_primary_checkout() {
             project /work/tree/.mcp.json unapproved
                 found stdio unapproved",
         );
+    }
+}
+
+/// Every name in capital letters in the sources. Some of them are variables that move files.
+fn capital_names() -> BTreeSet<String> {
+    let mut paths = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    let mut names = BTreeSet::new();
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).unwrap();
+            paths.extend(entries.map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let is_capital = |word: &&str| {
+            word.len() > 3 && !word.contains(|letter: char| letter.is_ascii_lowercase())
+        };
+        names.extend(words.filter(is_capital).map(str::to_owned));
+    }
+    names
+}
+
+/// A project could bring the folder or the file, which would count as the user's.
+#[test]
+fn a_variable_with_a_relative_path_moves_no_file() {
+    let names = capital_names();
+    assert!(names.contains("CODEX_HOME") && names.contains("VSCODE_PORTABLE"));
+    for system in [LINUX, MACOS, WINDOWS] {
+        let (home, folder, current) = home_of(system);
+        for value in [".", "sub", "sub/o.json", "./librechat.yaml"] {
+            let variables = names.iter().filter(|name| *name != home);
+            let mut variables: Vec<_> = variables.map(|name| (name.as_str(), value)).collect();
+            variables.push((home, folder));
+            let machine = FakeMachine::new(system, &variables)
+                .with(&format!("{folder}/.codex/config.toml"), content(".toml"))
+                .with(&format!("{folder}/.claude.json"), ENTRY);
+            let files = discover_on(&machine, Path::new(current));
+            let reads = machine.reads.borrow();
+            let relative = reads
+                .iter()
+                .find(|path| !path.starts_with('/') && !path.starts_with("C:"));
+            assert_eq!(relative, None, "{system:?} {value}");
+            // The files are read where they are without the variables, with a warning.
+            for (client, variable) in [
+                (Client::Codex, "CODEX_HOME"),
+                (Client::ClaudeCode, "CLAUDE_CONFIG_DIR"),
+            ] {
+                let mut of_client = files.iter().filter(|file| file.client == client);
+                let file = of_client.next().unwrap();
+                assert_eq!(file.scope, Scope::User);
+                let warnings: Vec<_> = file.warnings.iter().map(ToString::to_string).collect();
+                let expected = format!(
+                    "the file: the variable {variable} has a relative path, so it is ignored; set it to an absolute path"
+                );
+                assert!(warnings.contains(&expected), "{warnings:?}");
+            }
+        }
     }
 }
