@@ -19,8 +19,8 @@ use crate::held_sign_ins::StoreFiles;
 /// How often files of the project are read. Several clients can read the same file.
 const MAX_READS: usize = 500;
 
-/// The total size of the files: 16 MiB. Each line and each object counts as [`SIZE_OF_PART`] more bytes, so that it also limits the number
-/// of servers.
+/// The total size of the files: 16 MiB. Each line, each value of a list or an object, and each of these itself counts as
+/// [`SIZE_OF_PART`] more bytes, so that it also limits the memory for servers and values.
 const MAX_SIZE: usize = 16 * 1024 * 1024;
 const SIZE_OF_PART: usize = 256;
 
@@ -68,7 +68,10 @@ impl<'a> ProjectLimit<'a> {
 
     /// Counts a file. Returns whether it is within the limits.
     fn count(&self, bytes: &[u8]) -> bool {
-        let parts = bytes.iter().filter(|byte| b"{\n".contains(byte)).count();
+        let parts = bytes
+            .iter()
+            .filter(|byte| b"{[,\n\r".contains(byte))
+            .count();
         let size = bytes.len() + parts * SIZE_OF_PART;
         let left = (self.reads.get().checked_sub(1)).zip(self.size.get().checked_sub(size));
         let Some((reads, size)) = left else {
@@ -101,7 +104,8 @@ impl Machine for ProjectLimit<'_> {
 impl StoreFiles for ProjectLimit<'_> {
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         let machine = self.places.machine;
-        if !self.places.is_in_project(path) {
+        // A file `.git` is no file of a client.
+        if path.ends_with(".git") || !self.places.is_in_project(path) {
             return machine.read(path, limit);
         }
         let bytes = match self.is_exceeded() {

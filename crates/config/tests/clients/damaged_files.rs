@@ -359,11 +359,13 @@ fn many_servers_and_long_lists_cost_linear_time() {
     let plugins: Vec<String> = (0..100_000)
         .map(|number| format!(r#""p{number}@m": false"#))
         .collect();
-    let settings = format!(
-        r#"{{"enabledMcpjsonServers": {list}, "disabledMcpjsonServers": {list}, "deniedMcpServers": [{}], "enabledPlugins": {{{}}}}}"#,
-        rules.join(", "),
-        plugins.join(", ")
-    );
+    let settings = |plugins: &[String]| {
+        format!(
+            r#"{{"enabledMcpjsonServers": {list}, "disabledMcpjsonServers": {list}, "deniedMcpServers": [{}], "enabledPlugins": {{{}}}}}"#,
+            rules.join(", "),
+            plugins.join(", ")
+        )
+    };
     let projects: Vec<String> = (0..100_000)
         .map(|number| format!(r#""/p/{number}": {{}}"#))
         .collect();
@@ -400,8 +402,9 @@ fn many_servers_and_long_lists_cost_linear_time() {
                 .replace("{\"server-0\"", "{\"mcpServers\": {\"server-0\"")
                 + "}",
         )
-        .with("/work/shop/.claude/settings.json", settings.clone())
-        .with("/home/sam/.claude/settings.json", settings)
+        // The files of a project have fewer values.
+        .with("/work/shop/.claude/settings.json", settings(&[]))
+        .with("/home/sam/.claude/settings.json", settings(&plugins))
         .with(CURSOR, table.clone())
         .with("/work/shop/.cursor/mcp.json", table.clone())
         .with(

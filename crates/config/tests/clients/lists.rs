@@ -1,7 +1,7 @@
 //! Approvals, the lists with which users and administrators turn servers on and off, and the order of a client's files.
 
 use mcp_startup_config::TransportConfig;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mcp_startup_config::clients::{Client, ClientFile, discover_on};
 
@@ -732,6 +732,33 @@ fn the_files_of_a_project_are_limited_together() {
         of_user.filter(|server| server.entry.name == "own").count(),
         2
     );
+    // Many small values: in JSON, and as the lines of YAML.
+    let values = vec![r#""""#; 100_000].join(",");
+    let values = format!(r#"{{"mcpServers": {{"s": {{"command": "x", "args": [{values}]}}}}}}"#);
+    let flow = vec!["[]"; 100_000].concat();
+    let lines = |end: &str| format!("mcpServers:{end}{}", format!("- x{end}").repeat(100_000));
+    for (file, text) in [
+        (".mcp.json", values),
+        (".mcp.json", flow),
+        (".continue/mcpServers/a.yaml", lines("\n")),
+        (".continue/mcpServers/a.yaml", lines("\r")),
+    ] {
+        let machine = shop()
+            .with("/home/sam/.continue/config.yaml", "mcpServers: []\n")
+            .with(&format!("{SHOP}/{file}"), text);
+        let files = discover_on(&machine, Path::new(SHOP));
+        let path = PathBuf::from(format!("{SHOP}/{file}"));
+        let of_path: Vec<_> = files.iter().filter(|file| file.path == path).collect();
+        let [left_out] = &of_path[..] else {
+            let paths: Vec<_> = files.iter().map(|file| &file.path).collect();
+            panic!("{file}: {paths:?}");
+        };
+        let error = left_out.error.as_ref().unwrap().to_string();
+        assert!(
+            error.contains("this file is not read: the project has too many"),
+            "{error}"
+        );
+    }
     // Many small files.
     let mut machine = shop();
     for at in 0..1000 {
