@@ -9,7 +9,8 @@
 //! program ended. It has no copy of the program's streams, and none of other servers.
 //!
 //! It does not end processes that others start for the server (systemd, a container engine, at, cron) or that run as another user.
-//! If the supervisor itself is killed, only the closed stdin tells the server to exit. The packages for Node and Python use no
+//! If the supervisor itself is killed, only the closed stdin tells the server to exit. If it is stopped, the launcher continues it, or this
+//! program ends its descendants. The packages for Node and Python use no
 //! supervisor, because each would be a second Node or Python: there, as in every library, a server ends with its process group.
 
 mod family;
@@ -135,6 +136,9 @@ fn supervise(control: &UnixStream, signals: &Signals) -> io::Result<()> {
     if message(control) != Message::None {
         return Ok(());
     }
+    // The program may stop this process before it can report the start.
+    let starting = Report::Starting(getpid().as_raw_pid());
+    send(control, &starting.encode(), &[])?;
     let (program, streams) = match execute(&execution, signals) {
         Ok(started) => started,
         Err(error) => {

@@ -96,7 +96,9 @@ pub use transport::json_size::json_values;
 pub use transport::progress::ProgressFeed;
 #[doc(hidden)]
 #[cfg(target_os = "linux")]
-pub use transport::stdio::supervision::protocol as supervisor_protocol;
+pub use transport::stdio::supervision::{
+    processes as supervisor_processes, protocol as supervisor_protocol,
+};
 pub use watch::{Watch, WatchHandle};
 
 /// Compiles the example of the README as a documentation test.

@@ -197,6 +197,92 @@ fn no_process_is_left_after_any_ending() {
     });
 }
 
+/// Stops the launcher and its own supervisor, which would otherwise end it.
+const STOPS: &str = r#"trap '' TERM INT HUP
+read -r _ _ _ launcher _ </proc/$PPID/stat
+kill -STOP $launcher $PPID
+>"$1"
+while :; do sleep 1; done
+"#;
+
+/// Does so again and again, in two sessions.
+const KEEPS_STOPPING: &str = r#"trap '' TERM INT HUP
+read -r _ _ _ launcher _ </proc/$PPID/stat
+stop='while :; do kill -STOP "$@" 2>/dev/null; done'
+setsid sh -c "$stop" sh $launcher $PPID </dev/null >/dev/null 2>&1 &
+kill -STOP $launcher $PPID
+>"$1"
+set -- $launcher $PPID
+eval "$stop"
+"#;
+
+/// A SIGKILL of the program is missing here: see SECURITY.md.
+#[test]
+fn server_that_stops_the_processes_that_would_end_it_is_ended() {
+    let servers = [
+        ("stops them once", STOPS),
+        ("keeps stopping them", KEEPS_STOPPING),
+    ];
+    let endings = [
+        Ending::TimeOut,
+        Ending::Signal("INT"),
+        Ending::Signal("TERM"),
+        Ending::Signal("HUP"),
+    ];
+    let cases: Vec<_> = servers
+        .iter()
+        .flat_map(|server| endings.map(|ending| (*server, ending)))
+        .collect();
+    for_each_case(&cases, |(server, ending)| {
+        let seconds = match ending {
+            Ending::TimeOut => 5,
+            _ => 600,
+        };
+        let check = Check::of(&[*server], seconds);
+        let mut running = check.start();
+        if let Ending::Signal(signal) = ending {
+            running.signal(signal);
+        }
+        running.child.wait().unwrap();
+        check.assert_gone(*ending);
+    });
+}
+
+/// The launcher starts the programs of all servers.
+#[test]
+fn server_that_stops_the_launcher_delays_other_servers_only_shortly() {
+    for script in [STOPS, KEEPS_STOPPING] {
+        let check = Check::of(&[("stops", script)], 5);
+        let config = check.user.path("home/.codex/config.toml");
+        let mut text = std::fs::read_to_string(&config).unwrap();
+        let program = check.user.write_script("server", READY);
+        let marks = [(); 3].map(|()| Mark::new());
+        for (number, mark) in marks.iter().enumerate() {
+            let started = check.user.path(&format!("temporary/ready-{number}"));
+            text += &entry(
+                &format!("good-{number}"),
+                &format!(
+                    "command = {}\nargs = [{}]\n{}",
+                    quoted(program.to_str().unwrap()),
+                    quoted(started.to_str().unwrap()),
+                    mark.setting(),
+                ),
+            );
+        }
+        std::fs::write(config, text).unwrap();
+        let run = check.user.check("json").arg("--concurrency").arg("1");
+        let finished = run.finish().assert_exit(1);
+        for number in 0..marks.len() {
+            let server = finished.server(&format!("good-{number}"));
+            assert_eq!(server["status"], "ready", "{server:#}");
+        }
+        for mark in marks {
+            assert_eq!(mark.left_after(LIMIT), []);
+        }
+        check.assert_gone(Ending::TimeOut);
+    }
+}
+
 /// The pipe of stdout is full, so the program waits for its reader.
 #[test]
 fn signal_ends_a_check_whose_output_is_not_read() {

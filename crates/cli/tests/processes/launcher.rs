@@ -53,7 +53,9 @@ impl Launcher {
         let (report, streams) = eventually("the report", || {
             let mut report = [0; Report::LENGTH];
             let (_, streams) = receive(&control, &mut report).ok()?;
-            Some((Report::decode(report), streams))
+            let report = Report::decode(report);
+            let is_first = matches!(report, Some(Report::Starting(_)));
+            (!is_first).then_some((report, streams))
         });
         assert_eq!(report, Some(Report::Started));
         let [stdin, stdout, stderr] = <[OwnedFd; 3]>::try_from(streams).unwrap().map(File::from);

@@ -1,7 +1,8 @@
 //! The stdio transport: launches a program without a shell, and ends it with the start.
 //!
 //! Without a supervisor, the program leads a process group, which is killed; a package runner gets time to end before. With one ([`StartupOptions::supervisor`]), no process is
-//! signaled here: the supervisor ends the program and all descendants, also those in other groups and sessions.
+//! signaled here unless the supervisor was stopped: the supervisor ends the program and all descendants, also those in other groups and
+//! sessions.
 //!
 //! [`StartupOptions::supervisor`]: crate::StartupOptions::supervisor
 
@@ -56,6 +57,12 @@ const PACKAGE_RUNNER_GRACE: Duration = Duration::from_secs(60);
 /// How long to wait for a supervisor to end the program. It may need longer for a package runner, and then continues by itself.
 #[cfg(target_os = "linux")]
 const SUPERVISOR_GRACE: Duration = Duration::from_millis(1500);
+/// How often to look whether a server has stopped its supervisor, and the pause between two looks. It may be continued and stopped
+/// again and again.
+#[cfg(target_os = "linux")]
+const SUPERVISOR_LOOKS: usize = 10;
+#[cfg(target_os = "linux")]
+const SUPERVISOR_PAUSE: Duration = Duration::from_millis(5);
 #[cfg(unix)]
 const SIGTERM: i32 = 15;
 
@@ -318,7 +325,19 @@ impl Program {
             Some(Child::Supervised(program)) => {
                 // If it can't be reached, it has ended, which ends the wait.
                 let _ = program.end();
-                let _ = tokio::time::timeout(SUPERVISOR_GRACE, program.wait()).await;
+                if tokio::time::timeout(SUPERVISOR_GRACE, program.wait())
+                    .await
+                    .is_ok()
+                {
+                    return;
+                }
+                for _ in 0..SUPERVISOR_LOOKS {
+                    if program.end_if_stopped() {
+                        let _ = tokio::time::timeout(SUPERVISOR_GRACE, program.wait()).await;
+                        return;
+                    }
+                    tokio::time::sleep(SUPERVISOR_PAUSE).await;
+                }
             }
             Some(Child::Group(group)) => {
                 if group.terminate() {

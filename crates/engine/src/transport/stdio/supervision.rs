@@ -3,8 +3,12 @@
 //! The command of [`StartupOptions::supervisor`] runs once. It is the launcher, which creates a supervisor for each program by fork(2).
 //! The executable `mcp-startup` is one; its module `supervisor` describes how it works. `protocol` has the messages.
 //!
+//! A server may stop the launcher or its own supervisor (SIGSTOP). A stopped launcher is continued, or replaced if that does not help. If
+//! the supervisor is stopped when it has to end the program, this process kills the descendants of the supervisor itself.
+//!
 //! [`StartupOptions::supervisor`]: crate::StartupOptions::supervisor
 
+pub mod processes;
 pub mod protocol;
 
 use std::ffi::OsString;
@@ -17,15 +21,23 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
+use self::processes::Process;
 use self::protocol::{END, Report, Request, receive, send};
 use super::lock;
 
 /// The pause before a message is sent to the launcher again. The system limits how many file descriptors are under way.
 const PAUSE: Duration = Duration::from_millis(2);
+/// How long to wait for the launcher before it is continued if it was stopped, and how often it is.
+const CONTINUE_PAUSE: Duration = Duration::from_millis(250);
+const CONTINUED: usize = 2;
+/// How often processes are searched for that were started before their parents were killed, and the pause between two searches.
+const SEARCHES: usize = 50;
+const SEARCH_PAUSE: Duration = Duration::from_millis(1);
 
 /// Starts programs under supervisors.
 pub(crate) struct Supervisors {
@@ -38,13 +50,16 @@ struct Launcher {
     socket: Socket,
     /// The current folder of this process when the launcher was started, and of the programs.
     folder: Option<PathBuf>,
+    /// `None` if it has ended, or if there is no /proc.
+    process: Option<Process>,
     /// It is reaped after this is dropped.
-    _process: Child,
+    _child: Child,
 }
 
 /// A program that runs under a supervisor. When this is dropped, the supervisor ends it.
 pub(crate) struct SupervisedProgram {
     control: UnixStream,
+    supervisor: Option<Process>,
     /// The part of the next report that was read.
     report: Vec<u8>,
     /// How the program has ended, once all processes have. `Some(None)` if the supervisor has not reported it.
@@ -125,14 +140,16 @@ impl Launcher {
             .stderr(Stdio::null())
             // Signals of the terminal do not reach it.
             .process_group(0);
+        let child = command.spawn()?;
         Ok(Self {
             socket,
             folder,
-            _process: command.spawn()?,
+            process: child.id().and_then(|id| process(id.try_into().ok()?)),
+            _child: child,
         })
     }
 
-    /// An error of the outer result means that the launcher or the supervisor has ended. The inner error is the program's.
+    /// An error of the outer result means that the launcher or the supervisor has ended or stays stopped. The inner error is the program's.
     async fn start(&self, message: &[u8]) -> io::Result<io::Result<(SupervisedProgram, Streams)>> {
         let (control, other_end) = match Socket::pair() {
             Ok(pair) => pair,
@@ -142,12 +159,55 @@ impl Launcher {
         control.set_nonblocking(true)?;
         let mut program = SupervisedProgram {
             control: UnixStream::from_std(control)?,
+            supervisor: None,
             report: Vec::new(),
             status: None,
         };
-        self.send(other_end).await?;
-        program.control.write_all(message).await?;
-        program.started().await
+        let starting = async {
+            self.send(other_end).await?;
+            program.control.write_all(message).await?;
+            program.started().await
+        };
+        let started = tokio::select! {
+            biased;
+            started = starting => Some(started),
+            () = self.stays_stopped() => None,
+        };
+        let streams = match started {
+            Some(started) => started?,
+            None => {
+                let error = io::Error::new(io::ErrorKind::TimedOut, "another process stops it");
+                match program.supervisor.and_then(|it| it.now()) {
+                    None => return Err(error),
+                    // Its program has probably done it, so it is not started again, and not without a supervisor.
+                    Some(supervisor) if supervisor.is_stopped() => Err(error),
+                    // It does not need the launcher any more.
+                    Some(_) => program.started().await?,
+                }
+            }
+        };
+        Ok(streams.map(|streams| (program, streams)))
+    }
+
+    /// Continues the launcher if another process stops it, such as a server. Kills it and returns if it is stopped again each time.
+    async fn stays_stopped(&self) {
+        let mut stopped = 0;
+        loop {
+            tokio::time::sleep(CONTINUE_PAUSE).await;
+            // A launcher that is only slow keeps its time.
+            let Some(process) = self.process.and_then(|it| it.now()) else {
+                continue;
+            };
+            if !process.is_stopped() {
+                continue;
+            }
+            if stopped == CONTINUED {
+                process.send(Signal::KILL);
+                return;
+            }
+            process.send(Signal::CONT);
+            stopped += 1;
+        }
     }
 
     /// Sends the control socket of a new supervisor.
@@ -166,30 +226,43 @@ impl Launcher {
     }
 }
 
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        // It ends when its socket closes, unless it was stopped.
+        if let Some(process) = self.process {
+            process.send(Signal::CONT);
+        }
+    }
+}
+
 impl SupervisedProgram {
     /// Waits for the report about the start.
-    async fn started(mut self) -> io::Result<io::Result<(Self, Streams)>> {
-        let mut bytes = [0; Report::LENGTH];
-        let receive = || receive(&self.control, &mut bytes);
-        let received = self.control.async_io(Interest::READABLE, receive).await;
-        let (length, streams) = match received {
-            Ok(received) => received,
-            // This process can't have more file descriptors: without a supervisor, the program could not be started either.
-            Err(error)
-                if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::MFILE) =>
-            {
-                return Ok(Err(error));
+    async fn started(&mut self) -> io::Result<io::Result<Streams>> {
+        loop {
+            let mut bytes = [0; Report::LENGTH];
+            let receive = || receive(&self.control, &mut bytes);
+            let received = self.control.async_io(Interest::READABLE, receive).await;
+            let (length, streams) = match received {
+                Ok(received) => received,
+                // This process can't have more file descriptors: without a supervisor, the program could not be started either.
+                Err(error)
+                    if rustix::io::Errno::from_io_error(&error)
+                        == Some(rustix::io::Errno::MFILE) =>
+                {
+                    return Ok(Err(error));
+                }
+                Err(error) => return Err(error),
+            };
+            let report = Some(bytes).filter(|_| length == Report::LENGTH);
+            match (report.and_then(Report::decode), Streams::try_from(streams)) {
+                (Some(Report::Starting(supervisor)), _) => self.supervisor = process(supervisor),
+                (Some(Report::Started), Ok(streams)) => return Ok(Ok(streams)),
+                (Some(Report::NotStarted(error)), _) => {
+                    self.status = Some(None);
+                    return Ok(Err(io::Error::from_raw_os_error(error)));
+                }
+                _ => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
-            Err(error) => return Err(error),
-        };
-        let report = Some(bytes).filter(|_| length == Report::LENGTH);
-        match (report.and_then(Report::decode), Streams::try_from(streams)) {
-            (Some(Report::Started), Ok(streams)) => Ok(Ok((self, streams))),
-            (Some(Report::NotStarted(error)), _) => {
-                self.status = Some(None);
-                Ok(Err(io::Error::from_raw_os_error(error)))
-            }
-            _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 
@@ -224,11 +297,37 @@ impl SupervisedProgram {
             None => send(&self.control, &[END], &[]),
         }
     }
+
+    /// Kills the processes if the supervisor was stopped and can't end them. Returns whether it was stopped.
+    ///
+    /// A process that stops the supervisor again and again is one of them, so the supervisor can be continued afterwards. Its descendants
+    /// are still its own meanwhile, also those that have lost their parents.
+    pub fn end_if_stopped(&self) -> bool {
+        let supervisor = self.supervisor.filter(|_| self.status.is_none());
+        let supervisor = supervisor.and_then(|it| it.now());
+        let Some(supervisor) = supervisor.filter(Process::is_stopped) else {
+            return false;
+        };
+        for search in 0..SEARCHES {
+            let found = supervisor.kill_descendants();
+            if !found && search > 0 {
+                break;
+            }
+            std::thread::sleep(SEARCH_PAUSE);
+        }
+        supervisor.send(Signal::CONT);
+        true
+    }
+}
+
+fn process(id: i32) -> Option<Process> {
+    Process::read(Pid::from_raw(id).filter(|_| id > 0)?)
 }
 
 impl Drop for SupervisedProgram {
     fn drop(&mut self) {
         // A supervisor that already ends the processes ignores it.
         let _ = self.end();
+        self.end_if_stopped();
     }
 }

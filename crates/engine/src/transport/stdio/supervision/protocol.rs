@@ -2,7 +2,7 @@
 //!
 //! The launcher is the process that creates supervisors. Its stdin is a Unix stream socket. For each program, it receives one byte and
 //! the control socket of a new supervisor. The control socket then carries, to the supervisor, a [`Request`] and perhaps [`END`], and
-//! back one [`Report`] about the start and one about the end of the program. The request never reaches the launcher, so it is in no
+//! back one [`Report`] before the start, one about it and one about the end of the program. The request never reaches the launcher, so it is in no
 //! memory that other supervisors inherit.
 
 use std::collections::BTreeMap;
@@ -169,6 +169,8 @@ impl ReceivedRequest {
 /// A report of a supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
+    /// The supervisor is about to start the program: the process ID of the supervisor.
+    Starting(i32),
     /// The program runs. The ends of its stdin, stdout and stderr come with this report.
     Started,
     /// The program can't be started: the number of the operating system's error.
@@ -184,6 +186,7 @@ impl Report {
     /// The bytes of the report.
     pub fn encode(self) -> [u8; Self::LENGTH] {
         let (kind, number) = match self {
+            Self::Starting(supervisor) => (b'P', supervisor),
             Self::Started => (b'S', 0),
             Self::NotStarted(error) => (b'N', error),
             Self::Ended(status) => (b'D', status),
@@ -196,6 +199,7 @@ impl Report {
     pub fn decode([kind, number @ ..]: [u8; Self::LENGTH]) -> Option<Self> {
         let number = i32::from_le_bytes(number);
         match kind {
+            b'P' => Some(Self::Starting(number)),
             b'S' => Some(Self::Started),
             b'N' => Some(Self::NotStarted(number)),
             b'D' => Some(Self::Ended(number)),
@@ -374,6 +378,7 @@ mod tests {
     #[test]
     fn a_report_is_read_as_it_was_written() {
         for report in [
+            Report::Starting(i32::MAX),
             Report::Started,
             Report::NotStarted(2),
             Report::Ended(0),
