@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+#[cfg(unix)]
+use crate::harness::configuration::shell;
 use crate::harness::configuration::{FILE_STORE, entry, steps, url};
 use crate::harness::http_server::Server;
 use crate::harness::output::Finished;
@@ -104,6 +106,7 @@ fn no_output_of_a_check_has_a_hidden_character() {
 const COMMANDS: &str =
     "no ##[add-mask]e ##vso[task.prependpath]/tmp/x ##TeamCity[message x] ::stop-commands::x";
 
+#[cfg(unix)]
 #[test]
 fn no_output_has_a_command_to_a_ci_service() {
     let server = Server::start(|request, responder| {
