@@ -151,7 +151,7 @@ fn the_error_of_the_system_has_no_number() {
                 "unix:///proc/none/socket",
             ],
             1,
-            format!("error: {no_file}"),
+            format!("error: the folder /proc/none can't be created: {no_file}"),
         ),
         (
             vec!["lab", "--write-config", "lab.json"],
