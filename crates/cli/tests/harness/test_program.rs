@@ -16,7 +16,8 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a wrong step fails the test that uses it"
+    clippy::zombie_processes,
+    reason = "a wrong step fails the test that uses it, and a step leaves a process behind"
 )]
 // The standard library has no other way to close stdin or stdout, and none to press Ctrl-C on Windows.
 #![allow(unsafe_code)]
