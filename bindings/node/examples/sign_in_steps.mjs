@@ -4,7 +4,7 @@ import { authStatus, beginSignIn, finishSignIn } from "mcp-startup";
 const [server] = process.argv.slice(2);
 const options = { config: "~/.codex/config.toml" };
 
-// The browser is redirected to this listener. An Electron app can use its own scheme instead, such as `com.example.app`.
+// The browser is redirected to this listener. An Electron app can use a custom scheme instead.
 const listener = createServer();
 await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
 const origin = `http://127.0.0.1:${listener.address().port}`;

@@ -413,7 +413,7 @@ export type SignInBegun = {
 /**
  * Begins a sign-in. It stores nothing; `finishSignIn` does.
  *
- * @param redirectUri The URI that the browser is redirected to: `http` on loopback, `https`, or the app's own scheme with a dot, such as `com.example.app`.
+ * @param redirectUri The URI that the browser is redirected to: `http` on loopback, `https`, or the app's custom scheme.
  * @param options The options. `challenge` and `scopes` apply only to this call; every other call refuses them.
  * @throws {McpStartupError} If the sign-in can't begin. Its `code` is `MCP_STARTUP_SIGN_IN`.
  */

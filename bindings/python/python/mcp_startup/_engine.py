@@ -386,8 +386,7 @@ async def begin_sign_in(
 
     Args:
         server: The name of the server.
-        redirect_uri: The URI that the browser is redirected to: `http` on loopback, `https`, or the app's own scheme with a
-            dot, such as `com.example.app`.
+        redirect_uri: The URI that the browser is redirected to: `http` on loopback, `https`, or the app's custom scheme.
         challenge: The value of the `WWW-Authenticate` header of the response with which the server rejected the application's own
             request, for example a 403 with `insufficient_scope`. It can name the required scopes (RFC 6750, section 3) and the
             server's metadata (RFC 9728, section 5.1). By default, the sign-in sends a request to get a challenge.

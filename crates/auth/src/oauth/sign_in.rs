@@ -62,7 +62,7 @@ pub struct SignInRequest {
     /// The URL of the server, parsed, for requests.
     pub url: Url,
     /// Where the authorization server redirects the user after the sign-in: `http` on loopback, `https`, or a
-    /// scheme of an app with a dot, such as `com.example.app`.
+    /// custom scheme of an app.
     pub redirect_uri: String,
     /// The `WWW-Authenticate` header of the response that refused a request, if there was one. It can name the
     /// server's metadata and the required scopes (RFC 9728, section 5.1; RFC 6750, section 3).

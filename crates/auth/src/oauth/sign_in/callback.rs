@@ -147,12 +147,7 @@ fn lacks_scope(words: &str) -> bool {
 pub(super) fn check_redirect_uri(redirect_uri: &str) -> Result<(), SignInError> {
     let url = Url::parse(redirect_uri).ok();
     let is_valid = url.is_some_and(|url| {
-        let is_safe = match url.scheme() {
-            "https" => true,
-            "http" => place(&url) == Some(Place::Loopback),
-            // A name of a domain in reverse order. Others, such as `javascript`, belong to no app (section 8.4).
-            scheme => scheme.contains('.'),
-        };
+        let is_safe = url.scheme() != "http" || place(&url) == Some(Place::Loopback);
         is_safe && url.fragment().is_none()
     });
     match is_valid {
@@ -160,7 +155,7 @@ pub(super) fn check_redirect_uri(redirect_uri: &str) -> Result<(), SignInError> 
         false => Err(SignInError::new(
             SignInFailureKind::InvalidConfiguration,
             format!(
-                "the redirect URI {} cannot be used: use https, http on loopback, or a scheme of an app with a dot, such as com.example.app, and no fragment",
+                "the redirect URI {} cannot be used: use https, http on loopback, or a custom app scheme, without a fragment",
                 shown(redirect_uri)
             ),
         )),

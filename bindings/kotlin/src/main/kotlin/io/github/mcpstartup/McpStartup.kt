@@ -282,7 +282,7 @@ public object McpStartup {
      *
      * @param server The name of the server.
      * @param redirectUri The URI to which the authorization server redirects the browser: `http` on a loopback address, `https`, or a
-     * scheme of your app with a dot, such as `com.example.app`.
+     * custom scheme of your app.
      * @param challenge The value of the `WWW-Authenticate` header of the answer with which the server has rejected your app's own
      * request, such as a 403 with `insufficient_scope`. It can name the required scopes (RFC 6750, section 3) and the server's metadata
      * (RFC 9728, section 5.1). With null, the sign-in sends a request to get a challenge.
