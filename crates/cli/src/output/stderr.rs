@@ -1,5 +1,5 @@
-//! Stderr, for text that a user reads. On a terminal, lines are wrapped between words, as those on stdout are. What can be copied, such as a
-//! URL or a suggested command, is never broken.
+//! Stderr, for text that a user reads. On a terminal, lines are wrapped between words, as those on stdout are. A URL or a suggested command is
+//! never broken, so that it can be copied.
 
 use std::io::{IsTerminal, Write};
 

@@ -142,12 +142,28 @@ fn lacks_scope(words: &str) -> bool {
     words.contains("scope") && faults.iter().any(|fault| words.contains(fault))
 }
 
+/// Schemes that no app can have, because a browser handles them itself.
+const OF_NO_APP: [&str; 9] = [
+    "about",
+    "blob",
+    "data",
+    "file",
+    "ftp",
+    "javascript",
+    "view-source",
+    "ws",
+    "wss",
+];
+
 /// Checks that a code is safe at this URI. It must lead to this machine, use a secure connection, or lead to an app
 /// (RFC 8252, section 7), and it must not have a fragment (RFC 6749, section 3.1.2).
 pub(super) fn check_redirect_uri(redirect_uri: &str) -> Result<(), SignInError> {
     let url = Url::parse(redirect_uri).ok();
     let is_valid = url.is_some_and(|url| {
-        let is_safe = url.scheme() != "http" || place(&url) == Some(Place::Loopback);
+        let is_safe = match url.scheme() {
+            "http" => place(&url) == Some(Place::Loopback),
+            scheme => !OF_NO_APP.contains(&scheme),
+        };
         is_safe && url.fragment().is_none()
     });
     match is_valid {
