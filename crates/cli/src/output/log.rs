@@ -6,7 +6,8 @@ use mcp_startup_core::{begins_log_command, is_hidden};
 use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::prelude::*;
 
-/// Logs to stderr as `RUST_LOG` asks. The targets of the SDK are never logged: they quote servers, and a server may echo a secret.
+/// Logs to stderr as `RUST_LOG` asks. Only the targets of this project are logged, because they mask what they quote. The SDK and the HTTP
+/// client quote servers, and a server may echo a secret, even as the name of a host.
 pub fn to_stderr() {
     let Some(asked) = std::env::var_os("RUST_LOG") else {
         return;
@@ -16,14 +17,19 @@ pub fn to_stderr() {
         let _ = writeln!(crate::output::stderr::styled(), "{hint}");
         return;
     };
-    let quotes_servers = filter_fn(|metadata| !metadata.target().starts_with("rmcp"));
+    let masks = filter_fn(|metadata| is_of_this_project(metadata.target()));
     let is_colored = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(move || Escaping { is_colored })
         .with_ansi(is_colored)
-        .with_filter(asked.and(quotes_servers));
+        .with_filter(asked.and(masks));
     // A host that runs this in its own process may have a subscriber.
     let _ = tracing_subscriber::registry().with(layer).try_init();
+    tracing::trace!("the log has begun; only targets of mcp-startup are logged");
+}
+
+fn is_of_this_project(target: &str) -> bool {
+    target.starts_with("mcp_startup")
 }
 
 /// Writes to stderr. The subscriber passes it each event in one piece, with a line break at the end.
@@ -66,6 +72,21 @@ fn escape(event: &str, is_colored: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_targets_of_this_project_are_logged() {
+        assert!(is_of_this_project(module_path!()));
+        assert!(is_of_this_project("mcp_startup_auth::store"));
+        for target in [
+            "rmcp::service",
+            "hyper_util::client::legacy::pool",
+            "h2::client",
+            "reqwest::connect",
+            "rustls::client::hs",
+        ] {
+            assert!(!is_of_this_project(target), "{target}");
+        }
+    }
 
     #[test]
     fn hidden_characters_of_an_event_are_escaped_and_its_colors_and_end_are_kept() {

@@ -47,7 +47,10 @@ pub const VERBATIM: Encoding = ("verbatim", str::to_owned);
 
 pub const BASE64: Encoding = ("in base64", base64);
 
-pub const ENCODINGS: [Encoding; 8] = [
+/// As in the name of a host.
+pub const LOWER_CASE: Encoding = ("in lower case", str::to_lowercase);
+
+pub const ENCODINGS: [Encoding; 10] = [
     ("percent-encoded", percent_encoded),
     // With lowercase hexadecimal digits, as some programs write them. Escapes only characters that must be escaped.
     ("percent-encoded as in a path", |text| {
@@ -79,6 +82,8 @@ pub const ENCODINGS: [Encoding; 8] = [
     ("in base64, with text around it", |text| {
         base64(&format!("me, {text}; Path=/"))
     }),
+    LOWER_CASE,
+    ("in hexadecimal", in_hexadecimal),
 ];
 
 pub fn percent_encoded(text: &str) -> String {
@@ -117,18 +122,31 @@ fn pieces_in_base64(text: &str) -> [String; 3] {
     })
 }
 
+fn in_hexadecimal(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Whether `text` contains this part of a secret, in any encoding.
 pub fn holds(text: &str, piece: &str) -> bool {
     let in_base64 = pieces_in_base64(piece);
-    text.contains(piece) || in_base64.iter().any(|piece| text.contains(piece))
+    in_base64.iter().any(|piece| text.contains(piece)) || {
+        let text = text.to_ascii_lowercase();
+        text.contains(&piece.to_ascii_lowercase()) || text.contains(&in_hexadecimal(piece))
+    }
 }
 
 /// Finds a complete or truncated secret in any encoding. Returns its position in `text`.
 pub fn found_in(text: &str) -> Option<usize> {
     let in_base64 = [HEAD, TAIL].map(pieces_in_base64);
-    let pieces = in_base64.as_flattened().iter().map(String::as_str);
-    let pieces = pieces.chain([HEAD, TAIL]);
-    pieces.filter_map(|piece| text.find(piece)).min()
+    let exact = in_base64.as_flattened().iter();
+    let exact = exact.filter_map(|piece| text.find(piece.as_str()));
+    // The case of the letters does not matter: a host name and an option of a parser can change it.
+    let lower = text.to_ascii_lowercase();
+    let in_any_case = [HEAD, TAIL]
+        .into_iter()
+        .flat_map(|piece| [piece.to_ascii_lowercase(), in_hexadecimal(piece)]);
+    let in_any_case = in_any_case.filter_map(|piece| lower.find(&piece));
+    exact.chain(in_any_case).min()
 }
 
 #[test]
