@@ -176,9 +176,18 @@ pub async fn finish_sign_in(
     let pending = PendingSignIn::parse(&pending)?;
     let mut options = Options::parse(&options)?;
     options.servers = Some(vec![pending.server_name().to_owned()]);
-    let Opened { startup, .. } = options.open(store).await?;
+    let Opened { startup, servers } = options.open(store).await?;
     let startup = Finished(startup);
-    Ok(startup.0.finish_sign_in(&pending, &callback_url).await?)
+    let (startup, name) = (&startup.0, pending.server_name());
+    let finished = match servers.iter().find(|server| server.name == name) {
+        Some(server) => {
+            startup
+                .finish_sign_in_to(server, &pending, &callback_url)
+                .await
+        }
+        None => startup.finish_sign_in(&pending, &callback_url).await,
+    };
+    Ok(finished?)
 }
 
 /// Signs out. See [`mcp_startup::Startup::sign_out`].

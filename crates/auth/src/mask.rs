@@ -47,7 +47,7 @@ pub(crate) fn is_word(text: &[u8]) -> bool {
 }
 
 const MASKED: &str = "[masked]";
-const WITHHELD: &str = "[withheld: too many secrets to look for]";
+const WITHHELD: &str = "[withheld: it may contain a secret]";
 
 /// The values that were given to one start: tokens, headers, environment variables. A server, an authorization server or a
 /// program may echo any of them, so their text passes through here before it is kept or shown.
@@ -101,6 +101,14 @@ impl fmt::Debug for Mask {
 }
 
 impl Mask {
+    /// A mask that withholds all foreign text, for a program that does not know which secrets were sent.
+    pub fn withholding() -> Self {
+        Self {
+            bytes: MAX_SECRET_BYTES + 1,
+            ..Self::default()
+        }
+    }
+
     /// Hides this value from now on. If it has several lines, each line that is long enough to be a secret is hidden too.
     pub fn add(&mut self, secret: &str) {
         let secret = secret.trim();
@@ -114,7 +122,7 @@ impl Mask {
     }
 
     fn add_one(&mut self, secret: &str) {
-        if secret.len() < SHORTEST || self.is_full() {
+        if secret.len() < SHORTEST || self.withholds_all() {
             return;
         }
         if self.bytes.saturating_add(secret.len()) > MAX_SECRET_BYTES {
@@ -127,8 +135,8 @@ impl Mask {
         self.beginnings = OnceLock::new();
     }
 
-    /// Whether the secrets exceed the limit.
-    fn is_full(&self) -> bool {
+    /// Whether all foreign text is withheld: the secrets are unknown, or exceed the limit.
+    pub fn withholds_all(&self) -> bool {
         self.bytes > MAX_SECRET_BYTES
     }
 
@@ -205,7 +213,7 @@ impl Mask {
     }
 
     fn replaced(&self, text: &str, find: impl FnOnce(&mut Vec<Range<usize>>)) -> String {
-        if self.is_full() && !text.is_empty() {
+        if self.withholds_all() && !text.is_empty() {
             return WITHHELD.to_owned();
         }
         let mut found = Vec::new();
@@ -234,6 +242,11 @@ impl Mask {
     }
 
     fn find(&self, text: &str, cut_before: bool, end: End, found: &mut Vec<Range<usize>>) {
+        // An ellipsis means that the text was cut off before it.
+        let (text, end) = match text.strip_suffix('…') {
+            Some(before) => (before, End::CutOff),
+            None => (text, end),
+        };
         let matcher = self.matcher();
         let bytes = text.as_bytes();
         let is_of_escape =

@@ -337,7 +337,22 @@ impl Startup {
         pending: &PendingSignIn,
         callback_url: &str,
     ) -> Result<(), SignInError> {
-        sign_in::finish(&self.shared, pending, callback_url).await
+        sign_in::finish(&self.shared, None, pending, callback_url).await
+    }
+
+    /// Finishes a sign-in as [`finish_sign_in`](Self::finish_sign_in) does, also one that another process has begun. `server` is the
+    /// server of the sign-in: an error then shows what its sign-in service responded, with the secrets of the server masked.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`SignInError`]; see [`finish_sign_in`](Self::finish_sign_in).
+    pub async fn finish_sign_in_to(
+        &self,
+        server: &ServerEntry,
+        pending: &PendingSignIn,
+        callback_url: &str,
+    ) -> Result<(), SignInError> {
+        sign_in::finish(&self.shared, Some(server), pending, callback_url).await
     }
 
     /// Signs out of a server: revokes the tokens if the authorization server offers revocation (RFC 7009), and removes the record

@@ -385,3 +385,30 @@ fn no_text_of_the_vectors_and_the_atlas_is_hidden() {
     assert!(texts > 1000, "{texts}");
     assert_eq!(hidden, Vec::<String>::new());
 }
+
+#[test]
+fn what_remains_of_a_secret_before_an_ellipsis_is_hidden() {
+    const SECRET: &str = "Zq7-KvWxHtP9fQ2xZ7rT4wB8nM3v";
+    let mut mask = Mask::default();
+    mask.add(SECRET);
+    for length in SHORTEST..SECRET.len() {
+        let text = format!("no {}…", &SECRET[..length]);
+        assert_eq!(mask.foreign(&text, 80), "no [masked]…", "{length}");
+        assert_eq!(mask.hide_whole(&text), "no [masked]…", "{length}");
+    }
+    assert_eq!(mask.foreign("no more…", 80), "no more…");
+}
+
+#[test]
+fn all_text_is_withheld_if_the_secrets_are_too_large_or_unknown() {
+    let mut too_large = Mask::default();
+    for at in 0..=MAX_SECRET_BYTES / 1000 {
+        too_large.add(&format!("{at:01000}"));
+    }
+    for mask in [too_large, Mask::withholding()] {
+        assert!(mask.withholds_all());
+        assert_eq!(mask.foreign("any text", 80), WITHHELD);
+        assert_eq!(mask.hide("any text"), WITHHELD);
+        assert_eq!(mask.foreign("", 80), "");
+    }
+}

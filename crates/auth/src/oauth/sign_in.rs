@@ -16,7 +16,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_startup_core::{DiscoveryOutcome, DiscoveryProblem, challenge_attribute, failed_discovery};
+use mcp_startup_core::{
+    DiscoveryOutcome, DiscoveryProblem, RequestEvidence, challenge_attribute, failed_discovery,
+};
 use rmcp::transport::auth::{AuthorizationManager, AuthorizationMetadata, WWWAuthenticateParams};
 use tokio::time::timeout;
 use url::Url;
@@ -36,6 +38,7 @@ use super::scopes;
 use super::sign_out::revoke;
 use super::token_endpoint::TokenProblem;
 use crate::clock::now_ms;
+use crate::mask::Mask;
 use crate::network::{GuardedClient, RequestLog};
 use crate::store::CredentialRecord;
 
@@ -82,6 +85,8 @@ pub struct SignInRequest {
     /// The configured `prompt` of the authorization request (OpenID Connect Core, section 3.1.2.1), such as `consent`. With
     /// `None`, the request has none.
     pub prompt: Option<String>,
+    /// The secrets that the server has received, or may receive. A message of an error never shows them.
+    pub mask: Mask,
 }
 
 /// A sign-in that has begun. `Debug` omits the URL because it contains the `state`.
@@ -142,7 +147,7 @@ pub async fn begin_sign_in(
     if log.exceeded().is_some() {
         return Err(exceeded());
     }
-    let metadata = published_metadata(&found, log)?;
+    let metadata = published_metadata(&found, log, &request.mask)?;
     let source =
         sign_in_client(guarded, metadata, &request.client).map_err(|problem| match problem {
             DiscoveryProblem::InvalidMetadata => unsafe_address(invalid_field(guarded, metadata)),
@@ -199,6 +204,9 @@ pub async fn begin_sign_in(
 /// Checks the `state` and the issuer of the callback (RFC 6749, section 10.12; RFC 9207), then exchanges the code once, within `limit`.
 /// Granted tokens that can't be used are revoked, which may take another 5 s.
 ///
+/// `mask` is that of the [`SignInRequest`]. If another process has begun the sign-in and its secrets are not known, pass
+/// [`Mask::withholding`].
+///
 /// # Errors
 ///
 /// Returns a [`SignInError`] with the kind of failure. After [`SignInFailureKind::InvalidCallback`], the correct
@@ -209,8 +217,10 @@ pub async fn finish_sign_in(
     callback_url: &str,
     limit: Duration,
     log: &RequestLog,
+    mask: &Mask,
 ) -> Result<CredentialRecord, SignInError> {
-    let callback = pending.callback(callback_url)?;
+    let mask = pending.with_own_secrets(mask);
+    let callback = pending.callback(callback_url, &mask)?;
     let url = Url::parse(&pending.server_url).map_err(|_| broken())?;
     let configured = pending.configured_resource.as_deref();
     let resource = resource(configured, pending.resource.as_deref(), &url);
@@ -255,7 +265,7 @@ pub async fn finish_sign_in(
         let _ = timeout(REVOCATION_LIMIT, revoking).await;
     }
     Err(match problem {
-        TokenProblem::Missing => pending.refused(&reply, &callback),
+        TokenProblem::Missing => pending.refused(&reply, &callback, &mask),
         _ => SignInError::new(
             SignInFailureKind::Misconfigured,
             format!(
@@ -270,6 +280,7 @@ pub async fn finish_sign_in(
 fn published_metadata<'a>(
     found: &'a Discovery,
     log: &RequestLog,
+    mask: &Mask,
 ) -> Result<&'a AuthorizationMetadata, SignInError> {
     use SignInFailureKind as Kind;
     if let Some(metadata) = &found.metadata {
@@ -283,11 +294,13 @@ fn published_metadata<'a>(
         ),
         Some(DiscoveryOutcome::Unusable) => {
             let issuers = evidence.expected_issuer.as_ref().map(|expected| {
-                let named = evidence.issuer.as_deref().unwrap_or("no issuer");
-                format!(" (its issuer is {}, not {})", shown(named), shown(expected))
+                let named = evidence.issuer.as_deref();
+                let named = named.map_or_else(|| "no issuer".to_owned(), |named| shown(mask, named));
+                format!(" (its issuer is {named}, not {})", shown(mask, expected))
             });
             let field = evidence.invalid_field.as_ref().map(|field| {
                 let document = evidence.document.as_deref().unwrap_or_default();
+                let (field, document) = (shown(mask, field), shown(mask, document));
                 format!(" ({field}; at {document})")
             });
             let why = issuers.or(field).unwrap_or_default();
@@ -298,7 +311,7 @@ fn published_metadata<'a>(
         }
         _ => (
             Kind::Unavailable,
-            match failed_discovery(&log.requests()) {
+            match failed_discovery(&masked_requests(log, mask)) {
                 Some((what, todo)) => format!(
                     "the metadata of the server's sign-in service can't be fetched ({what}){todo}"
                 ),
@@ -308,6 +321,18 @@ fn published_metadata<'a>(
         ),
     };
     Err(SignInError::new(kind, message))
+}
+
+/// The requests with the secrets in their URLs masked. A message shows only the beginning of a URL.
+fn masked_requests(log: &RequestLog, mask: &Mask) -> Vec<RequestEvidence> {
+    let mut requests = log.requests();
+    for url in requests
+        .iter_mut()
+        .filter_map(|request| request.url.as_mut())
+    {
+        *url = mask.hide_in_url(url);
+    }
+    requests
 }
 
 /// The metadata with the endpoints as a client may use them; `None` if an endpoint that every sign-in requires must not

@@ -1,6 +1,7 @@
 //! Whole sign-ins and refreshes with hostile metadata, and the records that they write.
 
 mod codex;
+mod echoed_secrets;
 mod repeated_requests;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use url::Url;
 
 use super::test_pages::{METADATA, PRM, Pages, SERVER};
 use super::*;
+use crate::mask::Mask;
 use crate::network::test_internet::{TestInternet, response};
 use crate::network::{GuardedClient, RequestLog};
 use crate::store::{CredentialKey, CredentialRecord, CredentialStore, MemoryStore};
@@ -56,6 +58,7 @@ impl Case {
                 additional_scopes: Vec::new(),
                 resource: None,
                 prompt: None,
+                mask: Mask::default(),
             },
         }
     }
@@ -68,7 +71,8 @@ impl Case {
         let callback = format!("{REDIRECT_URI}?state={}&code=code-1", pending.state());
         let log = RequestLog::default();
         let limit = std::time::Duration::from_secs(20);
-        let finished = finish_sign_in(&self.guarded, pending, &callback, limit, &log);
+        let mask = Mask::default();
+        let finished = finish_sign_in(&self.guarded, pending, &callback, limit, &log, &mask);
         finished.await.unwrap()
     }
 

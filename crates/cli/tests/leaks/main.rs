@@ -15,6 +15,7 @@ mod harness;
 mod http_servers;
 #[cfg(target_os = "linux")]
 mod keyring;
+mod login;
 mod places;
 mod program_echoes;
 mod programs;

@@ -12,7 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 use mcp_startup_auth::{
-    CredentialRecord, RequestLog, SignInBegun, SignInError, SignInFailureKind, SignInRequest,
+    CredentialRecord, Mask, RequestLog, SignInBegun, SignInError, SignInFailureKind, SignInRequest,
     StoreError, begin_sign_in,
 };
 use mcp_startup_config::{HttpConfig, ServerConfig, ServerEntry, TransportConfig};
@@ -134,22 +134,32 @@ pub(crate) async fn begin(
             additional_scopes: [options.scopes.as_slice(), granted.unwrap_or_default()].concat(),
             resource: config.oauth.resource.clone(),
             prompt: config.oauth.prompt.clone(),
+            mask: secrets(entry, record.as_ref()),
         };
         let guarded = shared.network.guarded_client(&http.url).await;
         let begun = begin_sign_in(&guarded, &request, &RequestLog::default()).await;
         // The server chooses the words of its metadata. They can repeat the stored token.
-        let begun = begun.map_err(|error| {
-            let mut mask = mask(entry);
-            let secrets = record.iter().flat_map(CredentialRecord::secrets);
-            secrets.for_each(|secret| mask.add(secret.as_ref()));
-            SignInError::new(error.kind(), mask.hide(error.message()))
-        })?;
+        let begun = begun.map_err(|error| masked(&error, &request.mask))?;
+        shared.sign_ins.begun(&begun.pending, request.mask);
         if let Some(record) = stepped_up {
             shared.sign_ins.begin_step_up(record, &begun)?;
         }
         Ok(begun)
     };
     with_limit(shared.limit_of(config), begun).await
+}
+
+/// The secrets that the server may have received: secrets of the entry and of the stored record.
+fn secrets(entry: &ServerEntry, record: Option<&CredentialRecord>) -> Mask {
+    let mut mask = mask(entry);
+    let stored = record.into_iter().flat_map(CredentialRecord::secrets);
+    stored.for_each(|secret| mask.add(secret.as_ref()));
+    mask
+}
+
+/// The error with every secret masked that is left in it. The texts of the server were masked before they were cut.
+fn masked(error: &SignInError, mask: &Mask) -> SignInError {
+    SignInError::new(error.kind(), mask.hide(error.message()))
 }
 
 /// The record stored for the server, if it can be read. A record that can't be read can still be replaced.

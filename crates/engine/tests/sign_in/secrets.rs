@@ -87,3 +87,40 @@ pub fn check_log(secrets: &[String]) -> Result<(), String> {
         Some(line) => Err(format!("a secret is in the log: {line}")),
     }
 }
+
+/// The authorization server repeats a key of the entry in the callback.
+#[tokio::test]
+async fn a_callback_that_repeats_a_key_shows_it_in_no_process() {
+    const KEY: &str = "Zq7-KvWxHtP9fQ2xZ7rT4wB8nM3v";
+    let lab = crate::lab_of(vec![crate::row("server", &serde_json::json!({}))]).await;
+    let user = crate::User::new(&lab, "server");
+    let config = user.server.config.clone().unwrap();
+    let server = config.with_header("X-Key", KEY).unwrap().into();
+    let begun = user.startup.begin_sign_in(&server, crate::REDIRECT_URI);
+    let pending = begun.await.unwrap().pending;
+    let callback = format!(
+        "{}?state={}&error=access_denied&error_description=no+{KEY}",
+        crate::REDIRECT_URI,
+        pending.state()
+    );
+    let (same, other) = (&user.startup, user.next_startup());
+    for (finished, shown) in [
+        (
+            same.finish_sign_in(&pending, &callback).await,
+            "no [masked]",
+        ),
+        (
+            other.finish_sign_in_to(&server, &pending, &callback).await,
+            "no [masked]",
+        ),
+        // It does not know the entry.
+        (
+            other.finish_sign_in(&pending, &callback).await,
+            "[withheld: it may contain a secret]",
+        ),
+    ] {
+        let error = finished.unwrap_err();
+        let shown = format!("(access_denied: {shown})");
+        assert!(error.message().contains(&shown), "{error}");
+    }
+}

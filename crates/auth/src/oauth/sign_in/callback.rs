@@ -2,8 +2,11 @@
 
 use url::Url;
 
-use super::error::{SignInError, SignInFailureKind, broken, shown, shown_name};
+use super::error::{
+    SignInError, SignInFailureKind, broken, shown, shown_name, shown_refusal, shown_setting,
+};
 use super::pending::{PendingSignIn, is_about_the_resource};
+use crate::mask::Mask;
 use crate::network::{Place, place};
 
 /// The parameters of the authorization response (RFC 6749, section 4.1.2; RFC 9207).
@@ -13,7 +16,12 @@ pub(super) struct Callback {
 }
 
 impl Callback {
-    pub fn read(pending: &PendingSignIn, callback_url: &str) -> Result<Self, SignInError> {
+    /// `mask` has the secrets that a server may have put into the URL.
+    pub fn read(
+        pending: &PendingSignIn,
+        callback_url: &str,
+        mask: &Mask,
+    ) -> Result<Self, SignInError> {
         let invalid = |reason: &str| {
             let message = format!(
                 "this is not the callback URL of the sign-in to {}: {reason}",
@@ -36,7 +44,7 @@ impl Callback {
         if parts(&url) != parts(&redirect) {
             return Err(invalid(&format!(
                 "it does not begin with {}",
-                shown(&pending.redirect_uri)
+                shown_setting(&pending.redirect_uri)
             )));
         }
         // A parameter must not be repeated (RFC 6749, section 3.1): parsers disagree on which value counts.
@@ -60,19 +68,17 @@ impl Callback {
             None => pending.state.require_issuer,
         };
         if is_wrong {
-            return Err(wrong_issuer(pending, issuer.as_deref()));
+            return Err(wrong_issuer(pending, issuer.as_deref(), mask));
         }
         if let Some(error) = parameter("error")? {
             let description =
                 parameter("error_description")?.filter(|text| !text.trim().is_empty());
-            let reason = description.map_or_else(
-                || shown(&error),
-                |text| format!("{}: {}", shown(&error), shown(&text)),
-            );
+            let description = description.as_deref();
             let message = format!(
-                "the sign-in to {} was denied ({reason}){}",
+                "the sign-in to {} was denied ({}){}",
                 shown_name(pending),
-                todo(pending, &error, &reason)
+                shown_refusal(mask, &error, description),
+                todo(pending, &error, description.unwrap_or_default())
             );
             return Err(SignInError::new(SignInFailureKind::Denied, message));
         }
@@ -85,14 +91,17 @@ impl Callback {
 }
 
 /// The error of an answer that is not from the expected issuer. Its code is not sent anywhere.
-fn wrong_issuer(pending: &PendingSignIn, received: Option<&str>) -> SignInError {
+fn wrong_issuer(pending: &PendingSignIn, received: Option<&str>, mask: &Mask) -> SignInError {
     let name = shown_name(pending);
     let expected = pending.state.expected_issuer.as_deref();
-    let expected = expected.map_or_else(|| "no issuer".to_owned(), shown_issuer);
+    let expected = expected.map_or_else(
+        || "no issuer".to_owned(),
+        |issuer| shown_issuer(mask, issuer),
+    );
     let message = match received {
         Some(received) => format!(
             "the answer to the sign-in to {name} names the issuer {} (`iss`) instead of {expected}, so it was refused: contact the operator of the server",
-            shown_issuer(received)
+            shown_issuer(mask, received)
         ),
         None => format!(
             "the answer to the sign-in to {name} does not name its issuer (`iss`), which must be {expected}, so it was refused: contact the operator of the server"
@@ -102,21 +111,21 @@ fn wrong_issuer(pending: &PendingSignIn, received: Option<&str>) -> SignInError 
 }
 
 /// Shows an issuer as it is written, because even a slash makes a difference. Its query and its user name may contain a key.
-fn shown_issuer(issuer: &str) -> String {
+fn shown_issuer(mask: &Mask, issuer: &str) -> String {
     let (shown_part, _) = issuer.split_once(['?', '#']).unwrap_or((issuer, ""));
     match shown_part {
         "" => "(blank)".to_owned(),
         part if part.contains('@') => "(a URL with a user name)".to_owned(),
-        part => shown(part),
+        part => shown(mask, part),
     }
 }
 
 /// The next step after an error response, with a semicolon before it. Empty if it is for the user to decide.
-fn todo(pending: &PendingSignIn, error: &str, reason: &str) -> String {
+fn todo(pending: &PendingSignIn, error: &str, description: &str) -> String {
     match (error, &pending.prompt) {
         ("invalid_target", _) => format!("; {}", pending.resource_todo()),
-        _ if is_about_the_resource(reason) => format!("; {}", pending.resource_todo()),
-        ("invalid_request", _) if pending.scopes.is_empty() && lacks_scope(reason) => {
+        _ if is_about_the_resource(description) => format!("; {}", pending.resource_todo()),
+        ("invalid_request", _) if pending.scopes.is_empty() && lacks_scope(description) => {
             "; set `scopes` in the configuration".to_owned()
         }
         ("server_error" | "temporarily_unavailable", _) => "; try again later".to_owned(),
@@ -124,7 +133,7 @@ fn todo(pending: &PendingSignIn, error: &str, reason: &str) -> String {
         // The authorization server may refuse the prompt, for example because only an administrator can consent.
         (_, Some(prompt)) => format!(
             "; if `prompt={}` is not allowed, remove `oauth.prompt` from the configuration",
-            shown(prompt)
+            shown_setting(prompt)
         ),
         ("consent_required" | "interaction_required" | "login_required", None) => {
             "; set `oauth.prompt` in the configuration, for example to `consent`".to_owned()
@@ -172,7 +181,7 @@ pub(super) fn check_redirect_uri(redirect_uri: &str) -> Result<(), SignInError> 
             SignInFailureKind::InvalidConfiguration,
             format!(
                 "the redirect URI {} cannot be used: use https, http on loopback, or a custom app scheme, without a fragment",
-                shown(redirect_uri)
+                shown_setting(redirect_uri)
             ),
         )),
     }

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::SignInRequest;
-use super::error::{SignInError, SignInFailureKind, shown};
+use super::error::{SignInError, SignInFailureKind, shown, shown_refusal};
 use super::http::SignInHttp;
 use super::readiness::{self, ask_for_a_client};
+use crate::mask::Mask;
 use crate::oauth::client_authentication::{self, ClientAuthentication};
 use crate::oauth::endpoint::endpoint;
 use crate::oauth::token_endpoint::Reply;
@@ -200,15 +201,18 @@ async fn register(
             Ok(client) => return Ok(client),
             Err(problem) => format!(
                 "registered no client that can be used ({}; {problem})",
-                words(&reply)
+                words(&request.mask, &reply)
             ),
         }
     } else if reply.status.is_client_error()
         && refusal::meaning(Some(status), None, None) != RefusalMeaning::Transient
     {
-        format!("refused to register this client ({})", words(&reply))
+        format!(
+            "refused to register this client ({})",
+            words(&request.mask, &reply)
+        )
     } else {
-        return Err(not_registered(&reply));
+        return Err(not_registered(&request.mask, &reply));
     };
     Err(SignInError::new(
         SignInFailureKind::NoClient,
@@ -245,25 +249,25 @@ fn lists_refresh_tokens(metadata: &AuthorizationMetadata) -> bool {
 }
 
 /// The words of a response: its error code or its HTTP status, and its description.
-fn words(reply: &Reply) -> String {
-    let code = refusal::error_code(&reply.body);
-    let code = code.map_or_else(
-        || format!("HTTP {}", reply.status.as_u16()),
-        |code| shown(&code),
-    );
+fn words(mask: &Mask, reply: &Reply) -> String {
+    match refusal::error_code(&reply.body) {
+        Some(code) => shown_refusal(mask, &code, reply.description().as_deref()),
+        None => status_and_words(mask, reply),
+    }
+}
+
+/// The HTTP status of a response, and its description.
+fn status_and_words(mask: &Mask, reply: &Reply) -> String {
+    let status = format!("HTTP {}", reply.status.as_u16());
     match reply.description() {
-        Some(description) => format!("{code}: {}", shown(&description)),
-        None => code,
+        Some(description) => format!("{status}: {}", shown(mask, &description)),
+        None => status,
     }
 }
 
 /// The error for a registration that may succeed later.
-fn not_registered(reply: &Reply) -> SignInError {
-    let status = format!("HTTP {}", reply.status.as_u16());
-    let words = match reply.description() {
-        Some(description) => format!("{status}: {}", shown(&description)),
-        None => status,
-    };
+fn not_registered(mask: &Mask, reply: &Reply) -> SignInError {
+    let words = status_and_words(mask, reply);
     let todo = reply.try_again();
     SignInError::new(
         SignInFailureKind::Unavailable,

@@ -6,6 +6,29 @@ use serde::{Deserialize, Serialize};
 
 use super::FOREIGN_CHARS;
 use super::pending::PendingSignIn;
+use crate::mask::Mask;
+
+/// The error codes of OAuth and OpenID Connect. None of them is a secret.
+const REGISTERED_CODES: [&str; 18] = [
+    "access_denied",
+    "account_selection_required",
+    "consent_required",
+    "interaction_required",
+    "invalid_client",
+    "invalid_client_metadata",
+    "invalid_grant",
+    "invalid_redirect_uri",
+    "invalid_request",
+    "invalid_scope",
+    "invalid_target",
+    "login_required",
+    "server_error",
+    "temporarily_unavailable",
+    "unapproved_software_statement",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "unsupported_response_type",
+];
 
 /// The kind of a failed sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -113,6 +136,24 @@ pub(super) fn shown_name(pending: &PendingSignIn) -> String {
     printable(&pending.server_name, 60)
 }
 
-pub(super) fn shown(text: &str) -> String {
+/// A text of a server as a message shows it. It is masked before it is cut: the rest of a secret at the cut could not be recognized.
+pub(super) fn shown(mask: &Mask, text: &str) -> String {
+    mask.foreign(text, FOREIGN_CHARS)
+}
+
+/// An error code and its description as a message shows them.
+pub(super) fn shown_refusal(mask: &Mask, code: &str, description: Option<&str>) -> String {
+    let code = match REGISTERED_CODES.contains(&code) {
+        true => code.to_owned(),
+        false => shown(mask, code),
+    };
+    match description {
+        Some(description) => format!("{code}: {}", shown(mask, description)),
+        None => code,
+    }
+}
+
+/// A text of the user's configuration, or of the host.
+pub(super) fn shown_setting(text: &str) -> String {
     printable(text, FOREIGN_CHARS)
 }

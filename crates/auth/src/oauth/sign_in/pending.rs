@@ -11,10 +11,11 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::FOREIGN_CHARS;
 use super::callback::Callback;
 use super::client::Client;
-use super::error::{SignInError, SignInFailureKind, broken, shown, shown_name};
+use super::error::{
+    SignInError, SignInFailureKind, broken, shown, shown_name, shown_refusal, shown_setting,
+};
 use crate::clock::now_ms;
 use crate::mask::{Mask, is_word};
 use crate::oauth::token_endpoint::{GrantedTokens, Reply};
@@ -111,7 +112,7 @@ impl PendingSignIn {
     }
 
     /// Checks that `callback_url`, the complete URL that the user was redirected to, can finish this sign-in.
-    /// Nothing is sent.
+    /// Nothing is sent. An error shows no text of the authorization server; see [`check_with`](Self::check_with).
     ///
     /// # Errors
     ///
@@ -119,10 +120,33 @@ impl PendingSignIn {
     /// can still finish it. Returns [`SignInFailureKind::Denied`] if the URL reports a refusal,
     /// [`SignInFailureKind::Misconfigured`] if it names another issuer, and [`SignInFailureKind::Expired`] if the sign-in has expired.
     pub fn check(&self, callback_url: &str) -> Result<(), SignInError> {
-        self.callback(callback_url).map(|_| ())
+        self.check_with(callback_url, &Mask::withholding())
     }
 
-    pub(super) fn callback(&self, callback_url: &str) -> Result<Callback, SignInError> {
+    /// Checks the URL as [`check`](Self::check) does. An error shows the texts of the authorization server, in which `mask`, the
+    /// [`SignInRequest::mask`](super::SignInRequest::mask), hides the secrets.
+    ///
+    /// # Errors
+    ///
+    /// See [`check`](Self::check).
+    pub fn check_with(&self, callback_url: &str, mask: &Mask) -> Result<(), SignInError> {
+        self.callback(callback_url, &self.with_own_secrets(mask))
+            .map(|_| ())
+    }
+
+    /// The mask, which then hides the secrets of this sign-in too.
+    pub(super) fn with_own_secrets(&self, mask: &Mask) -> Mask {
+        let mut mask = mask.clone();
+        mask.add(&self.state.pkce_verifier);
+        mask.add(self.client.secret.as_deref().unwrap_or_default());
+        mask
+    }
+
+    pub(super) fn callback(
+        &self,
+        callback_url: &str,
+        mask: &Mask,
+    ) -> Result<Callback, SignInError> {
         if now_ms() >= self.expires_at_ms {
             return Err(SignInError::new(
                 SignInFailureKind::Expired,
@@ -132,7 +156,7 @@ impl PendingSignIn {
                 ),
             ));
         }
-        Callback::read(self, callback_url)
+        Callback::read(self, callback_url, mask)
     }
 }
 
@@ -152,7 +176,7 @@ impl PendingSignIn {
     }
 
     /// The error for a reply of the token endpoint that has no token. It recommends another sign-in only if that can help.
-    pub(super) fn refused(&self, reply: &Reply, callback: &Callback) -> SignInError {
+    pub(super) fn refused(&self, reply: &Reply, callback: &Callback, mask: &Mask) -> SignInError {
         use RefusalMeaning as Meaning;
         use SignInFailureKind as Kind;
         let name = shown_name(self);
@@ -164,8 +188,9 @@ impl PendingSignIn {
         };
         let meaning = refusal::meaning(Some(status), code.as_deref(), Some(source));
         let shown_code = code.as_deref().filter(|_| meaning != Meaning::Transient);
-        let words = self.words(reply, shown_code, callback);
-        let meaning = match is_about_the_resource(&words) {
+        let words = words(reply, shown_code, callback, mask);
+        let description = reply.description().unwrap_or_default();
+        let meaning = match is_about_the_resource(&description) {
             true if meaning == Meaning::Undecided => Meaning::Misconfigured,
             _ => meaning,
         };
@@ -180,12 +205,12 @@ impl PendingSignIn {
                 "rejected the configured OAuth client",
                 "check its ID and secret".to_owned(),
             ),
-            _ if is_about_the_redirect_uri(&words) => (
+            _ if is_about_the_redirect_uri(&description) => (
                 Kind::Denied,
                 "refused the sign-in",
                 format!(
                     "register the redirect URI {} for the OAuth client, or configure the registered one",
-                    shown(&self.redirect_uri)
+                    shown_setting(&self.redirect_uri)
                 ),
             ),
             Meaning::Misconfigured => (
@@ -235,25 +260,24 @@ impl PendingSignIn {
             None => "set `oauth_resource` (in JSON, `oauth.resource`), or contact its operator",
         }
     }
+}
 
-    /// The words of a reply: its error code and its description, or its HTTP status. They can repeat a secret that was sent.
-    fn words(&self, reply: &Reply, code: Option<&str>, callback: &Callback) -> String {
-        let mut mask = Mask::default();
-        // Some authorization servers send a word as the code, which hides nothing.
-        if !is_word(callback.code.as_bytes()) {
-            mask.add(&callback.code);
-        }
-        mask.add(&self.state.pkce_verifier);
-        mask.add(self.client.secret.as_deref().unwrap_or_default());
-        let shown = |text: &str| mask.foreign(text, FOREIGN_CHARS);
-        let first = match code {
-            Some(code) => shown(code),
-            None => format!("HTTP {}", reply.status.as_u16()),
-        };
-        match reply.description() {
-            Some(description) => format!("{first}: {}", shown(&description)),
-            None => first,
-        }
+/// The words of a reply: its error code and its description, or its HTTP status. They can repeat a secret that was sent.
+fn words(reply: &Reply, code: Option<&str>, callback: &Callback, mask: &Mask) -> String {
+    let mut mask = mask.clone();
+    // Some authorization servers send a word as the code, which hides nothing.
+    if !is_word(callback.code.as_bytes()) {
+        mask.add(&callback.code);
+    }
+    let description = reply.description();
+    match (code, &description) {
+        (Some(code), description) => shown_refusal(&mask, code, description.as_deref()),
+        (None, None) => format!("HTTP {}", reply.status.as_u16()),
+        (None, Some(description)) => format!(
+            "HTTP {}: {}",
+            reply.status.as_u16(),
+            shown(&mask, description)
+        ),
     }
 }
 

@@ -34,6 +34,7 @@ fn request() -> SignInRequest {
         additional_scopes: Vec::new(),
         resource: None,
         prompt: None,
+        mask: Mask::default(),
     }
 }
 
@@ -326,7 +327,7 @@ fn a_callback_is_accepted_only_at_the_redirect_uri() {
         ("app://signed-in", format!("app://elsewhere?{valid}"), false),
     ] {
         let pending = pending(redirect_uri, false);
-        let callback_read = Callback::read(&pending, &callback);
+        let callback_read = Callback::read(&pending, &callback, &Mask::default());
         assert_eq!(callback_read.is_ok(), is_accepted, "{callback}");
         if let Err(error) = callback_read {
             assert_eq!(
@@ -422,7 +423,7 @@ fn an_error_response_counts_only_from_the_expected_issuer() {
     ] {
         let callback = format!("{REDIRECT_URI}?{parameters}");
         let error = pending(REDIRECT_URI, promised)
-            .check(&callback)
+            .check_with(&callback, &Mask::default())
             .unwrap_err();
         assert_eq!(error.kind(), expected, "{parameters}");
         assert!(error.message().contains(message), "{error}");

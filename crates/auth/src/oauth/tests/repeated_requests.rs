@@ -24,7 +24,7 @@ const UNAVAILABLE: (u16, &str) = (503, r#"{"error":"invalid_client"}"#);
 const GRANT: (u16, &str) = (200, GRANTED);
 
 /// A server with these pages that answers the POST requests in turn. The last answer stays.
-fn answering(pages: Pages, replies: &[(u16, &str)]) -> TestInternet {
+pub(super) fn answering(pages: Pages, replies: &[(u16, &str)]) -> TestInternet {
     let replies: Vec<String> = replies
         .iter()
         .map(|(status, body)| {
@@ -246,7 +246,8 @@ async fn a_sign_in_sends_the_secret_at_another_place_only_if_the_client_is_rejec
         let pending = begun.pending;
         let callback = format!("{REDIRECT_URI}?state={}&code=code-1", pending.state());
         let limit = std::time::Duration::from_secs(20);
-        let finished = finish_sign_in(&guarded, &pending, &callback, limit, &log).await;
+        let finished =
+            finish_sign_in(&guarded, &pending, &callback, limit, &log, &Mask::default()).await;
         assert_eq!(finished.is_ok(), is_granted, "{fields} {replies:?}");
         if let Err(error) = finished
             && replies[0] == BAD_CLIENT

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use mcp_startup_auth::network::{GuardedClient, Network};
 use mcp_startup_auth::{
-    CredentialKey, CredentialRecord, CredentialStores, LockedRecord, PendingSignIn, RequestLog,
-    Revocation, SignInError, SignInFailureKind, StoreError, finish_sign_in, revoke,
+    CredentialKey, CredentialRecord, CredentialStores, LockedRecord, Mask, PendingSignIn,
+    RequestLog, Revocation, SignInError, SignInFailureKind, StoreError, finish_sign_in, revoke,
 };
+use mcp_startup_config::ServerEntry;
 use mcp_startup_core::CredentialStoreTrouble;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::history::SignInHistory;
-use super::store_failed;
 use super::transaction::{self, Transaction};
+use super::{masked, secrets, store_failed};
 use crate::authorization::observed_record::LOCK_LIMIT;
 use crate::shared_context::{DEFAULT_LIMIT, SharedContext};
 
@@ -27,8 +28,35 @@ const REVOCATION_LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn finish(
     shared: &SharedContext,
+    entry: Option<&ServerEntry>,
     pending: &PendingSignIn,
     callback_url: &str,
+) -> Result<(), SignInError> {
+    let mask = match (shared.sign_ins.secrets(pending), entry) {
+        (Some(mask), _) => mask,
+        (None, Some(entry)) => {
+            let key = CredentialKey::new(pending.server_name(), pending.server_url());
+            let found = match &shared.stores {
+                Some(stores) => stores.find(&key).await.ok().flatten(),
+                None => None,
+            };
+            secrets(entry, found.map(|found| found.record).as_ref())
+        }
+        (None, None) => Mask::withholding(),
+    };
+    let finished = finish_masked(shared, pending, callback_url, mask.clone()).await;
+    finished.map_err(|error| match mask.withholds_all() {
+        // Only the texts of the server are withheld.
+        true => error,
+        false => masked(&error, &mask),
+    })
+}
+
+async fn finish_masked(
+    shared: &SharedContext,
+    pending: &PendingSignIn,
+    callback_url: &str,
+    mask: Mask,
 ) -> Result<(), SignInError> {
     let Some(stores) = &shared.stores else {
         return Err(SignInError::new(
@@ -37,7 +65,7 @@ pub(crate) async fn finish(
         ));
     };
     // An invalid callback URL must not use up the sign-in.
-    pending.check(callback_url)?;
+    pending.check_with(callback_url, &mask)?;
     if shared.sign_ins.is_finished(pending) {
         return Err(used());
     }
@@ -54,6 +82,7 @@ pub(crate) async fn finish(
         key: CredentialKey::new(pending.server_name(), pending.server_url()),
         pending: pending.clone(),
         callback_url: callback_url.into(),
+        mask,
         url,
         limit: shared.limit.unwrap_or(DEFAULT_LIMIT),
     };
@@ -67,6 +96,7 @@ struct Exchange {
     key: CredentialKey,
     pending: PendingSignIn,
     callback_url: SecretString,
+    mask: Mask,
     url: Url,
     limit: Duration,
 }
@@ -90,7 +120,14 @@ impl Exchange {
         }
         let callback_url = self.callback_url.expose_secret();
         let log = RequestLog::default();
-        let exchanging = finish_sign_in(&guarded, &self.pending, callback_url, limit, &log);
+        let exchanging = finish_sign_in(
+            &guarded,
+            &self.pending,
+            callback_url,
+            limit,
+            &log,
+            &self.mask,
+        );
         // Boxed: large, and rarely needed.
         let record = Box::pin(exchanging).await?;
         match save(&locked, &record).await {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mcp_startup_auth::{
-    CredentialRecord, PendingSignIn, SignInBegun, SignInError, SignInFailureKind, now_ms,
+    CredentialRecord, Mask, PendingSignIn, SignInBegun, SignInError, SignInFailureKind, now_ms,
 };
 use mcp_startup_core::printable;
 use secrecy::{ExposeSecret, SecretString};
@@ -14,6 +14,8 @@ use url::Url;
 const MAX_ROUNDS: usize = 3;
 /// The maximum number of step-ups that are remembered.
 const MAX_STEP_UPS: usize = 1000;
+/// The maximum number of sign-ins whose secrets are remembered. Without them, a message shows no text of the server.
+const MAX_BEGUN: usize = 1000;
 /// The maximum length of the scopes in a message, in characters.
 const SCOPES_CHARS: usize = 100;
 
@@ -26,6 +28,8 @@ struct History {
     /// The finished sign-ins, by their `state`, and when they would have expired. A pending sign-in is valid for one use.
     finished: HashMap<String, i64>,
     step_ups: Vec<StepUp>,
+    /// The secrets of the sign-ins that have begun, by their `state`, and when the sign-ins expire.
+    secrets: HashMap<String, (Mask, i64)>,
 }
 
 /// A sign-in that requests more scopes because the server has refused the stored token with 403.
@@ -41,6 +45,26 @@ struct StepUp {
 }
 
 impl SignInHistory {
+    /// Remembers the secrets that the server of a sign-in may repeat when the browser returns.
+    pub fn begun(&self, pending: &PendingSignIn, secrets: Mask) {
+        let mut history = self.lock();
+        let (now, known) = (now_ms(), &mut history.secrets);
+        known.retain(|_, (_, expires_at)| *expires_at > now);
+        if known.len() < MAX_BEGUN {
+            let expires_at = pending.expires_at_ms();
+            known.insert(pending.state().to_owned(), (secrets, expires_at));
+        }
+    }
+
+    /// The secrets of a sign-in that this process has begun.
+    pub fn secrets(&self, pending: &PendingSignIn) -> Option<Mask> {
+        let history = self.lock();
+        history
+            .secrets
+            .get(pending.state())
+            .map(|(mask, _)| mask.clone())
+    }
+
     /// Whether the sign-in has been finished.
     pub fn is_finished(&self, pending: &PendingSignIn) -> bool {
         self.lock().finished.contains_key(pending.state())
