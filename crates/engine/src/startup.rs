@@ -271,8 +271,8 @@ impl Startup {
     ///
     /// # Errors
     ///
-    /// Returns a [`SignInError`]; see [`SignInError::kind`]. If the credential store could not save the sign-in, the kind is
-    /// [`StoreFailed`](mcp_startup_auth::SignInFailureKind::StoreFailed), and nothing was sent.
+    /// Returns a [`SignInError`]; see [`SignInError::kind`]. If the credential store could not save the sign-in, or another program uses
+    /// the record for more than 3 s, the kind is [`StoreFailed`](mcp_startup_auth::SignInFailureKind::StoreFailed), and nothing was sent.
     ///
     /// ```no_run
     /// # async fn sign_in(startup: mcp_startup::Startup, server: mcp_startup::config::ServerEntry) -> Result<(), mcp_startup::auth::SignInError> {

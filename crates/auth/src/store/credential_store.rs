@@ -142,6 +142,12 @@ pub trait CredentialStore: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The ID of the process that holds the lock of the whole store, if it has such a lock and can find the process without waiting. It
+    /// is shown to the user.
+    fn store_lock_holder(&self) -> Option<u32> {
+        None
+    }
+
     /// Returns a stream that yields when a record may have changed, and never ends. A watch then reads the records of failed servers
     /// again.
     ///

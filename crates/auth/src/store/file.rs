@@ -439,6 +439,10 @@ impl CredentialStore for FileStore {
         self.locks.record_holder(key)
     }
 
+    fn store_lock_holder(&self) -> Option<u32> {
+        self.locks.holder(FILE_LOCK)
+    }
+
     fn prove_writable<'a>(&'a self, _key: &'a CredentialKey) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let lock = self.locks.of_store(FILE_LOCK).await?;

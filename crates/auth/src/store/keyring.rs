@@ -128,6 +128,10 @@ impl CredentialStore for KeyringStore {
         self.locks.record_holder(key)
     }
 
+    fn store_lock_holder(&self) -> Option<u32> {
+        self.locks.holder(KEYRING_LOCK)
+    }
+
     /// Writes the stored entry again unchanged. If there is none, creates and deletes another entry.
     fn prove_writable<'a>(&'a self, key: &'a CredentialKey) -> StoreFuture<'a, ()> {
         let key = key.clone();

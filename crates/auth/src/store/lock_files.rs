@@ -144,7 +144,7 @@ impl LockFiles {
         not(any(target_os = "linux", target_os = "android")),
         allow(unused_variables, clippy::unused_self)
     )]
-    fn holder(&self, name: &str) -> Option<u32> {
+    pub fn holder(&self, name: &str) -> Option<u32> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
             let file = self.home.join(LOCK_FOLDER).join(name);

@@ -10,6 +10,7 @@ mod chromium;
 mod errors;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod held_locks;
 mod interruption;
 mod lifecycle;
 mod login;

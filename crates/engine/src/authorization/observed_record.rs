@@ -131,6 +131,10 @@ impl CredentialStore for ObservingStore {
         self.store.lock_holder(key)
     }
 
+    fn store_lock_holder(&self) -> Option<u32> {
+        self.store.store_lock_holder()
+    }
+
     fn retry(&self) {
         self.store.retry();
     }
@@ -139,8 +143,10 @@ impl CredentialStore for ObservingStore {
         Box::pin(async move {
             let proved = tokio::time::timeout(self.lock_limit(), self.store.prove_writable(key));
             // The start itself holds the lock of the record, so another program holds the one of the whole store.
-            let in_use = |_| Err(StoreError::in_use(self.store.name(), None));
-            proved.await.unwrap_or_else(in_use)
+            proved.await.unwrap_or_else(|_| {
+                let holder = self.store.store_lock_holder();
+                Err(StoreError::in_use(self.store.name(), holder))
+            })
         })
     }
 }

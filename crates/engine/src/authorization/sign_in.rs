@@ -34,6 +34,8 @@ use crate::start::masked_secrets::mask;
 
 /// The maximum length of a scope in a message, in characters.
 const SCOPE_CHARS: usize = 60;
+/// How long a sign-in waits for the lock of the record before it begins. A refresh usually takes less.
+const LOCK_PROOF_LIMIT: Duration = Duration::from_secs(3);
 
 /// Options for a sign-in, for [`Startup::begin_sign_in_with`](crate::Startup::begin_sign_in_with).
 ///
@@ -177,10 +179,17 @@ async fn stored_record(
         return Ok(None);
     };
     let key = credential_key(config, http);
-    let proved = stores.prove_writable(&key).await;
+    let proving = async {
+        // The sign-in is finished under this lock. The user must not consent to one that can't be.
+        let limit = LOCK_PROOF_LIMIT.min(shared.limit_of(config) / 2);
+        drop(stores.lock(&key, limit).await?);
+        stores.prove_writable(&key).await
+    };
+    let proved: Result<(), StoreError> = proving.await;
     proved.map_err(|error| {
-        let message = format!("a sign-in could not be stored, so none was started: {error}");
-        SignInError::new(SignInFailureKind::StoreFailed, message)
+        let failed = store_failed(error);
+        let message = format!("a sign-in could not be stored, so none was started: {failed}");
+        SignInError::new(failed.kind(), message)
     })?;
     let found = stores.find(&key).await.ok().flatten();
     Ok(found.map(|found| found.record))

@@ -176,6 +176,10 @@ impl<'a> LockedRecord<'a> {
 
 /// The error for a store that a search reads first, and in which an older record can be neither replaced nor removed.
 pub(super) fn older_sign_in(store: &dyn CredentialStore, error: &StoreError) -> StoreError {
+    // The user can't do more than wait.
+    if error.is_in_use() {
+        return error.clone();
+    }
     let detail = format!(
         "it has an older sign-in for this server, which takes precedence and can't be replaced: {}; make this store writable, \
          or sign out with the program that stored it, and sign in again",

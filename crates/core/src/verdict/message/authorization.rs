@@ -152,9 +152,14 @@ impl Facts<'_> {
             (Unsupported, _) => ("is not supported by this version", FILE_OR_OTHER_CLIENT),
             (Absent, _) => ("does not exist in this session", DESKTOP_OR_FILE),
         };
+        let holder = match store.and_then(|store| store.trouble) {
+            Some(InUse) => detail.and_then(holder_in),
+            _ => None,
+        };
+        let holder = holder.map_or_else(String::new, |id| format!(" (process {id})"));
         let happened = match was_read {
-            true => format!("{server} needs to renew your sign-in, but {place} {trouble}"),
-            false => format!("{server} requires a sign-in, but {place} {trouble}"),
+            true => format!("{server} needs to renew your sign-in, but {place} {trouble}{holder}"),
+            false => format!("{server} requires a sign-in, but {place} {trouble}{holder}"),
         };
         Parts::new(happened, todo)
     }
@@ -419,6 +424,12 @@ impl Facts<'_> {
         };
         what.into()
     }
+}
+
+/// The ID of the process that uses a store, in the detail of the store's error.
+fn holder_in(detail: &str) -> Option<u32> {
+    let (_, rest) = detail.split_once("another program (process ")?;
+    rest.split_once(')')?.0.parse().ok()
 }
 
 /// Returns what is wrong with a credential file that can't be read or that is damaged, and the next step, which costs no other
