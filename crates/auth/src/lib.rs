@@ -8,7 +8,7 @@
 //! * [`discover`]: finds the authorization server of an MCP server (RFC 9728, RFC 8414).
 //! * [`begin_sign_in`] and [`finish_sign_in`]: the two halves of a sign-in.
 //! * [`refresh`]: the refresh transaction, which never loses a token that the authorization server issued.
-//! * [`revoke`]: revokes the tokens of a stored sign-in.
+//! * [`revoke`]: revokes the tokens of a stored sign-in. [`revoke_replaced`]: revokes those of a sign-in that a new one has replaced.
 //! * [`network`]: the HTTP clients and the rules for every request. [`RequestLog`] records each request and its outcome.
 //! * [`Mask`]: removes known secrets from text that a server sent.
 //!
@@ -29,7 +29,8 @@ pub use network::RequestLog;
 pub use oauth::{
     ClientSettings, Discovery, PendingSignIn, RefreshOutcome, RefreshRequest, Revocation,
     SIGN_IN_LIMIT, SignInBegun, SignInError, SignInFailureKind, SignInRequest, begin_sign_in,
-    discover, discover_for, discover_issuer, finish_sign_in, refresh, revoke, sign_in_client,
+    discover, discover_for, discover_issuer, finish_sign_in, refresh, revoke, revoke_replaced,
+    sign_in_client,
 };
 pub use rmcp::transport::auth::AuthorizationMetadata;
 #[cfg(feature = "keyring")]

@@ -1,7 +1,7 @@
 //! OAuth 2.1 as MCP uses it: discovery, sign-in, refresh, and revocation.
 //!
 //! Every request goes through a [`GuardedClient`](crate::network::GuardedClient), because the MCP server chooses its
-//! URL. Only [`refresh`] reads and writes a store; a sign-in returns the record for its caller to save. Nothing here
+//! URL. Only [`refresh`] reads and writes a store, and [`revoke_replaced`] reads one; a sign-in returns the record for its caller to save. Nothing here
 //! depends on an MCP transport or opens a browser.
 
 mod client_authentication;
@@ -25,4 +25,4 @@ pub use sign_in::{
     ClientSettings, PendingSignIn, SIGN_IN_LIMIT, SignInBegun, SignInError, SignInFailureKind,
     SignInRequest, begin_sign_in, finish_sign_in, sign_in_client,
 };
-pub use sign_out::{Revocation, revoke};
+pub use sign_out::{Revocation, revoke, revoke_replaced};

@@ -1,5 +1,7 @@
 //! Revokes the tokens of a record, if the authorization server supports that.
 
+use std::time::Duration;
+
 use mcp_startup_core::{RequestEvidence, RequestTarget};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -10,7 +12,7 @@ use crate::network::{GuardedClient, RequestLog, bare_url};
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::discovery::discover_issuer;
 use crate::oauth::endpoint::endpoint;
-use crate::store::CredentialRecord;
+use crate::store::{CredentialRecord, LockedRecord};
 
 /// The result of revoking the tokens at the authorization server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -78,6 +80,46 @@ pub async fn revoke(
         }
     }
     outcome.unwrap_or(Revocation::NotOffered)
+}
+
+/// Revokes the tokens of records that a new sign-in has replaced, each at the authorization server that granted it. After that,
+/// nothing else could end their grants. Call it after [`LockedRecord::save`] has saved `new`, while the lock is held.
+///
+/// Leaves out a record that was granted to the same client as `new`, or to an unknown one: an authorization server may also revoke
+/// all other tokens that it granted to that client for the user (RFC 7009, section 2.1), which would end the new sign-in.
+///
+/// Revokes nothing if a search does not return `new`, or if the lock is not held for `limit`: another program may then use the
+/// tokens. Failures are ignored.
+pub async fn revoke_replaced(
+    guarded: &GuardedClient,
+    locked: &LockedRecord<'_>,
+    new: &CredentialRecord,
+    replaced: &[CredentialRecord],
+    limit: Duration,
+) {
+    let client = |record: &CredentialRecord| record.client_id().map(str::to_owned);
+    let is_of_another_client =
+        |old: &&CredentialRecord| client(old).is_some() && client(old) != client(new);
+    let shares_secret = |old: &CredentialRecord| {
+        let mut secrets = old.secrets();
+        secrets.any(|secret| new.secrets().any(|other| other == secret))
+    };
+    let old = replaced.iter().filter(is_of_another_client);
+    let old: Vec<_> = old.filter(|old| !shares_secret(old)).collect();
+    if old.is_empty() || client(new).is_none() || locked.check_held_for(limit).is_err() {
+        return;
+    }
+    let revoking = async {
+        let found = locked.find().await.ok().flatten();
+        if found.is_some_and(|found| found.record.has_same_tokens(new)) {
+            for record in old {
+                let revocation = revoke(guarded, record, None, &RequestLog::default()).await;
+                tracing::debug!(?revocation, "the tokens of a replaced sign-in");
+            }
+        }
+    };
+    // Boxed: large, and rarely needed.
+    let _ = tokio::time::timeout(limit, Box::pin(revoking)).await;
 }
 
 struct Revoking<'a> {

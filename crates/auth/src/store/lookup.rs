@@ -219,7 +219,8 @@ impl CredentialStores {
         key: &CredentialKey,
         record: &CredentialRecord,
     ) -> Result<(), StoreError> {
-        self.lock(key, DEFAULT_LOCK_LIMIT).await?.save(record).await
+        let locked = self.lock(key, DEFAULT_LOCK_LIMIT).await?;
+        locked.save(record).await.map(drop)
     }
 
     /// Removes the record from every store under its lock; see [`LockedRecord::remove`]. Waits at most [`DEFAULT_LOCK_LIMIT`] for

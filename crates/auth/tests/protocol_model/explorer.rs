@@ -117,10 +117,9 @@ impl Explorer<'_> {
         let world = World::new(scenario);
         let is_sign_out = |task: &Task| matches!(task, Task::SignOut(_));
         let mut actors = scenario.actors.iter();
-        let revoker = actors.position(|(_, _, task)| is_sign_out(task));
-        world.lock().ghosts.signs_out = revoker;
-        self.http
-            .set_run(number, Some(world.clone()), revoker.unwrap_or_default());
+        let signs_out = actors.position(|(_, _, task)| is_sign_out(task));
+        world.lock().ghosts.signs_out = signs_out;
+        self.http.set_run(number, Some(world.clone()));
         let tasks = TaskTracker::new();
         for (name, process, task) in &scenario.actors {
             self.start(&world, &tasks, number, (name, *process, *task));
@@ -130,7 +129,7 @@ impl Explorer<'_> {
             self.explored.first_trace.clone_from(&world.lock().trace);
         }
         world.close();
-        self.http.set_run(number, None, 0);
+        self.http.set_run(number, None);
         tasks.close();
         let ended = tokio::time::timeout(Duration::from_secs(30), tasks.wait());
         assert!(ended.await.is_ok(), "an actor does not unwind");

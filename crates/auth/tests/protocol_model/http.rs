@@ -39,8 +39,6 @@ pub fn metadata(run: u64, actor: usize) -> Value {
 struct Current {
     run: u64,
     world: Option<Arc<World>>,
-    /// The actor that discovers the revocation endpoint.
-    revoker: usize,
 }
 
 /// An HTTP server on loopback.
@@ -66,13 +64,9 @@ impl HttpServer {
     }
 
     /// Passes the requests from now on to `world`.
-    pub fn set_run(&self, run: u64, world: Option<Arc<World>>, revoker: usize) {
+    pub fn set_run(&self, run: u64, world: Option<Arc<World>>) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        *current = Current {
-            run,
-            world,
-            revoker,
-        };
+        *current = Current { run, world };
     }
 
     /// Serves a connection until one of its requests gets no response.
@@ -95,12 +89,13 @@ impl HttpServer {
     }
 
     async fn respond(&self, target: &str, body: &str) -> Option<HttpResponse> {
-        let (run, world, revoker) = {
+        let (run, world) = {
             let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-            (current.run, current.world.clone()?, current.revoker)
+            (current.run, current.world.clone()?)
         };
         if target.ends_with("/.well-known/oauth-authorization-server") {
-            let body = metadata(run, revoker).to_string();
+            // Only one actor at a time is between two steps.
+            let body = metadata(run, world.lock().acting()?).to_string();
             return Some(HttpResponse { status: 200, body });
         }
         if target.contains("/.well-known/") {

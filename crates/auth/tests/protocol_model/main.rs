@@ -1,7 +1,7 @@
 //! Explores the protocol of refresh, sign-out and sign-in exhaustively at small size: every order of the steps of a few processes,
 //! with a crash or an interrupted request at any step.
 //!
-//! The actors run the real code of this crate: `refresh`, `revoke` and `CredentialStores`. A sign-out and a sign-in combine these
+//! The actors run the real code of this crate: `refresh`, `revoke`, `revoke_replaced` and `CredentialStores`. A sign-out and a sign-in combine these
 //! functions as the engine does, and the engine's test `sign_out_steps` compares the steps of a sign-out with those here. The
 //! store, the authorization server, the exchange of a code and the order of the steps are models:
 //!
@@ -181,6 +181,35 @@ fn a_sign_in_during_a_refresh_and_a_sign_out_keeps_every_promise() {
     ];
     let explored = explore_all(&scenario(&actors, 1));
     assert_reached(&explored, &["sign-in: SignedIn", "sign-in: StoreFailed"]);
+}
+
+/// Two sign-ins over a record, and a sign-out at the same time, leave no token valid that is in no store.
+#[test]
+fn sign_ins_over_a_record_leave_no_token_of_it_valid() {
+    let two = [
+        ("sign-in 1", 0, Task::SignIn),
+        ("sign-in 2", 1, Task::SignIn),
+    ];
+    let beside_sign_out = [("sign-in", 0, Task::SignIn), ("sign-out", 1, SIGN_OUT)];
+    let beside_refresh = [("sign-in", 0, Task::SignIn), ("start", 1, Task::Start)];
+    // It may have stored a record, and use it, when the sign-in replaces it.
+    let beside_foreign = [
+        ("sign-in", 0, Task::SignIn),
+        ("foreign sign-in", 1, Task::ForeignSignIn),
+        ("refresh", 2, Task::Refresh),
+    ];
+    for policy in POLICIES {
+        for actors in [&two, &beside_sign_out, &beside_refresh] {
+            explore_all(&Scenario {
+                policy,
+                ..scenario(actors, 1)
+            });
+        }
+        explore_all(&Scenario {
+            policy,
+            ..scenario(&beside_foreign, 0)
+        });
+    }
 }
 
 #[test]
@@ -382,6 +411,25 @@ fn the_actors_take_the_steps_of_the_protocol() {
                 "replace access-0 by nothing",
                 // Another program may have stored a record without the lock.
                 "load: nothing",
+                "unlock",
+            ],
+        ),
+        (
+            Task::SignIn,
+            &[
+                "lock",
+                "prove writable",
+                "load: access-0",
+                "exchange the code: access-1",
+                "load: access-0",
+                "replace access-0 by access-1",
+                "load: access-1",
+                // Another program may have stored a record without the lock.
+                "load: access-1",
+                "Revoke(\"refresh-0\"): 200",
+                "receives 200",
+                "Revoke(\"access-0\"): 200",
+                "receives 200",
                 "unlock",
             ],
         ),

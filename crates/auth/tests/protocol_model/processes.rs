@@ -7,7 +7,7 @@ use mcp_startup_auth::network::GuardedClient;
 use mcp_startup_auth::{
     CredentialKey, CredentialRecord, CredentialStore, CredentialStores, Lease, RecordLock,
     RefreshOutcome, RefreshRequest, ReplaceOutcome, RequestLog, Revocation, StoreError,
-    StoreFuture, refresh, revoke,
+    StoreFuture, refresh, revoke, revoke_replaced,
 };
 use mcp_startup_core::{RequestEvidence, RequestTarget};
 use secrecy::{ExposeSecret, SecretString};
@@ -286,8 +286,14 @@ impl Running {
         let (stores, key) = (self.stores(), key());
         let locked = stores.lock(key, LOCK_LIMIT).await?;
         stores.prove_writable(key).await?;
+        let earlier = locked.stored().await;
         match self.store.execute(Operation::ExchangeCode).await {
-            Reply::Granted(record) => locked.save(&record).await,
+            Reply::Granted(record) => {
+                let mut replaced = locked.save(&record).await?;
+                replaced.retain(|record| earlier.contains(record));
+                revoke_replaced(&self.guarded, &locked, &record, &replaced, LOCK_LIMIT).await;
+                Ok(())
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -7,7 +7,7 @@ use mcp_startup_auth::{CredentialRecord, Revocation};
 use secrecy::ExposeSecret;
 
 use crate::processes::{Outcome, Trace};
-use crate::records::{grant, other_key, tokens};
+use crate::records::{client, grant, other_key, tokens};
 use crate::steps::HttpRequest;
 use crate::world::{MessageStatus, Pending, State};
 
@@ -24,6 +24,8 @@ pub enum Promise {
     NothingInUseIsRevoked,
     /// After a sign-out that reports a revocation, no token of the removed record is valid, and no process stores it again.
     NothingIsValidAfterSignOut,
+    /// After a sign-in over the record of another client, no token of the replaced record is valid. It is in no store.
+    NothingReplacedIsValid,
     /// A sign-out that fails has revoked nothing.
     FailedSignOutRevokesNothing,
     /// Without a fault, no refresh token is used twice.
@@ -175,7 +177,7 @@ impl State {
                 false => self.server.family(&access) == self.server.family(&refresh),
             };
             is_pair
-                && record.client_id() == Some("client-1")
+                && record.client_id().map(str::to_owned) == self.server.family(&access).map(client)
                 && record.issuer() == Some(&crate::http::issuer())
                 && json
                     .expose_secret()
@@ -231,6 +233,23 @@ impl State {
                 "the record is stored again after the sign-out",
             );
         }
+    }
+
+    /// Checks that a sign-in without a fault leaves no token of the record valid that it has replaced.
+    fn check_replaced(&mut self, actor: usize) {
+        let Some(sign_in) = self.actors[actor].signs_in else {
+            return;
+        };
+        let stored = self.record().map(|record| tokens(record).0);
+        let stored = stored.and_then(|token| self.server.family(&token));
+        // A program without the lock may have stored another record since then, and may use the one before.
+        if self.ghosts.is_explained || stored != Some(sign_in.family) {
+            return;
+        }
+        let is_of_replaced = |token: &String| self.server.family(token) == sign_in.earlier;
+        let valid = self.server.valid_tokens().find(is_of_replaced);
+        let why = format!("{valid:?} is valid after the sign-in that replaced it");
+        self.expect(Promise::NothingReplacedIsValid, valid.is_none(), &why);
     }
 
     /// Checks the outcome of an actor that has just ended.
@@ -330,7 +349,7 @@ impl State {
                     self.ghosts.is_explained = true;
                 }
             }
-            Outcome::SignedIn => {}
+            Outcome::SignedIn => self.check_replaced(actor),
             Outcome::StoreFailed => {
                 self.expect(
                     Promise::LossIsExplained,

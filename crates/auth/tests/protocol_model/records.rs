@@ -20,14 +20,19 @@ pub fn other_key() -> &'static CredentialKey {
     KEY.get_or_init(|| CredentialKey::new("other", "http://127.0.0.1/other"))
 }
 
-/// The record of a sign-in.
-pub fn record(grant: usize) -> CredentialRecord {
+/// The record of a sign-in. Each sign-in registers a client of its own, so `family` is its number.
+pub fn record(grant: usize, family: usize) -> CredentialRecord {
     CredentialRecord::from_json(&json!({
-        "server_name": "server", "issuer": crate::http::issuer(), "client_id": "client-1", "scopes": ["mcp:tools"],
+        "server_name": "server", "issuer": crate::http::issuer(), "client_id": client(family), "scopes": ["mcp:tools"],
         "access_token": format!("access-{grant}"), "refresh_token": format!("refresh-{grant}"),
         "from_another_version": {"kept": true}
     }))
     .unwrap()
+}
+
+/// The client of a sign-in.
+pub fn client(family: usize) -> String {
+    format!("client-{family}")
 }
 
 /// The names of the tokens of a record.

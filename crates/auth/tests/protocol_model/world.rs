@@ -14,7 +14,7 @@ use crate::authorization_server::AuthorizationServer;
 use crate::explorer::Scenario;
 use crate::processes::Outcome;
 use crate::promises::Ghosts;
-use crate::records::{key, other_key, record, short, text};
+use crate::records::{key, other_key, record, short, text, tokens};
 use crate::steps::{Choice, Defect, HttpRequest, HttpResponse, Operation, Reply};
 
 pub(crate) enum Pending {
@@ -37,10 +37,19 @@ pub struct Actor {
     history: String,
     /// The grant that the actor has received and not stored yet.
     pub unsaved: Option<usize>,
+    /// Its sign-in under the lock, from the moment that its code is exchanged.
+    pub signs_in: Option<SignIn>,
     /// Whether a fault has interrupted one of its requests or its wait for a lock.
     pub was_interrupted: bool,
     /// Whether it has recorded an attempt, so that its evidence would explain a loss.
     has_begun: bool,
+}
+
+/// A sign-in: the family of its grant, and that of the record that was stored before.
+#[derive(Clone, Copy, Debug)]
+pub struct SignIn {
+    pub family: usize,
+    pub earlier: Option<usize>,
 }
 
 impl Actor {
@@ -108,7 +117,7 @@ impl World {
     pub fn new(scenario: &Scenario) -> Arc<Self> {
         let other = CredentialRecord::from_json(&json!({"access_token": "other", "extra": [1]}));
         let records = BTreeMap::from([
-            (key().as_str().to_owned(), record(0)),
+            (key().as_str().to_owned(), record(0, 0)),
             (other_key().as_str().to_owned(), other.unwrap()),
         ]);
         Arc::new(Self {
@@ -144,6 +153,7 @@ impl World {
             status: Status::Running(None),
             history: String::new(),
             unsaved: None,
+            signs_in: None,
             was_interrupted: false,
             has_begun: false,
         });
@@ -268,6 +278,12 @@ impl State {
 
     pub fn has_leases(&self) -> bool {
         self.lease.is_some()
+    }
+
+    /// The actor that is between two steps.
+    pub fn acting(&self) -> Option<usize> {
+        let mut actors = self.actors.iter();
+        actors.position(|actor| matches!(actor.status, Status::Running(None)))
     }
 
     /// Whether this actor holds a lease whose time is not over.
@@ -449,11 +465,20 @@ impl State {
                 (done, Reply::Done)
             }
             Operation::ExchangeCode => {
+                let earlier = self.record().map(|record| tokens(record).0);
                 let grant = self.server.sign_in();
+                let family = self.server.family(&format!("access-{grant}")).unwrap();
                 self.actors[actor].unsaved = Some(grant);
+                // A program without the lock revokes nothing.
+                if self.lock_holder == Some(actor) {
+                    self.actors[actor].signs_in = Some(SignIn {
+                        family,
+                        earlier: earlier.and_then(|token| self.server.family(&token)),
+                    });
+                }
                 (
                     "exchange the code".to_owned(),
-                    Reply::Granted(record(grant)),
+                    Reply::Granted(record(grant, family)),
                 )
             }
         };
@@ -646,9 +671,10 @@ impl State {
                         Some(Pending::Response(_)) | None => String::new(),
                     };
                     let (unsaved, interrupted) = (actor.unsaved, actor.was_interrupted);
+                    let signs_in = actor.signs_in;
                     write!(
                         all,
-                        "[{} {pending} {unsaved:?} {interrupted}]",
+                        "[{} {pending} {unsaved:?} {signs_in:?} {interrupted}]",
                         actor.history
                     )
                 }

@@ -11,6 +11,7 @@ mod auth_status;
 mod callback_listener;
 mod callbacks;
 mod client_choice;
+mod replaced_sign_ins;
 mod secrets;
 mod sign_in;
 mod sign_out;

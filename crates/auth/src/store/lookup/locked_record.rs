@@ -80,19 +80,34 @@ impl<'a> LockedRecord<'a> {
         self.stores.find(&self.key).await
     }
 
+    /// The record of each store that has one. A store that can't be read, or whose record is damaged, is left out.
+    pub async fn stored(&self) -> Vec<CredentialRecord> {
+        let mut stored = Vec::new();
+        for store in &self.stores.stores {
+            stored.extend(store.load(&self.key).await.ok().flatten());
+        }
+        stored
+    }
+
     /// Saves the record of a new sign-in in the first store that accepts it, and replaces any earlier record, even a damaged one.
     /// Like Codex, it then removes the record from the stores after that one.
     ///
     /// The save counts only if the next search returns the new record. If a store that accepts no record still has an older one
     /// that a search would find first, the older one is removed.
     ///
+    /// Returns the records that are no longer stored, also those that a program without the lock has just stored. Their tokens
+    /// stay valid: see [`revoke_replaced`](crate::revoke_replaced).
+    ///
     /// # Errors
     ///
     /// * The [`StoreError`] of the first store, if no store accepts the record.
     /// * The [`StoreError`] of the store with the older record, if that record can't be removed. The new record is then taken
     ///   back from the store that accepted it.
-    pub async fn save(&self, record: &CredentialRecord) -> Result<(), StoreError> {
-        let mut first_error = None;
+    pub async fn save(
+        &self,
+        record: &CredentialRecord,
+    ) -> Result<Vec<CredentialRecord>, StoreError> {
+        let (mut first_error, mut replaced) = (None, Vec::new());
         for (at, store) in self.stores.stores.iter().enumerate() {
             let before = match overwrite(&**store, &self.key, Some(record)).await {
                 Ok(before) => before,
@@ -101,7 +116,7 @@ impl<'a> LockedRecord<'a> {
                     continue;
                 }
             };
-            if let Err(mut error) = self.confirm(at, record).await {
+            if let Err(mut error) = self.confirm(at, record, &mut replaced).await {
                 if let Err(kept) = take_back(&**store, &self.key, record, before).await {
                     tracing::debug!(%kept, "can't take back a record that does not count");
                     let name = store.name();
@@ -109,12 +124,14 @@ impl<'a> LockedRecord<'a> {
                 }
                 return Err(error);
             }
+            replaced.extend(before.into_record());
             for other in self.stores.stores.iter().skip(at + 1) {
-                if let Err(error) = overwrite(&**other, &self.key, None).await {
-                    tracing::debug!(%error, "can't remove an older record");
+                match overwrite(&**other, &self.key, None).await {
+                    Ok(removed) => replaced.extend(removed.into_record()),
+                    Err(error) => tracing::debug!(%error, "can't remove an older record"),
                 }
             }
-            return Ok(());
+            return Ok(replaced);
         }
         Err(first_error.unwrap_or_else(|| self.stores.no_store()))
     }
@@ -142,8 +159,13 @@ impl<'a> LockedRecord<'a> {
     }
 
     /// Makes sure that a search returns `record`, which the store at the position `at` has just stored. Removes older records
-    /// from the stores before it.
-    async fn confirm(&self, at: usize, record: &CredentialRecord) -> Result<(), StoreError> {
+    /// from the stores before it, and adds them to `replaced`.
+    async fn confirm(
+        &self,
+        at: usize,
+        record: &CredentialRecord,
+        replaced: &mut Vec<CredentialRecord>,
+    ) -> Result<(), StoreError> {
         let failed = |detail: &str| {
             let name = self.stores.stores[at].name();
             Err(StoreError::new(
@@ -166,8 +188,9 @@ impl<'a> LockedRecord<'a> {
                 return failed("another program has just replaced the record; sign in again");
             }
             let older = &*found.store;
-            if let Err(error) = overwrite(older, &self.key, None).await {
-                return Err(older_sign_in(older, &error));
+            match overwrite(older, &self.key, None).await {
+                Ok(removed) => replaced.extend(removed.into_record()),
+                Err(error) => return Err(older_sign_in(older, &error)),
             }
         }
         failed("another program keeps changing the record")
@@ -194,6 +217,15 @@ enum Stored {
     Record(Box<CredentialRecord>),
     /// A record that can't be parsed.
     Damaged,
+}
+
+impl Stored {
+    fn into_record(self) -> Option<CredentialRecord> {
+        match self {
+            Self::Record(record) => Some(*record),
+            Self::Nothing | Self::Damaged => None,
+        }
+    }
 }
 
 impl From<Option<CredentialRecord>> for Stored {

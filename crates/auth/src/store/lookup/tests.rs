@@ -525,7 +525,7 @@ async fn the_lock_of_a_record_has_a_time_limit_and_is_taken_once_for_all_stores(
     assert!(stores.lock(&key, short).await.unwrap_err().is_in_use());
     drop(guard);
     let locked = stores.lock(&key, DEFAULT_LOCK_LIMIT).await.unwrap();
-    assert_eq!(locked.save(&record("new")).await, Ok(()));
+    assert_eq!(locked.save(&record("new")).await.map(drop), Ok(()));
     assert_eq!(locked.find().await.unwrap().unwrap().record, record("new"));
     assert_eq!(locked.remove().await, Ok(true));
     assert_eq!(locked.remove().await, Ok(false));

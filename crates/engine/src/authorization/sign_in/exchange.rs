@@ -6,6 +6,7 @@ use mcp_startup_auth::network::{GuardedClient, Network};
 use mcp_startup_auth::{
     CredentialKey, CredentialRecord, CredentialStores, LockedRecord, Mask, PendingSignIn,
     RequestLog, Revocation, SignInError, SignInFailureKind, StoreError, finish_sign_in, revoke,
+    revoke_replaced,
 };
 use mcp_startup_config::ServerEntry;
 use mcp_startup_core::CredentialStoreTrouble;
@@ -21,7 +22,7 @@ use crate::authorization::observed_record::LOCK_LIMIT;
 use crate::shared_context::{DEFAULT_LIMIT, SharedContext};
 
 /// The limits from the moment that the code is sent, 30 s in total: for the answer, for storing it, and for revoking it if it can't
-/// be stored. Tokens that can't be used are revoked within 5 s after the answer, and not stored.
+/// be stored, or else the sign-in that it has replaced. Tokens that can't be used are revoked within 5 s after the answer, and not stored.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 const SAVE_LIMIT: Duration = Duration::from_secs(5);
 const REVOCATION_LIMIT: Duration = Duration::from_secs(5);
@@ -108,10 +109,11 @@ impl Exchange {
             let limit = LOCK_LIMIT.min(self.limit);
             let locked = self.stores.lock(&self.key, limit).await?;
             self.stores.prove_writable(&self.key).await?;
-            Ok((guarded, locked))
+            let earlier = locked.stored().await;
+            Ok((guarded, locked, earlier))
         };
         let prepared = transaction.prepare(preparing).await?;
-        let (guarded, locked) = prepared.map_err(store_failed)?;
+        let (guarded, locked, earlier) = prepared.map_err(store_failed)?;
         let _running = transaction.commit()?;
         let limit = ANSWER_LIMIT.min(self.limit);
         locked.check_held_for(limit).map_err(store_failed)?;
@@ -131,8 +133,11 @@ impl Exchange {
         // Boxed: large, and rarely needed.
         let record = Box::pin(exchanging).await?;
         match save(&locked, &record).await {
-            Ok(()) => {
+            Ok(mut replaced) => {
                 self.history.granted(&self.pending, &record);
+                // A record that a program without the lock has stored since then may be in use there.
+                replaced.retain(|record| earlier.contains(record));
+                revoke_replaced(&guarded, &locked, &record, &replaced, REVOCATION_LIMIT).await;
                 Ok(())
             }
             Err(error) => Err(self.take_back(&guarded, &record, &error).await),
@@ -163,7 +168,11 @@ impl Exchange {
     }
 }
 
-async fn save(locked: &LockedRecord<'_>, record: &CredentialRecord) -> Result<(), StoreError> {
+/// Returns the records that were replaced.
+async fn save(
+    locked: &LockedRecord<'_>,
+    record: &CredentialRecord,
+) -> Result<Vec<CredentialRecord>, StoreError> {
     let saved = timeout(SAVE_LIMIT, locked.save(record)).await;
     saved.unwrap_or_else(|_| {
         let trouble = CredentialStoreTrouble::Unreadable;
