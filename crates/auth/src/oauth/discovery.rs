@@ -298,6 +298,15 @@ impl<'a> Search<'a> {
                 Ok(Found::Rejected(problem, document)) => {
                     return Err(Ended::Unusable(problem, Some(document)));
                 }
+                Ok(Found::OfParent(document)) => {
+                    return match self.servers_at_guesses(requested).await? {
+                        Some(found) => Ok(Some(found)),
+                        None => Err(Ended::Unusable(
+                            DiscoveryProblem::ResourceMismatch,
+                            Some(document),
+                        )),
+                    };
+                }
                 Ok(Found::Accepted(_) | Found::Nothing | Found::Pointers(_)) => {}
                 // A server behind a proxy may name its internal address. Its own address can have the same metadata.
                 Err(Unavailable::WithoutResponse) if url.origin() != server.origin() => {
@@ -338,7 +347,8 @@ impl<'a> Search<'a> {
                     Found::Accepted(servers) => {
                         return Ok(Some((servers, url)).filter(|(servers, _)| !servers.is_empty()));
                     }
-                    Found::Rejected(DiscoveryProblem::ResourceMismatch, document) => {
+                    Found::Rejected(DiscoveryProblem::ResourceMismatch, document)
+                    | Found::OfParent(document) => {
                         self.of_another_resource.get_or_insert(document);
                     }
                     Found::Pointers(pointers) => urls.extend(pointers.into_iter().take(1)),
@@ -361,7 +371,7 @@ impl<'a> Search<'a> {
             field,
             is_certain,
         };
-        Ok(match resource_metadata(&body, self.documents.server) {
+        Ok(match resource_metadata(&body, url, self.documents.server) {
             ResourceMetadata::Accepted {
                 resource,
                 scopes,
@@ -376,6 +386,7 @@ impl<'a> Search<'a> {
             ResourceMetadata::Rejected(field) => {
                 Found::Rejected(DiscoveryProblem::ResourceMismatch, invalid(field, false))
             }
+            ResourceMetadata::OfParent(field) => Found::OfParent(invalid(field, false)),
             ResourceMetadata::Invalid(field) => Found::Rejected(problem, invalid(field, false)),
             // Another address may have better metadata.
             ResourceMetadata::Malformed {
@@ -595,6 +606,8 @@ enum Found {
     /// The authorization servers that the document names.
     Accepted(Vec<String>),
     Rejected(DiscoveryProblem, InvalidDocument),
+    /// The document names a parent of the server. Another address may have one that names the server.
+    OfParent(InvalidDocument),
     Pointers(Vec<Url>),
     Nothing,
 }

@@ -30,19 +30,29 @@ pub(crate) fn resource(
 /// A resource with a fragment or a user name does not apply (RFC 8707, section 2). Nor does one with characters that a
 /// URI cannot have: another parser could find another host in it.
 pub(crate) fn is_part_of(url: &Url, resource: &str) -> bool {
+    applicable(url, resource).is_some()
+}
+
+/// Whether the resource is the server at `url` itself, and not only a parent of it. Its path may have another slash at its end.
+pub(crate) fn is_server(url: &Url, resource: &str) -> bool {
+    applicable(url, resource).is_some_and(|named| whole_path(&named) == whole_path(url))
+}
+
+/// The resource as a URL, if it [applies](is_part_of) to the server at `url`.
+fn applicable(url: &Url, resource: &str) -> Option<Url> {
     let is_uri = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
-    let Some(named) = Url::parse(resource)
-        .ok()
-        .filter(|_| resource.bytes().all(is_uri))
-    else {
-        return false;
-    };
-    let whole = |url: &Url| format!("{}/", url.path().trim_end_matches('/'));
-    named.origin() == url.origin()
-        && whole(url).starts_with(&whole(&named))
+    let named = Url::parse(resource).ok()?;
+    let applies = resource.bytes().all(is_uri)
+        && named.origin() == url.origin()
+        && whole_path(url).starts_with(&whole_path(&named))
         && named.fragment().is_none()
         && named.username().is_empty()
-        && named.password().is_none()
+        && named.password().is_none();
+    applies.then_some(named)
+}
+
+fn whole_path(url: &Url) -> String {
+    format!("{}/", url.path().trim_end_matches('/'))
 }
 
 #[cfg(test)]
@@ -78,6 +88,9 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_part_of(&url, resource), expected, "{resource}");
+            // The first three name the server itself.
+            let is_itself = expected && resource.contains("/mcp");
+            assert_eq!(is_server(&url, resource), is_itself, "{resource}");
         }
     }
 

@@ -84,6 +84,14 @@ pub(super) fn of_resource(server: &Url) -> Vec<Url> {
     forms.iter().map(|form| at(server, form)).collect()
 }
 
+/// Whether a document at `url` comes from the operator of the whole origin of `server`: it is at the well-known address of the origin or
+/// of a path (RFC 9728, section 3.1). Someone who controls a single path of the origin can't publish it.
+pub(super) fn is_of_origin(url: &Url, server: &Url) -> bool {
+    let rest = url.path().strip_prefix(RESOURCE);
+    url.origin() == server.origin()
+        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 impl Candidates {
     /// Whether these are the URLs of `issuer`.
     pub fn are_of(&self, issuer: &str) -> bool {
@@ -242,5 +250,18 @@ mod tests {
             RESOURCE,
         ];
         assert_eq!(resource("https://a.example/api/mcp/"), expected);
+        let server: Url = "https://a.example/api/mcp".parse().unwrap();
+        let is_of_origin = |url: &str| super::is_of_origin(&url.parse().unwrap(), &server);
+        for url in of_resource(&server) {
+            let is_below = url.path().starts_with("/api");
+            assert_eq!(is_of_origin(url.as_str()), !is_below, "{url}");
+        }
+        for url in [
+            "https://b.example/.well-known/oauth-protected-resource",
+            "https://a.example/.well-known/oauth-protected-resource-of-mine",
+            "https://a.example/api/prm",
+        ] {
+            assert!(!is_of_origin(url), "{url}");
+        }
     }
 }

@@ -8,8 +8,9 @@ use rmcp::transport::auth::AuthorizationMetadata;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::candidates::is_of_origin;
 use crate::oauth::field_problem::{FieldType, quoted, type_problem};
-use crate::oauth::resource::is_part_of;
+use crate::oauth::resource::{is_part_of, is_server};
 use crate::oauth::scopes;
 
 /// The maximum number of authorization servers of a resource.
@@ -70,6 +71,8 @@ pub(super) enum ResourceMetadata {
     },
     /// The document names another resource.
     Rejected(String),
+    /// The document names a parent of the server, and does not come from the operator of the whole origin.
+    OfParent(String),
     /// The document names no resource, or not by a URL.
     Invalid(String),
     /// The document is JSON, but no such metadata: a field has the wrong type, for example.
@@ -82,8 +85,11 @@ pub(super) enum ResourceMetadata {
     Absent,
 }
 
-/// Reads the protected-resource metadata of `server`.
-pub(super) fn resource_metadata(document: &[u8], server: &Url) -> ResourceMetadata {
+/// Reads the protected-resource metadata of `server` in the document at `url`.
+///
+/// RFC 9728, section 3.3, requires that the document names the server. Many servers name their origin instead. That is accepted only of
+/// a document of the operator of the origin: anyone else who has a path there could get a token for the whole origin.
+pub(super) fn resource_metadata(document: &[u8], url: &Url, server: &Url) -> ResourceMetadata {
     let published = match json_object(document) {
         Ok(published) => published,
         Err(Some(problem)) => {
@@ -97,7 +103,7 @@ pub(super) fn resource_metadata(document: &[u8], server: &Url) -> ResourceMetada
     let resource = text(&published, "resource");
     if let Some(problem) = type_problem(&published, &RESOURCE_TYPES) {
         return ResourceMetadata::Malformed {
-            names_server: resource.is_some_and(|resource| is_part_of(server, resource)),
+            names_server: resource.is_some_and(|resource| names(resource, url, server)),
             problem,
         };
     }
@@ -116,6 +122,13 @@ pub(super) fn resource_metadata(document: &[u8], server: &Url) -> ResourceMetada
             )),
         };
     }
+    if !names(resource, url, server) {
+        let quoted = quoted(&published["resource"]);
+        return ResourceMetadata::OfParent(format!(
+            "resource: must be the URL of the server, not {quoted}, which only a document below \
+             /.well-known/oauth-protected-resource may name"
+        ));
+    }
     let mut seen = HashSet::new();
     let servers = text(&published, "authorization_server")
         .into_iter()
@@ -130,6 +143,14 @@ pub(super) fn resource_metadata(document: &[u8], server: &Url) -> ResourceMetada
         bound_tokens: BOUND_TOKENS
             .into_iter()
             .find(|name| published.get(*name) == Some(&Value::Bool(true))),
+    }
+}
+
+/// Whether a document at `url` may name this resource as that of `server`.
+fn names(resource: &str, url: &Url, server: &Url) -> bool {
+    match is_of_origin(url, server) {
+        true => is_part_of(server, resource),
+        false => is_server(server, resource),
     }
 }
 

@@ -365,10 +365,10 @@ async fn only_an_accepted_document_of_the_resource_supplies_the_resource() {
         (
             "a rejected document follows an accepted one",
             base()
-                .json(here, &named(ORIGIN))
+                .json(here, &named(SERVER))
                 .json(PRM, &with_servers(VICTIM)),
             Some(pointer),
-            Some((ORIGIN, "a")),
+            Some((SERVER, "a")),
         ),
         (
             "the URL in the challenge has no document",
@@ -385,7 +385,7 @@ async fn only_an_accepted_document_of_the_resource_supplies_the_resource() {
         (
             "the last of two accepted documents names the servers",
             base()
-                .json(here, &named(ORIGIN))
+                .json(here, &named("http://mcp.example/mcp/"))
                 .json(PRM, &with_servers(SERVER)),
             Some(pointer),
             Some((SERVER, "b")),
@@ -426,12 +426,12 @@ async fn only_an_accepted_document_of_the_resource_supplies_the_resource() {
         ),
         (
             "a URL of resource metadata that requires authorization points elsewhere",
-            base().json(here, &with_servers(ORIGIN)).with(
+            base().json(here, &with_servers(SERVER)).with(
                 PRM,
                 response(401, &format!("www-authenticate: {pointer}\r\n"), ""),
             ),
             None,
-            Some((ORIGIN, "b")),
+            Some((SERVER, "b")),
         ),
     ] {
         let (found, ..) = discover_at(pages, challenge).await;
@@ -443,6 +443,95 @@ async fn only_an_accepted_document_of_the_resource_supplies_the_resource() {
         let (resource, scopes) = expected.unzip();
         assert_eq!(found.resource.as_deref(), resource, "{about}");
         assert_eq!(found.scopes, Vec::from_iter(scopes), "{about}");
+    }
+}
+
+/// A host with several tenants, each below a path of its own. The well-known addresses of the host belong to its operator (RFC 9728,
+/// sections 3.1 and 3.3).
+#[tokio::test]
+async fn a_tenant_of_a_host_cannot_name_the_whole_host_as_its_resource() {
+    const ROOT_PRM: &str = "http://mcp.example/.well-known/oauth-protected-resource";
+    const OWN: &str = "http://mcp.example/mcp/prm";
+    const OWN_WELL_KNOWN: &str = "http://mcp.example/mcp/.well-known/oauth-protected-resource";
+    const ORIGIN: &str = "http://mcp.example";
+    let document =
+        |resource: &str| json!({ "resource": resource, "authorization_servers": [ORIGIN] });
+    let base = || Pages::default().authorization_server(METADATA, &json!(null));
+    let host = || Pages::default().json(OWN, &document(ORIGIN));
+    let to = |url: &str| Some(format!(r#"Bearer resource_metadata="{url}""#));
+    let published = |resource| Ok((DiscoveryOutcome::Published, Some(resource)));
+    for (about, pages, challenge, expected) in [
+        (
+            "the document of the host names the server",
+            base()
+                .json(OWN, &document(ORIGIN))
+                .json(PRM, &document(SERVER)),
+            to(OWN),
+            published(SERVER),
+        ),
+        (
+            "the document of the host names the host",
+            base()
+                .json(OWN, &document(ORIGIN))
+                .json(ROOT_PRM, &document(ORIGIN)),
+            to(OWN),
+            published(ORIGIN),
+        ),
+        (
+            "the host has no document, and is an authorization server",
+            base().json(OWN, &document(ORIGIN)),
+            to(OWN),
+            Err(OWN),
+        ),
+        ("the host has nothing", host(), to(OWN), Err(OWN)),
+        (
+            "the document of the host names another path",
+            base()
+                .json(OWN, &document(ORIGIN))
+                .json(PRM, &document("http://mcp.example/other")),
+            to(OWN),
+            Err(OWN),
+        ),
+        (
+            "the well-known address below the path belongs to the tenant",
+            Pages::default().json(OWN_WELL_KNOWN, &document(ORIGIN)),
+            None,
+            Err(OWN_WELL_KNOWN),
+        ),
+        (
+            "such a document does not end the search",
+            base()
+                .json(OWN_WELL_KNOWN, &document(ORIGIN))
+                .json(ROOT_PRM, &document(ORIGIN)),
+            None,
+            published(ORIGIN),
+        ),
+        (
+            "such a document names the server",
+            base().json(OWN_WELL_KNOWN, &document(SERVER)),
+            None,
+            published(SERVER),
+        ),
+        (
+            "the challenge names a document of the host",
+            base().json(PRM, &document(ORIGIN)),
+            to(PRM),
+            published(ORIGIN),
+        ),
+    ] {
+        let (found, ..) = discover_at(pages, challenge.as_deref()).await;
+        match expected {
+            Ok((outcome, resource)) => {
+                assert_eq!(found.evidence.outcome, Some(outcome), "{about}");
+                assert_eq!(found.resource.as_deref(), resource, "{about}");
+            }
+            Err(at) => {
+                let expected = unusable(DiscoveryProblem::ResourceMismatch);
+                assert_eq!(outcome(&found), expected, "{about}");
+                assert_eq!(found.evidence.document.as_deref(), Some(at), "{about}");
+                assert!(found.metadata.is_none(), "{about}");
+            }
+        }
     }
 }
 
