@@ -306,7 +306,8 @@ pub struct Login {
     pub scopes: Vec<String>,
     #[command(flatten)]
     pub client_document: ClientDocument,
-    /// How long to wait for the browser to return
+    /// How long the sign-in may take until the browser returns. Before the browser opens, the server and its sign-in service must respond,
+    /// within 30 seconds or the configured time of a start if that is less
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true, default_value = "300")]
     pub timeout: Duration,
 }

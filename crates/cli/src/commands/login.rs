@@ -95,6 +95,7 @@ async fn sign_in(
     arguments: &arguments::Login,
     prompt: &Prompt,
 ) -> Result<ExitStatus, CommandError> {
+    let deadline = Instant::now() + arguments.timeout;
     let mut callback_options = CallbackOptions::default();
     callback_options.port = arguments.port;
     let bound = CallbackListener::bind(server, &callback_options).await;
@@ -104,6 +105,7 @@ async fn sign_in(
     })?;
     let mut options = SignInOptions::default();
     options.scopes.clone_from(&arguments.scopes);
+    options.limit = Some(arguments.timeout);
     let begun = startup
         .begin_sign_in_with(server, listener.redirect_uri(), &options)
         .await;
@@ -111,7 +113,6 @@ async fn sign_in(
     let name = printable(&server.name, NAME_CHARS);
 
     let (pasted_in, mut pasted) = mpsc::channel(4);
-    let deadline = Instant::now() + arguments.timeout;
     let mut browser = None;
     let mut asking = Box::pin(ask(
         &name,
@@ -346,6 +347,7 @@ impl Opened {
         let stores = runtime.block_on(Stores::open(user))?;
         let mut options = stores.options(&selection.credentials);
         options.client_metadata_url = client_document;
+        options.limit_option = Some("--timeout");
         Ok(Self {
             runtime,
             stores,

@@ -1,10 +1,33 @@
 //! `login`, `logout` and `status` for servers that have no sign-in, and the exit statuses in their help.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::time::{Duration, Instant};
 
 use crate::harness::configuration::{FILE_STORE, entry, steps, url};
 use crate::harness::lab::lab;
 use crate::harness::user::User;
+
+/// The time-out applies before a browser opens too.
+#[test]
+fn a_server_that_does_not_respond_ends_a_login_in_time() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url_of = format!("http://{}/mcp", silent.local_addr().unwrap());
+    let user = User::with(&format!("{FILE_STORE}{}", entry("silent", &url(&url_of))));
+    let began = Instant::now();
+    let finished = user
+        .program(&["login", "silent", "--timeout", "2", "--no-browser"])
+        .finish()
+        .assert_exit(1);
+    let expected = format!(
+        "error: the server at {url_of} did not respond within 2 s, so no sign-in was started: try again later, or allow more time with `--timeout`\n"
+    );
+    assert_eq!(finished.stderr, expected);
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
+}
 
 #[test]
 fn commands_explain_why_a_server_has_no_sign_in() {

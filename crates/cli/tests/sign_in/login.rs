@@ -68,10 +68,10 @@ fn failed_login_leaves_the_stored_record_unchanged() {
     assert_unchanged();
     // The browser never returns.
     let run = user
-        .program(&["login", "linear", "--timeout", "1"])
+        .program(&["login", "linear", "--timeout", "5"])
         .browser(&browser);
     let finished = run.finish().assert_exit(1);
-    let message = "error: the sign-in to linear was not completed within 1 s, and nothing was changed: try again, or allow more time with --timeout. If the sign-in page shows an error, contact the operator of the server\n";
+    let message = "error: the sign-in to linear was not completed within 5 s, and nothing was changed: try again, or allow more time with --timeout. If the sign-in page shows an error, contact the operator of the server\n";
     assert!(finished.stderr.ends_with(message), "{finished:#?}");
     #[cfg(unix)]
     browser.opened_url();

@@ -9,8 +9,10 @@ mod sign_out;
 mod transaction;
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use mcp_startup_auth::network::bare_url;
 use mcp_startup_auth::{
     CredentialRecord, Mask, RequestLog, SignInBegun, SignInError, SignInFailureKind, SignInRequest,
     StoreError, begin_sign_in,
@@ -36,6 +38,8 @@ use crate::start::masked_secrets::mask;
 const SCOPE_CHARS: usize = 60;
 /// How long a sign-in waits for the lock of the record before it begins. A refresh usually takes less.
 const LOCK_PROOF_LIMIT: Duration = Duration::from_secs(3);
+/// The maximum length of a URL in a message, in characters.
+const URL_CHARS: usize = 300;
 
 /// Options for a sign-in, for [`Startup::begin_sign_in_with`](crate::Startup::begin_sign_in_with).
 ///
@@ -59,6 +63,9 @@ pub struct SignInOptions {
     pub scopes: Vec<String>,
     /// Where the OAuth client comes from if none is configured.
     pub client_registration: ClientRegistration,
+    /// The maximum duration of the beginning: of everything before the browser is needed. It is at most the limit of a start, which is
+    /// the default.
+    pub limit: Option<Duration>,
 }
 
 /// Where the OAuth client of a sign-in comes from if the configuration has no client ID.
@@ -80,6 +87,7 @@ impl fmt::Debug for SignInOptions {
             .field("challenge", &self.challenge.is_some())
             .field("scopes", &self.scopes)
             .field("client_registration", &self.client_registration)
+            .field("limit", &self.limit)
             .finish()
     }
 }
@@ -104,9 +112,11 @@ pub(crate) async fn begin(
         ClientRegistration::MetadataDocument => client.never_registers = true,
         ClientRegistration::Dynamic => client.metadata_url = None,
     }
+    let progress = Progress::default();
     let begun = async {
         // Before anything is sent: a sign-in that can't be stored must not open a browser.
         let record = stored_record(shared, config, http).await?;
+        let _ = progress.record.set(record.clone());
         let Probed {
             challenge,
             needs_more,
@@ -139,7 +149,7 @@ pub(crate) async fn begin(
             mask: secrets(entry, record.as_ref()),
         };
         let guarded = shared.network.guarded_client(&http.url).await;
-        let begun = begin_sign_in(&guarded, &request, &RequestLog::default()).await;
+        let begun = begin_sign_in(&guarded, &request, &progress.log).await;
         // The server chooses the words of its metadata. They can repeat the stored token.
         let begun = begun.map_err(|error| masked(&error, &request.mask))?;
         shared.sign_ins.begun(&begun.pending, request.mask);
@@ -148,7 +158,64 @@ pub(crate) async fn begin(
         }
         Ok(begun)
     };
-    with_limit(shared.limit_of(config), begun).await
+    let of_start = shared.limit_of(config);
+    let (limit, key) = match options.limit {
+        Some(limit) if limit < of_start => (limit, shared.limit_option),
+        _ if shared.limit.is_some() => (of_start, shared.limit_option),
+        _ => (of_start, config.startup_timeout_key),
+    };
+    let begun = tokio::time::timeout(limit, Box::pin(begun)).await;
+    begun.unwrap_or_else(|_| {
+        let record = progress.record.get().cloned().flatten();
+        let error = progress.not_in_time(shared, http, limit, key);
+        Err(masked(&error, &secrets(entry, record.as_ref())))
+    })
+}
+
+/// The progress of a beginning sign-in.
+#[derive(Default)]
+struct Progress {
+    /// The stored record, once it was read. The server is then queried.
+    record: OnceLock<Option<CredentialRecord>>,
+    /// The requests after those to the server.
+    log: RequestLog,
+}
+
+impl Progress {
+    /// The error that names what did not respond within `limit`. `key` is the option with which the user can allow more time.
+    fn not_in_time(
+        &self,
+        shared: &SharedContext,
+        http: &HttpConfig,
+        limit: Duration,
+        key: Option<&str>,
+    ) -> SignInError {
+        let last = self.log.requests().pop();
+        let what = match last.and_then(|request| request.url) {
+            Some(url) => format!("the sign-in service at {}", printable(&url, URL_CHARS)),
+            None if self.record.get().is_some() => {
+                format!(
+                    "the server at {}",
+                    printable(&bare_url(&http.url), URL_CHARS)
+                )
+            }
+            None => {
+                let stores = shared.stores.as_ref();
+                let name = stores.and_then(|stores| stores.first_name());
+                format!("the credential store `{}`", name.unwrap_or_default())
+            }
+        };
+        let more = key.map_or_else(String::new, |key| {
+            format!(", or allow more time with `{key}`")
+        });
+        SignInError::new(
+            SignInFailureKind::Unavailable,
+            format!(
+                "{what} did not respond within {} s, so no sign-in was started: try again later{more}",
+                limit.as_secs_f64()
+            ),
+        )
+    }
 }
 
 /// The secrets that the server may have received: secrets of the entry and of the stored record.
@@ -219,14 +286,6 @@ fn store_failed(error: StoreError) -> SignInError {
         false => error.to_string(),
     };
     SignInError::new(SignInFailureKind::StoreFailed, message)
-}
-
-async fn with_limit<T>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, SignInError>>,
-) -> Result<T, SignInError> {
-    let done = tokio::time::timeout(limit, Box::pin(work)).await;
-    done.unwrap_or_else(|_| Err(SignInError::not_in_time()))
 }
 
 /// The configuration of a server over HTTP. A local program has no sign-in.

@@ -8,7 +8,7 @@ use mcp_startup::auth::{
     ReplaceOutcome, SignInFailureKind as Kind, StoreError, StoreFuture,
 };
 use mcp_startup::config::ServerConfig;
-use mcp_startup::{CredentialStoreTrouble, Startup, StartupOptions};
+use mcp_startup::{CredentialStoreTrouble, SignInOptions, Startup, StartupOptions};
 use serde_json::json;
 
 use crate::{REDIRECT_URI, User, key_of, lab_of, redirect_target, row, secrets, sign_in};
@@ -215,6 +215,14 @@ async fn the_wait_for_a_response_is_limited() {
             (_, begun) => begun.unwrap_err(),
         };
         assert_eq!(error.kind(), Kind::Unavailable, "{name}");
+        let issuer = format!("{}/{name}", lab.base_url());
+        let named = match name {
+            "server" => format!("the server at {} did not respond", lab.url(name)),
+            "metadata" => format!("the sign-in service at {}/.well-known", lab.base_url()),
+            "registration" => format!("the sign-in service at {issuer}/register did not respond"),
+            _ => "did not respond".to_owned(),
+        };
+        assert!(error.message().contains(&named), "{error}");
         assert!(
             began.elapsed() < Duration::from_secs(5),
             "{name}: {:?}",
@@ -222,6 +230,27 @@ async fn the_wait_for_a_response_is_limited() {
         );
         assert_eq!(user.file(), before);
     }
+}
+
+/// The limit of a start is 30 s.
+#[tokio::test]
+async fn the_limit_of_the_beginning_is_that_of_the_call_if_it_is_less() {
+    let hangs = json!([{ "reply": { "hang": true } }]);
+    let lab = lab_of(vec![row("server", &json!({ "mcp": { "respond": hangs } }))]).await;
+    let user = User::new(&lab, "server");
+    let mut options = SignInOptions::default();
+    options.limit = Some(Duration::from_millis(400));
+    let began = Instant::now();
+    let beginning = user
+        .startup
+        .begin_sign_in_with(&user.server, REDIRECT_URI, &options);
+    let error = beginning.await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let expected = format!(
+        "the server at {} did not respond within 0.4 s, so no sign-in was started: try again later",
+        lab.url("server")
+    );
+    assert_eq!(error.message(), expected);
 }
 
 #[tokio::test]
