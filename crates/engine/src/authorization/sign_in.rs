@@ -18,7 +18,7 @@ use mcp_startup_auth::{
     StoreError, begin_sign_in,
 };
 use mcp_startup_config::{HttpConfig, ServerConfig, ServerEntry, TransportConfig};
-use mcp_startup_core::printable;
+use mcp_startup_core::{printable, same_issuer};
 
 pub use self::auth_status::AuthStatus;
 pub(crate) use self::auth_status::status;
@@ -152,6 +152,8 @@ pub(crate) async fn begin(
         let begun = begin_sign_in(&guarded, &request, &progress.log).await;
         // The server chooses the words of its metadata. They can repeat the stored token.
         let begun = begun.map_err(|error| masked(&error, &request.mask))?;
+        check_secret(config, record.as_ref(), &begun)
+            .map_err(|error| masked(&error, &request.mask))?;
         shared.sign_ins.begun(&begun.pending, request.mask);
         if let Some(record) = stepped_up {
             shared.sign_ins.begin_step_up(record, &begun)?;
@@ -229,6 +231,34 @@ fn secrets(entry: &ServerEntry, record: Option<&CredentialRecord>) -> Mask {
 /// The error with every secret masked that is left in it. The texts of the server were masked before they were cut.
 fn masked(error: &SignInError, mask: &Mask) -> SignInError {
     SignInError::new(error.kind(), mask.hide(error.message()))
+}
+
+/// Checks that a configured secret goes to the authorization server that granted the stored record: a secret is known to one of them, and
+/// the MCP server chooses it.
+fn check_secret(
+    config: &ServerConfig,
+    record: Option<&CredentialRecord>,
+    begun: &SignInBegun,
+) -> Result<(), SignInError> {
+    let (client_id, secret) = begun.pending.client();
+    let configured = config.oauth.client_id.as_ref() == Some(&client_id);
+    let granted_by = record.and_then(CredentialRecord::issuer);
+    let (Some(granted_by), Some(issuer)) = (granted_by, begun.pending.issuer()) else {
+        return Ok(());
+    };
+    if secret.is_none() || !configured || same_issuer(granted_by, issuer) {
+        return Ok(());
+    }
+    let shown = |issuer| printable(issuer, URL_CHARS);
+    Err(SignInError::new(
+        SignInFailureKind::Misconfigured,
+        format!(
+            "the server now names the sign-in service {}, but your sign-in is from {}, which may be the only one that the configured \
+             client secret is for, so it was not sent: if this change is intended, sign out first",
+            shown(issuer),
+            shown(granted_by)
+        ),
+    ))
 }
 
 /// The record stored for the server, if it can be read. A record that can't be read can still be replaced.

@@ -106,6 +106,11 @@ impl PendingSignIn {
         (self.client.id.clone(), secret)
     }
 
+    /// The issuer of the authorization server, as its metadata names it.
+    pub fn issuer(&self) -> Option<&str> {
+        self.metadata.issuer.as_deref()
+    }
+
     /// When the sign-in expires, in ms since the Unix epoch.
     pub fn expires_at_ms(&self) -> i64 {
         self.expires_at_ms
