@@ -9,6 +9,8 @@
 mod codex;
 mod generate;
 mod picture;
+#[cfg(test)]
+mod promises;
 mod versions;
 
 use std::error::Error;

@@ -139,7 +139,7 @@ async fn metadata_cannot_request_a_token_for_the_resource_of_another_service() {
     let hostile = || Pages::default().authorization_server(METADATA, &of_a_resource(VICTIM));
     let pointer = r#"Bearer resource_metadata="http://mcp.example/prm""#;
     let here = "http://mcp.example/prm";
-    let none = json!({ "resource": "http://mcp.example" });
+    let none = json!({ "resource": SERVER });
     for (about, pages, challenge, configured, expected) in [
         (
             "authorization server metadata",
@@ -194,7 +194,7 @@ async fn metadata_cannot_request_a_token_for_the_resource_of_another_service() {
                 .json(PRM, &of_a_resource(VICTIM)),
             Some(pointer),
             None,
-            "http://mcp.example",
+            SERVER,
         ),
         (
             "two documents, both of the resource",

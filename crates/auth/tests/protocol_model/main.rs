@@ -192,12 +192,6 @@ fn sign_ins_over_a_record_leave_no_token_of_it_valid() {
     ];
     let beside_sign_out = [("sign-in", 0, Task::SignIn), ("sign-out", 1, SIGN_OUT)];
     let beside_refresh = [("sign-in", 0, Task::SignIn), ("start", 1, Task::Start)];
-    // It may have stored a record, and use it, when the sign-in replaces it.
-    let beside_foreign = [
-        ("sign-in", 0, Task::SignIn),
-        ("foreign sign-in", 1, Task::ForeignSignIn),
-        ("refresh", 2, Task::Refresh),
-    ];
     for policy in POLICIES {
         for actors in [&two, &beside_sign_out, &beside_refresh] {
             explore_all(&Scenario {
@@ -205,10 +199,6 @@ fn sign_ins_over_a_record_leave_no_token_of_it_valid() {
                 ..scenario(actors, 1)
             });
         }
-        explore_all(&Scenario {
-            policy,
-            ..scenario(&beside_foreign, 0)
-        });
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Ghosts {
     /// With leases: whether the evidence of a process shows that a refresh token was sent twice, or a process that would have shown it
     /// was interrupted.
     pub is_shown: bool,
-    /// Whether the authorization server has handled a revocation.
+    /// Whether the authorization server has handled a revocation of the sign-out.
     pub has_revoked: bool,
     /// The families of the records that the sign-out has removed.
     removed: BTreeSet<usize>,
@@ -120,8 +120,8 @@ impl State {
 
     /// Checks a revocation that the authorization server is about to handle.
     pub fn check_revocation(&mut self, number: usize, token: &str) {
-        self.ghosts.has_revoked = true;
         let message = &self.messages[number];
+        self.ghosts.has_revoked |= Some(message.actor) == self.ghosts.signs_out;
         // A fault has left the request behind. The user did ask for the sign-out.
         if !message.is_connected {
             return;
@@ -145,9 +145,13 @@ impl State {
             let stored = tokens(record);
             self.server.family(&stored.0) == family && stored.0 != token && stored.1 != token
         });
+        // A newer sign-in is stored, and every process uses it.
+        let is_replaced = self
+            .record()
+            .is_some_and(|record| self.server.family(&tokens(record).0) > family);
         self.expect(
             Promise::NothingInUseIsRevoked,
-            !is_in_flight,
+            !is_in_flight || is_replaced,
             "a revocation reaches tokens that another process is refreshing",
         );
         self.expect(

@@ -88,7 +88,8 @@ fn commands_name_the_program_that_holds_a_lock_and_send_nothing_that_cannot_be_u
         (
             "file-store.lock".to_owned(),
             [
-                (&["login", "linear", "--no-browser", "--timeout", "5"], 15),
+                // The file store waits for up to 10 s.
+                (&["login", "linear", "--no-browser", "--timeout", "15"], 15),
                 (&["logout", "linear"], 25),
             ],
         ),

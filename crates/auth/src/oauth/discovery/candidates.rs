@@ -84,12 +84,10 @@ pub(super) fn of_resource(server: &Url) -> Vec<Url> {
     forms.iter().map(|form| at(server, form)).collect()
 }
 
-/// Whether a document at `url` comes from the operator of the whole origin of `server`: it is at the well-known address of the origin or
-/// of a path (RFC 9728, section 3.1). Someone who controls a single path of the origin can't publish it.
+/// Whether a document at `url` comes from the operator of the whole origin of `server`: it is at a well-known address (RFC 8615). Someone
+/// who controls a single path of the origin can't publish it.
 pub(super) fn is_of_origin(url: &Url, server: &Url) -> bool {
-    let rest = url.path().strip_prefix(RESOURCE);
-    url.origin() == server.origin()
-        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    url.origin() == server.origin() && url.path().starts_with("/.well-known/")
 }
 
 impl Candidates {
@@ -258,7 +256,7 @@ mod tests {
         }
         for url in [
             "https://b.example/.well-known/oauth-protected-resource",
-            "https://a.example/.well-known/oauth-protected-resource-of-mine",
+            "https://a.example/api/.well-known/oauth-protected-resource",
             "https://a.example/api/prm",
         ] {
             assert!(!is_of_origin(url), "{url}");
