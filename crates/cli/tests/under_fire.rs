@@ -7,19 +7,17 @@
 
 mod harness;
 
+#[cfg(unix)]
+use std::collections::BTreeMap;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
-#[cfg(unix)]
-use std::{
-    collections::BTreeMap,
-    io::{BufRead, BufReader, Write},
-    process::{Command, Stdio},
-};
 
 use harness::authorization_server::AuthorizationServer;
 #[cfg(unix)]
 use harness::cases::skip;
 use harness::configuration::{FILE_STORE, entry, url};
+#[cfg(unix)]
+use harness::lock_holder::{LockHolder, record_lock};
 use harness::run::Run;
 use harness::time::now_ms;
 use harness::user::{User, unrelated_records};
@@ -249,7 +247,7 @@ fn nothing_is_sent_while_another_program_holds_a_lock_of_codex() {
     let Some(auth_server) = AuthorizationServer::start(test) else {
         return;
     };
-    if Command::new("flock").arg("--version").output().is_err() {
+    if !LockHolder::is_possible() {
         return skip(test, "`flock` (util-linux) is not installed");
     }
     for lock in ["record", "file-store"] {
@@ -261,23 +259,10 @@ fn nothing_is_sent_while_another_program_holds_a_lock_of_codex() {
                 .chain([sign_in.record.clone()]),
         );
         let name = match lock {
-            "record" => digest_of(&user),
-            name => name.to_owned(),
+            "record" => lock_of_linear(&user),
+            name => format!("{name}.lock"),
         };
-        let folder = user.path("home/.codex/mcp-oauth-locks");
-        std::fs::create_dir_all(&folder).unwrap();
-        let mut holder = Command::new("flock")
-            .arg(folder.join(format!("{name}.lock")))
-            .args(["sh", "-c", "echo held; read _"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(holder.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        assert_eq!(line, "held\n");
+        let holder = LockHolder::of(&user, &name);
         // The wait ends before the start does.
         let run = user.check("json").arg("--timeout").arg("1");
         let kind = failure_kind(run, "linear");
@@ -288,37 +273,21 @@ fn nothing_is_sent_while_another_program_holds_a_lock_of_codex() {
         );
         assert_eq!(auth_server.refreshes(&sign_in), 0, "{lock}");
         assert_eq!(user.records()["linear"], sign_in.record);
-        drop(holder.stdin.take());
-        holder.wait().unwrap();
+        drop(holder);
         assert_eq!(failure_kind(user.check("json"), "linear"), None, "{lock}");
         assert_eq!(auth_server.refreshes(&sign_in), 1, "{lock}");
         user.assert_unrelated_records_unchanged();
     }
 }
 
-/// The name of the lock of the user's record of `linear`, computed by `sha256sum` instead of the code under test.
+/// The file name of the lock of the user's record of `linear`.
 #[cfg(unix)]
-fn digest_of(user: &User) -> String {
-    let file = std::fs::read(user.path("home/.codex/.credentials.json")).unwrap();
-    let records: BTreeMap<String, Value> = serde_json::from_slice(&file).unwrap();
-    let key = records
-        .keys()
-        .find(|key| key.starts_with("linear|"))
-        .unwrap();
-    let mut command = Command::new("sha256sum");
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(key.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    String::from_utf8(output.stdout).unwrap()[..64].to_owned()
+fn lock_of_linear(user: &User) -> String {
+    let records: BTreeMap<String, Value> =
+        serde_json::from_slice(&std::fs::read(user.path("home/.codex/.credentials.json")).unwrap())
+            .unwrap();
+    let mut keys = records.keys();
+    record_lock(keys.find(|key| key.starts_with("linear|")).unwrap())
 }
 
 #[cfg(unix)]

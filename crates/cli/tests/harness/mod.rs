@@ -17,6 +17,7 @@ pub mod documents;
 pub mod http_client;
 pub mod http_server;
 pub mod lab;
+pub mod lock_holder;
 pub mod output;
 pub mod run;
 pub mod script_server;

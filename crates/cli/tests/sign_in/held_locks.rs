@@ -1,8 +1,6 @@
 //! `login`, `logout` and `check` while another program holds the lock of the record, or the lock of the whole file.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,41 +9,13 @@ use serde_json::{Value, json};
 
 use crate::harness::cases::skip;
 use crate::harness::http_server::{Request, Responder, Server};
-use crate::harness::user::{User, unrelated_records};
+use crate::harness::lock_holder::{LockHolder, record_lock};
+use crate::harness::user::unrelated_records;
 use crate::session::user_of;
-
-/// A program that holds a lock until it is dropped.
-struct Holder(Child);
-
-impl Holder {
-    fn of(user: &User, lock: &str) -> Self {
-        let folder = user.path("home/.codex/mcp-oauth-locks");
-        std::fs::create_dir_all(&folder).unwrap();
-        let mut holder = Command::new("flock")
-            .arg(folder.join(lock))
-            .args(["sh", "-c", "echo held; read _"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(holder.stdout.as_mut().unwrap());
-        stdout.read_line(&mut line).unwrap();
-        assert_eq!(line, "held\n");
-        Self(holder)
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
-    }
-}
 
 #[test]
 fn commands_name_the_program_that_holds_a_lock_and_send_nothing_that_cannot_be_undone() {
-    if Command::new("flock").arg("--version").output().is_err() {
+    if !LockHolder::is_possible() {
         let test = "held_locks::commands_name_the_program_that_holds_a_lock_and_send_nothing_that_cannot_be_undone";
         return skip(test, "`flock` (util-linux) is not installed");
     }
@@ -72,10 +42,9 @@ fn commands_name_the_program_that_holds_a_lock_and_send_nothing_that_cannot_be_u
         "access_token": "a", "refresh_token": "r", "scopes": [], "expires_at": 1,
     });
     let key = CredentialKey::new("linear", &server.url());
-    let digest = sha256(key.as_str());
     for (lock, commands) in [
         (
-            format!("{digest}.lock"),
+            record_lock(key.as_str()),
             [
                 // Before the consent, and in time.
                 (
@@ -96,8 +65,8 @@ fn commands_name_the_program_that_holds_a_lock_and_send_nothing_that_cannot_be_u
     ] {
         let user = user_of(&[("linear", &server.url())]);
         user.store(unrelated_records().into_iter().chain([record.clone()]));
-        let holder = Holder::of(&user, &lock);
-        let named = format!("(process {})", holder.0.id());
+        let holder = LockHolder::of(&user, &lock);
+        let named = format!("(process {})", holder.id());
         for (command, limit) in commands {
             let began = Instant::now();
             let finished = user.program(command).finish().assert_exit(1);
@@ -136,16 +105,4 @@ fn commands_name_the_program_that_holds_a_lock_and_send_nothing_that_cannot_be_u
         .iter()
         .filter(|path| path.as_str() == "/token" || path.as_str() == "/revoke");
     assert_eq!(sent.count(), 0, "{paths:?}");
-}
-
-/// Computed by `sha256sum` instead of the code under test.
-fn sha256(text: &str) -> String {
-    let mut command = Command::new("sha256sum");
-    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(text.as_bytes()).unwrap();
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    String::from_utf8(output.stdout).unwrap()[..64].to_owned()
 }

@@ -152,8 +152,7 @@ pub(crate) async fn begin(
         let begun = begin_sign_in(&guarded, &request, &progress.log).await;
         // The server chooses the words of its metadata. They can repeat the stored token.
         let begun = begun.map_err(|error| masked(&error, &request.mask))?;
-        check_secret(config, record.as_ref(), &begun)
-            .map_err(|error| masked(&error, &request.mask))?;
+        check_secret(config, record.as_ref(), &begun, &request.mask)?;
         shared.sign_ins.begun(&begun.pending, request.mask);
         if let Some(record) = stepped_up {
             shared.sign_ins.begin_step_up(record, &begun)?;
@@ -169,8 +168,9 @@ pub(crate) async fn begin(
     let begun = tokio::time::timeout(limit, Box::pin(begun)).await;
     begun.unwrap_or_else(|_| {
         let record = progress.record.get().cloned().flatten();
-        let error = progress.not_in_time(shared, http, limit, key);
-        Err(masked(&error, &secrets(entry, record.as_ref())))
+        let mask = secrets(entry, record.as_ref());
+        let error = progress.not_in_time(shared, http, &mask, limit, key);
+        Err(masked(&error, &mask))
     })
 }
 
@@ -189,17 +189,15 @@ impl Progress {
         &self,
         shared: &SharedContext,
         http: &HttpConfig,
+        mask: &Mask,
         limit: Duration,
         key: Option<&str>,
     ) -> SignInError {
         let last = self.log.requests().pop();
         let what = match last.and_then(|request| request.url) {
-            Some(url) => format!("the sign-in service at {}", printable(&url, URL_CHARS)),
+            Some(url) => format!("the sign-in service at {}", shown_url(&url, mask)),
             None if self.record.get().is_some() => {
-                format!(
-                    "the server at {}",
-                    printable(&bare_url(&http.url), URL_CHARS)
-                )
+                format!("the server at {}", shown_url(&bare_url(&http.url), mask))
             }
             None => {
                 let stores = shared.stores.as_ref();
@@ -233,12 +231,18 @@ fn masked(error: &SignInError, mask: &Mask) -> SignInError {
     SignInError::new(error.kind(), mask.hide(error.message()))
 }
 
+/// A URL in a message. A secret in it is masked before the URL is cut, because the rest of one would not be found.
+fn shown_url(url: &str, mask: &Mask) -> String {
+    printable(&mask.hide_in_url(url), URL_CHARS)
+}
+
 /// Checks that a configured secret goes to the authorization server that granted the stored record: a secret is known to one of them, and
 /// the MCP server chooses it.
 fn check_secret(
     config: &ServerConfig,
     record: Option<&CredentialRecord>,
     begun: &SignInBegun,
+    mask: &Mask,
 ) -> Result<(), SignInError> {
     let (client_id, secret) = begun.pending.client();
     let configured = config.oauth.client_id.as_ref() == Some(&client_id);
@@ -249,14 +253,13 @@ fn check_secret(
     if secret.is_none() || !configured || same_issuer(granted_by, issuer) {
         return Ok(());
     }
-    let shown = |issuer| printable(issuer, URL_CHARS);
     Err(SignInError::new(
         SignInFailureKind::Misconfigured,
         format!(
             "the server now names the sign-in service {}, but your sign-in is from {}, which may be the only one that the configured \
              client secret is for, so it was not sent: if this change is intended, sign out first",
-            shown(issuer),
-            shown(granted_by)
+            shown_url(issuer, mask),
+            shown_url(granted_by, mask)
         ),
     ))
 }
