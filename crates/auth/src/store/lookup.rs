@@ -208,6 +208,17 @@ impl CredentialStores {
         Ok(LockedRecord::new(self, key, lock))
     }
 
+    /// Returns the error that names another program which holds the lock of the record or of a whole store, if the system reveals one
+    /// now. A caller whose own time is over tells the user why it waited.
+    pub fn in_use(&self, key: &CredentialKey) -> Option<StoreError> {
+        self.stores.iter().find_map(|store| {
+            let holders = [store.lock_holder(key), store.store_lock_holder()];
+            let mut holders = holders.into_iter().flatten();
+            let holder = holders.find(|id| *id != std::process::id())?;
+            Some(StoreError::in_use(store.name(), Some(holder)))
+        })
+    }
+
     /// Saves the record of a new sign-in under its lock; see [`LockedRecord::save`]. Waits at most [`DEFAULT_LOCK_LIMIT`] for the
     /// lock.
     ///

@@ -45,7 +45,7 @@ fn commands_name_the_program_that_holds_a_lock_and_send_nothing_that_cannot_be_u
     for (lock, commands) in [
         (
             record_lock(key.as_str()),
-            [
+            vec![
                 // Before the consent, and in time.
                 (
                     &["login", "linear", "--no-browser", "--timeout", "5"][..],
@@ -56,8 +56,12 @@ fn commands_name_the_program_that_holds_a_lock_and_send_nothing_that_cannot_be_u
         ),
         (
             "file-store.lock".to_owned(),
-            [
-                // The file store waits for up to 10 s.
+            vec![
+                // The file store waits for up to 10 s, and `--timeout` is less.
+                (
+                    &["login", "linear", "--no-browser", "--timeout", "5"][..],
+                    8,
+                ),
                 (&["login", "linear", "--no-browser", "--timeout", "15"], 15),
                 (&["logout", "linear"], 25),
             ],

@@ -169,7 +169,7 @@ pub(crate) async fn begin(
     begun.unwrap_or_else(|_| {
         let record = progress.record.get().cloned().flatten();
         let mask = secrets(entry, record.as_ref());
-        let error = progress.not_in_time(shared, http, &mask, limit, key);
+        let error = progress.not_in_time(shared, (config, http), &mask, limit, key);
         Err(masked(&error, &mask))
     })
 }
@@ -188,7 +188,7 @@ impl Progress {
     fn not_in_time(
         &self,
         shared: &SharedContext,
-        http: &HttpConfig,
+        (config, http): (&ServerConfig, &HttpConfig),
         mask: &Mask,
         limit: Duration,
         key: Option<&str>,
@@ -201,6 +201,10 @@ impl Progress {
             }
             None => {
                 let stores = shared.stores.as_ref();
+                let key = credential_key(config, http);
+                if let Some(error) = stores.and_then(|stores| stores.in_use(&key)) {
+                    return not_begun(error);
+                }
                 let name = stores.and_then(|stores| stores.first_name());
                 format!("the credential store `{}`", name.unwrap_or_default())
             }
@@ -286,11 +290,7 @@ async fn stored_record(
         stores.prove_writable(&key).await
     };
     let proved: Result<(), StoreError> = proving.await;
-    proved.map_err(|error| {
-        let failed = store_failed(error);
-        let message = format!("a sign-in could not be stored, so none was started: {failed}");
-        SignInError::new(failed.kind(), message)
-    })?;
+    proved.map_err(not_begun)?;
     let found = stores.find(&key).await.ok().flatten();
     Ok(found.map(|found| found.record))
 }
@@ -311,6 +311,13 @@ fn check_scopes(scopes: &[String]) -> Result<(), SignInError> {
             ),
         )),
     }
+}
+
+/// The error of a store that could not take a sign-in.
+fn not_begun(error: StoreError) -> SignInError {
+    let failed = store_failed(error);
+    let message = format!("a sign-in could not be stored, so none was started: {failed}");
+    SignInError::new(failed.kind(), message)
 }
 
 fn store_failed(error: StoreError) -> SignInError {
