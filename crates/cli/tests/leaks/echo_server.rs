@@ -30,26 +30,42 @@ pub fn echo_servers(
     texts: &[Text],
     encodings: &[Encoding],
 ) -> Vec<EchoServer> {
+    share_of_echo_servers(places, texts, encodings, 0, 1)
+}
+
+/// One in `share` of the servers of [`echo_servers`]. `turn` rotates the selection: if it is the position of the echo, the runs together
+/// have every echo with every place and with every encoding, and every place with every encoding.
+pub fn share_of_echo_servers(
+    places: &'static [Place],
+    texts: &[Text],
+    encodings: &[Encoding],
+    turn: usize,
+    share: usize,
+) -> Vec<EchoServer> {
     let variants = texts
         .iter()
         .flat_map(|text| encodings.iter().map(move |encoding| (text, encoding)));
     let variants: Vec<_> = variants.collect();
-    let all = places
-        .iter()
-        .flat_map(|place| variants.iter().map(move |variant| (place, *variant)));
-    all.enumerate()
-        .map(|(number, (place, ((text, make), (encoding, encode))))| {
-            let secret = make(number);
-            EchoServer {
-                number,
-                place,
-                description: format!("{text}, {encoding}"),
-                encoded: encode(&secret),
-                secret,
-                knows_secret: AtomicBool::default(),
-                has_echoed: AtomicBool::default(),
-            }
-        })
+    let all = places.iter().zip(0..).flat_map(|(place, at)| {
+        let variants = variants.iter().zip(at + turn..);
+        variants.map(move |(variant, sum)| (sum, (place, *variant)))
+    });
+    all.filter(|(sum, _)| sum % share == 0)
+        .enumerate()
+        .map(
+            |(number, (_, (place, ((text, make), (encoding, encode)))))| {
+                let secret = make(number);
+                EchoServer {
+                    number,
+                    place,
+                    description: format!("{text}, {encoding}"),
+                    encoded: encode(&secret),
+                    secret,
+                    knows_secret: AtomicBool::default(),
+                    has_echoed: AtomicBool::default(),
+                }
+            },
+        )
         .collect()
 }
 

@@ -45,8 +45,8 @@ fn demo_shows_servers_in_many_states() {
     );
 }
 
-/// How many scenarios are started at once. Under Wine, one process handles all calls of the system.
-const AT_ONCE: usize = if cfg!(windows) { 25 } else { usize::MAX };
+/// How many scenarios are started at once, while other tests run. Under Wine, one process handles all calls of the system.
+const AT_ONCE: usize = if cfg!(windows) { 25 } else { 75 };
 
 /// How the result of a scenario differs from the expected one.
 fn difference(finished: &Finished, scenario: &Scenario) -> Option<String> {
