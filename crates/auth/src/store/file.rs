@@ -83,7 +83,8 @@ impl FileStore {
     }
 
     /// Warns if other users can change the sign-ins: if the home folder or the credential file is writable by its group or by
-    /// everyone, or belongs to another user. Returns `None` otherwise, and on systems without such permissions.
+    /// everyone, or belongs to another user. A folder above the home folder counts too if it is writable in this way and not
+    /// sticky. Returns `None` otherwise, and on systems without such permissions.
     ///
     /// A group with the number of its owner counts as private, because many systems give each user such a group.
     pub fn permission_warning(&self) -> Option<String> {

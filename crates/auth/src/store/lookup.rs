@@ -270,7 +270,7 @@ impl CredentialStores {
     }
 
     /// Warnings about the stores for the user, for instance that other users can change the credential file. Reads the metadata
-    /// of two files.
+    /// of that file and of the folders that contain it.
     pub fn warnings(&self) -> Vec<String> {
         self.stores
             .iter()

@@ -152,9 +152,15 @@ fn each_command_warns_if_other_users_can_change_the_sign_ins() {
     let server = entry("needs-sign-in", &url(&lab.url("first-sign-in")));
     let user = User::with(&[file, server].concat());
     user.store([]);
-    let (folder, config) = (user.path("home/.codex"), user.config());
+    let config = user.config();
     let config = ["--config", config.to_str().unwrap()];
-    for (mode, expected) in [(0o700, false), (0o702, true)] {
+    for (folder, mode, expected) in [
+        ("home/.codex", 0o700, false),
+        ("home", 0o702, true),
+        ("home", 0o700, false),
+        ("home/.codex", 0o702, true),
+    ] {
+        let folder = user.path(folder);
         set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
         for command in [
             &["check"][..],

@@ -1,4 +1,4 @@
-//! Whether other users can change the home folder or the credential file. It reads their metadata and no content.
+//! Whether other users can change the home folder, a folder above it, or the credential file. It reads their metadata and no content.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -6,7 +6,8 @@ use std::path::Path;
 
 use mcp_startup_core::shell_word;
 
-/// Warns if other users can change the home folder or the credential file.
+/// Warns if other users can change the home folder or the credential file, or can replace the home folder because they can change
+/// a folder above it, such as the user's own home.
 pub fn warning(home: &Path, file: &Path) -> Option<String> {
     // The folder itself can be a symbolic link. A file that does not exist can't be changed.
     let home_metadata = fs::metadata(home).ok()?;
@@ -16,23 +17,33 @@ pub fn warning(home: &Path, file: &Path) -> Option<String> {
         // As with `sudo`: root uses the folder of a user.
         trusted.push(home_metadata.uid());
     }
-    let problems = [
-        Access::from(&home_metadata).problem(&trusted),
-        fs::symlink_metadata(file)
-            .ok()
-            .and_then(|file| Access::from(&file).problem(&trusted)),
-    ];
-    let problem = [home, file].into_iter().zip(problems);
-    let mut problem = problem.filter_map(|(path, problem)| Some((path, problem?)));
-    problem.next().map(|(path, problem)| match problem {
+    let problem_of = |metadata: fs::Metadata| Access::from(&metadata).problem(&trusted);
+    let home_problem = problem_of(home_metadata).map(|problem| (home, problem));
+    let file_problem = || {
+        let metadata = fs::symlink_metadata(file).ok()?;
+        Some((file, problem_of(metadata)?))
+    };
+    let target = fs::canonicalize(home).ok();
+    let above = || {
+        // Those above a symbolic link, and those above the folder that it leads to.
+        let mut above = [Some(home), target.as_deref()]
+            .into_iter()
+            .flatten()
+            .flat_map(|folder| folder.ancestors().skip(1));
+        above.find_map(|folder| {
+            let access = Access::from(&fs::metadata(folder).ok()?);
+            Some((folder, access.problem_above()?))
+        })
+    };
+    let (path, problem) = home_problem.or_else(file_problem).or_else(above)?;
+    let path = path.display();
+    Some(match problem {
         Problem::Writable => format!(
             "other users can change {path}, which holds your sign-ins: run `chmod go-w {word}`",
-            path = path.display(),
-            word = shell_word(&path.to_string_lossy())
+            word = shell_word(&path.to_string())
         ),
         Problem::ForeignOwner(owner) => format!(
-            "{path}, which holds your sign-ins, belongs to another user (user ID {owner}), who can change them: find out why",
-            path = path.display()
+            "{path}, which holds your sign-ins, belongs to another user (user ID {owner}), who can change them: find out why"
         ),
     })
 }
@@ -76,6 +87,13 @@ impl Access {
             None
         }
     }
+
+    /// How other users can replace what is in a folder above the sign-ins. If the folder is sticky, as `/tmp`, only the owner of
+    /// an entry can. The owner of the folder is not checked: in a container, that of `/` can be any user.
+    fn problem_above(self) -> Option<Problem> {
+        let is_sticky = self.mode & 0o1000 != 0;
+        self.problem(&[self.owner]).filter(|_| !is_sticky)
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +128,23 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_above_the_sign_ins_is_a_problem_if_other_users_can_replace_them() {
+        for (mode, owner, group, expected) in [
+            (0o755, 0, 0, false),
+            (0o1777, 0, 0, false),
+            (0o755, 65534, 65534, false),
+            (0o775, 1000, 1000, false),
+            (0o777, 0, 0, true),
+            (0o775, 1000, 100, true),
+            (0o702, 1000, 1000, true),
+        ] {
+            let access = Access { mode, owner, group };
+            let expected = expected.then_some(Problem::Writable);
+            assert_eq!(access.problem_above(), expected, "{access:?} {mode:o}");
+        }
+    }
+
+    #[test]
     fn the_warning_names_the_folder_or_the_file() {
         let root = tempfile::tempdir().unwrap();
         let home = root.path().join("it's");
@@ -135,5 +170,26 @@ mod tests {
         let text = warning(&home, &file).unwrap();
         assert!(text.ends_with(&command(&home)), "{text}");
         assert_eq!(warning(&home.join("nothing"), &file), None);
+        // The folder above, and the one above the folder that a link leads to.
+        set_mode(&home, 0o755);
+        set_mode(&file, 0o600);
+        let above = root.path();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let link = elsewhere.path().join("link");
+        std::os::unix::fs::symlink(&home, &link).unwrap();
+        for (mode, is_a_problem) in [(0o755, false), (0o777, true), (0o1777, false)] {
+            set_mode(above, mode);
+            let expected =
+                is_a_problem.then(|| format!("other users can change {}", above.display()));
+            for home in [&home, &link] {
+                let text = warning(home, &file);
+                let start = text.as_deref().and_then(|text| text.split_once(','));
+                assert_eq!(
+                    start.map(|(start, _)| start),
+                    expected.as_deref(),
+                    "{mode:o} {text:?}"
+                );
+            }
+        }
     }
 }
