@@ -115,6 +115,44 @@ test("a process that exits at SIGTERM leaves no server", { skip: process.platfor
   await ended;
 });
 
+test("a check changes no attribute of its process", { skip: process.platform !== "linux" }, async () => {
+  const code = `
+    const assert = await import("node:assert/strict");
+    const { readFileSync, readdirSync, readlinkSync } = await import("node:fs");
+    const wanted = /^(Umask|Uid|Gid|NSpgid|NSsid|SigIgn|SigCgt|SigBlk|NoNewPrivs):/;
+    const attributes = () => ({
+      status: readFileSync("/proc/self/status", "utf8").split("\\n").filter((line) => wanted.test(line)),
+      limits: readFileSync("/proc/self/limits", "utf8"),
+      environment: { ...process.env },
+      folder: process.cwd(),
+    });
+    const target = (file) => {
+      try {
+        return readlinkSync("/proc/self/fd/" + file);
+      } catch {
+        // The folder that was read.
+        return null;
+      }
+    };
+    const files = () => readdirSync("/proc/self/fd").map((file) => [file, target(file)]).filter(([, target]) => target !== null);
+    const complete = async () => {
+      for await (const { failure } of check({ mcpServers })) assert.equal(failure, null);
+    };
+    const before = attributes();
+    assert.ok(before.status.length > 6);
+    await complete();
+    assert.deepEqual(attributes(), before);
+    // The first check has started the runtime, whose files stay open.
+    const opened = files();
+    await complete();
+    for (let waited = 0; waited < 10_000 && files().length > opened.length; waited += 20) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.ok(files().length <= opened.length, JSON.stringify([opened, files()]));
+    assert.deepEqual(attributes(), before);`;
+  assert.deepEqual(await run(code, { mcpServers: lab.servers("ready", "stdio-ready") }).ended, ENDED_WELL);
+});
+
 test("a check ends when it is garbage-collected", async (t) => {
   const { entry, startedPort, ended } = await silentServer(t.after.bind(t));
   const forget = `

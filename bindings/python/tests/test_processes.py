@@ -111,6 +111,55 @@ def test_ctrl_c_interrupts_a_blocking_check_that_receives_no_event(user: User) -
     assert process.returncode == 130
 
 
+UNCHANGED = """
+import ctypes, os, signal, sys, threading, time, mcp_startup
+
+# The first thread of a process adds a signal handler of the C library.
+thread = threading.Thread(target=int)
+thread.start()
+thread.join()
+
+def attributes():
+    wanted = ("Umask:", "Uid:", "Gid:", "NSpgid:", "NSsid:", "SigIgn:", "SigCgt:", "SigBlk:", "NoNewPrivs:")
+    with open("/proc/self/status") as status, open("/proc/self/limits") as limits:
+        lines = [line for line in status if line.startswith(wanted)]
+        is_subreaper = ctypes.c_int(-1)
+        # PR_GET_CHILD_SUBREAPER
+        assert ctypes.CDLL(None).prctl(37, ctypes.byref(is_subreaper), 0, 0, 0) == 0
+        handler = signal.getsignal(signal.SIGINT)
+        return lines, limits.read(), is_subreaper.value, dict(os.environ), os.getcwd(), handler
+
+def files():
+    return os.listdir("/proc/self/fd")
+
+def complete():
+    events = list(mcp_startup.check_blocking(config=sys.argv[1]))
+    assert [event.failure for event in events] == [None] * 4, events
+
+def changes():
+    return [pair for pair in zip(before, attributes()) if pair[0] != pair[1]]
+
+before = attributes()
+assert len(before[0]) == 9, before[0]
+complete()
+assert not changes(), changes()
+# The first check has started the runtime, whose files stay open.
+opened = len(files())
+complete()
+end = time.monotonic() + 10
+while len(files()) > opened and time.monotonic() < end:
+    time.sleep(0.02)
+assert len(files()) <= opened, (opened, files())
+assert not changes(), changes()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no /proc here")
+def test_a_check_changes_no_attribute_of_its_process(user: User) -> None:
+    user.has("ready", "stdio-ready")
+    run_python(UNCHANGED, str(user.config))
+
+
 FORKED = """
 import asyncio, os, sys, mcp_startup
 options = {"config": sys.argv[1]}

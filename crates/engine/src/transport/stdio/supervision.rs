@@ -53,7 +53,7 @@ struct Launcher {
     /// `None` if it has ended, or if there is no /proc.
     process: Option<Process>,
     /// It is reaped after this is dropped.
-    _child: Child,
+    child: Option<Child>,
 }
 
 /// A program that runs under a supervisor. When this is dropped, the supervisor ends it.
@@ -145,7 +145,7 @@ impl Launcher {
             socket,
             folder,
             process: child.id().and_then(|id| process(id.try_into().ok()?)),
-            _child: child,
+            child: Some(child),
         })
     }
 
@@ -231,6 +231,12 @@ impl Drop for Launcher {
         // It ends when its socket closes, unless it was stopped.
         if let Some(process) = self.process {
             process.send(Signal::CONT);
+        }
+        // If it is dropped before it has ended, the runtime adds a handler for SIGCHLD to the process of the host.
+        if let Some(mut child) = self.child.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move { drop(child.wait().await) });
         }
     }
 }
