@@ -8,6 +8,8 @@
 
 mod codex;
 mod generate;
+#[cfg(test)]
+mod invariants;
 mod picture;
 #[cfg(test)]
 mod promises;
