@@ -30,7 +30,7 @@ const WORKING: [&str; 3] = ["ready", "ready-sse", "stdio-ready"];
 const SLOWNESS: f64 = if cfg!(debug_assertions) { 4.0 } else { 1.5 };
 /// The start of a hostile server ends after this time, unless its row has another one.
 const TIMEOUT_SECONDS: u64 = 3;
-/// The same for a start that must not time out: many cases run at once, and the machine can be slow.
+/// The timeout of a start that must not time out: many cases run at once, and the machine can be slow.
 const AMPLE_TIMEOUT_SECONDS: u64 = 15;
 /// How long `login` waits for the browser.
 const SIGN_IN_TIMEOUT_SECONDS: f64 = 2.0;
