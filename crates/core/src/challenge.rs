@@ -10,11 +10,16 @@ pub(crate) fn error_attribute_is(challenge: &str, value: &str) -> bool {
 /// Returns the first value of an attribute of a challenge, unless it is blank.
 #[doc(hidden)]
 pub fn attribute(challenge: &str, name: &str) -> Option<String> {
-    let value = words_of(challenge)
-        .filter_map(|attribute| attribute.split_once('='))
-        .find(|(found, _)| found.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.trim_matches('"').replace("\\\"", "\""));
+    let value = attributes(challenge, name).next();
     value.filter(|value| !value.trim().is_empty())
+}
+
+/// Returns the values of an attribute in all challenges of a header.
+pub(crate) fn attributes(challenge: &str, name: &str) -> impl Iterator<Item = String> {
+    words_of(challenge)
+        .filter_map(|attribute| attribute.split_once('='))
+        .filter(move |(found, _)| found.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim_matches('"').replace("\\\"", "\""))
 }
 
 /// Returns whether a challenge names this authentication scheme. Ignores quoted text.

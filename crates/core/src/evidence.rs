@@ -282,6 +282,8 @@ evidence_struct! {
         /// For a stored credential: the authorization server (issuer) that issued it, according to the record. If it is
         /// absent, the issuer is unknown, and the refresh token must not be sent to any server.
         stored_issuer: String,
+        /// For a stored credential: the scopes that were granted to its access token, if they are known. The list can be incomplete.
+        granted_scopes: Vec<String>,
     }
 }
 

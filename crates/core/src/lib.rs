@@ -86,5 +86,6 @@ pub use sign_in_page::sign_in_part;
 pub use tracker::{AppliedLines, ServerKey, StartupTracker, TrackedServer, TrackerUpdate};
 pub use verdict::{
     McpAuthRequiredReason, Recovery, StartupFailure, StartupFailureKind, StartupWarning,
-    StartupWarningKind, failed_discovery, judge, refuses_credential, try_again, warn,
+    StartupWarningKind, failed_discovery, has_required_scopes, judge, refuses_credential,
+    try_again, warn,
 };

@@ -15,7 +15,7 @@ use crate::notification::{McpServerStartupFailureReason, McpServerStatusUpdatedN
 use crate::printable::printable;
 
 use facts::Facts;
-pub use facts::refuses_credential;
+pub use facts::{has_required_scopes, refuses_credential};
 pub use message::{failed_discovery, try_again};
 pub(crate) use program_output::{CUT, reason as reason_in_lines};
 pub(crate) use quotes::{repeats_status, words_of_page, words_of_xml};

@@ -204,7 +204,7 @@ impl Authorization {
             None => Self::starting_with(held.map_or(Sends::Nothing, Sends::Held), None, None),
         };
         // A user can sign in while the server is live.
-        authorization.live = Some(LiveRefresh::new(place));
+        authorization.live = Some(LiveRefresh::new(place, collector.clone()));
         authorization
     }
 

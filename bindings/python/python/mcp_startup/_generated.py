@@ -544,6 +544,9 @@ class CredentialEvidence(WireObject):
     stored_issuer: str | None = None
     """For a stored credential: the authorization server (issuer) that issued it, according to the record. If it is absent, the issuer is unknown, and the refresh token must not be sent to any server."""
 
+    granted_scopes: tuple[str, ...] | None = None
+    """For a stored credential: the scopes that were granted to its access token, if they are known. The list can be incomplete."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialWorth(WireObject):

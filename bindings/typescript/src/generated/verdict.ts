@@ -227,7 +227,11 @@ export type CredentialEvidence = {
    * For a stored credential: the authorization server (issuer) that issued it, according to the record. If it is
    * absent, the issuer is unknown, and the refresh token must not be sent to any server.
    */
-  storedIssuer?: string, };
+  storedIssuer?: string,
+  /**
+   * For a stored credential: the scopes that were granted to its access token, if they are known. The list can be incomplete.
+   */
+  grantedScopes?: Array<string>, };
 
 /**
  * The source of the credential that a start used.

@@ -20,6 +20,7 @@ mod logout;
 mod python_sdk;
 mod session;
 mod status;
+mod step_up;
 // Only Unix has pseudo-terminals.
 #[cfg(unix)]
 mod terminal;

@@ -14,7 +14,7 @@ use crate::refusal::{self, RefusalMeaning};
 use std::borrow::Cow;
 
 pub(super) use self::credential::UnreadToken;
-pub use self::credential::refuses_credential;
+pub use self::credential::{has_required_scopes, refuses_credential};
 use super::program_output::{is_request, other_purpose, question, reason};
 use super::quotes::{
     framing_fault, is_generic_error, names_unknown_session, repeats_request, sentence,
@@ -81,7 +81,7 @@ impl<'a> Facts<'a> {
             return (Kind::ReauthenticationRequired, Recovery::Reauthenticate);
         }
         let is_held = self.is_held_by_client();
-        if self.stored && self.requires_more_access() {
+        if self.stored && self.requires_more_access() && !self.has_required_scopes() {
             return (Kind::InsufficientScope, Recovery::GrantScope);
         }
         if self.status() == Some(403) && !is_held {

@@ -60,14 +60,18 @@ fn any_credential() -> impl Strategy<Value = CredentialEvidence> {
             Client::MetadataDocument,
         ]),
         any_issuer(),
+        option::of(vec(select(&["a", "b"][..]).prop_map(String::from), 0..3)),
     )
         .prop_map(
-            |(source, name, worth, client_source, stored_issuer)| CredentialEvidence {
-                source,
-                name,
-                worth,
-                client_source,
-                stored_issuer,
+            |(source, name, worth, client_source, stored_issuer, granted_scopes)| {
+                CredentialEvidence {
+                    source,
+                    name,
+                    worth,
+                    client_source,
+                    stored_issuer,
+                    granted_scopes,
+                }
             },
         )
 }
@@ -115,6 +119,9 @@ fn any_request() -> impl Strategy<Value = RequestEvidence> {
     let challenge = prop_oneof![
         Just(None),
         Just(Some("Bearer error=\"insufficient_scope\"".to_owned())),
+        Just(Some(
+            "Bearer error=\"insufficient_scope\", scope=\"a\"".to_owned()
+        )),
         optional_text(),
     ];
     (

@@ -40,7 +40,7 @@ pub struct Rejected {
     pub challenge: Option<String>,
     /// The status of the response: 401, which is the default, or 403. After 403, nothing is refreshed, and the result is the verdict
     /// unless another sign-in is stored: [`InsufficientScope`](mcp_startup_core::StartupFailureKind::InsufficientScope) if the challenge
-    /// requires more scopes.
+    /// requires scopes that were not granted.
     pub status: u16,
 }
 

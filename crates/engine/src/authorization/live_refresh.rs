@@ -25,6 +25,8 @@ const PAUSE_AFTER_REFUSED_TOKEN: Duration = Duration::from_secs(60);
 /// The credential of a live server. A task at a time calls [`next`](Self::next).
 pub(crate) struct LiveRefresh {
     place: CredentialPlace,
+    /// The evidence of the live server, which has the credential that is sent to it.
+    of_server: Arc<EvidenceCollector>,
     state: Mutex<State>,
 }
 
@@ -41,9 +43,10 @@ struct State {
 }
 
 impl LiveRefresh {
-    pub fn new(place: CredentialPlace) -> Self {
+    pub fn new(place: CredentialPlace, of_server: Arc<EvidenceCollector>) -> Self {
         Self {
             place,
+            of_server,
             state: Mutex::default(),
         }
     }
@@ -66,6 +69,9 @@ impl LiveRefresh {
         let next = next.ok().flatten();
         if next.is_some() {
             self.lock().is_refused = false;
+            let credential = collector.read(|evidence| evidence.credential.clone());
+            self.of_server
+                .update(|evidence| evidence.credential = credential);
         }
         next
     }

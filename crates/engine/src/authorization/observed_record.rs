@@ -7,6 +7,7 @@ use mcp_startup_auth::{
     CredentialKey, CredentialRecord, CredentialStore, RecordLock, ReplaceOutcome, StoreError,
     StoreFuture,
 };
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 /// The longest wait for the lock of a record, which a refresh in another process holds.
@@ -41,6 +42,14 @@ impl ObservedRecord {
 
     fn writes(&self, record: &CredentialRecord) {
         self.lock().written = Some(record.clone());
+    }
+
+    /// The last record that the start wrote or tried to write, if it has this access token.
+    pub fn written(&self, access_token: &SecretString) -> Option<CredentialRecord> {
+        let state = self.lock();
+        let written = state.written.as_ref()?;
+        let token = written.access_token()?.expose_secret();
+        (token == access_token.expose_secret()).then(|| written.clone())
     }
 
     /// Whether the stored record is new to the start, which has neither read nor written it.

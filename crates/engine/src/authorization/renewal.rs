@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use super::stored_credential::granted_scopes;
 use super::{configured_client, find_authorization_server};
 use crate::start::evidence_collector::EvidenceCollector;
 use crate::timeline::{TimelineRefresh, TimelineStep};
@@ -98,6 +99,14 @@ impl Renewal {
                 if let Some(error) = not_saved {
                     collector.record_save_error(&error);
                 }
+                // The scopes of a token that another program has stored are unknown.
+                let renewed = collector.known.written(&access_token);
+                let scopes = renewed.and_then(|record| granted_scopes(&record, collector));
+                collector.update(|evidence| {
+                    if let Some(credential) = &mut evidence.credential {
+                        credential.granted_scopes = scopes;
+                    }
+                });
                 Renewed::Token(access_token)
             }
             RefreshOutcome::NotSent => {

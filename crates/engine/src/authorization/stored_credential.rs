@@ -18,6 +18,10 @@ use super::observed_record::{ObservingStore, Read};
 use crate::shared_context::SharedContext;
 use crate::start::evidence_collector::EvidenceCollector;
 
+/// The maximum number of granted scopes in the evidence, and of their characters.
+const MAX_SCOPES: usize = 100;
+const MAX_SCOPE_CHARS: usize = 200;
+
 /// The place of a server's stored credential, and everything that a refresh of it needs besides the record.
 #[derive(Clone)]
 pub(crate) struct CredentialPlace {
@@ -109,12 +113,14 @@ impl CredentialPlace {
         let record = found.record;
         collector.add_secrets(record.secrets());
         let worth = assess(&record.facts(), now_ms());
+        let granted_scopes = granted_scopes(&record, collector);
         collector.update(|evidence| {
             evidence.credential = Some(CredentialEvidence {
                 source: Some(CredentialSource::Stored),
                 worth: Some(worth),
                 stored_issuer: record.issuer().map(str::to_owned),
                 client_source: Some(client_source(&record, &self.oauth)),
+                granted_scopes,
                 ..CredentialEvidence::default()
             });
         });
@@ -139,6 +145,18 @@ impl CredentialPlace {
             renewal,
         })
     }
+}
+
+/// The granted scopes of a record as evidence. `None` if the record has none.
+pub(super) fn granted_scopes(
+    record: &CredentialRecord,
+    collector: &EvidenceCollector,
+) -> Option<Vec<String>> {
+    // A scope that is masked or cut could equal another one.
+    let is_kept = |scope: &&String| collector.sanitize(scope, MAX_SCOPE_CHARS) == **scope;
+    let scopes = record.scopes().iter().filter(is_kept);
+    let scopes: Vec<String> = scopes.take(MAX_SCOPES).cloned().collect();
+    (!scopes.is_empty()).then_some(scopes)
 }
 
 /// The source of a record's OAuth client: the configuration if it names this client, a metadata document if the client

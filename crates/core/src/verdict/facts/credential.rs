@@ -1,7 +1,8 @@
 //! The facts that the answer of a server reports about the credential of its request: it is missing, not valid or not enough.
 
-use crate::challenge::{attribute, error_attribute_is, has_scheme, key_scheme};
-use crate::evidence::CredentialSent;
+use crate::challenge::{attribute, attributes, error_attribute_is, has_scheme, key_scheme};
+use crate::credential::AccessTokenWorth;
+use crate::evidence::{CredentialEvidence, CredentialSent, RequestEvidence};
 use crate::printable::printable;
 use crate::refusal::RefusalMeaning;
 
@@ -16,6 +17,36 @@ const UNKNOWN_ROUTE: &str = "Missing Authentication Token";
 #[doc(hidden)]
 pub fn refuses_credential(status: u16) -> bool {
     matches!(status, 400 | 403 | 422 | 440 | 498 | 499)
+}
+
+/// Returns whether a server has refused (HTTP 403) a token of the stored credential to which every scope in the challenge was granted.
+/// A new sign-in would grant nothing more.
+///
+/// Returns false if this is not certain: the granted scopes are unknown, the challenge names none, the token has expired, or another
+/// token or none was sent. HTTP 401 can also mean that the token is not valid.
+#[doc(hidden)]
+pub fn has_required_scopes(credential: &CredentialEvidence, refused: &RequestEvidence) -> bool {
+    let is_in_use = match refused.credential_sent {
+        Some(CredentialSent::Refreshed) => true,
+        // A host may have sent another token than a stored one that is absent or has expired.
+        Some(CredentialSent::Stored) => credential.worth.is_none_or(|worth| {
+            use AccessTokenWorth::{ExpiryUnknown, Good};
+            matches!(worth.access_token, Good | ExpiryUnknown)
+        }),
+        _ => false,
+    };
+    let granted = credential.granted_scopes.as_deref().unwrap_or_default();
+    let challenge = refused.challenge.as_deref().unwrap_or_default();
+    // All challenges of the header: it is not known which one applies.
+    let required: Vec<String> = attributes(challenge, "scope").collect();
+    let mut required = required
+        .iter()
+        .flat_map(|scopes| scopes.split_whitespace())
+        .peekable();
+    refused.status == Some(403)
+        && is_in_use
+        && required.peek().is_some()
+        && required.all(|scope| granted.iter().any(|granted| granted == scope))
 }
 
 /// Why a server did not read the token that was sent.
@@ -38,6 +69,13 @@ impl Facts<'_> {
             Some(401) => self.requires_scope() && had_a_token,
             _ => false,
         }
+    }
+
+    /// Returns whether the server requires only scopes that were already granted to the token.
+    pub(in super::super) fn has_required_scopes(&self) -> bool {
+        let credential = self.evidence.credential.as_ref();
+        let both = credential.zip(self.answer);
+        both.is_some_and(|(credential, answer)| has_required_scopes(credential, answer))
     }
 
     /// Returns whether the server wants a token, in another way than with HTTP 401, and none was sent because the stored credential

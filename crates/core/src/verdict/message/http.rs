@@ -126,7 +126,12 @@ impl Facts<'_> {
     pub(super) fn access_denied(&self, server: &str) -> Parts {
         const OPERATOR: &str = ": ask its operator for access";
         const URL_OR_OPERATOR: &str = ": check its URL, or ask its operator for access";
+        let is_granted = self.stored && self.requires_more_access() && self.has_required_scopes();
         let (what, todo) = match self.sent() {
+            _ if is_granted => (
+                "although your sign-in grants what it requires",
+                ": ask its operator for access, or use an account that has it",
+            ),
             Some(CredentialSent::Stored) if self.reports_invalid_token() => (
                 "and reports that your token is not valid",
                 ": if your sign-in has ended, sign in again; otherwise, ask its operator for access",
@@ -144,11 +149,15 @@ impl Facts<'_> {
             }
             _ => ("for your account, key or network", OPERATOR),
         };
-        let scope = self.required_scope();
-        let scope = scope.filter(|_| self.requires_scope() && !self.has_sentence());
-        let scope = scope.map_or_else(String::new, |scope| {
-            format!(", because it requires `{scope}`")
-        });
+        let happened = match self.required_scope() {
+            Some(scope) if is_granted => {
+                format!("{server} denied access {what} (`{scope}`, HTTP 403)")
+            }
+            Some(scope) if self.requires_scope() && !self.has_sentence() => {
+                format!("{server} denied access {what} (HTTP 403), because it requires `{scope}`")
+            }
+            _ => format!("{server} denied access {what} (HTTP 403)"),
+        };
         let todo = match self.is_rate_limited() {
             true => format!(
                 "{}, or ask its operator for access",
@@ -157,10 +166,7 @@ impl Facts<'_> {
             .into(),
             false => Cow::from(todo),
         };
-        self.with_words(
-            format!("{server} denied access {what} (HTTP 403){scope}"),
-            todo,
-        )
+        self.with_words(happened, todo)
     }
 
     /// Returns whether a response with HTTP 403 reports a rate limit or a quota, as that of some services does.
