@@ -81,9 +81,9 @@ async fn a_call_that_is_cancelled_is_cancelled_at_the_server() {
 }
 
 /// Stores a sign-in to the server.
-async fn sign_in(store: &MemoryStore, tool_server: &ToolServer, token: &str) {
+async fn sign_in(store: &MemoryStore, tool_server: &ToolServer, token: &str, scopes: &[&str]) {
     let key = CredentialKey::new("tools", &tool_server.url);
-    let record = json!({ "access_token": token, "client_id": "client-1" });
+    let record = json!({ "access_token": token, "client_id": "client-1", "scopes": scopes });
     let record = CredentialRecord::from_json(&record).unwrap();
     let before = store.load(&key).await.unwrap();
     let replaced = store.replace(&key, before.as_ref(), Some(&record)).await;
@@ -95,7 +95,7 @@ async fn a_server_that_rejects_the_sign_in_for_good_fails_once_and_starts_after_
     let tool_server = ToolServer::start().await;
     tool_server.token.send_replace("first".to_owned());
     let store = MemoryStore::default();
-    sign_in(&store, &tool_server, "first").await;
+    sign_in(&store, &tool_server, "first", &[]).await;
     let server = ServerConfig::http("tools", &tool_server.url).unwrap();
     let (app, _) = app_with_store(configured(vec![server.into()]), store.clone());
     let (mut client, thread) = client_of(&app).await;
@@ -122,7 +122,7 @@ async fn a_server_that_rejects_the_sign_in_for_good_fails_once_and_starts_after_
     let reasons = reasons.into_iter().filter(|reason| !reason.is_null());
     assert_eq!(reasons.collect::<Vec<_>>(), ["reauthenticationRequired"]);
 
-    sign_in(&store, &tool_server, "second").await;
+    sign_in(&store, &tool_server, "second", &[]).await;
     let states = client.states("tools", 3).await;
     assert_eq!(states[failed.len()..], ["starting", "ready"]);
     app.end().await;
@@ -169,6 +169,26 @@ async fn the_error_of_a_call_has_its_reason() {
     }
     assert_eq!(client.states("tools", 1).await, ["starting", "ready"]);
     app.end().await;
+}
+
+#[tokio::test]
+async fn a_call_that_requires_granted_scopes_asks_for_no_sign_in() {
+    let tool_server = ToolServer::start().await;
+    for (granted, reason) in [
+        (&["files:read"][..], "insufficientScope"),
+        (&["files:read", "files:write"], "httpError"),
+    ] {
+        let store = MemoryStore::default();
+        sign_in(&store, &tool_server, "token", granted).await;
+        let server = ServerConfig::http("tools", &tool_server.url).unwrap();
+        let (app, _) = app_with_store(configured(vec![server.into()]), store);
+        let (mut client, thread) = client_of(&app).await;
+        let response = client.request(call(json!("more"), &thread, "more")).await;
+        let error = &response["error"];
+        assert_eq!(error["data"]["reason"], reason, "{response}");
+        assert_eq!(error["data"]["status"], 403, "{response}");
+        app.end().await;
+    }
 }
 
 // The server is a shell script.

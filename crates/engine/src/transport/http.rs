@@ -365,6 +365,7 @@ impl McpHttp {
             return Ok(Answer {
                 response,
                 sent,
+                credential_sent: sends.as_evidence(),
                 sent_session: session_id.is_some(),
             });
         }

@@ -1,9 +1,9 @@
 //! Step-ups: sign-ins that request more access, and the sessions that are opened to find out whether one is needed.
 
 use futures::StreamExt;
-use mcp_startup::SignInOptions;
 use mcp_startup::auth::{SignInBegun, SignInError, SignInFailureKind as Kind};
 use mcp_startup::rmcp::model::CallToolRequestParams;
+use mcp_startup::{HttpRefusal, SignInOptions};
 use serde_json::{Value, json};
 
 use crate::{REDIRECT_URI, User, lab_of, redirect_target, row};
@@ -120,6 +120,55 @@ async fn a_refused_call_of_a_live_server_has_the_challenge() {
             _ => json!(["mcp:admin"]),
         };
         assert_eq!(user.record().unwrap()["scopes"], scopes, "{status}");
+    }
+}
+
+/// Scopes that were granted to the token of the call are not missing. A refresh can change them.
+#[tokio::test]
+async fn a_refused_call_of_a_live_server_has_the_scopes_that_were_not_granted() {
+    let admin = Some(vec!["mcp:admin".to_owned()]);
+    let both = json!(["mcp:tools", "mcp:admin"]);
+    let refreshed = |scope: Value| {
+        let reply = json!({ "access_token": "new-token", "token_type": "Bearer", "expires_in": 3600, "scope": scope });
+        json!({ "respond": [{ "reply": { "body": { "json": reply } } }] })
+    };
+    for (about, scopes, refresh, expected) in [
+        ("not granted", json!(["mcp:tools"]), None, admin.clone()),
+        ("granted", both.clone(), None, None),
+        ("unknown", json!([]), None, admin.clone()),
+        ("kept by a refresh", both.clone(), Some(Value::Null), None),
+        ("lost by a refresh", both, Some(json!("mcp:tools")), admin),
+        (
+            "granted by a refresh",
+            json!(["mcp:tools"]),
+            Some(json!("mcp:admin")),
+            None,
+        ),
+    ] {
+        let challenge = r#"Bearer error="insufficient_scope", scope="mcp:admin""#;
+        let forbidden = json!({ "status": 403, "headers": { "WWW-Authenticate": challenge } });
+        let mut rules = vec![json!({ "when": { "method": "tools/call" }, "reply": forbidden })];
+        let mut server = forbidding();
+        if let Some(scope) = refresh {
+            let when = json!({ "method": "tools/call", "token": "good-token" });
+            rules.insert(0, json!({ "when": when, "reply": { "status": 401 } }));
+            server["token"] = refreshed(scope);
+        }
+        server["mcp"]["respond"] = json!(rules);
+        server["stored"]["scopes"] = scopes;
+        let lab = lab_of(vec![row("server", &server)]).await;
+        let user = User::new(&lab, "server");
+        let mut start = user.startup.start(vec![user.server.clone()]);
+        let live = loop {
+            if let Some(live) = start.next().await.unwrap().1 {
+                break live;
+            }
+        };
+        let call = live.peer().call_tool(CallToolRequestParams::new("write"));
+        let refusal = HttpRefusal::of(&call.await.unwrap_err()).unwrap();
+        assert_eq!(refusal.status, 403, "{about}");
+        assert_eq!(refusal.missing_scopes, expected, "{about}");
+        live.close().await;
     }
 }
 

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use http::header::CONTENT_TYPE;
 use mcp_startup_auth::RequestLog;
 use mcp_startup_auth::network::{BodyError, SentRequest, decoded_body};
-use mcp_startup_core::IoTrouble;
+use mcp_startup_core::{CredentialSent, IoTrouble};
 
 use super::{EVENTS, Failure, failure};
 use crate::start::evidence_collector::EvidenceCollector;
@@ -21,10 +21,11 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How long the body of an error response may take. The status is enough for a verdict.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(1);
 
-/// A response of the server, and the entry of its request in the log.
+/// A response of the server, the entry of its request in the log, and the credential that was sent.
 pub(super) struct Answer {
     pub response: reqwest::Response,
     pub sent: SentRequest,
+    pub credential_sent: CredentialSent,
     /// Whether the request had a session ID.
     pub sent_session: bool,
 }

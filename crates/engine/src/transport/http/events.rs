@@ -294,7 +294,7 @@ impl McpHttp {
         let mut redirects = 0;
         let accept = [(ACCEPT, HeaderValue::from_static(EVENTS))];
         let authorization = &self.shared.authorization;
-        let (response, sent) = loop {
+        let (response, sent, credential_sent) = loop {
             let sends = authorization.sends();
             let protocol = headers.clone().into_iter().chain(accept.clone());
             let mut request = self
@@ -346,13 +346,14 @@ impl McpHttp {
                 url = next;
                 continue;
             }
-            break (response, sent);
+            break (response, sent, sends.as_evidence());
         };
         let status = response.status();
         let is_stream = media_type(&response) == EVENTS;
         let answer = Answer {
             response,
             sent,
+            credential_sent,
             sent_session: session_id.is_some(),
         };
         match status {

@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use mcp_startup_auth::Mask;
 use mcp_startup_auth::network::Network;
 use mcp_startup_config::{HttpConfig, ServerConfig, TransportConfig};
-use mcp_startup_core::{Evidence, RequestEvidence, RequestTarget};
+use mcp_startup_core::{CredentialSent, Evidence, RequestEvidence, RequestTarget};
 use rmcp::model::{
     ClientJsonRpcMessage, ClientRequest, ListToolsRequest, RequestId, ServerJsonRpcMessage,
 };
@@ -71,6 +71,7 @@ pub async fn read(mut answer: http::Response<Vec<Bytes>>, secret: &str) -> Readi
     let answer = Answer {
         response,
         sent,
+        credential_sent: CredentialSent::None,
         sent_session: false,
     };
     let messages = match http.read(answer, &message).await {

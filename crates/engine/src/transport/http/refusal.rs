@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::atomic::Ordering;
 
 use http::StatusCode;
+use mcp_startup_core::{RequestEvidence, has_required_scopes};
 use rmcp::model::{JsonRpcMessage, RequestId};
 use rmcp::service::ServiceError;
 use rmcp::transport::auth::WWWAuthenticateParams;
@@ -16,7 +17,7 @@ use url::Url;
 use super::answer::{Answer, content_type};
 use super::long_bodies::shortened;
 use super::session::session_of;
-use super::{Failure, McpHttp, challenge};
+use super::{Failure, MAX_CHALLENGE_CHARS, McpHttp, challenge};
 use crate::transport::text_encoding::text_of;
 
 /// The maximum length of the recorded body of an error response, in characters.
@@ -32,6 +33,7 @@ pub struct HttpRefusal {
     /// The status of the response. 401 means that the server refuses the authorization, also after a refresh if that was possible.
     pub status: u16,
     /// The scopes that the server requires, if it has refused the request with `insufficient_scope`. The list is empty if it names none.
+    /// `None` if all of them were granted to the stored sign-in whose token was sent: another sign-in would grant nothing more.
     pub missing_scopes: Option<Vec<String>>,
 }
 
@@ -102,6 +104,22 @@ impl McpHttp {
         body
     }
 
+    /// Whether the token of a request to the live server has every scope that the challenge of its answer requires.
+    fn has_required_scopes(&self, answer: &Answer, challenge: &str) -> bool {
+        let collector = &self.shared.collector;
+        // The log of the start is closed.
+        let refused = RequestEvidence {
+            credential_sent: Some(answer.credential_sent),
+            status: Some(answer.response.status().as_u16()),
+            challenge: Some(collector.sanitize(challenge, MAX_CHALLENGE_CHARS)),
+            ..RequestEvidence::default()
+        };
+        collector.read(|evidence| {
+            let credential = evidence.credential.as_ref();
+            credential.is_some_and(|credential| has_required_scopes(credential, &refused))
+        })
+    }
+
     /// Reads an answer with an error status, and records its words. A JSON-RPC error in it has more information than the status.
     pub(super) async fn refusal(
         &self,
@@ -114,6 +132,9 @@ impl McpHttp {
         // The host needs the challenge of its own request to sign in. A start has it in the evidence.
         let ready = self.shared.ready.load(Ordering::Relaxed);
         let challenge = challenge(answer.response.headers()).filter(|_| ready);
+        let is_granted = challenge
+            .as_deref()
+            .is_some_and(|challenge| self.has_required_scopes(&answer, challenge));
         let collector = &self.shared.collector;
         let body = self.error_body(answer).await;
         let decided_by_status = matches!(
@@ -139,6 +160,7 @@ impl McpHttp {
             }
             (StatusCode::FORBIDDEN, Some(challenge)) => {
                 let scopes = missing_scopes(&challenge, &self.shared.url);
+                let scopes = scopes.filter(|_| !is_granted);
                 let scopes = scopes.map(|scopes| collector.mask(&scopes));
                 StreamableHttpError::InsufficientScope(InsufficientScopeError::new(
                     challenge, scopes,
