@@ -7,12 +7,17 @@
 
 FLOOD: `pings` without reading the responses, `notifications`, `large` notifications of 15 MiB, `smaller` ones of 3 MiB, `values` for
 many values in each, `unended` for a message without an end, `stopped` for one that stops before the limit, `late` for one that ends some
-seconds after it stopped, `quiet` for a server that sends nothing, or `long` for one whose list of tools is large. Only over HTTP: `split`
-for an event without an end whose lines end in the next chunk, and `ids` for streams that end after an event with a long ID.
-WHEN: `list`, in place of the list of tools, `live`, when the server is ready (over HTTP, on the stream of a GET request), or `call`, in
-place of the result of a call (over HTTP, in an event stream), or `body`, the same as JSON.
+seconds after it stopped, `quiet` for a server that sends nothing, or `long` for one whose list of tools is large. `tools` and `nested` are
+lists of tools that are complete and valid: one of 10 MB, and one with many nested objects. Only over HTTP: `split` for an event without an
+end whose lines end in the next chunk, and `ids` for streams that end after an event with a long ID.
+WHEN: `list`, in place of the list of tools, `events`, the same for a complete list in an event stream, `live`, when the server is ready
+(over HTTP, on the stream of a GET request), or `call`, in place of the result of a call (over HTTP, in an event stream), or `body`, the
+same as JSON.
+
+`flood.json` has the floods of a start.
 """
 
+import functools
 import json
 import sys
 import threading
@@ -31,7 +36,7 @@ LARGE = {
     "values": '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":[' + "{}," * 40_000 + "{}]}}",
 }
 UNENDED_MIB = {"unended": 15, "stopped": 9, "late": 15}
-WORKING = ("quiet", "long")
+WORKING = ("quiet", "long", "tools", "nested")
 LATE_S = 3
 # How long a client takes to consider a server ready that has listed its tools.
 UNTIL_READY_S = 0.5
@@ -54,7 +59,22 @@ def response(message, kind):
         # The others take all places before.
         time.sleep(UNTIL_READY_S)
         answer["tools"][0]["description"] = "x" * 1_500_000
-    return json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": answer})
+    text = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": answer})
+    if kind in ("tools", "nested") and message["method"] == "tools/list":
+        text = text.replace(json.dumps(answer["tools"]), tools(kind))
+    return text
+
+
+@functools.cache
+def tools(kind):
+    """A list that has almost as many bytes, tools or values as are read."""
+    if kind == "tools":
+        tool = {"name": "n" * 400, "description": "d" * 500, "inputSchema": {"type": "object"}}
+        return json.dumps([tool] * 10_000)
+    nested = {}
+    for _ in range(100):
+        nested = {"a": nested}
+    return json.dumps([{"name": "one", "inputSchema": nested}] * 1_150)
 
 
 def flood(write, kind, frame, call=None):
@@ -156,6 +176,8 @@ class Handler(BaseHTTPRequestHandler):
                 flood(self.wfile.write, kind, "%s", message["id"])
             else:
                 self.flood_events(kind, message["id"] if when == "call" else None)
+        elif when == "events":
+            self.answer(200, "text/event-stream", f"data: {response(message, kind)}\n\n".encode())
         else:
             self.answer(200, "application/json", response(message, kind).encode())
 

@@ -34,6 +34,7 @@ use self::evidence_collector::EvidenceCollector;
 use self::handshake::{HandshakeError, Service, discover, handshake, handshake_over_http_sse};
 pub(crate) use self::known_eras::KnownEras;
 pub use self::live_server::LiveServer;
+pub(crate) use self::tool_list::MAX_TOOLS;
 use self::tool_list::Tools;
 use self::tool_list::count_tools;
 use crate::authorization::{

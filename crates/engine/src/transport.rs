@@ -15,6 +15,7 @@ pub(crate) mod progress;
 mod read_limits;
 pub(crate) mod server_requests;
 mod server_sent_events;
+pub(crate) mod short_messages;
 pub(crate) mod stdio;
 mod text_encoding;
 mod turn;

@@ -9,6 +9,7 @@ use rmcp::service::ServiceError;
 
 use super::evidence_collector::EvidenceCollector;
 use super::handshake::Service;
+use crate::transport::short_messages::MAX_CURSOR_BYTES;
 
 /// How long a server may take to list its tools. A start doesn't fail if it takes longer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -17,7 +18,7 @@ const MARGIN: Duration = Duration::from_millis(100);
 /// The maximum number of pages. A faulty server may return a next page forever.
 const MAX_PAGES: usize = 100;
 /// The maximum number of tools.
-const MAX_TOOLS: usize = 10_000;
+pub(crate) const MAX_TOOLS: usize = 10_000;
 /// The maximum size of all pages, in bytes.
 const MAX_BYTES: usize = 10_000_000;
 
@@ -109,6 +110,9 @@ async fn count_pages(
         let Some(next) = &cursor else {
             return Ok(Tools::Counted(tools));
         };
+        if next.len() > MAX_CURSOR_BYTES {
+            return Ok(TOO_LONG);
+        }
         if !cursors.insert(next.clone()) {
             let problem = "nextCursor: must not be that of an earlier page";
             collector.record_invalid_field("tools/list", problem);

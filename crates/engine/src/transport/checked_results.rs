@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_result_in_place_of_an_invalid_one_conforms_to_no_method() {
         let message = invalid_result(RequestId::Number(1));
-        let read = read_message(&serde_json::to_vec(&message).unwrap());
+        let read = read_message(&serde_json::to_vec(&message).unwrap(), false);
         let Received::Message(message) = read else {
             panic!("it must be a message");
         };

@@ -44,10 +44,12 @@ use self::headers::{is_path_of_words, location, media_type, sensitive};
 pub use self::refusal::HttpRefusal;
 use self::session::{SESSION_ID, session_of};
 use super::checked_results::{invalid_result, numeric};
+use super::held_results::SMALL_BYTES;
 use super::invalid_messages::{Received, is_answer, read_message};
 use super::json_size::{ValueCounter, parse_turn};
 use super::large_messages::Dropped;
 use super::read_limits::MessageLimit;
+use super::short_messages::shortened;
 use crate::authorization::{Authorization, Sends};
 use crate::running_starts::RunningStarts;
 use crate::start::evidence_collector::EvidenceCollector;
@@ -221,7 +223,7 @@ impl McpHttp {
             return None;
         }
         let _turn = parse_turn(values).await;
-        match read_message(body) {
+        match read_message(body, !self.shared.collector.log.is_closed()) {
             Received::Message(message) => Some(*message),
             Received::InvalidAnswer(answer) => {
                 let collector = &self.shared.collector;
@@ -520,6 +522,12 @@ impl McpHttp {
             body.sent
                 .note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
             return Err(failure(RequestError::TooManyValues));
+        }
+        if !collector.log.is_closed()
+            && body.bytes.len() > SMALL_BYTES
+            && let Ok(short) = shortened(&body.bytes)
+        {
+            body.replace(short);
         }
         let asked = (&request.id, request.request.method());
         match self.parse(asked, &body.bytes).await {

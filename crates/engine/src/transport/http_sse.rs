@@ -126,7 +126,8 @@ impl Transport<RoleClient> for HttpSse {
             };
             let data = event.data.as_deref().unwrap_or_default();
             // Other events are ignored.
-            let received = match read_message(data.as_bytes()) {
+            let is_starting = !self.http.collector().log.is_closed();
+            let received = match read_message(data.as_bytes(), is_starting) {
                 Received::Message(message) => {
                     match &*message {
                         JsonRpcMessage::Response(answer) => self.requests.answered(&answer.id),

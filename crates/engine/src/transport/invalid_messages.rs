@@ -16,12 +16,14 @@ use serde_json::Value;
 
 pub(crate) use self::members::AnswerId;
 use self::members::{MEMBERS, id_of, members};
+use super::held_results::SMALL_BYTES;
+use super::short_messages::shortened;
 
 /// Whether a text is the handshake of this client, which the server sends back.
 pub(crate) fn is_echo_of_handshake(text: &str) -> bool {
     let methods = ["initialize", "server/discover"];
     if methods.iter().any(|method| text.contains(method))
-        && let Received::Message(message) = read_message(text.as_bytes())
+        && let Received::Message(message) = read_message(text.as_bytes(), true)
         && let JsonRpcMessage::Request(request) = *message
         && let ServerRequest::CustomRequest(sent) = request.request
     {
@@ -65,20 +67,20 @@ pub(crate) struct InvalidAnswer {
     pub problem: String,
 }
 
-/// Reads a message, which must be one JSON object.
-pub(crate) fn read_message(text: &[u8]) -> Received {
+/// Reads a message, which must be one JSON object. While the server starts, a long message is [`shortened`].
+pub(crate) fn read_message(text: &[u8], is_starting: bool) -> Received {
     let text = without_byte_order_mark(text);
     if !may_be_message(text) && !is_answer(text) && !is_batch(text) {
         return Received::Other;
     }
-    let mut error = match serde_json::from_slice(text) {
-        Ok(message) => return with_result(message, text),
+    let mut error = match parse(text, is_starting) {
+        Ok(received) => return received,
         Err(error) => error,
     };
     let repaired = without_half_pairs(text);
     let text = match &repaired {
-        Some(repaired) => match serde_json::from_slice(repaired) {
-            Ok(message) => return with_result(message, repaired),
+        Some(repaired) => match parse(repaired, is_starting) {
+            Ok(received) => return received,
             Err(other) => {
                 error = other;
                 repaired.as_slice()
@@ -86,7 +88,22 @@ pub(crate) fn read_message(text: &[u8]) -> Received {
         },
         None => text,
     };
-    match answer_problem(text, &error) {
+    no_message(text, &error)
+}
+
+fn parse(text: &[u8], is_starting: bool) -> serde_json::Result<Received> {
+    if !is_starting || text.len() <= SMALL_BYTES {
+        return serde_json::from_slice(text).map(|message| with_result(message, text));
+    }
+    let text = shortened(text)?;
+    Ok(match serde_json::from_slice(&text) {
+        Ok(message) => with_result(message, &text),
+        Err(error) => no_message(&text, &error),
+    })
+}
+
+fn no_message(text: &[u8], error: &serde_json::Error) -> Received {
+    match answer_problem(text, error) {
         Some(problem) => Received::InvalidAnswer(InvalidAnswer {
             id: id_of(&members(text)),
             problem,
@@ -124,12 +141,12 @@ fn may_be_message(text: &[u8]) -> bool {
     memchr::memmem::find(text, b"jsonrpc").is_some() || memchr::memchr(b'\\', text).is_some()
 }
 
-/// The invalid answer in a text, if it is meant as an answer. Costs less than to read a message that is none.
+/// The invalid answer in a text of a server that starts, if it is meant as an answer. Costs less than to read a message that is none.
 pub(crate) fn invalid_answer(text: &[u8]) -> Option<InvalidAnswer> {
     if !is_answer(text) && !is_batch(text) {
         return None;
     }
-    match read_message(text) {
+    match read_message(text, true) {
         Received::InvalidAnswer(answer) => Some(answer),
         Received::Message(_) | Received::Other => None,
     }
@@ -147,6 +164,9 @@ fn answer_problem(text: &[u8], error: &serde_json::Error) -> Option<String> {
     if let Err(invalid) = std::str::from_utf8(text) {
         let at = invalid.valid_up_to() + 1;
         return Some(format!("encoding: must be UTF-8; byte {at} is not"));
+    }
+    if !error.is_data() {
+        return Some(format!("JSON: {}", json_problem_at(error)));
     }
     let members = members(text);
     let count = |name: &str| {

@@ -1,11 +1,16 @@
 //! Event streams (server-sent events): recognizes their bytes and limits the size of each event.
 
+use std::borrow::Cow;
+
 use http::HeaderValue;
 use mcp_startup_auth::network::without_byte_order_mark;
 use sse_stream::Sse;
 
+use super::held_results::SMALL_BYTES;
+use super::invalid_messages::without_half_pairs;
 use super::message_buffer::MessageBuffer;
-use super::read_limits::MessageLimit;
+use super::read_limits::{HANDSHAKE_BYTES, MessageLimit};
+use super::short_messages::shortened;
 
 /// Whether bytes may be the beginning of an event stream: a field, a comment or a blank line.
 pub(crate) fn looks_like_events(bytes: &[u8]) -> bool {
@@ -48,12 +53,25 @@ fn is_usable_id(id: &str) -> bool {
 /// The least time before a stream is opened again, in ms. A server can request 0, and end each stream immediately.
 const MIN_RETRY_MS: u64 = 100;
 
+/// The data of a long event with its message [`shortened`]. Data that is not JSON is cut.
+fn short_data(data: &[u8]) -> Cow<'_, [u8]> {
+    let short = shortened(data).or_else(|error| match without_half_pairs(data) {
+        Some(repaired) => shortened(&repaired),
+        None => Err(error),
+    });
+    match short {
+        Ok(short) => Cow::Owned(short),
+        Err(_) => Cow::Borrowed(&data[..data.len().min(HANDSHAKE_BYTES)]),
+    }
+}
+
 /// Keeps the lines of an event stream that matter, so that the parser of the SDK accepts the stream.
 ///
 /// The standard ignores comments, unknown fields, invalid values of `retry` and all but the last value of a field, and reads a line
 /// without a colon as a field without a value (WHATWG HTML, section 9.2.6). The parser refuses some of them.
 ///
-/// It also limits the size of each event, because only it knows where one ends.
+/// It also limits the size of each event, because only it knows where one ends, and passes on the data of a whole event: [`shortened`]
+/// while the server starts.
 #[derive(Default)]
 pub(crate) struct FieldFilter {
     limit: MessageLimit,
@@ -62,7 +80,8 @@ pub(crate) struct FieldFilter {
     line: MessageBuffer,
     after_first_line: bool,
     after_carriage_return: bool,
-    has_data: bool,
+    /// The values of `data` in the current event, each with a line end.
+    data: MessageBuffer,
     /// The last value of each field except `data` in the current event.
     event: Option<String>,
     id: Option<String>,
@@ -75,9 +94,15 @@ impl FieldFilter {
         self.event_bytes
     }
 
-    /// Returns the complete lines that matter. Fails if an event is larger than allowed. `now` is the limit of an event that begins.
-    pub fn take(&mut self, chunk: &[u8], now: MessageLimit) -> std::io::Result<Vec<u8>> {
-        let mut kept = Vec::with_capacity(chunk.len());
+    /// Returns the lines that matter of the events that are complete. Fails if an event is larger than allowed. `now` is the limit of an
+    /// event that begins.
+    pub fn take(
+        &mut self,
+        chunk: &[u8],
+        now: MessageLimit,
+        is_starting: bool,
+    ) -> std::io::Result<Vec<u8>> {
+        let mut kept = Vec::new();
         for piece in chunk.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
             // A line may end with both.
             let after_carriage_return = std::mem::take(&mut self.after_carriage_return);
@@ -97,11 +122,11 @@ impl FieldFilter {
                 [line @ .., end @ (b'\n' | b'\r')] => {
                     self.after_carriage_return = *end == b'\r';
                     if self.line.is_empty() {
-                        self.end_line(line, &mut kept);
+                        self.end_line(line, is_starting, &mut kept);
                     } else {
                         let mut whole = std::mem::take(&mut self.line);
                         whole.add(line, self.limit.bytes);
-                        self.end_line(&whole, &mut kept);
+                        self.end_line(&whole, is_starting, &mut kept);
                     }
                 }
                 part => self.line.add(part, self.limit.bytes),
@@ -110,31 +135,32 @@ impl FieldFilter {
         Ok(kept)
     }
 
-    fn end_line(&mut self, line: &[u8], kept: &mut Vec<u8>) {
+    fn end_line(&mut self, line: &[u8], is_starting: bool, kept: &mut Vec<u8>) {
         let line = match std::mem::replace(&mut self.after_first_line, true) {
             true => line,
             false => without_byte_order_mark(line),
         };
         if line.is_empty() {
-            self.end_event(kept);
+            self.end_event(is_starting, kept);
             return;
         }
         if line.starts_with(b":") {
             return;
         }
-        let line = String::from_utf8_lossy(line);
-        let (name, value) = line.split_once(':').unwrap_or((&line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
+        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+        let (name, value) = line.split_at(colon);
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        if name == b"data" {
+            self.data.add(value, self.limit.bytes);
+            self.data.add(b"\n", self.limit.bytes);
+            return;
+        }
+        let value = String::from_utf8_lossy(value);
         match name {
-            "data" => {
-                self.has_data = true;
-                for part in ["data: ", value, "\n"] {
-                    kept.extend_from_slice(part.as_bytes());
-                }
-            }
-            "event" => self.event = Some(value.to_owned()),
-            "id" if is_usable_id(value) => self.id = Some(value.to_owned()),
-            "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
+            b"event" => self.event = Some(value.into_owned()),
+            b"id" if is_usable_id(&value) => self.id = Some(value.into_owned()),
+            b"retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.retry = value.parse().ok().map(|retry: u64| retry.max(MIN_RETRY_MS));
             }
             _ => {}
@@ -142,13 +168,27 @@ impl FieldFilter {
     }
 
     /// Ends an event. A blank line after none, for instance after a comment, is left out: the parser would read it as an event.
-    fn end_event(&mut self, kept: &mut Vec<u8>) {
+    fn end_event(&mut self, is_starting: bool, kept: &mut Vec<u8>) {
+        let data = std::mem::take(&mut self.data);
+        if let Some(whole) = data.strip_suffix(b"\n") {
+            let short = match is_starting && whole.len() > SMALL_BYTES {
+                true => short_data(whole),
+                false => Cow::Borrowed(whole),
+            };
+            let text = String::from_utf8_lossy(&short);
+            kept.reserve(text.len() + 100);
+            for line in text.split('\n') {
+                for part in ["data: ", line, "\n"] {
+                    kept.extend_from_slice(part.as_bytes());
+                }
+            }
+        }
         let fields = [
             self.event.take().map(|value| format!("event: {value}\n")),
             self.id.take().map(|value| format!("id: {value}\n")),
             self.retry.take().map(|value| format!("retry: {value}\n")),
         ];
-        let mut is_event = std::mem::take(&mut self.has_data);
+        let mut is_event = !data.is_empty();
         for field in fields.into_iter().flatten() {
             kept.extend_from_slice(field.as_bytes());
             is_event = true;
@@ -184,7 +224,7 @@ mod tests {
                 let mut filter = FieldFilter::default();
                 let mut chunks = many.as_bytes().chunks(size);
                 assert!(
-                    chunks.all(|chunk| filter.take(chunk, LIMIT).is_ok()),
+                    chunks.all(|chunk| filter.take(chunk, LIMIT, false).is_ok()),
                     "{event:?} in chunks of {size}"
                 );
             }
@@ -192,7 +232,7 @@ mod tests {
         let mut filter = FieldFilter::default();
         let endless = vec![b'x'; 4096];
         let taken = (0..)
-            .take_while(|_| filter.take(&endless, LIMIT).is_ok())
+            .take_while(|_| filter.take(&endless, LIMIT, false).is_ok())
             .count();
         assert_eq!(taken, LIMIT.bytes / endless.len());
     }
@@ -206,7 +246,7 @@ mod tests {
         ] {
             let mut filter = FieldFilter::default();
             let mut chunks = chunks.iter().cycle().take(10_000);
-            assert!(chunks.any(|chunk| filter.take(chunk.as_bytes(), limit(1000)).is_err()));
+            assert!(chunks.any(|chunk| filter.take(chunk.as_bytes(), limit(1000), false).is_err()));
         }
     }
 
@@ -218,14 +258,14 @@ mod tests {
             bytes in 1_usize..30,
         ) {
             let mut whole = FieldFilter::default();
-            let expected = whole.take(stream.as_bytes(), limit(bytes));
+            let expected = whole.take(stream.as_bytes(), limit(bytes), false);
             let mut sizes = sizes.iter().cycle();
             let (mut filter, mut rest) = (FieldFilter::default(), stream.as_bytes());
             let mut kept = Ok(Vec::new());
             while let (Ok(so_far), [_, ..]) = (&mut kept, rest) {
                 let (chunk, after) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
                 rest = after;
-                match filter.take(chunk, limit(bytes)) {
+                match filter.take(chunk, limit(bytes), false) {
                     Ok(more) => so_far.extend(more),
                     Err(error) => kept = Err(error),
                 }
@@ -237,10 +277,10 @@ mod tests {
     #[test]
     fn a_lower_limit_applies_to_the_next_event() {
         let mut filter = FieldFilter::default();
-        filter.take(b"data: 1", LIMIT).unwrap();
-        filter.take(b"2345", limit(10)).unwrap();
-        filter.take(b"\n\ndata: 1", limit(10)).unwrap();
-        filter.take(b"2345", limit(10)).unwrap_err();
+        filter.take(b"data: 1", LIMIT, false).unwrap();
+        filter.take(b"2345", limit(10), false).unwrap();
+        filter.take(b"\n\ndata: 1", limit(10), false).unwrap();
+        filter.take(b"2345", limit(10), false).unwrap_err();
     }
 
     #[test]
@@ -264,14 +304,14 @@ mod tests {
             ("retry: 99999999999999999999999\nid: \0\n\n", ""),
             ("id: 1\nid: \u{1}\nid: \u{7f}\n\n", "id: 1\n\n"),
             (&long_id, ""),
-            ("data: 1\ndata: incompl", "data: 1\n"),
+            ("data: 1\ndata: incompl", ""),
         ];
         for (stream, expected) in rows {
             for size in [1, 2, 100] {
                 let mut filter = FieldFilter::default();
                 let chunks = stream.as_bytes().chunks(size);
                 let kept: Vec<u8> = chunks
-                    .flat_map(|chunk| filter.take(chunk, LIMIT).unwrap())
+                    .flat_map(|chunk| filter.take(chunk, LIMIT, false).unwrap())
                     .collect();
                 assert_eq!(
                     String::from_utf8_lossy(&kept),

@@ -34,7 +34,15 @@ pub(super) struct Answer {
 pub(super) struct Body {
     pub bytes: MessageBuffer,
     pub sent: SentRequest,
-    _large: LargeMessage,
+    large: LargeMessage,
+}
+
+impl Body {
+    /// Replaces the bytes by fewer ones, which need no place among the large messages.
+    pub fn replace(&mut self, bytes: Vec<u8>) {
+        self.bytes = bytes.into();
+        self.large = LargeMessage::default();
+    }
 }
 
 impl Answer {
@@ -71,7 +79,7 @@ impl Answer {
                 false => as_utf8(body.to_vec(), &content_type).into(),
             },
             sent: self.sent,
-            _large: large,
+            large,
         })
     }
 

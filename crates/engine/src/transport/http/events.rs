@@ -32,6 +32,7 @@ use crate::transport::server_requests::{MAX_MESSAGES, MAX_OPEN_REQUESTS, early_a
 use crate::transport::server_sent_events::{
     FieldFilter, is_error, is_message, is_unnamed, looks_like_events,
 };
+use crate::transport::short_messages::shortened;
 
 /// Ends a stream of events with its first error, and frees the event that was not complete.
 fn until_error(
@@ -43,6 +44,12 @@ fn until_error(
         let rest = event.is_ok().then_some(events);
         Some((event, rest))
     })
+}
+
+/// Whether the SDK can read the message of an event. It would need much memory to find out that a long text is not JSON.
+fn is_readable(event: &Sse) -> bool {
+    let text = event.data.as_deref().unwrap_or_default().as_bytes();
+    text.len() <= SMALL_BYTES || shortened(text).is_ok()
 }
 
 impl McpHttp {
@@ -80,9 +87,12 @@ impl McpHttp {
                 .received(chunk.len())
                 .map_err(std::io::Error::other)?;
             let before = fields.event_bytes();
-            let kept = fields.take(&chunk, http.limit()).inspect_err(|_| {
-                sent.note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
-            })?;
+            let is_starting = !collector.log.is_closed();
+            let kept = fields
+                .take(&chunk, http.limit(), is_starting)
+                .inspect_err(|_| {
+                    sent.note(|evidence| evidence.io = Some(IoTrouble::TooLarge));
+                })?;
             // An event whose last chunk this is stays in memory until the next chunk is read.
             let held = fields.event_bytes().max(before);
             Ok::<_, std::io::Error>((held, Bytes::from(kept)))
@@ -181,7 +191,7 @@ impl McpHttp {
                 let data = event.as_ref().ok().and_then(|event| event.data.as_deref());
                 let data = data.filter(|data| data.contains("\"method\""));
                 if let Some(data) = data
-                    && let Received::Message(message) = read_message(data.as_bytes())
+                    && let Received::Message(message) = read_message(data.as_bytes(), true)
                     && let JsonRpcMessage::Request(request) = *message
                     && answers.len() < MAX_OPEN_REQUESTS
                 {
@@ -202,11 +212,12 @@ impl McpHttp {
     /// removed. The ID, with which a stream is resumed, is kept.
     fn message_of(&self, event: Sse, request: Option<&RequestId>) -> Sse {
         let collector = &self.shared.collector;
+        let is_starting = !collector.log.is_closed();
         let data = event.data.as_deref().unwrap_or_default();
         // Costs little when the server is ready.
-        if is_unnamed(&event) && !collector.log.is_closed() {
+        if is_unnamed(&event) && is_starting {
             if may_log_an_error(data)
-                && let Received::Message(message) = read_message(data.as_bytes())
+                && let Received::Message(message) = read_message(data.as_bytes(), true)
                 && let JsonRpcMessage::Notification(notification) = *message
             {
                 // The SDK drops notifications before the handshake is answered.
@@ -219,7 +230,7 @@ impl McpHttp {
                 return Sse { data, ..event };
             }
         }
-        if is_message(&event) {
+        if is_message(&event) && (!is_starting || is_readable(&event)) {
             let repaired = without_half_pairs(data.as_bytes())
                 .and_then(|repaired| String::from_utf8(repaired).ok());
             return Sse {

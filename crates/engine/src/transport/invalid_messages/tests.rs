@@ -4,7 +4,7 @@ const RESULT: &str =
     r#"{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"x","version":"1"}}"#;
 
 fn problem(text: &[u8]) -> Option<(Option<RequestId>, String)> {
-    match read_message(text) {
+    match read_message(text, false) {
         Received::InvalidAnswer(InvalidAnswer { id, problem }) => Some((id, problem)),
         Received::Message(_) | Received::Other => None,
     }
@@ -137,7 +137,7 @@ fn what_answers_no_request_is_no_invalid_answer() {
         "",
     ] {
         assert!(
-            matches!(read_message(text.as_bytes()), Received::Other),
+            matches!(read_message(text.as_bytes(), false), Received::Other),
             "{text}"
         );
     }
@@ -147,7 +147,7 @@ fn what_answers_no_request_is_no_invalid_answer() {
 fn a_list_below_the_result_is_no_problem() {
     let text = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a","inputSchema":{"result":[],"x":"\"result\":["}}]}}"#;
     assert!(matches!(
-        read_message(text.as_bytes()),
+        read_message(text.as_bytes(), false),
         Received::Message(_)
     ));
 }
@@ -172,7 +172,7 @@ fn half_a_surrogate_pair_is_read_as_u_fffd() {
     }
     let text = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{RESULT}}}"#);
     let text = text.replace(r#""x""#, r#""x\ud83d""#);
-    let Received::Message(message) = read_message(text.as_bytes()) else {
+    let Received::Message(message) = read_message(text.as_bytes(), false) else {
         panic!("{text}");
     };
     assert!(

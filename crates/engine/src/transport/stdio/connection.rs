@@ -20,7 +20,7 @@ use super::{ConnectionSlot, lock};
 use crate::start::evidence_collector::EvidenceCollector;
 use crate::transport::checked_results::OpenRequests;
 use crate::transport::invalid_messages::{AnswerId, Received, read_message};
-use crate::transport::json_size::ValueCounter;
+use crate::transport::json_size::{ValueCounter, json_values, parse_turn};
 use crate::transport::large_messages::LargeMessage;
 use crate::transport::message_buffer::MessageBuffer;
 use crate::transport::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, MessageLimit};
@@ -103,7 +103,10 @@ impl Connection {
                     None => continue,
                 },
                 Line::Whole if line.is_empty() => continue,
-                Line::Whole => read_message(line),
+                Line::Whole => {
+                    let _turn = parse_turn(json_values(line)).await;
+                    read_message(line, !self.collector.log.is_closed())
+                }
             };
             let received = match received {
                 Received::Message(message) => Some(*message),

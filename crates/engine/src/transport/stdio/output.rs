@@ -188,7 +188,7 @@ pub(super) fn other_output(head: &[u8], length: usize) -> (String, Option<String
         let is_json = is_object && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
         if is_json
             && problem.is_none()
-            && let Received::InvalidAnswer(answer) = read_message(text)
+            && let Received::InvalidAnswer(answer) = read_message(text, true)
         {
             problem = Some(answer.problem);
         }
