@@ -105,22 +105,23 @@ async fn host() {
 
 /// The peak memory of the app-server, which starts the servers and keeps them.
 fn peak_of_app_server(place: &str, flood: &str, when: &str, ends: &str) -> u64 {
-    let body = |flood: &str, when: &str| match place {
+    // With equal entries over stdio, the app-server reported the status of only one.
+    let body = |name: &str, flood: &str, when: &str| match place {
         "stdio" => {
             let arguments = [FLOOD, "stdio", flood, when].map(quoted).join(", ");
-            format!("command = \"python3\"\nargs = [{arguments}]")
+            format!("command = \"python3\"\nargs = [{arguments}]\nenv = {{ NAME = \"{name}\" }}")
         }
         base => url(&format!("{base}{flood}/{when}")),
     };
-    let hostile = (0..HOSTILE).map(|i| entry(&format!("hostile-{i}"), &body(flood, when)));
-    let servers = hostile
-        .chain([entry("working", &body(QUIET, LIST))])
-        .collect::<String>();
+    let hostile = (0..HOSTILE).map(|i| format!("hostile-{i}"));
+    let hostile = hostile.map(|name| entry(&name, &body(&name, flood, when)));
+    let working = entry("working", &body("working", QUIET, LIST));
+    let servers = hostile.chain([working]).collect::<String>();
     let user = User::with(&[FILE_STORE, &servers].concat());
     let mut program = user.program(&["app-server"]).spawn_with(Stdio::piped());
     let process = &mut program.child;
     let mut stdin = process.stdin.take().unwrap();
-    let stdout = BufReader::new(process.stdout.take().unwrap());
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let client = json!({ "clientInfo": { "name": "test", "version": "1" } });
     writeln!(
         stdin,
@@ -130,7 +131,8 @@ fn peak_of_app_server(place: &str, flood: &str, when: &str, ends: &str) -> u64 {
     .unwrap();
     writeln!(stdin, "{}", json!({ "method": "initialized" })).unwrap();
     let (mut found, began) = (Ends::default(), Instant::now());
-    for line in stdout.lines() {
+    // The app-server ends if nothing can read its output.
+    for line in lines.by_ref() {
         let message: Value = serde_json::from_str(&line.unwrap()).unwrap();
         let params = &message["params"];
         if let (Some(name), Some(status)) = (params["name"].as_str(), params["status"].as_str()) {
@@ -147,7 +149,9 @@ fn peak_of_app_server(place: &str, flood: &str, when: &str, ends: &str) -> u64 {
         .map(|end| if end == "ready" { end } else { "failed" });
     found.check(&statuses.collect::<Vec<_>>());
     std::thread::sleep(LIVE);
-    peak_kb(&process.id().to_string())
+    let peak = peak_kb(&process.id().to_string());
+    drop(lines);
+    peak
 }
 
 fn peak_of(kind: &str, place: &str, (flood, when, ends): (&str, &str, &str)) -> u64 {

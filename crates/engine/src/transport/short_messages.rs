@@ -18,7 +18,7 @@ const MAX_NAME_BYTES: usize = 1024;
 const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// From this length of the short message on, names and other texts are empty, in bytes.
-const LONG_BYTES: usize = 2_000_000;
+const LONG_BYTES: usize = 500_000;
 /// The maximum number of values, except for those of the tools. An answer to a handshake has fewer.
 const MAX_VALUES: usize = 5000;
 

@@ -19,11 +19,13 @@ use super::output::HEAD_BYTES;
 use super::{ConnectionSlot, lock};
 use crate::start::evidence_collector::EvidenceCollector;
 use crate::transport::checked_results::OpenRequests;
+use crate::transport::held_results::SMALL_BYTES;
 use crate::transport::invalid_messages::{AnswerId, Received, read_message};
 use crate::transport::json_size::{ValueCounter, json_values, parse_turn};
 use crate::transport::large_messages::LargeMessage;
 use crate::transport::message_buffer::MessageBuffer;
 use crate::transport::read_limits::{CHECK_BYTES, HANDSHAKE_BYTES, MessageLimit};
+use crate::transport::short_messages::shortened;
 
 /// Takes the connection from its slot for one handshake. It returns there if the handshake fails.
 pub(crate) fn lend(slot: &ConnectionSlot) -> Option<LentConnection> {
@@ -90,8 +92,16 @@ impl Connection {
         loop {
             self.pauses.pause().await;
             let received = self.read_line().await?;
-            let line = std::mem::take(&mut self.line);
+            let mut line = std::mem::take(&mut self.line);
             self.pauses.handled(line.len());
+            let is_starting = !self.collector.log.is_closed();
+            if matches!(received, Line::Whole)
+                && is_starting
+                && line.len() > SMALL_BYTES
+                && let Ok(short) = shortened(&line)
+            {
+                line = short.into();
+            }
             let line = line.trim_ascii();
             let received = match received {
                 Line::Dropped => continue,
@@ -105,7 +115,7 @@ impl Connection {
                 Line::Whole if line.is_empty() => continue,
                 Line::Whole => {
                     let _turn = parse_turn(json_values(line)).await;
-                    read_message(line, !self.collector.log.is_closed())
+                    read_message(line, is_starting)
                 }
             };
             let received = match received {
