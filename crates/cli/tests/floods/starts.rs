@@ -105,17 +105,16 @@ async fn host() {
 
 /// The peak memory of the app-server, which starts the servers and keeps them.
 fn peak_of_app_server(place: &str, flood: &str, when: &str, ends: &str) -> u64 {
-    // With equal entries over stdio, the app-server reported the status of only one.
-    let body = |name: &str, flood: &str, when: &str| match place {
+    let body = |flood: &str, when: &str| match place {
         "stdio" => {
             let arguments = [FLOOD, "stdio", flood, when].map(quoted).join(", ");
-            format!("command = \"python3\"\nargs = [{arguments}]\nenv = {{ NAME = \"{name}\" }}")
+            format!("command = \"python3\"\nargs = [{arguments}]")
         }
         base => url(&format!("{base}{flood}/{when}")),
     };
     let hostile = (0..HOSTILE).map(|i| format!("hostile-{i}"));
-    let hostile = hostile.map(|name| entry(&name, &body(&name, flood, when)));
-    let working = entry("working", &body("working", QUIET, LIST));
+    let hostile = hostile.map(|name| entry(&name, &body(flood, when)));
+    let working = entry("working", &body(QUIET, LIST));
     let servers = hostile.chain([working]).collect::<String>();
     let user = User::with(&[FILE_STORE, &servers].concat());
     let mut program = user.program(&["app-server"]).spawn_with(Stdio::piped());

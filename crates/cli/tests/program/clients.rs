@@ -173,6 +173,35 @@ fn a_server_of_several_clients_is_started_once_and_names_all_of_them() {
 }
 
 #[test]
+fn every_name_of_a_client_is_reported_even_if_two_start_the_same() {
+    let user = User::with(FILE_STORE);
+    let entry = server_with_marker();
+    write(
+        &user,
+        "home/.cursor/mcp.json",
+        &json!({ "mcpServers": { "a": entry, "b": entry } }),
+    );
+    write(
+        &user,
+        &vs_code_file(),
+        &json!({ "servers": { "c": entry } }),
+    );
+    let finished = user
+        .program(&["check", "--format", "json"])
+        .finish()
+        .assert_exit(1);
+    let report = finished.json();
+    let servers = report["servers"].as_array().unwrap().iter();
+    let found: Vec<_> = servers
+        .map(|server| {
+            let owners = server["owners"].as_array().unwrap();
+            (server["name"].clone(), owners.len())
+        })
+        .collect();
+    assert_eq!(found, [("a".into(), 2), ("b".into(), 1)], "{report:#}");
+}
+
+#[test]
 fn a_project_file_is_used_only_if_its_client_has_the_approval_or_with_trust_project() {
     let user = User::new();
     write(

@@ -242,7 +242,12 @@ impl Selector<'_> {
                 .known
                 .entry(config.same_server())
                 .or_insert(servers.len());
-            if let Some(same) = servers.get_mut(at) {
+            // A client starts each of its names, and waits for each of them.
+            let is_another_name =
+                |other: &Owner| other.client == owner.client && other.name != owner.name;
+            if let Some(same) = servers.get_mut(at)
+                && !same.owners.iter().any(is_another_name)
+            {
                 same.owners.push(owner);
                 return;
             }
