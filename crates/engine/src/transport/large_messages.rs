@@ -32,7 +32,7 @@ impl Shared {
 }
 
 /// How many turns there are, and the memory of those that wait, in kB. Each message of a start has at most 10 MB.
-const OF_STARTS: (usize, usize) = (2, 12_000);
+const OF_STARTS: (usize, usize) = (3, 12_000);
 /// Those of live servers. Each message has at most 16 MiB, so one can wait.
 const OF_LIVE_SERVERS: (usize, usize) = (1, 17_000);
 
