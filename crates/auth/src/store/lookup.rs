@@ -208,8 +208,8 @@ impl CredentialStores {
         Ok(LockedRecord::new(self, key, lock))
     }
 
-    /// Returns the error that names another program which holds the lock of the record or of a whole store, if the system reveals one
-    /// now. A caller whose own time is over tells the user why it waited.
+    /// Returns an error that names another program if one holds the lock of the record or of a whole store at this moment, and the
+    /// system reveals it. Call it when a time limit is over, to tell the user what it was spent on.
     pub fn in_use(&self, key: &CredentialKey) -> Option<StoreError> {
         self.stores.iter().find_map(|store| {
             let holders = [store.lock_holder(key), store.store_lock_holder()];
